@@ -1,0 +1,49 @@
+/* A growing byte buffer, and a borrowed run of bytes.
+ *
+ * A failed allocation is remembered in `failed` and every later call is then a no-op, so a builder
+ * of many small pieces looks once, at the end (dw_buf_ok). The text is kept NUL-terminated; `len`
+ * does not count the NUL. Bounds are the caller's: check sizes a peer controls before adding.
+ */
+#ifndef DIAGWS_BUF_H
+#define DIAGWS_BUF_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct dw_str {
+	const char *p; /* borrowed; not NUL-terminated; may be NULL when n is 0 */
+	size_t n;
+};
+
+struct dw_buf {
+	char *data; /* NULL until something was added */
+	size_t len;
+	size_t cap;
+	bool failed;
+};
+
+#define DW_STR(literal) ((struct dw_str) { (literal), sizeof(literal) - 1 })
+
+struct dw_str dw_str(const char *text); /* NULL gives an empty run */
+bool dw_str_is(struct dw_str s, const char *text);
+/* Copies s and a NUL into out[size]; false (and out untouched) when it does not fit. */
+bool dw_str_copy(struct dw_str s, char *out, size_t size);
+
+void dw_buf_init(struct dw_buf *b);
+void dw_buf_clear(struct dw_buf *b); /* frees; usable again */
+void dw_buf_reset(struct dw_buf *b); /* empties, keeps the memory, forgets a failure */
+bool dw_buf_ok(const struct dw_buf *b);
+/* Makes room for n more bytes and returns where to write them (NULL: out of memory); dw_buf_grow
+ * then says how many were written. */
+char *dw_buf_room(struct dw_buf *b, size_t n);
+void dw_buf_grow(struct dw_buf *b, size_t n);
+void dw_buf_add(struct dw_buf *b, const void *bytes, size_t n);
+void dw_buf_addc(struct dw_buf *b, char c);
+void dw_buf_adds(struct dw_buf *b, const char *text);
+void dw_buf_addf(struct dw_buf *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void dw_buf_addu(struct dw_buf *b, uint64_t value); /* decimal digits */
+/* A JSON string with its quotes (RFC 8259 section 7); the bytes must be valid UTF-8. */
+void dw_buf_add_json_string(struct dw_buf *b, struct dw_str s);
+
+#endif

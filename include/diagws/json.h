@@ -1,0 +1,59 @@
+/* JSON that a peer sent: checked strictly, then looked at one level deep, in the sender's own bytes.
+ *
+ * jansson judges (RFC 8259, UTF-8, no duplicate keys at any depth, no \u0000, no number beyond 64
+ * bits or a double), jsmn locates: what we forward are the sender's bytes, not a re-print of them,
+ * for a parser's re-print turns 1.10 into 1.1000000000000001. White space outside strings is dropped.
+ */
+#ifndef DIAGWS_JSON_H
+#define DIAGWS_JSON_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "diagws/buf.h"
+#include "diagws/err.h"
+
+enum dw_json_type {
+	DW_JSON_NULL,
+	DW_JSON_BOOL,
+	DW_JSON_INTEGER,
+	DW_JSON_REAL,
+	DW_JSON_STRING,
+	DW_JSON_ARRAY,
+	DW_JSON_OBJECT
+};
+
+struct dw_json_member {
+	struct dw_str key;     /* decoded; for array elements empty */
+	struct dw_str raw_key; /* the sender's bytes with the quotes; for array elements empty */
+	struct dw_str raw;     /* the value's bytes, white space dropped */
+	enum dw_json_type type;
+	int64_t integer;     /* DW_JSON_INTEGER, and DW_JSON_BOOL as 0 or 1 */
+	double number;       /* DW_JSON_INTEGER and DW_JSON_REAL */
+	struct dw_str text;  /* DW_JSON_STRING: decoded UTF-8, NUL-terminated */
+	size_t code_points;  /* DW_JSON_STRING */
+	const void *private; /* the parser's own node */
+};
+
+struct dw_json; /* one parsed value; everything reached from it lives as long as it */
+
+/* Parses exactly one value. DW_E_JSON with "line L, column C: …" in fault, DW_E_NOMEM.
+ * `*out` is the caller's: dw_json_destroy. `text` need not outlive the call. */
+int dw_json_parse(struct dw_json **out, const char *text, size_t n, struct dw_fault *fault);
+void dw_json_destroy(struct dw_json **json_p);
+
+enum dw_json_type dw_json_type(const struct dw_json *json);
+/* All of it, white space dropped. */
+struct dw_str dw_json_text(const struct dw_json *json);
+/* The members of the object, or elements of the array, that is the root; 0 for others. */
+size_t dw_json_count(const struct dw_json *json);
+const struct dw_json_member *dw_json_at(const struct dw_json *json, size_t index);
+const struct dw_json_member *dw_json_get(const struct dw_json *json, const char *key); /* NULL: not there */
+
+/* The keys of object `after` that `before` lacks or has another value for, as a JSON array of
+ * strings, in the order of `after`. Two numbers are the same when their values are. Both members
+ * must be of objects; anything else counts as empty. */
+void dw_json_changed_keys(struct dw_buf *out, const struct dw_json_member *before, const struct dw_json_member *after);
+
+#endif

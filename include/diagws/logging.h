@@ -1,0 +1,25 @@
+/* Diagnostics of the daemons, one line an event, on stderr.
+ *
+ * On a terminal: short and coloured. Under journald (JOURNAL_STREAM): "<N>" and logfmt. Else logfmt
+ * with RFC 3339 time; `json` one JSON object a line. An event has a fixed message and named values:
+ *   dw_log_info("hub ready", "bind=%s rooms=%zu", uri, rooms);
+ * The format of the values is `key=%x key=%x …`, separated by single spaces; values are quoted as
+ * needed. NULL means no values.
+ *
+ * Never pass a payload, a token, a key or a URL's query: ids, sizes, seqs and outcomes only.
+ */
+#ifndef DIAGWS_LOGGING_H
+#define DIAGWS_LOGGING_H
+
+enum dw_log_level { DW_LOG_ERROR, DW_LOG_WARN, DW_LOG_INFO, DW_LOG_DEBUG };
+enum dw_log_format { DW_LOG_AUTO, DW_LOG_LOGFMT, DW_LOG_JSON };
+
+/* `program` must outlive the process. Until called: level INFO, format AUTO, program "diagws". */
+void dw_log_setup(const char *program, enum dw_log_level level, enum dw_log_format format);
+
+void dw_log_error(const char *message, const char *values, ...) __attribute__((format(printf, 2, 3)));
+void dw_log_warn(const char *message, const char *values, ...) __attribute__((format(printf, 2, 3)));
+void dw_log_info(const char *message, const char *values, ...) __attribute__((format(printf, 2, 3)));
+void dw_log_debug(const char *message, const char *values, ...) __attribute__((format(printf, 2, 3)));
+
+#endif

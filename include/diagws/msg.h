@@ -1,0 +1,85 @@
+/* Messages: the grammar of their names, the rules for their contents, and what a client is shown.
+ *
+ * One table per update type says which members it must have and within what bounds; the same check
+ * serves the command line, the library, HTTP and the hub. Source of names and bounds: the client
+ * contract (diagws(7), "Message types").
+ */
+#ifndef DIAGWS_MSG_H
+#define DIAGWS_MSG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "diagws/buf.h"
+#include "diagws/err.h"
+#include "diagws/json.h"
+
+enum {
+	DW_ROOM_MAX = 64,        /* bytes of a diagnosis id: [A-Za-z0-9_-] */
+	DW_USER_MAX = 128,       /* bytes of a user id: any UTF-8 without control characters */
+	DW_DEVICE_MAX = 64,      /* bytes of a device id: [A-Za-z0-9_.-] */
+	DW_TYPE_MAX = 64,        /* [a-z0-9_]{1,57}_update */
+	DW_ID_MAX = 128,         /* bytes of a sender's id: [A-Za-z0-9_.:-] */
+	DW_DATA_MAX = 64 * 1024, /* bytes of `data`, white space dropped */
+};
+
+bool dw_room_ok(struct dw_str s);
+bool dw_user_ok(struct dw_str s);
+bool dw_device_ok(struct dw_str s);
+bool dw_type_ok(struct dw_str s);
+bool dw_id_ok(struct dw_str s);
+
+/* Turns "recommendation", "effectiveness", "feedback" into their "…_update" and copies any valid
+ * "*_update" as it is. DW_E_FIELD with fault. */
+int dw_type_expand(const char *word, char out[DW_TYPE_MAX + 1], struct dw_fault *fault);
+
+/* A diagnosis or user id as JSON shows it: a number when it is all digits without a leading zero
+ * and below 2^53, else a string; and back: what a JSON member gives as an id (a string, or an integer
+ * that is not negative and below 2^53). Only the form is checked, not the grammar. */
+void dw_id_to_json(struct dw_buf *out, struct dw_str id);
+int dw_id_from_json(const struct dw_json_member *member, char *out, size_t size, struct dw_fault *fault);
+
+/* Checks the `data` of a message of this type, given as JSON text of n bytes, and appends it
+ * without white space to `compact`. DW_E_JSON, DW_E_TOO_BIG, DW_E_FIELD (field, what was given,
+ * what is allowed), DW_E_NOMEM. */
+int dw_data_check(struct dw_str type, const char *data, size_t n, struct dw_buf *compact, struct dw_fault *fault);
+
+/* What a request (a line of diagws-send -l, the body of a POST) says. Strings lie in the struct. */
+struct dw_request {
+	char room[DW_ROOM_MAX + 1];
+	char type[DW_TYPE_MAX + 1];
+	char id[DW_ID_MAX + 1]; /* "" when none was given */
+	struct dw_buf data;     /* compact JSON object */
+	struct dw_buf scalars;  /* `"recommendation_id":789,"rating":4`: the request's scalar members but diagnosis_id, id
+	                           and type, in its own bytes, comma-separated; for the answer to a POST */
+};
+
+void dw_request_init(struct dw_request *request);
+void dw_request_clear(struct dw_request *request);
+
+/* Reads `{"diagnosis_id":…,"type":…,"data":{…},"id":…}`. The two defaults may be NULL; they serve
+ * where the member is absent (type may be the short name). Unknown members are refused, and so is a
+ * member of a later version (user, exclude_session, ttl_s): DW_E_UNSUPPORTED.
+ * DW_E_JSON, DW_E_TOO_BIG, DW_E_FIELD, DW_E_UNSUPPORTED, DW_E_NOMEM. */
+int dw_request_general(struct dw_request *request, const char *default_room, const char *default_type,
+	const char *body, size_t n, struct dw_fault *fault);
+/* Reads a body whose members are those of `data` beside diagnosis_id and id: the three
+ * broadcast-…-update calls. */
+int dw_request_flat(struct dw_request *request, const char *type, const char *body, size_t n, struct dw_fault *fault);
+
+/* One stored message, as it is kept and sent (see dw_record_* in wire.h). */
+struct dw_record {
+	uint64_t seq;
+	uint64_t n;
+	uint64_t at; /* ms since 1970: when it was stored */
+	struct dw_str type;
+	struct dw_str id;
+	struct dw_str data; /* compact JSON */
+};
+
+/* Appends the JSON object that clients get for it: type, diagnosis_id, timestamp, seq, n, id, data.
+ * For recommendation_update the data is completed (old_recommendation, new_recommendation,
+ * changed_fields); a member that we compute replaces one of that name that the sender gave. */
+void dw_record_to_json(struct dw_buf *out, struct dw_str room, const struct dw_record *record);
+
+#endif

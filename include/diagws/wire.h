@@ -1,0 +1,242 @@
+/* The messages between hub, edges and clients: msgpack arrays over ZeroMQ. diagws-protocol(7) is the
+ * grammar; the tables in wire.c are the same in code, and this header the same as structs.
+ *
+ * Every message is one ZeroMQ frame holding one msgpack array: [kind, fields…], scalars only. A
+ * sequence of records or of table cells travels as one `bin` of concatenated msgpack values. Every
+ * length is checked against its field's bound, and every count against the bytes that are left,
+ * before memory is taken.
+ *
+ * Unpacked strings point into the frame: they live as long as it.
+ */
+#ifndef DIAGWS_WIRE_H
+#define DIAGWS_WIRE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "diagws/buf.h"
+#include "diagws/err.h"
+#include "diagws/msg.h"
+
+enum {
+	DW_WIRE_FRAME_MAX = 1024 * 1024,  /* a longer frame is not looked at */
+	DW_WIRE_BATCH_MAX = 256 * 1024,   /* records in one frame, but always at least one record */
+	DW_WIRE_SESSIONS_MAX = 8 * 1024,  /* sessions in one CONFIRM */
+};
+
+enum dw_wire_kind {
+	/* to the hub */
+	DW_HELLO = 1,
+	DW_PING = 2,
+	DW_BYE = 3,
+	DW_PUBLISH = 4,
+	DW_JOIN = 5,
+	DW_LEAVE = 6,
+	DW_CONFIRM = 7,
+	DW_CREDIT = 8,
+	DW_READ = 9,
+	DW_STAT = 10,
+	DW_OWN = 11,
+	/* from the hub */
+	DW_WHO = 32,
+	DW_WELCOME = 33,
+	DW_REFUSED = 34,
+	DW_PONG = 35,
+	DW_SHUTDOWN = 36,
+	DW_STORED = 37,
+	DW_JOINED = 38,
+	DW_MESSAGES = 39,
+	DW_CLOSE = 40,
+	DW_RECORDS = 41,
+	DW_TABLE = 42,
+	DW_OWNED = 43,
+};
+
+enum dw_peer_kind { DW_PEER_EDGE = 1, DW_PEER_CLIENT = 2 };
+
+enum dw_join_flag {
+	DW_JOIN_DERIVED = 1,  /* the device id was derived from the token: connections live side by side */
+	DW_JOIN_CLAIMED = 2,  /* the token's `diagnoses` claim names this room */
+	DW_JOIN_AFTER = 4,    /* `after` holds a position that the client gave */
+	DW_JOIN_NEW = 8,      /* the client asked for after=new */
+	DW_JOIN_RETURN = 16,  /* the session was here before (hub or network restart): `after` is its position and
+	                         `after_n` the room's n there; no device is taken over by it */
+	DW_JOIN_HAVE = 32,    /* the edge holds the room up to `have` */
+};
+
+enum dw_resume { DW_RESUME_EXACT, DW_RESUME_GAP, DW_RESUME_NEW, DW_RESUME_RESET };
+enum dw_gap_reason { DW_GAP_NONE, DW_GAP_LIMIT, DW_GAP_EXPIRED, DW_GAP_SLOW };
+const char *dw_resume_text(uint64_t resume);
+const char *dw_gap_text(uint64_t reason);
+
+/* `code` is 0 or a positive error number (1003 for DW_E_FIELD). `corr` is chosen by the asker and
+ * given back; it is unique among its unanswered requests. A position is a pair: `seq` and the
+ * room's `n` there. */
+struct dw_hello {
+	uint64_t version; /* DW_PROTOCOL_VERSION; the first field for ever */
+	uint64_t kind;    /* enum dw_peer_kind */
+	uint64_t peer;    /* a random number, the process's for its life */
+	uint64_t incarnation; /* grows with each HELLO of that process: a newer one replaces the older */
+	struct dw_str name;   /* for people: "127.0.0.1:8000" */
+};
+struct dw_ping {
+	uint64_t token; /* given back */
+};
+struct dw_publish {
+	uint64_t corr;
+	struct dw_str room, type, id, data;
+	struct dw_str user; /* not empty: only if that user may (HTTP without the publish scope) */
+	bool claimed;       /* that user's token names the room */
+};
+struct dw_join {
+	uint64_t corr, session; /* session: unique for ever, not 0 */
+	struct dw_str room, user, device;
+	uint64_t flags; /* enum dw_join_flag */
+	uint64_t after, after_n;
+	struct dw_str epoch; /* of `after`; may be empty */
+	uint64_t have;       /* see DW_JOIN_HAVE */
+	uint64_t expires;    /* s since 1970: the token's exp */
+};
+struct dw_leave {
+	uint64_t session;
+	struct dw_str room;
+	uint64_t seq, n; /* confirmed; 0, 0: nothing */
+};
+struct dw_confirm {
+	struct dw_str room;
+	uint64_t seq, n;
+	struct dw_str sessions; /* 8 bytes each, big endian */
+};
+struct dw_credit {
+	uint64_t received; /* MESSAGES frames since HELLO */
+};
+struct dw_read {
+	uint64_t corr, session; /* a session that joined the room */
+	struct dw_str room;
+	uint64_t after, after_n, limit; /* limit: records, 1..1000 */
+};
+struct dw_stat {
+	uint64_t corr;
+	struct dw_str view; /* summary rooms room devices edges queues users */
+	struct dw_str room; /* for `room` and `devices`; else empty */
+	uint64_t limit;     /* rows, 1..100000 */
+};
+struct dw_own {
+	uint64_t corr;
+	struct dw_str verb; /* grant revoke deny list */
+	struct dw_str room, user; /* `list`: either may be empty */
+	bool dry;                 /* say what would change, change nothing */
+};
+struct dw_welcome {
+	uint64_t version;
+	struct dw_str epoch;
+	uint64_t hub;    /* a random number, the hub process's for its life */
+	uint64_t head;   /* the engine's last seq */
+	uint64_t window; /* MESSAGES frames that may be under way uncredited */
+};
+struct dw_refused {
+	uint64_t code;
+	struct dw_str text;
+};
+struct dw_stored {
+	uint64_t corr, code, seq, n;
+	bool duplicate;
+	uint64_t notified; /* sessions in the room at the commit */
+	uint64_t queued;   /* devices with a cursor in the room that were not connected */
+	struct dw_str text; /* on failure: what is wrong */
+};
+struct dw_joined {
+	uint64_t corr, session, code;
+	struct dw_str room, device;
+	uint64_t resume; /* enum dw_resume */
+	uint64_t from, from_n; /* the session's position: it gets what follows */
+	uint64_t head, head_n; /* the room's newest */
+	uint64_t oldest;       /* seq of the oldest retained; 0: nothing is */
+	uint64_t replaying;    /* retained messages after `from` */
+	uint64_t gap_from, gap_to, gap_reason; /* the room's n; reason DW_GAP_NONE: no gap */
+};
+struct dw_messages {
+	struct dw_str room;
+	uint64_t prev, prev_n; /* the position before the first record: what the hub sent last */
+	struct dw_str records;
+};
+struct dw_close {
+	uint64_t session;
+	struct dw_str room;
+	uint64_t code; /* WebSocket close code */
+	struct dw_str reason;
+};
+struct dw_records {
+	uint64_t corr, code;
+	struct dw_str room;
+	uint64_t gap_from, gap_to, gap_reason; /* what is no longer retained between `after` and the first record */
+	uint64_t head;
+	struct dw_str records;
+};
+struct dw_table {
+	uint64_t corr, code;
+	struct dw_str columns; /* names separated by tabs */
+	struct dw_str cells;   /* msgpack values row by row */
+	bool more;             /* rows were left out by `limit` */
+};
+struct dw_owned {
+	uint64_t corr, code;
+	bool changed;
+};
+
+struct dw_wire {
+	enum dw_wire_kind kind;
+	union {
+		struct dw_hello hello;
+		struct dw_ping ping;
+		struct dw_publish publish;
+		struct dw_join join;
+		struct dw_leave leave;
+		struct dw_confirm confirm;
+		struct dw_credit credit;
+		struct dw_read read;
+		struct dw_stat stat;
+		struct dw_own own;
+		struct dw_welcome welcome;
+		struct dw_refused refused;
+		struct dw_ping pong;
+		struct dw_stored stored;
+		struct dw_joined joined;
+		struct dw_messages messages;
+		struct dw_close close;
+		struct dw_records records;
+		struct dw_table table;
+		struct dw_owned owned;
+	};
+};
+
+/* This build's protocol version. */
+uint64_t dw_protocol_version(void);
+
+/* Appends the encoded message. Only memory can fail (dw_buf_ok). */
+void dw_wire_pack(struct dw_buf *out, const struct dw_wire *message);
+/* DW_E_PROTOCOL (with what is wrong in fault) or DW_E_TOO_BIG. A HELLO of another version unpacks
+ * with its version alone. Fields that a later version added behind ours are skipped. */
+int dw_wire_unpack(struct dw_wire *message, const void *frame, size_t n, struct dw_fault *fault);
+
+/* Records, as they are stored and sent: [seq, n, at, type, id, data]. */
+void dw_record_pack(struct dw_buf *out, const struct dw_record *record);
+/* Takes the first record off *rest. DW_E_AGAIN at the end, DW_E_PROTOCOL when it is none. */
+int dw_record_next(struct dw_str *rest, struct dw_record *record);
+
+/* Cells of a table. */
+enum dw_cell_type { DW_CELL_NIL, DW_CELL_NUMBER, DW_CELL_REAL, DW_CELL_TEXT };
+struct dw_cell {
+	enum dw_cell_type type;
+	int64_t number;
+	double real;
+	struct dw_str text;
+};
+void dw_cell_pack(struct dw_buf *out, const struct dw_cell *cell);
+int dw_cell_next(struct dw_str *rest, struct dw_cell *cell); /* as dw_record_next */
+
+/* The sessions of a CONFIRM. */
+void dw_session_pack(struct dw_buf *out, uint64_t session);
+bool dw_session_next(struct dw_str *rest, uint64_t *session);
+
+#endif
