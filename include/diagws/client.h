@@ -1,0 +1,37 @@
+/* A connection to the hub for programs without a loop: what libdiagws, diagws-send, -stat and -owner
+ * share. Introduces itself, pairs answers with requests, and after a lost connection sends what is
+ * unanswered again. Edges have a connection of their own (cmd/diagws-edge/uplink.c).
+ */
+#ifndef DIAGWS_CLIENT_H
+#define DIAGWS_CLIENT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "diagws/buf.h"
+#include "diagws/err.h"
+#include "diagws/wire.h"
+
+struct dw_client;
+
+/* An answer: `message` is DW_STORED, DW_TABLE, DW_OWNED, or NULL when none came (err says why). Borrowed. */
+typedef void dw_client_done(void *user, int err, const struct dw_wire *message);
+
+struct dw_client_config {
+	const char *endpoint; /* NULL: the default */
+	const char *name;
+	int64_t timeout_ms;
+	size_t window; /* unanswered requests, 1..4096 */
+};
+
+int dw_client_new(struct dw_client **out, const struct dw_client_config *config, struct dw_fault *fault);
+void dw_client_destroy(struct dw_client **client_p);
+/* Sends a PUBLISH, STAT or OWN; corr is filled in here. Waits for room in the window. `done` is called
+ * exactly once if and only if DW_OK is returned. DW_E_HUB_AWAY, DW_E_TIMEOUT, DW_E_VERSION, DW_E_NOMEM. */
+int dw_client_ask(struct dw_client *client, const struct dw_wire *request, dw_client_done *done, void *user);
+/* Takes answers, times out what is overdue; returns how many are unanswered or an error that ended them all. */
+int dw_client_poll(struct dw_client *client, int64_t wait_ms);
+int dw_client_flush(struct dw_client *client);
+int dw_client_fd(const struct dw_client *client);
+
+#endif

@@ -1,0 +1,152 @@
+/* The seam to what keeps things: LMDB (default), a memory twin for tests, later a cluster.
+ *
+ * Work comes as a batch: an ordered list of operations that becomes one transaction, all or nothing.
+ * Operations see what earlier ones of the batch did. The engine gives the numbers: `seq` grows by one
+ * for each stored message over the whole engine, `n` for each in its room; both in the transaction,
+ * seen only after it. A batch that fails leaves the engine as it was, numbers included.
+ *
+ * Reads (DW_OP_LOAD, DW_OP_READ, DW_OP_OWNERS) are carried out in place in the batch too, on what it has made so far;
+ * what they return is only true once the batch has been committed.
+ *
+ * One thread at a time uses an engine. Every implementation passes tests/unit/test_engine.c.
+ */
+#ifndef DIAGWS_ENGINE_H
+#define DIAGWS_ENGINE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "diagws/buf.h"
+#include "diagws/err.h"
+#include "diagws/msg.h"
+
+enum { DW_EPOCH_SIZE = 33, DW_HASH_SIZE = 16 };
+
+enum dw_owner_state { DW_OWNER_NONE, DW_OWNER_GRANTED, DW_OWNER_DENIED };
+
+/* What a room is without its messages. */
+struct dw_room_summary {
+	char room[DW_ROOM_MAX + 1];
+	uint64_t n;        /* of the newest message ever */
+	uint64_t head;     /* seq of the newest message ever; 0: none */
+	uint64_t head_at;  /* when that was stored, ms */
+	uint64_t oldest;   /* seq of the oldest retained message; 0: none retained */
+	uint64_t oldest_n; /* its n; n + 1 when none is retained */
+};
+
+struct dw_cursor {
+	char room[DW_ROOM_MAX + 1];
+	char user[DW_USER_MAX + 1];
+	char device[DW_DEVICE_MAX + 1];
+	uint64_t seq, n;  /* confirmed up to here */
+	uint64_t seen;    /* ms: when the device was last connected */
+	uint64_t expires; /* ms: 0, or when a derived device's token ends */
+	bool derived;
+};
+
+enum dw_op_kind {
+	DW_OP_APPEND,  /* store a message */
+	DW_OP_CURSOR,  /* write a cursor (seq 0 and seen 0: remove it) */
+	DW_OP_OWNER,   /* set a registry entry; DW_OWNER_NONE removes it */
+	DW_OP_LOAD,    /* a room's summary, messages, cursors and owners */
+	DW_OP_READ,    /* a room's messages after a seq */
+	DW_OP_OWNERS   /* list the registry */
+};
+
+struct dw_op {
+	enum dw_op_kind kind;
+	void *user; /* the caller's: untouched */
+	/* Out, for every kind: 0, or why this operation was not carried out (the others were):
+	 * APPEND: DW_E_ID_REUSED, DW_E_DENIED. */
+	int err;
+	char room[DW_ROOM_MAX + 1]; /* OWNERS: "" for all rooms */
+	union {
+		struct {
+			char type[DW_TYPE_MAX + 1];
+			char id[DW_ID_MAX + 1];      /* never empty: the hub makes one where the sender gave none */
+			char publisher[DW_USER_MAX + 1]; /* not empty: refused (DW_E_DENIED) unless this user may publish */
+			bool claimed;                /* that user's token names the room */
+			char *data;                  /* malloc'ed by the caller, freed by dw_op_clear */
+			size_t size;
+			uint8_t hash[DW_HASH_SIZE];  /* of type and data: same id, other hash is DW_E_ID_REUSED */
+			uint64_t at;                 /* ms */
+			uint64_t seq, n;             /* out; of the first one when duplicate */
+			bool duplicate;              /* out */
+			struct dw_buf record;        /* out: the packed record (wire.h), empty when duplicate */
+		} append;
+		struct dw_cursor cursor; /* its own room field is used */
+		struct {
+			char user[DW_USER_MAX + 1];
+			enum dw_owner_state state;
+			bool dry;     /* only find out `changed` */
+			bool changed; /* out */
+		} owner;
+		struct {
+			uint64_t after;                 /* READ */
+			size_t limit;                   /* READ: records; OWNERS: rows */
+			char user[DW_USER_MAX + 1];     /* OWNERS: "" for all */
+			struct dw_room_summary summary; /* out: LOAD, READ */
+			struct dw_buf records;          /* out: LOAD (all retained), READ: packed records, oldest first */
+			struct dw_buf cursors;          /* out: LOAD: an array of struct dw_cursor */
+			struct dw_buf owners;           /* out: LOAD, OWNERS: an array of struct dw_owner_row */
+			bool more;                      /* out: READ, OWNERS: limit was reached */
+		} read;
+	};
+};
+
+struct dw_owner_row {
+	char room[DW_ROOM_MAX + 1];
+	char user[DW_USER_MAX + 1];
+	enum dw_owner_state state;
+};
+
+/* Frees what hangs on op (not op itself). */
+void dw_op_clear(struct dw_op *op);
+
+enum dw_ownership { DW_OWNERSHIP_REGISTRY, DW_OWNERSHIP_CLAIMS, DW_OWNERSHIP_EITHER };
+/* Whether a user may watch and publish: the one place where that is decided. A denial beats a claim. */
+bool dw_may(enum dw_ownership ownership, enum dw_owner_state state, bool claimed);
+
+struct dw_engine_config {
+	const char *dir;          /* LMDB: the state directory, made 0750 when missing */
+	size_t queue_limit;       /* messages retained per room */
+	uint64_t queue_ttl_ms;    /* and for how long */
+	uint64_t id_window_ms;    /* how long an id is remembered, at least; and */
+	uint64_t id_window_count; /* how many, at least (10 million) */
+	uint64_t store_limit;     /* bytes on disk; past it DW_E_STORAGE_FULL */
+	enum dw_ownership ownership;
+};
+
+struct dw_engine_info {
+	char epoch[DW_EPOCH_SIZE]; /* names the store: another one after a restore */
+	uint64_t head;             /* last seq given */
+	uint64_t bytes;            /* used on disk or in memory */
+};
+
+struct dw_engine; /* starts with `const struct dw_engine_ops *ops` */
+
+struct dw_engine_ops {
+	const char *name;
+	/* DW_E_CREATE or DW_E_PERMISSION (directory), DW_E_IN_USE (another process has it open),
+	 * DW_E_CORRUPT (not ours, damaged, or of a newer format: which, and what to do), DW_E_NOMEM. */
+	int (*open)(struct dw_engine **out, const struct dw_engine_config *config, struct dw_fault *fault);
+	void (*close)(struct dw_engine *engine);
+	void (*info)(struct dw_engine *engine, struct dw_engine_info *info);
+	/* Every room that retains anything, in any order; a non-zero return of `each` ends it and is returned. */
+	int (*rooms)(struct dw_engine *engine, int (*each)(void *user, const struct dw_room_summary *summary), void *user);
+	/* The cursors of all rooms, likewise. */
+	int (*cursors)(struct dw_engine *engine, int (*each)(void *user, const struct dw_cursor *cursor), void *user);
+	/* Carries out and commits; durable when it returns DW_OK. DW_E_STORAGE_FULL: nothing was done, more room
+	 * mends it; DW_E_STORAGE: the disk cannot be trusted, the process must end. */
+	int (*commit)(struct dw_engine *engine, struct dw_op **ops, size_t count, struct dw_fault *fault);
+};
+
+struct dw_engine {
+	const struct dw_engine_ops *ops;
+};
+
+extern const struct dw_engine_ops dw_engine_lmdb;
+extern const struct dw_engine_ops dw_engine_memory;
+
+#endif
