@@ -32,7 +32,7 @@ extern "C" {
 
 /* Failures: negative, the numbers that diagws(7) lists. diagws_strerror gives the text of any. */
 enum {
-	DIAGWS_INVALID = -1003,      /* a field is wrong: see diagws_last_error */
+	DIAGWS_INVALID = -1003, /* a field is wrong: see diagws_last_error */
 	DIAGWS_BAD_JSON = -1004,
 	DIAGWS_TOO_BIG = -1005,
 	DIAGWS_NO_MEMORY = -1001,
@@ -43,18 +43,18 @@ enum {
 	DIAGWS_STORAGE = -1104,      /* likewise */
 	DIAGWS_BUSY = -1105,         /* likewise */
 	DIAGWS_PROTOCOL = -1106,
-	DIAGWS_VERSION = -1107,      /* hub and library speak different protocol versions */
-	DIAGWS_ID_REUSED = -1108,    /* this id was used for other content */
-	DIAGWS_UNKNOWN = -1109,      /* no such diagnosis */
-	DIAGWS_PERMISSION = -1205,   /* the socket may not be used */
+	DIAGWS_VERSION = -1107,    /* hub and library speak different protocol versions */
+	DIAGWS_ID_REUSED = -1108,  /* this id was used for other content */
+	DIAGWS_UNKNOWN = -1109,    /* no such diagnosis */
+	DIAGWS_PERMISSION = -1205, /* the socket may not be used */
 };
 
 struct diagws;
 
 struct diagws_options {
-	int64_t timeout_ms;  /* for one answer; 0: 5000 */
-	size_t window;       /* messages that may be unanswered (1..4096); 0: 256 */
-	const char *name;    /* for diagws-stat; NULL: "libdiagws" */
+	int64_t timeout_ms; /* for one answer; 0: 5000 */
+	size_t window;      /* messages that may be unanswered (1..4096); 0: 256 */
+	const char *name;   /* for diagws-stat; NULL: "libdiagws" */
 };
 
 struct diagws_receipt {
@@ -81,8 +81,8 @@ DIAGWS_API int diagws_broadcast_recommendation_update(struct diagws *d, const ch
 DIAGWS_API int diagws_broadcast_effectiveness_update(struct diagws *d, const char *diagnosis, int64_t recommendation_id,
 	double new_effectiveness, double confidence, int64_t sample_size, struct diagws_receipt *receipt);
 /* rating: 1..5; effectiveness: 0..1; recommendation_id: < 0 for none; comment: NULL or ≤ 500 code points of UTF-8. */
-DIAGWS_API int diagws_broadcast_feedback_update(struct diagws *d, const char *diagnosis, int64_t feedback_id, int rating,
-	double effectiveness, int64_t recommendation_id, const char *comment, struct diagws_receipt *receipt);
+DIAGWS_API int diagws_broadcast_feedback_update(struct diagws *d, const char *diagnosis, int64_t feedback_id,
+	int rating, double effectiveness, int64_t recommendation_id, const char *comment, struct diagws_receipt *receipt);
 
 /* Any update: data is JSON of data_size bytes. id may be NULL: one is made. Waits for the answer. */
 DIAGWS_API int diagws_publish(struct diagws *d, const char *diagnosis, const char *type, const char *data,
@@ -93,8 +93,8 @@ DIAGWS_API int diagws_publish(struct diagws *d, const char *diagnosis, const cha
  * that diagws_send accepted (returned 0), with 0 or a failure. After a lost connection what is unanswered is sent
  * again with its id, until the timeout. */
 typedef void diagws_done(void *user, int err, const struct diagws_receipt *receipt);
-DIAGWS_API int diagws_send(struct diagws *d, const char *diagnosis, const char *type, const char *data, size_t data_size,
-	const char *id, diagws_done *done, void *user);
+DIAGWS_API int diagws_send(struct diagws *d, const char *diagnosis, const char *type, const char *data,
+	size_t data_size, const char *id, diagws_done *done, void *user);
 /* Takes answers for at most wait_ms (0: only what is there). Returns the number still unanswered, or a failure. */
 DIAGWS_API int diagws_poll(struct diagws *d, int64_t wait_ms);
 /* Waits until all are answered; each waits at most its timeout. */
@@ -109,7 +109,7 @@ struct diagws_counts {
 	uint64_t queued;      /* messages that a known device has not confirmed, or that nobody has seen yet */
 	uint64_t retained;    /* messages kept */
 	uint64_t edges;
-	uint64_t head;        /* last seq */
+	uint64_t head; /* last seq */
 	uint64_t uptime_s;
 };
 DIAGWS_API int diagws_connection_counts(struct diagws *d, struct diagws_counts *counts);

@@ -23,7 +23,7 @@ enum dw_scope { DW_SCOPE_PUBLISH = 1, DW_SCOPE_STAT = 2, DW_SCOPE_ADMIN = 4 };
 struct dw_claims {
 	char user[DW_USER_MAX + 1];     /* sub */
 	char device[DW_DEVICE_MAX + 1]; /* sid, else jti where it fits the grammar of a device, else the first 32
-	                                   hexadecimal digits of the token's SHA-256 */
+									   hexadecimal digits of the token's SHA-256 */
 	uint64_t expires;               /* exp, s since 1970 */
 	unsigned scope;                 /* enum dw_scope */
 	struct dw_buf diagnoses;        /* the claim's ids, each followed by a NUL; empty: no claim */
@@ -50,15 +50,15 @@ int dw_auth_reload(struct dw_auth *auth, struct dw_fault *fault);
 /* Checks a token at `now_s`. DW_E_TOKEN_MISSING (empty), DW_E_TOKEN, DW_E_TOKEN_EXPIRED. fault says exactly
  * what is wrong ("expired 4 min ago", "aud is 'x', want 'y'"): for diagws-token check and the debug log, never for a
  * stranger. *claims is init'ed by the caller and filled. */
-int dw_auth_check(struct dw_auth *auth, struct dw_str token, uint64_t now_s, struct dw_claims *claims,
-	struct dw_fault *fault);
+int dw_auth_check(
+	struct dw_auth *auth, struct dw_str token, uint64_t now_s, struct dw_claims *claims, struct dw_fault *fault);
 
 struct dw_mint {
 	const char *key_file; /* KID.hs256, or a private key in PEM named KID.rs256.pem / KID.es256.pem … */
 	const char *kid;      /* NULL: from the file's name */
 	const char *user;
 	uint64_t issued_s, expires_s;
-	const char *scope; /* may be NULL */
+	const char *scope;             /* may be NULL */
 	const char *issuer, *audience; /* may be NULL */
 	const char *const *diagnoses;
 	size_t diagnoses_count;

@@ -46,12 +46,12 @@ struct dw_cursor {
 };
 
 enum dw_op_kind {
-	DW_OP_APPEND,  /* store a message */
-	DW_OP_CURSOR,  /* write a cursor (seq 0 and seen 0: remove it) */
-	DW_OP_OWNER,   /* set a registry entry; DW_OWNER_NONE removes it */
-	DW_OP_LOAD,    /* a room's summary, messages, cursors and owners */
-	DW_OP_READ,    /* a room's messages after a seq */
-	DW_OP_OWNERS   /* list the registry */
+	DW_OP_APPEND, /* store a message */
+	DW_OP_CURSOR, /* write a cursor (seq 0 and seen 0: remove it) */
+	DW_OP_OWNER,  /* set a registry entry; DW_OWNER_NONE removes it */
+	DW_OP_LOAD,   /* a room's summary, messages, cursors and owners */
+	DW_OP_READ,   /* a room's messages after a seq */
+	DW_OP_OWNERS  /* list the registry */
 };
 
 struct dw_op {
@@ -64,16 +64,16 @@ struct dw_op {
 	union {
 		struct {
 			char type[DW_TYPE_MAX + 1];
-			char id[DW_ID_MAX + 1];      /* never empty: the hub makes one where the sender gave none */
+			char id[DW_ID_MAX + 1];          /* never empty: the hub makes one where the sender gave none */
 			char publisher[DW_USER_MAX + 1]; /* not empty: refused (DW_E_DENIED) unless this user may publish */
-			bool claimed;                /* that user's token names the room */
-			char *data;                  /* malloc'ed by the caller, freed by dw_op_clear */
+			bool claimed;                    /* that user's token names the room */
+			char *data;                      /* malloc'ed by the caller, freed by dw_op_clear */
 			size_t size;
-			uint8_t hash[DW_HASH_SIZE];  /* of type and data: same id, other hash is DW_E_ID_REUSED */
-			uint64_t at;                 /* ms */
-			uint64_t seq, n;             /* out; of the first one when duplicate */
-			bool duplicate;              /* out */
-			struct dw_buf record;        /* out: the packed record (wire.h), empty when duplicate */
+			uint8_t hash[DW_HASH_SIZE]; /* of type and data: same id, other hash is DW_E_ID_REUSED */
+			uint64_t at;                /* ms */
+			uint64_t seq, n;            /* out; of the first one when duplicate */
+			bool duplicate;             /* out */
+			struct dw_buf record;       /* out: the packed record (wire.h), empty when duplicate */
 		} append;
 		struct dw_cursor cursor; /* its own room field is used */
 		struct {

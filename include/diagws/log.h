@@ -22,7 +22,7 @@
 struct dw_log_entry {
 	uint64_t seq; /* position after this entry; not less than its predecessor's */
 	uint64_t n;
-	uint64_t at;  /* ms since 1970 */
+	uint64_t at;     /* ms since 1970 */
 	uint64_t offset; /* of its first byte, counted over the log's whole life */
 	uint32_t size;
 	uint32_t flags; /* the user's */

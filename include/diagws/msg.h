@@ -51,7 +51,7 @@ struct dw_request {
 	char id[DW_ID_MAX + 1]; /* "" when none was given */
 	struct dw_buf data;     /* compact JSON object */
 	struct dw_buf scalars;  /* `"recommendation_id":789,"rating":4`: the request's scalar members but diagnosis_id, id
-	                           and type, in its own bytes, comma-separated; for the answer to a POST */
+							   and type, in its own bytes, comma-separated; for the answer to a POST */
 };
 
 void dw_request_init(struct dw_request *request);
@@ -61,8 +61,8 @@ void dw_request_clear(struct dw_request *request);
  * where the member is absent (type may be the short name). Unknown members are refused, and so is a
  * member of a later version (user, exclude_session, ttl_s): DW_E_UNSUPPORTED.
  * DW_E_JSON, DW_E_TOO_BIG, DW_E_FIELD, DW_E_UNSUPPORTED, DW_E_NOMEM. */
-int dw_request_general(struct dw_request *request, const char *default_room, const char *default_type,
-	const char *body, size_t n, struct dw_fault *fault);
+int dw_request_general(struct dw_request *request, const char *default_room, const char *default_type, const char *body,
+	size_t n, struct dw_fault *fault);
 /* Reads a body whose members are those of `data` beside diagnosis_id and id: the three
  * broadcast-…-update calls. */
 int dw_request_flat(struct dw_request *request, const char *type, const char *body, size_t n, struct dw_fault *fault);

@@ -19,9 +19,9 @@
 #include "diagws/msg.h"
 
 enum {
-	DW_WIRE_FRAME_MAX = 1024 * 1024,  /* a longer frame is not looked at */
-	DW_WIRE_BATCH_MAX = 256 * 1024,   /* records in one frame, but always at least one record */
-	DW_WIRE_SESSIONS_MAX = 8 * 1024,  /* sessions in one CONFIRM */
+	DW_WIRE_FRAME_MAX = 1024 * 1024, /* a longer frame is not looked at */
+	DW_WIRE_BATCH_MAX = 256 * 1024,  /* records in one frame, but always at least one record */
+	DW_WIRE_SESSIONS_MAX = 8 * 1024, /* sessions in one CONFIRM */
 };
 
 enum dw_wire_kind {
@@ -55,13 +55,13 @@ enum dw_wire_kind {
 enum dw_peer_kind { DW_PEER_EDGE = 1, DW_PEER_CLIENT = 2 };
 
 enum dw_join_flag {
-	DW_JOIN_DERIVED = 1,  /* the device id was derived from the token: connections live side by side */
-	DW_JOIN_CLAIMED = 2,  /* the token's `diagnoses` claim names this room */
-	DW_JOIN_AFTER = 4,    /* `after` holds a position that the client gave */
-	DW_JOIN_NEW = 8,      /* the client asked for after=new */
-	DW_JOIN_RETURN = 16,  /* the session was here before (hub or network restart): `after` is its position and
-	                         `after_n` the room's n there; no device is taken over by it */
-	DW_JOIN_HAVE = 32,    /* the edge holds the room up to `have` */
+	DW_JOIN_DERIVED = 1, /* the device id was derived from the token: connections live side by side */
+	DW_JOIN_CLAIMED = 2, /* the token's `diagnoses` claim names this room */
+	DW_JOIN_AFTER = 4,   /* `after` holds a position that the client gave */
+	DW_JOIN_NEW = 8,     /* the client asked for after=new */
+	DW_JOIN_RETURN = 16, /* the session was here before (hub or network restart): `after` is its position and
+							`after_n` the room's n there; no device is taken over by it */
+	DW_JOIN_HAVE = 32,   /* the edge holds the room up to `have` */
 };
 
 enum dw_resume { DW_RESUME_EXACT, DW_RESUME_GAP, DW_RESUME_NEW, DW_RESUME_RESET };
@@ -73,9 +73,9 @@ const char *dw_gap_text(uint64_t reason);
  * given back; it is unique among its unanswered requests. A position is a pair: `seq` and the
  * room's `n` there. */
 struct dw_hello {
-	uint64_t version; /* DW_PROTOCOL_VERSION; the first field for ever */
-	uint64_t kind;    /* enum dw_peer_kind */
-	uint64_t peer;    /* a random number, the process's for its life */
+	uint64_t version;     /* DW_PROTOCOL_VERSION; the first field for ever */
+	uint64_t kind;        /* enum dw_peer_kind */
+	uint64_t peer;        /* a random number, the process's for its life */
 	uint64_t incarnation; /* grows with each HELLO of that process: a newer one replaces the older */
 	struct dw_str name;   /* for people: "127.0.0.1:8000" */
 };
@@ -123,7 +123,7 @@ struct dw_stat {
 };
 struct dw_own {
 	uint64_t corr;
-	struct dw_str verb; /* grant revoke deny list */
+	struct dw_str verb;       /* grant revoke deny list */
 	struct dw_str room, user; /* `list`: either may be empty */
 	bool dry;                 /* say what would change, change nothing */
 };
@@ -141,18 +141,18 @@ struct dw_refused {
 struct dw_stored {
 	uint64_t corr, code, seq, n;
 	bool duplicate;
-	uint64_t notified; /* sessions in the room at the commit */
-	uint64_t queued;   /* devices with a cursor in the room that were not connected */
+	uint64_t notified;  /* sessions in the room at the commit */
+	uint64_t queued;    /* devices with a cursor in the room that were not connected */
 	struct dw_str text; /* on failure: what is wrong */
 };
 struct dw_joined {
 	uint64_t corr, session, code;
 	struct dw_str room, device;
-	uint64_t resume; /* enum dw_resume */
-	uint64_t from, from_n; /* the session's position: it gets what follows */
-	uint64_t head, head_n; /* the room's newest */
-	uint64_t oldest;       /* seq of the oldest retained; 0: nothing is */
-	uint64_t replaying;    /* retained messages after `from` */
+	uint64_t resume;                       /* enum dw_resume */
+	uint64_t from, from_n;                 /* the session's position: it gets what follows */
+	uint64_t head, head_n;                 /* the room's newest */
+	uint64_t oldest;                       /* seq of the oldest retained; 0: nothing is */
+	uint64_t replaying;                    /* retained messages after `from` */
 	uint64_t gap_from, gap_to, gap_reason; /* the room's n; reason DW_GAP_NONE: no gap */
 };
 struct dw_messages {
