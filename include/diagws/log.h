@@ -22,8 +22,8 @@
 struct dw_log_entry {
 	uint64_t seq; /* position after this entry; not less than its predecessor's */
 	uint64_t n;
-	uint64_t at;     /* ms since 1970 */
-	uint64_t offset; /* of its first byte, counted over the log's whole life */
+	uint64_t at;  /* ms since 1970 */
+	size_t place; /* the log's own: where its bytes begin */
 	uint32_t size;
 	uint32_t flags; /* the user's */
 };
@@ -35,7 +35,8 @@ struct dw_log; /* opaque */
 struct dw_log *dw_log_new(size_t max_entries, size_t max_bytes);
 void dw_log_destroy(struct dw_log **log_p);
 
-/* Copies the bytes in. seq must not be below the newest entry's (asserted). DW_E_NOMEM: nothing changed. */
+/* Copies n ≥ 1 bytes in; of *entry seq, n, at and flags are taken. seq must not be below the newest entry's (asserted).
+ * DW_E_NOMEM: nothing changed. */
 int dw_log_append(struct dw_log *log, const struct dw_log_entry *entry, const void *bytes, size_t n);
 /* Drops entries from the front until the first has at ≥ `at`, or none is left. */
 void dw_log_expire(struct dw_log *log, uint64_t at);
