@@ -130,9 +130,10 @@ struct dw_own {
 struct dw_welcome {
 	uint64_t version;
 	struct dw_str epoch;
-	uint64_t hub;    /* a random number, the hub process's for its life */
-	uint64_t head;   /* the engine's last seq */
-	uint64_t window; /* MESSAGES frames that may be under way uncredited */
+	uint64_t hub;         /* a random number, the hub process's for its life */
+	uint64_t head;        /* the engine's last seq */
+	uint64_t window;      /* MESSAGES frames that may be under way uncredited */
+	uint64_t incarnation; /* of the HELLO that this answers */
 };
 struct dw_refused {
 	uint64_t code;
@@ -154,6 +155,7 @@ struct dw_joined {
 	uint64_t oldest;                       /* seq of the oldest retained; 0: nothing is */
 	uint64_t replaying;                    /* retained messages after `from` */
 	uint64_t gap_from, gap_to, gap_reason; /* the room's n; reason DW_GAP_NONE: no gap */
+	uint64_t sent, sent_n; /* the edge's position in the room after this join: what it gets next follows it */
 };
 struct dw_messages {
 	struct dw_str room;
