@@ -38,7 +38,9 @@ struct dw_json_member {
 
 struct dw_json; /* one parsed value; everything reached from it lives as long as it */
 
-/* Parses exactly one value. DW_E_JSON with "line L, column C: …" in fault, DW_E_NOMEM.
+/* Parses exactly one value, nested at most 64 deep. The fault says "line L, column C: …" and never quotes the text.
+ * DW_E_JSON: not JSON, a duplicate key, a byte order mark, a NUL byte, nested deeper; DW_E_FIELD: JSON, but with a
+ * number beyond 64 bits or a double, or \u0000, which no parser here takes; DW_E_TOO_BIG: over 16 MiB; DW_E_NOMEM.
  * `*out` is the caller's: dw_json_destroy. `text` need not outlive the call. */
 int dw_json_parse(struct dw_json **out, const char *text, size_t n, struct dw_fault *fault);
 void dw_json_destroy(struct dw_json **json_p);

@@ -21,6 +21,8 @@ enum {
 	DW_TYPE_MAX = 64,        /* [a-z0-9_]{1,57}_update */
 	DW_ID_MAX = 128,         /* bytes of a sender's id: [A-Za-z0-9_.:-] */
 	DW_DATA_MAX = 64 * 1024, /* bytes of `data`, white space dropped */
+	DW_COMMENT_MAX = 500,    /* code points of feedback_update's `comment` */
+	DW_REASON_MAX = 2000,    /* code points of recommendation_update's `reason` */
 };
 
 bool dw_room_ok(struct dw_str s);
@@ -43,6 +45,18 @@ int dw_id_from_json(const struct dw_json_member *member, char *out, size_t size,
  * without white space to `compact`. DW_E_JSON, DW_E_TOO_BIG, DW_E_FIELD (field, what was given,
  * what is allowed), DW_E_NOMEM. */
 int dw_data_check(struct dw_str type, const char *data, size_t n, struct dw_buf *compact, struct dw_fault *fault);
+/* The part of it that looks at members, for an object that is parsed already and may have more of them. DW_E_FIELD. */
+int dw_members_check(struct dw_str type, const struct dw_json *object, struct dw_fault *fault);
+/* DW_E_TOO_BIG when `data` of so many bytes is over the limit. */
+int dw_data_size_check(size_t n, struct dw_fault *fault);
+
+enum { DW_QUOTE_SIZE = 48 };
+/* What was given, fit for a message: cut to at most 44 bytes at a character's boundary, control characters and bad
+ * UTF-8 as '?'. Returns out. */
+const char *dw_quote(struct dw_str s, char out[DW_QUOTE_SIZE]);
+/* Fills fault with "field 'NAME': VALUE why" and returns DW_E_FIELD. */
+int dw_member_refuse(
+	const struct dw_json_member *member, const char *why, const char *expected, struct dw_fault *fault);
 
 /* What a request (a line of diagws-send -l, the body of a POST) says. Strings lie in the struct. */
 struct dw_request {
@@ -50,8 +64,9 @@ struct dw_request {
 	char type[DW_TYPE_MAX + 1];
 	char id[DW_ID_MAX + 1]; /* "" when none was given */
 	struct dw_buf data;     /* compact JSON object */
-	struct dw_buf scalars;  /* `"recommendation_id":789,"rating":4`: the request's scalar members but diagnosis_id, id
-							   and type, in its own bytes, comma-separated; for the answer to a POST */
+	struct dw_buf scalars;  /* `"recommendation_id":789,"rating":4`: the request's scalar members but diagnosis_id, id,
+							   type and the answer's own names, in its own bytes, comma-separated; for the answer
+							   to a POST */
 };
 
 void dw_request_init(struct dw_request *request);
@@ -59,12 +74,15 @@ void dw_request_clear(struct dw_request *request);
 
 /* Reads `{"diagnosis_id":…,"type":…,"data":{…},"id":…}`. The two defaults may be NULL; they serve
  * where the member is absent (type may be the short name). Unknown members are refused, and so is a
- * member of a later version (user, exclude_session, ttl_s): DW_E_UNSUPPORTED.
+ * member of a later version (user, exclude_session, ttl_s): DW_E_UNSUPPORTED. An `id` of null counts as absent.
+ * After DW_E_FIELD, DW_E_TOO_BIG and DW_E_UNSUPPORTED `room` is still set where a well-formed one was given (else
+ * ""): a stranger must be turned away before being told which field is wrong. All else is then unspecified.
  * DW_E_JSON, DW_E_TOO_BIG, DW_E_FIELD, DW_E_UNSUPPORTED, DW_E_NOMEM. */
 int dw_request_general(struct dw_request *request, const char *default_room, const char *default_type, const char *body,
 	size_t n, struct dw_fault *fault);
 /* Reads a body whose members are those of `data` beside diagnosis_id and id: the three
- * broadcast-…-update calls. */
+ * broadcast-…-update calls. Any other member is passed on in `data`, `type` too. Fails like dw_request_general, but
+ * never with DW_E_UNSUPPORTED. */
 int dw_request_flat(struct dw_request *request, const char *type, const char *body, size_t n, struct dw_fault *fault);
 
 /* One stored message, as it is kept and sent (see dw_record_* in wire.h). */
