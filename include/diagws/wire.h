@@ -123,9 +123,10 @@ struct dw_stat {
 };
 struct dw_own {
 	uint64_t corr;
-	struct dw_str verb;       /* grant revoke deny list */
+	struct dw_str verb;       /* grant revoke deny list; check: may this user publish? */
 	struct dw_str room, user; /* `list`: either may be empty */
 	bool dry;                 /* say what would change, change nothing */
+	bool claimed;             /* `check`: the user's token names the room */
 };
 struct dw_welcome {
 	uint64_t version;

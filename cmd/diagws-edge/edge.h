@@ -1,0 +1,70 @@
+/* What one edge process is: its settings, its parts, its counters. Passed to every part; owned by main.
+ */
+#ifndef EDGE_H
+#define EDGE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "diagws/auth.h"
+#include "diagws/opt.h"
+#include "room.h"
+#include "wheel.h"
+
+enum {
+	LIMIT_BODY = 256 * 1024,
+	LIMIT_HEADERS = 16 * 1024,
+	LIMIT_URL = 8 * 1024,
+	LIMIT_CLIENT_MESSAGE = 8 * 1024,
+	LIMIT_CLIENT_FRAME = 64 * 1024,
+	LIMIT_USER_CONNECTIONS = 64,
+	LIMIT_RING = 256 * 1024,
+	HEADERS_S = 10,
+	BODY_MS = 30 * 1000,
+	JOIN_WAIT_MS = 5 * 1000, /* a new client waits so long for the hub, then 1013 */
+	KEEP_ALIVE_MS = 25 * 1000,
+	SILENCE_MS = 60 * 1000,
+	CONFIRM_MS = 250,    /* at most one PING for confirmation in so long */
+	DENY_MS = 50,        /* refusals come no sooner: unknown and forbidden take the same time */
+	CLIENT_BUDGET = 100, /* messages that a client may send at once */
+	CLIENT_RATE = 20,    /* and then in a second */
+};
+
+struct edge_config {
+	struct dw_opt_list listen;
+	struct dw_opt_list origins;
+	struct dw_opt_list hubs;
+	const char *hub;
+	const char *keys, *issuer, *audience;
+	int64_t leeway_ms;
+	const char *tls_cert, *tls_key;
+	int64_t drain_ms, slow_ms;
+	int64_t max_connections;
+	bool check_only;
+};
+
+struct edge_counts {
+	uint64_t connections; /* open now */
+	uint64_t requests;    /* HTTP requests unanswered now */
+};
+
+struct user; /* conn.c: how many connections a user has */
+struct conn;
+struct uplink;
+struct server;
+
+struct edge {
+	struct edge_config config;
+	struct dw_auth *auth;
+	struct uplink *uplink;
+	struct server *server;
+	struct wheel wheel;
+	struct rooms rooms;
+	struct conn *sessions; /* by session id (uthash) */
+	struct user *users;    /* by name (uthash) */
+	struct edge_counts counts;
+	uint64_t started; /* dw_mono_ms */
+	bool draining;
+};
+
+#endif

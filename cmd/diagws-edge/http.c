@@ -1,0 +1,318 @@
+/* The life of an HTTP request: bounds and refusals in the contract's order (404/405, 411/413/415, 401,
+ * then the body), a deadline for the body, one answer. Its own file because it is transport: api.c
+ * knows what the calls mean.
+ */
+#include "http.h"
+
+#include <libwebsockets.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "api.h"
+#include "diagws/clock.h"
+#include "edge.h"
+#include "params.h"
+#include "uplink.h"
+
+enum { HEAD_MAX = 1024, DRAIN_MS = 2000, RETRY_AFTER_S = 1 };
+
+static void
+error_json(struct dw_buf *out, const char *code, const char *message, const char *field)
+{
+	dw_buf_addf(out, "{\"success\":false,\"error\":{\"code\":\"%s\",\"message\":", code);
+	dw_buf_add_json_string(out, dw_str(message));
+	if (field != NULL && field[0] != '\0') {
+		dw_buf_adds(out, ",\"field\":");
+		dw_buf_add_json_string(out, dw_str(field));
+	}
+	dw_buf_adds(out, "},\"detail\":");
+	dw_buf_add_json_string(out, dw_str(message));
+	dw_buf_addc(out, '}');
+}
+
+static int
+add_header(struct lws *wsi, const char *name, const char *value, unsigned char **p, unsigned char *end)
+{
+	return lws_add_http_header_by_name(
+		wsi, (const unsigned char *)name, (const unsigned char *)value, (int)strlen(value), p, end);
+}
+
+/* Writes head and body; 0 when both were taken. */
+static int
+write_answer(struct lws *wsi, enum answer_status status, struct dw_str body, const char *allow, bool close_after)
+{
+	unsigned char head[LWS_PRE + HEAD_MAX];
+	unsigned char *start = head + LWS_PRE, *p = start, *end = head + sizeof(head) - 1;
+	unsigned char *copy;
+	int failed;
+
+	failed = lws_add_http_common_headers(wsi, (unsigned)status, "application/json", body.n, &p, end) ||
+			 add_header(wsi, "cache-control:", "no-store", &p, end) ||
+			 (allow != NULL && add_header(wsi, "allow:", allow, &p, end)) ||
+			 (close_after && add_header(wsi, "connection:", "close", &p, end)) ||
+			 (status == DW_HTTP_UNAUTHORIZED && add_header(wsi, "www-authenticate:", "Bearer", &p, end)) ||
+			 ((status == DW_HTTP_UNAVAILABLE || status == DW_HTTP_TOO_MANY) &&
+				 add_header(wsi, "retry-after:", "1", &p, end)) ||
+			 lws_finalize_write_http_header(wsi, start, &p, end);
+	if (failed)
+		return -1;
+	copy = malloc(LWS_PRE + body.n);
+	if (copy == NULL)
+		return -1;
+	memcpy(copy + LWS_PRE, body.p, body.n);
+	failed = lws_write(wsi, copy + LWS_PRE, body.n, LWS_WRITE_HTTP_FINAL) < 0;
+	free(copy);
+	return failed ? -1 : 0;
+}
+
+int
+http_refuse(struct lws *wsi, enum answer_status status, const char *code, const char *message)
+{
+	struct dw_buf body = { 0 };
+
+	error_json(&body, code, message, NULL);
+	if (dw_buf_ok(&body))
+		(void)write_answer(wsi, status, (struct dw_str) { body.data, body.len }, NULL, true);
+	dw_buf_clear(&body);
+	return -1;
+}
+
+void
+http_answer(struct request *request, enum answer_status status)
+{
+	if (request->state == REQUEST_ANSWERED || request->state == REQUEST_DRAINING)
+		return;
+	request->state = REQUEST_ANSWERED;
+	request->status = status;
+	wheel_cancel(&request->timer);
+	lws_callback_on_writable(request->wsi);
+}
+
+void
+http_error(struct request *request, enum answer_status status, const char *code, const char *message, const char *field)
+{
+	dw_buf_reset(&request->answer);
+	error_json(&request->answer, code, message, field);
+	http_answer(request, status);
+}
+
+static void
+fire(struct wheel_timer *timer)
+{
+	struct request *request = (struct request *)((char *)timer - offsetof(struct request, timer));
+
+	if (request->state == REQUEST_BODY) {
+		request->close = request->body_left = true;
+		http_error(request, DW_HTTP_TIMEOUT, "timeout", "the body did not come within 30 s", NULL);
+	} else if (request->state == REQUEST_DRAINING) {
+		lws_set_timeout(request->wsi, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_ASYNC);
+	} else {
+		api_timer(request);
+	}
+}
+
+static const char *
+method_of(struct lws *wsi)
+{
+	static const struct {
+		enum lws_token_indexes token;
+		const char *name;
+	} methods[] = { { WSI_TOKEN_GET_URI, "GET" }, { WSI_TOKEN_POST_URI, "POST" }, { WSI_TOKEN_OPTIONS_URI, "OPTIONS" },
+		{ WSI_TOKEN_HEAD_URI, "HEAD" }, { WSI_TOKEN_PUT_URI, "PUT" }, { WSI_TOKEN_PATCH_URI, "PATCH" },
+		{ WSI_TOKEN_DELETE_URI, "DELETE" } };
+
+	for (size_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++)
+		if (lws_hdr_total_length(wsi, methods[i].token) > 0)
+			return methods[i].name;
+	return "";
+}
+
+/* The body's length, from headers alone. false: refused. */
+static bool
+check_length(struct request *request)
+{
+	char text[32] = "";
+	int64_t length;
+
+	if (lws_hdr_total_length(request->wsi, WSI_TOKEN_HTTP_TRANSFER_ENCODING) > 0 ||
+		lws_hdr_copy(request->wsi, text, sizeof(text), WSI_TOKEN_HTTP_CONTENT_LENGTH) <= 0) {
+		http_error(request, DW_HTTP_LENGTH_REQUIRED, "length_required", "a body needs a Content-Length", NULL);
+		return false;
+	}
+	if (!dw_parse_number(text, &length) || length < 0) {
+		http_error(request, DW_HTTP_BAD_REQUEST, "bad_length", "the Content-Length is no number", NULL);
+		return false;
+	}
+	if (length > LIMIT_BODY) {
+		http_error(request, DW_HTTP_TOO_LARGE, "too_large", "a body may have 262144 bytes", NULL);
+		return false;
+	}
+	request->expected = (size_t)length;
+	return true;
+}
+
+static bool
+check_type(struct request *request)
+{
+	char text[128] = "";
+	size_t n;
+
+	if (lws_hdr_total_length(request->wsi, WSI_TOKEN_HTTP_CONTENT_TYPE) == 0)
+		return true;
+	(void)lws_hdr_copy(request->wsi, text, sizeof(text), WSI_TOKEN_HTTP_CONTENT_TYPE);
+	n = strcspn(text, "; \t");
+	text[n] = '\0';
+	if (strcasecmp(text, "application/json") == 0 || (n > 5 && strcasecmp(text + n - 5, "+json") == 0))
+		return true;
+	http_error(request, DW_HTTP_MEDIA_TYPE, "media_type", "the Content-Type must be application/json", NULL);
+	return false;
+}
+
+static bool
+check_token(struct request *request)
+{
+	int err;
+
+	request->has_token = params_has_token(request->wsi);
+	if (!request->has_token && !api_needs_token(request->route))
+		return true;
+	err = params_authorize(request->edge, request->wsi, &request->claims);
+	if (err == DW_OK)
+		return true;
+	http_error(request, DW_HTTP_UNAUTHORIZED, dw_err_code(err), dw_err_text(err), NULL);
+	return false;
+}
+
+/* All that can be said before the body. false: it has been answered. */
+static bool
+check_head(struct request *request, const char *path)
+{
+	const char *method = method_of(request->wsi);
+	enum answer_status status;
+
+	if (params_url_size(request->wsi) > LIMIT_URL) {
+		http_error(request, DW_HTTP_URI_TOO_LONG, "uri_too_long", "the URL may have 8192 bytes", NULL);
+		return false;
+	}
+	if (params_headers_size(request->wsi) > LIMIT_HEADERS) {
+		http_error(request, DW_HTTP_HEADERS_TOO_LARGE, "headers_too_large", "the headers may have 16384 bytes", NULL);
+		return false;
+	}
+	status = api_route(method, path, &request->route, &request->allow);
+	if (status != DW_HTTP_OK) {
+		http_error(request, status,
+			status == DW_HTTP_NOT_FOUND ? "not_found"
+			: status == DW_HTTP_METHOD  ? "method_not_allowed"
+										: "unsupported",
+			status == DW_HTTP_NOT_FOUND ? "no such path"
+			: status == DW_HTTP_METHOD  ? "this path does not take that method"
+										: "not supported by this version",
+			NULL);
+		return false;
+	}
+	if (api_has_body(request->route) && !(check_length(request) && check_type(request)))
+		return false;
+	return check_token(request);
+}
+
+int
+http_begin(struct edge *edge, struct lws *wsi, struct request **out)
+{
+	struct request *request = calloc(1, sizeof(*request));
+	char path[LIMIT_URL + 1] = "";
+	char *uri = NULL;
+	int n = 0;
+
+	if (request == NULL)
+		return -1;
+	http_end(out);
+	*out = request;
+	edge->counts.requests++;
+	*request = (struct request) { .edge = edge, .wsi = wsi, .timer = { .fire = fire }, .begun_at = dw_mono_ms() };
+	dw_claims_init(&request->claims);
+	if (lws_http_get_uri_and_method(wsi, &uri, &n) >= 0 && uri != NULL)
+		(void)dw_str_copy((struct dw_str) { uri, (size_t)n }, path, sizeof(path));
+	if (!check_head(request, path)) {
+		request->body_left = lws_hdr_total_length(wsi, WSI_TOKEN_POST_URI) > 0 ||
+							 lws_hdr_total_length(wsi, WSI_TOKEN_PUT_URI) > 0 ||
+							 lws_hdr_total_length(wsi, WSI_TOKEN_PATCH_URI) > 0;
+		request->close = request->body_left;
+		return request->body_left ? http_writable(out) : 0;
+	}
+	if (api_has_body(request->route)) {
+		wheel_set(&edge->wheel, &request->timer, request->begun_at + BODY_MS);
+		return 0;
+	}
+	request->state = REQUEST_TAKEN;
+	api_take(request);
+	return 0;
+}
+
+int
+http_body(struct request *request, const void *bytes, size_t n)
+{
+	if (request == NULL || request->state != REQUEST_BODY)
+		return 0;
+	if (request->body.len + n <= request->expected)
+		dw_buf_add(&request->body, bytes, n);
+	return 0;
+}
+
+int
+http_complete(struct request *request)
+{
+	if (request == NULL)
+		return -1;
+	if (request->state == REQUEST_DRAINING)
+		return -1;
+	request->body_left = false;
+	if (request->state != REQUEST_BODY)
+		return 0;
+	wheel_cancel(&request->timer);
+	request->state = REQUEST_TAKEN;
+	api_take(request);
+	return 0;
+}
+
+int
+http_writable(struct request **request_p)
+{
+	struct request *request = *request_p;
+	struct lws *wsi;
+
+	if (request == NULL || request->state != REQUEST_ANSWERED)
+		return 0;
+	wsi = request->wsi;
+	if (!dw_buf_ok(&request->answer) ||
+		write_answer(wsi, request->status, (struct dw_str) { request->answer.data, request->answer.len },
+			request->allow, request->close) != 0)
+		return -1;
+	if (request->body_left) {
+		request->state = REQUEST_DRAINING;
+		wheel_set(&request->edge->wheel, &request->timer, dw_mono_ms() + DRAIN_MS);
+		return 0;
+	}
+	if (request->close)
+		return -1;
+	http_end(request_p);
+	return lws_http_transaction_completed(wsi) ? -1 : 0;
+}
+
+void
+http_end(struct request **request_p)
+{
+	struct request *request = *request_p;
+
+	if (request == NULL)
+		return;
+	*request_p = NULL;
+	wheel_cancel(&request->timer);
+	if (request->corr != 0)
+		uplink_cancel(request->edge->uplink, request->corr);
+	api_forget(request);
+	dw_claims_clear(&request->claims);
+	dw_buf_clear(&request->body);
+	dw_buf_clear(&request->answer);
+	request->edge->counts.requests--;
+	free(request);
+}

@@ -1,0 +1,322 @@
+/* diagws-edge: terminates clients' WebSockets and the HTTP API, checks tokens, and relays to the hub.
+ *
+ * Life: options → keys → sockets → uplink → loop. SIGHUP reads the keys again. SIGTERM or SIGINT
+ * drains: no new connections, every client is told when to come back (`shutdown`) and closed with 1012,
+ * requests are finished, all within --drain-timeout. Ends by itself only when the hub will never have
+ * it (another protocol version).
+ */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <systemd/sd-daemon.h>
+#include <uv.h>
+
+#include <uthash.h>
+
+#include "conn.h"
+#include "diagws/clock.h"
+#include "diagws/logging.h"
+#include "diagws/paths.h"
+#include "edge.h"
+#include "server.h"
+#include "uplink.h"
+
+static struct edge edge = {
+	.config = {
+		.listen = { .item = { "127.0.0.1:8000" }, .count = 1 },
+		.leeway_ms = 0,
+		.drain_ms = 30 * 1000,
+		.slow_ms = 30 * 1000,
+		.max_connections = 20000,
+	},
+};
+
+static const struct dw_opt options[] = {
+	{ .kind = DW_OPT_LIST,
+		.name = "listen",
+		.arg = "ADDR:PORT|unix:PATH",
+		.help = "serve clients here; may be repeated",
+		.env = "DIAGWS_LISTEN",
+		.initial = "127.0.0.1:8000",
+		.target = &edge.config.listen },
+	{ .kind = DW_OPT_TEXT,
+		.name = "hub",
+		.letter = 'e',
+		.arg = "URI",
+		.help = "the hub's socket",
+		.env = "DIAGWS_HUB",
+		.target = &edge.config.hub },
+	{ .kind = DW_OPT_TEXT,
+		.name = "keys",
+		.arg = "DIR",
+		.help = "keys that tokens are checked against",
+		.env = "DIAGWS_KEYS",
+		.target = &edge.config.keys },
+	{ .kind = DW_OPT_TEXT,
+		.name = "issuer",
+		.arg = "TEXT",
+		.help = "demand this iss in tokens",
+		.env = "DIAGWS_ISSUER",
+		.target = &edge.config.issuer },
+	{ .kind = DW_OPT_TEXT,
+		.name = "audience",
+		.arg = "TEXT",
+		.help = "demand this aud in tokens",
+		.env = "DIAGWS_AUDIENCE",
+		.target = &edge.config.audience },
+	{ .kind = DW_OPT_DURATION,
+		.name = "leeway",
+		.arg = "DUR",
+		.help = "clock difference allowed in tokens",
+		.env = "DIAGWS_LEEWAY",
+		.initial = "0s",
+		.target = &edge.config.leeway_ms,
+		.min = 0,
+		.max = 30000 },
+	{ .kind = DW_OPT_LIST,
+		.name = "origin",
+		.arg = "ORIGIN",
+		.help = "let browsers of this origin in ('*': all); may be repeated",
+		.env = "DIAGWS_ORIGIN",
+		.target = &edge.config.origins },
+	{ .kind = DW_OPT_TEXT,
+		.name = "tls-cert",
+		.arg = "FILE",
+		.help = "PEM certificate chain: serve TLS",
+		.env = "DIAGWS_TLS_CERT",
+		.target = &edge.config.tls_cert },
+	{ .kind = DW_OPT_TEXT,
+		.name = "tls-key",
+		.arg = "FILE",
+		.help = "its private key",
+		.env = "DIAGWS_TLS_KEY",
+		.target = &edge.config.tls_key },
+	{ .kind = DW_OPT_DURATION,
+		.name = "drain-timeout",
+		.arg = "DUR",
+		.help = "time to end in after SIGTERM",
+		.env = "DIAGWS_DRAIN_TIMEOUT",
+		.initial = "30s",
+		.target = &edge.config.drain_ms,
+		.min = 0,
+		.max = 3600000 },
+	{ .kind = DW_OPT_DURATION,
+		.name = "slow-timeout",
+		.arg = "DUR",
+		.help = "close a client that takes nothing for so long",
+		.env = "DIAGWS_SLOW_TIMEOUT",
+		.initial = "30s",
+		.target = &edge.config.slow_ms,
+		.min = 1000,
+		.max = 3600000 },
+	{ .kind = DW_OPT_NUMBER,
+		.name = "max-connections",
+		.arg = "N",
+		.help = "clients at most",
+		.env = "DIAGWS_MAX_CONNECTIONS",
+		.initial = "20000",
+		.target = &edge.config.max_connections,
+		.min = 1,
+		.max = 1000000 },
+	{ .kind = DW_OPT_FLAG,
+		.letter = 't',
+		.name = "test",
+		.help = "check the configuration and exit",
+		.target = &edge.config.check_only },
+	{ 0 },
+};
+
+static const struct dw_opt *const groups[] = { options, dw_opt_daemon, dw_opt_common, NULL };
+
+static const struct dw_command command = {
+	.name = "diagws-edge",
+	.summary = "serve WebSocket clients and the HTTP API, and relay to the hub",
+	.usage = "[--listen ADDR:PORT]... [--hub URI] --keys DIR",
+	.examples = "diagws-edge --keys /etc/diagws/keys --listen 0.0.0.0:8000",
+	.groups = groups,
+};
+
+static uv_loop_t loop;
+static uv_signal_t signals[3];
+static uv_timer_t ticks;
+static uv_timer_t drain_timer;
+static uint64_t drain_until;
+
+static void
+on_tick(uv_timer_t *timer)
+{
+	(void)timer;
+	wheel_run(&edge.wheel, dw_mono_ms());
+}
+
+/* Reconnects are spread over more time the more there are to reconnect: 1 s per 1,000 clients. */
+static void
+say_goodbye(void)
+{
+	uint64_t most = 1000 + edge.counts.connections;
+	struct conn *conn, *next;
+	char data[64];
+
+	(void)snprintf(data, sizeof(data), "{\"retry_after_ms\":[%d,%llu]}", 100, (unsigned long long)most);
+	HASH_ITER(hh, edge.sessions, conn, next)
+	{
+		if (conn->state == CONN_READING || conn->state == CONN_FEEDING)
+			conn_tell(conn, "shutdown", data);
+		conn_close(conn, 1012, "service restart");
+	}
+}
+
+static void
+on_drain(uv_timer_t *timer)
+{
+	if ((edge.counts.connections > 0 || edge.counts.requests > 0) && dw_mono_ms() < drain_until)
+		return;
+	uv_stop(timer->loop);
+}
+
+static void
+drain(void)
+{
+	if (edge.draining) {
+		uv_stop(&loop);
+		return;
+	}
+	dw_log_info("shutting down", "connections=%llu", (unsigned long long)edge.counts.connections);
+	(void)sd_notify(0, "STOPPING=1");
+	edge.draining = true;
+	drain_until = dw_mono_ms() + (uint64_t)edge.config.drain_ms;
+	server_stop_listening(edge.server);
+	say_goodbye();
+	(void)uv_timer_start(&drain_timer, on_drain, 10, 20);
+}
+
+static void
+on_signal(uv_signal_t *handle, int number)
+{
+	struct dw_fault fault = { 0 };
+
+	(void)handle;
+	if (number != SIGHUP) {
+		drain();
+		return;
+	}
+	if (dw_auth_reload(edge.auth, &fault) == DW_OK)
+		dw_log_info("keys read again", NULL);
+	else
+		dw_log_error("keys not read again; the old ones stay", "reason=%s", fault.message);
+}
+
+static void
+setup_log(void)
+{
+	enum dw_log_level level = dw_common.quiet ? DW_LOG_ERROR : dw_common.verbose > 0 ? DW_LOG_DEBUG : DW_LOG_INFO;
+	enum dw_log_format format = DW_LOG_AUTO;
+
+	if (dw_common.log_format != NULL && strcmp(dw_common.log_format, "json") == 0)
+		format = DW_LOG_JSON;
+	else if (dw_common.log_format != NULL && strcmp(dw_common.log_format, "logfmt") == 0)
+		format = DW_LOG_LOGFMT;
+	dw_log_setup(command.name, level, format);
+}
+
+static int
+prepare(struct dw_fault *fault)
+{
+	static char endpoint[DW_PATH_SIZE];
+	const struct dw_auth_config auth = { .keys = edge.config.keys,
+		.issuer = edge.config.issuer,
+		.audience = edge.config.audience,
+		.leeway_s = (uint64_t)edge.config.leeway_ms / 1000 };
+
+	if (edge.config.hub == NULL) {
+		dw_default_endpoint(false, endpoint);
+		edge.config.hub = endpoint;
+	}
+	if (edge.config.keys == NULL)
+		return dw_fault_set(fault, DW_E_CONFIG, "--keys", "a directory with key files", "option '--keys' is missing");
+	if ((edge.config.tls_cert == NULL) != (edge.config.tls_key == NULL))
+		return dw_fault_set(fault, DW_E_CONFIG, "--tls-cert", "both --tls-cert and --tls-key, or neither",
+			"one of '--tls-cert' and '--tls-key' is missing");
+	return dw_auth_new(&edge.auth, &auth, fault);
+}
+
+static int
+start(struct dw_fault *fault)
+{
+	static const int numbers[] = { SIGTERM, SIGINT, SIGHUP };
+	int err;
+
+	(void)signal(SIGPIPE, SIG_IGN);
+	if (uv_loop_init(&loop) != 0)
+		return DW_E_NOMEM;
+	edge.started = dw_mono_ms();
+	wheel_init(&edge.wheel, edge.started);
+	(void)uv_timer_init(&loop, &ticks);
+	(void)uv_timer_init(&loop, &drain_timer);
+	(void)uv_timer_start(&ticks, on_tick, WHEEL_TICK_MS, WHEEL_TICK_MS);
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+		(void)uv_signal_init(&loop, &signals[i]);
+		(void)uv_signal_start(&signals[i], on_signal, numbers[i]);
+	}
+	err = uplink_new(&edge.uplink, &edge, edge.config.hub, edge.config.listen.item[0], &loop, fault);
+	if (err == DW_OK)
+		err = server_new(&edge.server, &edge, &loop, fault);
+	return err;
+}
+
+static void
+close_handle(uv_handle_t *handle, void *user)
+{
+	(void)user;
+	if (!uv_is_closing(handle))
+		uv_close(handle, NULL);
+}
+
+static void
+stop(void)
+{
+	server_destroy(&edge.server);
+	uplink_destroy(&edge.uplink);
+	(void)uv_run(&loop, UV_RUN_NOWAIT);
+	uv_walk(&loop, close_handle, NULL);
+	(void)uv_run(&loop, UV_RUN_DEFAULT);
+	(void)uv_loop_close(&loop);
+	rooms_clear(&edge);
+	dw_auth_destroy(&edge.auth);
+}
+
+int
+main(int argc, char **argv)
+{
+	struct dw_fault fault = { 0 };
+	int first, err;
+
+	err = dw_opt_parse(&command, argc, argv, &first);
+	if (err != DW_OK)
+		return err == DW_OPT_DONE ? 0 : dw_err_exit(err);
+	if (first < argc)
+		return dw_err_exit(dw_opt_misuse(&command, "unexpected operand '%s'", argv[first]));
+	setup_log();
+	err = prepare(&fault);
+	if (err == DW_OK && edge.config.check_only) {
+		dw_auth_destroy(&edge.auth);
+		return 0;
+	}
+	if (err == DW_OK)
+		err = start(&fault);
+	if (err == DW_OK) {
+		dw_log_info("edge ready", "listen=%s hub=%s", edge.config.listen.item[0], edge.config.hub);
+		(void)sd_notify(0, "READY=1");
+		(void)uv_run(&loop, UV_RUN_DEFAULT);
+		err = uplink_fatal(edge.uplink);
+		if (err != DW_OK)
+			(void)dw_fault_set(&fault, err, NULL, "an edge and a hub of the same release",
+				"the hub at '%s' speaks another protocol version", edge.config.hub);
+	}
+	if (edge.uplink != NULL)
+		stop();
+	if (err != DW_OK)
+		dw_fault_print(stderr, command.name, err, &fault, NULL);
+	return dw_err_exit(err);
+}

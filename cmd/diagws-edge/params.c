@@ -1,0 +1,116 @@
+/* Arguments, token and Origin of a request. Its own file because both doors (WebSocket, HTTP) read
+ * them, and must read them alike.
+ */
+#include "params.h"
+
+#include <libwebsockets.h>
+#include <string.h>
+
+#include "diagws/clock.h"
+#include "diagws/logging.h"
+#include "edge.h"
+
+static const char bearer[] = "Bearer ";
+
+/* libwebsockets keeps each argument as one fragment, percent-decoded: "name=value". */
+static const char *
+find_argument(struct lws *wsi, const char *name, char *buffer, size_t size)
+{
+	size_t length = strlen(name);
+	int n;
+
+	for (int i = 0; (n = lws_hdr_copy_fragment(wsi, buffer, (int)size, WSI_TOKEN_HTTP_URI_ARGS, i)) >= 0; i++)
+		if ((size_t)n > length && strncmp(buffer, name, length) == 0 && buffer[length] == '=')
+			return buffer + length + 1;
+	return NULL;
+}
+
+bool
+params_get(struct lws *wsi, const char *name, char *out, size_t size)
+{
+	char buffer[LIMIT_URL + 1];
+	const char *value = find_argument(wsi, name, buffer, sizeof(buffer));
+
+	if (value == NULL)
+		return false;
+	if (!dw_str_copy(dw_str(value), out, size))
+		(void)dw_str_copy(DW_STR("\n"), out, size);
+	return true;
+}
+
+/* The token's text in buffer, or NULL. */
+static const char *
+find_token(struct lws *wsi, char *buffer, size_t size)
+{
+	int n = lws_hdr_copy(wsi, buffer, (int)size, WSI_TOKEN_HTTP_AUTHORIZATION);
+
+	if (n > (int)strlen(bearer) && strncasecmp(buffer, bearer, strlen(bearer)) == 0)
+		return buffer + strlen(bearer);
+	return find_argument(wsi, "token", buffer, size);
+}
+
+bool
+params_has_token(struct lws *wsi)
+{
+	char buffer[LIMIT_HEADERS + 1];
+
+	return lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_AUTHORIZATION) > 0 ||
+		   find_token(wsi, buffer, sizeof(buffer)) != NULL;
+}
+
+int
+params_authorize(struct edge *edge, struct lws *wsi, struct dw_claims *claims)
+{
+	char buffer[LIMIT_HEADERS + 1];
+	const char *token = find_token(wsi, buffer, sizeof(buffer));
+	struct dw_fault fault = { 0 };
+	int err = dw_auth_check(edge->auth, dw_str(token), dw_now_ms() / 1000, claims, &fault);
+
+	if (err != DW_OK)
+		dw_log_debug("token refused", "reason=%s", fault.message);
+	explicit_bzero(buffer, sizeof(buffer));
+	return err;
+}
+
+bool
+params_origin_ok(const struct edge *edge, struct lws *wsi)
+{
+	char origin[512], host[512];
+	const char *authority;
+
+	if (lws_hdr_total_length(wsi, WSI_TOKEN_ORIGIN) == 0)
+		return true;
+	if (lws_hdr_copy(wsi, origin, sizeof(origin), WSI_TOKEN_ORIGIN) <= 0)
+		return false;
+	for (size_t i = 0; i < edge->config.origins.count; i++)
+		if (strcmp(edge->config.origins.item[i], "*") == 0 || strcmp(edge->config.origins.item[i], origin) == 0)
+			return true;
+	authority = strstr(origin, "://");
+	return authority != NULL && lws_hdr_copy(wsi, host, sizeof(host), WSI_TOKEN_HOST) > 0 &&
+		   strcasecmp(authority + 3, host) == 0;
+}
+
+size_t
+params_url_size(struct lws *wsi)
+{
+	static const enum lws_token_indexes uris[] = { WSI_TOKEN_GET_URI, WSI_TOKEN_POST_URI, WSI_TOKEN_OPTIONS_URI,
+		WSI_TOKEN_PUT_URI, WSI_TOKEN_PATCH_URI, WSI_TOKEN_DELETE_URI, WSI_TOKEN_HEAD_URI, WSI_TOKEN_HTTP_URI_ARGS };
+	size_t size = 0;
+
+	for (size_t i = 0; i < sizeof(uris) / sizeof(uris[0]); i++)
+		size += (size_t)lws_hdr_total_length(wsi, uris[i]);
+	return size;
+}
+
+size_t
+params_headers_size(struct lws *wsi)
+{
+	size_t size = 0;
+
+	for (int i = 0; i < WSI_TOKEN_COUNT; i++) {
+		/* What is no header: the method's URIs and the arguments. */
+		if (lws_token_to_string((enum lws_token_indexes)i) != NULL)
+			size += (size_t)lws_hdr_total_length(wsi, (enum lws_token_indexes)i);
+	}
+	return size - params_url_size(wsi);
+}

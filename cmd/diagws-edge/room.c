@@ -1,0 +1,219 @@
+/* Rooms of the edge: the hub's messages become frames in a ring, once for all who watch.
+ *
+ * Happy path: room_take renders each record and appends it; at most each CONFIRM_MS a PING follows;
+ * the room is marked dirty, and rooms_flush lets every connection write from its own position.
+ * Failure modes: a stream that does not follow (frames were lost on the way): said to the caller, who
+ * starts over from positions; no memory: likewise. Numbers that jump are told to the clients as a gap.
+ */
+#include "room.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "conn.h"
+#include "diagws/clock.h"
+#include "edge.h"
+
+#include <utlist.h>
+
+static void owe_ping(struct room *room);
+
+static void
+fire_ping(struct wheel_timer *timer)
+{
+	struct room *room = (struct room *)((char *)timer - offsetof(struct room, ping));
+
+	owe_ping(room);
+	rooms_flush(room->edge);
+}
+
+struct room *
+room_find(struct edge *edge, struct dw_str id)
+{
+	struct room *room;
+
+	HASH_FIND(hh, edge->rooms.by_id, id.p, id.n, room);
+	return room;
+}
+
+struct room *
+room_get(struct edge *edge, const char *id)
+{
+	struct room *room = room_find(edge, dw_str(id));
+
+	if (room != NULL)
+		return room;
+	room = calloc(1, sizeof(*room));
+	if (room == NULL)
+		return NULL;
+	room->edge = edge;
+	room->ping.fire = fire_ping;
+	(void)dw_str_copy(dw_str(id), room->id, sizeof(room->id));
+	HASH_ADD_KEYPTR(hh, edge->rooms.by_id, room->id, strlen(room->id), room);
+	return room;
+}
+
+void
+room_release(struct room *room)
+{
+	struct edge *edge = room->edge;
+
+	if (room->conns != NULL)
+		return;
+	room_stream_end(room);
+	if (room->dirty)
+		LL_DELETE2(edge->rooms.dirty, room, next_dirty);
+	HASH_DEL(edge->rooms.by_id, room);
+	free(room);
+}
+
+void
+room_stream_begin(struct room *room, struct position at)
+{
+	room->streaming = true;
+	room->start = room->head = room->pinged = at;
+}
+
+void
+room_stream_end(struct room *room)
+{
+	room->streaming = false;
+	wheel_cancel(&room->ping);
+	dw_log_destroy(&room->ring);
+}
+
+void
+room_render(struct rooms *rooms, struct dw_buf *out, const char *room, const struct dw_record *record)
+{
+	dw_buf_reset(&rooms->json);
+	dw_record_to_json(&rooms->json, dw_str(room), record);
+	frame_text(out, (struct dw_str) { rooms->json.data, rooms->json.len });
+	out->failed |= rooms->json.failed;
+}
+
+void
+room_render_gap(struct rooms *rooms, struct dw_buf *out, const char *room, uint64_t from, uint64_t to, uint64_t reason)
+{
+	struct dw_buf *json = &rooms->json;
+	char now[DW_TIME_SIZE];
+
+	dw_time_text(dw_now_ms(), now);
+	dw_buf_reset(json);
+	dw_buf_adds(json, "{\"type\":\"gap\",\"diagnosis_id\":");
+	dw_id_to_json(json, dw_str(room));
+	dw_buf_addf(json, ",\"timestamp\":\"%s\",\"data\":{\"from\":%llu,\"to\":%llu,\"count\":%llu,\"reason\":\"%s\"}}",
+		now, (unsigned long long)from, (unsigned long long)to, (unsigned long long)(to - from + 1),
+		dw_gap_text(reason));
+	frame_text(out, (struct dw_str) { json->data, json->len });
+	out->failed |= json->failed;
+}
+
+static bool
+append(struct room *room, struct position at)
+{
+	struct dw_buf *frame = &room->edge->rooms.frame;
+	const struct dw_log_entry entry = { .seq = at.seq, .n = at.n, .at = 0 };
+
+	if (room->ring == NULL)
+		room->ring = dw_log_new(UINT32_MAX, LIMIT_RING);
+	return room->ring != NULL && dw_buf_ok(frame) &&
+		   dw_log_append(room->ring, &entry, frame->data, frame->len) == DW_OK;
+}
+
+static void
+mark_dirty(struct room *room)
+{
+	if (room->dirty)
+		return;
+	room->dirty = true;
+	LL_PREPEND2(room->edge->rooms.dirty, room, next_dirty);
+}
+
+/* A PING behind the newest message, now or when CONFIRM_MS are over. */
+static void
+owe_ping(struct room *room)
+{
+	uint64_t now = dw_mono_ms();
+
+	if (!room->streaming || room->pinged.seq == room->head.seq)
+		return;
+	if (now < room->pinged_at + CONFIRM_MS) {
+		if (room->ping.link == NULL)
+			wheel_set(&room->edge->wheel, &room->ping, room->pinged_at + CONFIRM_MS);
+		return;
+	}
+	dw_buf_reset(&room->edge->rooms.frame);
+	frame_ping(&room->edge->rooms.frame, room->head);
+	if (!append(room, room->head))
+		return;
+	room->pinged = room->head;
+	room->pinged_at = now;
+	mark_dirty(room);
+}
+
+static bool
+take_record(struct room *room, const struct dw_record *record)
+{
+	struct rooms *rooms = &room->edge->rooms;
+
+	if (record->seq <= room->head.seq || record->n <= room->head.n)
+		return false;
+	if (record->n > room->head.n + 1 && room->head.seq > 0) {
+		dw_buf_reset(&rooms->frame);
+		room_render_gap(rooms, &rooms->frame, room->id, room->head.n + 1, record->n - 1, DW_GAP_SLOW);
+		if (!append(room, room->head))
+			return false;
+	}
+	dw_buf_reset(&rooms->frame);
+	room_render(rooms, &rooms->frame, room->id, record);
+	room->head = (struct position) { record->seq, record->n };
+	return append(room, room->head);
+}
+
+bool
+room_take(struct room *room, const struct dw_messages *messages)
+{
+	struct dw_str rest = messages->records;
+	struct dw_record record;
+	int err;
+
+	if (!room->streaming || messages->prev != room->head.seq)
+		return false;
+	while ((err = dw_record_next(&rest, &record)) == DW_OK)
+		if (!take_record(room, &record))
+			return false;
+	if (err != DW_E_AGAIN)
+		return false;
+	mark_dirty(room);
+	owe_ping(room);
+	return true;
+}
+
+bool
+room_covers(const struct room *room, uint64_t seq)
+{
+	if (room->ring == NULL || dw_log_first(room->ring) == 0)
+		return seq >= room->start.seq;
+	return seq >= dw_log_entry(room->ring, dw_log_first(room->ring))->seq;
+}
+
+void
+rooms_flush(struct edge *edge)
+{
+	while (edge->rooms.dirty != NULL) {
+		struct room *room = edge->rooms.dirty;
+		struct conn *conn, *next;
+
+		LL_DELETE2(edge->rooms.dirty, room, next_dirty);
+		room->dirty = false;
+		DL_FOREACH_SAFE2(room->conns, conn, next, room_next)
+		conn_push(conn);
+	}
+}
+
+void
+rooms_clear(struct edge *edge)
+{
+	dw_buf_clear(&edge->rooms.json);
+	dw_buf_clear(&edge->rooms.frame);
+}

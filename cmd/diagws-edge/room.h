@@ -1,0 +1,74 @@
+/* A room as the edge has it: one ring of ready-made frames, and the connections that read it.
+ *
+ * The hub sends an edge each message of a room once; it becomes a frame here, once. `head` is where
+ * the hub's stream stands; the ring holds what came since the room was entered, or the newest
+ * LIMIT_RING bytes of it. Now and then a PING frame lies between the messages: its PONG confirms all
+ * before it.
+ */
+#ifndef ROOM_H
+#define ROOM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <uthash.h>
+
+#include "diagws/log.h"
+#include "diagws/msg.h"
+#include "diagws/wire.h"
+#include "frame.h"
+#include "wheel.h"
+
+struct conn;
+struct edge;
+
+struct room {
+	UT_hash_handle hh;
+	char id[DW_ROOM_MAX + 1];
+	struct edge *edge;
+	struct dw_log *ring;    /* NULL until the first message */
+	bool streaming;         /* the hub streams this room to us */
+	struct position start;  /* where the stream began */
+	struct position head;   /* where it stands */
+	struct position pinged; /* the newest PING in the ring */
+	uint64_t pinged_at;
+	struct wheel_timer ping; /* a PING that is owed */
+	struct conn *conns;      /* utlist of those in this room */
+	size_t joined;           /* how many of them the hub counts */
+	bool dirty;
+	struct room *next_dirty;
+};
+
+struct rooms {
+	struct room *by_id;
+	struct room *dirty;
+	struct dw_buf json, frame; /* scratch */
+};
+
+/* Finds or makes. NULL: no memory. */
+struct room *room_get(struct edge *edge, const char *id);
+struct room *room_find(struct edge *edge, struct dw_str id);
+/* Frees the room when no connection is in it. */
+void room_release(struct room *room);
+
+/* The hub's stream begins here (from the first JOINED), or ends (the last session left). */
+void room_stream_begin(struct room *room, struct position at);
+void room_stream_end(struct room *room);
+
+/* Takes what the hub sent. false: it does not follow what we have, or makes no sense: the edge must
+ * introduce itself again. Connections get it at rooms_flush. */
+bool room_take(struct room *room, const struct dw_messages *messages);
+/* Whether a reader at this position finds all that follows in the ring (or in the stream to come). */
+bool room_covers(const struct room *room, uint64_t seq);
+
+/* Hands what is new to the connections of every room that got something. */
+void rooms_flush(struct edge *edge);
+void rooms_clear(struct edge *edge);
+
+/* Appends the frame of a record, or of a gap, to out. */
+void room_render(struct rooms *rooms, struct dw_buf *out, const char *room, const struct dw_record *record);
+void room_render_gap(
+	struct rooms *rooms, struct dw_buf *out, const char *room, uint64_t from, uint64_t to, uint64_t reason);
+
+#endif

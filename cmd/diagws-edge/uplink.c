@@ -1,0 +1,550 @@
+/* The connection to the hub. Its own file because it alone knows when the hub is there.
+ *
+ * Happy path: HELLO → WELCOME → every session joins, every request goes out; MESSAGES become frames
+ * (room.c), answers find their asker by corr. A tick each TICK_MS greets, pings, and tells confirmed
+ * positions together, one CONFIRM for all sessions of a room that stand at one position.
+ *
+ * Failure modes: WHO (the hub does not know us) and whatever cannot be right end in `greet`: a HELLO
+ * with a fresh incarnation; what arrives before its own WELCOME is not looked at. A send that does
+ * not go through means the same. REFUSED for another version is final.
+ */
+#include "uplink.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <uthash.h>
+#include <uv.h>
+
+#include "conn.h"
+#include "diagws/bus.h"
+#include "diagws/clock.h"
+#include "diagws/logging.h"
+#include "edge.h"
+#include "room.h"
+
+enum {
+	TICK_MS = 100,
+	PING_MS = 500,
+	SILENT_MS = 2000,   /* not heard so long: not ready */
+	GREET_MS = 1000,    /* a HELLO without an answer is repeated after so long */
+	PUMP_FRAMES = 2000, /* taken in one turn of the loop */
+	CREDIT_EVERY = 128,
+	ASKS_MAX = 4096,
+	ASKED_BYTES_MAX = 64 * 1024 * 1024,
+};
+
+struct ask {
+	UT_hash_handle hh;
+	uint64_t corr;
+	struct uplink *uplink;
+	struct wheel_timer timer;
+	uplink_done *done;
+	void *user;
+	struct dw_buf frame; /* to send it again */
+};
+
+struct uplink {
+	struct edge *edge;
+	struct dw_bus *bus;
+	uv_poll_t *poll;
+	uv_timer_t *tick;
+	uv_idle_t *more; /* runs while frames are left over from a turn */
+	char name[128];
+	uint64_t peer, incarnation;
+	char epoch[33];
+	uint64_t hub;
+	bool up;
+	uint64_t greeted_at, heard_at, pinged_at;
+	uint64_t received, credited;
+	struct ask *asks;
+	uint64_t next_corr;
+	size_t asked_bytes;
+	struct conn *unsaid;
+	struct dw_buf out;
+	int fatal;
+};
+
+static void pump(struct uplink *uplink);
+
+static bool
+transmit(struct uplink *uplink, const struct dw_wire *message)
+{
+	dw_buf_reset(&uplink->out);
+	dw_wire_pack(&uplink->out, message);
+	return dw_buf_ok(&uplink->out) && dw_bus_send(uplink->bus, 0, uplink->out.data, uplink->out.len) == DW_OK;
+}
+
+/* Starts over: the hub forgets what it knew of us, we tell it all again after its WELCOME. */
+static void
+greet(struct uplink *uplink)
+{
+	const struct dw_wire hello = { .kind = DW_HELLO,
+		.hello = { .version = dw_protocol_version(),
+			.kind = DW_PEER_EDGE,
+			.peer = uplink->peer,
+			.incarnation = ++uplink->incarnation,
+			.name = dw_str(uplink->name) } };
+
+	if (uplink->up)
+		dw_log_warn("hub lost", "incarnation=%llu", (unsigned long long)uplink->incarnation);
+	uplink->up = false;
+	uplink->greeted_at = dw_mono_ms();
+	uplink->received = uplink->credited = 0;
+	(void)transmit(uplink, &hello);
+}
+
+bool
+uplink_send(struct uplink *uplink, const struct dw_wire *message)
+{
+	if (!uplink->up)
+		return false;
+	if (transmit(uplink, message))
+		return true;
+	greet(uplink);
+	return false;
+}
+
+bool
+uplink_ready(const struct uplink *uplink)
+{
+	return uplink->up && dw_mono_ms() < uplink->heard_at + SILENT_MS;
+}
+
+const char *
+uplink_epoch(const struct uplink *uplink)
+{
+	return uplink->epoch;
+}
+
+int
+uplink_fatal(const struct uplink *uplink)
+{
+	return uplink->fatal;
+}
+
+void
+uplink_confirmed(struct uplink *uplink, struct conn *conn)
+{
+	if (conn->unsaid)
+		return;
+	conn->unsaid = true;
+	conn->next_unsaid = uplink->unsaid;
+	uplink->unsaid = conn;
+}
+
+void
+uplink_forget(struct uplink *uplink, struct conn *conn)
+{
+	struct conn **link = &uplink->unsaid;
+
+	if (!conn->unsaid)
+		return;
+	while (*link != conn)
+		link = &(*link)->next_unsaid;
+	*link = conn->next_unsaid;
+	conn->unsaid = false;
+}
+
+void
+uplink_leave(struct uplink *uplink, const struct conn *conn)
+{
+	if (conn->room == NULL)
+		return;
+	(void)uplink_send(uplink, &(struct dw_wire) { .kind = DW_LEAVE,
+								  .leave = { .session = conn->session,
+									  .room = dw_str(conn->room->id),
+									  .seq = conn->confirmed.seq,
+									  .n = conn->confirmed.n } });
+}
+
+/* Takes those out of the list that stand where the first one does, and tells them in one message. */
+static void
+tell_confirmed(struct uplink *uplink)
+{
+	struct dw_buf sessions = { 0 };
+
+	while (uplink->unsaid != NULL && uplink->up) {
+		struct conn *first = uplink->unsaid;
+		struct room *room = first->room;
+		struct position at = first->confirmed;
+		struct conn **link = &uplink->unsaid;
+		struct dw_wire confirm = { .kind = DW_CONFIRM };
+
+		dw_buf_reset(&sessions);
+		while (*link != NULL && sessions.len < (size_t)DW_WIRE_SESSIONS_MAX * 8) {
+			struct conn *conn = *link;
+
+			if (conn->room != room || conn->confirmed.seq != at.seq) {
+				link = &conn->next_unsaid;
+				continue;
+			}
+			*link = conn->next_unsaid;
+			conn->unsaid = false;
+			if (conn->joined)
+				dw_session_pack(&sessions, conn->session);
+		}
+		if (room == NULL || sessions.len == 0 || !dw_buf_ok(&sessions))
+			continue;
+		confirm.confirm = (struct dw_confirm) {
+			.room = dw_str(room->id), .seq = at.seq, .n = at.n, .sessions = { sessions.data, sessions.len }
+		};
+		(void)uplink_send(uplink, &confirm);
+	}
+	dw_buf_clear(&sessions);
+}
+
+static void
+finish(struct ask *ask, int err, const struct dw_wire *answer)
+{
+	struct uplink *uplink = ask->uplink;
+
+	wheel_cancel(&ask->timer);
+	HASH_DEL(uplink->asks, ask);
+	uplink->asked_bytes -= ask->frame.len;
+	if (ask->done != NULL)
+		ask->done(ask->user, err, answer);
+	dw_buf_clear(&ask->frame);
+	free(ask);
+}
+
+static void
+fire_ask(struct wheel_timer *timer)
+{
+	struct ask *ask = (struct ask *)((char *)timer - offsetof(struct ask, timer));
+
+	finish(ask, DW_E_TIMEOUT, NULL);
+}
+
+int
+uplink_ask(
+	struct uplink *uplink, struct dw_wire *request, uint64_t timeout_ms, uplink_done *done, void *user, uint64_t *corr)
+{
+	struct ask *ask;
+
+	if (HASH_COUNT(uplink->asks) >= ASKS_MAX || uplink->asked_bytes >= ASKED_BYTES_MAX)
+		return DW_E_BUSY;
+	ask = calloc(1, sizeof(*ask));
+	if (ask == NULL)
+		return DW_E_NOMEM;
+	*ask = (struct ask) { .uplink = uplink, .corr = ++uplink->next_corr, .done = done, .user = user };
+	ask->timer.fire = fire_ask;
+	request->publish.corr = ask->corr; /* the first field of every request */
+	dw_wire_pack(&ask->frame, request);
+	if (!dw_buf_ok(&ask->frame)) {
+		dw_buf_clear(&ask->frame);
+		free(ask);
+		return DW_E_NOMEM;
+	}
+	HASH_ADD(hh, uplink->asks, corr, sizeof(ask->corr), ask);
+	uplink->asked_bytes += ask->frame.len;
+	wheel_set(&uplink->edge->wheel, &ask->timer, dw_mono_ms() + timeout_ms);
+	*corr = ask->corr;
+	if (uplink->up && dw_bus_send(uplink->bus, 0, ask->frame.data, ask->frame.len) != DW_OK)
+		greet(uplink);
+	return DW_OK;
+}
+
+void
+uplink_cancel(struct uplink *uplink, uint64_t corr)
+{
+	struct ask *ask;
+
+	HASH_FIND(hh, uplink->asks, &corr, sizeof(corr), ask);
+	if (ask != NULL)
+		ask->done = NULL;
+}
+
+static void
+answer(struct uplink *uplink, const struct dw_wire *message)
+{
+	uint64_t corr = message->stored.corr; /* the first field of every answer */
+	struct ask *ask;
+
+	HASH_FIND(hh, uplink->asks, &corr, sizeof(corr), ask);
+	if (ask != NULL)
+		finish(ask, DW_OK, message);
+}
+
+/* A store of another name: what clients hold of the old one means nothing here. */
+static void
+change_epoch(struct uplink *uplink)
+{
+	struct conn *conn, *next;
+
+	dw_log_warn("the hub has another store", NULL);
+	HASH_ITER(hh, uplink->edge->sessions, conn, next)
+	{
+		if (conn->request == NULL)
+			conn_close(conn, 1012, "service restart");
+	}
+}
+
+static void
+take_welcome(struct uplink *uplink, const struct dw_welcome *welcome)
+{
+	bool new_store = uplink->epoch[0] != '\0' && !dw_str_is(welcome->epoch, uplink->epoch);
+	struct conn *conn, *next_conn;
+	struct ask *ask, *next_ask;
+
+	if (welcome->incarnation != uplink->incarnation)
+		return;
+	(void)dw_str_copy(welcome->epoch, uplink->epoch, sizeof(uplink->epoch));
+	uplink->hub = welcome->hub;
+	uplink->up = true;
+	dw_log_info("hub welcomed us", "epoch=%s head=%llu", uplink->epoch, (unsigned long long)welcome->head);
+	if (new_store)
+		change_epoch(uplink);
+	HASH_ITER(hh, uplink->edge->sessions, conn, next_conn)
+	{
+		if (conn->state == CONN_FEEDING)
+			conn->state = CONN_READING;
+		if (conn->state != CONN_CLOSING && conn->state != CONN_REFUSED)
+			conn_ask(conn);
+	}
+	HASH_ITER(hh, uplink->asks, ask, next_ask)
+	{
+		if (dw_bus_send(uplink->bus, 0, ask->frame.data, ask->frame.len) != DW_OK) {
+			greet(uplink);
+			return;
+		}
+	}
+}
+
+static void
+take_refused(struct uplink *uplink, const struct dw_refused *refused)
+{
+	if (refused->code == (uint64_t)-DW_E_VERSION) {
+		dw_log_error("the hub refuses us", "code=%llu reason=%.*s", (unsigned long long)refused->code,
+			(int)refused->text.n, refused->text.p);
+		uplink->fatal = DW_E_VERSION;
+		uv_stop(uplink->tick->loop);
+		return;
+	}
+	dw_log_error("the hub refused a message", "code=%llu", (unsigned long long)refused->code);
+}
+
+static void
+take_messages(struct uplink *uplink, const struct dw_messages *messages)
+{
+	struct room *room = room_find(uplink->edge, messages->room);
+	bool in_order = true;
+
+	uplink->received++;
+	/* A room that was left meanwhile: the hub learns of it in order, so this is no fault. */
+	if (room != NULL && room->streaming)
+		in_order = room_take(room, messages);
+	if (!in_order) {
+		dw_log_warn("a stream of the hub has a hole", "room=%s", room->id);
+		greet(uplink);
+		return;
+	}
+	if (uplink->received - uplink->credited >= CREDIT_EVERY) {
+		uplink->credited = uplink->received;
+		(void)uplink_send(uplink, &(struct dw_wire) { .kind = DW_CREDIT, .credit = { .received = uplink->received } });
+	}
+}
+
+static struct conn *
+find_session(struct uplink *uplink, uint64_t session)
+{
+	struct conn *conn;
+
+	HASH_FIND(hh, uplink->edge->sessions, &session, sizeof(session), conn);
+	return conn;
+}
+
+static void
+take_close(struct uplink *uplink, const struct dw_close *order)
+{
+	struct conn *conn = find_session(uplink, order->session);
+	char reason[32] = "";
+
+	if (conn == NULL)
+		return;
+	(void)dw_str_copy(order->reason, reason, sizeof(reason));
+	conn_close(conn, (unsigned)order->code, reason);
+}
+
+static void
+take(struct uplink *uplink, const struct dw_wire *message)
+{
+	struct conn *conn;
+
+	uplink->heard_at = dw_mono_ms();
+	if (message->kind == DW_WHO) {
+		if (uplink->up || uplink->heard_at >= uplink->greeted_at + PING_MS)
+			greet(uplink);
+		return;
+	}
+	if (message->kind == DW_WELCOME) {
+		take_welcome(uplink, &message->welcome);
+		return;
+	}
+	if (message->kind == DW_REFUSED) {
+		take_refused(uplink, &message->refused);
+		return;
+	}
+	if (!uplink->up)
+		return;
+	switch (message->kind) {
+	case DW_MESSAGES:
+		take_messages(uplink, &message->messages);
+		break;
+	case DW_JOINED:
+		conn = find_session(uplink, message->joined.session);
+		if (conn != NULL)
+			conn_joined(conn, &message->joined);
+		break;
+	case DW_RECORDS:
+		conn = find_session(uplink, message->records.corr);
+		if (conn != NULL)
+			conn_fed(conn, &message->records);
+		break;
+	case DW_CLOSE:
+		take_close(uplink, &message->close);
+		break;
+	case DW_STORED:
+	case DW_TABLE:
+	case DW_OWNED:
+		answer(uplink, message);
+		break;
+	case DW_SHUTDOWN:
+		dw_log_info("the hub goes away", NULL);
+		break;
+	default:
+		break;
+	}
+}
+
+static void
+pump_again(uv_idle_t *idle)
+{
+	pump(idle->data);
+}
+
+/* The descriptor is edge-triggered: the loop sleeps only when nothing is left. */
+static void
+pump(struct uplink *uplink)
+{
+	struct dw_fault fault;
+	struct dw_wire message;
+	struct dw_str frame;
+	uint32_t peer;
+	int taken = 0;
+
+	while (taken < PUMP_FRAMES && dw_bus_recv(uplink->bus, &peer, &frame) == DW_OK) {
+		taken++;
+		if (dw_wire_unpack(&message, frame.p, frame.n, &fault) == DW_OK)
+			take(uplink, &message);
+		else
+			dw_log_warn("the hub sent what is no message", "reason=%s", fault.message);
+	}
+	rooms_flush(uplink->edge);
+	if (dw_bus_readable(uplink->bus))
+		(void)uv_idle_start(uplink->more, pump_again);
+	else
+		(void)uv_idle_stop(uplink->more);
+}
+
+static void
+on_readable(uv_poll_t *poll, int status, int events)
+{
+	(void)status;
+	(void)events;
+	pump(poll->data);
+}
+
+static void
+on_tick(uv_timer_t *timer)
+{
+	struct uplink *uplink = timer->data;
+	uint64_t now = dw_mono_ms();
+
+	if (!uplink->up) {
+		if (now >= uplink->greeted_at + (uplink->heard_at > 0 ? PING_MS : TICK_MS) && uplink->fatal == 0)
+			greet(uplink);
+	} else {
+		tell_confirmed(uplink);
+		if (now >= uplink->pinged_at + PING_MS) {
+			uplink->pinged_at = now;
+			(void)uplink_send(uplink, &(struct dw_wire) { .kind = DW_PING, .ping = { .token = now } });
+		}
+	}
+	pump(uplink);
+}
+
+static int
+open_handles(struct uplink *uplink, uv_loop_t *loop)
+{
+	uplink->poll = calloc(1, sizeof(*uplink->poll));
+	uplink->tick = calloc(1, sizeof(*uplink->tick));
+	uplink->more = calloc(1, sizeof(*uplink->more));
+	if (uplink->poll == NULL || uplink->tick == NULL || uplink->more == NULL ||
+		uv_poll_init(loop, uplink->poll, dw_bus_fd(uplink->bus)) != 0) {
+		free(uplink->poll);
+		free(uplink->tick);
+		free(uplink->more);
+		uplink->poll = NULL;
+		return DW_E_NOMEM;
+	}
+	(void)uv_timer_init(loop, uplink->tick);
+	(void)uv_idle_init(loop, uplink->more);
+	uplink->poll->data = uplink->tick->data = uplink->more->data = uplink;
+	(void)uv_poll_start(uplink->poll, UV_READABLE, on_readable);
+	(void)uv_timer_start(uplink->tick, on_tick, 0, TICK_MS);
+	return DW_OK;
+}
+
+int
+uplink_new(struct uplink **out, struct edge *edge, const char *uri, const char *name, struct uv_loop_s *loop,
+	struct dw_fault *fault)
+{
+	struct uplink *uplink = calloc(1, sizeof(*uplink));
+	int err;
+
+	if (uplink == NULL)
+		return DW_E_NOMEM;
+	uplink->edge = edge;
+	uplink->peer = dw_random();
+	(void)snprintf(uplink->name, sizeof(uplink->name), "%s", name);
+	err = dw_bus_connect(&uplink->bus, uri, fault);
+	if (err == DW_OK)
+		err = open_handles(uplink, loop);
+	if (err != DW_OK) {
+		dw_bus_destroy(&uplink->bus);
+		free(uplink);
+		return err;
+	}
+	*out = uplink;
+	return DW_OK;
+}
+
+static void
+free_handle(uv_handle_t *handle)
+{
+	free(handle);
+}
+
+void
+uplink_destroy(struct uplink **uplink_p)
+{
+	struct uplink *uplink = *uplink_p;
+	struct ask *ask, *next;
+
+	if (uplink == NULL)
+		return;
+	*uplink_p = NULL;
+	HASH_ITER(hh, uplink->asks, ask, next)
+	{
+		finish(ask, DW_E_CLOSING, NULL);
+	}
+	if (uplink->up)
+		(void)transmit(uplink, &(struct dw_wire) { .kind = DW_BYE });
+	uv_close((uv_handle_t *)uplink->poll, free_handle);
+	uv_close((uv_handle_t *)uplink->tick, free_handle);
+	uv_close((uv_handle_t *)uplink->more, free_handle);
+	dw_buf_clear(&uplink->out);
+	dw_bus_destroy(&uplink->bus);
+	free(uplink);
+}

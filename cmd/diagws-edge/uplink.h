@@ -1,0 +1,46 @@
+/* The edge's connection to its hub: introduces itself, asks, and after any trouble starts over from
+ * positions.
+ *
+ * Whatever breaks (hub killed or frozen, frames lost, a full pipe) has one answer: HELLO with a fresh
+ * incarnation, then every session joins again from where it stands, and requests that were not
+ * answered are sent again (a PUBLISH has an id, so it is stored once).
+ */
+#ifndef UPLINK_H
+#define UPLINK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "diagws/wire.h"
+
+struct conn;
+struct edge;
+struct uplink;
+struct uv_loop_s;
+
+/* Connects. DW_E_CONFIG, DW_E_PERMISSION, DW_E_NOMEM. */
+int uplink_new(struct uplink **out, struct edge *edge, const char *uri, const char *name, struct uv_loop_s *loop,
+	struct dw_fault *fault);
+/* Says BYE. The loop must run once more for its handles to close. */
+void uplink_destroy(struct uplink **uplink_p);
+
+bool uplink_ready(const struct uplink *uplink); /* the hub has welcomed us and was heard lately */
+const char *uplink_epoch(const struct uplink *uplink);
+int uplink_fatal(const struct uplink *uplink); /* not 0: the hub will never have us (another version) */
+
+/* For connections. uplink_send: false when the hub is not there; what matters is asked again later. */
+bool uplink_send(struct uplink *uplink, const struct dw_wire *message);
+void uplink_confirmed(struct uplink *uplink, struct conn *conn); /* tell the hub, soon and together */
+void uplink_leave(struct uplink *uplink, const struct conn *conn);
+void uplink_forget(struct uplink *uplink, struct conn *conn);
+
+/* A request with one answer (PUBLISH, STAT, OWN): `done` is called once, with the answer or an error
+ * (DW_E_TIMEOUT: no answer within timeout_ms; DW_E_BUSY is returned at once when too much is unanswered). corr is
+ * filled in here. */
+typedef void uplink_done(void *user, int err, const struct dw_wire *answer);
+int uplink_ask(
+	struct uplink *uplink, struct dw_wire *request, uint64_t timeout_ms, uplink_done *done, void *user, uint64_t *corr);
+/* The asker is gone: `done` will not be called. */
+void uplink_cancel(struct uplink *uplink, uint64_t corr);
+
+#endif

@@ -1,0 +1,150 @@
+/* The upgrade of a client, and its frames.
+ *
+ * A refused client is accepted and then closed with 1008, so that a browser can read why: ws_filter
+ * only notes what speaks against it. A path that is no room and an Origin that is not on the list
+ * never get so far: they are answered in HTTP. All sizes are checked before anything is kept.
+ */
+#include "ws.h"
+
+#include <libwebsockets.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "conn.h"
+#include "diagws/clock.h"
+#include "diagws/logging.h"
+#include "edge.h"
+#include "http.h"
+#include "params.h"
+
+static const char prefix[] = "/ws/";
+
+int
+ws_confirm(struct edge *edge, struct lws *wsi)
+{
+	char upgrade[32], path[LIMIT_URL + 1];
+
+	if (lws_hdr_copy(wsi, upgrade, sizeof(upgrade), WSI_TOKEN_UPGRADE) <= 0 || strcasecmp(upgrade, "websocket") != 0)
+		return http_refuse(wsi, DW_HTTP_BAD_REQUEST, "bad_upgrade", "the only upgrade here is to websocket");
+	if (lws_hdr_copy(wsi, path, sizeof(path), WSI_TOKEN_GET_URI) <= 0)
+		return http_refuse(wsi, DW_HTTP_URI_TOO_LONG, "uri_too_long", "the URL may have 8192 bytes");
+	if (strncmp(path, prefix, strlen(prefix)) != 0 || strchr(path + strlen(prefix), '/') != NULL)
+		return http_refuse(wsi, DW_HTTP_NOT_FOUND, "not_found", "WebSockets are at /ws/{diagnosis_id}");
+	if (!params_origin_ok(edge, wsi))
+		return http_refuse(wsi, DW_HTTP_FORBIDDEN, "origin", "this Origin is not on the list of --origin");
+	return 0;
+}
+
+/* The first thing that is wrong with the arguments, or not there until a later version. */
+static void
+read_arguments(struct lws *wsi, struct conn_request *request)
+{
+	static const struct {
+		const char *name, *value;
+	} later[] = { { "auth", "message" }, { "ack", "client" }, { "heartbeat", "1" } };
+	char value[32];
+	int64_t after;
+
+	for (size_t i = 0; i < sizeof(later) / sizeof(later[0]); i++) {
+		if (params_get(wsi, later[i].name, value, sizeof(value)) && strcmp(value, later[i].value) == 0) {
+			request->error = "unsupported";
+			request->detail = "auth=message, ack=client and heartbeat=1 are not supported by this version";
+			return;
+		}
+	}
+	request->error = "invalid_field";
+	request->detail = "epoch: what a `connect` gave";
+	if (params_get(wsi, "epoch", request->epoch, sizeof(request->epoch)) && !dw_device_ok(dw_str(request->epoch)))
+		return;
+	request->detail = "device: 1 to 64 of A-Z a-z 0-9 _ . -";
+	if (params_get(wsi, "device", request->device, sizeof(request->device)) && !dw_device_ok(dw_str(request->device)))
+		return;
+	request->detail = "after: a seq or 'new'";
+	if (params_get(wsi, "after", value, sizeof(value))) {
+		request->after_new = strcmp(value, "new") == 0;
+		request->has_after = !request->after_new;
+		if (request->has_after && (!dw_parse_number(value, &after) || after < 0))
+			return;
+		request->after = request->has_after ? (uint64_t)after : 0;
+	}
+	request->error = request->detail = NULL;
+}
+
+static void
+read_request(struct edge *edge, struct lws *wsi, struct conn_request *request)
+{
+	char path[LIMIT_URL + 1] = "";
+	struct dw_str room;
+	int err;
+
+	(void)lws_hdr_copy(wsi, path, sizeof(path), WSI_TOKEN_GET_URI);
+	room = dw_str(path + strlen(prefix));
+	if (dw_room_ok(room))
+		(void)dw_str_copy(room, request->room, sizeof(request->room));
+	read_arguments(wsi, request);
+	if (request->error != NULL && strcmp(request->error, "unsupported") == 0)
+		return;
+	err = params_authorize(edge, wsi, &request->claims);
+	if (err != DW_OK)
+		request->refuse = dw_err_text(err);
+	else if (request->room[0] == '\0')
+		request->refuse = dw_err_text(DW_E_DENIED);
+	request->deny = err == DW_OK && request->refuse != NULL;
+	if (request->refuse != NULL)
+		request->error = NULL;
+}
+
+int
+ws_filter(struct edge *edge, struct lws *wsi, struct conn **conn)
+{
+	struct conn_request *request = calloc(1, sizeof(*request));
+
+	if (request == NULL)
+		return -1;
+	dw_claims_init(&request->claims);
+	read_request(edge, wsi, request);
+	*conn = conn_new(edge, wsi, request);
+	return *conn != NULL ? 0 : -1;
+}
+
+int
+ws_end(struct lws *wsi, struct conn *conn)
+{
+	if (conn->close_code >= 1000 && conn->close_code != 1006)
+		lws_close_reason(wsi, (enum lws_close_status)conn->close_code, (unsigned char *)conn->close_reason,
+			strlen(conn->close_reason));
+	return -1;
+}
+
+int
+ws_established(struct lws *wsi, struct conn *conn)
+{
+	return conn_start(conn) ? 0 : ws_end(wsi, conn);
+}
+
+static int
+end_now(struct lws *wsi, struct conn *conn, unsigned code, const char *reason)
+{
+	conn_close(conn, code, reason);
+	return ws_end(wsi, conn);
+}
+
+int
+ws_receive(struct lws *wsi, struct conn *conn, const void *bytes, size_t n)
+{
+	if (lws_is_first_fragment(wsi) && lws_frame_is_binary(wsi))
+		return end_now(wsi, conn, 1003, "text frames only");
+	if (conn->rx_total + n + lws_remaining_packet_payload(wsi) > LIMIT_CLIENT_FRAME)
+		return end_now(wsi, conn, 1009, "too big");
+	conn->rx_total += n;
+	if (conn->rx_total <= LIMIT_CLIENT_MESSAGE)
+		dw_buf_add(&conn->rx, bytes, n);
+	if (lws_remaining_packet_payload(wsi) > 0 || !lws_is_final_fragment(wsi))
+		return 0;
+	if (!dw_buf_ok(&conn->rx))
+		return end_now(wsi, conn, 1013, "try again later");
+	conn_text(conn);
+	conn->rx_total = 0;
+	dw_buf_clear(&conn->rx);
+	return 0;
+}

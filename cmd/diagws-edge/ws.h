@@ -1,0 +1,21 @@
+/* WebSocket upgrades and frames, as libwebsockets reports them. Return values are its own: 0 goes on.
+ */
+#ifndef WS_H
+#define WS_H
+
+#include <stddef.h>
+
+struct conn;
+struct edge;
+struct lws;
+
+/* Before the upgrade: path and Origin. > 0: answered with an HTTP error. */
+int ws_confirm(struct edge *edge, struct lws *wsi);
+/* Reads what the client asked for while its headers are there. */
+int ws_filter(struct edge *edge, struct lws *wsi, struct conn **conn);
+int ws_established(struct lws *wsi, struct conn *conn);
+int ws_receive(struct lws *wsi, struct conn *conn, const void *bytes, size_t n);
+/* The timer of server_close: ends the connection with its code. */
+int ws_end(struct lws *wsi, struct conn *conn);
+
+#endif
