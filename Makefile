@@ -8,8 +8,6 @@ CC       ?= cc
 PYTHON   ?= /usr/bin/python3
 CFLAGS   ?= -O2 -g
 
-empty :=
-BUILD := build$(if $(SANITIZE),/sanitize-$(subst $(empty),,$(subst $(comma),-,$(SANITIZE))))
 comma := ,
 BUILD := build$(if $(SANITIZE),/sanitize-$(subst $(comma),-,$(SANITIZE)))
 Q     := $(if $(V),,@)
@@ -54,13 +52,28 @@ UNIT_SRC   := $(wildcard tests/unit/test_*.c)
 UNIT_TESTS := $(UNIT_SRC:tests/unit/%.c=$(BUILD)/tests/%)
 LIBRARIES  := $(BUILD)/lib/libdiagws.a $(BUILD)/lib/libdiagws.so $(BUILD)/lib/pkgconfig/diagws.pc
 
-.PHONY: all deps demo check check-unit check-integration lint format install uninstall clean help build
+.PHONY: all deps demo check check-unit check-integration lint format install uninstall clean help
 .SECONDARY:
 
-all: deps
-	$(Q)$(MAKE) --no-print-directory build
+all: $(BINARIES) $(LIBRARIES)
 
-build: $(BINARIES) $(LIBRARIES)
+help:
+	@echo 'make all                build into build/bin and build/lib'
+	@echo 'make deps               install the Debian packages that are missing (sudo where needed)'
+	@echo 'make demo               all set-up, then the main job on a terminal'
+	@echo 'make check              all set-up, then all tests (check-unit, check-integration: a part)'
+	@echo 'make lint | format      check, or apply, the style'
+	@echo 'make install uninstall  DESTDIR and PREFIX as usual'
+	@echo 'make clean              remove build/'
+
+# Says what it does; quiet and without any right when nothing is missing.
+deps:
+	@missing=$$(for p in $(PACKAGES); do dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q '^install ok' || echo $$p; done); \
+	[ -n "$$missing" ] || exit 0; \
+	[ "$$(id -u)" = 0 ] && sudo= || sudo=sudo; \
+	echo "installing with $${sudo:-apt-get}:" $$missing; \
+	$$sudo apt-get update -qq && \
+	$$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
@@ -85,9 +98,6 @@ $(BUILD)/bin/$(1): $$(patsubst %.c,$(BUILD)/%.o,$$(wildcard cmd/$(1)/*.c)) $(LIB
 endef
 $(foreach c,$(COMMANDS),$(eval $(call command_rule,$(c))))
 
-# pkg-config knows no lmdb file in every release; -llmdb is its name everywhere.
-$(BUILD)/bin/diagws-hub: LDFLAGS += -Wl,--as-needed
-
 $(BUILD)/lib/libdiagws.a: $(PIC_OBJ)
 	@mkdir -p $(@D)
 	$(call say,AR,$@)
@@ -109,3 +119,73 @@ $(BUILD)/tests/%: tests/unit/%.c $(LIB_A)
 	$(Q)$(CC) $(ALL_CFLAGS) -DDW_TESTING -o $@ $< \
 		$$(sed -n 's|^/\* links: \(.*\) \*/$$|\1|p' $< | tr ' ' '\n' | sed -n 's|^\(.*\)\.c$$|$(BUILD)/\1.o|p') \
 		$(ALL_LDFLAGS) $$(pkg-config --libs cmocka $$(sed -n 's|^/\* libs: \(.*\) \*/$$|\1|p' $<)) -lpthread
+
+# An edge of another protocol version, for the test that a hub refuses it.
+$(BUILD)/tests/diagws-edge-v2: $(patsubst %.c,$(BUILD)/%.o,$(wildcard cmd/diagws-edge/*.c)) $(LIB_A) lib/wire.c
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) -DDW_PROTOCOL_VERSION=2 -c -o $(@D)/wire-v2.o lib/wire.c
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $(filter-out %.c,$(filter %.o,$^)) $(@D)/wire-v2.o $(LIB_A) \
+		$(call pc,$(LIBS_diagws-edge)) -lpthread
+
+# libdiagws as another program would use it.
+$(BUILD)/tests/embed: examples/embed.c $(LIBRARIES)
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $< -pie $(SAN) -L$(BUILD)/lib -ldiagws -Wl,-rpath,$(abspath $(BUILD)/lib)
+
+check: deps
+	$(Q)$(MAKE) --no-print-directory check-unit check-integration
+
+check-unit: $(UNIT_TESTS)
+	$(Q)for t in $(UNIT_TESTS); do echo "$$t"; $$t || exit 1; done
+
+check-integration: all $(BUILD)/tests/diagws-edge-v2 $(BUILD)/tests/embed
+	$(Q)DIAGWS_BUILD=$(abspath $(BUILD)) $(PYTHON) -m pytest -q -p no:cacheprovider tests/integration $(PYTEST)
+
+demo: deps
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)DIAGWS_BIN=$(abspath $(BUILD)/bin) examples/demo.sh
+
+SOURCES := $(shell git ls-files '*.c' '*.h' 2>/dev/null)
+SCRIPTS := .ci/run $(wildcard examples/*.sh)
+
+lint:
+	$(Q)clang-format --dry-run -Werror $(SOURCES)
+	$(Q)tests/lint-includes.sh
+	$(Q)shellcheck $(SCRIPTS) tests/*.sh completions/diagws.bash
+	$(Q)mandoc -T lint -W warning man/*.[1-8] >&2
+	$(Q)cppcheck --quiet --error-exitcode=1 --inline-suppr --std=c11 -j 2 -Iinclude --enable=warning,portability \
+		--suppress=missingIncludeSystem --suppress=uninitvar:tests/* lib cmd
+	$(Q)clang-tidy --quiet $(filter %.c,$(filter lib/% cmd/%,$(SOURCES))) -- -std=c11 -D_GNU_SOURCE \
+		-DDW_VERSION='"$(VERSION)"' -Iinclude
+
+format:
+	$(Q)clang-format -i $(SOURCES)
+
+D := $(DESTDIR)$(PREFIX)
+
+install: all
+	$(Q)install -d $(D)/bin $(D)/lib/pkgconfig $(D)/include $(D)/share/doc/diagws/examples \
+		$(D)/share/bash-completion/completions $(addprefix $(D)/share/man/man,1 3 7 8)
+	$(Q)install $(BINARIES) $(D)/bin
+	$(Q)install -m 644 $(BUILD)/lib/libdiagws.a $(D)/lib
+	$(Q)install $(BUILD)/lib/$(SONAME) $(D)/lib && ln -sf $(SONAME) $(D)/lib/libdiagws.so
+	$(Q)install -m 644 $(BUILD)/lib/pkgconfig/diagws.pc $(D)/lib/pkgconfig
+	$(Q)install -m 644 include/diagws.h $(D)/include
+	$(Q)for m in man/*.[1-8]; do install -m 644 $$m $(D)/share/man/man$${m##*.}; done
+	$(Q)install -m 644 completions/diagws.bash $(D)/share/bash-completion/completions/diagws
+	$(Q)for c in $(filter-out diagws,$(COMMANDS)); do ln -sf diagws $(D)/share/bash-completion/completions/$$c; done
+	$(Q)install -m 644 $(filter-out %.sh %.py,$(wildcard examples/*.*)) $(D)/share/doc/diagws/examples
+	$(Q)install $(filter %.sh %.py,$(wildcard examples/*.*)) $(D)/share/doc/diagws/examples
+
+uninstall:
+	$(Q)rm -f $(COMMANDS:%=$(D)/bin/%) $(D)/lib/libdiagws.a $(D)/lib/$(SONAME) $(D)/lib/libdiagws.so \
+		$(D)/lib/pkgconfig/diagws.pc $(D)/include/diagws.h $(COMMANDS:%=$(D)/share/bash-completion/completions/%)
+	$(Q)for m in man/*.[1-8]; do rm -f $(D)/share/man/man$${m##*.}/$${m##*/}; done
+	$(Q)rm -rf $(D)/share/doc/diagws
+
+clean:
+	$(Q)rm -rf build
+
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

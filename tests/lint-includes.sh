@@ -1,0 +1,35 @@
+#!/usr/bin/env bash
+# Each third-party header belongs to one library file, or to one command; and dependencies point
+# down: lib/ includes nothing of cmd/, the public headers nothing of either.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+fail=0
+# header pattern, who may include it (a pattern over file names)
+rules="
+zmq\.h              lib/bus\.c
+msgpack\.h          lib/wire\.c
+jwt\.h              lib/auth\.c
+jansson\.h|jsmn\.h  lib/json\.c
+lmdb\.h             lib/engine_lmdb\.c
+openssl/            lib/clock\.c
+libwebsockets\.h    cmd/diagws-edge/.*
+uv\.h               cmd/diagws-edge/.*
+libsmartcols        cmd/diagws-stat/.*
+systemd/            cmd/diagws-(hub|edge)/main\.c
+getopt\.h           lib/opt\.c
+"
+while read -r header owner; do
+    [ -n "$header" ] || continue
+    users=$(git grep -lE "^#include <.*($header)" -- lib cmd include | grep -vxE "$owner" || [ $? = 1 ])
+    if [ -n "$users" ]; then
+        echo "only $owner may include <$header>, but these do:" "$users" >&2
+        fail=1
+    fi
+done <<<"$rules"
+
+if git grep -nE '#include ".*cmd/' -- lib include; then
+    echo "lib/ may not include anything of cmd/" >&2
+    fail=1
+fi
+exit $fail
