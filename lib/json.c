@@ -7,7 +7,8 @@
  * the root's members side by side: jansson keeps them in the order of the text.
  *
  * Failures are the text's (with line and column, never with more of the text than an escape) or
- * memory. A text that jansson accepted and jsmn cannot follow would be our own bug.
+ * memory; jansson 2.14 itself does not survive every failed allocation (its issue 362). A text that
+ * jansson accepted and jsmn cannot follow would be our own bug.
  */
 #include "diagws/json.h"
 
@@ -59,6 +60,7 @@ fault_of(struct dw_fault *fault, json_error_t *error)
 	if (near != NULL)
 		*near = '\0';
 	switch (json_error_code(error)) {
+	case json_error_unknown: /* jansson fills nothing in when some of its allocations fail */
 	case json_error_out_of_memory:
 		return dw_fault_set(fault, DW_E_NOMEM, NULL, NULL, "out of memory");
 	case json_error_duplicate_key:
@@ -337,6 +339,7 @@ dw_json_get(const struct dw_json *json, const char *key)
 static bool
 same_number(const json_t *a, const json_t *b)
 {
+	static const double two_to_63 = 9223372036854775808.0;
 	double real;
 
 	if (json_typeof(a) == json_typeof(b))
@@ -345,7 +348,7 @@ same_number(const json_t *a, const json_t *b)
 	if (json_is_real(a))
 		return same_number(b, a);
 	real = json_real_value(b);
-	return real >= -0x1p63 && real < 0x1p63 && (double)(json_int_t)real == real &&
+	return real >= -two_to_63 && real < two_to_63 && (double)(json_int_t)real == real &&
 		   (json_int_t)real == json_integer_value(a);
 }
 

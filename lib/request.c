@@ -171,7 +171,7 @@ dw_request_general(struct dw_request *request, const char *default_room, const c
 	size_t n, struct dw_fault *fault)
 {
 	const struct dw_json_member *data;
-	struct dw_json *json;
+	struct dw_json *json = NULL;
 	int err;
 
 	start(request);
@@ -200,7 +200,7 @@ out:
 int
 dw_request_flat(struct dw_request *request, const char *type, const char *body, size_t n, struct dw_fault *fault)
 {
-	struct dw_json *json;
+	struct dw_json *json = NULL;
 	int err;
 
 	start(request);

@@ -65,6 +65,7 @@ test_users(void **state)
 		assert_true(dw_user_ok(dw_str(good[i])));
 	for (size_t i = 0; i < COUNT_OF(bad); i++)
 		assert_false(dw_user_ok(dw_str(bad[i])));
+	assert_false(dw_user_ok((struct dw_str) { "aé", 2 }) || dw_user_ok((struct dw_str) { "€", 2 }));
 	assert_true(dw_user_ok(repeat('u', 128)));
 	assert_false(dw_user_ok(repeat('u', 129)) || dw_user_ok(DW_STR("a\0b")));
 	assert_true(dw_user_ok(DW_STR("\xC2\xA0")) && dw_user_ok(DW_STR("\xED\x9F\xBF\xF4\x8F\xBF\xBF")));
