@@ -63,11 +63,10 @@ params_authorize(struct edge *edge, struct lws *wsi, struct dw_claims *claims)
 {
 	char buffer[LIMIT_HEADERS + 1];
 	const char *token = find_token(wsi, buffer, sizeof(buffer));
-	struct dw_fault fault = { 0 };
-	int err = dw_auth_check(edge->auth, dw_str(token), dw_now_ms() / 1000, claims, &fault);
+	int err = dw_auth_check(edge->auth, dw_str(token), dw_now_ms() / 1000, claims, NULL);
 
 	if (err != DW_OK)
-		dw_log_debug("token refused", "reason=%s", fault.message);
+		dw_log_debug("token refused", "reason=%s", dw_err_code(err));
 	explicit_bzero(buffer, sizeof(buffer));
 	return err;
 }
