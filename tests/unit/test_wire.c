@@ -1,0 +1,233 @@
+/* links: lib/wire.c lib/buf.c lib/err.c */
+/* libs: msgpack */
+/* The protocol: what is packed comes back, and what is no message is refused whatever its bytes. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "diagws/wire.h"
+
+static void
+pack_publish(struct dw_buf *out)
+{
+	dw_wire_pack(out, &(struct dw_wire) { .kind = DW_PUBLISH,
+						  .publish = { .corr = UINT64_MAX,
+							  .room = DW_STR("123"),
+							  .type = DW_STR("note_update"),
+							  .id = DW_STR("a:1"),
+							  .data = DW_STR("{\"a\":1.10}"),
+							  .user = DW_STR(""),
+							  .claimed = true } });
+}
+
+static void
+test_comes_back(void **state)
+{
+	struct dw_buf out = { 0 };
+	struct dw_fault fault;
+	struct dw_wire got;
+
+	(void)state;
+	pack_publish(&out);
+	assert_int_equal(DW_OK, dw_wire_unpack(&got, out.data, out.len, &fault));
+	assert_int_equal(DW_PUBLISH, got.kind);
+	assert_true(got.publish.corr == UINT64_MAX);
+	assert_true(dw_str_is(got.publish.room, "123"));
+	assert_true(dw_str_is(got.publish.data, "{\"a\":1.10}"));
+	assert_true(dw_str_is(got.publish.user, ""));
+	assert_true(got.publish.claimed);
+	dw_buf_clear(&out);
+}
+
+static void
+test_every_cut_is_refused(void **state)
+{
+	struct dw_buf out = { 0 };
+	struct dw_fault fault;
+	struct dw_wire got;
+
+	(void)state;
+	pack_publish(&out);
+	for (size_t n = 0; n < out.len; n++) {
+		/* A copy of its own size, so that a sanitizer sees a read past it. */
+		char *cut = malloc(n + (n == 0));
+
+		memcpy(cut, out.data, n);
+		assert_int_equal(DW_E_PROTOCOL, dw_wire_unpack(&got, cut, n, &fault));
+		free(cut);
+	}
+	dw_buf_addc(&out, '\0');
+	assert_int_equal(DW_E_PROTOCOL, dw_wire_unpack(&got, out.data, out.len, &fault));
+	dw_buf_clear(&out);
+}
+
+static void
+test_refuses_what_is_no_message(void **state)
+{
+	static const struct {
+		const char *bytes;
+		size_t n;
+	} bad[] = {
+		{ "", 0 }, { "\xc0", 1 },                               /* nil */
+		{ "\x90", 1 },                                          /* no kind */
+		{ "\x91\xa1x", 3 },                                     /* a text for a kind */
+		{ "\x91\x63", 2 },                                      /* an unknown kind */
+		{ "\x92\x02\x91\x01", 4 },                              /* an array in a message */
+		{ "\x92\x02\x81\x01\x01", 5 },                          /* a map in a message */
+		{ "\xdd\x05\xf5\xe1\x00\x02", 6 },                      /* 100 million elements */
+		{ "\xdc\xff\xff\x02", 4 },                              /* 65535 elements */
+		{ "\x92\x02\xdb\xff\xff\xff\xff", 7 },                  /* a text of 4 GiB */
+		{ "\x92\x02\xc9\x00\x00\x00\x01\x01\x01", 9 },          /* an extension */
+		{ "\x92\x02\xff", 3 },                                  /* a negative token */
+		{ "\x92\x02\xcb\x00\x00\x00\x00\x00\x00\x00\x00", 11 }, /* a float */
+		{ "\x91\x02", 2 },                                      /* PING without its token */
+	};
+	struct dw_fault fault;
+	struct dw_wire got;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		assert_int_equal(DW_E_PROTOCOL, dw_wire_unpack(&got, bad[i].bytes, bad[i].n, &fault));
+}
+
+static void
+test_bounds_of_fields(void **state)
+{
+	char room[DW_ROOM_MAX + 2];
+	struct dw_buf out = { 0 };
+	struct dw_fault fault;
+	struct dw_wire got, leave = { .kind = DW_LEAVE };
+
+	(void)state;
+	memset(room, 'a', sizeof(room));
+	leave.leave.room = (struct dw_str) { room, DW_ROOM_MAX };
+	dw_wire_pack(&out, &leave);
+	assert_int_equal(DW_OK, dw_wire_unpack(&got, out.data, out.len, &fault));
+	dw_buf_reset(&out);
+	leave.leave.room.n = DW_ROOM_MAX + 1;
+	dw_wire_pack(&out, &leave);
+	assert_int_equal(DW_E_PROTOCOL, dw_wire_unpack(&got, out.data, out.len, &fault));
+	assert_string_equal("room", fault.field);
+	dw_buf_clear(&out);
+	assert_int_equal(DW_E_TOO_BIG, dw_wire_unpack(&got, room, (size_t)DW_WIRE_FRAME_MAX + 1, &fault));
+}
+
+static void
+test_later_fields_are_skipped(void **state)
+{
+	struct dw_fault fault;
+	struct dw_wire got;
+
+	(void)state;
+	assert_int_equal(DW_OK, dw_wire_unpack(&got, "\x94\x02\x07\xa1x\xc3", 6, &fault));
+	assert_int_equal(7, got.ping.token);
+}
+
+static void
+test_foreign_hello_tells_its_version(void **state)
+{
+	struct dw_fault fault;
+	struct dw_wire got;
+
+	(void)state;
+	assert_int_equal(DW_OK, dw_wire_unpack(&got, "\x93\x01\x2a\xa1x", 5, &fault));
+	assert_int_equal(DW_HELLO, got.kind);
+	assert_int_equal(42, got.hello.version);
+}
+
+static void
+test_records(void **state)
+{
+	const struct dw_record record = { 5, 2, 1000, DW_STR("note_update"), DW_STR("x"), DW_STR("{}") };
+	struct dw_buf out = { 0 };
+	struct dw_record got;
+	struct dw_str rest;
+
+	(void)state;
+	dw_record_pack(&out, &record);
+	dw_record_pack(&out, &record);
+	rest = (struct dw_str) { out.data, out.len };
+	assert_int_equal(DW_OK, dw_record_next(&rest, &got));
+	assert_int_equal(DW_OK, dw_record_next(&rest, &got));
+	assert_int_equal(5, got.seq);
+	assert_int_equal(2, got.n);
+	assert_true(dw_str_is(got.type, "note_update"));
+	assert_int_equal(DW_E_AGAIN, dw_record_next(&rest, &got));
+	rest = (struct dw_str) { out.data, out.len - 1 };
+	assert_int_equal(DW_OK, dw_record_next(&rest, &got));
+	assert_int_equal(DW_E_PROTOCOL, dw_record_next(&rest, &got));
+	dw_buf_clear(&out);
+}
+
+static void
+test_cells(void **state)
+{
+	const struct dw_cell cells[] = { { .type = DW_CELL_NIL }, { .type = DW_CELL_NUMBER, .number = -7 },
+		{ .type = DW_CELL_REAL, .real = 0.25 }, { .type = DW_CELL_TEXT, .text = DW_STR("a") } };
+	struct dw_buf out = { 0 };
+	struct dw_cell got;
+	struct dw_str rest;
+
+	(void)state;
+	for (size_t i = 0; i < 4; i++)
+		dw_cell_pack(&out, &cells[i]);
+	rest = (struct dw_str) { out.data, out.len };
+	for (size_t i = 0; i < 4; i++) {
+		assert_int_equal(DW_OK, dw_cell_next(&rest, &got));
+		assert_int_equal(cells[i].type, got.type);
+		assert_int_equal(cells[i].number, got.number);
+		assert_true(cells[i].real == got.real);
+	}
+	assert_int_equal(DW_E_AGAIN, dw_cell_next(&rest, &got));
+	rest = (struct dw_str) { "\x91\x01", 2 };
+	assert_int_equal(DW_E_PROTOCOL, dw_cell_next(&rest, &got));
+	dw_buf_clear(&out);
+}
+
+/* Bytes at random, and messages with bytes changed: never more than an error. */
+static void
+test_noise(void **state)
+{
+	struct dw_buf out = { 0 };
+	struct dw_fault fault;
+	struct dw_wire got;
+	size_t understood = 0;
+
+	(void)state;
+	srand(7);
+	pack_publish(&out);
+	for (int i = 0; i < 200000; i++) {
+		char *noise = malloc(out.len);
+		int changes = 1 + rand() % 4;
+
+		memcpy(noise, out.data, out.len);
+		while (changes-- > 0)
+			noise[(size_t)rand() % out.len] = (char)rand();
+		understood += dw_wire_unpack(&got, noise, out.len, &fault) == DW_OK;
+		free(noise);
+	}
+	assert_true(understood > 0 && understood < 200000);
+	dw_buf_clear(&out);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_comes_back),
+		cmocka_unit_test(test_every_cut_is_refused),
+		cmocka_unit_test(test_refuses_what_is_no_message),
+		cmocka_unit_test(test_bounds_of_fields),
+		cmocka_unit_test(test_later_fields_are_skipped),
+		cmocka_unit_test(test_foreign_hello_tells_its_version),
+		cmocka_unit_test(test_records),
+		cmocka_unit_test(test_cells),
+		cmocka_unit_test(test_noise),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
