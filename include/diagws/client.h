@@ -14,7 +14,9 @@
 
 struct dw_client;
 
-/* An answer: `message` is DW_STORED, DW_TABLE, DW_OWNED, or NULL when none came (err says why). Borrowed. */
+/* An answer: `message` is DW_STORED, DW_TABLE, DW_OWNED, or NULL when none came (err says why). Borrowed.
+ * It may call dw_client_ask, which then gives DW_E_BUSY instead of waiting for room (as dw_client_flush does); not
+ * destroy the client. */
 typedef void dw_client_done(void *user, int err, const struct dw_wire *message);
 
 struct dw_client_config {
@@ -25,6 +27,7 @@ struct dw_client_config {
 };
 
 int dw_client_new(struct dw_client **out, const struct dw_client_config *config, struct dw_fault *fault);
+/* Ends what is unanswered with DW_E_CLOSING, without waiting. */
 void dw_client_destroy(struct dw_client **client_p);
 /* Sends a PUBLISH, STAT or OWN; corr is filled in here. Waits for room in the window. `done` is called
  * exactly once if and only if DW_OK is returned. DW_E_HUB_AWAY, DW_E_TIMEOUT, DW_E_VERSION, DW_E_NOMEM. */
@@ -33,5 +36,7 @@ int dw_client_ask(struct dw_client *client, const struct dw_wire *request, dw_cl
 int dw_client_poll(struct dw_client *client, int64_t wait_ms);
 int dw_client_flush(struct dw_client *client);
 int dw_client_fd(const struct dw_client *client);
+/* What the hub said when it ended everything (DW_E_VERSION, DW_E_PROTOCOL). Borrowed. */
+const struct dw_fault *dw_client_fault(const struct dw_client *client);
 
 #endif

@@ -1,0 +1,20 @@
+/* The first SIGINT as something to poll for, so that a command can stop reading, wait for its answers
+ * and go; the second one ends the process as usual. A SIGINT that was ignored at the start (a job in the
+ * background) stays ignored.
+ */
+#ifndef DIAGWS_INTERRUPT_H
+#define DIAGWS_INTERRUPT_H
+
+#include <stdbool.h>
+
+/* To be called before other threads start. Returns a descriptor that becomes readable, or -1 (then SIGINT works as
+ * usual). Once for a process. */
+int dw_interrupt_fd(void);
+/* Whether SIGINT has come; once it has, the next one ends the process. */
+bool dw_interrupted(void);
+enum { DW_READY_ONE = 1, DW_READY_OTHER = 2 };
+/* poll(2) for reading on up to two descriptors (-1: none) and for SIGINT; timeout_ms -1: for ever.
+ * Says which of the two are to be read: readable, ended or broken. */
+int dw_interrupt_wait(int one, int other, int timeout_ms);
+
+#endif
