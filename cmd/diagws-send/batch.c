@@ -1,0 +1,277 @@
+/* diagws-send -l: a message from each line, up to a window of them unanswered.
+ *
+ * Its own file because reading and answers go side by side here: a line is sent as soon as it is there, answers
+ * are told as soon as they come, and whichever is late the other is not held up. A line that is wrong is told
+ * by its number and passed.
+ *
+ * The happy path of a turn: send the complete lines for which the window has room, take the answers that
+ * are there, and only when neither is left wait for input (if there is room) and for the hub.
+ *
+ * Failure modes: after the first message that the hub did not take for now (away, full, busy) nothing more is read:
+ * what comes behind would fare no better, and whoever runs it again knows from which line. SIGINT: nothing more is
+ * read, what is under way is waited for.
+ */
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "diagws/clock.h"
+#include "diagws/interrupt.h"
+#include "diagws/lines.h"
+#include "send.h"
+
+enum { WAIT_MS = 100, BATCH_ID_SIZE = 17 };
+
+struct batch;
+
+/* A message under way. */
+struct item {
+	struct batch *batch;
+	struct item *next; /* while it is free */
+	uint64_t line;
+	bool made;
+	char room[DW_ROOM_MAX + 1];
+	char id[DW_ID_MAX + 1];
+};
+
+struct batch {
+	const struct options *options;
+	struct dw_lines *lines;
+	struct dw_client *client; /* NULL: only check */
+	struct report report;
+	struct dw_request request;
+	struct item *items, *free;
+	char name[BATCH_ID_SIZE]; /* of this run, in the ids it makes */
+	uint64_t line;            /* the last one taken */
+	bool stop;                /* nothing more is to be read */
+};
+
+/* What ended a turn's taking of lines. */
+enum turn { WINDOW_FULL, NEEDS_INPUT, ENDED };
+
+static void
+take_answer(void *at, int err, const struct dw_wire *answer)
+{
+	struct item *item = at;
+	struct batch *batch = item->batch;
+	struct dw_fault fault;
+
+	if (err == DW_OK) {
+		report_stored(&batch->report, item->line, dw_str(item->room), dw_str(item->id), &answer->stored);
+	} else {
+		explain(err, batch->client, answer, &fault);
+		if (is_fatal(err, answer))
+			report_fatal(&batch->report, err, &fault);
+		else
+			report_failed(&batch->report, item->line, err, &fault, item->id, item->made);
+		batch->stop = batch->stop || batch->report.fatal != DW_OK || batch->report.failed > 0;
+	}
+	item->next = batch->free;
+	batch->free = item;
+}
+
+/* The run, the place and the content: the same line sent twice by this run is the same message. */
+static void
+make_id(const struct batch *batch, struct dw_str line, char id[DW_ID_MAX + 1])
+{
+	uint8_t digest[32];
+	uint64_t content;
+
+	dw_sha256(line.p, line.n, digest);
+	memcpy(&content, digest, sizeof(content));
+	(void)snprintf(id, DW_ID_MAX + 1, "%s-%llu-%016llx", batch->name, (unsigned long long)batch->line,
+		(unsigned long long)content);
+}
+
+static void
+send_request(struct batch *batch, struct dw_str line)
+{
+	const struct dw_request *request = &batch->request;
+	struct item *item = batch->free;
+	struct dw_wire message;
+	int err;
+
+	assert(item != NULL);
+	item->line = batch->line;
+	item->made = request->id[0] == '\0';
+	(void)dw_str_copy(dw_str(request->room), item->room, sizeof(item->room));
+	if (item->made)
+		make_id(batch, line, item->id);
+	else
+		(void)dw_str_copy(dw_str(request->id), item->id, sizeof(item->id));
+	set_publish(&message, item->room, request->type, item->id, &request->data);
+	batch->free = item->next;
+	err = dw_client_ask(batch->client, &message, take_answer, item);
+	if (err == DW_OK)
+		return;
+	item->next = batch->free;
+	batch->free = item;
+	report_fatal(&batch->report, err, dw_client_fault(batch->client));
+	batch->stop = true;
+}
+
+static bool
+is_blank(struct dw_str line)
+{
+	for (size_t i = 0; i < line.n; i++) {
+		if (line.p[i] != ' ' && line.p[i] != '\t')
+			return false;
+	}
+	return true;
+}
+
+static void
+take_line(struct batch *batch, struct dw_str line)
+{
+	struct dw_fault fault = { 0 };
+	int err;
+
+	if (is_blank(line))
+		return;
+	err = dw_request_general(&batch->request, batch->options->room, batch->options->type, line.p, line.n, &fault);
+	if (err != DW_OK)
+		report_failed(&batch->report, batch->line, err, &fault, NULL, false);
+	else if (batch->client == NULL)
+		batch->report.checked++;
+	else
+		send_request(batch, line);
+}
+
+static enum turn
+take_lines(struct batch *batch)
+{
+	while (!batch->stop) {
+		struct dw_fault fault = { 0 };
+		struct dw_str line;
+		int err;
+
+		if (batch->client != NULL && batch->free == NULL)
+			return WINDOW_FULL;
+		err = dw_lines_next(batch->lines, &line, &batch->line);
+		if (err == DW_E_AGAIN)
+			return dw_lines_ended(batch->lines) ? ENDED : NEEDS_INPUT;
+		if (err == DW_OK) {
+			take_line(batch, line);
+			continue;
+		}
+		(void)dw_fault_set(&fault, err, NULL, "at most 256 KiB", "the line is too long");
+		report_failed(&batch->report, batch->line, err, &fault, NULL, false);
+	}
+	return ENDED;
+}
+
+/* Waits until there is input (when it is wanted) or a frame, and reads that input. */
+static void
+wait_and_fill(struct batch *batch, bool wants_input, bool waits_for_hub)
+{
+	const int input = wants_input ? dw_lines_fd(batch->lines) : -1;
+	const int hub = batch->client != NULL ? dw_client_fd(batch->client) : -1;
+	struct dw_fault fault = { 0 };
+	int err;
+
+	if ((dw_interrupt_wait(input, hub, waits_for_hub ? WAIT_MS : -1) & DW_READY_ONE) == 0)
+		return;
+	err = dw_lines_fill(batch->lines, &fault);
+	if (err != DW_OK)
+		report_fatal(&batch->report, err, &fault);
+}
+
+static void
+run(struct batch *batch)
+{
+	for (;;) {
+		const enum turn turn = take_lines(batch);
+		int left = 0;
+
+		if (batch->client != NULL)
+			left = dw_client_poll(batch->client, 0);
+		batch->report.interrupted = dw_interrupted();
+		if (turn == ENDED || left < 0 || batch->stop || batch->report.interrupted)
+			break;
+		if (turn == WINDOW_FULL && batch->free != NULL)
+			continue;
+		report_flush(&batch->report);
+		if (batch->report.output_broken)
+			break;
+		wait_and_fill(batch, turn == NEEDS_INPUT, left > 0);
+	}
+	while (batch->client != NULL && dw_client_poll(batch->client, WAIT_MS) > 0) {
+		batch->report.interrupted = dw_interrupted();
+		report_flush(&batch->report);
+	}
+}
+
+/* Said when input was left alone, so that the rest can be sent by a later run. */
+static void
+tell_rest(const struct batch *batch)
+{
+	if (batch->report.failed == 0 && !batch->report.output_broken)
+		return;
+	if (!dw_lines_ended(batch->lines))
+		fprintf(stderr, "%s: %s: stopped after line %llu; what follows was not sent\n", send_command.name,
+			dw_lines_name(batch->lines), (unsigned long long)batch->line);
+}
+
+static int
+set_up(struct batch *batch, size_t window)
+{
+	batch->items = calloc(window, sizeof(*batch->items));
+	if (batch->items == NULL)
+		return DW_E_NOMEM;
+	for (size_t i = window; i-- > 0;) {
+		batch->items[i].batch = batch;
+		batch->items[i].next = batch->free;
+		batch->free = &batch->items[i];
+	}
+	(void)snprintf(batch->name, sizeof(batch->name), "%016llx", (unsigned long long)dw_random());
+	return batch->options->dry ? DW_OK : open_client(&batch->client, &batch->report, window);
+}
+
+/* What -t and -d give is wrong for every line: told once, before any is read. */
+static int
+check_defaults(const struct options *options)
+{
+	char type[DW_TYPE_MAX + 1], quoted[DW_QUOTE_SIZE];
+	struct dw_fault fault = { 0 };
+	int err = options->type != NULL ? dw_type_expand(options->type, type, &fault) : DW_OK;
+
+	if (err == DW_OK && options->room != NULL && !dw_room_ok(dw_str(options->room)))
+		err = dw_fault_set(&fault, DW_E_FIELD, NULL, "1 to 64 of A-Z a-z 0-9 _ -",
+			"option '--diagnosis': '%s' is not a diagnosis id", dw_quote(dw_str(options->room), quoted));
+	if (err != DW_OK)
+		dw_fault_print(stderr, send_command.name, err, &fault, NULL);
+	return err;
+}
+
+int
+send_lines(const struct options *options, const char *path)
+{
+	struct batch batch = { .options = options };
+	struct dw_fault fault = { 0 };
+	int err = check_defaults(options);
+
+	if (err != DW_OK)
+		return dw_err_exit(err);
+	if ((path == NULL || strcmp(path, "-") == 0) && isatty(STDIN_FILENO))
+		return dw_err_exit(refuse_terminal());
+	report_init(&batch.report, options, NULL);
+	dw_request_init(&batch.request);
+	err = dw_lines_open(&batch.lines, path, INPUT_MAX, &fault);
+	if (err == DW_OK) {
+		batch.report.source = dw_lines_name(batch.lines);
+		err = set_up(&batch, (size_t)options->window);
+	}
+	if (err == DW_OK) {
+		run(&batch);
+		tell_rest(&batch);
+	} else {
+		report_fatal(&batch.report, err, &fault);
+	}
+	dw_client_destroy(&batch.client);
+	dw_request_clear(&batch.request);
+	dw_lines_destroy(&batch.lines);
+	free(batch.items);
+	return report_end(&batch.report);
+}

@@ -1,0 +1,184 @@
+/* diagws-send: sends an update to every client that watches a diagnosis, from a shell, a cron job or a batch.
+ *
+ * One message: TYPE DIAGNOSIS [JSON|@FILE|-]. Many: -l [FILE|-], a JSON object a line. The command ends when the
+ * hub has stored all of them, or it is told of each that it has not. This file has the options and what
+ * both ways share; single.c and batch.c are the ways.
+ *
+ * Failure modes and exit status: diagws(7). Standard input is touched only when it is what is to be sent.
+ */
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "diagws/interrupt.h"
+#include "diagws/paths.h"
+#include "send.h"
+
+static struct options options = { .window = 256 };
+static const char *user, *ttl, *wait_for;
+
+static const struct dw_opt message_options[] = {
+	{ DW_OPT_HEADING, 0, NULL, NULL, "One message:", NULL, NULL, NULL, NULL, 0, 0 },
+	{ DW_OPT_TEXT, 'i', "id", "ID", "the message's id: sent twice, it is stored once", NULL, "made at random", NULL,
+		&options.id, 0, 0 },
+	{ DW_OPT_TEXT, 'u', "user", "USER", "only to this user (not in this version)", NULL, NULL, NULL, &user, 0, 0 },
+	{ DW_OPT_TEXT, 0, "ttl", "DUR", "forget it after this time (not in this version)", NULL, NULL, NULL, &ttl, 0, 0 },
+	{ DW_OPT_TEXT, 0, "wait", "WHAT", "succeed when it is stored (delivered:N is not in this version)", NULL, "stored",
+		NULL, &wait_for, 0, 0 },
+	{ DW_OPT_HEADING, 0, NULL, NULL, "Many messages:", NULL, NULL, NULL, NULL, 0, 0 },
+	{ DW_OPT_FLAG, 'l', "lines", NULL, "read a message from each line: {\"diagnosis_id\",\"type\",\"data\",\"id\"?}",
+		NULL, NULL, NULL, &options.lines, 0, 0 },
+	{ DW_OPT_TEXT, 't', "type", "TYPE", "the type of lines that give none", NULL, NULL, NULL, &options.type, 0, 0 },
+	{ DW_OPT_TEXT, 'd', "diagnosis", "ID", "the diagnosis of lines that give none", NULL, NULL, NULL, &options.room, 0,
+		0 },
+	{ DW_OPT_NUMBER, 'w', "window", "N", "messages that may be unanswered at once", NULL, "256", NULL, &options.window,
+		1, 4096 },
+	{ DW_OPT_FLAG, 0, "receipts", NULL, "print line, diagnosis, seq, n and id of each, separated by tabs", NULL, NULL,
+		NULL, &options.receipts, 0, 0 },
+	{ DW_OPT_HEADING, 0, NULL, NULL, "Both:", NULL, NULL, NULL, NULL, 0, 0 },
+	{ DW_OPT_FLAG, 'n', "dry-run", NULL, "check, send nothing", NULL, NULL, NULL, &options.dry, 0, 0 },
+	{ 0 },
+};
+
+static const struct dw_opt *const groups[] = { message_options, dw_opt_hub, dw_opt_table, dw_opt_common, NULL };
+
+const struct dw_command send_command = {
+	.name = "diagws-send",
+	.summary = "send an update to every client that watches a diagnosis",
+	.usage = "[-i ID] TYPE DIAGNOSIS [JSON|@FILE|-]\n"
+			 "-l [-t TYPE] [-d DIAGNOSIS] [-w WINDOW] [--receipts] [FILE|-]",
+	.words = "recommendation effectiveness feedback",
+	.examples =
+		"echo '{\"recommendation_id\":789,\"new_effectiveness\":0.85,\"confidence\":0.92,\"sample_size\":150}' |\n"
+		"    diagws-send effectiveness 123\n"
+		"diagws-send feedback 123 '{\"feedback_id\":4,\"rating\":5,\"effectiveness\":0.9}'\n"
+		"diagws-send -l --receipts updates.ndjson",
+	.groups = groups,
+};
+
+bool
+is_fatal(int err, const struct dw_wire *answer)
+{
+	return answer == NULL && err != DW_E_HUB_AWAY && err != DW_E_TIMEOUT;
+}
+
+void
+explain(int err, const struct dw_client *client, const struct dw_wire *answer, struct dw_fault *fault)
+{
+	char endpoint[DW_PATH_SIZE];
+
+	*fault = (struct dw_fault) { 0 };
+	if (answer != NULL) {
+		const struct dw_str text = answer->stored.text;
+
+		(void)dw_fault_set(fault, err, NULL, NULL, "%.*s", (int)text.n, text.n > 0 ? text.p : "");
+	} else if (is_fatal(err, NULL)) {
+		*fault = *dw_client_fault(client);
+	} else if (err == DW_E_HUB_AWAY) {
+		if (dw_common.endpoint == NULL)
+			dw_default_endpoint(false, endpoint);
+		(void)dw_fault_set(fault, err, NULL, NULL, "the hub at '%s' does not answer",
+			dw_common.endpoint != NULL ? dw_common.endpoint : endpoint);
+	}
+}
+
+void
+set_publish(struct dw_wire *message, const char *room, const char *type, const char *id, const struct dw_buf *data)
+{
+	*message = (struct dw_wire) { .kind = DW_PUBLISH };
+	message->publish.room = dw_str(room);
+	message->publish.type = dw_str(type);
+	message->publish.id = dw_str(id);
+	message->publish.data = (struct dw_str) { data->data, data->len };
+}
+
+int
+open_client(struct dw_client **client, struct report *report, size_t window)
+{
+	struct dw_client_config config = {
+		.endpoint = dw_common.endpoint,
+		.name = send_command.name,
+		.timeout_ms = dw_common.timeout_ms,
+		.window = window,
+	};
+	struct dw_fault fault = { 0 };
+	int err = dw_client_new(client, &config, &fault);
+
+	if (err != DW_OK)
+		report_fatal(report, err, &fault);
+	return err;
+}
+
+int
+refuse_terminal(void)
+{
+	const char *line = send_command.usage;
+
+	fprintf(stderr, "%s: the data is to come from standard input, which is a terminal [DW%d]\n", send_command.name,
+		-DW_E_USAGE);
+	while (*line != '\0') {
+		const size_t n = strcspn(line, "\n");
+
+		fprintf(stderr, "  %s %.*s\n", send_command.name, (int)n, line);
+		line += n + (line[n] == '\n');
+	}
+	fprintf(stderr, "  hint: '%s --help' tells more\n", send_command.name);
+	return DW_E_USAGE;
+}
+
+/* What is understood, but comes with a later version. */
+static int
+check_later(void)
+{
+	const char *name = user != NULL ? "--user" : ttl != NULL ? "--ttl" : NULL;
+	struct dw_fault fault = { 0 };
+
+	if (name == NULL && (wait_for == NULL || strcmp(wait_for, "stored") == 0))
+		return DW_OK;
+	if (name == NULL && strncmp(wait_for, "delivered:", strlen("delivered:")) != 0)
+		return dw_opt_misuse(&send_command, "option '--wait': '%s' is not 'stored' or 'delivered:N'", wait_for);
+	(void)dw_fault_set(&fault, DW_E_UNSUPPORTED, NULL, NULL, "option '%s%s' is not supported by this version",
+		name != NULL ? name : "--wait=", name != NULL ? "" : wait_for);
+	dw_fault_print(stderr, send_command.name, DW_E_UNSUPPORTED, &fault, NULL);
+	return DW_E_UNSUPPORTED;
+}
+
+static int
+check_usage(int count, char **operands)
+{
+	if (options.lines && options.id != NULL)
+		return dw_opt_misuse(&send_command, "option '--id' is for one message; with -l each line has its own");
+	if (options.lines && count > 1)
+		return dw_opt_misuse(&send_command, "'%s' is one operand too many: -l takes one file", operands[1]);
+	if (options.lines)
+		return DW_OK;
+	if (options.type != NULL || options.room != NULL)
+		return dw_opt_misuse(&send_command, "options '--type' and '--diagnosis' are for -l");
+	if (count < 2)
+		return dw_opt_misuse(&send_command, "%s", count < 1 ? "the type is missing" : "the diagnosis is missing");
+	if (count > 3)
+		return dw_opt_misuse(&send_command, "'%s' is one operand too many; is the JSON quoted?", operands[3]);
+	return DW_OK;
+}
+
+int
+main(int argc, char **argv)
+{
+	int first = argc;
+	int err = dw_opt_parse(&send_command, argc, argv, &first);
+
+	if (err == DW_OPT_DONE)
+		return 0;
+	if (err == DW_OK)
+		err = check_usage(argc - first, argv + first);
+	if (err == DW_OK)
+		err = check_later();
+	if (err != DW_OK)
+		return dw_err_exit(err);
+	(void)signal(SIGPIPE, SIG_IGN);
+	(void)dw_interrupt_fd();
+	if (options.lines)
+		return send_lines(&options, first < argc ? argv[first] : NULL);
+	return send_single(&options, argv[first], argv[first + 1], first + 2 < argc ? argv[first + 2] : NULL);
+}

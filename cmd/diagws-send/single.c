@@ -1,0 +1,180 @@
+/* diagws-send of one message: reads its data, checks it, sends it and waits for the answer.
+ *
+ * Its own file because everything here is once: the whole input is one JSON object. Failure modes: no data, data that
+ * is wrong (told with field and bounds, nothing sent), no answer in time (told with the id, so that it can be
+ * repeated safely). SIGINT while reading ends at once; while waiting for the answer it waits on, at most
+ * the timeout, and exits 130.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "diagws/clock.h"
+#include "diagws/interrupt.h"
+#include "send.h"
+
+enum { BLOCK = 32 * 1024, INTERRUPT_MS = 100 };
+
+struct single {
+	struct report *report;
+	const struct dw_client *client;
+	const char *room;
+	char id[DW_ID_MAX + 1];
+	bool made;
+	bool answered;
+};
+
+/* Reads all of fd, at most INPUT_MAX bytes; an interrupt ends it early. */
+static int
+read_all(int fd, struct dw_buf *text, struct report *report, struct dw_fault *fault)
+{
+	for (;;) {
+		char *to = dw_buf_room(text, BLOCK);
+		ssize_t got;
+
+		if (to == NULL)
+			return DW_E_NOMEM;
+		while ((dw_interrupt_wait(fd, -1, -1) & DW_READY_ONE) == 0 && !dw_interrupted())
+			continue;
+		report->interrupted = dw_interrupted();
+		if (report->interrupted)
+			return DW_OK;
+		got = read(fd, to, BLOCK);
+		if (got == 0)
+			return DW_OK;
+		if (got < 0 && (errno == EINTR || errno == EAGAIN))
+			continue;
+		if (got < 0)
+			return dw_fault_set(fault, DW_E_NOINPUT, NULL, NULL, "cannot read: %s", strerror(errno));
+		dw_buf_grow(text, (size_t)got);
+		if (text->len > INPUT_MAX)
+			return dw_fault_set(
+				fault, DW_E_TOO_BIG, NULL, "at most 64 KiB of data", "more than %d KiB of input", INPUT_MAX / 1024);
+	}
+}
+
+static int
+read_data(const char *data, struct dw_buf *text, struct report *report, struct dw_fault *fault)
+{
+	const bool is_stdin = report->source != NULL && strcmp(report->source, "stdin") == 0;
+	int err, fd = STDIN_FILENO;
+
+	if (report->source == NULL) {
+		dw_buf_adds(text, data);
+		return dw_buf_ok(text) ? DW_OK : DW_E_NOMEM;
+	}
+	if (!is_stdin)
+		fd = open(report->source, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return dw_fault_set(fault, DW_E_NOINPUT, NULL, NULL, "cannot open: %s", strerror(errno));
+	err = read_all(fd, text, report, fault);
+	if (!is_stdin)
+		(void)close(fd);
+	if (err == DW_OK && !report->interrupted && (text->len == 0 || strspn(text->data, " \t\r\n") == text->len))
+		err = dw_fault_set(fault, DW_E_JSON, NULL, "a JSON object", "the input is empty");
+	return err;
+}
+
+static void
+take_answer(void *at, int err, const struct dw_wire *answer)
+{
+	struct single *single = at;
+	struct dw_fault fault;
+
+	single->answered = true;
+	if (err == DW_OK) {
+		report_stored(single->report, 1, dw_str(single->room), dw_str(single->id), &answer->stored);
+		return;
+	}
+	explain(err, single->client, answer, &fault);
+	report_failed(single->report, 1, err, &fault, single->id, single->made);
+}
+
+static void
+send_it(struct single *single, const char *type, const struct dw_buf *data)
+{
+	struct dw_client *client = NULL;
+	struct dw_wire message;
+	int err;
+
+	if (open_client(&client, single->report, 1) != DW_OK)
+		return;
+	single->client = client;
+	set_publish(&message, single->room, type, single->id, data);
+	err = dw_client_ask(client, &message, take_answer, single);
+	if (err != DW_OK)
+		report_fatal(single->report, err, dw_client_fault(client));
+	while (err == DW_OK && !single->answered) {
+		(void)dw_client_poll(client, INTERRUPT_MS);
+		(void)dw_interrupted();
+	}
+	single->report->interrupted = dw_interrupted();
+	dw_client_destroy(&client);
+}
+
+static int
+set_id(struct single *single, const char *id, struct dw_fault *fault)
+{
+	single->made = id == NULL;
+	if (id == NULL) {
+		dw_random_id(single->id);
+		return DW_OK;
+	}
+	if (!dw_id_ok(dw_str(id)))
+		return dw_fault_set(
+			fault, DW_E_FIELD, "id", "1 to 128 of A-Z a-z 0-9 _ . : -", "option '--id': the value is not an id");
+	(void)dw_str_copy(dw_str(id), single->id, sizeof(single->id));
+	return DW_OK;
+}
+
+static int
+check_names(
+	struct single *single, const char *id, const char *type, char full_type[DW_TYPE_MAX + 1], struct dw_fault *fault)
+{
+	char quoted[DW_QUOTE_SIZE];
+	int err = dw_type_expand(type, full_type, fault);
+
+	if (err == DW_OK && !dw_room_ok(dw_str(single->room)))
+		err = dw_fault_set(fault, DW_E_FIELD, "diagnosis_id", "1 to 64 of A-Z a-z 0-9 _ -",
+			"'%s' is not a diagnosis id", dw_quote(dw_str(single->room), quoted));
+	return err == DW_OK ? set_id(single, id, fault) : err;
+}
+
+int
+send_single(const struct options *options, const char *type, const char *room, const char *data)
+{
+	const bool from_stdin = data == NULL || strcmp(data, "-") == 0 || strcmp(data, "@-") == 0;
+	char full_type[DW_TYPE_MAX + 1];
+	struct dw_fault fault = { 0 };
+	struct dw_buf text, compact;
+	struct single single = { .room = room };
+	struct report report;
+	int err;
+
+	dw_buf_init(&text);
+	dw_buf_init(&compact);
+	report_init(&report, options, NULL);
+	single.report = &report;
+	if (from_stdin && isatty(STDIN_FILENO))
+		return dw_err_exit(refuse_terminal());
+	err = check_names(&single, options->id, type, full_type, &fault);
+	if (err == DW_OK) {
+		report.source = from_stdin ? "stdin" : data[0] == '@' ? data + 1 : NULL;
+		err = read_data(data, &text, &report, &fault);
+	}
+	if (err == DW_OK && !report.interrupted)
+		err = dw_data_check(dw_str(full_type), text.data, text.len, &compact, &fault);
+	if (err != DW_OK) {
+		report_failed(&report, 1, err, &fault, NULL, false);
+	} else if (!report.interrupted) {
+		report.source = NULL;
+		report.checked = options->dry ? 1 : 0;
+		if (!options->dry)
+			send_it(&single, full_type, &compact);
+	}
+	dw_buf_clear(&text);
+	dw_buf_clear(&compact);
+	return report_end(&report);
+}
