@@ -47,7 +47,7 @@ int dw_auth_new(struct dw_auth **out, const struct dw_auth_config *config, struc
 void dw_auth_destroy(struct dw_auth **auth_p);
 /* Reads the keys again and empties the cache; on failure the old ones stay in use. */
 int dw_auth_reload(struct dw_auth *auth, struct dw_fault *fault);
-/* Checks a token at `now_s`. DW_E_TOKEN_MISSING (empty), DW_E_TOKEN, DW_E_TOKEN_EXPIRED. fault says exactly
+/* Checks a token at `now_s`. DW_E_TOKEN_MISSING (empty), DW_E_TOKEN, DW_E_TOKEN_EXPIRED; DW_E_NOMEM. fault says exactly
  * what is wrong ("expired 4 min ago", "aud is 'x', want 'y'"): for diagws-token check and the debug log, never for a
  * stranger. *claims is init'ed by the caller and filled. */
 int dw_auth_check(

@@ -1,0 +1,322 @@
+/* Tokens judged and made: the only file that knows libjwt.
+ *
+ * Its own file because trust is decided here and nowhere else. The happy path of a check: size → cache
+ * by hash → form (token.c) → key by exact kid (keys.c) → algorithm is the key's → signature (libjwt) →
+ * claims (claims.c) → times → cache. Claims are read from the bytes that were signed rather than from
+ * libjwt's own print of them, which has lost which members came twice and how numbers were written.
+ *
+ * libjwt accepts any token without a key or with an empty one, and HS256 made with a public key's
+ * text: a key that was read is never empty, and the algorithm is compared before and after.
+ * A stranger's token can only fail with DW_E_TOKEN*; anything else is a lack of memory.
+ * Keys are replaced as a whole and only by keys that were read without a fault.
+ */
+#include "diagws/auth.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <jwt.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "diagws/clock.h"
+#include "diagws/keys.h"
+#include "diagws/msg.h"
+#include "diagws/token.h"
+#include "diagws/token_cache.h"
+
+enum { LEEWAY_MAX_S = 30, CACHE_ENTRIES = 65536, CACHE_BYTES = 32 * 1024 * 1024 };
+
+struct dw_auth {
+	char *directory, *issuer, *audience;
+	uint64_t leeway_s;
+	struct dw_keys keys;
+	struct dw_token_cache *cache;
+};
+
+static int
+no_memory(struct dw_fault *fault)
+{
+	return dw_fault_set(fault, DW_E_NOMEM, NULL, NULL, "out of memory");
+}
+
+/* A copy of text that may be NULL; false: out of memory. */
+static bool
+keep(char **to, const char *text)
+{
+	*to = text != NULL ? strdup(text) : NULL;
+	return text == NULL || *to != NULL;
+}
+
+int
+dw_auth_new(struct dw_auth **out, const struct dw_auth_config *config, struct dw_fault *fault)
+{
+	struct dw_auth *auth;
+	int err;
+
+	if (config->keys == NULL)
+		return dw_fault_set(fault, DW_E_CONFIG, "keys", "a directory of key files", "no key directory was given");
+	if (config->leeway_s > LEEWAY_MAX_S)
+		return dw_fault_set(fault, DW_E_CONFIG, "leeway", "at most 30 s", "leeway of %llu s is too long",
+			(unsigned long long)config->leeway_s);
+	auth = calloc(1, sizeof(*auth));
+	if (auth == NULL)
+		return no_memory(fault);
+	auth->leeway_s = config->leeway_s;
+	if (!keep(&auth->directory, config->keys) || !keep(&auth->issuer, config->issuer) ||
+		!keep(&auth->audience, config->audience) ||
+		dw_token_cache_new(&auth->cache, CACHE_ENTRIES, CACHE_BYTES) != DW_OK) {
+		err = no_memory(fault);
+		goto out;
+	}
+	err = dw_keys_read(&auth->keys, auth->directory, fault);
+out:
+	if (err == DW_OK)
+		*out = auth;
+	else
+		dw_auth_destroy(&auth);
+	return err;
+}
+
+void
+dw_auth_destroy(struct dw_auth **auth_p)
+{
+	struct dw_auth *auth = *auth_p;
+
+	if (auth == NULL)
+		return;
+	dw_token_cache_destroy(&auth->cache);
+	dw_keys_clear(&auth->keys);
+	free(auth->directory);
+	free(auth->issuer);
+	free(auth->audience);
+	free(auth);
+	*auth_p = NULL;
+}
+
+int
+dw_auth_reload(struct dw_auth *auth, struct dw_fault *fault)
+{
+	struct dw_keys keys;
+	int err = dw_keys_read(&keys, auth->directory, fault);
+
+	if (err != DW_OK)
+		return err;
+	dw_keys_clear(&auth->keys);
+	auth->keys = keys;
+	dw_token_cache_empty(auth->cache);
+	return DW_OK;
+}
+
+/* The one key that may have made this token. */
+static int
+choose_key(const struct dw_auth *auth, const struct dw_token *token, const struct dw_key **out, struct dw_fault *fault)
+{
+	const struct dw_key *key = token->kid[0] != '\0' ? dw_keys_find(&auth->keys, token->kid) : &auth->keys.key[0];
+	char quoted[DW_QUOTE_SIZE];
+
+	if (token->kid[0] == '\0' && auth->keys.count != 1)
+		return dw_fault_set(
+			fault, DW_E_TOKEN, "kid", "a kid, for there are several keys", "the header's kid is missing");
+	if (key == NULL)
+		return dw_fault_set(fault, DW_E_TOKEN, "kid", NULL, "no key is named '%s'", token->kid);
+	if (strcmp(token->algorithm, key->algorithm) != 0)
+		return dw_fault_set(fault, DW_E_TOKEN, "alg", NULL, "alg is '%s', want '%s' for key '%s'",
+			dw_quote(dw_str(token->algorithm), quoted), key->algorithm, key->kid);
+	*out = key;
+	return DW_OK;
+}
+
+static int
+verify(const struct dw_key *key, struct dw_str text, struct dw_fault *fault)
+{
+	char terminated[DW_TOKEN_MAX + 1];
+	jwt_t *jwt = NULL;
+	int failed;
+	bool same;
+
+	assert(key->size > 0);
+	(void)dw_str_copy(text, terminated, sizeof(terminated));
+	failed = jwt_decode(&jwt, terminated, (const unsigned char *)key->bytes, (int)key->size);
+	dw_keys_forget_errors();
+	explicit_bzero(terminated, sizeof(terminated));
+	if (failed == ENOMEM)
+		return no_memory(fault);
+	if (failed != 0)
+		return dw_fault_set(fault, DW_E_TOKEN, NULL, NULL, "the signature is not one of key '%s'", key->kid);
+	same = jwt_get_alg(jwt) == jwt_str_alg(key->algorithm);
+	jwt_free(jwt);
+	return same ? DW_OK : dw_fault_set(fault, DW_E_TOKEN, "alg", NULL, "alg is not that of key '%s'", key->kid);
+}
+
+/* Everything but the times, the slow way. */
+static int
+judge(const struct dw_auth *auth, struct dw_str text, const uint8_t hash[DW_TOKEN_HASH], struct dw_claims *claims,
+	uint64_t *not_before, struct dw_fault *fault)
+{
+	struct dw_token token;
+	const struct dw_key *key = NULL;
+	int err = dw_token_read(&token, text, fault);
+
+	if (err != DW_OK)
+		return err;
+	err = choose_key(auth, &token, &key, fault);
+	if (err == DW_OK)
+		err = verify(key, text, fault);
+	if (err == DW_OK)
+		err = dw_claims_read(claims, not_before, (struct dw_str) { token.payload.data, token.payload.len },
+			auth->issuer, auth->audience, fault);
+	dw_token_clear(&token);
+	if (err == DW_OK && claims->device[0] == '\0') {
+		for (size_t i = 0; i < DW_TOKEN_HASH / 2; i++)
+			(void)snprintf(claims->device + 2 * i, 3, "%02x", hash[i]);
+	}
+	return err;
+}
+
+int
+dw_auth_check(
+	struct dw_auth *auth, struct dw_str token, uint64_t now_s, struct dw_claims *claims, struct dw_fault *fault)
+{
+	struct dw_claims new = { 0 };
+	uint8_t hash[DW_TOKEN_HASH];
+	uint64_t not_before = 0;
+	bool known;
+	int err = DW_OK;
+
+	if (token.n == 0)
+		return dw_fault_set(fault, DW_E_TOKEN_MISSING, NULL, "a token", "there is no token");
+	if (token.n > DW_TOKEN_MAX)
+		return dw_fault_set(fault, DW_E_TOKEN, NULL, "at most 4096 bytes", "the token is too long, %zu bytes", token.n);
+	dw_sha256(token.p, token.n, hash);
+	known = dw_token_cache_find(auth->cache, hash, &new, &not_before);
+	if (!known)
+		err = judge(auth, token, hash, &new, &not_before, fault);
+	if (err == DW_OK)
+		err = dw_claims_check_times(&new, not_before, now_s, auth->leeway_s, fault);
+	if (known && err == DW_E_TOKEN_EXPIRED)
+		dw_token_cache_drop(auth->cache, hash);
+	if (err != DW_OK) {
+		dw_claims_clear(&new);
+		return err;
+	}
+	if (!known)
+		dw_token_cache_add(auth->cache, hash, &new, not_before);
+	dw_claims_clear(claims);
+	*claims = new;
+	return DW_OK;
+}
+
+static int
+check_scope(const char *scope, struct dw_fault *fault)
+{
+	char quoted[DW_QUOTE_SIZE];
+
+	for (const char *at = scope + strspn(scope, " "); *at != '\0'; at += strspn(at, " ")) {
+		struct dw_str word = { at, strcspn(at, " ") };
+
+		if (dw_scope_bit(word) == 0)
+			return dw_fault_set(fault, DW_E_FIELD, "scope", "words of publish, stat, admin", "scope: '%s' is unknown",
+				dw_quote(word, quoted));
+		at += word.n;
+	}
+	return DW_OK;
+}
+
+static int
+check_wishes(const struct dw_mint *mint, struct dw_fault *fault)
+{
+	char quoted[DW_QUOTE_SIZE];
+
+	if (mint->user == NULL || !dw_user_ok(dw_str(mint->user)))
+		return dw_fault_set(fault, DW_E_FIELD, "sub", "1 to 128 bytes of UTF-8 without control characters",
+			"sub: '%s' is not a user id", dw_quote(dw_str(mint->user), quoted));
+	if (mint->kid != NULL && !dw_kid_ok(dw_str(mint->kid)))
+		return dw_fault_set(fault, DW_E_FIELD, "kid", "[A-Za-z0-9_.-]{1,64}", "kid: '%s' is not a key id",
+			dw_quote(dw_str(mint->kid), quoted));
+	if (mint->diagnoses_count > DW_DIAGNOSES_MAX)
+		return dw_fault_set(fault, DW_E_FIELD, "diagnosis", "at most 1024", "too many diagnoses");
+	for (size_t i = 0; i < mint->diagnoses_count; i++) {
+		if (!dw_room_ok(dw_str(mint->diagnoses[i])))
+			return dw_fault_set(fault, DW_E_FIELD, "diagnosis", "[A-Za-z0-9_-]{1,64}",
+				"diagnosis: '%s' is not a diagnosis id", dw_quote(dw_str(mint->diagnoses[i]), quoted));
+	}
+	return mint->scope != NULL ? check_scope(mint->scope, fault) : DW_OK;
+}
+
+static void
+add_text(struct dw_buf *b, const char *name, const char *text)
+{
+	if (text == NULL)
+		return;
+	dw_buf_addf(b, ",\"%s\":", name);
+	dw_buf_add_json_string(b, dw_str(text));
+}
+
+static void
+write_claims(struct dw_buf *b, const struct dw_mint *mint)
+{
+	dw_buf_addf(
+		b, "{\"iat\":%llu,\"exp\":%llu", (unsigned long long)mint->issued_s, (unsigned long long)mint->expires_s);
+	add_text(b, "sub", mint->user);
+	add_text(b, "scope", mint->scope);
+	add_text(b, "iss", mint->issuer);
+	add_text(b, "aud", mint->audience);
+	for (size_t i = 0; i < mint->diagnoses_count; i++) {
+		dw_buf_adds(b, i == 0 ? ",\"diagnoses\":[" : ",");
+		dw_id_to_json(b, dw_str(mint->diagnoses[i]));
+	}
+	dw_buf_adds(b, mint->diagnoses_count > 0 ? "]}" : "}");
+}
+
+/* *text is malloc'ed. */
+static int
+sign(const struct dw_key *key, const char *kid, const char *claims, char **text, struct dw_fault *fault)
+{
+	jwt_t *jwt = NULL;
+	int err = DW_OK;
+
+	if (jwt_new(&jwt) != 0 || jwt_add_header(jwt, "kid", kid) != 0 ||
+		jwt_set_alg(jwt, jwt_str_alg(key->algorithm), (const unsigned char *)key->bytes, (int)key->size) != 0) {
+		err = no_memory(fault);
+		goto out;
+	}
+	if (jwt_add_grants_json(jwt, claims) != 0) {
+		err = dw_fault_set(fault, DW_E_FIELD, NULL, "valid UTF-8", "issuer or audience is not valid UTF-8");
+		goto out;
+	}
+	*text = jwt_encode_str(jwt);
+	if (*text == NULL)
+		err = dw_fault_set(fault, DW_E_CONFIG, NULL, NULL, "key '%s' does not sign", kid);
+out:
+	dw_keys_forget_errors();
+	jwt_free(jwt);
+	return err;
+}
+
+int
+dw_auth_mint(const struct dw_mint *mint, struct dw_buf *out, struct dw_fault *fault)
+{
+	struct dw_key key = { 0 };
+	struct dw_buf claims = { 0 };
+	char *text = NULL;
+	int err = check_wishes(mint, fault);
+
+	if (err == DW_OK)
+		err = dw_key_read(&key, mint->key_file, true, fault);
+	if (err != DW_OK)
+		return err;
+	write_claims(&claims, mint);
+	err = dw_buf_ok(&claims) ? sign(&key, mint->kid != NULL ? mint->kid : key.kid, claims.data, &text, fault)
+							 : no_memory(fault);
+	if (err == DW_OK && strlen(text) > DW_TOKEN_MAX)
+		err = dw_fault_set(fault, DW_E_FIELD, NULL, "at most 4096 bytes: name fewer diagnoses",
+			"the token would be too long, %zu bytes", strlen(text));
+	if (err == DW_OK) {
+		dw_buf_adds(out, text);
+		err = dw_buf_ok(out) ? DW_OK : no_memory(fault);
+	}
+	free(text);
+	dw_buf_clear(&claims);
+	dw_key_clear(&key);
+	return err;
+}
