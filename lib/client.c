@@ -52,6 +52,7 @@ struct dw_client {
 	struct dw_bus *bus;
 	enum state state;
 	char name[NAME_MAX_BYTES + 1];
+	char *endpoint;
 	uint64_t peer, incarnation;
 	uint64_t timeout_ms;
 	uint64_t heard_at;   /* any frame; 0: never */
@@ -73,13 +74,18 @@ struct dw_client {
 static int
 set_up(struct dw_client *client, const struct dw_client_config *config)
 {
+	char endpoint[DW_PATH_SIZE];
+
 	client->timeout_ms = (uint64_t)config->timeout_ms;
 	client->window = config->window;
 	client->peer = dw_random();
 	client->pause_ms = 1;
 	(void)snprintf(client->name, sizeof(client->name), "%s", config->name != NULL ? config->name : "client");
+	if (config->endpoint == NULL)
+		dw_default_endpoint(false, endpoint);
+	client->endpoint = strdup(config->endpoint != NULL ? config->endpoint : endpoint);
 	client->slots = calloc(config->window, sizeof(*client->slots));
-	if (client->slots == NULL)
+	if (client->endpoint == NULL || client->slots == NULL)
 		return DW_E_NOMEM;
 	for (size_t i = config->window; i-- > 0;) {
 		client->slots[i].next = client->free;
@@ -92,17 +98,14 @@ int
 dw_client_new(struct dw_client **out, const struct dw_client_config *config, struct dw_fault *fault)
 {
 	struct dw_client *client = calloc(1, sizeof(*client));
-	char endpoint[DW_PATH_SIZE];
 	int err;
 
 	assert(config->window >= 1 && config->window <= WINDOW_MAX && config->timeout_ms >= 0);
 	if (client == NULL)
 		return DW_E_NOMEM;
-	if (config->endpoint == NULL)
-		dw_default_endpoint(false, endpoint);
 	err = set_up(client, config);
 	if (err == DW_OK)
-		err = dw_bus_connect(&client->bus, config->endpoint != NULL ? config->endpoint : endpoint, fault);
+		err = dw_bus_connect(&client->bus, client->endpoint, fault);
 	if (err == DW_OK)
 		*out = client;
 	else
@@ -440,10 +443,15 @@ dw_client_fd(const struct dw_client *client)
 	return dw_bus_fd(client->bus);
 }
 
-const struct dw_fault *
-dw_client_fault(const struct dw_client *client)
+void
+dw_client_explain(const struct dw_client *client, int err, struct dw_fault *fault)
 {
-	return &client->fault;
+	if (err == DW_E_HUB_AWAY)
+		(void)dw_fault_set(fault, err, NULL, NULL, "the hub at '%s' does not answer", client->endpoint);
+	else if (err == client->failed && client->fault.message[0] != '\0')
+		*fault = client->fault;
+	else
+		(void)dw_fault_set(fault, err, NULL, NULL, "%s", dw_err_text(err));
 }
 
 void
@@ -463,6 +471,7 @@ dw_client_destroy(struct dw_client **client_p)
 	for (size_t i = 0; client->slots != NULL && i < client->window; i++)
 		dw_buf_clear(&client->slots[i].frame);
 	free(client->slots);
+	free(client->endpoint);
 	free(client);
 	*client_p = NULL;
 }

@@ -126,7 +126,7 @@ dw_diagws_refuse(struct diagws *d, const char *field, const char *expected, cons
 	return dw_fault_set(&d->fault, DW_E_FIELD, field, expected, "field '%s': %s", field, what);
 }
 
-/* What ended a request: the answer's text, or what the hub said when it ended everything. */
+/* What ended a request: the answer's text, or what the client knows. */
 static int
 keep_answer(struct diagws *d, int err, const struct dw_wire *answer)
 {
@@ -135,8 +135,8 @@ keep_answer(struct diagws *d, int err, const struct dw_wire *answer)
 	d->fault = (struct dw_fault) { 0 };
 	if (answer != NULL && answer->kind == DW_STORED && answer->stored.text.n > 0)
 		(void)dw_fault_set(&d->fault, err, NULL, NULL, "%.*s", (int)answer->stored.text.n, answer->stored.text.p);
-	else if (answer == NULL && d->client != NULL && (err == DW_E_VERSION || err == DW_E_PROTOCOL))
-		d->fault = *dw_client_fault(d->client);
+	else if (answer == NULL && !d->closing)
+		dw_client_explain(d->client, err, &d->fault);
 	return dw_diagws_fail(d, err);
 }
 

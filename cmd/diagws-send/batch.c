@@ -104,12 +104,8 @@ send_request(struct batch *batch, struct dw_str line)
 	set_publish(&message, item->room, request->type, item->id, &request->data);
 	batch->free = item->next;
 	err = dw_client_ask(batch->client, &message, take_answer, item);
-	if (err == DW_OK)
-		return;
-	item->next = batch->free;
-	batch->free = item;
-	report_fatal(&batch->report, err, dw_client_fault(batch->client));
-	batch->stop = true;
+	if (err != DW_OK)
+		take_answer(item, err, NULL);
 }
 
 static bool

@@ -12,7 +12,6 @@
 #include <unistd.h>
 
 #include "diagws/interrupt.h"
-#include "diagws/paths.h"
 #include "send.h"
 
 static struct options options = { .window = 256 };
@@ -66,21 +65,11 @@ is_fatal(int err, const struct dw_wire *answer)
 void
 explain(int err, const struct dw_client *client, const struct dw_wire *answer, struct dw_fault *fault)
 {
-	char endpoint[DW_PATH_SIZE];
-
 	*fault = (struct dw_fault) { 0 };
-	if (answer != NULL) {
-		const struct dw_str text = answer->stored.text;
-
-		(void)dw_fault_set(fault, err, NULL, NULL, "%.*s", (int)text.n, text.n > 0 ? text.p : "");
-	} else if (is_fatal(err, NULL)) {
-		*fault = *dw_client_fault(client);
-	} else if (err == DW_E_HUB_AWAY) {
-		if (dw_common.endpoint == NULL)
-			dw_default_endpoint(false, endpoint);
-		(void)dw_fault_set(fault, err, NULL, NULL, "the hub at '%s' does not answer",
-			dw_common.endpoint != NULL ? dw_common.endpoint : endpoint);
-	}
+	if (answer == NULL)
+		dw_client_explain(client, err, fault);
+	else if (answer->stored.text.n > 0)
+		(void)dw_fault_set(fault, err, NULL, NULL, "%.*s", (int)answer->stored.text.n, answer->stored.text.p);
 }
 
 void

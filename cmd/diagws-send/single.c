@@ -105,7 +105,7 @@ send_it(struct single *single, const char *type, const struct dw_buf *data)
 	set_publish(&message, single->room, type, single->id, data);
 	err = dw_client_ask(client, &message, take_answer, single);
 	if (err != DW_OK)
-		report_fatal(single->report, err, dw_client_fault(client));
+		take_answer(single, err, NULL);
 	while (err == DW_OK && !single->answered) {
 		(void)dw_client_poll(client, INTERRUPT_MS);
 		(void)dw_interrupted();

@@ -36,7 +36,8 @@ int dw_client_ask(struct dw_client *client, const struct dw_wire *request, dw_cl
 int dw_client_poll(struct dw_client *client, int64_t wait_ms);
 int dw_client_flush(struct dw_client *client);
 int dw_client_fd(const struct dw_client *client);
-/* What the hub said when it ended everything (DW_E_VERSION, DW_E_PROTOCOL). Borrowed. */
-const struct dw_fault *dw_client_fault(const struct dw_client *client);
+/* Fills fault for an error that came without an answer: what the hub said when it ended everything, or which hub does
+ * not answer. */
+void dw_client_explain(const struct dw_client *client, int err, struct dw_fault *fault);
 
 #endif
