@@ -1,0 +1,212 @@
+/* diagws-stat: what the hub has in hand, as a table for a person or as data for a script. Never a payload.
+ *
+ * One view is asked of the hub, sorted and cut here, and printed: drawn on a terminal, TSV in a pipe, or JSON.
+ * Failure modes and exit status: diagws(7); a diagnosis that nobody knows is 67, a hub that does not answer 75.
+ */
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "diagws/client.h"
+#include "diagws/msg.h"
+#include "diagws/opt.h"
+#include "diagws/rows.h"
+#include "draw.h"
+
+enum { ROWS_MAX = 100000, WAIT_MS = 1000 };
+
+static const char *sort_column;
+static int64_t top;
+
+static const struct dw_opt view_options[] = {
+	{ DW_OPT_TEXT, 's', "sort", "COL", "sort by this column: numbers from the largest, names from a", NULL, NULL, NULL,
+		&sort_column, 0, 0 },
+	{ DW_OPT_NUMBER, 'n', "top", "N", "only the first N rows", NULL, "all", NULL, &top, 1, ROWS_MAX },
+	{ 0 },
+};
+
+static const struct dw_opt *const groups[] = { view_options, dw_opt_table, dw_opt_hub, dw_opt_common, NULL };
+
+static const struct dw_command command = {
+	.name = "diagws-stat",
+	.summary = "show rooms, connections, queued messages, edges and commit times",
+	.usage = "[--sort COL] [--top N] [summary|rooms|edges|queues|users]\n"
+			 "room DIAGNOSIS\n"
+			 "[--sort COL] [--top N] devices DIAGNOSIS",
+	.words = "summary rooms room devices edges queues users",
+	.examples = "diagws-stat rooms --sort connections --top 10\n"
+				"diagws-stat --json | jq .queued",
+	.groups = groups,
+};
+
+struct view {
+	const char *name;
+	bool needs_room;
+	bool single; /* one row by nature: an object in JSON, upright on a terminal */
+};
+
+static const struct view views[] = {
+	{ "summary", false, true },
+	{ "rooms", false, false },
+	{ "room", true, true },
+	{ "devices", true, false },
+	{ "edges", false, false },
+	{ "queues", false, false },
+	{ "users", false, false },
+};
+
+struct answer {
+	bool came;
+	int err;
+	struct dw_rows *rows;
+};
+
+static const struct view *
+find_view(const char *name)
+{
+	for (size_t i = 0; i < sizeof(views) / sizeof(views[0]); i++) {
+		if (strcmp(views[i].name, name) == 0)
+			return &views[i];
+	}
+	return NULL;
+}
+
+static int
+check_usage(int count, char **operands, const struct view **view)
+{
+	const char *name = count > 0 ? operands[0] : "summary";
+	struct dw_fault fault = { 0 };
+	char quoted[DW_QUOTE_SIZE];
+
+	*view = find_view(name);
+	if (*view == NULL)
+		return dw_opt_misuse(&command, "'%s' is not one of: %s", name, command.words);
+	if ((*view)->needs_room && count < 2)
+		return dw_opt_misuse(&command, "'%s' needs a diagnosis", name);
+	if (count > ((*view)->needs_room ? 2 : 1))
+		return dw_opt_misuse(&command, "'%s' is one operand too many", operands[count - 1]);
+	if (!(*view)->needs_room || dw_room_ok(dw_str(operands[1])))
+		return DW_OK;
+	(void)dw_fault_set(&fault, DW_E_FIELD, NULL, "1 to 64 of A-Z a-z 0-9 _ -", "'%s' is not a diagnosis id",
+		dw_quote(dw_str(operands[1]), quoted));
+	dw_fault_print(stderr, command.name, DW_E_FIELD, &fault, NULL);
+	return DW_E_FIELD;
+}
+
+static void
+take_answer(void *user, int err, const struct dw_wire *message)
+{
+	struct answer *answer = user;
+
+	answer->came = true;
+	answer->err = err == DW_OK ? dw_rows_new(&answer->rows, &message->table) : err;
+}
+
+/* What the hub says; failures have been told. */
+static int
+ask(const struct view *view, const char *room, struct dw_rows **rows)
+{
+	const struct dw_client_config config = {
+		.endpoint = dw_common.endpoint, .name = command.name, .timeout_ms = dw_common.timeout_ms, .window = 1
+	};
+	struct dw_wire request = { .kind = DW_STAT };
+	struct dw_client *client = NULL;
+	struct dw_fault fault = { 0 };
+	struct answer answer = { 0 };
+	int err = dw_client_new(&client, &config, &fault);
+
+	request.stat.view = dw_str(view->name);
+	request.stat.room = dw_str(room);
+	request.stat.limit = top > 0 && sort_column == NULL ? (uint64_t)top : ROWS_MAX;
+	if (err == DW_OK) {
+		err = dw_client_ask(client, &request, take_answer, &answer);
+		while (err == DW_OK && !answer.came)
+			(void)dw_client_poll(client, WAIT_MS);
+		err = err == DW_OK ? answer.err : err;
+		if (err == DW_E_UNKNOWN && room != NULL)
+			(void)dw_fault_set(
+				&fault, err, NULL, NULL, "diagnosis '%s' is unknown: nothing was sent and nobody watches", room);
+		else if (err != DW_OK)
+			dw_client_explain(client, err, &fault);
+	}
+	dw_client_destroy(&client);
+	if (err == DW_OK)
+		*rows = answer.rows;
+	else
+		dw_fault_print(stderr, command.name, err, &fault, NULL);
+	return err;
+}
+
+static int
+sort_rows(struct dw_rows *rows)
+{
+	struct dw_buf names;
+	int column, err = DW_OK;
+
+	if (sort_column == NULL)
+		return DW_OK;
+	column = dw_rows_column(rows, sort_column);
+	if (column >= 0) {
+		dw_rows_sort(rows, (size_t)column);
+		return DW_OK;
+	}
+	dw_buf_init(&names);
+	for (size_t i = 0; i < rows->columns; i++)
+		dw_buf_addf(&names, "%s%.*s", i > 0 ? " " : "", (int)rows->names[i].n, rows->names[i].p);
+	err = dw_opt_misuse(&command, "option '--sort': '%s' is not one of: %s", sort_column,
+		dw_buf_ok(&names) ? names.data : "the columns");
+	dw_buf_clear(&names);
+	return err;
+}
+
+static int
+print_rows(const struct dw_rows *rows, const struct view *view)
+{
+	const size_t count = top > 0 ? (size_t)top : rows->rows;
+	const enum dw_rows_format format = dw_rows_format(dw_common.format, dw_common.json, isatty(STDOUT_FILENO) != 0);
+	struct dw_buf text;
+	int err = DW_OK;
+
+	if (format == DW_ROWS_TABLE) {
+		err = draw_rows(rows, count, view->single && rows->rows == 1, dw_use_color(STDOUT_FILENO));
+	} else {
+		dw_buf_init(&text);
+		dw_rows_print(&text, rows, count, format, view->single);
+		if (!dw_buf_ok(&text))
+			err = DW_E_NOMEM;
+		else if (text.len > 0 && fwrite(text.data, 1, text.len, stdout) != text.len)
+			err = DW_E_IO;
+		dw_buf_clear(&text);
+	}
+	if (err == DW_OK && (fflush(stdout) != 0 || ferror(stdout)))
+		err = DW_E_IO;
+	if (err != DW_OK)
+		dw_fault_print(stderr, command.name, err, NULL, NULL);
+	else if (rows->more && (top == 0 || sort_column != NULL) && !dw_common.quiet)
+		fprintf(stderr, "%s: the hub has more rows than these %zu\n", command.name, rows->rows);
+	return err;
+}
+
+int
+main(int argc, char **argv)
+{
+	const struct view *view = NULL;
+	struct dw_rows *rows = NULL;
+	int first = argc;
+	int err = dw_opt_parse(&command, argc, argv, &first);
+
+	if (err == DW_OPT_DONE)
+		return 0;
+	(void)signal(SIGPIPE, SIG_IGN);
+	if (err == DW_OK)
+		err = check_usage(argc - first, argv + first, &view);
+	if (err == DW_OK)
+		err = ask(view, view->needs_room ? argv[first + 1] : NULL, &rows);
+	if (err == DW_OK)
+		err = sort_rows(rows);
+	if (err == DW_OK)
+		err = print_rows(rows, view);
+	dw_rows_destroy(&rows);
+	return dw_err_exit(err);
+}
