@@ -5,7 +5,7 @@
  */
 #include "draw.h"
 
-#include <libsmartcols.h>
+#include <libsmartcols/libsmartcols.h>
 #include <stdio.h>
 
 static int

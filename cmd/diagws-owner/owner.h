@@ -1,0 +1,39 @@
+/* diagws-owner: what its files share. main.c reads the options, change.c grants and imports, list.c lists.
+ */
+#ifndef DIAGWS_OWNER_H
+#define DIAGWS_OWNER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "diagws/client.h"
+#include "diagws/msg.h"
+#include "diagws/opt.h"
+
+enum { OWNER_WINDOW = 256, OWNER_WAIT_MS = 100 };
+
+struct options {
+	const char *user; /* list: only this user's */
+	bool dry;
+};
+
+extern const struct dw_command owner_command;
+
+/* A grant, revoke or deny of one user; words for its three outcomes. */
+struct verb {
+	const char *name;    /* "grant" */
+	const char *done;    /* "granted" */
+	const char *already; /* nothing changed */
+};
+
+/* Each returns DW_OK or the error that gives the exit status; everything has been told. */
+int change_users(const struct options *options, const struct verb *verb, const char *room, char **users, size_t count);
+int import_users(const struct options *options, const struct verb *verb, const char *path);
+int list_owners(const struct options *options, const char *room);
+
+int open_client(struct dw_client **client);
+int check_room(struct dw_str room, struct dw_fault *fault);
+int check_user(struct dw_str user, struct dw_fault *fault);
+
+#endif
