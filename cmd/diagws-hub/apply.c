@@ -1,0 +1,214 @@
+/* What a commit brings: messages into their rooms, answers to those who asked.
+ *
+ * Its own file because this is the only place from which a message becomes visible and a sender is
+ * answered: both only after the batch is durable. Operations are applied in their order; frames that
+ * waited for a room are carried out when the whole batch has been.
+ *
+ * Failure modes: an operation that was refused is answered with its reason. A storage that cannot be
+ * trusted any more (DW_E_STORAGE) fails every operation, and then the process.
+ */
+#include "hub.h"
+
+#include <stdlib.h>
+
+#include "diagws/clock.h"
+#include "diagws/logging.h"
+
+static void
+apply_append(struct hub *hub, struct staged *staged)
+{
+	struct dw_op *op = &staged->op;
+	struct dw_wire answer = { .kind = DW_STORED, .stored = { .corr = staged->corr } };
+	struct dw_stored *stored = &answer.stored;
+
+	if (op->err != DW_OK) {
+		hub->counters.rejected++;
+		stored->code = (uint64_t)-op->err;
+		stored->text = dw_str(dw_err_text(op->err));
+	} else {
+		stored->seq = op->append.seq;
+		stored->n = op->append.n;
+		stored->duplicate = op->append.duplicate;
+	}
+	if (op->err == DW_OK && op->append.duplicate) {
+		hub->counters.duplicates++;
+	} else if (op->err == DW_OK) {
+		struct dw_room *room = room_get(hub, dw_str(op->room));
+		const struct dw_str record = { op->append.record.data, op->append.record.len };
+
+		hub->counters.stored++;
+		hub->info.head = op->append.seq;
+		/* It is stored: without memory to show it, a new process must. */
+		if (room == NULL ||
+			dw_room_append(room, op->append.seq, op->append.n, op->append.at, record, dw_now_ms()) != DW_OK) {
+			hub->fatal = DW_E_NOMEM;
+			return;
+		}
+		stored->notified = room->session_count;
+		stored->queued = room->device_count - room->device_connected;
+		room_mark_readers(hub, room);
+		room_settle(hub, room);
+	}
+	outbox_add(hub, staged->peer, &answer);
+}
+
+static void
+close_intruders(struct hub *hub, struct dw_room *room, struct dw_str user)
+{
+	struct dw_session *session;
+
+	while ((session = dw_room_intruder(room, user)) != NULL) {
+		const struct dw_wire notice = { .kind = DW_CLOSE,
+			.close = { session->id, dw_str(room->name), 1008, DW_STR("access denied") } };
+
+		outbox_add(hub, session->reader->edge, &notice);
+		room_end_session(hub, room, session);
+	}
+	room_write_cursors(hub, room);
+}
+
+static void
+apply_owner(struct hub *hub, struct staged *staged)
+{
+	const struct dw_op *op = &staged->op;
+	const struct dw_wire answer = { .kind = DW_OWNED,
+		.owned = { staged->corr, (uint64_t)-op->err, op->err == DW_OK && op->owner.changed } };
+	struct dw_room *room = room_find(hub, dw_str(op->room));
+	const struct dw_str user = dw_str(op->owner.user);
+
+	if (op->err == DW_OK && !op->owner.dry && room != NULL && dw_room_resident(room)) {
+		/* A right that could not be noted must not be exercised either way. */
+		if (dw_room_own(room, user, op->owner.state) != DW_OK) {
+			hub->fatal = DW_E_NOMEM;
+			return;
+		}
+		close_intruders(hub, room, user);
+		room_settle(hub, room);
+	}
+	outbox_add(hub, staged->peer, &answer);
+}
+
+static const char *
+state_text(enum dw_owner_state state)
+{
+	return state == DW_OWNER_DENIED ? "denied" : "granted";
+}
+
+static void
+apply_owners(struct hub *hub, struct staged *staged)
+{
+	const struct dw_op *op = &staged->op;
+	const struct dw_owner_row *rows = (const struct dw_owner_row *)(const void *)op->read.owners.data;
+	size_t count = op->read.owners.len / sizeof(*rows);
+	struct table table;
+
+	if (staged->reply == REPLY_DENIED) {
+		const struct dw_wire answer = { .kind = DW_JOINED,
+			.joined = { .corr = staged->corr,
+				.session = staged->session,
+				.code = (uint64_t)-DW_E_DENIED,
+				.room = dw_str(op->room) } };
+
+		outbox_add(hub, staged->peer, &answer);
+		return;
+	}
+	if (op->err != DW_OK) {
+		const struct dw_wire answer = { .kind = DW_TABLE,
+			.table = { .corr = staged->corr, .code = (uint64_t)-op->err } };
+
+		outbox_add(hub, staged->peer, &answer);
+		return;
+	}
+	table_init(&table, op->read.limit);
+	table.more = op->read.more;
+	for (size_t i = 0; i < count; i++) {
+		table_text(&table, rows[i].room);
+		table_text(&table, rows[i].user);
+		table_text(&table, state_text(rows[i].state));
+		if (!table_row(&table))
+			break;
+	}
+	table_send(hub, staged->peer, staged->corr, "diagnosis_id\tuser_id\tstate", &table);
+}
+
+static void
+apply_one(struct hub *hub, struct staged *staged)
+{
+	switch (staged->op.kind) {
+	case DW_OP_APPEND:
+		apply_append(hub, staged);
+		break;
+	case DW_OP_CURSOR:
+		room_cursor_written(hub, &staged->op);
+		break;
+	case DW_OP_OWNER:
+		apply_owner(hub, staged);
+		break;
+	case DW_OP_LOAD:
+		room_loaded(hub, staged);
+		break;
+	case DW_OP_OWNERS:
+		apply_owners(hub, staged);
+		break;
+	case DW_OP_READ:
+		break;
+	}
+	if (staged->reply != REPLY_NONE) {
+		struct peer *peer = peer_find(hub, staged->peer);
+
+		if (peer != NULL)
+			peer_answered(peer);
+	}
+}
+
+static void
+note_commit(struct hub *hub, const struct batch *batch)
+{
+	struct counters *counters = &hub->counters;
+
+	counters->commit_us[counters->commits++ % HUB_COMMITS] = batch->took_us;
+	if (batch->took_us > counters->commit_us_max)
+		counters->commit_us_max = batch->took_us;
+	hub->info.bytes = batch->info.bytes;
+}
+
+/* Once the storage has failed, what is staged behind will not be stored either. */
+static void
+fail_staged(struct hub *hub, int err)
+{
+	for (size_t i = 0; i < hub->batch->count; i++) {
+		struct staged *staged = (struct staged *)(void *)hub->batch->ops[i];
+
+		staged->op.err = err;
+		if (staged->op.kind != DW_OP_LOAD && staged->op.kind != DW_OP_CURSOR)
+			apply_one(hub, staged);
+		stage_free(hub, staged);
+	}
+	hub->batch->count = 0;
+}
+
+void
+apply_batch(struct hub *hub, struct batch *batch)
+{
+	note_commit(hub, batch);
+	if (batch->err == DW_E_STORAGE) {
+		dw_log_error("the storage failed, stopping", "reason=%s", batch->fault.message);
+		hub->fatal = DW_E_STORAGE;
+	} else if (batch->err != DW_OK) {
+		dw_log_error("a commit failed", "error=%s reason=%s operations=%zu", dw_err_code(batch->err),
+			batch->fault.message, batch->count);
+	}
+	for (size_t i = 0; i < batch->count; i++)
+		apply_one(hub, (struct staged *)(void *)batch->ops[i]);
+	for (size_t i = 0; i < batch->count; i++) {
+		struct staged *staged = (struct staged *)(void *)batch->ops[i];
+
+		if (staged->op.kind == DW_OP_LOAD)
+			room_serve_waiting(hub, room_find(hub, dw_str(staged->op.room)));
+		stage_free(hub, staged);
+	}
+	if (hub->fatal == DW_E_STORAGE)
+		fail_staged(hub, DW_E_STORAGE);
+	free(batch->ops);
+	free(batch);
+}

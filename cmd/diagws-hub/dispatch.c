@@ -1,0 +1,119 @@
+/* From a frame to its handler, by a table: what each message needs before it is handled.
+ *
+ * Its own file because these checks are the same for all: the peer must have said HELLO, and a message
+ * about a room waits behind others that wait until that room is loaded, so that none overtakes.
+ *
+ * Failure modes: a malformed frame, or a message that is not for a hub, is answered with REFUSED and
+ * the peer goes on; a stranger is asked who it is, at most once a second.
+ */
+#include "hub.h"
+
+#include "diagws/clock.h"
+#include "diagws/logging.h"
+
+static const uint64_t ASK_EVERY_MS = 1000;
+
+struct handler {
+	enum dw_wire_kind kind;
+	void (*handle)(struct hub *hub, struct peer *peer, const struct dw_wire *message, struct dw_str frame);
+	size_t room_at; /* where its room's name is; 0: it is about no room, or needs none loaded */
+};
+
+static const struct handler handlers[] = {
+	{ DW_HELLO, on_hello, 0 },
+	{ DW_PING, on_ping, 0 },
+	{ DW_BYE, on_bye, 0 },
+	{ DW_PUBLISH, on_publish, 0 },
+	{ DW_JOIN, on_join, offsetof(struct dw_wire, join.room) },
+	{ DW_LEAVE, on_leave, offsetof(struct dw_wire, leave.room) },
+	{ DW_CONFIRM, on_confirm, offsetof(struct dw_wire, confirm.room) },
+	{ DW_CREDIT, on_credit, 0 },
+	{ DW_READ, on_read, offsetof(struct dw_wire, read.room) },
+	{ DW_STAT, on_stat, offsetof(struct dw_wire, stat.room) },
+	{ DW_OWN, on_own, 0 },
+};
+
+static void
+refuse(struct hub *hub, uint32_t number, int err, const char *text)
+{
+	const struct dw_wire answer = { .kind = DW_REFUSED, .refused = { (uint64_t)-err, dw_str(text) } };
+
+	hub->counters.refused++;
+	outbox_add(hub, number, &answer);
+}
+
+static void
+ask_who(struct hub *hub, struct peer *peer)
+{
+	const struct dw_wire question = { .kind = DW_WHO };
+	uint64_t now = dw_mono_ms();
+
+	if (peer->asked != 0 && now < peer->asked + ASK_EVERY_MS)
+		return;
+	peer->asked = now;
+	outbox_add(hub, peer->number, &question);
+}
+
+static const struct handler *
+find_handler(enum dw_wire_kind kind)
+{
+	for (size_t i = 0; i < sizeof(handlers) / sizeof(handlers[0]); i++)
+		if (handlers[i].kind == kind)
+			return &handlers[i];
+	return NULL;
+}
+
+/* Whether it now waits for its room. */
+static bool
+must_wait(struct hub *hub, const struct handler *handler, struct peer *peer, const struct dw_wire *message,
+	struct dw_str frame)
+{
+	const struct dw_str *name;
+	struct dw_room *room;
+	int err;
+
+	if (handler->room_at == 0)
+		return false;
+	name = (const struct dw_str *)(const void *)((const char *)message + handler->room_at);
+	room = name->n > 0 ? room_find(hub, *name) : NULL;
+	if (room == NULL || !room_waits(room))
+		return false;
+	/* A session that leaves must not be forgotten, however busy the hub is. */
+	err = stage_full(hub, peer) && message->kind != DW_LEAVE ? DW_E_BUSY : room_wait(hub, room, peer, frame);
+	if (err != DW_OK)
+		answer_failure(hub, peer->number, message, err, NULL);
+	return true;
+}
+
+void
+hub_dispatch(struct hub *hub, struct peer *peer, const struct dw_wire *message, struct dw_str frame)
+{
+	const struct handler *handler = find_handler(message->kind);
+
+	if (handler == NULL)
+		refuse(hub, peer->number, DW_E_PROTOCOL, "this message is not for a hub");
+	else if (!peer->known && message->kind != DW_HELLO)
+		ask_who(hub, peer);
+	else if (!must_wait(hub, handler, peer, message, frame))
+		handler->handle(hub, peer, message, frame);
+}
+
+void
+hub_receive(struct hub *hub, uint32_t number, struct dw_str frame)
+{
+	struct peer *peer = peer_get(hub, number);
+	struct dw_fault fault = { 0 };
+	struct dw_wire message;
+	int err;
+
+	if (peer == NULL)
+		return;
+	peer->heard = dw_mono_ms();
+	err = dw_wire_unpack(&message, frame.p, frame.n, &fault);
+	if (err != DW_OK) {
+		dw_log_warn("malformed frame", "peer=%s bytes=%zu reason=%s", peer->name, frame.n, fault.message);
+		refuse(hub, number, DW_E_PROTOCOL, fault.message);
+		return;
+	}
+	hub_dispatch(hub, peer, &message, frame);
+}

@@ -1,0 +1,290 @@
+/* The hub's parts and how they meet. One process, two threads: everything here belongs to the main
+ * thread but the engine, which belongs to the store thread once it runs (store.c).
+ *
+ * A turn (loop.c): frames → dispatch.c → on_*.c, which stage operations in the batch or append answers
+ * to the outbox; the store thread commits a batch; apply.c carries its results into the rooms and
+ * answers; the outbox is flushed and readers are served. Handlers never send.
+ */
+#ifndef DIAGWS_HUB_H
+#define DIAGWS_HUB_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <uthash.h>
+
+#include "diagws/buf.h"
+#include "diagws/bus.h"
+#include "diagws/engine.h"
+#include "diagws/err.h"
+#include "diagws/opt.h"
+#include "diagws/paths.h"
+#include "diagws/room.h"
+#include "diagws/wire.h"
+
+enum {
+	HUB_WINDOW = 1024,                   /* MESSAGES frames of an edge under way uncredited; */
+	HUB_WINDOW_BYTES = 16 * 1024 * 1024, /* and bytes */
+	HUB_PENDING_MAX = 8192,              /* unanswered requests of a peer */
+	HUB_STAGED_MAX = 64 * 1024 * 1024,   /* bytes that wait for the store */
+	HUB_COMMITS = 1024,                  /* commit times that the percentiles look back on */
+};
+
+/* ---- options (options.c) */
+
+struct options {
+	struct dw_opt_list bind;
+	const char *state_dir; /* never NULL after options_check */
+	const char *engine;
+	const char *ownership;
+	int64_t queue_limit, queue_ttl_ms, cursor_ttl_ms, id_window_ms;
+	int64_t store_limit, memory_limit;
+	bool check; /* -t */
+	char default_bind[DW_PATH_SIZE], default_dir[DW_PATH_SIZE];
+};
+
+/* DW_OK, DW_OPT_DONE, or the error, which has been printed. */
+int options_read(struct options *options, int argc, char **argv);
+enum dw_ownership options_ownership(const struct options *options);
+
+/* ---- peers (peers.c): whoever is connected, by the ROUTER's number */
+
+struct peer {
+	UT_hash_handle hh;    /* by number */
+	UT_hash_handle hh_id; /* by id, once known */
+	uint32_t number;
+	bool known; /* it said HELLO */
+	bool lost;  /* it could not be sent to: to be forgotten */
+	uint64_t kind, id, incarnation;
+	char name[129];
+	uint64_t heard, since, asked; /* dw_mono_ms */
+	size_t pending;               /* unanswered requests */
+	size_t sessions;
+	struct dw_reader *readers, *dirty;
+	size_t reader_count;
+	struct peer *serve_prev, *serve_next; /* in hub->serving */
+	bool serving;
+	uint64_t sent, credited; /* MESSAGES frames */
+	size_t uncredited;       /* their bytes */
+	uint32_t *sizes;         /* of each uncredited frame, by its number modulo HUB_WINDOW */
+};
+
+struct hub;
+
+/* Known or not yet; NULL: no memory. */
+struct peer *peer_get(struct hub *hub, uint32_t number);
+struct peer *peer_find(struct hub *hub, uint32_t number);
+/* Takes a HELLO: forgets what an older incarnation of it left. False: it is older than what we have. */
+bool peer_hello(struct hub *hub, struct peer *peer, const struct dw_hello *hello);
+/* Its sessions leave. Frees it. */
+void peer_forget(struct hub *hub, struct peer *peer);
+/* One of its requests has been answered. */
+void peer_answered(struct peer *peer);
+void peers_tick(struct hub *hub);
+void peers_forget_lost(struct hub *hub);
+void peers_free(struct hub *hub);
+void peer_add_reader(struct peer *peer, struct dw_reader *reader);
+void peer_remove_reader(struct peer *peer, struct dw_reader *reader);
+void peer_mark_dirty(struct hub *hub, struct peer *peer, struct dw_reader *reader);
+bool peer_has_credit(const struct peer *peer);
+/* It is to be served at the next flush, if it has something to get and credit; and not any more. */
+void peer_serve(struct hub *hub, struct peer *peer);
+void peer_rest(struct hub *hub, struct peer *peer);
+/* It could not be sent to. */
+void peer_lose(struct hub *hub, struct peer *peer);
+
+/* ---- store thread (store.c): the engine's only user while it runs */
+
+struct batch {
+	struct dw_op **ops;
+	size_t count, cap;
+	/* Out: what the commit said; each operation has its own err beside. */
+	int err;
+	struct dw_fault fault;
+	uint64_t took_us;
+	struct dw_engine_info info;
+};
+
+struct store;
+
+int store_start(struct store **out, struct dw_engine *engine);
+int store_fd(const struct store *store); /* readable when a batch is done */
+bool store_idle(const struct store *store);
+void store_give(struct store *store, struct batch *batch); /* idle only; the batch is the store's until taken */
+struct batch *store_take(struct store *store);             /* NULL: none is done */
+/* Finishes what it was given, and returns that if it was not taken. */
+struct batch *store_stop(struct store **store_p);
+
+/* ---- what is staged (stage.c) */
+
+enum reply { REPLY_NONE, REPLY_STORED, REPLY_OWNED, REPLY_OWNERS, REPLY_DENIED };
+
+/* An operation in the batch, and who waits for it. */
+struct staged {
+	struct dw_op op; /* first: the engine is given pointers to it */
+	enum reply reply;
+	uint32_t peer;
+	uint64_t corr, session;
+	size_t bytes;
+};
+
+/* NULL: no memory. To be filled and then given to stage_add, or freed. */
+struct staged *stage_new(enum dw_op_kind kind, struct dw_str room);
+/* Takes it over. DW_E_NOMEM: it has been freed. peer may be NULL (nobody waits). */
+int stage_add(struct hub *hub, struct peer *peer, struct staged *staged);
+void stage_free(struct hub *hub, struct staged *staged);
+bool stage_full(const struct hub *hub, const struct peer *peer);
+/* Hands the batch over if there is one and the store is idle. */
+void stage_commit(struct hub *hub);
+
+/* ---- rooms (rooms.c, resident.c) */
+
+/* A frame that waits until its room is loaded. */
+struct waiting {
+	struct waiting *prev, *next;
+	uint32_t peer;
+	uint64_t incarnation;
+	size_t n;
+	char frame[];
+};
+
+/* What the hub keeps of a room that is resident or about to be. */
+struct seat {
+	struct dw_room *room;
+	struct seat *prev, *next;             /* in the hub's list of idle ones, oldest first */
+	struct seat *dirty_prev, *dirty_next; /* in the list of those with changed cursors */
+	struct waiting *waiting;
+	size_t writing; /* cursors on their way to the store */
+	size_t memory;  /* as counted in hub->memory */
+	int load_err;
+	bool loading, idle, dirty;
+};
+
+struct dw_room *room_find(struct hub *hub, struct dw_str name);
+/* Makes it when needed. NULL: no memory. */
+struct dw_room *room_get(struct hub *hub, struct dw_str name);
+int rooms_start(struct hub *hub);
+void rooms_free(struct hub *hub);
+/* Each minute: ages. */
+void rooms_sweep(struct hub *hub);
+bool room_waits(const struct dw_room *room);
+/* Keeps the frame until the room has been loaded. */
+int room_wait(struct hub *hub, struct dw_room *room, struct peer *peer, struct dw_str frame);
+/* A load was committed (or failed): 1. carry it in, and, when the whole batch is, 2. serve what waits. */
+void room_loaded(struct hub *hub, struct staged *staged);
+void room_serve_waiting(struct hub *hub, struct dw_room *room);
+/* After anything was done with the room: counts its memory, lists it, frees it (only it) when it holds nothing. */
+void room_settle(struct hub *hub, struct dw_room *room);
+/* Once a turn: gives up idle rooms while memory is over its bound. */
+void rooms_evict(struct hub *hub);
+/* Ends a session; its edge's reader goes with the last one. */
+void room_end_session(struct hub *hub, struct dw_room *room, struct dw_session *session);
+/* Stages the changed cursors of the room, of one device, or of all rooms. */
+void room_write_cursors(struct hub *hub, struct dw_room *room);
+void room_write_device(struct hub *hub, struct dw_room *room, struct dw_device *device);
+void rooms_write_cursors(struct hub *hub);
+void room_cursor_written(struct hub *hub, const struct dw_op *op);
+/* All readers have something to get. */
+void room_mark_readers(struct hub *hub, struct dw_room *room);
+
+/* ---- answers (outbox.c) */
+
+struct parcel {
+	uint32_t peer;
+	size_t at, n;
+};
+
+struct outbox {
+	struct dw_buf bytes;
+	struct parcel *parcels;
+	size_t count, cap;
+	struct dw_buf scratch;
+};
+
+void outbox_add(struct hub *hub, uint32_t peer, const struct dw_wire *message);
+/* Sends what was added, then serves the readers as far as their edges' credit goes. */
+void outbox_flush(struct hub *hub);
+void outbox_free(struct outbox *outbox);
+/* The answer that says a request failed; nothing for a message that has no answer. text may be NULL. */
+void answer_failure(struct hub *hub, uint32_t peer, const struct dw_wire *request, int err, const char *text);
+
+/* ---- the hub */
+
+struct counters {
+	uint64_t received, stored, rejected, duplicates, commits, refused, lost_peers;
+	uint64_t commit_us[HUB_COMMITS]; /* a ring */
+	uint64_t commit_us_max;
+};
+
+struct hub {
+	const struct options *options;
+	struct dw_bus *bus;
+	struct dw_engine *engine; /* the store thread's once store runs */
+	struct store *store;
+	struct dw_engine_info info; /* as of the last commit; head is ours */
+	uint64_t id;
+	uint64_t started; /* dw_mono_ms */
+	struct dw_rooms rooms_shared;
+	struct dw_room *rooms;
+	struct seat *idle, *dirty;
+	size_t memory;
+	size_t resident;
+	struct peer *peers, *peers_by_id;
+	struct peer *serving; /* those with something to get, and credit */
+	bool any_lost;
+	struct batch *batch; /* being staged; never NULL */
+	size_t staged_bytes;
+	struct outbox outbox;
+	struct counters counters;
+	bool replaying; /* a frame that waited is being carried out */
+	bool closing;
+	int fatal; /* why the process must end now */
+};
+
+/* One frame (dispatch.c). */
+void hub_receive(struct hub *hub, uint32_t number, struct dw_str frame);
+void hub_dispatch(struct hub *hub, struct peer *peer, const struct dw_wire *message, struct dw_str frame);
+
+/* A batch that came back (apply.c). Frees it. */
+void apply_batch(struct hub *hub, struct batch *batch);
+
+/* Handlers, a file each. The peer has said HELLO (but for on_hello). */
+void on_hello(struct hub *hub, struct peer *peer, const struct dw_wire *message, struct dw_str frame);
+void on_ping(struct hub *hub, struct peer *peer, const struct dw_wire *message, struct dw_str frame);
+void on_bye(struct hub *hub, struct peer *peer, const struct dw_wire *message, struct dw_str frame);
+void on_publish(struct hub *hub, struct peer *peer, const struct dw_wire *message, struct dw_str frame);
+void on_join(struct hub *hub, struct peer *peer, const struct dw_wire *message, struct dw_str frame);
+void on_leave(struct hub *hub, struct peer *peer, const struct dw_wire *message, struct dw_str frame);
+void on_confirm(struct hub *hub, struct peer *peer, const struct dw_wire *message, struct dw_str frame);
+void on_credit(struct hub *hub, struct peer *peer, const struct dw_wire *message, struct dw_str frame);
+void on_read(struct hub *hub, struct peer *peer, const struct dw_wire *message, struct dw_str frame);
+void on_stat(struct hub *hub, struct peer *peer, const struct dw_wire *message, struct dw_str frame);
+void on_own(struct hub *hub, struct peer *peer, const struct dw_wire *message, struct dw_str frame);
+
+/* Runs until a signal or a fatal error; the exit status (loop.c). */
+int loop_run(struct hub *hub);
+
+/* systemd (notify.c): no-ops where it is not there. */
+void notify_ready(void);
+void notify_stopping(void);
+void notify_alive(void);
+
+/* Tables (table.c), for STAT and the registry's list. */
+struct table {
+	struct dw_buf cells;
+	uint64_t limit, rows;
+	size_t row_at; /* where the row being written begins */
+	bool more;
+};
+
+void table_init(struct table *table, uint64_t limit);
+void table_number(struct table *table, uint64_t value);
+void table_real(struct table *table, double value);
+void table_text(struct table *table, const char *text);
+void table_nil(struct table *table);
+/* Ends a row. False: it did not fit, no further row will. */
+bool table_row(struct table *table);
+/* Answers with it and frees it. */
+void table_send(struct hub *hub, uint32_t peer, uint64_t corr, const char *columns, struct table *table);
+
+#endif

@@ -1,0 +1,139 @@
+/* The hub's turn: drain the ROUTER, hand the batch to the store, carry a commit into the rooms, send.
+ *
+ * Happy path of one turn:
+ *   frames → handlers → batch and outbox; a batch that came back → rooms and outbox;
+ *   the store is idle → it gets the batch; the outbox is flushed, readers are served.
+ *
+ * The ROUTER's descriptor is edge-triggered: it is asked again before each wait. Failure modes: none of its
+ * own. SIGTERM and SIGINT: no publish is taken any more, what is staged and every cursor is
+ * committed and answered, peers are told, the loop ends. A fatal error ends it after what can be sent was.
+ */
+#include "hub.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "diagws/clock.h"
+#include "diagws/logging.h"
+
+enum { FRAMES_A_TURN = 4096, OUTBOX_A_TURN = 8 * 1024 * 1024, TICK_MS = 1000, CURSORS_EVERY = 5, SWEEP_EVERY = 60 };
+
+static void
+drain(struct hub *hub)
+{
+	for (int i = 0; i < FRAMES_A_TURN && hub->outbox.bytes.len < OUTBOX_A_TURN; i++) {
+		struct dw_str frame;
+		uint32_t peer;
+
+		if (dw_bus_recv(hub->bus, &peer, &frame) != DW_OK)
+			return;
+		hub_receive(hub, peer, frame);
+	}
+}
+
+static void
+begin_close(struct hub *hub)
+{
+	if (hub->closing)
+		return;
+	dw_log_info("hub stopping", "staged=%zu", hub->batch->count);
+	notify_stopping();
+	hub->closing = true;
+	rooms_write_cursors(hub);
+}
+
+static void
+take_signals(struct hub *hub, int fd)
+{
+	struct signalfd_siginfo info;
+
+	while (read(fd, &info, sizeof(info)) == (ssize_t)sizeof(info))
+		if (info.ssi_signo != SIGHUP)
+			begin_close(hub);
+}
+
+static void
+tick(struct hub *hub, uint64_t count)
+{
+	notify_alive();
+	peers_tick(hub);
+	if (count % CURSORS_EVERY == 0)
+		rooms_write_cursors(hub);
+	if (count % SWEEP_EVERY == 0)
+		rooms_sweep(hub);
+}
+
+static void
+turn(struct hub *hub)
+{
+	struct batch *batch;
+
+	drain(hub);
+	batch = store_take(hub->store);
+	if (batch != NULL)
+		apply_batch(hub, batch);
+	if (hub->fatal == DW_OK)
+		stage_commit(hub);
+	rooms_evict(hub);
+	outbox_flush(hub);
+}
+
+static void
+say_shutdown(struct hub *hub)
+{
+	const struct dw_wire notice = { .kind = DW_SHUTDOWN };
+	struct peer *peer, *next;
+
+	HASH_ITER(hh, hub->peers, peer, next)
+	{
+		if (peer->known)
+			outbox_add(hub, peer->number, &notice);
+	}
+	outbox_flush(hub);
+}
+
+static int
+finish(struct hub *hub)
+{
+	say_shutdown(hub);
+	if (hub->fatal == DW_OK) {
+		dw_log_info("hub stopped", "head=%llu", (unsigned long long)hub->info.head);
+		return 0;
+	}
+	dw_log_error("hub ends", "error=%s", dw_err_code(hub->fatal));
+	/* Trying again does not mend a disk: an I/O error, not a temporary failure. */
+	return dw_err_exit(hub->fatal == DW_E_STORAGE ? DW_E_IO : hub->fatal);
+}
+
+int
+loop_run(struct hub *hub)
+{
+	struct pollfd fds[3] = { { dw_bus_fd(hub->bus), POLLIN, 0 }, { store_fd(hub->store), POLLIN, 0 } };
+	uint64_t ticks = 0, next_tick = dw_mono_ms() + TICK_MS;
+	sigset_t signals;
+
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGTERM);
+	sigaddset(&signals, SIGINT);
+	sigaddset(&signals, SIGHUP);
+	fds[2] = (struct pollfd) { signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK), POLLIN, 0 };
+	while (hub->fatal == DW_OK) {
+		uint64_t now = dw_mono_ms();
+		int wait = dw_bus_readable(hub->bus) || hub->serving != NULL ? 0 : (int)(now < next_tick ? next_tick - now : 0);
+
+		(void)poll(fds, 3, wait);
+		take_signals(hub, fds[2].fd);
+		if (dw_mono_ms() >= next_tick) {
+			tick(hub, ++ticks);
+			next_tick = dw_mono_ms() + TICK_MS;
+		}
+		turn(hub);
+		if (hub->closing && store_idle(hub->store) && hub->batch->count == 0)
+			break;
+	}
+	(void)close(fds[2].fd);
+	return finish(hub);
+}

@@ -1,0 +1,123 @@
+/* diagws-hub: keeps the messages of each diagnosis and passes them on to edges.
+ *
+ * Its life: options; signals blocked, so that every thread leaves them to the loop; the engine opened and
+ * looked through; the store thread; the sockets bound; the loop; all of it undone in reverse.
+ *
+ * Failure modes: what cannot be opened or bound is said on stderr with its reason, and the exit status
+ * is the error's (sysexits).
+ */
+#include "hub.h"
+
+#include <signal.h>
+#include <stdlib.h>
+
+#include "diagws/clock.h"
+#include "diagws/logging.h"
+
+static void
+block_signals(void)
+{
+	sigset_t signals;
+
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGTERM);
+	sigaddset(&signals, SIGINT);
+	sigaddset(&signals, SIGHUP);
+	sigaddset(&signals, SIGPIPE);
+	(void)pthread_sigmask(SIG_BLOCK, &signals, NULL);
+}
+
+static int
+open_engine(struct hub *hub, const struct options *options, struct dw_fault *fault)
+{
+	const struct dw_engine_config config = { .dir = options->state_dir,
+		.queue_limit = (size_t)options->queue_limit,
+		.queue_ttl_ms = (uint64_t)options->queue_ttl_ms,
+		.id_window_ms = (uint64_t)options->id_window_ms,
+		.id_window_count = 10 * 1000 * 1000,
+		.store_limit = (uint64_t)options->store_limit,
+		.ownership = options_ownership(options) };
+	int err = dw_engine_lmdb.open(&hub->engine, &config, fault);
+
+	if (err != DW_OK)
+		return err;
+	hub->engine->ops->info(hub->engine, &hub->info);
+	hub->rooms_shared = (struct dw_rooms) { .queue_limit = config.queue_limit,
+		.queue_ttl_ms = config.queue_ttl_ms,
+		.cursor_ttl_ms = (uint64_t)options->cursor_ttl_ms,
+		.ownership = config.ownership };
+	return rooms_start(hub);
+}
+
+static int
+start(struct hub *hub, const struct options *options, struct dw_fault *fault)
+{
+	int err;
+
+	hub->options = options;
+	hub->id = dw_random();
+	hub->started = dw_mono_ms();
+	hub->batch = calloc(1, sizeof(*hub->batch));
+	if (hub->batch == NULL)
+		return DW_E_NOMEM;
+	err = open_engine(hub, options, fault);
+	if (err == DW_OK)
+		err = store_start(&hub->store, hub->engine);
+	if (err == DW_OK)
+		err = dw_bus_bind(&hub->bus, options->bind.item, options->bind.count, fault);
+	return err;
+}
+
+static void
+free_batch(struct hub *hub, struct batch *batch)
+{
+	if (batch == NULL)
+		return;
+	for (size_t i = 0; i < batch->count; i++)
+		stage_free(hub, (struct staged *)(void *)batch->ops[i]);
+	free(batch->ops);
+	free(batch);
+}
+
+static void
+stop(struct hub *hub)
+{
+	/* After a fatal error one may still be at the disk. */
+	free_batch(hub, store_stop(&hub->store));
+	peers_free(hub);
+	rooms_free(hub);
+	free_batch(hub, hub->batch);
+	outbox_free(&hub->outbox);
+	if (hub->engine != NULL)
+		hub->engine->ops->close(hub->engine);
+	dw_bus_destroy(&hub->bus);
+}
+
+int
+main(int argc, char **argv)
+{
+	static struct options options;
+	static struct hub hub;
+	struct dw_fault fault = { 0 };
+	int status, err = options_read(&options, argc, argv);
+
+	if (err == DW_OPT_DONE)
+		return 0;
+	if (err != DW_OK)
+		return dw_err_exit(err);
+	if (options.check)
+		return 0;
+	block_signals();
+	err = start(&hub, &options, &fault);
+	if (err == DW_OK) {
+		dw_log_info("hub ready", "bind=%s state_dir=%s rooms=%u head=%llu epoch=%s", options.bind.item[0],
+			options.state_dir, HASH_COUNT(hub.rooms), (unsigned long long)hub.info.head, hub.info.epoch);
+		notify_ready();
+		status = loop_run(&hub);
+	} else {
+		dw_fault_print(stderr, "diagws-hub", err, &fault, NULL);
+		status = dw_err_exit(err);
+	}
+	stop(&hub);
+	return status;
+}

@@ -1,0 +1,11 @@
+/* BYE: the peer goes in order. What sessions it still has leave. */
+#include "hub.h"
+
+void
+on_bye(struct hub *hub, struct peer *peer, const struct dw_wire *message, struct dw_str frame)
+{
+	(void)message;
+	(void)frame;
+	/* What the outbox holds for it is dropped there: the number is then nobody's. */
+	peer_forget(hub, peer);
+}

@@ -1,0 +1,35 @@
+/* CONFIRM: sessions of a room have received everything up to a position. Their devices' cursors follow;
+ * they reach the store within seconds, the first of a device at once.
+ *
+ * Failure modes: sessions that are not this edge's, and positions that the room never had, change nothing.
+ */
+#include "hub.h"
+
+#include "diagws/logging.h"
+
+void
+on_confirm(struct hub *hub, struct peer *peer, const struct dw_wire *message, struct dw_str frame)
+{
+	const struct dw_confirm *confirm = &message->confirm;
+	struct dw_room *room = confirm->room.n > 0 ? room_find(hub, confirm->room) : NULL;
+	struct dw_str sessions = confirm->sessions;
+	uint64_t id;
+
+	(void)frame;
+	if (room == NULL)
+		return;
+	while (dw_session_next(&sessions, &id)) {
+		struct dw_session *session = dw_room_session(room, id);
+
+		if (session == NULL || session->reader->edge != peer->number)
+			continue;
+		if (!dw_room_confirm(room, session, (struct dw_position) { confirm->seq, confirm->n })) {
+			dw_log_warn("confirmation of no position", "edge=%s diagnosis_id=%s seq=%llu n=%llu", peer->name,
+				room->name, (unsigned long long)confirm->seq, (unsigned long long)confirm->n);
+			break;
+		}
+		if (!session->device->stored)
+			room_write_device(hub, room, session->device);
+	}
+	room_settle(hub, room);
+}

@@ -1,0 +1,18 @@
+/* CREDIT: how many MESSAGES frames the edge has taken in since its HELLO. More may then be sent. */
+#include "hub.h"
+
+void
+on_credit(struct hub *hub, struct peer *peer, const struct dw_wire *message, struct dw_str frame)
+{
+	uint64_t received = message->credit.received;
+
+	(void)frame;
+	/* One that says more than was sent is of an older introduction, or wrong. */
+	if (received > peer->sent)
+		return;
+	while (peer->credited < received) {
+		peer->uncredited -= peer->sizes[peer->credited % HUB_WINDOW];
+		peer->credited++;
+	}
+	peer_serve(hub, peer);
+}

@@ -1,0 +1,39 @@
+/* HELLO: a process introduces itself. Answered with WELCOME (which store, where its head is, how much may
+ * be under way), or REFUSED when it speaks another version; then it is told both.
+ */
+#include "hub.h"
+
+#include <stdio.h>
+
+#include "diagws/logging.h"
+
+void
+on_hello(struct hub *hub, struct peer *peer, const struct dw_wire *message, struct dw_str frame)
+{
+	const struct dw_hello *hello = &message->hello;
+	struct dw_wire answer;
+	char text[160];
+
+	(void)frame;
+	if (hello->version != dw_protocol_version()) {
+		(void)snprintf(text, sizeof(text), "this hub speaks protocol version %llu, you speak %llu",
+			(unsigned long long)dw_protocol_version(), (unsigned long long)hello->version);
+		answer = (struct dw_wire) { .kind = DW_REFUSED, .refused = { (uint64_t)-DW_E_VERSION, dw_str(text) } };
+		hub->counters.refused++;
+		dw_log_warn("peer of another version", "version=%llu", (unsigned long long)hello->version);
+		outbox_add(hub, peer->number, &answer);
+		return;
+	}
+	if (!peer_hello(hub, peer, hello))
+		return;
+	if (hello->kind == DW_PEER_EDGE)
+		dw_log_info("edge connected", "name=%s incarnation=%llu", peer->name, (unsigned long long)peer->incarnation);
+	answer = (struct dw_wire) { .kind = DW_WELCOME,
+		.welcome = { .version = dw_protocol_version(),
+			.epoch = dw_str(hub->info.epoch),
+			.hub = hub->id,
+			.head = hub->info.head,
+			.window = HUB_WINDOW,
+			.incarnation = hello->incarnation } };
+	outbox_add(hub, peer->number, &answer);
+}

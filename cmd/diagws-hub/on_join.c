@@ -1,0 +1,133 @@
+/* JOIN: a session comes to a room. Answered with JOINED; the messages after its position follow.
+ *
+ * Happy path: the room is resident, the user may watch, an older connection of the same device is told
+ * that it is replaced, the session stands where the rules say (room_join.c).
+ *
+ * Failure modes: a field is wrong; a room that is not resident is loaded first, one that does not exist
+ * likewise; who may not watch is answered by the next commit, so that unknown and forbidden take the same.
+ */
+#include "hub.h"
+
+#include <stdlib.h>
+
+#include "diagws/clock.h"
+#include "diagws/logging.h"
+#include "diagws/msg.h"
+
+static bool
+well_formed(const struct dw_join *join)
+{
+	return dw_room_ok(join->room) && dw_user_ok(join->user) && dw_device_ok(join->device) && join->session != 0 &&
+		   join->expires < UINT64_MAX / 1000 / 2;
+}
+
+/* A refusal that takes as long as a room that had to be loaded. */
+static int
+deny(struct hub *hub, struct peer *peer, const struct dw_wire *message)
+{
+	const struct dw_join *join = &message->join;
+	struct staged *staged;
+
+	if (hub->replaying)
+		return DW_E_DENIED;
+	staged = stage_new(DW_OP_OWNERS, join->room);
+	if (staged == NULL)
+		return DW_E_NOMEM;
+	(void)dw_str_copy(join->user, staged->op.read.user, sizeof(staged->op.read.user));
+	staged->op.read.limit = 1;
+	staged->reply = REPLY_DENIED;
+	staged->corr = join->corr;
+	staged->session = join->session;
+	return stage_add(hub, peer, staged);
+}
+
+static void
+end_rivals(struct hub *hub, struct dw_room *room, const struct dw_join *join)
+{
+	struct dw_session *rival;
+
+	while ((rival = dw_room_rival(room, join)) != NULL) {
+		const struct dw_wire notice = { .kind = DW_CLOSE,
+			.close = { rival->id, dw_str(room->name), 4001, DW_STR("replaced") } };
+		struct peer *edge = peer_find(hub, rival->reader->edge);
+
+		outbox_add(hub, rival->reader->edge, &notice);
+		if (edge != NULL)
+			edge->sessions--;
+		dw_room_leave(room, rival, dw_now_ms());
+	}
+}
+
+/* Only now, so that an edge that joins again goes on where its stream was. */
+static void
+drop_empty_readers(struct hub *hub, struct dw_room *room)
+{
+	struct dw_reader *reader, *next;
+
+	for (reader = room->readers; reader != NULL; reader = next) {
+		struct peer *edge = peer_find(hub, reader->edge);
+
+		next = reader->next;
+		if (reader->session_count > 0)
+			continue;
+		if (edge != NULL)
+			peer_remove_reader(edge, reader);
+		dw_room_drop_reader(room, reader);
+	}
+}
+
+static int
+join_room(struct hub *hub, struct peer *peer, struct dw_room *room, const struct dw_join *join)
+{
+	const struct dw_join_context context = { peer->number, hub->info.epoch, hub->info.head, dw_now_ms() };
+	struct dw_wire answer = { .kind = DW_JOINED };
+	struct dw_session *session = dw_room_session(room, join->session);
+	int err;
+
+	if (session != NULL && session->reader->edge != peer->number)
+		return DW_E_FIELD;
+	if (session != NULL) {
+		dw_room_leave(room, session, context.now);
+		peer->sessions--;
+	}
+	end_rivals(hub, room, join);
+	err = dw_room_join(room, join, &context, &answer.joined, &session);
+	if (err == DW_OK) {
+		peer->sessions++;
+		if (session->reader->session_count == 1 && session->reader->edge_prev == NULL)
+			peer_add_reader(peer, session->reader);
+		if (session->reader->sent.seq < room->head)
+			peer_mark_dirty(hub, peer, session->reader);
+		answer.joined.corr = join->corr;
+		outbox_add(hub, peer->number, &answer);
+	}
+	drop_empty_readers(hub, room);
+	return err;
+}
+
+void
+on_join(struct hub *hub, struct peer *peer, const struct dw_wire *message, struct dw_str frame)
+{
+	const struct dw_join *join = &message->join;
+	struct dw_room *room = NULL;
+	int err = DW_OK;
+
+	if (!well_formed(join))
+		err = DW_E_FIELD;
+	else if (!hub->replaying && stage_full(hub, peer))
+		err = DW_E_BUSY;
+	else
+		room = room_get(hub, join->room);
+	if (err == DW_OK && room == NULL)
+		err = DW_E_NOMEM;
+	else if (err == DW_OK && !dw_room_resident(room))
+		err = room_wait(hub, room, peer, frame);
+	else if (err == DW_OK && !dw_room_may(room, join->user, (join->flags & DW_JOIN_CLAIMED) != 0))
+		err = deny(hub, peer, message);
+	else if (err == DW_OK)
+		err = join_room(hub, peer, room, join);
+	if (err != DW_OK)
+		answer_failure(hub, peer->number, message, err, NULL);
+	if (room != NULL)
+		room_settle(hub, room);
+}

@@ -1,0 +1,83 @@
+/* OWN: the registry of who may watch what. Changes and the list both go through the batch: a change is
+ * answered when it is durable, and the sessions that it shuts out are closed with it (apply.c).
+ */
+#include "hub.h"
+
+#include "diagws/msg.h"
+
+enum { LIST_MAX = 20000 };
+
+static int
+find_state(struct dw_str verb, enum dw_owner_state *state)
+{
+	static const struct {
+		const char *verb;
+		enum dw_owner_state state;
+	} verbs[] = { { "grant", DW_OWNER_GRANTED }, { "revoke", DW_OWNER_NONE }, { "deny", DW_OWNER_DENIED } };
+
+	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++) {
+		if (dw_str_is(verb, verbs[i].verb)) {
+			*state = verbs[i].state;
+			return DW_OK;
+		}
+	}
+	return DW_E_UNSUPPORTED;
+}
+
+static int
+stage_list(struct hub *hub, struct peer *peer, const struct dw_own *own)
+{
+	struct staged *staged;
+
+	if ((own->room.n > 0 && !dw_room_ok(own->room)) || (own->user.n > 0 && !dw_user_ok(own->user)))
+		return DW_E_FIELD;
+	staged = stage_new(DW_OP_OWNERS, own->room);
+	if (staged == NULL)
+		return DW_E_NOMEM;
+	(void)dw_str_copy(own->user, staged->op.read.user, sizeof(staged->op.read.user));
+	staged->op.read.limit = LIST_MAX;
+	staged->reply = REPLY_OWNERS;
+	staged->corr = own->corr;
+	return stage_add(hub, peer, staged);
+}
+
+static int
+stage_change(struct hub *hub, struct peer *peer, const struct dw_own *own)
+{
+	struct staged *staged;
+	enum dw_owner_state state;
+	int err = find_state(own->verb, &state);
+
+	if (err != DW_OK)
+		return err;
+	if (!dw_room_ok(own->room) || !dw_user_ok(own->user))
+		return DW_E_FIELD;
+	if (hub->closing)
+		return DW_E_CLOSING;
+	staged = stage_new(DW_OP_OWNER, own->room);
+	if (staged == NULL)
+		return DW_E_NOMEM;
+	(void)dw_str_copy(own->user, staged->op.owner.user, sizeof(staged->op.owner.user));
+	staged->op.owner.state = state;
+	staged->op.owner.dry = own->dry;
+	staged->reply = REPLY_OWNED;
+	staged->corr = own->corr;
+	return stage_add(hub, peer, staged);
+}
+
+void
+on_own(struct hub *hub, struct peer *peer, const struct dw_wire *message, struct dw_str frame)
+{
+	const struct dw_own *own = &message->own;
+	int err;
+
+	(void)frame;
+	if (stage_full(hub, peer))
+		err = DW_E_BUSY;
+	else if (dw_str_is(own->verb, "list"))
+		err = stage_list(hub, peer, own);
+	else
+		err = stage_change(hub, peer, own);
+	if (err != DW_OK)
+		answer_failure(hub, peer->number, message, err, NULL);
+}

@@ -1,0 +1,93 @@
+/* STAT: what the hub knows about itself, as a table. Answered from memory, so that it never waits for the
+ * disk; only `devices`, and `room` for one that is not in memory, load that room first.
+ *
+ * One function per view, one table names them with their columns.
+ */
+#include "hub.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "diagws/clock.h"
+#include "diagws/msg.h"
+#include "stat.h"
+
+struct view {
+	const char *name, *columns;
+	void (*fill)(struct hub *hub, struct table *table, struct dw_room *room);
+	bool of_room; /* a room must be named */
+};
+
+#define ROOM_COLUMNS "diagnosis_id\tconnections\tdevices\tqueued\tretained\tn\thead\toldest_queued_s"
+
+static const struct view views[] = {
+	{ "summary",
+		"version\tuptime_s\tepoch\thead\trooms\trooms_resident\tconnections\tedges\tclients\tmessages_received\t"
+		"messages_stored\tmessages_rejected\tduplicates\tqueued\tretained\tdropped_limit\tdropped_expired\tcommits\t"
+		"commit_ms_p50\tcommit_ms_p99\tcommit_ms_max\tstore_bytes\tstaged_bytes",
+		stat_summary, false },
+	{ "rooms", ROOM_COLUMNS, stat_rooms, false },
+	{ "room", ROOM_COLUMNS, stat_room, true },
+	{ "devices", "user_id\tdevice\tconnected\tconfirmed_seq\tbehind\tseen_s", stat_devices, true },
+	{ "edges", "name\tincarnation\tconnections\trooms\tcredit\tbehind\tconnected_s", stat_edges, false },
+	{ "queues", "diagnosis_id\tqueued\toldest_queued_s\tdevices_away", stat_queues, false },
+	{ "users", "user_id\tconnections", stat_users, false },
+};
+
+static const struct view *
+find_view(struct dw_str name)
+{
+	for (size_t i = 0; i < sizeof(views) / sizeof(views[0]); i++)
+		if (dw_str_is(name, views[i].name))
+			return &views[i];
+	return NULL;
+}
+
+static void
+show(struct hub *hub, struct peer *peer, const struct dw_stat *stat, const struct view *view, struct dw_room *room)
+{
+	struct table table;
+
+	table_init(&table, stat->limit);
+	view->fill(hub, &table, room);
+	table_send(hub, peer->number, stat->corr, view->columns, &table);
+}
+
+/* A room that is not resident is loaded first, unless the summary says all that is asked. */
+static int
+show_room(
+	struct hub *hub, struct peer *peer, const struct dw_wire *message, struct dw_str frame, const struct view *view)
+{
+	struct dw_room *room;
+	int err = DW_OK;
+
+	if (!dw_room_ok(message->stat.room))
+		return DW_E_FIELD;
+	room = room_get(hub, message->stat.room);
+	if (room == NULL)
+		return DW_E_NOMEM;
+	if (dw_room_resident(room) ? room->n == 0 && room->session_count == 0 : false)
+		err = DW_E_UNKNOWN;
+	else if (dw_room_resident(room) || (view->fill == stat_room && room->n > 0))
+		show(hub, peer, &message->stat, view, room);
+	else
+		err = stage_full(hub, peer) ? DW_E_BUSY : room_wait(hub, room, peer, frame);
+	room_settle(hub, room);
+	return err;
+}
+
+void
+on_stat(struct hub *hub, struct peer *peer, const struct dw_wire *message, struct dw_str frame)
+{
+	const struct view *view = find_view(message->stat.view);
+	int err = DW_OK;
+
+	if (view == NULL)
+		err = DW_E_UNSUPPORTED;
+	else if (view->of_room)
+		err = show_room(hub, peer, message, frame, view);
+	else
+		show(hub, peer, &message->stat, view, NULL);
+	if (err != DW_OK)
+		answer_failure(hub, peer->number, message, err, NULL);
+}

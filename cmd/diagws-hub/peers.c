@@ -1,0 +1,217 @@
+/* Who is connected. ZeroMQ numbers each connection afresh, so a peer is a number, and after its HELLO
+ * also a process (`id`) in its so-many-th introduction (`incarnation`).
+ *
+ * Happy path: first frame, HELLO, frames, BYE. A process that lost its connection says HELLO on a new
+ * one: what the older incarnation had here ends, and the process joins again with its positions.
+ *
+ * Failure modes: silence (an edge sends at least a PING each few seconds), and a connection that takes
+ * nothing more. Both forget the peer; should it live, its next frame is answered with WHO.
+ */
+#include "hub.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <utlist.h>
+
+#include "diagws/clock.h"
+#include "diagws/logging.h"
+
+static const uint64_t EDGE_SILENCE_MS = 10 * 1000;
+static const uint64_t CLIENT_SILENCE_MS = 60 * 1000;
+
+struct peer *
+peer_find(struct hub *hub, uint32_t number)
+{
+	struct peer *peer;
+
+	HASH_FIND(hh, hub->peers, &number, sizeof(number), peer);
+	return peer;
+}
+
+struct peer *
+peer_get(struct hub *hub, uint32_t number)
+{
+	struct peer *peer = peer_find(hub, number);
+
+	if (peer != NULL)
+		return peer;
+	peer = calloc(1, sizeof(*peer));
+	if (peer == NULL)
+		return NULL;
+	peer->number = number;
+	HASH_ADD(hh, hub->peers, number, sizeof(peer->number), peer);
+	return peer;
+}
+
+/* Ends all its sessions and readers. */
+static void
+empty_peer(struct hub *hub, struct peer *peer)
+{
+	while (peer->readers != NULL) {
+		struct dw_reader *reader = peer->readers;
+		struct dw_room *room = reader->room;
+
+		while (reader->sessions != NULL) {
+			dw_room_leave(room, reader->sessions, dw_now_ms());
+			peer->sessions--;
+		}
+		peer_remove_reader(peer, reader);
+		dw_room_drop_reader(room, reader);
+		room_write_cursors(hub, room);
+		room_settle(hub, room);
+	}
+	peer_rest(hub, peer);
+	peer->sent = peer->credited = 0;
+	peer->uncredited = 0;
+}
+
+void
+peer_forget(struct hub *hub, struct peer *peer)
+{
+	empty_peer(hub, peer);
+	if (peer->known) {
+		HASH_DELETE(hh_id, hub->peers_by_id, peer);
+		dw_log_debug("peer gone", "name=%s kind=%llu", peer->name, (unsigned long long)peer->kind);
+	}
+	HASH_DEL(hub->peers, peer);
+	free(peer->sizes);
+	free(peer);
+}
+
+bool
+peer_hello(struct hub *hub, struct peer *peer, const struct dw_hello *hello)
+{
+	struct peer *older;
+
+	HASH_FIND(hh_id, hub->peers_by_id, &hello->peer, sizeof(hello->peer), older);
+	if (older != NULL && hello->incarnation < older->incarnation)
+		return false;
+	if (older == peer && hello->incarnation == peer->incarnation)
+		return true;
+	if (older != NULL && older != peer)
+		peer_forget(hub, older);
+	if (peer->known) {
+		HASH_DELETE(hh_id, hub->peers_by_id, peer);
+		empty_peer(hub, peer);
+	}
+	peer->known = true;
+	peer->kind = hello->kind;
+	peer->id = hello->peer;
+	peer->incarnation = hello->incarnation;
+	peer->since = dw_mono_ms();
+	(void)dw_str_copy(hello->name, peer->name, sizeof(peer->name));
+	HASH_ADD(hh_id, hub->peers_by_id, id, sizeof(peer->id), peer);
+	return true;
+}
+
+void
+peer_answered(struct peer *peer)
+{
+	/* It may have been forgotten and known anew since it asked. */
+	if (peer->pending > 0)
+		peer->pending--;
+}
+
+void
+peers_tick(struct hub *hub)
+{
+	struct peer *peer, *next;
+	uint64_t now = dw_mono_ms();
+
+	HASH_ITER(hh, hub->peers, peer, next)
+	{
+		uint64_t silence = peer->known && peer->kind == DW_PEER_CLIENT ? CLIENT_SILENCE_MS : EDGE_SILENCE_MS;
+
+		if (now < peer->heard + silence || (peer->kind == DW_PEER_CLIENT && peer->pending > 0))
+			continue;
+		if (peer->known && peer->kind == DW_PEER_EDGE)
+			dw_log_warn("edge is silent", "name=%s sessions=%zu", peer->name, peer->sessions);
+		peer_forget(hub, peer);
+	}
+}
+
+void
+peers_forget_lost(struct hub *hub)
+{
+	struct peer *peer, *next;
+
+	if (!hub->any_lost)
+		return;
+	hub->any_lost = false;
+	HASH_ITER(hh, hub->peers, peer, next)
+	{
+		if (!peer->lost)
+			continue;
+		if (peer->known && peer->kind == DW_PEER_EDGE)
+			dw_log_warn("edge takes nothing more", "name=%s sessions=%zu", peer->name, peer->sessions);
+		hub->counters.lost_peers++;
+		peer_forget(hub, peer);
+	}
+}
+
+void
+peers_free(struct hub *hub)
+{
+	struct peer *peer, *next;
+
+	HASH_ITER(hh, hub->peers, peer, next)
+	peer_forget(hub, peer);
+}
+
+void
+peer_add_reader(struct peer *peer, struct dw_reader *reader)
+{
+	DL_APPEND2(peer->readers, reader, edge_prev, edge_next);
+	peer->reader_count++;
+}
+
+void
+peer_remove_reader(struct peer *peer, struct dw_reader *reader)
+{
+	DL_DELETE2(peer->readers, reader, edge_prev, edge_next);
+	peer->reader_count--;
+	if (reader->dirty)
+		DL_DELETE2(peer->dirty, reader, dirty_prev, dirty_next);
+	reader->dirty = false;
+}
+
+void
+peer_mark_dirty(struct hub *hub, struct peer *peer, struct dw_reader *reader)
+{
+	if (!reader->dirty) {
+		reader->dirty = true;
+		DL_APPEND2(peer->dirty, reader, dirty_prev, dirty_next);
+	}
+	peer_serve(hub, peer);
+}
+
+bool
+peer_has_credit(const struct peer *peer)
+{
+	return peer->sent - peer->credited < HUB_WINDOW && peer->uncredited < HUB_WINDOW_BYTES;
+}
+
+void
+peer_serve(struct hub *hub, struct peer *peer)
+{
+	if (peer->serving || peer->lost || peer->dirty == NULL || !peer_has_credit(peer))
+		return;
+	peer->serving = true;
+	DL_APPEND2(hub->serving, peer, serve_prev, serve_next);
+}
+
+void
+peer_rest(struct hub *hub, struct peer *peer)
+{
+	if (!peer->serving)
+		return;
+	peer->serving = false;
+	DL_DELETE2(hub->serving, peer, serve_prev, serve_next);
+}
+
+void
+peer_lose(struct hub *hub, struct peer *peer)
+{
+	peer->lost = true;
+	hub->any_lost = true;
+}

@@ -1,0 +1,212 @@
+/* Rooms in memory: asked for, loaded through the batch, kept while somebody is there, and given up least
+ * recently used first when memory is over its bound.
+ *
+ * Happy path: a frame needs a room that is not resident: the frame waits, a load is staged; when its
+ * batch is committed the room is filled and the frames that wait are carried out, in order.
+ *
+ * Failure modes: the load fails: whoever waits is told. Invariants: a room that has a session, something
+ * to write, something on its way to or from the store, or a frame that waits, is not given up.
+ */
+#include "hub.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+#include <utlist.h>
+
+#include "diagws/clock.h"
+#include "diagws/logging.h"
+
+bool
+room_waits(const struct dw_room *room)
+{
+	const struct seat *seat = room->user;
+
+	return seat != NULL && seat->loading;
+}
+
+static int
+take_seat(struct hub *hub, struct dw_room *room)
+{
+	struct staged *load;
+	struct seat *seat = calloc(1, sizeof(*seat));
+	int err;
+
+	if (seat == NULL)
+		return DW_E_NOMEM;
+	load = stage_new(DW_OP_LOAD, dw_str(room->name));
+	err = load != NULL ? stage_add(hub, NULL, load) : DW_E_NOMEM;
+	if (err != DW_OK) {
+		free(seat);
+		return err;
+	}
+	seat->room = room;
+	seat->loading = true;
+	room->user = seat;
+	return DW_OK;
+}
+
+int
+room_wait(struct hub *hub, struct dw_room *room, struct peer *peer, struct dw_str frame)
+{
+	struct waiting *waiting;
+	struct seat *seat;
+
+	if (room->user == NULL) {
+		int err = take_seat(hub, room);
+
+		if (err != DW_OK)
+			return err;
+	}
+	seat = room->user;
+	assert(seat->loading);
+	if (peer == NULL)
+		return DW_OK;
+	waiting = calloc(1, sizeof(*waiting) + frame.n);
+	if (waiting == NULL)
+		return DW_E_NOMEM;
+	waiting->peer = peer->number;
+	waiting->incarnation = peer->incarnation;
+	waiting->n = frame.n;
+	memcpy(waiting->frame, frame.p, frame.n);
+	DL_APPEND(seat->waiting, waiting);
+	hub->staged_bytes += sizeof(*waiting) + frame.n;
+	peer->pending++;
+	return DW_OK;
+}
+
+void
+room_loaded(struct hub *hub, struct staged *staged)
+{
+	struct dw_room *room = room_find(hub, dw_str(staged->op.room));
+	struct seat *seat = room->user;
+
+	assert(seat != NULL && seat->loading);
+	seat->load_err = staged->op.err;
+	if (seat->load_err == DW_OK)
+		seat->load_err = dw_room_load(room, &staged->op, dw_now_ms());
+	if (seat->load_err != DW_OK)
+		dw_log_error("cannot load a room", "diagnosis_id=%s error=%s", room->name, dw_err_code(seat->load_err));
+	else
+		hub->resident++;
+}
+
+static void
+serve_one(struct hub *hub, const struct waiting *waiting, int load_err)
+{
+	const struct dw_str frame = { waiting->frame, waiting->n };
+	struct peer *peer = peer_find(hub, waiting->peer);
+	struct dw_wire message;
+
+	if (peer == NULL)
+		return;
+	peer_answered(peer);
+	/* Since then it has introduced itself anew, and asked again. */
+	if (!peer->known || peer->incarnation != waiting->incarnation)
+		return;
+	if (dw_wire_unpack(&message, frame.p, frame.n, NULL) != DW_OK)
+		return;
+	if (load_err != DW_OK)
+		answer_failure(hub, peer->number, &message, load_err, NULL);
+	else
+		hub_dispatch(hub, peer, &message, frame);
+}
+
+void
+room_serve_waiting(struct hub *hub, struct dw_room *room)
+{
+	struct seat *seat = room->user;
+	struct waiting *queue = seat->waiting, *waiting, *next;
+	int load_err = seat->load_err;
+
+	seat->waiting = NULL;
+	seat->loading = false;
+	/* A frame in the queue must not give up the room for the next: this holds it. */
+	seat->writing++;
+	hub->replaying = true;
+	DL_FOREACH_SAFE(queue, waiting, next)
+	{
+		serve_one(hub, waiting, load_err);
+		hub->staged_bytes -= sizeof(*waiting) + waiting->n;
+		free(waiting);
+	}
+	hub->replaying = false;
+	seat->writing--;
+	room_settle(hub, room);
+}
+
+static void
+leave_seat(struct hub *hub, struct dw_room *room)
+{
+	struct seat *seat = room->user;
+
+	if (seat->idle)
+		DL_DELETE(hub->idle, seat);
+	if (seat->dirty)
+		DL_DELETE2(hub->dirty, seat, dirty_prev, dirty_next);
+	hub->memory -= seat->memory;
+	if (dw_room_resident(room)) {
+		dw_room_unload(room);
+		hub->resident--;
+	}
+	free(seat);
+	room->user = NULL;
+}
+
+/* Gives up being resident, and the room itself when nothing is to be remembered of it. */
+static void
+give_up(struct hub *hub, struct dw_room *room)
+{
+	if (room->user != NULL)
+		leave_seat(hub, room);
+	if (dw_room_retained(room) > 0 || room->device_count > 0)
+		return;
+	HASH_DEL(hub->rooms, room);
+	dw_room_destroy(&room);
+}
+
+static void
+list_dirty(struct hub *hub, struct dw_room *room, struct seat *seat)
+{
+	bool dirty = room->dirty != NULL || room->gone != NULL;
+
+	if (dirty == seat->dirty)
+		return;
+	seat->dirty = dirty;
+	if (dirty)
+		DL_APPEND2(hub->dirty, seat, dirty_prev, dirty_next);
+	else
+		DL_DELETE2(hub->dirty, seat, dirty_prev, dirty_next);
+}
+
+void
+room_settle(struct hub *hub, struct dw_room *room)
+{
+	struct seat *seat = room->user;
+	bool held;
+
+	if (seat == NULL) {
+		give_up(hub, room);
+		return;
+	}
+	hub->memory -= seat->memory;
+	seat->memory = dw_room_memory(room);
+	hub->memory += seat->memory;
+	list_dirty(hub, room, seat);
+	held = seat->loading || seat->writing > 0 || seat->dirty || room->session_count > 0 || room->readers != NULL;
+	if (seat->idle)
+		DL_DELETE(hub->idle, seat);
+	seat->idle = !held;
+	if (held)
+		return;
+	DL_APPEND(hub->idle, seat);
+	if (!dw_room_resident(room) || (dw_room_retained(room) == 0 && room->device_count == 0))
+		give_up(hub, room);
+}
+
+void
+rooms_evict(struct hub *hub)
+{
+	while (hub->idle != NULL && hub->memory > (size_t)hub->options->memory_limit)
+		give_up(hub, hub->idle->room);
+}

@@ -1,0 +1,208 @@
+/* The hub's rooms: the table of them, what is known at the start, cursors on their way to the store,
+ * and ages. What being resident takes is in resident.c.
+ *
+ * A room is in the table when it retains messages, has devices or sessions, or is being asked about.
+ * So a room that is not there has no device, and a message to it needs no look at the disk.
+ *
+ * Failure modes: memory. A cursor that could not be written is dirty again.
+ */
+#include "hub.h"
+
+#include <stdlib.h>
+#include <utlist.h>
+
+#include "diagws/clock.h"
+
+struct dw_room *
+room_find(struct hub *hub, struct dw_str name)
+{
+	struct dw_room *room;
+
+	HASH_FIND(hh, hub->rooms, name.p, name.n, room);
+	return room;
+}
+
+struct dw_room *
+room_get(struct hub *hub, struct dw_str name)
+{
+	struct dw_room *room = room_find(hub, name);
+	char text[DW_ROOM_MAX + 1];
+
+	if (room != NULL || !dw_str_copy(name, text, sizeof(text)))
+		return room;
+	room = dw_room_new(&hub->rooms_shared, text);
+	if (room != NULL)
+		HASH_ADD_KEYPTR(hh, hub->rooms, room->name, name.n, room);
+	return room;
+}
+
+static int
+add_summary(void *user, const struct dw_room_summary *summary)
+{
+	struct dw_room *room = room_get(user, dw_str(summary->room));
+
+	if (room == NULL)
+		return DW_E_NOMEM;
+	dw_room_summarize(room, summary, dw_now_ms());
+	return DW_OK;
+}
+
+static void
+stage_cursor(struct hub *hub, struct dw_room *room, const struct dw_cursor *cursor)
+{
+	struct staged *staged = stage_new(DW_OP_CURSOR, dw_str(cursor->room));
+	struct seat *seat = room != NULL ? room->user : NULL;
+
+	if (staged != NULL) {
+		staged->op.cursor = *cursor;
+		if (stage_add(hub, NULL, staged) != DW_OK)
+			staged = NULL;
+	}
+	if (seat != NULL && staged != NULL)
+		seat->writing++;
+	else if (seat != NULL)
+		dw_room_put_back(room, cursor);
+}
+
+static int
+add_cursor(void *user, const struct dw_cursor *cursor)
+{
+	struct hub *hub = user;
+	struct dw_room *room = room_get(hub, dw_str(cursor->room));
+
+	if (room == NULL)
+		return DW_E_NOMEM;
+	if (!dw_room_count_cursor(room, cursor, dw_now_ms())) {
+		struct dw_cursor gone = *cursor;
+
+		gone.seq = gone.n = gone.seen = 0;
+		stage_cursor(hub, NULL, &gone);
+		room_settle(hub, room);
+	}
+	return DW_OK;
+}
+
+int
+rooms_start(struct hub *hub)
+{
+	int err = hub->engine->ops->rooms(hub->engine, add_summary, hub);
+
+	return err == DW_OK ? hub->engine->ops->cursors(hub->engine, add_cursor, hub) : err;
+}
+
+void
+room_write_cursors(struct hub *hub, struct dw_room *room)
+{
+	struct dw_cursor cursor;
+	size_t most = room->device_count + 1024;
+
+	/* Bounded, for one that cannot be staged comes back. */
+	while (most-- > 0 && dw_room_take_cursor(room, dw_now_ms(), &cursor))
+		stage_cursor(hub, room, &cursor);
+}
+
+void
+room_write_device(struct hub *hub, struct dw_room *room, struct dw_device *device)
+{
+	struct dw_cursor cursor;
+
+	if (dw_room_take_device(room, device, dw_now_ms(), &cursor))
+		stage_cursor(hub, room, &cursor);
+}
+
+void
+rooms_write_cursors(struct hub *hub)
+{
+	struct seat *seat, *next;
+
+	DL_FOREACH_SAFE2(hub->dirty, seat, next, dirty_next)
+	{
+		room_write_cursors(hub, seat->room);
+		room_settle(hub, seat->room);
+	}
+}
+
+void
+room_cursor_written(struct hub *hub, const struct dw_op *op)
+{
+	struct dw_room *room = room_find(hub, dw_str(op->cursor.room));
+	struct seat *seat = room != NULL ? room->user : NULL;
+
+	/* Not resident: it was a removal at the start, and will be one again at the next. */
+	if (seat == NULL || seat->writing == 0)
+		return;
+	seat->writing--;
+	if (op->err != DW_OK)
+		dw_room_put_back(room, &op->cursor);
+	room_settle(hub, room);
+}
+
+void
+room_mark_readers(struct hub *hub, struct dw_room *room)
+{
+	struct dw_reader *reader;
+
+	DL_FOREACH(room->readers, reader)
+	{
+		struct peer *peer = peer_find(hub, reader->edge);
+
+		if (peer != NULL)
+			peer_mark_dirty(hub, peer, reader);
+	}
+}
+
+void
+room_end_session(struct hub *hub, struct dw_room *room, struct dw_session *session)
+{
+	struct dw_reader *reader = session->reader;
+	struct peer *peer = peer_find(hub, reader->edge);
+
+	dw_room_leave(room, session, dw_now_ms());
+	if (peer != NULL)
+		peer->sessions--;
+	if (reader->session_count > 0)
+		return;
+	if (peer != NULL)
+		peer_remove_reader(peer, reader);
+	dw_room_drop_reader(room, reader);
+}
+
+void
+rooms_sweep(struct hub *hub)
+{
+	struct dw_room *room, *next;
+	uint64_t now = dw_now_ms();
+
+	HASH_ITER(hh, hub->rooms, room, next)
+	{
+		dw_room_expire(room, now);
+		if (dw_room_resident(room))
+			dw_room_prune(room, now);
+		else if (room->prune_at != 0 && room->prune_at <= now)
+			(void)room_wait(hub, room, NULL, (struct dw_str) { NULL, 0 });
+		/* Only where something changed, for settling counts as use. */
+		if (room->user == NULL || room->dirty != NULL || room->gone != NULL || dw_room_retained(room) == 0)
+			room_settle(hub, room);
+	}
+}
+
+void
+rooms_free(struct hub *hub)
+{
+	struct dw_room *room, *next;
+
+	HASH_ITER(hh, hub->rooms, room, next)
+	{
+		struct seat *seat = room->user;
+
+		HASH_DEL(hub->rooms, room);
+		if (seat != NULL) {
+			struct waiting *waiting, *after;
+
+			DL_FOREACH_SAFE(seat->waiting, waiting, after)
+			free(waiting);
+			free(seat);
+		}
+		dw_room_destroy(&room);
+	}
+}

@@ -1,0 +1,82 @@
+/* The batch: what waits for the next commit, and for whom.
+ *
+ * Its own file because it is where the bound on staged bytes and on a peer's unanswered requests is
+ * kept. Happy path: a handler makes an operation, adds it, and the loop hands the batch over when the
+ * store thread is idle. Failure modes: memory, told to the handler, which answers.
+ */
+#include "hub.h"
+
+#include <stdlib.h>
+
+struct staged *
+stage_new(enum dw_op_kind kind, struct dw_str room)
+{
+	struct staged *staged = calloc(1, sizeof(*staged));
+
+	if (staged == NULL)
+		return NULL;
+	staged->op.kind = kind;
+	(void)dw_str_copy(room, staged->op.room, sizeof(staged->op.room));
+	return staged;
+}
+
+static bool
+grow(struct batch *batch)
+{
+	size_t cap = batch->cap > 0 ? batch->cap * 2 : 64;
+	struct dw_op **ops = realloc(batch->ops, cap * sizeof(struct dw_op *));
+
+	if (ops == NULL)
+		return false;
+	batch->ops = ops;
+	batch->cap = cap;
+	return true;
+}
+
+int
+stage_add(struct hub *hub, struct peer *peer, struct staged *staged)
+{
+	struct batch *batch = hub->batch;
+
+	if (batch->count == batch->cap && !grow(batch)) {
+		dw_op_clear(&staged->op);
+		free(staged);
+		return DW_E_NOMEM;
+	}
+	staged->bytes = sizeof(*staged) + (staged->op.kind == DW_OP_APPEND ? staged->op.append.size : 0);
+	hub->staged_bytes += staged->bytes;
+	if (peer != NULL) {
+		staged->peer = peer->number;
+		peer->pending++;
+	}
+	batch->ops[batch->count++] = &staged->op;
+	return DW_OK;
+}
+
+void
+stage_free(struct hub *hub, struct staged *staged)
+{
+	hub->staged_bytes -= staged->bytes;
+	dw_op_clear(&staged->op);
+	free(staged);
+}
+
+bool
+stage_full(const struct hub *hub, const struct peer *peer)
+{
+	return hub->staged_bytes >= HUB_STAGED_MAX || peer->pending >= HUB_PENDING_MAX;
+}
+
+void
+stage_commit(struct hub *hub)
+{
+	struct batch *next;
+
+	if (hub->batch->count == 0 || !store_idle(hub->store))
+		return;
+	next = calloc(1, sizeof(*next));
+	if (next == NULL)
+		return; /* the next turn tries again */
+	store_give(hub->store, hub->batch);
+	hub->batch = next;
+}

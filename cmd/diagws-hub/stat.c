@@ -1,0 +1,279 @@
+/* The rows of each view of STAT (see on_stat.c for their columns). All from memory: one pass over the rooms,
+ * the peers, or one room's devices. Ids and counts only, never what a message says.
+ */
+#include "stat.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <utlist.h>
+
+#include "diagws/clock.h"
+
+static int
+compare_times(const void *a, const void *b)
+{
+	uint64_t left = *(const uint64_t *)a, right = *(const uint64_t *)b;
+
+	return (left > right) - (left < right);
+}
+
+/* In milliseconds, of the latest commits. */
+static void
+add_commit_times(struct table *table, const struct counters *counters)
+{
+	uint64_t sorted[HUB_COMMITS];
+	size_t count = counters->commits < HUB_COMMITS ? (size_t)counters->commits : HUB_COMMITS;
+
+	memcpy(sorted, counters->commit_us, count * sizeof(sorted[0]));
+	qsort(sorted, count, sizeof(sorted[0]), compare_times);
+	table_real(table, count > 0 ? (double)sorted[(count - 1) / 2] / 1000.0 : 0);
+	table_real(table, count > 0 ? (double)sorted[(count - 1) * 99 / 100] / 1000.0 : 0);
+	table_real(table, (double)counters->commit_us_max / 1000.0);
+}
+
+struct sums {
+	uint64_t watched, queued, retained, edges, clients;
+};
+
+static struct sums
+add_up(struct hub *hub)
+{
+	struct sums sums = { 0 };
+	struct dw_room *room, *next_room;
+	struct peer *peer, *next_peer;
+
+	HASH_ITER(hh, hub->rooms, room, next_room)
+	{
+		sums.watched += room->session_count > 0;
+		sums.queued += dw_room_queued(room);
+		sums.retained += dw_room_retained(room);
+	}
+	HASH_ITER(hh, hub->peers, peer, next_peer)
+	{
+		sums.edges += peer->known && peer->kind == DW_PEER_EDGE;
+		sums.clients += peer->known && peer->kind == DW_PEER_CLIENT;
+	}
+	return sums;
+}
+
+void
+stat_summary(struct hub *hub, struct table *table, struct dw_room *room)
+{
+	const struct counters *counters = &hub->counters;
+	const struct sums sums = add_up(hub);
+
+	(void)room;
+	table_text(table, DW_VERSION);
+	table_number(table, (dw_mono_ms() - hub->started) / 1000);
+	table_text(table, hub->info.epoch);
+	table_number(table, hub->info.head);
+	table_number(table, sums.watched);
+	table_number(table, hub->resident);
+	table_number(table, hub->rooms_shared.sessions);
+	table_number(table, sums.edges);
+	table_number(table, sums.clients);
+	table_number(table, counters->received);
+	table_number(table, counters->stored);
+	table_number(table, counters->rejected);
+	table_number(table, counters->duplicates);
+	table_number(table, sums.queued);
+	table_number(table, sums.retained);
+	table_number(table, hub->rooms_shared.dropped_limit);
+	table_number(table, hub->rooms_shared.dropped_expired);
+	table_number(table, counters->commits);
+	add_commit_times(table, counters);
+	table_number(table, hub->info.bytes);
+	table_number(table, hub->staged_bytes);
+	(void)table_row(table);
+}
+
+static void
+add_oldest_queued(struct table *table, struct dw_room *room)
+{
+	uint64_t at = dw_room_oldest_queued_at(room), now = dw_now_ms();
+
+	if (at == 0)
+		table_nil(table);
+	else
+		table_number(table, now > at ? (now - at) / 1000 : 0);
+}
+
+void
+stat_room(struct hub *hub, struct table *table, struct dw_room *room)
+{
+	(void)hub;
+	table_text(table, room->name);
+	table_number(table, room->session_count);
+	table_number(table, room->device_count);
+	table_number(table, dw_room_queued(room));
+	table_number(table, dw_room_retained(room));
+	table_number(table, room->n);
+	table_number(table, room->head);
+	add_oldest_queued(table, room);
+	(void)table_row(table);
+}
+
+void
+stat_rooms(struct hub *hub, struct table *table, struct dw_room *unused)
+{
+	struct dw_room *room, *next;
+
+	(void)unused;
+	HASH_ITER(hh, hub->rooms, room, next)
+	{
+		if (room->session_count > 0 || dw_room_retained(room) > 0)
+			stat_room(hub, table, room);
+		if (table->more)
+			return;
+	}
+}
+
+static uint64_t
+behind(const struct dw_room *room, uint64_t n)
+{
+	uint64_t from = n < room->oldest_n - 1 ? room->oldest_n - 1 : n;
+
+	return from < room->n ? room->n - from : 0;
+}
+
+static uint64_t
+count_sessions(const struct dw_device *device)
+{
+	const struct dw_session *session;
+	uint64_t count;
+
+	DL_COUNT(device->sessions, session, count);
+	return count;
+}
+
+void
+stat_devices(struct hub *hub, struct table *table, struct dw_room *room)
+{
+	struct dw_member *member, *next;
+	uint64_t now = dw_now_ms();
+
+	(void)hub;
+	HASH_ITER(hh, room->members, member, next)
+	{
+		const struct dw_device *device;
+
+		DL_FOREACH(member->devices, device)
+		{
+			uint64_t connected = count_sessions(device);
+
+			table_text(table, member->user);
+			table_text(table, device->id);
+			table_number(table, connected);
+			table_number(table, device->at.seq);
+			table_number(table, behind(room, device->at.n));
+			table_number(table, connected > 0 || now < device->seen ? 0 : (now - device->seen) / 1000);
+			if (!table_row(table))
+				return;
+		}
+	}
+}
+
+void
+stat_edges(struct hub *hub, struct table *table, struct dw_room *room)
+{
+	struct peer *peer, *next;
+	uint64_t now = dw_mono_ms();
+
+	(void)room;
+	HASH_ITER(hh, hub->peers, peer, next)
+	{
+		const struct dw_reader *reader;
+		uint64_t late = 0;
+
+		if (!peer->known || peer->kind != DW_PEER_EDGE)
+			continue;
+		DL_FOREACH2(peer->dirty, reader, dirty_next)
+		late += behind(reader->room, reader->sent.n);
+		table_text(table, peer->name);
+		table_number(table, peer->incarnation);
+		table_number(table, peer->sessions);
+		table_number(table, peer->reader_count);
+		table_number(table, HUB_WINDOW - (peer->sent - peer->credited));
+		table_number(table, late);
+		table_number(table, (now - peer->since) / 1000);
+		if (!table_row(table))
+			return;
+	}
+}
+
+void
+stat_queues(struct hub *hub, struct table *table, struct dw_room *unused)
+{
+	struct dw_room *room, *next;
+
+	(void)unused;
+	HASH_ITER(hh, hub->rooms, room, next)
+	{
+		uint64_t queued = dw_room_queued(room);
+
+		if (queued == 0)
+			continue;
+		table_text(table, room->name);
+		table_number(table, queued);
+		add_oldest_queued(table, room);
+		table_number(table, room->device_count - room->device_connected);
+		if (!table_row(table))
+			return;
+	}
+}
+
+struct tally {
+	UT_hash_handle hh;
+	uint64_t connections;
+	const char *user; /* lies in a room */
+};
+
+static void
+count_user(struct tally **tallies, const struct dw_member *member)
+{
+	const struct dw_device *device;
+	struct tally *tally;
+	uint64_t connections = 0;
+
+	DL_FOREACH(member->devices, device)
+	connections += count_sessions(device);
+	if (connections == 0)
+		return;
+	HASH_FIND(hh, *tallies, member->user, strlen(member->user), tally);
+	if (tally == NULL) {
+		tally = calloc(1, sizeof(*tally));
+		if (tally == NULL)
+			return;
+		tally->user = member->user;
+		HASH_ADD_KEYPTR(hh, *tallies, tally->user, strlen(tally->user), tally);
+	}
+	tally->connections += connections;
+}
+
+void
+stat_users(struct hub *hub, struct table *table, struct dw_room *unused)
+{
+	struct tally *tallies = NULL, *tally, *next_tally;
+	struct dw_room *room, *next;
+
+	(void)unused;
+	HASH_ITER(hh, hub->rooms, room, next)
+	{
+		struct dw_member *member, *next_member;
+
+		if (room->session_count == 0)
+			continue;
+		HASH_ITER(hh, room->members, member, next_member)
+		count_user(&tallies, member);
+	}
+	HASH_ITER(hh, tallies, tally, next_tally)
+	{
+		if (!table->more) {
+			table_text(table, tally->user);
+			table_number(table, tally->connections);
+			(void)table_row(table);
+		}
+		HASH_DEL(tallies, tally);
+		free(tally);
+	}
+}

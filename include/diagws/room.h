@@ -1,0 +1,210 @@
+/* A room of the hub: one diagnosis as a log, and everyone who reads it as a position in that log.
+ *
+ * Pure memory: no socket, no disk, no clock of its own (`now` is ms since 1970 and is given). Three layers:
+ *   summary   always there: the newest n and seq, how much is retained, how far its devices are
+ *   resident  when loaded: the log of packed records, the members (users with devices or a registry entry)
+ *   live      who is connected: sessions, and readers (one for each edge that has a session here)
+ * A room with sessions is resident. Sessions belong to a device and to a reader; devices to a member.
+ *
+ * A position is a pair (seq, n). What a device has confirmed never moves back, but for a position that
+ * lies ahead of the engine, which is none. A device is known from its first join on; changes are
+ * collected (dw_room_take_cursor) and it is the caller who writes them.
+ *
+ * Queued messages are those retained that some known device has not confirmed; all that are retained
+ * when no device is known.
+ */
+#ifndef DIAGWS_ROOM_H
+#define DIAGWS_ROOM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <uthash.h>
+
+#include "diagws/buf.h"
+#include "diagws/engine.h"
+#include "diagws/err.h"
+#include "diagws/log.h"
+#include "diagws/wire.h"
+
+enum { DW_DEVICES_PER_USER = 16 };
+
+/* What all rooms of a hub share: the rules, and counts that they keep. Outlives them. */
+struct dw_rooms {
+	size_t queue_limit;     /* messages retained */
+	uint64_t queue_ttl_ms;  /* and for how long */
+	uint64_t cursor_ttl_ms; /* a device unseen for so long is forgotten */
+	enum dw_ownership ownership;
+	size_t sessions;                         /* kept: in all rooms */
+	uint64_t dropped_limit, dropped_expired; /* kept: messages dropped since the start */
+};
+
+struct dw_position {
+	uint64_t seq, n;
+};
+
+struct dw_member {
+	UT_hash_handle hh; /* by user */
+	enum dw_owner_state state;
+	struct dw_device *devices;
+	size_t device_count;
+	char user[];
+};
+
+struct dw_device {
+	struct dw_member *member;
+	struct dw_device *prev, *next;             /* of the member */
+	struct dw_device *dirty_prev, *dirty_next; /* of the room, while dirty */
+	struct dw_session *sessions;
+	struct dw_position at; /* confirmed */
+	uint64_t seen;         /* when it was last connected */
+	uint64_t expires;      /* ms: when a derived device's token ends */
+	bool derived;
+	bool dirty;  /* differs from what was taken to be written */
+	bool stored; /* was taken to be written, or was loaded */
+	char id[];
+};
+
+struct dw_session {
+	UT_hash_handle hh; /* by id, in the room */
+	uint64_t id;
+	struct dw_device *device;
+	struct dw_reader *reader;
+	struct dw_session *prev, *next;               /* of the device */
+	struct dw_session *reader_prev, *reader_next; /* of the reader */
+	struct dw_position confirmed;
+	bool claimed; /* its token names the room */
+};
+
+/* What an edge has been sent of the room. */
+struct dw_reader {
+	struct dw_room *room;
+	uint32_t edge;                 /* the caller's number for it */
+	struct dw_reader *prev, *next; /* of the room */
+	struct dw_position sent;
+	struct dw_session *sessions;
+	size_t session_count;
+	/* The caller's: it lists readers by edge, and those that have something to get. */
+	struct dw_reader *edge_prev, *edge_next, *dirty_prev, *dirty_next;
+	bool dirty;
+};
+
+struct dw_gone; /* private: a device whose stored cursor is to be removed */
+
+struct dw_room {
+	UT_hash_handle hh; /* the caller's, by name */
+	struct dw_rooms *all;
+	char name[DW_ROOM_MAX + 1];
+
+	/* Summary. */
+	uint64_t n, head, head_at; /* of the newest message ever; 0 also when not known yet */
+	uint64_t oldest_n;         /* of the oldest retained; n + 1: none is */
+	uint64_t low_n;            /* the lowest n confirmed among the devices; see dw_room_queued */
+	uint64_t prune_at;         /* not resident: when a device may be over its age; 0: none */
+	size_t device_count, device_connected;
+	size_t session_count;
+	bool low_stale;
+	bool dropped_by_age; /* the newest message that was dropped */
+
+	/* Resident. */
+	struct dw_log *log; /* NULL: not resident */
+	struct dw_member *members;
+	struct dw_device *dirty;
+	struct dw_gone *gone;
+
+	/* Live. */
+	struct dw_session *sessions;
+	struct dw_reader *readers;
+
+	/* The caller's. */
+	void *user;
+};
+
+/* NULL: no memory. The room is empty and not resident; `all` is borrowed. */
+struct dw_room *dw_room_new(struct dw_rooms *all, const char *name);
+/* With its sessions, readers and what was not taken. */
+void dw_room_destroy(struct dw_room **room_p);
+
+/* At the start: what the engine says of the room, and of each of its cursors. `summary` first. A
+ * cursor over its age is not counted, and false. */
+void dw_room_summarize(struct dw_room *room, const struct dw_room_summary *summary, uint64_t now);
+bool dw_room_count_cursor(struct dw_room *room, const struct dw_cursor *cursor, uint64_t now);
+
+/* Makes it resident from a DW_OP_LOAD that was committed. DW_E_NOMEM, DW_E_CORRUPT (records that do not
+ * fit the summary): it is as before. */
+int dw_room_load(struct dw_room *room, const struct dw_op *load, uint64_t now);
+bool dw_room_resident(const struct dw_room *room);
+/* Back to the summary. There must be no session and nothing to take (asserted). */
+void dw_room_unload(struct dw_room *room);
+/* Bytes of memory that being resident costs. */
+size_t dw_room_memory(const struct dw_room *room);
+
+/* A message that was committed. One the room already has (seq ≤ head) is ignored. When the room is
+ * not resident only the summary changes. DW_E_NOMEM: the room must be loaded anew. */
+int dw_room_append(struct dw_room *room, uint64_t seq, uint64_t n, uint64_t at, struct dw_str record, uint64_t now);
+/* Drops the messages that are over their age. */
+void dw_room_expire(struct dw_room *room, uint64_t now);
+/* Forgets the devices that are over theirs, and notes once a day that connected ones were seen.
+ * Resident rooms only. */
+void dw_room_prune(struct dw_room *room, uint64_t now);
+
+uint64_t dw_room_retained(const struct dw_room *room);
+uint64_t dw_room_queued(struct dw_room *room);
+/* When the oldest queued message was stored; 0: none is, or not known because it is not resident. */
+uint64_t dw_room_oldest_queued_at(struct dw_room *room);
+
+/* Whether the user may watch. Resident rooms only. */
+bool dw_room_may(const struct dw_room *room, struct dw_str user, bool claimed);
+/* The registry changed. DW_E_NOMEM. */
+int dw_room_own(struct dw_room *room, struct dw_str user, enum dw_owner_state state);
+/* A session of that user that may no longer watch; NULL: none is left. */
+struct dw_session *dw_room_intruder(const struct dw_room *room, struct dw_str user);
+
+/* What a join is judged by, beside the request. */
+struct dw_join_context {
+	uint32_t edge;
+	const char *epoch;    /* the engine's */
+	uint64_t engine_head; /* its last seq */
+	uint64_t now;
+};
+
+/* A session that this join takes over: same user, same device, the device not derived, and the join not one
+ * that comes back. NULL: none is left. The caller ends it (dw_room_leave). */
+struct dw_session *dw_room_rival(const struct dw_room *room, const struct dw_join *join);
+/* Carries out a join into a resident room and fills all of *joined but corr and code (room and device
+ * lie in the room). The first join of an edge makes its reader. The device is dirty when it is new.
+ *   where it stands (ARCHITECTURE.md, "Devices and resuming"):
+ *     came back      after, after_n        exact or gap; reset when of another store or ahead of it
+ *     after=new      the room's head       new; moves the device there
+ *     after=0        before the oldest     new
+ *     after=SEQ      SEQ                   exact or gap; reset when of another store or ahead of it
+ *     known device   what it confirmed     exact or gap
+ *     a first visit  before the oldest     new
+ * The n of an arbitrary SEQ is exact while the log has it or a device stands there; else it is the
+ * greatest lower bound that is known: the gap may then count more than was missed, never less.
+ * DW_E_FIELD: the session is in the room already. DW_E_NOMEM. */
+int dw_room_join(struct dw_room *room, const struct dw_join *join, const struct dw_join_context *context,
+	struct dw_joined *joined, struct dw_session **session);
+/* The gap between a position and what is retained; gap_reason DW_GAP_NONE: there is none. */
+struct dw_gap {
+	uint64_t from, to, reason;
+};
+struct dw_gap dw_room_gap(const struct dw_room *room, uint64_t n);
+
+struct dw_session *dw_room_session(const struct dw_room *room, uint64_t id);
+/* The session has received everything up to this position. False, and nothing changed, when there is
+ * no such position in the room. */
+bool dw_room_confirm(struct dw_room *room, struct dw_session *session, struct dw_position at);
+/* Ends the session. Its reader stays, maybe with none: dw_room_drop_reader. */
+void dw_room_leave(struct dw_room *room, struct dw_session *session, uint64_t now);
+/* A reader without sessions (asserted). */
+void dw_room_drop_reader(struct dw_room *room, struct dw_reader *reader);
+
+/* Takes one changed cursor to be written (seq 0 and seen 0: to be removed). False: nothing changed. */
+bool dw_room_take_cursor(struct dw_room *room, uint64_t now, struct dw_cursor *cursor);
+/* The same for this device, if it is dirty. */
+bool dw_room_take_device(struct dw_room *room, struct dw_device *device, uint64_t now, struct dw_cursor *cursor);
+/* A cursor that was taken could not be written: it is dirty again. */
+void dw_room_put_back(struct dw_room *room, const struct dw_cursor *cursor);
+
+#endif
