@@ -1,0 +1,186 @@
+/* links: lib/rows.c lib/wire.c lib/msg.c lib/json.c lib/buf.c lib/err.c */
+/* libs: msgpack jansson */
+/* Tables as TSV and JSON, sorted and cut; and tables that do not add up. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "diagws/rows.h"
+
+static void
+add_number(struct dw_buf *cells, int64_t number)
+{
+	dw_cell_pack(cells, &(struct dw_cell) { .type = DW_CELL_NUMBER, .number = number });
+}
+
+static void
+add_real(struct dw_buf *cells, double real)
+{
+	dw_cell_pack(cells, &(struct dw_cell) { .type = DW_CELL_REAL, .real = real });
+}
+
+static void
+add_text(struct dw_buf *cells, const char *text)
+{
+	dw_cell_pack(cells, &(struct dw_cell) { .type = DW_CELL_TEXT, .text = dw_str(text) });
+}
+
+static void
+add_nothing(struct dw_buf *cells)
+{
+	dw_cell_pack(cells, &(struct dw_cell) { .type = DW_CELL_NIL });
+}
+
+/* Three rooms; the second has nothing queued. */
+static struct dw_rows *
+make_rooms(void)
+{
+	struct dw_rows *rows = NULL;
+	struct dw_buf cells;
+	struct dw_table table = { .columns = dw_str("diagnosis_id\tqueued\tname"), .more = true };
+
+	dw_buf_init(&cells);
+	add_text(&cells, "123");
+	add_number(&cells, 5);
+	add_text(&cells, "b");
+	add_text(&cells, "007");
+	add_nothing(&cells);
+	add_text(&cells, "a");
+	add_text(&cells, "x-1");
+	add_real(&cells, 7.25);
+	add_text(&cells, "b");
+	table.cells = (struct dw_str) { cells.data, cells.len };
+	assert_int_equal(DW_OK, dw_rows_new(&rows, &table));
+	dw_buf_clear(&cells);
+	return rows;
+}
+
+static void
+expect_print(const struct dw_rows *rows, size_t count, enum dw_rows_format format, bool single, const char *text)
+{
+	struct dw_buf out;
+
+	dw_buf_init(&out);
+	dw_rows_print(&out, rows, count, format, single);
+	assert_true(dw_buf_ok(&out));
+	assert_string_equal(text, out.data != NULL ? out.data : "");
+	dw_buf_clear(&out);
+}
+
+static void
+prints_each_format(void **state)
+{
+	struct dw_rows *rows = make_rooms();
+
+	(void)state;
+	assert_int_equal(3, rows->rows);
+	assert_int_equal(3, rows->columns);
+	assert_true(rows->more);
+	expect_print(rows, 9, DW_ROWS_TSV, false, "diagnosis_id\tqueued\tname\n123\t5\tb\n007\t\ta\nx-1\t7.25\tb\n");
+	expect_print(rows, 2, DW_ROWS_JSON, false,
+		"[\n{\"diagnosis_id\":123,\"queued\":5,\"name\":\"b\"},\n"
+		"{\"diagnosis_id\":\"007\",\"queued\":null,\"name\":\"a\"}\n]\n");
+	expect_print(rows, 1, DW_ROWS_JSON, true, "{\"diagnosis_id\":123,\"queued\":5,\"name\":\"b\"}\n");
+	expect_print(rows, 1, DW_ROWS_NDJSON, false, "{\"diagnosis_id\":123,\"queued\":5,\"name\":\"b\"}\n");
+	expect_print(rows, 0, DW_ROWS_JSON, false, "[]\n");
+	dw_rows_destroy(&rows);
+	assert_null(rows);
+}
+
+static void
+sorts_numbers_down_and_texts_up(void **state)
+{
+	struct dw_rows *rows = make_rooms();
+
+	(void)state;
+	assert_int_equal(1, dw_rows_column(rows, "queued"));
+	assert_int_equal(-1, dw_rows_column(rows, "queue"));
+	dw_rows_sort(rows, 1);
+	expect_print(rows, 3, DW_ROWS_TSV, false, "diagnosis_id\tqueued\tname\nx-1\t7.25\tb\n123\t5\tb\n007\t\ta\n");
+	dw_rows_sort(rows, 2); /* equal ones in the hub's order */
+	expect_print(rows, 3, DW_ROWS_TSV, false, "diagnosis_id\tqueued\tname\n007\t\ta\n123\t5\tb\nx-1\t7.25\tb\n");
+	dw_rows_destroy(&rows);
+}
+
+/* Names come from peers: nothing in them may move a cursor, break a line or a JSON parser. */
+static void
+prints_no_controls(void **state)
+{
+	struct dw_rows *rows = NULL;
+	struct dw_buf cells;
+	struct dw_table table = { .columns = dw_str("user_id\tname\tp50") };
+
+	(void)state;
+	dw_buf_init(&cells);
+	add_text(&cells, "Zoë");
+	add_text(&cells, "a\tb\n\033[31m\xff\"");
+	add_real(&cells, NAN);
+	table.cells = (struct dw_str) { cells.data, cells.len };
+	assert_int_equal(DW_OK, dw_rows_new(&rows, &table));
+	expect_print(rows, 1, DW_ROWS_TSV, false, "user_id\tname\tp50\nZoë\ta?b??[31m?\"\t\n");
+	expect_print(rows, 1, DW_ROWS_NDJSON, false, "{\"user_id\":\"Zoë\",\"name\":\"a?b??[31m?\\\"\",\"p50\":null}\n");
+	dw_rows_destroy(&rows);
+	dw_buf_clear(&cells);
+}
+
+static void
+refuses_what_does_not_add_up(void **state)
+{
+	struct dw_rows *rows = NULL;
+	struct dw_buf cells;
+	struct dw_table table = { .columns = dw_str("a\tb") };
+
+	(void)state;
+	dw_buf_init(&cells);
+	add_number(&cells, 1);
+	table.cells = (struct dw_str) { cells.data, cells.len };
+	assert_int_equal(DW_E_PROTOCOL, dw_rows_new(&rows, &table)); /* half a row */
+	add_number(&cells, 2);
+	dw_buf_addc(&cells, (char)0x91); /* an array is no cell */
+	table.cells = (struct dw_str) { cells.data, cells.len };
+	assert_int_equal(DW_E_PROTOCOL, dw_rows_new(&rows, &table));
+	table.cells.n -= 1;
+	table.columns = dw_str("");
+	assert_int_equal(DW_E_PROTOCOL, dw_rows_new(&rows, &table));
+	table.columns = dw_str("a\tb");
+	assert_int_equal(DW_OK, dw_rows_new(&rows, &table));
+	assert_int_equal(1, rows->rows);
+	dw_rows_destroy(&rows);
+	table.cells.n = 0;
+	assert_int_equal(DW_OK, dw_rows_new(&rows, &table)); /* no rows are a table, too */
+	expect_print(rows, 5, DW_ROWS_TSV, false, "a\tb\n");
+	dw_rows_destroy(&rows);
+	dw_buf_clear(&cells);
+}
+
+static void
+chooses_the_format(void **state)
+{
+	(void)state;
+	assert_int_equal(DW_ROWS_TABLE, dw_rows_format(NULL, false, true));
+	assert_int_equal(DW_ROWS_TSV, dw_rows_format(NULL, false, false));
+	assert_int_equal(DW_ROWS_JSON, dw_rows_format(NULL, true, true));
+	assert_int_equal(DW_ROWS_JSON, dw_rows_format("json", false, true));
+	assert_int_equal(DW_ROWS_NDJSON, dw_rows_format("ndjson", false, true));
+	assert_int_equal(DW_ROWS_TABLE, dw_rows_format("table", false, false));
+	assert_int_equal(DW_ROWS_TSV, dw_rows_format("tsv", false, true));
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(prints_each_format),
+		cmocka_unit_test(sorts_numbers_down_and_texts_up),
+		cmocka_unit_test(prints_no_controls),
+		cmocka_unit_test(refuses_what_does_not_add_up),
+		cmocka_unit_test(chooses_the_format),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
