@@ -18,7 +18,14 @@
 #include "diagws/client.h"
 #include "diagws/clock.h"
 
-enum { TURNS = 2000, ASKED_MAX = 16 };
+enum { TURNS = 2000 };
+
+struct outcome {
+	int calls;
+	int err;
+	uint64_t seq;
+	enum dw_wire_kind kind;
+};
 
 struct play {
 	char folder[64];
@@ -29,13 +36,7 @@ struct play {
 	struct dw_wire seen;
 	char frame[8192];
 	uint32_t peer;
-};
-
-struct outcome {
-	int calls;
-	int err;
-	uint64_t seq;
-	enum dw_wire_kind kind;
+	struct outcome outcomes[5]; /* here, for the client may live until the tear-down */
 };
 
 static struct dw_bus *
@@ -175,11 +176,11 @@ static void
 introduces_itself_then_asks(void **state)
 {
 	struct play *play = *state;
-	struct outcome outcome = { 0 };
+	struct outcome *outcome = &play->outcomes[0];
 
 	play->hub = bind_hub(play->uri);
 	connect_client(play, 5000, 4);
-	ask(play, "a", &outcome);
+	ask(play, "a", outcome);
 	expect_kind(play, DW_HELLO);
 	assert_int_equal(dw_protocol_version(), play->seen.hello.version);
 	assert_int_equal(DW_PEER_CLIENT, play->seen.hello.kind);
@@ -188,11 +189,11 @@ introduces_itself_then_asks(void **state)
 	say(play, &(struct dw_wire) { .kind = DW_WELCOME, .welcome = { .version = 1, .incarnation = 1 } });
 	expect_kind(play, DW_PUBLISH);
 	assert_true(dw_str_is(play->seen.publish.id, "a"));
-	assert_int_equal(0, outcome.calls);
+	assert_int_equal(0, outcome->calls);
 	answer_stored(play, play->seen.publish.corr, 0, 7);
-	wait_until_called(play, &outcome);
-	assert_int_equal(DW_OK, outcome.err);
-	assert_int_equal(7, outcome.seq);
+	wait_until_called(play, outcome);
+	assert_int_equal(DW_OK, outcome->err);
+	assert_int_equal(7, outcome->seq);
 	dw_client_destroy(&play->client);
 	assert_null(play->client);
 }
@@ -201,14 +202,14 @@ static void
 pairs_answers_in_any_order_and_passes_errors(void **state)
 {
 	struct play *play = *state;
-	struct outcome first = { 0 }, second = { 0 };
+	struct outcome *first = &play->outcomes[0], *second = &play->outcomes[1];
 	uint64_t corr;
 
 	play->hub = bind_hub(play->uri);
 	connect_client(play, 5000, 4);
 	welcome(play);
-	ask(play, "a", &first);
-	ask(play, "b", &second);
+	ask(play, "a", first);
+	ask(play, "b", second);
 	expect_kind(play, DW_PUBLISH);
 	corr = play->seen.publish.corr;
 	expect_kind(play, DW_PUBLISH);
@@ -217,11 +218,11 @@ pairs_answers_in_any_order_and_passes_errors(void **state)
 	answer_stored(play, play->seen.publish.corr, 1103, 0);
 	answer_stored(play, corr, 0, 5);
 	answer_stored(play, corr, 0, 6); /* a second answer to the same */
-	wait_until_called(play, &second);
-	wait_until_called(play, &first);
-	assert_int_equal(DW_E_STORAGE_FULL, second.err);
-	assert_int_equal(DW_STORED, second.kind);
-	assert_int_equal(5, first.seq);
+	wait_until_called(play, second);
+	wait_until_called(play, first);
+	assert_int_equal(DW_E_STORAGE_FULL, second->err);
+	assert_int_equal(DW_STORED, second->kind);
+	assert_int_equal(5, first->seq);
 	assert_int_equal(0, dw_client_poll(play->client, 0));
 }
 
@@ -230,7 +231,7 @@ static void
 sends_again_after_who(void **state)
 {
 	struct play *play = *state;
-	struct outcome outcomes[3] = { 0 };
+	struct outcome *outcomes = play->outcomes;
 	const char *ids[] = { "a", "b", "c" };
 
 	play->hub = bind_hub(play->uri);
@@ -264,12 +265,12 @@ static void
 survives_a_restart(void **state)
 {
 	struct play *play = *state;
-	struct outcome outcome = { 0 };
+	struct outcome *outcome = &play->outcomes[0];
 
 	play->hub = bind_hub(play->uri);
 	connect_client(play, 20000, 4);
 	welcome(play);
-	ask(play, "a", &outcome);
+	ask(play, "a", outcome);
 	expect_kind(play, DW_PUBLISH);
 	dw_bus_destroy(&play->hub);
 	play->hub = bind_hub(play->uri);
@@ -279,32 +280,32 @@ survives_a_restart(void **state)
 	expect_kind(play, DW_PUBLISH);
 	assert_true(dw_str_is(play->seen.publish.id, "a"));
 	answer_stored(play, play->seen.publish.corr, 0, 1);
-	wait_until_called(play, &outcome);
-	assert_int_equal(DW_OK, outcome.err);
+	wait_until_called(play, outcome);
+	assert_int_equal(DW_OK, outcome->err);
 }
 
 static void
 says_which_version_is_refused(void **state)
 {
 	struct play *play = *state;
-	struct outcome first = { 0 }, second = { 0 };
+	struct outcome *first = &play->outcomes[0], *second = &play->outcomes[1];
 	struct dw_wire request = { .kind = DW_STAT };
 	struct dw_fault fault = { 0 };
 
 	play->hub = bind_hub(play->uri);
 	connect_client(play, 5000, 4);
-	ask(play, "a", &first);
-	ask(play, "b", &second);
+	ask(play, "a", first);
+	ask(play, "b", second);
 	expect_kind(play, DW_HELLO);
 	say(play, &(struct dw_wire) { .kind = DW_REFUSED, .refused = { 1107, dw_str("we speak 2") } });
-	wait_until_called(play, &first);
-	wait_until_called(play, &second);
-	assert_int_equal(DW_E_VERSION, first.err);
-	assert_int_equal(DW_E_VERSION, second.err);
+	wait_until_called(play, first);
+	wait_until_called(play, second);
+	assert_int_equal(DW_E_VERSION, first->err);
+	assert_int_equal(DW_E_VERSION, second->err);
 	assert_int_equal(DW_E_VERSION, dw_client_poll(play->client, 0));
 	request.stat.view = dw_str("summary");
-	assert_int_equal(DW_E_VERSION, dw_client_ask(play->client, &request, take, &first));
-	assert_int_equal(1, first.calls);
+	assert_int_equal(DW_E_VERSION, dw_client_ask(play->client, &request, take, first));
+	assert_int_equal(1, first->calls);
 	dw_client_explain(play->client, DW_E_VERSION, &fault);
 	assert_string_equal("we speak 2", fault.message);
 }
@@ -313,15 +314,15 @@ static void
 stands_no_other_protocol(void **state)
 {
 	struct play *play = *state;
-	struct outcome outcome = { 0 };
+	struct outcome *outcome = &play->outcomes[0];
 
 	play->hub = bind_hub(play->uri);
 	connect_client(play, 5000, 4);
-	ask(play, "a", &outcome);
+	ask(play, "a", outcome);
 	expect_kind(play, DW_HELLO);
 	assert_int_equal(DW_OK, dw_bus_send(play->hub, play->peer, "HTTP/1.1", 8));
-	wait_until_called(play, &outcome);
-	assert_int_equal(DW_E_PROTOCOL, outcome.err);
+	wait_until_called(play, outcome);
+	assert_int_equal(DW_E_PROTOCOL, outcome->err);
 }
 
 /* A table is no answer to a PUBLISH. */
@@ -329,31 +330,31 @@ static void
 stands_no_answer_of_another_kind(void **state)
 {
 	struct play *play = *state;
-	struct outcome outcome = { 0 };
+	struct outcome *outcome = &play->outcomes[0];
 
 	play->hub = bind_hub(play->uri);
 	connect_client(play, 5000, 4);
 	welcome(play);
-	ask(play, "a", &outcome);
+	ask(play, "a", outcome);
 	expect_kind(play, DW_PUBLISH);
 	say(play, &(struct dw_wire) { .kind = DW_TABLE, .table = { .corr = play->seen.publish.corr } });
-	wait_until_called(play, &outcome);
-	assert_int_equal(DW_E_PROTOCOL, outcome.err);
-	assert_int_equal(0, outcome.kind);
+	wait_until_called(play, outcome);
+	assert_int_equal(DW_E_PROTOCOL, outcome->err);
+	assert_int_equal(0, outcome->kind);
 }
 
 static void
 knows_an_absent_hub_from_a_slow_one(void **state)
 {
 	struct play *play = *state;
-	struct outcome absent = { 0 }, slow = { 0 };
+	struct outcome *absent = &play->outcomes[0], *slow = &play->outcomes[1];
 	struct dw_fault fault = { 0 };
 	uint64_t corr;
 
 	connect_client(play, 60, 4);
-	ask(play, "a", &absent);
-	wait_until_called(play, &absent);
-	assert_int_equal(DW_E_HUB_AWAY, absent.err);
+	ask(play, "a", absent);
+	wait_until_called(play, absent);
+	assert_int_equal(DW_E_HUB_AWAY, absent->err);
 	dw_client_explain(play->client, DW_E_HUB_AWAY, &fault);
 	assert_non_null(strstr(fault.message, play->uri));
 
@@ -361,15 +362,15 @@ knows_an_absent_hub_from_a_slow_one(void **state)
 	welcome(play);
 	for (int i = 0; i < 10; i++)
 		(void)dw_client_poll(play->client, 1);
-	ask(play, "b", &slow);
+	ask(play, "b", slow);
 	expect_kind(play, DW_PUBLISH);
 	corr = play->seen.publish.corr;
 	say(play, &(struct dw_wire) { .kind = DW_PONG });
-	wait_until_called(play, &slow);
-	assert_int_equal(DW_E_TIMEOUT, slow.err);
+	wait_until_called(play, slow);
+	assert_int_equal(DW_E_TIMEOUT, slow->err);
 	answer_stored(play, corr, 0, 1); /* too late for anyone */
 	assert_int_equal(0, dw_client_poll(play->client, 0));
-	assert_int_equal(1, slow.calls);
+	assert_int_equal(1, slow->calls);
 }
 
 /* The fifth request of a window of four waits for an answer to one of them. */
@@ -377,7 +378,7 @@ static void
 holds_the_window(void **state)
 {
 	struct play *play = *state;
-	struct outcome outcomes[5] = { 0 };
+	struct outcome *outcomes = play->outcomes;
 
 	play->hub = bind_hub(play->uri);
 	connect_client(play, 5000, 4);
@@ -399,13 +400,13 @@ static void
 ends_everything_when_destroyed(void **state)
 {
 	struct play *play = *state;
-	struct outcome outcome = { 0 };
+	struct outcome *outcome = &play->outcomes[0];
 
 	connect_client(play, 5000, 4);
-	ask(play, "a", &outcome);
+	ask(play, "a", outcome);
 	dw_client_destroy(&play->client);
-	assert_int_equal(1, outcome.calls);
-	assert_int_equal(DW_E_CLOSING, outcome.err);
+	assert_int_equal(1, outcome->calls);
+	assert_int_equal(DW_E_CLOSING, outcome->err);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
