@@ -134,10 +134,9 @@ verify(const struct dw_key *key, struct dw_str text, struct dw_fault *fault)
 	int failed;
 	bool same;
 
-	assert(key->size > 0);
+	assert(key != NULL && key->size > 0);
 	(void)dw_str_copy(text, terminated, sizeof(terminated));
 	failed = jwt_decode(&jwt, terminated, (const unsigned char *)key->bytes, (int)key->size);
-	dw_keys_forget_errors();
 	explicit_bzero(terminated, sizeof(terminated));
 	if (failed == ENOMEM)
 		return no_memory(fault);
@@ -273,6 +272,7 @@ static int
 sign(const struct dw_key *key, const char *kid, const char *claims, char **text, struct dw_fault *fault)
 {
 	jwt_t *jwt = NULL;
+	size_t signature;
 	int err = DW_OK;
 
 	if (jwt_new(&jwt) != 0 || jwt_add_header(jwt, "kid", kid) != 0 ||
@@ -285,10 +285,17 @@ sign(const struct dw_key *key, const char *kid, const char *claims, char **text,
 		goto out;
 	}
 	*text = jwt_encode_str(jwt);
-	if (*text == NULL)
-		err = dw_fault_set(fault, DW_E_CONFIG, NULL, NULL, "key '%s' does not sign", kid);
+	if (*text == NULL) {
+		err = dw_fault_set(fault, DW_E_CONFIG, NULL, "a key for the algorithm in the file's name",
+			"the key cannot sign with %s", key->algorithm);
+		goto out;
+	}
+	/* libjwt signs ES256 with any curve and RS256 with any size; the signature's length tells. */
+	signature = strlen(strrchr(*text, '.') + 1);
+	if (signature < key->signature_min || signature > key->signature_max)
+		err = dw_fault_set(fault, DW_E_CONFIG, NULL, "RSA of at least 2048 bits; P-256, P-384, P-521",
+			"the key has not the size or curve of %s", key->algorithm);
 out:
-	dw_keys_forget_errors();
 	jwt_free(jwt);
 	return err;
 }
@@ -308,6 +315,7 @@ dw_auth_mint(const struct dw_mint *mint, struct dw_buf *out, struct dw_fault *fa
 	write_claims(&claims, mint);
 	err = dw_buf_ok(&claims) ? sign(&key, mint->kid != NULL ? mint->kid : key.kid, claims.data, &text, fault)
 							 : no_memory(fault);
+	assert(err != DW_OK || text != NULL);
 	if (err == DW_OK && strlen(text) > DW_TOKEN_MAX)
 		err = dw_fault_set(fault, DW_E_FIELD, NULL, "at most 4096 bytes: name fewer diagnoses",
 			"the token would be too long, %zu bytes", strlen(text));

@@ -1,20 +1,17 @@
 /* Key files, read and judged once, at start and at reload.
  *
  * Its own file because keys are the administrator's and tokens are strangers': what is wrong here is
- * told in full, and all of it before the first token comes. OpenSSL is asked what a PEM file holds,
- * for libjwt cannot tell a wrong key from a wrong signature, signs ES256 with any curve, and would
- * ask for a passphrase on the terminal.
+ * told in full, and all of it before the first token comes: libjwt cannot tell a wrong key from a wrong
+ * signature, checks ES256 with any curve, and would ask for a passphrase on the terminal.
  *
  * A key that was read is fit for its algorithm and not empty (libjwt accepts any token with an empty
  * key). Secrets are overwritten before they are freed and never part of a message.
  */
 #include "diagws/keys.h"
 
+#include <assert.h>
 #include <dirent.h>
 #include <errno.h>
-#include <openssl/err.h>
-#include <openssl/evp.h>
-#include <openssl/pem.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -22,23 +19,30 @@
 #include "diagws/msg.h"
 #include "diagws/paths.h"
 
-enum kind { KIND_SECRET, KIND_RSA, KIND_EC };
+/* The DER of a public key begins with its algorithm and curve (RFC 5280 section 4.1.2.7, RFC 3279, RFC 5480), which in
+ * the base64 of PEM is always the same text. With an RSA modulus of 2048 bits it is 292 bytes or more. */
+static const char BEGIN_PUBLIC[] = "-----BEGIN PUBLIC KEY-----";
+static const char RSA_MARK[] = "BgkqhkiG9w0BAQEF";
+
+enum { RSA_MARK_AT = 8, RSA_CHARS_MIN = 388, RSA_SIGNATURE_MIN = 342 };
 
 static const struct algorithm {
 	const char *name;
 	const char *ending; /* of the file's name */
-	enum kind kind;
-	const char *curve; /* as OpenSSL calls it */
+	const char *mark;   /* NULL: a secret */
+	size_t mark_at;
+	size_t chars_min;                    /* of the key in base64 */
+	size_t signature_min, signature_max; /* in base64url */
 } algorithms[] = {
-	{ "HS256", ".hs256", KIND_SECRET, NULL },
-	{ "HS384", ".hs384", KIND_SECRET, NULL },
-	{ "HS512", ".hs512", KIND_SECRET, NULL },
-	{ "RS256", ".rs256.pem", KIND_RSA, NULL },
-	{ "RS384", ".rs384.pem", KIND_RSA, NULL },
-	{ "RS512", ".rs512.pem", KIND_RSA, NULL },
-	{ "ES256", ".es256.pem", KIND_EC, "prime256v1" },
-	{ "ES384", ".es384.pem", KIND_EC, "secp384r1" },
-	{ "ES512", ".es512.pem", KIND_EC, "secp521r1" },
+	{ "HS256", ".hs256", NULL, 0, 0, 43, 43 },
+	{ "HS384", ".hs384", NULL, 0, 0, 64, 64 },
+	{ "HS512", ".hs512", NULL, 0, 0, 86, 86 },
+	{ "RS256", ".rs256.pem", RSA_MARK, RSA_MARK_AT, RSA_CHARS_MIN, RSA_SIGNATURE_MIN, SIZE_MAX },
+	{ "RS384", ".rs384.pem", RSA_MARK, RSA_MARK_AT, RSA_CHARS_MIN, RSA_SIGNATURE_MIN, SIZE_MAX },
+	{ "RS512", ".rs512.pem", RSA_MARK, RSA_MARK_AT, RSA_CHARS_MIN, RSA_SIGNATURE_MIN, SIZE_MAX },
+	{ "ES256", ".es256.pem", "EwYHKoZIzj0CAQYIKoZIzj0DAQcD", 4, 76, 86, 86 },
+	{ "ES384", ".es384.pem", "EAYHKoZIzj0CAQYFK4EEACID", 4, 96, 128, 128 },
+	{ "ES512", ".es512.pem", "MBAGByqGSM49AgEGBSuBBAAjA4GG", 4, 208, 176, 176 },
 };
 
 static const char endings[] = "KID.hs256, KID.rs256.pem or KID.es256.pem (or 384, 512), KID of [A-Za-z0-9_.-]{1,64}";
@@ -98,58 +102,65 @@ check_file(const char *path, bool secret, struct dw_fault *fault)
 	return DW_OK;
 }
 
-/* Instead of OpenSSL's question on the terminal. */
-static int
-no_passphrase(char *buffer, int size, int writing, void *user)
-{
-	(void)buffer;
-	(void)size;
-	(void)writing;
-	(void)user;
-	return -1;
-}
-
 static bool
-fits(const EVP_PKEY *pkey, const struct algorithm *algorithm)
+holds(const struct dw_key *key, const char *text)
 {
-	char curve[64];
+	return memmem(key->bytes, key->size, text, strlen(text)) != NULL;
+}
 
-	if (algorithm->kind == KIND_RSA)
-		return EVP_PKEY_get_base_id(pkey) == EVP_PKEY_RSA && EVP_PKEY_get_bits(pkey) >= DW_RSA_BITS_MIN;
-	return EVP_PKEY_get_base_id(pkey) == EVP_PKEY_EC &&
-		   EVP_PKEY_get_group_name(pkey, curve, sizeof(curve), NULL) == 1 && strcmp(curve, algorithm->curve) == 0;
+/* Whether the public key in PEM at `text` (NUL-terminated) is one for this algorithm. */
+static bool
+fits(const char *text, const struct algorithm *algorithm)
+{
+	size_t chars = 0;
+
+	text += strspn(text, "\r\n");
+	for (const char *at = text; *at != '\0' && *at != '-'; at++)
+		chars += *at != '\r' && *at != '\n';
+	return chars >= algorithm->chars_min &&
+		   strncmp(text + algorithm->mark_at, algorithm->mark, strlen(algorithm->mark)) == 0;
 }
 
 static int
-check_pem(
-	const struct dw_key *key, const struct algorithm *algorithm, const char *path, bool to_sign, struct dw_fault *fault)
+check_public(const struct dw_key *key, const struct algorithm *algorithm, const char *path, struct dw_fault *fault)
 {
-	static const char private_mark[] = "PRIVATE KEY-----";
-	BIO *bio = NULL;
-	EVP_PKEY *pkey = NULL;
-	int err = DW_OK;
+	const char *begin;
 
-	if (!to_sign && memmem(key->bytes, key->size, private_mark, sizeof(private_mark) - 1) != NULL)
+	if (holds(key, "PRIVATE KEY-----"))
 		return refuse(fault, path,
 			"its public half (openssl pkey -pubout); the private key belongs where tokens are made",
 			"holds a private key");
-	bio = BIO_new_mem_buf(key->bytes, (int)key->size);
-	if (bio == NULL)
-		return dw_fault_set(fault, DW_E_NOMEM, NULL, NULL, "out of memory");
-	pkey = to_sign ? PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, NULL)
-				   : PEM_read_bio_PUBKEY(bio, NULL, no_passphrase, NULL);
-	if (pkey == NULL)
-		err = to_sign ? refuse(fault, path, "a private key in PEM without a passphrase", "holds no usable private key")
-					  : refuse(fault, path, "a public key in PEM (-----BEGIN PUBLIC KEY-----)", "holds no public key");
-	else if (!fits(pkey, algorithm))
-		err = refuse(fault, path,
-			algorithm->kind == KIND_RSA ? "an RSA key of at least 2048 bits"
-										: "a key on P-256 for ES256, P-384 for ES384, P-521 for ES512",
+	begin = strstr(key->bytes, BEGIN_PUBLIC);
+	if (begin == NULL || strstr(begin, "-----END PUBLIC KEY-----") == NULL)
+		return refuse(fault, path, "a public key in PEM (-----BEGIN PUBLIC KEY-----)", "holds no public key");
+	if (!fits(begin + sizeof(BEGIN_PUBLIC) - 1, algorithm))
+		return refuse(fault, path,
+			"RSA of at least 2048 bits for rs; P-256 for es256, P-384 for es384, P-521 for es512",
 			"holds a key that does not fit the algorithm in its name");
-	EVP_PKEY_free(pkey);
-	BIO_free(bio);
-	dw_keys_forget_errors();
-	return err;
+	return DW_OK;
+}
+
+static int
+check_private(const struct dw_key *key, const char *path, struct dw_fault *fault)
+{
+	static const char expected[] = "a private key in PEM without a passphrase";
+
+	if (!holds(key, "PRIVATE KEY-----"))
+		return refuse(fault, path, expected, "holds no private key");
+	if (holds(key, "ENCRYPTED"))
+		return refuse(fault, path, expected, "is protected by a passphrase");
+	return DW_OK;
+}
+
+static int
+check_secret(struct dw_key *key, const char *path, struct dw_fault *fault)
+{
+	if (key->size > 0 && key->bytes[key->size - 1] == '\n')
+		key->size--;
+	if (key->size < DW_SECRET_MIN)
+		return refuse(
+			fault, path, "at least 32 bytes, for example from: openssl rand -base64 48", "holds too short a secret");
+	return DW_OK;
 }
 
 int
@@ -162,22 +173,19 @@ dw_key_read(struct dw_key *key, const char *path, bool to_sign, struct dw_fault 
 	if (algorithm == NULL)
 		return refuse(fault, path, endings, "is not named after a key id and an algorithm");
 	new.algorithm = algorithm->name;
-	err = check_file(path, to_sign || algorithm->kind == KIND_SECRET, fault);
+	new.signature_min = algorithm->signature_min;
+	new.signature_max = algorithm->signature_max;
+	err = check_file(path, to_sign || algorithm->mark == NULL, fault);
 	if (err == DW_OK)
 		err = dw_read_file(path, DW_KEY_FILE_MAX, &new.bytes, &new.size, fault);
 	if (err == DW_E_TOO_BIG)
 		err = refuse(fault, path, "at most 64 KiB", "is too big");
 	if (err != DW_OK)
 		return err;
-	if (algorithm->kind == KIND_SECRET) {
-		if (new.size > 0 && new.bytes[new.size - 1] == '\n')
-			new.size--;
-		if (new.size < DW_SECRET_MIN)
-			err = refuse(fault, path, "at least 32 bytes, for example from: openssl rand -base64 48",
-				"holds too short a secret");
-	} else {
-		err = check_pem(&new, algorithm, path, to_sign, fault);
-	}
+	if (algorithm->mark == NULL)
+		err = check_secret(&new, path, fault);
+	else
+		err = to_sign ? check_private(&new, path, fault) : check_public(&new, algorithm, path, fault);
 	if (err == DW_OK)
 		*key = new;
 	else
@@ -201,6 +209,7 @@ add_file(struct dw_keys *keys, const char *directory, const char *name, struct d
 	struct dw_key key = { 0 };
 	int err;
 
+	assert(keys->key != NULL);
 	if (keys->count == DW_KEYS_MAX)
 		return dw_fault_set(fault, DW_E_CONFIG, directory, "at most 256 keys", "too many key files in '%s'", directory);
 	dw_buf_addf(&path, "%s/%s", directory, name);
@@ -274,10 +283,4 @@ dw_keys_find(const struct dw_keys *keys, const char *kid)
 			return &keys->key[i];
 	}
 	return NULL;
-}
-
-void
-dw_keys_forget_errors(void)
-{
-	ERR_clear_error();
 }

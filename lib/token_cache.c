@@ -51,11 +51,18 @@ drop(struct dw_token_cache *cache, struct entry *entry)
 	free(entry);
 }
 
+static void
+drop_first(struct dw_token_cache *cache)
+{
+	assert(cache->entries->hh.prev == NULL);
+	drop(cache, cache->entries);
+}
+
 void
 dw_token_cache_empty(struct dw_token_cache *cache)
 {
 	while (cache->entries != NULL)
-		drop(cache, cache->entries);
+		drop_first(cache);
 }
 
 void
@@ -132,7 +139,7 @@ dw_token_cache_add(struct dw_token_cache *cache, const uint8_t hash[DW_TOKEN_HAS
 		return;
 	while (cache->entries != NULL &&
 		   (dw_token_cache_count(cache) >= cache->max_entries || cache->bytes > cache->max_bytes - size))
-		drop(cache, cache->entries);
+		drop_first(cache);
 	entry = calloc(1, size);
 	if (entry == NULL)
 		return;

@@ -13,13 +13,14 @@
 #include "diagws/buf.h"
 #include "diagws/err.h"
 
-enum { DW_KID_MAX = 64, DW_SECRET_MIN = 32, DW_RSA_BITS_MIN = 2048, DW_KEY_FILE_MAX = 64 * 1024, DW_KEYS_MAX = 256 };
+enum { DW_KID_MAX = 64, DW_SECRET_MIN = 32, DW_KEY_FILE_MAX = 64 * 1024, DW_KEYS_MAX = 256 };
 
 struct dw_key {
 	char kid[DW_KID_MAX + 1];
-	const char *algorithm; /* "HS256", as a token's header spells it; static */
-	char *bytes;           /* the secret, or PEM */
-	size_t size;           /* never 0 */
+	const char *algorithm;               /* "HS256", as a token's header spells it; static */
+	char *bytes;                         /* the secret, or PEM */
+	size_t size;                         /* never 0 */
+	size_t signature_min, signature_max; /* how long a signature is in base64url, when the key has the size it should */
 };
 
 struct dw_keys {
@@ -29,7 +30,8 @@ struct dw_keys {
 
 bool dw_kid_ok(struct dw_str s); /* [A-Za-z0-9_.-]{1,64} */
 
-/* Reads one file: `to_sign` wants a private key where the other keys are public. *key is the caller's:
+/* Reads one file: `to_sign` wants a private key where the other keys are public, and leaves it to the signature to
+ * show what kind of key it is. *key is the caller's:
  * dw_key_clear. DW_E_NOINPUT; DW_E_CONFIG: the name's form, a secret that others can read or that is too short, a
  * file that others can write, PEM of another kind or size than the name says, a private key where a public one
  * belongs; DW_E_NOMEM. */
@@ -40,9 +42,5 @@ void dw_key_clear(struct dw_key *key); /* overwrites and frees */
 int dw_keys_read(struct dw_keys *keys, const char *directory, struct dw_fault *fault);
 void dw_keys_clear(struct dw_keys *keys);
 const struct dw_key *dw_keys_find(const struct dw_keys *keys, const char *kid); /* NULL: none of that name */
-
-/* Empties this thread's queue of OpenSSL errors. libjwt leaves its failures there, where a TLS
- * connection of the same thread would take them for its own. */
-void dw_keys_forget_errors(void);
 
 #endif

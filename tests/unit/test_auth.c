@@ -449,6 +449,36 @@ test_refused_wishes(void **state)
 	dw_buf_clear(&out);
 }
 
+/* Private keys that do not fit their names show themselves when they sign. */
+static void
+test_keys_that_do_not_fit(void **state)
+{
+	static const struct {
+		const char *make, *file, *message;
+	} bad[] = {
+		{ "openssl genrsa -out k.rs256.pem 1024", "k.rs256.pem", "the key has not the size or curve of RS256" },
+		{ "cp private/e384.es384.pem k.es256.pem", "k.es256.pem", "the key has not the size or curve of ES256" },
+		{ "cp private/e256.es256.pem k.es512.pem", "k.es512.pem", "the key has not the size or curve of ES512" },
+		{ "cp rsa.key k.es256.pem", "k.es256.pem", "the key cannot sign with ES256" },
+		{ "cp private/e256.es256.pem k.rs384.pem", "k.rs384.pem", "the key cannot sign with RS384" },
+		{ "grep -v END rsa.key >k.rs256.pem", "k.rs256.pem", "the key cannot sign with RS256" },
+	};
+	struct dw_buf out = { 0 };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		struct dw_mint mint;
+		struct dw_fault fault = { 0 };
+
+		kit_run("umask 077; rm -f k.*; %s", bad[i].make);
+		mint = mint_of(bad[i].file);
+		assert_int_equal(DW_E_CONFIG, dw_auth_mint(&mint, &out, &fault));
+		assert_string_equal(bad[i].message, fault.message);
+	}
+	assert_int_equal(0, out.len);
+	dw_buf_clear(&out);
+}
+
 int
 main(void)
 {
@@ -463,6 +493,7 @@ main(void)
 		cmocka_unit_test(test_reload),
 		cmocka_unit_test(test_configuration),
 		cmocka_unit_test(test_refused_wishes),
+		cmocka_unit_test(test_keys_that_do_not_fit),
 	};
 
 	return cmocka_run_group_tests(tests, open_folder, kit_close);

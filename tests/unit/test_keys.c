@@ -25,6 +25,7 @@ open_folder(void **state)
 	kit_run("openssl pkey -in rsa.key -aes128 -passout pass:secret -out locked.rs256.pem");
 	kit_run("openssl ecparam -genkey -noout -name prime256v1 -out p256.key");
 	kit_run("openssl pkey -in p256.key -pubout -out p256.pub");
+	kit_run("openssl ec -in p256.key -aes128 -passout pass:secret -out locked.key");
 	kit_run("openssl ecparam -genkey -noout -name secp256k1 | openssl pkey -pubout -out k1.pub");
 	kit_run("openssl ecparam -genkey -noout -name secp384r1 | openssl pkey -pubout -out p384.pub");
 	kit_run("openssl ecparam -genkey -noout -name secp521r1 | openssl pkey -pubout -out p521.pub");
@@ -102,7 +103,9 @@ test_refused_files(void **state)
 		{ "k.hs256", SECRET, 0602, "can be written by anyone" },
 		{ "k.rs256.pem", "x", 0646, "can be written by anyone" },
 		{ "k.rs256.pem", "", 0644, "holds no public key" },
-		{ "k.es256.pem", "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n", 0644, "holds no public key" },
+		{ "k.es256.pem", "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n", 0644, "does not fit" },
+		{ "k.rs256.pem", "-----BEGIN PUBLIC KEY-----\n-----END PUBLIC KEY-----\n", 0644, "does not fit" },
+		{ "k.rs256.pem", "-----BEGIN PUBLIC KEY-----", 0644, "holds no public key" },
 		{ "k.txt", SECRET, 0600, "key file 'k.txt' is not named after" },
 		{ "k.none", SECRET, 0600, "is not named after" },
 		{ "k.ps256.pem", SECRET, 0600, "is not named after" },
@@ -186,10 +189,10 @@ test_keys_to_sign(void **state)
 	static const struct {
 		const char *from, *to, *part;
 	} bad[] = {
-		{ "rsa.pub", "s.rs256.pem", "holds no usable private key" },
-		{ "locked.rs256.pem", "s.rs256.pem", "holds no usable private key" },
-		{ "p256.key", "s.es384.pem", "does not fit the algorithm" },
-		{ "short.key", "s.rs256.pem", "does not fit the algorithm" },
+		{ "rsa.pub", "s.rs256.pem", "holds no private key" },
+		{ "rsa.crt", "s.rs256.pem", "holds no private key" },
+		{ "locked.rs256.pem", "s.rs256.pem", "is protected by a passphrase" },
+		{ "locked.key", "s.es256.pem", "is protected by a passphrase" },
 		{ "rsa.key", "s.key", "is not named after" },
 	};
 	struct dw_key key = { 0 };
