@@ -21,7 +21,7 @@ open_folder(void **state)
 		return -1;
 	kit_run("openssl genrsa -out rsa.key 2048");
 	kit_run("openssl pkey -in rsa.key -pubout -out rsa.pub");
-	kit_run("openssl genrsa -out short.key 1536 && openssl pkey -in short.key -pubout -out short.pub");
+	kit_run("openssl genrsa -out short.key 1920 && openssl pkey -in short.key -pubout -out short.pub");
 	kit_run("openssl pkey -in rsa.key -aes128 -passout pass:secret -out locked.rs256.pem");
 	kit_run("openssl ecparam -genkey -noout -name prime256v1 -out p256.key");
 	kit_run("openssl pkey -in p256.key -pubout -out p256.pub");
