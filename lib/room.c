@@ -72,7 +72,8 @@ dw_room_summarize(struct dw_room *room, const struct dw_room_summary *summary, u
 	room->n = summary->n;
 	room->head = summary->head;
 	room->head_at = summary->head_at;
-	room->oldest_n = summary->oldest != 0 ? summary->oldest_n : summary->n + 1;
+	/* Only oldest_n counts: an engine need not look for the oldest message itself to give a summary. */
+	room->oldest_n = summary->oldest_n > 0 && summary->oldest_n <= summary->n ? summary->oldest_n : summary->n + 1;
 	/* The limit may have been lowered since. */
 	if (dw_room_retained(room) > room->all->queue_limit)
 		room->oldest_n = room->n + 1 - room->all->queue_limit;

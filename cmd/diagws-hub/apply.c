@@ -14,6 +14,8 @@
 #include "diagws/clock.h"
 #include "diagws/logging.h"
 
+static const uint64_t COMPLAIN_EVERY_MS = 10 * 1000;
+
 static void
 apply_append(struct hub *hub, struct staged *staged)
 {
@@ -194,7 +196,9 @@ apply_batch(struct hub *hub, struct batch *batch)
 	if (batch->err == DW_E_STORAGE) {
 		dw_log_error("the storage failed, stopping", "reason=%s", batch->fault.message);
 		hub->fatal = DW_E_STORAGE;
-	} else if (batch->err != DW_OK) {
+	} else if (batch->err != DW_OK && dw_mono_ms() >= hub->next_complaint) {
+		/* A full disk fails each commit: once is enough for a while. */
+		hub->next_complaint = dw_mono_ms() + COMPLAIN_EVERY_MS;
 		dw_log_error("a commit failed", "error=%s reason=%s operations=%zu", dw_err_code(batch->err),
 			batch->fault.message, batch->count);
 	}

@@ -234,6 +234,7 @@ struct hub {
 	bool any_lost;
 	struct batch *batch; /* being staged; never NULL */
 	size_t staged_bytes;
+	uint64_t next_complaint; /* dw_mono_ms */
 	struct outbox outbox;
 	struct counters counters;
 	bool replaying; /* a frame that waited is being carried out */

@@ -151,11 +151,10 @@ answer_failure(struct hub *hub, uint32_t peer, const struct dw_wire *request, in
 		break;
 	case DW_JOIN:
 		answer.kind = DW_JOINED;
-		answer.joined = (struct dw_joined) { .corr = request->join.corr,
-			.session = request->join.session,
-			.code = code,
-			.room = request->join.room,
-			.device = request->join.device };
+		/* No more than what a refusal that waited for a commit says (apply.c). */
+		answer.joined = (struct dw_joined) {
+			.corr = request->join.corr, .session = request->join.session, .code = code, .room = request->join.room
+		};
 		break;
 	case DW_READ:
 		answer.kind = DW_RECORDS;
