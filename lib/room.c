@@ -42,7 +42,9 @@ free_gone(struct dw_room *room)
 	struct dw_gone *gone, *next;
 
 	DL_FOREACH_SAFE(room->gone, gone, next)
-	free(gone);
+	{
+		free(gone);
+	}
 	room->gone = NULL;
 }
 
@@ -56,9 +58,13 @@ dw_room_destroy(struct dw_room **room_p)
 	if (room == NULL)
 		return;
 	HASH_ITER(hh, room->sessions, session, next_session)
-	dw_room_leave(room, session, 0);
+	{
+		dw_room_leave(room, session, 0);
+	}
 	DL_FOREACH_SAFE(room->readers, reader, next_reader)
-	dw_room_drop_reader(room, reader);
+	{
+		dw_room_drop_reader(room, reader);
+	}
 	dw_room_free_members(room);
 	free_gone(room);
 	dw_log_destroy(&room->log);

@@ -233,6 +233,7 @@ static struct dw_device *
 touch_device(struct dw_room *room, struct dw_device *known, const struct dw_join *join,
 	const struct dw_join_context *context, struct stand from, struct dw_position confirmed)
 {
+	const bool skips = (join->flags & DW_JOIN_NEW) != 0 && from.resume == DW_RESUME_NEW;
 	struct dw_device *device = known != NULL ? known : dw_room_add_device(room, join->user, join->device);
 
 	if (device == NULL)
@@ -240,9 +241,7 @@ touch_device(struct dw_room *room, struct dw_device *known, const struct dw_join
 	if (known == NULL) {
 		device->at = confirmed;
 		dw_room_mark_dirty(room, device);
-	} else if (device->at.seq > context->engine_head) {
-		move_device(room, device, from.at);
-	} else if ((join->flags & DW_JOIN_NEW) != 0 && from.resume == DW_RESUME_NEW && from.at.seq > device->at.seq) {
+	} else if (device->at.seq > context->engine_head || (skips && from.at.seq > device->at.seq)) {
 		move_device(room, device, from.at);
 	}
 	device->seen = context->now;

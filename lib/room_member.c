@@ -201,18 +201,18 @@ dw_room_load_owners(struct dw_room *room, const struct dw_owner_row *rows, size_
 void
 dw_room_free_members(struct dw_room *room)
 {
-	struct dw_member *member, *next;
+	struct dw_member *member = room->members, *next;
 
-	HASH_ITER(hh, room->members, member, next)
-	{
-		struct dw_device *device, *after;
+	HASH_CLEAR(hh, room->members);
+	for (; member != NULL; member = next) {
+		struct dw_device *device = member->devices, *after;
 
-		DL_FOREACH_SAFE(member->devices, device, after)
-		{
+		next = member->hh.next;
+		for (; device != NULL; device = after) {
 			assert(device->sessions == NULL);
+			after = device->next;
 			free(device);
 		}
-		HASH_DEL(room->members, member);
 		free(member);
 	}
 	room->dirty = NULL;

@@ -265,7 +265,7 @@ void on_own(struct hub *hub, struct peer *peer, const struct dw_wire *message, s
 /* Runs until a signal or a fatal error; the exit status (loop.c). */
 int loop_run(struct hub *hub);
 
-/* systemd (notify.c): no-ops where it is not there. */
+/* What systemd wants to hear (main.c): no-ops where it is not there. */
 void notify_ready(void);
 void notify_stopping(void);
 void notify_alive(void);

@@ -10,9 +10,28 @@
 
 #include <signal.h>
 #include <stdlib.h>
+#include <systemd/sd-daemon.h>
 
 #include "diagws/clock.h"
 #include "diagws/logging.h"
+
+void
+notify_ready(void)
+{
+	(void)sd_notify(0, "READY=1");
+}
+
+void
+notify_stopping(void)
+{
+	(void)sd_notify(0, "STOPPING=1");
+}
+
+void
+notify_alive(void)
+{
+	(void)sd_notify(0, "WATCHDOG=1");
+}
 
 static void
 block_signals(void)

@@ -9,6 +9,7 @@
  */
 #include "hub.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 #include <utlist.h>
@@ -73,6 +74,7 @@ peer_forget(struct hub *hub, struct peer *peer)
 		HASH_DELETE(hh_id, hub->peers_by_id, peer);
 		dw_log_debug("peer gone", "name=%s kind=%llu", peer->name, (unsigned long long)peer->kind);
 	}
+	assert(hub->peers != NULL);
 	HASH_DEL(hub->peers, peer);
 	free(peer->sizes);
 	free(peer);
@@ -84,12 +86,14 @@ peer_hello(struct hub *hub, struct peer *peer, const struct dw_hello *hello)
 	struct peer *older;
 
 	HASH_FIND(hh_id, hub->peers_by_id, &hello->peer, sizeof(hello->peer), older);
-	if (older != NULL && hello->incarnation < older->incarnation)
-		return false;
-	if (older == peer && hello->incarnation == peer->incarnation)
-		return true;
-	if (older != NULL && older != peer)
-		peer_forget(hub, older);
+	if (older != NULL) {
+		if (hello->incarnation < older->incarnation)
+			return false;
+		if (older == peer && hello->incarnation == older->incarnation)
+			return true;
+		if (older != peer)
+			peer_forget(hub, older);
+	}
 	if (peer->known) {
 		HASH_DELETE(hh_id, hub->peers_by_id, peer);
 		empty_peer(hub, peer);
@@ -142,7 +146,8 @@ peers_forget_lost(struct hub *hub)
 	{
 		if (!peer->lost)
 			continue;
-		if (peer->known && peer->kind == DW_PEER_EDGE)
+		/* In the end those that went without a word are only found out. */
+		if (peer->known && peer->kind == DW_PEER_EDGE && !hub->closing)
 			dw_log_warn("edge takes nothing more", "name=%s sessions=%zu", peer->name, peer->sessions);
 		hub->counters.lost_peers++;
 		peer_forget(hub, peer);
@@ -155,7 +160,9 @@ peers_free(struct hub *hub)
 	struct peer *peer, *next;
 
 	HASH_ITER(hh, hub->peers, peer, next)
-	peer_forget(hub, peer);
+	{
+		peer_forget(hub, peer);
+	}
 }
 
 void

@@ -161,6 +161,7 @@ give_up(struct hub *hub, struct dw_room *room)
 		leave_seat(hub, room);
 	if (dw_room_retained(room) > 0 || room->device_count > 0)
 		return;
+	assert(hub->rooms != NULL);
 	HASH_DEL(hub->rooms, room);
 	dw_room_destroy(&room);
 }

@@ -200,7 +200,9 @@ rooms_free(struct hub *hub)
 			struct waiting *waiting, *after;
 
 			DL_FOREACH_SAFE(seat->waiting, waiting, after)
-			free(waiting);
+			{
+				free(waiting);
+			}
 			free(seat);
 		}
 		dw_room_destroy(&room);

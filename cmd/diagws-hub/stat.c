@@ -17,7 +17,15 @@ compare_times(const void *a, const void *b)
 	return (left > right) - (left < right);
 }
 
-/* In milliseconds, of the latest commits. */
+static double
+percentile_ms(const uint64_t *sorted, size_t count, size_t percent)
+{
+	size_t index = count > 0 ? (count - 1) * percent / 100 : 0;
+
+	return count > 0 ? (double)sorted[index] / 1000.0 : 0;
+}
+
+/* Of the latest commits. */
 static void
 add_commit_times(struct table *table, const struct counters *counters)
 {
@@ -26,8 +34,8 @@ add_commit_times(struct table *table, const struct counters *counters)
 
 	memcpy(sorted, counters->commit_us, count * sizeof(sorted[0]));
 	qsort(sorted, count, sizeof(sorted[0]), compare_times);
-	table_real(table, count > 0 ? (double)sorted[(count - 1) / 2] / 1000.0 : 0);
-	table_real(table, count > 0 ? (double)sorted[(count - 1) * 99 / 100] / 1000.0 : 0);
+	table_real(table, percentile_ms(sorted, count, 50));
+	table_real(table, percentile_ms(sorted, count, 99));
 	table_real(table, (double)counters->commit_us_max / 1000.0);
 }
 
@@ -188,7 +196,9 @@ stat_edges(struct hub *hub, struct table *table, struct dw_room *room)
 		if (!peer->known || peer->kind != DW_PEER_EDGE)
 			continue;
 		DL_FOREACH2(peer->dirty, reader, dirty_next)
-		late += behind(reader->room, reader->sent.n);
+		{
+			late += behind(reader->room, reader->sent.n);
+		}
 		table_text(table, peer->name);
 		table_number(table, peer->incarnation);
 		table_number(table, peer->sessions);
@@ -236,7 +246,9 @@ count_user(struct tally **tallies, const struct dw_member *member)
 	uint64_t connections = 0;
 
 	DL_FOREACH(member->devices, device)
-	connections += count_sessions(device);
+	{
+		connections += count_sessions(device);
+	}
 	if (connections == 0)
 		return;
 	HASH_FIND(hh, *tallies, member->user, strlen(member->user), tally);
@@ -264,16 +276,19 @@ stat_users(struct hub *hub, struct table *table, struct dw_room *unused)
 		if (room->session_count == 0)
 			continue;
 		HASH_ITER(hh, room->members, member, next_member)
-		count_user(&tallies, member);
+		{
+			count_user(&tallies, member);
+		}
 	}
-	HASH_ITER(hh, tallies, tally, next_tally)
-	{
+	tally = tallies;
+	HASH_CLEAR(hh, tallies);
+	for (; tally != NULL; tally = next_tally) {
+		next_tally = tally->hh.next;
 		if (!table->more) {
 			table_text(table, tally->user);
 			table_number(table, tally->connections);
 			(void)table_row(table);
 		}
-		HASH_DEL(tallies, tally);
 		free(tally);
 	}
 }
