@@ -1,11 +1,12 @@
-/* The first SIGINT as a descriptor. Its own file because it is the commands' only use of signals: no handler runs,
- * so there is no moment between looking and waiting in which one could be lost.
+/* The first SIGINT as a descriptor, and closed standard streams. Its own file because it is the commands' only use of
+ * signals: no handler runs, so there is no moment between looking and waiting in which one could be lost.
  *
  * SIGINT is blocked and read from a signalfd(2). When it came it is unblocked, so that a second one ends
  * the process. Failure mode: no signalfd; then SIGINT is left as it is.
  */
 #include "diagws/interrupt.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stddef.h>
@@ -14,6 +15,16 @@
 
 static int descriptor = -1;
 static bool came;
+
+void
+dw_hold_streams(void)
+{
+	/* The lowest number that is free is given: with these open, it is not one of theirs. */
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+		if (fcntl(fd, F_GETFD) < 0)
+			(void)open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
+	}
+}
 
 int
 dw_interrupt_fd(void)

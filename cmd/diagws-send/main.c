@@ -155,7 +155,10 @@ int
 main(int argc, char **argv)
 {
 	int first = argc;
-	int err = dw_opt_parse(&send_command, argc, argv, &first);
+	int err;
+
+	dw_hold_streams();
+	err = dw_opt_parse(&send_command, argc, argv, &first);
 
 	if (err == DW_OPT_DONE)
 		return 0;

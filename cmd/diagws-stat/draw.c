@@ -67,7 +67,7 @@ fill_upright(struct libscols_table *table, const struct dw_rows *rows)
 	int err = add_column(table, DW_STR("name"), false);
 
 	if (err == DW_OK)
-		err = add_column(table, DW_STR("value"), true);
+		err = add_column(table, DW_STR("value"), false);
 	(void)scols_table_enable_noheadings(table, 1);
 	for (size_t i = 0; i < rows->columns && rows->rows > 0 && err == DW_OK; i++) {
 		struct libscols_line *line = scols_table_new_line(table, NULL);

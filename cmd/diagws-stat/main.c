@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "diagws/client.h"
+#include "diagws/interrupt.h"
 #include "diagws/msg.h"
 #include "diagws/opt.h"
 #include "diagws/rows.h"
@@ -194,7 +195,10 @@ main(int argc, char **argv)
 	const struct view *view = NULL;
 	struct dw_rows *rows = NULL;
 	int first = argc;
-	int err = dw_opt_parse(&command, argc, argv, &first);
+	int err;
+
+	dw_hold_streams();
+	err = dw_opt_parse(&command, argc, argv, &first);
 
 	if (err == DW_OPT_DONE)
 		return 0;

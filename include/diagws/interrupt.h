@@ -1,13 +1,17 @@
-/* The first SIGINT as something to poll for, so that a command can stop reading, wait for its answers
- * and go; the second one ends the process as usual. A SIGINT that was ignored at the start (a job in the
- * background) stays ignored.
+/* What a command makes of the signals and streams it was started with: the first SIGINT as something to poll
+ * for, so that it can stop reading, wait for its answers and go (the second one ends the process as
+ * usual), and standard streams that were closed.
  */
 #ifndef DIAGWS_INTERRUPT_H
 #define DIAGWS_INTERRUPT_H
 
 #include <stdbool.h>
 
-/* To be called before other threads start. Returns a descriptor that becomes readable, or -1 (then SIGINT works as
+/* Fills standard streams that are closed with something that fails when it is used, so that no socket
+ * takes their numbers. To be called first. */
+void dw_hold_streams(void);
+/* To be called before other threads start. A SIGINT that was ignored at the start (a job in the background) stays
+ * ignored. Returns a descriptor that becomes readable, or -1 (then SIGINT works as
  * usual). Once for a process. */
 int dw_interrupt_fd(void);
 /* Whether SIGINT has come; once it has, the next one ends the process. */
