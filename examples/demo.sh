@@ -93,7 +93,7 @@ for sample in 151 152 153; do
         "{\"recommendation_id\":789,\"new_effectiveness\":0.86,\"confidence\":0.92,\"sample_size\":$sample}"
 done
 kill -KILL "$hub"
-wait "$hub" || echo "  the hub is dead"
+{ wait "$hub"; } 2>"$dir/wait" || echo "  the hub is dead"
 start_hub
 for port in "${ports[@]}"; do until_true ready "$port"; done
 echo "  and there is a new one"

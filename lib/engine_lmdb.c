@@ -850,17 +850,20 @@ corrupt(const struct lmdb_engine *e, struct dw_fault *fault, const char *what)
 		"'%s/data.mdb' %s", e->config.dir, what);
 }
 
-/* Whether the file is as long as its last transaction says; a map of a shorter one ends in a signal. */
+/* A map that is longer than its file ends in a signal where a page is missing, so the file is made as
+ * long as its last transaction says. It may rightly be shorter: LMDB never writes a page at the end that was
+ * taken and freed in one transaction. Whether what it needs was cut off shows when the tree is read. */
 static bool
-file_is_whole(const struct lmdb_engine *e)
+extend_file(const struct lmdb_engine *e)
 {
 	char path[DW_PATH_SIZE];
 	struct stat about;
 	size_t mapsize;
+	uint64_t need = used_bytes(e, &mapsize);
 
 	if (snprintf(path, sizeof(path), "%s/data.mdb", e->config.dir) >= (int)sizeof(path) || stat(path, &about) != 0)
 		return false;
-	return (uint64_t)about.st_size >= used_bytes(e, &mapsize);
+	return (uint64_t)about.st_size >= need || truncate(path, (off_t)need) == 0;
 }
 
 static int
@@ -885,7 +888,10 @@ open_env(struct lmdb_engine *e, struct dw_fault *fault)
 	if (rc != MDB_SUCCESS)
 		return dw_fault_set(fault, rc == ENOSPC ? DW_E_STORAGE_FULL : DW_E_CREATE, "--state-dir", NULL,
 			"cannot open the store in '%s': %s", e->config.dir, mdb_strerror(rc));
-	return file_is_whole(e) ? DW_OK : corrupt(e, fault, "is shorter than its last transaction says");
+	if (!extend_file(e))
+		return dw_fault_set(fault, DW_E_STORAGE_FULL, "--state-dir", NULL, "cannot extend the store in '%s': %s",
+			e->config.dir, strerror(errno));
+	return DW_OK;
 }
 
 static int

@@ -106,6 +106,7 @@ fire(struct wheel_timer *timer)
 		http_error(request, DW_HTTP_TIMEOUT, "timeout", "the body did not come within 30 s", NULL);
 	} else if (request->state == REQUEST_DRAINING) {
 		lws_set_timeout(request->wsi, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_ASYNC);
+		lws_cancel_service(lws_get_context(request->wsi));
 	} else {
 		api_timer(request);
 	}

@@ -139,7 +139,9 @@ server_stalled(struct lws *wsi)
 void
 server_close(struct lws *wsi)
 {
+	/* Its timers are looked at when one of its own descriptors has something: give it that. */
 	lws_set_timer_usecs(wsi, 1);
+	lws_cancel_service(lws_get_context(wsi));
 }
 
 static void
