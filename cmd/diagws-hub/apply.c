@@ -96,6 +96,19 @@ state_text(enum dw_owner_state state)
 	return state == DW_OWNER_DENIED ? "denied" : "granted";
 }
 
+/* Whether the user may watch and publish, by the one row there can be. */
+static void
+apply_check(struct hub *hub, const struct staged *staged, const struct dw_owner_row *rows, size_t count)
+{
+	enum dw_owner_state state = count > 0 ? rows[0].state : DW_OWNER_NONE;
+	int err = staged->op.err;
+
+	if (err == DW_OK && !dw_may(hub->rooms_shared.ownership, state, staged->claimed))
+		err = DW_E_DENIED;
+	outbox_add(hub, staged->peer,
+		&(struct dw_wire) { .kind = DW_OWNED, .owned = { .corr = staged->corr, .code = (uint64_t)-err } });
+}
+
 static void
 apply_owners(struct hub *hub, struct staged *staged)
 {
@@ -112,6 +125,10 @@ apply_owners(struct hub *hub, struct staged *staged)
 				.room = dw_str(op->room) } };
 
 		outbox_add(hub, staged->peer, &answer);
+		return;
+	}
+	if (staged->reply == REPLY_CHECKED) {
+		apply_check(hub, staged, rows, count);
 		return;
 	}
 	if (op->err != DW_OK) {

@@ -117,7 +117,7 @@ struct batch *store_stop(struct store **store_p);
 
 /* ---- what is staged (stage.c) */
 
-enum reply { REPLY_NONE, REPLY_STORED, REPLY_OWNED, REPLY_OWNERS, REPLY_DENIED };
+enum reply { REPLY_NONE, REPLY_STORED, REPLY_OWNED, REPLY_OWNERS, REPLY_CHECKED, REPLY_DENIED };
 
 /* An operation in the batch, and who waits for it. */
 struct staged {
@@ -125,6 +125,7 @@ struct staged {
 	enum reply reply;
 	uint32_t peer;
 	uint64_t corr, session;
+	bool claimed; /* REPLY_CHECKED: the user's token names the room */
 	size_t bytes;
 };
 

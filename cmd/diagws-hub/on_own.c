@@ -1,4 +1,4 @@
-/* OWN: the registry of who may watch what. Changes and the list both go through the batch: a change is
+/* OWN: the registry of who may watch what. Changes and looks both go through the batch: a change is
  * answered when it is durable, and the sessions that it shuts out are closed with it (apply.c).
  */
 #include "hub.h"
@@ -25,10 +25,13 @@ find_state(struct dw_str verb, enum dw_owner_state *state)
 }
 
 static int
-stage_list(struct hub *hub, struct peer *peer, const struct dw_own *own)
+stage_look(struct hub *hub, struct peer *peer, const struct dw_own *own, enum reply reply)
 {
+	const bool whole = reply == REPLY_OWNERS; /* a list may leave either out */
 	struct staged *staged;
 
+	if (!whole && (own->room.n == 0 || own->user.n == 0))
+		return DW_E_FIELD;
 	if ((own->room.n > 0 && !dw_room_ok(own->room)) || (own->user.n > 0 && !dw_user_ok(own->user)))
 		return DW_E_FIELD;
 	staged = stage_new(DW_OP_OWNERS, own->room);
@@ -36,7 +39,8 @@ stage_list(struct hub *hub, struct peer *peer, const struct dw_own *own)
 		return DW_E_NOMEM;
 	(void)dw_str_copy(own->user, staged->op.read.user, sizeof(staged->op.read.user));
 	staged->op.read.limit = LIST_MAX;
-	staged->reply = REPLY_OWNERS;
+	staged->claimed = own->claimed;
+	staged->reply = reply;
 	staged->corr = own->corr;
 	return stage_add(hub, peer, staged);
 }
@@ -75,7 +79,9 @@ on_own(struct hub *hub, struct peer *peer, const struct dw_wire *message, struct
 	if (stage_full(hub, peer))
 		err = DW_E_BUSY;
 	else if (dw_str_is(own->verb, "list"))
-		err = stage_list(hub, peer, own);
+		err = stage_look(hub, peer, own, REPLY_OWNERS);
+	else if (dw_str_is(own->verb, "check"))
+		err = stage_look(hub, peer, own, REPLY_CHECKED);
 	else
 		err = stage_change(hub, peer, own);
 	if (err != DW_OK)
