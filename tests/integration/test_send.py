@@ -1,0 +1,374 @@
+"""diagws-send from outside: what it reads, what it tells, and how it ends."""
+import json
+import os
+import pty
+import shutil
+import signal
+import subprocess
+import tempfile
+
+import pytest
+
+from conftest import BIN, EFFECTIVENESS, PATIENCE, SANITIZED, until
+
+GOOD = json.dumps(EFFECTIVENESS)
+
+
+def line(room=1, kind="x_update", data=None, **more):
+    return json.dumps({"diagnosis_id": room, "type": kind, "data": {} if data is None else data, **more})
+
+
+def send(world, *arguments, input=None, env=None):
+    return world.run("diagws-send", *arguments, input=input, env=env, check=False)
+
+
+def start(world, *arguments, **more):
+    return subprocess.Popen([BIN / "diagws-send", *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                            stderr=subprocess.PIPE, text=True, bufsize=1, env={**os.environ, **world.env}, **more)
+
+
+def finish(process):
+    """Its status and what is left of its output."""
+    process.stdin.close()
+    out, err = process.stdout.read(), process.stderr.read()
+    process.stdout.close()
+    process.stderr.close()
+    return process.wait(PATIENCE), out, err
+
+
+def head(world):
+    return world.stat()["head"]
+
+
+@pytest.fixture
+def hub(world):
+    world.the_hub = world.hub()
+    return world
+
+
+# ---- one message ----
+
+def test_data_comes_from_the_command_line_a_file_or_standard_input(hub):
+    path = hub.path / "data.json"
+    path.write_text(GOOD + "\n")
+    for arguments, text in (([GOOD], None), ([f"@{path}"], None), ([], GOOD), (["-"], GOOD + "\n"), (["@-"], GOOD)):
+        done = send(hub, "effectiveness", "123", *arguments, input=text)
+        assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert head(hub) == 5
+
+
+def test_a_receipt_says_where_the_message_is(hub):
+    first = hub.send("effectiveness", "123", EFFECTIVENESS, "-i", "job-7")
+    assert first == {"diagnosis_id": 123, "seq": 1, "n": 1, "id": "job-7", "duplicate": False,
+                     "clients_notified": 0, "devices_queued": 0, "delivered": None}
+    again = hub.send("effectiveness", "123", EFFECTIVENESS, "-i", "job-7")
+    assert again == {**first, "duplicate": True}
+    assert hub.send("effectiveness", "007", EFFECTIVENESS)["diagnosis_id"] == "007"
+    done = send(hub, "-i", "job-7", "effectiveness", "123", json.dumps({**EFFECTIVENESS, "sample_size": 1}))
+    assert done.returncode == 65
+    assert "another message had this id" in done.stderr
+
+
+def test_standard_input_is_left_alone_when_it_is_not_needed(hub):
+    path = hub.path / "lines.ndjson"
+    path.write_text(line() + "\n")
+    for command in (f"diagws-send effectiveness 123 '{GOOD}'", f"diagws-send -l {path}"):
+        done = hub.run("sh", "-c", f"while read -r word; do {command}; echo $word; done", input="a\nb\nc\n")
+        assert done.stdout == "a\nb\nc\n"
+
+
+@pytest.mark.parametrize("arguments", [["effectiveness", "123"], ["effectiveness", "123", "-"], ["-l"], ["-l", "-"]])
+def test_a_terminal_as_input_gets_short_help(world, arguments):
+    ours, theirs = pty.openpty()
+    try:
+        done = subprocess.run([BIN / "diagws-send", *arguments], stdin=theirs, capture_output=True, text=True,
+                              timeout=PATIENCE)
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    assert done.returncode == 64
+    assert "diagws-send -l [-t TYPE]" in done.stderr
+
+
+@pytest.mark.parametrize("arguments, text, status", [
+    (["-l"], "", 0), (["-l"], "\n  \n\r\n", 0), (["effectiveness", "1"], "", 65), (["effectiveness", "1"], " \n", 65)])
+def test_empty_input(hub, arguments, text, status):
+    done = send(hub, *arguments, input=text)
+    assert done.returncode == status
+    assert head(hub) == 0
+
+
+@pytest.mark.parametrize("arguments, words", [
+    (["feedback", "1", '{"feedback_id":1,"rating":0,"effectiveness":0.5}'], "field 'rating': 0 is not within 1..5"),
+    (["feedback", "1", '{"feedback_id":1,"rating":6,"effectiveness":0.5}'], "field 'rating': 6 is not within 1..5"),
+    (["feedback", "1", '{"feedback_id":1,"rating":4.5,"effectiveness":0.5}'], "field 'rating': 4.5"),
+    (["feedback", "1", '{"feedback_id":1,"rating":"5","effectiveness":0.5}'], "field 'rating': \"5\""),
+    (["feedback", "1", '{"feedback_id":1,"rating":5,"effectiveness":1.1}'], "field 'effectiveness': 1.1"),
+    (["feedback", "1", '{"feedback_id":1,"rating":5,"effectiveness":-0.1}'], "field 'effectiveness': -0.1"),
+    (["feedback", "1", '{"feedback_id":1,"rating":5,"effectiveness":NaN}'], "[DW1004]"),
+    (["feedback", "1", '{"feedback_id":1,"rating":5}'], "field 'effectiveness' is missing"),
+    (["feedback", "1", '{"rating":5,"rating":4}'], "[DW1004]"),
+    (["x_update", "1", "[]"], "[DW1003]"),
+    (["x_update", "1", "{"], "[DW1004]"),
+    (["x_update", "a b", "{}"], "'a b' is not a diagnosis id"),
+    (["x_update", "x" * 65, "{}"], "is not a diagnosis id"),
+    (["nonsense", "1", "{}"], "\"nonsense\" is not a type"),
+    (["-i", "a b", "x_update", "1", "{}"], "the value is not an id"),
+    (["x_update", "1", json.dumps({"a": "x" * 70000})], "[DW1005]"),
+    (["-l", "-t", "nonsense", "/dev/null"], "\"nonsense\" is not a type"),
+    (["-l", "-d", "a b", "/dev/null"], "'a b' is not a diagnosis id"),
+])
+def test_what_is_wrong_is_said_and_not_sent(hub, arguments, words):
+    done = send(hub, *arguments)
+    assert done.returncode == 65
+    assert words in done.stderr
+    assert done.stderr.startswith("diagws-send: ")
+    assert "\n  expected: " in done.stderr
+    assert head(hub) == 0
+
+
+def test_input_beyond_its_bound_is_refused(hub):
+    done = send(hub, "x_update", "1", input='{"a":"' + "x" * 1000000 + '"}')
+    assert done.returncode == 65
+    assert "[DW1005]" in done.stderr
+
+
+@pytest.mark.parametrize("arguments, status", [
+    ([], 64), (["x_update"], 64), (["x_update", "1", "{}", "{}"], 64), (["-l", "a", "b"], 64), (["-l", "-i", "x"], 64),
+    (["-t", "x_update", "x_update", "1", "{}"], 64), (["--wait=soon", "x_update", "1", "{}"], 64),
+    (["-l", "-w", "0"], 64), (["--nonsense"], 64),
+    (["-u", "bob", "x_update", "1", "{}"], 69), (["--ttl", "5s", "x_update", "1", "{}"], 69),
+    (["--wait=delivered:2", "x_update", "1", "{}"], 69),
+    (["x_update", "1", "@/no/such/file"], 66), (["-l", "/no/such/file"], 66), (["-l", "/"], 66),
+    (["-e", "tcp://192.0.2.1:5", "x_update", "1", "{}"], 78), (["-e", "ipc:///" + "x" * 120, "x_update", "1", "{}"], 78),
+])
+def test_exit_status(hub, arguments, status):
+    done = send(hub, *arguments)
+    assert done.returncode == status
+    assert done.stderr != "" and done.stdout == ""
+    assert head(hub) == 0
+
+
+def test_stored_is_what_wait_means(hub):
+    assert send(hub, "--wait=stored", "x_update", "1", "{}").returncode == 0
+
+
+@pytest.mark.parametrize("closed, status", [("<&-", 66), ("--json x_update 1 '{}' >&-", 74),
+                                            ("--json x_update 1 '{}' >/dev/full", 74)])
+def test_closed_or_broken_streams(hub, closed, status):
+    command = f"diagws-send {closed}" if closed.startswith("--") else f"diagws-send -l {closed}"
+    assert hub.run("sh", "-c", command, check=False).returncode == status
+
+
+def test_checking_needs_no_hub(world):
+    assert send(world, "-n", "effectiveness", "123", GOOD).returncode == 0
+    done = send(world, "-n", "-l", input=line() + "\nnonsense\n" + line())
+    assert done.returncode == 65
+    assert done.stderr.startswith("diagws-send: stdin:2: ")
+
+
+# ---- no hub ----
+
+def test_without_a_hub_the_id_is_told(world):
+    done = send(world, "--timeout", "200ms", "x_update", "1", "{}")
+    assert done.returncode == 75
+    assert "[DW1101]" in done.stderr and world.endpoint in done.stderr
+    made = done.stderr.split(" -i ")[1].split(",")[0]
+    assert f"id {made}" in done.stderr
+    world.hub()
+    assert world.send("x_update", "1", {}, "-i", made)["id"] == made
+
+
+def test_away_beats_wrong(world):
+    done = send(world, "-l", "--timeout", "200ms", input=line() + "\nnonsense\n" + line(id="mine") + "\n")
+    assert done.returncode == 75
+    assert "stdin:1: " in done.stderr and "with this \"id\"" in done.stderr
+    assert "stdin:2: " in done.stderr
+    assert "stdin:3: " in done.stderr and "id mine" in done.stderr
+
+
+def test_a_hub_that_comes_late_is_found(world):
+    process = start(world, "--timeout", "30s", "--json", "x_update", "1", "{}")
+    until(lambda: world.hub(), "the hub")
+    status, out, err = finish(process)
+    assert (status, err) == (0, "")
+    assert json.loads(out)["seq"] == 1
+
+
+def test_a_socket_of_others_is_no_permission(hub):
+    folder = tempfile.mkdtemp(dir="/tmp")
+    try:
+        os.chmod(folder, 0o755)
+        if os.geteuid() != 0:
+            pytest.skip("only root can run a command as somebody else")
+        program = shutil.copy(BIN / "diagws-send", folder)
+        os.chmod(hub.path / "run", 0o750)
+        done = subprocess.run([program, "-e", hub.endpoint, "x_update", "1", "{}"], user=65534, group=65534,
+                              extra_groups=[], capture_output=True, text=True, timeout=PATIENCE)
+        assert done.returncode == 77
+        assert "no permission" in done.stderr
+    finally:
+        shutil.rmtree(folder)
+
+
+# ---- many ----
+
+def test_lines_of_all_kinds(hub):
+    text = (line(1) + "\r\n\n   \n" + json.dumps({"data": EFFECTIVENESS, "id": "own"}) + "\n"
+            + line("x-1", "feedback", {"feedback_id": 1, "rating": 6, "effectiveness": 1}) + "\n" + line(3))
+    done = send(hub, "-l", "-t", "effectiveness", "-d", "123", "--receipts", input=text)
+    assert done.returncode == 65
+    assert "diagws-send: stdin:5: field 'rating': 6 is not within 1..5 [DW1003]\n" in done.stderr
+    assert "  expected: an integer from 1 to 5\n  hint: " in done.stderr
+    rows = [row.split("\t") for row in done.stdout.splitlines()]
+    assert [row[:4] for row in rows] == [["1", "1", "1", "1"], ["4", "123", "2", "1"], ["6", "3", "3", "1"]]
+    assert rows[1][4] == "own"
+    assert len({row[4] for row in rows}) == 3
+
+
+def test_lines_are_told_by_their_file(hub):
+    path = hub.path / "updates.ndjson"
+    path.write_text("nonsense\n" + line())
+    done = send(hub, "-l", path)
+    assert done.returncode == 65
+    assert f"diagws-send: {path}:1: " in done.stderr
+    assert head(hub) == 1
+
+
+def test_each_line_is_sent_as_it_comes(hub):
+    process = start(hub, "-l", "--json")
+    for number in range(1, 4):
+        process.stdin.write(line() + "\n")
+        process.stdin.flush()
+        assert json.loads(process.stdout.readline())["seq"] == number
+    assert finish(process)[0] == 0
+
+
+@pytest.mark.parametrize("length", [256 * 1024, 256 * 1024 + 1, 64 * 2**20])
+def test_too_long_a_line_is_passed_by_its_number(hub, length):
+    begin, end = '{"diagnosis_id":1,"type":"x_update","data":{"a":"', '"}}'
+    long = begin + "x" * (length - len(begin) - len(end)) + end
+    process = start(hub, "-l")
+    process.stdin.write(line() + "\n" + long + "\n" + line() + "\n")
+    process.stdin.flush()
+    until(lambda: unread(process.stdin) == 0, "all to be read")
+    most = peak_memory(process)
+    status, _, error = finish(process)
+    assert status == 65
+    # One that is just within the bound of a line is over that of data.
+    assert "diagws-send: stdin:2: " in error and "[DW1005]" in error
+    assert ("the line is too long" in error) == (length > 256 * 1024)
+    assert head(hub) == 2
+    if not SANITIZED:
+        assert most < 32 * 1024
+
+
+def peak_memory(process):
+    """KiB, of this program alone."""
+    with open(f"/proc/{process.pid}/status") as status:
+        return int(next(row for row in status if row.startswith("VmHWM:")).split()[1])
+
+
+def test_a_member_of_a_later_version_is_refused(hub):
+    done = send(hub, "-l", input=line(user="bob") + "\n")
+    assert done.returncode == 65
+    assert "field 'user' is not supported" in done.stderr
+
+
+def test_a_batch_is_stored_once_in_order(hub):
+    text = "".join(line(number % 7, data={"number": number}) + "\n" for number in range(3000))
+    done = send(hub, "-l", "--receipts", "-w", "64", input=text)
+    assert (done.returncode, done.stderr) == (0, "")
+    rows = [row.split("\t") for row in done.stdout.splitlines()]
+    assert sorted(int(row[0]) for row in rows) == list(range(1, 3001))
+    assert [int(row[2]) for row in sorted(rows, key=lambda row: int(row[0]))] == list(range(1, 3001))
+
+
+def test_a_batch_survives_a_killed_hub(hub):
+    """Answers that were lost with the hub are asked for again with the same ids: nothing is stored twice."""
+    count = 3000
+    path = hub.path / "many.ndjson"
+    path.write_text("".join(line(number % 7, data={"number": number}) + "\n" for number in range(count)))
+    process = start(hub, "-l", "--json", "--timeout", "30s", path)
+    answers = [json.loads(process.stdout.readline()) for _ in range(50)]
+    hub.the_hub.kill()
+    hub.hub()
+    status, out, err = finish(process)
+    assert (status, err) == (0, "")
+    answers += [json.loads(answer) for answer in out.splitlines()]
+    assert sorted(answer["seq"] for answer in answers) == list(range(1, count + 1))
+    assert len({answer["id"] for answer in answers}) == count
+    assert head(hub) == count
+
+
+def test_the_first_interrupt_waits_for_answers(hub):
+    process = start(hub, "-l", "--json")
+    process.stdin.write(line() + "\n")
+    process.stdin.flush()
+    assert json.loads(process.stdout.readline())["seq"] == 1
+    hub.the_hub.signal(signal.SIGSTOP)
+    process.stdin.write(line() + "\n")
+    process.stdin.flush()
+    # The line is taken when the pipe is empty again; only then is there something to wait for.
+    until(lambda: unread(process.stdin) == 0, "the line to be read")
+    process.send_signal(signal.SIGINT)
+    hub.the_hub.signal(signal.SIGCONT)
+    status, out, _ = finish(process)
+    assert status == 130
+    assert [json.loads(answer)["seq"] for answer in out.splitlines()] == [2]
+
+
+def unread(pipe):
+    import array
+    import fcntl
+    import termios
+
+    count = array.array("i", [0])
+    fcntl.ioctl(pipe.fileno(), termios.FIONREAD, count)
+    return count[0]
+
+
+def test_an_interrupt_while_reading_ends_at_once(hub):
+    for arguments in (["-l"], ["x_update", "1"]):
+        process = start(hub, *arguments)
+        until(lambda: waits(process), "the command to wait for input")
+        process.send_signal(signal.SIGINT)
+        assert process.wait(PATIENCE) == 130
+        for pipe in (process.stdin, process.stdout, process.stderr):
+            pipe.close()
+    assert head(hub) == 0
+
+
+def waits(process):
+    """Whether SIGINT is blocked by now: it is when the command has set itself up."""
+    with open(f"/proc/{process.pid}/status") as status:
+        blocked = next(row for row in status if row.startswith("SigBlk:"))
+    return int(blocked.split()[1], 16) & (1 << (signal.SIGINT - 1))
+
+
+def test_a_reader_that_leaves_is_told(hub):
+    path = hub.path / "many.ndjson"
+    path.write_text((line() + "\n") * 20000)
+    done = hub.run("bash", "-c", f"diagws-send -l --json {path} | head -n 1; exit ${{PIPESTATUS[0]}}", check=False)
+    assert done.returncode == 74
+    assert len(done.stdout.splitlines()) == 1
+    assert "stopped after line" in done.stderr
+    assert head(hub) < 20000
+
+
+def test_on_a_terminal_one_line_says_what_happened(hub):
+    for options, words in (([], "stored 1, clients 0, queued 0\r\n"), (["-q"], ""), (["-l"], "stored 2, rejected 1")):
+        ours, theirs = pty.openpty()
+        text = line() + "\nnonsense\n" + line() if "-l" in options else "{}"
+        operands = [] if "-l" in options else ["x_update", "1"]
+        subprocess.run([BIN / "diagws-send", *options, *operands], input=text.encode(), stdout=theirs, stderr=theirs,
+                       timeout=PATIENCE, env={**os.environ, **hub.env})
+        os.set_blocking(ours, False)
+        try:
+            said = os.read(ours, 65536).decode()
+        except BlockingIOError:
+            said = ""
+        os.close(ours)
+        os.close(theirs)
+        assert words in said
+        assert words != "" or said == ""
