@@ -1,0 +1,474 @@
+/* The engine's twin in memory: the same meaning as LMDB's in plain structures, for tests, and to say by
+ * its simplicity what the other one must do. It forgets everything at close.
+ *
+ * A batch is all or nothing in that its size is checked against store_limit before anything is done. Failure
+ * modes: DW_E_STORAGE_FULL by that check; memory in the middle of a batch is DW_E_STORAGE, after which the
+ * caller must not go on, for what was done is not undone.
+ */
+#include "diagws/engine.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <uthash.h>
+#include <utlist.h>
+
+#include "diagws/clock.h"
+#include "diagws/wire.h"
+
+struct message {
+	struct message *prev, *next;
+	uint64_t seq, n, at;
+	size_t size;
+	char record[];
+};
+
+struct room {
+	UT_hash_handle hh;
+	char name[DW_ROOM_MAX + 1];
+	uint64_t n, head, head_at;
+	struct message *messages; /* oldest first */
+};
+
+/* What hangs on a key of parts that NULs divide: an id, a cursor or an owner. */
+struct entry {
+	UT_hash_handle hh;
+	uint8_t hash[DW_HASH_SIZE];
+	uint64_t seq, n;
+	struct dw_cursor cursor;
+	struct dw_owner_row owner;
+	size_t key_size;
+	char key[];
+};
+
+struct mem_engine {
+	struct dw_engine base;
+	struct dw_engine_config config;
+	char epoch[DW_EPOCH_SIZE];
+	uint64_t seq, bytes, now;
+	struct room *rooms;
+	struct entry *ids[2]; /* the current generation, and the one before */
+	uint64_t ids_begun;
+	struct entry *cursors, *owners;
+};
+
+static struct dw_str
+join_key(char *out, const char *first, const char *second, const char *third)
+{
+	size_t n = strlen(first) + 1;
+
+	memcpy(out, first, n);
+	memcpy(out + n, second, strlen(second));
+	n += strlen(second);
+	if (third != NULL) {
+		out[n++] = '\0';
+		memcpy(out + n, third, strlen(third));
+		n += strlen(third);
+	}
+	return (struct dw_str) { out, n };
+}
+
+static struct entry *
+find_entry(struct entry *table, struct dw_str key)
+{
+	struct entry *entry;
+
+	HASH_FIND(hh, table, key.p, key.n, entry);
+	return entry;
+}
+
+static struct entry *
+get_entry(struct entry **table, struct dw_str key)
+{
+	struct entry *entry = find_entry(*table, key);
+
+	if (entry != NULL)
+		return entry;
+	entry = calloc(1, sizeof(*entry) + key.n);
+	if (entry == NULL)
+		return NULL;
+	memcpy(entry->key, key.p, key.n);
+	entry->key_size = key.n;
+	HASH_ADD_KEYPTR(hh, *table, entry->key, entry->key_size, entry);
+	return entry;
+}
+
+static void
+remove_entry(struct entry **table, struct entry *entry)
+{
+	if (entry == NULL)
+		return;
+	HASH_DEL(*table, entry);
+	free(entry);
+}
+
+static void
+clear_table(struct entry **table)
+{
+	struct entry *entry, *next;
+
+	HASH_ITER(hh, *table, entry, next)
+	{
+		remove_entry(table, entry);
+	}
+}
+
+static struct room *
+find_room(const struct mem_engine *e, const char *name)
+{
+	struct room *room;
+
+	HASH_FIND_STR(e->rooms, name, room);
+	return room;
+}
+
+static void
+trim(struct mem_engine *e, struct room *room)
+{
+	struct message *oldest;
+
+	while ((oldest = room->messages) != NULL &&
+		   (room->n - oldest->n >= e->config.queue_limit || oldest->at + e->config.queue_ttl_ms < e->now)) {
+		DL_DELETE(room->messages, oldest);
+		e->bytes -= oldest->size;
+		free(oldest);
+	}
+}
+
+static enum dw_owner_state
+owner_state(const struct mem_engine *e, const char *room, const char *user)
+{
+	char key[DW_ROOM_MAX + DW_USER_MAX + 2];
+	const struct entry *entry = find_entry(e->owners, join_key(key, room, user, NULL));
+
+	return entry != NULL ? entry->owner.state : DW_OWNER_NONE;
+}
+
+static int
+store_message(struct mem_engine *e, struct room *room, const struct dw_op *op)
+{
+	const struct dw_buf *record = &op->append.record;
+	struct message *message = malloc(sizeof(*message) + record->len);
+
+	if (message == NULL)
+		return DW_E_STORAGE;
+	*message = (struct message) { .seq = op->append.seq, .n = op->append.n, .at = op->append.at, .size = record->len };
+	memcpy(message->record, record->data, record->len);
+	DL_APPEND(room->messages, message);
+	e->bytes += record->len;
+	room->n = op->append.n;
+	room->head = op->append.seq;
+	room->head_at = op->append.at;
+	return DW_OK;
+}
+
+static int
+do_append(struct mem_engine *e, struct dw_op *op)
+{
+	char bytes[DW_ROOM_MAX + DW_ID_MAX + 2];
+	const struct dw_str key = join_key(bytes, op->room, op->append.id, NULL);
+	struct room *room = find_room(e, op->room);
+	struct entry *id = find_entry(e->ids[0], key);
+
+	if (op->append.publisher[0] != '\0' &&
+		!dw_may(e->config.ownership, owner_state(e, op->room, op->append.publisher), op->append.claimed)) {
+		op->err = DW_E_DENIED;
+		return DW_OK;
+	}
+	if (id == NULL)
+		id = find_entry(e->ids[1], key);
+	if (id != NULL) {
+		op->append.seq = id->seq;
+		op->append.n = id->n;
+		op->append.duplicate = memcmp(id->hash, op->append.hash, DW_HASH_SIZE) == 0;
+		op->err = op->append.duplicate ? DW_OK : DW_E_ID_REUSED;
+		return DW_OK;
+	}
+	id = get_entry(&e->ids[0], key);
+	if (room == NULL && (room = calloc(1, sizeof(*room))) != NULL) {
+		(void)dw_str_copy(dw_str(op->room), room->name, sizeof(room->name));
+		HASH_ADD_STR(e->rooms, name, room);
+	}
+	if (id == NULL || room == NULL)
+		return DW_E_STORAGE;
+	op->append.seq = id->seq = ++e->seq;
+	op->append.n = id->n = room->n + 1;
+	memcpy(id->hash, op->append.hash, DW_HASH_SIZE);
+	dw_record_pack(
+		&op->append.record, &(struct dw_record) { op->append.seq, op->append.n, op->append.at, dw_str(op->append.type),
+								dw_str(op->append.id), { op->append.data, op->append.size } });
+	return dw_buf_ok(&op->append.record) ? store_message(e, room, op) : DW_E_STORAGE;
+}
+
+static void
+fill_summary(struct dw_room_summary *summary, const struct room *room)
+{
+	*summary = (struct dw_room_summary) { .n = room->n,
+		.head = room->head,
+		.head_at = room->head_at,
+		.oldest = room->messages != NULL ? room->messages->seq : 0,
+		.oldest_n = room->messages != NULL ? room->messages->n : room->n + 1 };
+	(void)dw_str_copy(dw_str(room->name), summary->room, sizeof(summary->room));
+}
+
+/* The newest `limit` after `after` for a LOAD are all there are; a READ takes the oldest of them first. */
+static int
+do_read(struct mem_engine *e, struct dw_op *op, uint64_t after, size_t limit)
+{
+	struct room *room = find_room(e, op->room);
+	const struct message *message;
+	size_t count = 0;
+
+	op->read.summary = (struct dw_room_summary) { .oldest_n = 1 };
+	(void)dw_str_copy(dw_str(op->room), op->read.summary.room, sizeof(op->read.summary.room));
+	if (room == NULL)
+		return DW_OK;
+	trim(e, room);
+	fill_summary(&op->read.summary, room);
+	DL_FOREACH(room->messages, message)
+	{
+		if (message->seq <= after)
+			continue;
+		if (count++ == limit) {
+			op->read.more = true;
+			break;
+		}
+		dw_buf_add(&op->read.records, message->record, message->size);
+	}
+	return dw_buf_ok(&op->read.records) ? DW_OK : DW_E_STORAGE;
+}
+
+static int
+compare_keys(const struct entry *a, const struct entry *b)
+{
+	size_t n = a->key_size < b->key_size ? a->key_size : b->key_size;
+	int order = memcmp(a->key, b->key, n);
+
+	return order != 0 ? order : (a->key_size > b->key_size) - (a->key_size < b->key_size);
+}
+
+static int
+list_owners(struct mem_engine *e, struct dw_op *op)
+{
+	const bool load = op->kind == DW_OP_LOAD;
+	const struct entry *entry, *next;
+
+	HASH_SORT(e->owners, compare_keys);
+	HASH_ITER(hh, e->owners, entry, next)
+	{
+		if ((op->room[0] != '\0' && strcmp(op->room, entry->owner.room) != 0) ||
+			(!load && op->read.user[0] != '\0' && strcmp(op->read.user, entry->owner.user) != 0))
+			continue;
+		if (!load && op->read.owners.len / sizeof(entry->owner) >= op->read.limit) {
+			op->read.more = true;
+			break;
+		}
+		dw_buf_add(&op->read.owners, &entry->owner, sizeof(entry->owner));
+	}
+	return dw_buf_ok(&op->read.owners) ? DW_OK : DW_E_STORAGE;
+}
+
+static int
+do_load(struct mem_engine *e, struct dw_op *op)
+{
+	const struct entry *entry, *next;
+	int err = do_read(e, op, 0, SIZE_MAX);
+
+	HASH_SORT(e->cursors, compare_keys);
+	HASH_ITER(hh, e->cursors, entry, next)
+	{
+		if (strcmp(op->room, entry->cursor.room) == 0)
+			dw_buf_add(&op->read.cursors, &entry->cursor, sizeof(entry->cursor));
+	}
+	if (err == DW_OK && !dw_buf_ok(&op->read.cursors))
+		err = DW_E_STORAGE;
+	return err == DW_OK ? list_owners(e, op) : err;
+}
+
+static int
+do_cursor(struct mem_engine *e, const struct dw_op *op)
+{
+	const struct dw_cursor *cursor = &op->cursor;
+	char bytes[DW_ROOM_MAX + DW_USER_MAX + DW_DEVICE_MAX + 3];
+	const struct dw_str key = join_key(bytes, cursor->room, cursor->user, cursor->device);
+	struct entry *entry;
+
+	if (cursor->seq == 0 && cursor->seen == 0) {
+		remove_entry(&e->cursors, find_entry(e->cursors, key));
+		return DW_OK;
+	}
+	entry = get_entry(&e->cursors, key);
+	if (entry == NULL)
+		return DW_E_STORAGE;
+	entry->cursor = *cursor;
+	return DW_OK;
+}
+
+static int
+do_owner(struct mem_engine *e, struct dw_op *op)
+{
+	char bytes[DW_ROOM_MAX + DW_USER_MAX + 2];
+	const struct dw_str key = join_key(bytes, op->room, op->owner.user, NULL);
+	struct entry *entry = find_entry(e->owners, key);
+
+	op->owner.changed = owner_state(e, op->room, op->owner.user) != op->owner.state;
+	if (op->owner.dry || !op->owner.changed)
+		return DW_OK;
+	if (op->owner.state == DW_OWNER_NONE) {
+		remove_entry(&e->owners, entry);
+		return DW_OK;
+	}
+	entry = get_entry(&e->owners, key);
+	if (entry == NULL)
+		return DW_E_STORAGE;
+	(void)dw_str_copy(dw_str(op->room), entry->owner.room, sizeof(entry->owner.room));
+	(void)dw_str_copy(dw_str(op->owner.user), entry->owner.user, sizeof(entry->owner.user));
+	entry->owner.state = op->owner.state;
+	return DW_OK;
+}
+
+static int
+do_op(struct mem_engine *e, struct dw_op *op)
+{
+	op->err = DW_OK;
+	switch (op->kind) {
+	case DW_OP_APPEND:
+		return do_append(e, op);
+	case DW_OP_CURSOR:
+		return do_cursor(e, op);
+	case DW_OP_OWNER:
+		return do_owner(e, op);
+	case DW_OP_LOAD:
+		return do_load(e, op);
+	case DW_OP_READ:
+		return do_read(e, op, op->read.after, op->read.limit);
+	case DW_OP_OWNERS:
+		return list_owners(e, op);
+	}
+	return DW_E_INTERNAL;
+}
+
+static int
+mem_commit(struct dw_engine *engine, struct dw_op **ops, size_t count, struct dw_fault *fault)
+{
+	struct mem_engine *e = (struct mem_engine *)engine;
+	uint64_t wanted = e->bytes;
+	int err = DW_OK;
+
+	for (size_t i = 0; i < count; i++)
+		wanted += ops[i]->kind == DW_OP_APPEND ? ops[i]->append.size : 0;
+	if (wanted > e->config.store_limit)
+		return dw_fault_set(fault, DW_E_STORAGE_FULL, NULL, NULL, "the store has its %llu bytes",
+			(unsigned long long)e->config.store_limit);
+	e->now = dw_now_ms();
+	if (e->ids_begun == 0)
+		e->ids_begun = e->now;
+	if (e->now >= e->ids_begun + e->config.id_window_ms || HASH_COUNT(e->ids[0]) >= e->config.id_window_count) {
+		clear_table(&e->ids[1]);
+		e->ids[1] = e->ids[0];
+		e->ids[0] = NULL;
+		e->ids_begun = e->now;
+	}
+	for (size_t i = 0; err == DW_OK && i < count; i++)
+		err = do_op(e, ops[i]);
+	for (size_t i = 0; i < count; i++) {
+		struct room *room = ops[i]->kind == DW_OP_APPEND ? find_room(e, ops[i]->room) : NULL;
+
+		if (room != NULL)
+			trim(e, room);
+	}
+	return err;
+}
+
+static void
+mem_close(struct dw_engine *engine)
+{
+	struct mem_engine *e = (struct mem_engine *)engine;
+	struct room *room, *next;
+
+	if (e == NULL)
+		return;
+	HASH_ITER(hh, e->rooms, room, next)
+	{
+		struct message *message, *following;
+
+		DL_FOREACH_SAFE(room->messages, message, following)
+		free(message);
+		HASH_DEL(e->rooms, room);
+		free(room);
+	}
+	clear_table(&e->ids[0]);
+	clear_table(&e->ids[1]);
+	clear_table(&e->cursors);
+	clear_table(&e->owners);
+	free(e);
+}
+
+static void
+mem_info(struct dw_engine *engine, struct dw_engine_info *info)
+{
+	const struct mem_engine *e = (const struct mem_engine *)engine;
+
+	memcpy(info->epoch, e->epoch, sizeof(info->epoch));
+	info->head = e->seq;
+	info->bytes = e->bytes;
+}
+
+static int
+mem_rooms(struct dw_engine *engine, int (*each)(void *user, const struct dw_room_summary *summary), void *user)
+{
+	struct mem_engine *e = (struct mem_engine *)engine;
+	struct room *room, *next;
+	int result = 0;
+
+	e->now = dw_now_ms();
+	HASH_ITER(hh, e->rooms, room, next)
+	{
+		struct dw_room_summary summary;
+
+		trim(e, room);
+		fill_summary(&summary, room);
+		if (result == 0 && room->messages != NULL)
+			result = each(user, &summary);
+	}
+	return result;
+}
+
+static int
+mem_cursors(struct dw_engine *engine, int (*each)(void *user, const struct dw_cursor *cursor), void *user)
+{
+	struct mem_engine *e = (struct mem_engine *)engine;
+	const struct entry *entry, *next;
+	int result = 0;
+
+	HASH_ITER(hh, e->cursors, entry, next)
+	{
+		if (result == 0)
+			result = each(user, &entry->cursor);
+	}
+	return result;
+}
+
+static int
+mem_open(struct dw_engine **out, const struct dw_engine_config *config, struct dw_fault *fault)
+{
+	struct mem_engine *e = calloc(1, sizeof(*e));
+
+	(void)fault;
+	if (e == NULL)
+		return DW_E_NOMEM;
+	e->base.ops = &dw_engine_memory;
+	e->config = *config;
+	dw_random_id(e->epoch);
+	*out = &e->base;
+	return DW_OK;
+}
+
+const struct dw_engine_ops dw_engine_memory = {
+	.name = "memory",
+	.open = mem_open,
+	.close = mem_close,
+	.info = mem_info,
+	.rooms = mem_rooms,
+	.cursors = mem_cursors,
+	.commit = mem_commit,
+};
