@@ -1,4 +1,4 @@
-/* What all engines share: freeing operations, and who may watch and publish. */
+/* What all engines share: freeing and resetting operations, and who may watch and publish. */
 #include "diagws/engine.h"
 
 #include <stdlib.h>
@@ -22,6 +22,24 @@ dw_op_clear(struct dw_op *op)
 	case DW_OP_CURSOR:
 	case DW_OP_OWNER:
 		break;
+	}
+}
+
+void
+dw_op_reset(struct dw_op *op)
+{
+	op->err = DW_OK;
+	if (op->kind == DW_OP_APPEND) {
+		op->append.seq = op->append.n = 0;
+		op->append.duplicate = false;
+		dw_buf_reset(&op->append.record);
+	} else if (op->kind == DW_OP_OWNER) {
+		op->owner.changed = false;
+	} else if (op->kind != DW_OP_CURSOR) {
+		dw_buf_reset(&op->read.records);
+		dw_buf_reset(&op->read.cursors);
+		dw_buf_reset(&op->read.owners);
+		op->read.more = false;
 	}
 }
 

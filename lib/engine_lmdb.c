@@ -560,25 +560,6 @@ do_op(struct lmdb_engine *e, struct dw_op *op)
 	return EINVAL;
 }
 
-/* Takes back what an attempt that was not committed wrote into an operation. */
-static void
-reset_op(struct dw_op *op)
-{
-	op->err = DW_OK;
-	if (op->kind == DW_OP_APPEND) {
-		op->append.seq = op->append.n = 0;
-		op->append.duplicate = false;
-		dw_buf_reset(&op->append.record);
-	} else if (op->kind == DW_OP_OWNER) {
-		op->owner.changed = false;
-	} else if (op->kind != DW_OP_CURSOR) {
-		dw_buf_reset(&op->read.records);
-		dw_buf_reset(&op->read.cursors);
-		dw_buf_reset(&op->read.owners);
-		op->read.more = false;
-	}
-}
-
 /* Looks at `budget` old messages from where the last sweep stopped, and deletes the dead. */
 static int
 sweep(struct lmdb_engine *e, size_t budget)
@@ -711,7 +692,7 @@ lmdb_commit(struct dw_engine *engine, struct dw_op **ops, size_t count, struct d
 
 	do {
 		for (size_t i = 0; i < count; i++)
-			reset_op(ops[i]);
+			dw_op_reset(ops[i]);
 		rc = attempt(e, ops, count);
 	} while (rc == MDB_MAP_FULL && grow(e));
 	if (rc == MDB_SUCCESS) {
@@ -721,7 +702,7 @@ lmdb_commit(struct dw_engine *engine, struct dw_op **ops, size_t count, struct d
 		return DW_OK;
 	}
 	for (size_t i = 0; i < count; i++)
-		reset_op(ops[i]);
+		dw_op_reset(ops[i]);
 	err = map_error(rc);
 	return dw_fault_set(fault, err, NULL, NULL, "the store said: %s", mdb_strerror(rc));
 }

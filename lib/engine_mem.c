@@ -329,7 +329,7 @@ do_owner(struct mem_engine *e, struct dw_op *op)
 static int
 do_op(struct mem_engine *e, struct dw_op *op)
 {
-	op->err = DW_OK;
+	dw_op_reset(op);
 	switch (op->kind) {
 	case DW_OP_APPEND:
 		return do_append(e, op);

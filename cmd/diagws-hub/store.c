@@ -55,18 +55,6 @@ weight(const struct dw_op *op)
 	return 2;
 }
 
-static void
-forget_result(struct dw_op *op)
-{
-	op->err = DW_OK;
-	if (weight(op) > 0)
-		return;
-	dw_buf_clear(&op->read.records);
-	dw_buf_clear(&op->read.cursors);
-	dw_buf_clear(&op->read.owners);
-	op->read.more = false;
-}
-
 static int
 commit(struct dw_engine *engine, struct dw_op **ops, size_t count, struct dw_fault *fault)
 {
@@ -80,7 +68,7 @@ keep_light(struct dw_op **ops, struct dw_op **rest, size_t count, int most, int 
 	size_t kept = 0, left = 0;
 
 	for (size_t i = 0; i < count; i++) {
-		forget_result(ops[i]);
+		dw_op_reset(ops[i]);
 		if (weight(ops[i]) <= most) {
 			ops[kept++] = ops[i];
 		} else {

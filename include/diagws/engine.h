@@ -103,6 +103,8 @@ struct dw_owner_row {
 
 /* Frees what hangs on op (not op itself). */
 void dw_op_clear(struct dw_op *op);
+/* Takes back what an attempt wrote into op, so that it can be carried out again. */
+void dw_op_reset(struct dw_op *op);
 
 enum dw_ownership { DW_OWNERSHIP_REGISTRY, DW_OWNERSHIP_CLAIMS, DW_OWNERSHIP_EITHER };
 /* Whether a user may watch and publish: the one place where that is decided. A denial beats a claim. */

@@ -1,0 +1,784 @@
+/* links: lib/engine.c lib/engine_lmdb.c lib/engine_mem.c lib/wire.c lib/buf.c lib/err.c lib/clock.c lib/paths.c */
+/* libs: lmdb msgpack libcrypto */
+/* One contract for every engine: each test runs on LMDB in a directory of its own and on the twin in
+ * memory; then what only a store on disk can do; then both side by side on random operations. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "diagws/clock.h"
+#include "diagws/engine.h"
+#include "diagws/wire.h"
+
+struct fixture {
+	const struct dw_engine_ops *ops;
+	struct dw_engine_config config;
+	struct dw_engine *engine;
+	char dir[64];
+};
+
+static void
+open_engine(struct fixture *f)
+{
+	struct dw_fault fault = { 0 };
+
+	assert_int_equal(DW_OK, f->ops->open(&f->engine, &f->config, &fault));
+}
+
+static int
+set_up(void **state, const struct dw_engine_ops *ops)
+{
+	struct fixture *f = calloc(1, sizeof(*f));
+
+	f->ops = ops;
+	(void)snprintf(f->dir, sizeof(f->dir), "/tmp/diagws-engine-XXXXXX");
+	assert_non_null(mkdtemp(f->dir));
+	f->config = (struct dw_engine_config) { .dir = f->dir,
+		.queue_limit = 100,
+		.queue_ttl_ms = 7 * 86400000ULL,
+		.id_window_ms = 86400000,
+		.id_window_count = 10000000,
+		.store_limit = 1ULL << 30,
+		.ownership = DW_OWNERSHIP_REGISTRY };
+	open_engine(f);
+	*state = f;
+	return 0;
+}
+
+static int
+set_up_lmdb(void **state)
+{
+	return set_up(state, &dw_engine_lmdb);
+}
+
+static int
+set_up_memory(void **state)
+{
+	return set_up(state, &dw_engine_memory);
+}
+
+static int
+tear_down(void **state)
+{
+	struct fixture *f = *state;
+	char command[96];
+
+	if (f->engine != NULL)
+		f->ops->close(f->engine);
+	(void)snprintf(command, sizeof(command), "rm -rf %s", f->dir);
+	assert_int_equal(0, system(command));
+	free(f);
+	return 0;
+}
+
+static struct dw_op *
+op_new(enum dw_op_kind kind, const char *room)
+{
+	struct dw_op *op = calloc(1, sizeof(*op));
+
+	op->kind = kind;
+	assert_true(dw_str_copy(dw_str(room), op->room, sizeof(op->room)));
+	return op;
+}
+
+static struct dw_op *
+append_new(const char *room, const char *id, const char *data)
+{
+	struct dw_op *op = op_new(DW_OP_APPEND, room);
+
+	op->append.data = strdup(data);
+	op->append.size = strlen(data);
+	op->append.at = dw_now_ms();
+	op->append.hash[0] = (uint8_t)strlen(data);
+	op->append.hash[1] = (uint8_t)data[strlen(data) - 2];
+	(void)dw_str_copy(DW_STR("note_update"), op->append.type, sizeof(op->append.type));
+	(void)dw_str_copy(dw_str(id), op->append.id, sizeof(op->append.id));
+	return op;
+}
+
+static void
+op_free(struct dw_op *op)
+{
+	dw_op_clear(op);
+	free(op);
+}
+
+static int
+commit(struct fixture *f, struct dw_op **ops, size_t count)
+{
+	struct dw_fault fault = { 0 };
+
+	return f->ops->commit(f->engine, ops, count, &fault);
+}
+
+/* One operation alone; returns its own outcome. */
+static int
+run(struct fixture *f, struct dw_op *op)
+{
+	assert_int_equal(DW_OK, commit(f, &op, 1));
+	return op->err;
+}
+
+static uint64_t
+append(struct fixture *f, const char *room, const char *id, uint64_t *n)
+{
+	struct dw_op *op = append_new(room, id, "{\"a\":1}");
+	uint64_t seq;
+
+	assert_int_equal(DW_OK, run(f, op));
+	seq = op->append.seq;
+	if (n != NULL)
+		*n = op->append.n;
+	op_free(op);
+	return seq;
+}
+
+static void
+append_many(struct fixture *f, const char *room, int count)
+{
+	static int serial;
+	char id[32];
+
+	while (count-- > 0) {
+		(void)snprintf(id, sizeof(id), "many:%d", serial++);
+		(void)append(f, room, id, NULL);
+	}
+}
+
+/* The seqs of packed records. */
+static size_t
+seqs_of(const struct dw_buf *records, uint64_t *seqs, size_t max)
+{
+	struct dw_str rest = { records->data, records->len };
+	struct dw_record record;
+	size_t count = 0;
+
+	while (dw_record_next(&rest, &record) == DW_OK) {
+		assert_true(count < max);
+		seqs[count++] = record.seq;
+	}
+	assert_int_equal(0, rest.n);
+	return count;
+}
+
+static void
+own(struct fixture *f, const char *room, const char *user, enum dw_owner_state to, bool dry, bool changed)
+{
+	struct dw_op *op = op_new(DW_OP_OWNER, room);
+
+	(void)dw_str_copy(dw_str(user), op->owner.user, sizeof(op->owner.user));
+	op->owner.state = to;
+	op->owner.dry = dry;
+	assert_int_equal(DW_OK, run(f, op));
+	assert_int_equal(changed, op->owner.changed);
+	op_free(op);
+}
+
+static void
+set_cursor(struct fixture *f, const char *room, const char *user, const char *device, uint64_t seq, uint64_t seen)
+{
+	struct dw_op *op = op_new(DW_OP_CURSOR, room);
+
+	(void)dw_str_copy(dw_str(room), op->cursor.room, sizeof(op->cursor.room));
+	(void)dw_str_copy(dw_str(user), op->cursor.user, sizeof(op->cursor.user));
+	(void)dw_str_copy(dw_str(device), op->cursor.device, sizeof(op->cursor.device));
+	op->cursor.seq = op->cursor.n = seq;
+	op->cursor.seen = seen;
+	op->cursor.derived = true;
+	assert_int_equal(DW_OK, run(f, op));
+	op_free(op);
+}
+
+static void
+test_numbers(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t n, first = append(f, "a", "1", &n);
+
+	assert_int_equal(1, first);
+	assert_int_equal(1, n);
+	assert_int_equal(2, append(f, "b", "1", &n));
+	assert_int_equal(1, n);
+	assert_int_equal(3, append(f, "a", "2", &n));
+	assert_int_equal(2, n);
+}
+
+static void
+test_ids(void **state)
+{
+	struct fixture *f = *state;
+	struct dw_op *ops[4] = { append_new("a", "x", "{\"a\":1}"), append_new("a", "x", "{\"a\":1}"),
+		append_new("a", "x", "{\"a\":2}"), append_new("b", "x", "{\"a\":2}") };
+	struct dw_op *again = append_new("a", "x", "{\"a\":1}");
+
+	assert_int_equal(DW_OK, commit(f, ops, 4));
+	assert_false(ops[0]->append.duplicate);
+	assert_true(ops[0]->append.record.len > 0);
+	assert_true(ops[1]->append.duplicate);
+	assert_int_equal(ops[0]->append.seq, ops[1]->append.seq);
+	assert_int_equal(ops[0]->append.n, ops[1]->append.n);
+	assert_int_equal(0, ops[1]->append.record.len);
+	assert_int_equal(DW_E_ID_REUSED, ops[2]->err);
+	assert_int_equal(DW_OK, ops[3]->err);
+	assert_int_equal(2, ops[3]->append.seq);
+	assert_int_equal(DW_OK, run(f, again));
+	assert_true(again->append.duplicate);
+	assert_int_equal(1, again->append.seq);
+	for (size_t i = 0; i < 4; i++)
+		op_free(ops[i]);
+	op_free(again);
+}
+
+static void
+test_ids_outlast_their_window_only(void **state)
+{
+	struct fixture *f = *state;
+	struct dw_op *again = append_new("a", "first", "{\"a\":1}");
+	char id[16];
+
+	f->ops->close(f->engine);
+	f->config.id_window_count = 10;
+	open_engine(f);
+	(void)append(f, "a", "first", NULL);
+	for (int i = 0; i < 9; i++) {
+		(void)snprintf(id, sizeof(id), "%d", i);
+		(void)append(f, "a", id, NULL);
+	}
+	assert_int_equal(DW_OK, run(f, again));
+	assert_true(again->append.duplicate);
+	append_many(f, "a", 25);
+	assert_int_equal(DW_OK, run(f, again));
+	assert_false(again->append.duplicate);
+	op_free(again);
+}
+
+static void
+test_load(void **state)
+{
+	struct fixture *f = *state;
+	struct dw_op *ops[2] = { append_new("a", "last", "{\"a\":1}"), op_new(DW_OP_LOAD, "a") };
+	const struct dw_owner_row *owners;
+	const struct dw_cursor *cursors;
+	uint64_t seqs[100];
+
+	append_many(f, "other", 3);
+	append_many(f, "a", 149);
+	append_many(f, "ab", 2);
+	set_cursor(f, "a", "alice", "phone", 7, 9);
+	set_cursor(f, "ab", "alice", "phone", 1, 1);
+	own(f, "a", "alice", DW_OWNER_GRANTED, false, true);
+	own(f, "a", "eve", DW_OWNER_DENIED, false, true);
+	own(f, "ab", "bob", DW_OWNER_GRANTED, false, true);
+	assert_int_equal(DW_OK, commit(f, ops, 2));
+	assert_int_equal(100, seqs_of(&ops[1]->read.records, seqs, 100));
+	for (size_t i = 1; i < 99; i++)
+		assert_int_equal(seqs[i - 1] + 1, seqs[i]);
+	assert_int_equal(ops[0]->append.seq, seqs[99]);
+	assert_int_equal(150, ops[1]->read.summary.n);
+	assert_int_equal(seqs[99], ops[1]->read.summary.head);
+	assert_int_equal(seqs[0], ops[1]->read.summary.oldest);
+	assert_int_equal(51, ops[1]->read.summary.oldest_n);
+	assert_int_equal(sizeof(*cursors), ops[1]->read.cursors.len);
+	cursors = (const struct dw_cursor *)(const void *)ops[1]->read.cursors.data;
+	assert_string_equal("alice", cursors->user);
+	assert_string_equal("phone", cursors->device);
+	assert_int_equal(7, cursors->seq);
+	assert_int_equal(9, cursors->seen);
+	assert_true(cursors->derived);
+	assert_int_equal(2 * sizeof(*owners), ops[1]->read.owners.len);
+	owners = (const struct dw_owner_row *)(const void *)ops[1]->read.owners.data;
+	assert_string_equal("alice", owners[0].user);
+	assert_int_equal(DW_OWNER_GRANTED, owners[0].state);
+	assert_int_equal(DW_OWNER_DENIED, owners[1].state);
+	op_free(ops[0]);
+	op_free(ops[1]);
+}
+
+static void
+test_load_of_nothing(void **state)
+{
+	struct fixture *f = *state;
+	struct dw_op *op = op_new(DW_OP_LOAD, "nowhere");
+
+	assert_int_equal(DW_OK, run(f, op));
+	assert_int_equal(0, op->read.summary.head);
+	assert_int_equal(1, op->read.summary.oldest_n);
+	assert_int_equal(0, op->read.records.len + op->read.cursors.len + op->read.owners.len);
+	op_free(op);
+}
+
+static void
+test_read(void **state)
+{
+	struct fixture *f = *state;
+	struct dw_op *op = op_new(DW_OP_READ, "a");
+	uint64_t seqs[100];
+
+	append_many(f, "a", 10);
+	op->read.after = 4;
+	op->read.limit = 3;
+	assert_int_equal(DW_OK, run(f, op));
+	assert_int_equal(3, seqs_of(&op->read.records, seqs, 100));
+	assert_int_equal(5, seqs[0]);
+	assert_true(op->read.more);
+	op_free(op);
+	op = op_new(DW_OP_READ, "a");
+	op->read.after = 8;
+	op->read.limit = 3;
+	assert_int_equal(DW_OK, run(f, op));
+	assert_int_equal(2, seqs_of(&op->read.records, seqs, 100));
+	assert_false(op->read.more);
+	op_free(op);
+}
+
+static void
+test_age(void **state)
+{
+	struct fixture *f = *state;
+	struct dw_op *old = append_new("a", "old", "{\"a\":1}"), *load = op_new(DW_OP_LOAD, "a");
+	uint64_t seqs[10];
+
+	old->append.at = dw_now_ms() - f->config.queue_ttl_ms - 1000;
+	assert_int_equal(DW_OK, run(f, old));
+	(void)append(f, "a", "young", NULL);
+	assert_int_equal(DW_OK, run(f, load));
+	assert_int_equal(1, seqs_of(&load->read.records, seqs, 10));
+	assert_int_equal(2, seqs[0]);
+	assert_int_equal(2, load->read.summary.oldest_n);
+	op_free(old);
+	op_free(load);
+}
+
+static void
+test_publishers(void **state)
+{
+	static const struct {
+		enum dw_ownership ownership;
+		enum dw_owner_state state;
+		bool claimed, may;
+	} cases[] = {
+		{ DW_OWNERSHIP_REGISTRY, DW_OWNER_NONE, true, false },
+		{ DW_OWNERSHIP_REGISTRY, DW_OWNER_GRANTED, false, true },
+		{ DW_OWNERSHIP_REGISTRY, DW_OWNER_DENIED, true, false },
+		{ DW_OWNERSHIP_CLAIMS, DW_OWNER_NONE, true, true },
+		{ DW_OWNERSHIP_CLAIMS, DW_OWNER_NONE, false, false },
+		{ DW_OWNERSHIP_CLAIMS, DW_OWNER_GRANTED, false, false },
+		{ DW_OWNERSHIP_CLAIMS, DW_OWNER_DENIED, true, false },
+		{ DW_OWNERSHIP_EITHER, DW_OWNER_NONE, true, true },
+		{ DW_OWNERSHIP_EITHER, DW_OWNER_GRANTED, false, true },
+		{ DW_OWNERSHIP_EITHER, DW_OWNER_NONE, false, false },
+		{ DW_OWNERSHIP_EITHER, DW_OWNER_DENIED, true, false },
+	};
+	struct fixture *f = *state;
+	char room[16];
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct dw_op *op;
+
+		(void)snprintf(room, sizeof(room), "r%zu", i);
+		op = append_new(room, "1", "{\"a\":1}");
+		f->ops->close(f->engine);
+		f->config.ownership = cases[i].ownership;
+		open_engine(f);
+		if (cases[i].state != DW_OWNER_NONE)
+			own(f, room, "alice", cases[i].state, false, true);
+		(void)dw_str_copy(DW_STR("alice"), op->append.publisher, sizeof(op->append.publisher));
+		op->append.claimed = cases[i].claimed;
+		assert_int_equal(cases[i].may ? DW_OK : DW_E_DENIED, run(f, op));
+		assert_int_equal(cases[i].may, op->append.record.len > 0);
+		op_free(op);
+	}
+}
+
+static void
+test_owners(void **state)
+{
+	struct fixture *f = *state;
+	struct dw_op *op;
+
+	own(f, "a", "alice", DW_OWNER_GRANTED, true, true);
+	own(f, "a", "alice", DW_OWNER_GRANTED, false, true);
+	own(f, "a", "alice", DW_OWNER_GRANTED, false, false);
+	own(f, "b", "alice", DW_OWNER_GRANTED, false, true);
+	own(f, "b", "bob", DW_OWNER_GRANTED, false, true);
+	own(f, "b", "nobody", DW_OWNER_NONE, false, false);
+	op = op_new(DW_OP_OWNERS, "");
+	op->read.limit = 2;
+	assert_int_equal(DW_OK, run(f, op));
+	assert_int_equal(2 * sizeof(struct dw_owner_row), op->read.owners.len);
+	assert_true(op->read.more);
+	op_free(op);
+	op = op_new(DW_OP_OWNERS, "");
+	op->read.limit = 10;
+	(void)dw_str_copy(DW_STR("bob"), op->read.user, sizeof(op->read.user));
+	assert_int_equal(DW_OK, run(f, op));
+	assert_int_equal(sizeof(struct dw_owner_row), op->read.owners.len);
+	assert_false(op->read.more);
+	op_free(op);
+	own(f, "a", "alice", DW_OWNER_NONE, false, true);
+	op = op_new(DW_OP_OWNERS, "a");
+	op->read.limit = 10;
+	assert_int_equal(DW_OK, run(f, op));
+	assert_int_equal(0, op->read.owners.len);
+	op_free(op);
+}
+
+static int
+count_cursor(void *user, const struct dw_cursor *cursor)
+{
+	*(uint64_t *)user += cursor->seq;
+	return 0;
+}
+
+static int
+count_room(void *user, const struct dw_room_summary *summary)
+{
+	*(uint64_t *)user += summary->n;
+	return 0;
+}
+
+static int
+stop_at_once(void *user, const struct dw_room_summary *summary)
+{
+	(void)summary;
+	++*(uint64_t *)user;
+	return DW_E_BUSY;
+}
+
+static void
+test_scans(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t sum = 0, calls = 0;
+
+	append_many(f, "a", 3);
+	append_many(f, "b", 4);
+	set_cursor(f, "a", "alice", "phone", 10, 1);
+	set_cursor(f, "b", "alice", "phone", 20, 1);
+	set_cursor(f, "b", "alice", "pad", 40, 1);
+	set_cursor(f, "b", "alice", "phone", 0, 0);
+	set_cursor(f, "b", "alice", "never", 0, 0);
+	assert_int_equal(0, f->ops->cursors(f->engine, count_cursor, &sum));
+	assert_int_equal(50, sum);
+	sum = 0;
+	assert_int_equal(0, f->ops->rooms(f->engine, count_room, &sum));
+	assert_int_equal(7, sum);
+	assert_int_equal(DW_E_BUSY, f->ops->rooms(f->engine, stop_at_once, &calls));
+	assert_int_equal(1, calls);
+}
+
+static void
+test_full(void **state)
+{
+	struct fixture *f = *state;
+	struct dw_engine_info before, after;
+	char *large = malloc(60001);
+	struct dw_op *ops[2], *load = op_new(DW_OP_LOAD, "a");
+	int err = DW_OK;
+	char id[16];
+
+	f->ops->close(f->engine);
+	f->config.store_limit = 2 << 20;
+	f->config.queue_limit = 1000;
+	open_engine(f);
+	memset(large, '1', 60000);
+	large[60000] = '\0';
+	for (int i = 0; i < 200 && err == DW_OK; i++) {
+		f->ops->info(f->engine, &before);
+		for (size_t k = 0; k < 2; k++) {
+			(void)snprintf(id, sizeof(id), "%d-%zu", i, k);
+			ops[k] = append_new("a", id, large);
+		}
+		err = commit(f, ops, 2);
+		if (err != DW_OK)
+			assert_int_equal(0, ops[0]->append.seq + ops[0]->append.record.len);
+		op_free(ops[0]);
+		op_free(ops[1]);
+	}
+	assert_int_equal(DW_E_STORAGE_FULL, err);
+	f->ops->info(f->engine, &after);
+	assert_int_equal(before.head, after.head);
+	assert_true(after.head > 10);
+	assert_int_equal(DW_OK, run(f, load));
+	assert_int_equal(after.head, load->read.summary.head);
+	op_free(load);
+	free(large);
+	if (f->ops == &dw_engine_memory)
+		return;
+	f->ops->close(f->engine);
+	f->config.store_limit = 64 << 20;
+	open_engine(f);
+	assert_int_equal(after.head + 1, append(f, "a", "more", NULL));
+}
+
+static void
+test_everything_stays(void **state)
+{
+	struct fixture *f = *state;
+	struct dw_engine_info before, after;
+	struct dw_op *again = append_new("a", "kept", "{\"a\":1}"), *load = op_new(DW_OP_LOAD, "a");
+	uint64_t seqs[100];
+
+	append_many(f, "a", 5);
+	(void)append(f, "a", "kept", NULL);
+	set_cursor(f, "a", "alice", "phone", 3, 1);
+	own(f, "a", "alice", DW_OWNER_GRANTED, false, true);
+	f->ops->info(f->engine, &before);
+	f->ops->close(f->engine);
+	open_engine(f);
+	f->ops->info(f->engine, &after);
+	assert_string_equal(before.epoch, after.epoch);
+	assert_int_equal(before.head, after.head);
+	assert_int_equal(DW_OK, run(f, again));
+	assert_true(again->append.duplicate);
+	assert_int_equal(DW_OK, run(f, load));
+	assert_int_equal(6, seqs_of(&load->read.records, seqs, 100));
+	assert_true(load->read.cursors.len > 0 && load->read.owners.len > 0);
+	assert_int_equal(before.head + 1, append(f, "b", "1", NULL));
+	op_free(again);
+	op_free(load);
+}
+
+static void
+test_grows(void **state)
+{
+	struct fixture *f = *state;
+	char *large = malloc(60001);
+	struct dw_engine_info info;
+	char id[16];
+
+	f->ops->close(f->engine);
+	f->config.queue_limit = 10000;
+	open_engine(f);
+	memset(large, '1', 60000);
+	large[60000] = '\0';
+	for (int i = 0; i < 40; i++) {
+		struct dw_op *ops[50];
+
+		for (int k = 0; k < 50; k++) {
+			(void)snprintf(id, sizeof(id), "%d-%d", i, k);
+			ops[k] = append_new("a", id, large);
+		}
+		assert_int_equal(DW_OK, commit(f, ops, 50));
+		for (int k = 0; k < 50; k++)
+			op_free(ops[k]);
+	}
+	f->ops->info(f->engine, &info);
+	assert_int_equal(2000, info.head);
+	assert_true(info.bytes > 100 << 20);
+	free(large);
+}
+
+static void
+test_the_dead_are_deleted(void **state)
+{
+	struct fixture *f = *state;
+	struct dw_engine_info middle, end;
+
+	for (int i = 0; i < 10; i++)
+		append_many(f, "a", 200);
+	f->ops->info(f->engine, &middle);
+	for (int i = 0; i < 10; i++)
+		append_many(f, "a", 200);
+	f->ops->info(f->engine, &end);
+	/* Ids grow, messages do not: 2,000 ids are far less than 2,000 messages and ids. */
+	assert_true(end.bytes - middle.bytes < 2000 * 150);
+}
+
+static void
+write_file(const struct fixture *f, const char *name, const char *bytes, size_t n)
+{
+	char path[128];
+	FILE *file;
+
+	(void)snprintf(path, sizeof(path), "%s/%s", f->dir, name);
+	file = fopen(path, "w");
+	assert_non_null(file);
+	assert_int_equal(n, fwrite(bytes, 1, n, file));
+	assert_int_equal(0, fclose(file));
+}
+
+static void
+test_refuses_what_is_not_its_own(void **state)
+{
+	struct fixture *f = *state;
+	struct dw_engine *other = NULL;
+	struct dw_fault fault = { 0 };
+	char garbage[8192], path[96];
+
+	assert_int_equal(DW_E_IN_USE, f->ops->open(&other, &f->config, &fault));
+	assert_non_null(strstr(fault.message, f->dir));
+	f->ops->close(f->engine);
+	f->engine = NULL;
+	memset(garbage, 'x', sizeof(garbage));
+	write_file(f, "data.mdb", garbage, sizeof(garbage));
+	assert_int_equal(DW_E_CORRUPT, f->ops->open(&other, &f->config, &fault));
+	assert_non_null(strstr(fault.message, "data.mdb"));
+	(void)snprintf(path, sizeof(path), "%s/data.mdb/below", f->dir);
+	f->config.dir = path;
+	assert_int_equal(DW_E_CREATE, f->ops->open(&other, &f->config, &fault));
+	assert_null(other);
+}
+
+static struct dw_op *
+random_op(int *serial)
+{
+	static const char *const rooms[] = { "a", "b", "c", "d-e", "F_1" };
+	static const char *const users[] = { "alice", "bob", "\xd9\x85" };
+	const char *room = rooms[rand() % 5], *user = users[rand() % 3];
+	struct dw_op *op;
+	char id[16];
+
+	switch (rand() % 8) {
+	case 0:
+		op = op_new(DW_OP_CURSOR, room);
+		(void)dw_str_copy(dw_str(room), op->cursor.room, sizeof(op->cursor.room));
+		(void)dw_str_copy(dw_str(user), op->cursor.user, sizeof(op->cursor.user));
+		(void)snprintf(op->cursor.device, sizeof(op->cursor.device), "d%d", rand() % 3);
+		op->cursor.seq = (uint64_t)(rand() % 50);
+		op->cursor.seen = (uint64_t)(rand() % 2);
+		return op;
+	case 1:
+		op = op_new(DW_OP_OWNER, room);
+		(void)dw_str_copy(dw_str(user), op->owner.user, sizeof(op->owner.user));
+		op->owner.state = (enum dw_owner_state)(rand() % 3);
+		op->owner.dry = rand() % 4 == 0;
+		return op;
+	case 2:
+		return op_new(DW_OP_LOAD, room);
+	case 3:
+		op = rand() % 2 == 0 ? op_new(DW_OP_READ, room) : op_new(DW_OP_OWNERS, rand() % 4 == 0 ? "" : room);
+		op->read.after = (uint64_t)(rand() % 500);
+		op->read.limit = (size_t)(1 + rand() % 20);
+		return op;
+	default:
+		(void)snprintf(id, sizeof(id), "%d", rand() % 4 == 0 ? rand() % (*serial + 1) : *serial);
+		++*serial;
+		op = append_new(room, id, rand() % 3 == 0 ? "{\"a\":22}" : "{\"a\":1}");
+		op->append.at = 0;
+		if (rand() % 3 == 0)
+			(void)dw_str_copy(dw_str(user), op->append.publisher, sizeof(op->append.publisher));
+		return op;
+	}
+}
+
+static void
+same_bytes(const struct dw_buf *a, const struct dw_buf *b)
+{
+	assert_int_equal(a->len, b->len);
+	if (a->len > 0)
+		assert_memory_equal(a->data, b->data, a->len);
+}
+
+static void
+same_result(const struct dw_op *a, const struct dw_op *b)
+{
+	assert_int_equal(a->err, b->err);
+	switch (a->kind) {
+	case DW_OP_APPEND:
+		assert_int_equal(a->append.seq, b->append.seq);
+		assert_int_equal(a->append.n, b->append.n);
+		assert_int_equal(a->append.duplicate, b->append.duplicate);
+		same_bytes(&a->append.record, &b->append.record);
+		break;
+	case DW_OP_OWNER:
+		assert_int_equal(a->owner.changed, b->owner.changed);
+		break;
+	case DW_OP_CURSOR:
+		break;
+	case DW_OP_LOAD:
+	case DW_OP_READ:
+		assert_int_equal(a->read.summary.n, b->read.summary.n);
+		assert_int_equal(a->read.summary.oldest, b->read.summary.oldest);
+		assert_int_equal(a->read.summary.oldest_n, b->read.summary.oldest_n);
+		assert_int_equal(a->read.cursors.len, b->read.cursors.len);
+		/* fall through */
+	case DW_OP_OWNERS:
+		same_bytes(&a->read.records, &b->read.records);
+		same_bytes(&a->read.owners, &b->read.owners);
+		assert_int_equal(a->read.more, b->read.more);
+		break;
+	}
+}
+
+static void
+test_twins(void **state)
+{
+	struct fixture *f = *state;
+	struct fixture twin = *f;
+	int serial = 0;
+
+	srand(11);
+	f->ops->close(f->engine);
+	f->config.queue_limit = 20;
+	f->config.queue_ttl_ms = UINT64_MAX / 4;
+	open_engine(f);
+	twin.ops = &dw_engine_memory;
+	twin.config = f->config;
+	open_engine(&twin);
+	for (int round = 0; round < 1500; round++) {
+		size_t count = (size_t)(1 + rand() % 8);
+		struct dw_op *ours[8], *theirs[8];
+
+		for (size_t i = 0; i < count; i++) {
+			ours[i] = random_op(&serial);
+			theirs[i] = malloc(sizeof(*theirs[i]));
+			*theirs[i] = *ours[i];
+			if (ours[i]->kind == DW_OP_APPEND)
+				theirs[i]->append.data = strdup(ours[i]->append.data);
+		}
+		assert_int_equal(DW_OK, commit(f, ours, count));
+		assert_int_equal(DW_OK, commit(&twin, theirs, count));
+		for (size_t i = 0; i < count; i++) {
+			same_result(ours[i], theirs[i]);
+			op_free(ours[i]);
+			op_free(theirs[i]);
+		}
+		if (round % 200 == 0) {
+			f->ops->close(f->engine);
+			open_engine(f);
+		}
+	}
+	twin.ops->close(twin.engine);
+}
+
+#define BOTH(test)                                               \
+	{ #test " on lmdb", test, set_up_lmdb, tear_down, NULL },    \
+	{                                                            \
+#test " in memory", test, set_up_memory, tear_down, NULL \
+	}
+#define LMDB(test)                                           \
+	{                                                        \
+#test " on lmdb", test, set_up_lmdb, tear_down, NULL \
+	}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		BOTH(test_numbers),
+		BOTH(test_ids),
+		BOTH(test_ids_outlast_their_window_only),
+		BOTH(test_load),
+		BOTH(test_load_of_nothing),
+		BOTH(test_read),
+		BOTH(test_age),
+		BOTH(test_publishers),
+		BOTH(test_owners),
+		BOTH(test_scans),
+		BOTH(test_full),
+		LMDB(test_everything_stays),
+		LMDB(test_grows),
+		LMDB(test_the_dead_are_deleted),
+		LMDB(test_refuses_what_is_not_its_own),
+		LMDB(test_twins),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
