@@ -87,11 +87,12 @@ diagws_open(struct diagws **out, const char *endpoint, const struct diagws_optio
 	d = calloc(1, sizeof(*d));
 	if (d == NULL)
 		return DIAGWS_NO_MEMORY;
-	err = dw_client_new(&d->client, &config, &d->fault);
+	d->plain = newlocale(LC_NUMERIC_MASK, "C", (locale_t)0);
+	err = d->plain != (locale_t)0 ? dw_client_new(&d->client, &config, &d->fault) : DW_E_NOMEM;
 	if (err == DW_OK)
 		*out = d;
 	else
-		free(d);
+		diagws_close(&d);
 	return err;
 }
 
@@ -106,6 +107,8 @@ diagws_close(struct diagws **d_p)
 	dw_client_destroy(&d->client);
 	dw_buf_clear(&d->built);
 	dw_buf_clear(&d->compact);
+	if (d->plain != (locale_t)0)
+		freelocale(d->plain);
 	free(d);
 	*d_p = NULL;
 }
@@ -177,6 +180,7 @@ static int
 prepare(struct diagws *d, struct dw_wire *message, struct diagws_receipt *receipt, const char *diagnosis,
 	const char *type, struct dw_str data, const char *id)
 {
+	locale_t before;
 	int err;
 
 	d->fault = (struct dw_fault) { 0 };
@@ -192,7 +196,9 @@ prepare(struct diagws *d, struct dw_wire *message, struct diagws_receipt *receip
 	if (data.p == NULL)
 		return dw_diagws_refuse(d, "data", "a JSON object", "it is missing");
 	dw_buf_reset(&d->compact);
+	before = uselocale(d->plain);
 	err = dw_data_check(dw_str(type), data.p, data.n, &d->compact, &d->fault);
+	(void)uselocale(before);
 	if (err != DW_OK)
 		return dw_diagws_fail(d, err);
 	*message = (struct dw_wire) { .kind = DW_PUBLISH };

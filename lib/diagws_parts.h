@@ -3,6 +3,7 @@
 #ifndef DIAGWS_PARTS_H
 #define DIAGWS_PARTS_H
 
+#include <locale.h>
 #include <stdbool.h>
 
 #include "diagws.h"
@@ -15,6 +16,7 @@ struct diagws {
 	struct dw_buf built;   /* data that a call puts together */
 	struct dw_buf compact; /* the same, checked */
 	struct dw_fault fault;
+	locale_t plain;   /* JSON has a point in its numbers, whatever the program's locale has */
 	bool in_callback; /* waiting is not possible */
 	bool closing;     /* callbacks are not called any more */
 };

@@ -15,29 +15,18 @@
 #include "diagws/json.h"
 #include "diagws_parts.h"
 
-/* The shortest of 15 or 17 digits that reads back the same; a point whatever the locale's sign is. */
+/* The shortest of 15 or 17 digits that reads back the same. */
 static int
 add_number(struct diagws *d, const char *field, double value)
 {
 	char text[40];
-	bool in_sign = false;
 
 	if (!isfinite(value))
 		return dw_diagws_refuse(d, field, "a finite number", "it is not a number that JSON has");
 	(void)snprintf(text, sizeof(text), "%.15g", value);
 	if (strtod(text, NULL) < value || strtod(text, NULL) > value)
 		(void)snprintf(text, sizeof(text), "%.17g", value);
-	dw_buf_addf(&d->built, "\"%s\":", field);
-	for (const char *p = text; *p != '\0'; p++) {
-		const bool is_sign = strchr("0123456789eE+-", *p) == NULL;
-
-		if (!is_sign)
-			dw_buf_addc(&d->built, *p);
-		else if (!in_sign)
-			dw_buf_addc(&d->built, '.');
-		in_sign = is_sign;
-	}
-	dw_buf_addc(&d->built, ',');
+	dw_buf_addf(&d->built, "\"%s\":%s,", field, text);
 	return DW_OK;
 }
 
@@ -78,18 +67,22 @@ add_object(struct diagws *d, const char *field, const char *text)
 	return err;
 }
 
-static void
+/* Until `finish` numbers are written and read as in C; it gets the locale to go back to. */
+static locale_t
 begin(struct diagws *d)
 {
 	d->fault = (struct dw_fault) { 0 };
 	dw_buf_reset(&d->built);
 	dw_buf_addc(&d->built, '{');
+	return uselocale(d->plain);
 }
 
 /* Closes the object, whose last member left a comma, and sends it; err: what building it came to. */
 static int
-finish(struct diagws *d, int err, const char *diagnosis, const char *type, struct diagws_receipt *receipt)
+finish(
+	struct diagws *d, locale_t before, int err, const char *diagnosis, const char *type, struct diagws_receipt *receipt)
 {
+	(void)uselocale(before);
 	if (err == DW_OK && !dw_buf_ok(&d->built))
 		err = dw_diagws_fail(d, DW_E_NOMEM);
 	if (err != DW_OK) {
@@ -105,39 +98,38 @@ int
 diagws_broadcast_recommendation_update(struct diagws *d, const char *diagnosis, const char *old_data,
 	const char *new_data, const char *reason, struct diagws_receipt *receipt)
 {
-	int err;
+	const locale_t before = begin(d);
+	int err = add_object(d, "old_data", old_data);
 
-	begin(d);
-	err = add_object(d, "old_data", old_data);
 	if (err == DW_OK)
 		err = add_object(d, "new_data", new_data);
 	if (err == DW_OK && reason != NULL)
 		add_text(d, "reason", reason);
-	return finish(d, err, diagnosis, "recommendation_update", receipt);
+	return finish(d, before, err, diagnosis, "recommendation_update", receipt);
 }
 
 int
 diagws_broadcast_effectiveness_update(struct diagws *d, const char *diagnosis, int64_t recommendation_id,
 	double new_effectiveness, double confidence, int64_t sample_size, struct diagws_receipt *receipt)
 {
+	const locale_t before = begin(d);
 	int err;
 
-	begin(d);
 	add_integer(d, "recommendation_id", recommendation_id);
 	err = add_number(d, "new_effectiveness", new_effectiveness);
 	if (err == DW_OK)
 		err = add_number(d, "confidence", confidence);
 	add_integer(d, "sample_size", sample_size);
-	return finish(d, err, diagnosis, "effectiveness_update", receipt);
+	return finish(d, before, err, diagnosis, "effectiveness_update", receipt);
 }
 
 int
 diagws_broadcast_feedback_update(struct diagws *d, const char *diagnosis, int64_t feedback_id, int rating,
 	double effectiveness, int64_t recommendation_id, const char *comment, struct diagws_receipt *receipt)
 {
+	const locale_t before = begin(d);
 	int err;
 
-	begin(d);
 	add_integer(d, "feedback_id", feedback_id);
 	add_integer(d, "rating", rating);
 	err = add_number(d, "effectiveness", effectiveness);
@@ -145,5 +137,5 @@ diagws_broadcast_feedback_update(struct diagws *d, const char *diagnosis, int64_
 		add_integer(d, "recommendation_id", recommendation_id);
 	if (comment != NULL)
 		add_text(d, "comment", comment);
-	return finish(d, err, diagnosis, "feedback_update", receipt);
+	return finish(d, before, err, diagnosis, "feedback_update", receipt);
 }
