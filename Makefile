@@ -35,6 +35,7 @@ CLIENT_SRC := $(addprefix lib/,err buf clock json msg wire bus paths client diag
 LIB_SRC    := $(wildcard lib/*.c)
 LIB_OBJ    := $(LIB_SRC:%.c=$(BUILD)/%.o)
 LIB_A      := $(BUILD)/lib/lib.a
+EDGE_OBJ   := $(patsubst %.c,$(BUILD)/%.o,$(wildcard cmd/diagws-edge/*.c))
 PIC_OBJ    := $(CLIENT_SRC:%=$(BUILD)/pic/%.o)
 SONAME     := libdiagws.so.0
 
@@ -113,7 +114,7 @@ $(BUILD)/lib/pkgconfig/diagws.pc: lib/diagws.pc.in Makefile
 	$(Q)sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' $< >$@
 
 # A unit test links only what it names: the header lines `/* links: lib/x.c … */` and `/* libs: y */`.
-$(BUILD)/tests/%: tests/unit/%.c $(LIB_A)
+$(BUILD)/tests/%: tests/unit/%.c $(LIB_A) $(EDGE_OBJ)
 	@mkdir -p $(@D)
 	$(call say,TEST,$@)
 	$(Q)$(CC) $(ALL_CFLAGS) -DDW_TESTING -o $@ $< \
@@ -121,7 +122,7 @@ $(BUILD)/tests/%: tests/unit/%.c $(LIB_A)
 		$(ALL_LDFLAGS) $$(pkg-config --libs cmocka $$(sed -n 's|^/\* libs: \(.*\) \*/$$|\1|p' $<)) -lpthread
 
 # An edge of another protocol version, for the test that a hub refuses it.
-$(BUILD)/tests/diagws-edge-v2: $(patsubst %.c,$(BUILD)/%.o,$(wildcard cmd/diagws-edge/*.c)) $(LIB_A) lib/wire.c
+$(BUILD)/tests/diagws-edge-v2: $(EDGE_OBJ) $(LIB_A) lib/wire.c
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALL_CFLAGS) -DDW_PROTOCOL_VERSION=2 -c -o $(@D)/wire-v2.o lib/wire.c

@@ -261,21 +261,26 @@ add_item(const struct source *source, const char *value)
 static int
 add_words(const struct source *source, const char *value)
 {
+	static char pool[8192];
+	static size_t used;
 	struct dw_opt_list *list = source->opt->target;
-	char *copy = strdup(value), *at = copy;
-	int err = copy != NULL ? DW_OK : DW_E_NOMEM;
+	size_t n = strlen(value) + 1;
+	char *at = pool + used;
+	int err = DW_OK;
 
+	if (n > sizeof(pool) - used)
+		return refuse(source, value, "at most 8192 bytes in all lists");
+	memcpy(at, value, n);
+	used += n;
 	list->count = 0;
 	while (err == DW_OK && *(at += strspn(at, " \t\n")) != '\0') {
-		size_t n = strcspn(at, " \t\n");
-		bool last = at[n] == '\0';
+		size_t word = strcspn(at, " \t\n");
+		bool last = at[word] == '\0';
 
-		at[n] = '\0';
+		at[word] = '\0';
 		err = add_item(source, at);
-		at += n + !last;
+		at += word + !last;
 	}
-	if (err != DW_OK || list->count == 0)
-		free(copy);
 	return err;
 }
 
@@ -460,6 +465,19 @@ read_arguments(const struct dw_command *command, const struct tables *tables, in
 	return err;
 }
 
+/* --help works whatever the environment holds. */
+static bool
+asks_only(int argc, char **argv)
+{
+	static const char *const asks[] = { "-h", "--help", "-V", "--version", "--list-words" };
+
+	for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
+		for (size_t k = 0; k < sizeof(asks) / sizeof(asks[0]); k++)
+			if (strcmp(argv[i], asks[k]) == 0)
+				return true;
+	return false;
+}
+
 int
 dw_opt_parse(const struct dw_command *command, int argc, char **argv, int *first)
 {
@@ -470,7 +488,7 @@ dw_opt_parse(const struct dw_command *command, int argc, char **argv, int *first
 		for (const struct dw_opt *opt = *group; !is_end(opt); opt++)
 			add_option(&tables, opt);
 	add_option(&tables, &words_option);
-	err = read_environment(command, &tables);
+	err = asks_only(argc, argv) ? DW_OK : read_environment(command, &tables);
 	if (err == DW_OK)
 		err = read_arguments(command, &tables, argc, argv);
 	if (show_help || show_version || show_words) {
