@@ -191,7 +191,7 @@ add_text(struct dw_buf *out, struct dw_str text)
 		return;
 	}
 	for (size_t i = 0; i < text.n; i++)
-		dw_buf_addc(out, text.p[i] >= ' ' && text.p[i] <= '~' ? text.p[i] : '?');
+		dw_buf_add(out, text.p[i] >= ' ' && text.p[i] <= '~' ? &text.p[i] : "?", 1);
 }
 
 void

@@ -79,7 +79,7 @@ take_answer(void *user, int err, const struct dw_wire *answer)
 	struct changes *changes = item->changes;
 	struct dw_fault fault = { 0 };
 
-	if (err == DW_OK && answer->kind == DW_OWNED) {
+	if (err == DW_OK && answer != NULL && answer->kind == DW_OWNED) {
 		tell_change(changes, item, answer->owned.changed);
 	} else if (answer != NULL) {
 		err = err == DW_OK ? DW_E_PROTOCOL : err;
