@@ -21,9 +21,9 @@ static const char *sort_column;
 static int64_t top;
 
 static const struct dw_opt view_options[] = {
-	{ DW_OPT_TEXT, 's', "sort", "COL", "sort by this column: numbers from the largest, names from a", NULL, NULL, NULL,
+	{ DW_OPT_TEXT, 0, "sort", "COL", "sort by this column: numbers from the largest, names from a", NULL, NULL, NULL,
 		&sort_column, 0, 0 },
-	{ DW_OPT_NUMBER, 'n', "top", "N", "only the first N rows", NULL, "all", NULL, &top, 1, ROWS_MAX },
+	{ DW_OPT_NUMBER, 0, "top", "N", "only the first N rows", NULL, "all", NULL, &top, 1, ROWS_MAX },
 	{ 0 },
 };
 
