@@ -158,8 +158,8 @@ lint:
 	$(Q)mandoc -T lint -W warning man/*.[1-8] >&2
 	$(Q)cppcheck --quiet --error-exitcode=1 --inline-suppr --std=c11 -j 2 -Iinclude --enable=warning,portability \
 		--suppress=missingIncludeSystem --suppress=uninitvar lib cmd
-	$(Q)clang-tidy --quiet $(filter %.c,$(filter lib/% cmd/%,$(SOURCES))) -- -std=c11 -D_GNU_SOURCE \
-		-DDW_VERSION='"$(VERSION)"' -Iinclude
+	$(Q)printf '%s\n' $(filter %.c,$(filter lib/% cmd/%,$(SOURCES))) | xargs -P 2 -n 6 sh -c \
+		'clang-tidy --quiet "$$@" -- -std=c11 -D_GNU_SOURCE -DDW_VERSION=\"$(VERSION)\" -Iinclude 2>/dev/null' sh
 
 format:
 	$(Q)clang-format -i $(SOURCES)

@@ -104,11 +104,12 @@ remove_entry(struct entry **table, struct entry *entry)
 static void
 clear_table(struct entry **table)
 {
-	struct entry *entry, *next;
+	struct entry *entry = *table, *next;
 
-	HASH_ITER(hh, *table, entry, next)
-	{
-		remove_entry(table, entry);
+	HASH_CLEAR(hh, *table);
+	for (; entry != NULL; entry = next) {
+		next = entry->hh.next;
+		free(entry);
 	}
 }
 
@@ -387,13 +388,16 @@ mem_close(struct dw_engine *engine)
 
 	if (e == NULL)
 		return;
-	HASH_ITER(hh, e->rooms, room, next)
-	{
+	room = e->rooms;
+	HASH_CLEAR(hh, e->rooms);
+	for (; room != NULL; room = next) {
 		struct message *message, *following;
 
-		DL_FOREACH_SAFE(room->messages, message, following)
-		free(message);
-		HASH_DEL(e->rooms, room);
+		next = room->hh.next;
+		for (message = room->messages; message != NULL; message = following) {
+			following = message->next;
+			free(message);
+		}
 		free(room);
 	}
 	clear_table(&e->ids[0]);

@@ -207,7 +207,9 @@ rooms_flush(struct edge *edge)
 		LL_DELETE2(edge->rooms.dirty, room, next_dirty);
 		room->dirty = false;
 		DL_FOREACH_SAFE2(room->conns, conn, next, room_next)
-		conn_push(conn);
+		{
+			conn_push(conn);
+		}
 	}
 }
 
