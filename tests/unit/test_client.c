@@ -108,6 +108,16 @@ expect_kind(struct play *play, enum dw_wire_kind kind)
 	fail_msg("no message of kind %d came", (int)kind);
 }
 
+/* The client has taken what was said to it, and has nothing to say. */
+static void
+expect_silence(struct play *play)
+{
+	struct dw_str frame;
+
+	(void)dw_client_poll(play->client, 50);
+	assert_int_equal(DW_E_AGAIN, dw_bus_recv(play->hub, &play->peer, &frame));
+}
+
 static void
 say(struct play *play, const struct dw_wire *message)
 {
@@ -214,7 +224,8 @@ pairs_answers_in_any_order_and_passes_errors(void **state)
 	corr = play->seen.publish.corr;
 	expect_kind(play, DW_PUBLISH);
 	assert_int_not_equal(corr, play->seen.publish.corr);
-	answer_stored(play, 999999, 0, 1); /* nobody's */
+	answer_stored(play, 999999, 0, 1);      /* nobody's */
+	answer_stored(play, corr + 4096, 0, 1); /* of the same place, at another time */
 	answer_stored(play, play->seen.publish.corr, 1103, 0);
 	answer_stored(play, corr, 0, 5);
 	answer_stored(play, corr, 0, 6); /* a second answer to the same */
@@ -249,6 +260,7 @@ sends_again_after_who(void **state)
 	assert_int_equal(2, play->seen.hello.incarnation);
 	/* A welcome of the earlier introduction counts for nothing. */
 	say(play, &(struct dw_wire) { .kind = DW_WELCOME, .welcome = { .version = 1, .incarnation = 1 } });
+	expect_silence(play);
 	say(play, &(struct dw_wire) { .kind = DW_WELCOME, .welcome = { .version = 1, .incarnation = 2 } });
 	for (size_t i = 0; i < 2; i++) {
 		expect_kind(play, DW_PUBLISH);
@@ -348,22 +360,35 @@ knows_an_absent_hub_from_a_slow_one(void **state)
 {
 	struct play *play = *state;
 	struct outcome *absent = &play->outcomes[0], *slow = &play->outcomes[1];
+	struct outcome *answered = &play->outcomes[2], *silent = &play->outcomes[3];
 	struct dw_fault fault = { 0 };
 	uint64_t corr;
 
-	connect_client(play, 60, 4);
+	connect_client(play, 200, 4);
 	ask(play, "a", absent);
 	wait_until_called(play, absent);
 	assert_int_equal(DW_E_HUB_AWAY, absent->err);
 	dw_client_explain(play->client, DW_E_HUB_AWAY, &fault);
 	assert_non_null(strstr(fault.message, play->uri));
 
+	/* One that was here, answered, and then says nothing more is away, too. */
 	play->hub = bind_hub(play->uri);
 	welcome(play);
-	for (int i = 0; i < 10; i++)
-		(void)dw_client_poll(play->client, 1);
-	ask(play, "b", slow);
+	ask(play, "b", answered);
 	expect_kind(play, DW_PUBLISH);
+	answer_stored(play, play->seen.publish.corr, 0, 1);
+	wait_until_called(play, answered);
+	assert_int_equal(DW_OK, answered->err);
+	for (uint64_t now = dw_mono_ms(); dw_mono_ms() == now;)
+		continue;
+	ask(play, "c", silent);
+	wait_until_called(play, silent);
+	assert_int_equal(DW_E_HUB_AWAY, silent->err);
+
+	ask(play, "d", slow);
+	do
+		expect_kind(play, DW_PUBLISH);
+	while (!dw_str_is(play->seen.publish.id, "d"));
 	corr = play->seen.publish.corr;
 	say(play, &(struct dw_wire) { .kind = DW_PONG });
 	wait_until_called(play, slow);
