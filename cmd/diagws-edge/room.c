@@ -120,6 +120,19 @@ append(struct room *room, struct position at)
 		   dw_log_append(room->ring, &entry, frame->data, frame->len) == DW_OK;
 }
 
+/* Offers what is new to all who are here. */
+static void
+push(struct room *room)
+{
+	struct conn *conn, *next;
+
+	room->unwritten = 0;
+	DL_FOREACH_SAFE2(room->conns, conn, next, room_next)
+	{
+		conn_push(conn);
+	}
+}
+
 static void
 mark_dirty(struct room *room)
 {
@@ -167,7 +180,13 @@ take_record(struct room *room, const struct dw_record *record)
 	dw_buf_reset(&rooms->frame);
 	room_render(rooms, &rooms->frame, room->id, record);
 	room->head = (struct position) { record->seq, record->n };
-	return append(room, room->head);
+	if (!append(room, room->head))
+		return false;
+	room->unwritten += rooms->frame.len;
+	/* Or the ring would drop what those who keep up were never offered. */
+	if (room->unwritten >= LIMIT_RING / 4)
+		push(room);
+	return true;
 }
 
 bool
@@ -202,14 +221,10 @@ rooms_flush(struct edge *edge)
 {
 	while (edge->rooms.dirty != NULL) {
 		struct room *room = edge->rooms.dirty;
-		struct conn *conn, *next;
 
 		LL_DELETE2(edge->rooms.dirty, room, next_dirty);
 		room->dirty = false;
-		DL_FOREACH_SAFE2(room->conns, conn, next, room_next)
-		{
-			conn_push(conn);
-		}
+		push(room);
 	}
 }
 

@@ -40,6 +40,8 @@ apply_append(struct hub *hub, struct staged *staged)
 
 		hub->counters.stored++;
 		hub->info.head = op->append.seq;
+		if (room != NULL)
+			outbox_make_way(hub, room);
 		/* It is stored: without memory to show it, a new process must. */
 		if (room == NULL ||
 			dw_room_append(room, op->append.seq, op->append.n, op->append.at, record, dw_now_ms()) != DW_OK) {

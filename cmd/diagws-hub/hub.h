@@ -203,6 +203,9 @@ struct outbox {
 };
 
 void outbox_add(struct hub *hub, uint32_t peer, const struct dw_wire *message);
+/* The room's log is full and will drop its oldest message: readers that have not got it, and whose edge
+ * has credit, get what there is now. */
+void outbox_make_way(struct hub *hub, struct dw_room *room);
 /* Sends what was added, then serves the readers as far as their edges' credit goes. */
 void outbox_flush(struct hub *hub);
 void outbox_free(struct outbox *outbox);

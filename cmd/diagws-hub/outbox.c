@@ -84,16 +84,22 @@ serve_reader(struct hub *hub, struct peer *peer, struct dw_reader *reader)
 	return true;
 }
 
+static bool
+has_sizes(struct hub *hub, struct peer *peer)
+{
+	if (peer->sizes == NULL)
+		peer->sizes = calloc(HUB_WINDOW, sizeof(*peer->sizes));
+	if (peer->sizes == NULL)
+		fail(hub);
+	return peer->sizes != NULL;
+}
+
 /* Readers take turns, a frame each. */
 static void
 serve_peer(struct hub *hub, struct peer *peer)
 {
-	if (peer->sizes == NULL)
-		peer->sizes = calloc(HUB_WINDOW, sizeof(*peer->sizes));
-	if (peer->sizes == NULL) {
-		fail(hub);
+	if (!has_sizes(hub, peer))
 		return;
-	}
 	while (peer->dirty != NULL && peer_has_credit(peer) && !peer->lost) {
 		struct dw_reader *reader = peer->dirty;
 
@@ -104,21 +110,48 @@ serve_peer(struct hub *hub, struct peer *peer)
 	}
 }
 
-void
-outbox_flush(struct hub *hub)
+static void
+send_parcels(struct hub *hub)
 {
 	struct outbox *outbox = &hub->outbox;
-	struct peer *peer, *next;
 
 	for (size_t i = 0; i < outbox->count; i++) {
 		const struct parcel *parcel = &outbox->parcels[i];
+		struct peer *peer = peer_find(hub, parcel->peer);
 
-		peer = peer_find(hub, parcel->peer);
 		if (peer != NULL)
 			(void)send_frame(hub, peer, outbox->bytes.data + parcel->at, parcel->n);
 	}
 	outbox->count = 0;
 	dw_buf_reset(&outbox->bytes);
+}
+
+void
+outbox_make_way(struct hub *hub, struct dw_room *room)
+{
+	uint64_t first = room->log != NULL ? dw_log_first(room->log) : 0;
+	struct dw_reader *reader;
+
+	if (room->log == NULL || dw_log_end(room->log) - first < hub->rooms_shared.queue_limit)
+		return;
+	DL_FOREACH(room->readers, reader)
+	{
+		struct peer *peer = peer_find(hub, reader->edge);
+
+		if (reader->sent.seq >= dw_log_entry(room->log, first)->seq || peer == NULL || !peer_has_credit(peer))
+			continue;
+		send_parcels(hub); /* a JOINED may be among them */
+		if (has_sizes(hub, peer))
+			(void)serve_reader(hub, peer, reader);
+	}
+}
+
+void
+outbox_flush(struct hub *hub)
+{
+	struct peer *peer, *next;
+
+	send_parcels(hub);
 	DL_FOREACH_SAFE2(hub->serving, peer, next, serve_next)
 	{
 		serve_peer(hub, peer);
