@@ -40,6 +40,7 @@ dw_op_reset(struct dw_op *op)
 		dw_buf_reset(&op->read.cursors);
 		dw_buf_reset(&op->read.owners);
 		op->read.more = false;
+		op->read.summary = (struct dw_room_summary) { 0 };
 	}
 }
 

@@ -28,6 +28,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "diagws/clock.h"
@@ -40,6 +41,7 @@ enum {
 	READERS = 16,
 	SWEEP_PER_APPEND = 4,
 	SWEEP_LEAST = 16,
+	SWEEP_WHEN_FULL = 4096,
 	KEY_MAX = DW_ROOM_MAX + DW_USER_MAX + DW_DEVICE_MAX + 3,
 };
 
@@ -81,6 +83,7 @@ struct lmdb_engine {
 	MDB_txn *txn;
 	uint64_t next_seq, now;
 	struct ids_state ids_state;
+	size_t deleted; /* messages by the sweep, and generations of ids */
 };
 
 static MDB_val
@@ -148,7 +151,7 @@ map_error(int rc)
 	}
 }
 
-/* A fixed-size value; false when it is not there or has another size. */
+/* A fixed-size value; MDB_CORRUPTED when it has another size. */
 static int
 get_fixed(MDB_txn *txn, MDB_dbi dbi, MDB_val key, void *out, size_t size)
 {
@@ -171,6 +174,20 @@ put_fixed(MDB_txn *txn, MDB_dbi dbi, MDB_val key, const void *in, size_t size)
 	return mdb_put(txn, dbi, &key, &value, 0);
 }
 
+/* Takes a stored message apart; `room` and `record` point into it. */
+static int
+take_message(const MDB_val *value, struct message_head *head, struct dw_str *room, struct dw_str *record)
+{
+	if (value->mv_size < sizeof(*head))
+		return MDB_CORRUPTED;
+	memcpy(head, value->mv_data, sizeof(*head));
+	if (head->room_size > DW_ROOM_MAX || head->room_size > value->mv_size - sizeof(*head))
+		return MDB_CORRUPTED;
+	*room = (struct dw_str) { (const char *)value->mv_data + sizeof(*head), head->room_size };
+	*record = (struct dw_str) { room->p + room->n, value->mv_size - sizeof(*head) - room->n };
+	return MDB_SUCCESS;
+}
+
 static int
 get_message(
 	MDB_txn *txn, MDB_dbi dbi, uint64_t seq, struct message_head *head, struct dw_str *room, struct dw_str *record)
@@ -182,22 +199,19 @@ get_message(
 	seq_key(seq, bytes);
 	key = val(bytes, sizeof(bytes));
 	rc = mdb_get(txn, dbi, &key, &value);
-	if (rc != MDB_SUCCESS)
-		return rc;
-	if (value.mv_size < sizeof(*head))
-		return MDB_CORRUPTED;
-	memcpy(head, value.mv_data, sizeof(*head));
-	if (head->room_size > value.mv_size - sizeof(*head))
-		return MDB_CORRUPTED;
-	*room = (struct dw_str) { (const char *)value.mv_data + sizeof(*head), head->room_size };
-	*record = (struct dw_str) { room->p + room->n, value.mv_size - sizeof(*head) - room->n };
-	return MDB_SUCCESS;
+	return rc == MDB_SUCCESS ? take_message(&value, head, room, record) : rc;
+}
+
+static bool
+is_expired(const struct lmdb_engine *e, uint64_t at, uint64_t now)
+{
+	return now > at && now - at > e->config.queue_ttl_ms;
 }
 
 static bool
 is_dead(const struct lmdb_engine *e, uint64_t room_n, uint64_t n, uint64_t at, uint64_t now)
 {
-	return room_n - n >= e->config.queue_limit || at + e->config.queue_ttl_ms < now;
+	return room_n - n >= e->config.queue_limit || is_expired(e, at, now);
 }
 
 /* The room's live messages after `after`, newest first, as seqs; at most queue_limit. */
@@ -582,17 +596,16 @@ sweep(struct lmdb_engine *e, size_t budget)
 	while (rc == MDB_SUCCESS && budget-- > 0) {
 		struct message_head head;
 		struct room_value room;
+		struct dw_str owner, record;
 
 		position = key_seq(&key);
-		if (value.mv_size < sizeof(head)) {
-			rc = MDB_CORRUPTED;
-			break;
-		}
-		memcpy(&head, value.mv_data, sizeof(head));
-		rc = get_fixed(
-			e->txn, e->rooms, val((const char *)value.mv_data + sizeof(head), head.room_size), &room, sizeof(room));
-		if (rc == MDB_SUCCESS && is_dead(e, room.n, head.n, head.at, e->now))
+		rc = take_message(&value, &head, &owner, &record);
+		if (rc == MDB_SUCCESS)
+			rc = get_fixed(e->txn, e->rooms, val(owner.p, owner.n), &room, sizeof(room));
+		if (rc == MDB_SUCCESS && is_dead(e, room.n, head.n, head.at, e->now)) {
 			rc = mdb_cursor_del(cursor, 0);
+			e->deleted++;
+		}
 		if (rc == MDB_SUCCESS)
 			rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT);
 		position++;
@@ -621,41 +634,75 @@ turn_ids(struct lmdb_engine *e)
 	if (e->now < state->begun + e->config.id_window_ms && state->count < e->config.id_window_count)
 		return MDB_SUCCESS;
 	*state = (struct ids_state) { .current = 1 - state->current, .begun = e->now };
+	e->deleted++;
 	return mdb_drop(e->txn, e->ids[state->current], 0);
 }
 
+/* Where the store stands after what was appended. */
 static int
-attempt(struct lmdb_engine *e, struct dw_op **ops, size_t count)
+put_standing(struct lmdb_engine *e)
 {
-	size_t appended = 0;
-	uint64_t last;
+	const uint64_t last = e->next_seq - 1;
+	int rc = put_fixed(e->txn, e->meta, val("ids", 3), &e->ids_state, sizeof(e->ids_state));
+
+	return rc == MDB_SUCCESS ? put_fixed(e->txn, e->meta, val("seq", 3), &last, sizeof(last)) : rc;
+}
+
+/* One transaction: the operations, and, where `budget` is not 0, the upkeep: a look at so many old messages, and
+ * at the age of the ids. What appends has a budget. */
+static int
+attempt(struct lmdb_engine *e, struct dw_op **ops, size_t count, size_t budget)
+{
 	int rc = mdb_txn_begin(e->env, NULL, 0, &e->txn);
 
 	if (rc != MDB_SUCCESS)
 		return rc;
 	e->now = dw_now_ms();
 	e->next_seq = e->seq + 1;
-	rc = turn_ids(e);
-	for (size_t i = 0; rc == MDB_SUCCESS && i < count; i++) {
+	e->deleted = 0;
+	if (budget > 0)
+		rc = turn_ids(e);
+	for (size_t i = 0; rc == MDB_SUCCESS && i < count; i++)
 		rc = do_op(e, ops[i]);
-		appended += ops[i]->kind == DW_OP_APPEND;
-	}
-	last = e->next_seq - 1;
-	if (rc == MDB_SUCCESS && appended > 0)
-		rc = sweep(e, SWEEP_LEAST + SWEEP_PER_APPEND * appended);
-	if (rc == MDB_SUCCESS && appended > 0)
-		rc = put_fixed(e->txn, e->meta, val("ids", 3), &e->ids_state, sizeof(e->ids_state));
-	if (rc == MDB_SUCCESS && appended > 0)
-		rc = put_fixed(e->txn, e->meta, val("seq", 3), &last, sizeof(last));
+	if (rc == MDB_SUCCESS && budget > 0)
+		rc = sweep(e, budget);
+	if (rc == MDB_SUCCESS && budget > 0)
+		rc = put_standing(e);
 	if (rc == MDB_SUCCESS) {
 		rc = mdb_txn_commit(e->txn);
 		if (rc == MDB_SUCCESS)
-			e->seq = last;
+			e->seq = e->next_seq - 1;
 	} else {
 		mdb_txn_abort(e->txn);
 	}
 	e->txn = NULL;
 	return rc;
+}
+
+/* Where the limit is reached, deletes dead messages that the sweep had not come to yet, so that a full store
+ * mends itself when messages grow old. Deleting takes pages too, so it tries ever fewer; and what one
+ * transaction frees, LMDB gives to the second after it. */
+static bool
+make_room(struct lmdb_engine *e)
+{
+	for (size_t budget = SWEEP_WHEN_FULL; budget >= SWEEP_LEAST; budget /= 16) {
+		int rc = attempt(e, NULL, 0, budget);
+
+		if (rc == MDB_SUCCESS && e->deleted > 0)
+			return attempt(e, NULL, 0, SWEEP_LEAST) == MDB_SUCCESS;
+		if (rc != MDB_MAP_FULL)
+			return false;
+	}
+	return false;
+}
+
+/* LMDB calls a write that the disk took only a part of EIO; so does a disk that breaks. */
+static bool
+disk_is_full(const struct lmdb_engine *e)
+{
+	struct statvfs about;
+
+	return statvfs(e->config.dir, &about) == 0 && about.f_bavail < 16;
 }
 
 /* Doubles the map, within the limit; false when it has reached it. No transaction may be open. */
@@ -687,14 +734,18 @@ static int
 lmdb_commit(struct dw_engine *engine, struct dw_op **ops, size_t count, struct dw_fault *fault)
 {
 	struct lmdb_engine *e = (struct lmdb_engine *)engine;
-	size_t mapsize = 0;
+	size_t mapsize = 0, appends = 0;
 	int rc, err;
 
+	for (size_t i = 0; i < count; i++)
+		appends += ops[i]->kind == DW_OP_APPEND;
 	do {
 		for (size_t i = 0; i < count; i++)
 			dw_op_reset(ops[i]);
-		rc = attempt(e, ops, count);
-	} while (rc == MDB_MAP_FULL && grow(e));
+		rc = attempt(e, ops, count, appends > 0 ? SWEEP_LEAST + SWEEP_PER_APPEND * appends : 0);
+	} while (rc == MDB_MAP_FULL && (grow(e) || make_room(e)));
+	if (rc == EIO && disk_is_full(e))
+		rc = ENOSPC;
 	if (rc == MDB_SUCCESS) {
 		/* Early, for a full map would not even let us delete. */
 		if (used_bytes(e, &mapsize) > mapsize / 4 * 3)
@@ -751,7 +802,7 @@ walk_room(void *user, const MDB_val *key, const MDB_val *value)
 	if (value->mv_size != sizeof(room))
 		return MDB_CORRUPTED;
 	memcpy(&room, value->mv_data, sizeof(room));
-	if (room.head_at + config->queue_ttl_ms < walk->engine->now)
+	if (is_expired(walk->engine, room.head_at, walk->engine->now))
 		return MDB_SUCCESS;
 	fill_summary(&summary, (struct dw_str) { key->mv_data, key->mv_size }, &room);
 	summary.oldest_n = room.n > config->queue_limit ? room.n - config->queue_limit + 1 : 1;
@@ -831,6 +882,14 @@ corrupt(const struct lmdb_engine *e, struct dw_fault *fault, const char *what)
 		"'%s/data.mdb' %s", e->config.dir, what);
 }
 
+static int
+other_version(const struct lmdb_engine *e, uint64_t version, struct dw_fault *fault)
+{
+	return dw_fault_set(fault, DW_E_CORRUPT, "--state-dir", "the release that wrote it, or another directory",
+		"'%s/data.mdb' has format version %llu; this release reads %d", e->config.dir, (unsigned long long)version,
+		FORMAT_VERSION);
+}
+
 /* A map that is longer than its file ends in a signal where a page is missing, so the file is made as
  * long as its last transaction says. It may rightly be shorter: LMDB never writes a page at the end that was
  * taken and freed in one transaction. Whether what it needs was cut off shows when the tree is read. */
@@ -883,8 +942,14 @@ open_databases(struct lmdb_engine *e, MDB_txn *txn)
 		MDB_dbi *dbi;
 	} list[] = { { "meta", &e->meta }, { "messages", &e->messages }, { "rooms", &e->rooms }, { "ids0", &e->ids[0] },
 		{ "ids1", &e->ids[1] }, { "cursors", &e->cursors }, { "owners", &e->owners } };
-	int rc = MDB_SUCCESS;
+	MDB_stat stat;
+	int rc = mdb_env_stat(e->env, &stat);
 
+	/* A store that holds something, but not our first database, is another program's. */
+	if (rc == MDB_SUCCESS && stat.ms_entries > 0)
+		rc = mdb_dbi_open(txn, list[0].name, 0, list[0].dbi);
+	if (rc == MDB_NOTFOUND || rc == MDB_INCOMPATIBLE)
+		return MDB_CORRUPTED;
 	for (size_t i = 0; rc == MDB_SUCCESS && i < sizeof(list) / sizeof(list[0]); i++)
 		rc = mdb_dbi_open(txn, list[i].name, MDB_CREATE, list[i].dbi);
 	return rc;
@@ -895,7 +960,6 @@ static int
 read_meta(struct lmdb_engine *e, MDB_txn *txn, struct dw_fault *fault)
 {
 	uint64_t version = FORMAT_VERSION;
-	char what[96];
 	int rc = get_fixed(txn, e->meta, val("version", 7), &version, sizeof(version));
 
 	if (rc == MDB_NOTFOUND) {
@@ -911,11 +975,8 @@ read_meta(struct lmdb_engine *e, MDB_txn *txn, struct dw_fault *fault)
 			rc = MDB_SUCCESS;
 		e->epoch[sizeof(e->epoch) - 1] = '\0';
 	}
-	if (rc == MDB_SUCCESS && version != FORMAT_VERSION) {
-		(void)snprintf(what, sizeof(what), "has format version %llu; this release reads %d",
-			(unsigned long long)version, FORMAT_VERSION);
-		return corrupt(e, fault, what);
-	}
+	if (rc == MDB_SUCCESS && version != FORMAT_VERSION)
+		return other_version(e, version, fault);
 	if (rc == MDB_SUCCESS)
 		return DW_OK;
 	if (rc == MDB_CORRUPTED || rc == MDB_NOTFOUND)
@@ -933,9 +994,12 @@ prepare(struct lmdb_engine *e, struct dw_fault *fault)
 		return dw_fault_set(
 			fault, map_error(rc), "--state-dir", NULL, "cannot write to the store: %s", mdb_strerror(rc));
 	rc = open_databases(e, txn);
-	err = rc == MDB_SUCCESS ? read_meta(e, txn, fault)
-							: dw_fault_set(fault, rc == MDB_CORRUPTED ? DW_E_CORRUPT : map_error(rc), "--state-dir",
-								  NULL, "cannot prepare the store: %s", mdb_strerror(rc));
+	if (rc == MDB_CORRUPTED)
+		err = corrupt(e, fault, "is damaged, or another program's");
+	else if (rc != MDB_SUCCESS)
+		err = dw_fault_set(fault, map_error(rc), "--state-dir", NULL, "cannot prepare the store: %s", mdb_strerror(rc));
+	else
+		err = read_meta(e, txn, fault);
 	if (err != DW_OK) {
 		mdb_txn_abort(txn);
 		return err;

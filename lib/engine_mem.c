@@ -128,7 +128,8 @@ trim(struct mem_engine *e, struct room *room)
 	struct message *oldest;
 
 	while ((oldest = room->messages) != NULL &&
-		   (room->n - oldest->n >= e->config.queue_limit || oldest->at + e->config.queue_ttl_ms < e->now)) {
+		   (room->n - oldest->n >= e->config.queue_limit ||
+			   (e->now > oldest->at && e->now - oldest->at > e->config.queue_ttl_ms))) {
 		DL_DELETE(room->messages, oldest);
 		e->bytes -= oldest->size;
 		free(oldest);
@@ -330,7 +331,6 @@ do_owner(struct mem_engine *e, struct dw_op *op)
 static int
 do_op(struct mem_engine *e, struct dw_op *op)
 {
-	dw_op_reset(op);
 	switch (op->kind) {
 	case DW_OP_APPEND:
 		return do_append(e, op);
@@ -355,8 +355,10 @@ mem_commit(struct dw_engine *engine, struct dw_op **ops, size_t count, struct dw
 	uint64_t wanted = e->bytes;
 	int err = DW_OK;
 
-	for (size_t i = 0; i < count; i++)
+	for (size_t i = 0; i < count; i++) {
+		dw_op_reset(ops[i]);
 		wanted += ops[i]->kind == DW_OP_APPEND ? ops[i]->append.size : 0;
+	}
 	if (wanted > e->config.store_limit)
 		return dw_fault_set(fault, DW_E_STORAGE_FULL, NULL, NULL, "the store has its %llu bytes",
 			(unsigned long long)e->config.store_limit);

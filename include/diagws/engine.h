@@ -135,7 +135,9 @@ struct dw_engine_ops {
 	int (*open)(struct dw_engine **out, const struct dw_engine_config *config, struct dw_fault *fault);
 	void (*close)(struct dw_engine *engine);
 	void (*info)(struct dw_engine *engine, struct dw_engine_info *info);
-	/* Every room that retains anything, in any order; a non-zero return of `each` ends it and is returned. */
+	/* Every room that retains anything, in any order; a non-zero return of `each` ends it and is returned. Of a
+	 * summary from here `oldest` may be 0 although something is retained, and `oldest_n` may count messages that
+	 * have expired since: LOAD and READ tell exactly. */
 	int (*rooms)(struct dw_engine *engine, int (*each)(void *user, const struct dw_room_summary *summary), void *user);
 	/* The cursors of all rooms, likewise. */
 	int (*cursors)(struct dw_engine *engine, int (*each)(void *user, const struct dw_cursor *cursor), void *user);

@@ -8,9 +8,13 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
+#include <lmdb.h>
 
 #include "diagws/clock.h"
 #include "diagws/engine.h"
@@ -355,6 +359,36 @@ test_age(void **state)
 	op_free(load);
 }
 
+static int
+count_room(void *user, const struct dw_room_summary *summary)
+{
+	*(uint64_t *)user += summary->n;
+	return 0;
+}
+
+static void
+test_a_room_outlives_its_messages(void **state)
+{
+	struct fixture *f = *state;
+	struct dw_op *old = append_new("a", "old", "{\"a\":1}"), *load = op_new(DW_OP_LOAD, "a");
+	uint64_t sum = 0, n;
+
+	old->append.at = dw_now_ms() - f->config.queue_ttl_ms - 1000;
+	assert_int_equal(DW_OK, run(f, old));
+	assert_int_equal(0, f->ops->rooms(f->engine, count_room, &sum));
+	assert_int_equal(0, sum);
+	assert_int_equal(DW_OK, run(f, load));
+	assert_int_equal(0, load->read.records.len);
+	assert_int_equal(1, load->read.summary.n);
+	assert_int_equal(1, load->read.summary.head);
+	assert_int_equal(0, load->read.summary.oldest);
+	assert_int_equal(2, load->read.summary.oldest_n);
+	assert_int_equal(2, append(f, "a", "young", &n));
+	assert_int_equal(2, n);
+	op_free(old);
+	op_free(load);
+}
+
 static void
 test_publishers(void **state)
 {
@@ -433,13 +467,6 @@ static int
 count_cursor(void *user, const struct dw_cursor *cursor)
 {
 	*(uint64_t *)user += cursor->seq;
-	return 0;
-}
-
-static int
-count_room(void *user, const struct dw_room_summary *summary)
-{
-	*(uint64_t *)user += summary->n;
 	return 0;
 }
 
@@ -626,6 +653,147 @@ test_refuses_what_is_not_its_own(void **state)
 	assert_null(other);
 }
 
+static void
+test_a_full_store_mends_itself(void **state)
+{
+	struct fixture *f = *state;
+	struct dw_op *ops[20];
+	char *large = malloc(3001);
+	int err = DW_OK;
+	char id[16];
+
+	f->ops->close(f->engine);
+	f->config.store_limit = 2 << 20;
+	f->config.queue_limit = 10000;
+	open_engine(f);
+	memset(large, '1', 3000);
+	large[3000] = '\0';
+	for (int i = 0; err == DW_OK; i++) {
+		assert_true(i < 1000);
+		for (int k = 0; k < 20; k++) {
+			(void)snprintf(id, sizeof(id), "%d-%d", i, k);
+			ops[k] = append_new(k % 2 == 0 ? "a" : "b", id, large);
+		}
+		err = commit(f, ops, 20);
+		for (int k = 0; k < 20; k++)
+			op_free(ops[k]);
+	}
+	assert_int_equal(DW_E_STORAGE_FULL, err);
+	f->ops->close(f->engine);
+	f->config.queue_limit = 5; /* as if nearly all had grown old */
+	open_engine(f);
+	for (int i = 0; i < 50; i++) {
+		for (int k = 0; k < 20; k++) {
+			(void)snprintf(id, sizeof(id), "again:%d-%d", i, k);
+			ops[k] = append_new(k % 2 == 0 ? "a" : "b", id, large);
+		}
+		assert_int_equal(DW_OK, commit(f, ops, 20));
+		for (int k = 0; k < 20; k++)
+			op_free(ops[k]);
+	}
+	free(large);
+}
+
+/* Puts one entry into a database of the store in f->dir, as another program or release would. */
+static void
+put_raw(const struct fixture *f, const char *database, struct dw_str name, const void *bytes, size_t n)
+{
+	MDB_env *env;
+	MDB_txn *txn;
+	MDB_dbi dbi;
+	MDB_val key = { name.n, (void *)(uintptr_t)name.p }, value = { n, (void *)(uintptr_t)bytes };
+
+	assert_int_equal(0, mdb_env_create(&env));
+	assert_int_equal(0, mdb_env_set_maxdbs(env, 16));
+	assert_int_equal(0, mdb_env_open(env, f->dir, 0, 0640));
+	assert_int_equal(0, mdb_txn_begin(env, NULL, 0, &txn));
+	assert_int_equal(0, mdb_dbi_open(txn, database, MDB_CREATE, &dbi));
+	assert_int_equal(0, mdb_put(txn, dbi, &key, &value, 0));
+	assert_int_equal(0, mdb_txn_commit(txn));
+	mdb_env_close(env);
+}
+
+static void
+test_refuses_a_newer_format(void **state)
+{
+	struct fixture *f = *state;
+	struct dw_fault fault = { 0 };
+	uint64_t version = 2;
+
+	(void)append(f, "a", "1", NULL);
+	f->ops->close(f->engine);
+	f->engine = NULL;
+	put_raw(f, "meta", DW_STR("version"), &version, sizeof(version));
+	assert_int_equal(DW_E_CORRUPT, f->ops->open(&f->engine, &f->config, &fault));
+	assert_non_null(strstr(fault.message, "has format version 2; this release reads 1"));
+	assert_non_null(strstr(fault.expected, "the release that wrote it"));
+	version = 1;
+	put_raw(f, "meta", DW_STR("version"), &version, sizeof(version));
+	open_engine(f);
+	assert_int_equal(2, append(f, "a", "2", NULL));
+}
+
+static void
+test_refuses_another_programs_store(void **state)
+{
+	struct fixture *f = *state;
+	struct dw_fault fault = { 0 };
+	char command[192];
+
+	f->ops->close(f->engine);
+	f->engine = NULL;
+	(void)snprintf(command, sizeof(command), "rm %s/data.mdb %s/lock.mdb", f->dir, f->dir);
+	assert_int_equal(0, system(command));
+	put_raw(f, "theirs", DW_STR("key"), "value", 5);
+	assert_int_equal(DW_E_CORRUPT, f->ops->open(&f->engine, &f->config, &fault));
+	assert_non_null(strstr(fault.message, "another program's"));
+}
+
+/* A stored message whose room is longer than the message must not be read beyond its end. */
+static void
+test_damaged_messages(void **state)
+{
+	struct fixture *f = *state;
+	struct dw_op *load = op_new(DW_OP_LOAD, "a"), *op = append_new("b", "2", "{\"a\":1}");
+	const uint64_t head[4] = { 0, 1, dw_now_ms(), UINT64_MAX };
+
+	(void)append(f, "a", "1", NULL);
+	f->ops->close(f->engine);
+	put_raw(f, "messages", DW_STR("\0\0\0\0\0\0\0\1"), head, sizeof(head));
+	open_engine(f);
+	assert_int_equal(DW_E_STORAGE, commit(f, &load, 1));
+	assert_int_equal(DW_E_STORAGE, commit(f, &op, 1));
+	assert_int_equal(0, op->append.seq);
+	op_free(load);
+	op_free(op);
+}
+
+/* Root may write anywhere, so this is asked as somebody else. */
+static void
+test_refuses_a_directory_of_others(void **state)
+{
+	struct fixture *f = *state;
+	int status;
+	pid_t child;
+
+	f->ops->close(f->engine);
+	f->engine = NULL;
+	assert_int_equal(0, chmod(f->dir, 0500));
+	child = fork();
+	assert_true(child >= 0);
+	if (child == 0) {
+		struct dw_fault fault = { 0 };
+		struct dw_engine *engine = NULL;
+
+		if (geteuid() == 0 && setresuid(65534, 65534, 65534) != 0)
+			_exit(2);
+		_exit(f->ops->open(&engine, &f->config, &fault) == DW_E_PERMISSION && engine == NULL ? 0 : 1);
+	}
+	assert_int_equal(child, waitpid(child, &status, 0));
+	assert_int_equal(0, status);
+	assert_int_equal(0, chmod(f->dir, 0700));
+}
+
 static struct dw_op *
 random_op(int *serial)
 {
@@ -769,6 +937,7 @@ main(void)
 		BOTH(test_load_of_nothing),
 		BOTH(test_read),
 		BOTH(test_age),
+		BOTH(test_a_room_outlives_its_messages),
 		BOTH(test_publishers),
 		BOTH(test_owners),
 		BOTH(test_scans),
@@ -777,6 +946,11 @@ main(void)
 		LMDB(test_grows),
 		LMDB(test_the_dead_are_deleted),
 		LMDB(test_refuses_what_is_not_its_own),
+		LMDB(test_refuses_a_newer_format),
+		LMDB(test_refuses_another_programs_store),
+		LMDB(test_refuses_a_directory_of_others),
+		LMDB(test_damaged_messages),
+		LMDB(test_a_full_store_mends_itself),
 		LMDB(test_twins),
 	};
 
