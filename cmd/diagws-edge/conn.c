@@ -142,7 +142,7 @@ conn_start(struct conn *conn)
 		set_reason(conn, 1013, "try again later");
 		return false;
 	}
-	conn->expires = request->claims.expires;
+	conn->expires = request->claims.expires + (uint64_t)conn->edge->config.leeway_ms / 1000;
 	conn->derived = request->device[0] == '\0';
 	conn->claimed = dw_claims_name(&request->claims, dw_str(request->room));
 	(void)dw_str_copy(

@@ -184,6 +184,18 @@ check_token(struct request *request)
 	return false;
 }
 
+static bool
+check_wait(struct request *request)
+{
+	char text[64];
+
+	if (!params_get(request->wsi, "wait", text, sizeof(text)) || strcmp(text, "stored") == 0)
+		return true;
+	http_error(request, DW_HTTP_NOT_IMPLEMENTED, dw_err_code(DW_E_UNSUPPORTED),
+		"wait: only 'stored' is supported by this version", "wait");
+	return false;
+}
+
 /* All that can be said before the body. false: it has been answered. */
 static bool
 check_head(struct request *request, const char *path)
@@ -213,7 +225,7 @@ check_head(struct request *request, const char *path)
 	}
 	if (api_has_body(request->route) && !(check_length(request) && check_type(request)))
 		return false;
-	return check_token(request);
+	return check_token(request) && check_wait(request);
 }
 
 int
