@@ -18,7 +18,7 @@ struct view {
 	bool of_room; /* a room must be named */
 };
 
-#define ROOM_COLUMNS "diagnosis_id\tconnections\tdevices\tqueued\tretained\tn\thead\toldest_queued_s"
+#define ROOM_COLUMNS "diagnosis_id\tconnections\tdevices\tqueued\tretained\tn\thead\toldest_queued_s\toldest"
 
 static const struct view views[] = {
 	{ "summary",
@@ -53,7 +53,7 @@ show(struct hub *hub, struct peer *peer, const struct dw_stat *stat, const struc
 	table_send(hub, peer->number, stat->corr, view->columns, &table);
 }
 
-/* A room that is not resident is loaded first, unless the summary says all that is asked. */
+/* A room that is not resident is loaded first. */
 static int
 show_room(
 	struct hub *hub, struct peer *peer, const struct dw_wire *message, struct dw_str frame, const struct view *view)
@@ -66,12 +66,12 @@ show_room(
 	room = room_get(hub, message->stat.room);
 	if (room == NULL)
 		return DW_E_NOMEM;
-	if (dw_room_resident(room) ? room->n == 0 && room->session_count == 0 : false)
-		err = DW_E_UNKNOWN;
-	else if (dw_room_resident(room) || (view->fill == stat_room && room->n > 0))
-		show(hub, peer, &message->stat, view, room);
-	else
+	if (!dw_room_resident(room))
 		err = stage_full(hub, peer) ? DW_E_BUSY : room_wait(hub, room, peer, frame);
+	else if (room->n == 0 && room->session_count == 0)
+		err = DW_E_UNKNOWN;
+	else
+		show(hub, peer, &message->stat, view, room);
 	room_settle(hub, room);
 	return err;
 }

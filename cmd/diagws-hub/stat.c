@@ -118,6 +118,10 @@ stat_room(struct hub *hub, struct table *table, struct dw_room *room)
 	table_number(table, room->n);
 	table_number(table, room->head);
 	add_oldest_queued(table, room);
+	if (room->log != NULL && dw_log_first(room->log) != dw_log_end(room->log))
+		table_number(table, dw_log_entry(room->log, dw_log_first(room->log))->seq);
+	else
+		table_nil(table);
 	(void)table_row(table);
 }
 
