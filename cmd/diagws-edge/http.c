@@ -202,6 +202,7 @@ check_head(struct request *request, const char *path)
 {
 	const char *method = method_of(request->wsi);
 	enum answer_status status;
+	char wait[2];
 
 	if (params_url_size(request->wsi) > LIMIT_URL) {
 		http_error(request, DW_HTTP_URI_TOO_LONG, "uri_too_long", "the URL may have 8192 bytes", NULL);
@@ -221,6 +222,10 @@ check_head(struct request *request, const char *path)
 			: status == DW_HTTP_METHOD  ? "this path does not take that method"
 										: "not supported by this version",
 			NULL);
+		return false;
+	}
+	if (api_has_body(request->route) && params_get(request->wsi, "wait", wait, sizeof(wait))) {
+		http_error(request, DW_HTTP_NOT_IMPLEMENTED, "unsupported", "wait= is not supported by this version", NULL);
 		return false;
 	}
 	if (api_has_body(request->route) && !(check_length(request) && check_type(request)))
