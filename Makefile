@@ -40,7 +40,7 @@ PIC_OBJ    := $(CLIENT_SRC:%=$(BUILD)/pic/%.o)
 SONAME     := libdiagws.so.0
 
 CLIENT_LIBS := libzmq msgpack jansson libcrypto
-LIBS_diagws         :=
+LIBS_diagws         := libcrypto
 LIBS_diagws-hub     := $(CLIENT_LIBS) lmdb libsystemd
 LIBS_diagws-edge    := $(CLIENT_LIBS) libwebsockets libuv libjwt libsystemd
 LIBS_diagws-send    := $(CLIENT_LIBS)

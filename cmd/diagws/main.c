@@ -1,0 +1,116 @@
+/* diagws: runs diagws-NAME, as git does; `diagws up` is built in.
+ *
+ * A command is looked for beside this program first, so that a build that was not installed uses its own.
+ * Failure modes: no such command (64, with those there are).
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "diagws/opt.h"
+#include "diagws/paths.h"
+#include "up.h"
+
+static const struct {
+	const char *name, *summary;
+} commands[] = {
+	{ "up", "a hub and edges for development, on temporary folders" },
+	{ "send", "send updates" },
+	{ "stat", "look into the hub" },
+	{ "owner", "say who may watch a diagnosis" },
+	{ "token", "make and check tokens" },
+	{ "hub", "the hub: rooms and durable queues" },
+	{ "edge", "the edge: WebSockets and HTTP for clients" },
+};
+
+static const struct dw_opt *const groups[] = { dw_opt_common, NULL };
+
+static const struct dw_command command = {
+	.name = "diagws",
+	.summary = "run a command of diagws",
+	.usage = "COMMAND [ARGUMENT]...\nhelp COMMAND",
+	.words = "up send stat owner token hub edge help",
+	.examples = "diagws up\ndiagws send note_update 123 '{\"text\":\"hello\"}'\ndiagws help send",
+	.groups = groups,
+};
+
+static void
+list_commands(FILE *stream)
+{
+	fprintf(stream, "\nCommands\n");
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+		fprintf(stream, "  %-8s %s\n", commands[i].name, commands[i].summary);
+}
+
+static bool
+is_command(const char *name)
+{
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+		if (strcmp(commands[i].name, name) == 0)
+			return true;
+	return false;
+}
+
+void
+sibling_path(const char *name, char out[DW_PATH_SIZE])
+{
+	char self[DW_PATH_SIZE - 64];
+	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+	char *slash;
+
+	self[n > 0 ? n : 0] = '\0';
+	slash = strrchr(self, '/');
+	if (slash != NULL)
+		*slash = '\0';
+	(void)snprintf(out, DW_PATH_SIZE, "%s/diagws-%s", self, name);
+	if (access(out, X_OK) != 0)
+		(void)snprintf(out, DW_PATH_SIZE, "diagws-%s", name);
+}
+
+static int
+show_manual(const char *name)
+{
+	char page[64];
+
+	(void)snprintf(page, sizeof(page), "diagws-%s", name);
+	(void)execlp("man", "man", name != NULL && is_command(name) ? page : "diagws", (char *)NULL);
+	fprintf(stderr, "diagws: cannot run man: %s\n", strerror(errno));
+	return dw_err_exit(DW_E_UNSUPPORTED);
+}
+
+int
+main(int argc, char **argv)
+{
+	char path[DW_PATH_SIZE], name[64];
+	int first = 1, err;
+
+	/* What follows the command is the command's. */
+	if (argc < 2 || argv[1][0] == '-') {
+		err = dw_opt_parse(&command, argc < 2 ? 1 : 2, argv, &first);
+		if (err == DW_OPT_DONE && argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0))
+			list_commands(stdout);
+		if (err == DW_OPT_DONE)
+			return 0;
+		if (err == DW_OK)
+			err = dw_opt_misuse(&command, "which command?");
+		list_commands(stderr);
+		return dw_err_exit(err);
+	}
+	if (strcmp(argv[1], "up") == 0)
+		return up_main(argc - 1, argv + 1);
+	if (strcmp(argv[1], "help") == 0)
+		return show_manual(argc > 2 ? argv[2] : "");
+	if (!is_command(argv[1])) {
+		err = dw_opt_misuse(&command, "'%.40s' is no command", argv[1]);
+		list_commands(stderr);
+		return dw_err_exit(err);
+	}
+	sibling_path(argv[1], path);
+	(void)snprintf(name, sizeof(name), "diagws-%s", argv[1]);
+	argv[1] = name;
+	(void)execvp(path, argv + 1);
+	fprintf(stderr, "diagws: cannot run '%s': %s\n", path, strerror(errno));
+	return dw_err_exit(DW_E_UNSUPPORTED);
+}

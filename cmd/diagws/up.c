@@ -1,0 +1,487 @@
+/* diagws up: a hub, edges, a key, a user and a token, ready in a moment, gone at the first signal.
+ *
+ * Happy path: folders → key → hub → edges on free ports → grant → token → ready → what to paste → wait for
+ * SIGINT or SIGTERM → end all. Needs no root and no configuration. Failure modes: a child that ends by itself
+ * ends all (69). Invariants: no child outlives us (PR_SET_PDEATHSIG); the token passes through pipes only.
+ */
+#include "up.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "diagws/buf.h"
+#include "diagws/clock.h"
+#include "diagws/opt.h"
+
+enum { EDGES_MAX = 16, READY_MS = 10000, END_MS = 10000, TOKEN_SIZE = 4200, SOCKET_PATH_MAX = 100 };
+
+struct child {
+	pid_t pid;
+	const char *name;
+};
+
+static struct {
+	int64_t port, edges;
+	const char *state_dir, *user;
+	bool json;
+} wish = { .port = 8000, .edges = 1, .user = "demo" };
+
+static const struct dw_opt options[] = {
+	{ .kind = DW_OPT_NUMBER,
+		.name = "port",
+		.arg = "PORT",
+		.help = "the first edge's port, or the next free one",
+		.env = "DIAGWS_UP_PORT",
+		.initial = "8000",
+		.target = &wish.port,
+		.min = 1,
+		.max = 65000 },
+	{ .kind = DW_OPT_NUMBER,
+		.name = "edges",
+		.arg = "N",
+		.help = "so many edges, each on a port of its own",
+		.initial = "1",
+		.target = &wish.edges,
+		.min = 1,
+		.max = EDGES_MAX },
+	{ .kind = DW_OPT_TEXT,
+		.name = "state-dir",
+		.arg = "DIR",
+		.help = "keep everything here (else it is temporary)",
+		.target = &wish.state_dir },
+	{ .kind = DW_OPT_TEXT,
+		.name = "user",
+		.arg = "USER",
+		.help = "who may watch diagnosis 123",
+		.initial = "demo",
+		.target = &wish.user },
+	{ .kind = DW_OPT_FLAG, .name = "json", .help = "print one JSON object", .target = &wish.json },
+	{ 0 },
+};
+static const struct dw_opt *const groups[] = { options, dw_opt_common, NULL };
+static const struct dw_command command = {
+	.name = "diagws-up",
+	.summary = "run a hub and edges for development, with a key, a user and a token",
+	.usage = "[--port PORT] [--edges N] [--state-dir DIR] [--user USER] [--json]",
+	.examples = "diagws up\ndiagws up --edges 2 --json",
+	.groups = groups,
+};
+
+static struct {
+	char dir[DW_PATH_SIZE - 64]; /* state, keys and, if its path is short enough, the socket */
+	char run[64];                /* else the socket is here; "" when not needed */
+	char endpoint[DW_PATH_SIZE];
+	char key[DW_PATH_SIZE];
+	char token[TOKEN_SIZE];
+	struct child children[EDGES_MAX + 1];
+	size_t count;
+	int ports[EDGES_MAX];
+	sigset_t mask; /* as it was */
+} up;
+
+static int
+fail(int err, const char *format, const char *what)
+{
+	struct dw_fault fault = { 0 };
+
+	(void)dw_fault_set(&fault, err, NULL, NULL, "%s '%s': %s", format, what, strerror(errno));
+	dw_fault_print(stderr, command.name, err, &fault, NULL);
+	return err;
+}
+
+static int
+make_folders(void)
+{
+	struct dw_fault fault = { 0 };
+	int err;
+
+	if (wish.state_dir == NULL) {
+		(void)snprintf(up.dir, sizeof(up.dir), "/tmp/diagws-up-XXXXXX");
+		if (mkdtemp(up.dir) == NULL)
+			return fail(DW_E_CREATE, "cannot make", up.dir);
+	} else {
+		err = dw_make_dirs(wish.state_dir, 0700, &fault);
+		if (err != DW_OK || realpath(wish.state_dir, up.key) == NULL) {
+			dw_fault_print(stderr, command.name, err, &fault, NULL);
+			return err != DW_OK ? err : DW_E_CREATE;
+		}
+		if (!dw_str_copy(dw_str(up.key), up.dir, sizeof(up.dir)))
+			return fail(DW_E_CREATE, "too long a path", wish.state_dir);
+	}
+	if (strlen(up.dir) > SOCKET_PATH_MAX - sizeof("/hub.sock.lock")) {
+		(void)snprintf(up.run, sizeof(up.run), "/tmp/diagws-up-XXXXXX");
+		if (mkdtemp(up.run) == NULL)
+			return fail(DW_E_CREATE, "cannot make", up.run);
+	}
+	(void)snprintf(up.endpoint, sizeof(up.endpoint), "ipc://%s/hub.sock", up.run[0] != '\0' ? up.run : up.dir);
+	return DW_OK;
+}
+
+/* One that is there is kept, so that tokens made before go on. */
+static int
+make_key(void)
+{
+	char secret[2 * DW_HEX_ID_SIZE];
+	int fd, n;
+
+	(void)snprintf(up.key, sizeof(up.key), "%s/keys", up.dir);
+	if (mkdir(up.key, 0700) != 0 && errno != EEXIST)
+		return fail(DW_E_CREATE, "cannot make", up.key);
+	(void)snprintf(up.key, sizeof(up.key), "%s/keys/dev.hs256", up.dir);
+	fd = open(up.key, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return errno == EEXIST ? DW_OK : fail(DW_E_CREATE, "cannot make", up.key);
+	dw_random_id(secret);
+	dw_random_id(secret + DW_HEX_ID_SIZE - 1);
+	n = (int)write(fd, secret, strlen(secret));
+	(void)close(fd);
+	return n == (int)strlen(secret) ? DW_OK : fail(DW_E_IO, "cannot write", up.key);
+}
+
+/* Starts diagws-NAME; its standard output goes to out when that is not -1. */
+static pid_t
+start(const char *name, char *const *arguments, int out)
+{
+	char path[DW_PATH_SIZE];
+	pid_t parent = getpid(), pid;
+
+	sibling_path(name, path);
+	pid = fork();
+	if (pid != 0)
+		return pid;
+	(void)prctl(PR_SET_PDEATHSIG, SIGTERM);
+	if (getppid() != parent)
+		_exit(70);
+	(void)sigprocmask(SIG_SETMASK, &up.mask, NULL);
+	/* A terminal's ^C reaches us alone: we end the children in order. */
+	(void)setpgid(0, 0);
+	(void)dup2(out >= 0 ? out : STDERR_FILENO, STDOUT_FILENO);
+	(void)execvp(path, arguments);
+	fprintf(stderr, "diagws-up: cannot run '%s': %s\n", path, strerror(errno));
+	_exit(69);
+}
+
+static int
+keep(const char *name, char *const *arguments)
+{
+	pid_t pid = start(name, arguments, -1);
+
+	if (pid < 0)
+		return fail(DW_E_NOMEM, "cannot start", name);
+	up.children[up.count++] = (struct child) { pid, name };
+	return DW_OK;
+}
+
+/* Runs to its end; what it prints goes to out[size] when size is not 0. */
+static int
+run(const char *name, char *const *arguments, char *out, size_t size)
+{
+	int pipes[2], status = -1;
+	size_t used = 0;
+	ssize_t n;
+	pid_t pid;
+
+	if (pipe2(pipes, O_CLOEXEC) != 0)
+		return fail(DW_E_NOMEM, "cannot start", name);
+	pid = start(name, arguments, pipes[1]);
+	(void)close(pipes[1]);
+	while (size > 0 && used + 1 < size && (n = read(pipes[0], out + used, size - used - 1)) > 0)
+		used += (size_t)n;
+	if (size > 0)
+		out[used] = '\0';
+	(void)close(pipes[0]);
+	while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		continue;
+	return pid > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0 ? DW_OK : DW_E_UNSUPPORTED;
+}
+
+#define WORD(text) ((char *)(uintptr_t)(text))
+
+static int
+start_hub(void)
+{
+	char state[DW_PATH_SIZE];
+	char *arguments[] = { WORD("diagws-hub"), WORD("-q"), WORD("--bind"), up.endpoint, WORD("--state-dir"), state,
+		NULL };
+
+	(void)snprintf(state, sizeof(state), "%s/state", up.dir);
+	return keep("hub", arguments);
+}
+
+static int
+open_port(int port, bool to_listen)
+{
+	struct sockaddr_in address = {
+		.sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)
+	};
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	const int one = 1;
+
+	if (fd < 0)
+		return -1;
+	(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	if ((to_listen ? bind(fd, (struct sockaddr *)&address, sizeof(address))
+				   : connect(fd, (struct sockaddr *)&address, sizeof(address))) == 0)
+		return fd;
+	(void)close(fd);
+	return -1;
+}
+
+/* The next port that nobody has, or 0. */
+static int
+free_port(int from)
+{
+	for (int port = from; port <= 65535; port++) {
+		int fd = open_port(port, true);
+
+		if (fd >= 0) {
+			(void)close(fd);
+			return port;
+		}
+	}
+	return 0;
+}
+
+static int
+start_edges(void)
+{
+	int port = (int)wish.port;
+	char keys[DW_PATH_SIZE], listen[32];
+	char *arguments[] = { WORD("diagws-edge"), WORD("-q"), WORD("--listen"), listen, WORD("--hub"), up.endpoint,
+		WORD("--keys"), keys, WORD("--origin"), WORD("*"), NULL };
+	int err = DW_OK;
+
+	(void)snprintf(keys, sizeof(keys), "%s/keys", up.dir);
+	for (int64_t i = 0; err == DW_OK && i < wish.edges; i++) {
+		port = free_port(port);
+		if (port == 0)
+			return fail(DW_E_IN_USE, "no free port from", "--port on");
+		(void)snprintf(listen, sizeof(listen), "127.0.0.1:%d", port);
+		up.ports[i] = port++;
+		err = keep("edge", arguments);
+	}
+	return err;
+}
+
+/* The name of a child that has ended, or NULL. */
+static const char *
+find_dead(void)
+{
+	for (size_t i = 0; i < up.count; i++)
+		if (up.children[i].pid > 0 && waitpid(up.children[i].pid, NULL, WNOHANG) == up.children[i].pid) {
+			up.children[i].pid = 0;
+			return up.children[i].name;
+		}
+	return NULL;
+}
+
+static bool
+is_ready(int port)
+{
+	static const char request[] = "GET /readyz HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n";
+	const struct timeval patience = { .tv_sec = 1 };
+	char answer[64] = "";
+	int fd = open_port(port, false);
+	bool ready;
+
+	if (fd < 0)
+		return false;
+	(void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+	ready = send(fd, request, sizeof(request) - 1, MSG_NOSIGNAL) > 0 && recv(fd, answer, sizeof(answer) - 1, 0) > 0 &&
+			strncmp(answer, "HTTP/1.1 200", 12) == 0;
+	(void)close(fd);
+	return ready;
+}
+
+static int
+wait_ready(void)
+{
+	uint64_t until = dw_mono_ms() + READY_MS;
+
+	for (int64_t i = 0; i < wish.edges;) {
+		const char *dead = find_dead();
+
+		if (dead != NULL || dw_mono_ms() >= until) {
+			fprintf(stderr, "diagws-up: diagws-%s %s\n", dead != NULL ? dead : "edge",
+				dead != NULL ? "ended" : "is not ready");
+			return DW_E_UNSUPPORTED;
+		}
+		if (is_ready(up.ports[i]))
+			i++;
+		else
+			(void)poll(NULL, 0, 20);
+	}
+	return DW_OK;
+}
+
+static int
+admit_user(void)
+{
+	char *grant[] = { WORD("diagws-owner"), WORD("-q"), WORD("-e"), up.endpoint, WORD("grant"), WORD("123"),
+		WORD(wish.user), NULL };
+	char *mint[] = { WORD("diagws-token"), WORD("mint"), WORD("--key-file"), up.key, WORD("--sub"), WORD(wish.user),
+		WORD("--ttl"), WORD("24h"), WORD("--scope"), WORD("publish stat"), NULL };
+	int err = run("owner", grant, NULL, 0);
+
+	if (err == DW_OK)
+		err = run("token", mint, up.token, sizeof(up.token));
+	up.token[strcspn(up.token, "\n")] = '\0';
+	return err;
+}
+
+static void
+add_string(struct dw_buf *out, const char *name, const char *value)
+{
+	dw_buf_addf(out, ",\"%s\":", name);
+	dw_buf_add_json_string(out, dw_str(value));
+}
+
+static void
+print_json(void)
+{
+	struct dw_buf out = { 0 };
+
+	dw_buf_addf(&out, "{\"url\":\"http://127.0.0.1:%d\",\"ws_url\":\"ws://127.0.0.1:%d/ws/123?token=%s\"", up.ports[0],
+		up.ports[0], up.token);
+	add_string(&out, "hub", up.endpoint);
+	add_string(&out, "key_file", up.key);
+	add_string(&out, "user", wish.user);
+	add_string(&out, "token", up.token);
+	add_string(&out, "state_dir", up.dir);
+	dw_buf_adds(&out, ",\"pids\":[");
+	for (size_t i = 0; i < up.count; i++)
+		dw_buf_addf(&out, "%s%d", i > 0 ? "," : "", (int)up.children[i].pid);
+	dw_buf_adds(&out, "],\"urls\":[");
+	for (int64_t i = 0; i < wish.edges; i++)
+		dw_buf_addf(&out, "%s\"http://127.0.0.1:%d\"", i > 0 ? "," : "", up.ports[i]);
+	dw_buf_adds(&out, "]}");
+	if (dw_buf_ok(&out))
+		printf("%s\n", out.data);
+	dw_buf_clear(&out);
+}
+
+static void
+print_text(void)
+{
+	printf(
+		"diagws is up: %s on http://127.0.0.1:%d\n", wish.edges > 1 ? "the first edge is" : "the edge is", up.ports[0]);
+	for (int64_t i = 1; i < wish.edges; i++)
+		printf("            and another on http://127.0.0.1:%d\n", up.ports[i]);
+	printf("\ntoken of %s, who may watch diagnosis 123:\n%s\n", wish.user, up.token);
+	printf("\nwatch:\nws://127.0.0.1:%d/ws/123?token=%s\n", up.ports[0], up.token);
+	printf("\nsend:\necho "
+		   "'{\"recommendation_id\":789,\"new_effectiveness\":0.85,\"confidence\":0.92,\"sample_size\":150}' |\n"
+		   "    diagws-send -e %s effectiveness 123\n",
+		up.endpoint);
+	printf("\nkept in %s%s; end with ^C\n", up.dir, wish.state_dir == NULL ? " until then" : "");
+}
+
+static int
+wait_for_end(const sigset_t *signals)
+{
+	for (;;) {
+		siginfo_t info;
+		const char *dead;
+
+		if (sigwaitinfo(signals, &info) < 0)
+			continue;
+		if (info.si_signo != SIGCHLD)
+			return DW_OK;
+		dead = find_dead();
+		if (dead != NULL) {
+			fprintf(stderr, "diagws-up: diagws-%s ended; ending the others\n", dead);
+			return DW_E_UNSUPPORTED;
+		}
+	}
+}
+
+static void
+await_end(struct child *child, uint64_t until)
+{
+	while (child->pid > 0 && waitpid(child->pid, NULL, WNOHANG) == 0) {
+		if (dw_mono_ms() >= until)
+			(void)kill(child->pid, SIGKILL);
+		(void)poll(NULL, 0, 5);
+	}
+	child->pid = 0;
+}
+
+/* The edges first, side by side, so that they can still tell the hub where their clients stand. */
+static void
+end_children(void)
+{
+	uint64_t until = dw_mono_ms() + END_MS;
+
+	for (size_t i = 1; i < up.count; i++)
+		if (up.children[i].pid > 0)
+			(void)kill(up.children[i].pid, SIGTERM);
+	for (size_t i = 1; i < up.count; i++)
+		await_end(&up.children[i], until);
+	if (up.count > 0 && up.children[0].pid > 0)
+		(void)kill(up.children[0].pid, SIGTERM);
+	await_end(&up.children[0], until);
+}
+
+static int
+remove_one(const char *path, const struct stat *about, int kind, struct FTW *where)
+{
+	(void)about;
+	(void)kind;
+	(void)where;
+	return remove(path);
+}
+
+int
+up_main(int argc, char **argv)
+{
+	sigset_t signals;
+	int first, err;
+
+	err = dw_opt_parse(&command, argc, argv, &first);
+	if (err != DW_OK)
+		return err == DW_OPT_DONE ? 0 : dw_err_exit(err);
+	if (first < argc)
+		return dw_err_exit(dw_opt_misuse(&command, "unexpected operand '%s'", argv[first]));
+	(void)sigemptyset(&signals);
+	(void)sigaddset(&signals, SIGINT);
+	(void)sigaddset(&signals, SIGTERM);
+	(void)sigaddset(&signals, SIGCHLD);
+	(void)sigprocmask(SIG_BLOCK, &signals, &up.mask);
+	err = make_folders();
+	if (err == DW_OK)
+		err = make_key();
+	if (err == DW_OK)
+		err = start_hub();
+	if (err == DW_OK)
+		err = start_edges();
+	if (err == DW_OK)
+		err = wait_ready();
+	if (err == DW_OK)
+		err = admit_user();
+	if (err == DW_OK) {
+		if (wish.json)
+			print_json();
+		else
+			print_text();
+		err = fflush(stdout) == 0 ? wait_for_end(&signals) : DW_E_IO;
+	}
+	end_children();
+	if (wish.state_dir == NULL && up.dir[0] != '\0')
+		(void)nftw(up.dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+	if (up.run[0] != '\0')
+		(void)nftw(up.run, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+	return dw_err_exit(err);
+}
