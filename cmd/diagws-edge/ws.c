@@ -122,27 +122,32 @@ ws_established(struct lws *wsi, struct conn *conn)
 	return conn_start(conn) ? 0 : ws_end(wsi, conn);
 }
 
+/* Not by a failure of the callback: libwebsockets would then send no reason. */
 static int
-end_now(struct lws *wsi, struct conn *conn, unsigned code, const char *reason)
+end_soon(struct conn *conn, unsigned code, const char *reason)
 {
 	conn_close(conn, code, reason);
-	return ws_end(wsi, conn);
+	return 0;
 }
 
 int
 ws_receive(struct lws *wsi, struct conn *conn, const void *bytes, size_t n)
 {
+	/* What was under way when we closed is read and dropped: left unread it would reset the connection, and the client
+	 * would never learn the reason. libwebsockets ends this after a few seconds. */
+	if (conn->state == CONN_CLOSING)
+		return 0;
 	if (lws_is_first_fragment(wsi) && lws_frame_is_binary(wsi))
-		return end_now(wsi, conn, 1003, "text frames only");
+		return end_soon(conn, 1003, "text frames only");
 	if (conn->rx_total + n + lws_remaining_packet_payload(wsi) > LIMIT_CLIENT_FRAME)
-		return end_now(wsi, conn, 1009, "too big");
+		return end_soon(conn, 1009, "too big");
 	conn->rx_total += n;
 	if (conn->rx_total <= LIMIT_CLIENT_MESSAGE)
 		dw_buf_add(&conn->rx, bytes, n);
 	if (lws_remaining_packet_payload(wsi) > 0 || !lws_is_final_fragment(wsi))
 		return 0;
 	if (!dw_buf_ok(&conn->rx))
-		return end_now(wsi, conn, 1013, "try again later");
+		return end_soon(conn, 1013, "try again later");
 	conn_text(conn);
 	conn->rx_total = 0;
 	dw_buf_clear(&conn->rx);
