@@ -21,7 +21,7 @@ COMMANDS = {
     "diagws-owner": "diagws-owner.1",
     "diagws-token": "diagws-token.1",
 }
-# `diagws` hands what follows its operand to another command; what it documents of its own is in --help.
+# A command inside `diagws`, with a page of its own.
 UP = ("diagws", "up")
 NAMES = [*((name,) for name in COMMANDS), UP]
 PAGES = sorted(path.name for path in MAN.glob("*.[1-8]"))
@@ -105,7 +105,7 @@ def test_completion_words_have_every_option(command):
     assert len(words) == len(set(words))
 
 
-@pytest.mark.parametrize("command", [name for name in NAMES if name not in (("diagws",), UP)], ids=" ".join)
+@pytest.mark.parametrize("command", NAMES, ids=" ".join)
 def test_page_tells_defaults_and_variables(command):
     """What --help gives as `[default X, env NAME]` is said at the option on its page."""
     text = source(page_of(command))
@@ -114,9 +114,9 @@ def test_page_tells_defaults_and_variables(command):
         assert re.search(rf"\b{env}\b", source("diagws.7")), f"{env} is not in diagws(7)"
 
 
-@pytest.mark.parametrize("command", [name for name in NAMES if name != UP], ids=" ".join)
+@pytest.mark.parametrize("command", NAMES, ids=" ".join)
 def test_version(command):
-    assert ask(command, "--version") == f"{command[0]} (diagws) {VERSION}\n"
+    assert ask(command, "--version") == f"{'-'.join(command)} (diagws) {VERSION}\n"
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -142,7 +142,7 @@ def test_page_is_whole(page):
 def test_every_command_has_a_page():
     built = {path.name for path in BIN.iterdir()}
     assert built == set(COMMANDS)
-    assert {*COMMANDS.values(), "diagws.7", "libdiagws.3", "diagws-protocol.7"} <= set(PAGES)
+    assert {*COMMANDS.values(), "diagws-up.1", "diagws.7", "libdiagws.3", "diagws-protocol.7"} <= set(PAGES)
 
 
 def test_overview_lists_every_error():
