@@ -11,7 +11,7 @@ zmq\.h              lib/bus\.c
 msgpack\.h          lib/wire\.c
 jwt\.h              lib/auth\.c
 jansson\.h|jsmn\.h  lib/json\.c
-lmdb\.h             lib/engine_lmdb\.c
+lmdb\.h             lib/kv_lmdb\.c
 openssl/            lib/clock\.c
 libwebsockets\.h    cmd/diagws-edge/.*
 uv\.h               cmd/diagws-edge/.*

@@ -1,4 +1,5 @@
-/* links: lib/engine.c lib/engine_lmdb.c lib/engine_mem.c lib/wire.c lib/buf.c lib/err.c lib/clock.c lib/paths.c */
+/* links: lib/engine.c lib/engine_lmdb.c lib/engine_lmdb_ops.c lib/kv_lmdb.c lib/engine_mem.c lib/wire.c */
+/* links: lib/buf.c lib/err.c lib/clock.c lib/paths.c */
 /* libs: lmdb msgpack libcrypto */
 /* One contract for every engine: each test runs on LMDB in a directory of its own and on the twin in
  * memory; then what only a store on disk can do; then both side by side on random operations. */
@@ -244,7 +245,7 @@ test_ids_outlast_their_window_only(void **state)
 {
 	struct fixture *f = *state;
 	struct dw_op *again = append_new("a", "first", "{\"a\":1}");
-	char id[16];
+	char id[32];
 
 	f->ops->close(f->engine);
 	f->config.id_window_count = 10;
@@ -508,7 +509,7 @@ test_full(void **state)
 	char *large = malloc(60001);
 	struct dw_op *ops[2], *load = op_new(DW_OP_LOAD, "a");
 	int err = DW_OK;
-	char id[16];
+	char id[32];
 
 	f->ops->close(f->engine);
 	f->config.store_limit = 2 << 20;
@@ -578,7 +579,7 @@ test_grows(void **state)
 	struct fixture *f = *state;
 	char *large = malloc(60001);
 	struct dw_engine_info info;
-	char id[16];
+	char id[32];
 
 	f->ops->close(f->engine);
 	f->config.queue_limit = 10000;
@@ -660,7 +661,7 @@ test_a_full_store_mends_itself(void **state)
 	struct dw_op *ops[20];
 	char *large = malloc(3001);
 	int err = DW_OK;
-	char id[16];
+	char id[32];
 
 	f->ops->close(f->engine);
 	f->config.store_limit = 2 << 20;
@@ -801,7 +802,7 @@ random_op(int *serial)
 	static const char *const users[] = { "alice", "bob", "\xd9\x85" };
 	const char *room = rooms[rand() % 5], *user = users[rand() % 3];
 	struct dw_op *op;
-	char id[16];
+	char id[32];
 
 	switch (rand() % 8) {
 	case 0:

@@ -1,0 +1,452 @@
+/* The LMDB engine's operations: what each kind of a batch does in the open transaction.
+ *
+ * A file of its own so that the transaction around it (engine_lmdb.c) and the meaning of each operation can be read
+ * apart. An operation that is refused says so in op->err and the batch goes on; a result that is not DW_OK ends
+ * the whole batch. Reads go from a room's newest message backwards and never show a dead one, deleted or not.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "diagws/clock.h"
+#include "diagws/wire.h"
+#include "engine_lmdb_parts.h"
+
+enum { KEY_MAX = DW_ROOM_MAX + DW_USER_MAX + DW_DEVICE_MAX + 3 };
+
+struct id_value {
+	uint8_t hash[DW_HASH_SIZE];
+	uint64_t seq, n;
+};
+
+struct cursor_value {
+	uint64_t seq, n, seen, expires;
+	uint64_t derived;
+};
+
+static struct dw_str
+val(const void *bytes, size_t n)
+{
+	return (struct dw_str) { bytes, n };
+}
+
+static int
+put_fixed(struct lmdb_engine *e, enum lmdb_table table, struct dw_str key, const void *in, size_t size)
+{
+	return dw_kv_put(e->kv, table, key, val(in, size));
+}
+
+void
+dw_lmdb_seq_key(uint64_t seq, uint8_t key[8])
+{
+	for (int i = 0; i < 8; i++)
+		key[i] = (uint8_t)(seq >> (56 - 8 * i));
+}
+
+/* room NUL user NUL device, as far as given. */
+static size_t
+join_key(char out[KEY_MAX], const char *room, const char *user, const char *device)
+{
+	size_t n = strlen(room), m;
+
+	memcpy(out, room, n);
+	out[n++] = '\0';
+	if (user == NULL)
+		return n;
+	m = strlen(user);
+	memcpy(out + n, user, m);
+	n += m;
+	if (device == NULL)
+		return n;
+	out[n++] = '\0';
+	m = strlen(device);
+	memcpy(out + n, device, m);
+	return n + m;
+}
+
+int
+dw_lmdb_take_message(struct dw_str value, struct message_head *head, struct dw_str *room, struct dw_str *record)
+{
+	if (value.n < sizeof(*head))
+		return DW_E_CORRUPT;
+	memcpy(head, value.p, sizeof(*head));
+	if (head->room_size > DW_ROOM_MAX || head->room_size > value.n - sizeof(*head))
+		return DW_E_CORRUPT;
+	*room = (struct dw_str) { (const char *)value.p + sizeof(*head), head->room_size };
+	*record = (struct dw_str) { room->p + room->n, value.n - sizeof(*head) - room->n };
+	return DW_OK;
+}
+
+static int
+get_message(struct lmdb_engine *e, uint64_t seq, struct message_head *head, struct dw_str *room, struct dw_str *record)
+{
+	uint8_t key[8];
+	struct dw_str value;
+	int err;
+
+	dw_lmdb_seq_key(seq, key);
+	err = dw_kv_get(e->kv, MESSAGES, val(key, sizeof(key)), &value);
+	return err == DW_OK ? dw_lmdb_take_message(value, head, room, record) : err;
+}
+
+bool
+dw_lmdb_expired(const struct lmdb_engine *e, uint64_t at)
+{
+	return e->now > at && e->now - at > e->config.queue_ttl_ms;
+}
+
+bool
+dw_lmdb_dead(const struct lmdb_engine *e, uint64_t room_n, uint64_t n, uint64_t at)
+{
+	return room_n - n >= e->config.queue_limit || dw_lmdb_expired(e, at);
+}
+
+/* The room's live messages after `after`, newest first, as seqs; at most queue_limit. */
+static int
+follow_chain(struct lmdb_engine *e, const struct room_value *room, uint64_t after, uint64_t **seqs, size_t *count,
+	struct dw_room_summary *summary)
+{
+	size_t cap = room->n < e->config.queue_limit ? (size_t)room->n : e->config.queue_limit;
+	uint64_t seq = room->head;
+
+	*count = 0;
+	*seqs = calloc(cap + 1, sizeof(**seqs));
+	if (*seqs == NULL)
+		return DW_E_NOMEM;
+	while (seq != 0) {
+		struct message_head head;
+		struct dw_str name, record;
+		int err = get_message(e, seq, &head, &name, &record);
+
+		if (err == DW_E_AGAIN)
+			break;
+		if (err != DW_OK)
+			return err;
+		if (dw_lmdb_dead(e, room->n, head.n, head.at))
+			break;
+		summary->oldest = seq;
+		summary->oldest_n = head.n;
+		if (seq > after && *count < cap)
+			(*seqs)[(*count)++] = seq;
+		seq = head.prev;
+	}
+	return DW_OK;
+}
+
+void
+dw_lmdb_summary(struct dw_room_summary *summary, struct dw_str room, const struct room_value *value)
+{
+	*summary = (struct dw_room_summary) {
+		.n = value->n, .head = value->head, .head_at = value->head_at, .oldest_n = value->n + 1
+	};
+	(void)dw_str_copy(room, summary->room, sizeof(summary->room));
+}
+
+static int
+do_read(struct lmdb_engine *e, struct dw_op *op, uint64_t after, size_t limit)
+{
+	struct room_value room = { 0 };
+	uint64_t *seqs = NULL;
+	size_t count = 0;
+	int err = dw_kv_get_fixed(e->kv, ROOMS, val(op->room, strlen(op->room)), &room, sizeof(room));
+
+	dw_lmdb_summary(&op->read.summary, dw_str(op->room), &room);
+	if (err == DW_E_AGAIN)
+		return DW_OK;
+	if (err == DW_OK)
+		err = follow_chain(e, &room, after, &seqs, &count, &op->read.summary);
+	op->read.more = count > limit;
+	for (size_t i = 0; err == DW_OK && i < count && i < limit; i++) {
+		struct message_head head;
+		struct dw_str name, record;
+
+		err = get_message(e, seqs[count - 1 - i], &head, &name, &record);
+		if (err == DW_OK)
+			dw_buf_add(&op->read.records, record.p, record.n);
+	}
+	free(seqs);
+	return err == DW_OK && !dw_buf_ok(&op->read.records) ? DW_E_NOMEM : err;
+}
+
+/* Copies the parts of a key that NULs divide. */
+static bool
+split_key(struct dw_str key, char *parts[], const size_t sizes[], size_t count)
+{
+	const char *at = key.p;
+	size_t left = key.n;
+
+	for (size_t i = 0; i < count; i++) {
+		const char *end = left > 0 ? memchr(at, '\0', left) : NULL;
+		size_t n = end != NULL && i + 1 < count ? (size_t)(end - at) : left;
+
+		if (!dw_str_copy((struct dw_str) { at, n }, parts[i], sizes[i]))
+			return false;
+		at += n < left ? n + 1 : n;
+		left -= n < left ? n + 1 : n;
+	}
+	return true;
+}
+
+bool
+dw_lmdb_take_cursor(struct dw_str key, struct dw_str value, struct dw_cursor *cursor)
+{
+	char *parts[] = { cursor->room, cursor->user, cursor->device };
+	const size_t sizes[] = { sizeof(cursor->room), sizeof(cursor->user), sizeof(cursor->device) };
+	struct cursor_value stored;
+
+	if (value.n != sizeof(stored) || !split_key(key, parts, sizes, 3))
+		return false;
+	memcpy(&stored, value.p, sizeof(stored));
+	cursor->seq = stored.seq;
+	cursor->n = stored.n;
+	cursor->seen = stored.seen;
+	cursor->expires = stored.expires;
+	cursor->derived = stored.derived != 0;
+	return true;
+}
+
+static bool
+take_owner(struct dw_str key, struct dw_str value, struct dw_owner_row *row)
+{
+	char *parts[] = { row->room, row->user };
+	const size_t sizes[] = { sizeof(row->room), sizeof(row->user) };
+
+	if (value.n != 1 || !split_key(key, parts, sizes, 2))
+		return false;
+	row->state = *(const uint8_t *)value.p == DW_OWNER_DENIED ? DW_OWNER_DENIED : DW_OWNER_GRANTED;
+	return true;
+}
+
+/* The entries of one room, or with an empty prefix of all. */
+struct listing {
+	struct dw_op *op;
+	struct dw_str prefix;
+};
+
+static bool
+is_past(const struct listing *listing, struct dw_str key)
+{
+	return key.n < listing->prefix.n || memcmp(key.p, listing->prefix.p, listing->prefix.n) != 0;
+}
+
+static int
+load_cursor(void *user, struct dw_str key, struct dw_str value)
+{
+	const struct listing *listing = user;
+	struct dw_cursor cursor = { 0 };
+
+	if (is_past(listing, key))
+		return DW_KV_STOP;
+	if (!dw_lmdb_take_cursor(key, value, &cursor))
+		return DW_E_CORRUPT;
+	dw_buf_add(&listing->op->read.cursors, &cursor, sizeof(cursor));
+	return dw_buf_ok(&listing->op->read.cursors) ? DW_OK : DW_E_NOMEM;
+}
+
+static int
+load_owner(void *user, struct dw_str key, struct dw_str value)
+{
+	const struct listing *listing = user;
+	struct dw_op *op = listing->op;
+	struct dw_owner_row row = { 0 };
+
+	if (listing->prefix.n > 0 && is_past(listing, key))
+		return DW_KV_STOP;
+	if (!take_owner(key, value, &row))
+		return DW_E_CORRUPT;
+	if (op->kind == DW_OP_OWNERS) {
+		if (op->read.user[0] != '\0' && strcmp(op->read.user, row.user) != 0)
+			return DW_OK;
+		if (op->read.owners.len / sizeof(row) >= op->read.limit) {
+			op->read.more = true;
+			return DW_KV_STOP;
+		}
+	}
+	dw_buf_add(&op->read.owners, &row, sizeof(row));
+	return dw_buf_ok(&op->read.owners) ? DW_OK : DW_E_NOMEM;
+}
+
+static int
+list(struct lmdb_engine *e, struct dw_op *op, enum lmdb_table table, int (*each)(void *, struct dw_str, struct dw_str))
+{
+	char key[KEY_MAX];
+	struct listing listing = { op, { key, op->room[0] != '\0' ? join_key(key, op->room, NULL, NULL) : 0 } };
+	int err = dw_kv_scan(e->kv, table, listing.prefix, each, &listing);
+
+	return err == DW_KV_STOP ? DW_OK : err;
+}
+
+static int
+do_load(struct lmdb_engine *e, struct dw_op *op)
+{
+	int err = do_read(e, op, 0, SIZE_MAX);
+
+	if (err == DW_OK)
+		err = list(e, op, CURSORS, load_cursor);
+	return err == DW_OK ? list(e, op, OWNERS, load_owner) : err;
+}
+
+static int
+get_owner(struct lmdb_engine *e, const char *room, const char *user, enum dw_owner_state *state)
+{
+	char key[KEY_MAX];
+	uint8_t stored;
+	int err = dw_kv_get_fixed(e->kv, OWNERS, val(key, join_key(key, room, user, NULL)), &stored, sizeof(stored));
+
+	*state = err != DW_OK ? DW_OWNER_NONE : stored == DW_OWNER_DENIED ? DW_OWNER_DENIED : DW_OWNER_GRANTED;
+	return err == DW_E_AGAIN ? DW_OK : err;
+}
+
+static int
+do_owner(struct lmdb_engine *e, struct dw_op *op)
+{
+	char bytes[KEY_MAX];
+	struct dw_str key = val(bytes, join_key(bytes, op->room, op->owner.user, NULL));
+	uint8_t state = (uint8_t)op->owner.state;
+	enum dw_owner_state before;
+	int err = get_owner(e, op->room, op->owner.user, &before);
+
+	if (err != DW_OK)
+		return err;
+	op->owner.changed = before != op->owner.state;
+	if (op->owner.dry || !op->owner.changed)
+		return DW_OK;
+	return op->owner.state == DW_OWNER_NONE ? dw_kv_delete(e->kv, OWNERS, key)
+											: put_fixed(e, OWNERS, key, &state, sizeof(state));
+}
+
+static int
+do_cursor(struct lmdb_engine *e, struct dw_op *op)
+{
+	const struct dw_cursor *cursor = &op->cursor;
+	const struct cursor_value value = { cursor->seq, cursor->n, cursor->seen, cursor->expires, cursor->derived };
+	char bytes[KEY_MAX];
+	struct dw_str key = val(bytes, join_key(bytes, cursor->room, cursor->user, cursor->device));
+	int err;
+
+	if (cursor->seq != 0 || cursor->seen != 0)
+		return put_fixed(e, CURSORS, key, &value, sizeof(value));
+	err = dw_kv_delete(e->kv, CURSORS, key);
+	return err == DW_E_AGAIN ? DW_OK : err;
+}
+
+static void
+id_key(const struct dw_op *op, uint8_t key[32])
+{
+	char text[DW_ROOM_MAX + DW_ID_MAX + 2];
+	size_t room = strlen(op->room) + 1, id = strlen(op->append.id);
+
+	memcpy(text, op->room, room);
+	memcpy(text + room, op->append.id, id);
+	dw_sha256(text, room + id, key);
+}
+
+/* DW_OK and duplicate or err set; DW_E_AGAIN: a new id. */
+static int
+find_id(struct lmdb_engine *e, struct dw_op *op, struct dw_str key)
+{
+	struct id_value value;
+
+	for (size_t i = 0; i < 2; i++) {
+		int err = dw_kv_get_fixed(e->kv, IDS0 + i, key, &value, sizeof(value));
+
+		if (err == DW_E_AGAIN)
+			continue;
+		if (err != DW_OK)
+			return err;
+		op->append.seq = value.seq;
+		op->append.n = value.n;
+		op->append.duplicate = memcmp(value.hash, op->append.hash, DW_HASH_SIZE) == 0;
+		op->err = op->append.duplicate ? DW_OK : DW_E_ID_REUSED;
+		return DW_OK;
+	}
+	return DW_E_AGAIN;
+}
+
+static int
+put_message(struct lmdb_engine *e, struct dw_op *op, const struct room_value *room)
+{
+	const struct message_head head = {
+		.prev = room->head, .n = op->append.n, .at = op->append.at, .room_size = strlen(op->room)
+	};
+	const struct dw_buf *record = &op->append.record;
+	const size_t size = sizeof(head) + head.room_size + record->len;
+	uint8_t key[8];
+	char *to;
+	int err;
+
+	dw_lmdb_seq_key(op->append.seq, key);
+	err = dw_kv_append(e->kv, MESSAGES, val(key, sizeof(key)), size, &to);
+	if (err != DW_OK)
+		return err;
+	memcpy(to, &head, sizeof(head));
+	memcpy(to + sizeof(head), op->room, head.room_size);
+	memcpy(to + sizeof(head) + head.room_size, record->data, record->len);
+	return DW_OK;
+}
+
+static int
+do_append(struct lmdb_engine *e, struct dw_op *op)
+{
+	const struct dw_str room_key = val(op->room, strlen(op->room));
+	struct room_value room = { 0 };
+	struct id_value id;
+	enum dw_owner_state state;
+	uint8_t digest[32];
+	struct dw_str key = val(digest, 16);
+	int err;
+
+	if (op->append.publisher[0] != '\0') {
+		err = get_owner(e, op->room, op->append.publisher, &state);
+		if (err != DW_OK)
+			return err;
+		if (!dw_may(e->config.ownership, state, op->append.claimed)) {
+			op->err = DW_E_DENIED;
+			return DW_OK;
+		}
+	}
+	id_key(op, digest);
+	err = find_id(e, op, key);
+	if (err != DW_E_AGAIN)
+		return err;
+	err = dw_kv_get_fixed(e->kv, ROOMS, room_key, &room, sizeof(room));
+	if (err != DW_OK && err != DW_E_AGAIN)
+		return err;
+	op->append.seq = e->next_seq++;
+	op->append.n = room.n + 1;
+	dw_record_pack(
+		&op->append.record, &(struct dw_record) { op->append.seq, op->append.n, op->append.at, dw_str(op->append.type),
+								dw_str(op->append.id), { op->append.data, op->append.size } });
+	if (!dw_buf_ok(&op->append.record))
+		return DW_E_NOMEM;
+	err = put_message(e, op, &room);
+	if (err != DW_OK)
+		return err;
+	room = (struct room_value) { op->append.seq, op->append.n, op->append.at };
+	id = (struct id_value) { .seq = op->append.seq, .n = op->append.n };
+	memcpy(id.hash, op->append.hash, DW_HASH_SIZE);
+	err = put_fixed(e, ROOMS, room_key, &room, sizeof(room));
+	if (err != DW_OK)
+		return err;
+	e->ids_state.count++;
+	return put_fixed(e, IDS0 + (enum lmdb_table)e->ids_state.current, key, &id, sizeof(id));
+}
+
+int
+dw_lmdb_op(struct lmdb_engine *e, struct dw_op *op)
+{
+	switch (op->kind) {
+	case DW_OP_APPEND:
+		return do_append(e, op);
+	case DW_OP_CURSOR:
+		return do_cursor(e, op);
+	case DW_OP_OWNER:
+		return do_owner(e, op);
+	case DW_OP_LOAD:
+		return do_load(e, op);
+	case DW_OP_READ:
+		return do_read(e, op, op->read.after, op->read.limit);
+	case DW_OP_OWNERS:
+		return list(e, op, OWNERS, load_owner);
+	}
+	return DW_E_INTERNAL;
+}
