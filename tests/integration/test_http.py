@@ -31,13 +31,11 @@ def site(tmp_path_factory):
         world.end()
 
 
-def raw(edge, head, body=b"", half_close=False):
+def raw(edge, head, body=b""):
     """(status, {header: value}, JSON or bytes) of bytes sent as they are; reads to the connection's end."""
     with socket.create_connection(("127.0.0.1", edge.port), timeout=PATIENCE) as link:
         text = head if isinstance(head, bytes) else head.replace("\n", "\r\n").encode()
         link.sendall(text + b"\r\n" + body)
-        if half_close:
-            link.shutdown(socket.SHUT_WR)
         got = b""
         try:
             while b"\r\n\r\n" not in got or len(got) < expected(got):
@@ -86,7 +84,6 @@ DENIED = error("access_denied", "access denied")
 # ---- answers ----
 
 def test_the_answer_to_a_broadcast(site):
-    before = site.stat("summary")
     status, headers, body = site.the_edge.request(EFFECT, {**UPDATE, "id": "first"}, site.alice)
     assert status == 200
     assert headers["Content-Type"] == "application/json"
@@ -94,9 +91,6 @@ def test_the_answer_to_a_broadcast(site):
     assert isinstance(body.pop("seq"), int) and isinstance(body.pop("n"), int) and body.pop("message")
     assert body == {"success": True, "status": "broadcasted", "diagnosis_id": 123, "id": "first", "duplicate": False,
                     "clients_notified": 0, "devices_queued": 0, **EFFECTIVENESS}
-    after = site.stat("summary")
-    first = [table[0] if isinstance(table, list) else table for table in (before, after)]
-    assert first[1]["messages_stored"] == first[0]["messages_stored"] + 1
 
 
 @pytest.mark.parametrize("path, body, more", [
@@ -508,5 +502,5 @@ def test_what_is_wrong_with_the_configuration_is_told(world):
     for arguments in (["--tls-cert", "/no/such/file"], ["--listen", "nonsense"], ["--keys", "/no/such/directory"]):
         done = subprocess.run([BIN / "diagws-edge", "--hub", world.endpoint, "--keys", world.keys, *arguments],
                               capture_output=True, text=True, timeout=PATIENCE)
-        assert done.returncode in (64, 66, 78), (arguments, done)
-        assert done.stderr
+        assert done.returncode in (66, 78), (arguments, done)
+        assert arguments[0] in done.stderr or arguments[1] in done.stderr
