@@ -189,6 +189,7 @@ static int
 lmdb_commit(struct dw_engine *engine, struct dw_op **ops, size_t count, struct dw_fault *fault)
 {
 	struct lmdb_engine *e = (struct lmdb_engine *)engine;
+	const char *why;
 	size_t appends = 0;
 	int err;
 
@@ -198,6 +199,7 @@ lmdb_commit(struct dw_engine *engine, struct dw_op **ops, size_t count, struct d
 		for (size_t i = 0; i < count; i++)
 			dw_op_reset(ops[i]);
 		err = attempt(e, ops, count, appends > 0 ? SWEEP_LEAST + SWEEP_PER_APPEND * appends : 0);
+		why = dw_kv_text(e->kv); /* before make_room fails or succeeds with something else */
 	} while (err == DW_E_STORAGE_FULL && (dw_kv_grow(e->kv) || make_room(e)));
 	if (err == DW_OK) {
 		/* Early, for a full map would not even let us delete. */
@@ -209,7 +211,7 @@ lmdb_commit(struct dw_engine *engine, struct dw_op **ops, size_t count, struct d
 		dw_op_reset(ops[i]);
 	if (err == DW_E_CORRUPT || err == DW_E_AGAIN)
 		err = DW_E_STORAGE;
-	return dw_fault_set(fault, err, NULL, NULL, "the store said: %s", dw_kv_text(e->kv));
+	return dw_fault_set(fault, err, NULL, NULL, "the store said: %s", why);
 }
 
 static void

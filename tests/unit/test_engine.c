@@ -505,6 +505,7 @@ static void
 test_full(void **state)
 {
 	struct fixture *f = *state;
+	struct dw_fault fault = { 0 };
 	struct dw_engine_info before, after;
 	char *large = malloc(60001);
 	struct dw_op *ops[2], *load = op_new(DW_OP_LOAD, "a");
@@ -523,13 +524,14 @@ test_full(void **state)
 			(void)snprintf(id, sizeof(id), "%d-%zu", i, k);
 			ops[k] = append_new("a", id, large);
 		}
-		err = commit(f, ops, 2);
+		err = f->ops->commit(f->engine, ops, 2, &fault);
 		if (err != DW_OK)
 			assert_int_equal(0, ops[0]->append.seq + ops[0]->append.record.len);
 		op_free(ops[0]);
 		op_free(ops[1]);
 	}
 	assert_int_equal(DW_E_STORAGE_FULL, err);
+	assert_non_null(strstr(fault.message, f->ops == &dw_engine_lmdb ? "MDB_MAP_FULL" : "2097152 bytes"));
 	f->ops->info(f->engine, &after);
 	assert_int_equal(before.head, after.head);
 	assert_true(after.head > 10);
