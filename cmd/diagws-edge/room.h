@@ -36,7 +36,7 @@ struct room {
 	struct wheel_timer ping; /* a PING that is owed */
 	struct conn *conns;      /* utlist of those in this room */
 	size_t joined;           /* how many of them the hub counts */
-	size_t unwritten;         /* bytes that no connection has been offered yet */
+	size_t unwritten;        /* bytes that no connection has been offered yet */
 	bool dirty;
 	struct room *next_dirty;
 };
