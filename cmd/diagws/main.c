@@ -75,7 +75,7 @@ show_manual(const char *name)
 	char page[64];
 
 	(void)snprintf(page, sizeof(page), "diagws-%s", name);
-	(void)execlp("man", "man", name != NULL && is_command(name) ? page : "diagws", (char *)NULL);
+	(void)execlp("man", "man", is_command(name) ? page : "diagws", (char *)NULL);
 	fprintf(stderr, "diagws: cannot run man: %s\n", strerror(errno));
 	return dw_err_exit(DW_E_UNSUPPORTED);
 }
