@@ -172,7 +172,8 @@ install: all
 	$(Q)install $(BINARIES) $(D)/bin
 	$(Q)install -m 644 $(BUILD)/lib/libdiagws.a $(D)/lib
 	$(Q)install $(BUILD)/lib/$(SONAME) $(D)/lib && ln -sf $(SONAME) $(D)/lib/libdiagws.so
-	$(Q)install -m 644 $(BUILD)/lib/pkgconfig/diagws.pc $(D)/lib/pkgconfig
+	$(Q)sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' lib/diagws.pc.in >$(D)/lib/pkgconfig/diagws.pc
+	$(Q)chmod 644 $(D)/lib/pkgconfig/diagws.pc
 	$(Q)install -m 644 include/diagws.h $(D)/include
 	$(Q)for m in man/*.[1-8]; do install -m 644 $$m $(D)/share/man/man$${m##*.}; done
 	$(Q)install -m 644 completions/diagws.bash $(D)/share/bash-completion/completions/diagws
