@@ -1,4 +1,5 @@
 """diagws-send from outside: what it reads, what it tells, and how it ends."""
+import asyncio
 import json
 import os
 import pty
@@ -9,7 +10,7 @@ import tempfile
 
 import pytest
 
-from conftest import BIN, EFFECTIVENESS, PATIENCE, SANITIZED, until
+from conftest import BIN, EFFECTIVENESS, PATIENCE, SANITIZED, receive, until
 
 GOOD = json.dumps(EFFECTIVENESS)
 
@@ -299,6 +300,39 @@ def test_a_batch_survives_a_killed_hub(hub):
     assert sorted(answer["seq"] for answer in answers) == list(range(1, count + 1))
     assert len({answer["id"] for answer in answers}) == count
     assert head(hub) == count
+
+
+def test_a_watcher_gets_each_once_although_the_hub_is_killed(clinic):
+    """20,000 lines, the hub killed twice on the way: each n comes once, in order, or is told in a gap."""
+    count = 20000
+    path = clinic.path / "many.ndjson"
+    path.write_text("".join(line(123, data={"number": number}) + "\n" for number in range(count)))
+
+    async def watch():
+        told, numbers, kills = [], [], [count // 4, count // 2]
+        async with clinic.the_edge.connect(123, clinic.alice) as socket:
+            assert (await receive(socket))["type"] == "connect"
+            process = start(clinic, "-l", "--timeout", "60s", path)
+            while len(told) < count:
+                message = await receive(socket, 3 * PATIENCE)
+                if message["type"] == "gap":
+                    told += range(message["data"]["from"], message["data"]["to"] + 1)
+                elif message["type"] == "x_update":
+                    told.append(message["n"])
+                    numbers.append(message["data"]["number"])
+                if kills and len(told) > kills[0]:
+                    kills.pop(0)
+                    clinic.the_hub.kill()
+                    clinic.the_hub = clinic.hub("--queue-limit", 10000)
+        return told, numbers, finish(process)
+
+    assert clinic.processes[0].terminate() == 0
+    clinic.the_hub = clinic.hub("--queue-limit", 10000)
+    told, numbers, (status, _, err) = asyncio.run(watch())
+    assert (status, err) == (0, "")
+    assert told == list(range(1, count + 1))
+    assert len(set(numbers)) == len(numbers) >= count // 4
+    assert clinic.stat("room", "123")["n"] == count
 
 
 def test_the_first_interrupt_waits_for_answers(hub):
