@@ -1,6 +1,6 @@
 /* The embedded engine: LMDB in one directory, format version 1.
  *
- *   meta      "version" "epoch" "seq" "sweep" "ids"       what the store is and where it stands
+ *   meta      "version" "epoch" "file" "seq" "sweep" "ids"  what the store is and where it stands
  *   messages  seq (8 bytes, big endian) → {prev seq, n, at, room size} room record
  *   rooms     room → {head seq, n, head_at}
  *   ids0, ids1  16-byte digest of room and id → {content hash, seq, n}
@@ -27,6 +27,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "diagws/clock.h"
@@ -335,25 +336,60 @@ other_version(const struct lmdb_engine *e, uint64_t version, struct dw_fault *fa
 		FORMAT_VERSION);
 }
 
+/* Tells a file from every copy of it: a store that was restored goes on from an older state, so its
+ * positions mean something else from there on, and it must have another epoch. A copy over the file itself
+ * cannot be told. */
+struct file_mark {
+	uint64_t inode;
+	int64_t born_s;
+	uint64_t born_ns;
+};
+
+static struct file_mark
+mark_file(const struct lmdb_engine *e)
+{
+	char path[DW_PATH_SIZE];
+	struct statx about = { 0 };
+
+	if (snprintf(path, sizeof(path), "%s/data.mdb", e->config.dir) < (int)sizeof(path))
+		(void)statx(AT_FDCWD, path, 0, STATX_INO | STATX_BTIME, &about);
+	return (struct file_mark) { about.stx_ino, about.stx_btime.tv_sec, about.stx_btime.tv_nsec };
+}
+
+static int
+begin_epoch(struct lmdb_engine *e, const struct file_mark *mark)
+{
+	int err;
+
+	dw_random_id(e->epoch);
+	err = put_meta(e, "epoch", e->epoch, sizeof(e->epoch));
+	return err == DW_OK ? put_meta(e, "file", mark, sizeof(*mark)) : err;
+}
+
 /* Reads, or in a new store writes, what it is. */
 static int
 read_meta(struct lmdb_engine *e, struct dw_fault *fault)
 {
+	const struct file_mark mark = mark_file(e);
 	uint64_t version = FORMAT_VERSION;
+	struct file_mark before;
 	int err = get_meta(e, "version", &version, sizeof(version));
 
 	if (err == DW_E_AGAIN) {
-		dw_random_id(e->epoch);
 		err = put_meta(e, "version", &version, sizeof(version));
 		if (err == DW_OK)
-			err = put_meta(e, "epoch", e->epoch, sizeof(e->epoch));
+			err = begin_epoch(e, &mark);
 	} else if (err == DW_OK && version == FORMAT_VERSION) {
-		err = get_meta(e, "epoch", e->epoch, sizeof(e->epoch));
+		err = get_meta(e, "seq", &e->seq, sizeof(e->seq));
+		if (err == DW_E_AGAIN)
+			err = DW_OK; /* nothing was ever stored */
 		if (err == DW_OK)
-			err = get_meta(e, "seq", &e->seq, sizeof(e->seq));
-		if (err == DW_E_AGAIN && e->epoch[0] != '\0')
-			err = DW_OK;
+			err = get_meta(e, "epoch", e->epoch, sizeof(e->epoch));
 		e->epoch[sizeof(e->epoch) - 1] = '\0';
+		if (err == DW_OK)
+			err = get_meta(e, "file", &before, sizeof(before));
+		if (err == DW_E_AGAIN || (err == DW_OK && memcmp(&before, &mark, sizeof(mark)) != 0))
+			err = begin_epoch(e, &mark);
 	}
 	if (err == DW_OK && version != FORMAT_VERSION)
 		return other_version(e, version, fault);

@@ -576,6 +576,30 @@ test_everything_stays(void **state)
 }
 
 static void
+test_a_copy_has_an_epoch_of_its_own(void **state)
+{
+	struct fixture *f = *state, copy = *f;
+	struct dw_engine_info ours, theirs;
+	char command[320], dir[80];
+
+	append_many(f, "a", 3);
+	f->ops->info(f->engine, &ours);
+	f->ops->close(f->engine);
+	(void)snprintf(dir, sizeof(dir), "%s/copy", f->dir);
+	(void)snprintf(command, sizeof(command), "mkdir %s && cp %s/data.mdb %s", dir, f->dir, dir);
+	assert_int_equal(0, system(command));
+	copy.config.dir = dir;
+	open_engine(&copy);
+	copy.ops->info(copy.engine, &theirs);
+	copy.ops->close(copy.engine);
+	assert_int_equal(ours.head, theirs.head);
+	assert_string_not_equal(ours.epoch, theirs.epoch);
+	open_engine(f);
+	f->ops->info(f->engine, &theirs);
+	assert_string_equal(ours.epoch, theirs.epoch);
+}
+
+static void
 test_grows(void **state)
 {
 	struct fixture *f = *state;
@@ -946,6 +970,7 @@ main(void)
 		BOTH(test_scans),
 		BOTH(test_full),
 		LMDB(test_everything_stays),
+		LMDB(test_a_copy_has_an_epoch_of_its_own),
 		LMDB(test_grows),
 		LMDB(test_the_dead_are_deleted),
 		LMDB(test_refuses_what_is_not_its_own),
