@@ -330,6 +330,7 @@ static void
 set_position(struct conn *conn, struct position at)
 {
 	conn->at = at;
+	conn->behind = !room_covers(conn->room, at.seq);
 	conn->next = conn->room->ring != NULL ? dw_log_after(conn->room->ring, at.seq) : 0;
 }
 
@@ -459,14 +460,14 @@ conn_push(struct conn *conn)
 		struct dw_str run;
 		uint64_t next;
 
-		if (room->ring == NULL || conn->next < dw_log_first(room->ring)) {
-			if (!room_covers(room, conn->at.seq)) {
+		if (conn->behind || room->ring == NULL || conn->next < dw_log_first(room->ring)) {
+			set_position(conn, conn->at);
+			if (conn->behind) {
 				ask_feed(conn);
 				return;
 			}
 			if (room->ring == NULL)
 				return;
-			conn->next = dw_log_after(room->ring, conn->at.seq);
 		}
 		/* Fed beyond what the stream had brought: those frames come again, and are passed over. */
 		while (conn->next != dw_log_end(room->ring) && dw_log_entry(room->ring, conn->next)->seq < conn->at.seq)

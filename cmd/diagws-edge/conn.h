@@ -75,6 +75,7 @@ struct conn {
 	uint64_t budget_at;
 	uint16_t close_code;
 	uint8_t state; /* enum conn_state */
+	bool behind;   /* the ring does not cover `at`: the hub must feed */
 	bool joined;   /* the hub counts this session */
 	bool asked;    /* a JOIN or READ is unanswered */
 	bool unsaid;

@@ -1,4 +1,4 @@
-"""What devices get that were away, and what order all see.
+"""What devices get that were away, what order all see, and what slow clients cost the others.
 
 A device counts as having got something when its PONG came back, which diagws-stat shows as `behind` 0: that is
 the condition the tests wait for before they go on.
@@ -137,3 +137,87 @@ def test_all_clients_see_one_order(clinic):
     assert all(a < b for a, b in zip(seqs, seqs[1:]))
     for sender in range(senders):
         assert [m["data"]["i"] for m in first if m["data"]["by"] == sender] == list(range(each))
+
+
+# ---- slow clients ----
+
+class Raw:
+    """A client that reads when it is told to: nothing in between takes bytes for it."""
+
+    def __init__(self, edge, room, token, device):
+        self.socket = socket.socket()
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 256 * 1024)
+        self.socket.connect(("127.0.0.1", edge.port))
+        self.socket.sendall((f"GET /ws/{room}?device={device}&token={token} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n"
+                             "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+                             "Sec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\n\r\n").encode())
+        self.file = self.socket.makefile("rb")
+        assert b" 101 " in self.file.readline()
+        while self.file.readline() != b"\r\n":
+            pass
+
+    def message(self, patience=30):
+        """The next text frame as JSON; a PING is answered. None at the end."""
+        self.socket.settimeout(patience)
+        while True:
+            head = self.file.read(2)
+            if len(head) < 2:
+                return None
+            size = head[1]
+            if size == 126:
+                size = int.from_bytes(self.file.read(2), "big")
+            elif size == 127:
+                size = int.from_bytes(self.file.read(8), "big")
+            body = self.file.read(size)
+            if head[0] == 0x81:
+                return json.loads(body)
+            if head[0] == 0x89:
+                self.socket.sendall(bytes([0x8a, 0x80 | size, 0, 0, 0, 0]) + body)
+            if head[0] == 0x88:
+                return None
+
+    def close(self):
+        self.file.close()
+        self.socket.close()
+
+
+def test_a_client_off_the_ring_is_fed_by_the_hub(clinic):
+    """6 MiB in messages of 60 KiB: the ring has 4 of them, the sockets' buffers some more, the hub all."""
+    count = 100
+    slow = Raw(clinic.the_edge, "123", clinic.alice, "slow")
+    assert slow.message()["type"] == "connect"
+
+    async def fast():
+        ws, _, _ = await enter(clinic.the_edge, "123", clinic.alice, device="fast")
+        await asyncio.gather(receive_updates(ws, count), asyncio.to_thread(updates, clinic, "123", count, 0, 60 * 1024))
+        await ws.close()
+    run(fast())  # what the slow one does not read keeps nobody
+    got = [slow.message() for _ in range(count)]
+    assert [message["type"] for message in got] == ["x_update"] * count
+    assert numbers(got) == list(range(count))
+    assert [message["n"] for message in got] == list(range(1, count + 1))
+    updates(clinic, "123", 1, start=count)
+    assert slow.message()["data"]["i"] == count
+    slow.close()
+
+
+def test_who_never_reads_is_closed_and_stops_nobody(world):
+    world.hub()
+    edge = world.edge("--slow-timeout", "1s")
+    world.grant("123", "alice")
+    alice = world.token("alice")
+    stuck = Raw(edge, "123", alice, "stuck")
+    count = 160
+
+    async def watch():
+        ws, _, _ = await enter(edge, "123", alice, device="fast")
+        got, _ = await asyncio.gather(receive_updates(ws, count),
+                                      asyncio.to_thread(updates, world, "123", count, 0, 60 * 1024))
+        await asyncio.to_thread(until, lambda: devices(world, "123")["stuck"]["connected"] == 0, "it to be closed")
+        await nothing_more(ws)
+        await ws.close()
+        return got
+    assert numbers(run(watch())) == list(range(count))
+    data, got = visit(world, edge, "123", alice, device="fast")
+    assert got == []
+    stuck.close()
