@@ -135,13 +135,26 @@ $(BUILD)/tests/embed: examples/embed.c $(LIBRARIES)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $< -pie $(SAN) -L$(BUILD)/lib -ldiagws -Wl,-rpath,$(abspath $(BUILD)/lib)
 
+# The library's calls on a pipe, and the same of another protocol version.
+$(BUILD)/tests/api: tests/lib/api.c $(LIBRARIES)
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $< -pie $(SAN) -L$(BUILD)/lib -ldiagws -Wl,-rpath,$(abspath $(BUILD)/lib)
+
+$(BUILD)/tests/api-v2: tests/lib/api.c $(PIC_OBJ) lib/wire.c
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) -DDW_PROTOCOL_VERSION=2 -c -o $@-wire.o lib/wire.c
+	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $< $@-wire.o $(filter-out %/wire.o,$(PIC_OBJ)) $(ALL_LDFLAGS) \
+		$(call pc,$(CLIENT_LIBS)) -lpthread
+
 check: deps
 	$(Q)$(MAKE) --no-print-directory check-unit check-integration
 
 check-unit: $(UNIT_TESTS)
 	$(Q)for t in $(UNIT_TESTS); do echo "$$t"; $$t || exit 1; done
 
-check-integration: all $(BUILD)/tests/diagws-edge-v2 $(BUILD)/tests/embed
+check-integration: all $(addprefix $(BUILD)/tests/,diagws-edge-v2 embed api api-v2)
 	$(Q)DIAGWS_BUILD=$(abspath $(BUILD)) $(PYTHON) -m pytest -q -p no:cacheprovider tests/integration $(PYTEST)
 
 demo: deps
