@@ -76,19 +76,6 @@ const struct dw_opt dw_opt_table[] = {
 		.target = &dw_common.color },
 	{ 0 },
 };
-const struct dw_opt dw_opt_daemon[] = {
-	{ .kind = DW_OPT_HEADING, .help = "Diagnostics" },
-	{ .kind = DW_OPT_CHOICE,
-		.name = "log-format",
-		.arg = "FORMAT",
-		.help = "how to write what happens",
-		.choices = "auto|logfmt|json",
-		.env = "DIAGWS_LOG_FORMAT",
-		.initial = "auto",
-		.target = &dw_common.log_format },
-	{ 0 },
-};
-
 static const struct dw_opt words_option = { .kind = DW_OPT_FLAG, .name = "list-words", .target = &show_words };
 
 static bool

@@ -16,6 +16,7 @@
 
 #include "conn.h"
 #include "diagws/clock.h"
+#include "diagws/daemon.h"
 #include "diagws/logging.h"
 #include "diagws/paths.h"
 #include "edge.h"
@@ -207,19 +208,6 @@ on_signal(uv_signal_t *handle, int number)
 		dw_log_error("keys not read again; the old ones stay", "reason=%s", fault.message);
 }
 
-static void
-setup_log(void)
-{
-	enum dw_log_level level = dw_common.quiet ? DW_LOG_ERROR : dw_common.verbose > 0 ? DW_LOG_DEBUG : DW_LOG_INFO;
-	enum dw_log_format format = DW_LOG_AUTO;
-
-	if (dw_common.log_format != NULL && strcmp(dw_common.log_format, "json") == 0)
-		format = DW_LOG_JSON;
-	else if (dw_common.log_format != NULL && strcmp(dw_common.log_format, "logfmt") == 0)
-		format = DW_LOG_LOGFMT;
-	dw_log_setup(command.name, level, format);
-}
-
 static int
 prepare(struct dw_fault *fault)
 {
@@ -297,7 +285,7 @@ main(int argc, char **argv)
 		return err == DW_OPT_DONE ? 0 : dw_err_exit(err);
 	if (first < argc)
 		return dw_err_exit(dw_opt_misuse(&command, "unexpected operand '%s'", argv[first]));
-	setup_log();
+	dw_daemon_log(command.name);
 	err = prepare(&fault);
 	if (err == DW_OK && edge.config.check_only) {
 		dw_auth_destroy(&edge.auth);

@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-#include "diagws/logging.h"
+#include "diagws/daemon.h"
 
 static struct options o;
 
@@ -90,23 +90,6 @@ check_binds(void)
 	return DW_OK;
 }
 
-static void
-set_up_log(void)
-{
-	enum dw_log_level level = DW_LOG_INFO;
-	enum dw_log_format format = DW_LOG_AUTO;
-
-	if (dw_common.verbose > 0)
-		level = DW_LOG_DEBUG;
-	else if (dw_common.quiet)
-		level = DW_LOG_WARN;
-	if (strcmp(dw_common.log_format, "json") == 0)
-		format = DW_LOG_JSON;
-	else if (strcmp(dw_common.log_format, "logfmt") == 0)
-		format = DW_LOG_LOGFMT;
-	dw_log_setup(command.name, level, format);
-}
-
 int
 options_read(struct options *options, int argc, char **argv)
 {
@@ -127,7 +110,7 @@ options_read(struct options *options, int argc, char **argv)
 		return err;
 	if (first < argc)
 		return dw_opt_misuse(&command, "unexpected operand '%s'", argv[first]);
-	set_up_log();
+	dw_daemon_log(command.name);
 	err = check_engine();
 	if (err == DW_OK)
 		err = check_binds();

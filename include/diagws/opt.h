@@ -75,7 +75,7 @@ bool dw_parse_size(const char *text, int64_t *bytes);
 bool dw_parse_number(const char *text, int64_t *value); /* decimal digits with an optional '-' */
 
 /* What all commands have. Commands that talk to the hub add dw_opt_hub, those that print tables
- * dw_opt_table, daemons dw_opt_daemon. */
+ * dw_opt_table, daemons dw_opt_daemon (daemon.h). */
 struct dw_common {
 	int verbose;
 	bool quiet;
@@ -91,7 +91,6 @@ extern struct dw_common dw_common;
 extern const struct dw_opt dw_opt_common[]; /* -h -V -v -q */
 extern const struct dw_opt dw_opt_hub[];    /* -e --endpoint, --timeout */
 extern const struct dw_opt dw_opt_table[];  /* --format, --json, --color */
-extern const struct dw_opt dw_opt_daemon[]; /* --log-format */
 
 /* Whether to colour what goes to this descriptor: --color, NO_COLOR, TERM=dumb, isatty. */
 bool dw_use_color(int fd);
