@@ -90,7 +90,7 @@ set_timer(struct conn *conn)
 {
 	uint64_t due = conn->pinged_at + KEEP_ALIVE_MS;
 	uint64_t now = dw_mono_ms(), now_s = dw_now_ms() / 1000;
-	uint64_t left_ms = conn->expires > now_s ? (conn->expires - now_s) * 1000 : 0;
+	uint64_t left_ms = conn->expires == 0 ? UINT64_MAX / 2 : conn->expires > now_s ? (conn->expires - now_s) * 1000 : 0;
 
 	if (conn->state == CONN_REFUSED)
 		due = conn->opened_at + DENY_MS;
@@ -98,6 +98,8 @@ set_timer(struct conn *conn)
 		due = conn->opened_at + JOIN_WAIT_MS;
 	else if (conn->stalled_at > 0 && conn->stalled_at + (uint64_t)conn->edge->config.slow_ms < due)
 		due = conn->stalled_at + (uint64_t)conn->edge->config.slow_ms;
+	if (conn->again && now + AGAIN_MS < due)
+		due = now + AGAIN_MS;
 	if (left_ms < due - now || due < now)
 		due = due < now ? now : now + left_ms;
 	wheel_set(&conn->edge->wheel, &conn->timer, due);
@@ -364,11 +366,17 @@ conn_joined(struct conn *conn, const struct dw_joined *joined)
 {
 	struct room *room = conn->room;
 
-	conn->asked = false;
+	/* Still `asked` when it closes: the hub may count it, and must be told that it left. */
 	if (conn->state == CONN_CLOSING || conn->state == CONN_REFUSED || room == NULL)
 		return;
+	conn->asked = false;
 	if (joined->code == (uint64_t)-DW_E_DENIED) {
 		refuse(conn);
+		return;
+	}
+	if (joined->code == (uint64_t)-DW_E_BUSY) {
+		conn->again = true;
+		set_timer(conn);
 		return;
 	}
 	if (joined->code != 0) {
@@ -538,6 +546,10 @@ fire(struct wheel_timer *timer)
 		conn_close(conn, 1013, "too slow");
 	if (conn->state == CONN_CLOSING)
 		return;
+	if (conn->again) {
+		conn->again = false;
+		conn_ask(conn);
+	}
 	if ((conn->state == CONN_READING || conn->state == CONN_FEEDING) && now >= conn->pinged_at + KEEP_ALIVE_MS)
 		send_keep_alive(conn, now);
 	if (conn->state != CONN_CLOSING)

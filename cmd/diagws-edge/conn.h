@@ -79,6 +79,7 @@ struct conn {
 	bool joined;   /* the hub counts this session */
 	bool asked;    /* a JOIN or READ is unanswered */
 	bool unsaid;
+	bool again; /* the hub was busy: asked again soon */
 	bool claimed;
 	bool derived;
 	char close_reason[32];

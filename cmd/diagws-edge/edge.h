@@ -25,6 +25,7 @@ enum {
 	KEEP_ALIVE_MS = 25 * 1000,
 	SILENCE_MS = 60 * 1000,
 	CONFIRM_MS = 250,    /* at most one PING for confirmation in so long */
+	AGAIN_MS = 200,      /* a JOIN that met a busy hub is repeated after so long */
 	DENY_MS = 50,        /* refusals come no sooner: unknown and forbidden take the same time */
 	CLIENT_BUDGET = 100, /* messages that a client may send at once */
 	CLIENT_RATE = 20,    /* and then in a second */

@@ -1,8 +1,9 @@
 """Processes that are killed, frozen and restarted: no client socket drops, nothing is lost."""
 import asyncio
 import signal
+import socket
 
-from conftest import closed, receive, receive_updates, until
+from conftest import PATIENCE, closed, receive, receive_updates, until
 
 
 def note(world, number):
@@ -107,3 +108,18 @@ def test_a_killed_edge_loses_nothing(clinic):
             assert (await receive(client))["data"]["resume"] == "exact"
             assert numbers(await receive_updates(client, 1)) == [2]
     asyncio.run(watch())
+
+
+def test_one_that_leaves_while_it_is_let_in_is_not_counted(clinic):
+    """Closed by a binary frame that comes right behind the upgrade, while the hub is still asked."""
+    upgrade = ("GET /ws/123?token={token}&device=d{number} HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\n"
+               "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\n\r\n")
+    for number in range(30):
+        with socket.create_connection(("127.0.0.1", clinic.the_edge.port), timeout=PATIENCE) as client:
+            client.sendall(upgrade.format(token=clinic.alice, number=number).encode() + b"\x82\x81\0\0\0\0x")
+            got = b""
+            while b"text frames only" not in got:
+                piece = client.recv(4096)
+                assert piece, got
+                got += piece
+    until(lambda: clinic.stat("summary")["connections"] == 0, "the hub to count none")
