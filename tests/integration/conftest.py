@@ -158,9 +158,9 @@ class World:
         self.processes.append(process)
         return process
 
-    def hub(self, *arguments, wait=True):
+    def hub(self, *arguments, wait=True, env=None):
         hub = self._keep(Process(self, "diagws-hub", [
-            BIN / "diagws-hub", "--bind", self.endpoint, "--state-dir", self.state, *map(str, arguments)]))
+            BIN / "diagws-hub", "--bind", self.endpoint, "--state-dir", self.state, *map(str, arguments)], env))
         if wait:
             until(lambda: "hub ready" in hub.said() or self._must_live(hub), "the hub")
         return hub

@@ -93,7 +93,9 @@ def test_the_commit_comes_before_the_first_byte_of_it(clinic, tmp_path):
 
 
 def test_a_failed_sync_is_an_error_and_the_end(clinic, tmp_path):
-    hub = clinic.processes[0]
+    # It ends while it is traced, where a leak cannot be looked for.
+    assert clinic.processes[0].terminate() == 0
+    hub = clinic.hub(env={"ASAN_OPTIONS": "detect_leaks=0"})
     kept = clinic.send("note_update", "123", {"kept": True})
     with Tampered(hub, tmp_path / "trace", "inject=fdatasync:error=EIO"):
         process = sender(clinic, {"lost": True})
@@ -101,7 +103,7 @@ def test_a_failed_sync_is_an_error_and_the_end(clinic, tmp_path):
         assert "[DW1104]" in process.stderr.read()
         assert hub.popen.wait(PATIENCE) == 74
     assert "the storage failed" in hub.said()
-    clinic.processes[0] = clinic.hub()
+    clinic.hub()
     until(clinic.the_edge.ready, "the edge's return")
 
     async def watch():
