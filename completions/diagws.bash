@@ -1,40 +1,61 @@
 # Completion for diagws and its commands, for bash.
 #
-# The words come from the commands themselves (--list-words prints their options and sub-commands), so
-# they cannot fall behind. Commands: diagws diagws-up diagws-hub diagws-edge diagws-send diagws-stat
-# diagws-owner diagws-token.
+# Options and sub-commands come from --list-words, what an option's value is (FILE, DIR, one of some
+# words) from --help, so nothing here can fall behind. Commands: diagws diagws-hub diagws-edge
+# diagws-send diagws-stat diagws-owner diagws-token.
 
-_diagws_words() {
-    "$@" --list-words 2>/dev/null
+# The kind of value that option $1 of a command takes, and its choices: "FILE", "WHEN auto never"; else nothing.
+_diagws_value() {
+    local option=$1
+    shift
+    "$@" --help 2>/dev/null | awk -v option="$option" '
+        found && /^ +one of / { gsub(/\|/, " "); sub(/^ +one of/, ""); kind = kind $0; exit }
+        found && /^ +(-., +)?--/ { exit }
+        /^ +(-., +)?--[a-z-]+ [A-Z]/ {
+            letter = $1; sub(/,$/, "", letter)
+            name = letter ~ /^--/ ? $1 : $2
+            if (letter == option || name == option) { kind = letter ~ /^--/ ? $2 : $3; found = 1 }
+        }
+        END { print kind }'
+}
+
+_diagws_paths() {
+    mapfile -t COMPREPLY < <(compgen "$1" -- "$2")
+    compopt -o filenames 2>/dev/null
 }
 
 _diagws() {
-    local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
-    local command=("${COMP_WORDS[0]}")
+    local current=${2-${COMP_WORDS[COMP_CWORD]}} previous=${COMP_WORDS[COMP_CWORD - 1]}
+    local command=("${COMP_WORDS[0]}") value
 
     COMPREPLY=()
+    # Bash splits --name=value in three.
+    if [[ $previous == = ]]; then
+        previous=${COMP_WORDS[COMP_CWORD - 2]}
+    elif [[ ${COMP_WORDS[COMP_CWORD]} == = ]]; then
+        current=
+    fi
     # `diagws NAME …` completes as diagws-NAME does.
     if [[ ${command[0]##*/} == diagws ]] && ((COMP_CWORD > 1)); then
         command+=("${COMP_WORDS[1]}")
     fi
-    case $previous in
-        --key-file | --tls-cert | --tls-key | --token-file)
-            mapfile -t COMPREPLY < <(compgen -f -- "$current")
-            return
-            ;;
-        --keys | --state-dir)
-            mapfile -t COMPREPLY < <(compgen -d -- "$current")
-            return
-            ;;
-    esac
-    # diagws-send takes @FILE.
+    if [[ $previous == -* ]]; then
+        value=$(_diagws_value "$previous" "${command[@]}")
+        case $value in
+            FILE) _diagws_paths -f "$current" ;;
+            DIR) _diagws_paths -d "$current" ;;
+            *' '*) mapfile -t COMPREPLY < <(compgen -W "${value#* }" -- "$current") ;;
+        esac
+        [[ -z $value ]] || return
+    fi
+    # diagws-send takes @FILE; the @ is part of what bash replaces.
     if [[ $current == @* ]]; then
         mapfile -t COMPREPLY < <(compgen -P @ -f -- "${current#@}")
         return
     fi
-    mapfile -t COMPREPLY < <(compgen -W "$(_diagws_words "${command[@]}")" -- "$current")
+    mapfile -t COMPREPLY < <(compgen -W "$("${command[@]}" --list-words 2>/dev/null)" -- "$current")
     if [[ ${#COMPREPLY[@]} -eq 0 && $current != -* ]]; then
-        mapfile -t COMPREPLY < <(compgen -f -- "$current")
+        _diagws_paths -f "$current"
     fi
 }
 
