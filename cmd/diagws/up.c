@@ -306,9 +306,11 @@ is_ready(int port)
 	return ready;
 }
 
+/* DW_E_CLOSING when a signal asks to end meanwhile. */
 static int
-wait_ready(void)
+wait_ready(const sigset_t *asked)
 {
+	const struct timespec pause = { .tv_nsec = 20 * 1000000 };
 	uint64_t until = dw_mono_ms() + READY_MS;
 
 	for (int64_t i = 0; i < wish.edges;) {
@@ -321,8 +323,8 @@ wait_ready(void)
 		}
 		if (is_ready(up.ports[i]))
 			i++;
-		else
-			(void)poll(NULL, 0, 20);
+		else if (sigtimedwait(asked, NULL, &pause) > 0)
+			return DW_E_CLOSING;
 	}
 	return DW_OK;
 }
@@ -447,7 +449,7 @@ remove_one(const char *path, const struct stat *about, int kind, struct FTW *whe
 int
 up_main(int argc, char **argv)
 {
-	sigset_t signals;
+	sigset_t signals, asked;
 	int first, err;
 
 	err = dw_opt_parse(&command, argc, argv, &first);
@@ -458,6 +460,7 @@ up_main(int argc, char **argv)
 	(void)sigemptyset(&signals);
 	(void)sigaddset(&signals, SIGINT);
 	(void)sigaddset(&signals, SIGTERM);
+	asked = signals;
 	(void)sigaddset(&signals, SIGCHLD);
 	(void)sigprocmask(SIG_BLOCK, &signals, &up.mask);
 	err = make_folders();
@@ -468,7 +471,7 @@ up_main(int argc, char **argv)
 	if (err == DW_OK)
 		err = start_edges();
 	if (err == DW_OK)
-		err = wait_ready();
+		err = wait_ready(&asked);
 	if (err == DW_OK)
 		err = admit_user();
 	if (err == DW_OK) {
@@ -483,5 +486,5 @@ up_main(int argc, char **argv)
 		(void)nftw(up.dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
 	if (up.run[0] != '\0')
 		(void)nftw(up.run, remove_one, 8, FTW_DEPTH | FTW_PHYS);
-	return dw_err_exit(err);
+	return err == DW_E_CLOSING ? 0 : dw_err_exit(err);
 }
