@@ -35,6 +35,11 @@ _diagws() {
     elif [[ ${COMP_WORDS[COMP_CWORD]} == = ]]; then
         current=
     fi
+    # `diagws help` takes one command, and is none to ask for words itself.
+    if [[ ${command[0]##*/} == diagws && ${COMP_WORDS[1]} == help ]] && ((COMP_CWORD > 1)); then
+        mapfile -t COMPREPLY < <(compgen -W "$("${command[0]}" --list-words 2>/dev/null | grep -v '^-')" -- "$current")
+        return
+    fi
     # `diagws NAME …` completes as diagws-NAME does.
     if [[ ${command[0]##*/} == diagws ]] && ((COMP_CWORD > 1)); then
         command+=("${COMP_WORDS[1]}")

@@ -1,7 +1,8 @@
 /* diagws: runs diagws-NAME, as git does; `diagws up` is built in.
  *
- * A command is looked for beside this program first, so that a build that was not installed uses its own.
- * Failure modes: no such command (64, with those there are).
+ * A command is looked for beside this program first, so that a build that was not installed uses its own;
+ * any other diagws-NAME in PATH is run too.
+ * Failure modes: no such command (64, with those there are), one that cannot be run (69).
  */
 #include <errno.h>
 #include <stdio.h>
@@ -80,10 +81,31 @@ show_manual(const char *name)
 	return dw_err_exit(DW_E_UNSUPPORTED);
 }
 
+static int
+run_command(const char *given, char **arguments)
+{
+	char path[DW_PATH_SIZE], name[64];
+	bool known = is_command(given);
+	int n = snprintf(name, sizeof(name), "diagws-%s", given), err;
+
+	errno = ENOENT;
+	if (n < (int)sizeof(name) && given[0] != '\0' && strchr(given, '/') == NULL) {
+		sibling_path(given, path);
+		arguments[0] = name;
+		(void)execvp(path, arguments);
+	}
+	if (known || errno != ENOENT) {
+		fprintf(stderr, "diagws: cannot run '%s': %s\n", name, strerror(errno));
+		return dw_err_exit(DW_E_UNSUPPORTED);
+	}
+	err = dw_opt_misuse(&command, "'%.40s' is no command", given);
+	list_commands(stderr);
+	return dw_err_exit(err);
+}
+
 int
 main(int argc, char **argv)
 {
-	char path[DW_PATH_SIZE], name[64];
 	int first = 1, err;
 
 	/* What follows the command is the command's. */
@@ -102,15 +124,5 @@ main(int argc, char **argv)
 		return up_main(argc - 1, argv + 1);
 	if (strcmp(argv[1], "help") == 0)
 		return show_manual(argc > 2 ? argv[2] : "");
-	if (!is_command(argv[1])) {
-		err = dw_opt_misuse(&command, "'%.40s' is no command", argv[1]);
-		list_commands(stderr);
-		return dw_err_exit(err);
-	}
-	sibling_path(argv[1], path);
-	(void)snprintf(name, sizeof(name), "diagws-%s", argv[1]);
-	argv[1] = name;
-	(void)execvp(path, argv + 1);
-	fprintf(stderr, "diagws: cannot run '%s': %s\n", path, strerror(errno));
-	return dw_err_exit(DW_E_UNSUPPORTED);
+	return run_command(argv[1], argv + 1);
 }

@@ -6,18 +6,15 @@
  */
 #include "up.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -25,6 +22,7 @@
 #include "diagws/buf.h"
 #include "diagws/clock.h"
 #include "diagws/opt.h"
+#include "ports.h"
 
 enum { EDGES_MAX = 16, READY_MS = 10000, END_MS = 10000, TOKEN_SIZE = 4200, SOCKET_PATH_MAX = 100 };
 
@@ -222,40 +220,6 @@ start_hub(void)
 }
 
 static int
-open_port(int port, bool to_listen)
-{
-	struct sockaddr_in address = {
-		.sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)
-	};
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	const int one = 1;
-
-	if (fd < 0)
-		return -1;
-	(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-	if ((to_listen ? bind(fd, (struct sockaddr *)&address, sizeof(address))
-				   : connect(fd, (struct sockaddr *)&address, sizeof(address))) == 0)
-		return fd;
-	(void)close(fd);
-	return -1;
-}
-
-/* The next port that nobody has, or 0. */
-static int
-free_port(int from)
-{
-	for (int port = from; port <= 65535; port++) {
-		int fd = open_port(port, true);
-
-		if (fd >= 0) {
-			(void)close(fd);
-			return port;
-		}
-	}
-	return 0;
-}
-
-static int
 start_edges(void)
 {
 	int port = (int)wish.port;
@@ -266,7 +230,7 @@ start_edges(void)
 
 	(void)snprintf(keys, sizeof(keys), "%s/keys", up.dir);
 	for (int64_t i = 0; err == DW_OK && i < wish.edges; i++) {
-		port = free_port(port);
+		port = claim_port(port);
 		if (port == 0)
 			return fail(DW_E_IN_USE, "no free port from", "--port on");
 		(void)snprintf(listen, sizeof(listen), "127.0.0.1:%d", port);
@@ -288,25 +252,6 @@ find_dead(void)
 	return NULL;
 }
 
-static bool
-is_ready(int port)
-{
-	static const char request[] = "GET /readyz HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n";
-	const struct timeval patience = { .tv_sec = 1 };
-	char answer[64] = "";
-	int fd = open_port(port, false);
-	bool ready;
-
-	if (fd < 0)
-		return false;
-	(void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
-	ready = send(fd, request, sizeof(request) - 1, MSG_NOSIGNAL) > 0 && recv(fd, answer, sizeof(answer) - 1, 0) > 0 &&
-			strncmp(answer, "HTTP/1.1 200", 12) == 0;
-	(void)close(fd);
-	return ready;
-}
-
-/* DW_E_CLOSING when a signal asks to end meanwhile. */
 static int
 wait_ready(const sigset_t *asked)
 {
@@ -332,7 +277,7 @@ wait_ready(const sigset_t *asked)
 static int
 admit_user(void)
 {
-	char *grant[] = { WORD("diagws-owner"), WORD("-q"), WORD("-e"), up.endpoint, WORD("grant"), WORD("123"),
+	char *grant[] = { WORD("diagws-owner"), WORD("-q"), WORD("-e"), up.endpoint, WORD("grant"), WORD("--"), WORD("123"),
 		WORD(wish.user), NULL };
 	char *mint[] = { WORD("diagws-token"), WORD("mint"), WORD("--key-file"), up.key, WORD("--sub"), WORD(wish.user),
 		WORD("--ttl"), WORD("24h"), WORD("--scope"), WORD("publish stat"), NULL };
@@ -434,7 +379,7 @@ end_children(void)
 		await_end(&up.children[i], until);
 	if (up.count > 0 && up.children[0].pid > 0)
 		(void)kill(up.children[0].pid, SIGTERM);
-	await_end(&up.children[0], until);
+	await_end(&up.children[0], dw_mono_ms() + END_MS);
 }
 
 static int

@@ -39,6 +39,8 @@ def test_offers_commands():
     assert set(complete("diagws", "")) >= {"up", "send", "stat", "owner", "token", "hub", "edge", "help"}
     assert set(complete("diagws-owner", "")) >= {"grant", "revoke", "list", "import"}
     assert "--edges" in complete("diagws", "up", "--")
+    assert complete("diagws", "help", "st") == ["stat"]
+    assert not any(word.startswith("-") for word in complete("diagws", "help", ""))
 
 
 def test_every_command_is_registered():

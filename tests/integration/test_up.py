@@ -3,6 +3,7 @@ import asyncio
 import contextlib
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -82,6 +83,23 @@ def test_a_busy_port_is_passed_over(tmp_path):
             assert int(told["url"].rpartition(":")[2]) > port
 
 
+def test_runs_at_the_same_time_share_no_port(tmp_path):
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    runs = [subprocess.Popen([BIN / "diagws", "up", "--json", "--port", str(port)], stdin=subprocess.DEVNULL,
+                             stdout=subprocess.PIPE, text=True) for _ in range(3)]
+    try:
+        urls = [json.loads(run.stdout.readline())["url"] for run in runs]
+        assert len(set(urls)) == 3, urls
+    finally:
+        for run in runs:
+            run.terminate()
+        for run in runs:
+            run.wait(2 * PATIENCE)
+            run.stdout.close()
+
+
 def test_a_state_dir_is_kept(tmp_path):
     state = tmp_path / "kept"
     with up(tmp_path, "--state-dir", str(state)) as (_, told):
@@ -105,6 +123,7 @@ def test_children_do_not_outlive_it(tmp_path):
         process.kill()
         process.wait(PATIENCE)
         until(lambda: not any(alive(pid) for pid in told["pids"]), "the children's end")
+        shutil.rmtree(told["state_dir"])
 
 
 def run(*arguments):
@@ -120,5 +139,14 @@ def test_runs_commands_like_git():
         assert f"\n  {name} " in listed.stdout
     unknown = run("sned")
     assert unknown.returncode == 64 and "'sned' is no command [DW1002]" in unknown.stderr and not unknown.stdout
-    assert run().returncode == 64
+    assert run().returncode == 64 and run("").returncode == 64 and run("../true").returncode == 64
     assert run("up", "extra").returncode == 64
+
+
+def test_runs_others_that_are_in_the_path(tmp_path):
+    other = tmp_path / "diagws-other"
+    other.write_text('#!/bin/sh\necho "other $1"\nexit 3\n')
+    other.chmod(0o755)
+    done = subprocess.run([BIN / "diagws", "other", "word"], capture_output=True, text=True, timeout=PATIENCE,
+                          env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"})
+    assert (done.returncode, done.stdout) == (3, "other word\n")
