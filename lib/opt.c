@@ -1,4 +1,4 @@
-/* Options from one table: parsing (getopt_long underneath), the environment, --help, completion words.
+/* Options from one table: parsing (getopt_long underneath) and the environment. Printing is in opt_help.c.
  *
  * Happy path: the environment's values are set first, then argv's, so that flags win. Failure modes: a
  * value that is not allowed, told with where it came from, what was given and what is allowed.
@@ -14,7 +14,9 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { LONG_BASE = 256, OPTIONS_MAX = 96, HELP_COLUMN = 30 };
+#include "opt_parts.h"
+
+enum { LONG_BASE = 256, OPTIONS_MAX = 96 };
 
 struct dw_common dw_common = { .timeout_ms = 5000, .color = "auto", .log_format = "auto" };
 
@@ -77,12 +79,6 @@ const struct dw_opt dw_opt_table[] = {
 	{ 0 },
 };
 static const struct dw_opt words_option = { .kind = DW_OPT_FLAG, .name = "list-words", .target = &show_words };
-
-static bool
-is_end(const struct dw_opt *opt)
-{
-	return opt->name == NULL && opt->help == NULL;
-}
 
 bool
 dw_parse_number(const char *text, int64_t *value)
@@ -303,82 +299,6 @@ set_value(const struct source *source, const char *value)
 	return set_numeric(source, value);
 }
 
-static void
-print_option(const struct dw_opt *opt)
-{
-	char left[96], letter[8] = "    ";
-	int n;
-
-	if (opt->letter != 0)
-		(void)snprintf(letter, sizeof(letter), "-%c, ", opt->letter);
-	n = snprintf(left, sizeof(left), "  %s--%s%s%s", letter, opt->name, opt->arg != NULL ? " " : "",
-		opt->arg != NULL ? opt->arg : "");
-	if (n >= HELP_COLUMN)
-		printf("%s\n%*s", left, HELP_COLUMN, "");
-	else
-		printf("%-*s", HELP_COLUMN, left);
-	printf("%s\n", opt->help);
-	if (opt->choices != NULL)
-		printf("%*sone of %s\n", HELP_COLUMN, "", opt->choices);
-	if (opt->initial != NULL || opt->env != NULL) {
-		printf("%*s[%s%s%s%s%s]\n", HELP_COLUMN, "", opt->initial != NULL ? "default " : "",
-			opt->initial != NULL ? opt->initial : "", opt->initial != NULL && opt->env != NULL ? ", " : "",
-			opt->env != NULL ? "env " : "", opt->env != NULL ? opt->env : "");
-	}
-}
-
-static void
-print_lines(const char *prefix, const char *next_prefix, const char *lines)
-{
-	while (lines != NULL) {
-		const char *end = strchr(lines, '\n');
-
-		printf("%s%.*s\n", prefix, (int)(end != NULL ? (size_t)(end - lines) : strlen(lines)), lines);
-		lines = end != NULL ? end + 1 : NULL;
-		prefix = next_prefix;
-	}
-}
-
-static void
-print_help(const struct dw_command *command)
-{
-	char usage[64], next[64];
-
-	(void)snprintf(usage, sizeof(usage), "usage: %s ", command->name);
-	(void)snprintf(next, sizeof(next), "       %s ", command->name);
-	print_lines(usage, next, command->usage);
-	printf("\n%s\n\nOptions\n", command->summary);
-	for (const struct dw_opt *const *group = command->groups; *group != NULL; group++) {
-		for (const struct dw_opt *opt = *group; !is_end(opt); opt++) {
-			if (opt->kind == DW_OPT_HEADING)
-				printf("\n%s\n", opt->help);
-			else
-				print_option(opt);
-		}
-	}
-	if (command->examples != NULL) {
-		printf("\nExamples\n");
-		print_lines("  ", "  ", command->examples);
-	}
-}
-
-static void
-print_words(const struct dw_command *command)
-{
-	const char *at = command->words;
-
-	for (const struct dw_opt *const *group = command->groups; *group != NULL; group++)
-		for (const struct dw_opt *opt = *group; !is_end(opt); opt++)
-			if (opt->name != NULL)
-				printf("--%s\n", opt->name);
-	while (at != NULL && *(at += strspn(at, " ")) != '\0') {
-		size_t n = strcspn(at, " ");
-
-		printf("%.*s\n", (int)n, at);
-		at += n;
-	}
-}
-
 struct tables {
 	const struct dw_opt *opts[OPTIONS_MAX];
 	struct option longs[OPTIONS_MAX + 1];
@@ -472,7 +392,7 @@ dw_opt_parse(const struct dw_command *command, int argc, char **argv, int *first
 	int err;
 
 	for (const struct dw_opt *const *group = command->groups; *group != NULL; group++)
-		for (const struct dw_opt *opt = *group; !is_end(opt); opt++)
+		for (const struct dw_opt *opt = *group; !dw_opt_is_end(opt); opt++)
 			add_option(&tables, opt);
 	add_option(&tables, &words_option);
 	err = asks_only(argc, argv) ? DW_OK : read_environment(command, &tables);
@@ -480,11 +400,11 @@ dw_opt_parse(const struct dw_command *command, int argc, char **argv, int *first
 		err = read_arguments(command, &tables, argc, argv);
 	if (show_help || show_version || show_words) {
 		if (show_help)
-			print_help(command);
+			dw_opt_print_help(command);
 		else if (show_version)
 			printf("%s (diagws) %s\n", command->name, DW_VERSION);
 		else
-			print_words(command);
+			dw_opt_print_words(command);
 		return DW_OPT_DONE;
 	}
 	if (err == DW_OK)

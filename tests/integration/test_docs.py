@@ -115,6 +115,13 @@ def test_page_tells_defaults_and_variables(command):
 
 
 @pytest.mark.parametrize("command", NAMES, ids=" ".join)
+def test_help_fits_a_terminal(command):
+    """Examples are left as they are, for pasting."""
+    text = ask(command, "--help").split("\nExamples\n")[0]
+    assert text.startswith("usage: ") and [line for line in text.splitlines() if len(line) > 80] == []
+
+
+@pytest.mark.parametrize("command", NAMES, ids=" ".join)
 def test_version(command):
     assert ask(command, "--version") == f"{'-'.join(command)} (diagws) {VERSION}\n"
 

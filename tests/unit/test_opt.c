@@ -1,4 +1,4 @@
-/* links: lib/opt.c lib/err.c */
+/* links: lib/opt.c lib/opt_help.c lib/err.c */
 /* Options: what the tables promise. Values, their sources and bounds; what is refused. */
 #include <setjmp.h>
 #include <stdarg.h>
