@@ -168,16 +168,16 @@ struct source {
 };
 
 static int
-refuse(const struct source *source, const char *value, const char *expected)
+refuse(const struct source *source, const char *value, const char *wrong, const char *expected)
 {
 	struct dw_fault fault = { 0 };
 	char hint[96], given[64];
 
 	(void)snprintf(hint, sizeof(hint), "try '%s --help'", source->command->name);
 	(void)snprintf(given, sizeof(given), "%.40s%s", value, strlen(value) > 40 ? "..." : "");
-	(void)dw_fault_set(&fault, DW_E_USAGE, NULL, expected, "%s '%s%s': '%s' is not allowed",
+	(void)dw_fault_set(&fault, DW_E_USAGE, NULL, expected, "%s '%s%s': '%s' is %s",
 		source->from_env ? "variable" : "option", source->from_env ? "" : "--",
-		source->from_env ? source->opt->env : source->opt->name, given);
+		source->from_env ? source->opt->env : source->opt->name, given, wrong);
 	dw_fault_print(stderr, source->command->name, DW_E_USAGE, &fault, hint);
 	return DW_E_USAGE;
 }
@@ -203,6 +203,9 @@ set_numeric(const struct source *source, const char *value)
 	const char *what = opt->kind == DW_OPT_DURATION ? "a duration like 250ms, 5s, 10m, 24h or 7d"
 					   : opt->kind == DW_OPT_SIZE   ? "a size like 4096, 64K, 256M or 16G"
 													: "a whole number";
+	const char *wrong = opt->kind == DW_OPT_DURATION ? "not a duration"
+						: opt->kind == DW_OPT_SIZE   ? "not a size"
+													 : "not a number";
 	int64_t max = opt->min == 0 && opt->max == 0 ? INT64_MAX : opt->max;
 	char expected[128];
 	int64_t number;
@@ -219,10 +222,10 @@ set_numeric(const struct source *source, const char *value)
 		return DW_OK;
 	}
 	if (!parsed || max == INT64_MAX)
-		return refuse(source, value, what);
+		return refuse(source, value, parsed ? "out of range" : wrong, what);
 	(void)snprintf(expected, sizeof(expected), "%s, from %" PRId64 " to %" PRId64 "%s", what, opt->min, max,
 		opt->kind == DW_OPT_DURATION ? " ms" : "");
-	return refuse(source, value, expected);
+	return refuse(source, value, "out of range", expected);
 }
 
 static int
@@ -235,7 +238,7 @@ add_item(const struct source *source, const char *value)
 		list->from_flag = true;
 	}
 	if (list->count == DW_OPT_LIST_MAX)
-		return refuse(source, value, "at most 64 of them");
+		return refuse(source, value, "one too many", "at most 64 of them");
 	list->item[list->count++] = value;
 	return DW_OK;
 }
@@ -252,7 +255,7 @@ add_words(const struct source *source, const char *value)
 	int err = DW_OK;
 
 	if (n > sizeof(pool) - used)
-		return refuse(source, value, "at most 8192 bytes in all lists");
+		return refuse(source, value, "too long", "at most 8192 bytes in all lists");
 	memcpy(at, value, n);
 	used += n;
 	list->count = 0;
@@ -286,7 +289,7 @@ set_value(const struct source *source, const char *value)
 		return source->from_env ? add_words(source, value) : add_item(source, value);
 	case DW_OPT_CHOICE:
 		if (!is_choice(opt->choices, value))
-			return refuse(source, value, opt->choices);
+			return refuse(source, value, "not allowed", opt->choices);
 		*(const char **)opt->target = value;
 		return DW_OK;
 	case DW_OPT_HEADING:
