@@ -122,11 +122,11 @@ $(BUILD)/tests/%: tests/unit/%.c $(LIB_A) $(EDGE_OBJ)
 		$(ALL_LDFLAGS) $$(pkg-config --libs cmocka $$(sed -n 's|^/\* libs: \(.*\) \*/$$|\1|p' $<)) -lpthread
 
 # An edge of another protocol version, for the test that a hub refuses it.
-$(BUILD)/tests/diagws-edge-v2: $(EDGE_OBJ) $(LIB_A) lib/wire.c
+$(BUILD)/tests/diagws-edge-v99: $(EDGE_OBJ) $(LIB_A) lib/wire.c
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
-	$(Q)$(CC) $(ALL_CFLAGS) -DDW_PROTOCOL_VERSION=2 -c -o $(@D)/wire-v2.o lib/wire.c
-	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $(filter-out %.c,$(filter %.o,$^)) $(@D)/wire-v2.o $(LIB_A) \
+	$(Q)$(CC) $(ALL_CFLAGS) -DDW_PROTOCOL_VERSION=99 -c -o $(@D)/wire-v99.o lib/wire.c
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $(filter-out %.c,$(filter %.o,$^)) $(@D)/wire-v99.o $(LIB_A) \
 		$(call pc,$(LIBS_diagws-edge)) -lpthread
 
 # libdiagws as another program would use it.
@@ -141,10 +141,10 @@ $(BUILD)/tests/api: tests/lib/api.c $(LIBRARIES)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $< -pie $(SAN) -L$(BUILD)/lib -ldiagws -Wl,-rpath,$(abspath $(BUILD)/lib)
 
-$(BUILD)/tests/api-v2: tests/lib/api.c $(PIC_OBJ) lib/wire.c
+$(BUILD)/tests/api-v99: tests/lib/api.c $(PIC_OBJ) lib/wire.c
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
-	$(Q)$(CC) $(ALL_CFLAGS) -DDW_PROTOCOL_VERSION=2 -c -o $@-wire.o lib/wire.c
+	$(Q)$(CC) $(ALL_CFLAGS) -DDW_PROTOCOL_VERSION=99 -c -o $@-wire.o lib/wire.c
 	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $< $@-wire.o $(filter-out %/wire.o,$(PIC_OBJ)) $(ALL_LDFLAGS) \
 		$(call pc,$(CLIENT_LIBS)) -lpthread
 
@@ -154,7 +154,7 @@ check: deps
 check-unit: $(UNIT_TESTS)
 	$(Q)for t in $(UNIT_TESTS); do echo "$$t"; $$t || exit 1; done
 
-check-integration: all $(addprefix $(BUILD)/tests/,diagws-edge-v2 embed api api-v2)
+check-integration: all $(addprefix $(BUILD)/tests/,diagws-edge-v99 embed api api-v99)
 	$(Q)DIAGWS_BUILD=$(abspath $(BUILD)) $(PYTHON) -m pytest -q -p no:cacheprovider tests/integration $(PYTEST)
 
 demo: deps

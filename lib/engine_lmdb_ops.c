@@ -415,7 +415,8 @@ do_append(struct lmdb_engine *e, struct dw_op *op)
 	op->append.n = room.n + 1;
 	dw_record_pack(
 		&op->append.record, &(struct dw_record) { op->append.seq, op->append.n, op->append.at, dw_str(op->append.type),
-								dw_str(op->append.id), { op->append.data, op->append.size } });
+								dw_str(op->append.id), { op->append.data, op->append.size }, dw_str(op->append.to),
+								op->append.except, op->append.expires_at });
 	if (!dw_buf_ok(&op->append.record))
 		return DW_E_NOMEM;
 	err = put_message(e, op, &room);
@@ -445,6 +446,8 @@ dw_lmdb_op(struct lmdb_engine *e, struct dw_op *op)
 		return do_load(e, op);
 	case DW_OP_READ:
 		return do_read(e, op, op->read.after, op->read.limit);
+	case DW_OP_PLACE:
+		return DW_E_INTERNAL;
 	case DW_OP_OWNERS:
 		return list(e, op, OWNERS, load_owner);
 	}

@@ -197,7 +197,8 @@ do_append(struct mem_engine *e, struct dw_op *op)
 	memcpy(id->hash, op->append.hash, DW_HASH_SIZE);
 	dw_record_pack(
 		&op->append.record, &(struct dw_record) { op->append.seq, op->append.n, op->append.at, dw_str(op->append.type),
-								dw_str(op->append.id), { op->append.data, op->append.size } });
+								dw_str(op->append.id), { op->append.data, op->append.size }, dw_str(op->append.to),
+								op->append.except, op->append.expires_at });
 	return dw_buf_ok(&op->append.record) ? store_message(e, room, op) : DW_E_STORAGE;
 }
 
@@ -342,6 +343,8 @@ do_op(struct mem_engine *e, struct dw_op *op)
 		return do_load(e, op);
 	case DW_OP_READ:
 		return do_read(e, op, op->read.after, op->read.limit);
+	case DW_OP_PLACE:
+		return DW_E_INTERNAL;
 	case DW_OP_OWNERS:
 		return list_owners(e, op);
 	}

@@ -68,6 +68,18 @@ out:
 	dw_json_destroy(&json);
 }
 
+bool
+dw_record_plain(const struct dw_record *record)
+{
+	return record->type.n > 0 && record->to.n == 0 && record->except == 0 && record->expires_at == 0;
+}
+
+bool
+dw_record_dead(const struct dw_record *record, uint64_t now)
+{
+	return record->type.n == 0 || (record->expires_at != 0 && record->expires_at <= now);
+}
+
 void
 dw_record_to_json(struct dw_buf *out, struct dw_str room, const struct dw_record *record)
 {
@@ -82,8 +94,12 @@ dw_record_to_json(struct dw_buf *out, struct dw_str room, const struct dw_record
 	dw_buf_adds(out, at);
 	dw_buf_adds(out, "\",\"seq\":");
 	dw_buf_addu(out, record->seq);
-	dw_buf_adds(out, ",\"n\":");
-	dw_buf_addu(out, record->n);
+	if (record->to.n > 0) {
+		dw_buf_adds(out, ",\"direct\":true");
+	} else {
+		dw_buf_adds(out, ",\"n\":");
+		dw_buf_addu(out, record->n);
+	}
 	dw_buf_adds(out, ",\"id\":\"");
 	dw_buf_add(out, record->id.p, record->id.n);
 	dw_buf_adds(out, "\",\"data\":");

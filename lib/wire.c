@@ -15,7 +15,7 @@
 #include <string.h>
 
 #ifndef DW_PROTOCOL_VERSION
-#define DW_PROTOCOL_VERSION 1
+#define DW_PROTOCOL_VERSION 2
 #endif
 
 enum { FIELDS_MAX = 24 };
@@ -62,19 +62,22 @@ static const struct shape shapes[] = {
 	{ DW_BYE, "BYE", { { NULL, NUMBER, 0, 0 } } },
 	{ DW_PUBLISH, "PUBLISH",
 		{ U(publish, corr), T(publish, room, DW_ROOM_MAX), T(publish, type, DW_TYPE_MAX), T(publish, id, DW_ID_MAX),
-			B(publish, data, DW_DATA_MAX), T(publish, user, DW_USER_MAX), F(publish, claimed) } },
+			B(publish, data, DW_DATA_MAX), T(publish, user, DW_USER_MAX), F(publish, claimed),
+			T(publish, to, DW_USER_MAX), U(publish, except), U(publish, ttl_ms), U(publish, wait),
+			U(publish, wait_ms) } },
 	{ DW_JOIN, "JOIN",
 		{ U(join, corr), U(join, session), T(join, room, DW_ROOM_MAX), T(join, user, DW_USER_MAX),
 			T(join, device, DW_DEVICE_MAX), U(join, flags), U(join, after), U(join, after_n), T(join, epoch, EPOCH_MAX),
-			U(join, have), U(join, expires) } },
-	{ DW_LEAVE, "LEAVE", { U(leave, session), T(leave, room, DW_ROOM_MAX), U(leave, seq), U(leave, n) } },
+			U(join, have), U(join, expires), U(join, confirmed), U(join, confirmed_n), U(join, begun) } },
+	{ DW_LEAVE, "LEAVE",
+		{ U(leave, session), T(leave, room, DW_ROOM_MAX), U(leave, seq), U(leave, n), F(leave, sure) } },
 	{ DW_CONFIRM, "CONFIRM",
-		{ T(confirm, room, DW_ROOM_MAX), U(confirm, seq), U(confirm, n),
+		{ T(confirm, room, DW_ROOM_MAX), U(confirm, seq), U(confirm, n), F(confirm, sure),
 			B(confirm, sessions, (size_t)DW_WIRE_SESSIONS_MAX * 8) } },
 	{ DW_CREDIT, "CREDIT", { U(credit, received) } },
 	{ DW_READ, "READ",
-		{ U(read, corr), U(read, session), T(read, room, DW_ROOM_MAX), U(read, after), U(read, after_n),
-			U(read, limit) } },
+		{ U(read, corr), U(read, session), T(read, room, DW_ROOM_MAX), U(read, after), U(read, after_n), U(read, limit),
+			T(read, user, DW_USER_MAX), F(read, claimed), T(read, epoch, EPOCH_MAX), U(read, wait_ms) } },
 	{ DW_STAT, "STAT", { U(stat, corr), T(stat, view, 32), T(stat, room, DW_ROOM_MAX), U(stat, limit) } },
 	{ DW_OWN, "OWN",
 		{ U(own, corr), T(own, verb, 16), T(own, room, DW_ROOM_MAX), T(own, user, DW_USER_MAX), F(own, dry),
@@ -93,18 +96,22 @@ static const struct shape shapes[] = {
 		{ U(joined, corr), U(joined, session), U(joined, code), T(joined, room, DW_ROOM_MAX),
 			T(joined, device, DW_DEVICE_MAX), U(joined, resume), U(joined, from), U(joined, from_n), U(joined, head),
 			U(joined, head_n), U(joined, oldest), U(joined, replaying), U(joined, gap_from), U(joined, gap_to),
-			U(joined, gap_reason), U(joined, sent), U(joined, sent_n) } },
+			U(joined, gap_reason), U(joined, sent), U(joined, sent_n), U(joined, direct.from), U(joined, direct.to),
+			U(joined, direct.count), U(joined, direct.reason) } },
 	{ DW_MESSAGES, "MESSAGES",
 		{ T(messages, room, DW_ROOM_MAX), U(messages, prev), U(messages, prev_n),
 			B(messages, records, DW_WIRE_FRAME_MAX) } },
 	{ DW_CLOSE, "CLOSE", { U(close, session), T(close, room, DW_ROOM_MAX), U(close, code), T(close, reason, 123) } },
 	{ DW_RECORDS, "RECORDS",
 		{ U(records, corr), U(records, code), T(records, room, DW_ROOM_MAX), U(records, gap_from), U(records, gap_to),
-			U(records, gap_reason), U(records, head), B(records, records, DW_WIRE_FRAME_MAX) } },
+			U(records, gap_reason), U(records, head), U(records, direct.from), U(records, direct.to),
+			U(records, direct.count), U(records, direct.reason), F(records, reset), F(records, more), U(records, last),
+			U(records, last_n), B(records, records, DW_WIRE_FRAME_MAX) } },
 	{ DW_TABLE, "TABLE",
 		{ U(table, corr), U(table, code), T(table, columns, 4096), B(table, cells, DW_WIRE_FRAME_MAX),
 			F(table, more) } },
 	{ DW_OWNED, "OWNED", { U(owned, corr), U(owned, code), F(owned, changed) } },
+	{ DW_DELIVERED, "DELIVERED", { U(delivered, corr), U(delivered, code), U(delivered, count) } },
 };
 
 uint64_t
@@ -377,13 +384,16 @@ dw_record_pack(struct dw_buf *out, const struct dw_record *record)
 	msgpack_packer pk;
 
 	msgpack_packer_init(&pk, out, write_bytes);
-	msgpack_pack_array(&pk, 6);
+	msgpack_pack_array(&pk, 9);
 	msgpack_pack_uint64(&pk, record->seq);
 	msgpack_pack_uint64(&pk, record->n);
 	msgpack_pack_uint64(&pk, record->at);
 	pack_text(&pk, record->type);
 	pack_text(&pk, record->id);
 	pack_bytes(&pk, record->data);
+	pack_text(&pk, record->to);
+	msgpack_pack_uint64(&pk, record->except);
+	msgpack_pack_uint64(&pk, record->expires_at);
 }
 
 int
@@ -396,6 +406,9 @@ dw_record_next(struct dw_str *rest, struct dw_record *record)
 		{ "type", TEXT, offsetof(struct dw_record, type), DW_TYPE_MAX },
 		{ "id", TEXT, offsetof(struct dw_record, id), DW_ID_MAX },
 		{ "data", BYTES, offsetof(struct dw_record, data), DW_DATA_MAX },
+		{ "to", TEXT, offsetof(struct dw_record, to), DW_USER_MAX },
+		{ "except", NUMBER, offsetof(struct dw_record, except), 0 },
+		{ "expires_at", NUMBER, offsetof(struct dw_record, expires_at), 0 },
 	};
 	enum { COUNT = sizeof(fields) / sizeof(fields[0]) };
 	msgpack_unpacked result;

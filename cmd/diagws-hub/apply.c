@@ -172,6 +172,7 @@ apply_one(struct hub *hub, struct staged *staged)
 		apply_owners(hub, staged);
 		break;
 	case DW_OP_READ:
+	case DW_OP_PLACE:
 		break;
 	}
 	if (staged->reply != REPLY_NONE) {

@@ -2,11 +2,17 @@
  *
  * Work comes as a batch: an ordered list of operations that becomes one transaction, all or nothing.
  * Operations see what earlier ones of the batch did. The engine gives the numbers: `seq` grows by one
- * for each stored message over the whole engine, `n` for each in its room; both in the transaction,
- * seen only after it. A batch that fails leaves the engine as it was, numbers included.
+ * for each stored message over the whole engine, `n` for each in its room that is for everyone; both in the
+ * transaction, seen only after it. A batch that fails leaves the engine as it was, numbers included.
  *
- * Reads (DW_OP_LOAD, DW_OP_READ, DW_OP_OWNERS) are carried out in place in the batch too, on what it has made so far;
- * what they return is only true once the batch has been committed.
+ * A room retains its newest queue_limit messages to everyone; the newest queue_limit direct messages to each user,
+ * and of all users together the newest DW_HISTORY_TIMES * queue_limit; none that is older than queue_ttl. Of
+ * those that it dropped it knows the positions for some time: of the newest DW_HISTORY_TIMES * queue_limit to
+ * everyone (DW_OP_PLACE), and the direct ones among the newest DW_HISTORY_TIMES * queue_limit direct ones
+ * (tombstones in DW_OP_LOAD). A message that expires by its own `expires_at` stays where it is.
+ *
+ * Reads (DW_OP_LOAD, DW_OP_READ, DW_OP_PLACE, DW_OP_OWNERS) are carried out in place in the batch too, on what it has
+ * made so far; what they return is only true once the batch has been committed.
  *
  * One thread at a time uses an engine. Every implementation passes tests/unit/test_engine.c.
  */
@@ -21,27 +27,30 @@
 #include "diagws/err.h"
 #include "diagws/msg.h"
 
-enum { DW_EPOCH_SIZE = 33, DW_HASH_SIZE = 16 };
+enum { DW_EPOCH_SIZE = 33, DW_HASH_SIZE = 16, DW_HISTORY_TIMES = 10 };
 
 enum dw_owner_state { DW_OWNER_NONE, DW_OWNER_GRANTED, DW_OWNER_DENIED };
 
 /* What a room is without its messages. */
 struct dw_room_summary {
 	char room[DW_ROOM_MAX + 1];
-	uint64_t n;        /* of the newest message ever */
-	uint64_t head;     /* seq of the newest message ever; 0: none */
+	uint64_t n;        /* of the newest message ever to everyone */
+	uint64_t head;     /* seq of the newest message ever, direct ones included; 0: none */
 	uint64_t head_at;  /* when that was stored, ms */
-	uint64_t oldest;   /* seq of the oldest retained message; 0: none retained */
+	uint64_t oldest;   /* seq of the oldest retained message to everyone; 0: none retained */
 	uint64_t oldest_n; /* its n; n + 1 when none is retained */
+	uint64_t directs;  /* direct messages retained, at most */
 };
 
 struct dw_cursor {
 	char room[DW_ROOM_MAX + 1];
 	char user[DW_USER_MAX + 1];
 	char device[DW_DEVICE_MAX + 1];
-	uint64_t seq, n;  /* confirmed up to here */
-	uint64_t seen;    /* ms: when the device was last connected */
-	uint64_t expires; /* ms: 0, or when a derived device's token ends */
+	uint64_t seq, n;               /* confirmed up to here */
+	uint64_t resume_seq, resume_n; /* where it goes on when it returns; not above seq */
+	uint64_t since;                /* seq: what precedes it was skipped, or told as a gap, not delivered */
+	uint64_t seen;                 /* ms: when the device was last connected */
+	uint64_t expires;              /* ms: 0, or when a derived device's token ends */
 	bool derived;
 };
 
@@ -51,6 +60,7 @@ enum dw_op_kind {
 	DW_OP_OWNER,  /* set a registry entry; DW_OWNER_NONE removes it */
 	DW_OP_LOAD,   /* a room's summary, messages, cursors and owners */
 	DW_OP_READ,   /* a room's messages after a seq */
+	DW_OP_PLACE,  /* a room's n at a seq */
 	DW_OP_OWNERS  /* list the registry */
 };
 
@@ -67,11 +77,15 @@ struct dw_op {
 			char id[DW_ID_MAX + 1];          /* never empty: the hub makes one where the sender gave none */
 			char publisher[DW_USER_MAX + 1]; /* not empty: refused (DW_E_DENIED) unless this user may publish */
 			bool claimed;                    /* that user's token names the room */
-			char *data;                      /* malloc'ed by the caller, freed by dw_op_clear */
+			char to[DW_USER_MAX + 1];        /* not empty: direct */
+			uint64_t except;                 /* as in struct dw_record */
+			uint64_t expires_at;
+			char *data; /* malloc'ed by the caller, freed by dw_op_clear */
 			size_t size;
-			uint8_t hash[DW_HASH_SIZE]; /* of type and data: same id, other hash is DW_E_ID_REUSED */
+			uint8_t hash[DW_HASH_SIZE]; /* of type, receiver and data: same id, other hash is DW_E_ID_REUSED */
 			uint64_t at;                /* ms */
-			uint64_t seq, n;            /* out; of the first one when duplicate */
+			uint64_t seq, n;            /* out; of the first one when duplicate; n is 0 for a direct one */
+			uint64_t room_n;            /* out, not when duplicate: the room's n now, which is the record's */
 			bool duplicate;             /* out */
 			struct dw_buf record;       /* out: the packed record (wire.h), empty when duplicate */
 		} append;
@@ -83,14 +97,20 @@ struct dw_op {
 			bool changed; /* out */
 		} owner;
 		struct {
+			uint64_t seq;
+			uint64_t n; /* out: of the newest message to everyone whose seq is not above; 0: there is none */
+			bool exact; /* out: false: that message is forgotten, and n is the greatest that can be said for certain */
+		} place;
+		struct {
 			uint64_t after;                 /* READ */
 			size_t limit;                   /* READ: records; OWNERS: rows */
 			char user[DW_USER_MAX + 1];     /* OWNERS: "" for all */
 			struct dw_room_summary summary; /* out: LOAD, READ */
-			struct dw_buf records;          /* out: LOAD (all retained), READ: packed records, oldest first */
-			struct dw_buf cursors;          /* out: LOAD: an array of struct dw_cursor */
-			struct dw_buf owners;           /* out: LOAD, OWNERS: an array of struct dw_owner_row */
-			bool more;                      /* out: READ, OWNERS: limit was reached */
+			struct dw_buf records; /* out: LOAD (all retained), READ: packed records to everyone, oldest first */
+			struct dw_buf directs; /* out: LOAD: direct ones and their tombstones, likewise */
+			struct dw_buf cursors; /* out: LOAD: an array of struct dw_cursor */
+			struct dw_buf owners;  /* out: LOAD, OWNERS: an array of struct dw_owner_row */
+			bool more;             /* out: READ, OWNERS: limit was reached */
 		} read;
 	};
 };
@@ -131,7 +151,8 @@ struct dw_engine; /* starts with `const struct dw_engine_ops *ops` */
 struct dw_engine_ops {
 	const char *name;
 	/* DW_E_CREATE or DW_E_PERMISSION (directory), DW_E_IN_USE (another process has it open),
-	 * DW_E_CORRUPT (not ours, damaged, or of a newer format: which, and what to do), DW_E_NOMEM. */
+	 * DW_E_CORRUPT (not ours, damaged, or of another format: which, and what to do), DW_E_NOMEM. The whole
+	 * store is looked through: a torn or damaged one is refused here, not found out later. */
 	int (*open)(struct dw_engine **out, const struct dw_engine_config *config, struct dw_fault *fault);
 	void (*close)(struct dw_engine *engine);
 	void (*info)(struct dw_engine *engine, struct dw_engine_info *info);

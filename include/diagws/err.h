@@ -39,6 +39,7 @@
 	X(DW_E_IN_USE, 1111, 69, "in_use", "already in use by another process")        \
 	X(DW_E_CLOSING, 1112, 75, "closing", "shutting down")                          \
 	X(DW_E_CORRUPT, 1113, 74, "corrupt", "the store is damaged or not ours")       \
+	X(DW_E_UNDELIVERED, 1114, 75, "not_delivered", "not delivered in time")        \
 	X(DW_E_DENIED, 1201, 77, "access_denied", "access denied")                     \
 	X(DW_E_TOKEN_MISSING, 1202, 77, "token_required", "token required")            \
 	X(DW_E_TOKEN, 1203, 77, "token_invalid", "token invalid")                      \

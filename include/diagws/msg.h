@@ -85,17 +85,27 @@ int dw_request_general(struct dw_request *request, const char *default_room, con
  * never with DW_E_UNSUPPORTED. */
 int dw_request_flat(struct dw_request *request, const char *type, const char *body, size_t n, struct dw_fault *fault);
 
-/* One stored message, as it is kept and sent (see dw_record_* in wire.h). */
+/* One stored message, as it is kept and sent (see dw_record_* in wire.h). One without a type is a tombstone: the
+ * position of a message that is no more. */
 struct dw_record {
 	uint64_t seq;
-	uint64_t n;
+	uint64_t n;  /* a direct one has none of its own: the room's n when it was stored */
 	uint64_t at; /* ms since 1970: when it was stored */
 	struct dw_str type;
 	struct dw_str id;
-	struct dw_str data; /* compact JSON */
+	struct dw_str data;  /* compact JSON */
+	struct dw_str to;    /* not empty: a direct message, for this user only */
+	uint64_t except;     /* a session that does not get it; 0: none */
+	uint64_t expires_at; /* ms since 1970: it is a tombstone from then on; 0: never */
 };
 
-/* Appends the JSON object that clients get for it: type, diagnosis_id, timestamp, seq, n, id, data.
+/* Whether it is for everyone, whenever they read it. */
+bool dw_record_plain(const struct dw_record *record);
+/* Whether it is, or has become, a tombstone. */
+bool dw_record_dead(const struct dw_record *record, uint64_t now);
+
+/* Appends the JSON object that clients get for it: type, diagnosis_id, timestamp, seq, n, id, data; a direct
+ * message has `"direct":true` in the place of n.
  * For recommendation_update the data is completed (old_recommendation, new_recommendation,
  * changed_fields); a member that we compute replaces one of that name that the sender gave. */
 void dw_record_to_json(struct dw_buf *out, struct dw_str room, const struct dw_record *record);

@@ -50,6 +50,7 @@ enum dw_wire_kind {
 	DW_RECORDS = 41,
 	DW_TABLE = 42,
 	DW_OWNED = 43,
+	DW_DELIVERED = 44,
 };
 
 enum dw_peer_kind { DW_PEER_EDGE = 1, DW_PEER_CLIENT = 2 };
@@ -62,6 +63,7 @@ enum dw_join_flag {
 	DW_JOIN_RETURN = 16, /* the session was here before (hub or network restart): `after` is its position and
 							`after_n` the room's n there; no device is taken over by it */
 	DW_JOIN_HAVE = 32,   /* the edge holds the room up to `have` */
+	DW_JOIN_SURE = 64,   /* the client acknowledges itself (ack=client): what it confirms it has for certain */
 };
 
 enum dw_resume { DW_RESUME_EXACT, DW_RESUME_GAP, DW_RESUME_NEW, DW_RESUME_RESET };
@@ -87,33 +89,46 @@ struct dw_publish {
 	struct dw_str room, type, id, data;
 	struct dw_str user; /* not empty: only if that user may (HTTP without the publish scope) */
 	bool claimed;       /* that user's token names the room */
+	struct dw_str to;   /* not empty: a direct message, for this user only */
+	uint64_t except;    /* a session that is not to get it; 0: none */
+	uint64_t ttl_ms;    /* after so long it is no more; 0: as long as the room keeps it */
+	uint64_t wait;      /* not 0: STORED is followed by DELIVERED, when so many devices have confirmed it */
+	uint64_t wait_ms;   /* or when this is over, counted from the commit */
 };
 struct dw_join {
 	uint64_t corr, session; /* session: unique for ever, not 0 */
 	struct dw_str room, user, device;
 	uint64_t flags; /* enum dw_join_flag */
 	uint64_t after, after_n;
-	struct dw_str epoch; /* of `after`; may be empty */
-	uint64_t have;       /* see DW_JOIN_HAVE */
-	uint64_t expires;    /* s since 1970: the token's exp */
+	struct dw_str epoch;             /* of `after`; may be empty */
+	uint64_t have;                   /* see DW_JOIN_HAVE */
+	uint64_t expires;                /* s since 1970: the token's exp */
+	uint64_t confirmed, confirmed_n; /* of one that returns: what it has confirmed */
+	uint64_t begun;                  /* of one that returns: the seq after which it began to read */
 };
 struct dw_leave {
 	uint64_t session;
 	struct dw_str room;
 	uint64_t seq, n; /* confirmed; 0, 0: nothing */
+	bool sure;       /* by the client itself: see DW_JOIN_SURE */
 };
 struct dw_confirm {
 	struct dw_str room;
 	uint64_t seq, n;
+	bool sure;
 	struct dw_str sessions; /* 8 bytes each, big endian */
 };
 struct dw_credit {
 	uint64_t received; /* MESSAGES frames since HELLO */
 };
 struct dw_read {
-	uint64_t corr, session; /* a session that joined the room */
+	uint64_t corr, session; /* a session that joined the room, or 0: for `user`, who then must be one who may watch */
 	struct dw_str room;
-	uint64_t after, after_n, limit; /* limit: records, 1..1000 */
+	uint64_t after, after_n, limit; /* limit: records, 1..1000; session 0: after_n is not looked at */
+	struct dw_str user;             /* session 0: who asks, */
+	bool claimed;                   /* and whether the token names the room */
+	struct dw_str epoch;            /* session 0: of `after`; may be empty */
+	uint64_t wait_ms;               /* nothing there: answer when there is, or when this is over; at most a minute */
 };
 struct dw_stat {
 	uint64_t corr;
@@ -141,11 +156,20 @@ struct dw_refused {
 	struct dw_str text;
 };
 struct dw_stored {
-	uint64_t corr, code, seq, n;
+	uint64_t corr, code, seq, n; /* n is 0 for a direct message */
 	bool duplicate;
-	uint64_t notified;  /* sessions in the room at the commit */
-	uint64_t queued;    /* devices with a cursor in the room that were not connected */
+	uint64_t notified;  /* sessions at the commit that get it */
+	uint64_t queued;    /* devices with a cursor that get it and were not connected */
 	struct dw_str text; /* on failure: what is wrong */
+};
+/* The second answer to a PUBLISH with `wait`. */
+struct dw_delivered {
+	uint64_t corr, code; /* DW_E_UNDELIVERED: fewer than asked for */
+	uint64_t count;      /* devices that have confirmed it */
+};
+/* Direct messages to one user that are no more: how many, and the room's n at the first and the last of them. */
+struct dw_direct_gap {
+	uint64_t from, to, count, reason;
 };
 struct dw_joined {
 	uint64_t corr, session, code;
@@ -157,6 +181,7 @@ struct dw_joined {
 	uint64_t replaying;                    /* retained messages after `from` */
 	uint64_t gap_from, gap_to, gap_reason; /* the room's n; reason DW_GAP_NONE: no gap */
 	uint64_t sent, sent_n; /* the edge's position in the room after this join: what it gets next follows it */
+	struct dw_direct_gap direct;
 };
 struct dw_messages {
 	struct dw_str room;
@@ -174,7 +199,11 @@ struct dw_records {
 	struct dw_str room;
 	uint64_t gap_from, gap_to, gap_reason; /* what is no longer retained between `after` and the first record */
 	uint64_t head;
-	struct dw_str records;
+	struct dw_direct_gap direct;
+	bool reset;            /* session 0: `after` is of another store, or ahead of this one */
+	bool more;             /* the room has more after the last record */
+	uint64_t last, last_n; /* the position that was read up to: of the last record, or beyond it */
+	struct dw_str records; /* those that the session's user gets */
 };
 struct dw_table {
 	uint64_t corr, code;
@@ -210,6 +239,7 @@ struct dw_wire {
 		struct dw_records records;
 		struct dw_table table;
 		struct dw_owned owned;
+		struct dw_delivered delivered;
 	};
 };
 
@@ -222,7 +252,7 @@ void dw_wire_pack(struct dw_buf *out, const struct dw_wire *message);
  * with its version alone. Fields that a later version added behind ours are skipped. */
 int dw_wire_unpack(struct dw_wire *message, const void *frame, size_t n, struct dw_fault *fault);
 
-/* Records, as they are stored and sent: [seq, n, at, type, id, data]. */
+/* Records, as they are stored and sent: [seq, n, at, type, id, data, to, except, expires_at]. */
 void dw_record_pack(struct dw_buf *out, const struct dw_record *record);
 /* Takes the first record off *rest. DW_E_AGAIN at the end, DW_E_PROTOCOL when it is none. */
 int dw_record_next(struct dw_str *rest, struct dw_record *record);

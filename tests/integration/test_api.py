@@ -230,7 +230,7 @@ def test_an_absent_hub_is_told_and_close_does_not_wait(world):
 
 def test_a_hub_of_another_version_refuses_for_good(world):
     async def go():
-        async with api(world, timeout_ms=60000, program="api-v2") as handle:
+        async with api(world, timeout_ms=60000, program="api-v99") as handle:
             assert (await handle.call("send", 1, "x_update", "{}", "a", 3))["err"] == 0
             world.hub()
             assert (await handle.call("flush"))["err"] == VERSION

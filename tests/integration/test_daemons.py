@@ -159,10 +159,10 @@ def test_a_folder_of_others(world):
 
 
 def test_an_edge_of_another_version_leaves_and_the_hub_goes_on(world):
-    program = BUILD / "tests" / "diagws-edge-v2"
+    program = BUILD / "tests" / "diagws-edge-v99"
     assert program.exists(), f"make {program}"
     the_hub = world.hub()
-    late = world.edge(program="diagws-edge-v2", wait=False)
+    late = world.edge(program="diagws-edge-v99", wait=False)
     assert late.popen.wait(PATIENCE) == 76
     assert "speaks another protocol version" in late.said() and "edge and a hub of the same release" in late.said()
     world.edge()

@@ -887,6 +887,10 @@ same_result(const struct dw_op *a, const struct dw_op *b)
 		break;
 	case DW_OP_CURSOR:
 		break;
+	case DW_OP_PLACE:
+		assert_int_equal(a->place.n, b->place.n);
+		assert_int_equal(a->place.exact, b->place.exact);
+		break;
 	case DW_OP_LOAD:
 	case DW_OP_READ:
 		assert_int_equal(a->read.summary.n, b->read.summary.n);

@@ -142,7 +142,8 @@ test_foreign_hello_tells_its_version(void **state)
 static void
 test_records(void **state)
 {
-	const struct dw_record record = { 5, 2, 1000, DW_STR("note_update"), DW_STR("x"), DW_STR("{}") };
+	const struct dw_record record = { 5, 2, 1000, DW_STR("note_update"), DW_STR("x"), DW_STR("{}"), DW_STR("bob"), 7,
+		2000 };
 	struct dw_buf out = { 0 };
 	struct dw_record got;
 	struct dw_str rest;
@@ -156,6 +157,9 @@ test_records(void **state)
 	assert_int_equal(5, got.seq);
 	assert_int_equal(2, got.n);
 	assert_true(dw_str_is(got.type, "note_update"));
+	assert_true(dw_str_is(got.to, "bob"));
+	assert_int_equal(7, got.except);
+	assert_int_equal(2000, got.expires_at);
 	assert_int_equal(DW_E_AGAIN, dw_record_next(&rest, &got));
 	rest = (struct dw_str) { out.data, out.len - 1 };
 	assert_int_equal(DW_OK, dw_record_next(&rest, &got));
