@@ -14,8 +14,7 @@
 /* Members of a POST's answer: a request's scalar of such a name is not repeated there. */
 static const char *const answer_names[] = { "diagnosis_id", "id", "type", "success", "status", "seq", "n", "duplicate",
 	"clients_notified", "devices_queued", "delivered", "message" };
-static const char *const general_names[] = { "diagnosis_id", "type", "data", "id" };
-static const char *const later_names[] = { "user", "exclude_session", "ttl_s" };
+static const char *const general_names[] = { "diagnosis_id", "type", "data", "id", "user", "exclude_session", "ttl_s" };
 
 #define IS_ONE_OF(names, key) is_one_of(names, sizeof(names) / sizeof(names[0]), key)
 
@@ -121,6 +120,54 @@ read_type(struct dw_request *request, const struct dw_json *json, const char *de
 	return dw_type_expand(member->text.p, request->type, fault);
 }
 
+bool
+dw_session_parse(struct dw_str s, uint64_t *session)
+{
+	uint64_t value = 0;
+
+	if (s.n != 16)
+		return false;
+	for (size_t i = 0; i < s.n; i++) {
+		const char c = s.p[i];
+		const int digit = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+
+		if (digit < 0)
+			return false;
+		value = value << 4 | (uint64_t)digit;
+	}
+	if (value == 0)
+		return false;
+	*session = value;
+	return true;
+}
+
+/* Who gets it and for how long. */
+static int
+read_reach(struct dw_request *request, const struct dw_json *json, struct dw_fault *fault)
+{
+	static const char user[] = "a user id: 1 to 128 bytes without control characters, or an integer",
+					  session[] = "what `connect` gave as session: 16 hexadecimal digits",
+					  ttl[] = "an integer of seconds from 1 to 2592000";
+	const struct dw_json_member *member = dw_json_get(json, "user");
+
+	if (member != NULL && member->type != DW_JSON_NULL &&
+		(dw_id_from_json(member, request->to, sizeof(request->to), NULL) != DW_OK || !dw_user_ok(dw_str(request->to))))
+		return dw_member_refuse(member, "is not a user id", user, fault);
+	member = dw_json_get(json, "exclude_session");
+	if (member != NULL && member->type != DW_JSON_NULL &&
+		(member->type != DW_JSON_STRING || !dw_session_parse(member->text, &request->except)))
+		return dw_member_refuse(member, "is not a session", session, fault);
+	member = dw_json_get(json, "ttl_s");
+	if (member == NULL || member->type == DW_JSON_NULL)
+		return DW_OK;
+	if (member->type != DW_JSON_INTEGER)
+		return dw_member_refuse(member, "is not an integer", ttl, fault);
+	if (member->integer < 1 || member->integer > DW_TTL_MAX_S)
+		return dw_member_refuse(member, "is not within 1..2592000", ttl, fault);
+	request->ttl_ms = (uint64_t)member->integer * 1000;
+	return DW_OK;
+}
+
 static int
 check_names(const struct dw_json *json, struct dw_fault *fault)
 {
@@ -132,10 +179,8 @@ check_names(const struct dw_json *json, struct dw_fault *fault)
 		if (IS_ONE_OF(general_names, member->key))
 			continue;
 		(void)dw_quote(member->key, name);
-		if (IS_ONE_OF(later_names, member->key))
-			return dw_fault_set(fault, DW_E_UNSUPPORTED, name, "diagnosis_id, type, data, id",
-				"field '%s' is not supported by this version", name);
-		return dw_fault_set(fault, DW_E_FIELD, name, "diagnosis_id, type, data, id", "field '%s' is unknown", name);
+		return dw_fault_set(fault, DW_E_FIELD, name, "diagnosis_id, type, data, id, user, exclude_session, ttl_s",
+			"field '%s' is unknown", name);
 	}
 	return DW_OK;
 }
@@ -161,7 +206,8 @@ memory_check(const struct dw_request *request, struct dw_fault *fault)
 static void
 start(struct dw_request *request)
 {
-	request->room[0] = request->type[0] = request->id[0] = '\0';
+	request->room[0] = request->type[0] = request->id[0] = request->to[0] = '\0';
+	request->except = request->ttl_ms = 0;
 	dw_buf_reset(&request->data);
 	dw_buf_reset(&request->scalars);
 }
@@ -185,6 +231,8 @@ dw_request_general(struct dw_request *request, const char *default_room, const c
 		err = read_type(request, json, default_type, fault);
 	if (err == DW_OK)
 		err = read_id(request, json, fault);
+	if (err == DW_OK)
+		err = read_reach(request, json, fault);
 	if (err != DW_OK)
 		goto out;
 	data = dw_json_get(json, "data");

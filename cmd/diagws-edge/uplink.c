@@ -16,6 +16,7 @@
 #include <uthash.h>
 #include <uv.h>
 
+#include "asks.h"
 #include "conn.h"
 #include "diagws/bus.h"
 #include "diagws/clock.h"
@@ -30,18 +31,6 @@ enum {
 	GREET_MS = 1000,    /* a HELLO without an answer is repeated after so long */
 	PUMP_FRAMES = 2000, /* taken in one turn of the loop */
 	CREDIT_EVERY = 128,
-	ASKS_MAX = 4096,
-	ASKED_BYTES_MAX = 64 * 1024 * 1024,
-};
-
-struct ask {
-	UT_hash_handle hh;
-	uint64_t corr;
-	struct uplink *uplink;
-	struct wheel_timer timer;
-	uplink_done *done;
-	void *user;
-	struct dw_buf frame; /* to send it again */
 };
 
 struct uplink {
@@ -57,9 +46,7 @@ struct uplink {
 	bool up;
 	uint64_t greeted_at, heard_at, pinged_at;
 	uint64_t received, credited;
-	struct ask *asks;
-	uint64_t next_corr;
-	size_t asked_bytes;
+	struct asks asks;
 	struct conn *unsaid;
 	struct dw_buf out;
 	int fatal;
@@ -194,76 +181,22 @@ tell_confirmed(struct uplink *uplink)
 	dw_buf_clear(&sessions);
 }
 
-static void
-finish(struct ask *ask, int err, const struct dw_wire *answer)
-{
-	struct uplink *uplink = ask->uplink;
-
-	wheel_cancel(&ask->timer);
-	HASH_DEL(uplink->asks, ask);
-	uplink->asked_bytes -= ask->frame.len;
-	if (ask->done != NULL)
-		ask->done(ask->user, err, answer);
-	dw_buf_clear(&ask->frame);
-	free(ask);
-}
-
-static void
-fire_ask(struct wheel_timer *timer)
-{
-	struct ask *ask = (struct ask *)((char *)timer - offsetof(struct ask, timer));
-
-	finish(ask, DW_E_TIMEOUT, NULL);
-}
-
 int
 uplink_ask(
 	struct uplink *uplink, struct dw_wire *request, uint64_t timeout_ms, uplink_done *done, void *user, uint64_t *corr)
 {
-	struct ask *ask;
+	struct dw_str frame;
+	int err = asks_add(&uplink->asks, request, timeout_ms, done, user, corr, &frame);
 
-	if (HASH_COUNT(uplink->asks) >= ASKS_MAX || uplink->asked_bytes >= ASKED_BYTES_MAX)
-		return DW_E_BUSY;
-	ask = calloc(1, sizeof(*ask));
-	if (ask == NULL)
-		return DW_E_NOMEM;
-	*ask = (struct ask) { .uplink = uplink, .corr = ++uplink->next_corr, .done = done, .user = user };
-	ask->timer.fire = fire_ask;
-	request->publish.corr = ask->corr; /* the first field of every request */
-	dw_wire_pack(&ask->frame, request);
-	if (!dw_buf_ok(&ask->frame)) {
-		dw_buf_clear(&ask->frame);
-		free(ask);
-		return DW_E_NOMEM;
-	}
-	HASH_ADD(hh, uplink->asks, corr, sizeof(ask->corr), ask);
-	uplink->asked_bytes += ask->frame.len;
-	wheel_set(&uplink->edge->wheel, &ask->timer, dw_mono_ms() + timeout_ms);
-	*corr = ask->corr;
-	if (uplink->up && dw_bus_send(uplink->bus, 0, ask->frame.data, ask->frame.len) != DW_OK)
+	if (err == DW_OK && uplink->up && dw_bus_send(uplink->bus, 0, frame.p, frame.n) != DW_OK)
 		greet(uplink);
-	return DW_OK;
+	return err;
 }
 
 void
 uplink_cancel(struct uplink *uplink, uint64_t corr)
 {
-	struct ask *ask;
-
-	HASH_FIND(hh, uplink->asks, &corr, sizeof(corr), ask);
-	if (ask != NULL)
-		ask->done = NULL;
-}
-
-static void
-answer(struct uplink *uplink, const struct dw_wire *message)
-{
-	uint64_t corr = message->stored.corr; /* the first field of every answer */
-	struct ask *ask;
-
-	HASH_FIND(hh, uplink->asks, &corr, sizeof(corr), ask);
-	if (ask != NULL)
-		finish(ask, DW_OK, message);
+	asks_cancel(&uplink->asks, corr);
 }
 
 /* A store of another name: what clients hold of the old one means nothing here. */
@@ -285,7 +218,6 @@ take_welcome(struct uplink *uplink, const struct dw_welcome *welcome)
 {
 	bool new_store = uplink->epoch[0] != '\0' && !dw_str_is(welcome->epoch, uplink->epoch);
 	struct conn *conn, *next_conn;
-	struct ask *ask, *next_ask;
 
 	if (welcome->incarnation != uplink->incarnation)
 		return;
@@ -302,13 +234,8 @@ take_welcome(struct uplink *uplink, const struct dw_welcome *welcome)
 		if (conn->state != CONN_CLOSING && conn->state != CONN_REFUSED)
 			conn_ask(conn);
 	}
-	HASH_ITER(hh, uplink->asks, ask, next_ask)
-	{
-		if (dw_bus_send(uplink->bus, 0, ask->frame.data, ask->frame.len) != DW_OK) {
-			greet(uplink);
-			return;
-		}
-	}
+	if (!asks_again(&uplink->asks, uplink->bus))
+		greet(uplink);
 }
 
 static void
@@ -397,6 +324,8 @@ take(struct uplink *uplink, const struct dw_wire *message)
 			conn_joined(conn, &message->joined);
 		break;
 	case DW_RECORDS:
+		if (asks_answer(&uplink->asks, message))
+			break;
 		conn = find_session(uplink, message->records.corr);
 		if (conn != NULL)
 			conn_fed(conn, &message->records);
@@ -407,7 +336,8 @@ take(struct uplink *uplink, const struct dw_wire *message)
 	case DW_STORED:
 	case DW_TABLE:
 	case DW_OWNED:
-		answer(uplink, message);
+	case DW_DELIVERED:
+		(void)asks_answer(&uplink->asks, message);
 		break;
 	case DW_SHUTDOWN:
 		dw_log_info("the hub goes away", NULL);
@@ -506,6 +436,7 @@ uplink_new(struct uplink **out, struct edge *edge, const char *uri, const char *
 	if (uplink == NULL)
 		return DW_E_NOMEM;
 	uplink->edge = edge;
+	uplink->asks.wheel = &edge->wheel;
 	uplink->peer = dw_random();
 	(void)snprintf(uplink->name, sizeof(uplink->name), "%s", name);
 	err = dw_bus_connect(&uplink->bus, uri, fault);
@@ -530,15 +461,11 @@ void
 uplink_destroy(struct uplink **uplink_p)
 {
 	struct uplink *uplink = *uplink_p;
-	struct ask *ask, *next;
 
 	if (uplink == NULL)
 		return;
 	*uplink_p = NULL;
-	HASH_ITER(hh, uplink->asks, ask, next)
-	{
-		finish(ask, DW_E_CLOSING, NULL);
-	}
+	asks_end(&uplink->asks, DW_E_CLOSING);
 	if (uplink->up)
 		(void)transmit(uplink, &(struct dw_wire) { .kind = DW_BYE });
 	uv_close((uv_handle_t *)uplink->poll, free_handle);

@@ -34,9 +34,10 @@ void uplink_confirmed(struct uplink *uplink, struct conn *conn); /* tell the hub
 void uplink_leave(struct uplink *uplink, const struct conn *conn);
 void uplink_forget(struct uplink *uplink, struct conn *conn);
 
-/* A request with one answer (PUBLISH, STAT, OWN): `done` is called once, with the answer or an error
- * (DW_E_TIMEOUT: no answer within timeout_ms; DW_E_BUSY is returned at once when too much is unanswered). corr is
- * filled in here. */
+/* A request (PUBLISH, READ, STAT, OWN): `done` is called once, with the answer or an error (DW_E_TIMEOUT: no answer
+ * within timeout_ms, or so long after what the hub was to wait; DW_E_BUSY is returned at once when too much is
+ * unanswered). A PUBLISH with `wait` that is stored has `done` called twice: with STORED, then with DELIVERED or an
+ * error. corr is filled in here. */
 typedef void uplink_done(void *user, int err, const struct dw_wire *answer);
 int uplink_ask(
 	struct uplink *uplink, struct dw_wire *request, uint64_t timeout_ms, uplink_done *done, void *user, uint64_t *corr);

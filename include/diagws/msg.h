@@ -23,6 +23,7 @@ enum {
 	DW_DATA_MAX = 64 * 1024, /* bytes of `data`, white space dropped */
 	DW_COMMENT_MAX = 500,    /* code points of feedback_update's `comment` */
 	DW_REASON_MAX = 2000,    /* code points of recommendation_update's `reason` */
+	DW_TTL_MAX_S = 30 * 24 * 3600,
 };
 
 bool dw_room_ok(struct dw_str s);
@@ -62,27 +63,33 @@ int dw_member_refuse(
 struct dw_request {
 	char room[DW_ROOM_MAX + 1];
 	char type[DW_TYPE_MAX + 1];
-	char id[DW_ID_MAX + 1]; /* "" when none was given */
-	struct dw_buf data;     /* compact JSON object */
-	struct dw_buf scalars;  /* `"recommendation_id":789,"rating":4`: the request's scalar members but diagnosis_id, id,
-							   type and the answer's own names, in its own bytes, comma-separated; for the answer
-							   to a POST */
+	char id[DW_ID_MAX + 1];   /* "" when none was given */
+	char to[DW_USER_MAX + 1]; /* member `user`: only this user gets it; "": everyone */
+	uint64_t except;          /* member `exclude_session`: this session does not get it; 0: none */
+	uint64_t ttl_ms;          /* member `ttl_s`; 0: as long as the room keeps it */
+	struct dw_buf data;       /* compact JSON object */
+	struct dw_buf scalars;    /* `"recommendation_id":789,"rating":4`: the request's scalar members but diagnosis_id,
+								 id, type and the answer's own names, in its own bytes, comma-separated; for the
+								 answer to a POST */
 };
 
 void dw_request_init(struct dw_request *request);
 void dw_request_clear(struct dw_request *request);
 
-/* Reads `{"diagnosis_id":…,"type":…,"data":{…},"id":…}`. The two defaults may be NULL; they serve
- * where the member is absent (type may be the short name). Unknown members are refused, and so is a
- * member of a later version (user, exclude_session, ttl_s): DW_E_UNSUPPORTED. An `id` of null counts as absent.
- * After DW_E_FIELD, DW_E_TOO_BIG and DW_E_UNSUPPORTED `room` is still set where a well-formed one was given (else
- * ""): a stranger must be turned away before being told which field is wrong. All else is then unspecified.
- * DW_E_JSON, DW_E_TOO_BIG, DW_E_FIELD, DW_E_UNSUPPORTED, DW_E_NOMEM. */
+/* A session as clients are told it: 16 hexadecimal digits, not all 0. false: it is none. */
+bool dw_session_parse(struct dw_str s, uint64_t *session);
+
+/* Reads `{"diagnosis_id":…,"type":…,"data":{…},"id":…,"user":…,"exclude_session":…,"ttl_s":…}`. The two defaults
+ * may be NULL; they serve where the member is absent (type may be the short name). Unknown members are refused. Of
+ * id, user, exclude_session and ttl_s null counts as absent.
+ * After DW_E_FIELD and DW_E_TOO_BIG `room` is still set where a well-formed one was given (else ""): a stranger must be
+ * turned away before being told which field is wrong. All else is then unspecified.
+ * DW_E_JSON, DW_E_TOO_BIG, DW_E_FIELD, DW_E_NOMEM. */
 int dw_request_general(struct dw_request *request, const char *default_room, const char *default_type, const char *body,
 	size_t n, struct dw_fault *fault);
 /* Reads a body whose members are those of `data` beside diagnosis_id and id: the three
- * broadcast-…-update calls. Any other member is passed on in `data`, `type` too. Fails like dw_request_general, but
- * never with DW_E_UNSUPPORTED. */
+ * broadcast-…-update calls. Any other member is passed on in `data`, `type` and `user` too. Fails like
+ * dw_request_general. */
 int dw_request_flat(struct dw_request *request, const char *type, const char *body, size_t n, struct dw_fault *fault);
 
 /* One stored message, as it is kept and sent (see dw_record_* in wire.h). One without a type is a tombstone: the

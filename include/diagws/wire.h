@@ -252,6 +252,9 @@ void dw_wire_pack(struct dw_buf *out, const struct dw_wire *message);
  * with its version alone. Fields that a later version added behind ours are skipped. */
 int dw_wire_unpack(struct dw_wire *message, const void *frame, size_t n, struct dw_fault *fault);
 
+/* Sets how long the packed PUBLISH or READ is to wait at the hub. DW_E_NOMEM: the frame is as it was. */
+int dw_wire_wait(struct dw_buf *frame, uint64_t wait_ms);
+
 /* Records, as they are stored and sent: [seq, n, at, type, id, data, to, except, expires_at]. */
 void dw_record_pack(struct dw_buf *out, const struct dw_record *record);
 /* Takes the first record off *rest. DW_E_AGAIN at the end, DW_E_PROTOCOL when it is none. */

@@ -227,11 +227,13 @@ def test_a_refusal_says_what_is_allowed(site):
     assert "6" in detail and "1..5" in detail
 
 
-@pytest.mark.parametrize("field, value", [("user", "bob"), ("exclude_session", "0"), ("ttl_s", 5)])
-def test_later_fields_are_not_supported_yet(site, field, value):
+@pytest.mark.parametrize("field, value", [
+    ("user", ""), ("user", "a\tb"), ("user", "x" * 129), ("user", -1), ("user", []), ("exclude_session", "0" * 16),
+    ("exclude_session", 7), ("exclude_session", "0123456789ABCDEF"), ("ttl_s", 0), ("ttl_s", 2592001), ("ttl_s", 1.5),
+    ("ttl_s", "5")])
+def test_who_gets_it_and_how_long_is_checked(site, field, value):
     status, _, body = site.the_edge.request(GENERAL, {**LAB, field: value}, site.publisher)
-    assert status == 501
-    assert (body["error"]["code"], body["error"]["field"]) == ("unsupported", field)
+    assert (status, body["error"]["code"], body["error"]["field"]) == (422, "invalid_field", field)
 
 
 @pytest.mark.parametrize("path", ["/ws/messages/123", "/ws/messages/123?after=0", "/metrics"])
@@ -440,9 +442,9 @@ def test_an_owner_is_told_of_the_field(site):
     assert site.the_edge.request(FEED, {**FEEDBACK, "rating": 6}, site.alice)[0] == 422
 
 
-def test_a_stranger_learns_nothing_by_size_or_later_fields(site):
+def test_a_stranger_learns_nothing_by_size_or_fields(site):
     large = {"diagnosis_id": 123, "type": "x_update", "data": {"x": "y" * 70000}}
-    assert site.the_edge.request(GENERAL, {**LAB, "ttl_s": 1}, site.stranger)[::2] == (403, DENIED)
+    assert site.the_edge.request(GENERAL, {**LAB, "ttl_s": 0}, site.stranger)[::2] == (403, DENIED)
     assert site.the_edge.request(GENERAL, large, site.stranger)[0] in (403, 413)
 
 

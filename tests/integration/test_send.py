@@ -270,10 +270,13 @@ def peak_memory(process):
         return int(next(row for row in status if row.startswith("VmHWM:")).split()[1])
 
 
-def test_a_member_of_a_later_version_is_refused(hub):
-    done = send(hub, "-l", input=line(user="bob") + "\n")
+def test_who_gets_a_line_and_how_long_is_checked(hub):
+    wrong = [line(user=""), line(user=[]), line(exclude_session="x"), line(ttl_s=0), line(ttl_s=1.5)]
+    done = send(hub, "-l", input="\n".join(wrong) + "\n")
     assert done.returncode == 65
-    assert "field 'user' is not supported" in done.stderr
+    for number, field in enumerate(("user", "user", "exclude_session", "ttl_s", "ttl_s"), 1):
+        assert f"stdin:{number}: field '{field}': " in done.stderr
+    assert head(hub) == 0
 
 
 def test_a_batch_is_stored_once_in_order(hub):

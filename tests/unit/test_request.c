@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include <cmocka.h>
@@ -106,12 +107,22 @@ test_general_refused(void **state)
 		{ "{" ROOM "\"id\":\"a b\"" MORE, DW_E_FIELD, "123", "id", "field 'id': \"a b\" is not an id" },
 		{ "{" ROOM "\"dta\":1" MORE, DW_E_FIELD, "123", "dta", "field 'dta' is unknown" },
 		{ "{" ROOM "\"a\\u001b\\n\":1" MORE, DW_E_FIELD, "123", "a?\?", "field 'a?\?' is unknown" },
-		{ "{" ROOM "\"user\":\"u\"" MORE, DW_E_UNSUPPORTED, "123", "user",
-			"field 'user' is not supported by this version" },
-		{ "{" ROOM "\"exclude_session\":1" MORE, DW_E_UNSUPPORTED, "123", "exclude_session",
-			"field 'exclude_session' is not supported by this version" },
-		{ "{" ROOM "\"ttl\\u005fs\":1" MORE, DW_E_UNSUPPORTED, "123", "ttl_s",
-			"field 'ttl_s' is not supported by this version" },
+		{ "{" ROOM "\"user\":\"\"" MORE, DW_E_FIELD, "123", "user", "field 'user': \"\" is not a user id" },
+		{ "{" ROOM "\"user\":\"a\\tb\"" MORE, DW_E_FIELD, "123", "user", "field 'user': \"a\\tb\" is not a user id" },
+		{ "{" ROOM "\"user\":[]" MORE, DW_E_FIELD, "123", "user", "field 'user': [] is not a user id" },
+		{ "{" ROOM "\"user\":-1" MORE, DW_E_FIELD, "123", "user", "field 'user': -1 is not a user id" },
+		{ "{" ROOM "\"exclude_session\":1" MORE, DW_E_FIELD, "123", "exclude_session",
+			"field 'exclude_session': 1 is not a session" },
+		{ "{" ROOM "\"exclude_session\":\"0000000000000000\"" MORE, DW_E_FIELD, "123", "exclude_session",
+			"field 'exclude_session': \"0000000000000000\" is not a session" },
+		{ "{" ROOM "\"exclude_session\":\"123456789abcdefg\"" MORE, DW_E_FIELD, "123", "exclude_session",
+			"field 'exclude_session': \"123456789abcdefg\" is not a session" },
+		{ "{" ROOM "\"exclude_session\":\"123456789abcdef\"" MORE, DW_E_FIELD, "123", "exclude_session",
+			"field 'exclude_session': \"123456789abcdef\" is not a session" },
+		{ "{" ROOM "\"ttl\\u005fs\":0" MORE, DW_E_FIELD, "123", "ttl_s", "field 'ttl_s': 0 is not within 1..2592000" },
+		{ "{" ROOM "\"ttl_s\":2592001" MORE, DW_E_FIELD, "123", "ttl_s",
+			"field 'ttl_s': 2592001 is not within 1..2592000" },
+		{ "{" ROOM "\"ttl_s\":1.5" MORE, DW_E_FIELD, "123", "ttl_s", "field 'ttl_s': 1.5 is not an integer" },
 	};
 	struct dw_request request;
 
@@ -126,6 +137,42 @@ test_general_refused(void **state)
 		assert_string_equal(bad[i].message, fault.message);
 		assert_string_equal(bad[i].field, fault.field);
 		assert_string_equal(bad[i].room, request.room);
+	}
+	dw_request_clear(&request);
+}
+
+/* Who gets it and for how long; what an earlier request said is forgotten. */
+static void
+test_general_reach(void **state)
+{
+	static const struct {
+		const char *members, *to;
+		uint64_t except, ttl_ms;
+	} good[] = {
+		{ "", "", 0, 0 },
+		{ ",\"user\":\"dr. b\\u00f3b\"",
+			"dr. b\xc3\xb3"
+			"b",
+			0, 0 },
+		{ ",\"user\":42,\"ttl_s\":1", "42", 0, 1000 },
+		{ ",\"exclude_session\":\"0123456789abcdef\"", "", UINT64_C(0x0123456789abcdef), 0 },
+		{ ",\"exclude_session\":\"ffffffffffffffff\",\"ttl_s\":2592000", "", UINT64_MAX, UINT64_C(2592000000) },
+		{ ",\"user\":null,\"exclude_session\":null,\"ttl_s\":null", "", 0, 0 },
+	};
+	struct dw_request request;
+
+	(void)state;
+	dw_request_init(&request);
+	for (size_t i = 0; i < COUNT_OF(good); i++) {
+		struct dw_fault fault = { 0 };
+		char body[256];
+
+		(void)snprintf(body, sizeof(body), "{" ROOM "\"data\":{},\"type\":\"x_update\"%s}", good[i].members);
+		if (dw_request_general(&request, NULL, NULL, body, strlen(body), &fault) != DW_OK)
+			fail_msg("%s: %s", body, fault.message);
+		assert_string_equal(good[i].to, request.to);
+		assert_int_equal(good[i].except, request.except);
+		assert_int_equal(good[i].ttl_ms, request.ttl_ms);
 	}
 	dw_request_clear(&request);
 }
@@ -270,6 +317,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_general_accepted),
 		cmocka_unit_test(test_general_refused),
+		cmocka_unit_test(test_general_reach),
 		cmocka_unit_test(test_defaults_are_checked),
 		cmocka_unit_test(test_flat_accepted),
 		cmocka_unit_test(test_flat_refused),
