@@ -53,7 +53,7 @@ UNIT_SRC   := $(wildcard tests/unit/test_*.c)
 UNIT_TESTS := $(UNIT_SRC:tests/unit/%.c=$(BUILD)/tests/%)
 LIBRARIES  := $(BUILD)/lib/libdiagws.a $(BUILD)/lib/libdiagws.so $(BUILD)/lib/pkgconfig/diagws.pc
 
-.PHONY: all deps demo check check-unit check-integration lint format install uninstall clean help
+.PHONY: all deps demo check check-unit check-integration check-fault torture lint format install uninstall clean help
 .SECONDARY:
 
 all: $(BINARIES) $(LIBRARIES)
@@ -62,7 +62,8 @@ help:
 	@echo 'make all                build into build/bin and build/lib'
 	@echo 'make deps               install the Debian packages that are missing (sudo where needed)'
 	@echo 'make demo               all set-up, then the main job on a terminal'
-	@echo 'make check              all set-up, then all tests (check-unit, check-integration: a part)'
+	@echo 'make check              all set-up, then all tests (check-unit, check-integration, check-fault: a part)'
+	@echo 'make torture            kill processes under load: KILLS=1000 SEED=number'
 	@echo 'make lint | format      check, or apply, the style'
 	@echo 'make install uninstall  DESTDIR and PREFIX as usual'
 	@echo 'make clean              remove build/'
@@ -149,13 +150,21 @@ $(BUILD)/tests/api-v99: tests/lib/api.c $(PIC_OBJ) lib/wire.c
 		$(call pc,$(CLIENT_LIBS)) -lpthread
 
 check: deps
-	$(Q)$(MAKE) --no-print-directory check-unit check-integration
+	$(Q)$(MAKE) --no-print-directory check-unit check-integration check-fault
 
 check-unit: $(UNIT_TESTS)
 	$(Q)for t in $(UNIT_TESTS); do echo "$$t"; $$t || exit 1; done
 
 check-integration: all $(addprefix $(BUILD)/tests/,diagws-edge-v99 embed api api-v99)
 	$(Q)DIAGWS_BUILD=$(abspath $(BUILD)) $(PYTHON) -m pytest -q -p no:cacheprovider tests/integration $(PYTEST)
+
+check-fault: all
+	$(Q)DIAGWS_BUILD=$(abspath $(BUILD)) $(PYTHON) -m pytest -q -p no:cacheprovider tests/fault $(PYTEST)
+
+# Prints its seed; the same seed kills the same processes in the same order.
+torture: all
+	$(Q)DIAGWS_BUILD=$(abspath $(BUILD)) $(PYTHON) tests/fault/torture.py --kills $(or $(KILLS),1000) \
+		$(if $(SEED),--seed $(SEED))
 
 demo: deps
 	$(Q)$(MAKE) --no-print-directory all

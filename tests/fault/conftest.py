@@ -1,0 +1,95 @@
+"""What the fault tests share: the real processes of the integration tests, and `need`.
+
+A fault test says first what of the machine it needs: need("root", "loop"). Where that is missing the test is
+skipped with the line `skipped: why`, never passed. With CI set in the environment a skip for any other reason
+is a failure, so a test that could run cannot stay out unnoticed.
+"""
+import functools
+import importlib.util
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+
+import pytest
+
+_path = pathlib.Path(__file__).resolve().parents[1] / "integration" / "conftest.py"
+_spec = importlib.util.spec_from_file_location("integration_conftest", _path)
+integration = importlib.util.module_from_spec(_spec)
+sys.modules["integration_conftest"] = integration
+_spec.loader.exec_module(integration)
+globals().update({name: value for name, value in vars(integration).items() if not name.startswith("_")})
+
+_missing = []  # the reasons for which need() skipped
+
+
+def _works(*command):
+    """None when the command succeeds, else what it said."""
+    try:
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=20)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return str(error)
+    return None if done.returncode == 0 else (done.stderr.strip().splitlines() or [f"status {done.returncode}"])[-1]
+
+
+def _root():
+    return None if os.geteuid() == 0 else "not root"
+
+
+def _loop():
+    if _root():
+        return _root()
+    with tempfile.NamedTemporaryFile() as image:
+        image.truncate(1 << 20)
+        return _works("sh", "-c", 'd=$(losetup -f --show "$1") && losetup -d "$d"', "sh", image.name)
+
+
+def _netns():
+    return _root() or _works("unshare", "--net", "ip", "link", "set", "lo", "up")
+
+
+def _strace():
+    return _works("strace", "-o", "/dev/null", "-e", "inject=fdatasync:delay_enter=1", "true")
+
+
+def _chromium():
+    return None if shutil.which("chromium") else "chromium is not installed"
+
+
+_PROBES = {"root": _root, "loop": _loop, "netns": _netns, "strace": _strace, "chromium": _chromium}
+
+
+@functools.lru_cache(maxsize=None)
+def lacks(what):
+    """Why this machine does not have it; None when it has."""
+    return _PROBES[what]()
+
+
+def need(*things):
+    for what in things:
+        why = lacks(what)
+        if why is not None:
+            reason = f"skipped: {what}: {why}"
+            _missing.append(reason)
+            print(reason)
+            pytest.skip(reason)
+
+
+@pytest.hookimpl(hookwrapper=True, tryfirst=True)
+def pytest_runtest_makereport(item, call):
+    outcome = yield
+    report = outcome.get_result()
+    if report.skipped and os.environ.get("CI") and not any(reason in str(report.longrepr) for reason in _missing):
+        report.outcome = "failed"
+        report.longrepr = f"{item.nodeid} was skipped, and not for what need() found missing: {report.longrepr}"
+    world = getattr(item, "funcargs", {}).get("world")
+    if report.failed and world is not None:
+        for process in world.processes:
+            report.sections.append((f"{process.name} {process.pid}", process.said()[-4000:]))
+
+
+def pytest_terminal_summary(terminalreporter):
+    for reason in sorted(set(_missing)):
+        terminalreporter.write_line(reason)
