@@ -43,10 +43,11 @@ enum {
 	DIAGWS_STORAGE = -1104,      /* likewise */
 	DIAGWS_BUSY = -1105,         /* likewise */
 	DIAGWS_PROTOCOL = -1106,
-	DIAGWS_VERSION = -1107,    /* hub and library speak different protocol versions */
-	DIAGWS_ID_REUSED = -1108,  /* this id was used for other content */
-	DIAGWS_UNKNOWN = -1109,    /* no such diagnosis */
-	DIAGWS_PERMISSION = -1205, /* the socket may not be used */
+	DIAGWS_VERSION = -1107,     /* hub and library speak different protocol versions */
+	DIAGWS_ID_REUSED = -1108,   /* this id was used for other content */
+	DIAGWS_UNKNOWN = -1109,     /* no such diagnosis */
+	DIAGWS_UNDELIVERED = -1114, /* stored, but fewer devices than asked for have confirmed it in time */
+	DIAGWS_PERMISSION = -1205,  /* the socket may not be used */
 };
 
 struct diagws;
@@ -58,12 +59,23 @@ struct diagws_options {
 };
 
 struct diagws_receipt {
-	uint64_t seq;              /* position in the engine; 0 when it failed */
-	uint64_t n;                /* the room's count of messages */
+	uint64_t seq;              /* position in the engine; 0 when it failed: not 0 means stored, whatever failed then */
+	uint64_t n;                /* the room's count of messages to everyone; 0: it was to one user */
 	char id[129];              /* yours, or the one made for it; set also when it failed */
 	bool duplicate;            /* this id was stored before: nothing was delivered again */
 	uint64_t clients_notified; /* connections in the room when it was stored */
 	uint64_t devices_queued;   /* known devices that were away: they get it on return */
+	uint64_t delivered;        /* devices that have confirmed it, when they were waited for */
+};
+
+/* How a message is sent. All zero: to everyone who watches, kept as long as others are, without waiting for devices. */
+struct diagws_how {
+	const char *id;              /* the message's own; NULL: one is made. An id given to the call itself goes before */
+	const char *user;            /* only to this user; NULL: to everyone */
+	const char *exclude_session; /* not to this connection: `session` as its `connect` told it; NULL: to all */
+	int64_t ttl_ms;              /* it is no more after so long, 1000 to 30 days; 0: kept as others are */
+	uint64_t delivered;          /* succeed when so many devices (at most 1000000) have confirmed it; 0: when stored */
+	int64_t deadline_ms;         /* and wait so long for them after it was stored, at most an hour; 0: 5000 */
 };
 
 /* endpoint: "ipc:///path" or "tcp://127.0.0.1:port"; NULL: $DIAGWS_HUB, else the default (diagws(7)).
@@ -72,6 +84,10 @@ struct diagws_receipt {
 DIAGWS_API int diagws_open(struct diagws **out, const char *endpoint, const struct diagws_options *options);
 /* Frees; what was sent with diagws_send and not answered is not waited for (diagws_flush first). Nulls *d. */
 DIAGWS_API void diagws_close(struct diagws **d);
+
+/* Says how the next message on d is sent, whichever call sends it; later ones are sent as usual again. What *how
+ * points to is copied. DIAGWS_INVALID: that call is then none of its business. */
+DIAGWS_API int diagws_next(struct diagws *d, const struct diagws_how *how);
 
 /* The three documented updates. They wait for the hub's answer. receipt may be NULL.
  * recommendation: old_data, new_data JSON objects; reason may be NULL. */

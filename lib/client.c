@@ -2,14 +2,14 @@
  * Its own file because the library and three commands share it; an edge has other needs and its own.
  *
  * The happy path: HELLO until WELCOME, then each request goes out as it is asked, and the answer ends it.
- * Requests are kept in the order asked, which is also the order of their deadlines, for all wait equally long.
+ * Which answer belongs to whom is pending.c's affair.
  *
  * Failure modes: no hub (nothing can be sent: retried with a growing pause until the deadlines pass); a hub that
  * restarted (it answers WHO, to a PING at the latest: HELLO with a higher incarnation, then all that is unanswered
- * again, oldest first); a hub that refuses us or does not speak the protocol (ends everything, for good).
+ * again, oldest first, and what waits for devices waits there for the rest of its time only); a hub that refuses us or
+ * does not speak the protocol (ends everything, for good).
  *
- * Invariants: what is before `unsent` in the list was sent on this acquaintance, what is from there on was not;
- * a request is out of the list before its `done` is called; after every send the bus is drained again, because
+ * Invariants: after every send the bus is drained again, because
  * its descriptor is edge-triggered.
  */
 #include "diagws/client.h"
@@ -22,13 +22,12 @@
 #include "diagws/bus.h"
 #include "diagws/clock.h"
 #include "diagws/paths.h"
+#include "pending.h"
 
 enum {
-	WINDOW_MAX = 4096, /* corr is a generation times this, plus the place */
 	NAME_MAX_BYTES = 128,
 	QUIET_MS = 1000, /* silence after which we ask again: PING, or HELLO when not welcomed */
 	PAUSE_MAX_MS = 50,
-	KEEP_BYTES = 8192, /* a larger frame's memory is given back when it was answered */
 };
 
 enum state {
@@ -37,38 +36,21 @@ enum state {
 	WELCOMED,
 };
 
-struct pending {
-	struct pending *prev, *next; /* in the order asked; free ones by next alone */
-	uint64_t corr;
-	uint64_t asked_at;
-	struct dw_buf frame;
-	dw_client_done *done;
-	void *user;
-	enum dw_wire_kind asked; /* the request's kind */
-	bool in_use;
-};
-
 struct dw_client {
 	struct dw_bus *bus;
 	enum state state;
 	char name[NAME_MAX_BYTES + 1];
 	char *endpoint;
 	uint64_t peer, incarnation;
-	uint64_t timeout_ms;
-	uint64_t heard_at;   /* any frame; 0: never */
-	uint64_t spoken_at;  /* HELLO or PING */
-	uint64_t retry_at;   /* nothing can be sent before */
-	uint64_t pause_ms;   /* grows while no hub is connected */
-	uint64_t generation; /* of corr */
-	uint64_t ended;      /* requests, ever */
+	uint64_t heard_at;  /* any frame; 0: never */
+	uint64_t spoken_at; /* HELLO or PING */
+	uint64_t retry_at;  /* nothing can be sent before */
+	uint64_t pause_ms;  /* grows while no hub is connected */
 	bool ever_welcomed;
 	bool polling; /* `done` may ask, but not poll */
 	int failed;   /* the error that ended everything */
 	struct dw_fault fault;
-	struct pending *slots;
-	size_t window, unanswered;
-	struct pending *free;
-	struct pending *first, *last, *unsent;
+	struct dw_pendings asked;
 };
 
 static int
@@ -76,22 +58,15 @@ set_up(struct dw_client *client, const struct dw_client_config *config)
 {
 	char endpoint[DW_PATH_SIZE];
 
-	client->timeout_ms = (uint64_t)config->timeout_ms;
-	client->window = config->window;
 	client->peer = dw_random();
 	client->pause_ms = 1;
 	(void)snprintf(client->name, sizeof(client->name), "%s", config->name != NULL ? config->name : "client");
 	if (config->endpoint == NULL)
 		dw_default_endpoint(false, endpoint);
 	client->endpoint = strdup(config->endpoint != NULL ? config->endpoint : endpoint);
-	client->slots = calloc(config->window, sizeof(*client->slots));
-	if (client->endpoint == NULL || client->slots == NULL)
+	if (client->endpoint == NULL)
 		return DW_E_NOMEM;
-	for (size_t i = config->window; i-- > 0;) {
-		client->slots[i].next = client->free;
-		client->free = &client->slots[i];
-	}
-	return DW_OK;
+	return dw_pendings_init(&client->asked, config->window, (uint64_t)config->timeout_ms);
 }
 
 int
@@ -100,7 +75,7 @@ dw_client_new(struct dw_client **out, const struct dw_client_config *config, str
 	struct dw_client *client = calloc(1, sizeof(*client));
 	int err;
 
-	assert(config->window >= 1 && config->window <= WINDOW_MAX && config->timeout_ms >= 0);
+	assert(config->timeout_ms >= 0);
 	if (client == NULL)
 		return DW_E_NOMEM;
 	err = set_up(client, config);
@@ -113,30 +88,11 @@ dw_client_new(struct dw_client **out, const struct dw_client_config *config, str
 	return err;
 }
 
-/* Takes a request out and tells its asker. */
-static void
-end_request(struct dw_client *client, struct pending *request, int err, const struct dw_wire *answer)
-{
-	if (client->unsent == request)
-		client->unsent = request->next;
-	*(request->prev != NULL ? &request->prev->next : &client->first) = request->next;
-	*(request->next != NULL ? &request->next->prev : &client->last) = request->prev;
-	request->in_use = false;
-	request->next = client->free;
-	client->free = request;
-	client->unanswered--;
-	client->ended++;
-	if (request->frame.cap > KEEP_BYTES)
-		dw_buf_clear(&request->frame);
-	request->done(request->user, err, answer);
-}
-
 static int
 end_all(struct dw_client *client, int err)
 {
 	client->failed = err;
-	while (client->first != NULL)
-		end_request(client, client->first, err, NULL);
+	dw_pendings_end_all(&client->asked, err);
 	return err;
 }
 
@@ -201,31 +157,13 @@ speak(struct dw_client *client, uint64_t now)
 	}
 	if (client->state != WELCOMED)
 		return;
-	while (client->unsent != NULL && send_frame(client, &client->unsent->frame) == DW_OK)
-		client->unsent = client->unsent->next;
-	if (quiet && client->unanswered > 0 && client->unsent == NULL) {
+	while (client->asked.unsent != NULL && send_frame(client, &client->asked.unsent->frame) == DW_OK)
+		client->asked.unsent = client->asked.unsent->next;
+	if (quiet && client->asked.count > 0 && client->asked.unsent == NULL) {
 		struct dw_wire ping = { .kind = DW_PING };
 
 		(void)send_message(client, &ping);
 	}
-}
-
-static void
-take_answer(struct dw_client *client, uint64_t corr, uint64_t code, const struct dw_wire *answer)
-{
-	struct pending *request = &client->slots[corr % WINDOW_MAX % client->window];
-	bool fits;
-
-	/* Late, or a second answer to what was sent twice: nobody waits for it. */
-	if (!request->in_use || request->corr != corr)
-		return;
-	fits = (request->asked == DW_PUBLISH && answer->kind == DW_STORED) ||
-		   (request->asked == DW_STAT && answer->kind == DW_TABLE) ||
-		   (request->asked == DW_OWN && (answer->kind == DW_OWNED || answer->kind == DW_TABLE));
-	if (!fits)
-		end_request(client, request, DW_E_PROTOCOL, NULL);
-	else
-		end_request(client, request, code == 0 ? DW_OK : code <= 9999 ? -(int)code : DW_E_PROTOCOL, answer);
 }
 
 /* A hub that has no time for us now may have it in a second; one that speaks otherwise will not. */
@@ -253,18 +191,21 @@ take_message(struct dw_client *client, const struct dw_wire *message)
 			return DW_OK;
 		client->state = WELCOMED;
 		client->ever_welcomed = true;
-		client->unsent = client->first;
+		dw_pendings_unsend(&client->asked);
 		return DW_OK;
 	case DW_REFUSED:
 		return take_refusal(client, &message->refused);
 	case DW_STORED:
-		take_answer(client, message->stored.corr, message->stored.code, message);
+		dw_pendings_answer(&client->asked, message->stored.corr, message->stored.code, message);
+		return DW_OK;
+	case DW_DELIVERED:
+		dw_pendings_answer(&client->asked, message->delivered.corr, message->delivered.code, message);
 		return DW_OK;
 	case DW_TABLE:
-		take_answer(client, message->table.corr, message->table.code, message);
+		dw_pendings_answer(&client->asked, message->table.corr, message->table.code, message);
 		return DW_OK;
 	case DW_OWNED:
-		take_answer(client, message->owned.corr, message->owned.code, message);
+		dw_pendings_answer(&client->asked, message->owned.corr, message->owned.code, message);
 		return DW_OK;
 	case DW_PONG:
 	case DW_SHUTDOWN:
@@ -300,34 +241,23 @@ drain(struct dw_client *client, bool *any)
 	return err;
 }
 
-static void
-expire(struct dw_client *client, uint64_t now)
-{
-	while (client->first != NULL && now >= client->first->asked_at + client->timeout_ms) {
-		struct pending *late = client->first;
-		bool away = !client->ever_welcomed || client->heard_at < late->asked_at;
-
-		end_request(client, late, away ? DW_E_HUB_AWAY : DW_E_TIMEOUT, NULL);
-	}
-}
-
 /* How long nothing needs to be said or ended. */
 static uint64_t
 idle_ms(const struct dw_client *client, uint64_t now)
 {
 	uint64_t until = now + QUIET_MS;
 
-	if ((client->unsent != NULL || client->state == STRANGER) && client->retry_at < until)
+	if ((client->asked.unsent != NULL || client->state == STRANGER) && client->retry_at < until)
 		until = client->retry_at;
-	if (client->first != NULL && client->first->asked_at + client->timeout_ms < until)
-		until = client->first->asked_at + client->timeout_ms;
+	if (client->asked.first != NULL && client->asked.look_at < until)
+		until = client->asked.look_at;
 	return until > now ? until - now : 1;
 }
 
 static int
 poll_hub(struct dw_client *client, uint64_t wait_ms)
 {
-	const uint64_t before = client->ended;
+	const uint64_t before = client->asked.ended;
 	uint64_t now = dw_mono_ms();
 	const uint64_t end = now + wait_ms;
 
@@ -343,9 +273,9 @@ poll_hub(struct dw_client *client, uint64_t wait_ms)
 				return end_all(client, err);
 			now = dw_mono_ms();
 		}
-		expire(client, now);
-		if (client->unanswered == 0 || client->ended != before || now >= end)
-			return (int)client->unanswered;
+		dw_pendings_expire(&client->asked, now, client->ever_welcomed ? client->heard_at : 0);
+		if (client->asked.count == 0 || client->asked.ended != before || now >= end)
+			return (int)client->asked.count;
 		wait_ms = idle_ms(client, now);
 		(void)dw_bus_wait(client->bus, (int64_t)(wait_ms < end - now ? wait_ms : end - now));
 		now = dw_mono_ms();
@@ -360,29 +290,17 @@ dw_client_poll(struct dw_client *client, int64_t wait_ms)
 	if (client->failed != DW_OK)
 		return client->failed;
 	if (client->polling)
-		return (int)client->unanswered;
+		return (int)client->asked.count;
 	client->polling = true;
 	result = poll_hub(client, wait_ms > 0 ? (uint64_t)wait_ms : 0);
 	client->polling = false;
 	return result;
 }
 
-static void
-set_corr(struct dw_wire *message, uint64_t corr)
-{
-	assert(message->kind == DW_PUBLISH || message->kind == DW_STAT || message->kind == DW_OWN);
-	if (message->kind == DW_PUBLISH)
-		message->publish.corr = corr;
-	else if (message->kind == DW_STAT)
-		message->stat.corr = corr;
-	else
-		message->own.corr = corr;
-}
-
 static int
 wait_for_room(struct dw_client *client)
 {
-	while (client->failed == DW_OK && client->free == NULL) {
+	while (client->failed == DW_OK && client->asked.free == NULL) {
 		/* `done` is asking while others are being ended: none of them is its to wait for. */
 		if (client->polling)
 			return DW_E_BUSY;
@@ -394,33 +312,15 @@ wait_for_room(struct dw_client *client)
 int
 dw_client_ask(struct dw_client *client, const struct dw_wire *request, dw_client_done *done, void *user)
 {
-	struct dw_wire message = *request;
-	struct pending *slot;
 	int err = wait_for_room(client);
+	const struct dw_pending *pending;
 
 	if (err != DW_OK)
 		return err;
-	slot = client->free;
-	slot->corr = ++client->generation * WINDOW_MAX + (uint64_t)(slot - client->slots);
-	set_corr(&message, slot->corr);
-	dw_buf_reset(&slot->frame);
-	dw_wire_pack(&slot->frame, &message);
-	if (!dw_buf_ok(&slot->frame))
+	pending = dw_pendings_add(&client->asked, request, done, user);
+	if (pending == NULL)
 		return DW_E_NOMEM;
-	client->free = slot->next;
-	slot->asked_at = dw_mono_ms();
-	slot->asked = message.kind;
-	slot->done = done;
-	slot->user = user;
-	slot->in_use = true;
-	slot->prev = client->last;
-	slot->next = NULL;
-	*(client->last != NULL ? &client->last->next : &client->first) = slot;
-	client->last = slot;
-	if (client->unsent == NULL)
-		client->unsent = slot;
-	client->unanswered++;
-	speak(client, slot->asked_at);
+	speak(client, pending->since);
 	return DW_OK;
 }
 
@@ -468,9 +368,7 @@ dw_client_destroy(struct dw_client **client_p)
 	}
 	(void)end_all(client, DW_E_CLOSING);
 	dw_bus_destroy(&client->bus);
-	for (size_t i = 0; client->slots != NULL && i < client->window; i++)
-		dw_buf_clear(&client->slots[i].frame);
-	free(client->slots);
+	dw_pendings_clear(&client->asked);
 	free(client->endpoint);
 	free(client);
 	*client_p = NULL;

@@ -37,6 +37,7 @@ SAME(DIAGWS_PROTOCOL, DW_E_PROTOCOL);
 SAME(DIAGWS_VERSION, DW_E_VERSION);
 SAME(DIAGWS_ID_REUSED, DW_E_ID_REUSED);
 SAME(DIAGWS_UNKNOWN, DW_E_UNKNOWN);
+SAME(DIAGWS_UNDELIVERED, DW_E_UNDELIVERED);
 SAME(DIAGWS_PERMISSION, DW_E_PERMISSION);
 #undef SAME
 _Static_assert(sizeof(((struct diagws_receipt *)NULL)->id) == DW_ID_MAX + 1, "a receipt holds any id");
@@ -47,6 +48,7 @@ struct sent {
 	diagws_done *done;
 	void *user;
 	struct diagws_receipt receipt;
+	uint64_t wanted; /* devices that are waited for */
 };
 
 /* What a waiting call waits for: a receipt, or a table's first row. */
@@ -55,6 +57,7 @@ struct wait {
 	bool answered;
 	int err;
 	struct diagws_receipt receipt;
+	uint64_t wanted;
 	const struct column *columns;
 	size_t count;
 };
@@ -136,7 +139,10 @@ keep_answer(struct diagws *d, int err, const struct dw_wire *answer)
 	if (err == DW_OK)
 		return DW_OK;
 	d->fault = (struct dw_fault) { 0 };
-	if (answer != NULL && answer->kind == DW_STORED && answer->stored.text.n > 0)
+	if (answer != NULL && answer->kind == DW_DELIVERED)
+		(void)dw_fault_set(&d->fault, err, NULL, NULL, "stored, but fewer devices have confirmed it in time: %llu",
+			(unsigned long long)answer->delivered.count);
+	else if (answer != NULL && answer->kind == DW_STORED && answer->stored.text.n > 0)
 		(void)dw_fault_set(&d->fault, err, NULL, NULL, "%.*s", (int)answer->stored.text.n, answer->stored.text.p);
 	else if (answer == NULL && !d->closing)
 		dw_client_explain(d->client, err, &d->fault);
@@ -163,29 +169,41 @@ diagws_version(void)
 
 /* ---- sending ---- */
 
-static void
-fill_receipt(struct diagws_receipt *receipt, const struct dw_wire *answer)
+/* What an answer says; false: a second one follows. */
+static bool
+take_receipt(struct diagws_receipt *receipt, uint64_t wanted, const struct dw_wire *answer)
 {
-	if (answer == NULL || answer->stored.code != 0)
-		return;
+	if (answer == NULL)
+		return true;
+	if (answer->kind == DW_DELIVERED) {
+		receipt->delivered = answer->delivered.count;
+		return true;
+	}
+	if (answer->kind != DW_STORED || answer->stored.code != 0)
+		return true;
 	receipt->seq = answer->stored.seq;
 	receipt->n = answer->stored.n;
 	receipt->duplicate = answer->stored.duplicate;
 	receipt->clients_notified = answer->stored.notified;
 	receipt->devices_queued = answer->stored.queued;
+	return wanted == 0;
 }
 
-/* Checks a message and gives it an id where the caller gave none. */
+/* Checks a message and gives it an id where the caller gave none; it points into *to. */
 static int
-prepare(struct diagws *d, struct dw_wire *message, struct diagws_receipt *receipt, const char *diagnosis,
-	const char *type, struct dw_str data, const char *id)
+prepare(struct diagws *d, struct dw_wire *message, struct dw_diagws_how *to, struct diagws_receipt *receipt,
+	const char *diagnosis, const char *type, struct dw_str data, const char *id)
 {
+	const struct dw_diagws_how how = d->next;
 	locale_t before;
 	int err;
 
 	d->fault = (struct dw_fault) { 0 };
+	d->next = (struct dw_diagws_how) { 0 };
 	*receipt = (struct diagws_receipt) { 0 };
-	if (id == NULL)
+	if (id == NULL && how.id[0] != '\0')
+		(void)dw_str_copy(dw_str(how.id), receipt->id, sizeof(receipt->id));
+	else if (id == NULL)
 		dw_random_id(receipt->id);
 	else if (!dw_id_ok(dw_str(id)) || !dw_str_copy(dw_str(id), receipt->id, sizeof(receipt->id)))
 		return dw_diagws_refuse(d, "id", "1 to 128 of A-Z a-z 0-9 _ . : -", "it is not an id");
@@ -201,11 +219,18 @@ prepare(struct diagws *d, struct dw_wire *message, struct diagws_receipt *receip
 	(void)uselocale(before);
 	if (err != DW_OK)
 		return dw_diagws_fail(d, err);
-	*message = (struct dw_wire) { .kind = DW_PUBLISH };
-	message->publish.room = dw_str(diagnosis);
-	message->publish.type = dw_str(type);
-	message->publish.id = dw_str(receipt->id);
-	message->publish.data = (struct dw_str) { d->compact.data, d->compact.len };
+	*to = how;
+	(void)dw_str_copy(dw_str(receipt->id), to->id, sizeof(to->id));
+	*message = (struct dw_wire) { .kind = DW_PUBLISH,
+		.publish = { .room = dw_str(diagnosis),
+			.type = dw_str(type),
+			.id = dw_str(to->id),
+			.data = { d->compact.data, d->compact.len },
+			.to = dw_str(to->to),
+			.except = to->except,
+			.ttl_ms = to->ttl_ms,
+			.wait = to->wait,
+			.wait_ms = to->wait_ms } };
 	return DW_OK;
 }
 
@@ -214,7 +239,8 @@ take_published(void *user, int err, const struct dw_wire *answer)
 {
 	struct wait *wait = user;
 
-	fill_receipt(&wait->receipt, answer);
+	if (!take_receipt(&wait->receipt, wait->wanted, answer))
+		return;
 	wait->err = keep_answer(wait->d, err, answer);
 	wait->answered = true;
 }
@@ -240,9 +266,11 @@ dw_diagws_publish(struct diagws *d, const char *diagnosis, const char *type, str
 	struct diagws_receipt *receipt)
 {
 	struct wait wait = { 0 };
+	struct dw_diagws_how how;
 	struct dw_wire message;
-	int err = prepare(d, &message, &wait.receipt, diagnosis, type, data, id);
+	int err = prepare(d, &message, &how, &wait.receipt, diagnosis, type, data, id);
 
+	wait.wanted = err == DW_OK ? how.wait : 0;
 	if (err == DW_OK)
 		err = ask_and_wait(d, &message, take_published, &wait);
 	if (receipt != NULL)
@@ -263,7 +291,8 @@ take_sent(void *user, int err, const struct dw_wire *answer)
 	struct sent *sent = user;
 	struct diagws *d = sent->d;
 
-	fill_receipt(&sent->receipt, answer);
+	if (!take_receipt(&sent->receipt, sent->wanted, answer))
+		return;
 	err = keep_answer(d, err, answer);
 	if (sent->done != NULL && !d->closing) {
 		const bool nested = d->in_callback;
@@ -280,17 +309,21 @@ diagws_send(struct diagws *d, const char *diagnosis, const char *type, const cha
 	const char *id, diagws_done *done, void *user)
 {
 	struct sent *sent = malloc(sizeof(*sent));
+	struct dw_diagws_how how;
 	struct dw_wire message;
 	int err;
 
 	d->fault = (struct dw_fault) { 0 };
-	if (sent == NULL)
+	if (sent == NULL) {
+		d->next = (struct dw_diagws_how) { 0 };
 		return dw_diagws_fail(d, DW_E_NOMEM);
+	}
 	sent->d = d;
 	sent->done = done;
 	sent->user = user;
-	err = prepare(d, &message, &sent->receipt, diagnosis, type, (struct dw_str) { data, data_size }, id);
+	err = prepare(d, &message, &how, &sent->receipt, diagnosis, type, (struct dw_str) { data, data_size }, id);
 	if (err == DW_OK) {
+		sent->wanted = how.wait;
 		err = dw_client_ask(d->client, &message, take_sent, sent);
 		if (err != DW_OK)
 			err = keep_answer(d, err, NULL);

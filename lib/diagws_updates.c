@@ -86,6 +86,7 @@ finish(
 	if (err == DW_OK && !dw_buf_ok(&d->built))
 		err = dw_diagws_fail(d, DW_E_NOMEM);
 	if (err != DW_OK) {
+		d->next = (struct dw_diagws_how) { 0 };
 		if (receipt != NULL)
 			*receipt = (struct diagws_receipt) { 0 };
 		return err;

@@ -9,7 +9,7 @@
  *
  * Failure modes: after the first message that the hub did not take for now (away, full, busy) nothing more is read:
  * what comes behind would fare no better, and whoever runs it again knows from which line. SIGINT: nothing more is
- * read, what is under way is waited for.
+ * read, what is under way is waited for. A message that too few devices have confirmed in time stops nothing.
  */
 #include <assert.h>
 #include <stdio.h>
@@ -30,10 +30,7 @@ struct batch;
 struct item {
 	struct batch *batch;
 	struct item *next; /* while it is free */
-	uint64_t line;
-	bool made;
-	char room[DW_ROOM_MAX + 1];
-	char id[DW_ID_MAX + 1];
+	struct message message;
 };
 
 struct batch {
@@ -56,18 +53,10 @@ take_answer(void *at, int err, const struct dw_wire *answer)
 {
 	struct item *item = at;
 	struct batch *batch = item->batch;
-	struct dw_fault fault;
 
-	if (err == DW_OK) {
-		report_stored(&batch->report, item->line, dw_str(item->room), dw_str(item->id), &answer->stored);
-	} else {
-		explain(err, batch->client, answer, &fault);
-		if (is_fatal(err, answer))
-			report_fatal(&batch->report, err, &fault);
-		else
-			report_failed(&batch->report, item->line, err, &fault, item->id, item->made);
-		batch->stop = batch->stop || batch->report.fatal != DW_OK || batch->report.failed > 0;
-	}
+	if (!report_answer(&batch->report, &item->message, batch->client, err, answer))
+		return;
+	batch->stop = batch->stop || batch->report.fatal != DW_OK || batch->report.failed > 0;
 	item->next = batch->free;
 	batch->free = item;
 }
@@ -90,22 +79,36 @@ send_request(struct batch *batch, struct dw_str line)
 {
 	const struct dw_request *request = &batch->request;
 	struct item *item = batch->free;
-	struct dw_wire message;
+	struct message *message = &item->message;
+	struct dw_wire publish;
 	int err;
 
 	assert(item != NULL);
-	item->line = batch->line;
-	item->made = request->id[0] == '\0';
-	(void)dw_str_copy(dw_str(request->room), item->room, sizeof(item->room));
-	if (item->made)
-		make_id(batch, line, item->id);
+	*message = (struct message) { .line = batch->line, .made = request->id[0] == '\0' };
+	(void)dw_str_copy(dw_str(request->room), message->room, sizeof(message->room));
+	if (message->made)
+		make_id(batch, line, message->id);
 	else
-		(void)dw_str_copy(dw_str(request->id), item->id, sizeof(item->id));
-	set_publish(&message, item->room, request->type, item->id, &request->data);
+		(void)dw_str_copy(dw_str(request->id), message->id, sizeof(message->id));
+	set_publish(&publish, batch->options, message->room, request->type, message->id, &request->data);
+	publish.publish.except = request->except;
+	if (request->to[0] != '\0')
+		publish.publish.to = dw_str(request->to);
+	if (request->ttl_ms > 0)
+		publish.publish.ttl_ms = request->ttl_ms;
 	batch->free = item->next;
-	err = dw_client_ask(batch->client, &message, take_answer, item);
+	err = dw_client_ask(batch->client, &publish, take_answer, item);
 	if (err != DW_OK)
 		take_answer(item, err, NULL);
+}
+
+static void
+reject_line(struct batch *batch, const char *room, int err, const struct dw_fault *fault)
+{
+	struct message message = { .line = batch->line };
+
+	(void)dw_str_copy(dw_str(room), message.room, sizeof(message.room));
+	report_failed(&batch->report, &message, err, fault);
 }
 
 static bool
@@ -128,7 +131,7 @@ take_line(struct batch *batch, struct dw_str line)
 		return;
 	err = dw_request_general(&batch->request, batch->options->room, batch->options->type, line.p, line.n, &fault);
 	if (err != DW_OK)
-		report_failed(&batch->report, batch->line, err, &fault, NULL, false);
+		reject_line(batch, batch->request.room, err, &fault);
 	else if (batch->client == NULL)
 		batch->report.checked++;
 	else
@@ -153,7 +156,7 @@ take_lines(struct batch *batch)
 			continue;
 		}
 		(void)dw_fault_set(&fault, err, NULL, "at most 256 KiB", "the line is too long");
-		report_failed(&batch->report, batch->line, err, &fault, NULL, false);
+		reject_line(batch, "", err, &fault);
 	}
 	return ENDED;
 }

@@ -15,16 +15,14 @@
 #include "send.h"
 
 static struct options options = { .window = 256 };
-static const char *user, *ttl, *wait_for;
+static const char *wait_for;
+
+enum { DEADLINE_MS = 5000, DEADLINE_MAX_MS = 3600 * 1000, DEVICES_MAX = 1000000 };
 
 static const struct dw_opt message_options[] = {
 	{ DW_OPT_HEADING, 0, NULL, NULL, "One message:", NULL, NULL, NULL, NULL, 0, 0 },
 	{ DW_OPT_TEXT, 'i', "id", "ID", "the message's id: sent twice, it is stored once", NULL, "made at random", NULL,
 		&options.id, 0, 0 },
-	{ DW_OPT_TEXT, 'u', "user", "USER", "only to this user (not in this version)", NULL, NULL, NULL, &user, 0, 0 },
-	{ DW_OPT_TEXT, 0, "ttl", "DUR", "forget it after this time (not in this version)", NULL, NULL, NULL, &ttl, 0, 0 },
-	{ DW_OPT_TEXT, 0, "wait", "WHAT", "succeed when it is stored (delivered:N is not in this version)", NULL, "stored",
-		NULL, &wait_for, 0, 0 },
 	{ DW_OPT_HEADING, 0, NULL, NULL, "Many messages:", NULL, NULL, NULL, NULL, 0, 0 },
 	{ DW_OPT_FLAG, 'l', "lines", NULL, "read a message from each line: {\"diagnosis_id\",\"type\",\"data\",\"id\"?}",
 		NULL, NULL, NULL, &options.lines, 0, 0 },
@@ -33,9 +31,17 @@ static const struct dw_opt message_options[] = {
 		0 },
 	{ DW_OPT_NUMBER, 'w', "window", "N", "messages that may be unanswered at once", NULL, "256", NULL, &options.window,
 		1, 4096 },
-	{ DW_OPT_FLAG, 0, "receipts", NULL, "print line, diagnosis, seq, n and id of each, separated by tabs", NULL, NULL,
-		NULL, &options.receipts, 0, 0 },
+	{ DW_OPT_FLAG, 0, "receipts", NULL,
+		"print what became of each line: its number, diagnosis, seq, n, id, outcome, devices", NULL, NULL, NULL,
+		&options.receipts, 0, 0 },
 	{ DW_OPT_HEADING, 0, NULL, NULL, "Both:", NULL, NULL, NULL, NULL, 0, 0 },
+	{ DW_OPT_TEXT, 'u', "user", "USER", "only to this user's devices", NULL, NULL, NULL, &options.to, 0, 0 },
+	{ DW_OPT_DURATION, 0, "ttl", "DUR", "it is no more after this time, 1s to 30d", NULL, NULL, NULL, &options.ttl_ms,
+		1000, (int64_t)DW_TTL_MAX_S * 1000 },
+	{ DW_OPT_TEXT, 0, "wait", "WHAT", "succeed when stored, or when N devices have it: delivered:N", NULL, "stored",
+		NULL, &wait_for, 0, 0 },
+	{ DW_OPT_DURATION, 0, "deadline", "DUR", "wait so long for devices", NULL, "5s", NULL, &options.wait_ms, 1,
+		DEADLINE_MAX_MS },
 	{ DW_OPT_FLAG, 'n', "dry-run", NULL, "check, send nothing", NULL, NULL, NULL, &options.dry, 0, 0 },
 	{ 0 },
 };
@@ -45,7 +51,7 @@ static const struct dw_opt *const groups[] = { message_options, dw_opt_hub, dw_o
 const struct dw_command send_command = {
 	.name = "diagws-send",
 	.summary = "send an update to every client that watches a diagnosis",
-	.usage = "[-i ID] TYPE DIAGNOSIS [JSON|@FILE|-]\n"
+	.usage = "[-i ID] [-u USER] [--wait delivered:N] TYPE DIAGNOSIS [JSON|@FILE|-]\n"
 			 "-l [-t TYPE] [-d DIAGNOSIS] [-w WINDOW] [--receipts] [FILE|-]",
 	.words = "recommendation effectiveness feedback",
 	.examples =
@@ -56,30 +62,19 @@ const struct dw_command send_command = {
 	.groups = groups,
 };
 
-bool
-is_fatal(int err, const struct dw_wire *answer)
-{
-	return answer == NULL && err != DW_E_HUB_AWAY && err != DW_E_TIMEOUT;
-}
-
 void
-explain(int err, const struct dw_client *client, const struct dw_wire *answer, struct dw_fault *fault)
+set_publish(struct dw_wire *message, const struct options *from, const char *room, const char *type, const char *id,
+	const struct dw_buf *data)
 {
-	*fault = (struct dw_fault) { 0 };
-	if (answer == NULL)
-		dw_client_explain(client, err, fault);
-	else if (answer->stored.text.n > 0)
-		(void)dw_fault_set(fault, err, NULL, NULL, "%.*s", (int)answer->stored.text.n, answer->stored.text.p);
-}
-
-void
-set_publish(struct dw_wire *message, const char *room, const char *type, const char *id, const struct dw_buf *data)
-{
-	*message = (struct dw_wire) { .kind = DW_PUBLISH };
-	message->publish.room = dw_str(room);
-	message->publish.type = dw_str(type);
-	message->publish.id = dw_str(id);
-	message->publish.data = (struct dw_str) { data->data, data->len };
+	*message = (struct dw_wire) { .kind = DW_PUBLISH,
+		.publish = { .room = dw_str(room),
+			.type = dw_str(type),
+			.id = dw_str(id),
+			.data = { data->data, data->len },
+			.to = dw_str(from->to),
+			.ttl_ms = (uint64_t)from->ttl_ms,
+			.wait = (uint64_t)from->wait,
+			.wait_ms = (uint64_t)from->wait_ms } };
 }
 
 int
@@ -116,21 +111,40 @@ refuse_terminal(void)
 	return DW_E_USAGE;
 }
 
-/* What is understood, but comes with a later version. */
+/* `stored`, or `delivered:N` and a deadline. */
 static int
-check_later(void)
+check_wait(void)
 {
-	const char *name = user != NULL ? "--user" : ttl != NULL ? "--ttl" : NULL;
-	struct dw_fault fault = { 0 };
+	static const char delivered[] = "delivered:";
 
-	if (name == NULL && (wait_for == NULL || strcmp(wait_for, "stored") == 0))
+	if (wait_for == NULL || strcmp(wait_for, "stored") == 0) {
+		if (options.wait_ms > 0)
+			return dw_opt_misuse(&send_command, "option '--deadline' is for --wait=delivered:N");
 		return DW_OK;
-	if (name == NULL && strncmp(wait_for, "delivered:", strlen("delivered:")) != 0)
+	}
+	if (strncmp(wait_for, delivered, strlen(delivered)) != 0)
 		return dw_opt_misuse(&send_command, "option '--wait': '%s' is not 'stored' or 'delivered:N'", wait_for);
-	(void)dw_fault_set(&fault, DW_E_UNSUPPORTED, NULL, NULL, "option '%s%s' is not supported by this version",
-		name != NULL ? name : "--wait=", name != NULL ? "" : wait_for);
-	dw_fault_print(stderr, send_command.name, DW_E_UNSUPPORTED, &fault, NULL);
-	return DW_E_UNSUPPORTED;
+	if (!dw_parse_number(wait_for + strlen(delivered), &options.wait) || options.wait < 1 || options.wait > DEVICES_MAX)
+		return dw_opt_misuse(
+			&send_command, "option '--wait': '%s' is not within delivered:1..%d", wait_for, DEVICES_MAX);
+	if (options.wait_ms == 0)
+		options.wait_ms = DEADLINE_MS;
+	return DW_OK;
+}
+
+/* What holds for every message is wrong: told once, before anything is read. */
+static int
+check_user(void)
+{
+	struct dw_fault fault = { 0 };
+	char quoted[DW_QUOTE_SIZE];
+
+	if (options.to == NULL || dw_user_ok(dw_str(options.to)))
+		return DW_OK;
+	(void)dw_fault_set(&fault, DW_E_FIELD, NULL, "1 to 128 bytes of UTF-8 without control characters",
+		"option '--user': '%s' is not a user id", dw_quote(dw_str(options.to), quoted));
+	dw_fault_print(stderr, send_command.name, DW_E_FIELD, &fault, NULL);
+	return DW_E_FIELD;
 }
 
 static int
@@ -165,7 +179,9 @@ main(int argc, char **argv)
 	if (err == DW_OK)
 		err = check_usage(argc - first, argv + first);
 	if (err == DW_OK)
-		err = check_later();
+		err = check_wait();
+	if (err == DW_OK)
+		err = check_user();
 	if (err != DW_OK)
 		return dw_err_exit(err);
 	(void)signal(SIGPIPE, SIG_IGN);

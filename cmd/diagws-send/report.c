@@ -1,5 +1,5 @@
-/* What diagws-send tells: receipts and JSON on stdout, failures on stderr, a line at the end on a terminal, and
- * the exit status. Its own file because one message and many tell the same things.
+/* What diagws-send tells: what became of each message, receipts and JSON on stdout, failures on stderr, a line at the
+ * end on a terminal, and the exit status. Its own file because one message and many tell the same things.
  *
  * Failure mode: stdout that cannot be written any more (a reader that left): remembered, told once, exit 74.
  */
@@ -9,58 +9,94 @@
 
 #include "send.h"
 
-enum { EXIT_INTERRUPTED = 130, WHERE_SIZE = 4200, HINT_SIZE = 256 };
+enum { EXIT_INTERRUPTED = 130, WHERE_SIZE = 4200, HINT_SIZE = 384 };
 
 void
 report_init(struct report *report, const struct options *options, const char *source)
 {
 	const char *format = dw_common.format != NULL ? dw_common.format : "table";
 
-	*report = (struct report) { .source = source, .lines = options->lines };
+	*report = (struct report) { .source = source,
+		.lines = options->lines,
+		.wait = (uint64_t)options->wait,
+		.wait_ms = (uint64_t)options->wait_ms };
 	report->json = dw_common.json || strcmp(format, "json") == 0 || strcmp(format, "ndjson") == 0;
 	report->receipts = !report->json && (options->receipts || strcmp(format, "tsv") == 0);
 }
 
+/* count: devices that have it, NULL: not known. A direct message has no n. */
 static void
-print_json(struct dw_str room, struct dw_str id, const struct dw_stored *stored)
+print_json(const struct message *message, const uint64_t *count)
 {
+	const struct dw_stored *stored = &message->receipt;
 	struct dw_buf line;
 
 	dw_buf_init(&line);
 	dw_buf_adds(&line, "{\"diagnosis_id\":");
-	dw_id_to_json(&line, room);
+	dw_id_to_json(&line, dw_str(message->room));
 	dw_buf_adds(&line, ",\"seq\":");
 	dw_buf_addu(&line, stored->seq);
 	dw_buf_adds(&line, ",\"n\":");
-	dw_buf_addu(&line, stored->n);
+	if (stored->n > 0)
+		dw_buf_addu(&line, stored->n);
+	else
+		dw_buf_adds(&line, "null");
 	dw_buf_adds(&line, ",\"id\":");
-	dw_buf_add_json_string(&line, id);
+	dw_buf_add_json_string(&line, dw_str(message->id));
 	dw_buf_adds(&line, stored->duplicate ? ",\"duplicate\":true" : ",\"duplicate\":false");
 	dw_buf_adds(&line, ",\"clients_notified\":");
 	dw_buf_addu(&line, stored->notified);
 	dw_buf_adds(&line, ",\"devices_queued\":");
 	dw_buf_addu(&line, stored->queued);
-	dw_buf_adds(&line, ",\"delivered\":null}\n");
+	dw_buf_adds(&line, ",\"delivered\":");
+	if (count != NULL)
+		dw_buf_addu(&line, *count);
+	else
+		dw_buf_adds(&line, "null");
+	dw_buf_adds(&line, "}\n");
 	if (dw_buf_ok(&line))
 		(void)fwrite(line.data, 1, line.len, stdout);
 	dw_buf_clear(&line);
 }
 
-void
-report_stored(
-	struct report *report, uint64_t line, struct dw_str room, struct dw_str id, const struct dw_stored *stored)
+static void
+print_cell(bool known, uint64_t number)
 {
-	if (stored->duplicate)
+	if (known)
+		(void)printf("\t%llu", (unsigned long long)number);
+	else
+		(void)putchar('\t');
+}
+
+/* Line, diagnosis, seq, n, id, outcome, devices; what is not known is empty. */
+static void
+print_receipt(const struct message *message, int err, const uint64_t *count)
+{
+	(void)printf("%llu\t%s", (unsigned long long)message->line, message->room);
+	print_cell(message->stored, message->receipt.seq);
+	print_cell(message->stored && message->receipt.n > 0, message->receipt.n);
+	(void)printf("\t%s\t%s", message->id,
+		err != DW_OK                 ? dw_err_code(err)
+		: message->receipt.duplicate ? "duplicate"
+									 : "stored");
+	print_cell(count != NULL, count != NULL ? *count : 0);
+	(void)putchar('\n');
+}
+
+/* err: DW_OK, or why it is not known that enough devices have it. */
+static void
+tell_stored(struct report *report, const struct message *message, int err, const uint64_t *count)
+{
+	if (message->receipt.duplicate)
 		report->duplicates++;
 	else
 		report->stored++;
-	report->clients += stored->notified;
-	report->queued += stored->queued;
+	report->clients += message->receipt.notified;
+	report->queued += message->receipt.queued;
 	if (report->json)
-		print_json(room, id, stored);
+		print_json(message, count);
 	else if (report->receipts)
-		(void)printf("%llu\t%.*s\t%llu\t%llu\t%.*s\n", (unsigned long long)line, (int)room.n, room.p,
-			(unsigned long long)stored->seq, (unsigned long long)stored->n, (int)id.n, id.p);
+		print_receipt(message, err, count);
 }
 
 static void
@@ -76,14 +112,16 @@ name_place(const struct report *report, uint64_t line, char where[WHERE_SIZE])
 
 /* How to go on after this error, into hint; NULL when there is nothing to say. */
 static const char *
-advise(const struct report *report, int err, const char *id, bool made, char hint[HINT_SIZE])
+advise(const struct report *report, const struct message *message, int err, char hint[HINT_SIZE])
 {
-	if (dw_err_exit(err) == 75 && id != NULL) {
+	const char *then = message->stored ? "it is waited for again" : "it is stored once";
+
+	if (dw_err_exit(err) == 75 && message->id[0] != '\0') {
 		if (!report->lines)
-			(void)snprintf(hint, HINT_SIZE, "id %s: run again with -i %s, and it is stored once", id, id);
+			(void)snprintf(hint, HINT_SIZE, "id %s: run again with -i %s, and %s", message->id, message->id, then);
 		else
-			(void)snprintf(hint, HINT_SIZE, "id %s: send the line again with %s, and it is stored once", id,
-				made ? "this \"id\"" : "the same id");
+			(void)snprintf(hint, HINT_SIZE, "id %s: send the line again with %s, and %s", message->id,
+				message->made ? "this \"id\"" : "the same id", then);
 		return hint;
 	}
 	if (err == DW_E_ID_REUSED)
@@ -94,19 +132,90 @@ advise(const struct report *report, int err, const char *id, bool made, char hin
 						 : "option -n checks without sending";
 }
 
-void
-report_failed(struct report *report, uint64_t line, int err, const struct dw_fault *fault, const char *id, bool made)
+static void
+tell_failed(struct report *report, const struct message *message, int err, const struct dw_fault *fault)
 {
 	char where[WHERE_SIZE], hint[HINT_SIZE];
 
-	if (dw_err_exit(err) == 75)
+	if (err == DW_E_UNDELIVERED)
+		report->undelivered++;
+	else if (dw_err_exit(err) == 75)
 		report->failed++;
 	else
 		report->rejected++;
 	if (report->first == DW_OK)
 		report->first = err;
-	name_place(report, line, where);
-	dw_fault_print(stderr, where, err, fault, advise(report, err, id, made, hint));
+	name_place(report, message->line, where);
+	dw_fault_print(stderr, where, err, fault, advise(report, message, err, hint));
+}
+
+void
+report_failed(struct report *report, const struct message *message, int err, const struct dw_fault *fault)
+{
+	if (report->receipts)
+		print_receipt(message, err, NULL);
+	tell_failed(report, message, err, fault);
+}
+
+/* What the client or the answer says of an error. */
+static void
+explain(const struct report *report, const struct message *message, const struct dw_client *client, int err,
+	const struct dw_wire *answer, struct dw_fault *fault)
+{
+	struct dw_fault cause = { 0 };
+
+	*fault = cause;
+	if (err == DW_E_UNDELIVERED && answer != NULL) {
+		(void)dw_fault_set(fault, err, NULL, NULL, "stored, but %llu of %llu devices have confirmed it within %llu%s",
+			(unsigned long long)answer->delivered.count, (unsigned long long)report->wait,
+			(unsigned long long)(report->wait_ms % 1000 == 0 ? report->wait_ms / 1000 : report->wait_ms),
+			report->wait_ms % 1000 == 0 ? "s" : "ms");
+		return;
+	}
+	if (answer == NULL)
+		dw_client_explain(client, err, &cause);
+	else if (answer->kind == DW_STORED && answer->stored.text.n > 0)
+		(void)dw_fault_set(&cause, err, NULL, NULL, "%.*s", (int)answer->stored.text.n, answer->stored.text.p);
+	if (message->stored)
+		(void)dw_fault_set(fault, err, NULL, NULL, "stored, but not known who has it: %s",
+			cause.message[0] != '\0' ? cause.message : dw_err_text(err));
+	else
+		*fault = cause;
+}
+
+/* Whether this error says that no later message will fare better. */
+static bool
+is_fatal(int err, const struct dw_wire *answer)
+{
+	return answer == NULL && err != DW_E_HUB_AWAY && err != DW_E_TIMEOUT;
+}
+
+bool
+report_answer(struct report *report, struct message *message, const struct dw_client *client, int err,
+	const struct dw_wire *answer)
+{
+	const uint64_t *count = answer != NULL && answer->kind == DW_DELIVERED ? &answer->delivered.count : NULL;
+	struct dw_fault fault;
+
+	if (err == DW_OK && answer->kind == DW_STORED) {
+		message->stored = true;
+		message->receipt = answer->stored;
+		message->receipt.text = (struct dw_str) { NULL, 0 };
+		if (report->wait > 0)
+			return false;
+	}
+	if (message->stored)
+		tell_stored(report, message, err, count);
+	if (err == DW_OK)
+		return true;
+	explain(report, message, client, err, answer, &fault);
+	if (is_fatal(err, answer))
+		report_fatal(report, err, &fault);
+	else if (message->stored)
+		tell_failed(report, message, err, &fault);
+	else
+		report_failed(report, message, err, &fault);
+	return true;
 }
 
 void
@@ -144,6 +253,7 @@ print_summary(const struct report *report)
 		{ "duplicates", report->duplicates, false },
 		{ "rejected", report->rejected, false },
 		{ "failed", report->failed, false },
+		{ "not delivered", report->undelivered, false },
 		{ "clients", report->clients, report->stored > 0 },
 		{ "queued", report->queued, report->stored > 0 },
 	};
@@ -169,7 +279,9 @@ exit_status(const struct report *report)
 		return dw_err_exit(report->fatal);
 	if (!report->lines)
 		return dw_err_exit(report->first);
-	return report->failed > 0 ? dw_err_exit(DW_E_HUB_AWAY) : report->rejected > 0 ? dw_err_exit(DW_E_FIELD) : 0;
+	if (report->failed > 0 || report->undelivered > 0)
+		return dw_err_exit(DW_E_HUB_AWAY);
+	return report->rejected > 0 ? dw_err_exit(DW_E_FIELD) : 0;
 }
 
 int

@@ -16,6 +16,9 @@ enum { INPUT_MAX = 256 * 1024 }; /* bytes of a line, or of one message's text be
 struct options {
 	const char *id;
 	const char *room, *type; /* defaults for lines */
+	const char *to;          /* NULL: everyone; a line's own goes before, and so with ttl_ms */
+	int64_t ttl_ms;          /* 0: as long as the room keeps it */
+	int64_t wait, wait_ms;   /* for so many devices; 0: not */
 	bool lines, receipts, dry;
 	int64_t window;
 };
@@ -28,30 +31,38 @@ struct report {
 	bool json, receipts, lines;
 	bool output_broken;
 	bool interrupted;
-	uint64_t checked, stored, duplicates, rejected, failed, clients, queued;
+	uint64_t wait, wait_ms; /* as in options */
+	uint64_t checked, stored, duplicates, rejected, failed, undelivered, clients, queued;
 	int fatal; /* an error that ended the whole run */
 	int first; /* the first error of a message, for a single one's exit status */
 };
 
+/* A message, and what is known of it. */
+struct message {
+	uint64_t line; /* 1 for a single one */
+	char room[DW_ROOM_MAX + 1];
+	char id[DW_ID_MAX + 1]; /* "" while it has none */
+	bool made;              /* the id is not the sender's own */
+	bool stored;
+	struct dw_stored receipt; /* without its text */
+};
+
 void report_init(struct report *report, const struct options *options, const char *source);
-/* One message's success. line: 1 for a single message. */
-void report_stored(
-	struct report *report, uint64_t line, struct dw_str room, struct dw_str id, const struct dw_stored *stored);
-/* One message's failure; id: NULL when it has none yet; made: the id is not the sender's own. */
-void report_failed(
-	struct report *report, uint64_t line, int err, const struct dw_fault *fault, const char *id, bool made);
+/* Tells what the hub said of a message, or that it said nothing. false: it is stored, and a second answer will say who
+ * has it. */
+bool report_answer(struct report *report, struct message *message, const struct dw_client *client, int err,
+	const struct dw_wire *answer);
+/* One message's failure. */
+void report_failed(struct report *report, const struct message *message, int err, const struct dw_fault *fault);
 /* What ends the whole run; told once. */
 void report_fatal(struct report *report, int err, const struct dw_fault *fault);
 void report_flush(struct report *report);
 /* Says the last line on a terminal and returns the exit status. */
 int report_end(struct report *report);
 
-/* Fills fault for an error that came without a message: what the client or the answer says of it. */
-void explain(int err, const struct dw_client *client, const struct dw_wire *answer, struct dw_fault *fault);
-/* Whether this error says that no later message will fare better. */
-bool is_fatal(int err, const struct dw_wire *answer);
-void set_publish(
-	struct dw_wire *message, const char *room, const char *type, const char *id, const struct dw_buf *data);
+/* What the options say of every message is filled in too. */
+void set_publish(struct dw_wire *message, const struct options *options, const char *room, const char *type,
+	const char *id, const struct dw_buf *data);
 /* Connects; on failure the error has been told. */
 int open_client(struct dw_client **client, struct report *report, size_t window);
 /* Standard input is needed and is a terminal: short help; returns DW_E_USAGE. */

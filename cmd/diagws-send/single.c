@@ -20,9 +20,7 @@ enum { BLOCK = 32 * 1024, INTERRUPT_MS = 100 };
 struct single {
 	struct report *report;
 	const struct dw_client *client;
-	const char *room;
-	char id[DW_ID_MAX + 1];
-	bool made;
+	struct message message;
 	bool answered;
 };
 
@@ -81,19 +79,12 @@ static void
 take_answer(void *at, int err, const struct dw_wire *answer)
 {
 	struct single *single = at;
-	struct dw_fault fault;
 
-	single->answered = true;
-	if (err == DW_OK) {
-		report_stored(single->report, 1, dw_str(single->room), dw_str(single->id), &answer->stored);
-		return;
-	}
-	explain(err, single->client, answer, &fault);
-	report_failed(single->report, 1, err, &fault, single->id, single->made);
+	single->answered = report_answer(single->report, &single->message, single->client, err, answer);
 }
 
 static void
-send_it(struct single *single, const char *type, const struct dw_buf *data)
+send_it(struct single *single, const struct options *options, const char *type, const struct dw_buf *data)
 {
 	struct dw_client *client = NULL;
 	struct dw_wire message;
@@ -102,7 +93,7 @@ send_it(struct single *single, const char *type, const struct dw_buf *data)
 	if (open_client(&client, single->report, 1) != DW_OK)
 		return;
 	single->client = client;
-	set_publish(&message, single->room, type, single->id, data);
+	set_publish(&message, options, single->message.room, type, single->message.id, data);
 	err = dw_client_ask(client, &message, take_answer, single);
 	if (err != DW_OK)
 		take_answer(single, err, NULL);
@@ -115,31 +106,33 @@ send_it(struct single *single, const char *type, const struct dw_buf *data)
 }
 
 static int
-set_id(struct single *single, const char *id, struct dw_fault *fault)
+set_id(struct message *message, const char *id, struct dw_fault *fault)
 {
-	single->made = id == NULL;
+	message->made = id == NULL;
 	if (id == NULL) {
-		dw_random_id(single->id);
+		dw_random_id(message->id);
 		return DW_OK;
 	}
 	if (!dw_id_ok(dw_str(id)))
 		return dw_fault_set(
 			fault, DW_E_FIELD, "id", "1 to 128 of A-Z a-z 0-9 _ . : -", "option '--id': the value is not an id");
-	(void)dw_str_copy(dw_str(id), single->id, sizeof(single->id));
+	(void)dw_str_copy(dw_str(id), message->id, sizeof(message->id));
 	return DW_OK;
 }
 
 static int
-check_names(
-	struct single *single, const char *id, const char *type, char full_type[DW_TYPE_MAX + 1], struct dw_fault *fault)
+check_names(struct message *message, const char *room, const char *type, char full_type[DW_TYPE_MAX + 1],
+	struct dw_fault *fault)
 {
 	char quoted[DW_QUOTE_SIZE];
 	int err = dw_type_expand(type, full_type, fault);
 
-	if (err == DW_OK && !dw_room_ok(dw_str(single->room)))
+	if (err == DW_OK && !dw_room_ok(dw_str(room)))
 		err = dw_fault_set(fault, DW_E_FIELD, "diagnosis_id", "1 to 64 of A-Z a-z 0-9 _ -",
-			"'%s' is not a diagnosis id", dw_quote(dw_str(single->room), quoted));
-	return err == DW_OK ? set_id(single, id, fault) : err;
+			"'%s' is not a diagnosis id", dw_quote(dw_str(room), quoted));
+	if (err == DW_OK)
+		(void)dw_str_copy(dw_str(room), message->room, sizeof(message->room));
+	return err;
 }
 
 int
@@ -149,7 +142,7 @@ send_single(const struct options *options, const char *type, const char *room, c
 	char full_type[DW_TYPE_MAX + 1];
 	struct dw_fault fault = { 0 };
 	struct dw_buf text, compact;
-	struct single single = { .room = room };
+	struct single single = { .message = { .line = 1 } };
 	struct report report;
 	int err;
 
@@ -159,7 +152,9 @@ send_single(const struct options *options, const char *type, const char *room, c
 	single.report = &report;
 	if (from_stdin && isatty(STDIN_FILENO))
 		return dw_err_exit(refuse_terminal());
-	err = check_names(&single, options->id, type, full_type, &fault);
+	err = check_names(&single.message, room, type, full_type, &fault);
+	if (err == DW_OK)
+		err = set_id(&single.message, options->id, &fault);
 	if (err == DW_OK) {
 		report.source = from_stdin ? "stdin" : data[0] == '@' ? data + 1 : NULL;
 		err = read_data(data, &text, &report, &fault);
@@ -167,12 +162,13 @@ send_single(const struct options *options, const char *type, const char *room, c
 	if (err == DW_OK && !report.interrupted)
 		err = dw_data_check(dw_str(full_type), text.data, text.len, &compact, &fault);
 	if (err != DW_OK) {
-		report_failed(&report, 1, err, &fault, NULL, false);
+		single.message.id[0] = '\0';
+		report_failed(&report, &single.message, err, &fault);
 	} else if (!report.interrupted) {
 		report.source = NULL;
 		report.checked = options->dry ? 1 : 0;
 		if (!options->dry)
-			send_it(&single, full_type, &compact);
+			send_it(&single, options, full_type, &compact);
 	}
 	dw_buf_clear(&text);
 	dw_buf_clear(&compact);

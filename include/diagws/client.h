@@ -14,7 +14,7 @@
 
 struct dw_client;
 
-/* An answer: `message` is DW_STORED, DW_TABLE, DW_OWNED, or NULL when none came (err says why). Borrowed.
+/* An answer: `message` is DW_STORED, DW_DELIVERED, DW_TABLE, DW_OWNED, or NULL when none came (err says why). Borrowed.
  * It may call dw_client_ask, which then gives DW_E_BUSY instead of waiting for room (as dw_client_flush does); not
  * destroy the client. */
 typedef void dw_client_done(void *user, int err, const struct dw_wire *message);
@@ -30,7 +30,10 @@ int dw_client_new(struct dw_client **out, const struct dw_client_config *config,
 /* Ends what is unanswered with DW_E_CLOSING, without waiting. */
 void dw_client_destroy(struct dw_client **client_p);
 /* Sends a PUBLISH, STAT or OWN; corr is filled in here. Waits for room in the window. `done` is called
- * exactly once if and only if DW_OK is returned. DW_E_HUB_AWAY, DW_E_TIMEOUT, DW_E_VERSION, DW_E_NOMEM. */
+ * exactly once if and only if DW_OK is returned. DW_E_HUB_AWAY, DW_E_TIMEOUT, DW_E_VERSION, DW_E_NOMEM.
+ * A PUBLISH with `wait` (then wait_ms is not 0) that is stored has `done` called twice: with DW_STORED, then with
+ * DW_DELIVERED (DW_OK, or DW_E_UNDELIVERED and how many did) or an error: wait_ms and a second after it was stored at
+ * the latest. The config's timeout_ms is for DW_STORED. */
 int dw_client_ask(struct dw_client *client, const struct dw_wire *request, dw_client_done *done, void *user);
 /* Takes answers, times out what is overdue; returns how many are unanswered or an error that ended them all. */
 int dw_client_poll(struct dw_client *client, int64_t wait_ms);

@@ -138,8 +138,13 @@ def test_input_beyond_its_bound_is_refused(hub):
     ([], 64), (["x_update"], 64), (["x_update", "1", "{}", "{}"], 64), (["-l", "a", "b"], 64), (["-l", "-i", "x"], 64),
     (["-t", "x_update", "x_update", "1", "{}"], 64), (["--wait=soon", "x_update", "1", "{}"], 64),
     (["-l", "-w", "0"], 64), (["--nonsense"], 64),
-    (["-u", "bob", "x_update", "1", "{}"], 69), (["--ttl", "5s", "x_update", "1", "{}"], 69),
-    (["--wait=delivered:2", "x_update", "1", "{}"], 69),
+    (["--wait=delivered", "x_update", "1", "{}"], 64), (["--wait=delivered:0", "x_update", "1", "{}"], 64),
+    (["--wait=delivered:1000001", "x_update", "1", "{}"], 64), (["--wait=delivered:2x", "x_update", "1", "{}"], 64),
+    (["--deadline", "1s", "x_update", "1", "{}"], 64), (["--wait=stored", "--deadline", "1s", "x_update", "1", "{}"], 64),
+    (["--wait=delivered:1", "--deadline", "0s", "x_update", "1", "{}"], 64),
+    (["--wait=delivered:1", "--deadline", "61m", "x_update", "1", "{}"], 64),
+    (["--ttl", "999ms", "x_update", "1", "{}"], 64), (["--ttl", "31d", "x_update", "1", "{}"], 64),
+    (["-u", "", "x_update", "1", "{}"], 65), (["-l", "-u", "a\tb", "/dev/null"], 65),
     (["x_update", "1", "@/no/such/file"], 66), (["-l", "/no/such/file"], 66), (["-l", "/"], 66),
     (["-e", "tcp://192.0.2.1:5", "x_update", "1", "{}"], 78), (["-e", "ipc:///" + "x" * 120, "x_update", "1", "{}"], 78),
 ])
@@ -221,10 +226,12 @@ def test_lines_of_all_kinds(hub):
     assert done.returncode == 65
     assert "diagws-send: stdin:5: field 'rating': 6 is not within 1..5 [DW1003]\n" in done.stderr
     assert "  expected: an integer from 1 to 5\n  hint: " in done.stderr
-    rows = [row.split("\t") for row in done.stdout.splitlines()]
-    assert [row[:4] for row in rows] == [["1", "1", "1", "1"], ["4", "123", "2", "1"], ["6", "3", "3", "1"]]
+    rows = sorted(row.split("\t") for row in done.stdout.splitlines())
+    assert [row[:4] + row[5:] for row in rows] == [
+        ["1", "1", "1", "1", "stored", ""], ["4", "123", "2", "1", "stored", ""],
+        ["5", "x-1", "", "", "invalid_field", ""], ["6", "3", "3", "1", "stored", ""]]
     assert rows[1][4] == "own"
-    assert len({row[4] for row in rows}) == 3
+    assert len({row[4] for row in rows}) == 4 and rows[2][4] == ""
 
 
 def test_lines_are_told_by_their_file(hub):
