@@ -266,11 +266,11 @@ dw_diagws_publish(struct diagws *d, const char *diagnosis, const char *type, str
 	struct diagws_receipt *receipt)
 {
 	struct wait wait = { 0 };
-	struct dw_diagws_how how;
+	struct dw_diagws_how how = { 0 };
 	struct dw_wire message;
 	int err = prepare(d, &message, &how, &wait.receipt, diagnosis, type, data, id);
 
-	wait.wanted = err == DW_OK ? how.wait : 0;
+	wait.wanted = how.wait;
 	if (err == DW_OK)
 		err = ask_and_wait(d, &message, take_published, &wait);
 	if (receipt != NULL)
@@ -309,7 +309,7 @@ diagws_send(struct diagws *d, const char *diagnosis, const char *type, const cha
 	const char *id, diagws_done *done, void *user)
 {
 	struct sent *sent = malloc(sizeof(*sent));
-	struct dw_diagws_how how;
+	struct dw_diagws_how how = { 0 };
 	struct dw_wire message;
 	int err;
 

@@ -197,7 +197,7 @@ report_answer(struct report *report, struct message *message, const struct dw_cl
 	const uint64_t *count = answer != NULL && answer->kind == DW_DELIVERED ? &answer->delivered.count : NULL;
 	struct dw_fault fault;
 
-	if (err == DW_OK && answer->kind == DW_STORED) {
+	if (err == DW_OK && answer != NULL && answer->kind == DW_STORED) {
 		message->stored = true;
 		message->receipt = answer->stored;
 		message->receipt.text = (struct dw_str) { NULL, 0 };
