@@ -1,20 +1,20 @@
-/* The embedded engine: LMDB in one directory, format version 1.
+/* The embedded engine: LMDB in one directory, format version 2.
  *
- *   meta      "version" "epoch" "file" "seq" "sweep" "ids"  what the store is and where it stands
- *   messages  seq (8 bytes, big endian) → {prev seq, n, at, room size} room record
- *   rooms     room → {head seq, n, head_at}
+ *   meta      "version" "epoch" "file" "seq" "sweep" "places" "ids"  what the store is and where it stands
+ *   messages  seq (8 bytes, big endian) → head, room, user, record
+ *   places    seq → head, room, user: of messages that are no more
+ *   rooms     room → newest messages, n
+ *   users     room NUL user → number of direct messages
  *   ids0, ids1  16-byte digest of room and id → {content hash, seq, n}
- *   cursors   room NUL user NUL device → {seq, n, seen, expires, derived}
+ *   cursors   room NUL user NUL device → positions, seen, expires, derived
  *   owners    room NUL user → {state}
  *
- * Messages are appended at one end whatever their room, and each knows the one before it in its room:
- * a commit dirties few pages, and a room is read from its newest message backwards. A message dies when
- * queue_limit newer ones are in its room, or by age; both only ever kill a room's oldest, so a chain has no
- * hole. The dead are deleted later, by a sweep that looks at a few old messages with every commit.
+ * Messages are appended at one end whatever their room, so that a commit dirties few pages; engine_lmdb_log.c
+ * says how a room is read. The dead are cleared away later, by a sweep that looks at a few with every commit.
  * Ids live in two generations: when the newer is as old or as full as the window, the older is emptied.
  *
  * Here: opening, the transaction around a batch, upkeep and scans. What each operation does is in
- * engine_lmdb_ops.c; LMDB itself is behind kv.h.
+ * engine_lmdb_ops.c and engine_lmdb_log.c; LMDB itself is behind kv.h.
  *
  * Failure modes: a full map is grown and the batch done again, up to store_limit; then, or on ENOSPC,
  * DW_E_STORAGE_FULL with nothing done. An I/O error is DW_E_STORAGE: the caller must not go on.
@@ -34,10 +34,11 @@
 #include "diagws/paths.h"
 #include "engine_lmdb_parts.h"
 
-enum { FORMAT_VERSION = 1, SWEEP_PER_APPEND = 4, SWEEP_LEAST = 16, SWEEP_WHEN_FULL = 4096 };
+enum { FORMAT_VERSION = 2, SWEEP_PER_APPEND = 4, SWEEP_LEAST = 16, SWEEP_WHEN_FULL = 4096 };
 
 /* As enum lmdb_table; the first is what tells our stores from others. */
-static const char *const tables[] = { "meta", "messages", "rooms", "ids0", "ids1", "cursors", "owners" };
+static const char *const tables[] = { "meta", "messages", "places", "rooms", "users", "ids0", "ids1", "cursors",
+	"owners" };
 
 static int
 get_meta(struct lmdb_engine *e, const char *name, void *out, size_t size)
@@ -49,64 +50,6 @@ static int
 put_meta(struct lmdb_engine *e, const char *name, const void *in, size_t size)
 {
 	return dw_kv_put(e->kv, META, dw_str(name), (struct dw_str) { in, size });
-}
-
-static uint64_t
-key_seq(struct dw_str key)
-{
-	uint64_t seq = 0;
-
-	for (size_t i = 0; i < 8 && i < key.n; i++)
-		seq = seq << 8 | ((const uint8_t *)key.p)[i];
-	return seq;
-}
-
-struct sweep {
-	struct lmdb_engine *engine;
-	size_t budget;
-	uint64_t position; /* where the next sweep begins */
-};
-
-static int
-sweep_message(void *user, struct dw_str key, struct dw_str value)
-{
-	struct sweep *sweep = user;
-	struct message_head head;
-	struct room_value room;
-	struct dw_str owner, record;
-	int err;
-
-	sweep->position = key_seq(key);
-	if (sweep->budget-- == 0)
-		return DW_KV_STOP;
-	err = dw_lmdb_take_message(value, &head, &owner, &record);
-	if (err == DW_OK)
-		err = dw_kv_get_fixed(sweep->engine->kv, ROOMS, owner, &room, sizeof(room));
-	if (err != DW_OK)
-		return err;
-	if (!dw_lmdb_dead(sweep->engine, room.n, head.n, head.at))
-		return DW_OK;
-	sweep->engine->deleted++;
-	return DW_KV_DELETE;
-}
-
-/* Looks at `budget` old messages from where the last sweep stopped, and deletes the dead. */
-static int
-sweep_some(struct lmdb_engine *e, size_t budget)
-{
-	struct sweep sweep = { e, budget, 0 };
-	uint8_t key[8];
-	int err = get_meta(e, "sweep", &sweep.position, sizeof(sweep.position));
-
-	if (err != DW_OK && err != DW_E_AGAIN)
-		return err;
-	dw_lmdb_seq_key(sweep.position, key);
-	err = dw_kv_scan(e->kv, MESSAGES, (struct dw_str) { (const char *)key, sizeof(key) }, sweep_message, &sweep);
-	if (err == DW_OK)
-		sweep.position = 0;
-	else if (err != DW_KV_STOP)
-		return err;
-	return put_meta(e, "sweep", &sweep.position, sizeof(sweep.position));
 }
 
 /* Begins a new generation of ids when the current one has lasted a window. */
@@ -156,7 +99,7 @@ attempt(struct lmdb_engine *e, struct dw_op **ops, size_t count, size_t budget)
 	for (size_t i = 0; err == DW_OK && i < count; i++)
 		err = dw_lmdb_op(e, ops[i]);
 	if (err == DW_OK && budget > 0)
-		err = sweep_some(e, budget);
+		err = dw_lmdb_sweep(e, budget);
 	if (err == DW_OK && budget > 0)
 		err = put_standing(e);
 	if (err == DW_OK) {
@@ -250,17 +193,14 @@ static int
 walk_room(void *user, struct dw_str key, struct dw_str value)
 {
 	struct walk *walk = user;
-	const struct dw_engine_config *config = &walk->engine->config;
 	struct dw_room_summary summary;
 	struct room_value room;
 
 	if (value.n != sizeof(room))
 		return DW_E_CORRUPT;
 	memcpy(&room, value.p, sizeof(room));
-	if (dw_lmdb_expired(walk->engine, room.head_at))
+	if (!dw_lmdb_summary(walk->engine, &summary, key, &room))
 		return DW_OK;
-	dw_lmdb_summary(&summary, key, &room);
-	summary.oldest_n = room.n > config->queue_limit ? room.n - config->queue_limit + 1 : 1;
 	walk->result = walk->room(walk->user, &summary);
 	return walk->result != 0 ? DW_KV_STOP : DW_OK;
 }

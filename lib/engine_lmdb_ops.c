@@ -1,17 +1,14 @@
 /* The LMDB engine's operations: what each kind of a batch does in the open transaction.
  *
  * A file of its own so that the transaction around it (engine_lmdb.c) and the meaning of each operation can be read
- * apart. An operation that is refused says so in op->err and the batch goes on; a result that is not DW_OK ends
- * the whole batch. Reads go from a room's newest message backwards and never show a dead one, deleted or not.
+ * apart; what it means to store and read messages is in engine_lmdb_log.c. An operation that is refused says so in
+ * op->err and the batch goes on; a result that is not DW_OK ends the whole batch.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "diagws/clock.h"
-#include "diagws/wire.h"
 #include "engine_lmdb_parts.h"
-
-enum { KEY_MAX = DW_ROOM_MAX + DW_USER_MAX + DW_DEVICE_MAX + 3 };
 
 struct id_value {
 	uint8_t hash[DW_HASH_SIZE];
@@ -19,8 +16,8 @@ struct id_value {
 };
 
 struct cursor_value {
-	uint64_t seq, n, seen, expires;
-	uint64_t derived;
+	uint64_t seq, n, resume_seq, resume_n, since;
+	uint64_t seen, expires, derived;
 };
 
 static struct dw_str
@@ -35,16 +32,8 @@ put_fixed(struct lmdb_engine *e, enum lmdb_table table, struct dw_str key, const
 	return dw_kv_put(e->kv, table, key, val(in, size));
 }
 
-void
-dw_lmdb_seq_key(uint64_t seq, uint8_t key[8])
-{
-	for (int i = 0; i < 8; i++)
-		key[i] = (uint8_t)(seq >> (56 - 8 * i));
-}
-
-/* room NUL user NUL device, as far as given. */
-static size_t
-join_key(char out[KEY_MAX], const char *room, const char *user, const char *device)
+size_t
+dw_lmdb_join_key(char out[LMDB_KEY_MAX], const char *room, const char *user, const char *device)
 {
 	size_t n = strlen(room), m;
 
@@ -61,110 +50,6 @@ join_key(char out[KEY_MAX], const char *room, const char *user, const char *devi
 	m = strlen(device);
 	memcpy(out + n, device, m);
 	return n + m;
-}
-
-int
-dw_lmdb_take_message(struct dw_str value, struct message_head *head, struct dw_str *room, struct dw_str *record)
-{
-	if (value.n < sizeof(*head))
-		return DW_E_CORRUPT;
-	memcpy(head, value.p, sizeof(*head));
-	if (head->room_size > DW_ROOM_MAX || head->room_size > value.n - sizeof(*head))
-		return DW_E_CORRUPT;
-	*room = (struct dw_str) { (const char *)value.p + sizeof(*head), head->room_size };
-	*record = (struct dw_str) { room->p + room->n, value.n - sizeof(*head) - room->n };
-	return DW_OK;
-}
-
-static int
-get_message(struct lmdb_engine *e, uint64_t seq, struct message_head *head, struct dw_str *room, struct dw_str *record)
-{
-	uint8_t key[8];
-	struct dw_str value;
-	int err;
-
-	dw_lmdb_seq_key(seq, key);
-	err = dw_kv_get(e->kv, MESSAGES, val(key, sizeof(key)), &value);
-	return err == DW_OK ? dw_lmdb_take_message(value, head, room, record) : err;
-}
-
-bool
-dw_lmdb_expired(const struct lmdb_engine *e, uint64_t at)
-{
-	return e->now > at && e->now - at > e->config.queue_ttl_ms;
-}
-
-bool
-dw_lmdb_dead(const struct lmdb_engine *e, uint64_t room_n, uint64_t n, uint64_t at)
-{
-	return room_n - n >= e->config.queue_limit || dw_lmdb_expired(e, at);
-}
-
-/* The room's live messages after `after`, newest first, as seqs; at most queue_limit. */
-static int
-follow_chain(struct lmdb_engine *e, const struct room_value *room, uint64_t after, uint64_t **seqs, size_t *count,
-	struct dw_room_summary *summary)
-{
-	size_t cap = room->n < e->config.queue_limit ? (size_t)room->n : e->config.queue_limit;
-	uint64_t seq = room->head;
-
-	*count = 0;
-	*seqs = calloc(cap + 1, sizeof(**seqs));
-	if (*seqs == NULL)
-		return DW_E_NOMEM;
-	while (seq != 0) {
-		struct message_head head;
-		struct dw_str name, record;
-		int err = get_message(e, seq, &head, &name, &record);
-
-		if (err == DW_E_AGAIN)
-			break;
-		if (err != DW_OK)
-			return err;
-		if (dw_lmdb_dead(e, room->n, head.n, head.at))
-			break;
-		summary->oldest = seq;
-		summary->oldest_n = head.n;
-		if (seq > after && *count < cap)
-			(*seqs)[(*count)++] = seq;
-		seq = head.prev;
-	}
-	return DW_OK;
-}
-
-void
-dw_lmdb_summary(struct dw_room_summary *summary, struct dw_str room, const struct room_value *value)
-{
-	*summary = (struct dw_room_summary) {
-		.n = value->n, .head = value->head, .head_at = value->head_at, .oldest_n = value->n + 1
-	};
-	(void)dw_str_copy(room, summary->room, sizeof(summary->room));
-}
-
-static int
-do_read(struct lmdb_engine *e, struct dw_op *op, uint64_t after, size_t limit)
-{
-	struct room_value room = { 0 };
-	uint64_t *seqs = NULL;
-	size_t count = 0;
-	int err = dw_kv_get_fixed(e->kv, ROOMS, val(op->room, strlen(op->room)), &room, sizeof(room));
-
-	dw_lmdb_summary(&op->read.summary, dw_str(op->room), &room);
-	if (err == DW_E_AGAIN)
-		return DW_OK;
-	if (err == DW_OK)
-		err = follow_chain(e, &room, after, &seqs, &count, &op->read.summary);
-	op->read.more = count > limit;
-	for (size_t i = 0; err == DW_OK && i < count && i < limit; i++) {
-		struct message_head head;
-		struct dw_str name, record;
-
-		err = get_message(e, seqs[count - 1 - i], &head, &name, &record);
-		if (err == DW_OK)
-			dw_buf_add(&op->read.records, record.p, record.n);
-	}
-	free(seqs);
-	return err == DW_OK && !dw_buf_ok(&op->read.records) ? DW_E_NOMEM : err;
 }
 
 /* Copies the parts of a key that NULs divide. */
@@ -198,6 +83,9 @@ dw_lmdb_take_cursor(struct dw_str key, struct dw_str value, struct dw_cursor *cu
 	memcpy(&stored, value.p, sizeof(stored));
 	cursor->seq = stored.seq;
 	cursor->n = stored.n;
+	cursor->resume_seq = stored.resume_seq;
+	cursor->resume_n = stored.resume_n;
+	cursor->since = stored.since;
 	cursor->seen = stored.seen;
 	cursor->expires = stored.expires;
 	cursor->derived = stored.derived != 0;
@@ -268,8 +156,8 @@ load_owner(void *user, struct dw_str key, struct dw_str value)
 static int
 list(struct lmdb_engine *e, struct dw_op *op, enum lmdb_table table, int (*each)(void *, struct dw_str, struct dw_str))
 {
-	char key[KEY_MAX];
-	struct listing listing = { op, { key, op->room[0] != '\0' ? join_key(key, op->room, NULL, NULL) : 0 } };
+	char key[LMDB_KEY_MAX];
+	struct listing listing = { op, { key, op->room[0] != '\0' ? dw_lmdb_join_key(key, op->room, NULL, NULL) : 0 } };
 	int err = dw_kv_scan(e->kv, table, listing.prefix, each, &listing);
 
 	return err == DW_KV_STOP ? DW_OK : err;
@@ -278,7 +166,7 @@ list(struct lmdb_engine *e, struct dw_op *op, enum lmdb_table table, int (*each)
 static int
 do_load(struct lmdb_engine *e, struct dw_op *op)
 {
-	int err = do_read(e, op, 0, SIZE_MAX);
+	int err = dw_lmdb_read(e, op);
 
 	if (err == DW_OK)
 		err = list(e, op, CURSORS, load_cursor);
@@ -288,9 +176,10 @@ do_load(struct lmdb_engine *e, struct dw_op *op)
 static int
 get_owner(struct lmdb_engine *e, const char *room, const char *user, enum dw_owner_state *state)
 {
-	char key[KEY_MAX];
+	char key[LMDB_KEY_MAX];
 	uint8_t stored;
-	int err = dw_kv_get_fixed(e->kv, OWNERS, val(key, join_key(key, room, user, NULL)), &stored, sizeof(stored));
+	int err =
+		dw_kv_get_fixed(e->kv, OWNERS, val(key, dw_lmdb_join_key(key, room, user, NULL)), &stored, sizeof(stored));
 
 	*state = err != DW_OK ? DW_OWNER_NONE : stored == DW_OWNER_DENIED ? DW_OWNER_DENIED : DW_OWNER_GRANTED;
 	return err == DW_E_AGAIN ? DW_OK : err;
@@ -299,8 +188,8 @@ get_owner(struct lmdb_engine *e, const char *room, const char *user, enum dw_own
 static int
 do_owner(struct lmdb_engine *e, struct dw_op *op)
 {
-	char bytes[KEY_MAX];
-	struct dw_str key = val(bytes, join_key(bytes, op->room, op->owner.user, NULL));
+	char bytes[LMDB_KEY_MAX];
+	struct dw_str key = val(bytes, dw_lmdb_join_key(bytes, op->room, op->owner.user, NULL));
 	uint8_t state = (uint8_t)op->owner.state;
 	enum dw_owner_state before;
 	int err = get_owner(e, op->room, op->owner.user, &before);
@@ -318,9 +207,10 @@ static int
 do_cursor(struct lmdb_engine *e, struct dw_op *op)
 {
 	const struct dw_cursor *cursor = &op->cursor;
-	const struct cursor_value value = { cursor->seq, cursor->n, cursor->seen, cursor->expires, cursor->derived };
-	char bytes[KEY_MAX];
-	struct dw_str key = val(bytes, join_key(bytes, cursor->room, cursor->user, cursor->device));
+	const struct cursor_value value = { cursor->seq, cursor->n, cursor->resume_seq, cursor->resume_n, cursor->since,
+		cursor->seen, cursor->expires, cursor->derived };
+	char bytes[LMDB_KEY_MAX];
+	struct dw_str key = val(bytes, dw_lmdb_join_key(bytes, cursor->room, cursor->user, cursor->device));
 	int err;
 
 	if (cursor->seq != 0 || cursor->seen != 0)
@@ -363,32 +253,8 @@ find_id(struct lmdb_engine *e, struct dw_op *op, struct dw_str key)
 }
 
 static int
-put_message(struct lmdb_engine *e, struct dw_op *op, const struct room_value *room)
-{
-	const struct message_head head = {
-		.prev = room->head, .n = op->append.n, .at = op->append.at, .room_size = strlen(op->room)
-	};
-	const struct dw_buf *record = &op->append.record;
-	const size_t size = sizeof(head) + head.room_size + record->len;
-	uint8_t key[8];
-	char *to;
-	int err;
-
-	dw_lmdb_seq_key(op->append.seq, key);
-	err = dw_kv_append(e->kv, MESSAGES, val(key, sizeof(key)), size, &to);
-	if (err != DW_OK)
-		return err;
-	memcpy(to, &head, sizeof(head));
-	memcpy(to + sizeof(head), op->room, head.room_size);
-	memcpy(to + sizeof(head) + head.room_size, record->data, record->len);
-	return DW_OK;
-}
-
-static int
 do_append(struct lmdb_engine *e, struct dw_op *op)
 {
-	const struct dw_str room_key = val(op->room, strlen(op->room));
-	struct room_value room = { 0 };
 	struct id_value id;
 	enum dw_owner_state state;
 	uint8_t digest[32];
@@ -408,26 +274,11 @@ do_append(struct lmdb_engine *e, struct dw_op *op)
 	err = find_id(e, op, key);
 	if (err != DW_E_AGAIN)
 		return err;
-	err = dw_kv_get_fixed(e->kv, ROOMS, room_key, &room, sizeof(room));
-	if (err != DW_OK && err != DW_E_AGAIN)
-		return err;
-	op->append.seq = e->next_seq++;
-	op->append.n = room.n + 1;
-	dw_record_pack(
-		&op->append.record, &(struct dw_record) { op->append.seq, op->append.n, op->append.at, dw_str(op->append.type),
-								dw_str(op->append.id), { op->append.data, op->append.size }, dw_str(op->append.to),
-								op->append.except, op->append.expires_at });
-	if (!dw_buf_ok(&op->append.record))
-		return DW_E_NOMEM;
-	err = put_message(e, op, &room);
+	err = dw_lmdb_append(e, op);
 	if (err != DW_OK)
 		return err;
-	room = (struct room_value) { op->append.seq, op->append.n, op->append.at };
 	id = (struct id_value) { .seq = op->append.seq, .n = op->append.n };
 	memcpy(id.hash, op->append.hash, DW_HASH_SIZE);
-	err = put_fixed(e, ROOMS, room_key, &room, sizeof(room));
-	if (err != DW_OK)
-		return err;
 	e->ids_state.count++;
 	return put_fixed(e, IDS0 + (enum lmdb_table)e->ids_state.current, key, &id, sizeof(id));
 }
@@ -445,9 +296,9 @@ dw_lmdb_op(struct lmdb_engine *e, struct dw_op *op)
 	case DW_OP_LOAD:
 		return do_load(e, op);
 	case DW_OP_READ:
-		return do_read(e, op, op->read.after, op->read.limit);
+		return dw_lmdb_read(e, op);
 	case DW_OP_PLACE:
-		return DW_E_INTERNAL;
+		return dw_lmdb_place(e, op);
 	case DW_OP_OWNERS:
 		return list(e, op, OWNERS, load_owner);
 	}

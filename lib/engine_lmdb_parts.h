@@ -6,15 +6,30 @@
 #include "diagws/engine.h"
 #include "diagws/kv.h"
 
-enum lmdb_table { META, MESSAGES, ROOMS, IDS0, IDS1, CURSORS, OWNERS };
+enum lmdb_table { META, MESSAGES, PLACES, ROOMS, USERS, IDS0, IDS1, CURSORS, OWNERS };
 
+enum { LMDB_KEY_MAX = DW_ROOM_MAX + DW_USER_MAX + DW_DEVICE_MAX + 3 };
+
+/* Before each message, and all of it that stays as its place: the room's and the user's names follow. */
 struct message_head {
-	uint64_t prev, n, at;
-	uint64_t room_size;
+	uint64_t prev;       /* the seq before it in its chain: those to everyone, or the direct ones */
+	uint64_t count;      /* its number in that chain: of one to everyone its n */
+	uint64_t user_count; /* of a direct one: its number among those to that user */
+	uint64_t n, at;
+	uint32_t room_size, user_size; /* user_size 0: to everyone */
 };
 
 struct room_value {
-	uint64_t head, n, head_at;
+	uint64_t head, head_at;              /* the newest message */
+	uint64_t last, n, last_at;           /* the newest one to everyone */
+	uint64_t direct, directs, direct_at; /* the newest direct one, and how many there ever were */
+};
+
+/* A message or its place, taken apart; everything points into the store. */
+struct lmdb_message {
+	struct message_head head;
+	struct dw_str room, user, record;
+	bool place; /* only its place is left */
 };
 
 /* Which generation of ids is written to, since when, and how many it holds. */
@@ -35,15 +50,27 @@ struct lmdb_engine {
 	size_t deleted; /* messages by the sweep, and generations of ids */
 };
 
-/* The key of a message. */
-void dw_lmdb_seq_key(uint64_t seq, uint8_t key[8]);
+/* ---- engine_lmdb_log.c: messages and their places */
+
+/* Stores the message under the batch's next seq and fills the operation's results. */
+int dw_lmdb_append(struct lmdb_engine *e, struct dw_op *op);
+/* The summary and the records of a LOAD or READ. */
+int dw_lmdb_read(struct lmdb_engine *e, struct dw_op *op);
+int dw_lmdb_place(struct lmdb_engine *e, struct dw_op *op);
+/* Looks at `budget` old messages, and at some places, from where the last sweep stopped; clears away the dead. */
+int dw_lmdb_sweep(struct lmdb_engine *e, size_t budget);
+bool dw_lmdb_expired(const struct lmdb_engine *e, uint64_t at);
+/* The summary as far as the room's value tells; false: the room retains nothing. */
+bool dw_lmdb_summary(
+	const struct lmdb_engine *e, struct dw_room_summary *summary, struct dw_str room, const struct room_value *value);
+
+/* ---- engine_lmdb_ops.c: the rest */
+
 /* Carries out one operation in the open transaction; its own outcome is in op. */
 int dw_lmdb_op(struct lmdb_engine *e, struct dw_op *op);
-bool dw_lmdb_expired(const struct lmdb_engine *e, uint64_t at);
-bool dw_lmdb_dead(const struct lmdb_engine *e, uint64_t room_n, uint64_t n, uint64_t at);
-/* Take an entry apart; room and record point into it. DW_E_CORRUPT or false: it is none. */
-int dw_lmdb_take_message(struct dw_str value, struct message_head *head, struct dw_str *room, struct dw_str *record);
+/* Take an entry apart. False: it is none. */
 bool dw_lmdb_take_cursor(struct dw_str key, struct dw_str value, struct dw_cursor *cursor);
-void dw_lmdb_summary(struct dw_room_summary *summary, struct dw_str room, const struct room_value *value);
+/* room NUL user NUL device, as far as given; its size. */
+size_t dw_lmdb_join_key(char out[LMDB_KEY_MAX], const char *room, const char *user, const char *device);
 
 #endif

@@ -18,15 +18,16 @@
 struct message {
 	struct message *prev, *next;
 	uint64_t seq, n, at;
+	char to[DW_USER_MAX + 1];
+	char *record; /* NULL: dropped, only its place is known */
 	size_t size;
-	char record[];
 };
 
 struct room {
 	UT_hash_handle hh;
 	char name[DW_ROOM_MAX + 1];
 	uint64_t n, head, head_at;
-	struct message *messages; /* oldest first */
+	struct message *messages, *directs; /* oldest first */
 };
 
 /* What hangs on a key of parts that NULs divide: an id, a cursor or an owner. */
@@ -123,17 +124,47 @@ find_room(const struct mem_engine *e, const char *name)
 }
 
 static void
+drop(struct mem_engine *e, struct message *message)
+{
+	if (message->record != NULL)
+		e->bytes -= message->size;
+	free(message->record);
+	message->record = NULL;
+}
+
+/* Drops what is too old, or older than the newest queue_limit (of its user); forgets what is older than the newest
+ * DW_HISTORY_TIMES as many. */
+static void
+trim_list(struct mem_engine *e, struct message **list)
+{
+	struct message *message, *newer, *next;
+	size_t count = 0;
+
+	DL_FOREACH(*list, message)
+	{
+		size_t same = 0;
+
+		for (newer = message->next; newer != NULL && same < e->config.queue_limit; newer = newer->next)
+			same += strcmp(newer->to, message->to) == 0;
+		if (same >= e->config.queue_limit || (e->now > message->at && e->now - message->at > e->config.queue_ttl_ms))
+			drop(e, message);
+		count++;
+	}
+	DL_FOREACH_SAFE(*list, message, next)
+	{
+		if (count-- <= DW_HISTORY_TIMES * e->config.queue_limit)
+			break;
+		drop(e, message);
+		DL_DELETE(*list, message);
+		free(message);
+	}
+}
+
+static void
 trim(struct mem_engine *e, struct room *room)
 {
-	struct message *oldest;
-
-	while ((oldest = room->messages) != NULL &&
-		   (room->n - oldest->n >= e->config.queue_limit ||
-			   (e->now > oldest->at && e->now - oldest->at > e->config.queue_ttl_ms))) {
-		DL_DELETE(room->messages, oldest);
-		e->bytes -= oldest->size;
-		free(oldest);
-	}
+	trim_list(e, &room->messages);
+	trim_list(e, &room->directs);
 }
 
 static enum dw_owner_state
@@ -149,15 +180,25 @@ static int
 store_message(struct mem_engine *e, struct room *room, const struct dw_op *op)
 {
 	const struct dw_buf *record = &op->append.record;
-	struct message *message = malloc(sizeof(*message) + record->len);
+	struct message *message = calloc(1, sizeof(*message));
+	char *copy = malloc(record->len);
 
-	if (message == NULL)
+	if (message == NULL || copy == NULL) {
+		free(message);
+		free(copy);
 		return DW_E_STORAGE;
-	*message = (struct message) { .seq = op->append.seq, .n = op->append.n, .at = op->append.at, .size = record->len };
-	memcpy(message->record, record->data, record->len);
-	DL_APPEND(room->messages, message);
+	}
+	memcpy(copy, record->data, record->len);
+	*message = (struct message) {
+		.seq = op->append.seq, .n = op->append.room_n, .at = op->append.at, .record = copy, .size = record->len
+	};
+	(void)dw_str_copy(dw_str(op->append.to), message->to, sizeof(message->to));
+	if (op->append.to[0] != '\0')
+		DL_APPEND(room->directs, message);
+	else
+		DL_APPEND(room->messages, message);
 	e->bytes += record->len;
-	room->n = op->append.n;
+	room->n = op->append.room_n;
 	room->head = op->append.seq;
 	room->head_at = op->append.at;
 	return DW_OK;
@@ -193,24 +234,52 @@ do_append(struct mem_engine *e, struct dw_op *op)
 	if (id == NULL || room == NULL)
 		return DW_E_STORAGE;
 	op->append.seq = id->seq = ++e->seq;
-	op->append.n = id->n = room->n + 1;
+	op->append.room_n = op->append.to[0] == '\0' ? room->n + 1 : room->n;
+	op->append.n = id->n = op->append.to[0] == '\0' ? room->n + 1 : 0;
 	memcpy(id->hash, op->append.hash, DW_HASH_SIZE);
 	dw_record_pack(
-		&op->append.record, &(struct dw_record) { op->append.seq, op->append.n, op->append.at, dw_str(op->append.type),
-								dw_str(op->append.id), { op->append.data, op->append.size }, dw_str(op->append.to),
-								op->append.except, op->append.expires_at });
+		&op->append.record, &(struct dw_record) { op->append.seq, op->append.room_n, op->append.at,
+								dw_str(op->append.type), dw_str(op->append.id), { op->append.data, op->append.size },
+								dw_str(op->append.to), op->append.except, op->append.expires_at });
 	return dw_buf_ok(&op->append.record) ? store_message(e, room, op) : DW_E_STORAGE;
 }
 
 static void
 fill_summary(struct dw_room_summary *summary, const struct room *room)
 {
+	const struct message *oldest, *message;
+
+	DL_FOREACH(room->messages, oldest)
+	{
+		if (oldest->record != NULL)
+			break;
+	}
 	*summary = (struct dw_room_summary) { .n = room->n,
 		.head = room->head,
 		.head_at = room->head_at,
-		.oldest = room->messages != NULL ? room->messages->seq : 0,
-		.oldest_n = room->messages != NULL ? room->messages->n : room->n + 1 };
+		.oldest = oldest != NULL ? oldest->seq : 0,
+		.oldest_n = oldest != NULL ? oldest->n : room->n + 1 };
+	DL_FOREACH(room->directs, message)
+	{
+		summary->directs += message->record != NULL;
+	}
 	(void)dw_str_copy(dw_str(room->name), summary->room, sizeof(summary->room));
+}
+
+static void
+read_directs(const struct room *room, struct dw_buf *out)
+{
+	const struct message *message;
+
+	DL_FOREACH(room->directs, message)
+	{
+		if (message->record != NULL)
+			dw_buf_add(out, message->record, message->size);
+		else
+			dw_record_pack(
+				out, &(struct dw_record) {
+						 .seq = message->seq, .n = message->n, .at = message->at, .to = dw_str(message->to) });
+	}
 }
 
 /* The newest `limit` after `after` for a LOAD are all there are; a READ takes the oldest of them first. */
@@ -229,7 +298,7 @@ do_read(struct mem_engine *e, struct dw_op *op, uint64_t after, size_t limit)
 	fill_summary(&op->read.summary, room);
 	DL_FOREACH(room->messages, message)
 	{
-		if (message->seq <= after)
+		if (message->record == NULL || message->seq <= after)
 			continue;
 		if (count++ == limit) {
 			op->read.more = true;
@@ -237,7 +306,24 @@ do_read(struct mem_engine *e, struct dw_op *op, uint64_t after, size_t limit)
 		}
 		dw_buf_add(&op->read.records, message->record, message->size);
 	}
-	return dw_buf_ok(&op->read.records) ? DW_OK : DW_E_STORAGE;
+	if (op->kind == DW_OP_LOAD)
+		read_directs(room, &op->read.directs);
+	return dw_buf_ok(&op->read.records) && dw_buf_ok(&op->read.directs) ? DW_OK : DW_E_STORAGE;
+}
+
+static void
+do_place(const struct mem_engine *e, struct dw_op *op)
+{
+	const struct room *room = find_room(e, op->room);
+	const struct message *message, *oldest = room != NULL ? room->messages : NULL;
+
+	DL_FOREACH(oldest, message)
+	{
+		if (message->seq <= op->place.seq)
+			op->place.n = message->n;
+	}
+	/* Nothing precedes a room's first message, nor the first seq. */
+	op->place.exact = op->place.n > 0 || oldest == NULL || oldest->n == 1 || op->place.seq == 0;
 }
 
 static int
@@ -344,7 +430,8 @@ do_op(struct mem_engine *e, struct dw_op *op)
 	case DW_OP_READ:
 		return do_read(e, op, op->read.after, op->read.limit);
 	case DW_OP_PLACE:
-		return DW_E_INTERNAL;
+		do_place(e, op);
+		return DW_OK;
 	case DW_OP_OWNERS:
 		return list_owners(e, op);
 	}
@@ -386,6 +473,18 @@ mem_commit(struct dw_engine *engine, struct dw_op **ops, size_t count, struct dw
 }
 
 static void
+free_list(struct message *message)
+{
+	while (message != NULL) {
+		struct message *next = message->next;
+
+		free(message->record);
+		free(message);
+		message = next;
+	}
+}
+
+static void
 mem_close(struct dw_engine *engine)
 {
 	struct mem_engine *e = (struct mem_engine *)engine;
@@ -396,13 +495,9 @@ mem_close(struct dw_engine *engine)
 	room = e->rooms;
 	HASH_CLEAR(hh, e->rooms);
 	for (; room != NULL; room = next) {
-		struct message *message, *following;
-
 		next = room->hh.next;
-		for (message = room->messages; message != NULL; message = following) {
-			following = message->next;
-			free(message);
-		}
+		free_list(room->messages);
+		free_list(room->directs);
 		free(room);
 	}
 	clear_table(&e->ids[0]);
@@ -436,7 +531,7 @@ mem_rooms(struct dw_engine *engine, int (*each)(void *user, const struct dw_room
 
 		trim(e, room);
 		fill_summary(&summary, room);
-		if (result == 0 && room->messages != NULL)
+		if (result == 0 && (summary.oldest != 0 || summary.directs > 0))
 			result = each(user, &summary);
 	}
 	return result;

@@ -1,5 +1,5 @@
-/* links: lib/engine.c lib/engine_lmdb.c lib/engine_lmdb_ops.c lib/kv_lmdb.c lib/engine_mem.c lib/wire.c */
-/* links: lib/buf.c lib/err.c lib/clock.c lib/paths.c */
+/* links: lib/engine.c lib/engine_lmdb.c lib/engine_lmdb_log.c lib/engine_lmdb_ops.c lib/kv_lmdb.c lib/engine_mem.c */
+/* links: lib/wire.c lib/buf.c lib/err.c lib/clock.c lib/paths.c */
 /* libs: lmdb msgpack libcrypto */
 /* One contract for every engine: each test runs on LMDB in a directory of its own and on the twin in
  * memory; then what only a store on disk can do; then both side by side on random operations. */
@@ -144,6 +144,26 @@ append(struct fixture *f, const char *room, const char *id, uint64_t *n)
 	return seq;
 }
 
+/* To one user; returns its seq. */
+static uint64_t
+direct(struct fixture *f, const char *room, const char *user, uint64_t at)
+{
+	static int serial;
+	struct dw_op *op;
+	char id[32];
+	uint64_t seq;
+
+	(void)snprintf(id, sizeof(id), "direct:%d", serial++);
+	op = append_new(room, id, "{\"a\":1}");
+	(void)dw_str_copy(dw_str(user), op->append.to, sizeof(op->append.to));
+	op->append.at = at;
+	assert_int_equal(DW_OK, run(f, op));
+	assert_int_equal(0, op->append.n);
+	seq = op->append.seq;
+	op_free(op);
+	return seq;
+}
+
 static void
 append_many(struct fixture *f, const char *room, int count)
 {
@@ -194,6 +214,8 @@ set_cursor(struct fixture *f, const char *room, const char *user, const char *de
 	(void)dw_str_copy(dw_str(user), op->cursor.user, sizeof(op->cursor.user));
 	(void)dw_str_copy(dw_str(device), op->cursor.device, sizeof(op->cursor.device));
 	op->cursor.seq = op->cursor.n = seq;
+	op->cursor.resume_seq = op->cursor.resume_n = seq > 2 ? seq - 2 : 0;
+	op->cursor.since = seq / 2;
 	op->cursor.seen = seen;
 	op->cursor.derived = true;
 	assert_int_equal(DW_OK, run(f, op));
@@ -294,6 +316,9 @@ test_load(void **state)
 	assert_string_equal("alice", cursors->user);
 	assert_string_equal("phone", cursors->device);
 	assert_int_equal(7, cursors->seq);
+	assert_int_equal(5, cursors->resume_seq);
+	assert_int_equal(5, cursors->resume_n);
+	assert_int_equal(3, cursors->since);
 	assert_int_equal(9, cursors->seen);
 	assert_true(cursors->derived);
 	assert_int_equal(2 * sizeof(*owners), ops[1]->read.owners.len);
@@ -358,6 +383,200 @@ test_age(void **state)
 	assert_int_equal(2, load->read.summary.oldest_n);
 	op_free(old);
 	op_free(load);
+}
+
+/* Direct messages of a LOAD: how many, of which to this user and whole, and where the first whole one stands. */
+struct directs {
+	size_t all, whole;
+	uint64_t oldest, first_whole;
+};
+
+static struct directs
+load_directs(struct fixture *f, const char *room, const char *user)
+{
+	struct dw_op *load = op_new(DW_OP_LOAD, room);
+	struct directs result = { 0 };
+	struct dw_record record;
+	struct dw_str rest;
+	uint64_t last = 0, whole = 0;
+
+	assert_int_equal(DW_OK, run(f, load));
+	rest = (struct dw_str) { load->read.directs.data, load->read.directs.len };
+	while (dw_record_next(&rest, &record) == DW_OK) {
+		assert_true(record.seq > last);
+		last = record.seq;
+		result.oldest = result.oldest == 0 ? record.seq : result.oldest;
+		result.all++;
+		whole += record.type.n > 0;
+		if (record.type.n == 0)
+			assert_int_equal(0, record.id.n + record.data.n);
+		assert_true(record.to.n > 0 && record.at > 0);
+		if (record.type.n == 0 || !dw_str_is(record.to, user))
+			continue;
+		result.first_whole = result.first_whole == 0 ? record.seq : result.first_whole;
+		result.whole++;
+	}
+	assert_int_equal(0, rest.n);
+	assert_int_equal(whole, load->read.summary.directs);
+	assert_true(load->read.summary.head >= last);
+	op_free(load);
+	return result;
+}
+
+static void
+test_direct_messages(void **state)
+{
+	struct fixture *f = *state;
+	struct dw_op *op = append_new("a", "secret", "{\"a\":1}"), *again = append_new("a", "secret", "{\"a\":1}"),
+				 *load = op_new(DW_OP_LOAD, "a");
+	struct dw_record record;
+	struct dw_str rest;
+	uint64_t n, seqs[4];
+
+	(void)append(f, "a", "1", NULL);
+	(void)dw_str_copy(DW_STR("alice"), op->append.to, sizeof(op->append.to));
+	(void)dw_str_copy(DW_STR("alice"), again->append.to, sizeof(again->append.to));
+	op->append.except = 77;
+	op->append.expires_at = 1ULL << 50;
+	assert_int_equal(DW_OK, run(f, op));
+	assert_int_equal(2, op->append.seq);
+	assert_int_equal(0, op->append.n);
+	assert_int_equal(1, op->append.room_n);
+	assert_int_equal(DW_OK, run(f, again));
+	assert_true(again->append.duplicate);
+	assert_int_equal(2, again->append.seq);
+	assert_int_equal(0, again->append.n);
+	assert_int_equal(DW_OK, run(f, load));
+	assert_int_equal(1, load->read.summary.n);
+	assert_int_equal(2, load->read.summary.head);
+	assert_int_equal(op->append.at, load->read.summary.head_at);
+	assert_int_equal(1, load->read.summary.oldest);
+	assert_int_equal(1, load->read.summary.directs);
+	assert_int_equal(1, seqs_of(&load->read.records, seqs, 4));
+	rest = (struct dw_str) { load->read.directs.data, load->read.directs.len };
+	assert_int_equal(DW_OK, dw_record_next(&rest, &record));
+	assert_int_equal(0, rest.n);
+	assert_int_equal(2, record.seq);
+	assert_int_equal(1, record.n);
+	assert_true(dw_str_is(record.to, "alice") && dw_str_is(record.id, "secret"));
+	assert_int_equal(77, record.except);
+	assert_int_equal(1ULL << 50, record.expires_at);
+	assert_int_equal(3, append(f, "a", "2", &n));
+	assert_int_equal(2, n);
+	op_free(op);
+	op_free(again);
+	op_free(load);
+}
+
+static void
+test_direct_messages_have_limits_of_their_own(void **state)
+{
+	struct fixture *f = *state;
+	const uint64_t now = dw_now_ms();
+	struct directs got;
+	uint64_t last = 0, bob;
+	char user[16];
+
+	f->ops->close(f->engine);
+	f->config.queue_limit = 5;
+	open_engine(f);
+	append_many(f, "a", 5);
+	bob = direct(f, "a", "bob", now);
+	for (int i = 0; i < 20; i++)
+		last = direct(f, "a", "alice", now);
+	append_many(f, "a", 20);
+	got = load_directs(f, "a", "alice");
+	assert_int_equal(21, got.all);
+	assert_int_equal(5, got.whole);
+	assert_int_equal(last - 4, got.first_whole);
+	got = load_directs(f, "a", "bob");
+	assert_int_equal(1, got.whole);
+	assert_int_equal(bob, got.first_whole);
+	/* Of all users together ten times as many, and nothing is known beyond. */
+	for (int i = 0; i < 30; i++) {
+		(void)snprintf(user, sizeof(user), "user%d", i);
+		(void)direct(f, "a", user, now);
+	}
+	got = load_directs(f, "a", "bob");
+	assert_int_equal(50, got.all);
+	assert_int_equal(0, got.whole);
+	assert_int_equal(bob + 1, got.oldest);
+	/* Whoever was forgotten gets messages like anybody else. */
+	for (int i = 0; i < 5; i++)
+		(void)direct(f, "a", "bob", now);
+	assert_int_equal(5, load_directs(f, "a", "bob").whole);
+	(void)direct(f, "a", "bob", now);
+	assert_int_equal(5, load_directs(f, "a", "bob").whole);
+	assert_int_equal(50, load_directs(f, "a", "bob").all);
+}
+
+static int
+sum_directs(void *user, const struct dw_room_summary *summary)
+{
+	*(uint64_t *)user += summary->directs;
+	return 0;
+}
+
+static void
+test_direct_messages_age(void **state)
+{
+	struct fixture *f = *state;
+	const uint64_t now = dw_now_ms(), before = now - f->config.queue_ttl_ms - 1000;
+	uint64_t sum = 0;
+
+	(void)direct(f, "a", "alice", before);
+	assert_int_equal(0, f->ops->rooms(f->engine, sum_directs, &sum));
+	assert_int_equal(0, sum);
+	assert_int_equal(1, load_directs(f, "a", "alice").all);
+	assert_int_equal(0, load_directs(f, "a", "alice").whole);
+	(void)direct(f, "a", "alice", now);
+	assert_int_equal(2, load_directs(f, "a", "alice").all);
+	assert_int_equal(1, load_directs(f, "a", "alice").whole);
+	assert_int_equal(0, f->ops->rooms(f->engine, sum_directs, &sum));
+	assert_true(sum >= 1);
+}
+
+static void
+place_is(struct fixture *f, const char *room, uint64_t seq, uint64_t n, bool exact)
+{
+	struct dw_op *op = op_new(DW_OP_PLACE, room);
+
+	op->place.seq = seq;
+	assert_int_equal(DW_OK, run(f, op));
+	assert_int_equal(n, op->place.n);
+	assert_int_equal(exact, op->place.exact);
+	op_free(op);
+}
+
+static void
+test_places(void **state)
+{
+	struct fixture *f = *state;
+	const uint64_t now = dw_now_ms();
+
+	f->ops->close(f->engine);
+	f->config.queue_limit = 5;
+	open_engine(f);
+	place_is(f, "a", 10, 0, true);
+	/* seq 1 … 40: a room's message, a direct one, two of another room. */
+	for (int i = 0; i < 10; i++) {
+		append_many(f, "a", 1);
+		(void)direct(f, "a", "alice", now);
+		append_many(f, "b", 2);
+	}
+	place_is(f, "a", 0, 0, true);
+	place_is(f, "a", 1, 1, true);
+	place_is(f, "a", 4, 1, true);
+	place_is(f, "a", 5, 2, true);
+	place_is(f, "a", 37, 10, true);
+	place_is(f, "a", UINT64_MAX, 10, true);
+	append_many(f, "a", 60);
+	place_is(f, "a", 100, 70, true);
+	place_is(f, "a", 51, 21, true);
+	place_is(f, "a", 50, 0, false);
+	place_is(f, "a", 1, 0, false);
+	place_is(f, "a", 0, 0, true);
+	place_is(f, "b", 3, 1, true);
 }
 
 static int
@@ -741,20 +960,20 @@ put_raw(const struct fixture *f, const char *database, struct dw_str name, const
 }
 
 static void
-test_refuses_a_newer_format(void **state)
+test_refuses_another_format(void **state)
 {
 	struct fixture *f = *state;
 	struct dw_fault fault = { 0 };
-	uint64_t version = 2;
+	uint64_t version = 1;
 
 	(void)append(f, "a", "1", NULL);
 	f->ops->close(f->engine);
 	f->engine = NULL;
 	put_raw(f, "meta", DW_STR("version"), &version, sizeof(version));
 	assert_int_equal(DW_E_CORRUPT, f->ops->open(&f->engine, &f->config, &fault));
-	assert_non_null(strstr(fault.message, "has format version 2; this release reads 1"));
+	assert_non_null(strstr(fault.message, "has format version 1; this release reads 2"));
 	assert_non_null(strstr(fault.expected, "the release that wrote it"));
-	version = 1;
+	version = 2;
 	put_raw(f, "meta", DW_STR("version"), &version, sizeof(version));
 	open_engine(f);
 	assert_int_equal(2, append(f, "a", "2", NULL));
@@ -782,7 +1001,7 @@ test_damaged_messages(void **state)
 {
 	struct fixture *f = *state;
 	struct dw_op *load = op_new(DW_OP_LOAD, "a"), *op = append_new("b", "2", "{\"a\":1}");
-	const uint64_t head[4] = { 0, 1, dw_now_ms(), UINT64_MAX };
+	const uint64_t head[6] = { 0, 1, 0, 1, dw_now_ms(), UINT64_MAX };
 
 	(void)append(f, "a", "1", NULL);
 	f->ops->close(f->engine);
@@ -830,7 +1049,11 @@ random_op(int *serial)
 	struct dw_op *op;
 	char id[32];
 
-	switch (rand() % 8) {
+	switch (rand() % 9) {
+	case 8:
+		op = op_new(DW_OP_PLACE, room);
+		op->place.seq = (uint64_t)(rand() % 8000);
+		return op;
 	case 0:
 		op = op_new(DW_OP_CURSOR, room);
 		(void)dw_str_copy(dw_str(room), op->cursor.room, sizeof(op->cursor.room));
@@ -856,7 +1079,9 @@ random_op(int *serial)
 		(void)snprintf(id, sizeof(id), "%d", rand() % 4 == 0 ? rand() % (*serial + 1) : *serial);
 		++*serial;
 		op = append_new(room, id, rand() % 3 == 0 ? "{\"a\":22}" : "{\"a\":1}");
-		op->append.at = 0;
+		op->append.at = (uint64_t)*serial;
+		if (rand() % 3 == 0)
+			(void)dw_str_copy(dw_str(users[rand() % 3]), op->append.to, sizeof(op->append.to));
 		if (rand() % 3 == 0)
 			(void)dw_str_copy(dw_str(user), op->append.publisher, sizeof(op->append.publisher));
 		return op;
@@ -879,6 +1104,7 @@ same_result(const struct dw_op *a, const struct dw_op *b)
 	case DW_OP_APPEND:
 		assert_int_equal(a->append.seq, b->append.seq);
 		assert_int_equal(a->append.n, b->append.n);
+		assert_int_equal(a->append.room_n, b->append.room_n);
 		assert_int_equal(a->append.duplicate, b->append.duplicate);
 		same_bytes(&a->append.record, &b->append.record);
 		break;
@@ -894,6 +1120,10 @@ same_result(const struct dw_op *a, const struct dw_op *b)
 	case DW_OP_LOAD:
 	case DW_OP_READ:
 		assert_int_equal(a->read.summary.n, b->read.summary.n);
+		assert_int_equal(a->read.summary.head, b->read.summary.head);
+		if (a->kind == DW_OP_LOAD)
+			assert_int_equal(a->read.summary.directs, b->read.summary.directs);
+		same_bytes(&a->read.directs, &b->read.directs);
 		assert_int_equal(a->read.summary.oldest, b->read.summary.oldest);
 		assert_int_equal(a->read.summary.oldest_n, b->read.summary.oldest_n);
 		assert_int_equal(a->read.cursors.len, b->read.cursors.len);
@@ -969,6 +1199,10 @@ main(void)
 		BOTH(test_read),
 		BOTH(test_age),
 		BOTH(test_a_room_outlives_its_messages),
+		BOTH(test_direct_messages),
+		BOTH(test_direct_messages_have_limits_of_their_own),
+		BOTH(test_direct_messages_age),
+		BOTH(test_places),
 		BOTH(test_publishers),
 		BOTH(test_owners),
 		BOTH(test_scans),
@@ -978,7 +1212,7 @@ main(void)
 		LMDB(test_grows),
 		LMDB(test_the_dead_are_deleted),
 		LMDB(test_refuses_what_is_not_its_own),
-		LMDB(test_refuses_a_newer_format),
+		LMDB(test_refuses_another_format),
 		LMDB(test_refuses_another_programs_store),
 		LMDB(test_refuses_a_directory_of_others),
 		LMDB(test_damaged_messages),
