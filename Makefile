@@ -149,6 +149,12 @@ $(BUILD)/tests/api-v99: tests/lib/api.c $(PIC_OBJ) lib/wire.c
 	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $< $@-wire.o $(filter-out %/wire.o,$(PIC_OBJ)) $(ALL_LDFLAGS) \
 		$(call pc,$(CLIENT_LIBS)) -lpthread
 
+# Many WebSocket clients in one process, for the fault tests.
+$(BUILD)/tests/clients: tests/fault/clients.c
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $< $(ALL_LDFLAGS)
+
 check: deps
 	$(Q)$(MAKE) --no-print-directory check-unit check-integration check-fault
 

@@ -1,0 +1,174 @@
+"""Clients without a line of acknowledgment code that drop their connection in mid-stream: their own record misses none.
+
+One is a page in Chromium (tests/browser/watch.js), which also reloads itself; the other a script with
+python3-websockets. Each has only its `device=`: where to go on is the server's to know. Repeats are allowed, and are
+told by their seq. DROPS says how often each drops (and reloads); SEED repeats a run.
+"""
+import asyncio
+import contextlib
+import functools
+import http.server
+import json
+import os
+import pathlib
+import random
+import secrets
+import subprocess
+import sys
+import threading
+
+import websockets
+
+from conftest import PATIENCE, ROOT, need, until
+
+sys.path.insert(0, str(ROOT / "tests" / "browser"))
+from chromium import Chromium  # noqa: E402
+
+DROPS = int(os.environ.get("DROPS", "5"))
+SEED = int(os.environ.get("SEED", secrets.randbelow(1 << 31)))
+RATE = 100  # messages in a second
+LONGEST = 0.4  # seconds that a connection lives
+
+
+class Stream:
+    """Numbered messages to a room, at a steady pace, until it is told to end."""
+
+    def __init__(self, world, room):
+        self.popen = subprocess.Popen(["diagws-send", "-l", "--receipts", "-d", room, "-t", "note_update"],
+                                      env={**os.environ, **world.env}, text=True, stdin=subprocess.PIPE,
+                                      stdout=subprocess.PIPE)
+        self.over = threading.Event()
+        self.thread = threading.Thread(target=self._write)
+        self.sent = 0
+
+    def _write(self):
+        with self.popen.stdin as lines:
+            while not self.over.wait(1 / RATE):
+                self.sent += 1
+                lines.write(json.dumps({"id": f"note-{self.sent}", "data": {"number": self.sent}}) + "\n")
+                lines.flush()
+
+    def __enter__(self):
+        self.thread.start()
+        self.reader = threading.Thread(target=lambda: setattr(self, "said", self.popen.stdout.read()))
+        self.reader.start()
+        return self
+
+    def __exit__(self, *_):
+        self.end()
+
+    def end(self):
+        """Seqs by id of all that was stored."""
+        self.over.set()
+        self.thread.join()
+        self.reader.join()
+        assert self.popen.wait(PATIENCE) == 0
+        rows = [line.split("\t") for line in self.said.splitlines()]
+        stored = {row[4]: int(row[2]) for row in rows}
+        assert len(stored) == self.sent
+        return stored
+
+
+@contextlib.contextmanager
+def serving_pages():
+    """The origin at which tests/browser is to be had."""
+    class Handler(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(
+        Handler, directory=ROOT / "tests" / "browser"))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def judge(what, stored, record):
+    """record: (connection, message) in the order in which they were written down."""
+    updates = [message for _, message in record if message["type"] == "note_update"]
+    got = {message["id"]: message["seq"] for message in updates}
+    connections = len({connection for connection, _ in record})
+    missing = sorted(set(stored) - set(got), key=stored.get)
+    print(f"\n{what}: {DROPS} drops, seed {SEED}: {connections} connections, {len(stored)} stored, "
+          f"{len(got)} recorded, {len(updates) - len(got)} of them again, {len(missing)} missing")
+    assert not missing, f"seed {SEED}: {missing[:20]}"
+    assert got == stored
+    assert all(message["data"]["number"] == int(message["id"].rpartition("-")[2]) for message in updates)
+    told = [message for _, message in record if message["type"] not in ("note_update", "connect")]
+    assert not [message for message in told if message["type"] != "closed"], told
+    for number in {connection for connection, _ in record}:
+        seqs = [message["seq"] for connection, message in record if connection == number and "seq" in message]
+        assert all(a < b for a, b in zip(seqs, seqs[1:])), f"seed {SEED}: connection {number}: {seqs}"
+
+
+def watched(world, *arguments):
+    world.hub("--queue-limit", 10000)
+    world.grant("123", "alice")
+    return world.edge(*arguments), world.token("alice")
+
+
+def test_a_page_misses_nothing(world):
+    need("chromium")
+
+    async def watch(origin, edge, token):
+        async with Chromium() as browser:
+            with Stream(world, "123") as stream:
+                await browser.open(f"{origin}/watch.html?edge=127.0.0.1:{edge.port}&room=123&device=tab&token={token}"
+                                   f"&drops={DROPS}&reloads={DROPS}&seed={SEED}")
+                while await browser.ask("left('drops') + left('reloads')") != 0:
+                    await asyncio.sleep(0.1)
+                stored = stream.end()
+            last = max(stored, key=stored.get)
+            for _ in range(200):
+                record = [(entry["connection"], json.loads(entry["text"]))
+                          for entry in json.loads(await browser.ask("whole()") or "[]")]
+                if record and record[-1][1].get("id") == last:
+                    break
+                await asyncio.sleep(0.1)
+            assert await browser.ask("left('drops')") == await browser.ask("left('reloads')") == 0
+            return stored, record
+    with serving_pages() as origin:
+        edge, token = watched(world, "--origin", origin)
+        judge("a page in Chromium, as many reloads", *asyncio.run(watch(origin, edge, token)))
+
+
+def test_a_script_misses_nothing(world):
+    """Dropped with a closing handshake and without a word by turns; then it also stops listening before that, while
+    its stack goes on confirming."""
+    edge, token = watched(world)
+    dice = random.Random(SEED)
+    record = []
+
+    async def listen(socket, number):
+        with contextlib.suppress(websockets.ConnectionClosed):
+            async for text in socket:
+                record.append((number, json.loads(text)))
+
+    async def visit(number):
+        socket = await edge.connect("123", token, device="script")
+        listening = asyncio.create_task(listen(socket, number))
+        await asyncio.sleep(dice.random() * LONGEST)
+        if number % 2:
+            listening.cancel()
+            await asyncio.sleep(dice.random() * LONGEST)
+            socket.transport.abort()
+        else:
+            await socket.close()
+        await asyncio.wait([listening])
+
+    async def watch():
+        with Stream(world, "123") as stream:
+            for number in range(DROPS):
+                await visit(number)
+            stored = await asyncio.to_thread(stream.end)
+        async with edge.connect("123", token, device="script") as socket:
+            listening = asyncio.create_task(listen(socket, DROPS))
+            last = max(stored, key=stored.get)
+            await asyncio.to_thread(until, lambda: record and record[-1][1].get("id") == last, "the newest message")
+            listening.cancel()
+        return stored
+    stored = asyncio.run(watch())
+    judge("a script with python3-websockets", stored, record)
