@@ -19,7 +19,8 @@ COMMANDS := diagws diagws-hub diagws-edge diagws-send diagws-stat diagws-owner d
 PACKAGES := gcc libc6-dev make pkg-config libwebsockets-dev libwebsockets-evlib-uv libuv1-dev libzmq3-dev \
 	libmsgpack-dev libjwt-dev libjansson-dev libjsmn-dev liblmdb-dev uthash-dev libsmartcols-dev libsystemd-dev \
 	libssl-dev libcmocka-dev python3 python3-websockets python3-pytest curl jq strace openssl mandoc bash-completion \
-	clang-format clang-tidy cppcheck shellcheck
+	clang-format clang-tidy cppcheck shellcheck \
+	iproute2 chromium
 
 WARN := -Wall -Wextra -Wconversion -Wshadow -Wformat=2 -Wvla -Wmissing-prototypes -Wstrict-prototypes \
 	$(if $(WERROR),-Werror)
@@ -53,7 +54,7 @@ UNIT_SRC   := $(wildcard tests/unit/test_*.c)
 UNIT_TESTS := $(UNIT_SRC:tests/unit/%.c=$(BUILD)/tests/%)
 LIBRARIES  := $(BUILD)/lib/libdiagws.a $(BUILD)/lib/libdiagws.so $(BUILD)/lib/pkgconfig/diagws.pc
 
-.PHONY: all deps demo check check-unit check-integration check-fault torture lint format install uninstall clean help
+.PHONY: all deps demo check check-unit check-integration check-fault torture dropping slow-clients lint format install uninstall clean help
 .SECONDARY:
 
 all: $(BINARIES) $(LIBRARIES)
@@ -64,6 +65,8 @@ help:
 	@echo 'make demo               all set-up, then the main job on a terminal'
 	@echo 'make check              all set-up, then all tests (check-unit, check-integration, check-fault: a part)'
 	@echo 'make torture            kill processes under load: KILLS=1000 SEED=number'
+	@echo 'make dropping           clients that drop their connections: DROPS=100 SEED=number'
+	@echo 'make slow-clients       what clients that never read cost the others: RUNS=5'
 	@echo 'make lint | format      check, or apply, the style'
 	@echo 'make install uninstall  DESTDIR and PREFIX as usual'
 	@echo 'make clean              remove build/'
@@ -164,13 +167,21 @@ check-unit: $(UNIT_TESTS)
 check-integration: all $(addprefix $(BUILD)/tests/,diagws-edge-v99 embed api api-v99)
 	$(Q)DIAGWS_BUILD=$(abspath $(BUILD)) $(PYTHON) -m pytest -q -p no:cacheprovider tests/integration $(PYTEST)
 
-check-fault: all
+check-fault: all $(BUILD)/tests/clients
 	$(Q)DIAGWS_BUILD=$(abspath $(BUILD)) $(PYTHON) -m pytest -q -p no:cacheprovider tests/fault $(PYTEST)
 
 # Prints its seed; the same seed kills the same processes in the same order.
 torture: all
 	$(Q)DIAGWS_BUILD=$(abspath $(BUILD)) $(PYTHON) tests/fault/torture.py --kills $(or $(KILLS),1000) \
 		$(if $(SEED),--seed $(SEED))
+
+# Chromium and a script drop their connections: DROPS (and as many reloads), SEED.
+dropping: all
+	$(Q)DIAGWS_BUILD=$(abspath $(BUILD)) DROPS=$(or $(DROPS),100) $(if $(SEED),SEED=$(SEED)) \
+		$(PYTHON) -m pytest -q -s -p no:cacheprovider tests/fault/test_dropping.py
+
+slow-clients: all $(BUILD)/tests/clients
+	$(Q)DIAGWS_BUILD=$(abspath $(BUILD)) $(PYTHON) tests/fault/slow.py --runs $(or $(RUNS),5)
 
 demo: deps
 	$(Q)$(MAKE) --no-print-directory all

@@ -23,6 +23,7 @@ _spec.loader.exec_module(integration)
 globals().update({name: value for name, value in vars(integration).items() if not name.startswith("_")})
 
 _missing = []  # the reasons for which need() skipped
+_measured = []
 
 
 def _works(*command):
@@ -77,6 +78,12 @@ def need(*things):
             pytest.skip(reason)
 
 
+def measured(text):
+    """Prints what a test has measured, also in the summary, where nothing keeps it back."""
+    _measured.append(text)
+    print(text)
+
+
 @pytest.hookimpl(hookwrapper=True, tryfirst=True)
 def pytest_runtest_makereport(item, call):
     outcome = yield
@@ -91,5 +98,5 @@ def pytest_runtest_makereport(item, call):
 
 
 def pytest_terminal_summary(terminalreporter):
-    for reason in sorted(set(_missing)):
-        terminalreporter.write_line(reason)
+    for line in _measured + sorted(set(_missing)):
+        terminalreporter.write_line(line)

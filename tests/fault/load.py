@@ -51,7 +51,7 @@ class Stream:
 
     def _read(self):
         for line in self.popen.stdout:
-            _, room, seq, n, name = line.split("\t")
+            _, room, seq, n, name, *_ = line.rstrip("\n").split("\t")
             self.stored[int(name.rpartition("-")[2])] = Stored(room, int(seq), int(n), time.monotonic_ns())
 
     def __enter__(self):

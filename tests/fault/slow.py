@@ -1,12 +1,13 @@
 """What clients that never read cost those that do: the readers' latency, and the edge's memory.
 
-    slow.py [RUNS [READERS [STUCK]]]      (make slow-clients)
+    slow.py [--runs 5] [--readers 500] [--stuck 500]      (make slow-clients)
 
-For one room and for many, RUNS pairs of runs, without and with the stuck clients by turns, each with a fresh edge.
+For one room and for many, so many pairs of runs, without and with the stuck clients by turns, each with a fresh edge.
 First come messages large enough to fill all that a stuck client's kernel and the edge take for it; only then is
 measured: from before a message is given to diagws-send until a reader's read() has returned with it. Fails when the
 median p99 with them is above 1.2 times the one without, or a stuck client costs more than diagws-edge(8) states.
 """
+import argparse
 import pathlib
 import re
 import statistics
@@ -142,17 +143,22 @@ def compare(world, what, runs, rooms, readers, stuck, rate, seconds=10):
     return ratio <= 1.2 and each["private"] <= BOUND
 
 
-def main(runs=5, readers=500, stuck=500):
+def main():
+    parser = argparse.ArgumentParser(description="What clients that never read cost those that do.")
+    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--readers", type=int, default=500)
+    parser.add_argument("--stuck", type=int, default=500)
+    given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="slow-") as path:
         world = World(pathlib.Path(path))
         try:
             world.hub("--ownership", "claims")
-            good = [compare(world, "one room", runs, 1, readers, stuck, 50),
-                    compare(world, "50 rooms", runs, 50, readers, stuck, 500)]
+            good = [compare(world, "one room", given.runs, 1, given.readers, given.stuck, 50),
+                    compare(world, "50 rooms", given.runs, 50, given.readers, given.stuck, 500)]
         finally:
             world.end()
     return 0 if all(good) else 1
 
 
 if __name__ == "__main__":
-    sys.exit(main(*map(int, sys.argv[1:])))
+    sys.exit(main())

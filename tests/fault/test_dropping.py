@@ -10,16 +10,15 @@ import functools
 import http.server
 import json
 import os
-import pathlib
 import random
 import secrets
-import subprocess
 import sys
 import threading
 
 import websockets
 
-from conftest import PATIENCE, ROOT, need, until
+from conftest import ROOT, measured, need, until
+from load import Stream
 
 sys.path.insert(0, str(ROOT / "tests" / "browser"))
 from chromium import Chromium  # noqa: E402
@@ -28,45 +27,6 @@ DROPS = int(os.environ.get("DROPS", "5"))
 SEED = int(os.environ.get("SEED", secrets.randbelow(1 << 31)))
 RATE = 100  # messages in a second
 LONGEST = 0.4  # seconds that a connection lives
-
-
-class Stream:
-    """Numbered messages to a room, at a steady pace, until it is told to end."""
-
-    def __init__(self, world, room):
-        self.popen = subprocess.Popen(["diagws-send", "-l", "--receipts", "-d", room, "-t", "note_update"],
-                                      env={**os.environ, **world.env}, text=True, stdin=subprocess.PIPE,
-                                      stdout=subprocess.PIPE)
-        self.over = threading.Event()
-        self.thread = threading.Thread(target=self._write)
-        self.sent = 0
-
-    def _write(self):
-        with self.popen.stdin as lines:
-            while not self.over.wait(1 / RATE):
-                self.sent += 1
-                lines.write(json.dumps({"id": f"note-{self.sent}", "data": {"number": self.sent}}) + "\n")
-                lines.flush()
-
-    def __enter__(self):
-        self.thread.start()
-        self.reader = threading.Thread(target=lambda: setattr(self, "said", self.popen.stdout.read()))
-        self.reader.start()
-        return self
-
-    def __exit__(self, *_):
-        self.end()
-
-    def end(self):
-        """Seqs by id of all that was stored."""
-        self.over.set()
-        self.thread.join()
-        self.reader.join()
-        assert self.popen.wait(PATIENCE) == 0
-        rows = [line.split("\t") for line in self.said.splitlines()]
-        stored = {row[4]: int(row[2]) for row in rows}
-        assert len(stored) == self.sent
-        return stored
 
 
 @contextlib.contextmanager
@@ -89,17 +49,16 @@ def serving_pages():
 def judge(what, stored, record):
     """record: (connection, message) in the order in which they were written down."""
     updates = [message for _, message in record if message["type"] == "note_update"]
-    got = {message["id"]: message["seq"] for message in updates}
-    connections = len({connection for connection, _ in record})
-    missing = sorted(set(stored) - set(got), key=stored.get)
-    print(f"\n{what}: {DROPS} drops, seed {SEED}: {connections} connections, {len(stored)} stored, "
-          f"{len(got)} recorded, {len(updates) - len(got)} of them again, {len(missing)} missing")
+    got = {message["data"]["number"]: (message["seq"], message["n"], message["id"]) for message in updates}
+    connections = {connection for connection, _ in record}
+    missing = sorted(set(stored) - set(got))
+    measured(f"{what}: {DROPS} drops, seed {SEED}: {len(connections)} connections, {len(stored)} stored, "
+             f"{len(got)} recorded, {len(updates) - len(got)} of them again, {len(missing)} missing")
     assert not missing, f"seed {SEED}: {missing[:20]}"
-    assert got == stored
-    assert all(message["data"]["number"] == int(message["id"].rpartition("-")[2]) for message in updates)
+    assert got == {number: (message.seq, message.n, f"m-{number}") for number, message in stored.items()}
     told = [message for _, message in record if message["type"] not in ("note_update", "connect")]
     assert not [message for message in told if message["type"] != "closed"], told
-    for number in {connection for connection, _ in record}:
+    for number in connections:
         seqs = [message["seq"] for connection, message in record if connection == number and "seq" in message]
         assert all(a < b for a, b in zip(seqs, seqs[1:])), f"seed {SEED}: connection {number}: {seqs}"
 
@@ -115,17 +74,17 @@ def test_a_page_misses_nothing(world):
 
     async def watch(origin, edge, token):
         async with Chromium() as browser:
-            with Stream(world, "123") as stream:
+            with Stream(world, ["123"], RATE) as stream:
                 await browser.open(f"{origin}/watch.html?edge=127.0.0.1:{edge.port}&room=123&device=tab&token={token}"
                                    f"&drops={DROPS}&reloads={DROPS}&seed={SEED}")
                 while await browser.ask("left('drops') + left('reloads')") != 0:
                     await asyncio.sleep(0.1)
                 stored = stream.end()
-            last = max(stored, key=stored.get)
+            last = max(stored)
             for _ in range(200):
                 record = [(entry["connection"], json.loads(entry["text"]))
                           for entry in json.loads(await browser.ask("whole()") or "[]")]
-                if record and record[-1][1].get("id") == last:
+                if record and record[-1][1].get("id") == f"m-{last}":
                     break
                 await asyncio.sleep(0.1)
             assert await browser.ask("left('drops')") == await browser.ask("left('reloads')") == 0
@@ -160,14 +119,14 @@ def test_a_script_misses_nothing(world):
         await asyncio.wait([listening])
 
     async def watch():
-        with Stream(world, "123") as stream:
+        with Stream(world, ["123"], RATE) as stream:
             for number in range(DROPS):
                 await visit(number)
             stored = await asyncio.to_thread(stream.end)
         async with edge.connect("123", token, device="script") as socket:
             listening = asyncio.create_task(listen(socket, DROPS))
-            last = max(stored, key=stored.get)
-            await asyncio.to_thread(until, lambda: record and record[-1][1].get("id") == last, "the newest message")
+            last = max(stored)
+            await asyncio.to_thread(until, lambda: record and record[-1][1].get("id") == f"m-{last}", "the newest message")
             listening.cancel()
         return stored
     stored = asyncio.run(watch())
