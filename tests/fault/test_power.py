@@ -33,6 +33,8 @@ FIRST_MAP = 64 * MIB
 def disk(world, tmp_path):
     need("root")
     need("loop")
+    # Who ends the test by SIGTERM wants it to clean up as well.
+    handler = signal.signal(signal.SIGTERM, signal.default_int_handler)
     disk = Disk(tmp_path)
     world.state = disk.root / "state"
     try:
@@ -42,11 +44,15 @@ def disk(world, tmp_path):
             if process.name == "diagws-hub":
                 process.kill()
         disk.close()
+        signal.signal(signal.SIGTERM, handler)
 
 
-def start_hub(world, disk, **options):
-    hub = world.hub("--queue-limit", 10000, **options)
+def start_hub(world, disk, wait=True):
+    hub = world.hub("--queue-limit", 10000, wait=False)
     disk.holds(hub.pid)
+    if wait:
+        until(lambda: "hub ready" in hub.said() or hub.popen.poll() is not None, "the hub")
+        assert hub.popen.poll() is None, f"the hub does not open the store: {hub.said()}"
     return hub
 
 
