@@ -54,7 +54,7 @@ UNIT_SRC   := $(wildcard tests/unit/test_*.c)
 UNIT_TESTS := $(UNIT_SRC:tests/unit/%.c=$(BUILD)/tests/%)
 LIBRARIES  := $(BUILD)/lib/libdiagws.a $(BUILD)/lib/libdiagws.so $(BUILD)/lib/pkgconfig/diagws.pc
 
-.PHONY: all deps demo check check-unit check-integration check-fault torture dropping slow-clients lint format install uninstall clean help
+.PHONY: all deps demo check check-unit check-integration check-fault torture dropping slow-clients power-loss lint format install uninstall clean help
 .SECONDARY:
 
 all: $(BINARIES) $(LIBRARIES)
@@ -67,6 +67,7 @@ help:
 	@echo 'make torture            kill processes under load: KILLS=1000 SEED=number'
 	@echo 'make dropping           clients that drop their connections: DROPS=100 SEED=number'
 	@echo 'make slow-clients       what clients that never read cost the others: RUNS=5'
+	@echo 'make power-loss         cut the power of the store, as root: CUTS=200 SEED=number'
 	@echo 'make lint | format      check, or apply, the style'
 	@echo 'make install uninstall  DESTDIR and PREFIX as usual'
 	@echo 'make clean              remove build/'
@@ -182,6 +183,11 @@ dropping: all
 
 slow-clients: all $(BUILD)/tests/clients
 	$(Q)DIAGWS_BUILD=$(abspath $(BUILD)) $(PYTHON) tests/fault/slow.py --runs $(or $(RUNS),5)
+
+# CUTS=200, SEED=number: the power of the store's disk (an own loop-mounted ext4, as root) is cut so many times.
+power-loss: all
+	$(Q)DIAGWS_BUILD=$(abspath $(BUILD)) POWER_CUTS=$(or $(CUTS),200) $(if $(SEED),SEED=$(SEED)) $(PYTHON) -m pytest -q -s \
+		-p no:cacheprovider tests/fault/test_power.py $(PYTEST)
 
 demo: deps
 	$(Q)$(MAKE) --no-print-directory all
