@@ -1,8 +1,8 @@
 """A small disk that can lose its power: ext4 in a file, loop-mounted, and shut down without a flush of its journal.
 
-What was written and not synced is gone after cut() and remount(), as after a pulled plug. It leaves nothing behind: the
-mount and its loop device go at close(), and when the test itself is killed, a shell that waits for that ends the process
-named last by holds() and unmounts.
+What was written and not synced is gone after cut() and remount(), as after a pulled plug. It leaves nothing behind:
+the mount and its loop device go at close(), and when the test itself is killed, a shell that waits for that ends the
+process named last by holds() and unmounts.
 """
 import fcntl
 import os
