@@ -7,15 +7,24 @@
 
 #include "http.h"
 
+enum { ANSWER_MS = 5000 }; /* for the hub's answer to what it does not wait with */
+
 /* DW_HTTP_OK and a route; DW_HTTP_NOT_FOUND; DW_HTTP_METHOD with what is allowed; DW_HTTP_NOT_IMPLEMENTED. */
 enum answer_status api_route(const char *method, const char *path, const struct route **route, const char **allow);
 bool api_has_body(const struct route *route);
 bool api_needs_token(const struct route *route);
+const char *api_type(const struct route *route); /* of a flat publish; NULL: the general one */
 /* The request is whole: answers it, or asks the hub and answers then. */
 void api_take(struct request *request);
 /* The request's timer: a refusal that had to wait. */
 void api_timer(struct request *request);
-/* The request ends: frees what api.c keeps with it. */
-void api_forget(struct request *request);
+
+/* For those who take requests. message and field may be NULL. */
+void api_fail(struct request *request, int err, const char *message, const char *field);
+/* 403, when DENY_MS are over. */
+void api_deny(struct request *request);
+/* The request is going to wait at the hub. DW_E_RATE: too many of this user do; DW_E_BUSY: too many in all. */
+int api_wait_begin(struct request *request);
+void api_wait_end(struct request *request); /* ends with the request at the latest */
 
 #endif

@@ -14,7 +14,12 @@
 #include "params.h"
 #include "uplink.h"
 
-enum { HEAD_MAX = 1024, DRAIN_MS = 2000, RETRY_AFTER_S = 1 };
+enum {
+	HEAD_MAX = 1024,
+	PIECE = 16 * 1024,   /* of an answer, written at once */
+	TAKE_MS = 30 * 1000, /* an answer that was not taken by then ends the connection */
+	DRAIN_MS = 2000,
+};
 
 static void
 error_json(struct dw_buf *out, const char *code, const char *message, const char *field)
@@ -37,42 +42,50 @@ add_header(struct lws *wsi, const char *name, const char *value, unsigned char *
 		wsi, (const unsigned char *)name, (const unsigned char *)value, (int)strlen(value), p, end);
 }
 
-/* Writes head and body; 0 when both were taken. */
 static int
-write_answer(struct lws *wsi, enum answer_status status, struct dw_str body, const char *allow, bool close_after)
+write_head(struct lws *wsi, enum answer_status status, size_t size, const char *allow, bool close_after)
 {
 	unsigned char head[LWS_PRE + HEAD_MAX];
 	unsigned char *start = head + LWS_PRE, *p = start, *end = head + sizeof(head) - 1;
-	unsigned char *copy;
-	int failed;
 
-	failed = lws_add_http_common_headers(wsi, (unsigned)status, "application/json", body.n, &p, end) ||
-			 add_header(wsi, "cache-control:", "no-store", &p, end) ||
-			 (allow != NULL && add_header(wsi, "allow:", allow, &p, end)) ||
-			 (close_after && add_header(wsi, "connection:", "close", &p, end)) ||
-			 (status == DW_HTTP_UNAUTHORIZED && add_header(wsi, "www-authenticate:", "Bearer", &p, end)) ||
-			 ((status == DW_HTTP_UNAVAILABLE || status == DW_HTTP_TOO_MANY) &&
-				 add_header(wsi, "retry-after:", "1", &p, end)) ||
-			 lws_finalize_write_http_header(wsi, start, &p, end);
-	if (failed)
-		return -1;
-	copy = malloc(LWS_PRE + body.n);
-	if (copy == NULL)
-		return -1;
-	memcpy(copy + LWS_PRE, body.p, body.n);
-	failed = lws_write(wsi, copy + LWS_PRE, body.n, LWS_WRITE_HTTP_FINAL) < 0;
-	free(copy);
-	return failed ? -1 : 0;
+	return lws_add_http_common_headers(wsi, (unsigned)status, "application/json", size, &p, end) ||
+				   add_header(wsi, "cache-control:", "no-store", &p, end) ||
+				   (allow != NULL && add_header(wsi, "allow:", allow, &p, end)) ||
+				   (close_after && add_header(wsi, "connection:", "close", &p, end)) ||
+				   (status == DW_HTTP_UNAUTHORIZED && add_header(wsi, "www-authenticate:", "Bearer", &p, end)) ||
+				   ((status == DW_HTTP_UNAVAILABLE || status == DW_HTTP_TOO_MANY) &&
+					   add_header(wsi, "retry-after:", "1", &p, end)) ||
+				   lws_finalize_write_http_header(wsi, start, &p, end)
+			   ? -1
+			   : 0;
+}
+
+/* Writes from *written on as far as the socket takes it. */
+static int
+write_body(struct lws *wsi, struct dw_str body, size_t *written)
+{
+	unsigned char piece[LWS_PRE + PIECE];
+
+	while (*written < body.n && !lws_partial_buffered(wsi)) {
+		const size_t left = body.n - *written, n = left < PIECE ? left : PIECE;
+
+		memcpy(piece + LWS_PRE, body.p + *written, n);
+		if (lws_write(wsi, piece + LWS_PRE, n, n == left ? LWS_WRITE_HTTP_FINAL : LWS_WRITE_HTTP) < 0)
+			return -1;
+		*written += n;
+	}
+	return 0;
 }
 
 int
 http_refuse(struct lws *wsi, enum answer_status status, const char *code, const char *message)
 {
 	struct dw_buf body = { 0 };
+	size_t written = 0;
 
 	error_json(&body, code, message, NULL);
-	if (dw_buf_ok(&body))
-		(void)write_answer(wsi, status, (struct dw_str) { body.data, body.len }, NULL, true);
+	if (dw_buf_ok(&body) && write_head(wsi, status, body.len, NULL, true) == 0)
+		(void)write_body(wsi, (struct dw_str) { body.data, body.len }, &written);
 	dw_buf_clear(&body);
 	return -1;
 }
@@ -80,11 +93,11 @@ http_refuse(struct lws *wsi, enum answer_status status, const char *code, const 
 void
 http_answer(struct request *request, enum answer_status status)
 {
-	if (request->state == REQUEST_ANSWERED || request->state == REQUEST_DRAINING)
+	if (request->state >= REQUEST_ANSWERED)
 		return;
 	request->state = REQUEST_ANSWERED;
 	request->status = status;
-	wheel_cancel(&request->timer);
+	wheel_set(&request->edge->wheel, &request->timer, dw_mono_ms() + TAKE_MS);
 	lws_callback_on_writable(request->wsi);
 }
 
@@ -104,7 +117,7 @@ fire(struct wheel_timer *timer)
 	if (request->state == REQUEST_BODY) {
 		request->close = request->body_left = true;
 		http_error(request, DW_HTTP_TIMEOUT, "timeout", "the body did not come within 30 s", NULL);
-	} else if (request->state == REQUEST_DRAINING) {
+	} else if (request->state != REQUEST_TAKEN) {
 		lws_set_timeout(request->wsi, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_ASYNC);
 		lws_cancel_service(lws_get_context(request->wsi));
 	} else {
@@ -184,25 +197,12 @@ check_token(struct request *request)
 	return false;
 }
 
-static bool
-check_wait(struct request *request)
-{
-	char text[64];
-
-	if (!params_get(request->wsi, "wait", text, sizeof(text)) || strcmp(text, "stored") == 0)
-		return true;
-	http_error(request, DW_HTTP_NOT_IMPLEMENTED, dw_err_code(DW_E_UNSUPPORTED),
-		"wait: only 'stored' is supported by this version", "wait");
-	return false;
-}
-
 /* All that can be said before the body. false: it has been answered. */
 static bool
 check_head(struct request *request, const char *path)
 {
 	const char *method = method_of(request->wsi);
 	enum answer_status status;
-	char wait[2];
 
 	if (params_url_size(request->wsi) > LIMIT_URL) {
 		http_error(request, DW_HTTP_URI_TOO_LONG, "uri_too_long", "the URL may have 8192 bytes", NULL);
@@ -224,13 +224,27 @@ check_head(struct request *request, const char *path)
 			NULL);
 		return false;
 	}
-	if (api_has_body(request->route) && params_get(request->wsi, "wait", wait, sizeof(wait))) {
-		http_error(request, DW_HTTP_NOT_IMPLEMENTED, "unsupported", "wait= is not supported by this version", NULL);
-		return false;
-	}
 	if (api_has_body(request->route) && !(check_length(request) && check_type(request)))
 		return false;
-	return check_token(request) && check_wait(request);
+	return check_token(request);
+}
+
+bool
+http_argument(const struct request *request, const char *name, char *out, size_t size)
+{
+	return params_get(request->wsi, name, out, size);
+}
+
+/* What is needed later than the headers live. */
+static void
+keep_arguments(struct request *request, const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	(void)params_get(request->wsi, "wait", request->wait, sizeof(request->wait));
+	(void)params_get(request->wsi, "deadline", request->deadline, sizeof(request->deadline));
+	if (slash != NULL)
+		(void)dw_str_copy(dw_str(slash + 1), request->last, sizeof(request->last));
 }
 
 int
@@ -257,6 +271,7 @@ http_begin(struct edge *edge, struct lws *wsi, struct request **out)
 		request->close = request->body_left;
 		return request->body_left ? http_writable(out) : 0;
 	}
+	keep_arguments(request, path);
 	if (api_has_body(request->route)) {
 		wheel_set(&edge->wheel, &request->timer, request->begun_at + BODY_MS);
 		return 0;
@@ -292,19 +307,13 @@ http_complete(struct request *request)
 	return 0;
 }
 
-int
-http_writable(struct request **request_p)
+/* The answer was taken. */
+static int
+finish(struct request **request_p)
 {
 	struct request *request = *request_p;
-	struct lws *wsi;
+	struct lws *wsi = request->wsi;
 
-	if (request == NULL || request->state != REQUEST_ANSWERED)
-		return 0;
-	wsi = request->wsi;
-	if (!dw_buf_ok(&request->answer) ||
-		write_answer(wsi, request->status, (struct dw_str) { request->answer.data, request->answer.len },
-			request->allow, request->close) != 0)
-		return -1;
 	if (request->body_left) {
 		request->state = REQUEST_DRAINING;
 		wheel_set(&request->edge->wheel, &request->timer, dw_mono_ms() + DRAIN_MS);
@@ -314,6 +323,29 @@ http_writable(struct request **request_p)
 		return -1;
 	http_end(request_p);
 	return lws_http_transaction_completed(wsi) ? -1 : 0;
+}
+
+int
+http_writable(struct request **request_p)
+{
+	struct request *request = *request_p;
+	struct lws *wsi;
+
+	if (request == NULL || (request->state != REQUEST_ANSWERED && request->state != REQUEST_WRITING))
+		return 0;
+	wsi = request->wsi;
+	if (request->state == REQUEST_ANSWERED) {
+		if (!dw_buf_ok(&request->answer) ||
+			write_head(wsi, request->status, request->answer.len, request->allow, request->close) != 0)
+			return -1;
+		request->state = REQUEST_WRITING;
+	}
+	if (write_body(wsi, (struct dw_str) { request->answer.data, request->answer.len }, &request->written) != 0)
+		return -1;
+	if (request->written == request->answer.len && !lws_partial_buffered(wsi))
+		return finish(request_p);
+	lws_callback_on_writable(wsi);
+	return 0;
 }
 
 void
@@ -327,7 +359,9 @@ http_end(struct request **request_p)
 	wheel_cancel(&request->timer);
 	if (request->corr != 0)
 		uplink_cancel(request->edge->uplink, request->corr);
-	api_forget(request);
+	api_wait_end(request);
+	if (request->forget != NULL)
+		request->forget(request);
 	dw_claims_clear(&request->claims);
 	dw_buf_clear(&request->body);
 	dw_buf_clear(&request->answer);

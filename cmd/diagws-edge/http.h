@@ -2,7 +2,8 @@
  *
  * Life: http_begin (headers are there: everything that can be refused without the body is) → http_body…
  * → http_complete → api_take → http_answer, now or later → http_end. The body has a bound and a
- * deadline of its own. After an early refusal the rest of the body is read and thrown away for a moment, so that
+ * deadline of its own, and so has taking the answer, which is written in pieces as the socket takes them. After an
+ * early refusal the rest of the body is read and thrown away for a moment, so that
  * the answer is not lost in a reset.
  */
 #ifndef HTTP_H
@@ -13,6 +14,7 @@
 
 #include "diagws/auth.h"
 #include "diagws/buf.h"
+#include "diagws/msg.h"
 #include "wheel.h"
 
 struct edge;
@@ -37,9 +39,10 @@ enum answer_status {
 	DW_HTTP_INTERNAL = 500,
 	DW_HTTP_NOT_IMPLEMENTED = 501,
 	DW_HTTP_UNAVAILABLE = 503,
+	DW_HTTP_UNDELIVERED = 504,
 };
 
-enum request_state { REQUEST_BODY, REQUEST_TAKEN, REQUEST_ANSWERED, REQUEST_DRAINING };
+enum request_state { REQUEST_BODY, REQUEST_TAKEN, REQUEST_ANSWERED, REQUEST_WRITING, REQUEST_DRAINING };
 
 struct request {
 	struct edge *edge;
@@ -52,13 +55,19 @@ struct request {
 	bool body_left; /* the client may still be sending */
 	bool has_token;
 	struct dw_claims claims;
+	char last[DW_ROOM_MAX + 1];                  /* the path's last part; "" when it is longer */
+	char wait[32], deadline[32];                 /* the arguments, kept until the body is there */
+	struct request *prev_waiting, *next_waiting; /* edge->waiting */
+	bool waiting;
 	size_t expected; /* Content-Length */
 	struct dw_buf body;
 	enum answer_status status;
 	struct dw_buf answer;
+	size_t written;
 	const char *allow; /* for 405 */
 	uint64_t corr;     /* of what the hub was asked; 0: nothing */
-	void *context;     /* api.c's; freed by api_forget */
+	void *context;     /* of who takes it; freed by */
+	void (*forget)(struct request *request);
 };
 
 int http_begin(struct edge *edge, struct lws *wsi, struct request **request);
@@ -67,6 +76,8 @@ int http_complete(struct request *request);
 int http_writable(struct request **request);
 void http_end(struct request **request);
 
+/* An argument of the URL, as params_get; only while the request is being taken and has no body. */
+bool http_argument(const struct request *request, const char *name, char *out, size_t size);
 /* Answers with what is in request->answer (JSON). */
 void http_answer(struct request *request, enum answer_status status);
 /* {"success":false,"error":{"code","message","field"},"detail"}; field may be NULL. */

@@ -5,13 +5,13 @@
 
 #include <string.h>
 
+#include "api.h"
 #include "diagws/clock.h"
 #include "diagws/wire.h"
 #include "edge.h"
-#include "http.h"
 #include "uplink.h"
 
-enum { ANSWER_MS = 5000, ROWS_MAX = 10000, COLUMNS_MAX = 32 };
+enum { ROWS_MAX = 10000, COLUMNS_MAX = 32 };
 
 static void ask_view(struct request *request, const char *view, uplink_done *done);
 

@@ -236,9 +236,8 @@ def test_who_gets_it_and_how_long_is_checked(site, field, value):
     assert (status, body["error"]["code"], body["error"]["field"]) == (422, "invalid_field", field)
 
 
-@pytest.mark.parametrize("path", ["/ws/messages/123", "/ws/messages/123?after=0", "/metrics"])
-def test_later_paths_are_not_supported_yet(site, path):
-    assert site.the_edge.request(path, token=site.alice)[::2] == (
+def test_metrics_are_not_supported_yet(site):
+    assert site.the_edge.request("/metrics", token=site.alice)[::2] == (
         501, error("unsupported", "not supported by this version"))
 
 
@@ -246,9 +245,19 @@ def test_options_is_not_supported_yet(site):
     assert site.the_edge.request(EFFECT, method="OPTIONS")[0] == 501
 
 
-def test_waiting_for_delivery_is_not_supported_yet(site):
-    status, _, body = site.the_edge.request(f"{EFFECT}?wait=delivered:1&deadline=1s", UPDATE, site.alice)
-    assert (status, body["error"]["code"]) == (501, "unsupported")
+@pytest.mark.parametrize("query, field", [
+    ("wait=soon", "wait"), ("wait=delivered", "wait"), ("wait=delivered:0", "wait"), ("wait=delivered:-1", "wait"),
+    ("wait=delivered:1000001", "wait"), ("wait=delivered:1x", "wait"), ("wait=" + "9" * 100, "wait"),
+    ("wait=delivered:1&deadline=soon", "deadline"), ("wait=delivered:1&deadline=0s", "deadline"),
+    ("wait=delivered:1&deadline=61s", "deadline"), ("deadline=1s", "deadline"),
+    ("wait=stored&deadline=1s", "deadline")])
+def test_what_to_wait_for_is_checked(site, query, field):
+    for path, body in ((EFFECT, UPDATE), (GENERAL, LAB)):
+        status, _, answer = site.the_edge.request(f"{path}?{query}", body, site.alice)
+        assert (status, answer["error"]["code"], answer["error"]["field"]) == (422, "invalid_field", field)
+    # In the contract's order: a stranger is told nothing of it, and a body that is no JSON comes first.
+    assert site.the_edge.request(f"{EFFECT}?{query}", UPDATE, site.stranger)[::2] == (403, DENIED)
+    assert post(site.the_edge, f"{EFFECT}?{query}", "{", site.alice)[0] == 400
 
 
 # ---- JSON ----

@@ -1,0 +1,274 @@
+/* GET /ws/messages/{diagnosis_id}?after=SEQ&limit=N&wait=DUR&epoch=E: what is retained after a position, as the
+ * same objects that a WebSocket gets. For clients whose network blocks WebSockets, and for refetching after a gap.
+ *
+ * The hub decides who may, and waits (long poll). Its answer is bounded (DW_WIRE_BATCH_MAX of records, a thousand of
+ * them), so ours is: under 1.5 MiB, for a recommendation is shown with its old and new data twice.
+ *
+ * What is no more is told in `gaps`, each with the room's first and last n, the count and the reason: what was
+ * trimmed, then each run of messages that expired among those that are left. `gap` is the first of them or null.
+ * Direct messages have no n of their own: `direct_gap` counts those of this user that are no more.
+ *
+ * Failure modes: a wrong argument (422, but 403 first); no hub (503). A client that leaves frees all that is here.
+ */
+#include "messages.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "api.h"
+#include "diagws/clock.h"
+#include "diagws/opt.h"
+#include "diagws/wire.h"
+#include "edge.h"
+#include "uplink.h"
+
+enum { LIMIT = 100, LIMIT_MAX = 1000, WAIT_MAX_MS = 60 * 1000 };
+
+/* The arguments. */
+struct reading {
+	uint64_t after, limit, wait_ms;
+	char epoch[DW_ROOM_MAX];
+	struct dw_fault fault;
+	int err; /* of the arguments: told when the asker may watch */
+};
+
+/* What is no more, while it is put together. */
+struct holes {
+	struct dw_buf list;
+	uint64_t from, to, reason; /* the present one; from 0: none */
+	struct dw_buf first;
+	struct dw_direct_gap direct;
+};
+
+static void
+forget(struct request *request)
+{
+	free(request->context);
+}
+
+/* false: it is there and no number within the bounds. */
+static bool
+read_number(const struct request *request, const char *name, uint64_t min, uint64_t max, uint64_t *out)
+{
+	char text[32];
+	int64_t value;
+
+	if (!http_argument(request, name, text, sizeof(text)))
+		return true;
+	if (!dw_parse_number(text, &value) || value < 0 || (uint64_t)value < min || (uint64_t)value > max)
+		return false;
+	*out = (uint64_t)value;
+	return true;
+}
+
+static int
+read_arguments(const struct request *request, struct reading *reading)
+{
+	struct dw_fault *fault = &reading->fault;
+	int64_t ms = 0;
+
+	reading->limit = LIMIT;
+	if (!read_number(request, "after", 0, INT64_MAX, &reading->after))
+		return dw_fault_set(fault, DW_E_FIELD, "after", NULL, "after is no seq");
+	if (!read_number(request, "limit", 1, LIMIT_MAX, &reading->limit))
+		return dw_fault_set(fault, DW_E_FIELD, "limit", NULL, "limit is not within 1..%d", LIMIT_MAX);
+	if (request->wait[0] != '\0' && (!dw_parse_duration(request->wait, &ms) || ms < 0 || ms > WAIT_MAX_MS))
+		return dw_fault_set(fault, DW_E_FIELD, "wait", NULL, "wait is not a duration of at most 60s");
+	if (http_argument(request, "epoch", reading->epoch, sizeof(reading->epoch)) &&
+		!dw_device_ok(dw_str(reading->epoch)))
+		return dw_fault_set(fault, DW_E_FIELD, "epoch", NULL, "epoch is not what a `connect` gave");
+	reading->wait_ms = (uint64_t)ms;
+	return DW_OK;
+}
+
+static void
+add_gap(struct dw_buf *out, uint64_t from, uint64_t to, uint64_t count, uint64_t reason)
+{
+	dw_buf_addf(out, "{\"from\":%llu,\"to\":%llu,\"count\":%llu,\"reason\":\"%s\"}", (unsigned long long)from,
+		(unsigned long long)to, (unsigned long long)count, dw_gap_text(reason));
+}
+
+/* The present hole is whole. */
+static void
+end_hole(struct holes *holes)
+{
+	if (holes->from == 0)
+		return;
+	if (holes->list.len > 0)
+		dw_buf_addc(&holes->list, ',');
+	else
+		add_gap(&holes->first, holes->from, holes->to, holes->to - holes->from + 1, holes->reason);
+	add_gap(&holes->list, holes->from, holes->to, holes->to - holes->from + 1, holes->reason);
+	holes->from = 0;
+}
+
+static void
+add_hole(struct holes *holes, uint64_t from, uint64_t to, uint64_t reason)
+{
+	if (holes->from > 0 && (holes->reason != reason || holes->to + 1 != from))
+		end_hole(holes);
+	if (holes->from == 0)
+		holes->from = from;
+	holes->to = to;
+	holes->reason = reason;
+}
+
+/* A message that is no more. */
+static void
+add_dead(struct holes *holes, const struct dw_record *record)
+{
+	if (record->to.n == 0) {
+		add_hole(holes, record->n, record->n, DW_GAP_EXPIRED);
+		return;
+	}
+	if (holes->direct.count == 0)
+		holes->direct = (struct dw_direct_gap) { .from = record->n, .reason = DW_GAP_EXPIRED };
+	holes->direct.to = record->n;
+	holes->direct.count++;
+}
+
+/* DW_E_PROTOCOL: the hub sent what is no record. */
+static int
+add_messages(struct dw_buf *out, struct holes *holes, const struct dw_records *records)
+{
+	const uint64_t now = dw_now_ms();
+	struct dw_str rest = records->records;
+	struct dw_record record;
+	bool first = true;
+	int err;
+
+	while ((err = dw_record_next(&rest, &record)) == DW_OK) {
+		if (dw_record_dead(&record, now)) {
+			add_dead(holes, &record);
+			continue;
+		}
+		if (!first)
+			dw_buf_addc(out, ',');
+		first = false;
+		dw_record_to_json(out, records->room, &record);
+	}
+	return err == DW_E_AGAIN ? DW_OK : err;
+}
+
+static void
+add_end(struct dw_buf *out, const struct holes *holes, const struct dw_records *records)
+{
+	dw_buf_addf(out, "],\"head\":%llu,\"last\":%llu,\"more\":%s%s,\"gap\":", (unsigned long long)records->head,
+		(unsigned long long)records->last, records->more ? "true" : "false", records->reset ? ",\"reset\":true" : "");
+	if (holes->first.len > 0)
+		dw_buf_add(out, holes->first.data, holes->first.len);
+	else
+		dw_buf_adds(out, "null");
+	dw_buf_adds(out, ",\"gaps\":[");
+	dw_buf_add(out, holes->list.data, holes->list.len);
+	dw_buf_addc(out, ']');
+	if (holes->direct.count > 0) {
+		dw_buf_adds(out, ",\"direct_gap\":");
+		add_gap(out, holes->direct.from, holes->direct.to, holes->direct.count, holes->direct.reason);
+	}
+	dw_buf_addc(out, '}');
+	out->failed |= holes->first.failed || holes->list.failed;
+}
+
+static void
+tell_records(struct request *request, const struct dw_records *records)
+{
+	struct holes holes = { .direct = records->direct };
+	struct dw_buf *out = &request->answer;
+	int err;
+
+	dw_buf_adds(out, "{\"messages\":[");
+	if (records->gap_reason != DW_GAP_NONE)
+		add_hole(&holes, records->gap_from, records->gap_to, records->gap_reason);
+	err = add_messages(out, &holes, records);
+	end_hole(&holes);
+	add_end(out, &holes, records);
+	if (err == DW_OK && !dw_buf_ok(out))
+		err = DW_E_NOMEM;
+	if (err == DW_OK)
+		http_answer(request, DW_HTTP_OK);
+	else
+		api_fail(request, err, NULL, NULL);
+	dw_buf_clear(&holes.first);
+	dw_buf_clear(&holes.list);
+}
+
+static void
+on_records(void *user, int err, const struct dw_wire *answer)
+{
+	struct request *request = user;
+
+	request->corr = 0;
+	api_wait_end(request);
+	if (err != DW_OK)
+		api_fail(request, err, NULL, NULL);
+	else if (answer->records.code == 0)
+		tell_records(request, &answer->records);
+	else if (answer->records.code == (uint64_t)-DW_E_DENIED)
+		api_deny(request);
+	else
+		api_fail(request, -(int)answer->records.code, NULL, NULL);
+}
+
+static void
+on_checked(void *user, int err, const struct dw_wire *answer)
+{
+	struct request *request = user;
+	const struct reading *reading = request->context;
+
+	request->corr = 0;
+	if (err != DW_OK)
+		api_fail(request, err, NULL, NULL);
+	else if (answer->owned.code == 0)
+		api_fail(request, reading->err, reading->fault.message, reading->fault.field);
+	else if (answer->owned.code == (uint64_t)-DW_E_DENIED)
+		api_deny(request);
+	else
+		api_fail(request, -(int)answer->owned.code, NULL, NULL);
+}
+
+/* Asks for the messages; when an argument is wrong, only whether the asker may be told of it. */
+static int
+ask(struct request *request, const struct reading *reading)
+{
+	const struct dw_str room = dw_str(request->last), user = dw_str(request->claims.user);
+	const bool claimed = dw_claims_name(&request->claims, room);
+	struct dw_wire check = { .kind = DW_OWN,
+		.own = { .verb = DW_STR("check"), .room = room, .user = user, .claimed = claimed } };
+	struct dw_wire read = { .kind = DW_READ,
+		.read = { .room = room,
+			.after = reading->after,
+			.limit = reading->limit,
+			.user = user,
+			.claimed = claimed,
+			.epoch = dw_str(reading->epoch),
+			.wait_ms = reading->wait_ms } };
+	int err = DW_OK;
+
+	if (reading->err != DW_OK)
+		return uplink_ask(request->edge->uplink, &check, ANSWER_MS, on_checked, request, &request->corr);
+	if (reading->wait_ms > 0)
+		err = api_wait_begin(request);
+	return err == DW_OK ? uplink_ask(request->edge->uplink, &read, ANSWER_MS, on_records, request, &request->corr)
+						: err;
+}
+
+void
+messages_take(struct request *request)
+{
+	struct reading *reading = calloc(1, sizeof(*reading));
+	int err = DW_E_NOMEM;
+
+	request->context = reading;
+	request->forget = forget;
+	if (!dw_room_ok(dw_str(request->last))) {
+		api_deny(request);
+		return;
+	}
+	if (reading != NULL) {
+		reading->err = read_arguments(request, reading);
+		err = ask(request, reading);
+	}
+	if (err != DW_OK)
+		api_fail(request, err, NULL, NULL);
+}
