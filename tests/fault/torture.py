@@ -26,7 +26,7 @@ import time
 
 from conftest import BIN, SANITIZED, World, until
 from history import KINDS, History
-from clinic import Batch, Client, Load, Poster
+from crowd import Batch, Client, Load, Poster
 
 ROOMS, EDGES, BATCHES, POSTERS = 20, 3, 2, 3
 FREEZE = 2.0     # seconds at most
