@@ -75,7 +75,7 @@ class Stream:
 
 
 class Clients:
-    """Clients in a process of their own (tests/fault/clients.c); `new()` gives what they got since it was last asked."""
+    """Clients in a process of their own (tests/fault/clients.c); `new()`: what they got since it was last asked."""
 
     ENTRY = struct.Struct("<QQQQIIII")
 

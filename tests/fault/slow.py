@@ -36,8 +36,9 @@ def resident(edge):
 def kernel(edge):
     """Bytes that the kernel holds for what the edge has written to its clients, and for the clients themselves."""
     def held(direction):
-        said = subprocess.run(["ss", "-tmnH", f"{direction} = :{edge.port}"], capture_output=True, text=True, check=True)
-        return sum(int(r) + int(f) + int(w) for r, f, w in re.findall(r"skmem:\(r(\d+),.*?,f(\d+),w(\d+),", said.stdout))
+        said = subprocess.run(["ss", "-tmnH", f"{direction} = :{edge.port}"], capture_output=True, text=True,
+                              check=True).stdout
+        return sum(int(r) + int(f) + int(w) for r, f, w in re.findall(r"skmem:\(r(\d+),.*?,f(\d+),w(\d+),", said))
     return held("sport"), held("dport")
 
 
@@ -112,9 +113,9 @@ def measure(world, rooms, readers, stuck, rate, seconds):
     latencies = scene.received(reading, stored)
     assert world.stat("summary")["connections"] == readers + stuck
     edge_side, client_side = kernel(scene.edge)
-    result = {"p50": quantile(latencies, 0.5) / 1e6, "p99": quantile(latencies, 0.99) / 1e6, "max": max(latencies) / 1e6,
-              "deliveries": len(latencies), "private": private(scene.edge), "rss": resident(scene.edge),
-              "edge_kernel": edge_side, "client_kernel": client_side}
+    result = {"p50": quantile(latencies, 0.5) / 1e6, "p99": quantile(latencies, 0.99) / 1e6,
+              "max": max(latencies) / 1e6, "deliveries": len(latencies), "private": private(scene.edge),
+              "rss": resident(scene.edge), "edge_kernel": edge_side, "client_kernel": client_side}
     scene.end()
     return result
 
@@ -137,8 +138,8 @@ def compare(world, what, runs, rooms, readers, stuck, rate, seconds=10):
     each = {key: (median[stuck][key] - median[0][key]) / stuck
             for key in ("private", "rss", "edge_kernel", "client_kernel")}
     print(f"  median p99 {median[stuck]['p99']:.2f} ms with, {median[0]['p99']:.2f} ms without: ratio {ratio:.2f} "
-          f"(at most 1.2)\n  a stuck client: {each['private'] / 1024:.1f} KiB private, {each['rss'] / 1024:.1f} KiB RSS "
-          f"(at most {BOUND >> 10}); kernel {each['edge_kernel'] / 1024:.1f} KiB for the edge's socket, "
+          f"(at most 1.2)\n  a stuck client: {each['private'] / 1024:.1f} KiB private (at most {BOUND >> 10}), "
+          f"{each['rss'] / 1024:.1f} KiB RSS; kernel {each['edge_kernel'] / 1024:.1f} KiB for the edge's socket, "
           f"{each['client_kernel'] / 1024:.1f} KiB for its own", flush=True)
     return ratio <= 1.2 and each["private"] <= BOUND
 

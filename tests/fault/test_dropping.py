@@ -80,11 +80,11 @@ def test_a_page_misses_nothing(world):
                 while await browser.ask("left('drops') + left('reloads')") != 0:
                     await asyncio.sleep(0.1)
                 stored = stream.end()
-            last = max(stored)
+            last = f"m-{max(stored)}"
             for _ in range(200):
                 record = [(entry["connection"], json.loads(entry["text"]))
                           for entry in json.loads(await browser.ask("whole()") or "[]")]
-                if record and record[-1][1].get("id") == f"m-{last}":
+                if record and record[-1][1].get("id") == last:
                     break
                 await asyncio.sleep(0.1)
             assert await browser.ask("left('drops')") == await browser.ask("left('reloads')") == 0
@@ -125,8 +125,8 @@ def test_a_script_misses_nothing(world):
             stored = await asyncio.to_thread(stream.end)
         async with edge.connect("123", token, device="script") as socket:
             listening = asyncio.create_task(listen(socket, DROPS))
-            last = max(stored)
-            await asyncio.to_thread(until, lambda: record and record[-1][1].get("id") == f"m-{last}", "the newest message")
+            last = f"m-{max(stored)}"
+            await asyncio.to_thread(until, lambda: record and record[-1][1].get("id") == last, "the newest message")
             listening.cancel()
         return stored
     stored = asyncio.run(watch())
