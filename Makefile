@@ -54,7 +54,7 @@ UNIT_SRC   := $(wildcard tests/unit/test_*.c)
 UNIT_TESTS := $(UNIT_SRC:tests/unit/%.c=$(BUILD)/tests/%)
 LIBRARIES  := $(BUILD)/lib/libdiagws.a $(BUILD)/lib/libdiagws.so $(BUILD)/lib/pkgconfig/diagws.pc
 
-.PHONY: all deps demo check check-unit check-integration check-fault torture dropping slow-clients power-loss lint format install uninstall clean help
+.PHONY: all deps demo check check-unit check-integration check-fault torture dropping hub-restarts slow-clients power-loss lint format install uninstall clean help
 .SECONDARY:
 
 all: $(BINARIES) $(LIBRARIES)
@@ -66,6 +66,7 @@ help:
 	@echo 'make check              all set-up, then all tests (check-unit, check-integration, check-fault: a part)'
 	@echo 'make torture            kill processes under load: KILLS=1000 SEED=number'
 	@echo 'make dropping           clients that drop their connections: DROPS=100 SEED=number'
+	@echo 'make hub-restarts       under 1000 clients: RESTARTS=200 SEED=number'
 	@echo 'make slow-clients       what clients that never read cost the others: RUNS=5'
 	@echo 'make power-loss         cut the power of the store, as root: CUTS=200 SEED=number'
 	@echo 'make lint | format      check, or apply, the style'
@@ -180,6 +181,10 @@ torture: all
 dropping: all
 	$(Q)DIAGWS_BUILD=$(abspath $(BUILD)) DROPS=$(or $(DROPS),100) $(if $(SEED),SEED=$(SEED)) \
 		$(PYTHON) -m pytest -q -s -p no:cacheprovider tests/fault/test_dropping.py
+
+hub-restarts: all $(BUILD)/tests/clients
+	$(Q)DIAGWS_BUILD=$(abspath $(BUILD)) $(PYTHON) tests/fault/restarts.py --restarts $(or $(RESTARTS),200) \
+		$(if $(SEED),--seed $(SEED))
 
 slow-clients: all $(BUILD)/tests/clients
 	$(Q)DIAGWS_BUILD=$(abspath $(BUILD)) $(PYTHON) tests/fault/slow.py --runs $(or $(RUNS),5)

@@ -56,8 +56,6 @@ stage_change(struct hub *hub, struct peer *peer, const struct dw_own *own)
 		return err;
 	if (!dw_room_ok(own->room) || !dw_user_ok(own->user))
 		return DW_E_FIELD;
-	if (hub->closing)
-		return DW_E_CLOSING;
 	staged = stage_new(DW_OP_OWNER, own->room);
 	if (staged == NULL)
 		return DW_E_NOMEM;
@@ -76,6 +74,8 @@ on_own(struct hub *hub, struct peer *peer, const struct dw_wire *message, struct
 	int err;
 
 	(void)frame;
+	if (hub->closing)
+		return; /* the next hub is asked again */
 	if (stage_full(hub, peer))
 		err = DW_E_BUSY;
 	else if (dw_str_is(own->verb, "list"))

@@ -1,8 +1,8 @@
 /* PUBLISH: a message to be stored. Every byte is checked here once more, whoever sent it.
  *
  * Happy path: grammar, contents, staged; STORED is answered by the commit (apply.c). Failure modes: a
- * field or the contents are wrong (the text says which and why), too much waits already (busy), the hub
- * is shutting down.
+ * field or the contents are wrong (the text says which and why), too much waits already (busy). A hub
+ * that is shutting down says nothing: what it was asked is asked of the next one again.
  */
 #include "hub.h"
 
@@ -87,10 +87,10 @@ on_publish(struct hub *hub, struct peer *peer, const struct dw_wire *message, st
 	int err = DW_OK;
 
 	(void)frame;
-	hub->counters.received++;
 	if (hub->closing)
-		err = DW_E_CLOSING;
-	else if (stage_full(hub, peer))
+		return;
+	hub->counters.received++;
+	if (stage_full(hub, peer))
 		err = DW_E_BUSY;
 	if (err == DW_OK)
 		err = check_names(publish, &fault);
