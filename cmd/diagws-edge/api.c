@@ -3,10 +3,12 @@
  *
  * A 403 comes no sooner than DENY_MS, so that unknown and forbidden take the same time. Requests that wait at the hub
  * for more than its answer (for devices, for the next message) are counted: so many of one user, so many in all, for
- * each holds a connection and a place among the edge's requests.
+ * each holds a connection and a place among the hub's requests of this edge. One whose client left still counts until
+ * the hub is done with it: leaving and coming again gains nothing.
  */
 #include "api.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include <utlist.h>
@@ -19,6 +21,14 @@
 #include "uplink.h"
 
 enum { WAITING_MAX = 2048 }; /* half of what may be unanswered */
+
+/* A request that waits at the hub, or did when its client left. */
+struct waiter {
+	struct waiter *prev, *next;
+	struct request *request; /* NULL: its client left */
+	uint64_t until;          /* the hub is done with it by then */
+	char user[DW_USER_MAX + 1];
+};
 
 struct route {
 	const char *path;
@@ -177,31 +187,78 @@ api_timer(struct request *request)
 	api_deny(request);
 }
 
+static void
+free_waiter(struct edge *edge, struct waiter *waiter)
+{
+	DL_DELETE(edge->waiters, waiter);
+	free(waiter);
+}
+
 int
-api_wait_begin(struct request *request)
+api_wait_begin(struct request *request, uint64_t wait_ms)
 {
 	struct edge *edge = request->edge;
-	const struct request *other;
+	const uint64_t now = dw_mono_ms();
+	struct waiter *waiter, *next;
 	size_t all = 0, same = 0;
 
-	DL_FOREACH2(edge->waiting, other, next_waiting)
+	DL_FOREACH_SAFE(edge->waiters, waiter, next)
 	{
 		all++;
-		same += strcmp(other->claims.user, request->claims.user) == 0;
+		if (waiter->request == NULL && now >= waiter->until)
+			free_waiter(edge, waiter);
+		else if (strcmp(waiter->user, request->claims.user) == 0)
+			same++;
 	}
+	if (edge->draining)
+		return DW_E_CLOSING;
 	if (same >= LIMIT_USER_CONNECTIONS)
 		return DW_E_RATE;
 	if (all >= WAITING_MAX)
 		return DW_E_BUSY;
-	DL_APPEND2(edge->waiting, request, prev_waiting, next_waiting);
-	request->waiting = true;
+	waiter = calloc(1, sizeof(*waiter));
+	if (waiter == NULL)
+		return DW_E_NOMEM;
+	waiter->request = request;
+	waiter->until = now + wait_ms + ANSWER_MS;
+	(void)dw_str_copy(dw_str(request->claims.user), waiter->user, sizeof(waiter->user));
+	DL_APPEND(edge->waiters, waiter);
+	request->waiter = waiter;
 	return DW_OK;
 }
 
 void
-api_wait_end(struct request *request)
+api_wait_end(struct request *request, bool answered)
 {
-	if (request->waiting)
-		DL_DELETE2(request->edge->waiting, request, prev_waiting, next_waiting);
-	request->waiting = false;
+	struct waiter *waiter = request->waiter;
+
+	request->waiter = NULL;
+	if (waiter == NULL)
+		return;
+	waiter->request = NULL;
+	if (answered)
+		free_waiter(request->edge, waiter);
+}
+
+void
+api_drain(struct edge *edge)
+{
+	struct waiter *waiter, *next;
+
+	DL_FOREACH_SAFE(edge->waiters, waiter, next)
+	{
+		if (waiter->request != NULL)
+			uplink_give_up(edge->uplink, waiter->request->corr);
+	}
+}
+
+void
+api_clear(struct edge *edge)
+{
+	struct waiter *waiter, *next;
+
+	DL_FOREACH_SAFE(edge->waiters, waiter, next)
+	{
+		free_waiter(edge, waiter);
+	}
 }

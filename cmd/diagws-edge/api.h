@@ -23,8 +23,14 @@ void api_timer(struct request *request);
 void api_fail(struct request *request, int err, const char *message, const char *field);
 /* 403, when DENY_MS are over. */
 void api_deny(struct request *request);
-/* The request is going to wait at the hub. DW_E_RATE: too many of this user do; DW_E_BUSY: too many in all. */
-int api_wait_begin(struct request *request);
-void api_wait_end(struct request *request); /* ends with the request at the latest */
+/* The request is going to wait at the hub. DW_E_RATE: too many of this user do; DW_E_BUSY: too many in all;
+ * DW_E_CLOSING, DW_E_NOMEM. */
+int api_wait_begin(struct request *request, uint64_t wait_ms);
+/* The hub has answered, or the client left. */
+void api_wait_end(struct request *request, bool answered);
+/* The edge is going to end: those who wait are answered now (503). */
+void api_drain(struct edge *edge);
+/* It ends. */
+void api_clear(struct edge *edge);
 
 #endif

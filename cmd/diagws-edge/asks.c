@@ -126,6 +126,15 @@ asks_cancel(struct asks *asks, uint64_t corr)
 		finish(ask, DW_E_CLOSING, NULL);
 }
 
+void
+asks_give_up(struct asks *asks, uint64_t corr, int err)
+{
+	struct ask *ask = find(asks, corr);
+
+	if (ask != NULL)
+		finish(ask, err, NULL);
+}
+
 /* The first of two answers. It may come again after the hub was away. */
 static void
 take_stored(struct ask *ask, const struct dw_wire *answer)

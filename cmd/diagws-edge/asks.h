@@ -25,6 +25,7 @@ struct asks {
 int asks_add(struct asks *asks, struct dw_wire *request, uint64_t timeout_ms, uplink_done *done, void *user,
 	uint64_t *corr, struct dw_str *frame);
 void asks_cancel(struct asks *asks, uint64_t corr);
+void asks_give_up(struct asks *asks, uint64_t corr, int err); /* ends it with this error */
 /* Gives an answer to who asked. false: nobody did. */
 bool asks_answer(struct asks *asks, const struct dw_wire *answer);
 /* Sends everything again, oldest first. false: the bus did not take it all. */

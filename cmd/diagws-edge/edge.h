@@ -49,10 +49,10 @@ struct edge_counts {
 	uint64_t requests;    /* HTTP requests unanswered now */
 };
 
-struct request;
 struct user; /* conn.c: how many connections a user has */
 struct conn;
 struct uplink;
+struct waiter;
 struct server;
 
 struct edge {
@@ -62,9 +62,9 @@ struct edge {
 	struct server *server;
 	struct wheel wheel;
 	struct rooms rooms;
-	struct conn *sessions;   /* by session id (uthash) */
-	struct user *users;      /* by name (uthash) */
-	struct request *waiting; /* HTTP requests that wait at the hub (utlist) */
+	struct conn *sessions;  /* by session id (uthash) */
+	struct user *users;     /* by name (uthash) */
+	struct waiter *waiters; /* HTTP requests that wait at the hub (utlist) */
 	struct edge_counts counts;
 	uint64_t started; /* dw_mono_ms */
 	bool draining;

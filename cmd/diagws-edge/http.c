@@ -359,7 +359,7 @@ http_end(struct request **request_p)
 	wheel_cancel(&request->timer);
 	if (request->corr != 0)
 		uplink_cancel(request->edge->uplink, request->corr);
-	api_wait_end(request);
+	api_wait_end(request, false);
 	if (request->forget != NULL)
 		request->forget(request);
 	dw_claims_clear(&request->claims);

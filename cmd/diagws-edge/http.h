@@ -20,6 +20,7 @@
 struct edge;
 struct lws;
 struct route;
+struct waiter;
 
 enum answer_status {
 	DW_HTTP_OK = 200,
@@ -55,11 +56,10 @@ struct request {
 	bool body_left; /* the client may still be sending */
 	bool has_token;
 	struct dw_claims claims;
-	char last[DW_ROOM_MAX + 1];                  /* the path's last part; "" when it is longer */
-	char wait[32], deadline[32];                 /* the arguments, kept until the body is there */
-	struct request *prev_waiting, *next_waiting; /* edge->waiting */
-	bool waiting;
-	size_t expected; /* Content-Length */
+	char last[DW_ROOM_MAX + 1];  /* the path's last part; "" when it is longer */
+	char wait[32], deadline[32]; /* the arguments, kept until the body is there */
+	struct waiter *waiter;       /* api.c: while it waits at the hub */
+	size_t expected;             /* Content-Length */
 	struct dw_buf body;
 	enum answer_status status;
 	struct dw_buf answer;

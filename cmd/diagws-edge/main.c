@@ -14,6 +14,7 @@
 
 #include <uthash.h>
 
+#include "api.h"
 #include "conn.h"
 #include "diagws/clock.h"
 #include "diagws/daemon.h"
@@ -189,6 +190,7 @@ drain(void)
 	drain_until = dw_mono_ms() + (uint64_t)edge.config.drain_ms;
 	server_stop_listening(edge.server);
 	say_goodbye();
+	api_drain(&edge);
 	(void)uv_timer_start(&drain_timer, on_drain, 10, 20);
 }
 
@@ -271,6 +273,7 @@ stop(void)
 	(void)uv_run(&loop, UV_RUN_DEFAULT);
 	(void)uv_loop_close(&loop);
 	rooms_clear(&edge);
+	api_clear(&edge);
 	dw_auth_destroy(&edge.auth);
 }
 

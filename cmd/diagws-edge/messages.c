@@ -199,7 +199,7 @@ on_records(void *user, int err, const struct dw_wire *answer)
 	struct request *request = user;
 
 	request->corr = 0;
-	api_wait_end(request);
+	api_wait_end(request, true);
 	if (err != DW_OK)
 		api_fail(request, err, NULL, NULL);
 	else if (answer->records.code == 0)
@@ -248,7 +248,7 @@ ask(struct request *request, const struct reading *reading)
 	if (reading->err != DW_OK)
 		return uplink_ask(request->edge->uplink, &check, ANSWER_MS, on_checked, request, &request->corr);
 	if (reading->wait_ms > 0)
-		err = api_wait_begin(request);
+		err = api_wait_begin(request, reading->wait_ms);
 	return err == DW_OK ? uplink_ask(request->edge->uplink, &read, ANSWER_MS, on_records, request, &request->corr)
 						: err;
 }

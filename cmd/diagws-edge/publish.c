@@ -132,6 +132,7 @@ on_answer(void *user, int err, const struct dw_wire *answer)
 			return;
 	}
 	request->corr = 0;
+	api_wait_end(request, true);
 	if (err != DW_OK)
 		tell_error(request, err, publish->stored ? "stored, but not known on how many devices" : NULL, NULL, NULL);
 	else if (answer->kind == DW_DELIVERED && answer->delivered.code == 0)
@@ -164,7 +165,7 @@ ask_publish(struct request *request)
 			.ttl_ms = message->ttl_ms,
 			.wait = publish->wait,
 			.wait_ms = publish->wait_ms } };
-	int err = publish->wait > 0 ? api_wait_begin(request) : DW_OK;
+	int err = publish->wait > 0 ? api_wait_begin(request, publish->wait_ms) : DW_OK;
 
 	if (err == DW_OK)
 		err = uplink_ask(request->edge->uplink, &ask, ANSWER_MS, on_answer, request, &request->corr);

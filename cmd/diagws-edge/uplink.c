@@ -199,6 +199,12 @@ uplink_cancel(struct uplink *uplink, uint64_t corr)
 	asks_cancel(&uplink->asks, corr);
 }
 
+void
+uplink_give_up(struct uplink *uplink, uint64_t corr)
+{
+	asks_give_up(&uplink->asks, corr, DW_E_CLOSING);
+}
+
 /* A store of another name: what clients hold of the old one means nothing here. */
 static void
 change_epoch(struct uplink *uplink)

@@ -31,11 +31,11 @@ static const struct dw_opt *const groups[] = { view_options, dw_opt_table, dw_op
 
 static const struct dw_command command = {
 	.name = "diagws-stat",
-	.summary = "show rooms, connections, queued messages, edges and commit times",
+	.summary = "show rooms, connections, receipts, queued messages, edges and commit times",
 	.usage = "[--sort COL] [--top N] [summary|rooms|edges|queues|users]\n"
 			 "room DIAGNOSIS\n"
-			 "[--sort COL] [--top N] devices DIAGNOSIS",
-	.words = "summary rooms room devices edges queues users",
+			 "[--sort COL] [--top N] devices|messages DIAGNOSIS",
+	.words = "summary rooms room devices messages edges queues users",
 	.examples = "diagws-stat rooms --sort connections --top 10\n"
 				"diagws-stat --json | jq .queued",
 	.groups = groups,
@@ -52,6 +52,7 @@ static const struct view views[] = {
 	{ "rooms", false, false },
 	{ "room", true, true },
 	{ "devices", true, false },
+	{ "messages", true, false },
 	{ "edges", false, false },
 	{ "queues", false, false },
 	{ "users", false, false },
