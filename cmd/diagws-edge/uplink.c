@@ -30,7 +30,8 @@ enum {
 	SILENT_MS = 2000,   /* not heard so long: not ready */
 	GREET_MS = 1000,    /* a HELLO without an answer is repeated after so long */
 	PUMP_FRAMES = 2000, /* taken in one turn of the loop */
-	CREDIT_EVERY = 128,
+	CREDIT_EVERY = 128, /* frames, or so many bytes: well within the hub's window of either */
+	CREDIT_BYTES = 2 * 1024 * 1024,
 };
 
 struct uplink {
@@ -45,7 +46,8 @@ struct uplink {
 	uint64_t hub;
 	bool up;
 	uint64_t greeted_at, heard_at, pinged_at;
-	uint64_t received, credited;
+	uint64_t received, credited; /* MESSAGES frames */
+	size_t uncredited;           /* bytes of records */
 	struct asks asks;
 	struct conn *unsaid;
 	struct dw_buf out;
@@ -78,6 +80,7 @@ greet(struct uplink *uplink)
 	uplink->up = false;
 	uplink->greeted_at = dw_mono_ms();
 	uplink->received = uplink->credited = 0;
+	uplink->uncredited = 0;
 	(void)transmit(uplink, &hello);
 }
 
@@ -264,6 +267,7 @@ take_messages(struct uplink *uplink, const struct dw_messages *messages)
 	bool in_order = true;
 
 	uplink->received++;
+	uplink->uncredited += messages->records.n;
 	/* A room that was left meanwhile: the hub learns of it in order, so this is no fault. */
 	if (room != NULL && room->streaming)
 		in_order = room_take(room, messages);
@@ -272,8 +276,9 @@ take_messages(struct uplink *uplink, const struct dw_messages *messages)
 		greet(uplink);
 		return;
 	}
-	if (uplink->received - uplink->credited >= CREDIT_EVERY) {
+	if (uplink->received - uplink->credited >= CREDIT_EVERY || uplink->uncredited >= CREDIT_BYTES) {
 		uplink->credited = uplink->received;
+		uplink->uncredited = 0;
 		(void)uplink_send(uplink, &(struct dw_wire) { .kind = DW_CREDIT, .credit = { .received = uplink->received } });
 	}
 }

@@ -181,6 +181,20 @@ class Raw:
         self.socket.close()
 
 
+def test_a_backlog_beyond_the_hubs_window_arrives(world):
+    """24 MiB in large frames: the edge takes them, and says so before the hub waits for it."""
+    world.hub("--queue-limit", "1000")
+    edge = world.edge()
+    world.grant("123", "alice")
+    updates(world, "123", 400, pad=60 * 1024)
+
+    async def watch():
+        ws, _, got = await enter(edge, "123", world.token("alice"))
+        await ws.close()
+        return got
+    assert numbers(run(watch())) == list(range(400))
+
+
 def test_a_client_off_the_ring_is_fed_by_the_hub(clinic):
     """6 MiB in messages of 60 KiB: the ring has 4 of them, the sockets' buffers some more, the hub all."""
     count = 100
