@@ -68,18 +68,6 @@ out:
 	dw_json_destroy(&json);
 }
 
-bool
-dw_record_plain(const struct dw_record *record)
-{
-	return record->type.n > 0 && record->to.n == 0 && record->except == 0 && record->expires_at == 0;
-}
-
-bool
-dw_record_dead(const struct dw_record *record, uint64_t now)
-{
-	return record->type.n == 0 || (record->expires_at != 0 && record->expires_at <= now);
-}
-
 void
 dw_record_to_json(struct dw_buf *out, struct dw_str room, const struct dw_record *record)
 {

@@ -1,7 +1,7 @@
 /* A room's life, its messages, and what is counted about it.
  *
  * Its own file because this is the part that every room has, read or not; members and devices are in
- * room_member.c, joins and confirmations in room_join.c.
+ * room_member.c, joins in room_join.c, confirmations in room_confirm.c, reading in room_read.c.
  *
  * Happy path: summarized at the start, loaded when somebody joins, appended to after each commit,
  * expired by age, unloaded when nobody has been there for long. A room that is not resident keeps
@@ -68,6 +68,7 @@ dw_room_destroy(struct dw_room **room_p)
 	dw_room_free_members(room);
 	free_gone(room);
 	dw_log_destroy(&room->log);
+	dw_log_destroy(&room->direct);
 	free(room);
 	*room_p = NULL;
 }
@@ -83,6 +84,7 @@ dw_room_summarize(struct dw_room *room, const struct dw_room_summary *summary, u
 	/* The limit may have been lowered since. */
 	if (dw_room_retained(room) > room->all->queue_limit)
 		room->oldest_n = room->n + 1 - room->all->queue_limit;
+	room->direct_at = summary->directs > 0 ? summary->head_at : 0;
 	dw_room_expire(room, now);
 }
 
@@ -112,10 +114,12 @@ note_oldest(struct dw_room *room)
 
 /* The records must be what the summary says: growing in seq, without a hole in n, up to its n. */
 static int
-fill_log(const struct dw_room *room, struct dw_log *log, struct dw_str records)
+fill_log(struct dw_room *room, struct dw_log *log, struct dw_str records)
 {
 	struct dw_record record;
 	uint64_t seq = 0, n = 0;
+
+	room->mixed = false;
 
 	while (records.n > 0) {
 		struct dw_str before = records;
@@ -126,6 +130,7 @@ fill_log(const struct dw_room *room, struct dw_log *log, struct dw_str records)
 			return DW_E_CORRUPT;
 		seq = record.seq;
 		n = record.n;
+		room->mixed |= !dw_record_plain(&record);
 		entry = (struct dw_log_entry) { .seq = seq, .n = n, .at = record.at };
 		err = dw_log_append(log, &entry, before.p, before.n - records.n);
 		if (err != DW_OK)
@@ -135,16 +140,72 @@ fill_log(const struct dw_room *room, struct dw_log *log, struct dw_str records)
 }
 
 static struct dw_log *
-new_log(const struct dw_rooms *all)
+new_log(size_t entries)
 {
-	return dw_log_new(all->queue_limit, all->queue_limit * (DW_DATA_MAX + RECORD_MORE) * SLACK);
+	return dw_log_new(entries, entries * (DW_DATA_MAX + RECORD_MORE) * SLACK);
+}
+
+static int
+append_direct(struct dw_room *room, const struct dw_record *record, struct dw_str bytes)
+{
+	const struct dw_log_entry entry = {
+		.seq = record->seq, .n = record->n, .at = record->at, .flags = dw_user_hash(record->to)
+	};
+	const size_t most = room->all->queue_limit * DW_HISTORY_TIMES;
+	uint64_t oldest;
+	int err;
+
+	if (room->direct == NULL)
+		room->direct = new_log(most);
+	if (room->direct == NULL)
+		return DW_E_NOMEM;
+	oldest = dw_log_first(room->direct) < dw_log_end(room->direct)
+				 ? dw_log_entry(room->direct, dw_log_first(room->direct))->seq
+				 : 0;
+	if (dw_log_end(room->direct) - dw_log_first(room->direct) < most)
+		oldest = 0;
+	err = dw_log_append(room->direct, &entry, bytes.p, bytes.n);
+	if (err != DW_OK)
+		return err;
+	if (oldest > 0)
+		room->direct_lost = oldest;
+	if (record->type.n > 0)
+		room->direct_at = record->at;
+	return DW_OK;
+}
+
+static int
+fill_direct(struct dw_room *room, struct dw_str records)
+{
+	uint64_t seq = 0, first = 0;
+	size_t count = 0;
+
+	room->direct_at = room->direct_lost = 0;
+	while (records.n > 0) {
+		struct dw_str bytes = records;
+		struct dw_record record;
+		int err = dw_record_next(&records, &record);
+
+		if (err != DW_OK || record.seq <= seq || record.seq > room->head || record.to.n == 0)
+			return DW_E_CORRUPT;
+		seq = record.seq;
+		first = count++ == 0 ? seq : first;
+		bytes.n -= records.n;
+		err = append_direct(room, &record, bytes);
+		if (err != DW_OK)
+			return err;
+	}
+	/* As many as the engine remembers: there may have been more. */
+	if (count >= room->all->queue_limit * DW_HISTORY_TIMES && room->direct_lost == 0)
+		room->direct_lost = first - 1;
+	return DW_OK;
 }
 
 int
 dw_room_load(struct dw_room *room, const struct dw_op *load, uint64_t now)
 {
 	const struct dw_room before = *room;
-	struct dw_log *log = new_log(room->all);
+	struct dw_log *log = new_log(room->all->queue_limit);
 	int err;
 
 	assert(room->log == NULL && load->kind == DW_OP_LOAD);
@@ -156,6 +217,8 @@ dw_room_load(struct dw_room *room, const struct dw_op *load, uint64_t now)
 	room->device_count = 0;
 	err = fill_log(room, log, (struct dw_str) { load->read.records.data, load->read.records.len });
 	if (err == DW_OK)
+		err = fill_direct(room, (struct dw_str) { load->read.directs.data, load->read.directs.len });
+	if (err == DW_OK)
 		err = dw_room_load_cursors(room, (const struct dw_cursor *)(const void *)load->read.cursors.data,
 			load->read.cursors.len / sizeof(struct dw_cursor));
 	if (err == DW_OK)
@@ -166,6 +229,7 @@ dw_room_load(struct dw_room *room, const struct dw_op *load, uint64_t now)
 
 		dw_room_free_members(room);
 		dw_log_destroy(&log);
+		dw_log_destroy(&room->direct);
 		*room = before;
 		room->gone = gone;
 		return err;
@@ -189,6 +253,43 @@ dw_room_resident(const struct dw_room *room)
 	return room->log != NULL;
 }
 
+static bool
+is_awaited(const struct dw_room *room, const struct dw_record *record)
+{
+	const struct dw_member *member = dw_room_member(room, record->to);
+	const struct dw_device *device;
+
+	if (member == NULL || member->devices == NULL)
+		return true;
+	DL_FOREACH(member->devices, device)
+	{
+		if (device->at.seq < record->seq)
+			return true;
+	}
+	return false;
+}
+
+/* Direct messages that are within their limit and that some device of their user, if one is known, has not
+ * confirmed. */
+static uint64_t
+queued_direct(const struct dw_room *room)
+{
+	uint64_t count = 0;
+
+	if (room->direct == NULL)
+		return 0;
+	for (uint64_t i = dw_log_first(room->direct); i < dw_log_end(room->direct); i++) {
+		struct dw_record record;
+		size_t newer = 0;
+
+		for (uint64_t later = i + 1; later < dw_log_end(room->direct); later++)
+			newer += dw_log_entry(room->direct, later)->flags == dw_log_entry(room->direct, i)->flags;
+		count += newer < room->all->queue_limit && dw_record_of(room->direct, i, &record) && record.type.n > 0 &&
+				 is_awaited(room, &record);
+	}
+	return count;
+}
+
 void
 dw_room_unload(struct dw_room *room)
 {
@@ -196,6 +297,7 @@ dw_room_unload(struct dw_room *room)
 
 	assert(room->session_count == 0 && room->dirty == NULL && room->gone == NULL && room->readers == NULL);
 	(void)dw_room_queued(room);
+	room->direct_queued = queued_direct(room);
 	room->prune_at = 0;
 	HASH_ITER(hh, room->members, member, next)
 	{
@@ -211,6 +313,7 @@ dw_room_unload(struct dw_room *room)
 	}
 	dw_room_free_members(room);
 	dw_log_destroy(&room->log);
+	dw_log_destroy(&room->direct);
 }
 
 size_t
@@ -221,30 +324,27 @@ dw_room_memory(const struct dw_room *room)
 
 	if (room->log == NULL)
 		return 0;
-	return dw_log_memory(room->log) + HASH_COUNT(room->members) * (sizeof(struct dw_member) + EACH_MORE) +
+	return dw_log_memory(room->log) + (room->direct != NULL ? dw_log_memory(room->direct) : 0) +
+		   HASH_COUNT(room->members) * (sizeof(struct dw_member) + EACH_MORE) +
 		   room->device_count * (sizeof(struct dw_device) + EACH_MORE);
 }
 
-int
-dw_room_append(struct dw_room *room, uint64_t seq, uint64_t n, uint64_t at, struct dw_str record, uint64_t now)
+/* A message to everyone. */
+static int
+append_numbered(struct dw_room *room, const struct dw_record *record, struct dw_str bytes)
 {
-	uint64_t oldest_n;
-
-	if (seq <= room->head)
-		return DW_OK;
-	dw_room_expire(room, now);
 	/* Nothing retained: what came before this one, if anything, is not to be counted. */
-	oldest_n = room->oldest_n > room->n ? n : room->oldest_n;
+	const uint64_t oldest_n = room->oldest_n > room->n ? record->n : room->oldest_n;
+
 	if (room->log != NULL) {
-		struct dw_log_entry entry = { .seq = seq, .n = n, .at = at };
-		int err = dw_log_append(room->log, &entry, record.p, record.n);
+		const struct dw_log_entry entry = { .seq = record->seq, .n = record->n, .at = record->at };
+		int err = dw_log_append(room->log, &entry, bytes.p, bytes.n);
 
 		if (err != DW_OK)
 			return err;
 	}
-	room->n = n;
-	room->head = seq;
-	room->head_at = at;
+	room->mixed |= !dw_record_plain(record);
+	room->n = record->n;
 	room->oldest_n = oldest_n;
 	if (dw_room_retained(room) > room->all->queue_limit) {
 		room->oldest_n++;
@@ -252,6 +352,27 @@ dw_room_append(struct dw_room *room, uint64_t seq, uint64_t n, uint64_t at, stru
 		room->dropped_by_age = false;
 	}
 	assert(room->log == NULL || dw_room_retained(room) == dw_log_end(room->log) - dw_log_first(room->log));
+	return DW_OK;
+}
+
+int
+dw_room_append(struct dw_room *room, const struct dw_record *record, struct dw_str bytes, uint64_t now)
+{
+	int err = DW_OK;
+
+	if (record->seq <= room->head)
+		return DW_OK;
+	dw_room_expire(room, now);
+	if (record->to.n == 0)
+		err = append_numbered(room, record, bytes);
+	else if (room->log != NULL)
+		err = append_direct(room, record, bytes);
+	else
+		room->direct_at = record->at;
+	if (err != DW_OK)
+		return err;
+	room->head = record->seq;
+	room->head_at = record->at;
 	return DW_OK;
 }
 
@@ -278,6 +399,13 @@ uint64_t
 dw_room_retained(const struct dw_room *room)
 {
 	return room->n + 1 - room->oldest_n;
+}
+
+bool
+dw_room_forgettable(const struct dw_room *room, uint64_t now)
+{
+	return dw_room_retained(room) == 0 && room->device_count == 0 &&
+		   (room->direct_at == 0 || room->direct_at + room->all->queue_ttl_ms < now);
 }
 
 static void
@@ -311,7 +439,7 @@ dw_room_queued(struct dw_room *room)
 	from = room->device_count > 0 ? room->low_n : 0;
 	if (from < room->oldest_n - 1)
 		from = room->oldest_n - 1;
-	return from < room->n ? room->n - from : 0;
+	return (from < room->n ? room->n - from : 0) + (room->log != NULL ? queued_direct(room) : room->direct_queued);
 }
 
 uint64_t
@@ -319,7 +447,9 @@ dw_room_oldest_queued_at(struct dw_room *room)
 {
 	uint64_t queued = dw_room_queued(room);
 
-	if (room->log == NULL || queued == 0)
+	const uint64_t numbered = room->log != NULL ? queued - queued_direct(room) : 0;
+
+	if (numbered == 0)
 		return 0;
-	return dw_log_entry(room->log, dw_log_end(room->log) - queued)->at;
+	return dw_log_entry(room->log, dw_log_end(room->log) - numbered)->at;
 }

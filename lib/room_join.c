@@ -1,4 +1,4 @@
-/* Joining a room: where a session stands, what it has confirmed, how it ends.
+/* Joining a room: where a session stands.
  *
  * Its own file because these are the rules of resuming (ARCHITECTURE.md, "Devices and resuming"), each
  * tested for itself without sockets and without a disk.
@@ -6,8 +6,8 @@
  * Happy path: a device returns, its stored cursor is its position, and it gets what follows. Else: a
  * position of its own, one of another store (reset), one whose messages are gone (gap), none (new).
  *
- * Failure modes: memory, and a session that another edge has. Invariants: a device's cursor is the greater of
- * what it was and the lowest confirmed among its open sessions; a session never confirms past the head.
+ * Failure modes: memory, and a session that another edge has. Invariants: a session that was told a gap stands
+ * behind it, and has confirmed nothing of it.
  */
 #include <assert.h>
 #include <stdlib.h>
@@ -17,44 +17,62 @@
 #include "room_parts.h"
 
 struct stand {
-	struct dw_position at;
+	struct dw_position at;   /* what it has */
+	struct dw_position from; /* where it goes on: behind the gap, where there is one */
+	struct dw_gap gap;
 	enum dw_resume resume;
 };
 
-/* Everything retained follows it. */
-static struct dw_position
-before_oldest(const struct dw_room *room)
+static void
+note_oldest_live(void *context, const struct dw_record *record, enum dw_gap_reason dropped)
 {
-	uint64_t first = dw_log_first(room->log);
-
-	if (first == dw_log_end(room->log))
-		return (struct dw_position) { room->head, room->n };
-	return (struct dw_position) { dw_log_entry(room->log, first)->seq - 1, room->oldest_n - 1 };
+	if (dropped == DW_GAP_NONE)
+		*(uint64_t *)context = record->seq;
 }
 
-/* The greatest n not above seq among what the room's devices have confirmed. */
-static uint64_t
-known_n(const struct dw_room *room, uint64_t seq)
+/* All that is retained for this user after a seq follows it. */
+static struct dw_position
+before_oldest(const struct dw_room *room, struct dw_str user, uint64_t after, uint64_t now)
+{
+	uint64_t first = dw_log_first(room->log), direct = UINT64_MAX;
+	struct dw_position at = { room->head, room->oldest_n - 1 };
+
+	if (first < dw_log_end(room->log))
+		at.seq = dw_log_entry(room->log, first)->seq - 1;
+	dw_room_walk_direct(room, user, after, now, note_oldest_live, &direct);
+	if (direct <= at.seq)
+		at.seq = direct - 1;
+	return at;
+}
+
+/* The greatest n not above seq among what is known of the room's devices; true: one stands there. */
+static bool
+known_n(const struct dw_room *room, uint64_t seq, uint64_t *n)
 {
 	struct dw_member *member, *next;
-	uint64_t n = 0;
+	bool exact = false;
 
+	*n = 0;
 	HASH_ITER(hh, room->members, member, next)
 	{
 		const struct dw_device *device;
 
 		DL_FOREACH(member->devices, device)
 		{
-			if (device->at.seq <= seq && device->at.n > n)
-				n = device->at.n;
+			const struct dw_position known[] = { device->at, device->resume };
+
+			for (size_t i = 0; i < 2; i++) {
+				if (known[i].seq <= seq && known[i].n > *n)
+					*n = known[i].n;
+				exact |= known[i].seq == seq;
+			}
 		}
 	}
-	return n;
+	return exact;
 }
 
-/* The room's n at this seq; false: it is only a lower bound. */
-static bool
-n_at(const struct dw_room *room, uint64_t seq, uint64_t *n)
+bool
+dw_room_n_at(const struct dw_room *room, uint64_t seq, uint64_t *n)
 {
 	uint64_t index;
 
@@ -67,8 +85,16 @@ n_at(const struct dw_room *room, uint64_t seq, uint64_t *n)
 		*n = dw_log_entry(room->log, index - 1)->n;
 		return true;
 	}
-	*n = known_n(room, seq);
-	return false;
+	return known_n(room, seq, n);
+}
+
+bool
+dw_room_asks_place(const struct dw_room *room, uint64_t seq)
+{
+	uint64_t n;
+
+	/* Where everything there ever was is retained there is nothing to ask. */
+	return seq > 0 && room->oldest_n > 1 && !dw_room_n_at(room, seq, &n);
 }
 
 struct dw_gap
@@ -80,45 +106,70 @@ dw_room_gap(const struct dw_room *room, uint64_t n)
 }
 
 static struct stand
-stand_at(const struct dw_room *room, struct dw_position at)
+stand_at(const struct dw_room *room, struct dw_position at, struct dw_str user, uint64_t now)
 {
 	struct dw_gap gap = dw_room_gap(room, at.n);
 
-	return (struct stand) { at, gap.reason == DW_GAP_NONE ? DW_RESUME_EXACT : DW_RESUME_GAP };
+	if (gap.reason == DW_GAP_NONE)
+		return (struct stand) { at, at, gap, DW_RESUME_EXACT };
+	return (struct stand) { at, before_oldest(room, user, at.seq, now), gap, DW_RESUME_GAP };
+}
+
+static struct stand
+stand_fresh(const struct dw_room *room, struct dw_str user, uint64_t now, enum dw_resume resume)
+{
+	struct dw_position at = before_oldest(room, user, 0, now);
+
+	return (struct stand) { at, at, { 0, 0, DW_GAP_NONE }, resume };
 }
 
 static struct dw_position
-position_of(const struct dw_room *room, const struct dw_join *join)
+position_of(const struct dw_room *room, uint64_t seq, uint64_t least_n, const struct dw_place *place)
 {
-	struct dw_position at = { join->after, 0 };
-	bool exact = n_at(room, join->after, &at.n);
+	struct dw_position at = { seq, 0 };
 
-	if (!exact && (join->flags & DW_JOIN_RETURN) != 0 && join->after_n > at.n && join->after_n < room->oldest_n)
-		at.n = join->after_n;
+	if (dw_room_n_at(room, seq, &at.n))
+		return at;
+	if (place != NULL && place->seq == seq && place->n > at.n)
+		at.n = place->n;
+	if (least_n > at.n && least_n < room->oldest_n)
+		at.n = least_n;
 	return at;
+}
+
+bool
+dw_room_stand(const struct dw_room *room, struct dw_str user, uint64_t seq, const struct dw_join_context *context,
+	struct dw_position *at)
+{
+	if (seq > context->engine_head)
+		return false;
+	*at = seq == 0 ? before_oldest(room, user, 0, context->now) : position_of(room, seq, 0, context->place);
+	return true;
 }
 
 static struct stand
 find_stand(const struct dw_room *room, const struct dw_device *device, const struct dw_join *join,
 	const struct dw_join_context *context)
 {
-	const bool given = (join->flags & (DW_JOIN_AFTER | DW_JOIN_RETURN)) != 0;
+	const bool returns = (join->flags & DW_JOIN_RETURN) != 0;
+	const bool given = returns || (join->flags & DW_JOIN_AFTER) != 0;
+	const struct dw_position head = { room->head, room->n };
 
 	if (given && ((join->epoch.n > 0 && !dw_str_is(join->epoch, context->epoch)) || join->after > context->engine_head))
-		return (struct stand) { before_oldest(room), DW_RESUME_RESET };
-	if ((join->flags & DW_JOIN_RETURN) != 0)
-		return stand_at(room, position_of(room, join));
+		return stand_fresh(room, join->user, context->now, DW_RESUME_RESET);
+	if (returns)
+		return stand_at(room, position_of(room, join->after, join->after_n, context->place), join->user, context->now);
 	if ((join->flags & DW_JOIN_NEW) != 0)
-		return (struct stand) { { room->head, room->n }, DW_RESUME_NEW };
+		return (struct stand) { head, head, { 0, 0, DW_GAP_NONE }, DW_RESUME_NEW };
 	if (given && join->after == 0)
-		return (struct stand) { before_oldest(room), DW_RESUME_NEW };
+		return stand_fresh(room, join->user, context->now, DW_RESUME_NEW);
 	if (given)
-		return stand_at(room, position_of(room, join));
+		return stand_at(room, position_of(room, join->after, 0, context->place), join->user, context->now);
 	if (device == NULL)
-		return (struct stand) { before_oldest(room), DW_RESUME_NEW };
+		return stand_fresh(room, join->user, context->now, DW_RESUME_NEW);
 	if (device->at.seq > context->engine_head)
-		return (struct stand) { before_oldest(room), DW_RESUME_RESET };
-	return stand_at(room, device->at);
+		return stand_fresh(room, join->user, context->now, DW_RESUME_RESET);
+	return stand_at(room, device->resume, join->user, context->now);
 }
 
 struct dw_session *
@@ -169,51 +220,24 @@ new_reader(
 	reader->sent = from;
 	if ((join->flags & DW_JOIN_HAVE) != 0 && join->have <= context->engine_head) {
 		reader->sent.seq = join->have;
-		(void)n_at(room, join->have, &reader->sent.n);
+		(void)dw_room_n_at(room, join->have, &reader->sent.n);
 	}
 	DL_APPEND(room->readers, reader);
 	return reader;
 }
 
-/* What the session has certainly received. One that comes back was written up to its position; what of
- * that it confirmed is only what its device did. */
+/* What the session has certainly received. One that comes back was written up to its position; what of that it has
+ * confirmed it says (dw_room_join), and is at least what its device did. */
 static struct dw_position
-first_confirmed(
-	const struct dw_room *room, const struct dw_device *known, const struct dw_join *join, struct stand from)
+first_confirmed(const struct dw_room *room, const struct dw_device *known, const struct dw_join *join,
+	const struct dw_join_context *context, struct stand stand)
 {
 	struct dw_position sure;
 
-	if ((join->flags & DW_JOIN_RETURN) == 0 || from.resume == DW_RESUME_RESET)
-		return from.at;
-	sure = known != NULL ? known->at : before_oldest(room);
-	return sure.seq < from.at.seq ? sure : from.at;
-}
-
-static void
-move_device(struct dw_room *room, struct dw_device *device, struct dw_position at)
-{
-	if (device->at.seq == at.seq && device->at.n == at.n)
-		return;
-	device->at = at;
-	room->low_stale = true;
-	dw_room_mark_dirty(room, device);
-}
-
-/* To the lowest position confirmed among its open sessions, but never back. */
-static void
-advance_device(struct dw_room *room, struct dw_device *device)
-{
-	const struct dw_session *session, *lowest = device->sessions;
-
-	if (lowest == NULL)
-		return;
-	DL_FOREACH(device->sessions, session)
-	{
-		if (session->confirmed.seq < lowest->confirmed.seq)
-			lowest = session;
-	}
-	if (lowest->confirmed.seq > device->at.seq)
-		move_device(room, device, lowest->confirmed);
+	if ((join->flags & DW_JOIN_RETURN) == 0 || stand.resume == DW_RESUME_RESET)
+		return stand.at;
+	sure = known != NULL ? known->resume : before_oldest(room, join->user, 0, context->now);
+	return sure.seq < stand.at.seq ? sure : stand.at;
 }
 
 static void
@@ -229,20 +253,29 @@ link_session(struct dw_room *room, struct dw_session *session)
 	room->all->sessions++;
 }
 
+static uint64_t
+begun_at(const struct dw_join *join, struct stand stand)
+{
+	const bool told = (join->flags & DW_JOIN_RETURN) != 0 && join->begun > 0 && join->begun < stand.from.seq;
+
+	return told ? join->begun : stand.from.seq;
+}
+
 static struct dw_device *
 touch_device(struct dw_room *room, struct dw_device *known, const struct dw_join *join,
-	const struct dw_join_context *context, struct stand from, struct dw_position confirmed)
+	const struct dw_join_context *context, struct stand stand, struct dw_position confirmed)
 {
-	const bool skips = (join->flags & DW_JOIN_NEW) != 0 && from.resume == DW_RESUME_NEW;
+	const bool skips = (join->flags & DW_JOIN_NEW) != 0 && stand.resume == DW_RESUME_NEW;
 	struct dw_device *device = known != NULL ? known : dw_room_add_device(room, join->user, join->device);
 
 	if (device == NULL)
 		return NULL;
 	if (known == NULL) {
-		device->at = confirmed;
+		device->at = device->resume = confirmed;
+		device->since = device->reach = begun_at(join, stand);
 		dw_room_mark_dirty(room, device);
-	} else if (device->at.seq > context->engine_head || (skips && from.at.seq > device->at.seq)) {
-		move_device(room, device, from.at);
+	} else if (device->at.seq > context->engine_head || (skips && stand.at.seq > device->resume.seq)) {
+		dw_room_move_device(room, device, stand.at);
 	}
 	device->seen = context->now;
 	device->derived = (join->flags & DW_JOIN_DERIVED) != 0;
@@ -251,24 +284,30 @@ touch_device(struct dw_room *room, struct dw_device *known, const struct dw_join
 }
 
 static void
-fill_joined(const struct dw_room *room, const struct dw_session *session, struct stand from, struct dw_joined *joined)
+fill_joined(const struct dw_room *room, const struct dw_session *session, struct stand stand, uint64_t now,
+	struct dw_joined *joined)
 {
+	const struct dw_str user = dw_str(session->device->member->user);
 	uint64_t first = dw_log_first(room->log), end = dw_log_end(room->log);
-	struct dw_gap gap = dw_room_gap(room, from.at.n);
 
 	joined->session = session->id;
 	joined->room = dw_str(room->name);
 	joined->device = dw_str(session->device->id);
-	joined->resume = from.resume;
-	joined->from = from.at.seq;
-	joined->from_n = from.at.n;
+	joined->resume = stand.resume;
+	joined->from = stand.from.seq;
+	joined->from_n = stand.from.n;
 	joined->head = room->head;
 	joined->head_n = room->n;
 	joined->oldest = first < end ? dw_log_entry(room->log, first)->seq : 0;
-	joined->replaying = end - dw_log_after(room->log, from.at.seq);
-	joined->gap_from = gap.from;
-	joined->gap_to = gap.to;
-	joined->gap_reason = gap.reason;
+	joined->replaying = dw_room_count(room, user, stand.from.seq, now);
+	joined->gap_from = stand.gap.from;
+	joined->gap_to = stand.gap.to;
+	joined->gap_reason = stand.gap.reason;
+	/* A first visit has missed nothing. */
+	if (stand.resume != DW_RESUME_NEW && stand.resume != DW_RESUME_RESET)
+		joined->direct = dw_room_direct_gap(room, user, stand.at.seq, now);
+	if (joined->direct.count > 0)
+		joined->resume = DW_RESUME_GAP;
 	joined->sent = session->reader->sent.seq;
 	joined->sent_n = session->reader->sent.n;
 }
@@ -277,25 +316,26 @@ int
 dw_room_join(struct dw_room *room, const struct dw_join *join, const struct dw_join_context *context,
 	struct dw_joined *joined, struct dw_session **out)
 {
+	const struct dw_position said = { join->confirmed, join->confirmed_n };
 	struct dw_session *session;
 	struct dw_device *known;
 	struct dw_position confirmed;
-	struct stand from;
+	struct stand stand;
 
 	assert(room->log != NULL);
 	if (dw_room_session(room, join->session) != NULL)
 		return DW_E_FIELD;
 	dw_room_expire(room, context->now);
 	known = dw_room_device(room, join->user, join->device);
-	from = find_stand(room, known, join, context);
-	confirmed = first_confirmed(room, known, join, from);
+	stand = find_stand(room, known, join, context);
+	confirmed = first_confirmed(room, known, join, context, stand);
 	session = calloc(1, sizeof(*session));
 	if (session == NULL)
 		return DW_E_NOMEM;
 	session->reader = find_reader(room, context->edge);
 	if (session->reader == NULL)
-		session->reader = new_reader(room, join, context, from.at);
-	session->device = touch_device(room, known, join, context, from, confirmed);
+		session->reader = new_reader(room, join, context, stand.from);
+	session->device = touch_device(room, known, join, context, stand, confirmed);
 	if (session->reader == NULL || session->device == NULL) {
 		if (session->reader != NULL && session->reader->session_count == 0)
 			dw_room_drop_reader(room, session->reader);
@@ -303,57 +343,19 @@ dw_room_join(struct dw_room *room, const struct dw_join *join, const struct dw_j
 		return DW_E_NOMEM;
 	}
 	session->id = join->session;
-	session->confirmed = confirmed;
+	session->confirmed = session->settled = confirmed;
+	session->begun = begun_at(join, stand);
 	session->claimed = (join->flags & DW_JOIN_CLAIMED) != 0;
+	session->sure = (join->flags & DW_JOIN_SURE) != 0;
 	link_session(room, session);
-	advance_device(room, session->device);
-	fill_joined(room, session, from, joined);
+	if (said.seq > confirmed.seq && said.seq <= stand.at.seq)
+		(void)dw_room_confirm(room, session, said, session->sure, context->now);
+	dw_room_advance(room, session->device, context->now);
+	fill_joined(room, session, stand, context->now, joined);
+	room->sent += joined->replaying;
+	room->all->sent += joined->replaying;
 	*out = session;
 	return DW_OK;
-}
-
-/* Whether the room was ever at this position. What the log has no longer is taken on trust, within bounds. */
-static bool
-is_position(const struct dw_room *room, struct dw_position at)
-{
-	uint64_t n;
-
-	if (at.seq > room->head || at.n > room->n)
-		return false;
-	if (n_at(room, at.seq, &n))
-		return at.n == n;
-	return at.n >= n && at.n < room->oldest_n;
-}
-
-bool
-dw_room_confirm(struct dw_room *room, struct dw_session *session, struct dw_position at)
-{
-	if (!is_position(room, at))
-		return false;
-	if (at.seq > session->confirmed.seq) {
-		session->confirmed = at;
-		advance_device(room, session->device);
-	}
-	return true;
-}
-
-void
-dw_room_leave(struct dw_room *room, struct dw_session *session, uint64_t now)
-{
-	struct dw_device *device = session->device;
-
-	DL_DELETE(device->sessions, session);
-	DL_DELETE2(session->reader->sessions, session, reader_prev, reader_next);
-	session->reader->session_count--;
-	HASH_DEL(room->sessions, session);
-	room->session_count--;
-	room->all->sessions--;
-	free(session);
-	if (device->sessions == NULL)
-		room->device_connected--;
-	advance_device(room, device);
-	device->seen = now;
-	dw_room_mark_dirty(room, device);
 }
 
 void

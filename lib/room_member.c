@@ -88,6 +88,9 @@ fill_cursor(const struct dw_room *room, const struct dw_device *device, struct d
 {
 	*cursor = (struct dw_cursor) { .seq = device->at.seq,
 		.n = device->at.n,
+		.resume_seq = device->resume.seq,
+		.resume_n = device->resume.n,
+		.since = device->since,
 		.seen = device->seen,
 		.expires = device->expires,
 		.derived = device->derived };
@@ -178,6 +181,9 @@ dw_room_load_cursors(struct dw_room *room, const struct dw_cursor *cursors, size
 		if (device == NULL)
 			return DW_E_NOMEM;
 		device->at = (struct dw_position) { cursor->seq, cursor->n };
+		device->resume = (struct dw_position) { cursor->resume_seq, cursor->resume_n };
+		device->since = cursor->since;
+		device->reach = cursor->seq;
 		device->seen = cursor->seen;
 		device->expires = cursor->expires;
 		device->derived = cursor->derived;

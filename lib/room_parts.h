@@ -9,6 +9,33 @@ struct dw_gone {
 	struct dw_cursor cursor;
 };
 
+/* Positions by the second in which they were confirmed; those of the last DW_OVERLAP_MS fit. */
+enum { DW_TRAIL_STEPS = DW_OVERLAP_MS / 1000 + 2 };
+struct dw_trail {
+	size_t count;
+	struct {
+		struct dw_position at;
+		uint64_t when;
+	} step[DW_TRAIL_STEPS];
+};
+
+/* Unpacks an entry; its strings lie in the log. */
+bool dw_record_of(const struct dw_log *log, uint64_t index, struct dw_record *record);
+/* What the entries of the direct log have as flags. */
+uint32_t dw_user_hash(struct dw_str user);
+/* Every direct message to the user after a seq, newest first; dropped: not retained any more, and why. */
+typedef void dw_direct_each(void *context, const struct dw_record *record, enum dw_gap_reason dropped);
+void dw_room_walk_direct(
+	const struct dw_room *room, struct dw_str user, uint64_t seq, uint64_t now, dw_direct_each *each, void *context);
+
+/* The room's n at this seq; false: it is only a lower bound. */
+bool dw_room_n_at(const struct dw_room *room, uint64_t seq, uint64_t *n);
+/* Whether the room was ever there, as far as it can tell. */
+bool dw_room_is_position(const struct dw_room *room, struct dw_position at);
+/* The device's positions follow its sessions'. */
+void dw_room_advance(struct dw_room *room, struct dw_device *device, uint64_t now);
+void dw_room_move_device(struct dw_room *room, struct dw_device *device, struct dw_position at);
+
 struct dw_member *dw_room_member(const struct dw_room *room, struct dw_str user);
 struct dw_device *dw_room_device(const struct dw_room *room, struct dw_str user, struct dw_str id);
 /* A device that is not there yet; the longest unseen make room. Not dirty. NULL: no memory. */

@@ -16,12 +16,42 @@
 
 static const uint64_t COMPLAIN_EVERY_MS = 10 * 1000;
 
+/* Into its room, for its readers; and to how many it goes. */
+static int
+show(struct hub *hub, struct dw_room *room, const struct dw_op *op, struct dw_stored *stored)
+{
+	const struct dw_record record = { .seq = op->append.seq,
+		.n = op->append.room_n,
+		.at = op->append.at,
+		.type = dw_str(op->append.type),
+		.id = dw_str(op->append.id),
+		.to = dw_str(op->append.to),
+		.except = op->append.except,
+		.expires_at = op->append.expires_at };
+	const struct dw_str bytes = { op->append.record.data, op->append.record.len };
+	struct dw_audience audience;
+	int err;
+
+	outbox_make_way(hub, room);
+	err = dw_room_append(room, &record, bytes, dw_now_ms());
+	if (err != DW_OK)
+		return err;
+	audience = dw_room_audience(room, record.to, record.except);
+	stored->notified = audience.sessions;
+	stored->queued = audience.devices;
+	room->sent += audience.sessions;
+	hub->rooms_shared.sent += audience.sessions;
+	return DW_OK;
+}
+
 static void
 apply_append(struct hub *hub, struct staged *staged)
 {
 	struct dw_op *op = &staged->op;
 	struct dw_wire answer = { .kind = DW_STORED, .stored = { .corr = staged->corr } };
 	struct dw_stored *stored = &answer.stored;
+	struct dw_room *room = op->err == DW_OK ? room_get(hub, dw_str(op->room)) : NULL;
+	const bool fresh = op->err == DW_OK && !op->append.duplicate;
 
 	if (op->err != DW_OK) {
 		hub->counters.rejected++;
@@ -32,28 +62,28 @@ apply_append(struct hub *hub, struct staged *staged)
 		stored->n = op->append.n;
 		stored->duplicate = op->append.duplicate;
 	}
-	if (op->err == DW_OK && op->append.duplicate) {
-		hub->counters.duplicates++;
-	} else if (op->err == DW_OK) {
-		struct dw_room *room = room_get(hub, dw_str(op->room));
-		const struct dw_str record = { op->append.record.data, op->append.record.len };
-
+	hub->store_full = op->err == DW_E_STORAGE_FULL;
+	hub->counters.duplicates += op->err == DW_OK && op->append.duplicate;
+	if (fresh) {
 		hub->counters.stored++;
 		hub->info.head = op->append.seq;
-		if (room != NULL)
-			outbox_make_way(hub, room);
 		/* It is stored: without memory to show it, a new process must. */
-		if (room == NULL ||
-			dw_room_append(room, op->append.seq, op->append.n, op->append.at, record, dw_now_ms()) != DW_OK) {
+		if (room == NULL || show(hub, room, op, stored) != DW_OK) {
 			hub->fatal = DW_E_NOMEM;
 			return;
 		}
-		stored->notified = room->session_count;
-		stored->queued = room->device_count - room->device_connected;
-		room_mark_readers(hub, room);
-		room_settle(hub, room);
 	}
 	outbox_add(hub, staged->peer, &answer);
+	if (staged->wait > 0 && op->err == DW_OK && room != NULL)
+		wait_delivered(hub, room, staged);
+	if (fresh) {
+		room_mark_readers(hub, room);
+		waits_message(hub, room);
+	}
+	if (staged->holds)
+		room_unhold(room_find(hub, dw_str(op->room)));
+	if ((room = room_find(hub, dw_str(op->room))) != NULL)
+		room_settle(hub, room);
 }
 
 static void
@@ -125,6 +155,13 @@ apply_owners(struct hub *hub, struct staged *staged)
 				.session = staged->session,
 				.code = (uint64_t)-DW_E_DENIED,
 				.room = dw_str(op->room) } };
+
+		outbox_add(hub, staged->peer, &answer);
+		return;
+	}
+	if (staged->reply == REPLY_NOT_READ) {
+		const struct dw_wire answer = { .kind = DW_RECORDS,
+			.records = { .corr = staged->corr, .code = (uint64_t)-DW_E_DENIED, .room = dw_str(op->room) } };
 
 		outbox_add(hub, staged->peer, &answer);
 		return;
@@ -202,7 +239,7 @@ fail_staged(struct hub *hub, int err)
 		struct staged *staged = (struct staged *)(void *)hub->batch->ops[i];
 
 		staged->op.err = err;
-		if (staged->op.kind != DW_OP_LOAD && staged->op.kind != DW_OP_CURSOR)
+		if (staged->reply != REPLY_NONE && staged->reply != REPLY_PLACE)
 			apply_one(hub, staged);
 		stage_free(hub, staged);
 	}
@@ -227,6 +264,8 @@ apply_batch(struct hub *hub, struct batch *batch)
 	for (size_t i = 0; i < batch->count; i++) {
 		struct staged *staged = (struct staged *)(void *)batch->ops[i];
 
+		if (staged->op.kind == DW_OP_PLACE)
+			place_found(hub, staged);
 		if (staged->op.kind == DW_OP_LOAD)
 			room_serve_waiting(hub, room_find(hub, dw_str(staged->op.room)));
 		stage_free(hub, staged);

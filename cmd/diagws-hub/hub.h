@@ -117,7 +117,16 @@ struct batch *store_stop(struct store **store_p);
 
 /* ---- what is staged (stage.c) */
 
-enum reply { REPLY_NONE, REPLY_STORED, REPLY_OWNED, REPLY_OWNERS, REPLY_CHECKED, REPLY_DENIED };
+enum reply {
+	REPLY_NONE,
+	REPLY_STORED,
+	REPLY_OWNED,
+	REPLY_OWNERS,
+	REPLY_CHECKED,
+	REPLY_DENIED,   /* to a JOIN */
+	REPLY_NOT_READ, /* to a READ */
+	REPLY_PLACE
+};
 
 /* An operation in the batch, and who waits for it. */
 struct staged {
@@ -125,7 +134,10 @@ struct staged {
 	enum reply reply;
 	uint32_t peer;
 	uint64_t corr, session;
-	bool claimed; /* REPLY_CHECKED: the user's token names the room */
+	bool claimed;           /* REPLY_CHECKED: the user's token names the room */
+	uint64_t wait, wait_ms; /* REPLY_STORED: see struct dw_publish */
+	bool holds;             /* its room has a seat that is held until it is applied */
+	struct place *place;    /* REPLY_PLACE */
 	size_t bytes;
 };
 
@@ -149,13 +161,24 @@ struct waiting {
 	char frame[];
 };
 
+/* A frame that waits until the engine has said what the room's n was at a seq (place.c). */
+struct place {
+	struct place *prev, *next;
+	uint32_t peer;
+	uint64_t incarnation, session;
+	size_t n;
+	char frame[];
+};
+
 /* What the hub keeps of a room that is resident or about to be. */
 struct seat {
 	struct dw_room *room;
+	struct wait *waits;                   /* for something to happen here (waits.c) */
 	struct seat *prev, *next;             /* in the hub's list of idle ones, oldest first */
 	struct seat *dirty_prev, *dirty_next; /* in the list of those with changed cursors */
 	struct waiting *waiting;
 	size_t writing; /* cursors on their way to the store */
+	size_t holds;   /* other reasons not to give it up */
 	size_t memory;  /* as counted in hub->memory */
 	int load_err;
 	bool loading, idle, dirty;
@@ -180,6 +203,11 @@ void room_settle(struct hub *hub, struct dw_room *room);
 void rooms_evict(struct hub *hub);
 /* Ends a session; its edge's reader goes with the last one. */
 void room_end_session(struct hub *hub, struct dw_room *room, struct dw_session *session);
+/* Keeps a resident room in memory, and no longer. */
+void room_hold(struct dw_room *room);
+void room_unhold(struct dw_room *room);
+/* False: there is no such position. */
+bool room_confirm(struct hub *hub, struct dw_room *room, struct dw_session *session, struct dw_position at, bool sure);
 /* Stages the changed cursors of the room, of one device, or of all rooms. */
 void room_write_cursors(struct hub *hub, struct dw_room *room);
 void room_write_device(struct hub *hub, struct dw_room *room, struct dw_device *device);
@@ -187,6 +215,38 @@ void rooms_write_cursors(struct hub *hub);
 void room_cursor_written(struct hub *hub, const struct dw_op *op);
 /* All readers have something to get. */
 void room_mark_readers(struct hub *hub, struct dw_room *room);
+
+/* ---- places (place.c) */
+
+/* Asks the engine for the room's n at a seq; the frame is then dispatched again, with hub->place set. */
+int place_ask(
+	struct hub *hub, struct peer *peer, struct dw_str room, uint64_t seq, uint64_t session, struct dw_str frame);
+void place_found(struct hub *hub, struct staged *staged);
+/* The session left before its JOIN was carried out. */
+void place_forget(struct hub *hub, const struct peer *peer, uint64_t session, struct dw_str room);
+/* What is known of this seq from the answer that is just being dispatched; NULL: nothing. */
+const struct dw_place *place_of(const struct hub *hub, uint64_t seq);
+
+/* ---- waits (waits.c): senders that wait for a message to be delivered, polls that wait for one to come */
+
+/* STORED has been answered; DELIVERED will be when that many devices have it, or the time is over. */
+void wait_delivered(struct hub *hub, struct dw_room *room, const struct staged *staged);
+/* A READ that found nothing: it is answered when there is something, or the time is over. The frame is kept. It is
+ * carried out again meanwhile, and must call this when there is still nothing (hub->poll says which time it is). */
+enum poll_state { POLL_FIRST, POLL_AGAIN, POLL_KEPT, POLL_OVER };
+int wait_message(struct hub *hub, struct peer *peer, struct dw_room *room, uint64_t wait_ms, struct dw_str frame);
+/* A session has confirmed something, and before its device was as given; a device has come back with what it has; a
+ * message has come. */
+void waits_confirmed(
+	struct hub *hub, struct dw_room *room, const struct dw_session *session, const struct dw_device *before);
+void waits_joined(struct hub *hub, struct dw_room *room);
+void waits_message(struct hub *hub, struct dw_room *room);
+/* Called each turn: ends those whose time is over, at most WAITS_MS late. */
+enum { WAITS_MS = 20 };
+void waits_tick(struct hub *hub);
+uint64_t waits_count(const struct hub *hub);
+void waits_forget_peer(struct hub *hub, const struct peer *peer);
+void waits_free(struct hub *hub);
 
 /* ---- answers (outbox.c) */
 
@@ -199,7 +259,7 @@ struct outbox {
 	struct dw_buf bytes;
 	struct parcel *parcels;
 	size_t count, cap;
-	struct dw_buf scratch;
+	struct dw_buf scratch, records;
 };
 
 void outbox_add(struct hub *hub, uint32_t peer, const struct dw_wire *message);
@@ -241,7 +301,13 @@ struct hub {
 	uint64_t next_complaint; /* dw_mono_ms */
 	struct outbox outbox;
 	struct counters counters;
-	bool replaying; /* a frame that waited is being carried out */
+	bool replaying;               /* a frame that waited is being carried out, */
+	enum poll_state poll;         /* one of a READ that found nothing before, */
+	const struct dw_place *place; /* one that the engine was asked for */
+	struct place *places;
+	struct wait *waits;
+	uint64_t waits_at; /* dw_mono_ms: when they are looked at next */
+	bool store_full; /* so the last message was answered */
 	bool closing;
 	int fatal; /* why the process must end now */
 };
@@ -269,6 +335,10 @@ void on_own(struct hub *hub, struct peer *peer, const struct dw_wire *message, s
 /* Runs until a signal or a fatal error; the exit status (loop.c). */
 int loop_run(struct hub *hub);
 
+/* A refusal that takes as long as a room that had to be loaded (on_join.c). */
+int deny(struct hub *hub, struct peer *peer, enum reply reply, struct dw_str room, struct dw_str user, uint64_t corr,
+	uint64_t session);
+
 /* What systemd wants to hear (main.c): no-ops where it is not there. */
 void notify_ready(void);
 void notify_stopping(void);
@@ -286,6 +356,7 @@ void table_init(struct table *table, uint64_t limit);
 void table_number(struct table *table, uint64_t value);
 void table_real(struct table *table, double value);
 void table_text(struct table *table, const char *text);
+void table_str(struct table *table, struct dw_str text);
 void table_nil(struct table *table);
 /* Ends a row. False: it did not fit, no further row will. */
 bool table_row(struct table *table);

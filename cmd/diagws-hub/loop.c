@@ -19,7 +19,13 @@
 #include "diagws/clock.h"
 #include "diagws/logging.h"
 
-enum { FRAMES_A_TURN = 4096, OUTBOX_A_TURN = 8 * 1024 * 1024, TICK_MS = 1000, CURSORS_EVERY = 5, SWEEP_EVERY = 60 };
+enum {
+	FRAMES_A_TURN = 4096,
+	OUTBOX_A_TURN = 8 * 1024 * 1024,
+	TICK_MS = 1000,
+	CURSORS_EVERY = 5,
+	SWEEP_EVERY = 60
+};
 
 static void
 drain(struct hub *hub)
@@ -77,6 +83,7 @@ turn(struct hub *hub)
 		apply_batch(hub, batch);
 	if (hub->fatal == DW_OK)
 		stage_commit(hub);
+	waits_tick(hub);
 	rooms_evict(hub);
 	outbox_flush(hub);
 }
@@ -124,6 +131,8 @@ loop_run(struct hub *hub)
 		uint64_t now = dw_mono_ms();
 		int wait = dw_bus_readable(hub->bus) || hub->serving != NULL ? 0 : (int)(now < next_tick ? next_tick - now : 0);
 
+		if (hub->waits != NULL && wait > WAITS_MS)
+			wait = WAITS_MS;
 		(void)poll(fds, 3, wait);
 		take_signals(hub, fds[2].fd);
 		if (dw_mono_ms() >= next_tick) {

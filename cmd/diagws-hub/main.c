@@ -106,6 +106,7 @@ stop(struct hub *hub)
 	peers_free(hub);
 	rooms_free(hub);
 	free_batch(hub, hub->batch);
+	waits_free(hub);
 	outbox_free(&hub->outbox);
 	if (hub->engine != NULL)
 		hub->engine->ops->close(hub->engine);

@@ -23,7 +23,7 @@ on_confirm(struct hub *hub, struct peer *peer, const struct dw_wire *message, st
 
 		if (session == NULL || session->reader->edge != peer->number)
 			continue;
-		if (!dw_room_confirm(room, session, (struct dw_position) { confirm->seq, confirm->n })) {
+		if (!room_confirm(hub, room, session, (struct dw_position) { confirm->seq, confirm->n }, confirm->sure)) {
 			dw_log_warn("confirmation of no position", "edge=%s diagnosis_id=%s seq=%llu n=%llu", peer->name,
 				room->name, (unsigned long long)confirm->seq, (unsigned long long)confirm->n);
 			break;

@@ -21,23 +21,22 @@ well_formed(const struct dw_join *join)
 		   join->expires < UINT64_MAX / 1000 / 2;
 }
 
-/* A refusal that takes as long as a room that had to be loaded. */
-static int
-deny(struct hub *hub, struct peer *peer, const struct dw_wire *message)
+int
+deny(struct hub *hub, struct peer *peer, enum reply reply, struct dw_str room, struct dw_str user, uint64_t corr,
+	uint64_t session)
 {
-	const struct dw_join *join = &message->join;
 	struct staged *staged;
 
 	if (hub->replaying)
 		return DW_E_DENIED;
-	staged = stage_new(DW_OP_OWNERS, join->room);
+	staged = stage_new(DW_OP_OWNERS, room);
 	if (staged == NULL)
 		return DW_E_NOMEM;
-	(void)dw_str_copy(join->user, staged->op.read.user, sizeof(staged->op.read.user));
+	(void)dw_str_copy(user, staged->op.read.user, sizeof(staged->op.read.user));
 	staged->op.read.limit = 1;
-	staged->reply = REPLY_DENIED;
-	staged->corr = join->corr;
-	staged->session = join->session;
+	staged->reply = reply;
+	staged->corr = corr;
+	staged->session = session;
 	return stage_add(hub, peer, staged);
 }
 
@@ -79,7 +78,11 @@ drop_empty_readers(struct hub *hub, struct dw_room *room)
 static int
 join_room(struct hub *hub, struct peer *peer, struct dw_room *room, const struct dw_join *join)
 {
-	const struct dw_join_context context = { peer->number, hub->info.epoch, hub->info.head, dw_now_ms() };
+	const struct dw_join_context context = { .edge = peer->number,
+		.epoch = hub->info.epoch,
+		.engine_head = hub->info.head,
+		.now = dw_now_ms(),
+		.place = place_of(hub, join->after) };
 	struct dw_wire answer = { .kind = DW_JOINED };
 	struct dw_session *session = dw_room_session(room, join->session);
 	int err;
@@ -100,9 +103,19 @@ join_room(struct hub *hub, struct peer *peer, struct dw_room *room, const struct
 			peer_mark_dirty(hub, peer, session->reader);
 		answer.joined.corr = join->corr;
 		outbox_add(hub, peer->number, &answer);
+		waits_joined(hub, room);
 	}
 	drop_empty_readers(hub, room);
 	return err;
+}
+
+/* A position of the client's own whose message was dropped. */
+static bool
+asks_place(const struct hub *hub, const struct dw_room *room, const struct dw_join *join)
+{
+	return (join->flags & DW_JOIN_AFTER) != 0 && (join->flags & (DW_JOIN_RETURN | DW_JOIN_NEW)) == 0 &&
+		   (join->epoch.n == 0 || dw_str_is(join->epoch, hub->info.epoch)) && join->after <= hub->info.head &&
+		   place_of(hub, join->after) == NULL && dw_room_asks_place(room, join->after);
 }
 
 void
@@ -123,7 +136,9 @@ on_join(struct hub *hub, struct peer *peer, const struct dw_wire *message, struc
 	else if (err == DW_OK && !dw_room_resident(room))
 		err = room_wait(hub, room, peer, frame);
 	else if (err == DW_OK && !dw_room_may(room, join->user, (join->flags & DW_JOIN_CLAIMED) != 0))
-		err = deny(hub, peer, message);
+		err = deny(hub, peer, REPLY_DENIED, join->room, join->user, join->corr, join->session);
+	else if (err == DW_OK && asks_place(hub, room, join))
+		err = place_ask(hub, peer, join->room, join->after, join->session, frame);
 	else if (err == DW_OK)
 		err = join_room(hub, peer, room, join);
 	if (err != DW_OK)

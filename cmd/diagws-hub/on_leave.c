@@ -10,11 +10,13 @@ on_leave(struct hub *hub, struct peer *peer, const struct dw_wire *message, stru
 	struct dw_device *device;
 
 	(void)frame;
+	if (session == NULL)
+		place_forget(hub, peer, leave->session, leave->room);
 	if (session == NULL || session->reader->edge != peer->number)
 		return;
 	device = session->device;
 	if (leave->seq != 0)
-		(void)dw_room_confirm(room, session, (struct dw_position) { leave->seq, leave->n });
+		(void)room_confirm(hub, room, session, (struct dw_position) { leave->seq, leave->n }, leave->sure);
 	room_end_session(hub, room, session);
 	room_write_device(hub, room, device);
 	room_settle(hub, room);

@@ -12,6 +12,10 @@
 #include "diagws/clock.h"
 #include "diagws/msg.h"
 
+enum { WAIT_MAX = 1000000, WAIT_MAX_MS = 3600 * 1000 };
+
+static const uint64_t TTL_MAX_MS = 30ULL * 24 * 3600 * 1000;
+
 static int
 check_names(const struct dw_publish *publish, struct dw_fault *fault)
 {
@@ -25,18 +29,28 @@ check_names(const struct dw_publish *publish, struct dw_fault *fault)
 			fault, DW_E_FIELD, "id", NULL, "field 'id' is not 1 to %d of A-Z a-z 0-9 _ . : -", DW_ID_MAX);
 	if (publish->user.n > 0 && !dw_user_ok(publish->user))
 		return dw_fault_set(fault, DW_E_FIELD, "user", NULL, "field 'user' is not a user id");
+	if (publish->to.n > 0 && !dw_user_ok(publish->to))
+		return dw_fault_set(fault, DW_E_FIELD, "user", NULL, "field 'user' is not a user id");
+	if (publish->ttl_ms > TTL_MAX_MS)
+		return dw_fault_set(fault, DW_E_FIELD, "ttl_s", NULL, "field 'ttl_s' is not within 1 s to 30 days");
+	if (publish->wait > WAIT_MAX || publish->wait_ms > WAIT_MAX_MS)
+		return dw_fault_set(fault, DW_E_FIELD, "wait", NULL, "wait for at most %d devices, at most an hour", WAIT_MAX);
 	return DW_OK;
 }
 
-/* Of type and contents, with a byte between that neither can hold. */
+/* Of type, receiver and contents, with a byte between that none can hold. */
 static int
-hash_content(struct dw_str type, const struct dw_buf *data, uint8_t hash[DW_HASH_SIZE])
+hash_content(const struct dw_publish *publish, const struct dw_buf *data, uint8_t hash[DW_HASH_SIZE])
 {
 	struct dw_buf both = { 0 };
 	uint8_t digest[32];
 
-	dw_buf_add(&both, type.p, type.n);
+	dw_buf_add(&both, publish->type.p, publish->type.n);
 	dw_buf_addc(&both, '\0');
+	if (publish->to.n > 0) {
+		dw_buf_add(&both, publish->to.p, publish->to.n);
+		dw_buf_addc(&both, '\0');
+	}
 	dw_buf_add(&both, data->data, data->len);
 	if (!dw_buf_ok(&both)) {
 		dw_buf_clear(&both);
@@ -50,15 +64,16 @@ hash_content(struct dw_str type, const struct dw_buf *data, uint8_t hash[DW_HASH
 
 /* Takes data's memory over. */
 static int
-stage(struct hub *hub, struct peer *peer, const struct dw_publish *publish, struct dw_buf *data)
+stage(struct hub *hub, struct peer *peer, const struct dw_publish *publish, struct dw_room *room, struct dw_buf *data)
 {
 	struct staged *staged = stage_new(DW_OP_APPEND, publish->room);
+	const uint64_t now = dw_now_ms();
 	char made[DW_HEX_ID_SIZE];
 	int err;
 
 	if (staged == NULL)
 		return DW_E_NOMEM;
-	err = hash_content(publish->type, data, staged->op.append.hash);
+	err = hash_content(publish, data, staged->op.append.hash);
 	if (err != DW_OK) {
 		free(staged);
 		return err;
@@ -71,11 +86,40 @@ stage(struct hub *hub, struct peer *peer, const struct dw_publish *publish, stru
 	staged->op.append.claimed = publish->claimed;
 	staged->op.append.data = data->data;
 	staged->op.append.size = data->len;
-	staged->op.append.at = dw_now_ms();
+	(void)dw_str_copy(publish->to, staged->op.append.to, sizeof(staged->op.append.to));
+	staged->op.append.except = publish->except;
+	staged->op.append.expires_at = publish->ttl_ms > 0 ? now + publish->ttl_ms : 0;
+	staged->op.append.at = now;
 	dw_buf_init(data);
 	staged->reply = REPLY_STORED;
 	staged->corr = publish->corr;
-	return stage_add(hub, peer, staged);
+	staged->wait = publish->wait;
+	staged->wait_ms = publish->wait_ms;
+	staged->holds = room != NULL;
+	err = stage_add(hub, peer, staged);
+	if (err == DW_OK && room != NULL)
+		room_hold(room);
+	return err;
+}
+
+/* Whose devices get it is only known of a room in memory: room is NULL where nobody asks. DW_E_AGAIN: it waits. */
+static int
+need_room(
+	struct hub *hub, struct peer *peer, const struct dw_publish *publish, struct dw_str frame, struct dw_room **room)
+{
+	int err;
+
+	*room = NULL;
+	if (publish->wait == 0 && publish->to.n == 0)
+		return DW_OK;
+	*room = room_get(hub, publish->room);
+	if (*room == NULL)
+		return DW_E_NOMEM;
+	if (dw_room_resident(*room))
+		return DW_OK;
+	err = room_wait(hub, *room, peer, frame);
+	room_settle(hub, *room);
+	return err == DW_OK ? DW_E_AGAIN : err;
 }
 
 void
@@ -84,22 +128,24 @@ on_publish(struct hub *hub, struct peer *peer, const struct dw_wire *message, st
 	const struct dw_publish *publish = &message->publish;
 	struct dw_fault fault = { 0 };
 	struct dw_buf data = { 0 };
+	struct dw_room *room = NULL;
 	int err = DW_OK;
 
-	(void)frame;
 	if (hub->closing)
 		return;
-	hub->counters.received++;
-	if (stage_full(hub, peer))
+	hub->counters.received += !hub->replaying;
+	if (!hub->replaying && stage_full(hub, peer))
 		err = DW_E_BUSY;
 	if (err == DW_OK)
 		err = check_names(publish, &fault);
 	if (err == DW_OK)
+		err = need_room(hub, peer, publish, frame, &room);
+	if (err == DW_OK)
 		err = dw_data_check(publish->type, publish->data.p, publish->data.n, &data, &fault);
 	if (err == DW_OK)
-		err = stage(hub, peer, publish, &data);
+		err = stage(hub, peer, publish, room, &data);
 	dw_buf_clear(&data);
-	if (err == DW_OK)
+	if (err == DW_OK || err == DW_E_AGAIN)
 		return;
 	hub->counters.rejected++;
 	answer_failure(hub, peer->number, message, err, fault.message[0] != '\0' ? fault.message : NULL);

@@ -1,5 +1,5 @@
 /* STAT: what the hub knows about itself, as a table. Answered from memory, so that it never waits for the
- * disk; only `devices`, and `room` for one that is not in memory, load that room first.
+ * disk; only `devices`, `messages`, and `room` for one that is not in memory, load that room first.
  *
  * One function per view, one table names them with their columns.
  */
@@ -18,17 +18,19 @@ struct view {
 	bool of_room; /* a room must be named */
 };
 
-#define ROOM_COLUMNS "diagnosis_id\tconnections\tdevices\tqueued\tretained\tn\thead\toldest_queued_s\toldest"
+#define ROOM_COLUMNS \
+	"diagnosis_id\tconnections\tdevices\tqueued\tretained\tn\thead\toldest_queued_s\toldest\tsent\tdelivered"
 
 static const struct view views[] = {
 	{ "summary",
 		"version\tuptime_s\tepoch\thead\trooms\trooms_resident\tconnections\tedges\tclients\tmessages_received\t"
 		"messages_stored\tmessages_rejected\tduplicates\tqueued\tretained\tdropped_limit\tdropped_expired\tcommits\t"
-		"commit_ms_p50\tcommit_ms_p99\tcommit_ms_max\tstore_bytes\tstaged_bytes",
+		"commit_ms_p50\tcommit_ms_p99\tcommit_ms_max\tstore_bytes\tstaged_bytes\tsent\tdelivered\twaiting\tstore_writable",
 		stat_summary, false },
 	{ "rooms", ROOM_COLUMNS, stat_rooms, false },
 	{ "room", ROOM_COLUMNS, stat_room, true },
 	{ "devices", "user_id\tdevice\tconnected\tconfirmed_seq\tbehind\tseen_s", stat_devices, true },
+	{ "messages", "seq\tn\tid\ttype\tbytes\tage_s\tsent\tdelivered\tdirect", stat_messages, true },
 	{ "edges", "name\tincarnation\tconnections\trooms\tcredit\tbehind\tconnected_s", stat_edges, false },
 	{ "queues", "diagnosis_id\tqueued\toldest_queued_s\tdevices_away", stat_queues, false },
 	{ "users", "user_id\tconnections", stat_users, false },

@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <utlist.h>
 
+#include "diagws/clock.h"
+
 static void
 fail(struct hub *hub)
 {
@@ -55,19 +57,23 @@ send_frame(struct hub *hub, struct peer *peer, const void *frame, size_t n)
 static bool
 serve_reader(struct hub *hub, struct peer *peer, struct dw_reader *reader)
 {
-	struct dw_log *log = reader->room->log;
-	struct dw_buf *frame = &hub->outbox.scratch;
-	uint64_t index = dw_log_after(log, reader->sent.seq), next;
-	const struct dw_log_entry *last;
+	struct dw_buf *frame = &hub->outbox.scratch, *records = &hub->outbox.records;
+	struct dw_position at = reader->sent;
 	struct dw_wire message = { .kind = DW_MESSAGES };
 	uint32_t *size;
 
-	if (index == dw_log_end(log))
+	dw_buf_reset(records);
+	(void)dw_room_read(reader->room, NULL, &at, SIZE_MAX, DW_WIRE_BATCH_MAX, dw_now_ms(), records);
+	if (!dw_buf_ok(records)) {
+		fail(hub);
+		return false;
+	}
+	if (records->len == 0)
 		return false;
 	message.messages = (struct dw_messages) { .room = dw_str(reader->room->name),
 		.prev = reader->sent.seq,
 		.prev_n = reader->sent.n,
-		.records = dw_log_run(log, index, DW_WIRE_BATCH_MAX, &next) };
+		.records = { records->data, records->len } };
 	dw_buf_reset(frame);
 	dw_wire_pack(frame, &message);
 	if (!dw_buf_ok(frame)) {
@@ -79,8 +85,7 @@ serve_reader(struct hub *hub, struct peer *peer, struct dw_reader *reader)
 	size = &peer->sizes[peer->sent++ % HUB_WINDOW];
 	*size = (uint32_t)frame->len;
 	peer->uncredited += *size;
-	last = dw_log_entry(log, next - 1);
-	reader->sent = (struct dw_position) { last->seq, last->n };
+	reader->sent = at;
 	return true;
 }
 
@@ -165,6 +170,7 @@ outbox_free(struct outbox *outbox)
 {
 	dw_buf_clear(&outbox->bytes);
 	dw_buf_clear(&outbox->scratch);
+	dw_buf_clear(&outbox->records);
 	free(outbox->parcels);
 	*outbox = (struct outbox) { 0 };
 }

@@ -48,12 +48,16 @@ peer_get(struct hub *hub, uint32_t number)
 static void
 empty_peer(struct hub *hub, struct peer *peer)
 {
+	const uint64_t silence = dw_mono_ms() - peer->heard;
+
+	waits_forget_peer(hub, peer);
 	while (peer->readers != NULL) {
 		struct dw_reader *reader = peer->readers;
 		struct dw_room *room = reader->room;
 
 		while (reader->sessions != NULL) {
-			dw_room_leave(room, reader->sessions, dw_now_ms());
+			/* When it was heard last is the latest that its connections were surely there. */
+			dw_room_leave(room, reader->sessions, dw_now_ms() - silence);
 			peer->sessions--;
 		}
 		peer_remove_reader(peer, reader);

@@ -122,7 +122,7 @@ room_serve_waiting(struct hub *hub, struct dw_room *room)
 	seat->waiting = NULL;
 	seat->loading = false;
 	/* A frame in the queue must not give up the room for the next: this holds it. */
-	seat->writing++;
+	seat->holds++;
 	hub->replaying = true;
 	DL_FOREACH_SAFE(queue, waiting, next)
 	{
@@ -131,7 +131,7 @@ room_serve_waiting(struct hub *hub, struct dw_room *room)
 		free(waiting);
 	}
 	hub->replaying = false;
-	seat->writing--;
+	seat->holds--;
 	room_settle(hub, room);
 }
 
@@ -159,7 +159,7 @@ give_up(struct hub *hub, struct dw_room *room)
 {
 	if (room->user != NULL)
 		leave_seat(hub, room);
-	if (dw_room_retained(room) > 0 || room->device_count > 0)
+	if (!dw_room_forgettable(room, dw_now_ms()))
 		return;
 	assert(hub->rooms != NULL);
 	HASH_DEL(hub->rooms, room);
@@ -169,7 +169,7 @@ give_up(struct hub *hub, struct dw_room *room)
 static void
 list_dirty(struct hub *hub, struct dw_room *room, struct seat *seat)
 {
-	bool dirty = room->dirty != NULL || room->gone != NULL;
+	bool dirty = room->dirty != NULL || room->gone != NULL || room->unsettled > 0;
 
 	if (dirty == seat->dirty)
 		return;
@@ -194,14 +194,15 @@ room_settle(struct hub *hub, struct dw_room *room)
 	seat->memory = dw_room_memory(room);
 	hub->memory += seat->memory;
 	list_dirty(hub, room, seat);
-	held = seat->loading || seat->writing > 0 || seat->dirty || room->session_count > 0 || room->readers != NULL;
+	held = seat->loading || seat->writing > 0 || seat->holds > 0 || seat->waits != NULL || seat->dirty ||
+		   room->session_count > 0 || room->readers != NULL;
 	if (seat->idle)
 		DL_DELETE(hub->idle, seat);
 	seat->idle = !held;
 	if (held)
 		return;
 	DL_APPEND(hub->idle, seat);
-	if (!dw_room_resident(room) || (dw_room_retained(room) == 0 && room->device_count == 0))
+	if (!dw_room_resident(room) || dw_room_forgettable(room, dw_now_ms()))
 		give_up(hub, room);
 }
 

@@ -117,6 +117,7 @@ rooms_write_cursors(struct hub *hub)
 
 	DL_FOREACH_SAFE2(hub->dirty, seat, next, dirty_next)
 	{
+		dw_room_settle(seat->room, dw_now_ms());
 		room_write_cursors(hub, seat->room);
 		room_settle(hub, seat->room);
 	}
@@ -135,6 +136,29 @@ room_cursor_written(struct hub *hub, const struct dw_op *op)
 	if (op->err != DW_OK)
 		dw_room_put_back(room, &op->cursor);
 	room_settle(hub, room);
+}
+
+void
+room_hold(struct dw_room *room)
+{
+	((struct seat *)room->user)->holds++;
+}
+
+void
+room_unhold(struct dw_room *room)
+{
+	((struct seat *)room->user)->holds--;
+}
+
+bool
+room_confirm(struct hub *hub, struct dw_room *room, struct dw_session *session, struct dw_position at, bool sure)
+{
+	const struct dw_device before = *session->device;
+
+	if (!dw_room_confirm(room, session, at, sure || session->sure, dw_now_ms()))
+		return false;
+	waits_confirmed(hub, room, session, &before);
+	return true;
 }
 
 void

@@ -40,6 +40,7 @@ stage_add(struct hub *hub, struct peer *peer, struct staged *staged)
 
 	if (batch->count == batch->cap && !grow(batch)) {
 		dw_op_clear(&staged->op);
+		free(staged->place);
 		free(staged);
 		return DW_E_NOMEM;
 	}
@@ -58,6 +59,7 @@ stage_free(struct hub *hub, struct staged *staged)
 {
 	hub->staged_bytes -= staged->bytes;
 	dw_op_clear(&staged->op);
+	free(staged->place);
 	free(staged);
 }
 

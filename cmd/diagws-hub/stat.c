@@ -40,7 +40,7 @@ add_commit_times(struct table *table, const struct counters *counters)
 }
 
 struct sums {
-	uint64_t watched, queued, retained, edges, clients;
+	uint64_t watched, queued, retained, edges, clients, waiting;
 };
 
 static struct sums
@@ -61,6 +61,7 @@ add_up(struct hub *hub)
 		sums.edges += peer->known && peer->kind == DW_PEER_EDGE;
 		sums.clients += peer->known && peer->kind == DW_PEER_CLIENT;
 	}
+	sums.waiting = waits_count(hub);
 	return sums;
 }
 
@@ -92,6 +93,10 @@ stat_summary(struct hub *hub, struct table *table, struct dw_room *room)
 	add_commit_times(table, counters);
 	table_number(table, hub->info.bytes);
 	table_number(table, hub->staged_bytes);
+	table_number(table, hub->rooms_shared.sent);
+	table_number(table, hub->rooms_shared.confirmed);
+	table_number(table, sums.waiting);
+	table_number(table, !hub->store_full);
 	(void)table_row(table);
 }
 
@@ -122,7 +127,54 @@ stat_room(struct hub *hub, struct table *table, struct dw_room *room)
 		table_number(table, dw_log_entry(room->log, dw_log_first(room->log))->seq);
 	else
 		table_nil(table);
+	table_number(table, room->sent);
+	table_number(table, room->confirmed);
 	(void)table_row(table);
+}
+
+static void
+stat_message(struct table *table, const struct dw_room *room, const struct dw_record *record, uint64_t now)
+{
+	const struct dw_receipts receipts = dw_room_receipts(room, record->seq, record->to, record->except);
+
+	table_number(table, record->seq);
+	if (record->to.n > 0)
+		table_nil(table);
+	else
+		table_number(table, record->n);
+	table_str(table, record->id);
+	table_str(table, record->type);
+	table_number(table, record->data.n);
+	table_number(table, now > record->at ? (now - record->at) / 1000 : 0);
+	table_number(table, receipts.sent);
+	table_number(table, receipts.delivered);
+	table_number(table, record->to.n > 0);
+}
+
+void
+stat_messages(struct hub *hub, struct table *table, struct dw_room *room)
+{
+	const uint64_t now = dw_now_ms();
+	struct dw_position at = { 0 };
+	struct dw_buf records = { 0 };
+	bool more = true;
+
+	while (more && !hub->fatal) {
+		struct dw_record record;
+		struct dw_str rest;
+
+		dw_buf_reset(&records);
+		more = dw_room_read(room, NULL, &at, table->limit, DW_WIRE_BATCH_MAX, now, &records);
+		rest = (struct dw_str) { records.data, records.len };
+		while (dw_buf_ok(&records) && dw_record_next(&rest, &record) == DW_OK) {
+			if (dw_record_dead(&record, now))
+				continue;
+			stat_message(table, room, &record, now);
+			if (!table_row(table))
+				more = false;
+		}
+	}
+	dw_buf_clear(&records);
 }
 
 void

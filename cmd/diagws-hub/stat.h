@@ -6,6 +6,7 @@
 
 void stat_summary(struct hub *hub, struct table *table, struct dw_room *room);
 void stat_rooms(struct hub *hub, struct table *table, struct dw_room *room);
+void stat_messages(struct hub *hub, struct table *table, struct dw_room *room);
 void stat_room(struct hub *hub, struct table *table, struct dw_room *room);
 void stat_devices(struct hub *hub, struct table *table, struct dw_room *room);
 void stat_edges(struct hub *hub, struct table *table, struct dw_room *room);

@@ -31,9 +31,15 @@ table_real(struct table *table, double value)
 }
 
 void
+table_str(struct table *table, struct dw_str text)
+{
+	add(table, (struct dw_cell) { .type = DW_CELL_TEXT, .text = text });
+}
+
+void
 table_text(struct table *table, const char *text)
 {
-	add(table, (struct dw_cell) { .type = DW_CELL_TEXT, .text = dw_str(text) });
+	table_str(table, dw_str(text));
 }
 
 void

@@ -2,13 +2,21 @@
  *
  * Pure memory: no socket, no disk, no clock of its own (`now` is ms since 1970 and is given). Three layers:
  *   summary   always there: the newest n and seq, how much is retained, how far its devices are
- *   resident  when loaded: the log of packed records, the members (users with devices or a registry entry)
+ *   resident  when loaded: the log of packed records, that of direct messages, the members (users with devices or
+ *             a registry entry)
  *   live      who is connected: sessions, and readers (one for each edge that has a session here)
  * A room with sessions is resident. Sessions belong to a device and to a reader; devices to a member.
  *
- * A position is a pair (seq, n). What a device has confirmed never moves back, but for a position that
- * lies ahead of the engine, which is none. A device is known from its first join on; changes are
- * collected (dw_room_take_cursor) and it is the caller who writes them.
+ * A position is a pair (seq, n). Of a device there are:
+ *   at       confirmed by each of its open connections: never moves back, but for a position that lies
+ *            ahead of the engine, which is none
+ *   resume   where it goes on when it returns: what it had confirmed DW_OVERLAP_MS before its connection ended, for
+ *            a stack may confirm what a page that was just closing never showed; `at` where the client itself said so
+ *   since, reach   it was delivered what lies after the one and up to the other
+ * A device is known from its first join on; changes are collected (dw_room_take_cursor) and it is the caller who
+ * writes them.
+ *
+ * Direct messages have a log of their own. Their number is small (engine.h), so who gets one is found by looking.
  *
  * Queued messages are those retained that some known device has not confirmed; all that are retained
  * when no device is known.
@@ -27,7 +35,7 @@
 #include "diagws/log.h"
 #include "diagws/wire.h"
 
-enum { DW_DEVICES_PER_USER = 16 };
+enum { DW_DEVICES_PER_USER = 16, DW_OVERLAP_MS = 5000 };
 
 /* What all rooms of a hub share: the rules, and counts that they keep. Outlives them. */
 struct dw_rooms {
@@ -37,6 +45,7 @@ struct dw_rooms {
 	enum dw_ownership ownership;
 	size_t sessions;                         /* kept: in all rooms */
 	uint64_t dropped_limit, dropped_expired; /* kept: messages dropped since the start */
+	uint64_t sent, confirmed;                /* kept: messages to sessions since the start */
 };
 
 struct dw_position {
@@ -56,9 +65,10 @@ struct dw_device {
 	struct dw_device *prev, *next;             /* of the member */
 	struct dw_device *dirty_prev, *dirty_next; /* of the room, while dirty */
 	struct dw_session *sessions;
-	struct dw_position at; /* confirmed */
-	uint64_t seen;         /* when it was last connected */
-	uint64_t expires;      /* ms: when a derived device's token ends */
+	struct dw_position at, resume;
+	uint64_t since, reach;
+	uint64_t seen;    /* when it was last connected */
+	uint64_t expires; /* ms: when a derived device's token ends */
 	bool derived;
 	bool dirty;  /* differs from what was taken to be written */
 	bool stored; /* was taken to be written, or was loaded */
@@ -73,7 +83,11 @@ struct dw_session {
 	struct dw_session *prev, *next;               /* of the device */
 	struct dw_session *reader_prev, *reader_next; /* of the reader */
 	struct dw_position confirmed;
-	bool claimed; /* its token names the room */
+	struct dw_position settled; /* confirmed, and for so long that it counts for resuming */
+	struct dw_trail *trail;     /* private: what it confirmed since; NULL: nothing */
+	uint64_t begun;             /* the seq after which it began to read */
+	bool claimed;               /* its token names the room */
+	bool sure;                  /* its client acknowledges itself */
 };
 
 /* What an edge has been sent of the room. */
@@ -89,7 +103,8 @@ struct dw_reader {
 	bool dirty;
 };
 
-struct dw_gone; /* private: a device whose stored cursor is to be removed */
+struct dw_gone;  /* private: a device whose stored cursor is to be removed */
+struct dw_trail; /* private: what a session confirmed within the last seconds */
 
 struct dw_room {
 	UT_hash_handle hh; /* the caller's, by name */
@@ -104,10 +119,16 @@ struct dw_room {
 	size_t device_count, device_connected;
 	size_t session_count;
 	bool low_stale;
-	bool dropped_by_age; /* the newest message that was dropped */
+	bool dropped_by_age;      /* the newest message that was dropped */
+	uint64_t direct_at;       /* when the newest direct message was stored, at most; 0: there is none */
+	uint64_t direct_queued;   /* not resident: direct messages queued */
+	uint64_t sent, confirmed; /* messages to its sessions since the start */
 
 	/* Resident. */
-	struct dw_log *log; /* NULL: not resident */
+	struct dw_log *log;    /* NULL: not resident */
+	struct dw_log *direct; /* NULL also: nothing direct is known */
+	bool mixed;            /* some message in log may not be for everyone, whenever they read it */
+	uint64_t direct_lost;  /* seq of the newest direct message of which nothing is known any more; 0: none */
 	struct dw_member *members;
 	struct dw_device *dirty;
 	struct dw_gone *gone;
@@ -115,6 +136,7 @@ struct dw_room {
 	/* Live. */
 	struct dw_session *sessions;
 	struct dw_reader *readers;
+	size_t unsettled; /* sessions with a trail */
 
 	/* The caller's. */
 	void *user;
@@ -139,9 +161,9 @@ void dw_room_unload(struct dw_room *room);
 /* Bytes of memory that being resident costs. */
 size_t dw_room_memory(const struct dw_room *room);
 
-/* A message that was committed. One the room already has (seq ≤ head) is ignored. When the room is
- * not resident only the summary changes. DW_E_NOMEM: the room must be loaded anew. */
-int dw_room_append(struct dw_room *room, uint64_t seq, uint64_t n, uint64_t at, struct dw_str record, uint64_t now);
+/* A message that was committed; bytes: the packed record. One the room already has (seq ≤ head) is ignored.
+ * When the room is not resident only the summary changes. DW_E_NOMEM: the room must be loaded anew. */
+int dw_room_append(struct dw_room *room, const struct dw_record *record, struct dw_str bytes, uint64_t now);
 /* Drops the messages that are over their age. */
 void dw_room_expire(struct dw_room *room, uint64_t now);
 /* Forgets the devices that are over theirs, and notes once a day that connected ones were seen.
@@ -149,6 +171,8 @@ void dw_room_expire(struct dw_room *room, uint64_t now);
 void dw_room_prune(struct dw_room *room, uint64_t now);
 
 uint64_t dw_room_retained(const struct dw_room *room);
+/* Nothing is to be remembered of it: no message, no device. */
+bool dw_room_forgettable(const struct dw_room *room, uint64_t now);
 uint64_t dw_room_queued(struct dw_room *room);
 /* When the oldest queued message was stored; 0: none is, or not known because it is not resident. */
 uint64_t dw_room_oldest_queued_at(struct dw_room *room);
@@ -160,13 +184,22 @@ int dw_room_own(struct dw_room *room, struct dw_str user, enum dw_owner_state st
 /* A session of that user that may no longer watch; NULL: none is left. */
 struct dw_session *dw_room_intruder(const struct dw_room *room, struct dw_str user);
 
+/* What the engine says of a position that the room does not know (DW_OP_PLACE). */
+struct dw_place {
+	uint64_t seq, n;
+};
+
 /* What a join is judged by, beside the request. */
 struct dw_join_context {
 	uint32_t edge;
 	const char *epoch;    /* the engine's */
 	uint64_t engine_head; /* its last seq */
 	uint64_t now;
+	const struct dw_place *place; /* NULL: not asked */
 };
+
+/* Whether the n at this seq is only known to the engine. */
+bool dw_room_asks_place(const struct dw_room *room, uint64_t seq);
 
 /* A session that this join takes over: same user, same device, the device not derived, and the join not one
  * that comes back. NULL: none is left. The caller ends it (dw_room_leave). */
@@ -180,25 +213,58 @@ struct dw_session *dw_room_rival(const struct dw_room *room, const struct dw_joi
  *     after=SEQ      SEQ                   exact or gap; reset when of another store or ahead of it
  *     known device   what it confirmed     exact or gap
  *     a first visit  before the oldest     new
- * The n of an arbitrary SEQ is exact while the log has it or a device stands there; else it is the
- * greatest lower bound that is known: the gap may then count more than was missed, never less.
+ * The n of an arbitrary SEQ is exact while the log has it, a device stands there or the engine knows it
+ * (context->place); else it is the greatest lower bound that is known: the gap may then count more than was
+ * missed, never less. After a gap the session stands behind it (joined->from), but has not confirmed it.
  * DW_E_FIELD: the session is in the room already. DW_E_NOMEM. */
 int dw_room_join(struct dw_room *room, const struct dw_join *join, const struct dw_join_context *context,
 	struct dw_joined *joined, struct dw_session **session);
+/* Where a reader without a session stands that gives this seq (engine_head and place as for a join): false when
+ * there is no such position. */
+bool dw_room_stand(const struct dw_room *room, struct dw_str user, uint64_t seq, const struct dw_join_context *context,
+	struct dw_position *at);
+
 /* The gap between a position and what is retained; gap_reason DW_GAP_NONE: there is none. */
 struct dw_gap {
 	uint64_t from, to, reason;
 };
 struct dw_gap dw_room_gap(const struct dw_room *room, uint64_t n);
+/* The direct messages to this user after a position that are no more. Where nothing is known of them any more but that
+ * there were some to somebody, one more is counted. */
+struct dw_direct_gap dw_room_direct_gap(const struct dw_room *room, struct dw_str user, uint64_t seq, uint64_t now);
+
+/* Appends the records after a position, oldest first, direct ones among them: at most `limit`, and at most `bytes` but
+ * at least one. user not NULL: without the direct messages to others. What has expired is a tombstone. *at is moved to
+ * the position read up to; true: there is more. */
+bool dw_room_read(const struct dw_room *room, const struct dw_str *user, struct dw_position *at, size_t limit,
+	size_t bytes, uint64_t now, struct dw_buf *out);
+/* How many records that would be without bounds. */
+uint64_t dw_room_count(const struct dw_room *room, struct dw_str user, uint64_t seq, uint64_t now);
 
 struct dw_session *dw_room_session(const struct dw_room *room, uint64_t id);
-/* The session has received everything up to this position. False, and nothing changed, when there is
- * no such position in the room. */
-bool dw_room_confirm(struct dw_room *room, struct dw_session *session, struct dw_position at);
-/* Ends the session. Its reader stays, maybe with none: dw_room_drop_reader. */
-void dw_room_leave(struct dw_room *room, struct dw_session *session, uint64_t now);
+/* The session has received everything up to this position; sure: its client said so itself. False, and nothing
+ * changed, when there is no such position in the room. */
+bool dw_room_confirm(struct dw_room *room, struct dw_session *session, struct dw_position at, bool sure, uint64_t now);
+/* Carries what has been confirmed for long enough into the cursors. */
+void dw_room_settle(struct dw_room *room, uint64_t now);
+/* Ends the session, whose connection ended at that time. Its reader stays, maybe with none: dw_room_drop_reader. */
+void dw_room_leave(struct dw_room *room, struct dw_session *session, uint64_t ended);
 /* A reader without sessions (asserted). */
 void dw_room_drop_reader(struct dw_room *room, struct dw_reader *reader);
+
+/* Whether the device has been delivered the message at this seq, which is for `to` alone (empty: for all). */
+bool dw_device_has(const struct dw_device *device, uint64_t seq, struct dw_str to);
+/* The devices that have been delivered it, and those that it has been sent to; but not those with the session
+ * `except`. Resident rooms only. */
+struct dw_receipts {
+	uint64_t sent, delivered;
+};
+struct dw_receipts dw_room_receipts(const struct dw_room *room, uint64_t seq, struct dw_str to, uint64_t except);
+/* The sessions that get such a message now, and the devices without a session that will. */
+struct dw_audience {
+	uint64_t sessions, devices;
+};
+struct dw_audience dw_room_audience(const struct dw_room *room, struct dw_str to, uint64_t except);
 
 /* Takes one changed cursor to be written (seq 0 and seen 0: to be removed). False: nothing changed. */
 bool dw_room_take_cursor(struct dw_room *room, uint64_t now, struct dw_cursor *cursor);

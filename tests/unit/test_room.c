@@ -1,4 +1,5 @@
-/* links: lib/room.c lib/room_member.c lib/room_join.c lib/log.c lib/wire.c lib/buf.c lib/err.c lib/engine.c */
+/* links: lib/room.c lib/room_member.c lib/room_join.c lib/room_confirm.c lib/room_read.c lib/log.c lib/record.c */
+/* links: lib/wire.c lib/buf.c lib/err.c lib/engine.c */
 /* libs: msgpack */
 /* The rules of a room: where a join stands, takeover, devices, gaps, cursors, what is queued. Pure memory;
  * time is a number. Messages have seq 10, 20, 30, … unless a test says otherwise, for seq counts the
@@ -23,6 +24,7 @@ static struct dw_rooms all;
 static struct dw_room *room;
 static uint64_t engine_head;
 static uint64_t now;
+static const struct dw_place *place;
 
 static void
 add_record(struct dw_buf *out, uint64_t seq, uint64_t n, uint64_t at)
@@ -37,11 +39,12 @@ add_record(struct dw_buf *out, uint64_t seq, uint64_t n, uint64_t at)
 static void
 publish_at(uint64_t seq, uint64_t n)
 {
-	struct dw_buf record = { 0 };
+	const struct dw_record record = { .seq = seq, .n = n, .at = now, .type = DW_STR("a_update") };
+	struct dw_buf bytes = { 0 };
 
-	add_record(&record, seq, n, now);
-	assert_int_equal(dw_room_append(room, seq, n, now, (struct dw_str) { record.data, record.len }, now), DW_OK);
-	dw_buf_clear(&record);
+	add_record(&bytes, seq, n, now);
+	assert_int_equal(dw_room_append(room, &record, (struct dw_str) { bytes.data, bytes.len }, now), DW_OK);
+	dw_buf_clear(&bytes);
 	engine_head = seq;
 }
 
@@ -70,6 +73,7 @@ set_up(void **state)
 	};
 	now = NOW;
 	engine_head = 0;
+	place = NULL;
 	room = dw_room_new(&all, "123");
 	assert_non_null(room);
 	load_empty();
@@ -96,7 +100,7 @@ a_join(uint64_t session, const char *user, const char *device, uint64_t flags)
 static struct dw_session *
 enter(const struct dw_join *join, uint32_t edge, struct dw_joined *joined)
 {
-	const struct dw_join_context context = { edge, EPOCH, engine_head, now };
+	const struct dw_join_context context = { edge, EPOCH, engine_head, now, place };
 	struct dw_session *session = NULL;
 
 	*joined = (struct dw_joined) { 0 };
@@ -184,7 +188,7 @@ test_known_device_resumes_exactly(void **state)
 	(void)state;
 	publish_up_to(3);
 	session = visit(1, "phone", 0, 0, &joined);
-	assert_true(dw_room_confirm(room, session, (struct dw_position) { 20, 2 }));
+	assert_true(dw_room_confirm(room, session, (struct dw_position) { 20, 2 }, true, now));
 	leave(session);
 	publish_up_to(4);
 	(void)visit(2, "phone", 0, 0, &joined);
@@ -201,11 +205,12 @@ test_known_device_is_told_its_gap(void **state)
 	(void)state;
 	publish_up_to(2);
 	session = visit(1, "phone", 0, 0, &joined);
-	assert_true(dw_room_confirm(room, session, (struct dw_position) { 20, 2 }));
+	assert_true(dw_room_confirm(room, session, (struct dw_position) { 20, 2 }, true, now));
 	leave(session);
 	publish_up_to(10);
 	(void)visit(2, "phone", 0, 0, &joined);
-	assert_stands(&joined, DW_RESUME_GAP, 20, 2, 5);
+	/* It goes on behind the gap. */
+	assert_stands(&joined, DW_RESUME_GAP, 59, 5, 5);
 	assert_gap(&joined, 3, 5, DW_GAP_LIMIT);
 }
 
@@ -218,13 +223,13 @@ test_gap_is_told_again_until_confirmed(void **state)
 	(void)state;
 	publish_up_to(2);
 	session = visit(1, "phone", 0, 0, &joined);
-	assert_true(dw_room_confirm(room, session, (struct dw_position) { 20, 2 }));
+	assert_true(dw_room_confirm(room, session, (struct dw_position) { 20, 2 }, true, now));
 	leave(session);
 	publish_up_to(10);
 	leave(visit(2, "phone", 0, 0, &joined));
 	session = visit(3, "phone", 0, 0, &joined);
 	assert_gap(&joined, 3, 5, DW_GAP_LIMIT);
-	assert_true(dw_room_confirm(room, session, (struct dw_position) { 60, 6 }));
+	assert_true(dw_room_confirm(room, session, (struct dw_position) { 60, 6 }, true, now));
 	leave(session);
 	(void)visit(4, "phone", 0, 0, &joined);
 	assert_stands(&joined, DW_RESUME_EXACT, 60, 6, 4);
@@ -240,7 +245,7 @@ test_gap_by_age(void **state)
 	publish_up_to(3);
 	now += TTL + 1;
 	(void)visit(2, "phone", 0, 0, &joined);
-	assert_stands(&joined, DW_RESUME_GAP, 0, 0, 0);
+	assert_stands(&joined, DW_RESUME_GAP, 30, 3, 0);
 	assert_gap(&joined, 1, 3, DW_GAP_EXPIRED);
 	assert_int_equal(joined.oldest, 0);
 	assert_int_equal(joined.head, 30);
@@ -353,7 +358,7 @@ test_reset_does_not_move_the_cursor_back(void **state)
 	(void)state;
 	publish_up_to(3);
 	session = visit(1, "phone", 0, 0, &joined);
-	assert_true(dw_room_confirm(room, session, (struct dw_position) { 30, 3 }));
+	assert_true(dw_room_confirm(room, session, (struct dw_position) { 30, 3 }, true, now));
 	leave(session);
 	session = visit(2, "phone", DW_JOIN_AFTER, 5000, &joined);
 	assert_stands(&joined, DW_RESUME_RESET, 9, 0, 3);
@@ -369,11 +374,11 @@ test_after_trimmed_uses_the_cursor_that_stands_there(void **state)
 	(void)state;
 	publish_up_to(3);
 	session = visit(1, "phone", 0, 0, &joined);
-	assert_true(dw_room_confirm(room, session, (struct dw_position) { 30, 3 }));
+	assert_true(dw_room_confirm(room, session, (struct dw_position) { 30, 3 }, true, now));
 	leave(session);
 	publish_up_to(12);
 	(void)visit(2, "phone", DW_JOIN_AFTER, 30, &joined);
-	assert_stands(&joined, DW_RESUME_GAP, 30, 3, 5);
+	assert_stands(&joined, DW_RESUME_GAP, 79, 7, 5);
 	assert_gap(&joined, 4, 7, DW_GAP_LIMIT);
 }
 
@@ -385,7 +390,27 @@ test_after_trimmed_says_rather_too_much(void **state)
 	(void)state;
 	publish_up_to(12);
 	(void)visit(1, "phone", DW_JOIN_AFTER, 50, &joined);
-	assert_stands(&joined, DW_RESUME_GAP, 50, 0, 5);
+	assert_stands(&joined, DW_RESUME_GAP, 79, 7, 5);
+	assert_gap(&joined, 1, 7, DW_GAP_LIMIT);
+}
+
+static void
+test_after_trimmed_asks_the_engine(void **state)
+{
+	const struct dw_place answer = { 50, 5 };
+	struct dw_joined joined;
+
+	(void)state;
+	assert_false(dw_room_asks_place(room, 50));
+	publish_up_to(12);
+	assert_true(dw_room_asks_place(room, 50));
+	assert_false(dw_room_asks_place(room, 80));
+	assert_false(dw_room_asks_place(room, 0));
+	place = &answer;
+	(void)visit(1, "phone", DW_JOIN_AFTER, 50, &joined);
+	assert_gap(&joined, 6, 7, DW_GAP_LIMIT);
+	/* It says nothing of another one. */
+	(void)visit(2, "tablet", DW_JOIN_AFTER, 40, &joined);
 	assert_gap(&joined, 1, 7, DW_GAP_LIMIT);
 }
 
@@ -440,7 +465,7 @@ test_return_keeps_position_and_confirms_no_more_than_the_device(void **state)
 	assert_stands(&joined, DW_RESUME_EXACT, 30, 3, 1);
 	/* Unknown to us: what it was written is not what it has confirmed. */
 	assert_int_equal(session->confirmed.seq, 9);
-	assert_true(dw_room_confirm(room, session, (struct dw_position) { 20, 2 }));
+	assert_true(dw_room_confirm(room, session, (struct dw_position) { 20, 2 }, true, now));
 	leave(session);
 	session = enter(&join, EDGE, &joined);
 	assert_int_equal(session->confirmed.seq, 20);
@@ -458,14 +483,14 @@ test_return_with_a_gap_counts_from_its_n(void **state)
 	join.after = 50;
 	join.after_n = 5;
 	(void)enter(&join, EDGE, &joined);
-	assert_stands(&joined, DW_RESUME_GAP, 50, 5, 5);
+	assert_stands(&joined, DW_RESUME_GAP, 79, 7, 5);
 	assert_gap(&joined, 6, 7, DW_GAP_LIMIT);
 	/* An n that cannot be is not believed. */
 	join.session = 2;
 	join.after = 40;
 	join.after_n = 11;
 	(void)enter(&join, EDGE, &joined);
-	assert_stands(&joined, DW_RESUME_GAP, 40, 0, 5);
+	assert_gap(&joined, 1, 7, DW_GAP_LIMIT);
 }
 
 static void
@@ -549,9 +574,9 @@ test_derived_devices_live_side_by_side(void **state)
 	assert_int_equal(room->device_count, 1);
 	assert_int_equal(room->device_connected, 1);
 	/* The cursor is the lowest among those open. */
-	assert_true(dw_room_confirm(room, first, (struct dw_position) { 30, 3 }));
+	assert_true(dw_room_confirm(room, first, (struct dw_position) { 30, 3 }, true, now));
 	assert_int_equal(first->device->at.seq, 9);
-	assert_true(dw_room_confirm(room, second, (struct dw_position) { 10, 1 }));
+	assert_true(dw_room_confirm(room, second, (struct dw_position) { 10, 1 }, true, now));
 	assert_int_equal(first->device->at.seq, 10);
 	leave(second);
 	assert_int_equal(first->device->at.seq, 30);
@@ -563,7 +588,7 @@ test_derived_devices_live_side_by_side(void **state)
 static void
 test_a_session_joins_once(void **state)
 {
-	const struct dw_join_context context = { OTHER_EDGE, EPOCH, 0, NOW };
+	const struct dw_join_context context = { OTHER_EDGE, EPOCH, 0, NOW, NULL };
 	struct dw_join join = a_join(1, "bob", "phone", 0);
 	struct dw_joined joined;
 	struct dw_session *session;
@@ -680,12 +705,12 @@ test_confirm_takes_only_positions_of_the_room(void **state)
 	(void)state;
 	publish_up_to(8);
 	session = visit(1, "phone", 0, 0, &joined);
-	assert_false(dw_room_confirm(room, session, (struct dw_position) { 81, 8 }));
-	assert_false(dw_room_confirm(room, session, (struct dw_position) { 80, 9 }));
-	assert_false(dw_room_confirm(room, session, (struct dw_position) { 50, 6 }));
-	assert_false(dw_room_confirm(room, session, (struct dw_position) { 20, 4 }));
+	assert_false(dw_room_confirm(room, session, (struct dw_position) { 81, 8 }, true, now));
+	assert_false(dw_room_confirm(room, session, (struct dw_position) { 80, 9 }, true, now));
+	assert_false(dw_room_confirm(room, session, (struct dw_position) { 50, 6 }, true, now));
+	assert_false(dw_room_confirm(room, session, (struct dw_position) { 20, 4 }, true, now));
 	assert_int_equal(session->device->at.seq, 39);
-	assert_true(dw_room_confirm(room, session, (struct dw_position) { 50, 5 }));
+	assert_true(dw_room_confirm(room, session, (struct dw_position) { 50, 5 }, true, now));
 	assert_int_equal(session->device->at.seq, 50);
 }
 
@@ -698,13 +723,13 @@ test_cursor_never_moves_back(void **state)
 	(void)state;
 	publish_up_to(5);
 	session = visit(1, "phone", 0, 0, &joined);
-	assert_true(dw_room_confirm(room, session, (struct dw_position) { 40, 4 }));
-	assert_true(dw_room_confirm(room, session, (struct dw_position) { 20, 2 }));
+	assert_true(dw_room_confirm(room, session, (struct dw_position) { 40, 4 }, true, now));
+	assert_true(dw_room_confirm(room, session, (struct dw_position) { 20, 2 }, true, now));
 	assert_int_equal(session->device->at.seq, 40);
 	leave(session);
 	session = visit(2, "phone", DW_JOIN_AFTER, 10, &joined);
 	assert_stands(&joined, DW_RESUME_EXACT, 10, 1, 4);
-	assert_true(dw_room_confirm(room, session, (struct dw_position) { 20, 2 }));
+	assert_true(dw_room_confirm(room, session, (struct dw_position) { 20, 2 }, true, now));
 	leave(session);
 	(void)visit(3, "phone", 0, 0, &joined);
 	assert_stands(&joined, DW_RESUME_EXACT, 40, 4, 1);
@@ -726,8 +751,8 @@ test_changed_cursors_are_taken_once(void **state)
 	assert_string_equal(cursor.device, "phone");
 	assert_true(cursor.derived);
 	assert_false(dw_room_take_cursor(room, now, &cursor));
-	assert_true(dw_room_confirm(room, session, (struct dw_position) { 20, 2 }));
-	assert_true(dw_room_confirm(room, session, (struct dw_position) { 20, 2 }));
+	assert_true(dw_room_confirm(room, session, (struct dw_position) { 20, 2 }, true, now));
+	assert_true(dw_room_confirm(room, session, (struct dw_position) { 20, 2 }, true, now));
 	assert_true(dw_room_take_device(room, session->device, now, &cursor));
 	assert_int_equal(cursor.seq, 20);
 	assert_int_equal(cursor.n, 2);
@@ -754,9 +779,9 @@ test_queued_counts_from_the_lowest_cursor(void **state)
 	phone = visit(1, "phone", 0, 0, &joined);
 	tablet = visit(2, "tablet", 0, 0, &joined);
 	assert_int_equal(dw_room_queued(room), 3);
-	assert_true(dw_room_confirm(room, phone, (struct dw_position) { 30, 3 }));
+	assert_true(dw_room_confirm(room, phone, (struct dw_position) { 30, 3 }, true, now));
 	assert_int_equal(dw_room_queued(room), 3);
-	assert_true(dw_room_confirm(room, tablet, (struct dw_position) { 20, 2 }));
+	assert_true(dw_room_confirm(room, tablet, (struct dw_position) { 20, 2 }, true, now));
 	assert_int_equal(dw_room_queued(room), 1);
 	assert_int_equal(dw_room_oldest_queued_at(room), NOW);
 	leave(tablet);
@@ -777,7 +802,7 @@ test_queued_survives_unloading(void **state)
 	(void)state;
 	publish_up_to(4);
 	phone = visit(1, "phone", 0, 0, &joined);
-	assert_true(dw_room_confirm(room, phone, (struct dw_position) { 30, 3 }));
+	assert_true(dw_room_confirm(room, phone, (struct dw_position) { 30, 3 }, true, now));
 	leave(phone);
 	while (dw_room_take_cursor(room, now, &cursor))
 		continue;
@@ -851,7 +876,9 @@ fill_load(struct dw_op *load, uint64_t from_n, uint64_t to_n)
 static void
 test_load_brings_messages_devices_owners(void **state)
 {
-	struct dw_cursor cursor = { .room = "123", .user = "ann", .device = "phone", .seq = 40, .n = 4, .seen = NOW };
+	struct dw_cursor cursor = {
+		.room = "123", .user = "ann", .device = "phone", .seq = 40, .n = 4, .resume_seq = 40, .resume_n = 4, .seen = NOW
+	};
 	struct dw_owner_row owner = { .room = "123", .user = "bob", .state = DW_OWNER_GRANTED };
 	struct dw_op load = { .kind = DW_OP_LOAD };
 	struct dw_joined joined;
@@ -945,6 +972,7 @@ main(void)
 		TEST(test_reset_does_not_move_the_cursor_back),
 		TEST(test_after_trimmed_uses_the_cursor_that_stands_there),
 		TEST(test_after_trimmed_says_rather_too_much),
+		TEST(test_after_trimmed_asks_the_engine),
 		TEST(test_new_skips_and_moves_the_cursor),
 		TEST(test_cursor_ahead_of_the_engine_resets),
 		TEST(test_return_keeps_position_and_confirms_no_more_than_the_device),

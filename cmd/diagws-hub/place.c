@@ -1,0 +1,84 @@
+/* Places: what the room's n was at a seq that the room itself does not know any more, asked of the engine.
+ *
+ * Its own file because it is the one question about a resident room that needs the disk. Who asks waits alone: others
+ * who join the room are not held up.
+ *
+ * Happy path: a JOIN or READ gives a position whose message was dropped; the frame waits, the batch asks; when it has
+ * been committed the frame is dispatched again, and finds the answer with place_of.
+ *
+ * Failure modes: the peer is gone or has introduced itself anew: nobody waits. The session left meanwhile: its
+ * JOIN is dropped. The engine could not say: the frame goes on with what the room knows.
+ */
+#include "hub.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <utlist.h>
+
+int
+place_ask(struct hub *hub, struct peer *peer, struct dw_str room, uint64_t seq, uint64_t session, struct dw_str frame)
+{
+	struct place *place = calloc(1, sizeof(*place) + frame.n);
+	struct staged *staged = stage_new(DW_OP_PLACE, room);
+	int err;
+
+	if (place == NULL || staged == NULL) {
+		free(place);
+		free(staged);
+		return DW_E_NOMEM;
+	}
+	place->peer = peer->number;
+	place->incarnation = peer->incarnation;
+	place->session = session;
+	place->n = frame.n;
+	memcpy(place->frame, frame.p, frame.n);
+	staged->op.place.seq = seq;
+	staged->reply = REPLY_PLACE;
+	staged->place = place;
+	err = stage_add(hub, peer, staged);
+	if (err == DW_OK)
+		DL_APPEND(hub->places, place);
+	return err;
+}
+
+void
+place_found(struct hub *hub, struct staged *staged)
+{
+	const struct dw_place found = { staged->op.place.seq, staged->op.err == DW_OK ? staged->op.place.n : 0 };
+	struct place *place = staged->place;
+	struct peer *peer = peer_find(hub, place->peer);
+	const struct dw_str frame = { place->frame, place->n };
+	struct dw_wire message;
+
+	DL_DELETE(hub->places, place);
+	staged->place = NULL;
+	if (peer != NULL && peer->known && peer->incarnation == place->incarnation &&
+		dw_wire_unpack(&message, frame.p, frame.n, NULL) == DW_OK) {
+		hub->place = &found;
+		hub_dispatch(hub, peer, &message, frame);
+		hub->place = NULL;
+	}
+	free(place);
+}
+
+void
+place_forget(struct hub *hub, const struct peer *peer, uint64_t session, struct dw_str room)
+{
+	struct place *place;
+
+	DL_FOREACH(hub->places, place)
+	{
+		struct dw_wire message;
+
+		if (place->peer == peer->number && place->session == session &&
+			dw_wire_unpack(&message, place->frame, place->n, NULL) == DW_OK && message.kind == DW_JOIN &&
+			message.join.room.n == room.n && memcmp(message.join.room.p, room.p, room.n) == 0)
+			place->incarnation = UINT64_MAX;
+	}
+}
+
+const struct dw_place *
+place_of(const struct hub *hub, uint64_t seq)
+{
+	return hub->place != NULL && hub->place->seq == seq ? hub->place : NULL;
+}

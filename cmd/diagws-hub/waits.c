@@ -1,0 +1,251 @@
+/* Waits: senders that want to know when so many devices have their message, and polls that want the next message.
+ *
+ * Its own file because both are the same: something about a room is awaited until a time is over. A room with a wait
+ * stays in memory. A wait counts as an unanswered request of its peer, which bounds them.
+ *
+ * Happy path: a message is stored and answered, its wait counts the devices that confirm it, DELIVERED is
+ * answered. A READ that found nothing is carried out again with each message of the room, and when its time is over.
+ *
+ * Failure modes: the time is over (the count says how far it came); the peer goes: its waits go. The hub goes: whoever
+ * waits repeats its request, and the devices' cursors tell the new hub who has what.
+ */
+#include "hub.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <utlist.h>
+
+#include "diagws/clock.h"
+
+struct wait {
+	struct wait *prev, *next;           /* of the hub */
+	struct wait *room_prev, *room_next; /* of the seat */
+	struct dw_room *room;
+	uint32_t peer;
+	uint64_t incarnation;
+	uint64_t due; /* dw_mono_ms */
+	/* For a message to be delivered; need 0: a READ. */
+	uint64_t corr, seq, need, count, except;
+	/* Of a READ the frame, else the user of a direct message. */
+	size_t n;
+	char bytes[];
+};
+
+/* A wait is counted by its peer until it ends. NULL: no memory. */
+static struct wait *
+add(struct hub *hub, struct peer *peer, struct dw_room *room, uint64_t wait_ms, struct dw_str bytes)
+{
+	struct wait *wait = calloc(1, sizeof(*wait) + bytes.n);
+	struct seat *seat = room->user;
+
+	if (wait == NULL)
+		return NULL;
+	wait->room = room;
+	wait->peer = peer->number;
+	wait->incarnation = peer->incarnation;
+	wait->due = dw_mono_ms() + wait_ms;
+	wait->n = bytes.n;
+	if (bytes.n > 0)
+		memcpy(wait->bytes, bytes.p, bytes.n);
+	DL_APPEND(hub->waits, wait);
+	DL_APPEND2(seat->waits, wait, room_prev, room_next);
+	peer->pending++;
+	return wait;
+}
+
+/* The room may be given up. */
+static void
+end(struct hub *hub, struct wait *wait)
+{
+	struct dw_room *room = wait->room;
+	struct seat *seat = room->user;
+	struct peer *peer = peer_find(hub, wait->peer);
+
+	DL_DELETE(hub->waits, wait);
+	DL_DELETE2(seat->waits, wait, room_prev, room_next);
+	if (peer != NULL)
+		peer_answered(peer);
+	free(wait);
+	room_settle(hub, room);
+}
+
+static void
+tell_delivered(struct hub *hub, const struct wait *wait)
+{
+	outbox_add(hub, wait->peer,
+		&(struct dw_wire) { .kind = DW_DELIVERED,
+			.delivered = { .corr = wait->corr,
+				.code = wait->count < wait->need ? (uint64_t)-DW_E_UNDELIVERED : 0,
+				.count = wait->count } });
+}
+
+void
+wait_delivered(struct hub *hub, struct dw_room *room, const struct staged *staged)
+{
+	const struct dw_op *op = &staged->op;
+	const struct dw_str to = dw_str(op->append.to);
+	struct peer *peer = peer_find(hub, staged->peer);
+	struct wait *wait = peer != NULL ? add(hub, peer, room, staged->wait_ms, to) : NULL;
+
+	if (wait == NULL)
+		return; /* its sender asks again when it hears nothing */
+	wait->corr = staged->corr;
+	wait->seq = op->append.seq;
+	wait->need = staged->wait;
+	wait->except = op->append.except;
+	wait->count = dw_room_receipts(room, wait->seq, to, wait->except).delivered;
+	if (wait->count < wait->need)
+		return;
+	tell_delivered(hub, wait);
+	end(hub, wait);
+}
+
+int
+wait_message(struct hub *hub, struct peer *peer, struct dw_room *room, uint64_t wait_ms, struct dw_str frame)
+{
+	if (hub->poll == POLL_AGAIN)
+		hub->poll = POLL_KEPT;
+	else if (add(hub, peer, room, wait_ms, frame) == NULL)
+		return DW_E_NOMEM;
+	return DW_OK;
+}
+
+/* Carries the READ out again. False: it still waits. */
+static bool
+poll_again(struct hub *hub, const struct wait *wait, enum poll_state state)
+{
+	const struct dw_str frame = { wait->bytes, wait->n };
+	struct peer *peer = peer_find(hub, wait->peer);
+	struct dw_wire message;
+
+	if (peer == NULL || peer->incarnation != wait->incarnation ||
+		dw_wire_unpack(&message, frame.p, frame.n, NULL) != DW_OK)
+		return true;
+	hub->poll = state;
+	hub_dispatch(hub, peer, &message, frame);
+	state = hub->poll;
+	hub->poll = POLL_FIRST;
+	return state != POLL_KEPT;
+}
+
+void
+waits_message(struct hub *hub, struct dw_room *room)
+{
+	struct seat *seat = room->user;
+	struct wait *wait, *next;
+
+	if (seat == NULL || seat->waits == NULL)
+		return;
+	seat->holds++;
+	DL_FOREACH_SAFE2(seat->waits, wait, next, room_next)
+	{
+		if (wait->need == 0 && poll_again(hub, wait, POLL_AGAIN))
+			end(hub, wait);
+	}
+	seat->holds--;
+}
+
+void
+waits_confirmed(struct hub *hub, struct dw_room *room, const struct dw_session *session, const struct dw_device *before)
+{
+	struct seat *seat = room->user;
+	struct wait *wait, *next;
+
+	if (seat->waits == NULL)
+		return;
+	seat->holds++;
+	DL_FOREACH_SAFE2(seat->waits, wait, next, room_next)
+	{
+		const struct dw_str to = { wait->bytes, wait->n };
+
+		if (wait->need == 0 || wait->except == session->id || dw_device_has(before, wait->seq, to) ||
+			!dw_device_has(session->device, wait->seq, to))
+			continue;
+		if (++wait->count < wait->need)
+			continue;
+		tell_delivered(hub, wait);
+		end(hub, wait);
+	}
+	seat->holds--;
+}
+
+void
+waits_joined(struct hub *hub, struct dw_room *room)
+{
+	struct seat *seat = room->user;
+	struct wait *wait, *next;
+
+	if (seat->waits == NULL)
+		return;
+	seat->holds++;
+	DL_FOREACH_SAFE2(seat->waits, wait, next, room_next)
+	{
+		const struct dw_str to = { wait->bytes, wait->n };
+		uint64_t count;
+
+		if (wait->need == 0)
+			continue;
+		count = dw_room_receipts(room, wait->seq, to, wait->except).delivered;
+		wait->count = count > wait->count ? count : wait->count;
+		if (wait->count < wait->need)
+			continue;
+		tell_delivered(hub, wait);
+		end(hub, wait);
+	}
+	seat->holds--;
+}
+
+void
+waits_tick(struct hub *hub)
+{
+	const uint64_t now = dw_mono_ms();
+	struct wait *wait, *next;
+
+	if (hub->waits == NULL || now < hub->waits_at)
+		return;
+	hub->waits_at = now + WAITS_MS;
+	DL_FOREACH_SAFE(hub->waits, wait, next)
+	{
+		if (now < wait->due)
+			continue;
+		if (wait->need > 0)
+			tell_delivered(hub, wait);
+		else
+			(void)poll_again(hub, wait, POLL_OVER);
+		end(hub, wait);
+	}
+}
+
+uint64_t
+waits_count(const struct hub *hub)
+{
+	const struct wait *wait;
+	uint64_t count;
+
+	DL_COUNT(hub->waits, wait, count);
+	return count;
+}
+
+void
+waits_forget_peer(struct hub *hub, const struct peer *peer)
+{
+	struct wait *wait, *next;
+
+	DL_FOREACH_SAFE(hub->waits, wait, next)
+	{
+		if (wait->peer == peer->number)
+			end(hub, wait);
+	}
+}
+
+void
+waits_free(struct hub *hub)
+{
+	struct wait *wait, *next;
+
+	DL_FOREACH_SAFE(hub->waits, wait, next)
+	{
+		free(wait);
+	}
+	hub->waits = NULL;
+}

@@ -1,0 +1,291 @@
+/* What sessions have confirmed, and what follows from it: their devices' cursors, and who has been delivered what.
+ *
+ * Its own file because these are the rules of "Acknowledgment without client code" (ARCHITECTURE.md), each tested
+ * for itself.
+ *
+ * Happy path: a position is confirmed; the device's `at` follows at once, `resume` when DW_OVERLAP_MS have passed
+ * with the connection still there (dw_room_settle, called every few seconds, and at the end of the session). A
+ * client that acknowledges itself is believed at once.
+ *
+ * Failure modes: a position that the room never had changes nothing; without memory for a trail the device resumes
+ * from earlier, and repeats more. Invariants: resume ≤ at ≤ reach, none moves back; a session never confirms past the
+ * head.
+ */
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+#include <utlist.h>
+
+#include "room_parts.h"
+
+void
+dw_room_move_device(struct dw_room *room, struct dw_device *device, struct dw_position at)
+{
+	device->at = device->resume = at;
+	device->since = device->reach = at.seq;
+	room->low_stale = true;
+	dw_room_mark_dirty(room, device);
+}
+
+static void
+drop_trail(struct dw_room *room, struct dw_session *session)
+{
+	if (session->trail == NULL)
+		return;
+	free(session->trail);
+	session->trail = NULL;
+	room->unsettled--;
+}
+
+/* Takes off the trail what is old enough. */
+static void
+settle_session(struct dw_room *room, struct dw_session *session, uint64_t now)
+{
+	struct dw_trail *trail = session->trail;
+	size_t old = 0;
+
+	if (trail == NULL)
+		return;
+	while (old < trail->count && trail->step[old].when + DW_OVERLAP_MS <= now)
+		session->settled = trail->step[old++].at;
+	trail->count -= old;
+	memmove(trail->step, trail->step + old, trail->count * sizeof(trail->step[0]));
+	if (trail->count == 0)
+		drop_trail(room, session);
+}
+
+static void
+add_step(struct dw_room *room, struct dw_session *session, struct dw_position at, uint64_t now)
+{
+	struct dw_trail *trail;
+	size_t last;
+
+	settle_session(room, session, now);
+	if (session->trail == NULL) {
+		session->trail = calloc(1, sizeof(*session->trail));
+		if (session->trail == NULL)
+			return;
+		room->unsettled++;
+	}
+	trail = session->trail;
+	last = trail->count - 1;
+	/* A clock that was set may leave no room: the newest is the one to widen. */
+	if (trail->count == 0 || (trail->step[last].when / 1000 != now / 1000 && trail->count < DW_TRAIL_STEPS))
+		last = trail->count++;
+	trail->step[last].at = at;
+	trail->step[last].when = now;
+}
+
+void
+dw_room_advance(struct dw_room *room, struct dw_device *device, uint64_t now)
+{
+	const struct dw_session *confirmed = device->sessions, *settled = device->sessions;
+	struct dw_session *session;
+
+	if (device->sessions == NULL)
+		return;
+	DL_FOREACH(device->sessions, session)
+	{
+		settle_session(room, session, now);
+		if (session->confirmed.seq < confirmed->confirmed.seq)
+			confirmed = session;
+		if (session->settled.seq < settled->settled.seq)
+			settled = session;
+	}
+	if (confirmed->confirmed.seq > device->at.seq) {
+		device->at = confirmed->confirmed;
+		room->low_stale = true;
+		dw_room_mark_dirty(room, device);
+	}
+	if (settled->settled.seq > device->resume.seq) {
+		device->resume = settled->settled;
+		dw_room_mark_dirty(room, device);
+	}
+}
+
+void
+dw_room_settle(struct dw_room *room, uint64_t now)
+{
+	struct dw_session *session, *next;
+
+	if (room->unsettled == 0)
+		return;
+	HASH_ITER(hh, room->sessions, session, next)
+	{
+		if (session->trail != NULL)
+			dw_room_advance(room, session->device, now);
+	}
+}
+
+bool
+dw_room_is_position(const struct dw_room *room, struct dw_position at)
+{
+	uint64_t n;
+
+	if (at.seq > room->head || at.n > room->n)
+		return false;
+	if (dw_room_n_at(room, at.seq, &n))
+		return at.n == n;
+	/* What the log has no longer is taken on trust, within bounds. */
+	return at.n >= n && at.n < room->oldest_n;
+}
+
+/* What lies between the session's begin and this has been delivered to the device. */
+static void
+extend_reach(struct dw_device *device, const struct dw_session *session, uint64_t seq)
+{
+	if (session->begun > device->reach) {
+		device->since = session->begun;
+		device->reach = seq;
+		return;
+	}
+	if (seq > device->reach)
+		device->reach = seq;
+	if (session->begun < device->since && seq >= device->since)
+		device->since = session->begun;
+}
+
+static void
+count_confirmed(struct dw_room *room, struct dw_position from, struct dw_position to)
+{
+	const uint64_t first = from.n > room->oldest_n - 1 ? from.n : room->oldest_n - 1;
+	const uint64_t count = to.n > first ? to.n - first : 0;
+
+	room->confirmed += count;
+	room->all->confirmed += count;
+}
+
+bool
+dw_room_confirm(struct dw_room *room, struct dw_session *session, struct dw_position at, bool sure, uint64_t now)
+{
+	if (!dw_room_is_position(room, at))
+		return false;
+	if (at.seq > session->confirmed.seq) {
+		count_confirmed(room, session->confirmed, at);
+		session->confirmed = at;
+		extend_reach(session->device, session, at.seq);
+		if (!sure)
+			add_step(room, session, at, now);
+	}
+	if (sure && at.seq > session->settled.seq) {
+		session->settled = at;
+		if (at.seq >= session->confirmed.seq)
+			drop_trail(room, session);
+	}
+	dw_room_advance(room, session->device, now);
+	return true;
+}
+
+void
+dw_room_leave(struct dw_room *room, struct dw_session *session, uint64_t ended)
+{
+	struct dw_device *device = session->device;
+
+	dw_room_advance(room, device, ended);
+	drop_trail(room, session);
+	DL_DELETE(device->sessions, session);
+	DL_DELETE2(session->reader->sessions, session, reader_prev, reader_next);
+	session->reader->session_count--;
+	HASH_DEL(room->sessions, session);
+	room->session_count--;
+	room->all->sessions--;
+	free(session);
+	if (device->sessions == NULL)
+		room->device_connected--;
+	dw_room_advance(room, device, ended);
+	device->seen = ended;
+	dw_room_mark_dirty(room, device);
+}
+
+bool
+dw_device_has(const struct dw_device *device, uint64_t seq, struct dw_str to)
+{
+	return device->since < seq && seq <= device->reach && (to.n == 0 || dw_str_is(to, device->member->user));
+}
+
+static bool
+was_sent(const struct dw_device *device, uint64_t seq, struct dw_str to)
+{
+	const struct dw_session *session;
+
+	if (to.n > 0 && !dw_str_is(to, device->member->user))
+		return false;
+	DL_FOREACH(device->sessions, session)
+	{
+		if (session->begun < seq && seq <= session->reader->sent.seq)
+			return true;
+	}
+	return false;
+}
+
+static bool
+has_session(const struct dw_device *device, uint64_t id)
+{
+	const struct dw_session *session;
+
+	DL_FOREACH(device->sessions, session)
+	{
+		if (session->id == id)
+			return true;
+	}
+	return false;
+}
+
+struct dw_receipts
+dw_room_receipts(const struct dw_room *room, uint64_t seq, struct dw_str to, uint64_t except)
+{
+	struct dw_receipts receipts = { 0 };
+	struct dw_member *member, *next;
+
+	HASH_ITER(hh, room->members, member, next)
+	{
+		const struct dw_device *device;
+
+		DL_FOREACH(member->devices, device)
+		{
+			const bool has = dw_device_has(device, seq, to);
+
+			if (except != 0 && has_session(device, except))
+				continue;
+			receipts.delivered += has;
+			receipts.sent += has || was_sent(device, seq, to);
+		}
+	}
+	return receipts;
+}
+
+static void
+add_audience(const struct dw_member *member, uint64_t except, struct dw_audience *audience)
+{
+	const struct dw_device *device;
+
+	DL_FOREACH(member->devices, device)
+	{
+		const struct dw_session *session;
+
+		audience->devices += device->sessions == NULL;
+		DL_FOREACH(device->sessions, session)
+		{
+			audience->sessions += session->id != except;
+		}
+	}
+}
+
+struct dw_audience
+dw_room_audience(const struct dw_room *room, struct dw_str to, uint64_t except)
+{
+	struct dw_audience audience = { 0 };
+
+	if (to.n > 0) {
+		const struct dw_member *member = dw_room_member(room, to);
+
+		if (member != NULL)
+			add_audience(member, except, &audience);
+		return audience;
+	}
+	audience.sessions = room->session_count;
+	audience.devices = room->device_count - room->device_connected;
+	if (except != 0 && dw_room_session(room, except) != NULL)
+		audience.sessions--;
+	return audience;
+}
