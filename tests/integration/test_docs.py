@@ -208,12 +208,12 @@ def test_library_example_compiles(tmp_path):
 def stat_views():
     """view → columns, as the hub's table has them."""
     text = (ROOT / "cmd/diagws-hub/on_stat.c").read_text()
-    room = re.search(r'#define ROOM_COLUMNS "([^"]+)"', text).group(1)
+    room = re.search(r'#define ROOM_COLUMNS[\s\\\\]*"([^"]+)"', text).group(1)
     table = re.search(r"views\[\] = \{(.*?)^\};", text, re.M | re.S).group(1).replace("ROOM_COLUMNS", f'"{room}"')
     views = {}
     for name, columns in re.findall(r'\{ "(\w+)",\s*((?:"[^"]*"\s*)+),', table):
         views[name] = "".join(re.findall(r'"([^"]*)"', columns)).split("\\t")
-    assert len(views) == 7 and "rooms" in views
+    assert len(views) == 8 and "rooms" in views
     return views
 
 
