@@ -233,6 +233,6 @@ def test_stat_answers_with_the_documented_columns(clinic):
     clinic.send("effectiveness", "123", {"recommendation_id": 1, "new_effectiveness": 0.5, "confidence": 0.5,
                                          "sample_size": 1})
     for view, columns in stat_views().items():
-        operands = [view, "123"] if view in ("room", "devices") else [view]
+        operands = [view, "123"] if view in ("room", "devices", "messages") else [view]
         header = clinic.run("diagws-stat", "--format", "tsv", *operands).stdout.splitlines()[0]
         assert header.split("\t") == columns

@@ -11,8 +11,9 @@ from conftest import BIN, PATIENCE, until
 
 SUMMARY = ("version uptime_s epoch head rooms rooms_resident connections edges clients messages_received messages_stored "
            "messages_rejected duplicates queued retained dropped_limit dropped_expired commits commit_ms_p50 "
-           "commit_ms_p99 commit_ms_max store_bytes staged_bytes")
-ROOMS = "diagnosis_id connections devices queued retained n head oldest_queued_s oldest"
+           "commit_ms_p99 commit_ms_max store_bytes staged_bytes sent delivered waiting "
+           "store_writable")
+ROOMS = "diagnosis_id connections devices queued retained n head oldest_queued_s oldest sent delivered"
 HEADERS = {
     ("summary",): SUMMARY, ("rooms",): ROOMS, ("room", "123"): ROOMS,
     ("devices", "123"): "user_id device connected confirmed_seq behind seen_s",
