@@ -122,9 +122,10 @@ class Trial:
                 select_nothing(dice.random() * LONGEST)
                 self.restart(number % 2, patience)
                 assert not self.dropped, self.dropped[:5]
-            for number, stored in self.stream.end().items():
-                self.history.answer(f"m-{number}", stored.seq, stored.n)
+            answers = self.stream.end()
         self.settle(time.monotonic_ns(), patience)
+        for number, stored in answers.items():
+            self.history.answer(f"m-{number}", stored.seq, stored.n)
         assert self.world.stat("summary")["connections"] == len(self.connections)
         verdict = self.history.judge()
         self.clients.__exit__()
