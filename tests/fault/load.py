@@ -45,9 +45,9 @@ class Stream:
         number, now = self.next, time.monotonic_ns()
         room = self.rooms[number % len(self.rooms)]
         self.sent[number] = room, now
+        self.next += 1  # before anyone can have got it
         lines.write(json.dumps({"diagnosis_id": room, "id": f"m-{number}",
                                 "data": {"t": now, "number": number, "pad": self.pad}}) + "\n")
-        self.next += 1
 
     def _read(self):
         for line in self.popen.stdout:
