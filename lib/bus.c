@@ -25,7 +25,7 @@
 
 /* HIGH_WATER is frames per peer, above every window of the protocol, so that it is only met by a
  * peer that does not read. */
-enum { HIGH_WATER = 20000, ID_SIZE = 5, LINGER_MS = 500, RECONNECT_MS = 50, RECONNECT_MAX_MS = 500 };
+enum { HIGH_WATER = 20000, ID_SIZE = 5, LINGER_MS = 500, RECONNECT_MS = 50, RECONNECT_MAX_MS = 200 };
 
 static const char ipc_prefix[] = "ipc://";
 static const char tcp_prefix[] = "tcp://";

@@ -26,7 +26,7 @@
 
 enum {
 	TICK_MS = 100,
-	PING_MS = 500,
+	PING_MS = 200,      /* so soon a new hub is found */
 	SILENT_MS = 2000,   /* not heard so long: not ready */
 	GREET_MS = 1000,    /* a HELLO without an answer is repeated after so long */
 	PUMP_FRAMES = 2000, /* taken in one turn of the loop */
