@@ -221,12 +221,20 @@ dw_log_bytes(const struct dw_log *log, uint64_t index)
 struct dw_str
 dw_log_run(const struct dw_log *log, uint64_t index, size_t max, uint64_t *next)
 {
+	return dw_log_run_to(log, index, max, 0, next);
+}
+
+struct dw_str
+dw_log_run_to(const struct dw_log *log, uint64_t index, size_t max, uint32_t stop, uint64_t *next)
+{
 	struct dw_str run = { NULL, 0 };
 
 	while (index != log->end) {
 		struct dw_str bytes = dw_log_bytes(log, index);
 
 		if (run.p != NULL && (bytes.p != run.p + run.n || run.n + bytes.n > max))
+			break;
+		if (run.p != NULL && (slot(log, index)->flags & stop) != 0)
 			break;
 		if (run.p == NULL)
 			run.p = bytes.p;

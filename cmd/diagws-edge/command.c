@@ -3,12 +3,12 @@
  */
 #include <string.h>
 
+#include "confirm.h"
 #include "conn.h"
 #include "diagws/clock.h"
 #include "diagws/json.h"
 #include "edge.h"
 #include "room.h"
-#include "uplink.h"
 
 static void
 take_ping(struct conn *conn, const struct dw_json *json)
@@ -18,39 +18,128 @@ take_ping(struct conn *conn, const struct dw_json *json)
 	(void)json;
 	dw_time_text(dw_now_ms(), now);
 	(void)snprintf(data, sizeof(data), "{\"timestamp\":\"%s\"}", now);
-	conn_tell(conn, "pong", data);
+	conn_tell(conn, "pong", NULL, data);
 }
 
-/* {"type":"ack","seq":N}: as good as a PONG, up to what was written. */
+static const char diagnosis_rule[] = "field 'diagnosis_id': 1 to 64 of A-Z a-z 0-9 _ -, or a whole number";
+
+/* The room that a message names, in out. NULL: it names none well; the client was told. */
+static const char *
+read_room(struct conn *conn, const struct dw_json *json, char out[DW_ROOM_MAX + 1])
+{
+	const struct dw_json_member *member = dw_json_get(json, "diagnosis_id");
+	struct dw_fault fault = { 0 };
+
+	if (member != NULL && dw_id_from_json(member, out, DW_ROOM_MAX + 1, &fault) == DW_OK && dw_room_ok(dw_str(out)))
+		return out;
+	conn_error(conn, NULL, "invalid_field", "diagnosis_id", diagnosis_rule);
+	return NULL;
+}
+
+/* The watch that a message is about: of the room that it names, or the only one. NULL: the client was told. */
+static struct watch *
+find_watch(struct conn *conn, const struct dw_json *json)
+{
+	char id[DW_ROOM_MAX + 1];
+	struct watch *watch = watch_first(conn);
+
+	if (dw_json_get(json, "diagnosis_id") == NULL && conn->watches == 1)
+		return watch;
+	if (read_room(conn, json, id) == NULL)
+		return NULL;
+	watch = watch_find(conn, room_find(conn->edge, dw_str(id)));
+	if (watch == NULL)
+		conn_error(conn, id, "not_subscribed", "diagnosis_id", "this connection does not watch this diagnosis");
+	return watch;
+}
+
+/* {"type":"ack","seq":N}: everything up to N was received. */
 static void
 take_ack(struct conn *conn, const struct dw_json *json)
 {
 	const struct dw_json_member *seq = dw_json_get(json, "seq");
-	const struct dw_log *ring = conn->room->ring;
-	uint64_t index;
+	struct watch *watch = find_watch(conn, json);
 
-	if (seq == NULL || seq->type != DW_JSON_INTEGER || seq->integer < 0) {
-		conn_error(conn, "invalid_field", "field 'seq': a whole number, the seq of a message that was received");
+	if (watch == NULL)
+		return;
+	if (seq == NULL || seq->type != DW_JSON_INTEGER || seq->integer < 0)
+		conn_error(conn, watch->room->id, "invalid_field", "seq",
+			"field 'seq': a whole number, the seq of a message that was received");
+	else if (!confirm_ack(watch, (uint64_t)seq->integer))
+		conn_error(conn, watch->room->id, "invalid_field", "seq",
+			"field 'seq': nothing with this seq was sent on this connection");
+}
+
+/* Where to begin. False: a field is wrong; the client was told. */
+static bool
+read_from(struct conn *conn, const char *room, const struct dw_json *json, struct watch_request *from)
+{
+	const struct dw_json_member *after = dw_json_get(json, "after"), *epoch = dw_json_get(json, "epoch");
+
+	if (after != NULL && after->type != DW_JSON_NULL) {
+		from->after_new = after->type == DW_JSON_STRING && dw_str_is(after->text, "new");
+		from->has_after = !from->after_new;
+		if (from->has_after && (after->type != DW_JSON_INTEGER || after->integer < 0)) {
+			conn_error(conn, room, "invalid_field", "after", "field 'after': a seq or \"new\"");
+			return false;
+		}
+		from->after = from->has_after ? (uint64_t)after->integer : 0;
+	}
+	if (epoch != NULL && epoch->type != DW_JSON_NULL &&
+		(epoch->type != DW_JSON_STRING || !dw_device_ok(epoch->text) ||
+			!dw_str_copy(epoch->text, from->epoch, sizeof(from->epoch)))) {
+		conn_error(conn, room, "invalid_field", "epoch", "field 'epoch': what a `connect` gave");
+		return false;
+	}
+	return true;
+}
+
+/* {"type":"subscribe","diagnosis_id":124,"after":SEQ|"new","epoch":…}: one more room. */
+static void
+take_subscribe(struct conn *conn, const struct dw_json *json)
+{
+	struct watch_request from = { 0 };
+	char room[DW_ROOM_MAX + 1];
+
+	if (read_room(conn, json, room) == NULL || !read_from(conn, room, json, &from))
+		return;
+	if (watch_find(conn, room_find(conn->edge, dw_str(room))) != NULL) {
+		conn_error(conn, room, "already_subscribed", "diagnosis_id", "this connection watches this diagnosis");
 		return;
 	}
-	if ((uint64_t)seq->integer > conn->at.seq) {
-		conn_error(conn, "invalid_field", "field 'seq': nothing with this seq was sent on this connection");
+	if (conn->watches >= LIMIT_WATCHES) {
+		conn_error(conn, room, "too_many", "diagnosis_id", "one connection may watch 64 diagnoses");
 		return;
 	}
-	if (ring == NULL || (uint64_t)seq->integer <= conn->confirmed.seq)
+	conn->many = conn->owed = true;
+	if (watch_open(conn, room, conn_claims(conn, dw_str(room)), &from) == NULL)
+		conn_close(conn, 1013, "try again later");
+	else
+		conn_set_timer(conn);
+}
+
+static void
+take_unsubscribe(struct conn *conn, const struct dw_json *json)
+{
+	char room[DW_ROOM_MAX + 1];
+	struct watch *watch = read_room(conn, json, room) != NULL ? find_watch(conn, json) : NULL;
+
+	if (watch == NULL)
 		return;
-	index = dw_log_after(ring, (uint64_t)seq->integer);
-	if (index == dw_log_first(ring))
+	if (!conn->connected) {
+		conn_error(conn, room, "not_subscribed", "diagnosis_id", "not before `connect`");
 		return;
-	conn->confirmed = (struct position) { dw_log_entry(ring, index - 1)->seq, dw_log_entry(ring, index - 1)->n };
-	uplink_confirmed(conn->edge->uplink, conn);
+	}
+	conn->many = conn->owed = true;
+	watch_end(watch);
+	conn_tell(conn, "unsubscribed", room, "{}");
 }
 
 static void
 take_later(struct conn *conn, const struct dw_json *json)
 {
 	(void)json;
-	conn_error(conn, "unsupported", "not supported by this version");
+	conn_error(conn, NULL, "unsupported", NULL, "not supported by this version");
 }
 
 static const struct {
@@ -59,8 +148,8 @@ static const struct {
 } verbs[] = {
 	{ "ping", take_ping },
 	{ "ack", take_ack },
-	{ "subscribe", take_later },
-	{ "unsubscribe", take_later },
+	{ "subscribe", take_subscribe },
+	{ "unsubscribe", take_unsubscribe },
 	{ "auth", take_later },
 };
 
@@ -70,7 +159,7 @@ take_message(struct conn *conn, const struct dw_json *json)
 	const struct dw_json_member *type = dw_json_get(json, "type");
 
 	if (type == NULL || type->type != DW_JSON_STRING) {
-		conn_error(conn, "invalid_field", "field 'type' is missing or no string");
+		conn_error(conn, NULL, "invalid_field", "type", "field 'type' is missing or no string");
 		return;
 	}
 	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++) {
@@ -79,7 +168,8 @@ take_message(struct conn *conn, const struct dw_json *json)
 			return;
 		}
 	}
-	conn_error(conn, "unknown_type", "field 'type': known are ping, ack, subscribe, unsubscribe and auth");
+	conn_error(
+		conn, NULL, "unknown_type", "type", "field 'type': known are ping, ack, subscribe, unsubscribe and auth");
 }
 
 /* CLIENT_BUDGET messages at once, then CLIENT_RATE a second. */
@@ -106,18 +196,18 @@ conn_text(struct conn *conn)
 	struct dw_json *json = NULL;
 
 	conn->heard_at = dw_mono_ms();
-	if (conn->state == CONN_CLOSING || conn->state == CONN_REFUSED || conn->room == NULL)
+	if (conn->state != CONN_OPEN)
 		return;
 	if (!within_budget(conn)) {
 		conn_close(conn, 1008, "rate limit");
 		return;
 	}
 	if (conn->rx_total > LIMIT_CLIENT_MESSAGE)
-		conn_error(conn, "too_big", "a message may have 8192 bytes");
+		conn_error(conn, NULL, "too_big", NULL, "a message may have 8192 bytes");
 	else if (dw_json_parse(&json, conn->rx.data != NULL ? conn->rx.data : "", conn->rx.len, &fault) != DW_OK)
-		conn_error(conn, "bad_json", fault.message);
+		conn_error(conn, NULL, "bad_json", NULL, fault.message);
 	else if (dw_json_type(json) != DW_JSON_OBJECT)
-		conn_error(conn, "bad_json", "a message is a JSON object");
+		conn_error(conn, NULL, "bad_json", NULL, "a message is a JSON object");
 	else
 		take_message(conn, json);
 	dw_json_destroy(&json);

@@ -1,9 +1,9 @@
-/* A client's WebSocket: who it is, which room it watches, and where in that room it stands.
+/* A client's WebSocket: who it is, whether it is alive, what it may say, and the rooms that it watches.
  *
- * Life: conn_new (the upgrade was read) → conn_start (established: a JOIN is asked of the hub, or the
- * refusal is due) → conn_joined → it reads the room's ring by its position, or is fed by the hub
- * (READ) until the ring covers it → conn_destroy (closed: LEAVE). A connection is never more than a
- * position and what the kernel and libwebsockets hold of one write.
+ * Life: conn_new (the upgrade was read) → conn_start (established: its first room is asked for, or the
+ * refusal is due) → conn_destroy (closed: it leaves its rooms). What it gets of a room is watch.h's, that
+ * it has received it is confirm.h's. A connection is never more than positions and what the kernel and
+ * libwebsockets hold of one write. Its first watch lies in it, for most have no other.
  */
 #ifndef CONN_H
 #define CONN_H
@@ -15,18 +15,15 @@
 #include <uthash.h>
 
 #include "diagws/auth.h"
-#include "diagws/wire.h"
-#include "frame.h"
+#include "diagws/buf.h"
+#include "watch.h"
 #include "wheel.h"
 
 struct edge;
 struct lws;
-struct room;
 
 enum conn_state {
-	CONN_JOINING, /* the hub has been asked, or will be when it is there */
-	CONN_READING, /* reads the ring */
-	CONN_FEEDING, /* behind the ring: the hub has been asked for what is missing */
+	CONN_OPEN,
 	CONN_REFUSED, /* will be closed when DENY_MS are over */
 	CONN_CLOSING  /* nothing is written any more */
 };
@@ -46,44 +43,43 @@ struct conn_request {
 	char room[DW_ROOM_MAX + 1];
 	struct dw_claims claims;
 	char device[DW_DEVICE_MAX + 1]; /* "": derived */
-	char epoch[DW_ROOM_MAX];
-	bool has_after, after_new;
-	uint64_t after;
+	struct watch_request from;
+	bool sure;      /* ack=client */
+	bool heartbeat; /* heartbeat=1 */
 };
 
 struct conn {
 	UT_hash_handle hh; /* edge->sessions */
 	struct edge *edge;
 	struct lws *wsi;
-	struct room *room;
-	struct conn *room_prev, *room_next;
 	struct user *user;
+	struct conn_request *request; /* until started */
+	struct watch first;
 	struct wheel_timer timer;
-	uint64_t session;
-	uint64_t next;             /* index in the ring */
-	struct position at;        /* written up to here */
-	struct position confirmed; /* proven up to here */
-	struct position told;      /* the hub knows of this much */
-	uint64_t expires;          /* s since 1970 */
-	uint64_t heard_at, pinged_at, opened_at;
-	uint64_t stalled_at;          /* since when the kernel takes nothing; 0: it does */
-	struct conn *next_unsaid;     /* uplink: confirmed, but the hub does not know yet */
-	struct conn_request *request; /* until joined */
-	struct dw_buf rx;             /* an unfinished client message */
+	uint64_t session; /* 0: none */
+	uint64_t expires; /* s since 1970 */
+	uint64_t heard_at, pinged_at;
+	uint64_t stalled_at;     /* since when the kernel takes nothing; 0: it does */
+	uint64_t taken;          /* what the client's kernel had taken then */
+	uint64_t confirm_at;     /* confirm.h: when its newest PING of its own was written */
+	uint64_t counter;        /* that PING's number */
+	struct dw_str diagnoses; /* the token's claim, for later rooms; owned */
+	struct dw_buf rx;        /* an unfinished client message */
 	size_t rx_total;
-	uint32_t budget; /* client messages that are still allowed */
 	uint64_t budget_at;
+	uint32_t budget; /* client messages that are still allowed */
 	uint16_t close_code;
-	uint8_t state; /* enum conn_state */
-	bool behind;   /* the ring does not cover `at`: the hub must feed */
-	bool joined;   /* the hub counts this session */
-	bool asked;    /* a JOIN or READ is unanswered */
-	bool unsaid;
-	bool again; /* the hub was busy: asked again soon */
-	bool claimed;
+	uint8_t watches; /* rooms that it watches or is about to */
+	uint8_t state;   /* enum conn_state */
 	bool derived;
+	bool sure;      /* it acknowledges itself */
+	bool heartbeat; /* it asked for them */
+	bool connected; /* `connect` was told */
+	bool many;      /* it has subscribed: PINGs of its own confirm */
+	bool owed;      /* something was written that a PING of its own is to follow */
+	bool awaited;   /* many: the PONG to its newest PING */
 	char close_reason[32];
-	char device[DW_DEVICE_MAX + 1];
+	char device[];
 };
 
 /* Takes over *request (also on failure). NULL: no memory. */
@@ -92,22 +88,25 @@ struct conn *conn_new(struct edge *edge, struct lws *wsi, struct conn_request *r
 bool conn_start(struct conn *conn);
 void conn_destroy(struct conn **conn_p);
 
-/* From the hub. */
-void conn_ask(struct conn *conn); /* sends the JOIN (again): the uplink is up */
-void conn_joined(struct conn *conn, const struct dw_joined *joined);
-void conn_fed(struct conn *conn, const struct dw_records *records);
 void conn_close(struct conn *conn, unsigned code, const char *reason);
+/* Closes it with 1008 when DENY_MS are over since it came. */
+void conn_deny(struct conn *conn);
+/* When something is next due, after whatever may have changed that. */
+void conn_set_timer(struct conn *conn);
+/* Whether the token names the room. */
+bool conn_claims(const struct conn *conn, struct dw_str room);
 
 /* From the client. */
-void conn_pong(struct conn *conn, const void *payload, size_t n);
 void conn_text(struct conn *conn); /* a whole message is in rx */
-
-/* Writes what the client has not got, as far as the kernel takes it. */
-void conn_push(struct conn *conn);
 /* The kernel takes again. */
 void conn_writable(struct conn *conn);
-/* Sends one message to this client alone: {"type":…,…,"data":DATA}. */
-void conn_tell(struct conn *conn, const char *type, const char *data);
-void conn_error(struct conn *conn, const char *code, const char *message);
+
+/* Hands ready frames to the kernel. False: the connection is at its end. Nothing may be written while it is stalled. */
+bool conn_write(struct conn *conn, struct dw_str frames);
+bool conn_can_write(const struct conn *conn);
+/* Sends one message to this client alone: {"type":…,"diagnosis_id":ROOM,…,"data":DATA}; room NULL: what it watches. */
+void conn_tell(struct conn *conn, const char *type, const char *room, const char *data);
+/* An `error`; field may be NULL. */
+void conn_error(struct conn *conn, const char *room, const char *code, const char *field, const char *message);
 
 #endif

@@ -26,6 +26,10 @@ enum {
 	SILENCE_MS = 60 * 1000,
 	CONFIRM_MS = 250,    /* at most one PING for confirmation in so long */
 	AGAIN_MS = 200,      /* a JOIN that met a busy hub is repeated after so long */
+	OVERDUE_MS = 5000,   /* a JOIN or READ without an answer is doubted after so long */
+	CUT_MS = 2000,       /* a closed client that does not end its connection is cut after so long */
+	FEED_LIMIT = 1000,   /* records in a READ, at most */
+	LIMIT_WATCHES = 64,  /* rooms on one connection */
 	DENY_MS = 50,        /* refusals come no sooner: unknown and forbidden take the same time */
 	CLIENT_BUDGET = 100, /* messages that a client may send at once */
 	CLIENT_RATE = 20,    /* and then in a second */
@@ -65,6 +69,7 @@ struct edge {
 	struct conn *sessions;  /* by session id (uthash) */
 	struct user *users;     /* by name (uthash) */
 	struct waiter *waiters; /* HTTP requests that wait at the hub (utlist) */
+	uint64_t joins;         /* JOINs sent: their corr */
 	struct edge_counts counts;
 	uint64_t started; /* dw_mono_ms */
 	bool draining;

@@ -1,9 +1,16 @@
-/* WebSocket frames, built once and sent to many. Layout of a PING's payload: one byte of tag, the
- * position's seq and n as 8 bytes each, big endian; a PONG must give the same 17 bytes back.
+/* WebSocket frames, built once and sent to many. Layout of a PING's payload: a tag, then 'D': the position's
+ * seq and n, 'C': a counter; 8 bytes each, big endian. A PONG must give the same bytes back.
  */
 #include "frame.h"
 
-enum { TEXT_FINAL = 0x81, PING_FINAL = 0x89, TAG = 'D', PAYLOAD = 17 };
+enum {
+	TEXT_FINAL = 0x81,
+	PING_FINAL = 0x89,
+	POSITION = 'D',
+	POSITION_SIZE = 17,
+	COUNTER = 'C',
+	COUNTER_SIZE = 9,
+};
 
 void
 frame_text(struct dw_buf *out, struct dw_str payload)
@@ -48,7 +55,7 @@ get_number(const uint8_t *from)
 void
 frame_ping(struct dw_buf *out, struct position position)
 {
-	uint8_t frame[2 + PAYLOAD] = { PING_FINAL, PAYLOAD, TAG };
+	uint8_t frame[2 + POSITION_SIZE] = { PING_FINAL, POSITION_SIZE, POSITION };
 
 	put_number(frame + 3, position.seq);
 	put_number(frame + 11, position.n);
@@ -60,9 +67,29 @@ frame_pong(const void *payload, size_t n, struct position *position)
 {
 	const uint8_t *p = payload;
 
-	if (n != PAYLOAD || p[0] != TAG)
+	if (n != POSITION_SIZE || p[0] != POSITION)
 		return false;
 	position->seq = get_number(p + 1);
 	position->n = get_number(p + 9);
+	return true;
+}
+
+void
+frame_ping_counter(struct dw_buf *out, uint64_t counter)
+{
+	uint8_t frame[2 + COUNTER_SIZE] = { PING_FINAL, COUNTER_SIZE, COUNTER };
+
+	put_number(frame + 3, counter);
+	dw_buf_add(out, frame, sizeof(frame));
+}
+
+bool
+frame_pong_counter(const void *payload, size_t n, uint64_t *counter)
+{
+	const uint8_t *p = payload;
+
+	if (n != COUNTER_SIZE || p[0] != COUNTER)
+		return false;
+	*counter = get_number(p + 1);
 	return true;
 }

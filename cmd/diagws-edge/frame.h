@@ -18,7 +18,10 @@ struct position {
 void frame_text(struct dw_buf *out, struct dw_str payload);
 /* Appends a PING that carries a position. */
 void frame_ping(struct dw_buf *out, struct position position);
-/* Reads the payload of a PONG; false when it is none of ours. */
+/* Appends a PING that carries a number. */
+void frame_ping_counter(struct dw_buf *out, uint64_t counter);
+/* Read the payload of a PONG; false when it is none of the kind. */
 bool frame_pong(const void *payload, size_t n, struct position *position);
+bool frame_pong_counter(const void *payload, size_t n, uint64_t *counter);
 
 #endif

@@ -163,8 +163,8 @@ say_goodbye(void)
 	(void)snprintf(data, sizeof(data), "{\"retry_after_ms\":[%d,%llu]}", 100, (unsigned long long)most);
 	HASH_ITER(hh, edge.sessions, conn, next)
 	{
-		if (conn->state == CONN_READING || conn->state == CONN_FEEDING)
-			conn_tell(conn, "shutdown", data);
+		if (conn->connected)
+			conn_tell(conn, "shutdown", NULL, data);
 		conn_close(conn, 1012, "service restart");
 	}
 }

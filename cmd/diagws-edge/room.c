@@ -1,7 +1,7 @@
 /* Rooms of the edge: the hub's messages become frames in a ring, once for all who watch.
  *
  * Happy path: room_take renders each record and appends it; at most each CONFIRM_MS a PING follows;
- * the room is marked dirty, and rooms_flush lets every connection write from its own position.
+ * the room is marked dirty, and rooms_flush lets every watch write from its own position.
  * Failure modes: a stream that does not follow (frames were lost on the way): said to the caller, who
  * starts over from positions; no memory: likewise. Numbers that jump are told to the clients as a gap.
  */
@@ -10,11 +10,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "conn.h"
+#include <utlist.h>
+
 #include "diagws/clock.h"
 #include "edge.h"
-
-#include <utlist.h>
+#include "watch.h"
 
 static void owe_ping(struct room *room);
 
@@ -58,7 +58,7 @@ room_release(struct room *room)
 {
 	struct edge *edge = room->edge;
 
-	if (room->conns != NULL)
+	if (room->readers != NULL || room->parked != NULL)
 		return;
 	room_stream_end(room);
 	if (room->dirty)
@@ -72,6 +72,7 @@ room_stream_begin(struct room *room, struct position at)
 {
 	room->streaming = true;
 	room->start = room->head = room->pinged = at;
+	room->counted = at.n;
 }
 
 void
@@ -91,8 +92,8 @@ room_render(struct rooms *rooms, struct dw_buf *out, const char *room, const str
 	out->failed |= rooms->json.failed;
 }
 
-void
-room_render_gap(struct rooms *rooms, struct dw_buf *out, const char *room, uint64_t from, uint64_t to, uint64_t reason)
+static void
+render_gap(struct rooms *rooms, struct dw_buf *out, const char *room, const struct dw_direct_gap *gap, bool direct)
 {
 	struct dw_buf *json = &rooms->json;
 	char now[DW_TIME_SIZE];
@@ -101,18 +102,73 @@ room_render_gap(struct rooms *rooms, struct dw_buf *out, const char *room, uint6
 	dw_buf_reset(json);
 	dw_buf_adds(json, "{\"type\":\"gap\",\"diagnosis_id\":");
 	dw_id_to_json(json, dw_str(room));
-	dw_buf_addf(json, ",\"timestamp\":\"%s\",\"data\":{\"from\":%llu,\"to\":%llu,\"count\":%llu,\"reason\":\"%s\"}}",
-		now, (unsigned long long)from, (unsigned long long)to, (unsigned long long)(to - from + 1),
-		dw_gap_text(reason));
+	dw_buf_addf(json, ",\"timestamp\":\"%s\",\"data\":{\"from\":%llu,\"to\":%llu,\"count\":%llu,\"reason\":\"%s\"%s}}",
+		now, (unsigned long long)gap->from, (unsigned long long)gap->to, (unsigned long long)gap->count,
+		dw_gap_text(gap->reason), direct ? ",\"direct\":true" : "");
 	frame_text(out, (struct dw_str) { json->data, json->len });
 	out->failed |= json->failed;
 }
 
+void
+room_render_gap(struct rooms *rooms, struct dw_buf *out, const char *room, uint64_t from, uint64_t to, uint64_t reason)
+{
+	const struct dw_direct_gap gap = { .from = from, .to = to, .count = to - from + 1, .reason = reason };
+
+	render_gap(rooms, out, room, &gap, false);
+}
+
+void
+room_render_expired(struct rooms *rooms, struct dw_buf *out, const char *room, uint64_t n, bool direct)
+{
+	const struct dw_direct_gap gap = { .from = n, .to = n, .count = 1, .reason = DW_GAP_EXPIRED };
+
+	render_gap(rooms, out, room, &gap, direct);
+}
+
+void
+room_render_direct_gap(struct rooms *rooms, struct dw_buf *out, const char *room, const struct dw_direct_gap *gap)
+{
+	if (gap->count > 0)
+		render_gap(rooms, out, room, gap, true);
+}
+
+/* Before a frame that is not for all, or not for ever: who gets it, until when. */
+struct prefix {
+	uint64_t except, expires_at;
+	uint8_t to_size;
+	char to[DW_USER_MAX];
+};
+
+static void
+add_condition(struct dw_buf *out, const struct dw_record *record)
+{
+	struct prefix prefix = { .except = record->except, .expires_at = record->expires_at };
+
+	prefix.to_size = (uint8_t)record->to.n;
+	memcpy(prefix.to, record->to.p, record->to.n);
+	dw_buf_add(out, &prefix, offsetof(struct prefix, to) + record->to.n);
+}
+
+struct dw_str
+room_condition(struct dw_str bytes, struct condition *condition)
+{
+	struct prefix prefix;
+	const size_t fixed = offsetof(struct prefix, to);
+	size_t size;
+
+	memcpy(&prefix, bytes.p, fixed);
+	size = fixed + prefix.to_size;
+	condition->to = (struct dw_str) { bytes.p + fixed, prefix.to_size };
+	condition->except = prefix.except;
+	condition->expires_at = prefix.expires_at;
+	return (struct dw_str) { bytes.p + size, bytes.n - size };
+}
+
 static bool
-append(struct room *room, struct position at)
+append(struct room *room, struct position at, uint32_t flags)
 {
 	struct dw_buf *frame = &room->edge->rooms.frame;
-	const struct dw_log_entry entry = { .seq = at.seq, .n = at.n, .at = 0 };
+	const struct dw_log_entry entry = { .seq = at.seq, .n = at.n, .flags = flags };
 
 	if (room->ring == NULL)
 		room->ring = dw_log_new(UINT32_MAX, LIMIT_RING);
@@ -124,12 +180,12 @@ append(struct room *room, struct position at)
 static void
 push(struct room *room)
 {
-	struct conn *conn, *next;
+	struct watch *watch, *next;
 
 	room->unwritten = 0;
-	DL_FOREACH_SAFE2(room->conns, conn, next, room_next)
+	DL_FOREACH_SAFE2(room->readers, watch, next, room_next)
 	{
-		conn_push(conn);
+		watch_push(watch);
 	}
 }
 
@@ -157,32 +213,70 @@ owe_ping(struct room *room)
 	}
 	dw_buf_reset(&room->edge->rooms.frame);
 	frame_ping(&room->edge->rooms.frame, room->head);
-	if (!append(room, room->head))
+	if (!append(room, room->head, ENTRY_PING))
 		return;
 	room->pinged = room->head;
 	room->pinged_at = now;
 	mark_dirty(room);
 }
 
+/* What lies between the head and this record was lost, for all who are here. */
 static bool
-take_record(struct room *room, const struct dw_record *record)
+take_hole(struct room *room, uint64_t to, uint64_t seq)
 {
 	struct rooms *rooms = &room->edge->rooms;
 
-	if (record->seq <= room->head.seq || record->n <= room->head.n)
-		return false;
-	if (record->n > room->head.n + 1 && room->head.seq > 0) {
-		dw_buf_reset(&rooms->frame);
-		room_render_gap(rooms, &rooms->frame, room->id, room->head.n + 1, record->n - 1, DW_GAP_SLOW);
-		if (!append(room, room->head))
-			return false;
-	}
+	if (to <= room->counted || room->head.seq == 0)
+		return true;
 	dw_buf_reset(&rooms->frame);
+	room_render_gap(rooms, &rooms->frame, room->id, room->counted + 1, to, DW_GAP_SLOW);
+	room->counted = to;
+	room->head = (struct position) { seq, to };
+	return append(room, room->head, 0);
+}
+
+/* Its frame, and how it lies in the ring. Nothing for what nobody gets. */
+static uint32_t
+render_entry(struct room *room, const struct dw_record *record)
+{
+	struct rooms *rooms = &room->edge->rooms;
+
+	dw_buf_reset(&rooms->frame);
+	if (record->type.n == 0 && record->to.n > 0)
+		return 0;
+	if (record->to.n == 0 && dw_record_dead(record, dw_now_ms())) {
+		room_render_expired(rooms, &rooms->frame, room->id, record->n, false);
+		return 0;
+	}
+	if (dw_record_plain(record)) {
+		room_render(rooms, &rooms->frame, room->id, record);
+		return 0;
+	}
+	add_condition(&rooms->frame, record);
 	room_render(rooms, &rooms->frame, room->id, record);
-	room->head = (struct position) { record->seq, record->n };
-	if (!append(room, room->head))
+	return ENTRY_CONDITION;
+}
+
+static bool
+take_record(struct room *room, const struct dw_record *record)
+{
+	const bool direct = record->to.n > 0;
+	struct dw_buf *frame = &room->edge->rooms.frame;
+	uint32_t flags;
+
+	if (record->seq <= room->head.seq || (!direct && record->n <= room->counted))
 		return false;
-	room->unwritten += rooms->frame.len;
+	if (!take_hole(room, direct ? record->n : record->n - 1, record->seq - 1))
+		return false;
+	flags = render_entry(room, record);
+	room->head = (struct position) { record->seq, record->n };
+	if (record->n > room->counted)
+		room->counted = record->n;
+	if (frame->len == 0 && dw_buf_ok(frame))
+		return true;
+	if (!append(room, room->head, flags))
+		return false;
+	room->unwritten += frame->len;
 	/* Or the ring would drop what those who keep up were never offered. */
 	if (room->unwritten >= LIMIT_RING / 4)
 		push(room);

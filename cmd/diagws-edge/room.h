@@ -1,9 +1,10 @@
-/* A room as the edge has it: one ring of ready-made frames, and the connections that read it.
+/* A room as the edge has it: one ring of ready-made frames, and the watches that read it.
  *
  * The hub sends an edge each message of a room once; it becomes a frame here, once. `head` is where
  * the hub's stream stands; the ring holds what came since the room was entered, or the newest
  * LIMIT_RING bytes of it. Now and then a PING frame lies between the messages: its PONG confirms all
- * before it.
+ * before it. A message that is not for all (to one user, not to one session) or not for ever carries its
+ * condition before its frame. The position of an entry is above its predecessor's, but for a PING's.
  */
 #ifndef ROOM_H
 #define ROOM_H
@@ -20,8 +21,20 @@
 #include "frame.h"
 #include "wheel.h"
 
-struct conn;
 struct edge;
+struct watch;
+
+enum entry_flag {
+	ENTRY_PING = 1,
+	ENTRY_CONDITION = 2, /* its bytes begin with a condition: room_condition */
+};
+
+/* Who gets a message, and until when. */
+struct condition {
+	struct dw_str to;    /* not empty: this user only */
+	uint64_t except;     /* not this session; 0: none */
+	uint64_t expires_at; /* ms since 1970: a gap is told instead; 0: never */
+};
 
 struct room {
 	UT_hash_handle hh;
@@ -31,12 +44,14 @@ struct room {
 	bool streaming;         /* the hub streams this room to us */
 	struct position start;  /* where the stream began */
 	struct position head;   /* where it stands */
+	uint64_t counted;       /* the greatest n so far: a direct message's may be older */
 	struct position pinged; /* the newest PING in the ring */
 	uint64_t pinged_at;
 	struct wheel_timer ping; /* a PING that is owed */
-	struct conn *conns;      /* utlist of those in this room */
+	struct watch *readers;   /* those who are offered what is new (utlist) */
+	struct watch *parked;    /* and the others: joining, being fed, stalled, closing */
 	size_t joined;           /* how many of them the hub counts */
-	size_t unwritten;        /* bytes that no connection has been offered yet */
+	size_t unwritten;        /* bytes that no watch has been offered yet */
 	bool dirty;
 	struct room *next_dirty;
 };
@@ -50,7 +65,7 @@ struct rooms {
 /* Finds or makes. NULL: no memory. */
 struct room *room_get(struct edge *edge, const char *id);
 struct room *room_find(struct edge *edge, struct dw_str id);
-/* Frees the room when no connection is in it. */
+/* Frees the room when nobody watches it. */
 void room_release(struct room *room);
 
 /* The hub's stream begins here (from the first JOINED), or ends (the last session left). */
@@ -58,18 +73,24 @@ void room_stream_begin(struct room *room, struct position at);
 void room_stream_end(struct room *room);
 
 /* Takes what the hub sent. false: it does not follow what we have, or makes no sense: the edge must
- * introduce itself again. Connections get it at rooms_flush. */
+ * introduce itself again. Watches get it at rooms_flush. */
 bool room_take(struct room *room, const struct dw_messages *messages);
 /* Whether a reader at this position finds all that follows in the ring (or in the stream to come). */
 bool room_covers(const struct room *room, uint64_t seq);
 
-/* Hands what is new to the connections of every room that got something. */
+/* Hands what is new to the watches of every room that got something. */
 void rooms_flush(struct edge *edge);
 void rooms_clear(struct edge *edge);
 
-/* Appends the frame of a record, or of a gap, to out. */
+/* Takes the condition off an entry's bytes; what is left is its frame. It lives as long as the bytes. */
+struct dw_str room_condition(struct dw_str bytes, struct condition *condition);
+
+/* Append the frame of a record, of a gap, of the gap of one message that expired, and of a gap of direct messages (none
+ * when there is none) to out. */
 void room_render(struct rooms *rooms, struct dw_buf *out, const char *room, const struct dw_record *record);
 void room_render_gap(
 	struct rooms *rooms, struct dw_buf *out, const char *room, uint64_t from, uint64_t to, uint64_t reason);
+void room_render_expired(struct rooms *rooms, struct dw_buf *out, const char *room, uint64_t n, bool direct);
+void room_render_direct_gap(struct rooms *rooms, struct dw_buf *out, const char *room, const struct dw_direct_gap *gap);
 
 #endif

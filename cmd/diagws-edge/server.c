@@ -11,7 +11,6 @@
 #include <libwebsockets.h>
 #include <netdb.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,10 +22,12 @@
 #include <unistd.h>
 #include <uv.h>
 
+#include "confirm.h"
 #include "conn.h"
 #include "diagws/logging.h"
 #include "edge.h"
 #include "http.h"
+#include "socket.h"
 #include "ws.h"
 
 enum {
@@ -77,7 +78,7 @@ callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in
 	case LWS_CALLBACK_RECEIVE:
 		return ws_receive(wsi, link->conn, in, n);
 	case LWS_CALLBACK_RECEIVE_PONG:
-		conn_pong(link->conn, in, n);
+		confirm_pong(link->conn, in, n);
 		return 0;
 	case LWS_CALLBACK_SERVER_WRITEABLE:
 		conn_writable(link->conn);
@@ -136,6 +137,18 @@ server_stalled(struct lws *wsi)
 	return lws_partial_buffered(wsi) != 0;
 }
 
+uint64_t
+server_taken(struct lws *wsi)
+{
+	return socket_taken(lws_get_socket_fd(wsi));
+}
+
+void
+server_cut(struct lws *wsi)
+{
+	socket_cut(lws_get_socket_fd(wsi));
+}
+
 void
 server_close(struct lws *wsi)
 {
@@ -148,14 +161,12 @@ static void
 adopt(struct listener *listener, int fd)
 {
 	struct edge *edge = listener->server->edge;
-	const int one = 1;
 
 	if (edge->counts.connections >= (uint64_t)edge->config.max_connections) {
 		(void)close(fd);
 		return;
 	}
-	if (listener->path[0] == '\0')
-		(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	socket_prepare(fd, listener->path[0] == '\0');
 	if (lws_adopt_socket_vhost(listener->server->vhost, fd) == NULL)
 		dw_log_debug("a connection could not be taken", NULL);
 }

@@ -29,7 +29,11 @@ enum server_outcome { SERVER_DONE, SERVER_STALLED, SERVER_DEAD };
  * is full; conn_writable is called when it takes again, and nothing may be written until then. */
 enum server_outcome server_write(struct lws *wsi, struct dw_str bytes);
 bool server_stalled(struct lws *wsi);
+/* Changes with each byte that the other end's kernel takes. */
+uint64_t server_taken(struct lws *wsi);
 /* Closes with the code and reason of its conn, as soon as the loop is reached. */
 void server_close(struct lws *wsi);
+/* Ends its connection now, and drops what the kernel holds for it. */
+void server_cut(struct lws *wsi);
 
 #endif

@@ -6,7 +6,7 @@
  *
  * Failure modes: WHO (the hub does not know us) and whatever cannot be right end in `greet`: a HELLO
  * with a fresh incarnation; what arrives before its own WELCOME is not looked at. A send that does
- * not go through means the same. REFUSED for another version is final.
+ * not go through means the same, and so does an answer that does not come. REFUSED for another version is final.
  */
 #include "uplink.h"
 
@@ -23,6 +23,7 @@
 #include "diagws/logging.h"
 #include "edge.h"
 #include "room.h"
+#include "unsaid.h"
 
 enum {
 	TICK_MS = 100,
@@ -46,10 +47,11 @@ struct uplink {
 	uint64_t hub;
 	bool up;
 	uint64_t greeted_at, heard_at, pinged_at;
+	uint64_t answered;           /* when the newest PING was sent that the hub has answered */
 	uint64_t received, credited; /* MESSAGES frames */
 	size_t uncredited;           /* bytes of records */
 	struct asks asks;
-	struct conn *unsaid;
+	struct unsaid unsaid;
 	struct dw_buf out;
 	int fatal;
 };
@@ -114,74 +116,40 @@ uplink_fatal(const struct uplink *uplink)
 }
 
 void
-uplink_confirmed(struct uplink *uplink, struct conn *conn)
+uplink_confirmed(struct uplink *uplink, struct watch *watch, bool sure)
 {
-	if (conn->unsaid)
-		return;
-	conn->unsaid = true;
-	conn->next_unsaid = uplink->unsaid;
-	uplink->unsaid = conn;
+	unsaid_add(&uplink->unsaid, watch, sure);
 }
 
 void
-uplink_forget(struct uplink *uplink, struct conn *conn)
+uplink_forget(struct uplink *uplink, struct watch *watch)
 {
-	struct conn **link = &uplink->unsaid;
-
-	if (!conn->unsaid)
-		return;
-	while (*link != conn)
-		link = &(*link)->next_unsaid;
-	*link = conn->next_unsaid;
-	conn->unsaid = false;
+	unsaid_remove(&uplink->unsaid, watch);
 }
 
 void
-uplink_leave(struct uplink *uplink, const struct conn *conn)
+uplink_leave(struct uplink *uplink, const struct watch *watch)
 {
-	if (conn->room == NULL)
-		return;
+	const bool sure = watch->conn->sure || watch->acked.seq == watch->confirmed.seq;
+	const struct position at = sure ? watch->acked : watch->confirmed;
+
+	if (!sure)
+		unsaid_tell_ack(watch, uplink);
 	(void)uplink_send(uplink, &(struct dw_wire) { .kind = DW_LEAVE,
-								  .leave = { .session = conn->session,
-									  .room = dw_str(conn->room->id),
-									  .seq = conn->confirmed.seq,
-									  .n = conn->confirmed.n } });
+								  .leave = { .session = watch->conn->session,
+									  .room = dw_str(watch->room->id),
+									  .seq = at.seq,
+									  .n = at.n,
+									  .sure = sure } });
 }
 
-/* Takes those out of the list that stand where the first one does, and tells them in one message. */
-static void
-tell_confirmed(struct uplink *uplink)
+void
+uplink_doubt(struct uplink *uplink, uint64_t asked_at)
 {
-	struct dw_buf sessions = { 0 };
-
-	while (uplink->unsaid != NULL && uplink->up) {
-		struct conn *first = uplink->unsaid;
-		struct room *room = first->room;
-		struct position at = first->confirmed;
-		struct conn **link = &uplink->unsaid;
-		struct dw_wire confirm = { .kind = DW_CONFIRM };
-
-		dw_buf_reset(&sessions);
-		while (*link != NULL && sessions.len < (size_t)DW_WIRE_SESSIONS_MAX * 8) {
-			struct conn *conn = *link;
-
-			if (conn->room != room || conn->confirmed.seq != at.seq) {
-				link = &conn->next_unsaid;
-				continue;
-			}
-			*link = conn->next_unsaid;
-			conn->unsaid = false;
-			if (conn->joined)
-				dw_session_pack(&sessions, conn->session);
-		}
-		if (room == NULL || sessions.len == 0 || !dw_buf_ok(&sessions))
-			continue;
-		confirm.confirm = (struct dw_confirm) {
-			.room = dw_str(room->id), .seq = at.seq, .n = at.n, .sessions = { sessions.data, sessions.len }
-		};
-		(void)uplink_send(uplink, &confirm);
+	if (uplink->up && uplink->answered > asked_at) {
+		dw_log_warn("the hub has not answered", NULL);
+		greet(uplink);
 	}
-	dw_buf_clear(&sessions);
 }
 
 int
@@ -217,7 +185,7 @@ change_epoch(struct uplink *uplink)
 	dw_log_warn("the hub has another store", NULL);
 	HASH_ITER(hh, uplink->edge->sessions, conn, next)
 	{
-		if (conn->request == NULL)
+		if (conn->connected)
 			conn_close(conn, 1012, "service restart");
 	}
 }
@@ -226,7 +194,7 @@ static void
 take_welcome(struct uplink *uplink, const struct dw_welcome *welcome)
 {
 	bool new_store = uplink->epoch[0] != '\0' && !dw_str_is(welcome->epoch, uplink->epoch);
-	struct conn *conn, *next_conn;
+	struct conn *conn, *next;
 
 	if (welcome->incarnation != uplink->incarnation)
 		return;
@@ -236,12 +204,9 @@ take_welcome(struct uplink *uplink, const struct dw_welcome *welcome)
 	dw_log_info("hub welcomed us", "epoch=%s head=%llu", uplink->epoch, (unsigned long long)welcome->head);
 	if (new_store)
 		change_epoch(uplink);
-	HASH_ITER(hh, uplink->edge->sessions, conn, next_conn)
+	HASH_ITER(hh, uplink->edge->sessions, conn, next)
 	{
-		if (conn->state == CONN_FEEDING)
-			conn->state = CONN_READING;
-		if (conn->state != CONN_CLOSING && conn->state != CONN_REFUSED)
-			conn_ask(conn);
+		watch_ask_all(conn);
 	}
 	if (!asks_again(&uplink->asks, uplink->bus))
 		greet(uplink);
@@ -283,31 +248,31 @@ take_messages(struct uplink *uplink, const struct dw_messages *messages)
 	}
 }
 
-static struct conn *
-find_session(struct uplink *uplink, uint64_t session)
+static struct watch *
+find_watch(struct uplink *uplink, uint64_t session, struct dw_str room)
 {
 	struct conn *conn;
 
 	HASH_FIND(hh, uplink->edge->sessions, &session, sizeof(session), conn);
-	return conn;
+	return conn != NULL ? watch_find(conn, room_find(uplink->edge, room)) : NULL;
 }
 
 static void
 take_close(struct uplink *uplink, const struct dw_close *order)
 {
-	struct conn *conn = find_session(uplink, order->session);
+	struct watch *watch = find_watch(uplink, order->session, order->room);
 	char reason[32] = "";
 
-	if (conn == NULL)
+	if (watch == NULL)
 		return;
 	(void)dw_str_copy(order->reason, reason, sizeof(reason));
-	conn_close(conn, (unsigned)order->code, reason);
+	watch_closed(watch, (unsigned)order->code, reason);
 }
 
 static void
 take(struct uplink *uplink, const struct dw_wire *message)
 {
-	struct conn *conn;
+	struct watch *watch;
 
 	uplink->heard_at = dw_mono_ms();
 	if (message->kind == DW_WHO) {
@@ -330,16 +295,16 @@ take(struct uplink *uplink, const struct dw_wire *message)
 		take_messages(uplink, &message->messages);
 		break;
 	case DW_JOINED:
-		conn = find_session(uplink, message->joined.session);
-		if (conn != NULL)
-			conn_joined(conn, &message->joined);
+		watch = find_watch(uplink, message->joined.session, message->joined.room);
+		if (watch != NULL)
+			watch_joined(watch, &message->joined);
 		break;
 	case DW_RECORDS:
 		if (asks_answer(&uplink->asks, message))
 			break;
-		conn = find_session(uplink, message->records.corr);
-		if (conn != NULL)
-			conn_fed(conn, &message->records);
+		watch = find_watch(uplink, message->records.corr, message->records.room);
+		if (watch != NULL)
+			watch_fed(watch, &message->records);
 		break;
 	case DW_CLOSE:
 		take_close(uplink, &message->close);
@@ -349,6 +314,9 @@ take(struct uplink *uplink, const struct dw_wire *message)
 	case DW_OWNED:
 	case DW_DELIVERED:
 		(void)asks_answer(&uplink->asks, message);
+		break;
+	case DW_PONG:
+		uplink->answered = message->pong.token;
 		break;
 	case DW_SHUTDOWN:
 		dw_log_info("the hub goes away", NULL);
@@ -406,7 +374,7 @@ on_tick(uv_timer_t *timer)
 		if (now >= uplink->greeted_at + (uplink->heard_at > 0 ? PING_MS : TICK_MS) && uplink->fatal == 0)
 			greet(uplink);
 	} else {
-		tell_confirmed(uplink);
+		unsaid_tell(&uplink->unsaid, uplink);
 		if (now >= uplink->pinged_at + PING_MS) {
 			uplink->pinged_at = now;
 			(void)uplink_send(uplink, &(struct dw_wire) { .kind = DW_PING, .ping = { .token = now } });

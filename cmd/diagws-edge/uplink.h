@@ -13,10 +13,10 @@
 
 #include "diagws/wire.h"
 
-struct conn;
 struct edge;
 struct uplink;
 struct uv_loop_s;
+struct watch;
 
 /* Connects. DW_E_CONFIG, DW_E_PERMISSION, DW_E_NOMEM. */
 int uplink_new(struct uplink **out, struct edge *edge, const char *uri, const char *name, struct uv_loop_s *loop,
@@ -28,11 +28,14 @@ bool uplink_ready(const struct uplink *uplink); /* the hub has welcomed us and w
 const char *uplink_epoch(const struct uplink *uplink);
 int uplink_fatal(const struct uplink *uplink); /* not 0: the hub will never have us (another version) */
 
-/* For connections. uplink_send: false when the hub is not there; what matters is asked again later. */
+/* For watches. uplink_send: false when the hub is not there; what matters is asked again later. */
 bool uplink_send(struct uplink *uplink, const struct dw_wire *message);
-void uplink_confirmed(struct uplink *uplink, struct conn *conn); /* tell the hub, soon and together */
-void uplink_leave(struct uplink *uplink, const struct conn *conn);
-void uplink_forget(struct uplink *uplink, struct conn *conn);
+/* `confirmed`, or `acked` when sure, has moved: the hub is told, soon and together. */
+void uplink_confirmed(struct uplink *uplink, struct watch *watch, bool sure);
+void uplink_leave(struct uplink *uplink, const struct watch *watch);
+void uplink_forget(struct uplink *uplink, struct watch *watch);
+/* What was asked then has no answer: starts over if the hub must have had it. */
+void uplink_doubt(struct uplink *uplink, uint64_t asked_at);
 
 /* A request (PUBLISH, READ, STAT, OWN): `done` is called once, with the answer or an error (DW_E_TIMEOUT: no answer
  * within timeout_ms, or so long after what the hub was to wait; DW_E_BUSY is returned at once when too much is

@@ -39,33 +39,41 @@ ws_confirm(struct edge *edge, struct lws *wsi)
 static void
 read_arguments(struct lws *wsi, struct conn_request *request)
 {
-	static const struct {
-		const char *name, *value;
-	} later[] = { { "auth", "message" }, { "ack", "client" }, { "heartbeat", "1" } };
+	struct watch_request *from = &request->from;
 	char value[32];
 	int64_t after;
 
-	for (size_t i = 0; i < sizeof(later) / sizeof(later[0]); i++) {
-		if (params_get(wsi, later[i].name, value, sizeof(value)) && strcmp(value, later[i].value) == 0) {
-			request->error = "unsupported";
-			request->detail = "auth=message, ack=client and heartbeat=1 are not supported by this version";
-			return;
-		}
+	if (params_get(wsi, "auth", value, sizeof(value)) && strcmp(value, "message") == 0) {
+		request->error = "unsupported";
+		request->detail = "auth=message is not supported by this version";
+		return;
 	}
 	request->error = "invalid_field";
+	request->detail = "ack: auto or client";
+	if (params_get(wsi, "ack", value, sizeof(value))) {
+		request->sure = strcmp(value, "client") == 0;
+		if (!request->sure && strcmp(value, "auto") != 0)
+			return;
+	}
+	request->detail = "heartbeat: 0 or 1";
+	if (params_get(wsi, "heartbeat", value, sizeof(value))) {
+		request->heartbeat = strcmp(value, "1") == 0;
+		if (!request->heartbeat && strcmp(value, "0") != 0)
+			return;
+	}
 	request->detail = "epoch: what a `connect` gave";
-	if (params_get(wsi, "epoch", request->epoch, sizeof(request->epoch)) && !dw_device_ok(dw_str(request->epoch)))
+	if (params_get(wsi, "epoch", from->epoch, sizeof(from->epoch)) && !dw_device_ok(dw_str(from->epoch)))
 		return;
 	request->detail = "device: 1 to 64 of A-Z a-z 0-9 _ . -";
 	if (params_get(wsi, "device", request->device, sizeof(request->device)) && !dw_device_ok(dw_str(request->device)))
 		return;
 	request->detail = "after: a seq or 'new'";
 	if (params_get(wsi, "after", value, sizeof(value))) {
-		request->after_new = strcmp(value, "new") == 0;
-		request->has_after = !request->after_new;
-		if (request->has_after && (!dw_parse_number(value, &after) || after < 0))
+		from->after_new = strcmp(value, "new") == 0;
+		from->has_after = !from->after_new;
+		if (from->has_after && (!dw_parse_number(value, &after) || after < 0))
 			return;
-		request->after = request->has_after ? (uint64_t)after : 0;
+		from->after = from->has_after ? (uint64_t)after : 0;
 	}
 	request->error = request->detail = NULL;
 }

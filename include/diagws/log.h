@@ -51,6 +51,8 @@ struct dw_str dw_log_bytes(const struct dw_log *log, uint64_t index);
 /* The longest run of neighbouring bytes from `index` on, of at most max bytes but at least one
  * entry; *next is the index after it. Empty when index == end. */
 struct dw_str dw_log_run(const struct dw_log *log, uint64_t index, size_t max, uint64_t *next);
+/* The same, up to the next entry that has one of the flags in `stop`. */
+struct dw_str dw_log_run_to(const struct dw_log *log, uint64_t index, size_t max, uint32_t stop, uint64_t *next);
 /* The first index whose entry has seq > `seq`: where a reader that has `seq` goes on. `end` if none. */
 uint64_t dw_log_after(const struct dw_log *log, uint64_t seq);
 

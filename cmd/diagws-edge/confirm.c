@@ -1,0 +1,180 @@
+/* Confirmations: see confirm.h.
+ *
+ * One PING of a connection's own is under way at a time: a stack may answer only the newest (RFC 6455, 5.5.3), and one
+ * snapshot of positions is enough then. One that acknowledges itself may do so for what left the ring long ago:
+ * what it was sent is noted, WRITTEN_MAX positions at most. Past that every second one is forgotten; an `ack` of
+ * one of these confirms up to the one before it.
+ */
+#include "confirm.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "conn.h"
+#include "diagws/clock.h"
+#include "edge.h"
+#include "room.h"
+#include "uplink.h"
+
+enum { WRITTEN_FIRST = 16, WRITTEN_MAX = 1024 };
+
+struct written {
+	size_t count, cap;
+	struct position at[];
+};
+
+static void
+confirm(struct watch *watch, struct position position)
+{
+	if (watch->room == NULL || position.seq > watch->at.seq || position.n > watch->at.n ||
+		position.seq <= watch->confirmed.seq)
+		return;
+	watch->confirmed = position;
+	uplink_confirmed(watch->conn->edge->uplink, watch, false);
+}
+
+void
+confirm_pong(struct conn *conn, const void *payload, size_t n)
+{
+	struct position position;
+	uint64_t counter;
+
+	conn->heard_at = dw_mono_ms();
+	if (conn->sure || conn->state != CONN_OPEN)
+		return;
+	if (!conn->many) {
+		if (frame_pong(payload, n, &position))
+			confirm(&conn->first, position);
+		return;
+	}
+	if (!conn->awaited || !frame_pong_counter(payload, n, &counter) || counter != conn->counter)
+		return;
+	conn->awaited = false;
+	for (struct watch *watch = watch_first(conn); watch != NULL; watch = watch_after(watch))
+		confirm(watch, watch->pinged);
+	if (conn->owed)
+		confirm_owe(conn);
+}
+
+void
+confirm_ping(struct conn *conn)
+{
+	struct dw_buf frame = { 0 };
+
+	conn->owed = false;
+	conn->confirm_at = dw_mono_ms();
+	if (conn->many) {
+		conn->awaited = true;
+		frame_ping_counter(&frame, ++conn->counter);
+		for (struct watch *watch = watch_first(conn); watch != NULL; watch = watch_after(watch))
+			watch->pinged = watch->at;
+	} else {
+		frame_ping(&frame, conn->first.at);
+	}
+	if (dw_buf_ok(&frame))
+		(void)conn_write(conn, (struct dw_str) { frame.data, frame.len });
+	dw_buf_clear(&frame);
+}
+
+uint64_t
+confirm_due(const struct conn *conn, uint64_t due)
+{
+	bool waits = !conn->owed || conn->stalled_at > 0 || (conn->many && conn->awaited);
+
+	return !waits && conn->confirm_at + CONFIRM_MS < due ? conn->confirm_at + CONFIRM_MS : due;
+}
+
+void
+confirm_owe(struct conn *conn)
+{
+	bool owed = conn->owed;
+
+	if (conn->sure || conn->state != CONN_OPEN)
+		return;
+	conn->owed = true;
+	if (conn->stalled_at > 0 || (conn->many && conn->awaited))
+		return;
+	if (dw_mono_ms() >= conn->confirm_at + CONFIRM_MS)
+		confirm_ping(conn);
+	else if (!owed)
+		conn_set_timer(conn);
+}
+
+void
+confirm_written(struct watch *watch, uint64_t seq, uint64_t n)
+{
+	struct written *written = watch->written;
+	size_t cap = written != NULL ? written->cap * 2 : WRITTEN_FIRST;
+
+	if (written != NULL && written->at[written->count - 1].seq >= seq)
+		return;
+	if (written != NULL && written->count == WRITTEN_MAX) {
+		for (size_t i = 0; i < WRITTEN_MAX / 2; i++)
+			written->at[i] = written->at[2 * i + 1];
+		written->count = WRITTEN_MAX / 2;
+	} else if (written == NULL || written->count == written->cap) {
+		written = realloc(written, sizeof(*written) + cap * sizeof(written->at[0]));
+		if (written == NULL) /* an `ack` of this confirms up to the one before it */
+			return;
+		written->count = watch->written != NULL ? written->count : 0;
+		written->cap = cap;
+		watch->written = written;
+	}
+	written->at[written->count++] = (struct position) { seq, n };
+}
+
+void
+confirm_forget(struct watch *watch)
+{
+	free(watch->written);
+	watch->written = NULL;
+}
+
+/* The newest position up to seq that was sent to one that acknowledges itself; those are forgotten. */
+static struct position
+take_written(struct watch *watch, uint64_t seq)
+{
+	struct written *written = watch->written;
+	struct position at = { 0, 0 };
+	size_t i = 0;
+
+	while (written != NULL && i < written->count && written->at[i].seq <= seq)
+		at = written->at[i++];
+	if (i == 0)
+		return at;
+	written->count -= i;
+	memmove(written->at, written->at + i, written->count * sizeof(written->at[0]));
+	if (written->count == 0)
+		confirm_forget(watch);
+	return at;
+}
+
+/* The newest position up to seq that the room's ring has. */
+static struct position
+find_in_ring(const struct room *room, uint64_t seq)
+{
+	uint64_t index = room->ring != NULL ? dw_log_after(room->ring, seq) : 0;
+	const struct dw_log_entry *entry;
+
+	if (room->ring == NULL || index == dw_log_first(room->ring))
+		return (struct position) { 0, 0 };
+	entry = dw_log_entry(room->ring, index - 1);
+	return (struct position) { entry->seq, entry->n };
+}
+
+bool
+confirm_ack(struct watch *watch, uint64_t seq)
+{
+	struct position at;
+
+	if (seq > watch->at.seq)
+		return false;
+	at = watch->conn->sure ? take_written(watch, seq) : find_in_ring(watch->room, seq);
+	if (at.seq <= watch->acked.seq || at.seq > watch->at.seq)
+		return true;
+	watch->acked = at;
+	if (at.seq > watch->confirmed.seq)
+		watch->confirmed = at;
+	uplink_confirmed(watch->conn->edge->uplink, watch, true);
+	return true;
+}

@@ -1,0 +1,33 @@
+/* What proves that a client has received what was written to it.
+ *
+ * A connection with one room answers the PINGs that lie in the room's ring: each carries its position. One that
+ * has subscribed gets PINGs of its own, which carry a counter: each stands for the positions of all its watches
+ * when it was written. One that acknowledges itself (ack=client) is believed nothing but its `ack`.
+ * Nothing is ever confirmed beyond what was written before the PING.
+ */
+#ifndef CONFIRM_H
+#define CONFIRM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct conn;
+struct watch;
+struct written;
+
+void confirm_pong(struct conn *conn, const void *payload, size_t n);
+/* Something was written that no PING in a ring follows: one of its own does, now or when CONFIRM_MS are over. */
+void confirm_owe(struct conn *conn);
+/* When a PING that is owed is due, at most `due`. */
+uint64_t confirm_due(const struct conn *conn, uint64_t due);
+/* The keep-alive's PING. */
+void confirm_ping(struct conn *conn);
+
+/* Notes a position that was written to one that acknowledges itself. */
+void confirm_written(struct watch *watch, uint64_t seq, uint64_t n);
+/* {"type":"ack","seq":SEQ}. False: nothing with that seq was sent. */
+bool confirm_ack(struct watch *watch, uint64_t seq);
+void confirm_forget(struct watch *watch);
+
+#endif

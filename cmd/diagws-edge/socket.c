@@ -1,0 +1,49 @@
+/* A client's socket. Its own file because <linux/tcp.h>, which alone says how much was acknowledged, does not go
+ * together with <netinet/tcp.h>, which libwebsockets includes.
+ *
+ * Messages wait in rings, not in the kernel: a client that does not read holds SEND_BUFFER there at most (which
+ * the kernel doubles, for its own overhead), and TCP takes no more than UNSENT beyond what is under way.
+ */
+#include "socket.h"
+
+#include <linux/sockios.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
+enum { SEND_BUFFER = 64 * 1024, UNSENT = 16 * 1024 };
+
+void
+socket_prepare(int fd, bool tcp)
+{
+	const int one = 1, bytes = SEND_BUFFER, unsent = UNSENT;
+
+	(void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));
+	if (!tcp)
+		return;
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof(unsent));
+}
+
+uint64_t
+socket_taken(int fd)
+{
+	struct tcp_info info = { 0 };
+	socklen_t size = sizeof(info);
+	int queued = 0;
+
+	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) == 0)
+		return info.tcpi_bytes_acked;
+	(void)ioctl(fd, SIOCOUTQ, &queued);
+	return (uint64_t)queued;
+}
+
+void
+socket_cut(int fd)
+{
+	const struct linger at_once = { .l_onoff = 1, .l_linger = 0 };
+
+	(void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+	(void)shutdown(fd, SHUT_RDWR);
+}

@@ -1,0 +1,16 @@
+/* What is asked of a client's socket itself.
+ */
+#ifndef SOCKET_H
+#define SOCKET_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Bounds what the kernel holds for it. tcp: false for a unix socket. */
+void socket_prepare(int fd, bool tcp);
+/* Changes with each byte that the other end's kernel takes. */
+uint64_t socket_taken(int fd);
+/* Ends the connection now; closing it then drops what the kernel holds for it. */
+void socket_cut(int fd);
+
+#endif

@@ -1,0 +1,118 @@
+/* Confirmed positions on their way to the hub. Ten thousand clients may stand at ten thousand positions: entering and
+ * leaving the list takes the same whatever its length, and telling it sorts it once.
+ *
+ * A client may have confirmed twice: its stack by a PONG, and further back it itself by an `ack`, which is worth
+ * more to the hub. Both are told.
+ */
+#include "unsaid.h"
+
+#include <stdlib.h>
+
+#include <utlist.h>
+
+#include "conn.h"
+#include "room.h"
+#include "uplink.h"
+
+enum { PONG = 1, ACK = 2 };
+
+struct said {
+	const struct room *room;
+	struct position at;
+	bool sure;
+	uint64_t session;
+};
+
+void
+unsaid_add(struct unsaid *unsaid, struct watch *watch, bool sure)
+{
+	if (watch->unsaid == 0)
+		DL_APPEND2(unsaid->list, watch, unsaid_prev, unsaid_next);
+	watch->unsaid |= sure ? ACK : PONG;
+}
+
+void
+unsaid_remove(struct unsaid *unsaid, struct watch *watch)
+{
+	if (watch->unsaid != 0)
+		DL_DELETE2(unsaid->list, watch, unsaid_prev, unsaid_next);
+	watch->unsaid = 0;
+}
+
+static int
+compare_places(const struct said *a, const struct said *b)
+{
+	if (a->room != b->room)
+		return a->room < b->room ? -1 : 1;
+	if (a->at.seq != b->at.seq)
+		return a->at.seq < b->at.seq ? -1 : 1;
+	if (a->at.n != b->at.n)
+		return a->at.n < b->at.n ? -1 : 1;
+	return (int)a->sure - (int)b->sure;
+}
+
+static int
+compare(const void *a, const void *b)
+{
+	return compare_places(a, b);
+}
+
+/* Those of `said` from the first on that stand where it does, in one message. Returns how many. */
+static size_t
+tell_some(struct uplink *uplink, const struct said *said, size_t count, struct dw_buf *sessions)
+{
+	size_t n = 0;
+
+	dw_buf_reset(sessions);
+	while (n < count && n < DW_WIRE_SESSIONS_MAX && compare_places(&said[n], said) == 0)
+		dw_session_pack(sessions, said[n++].session);
+	if (dw_buf_ok(sessions))
+		(void)uplink_send(uplink, &(struct dw_wire) { .kind = DW_CONFIRM,
+									  .confirm = { .room = dw_str(said->room->id),
+										  .seq = said->at.seq,
+										  .n = said->at.n,
+										  .sure = said->sure,
+										  .sessions = { sessions->data, sessions->len } } });
+	return n;
+}
+
+void
+unsaid_tell(struct unsaid *unsaid, struct uplink *uplink)
+{
+	struct dw_buf sessions = { 0 };
+	struct watch *watch, *next;
+	struct said *said;
+	size_t count = 0, told = 0;
+
+	DL_COUNT2(unsaid->list, watch, count, unsaid_next);
+	said = count > 0 ? malloc(2 * count * sizeof(*said)) : NULL;
+	if (said == NULL)
+		return;
+	count = 0;
+	DL_FOREACH_SAFE2(unsaid->list, watch, next, unsaid_next)
+	{
+		const uint64_t session = watch->conn->session;
+
+		if (watch->joined && (watch->unsaid & PONG) != 0)
+			said[count++] = (struct said) { watch->room, watch->confirmed, false, session };
+		if (watch->joined && (watch->unsaid & ACK) != 0)
+			said[count++] = (struct said) { watch->room, watch->acked, true, session };
+		unsaid_remove(unsaid, watch);
+	}
+	qsort(said, count, sizeof(*said), compare);
+	while (told < count)
+		told += tell_some(uplink, said + told, count - told, &sessions);
+	dw_buf_clear(&sessions);
+	free(said);
+}
+
+void
+unsaid_tell_ack(const struct watch *watch, struct uplink *uplink)
+{
+	const struct said said = { watch->room, watch->acked, true, watch->conn->session };
+	struct dw_buf sessions = { 0 };
+
+	if ((watch->unsaid & ACK) != 0)
+		(void)tell_some(uplink, &said, 1, &sessions);
+	dw_buf_clear(&sessions);
+}

@@ -1,0 +1,434 @@
+/* Watches: asking to join, being let in or not, leaving.
+ *
+ * Happy path: JOIN → JOINED → `connect` (or `subscribed`), then what follows the position (reading.c). Failure
+ * modes: the hub is away (the client waits, then 1013 or an `error`), it is busy (asked again), it says no
+ * (told after DENY_MS, so that unknown and forbidden take the same time), its answer is lost (the uplink
+ * starts over), it ends the session later (the connection closes, or goes on with its other rooms).
+ * Invariants: `confirmed` ≤ `at`; a room that is not watched any more was left.
+ */
+#include "watch.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <utlist.h>
+
+#include "confirm.h"
+#include "conn.h"
+#include "diagws/clock.h"
+#include "edge.h"
+#include "room.h"
+#include "uplink.h"
+
+static struct watch *
+in_use(struct watch *watch)
+{
+	while (watch != NULL && watch->room == NULL)
+		watch = watch->next;
+	return watch;
+}
+
+struct watch *
+watch_first(struct conn *conn)
+{
+	return in_use(&conn->first);
+}
+
+struct watch *
+watch_after(struct watch *watch)
+{
+	return in_use(watch->next);
+}
+
+struct watch *
+watch_find(struct conn *conn, const struct room *room)
+{
+	struct watch *watch = room != NULL ? watch_first(conn) : NULL;
+
+	while (watch != NULL && watch->room != room)
+		watch = watch_after(watch);
+	return watch;
+}
+
+/* The first lies in its connection; the others are linked behind it. */
+static struct watch *
+get_free(struct conn *conn)
+{
+	struct watch *watch = &conn->first;
+
+	if (watch->room == NULL) {
+		*watch = (struct watch) { .next = watch->next };
+		return watch;
+	}
+	watch = calloc(1, sizeof(*watch));
+	if (watch == NULL)
+		return NULL;
+	watch->next = conn->first.next;
+	conn->first.next = watch;
+	return watch;
+}
+
+static void
+put_free(struct watch *watch)
+{
+	struct conn *conn = watch->conn;
+
+	watch->room = NULL;
+	if (watch == &conn->first)
+		return;
+	LL_DELETE(conn->first.next, watch);
+	free(watch);
+}
+
+static void
+ask(struct watch *watch)
+{
+	struct conn *conn = watch->conn;
+	struct uplink *uplink = conn->edge->uplink;
+	const struct watch_request *request = watch->request;
+	struct dw_join join = { .session = conn->session };
+
+	/* `connect` is the first message. */
+	if (watch->state == WATCH_DENIED || (!conn->connected && watch != &conn->first))
+		return;
+	join.corr = watch->corr = ++conn->edge->joins;
+	join.room = dw_str(watch->room->id);
+	join.user = dw_str(conn->user->name);
+	join.device = dw_str(conn->device);
+	join.expires = conn->expires;
+	join.flags = (conn->derived ? DW_JOIN_DERIVED : 0U) | (watch->claimed ? DW_JOIN_CLAIMED : 0U) |
+				 (conn->sure ? DW_JOIN_SURE : 0U);
+	if (watch->room->streaming) {
+		join.flags |= DW_JOIN_HAVE;
+		join.have = watch->room->head.seq;
+	}
+	if (request == NULL) {
+		join.flags |= DW_JOIN_RETURN;
+		join.after = watch->at.seq;
+		join.after_n = watch->at.n;
+		join.confirmed = conn->sure ? watch->acked.seq : watch->confirmed.seq;
+		join.confirmed_n = conn->sure ? watch->acked.n : watch->confirmed.n;
+		join.begun = watch->begun;
+		join.epoch = dw_str(uplink_epoch(uplink));
+	} else {
+		join.flags |= (request->has_after ? DW_JOIN_AFTER : 0U) | (request->after_new ? DW_JOIN_NEW : 0U);
+		join.after = request->after;
+		join.epoch = dw_str(request->epoch);
+	}
+	watch->asked_at = dw_mono_ms();
+	watch->asked = uplink_send(uplink, &(struct dw_wire) { .kind = DW_JOIN, .join = join });
+}
+
+struct watch *
+watch_open(struct conn *conn, const char *name, bool claimed, const struct watch_request *request)
+{
+	struct watch_request *copy = malloc(sizeof(*copy));
+	struct room *room = room_get(conn->edge, name);
+	struct watch *watch = copy != NULL && room != NULL ? get_free(conn) : NULL;
+
+	if (watch == NULL) {
+		free(copy);
+		if (room != NULL)
+			room_release(room);
+		return NULL;
+	}
+	*copy = *request;
+	watch->conn = conn;
+	watch->room = room;
+	watch->request = copy;
+	watch->claimed = claimed;
+	watch->state = WATCH_JOINING;
+	watch->since = dw_mono_ms();
+	watch->feed = FEED_LIMIT;
+	watch->parked = true;
+	DL_APPEND2(room->parked, watch, room_prev, room_next);
+	conn->watches++;
+	ask(watch);
+	return watch;
+}
+
+void
+watch_park(struct watch *watch)
+{
+	const struct conn *conn = watch->conn;
+	struct room *room = watch->room;
+	bool park = watch->state != WATCH_READING || conn->stalled_at > 0 || conn->state != CONN_OPEN;
+
+	if (park == watch->parked)
+		return;
+	watch->parked = park;
+	if (park) {
+		DL_DELETE2(room->readers, watch, room_prev, room_next);
+		DL_APPEND2(room->parked, watch, room_prev, room_next);
+	} else {
+		DL_DELETE2(room->parked, watch, room_prev, room_next);
+		DL_APPEND2(room->readers, watch, room_prev, room_next);
+	}
+}
+
+/* The hub does not count it any more. */
+static void
+unjoin(struct watch *watch)
+{
+	if (watch->joined && --watch->room->joined == 0)
+		room_stream_end(watch->room);
+	watch->joined = watch->asked = false;
+}
+
+void
+watch_end(struct watch *watch)
+{
+	struct room *room = watch->room;
+
+	uplink_forget(watch->conn->edge->uplink, watch);
+	if (watch->joined || watch->asked)
+		uplink_leave(watch->conn->edge->uplink, watch);
+	unjoin(watch);
+	if (watch->parked)
+		DL_DELETE2(room->parked, watch, room_prev, room_next);
+	else
+		DL_DELETE2(room->readers, watch, room_prev, room_next);
+	confirm_forget(watch);
+	free(watch->request);
+	watch->request = NULL;
+	watch->conn->watches--;
+	put_free(watch);
+	room_release(room);
+}
+
+void
+watch_ask_all(struct conn *conn)
+{
+	if (conn->state != CONN_OPEN)
+		return;
+	for (struct watch *watch = watch_first(conn); watch != NULL; watch = watch_after(watch)) {
+		if (watch->state == WATCH_FEEDING)
+			watch->state = WATCH_READING;
+		watch->again = false;
+		ask(watch);
+		watch_park(watch);
+	}
+	conn_set_timer(conn);
+}
+
+/* It was never let in, and is not to be asked for again. */
+static void
+give_up(struct watch *watch, unsigned code, const char *reason, const char *error)
+{
+	struct conn *conn = watch->conn;
+	char room[DW_ROOM_MAX + 1];
+
+	if (!conn->connected) {
+		conn_close(conn, code, reason);
+		return;
+	}
+	(void)dw_str_copy(dw_str(watch->room->id), room, sizeof(room));
+	watch_end(watch);
+	conn_error(conn, room, error, NULL, reason);
+}
+
+static void
+deny(struct watch *watch)
+{
+	if (watch->request == NULL) {
+		watch_closed(watch, 1008, "access denied");
+	} else if (!watch->conn->connected) {
+		conn_deny(watch->conn);
+	} else {
+		watch->state = WATCH_DENIED;
+		conn_set_timer(watch->conn);
+	}
+}
+
+void
+watch_closed(struct watch *watch, unsigned code, const char *reason)
+{
+	struct conn *conn = watch->conn;
+	struct dw_buf data = { 0 };
+	char room[DW_ROOM_MAX + 1];
+
+	if (conn->watches == 1) {
+		conn_close(conn, code, reason);
+		return;
+	}
+	dw_buf_adds(&data, "{\"reason\":");
+	dw_buf_add_json_string(&data, dw_str(reason));
+	dw_buf_addc(&data, '}');
+	(void)dw_str_copy(dw_str(watch->room->id), room, sizeof(room));
+	unjoin(watch);
+	watch_end(watch);
+	if (dw_buf_ok(&data))
+		conn_tell(conn, "unsubscribed", room, data.data);
+	dw_buf_clear(&data);
+}
+
+static void
+write_welcome(const struct watch *watch, const struct dw_joined *joined, struct dw_buf *out)
+{
+	const struct conn *conn = watch->conn;
+	const struct dw_str room = dw_str(watch->room->id);
+	struct dw_buf json = { 0 };
+	char now[DW_TIME_SIZE];
+
+	dw_time_text(dw_now_ms(), now);
+	dw_buf_addf(&json, "{\"type\":\"%s\",\"diagnosis_id\":", conn->connected ? "subscribed" : "connect");
+	dw_id_to_json(&json, room);
+	dw_buf_addf(&json, ",\"timestamp\":\"%s\",\"data\":{\"message\":\"%s\",\"timestamp\":\"%s\",\"diagnosis_id\":", now,
+		conn->connected ? "subscribed" : "connected", now);
+	dw_id_to_json(&json, room);
+	dw_buf_adds(&json, ",\"user_id\":");
+	dw_id_to_json(&json, dw_str(conn->user->name));
+	dw_buf_adds(&json, ",\"device\":");
+	dw_buf_add_json_string(&json, dw_str(conn->device));
+	dw_buf_addf(&json,
+		",\"session\":\"%016llx\",\"epoch\":\"%s\",\"head\":%llu,\"oldest\":%llu,\"resume\":\"%s\",\"replaying\":%llu}"
+		"}",
+		(unsigned long long)conn->session, uplink_epoch(conn->edge->uplink), (unsigned long long)joined->head,
+		(unsigned long long)joined->oldest, dw_resume_text(joined->resume), (unsigned long long)joined->replaying);
+	frame_text(out, (struct dw_str) { json.data, json.len });
+	out->failed |= json.failed;
+	dw_buf_clear(&json);
+}
+
+static void
+welcome(struct watch *watch, const struct dw_joined *joined)
+{
+	struct conn *conn = watch->conn;
+	struct rooms *rooms = &conn->edge->rooms;
+	struct position at = { joined->from, joined->from_n };
+	struct dw_buf frames = { 0 };
+
+	write_welcome(watch, joined, &frames);
+	room_render_direct_gap(rooms, &frames, watch->room->id, &joined->direct);
+	if (joined->gap_reason != DW_GAP_NONE && joined->gap_to >= joined->gap_from) {
+		room_render_gap(rooms, &frames, watch->room->id, joined->gap_from, joined->gap_to, joined->gap_reason);
+		at.n = joined->gap_to;
+	}
+	free(watch->request);
+	watch->request = NULL;
+	watch->state = WATCH_READING;
+	watch->begun = joined->from;
+	watch->confirmed = watch->acked = (struct position) { joined->from, joined->from_n };
+	conn->connected = true;
+	watch_stand(watch, at);
+	watch_park(watch);
+	if (!dw_buf_ok(&frames))
+		conn_close(conn, 1013, "try again later");
+	else if (conn_write(conn, (struct dw_str) { frames.data, frames.len }))
+		watch_push(watch);
+	dw_buf_clear(&frames);
+	if (conn->state == CONN_OPEN)
+		conn_set_timer(conn);
+}
+
+/* Those that had to wait for `connect`. */
+static void
+ask_others(struct conn *conn)
+{
+	for (struct watch *watch = watch_first(conn); watch != NULL; watch = watch_after(watch))
+		if (watch->request != NULL && !watch->asked)
+			ask(watch);
+}
+
+/* The hub counts it. */
+static void
+join(struct watch *watch, const struct dw_joined *joined)
+{
+	struct room *room = watch->room;
+
+	if (!room->streaming)
+		room_stream_begin(
+			room, (struct position) { joined->sent, joined->gap_reason != DW_GAP_NONE && joined->gap_to > joined->sent_n
+														? joined->gap_to
+														: joined->sent_n });
+	if (!watch->joined) {
+		watch->joined = true;
+		room->joined++;
+	}
+}
+
+/* It is known to the hub again. What it missed meanwhile follows, from the stream or fed. */
+static void
+come_back(struct watch *watch, const struct dw_joined *joined)
+{
+	struct conn *conn = watch->conn;
+	struct dw_buf frame = { 0 };
+
+	if (joined->resume == DW_RESUME_RESET) {
+		conn_close(conn, 1012, "service restart");
+		return;
+	}
+	watch_stand(watch, watch->at);
+	room_render_direct_gap(&conn->edge->rooms, &frame, watch->room->id, &joined->direct);
+	/* One that is behind is told of them when it is fed. */
+	if (frame.len > 0 && dw_buf_ok(&frame) && !watch->behind && conn_can_write(conn))
+		(void)conn_write(conn, (struct dw_str) { frame.data, frame.len });
+	dw_buf_clear(&frame);
+	watch_push(watch);
+}
+
+void
+watch_joined(struct watch *watch, const struct dw_joined *joined)
+{
+	struct conn *conn = watch->conn;
+
+	/* Still `asked` when it closes: the hub may count it, and must be told that it left. */
+	if (conn->state != CONN_OPEN || watch->state == WATCH_DENIED || joined->corr != watch->corr)
+		return;
+	watch->asked = false;
+	if (joined->code == (uint64_t)-DW_E_DENIED) {
+		deny(watch);
+	} else if (joined->code == (uint64_t)-DW_E_BUSY) {
+		watch->again = true;
+		conn_set_timer(conn);
+	} else if (joined->code != 0 && watch->request == NULL) {
+		conn_close(conn, 1013, "try again later");
+	} else if (joined->code != 0) {
+		give_up(watch, 1013, "try again later", "unavailable");
+	} else {
+		bool first = !conn->connected;
+
+		join(watch, joined);
+		if (watch->request != NULL)
+			welcome(watch, joined);
+		else
+			come_back(watch, joined);
+		if (first)
+			ask_others(conn);
+	}
+}
+
+uint64_t
+watch_due(const struct watch *watch, uint64_t now, uint64_t due)
+{
+	uint64_t mine = due;
+
+	if (watch->state == WATCH_DENIED)
+		mine = watch->since + DENY_MS;
+	else if (watch->state == WATCH_JOINING)
+		mine = watch->since + JOIN_WAIT_MS;
+	if (watch->again && watch->asked_at + AGAIN_MS < mine)
+		mine = watch->asked_at + AGAIN_MS;
+	else if (watch->asked && watch->asked_at + OVERDUE_MS < mine)
+		mine = watch->asked_at + OVERDUE_MS;
+	if (mine < now)
+		mine = now;
+	return mine < due ? mine : due;
+}
+
+void
+watch_fire(struct watch *watch, uint64_t now)
+{
+	if (watch->state == WATCH_DENIED && now >= watch->since + DENY_MS) {
+		give_up(watch, 1008, "access denied", "access_denied");
+	} else if (watch->state == WATCH_JOINING && now >= watch->since + JOIN_WAIT_MS) {
+		give_up(watch, 1013, "try again later", "unavailable");
+	} else if (watch->again && now >= watch->asked_at + AGAIN_MS) {
+		watch->again = false;
+		ask(watch);
+	} else if (watch->asked && now >= watch->asked_at + OVERDUE_MS) {
+		uplink_doubt(watch->conn->edge->uplink, watch->asked_at);
+		if (watch->asked_at + OVERDUE_MS <= now)
+			watch->asked_at = now; /* asked about again, not before */
+	}
+}

@@ -1,0 +1,91 @@
+/* One room on one connection: where in that room the client stands, and how it gets what follows.
+ *
+ * Life: watch_open (a JOIN is asked of the hub, or will be when it is there) → watch_joined → it reads the
+ * room's ring by its position, or is fed by the hub (READ) until the ring covers it → watch_end. Towards the
+ * hub (session, room) names it: a connection has one session, whatever it watches.
+ */
+#ifndef WATCH_H
+#define WATCH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "diagws/msg.h"
+#include "diagws/wire.h"
+#include "frame.h"
+
+struct conn;
+struct edge;
+struct room;
+
+enum watch_state {
+	WATCH_JOINING, /* the hub has been asked, or will be when it is there */
+	WATCH_READING, /* reads the ring */
+	WATCH_FEEDING, /* behind the ring: the hub has been asked for what is missing */
+	WATCH_DENIED   /* will be told when DENY_MS are over */
+};
+
+/* Where a client wants to begin. */
+struct watch_request {
+	char epoch[DW_ROOM_MAX];
+	bool has_after, after_new;
+	uint64_t after;
+};
+
+struct watch {
+	struct conn *conn;
+	struct watch *next; /* of the connection */
+	struct room *room;  /* NULL: nothing is watched (a connection's first, when it is free) */
+	struct watch *room_prev, *room_next;
+	struct watch *unsaid_prev, *unsaid_next; /* uplink: confirmed, but the hub does not know yet */
+	struct watch_request *request;           /* until joined */
+	struct written *written;                 /* confirm.h: what one that acknowledges itself was sent */
+	uint64_t index;                          /* in the ring */
+	struct position at;                      /* written up to here */
+	struct position confirmed;               /* proven up to here */
+	struct position acked;                   /* acknowledged by the client itself up to here */
+	struct position pinged;                  /* confirm.h: where it stood at the connection's newest PING */
+	uint64_t begun;                          /* the seq after which it began to read */
+	uint64_t since;                          /* when it was opened */
+	uint64_t asked_at;                       /* when the unanswered JOIN or READ was sent */
+	uint64_t corr;                           /* of the newest JOIN */
+	uint16_t feed;                           /* records in a READ */
+	uint8_t state;                           /* enum watch_state */
+	uint8_t unsaid;                          /* uplink's */
+	bool behind;                             /* the ring does not cover `at`: the hub must feed */
+	bool joined;                             /* the hub counts this session in this room */
+	bool asked;                              /* a JOIN or READ is unanswered */
+	bool again;                              /* the hub was busy: asked again soon */
+	bool claimed;                            /* the token names the room */
+	bool parked;                             /* in the room's list of those that are offered nothing */
+};
+
+/* In use, in this order: watch_first, then watch_after until NULL. */
+struct watch *watch_first(struct conn *conn);
+struct watch *watch_after(struct watch *watch);
+struct watch *watch_find(struct conn *conn, const struct room *room); /* NULL: none; room may be NULL */
+
+/* Begins to watch a room. NULL: no memory. */
+struct watch *watch_open(struct conn *conn, const char *room, bool claimed, const struct watch_request *request);
+/* Leaves the room and tells the hub of it where it counts the session. An additional watch is freed. */
+void watch_end(struct watch *watch);
+void watch_ask_all(struct conn *conn); /* sends the JOINs (again): the hub is there */
+/* The earliest time after now at which watch_fire has something to do, at most `due`. */
+uint64_t watch_due(const struct watch *watch, uint64_t now, uint64_t due);
+/* Does what is due. It may end the watch. */
+void watch_fire(struct watch *watch, uint64_t now);
+
+/* From the hub. */
+void watch_joined(struct watch *watch, const struct dw_joined *joined);
+void watch_fed(struct watch *watch, const struct dw_records *records);
+void watch_closed(struct watch *watch, unsigned code, const char *reason); /* the hub has ended the session there */
+
+/* The client's own position, from which the ring or the hub goes on. */
+void watch_stand(struct watch *watch, struct position at);
+/* Writes what the client has not got, as far as the kernel takes it. */
+void watch_push(struct watch *watch);
+/* In the right one of the room's lists: those that are offered what is new, or the others. */
+void watch_park(struct watch *watch);
+
+#endif
