@@ -249,7 +249,8 @@ def test_who_never_reads_is_closed_and_stops_nobody(world):
         await nothing_more(ws)
         await ws.close()
         return got
-    assert numbers(run(watch())) == list(range(count))
-    data, got = visit(world, edge, "123", alice, device="fast")
-    assert got == []
+    got = run(watch())
+    assert numbers(got) == list(range(count))
+    data, got = visit(world, edge, "123", alice, device="fast", after=got[-1]["seq"])
+    assert (data["resume"], got) == ("exact", [])
     stuck.close()
