@@ -1,0 +1,102 @@
+"""Mutants: the product broken on purpose, one promise at a time. Each must be caught by the test that names the promise.
+
+mutants/NAME.patch begins with what it breaks and two lines, `caught by: TEST` and `shows: WORDS` (a regular
+expression that the failure's text must hold, so that a mutant which merely does not start is not taken for
+caught). It is applied to a copy of the sources and built beside copies of the objects, so only what
+it changes is compiled; then the test runs on that build and must fail. The same test passes on the clean build: it is
+in the suite itself. A patch that no longer applies is a failure.
+
+A short run takes what a server of this kind must never do; DIAGWS_FAULT=long, or `make mutants`, all.
+"""
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+import pytest
+
+HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+BUILD = pathlib.Path(os.environ.get("DIAGWS_BUILD", ROOT / "build"))
+SHORT = ("commit-without-sync", "answer-before-commit", "number-before-commit", "no-rejoin")
+ALL = sorted(path.stem for path in (HERE / "mutants").glob("*.patch"))
+BUILD_S, TEST_S = 300, 300
+
+
+class Survived(Exception):
+    """The mutant was not made, or not caught as it must be."""
+
+
+def run(arguments, seconds, **more):
+    return subprocess.run([str(a) for a in arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                          timeout=seconds, **more)
+
+
+def read(patch):
+    """(the test that must catch it, what its failure shows)."""
+    text = patch.read_text()
+    files = re.findall(r"^\+\+\+ b/(\S+)", text, re.M)
+    # The objects are copied without their dependencies: a header would be compiled into nothing.
+    if not files or not all(name.endswith(".c") for name in files):
+        raise Survived(f"{patch.name}: only .c files can be changed")
+    return tuple(re.search(rf"^{word}: (.+)$", text, re.M)[1] for word in ("caught by", "shows"))
+
+
+def make(patch, path):
+    """The folder of a build with the patch."""
+    tree, build = path / "tree", path / ("build-sanitize" if "sanitize" in BUILD.name else "build")
+    for part in ("cmd", "lib", "include"):
+        shutil.copytree(ROOT / part, tree / part)
+    shutil.copy2(ROOT / "Makefile", tree)
+    for part in ("cmd", "lib", "bin"):
+        shutil.copytree(BUILD / part, build / part, ignore=shutil.ignore_patterns("*.d"), symlinks=True)
+    done = run(["patch", "-p1", "-s", "--no-backup-if-mismatch", "-d", tree, "-i", patch], BUILD_S)
+    if done.returncode != 0:
+        raise Survived(f"{patch.name} does not apply any more:\n{done.stdout}")
+    sanitize = ["SANITIZE=address,undefined"] if "sanitize" in BUILD.name else []
+    done = run(["make", "-C", tree, f"BUILD={build}", *sanitize,
+                *(build / "bin" / program.name for program in (BUILD / "bin").iterdir())], BUILD_S,
+               env={name: value for name, value in os.environ.items() if not name.startswith("MAKE")})
+    if done.returncode != 0:
+        raise Survived(f"{patch.name} does not build:\n{done.stdout}")
+    return build
+
+
+def catch(name, path):
+    """The test that caught the mutant."""
+    patch = HERE / "mutants" / f"{name}.patch"
+    test, shows = read(patch)
+    env = {**os.environ, "DIAGWS_BUILD": str(make(patch, path))}
+    done = run([sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "--tb=short", test], TEST_S,
+               cwd=ROOT, env={**env, "DIAGWS_FAULT": "short"})
+    if done.returncode != 1 or f"FAILED {test}" not in done.stdout:
+        raise Survived(f"{name} was not caught by {test}:\n{done.stdout}")
+    if not re.search(shows, done.stdout):
+        raise Survived(f"{name}: {test} failed, but not with '{shows}':\n{done.stdout}")
+    return test
+
+
+@pytest.mark.parametrize("name", ALL if os.environ.get("DIAGWS_FAULT") == "long" else SHORT)
+def test_a_mutant_is_caught(name, tmp_path):
+    catch(name, tmp_path)
+
+
+def main():
+    missed = 0
+    print(f"{'mutant':32} caught by", flush=True)
+    for name in sys.argv[1:] or ALL:
+        with tempfile.TemporaryDirectory(prefix="mutant-") as path:
+            try:
+                print(f"{name:32} {catch(name, pathlib.Path(path))}", flush=True)
+            except Survived as survived:
+                missed += 1
+                print(f"{name:32} NOT CAUGHT\n{survived}", flush=True)
+    print(f"{missed} not caught")
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
