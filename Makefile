@@ -160,6 +160,12 @@ $(BUILD)/tests/clients: tests/fault/clients.c
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $< $(ALL_LDFLAGS)
 
+# Makes chosen calls of a process fail, when preloaded into it.
+$(BUILD)/tests/inject.so: tests/fault/inject.c
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(filter-out $(SAN),$(ALL_CFLAGS)) -fPIC -shared -o $@ $<
+
 check: deps
 	$(Q)$(MAKE) --no-print-directory check-unit check-integration check-fault
 

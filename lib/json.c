@@ -7,8 +7,8 @@
  * the root's members side by side: jansson keeps them in the order of the text.
  *
  * Failures are the text's (with line and column, never with more of the text than an escape) or
- * memory; jansson 2.14 itself does not survive every failed allocation (its issue 362). A text that
- * jansson accepted and jsmn cannot follow would be our own bug.
+ * memory; jansson 2.14 itself does not survive every failed allocation (its issue 362), and takes others for a fault
+ * of the text: dw_json_watch_memory. A text that jansson accepted and jsmn cannot follow would be our own bug.
  */
 #include "diagws/json.h"
 
@@ -30,6 +30,23 @@ struct dw_json {
 	struct dw_json_member *members;
 	size_t count;
 };
+
+static _Thread_local bool starved; /* an allocation of jansson failed */
+
+static void *
+take(size_t n)
+{
+	void *at = malloc(n);
+
+	starved |= at == NULL;
+	return at;
+}
+
+void
+dw_json_watch_memory(void)
+{
+	json_set_alloc_funcs(take, free);
+}
 
 static int
 fault_at(struct dw_fault *fault, const char *text, size_t at, const char *what)
@@ -270,9 +287,10 @@ dw_json_parse(struct dw_json **out, const char *text, size_t n, struct dw_fault 
 	err = drop_space(json, text, n, fault);
 	if (err != DW_OK)
 		goto out;
+	starved = false;
 	json->root = json_loadb(text, n, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
 	if (json->root == NULL) {
-		err = fault_of(fault, &error);
+		err = starved ? DW_E_NOMEM : fault_of(fault, &error);
 		goto out;
 	}
 	err = locate_members(json);

@@ -18,6 +18,7 @@
 #include "conn.h"
 #include "diagws/clock.h"
 #include "diagws/daemon.h"
+#include "diagws/json.h"
 #include "diagws/logging.h"
 #include "diagws/paths.h"
 #include "edge.h"
@@ -289,6 +290,7 @@ main(int argc, char **argv)
 	if (first < argc)
 		return dw_err_exit(dw_opt_misuse(&command, "unexpected operand '%s'", argv[first]));
 	dw_daemon_log(command.name);
+	dw_json_watch_memory();
 	err = prepare(&fault);
 	if (err == DW_OK && edge.config.check_only) {
 		dw_auth_destroy(&edge.auth);

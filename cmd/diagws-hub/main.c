@@ -13,6 +13,7 @@
 #include <systemd/sd-daemon.h>
 
 #include "diagws/clock.h"
+#include "diagws/json.h"
 #include "diagws/logging.h"
 
 void
@@ -127,6 +128,7 @@ main(int argc, char **argv)
 		return dw_err_exit(err);
 	if (options.check)
 		return 0;
+	dw_json_watch_memory();
 	block_signals();
 	err = start(&hub, &options, &fault);
 	if (err == DW_OK) {

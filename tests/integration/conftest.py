@@ -96,11 +96,12 @@ class Process:
 
 
 class Edge(Process):
-    def __init__(self, world, port, arguments, program="diagws-edge"):
+    def __init__(self, world, port, arguments, program="diagws-edge", env=None):
         self.port = port
         path = BIN / program if program == "diagws-edge" else BUILD / "tests" / program
         super().__init__(world, program, [
-            path, "--listen", f"127.0.0.1:{port}", "--hub", world.endpoint, "--keys", world.keys, *arguments])
+            path, "--listen", f"127.0.0.1:{port}", "--hub", world.endpoint, "--keys", world.keys, *arguments],
+            env)
 
     def url(self, path):
         return f"http://127.0.0.1:{self.port}{path}"
@@ -169,8 +170,8 @@ class World:
     def _must_live(process):
         assert process.popen.poll() is None, f"{process.name} ended: {process.said()}"
 
-    def edge(self, *arguments, wait=True, program="diagws-edge"):
-        edge = self._keep(Edge(self, free_port(), [str(a) for a in arguments], program))
+    def edge(self, *arguments, wait=True, program="diagws-edge", env=None):
+        edge = self._keep(Edge(self, free_port(), [str(a) for a in arguments], program, env))
         if wait:
             until(edge.ready, "the edge")
         return edge
