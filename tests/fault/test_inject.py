@@ -8,6 +8,7 @@ A short run takes places spread over the range; DIAGWS_FAULT=long each, up to a 
 """
 import asyncio
 import errno
+import http.client
 import json
 import mmap
 import os
@@ -115,6 +116,9 @@ class HubLoad:
     def process(self):
         return self.stage.hub
 
+    def stands(self):
+        return self.world.run("diagws-stat", "--json", "--timeout", "1s", check=False).returncode == 0
+
     def run(self, name, ids):
         hub = self.stage.hub
         errors = send_batch(self.stage, hub, ids)
@@ -151,6 +155,12 @@ class EdgeLoad:
     def process(self):
         return self.stage.edge
 
+    def stands(self):
+        try:
+            return self.stage.edge.request("/readyz")[0] == 200
+        except (OSError, http.client.HTTPException):
+            return False
+
     def run(self, name, ids):
         for id in ids:
             self.stage.try_to_post(id)
@@ -172,6 +182,7 @@ def strike(load, name, *fault):
     load.faults.arm(*fault)
     errors = load.run(name, ids)
     _, failed = load.faults.disarm()
+    until(lambda: process.popen.poll() is not None or load.stands(), "it to work again, or its end")
     outcome = process.popen.poll()
     if outcome is not None:
         ended(process, before)
