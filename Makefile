@@ -54,7 +54,7 @@ UNIT_SRC   := $(wildcard tests/unit/test_*.c)
 UNIT_TESTS := $(UNIT_SRC:tests/unit/%.c=$(BUILD)/tests/%)
 LIBRARIES  := $(BUILD)/lib/libdiagws.a $(BUILD)/lib/libdiagws.so $(BUILD)/lib/pkgconfig/diagws.pc
 
-.PHONY: all deps demo check check-unit check-integration check-fault torture dropping hub-restarts slow-clients power-loss lint format install uninstall clean help
+.PHONY: all deps demo check check-unit check-integration check-fault torture dropping hub-restarts slow-clients power-loss kill-every-syscall inject mutants lint format install uninstall clean help
 .SECONDARY:
 
 all: $(BINARIES) $(LIBRARIES)
@@ -160,6 +160,14 @@ $(BUILD)/tests/clients: tests/fault/clients.c
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $< $(ALL_LDFLAGS)
 
+# All places, all mutants, all allocations up to a bound: minutes, where check-fault takes samples.
+kill-every-syscall inject mutants: all $(BUILD)/tests/inject.so
+	$(Q)DIAGWS_BUILD=$(abspath $(BUILD)) DIAGWS_FAULT=long $(PYTHON) $(LONG_$@)
+LONG_pytest             := -m pytest -q -s -p no:cacheprovider $(PYTEST)
+LONG_kill-every-syscall := $(LONG_pytest) tests/fault/test_kill.py
+LONG_inject             := $(LONG_pytest) tests/fault/test_inject.py
+LONG_mutants            := tests/fault/test_mutants.py $(MUTANTS)
+
 # Makes chosen calls of a process fail, when preloaded into it.
 $(BUILD)/tests/inject.so: tests/fault/inject.c
 	@mkdir -p $(@D)
@@ -175,7 +183,7 @@ check-unit: $(UNIT_TESTS)
 check-integration: all $(addprefix $(BUILD)/tests/,diagws-edge-v99 embed api api-v99)
 	$(Q)DIAGWS_BUILD=$(abspath $(BUILD)) $(PYTHON) -m pytest -q -p no:cacheprovider tests/integration $(PYTEST)
 
-check-fault: all $(BUILD)/tests/clients
+check-fault: all $(BUILD)/tests/clients $(if $(SANITIZE),,$(BUILD)/tests/inject.so)
 	$(Q)DIAGWS_BUILD=$(abspath $(BUILD)) $(PYTHON) -m pytest -q -p no:cacheprovider tests/fault $(PYTEST)
 
 # Prints its seed; the same seed kills the same processes in the same order.

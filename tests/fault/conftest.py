@@ -22,6 +22,9 @@ sys.modules["integration_conftest"] = integration
 _spec.loader.exec_module(integration)
 globals().update({name: value for name, value in vars(integration).items() if not name.startswith("_")})
 
+# A sanitizer has the allocator for itself, and a mutant need be caught but once.
+collect_ignore = ["test_inject.py", "test_mutants.py"] if integration.SANITIZED else []
+
 _missing = []  # the reasons for which need() skipped
 _measured = []
 

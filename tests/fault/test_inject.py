@@ -19,15 +19,13 @@ import subprocess
 import pytest
 import websockets
 
-from conftest import BIN, BUILD, PATIENCE, SANITIZED, until
+from conftest import BIN, BUILD, PATIENCE, until
 from stage import ROOM, Stage
 
 LONG = os.environ.get("DIAGWS_FAULT") == "long"
 ALLOCATE, WRITE, SYNC = 1, 2, 4
 TAKES_HALF = 0
 BATCH = 4
-
-pytestmark = pytest.mark.skipif(SANITIZED, reason="a sanitizer has the allocator for itself")
 
 
 class Faults:
