@@ -312,17 +312,27 @@ send_error(void)
 	return zmq_errno() == EHOSTUNREACH ? DW_E_UNKNOWN : DW_E_AGAIN;
 }
 
+/* The frame's memory is taken first: once the id was sent, whatever is sent next belongs to that peer. */
 int
 dw_bus_send(struct dw_bus *bus, uint32_t peer, const void *frame, size_t n)
 {
+	zmq_msg_t message;
+	int err = DW_OK;
+
+	if (zmq_msg_init_size(&message, n) != 0)
+		return DW_E_NOMEM;
+	memcpy(zmq_msg_data(&message), frame, n);
 	if (bus->router) {
 		const uint8_t id[ID_SIZE] = { 0, (uint8_t)(peer >> 24), (uint8_t)(peer >> 16), (uint8_t)(peer >> 8),
 			(uint8_t)peer };
 
 		if (zmq_send(bus->socket, id, sizeof(id), ZMQ_SNDMORE | ZMQ_DONTWAIT) < 0)
-			return send_error();
+			err = send_error();
 	}
-	return zmq_send(bus->socket, frame, n, ZMQ_DONTWAIT) < 0 ? send_error() : DW_OK;
+	if (err == DW_OK && zmq_msg_send(&message, bus->socket, ZMQ_DONTWAIT) < 0)
+		err = send_error();
+	(void)zmq_msg_close(&message);
+	return err;
 }
 
 bool

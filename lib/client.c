@@ -234,6 +234,11 @@ drain(struct dw_client *client, bool *any)
 			client->heard_at = dw_mono_ms();
 		*any = true;
 		err = dw_wire_unpack(&message, frame.p, frame.n, &client->fault);
+		if (err == DW_E_NOMEM) {
+			/* An answer may be lost: after the next HELLO all that is unanswered is sent again. */
+			client->state = STRANGER;
+			return DW_OK;
+		}
 		if (err != DW_OK)
 			return DW_E_PROTOCOL;
 		err = take_message(client, &message);

@@ -3,6 +3,8 @@
  */
 #include "diagws/clock.h"
 
+/* SHA256() of OpenSSL 3 allocates, and leaves the digest as it was when it cannot; the old calls cannot fail. */
+#define OPENSSL_SUPPRESS_DEPRECATED
 #include <openssl/sha.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -62,5 +64,9 @@ dw_random_id(char out[DW_HEX_ID_SIZE])
 void
 dw_sha256(const void *bytes, size_t n, uint8_t out[32])
 {
-	(void)SHA256(bytes, n, out);
+	SHA256_CTX state;
+
+	(void)SHA256_Init(&state);
+	(void)SHA256_Update(&state, bytes, n);
+	(void)SHA256_Final(out, &state);
 }

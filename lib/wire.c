@@ -360,6 +360,7 @@ take_message(struct dw_wire *message, const msgpack_object_array *array, struct 
 int
 dw_wire_unpack(struct dw_wire *message, const void *frame, size_t n, struct dw_fault *fault)
 {
+	msgpack_unpack_return status;
 	msgpack_unpacked result;
 	int err;
 
@@ -368,8 +369,10 @@ dw_wire_unpack(struct dw_wire *message, const void *frame, size_t n, struct dw_f
 	if (skim(frame, n, FIELDS_MAX * 2) != n)
 		return dw_fault_set(fault, DW_E_PROTOCOL, NULL, NULL, "the frame is not one array of scalars");
 	msgpack_unpacked_init(&result);
-	if (msgpack_unpack_next(&result, frame, n, NULL) != MSGPACK_UNPACK_SUCCESS ||
-		result.data.type != MSGPACK_OBJECT_ARRAY)
+	status = msgpack_unpack_next(&result, frame, n, NULL);
+	if (status == MSGPACK_UNPACK_NOMEM_ERROR)
+		err = dw_fault_set(fault, DW_E_NOMEM, NULL, NULL, "out of memory");
+	else if (status != MSGPACK_UNPACK_SUCCESS || result.data.type != MSGPACK_OBJECT_ARRAY)
 		err = dw_fault_set(fault, DW_E_PROTOCOL, NULL, NULL, "the frame is not msgpack");
 	else
 		err = take_message(message, &result.data.via.array, fault);

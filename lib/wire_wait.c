@@ -15,9 +15,9 @@ dw_wire_wait(struct dw_buf *frame, uint64_t wait_ms)
 	struct dw_buf packed;
 	int err = dw_wire_unpack(&message, frame->data, frame->len, NULL);
 
-	assert(err == DW_OK && (message.kind == DW_PUBLISH || message.kind == DW_READ));
 	if (err != DW_OK)
 		return err;
+	assert(message.kind == DW_PUBLISH || message.kind == DW_READ);
 	if (message.kind == DW_PUBLISH)
 		message.publish.wait_ms = wait_ms;
 	else

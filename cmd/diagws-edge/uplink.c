@@ -340,14 +340,17 @@ pump(struct uplink *uplink)
 	struct dw_wire message;
 	struct dw_str frame;
 	uint32_t peer;
-	int taken = 0;
+	int err, taken = 0;
 
 	while (taken < PUMP_FRAMES && dw_bus_recv(uplink->bus, &peer, &frame) == DW_OK) {
 		taken++;
-		if (dw_wire_unpack(&message, frame.p, frame.n, &fault) == DW_OK)
+		err = dw_wire_unpack(&message, frame.p, frame.n, &fault);
+		if (err == DW_OK)
 			take(uplink, &message);
 		else
-			dw_log_warn("the hub sent what is no message", "reason=%s", fault.message);
+			dw_log_warn("cannot take what the hub sent", "reason=%s", fault.message);
+		if (err == DW_E_NOMEM)
+			greet(uplink);
 	}
 	rooms_flush(uplink->edge);
 	if (dw_bus_readable(uplink->bus))

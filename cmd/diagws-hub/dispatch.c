@@ -110,6 +110,12 @@ hub_receive(struct hub *hub, uint32_t number, struct dw_str frame)
 		return;
 	peer->heard = dw_mono_ms();
 	err = dw_wire_unpack(&message, frame.p, frame.n, &fault);
+	if (err == DW_E_NOMEM) {
+		/* It asks again when it was asked who it is. */
+		dw_log_error("no memory for a frame", "peer=%s bytes=%zu", peer->name, frame.n);
+		peer_lose(hub, peer);
+		return;
+	}
 	if (err != DW_OK) {
 		dw_log_warn("malformed frame", "peer=%s bytes=%zu reason=%s", peer->name, frame.n, fault.message);
 		refuse(hub, number, DW_E_PROTOCOL, fault.message);

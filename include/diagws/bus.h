@@ -34,7 +34,7 @@ int dw_bus_fd(const struct dw_bus *bus);
 bool dw_bus_readable(struct dw_bus *bus);
 /* The next frame; *frame is valid until the next call. *peer is 0 on a DEALER. DW_E_AGAIN: none there. */
 int dw_bus_recv(struct dw_bus *bus, uint32_t *peer, struct dw_str *frame);
-/* DW_E_AGAIN, DW_E_UNKNOWN: nothing was sent. */
+/* DW_E_AGAIN, DW_E_UNKNOWN, DW_E_NOMEM: nothing was sent. */
 int dw_bus_send(struct dw_bus *bus, uint32_t peer, const void *frame, size_t n);
 /* Waits until a frame may be there or the time is over; false: time over. For programs without a loop. */
 bool dw_bus_wait(struct dw_bus *bus, int64_t timeout_ms);

@@ -248,7 +248,7 @@ uint64_t dw_protocol_version(void);
 
 /* Appends the encoded message. Only memory can fail (dw_buf_ok). */
 void dw_wire_pack(struct dw_buf *out, const struct dw_wire *message);
-/* DW_E_PROTOCOL (with what is wrong in fault) or DW_E_TOO_BIG. A HELLO of another version unpacks
+/* DW_E_PROTOCOL (with what is wrong in fault), DW_E_TOO_BIG or DW_E_NOMEM. A HELLO of another version unpacks
  * with its version alone. Fields that a later version added behind ours are skipped. */
 int dw_wire_unpack(struct dw_wire *message, const void *frame, size_t n, struct dw_fault *fault);
 
