@@ -307,7 +307,7 @@ struct hub {
 	struct place *places;
 	struct wait *waits;
 	uint64_t waits_at; /* dw_mono_ms: when they are looked at next */
-	bool store_full; /* so the last message was answered */
+	bool store_full;   /* so the last message was answered */
 	bool closing;
 	int fatal; /* why the process must end now */
 };

@@ -19,13 +19,7 @@
 #include "diagws/clock.h"
 #include "diagws/logging.h"
 
-enum {
-	FRAMES_A_TURN = 4096,
-	OUTBOX_A_TURN = 8 * 1024 * 1024,
-	TICK_MS = 1000,
-	CURSORS_EVERY = 5,
-	SWEEP_EVERY = 60
-};
+enum { FRAMES_A_TURN = 4096, OUTBOX_A_TURN = 8 * 1024 * 1024, TICK_MS = 1000, CURSORS_EVERY = 5, SWEEP_EVERY = 60 };
 
 static void
 drain(struct hub *hub)

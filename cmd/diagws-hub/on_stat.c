@@ -25,7 +25,8 @@ static const struct view views[] = {
 	{ "summary",
 		"version\tuptime_s\tepoch\thead\trooms\trooms_resident\tconnections\tedges\tclients\tmessages_received\t"
 		"messages_stored\tmessages_rejected\tduplicates\tqueued\tretained\tdropped_limit\tdropped_expired\tcommits\t"
-		"commit_ms_p50\tcommit_ms_p99\tcommit_ms_max\tstore_bytes\tstaged_bytes\tsent\tdelivered\twaiting\tstore_writable",
+		"commit_ms_p50\tcommit_ms_p99\tcommit_ms_max\tstore_bytes\tstaged_bytes\tsent\tdelivered\twaiting\tstore_"
+		"writable",
 		stat_summary, false },
 	{ "rooms", ROOM_COLUMNS, stat_rooms, false },
 	{ "room", ROOM_COLUMNS, stat_room, true },

@@ -205,6 +205,23 @@ def test_library_example_compiles(tmp_path):
         tmp_path / "example.c", f"-L{libs}", "-ldiagws", f"-Wl,-rpath,{libs}")
 
 
+def test_protocol_page_has_every_field():
+    """The grammar on the page is the tables of wire.c."""
+    code = (ROOT / "lib/wire.c").read_text()
+    shapes = re.search(r"shapes\[\] = \{(.*?)^\};", code, re.M | re.S).group(1)
+    page = re.search(r"^\.Bd -literal -compact\n(.*?)^\.Ed", source("diagws-protocol.7"), re.M | re.S).group(1)
+    kinds = dict(re.findall(r"\b(DW_[A-Z]+) = (\d+),", (ROOT / "include/diagws/wire.h").read_text()))
+    names = re.findall(r'\{ (DW_[A-Z]+), "([A-Z]+)",(.*?)\} \}', shapes, re.S)
+    assert len(names) == len(re.findall(r"^\t\{ DW_", shapes, re.M)) >= 24
+    for kind, name, fields in names:
+        wanted = [kinds[kind], *re.findall(r"\b[UTBF]\(\w+, ([\w.]+)", fields)]
+        found = re.search(rf"^{name.lower()} +=\s*\[(.*?)\]", page, re.M | re.S)
+        assert found, name
+        assert [word.strip() for word in found.group(1).split(",")] == wanted, name
+    record = re.search(r"^record +=\s*\[(.*?)\]", page, re.M | re.S).group(1)
+    assert record.split(", ") == re.findall(r'\{ "(\w+)", \w+, offsetof\(struct dw_record', code)
+
+
 def stat_views():
     """view → columns, as the hub's table has them."""
     text = (ROOT / "cmd/diagws-hub/on_stat.c").read_text()
