@@ -3,9 +3,10 @@
  * Its own file because these are the rules of "Acknowledgment without client code" (ARCHITECTURE.md), each tested
  * for itself.
  *
- * Happy path: a position is confirmed; the device's `at` follows at once, `resume` when DW_OVERLAP_MS have passed
- * with the connection still there (dw_room_settle, called every few seconds, and at the end of the session). A
- * client that acknowledges itself is believed at once.
+ * Happy path: a position is confirmed; the device's `at` follows at once, and is noted with the time in its trail.
+ * `resume` follows when DW_OVERLAP_MS have passed since and the connection is still there, or a later one has
+ * confirmed it again (dw_room_settle, called every few seconds, and at the end of a session): a client that always
+ * goes within seconds gets on, too. A client that acknowledges itself is believed at once.
  *
  * Failure modes: a position that the room never had changes nothing; without memory for a trail the device resumes
  * from earlier, and repeats more. Invariants: resume ≤ at ≤ reach, none moves back; a session never confirms past the
@@ -21,53 +22,45 @@
 void
 dw_room_move_device(struct dw_room *room, struct dw_device *device, struct dw_position at)
 {
-	device->at = device->resume = at;
+	free(device->trail);
+	device->trail = NULL;
+	device->at = device->resume = device->settled = at;
 	device->since = device->reach = at.seq;
 	room->low_stale = true;
 	dw_room_mark_dirty(room, device);
 }
 
-static void
-drop_trail(struct dw_room *room, struct dw_session *session)
-{
-	if (session->trail == NULL)
-		return;
-	free(session->trail);
-	session->trail = NULL;
-	room->unsettled--;
-}
-
 /* Takes off the trail what is old enough. */
 static void
-settle_session(struct dw_room *room, struct dw_session *session, uint64_t now)
+settle_device(struct dw_device *device, uint64_t now)
 {
-	struct dw_trail *trail = session->trail;
+	struct dw_trail *trail = device->trail;
 	size_t old = 0;
 
 	if (trail == NULL)
 		return;
 	while (old < trail->count && trail->step[old].when + DW_OVERLAP_MS <= now)
-		session->settled = trail->step[old++].at;
+		device->settled = trail->step[old++].at;
 	trail->count -= old;
 	memmove(trail->step, trail->step + old, trail->count * sizeof(trail->step[0]));
-	if (trail->count == 0)
-		drop_trail(room, session);
+	if (trail->count > 0)
+		return;
+	free(trail);
+	device->trail = NULL;
 }
 
-static void
-add_step(struct dw_room *room, struct dw_session *session, struct dw_position at, uint64_t now)
+void
+dw_device_note(struct dw_device *device, struct dw_position at, uint64_t now)
 {
 	struct dw_trail *trail;
 	size_t last;
 
-	settle_session(room, session, now);
-	if (session->trail == NULL) {
-		session->trail = calloc(1, sizeof(*session->trail));
-		if (session->trail == NULL)
-			return;
-		room->unsettled++;
-	}
-	trail = session->trail;
+	settle_device(device, now);
+	if (device->trail == NULL)
+		device->trail = calloc(1, sizeof(*device->trail));
+	trail = device->trail;
+	if (trail == NULL)
+		return;
 	last = trail->count - 1;
 	/* A clock that was set may leave no room: the newest is the one to widen. */
 	if (trail->count == 0 || (trail->step[last].when / 1000 != now / 1000 && trail->count < DW_TRAIL_STEPS))
@@ -79,26 +72,27 @@ add_step(struct dw_room *room, struct dw_session *session, struct dw_position at
 void
 dw_room_advance(struct dw_room *room, struct dw_device *device, uint64_t now)
 {
-	const struct dw_session *confirmed = device->sessions, *settled = device->sessions;
-	struct dw_session *session;
+	const struct dw_session *lowest = device->sessions, *session;
+	struct dw_position sure;
 
 	if (device->sessions == NULL)
 		return;
 	DL_FOREACH(device->sessions, session)
 	{
-		settle_session(room, session, now);
-		if (session->confirmed.seq < confirmed->confirmed.seq)
-			confirmed = session;
-		if (session->settled.seq < settled->settled.seq)
-			settled = session;
+		if (session->confirmed.seq < lowest->confirmed.seq)
+			lowest = session;
 	}
-	if (confirmed->confirmed.seq > device->at.seq) {
-		device->at = confirmed->confirmed;
+	if (lowest->confirmed.seq > device->at.seq) {
+		device->at = lowest->confirmed;
+		dw_device_note(device, device->at, now);
 		room->low_stale = true;
 		dw_room_mark_dirty(room, device);
 	}
-	if (settled->settled.seq > device->resume.seq) {
-		device->resume = settled->settled;
+	settle_device(device, now);
+	room->unsettled |= device->trail != NULL;
+	sure = lowest->confirmed.seq < device->settled.seq ? lowest->confirmed : device->settled;
+	if (sure.seq > device->resume.seq) {
+		device->resume = sure;
 		dw_room_mark_dirty(room, device);
 	}
 }
@@ -108,11 +102,12 @@ dw_room_settle(struct dw_room *room, uint64_t now)
 {
 	struct dw_session *session, *next;
 
-	if (room->unsettled == 0)
+	if (!room->unsettled)
 		return;
+	room->unsettled = false;
 	HASH_ITER(hh, room->sessions, session, next)
 	{
-		if (session->trail != NULL)
+		if (session->device->trail != NULL)
 			dw_room_advance(room, session->device, now);
 	}
 }
@@ -164,14 +159,9 @@ dw_room_confirm(struct dw_room *room, struct dw_session *session, struct dw_posi
 		count_confirmed(room, session->confirmed, at);
 		session->confirmed = at;
 		extend_reach(session->device, session, at.seq);
-		if (!sure)
-			add_step(room, session, at, now);
 	}
-	if (sure && at.seq > session->settled.seq) {
-		session->settled = at;
-		if (at.seq >= session->confirmed.seq)
-			drop_trail(room, session);
-	}
+	if (sure && at.seq > session->device->settled.seq)
+		session->device->settled = at;
 	dw_room_advance(room, session->device, now);
 	return true;
 }
@@ -182,7 +172,6 @@ dw_room_leave(struct dw_room *room, struct dw_session *session, uint64_t ended)
 	struct dw_device *device = session->device;
 
 	dw_room_advance(room, device, ended);
-	drop_trail(room, session);
 	DL_DELETE(device->sessions, session);
 	DL_DELETE2(session->reader->sessions, session, reader_prev, reader_next);
 	session->reader->session_count--;

@@ -271,7 +271,7 @@ touch_device(struct dw_room *room, struct dw_device *known, const struct dw_join
 	if (device == NULL)
 		return NULL;
 	if (known == NULL) {
-		device->at = device->resume = confirmed;
+		device->at = device->resume = device->settled = confirmed;
 		device->since = device->reach = begun_at(join, stand);
 		dw_room_mark_dirty(room, device);
 	} else if (device->at.seq > context->engine_head || (skips && stand.at.seq > device->resume.seq)) {
@@ -343,7 +343,7 @@ dw_room_join(struct dw_room *room, const struct dw_join *join, const struct dw_j
 		return DW_E_NOMEM;
 	}
 	session->id = join->session;
-	session->confirmed = session->settled = confirmed;
+	session->confirmed = confirmed;
 	session->begun = begun_at(join, stand);
 	session->claimed = (join->flags & DW_JOIN_CLAIMED) != 0;
 	session->sure = (join->flags & DW_JOIN_SURE) != 0;

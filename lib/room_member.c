@@ -128,6 +128,7 @@ forget_device(struct dw_room *room, struct dw_device *device)
 	device->member->device_count--;
 	room->device_count--;
 	room->low_stale = true;
+	free(device->trail);
 	free(device);
 }
 
@@ -182,6 +183,9 @@ dw_room_load_cursors(struct dw_room *room, const struct dw_cursor *cursors, size
 			return DW_E_NOMEM;
 		device->at = (struct dw_position) { cursor->seq, cursor->n };
 		device->resume = (struct dw_position) { cursor->resume_seq, cursor->resume_n };
+		/* What it confirmed last it did at the latest when it was seen last. */
+		device->settled = device->resume;
+		dw_device_note(device, device->at, cursor->seen);
 		device->since = cursor->since;
 		device->reach = cursor->seq;
 		device->seen = cursor->seen;
@@ -217,6 +221,7 @@ dw_room_free_members(struct dw_room *room)
 		for (; device != NULL; device = after) {
 			assert(device->sessions == NULL);
 			after = device->next;
+			free(device->trail);
 			free(device);
 		}
 		free(member);

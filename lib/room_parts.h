@@ -32,6 +32,8 @@ void dw_room_walk_direct(
 bool dw_room_n_at(const struct dw_room *room, uint64_t seq, uint64_t *n);
 /* Whether the room was ever there, as far as it can tell. */
 bool dw_room_is_position(const struct dw_room *room, struct dw_position at);
+/* The device has come to this position now. */
+void dw_device_note(struct dw_device *device, struct dw_position at, uint64_t now);
 /* The device's positions follow its sessions'. */
 void dw_room_advance(struct dw_room *room, struct dw_device *device, uint64_t now);
 void dw_room_move_device(struct dw_room *room, struct dw_device *device, struct dw_position at);

@@ -169,7 +169,7 @@ give_up(struct hub *hub, struct dw_room *room)
 static void
 list_dirty(struct hub *hub, struct dw_room *room, struct seat *seat)
 {
-	bool dirty = room->dirty != NULL || room->gone != NULL || room->unsettled > 0;
+	bool dirty = room->dirty != NULL || room->gone != NULL || room->unsettled;
 
 	if (dirty == seat->dirty)
 		return;

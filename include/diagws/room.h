@@ -10,8 +10,9 @@
  * A position is a pair (seq, n). Of a device there are:
  *   at       confirmed by each of its open connections: never moves back, but for a position that lies
  *            ahead of the engine, which is none
- *   resume   where it goes on when it returns: what it had confirmed DW_OVERLAP_MS before its connection ended, for
- *            a stack may confirm what a page that was just closing never showed; `at` where the client itself said so
+ *   resume   where it goes on when it returns: what it had confirmed DW_OVERLAP_MS before its connection ended, and on
+ *            that too, for a stack may confirm what a page that was just closing never showed; `at` where the client
+ *            itself said so
  *   since, reach   it was delivered what lies after the one and up to the other
  * A device is known from its first join on; changes are collected (dw_room_take_cursor) and it is the caller who
  * writes them.
@@ -66,6 +67,8 @@ struct dw_device {
 	struct dw_device *dirty_prev, *dirty_next; /* of the room, while dirty */
 	struct dw_session *sessions;
 	struct dw_position at, resume;
+	struct dw_position settled; /* where `at` was DW_OVERLAP_MS ago */
+	struct dw_trail *trail;     /* private: how it went on since; NULL: it did not */
 	uint64_t since, reach;
 	uint64_t seen;    /* when it was last connected */
 	uint64_t expires; /* ms: when a derived device's token ends */
@@ -83,11 +86,9 @@ struct dw_session {
 	struct dw_session *prev, *next;               /* of the device */
 	struct dw_session *reader_prev, *reader_next; /* of the reader */
 	struct dw_position confirmed;
-	struct dw_position settled; /* confirmed, and for so long that it counts for resuming */
-	struct dw_trail *trail;     /* private: what it confirmed since; NULL: nothing */
-	uint64_t begun;             /* the seq after which it began to read */
-	bool claimed;               /* its token names the room */
-	bool sure;                  /* its client acknowledges itself */
+	uint64_t begun; /* the seq after which it began to read */
+	bool claimed;   /* its token names the room */
+	bool sure;      /* its client acknowledges itself */
 };
 
 /* What an edge has been sent of the room. */
@@ -104,7 +105,7 @@ struct dw_reader {
 };
 
 struct dw_gone;  /* private: a device whose stored cursor is to be removed */
-struct dw_trail; /* private: what a session confirmed within the last seconds */
+struct dw_trail; /* private: what a device confirmed within the last seconds */
 
 struct dw_room {
 	UT_hash_handle hh; /* the caller's, by name */
@@ -136,7 +137,7 @@ struct dw_room {
 	/* Live. */
 	struct dw_session *sessions;
 	struct dw_reader *readers;
-	size_t unsettled; /* sessions with a trail */
+	bool unsettled; /* some connected device may have a trail */
 
 	/* The caller's. */
 	void *user;

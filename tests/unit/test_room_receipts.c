@@ -177,6 +177,43 @@ test_a_long_stream_overlaps_by_six_seconds_at_most(void **state)
 }
 
 static void
+test_one_that_always_goes_within_seconds_gets_on(void **state)
+{
+	struct dw_joined joined;
+
+	(void)state;
+	for (unsigned i = 1; i <= 5; i++) {
+		struct dw_session *session;
+
+		publish("", 0, 0);
+		session = join_as(i, "ann", "phone", 0, 0, &joined);
+		confirm(session, i * 10, i, false);
+		now += 2000;
+		leave(session);
+	}
+	/* What it confirmed 10, 8 and 6 s ago it has confirmed again on its last connection. */
+	assert_int_equal(resumes_at("phone"), 30);
+}
+
+static void
+test_what_only_an_earlier_connection_confirmed_comes_again(void **state)
+{
+	struct dw_joined joined;
+	struct dw_session *session;
+
+	(void)state;
+	publish_some(3);
+	session = join_as(1, "ann", "phone", 0, 0, &joined);
+	confirm(session, 30, 3, false);
+	leave(session);
+	now += 60000;
+	session = join_as(2, "ann", "phone", 0, 0, &joined);
+	confirm(session, 10, 1, false);
+	leave(session);
+	assert_int_equal(resumes_at("phone"), 10);
+}
+
+static void
 test_who_acknowledges_itself_resumes_exactly(void **state)
 {
 	struct dw_joined joined;
@@ -216,7 +253,7 @@ test_settling_moves_the_stored_cursor(void **state)
 	assert_true(dw_room_take_cursor(room, now, &cursor));
 	assert_int_equal(cursor.resume_seq, 20);
 	assert_int_equal(cursor.resume_n, 2);
-	assert_int_equal(room->unsettled, 0);
+	assert_null(session->device->trail);
 }
 
 static uint64_t
@@ -474,6 +511,8 @@ main(void)
 		TEST(test_resumes_from_five_seconds_before_the_end),
 		TEST(test_resumes_from_the_newest_that_is_old_enough),
 		TEST(test_a_long_stream_overlaps_by_six_seconds_at_most),
+		TEST(test_one_that_always_goes_within_seconds_gets_on),
+		TEST(test_what_only_an_earlier_connection_confirmed_comes_again),
 		TEST(test_who_acknowledges_itself_resumes_exactly),
 		TEST(test_settling_moves_the_stored_cursor),
 		TEST(test_delivered_counts_devices_once),
