@@ -1,7 +1,7 @@
 """A TCP proxy on loopback with a bad line: it cuts, resets, swallows, holds, delays, or passes single bytes.
 
-It runs in a thread of its own, so that what is beside it may block. A fault holds for the connections that are open when
-it is asked for (cut, reset, swallow), or for all until it ends (refusing, held, dribble, delay).
+It runs in a thread of its own, so that what is beside it may block. A fault holds for the connections that are open
+when it is asked for (cut, reset, swallow), or for all until it ends (refusing, hold, dribble, delay).
 """
 import asyncio
 import contextlib

@@ -1,8 +1,8 @@
 """A bad network, between clients and the edge and between the edge and the hub: nothing is lost, nothing is silent.
 
 A stream of messages runs through a room while the line is cut, reset, half open, held, delayed, or passes single bytes
-(proxy.py), and while a link between network namespaces of our own is taken down. Clients come back whenever they notice,
-as devices that keep no state; the history checker judges what they got.
+(proxy.py), and while a link between network namespaces of our own is taken down. Clients come back whenever they
+notice, as devices that keep no state; the history checker judges what they got.
 
 NETWORK_ROUNDS says how often each fault strikes, SEED repeats the draws of an earlier run; DIAGWS_FAULT=long adds what
 takes minutes.
