@@ -23,20 +23,27 @@ LONG = os.environ.get("DIAGWS_FAULT") == "long"
 class Traced:
     """strace on a process, or on one of its threads, while the block runs."""
 
-    def __init__(self, pid, *arguments):
-        self.arguments, self.pid = arguments, pid
+    def __init__(self, process, *arguments, tid=None):
+        self.process, self.tid = process, tid
+        self.arguments = arguments if tid else ("-f", *arguments)
 
     def __enter__(self):
-        self.strace = subprocess.Popen(["strace", "-qq", *map(str, self.arguments), "-p", str(self.pid)],
+        self.strace = subprocess.Popen(["strace", "-qq", *map(str, self.arguments), "-p",
+                                        str(self.tid or self.process.pid)],
                                        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
         until(self.attached, "strace")
         return self
 
     def attached(self):
-        assert self.strace.poll() is None, self.strace.stderr.read()
-        every = f"/proc/{self.pid}/task" if "-f" in self.arguments else f"/proc/{self.pid}/.."
-        tasks = pathlib.Path(every).iterdir() if "-f" in self.arguments else [pathlib.Path(f"/proc/{self.pid}")]
-        return all("TracerPid:\t0\n" not in (task / "status").read_text() for task in tasks)
+        # A call that is no part of a publish may have been the one that kills.
+        if self.process.popen.poll() is not None:
+            return True
+        tasks = pathlib.Path(f"/proc/{self.process.pid}/task")
+        try:
+            return all("TracerPid:\t0\n" not in (tasks / str(tid) / "status").read_text()
+                       for tid in ([self.tid] if self.tid else threads(self.process).values()))
+        except FileNotFoundError:
+            return False
 
     def __exit__(self, *_):
         self.strace.terminate()
@@ -56,7 +63,7 @@ def threads(process):
 def places(process, path, publish):
     """(thread's role, call, N) of all that the process does for one publish."""
     roles = {tid: role for role, tid in threads(process).items()}
-    with Traced(process.pid, "-f", "-e", f"trace={CALLS}", "-o", path):
+    with Traced(process, "-e", f"trace={CALLS}", "-o", path):
         publish()
     counts = collections.Counter()
     for line in path.read_text().splitlines():
@@ -72,8 +79,8 @@ def places(process, path, publish):
 def kill_at(process, place, publish):
     """Runs publish() with the process killed at the place. True: it was, False: it did not come by there."""
     role, call, n = place
-    with Traced(threads(process)[role], "-e", f"trace={call}", "-e", f"inject={call}:signal=KILL:when={n}",
-                "-o", "/dev/null"):
+    with Traced(process, "-e", f"trace={call}", "-e", f"inject={call}:signal=KILL:when={n}", "-o", "/dev/null",
+                tid=threads(process)[role]):
         publish()
     reached = process.popen.poll() is not None
     process.kill()
