@@ -15,7 +15,8 @@ Senders report each attempt and its answer, devices each connection and every JS
 
 The window: a device resumes from what it had confirmed 5 s before its connection ended, and that is written at
 least each 5 s. Repeats of what came, or was confirmed by itself, in the last 10 s of its earlier connections are
-therefore allowed. Freezing processes for longer than moments takes a larger window.
+therefore allowed. Who freezes processes gives a larger window; who kills a hub again before it can have written
+says when that was (`last_write`).
 """
 import json
 import threading
@@ -164,6 +165,8 @@ class History:
         self._by_n = {}      # (room, n) -> id
         self._content = {}   # seq -> what was seen first
         self._jumps = []     # (room, session, where, the n that did not come, gaps that earlier connections were told)
+        self._old = []       # (where, when it came, when its connection ended) of repeats beyond the window
+        self.last_write = lambda ended: ended - 5.0  # when positions were certainly written before that moment
         self._verdict = Verdict()
         self._counts = {"attempts": 0, "answers": 0, "failed": 0, "connections": 0, "deliveries": 0, "repeats": 0,
                         "gaps": 0}
@@ -220,6 +223,7 @@ class History:
         """final: everything owed should have come."""
         with self._lock:
             verdict = Verdict(**{kind: list(getattr(self._verdict, kind)) for kind in KINDS})
+            verdict.repeated += self._too_old()
             verdict.silent_gap += self._unexplained()
             if final:
                 for device in self._devices.values():
@@ -364,7 +368,7 @@ class History:
         age = device.last_end(stream) - since
         self.oldest_repeat = max(self.oldest_repeat, age)
         if age > self.window:
-            self._verdict.repeated.append(f"{where}, {age:.1f} s before its connection ended")
+            self._old.append((where, since, since + age))
 
     def _count(self, stream, where, n):
         """n goes on by one, or a gap says what is missing. A new connection may begin earlier than the last ended."""
@@ -389,6 +393,11 @@ class History:
         """Missing unless it is known by the end that each was not for this session."""
         told = list(stream.device.told) if stream.fresh else []
         self._jumps.append((stream.device.room, stream.session, where, range(first, last + 1), told))
+
+    def _too_old(self):
+        for where, since, ended in self._old:
+            if since < min(ended, self.last_write(ended) + 5.0) - self.window:
+                yield f"{where}, {ended - since:.1f} s before its connection ended"
 
     def _unexplained(self):
         for room, session, where, jumped, told in self._jumps:

@@ -169,6 +169,19 @@ def test_repeats_are_allowed_within_the_window(made, age, found):
     assert made.history.oldest_repeat == age
 
 
+@pytest.mark.parametrize("written, found", [(111, {"repeated"}), (109, {"repeated"}), (104, set())])
+def test_what_a_killed_hub_cannot_have_written_may_come_again(made, written, found):
+    """It came at 100, the connection ended at 120: the window reaches to 5 s before the last that was written."""
+    made.store(1)
+    one = made.enter(head=1, oldest=1)
+    made.deliver(one, 1)
+    made.now += 20
+    one.closed(1006)
+    made.deliver(made.enter(resume="exact", head=1, oldest=1), 1)
+    made.history.last_write = lambda ended: written
+    assert made.found() == found
+
+
 def test_a_repeat_on_one_connection(made):
     made.store(1)
     made.deliver(made.enter(head=1, oldest=1), 1, 1)

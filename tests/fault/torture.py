@@ -30,6 +30,7 @@ from crowd import Batch, Client, Load, Poster
 
 ROOMS, EDGES, BATCHES, POSTERS = 20, 3, 2, 3
 FREEZE = 2.0     # seconds at most
+WRITES = 5.0     # the hub writes positions each so many seconds
 HEAL = 90.0 if SANITIZED else 30.0
 REPORTS = ("AddressSanitizer", "LeakSanitizer", "runtime error:", "Assertion", "stack smashing")
 
@@ -55,9 +56,11 @@ class Slot:
         self.log = open(run.path / f"{name}.log", "ab")
         self.popen = None
         self.ours = False  # it ends because it was killed here
+        self.lives = []    # [began, ended]
 
     def start(self):
         self.ours = False
+        self.lives.append([time.monotonic(), float("inf")])
         self.popen = subprocess.Popen(self.arguments, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log,
                                       env=self.run.env)
 
@@ -73,6 +76,7 @@ class Slot:
     async def kill(self, outage):
         self.look()
         self.ours = True
+        self.lives[-1][1] = time.monotonic()
         self.popen.kill()
         await asyncio.to_thread(self.popen.wait)
         await asyncio.sleep(outage)
@@ -183,8 +187,17 @@ class Run:
                 self.world.keys])
         for number in range(BATCHES):
             self.slots[f"send{number}"] = SenderSlot(self, f"send{number}", [BIN / "diagws-send", "-l", "--json"])
+        self.history.last_write = self.last_write
         self.done = collections.Counter()
         self.stalled = []
+
+    def last_write(self, moment):
+        """When the hub had certainly written its devices' positions: it does so each 5 s of its life."""
+        for began, ended in reversed(self.slots["hub"].lives):
+            end = min(moment, ended)
+            if end > began + WRITES + FREEZE:
+                return end - WRITES
+        return 0.0
 
     def prepare(self):
         """The hub, the edges, and who may watch what."""
