@@ -34,6 +34,7 @@ class Load:
     def __init__(self, world, history, ports, seed):
         self.world, self.history, self.ports, self.seed = world, history, ports, seed
         self.sending = True
+        self.present = collections.defaultdict(dict)  # room -> {session: user} of who is connected
         self.closes = collections.Counter()
         self.answers = collections.Counter()
         self.odd = []
@@ -45,16 +46,20 @@ class Load:
 # ---- clients ----
 
 class Client:
-    """One device in one room. kind: `named` (?device=), `derived` (a token of its own) or `own` (?after=)."""
+    """One device in one room. kind says how it is known and where it goes on:
+    `named` ?device=; `derived` a token of its own; `own` keeps ?after= itself; `sure` acknowledges itself;
+    `many` watches `second` as well, now and then."""
 
-    def __init__(self, load, number, room, user, kind):
-        self.load, self.room, self.user, self.kind = load, room, user, kind
+    def __init__(self, load, number, room, user, kind, second):
+        self.load, self.room, self.user, self.kind, self.second = load, room, user, kind, second
         self.name = f"{user}/{kind}{number}"
         self.query = "token=" + mint(load.world.key, user, jti=f"t{number}")
         if kind != "derived":
             self.query += f"&device={kind}{number}"
+        if kind == "sure":
+            self.query += "&ack=client"
         self.random = load.random("client", number)
-        self.seq = self.epoch = None
+        self.seq = self.epoch = self.session = None
         self.wandering = True     # comes and goes; otherwise it stays connected
         self.turn = asyncio.Event()
         self.visits = 0
@@ -80,6 +85,7 @@ class Client:
                 await self.visit(socket, seen)
             finally:
                 seen.closed(socket.close_code)
+                self.load.present[self.room].pop(self.session, None)
             if self.wandering:
                 await asyncio.sleep(self.random.choice((0, 0, 0.05, 0.5, 3)) * self.random.random())
 
@@ -107,23 +113,42 @@ class Client:
             async for text in socket:
                 obj = json.loads(text)
                 seen.message(obj)
-                self.note(obj)
+                await self.take(obj, socket, seen)
         except websockets.ConnectionClosed:
             pass
 
-    def note(self, obj):
-        if obj["type"] == "connect":
-            self.visits += 1
-            self.epoch = self.epoch or obj["data"]["epoch"]
-            if self.seq is None:
-                self.seq = 0
-            if obj["data"]["resume"] == "reset" or obj["data"]["epoch"] != self.epoch:
-                self.load.odd.append(f"{self.name} in {self.room}: {obj['data']['resume']} "
-                                     f"with {self.seq} of {self.epoch}: {obj['data']}")
+    async def take(self, obj, socket, seen):
+        if obj["type"] in ("connect", "subscribed"):
+            await self.enter(obj, socket, seen)
+        elif obj["type"].endswith("_update") and self.kind == "sure" and self.random.random() < 0.7:
+            self.load.history.confirm(self.name, self.room, obj["seq"])
+            await socket.send(json.dumps({"type": "ack", "seq": obj["seq"]}))
+        elif obj["type"].endswith("_update") and self.kind == "many" and self.random.random() < 0.02:
+            await socket.send(json.dumps({"type": "unsubscribe", "diagnosis_id": self.second}))
         elif obj["type"].endswith("_update"):
             self.seq = max(self.seq, obj["seq"])
+        elif obj["type"] == "unsubscribed" or obj["type"] == "error" and obj["data"]["code"] == "unavailable":
+            seen.unsubscribe(self.second)
+            await self.subscribe(socket, seen)
         elif obj["type"] == "error":
             self.load.odd.append(f"{self.name} in {self.room}: {obj['data']}")
+
+    async def enter(self, obj, socket, seen):
+        data = obj["data"]
+        if data["resume"] == "reset" or data["epoch"] != (self.epoch or data["epoch"]):
+            self.load.odd.append(f"{self.name} in {obj['diagnosis_id']}: {data['resume']} at {self.seq} of {self.epoch}: "
+                                 f"{data}")
+        self.epoch, self.session = data["epoch"], data["session"]
+        self.seq = self.seq or 0
+        if obj["type"] == "connect":
+            self.visits += 1
+            self.load.present[self.room][self.session] = self.user
+            if self.kind == "many":
+                await self.subscribe(socket, seen)
+
+    async def subscribe(self, socket, seen):
+        seen.subscribe(self.second)
+        await socket.send(json.dumps({"type": "subscribe", "diagnosis_id": self.second}))
 
 
 # ---- senders ----
@@ -140,8 +165,8 @@ class Source:
         self.count += 1
         size = self.random.choice((0, 20, 300)) if self.random.random() < 0.98 else self.large
         message = {"diagnosis_id": self.random.choice(self.rooms), "type": "note_update",
-                   "data": {"number": self.count, "by": self.name, "pad": "x" * size}, "id": f"{self.name}-{self.count}"}
-        self.load.history.attempt(message["id"], message["diagnosis_id"])
+                   "data": {"number": self.count, "by": self.name, "pad": "x" * size},
+                   "id": f"{self.name}-{self.count}"}
         return message
 
 
@@ -156,10 +181,22 @@ class Poster:
 
     async def live(self):
         while self.load.sending:
-            message = self.source.next()
+            message = self.address(self.source.next())
+            self.load.history.attempt(message["id"], message["diagnosis_id"], message.get("user"),
+                                      message.get("exclude_session"))
             while not await self.post(message):
                 await asyncio.sleep(self.random.uniform(0.05, 0.3))
             await asyncio.sleep(self.random.expovariate(1 / self.pause))
+
+    def address(self, message):
+        """Some are for one user, some not for one who is there."""
+        present = list(self.load.present[message["diagnosis_id"]].items())
+        what = self.random.random()
+        if present and what < 0.2:
+            message["user"] = self.random.choice(present)[1]
+        elif present and what < 0.3:
+            message["exclude_session"] = self.random.choice(present)[0]
+        return message
 
     async def post(self, message):
         try:
@@ -222,6 +259,7 @@ class Batch:
             while self.load.sending or self.open:
                 if self.load.sending and len(self.open) < self.WINDOW:
                     message = self.source.next()
+                    self.load.history.attempt(message["id"], message["diagnosis_id"])
                     line = json.dumps(message).encode() + b"\n"
                     self.open[message["id"]] = line
                     process.stdin.write(line)

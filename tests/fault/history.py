@@ -84,7 +84,7 @@ class Device:
     def last_end(self, stream):
         """When the connection before this one ended, as far as it had when this one began."""
         ends = [min(s.ended if s.ended is not None else stream.began, stream.began)
-                for s in self.streams if s is not stream and s.began <= stream.began]
+                for s in self.streams if s is not stream and s.began <= stream.began and s.resume is not None]
         return max(ends, default=stream.began)
 
 
@@ -164,7 +164,7 @@ class History:
         self._by_seq = {}    # seq -> (room, id)
         self._by_n = {}      # (room, n) -> id
         self._content = {}   # seq -> what was seen first
-        self._jumps = []     # (room, session, where, the n that did not come, gaps that earlier connections were told)
+        self._jumps = []     # (room, sessions, where, the n that did not come, gaps told to earlier connections)
         self._old = []       # (where, when it came, when its connection ended) of repeats beyond the window
         self.last_write = lambda ended: ended - 5.0  # when positions were certainly written before that moment
         self._verdict = Verdict()
@@ -391,8 +391,10 @@ class History:
 
     def _jump(self, stream, where, first, last):
         """Missing unless it is known by the end that each was not for this session."""
-        told = list(stream.device.told) if stream.fresh else []
-        self._jumps.append((stream.device.room, stream.session, where, range(first, last + 1), told))
+        device = stream.device
+        told = list(device.told) if stream.fresh else []
+        sessions = set(device.sessions) if stream.fresh else {stream.session}
+        self._jumps.append((device.room, sessions, where, range(first, last + 1), told))
 
     def _too_old(self):
         for where, since, ended in self._old:
@@ -400,15 +402,15 @@ class History:
                 yield f"{where}, {ended - since:.1f} s before its connection ended"
 
     def _unexplained(self):
-        for room, session, where, jumped, told in self._jumps:
+        for room, sessions, where, jumped, told in self._jumps:
             silent = [n for n in jumped if not any(first <= n <= last for first, last in told)
-                      and not self._excluded(room, n, session)]
+                      and not self._excluded(room, n, sessions)]
             if silent:
                 yield f"{where}: nothing said of {silent[0]} to {silent[-1]}"
 
-    def _excluded(self, room, n, session):
+    def _excluded(self, room, n, sessions):
         message = self._messages.get(self._by_n.get((room, n)))
-        return message is not None and message.exclude is not None and message.exclude == session
+        return message is not None and message.exclude in sessions
 
     def _owed(self, device):
         """Stored messages that should have come to this device, and did not."""
@@ -423,7 +425,7 @@ class History:
                 continue
             if message.user is not None and message.user != device.user:
                 continue
-            if message.exclude is not None and message.exclude in device.sessions:
+            if message.exclude in device.sessions:
                 continue
             if not stays and seq > device.newest or device.owes_nothing(seq):
                 continue

@@ -339,6 +339,29 @@ def test_an_excluded_session_misses_its_own_n_only(made):
     assert made.found() == {"silent_gap", "lost"}
 
 
+def test_an_excluded_session_that_returns_as_another(made):
+    made.store(1)
+    made.store(2, exclude_session="s1")
+    made.store(3)
+    one = made.enter()
+    made.deliver(one, 1)
+    one.closed(1006)
+    two = made.enter(resume="exact", head=3, oldest=1, session="s2")
+    made.deliver(two, 3)
+    assert made.found() == set()
+
+
+def test_a_connection_that_was_never_welcomed_does_not_move_the_window(made):
+    made.store(1)
+    one = made.enter(head=1, oldest=1)
+    made.deliver(one, 1)
+    one.closed(1006)
+    made.now += 60
+    made.history.connect("alice/phone", 7).closed(1013)
+    made.deliver(made.enter(resume="exact", head=1, oldest=1), 1)
+    assert made.found() == set()
+
+
 # ---- phantom ----
 
 def test_phantoms(made):

@@ -29,6 +29,7 @@ from history import KINDS, History
 from crowd import Batch, Client, Load, Poster
 
 ROOMS, EDGES, BATCHES, POSTERS = 20, 3, 2, 3
+KINDS_OF_CLIENTS = ("named", "derived", "own", "sure", "named", "derived", "many")
 FREEZE = 2.0     # seconds at most
 WRITES = 5.0     # the hub writes positions each so many seconds
 HEAL = 90.0 if SANITIZED else 30.0
@@ -71,6 +72,7 @@ class Slot:
         """Starts one again that ended by itself, and says so."""
         if self.popen is not None and not self.ours and self.popen.poll() is not None:
             self.run.load.odd.append(f"{self.name} ended by itself with {self.popen.returncode}")
+            self.lives[-1][1] = time.monotonic()
             self.start()
 
     async def kill(self, outage):
@@ -209,9 +211,9 @@ class Run:
             self.world.grant(room, *users)
         for number in range(EDGES):
             self.slots[f"edge{number}"].start()
-        kinds = ("named", "derived", "named", "own", "derived", "named")
         self.clients = [Client(self.load, number, self.rooms[number % ROOMS], users[number // ROOMS % len(users)],
-                               kinds[number % len(kinds)]) for number in range(self.options.clients)]
+                               KINDS_OF_CLIENTS[number % len(KINDS_OF_CLIENTS)],
+                               self.rooms[(number * 7 + 1) % ROOMS]) for number in range(self.options.clients)]
 
     async def torture(self):
         """The outages, one after the other, on a running clinic."""
@@ -245,8 +247,8 @@ class Run:
             kills = sum(count for what, count in self.done.items() if what.endswith("kill"))
             if kills // 20 > said:
                 said = kills // 20
-                counts = self.history.judge(final=False)
-                print(f"{time.monotonic() - began:6.0f} s  {kills} kills  {counts}  odd {len(self.load.odd)}", flush=True)
+                print(f"{time.monotonic() - began:6.0f} s  {kills} kills  {self.history.judge(final=False)}  "
+                      f"odd {len(self.load.odd)}", flush=True)
         await asyncio.gather(*running)
 
     async def heal(self, watching, sending):
@@ -281,7 +283,8 @@ class Run:
         for slot in self.slots.values():
             said = (self.path / f"{slot.name}.log").read_text(errors="replace")
             self.load.odd += [f"{slot.name}: {line}" for line in said.splitlines() if any(w in line for w in REPORTS)]
-        table = {"seed": self.options.seed, "seconds": round(time.monotonic() - began, 1), **dict(sorted(self.done.items())),
+        table = {"seed": self.options.seed, "seconds": round(time.monotonic() - began, 1),
+                 **dict(sorted(self.done.items())),
                  **{f"answer {key}": value for key, value in sorted(self.load.answers.items(), key=str)},
                  **{f"close {key}": value for key, value in sorted(self.load.closes.items(), key=str)},
                  **verdict.counts, **{kind: len(getattr(verdict, kind)) for kind in KINDS},
