@@ -16,6 +16,7 @@
 
 #include "diagws/auth.h"
 #include "diagws/buf.h"
+#include "diagws/utf8.h"
 #include "watch.h"
 #include "wheel.h"
 
@@ -66,6 +67,7 @@ struct conn {
 	struct dw_str diagnoses; /* the token's claim, for later rooms; owned */
 	struct dw_buf rx;        /* an unfinished client message */
 	size_t rx_total;
+	struct dw_utf8 rx_utf8;
 	uint64_t budget_at;
 	uint32_t budget; /* client messages that are still allowed */
 	uint16_t close_code;

@@ -149,11 +149,15 @@ ws_receive(struct lws *wsi, struct conn *conn, const void *bytes, size_t n)
 		return end_soon(conn, 1003, "text frames only");
 	if (conn->rx_total + n + lws_remaining_packet_payload(wsi) > LIMIT_CLIENT_FRAME)
 		return end_soon(conn, 1009, "too big");
+	if (!dw_utf8_take(&conn->rx_utf8, bytes, n))
+		return end_soon(conn, 1007, "bad utf8");
 	conn->rx_total += n;
 	if (conn->rx_total <= LIMIT_CLIENT_MESSAGE)
 		dw_buf_add(&conn->rx, bytes, n);
 	if (lws_remaining_packet_payload(wsi) > 0 || !lws_is_final_fragment(wsi))
 		return 0;
+	if (conn->rx_utf8.left > 0)
+		return end_soon(conn, 1007, "bad utf8");
 	if (!dw_buf_ok(&conn->rx))
 		return end_soon(conn, 1013, "try again later");
 	conn_text(conn);

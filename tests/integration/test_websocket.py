@@ -339,6 +339,30 @@ def test_bad_utf8_is_1007(site, data):
     assert closes(site, lambda socket: socket.write_frame(True, 0x1, data))[0] == 1007
 
 
+def test_a_character_in_two_fragments_is_whole(site):
+    async def watch():
+        socket, _ = await open_to(site.the_edge, "123", site.alice, after="new")
+        text = '{"type":"ping","x":"\u00e4"}'.encode()
+        cut = text.index(b"\xc3") + 1
+        await socket.write_frame(False, 0x1, text[:cut])
+        await socket.write_frame(True, 0x0, text[cut:])
+        return (await receive(socket))["type"]
+    assert run(watch()) == "pong"
+
+
+def test_any_bytes_in_a_ping_or_pong_are_fine_also_after_text(site):
+    async def watch():
+        socket, _ = await open_to(site.the_edge, "123", site.alice, after="new")
+        for payload in (b"\xff\xfe", b"\xc3", b"\x00\x80" * 20):
+            await socket.send('{"type":"ping"}')
+            assert (await receive(socket))["type"] == "pong"
+            await asyncio.wait_for(await socket.ping(payload), PATIENCE)
+            await socket.pong(payload)
+        await socket.send('{"type":"ping"}')
+        return (await receive(socket))["type"]
+    assert run(watch()) == "pong"
+
+
 def test_a_frame_over_64_kib_is_1009(site):
     assert closes(site, lambda socket: socket.send("x" * 65537))[0] == 1009
 
