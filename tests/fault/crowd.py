@@ -63,6 +63,7 @@ class Client:
         self.wandering = True     # comes and goes; otherwise it stays connected
         self.turn = asyncio.Event()
         self.visits = 0
+        self.subscribed = False   # to the second room
 
     def url(self):
         after = ""
@@ -123,8 +124,10 @@ class Client:
         elif obj["type"].endswith("_update") and self.kind == "sure" and self.random.random() < 0.7:
             self.load.history.confirm(self.name, self.room, obj["seq"])
             await socket.send(json.dumps({"type": "ack", "seq": obj["seq"]}))
-        elif obj["type"].endswith("_update") and self.kind == "many" and self.random.random() < 0.02:
-            await socket.send(json.dumps({"type": "unsubscribe", "diagnosis_id": self.second}))
+        elif obj["type"].endswith("_update") and self.kind == "many":
+            if self.subscribed and self.random.random() < 0.02:
+                self.subscribed = False
+                await socket.send(json.dumps({"type": "unsubscribe", "diagnosis_id": self.second}))
         elif obj["type"].endswith("_update"):
             self.seq = max(self.seq, obj["seq"])
         elif obj["type"] == "unsubscribed" or obj["type"] == "error" and obj["data"]["code"] == "unavailable":
@@ -139,6 +142,7 @@ class Client:
             self.load.odd.append(f"{self.name} in {obj['diagnosis_id']}: {data['resume']} at {self.seq} of {self.epoch}: "
                                  f"{data}")
         self.epoch, self.session = data["epoch"], data["session"]
+        self.subscribed = obj["type"] == "subscribed"
         self.seq = self.seq or 0
         if obj["type"] == "connect":
             self.visits += 1
