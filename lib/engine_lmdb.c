@@ -1,6 +1,6 @@
 /* The embedded engine: LMDB in one directory, format version 2.
  *
- *   meta      "version" "epoch" "file" "seq" "sweep" "places" "ids"  what the store is and where it stands
+ *   meta      what the store is and where it stands: version, epoch, seq, limit, sweeps, ids
  *   messages  seq (8 bytes, big endian) → head, room, user, record
  *   places    seq → head, room, user: of messages that are no more
  *   rooms     room → newest messages, n
@@ -34,11 +34,11 @@
 #include "diagws/paths.h"
 #include "engine_lmdb_parts.h"
 
-enum { FORMAT_VERSION = 2, SWEEP_PER_APPEND = 4, SWEEP_LEAST = 16, SWEEP_WHEN_FULL = 4096 };
+enum { SWEEP_PER_APPEND = 4, SWEEP_LEAST = 16, SWEEP_WHEN_FULL = 4096 };
 
 /* As enum lmdb_table; the first is what tells our stores from others. */
-static const char *const tables[] = { "meta", "messages", "places", "rooms", "users", "ids0", "ids1", "cursors",
-	"owners" };
+const char *const dw_lmdb_tables[LMDB_TABLES] = { "meta", "messages", "places", "rooms", "users", "ids0", "ids1",
+	"cursors", "owners" };
 
 static int
 get_meta(struct lmdb_engine *e, const char *name, void *out, size_t size)
@@ -85,19 +85,24 @@ put_standing(struct lmdb_engine *e)
 /* One transaction: the operations, and, where `budget` is not 0, the upkeep: a look at so many old messages, and
  * at the age of the ids. What appends has a budget. */
 static int
-attempt(struct lmdb_engine *e, struct dw_op **ops, size_t count, size_t budget)
+attempt(struct lmdb_engine *e, enum dw_kv_mode mode, struct dw_op **ops, size_t count, size_t budget)
 {
-	int err = dw_kv_begin(e->kv, true);
+	int err = dw_kv_begin(e->kv, mode);
 
 	if (err != DW_OK)
 		return err;
 	e->now = dw_now_ms();
 	e->next_seq = e->seq + 1;
 	e->deleted = 0;
+	e->room = NULL;
 	if (budget > 0)
 		err = turn_ids(e);
-	for (size_t i = 0; err == DW_OK && i < count; i++)
+	for (size_t i = 0; err == DW_OK && i < count; i++) {
+		e->room = ops[i]->room;
 		err = dw_lmdb_op(e, ops[i]);
+	}
+	if (err == DW_OK)
+		e->room = NULL;
 	if (err == DW_OK && budget > 0)
 		err = dw_lmdb_sweep(e, budget);
 	if (err == DW_OK && budget > 0)
@@ -112,21 +117,41 @@ attempt(struct lmdb_engine *e, struct dw_op **ops, size_t count, size_t budget)
 	return err;
 }
 
-/* Where the limit is reached, deletes dead messages that the sweep had not come to yet, so that a full store
- * mends itself when messages grow old. Deleting takes pages too, so it tries ever fewer; and what one
+/* Where the limit is reached, clears away the dead that the sweep had not come to yet, so that a full store
+ * mends itself when messages grow old. That takes pages too, of the reserve, so it tries ever fewer; and what one
  * transaction frees, LMDB gives to the second after it. */
 static bool
 make_room(struct lmdb_engine *e)
 {
 	for (size_t budget = SWEEP_WHEN_FULL; budget >= SWEEP_LEAST; budget /= 16) {
-		int err = attempt(e, NULL, 0, budget);
+		int err = attempt(e, DW_KV_RESCUE, NULL, 0, budget);
 
 		if (err == DW_OK && e->deleted > 0)
-			return attempt(e, NULL, 0, SWEEP_LEAST) == DW_OK;
+			return attempt(e, DW_KV_RESCUE, NULL, 0, SWEEP_LEAST) == DW_OK;
 		if (err != DW_E_STORAGE_FULL)
 			return false;
 	}
 	return false;
+}
+
+/* Messages and grants wait until there is room; all else must go on without. */
+static bool
+can_wait(const struct dw_op *op)
+{
+	return op->kind == DW_OP_APPEND || (op->kind == DW_OP_OWNER && op->owner.state == DW_OWNER_GRANTED);
+}
+
+static int
+refuse(struct lmdb_engine *e, int err, const char *why, struct dw_fault *fault)
+{
+	/* What was not found had to be there. */
+	if (err == DW_E_AGAIN)
+		err = DW_E_CORRUPT;
+	e->failed = err == DW_E_STORAGE || err == DW_E_CORRUPT;
+	if (err == DW_E_CORRUPT)
+		return dw_fault_set(fault, err, NULL, NULL, "'%s/data.mdb' is damaged: %s%s%s", e->config.dir, why,
+			e->room != NULL ? ", diagnosis " : "", e->room != NULL ? e->room : "");
+	return dw_fault_set(fault, err, NULL, NULL, "the store said: %s", why);
 }
 
 static int
@@ -134,28 +159,33 @@ lmdb_commit(struct dw_engine *engine, struct dw_op **ops, size_t count, struct d
 {
 	struct lmdb_engine *e = (struct lmdb_engine *)engine;
 	const char *why;
-	size_t appends = 0;
+	size_t appends = 0, patient = 0;
+	bool again;
 	int err;
 
-	for (size_t i = 0; i < count; i++)
+	if (e->failed)
+		return dw_fault_set(fault, DW_E_STORAGE, NULL, NULL, "the store has failed before");
+	for (size_t i = 0; i < count; i++) {
 		appends += ops[i]->kind == DW_OP_APPEND;
+		patient += can_wait(ops[i]);
+	}
 	do {
 		for (size_t i = 0; i < count; i++)
 			dw_op_reset(ops[i]);
-		err = attempt(e, ops, count, appends > 0 ? SWEEP_LEAST + SWEEP_PER_APPEND * appends : 0);
+		err = attempt(e, DW_KV_WRITE, ops, count, appends > 0 ? SWEEP_LEAST + SWEEP_PER_APPEND * appends : 0);
+		again = err == DW_E_STORAGE_FULL && dw_kv_grow(e->kv);
 		why = dw_kv_text(e->kv); /* before make_room fails or succeeds with something else */
-	} while (err == DW_E_STORAGE_FULL && (dw_kv_grow(e->kv) || make_room(e)));
-	if (err == DW_OK) {
-		/* Early, for a full map would not even let us delete. */
-		if (dw_kv_tight(e->kv))
-			(void)dw_kv_grow(e->kv);
+		again = again || (err == DW_E_STORAGE_FULL && patient > 0 && make_room(e));
+	} while (again);
+	for (size_t i = 0; err != DW_OK && i < count; i++)
+		dw_op_reset(ops[i]);
+	if (err == DW_E_STORAGE_FULL && patient == 0)
+		err = attempt(e, DW_KV_RESCUE, ops, count, 0);
+	if (err == DW_OK)
 		return DW_OK;
-	}
 	for (size_t i = 0; i < count; i++)
 		dw_op_reset(ops[i]);
-	if (err == DW_E_CORRUPT || err == DW_E_AGAIN)
-		err = DW_E_STORAGE;
-	return dw_fault_set(fault, err, NULL, NULL, "the store said: %s", why);
+	return refuse(e, err, why, fault);
 }
 
 static void
@@ -221,7 +251,7 @@ static int
 walk_all(struct walk *walk, enum lmdb_table table, int (*each)(void *, struct dw_str, struct dw_str))
 {
 	struct dw_kv *kv = walk->engine->kv;
-	int err = dw_kv_begin(kv, false);
+	int err = dw_kv_begin(kv, DW_KV_READ);
 
 	if (err != DW_OK)
 		return err;
@@ -268,14 +298,6 @@ lock_dir(struct lmdb_engine *e, struct dw_fault *fault)
 	return DW_OK;
 }
 
-static int
-other_version(const struct lmdb_engine *e, uint64_t version, struct dw_fault *fault)
-{
-	return dw_fault_set(fault, DW_E_CORRUPT, "--state-dir", "the release that wrote it, or another directory",
-		"'%s/data.mdb' has format version %llu; this release reads %d", e->config.dir, (unsigned long long)version,
-		FORMAT_VERSION);
-}
-
 /* Tells a file from every copy of it: a store that was restored goes on from an older state, so its
  * positions mean something else from there on, and it must have another epoch. A copy over the file itself
  * cannot be told. */
@@ -296,6 +318,19 @@ mark_file(const struct lmdb_engine *e)
 	return (struct file_mark) { about.stx_ino, about.stx_btime.tv_sec, about.stx_btime.tv_nsec };
 }
 
+/* The smallest limit that this store ever had: history beyond it may have holes. */
+static int
+note_limit(struct lmdb_engine *e)
+{
+	const uint64_t limit = e->config.queue_limit;
+	uint64_t before;
+	int err = get_meta(e, "limit", &before, sizeof(before));
+
+	if (err == DW_E_AGAIN || (err == DW_OK && before > limit))
+		return put_meta(e, "limit", &limit, sizeof(limit));
+	return err;
+}
+
 static int
 begin_epoch(struct lmdb_engine *e, const struct file_mark *mark)
 {
@@ -311,7 +346,7 @@ static int
 read_meta(struct lmdb_engine *e, struct dw_fault *fault)
 {
 	const struct file_mark mark = mark_file(e);
-	uint64_t version = FORMAT_VERSION;
+	uint64_t version = LMDB_FORMAT;
 	struct file_mark before;
 	int err = get_meta(e, "version", &version, sizeof(version));
 
@@ -319,7 +354,7 @@ read_meta(struct lmdb_engine *e, struct dw_fault *fault)
 		err = put_meta(e, "version", &version, sizeof(version));
 		if (err == DW_OK)
 			err = begin_epoch(e, &mark);
-	} else if (err == DW_OK && version == FORMAT_VERSION) {
+	} else if (err == DW_OK) {
 		err = get_meta(e, "seq", &e->seq, sizeof(e->seq));
 		if (err == DW_E_AGAIN)
 			err = DW_OK; /* nothing was ever stored */
@@ -331,30 +366,46 @@ read_meta(struct lmdb_engine *e, struct dw_fault *fault)
 		if (err == DW_E_AGAIN || (err == DW_OK && memcmp(&before, &mark, sizeof(mark)) != 0))
 			err = begin_epoch(e, &mark);
 	}
-	if (err == DW_OK && version != FORMAT_VERSION)
-		return other_version(e, version, fault);
+	if (err == DW_OK)
+		err = note_limit(e);
 	if (err == DW_OK)
 		return DW_OK;
-	if (err == DW_E_CORRUPT || err == DW_E_AGAIN)
-		return dw_fault_set(
-			fault, DW_E_CORRUPT, "--state-dir", "a copy that is whole", "'%s/data.mdb' is damaged", e->config.dir);
 	return dw_fault_set(fault, err, "--state-dir", NULL, "cannot read the store: %s", dw_kv_text(e->kv));
+}
+
+/* Notes in the lock file that the store was made, so that an empty one is told from one that was emptied; with the
+ * names of all files safe on disk. */
+static int
+note_made(struct lmdb_engine *e, struct dw_fault *fault)
+{
+	int dir = open(e->config.dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	bool ok = dir >= 0 && pwrite(e->lock, "made\n", 5, 0) == 5 && fsync(e->lock) == 0 && fsync(dir) == 0;
+	int number = errno;
+
+	if (dir >= 0)
+		(void)close(dir);
+	return ok ? DW_OK
+			  : dw_fault_set(fault, number == ENOSPC ? DW_E_STORAGE_FULL : DW_E_STORAGE, "--state-dir", NULL,
+					"cannot write in '%s': %s", e->config.dir, strerror(number));
 }
 
 static int
 open_store(struct lmdb_engine *e, struct dw_fault *fault)
 {
-	const size_t count = sizeof(tables) / sizeof(tables[0]);
-	int err = dw_kv_open(&e->kv, e->config.dir, tables, count, e->config.store_limit, fault);
+	char mark;
+	const bool made = pread(e->lock, &mark, 1, 0) == 1;
+	int err = dw_lmdb_check(e->config.dir, made, fault);
 
+	if (err == DW_OK || err == DW_E_AGAIN)
+		err = dw_kv_open(&e->kv, e->config.dir, dw_lmdb_tables, LMDB_TABLES, e->config.store_limit, fault);
 	if (err == DW_OK)
 		err = read_meta(e, fault);
 	if (err != DW_OK)
 		return err;
 	err = dw_kv_commit(e->kv);
-	return err == DW_OK
-			   ? DW_OK
-			   : dw_fault_set(fault, err, "--state-dir", NULL, "cannot write to the store: %s", dw_kv_text(e->kv));
+	if (err != DW_OK)
+		return dw_fault_set(fault, err, "--state-dir", NULL, "cannot write to the store: %s", dw_kv_text(e->kv));
+	return made ? DW_OK : note_made(e, fault);
 }
 
 static int

@@ -34,8 +34,8 @@ seq_key(uint64_t seq, uint8_t key[8])
 		key[i] = (uint8_t)(seq >> (56 - 8 * i));
 }
 
-static uint64_t
-key_seq(struct dw_str key)
+uint64_t
+dw_lmdb_key_seq(struct dw_str key)
 {
 	uint64_t seq = 0;
 
@@ -44,8 +44,8 @@ key_seq(struct dw_str key)
 	return seq;
 }
 
-static int
-take(struct dw_str value, bool place, struct lmdb_message *message)
+int
+dw_lmdb_take_message(struct dw_str value, bool place, struct lmdb_message *message)
 {
 	const char *names = value.p + sizeof(message->head);
 	size_t left;
@@ -75,10 +75,10 @@ get(struct lmdb_engine *e, uint64_t seq, struct lmdb_message *message)
 	seq_key(seq, key);
 	err = dw_kv_get(e->kv, MESSAGES, val(key, sizeof(key)), &value);
 	if (err == DW_OK)
-		return take(value, false, message);
+		return dw_lmdb_take_message(value, false, message);
 	if (err == DW_E_AGAIN)
 		err = dw_kv_get(e->kv, PLACES, val(key, sizeof(key)), &value);
-	return err == DW_OK ? take(value, true, message) : err;
+	return err == DW_OK ? dw_lmdb_take_message(value, true, message) : err;
 }
 
 static struct dw_str
@@ -140,23 +140,12 @@ is_dead(struct lmdb_engine *e, const struct room_value *room, const struct lmdb_
 static int
 put_message(struct lmdb_engine *e, const struct dw_op *op, const struct message_head *head)
 {
-	const struct dw_buf *record = &op->append.record;
-	const size_t size = sizeof(*head) + head->room_size + head->user_size + record->len;
+	const struct dw_str parts[] = { val(head, sizeof(*head)), dw_str(op->room), dw_str(op->append.to),
+		{ op->append.record.data, op->append.record.len } };
 	uint8_t key[8];
-	char *to;
-	int err;
 
 	seq_key(op->append.seq, key);
-	err = dw_kv_append(e->kv, MESSAGES, val(key, sizeof(key)), size, &to);
-	if (err != DW_OK)
-		return err;
-	memcpy(to, head, sizeof(*head));
-	to += sizeof(*head);
-	memcpy(to, op->room, head->room_size);
-	to += head->room_size;
-	memcpy(to, op->append.to, head->user_size);
-	memcpy(to + head->user_size, record->data, record->len);
-	return DW_OK;
+	return dw_kv_append(e->kv, MESSAGES, val(key, sizeof(key)), parts, sizeof(parts) / sizeof(parts[0]));
 }
 
 /* Takes the next place in its chain. */
@@ -460,10 +449,10 @@ sweep_one(void *user, struct dw_str key, struct dw_str value)
 	bool dead;
 	int err;
 
-	sweep->position = key_seq(key);
+	sweep->position = dw_lmdb_key_seq(key);
 	if (sweep->budget-- == 0)
 		return DW_KV_STOP;
-	err = key.n == 8 ? take(value, sweep->places, &message) : DW_E_CORRUPT;
+	err = key.n == 8 ? dw_lmdb_take_message(value, sweep->places, &message) : DW_E_CORRUPT;
 	if (err == DW_OK)
 		err = dw_kv_get_fixed(e->kv, ROOMS, message.room, &room, sizeof(room));
 	if (err != DW_OK)

@@ -10,11 +10,6 @@
 #include "diagws/clock.h"
 #include "engine_lmdb_parts.h"
 
-struct id_value {
-	uint8_t hash[DW_HASH_SIZE];
-	uint64_t seq, n;
-};
-
 struct cursor_value {
 	uint64_t seq, n, resume_seq, resume_n, since;
 	uint64_t seen, expires, derived;
@@ -92,8 +87,8 @@ dw_lmdb_take_cursor(struct dw_str key, struct dw_str value, struct dw_cursor *cu
 	return true;
 }
 
-static bool
-take_owner(struct dw_str key, struct dw_str value, struct dw_owner_row *row)
+bool
+dw_lmdb_take_owner(struct dw_str key, struct dw_str value, struct dw_owner_row *row)
 {
 	char *parts[] = { row->room, row->user };
 	const size_t sizes[] = { sizeof(row->room), sizeof(row->user) };
@@ -139,7 +134,7 @@ load_owner(void *user, struct dw_str key, struct dw_str value)
 
 	if (listing->prefix.n > 0 && is_past(listing, key))
 		return DW_KV_STOP;
-	if (!take_owner(key, value, &row))
+	if (!dw_lmdb_take_owner(key, value, &row))
 		return DW_E_CORRUPT;
 	if (op->kind == DW_OP_OWNERS) {
 		if (op->read.user[0] != '\0' && strcmp(op->read.user, row.user) != 0)

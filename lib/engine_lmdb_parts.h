@@ -32,6 +32,11 @@ struct lmdb_message {
 	bool place; /* only its place is left */
 };
 
+struct id_value {
+	uint8_t hash[DW_HASH_SIZE];
+	uint64_t seq, n;
+};
+
 /* Which generation of ids is written to, since when, and how many it holds. */
 struct ids_state {
 	uint64_t current, begun, count;
@@ -47,8 +52,14 @@ struct lmdb_engine {
 	/* Of the batch under way: */
 	uint64_t next_seq, now;
 	struct ids_state ids_state;
-	size_t deleted; /* messages by the sweep, and generations of ids */
+	size_t deleted;   /* messages by the sweep, and generations of ids */
+	const char *room; /* that it is at; NULL: at the upkeep */
+	bool failed;      /* the disk cannot be trusted any more */
 };
+
+/* engine_lmdb.c: as enum lmdb_table. */
+enum { LMDB_TABLES = OWNERS + 1, LMDB_FORMAT = 2 };
+extern const char *const dw_lmdb_tables[LMDB_TABLES];
 
 /* ---- engine_lmdb_log.c: messages and their places */
 
@@ -60,6 +71,9 @@ int dw_lmdb_place(struct lmdb_engine *e, struct dw_op *op);
 /* Looks at `budget` old messages, and at some places, from where the last sweep stopped; clears away the dead. */
 int dw_lmdb_sweep(struct lmdb_engine *e, size_t budget);
 bool dw_lmdb_expired(const struct lmdb_engine *e, uint64_t at);
+uint64_t dw_lmdb_key_seq(struct dw_str key);
+/* Takes a message or a place apart. DW_E_CORRUPT: it is none. */
+int dw_lmdb_take_message(struct dw_str value, bool place, struct lmdb_message *message);
 /* The summary as far as the room's value tells; false: the room retains nothing. */
 bool dw_lmdb_summary(
 	const struct lmdb_engine *e, struct dw_room_summary *summary, struct dw_str room, const struct room_value *value);
@@ -70,7 +84,14 @@ bool dw_lmdb_summary(
 int dw_lmdb_op(struct lmdb_engine *e, struct dw_op *op);
 /* Take an entry apart. False: it is none. */
 bool dw_lmdb_take_cursor(struct dw_str key, struct dw_str value, struct dw_cursor *cursor);
+bool dw_lmdb_take_owner(struct dw_str key, struct dw_str value, struct dw_owner_row *row);
 /* room NUL user NUL device, as far as given; its size. */
 size_t dw_lmdb_join_key(char out[LMDB_KEY_MAX], const char *room, const char *user, const char *device);
+
+/* ---- engine_lmdb_check.c */
+
+/* Looks the whole store in `dir` through. DW_E_AGAIN: there is none yet (or only the beginning of one, where `made` is
+ * false, which is then removed); else as dw_engine_ops.open. */
+int dw_lmdb_check(const char *dir, bool made, struct dw_fault *fault);
 
 #endif

@@ -1,16 +1,22 @@
 /* Tables and transactions over LMDB. A file of its own so that lmdb.h, its return codes and its traps stay
- * in one place: the map that must be grown by hand, a file that is shorter than its last page, a partial write that
- * is called EIO.
+ * in one place: the map that must be grown by hand, a disk that fills up in the middle of a commit, a partial write
+ * that is called EIO, a head that could not be written, after which LMDB wants to be opened again.
  *
- * Happy path: open makes the tables; begin, get and put, commit. LMDB syncs before a commit returns.
+ * Happy path: open makes the tables; begin, get and put, commit. LMDB syncs before a commit returns. The file
+ * is allocated ahead of its use, and the map ends where that does, so that a full disk shows when the map is to grow,
+ * with nothing written. The last part of it is a reserve: a store that is full can still note positions and clear away
+ * what is old.
  *
  * Failure modes: every code becomes one of ours in fail(), which also remembers it for dw_kv_text. After a
- * failure inside a transaction the caller aborts; a commit that fails has ended it.
+ * failure inside a transaction the caller aborts; a commit that fails has ended it. Where the system cannot
+ * allocate ahead, ENOSPC may come with any write: nothing was done then either, unless the sync has failed,
+ * which is DW_E_STORAGE whatever its code.
  */
 #include "diagws/kv.h"
 
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <lmdb.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,18 +26,28 @@
 #include <unistd.h>
 
 #include "diagws/paths.h"
+#include "kv_parts.h"
 
-enum { TABLES_MAX = 16, READERS = 16 };
+enum { READERS = 16 };
 
-static const size_t FIRST_MAP = (size_t)64 << 20;
+static const uint64_t STEP_LEAST = 64 << 10, STEP_FIRST = 1 << 20, STEP_MOST = 256 << 20;
+static const uint64_t RESERVE_LEAST = 256 << 10, RESERVE_MOST = 16 << 20;
 
 struct dw_kv {
 	const char *dir;
+	const char *const *names;
+	size_t count;
 	uint64_t limit;
 	MDB_env *env;
 	MDB_txn *txn;
-	MDB_dbi tables[TABLES_MAX];
-	int last; /* LMDB's code of the last failure */
+	MDB_dbi tables[KV_TABLES_MAX];
+	int fd;             /* of the file: to allocate it, and to ask whether it could be synchronised */
+	uint64_t allocated; /* the file's size */
+	bool lent;          /* the map takes in the reserve */
+	bool dirty;         /* the open transaction has changed something */
+	size_t committed;   /* the last commit's number */
+	int last;           /* LMDB's code of the last failure */
+	char damage[128];   /* which entry, when that is damage */
 };
 
 static MDB_val
@@ -55,23 +71,33 @@ disk_is_full(const struct dw_kv *kv)
 	return statvfs(kv->dir, &about) == 0 && about.f_bavail < 16;
 }
 
+/* What the system failed to synchronise it may forget, and say so only once; it says so to each descriptor. */
+static bool
+sync_failed(const struct dw_kv *kv)
+{
+	return kv->fd >= 0 && fdatasync(kv->fd) != 0;
+}
+
 static int
 fail(struct dw_kv *kv, int rc)
 {
 	if (rc == EIO && disk_is_full(kv))
 		rc = ENOSPC;
-	if (rc != MDB_SUCCESS && rc != MDB_NOTFOUND)
+	if (rc != MDB_SUCCESS && rc != MDB_NOTFOUND) {
 		kv->last = rc;
+		kv->damage[0] = '\0';
+	}
 	switch (rc) {
 	case MDB_SUCCESS:
 		return DW_OK;
 	case MDB_NOTFOUND:
 		return DW_E_AGAIN;
 	case MDB_MAP_FULL:
+		return DW_E_STORAGE_FULL;
 	case ENOSPC:
 	case EDQUOT:
 	case EFBIG:
-		return DW_E_STORAGE_FULL;
+		return sync_failed(kv) ? DW_E_STORAGE : DW_E_STORAGE_FULL;
 	case ENOMEM:
 		return DW_E_NOMEM;
 	case MDB_CORRUPTED:
@@ -83,21 +109,213 @@ fail(struct dw_kv *kv, int rc)
 	}
 }
 
-int
-dw_kv_begin(struct dw_kv *kv, bool write)
+/* An entry is not what was stored. Its key is told: a number, or names. */
+static int
+fail_entry(struct dw_kv *kv, size_t table, struct dw_str key)
 {
+	int err = fail(kv, MDB_CORRUPTED);
+	char text[64];
+	uint64_t number = 0;
+
+	for (size_t i = 0; i < key.n && i < sizeof(text) - 1; i++) {
+		text[i] = (char)(key.p[i] > ' ' && key.p[i] < 0x7f ? key.p[i] : ' ');
+		number = number << 8 | (uint8_t)key.p[i];
+	}
+	text[key.n < sizeof(text) - 1 ? key.n : sizeof(text) - 1] = '\0';
+	if (key.n == sizeof(number))
+		(void)snprintf(text, sizeof(text), "%llu", (unsigned long long)number);
+	(void)snprintf(kv->damage, sizeof(kv->damage), "entry %s of table '%s' is not what was stored",
+		key.n == 16 ? "(a digest)" : text, kv->names[table]);
+	return err;
+}
+
+/* ---- the map and the file under it */
+
+static uint64_t
+reserve_of(uint64_t allocated)
+{
+	const uint64_t share = allocated / 16;
+
+	return share < RESERVE_LEAST ? RESERVE_LEAST : share > RESERVE_MOST ? RESERVE_MOST : share;
+}
+
+/* The file's size at which the limit is reached and the reserve beyond it is complete. */
+static uint64_t
+most_allocated(const struct dw_kv *kv)
+{
+	const uint64_t share = kv->limit / 15;
+
+	return kv->limit + (share < RESERVE_LEAST ? RESERVE_LEAST : share > RESERVE_MOST ? RESERVE_MOST : share);
+}
+
+/* Where the map ends: LMDB makes that the end of what is used, where it is less. */
+static size_t
+map_end(const struct dw_kv *kv, bool lend)
+{
+	const uint64_t reserve = reserve_of(kv->allocated);
+
+	if (lend)
+		return kv->allocated;
+	return (size_t)(kv->allocated > reserve + STEP_LEAST ? kv->allocated - reserve : STEP_LEAST);
+}
+
+static int
+set_map(struct dw_kv *kv, bool lend)
+{
+	int rc = mdb_env_set_mapsize(kv->env, map_end(kv, lend));
+
+	if (rc == MDB_SUCCESS)
+		kv->lent = lend;
+	return rc;
+}
+
+/* Makes the file this long with blocks of its own; where that is unknown, only so long. */
+static int
+allocate(struct dw_kv *kv, uint64_t size)
+{
+	if (fallocate(kv->fd, 0, 0, (off_t)size) != 0) {
+		if (errno != EOPNOTSUPP && errno != ENOSYS)
+			return errno;
+		if (size > kv->allocated && ftruncate(kv->fd, (off_t)size) != 0)
+			return errno;
+	}
+	if (size > kv->allocated)
+		kv->allocated = size;
+	return 0;
+}
+
+bool
+dw_kv_grow(struct dw_kv *kv)
+{
+	const uint64_t most = most_allocated(kv), before = kv->allocated;
+	uint64_t step = before / 8 < STEP_FIRST ? STEP_FIRST : before / 8 > STEP_MOST ? STEP_MOST : before / 8;
+	int rc = ENOSPC;
+
+	if (before >= most)
+		return false;
+	/* What is left of a disk is better taken in small steps than not. */
+	for (; rc == ENOSPC && step >= STEP_LEAST; step /= 2)
+		rc = allocate(kv, before + step < most ? before + step : most);
+	if (rc != 0) {
+		kv->last = rc;
+		return false;
+	}
+	return set_map(kv, false) == MDB_SUCCESS;
+}
+
+/* ---- transactions */
+
+/* A table that is missing is made. */
+static int
+open_tables(struct dw_kv *kv)
+{
+	int rc = mdb_txn_begin(kv->env, NULL, 0, &kv->txn);
+
+	kv->dirty = false;
+	for (size_t i = 0; rc == MDB_SUCCESS && i < kv->count; i++) {
+		rc = mdb_dbi_open(kv->txn, kv->names[i], 0, &kv->tables[i]);
+		if (rc == MDB_NOTFOUND) {
+			kv->dirty = true;
+			rc = mdb_dbi_open(kv->txn, kv->names[i], MDB_CREATE, &kv->tables[i]);
+		}
+	}
+	return rc;
+}
+
+static int
+open_env(struct dw_kv *kv)
+{
+	int rc = mdb_env_create(&kv->env);
+
+	if (rc == MDB_SUCCESS)
+		rc = mdb_env_set_maxdbs(kv->env, KV_TABLES_MAX);
+	if (rc == MDB_SUCCESS)
+		rc = mdb_env_set_maxreaders(kv->env, READERS);
+	if (rc == MDB_SUCCESS)
+		rc = mdb_env_set_mapsize(kv->env, map_end(kv, false));
+	if (rc == MDB_SUCCESS)
+		rc = mdb_env_open(kv->env, kv->dir, 0, 0640);
+	kv->lent = false;
+	return rc;
+}
+
+static size_t
+commit_number(const struct dw_kv *kv)
+{
+	MDB_envinfo info;
+
+	return mdb_env_info(kv->env, &info) == MDB_SUCCESS ? info.me_last_txnid : 0;
+}
+
+/* After a head that could not be written LMDB refuses everything. What the disk holds must be what was committed
+ * before; if it is more, nobody knows what it will be after a power cut. */
+static int
+open_again(struct dw_kv *kv)
+{
+	int rc;
+
+	mdb_env_close(kv->env);
+	kv->env = NULL;
+	rc = open_env(kv);
+	if (rc == MDB_SUCCESS && commit_number(kv) != kv->committed)
+		rc = MDB_PANIC;
+	if (rc == MDB_SUCCESS)
+		rc = open_tables(kv);
+	if (rc == MDB_SUCCESS)
+		rc = mdb_txn_commit(kv->txn);
+	kv->txn = NULL;
+	return rc;
+}
+
+int
+dw_kv_begin(struct dw_kv *kv, enum dw_kv_mode mode)
+{
+	const bool was_full = kv->last == ENOSPC || kv->last == EDQUOT || kv->last == EFBIG;
+	int rc = MDB_SUCCESS;
+
 	assert(kv->txn == NULL);
-	kv->last = MDB_SUCCESS;
-	return fail(kv, mdb_txn_begin(kv->env, NULL, write ? 0 : MDB_RDONLY, &kv->txn));
+	if (kv->env == NULL)
+		return fail(kv, MDB_PANIC);
+	if (mode != DW_KV_READ && kv->lent != (mode == DW_KV_RESCUE))
+		rc = set_map(kv, mode == DW_KV_RESCUE);
+	if (rc == MDB_SUCCESS)
+		rc = mdb_txn_begin(kv->env, NULL, mode == DW_KV_READ ? MDB_RDONLY : 0, &kv->txn);
+	if (rc == MDB_PANIC && was_full && !sync_failed(kv)) {
+		rc = open_again(kv);
+		if (rc == MDB_SUCCESS)
+			rc = mdb_txn_begin(kv->env, NULL, mode == DW_KV_READ ? MDB_RDONLY : 0, &kv->txn);
+	}
+	if (rc == MDB_SUCCESS)
+		kv->last = MDB_SUCCESS;
+	kv->dirty = false;
+	return fail(kv, rc);
+}
+
+/* Leaves the commit's number in its tree. */
+static int
+stamp(struct dw_kv *kv)
+{
+	const uint64_t number = mdb_txn_id(kv->txn);
+
+	return kv->dirty ? dw_kv_put(kv, 0, DW_STR(KV_STAMP), (struct dw_str) { (const char *)&number, sizeof(number) })
+					 : DW_OK;
 }
 
 int
 dw_kv_commit(struct dw_kv *kv)
 {
+	int err = stamp(kv);
 	MDB_txn *txn = kv->txn;
 
+	if (err != DW_OK) {
+		dw_kv_abort(kv);
+		return err;
+	}
 	kv->txn = NULL;
-	return fail(kv, mdb_txn_commit(txn));
+	err = fail(kv, mdb_txn_commit(txn));
+	if (err == DW_OK)
+		kv->committed = commit_number(kv);
+	return err;
 }
 
 void
@@ -107,14 +325,16 @@ dw_kv_abort(struct dw_kv *kv)
 	kv->txn = NULL;
 }
 
+/* ---- entries */
+
 int
 dw_kv_get(struct dw_kv *kv, size_t table, struct dw_str key, struct dw_str *value)
 {
 	MDB_val k = val(key), v;
 	int err = fail(kv, mdb_get(kv->txn, kv->tables[table], &k, &v));
 
-	if (err == DW_OK)
-		*value = str(v);
+	if (err == DW_OK && !kv_take(key, str(v), value))
+		err = fail_entry(kv, table, key);
 	return err;
 }
 
@@ -127,28 +347,45 @@ dw_kv_get_fixed(struct dw_kv *kv, size_t table, struct dw_str key, void *out, si
 	if (err != DW_OK)
 		return err;
 	if (value.n != size)
-		return fail(kv, MDB_CORRUPTED);
+		return fail_entry(kv, table, key);
 	memcpy(out, value.p, size);
+	return DW_OK;
+}
+
+static int
+put(struct dw_kv *kv, size_t table, struct dw_str key, const struct dw_str *parts, size_t count, unsigned flags)
+{
+	MDB_val k = val(key), v = { KV_SUM_SIZE, NULL };
+	struct dw_str value;
+	uint64_t sum;
+	char *to;
+	int err;
+
+	for (size_t i = 0; i < count; i++)
+		v.mv_size += parts[i].n;
+	kv->dirty = true;
+	err = fail(kv, mdb_put(kv->txn, kv->tables[table], &k, &v, flags | MDB_RESERVE));
+	if (err != DW_OK)
+		return err;
+	value = (struct dw_str) { v.mv_data, v.mv_size - KV_SUM_SIZE };
+	to = v.mv_data;
+	for (size_t i = 0; i < count; to += parts[i++].n)
+		memcpy(to, parts[i].p, parts[i].n);
+	sum = kv_sum(key, value);
+	memcpy(to, &sum, sizeof(sum));
 	return DW_OK;
 }
 
 int
 dw_kv_put(struct dw_kv *kv, size_t table, struct dw_str key, struct dw_str value)
 {
-	MDB_val k = val(key), v = val(value);
-
-	return fail(kv, mdb_put(kv->txn, kv->tables[table], &k, &v, 0));
+	return put(kv, table, key, &value, 1, 0);
 }
 
 int
-dw_kv_append(struct dw_kv *kv, size_t table, struct dw_str key, size_t size, char **to)
+dw_kv_append(struct dw_kv *kv, size_t table, struct dw_str key, const struct dw_str *parts, size_t count)
 {
-	MDB_val k = val(key), v = { size, NULL };
-	int err = fail(kv, mdb_put(kv->txn, kv->tables[table], &k, &v, MDB_APPEND | MDB_RESERVE));
-
-	if (err == DW_OK)
-		*to = v.mv_data;
-	return err;
+	return put(kv, table, key, parts, count, MDB_APPEND);
 }
 
 int
@@ -156,12 +393,14 @@ dw_kv_delete(struct dw_kv *kv, size_t table, struct dw_str key)
 {
 	MDB_val k = val(key);
 
+	kv->dirty = true;
 	return fail(kv, mdb_del(kv->txn, kv->tables[table], &k, NULL));
 }
 
 int
 dw_kv_empty(struct dw_kv *kv, size_t table)
 {
+	kv->dirty = true;
 	return fail(kv, mdb_drop(kv->txn, kv->tables[table], 0));
 }
 
@@ -169,19 +408,22 @@ int
 dw_kv_scan(struct dw_kv *kv, size_t table, struct dw_str from,
 	int (*each)(void *user, struct dw_str key, struct dw_str value), void *user)
 {
-	MDB_val key = val(from), value;
+	MDB_val key = val(from), stored;
+	struct dw_str value;
 	MDB_cursor *cursor;
 	int err = fail(kv, mdb_cursor_open(kv->txn, kv->tables[table], &cursor));
 
 	if (err != DW_OK)
 		return err;
-	err = fail(kv, mdb_cursor_get(cursor, &key, &value, from.n > 0 ? MDB_SET_RANGE : MDB_FIRST));
+	err = fail(kv, mdb_cursor_get(cursor, &key, &stored, from.n > 0 ? MDB_SET_RANGE : MDB_FIRST));
 	while (err == DW_OK) {
-		err = each(user, str(key), str(value));
-		if (err == DW_KV_DELETE)
+		err = kv_take(str(key), str(stored), &value) ? each(user, str(key), value) : fail_entry(kv, table, str(key));
+		if (err == DW_KV_DELETE) {
+			kv->dirty = true;
 			err = fail(kv, mdb_cursor_del(cursor, 0));
+		}
 		if (err == DW_OK)
-			err = fail(kv, mdb_cursor_get(cursor, &key, &value, MDB_NEXT));
+			err = fail(kv, mdb_cursor_get(cursor, &key, &stored, MDB_NEXT));
 	}
 	mdb_cursor_close(cursor);
 	return err == DW_E_AGAIN ? DW_OK : err;
@@ -198,101 +440,53 @@ dw_kv_bytes(const struct dw_kv *kv)
 	return (uint64_t)(info.me_last_pgno + 1) * stat.ms_psize;
 }
 
-static size_t
-map_size(const struct dw_kv *kv)
-{
-	MDB_envinfo info;
-
-	return mdb_env_info(kv->env, &info) == MDB_SUCCESS ? info.me_mapsize : 0;
-}
-
-bool
-dw_kv_tight(const struct dw_kv *kv)
-{
-	return dw_kv_bytes(kv) > map_size(kv) / 4 * 3;
-}
-
-bool
-dw_kv_grow(struct dw_kv *kv)
-{
-	const size_t size = map_size(kv);
-
-	if (kv->last == ENOSPC || kv->last == EDQUOT || kv->last == EFBIG || size >= kv->limit)
-		return false;
-	return mdb_env_set_mapsize(kv->env, size < kv->limit / 2 ? size * 2 : (size_t)kv->limit) == MDB_SUCCESS;
-}
-
 const char *
 dw_kv_text(const struct dw_kv *kv)
 {
-	return mdb_strerror(kv->last);
+	return kv->damage[0] != '\0' ? kv->damage : mdb_strerror(kv->last);
 }
 
+/* ---- open and close */
+
+/* The file is LMDB's to make; then it is made as long as it says to be used, and given its blocks. A disk that is full
+ * is no reason not to start. */
 static int
-corrupt(const struct dw_kv *kv, struct dw_fault *fault, const char *what)
-{
-	return dw_fault_set(fault, DW_E_CORRUPT, "--state-dir", "a store of diagws; else move it away, or restore a copy",
-		"'%s/data.mdb' %s", kv->dir, what);
-}
-
-/* A map that is longer than its file ends in a signal where a page is missing, so the file is made as
- * long as its last transaction says. It may rightly be shorter: LMDB never writes a page at the end that was
- * taken and freed in one transaction. Whether what it needs was cut off shows when the tree is read. */
-static bool
-extend_file(const struct dw_kv *kv)
+open_file(struct dw_kv *kv)
 {
 	char path[DW_PATH_SIZE];
 	struct stat about;
-	const uint64_t need = dw_kv_bytes(kv);
+	const uint64_t used = dw_kv_bytes(kv), first = STEP_FIRST < kv->limit ? STEP_FIRST : kv->limit;
+	int rc;
 
-	if (snprintf(path, sizeof(path), "%s/data.mdb", kv->dir) >= (int)sizeof(path) || stat(path, &about) != 0)
-		return false;
-	return (uint64_t)about.st_size >= need || truncate(path, (off_t)need) == 0;
+	if (snprintf(path, sizeof(path), "%s/data.mdb", kv->dir) >= (int)sizeof(path))
+		return ENAMETOOLONG;
+	kv->fd = open(path, O_RDWR | O_CLOEXEC);
+	if (kv->fd < 0 || fstat(kv->fd, &about) != 0)
+		return errno;
+	if ((uint64_t)about.st_size < used && ftruncate(kv->fd, (off_t)used) != 0)
+		return errno;
+	kv->allocated = (uint64_t)about.st_size > used ? (uint64_t)about.st_size : used;
+	rc = allocate(kv, kv->allocated > first + RESERVE_LEAST ? kv->allocated : first + RESERVE_LEAST);
+	return rc == 0 || rc == ENOSPC || rc == EDQUOT ? set_map(kv, true) : rc;
 }
 
 static int
-open_env(struct dw_kv *kv, struct dw_fault *fault)
+open_store(struct dw_kv *kv, struct dw_fault *fault)
 {
-	int rc = mdb_env_create(&kv->env);
+	int rc = open_env(kv);
 
 	if (rc == MDB_SUCCESS)
-		rc = mdb_env_set_maxdbs(kv->env, TABLES_MAX);
+		rc = open_file(kv);
+	kv->committed = rc == MDB_SUCCESS ? commit_number(kv) : 0;
 	if (rc == MDB_SUCCESS)
-		rc = mdb_env_set_maxreaders(kv->env, READERS);
+		rc = open_tables(kv);
 	if (rc == MDB_SUCCESS)
-		rc = mdb_env_set_mapsize(kv->env, FIRST_MAP < kv->limit ? FIRST_MAP : (size_t)kv->limit);
-	if (rc == MDB_SUCCESS)
-		rc = mdb_env_open(kv->env, kv->dir, 0, 0640);
-	if (rc == MDB_INVALID || rc == MDB_VERSION_MISMATCH || rc == MDB_CORRUPTED)
-		return corrupt(kv, fault, "is no LMDB file, or a damaged one");
+		return DW_OK;
 	if (rc == EACCES || rc == EPERM || rc == EROFS)
 		return dw_fault_set(fault, DW_E_PERMISSION, "--state-dir", "a directory that this user may write to",
 			"cannot open the store in '%s': %s", kv->dir, mdb_strerror(rc));
-	if (rc != MDB_SUCCESS)
-		return dw_fault_set(fault, rc == ENOSPC ? DW_E_STORAGE_FULL : DW_E_CREATE, "--state-dir", NULL,
-			"cannot open the store in '%s': %s", kv->dir, mdb_strerror(rc));
-	if (!extend_file(kv))
-		return dw_fault_set(fault, DW_E_STORAGE_FULL, "--state-dir", NULL, "cannot extend the store in '%s': %s",
-			kv->dir, strerror(errno));
-	return DW_OK;
-}
-
-static int
-open_tables(struct dw_kv *kv, const char *const *tables, size_t count)
-{
-	MDB_stat stat;
-	int err = dw_kv_begin(kv, true);
-
-	if (err != DW_OK)
-		return err;
-	err = fail(kv, mdb_env_stat(kv->env, &stat));
-	if (err == DW_OK && stat.ms_entries > 0)
-		err = fail(kv, mdb_dbi_open(kv->txn, tables[0], 0, &kv->tables[0]));
-	if (err == DW_E_AGAIN)
-		err = fail(kv, MDB_CORRUPTED);
-	for (size_t i = 0; err == DW_OK && i < count; i++)
-		err = fail(kv, mdb_dbi_open(kv->txn, tables[i], MDB_CREATE, &kv->tables[i]));
-	return err;
+	return dw_fault_set(fault, rc == ENOSPC || rc == EDQUOT || rc == MDB_MAP_FULL ? DW_E_STORAGE_FULL : DW_E_CREATE,
+		"--state-dir", NULL, "cannot open the store in '%s': %s", kv->dir, mdb_strerror(rc));
 }
 
 int
@@ -302,19 +496,11 @@ dw_kv_open(struct dw_kv **out, const char *dir, const char *const *tables, size_
 	struct dw_kv *kv = calloc(1, sizeof(*kv));
 	int err;
 
-	assert(count <= TABLES_MAX);
+	assert(count <= KV_TABLES_MAX);
 	if (kv == NULL)
 		return DW_E_NOMEM;
-	kv->dir = dir;
-	kv->limit = limit;
-	err = open_env(kv, fault);
-	if (err == DW_OK) {
-		err = open_tables(kv, tables, count);
-		if (err == DW_E_CORRUPT)
-			(void)corrupt(kv, fault, "is damaged, or another program's");
-		else if (err != DW_OK)
-			(void)dw_fault_set(fault, err, "--state-dir", NULL, "cannot prepare the store: %s", dw_kv_text(kv));
-	}
+	*kv = (struct dw_kv) { .dir = dir, .names = tables, .count = count, .limit = limit, .fd = -1 };
+	err = open_store(kv, fault);
 	if (err == DW_OK)
 		*out = kv;
 	else
@@ -331,5 +517,7 @@ dw_kv_close(struct dw_kv *kv)
 		dw_kv_abort(kv);
 	if (kv->env != NULL)
 		mdb_env_close(kv->env);
+	if (kv->fd >= 0)
+		(void)close(kv->fd);
 	free(kv);
 }

@@ -2,10 +2,12 @@
  * the only place that knows it.
  *
  * One transaction at a time, of one thread. Keys are ordered by their bytes. What a call returns points into
- * the store and is good until the next change or the transaction's end.
+ * the store and is good until the next change or the transaction's end. Each value is kept with a checksum, which is
+ * looked at whenever it is read. Disk is taken before it is used, with a reserve that only DW_KV_RESCUE may use.
  *
  * Besides what is said at each call: DW_E_AGAIN (no such key), DW_E_STORAGE_FULL (the map or the disk is full; abort,
- * see dw_kv_grow), DW_E_STORAGE (the disk), DW_E_CORRUPT (damage was found), DW_E_NOMEM.
+ * see dw_kv_grow), DW_E_STORAGE (the disk: the store cannot be trusted any more), DW_E_CORRUPT (damage was found),
+ * DW_E_NOMEM.
  */
 #ifndef DIAGWS_KV_H
 #define DIAGWS_KV_H
@@ -19,24 +21,26 @@
 
 struct dw_kv; /* opaque */
 
-/* Opens the tables (numbered as listed, at most 16), and makes what is missing; the map may grow to `limit` bytes.
- * A store that has entries but not the first table is another program's: DW_E_CORRUPT. A writing transaction is
- * left open, so that a caller who looks inside and refuses leaves no trace. DW_E_PERMISSION,
- * DW_E_CREATE. `dir` is borrowed for the store's life. */
+/* Opens the tables (numbered as listed, at most 16), and makes what is missing; the map may grow to `limit` bytes and
+ * the reserve. What is there already must have been looked through (kv_look.h). A writing transaction is left open, so
+ * that a caller who looks inside and refuses leaves no trace. DW_E_PERMISSION, DW_E_CREATE. `dir` and `tables` are
+ * borrowed for the store's life. */
 int dw_kv_open(struct dw_kv **out, const char *dir, const char *const *tables, size_t count, uint64_t limit,
 	struct dw_fault *fault);
 void dw_kv_close(struct dw_kv *kv); /* NULL is fine; an open transaction is aborted */
 
-int dw_kv_begin(struct dw_kv *kv, bool write);
-int dw_kv_commit(struct dw_kv *kv); /* durable when DW_OK; ends the transaction in any case */
+enum dw_kv_mode { DW_KV_READ, DW_KV_WRITE, DW_KV_RESCUE };
+int dw_kv_begin(struct dw_kv *kv, enum dw_kv_mode mode);
+/* Durable when DW_OK; ends the transaction in any case. DW_E_STORAGE_FULL: nothing of it was done. */
+int dw_kv_commit(struct dw_kv *kv);
 void dw_kv_abort(struct dw_kv *kv);
 
 int dw_kv_get(struct dw_kv *kv, size_t table, struct dw_str key, struct dw_str *value);
 /* A value of exactly so many bytes, copied out; of another size: DW_E_CORRUPT. */
 int dw_kv_get_fixed(struct dw_kv *kv, size_t table, struct dw_str key, void *out, size_t size);
 int dw_kv_put(struct dw_kv *kv, size_t table, struct dw_str key, struct dw_str value);
-/* Behind the table's last key; *to is where the caller writes the `size` bytes, before any other call. */
-int dw_kv_append(struct dw_kv *kv, size_t table, struct dw_str key, size_t size, char **to);
+/* Behind the table's last key; the value is the parts one after another. */
+int dw_kv_append(struct dw_kv *kv, size_t table, struct dw_str key, const struct dw_str *parts, size_t count);
 int dw_kv_delete(struct dw_kv *kv, size_t table, struct dw_str key);
 int dw_kv_empty(struct dw_kv *kv, size_t table);
 
@@ -48,12 +52,10 @@ int dw_kv_scan(struct dw_kv *kv, size_t table, struct dw_str from,
 
 /* Bytes in use on disk. */
 uint64_t dw_kv_bytes(const struct dw_kv *kv);
-/* More than three quarters of the map are in use. */
-bool dw_kv_tight(const struct dw_kv *kv);
-/* Doubles the map, within the limit; false at the limit, or when it is the disk that is full. No transaction may be
- * open. */
+/* Takes more of the disk, within the limit; false at the limit, or when it is the disk that is full. No transaction may
+ * be open. */
 bool dw_kv_grow(struct dw_kv *kv);
-/* What the last failure was, in LMDB's words. */
+/* What the last failure was: LMDB's words, or which entry is damaged. */
 const char *dw_kv_text(const struct dw_kv *kv);
 
 #endif

@@ -1,0 +1,395 @@
+/* The look-through of the LMDB engine's store at open: that it is whole, and means what it must.
+ *
+ * A file of its own because it trusts nothing that the others rely on. kv_look.h has every page and checksum looked
+ * at; here the entries are, against each other: a room's newest messages are there and no newer ones, its
+ * chains have no hole, users' counts are those of their newest messages, nothing is above the last seq. So a
+ * page that was never written, and left an older one in its place, shows too.
+ *
+ * Happy path: rooms and users are read into two tables of hashes; one pass over messages and places, merged by seq,
+ * notes the last of each chain; then both tables must have been met exactly. The oldest of a chain may be anything, for
+ * the sweep deletes those behind DW_HISTORY_TIMES * queue_limit in no certain order; what is beyond the smallest limit
+ * this store ever had is not looked at for holes.
+ *
+ * Failure modes: DW_E_CORRUPT with what is wrong and where. Memory: 88 bytes for each room, 32 for each user
+ * of direct messages in a room, twice at most, until the store has been looked through.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "diagws/kv_look.h"
+#include "diagws/paths.h"
+#include "engine_lmdb_parts.h"
+#include "kv_parts.h"
+
+struct chain {
+	uint64_t seq, count; /* of the last one met */
+};
+
+struct room_slot {
+	uint64_t hash; /* of the name; 0: empty */
+	struct room_value value;
+	struct chain chains[2]; /* to everyone, direct */
+};
+
+struct user_slot {
+	uint64_t hash; /* of room NUL user */
+	uint64_t count;
+	uint64_t met; /* the last one's number */
+};
+
+struct check {
+	const char *dir;
+	struct dw_kv_look *look;
+	struct dw_fault *fault;
+	struct room_slot *rooms;
+	struct user_slot *users;
+	size_t room_mask, user_mask;
+	uint64_t last; /* seq that was given */
+	uint64_t met;  /* the greatest one that is there */
+	uint64_t limit;
+};
+
+static int
+damaged(struct check *check, const char *what, uint64_t seq, struct dw_str room)
+{
+	return dw_fault_set(check->fault, DW_E_CORRUPT, "--state-dir",
+		"a store that is whole: restore a copy, or move this one away and begin anew",
+		"'%s/data.mdb' is damaged: %s, message %llu, diagnosis %.*s", check->dir, what, (unsigned long long)seq,
+		(int)room.n, room.p);
+}
+
+static int
+damaged_table(struct check *check, enum lmdb_table table)
+{
+	return dw_fault_set(check->fault, DW_E_CORRUPT, "--state-dir",
+		"a store that is whole: restore a copy, or move this one away and begin anew",
+		"'%s/data.mdb' is damaged: table '%s' has an entry that does not fit", check->dir, dw_lmdb_tables[table]);
+}
+
+static uint64_t
+hash_of(struct dw_str room, struct dw_str user)
+{
+	const uint64_t hash = kv_mix(kv_mix(room.n + 1, room), user);
+
+	return hash != 0 ? hash : 1;
+}
+
+/* Slots are found by their first word. */
+static void *
+slot_of(void *slots, size_t size, size_t mask, uint64_t hash)
+{
+	for (size_t i = hash & mask;; i = (i + 1) & mask) {
+		char *slot = (char *)slots + i * size;
+		uint64_t there;
+
+		memcpy(&there, slot, sizeof(there));
+		if (there == hash || there == 0)
+			return slot;
+	}
+}
+
+static struct room_slot *
+room_slot(struct check *check, struct dw_str room)
+{
+	return slot_of(check->rooms, sizeof(*check->rooms), check->room_mask, hash_of(room, DW_STR("")));
+}
+
+static struct user_slot *
+user_slot(struct check *check, struct dw_str room, struct dw_str user)
+{
+	return slot_of(check->users, sizeof(*check->users), check->user_mask, hash_of(room, user));
+}
+
+static int
+next(struct check *check, enum lmdb_table table, struct dw_str *key, struct dw_str *value)
+{
+	return dw_kv_look_next(check->look, table, key, value, check->fault);
+}
+
+static int
+other_version(const char *dir, uint64_t version, struct dw_fault *fault)
+{
+	return dw_fault_set(fault, DW_E_CORRUPT, "--state-dir", "the release that wrote it, or another directory",
+		"'%s/data.mdb' has format version %llu; this release reads %d", dir, (unsigned long long)version, LMDB_FORMAT);
+}
+
+/* The version comes first: nothing else is known before. Version 1 had no checksums. */
+static int
+check_version(struct check *check)
+{
+	struct dw_buf stored = { 0 };
+	struct dw_str bare;
+	uint64_t version = 0;
+	int err = dw_kv_look_raw(check->look, META, DW_STR("version"), &stored, check->fault);
+
+	if (err == DW_E_AGAIN)
+		err = dw_fault_set(check->fault, DW_E_CORRUPT, "--state-dir", "a directory of its own for each hub",
+			"'%s/data.mdb' is damaged, or another program's: it has no version", check->dir);
+	if (err == DW_OK && stored.len == sizeof(version))
+		memcpy(&version, stored.data, sizeof(version));
+	else if (err == DW_OK && kv_take(DW_STR("version"), (struct dw_str) { stored.data, stored.len }, &bare) &&
+			 bare.n == sizeof(version))
+		memcpy(&version, bare.p, sizeof(version));
+	if (err == DW_OK && version != 0 && version != LMDB_FORMAT)
+		err = other_version(check->dir, version, check->fault);
+	dw_buf_clear(&stored);
+	return err;
+}
+
+static int
+check_meta(struct check *check)
+{
+	struct dw_str key, value;
+	int err;
+
+	while ((err = next(check, META, &key, &value)) == DW_OK) {
+		uint64_t number = 0;
+
+		if (value.n == sizeof(number))
+			memcpy(&number, value.p, sizeof(number));
+		if (dw_str_is(key, "seq"))
+			check->last = number;
+		else if (dw_str_is(key, "limit"))
+			check->limit = number;
+	}
+	return err == DW_E_AGAIN ? DW_OK : err;
+}
+
+/* Room for so many slots, at most half full. */
+static void *
+new_slots(uint64_t count, size_t size, size_t *mask)
+{
+	size_t slots = 16;
+
+	while (slots < 2 * count)
+		slots *= 2;
+	*mask = slots - 1;
+	return calloc(slots, size);
+}
+
+static int
+read_rooms(struct check *check)
+{
+	struct dw_str key, value;
+	int err;
+
+	while ((err = next(check, ROOMS, &key, &value)) == DW_OK) {
+		struct room_slot *slot = room_slot(check, key);
+
+		if (value.n != sizeof(slot->value) || key.n > DW_ROOM_MAX || slot->hash != 0)
+			return damaged_table(check, ROOMS);
+		slot->hash = hash_of(key, DW_STR(""));
+		memcpy(&slot->value, value.p, sizeof(slot->value));
+	}
+	return err == DW_E_AGAIN ? DW_OK : err;
+}
+
+static int
+read_users(struct check *check)
+{
+	struct dw_str key, value;
+	int err;
+
+	while ((err = next(check, USERS, &key, &value)) == DW_OK) {
+		const char *nul = memchr(key.p, '\0', key.n);
+		struct user_slot *slot;
+		struct dw_str room, user;
+
+		if (nul == NULL || value.n != sizeof(slot->count))
+			return damaged_table(check, USERS);
+		room = (struct dw_str) { key.p, (size_t)(nul - key.p) };
+		user = (struct dw_str) { nul + 1, key.n - room.n - 1 };
+		slot = user_slot(check, room, user);
+		slot->hash = hash_of(room, user);
+		memcpy(&slot->count, value.p, sizeof(slot->count));
+	}
+	return err == DW_E_AGAIN ? DW_OK : err;
+}
+
+static int
+check_message(struct check *check, uint64_t seq, struct dw_str value, bool place)
+{
+	struct lmdb_message message;
+	struct room_slot *room;
+	struct chain *chain;
+	uint64_t newest;
+	bool direct;
+
+	if (dw_lmdb_take_message(value, place, &message) != DW_OK)
+		return damaged_table(check, place ? PLACES : MESSAGES);
+	direct = message.user.n > 0;
+	room = room_slot(check, message.room);
+	chain = &room->chains[direct];
+	newest = direct ? room->value.directs : room->value.n;
+	if (room->hash == 0 || message.head.count > newest || message.head.count == 0 || message.head.prev >= seq)
+		return damaged(check, "a message that its diagnosis does not know", seq, message.room);
+	/* Whatever precedes one of the newest must be there, and be the last one met. */
+	if (chain->seq != 0 && newest - (message.head.count - 1) < DW_HISTORY_TIMES * check->limit &&
+		(chain->seq != message.head.prev || chain->count + 1 != message.head.count))
+		return damaged(check, "a message is missing before", seq, message.room);
+	*chain = (struct chain) { seq, message.head.count };
+	if (direct) {
+		struct user_slot *user = user_slot(check, message.room, message.user);
+
+		if (message.head.user_count > user->count && newest - message.head.count < DW_HISTORY_TIMES * check->limit)
+			return damaged(check, "a direct message that its user's count does not know", seq, message.room);
+		user->met = message.head.user_count;
+	}
+	check->met = seq;
+	return DW_OK;
+}
+
+/* The next of one of the two tables; at its end seq is UINT64_MAX. */
+static int
+next_seq(struct check *check, enum lmdb_table table, uint64_t *seq, struct dw_str *value)
+{
+	struct dw_str key;
+	int err = next(check, table, &key, value);
+
+	*seq = UINT64_MAX;
+	if (err == DW_OK && key.n != sizeof(*seq))
+		return damaged_table(check, table);
+	if (err == DW_OK)
+		*seq = dw_lmdb_key_seq(key);
+	return err == DW_E_AGAIN ? DW_OK : err;
+}
+
+/* One pass over messages and places, in order of seq. */
+static int
+check_log(struct check *check)
+{
+	struct dw_str message, place;
+	uint64_t at, place_at;
+	int err = next_seq(check, MESSAGES, &at, &message);
+
+	if (err == DW_OK)
+		err = next_seq(check, PLACES, &place_at, &place);
+	while (err == DW_OK && (at != UINT64_MAX || place_at != UINT64_MAX)) {
+		const bool first = at < place_at;
+
+		err = check_message(check, first ? at : place_at, first ? message : place, !first);
+		if (err == DW_OK)
+			err = first ? next_seq(check, MESSAGES, &at, &message) : next_seq(check, PLACES, &place_at, &place);
+	}
+	return err;
+}
+
+/* Every room's newest, and every user's, were met. */
+static int
+check_ends(struct check *check)
+{
+	for (size_t i = 0; i <= check->room_mask; i++) {
+		const struct room_slot *room = &check->rooms[i];
+		const struct room_value *value = &room->value;
+		const uint64_t head = value->last > value->direct ? value->last : value->direct;
+
+		if (room->hash != 0 &&
+			(room->chains[0].seq != value->last || room->chains[0].count != value->n ||
+				room->chains[1].seq != value->direct || room->chains[1].count != value->directs || value->head != head))
+			return damaged(check, "the newest message of a diagnosis is missing", value->head, DW_STR("(unknown)"));
+	}
+	for (size_t i = 0; i <= check->user_mask; i++) {
+		const struct user_slot *user = &check->users[i];
+
+		if (user->hash != 0 && user->met != user->count)
+			return damaged(check, "a user's newest direct message is missing", 0, DW_STR("(unknown)"));
+	}
+	if (check->met != check->last)
+		return damaged(check, "the newest message is missing", check->last, DW_STR("(unknown)"));
+	return DW_OK;
+}
+
+static bool
+entry_ok(const struct check *check, enum lmdb_table table, struct dw_str key, struct dw_str value)
+{
+	struct dw_cursor cursor;
+	struct dw_owner_row row;
+	struct id_value id;
+
+	switch (table) {
+	case CURSORS:
+		return dw_lmdb_take_cursor(key, value, &cursor);
+	case OWNERS:
+		return dw_lmdb_take_owner(key, value, &row);
+	default:
+		if (key.n != 16 || value.n != sizeof(id))
+			return false;
+		memcpy(&id, value.p, sizeof(id));
+		return id.seq <= check->last;
+	}
+}
+
+static int
+check_rest(struct check *check)
+{
+	static const enum lmdb_table tables[] = { IDS0, IDS1, CURSORS, OWNERS };
+	struct dw_str key, value;
+	int err = DW_OK;
+
+	for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++) {
+		while ((err = next(check, tables[i], &key, &value)) == DW_OK) {
+			if (!entry_ok(check, tables[i], key, value))
+				return damaged_table(check, tables[i]);
+		}
+		if (err != DW_E_AGAIN)
+			return err;
+	}
+	return dw_kv_look_free(check->look, check->fault);
+}
+
+static int
+look_through(struct check *check)
+{
+	int err = check_version(check);
+
+	if (err == DW_OK)
+		err = check_meta(check);
+	if (err != DW_OK)
+		return err;
+	check->rooms = new_slots(dw_kv_look_count(check->look, ROOMS), sizeof(*check->rooms), &check->room_mask);
+	check->users = new_slots(dw_kv_look_count(check->look, USERS), sizeof(*check->users), &check->user_mask);
+	if (check->rooms == NULL || check->users == NULL)
+		return DW_E_NOMEM;
+	err = read_rooms(check);
+	if (err == DW_OK)
+		err = read_users(check);
+	if (err == DW_OK)
+		err = check_log(check);
+	if (err == DW_OK)
+		err = check_ends(check);
+	return err == DW_OK ? check_rest(check) : err;
+}
+
+/* Nothing is there. Where there was something, that is no beginning. */
+static int
+begin_anew(const char *dir, bool made, struct dw_fault *fault)
+{
+	char path[DW_PATH_SIZE];
+
+	if (made)
+		return dw_fault_set(fault, DW_E_CORRUPT, "--state-dir",
+			"a store that is whole: restore a copy, or move this one away and begin anew",
+			"'%s/data.mdb' is damaged: it was emptied", dir);
+	if (snprintf(path, sizeof(path), "%s/data.mdb", dir) < (int)sizeof(path))
+		(void)unlink(path);
+	return DW_E_AGAIN;
+}
+
+int
+dw_lmdb_check(const char *dir, bool made, struct dw_fault *fault)
+{
+	struct check check = { .dir = dir, .fault = fault };
+	int exists = 0;
+	int err = dw_kv_look_open(&check.look, dir, dw_lmdb_tables, LMDB_TABLES, &exists, fault);
+
+	if (err == DW_OK)
+		err = look_through(&check);
+	else if (err == DW_E_AGAIN && exists)
+		err = begin_anew(dir, made, fault);
+	dw_kv_look_close(check.look);
+	free(check.rooms);
+	free(check.users);
+	return err;
+}
