@@ -127,6 +127,7 @@ def test_a_device_resumes_each_room_where_it_was(site):
         socket = await visit(0)
         seq = (await note(site, two))["seq"]
         await receive_updates(socket, 1)
+        await tell(socket, "ack", two, seq=seq)
         await until_confirmed(site, two, "tablet", seq)
         await socket.close()
         await note(site, two)
