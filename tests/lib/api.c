@@ -55,6 +55,7 @@ print_receipt(FILE *to, const struct diagws_receipt *receipt)
 	print_number(to, "duplicate", receipt->duplicate);
 	print_number(to, "notified", receipt->clients_notified);
 	print_number(to, "queued", receipt->devices_queued);
+	print_number(to, "delivered", receipt->delivered);
 }
 
 static void
@@ -149,6 +150,20 @@ send_many(struct driver *driver)
 }
 
 static int
+next(struct driver *driver)
+{
+	char **field = driver->field;
+	const struct diagws_how how = { .id = field[1],
+		.user = field[2],
+		.exclude_session = field[3],
+		.ttl_ms = strtoll(field[4], NULL, 10),
+		.delivered = strtoull(field[5], NULL, 10),
+		.deadline_ms = strtoll(field[6], NULL, 10) };
+
+	return diagws_next(driver->d, &how);
+}
+
+static int
 nest(struct driver *driver)
 {
 	driver->nested = strtoull(driver->field[1], NULL, 10);
@@ -231,6 +246,7 @@ static const struct call {
 	{ "feedback", 7, feedback },
 	{ "publish", 5, publish },
 	{ "send", 6, send_many },
+	{ "next", 7, next },
 	{ "nest", 2, nest },
 	{ "loop", 1, loop },
 	{ "poll", 2, poll_once },
