@@ -256,7 +256,7 @@ link_session(struct dw_room *room, struct dw_session *session)
 static uint64_t
 begun_at(const struct dw_join *join, struct stand stand)
 {
-	const bool told = (join->flags & DW_JOIN_RETURN) != 0 && join->begun > 0 && join->begun < stand.from.seq;
+	const bool told = (join->flags & DW_JOIN_RETURN) != 0 && join->begun < stand.from.seq;
 
 	return told ? join->begun : stand.from.seq;
 }

@@ -354,6 +354,13 @@ test_one_that_returns_says_what_it_has(void **state)
 	assert_true(session->device->resume.seq < 30);
 	confirm(session, 40, 4, false);
 	assert_int_equal(delivered(40), 1);
+	/* Another was there before the first message. */
+	join.session = 2;
+	join.device = DW_STR("tablet");
+	join.begun = 0;
+	assert_int_equal(dw_room_join(room, &join, &context, &joined, &session), DW_OK);
+	assert_int_equal(delivered(10), 1);
+	assert_int_equal(delivered(20), 2);
 }
 
 static uint64_t
