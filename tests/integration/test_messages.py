@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from conftest import PATIENCE, SANITIZED, receive, receive_updates, until
+from conftest import PATIENCE, ROOT, SANITIZED, receive, receive_updates, until
 
 DENIED = {"success": False, "error": {"code": "access_denied", "message": "access denied"}, "detail": "access denied"}
 
@@ -210,6 +210,33 @@ def test_an_edge_that_ends_answers_polls(clinic):
         assert clinic.the_edge.terminate() == 0
         status, answer = asked.result(PATIENCE)
     assert (status, answer["error"]["code"]) == (503, "closing")
+
+
+def test_the_poller_of_the_examples(clinic):
+    """It goes on where it ended, across a restart of the hub, and says what it missed."""
+    token, state = clinic.path / "token", clinic.path / "position"
+    token.write_text(clinic.alice)
+    command = [ROOT / "examples/poll.py", clinic.the_edge.url("/ws/messages/123"), "--token-file", token,
+               "--state", state]
+    send_many(clinic, 3)
+    got = [json.loads(row)["data"]["number"] for row in clinic.run(*command, "--count", 3).stdout.splitlines()]
+    assert got == [1, 2, 3]
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(clinic.run, *command, "--count", 1)
+        waits(clinic)
+        clinic.processes[0].kill()
+        clinic.processes[0] = clinic.hub()
+        waits(clinic)
+        send_many(clinic, 1, start=4)
+        (row,) = asked.result(2 * PATIENCE).stdout.splitlines()
+        assert json.loads(row)["data"] == {"number": 4, "pad": ""}
+    send_many(clinic, 120, start=5)
+    rows = [json.loads(row) for row in clinic.run(*command, "--count", 100).stdout.splitlines()]
+    assert rows[0] == {"type": "gap", "data": {"from": 5, "to": 24, "count": 20, "reason": "limit"}}
+    assert [row["data"]["number"] for row in rows[1:]] == list(range(25, 125))
+    token.write_text(clinic.token("mallory"))
+    done = clinic.run(*command, check=False)
+    assert (done.returncode, done.stderr) == (2, "poll.py: 403 access_denied\n")
 
 
 def open_poll(world, seconds):

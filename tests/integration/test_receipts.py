@@ -12,7 +12,7 @@ import time
 
 import pytest
 
-from conftest import BIN, EFFECTIVENESS, PATIENCE, receive, receive_updates, until
+from conftest import BIN, EFFECTIVENESS, PATIENCE, ROOT, receive, receive_updates, until
 from test_api import api
 
 GENERAL, EFFECT = "/ws/broadcast", "/ws/broadcast-effectiveness-update"
@@ -193,6 +193,21 @@ def test_each_line_waits_for_its_own_devices(clinic):
     receipts = [json.loads(row) for row in again.stdout.splitlines()]
     assert all(receipt["duplicate"] for receipt in receipts) and len(receipts) == 60
     assert {receipt["delivered"] for receipt in receipts if receipt["diagnosis_id"] == "two"} == {2}
+
+
+def test_the_cron_job_of_the_examples(clinic):
+    report = clinic.path / "report.json"
+    report.write_text('{"beds":4}')
+
+    async def go(count):
+        async with watching(clinic, count):
+            return await asyncio.to_thread(clinic.run, ROOT / "examples/cron-wait.sh", "123", report, check=False,
+                                           env={"CRON_WAIT_DEADLINE": "1s"})
+    done = run(go(0))
+    assert done.returncode == 75 and "nobody has seen the report of 123" in done.stderr
+    done = run(go(1))
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert clinic.stat()["head"] == 1
 
 
 # ---- HTTP ----
