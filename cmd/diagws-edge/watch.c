@@ -295,20 +295,18 @@ welcome(struct watch *watch, const struct dw_joined *joined)
 {
 	struct conn *conn = watch->conn;
 	struct rooms *rooms = &conn->edge->rooms;
-	struct position at = { joined->from, joined->from_n };
+	const struct position at = { joined->from, joined->from_n };
+	const bool gap = joined->gap_reason != DW_GAP_NONE || joined->direct.count > 0;
 	struct dw_buf frames = { 0 };
 
 	write_welcome(watch, joined, &frames);
 	room_render_direct_gap(rooms, &frames, watch->room->id, &joined->direct);
-	if (joined->gap_reason != DW_GAP_NONE && joined->gap_to >= joined->gap_from) {
+	if (joined->gap_reason != DW_GAP_NONE)
 		room_render_gap(rooms, &frames, watch->room->id, joined->gap_from, joined->gap_to, joined->gap_reason);
-		at.n = joined->gap_to;
-	}
 	free(watch->request);
 	watch->request = NULL;
 	watch->state = WATCH_READING;
 	watch->begun = joined->from;
-	watch->confirmed = watch->acked = (struct position) { joined->from, joined->from_n };
 	conn->connected = true;
 	watch_stand(watch, at);
 	watch_park(watch);
@@ -316,6 +314,9 @@ welcome(struct watch *watch, const struct dw_joined *joined)
 		conn_close(conn, 1013, "try again later");
 	else if (conn_write(conn, (struct dw_str) { frames.data, frames.len }))
 		watch_push(watch);
+	/* Maybe nothing follows whose PING would confirm it. */
+	if (gap)
+		confirm_owe(conn);
 	dw_buf_clear(&frames);
 	if (conn->state == CONN_OPEN)
 		conn_set_timer(conn);
@@ -337,10 +338,7 @@ join(struct watch *watch, const struct dw_joined *joined)
 	struct room *room = watch->room;
 
 	if (!room->streaming)
-		room_stream_begin(
-			room, (struct position) { joined->sent, joined->gap_reason != DW_GAP_NONE && joined->gap_to > joined->sent_n
-														? joined->gap_to
-														: joined->sent_n });
+		room_stream_begin(room, (struct position) { joined->sent, joined->sent_n });
 	if (!watch->joined) {
 		watch->joined = true;
 		room->joined++;
@@ -365,6 +363,8 @@ come_back(struct watch *watch, const struct dw_joined *joined)
 		(void)conn_write(conn, (struct dw_str) { frame.data, frame.len });
 	dw_buf_clear(&frame);
 	watch_push(watch);
+	if (joined->direct.count > 0)
+		confirm_owe(conn);
 }
 
 void

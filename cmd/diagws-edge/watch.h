@@ -43,7 +43,7 @@ struct watch {
 	struct written *written;                 /* confirm.h: what one that acknowledges itself was sent */
 	uint64_t index;                          /* in the ring */
 	struct position at;                      /* written up to here */
-	struct position confirmed;               /* proven up to here */
+	struct position confirmed;               /* proven up to here; 0: nothing yet */
 	struct position acked;                   /* acknowledged by the client itself up to here */
 	struct position pinged;                  /* confirm.h: where it stood at the connection's newest PING */
 	uint64_t begun;                          /* the seq after which it began to read */

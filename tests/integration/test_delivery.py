@@ -9,7 +9,7 @@ import socket
 
 import pytest
 
-from conftest import receive, receive_updates, until
+from conftest import PATIENCE, receive, receive_updates, until
 
 
 def run(coroutine):
@@ -109,25 +109,47 @@ def test_a_gap_after_a_position_of_the_clients_own_is_exact(world):
     run(watch())
 
 
+def silent_visit(world, edge, token, complete):
+    """One visit of a client whose stack answers no PING, until `complete` is true of what it got."""
+    with socket.create_connection(("127.0.0.1", edge.port), timeout=PATIENCE) as raw:
+        raw.sendall((f"GET /ws/123?device=phone&token={token} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n"
+                     "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+                     "Sec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\n\r\n").encode())
+        got = b""
+        while not complete(got):
+            part = raw.recv(65536)
+            assert part, got
+            got += part
+        behind = devices(world, "123")["phone"]["behind"]
+    until(lambda: devices(world, "123")["phone"]["connected"] == 0, "the device to be away")
+    return got, behind
+
+
 def test_only_what_was_ponged_moves_the_device(clinic):
     """A client whose stack answers no PING gets all of it again."""
     updates(clinic, "123", 3)
 
-    async def silent():
-        with socket.create_connection(("127.0.0.1", clinic.the_edge.port)) as raw:
-            raw.sendall((f"GET /ws/123?device=phone&token={clinic.alice} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n"
-                         "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-                         "Sec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\n\r\n").encode())
-            got = b""
-            while got.count(b"x_update") < 3 or b"\x89" not in got[got.rindex(b"x_update"):]:
-                part = await asyncio.to_thread(raw.recv, 65536)
-                assert part
-                got += part
-            assert devices(clinic, "123")["phone"]["behind"] == 3
-    run(silent())
+    def complete(got):
+        return got.count(b"x_update") == 3 and b"\x89" in got[got.rindex(b"x_update"):]
+    assert silent_visit(clinic, clinic.the_edge, clinic.alice, complete)[1] == 3
     until(lambda: devices(clinic, "123")["phone"]["connected"] == 0, "the device to be away")
     data, got = visit(clinic, clinic.the_edge, "123", clinic.alice, device="phone")
     assert (data["resume"], numbers(got)) == ("exact", [0, 1, 2])
+
+
+def test_a_gap_is_told_until_it_was_ponged(world):
+    """Also where nothing is left to come after it."""
+    world.hub("--queue-limit", 2, "--queue-ttl", "1s")
+    edge = world.edge()
+    world.grant("123", "alice")
+    token = world.token("alice")
+    updates(world, "123", 1)
+    silent_visit(world, edge, token, lambda got: b'"connect"' in got)
+    updates(world, "123", 5, start=1)
+    until(lambda: world.stat("room", "123")[0]["retained"] == 0, "all to be over their age")
+    for _ in range(2):
+        got, _ = silent_visit(world, edge, token, lambda got: b'"gap"' in got and b"\x89" in got[got.rindex(b"gap"):])
+        assert b'"from":1,"to":6,"count":6' in got
 
 
 # ---- order ----
