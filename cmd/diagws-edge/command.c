@@ -111,7 +111,8 @@ take_subscribe(struct conn *conn, const struct dw_json *json)
 		conn_error(conn, room, "too_many", "diagnosis_id", "one connection may watch 64 diagnoses");
 		return;
 	}
-	conn->many = conn->owed = true;
+	conn->many = true;
+	confirm_owe(conn);
 	if (watch_open(conn, room, conn_claims(conn, dw_str(room)), &from) == NULL)
 		conn_close(conn, 1013, "try again later");
 	else
@@ -130,7 +131,8 @@ take_unsubscribe(struct conn *conn, const struct dw_json *json)
 		conn_error(conn, room, "not_subscribed", "diagnosis_id", "not before `connect`");
 		return;
 	}
-	conn->many = conn->owed = true;
+	conn->many = true;
+	confirm_owe(conn);
 	watch_end(watch);
 	conn_tell(conn, "unsubscribed", room, "{}");
 }

@@ -52,8 +52,7 @@ confirm_pong(struct conn *conn, const void *payload, size_t n)
 	conn->awaited = false;
 	for (struct watch *watch = watch_first(conn); watch != NULL; watch = watch_after(watch))
 		confirm(watch, watch->pinged);
-	if (conn->owed)
-		confirm_owe(conn);
+	confirm_try(conn);
 }
 
 void
@@ -85,19 +84,23 @@ confirm_due(const struct conn *conn, uint64_t due)
 }
 
 void
-confirm_owe(struct conn *conn)
+confirm_try(struct conn *conn)
 {
-	bool owed = conn->owed;
-
-	if (conn->sure || conn->state != CONN_OPEN)
-		return;
-	conn->owed = true;
-	if (conn->stalled_at > 0 || (conn->many && conn->awaited))
+	if (!conn->owed || conn->state != CONN_OPEN || conn->stalled_at > 0 || (conn->many && conn->awaited))
 		return;
 	if (dw_mono_ms() >= conn->confirm_at + CONFIRM_MS)
 		confirm_ping(conn);
-	else if (!owed)
+	else
 		conn_set_timer(conn);
+}
+
+void
+confirm_owe(struct conn *conn)
+{
+	if (conn->sure || conn->owed)
+		return;
+	conn->owed = true;
+	confirm_try(conn);
 }
 
 void

@@ -19,6 +19,8 @@ struct written;
 void confirm_pong(struct conn *conn, const void *payload, size_t n);
 /* Something was written that no PING in a ring follows: one of its own does, now or when CONFIRM_MS are over. */
 void confirm_owe(struct conn *conn);
+/* Writes the PING that is owed, if there is one and nothing is in its way any more. */
+void confirm_try(struct conn *conn);
 /* When a PING that is owed is due, at most `due`. */
 uint64_t confirm_due(const struct conn *conn, uint64_t due);
 /* The keep-alive's PING. */

@@ -97,7 +97,7 @@ conn_set_timer(struct conn *conn)
 	if (conn->state == CONN_REFUSED) {
 		due = conn->first.since + DENY_MS;
 	} else if (conn->state == CONN_CLOSING) {
-		due = now + CUT_MS;
+		due = now + (conn->stalled_at > 0 ? CUT_STALLED_MS : CUT_MS);
 	} else {
 		if (conn->heard_at + SILENCE_MS < due)
 			due = conn->heard_at + SILENCE_MS;
@@ -264,8 +264,7 @@ conn_writable(struct conn *conn)
 	park(conn);
 	for (struct watch *watch = watch_first(conn); watch != NULL; watch = watch_after(watch))
 		watch_push(watch);
-	if (conn->owed)
-		confirm_owe(conn);
+	confirm_try(conn);
 }
 
 void
@@ -352,7 +351,7 @@ static void
 look_for_end(struct conn *conn, uint64_t now)
 {
 	if (conn->state == CONN_CLOSING)
-		server_cut(conn->wsi);
+		server_cut(conn->wsi, conn->stalled_at > 0);
 	else if (conn->state == CONN_REFUSED && now >= conn->first.since + DENY_MS)
 		conn_close(conn, conn->close_code, "access denied");
 	else if (conn->expires > 0 && dw_now_ms() / 1000 >= conn->expires)
@@ -378,8 +377,8 @@ fire(struct wheel_timer *timer)
 	}
 	if (conn->state == CONN_OPEN && now >= conn->pinged_at + KEEP_ALIVE_MS)
 		keep_alive(conn, now);
-	else if (conn->state == CONN_OPEN && conn->owed)
-		confirm_owe(conn);
+	else
+		confirm_try(conn);
 	if (conn->state == CONN_OPEN)
 		conn_set_timer(conn);
 }

@@ -24,15 +24,16 @@ enum {
 	JOIN_WAIT_MS = 5 * 1000, /* a new client waits so long for the hub, then 1013 */
 	KEEP_ALIVE_MS = 25 * 1000,
 	SILENCE_MS = 60 * 1000,
-	CONFIRM_MS = 250,    /* at most one PING for confirmation in so long */
-	AGAIN_MS = 200,      /* a JOIN that met a busy hub is repeated after so long */
-	OVERDUE_MS = 5000,   /* a JOIN or READ without an answer is doubted after so long */
-	CUT_MS = 2000,       /* a closed client that does not end its connection is cut after so long */
-	FEED_LIMIT = 1000,   /* records in a READ, at most */
-	LIMIT_WATCHES = 64,  /* rooms on one connection */
-	DENY_MS = 50,        /* refusals come no sooner: unknown and forbidden take the same time */
-	CLIENT_BUDGET = 100, /* messages that a client may send at once */
-	CLIENT_RATE = 20,    /* and then in a second */
+	CONFIRM_MS = 250,      /* at most one PING for confirmation in so long */
+	AGAIN_MS = 200,        /* a JOIN that met a busy hub is repeated after so long */
+	OVERDUE_MS = 5000,     /* a JOIN or READ without an answer is doubted after so long */
+	CUT_MS = 5000,         /* a closed client that does not end its connection is cut after so long, */
+	CUT_STALLED_MS = 1000, /* one that does not even take the close frame after so long */
+	FEED_LIMIT = 1000,     /* records in a READ, at most */
+	LIMIT_WATCHES = 64,    /* rooms on one connection */
+	DENY_MS = 50,          /* refusals come no sooner: unknown and forbidden take the same time */
+	CLIENT_BUDGET = 100,   /* messages that a client may send at once */
+	CLIENT_RATE = 20,      /* and then in a second */
 };
 
 struct edge_config {

@@ -144,9 +144,9 @@ server_taken(struct lws *wsi)
 }
 
 void
-server_cut(struct lws *wsi)
+server_cut(struct lws *wsi, bool drop)
 {
-	socket_cut(lws_get_socket_fd(wsi));
+	socket_cut(lws_get_socket_fd(wsi), drop);
 }
 
 void

@@ -33,7 +33,7 @@ bool server_stalled(struct lws *wsi);
 uint64_t server_taken(struct lws *wsi);
 /* Closes with the code and reason of its conn, as soon as the loop is reached. */
 void server_close(struct lws *wsi);
-/* Ends its connection now, and drops what the kernel holds for it. */
-void server_cut(struct lws *wsi);
+/* Ends its connection now; drop: with what the kernel holds for it. */
+void server_cut(struct lws *wsi, bool drop);
 
 #endif

@@ -40,10 +40,11 @@ socket_taken(int fd)
 }
 
 void
-socket_cut(int fd)
+socket_cut(int fd, bool drop)
 {
 	const struct linger at_once = { .l_onoff = 1, .l_linger = 0 };
 
-	(void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+	if (drop)
+		(void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
 	(void)shutdown(fd, SHUT_RDWR);
 }

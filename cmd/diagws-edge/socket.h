@@ -10,7 +10,7 @@
 void socket_prepare(int fd, bool tcp);
 /* Changes with each byte that the other end's kernel takes. */
 uint64_t socket_taken(int fd);
-/* Ends the connection now; closing it then drops what the kernel holds for it. */
-void socket_cut(int fd);
+/* Ends the connection now; drop: closing it will drop what the kernel holds for it. */
+void socket_cut(int fd, bool drop);
 
 #endif

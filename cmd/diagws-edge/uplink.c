@@ -27,9 +27,9 @@
 
 enum {
 	TICK_MS = 100,
-	PING_MS = 200,      /* so soon a new hub is found */
-	SILENT_MS = 2000,   /* not heard so long: not ready */
-	GREET_MS = 1000,    /* a HELLO without an answer is repeated after so long */
+	PING_MS = 200,    /* so soon a new hub is found */
+	SILENT_MS = 2000, /* not heard so long: not ready */
+	GREETINGS = 4,    /* a HELLO without an answer is repeated after PING_MS, and twice as long each of so many times */
 	PUMP_FRAMES = 2000, /* taken in one turn of the loop */
 	CREDIT_EVERY = 128, /* frames, or so many bytes: well within the hub's window of either */
 	CREDIT_BYTES = 2 * 1024 * 1024,
@@ -46,6 +46,7 @@ struct uplink {
 	char epoch[33];
 	uint64_t hub;
 	bool up;
+	unsigned greetings; /* HELLOs since the last WELCOME that went out */
 	uint64_t greeted_at, heard_at, pinged_at;
 	uint64_t answered;           /* when the newest PING was sent that the hub has answered */
 	uint64_t received, credited; /* MESSAGES frames */
@@ -83,7 +84,15 @@ greet(struct uplink *uplink)
 	uplink->greeted_at = dw_mono_ms();
 	uplink->received = uplink->credited = 0;
 	uplink->uncredited = 0;
-	(void)transmit(uplink, &hello);
+	if (transmit(uplink, &hello) && uplink->greetings < GREETINGS)
+		uplink->greetings++;
+}
+
+/* A busy hub must have the time to answer one HELLO before it is outdated by the next. */
+static uint64_t
+greet_wait(const struct uplink *uplink)
+{
+	return uplink->greetings == 0 ? TICK_MS : (uint64_t)PING_MS << (uplink->greetings - 1);
 }
 
 bool
@@ -201,6 +210,7 @@ take_welcome(struct uplink *uplink, const struct dw_welcome *welcome)
 	(void)dw_str_copy(welcome->epoch, uplink->epoch, sizeof(uplink->epoch));
 	uplink->hub = welcome->hub;
 	uplink->up = true;
+	uplink->greetings = 0;
 	dw_log_info("hub welcomed us", "epoch=%s head=%llu", uplink->epoch, (unsigned long long)welcome->head);
 	if (new_store)
 		change_epoch(uplink);
@@ -374,7 +384,7 @@ on_tick(uv_timer_t *timer)
 	uint64_t now = dw_mono_ms();
 
 	if (!uplink->up) {
-		if (now >= uplink->greeted_at + (uplink->heard_at > 0 ? PING_MS : TICK_MS) && uplink->fatal == 0)
+		if (now >= uplink->greeted_at + greet_wait(uplink) && uplink->fatal == 0)
 			greet(uplink);
 	} else {
 		unsaid_tell(&uplink->unsaid, uplink);

@@ -1,0 +1,389 @@
+"""What proves that a device has received something: PONGs, counters, and a client's own acknowledgment."""
+import asyncio
+import json
+import os
+import struct
+import time
+
+import pytest
+
+from conftest import PATIENCE, World, receive, receive_updates, until
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """A hub, an edge, and alice."""
+    world = World(tmp_path_factory.mktemp("c", numbered=True).resolve())
+    try:
+        world.hub("--queue-limit", 300)
+        world.the_edge = world.edge()
+        world.alice = world.token("alice")
+        world.rooms = iter(range(1000, 2000))
+        yield world
+    finally:
+        world.end()
+
+
+def fresh(world):
+    """A diagnosis of alice's that nobody has watched yet."""
+    room = str(next(world.rooms))
+    world.grant(room, "alice")
+    return room
+
+
+def run(coroutine):
+    return asyncio.run(asyncio.wait_for(coroutine, 8 * PATIENCE))
+
+
+async def opened(world, room, **query):
+    socket = await world.the_edge.connect(room, world.alice, **query)
+    hello = await receive(socket)
+    assert hello["type"] == "connect", hello
+    return socket, hello["data"]
+
+
+def send(world, room, count=1, pad=0):
+    """So many numbered updates in one batch."""
+    lines = "".join(json.dumps({"data": {"i": i, "pad": "x" * pad}}) + "\n" for i in range(count))
+    world.run("diagws-send", "-l", "-d", room, "-t", "x_update", input=lines)
+
+
+def confirmed(world, room, device):
+    for row in world.stat("devices", room):
+        if row["device"] == device:
+            return row["confirmed_seq"]
+    return None
+
+
+async def until_confirmed(world, room, device, seq):
+    await asyncio.to_thread(until, lambda: confirmed(world, room, device) == seq, f"{device} to have {seq} of {room}")
+
+
+async def witness(world, room):
+    """What one that just connects and answers PINGs has confirmed: by then others' PONGs have been heard, too."""
+    socket, _ = await opened(world, room, device="witness", after=0)
+    head = (await asyncio.to_thread(world.stat, "room", room))["head"]
+    while (await receive(socket)).get("seq") != head:
+        pass
+    await until_confirmed(world, room, "witness", head)
+    await socket.close()
+
+
+async def acknowledge(socket, seq, **fields):
+    await socket.send(json.dumps({"type": "ack", "seq": seq, **fields}))
+
+
+class Frames:
+    """A client that sees every frame, and answers a PING when it is told to."""
+
+    async def open(self, world, room, **query):
+        arguments = "&".join(f"{name}={value}" for name, value in {"token": world.alice, **query}.items())
+        self.reader, self.writer = await asyncio.open_connection("127.0.0.1", world.the_edge.port, limit=1 << 22)
+        self.writer.write((f"GET /ws/{room}?{arguments} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n"
+                           "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+                           "Sec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\n\r\n").encode())
+        assert b" 101 " in await asyncio.wait_for(self.reader.readuntil(b"\r\n\r\n"), PATIENCE)
+        return self
+
+    async def frame(self, patience=PATIENCE):
+        """(opcode, payload) of the next frame."""
+        async def read():
+            head, size = await self.reader.readexactly(2)
+            if size == 126:
+                size = int.from_bytes(await self.reader.readexactly(2), "big")
+            elif size == 127:
+                size = int.from_bytes(await self.reader.readexactly(8), "big")
+            return head & 15, await self.reader.readexactly(size)
+        return await asyncio.wait_for(read(), patience)
+
+    async def ping(self):
+        """The payload of the next PING, and the texts before it."""
+        texts = []
+        while True:
+            opcode, payload = await self.frame()
+            if opcode == 9:
+                return payload, texts
+            texts.append(json.loads(payload))
+
+    async def ping_behind(self, room, n):
+        """The payload of the first PING behind the nth update of a room, and that update. Earlier ones are answered."""
+        last = {}
+        while True:
+            payload, texts = await self.ping()
+            last = ([last] + [text for text in texts if text["diagnosis_id"] == int(room) and "seq" in text])[-1]
+            if last.get("n") == n:
+                return payload, last
+            await self.pong(payload)
+
+    async def _send(self, head, payload):
+        size = bytes([0x80 | len(payload)]) if len(payload) < 126 else b"\xfe" + struct.pack(">H", len(payload))
+        self.writer.write(bytes([head]) + size + bytes(4) + payload)
+        await self.writer.drain()
+
+    async def pong(self, payload):
+        await self._send(0x8A, payload)
+
+    async def text(self, **message):
+        await self._send(0x81, json.dumps(message).encode())
+
+    def close(self):
+        self.writer.close()
+
+
+# ---- PONGs ----
+
+def test_a_pong_confirms_what_was_written_before_its_ping(site):
+    room = fresh(site)
+
+    async def watch():
+        client = await Frames().open(site, room, device="phone")
+        assert (await client.frame())[0] == 1
+        await asyncio.to_thread(send, site, room, 3)
+        payload, last = await client.ping_behind(room, 3)
+        tag, seq, n = struct.unpack(">cQQ", payload)
+        assert (tag, seq, n) == (b"D", last["seq"], 3)
+        assert confirmed(site, room, "phone") < seq
+        await client.pong(payload)
+        await until_confirmed(site, room, "phone", seq)
+        client.close()
+    run(watch())
+
+
+def test_a_pong_that_no_ping_asked_for_confirms_nothing(site):
+    room = fresh(site)
+
+    async def watch():
+        client = await Frames().open(site, room, device="phone")
+        await client.frame()
+        await asyncio.to_thread(send, site, room, 2)
+        payload, last = await client.ping_behind(room, 2)
+        seq, n = last["seq"], last["n"]
+        before = confirmed(site, room, "phone")
+        for wrong in (b"", b"x", payload[:-1], payload + b"x", struct.pack(">cQQ", b"E", seq, n),
+                      struct.pack(">cQQ", b"D", seq + 1, n), struct.pack(">cQQ", b"D", 2**64 - 1, 2**64 - 1),
+                      struct.pack(">cQQ", b"D", seq, n + 1), struct.pack(">cQ", b"C", 1), os.urandom(125)):
+            await client.pong(wrong)
+        await client.text(type="ping")
+        assert json.loads((await client.frame())[1])["type"] == "pong"
+        await witness(site, room)
+        assert confirmed(site, room, "phone") == before
+        await client.pong(payload)
+        await until_confirmed(site, room, "phone", seq)
+        client.close()
+    run(watch())
+
+
+def test_pings_are_few_under_load(site):
+    """At most one each 250 ms, however much there is to confirm."""
+    room = fresh(site)
+
+    async def watch():
+        client = await Frames().open(site, room, device="phone")
+        await client.frame()
+        began, sender, pings, updates = time.monotonic(), None, 0, 0
+        for _ in range(12):
+            sender = asyncio.create_task(asyncio.to_thread(send, site, room, 50))
+            target = updates + 50
+            while updates < target:
+                opcode, payload = await client.frame()
+                pings += opcode == 9
+                updates += opcode == 1
+                if opcode == 9:
+                    await client.pong(payload)
+            await sender
+        seconds = time.monotonic() - began
+        assert 1 <= pings <= seconds / 0.25 + 1
+        client.close()
+    run(watch())
+
+
+# ---- more than one room ----
+
+def test_a_counter_confirms_all_rooms_of_a_connection(site):
+    one, two = fresh(site), fresh(site)
+
+    async def watch():
+        client = await Frames().open(site, one, device="many")
+        await client.frame()
+        await client.text(type="subscribe", diagnosis_id=int(two))
+        await asyncio.to_thread(send, site, one, 2)
+        payload, in_one = await client.ping_behind(one, 2)
+        await asyncio.to_thread(send, site, two, 3)
+        in_two = {}
+        while in_two.get("n") != 3:
+            opcode, text = await client.frame()
+            assert opcode == 1  # one PING at a time: the next comes when this one was answered
+            in_two = json.loads(text)
+        before = [confirmed(site, room, "many") for room in (one, two)]
+        tag, counter = struct.unpack(">cQ", payload)
+        assert tag == b"C"
+        await client.pong(struct.pack(">cQ", b"C", counter + 1))
+        await client.pong(struct.pack(">cQQ", b"D", in_one["seq"], in_one["n"]))
+        await client.pong(struct.pack(">cQQ", b"D", in_two["seq"], in_two["n"]))
+        await witness(site, two)
+        assert [confirmed(site, room, "many") for room in (one, two)] == before
+        await client.pong(payload)
+        await until_confirmed(site, one, "many", in_one["seq"])
+        await client.pong((await client.ping())[0])
+        await until_confirmed(site, two, "many", in_two["seq"])
+        client.close()
+    run(watch())
+
+
+def test_a_late_counter_confirms_nothing_that_came_after_it(site):
+    one, two = fresh(site), fresh(site)
+
+    async def watch():
+        client = await Frames().open(site, one, device="many")
+        await client.frame()
+        await client.text(type="subscribe", diagnosis_id=int(two))
+        await asyncio.to_thread(send, site, two)
+        payload, first = await client.ping_behind(two, 1)
+        await asyncio.to_thread(send, site, two)
+        opcode, text = await client.frame()
+        second = json.loads(text)["seq"]
+        assert (opcode, second > first["seq"]) == (1, True)
+        await client.pong(payload)
+        await until_confirmed(site, two, "many", first["seq"])
+        await client.pong((await client.ping())[0])
+        await until_confirmed(site, two, "many", second)
+        client.close()
+    run(watch())
+
+
+# ---- ack=client ----
+
+def test_with_ack_client_only_the_client_confirms(site):
+    room = fresh(site)
+
+    async def watch():
+        socket, _ = await opened(site, room, device="sure", ack="client")
+        before = confirmed(site, room, "sure")
+        await asyncio.to_thread(send, site, room, 100)
+        updates = await receive_updates(socket, 100)
+        await witness(site, room)
+        assert confirmed(site, room, "sure") == before
+        for update in updates[9::10]:
+            await acknowledge(socket, update["seq"])
+            await until_confirmed(site, room, "sure", update["seq"])
+        await socket.close()
+    run(watch())
+
+
+def test_an_ack_counts_when_the_ring_has_dropped_the_message(site):
+    room = fresh(site)
+
+    async def watch():
+        socket, _ = await opened(site, room, device="sure", ack="client")
+        await asyncio.to_thread(send, site, room, 20, 60 * 1024)
+        updates = await receive_updates(socket, 20)
+        for number in (2, 3, 17, 19):
+            await acknowledge(socket, updates[number]["seq"])
+            await until_confirmed(site, room, "sure", updates[number]["seq"])
+        await socket.close()
+    run(watch())
+
+
+def test_one_that_acknowledges_resumes_exactly(site):
+    """No overlap: nothing comes again that it said it has."""
+    room = fresh(site)
+
+    async def watch():
+        socket, _ = await opened(site, room, device="sure", ack="client")
+        await asyncio.to_thread(send, site, room, 10)
+        updates = await receive_updates(socket, 10)
+        await acknowledge(socket, updates[6]["seq"])
+        await socket.close()
+        socket, data = await opened(site, room, device="sure", ack="client")
+        assert (data["resume"], data["replaying"]) == ("exact", 3)
+        assert await receive_updates(socket, 3) == updates[7:]
+        await socket.close()
+    run(watch())
+
+
+def test_an_ack_on_any_connection_spares_the_repeats(site):
+    room = fresh(site)
+
+    async def watch():
+        socket, _ = await opened(site, room, device="phone")
+        await asyncio.to_thread(send, site, room, 5)
+        updates = await receive_updates(socket, 5)
+        await until_confirmed(site, room, "phone", updates[4]["seq"])
+        await acknowledge(socket, updates[4]["seq"])
+        await socket.close()
+        socket, data = await opened(site, room, device="phone")
+        assert (data["resume"], data["replaying"]) == ("exact", 0)
+        await socket.close()
+    run(watch())
+
+
+def test_an_ack_names_its_room_where_there_are_many(site):
+    one, two = fresh(site), fresh(site)
+
+    async def watch():
+        socket, _ = await opened(site, one, device="sure", ack="client")
+        await socket.send(json.dumps({"type": "subscribe", "diagnosis_id": int(two)}))
+        assert (await receive(socket))["type"] == "subscribed"
+        await asyncio.to_thread(send, site, two, 4)
+        updates = await receive_updates(socket, 4)
+        await acknowledge(socket, updates[1]["seq"])
+        assert (await receive(socket))["data"]["field"] == "diagnosis_id"
+        await acknowledge(socket, updates[1]["seq"], diagnosis_id=999)
+        assert (await receive(socket))["data"]["code"] == "not_subscribed"
+        await acknowledge(socket, updates[1]["seq"], diagnosis_id=int(two))
+        await until_confirmed(site, two, "sure", updates[1]["seq"])
+        await acknowledge(socket, updates[3]["seq"] + 1, diagnosis_id=int(two))
+        assert (await receive(socket))["data"]["field"] == "seq"
+        await acknowledge(socket, 2**62, diagnosis_id=int(two))
+        assert (await receive(socket))["data"]["field"] == "seq"
+        await socket.close()
+    run(watch())
+
+
+def test_a_hub_restart_forgets_no_acknowledgment(world):
+    world.hub()
+    world.the_edge = world.edge()
+    world.grant("1", "alice")
+    world.alice = world.token("alice")
+
+    async def watch():
+        socket, _ = await opened(world, "1", device="sure", ack="client")
+        await asyncio.to_thread(send, world, "1", 6)
+        updates = await receive_updates(socket, 6)
+        world.processes[0].kill()
+        await acknowledge(socket, updates[3]["seq"])
+        world.processes[0] = await asyncio.to_thread(world.hub)
+        await until_confirmed(world, "1", "sure", updates[3]["seq"])
+        await asyncio.to_thread(send, world, "1", 1)
+        last, = await receive_updates(socket, 1)
+        await acknowledge(socket, last["seq"])
+        await until_confirmed(world, "1", "sure", last["seq"])
+        await socket.close()
+    run(watch())
+
+
+# ---- keep-alive ----
+
+def test_heartbeats_tell_the_head_and_silence_ends(site):
+    one, two = fresh(site), fresh(site)
+
+    async def watch():
+        silent = await Frames().open(site, one, device="silent")
+        socket, _ = await opened(site, one, heartbeat=1)
+        await socket.send(json.dumps({"type": "subscribe", "diagnosis_id": int(two)}))
+        assert (await receive(socket))["type"] == "subscribed"
+        await asyncio.to_thread(send, site, two)
+        update, = await receive_updates(socket, 1)
+        beats = [await receive(socket, 25 + PATIENCE) for _ in range(2)]
+        heads = {beat["diagnosis_id"]: beat["data"]["head"] for beat in beats}
+        assert {beat["type"] for beat in beats} == {"heartbeat"}
+        assert heads[int(two)] == update["seq"] and set(heads) == {int(one), int(two)}
+        # A connection that is half open: nothing comes from it, not even the PONG to a keep-alive.
+        end = None
+        while end is None:
+            opcode, payload = await silent.frame(40 + PATIENCE)
+            end = payload if opcode == 8 else None
+        assert end == struct.pack(">H", 1001) + b"silent"
+        silent.close()
+        await socket.close()
+    run(watch())
