@@ -1,5 +1,5 @@
-/* GET /ws/status. One view of the hub after another (summary, and with the `stat` scope rooms and
- * users) becomes one JSON object. Its own file because it alone reads the hub's tables.
+/* GET /ws/status, and of /readyz what the hub knows. One view of the hub after another (summary, and with the `stat`
+ * scope rooms and users) becomes one JSON object. Its own file because it alone reads the hub's tables.
  */
 #include "status.h"
 
@@ -11,7 +11,7 @@
 #include "edge.h"
 #include "uplink.h"
 
-enum { ROWS_MAX = 10000, COLUMNS_MAX = 32 };
+enum { READY_MS = 2000, ROWS_MAX = 10000, COLUMNS_MAX = 32 };
 
 static void ask_view(struct request *request, const char *view, uplink_done *done);
 
@@ -102,6 +102,16 @@ on_rooms(void *user, int err, const struct dw_wire *answer)
 	ask_view(request, "users", on_users);
 }
 
+static bool
+first_row(const struct dw_table *table, struct dw_cell *cells)
+{
+	struct dw_str rest = table->cells;
+	size_t count;
+
+	(void)find_column(table->columns, "", &count);
+	return next_row(&rest, count, cells);
+}
+
 static void
 on_summary(void *user, int err, const struct dw_wire *answer)
 {
@@ -111,17 +121,10 @@ on_summary(void *user, int err, const struct dw_wire *answer)
 		{ "queued", "queued_messages" }, { "uptime_s", "uptime_s" } };
 	struct request *request = user;
 	struct dw_cell cells[COLUMNS_MAX];
-	struct dw_str rest;
 	size_t count;
 
 	request->corr = 0;
-	if (err != DW_OK || answer->table.code != 0) {
-		fail(request);
-		return;
-	}
-	rest = answer->table.cells;
-	(void)find_column(answer->table.columns, "", &count);
-	if (!next_row(&rest, count, cells)) {
+	if (err != DW_OK || answer->table.code != 0 || !first_row(&answer->table, cells)) {
 		fail(request);
 		return;
 	}
@@ -152,4 +155,29 @@ void
 status_take(struct request *request)
 {
 	ask_view(request, "summary", on_summary);
+}
+
+static void
+on_ready(void *user, int err, const struct dw_wire *answer)
+{
+	struct request *request = user;
+	struct dw_cell cells[COLUMNS_MAX];
+	size_t count, at;
+
+	request->corr = 0;
+	if (err != DW_OK || answer->table.code != 0 || !first_row(&answer->table, cells)) {
+		api_unready(request, "the hub does not answer");
+		return;
+	}
+	at = find_column(answer->table.columns, "store_writable", &count);
+	api_unready(request, at < count && cells[at].number == 0 ? "the storage is full" : NULL);
+}
+
+void
+status_take_ready(struct request *request)
+{
+	struct dw_wire ask = { .kind = DW_STAT, .stat = { .view = DW_STR("summary"), .limit = 1 } };
+
+	if (uplink_ask(request->edge->uplink, &ask, READY_MS, on_ready, request, &request->corr) != DW_OK)
+		api_unready(request, "the hub does not answer");
 }

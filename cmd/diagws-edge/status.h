@@ -6,5 +6,7 @@
 struct request;
 
 void status_take(struct request *request);
+/* The rest of GET /readyz: whether the hub can store. */
+void status_take_ready(struct request *request);
 
 #endif

@@ -492,6 +492,23 @@ def test_a_hub_that_is_not_there(clinic):
     assert edge.request(EFFECT, {**UPDATE, "id": made}, clinic.alice)[0] == 200
 
 
+def test_a_full_store_is_not_ready(world):
+    """Messages are refused, reading goes on, and whoever asks is told why."""
+    world.hub("--store-limit", "2M")
+    edge = world.edge()
+    world.grant("123", "alice")
+    alice = world.token("alice")
+    body = {"diagnosis_id": 123, "type": "x_update", "data": {"x": "y" * 60000}}
+    for _ in range(60):
+        status, headers, answer = edge.request(GENERAL, body, alice)
+        if status != 200:
+            break
+    assert (status, answer["error"]["code"], headers["Retry-After"]) == (503, "storage_full", "1")
+    assert edge.request("/readyz")[::2] == (503, {"status": "unavailable", "reasons": ["the storage is full"]})
+    assert edge.request("/healthz")[0] == 200
+    assert edge.request("/ws/messages/123?limit=1", token=alice)[0] == 200
+
+
 def test_a_post_waits_out_a_restart_of_the_hub(clinic):
     clinic.processes[0].kill()
     body = json.dumps(UPDATE)

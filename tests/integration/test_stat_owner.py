@@ -1,4 +1,5 @@
 """diagws-stat and diagws-owner from outside."""
+import asyncio
 import json
 import os
 import pty
@@ -7,7 +8,7 @@ import subprocess
 
 import pytest
 
-from conftest import BIN, PATIENCE, until
+from conftest import BIN, PATIENCE, receive, until
 
 SUMMARY = ("version uptime_s epoch head rooms rooms_resident connections edges clients messages_received messages_stored "
            "messages_rejected duplicates queued retained dropped_limit dropped_expired commits commit_ms_p50 "
@@ -17,6 +18,7 @@ ROOMS = "diagnosis_id connections devices queued retained n head oldest_queued_s
 HEADERS = {
     ("summary",): SUMMARY, ("rooms",): ROOMS, ("room", "123"): ROOMS,
     ("devices", "123"): "user_id device connected confirmed_seq behind seen_s",
+    ("messages", "123"): "seq n id type bytes age_s sent delivered direct",
     ("edges",): "name incarnation connections rooms credit behind connected_s",
     ("queues",): "diagnosis_id queued oldest_queued_s devices_away",
     ("users",): "user_id connections",
@@ -90,17 +92,45 @@ def test_rooms_are_sorted_and_cut(hub):
     assert [json.loads(line)["n"] for line in lines] == [3, 2, 1]
 
 
+def test_messages_of_a_room_with_their_receipts(hub):
+    """One that a device has, one that it skipped, a direct one, one that waits."""
+    edge = hub.edge()
+    hub.grant("9", "alice")
+    hub.send("x_update", "9", {}, "-i", "first")
+
+    async def watch():
+        async with edge.connect("9", hub.token("alice"), device="phone", after="new") as socket:
+            assert (await receive(socket))["type"] == "connect"
+            await asyncio.to_thread(hub.send, "y_update", "9", {"a": 1}, "-i", "second", "--wait=delivered:1")
+            await asyncio.to_thread(hub.send, "x_update", "9", {}, "-i", "third", "-u", "alice", "--wait=delivered:1")
+
+    asyncio.run(watch())
+    until(lambda: hub.stat("room", "9")["connections"] == 0, "the device to leave")
+    hub.send("x_update", "9", {}, "-i", "fourth")
+    rows = hub.stat("messages", "9")
+    assert all(row.pop("age_s") < 60 for row in rows)
+    names = ("seq", "n", "id", "type", "bytes", "sent", "delivered", "direct")
+    assert rows == [dict(zip(names, row)) for row in (
+        (7, 1, "first", "x_update", 2, 0, 0, 0), (8, 2, "second", "y_update", 7, 1, 1, 0),
+        (9, None, "third", "x_update", 2, 1, 1, 1), (10, 3, "fourth", "x_update", 2, 0, 0, 0))]
+    assert [row["id"] for row in hub.stat("messages", "9", "--sort", "delivered", "--top", "2")] == ["second", "third"]
+    # The totals count as delivered what was to everyone.
+    assert (hub.stat()["sent"], hub.stat()["delivered"], hub.stat()["waiting"]) == (2, 1, 0)
+    assert (hub.stat("room", "9")["sent"], hub.stat("room", "9")["delivered"]) == (2, 1)
+    assert stat(hub, "messages", "123").stdout.count("\n") == 3
+
+
 def test_a_room_that_nobody_knows(hub):
     assert hub.stat("room", "123")["n"] == 2
-    for view in ("room", "devices"):
+    for view in ("room", "devices", "messages"):
         done = stat(hub, view, "nobody")
         assert done.returncode == 67
         assert "'nobody'" in done.stderr and "[DW1109]" in done.stderr
 
 
 @pytest.mark.parametrize("arguments, status", [
-    (["nonsense"], 64), (["room"], 64), (["devices"], 64), (["rooms", "1"], 64), (["rooms", "--sort", "nonsense"], 64),
-    (["rooms", "--top", "0"], 64), (["--format", "xml"], 64), (["room", "a b"], 65)])
+    (["nonsense"], 64), (["room"], 64), (["devices"], 64), (["messages"], 64), (["rooms", "1"], 64), (["rooms", "--sort", "nonsense"], 64),
+    (["rooms", "--top", "0"], 64), (["--format", "xml"], 64), (["room", "a b"], 65), (["messages", "a b"], 65), (["messages", "1", "2"], 64)])
 def test_stat_exit_status(hub, arguments, status):
     done = stat(hub, *arguments)
     assert done.returncode == status
