@@ -100,7 +100,7 @@ class Stream:
         self.seq = 0
         self.seqs = set()
         self.n = None        # the newest n on this connection, or what it continues from
-        self.fresh = True    # nothing came yet
+        self.fresh = True    # nothing that has an n came yet
         self.holes = []      # gaps told since the last message
         self.first_visit = not device.streams
 
@@ -314,7 +314,6 @@ class History:
             self._count(stream, where, n)
         device.got[seq] = self._clock()
         device.newest = max(device.newest, seq)
-        stream.fresh = False
 
     def _number(self, message, seq, n, how):
         """One message has one seq and one n, and they are its own."""
@@ -385,7 +384,7 @@ class History:
             expected = max(last, expected or 0)
         if expected is not None and n > expected + 1:
             self._jump(stream, where, expected + 1, n - 1)
-        stream.holes = []
+        stream.holes, stream.fresh = [], False
         stream.n = n
         device.n = max(device.n or 0, n)
 

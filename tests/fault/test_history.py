@@ -319,6 +319,21 @@ def test_a_jump_between_two_connections(made):
     assert all("alice/False" in text for text in verdict.silent_gap + verdict.lost)
 
 
+def test_a_gap_at_the_begin_may_name_what_would_have_been_repeated(made):
+    """Also when a direct message comes between it and the first that is counted."""
+    made.store(1, 2, 3)
+    made.history.attempt("m4", 7, user="alice")
+    made.history.attempt("m5", 7)
+    one = made.enter()
+    made.deliver(one, 1, 2, 3)
+    one.closed(1006)
+    two = made.enter(resume="gap", head=5, oldest=5)
+    two.message(made.gap(2, 3))
+    two.message(made.update(4, n=None))
+    two.message(made.update(5, n=4))
+    assert made.found() == set()
+
+
 def test_a_gap_told_on_the_connection_before_is_told(made):
     made.store(1, 2, 3)
     one = made.enter(head=1, oldest=1)
