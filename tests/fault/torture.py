@@ -151,7 +151,7 @@ class SenderSlot(Slot):
 def plan(seed, kills, slots):
     """[(when, slot, `kill` or `freeze`, seconds)]: no process has two outages at a time."""
     rng = random.Random(f"{seed}/plan")
-    weights = {"hub": 3, "edge": 2, "send": 1}
+    weights = {"hub": 2, "edge": 2, "send": 1}
     free_at = collections.defaultdict(float)
     now, outages = 0.0, []
     while sum(1 for outage in outages if outage[2] == "kill") < kills:
@@ -194,10 +194,11 @@ class Run:
         self.stalled = []
 
     def last_write(self, moment):
-        """When the hub had certainly written its devices' positions: it does so each 5 s of its life."""
+        """When the hub had certainly written all that counts for resuming. It writes each 5 s of its life; what edges
+        tell it when it comes back counts 5 s later, for it cannot know when that was confirmed."""
         for began, ended in reversed(self.slots["hub"].lives):
             end = min(moment, ended)
-            if end > began + WRITES + FREEZE:
+            if end > began + 2 * WRITES + FREEZE:
                 return end - WRITES
         return 0.0
 
