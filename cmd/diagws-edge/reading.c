@@ -54,6 +54,16 @@ ask_feed(struct watch *watch)
 	watch_park(watch);
 }
 
+/* Frames that are passed over: it was fed beyond what the stream had brought, and they come again; or it was told of a
+ * gap on joining, for the hub has those messages no longer, and the ring still has. */
+static bool
+is_next(const struct watch *watch, const struct dw_log_entry *entry)
+{
+	if ((entry->flags & ENTRY_PING) != 0)
+		return entry->seq >= watch->at.seq && entry->n >= watch->at.n;
+	return entry->seq > watch->at.seq && ((entry->flags & ENTRY_CONDITION) != 0 || entry->n > watch->at.n);
+}
+
 /* Finds the next entry for it. False: there is none yet. */
 static bool
 find_next(struct watch *watch)
@@ -67,11 +77,8 @@ find_next(struct watch *watch)
 		if (watch->behind || room->ring == NULL)
 			return false;
 	}
-	/* Fed beyond what the stream had brought: those frames come again, and are passed over. */
 	while (watch->index != dw_log_end(room->ring)) {
-		const struct dw_log_entry *entry = dw_log_entry(room->ring, watch->index);
-
-		if (entry->seq > watch->at.seq || (entry->seq == watch->at.seq && (entry->flags & ENTRY_PING) != 0))
+		if (is_next(watch, dw_log_entry(room->ring, watch->index)))
 			return true;
 		watch->index++;
 	}
@@ -98,7 +105,7 @@ write_entry(struct watch *watch, const struct dw_log_entry *entry)
 	if ((entry->flags & ENTRY_CONDITION) == 0)
 		return true;
 	frame = room_condition(dw_log_bytes(watch->room->ring, watch->index), &condition);
-	if (!is_for(watch, condition.to, condition.except))
+	if (!is_for(watch, condition.to, condition.except) || (condition.to.n == 0 && entry->n <= watch->at.n))
 		return true;
 	if (condition.expires_at > 0 && dw_now_ms() >= condition.expires_at) {
 		room_render_expired(rooms, &gap, watch->room->id, entry->n, condition.to.n > 0);

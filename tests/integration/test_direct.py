@@ -217,3 +217,30 @@ def test_a_message_in_its_time_is_delivered(ward):
             await post(ward, 3, ttl_s=1)
             assert await numbers(socket, 1) == [3]
     run(go())
+
+
+def test_what_a_gap_named_does_not_come_after_all(world):
+    """The edge's ring still has, for another client, what the hub dropped; a direct message older than that waits."""
+    world.hub("--queue-limit", 3)
+    world.the_edge = world.edge()
+    world.grant("123", "alice", "bob")
+    alice, bob = world.token("alice"), world.token("bob")
+
+    async def go():
+        async with watching(world, (bob, "b")) as ((other, _),):
+            async with watching(world, (alice, "a")):
+                pass
+            await send(world, 0, "-u", "alice")
+            for number in range(1, 9):
+                await send(world, number)
+            await receive_updates(other, 8)
+            async with watching(world, (alice, "a")) as ((socket, hello),):
+                assert (hello["resume"], hello["replaying"]) == ("gap", 4)
+                gap = await receive(socket)
+                assert (gap["type"], gap["data"]) == ("gap", {"from": 1, "to": 5, "count": 5, "reason": "limit"})
+                assert await numbers(socket, 4) == [0, 6, 7, 8]
+                await send(world, 9)
+                assert await numbers(socket, 1) == [9]
+                await nothing_more(socket)
+                await asyncio.to_thread(confirmed, world, "a")
+    run(go())
