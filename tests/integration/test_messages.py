@@ -170,8 +170,9 @@ def test_a_poll_is_answered_by_the_next_message(clinic):
 def test_a_poll_ends_with_nothing_when_its_time_is_over(clinic):
     send_many(clinic, 1)
     begun = time.monotonic()
-    answer = read(clinic, "after=1&wait=1s")
-    assert 1 <= time.monotonic() - begun < PATIENCE
+    # Longer than what the edge waits for answers that are due at once.
+    answer = read(clinic, "after=1&wait=6s")
+    assert 6 <= time.monotonic() - begun < 6 + PATIENCE
     assert (answer["messages"], answer["last"], answer["more"]) == ([], 1, False)
 
 
