@@ -237,6 +237,13 @@ conn_can_write(const struct conn *conn)
 bool
 conn_write(struct conn *conn, struct dw_str frames)
 {
+	if (!conn_can_write(conn)) {
+		conn->waiting += frames.n;
+		if (conn->waiting > LIMIT_WAITING) {
+			conn_close(conn, 1013, "too slow");
+			return false;
+		}
+	}
 	switch (server_write(conn->wsi, frames)) {
 	case SERVER_DEAD:
 		conn_close(conn, 1006, "");
@@ -261,6 +268,7 @@ conn_writable(struct conn *conn)
 	if (conn->state == CONN_CLOSING || server_stalled(conn->wsi))
 		return;
 	conn->stalled_at = 0;
+	conn->waiting = 0;
 	park(conn);
 	for (struct watch *watch = watch_first(conn); watch != NULL; watch = watch_after(watch))
 		watch_push(watch);
@@ -284,7 +292,7 @@ conn_tell(struct conn *conn, const char *type, const char *room, const char *dat
 		dw_buf_adds(&json, "null");
 	dw_buf_addf(&json, ",\"timestamp\":\"%s\",\"data\":%s}", now, data);
 	frame_text(&frame, (struct dw_str) { json.data, json.len });
-	if (dw_buf_ok(&json) && dw_buf_ok(&frame) && conn_can_write(conn) && conn->state != CONN_CLOSING)
+	if (dw_buf_ok(&json) && dw_buf_ok(&frame) && conn->state != CONN_CLOSING)
 		(void)conn_write(conn, (struct dw_str) { frame.data, frame.len });
 	dw_buf_clear(&json);
 	dw_buf_clear(&frame);

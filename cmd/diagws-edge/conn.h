@@ -62,6 +62,7 @@ struct conn {
 	uint64_t heard_at, pinged_at;
 	uint64_t stalled_at;     /* since when the kernel takes nothing; 0: it does */
 	uint64_t taken;          /* what the client's kernel had taken then */
+	size_t waiting;          /* bytes it was told since */
 	uint64_t confirm_at;     /* confirm.h: when its newest PING of its own was written */
 	uint64_t counter;        /* that PING's number */
 	struct dw_str diagnoses; /* the token's claim, for later rooms; owned */
@@ -103,7 +104,8 @@ void conn_text(struct conn *conn); /* a whole message is in rx */
 /* The kernel takes again. */
 void conn_writable(struct conn *conn);
 
-/* Hands ready frames to the kernel. False: the connection is at its end. Nothing may be written while it is stalled. */
+/* Hands ready frames to the kernel. False: the connection is at its end. While it is stalled nothing should be written
+ * that can wait elsewhere: of what cannot LIMIT_WAITING bytes are kept, more ends the connection. */
 bool conn_write(struct conn *conn, struct dw_str frames);
 bool conn_can_write(const struct conn *conn);
 /* Sends one message to this client alone: {"type":…,"diagnosis_id":ROOM,…,"data":DATA}; room NULL: what it watches. */

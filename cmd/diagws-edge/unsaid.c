@@ -93,6 +93,9 @@ unsaid_tell(struct unsaid *unsaid, struct uplink *uplink)
 	{
 		const uint64_t session = watch->conn->session;
 
+		/* It returns: not before the hub counts it again. */
+		if (watch->asked && watch->state == WATCH_READING)
+			continue;
 		if (watch->joined && (watch->unsaid & PONG) != 0)
 			said[count++] = (struct said) { watch->room, watch->confirmed, false, session };
 		if (watch->joined && (watch->unsaid & ACK) != 0)

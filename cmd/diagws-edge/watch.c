@@ -359,7 +359,7 @@ come_back(struct watch *watch, const struct dw_joined *joined)
 	watch_stand(watch, watch->at);
 	room_render_direct_gap(&conn->edge->rooms, &frame, watch->room->id, &joined->direct);
 	/* One that is behind is told of them when it is fed. */
-	if (frame.len > 0 && dw_buf_ok(&frame) && !watch->behind && conn_can_write(conn))
+	if (frame.len > 0 && dw_buf_ok(&frame) && !watch->behind)
 		(void)conn_write(conn, (struct dw_str) { frame.data, frame.len });
 	dw_buf_clear(&frame);
 	watch_push(watch);

@@ -132,6 +132,44 @@ def test_sigterm_ends_with_clients_that_read_nothing(site):
     raw.close()
 
 
+def talk(raw, *messages):
+    """Sends text messages, each in a frame of its own."""
+    for message in messages:
+        text = json.dumps(message).encode()
+        raw.socket.sendall(bytes([0x81, 0x80 | len(text), 0, 0, 0, 0]) + text)
+
+
+def test_what_is_told_to_a_stalled_client_waits_for_it(site):
+    edge = site.edge("--slow-timeout", "60s")
+    site.grant("124", "alice")
+    raw = Raw(edge, "123", site.alice, "slow")
+    assert raw.message()["type"] == "connect"
+    send(site, "123", 20)
+    talk(raw, {"type": "subscribe", "diagnosis_id": 124}, {"type": "ping"}, {"type": "nonsense"})
+    until(lambda: connected(site, "124", "slow") == 1, "the hub to know")
+    site.send("note_update", "124", {})
+    seen, n, wanted = [], 0, {"subscribed", "pong", "error", "note_update"}
+    while n < 20 or wanted - set(seen):
+        message = raw.message()
+        seen.append(message["type"])
+        if message["type"] == "x_update":
+            assert message["n"] == n + 1
+            n = message["n"]
+    assert len(seen) == 24 and seen.index("subscribed") < seen.index("note_update")
+    raw.close()
+
+
+def test_a_stalled_client_that_keeps_asking_is_closed(site):
+    edge = site.edge("--slow-timeout", "60s")
+    raw = Raw(edge, "123", site.alice, "stuck")
+    assert raw.message()["type"] == "connect"
+    send(site, "123", 20)
+    send(site, "123", 20)
+    talk(raw, *[{"type": "nonsense"}] * 99)
+    until(lambda: not edge_sockets(edge), "its socket to be gone")
+    raw.close()
+
+
 def test_the_drain_timeout_is_kept(site):
     edge = site.edge("--drain-timeout", "300ms")
     raw = Raw(edge, "123", site.alice, "stuck")
