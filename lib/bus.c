@@ -35,6 +35,7 @@ struct dw_bus {
 	void *socket;
 	zmq_msg_t held; /* what the last recv lent out */
 	bool router;
+	char *uri; /* of a DEALER */
 	int fd;
 	int locks[DW_BUS_BINDS_MAX];
 	size_t lock_count;
@@ -213,7 +214,10 @@ dw_bus_connect(struct dw_bus **out, const char *uri, struct dw_fault *fault)
 	bus = new_bus(ZMQ_DEALER);
 	if (bus == NULL)
 		return DW_E_NOMEM;
-	if (zmq_connect(bus->socket, uri) != 0)
+	bus->uri = strdup(uri);
+	if (bus->uri == NULL)
+		err = DW_E_NOMEM;
+	else if (zmq_connect(bus->socket, uri) != 0)
 		err = dw_fault_set(
 			fault, DW_E_CONFIG, "endpoint", NULL, "cannot connect to '%s': %s", uri, zmq_strerror(zmq_errno()));
 	else
@@ -223,6 +227,13 @@ dw_bus_connect(struct dw_bus **out, const char *uri, struct dw_fault *fault)
 	else
 		*out = bus;
 	return err;
+}
+
+void
+dw_bus_reconnect(struct dw_bus *bus)
+{
+	(void)zmq_disconnect(bus->socket, bus->uri);
+	(void)zmq_connect(bus->socket, bus->uri);
 }
 
 void
@@ -240,6 +251,7 @@ dw_bus_destroy(struct dw_bus **bus_p)
 		(void)zmq_ctx_term(bus->context);
 	for (size_t i = 0; i < bus->lock_count; i++)
 		(void)close(bus->locks[i]);
+	free(bus->uri);
 	free(bus);
 	*bus_p = NULL;
 }

@@ -6,7 +6,8 @@
  *
  * Failure modes: WHO (the hub does not know us) and whatever cannot be right end in `greet`: a HELLO
  * with a fresh incarnation; what arrives before its own WELCOME is not looked at. A send that does
- * not go through means the same, and so does an answer that does not come. REFUSED for another version is final.
+ * not go through means the same, and so does an answer that does not come. A hub that is silent for long may be
+ * behind a line that is dead: the connection is made anew. REFUSED for another version is final.
  */
 #include "uplink.h"
 
@@ -29,6 +30,7 @@ enum {
 	TICK_MS = 100,
 	PING_MS = 200,    /* so soon a new hub is found */
 	SILENT_MS = 2000, /* not heard so long: not ready */
+	DEAD_MS = 5000,   /* and so long: the connection is made anew */
 	GREETINGS = 4,    /* a HELLO without an answer is repeated after PING_MS, and twice as long each of so many times */
 	PUMP_FRAMES = 2000, /* taken in one turn of the loop */
 	CREDIT_EVERY = 128, /* frames, or so many bytes: well within the hub's window of either */
@@ -48,6 +50,7 @@ struct uplink {
 	bool up;
 	unsigned greetings; /* HELLOs since the last WELCOME that went out */
 	uint64_t greeted_at, heard_at, pinged_at;
+	uint64_t connected_at;
 	uint64_t answered;           /* when the newest PING was sent that the hub has answered */
 	uint64_t received, credited; /* MESSAGES frames */
 	size_t uncredited;           /* bytes of records */
@@ -377,6 +380,19 @@ on_readable(uv_poll_t *poll, int status, int events)
 	pump(poll->data);
 }
 
+/* A line that lost its other end in silence would stay as it is for many minutes. */
+static void
+look_for_death(struct uplink *uplink, uint64_t now)
+{
+	if (now < uplink->heard_at + DEAD_MS || now < uplink->connected_at + DEAD_MS)
+		return;
+	uplink->connected_at = now;
+	dw_bus_reconnect(uplink->bus);
+	uplink->greetings = 0;
+	if (uplink->up)
+		greet(uplink);
+}
+
 static void
 on_tick(uv_timer_t *timer)
 {
@@ -393,6 +409,7 @@ on_tick(uv_timer_t *timer)
 			(void)uplink_send(uplink, &(struct dw_wire) { .kind = DW_PING, .ping = { .token = now } });
 		}
 	}
+	look_for_death(uplink, now);
 	pump(uplink);
 }
 
@@ -430,6 +447,7 @@ uplink_new(struct uplink **out, struct edge *edge, const char *uri, const char *
 	uplink->edge = edge;
 	uplink->asks.wheel = &edge->wheel;
 	uplink->peer = dw_random();
+	uplink->connected_at = dw_mono_ms();
 	(void)snprintf(uplink->name, sizeof(uplink->name), "%s", name);
 	err = dw_bus_connect(&uplink->bus, uri, fault);
 	if (err == DW_OK)

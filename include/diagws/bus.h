@@ -28,6 +28,9 @@ int dw_bus_bind(struct dw_bus **out, const char *const *uris, size_t count, stru
 /* A DEALER that connects, and reconnects by itself. DW_E_CONFIG, DW_E_PERMISSION (an ipc socket that is
  * there and may not be written), DW_E_NOMEM. Nobody there is no error. */
 int dw_bus_connect(struct dw_bus **out, const char *uri, struct dw_fault *fault);
+/* Drops the connection and makes a new one, for a peer that is silent: a dead line looks like an open one. What was on
+ * its way is lost. */
+void dw_bus_reconnect(struct dw_bus *bus);
 void dw_bus_destroy(struct dw_bus **bus_p);
 
 int dw_bus_fd(const struct dw_bus *bus);

@@ -290,6 +290,18 @@ def test_no_client_drops_when_the_edge_loses_the_hub(hub_behind_proxy, fault):
     assert scene.connections() == [1] * len(scene.watchers)
 
 
+def test_a_dead_line_to_the_hub_is_left(hub_behind_proxy):
+    """Neither end is told that nothing passes any more."""
+    world = hub_behind_proxy
+    scene = Scene(world, url_of(world, world.the_edge.port))
+
+    def act():
+        world.proxy.swallow(UP, DOWN)
+        scene.flows()
+    scene.play(act)
+    assert scene.connections() == [1] * len(scene.watchers)
+
+
 # ---- a link that goes down ----
 
 
