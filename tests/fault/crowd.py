@@ -16,6 +16,7 @@ import time
 import websockets
 
 PATIENCE = 5.0
+NO_ANSWER = (OSError, asyncio.TimeoutError, asyncio.IncompleteReadError, EOFError)
 EXPECTED_CLOSES = {1000, 1006, 1012, 1013, 4001}
 
 
@@ -41,6 +42,20 @@ class Load:
 
     def random(self, *name):
         return random.Random(f"{self.seed}/{'/'.join(map(str, name))}")
+
+
+async def request(port, method, path, token, body=b""):
+    """(status, JSON) of one HTTP call, or any of NO_ANSWER."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1 << 22)
+    try:
+        writer.write((f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n"
+                      f"Authorization: Bearer {token}\r\nContent-Type: application/json\r\n"
+                      f"Content-Length: {len(body)}\r\n\r\n").encode() + body)
+        head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
+        length = next(int(line.split(":")[1]) for line in head if line.lower().startswith("content-length:"))
+        return int(head[0].split()[1]), json.loads(await reader.readexactly(length))
+    finally:
+        writer.close()
 
 
 # ---- clients ----
@@ -139,8 +154,7 @@ class Client:
     async def enter(self, obj, socket, seen):
         data = obj["data"]
         if data["resume"] == "reset" or data["epoch"] != (self.epoch or data["epoch"]):
-            self.load.odd.append(f"{self.name} in {obj['diagnosis_id']}: {data['resume']} at {self.seq} of {self.epoch}: "
-                                 f"{data}")
+            self.load.odd.append(f"{self.name} in {obj['diagnosis_id']}: at {self.seq} of {self.epoch}: {data}")
         self.epoch, self.session = data["epoch"], data["session"]
         self.subscribed = obj["type"] == "subscribed"
         self.seq = self.seq or 0
@@ -153,6 +167,55 @@ class Client:
     async def subscribe(self, socket, seen):
         seen.subscribe(self.second)
         await socket.send(json.dumps({"type": "subscribe", "diagnosis_id": self.second}))
+
+
+class Poller:
+    """A device that asks over HTTP for what follows what it has, and waits for it there."""
+
+    WAIT = 3
+
+    def __init__(self, load, number, room, user):
+        self.load, self.room, self.user = load, room, user
+        self.name = f"{user}/poll{number}"
+        self.token = mint(load.world.key, user, jti=f"t{number}")
+        self.random = load.random("client", number)
+        self.seq = self.visits = 0
+        self.wandering = True
+        self.turn = asyncio.Event()
+
+    async def live(self):
+        while True:
+            try:
+                status, answer = await asyncio.wait_for(request(
+                    self.random.choice(self.load.ports), "GET",
+                    f"/ws/messages/{self.room}?after={self.seq}&wait={self.WAIT}s", self.token), self.WAIT + PATIENCE)
+            except NO_ANSWER:
+                status = None
+            if status == 200:
+                self.take(answer)
+            elif status not in (None, 503):
+                self.load.odd.append(f"{self.name} in {self.room}: {status} {answer}")
+            if status != 200 or self.wandering:
+                await asyncio.sleep(self.random.uniform(0.1, 0.6))
+
+    def take(self, answer):
+        """As if it were a connection that begins after what it has."""
+        found = answer["messages"]
+        first = self.visits == 0
+        seen = self.load.history.connect(self.name, self.room, self.seq, own_state=True, user=self.user)
+        seen.message({"type": "connect", "data": {
+            "head": answer["head"], "oldest": found[0]["seq"] if found else 0, "resume": "new" if first else "exact"}})
+        if not first:
+            for gap in answer["gaps"]:
+                seen.message({"type": "gap", "data": gap})
+            if answer.get("direct_gap"):
+                seen.message({"type": "gap", "data": {**answer["direct_gap"], "direct": True}})
+        for obj in found:
+            seen.message(obj)
+            self.seq = max(self.seq, obj["seq"])
+        seen.stayed()
+        seen.closed()
+        self.visits += 1
 
 
 # ---- senders ----
@@ -205,7 +268,7 @@ class Poster:
     async def post(self, message):
         try:
             status, answer = await asyncio.wait_for(self.request(message), PATIENCE)
-        except (OSError, asyncio.TimeoutError, asyncio.IncompleteReadError, EOFError) as error:
+        except NO_ANSWER as error:
             self.load.history.failed(message["id"], repr(error))
             self.load.answers["no answer"] += 1
             return False
@@ -219,17 +282,8 @@ class Poster:
         return False
 
     async def request(self, message):
-        body = json.dumps(message).encode()
-        reader, writer = await asyncio.open_connection("127.0.0.1", self.random.choice(self.load.ports))
-        try:
-            writer.write((f"POST /ws/broadcast HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n"
-                          f"Authorization: Bearer {self.token}\r\nContent-Type: application/json\r\n"
-                          f"Content-Length: {len(body)}\r\n\r\n").encode() + body)
-            head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
-            length = next(int(line.split(":")[1]) for line in head if line.lower().startswith("content-length:"))
-            return int(head[0].split()[1]), json.loads(await reader.readexactly(length))
-        finally:
-            writer.close()
+        return await request(self.random.choice(self.load.ports), "POST", "/ws/broadcast", self.token,
+                             json.dumps(message).encode())
 
 
 class Batch:

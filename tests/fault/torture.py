@@ -26,10 +26,10 @@ import time
 
 from conftest import BIN, SANITIZED, World, until
 from history import KINDS, History
-from crowd import Batch, Client, Load, Poster
+from crowd import Batch, Client, Load, Poller, Poster
 
 ROOMS, EDGES, BATCHES, POSTERS = 20, 3, 2, 3
-KINDS_OF_CLIENTS = ("named", "derived", "own", "sure", "named", "derived", "many")
+KINDS_OF_CLIENTS = ("named", "derived", "own", "sure", "named", "derived", "many", "named", "poll")
 FREEZE = 2.0     # seconds at most
 WRITES = 5.0     # the hub writes positions each so many seconds
 HEAL = 90.0 if SANITIZED else 30.0
@@ -212,9 +212,14 @@ class Run:
             self.world.grant(room, *users)
         for number in range(EDGES):
             self.slots[f"edge{number}"].start()
-        self.clients = [Client(self.load, number, self.rooms[number % ROOMS], users[number // ROOMS % len(users)],
-                               KINDS_OF_CLIENTS[number % len(KINDS_OF_CLIENTS)],
-                               self.rooms[(number * 7 + 1) % ROOMS]) for number in range(self.options.clients)]
+        self.clients = [self.client(number, users[number // ROOMS % len(users)])
+                        for number in range(self.options.clients)]
+
+    def client(self, number, user):
+        kind, room = KINDS_OF_CLIENTS[number % len(KINDS_OF_CLIENTS)], self.rooms[number % ROOMS]
+        if kind == "poll":
+            return Poller(self.load, number, room, user)
+        return Client(self.load, number, room, user, kind, self.rooms[(number * 7 + 1) % ROOMS])
 
     async def torture(self):
         """The outages, one after the other, on a running clinic."""
