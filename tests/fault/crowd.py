@@ -7,6 +7,7 @@ What neither may ever see, however processes die, is collected in `odd`.
 import asyncio
 import base64
 import collections
+import contextlib
 import hashlib
 import hmac
 import json
@@ -306,6 +307,9 @@ class Batch:
             finally:
                 feed.cancel()
                 await asyncio.gather(feed, return_exceptions=True)
+                with contextlib.suppress(OSError):
+                    process.stdin.close()
+                    await process.stdin.wait_closed()
             for id in self.open:
                 self.load.history.failed(id, "sender ended")
             await self.slot.ended()
