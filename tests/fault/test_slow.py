@@ -11,7 +11,6 @@ def test_stuck_clients_cost_a_bounded_memory_and_are_closed(world):
     world.hub("--ownership", "claims")
     scene = Scene(world, 1, "--slow-timeout", "20s" if SANITIZED else "5s")
     reading = scene.open(readers, "r", reads=True)
-    scene.received(reading, scene.send(FILL, FILL_RATE, FILL_PAD))
     before = private(scene.edge)
     scene.open(stuck, "s", reads=False)
     scene.received(reading, scene.send(FILL, FILL_RATE, FILL_PAD))
