@@ -187,7 +187,7 @@ write_records(struct watch *watch, const struct dw_records *records, struct posi
 			return DW_E_CLOSING;
 		dw_buf_reset(frames);
 		if (!conn_can_write(watch->conn)) {
-			watch->feed = (uint16_t)(taken * 2U);
+			watch->feed = taken < FEED_LIMIT / 2 ? (uint16_t)(taken * 2U) : (uint16_t)FEED_LIMIT;
 			return DW_OK;
 		}
 	}

@@ -1,7 +1,12 @@
 """Clients that take little or nothing, and hubs that are frozen while clients wait."""
+import array
 import asyncio
+import fcntl
+import io
 import json
+import select
 import signal
+import termios
 import time
 
 import pytest
@@ -209,4 +214,34 @@ def test_who_is_fed_while_the_hub_freezes_is_fed_when_it_is_back(site):
     raw.message()
     site.processes[0].signal(signal.SIGCONT)
     assert take(raw, 20)[-1] == 20
+    raw.close()
+
+
+def gulp(raw, complete):
+    """Takes nothing until its buffer is full, then all of it, again and again until complete(got)."""
+    unread, got = array.array("i", [0]), b""
+    while not complete(got):
+        while True:
+            before = unread[0]
+            select.select([raw.socket], [], [], 0.05)
+            fcntl.ioctl(raw.socket, termios.FIONREAD, unread)
+            if unread[0] == before:
+                break
+        if unread[0] > 0:
+            got += raw.socket.recv(unread[0])
+    return got
+
+
+@pytest.mark.parametrize("pad", (80, 120))
+def test_who_takes_many_at_once_is_fed_on(world, pad):
+    """However many of the records fit into its socket, no more is asked for next than the hub gives."""
+    world.hub("--queue-limit", 10000)
+    edge = world.edge()
+    world.grant("123", "alice")
+    raw = Raw(edge, "123", world.token("alice"), "slow")
+    assert raw.message()["type"] == "connect"
+    send(world, "123", 5000, pad=pad)
+    got = gulp(raw, lambda got: got.count(b'"x_update"') == 5000 or got.endswith(b"try again later"))
+    raw.file = io.BytesIO(got)
+    assert take(raw, 5000) == list(range(1, 5001))
     raw.close()
