@@ -384,9 +384,11 @@ note_made(struct lmdb_engine *e, struct dw_fault *fault)
 
 	if (dir >= 0)
 		(void)close(dir);
-	return ok ? DW_OK
-			  : dw_fault_set(fault, number == ENOSPC ? DW_E_STORAGE_FULL : DW_E_STORAGE, "--state-dir", NULL,
-					"cannot write in '%s': %s", e->config.dir, strerror(number));
+	/* The next start tries again where there is no room for a block. */
+	if (ok || number == ENOSPC || number == EDQUOT)
+		return DW_OK;
+	return dw_fault_set(
+		fault, DW_E_STORAGE, "--state-dir", NULL, "cannot write in '%s': %s", e->config.dir, strerror(number));
 }
 
 static int

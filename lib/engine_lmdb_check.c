@@ -125,7 +125,8 @@ check_version(struct check *check)
 	int err = dw_kv_look_raw(check->look, META, DW_STR("version"), &stored, check->fault);
 
 	if (err == DW_E_AGAIN)
-		err = dw_fault_set(check->fault, DW_E_CORRUPT, "--state-dir", "a directory of its own for each hub",
+		err = dw_fault_set(check->fault, DW_E_CORRUPT, "--state-dir",
+			"a store of diagws that is whole: restore a copy, or use another directory",
 			"'%s/data.mdb' is damaged, or another program's: it has no version", check->dir);
 	if (err == DW_OK && stored.len == sizeof(version))
 		memcpy(&version, stored.data, sizeof(version));

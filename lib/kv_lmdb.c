@@ -2,10 +2,9 @@
  * in one place: the map that must be grown by hand, a disk that fills up in the middle of a commit, a partial write
  * that is called EIO, a head that could not be written, after which LMDB wants to be opened again.
  *
- * Happy path: open makes the tables; begin, get and put, commit. LMDB syncs before a commit returns. The file
- * is allocated ahead of its use, and the map ends where that does, so that a full disk shows when the map is to grow,
- * with nothing written. The last part of it is a reserve: a store that is full can still note positions and clear away
- * what is old.
+ * Happy path: open makes the tables; begin, get and put, commit. LMDB syncs before a commit returns. The map ends
+ * within what the file was allocated (kv_file.c), so a full disk shows when the map is to grow, with nothing
+ * written.
  *
  * Failure modes: every code becomes one of ours in fail(), which also remembers it for dw_kv_text. After a
  * failure inside a transaction the caller aborts; a commit that fails has ended it. Where the system cannot
@@ -16,13 +15,10 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <lmdb.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "diagws/paths.h"
@@ -30,24 +26,19 @@
 
 enum { READERS = 16 };
 
-static const uint64_t STEP_LEAST = 64 << 10, STEP_FIRST = 1 << 20, STEP_MOST = 256 << 20;
-static const uint64_t RESERVE_LEAST = 256 << 10, RESERVE_MOST = 16 << 20;
-
 struct dw_kv {
 	const char *dir;
 	const char *const *names;
 	size_t count;
-	uint64_t limit;
 	MDB_env *env;
 	MDB_txn *txn;
 	MDB_dbi tables[KV_TABLES_MAX];
-	int fd;             /* of the file: to allocate it, and to ask whether it could be synchronised */
-	uint64_t allocated; /* the file's size */
-	bool lent;          /* the map takes in the reserve */
-	bool dirty;         /* the open transaction has changed something */
-	size_t committed;   /* the last commit's number */
-	int last;           /* LMDB's code of the last failure */
-	char damage[128];   /* which entry, when that is damage */
+	struct kv_file file;
+	bool lent;        /* the map takes in the reserve */
+	bool dirty;       /* the open transaction has changed something */
+	size_t committed; /* the last commit's number */
+	int last;         /* LMDB's code of the last failure */
+	char damage[128]; /* which entry, when that is damage */
 };
 
 static MDB_val
@@ -62,26 +53,11 @@ str(MDB_val value)
 	return (struct dw_str) { value.mv_data, value.mv_size };
 }
 
-/* LMDB calls a write that the disk took only a part of EIO; so does a disk that breaks. */
-static bool
-disk_is_full(const struct dw_kv *kv)
-{
-	struct statvfs about;
-
-	return statvfs(kv->dir, &about) == 0 && about.f_bavail < 16;
-}
-
-/* What the system failed to synchronise it may forget, and say so only once; it says so to each descriptor. */
-static bool
-sync_failed(const struct dw_kv *kv)
-{
-	return kv->fd >= 0 && fdatasync(kv->fd) != 0;
-}
-
 static int
 fail(struct dw_kv *kv, int rc)
 {
-	if (rc == EIO && disk_is_full(kv))
+	/* LMDB calls a write that the disk took only a part of EIO; so does a disk that breaks. */
+	if (rc == EIO && dw_kv_disk_is_full(&kv->file))
 		rc = ENOSPC;
 	if (rc != MDB_SUCCESS && rc != MDB_NOTFOUND) {
 		kv->last = rc;
@@ -97,7 +73,7 @@ fail(struct dw_kv *kv, int rc)
 	case ENOSPC:
 	case EDQUOT:
 	case EFBIG:
-		return sync_failed(kv) ? DW_E_STORAGE : DW_E_STORAGE_FULL;
+		return dw_kv_sync_failed(&kv->file) ? DW_E_STORAGE : DW_E_STORAGE_FULL;
 	case ENOMEM:
 		return DW_E_NOMEM;
 	case MDB_CORRUPTED:
@@ -129,78 +105,24 @@ fail_entry(struct dw_kv *kv, size_t table, struct dw_str key)
 	return err;
 }
 
-/* ---- the map and the file under it */
-
-static uint64_t
-reserve_of(uint64_t allocated)
-{
-	const uint64_t share = allocated / 16;
-
-	return share < RESERVE_LEAST ? RESERVE_LEAST : share > RESERVE_MOST ? RESERVE_MOST : share;
-}
-
-/* The file's size at which the limit is reached and the reserve beyond it is complete. */
-static uint64_t
-most_allocated(const struct dw_kv *kv)
-{
-	const uint64_t share = kv->limit / 15;
-
-	return kv->limit + (share < RESERVE_LEAST ? RESERVE_LEAST : share > RESERVE_MOST ? RESERVE_MOST : share);
-}
-
-/* Where the map ends: LMDB makes that the end of what is used, where it is less. */
-static size_t
-map_end(const struct dw_kv *kv, bool lend)
-{
-	const uint64_t reserve = reserve_of(kv->allocated);
-
-	if (lend)
-		return kv->allocated;
-	return (size_t)(kv->allocated > reserve + STEP_LEAST ? kv->allocated - reserve : STEP_LEAST);
-}
-
 static int
 set_map(struct dw_kv *kv, bool lend)
 {
-	int rc = mdb_env_set_mapsize(kv->env, map_end(kv, lend));
+	int rc = mdb_env_set_mapsize(kv->env, dw_kv_map_end(&kv->file, lend));
 
 	if (rc == MDB_SUCCESS)
 		kv->lent = lend;
 	return rc;
 }
 
-/* Makes the file this long with blocks of its own; where that is unknown, only so long. */
-static int
-allocate(struct dw_kv *kv, uint64_t size)
-{
-	if (fallocate(kv->fd, 0, 0, (off_t)size) != 0) {
-		if (errno != EOPNOTSUPP && errno != ENOSYS)
-			return errno;
-		if (size > kv->allocated && ftruncate(kv->fd, (off_t)size) != 0)
-			return errno;
-	}
-	if (size > kv->allocated)
-		kv->allocated = size;
-	return 0;
-}
-
 bool
 dw_kv_grow(struct dw_kv *kv)
 {
-	const uint64_t most = most_allocated(kv), before = kv->allocated;
-	uint64_t step = before / 8 < STEP_FIRST ? STEP_FIRST : before / 8 > STEP_MOST ? STEP_MOST : before / 8;
-	int rc = ENOSPC;
+	int rc = dw_kv_file_grow(&kv->file);
 
-	if (before >= most)
-		return false;
-	/* What is left of a disk is better taken in small steps than not. */
-	for (; rc == ENOSPC && step >= STEP_LEAST; step /= 2)
-		rc = allocate(kv, before + step < most ? before + step : most);
-	if (rc != 0) {
+	if (rc != 0 && rc != KV_AT_LIMIT)
 		kv->last = rc;
-		return false;
-	}
-	return set_map(kv, false) == MDB_SUCCESS;
+	return rc == 0 && set_map(kv, false) == MDB_SUCCESS;
 }
 
 /* ---- transactions */
@@ -232,7 +154,7 @@ open_env(struct dw_kv *kv)
 	if (rc == MDB_SUCCESS)
 		rc = mdb_env_set_maxreaders(kv->env, READERS);
 	if (rc == MDB_SUCCESS)
-		rc = mdb_env_set_mapsize(kv->env, map_end(kv, false));
+		rc = mdb_env_set_mapsize(kv->env, dw_kv_map_end(&kv->file, false));
 	if (rc == MDB_SUCCESS)
 		rc = mdb_env_open(kv->env, kv->dir, 0, 0640);
 	kv->lent = false;
@@ -280,7 +202,7 @@ dw_kv_begin(struct dw_kv *kv, enum dw_kv_mode mode)
 		rc = set_map(kv, mode == DW_KV_RESCUE);
 	if (rc == MDB_SUCCESS)
 		rc = mdb_txn_begin(kv->env, NULL, mode == DW_KV_READ ? MDB_RDONLY : 0, &kv->txn);
-	if (rc == MDB_PANIC && was_full && !sync_failed(kv)) {
+	if (rc == MDB_PANIC && was_full && !dw_kv_sync_failed(&kv->file)) {
 		rc = open_again(kv);
 		if (rc == MDB_SUCCESS)
 			rc = mdb_txn_begin(kv->env, NULL, mode == DW_KV_READ ? MDB_RDONLY : 0, &kv->txn);
@@ -443,50 +365,35 @@ dw_kv_bytes(const struct dw_kv *kv)
 const char *
 dw_kv_text(const struct dw_kv *kv)
 {
-	return kv->damage[0] != '\0' ? kv->damage : mdb_strerror(kv->last);
+	if (kv->damage[0] != '\0')
+		return kv->damage;
+	return mdb_strerror(kv->last == MDB_MAP_FULL && kv->file.short_of_disk ? ENOSPC : kv->last);
 }
 
 /* ---- open and close */
 
-/* The file is LMDB's to make; then it is made as long as it says to be used, and given its blocks. A disk that is full
- * is no reason not to start. */
-static int
-open_file(struct dw_kv *kv)
-{
-	char path[DW_PATH_SIZE];
-	struct stat about;
-	const uint64_t used = dw_kv_bytes(kv), first = STEP_FIRST < kv->limit ? STEP_FIRST : kv->limit;
-	int rc;
-
-	if (snprintf(path, sizeof(path), "%s/data.mdb", kv->dir) >= (int)sizeof(path))
-		return ENAMETOOLONG;
-	kv->fd = open(path, O_RDWR | O_CLOEXEC);
-	if (kv->fd < 0 || fstat(kv->fd, &about) != 0)
-		return errno;
-	if ((uint64_t)about.st_size < used && ftruncate(kv->fd, (off_t)used) != 0)
-		return errno;
-	kv->allocated = (uint64_t)about.st_size > used ? (uint64_t)about.st_size : used;
-	rc = allocate(kv, kv->allocated > first + RESERVE_LEAST ? kv->allocated : first + RESERVE_LEAST);
-	return rc == 0 || rc == ENOSPC || rc == EDQUOT ? set_map(kv, true) : rc;
-}
-
 static int
 open_store(struct dw_kv *kv, struct dw_fault *fault)
 {
-	int rc = open_env(kv);
+	int rc = dw_kv_lock_open(&kv->file);
 
+	if (rc == 0)
+		rc = open_env(kv);
 	if (rc == MDB_SUCCESS)
-		rc = open_file(kv);
+		rc = dw_kv_file_open(&kv->file, dw_kv_bytes(kv));
+	if (rc == MDB_SUCCESS)
+		rc = set_map(kv, true);
 	kv->committed = rc == MDB_SUCCESS ? commit_number(kv) : 0;
 	if (rc == MDB_SUCCESS)
 		rc = open_tables(kv);
 	if (rc == MDB_SUCCESS)
 		return DW_OK;
+	kv->last = rc;
 	if (rc == EACCES || rc == EPERM || rc == EROFS)
 		return dw_fault_set(fault, DW_E_PERMISSION, "--state-dir", "a directory that this user may write to",
 			"cannot open the store in '%s': %s", kv->dir, mdb_strerror(rc));
 	return dw_fault_set(fault, rc == ENOSPC || rc == EDQUOT || rc == MDB_MAP_FULL ? DW_E_STORAGE_FULL : DW_E_CREATE,
-		"--state-dir", NULL, "cannot open the store in '%s': %s", kv->dir, mdb_strerror(rc));
+		"--state-dir", NULL, "cannot open the store in '%s': %s", kv->dir, dw_kv_text(kv));
 }
 
 int
@@ -499,7 +406,9 @@ dw_kv_open(struct dw_kv **out, const char *dir, const char *const *tables, size_
 	assert(count <= KV_TABLES_MAX);
 	if (kv == NULL)
 		return DW_E_NOMEM;
-	*kv = (struct dw_kv) { .dir = dir, .names = tables, .count = count, .limit = limit, .fd = -1 };
+	*kv = (struct dw_kv) {
+		.dir = dir, .names = tables, .count = count, .file = { .dir = dir, .limit = limit, .fd = -1 }
+	};
 	err = open_store(kv, fault);
 	if (err == DW_OK)
 		*out = kv;
@@ -517,7 +426,7 @@ dw_kv_close(struct dw_kv *kv)
 		dw_kv_abort(kv);
 	if (kv->env != NULL)
 		mdb_env_close(kv->env);
-	if (kv->fd >= 0)
-		(void)close(kv->fd);
+	if (kv->file.fd >= 0)
+		(void)close(kv->file.fd);
 	free(kv);
 }

@@ -1,7 +1,9 @@
-/* What the two readers of a store share: LMDB (kv_lmdb.c) and the look-through (kv_look.c). */
+/* What the parts of the store share: LMDB (kv_lmdb.c), the file under it (kv_file.c), and the look-through (kv_look.c,
+ * kv_tree.c). */
 #ifndef DIAGWS_KV_PARTS_H
 #define DIAGWS_KV_PARTS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -36,16 +38,42 @@ kv_sum(struct dw_str key, struct dw_str value)
 }
 
 /* Takes the sum off a stored value; false: it is not that of key and value. */
-static inline int
+static inline bool
 kv_take(struct dw_str key, struct dw_str stored, struct dw_str *value)
 {
 	uint64_t sum;
 
 	if (stored.n < KV_SUM_SIZE)
-		return 0;
+		return false;
 	*value = (struct dw_str) { stored.p, stored.n - KV_SUM_SIZE };
 	memcpy(&sum, stored.p + value->n, sizeof(sum));
 	return sum == kv_sum(key, *value);
 }
+
+/* ---- kv_file.c */
+
+struct kv_file {
+	const char *dir;
+	uint64_t limit;
+	int fd;
+	uint64_t allocated; /* its size */
+	bool short_of_disk; /* it could not be made longer */
+};
+
+enum { KV_AT_LIMIT = -1 };
+
+/* Opens the file, of which so many bytes are in use, and gives it its blocks; a disk that is full is no reason not to.
+ */
+int dw_kv_file_open(struct kv_file *file, uint64_t used);
+/* LMDB's lock file, likewise: it is mapped, and a block that is missing then would end the process. */
+int dw_kv_lock_open(struct kv_file *file);
+/* Makes it longer: 0, errno's number, or KV_AT_LIMIT. */
+int dw_kv_file_grow(struct kv_file *file);
+/* Where the map is to end, with the reserve or before it. LMDB makes that the end of what is used, where that is more.
+ */
+uint64_t dw_kv_map_end(const struct kv_file *file, bool lend);
+bool dw_kv_disk_is_full(const struct kv_file *file);
+/* What the system failed to synchronise it may forget, and says so once to each who has the file open. */
+bool dw_kv_sync_failed(const struct kv_file *file);
 
 #endif

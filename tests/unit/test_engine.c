@@ -1,5 +1,6 @@
-/* links: lib/engine.c lib/engine_lmdb.c lib/engine_lmdb_log.c lib/engine_lmdb_ops.c lib/engine_mem.c */
-/* links: lib/engine_lmdb_check.c lib/kv_lmdb.c lib/kv_look.c lib/wire.c lib/buf.c lib/err.c lib/clock.c lib/paths.c */
+/* links: lib/engine.c lib/engine_mem.c lib/engine_lmdb.c lib/engine_lmdb_log.c lib/engine_lmdb_ops.c */
+/* links: lib/engine_lmdb_check.c lib/kv_lmdb.c lib/kv_file.c lib/kv_look.c lib/kv_tree.c */
+/* links: lib/wire.c lib/buf.c lib/err.c lib/clock.c lib/paths.c */
 /* libs: lmdb msgpack libcrypto */
 /* One contract for every engine: each test runs on LMDB in a directory of its own and on the twin in
  * memory; then what only a store on disk can do; then both side by side on random operations. */
