@@ -98,19 +98,23 @@ write_entry(struct watch *watch, const struct dw_log_entry *entry)
 {
 	struct rooms *rooms = &watch->conn->edge->rooms;
 	struct condition condition;
-	struct dw_str frame;
+	struct dw_str frame = { NULL, 0 };
 	struct dw_buf gap = { 0 };
 	bool going = true;
 
-	if ((entry->flags & ENTRY_CONDITION) == 0)
+	if ((entry->flags & ENTRY_PING) != 0)
 		return true;
-	frame = room_condition(dw_log_bytes(watch->room->ring, watch->index), &condition);
-	if (!is_for(watch, condition.to, condition.except) || (condition.to.n == 0 && entry->n <= watch->at.n))
-		return true;
-	if (condition.expires_at > 0 && dw_now_ms() >= condition.expires_at) {
-		room_render_expired(rooms, &gap, watch->room->id, entry->n, condition.to.n > 0);
-		frame = (struct dw_str) { gap.data, gap.len };
+	if ((entry->flags & ENTRY_HOLE) != 0) {
+		room_render_gap(rooms, &gap, watch->room->id, watch->at.n + 1, entry->n, DW_GAP_SLOW);
+	} else {
+		frame = room_condition(dw_log_bytes(watch->room->ring, watch->index), &condition);
+		if (!is_for(watch, condition.to, condition.except) || (condition.to.n == 0 && entry->n <= watch->at.n))
+			return true;
+		if (condition.expires_at > 0 && dw_now_ms() >= condition.expires_at)
+			room_render_expired(rooms, &gap, watch->room->id, entry->n, condition.to.n > 0);
 	}
+	if (gap.len > 0)
+		frame = (struct dw_str) { gap.data, gap.len };
 	if (dw_buf_ok(&gap))
 		going = conn_write(watch->conn, frame);
 	dw_buf_clear(&gap);
@@ -121,7 +125,7 @@ void
 watch_push(struct watch *watch)
 {
 	struct conn *conn = watch->conn;
-	const uint32_t stop = ENTRY_CONDITION | (conn->many ? ENTRY_PING : 0U);
+	const uint32_t stop = ENTRY_CONDITION | ENTRY_HOLE | (conn->many ? ENTRY_PING : 0U);
 	bool wrote = false;
 
 	while (may_read(watch) && find_next(watch)) {

@@ -220,19 +220,19 @@ owe_ping(struct room *room)
 	mark_dirty(room);
 }
 
-/* What lies between the head and this record was lost, for all who are here. */
+/* What lies between the head and this record the hub has no longer. Some who are here may have been fed with it. */
 static bool
 take_hole(struct room *room, uint64_t to, uint64_t seq)
 {
-	struct rooms *rooms = &room->edge->rooms;
+	struct dw_buf *frame = &room->edge->rooms.frame;
 
 	if (to <= room->counted || room->head.seq == 0)
 		return true;
-	dw_buf_reset(&rooms->frame);
-	room_render_gap(rooms, &rooms->frame, room->id, room->counted + 1, to, DW_GAP_SLOW);
+	dw_buf_reset(frame);
+	dw_buf_addc(frame, '-');
 	room->counted = to;
 	room->head = (struct position) { seq, to };
-	return append(room, room->head, 0);
+	return append(room, room->head, ENTRY_HOLE);
 }
 
 /* Its frame, and how it lies in the ring. Nothing for what nobody gets. */

@@ -27,6 +27,7 @@ struct watch;
 enum entry_flag {
 	ENTRY_PING = 1,
 	ENTRY_CONDITION = 2, /* its bytes begin with a condition: room_condition */
+	ENTRY_HOLE = 4,      /* messages up to its n never came: told to each reader as what that one lacks */
 };
 
 /* Who gets a message, and until when. */

@@ -45,8 +45,8 @@ struct dw_json; /* one parsed value; everything reached from it lives as long as
 int dw_json_parse(struct dw_json **out, const char *text, size_t n, struct dw_fault *fault);
 void dw_json_destroy(struct dw_json **json_p);
 
-/* From here on no failed allocation of the parser is taken for malformed JSON. It sets the allocator that jansson has in
- * this process, so it is for programs, at their start, and not for the library. */
+/* From here on no failed allocation of the parser is taken for malformed JSON. It sets the allocator that jansson has
+ * in this process, so it is for programs, at their start, and not for the library. */
 void dw_json_watch_memory(void);
 
 enum dw_json_type dw_json_type(const struct dw_json *json);
