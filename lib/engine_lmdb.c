@@ -151,7 +151,7 @@ refuse(struct lmdb_engine *e, int err, const char *why, struct dw_fault *fault)
 	if (err == DW_E_CORRUPT)
 		return dw_fault_set(fault, err, NULL, NULL, "'%s/data.mdb' is damaged: %s%s%s", e->config.dir, why,
 			e->room != NULL ? ", diagnosis " : "", e->room != NULL ? e->room : "");
-	return dw_fault_set(fault, err, NULL, NULL, "the store said: %s", why);
+	return dw_fault_set(fault, err, NULL, NULL, "the store said: %s", err == DW_E_NOMEM ? dw_err_text(err) : why);
 }
 
 static int

@@ -138,7 +138,8 @@ static void
 write_event(enum dw_log_level level, const char *message, const char *values, va_list args)
 {
 	struct dw_buf line = { 0 };
-	ssize_t written = 0;
+	char bare[256]; /* without memory */
+	ssize_t written;
 
 	if (level > most)
 		return;
@@ -146,8 +147,11 @@ write_event(enum dw_log_level level, const char *message, const char *values, va
 	if (values != NULL)
 		add_values(&line, values, args);
 	dw_buf_adds(&line, style == STYLE_JSON ? "}\n" : "\n");
+	(void)snprintf(bare, sizeof(bare), "%s\n", message);
 	if (dw_buf_ok(&line))
 		written = write(STDERR_FILENO, line.data, line.len);
+	else
+		written = write(STDERR_FILENO, bare, strlen(bare));
 	(void)written;
 	dw_buf_clear(&line);
 }

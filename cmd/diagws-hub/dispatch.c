@@ -106,14 +106,13 @@ hub_receive(struct hub *hub, uint32_t number, struct dw_str frame)
 	struct dw_wire message;
 	int err;
 
-	if (peer == NULL)
-		return;
-	peer->heard = dw_mono_ms();
-	err = dw_wire_unpack(&message, frame.p, frame.n, &fault);
+	if (peer != NULL)
+		peer->heard = dw_mono_ms();
+	err = peer != NULL ? dw_wire_unpack(&message, frame.p, frame.n, &fault) : DW_E_NOMEM;
 	if (err == DW_E_NOMEM) {
-		/* It asks again when it was asked who it is. */
-		dw_log_error("no memory for a frame", "peer=%s bytes=%zu", peer->name, frame.n);
-		peer_lose(hub, peer);
+		/* Nobody would answer it. */
+		dw_log_error("no memory for a frame", "bytes=%zu", frame.n);
+		hub->fatal = err;
 		return;
 	}
 	if (err != DW_OK) {

@@ -297,6 +297,7 @@ struct hub {
 	struct peer *serving; /* those with something to get, and credit */
 	bool any_lost;
 	struct batch *batch; /* being staged; never NULL */
+	struct batch *spare; /* the next; NULL while the store has one */
 	size_t staged_bytes;
 	uint64_t next_complaint; /* dw_mono_ms */
 	struct outbox outbox;
@@ -316,7 +317,7 @@ struct hub {
 void hub_receive(struct hub *hub, uint32_t number, struct dw_str frame);
 void hub_dispatch(struct hub *hub, struct peer *peer, const struct dw_wire *message, struct dw_str frame);
 
-/* A batch that came back (apply.c). Frees it. */
+/* A batch that came back (apply.c). It is the spare one then. */
 void apply_batch(struct hub *hub, struct batch *batch);
 
 /* Handlers, a file each. The peer has said HELLO (but for on_hello). */

@@ -78,7 +78,8 @@ start(struct hub *hub, const struct options *options, struct dw_fault *fault)
 	hub->id = dw_random();
 	hub->started = dw_mono_ms();
 	hub->batch = calloc(1, sizeof(*hub->batch));
-	if (hub->batch == NULL)
+	hub->spare = calloc(1, sizeof(*hub->spare));
+	if (hub->batch == NULL || hub->spare == NULL)
 		return DW_E_NOMEM;
 	err = open_engine(hub, options, fault);
 	if (err == DW_OK)
@@ -107,6 +108,7 @@ stop(struct hub *hub)
 	peers_free(hub);
 	rooms_free(hub);
 	free_batch(hub, hub->batch);
+	free_batch(hub, hub->spare);
 	waits_free(hub);
 	outbox_free(&hub->outbox);
 	if (hub->engine != NULL)

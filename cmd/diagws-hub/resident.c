@@ -105,7 +105,7 @@ serve_one(struct hub *hub, const struct waiting *waiting, int load_err)
 	if (!peer->known || peer->incarnation != waiting->incarnation)
 		return;
 	if (dw_wire_unpack(&message, frame.p, frame.n, NULL) != DW_OK)
-		peer_lose(hub, peer); /* no memory: as in hub_receive */
+		hub->fatal = DW_E_NOMEM; /* as in hub_receive */
 	else if (load_err != DW_OK)
 		answer_failure(hub, peer->number, &message, load_err, NULL);
 	else

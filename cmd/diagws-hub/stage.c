@@ -72,13 +72,9 @@ stage_full(const struct hub *hub, const struct peer *peer)
 void
 stage_commit(struct hub *hub)
 {
-	struct batch *next;
-
 	if (hub->batch->count == 0 || !store_idle(hub->store))
 		return;
-	next = calloc(1, sizeof(*next));
-	if (next == NULL)
-		return; /* the next turn tries again */
 	store_give(hub->store, hub->batch);
-	hub->batch = next;
+	hub->batch = hub->spare;
+	hub->spare = NULL;
 }

@@ -12,6 +12,7 @@ import os
 import pathlib
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -23,7 +24,7 @@ ROOT = HERE.parents[1]
 BUILD = pathlib.Path(os.environ.get("DIAGWS_BUILD", ROOT / "build"))
 SHORT = ("commit-without-sync", "answer-before-commit", "number-before-commit", "no-rejoin")
 ALL = sorted(path.stem for path in (HERE / "mutants").glob("*.patch"))
-BUILD_S, TEST_S = 300, 300
+BUILD_S, TEST_S = 300, 120
 
 
 class Survived(Exception):
@@ -31,8 +32,15 @@ class Survived(Exception):
 
 
 def run(arguments, seconds, **more):
-    return subprocess.run([str(a) for a in arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                          timeout=seconds, **more)
+    """(status, output) of a command that ends in time, with all that it started."""
+    process = subprocess.Popen([str(a) for a in arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                               stderr=subprocess.STDOUT, text=True, start_new_session=True, **more)
+    try:
+        output = process.communicate(timeout=seconds)[0]
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        raise Survived(f"not over after {seconds} s: {arguments}\n{process.communicate()[0]}") from None
+    return process.returncode, output
 
 
 def read(patch):
@@ -53,15 +61,15 @@ def make(patch, path):
     shutil.copy2(ROOT / "Makefile", tree)
     for part in ("cmd", "lib", "bin"):
         shutil.copytree(BUILD / part, build / part, ignore=shutil.ignore_patterns("*.d"), symlinks=True)
-    done = run(["patch", "-p1", "-s", "--no-backup-if-mismatch", "-d", tree, "-i", patch], BUILD_S)
-    if done.returncode != 0:
-        raise Survived(f"{patch.name} does not apply any more:\n{done.stdout}")
+    status, output = run(["patch", "-p1", "-s", "-F0", "--no-backup-if-mismatch", "-d", tree, "-i", patch], BUILD_S)
+    if status != 0:
+        raise Survived(f"{patch.name} does not apply any more:\n{output}")
     sanitize = ["SANITIZE=address,undefined"] if "sanitize" in BUILD.name else []
-    done = run(["make", "-C", tree, f"BUILD={build}", *sanitize,
-                *(build / "bin" / program.name for program in (BUILD / "bin").iterdir())], BUILD_S,
-               env={name: value for name, value in os.environ.items() if not name.startswith("MAKE")})
-    if done.returncode != 0:
-        raise Survived(f"{patch.name} does not build:\n{done.stdout}")
+    status, output = run(["make", "-C", tree, f"BUILD={build}", *sanitize,
+                          *(build / "bin" / program.name for program in (BUILD / "bin").iterdir())], BUILD_S,
+                         env={name: value for name, value in os.environ.items() if not name.startswith("MAKE")})
+    if status != 0:
+        raise Survived(f"{patch.name} does not build:\n{output}")
     return build
 
 
@@ -70,12 +78,12 @@ def catch(name, path):
     patch = HERE / "mutants" / f"{name}.patch"
     test, shows = read(patch)
     env = {**os.environ, "DIAGWS_BUILD": str(make(patch, path))}
-    done = run([sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "--tb=short", test], TEST_S,
-               cwd=ROOT, env={**env, "DIAGWS_FAULT": "short"})
-    if done.returncode != 1 or f"FAILED {test}" not in done.stdout:
-        raise Survived(f"{name} was not caught by {test}:\n{done.stdout}")
-    if not re.search(shows, done.stdout):
-        raise Survived(f"{name}: {test} failed, but not with '{shows}':\n{done.stdout}")
+    status, output = run([sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "--tb=short", test],
+                         TEST_S, cwd=ROOT, env={**env, "DIAGWS_FAULT": "short"})
+    if status != 1 or f"FAILED {test}" not in output:
+        raise Survived(f"{name} was not caught by {test}:\n{output}")
+    if not re.search(shows, output):
+        raise Survived(f"{name}: {test} failed, but not with '{shows}':\n{output}")
     return test
 
 

@@ -6,6 +6,7 @@ the condition the tests wait for before they go on.
 import asyncio
 import json
 import socket
+import time
 
 import pytest
 
@@ -109,7 +110,7 @@ def test_a_gap_after_a_position_of_the_clients_own_is_exact(world):
     run(watch())
 
 
-def silent_visit(world, edge, token, complete):
+def silent_visit(world, edge, token, complete, meanwhile=None):
     """One visit of a client whose stack answers no PING, until `complete` is true of what it got."""
     with socket.create_connection(("127.0.0.1", edge.port), timeout=PATIENCE) as raw:
         raw.sendall((f"GET /ws/123?device=phone&token={token} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n"
@@ -120,6 +121,8 @@ def silent_visit(world, edge, token, complete):
             part = raw.recv(65536)
             assert part, got
             got += part
+        if meanwhile:
+            meanwhile()
         behind = devices(world, "123")["phone"]["behind"]
     until(lambda: devices(world, "123")["phone"]["connected"] == 0, "the device to be away")
     return got, behind
@@ -131,7 +134,10 @@ def test_only_what_was_ponged_moves_the_device(clinic):
 
     def complete(got):
         return got.count(b"x_update") == 3 and b"\x89" in got[got.rindex(b"x_update"):]
-    assert silent_visit(clinic, clinic.the_edge, clinic.alice, complete)[1] == 3
+
+    def confirm():  # which takes longer than to confirm what was written
+        visit(clinic, clinic.the_edge, "123", clinic.alice, device="pad")
+    assert silent_visit(clinic, clinic.the_edge, clinic.alice, complete, confirm)[1] == 3
     until(lambda: devices(clinic, "123")["phone"]["connected"] == 0, "the device to be away")
     data, got = visit(clinic, clinic.the_edge, "123", clinic.alice, device="phone")
     assert (data["resume"], numbers(got)) == ("exact", [0, 1, 2])
@@ -199,7 +205,9 @@ class Raw:
     def message(self, patience=30):
         """The next text frame as JSON; a PING is answered. None at the end."""
         self.socket.settimeout(patience)
+        deadline = time.monotonic() + patience  # keep-alive PINGs would hold it up for ever
         while True:
+            assert time.monotonic() < deadline, "no message came"
             head = self.file.read(2)
             if len(head) < 2:
                 return None
