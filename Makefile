@@ -20,7 +20,7 @@ PACKAGES := gcc libc6-dev make pkg-config libwebsockets-dev libwebsockets-evlib-
 	libmsgpack-dev libjwt-dev libjansson-dev libjsmn-dev liblmdb-dev uthash-dev libsmartcols-dev libsystemd-dev \
 	libssl-dev libcmocka-dev python3 python3-websockets python3-pytest curl jq strace openssl mandoc bash-completion \
 	clang-format clang-tidy cppcheck shellcheck \
-	iproute2 chromium
+	iproute2 e2fsprogs patch chromium
 
 WARN := -Wall -Wextra -Wconversion -Wshadow -Wformat=2 -Wvla -Wmissing-prototypes -Wstrict-prototypes \
 	$(if $(WERROR),-Werror)
