@@ -127,7 +127,8 @@ enter(struct conn *conn, const struct conn_request *request)
 		if (copy == NULL)
 			return false;
 		memcpy(copy, diagnoses->data, diagnoses->len);
-		conn->diagnoses = (struct dw_str) { copy, diagnoses->len };
+		conn->diagnoses.p = copy;
+		conn->diagnoses.n = diagnoses->len;
 	}
 	do {
 		conn->session = dw_random();
