@@ -155,6 +155,7 @@ trim_list(struct mem_engine *e, struct message **list)
 		if (count-- <= DW_HISTORY_TIMES * e->config.queue_limit)
 			break;
 		drop(e, message);
+		/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): who has another before it is not alone */
 		DL_DELETE(*list, message);
 		free(message);
 	}

@@ -263,7 +263,7 @@ dw_kv_get(struct dw_kv *kv, size_t table, struct dw_str key, struct dw_str *valu
 int
 dw_kv_get_fixed(struct dw_kv *kv, size_t table, struct dw_str key, void *out, size_t size)
 {
-	struct dw_str value;
+	struct dw_str value = { "", 0 };
 	int err = dw_kv_get(kv, table, key, &value);
 
 	if (err != DW_OK)

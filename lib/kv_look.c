@@ -123,7 +123,7 @@ dw_kv_look_raw(struct dw_kv_look *look, size_t table, struct dw_str key, struct 
 static int
 read_stamp(struct dw_kv_look *look, const struct head *head, uint64_t *number, struct dw_fault *fault)
 {
-	struct kv_tree trees[KV_TABLES_MAX];
+	struct kv_tree trees[KV_TABLES_MAX] = { 0 };
 	struct dw_buf value = { 0 };
 	struct dw_str bare;
 	int err = read_main(look, &head->main, false, trees, fault);
@@ -228,7 +228,7 @@ static int
 read_trees(struct dw_kv_look *look, struct dw_fault *fault)
 {
 	const struct head *head = &look->heads[look->newer];
-	struct kv_tree trees[KV_TABLES_MAX];
+	struct kv_tree trees[KV_TABLES_MAX] = { 0 };
 	int err;
 
 	look->pages.used = calloc(1, look->pages.count / 8 + 1);

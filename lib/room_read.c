@@ -54,12 +54,10 @@ dw_room_walk_direct(
 			return;
 		if (!is_to(room->direct, i, user, hash, &record))
 			continue;
-		if (newer++ >= room->all->queue_limit)
+		if (newer++ >= room->all->queue_limit || record.type.n == 0)
 			dropped = DW_GAP_LIMIT;
-		else if (record.at + room->all->queue_ttl_ms < now || (record.type.n > 0 && dw_record_dead(&record, now)))
+		else if (record.at + room->all->queue_ttl_ms < now || dw_record_dead(&record, now))
 			dropped = DW_GAP_EXPIRED;
-		else if (record.type.n == 0)
-			dropped = DW_GAP_LIMIT;
 		each(context, &record, dropped);
 	}
 }

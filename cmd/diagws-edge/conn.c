@@ -59,7 +59,8 @@ struct conn *
 conn_new(struct edge *edge, struct lws *wsi, struct conn_request *request)
 {
 	const char *device = request->device[0] != '\0' ? request->device : request->claims.device;
-	struct conn *conn = calloc(1, sizeof(*conn) + strlen(device) + 1);
+	const size_t size = strlen(device) + 1;
+	struct conn *conn = calloc(1, sizeof(*conn) + size);
 
 	if (conn == NULL) {
 		free_request(&request);
@@ -71,7 +72,7 @@ conn_new(struct edge *edge, struct lws *wsi, struct conn_request *request)
 	conn->derived = request->device[0] == '\0';
 	conn->sure = request->sure;
 	conn->heartbeat = request->heartbeat;
-	memcpy(conn->device, device, strlen(device));
+	memcpy(conn->device, device, size);
 	conn->timer.fire = fire;
 	conn->first.conn = conn;
 	conn->first.since = conn->heard_at = conn->pinged_at = conn->budget_at = dw_mono_ms();
