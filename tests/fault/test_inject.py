@@ -90,13 +90,21 @@ def send_batch(stage, process, ids):
     return err
 
 
-def visit(stage, edge, device):
-    """A device that comes and leaves; it may be sent away, but not for good."""
+def visit(stage, edge, device, process):
+    """A device that comes and leaves, or finds the process ended; it may be sent away, but not for good."""
     async def come():
         async with edge.connect(ROOM, stage.token, device=device, after="new") as socket:
             await asyncio.wait_for(socket.recv(), PATIENCE)
+
+    async def come_or_end():
+        task = asyncio.create_task(come())
+        while not task.done() and process.popen.poll() is None:
+            await asyncio.wait({task}, timeout=0.05)
+        # An edge would keep it waiting for the hub's return.
+        if task.done():
+            task.result()
     try:
-        asyncio.run(come())
+        asyncio.run(come_or_end())
     except websockets.ConnectionClosed as closed:
         assert closed.code != 1008, closed.reason
     except (OSError, websockets.WebSocketException):
@@ -130,7 +138,7 @@ class HubLoad:
             command.kill()
             if command.wait() == 0 and arguments[0] == "diagws-owner":
                 self.granted.add(name)
-        visit(self.stage, self.stage.edge, name)
+        visit(self.stage, self.stage.edge, name, hub)
         return errors
 
     def restart(self):
@@ -162,7 +170,7 @@ class EdgeLoad:
     def run(self, name, ids):
         for id in ids:
             self.stage.try_to_post(id)
-        visit(self.stage, self.stage.edge, name)
+        visit(self.stage, self.stage.edge, name, self.stage.edge)
 
     def restart(self):
         self.stage.start_edge()

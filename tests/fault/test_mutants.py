@@ -22,7 +22,7 @@ import pytest
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 BUILD = pathlib.Path(os.environ.get("DIAGWS_BUILD", ROOT / "build"))
-SHORT = ("commit-without-sync", "answer-before-commit", "number-before-commit", "no-rejoin")
+SHORT = ("commit-without-sync", "answer-before-commit", "number-before-commit", "id-forgotten")
 ALL = sorted(path.stem for path in (HERE / "mutants").glob("*.patch"))
 BUILD_S, TEST_S = 300, 120
 
