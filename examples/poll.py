@@ -16,8 +16,8 @@ import urllib.parse
 import urllib.request
 
 
-def fetch(url, token, after):
-    query = urllib.parse.urlencode({"after": after, "wait": "25s"})
+def fetch(url, token, after, epoch):
+    query = urllib.parse.urlencode({"after": after, "epoch": epoch, "wait": "25s"} if epoch else {"wait": "25s"})
     request = urllib.request.Request(f"{url}?{query}", headers={"Authorization": f"Bearer {token}"})
     with urllib.request.urlopen(request, timeout=60) as answer:
         return json.load(answer)
@@ -26,11 +26,11 @@ def fetch(url, token, after):
 def watch(arguments):
     token = pathlib.Path(arguments.token_file).read_text(encoding="ascii").strip()
     state = pathlib.Path(arguments.state) if arguments.state else None
-    after = int(state.read_text()) if state and state.exists() else 0
+    after, epoch = state.read_text().split() if state and state.exists() else (0, None)
     count = 0
     while not arguments.count or count < arguments.count:
         try:
-            answer = fetch(arguments.url, token, after)
+            answer = fetch(arguments.url, token, after, epoch)
         except urllib.error.HTTPError as error:
             print(f"poll.py: {error.code} {json.load(error)['error']['code']}", file=sys.stderr)
             if error.code not in (429, 503):
@@ -43,13 +43,15 @@ def watch(arguments):
             continue
         for hole in answer["gaps"]:
             print(json.dumps({"type": "gap", "data": hole}))
+        if "direct_gap" in answer:
+            print(json.dumps({"type": "gap", "data": {**answer["direct_gap"], "direct": True}}))
         for message in answer["messages"]:
             print(json.dumps(message))
         sys.stdout.flush()
         count += len(answer["messages"])
-        after = answer["last"]
+        after, epoch = answer["last"], answer["epoch"]
         if state:
-            state.write_text(f"{after}\n")
+            state.write_text(f"{after} {epoch}\n")
     return 0
 
 

@@ -137,14 +137,24 @@ position_of(const struct dw_room *room, uint64_t seq, uint64_t least_n, const st
 	return at;
 }
 
-bool
-dw_room_stand(const struct dw_room *room, struct dw_str user, uint64_t seq, const struct dw_join_context *context,
-	struct dw_position *at)
+/* Of another store, or ahead of this one. */
+static bool
+is_foreign(uint64_t seq, struct dw_str epoch, const struct dw_join_context *context)
 {
-	if (seq > context->engine_head)
-		return false;
-	*at = seq == 0 ? before_oldest(room, user, 0, context->now) : position_of(room, seq, 0, context->place);
-	return true;
+	return (epoch.n > 0 && !dw_str_is(epoch, context->epoch)) || seq > context->engine_head;
+}
+
+bool
+dw_room_stand(const struct dw_room *room, struct dw_str user, uint64_t seq, struct dw_str epoch,
+	const struct dw_join_context *context, struct dw_position *at)
+{
+	const bool foreign = is_foreign(seq, epoch, context);
+
+	if (foreign || (seq == 0 && epoch.n == 0))
+		*at = before_oldest(room, user, 0, context->now);
+	else
+		*at = position_of(room, seq, 0, context->place);
+	return !foreign;
 }
 
 static struct stand
@@ -155,13 +165,13 @@ find_stand(const struct dw_room *room, const struct dw_device *device, const str
 	const bool given = returns || (join->flags & DW_JOIN_AFTER) != 0;
 	const struct dw_position head = { room->head, room->n };
 
-	if (given && ((join->epoch.n > 0 && !dw_str_is(join->epoch, context->epoch)) || join->after > context->engine_head))
+	if (given && is_foreign(join->after, join->epoch, context))
 		return stand_fresh(room, join->user, context->now, DW_RESUME_RESET);
 	if (returns)
 		return stand_at(room, position_of(room, join->after, join->after_n, context->place), join->user, context->now);
 	if ((join->flags & DW_JOIN_NEW) != 0)
 		return (struct stand) { head, head, { 0, 0, DW_GAP_NONE }, DW_RESUME_NEW };
-	if (given && join->after == 0)
+	if (given && join->after == 0 && join->epoch.n == 0)
 		return stand_fresh(room, join->user, context->now, DW_RESUME_NEW);
 	if (given)
 		return stand_at(room, position_of(room, join->after, 0, context->place), join->user, context->now);

@@ -151,10 +151,11 @@ add_messages(struct dw_buf *out, struct holes *holes, const struct dw_records *r
 }
 
 static void
-add_end(struct dw_buf *out, const struct holes *holes, const struct dw_records *records)
+add_end(struct dw_buf *out, const char *epoch, const struct holes *holes, const struct dw_records *records)
 {
-	dw_buf_addf(out, "],\"head\":%llu,\"last\":%llu,\"more\":%s%s,\"gap\":", (unsigned long long)records->head,
-		(unsigned long long)records->last, records->more ? "true" : "false", records->reset ? ",\"reset\":true" : "");
+	dw_buf_addf(out, "],\"epoch\":\"%s\",\"head\":%llu,\"last\":%llu,\"more\":%s%s,\"gap\":", epoch,
+		(unsigned long long)records->head, (unsigned long long)records->last, records->more ? "true" : "false",
+		records->reset ? ",\"reset\":true" : "");
 	if (holes->first.len > 0)
 		dw_buf_add(out, holes->first.data, holes->first.len);
 	else
@@ -182,7 +183,7 @@ tell_records(struct request *request, const struct dw_records *records)
 		add_hole(&holes, records->gap_from, records->gap_to, records->gap_reason);
 	err = add_messages(out, &holes, records);
 	end_hole(&holes);
-	add_end(out, &holes, records);
+	add_end(out, uplink_epoch(request->edge->uplink), &holes, records);
 	if (err == DW_OK && !dw_buf_ok(out))
 		err = DW_E_NOMEM;
 	if (err == DW_OK)

@@ -75,20 +75,17 @@ read_room(struct hub *hub, struct peer *peer, struct dw_room *room, const struct
 		.engine_head = hub->info.head,
 		.now = dw_now_ms(),
 		.place = place_of(hub, read->after) };
-	const bool foreign = read->epoch.n > 0 && !dw_str_is(read->epoch, hub->info.epoch);
 	struct dw_wire answer = { .kind = DW_RECORDS };
 	struct dw_position at;
 	int err;
 
 	dw_room_expire(room, context.now);
-	answer.records.reset = foreign || !dw_room_stand(room, read->user, read->after, &context, &at);
-	if (answer.records.reset)
-		(void)dw_room_stand(room, read->user, 0, &context, &at);
-	else if (context.place == NULL && dw_room_asks_place(room, read->after))
+	answer.records.reset = !dw_room_stand(room, read->user, read->after, read->epoch, &context, &at);
+	if (!answer.records.reset && context.place == NULL && dw_room_asks_place(room, read->after))
 		return place_ask(hub, peer, read->room, read->after, 0, frame);
 	err = collect(room, read->user, read, at, out, &answer.records);
 	/* Who begins has missed nothing. */
-	if (read->after == 0 || answer.records.reset)
+	if ((read->after == 0 && read->epoch.n == 0) || answer.records.reset)
 		answer.records.direct = (struct dw_direct_gap) { 0 };
 	if (err != DW_OK)
 		return err;

@@ -210,7 +210,7 @@ struct dw_session *dw_room_rival(const struct dw_room *room, const struct dw_joi
  *   where it stands (ARCHITECTURE.md, "Devices and resuming"):
  *     came back      after, after_n        exact or gap; reset when of another store or ahead of it
  *     after=new      the room's head       new; moves the device there
- *     after=0        before the oldest     new
+ *     after=0        before the oldest     new; with an epoch it is a SEQ
  *     after=SEQ      SEQ                   exact or gap; reset when of another store or ahead of it
  *     known device   what it confirmed     exact or gap
  *     a first visit  before the oldest     new
@@ -220,10 +220,10 @@ struct dw_session *dw_room_rival(const struct dw_room *room, const struct dw_joi
  * DW_E_FIELD: the session is in the room already. DW_E_NOMEM. */
 int dw_room_join(struct dw_room *room, const struct dw_join *join, const struct dw_join_context *context,
 	struct dw_joined *joined, struct dw_session **session);
-/* Where a reader without a session stands that gives this seq (engine_head and place as for a join): false when
- * there is no such position. */
-bool dw_room_stand(const struct dw_room *room, struct dw_str user, uint64_t seq, const struct dw_join_context *context,
-	struct dw_position *at);
+/* Where a reader without a session stands that gives this seq and epoch ("": none), as in a join. False: there is no
+ * such position, and it begins before the oldest. */
+bool dw_room_stand(const struct dw_room *room, struct dw_str user, uint64_t seq, struct dw_str epoch,
+	const struct dw_join_context *context, struct dw_position *at);
 
 /* The gap between a position and what is retained; gap_reason DW_GAP_NONE: there is none. */
 struct dw_gap {

@@ -181,6 +181,7 @@ class Poller:
         self.token = mint(load.world.key, user, jti=f"t{number}")
         self.random = load.random("client", number)
         self.seq = self.visits = 0
+        self.epoch = ""
         self.wandering = True
         self.turn = asyncio.Event()
 
@@ -189,7 +190,7 @@ class Poller:
             try:
                 status, answer = await asyncio.wait_for(request(
                     self.random.choice(self.load.ports), "GET",
-                    f"/ws/messages/{self.room}?after={self.seq}&wait={self.WAIT}s", self.token), self.WAIT + PATIENCE)
+                    f"/ws/messages/{self.room}?after={self.seq}&wait={self.WAIT}s{self.epoch}", self.token), self.WAIT + PATIENCE)
             except NO_ANSWER:
                 status = None
             if status == 200:
@@ -202,6 +203,7 @@ class Poller:
     def take(self, answer):
         """As if it were a connection that begins after what it has."""
         found = answer["messages"]
+        self.epoch = f"&epoch={answer['epoch']}"
         first = self.visits == 0
         seen = self.load.history.connect(self.name, self.room, self.seq, own_state=True, user=self.user)
         seen.message({"type": "connect", "data": {

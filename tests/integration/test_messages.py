@@ -61,12 +61,15 @@ def test_the_same_objects_as_on_a_websocket(clinic):
 
     hello, updates = asyncio.run(watch())
     answer = read(clinic)
-    assert answer == {"messages": updates, "head": 4, "last": 4, "more": False, "gap": None, "gaps": []}
-    assert read(clinic, f"after=2&epoch={hello['data']['epoch']}")["messages"] == updates[2:]
+    epoch = hello["data"]["epoch"]
+    assert answer == {"messages": updates, "epoch": epoch, "head": 4, "last": 4, "more": False, "gap": None, "gaps": []}
+    assert read(clinic, f"after=2&epoch={epoch}")["messages"] == updates[2:]
 
 
 def test_of_a_room_without_messages_there_is_nothing(clinic):
-    assert read(clinic) == {"messages": [], "head": 0, "last": 0, "more": False, "gap": None, "gaps": []}
+    answer = read(clinic)
+    assert answer.pop("epoch")
+    assert answer == {"messages": [], "head": 0, "last": 0, "more": False, "gap": None, "gaps": []}
 
 
 def test_pages_follow_each_other(clinic):
@@ -131,6 +134,16 @@ def test_what_was_trimmed_is_a_gap(clinic):
     assert numbers(answer) == [51, 52, 53, 54, 55] and answer["more"]
     answer = read(clinic, f"after={answer['last']}")
     assert (answer["gap"], numbers(answer)) == (None, list(range(56, 151)))
+
+
+def test_who_began_before_the_first_message_is_told_too(clinic):
+    """Zero with its epoch is a position; without, it asks for what is there."""
+    began = read(clinic)
+    send_many(clinic, 103)
+    answer = read(clinic, f"after={began['last']}&epoch={began['epoch']}")
+    assert answer["gap"] == {"from": 1, "to": 3, "count": 3, "reason": "limit"}
+    assert numbers(answer)[0] == 4
+    assert (read(clinic)["gap"], numbers(read(clinic))[0]) == (None, 4)
 
 
 def test_what_expired_between_others_is_a_gap_each(clinic):

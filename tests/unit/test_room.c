@@ -295,6 +295,20 @@ test_after_zero_is_all_without_a_gap(void **state)
 }
 
 static void
+test_after_zero_of_this_store_is_a_position(void **state)
+{
+	struct dw_join join = a_join(1, "ann", "phone", DW_JOIN_AFTER);
+	struct dw_joined joined;
+
+	(void)state;
+	publish_up_to(9);
+	join.epoch = dw_str(EPOCH);
+	(void)enter(&join, EDGE, &joined);
+	assert_stands(&joined, DW_RESUME_GAP, 49, 4, 5);
+	assert_gap(&joined, 1, 4, DW_GAP_LIMIT);
+}
+
+static void
 test_after_between_head_and_engine_head(void **state)
 {
 	struct dw_joined joined;
@@ -965,6 +979,7 @@ main(void)
 		TEST(test_newest_drop_gives_the_reason),
 		TEST(test_after_retained_is_exact),
 		TEST(test_after_zero_is_all_without_a_gap),
+		TEST(test_after_zero_of_this_store_is_a_position),
 		TEST(test_after_between_head_and_engine_head),
 		TEST(test_after_ahead_of_the_engine_resets),
 		TEST(test_after_of_another_store_resets),
