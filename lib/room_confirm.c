@@ -240,6 +240,10 @@ dw_room_receipts(const struct dw_room *room, uint64_t seq, struct dw_str to, uin
 			receipts.sent += has || was_sent(device, seq, to);
 		}
 	}
+	if (except != 0 && dw_room_session(room, except) == NULL) {
+		receipts.delivered -= receipts.delivered > 0;
+		receipts.sent -= receipts.sent > 0;
+	}
 	return receipts;
 }
 

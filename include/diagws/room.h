@@ -256,7 +256,8 @@ void dw_room_drop_reader(struct dw_room *room, struct dw_reader *reader);
 /* Whether the device has been delivered the message at this seq, which is for `to` alone (empty: for all). */
 bool dw_device_has(const struct dw_device *device, uint64_t seq, struct dw_str to);
 /* The devices that have been delivered it, and those that it has been sent to; but not those with the session
- * `except`. Resident rooms only. */
+ * `except`. When that one has gone nobody knows any more which device was its own, and one less is counted: never
+ * too many. Resident rooms only. */
 struct dw_receipts {
 	uint64_t sent, delivered;
 };

@@ -312,6 +312,23 @@ test_what_was_skipped_is_not_delivered(void **state)
 }
 
 static void
+test_an_excluded_session_that_has_gone_is_not_counted(void **state)
+{
+	struct dw_joined joined;
+	struct dw_session *phone = join_as(1, "ann", "phone", 0, 0, &joined);
+	struct dw_session *tablet = join_as(2, "bob", "tablet", 0, 0, &joined);
+
+	(void)state;
+	publish("", 1, 0);
+	confirm(phone, 10, 1, false);
+	assert_int_equal(dw_room_receipts(room, 10, DW_STR(""), 1).delivered, 0);
+	leave(phone);
+	assert_int_equal(dw_room_receipts(room, 10, DW_STR(""), 1).delivered, 0);
+	confirm(tablet, 10, 1, false);
+	assert_in_range(dw_room_receipts(room, 10, DW_STR(""), 1).delivered, 0, 1);
+}
+
+static void
 test_sent_follows_the_edges_stream(void **state)
 {
 	struct dw_joined joined;
@@ -524,6 +541,7 @@ main(void)
 		TEST(test_settling_moves_the_stored_cursor),
 		TEST(test_delivered_counts_devices_once),
 		TEST(test_what_was_skipped_is_not_delivered),
+		TEST(test_an_excluded_session_that_has_gone_is_not_counted),
 		TEST(test_sent_follows_the_edges_stream),
 		TEST(test_one_that_returns_says_what_it_has),
 		TEST(test_direct_messages_lie_between_the_others),
