@@ -26,6 +26,7 @@ struct wait {
 	uint64_t due; /* dw_mono_ms */
 	/* For a message to be delivered; need 0: a READ. */
 	uint64_t corr, seq, need, count, except;
+	uint64_t expires_at; /* dw_now_ms; 0: never */
 	/* Of a READ the frame, else the user of a direct message. */
 	size_t n;
 	char bytes[];
@@ -79,6 +80,41 @@ tell_delivered(struct hub *hub, const struct wait *wait)
 				.count = wait->count } });
 }
 
+/* Ends it when enough devices have the message. */
+static void
+answer_enough(struct hub *hub, struct wait *wait)
+{
+	if (wait->count < wait->need)
+		return;
+	tell_delivered(hub, wait);
+	end(hub, wait);
+}
+
+/* When the time of the message is over, as it was stored first. */
+static uint64_t
+expiry_of(const struct dw_room *room, uint64_t seq)
+{
+	struct dw_position at = { seq - 1, 0 };
+	struct dw_buf bytes = { 0 };
+	struct dw_record record;
+	struct dw_str rest;
+	uint64_t expires_at = 0;
+
+	(void)dw_room_read(room, NULL, &at, 1, DW_WIRE_BATCH_MAX, 0, &bytes);
+	rest = (struct dw_str) { bytes.data, bytes.len };
+	if (dw_record_next(&rest, &record) == DW_OK && record.seq == seq)
+		expires_at = record.type.n > 0 ? record.expires_at : 1; /* a tombstone */
+	dw_buf_clear(&bytes);
+	return expires_at;
+}
+
+/* Whoever confirms now may have been told of a gap instead. */
+static bool
+is_over(const struct wait *wait)
+{
+	return wait->expires_at != 0 && wait->expires_at <= dw_now_ms();
+}
+
 void
 wait_delivered(struct hub *hub, struct dw_room *room, const struct staged *staged)
 {
@@ -93,11 +129,10 @@ wait_delivered(struct hub *hub, struct dw_room *room, const struct staged *stage
 	wait->seq = op->append.seq;
 	wait->need = staged->wait;
 	wait->except = op->append.except;
-	wait->count = dw_room_receipts(room, wait->seq, to, wait->except).delivered;
-	if (wait->count < wait->need)
-		return;
-	tell_delivered(hub, wait);
-	end(hub, wait);
+	wait->expires_at = expiry_of(room, wait->seq);
+	if (!is_over(wait))
+		wait->count = dw_room_receipts(room, wait->seq, to, wait->except).delivered;
+	answer_enough(hub, wait);
 }
 
 int
@@ -158,13 +193,11 @@ waits_confirmed(struct hub *hub, struct dw_room *room, const struct dw_session *
 	{
 		const struct dw_str to = { wait->bytes, wait->n };
 
-		if (wait->need == 0 || wait->except == session->id || dw_device_has(before, wait->seq, to) ||
+		if (wait->need == 0 || is_over(wait) || wait->except == session->id || dw_device_has(before, wait->seq, to) ||
 			!dw_device_has(session->device, wait->seq, to))
 			continue;
-		if (++wait->count < wait->need)
-			continue;
-		tell_delivered(hub, wait);
-		end(hub, wait);
+		wait->count++;
+		answer_enough(hub, wait);
 	}
 	seat->holds--;
 }
@@ -183,14 +216,11 @@ waits_joined(struct hub *hub, struct dw_room *room)
 		const struct dw_str to = { wait->bytes, wait->n };
 		uint64_t count;
 
-		if (wait->need == 0)
+		if (wait->need == 0 || is_over(wait))
 			continue;
 		count = dw_room_receipts(room, wait->seq, to, wait->except).delivered;
 		wait->count = count > wait->count ? count : wait->count;
-		if (wait->count < wait->need)
-			continue;
-		tell_delivered(hub, wait);
-		end(hub, wait);
+		answer_enough(hub, wait);
 	}
 	seat->holds--;
 }
