@@ -134,14 +134,22 @@ def test_a_socket_that_a_killed_hub_left_is_taken_over(world):
     assert world.send("x_update", "1", {})["seq"] == 1
 
 
-@pytest.mark.parametrize("content", [b"x" * 20000, bytes(8192), b"short"])
+@pytest.mark.parametrize("content", [b"x" * 20000, b"short"], ids=["long", "short"])
 def test_a_store_that_is_none(world, content):
     world.state.mkdir(mode=0o700)
     path = world.state / "data.mdb"
     path.write_bytes(content)
     done = hub(world, "--bind", world.endpoint, "--state-dir", world.state)
-    refused(done, 74, str(path), "[DW1113]", "\n  expected: a store of diagws")
+    refused(done, 74, str(path), "[DW1113]", "\n  expected: a store that is whole")
     assert path.read_bytes() == content
+
+
+def test_a_file_of_zeros_is_begun_anew_where_there_was_no_store(world):
+    """A power cut at the first start leaves one."""
+    world.state.mkdir(mode=0o700)
+    (world.state / "data.mdb").write_bytes(bytes(8192))
+    world.hub()
+    assert world.send("x_update", "1", {})["seq"] == 1
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can run a program as somebody else")
