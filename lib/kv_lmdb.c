@@ -118,8 +118,11 @@ set_map(struct dw_kv *kv, bool lend)
 bool
 dw_kv_grow(struct dw_kv *kv)
 {
-	int rc = dw_kv_file_grow(&kv->file);
+	int rc;
 
+	if (kv->last != MDB_MAP_FULL) /* a disk that takes no write gets no room by a longer file */
+		return false;
+	rc = dw_kv_file_grow(&kv->file);
 	if (rc != 0 && rc != KV_AT_LIMIT)
 		kv->last = rc;
 	return rc == 0 && set_map(kv, false) == MDB_SUCCESS;

@@ -250,3 +250,5 @@ def test_a_store_that_fails_to_write_forgets_nothing(world, error):
     load.stage.play(scene)
     assert sum(struck) > len(struck) / 2
     load.judge()
+    # What is not written for want of room is not asked for more room.
+    assert (world.state / "data.mdb").stat().st_size < 8 << 20
