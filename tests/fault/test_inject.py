@@ -249,6 +249,7 @@ def test_a_store_that_fails_to_write_forgets_nothing(world, error):
                         assert outcome is None and ("[DW1103]" in errors or not ever or at > 1)
     load.stage.play(scene)
     assert sum(struck) > len(struck) / 2
+    assert load.faults.store.stat().st_blocks * 512 < 16 << 20, "more disk was taken because one took no writes"
     load.judge()
     # What is not written for want of room is not asked for more room.
     assert (world.state / "data.mdb").stat().st_size < 8 << 20
