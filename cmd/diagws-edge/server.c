@@ -85,9 +85,6 @@ callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in
 		return 0;
 	case LWS_CALLBACK_TIMER:
 		return link != NULL && link->conn != NULL ? ws_end(wsi, link->conn) : 0;
-	case LWS_CALLBACK_CLOSED:
-		conn_destroy(&link->conn);
-		return 0;
 	case LWS_CALLBACK_HTTP:
 		return http_begin(edge, wsi, &link->request);
 	case LWS_CALLBACK_HTTP_BODY:
@@ -96,9 +93,10 @@ callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in
 		return http_complete(link->request);
 	case LWS_CALLBACK_HTTP_WRITEABLE:
 		return http_writable(&link->request);
+	case LWS_CALLBACK_CLOSED:
 	case LWS_CALLBACK_CLOSED_HTTP:
 	case LWS_CALLBACK_WSI_DESTROY:
-		if (link != NULL) {
+		if (link != NULL) { /* there was memory for it */
 			http_end(&link->request);
 			conn_destroy(&link->conn);
 		}
