@@ -18,7 +18,7 @@ COMMANDS := diagws diagws-hub diagws-edge diagws-send diagws-stat diagws-owner d
 # What a fresh Debian 12 lacks. Build and run first, then what only tests, lint and the demo need.
 PACKAGES := gcc libc6-dev make pkg-config libwebsockets-dev libwebsockets-evlib-uv libuv1-dev libzmq3-dev \
 	libmsgpack-dev libjwt-dev libjansson-dev libjsmn-dev liblmdb-dev uthash-dev libsmartcols-dev libsystemd-dev \
-	libssl-dev libcmocka-dev python3 python3-websockets python3-pytest curl jq strace openssl mandoc bash-completion \
+	libssl-dev libcmocka-dev python3 python3-websockets python3-pytest python3-pytest-xdist curl jq strace openssl mandoc bash-completion \
 	clang-format clang-tidy cppcheck shellcheck \
 	iproute2 e2fsprogs patch chromium
 
@@ -181,7 +181,7 @@ check-unit: $(UNIT_TESTS)
 	$(Q)for t in $(UNIT_TESTS); do echo "$$t"; $$t || exit 1; done
 
 check-integration: all $(addprefix $(BUILD)/tests/,diagws-edge-v99 embed api api-v99)
-	$(Q)DIAGWS_BUILD=$(abspath $(BUILD)) $(PYTHON) -m pytest -q -p no:cacheprovider tests/integration $(PYTEST)
+	$(Q)DIAGWS_BUILD=$(abspath $(BUILD)) $(PYTHON) -m pytest -q -p no:cacheprovider -n 4 tests/integration $(PYTEST)
 
 check-fault: all $(BUILD)/tests/clients $(if $(SANITIZE),,$(BUILD)/tests/inject.so)
 	$(Q)DIAGWS_BUILD=$(abspath $(BUILD)) $(PYTHON) -m pytest -q -p no:cacheprovider tests/fault $(PYTEST)
