@@ -125,10 +125,28 @@ dw_room_is_position(const struct dw_room *room, struct dw_position at)
 	return at.n >= n && at.n < room->oldest_n;
 }
 
-/* What lies between the session's begin and this has been delivered to the device. */
-static void
-extend_reach(struct dw_device *device, const struct dw_session *session, uint64_t seq)
+void
+dw_room_skip(const struct dw_room *room, struct dw_session *session)
 {
+	const uint64_t first = dw_log_first(room->log);
+	const uint64_t to = first < dw_log_end(room->log) ? dw_log_entry(room->log, first)->seq - 1 : room->head;
+
+	if (to <= session->begun || to <= session->confirmed.seq || to <= session->skipped)
+		return;
+	/* Of two gaps that are not confirmed, what lies between counts only with what follows the second. */
+	if (session->skipped > session->begun)
+		session->begun = session->skipped;
+	session->skipped = to;
+}
+
+/* What lies between the session's begin, or its last gap, and this has been delivered to the device. */
+static void
+extend_reach(struct dw_device *device, struct dw_session *session, uint64_t seq)
+{
+	if (session->skipped > 0 && seq >= session->skipped) {
+		session->begun = session->skipped;
+		session->skipped = 0;
+	}
 	if (session->begun > device->reach) {
 		device->since = session->begun;
 		device->reach = seq;

@@ -358,6 +358,8 @@ dw_room_join(struct dw_room *room, const struct dw_join *join, const struct dw_j
 	session->claimed = (join->flags & DW_JOIN_CLAIMED) != 0;
 	session->sure = (join->flags & DW_JOIN_SURE) != 0;
 	link_session(room, session);
+	if (stand.gap.reason != DW_GAP_NONE)
+		dw_room_skip(room, session);
 	if (said.seq > confirmed.seq && said.seq <= stand.at.seq)
 		(void)dw_room_confirm(room, session, said, session->sure, context->now);
 	dw_room_advance(room, session->device, context->now);

@@ -53,9 +53,12 @@ read_for_session(struct hub *hub, struct peer *peer, const struct dw_read *read,
 	dw_room_expire(room, dw_now_ms());
 	err = collect(room, dw_str(session->device->member->user), read,
 		(struct dw_position) { read->after, read->after_n }, out, &answer.records);
-	if (err == DW_OK)
-		outbox_add(hub, peer->number, &answer);
-	return err;
+	if (err != DW_OK)
+		return err;
+	if (answer.records.gap_reason != DW_GAP_NONE)
+		dw_room_skip(room, session);
+	outbox_add(hub, peer->number, &answer);
+	return DW_OK;
 }
 
 /* What a poll waits for. */

@@ -86,9 +86,10 @@ struct dw_session {
 	struct dw_session *prev, *next;               /* of the device */
 	struct dw_session *reader_prev, *reader_next; /* of the reader */
 	struct dw_position confirmed;
-	uint64_t begun; /* the seq after which it began to read */
-	bool claimed;   /* its token names the room */
-	bool sure;      /* its client acknowledges itself */
+	uint64_t begun;   /* the seq after which it began to read */
+	uint64_t skipped; /* up to this seq it was told a gap, and has not confirmed what follows; 0: none */
+	bool claimed;     /* its token names the room */
+	bool sure;        /* its client acknowledges itself */
 };
 
 /* What an edge has been sent of the room. */
@@ -246,6 +247,9 @@ struct dw_session *dw_room_session(const struct dw_room *room, uint64_t id);
 /* The session has received everything up to this position; sure: its client said so itself. False, and nothing
  * changed, when there is no such position in the room. */
 bool dw_room_confirm(struct dw_room *room, struct dw_session *session, struct dw_position at, bool sure, uint64_t now);
+/* The session goes on behind a gap that ends before the room's oldest message: what lay in it is not delivered by a
+ * later confirmation. */
+void dw_room_skip(const struct dw_room *room, struct dw_session *session);
 /* Carries what has been confirmed for long enough into the cursors. */
 void dw_room_settle(struct dw_room *room, uint64_t now);
 /* Ends the session, whose connection ended at that time. Its reader stays, maybe with none: dw_room_drop_reader. */

@@ -329,6 +329,40 @@ test_an_excluded_session_that_has_gone_is_not_counted(void **state)
 }
 
 static void
+test_what_lay_in_a_gap_is_not_delivered(void **state)
+{
+	struct dw_join_context context = { EDGE, EPOCH, 0, NOW, NULL };
+	struct dw_join join = {
+		.session = 2, .room = DW_STR("123"), .user = DW_STR("ann"), .device = DW_STR("pad"), .flags = DW_JOIN_RETURN
+	};
+	struct dw_joined joined = { 0 };
+	struct dw_session *session = join_as(1, "ann", "phone", 0, 0, &joined);
+
+	(void)state;
+	publish_some(LIMIT + 3);
+	/* Too slow: 10, 20 and 30 are no more, and it is told. */
+	dw_room_skip(room, session);
+	confirm(session, 80, 8, false);
+	assert_int_equal(delivered(30), 0);
+	assert_int_equal(delivered(40), 1);
+	assert_int_equal(delivered(80), 1);
+	/* What was confirmed before the gap stays delivered, and the next gap is one of its own. */
+	publish_some(LIMIT + 1);
+	dw_room_skip(room, session);
+	assert_int_equal(delivered(80), 1);
+	confirm(session, 140, 14, false);
+	assert_int_equal(delivered(90), 0);
+	assert_int_equal(delivered(100), 1);
+	/* One that was there from the beginning, and returns behind a gap. */
+	context.engine_head = head;
+	assert_int_equal(dw_room_join(room, &join, &context, &joined, &session), DW_OK);
+	assert_int_equal(joined.resume, DW_RESUME_GAP);
+	confirm(session, 140, 14, false);
+	assert_int_equal(delivered(90), 0);
+	assert_int_equal(delivered(100), 2);
+}
+
+static void
 test_sent_follows_the_edges_stream(void **state)
 {
 	struct dw_joined joined;
@@ -542,6 +576,7 @@ main(void)
 		TEST(test_delivered_counts_devices_once),
 		TEST(test_what_was_skipped_is_not_delivered),
 		TEST(test_an_excluded_session_that_has_gone_is_not_counted),
+		TEST(test_what_lay_in_a_gap_is_not_delivered),
 		TEST(test_sent_follows_the_edges_stream),
 		TEST(test_one_that_returns_says_what_it_has),
 		TEST(test_direct_messages_lie_between_the_others),
