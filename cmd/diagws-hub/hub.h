@@ -231,10 +231,10 @@ const struct dw_place *place_of(const struct hub *hub, uint64_t seq);
 
 /* STORED has been answered; DELIVERED will be when that many devices have it, or the time is over. */
 void wait_delivered(struct hub *hub, struct dw_room *room, const struct staged *staged);
-/* A READ that found nothing: it is answered when there is something, or the time is over. The frame is kept. It is
+/* A READ that found nothing: it is answered when there is something, or the time is over. The READ is kept. It is
  * carried out again meanwhile, and must call this when there is still nothing (hub->poll says which time it is). */
 enum poll_state { POLL_FIRST, POLL_AGAIN, POLL_KEPT, POLL_OVER };
-int wait_message(struct hub *hub, struct peer *peer, struct dw_room *room, uint64_t wait_ms, struct dw_str frame);
+int wait_message(struct hub *hub, struct peer *peer, struct dw_room *room, const struct dw_read *read);
 /* A session has confirmed something, and before its device was as given; a device has come back with what it has; a
  * message has come. */
 void waits_confirmed(

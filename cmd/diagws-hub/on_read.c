@@ -93,7 +93,7 @@ read_room(struct hub *hub, struct peer *peer, struct dw_room *room, const struct
 	if (err != DW_OK)
 		return err;
 	if (is_nothing(&answer.records) && read->wait_ms > 0 && hub->poll != POLL_OVER && !hub->closing)
-		return wait_message(hub, peer, room, read->wait_ms, frame);
+		return wait_message(hub, peer, room, read);
 	outbox_add(hub, peer->number, &answer);
 	return DW_OK;
 }

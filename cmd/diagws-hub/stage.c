@@ -45,6 +45,7 @@ stage_add(struct hub *hub, struct peer *peer, struct staged *staged)
 		return DW_E_NOMEM;
 	}
 	staged->bytes = sizeof(*staged) + (staged->op.kind == DW_OP_APPEND ? staged->op.append.size : 0);
+	staged->bytes += staged->place != NULL ? sizeof(*staged->place) + staged->place->n : 0;
 	hub->staged_bytes += staged->bytes;
 	if (peer != NULL) {
 		staged->peer = peer->number;

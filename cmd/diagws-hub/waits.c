@@ -135,14 +135,22 @@ wait_delivered(struct hub *hub, struct dw_room *room, const struct staged *stage
 	answer_enough(hub, wait);
 }
 
+/* Packed anew, for what else a peer put into its frame is not to be kept. */
 int
-wait_message(struct hub *hub, struct peer *peer, struct dw_room *room, uint64_t wait_ms, struct dw_str frame)
+wait_message(struct hub *hub, struct peer *peer, struct dw_room *room, const struct dw_read *read)
 {
-	if (hub->poll == POLL_AGAIN)
+	struct dw_buf frame = { 0 };
+	int err = DW_OK;
+
+	if (hub->poll == POLL_AGAIN) {
 		hub->poll = POLL_KEPT;
-	else if (add(hub, peer, room, wait_ms, frame) == NULL)
-		return DW_E_NOMEM;
-	return DW_OK;
+		return DW_OK;
+	}
+	dw_wire_pack(&frame, &(struct dw_wire) { .kind = DW_READ, .read = *read });
+	if (!dw_buf_ok(&frame) || add(hub, peer, room, read->wait_ms, (struct dw_str) { frame.data, frame.len }) == NULL)
+		err = DW_E_NOMEM;
+	dw_buf_clear(&frame);
+	return err;
 }
 
 /* Carries the READ out again. False: it still waits. */
