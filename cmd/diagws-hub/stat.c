@@ -164,7 +164,7 @@ stat_messages(struct hub *hub, struct table *table, struct dw_room *room)
 		struct dw_str rest;
 
 		dw_buf_reset(&records);
-		more = dw_room_read(room, NULL, &at, table->limit, DW_WIRE_BATCH_MAX, now, &records);
+		more = dw_room_read(room, NULL, &at, SIZE_MAX, DW_WIRE_BATCH_MAX, now, &records);
 		rest = (struct dw_str) { records.data, records.len };
 		while (dw_buf_ok(&records) && dw_record_next(&rest, &record) == DW_OK) {
 			if (dw_record_dead(&record, now))

@@ -11,7 +11,8 @@ import pytest
 from conftest import PATIENCE, SANITIZED, until
 
 DEALER, LINGER, RCVTIMEO = 5, 17, 27
-HELLO, READ, PING, PONG, WELCOME = 1, 9, 2, 35, 33
+HELLO, PING, PUBLISH, READ, STAT = 1, 2, 4, 9, 10
+WELCOME, PONG, STORED, TABLE = 33, 35, 37, 42
 
 
 def packed(value):
@@ -77,3 +78,17 @@ def test_polls_that_wait_keep_nothing_that_was_added_to_them(world):
         assert peer.kind() == PONG
         # All are in: a hundred polls that wait, less than a frame's size each.
         until(lambda: resident_kib(hub.pid) - before < 40_000, "the hub to let go of the frames")
+
+
+def test_a_view_of_no_rows_is_answered(world):
+    world.hub()
+    with dealer(world.env["DIAGWS_HUB"]) as peer:
+        peer.send(HELLO, 2, 2, 7, 1, "hostile")
+        assert peer.kind() == WELCOME
+        for to in ("", "ann"):
+            peer.send(PUBLISH, 1, "123", "a_update", "i" + to, b"{}", "", False, to, 0, 0, 0, 0)
+            assert peer.kind() == STORED
+        peer.send(STAT, 2, "messages", "123", 0)
+        assert peer.kind() == TABLE
+        peer.send(PING, 1)
+        assert peer.kind() == PONG
