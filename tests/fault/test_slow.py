@@ -9,7 +9,7 @@ from slow import BOUND, FILL, FILL_PAD, FILL_RATE, Scene, private
 def test_stuck_clients_cost_a_bounded_memory_and_are_closed(world):
     readers = stuck = 50
     world.hub("--ownership", "claims")
-    scene = Scene(world, 1, "--slow-timeout", "20s" if SANITIZED else "5s")
+    scene = Scene(world, 1, "--slow-timeout", "10s" if SANITIZED else "5s")
     reading = scene.open(readers, "r", reads=True)
     before = private(scene.edge)
     scene.open(stuck, "s", reads=False)
