@@ -67,8 +67,12 @@ add_dropped(void *context, const struct dw_record *record, enum dw_gap_reason dr
 {
 	struct dw_direct_gap *gap = context;
 
-	if (dropped == DW_GAP_NONE)
+	if (dropped == DW_GAP_NONE) {
+		gap->until = 0;
 		return;
+	}
+	if (gap->until == 0)
+		gap->until = record->seq;
 	if (gap->count++ == 0)
 		gap->to = record->n;
 	gap->from = record->n;
@@ -84,6 +88,8 @@ dw_room_direct_gap(const struct dw_room *room, struct dw_str user, uint64_t seq,
 	if (seq < room->direct_lost) {
 		gap.count++;
 		gap.reason = DW_GAP_LIMIT;
+		if (gap.until == 0)
+			gap.until = room->direct_lost;
 	}
 	return gap;
 }

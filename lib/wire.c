@@ -97,7 +97,7 @@ static const struct shape shapes[] = {
 			T(joined, device, DW_DEVICE_MAX), U(joined, resume), U(joined, from), U(joined, from_n), U(joined, head),
 			U(joined, head_n), U(joined, oldest), U(joined, replaying), U(joined, gap_from), U(joined, gap_to),
 			U(joined, gap_reason), U(joined, sent), U(joined, sent_n), U(joined, direct.from), U(joined, direct.to),
-			U(joined, direct.count), U(joined, direct.reason) } },
+			U(joined, direct.count), U(joined, direct.reason), U(joined, direct.until) } },
 	{ DW_MESSAGES, "MESSAGES",
 		{ T(messages, room, DW_ROOM_MAX), U(messages, prev), U(messages, prev_n),
 			B(messages, records, DW_WIRE_FRAME_MAX) } },

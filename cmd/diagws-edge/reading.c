@@ -106,9 +106,11 @@ write_entry(struct watch *watch, const struct dw_log_entry *entry)
 		return true;
 	if ((entry->flags & ENTRY_HOLE) != 0) {
 		room_render_gap(rooms, &gap, watch->room->id, watch->at.n + 1, entry->n, DW_GAP_SLOW);
+		watch->begun = entry->seq;
 	} else {
 		frame = room_condition(dw_log_bytes(watch->room->ring, watch->index), &condition);
-		if (!is_for(watch, condition.to, condition.except) || (condition.to.n == 0 && entry->n <= watch->at.n))
+		if (!is_for(watch, condition.to, condition.except) ||
+			(condition.to.n == 0 ? entry->n <= watch->at.n : entry->seq <= watch->direct_until))
 			return true;
 		if (condition.expires_at > 0 && dw_now_ms() >= condition.expires_at)
 			room_render_expired(rooms, &gap, watch->room->id, entry->n, condition.to.n > 0);
@@ -224,6 +226,8 @@ watch_fed(struct watch *watch, const struct dw_records *records)
 	if (!conn_can_write(conn)) /* asked for again when it can */
 		return;
 	room_render_direct_gap(rooms, &frames, watch->room->id, &records->direct);
+	if (records->direct.count > 0 || records->gap_reason != DW_GAP_NONE)
+		watch->begun = records->last > at.seq ? records->last : at.seq;
 	if (records->gap_reason != DW_GAP_NONE && records->gap_to > at.n) {
 		room_render_gap(rooms, &frames, watch->room->id, at.n + 1, records->gap_to, DW_GAP_SLOW);
 		at.n = records->gap_to;

@@ -242,8 +242,11 @@ render_entry(struct room *room, const struct dw_record *record)
 	struct rooms *rooms = &room->edge->rooms;
 
 	dw_buf_reset(&rooms->frame);
-	if (record->type.n == 0 && record->to.n > 0)
-		return 0;
+	if (record->type.n == 0 && record->to.n > 0) {
+		add_condition(&rooms->frame, record);
+		room_render_expired(rooms, &rooms->frame, room->id, record->n, true);
+		return ENTRY_CONDITION;
+	}
 	if (record->to.n == 0 && dw_record_dead(record, dw_now_ms())) {
 		room_render_expired(rooms, &rooms->frame, room->id, record->n, false);
 		return 0;

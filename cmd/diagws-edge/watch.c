@@ -307,6 +307,7 @@ welcome(struct watch *watch, const struct dw_joined *joined)
 	watch->request = NULL;
 	watch->state = WATCH_READING;
 	watch->begun = joined->from;
+	watch->direct_until = joined->direct.until;
 	conn->connected = true;
 	watch_stand(watch, at);
 	watch_park(watch);
@@ -359,8 +360,10 @@ come_back(struct watch *watch, const struct dw_joined *joined)
 	watch_stand(watch, watch->at);
 	room_render_direct_gap(&conn->edge->rooms, &frame, watch->room->id, &joined->direct);
 	/* One that is behind is told of them when it is fed. */
-	if (frame.len > 0 && dw_buf_ok(&frame) && !watch->behind)
+	if (frame.len > 0 && dw_buf_ok(&frame) && !watch->behind) {
+		watch->direct_until = joined->direct.until;
 		(void)conn_write(conn, (struct dw_str) { frame.data, frame.len });
+	}
 	dw_buf_clear(&frame);
 	watch_push(watch);
 	if (joined->direct.count > 0)

@@ -46,7 +46,8 @@ struct watch {
 	struct position confirmed;               /* proven up to here; 0: nothing yet */
 	struct position acked;                   /* acknowledged by the client itself up to here */
 	struct position pinged;                  /* confirm.h: where it stood at the connection's newest PING */
-	uint64_t begun;                          /* the seq after which it began to read */
+	uint64_t begun;                          /* the seq after which it began to read, without a gap since */
+	uint64_t direct_until;                   /* direct messages up to this seq it was told to have missed */
 	uint64_t since;                          /* when it was opened */
 	uint64_t asked_at;                       /* when the unanswered JOIN or READ was sent */
 	uint64_t corr;                           /* of the newest JOIN */

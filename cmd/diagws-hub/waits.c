@@ -90,28 +90,31 @@ answer_enough(struct hub *hub, struct wait *wait)
 	end(hub, wait);
 }
 
-/* When the time of the message is over, as it was stored first. */
+/* When the time of the message is over, as it was stored first; 1: it is. */
 static uint64_t
-expiry_of(const struct dw_room *room, uint64_t seq)
+expiry_of(const struct dw_room *room, const struct wait *wait)
 {
-	struct dw_position at = { seq - 1, 0 };
+	const struct dw_str to = { wait->bytes, wait->n };
+	struct dw_position at = { wait->seq - 1, 0 };
 	struct dw_buf bytes = { 0 };
 	struct dw_record record;
 	struct dw_str rest;
-	uint64_t expires_at = 0;
+	uint64_t expires_at = to.n > 0;
 
-	(void)dw_room_read(room, NULL, &at, 1, DW_WIRE_BATCH_MAX, 0, &bytes);
+	(void)dw_room_read(room, to.n > 0 ? &to : NULL, &at, 1, DW_WIRE_BATCH_MAX, dw_now_ms(), &bytes);
 	rest = (struct dw_str) { bytes.data, bytes.len };
-	if (dw_record_next(&rest, &record) == DW_OK && record.seq == seq)
-		expires_at = record.type.n > 0 ? record.expires_at : 1; /* a tombstone */
+	if (dw_record_next(&rest, &record) == DW_OK && record.seq == wait->seq)
+		expires_at = record.type.n > 0 ? record.expires_at : 1;
 	dw_buf_clear(&bytes);
 	return expires_at;
 }
 
-/* Whoever confirms now may have been told of a gap instead. */
+/* Whoever confirms now may have been told of a gap instead. Of gaps among numbered messages the room keeps count. */
 static bool
-is_over(const struct wait *wait)
+is_over(const struct dw_room *room, struct wait *wait)
 {
+	if (wait->n > 0)
+		wait->expires_at = expiry_of(room, wait);
 	return wait->expires_at != 0 && wait->expires_at <= dw_now_ms();
 }
 
@@ -129,8 +132,8 @@ wait_delivered(struct hub *hub, struct dw_room *room, const struct staged *stage
 	wait->seq = op->append.seq;
 	wait->need = staged->wait;
 	wait->except = op->append.except;
-	wait->expires_at = expiry_of(room, wait->seq);
-	if (!is_over(wait))
+	wait->expires_at = expiry_of(room, wait);
+	if (!is_over(room, wait))
 		wait->count = dw_room_receipts(room, wait->seq, to, wait->except).delivered;
 	answer_enough(hub, wait);
 }
@@ -201,8 +204,8 @@ waits_confirmed(struct hub *hub, struct dw_room *room, const struct dw_session *
 	{
 		const struct dw_str to = { wait->bytes, wait->n };
 
-		if (wait->need == 0 || is_over(wait) || wait->except == session->id || dw_device_has(before, wait->seq, to) ||
-			!dw_device_has(session->device, wait->seq, to))
+		if (wait->need == 0 || is_over(room, wait) || wait->except == session->id ||
+			dw_device_has(before, wait->seq, to) || !dw_device_has(session->device, wait->seq, to))
 			continue;
 		wait->count++;
 		answer_enough(hub, wait);
@@ -224,7 +227,7 @@ waits_joined(struct hub *hub, struct dw_room *room)
 		const struct dw_str to = { wait->bytes, wait->n };
 		uint64_t count;
 
-		if (wait->need == 0 || is_over(wait))
+		if (wait->need == 0 || is_over(room, wait))
 			continue;
 		count = dw_room_receipts(room, wait->seq, to, wait->except).delivered;
 		wait->count = count > wait->count ? count : wait->count;

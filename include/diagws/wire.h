@@ -167,9 +167,10 @@ struct dw_delivered {
 	uint64_t corr, code; /* DW_E_UNDELIVERED: fewer than asked for */
 	uint64_t count;      /* devices that have confirmed it */
 };
-/* Direct messages to one user that are no more: how many, and the room's n at the first and the last of them. */
+/* Direct messages to one user that are no more: how many, and the room's n at the first and the last of them. All up to
+ * the seq `until` (only in JOINED) are among them, also those that the edge may still have. */
 struct dw_direct_gap {
-	uint64_t from, to, count, reason;
+	uint64_t from, to, count, reason, until;
 };
 struct dw_joined {
 	uint64_t corr, session, code;

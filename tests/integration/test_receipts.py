@@ -126,6 +126,23 @@ def test_a_device_that_comes_when_the_time_is_over_does_not_count(clinic):
     run(go())
 
 
+def test_a_device_that_was_told_a_gap_instead_does_not_count(clinic):
+    """So many others to the same user came that the awaited one is kept no more."""
+    async def go():
+        async with watching(clinic, 1):
+            pass
+        asked = asyncio.create_task(send(clinic, "-u", "alice", "--wait=delivered:1", "--deadline=4s"))
+        await asyncio.to_thread(until, lambda: clinic.stat()["waiting"] == 1, "the sender to wait")
+        await asyncio.to_thread(clinic.run, "diagws-send", "-l", "-u", "alice", "-d", "123", "-t", "x_update",
+                                input='{"data":{}}\n' * 100)
+        async with clinic.the_edge.connect("123", clinic.alice, device="d0") as back:
+            kinds = [(await receive(back))["type"] for _ in range(102)]
+            assert kinds == ["connect", "gap"] + ["x_update"] * 100
+            status, receipt, _ = await asked
+            assert (status, receipt["delivered"]) == (75, 0)
+    run(go())
+
+
 def test_the_count_is_learned_across_a_restart_of_the_hub(clinic):
     async def go():
         async with watching(clinic, 1):
