@@ -228,7 +228,8 @@ new_reader(
 	reader->room = room;
 	reader->edge = context->edge;
 	reader->sent = from;
-	if ((join->flags & DW_JOIN_HAVE) != 0 && join->have <= context->engine_head) {
+	reader->direct_lost = room->direct_lost;
+	if ((join->flags & DW_JOIN_HAVE) != 0 && join->have <= context->engine_head && join->have >= room->direct_lost) {
 		reader->sent.seq = join->have;
 		(void)dw_room_n_at(room, join->have, &reader->sent.n);
 	}

@@ -63,6 +63,11 @@ serve_reader(struct hub *hub, struct peer *peer, struct dw_reader *reader)
 	struct dw_session *session;
 	uint32_t *size;
 
+	/* It has to join anew, for nobody knows any more whose messages they were. */
+	if (reader->room->direct_lost > reader->direct_lost && reader->sent.seq < reader->room->direct_lost) {
+		peer_lose(hub, peer);
+		return false;
+	}
 	dw_buf_reset(records);
 	(void)dw_room_read(reader->room, NULL, &at, SIZE_MAX, DW_WIRE_BATCH_MAX, dw_now_ms(), records);
 	if (!dw_buf_ok(records)) {

@@ -98,6 +98,7 @@ struct dw_reader {
 	uint32_t edge;                 /* the caller's number for it */
 	struct dw_reader *prev, *next; /* of the room */
 	struct dw_position sent;
+	uint64_t direct_lost; /* the room's when its first session joined: each was told of those */
 	struct dw_session *sessions;
 	size_t session_count;
 	/* The caller's: it lists readers by edge, and those that have something to get. */

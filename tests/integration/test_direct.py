@@ -2,6 +2,7 @@
 import asyncio
 import contextlib
 import json
+import signal
 
 import pytest
 
@@ -216,6 +217,38 @@ def test_a_message_in_its_time_is_delivered(ward):
             assert await numbers(socket, 2) == [1, 2]
             await post(ward, 3, ttl_s=1)
             assert await numbers(socket, 1) == [3]
+    run(go())
+
+
+def test_an_edge_that_slept_too_long_tells_what_is_lost(world):
+    """More direct messages than the hub remembers come while the edge takes nothing."""
+    world.hub("--queue-limit", 1)
+    world.the_edge = world.edge()
+    world.grant("123", "alice")
+    alice, count = world.token("alice"), 4000
+
+    async def go():
+        async with watching(world, (alice, "a")) as ((socket, _),):
+            await send(world, 0, "-u", "alice")
+            assert await numbers(socket, 1) == [0]
+            world.the_edge.signal(signal.SIGSTOP)
+            try:
+                lines = "".join(f'{{"data":{{"number":{number}}}}}\n' for number in range(1, count))
+                await asyncio.to_thread(world.run, "diagws-send", "-l", "-u", "alice", "-d", "123", "-t", "x_update",
+                                        input=lines)
+            finally:
+                world.the_edge.signal(signal.SIGCONT)
+            got = missed = 0
+            while got != count - 1:
+                message = await receive(socket)
+                if message["type"] == "gap":
+                    missed += message["data"]["count"]
+                    assert message["data"]["direct"]
+                else:
+                    assert message["data"]["number"] > got
+                    skipped, got = message["data"]["number"] - got - 1, message["data"]["number"]
+                    assert not skipped or missed, f"{skipped} before {got}"
+            assert missed
     run(go())
 
 
