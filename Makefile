@@ -18,9 +18,8 @@ COMMANDS := diagws diagws-hub diagws-edge diagws-send diagws-stat diagws-owner d
 # What a fresh Debian 12 lacks. Build and run first, then what only tests, lint and the demo need.
 PACKAGES := gcc libc6-dev make pkg-config libwebsockets-dev libwebsockets-evlib-uv libuv1-dev libzmq3-dev \
 	libmsgpack-dev libjwt-dev libjansson-dev libjsmn-dev liblmdb-dev uthash-dev libsmartcols-dev libsystemd-dev \
-	libssl-dev libcmocka-dev python3 python3-websockets python3-pytest python3-pytest-xdist curl jq strace openssl mandoc bash-completion \
-	clang-format clang-tidy cppcheck shellcheck \
-	iproute2 e2fsprogs patch chromium
+	libssl-dev libcmocka-dev python3 python3-websockets python3-pytest python3-pytest-xdist curl jq strace openssl mandoc \
+	bash-completion clang-format clang-tidy cppcheck shellcheck iproute2 e2fsprogs patch chromium
 
 WARN := -Wall -Wextra -Wconversion -Wshadow -Wformat=2 -Wvla -Wmissing-prototypes -Wstrict-prototypes \
 	$(if $(WERROR),-Werror)
@@ -69,6 +68,9 @@ help:
 	@echo 'make hub-restarts       under 1000 clients: RESTARTS=200 SEED=number'
 	@echo 'make slow-clients       what clients that never read cost the others: RUNS=5'
 	@echo 'make power-loss         cut the power of the store, as root: CUTS=200 SEED=number'
+	@echo 'make kill-every-syscall kill hub, edge and sender at each system call of a publish'
+	@echo 'make inject             fail each call of the allocator and of the store'
+	@echo 'make mutants            break the product on purpose: MUTANTS=names; each must be caught'
 	@echo 'make lint | format      check, or apply, the style'
 	@echo 'make install uninstall  DESTDIR and PREFIX as usual'
 	@echo 'make clean              remove build/'
