@@ -204,8 +204,8 @@ waits_confirmed(struct hub *hub, struct dw_room *room, const struct dw_session *
 	{
 		const struct dw_str to = { wait->bytes, wait->n };
 
-		if (wait->need == 0 || is_over(room, wait) || wait->except == session->id ||
-			dw_device_has(before, wait->seq, to) || !dw_device_has(session->device, wait->seq, to))
+		if (wait->need == 0 || wait->except == session->id || dw_device_has(before, wait->seq, to) ||
+			!dw_device_has(session->device, wait->seq, to) || is_over(room, wait))
 			continue;
 		wait->count++;
 		answer_enough(hub, wait);
