@@ -1,6 +1,7 @@
 """Clients that take little or nothing, and hubs that are frozen while clients wait."""
 import array
 import asyncio
+import concurrent.futures
 import fcntl
 import io
 import json
@@ -30,6 +31,10 @@ def run(coroutine):
 
 def connected(world, room, device):
     return {row["device"]: row["connected"] for row in world.stat("devices", room)}.get(device, 0)
+
+
+def confirmed(world, room, device):
+    return {row["device"]: row["confirmed_seq"] for row in world.stat("devices", room)}.get(device, 0)
 
 
 def take(raw, last):
@@ -69,6 +74,26 @@ def test_who_fell_off_the_ring_is_fed_and_told_what_is_gone(site):
     assert {what[0] for what in got if isinstance(what, tuple)} == {"slow"}
     send(site, "123", 1)
     assert take(raw, 61) == [61]
+    raw.close()
+
+
+def test_what_a_slow_client_missed_does_not_count_as_delivered(site):
+    """It confirms what comes after the gap; the awaited message lay in it."""
+    raw = Raw(site.edge(), "123", site.alice, "slow")
+    assert raw.message()["type"] == "connect"
+    send(site, "123", 20)
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        asked = pool.submit(site.run, "diagws-send", "--json", "--wait=delivered:1", "--deadline=5s", "x_update", "123",
+                            "{}", check=False)
+        until(lambda: site.stat()["waiting"] == 1, "the sender to wait")
+        send(site, "123", 60)
+        assert 21 not in take(raw, 81)
+        more = pool.submit(raw.message)  # its PING
+        until(lambda: confirmed(site, "123", "slow") == 81, "the newest to be confirmed")
+        done = asked.result(PATIENCE)
+        send(site, "123", 1)
+        assert more.result(PATIENCE)["n"] == 82
+    assert (done.returncode, json.loads(done.stdout)["delivered"]) == (75, 0)
     raw.close()
 
 
