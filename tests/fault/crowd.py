@@ -118,7 +118,8 @@ class Client:
             leave.cancel()
             if not reader.done() and self.random.random() < 0.5:
                 socket.transport.abort()
-            await socket.close()
+            with contextlib.suppress(websockets.ConnectionClosed):  # it was cut while it closed
+                await socket.close()
             await asyncio.wait({reader})
         self.load.closes[socket.close_code] += 1
         if socket.close_code not in EXPECTED_CLOSES:
