@@ -80,7 +80,8 @@ help:
 	@echo 'make clean              remove build/'
 
 # Says what it does; quiet and without any right when nothing is missing.
-deps-bench: PACKAGES := $(BENCH_PACKAGES)
+deps-bench: deps
+deps-bench: private PACKAGES := $(BENCH_PACKAGES)
 deps deps-bench:
 	@missing=$$(for p in $(PACKAGES); do dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q '^install ok' || echo $$p; done); \
 	[ -n "$$missing" ] || exit 0; \
@@ -170,7 +171,7 @@ $(BUILD)/tests/clients: tests/fault/clients.c
 
 # What diagws is measured against, and drivers of its hot paths. They name libraries and objects of commands as unit tests
 # do; of lib/ they take what they need.
-FLOORS := $(BUILD)/tests/floor_epoll $(BUILD)/tests/floor_lws
+FLOORS := $(addprefix $(BUILD)/tests/,floor_epoll floor_lws sizes)
 HOT    := $(patsubst tests/bench/%.c,$(BUILD)/tests/%,$(wildcard tests/bench/hot_*.c))
 $(BUILD)/tests/%: tests/bench/%.c $(LIB_A) $(EDGE_OBJ)
 	@mkdir -p $(@D)
@@ -228,11 +229,11 @@ power-loss: all
 		-p no:cacheprovider tests/fault/test_power.py $(PYTEST)
 
 # Everything side by side, by turns; RESULTS.md says what and how. For a machine with nothing else to do.
-bench: deps deps-bench
+bench: deps-bench
 	$(Q)$(MAKE) --no-print-directory all $(FLOORS)
 	$(Q)DIAGWS_BUILD=$(abspath $(BUILD)) $(PYTHON) tests/bench/bench.py --runs $(or $(RUNS),3) $(if $(QUICK),--quick) $(ONLY)
 
-bench-check: deps deps-bench
+bench-check: deps-bench
 	$(Q)$(MAKE) --no-print-directory $(HOT)
 	$(Q)$(PYTHON) tests/bench/check.py --build $(abspath $(BUILD)) --flags '$(CFLAGS)' $(if $(STORE),--store)
 

@@ -1,0 +1,93 @@
+"""diagws-bench, run on the load's core; and what the kernel says while it holds clients."""
+import contextlib
+import json
+import os
+import pathlib
+import re
+import signal
+import subprocess
+
+from servers import BUILD, LOAD, Diagws, Failed, pinned, until
+
+SIZE = 200  # bytes of a message's data
+ROUGH = {65: "something was lost, repeated or disordered"}
+
+
+def arguments(command, servers, options):
+    """The command line. A peer's publish URL depends on the burst."""
+    where = servers.where if isinstance(servers, Diagws) else servers.options(options.get("burst", 1))
+    line = [BUILD / "bin/diagws-bench", command, "--json", *where]
+    for name, pid in servers.pids.items():
+        line += ["--process", f"{name}={pid}"]
+    for name, value in options.items():
+        line += ["--" + name.replace("_", "-"), value]
+    return [str(word) for word in line]
+
+
+def start(command, servers, nice=0, **options):
+    with pinned(LOAD):
+        return subprocess.Popen(arguments(command, servers, options), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                stderr=subprocess.PIPE, text=True, preexec_fn=(lambda: os.nice(nice)) if nice else None)
+
+
+def finish(popen, patience=150, strict=True):
+    """What it measured. strict: a message that was lost, repeated or out of order makes the measurement void."""
+    try:
+        out, err = popen.communicate(timeout=patience)
+    except subprocess.TimeoutExpired:
+        popen.kill()
+        popen.communicate()
+        raise Failed(f"diagws-bench did not end in {patience} s") from None
+    try:
+        found = json.loads(out)
+    except ValueError:
+        raise Failed(f"diagws-bench: status {popen.returncode}: {err.strip()[-300:]}") from None
+    if strict and popen.returncode != 0:
+        counts = ", ".join(f"{name} {found[name]}" for name in ("lost", "repeated", "disordered", "errors", "failed")
+                           if found.get(name))
+        raise Failed(f"{ROUGH.get(popen.returncode, f'status {popen.returncode}')}: {counts or err.strip()[-300:]}")
+    return found
+
+
+def run(command, servers, **options):
+    return finish(start(command, servers, **options))
+
+
+def process(found, name):
+    return next((p for p in found["processes"] if p["name"] == name), None)
+
+
+@contextlib.contextmanager
+def crowd(servers, clients, **options):
+    """So many clients are connected and idle. Gives the pid of the process that serves them."""
+    pid = servers.pids.get("edge") or servers.pids["server"]
+    before = len(os.listdir(f"/proc/{pid}/fd"))
+    popen = start("memory", servers, clients=clients, duration="10m", timeout="11m", **options)
+    try:
+        def all_here():
+            if popen.poll() is not None:
+                raise Failed(f"diagws-bench ended: {popen.communicate()[1].strip()[-300:]}")
+            return len(os.listdir(f"/proc/{pid}/fd")) >= before + clients
+        until(all_here, f"{clients} clients")
+        yield pid
+    finally:
+        popen.send_signal(signal.SIGINT)
+        try:
+            popen.communicate(timeout=30)
+        except subprocess.TimeoutExpired:
+            popen.kill()
+            popen.communicate()
+
+
+def slabs():
+    """{cache: bytes} of the kernel; {} where only root may know."""
+    with contextlib.suppress(OSError):
+        text = pathlib.Path("/proc/slabinfo").read_text()
+        return {name: int(active) * int(size)
+                for name, active, size in re.findall(r"^(\S+) +(\d+) +\d+ +(\d+) ", text, re.M)}
+    return {}
+
+
+def written(pid):
+    """Bytes that the process has made the disk write."""
+    return int(re.search(r"^write_bytes: (\d+)$", pathlib.Path(f"/proc/{pid}/io").read_text(), re.M)[1])
