@@ -99,10 +99,10 @@ def median(all_figures):
 
 def section(row, rounds, found, failed, about):
     today, met = row.judge(found)
-    verdict = {True: "**met**", False: "**missed**", None: ""}[met]
+    verdict = {True: "**met**", False: "**not measured**" if failed else "**missed**", None: ""}[met]
     lines = [f"## {row.title}", "", f"Target: {row.target}.", "", f"Today: {today}. {verdict}".rstrip(), "", row.how, ""]
     lines += row.lines(found) + row.more(found)
-    lines += [""] + [f"Failed: {label}: {why}" for label, why in failed.items()]
+    lines += [""] + [f"- failed: {label}: {' '.join(why.split())}" for label, why in failed.items()] + [""] * bool(failed)
     lines += [f"<sub>{about}, {rounds} round{'s' if rounds > 1 else ''}</sub>"]
     return "\n".join(lines)
 
@@ -135,7 +135,7 @@ def summary(sections):
         text = sections.get(row.name)
         if text is not None:
             title, target = text.splitlines()[0].lstrip("# "), re.search(r"^Target: (.*)\.$", text, re.M)
-            today = re.search(r"^Today: (.*)\.(?: (\*\*\w+\*\*))?$", text, re.M)
+            today = re.search(r"^Today: (.*)\.(?: (\*\*[\w ]+\*\*))?$", text, re.M)
             lines.append(f"| {title} | {target[1]} | {today[1]} | {today[2] or ''} |")
     return "\n".join(lines)
 
