@@ -13,7 +13,7 @@ BUILD := build$(if $(SANITIZE),/sanitize-$(subst $(comma),-,$(SANITIZE)))
 Q     := $(if $(V),,@)
 say    = $(if $(V),,@printf '  %-8s %s\n' '$(1)' '$(2)')
 
-COMMANDS := diagws diagws-hub diagws-edge diagws-send diagws-stat diagws-owner diagws-token
+COMMANDS := diagws diagws-hub diagws-edge diagws-send diagws-stat diagws-owner diagws-token diagws-bench
 
 # What a fresh Debian 12 lacks. Build and run first, then what only tests, lint and the demo need.
 PACKAGES := gcc libc6-dev make pkg-config libwebsockets-dev libwebsockets-evlib-uv libuv1-dev libzmq3-dev \
@@ -49,6 +49,7 @@ LIBS_diagws-send    := $(CLIENT_LIBS)
 LIBS_diagws-stat    := $(CLIENT_LIBS) smartcols
 LIBS_diagws-owner   := $(CLIENT_LIBS)
 LIBS_diagws-token   := libjwt jansson libcrypto
+LIBS_diagws-bench   := $(CLIENT_LIBS) libjwt
 
 BINARIES   := $(COMMANDS:%=$(BUILD)/bin/%)
 UNIT_SRC   := $(wildcard tests/unit/test_*.c)
