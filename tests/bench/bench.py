@@ -51,7 +51,7 @@ class Bench:
         if rooms not in self.stores:
             servers = self.stack.enter_context(Diagws(edge=False))
             load.run("publish", servers, senders=8, window=1000, rooms=rooms, messages=rooms * 100, size=load.SIZE,
-                     name=f"fill{rooms}", duration="2m", timeout="60s")
+                     name=f"fill{rooms}", timeout="60s")
             self.stores[rooms] = servers
         return self.stores[rooms]
 

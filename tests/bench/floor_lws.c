@@ -206,8 +206,10 @@ callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in
 	case LWS_CALLBACK_HTTP_WRITEABLE:
 		return answer(wsi);
 	case LWS_CALLBACK_CLOSED_HTTP:
-		free(client->body);
-		client->body = NULL;
+		if (client != NULL) { /* it had asked for something */
+			free(client->body);
+			client->body = NULL;
+		}
 		return 0;
 	default:
 		return 0;

@@ -148,10 +148,11 @@ class Memory(Row):
     def __init__(self, bench):
         super().__init__(bench)
         self.clients = self.n(10000, 1000)
-        for rooms in (1, 100, 1000, self.clients):
+        self.ten = self.clients // 10
+        for rooms in (1, self.clients // 100, self.ten, self.clients):
             self.contestants[self.label(rooms)] = lambda rooms=rooms: self.measure(DIAGWS, rooms)
         for label in (FLOOR, LWS, NCHAN):
-            self.contestants[label] = lambda label=label: self.measure(label, 1000)
+            self.contestants[label] = lambda label=label: self.measure(label, self.ten)
         self.contestants["kernel"] = self.kernel
 
     def label(self, rooms):
@@ -159,7 +160,7 @@ class Memory(Row):
 
     def measure(self, label, rooms):
         with MAKE[label]() as servers:
-            found = load.run("memory", servers, clients=self.clients, rooms=min(rooms, self.clients))
+            found = load.run("memory", servers, clients=self.clients, rooms=rooms)
         server, hub = load.process(found, "edge") or load.process(found, "server"), load.process(found, "hub")
         edge, hub = server["private_bytes_per_client"], hub["private_bytes_per_client"] if hub else 0
         return {"edge": edge, "hub": hub, "both": edge + hub}
@@ -168,10 +169,11 @@ class Memory(Row):
         """The kernel's part by slab cache; both ends of each connection are here, and each counts as one."""
         with MAKE[LWS]() as servers:
             before = load.slabs()
-            with load.crowd(servers, self.clients, rooms=1000):
+            with load.crowd(servers, self.clients, rooms=self.ten):
+                time.sleep(0.5)
                 after = load.slabs()
-        return {name: (after[name] - before.get(name, 0)) / (2 * self.clients) for name in after
-                if after[name] - before.get(name, 0) > 16 * 2 * self.clients}
+        return {name: (after[name] - before[name]) / (2 * self.clients) for name in before.keys() & after.keys()
+                if after[name] - before[name] > 16 * 2 * self.clients}
 
     def judge(self, m):
         all_sizes = [f["both"] for label, f in m.items() if label.startswith("diagws") and "both" in f]
@@ -185,10 +187,10 @@ class Memory(Row):
 
     def more(self, m):
         """Where each byte goes, as far as can be computed."""
-        known = self.label(1000), LWS, FLOOR
+        known = self.label(self.ten), LWS, FLOOR
         if any("both" not in m[label] for label in known):
             return []
-        ours, lws = m[self.label(1000)], m[LWS]["edge"]
+        ours, lws = m[self.label(self.ten)], m[LWS]["edge"]
         rows = [["libwebsockets and libuv", number(lws, 0), "the bare server on them"],
                 ["the edge's own", number(ours["edge"] - lws, 0), "what the edge has more than that server"],
                 ["the hub", number(ours["hub"], 0), "session, device, cursor"]]
@@ -300,12 +302,11 @@ class Idle(Row):
         self.contestants = {"diagws": self.measure}
 
     def measure(self):
-        with Diagws() as servers, load.crowd(servers, self.count, rooms=self.count // 10) as edge:
+        with Diagws() as servers, load.crowd(servers, self.count, rooms=self.count // 10):
             time.sleep(self.n(3, 0.5))  # what was written while they came is confirmed
-            before = [cpu_seconds(pid) for pid in (edge, servers.pids["hub"])]
+            before = {name: cpu_seconds(pid) for name, pid in servers.pids.items()}
             time.sleep(self.seconds)
-            used = [cpu_seconds(pid) - b for pid, b in zip((edge, servers.pids["hub"]), before)]
-        return {"edge": 100 * used[0] / self.seconds, "hub": 100 * used[1] / self.seconds}
+            return {name: 100 * (cpu_seconds(pid) - before[name]) / self.seconds for name, pid in servers.pids.items()}
 
     def judge(self, m):
         share = m["diagws"].get("edge")
@@ -446,21 +447,14 @@ class BigRoom(Row):
     def measure(self, crowd):
         with Diagws() as servers, contextlib.ExitStack() as stack:
             if crowd:
-                stack.callback(self.stop, load.start("latency", servers, nice=10, clients=crowd, rooms=1, rate=100,
-                                                     name="big", size=load.SIZE, duration="10m", timeout="60s"))
-                edge = servers.pids["edge"]
-                load.until(lambda: len(load.os.listdir(f"/proc/{edge}/fd")) > crowd, "the big room's clients")
+                stack.enter_context(load.crowd(servers, crowd, "latency", nice=10, rooms=1, rate=100, name="big",
+                                               size=load.SIZE))
                 time.sleep(self.n(2, 0.5))
             found = load.run("latency", servers, clients=10, rooms=1, rate=100, size=load.SIZE, name="small",
                              duration=self.n("5s", "1s"))
             joins = load.run("connect", servers, clients=self.n(60, 10), rooms=1, rate=20, name="new")
         return {"p50": found["latency_us"]["p50"], "p99": found["latency_us"]["p99"],
                 "join_p50": joins["latency_us"]["p50"], "join_p99": joins["latency_us"]["p99"]}
-
-    @staticmethod
-    def stop(popen):
-        popen.send_signal(load.signal.SIGINT)
-        load.finish(popen, 30, strict=False)
 
     def judge(self, m):
         p99 = m["beside it"].get("p99")
