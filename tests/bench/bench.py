@@ -51,7 +51,7 @@ class Bench:
         if rooms not in self.stores:
             servers = self.stack.enter_context(Diagws(edge=False))
             load.run("publish", servers, senders=8, window=1000, rooms=rooms, messages=rooms * 100, size=load.SIZE,
-                     name=f"fill{rooms}", timeout="60s")
+                     name=f"fill{rooms}", timeout="60s", patience=300)
             self.stores[rooms] = servers
         return self.stores[rooms]
 
@@ -74,10 +74,12 @@ class Progress:
         print(f"{seconds // 60:3}:{seconds % 60:02} {text}", file=sys.stderr, flush=True)
 
 
-def measure(row, rounds, progress):
+def measure(row, rounds, progress, minutes):
     """({contestant: {figure: median}}, {contestant: why it failed}, rounds that were made)"""
-    found, failed = {label: [] for label in row.contestants}, {}
+    found, failed, made = {label: [] for label in row.contestants}, {}, 0
     for turn in range(rounds):
+        if turn > 0 and progress.minutes() > minutes:
+            break
         for label, contestant in row.contestants.items():
             try:
                 figures = contestant()
@@ -87,7 +89,8 @@ def measure(row, rounds, progress):
                 failed[label] = str(error) or repr(error)
                 said = f"FAILED: {failed[label]}"
             progress.say(f"{row.name} {turn + 1}/{rounds} {label}: {said}")
-    return {label: median(all_figures) for label, all_figures in found.items()}, failed
+        made += 1
+    return {label: median(all_figures) for label, all_figures in found.items()}, failed, made
 
 
 def median(all_figures):
@@ -146,7 +149,9 @@ def report(sections, by_hand):
     parts = [HEAD, hand("head"), "", summary(sections), "", machine(), ""]
     for row in ROWS:
         if row.name in sections:
-            parts += [f"<!-- row {row.name} -->\n{sections[row.name]}\n<!-- /row -->", hand(row.name), ""]
+            parts += [f"<!-- row {row.name} -->\n{sections[row.name]}\n<!-- /row -->"]
+        if row.name in sections or row.name in by_hand:
+            parts += [hand(row.name), ""]
     return "\n".join(parts)
 
 
@@ -155,6 +160,7 @@ def arguments():
     parser.add_argument("--runs", type=int, default=3, help="rounds of each row")
     parser.add_argument("--minutes", type=float, default=11, help="after so many, one round for each row that is left")
     parser.add_argument("--quick", action="store_true", help="small numbers, to see that it works")
+    parser.add_argument("--out", type=pathlib.Path, help="write there, not RESULTS.md")
     parser.add_argument("rows", nargs="*", metavar="ROW", help=" ".join(row.name for row in ROWS))
     options = parser.parse_args()
     unknown = set(options.rows) - {row.name for row in ROWS}
@@ -176,8 +182,8 @@ def main():
             if options.rows and kind.name not in options.rows:
                 continue
             row = kind(bench)
-            rounds = 1 if row.once or options.quick or progress.minutes() > options.minutes else options.runs
-            found, failed = measure(row, rounds, progress)
+            rounds = 1 if row.once or options.quick else options.runs
+            found, failed, rounds = measure(row, rounds, progress, options.minutes)
             sections[row.name] = section(row, rounds, found, failed, about)
             bad += len(failed)
     except KeyboardInterrupt:
@@ -185,7 +191,7 @@ def main():
         bad += 1
     finally:
         bench.stack.close()
-    path = BUILD / "RESULTS-quick.md" if options.quick else RESULTS
+    path = options.out or (BUILD / "RESULTS-quick.md" if options.quick else RESULTS)
     path.write_text(report(sections, by_hand))
     progress.say(f"written: {path}")
     return 1 if bad else 0

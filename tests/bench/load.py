@@ -50,8 +50,8 @@ def finish(popen, patience=150, strict=True):
     return found
 
 
-def run(command, servers, **options):
-    return finish(start(command, servers, **options))
+def run(command, servers, patience=150, **options):
+    return finish(start(command, servers, **options), patience)
 
 
 def process(found, name):
