@@ -101,9 +101,11 @@ loop_run(struct loop *loop, uint64_t (*turn)(void *user, uint64_t now), void *us
 
 	loop->progress_at = now_ns();
 	for (;;) {
-		uint64_t now = now_ns(), next = turn(user, now);
+		uint64_t now = now_ns(), next;
 		int n;
 
+		loop->wake_at = LOOP_IDLE;
+		next = turn(user, now);
 		if (loop->failed != DW_OK)
 			return loop->failed;
 		if (next == LOOP_DONE)
@@ -113,6 +115,7 @@ loop_run(struct loop *loop, uint64_t (*turn)(void *user, uint64_t now), void *us
 			return DW_E_TIMEOUT;
 		if (next == LOOP_IDLE)
 			next = loop->progress_at + loop->patience + 1;
+		next = next < loop->wake_at ? next : loop->wake_at;
 		if (next > now)
 			set_alarm(loop, next);
 		n = epoll_wait(loop->poller, events, EVENTS, next > now ? -1 : 0);
