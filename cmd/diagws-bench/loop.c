@@ -22,7 +22,6 @@ now_ns(void)
 	return (uint64_t)now.tv_sec * SECOND + (uint64_t)now.tv_nsec;
 }
 
-/* That it rang is known by the time; setting it again quiets it. */
 static void
 on_alarm(struct source *source, uint32_t events)
 {
@@ -83,12 +82,13 @@ loop_change(struct loop *loop, int fd, uint32_t events, struct source *source)
 	(void)epoll_ctl(loop->poller, EPOLL_CTL_MOD, fd, &event);
 }
 
+/* One that is set already and rings earlier is left: a turn too many costs less than setting it in each. */
 static void
 set_alarm(struct loop *loop, uint64_t at)
 {
 	const struct itimerspec when = { .it_value = { (time_t)(at / SECOND), (long)(at % SECOND) } };
 
-	if (loop->alarm_at == at)
+	if (loop->alarm_at != 0 && loop->alarm_at <= at)
 		return;
 	loop->alarm_at = at;
 	(void)timerfd_settime(loop->alarm, TFD_TIMER_ABSTIME, &when, NULL);

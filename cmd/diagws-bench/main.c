@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "diagws/interrupt.h"
 #include "diagws/msg.h"
@@ -329,6 +330,18 @@ tell(struct run *run, const struct verb *verb, int err)
 	return bad ? dw_err_exit(DW_E_FIELD) : dw_err_exit(err);
 }
 
+/* A load tool that is the slowest part measures itself. */
+static void
+tell_own(void)
+{
+	struct rusage usage;
+
+	if (getrusage(RUSAGE_SELF, &usage) == 0)
+		fprintf(stderr, "%s: itself %lld.%03ld s user, %lld.%03ld s system\n", bench_command.name,
+			(long long)usage.ru_utime.tv_sec, usage.ru_utime.tv_usec / 1000, (long long)usage.ru_stime.tv_sec,
+			usage.ru_stime.tv_usec / 1000);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -361,6 +374,8 @@ main(int argc, char **argv)
 	if (err == DW_OK)
 		err = verb->run(&run);
 	status = tell(&run, verb, err);
+	if (dw_common.verbose > 0)
+		tell_own();
 	run_clear(&run);
 	return status;
 }
