@@ -19,25 +19,24 @@
 
 enum { FILES_BESIDE = 256, STARTS_IN_A_TURN = 64, PONGS_BYTES = 64 * FRAME_MASKED_MAX };
 
-static void
-raise_limit(uint32_t clients)
+static int
+raise_limit(uint32_t clients, struct dw_fault *fault)
 {
 	const rlim_t wanted = (rlim_t)clients + FILES_BESIDE;
 	struct rlimit limit, more;
 
 	if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted)
-		return;
+		return DW_OK;
 	more = (struct rlimit) { wanted, limit.rlim_max > wanted ? limit.rlim_max : wanted };
 	if (setrlimit(RLIMIT_NOFILE, &more) == 0)
-		return;
-	limit.rlim_cur = limit.rlim_max;
-	(void)setrlimit(RLIMIT_NOFILE, &limit);
-	fprintf(stderr, "%s: only %llu files may be open, %u clients need %llu: raise it with 'ulimit -Hn'\n",
-		bench_command.name, (unsigned long long)limit.rlim_cur, clients, (unsigned long long)wanted);
+		return DW_OK;
+	return dw_fault_set(fault, DW_E_CONFIG, NULL, "a hard limit (ulimit -Hn) of as many",
+		"%u connections need %llu open files, and only %llu are allowed", clients, (unsigned long long)wanted,
+		(unsigned long long)limit.rlim_max);
 }
 
 int
-crowd_init(struct crowd *crowd, const struct plan *plan, struct loop *loop)
+crowd_init(struct crowd *crowd, const struct plan *plan, struct loop *loop, struct dw_fault *fault)
 {
 	const struct options *options = plan->options;
 
@@ -67,8 +66,7 @@ crowd_init(struct crowd *crowd, const struct plan *plan, struct loop *loop)
 		crowd->clients[i].room = plan_room_of(plan, i);
 		crowd->clients[i].crowd = crowd;
 	}
-	raise_limit(plan->clients);
-	return DW_OK;
+	return raise_limit(plan->clients + (uint32_t)options->senders, fault);
 }
 
 void

@@ -79,11 +79,7 @@ fanout_run(struct run *run)
 		fanout.end_at = run->begun_at + (uint64_t)options->duration_ms * 1000000;
 	if (err == DW_OK)
 		err = run_loop(run, fanout_turn, &fanout);
-	if (err == DW_OK)
-		err = run_end(run);
-	else
-		(void)run_end(run);
-	return err;
+	return run_end(run, err);
 }
 
 void

@@ -82,11 +82,7 @@ latency_run(struct run *run)
 	if (err == DW_OK)
 		err = run_schedule(&latency,
 			options->messages > 0 ? (uint64_t)options->messages : rate * (uint64_t)options->duration_ms / 1000);
-	if (err == DW_OK)
-		err = run_end(run);
-	else
-		(void)run_end(run);
-	return err;
+	return run_end(run, err);
 }
 
 void

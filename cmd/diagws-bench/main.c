@@ -16,7 +16,17 @@
 #include "report.h"
 #include "run.h"
 
-enum { FANOUT = 1, LATENCY = 2, CONNECT = 4, STORM = 8, PUBLISH = 16, MEMORY = 32, ALL = 63, NOT_GIVEN = -1 };
+enum {
+	FANOUT = 1,
+	LATENCY = 2,
+	CONNECT = 4,
+	STORM = 8,
+	PUBLISH = 16,
+	MEMORY = 32,
+	ALL = 63,
+	NOT_GIVEN = -1,
+	INTERRUPTED = 130
+};
 enum { CLIENTS_MAX = 1000000, ROOMS_MAX = 100000, SENDERS_MAX = 4096, WINDOW_MAX = 4096, BURST_MAX = 4096 };
 
 static struct options o = {
@@ -307,27 +317,31 @@ check_usage(const struct verb *verb)
 static int
 tell(struct run *run, const struct verb *verb, int err)
 {
-	const bool bad = run->measured && (crowd_lost(&run->crowd, !run->interrupted) > 0 || run->crowd.repeated > 0 ||
-										  run->crowd.disordered > 0);
+	const struct crowd *crowd = &run->crowd;
 	struct report report;
-	int failed = DW_OK;
 
 	if (run->measured) {
+		int failed;
+
 		report_init(&report, verb->name, o.json);
 		verb->report(run, &report);
 		failed = report_end(&report);
-	}
-	if (failed != DW_OK) {
-		dw_fault_print(stderr, bench_command.name, failed, NULL, NULL);
-		return dw_err_exit(failed);
+		if (failed != DW_OK) {
+			dw_fault_print(stderr, bench_command.name, failed, NULL, NULL);
+			return dw_err_exit(failed);
+		}
 	}
 	if (run->interrupted)
-		return 130;
-	if (run->crowd.err != DW_OK && run->crowd.err != err)
-		fprintf(stderr, "%s: %s\n", bench_command.name, run->crowd.fault.message);
+		return INTERRUPTED;
+	if (err == DW_OK && crowd->err != DW_OK) {
+		err = crowd->err;
+		run->fault = crowd->fault;
+	}
 	if (err != DW_OK)
 		dw_fault_print(stderr, bench_command.name, err, &run->fault, NULL);
-	return bad ? dw_err_exit(DW_E_FIELD) : dw_err_exit(err);
+	if (run->measured && !run->cut_short && (run_lost(run) > 0 || crowd->repeated > 0 || crowd->disordered > 0))
+		return dw_err_exit(DW_E_FIELD);
+	return dw_err_exit(err);
 }
 
 /* A load tool that is the slowest part measures itself. */

@@ -66,7 +66,7 @@ publish_run(struct run *run)
 		publish.end_at = run->begun_at + (uint64_t)options->duration_ms * 1000000;
 	if (err == DW_OK)
 		err = run_loop(run, publish_turn, &publish);
-	(void)run_end(run);
+	err = run_end(run, err);
 	if (err == DW_OK && run->publisher.err != DW_OK) {
 		run->fault = run->publisher.fault;
 		err = run->publisher.err;

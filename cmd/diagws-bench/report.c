@@ -95,7 +95,7 @@ report_latency(struct report *report, const struct run *run)
 void
 report_order(struct report *report, const struct run *run)
 {
-	report_number(report, "lost", crowd_lost(&run->crowd, !run->interrupted));
+	report_number(report, "lost", run_lost(run));
 	report_number(report, "repeated", run->crowd.repeated);
 	report_number(report, "disordered", run->crowd.disordered);
 	report_number(report, "errors", run->crowd.errors);

@@ -24,6 +24,7 @@ struct run {
 	struct histogram latency;
 	uint64_t begun_at, ended_at; /* ns: what is counted */
 	bool measured, interrupted;
+	bool cut_short;    /* what is under way is not lost: we do not wait for it */
 	uint64_t shown_at; /* the progress line */
 	struct dw_fault fault;
 };
@@ -48,13 +49,16 @@ int run_loop(struct run *run, uint64_t (*turn)(void *user, uint64_t now), void *
 int run_connect(struct run *run);
 /* What is sent from now on counts. */
 int run_begin(struct run *run);
-int run_end(struct run *run);
+/* err: what ended it; returns that, or what went wrong now. */
+int run_end(struct run *run, int err);
 /* A message to a room is due. */
 void run_message(struct run *run, size_t lane, uint32_t room, uint64_t number, uint64_t due);
 /* One that was not stored ends the loop. */
 bool run_refused(struct run *run);
 /* On a terminal: how far it is, four times a second. */
 void run_progress(struct run *run, uint64_t now, const char *what, uint64_t done, uint64_t all);
+/* Messages that did not come. */
+uint64_t run_lost(const struct run *run);
 double run_seconds(const struct run *run);
 
 #endif
