@@ -72,7 +72,7 @@ crowd_init(struct crowd *crowd, const struct plan *plan, struct loop *loop, stru
 void
 crowd_clear(struct crowd *crowd)
 {
-	for (uint32_t i = 0; crowd->clients != NULL && i < crowd->count; i++)
+	for (uint32_t i = 0; crowd->clients != NULL && i < crowd->count && crowd->clients[i].crowd != NULL; i++)
 		client_cut(&crowd->clients[i]);
 	free(crowd->clients);
 	free(crowd->rooms);

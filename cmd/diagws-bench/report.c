@@ -109,7 +109,7 @@ add_process_json(
 
 	dw_buf_adds(out, "{\"name\":");
 	dw_buf_add_json_string(out, dw_str(process->name));
-	dw_buf_addf(out, ",\"pid\":%d,\"cpu_s\":%.3f,\"cpu_us_per_%s\":%.3f", (int)process->pid, cpu_s, unit, cpu_us);
+	dw_buf_addf(out, ",\"pid\":%d,\"cpu_s\":%.6f,\"cpu_us_per_%s\":%.3f", (int)process->pid, cpu_s, unit, cpu_us);
 	dw_buf_addf(out, ",\"private_kb_before\":%llu,\"private_kb_after\":%llu", (unsigned long long)before->private_kb,
 		(unsigned long long)after->private_kb);
 	dw_buf_addf(out, ",\"pss_kb_before\":%llu,\"pss_kb_after\":%llu", (unsigned long long)before->pss_kb,
