@@ -12,7 +12,7 @@ import threading
 
 import pytest
 
-from conftest import BIN, PATIENCE, free_port, until
+from conftest import BIN, PATIENCE, ROOT, free_port, until
 
 CLIENTS = 20
 
@@ -152,6 +152,12 @@ def test_interrupt_says_what_was_measured(server):
     result = json.loads(out)
     assert result["deliveries"] > 20
     check_order(result)
+
+
+def test_the_example(world):
+    done = world.run(ROOT / "examples/bench.sh", "4", "--timeout", "30s", env={"BENCH_SECONDS": "1", "DIAGWS_BIN": str(BIN)},
+                     timeout=6 * PATIENCE)
+    assert done.stdout.count("== diagws bench") == 6 and "caught_up_s" in done.stdout
 
 
 @pytest.mark.parametrize("arguments", [
