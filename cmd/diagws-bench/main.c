@@ -356,11 +356,28 @@ tell_own(void)
 			usage.ru_stime.tv_usec / 1000);
 }
 
+/* The subcommand that the operands name; NULL: none, which has been told. */
+static const struct verb *
+find_verb(int count, char **operands)
+{
+	for (size_t i = 0; count == 1 && i < sizeof(verbs) / sizeof(verbs[0]); i++) {
+		if (strcmp(operands[0], verbs[i].name) == 0)
+			return &verbs[i];
+	}
+	if (count == 0)
+		(void)dw_opt_misuse(&bench_command, "what is to be measured: %s?", bench_command.words);
+	else if (count > 1)
+		(void)dw_opt_misuse(&bench_command, "'%.40s' is one operand too many", operands[1]);
+	else
+		(void)dw_opt_misuse(&bench_command, "'%.40s' is not one of: %s", operands[0], bench_command.words);
+	return NULL;
+}
+
 int
 main(int argc, char **argv)
 {
 	static struct run run;
-	const struct verb *verb = NULL;
+	const struct verb *verb;
 	int first = argc, err, status;
 
 	dw_hold_streams();
@@ -370,18 +387,10 @@ main(int argc, char **argv)
 		return 0;
 	if (err != DW_OK)
 		return dw_err_exit(err);
-	for (size_t i = 0; first < argc && i < sizeof(verbs) / sizeof(verbs[0]); i++) {
-		if (strcmp(argv[first], verbs[i].name) == 0)
-			verb = &verbs[i];
-	}
+	verb = find_verb(argc - first, argv + first);
 	if (verb == NULL)
-		err = first == argc
-				  ? dw_opt_misuse(&bench_command, "what is to be measured: %s?", bench_command.words)
-				  : dw_opt_misuse(&bench_command, "'%.40s' is not one of: %s", argv[first], bench_command.words);
-	else if (argc - first > 1)
-		err = dw_opt_misuse(&bench_command, "'%.40s' is one operand too many", argv[first + 1]);
-	else
-		err = check_usage(verb);
+		return dw_err_exit(DW_E_USAGE);
+	err = check_usage(verb);
 	if (err != DW_OK)
 		return dw_err_exit(err);
 	err = run_init(&run, &o);
