@@ -3,7 +3,7 @@
  * The happy path of a message: its "sent" and "number" are found by a plain search, at the place where they were in the
  * one before; the number is the one that the client's room comes to next. Failure modes: a hole (counted as lost until
  * it comes late), a number twice, a connection that ends. Invariant: `owed` is the sum over READY clients of
- * room.target - (order.next - 1).
+ * what owed_to gives.
  */
 #include "crowd.h"
 
@@ -100,6 +100,16 @@ crowd_connect(struct crowd *crowd, uint64_t now, uint32_t count, uint64_t rate, 
 	return LOOP_IDLE;
 }
 
+/* What a client has yet to get. One that was passed over is lost, or late, unless it is under way together with the
+ * one that came. */
+static uint64_t
+owed_to(const struct crowd *crowd, const struct client *client)
+{
+	const struct room *room = &crowd->rooms[client->room];
+
+	return room->target + 1 - client->order.next + order_open(&client->order, room->floor);
+}
+
 static void
 note_caught_up(struct crowd *crowd, const struct client *client, uint64_t now)
 {
@@ -117,7 +127,7 @@ crowd_ready(struct crowd *crowd, struct client *client, uint64_t now)
 		order_init(&client->order, room->target + 1);
 	client->joined = true;
 	client->state = CLIENT_READY;
-	crowd->owed += room->target + 1 - client->order.next;
+	crowd->owed += owed_to(crowd, client);
 	room->up++;
 	crowd->ready++;
 	crowd->unfinished--;
@@ -133,7 +143,7 @@ crowd_forget(struct crowd *crowd, struct client *client)
 	struct room *room = &crowd->rooms[client->room];
 
 	if (client->state == CLIENT_READY) {
-		crowd->owed -= room->target + 1 - client->order.next;
+		crowd->owed -= owed_to(crowd, client);
 		room->up--;
 		crowd->ready--;
 	} else if (client->state != CLIENT_DOWN) {
@@ -217,6 +227,7 @@ static void
 take_update(struct crowd *crowd, struct client *client, uint64_t sent, uint64_t number, uint64_t now)
 {
 	const struct room *room = &crowd->rooms[client->room];
+	const uint64_t owed = owed_to(crowd, client);
 	uint64_t skipped = 0;
 
 	switch (order_take(&client->order, number, &skipped)) {
@@ -229,11 +240,11 @@ take_update(struct crowd *crowd, struct client *client, uint64_t sent, uint64_t 
 		break;
 	case ORDER_NEXT:
 		crowd->holes += skipped;
-		if (client->state == CLIENT_READY)
-			crowd->owed -= skipped + 1;
 		note_caught_up(crowd, client, now);
 		break;
 	}
+	if (client->state == CLIENT_READY)
+		crowd->owed -= owed - owed_to(crowd, client);
 	crowd->last_at = now;
 	crowd->loop->progress_at = now;
 	if (sent < crowd->count_from)

@@ -6,8 +6,6 @@
 #include "report.h"
 #include "run.h"
 
-enum { LANES_MAX = 64, WINDOW = 4096 };
-
 struct fanout {
 	struct run *run;
 	uint64_t number; /* the last one sent to each room */
@@ -58,13 +56,8 @@ int
 fanout_run(struct run *run)
 {
 	const struct options *options = run->options;
-	const uint64_t parallel = 2 * (uint64_t)options->burst * run->plan.rooms;
 	struct fanout fanout = { .run = run, .until = (uint64_t)options->warm_up };
-	int err = run_publisher(run,
-		run->plan.publish.path == NULL ? 1
-		: parallel < LANES_MAX         ? parallel
-									   : LANES_MAX,
-		WINDOW);
+	int err = run_publisher(run, 2 * (uint64_t)options->burst * run->plan.rooms);
 
 	if (err == DW_OK)
 		err = run_connect(run);

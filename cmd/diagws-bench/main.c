@@ -299,6 +299,8 @@ check_usage(const struct verb *verb)
 		return dw_opt_misuse(&bench_command, "option '--body' needs '--publish'");
 	if (o.publish != NULL && o.window > 1)
 		return dw_opt_misuse(&bench_command, "option '--window': a sender over HTTP has one message unanswered");
+	if (o.publish != NULL && o.burst > LANES_MAX)
+		return dw_opt_misuse(&bench_command, "option '--burst': at most %d over HTTP", LANES_MAX);
 	if (verb->bit != PUBLISH && o.rooms > o.clients)
 		return dw_opt_misuse(&bench_command, "'--rooms' is more than '--clients': a room would be empty");
 	if (o.name != NULL && (!dw_room_ok(dw_str(o.name)) || strlen(o.name) >= NAME_BYTES))

@@ -55,7 +55,8 @@ publish_run(struct run *run)
 {
 	const struct options *options = run->options;
 	struct publish publish = { .run = run };
-	int err = run_publisher(run, (size_t)options->senders, (size_t)options->window);
+	int err = publisher_init(
+		&run->publisher, &run->plan, &run->loop, (size_t)options->senders, (size_t)options->window, &run->fault);
 
 	if (err != DW_OK)
 		return err;

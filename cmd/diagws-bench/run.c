@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { SHOW_NS = 250 * 1000000 };
+enum { SHOW_NS = 250 * 1000000, WINDOW = 4096 };
 
 int
 run_init(struct run *run, const struct options *options)
@@ -28,9 +28,13 @@ run_init(struct run *run, const struct options *options)
 }
 
 int
-run_publisher(struct run *run, size_t lanes, size_t window)
+run_publisher(struct run *run, uint64_t parallel)
 {
-	return publisher_init(&run->publisher, &run->plan, &run->loop, lanes, window, &run->fault);
+	size_t lanes = parallel < LANES_MAX ? (size_t)parallel : LANES_MAX;
+
+	if (run->plan.publish.path == NULL)
+		lanes = 1;
+	return publisher_init(&run->publisher, &run->plan, &run->loop, lanes, WINDOW, &run->fault);
 }
 
 void

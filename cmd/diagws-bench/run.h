@@ -38,9 +38,10 @@ run_command fanout_run, latency_run, connect_run, storm_run, publish_run, memory
 typedef void run_report(const struct run *run, struct report *report);
 run_report fanout_report, latency_report, connect_report, storm_report, publish_report, memory_report;
 
-/* lanes: ways to publish; 0: none. On failure run->fault may say more. To be cleared also then. */
+/* On failure run->fault may say more. To be cleared also then. */
 int run_init(struct run *run, const struct options *options);
-int run_publisher(struct run *run, size_t lanes, size_t window);
+/* Over HTTP at most so many, and at most LANES_MAX, messages are unanswered at a time, each on a lane of its own. */
+int run_publisher(struct run *run, uint64_t parallel);
 void run_clear(struct run *run);
 
 /* loop_run, with words for what went wrong. */

@@ -7,7 +7,7 @@
 #include "report.h"
 #include "run.h"
 
-enum { LANES_MAX = 32, WINDOW = 4096, STARTS_IN_A_TURN = 64 };
+enum { STARTS_IN_A_TURN = 64 };
 
 struct storm {
 	struct run *run;
@@ -63,11 +63,7 @@ storm_run(struct run *run)
 {
 	struct storm storm = { .run = run };
 	uint64_t sent_at;
-	int err = run_publisher(run,
-		run->plan.publish.path == NULL ? 1
-		: run->plan.rooms < LANES_MAX  ? run->plan.rooms
-									   : LANES_MAX,
-		WINDOW);
+	int err = run_publisher(run, run->plan.rooms);
 
 	run->crowd.wants_seq = true;
 	for (uint32_t room = 0; room < run->plan.rooms; room++)

@@ -104,6 +104,12 @@ test_order(void **state)
 	assert_int_equal(ORDER_LATE, order_take(&order, 437, &skipped));
 	assert_int_equal(ORDER_AGAIN, order_take(&order, 436, &skipped));
 	assert_int_equal(501, order.next);
+	assert_int_equal(0, order_open(&order, 501));
+	assert_int_equal(0, order_open(&order, 500));
+	assert_int_equal(62, order_open(&order, 437));
+	assert_int_equal(62, order_open(&order, 1));
+	order_init(&order, 7);
+	assert_int_equal(0, order_open(&order, 1));
 }
 
 int
