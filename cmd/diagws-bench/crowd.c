@@ -191,36 +191,40 @@ crowd_lost(const struct crowd *crowd, bool final)
 	return lost;
 }
 
-/* The number behind a key: "key": 1, and \"key\":1 where the message is a text within a text. */
+/* The number behind a key that ends before p[i]: "key": 1, and \"key\":1 where the message is a text within a text. */
+static bool
+read_number(const char *p, size_t n, size_t i, uint64_t *value)
+{
+	uint64_t sum = 0;
+
+	if (i >= n || (p[i] != '"' && p[i] != '\\'))
+		return false;
+	while (i < n && (p[i] == '"' || p[i] == '\\' || p[i] == ':' || p[i] == ' '))
+		i++;
+	if (i >= n || p[i] < '0' || p[i] > '9')
+		return false;
+	for (; i < n && p[i] >= '0' && p[i] <= '9'; i++)
+		sum = sum * 10 + (uint64_t)(p[i] - '0');
+	*value = sum;
+	return true;
+}
+
 static bool
 find_number(struct field *field, const char *p, size_t n, uint64_t *value)
 {
+	const char *found;
 	size_t at = field->at;
 
-	if (at + field->n > n || memcmp(p + at, field->key, field->n) != 0)
-		at = 0;
-	for (;;) {
-		const char *found = memmem(p + at, n - at, field->key, field->n);
-		uint64_t sum = 0;
-		size_t i;
-
-		if (found == NULL)
-			return false;
+	if (at + field->n <= n && memcmp(p + at, field->key, field->n) == 0 && read_number(p, n, at + field->n, value))
+		return true;
+	for (at = 0; (found = memmem(p + at, n - at, field->key, field->n)) != NULL; at += field->n) {
 		at = (size_t)(found - p);
-		i = at + field->n;
-		if (i < n && (p[i] == '"' || p[i] == '\\')) {
-			while (i < n && (p[i] == '"' || p[i] == '\\' || p[i] == ':' || p[i] == ' '))
-				i++;
-			if (i < n && p[i] >= '0' && p[i] <= '9') {
-				for (; i < n && p[i] >= '0' && p[i] <= '9'; i++)
-					sum = sum * 10 + (uint64_t)(p[i] - '0');
-				field->at = at;
-				*value = sum;
-				return true;
-			}
+		if (read_number(p, n, at + field->n, value)) {
+			field->at = at;
+			return true;
 		}
-		at += field->n;
 	}
+	return false;
 }
 
 static void

@@ -224,6 +224,7 @@ class Peer:
         return self
 
     def __exit__(self, *_):
+        asyncio.run_coroutine_threadsafe(self.end(), self.loop).result(PATIENCE)
         self.loop.call_soon_threadsafe(self.loop.stop)
         self.thread.join(PATIENCE)
 
@@ -232,8 +233,13 @@ class Peer:
         self.loop.run_until_complete(asyncio.start_server(self.serve, "127.0.0.1", self.port, backlog=1000))
         self.started.set()
         self.loop.run_forever()
-        for task in asyncio.all_tasks(self.loop):
+
+    async def end(self):
+        """Nothing is left to be ended when the loop is gone."""
+        tasks = asyncio.all_tasks(self.loop) - {asyncio.current_task()}
+        for task in tasks:
             task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def serve(self, reader, writer):
         try:
