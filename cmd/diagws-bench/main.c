@@ -333,7 +333,7 @@ tell(struct run *run, const struct verb *verb, int err)
 			return dw_err_exit(failed);
 		}
 	}
-	if (run->interrupted)
+	if (dw_interrupted())
 		return INTERRUPTED;
 	if (err == DW_OK && crowd->err != DW_OK) {
 		err = crowd->err;

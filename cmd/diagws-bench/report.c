@@ -64,9 +64,9 @@ add_bars(struct report *report, const struct histogram *histogram)
 
 			below = all;
 			if (all > 0)
-				dw_buf_addf(&report->below, "%11llu %6.2f%% %.*s\n", (unsigned long long)limit,
-					100.0 * (double)here / (double)histogram->count, bar,
-					"##################################################");
+				dw_buf_addf(&report->below, "%11llu %6.2f%%%.*s\n", (unsigned long long)limit,
+					100.0 * (double)here / (double)histogram->count, bar > 0 ? bar + 1 : 0,
+					" ##################################################");
 		}
 	}
 }

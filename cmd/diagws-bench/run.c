@@ -60,7 +60,7 @@ shows(void)
 void
 run_progress(struct run *run, uint64_t now, const char *what, uint64_t done, uint64_t all)
 {
-	if (!shows() || (now < run->shown_at + SHOW_NS && done != all))
+	if (!shows() || now < run->shown_at + SHOW_NS)
 		return;
 	run->shown_at = now;
 	fprintf(stderr, "\r%s %llu", what, (unsigned long long)done);
@@ -77,7 +77,6 @@ run_loop(struct run *run, uint64_t (*turn)(void *user, uint64_t now), void *user
 
 	if (shows())
 		fprintf(stderr, "\r\033[K");
-	run->interrupted = run->interrupted || err == DW_E_CLOSING;
 	run->cut_short = run->cut_short || (err != DW_OK && err != DW_E_TIMEOUT);
 	if (err == DW_E_TIMEOUT && run->fault.message[0] == '\0') {
 		if (run->crowd.unfinished > 0)

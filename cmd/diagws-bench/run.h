@@ -23,7 +23,7 @@ struct run {
 	struct processes processes;
 	struct histogram latency;
 	uint64_t begun_at, ended_at; /* ns: what is counted */
-	bool measured, interrupted;
+	bool measured;
 	bool cut_short;    /* what is under way is not lost: we do not wait for it */
 	uint64_t shown_at; /* the progress line */
 	struct dw_fault fault;
