@@ -43,13 +43,16 @@ to_base64(const uint8_t *bytes, size_t n, char *out)
 	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 	for (size_t i = 0; i < n; i += 3) {
-		const uint32_t three =
-			(uint32_t)bytes[i] << 16 | (i + 1 < n ? (uint32_t)bytes[i + 1] << 8 : 0) | (i + 2 < n ? bytes[i + 2] : 0);
+		const size_t left = n - i < 3 ? n - i : 3;
+		uint8_t three[3] = { 0 };
 
-		*out++ = digits[three >> 18];
-		*out++ = digits[three >> 12 & 63];
-		*out++ = i + 1 < n ? digits[three >> 6 & 63] : '=';
-		*out++ = i + 2 < n ? digits[three & 63] : '=';
+		memcpy(three, bytes + i, left);
+		out[0] = digits[three[0] >> 2];
+		out[1] = digits[(three[0] & 3) << 4 | three[1] >> 4];
+		out[2] = digits[(three[1] & 15) << 2 | three[2] >> 6];
+		out[3] = digits[three[2] & 63];
+		memset(out + 1 + left, '=', 3 - left);
+		out += 4;
 	}
 	*out = '\0';
 }
@@ -59,10 +62,14 @@ static void
 make_key(struct client *client, char key[32])
 {
 	char text[80];
-	uint8_t digest[20];
-	uint64_t random[2] = { next_random(client->crowd), next_random(client->crowd) };
+	uint8_t digest[20], random[KEY_BYTES];
 
-	to_base64((const uint8_t *)random, KEY_BYTES, key);
+	for (size_t i = 0; i < KEY_BYTES; i += sizeof(uint64_t)) {
+		const uint64_t bits = next_random(client->crowd);
+
+		memcpy(random + i, &bits, sizeof(bits));
+	}
+	to_base64(random, KEY_BYTES, key);
 	(void)snprintf(text, sizeof(text), "%s258EAFA5-E914-47DA-95CA-C5AB0DC85B11", key);
 	dw_sha1(text, strlen(text), digest);
 	to_base64(digest, sizeof(digest), client->accept);

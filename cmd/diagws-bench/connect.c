@@ -27,14 +27,9 @@ connect_run(struct run *run)
 	run->crowd.start_at = run->begun_at;
 	if (err == DW_OK)
 		err = run_loop(run, connect_turn, run);
-	(void)run_end(run);
 	if (err == DW_E_TIMEOUT)
 		run->crowd.failed += run->crowd.unfinished;
-	if (err == DW_OK && run->crowd.failed > 0) {
-		run->fault = run->crowd.fault;
-		err = run->crowd.err;
-	}
-	return err;
+	return run_end(run, err);
 }
 
 void

@@ -3,7 +3,7 @@
  * The happy path of a message: its "sent" and "number" are found by a plain search, at the place where they were in the
  * one before; the number is the one that the client's room comes to next. Failure modes: a hole (counted as lost until
  * it comes late), a number twice, a connection that ends. Invariant: `owed` is the sum over READY clients of
- * room.target - (order.next - 1).
+ * what owed_to gives.
  */
 #include "crowd.h"
 
@@ -19,25 +19,24 @@
 
 enum { FILES_BESIDE = 256, STARTS_IN_A_TURN = 64, PONGS_BYTES = 64 * FRAME_MASKED_MAX };
 
-static void
-raise_limit(uint32_t clients)
+static int
+raise_limit(uint32_t clients, struct dw_fault *fault)
 {
 	const rlim_t wanted = (rlim_t)clients + FILES_BESIDE;
 	struct rlimit limit, more;
 
 	if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted)
-		return;
+		return DW_OK;
 	more = (struct rlimit) { wanted, limit.rlim_max > wanted ? limit.rlim_max : wanted };
 	if (setrlimit(RLIMIT_NOFILE, &more) == 0)
-		return;
-	limit.rlim_cur = limit.rlim_max;
-	(void)setrlimit(RLIMIT_NOFILE, &limit);
-	fprintf(stderr, "%s: only %llu files may be open, %u clients need %llu: raise it with 'ulimit -Hn'\n",
-		bench_command.name, (unsigned long long)limit.rlim_cur, clients, (unsigned long long)wanted);
+		return DW_OK;
+	return dw_fault_set(fault, DW_E_CONFIG, NULL, "a hard limit (ulimit -Hn) of as many",
+		"%u connections need %llu open files, and only %llu are allowed", clients, (unsigned long long)wanted,
+		(unsigned long long)limit.rlim_max);
 }
 
 int
-crowd_init(struct crowd *crowd, const struct plan *plan, struct loop *loop)
+crowd_init(struct crowd *crowd, const struct plan *plan, struct loop *loop, struct dw_fault *fault)
 {
 	const struct options *options = plan->options;
 
@@ -67,14 +66,13 @@ crowd_init(struct crowd *crowd, const struct plan *plan, struct loop *loop)
 		crowd->clients[i].room = plan_room_of(plan, i);
 		crowd->clients[i].crowd = crowd;
 	}
-	raise_limit(plan->clients);
-	return DW_OK;
+	return raise_limit(plan->clients + (uint32_t)options->senders, fault);
 }
 
 void
 crowd_clear(struct crowd *crowd)
 {
-	for (uint32_t i = 0; crowd->clients != NULL && i < crowd->count; i++)
+	for (uint32_t i = 0; crowd->clients != NULL && i < crowd->count && crowd->clients[i].crowd != NULL; i++)
 		client_cut(&crowd->clients[i]);
 	free(crowd->clients);
 	free(crowd->rooms);
@@ -102,6 +100,16 @@ crowd_connect(struct crowd *crowd, uint64_t now, uint32_t count, uint64_t rate, 
 	return LOOP_IDLE;
 }
 
+/* What a client has yet to get. One that was passed over is lost, or late, unless it is under way together with the
+ * one that came. */
+static uint64_t
+owed_to(const struct crowd *crowd, const struct client *client)
+{
+	const struct room *room = &crowd->rooms[client->room];
+
+	return room->target + 1 - client->order.next + order_open(&client->order, room->floor);
+}
+
 static void
 note_caught_up(struct crowd *crowd, const struct client *client, uint64_t now)
 {
@@ -119,7 +127,7 @@ crowd_ready(struct crowd *crowd, struct client *client, uint64_t now)
 		order_init(&client->order, room->target + 1);
 	client->joined = true;
 	client->state = CLIENT_READY;
-	crowd->owed += room->target + 1 - client->order.next;
+	crowd->owed += owed_to(crowd, client);
 	room->up++;
 	crowd->ready++;
 	crowd->unfinished--;
@@ -135,7 +143,7 @@ crowd_forget(struct crowd *crowd, struct client *client)
 	struct room *room = &crowd->rooms[client->room];
 
 	if (client->state == CLIENT_READY) {
-		crowd->owed -= room->target + 1 - client->order.next;
+		crowd->owed -= owed_to(crowd, client);
 		room->up--;
 		crowd->ready--;
 	} else if (client->state != CLIENT_DOWN) {
@@ -183,42 +191,47 @@ crowd_lost(const struct crowd *crowd, bool final)
 	return lost;
 }
 
-/* The number behind a key: "key": 1, and \"key\":1 where the message is a text within a text. */
+/* The number behind a key that ends before p[i]: "key": 1, and \"key\":1 where the message is a text within a text. */
+static bool
+read_number(const char *p, size_t n, size_t i, uint64_t *value)
+{
+	uint64_t sum = 0;
+
+	if (i >= n || (p[i] != '"' && p[i] != '\\'))
+		return false;
+	while (i < n && (p[i] == '"' || p[i] == '\\' || p[i] == ':' || p[i] == ' '))
+		i++;
+	if (i >= n || p[i] < '0' || p[i] > '9')
+		return false;
+	for (; i < n && p[i] >= '0' && p[i] <= '9'; i++)
+		sum = sum * 10 + (uint64_t)(p[i] - '0');
+	*value = sum;
+	return true;
+}
+
 static bool
 find_number(struct field *field, const char *p, size_t n, uint64_t *value)
 {
+	const char *found;
 	size_t at = field->at;
 
-	if (at + field->n > n || memcmp(p + at, field->key, field->n) != 0)
-		at = 0;
-	for (;;) {
-		const char *found = memmem(p + at, n - at, field->key, field->n);
-		uint64_t sum = 0;
-		size_t i;
-
-		if (found == NULL)
-			return false;
+	if (at + field->n <= n && memcmp(p + at, field->key, field->n) == 0 && read_number(p, n, at + field->n, value))
+		return true;
+	for (at = 0; (found = memmem(p + at, n - at, field->key, field->n)) != NULL; at += field->n) {
 		at = (size_t)(found - p);
-		i = at + field->n;
-		if (i < n && (p[i] == '"' || p[i] == '\\')) {
-			while (i < n && (p[i] == '"' || p[i] == '\\' || p[i] == ':' || p[i] == ' '))
-				i++;
-			if (i < n && p[i] >= '0' && p[i] <= '9') {
-				for (; i < n && p[i] >= '0' && p[i] <= '9'; i++)
-					sum = sum * 10 + (uint64_t)(p[i] - '0');
-				field->at = at;
-				*value = sum;
-				return true;
-			}
+		if (read_number(p, n, at + field->n, value)) {
+			field->at = at;
+			return true;
 		}
-		at += field->n;
 	}
+	return false;
 }
 
 static void
 take_update(struct crowd *crowd, struct client *client, uint64_t sent, uint64_t number, uint64_t now)
 {
 	const struct room *room = &crowd->rooms[client->room];
+	const uint64_t owed = owed_to(crowd, client);
 	uint64_t skipped = 0;
 
 	switch (order_take(&client->order, number, &skipped)) {
@@ -231,11 +244,11 @@ take_update(struct crowd *crowd, struct client *client, uint64_t sent, uint64_t 
 		break;
 	case ORDER_NEXT:
 		crowd->holes += skipped;
-		if (client->state == CLIENT_READY)
-			crowd->owed -= skipped + 1;
 		note_caught_up(crowd, client, now);
 		break;
 	}
+	if (client->state == CLIENT_READY)
+		crowd->owed -= owed - owed_to(crowd, client);
 	crowd->last_at = now;
 	crowd->loop->progress_at = now;
 	if (sent < crowd->count_from)

@@ -80,8 +80,8 @@ struct crowd {
 	struct dw_fault fault;
 };
 
-/* DW_E_NOMEM. Raises the limit of open files, and says so on stderr when it cannot. */
-int crowd_init(struct crowd *crowd, const struct plan *plan, struct loop *loop);
+/* Raises the limit of open files. DW_E_CONFIG: it cannot; DW_E_NOMEM. To be cleared also then. */
+int crowd_init(struct crowd *crowd, const struct plan *plan, struct loop *loop, struct dw_fault *fault);
 void crowd_clear(struct crowd *crowd);
 
 /* Starts those of the first `count` whose time has come: `rate` a second from start_at on (0: at once), and no more

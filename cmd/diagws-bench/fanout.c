@@ -6,8 +6,6 @@
 #include "report.h"
 #include "run.h"
 
-enum { LANES_MAX = 64, WINDOW = 4096 };
-
 struct fanout {
 	struct run *run;
 	uint64_t number; /* the last one sent to each room */
@@ -58,13 +56,8 @@ int
 fanout_run(struct run *run)
 {
 	const struct options *options = run->options;
-	const uint64_t parallel = 2 * (uint64_t)options->burst * run->plan.rooms;
 	struct fanout fanout = { .run = run, .until = (uint64_t)options->warm_up };
-	int err = run_publisher(run,
-		run->plan.publish.path == NULL ? 1
-		: parallel < LANES_MAX         ? parallel
-									   : LANES_MAX,
-		WINDOW);
+	int err = run_publisher(run, 2 * (uint64_t)options->burst * run->plan.rooms);
 
 	if (err == DW_OK)
 		err = run_connect(run);
@@ -79,11 +72,7 @@ fanout_run(struct run *run)
 		fanout.end_at = run->begun_at + (uint64_t)options->duration_ms * 1000000;
 	if (err == DW_OK)
 		err = run_loop(run, fanout_turn, &fanout);
-	if (err == DW_OK)
-		err = run_end(run);
-	else
-		(void)run_end(run);
-	return err;
+	return run_end(run, err);
 }
 
 void

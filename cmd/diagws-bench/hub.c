@@ -5,9 +5,15 @@
 #include <sys/epoll.h>
 
 #include "diagws/client.h"
+#include "diagws/interrupt.h"
 #include "publisher.h"
 
-enum { POLL_NS = 20 * 1000000 };
+enum { POLL_NS = 20 * 1000000, WAIT_MS = 100 };
+
+struct greeting {
+	bool came;
+	int err;
+};
 
 static void
 on_hub(struct source *source, uint32_t events)
@@ -19,6 +25,34 @@ on_hub(struct source *source, uint32_t events)
 	(void)dw_client_poll(lane->hub, 0);
 }
 
+static void
+take_greeting(void *user, int err, const struct dw_wire *message)
+{
+	struct greeting *greeting = user;
+
+	(void)message;
+	*greeting = (struct greeting) { true, err };
+}
+
+/* Waits until the hub answers, so that no message pays for the acquaintance. */
+static int
+greet(struct dw_client *hub, struct dw_fault *fault)
+{
+	struct dw_wire request = { .kind = DW_STAT, .stat = { .view = DW_STR("summary"), .limit = 1 } };
+	struct greeting greeting = { 0 };
+	int err = dw_client_ask(hub, &request, take_greeting, &greeting);
+
+	while (err == DW_OK && !greeting.came) {
+		(void)dw_client_poll(hub, WAIT_MS);
+		if (dw_interrupted())
+			return DW_E_CLOSING;
+	}
+	err = err == DW_OK ? greeting.err : err;
+	if (err != DW_OK)
+		dw_client_explain(hub, err, fault);
+	return err;
+}
+
 int
 hub_open(struct lane *lane, struct dw_fault *fault)
 {
@@ -28,6 +62,8 @@ hub_open(struct lane *lane, struct dw_fault *fault)
 	};
 	int err = dw_client_new(&lane->hub, &config, fault);
 
+	if (err == DW_OK)
+		err = greet(lane->hub, fault);
 	if (err != DW_OK)
 		return err;
 	lane->source.ready = on_hub;
@@ -97,8 +133,9 @@ hub_send(struct lane *lane, const struct job *job)
 void
 hub_poll(struct lane *lane, uint64_t now)
 {
-	if (lane->polled_at != 0 && now < lane->polled_at + POLL_NS)
-		return;
-	lane->polled_at = now;
-	(void)dw_client_poll(lane->hub, 0);
+	if (lane->polled_at == 0 || now >= lane->polled_at + POLL_NS) {
+		lane->polled_at = now;
+		(void)dw_client_poll(lane->hub, 0);
+	}
+	lane->publisher->loop->wake_at = now + POLL_NS;
 }

@@ -7,8 +7,6 @@
 #include "report.h"
 #include "run.h"
 
-enum { LANES_MAX = 32, WINDOW = 4096 };
-
 struct latency {
 	struct run *run;
 	uint64_t start_at;
@@ -63,11 +61,7 @@ latency_run(struct run *run)
 	const struct options *options = run->options;
 	const uint64_t rate = (uint64_t)options->rate;
 	struct latency latency = { .run = run };
-	int err = run_publisher(run,
-		run->plan.publish.path == NULL ? 1
-		: run->plan.rooms < LANES_MAX  ? run->plan.rooms
-									   : LANES_MAX,
-		WINDOW);
+	int err = run_publisher(run, run->plan.rooms);
 
 	for (uint32_t room = 0; room < run->plan.rooms; room++)
 		run->crowd.rooms[room].floor = UINT64_MAX;
@@ -82,11 +76,7 @@ latency_run(struct run *run)
 	if (err == DW_OK)
 		err = run_schedule(&latency,
 			options->messages > 0 ? (uint64_t)options->messages : rate * (uint64_t)options->duration_ms / 1000);
-	if (err == DW_OK)
-		err = run_end(run);
-	else
-		(void)run_end(run);
-	return err;
+	return run_end(run, err);
 }
 
 void

@@ -22,7 +22,6 @@ now_ns(void)
 	return (uint64_t)now.tv_sec * SECOND + (uint64_t)now.tv_nsec;
 }
 
-/* That it rang is known by the time; setting it again quiets it. */
 static void
 on_alarm(struct source *source, uint32_t events)
 {
@@ -83,12 +82,13 @@ loop_change(struct loop *loop, int fd, uint32_t events, struct source *source)
 	(void)epoll_ctl(loop->poller, EPOLL_CTL_MOD, fd, &event);
 }
 
+/* One that is set already and rings earlier is left: a turn too many costs less than setting it in each. */
 static void
 set_alarm(struct loop *loop, uint64_t at)
 {
 	const struct itimerspec when = { .it_value = { (time_t)(at / SECOND), (long)(at % SECOND) } };
 
-	if (loop->alarm_at == at)
+	if (loop->alarm_at != 0 && loop->alarm_at <= at)
 		return;
 	loop->alarm_at = at;
 	(void)timerfd_settime(loop->alarm, TFD_TIMER_ABSTIME, &when, NULL);
@@ -101,9 +101,11 @@ loop_run(struct loop *loop, uint64_t (*turn)(void *user, uint64_t now), void *us
 
 	loop->progress_at = now_ns();
 	for (;;) {
-		uint64_t now = now_ns(), next = turn(user, now);
+		uint64_t now = now_ns(), next;
 		int n;
 
+		loop->wake_at = LOOP_IDLE;
+		next = turn(user, now);
 		if (loop->failed != DW_OK)
 			return loop->failed;
 		if (next == LOOP_DONE)
@@ -113,6 +115,7 @@ loop_run(struct loop *loop, uint64_t (*turn)(void *user, uint64_t now), void *us
 			return DW_E_TIMEOUT;
 		if (next == LOOP_IDLE)
 			next = loop->progress_at + loop->patience + 1;
+		next = next < loop->wake_at ? next : loop->wake_at;
 		if (next > now)
 			set_alarm(loop, next);
 		n = epoll_wait(loop->poller, events, EVENTS, next > now ? -1 : 0);

@@ -23,6 +23,7 @@ struct source {
 struct loop {
 	int poller, alarm;
 	uint64_t alarm_at;    /* what the alarm is set to; 0: not */
+	uint64_t wake_at;     /* the turn is wanted by then, whoever wants it sets it in each turn */
 	uint64_t progress_at; /* ns; who makes progress sets it */
 	uint64_t patience;    /* ns */
 	int failed;           /* who sets it ends the loop with it */

@@ -9,13 +9,24 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "diagws/interrupt.h"
 #include "diagws/msg.h"
 #include "report.h"
 #include "run.h"
 
-enum { FANOUT = 1, LATENCY = 2, CONNECT = 4, STORM = 8, PUBLISH = 16, MEMORY = 32, ALL = 63, NOT_GIVEN = -1 };
+enum {
+	FANOUT = 1,
+	LATENCY = 2,
+	CONNECT = 4,
+	STORM = 8,
+	PUBLISH = 16,
+	MEMORY = 32,
+	ALL = 63,
+	NOT_GIVEN = -1,
+	INTERRUPTED = 130
+};
 enum { CLIENTS_MAX = 1000000, ROOMS_MAX = 100000, SENDERS_MAX = 4096, WINDOW_MAX = 4096, BURST_MAX = 4096 };
 
 static struct options o = {
@@ -288,6 +299,8 @@ check_usage(const struct verb *verb)
 		return dw_opt_misuse(&bench_command, "option '--body' needs '--publish'");
 	if (o.publish != NULL && o.window > 1)
 		return dw_opt_misuse(&bench_command, "option '--window': a sender over HTTP has one message unanswered");
+	if (o.publish != NULL && o.burst > LANES_MAX)
+		return dw_opt_misuse(&bench_command, "option '--burst': at most %d over HTTP", LANES_MAX);
 	if (verb->bit != PUBLISH && o.rooms > o.clients)
 		return dw_opt_misuse(&bench_command, "'--rooms' is more than '--clients': a room would be empty");
 	if (o.name != NULL && (!dw_room_ok(dw_str(o.name)) || strlen(o.name) >= NAME_BYTES))
@@ -306,34 +319,67 @@ check_usage(const struct verb *verb)
 static int
 tell(struct run *run, const struct verb *verb, int err)
 {
-	const bool bad = run->measured && (crowd_lost(&run->crowd, !run->interrupted) > 0 || run->crowd.repeated > 0 ||
-										  run->crowd.disordered > 0);
+	const struct crowd *crowd = &run->crowd;
 	struct report report;
-	int failed = DW_OK;
 
 	if (run->measured) {
+		int failed;
+
 		report_init(&report, verb->name, o.json);
 		verb->report(run, &report);
 		failed = report_end(&report);
+		if (failed != DW_OK) {
+			dw_fault_print(stderr, bench_command.name, failed, NULL, NULL);
+			return dw_err_exit(failed);
+		}
 	}
-	if (failed != DW_OK) {
-		dw_fault_print(stderr, bench_command.name, failed, NULL, NULL);
-		return dw_err_exit(failed);
+	if (dw_interrupted())
+		return INTERRUPTED;
+	if (err == DW_OK && crowd->err != DW_OK) {
+		err = crowd->err;
+		run->fault = crowd->fault;
 	}
-	if (run->interrupted)
-		return 130;
-	if (run->crowd.err != DW_OK && run->crowd.err != err)
-		fprintf(stderr, "%s: %s\n", bench_command.name, run->crowd.fault.message);
 	if (err != DW_OK)
 		dw_fault_print(stderr, bench_command.name, err, &run->fault, NULL);
-	return bad ? dw_err_exit(DW_E_FIELD) : dw_err_exit(err);
+	if (run->measured && !run->cut_short && (run_lost(run) > 0 || crowd->repeated > 0 || crowd->disordered > 0))
+		return dw_err_exit(DW_E_FIELD);
+	return dw_err_exit(err);
+}
+
+/* A load tool that is the slowest part measures itself. */
+static void
+tell_own(void)
+{
+	struct rusage usage;
+
+	if (getrusage(RUSAGE_SELF, &usage) == 0)
+		fprintf(stderr, "%s: itself %lld.%03ld s user, %lld.%03ld s system\n", bench_command.name,
+			(long long)usage.ru_utime.tv_sec, usage.ru_utime.tv_usec / 1000, (long long)usage.ru_stime.tv_sec,
+			usage.ru_stime.tv_usec / 1000);
+}
+
+/* The subcommand that the operands name; NULL: none, which has been told. */
+static const struct verb *
+find_verb(int count, char **operands)
+{
+	for (size_t i = 0; count == 1 && i < sizeof(verbs) / sizeof(verbs[0]); i++) {
+		if (strcmp(operands[0], verbs[i].name) == 0)
+			return &verbs[i];
+	}
+	if (count == 0)
+		(void)dw_opt_misuse(&bench_command, "what is to be measured: %s?", bench_command.words);
+	else if (count > 1)
+		(void)dw_opt_misuse(&bench_command, "'%.40s' is one operand too many", operands[1]);
+	else
+		(void)dw_opt_misuse(&bench_command, "'%.40s' is not one of: %s", operands[0], bench_command.words);
+	return NULL;
 }
 
 int
 main(int argc, char **argv)
 {
 	static struct run run;
-	const struct verb *verb = NULL;
+	const struct verb *verb;
 	int first = argc, err, status;
 
 	dw_hold_streams();
@@ -343,24 +389,18 @@ main(int argc, char **argv)
 		return 0;
 	if (err != DW_OK)
 		return dw_err_exit(err);
-	for (size_t i = 0; first < argc && i < sizeof(verbs) / sizeof(verbs[0]); i++) {
-		if (strcmp(argv[first], verbs[i].name) == 0)
-			verb = &verbs[i];
-	}
+	verb = find_verb(argc - first, argv + first);
 	if (verb == NULL)
-		err = first == argc
-				  ? dw_opt_misuse(&bench_command, "what is to be measured: %s?", bench_command.words)
-				  : dw_opt_misuse(&bench_command, "'%.40s' is not one of: %s", argv[first], bench_command.words);
-	else if (argc - first > 1)
-		err = dw_opt_misuse(&bench_command, "'%.40s' is one operand too many", argv[first + 1]);
-	else
-		err = check_usage(verb);
+		return dw_err_exit(DW_E_USAGE);
+	err = check_usage(verb);
 	if (err != DW_OK)
 		return dw_err_exit(err);
 	err = run_init(&run, &o);
 	if (err == DW_OK)
 		err = verb->run(&run);
 	status = tell(&run, verb, err);
+	if (dw_common.verbose > 0)
+		tell_own();
 	run_clear(&run);
 	return status;
 }

@@ -26,12 +26,7 @@ memory_run(struct run *run)
 		return err;
 	run->measured = true;
 	run->begun_at = now_ns();
-	err = run_loop(run, idle_turn, run);
-	if (err == DW_OK)
-		err = run_end(run);
-	else
-		(void)run_end(run);
-	return err;
+	return run_end(run, run_loop(run, idle_turn, run));
 }
 
 void

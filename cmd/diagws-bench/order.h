@@ -40,4 +40,16 @@ order_take(struct order *order, uint64_t number, uint64_t *skipped)
 	return ORDER_LATE;
 }
 
+/* How many from `floor` on were passed over and have not come, of the last 64. */
+static inline unsigned
+order_open(const struct order *order, uint64_t floor)
+{
+	uint64_t n;
+
+	if (order->next <= floor || order->came == UINT64_MAX)
+		return 0;
+	n = order->next - floor;
+	return (unsigned)__builtin_popcountll(~order->came & (n >= 64 ? UINT64_MAX : (UINT64_C(1) << n) - 1));
+}
+
 #endif

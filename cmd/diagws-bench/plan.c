@@ -210,15 +210,18 @@ static void
 choose_sources(struct plan *plan)
 {
 	const struct sockaddr_in *address = (const struct sockaddr_in *)&plan->ws.address;
-	unsigned from = 32768, to = 60999;
+	unsigned long from = 32768, to = 60999;
 	FILE *file = fopen("/proc/sys/net/ipv4/ip_local_port_range", "re");
+	char line[64], *end;
 
 	if (file != NULL) {
-		if (fscanf(file, "%u %u", &from, &to) != 2 || to < from)
-			from = to = 0;
+		if (fgets(line, sizeof(line), file) != NULL) {
+			from = strtoul(line, &end, 10);
+			to = strtoul(end, NULL, 10);
+		}
 		(void)fclose(file);
 	}
-	plan->of_source = (to - from) / 2 + 1;
+	plan->of_source = to > from ? (uint32_t)(to - from) / 2 + 1 : 1;
 	if (plan->clients > plan->of_source && address->sin_family == AF_INET &&
 		ntohl(address->sin_addr.s_addr) >> 24 == 127)
 		plan->sources = plan->clients / plan->of_source + 1;

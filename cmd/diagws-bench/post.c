@@ -113,7 +113,7 @@ answer_size(const struct dw_buf *in, int *status, bool *closes)
 		return -1;
 	if (end == NULL)
 		return 0;
-	*status = atoi(in->data + 9);
+	*status = (int)strtol(in->data + 8, NULL, 10);
 	value = header(in->data, end, "Connection:");
 	*closes = in->data[7] == '0' || (value != NULL && strncasecmp(value, "close", 5) == 0);
 	value = header(in->data, end, "Transfer-Encoding:");

@@ -40,16 +40,18 @@ static bool
 read_ticks(pid_t pid, uint64_t *ns)
 {
 	char path[PATH_BYTES], line[LINE_BYTES], *at;
-	unsigned long long user, system;
+	uint64_t user, system;
 
 	(void)snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
 	if (!read_line(path, line) || (at = strrchr(line, ')')) == NULL)
 		return false;
 	for (int i = 0; i < TICKS_FROM_STATE + 1 && at != NULL; i++)
 		at = strchr(at + 1, ' ');
-	if (at == NULL || sscanf(at, "%llu %llu", &user, &system) != 2)
+	if (at == NULL)
 		return false;
-	*ns = (user + system) * (1000000000U / (unsigned long long)sysconf(_SC_CLK_TCK));
+	user = strtoull(at, &at, 10);
+	system = strtoull(at, NULL, 10);
+	*ns = (user + system) * (1000000000U / (uint64_t)sysconf(_SC_CLK_TCK));
 	return true;
 }
 
@@ -78,11 +80,22 @@ read_cpu(pid_t pid, uint64_t *ns)
 	return any || read_ticks(pid, ns);
 }
 
+/* "Rss:    1234 kB" */
+static bool
+take_kb(const char *line, const char *name, uint64_t *kb)
+{
+	const size_t n = strlen(name);
+
+	if (strncmp(line, name, n) != 0)
+		return false;
+	*kb += strtoull(line + n, NULL, 10);
+	return true;
+}
+
 static bool
 read_memory(pid_t pid, struct usage *usage)
 {
 	char path[PATH_BYTES], line[LINE_BYTES];
-	unsigned long long kb;
 	bool any = false;
 	FILE *file;
 
@@ -90,17 +103,11 @@ read_memory(pid_t pid, struct usage *usage)
 	file = fopen(path, "re");
 	if (file == NULL)
 		return false;
-	usage->private_kb = 0;
+	usage->private_kb = usage->pss_kb = usage->rss_kb = 0;
 	while (fgets(line, sizeof(line), file) != NULL) {
-		if (sscanf(line, "Private_Clean: %llu", &kb) == 1 || sscanf(line, "Private_Dirty: %llu", &kb) == 1)
-			usage->private_kb += kb;
-		else if (sscanf(line, "Pss: %llu", &kb) == 1)
-			usage->pss_kb = kb;
-		else if (sscanf(line, "Rss: %llu", &kb) == 1)
-			usage->rss_kb = kb;
-		else
-			continue;
-		any = true;
+		any = take_kb(line, "Private_Clean:", &usage->private_kb) ||
+			  take_kb(line, "Private_Dirty:", &usage->private_kb) || take_kb(line, "Pss:", &usage->pss_kb) ||
+			  take_kb(line, "Rss:", &usage->rss_kb) || any;
 	}
 	(void)fclose(file);
 	return any;

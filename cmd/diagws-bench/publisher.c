@@ -16,7 +16,9 @@ publisher_init(struct publisher *publisher, const struct plan *plan, struct loop
 {
 	int err = DW_OK;
 
-	*publisher = (struct publisher) { .plan = plan, .loop = loop, .window = plan->publish.path != NULL ? 1 : window };
+	*publisher = (struct publisher) {
+		.plan = plan, .loop = loop, .window = plan->publish.path != NULL ? 1 : window, .count_from = UINT64_MAX
+	};
 	publisher->lanes = calloc(lanes, sizeof(*publisher->lanes));
 	if (publisher->lanes == NULL)
 		return DW_E_NOMEM;

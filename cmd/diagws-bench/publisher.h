@@ -19,6 +19,8 @@ struct job {
 	uint32_t room;
 };
 
+enum { LANES_MAX = 64 }; /* over HTTP, of a subcommand that chooses */
+
 struct lane;
 struct dw_client;
 struct dw_wire;

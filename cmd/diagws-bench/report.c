@@ -64,9 +64,9 @@ add_bars(struct report *report, const struct histogram *histogram)
 
 			below = all;
 			if (all > 0)
-				dw_buf_addf(&report->below, "%11llu %6.2f%% %.*s\n", (unsigned long long)limit,
-					100.0 * (double)here / (double)histogram->count, bar,
-					"##################################################");
+				dw_buf_addf(&report->below, "%11llu %6.2f%%%.*s\n", (unsigned long long)limit,
+					100.0 * (double)here / (double)histogram->count, bar > 0 ? bar + 1 : 0,
+					" ##################################################");
 		}
 	}
 }
@@ -95,7 +95,7 @@ report_latency(struct report *report, const struct run *run)
 void
 report_order(struct report *report, const struct run *run)
 {
-	report_number(report, "lost", crowd_lost(&run->crowd, !run->interrupted));
+	report_number(report, "lost", run_lost(run));
 	report_number(report, "repeated", run->crowd.repeated);
 	report_number(report, "disordered", run->crowd.disordered);
 	report_number(report, "errors", run->crowd.errors);
@@ -109,7 +109,7 @@ add_process_json(
 
 	dw_buf_adds(out, "{\"name\":");
 	dw_buf_add_json_string(out, dw_str(process->name));
-	dw_buf_addf(out, ",\"pid\":%d,\"cpu_s\":%.3f,\"cpu_us_per_%s\":%.3f", (int)process->pid, cpu_s, unit, cpu_us);
+	dw_buf_addf(out, ",\"pid\":%d,\"cpu_s\":%.6f,\"cpu_us_per_%s\":%.3f", (int)process->pid, cpu_s, unit, cpu_us);
 	dw_buf_addf(out, ",\"private_kb_before\":%llu,\"private_kb_after\":%llu", (unsigned long long)before->private_kb,
 		(unsigned long long)after->private_kb);
 	dw_buf_addf(out, ",\"pss_kb_before\":%llu,\"pss_kb_after\":%llu", (unsigned long long)before->pss_kb,

@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { SHOW_NS = 250 * 1000000 };
+enum { SHOW_NS = 250 * 1000000, WINDOW = 4096 };
 
 int
 run_init(struct run *run, const struct options *options)
@@ -23,14 +23,18 @@ run_init(struct run *run, const struct options *options)
 	if (err == DW_OK)
 		err = processes_init(&run->processes, &options->processes, &run->fault);
 	if (err == DW_OK)
-		err = crowd_init(&run->crowd, &run->plan, &run->loop);
+		err = crowd_init(&run->crowd, &run->plan, &run->loop, &run->fault);
 	return err;
 }
 
 int
-run_publisher(struct run *run, size_t lanes, size_t window)
+run_publisher(struct run *run, uint64_t parallel)
 {
-	return publisher_init(&run->publisher, &run->plan, &run->loop, lanes, window, &run->fault);
+	size_t lanes = parallel < LANES_MAX ? (size_t)parallel : LANES_MAX;
+
+	if (run->plan.publish.path == NULL)
+		lanes = 1;
+	return publisher_init(&run->publisher, &run->plan, &run->loop, lanes, WINDOW, &run->fault);
 }
 
 void
@@ -56,11 +60,13 @@ shows(void)
 void
 run_progress(struct run *run, uint64_t now, const char *what, uint64_t done, uint64_t all)
 {
-	if (!shows() || (now < run->shown_at + SHOW_NS && done != all))
+	if (!shows() || now < run->shown_at + SHOW_NS)
 		return;
 	run->shown_at = now;
-	fprintf(stderr, "\r%s %llu/%llu %d%%\033[K", what, (unsigned long long)done, (unsigned long long)all,
-		all > 0 ? (int)(done * 100 / all) : 0);
+	fprintf(stderr, "\r%s %llu", what, (unsigned long long)done);
+	if (all != UINT64_MAX && all > 0)
+		fprintf(stderr, "/%llu %d%%", (unsigned long long)all, (int)(done * 100 / all));
+	fputs("\033[K", stderr);
 	(void)fflush(stderr);
 }
 
@@ -71,7 +77,7 @@ run_loop(struct run *run, uint64_t (*turn)(void *user, uint64_t now), void *user
 
 	if (shows())
 		fprintf(stderr, "\r\033[K");
-	run->interrupted = run->interrupted || err == DW_E_CLOSING;
+	run->cut_short = run->cut_short || (err != DW_OK && err != DW_E_TIMEOUT);
 	if (err == DW_E_TIMEOUT && run->fault.message[0] == '\0') {
 		if (run->crowd.unfinished > 0)
 			(void)dw_fault_set(&run->fault, err, NULL, NULL,
@@ -119,10 +125,13 @@ run_begin(struct run *run)
 }
 
 int
-run_end(struct run *run)
+run_end(struct run *run, int err)
 {
+	int failed;
+
 	run->ended_at = now_ns();
-	return processes_end(&run->processes, &run->fault);
+	failed = processes_end(&run->processes, err == DW_OK ? &run->fault : NULL);
+	return err != DW_OK ? err : failed;
 }
 
 void
@@ -142,6 +151,12 @@ run_refused(struct run *run)
 	run->fault = run->publisher.fault;
 	run->loop.failed = run->publisher.err;
 	return true;
+}
+
+uint64_t
+run_lost(const struct run *run)
+{
+	return crowd_lost(&run->crowd, !run->cut_short);
 }
 
 double

@@ -23,7 +23,8 @@ struct run {
 	struct processes processes;
 	struct histogram latency;
 	uint64_t begun_at, ended_at; /* ns: what is counted */
-	bool measured, interrupted;
+	bool measured;
+	bool cut_short;    /* what is under way is not lost: we do not wait for it */
 	uint64_t shown_at; /* the progress line */
 	struct dw_fault fault;
 };
@@ -37,9 +38,10 @@ run_command fanout_run, latency_run, connect_run, storm_run, publish_run, memory
 typedef void run_report(const struct run *run, struct report *report);
 run_report fanout_report, latency_report, connect_report, storm_report, publish_report, memory_report;
 
-/* lanes: ways to publish; 0: none. On failure run->fault may say more. To be cleared also then. */
+/* On failure run->fault may say more. To be cleared also then. */
 int run_init(struct run *run, const struct options *options);
-int run_publisher(struct run *run, size_t lanes, size_t window);
+/* Over HTTP at most so many, and at most LANES_MAX, messages are unanswered at a time, each on a lane of its own. */
+int run_publisher(struct run *run, uint64_t parallel);
 void run_clear(struct run *run);
 
 /* loop_run, with words for what went wrong. */
@@ -48,13 +50,16 @@ int run_loop(struct run *run, uint64_t (*turn)(void *user, uint64_t now), void *
 int run_connect(struct run *run);
 /* What is sent from now on counts. */
 int run_begin(struct run *run);
-int run_end(struct run *run);
+/* err: what ended it; returns that, or what went wrong now. */
+int run_end(struct run *run, int err);
 /* A message to a room is due. */
 void run_message(struct run *run, size_t lane, uint32_t room, uint64_t number, uint64_t due);
 /* One that was not stored ends the loop. */
 bool run_refused(struct run *run);
 /* On a terminal: how far it is, four times a second. */
 void run_progress(struct run *run, uint64_t now, const char *what, uint64_t done, uint64_t all);
+/* Messages that did not come. */
+uint64_t run_lost(const struct run *run);
 double run_seconds(const struct run *run);
 
 #endif

@@ -7,7 +7,7 @@
 #include "report.h"
 #include "run.h"
 
-enum { LANES_MAX = 32, WINDOW = 4096, STARTS_IN_A_TURN = 64 };
+enum { STARTS_IN_A_TURN = 64 };
 
 struct storm {
 	struct run *run;
@@ -62,11 +62,8 @@ int
 storm_run(struct run *run)
 {
 	struct storm storm = { .run = run };
-	int err = run_publisher(run,
-		run->plan.publish.path == NULL ? 1
-		: run->plan.rooms < LANES_MAX  ? run->plan.rooms
-									   : LANES_MAX,
-		WINDOW);
+	uint64_t sent_at;
+	int err = run_publisher(run, run->plan.rooms);
 
 	run->crowd.wants_seq = true;
 	for (uint32_t room = 0; room < run->plan.rooms; room++)
@@ -77,23 +74,18 @@ storm_run(struct run *run)
 		err = publish(&storm, 1);
 	for (uint32_t i = 0; err == DW_OK && i < run->crowd.count; i++)
 		client_cut(&run->crowd.clients[i]);
-	run->crowd.count_from = now_ns();
+	sent_at = now_ns();
 	if (err == DW_OK)
 		err = publish(&storm, (uint64_t)run->options->missed);
 	if (err != DW_OK)
 		return err;
 	run->crowd.caught = &run->latency;
-	err = processes_begin(&run->processes, &run->fault);
-	run->measured = true;
-	run->begun_at = storm.start_at = now_ns();
+	err = run_begin(run);
+	storm.start_at = run->begun_at;
+	run->crowd.count_from = sent_at;
 	if (err == DW_OK)
 		err = run_loop(run, return_turn, &storm);
-	(void)run_end(run);
-	if (err == DW_OK && run->crowd.failed > 0) {
-		run->fault = run->crowd.fault;
-		err = run->crowd.err;
-	}
-	return err;
+	return run_end(run, err);
 }
 
 void
