@@ -146,7 +146,8 @@ def summary(sections):
 def report(sections, by_hand):
     def hand(name):
         return f"<!-- by hand {name} -->\n{by_hand.get(name, '')}<!-- /by hand -->"
-    parts = [HEAD, hand("head"), "", summary(sections), "", machine(), ""]
+    parts = [HEAD, hand("head"), ""]
+    parts += [summary(sections), "", machine(), ""] if sections else ["No run has been kept here yet.", ""]
     for row in ROWS:
         if row.name in sections:
             parts += [f"<!-- row {row.name} -->\n{sections[row.name]}\n<!-- /row -->"]
