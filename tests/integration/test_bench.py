@@ -87,7 +87,7 @@ def test_connect(server, arguments):
     assert result["connects_per_s"] > 0
     assert "--rate" not in arguments or result["seconds"] >= (CLIENTS - 1) / 200
     check_latency(result, CLIENTS)
-    check_processes(result, "client")
+    check_processes(result, "client", idle="upgrade" in arguments)
 
 
 def test_storm(server):
