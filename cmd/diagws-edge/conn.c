@@ -68,6 +68,7 @@ conn_new(struct edge *edge, struct lws *wsi, struct conn_request *request)
 	}
 	conn->edge = edge;
 	conn->wsi = wsi;
+	conn->fd = server_socket(wsi);
 	conn->request = request;
 	conn->derived = request->device[0] == '\0';
 	conn->sure = request->sure;
@@ -239,14 +240,14 @@ conn_can_write(const struct conn *conn)
 bool
 conn_write(struct conn *conn, struct dw_str frames)
 {
-	if (!conn_can_write(conn)) {
+	if (conn->stalled_at > 0) {
 		conn->waiting += frames.n;
 		if (conn->waiting > LIMIT_WAITING) {
 			conn_close(conn, 1013, "too slow");
 			return false;
 		}
 	}
-	switch (server_write(conn->wsi, frames)) {
+	switch (server_write(conn->wsi, conn->fd, frames)) {
 	case SERVER_DEAD:
 		conn_close(conn, 1006, "");
 		return false;

@@ -53,6 +53,7 @@ struct conn {
 	UT_hash_handle hh; /* edge->sessions */
 	struct edge *edge;
 	struct lws *wsi;
+	int fd; /* server_write's */
 	struct user *user;
 	struct conn_request *request; /* until started */
 	struct watch first;

@@ -15,6 +15,7 @@
 #include <uthash.h>
 
 #include "api.h"
+#include "confirm.h"
 #include "conn.h"
 #include "diagws/clock.h"
 #include "diagws/daemon.h"
@@ -149,8 +150,11 @@ static uint64_t drain_until;
 static void
 on_tick(uv_timer_t *timer)
 {
+	const uint64_t now = dw_mono_ms();
+
 	(void)timer;
-	wheel_run(&edge.wheel, dw_mono_ms());
+	confirm_adapt(&edge, now);
+	wheel_run(&edge.wheel, now);
 }
 
 /* Reconnects are spread over more time the more there are to reconnect: 1 s per 1,000 clients. */
@@ -241,7 +245,8 @@ start(struct dw_fault *fault)
 	(void)signal(SIGPIPE, SIG_IGN);
 	if (uv_loop_init(&loop) != 0)
 		return DW_E_NOMEM;
-	edge.started = dw_mono_ms();
+	edge.started = edge.adapted_at = dw_mono_ms();
+	edge.confirm_ms = CONFIRM_MS;
 	wheel_init(&edge.wheel, edge.started);
 	(void)uv_timer_init(&loop, &ticks);
 	(void)uv_timer_init(&loop, &drain_timer);
