@@ -9,6 +9,7 @@
 #include "diagws/auth.h"
 #include "diagws/opt.h"
 #include "room.h"
+#include "sessions.h"
 #include "wheel.h"
 
 enum {
@@ -70,7 +71,7 @@ struct edge {
 	struct server *server;
 	struct wheel wheel;
 	struct rooms rooms;
-	struct conn *sessions;  /* by session id (uthash) */
+	struct sessions sessions;
 	struct user *users;     /* by name (uthash) */
 	struct waiter *waiters; /* HTTP requests that wait at the hub (utlist) */
 	uint64_t joins;         /* JOINs sent: their corr */

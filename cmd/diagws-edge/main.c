@@ -162,12 +162,12 @@ static void
 say_goodbye(void)
 {
 	uint64_t most = 1000 + edge.counts.connections;
-	struct conn *conn, *next;
+	struct conn *conn;
+	size_t place = 0;
 	char data[64];
 
 	(void)snprintf(data, sizeof(data), "{\"retry_after_ms\":[%d,%llu]}", 100, (unsigned long long)most);
-	HASH_ITER(hh, edge.sessions, conn, next)
-	{
+	while ((conn = sessions_each(&edge.sessions, &place)) != NULL) {
 		if (conn->connected)
 			conn_tell(conn, "shutdown", NULL, data);
 		conn_close(conn, 1012, "service restart");
@@ -279,6 +279,7 @@ stop(void)
 	(void)uv_run(&loop, UV_RUN_DEFAULT);
 	(void)uv_loop_close(&loop);
 	rooms_clear(&edge);
+	sessions_clear(&edge.sessions);
 	api_clear(&edge);
 	dw_auth_destroy(&edge.auth);
 }

@@ -34,7 +34,7 @@ enum {
 	BACKLOG = 4096,
 	ACCEPT_AT_ONCE = 256,
 	PAUSE_MS = 100,
-	RX_BUFFER = 256,
+	RX_BUFFER = 128, /* each connection has one */
 	TX_PACKET = 64 * 1024,
 	HEADER_DATA = 32 * 1024
 };

@@ -194,21 +194,21 @@ uplink_give_up(struct uplink *uplink, uint64_t corr)
 static void
 change_epoch(struct uplink *uplink)
 {
-	struct conn *conn, *next;
+	struct conn *conn;
+	size_t place = 0;
 
 	dw_log_warn("the hub has another store", NULL);
-	HASH_ITER(hh, uplink->edge->sessions, conn, next)
-	{
+	while ((conn = sessions_each(&uplink->edge->sessions, &place)) != NULL)
 		if (conn->connected)
 			conn_close(conn, 1012, "service restart");
-	}
 }
 
 static void
 take_welcome(struct uplink *uplink, const struct dw_welcome *welcome)
 {
 	bool new_store = uplink->epoch[0] != '\0' && !dw_str_is(welcome->epoch, uplink->epoch);
-	struct conn *conn, *next;
+	struct conn *conn;
+	size_t place = 0;
 
 	if (welcome->incarnation != uplink->incarnation)
 		return;
@@ -219,10 +219,8 @@ take_welcome(struct uplink *uplink, const struct dw_welcome *welcome)
 	dw_log_info("hub welcomed us", "epoch=%s head=%llu", uplink->epoch, (unsigned long long)welcome->head);
 	if (new_store)
 		change_epoch(uplink);
-	HASH_ITER(hh, uplink->edge->sessions, conn, next)
-	{
+	while ((conn = sessions_each(&uplink->edge->sessions, &place)) != NULL)
 		watch_ask_all(conn);
-	}
 	if (!asks_again(&uplink->asks, uplink->bus))
 		greet(uplink);
 }
@@ -274,9 +272,8 @@ take_messages(struct uplink *uplink, const struct dw_messages *messages)
 static struct watch *
 find_watch(struct uplink *uplink, uint64_t session, struct dw_str room)
 {
-	struct conn *conn;
+	struct conn *conn = sessions_find(&uplink->edge->sessions, session);
 
-	HASH_FIND(hh, uplink->edge->sessions, &session, sizeof(session), conn);
 	return conn != NULL ? watch_find(conn, room_find(uplink->edge, room)) : NULL;
 }
 
