@@ -187,19 +187,21 @@ take_upgrade(struct client *client, const uint8_t *bytes, size_t n, uint64_t now
 {
 	const char *p = (const char *)bytes, *end = memmem(p, n, "\r\n\r\n", 4);
 	struct crowd *crowd = client->crowd;
-	const size_t first = (size_t)((const char *)memchr(p, '\r', end != NULL ? n : 0) - p);
+	char quoted[DW_QUOTE_SIZE];
 	bool accepted = false;
+	size_t first;
 
 	if (end == NULL) {
 		if (n > ANSWER_MAX)
 			crowd_down(crowd, client, DW_E_PROTOCOL, "the answer to the upgrade is too long");
 		return 0;
 	}
+	first = (size_t)((const char *)memchr(p, '\r', n) - p);
 	if (strncmp(p, "HTTP/1.1 101", 12) != 0) {
 		const bool denied = strncmp(p, "HTTP/1.1 401", 12) == 0 || strncmp(p, "HTTP/1.1 403", 12) == 0;
 
-		crowd_down(crowd, client, denied ? DW_E_DENIED : DW_E_PROTOCOL, "the server answers '%.*s' to the upgrade",
-			(int)(first < 80 ? first : 80), p);
+		crowd_down(crowd, client, denied ? DW_E_DENIED : DW_E_PROTOCOL, "the server answers '%s' to the upgrade",
+			dw_quote((struct dw_str) { p, first }, quoted));
 		return 0;
 	}
 	for (const char *line = p + first + 2; line < end;
@@ -229,10 +231,12 @@ take_part(struct client *client, const struct frame *frame, uint64_t now)
 		return;
 	}
 	dw_buf_add(&client->parts, frame->payload, frame->size);
-	if (!frame->last || !dw_buf_ok(&client->parts))
-		return;
-	crowd_message(crowd, client, client->parts.data, client->parts.len, now);
-	dw_buf_clear(&client->parts);
+	if (client->parts.failed) {
+		crowd_down(crowd, client, DW_E_NOMEM, "no memory");
+	} else if (frame->last) {
+		crowd_message(crowd, client, client->parts.data != NULL ? client->parts.data : "", client->parts.len, now);
+		dw_buf_clear(&client->parts);
+	}
 }
 
 static void

@@ -11,8 +11,7 @@ connect_turn(void *user, uint64_t now)
 {
 	struct run *run = user;
 	struct crowd *crowd = &run->crowd;
-	const uint64_t next =
-		crowd_connect(crowd, now, crowd->count, (uint64_t)run->options->rate, (uint32_t)run->options->concurrency);
+	const uint64_t next = crowd_connect(crowd, now, (uint64_t)run->options->rate, (uint32_t)run->options->concurrency);
 
 	run_progress(run, now, "connecting", run->latency.count, crowd->count);
 	return run->latency.count + crowd->failed >= crowd->count ? LOOP_DONE : next;

@@ -82,9 +82,9 @@ crowd_clear(struct crowd *crowd)
 }
 
 uint64_t
-crowd_connect(struct crowd *crowd, uint64_t now, uint32_t count, uint64_t rate, uint32_t concurrency)
+crowd_connect(struct crowd *crowd, uint64_t now, uint64_t rate, uint32_t concurrency)
 {
-	for (uint32_t i = 0; crowd->started < count; i++) {
+	for (uint32_t i = 0; crowd->started < crowd->count; i++) {
 		const uint64_t due = rate > 0 ? crowd->start_at + crowd->started * UINT64_C(1000000000) / rate : now;
 
 		if (crowd->unfinished >= concurrency)

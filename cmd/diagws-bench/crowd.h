@@ -84,9 +84,9 @@ struct crowd {
 int crowd_init(struct crowd *crowd, const struct plan *plan, struct loop *loop, struct dw_fault *fault);
 void crowd_clear(struct crowd *crowd);
 
-/* Starts those of the first `count` whose time has come: `rate` a second from start_at on (0: at once), and no more
- * than `concurrency` unfinished. Returns when to be called again, or LOOP_IDLE. */
-uint64_t crowd_connect(struct crowd *crowd, uint64_t now, uint32_t count, uint64_t rate, uint32_t concurrency);
+/* Starts those whose time has come: `rate` a second from start_at on (0: at once), and no more than `concurrency`
+ * unfinished. Returns when to be called again, or LOOP_IDLE. */
+uint64_t crowd_connect(struct crowd *crowd, uint64_t now, uint64_t rate, uint32_t concurrency);
 /* A message with this number goes to the room. */
 void crowd_issue(struct crowd *crowd, uint32_t room, uint64_t number);
 /* How many messages did not come. final: nothing is under way any more. */

@@ -102,49 +102,55 @@ report_order(struct report *report, const struct run *run)
 }
 
 static void
-add_process_json(
-	struct dw_buf *out, const struct process *process, const char *unit, double cpu_s, double cpu_us, double bytes)
+add_kb(struct dw_buf *out, const char *name, uint64_t before, uint64_t after)
+{
+	dw_buf_addf(out, ",\"%s_kb_before\":%llu,\"%s_kb_after\":%llu", name, (unsigned long long)before, name,
+		(unsigned long long)after);
+}
+
+static void
+add_process(struct report *report, const struct process *process, const char *unit, uint64_t units, uint32_t clients)
 {
 	const struct usage *before = &process->before, *after = &process->after;
+	const double cpu_s = ((double)after->cpu_ns - (double)before->cpu_ns) / 1e9;
+	const double cpu_us = units > 0 ? cpu_s * 1e6 / (double)units : 0;
+	const double bytes = ((double)after->private_kb - (double)before->private_kb) * 1024 / (clients > 0 ? clients : 1);
+	struct dw_buf *out = report->json ? &report->text : &report->below;
 
+	if (!report->json) {
+		dw_buf_addf(out, "%-16s %10.3f %10.3f /%-8s %12llu %12llu", process->name, cpu_s, cpu_us, unit,
+			(unsigned long long)after->private_kb, (unsigned long long)after->pss_kb);
+		dw_buf_addf(out, clients > 0 ? " %12.0f\n" : "\n", bytes);
+		return;
+	}
 	dw_buf_adds(out, "{\"name\":");
 	dw_buf_add_json_string(out, dw_str(process->name));
 	dw_buf_addf(out, ",\"pid\":%d,\"cpu_s\":%.6f,\"cpu_us_per_%s\":%.3f", (int)process->pid, cpu_s, unit, cpu_us);
-	dw_buf_addf(out, ",\"private_kb_before\":%llu,\"private_kb_after\":%llu", (unsigned long long)before->private_kb,
-		(unsigned long long)after->private_kb);
-	dw_buf_addf(out, ",\"pss_kb_before\":%llu,\"pss_kb_after\":%llu", (unsigned long long)before->pss_kb,
-		(unsigned long long)after->pss_kb);
-	dw_buf_addf(out, ",\"rss_kb_before\":%llu,\"rss_kb_after\":%llu,\"private_bytes_per_client\":%.0f}",
-		(unsigned long long)before->rss_kb, (unsigned long long)after->rss_kb, bytes);
+	add_kb(out, "private", before->private_kb, after->private_kb);
+	add_kb(out, "pss", before->pss_kb, after->pss_kb);
+	add_kb(out, "rss", before->rss_kb, after->rss_kb);
+	if (clients > 0)
+		dw_buf_addf(out, ",\"private_bytes_per_client\":%.0f", bytes);
+	dw_buf_addc(out, '}');
 }
 
 void
 report_processes(struct report *report, const struct run *run, const char *unit, uint64_t units)
 {
-	struct dw_buf *out = report->json ? &report->text : &report->below;
-	const double clients = run->plan.clients > 0 ? run->plan.clients : 1;
+	const uint32_t clients = run->plan.clients;
 
 	if (report->json)
-		dw_buf_adds(out, ",\"processes\":[");
+		dw_buf_adds(&report->text, ",\"processes\":[");
 	else if (run->processes.count > 0)
-		dw_buf_addf(out, "\n%-16s %10s %12s/%-8s %14s %14s %14s\n", "process", "cpu s", "cpu us", unit, "private KiB",
-			"pss KiB", "bytes/client");
+		dw_buf_addf(&report->below, "\n%-16s %10s %10s %-9s %12s %12s%s\n", "process", "cpu s", "cpu us", "",
+			"private KiB", "pss KiB", clients > 0 ? " bytes/client" : "");
 	for (size_t i = 0; i < run->processes.count; i++) {
-		const struct process *process = &run->processes.all[i];
-		const double cpu_s = (double)(process->after.cpu_ns - process->before.cpu_ns) / 1e9;
-		const double cpu_us = units > 0 ? cpu_s * 1e6 / (double)units : 0;
-		const double bytes = ((double)process->after.private_kb - (double)process->before.private_kb) * 1024 / clients;
-
-		if (report->json) {
-			dw_buf_adds(out, i > 0 ? "," : "");
-			add_process_json(out, process, unit, cpu_s, cpu_us, bytes);
-		} else {
-			dw_buf_addf(out, "%-16s %10.3f %21.3f %14llu %14llu %14.0f\n", process->name, cpu_s, cpu_us,
-				(unsigned long long)process->after.private_kb, (unsigned long long)process->after.pss_kb, bytes);
-		}
+		if (report->json && i > 0)
+			dw_buf_addc(&report->text, ',');
+		add_process(report, &run->processes.all[i], unit, units, clients);
 	}
 	if (report->json)
-		dw_buf_addc(out, ']');
+		dw_buf_addc(&report->text, ']');
 }
 
 void

@@ -84,8 +84,10 @@ run_loop(struct run *run, uint64_t (*turn)(void *user, uint64_t now), void *user
 				"%u of %u clients are connected, and no more within %lld ms", run->crowd.ready, run->crowd.count,
 				(long long)dw_common.timeout_ms);
 		else
-			(void)dw_fault_set(&run->fault, err, NULL, NULL, "nothing came for %lld ms: %llu messages are missing",
-				(long long)dw_common.timeout_ms, (unsigned long long)run->crowd.owed);
+			(void)dw_fault_set(&run->fault, err, NULL, NULL,
+				"nothing came for %lld ms: %llu messages are missing, %llu not acknowledged",
+				(long long)dw_common.timeout_ms, (unsigned long long)run->crowd.owed,
+				(unsigned long long)publisher_pending(&run->publisher));
 	}
 	return err;
 }
@@ -102,7 +104,7 @@ connect_turn(void *user, uint64_t now)
 		run->loop.failed = crowd->err;
 		return LOOP_IDLE;
 	}
-	next = crowd_connect(crowd, now, crowd->count, 0, (uint32_t)run->options->concurrency);
+	next = crowd_connect(crowd, now, 0, (uint32_t)run->options->concurrency);
 	run_progress(run, now, "connecting", crowd->ready, crowd->count);
 	return crowd->ready == crowd->count ? LOOP_DONE : next;
 }
