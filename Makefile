@@ -91,7 +91,7 @@ deps deps-bench:
 	echo "installing with $${sudo:-apt-get}:" $$missing; \
 	$$sudo apt-get update -qq && \
 	$$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing && \
-	case " $$missing " in *' nginx '*) $$sudo invoke-rc.d nginx stop || true;; esac
+	case " $$missing " in *' nginx '*) $$sudo sh -c 'invoke-rc.d nginx stop; systemctl disable nginx' >/dev/null 2>&1 || true;; esac
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)

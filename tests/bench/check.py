@@ -56,7 +56,7 @@ def judge(counts, stored):
     worse = []
     for name in sorted(counts.keys() | stored.keys()):
         if name not in stored or name not in counts:
-            print(f"  {name:28} {counts.get(name, '-'):>10} {stored.get(name, '-'):>10}          make bench-check STORE=1")
+            print(f"  {name:28} {counts.get(name, '-'):>10} {stored.get(name, '-'):>10} make bench-check STORE=1")
             continue
         ratio = counts[name] / stored[name]
         verdict = "" if 2 - ALLOWED <= ratio <= ALLOWED else "MORE" if ratio > 1 else "less: make bench-check STORE=1"

@@ -1,4 +1,4 @@
-"""diagws-bench, run on the load's core; and what the kernel says while it holds clients."""
+"""diagws-bench, run on the load's core; and what /proc says meanwhile."""
 import contextlib
 import json
 import os
@@ -31,7 +31,7 @@ def start(command, servers, nice=0, **options):
                                 stderr=subprocess.PIPE, text=True, preexec_fn=(lambda: os.nice(nice)) if nice else None)
 
 
-def finish(popen, patience=150, strict=True):
+def finish(popen, patience=60, strict=True):
     """What it measured. strict: a message that was lost, repeated or out of order makes the measurement void."""
     try:
         out, err = popen.communicate(timeout=patience)
@@ -50,7 +50,7 @@ def finish(popen, patience=150, strict=True):
     return found
 
 
-def run(command, servers, patience=150, **options):
+def run(command, servers, patience=60, **options):
     return finish(start(command, servers, **options), patience)
 
 

@@ -12,7 +12,8 @@ import load
 from servers import Diagws, Failed, Floor, Nchan, Redis, cpu_seconds
 
 DIAGWS, SILENT = "diagws", "diagws, no confirmations"
-FLOOR, LWS, LWS_TAUGHT, NCHAN = "bare epoll loop", "bare libwebsockets, at once", "bare libwebsockets, callbacks", "Nchan"
+FLOOR, NCHAN = "bare epoll loop", "Nchan"
+LWS, LWS_TAUGHT = "bare libwebsockets, at once", "bare libwebsockets, callbacks"
 MAKE = {DIAGWS: Diagws, SILENT: lambda: Diagws(confirm=False), FLOOR: lambda: Floor("floor_epoll"),
         LWS: lambda: Floor("floor_lws"), LWS_TAUGHT: lambda: Floor("floor_lws", "callback"), NCHAN: Nchan}
 
@@ -64,7 +65,8 @@ class Fanout(Row):
     def __init__(self, bench):
         super().__init__(bench)
         self.how = ("A message of 200 bytes is published when all clients have the last one. CPU: user and system time "
-                    "of the serving process for each message delivered to one client.")
+                    "of the serving process for each message delivered to one client. A frame of diagws is larger by "
+                    "type, diagnosis, time, seq, n and id.")
         self.contestants = {label: (lambda label=label: self.measure(label)) for label in self.messages}
 
     def measure(self, label):
@@ -205,10 +207,10 @@ class Publish(Row):
     name, title = "publish", "Durable publishing: messages a second, acknowledged after fdatasync"
     target = ("against Redis with appendfsync always: ≥ 0.8 × one at a time (LMDB syncs twice), ≥ 1 × with 50 senders, "
               "≥ 0.8 × with deep pipelines")
-    how = ("100 rooms of the newest 100 messages of 200 bytes; senders × unanswered messages of each, over unix sockets. "
-           "diagws checks, numbers and remembers ids; Redis: XADD key MAXLEN ~ 100, redis-benchmark. `watched`: a device is "
-           "connected in each room, gets all and confirms, and its cursor is written (the hub then shares a core with the "
-           "load where there are two).")
+    how = ("100 rooms of the newest 100 messages of 200 bytes; senders × unanswered messages of each, over unix "
+           "sockets. diagws checks, numbers and remembers ids; Redis: XADD key MAXLEN ~ 100, redis-benchmark. "
+           "`watched`: a device is connected in each room, gets all and confirms, and its cursor is written (the hub "
+           "then shares a core with the load where there are two).")
     watched = "diagws 50 × 16, watched"
     depths = {(1, 1): (0.8, 8000), (50, 1): (1.0, 150000), (50, 16): (0.8, 600000), (50, 100): (0.8, 1000000)}
 
@@ -263,8 +265,9 @@ class Publish(Row):
                          *(number(ours[p] / 1000, 2) if p in ours else "–" for p in ("p50", "p99")),
                          number(ours.get("cpu"), 1), number(redis.get("cpu"), 1)])
         ours, base = m[self.watched], m[self.label("Redis", (50, 16))].get("rate")
-        rows.append(["50 × 16, watched", number(ours.get("rate"), 0), number(base, 0), number(ratio(ours.get("rate"), base), 2),
-                     "", *(number(ours[p] / 1000, 2) if p in ours else "–" for p in ("p50", "p99")),
+        rows.append(["50 × 16, watched", number(ours.get("rate"), 0), number(base, 0),
+                     number(ratio(ours.get("rate"), base), 2), "",
+                     *(number(ours[p] / 1000, 2) if p in ours else "–" for p in ("p50", "p99")),
                      number(ours.get("cpu"), 1), ""])
         return table(["senders × window", "diagws/s", "Redis/s", "ratio", "wanted", "p50, ms", "p99, ms",
                       "hub CPU a message, µs", "Redis CPU a message, µs"], rows)
@@ -277,7 +280,7 @@ class Lines(Row):
     def __init__(self, bench):
         super().__init__(bench)
         self.count = self.n(500000, 20000)
-        self.how = f"A file of {number(self.count, 0)} lines to 100 rooms, {load.SIZE} bytes of data each, checked, stored."
+        self.how = f"A file of {number(self.count, 0)} lines to 100 rooms, {load.SIZE} bytes of data each."
         self.contestants = {"diagws-send -l": self.measure}
 
     def measure(self):
@@ -398,8 +401,8 @@ class Restart(Row):
     def __init__(self, bench):
         super().__init__(bench)
         self.rooms = self.n(10000, 100)
-        self.how = (f"{number(self.rooms, 0)} rooms × 100 messages of {load.SIZE} bytes. The hub is killed (SIGKILL); from "
-                    "the exec of the next until it serves; the page cache is warm. The median of 3.")
+        self.how = (f"{number(self.rooms, 0)} rooms × 100 messages of {load.SIZE} bytes. The hub is killed (SIGKILL); "
+                    "from the exec of the next until it serves; the page cache is warm. The median of 3.")
         self.contestants = {"diagws": self.measure}
 
     def measure(self):
@@ -431,10 +434,11 @@ class Written(Row):
     def __init__(self, bench):
         super().__init__(bench)
         self.many = self.n(10000, 100)
-        self.contestants = {"100 rooms": lambda: self.measure(self.bench.filled(self.n(100, 10)), self.n(100, 10)),
-                            f"{number(self.many, 0)} rooms": lambda: self.measure(self.bench.filled(self.many), self.many)}
+        self.contestants = {f"{number(rooms, 0)} rooms": (lambda rooms=rooms: self.measure(rooms))
+                            for rooms in (self.n(100, 10), self.many)}
 
-    def measure(self, servers, rooms):
+    def measure(self, rooms):
+        servers = self.bench.filled(rooms)
         before = load.written(servers.pids["hub"])
         found = load.run("publish", servers, senders=50, window=16, rooms=rooms, size=load.SIZE, name=f"fill{rooms}",
                          duration=self.n("3s", "500ms"))
@@ -452,8 +456,8 @@ class Written(Row):
 class BigRoom(Row):
     name, title = "bigroom", "While a room of 10,000 clients gets 100 messages a second"
     target = "none"
-    how = ("Another room of 10 clients, 100 messages a second, and new clients, 20 a second; first alone, then beside the "
-           "big room, whose load runs at a lower priority on the load's core.")
+    how = ("Another room of 10 clients, 100 messages a second, and new clients, 20 a second; first alone, then beside "
+           "the big room, whose load runs at a lower priority on the load's core.")
 
     def __init__(self, bench):
         super().__init__(bench)
