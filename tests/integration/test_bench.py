@@ -320,7 +320,7 @@ def test_pongs(world):
         until(lambda: len(peer.pongs) >= 15, "the PONGs")
         # Those of the last message may be cut off by the end.
         assert {(0x8a, b"number %d" % number) for number in range(1, 6)} <= set(peer.pongs)
-        peer.pongs.clear()
+    with Peer(pings=True) as peer:
         at_peer(peer, world, "fanout", "--messages", 6, "--no-confirm")
         assert peer.pongs == []
 
