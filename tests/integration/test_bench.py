@@ -294,7 +294,7 @@ class Peer:
 
 def at_peer(peer, world, verb, *arguments, status=0):
     return bench(world, verb, "--ws", peer.ws, "--publish", peer.pub, "--body", "{data}", "--ready", "", "--clients", 3,
-                 "--timeout", "500ms", *arguments, status=status)
+                 "--timeout", "30s", *arguments, status=status)
 
 
 def in_parts(body):
@@ -354,14 +354,14 @@ def test_the_last_message_is_missed(world):
     with Peer(trouble=lambda number, sent: b"" if number == 10 else sent) as peer:
         for verb in ("fanout", "latency"):
             peer.number = 0
-            result = at_peer(peer, world, verb, "--messages", 10, status=65)
+            result = at_peer(peer, world, verb, "--messages", 10, "--timeout", "1s", status=65)
             assert (result["lost"], result["deliveries"]) == (1, 29)
 
 
 def test_a_server_that_keeps_nothing_loses_in_a_storm(world):
     with Peer() as peer:
         peer.ws += "?from={after}"
-        result = at_peer(peer, world, "storm", "--missed", 4, status=65)
+        result = at_peer(peer, world, "storm", "--missed", 4, "--timeout", "1s", status=65)
         assert (result["missed_total"], result["lost"], result["caught_up"]) == (12, 12, 0)
         # It came back with the number of the message it had.
         assert sum(path.endswith("?from=0") for path in peer.requests) == 3
