@@ -216,8 +216,8 @@ class Peer:
     """A server that is not ours: POST /pub/ROOM sends the body to all WebSockets of /ws/ROOM. `trouble(number, frame)`
     gives what the first client gets in the place of a frame; `wrap` makes a frame of a body."""
 
-    def __init__(self, wrap=frame, trouble=lambda number, sent: sent, accept=None, pings=False):
-        self.wrap, self.trouble, self.accept, self.pings = wrap, trouble, accept, pings
+    def __init__(self, wrap=frame, trouble=lambda number, sent: sent, accept=None, pings=False, keeps=True):
+        self.wrap, self.trouble, self.accept, self.pings, self.keeps = wrap, trouble, accept, pings, keeps
         self.rooms, self.pongs, self.number, self.requests = {}, [], 0, []
         self.port = free_port()
         self.started = threading.Event()
@@ -262,6 +262,9 @@ class Peer:
                     return
                 body = await reader.readexactly(int(headers["content-length"]))
                 self.publish(room, body)
+                if not self.keeps:
+                    writer.write(b"HTTP/1.1 202 Accepted\r\nConnection: close\r\n\r\n")
+                    return
                 writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n")
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
@@ -312,6 +315,19 @@ def test_another_server(world, wrap, size):
             result = at_peer(peer, world, verb, "--messages", 20, "--size", size)
             assert result["deliveries"] == 60
             check_order(result)
+
+
+def test_a_server_that_closes_after_each_answer(world):
+    with Peer(keeps=False) as peer:
+        assert at_peer(peer, world, "fanout", "--messages", 20)["deliveries"] == 60
+
+
+def test_a_publisher_that_is_not_answered(server):
+    """What the hub has not acknowledged is not lost."""
+    server.the_hub.signal(signal.SIGSTOP)
+    result = bench(server, "publish", "--publish", server.the_edge.url("/ws/broadcast"), "--key-file", server.key,
+                   "--timeout", "300ms", status=75)
+    assert (result["acknowledged"], result["rejected"]) == (0, 0)
 
 
 def test_pongs(world):
