@@ -74,7 +74,6 @@ publisher_add(struct publisher *publisher, size_t at, const struct job *job)
 	}
 	lane->jobs[(lane->first + lane->waiting) % lane->room] = *job;
 	lane->waiting++;
-	publisher->added++;
 	return true;
 }
 
@@ -133,7 +132,6 @@ lane_answered(struct lane *lane, uint64_t due, int err, const char *format, ...)
 		if (due < publisher->count_from)
 			return;
 		publisher->acknowledged++;
-		publisher->last_at = now;
 		if (publisher->times != NULL)
 			histogram_add(publisher->times, (now - due + 500) / 1000);
 		return;

@@ -30,9 +30,8 @@ struct publisher {
 	struct loop *loop;
 	struct lane *lanes;
 	size_t count, window;
-	uint64_t added, acknowledged, rejected;
+	uint64_t acknowledged, rejected;
 	uint64_t count_from;     /* ns: what was due before is not counted in these */
-	uint64_t last_at;        /* when the last answer came */
 	struct histogram *times; /* from due to the answer; NULL: not wanted */
 	int err;                 /* of the first that was not stored */
 	struct dw_fault fault;

@@ -77,7 +77,9 @@ run_loop(struct run *run, uint64_t (*turn)(void *user, uint64_t now), void *user
 
 	if (shows())
 		fprintf(stderr, "\r\033[K");
-	run->cut_short = run->cut_short || (err != DW_OK && err != DW_E_TIMEOUT);
+	/* What the server has not acknowledged it may not have. */
+	if (err != DW_OK && (err != DW_E_TIMEOUT || publisher_pending(&run->publisher) > 0))
+		run->cut_short = true;
 	if (err == DW_E_TIMEOUT && run->fault.message[0] == '\0') {
 		if (run->crowd.unfinished > 0)
 			(void)dw_fault_set(&run->fault, err, NULL, NULL,

@@ -216,8 +216,8 @@ class Peer:
     """A server that is not ours: POST /pub/ROOM sends the body to all WebSockets of /ws/ROOM. `trouble(number, frame)`
     gives what the first client gets in the place of a frame; `wrap` makes a frame of a body."""
 
-    def __init__(self, wrap=frame, trouble=lambda number, sent: sent, accept=None, pings=False):
-        self.wrap, self.trouble, self.accept, self.pings = wrap, trouble, accept, pings
+    def __init__(self, wrap=frame, trouble=lambda number, sent: sent, accept=None, pings=False, keeps=True):
+        self.wrap, self.trouble, self.accept, self.pings, self.keeps = wrap, trouble, accept, pings, keeps
         self.rooms, self.pongs, self.number, self.requests = {}, [], 0, []
         self.port = free_port()
         self.started = threading.Event()
@@ -262,6 +262,9 @@ class Peer:
                     return
                 body = await reader.readexactly(int(headers["content-length"]))
                 self.publish(room, body)
+                if not self.keeps:
+                    writer.write(b"HTTP/1.1 202 Accepted\r\nConnection: close\r\n\r\n")
+                    return
                 writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n")
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
@@ -294,7 +297,7 @@ class Peer:
 
 def at_peer(peer, world, verb, *arguments, status=0):
     return bench(world, verb, "--ws", peer.ws, "--publish", peer.pub, "--body", "{data}", "--ready", "", "--clients", 3,
-                 "--timeout", "500ms", *arguments, status=status)
+                 "--timeout", "30s", *arguments, status=status)
 
 
 def in_parts(body):
@@ -314,13 +317,26 @@ def test_another_server(world, wrap, size):
             check_order(result)
 
 
+def test_a_server_that_closes_after_each_answer(world):
+    with Peer(keeps=False) as peer:
+        assert at_peer(peer, world, "fanout", "--messages", 20)["deliveries"] == 60
+
+
+def test_a_publisher_that_is_not_answered(server):
+    """What the hub has not acknowledged is not lost."""
+    server.the_hub.signal(signal.SIGSTOP)
+    result = bench(server, "publish", "--publish", server.the_edge.url("/ws/broadcast"), "--key-file", server.key,
+                   "--timeout", "300ms", status=75)
+    assert (result["acknowledged"], result["rejected"]) == (0, 0)
+
+
 def test_pongs(world):
     with Peer(pings=True) as peer:
         at_peer(peer, world, "fanout", "--messages", 6, "--name", "here")
         until(lambda: len(peer.pongs) >= 15, "the PONGs")
         # Those of the last message may be cut off by the end.
         assert {(0x8a, b"number %d" % number) for number in range(1, 6)} <= set(peer.pongs)
-        peer.pongs.clear()
+    with Peer(pings=True) as peer:
         at_peer(peer, world, "fanout", "--messages", 6, "--no-confirm")
         assert peer.pongs == []
 
@@ -354,14 +370,14 @@ def test_the_last_message_is_missed(world):
     with Peer(trouble=lambda number, sent: b"" if number == 10 else sent) as peer:
         for verb in ("fanout", "latency"):
             peer.number = 0
-            result = at_peer(peer, world, verb, "--messages", 10, status=65)
+            result = at_peer(peer, world, verb, "--messages", 10, "--timeout", "1s", status=65)
             assert (result["lost"], result["deliveries"]) == (1, 29)
 
 
 def test_a_server_that_keeps_nothing_loses_in_a_storm(world):
     with Peer() as peer:
         peer.ws += "?from={after}"
-        result = at_peer(peer, world, "storm", "--missed", 4, status=65)
+        result = at_peer(peer, world, "storm", "--missed", 4, "--timeout", "1s", status=65)
         assert (result["missed_total"], result["lost"], result["caught_up"]) == (12, 12, 0)
         # It came back with the number of the message it had.
         assert sum(path.endswith("?from=0") for path in peer.requests) == 3
