@@ -173,7 +173,7 @@ $(BUILD)/tests/clients: tests/fault/clients.c
 
 # What diagws is measured against, and drivers of its hot paths. They name libraries and objects of commands as unit tests
 # do; of lib/ they take what they need.
-FLOORS := $(addprefix $(BUILD)/tests/,floor_epoll floor_lws sizes)
+FLOORS := $(addprefix $(BUILD)/tests/,floor_epoll floor_lws)
 HOT    := $(patsubst tests/bench/%.c,$(BUILD)/tests/%,$(wildcard tests/bench/hot_*.c))
 $(BUILD)/tests/%: tests/bench/%.c $(LIB_A) $(EDGE_OBJ)
 	@mkdir -p $(@D)
@@ -234,6 +234,7 @@ power-loss: all
 bench: deps
 	$(Q)$(MAKE) --no-print-directory deps-bench || echo 'going on without them'
 	$(Q)$(MAKE) --no-print-directory all $(FLOORS)
+	$(Q)$(MAKE) --no-print-directory $(BUILD)/tests/sizes || echo 'going on without it'
 	$(Q)DIAGWS_BUILD=$(abspath $(BUILD)) $(PYTHON) tests/bench/bench.py --runs $(or $(RUNS),3) $(if $(QUICK),--quick) $(ONLY)
 
 bench-check: deps-bench

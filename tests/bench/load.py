@@ -36,9 +36,11 @@ def finish(popen, patience=60, strict=True):
     try:
         out, err = popen.communicate(timeout=patience)
     except subprocess.TimeoutExpired:
-        popen.kill()
-        popen.communicate()
         raise Failed(f"diagws-bench did not end in {patience} s") from None
+    finally:
+        if popen.poll() is None:
+            popen.kill()
+            popen.communicate()
     try:
         found = json.loads(out)
     except ValueError:
@@ -79,7 +81,7 @@ def crowd(servers, clients, command="memory", **options):
         yield
     finally:
         popen.send_signal(signal.SIGINT)
-        with contextlib.suppress(Failed):
+        with contextlib.suppress(Failed, ValueError):  # ValueError: its output was read already
             finish(popen, 30, strict=False)
 
 
