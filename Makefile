@@ -171,17 +171,6 @@ $(BUILD)/tests/clients: tests/fault/clients.c
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $< $(ALL_LDFLAGS)
 
-# What diagws is measured against, and drivers of its hot paths. They name libraries and objects of commands as unit tests
-# do; of lib/ they take what they need.
-FLOORS := $(addprefix $(BUILD)/tests/,floor_epoll floor_lws)
-HOT    := $(patsubst tests/bench/%.c,$(BUILD)/tests/%,$(wildcard tests/bench/hot_*.c))
-$(BUILD)/tests/%: tests/bench/%.c $(LIB_A) $(EDGE_OBJ)
-	@mkdir -p $(@D)
-	$(call say,BENCH,$@)
-	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $< \
-		$$(sed -n 's|^/\* links: \(.*\) \*/$$|\1|p' $< | tr ' ' '\n' | sed -n 's|^\(.*\)\.c$$|$(BUILD)/\1.o|p') \
-		$(LIB_A) $(ALL_LDFLAGS) $$(pkg-config --libs $$(sed -n 's|^/\* libs: \(.*\) \*/$$|\1|p' $<))
-
 # All places, all mutants, all allocations up to a bound: minutes, where check-fault takes samples.
 kill-every-syscall inject mutants: all $(BUILD)/tests/inject.so
 	$(Q)DIAGWS_BUILD=$(abspath $(BUILD)) DIAGWS_FAULT=long $(PYTHON) $(LONG_$@)
@@ -229,6 +218,17 @@ slow-clients: all $(BUILD)/tests/clients
 power-loss: all
 	$(Q)DIAGWS_BUILD=$(abspath $(BUILD)) POWER_CUTS=$(or $(CUTS),200) $(if $(SEED),SEED=$(SEED)) $(PYTHON) -m pytest -q -s \
 		-p no:cacheprovider tests/fault/test_power.py $(PYTEST)
+
+# What diagws is measured against, and drivers of its hot paths. They name libraries and objects of commands as unit tests
+# do; of lib/ they take what they need.
+FLOORS := $(addprefix $(BUILD)/tests/,floor_epoll floor_lws)
+HOT    := $(patsubst tests/bench/%.c,$(BUILD)/tests/%,$(wildcard tests/bench/hot_*.c))
+$(BUILD)/tests/%: tests/bench/%.c $(LIB_A) $(EDGE_OBJ)
+	@mkdir -p $(@D)
+	$(call say,BENCH,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $< \
+		$$(sed -n 's|^/\* links: \(.*\) \*/$$|\1|p' $< | tr ' ' '\n' | sed -n 's|^\(.*\)\.c$$|$(BUILD)/\1.o|p') \
+		$(LIB_A) $(ALL_LDFLAGS) $$(pkg-config --libs $$(sed -n 's|^/\* libs: \(.*\) \*/$$|\1|p' $<))
 
 # Everything side by side, by turns; RESULTS.md says what and how. For a machine with nothing else to do.
 bench: deps
