@@ -75,7 +75,7 @@ help:
 	@echo 'make kill-every-syscall kill hub, edge and sender at each system call of a publish'
 	@echo 'make inject             fail each call of the allocator and of the store'
 	@echo 'make mutants            break the product on purpose: MUTANTS=names; each must be caught'
-	@echo 'make bench              against Nchan, Redis and bare loops, into tests/bench/RESULTS.md: RUNS=3 ONLY=names QUICK=1'
+	@echo 'make bench              beside Nchan, Redis, bare loops, into tests/bench/RESULTS.md: RUNS=3 ONLY=rows QUICK=1'
 	@echo 'make bench-check        instructions of hot paths against those stored: STORE=1 stores them anew'
 	@echo 'make lint | format      check, or apply, the style'
 	@echo 'make install uninstall  DESTDIR and PREFIX as usual'

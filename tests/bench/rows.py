@@ -178,9 +178,9 @@ class Memory(Row):
                 if after[name] - before[name] > 16 * 2 * self.clients}
 
     def judge(self, m):
-        all_sizes = [f["both"] for label, f in m.items() if label.startswith("diagws") and "both" in f]
-        worst = max(all_sizes, default=None)
-        return f"{number(worst, 0)} bytes at most", worst is not None and worst <= 2560
+        sizes = {label: f["both"] for label, f in m.items() if label.startswith("diagws") and "both" in f}
+        text = "; ".join(f"{number(size, 0)} bytes with {label.partition(', ')[2]}" for label, size in sizes.items())
+        return text or "–", bool(sizes) and max(sizes.values()) <= 2560
 
     def lines(self, m):
         return table(["", "edge or server, bytes", "hub, bytes", "together"],
@@ -456,6 +456,7 @@ class Written(Row):
 class BigRoom(Row):
     name, title = "bigroom", "While a room of 10,000 clients gets 100 messages a second"
     target = "none"
+    once = True
     how = ("Another room of 10 clients, 100 messages a second, and new clients, 20 a second; first alone, then beside "
            "the big room, whose load runs at a lower priority on the load's core.")
 
