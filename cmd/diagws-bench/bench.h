@@ -11,7 +11,7 @@ struct options {
 	const char *ws, *publish, *body, *key_file, *token_file, *ready, *until, *name;
 	int64_t clients, rooms, size, messages, duration_ms, burst, rate, concurrency, senders, window, missed, warm_up;
 	struct dw_opt_list processes;
-	bool no_confirm, json;
+	bool no_confirm, spin, json;
 };
 
 struct bench;

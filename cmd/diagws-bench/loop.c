@@ -4,6 +4,7 @@
 #include "loop.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <sys/epoll.h>
 #include <sys/timerfd.h>
 #include <time.h>
@@ -118,7 +119,9 @@ loop_run(struct loop *loop, uint64_t (*turn)(void *user, uint64_t now), void *us
 		next = next < loop->wake_at ? next : loop->wake_at;
 		if (next > now)
 			set_alarm(loop, next);
-		n = epoll_wait(loop->poller, events, EVENTS, next > now ? -1 : 0);
+		n = epoll_wait(loop->poller, events, EVENTS, next > now && !loop->spin ? -1 : 0);
+		if (n == 0)
+			(void)sched_yield();
 		for (int i = 0; i < n; i++) {
 			struct source *source = events[i].data.ptr;
 

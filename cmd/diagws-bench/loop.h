@@ -26,6 +26,7 @@ struct loop {
 	uint64_t wake_at;     /* the turn is wanted by then, whoever wants it sets it in each turn */
 	uint64_t progress_at; /* ns; who makes progress sets it */
 	uint64_t patience;    /* ns */
+	bool spin;            /* it never sleeps: waking us would cost who sends */
 	int failed;           /* who sets it ends the loop with it */
 	struct source alarm_source, interrupt_source;
 };

@@ -18,6 +18,7 @@ run_init(struct run *run, const struct options *options)
 
 	run->options = options;
 	err = loop_init(&run->loop, dw_common.timeout_ms);
+	run->loop.spin = run->options->spin;
 	if (err == DW_OK)
 		err = plan_init(&run->plan, options, &run->fault);
 	if (err == DW_OK)

@@ -68,6 +68,12 @@ def test_fanout(server, burst, rooms, by_post):
     check_processes(result, "delivery")
 
 
+def test_a_spinning_fanout(server):
+    result = at_server(server, "fanout", "--messages", 30, "--spin")
+    assert result["deliveries"] == 30 * CLIENTS
+    check_order(result)
+
+
 @pytest.mark.parametrize("by_post", [False, True])
 def test_latency(server, by_post):
     post = ["--publish", server.the_edge.url("/ws/broadcast")] if by_post else []
