@@ -83,13 +83,16 @@ is_alphanumeric(char c)
 	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
 }
 
+/* `more` holds the bytes that are allowed beside letters and digits. */
 static bool
-name_ok(struct dw_str s, size_t max, const char *more)
+name_ok(struct dw_str s, size_t max, const char more[4])
 {
 	if (s.n == 0 || s.n > max)
 		return false;
 	for (size_t i = 0; i < s.n; i++) {
-		if (!is_alphanumeric(s.p[i]) && (s.p[i] == '\0' || strchr(more, s.p[i]) == NULL))
+		const char c = s.p[i];
+
+		if (!is_alphanumeric(c) && (c == '\0' || (c != more[0] && c != more[1] && c != more[2] && c != more[3])))
 			return false;
 	}
 	return true;
@@ -98,7 +101,7 @@ name_ok(struct dw_str s, size_t max, const char *more)
 bool
 dw_room_ok(struct dw_str s)
 {
-	return name_ok(s, DW_ROOM_MAX, "_-");
+	return name_ok(s, DW_ROOM_MAX, "_-\0");
 }
 
 bool
@@ -118,7 +121,7 @@ dw_type_ok(struct dw_str s)
 {
 	size_t suffix = sizeof(SUFFIX) - 1;
 
-	if (!name_ok(s, DW_TYPE_MAX, "_") || s.n <= suffix || memcmp(s.p + s.n - suffix, SUFFIX, suffix) != 0)
+	if (!name_ok(s, DW_TYPE_MAX, "_\0\0") || s.n <= suffix || memcmp(s.p + s.n - suffix, SUFFIX, suffix) != 0)
 		return false;
 	for (size_t i = 0; i < s.n; i++) {
 		if (s.p[i] >= 'A' && s.p[i] <= 'Z')
