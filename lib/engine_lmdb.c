@@ -394,8 +394,10 @@ open_store(struct lmdb_engine *e, struct dw_fault *fault)
 {
 	char mark;
 	const bool made = pread(e->lock, &mark, 1, 0) == 1;
-	int err = dw_lmdb_check(e->config.dir, made, fault);
+	int err = dw_lmdb_ids_new(e);
 
+	if (err == DW_OK)
+		err = dw_lmdb_check(e, made, fault);
 	if (err == DW_OK || err == DW_E_AGAIN)
 		err = dw_kv_open(&e->kv, e->config.dir, dw_lmdb_tables, LMDB_TABLES, e->config.store_limit, fault);
 	if (err == DW_OK)

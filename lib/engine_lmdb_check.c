@@ -40,6 +40,7 @@ struct user_slot {
 };
 
 struct check {
+	struct lmdb_engine *engine;
 	const char *dir;
 	struct dw_kv_look *look;
 	struct dw_fault *fault;
@@ -321,6 +322,7 @@ entry_ok(const struct check *check, enum lmdb_table table, struct dw_str key, st
 		if (key.n != 16 || value.n != sizeof(id))
 			return false;
 		memcpy(&id, value.p, sizeof(id));
+		dw_lmdb_ids_note(check->engine, table - IDS0, (const uint8_t *)key.p);
 		return id.seq <= check->last;
 	}
 }
@@ -407,9 +409,10 @@ begin_anew(const char *dir, bool made, struct dw_fault *fault)
 }
 
 int
-dw_lmdb_check(const char *dir, bool made, struct dw_fault *fault)
+dw_lmdb_check(struct lmdb_engine *e, bool made, struct dw_fault *fault)
 {
-	struct check check = { .dir = dir, .fault = fault };
+	const char *dir = e->config.dir;
+	struct check check = { .engine = e, .dir = dir, .fault = fault };
 	int exists = 0;
 	int err = dw_kv_look_open(&check.look, dir, dw_lmdb_tables, LMDB_TABLES, &exists, fault);
 

@@ -10,10 +10,14 @@
  * t % ID_PARTS up to the seq t * ID_STEP into the tables, once that was given. So what has been carried follows from
  * the number of steps, which is in meta, and what all parts have behind them is deleted from the log.
  *
- * Happy path: a commit looks each id up in memory, then in both tables; appends its rows; takes the steps that are
- * due. Opening reads the log into memory.
+ * Nearly all ids are new, so a filter in memory tells of most of them that they are: two bits for each id, set when it
+ * was stored, in one word of many. One filter for each table, so that one that is emptied begins anew.
  *
- * Failure modes: an aborted batch takes its rows back out of memory (dw_lmdb_ids_abort). A log that has a hole or
+ * Happy path: a commit looks each id up in the filters, else in memory, then in both tables; appends its rows; takes
+ * the steps that are due. Opening fills the filters while the store is looked through, and reads the log into memory.
+ *
+ * Failure modes: an aborted batch takes its rows back out of memory (dw_lmdb_ids_abort); bits that it set stay, which
+ * costs a look, and none is cleared before the commit. A log that has a hole or
  * does not end at the last seq is DW_E_CORRUPT, found by the look-through.
  */
 #include <stdlib.h>
@@ -22,7 +26,7 @@
 #include "diagws/clock.h"
 #include "engine_lmdb_parts.h"
 
-enum { BUCKETS_A_PART = 256, BUCKETS = ID_PARTS * BUCKETS_A_PART, RING_FIRST = 1024 };
+enum { BUCKETS_A_PART = 256, BUCKETS = ID_PARTS * BUCKETS_A_PART, RING_FIRST = 1024, FILTER_WORDS = 1 << 18 };
 
 struct row {
 	struct id_row id;
@@ -30,11 +34,13 @@ struct row {
 };
 
 struct lmdb_ids {
-	struct row *ring;        /* by seq: those after `floor` */
-	size_t cap;              /* a power of two */
-	uint64_t floor;          /* all parts have been carried up to here, in what was committed; */
-	uint64_t steps;          /* by so many steps */
-	uint64_t logged;         /* up to here the batch's rows have been put into the log */
+	struct row *ring; /* by seq: those after `floor` */
+	size_t cap;       /* a power of two */
+	uint64_t floor;   /* all parts have been carried up to here, in what was committed; */
+	uint64_t steps;   /* by so many steps */
+	uint64_t logged;  /* up to here the batch's rows have been put into the log */
+	bool turned;      /* the batch has begun a generation */
+	uint64_t filters[2][FILTER_WORDS];
 	uint64_t heads[BUCKETS]; /* seq of the newest row in memory; 0: none */
 };
 
@@ -67,6 +73,44 @@ uint64_t
 dw_lmdb_ids_floor(uint64_t steps)
 {
 	return steps < ID_PARTS ? 0 : (steps - ID_PARTS + 1) * ID_STEP;
+}
+
+static uint64_t
+filter_bits(const uint8_t *digest, size_t *word)
+{
+	uint32_t number;
+
+	memcpy(&number, digest + 2, sizeof(number));
+	*word = number % FILTER_WORDS;
+	return UINT64_C(1) << digest[6] % 64 | UINT64_C(1) << digest[7] % 64;
+}
+
+static bool
+is_surely_new(const struct lmdb_ids *ids, const uint8_t *digest)
+{
+	size_t word;
+	const uint64_t bits = filter_bits(digest, &word);
+
+	return (ids->filters[0][word] & bits) != bits && (ids->filters[1][word] & bits) != bits;
+}
+
+void
+dw_lmdb_ids_note(struct lmdb_engine *e, size_t table, const uint8_t digest[ID_DIGEST])
+{
+	size_t word;
+	const uint64_t bits = filter_bits(digest, &word);
+
+	e->ids->filters[table][word] |= bits;
+}
+
+/* Those of the rows in memory. */
+static void
+note_rows(struct lmdb_engine *e, uint64_t first, uint64_t last)
+{
+	const struct ids_state *state = &e->ids_state;
+
+	for (uint64_t seq = first > e->ids->floor ? first : e->ids->floor + 1; seq <= last; seq++)
+		dw_lmdb_ids_note(e, seq >= state->first ? state->current : 1 - state->current, row_of(e->ids, seq)->id.digest);
 }
 
 /* Makes room for the row of this seq. */
@@ -133,27 +177,31 @@ load_rows(void *user, struct dw_str key, struct dw_str value)
 }
 
 int
+dw_lmdb_ids_new(struct lmdb_engine *e)
+{
+	e->ids = calloc(1, sizeof(*e->ids));
+	if (e->ids == NULL)
+		return DW_E_NOMEM;
+	e->ids->cap = RING_FIRST;
+	e->ids->ring = malloc(e->ids->cap * sizeof(*e->ids->ring));
+	return e->ids->ring != NULL ? DW_OK : DW_E_NOMEM;
+}
+
+int
 dw_lmdb_ids_open(struct lmdb_engine *e)
 {
-	struct lmdb_ids *ids = calloc(1, sizeof(*ids));
-	int err;
-
-	if (ids == NULL)
-		return DW_E_NOMEM;
-	e->ids = ids;
-	ids->cap = RING_FIRST;
-	ids->ring = malloc(ids->cap * sizeof(*ids->ring));
-	if (ids->ring == NULL)
-		return DW_E_NOMEM;
-	err = dw_kv_get_fixed(e->kv, META, DW_STR("ids"), &e->ids_state, sizeof(e->ids_state));
+	struct lmdb_ids *ids = e->ids;
+	int err = dw_kv_get_fixed(e->kv, META, DW_STR("ids"), &e->ids_state, sizeof(e->ids_state));
 	if (err != DW_OK)
 		return err == DW_E_AGAIN ? DW_OK : err;
 	ids->steps = e->ids_state.steps;
 	ids->floor = dw_lmdb_ids_floor(ids->steps);
 	err = dw_kv_scan(e->kv, IDLOG, val(NULL, 0), load_rows, ids);
-	if (err == DW_OK)
-		link_all(ids, e->seq);
-	return err;
+	if (err != DW_OK)
+		return err;
+	link_all(ids, e->seq);
+	note_rows(e, e->ids_state.older, e->seq);
+	return DW_OK;
 }
 
 void
@@ -174,6 +222,7 @@ dw_lmdb_ids_begin(struct lmdb_engine *e)
 	int err = dw_kv_get_fixed(e->kv, META, DW_STR("ids"), state, sizeof(*state));
 
 	e->ids->logged = e->seq;
+	e->ids->turned = false;
 	if (err == DW_E_AGAIN)
 		*state = (struct ids_state) { .begun = e->now };
 	else if (err != DW_OK)
@@ -187,6 +236,7 @@ dw_lmdb_ids_begin(struct lmdb_engine *e)
 		.first = e->next_seq,
 		.older = state->first,
 		.steps = state->steps };
+	e->ids->turned = true;
 	e->deleted++;
 	return dw_kv_empty(e->kv, IDS0 + (size_t)state->current);
 }
@@ -197,6 +247,8 @@ dw_lmdb_id_find(struct lmdb_engine *e, const uint8_t digest[ID_DIGEST], struct i
 	const struct lmdb_ids *ids = e->ids;
 	int err = DW_E_AGAIN;
 
+	if (is_surely_new(ids, digest))
+		return err;
 	for (uint64_t seq = *head_of(e->ids, digest); seq >= e->ids_state.older && seq != 0; seq = row_of(ids, seq)->next) {
 		const struct id_row *row = &row_of(ids, seq)->id;
 
@@ -240,6 +292,7 @@ dw_lmdb_id_add(struct lmdb_engine *e, const uint8_t digest[ID_DIGEST], const str
 	memcpy(row_of(ids, value->seq)->id.digest, digest, ID_DIGEST);
 	memcpy(row_of(ids, value->seq)->id.hash, value->hash, DW_HASH_SIZE);
 	link_row(ids, value->seq);
+	dw_lmdb_ids_note(e, (size_t)e->ids_state.current, digest);
 	e->ids_state.count++;
 	return value->seq - ids->logged == ID_ROWS_MAX ? put_rows(e, value->seq) : DW_OK;
 }
@@ -327,6 +380,10 @@ dw_lmdb_ids_end(struct lmdb_engine *e)
 void
 dw_lmdb_ids_committed(struct lmdb_engine *e)
 {
+	if (e->ids->turned) {
+		memset(e->ids->filters[e->ids_state.current], 0, sizeof(e->ids->filters[0]));
+		note_rows(e, e->ids_state.first, e->seq);
+	}
 	e->ids->steps = e->ids_state.steps;
 	e->ids->floor = dw_lmdb_ids_floor(e->ids->steps);
 }

@@ -109,8 +109,12 @@ int dw_lmdb_put_room(struct lmdb_engine *e, struct dw_str name, const struct roo
 
 /* ---- engine_lmdb_ids.c: the ids that senders gave */
 
+/* Before the store is looked through, and when it has been opened. */
+int dw_lmdb_ids_new(struct lmdb_engine *e);
 int dw_lmdb_ids_open(struct lmdb_engine *e);
 void dw_lmdb_ids_close(struct lmdb_engine *e);
+/* The look-through has met this id in table 0 or 1. */
+void dw_lmdb_ids_note(struct lmdb_engine *e, size_t table, const uint8_t digest[ID_DIGEST]);
 /* Around a batch that appends; after the commit, or else after the abort of any. */
 int dw_lmdb_ids_begin(struct lmdb_engine *e);
 int dw_lmdb_ids_end(struct lmdb_engine *e);
@@ -135,8 +139,8 @@ size_t dw_lmdb_join_key(char out[LMDB_KEY_MAX], const char *room, const char *us
 
 /* ---- engine_lmdb_check.c */
 
-/* Looks the whole store in `dir` through. DW_E_AGAIN: there is none yet (or only the beginning of one, where `made` is
- * false, which is then removed); else as dw_engine_ops.open. */
-int dw_lmdb_check(const char *dir, bool made, struct dw_fault *fault);
+/* Looks the engine's whole store through, and notes its ids. DW_E_AGAIN: there is none yet (or only the beginning of
+ * one, where `made` is false, which is then removed); else as dw_engine_ops.open. */
+int dw_lmdb_check(struct lmdb_engine *e, bool made, struct dw_fault *fault);
 
 #endif
