@@ -11,7 +11,7 @@
  *   owners    room NUL user → {state}
  *
  * Messages are appended at one end whatever their room, so that a commit dirties few pages; engine_lmdb_log.c
- * says how a room is read. The dead are cleared away later, by a sweep that looks at a few with every commit.
+ * says how a room is read. The dead are cleared away later, by a sweep that looks at a few with a commit.
  * Ids live in two generations: when the newer is as old or as full as the window, the older is emptied.
  *
  * Here: opening, the transaction around a batch, upkeep and scans. What each operation does is in
@@ -75,6 +75,13 @@ settle(struct lmdb_engine *e, bool committed, bool appended)
 	}
 }
 
+/* The dead may take as much room as the living while there is room. */
+static bool
+is_nearly_full(const struct lmdb_engine *e)
+{
+	return dw_kv_bytes(e->kv) > e->config.store_limit / 4 * 3;
+}
+
 /* One transaction: the operations, and, where `budget` is not 0, the upkeep: a look at so many old messages, and
  * at the age of the ids. What appends has a budget. */
 static int
@@ -98,7 +105,7 @@ attempt(struct lmdb_engine *e, enum dw_kv_mode mode, struct dw_op **ops, size_t 
 	if (err == DW_OK)
 		e->room = NULL;
 	if (err == DW_OK && budget > 0)
-		err = dw_lmdb_sweep(e, budget, mode == DW_KV_RESCUE);
+		err = dw_lmdb_sweep(e, budget, mode == DW_KV_RESCUE || is_nearly_full(e));
 	if (err == DW_OK && budget > 0)
 		err = dw_lmdb_ids_end(e);
 	if (err == DW_OK)

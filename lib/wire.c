@@ -334,7 +334,7 @@ array_head(const uint8_t *p, size_t left, size_t max, size_t *count)
 static size_t
 skim(const uint8_t *p, size_t left, size_t max)
 {
-	size_t count, used = array_head(p, left, max, &count);
+	size_t count = 0, used = array_head(p, left, max, &count);
 
 	for (size_t i = 0; used > 0 && i < count; i++) {
 		size_t size = scalar_size(p + used, left - used);
@@ -406,7 +406,7 @@ static int
 take_message(struct dw_wire *message, const uint8_t *p, const uint8_t *end, struct dw_fault *fault)
 {
 	const struct shape *shape;
-	size_t count;
+	size_t count = 0;
 	uint64_t kind;
 
 	p += array_head(p, (size_t)(end - p), FIELDS_MAX * 2, &count);
