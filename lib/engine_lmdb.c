@@ -1,4 +1,4 @@
-/* The embedded engine: LMDB in one directory, format version 2.
+/* The embedded engine: LMDB in one directory, format version 3.
  *
  *   meta      what the store is and where it stands: version, epoch, seq, limit, sweeps, ids
  *   messages  seq (8 bytes, big endian) → head, room, user, record
@@ -6,15 +6,16 @@
  *   rooms     room → newest messages, n
  *   users     room NUL user → number of direct messages
  *   ids0, ids1  16-byte digest of room and id → {content hash, seq, n}
+ *   idlog     the newest of these, by seq: see engine_lmdb_ids.c
  *   cursors   room NUL user NUL device → positions, seen, expires, derived
  *   owners    room NUL user → {state}
  *
  * Messages are appended at one end whatever their room, so that a commit dirties few pages; engine_lmdb_log.c
- * says how a room is read. The dead are cleared away later, by a sweep that looks at a few with every commit.
+ * says how a room is read. The dead are cleared away later, by a sweep that looks at a few with a commit.
  * Ids live in two generations: when the newer is as old or as full as the window, the older is emptied.
  *
  * Here: opening, the transaction around a batch, upkeep and scans. What each operation does is in
- * engine_lmdb_ops.c and engine_lmdb_log.c; LMDB itself is behind kv.h.
+ * engine_lmdb_ops.c, engine_lmdb_log.c and engine_lmdb_ids.c; LMDB itself is behind kv.h.
  *
  * Failure modes: a full map is grown and the batch done again, up to store_limit; then, or on ENOSPC,
  * DW_E_STORAGE_FULL with nothing done. An I/O error is DW_E_STORAGE: the caller must not go on.
@@ -38,7 +39,7 @@ enum { SWEEP_PER_APPEND = 4, SWEEP_LEAST = 16, SWEEP_WHEN_FULL = 4096 };
 
 /* As enum lmdb_table; the first is what tells our stores from others. */
 const char *const dw_lmdb_tables[LMDB_TABLES] = { "meta", "messages", "places", "rooms", "users", "ids0", "ids1",
-	"cursors", "owners" };
+	"idlog", "cursors", "owners" };
 
 static int
 get_meta(struct lmdb_engine *e, const char *name, void *out, size_t size)
@@ -52,34 +53,33 @@ put_meta(struct lmdb_engine *e, const char *name, const void *in, size_t size)
 	return dw_kv_put(e->kv, META, dw_str(name), (struct dw_str) { in, size });
 }
 
-/* Begins a new generation of ids when the current one has lasted a window. */
-static int
-turn_ids(struct lmdb_engine *e)
-{
-	struct ids_state *state = &e->ids_state;
-	int err = get_meta(e, "ids", state, sizeof(*state));
-
-	if (err == DW_E_AGAIN)
-		*state = (struct ids_state) { .begun = e->now };
-	else if (err != DW_OK)
-		return err;
-	if (state->current > 1)
-		return DW_E_CORRUPT;
-	if (e->now < state->begun + e->config.id_window_ms && state->count < e->config.id_window_count)
-		return DW_OK;
-	*state = (struct ids_state) { .current = 1 - state->current, .begun = e->now };
-	e->deleted++;
-	return dw_kv_empty(e->kv, IDS0 + state->current);
-}
-
 /* Where the store stands after what was appended. */
 static int
 put_standing(struct lmdb_engine *e)
 {
 	const uint64_t last = e->next_seq - 1;
-	int err = put_meta(e, "ids", &e->ids_state, sizeof(e->ids_state));
 
-	return err == DW_OK ? put_meta(e, "seq", &last, sizeof(last)) : err;
+	return put_meta(e, "seq", &last, sizeof(last));
+}
+
+/* What is in memory becomes what the batch made, or what it was before. */
+static void
+settle(struct lmdb_engine *e, bool committed, bool appended)
+{
+	if (!committed) {
+		dw_lmdb_rooms_forget(e);
+		dw_lmdb_ids_abort(e);
+	} else if (appended) {
+		e->seq = e->next_seq - 1;
+		dw_lmdb_ids_committed(e);
+	}
+}
+
+/* The dead may take as much room as the living while there is room. */
+static bool
+is_nearly_full(const struct lmdb_engine *e)
+{
+	return dw_kv_bytes(e->kv) > e->config.store_limit / 4 * 3;
 }
 
 /* One transaction: the operations, and, where `budget` is not 0, the upkeep: a look at so many old messages, and
@@ -95,8 +95,9 @@ attempt(struct lmdb_engine *e, enum dw_kv_mode mode, struct dw_op **ops, size_t 
 	e->next_seq = e->seq + 1;
 	e->deleted = 0;
 	e->room = NULL;
+	dw_lmdb_rooms_begin(e);
 	if (budget > 0)
-		err = turn_ids(e);
+		err = dw_lmdb_ids_begin(e);
 	for (size_t i = 0; err == DW_OK && i < count; i++) {
 		e->room = ops[i]->room;
 		err = dw_lmdb_op(e, ops[i]);
@@ -104,16 +105,18 @@ attempt(struct lmdb_engine *e, enum dw_kv_mode mode, struct dw_op **ops, size_t 
 	if (err == DW_OK)
 		e->room = NULL;
 	if (err == DW_OK && budget > 0)
-		err = dw_lmdb_sweep(e, budget);
+		err = dw_lmdb_sweep(e, budget, mode == DW_KV_RESCUE || is_nearly_full(e));
+	if (err == DW_OK && budget > 0)
+		err = dw_lmdb_ids_end(e);
+	if (err == DW_OK)
+		err = dw_lmdb_rooms_write(e);
 	if (err == DW_OK && budget > 0)
 		err = put_standing(e);
-	if (err == DW_OK) {
+	if (err == DW_OK)
 		err = dw_kv_commit(e->kv);
-		if (err == DW_OK)
-			e->seq = e->next_seq - 1;
-	} else {
+	else
 		dw_kv_abort(e->kv);
-	}
+	settle(e, err == DW_OK, budget > 0);
 	return err;
 }
 
@@ -196,6 +199,8 @@ lmdb_close(struct dw_engine *engine)
 	if (e == NULL)
 		return;
 	dw_kv_close(e->kv);
+	dw_lmdb_rooms_forget(e);
+	dw_lmdb_ids_close(e);
 	if (e->lock >= 0)
 		(void)close(e->lock);
 	free(e);
@@ -396,12 +401,16 @@ open_store(struct lmdb_engine *e, struct dw_fault *fault)
 {
 	char mark;
 	const bool made = pread(e->lock, &mark, 1, 0) == 1;
-	int err = dw_lmdb_check(e->config.dir, made, fault);
+	int err = dw_lmdb_ids_new(e);
 
+	if (err == DW_OK)
+		err = dw_lmdb_check(e, made, fault);
 	if (err == DW_OK || err == DW_E_AGAIN)
 		err = dw_kv_open(&e->kv, e->config.dir, dw_lmdb_tables, LMDB_TABLES, e->config.store_limit, fault);
 	if (err == DW_OK)
 		err = read_meta(e, fault);
+	if (err == DW_OK)
+		err = dw_lmdb_ids_open(e);
 	if (err != DW_OK)
 		return err;
 	err = dw_kv_commit(e->kv);

@@ -40,6 +40,7 @@ struct user_slot {
 };
 
 struct check {
+	struct lmdb_engine *engine;
 	const char *dir;
 	struct dw_kv_look *look;
 	struct dw_fault *fault;
@@ -49,6 +50,7 @@ struct check {
 	uint64_t last; /* seq that was given */
 	uint64_t met;  /* the greatest one that is there */
 	uint64_t limit;
+	struct ids_state ids;
 };
 
 static int
@@ -154,6 +156,8 @@ check_meta(struct check *check)
 			check->last = number;
 		else if (dw_str_is(key, "limit"))
 			check->limit = number;
+		else if (dw_str_is(key, "ids") && value.n == sizeof(check->ids))
+			memcpy(&check->ids, value.p, sizeof(check->ids));
 	}
 	return err == DW_E_AGAIN ? DW_OK : err;
 }
@@ -318,6 +322,7 @@ entry_ok(const struct check *check, enum lmdb_table table, struct dw_str key, st
 		if (key.n != 16 || value.n != sizeof(id))
 			return false;
 		memcpy(&id, value.p, sizeof(id));
+		dw_lmdb_ids_note(check->engine, table - IDS0, (const uint8_t *)key.p);
 		return id.seq <= check->last;
 	}
 }
@@ -340,6 +345,29 @@ check_rest(struct check *check)
 	return dw_kv_look_free(check->look, check->fault);
 }
 
+/* From what has not been carried into the tables yet to the last seq, the log of ids has no hole. */
+static int
+check_idlog(struct check *check)
+{
+	const uint64_t floor = dw_lmdb_ids_floor(check->ids.steps);
+	struct dw_str key, value;
+	uint64_t last = 0;
+	int err;
+
+	while ((err = next(check, IDLOG, &key, &value)) == DW_OK) {
+		const uint64_t first = dw_lmdb_key_seq(key), count = value.n / sizeof(struct id_row);
+
+		if (key.n != sizeof(first) || count == 0 || count > ID_ROWS_MAX || value.n % sizeof(struct id_row) != 0)
+			return damaged_table(check, IDLOG);
+		if (last == 0 ? first > floor + 1 : first != last + 1)
+			return damaged(check, "an id is missing", first - 1, DW_STR("(unknown)"));
+		last = first + count - 1;
+	}
+	if (err == DW_E_AGAIN && last != check->last)
+		return damaged(check, "an id is missing", check->last, DW_STR("(unknown)"));
+	return err == DW_E_AGAIN ? DW_OK : err;
+}
+
 static int
 look_through(struct check *check)
 {
@@ -360,6 +388,8 @@ look_through(struct check *check)
 		err = check_log(check);
 	if (err == DW_OK)
 		err = check_ends(check);
+	if (err == DW_OK)
+		err = check_idlog(check);
 	return err == DW_OK ? check_rest(check) : err;
 }
 
@@ -379,9 +409,10 @@ begin_anew(const char *dir, bool made, struct dw_fault *fault)
 }
 
 int
-dw_lmdb_check(const char *dir, bool made, struct dw_fault *fault)
+dw_lmdb_check(struct lmdb_engine *e, bool made, struct dw_fault *fault)
 {
-	struct check check = { .dir = dir, .fault = fault };
+	const char *dir = e->config.dir;
+	struct check check = { .engine = e, .dir = dir, .fault = fault };
 	int exists = 0;
 	int err = dw_kv_look_open(&check.look, dir, dw_lmdb_tables, LMDB_TABLES, &exists, fault);
 

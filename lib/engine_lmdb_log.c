@@ -27,8 +27,8 @@ val(const void *bytes, size_t n)
 	return (struct dw_str) { bytes, n };
 }
 
-static void
-seq_key(uint64_t seq, uint8_t key[8])
+void
+dw_lmdb_seq_key(uint64_t seq, uint8_t key[8])
 {
 	for (int i = 0; i < 8; i++)
 		key[i] = (uint8_t)(seq >> (56 - 8 * i));
@@ -72,7 +72,7 @@ get(struct lmdb_engine *e, uint64_t seq, struct lmdb_message *message)
 	struct dw_str value;
 	int err;
 
-	seq_key(seq, key);
+	dw_lmdb_seq_key(seq, key);
 	err = dw_kv_get(e->kv, MESSAGES, val(key, sizeof(key)), &value);
 	if (err == DW_OK)
 		return dw_lmdb_take_message(value, false, message);
@@ -144,7 +144,7 @@ put_message(struct lmdb_engine *e, const struct dw_op *op, const struct message_
 		{ op->append.record.data, op->append.record.len } };
 	uint8_t key[8];
 
-	seq_key(op->append.seq, key);
+	dw_lmdb_seq_key(op->append.seq, key);
 	return dw_kv_append(e->kv, MESSAGES, val(key, sizeof(key)), parts, sizeof(parts) / sizeof(parts[0]));
 }
 
@@ -186,7 +186,7 @@ dw_lmdb_append(struct lmdb_engine *e, struct dw_op *op)
 	const struct dw_str name = dw_str(op->room);
 	struct room_value room = { 0 };
 	struct message_head head;
-	int err = dw_kv_get_fixed(e->kv, ROOMS, name, &room, sizeof(room));
+	int err = dw_lmdb_get_room(e, name, &room);
 
 	if (err != DW_OK && err != DW_E_AGAIN)
 		return err;
@@ -202,7 +202,7 @@ dw_lmdb_append(struct lmdb_engine *e, struct dw_op *op)
 	if (!dw_buf_ok(&op->append.record))
 		return DW_E_NOMEM;
 	err = put_message(e, op, &head);
-	return err == DW_OK ? dw_kv_put(e->kv, ROOMS, name, val(&room, sizeof(room))) : err;
+	return err == DW_OK ? dw_lmdb_put_room(e, name, &room) : err;
 }
 
 /* ---- reads */
@@ -337,7 +337,7 @@ dw_lmdb_read(struct lmdb_engine *e, struct dw_op *op)
 {
 	const bool load = op->kind == DW_OP_LOAD;
 	struct reading reading = { .engine = e, .op = op, .after = load ? 0 : op->read.after };
-	int err = dw_kv_get_fixed(e->kv, ROOMS, dw_str(op->room), &reading.room, sizeof(reading.room));
+	int err = dw_lmdb_get_room(e, dw_str(op->room), &reading.room);
 
 	(void)dw_lmdb_summary(e, &op->read.summary, dw_str(op->room), &reading.room);
 	op->read.summary.oldest_n = reading.room.n + 1;
@@ -382,7 +382,7 @@ int
 dw_lmdb_place(struct lmdb_engine *e, struct dw_op *op)
 {
 	struct search search = { .engine = e, .op = op };
-	int err = dw_kv_get_fixed(e->kv, ROOMS, dw_str(op->room), &search.room, sizeof(search.room));
+	int err = dw_lmdb_get_room(e, dw_str(op->room), &search.room);
 
 	if (err != DW_OK && err != DW_E_AGAIN)
 		return err;
@@ -397,11 +397,23 @@ dw_lmdb_place(struct lmdb_engine *e, struct dw_op *op)
 
 /* ---- sweep */
 
+/* A sweep is worth it when about half of what it meets is dead: it begins when the table is twice as long as what the
+ * last one left, or after SWEEP_EVERY_MS, for age makes no table longer. */
+enum { SWEEP_FROM = 1024 };
+static const uint64_t SWEEP_EVERY_MS = 3600 * 1000;
+
+/* In meta. */
+struct sweep_state {
+	uint64_t position;      /* where it goes on; 0: none is under way */
+	uint64_t left;          /* entries that it has left so far */
+	uint64_t from, from_at; /* the next begins at so many entries, or at that time */
+};
+
 struct sweep {
 	struct lmdb_engine *engine;
 	bool places;
 	size_t budget;
-	uint64_t position; /* where the next sweep begins */
+	struct sweep_state state;
 };
 
 /* It and its place are to be forgotten; with a user's last one goes the count. */
@@ -449,44 +461,53 @@ sweep_one(void *user, struct dw_str key, struct dw_str value)
 	bool dead;
 	int err;
 
-	sweep->position = dw_lmdb_key_seq(key);
+	sweep->state.position = dw_lmdb_key_seq(key);
 	if (sweep->budget-- == 0)
 		return DW_KV_STOP;
 	err = key.n == 8 ? dw_lmdb_take_message(value, sweep->places, &message) : DW_E_CORRUPT;
 	if (err == DW_OK)
-		err = dw_kv_get_fixed(e->kv, ROOMS, message.room, &room, sizeof(room));
+		err = dw_lmdb_get_room(e, message.room, &room);
 	if (err != DW_OK)
 		return err == DW_E_AGAIN ? DW_E_CORRUPT : err;
 	if (is_history(e, &room, &message))
 		return forget(e, &message);
-	if (sweep->places)
-		return DW_OK;
-	err = is_dead(e, &room, &message, &dead);
-	return err == DW_OK && dead ? keep_place(e, key, &message) : err;
+	if (!sweep->places) {
+		err = is_dead(e, &room, &message, &dead);
+		if (err != DW_OK || dead)
+			return err != DW_OK ? err : keep_place(e, key, &message);
+	}
+	sweep->state.left++;
+	return DW_OK;
 }
 
 static int
-sweep_table(struct lmdb_engine *e, enum lmdb_table table, const char *name, size_t budget)
+sweep_table(struct lmdb_engine *e, enum lmdb_table table, const char *name, size_t budget, bool must)
 {
-	struct sweep sweep = { e, table == PLACES, budget, 0 };
+	struct sweep sweep = { e, table == PLACES, budget, { 0 } };
+	struct sweep_state *state = &sweep.state;
 	uint8_t key[8];
-	int err = dw_kv_get_fixed(e->kv, META, dw_str(name), &sweep.position, sizeof(sweep.position));
+	int err = dw_kv_get_fixed(e->kv, META, dw_str(name), state, sizeof(*state));
 
 	if (err != DW_OK && err != DW_E_AGAIN)
 		return err;
-	seq_key(sweep.position, key);
+	if (state->position == 0) {
+		if (!must && dw_kv_count(e->kv, table) < state->from && e->now < state->from_at)
+			return DW_OK;
+		state->left = 0;
+	}
+	dw_lmdb_seq_key(state->position, key);
 	err = dw_kv_scan(e->kv, table, val(key, sizeof(key)), sweep_one, &sweep);
 	if (err == DW_OK)
-		sweep.position = 0;
+		*state = (struct sweep_state) { .from = 2 * state->left + SWEEP_FROM, .from_at = e->now + SWEEP_EVERY_MS };
 	else if (err != DW_KV_STOP)
 		return err;
-	return dw_kv_put(e->kv, META, dw_str(name), val(&sweep.position, sizeof(sweep.position)));
+	return dw_kv_put(e->kv, META, dw_str(name), val(state, sizeof(*state)));
 }
 
 int
-dw_lmdb_sweep(struct lmdb_engine *e, size_t budget)
+dw_lmdb_sweep(struct lmdb_engine *e, size_t budget, bool must)
 {
-	int err = sweep_table(e, MESSAGES, "sweep", budget);
+	int err = sweep_table(e, MESSAGES, "sweep", budget, must);
 
-	return err == DW_OK ? sweep_table(e, PLACES, "places", budget / PLACES_SHARE) : err;
+	return err == DW_OK ? sweep_table(e, PLACES, "places", budget / PLACES_SHARE, must) : err;
 }

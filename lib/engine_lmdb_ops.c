@@ -227,24 +227,18 @@ id_key(const struct dw_op *op, uint8_t key[32])
 
 /* DW_OK and duplicate or err set; DW_E_AGAIN: a new id. */
 static int
-find_id(struct lmdb_engine *e, struct dw_op *op, struct dw_str key)
+find_id(struct lmdb_engine *e, struct dw_op *op, const uint8_t *digest)
 {
 	struct id_value value;
+	int err = dw_lmdb_id_find(e, digest, &value);
 
-	for (size_t i = 0; i < 2; i++) {
-		int err = dw_kv_get_fixed(e->kv, IDS0 + i, key, &value, sizeof(value));
-
-		if (err == DW_E_AGAIN)
-			continue;
-		if (err != DW_OK)
-			return err;
-		op->append.seq = value.seq;
-		op->append.n = value.n;
-		op->append.duplicate = memcmp(value.hash, op->append.hash, DW_HASH_SIZE) == 0;
-		op->err = op->append.duplicate ? DW_OK : DW_E_ID_REUSED;
-		return DW_OK;
-	}
-	return DW_E_AGAIN;
+	if (err != DW_OK)
+		return err;
+	op->append.seq = value.seq;
+	op->append.n = value.n;
+	op->append.duplicate = memcmp(value.hash, op->append.hash, DW_HASH_SIZE) == 0;
+	op->err = op->append.duplicate ? DW_OK : DW_E_ID_REUSED;
+	return DW_OK;
 }
 
 static int
@@ -253,7 +247,6 @@ do_append(struct lmdb_engine *e, struct dw_op *op)
 	struct id_value id;
 	enum dw_owner_state state;
 	uint8_t digest[32];
-	struct dw_str key = val(digest, 16);
 	int err;
 
 	if (op->append.publisher[0] != '\0') {
@@ -266,7 +259,7 @@ do_append(struct lmdb_engine *e, struct dw_op *op)
 		}
 	}
 	id_key(op, digest);
-	err = find_id(e, op, key);
+	err = find_id(e, op, digest);
 	if (err != DW_E_AGAIN)
 		return err;
 	err = dw_lmdb_append(e, op);
@@ -274,8 +267,7 @@ do_append(struct lmdb_engine *e, struct dw_op *op)
 		return err;
 	id = (struct id_value) { .seq = op->append.seq, .n = op->append.n };
 	memcpy(id.hash, op->append.hash, DW_HASH_SIZE);
-	e->ids_state.count++;
-	return put_fixed(e, IDS0 + (enum lmdb_table)e->ids_state.current, key, &id, sizeof(id));
+	return dw_lmdb_id_add(e, digest, &id);
 }
 
 int

@@ -6,7 +6,7 @@
 #include "diagws/engine.h"
 #include "diagws/kv.h"
 
-enum lmdb_table { META, MESSAGES, PLACES, ROOMS, USERS, IDS0, IDS1, CURSORS, OWNERS };
+enum lmdb_table { META, MESSAGES, PLACES, ROOMS, USERS, IDS0, IDS1, IDLOG, CURSORS, OWNERS };
 
 enum { LMDB_KEY_MAX = DW_ROOM_MAX + DW_USER_MAX + DW_DEVICE_MAX + 3 };
 
@@ -37,10 +37,24 @@ struct id_value {
 	uint64_t seq, n;
 };
 
-/* Which generation of ids is written to, since when, and how many it holds. */
-struct ids_state {
-	uint64_t current, begun, count;
+/* A row of the log of ids. */
+enum { ID_DIGEST = 16 };
+struct id_row {
+	uint8_t digest[ID_DIGEST], hash[DW_HASH_SIZE];
+	uint64_t n;
 };
+
+/* Which generation of ids is written to, since when, and how many it holds; the first seq of it, and of the one before;
+ * how many steps have carried ids from their log into the tables. */
+struct ids_state {
+	uint64_t current, begun, count, first, older, steps;
+};
+
+/* See engine_lmdb_ids.c. So many rows lie in one entry of the log that two entries fill a page. */
+enum { ID_PARTS = 256, ID_STEP = 512, ID_ROWS_MAX = 48 };
+
+struct lmdb_ids;   /* private to engine_lmdb_ids.c */
+struct lmdb_rooms; /* private to engine_lmdb_rooms.c */
 
 struct lmdb_engine {
 	struct dw_engine base;
@@ -49,6 +63,8 @@ struct lmdb_engine {
 	struct dw_kv *kv;
 	char epoch[DW_EPOCH_SIZE];
 	uint64_t seq;
+	struct lmdb_ids *ids;
+	struct lmdb_rooms *rooms;
 	/* Of the batch under way: */
 	uint64_t next_seq, now;
 	struct ids_state ids_state;
@@ -58,7 +74,7 @@ struct lmdb_engine {
 };
 
 /* engine_lmdb.c: as enum lmdb_table. */
-enum { LMDB_TABLES = OWNERS + 1, LMDB_FORMAT = 2 };
+enum { LMDB_TABLES = OWNERS + 1, LMDB_FORMAT = 3 };
 extern const char *const dw_lmdb_tables[LMDB_TABLES];
 
 /* ---- engine_lmdb_log.c: messages and their places */
@@ -68,15 +84,48 @@ int dw_lmdb_append(struct lmdb_engine *e, struct dw_op *op);
 /* The summary and the records of a LOAD or READ. */
 int dw_lmdb_read(struct lmdb_engine *e, struct dw_op *op);
 int dw_lmdb_place(struct lmdb_engine *e, struct dw_op *op);
-/* Looks at `budget` old messages, and at some places, from where the last sweep stopped; clears away the dead. */
-int dw_lmdb_sweep(struct lmdb_engine *e, size_t budget);
+/* Where it pays, or must be, looks at `budget` old messages, and at some places, from where the last sweep stopped;
+ * clears away the dead. */
+int dw_lmdb_sweep(struct lmdb_engine *e, size_t budget, bool must);
 bool dw_lmdb_expired(const struct lmdb_engine *e, uint64_t at);
+void dw_lmdb_seq_key(uint64_t seq, uint8_t key[8]);
 uint64_t dw_lmdb_key_seq(struct dw_str key);
 /* Takes a message or a place apart. DW_E_CORRUPT: it is none. */
 int dw_lmdb_take_message(struct dw_str value, bool place, struct lmdb_message *message);
 /* The summary as far as the room's value tells; false: the room retains nothing. */
 bool dw_lmdb_summary(
 	const struct lmdb_engine *e, struct dw_room_summary *summary, struct dw_str room, const struct room_value *value);
+
+/* ---- engine_lmdb_rooms.c: what the batch under way has made of the rooms */
+
+/* Before a batch's first operation, and before its commit. */
+void dw_lmdb_rooms_begin(struct lmdb_engine *e);
+int dw_lmdb_rooms_write(struct lmdb_engine *e);
+/* The batch was aborted, or the engine is closed. */
+void dw_lmdb_rooms_forget(struct lmdb_engine *e);
+/* DW_E_AGAIN: there is no such room. */
+int dw_lmdb_get_room(struct lmdb_engine *e, struct dw_str name, struct room_value *value);
+int dw_lmdb_put_room(struct lmdb_engine *e, struct dw_str name, const struct room_value *value);
+
+/* ---- engine_lmdb_ids.c: the ids that senders gave */
+
+/* Before the store is looked through, and when it has been opened. */
+int dw_lmdb_ids_new(struct lmdb_engine *e);
+int dw_lmdb_ids_open(struct lmdb_engine *e);
+void dw_lmdb_ids_close(struct lmdb_engine *e);
+/* The look-through has met this id in table 0 or 1. */
+void dw_lmdb_ids_note(struct lmdb_engine *e, size_t table, const uint8_t digest[ID_DIGEST]);
+/* Around a batch that appends; after the commit, or else after the abort of any. */
+int dw_lmdb_ids_begin(struct lmdb_engine *e);
+int dw_lmdb_ids_end(struct lmdb_engine *e);
+void dw_lmdb_ids_committed(struct lmdb_engine *e);
+void dw_lmdb_ids_abort(struct lmdb_engine *e);
+/* DW_E_AGAIN: it is new. */
+int dw_lmdb_id_find(struct lmdb_engine *e, const uint8_t digest[ID_DIGEST], struct id_value *value);
+/* For each message, in the order of seq. */
+int dw_lmdb_id_add(struct lmdb_engine *e, const uint8_t digest[ID_DIGEST], const struct id_value *value);
+/* Up to which seq the log is not needed any more after so many steps. */
+uint64_t dw_lmdb_ids_floor(uint64_t steps);
 
 /* ---- engine_lmdb_ops.c: the rest */
 
@@ -90,8 +139,8 @@ size_t dw_lmdb_join_key(char out[LMDB_KEY_MAX], const char *room, const char *us
 
 /* ---- engine_lmdb_check.c */
 
-/* Looks the whole store in `dir` through. DW_E_AGAIN: there is none yet (or only the beginning of one, where `made` is
- * false, which is then removed); else as dw_engine_ops.open. */
-int dw_lmdb_check(const char *dir, bool made, struct dw_fault *fault);
+/* Looks the engine's whole store through, and notes its ids. DW_E_AGAIN: there is none yet (or only the beginning of
+ * one, where `made` is false, which is then removed); else as dw_engine_ops.open. */
+int dw_lmdb_check(struct lmdb_engine *e, bool made, struct dw_fault *fault);
 
 #endif

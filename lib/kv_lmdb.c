@@ -33,6 +33,7 @@ struct dw_kv {
 	MDB_env *env;
 	MDB_txn *txn;
 	MDB_dbi tables[KV_TABLES_MAX];
+	MDB_cursor *cursors[KV_TABLES_MAX]; /* of the open transaction: where it wrote last */
 	struct kv_file file;
 	bool lent;        /* the map takes in the reserve */
 	bool dirty;       /* the open transaction has changed something */
@@ -226,6 +227,14 @@ stamp(struct dw_kv *kv)
 					 : DW_OK;
 }
 
+/* LMDB closes those of a writing transaction itself. */
+static void
+forget_cursors(struct dw_kv *kv)
+{
+	kv->txn = NULL;
+	memset(kv->cursors, 0, sizeof(kv->cursors));
+}
+
 int
 dw_kv_commit(struct dw_kv *kv)
 {
@@ -236,7 +245,7 @@ dw_kv_commit(struct dw_kv *kv)
 		dw_kv_abort(kv);
 		return err;
 	}
-	kv->txn = NULL;
+	forget_cursors(kv);
 	err = fail(kv, mdb_txn_commit(txn));
 	if (err == DW_OK)
 		kv->committed = commit_number(kv);
@@ -247,7 +256,7 @@ void
 dw_kv_abort(struct dw_kv *kv)
 {
 	mdb_txn_abort(kv->txn);
-	kv->txn = NULL;
+	forget_cursors(kv);
 }
 
 /* ---- entries */
@@ -284,12 +293,15 @@ put(struct dw_kv *kv, size_t table, struct dw_str key, const struct dw_str *part
 	struct dw_str value;
 	uint64_t sum;
 	char *to;
-	int err;
+	int err = DW_OK;
 
 	for (size_t i = 0; i < count; i++)
 		v.mv_size += parts[i].n;
 	kv->dirty = true;
-	err = fail(kv, mdb_put(kv->txn, kv->tables[table], &k, &v, flags | MDB_RESERVE));
+	if (kv->cursors[table] == NULL)
+		err = fail(kv, mdb_cursor_open(kv->txn, kv->tables[table], &kv->cursors[table]));
+	if (err == DW_OK)
+		err = fail(kv, mdb_cursor_put(kv->cursors[table], &k, &v, flags | MDB_RESERVE));
 	if (err != DW_OK)
 		return err;
 	value = (struct dw_str) { v.mv_data, v.mv_size - KV_SUM_SIZE };
@@ -352,6 +364,15 @@ dw_kv_scan(struct dw_kv *kv, size_t table, struct dw_str from,
 	}
 	mdb_cursor_close(cursor);
 	return err == DW_E_AGAIN ? DW_OK : err;
+}
+
+uint64_t
+dw_kv_count(struct dw_kv *kv, size_t table)
+{
+	MDB_stat stat = { 0 };
+
+	(void)mdb_stat(kv->txn, kv->tables[table], &stat);
+	return stat.ms_entries;
 }
 
 uint64_t

@@ -16,18 +16,26 @@ enum { KV_TABLES_MAX = 16, KV_SUM_SIZE = 8 };
 #define KV_STAMP "txn"
 
 static inline uint64_t
+kv_mix_word(uint64_t sum, uint64_t word)
+{
+	/* Each step can be undone, so two texts that differ in one word never have the same sum. */
+	sum = (sum ^ word) * 0x9e3779b97f4a7c15U;
+	return sum ^ sum >> 32;
+}
+
+static inline uint64_t
 kv_mix(uint64_t sum, struct dw_str s)
 {
 	uint64_t word;
 
-	for (size_t i = 0; i < s.n; i += sizeof(word)) {
-		word = 0;
-		memcpy(&word, s.p + i, s.n - i < sizeof(word) ? s.n - i : sizeof(word));
-		/* Each step can be undone, so two texts that differ in one word never have the same sum. */
-		sum = (sum ^ word) * 0x9e3779b97f4a7c15U;
-		sum ^= sum >> 32;
+	for (; s.n >= sizeof(word); s = (struct dw_str) { s.p + sizeof(word), s.n - sizeof(word) }) {
+		memcpy(&word, s.p, sizeof(word));
+		sum = kv_mix_word(sum, word);
 	}
-	return sum;
+	word = 0;
+	if (s.n > 0)
+		memcpy(&word, s.p, s.n);
+	return s.n > 0 ? kv_mix_word(sum, word) : sum;
 }
 
 /* Stands behind each value. It tells damage, not malice. */

@@ -13,6 +13,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "diagws/json_plain.h"
+
 enum kind { INTEGER, NUMBER, TEXT, OBJECT };
 
 struct rule {
@@ -81,13 +83,16 @@ is_alphanumeric(char c)
 	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
 }
 
+/* `more` holds the bytes that are allowed beside letters and digits. */
 static bool
-name_ok(struct dw_str s, size_t max, const char *more)
+name_ok(struct dw_str s, size_t max, const char more[4])
 {
 	if (s.n == 0 || s.n > max)
 		return false;
 	for (size_t i = 0; i < s.n; i++) {
-		if (!is_alphanumeric(s.p[i]) && (s.p[i] == '\0' || strchr(more, s.p[i]) == NULL))
+		const char c = s.p[i];
+
+		if (!is_alphanumeric(c) && (c == '\0' || (c != more[0] && c != more[1] && c != more[2] && c != more[3])))
 			return false;
 	}
 	return true;
@@ -96,7 +101,7 @@ name_ok(struct dw_str s, size_t max, const char *more)
 bool
 dw_room_ok(struct dw_str s)
 {
-	return name_ok(s, DW_ROOM_MAX, "_-");
+	return name_ok(s, DW_ROOM_MAX, "_-\0");
 }
 
 bool
@@ -116,7 +121,7 @@ dw_type_ok(struct dw_str s)
 {
 	size_t suffix = sizeof(SUFFIX) - 1;
 
-	if (!name_ok(s, DW_TYPE_MAX, "_") || s.n <= suffix || memcmp(s.p + s.n - suffix, SUFFIX, suffix) != 0)
+	if (!name_ok(s, DW_TYPE_MAX, "_\0\0") || s.n <= suffix || memcmp(s.p + s.n - suffix, SUFFIX, suffix) != 0)
 		return false;
 	for (size_t i = 0; i < s.n; i++) {
 		if (s.p[i] >= 'A' && s.p[i] <= 'Z')
@@ -296,6 +301,53 @@ dw_members_check(struct dw_str type, const struct dw_json *object, struct dw_fau
 	return DW_OK;
 }
 
+/* The whole part of a number that is not negative and has at most 18 digits there. */
+static int64_t
+whole_part(struct dw_str raw)
+{
+	int64_t value = 0;
+
+	for (size_t i = 0; i < raw.n && raw.p[i] >= '0' && raw.p[i] <= '9'; i++)
+		value = value * 10 + (raw.p[i] - '0');
+	return value;
+}
+
+/* False: it does not keep the rule, or that takes a closer look. */
+static bool
+plainly_within(const struct rule *rule, enum dw_json_type type, struct dw_str raw)
+{
+	switch (rule->kind) {
+	case INTEGER:
+		return type == DW_JSON_INTEGER && raw.p[0] != '-' && whole_part(raw) >= rule->min &&
+			   whole_part(raw) <= rule->max;
+	case NUMBER:
+		return (type == DW_JSON_INTEGER || type == DW_JSON_REAL) && raw.p[0] != '-' && whole_part(raw) >= rule->min &&
+			   whole_part(raw) < rule->max;
+	case TEXT:
+		return type == DW_JSON_STRING && raw.n <= (size_t)rule->max;
+	case OBJECT:
+		break;
+	}
+	return type == DW_JSON_OBJECT;
+}
+
+static bool
+plainly_right(struct dw_str type, const struct dw_plain *plain)
+{
+	for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++) {
+		const struct rule *rule = &rules[i];
+		size_t at = 0;
+
+		if (!dw_str_is(type, rule->type))
+			continue;
+		while (at < plain->count && !dw_str_is(plain->member[at].key, rule->name))
+			at++;
+		if (at == plain->count ? !rule->optional : !plainly_within(rule, plain->member[at].type, plain->member[at].raw))
+			return false;
+	}
+	return true;
+}
+
 int
 dw_data_size_check(size_t n, struct dw_fault *fault)
 {
@@ -310,12 +362,17 @@ dw_data_check(struct dw_str type, const char *data, size_t n, struct dw_buf *com
 {
 	char quoted[DW_QUOTE_SIZE];
 	struct dw_json *json = NULL;
+	struct dw_plain plain;
 	struct dw_str text;
 	int err;
 
 	if (!dw_type_ok(type))
 		return dw_fault_set(fault, DW_E_FIELD, "type", "1 to 57 of a-z 0-9 _, then _update",
 			"field 'type': \"%s\" is not a type of message", dw_quote(type, quoted));
+	if (n <= DW_DATA_MAX && dw_plain_parse(&plain, data, n) && plainly_right(type, &plain)) {
+		dw_buf_add(compact, data, n);
+		return dw_buf_ok(compact) ? DW_OK : dw_fault_set(fault, DW_E_NOMEM, NULL, NULL, "out of memory");
+	}
 	err = dw_json_parse(&json, data, n, fault);
 	if (err != DW_OK)
 		return err;

@@ -1,9 +1,9 @@
 /* The protocol in code: one table per message says its fields, their kinds and their bounds; packing
- * and unpacking are the same few lines for all of them.
+ * and unpacking are the same few lines for all of them, which take no memory but the buffer's.
  *
- * Its own file because only it includes msgpack. What a peer sent is first skimmed (skim): every
- * length and count must fit into the bytes that are left, and arrays may not nest in a message, so
- * that the parser is never asked to reserve more than a small multiple of the frame's size.
+ * Its own file because only it knows msgpack's forms (the tests hold it to the library's), and only it includes the
+ * library, for the cells of tables. What a peer sent is first skimmed (skim): every length and count must fit into the
+ * bytes that are left, and arrays may not nest in a message.
  *
  * Failure modes: DW_E_PROTOCOL with what is wrong; memory is remembered by the buffer.
  */
@@ -164,60 +164,109 @@ write_bytes(void *user, const char *bytes, size_t n)
 	return out->failed ? -1 : 0;
 }
 
-static void
-pack_text(msgpack_packer *pk, struct dw_str s)
+/* What is put at `at` has room there; returns where it ends. */
+static uint8_t *
+put_big_endian(uint8_t *at, uint64_t value, size_t n)
 {
-	msgpack_pack_str(pk, s.n);
-	msgpack_pack_str_body(pk, s.p, s.n);
+	for (size_t i = n; i-- > 0; value >>= 8)
+		at[i] = (uint8_t)value;
+	return at + n;
 }
 
-static void
-pack_bytes(msgpack_packer *pk, struct dw_str s)
+static uint8_t *
+put_number(uint8_t *at, uint64_t value)
 {
-	msgpack_pack_bin(pk, s.n);
-	msgpack_pack_bin_body(pk, s.p, s.n);
+	const size_t power = value <= UINT8_MAX ? 0 : value <= UINT16_MAX ? 1 : value <= UINT32_MAX ? 2 : 3;
+
+	if (value <= 0x7f) {
+		*at = (uint8_t)value;
+		return at + 1;
+	}
+	*at++ = (uint8_t)(0xcc + power);
+	return put_big_endian(at, value, (size_t)1 << power);
 }
 
-static void
-pack_flag(msgpack_packer *pk, bool set)
+static uint8_t *
+put_run(uint8_t *at, uint8_t first, struct dw_str s)
 {
-	if (set)
-		msgpack_pack_true(pk);
-	else
-		msgpack_pack_false(pk);
+	const size_t power = s.n <= UINT8_MAX ? 0 : s.n <= UINT16_MAX ? 1 : 2;
+
+	*at++ = (uint8_t)(first + power);
+	at = put_big_endian(at, s.n, (size_t)1 << power);
+	if (s.n > 0)
+		memcpy(at, s.p, s.n);
+	return at + s.n;
+}
+
+static uint8_t *
+put_text(uint8_t *at, struct dw_str s)
+{
+	if (s.n > 31)
+		return put_run(at, 0xd9, s);
+	*at++ = (uint8_t)(0xa0 + s.n);
+	if (s.n > 0)
+		memcpy(at, s.p, s.n);
+	return at + s.n;
+}
+
+static uint8_t *
+put_array(uint8_t *at, size_t count)
+{
+	if (count <= 15) {
+		*at = (uint8_t)(0x90 + count);
+		return at + 1;
+	}
+	*at++ = 0xdc;
+	return put_big_endian(at, count, 2);
+}
+
+/* An array of `first`, where it is not NULL, and of what a struct holds in these fields. */
+static void
+pack_fields(struct dw_buf *out, const uint64_t *first, const struct field *fields, size_t count, const void *from)
+{
+	enum { HEADER_MOST = 9 };
+	size_t most = (count + 2) * HEADER_MOST;
+	uint8_t *begin, *at;
+
+	for (size_t i = 0; i < count; i++) {
+		if (fields[i].kind == TEXT || fields[i].kind == BYTES)
+			most += ((const struct dw_str *)(const void *)((const char *)from + fields[i].offset))->n;
+	}
+	begin = (uint8_t *)dw_buf_room(out, most);
+	if (begin == NULL)
+		return;
+	at = put_array(begin, count + (first != NULL));
+	if (first != NULL)
+		at = put_number(at, *first);
+	for (size_t i = 0; i < count; i++) {
+		const void *value = (const char *)from + fields[i].offset;
+
+		switch (fields[i].kind) {
+		case NUMBER:
+			at = put_number(at, *(const uint64_t *)value);
+			break;
+		case TEXT:
+			at = put_text(at, *(const struct dw_str *)value);
+			break;
+		case BYTES:
+			at = put_run(at, 0xc4, *(const struct dw_str *)value);
+			break;
+		case FLAG:
+			*at++ = *(const bool *)value ? 0xc3 : 0xc2;
+			break;
+		}
+	}
+	dw_buf_grow(out, (size_t)(at - begin));
 }
 
 void
 dw_wire_pack(struct dw_buf *out, const struct dw_wire *message)
 {
 	const struct shape *shape = find_shape(message->kind);
-	msgpack_packer pk;
-	size_t count;
+	const uint64_t kind = message->kind;
 
 	assert(shape != NULL);
-	count = count_fields(shape);
-	msgpack_packer_init(&pk, out, write_bytes);
-	msgpack_pack_array(&pk, count + 1);
-	msgpack_pack_uint64(&pk, message->kind);
-	for (size_t i = 0; i < count; i++) {
-		const struct field *field = &shape->fields[i];
-		const void *at = (const char *)message + field->offset;
-
-		switch (field->kind) {
-		case NUMBER:
-			msgpack_pack_uint64(&pk, *(const uint64_t *)at);
-			break;
-		case TEXT:
-			pack_text(&pk, *(const struct dw_str *)at);
-			break;
-		case BYTES:
-			pack_bytes(&pk, *(const struct dw_str *)at);
-			break;
-		case FLAG:
-			pack_flag(&pk, *(const bool *)at);
-			break;
-		}
-	}
+	pack_fields(out, &kind, shape->fields, count_fields(shape), message);
 }
 
 static uint64_t
@@ -263,59 +312,84 @@ scalar_size(const uint8_t *p, size_t left)
 	return body <= left - header ? header + (size_t)body : 0;
 }
 
-/* The size of one array of at most `max` scalars at p, or 0 when there is none. */
+/* How many elements an array has, of at most `max`; returns the size of its header, or 0 when there is none. */
 static size_t
-skim(const uint8_t *p, size_t left, size_t max)
+array_head(const uint8_t *p, size_t left, size_t max, size_t *count)
 {
-	size_t used = 1;
-	uint64_t count;
+	size_t used;
 
-	if (left == 0)
-		return 0;
-	if (*p >= 0x90 && *p <= 0x9f) {
-		count = *p & 0x0fU;
-	} else if (*p == 0xdc && left >= 3) {
-		count = big_endian(p + 1, 2);
+	if (left >= 1 && *p >= 0x90 && *p <= 0x9f) {
+		*count = *p & 0x0fU;
+		used = 1;
+	} else if (left >= 3 && *p == 0xdc) {
+		*count = (size_t)big_endian(p + 1, 2);
 		used = 3;
 	} else {
 		return 0;
 	}
-	if (count > max)
-		return 0;
-	for (uint64_t i = 0; i < count; i++) {
+	return *count <= max ? used : 0;
+}
+
+/* The size of one array of at most `max` scalars at p, or 0 when there is none. */
+static size_t
+skim(const uint8_t *p, size_t left, size_t max)
+{
+	size_t count = 0, used = array_head(p, left, max, &count);
+
+	for (size_t i = 0; used > 0 && i < count; i++) {
 		size_t size = scalar_size(p + used, left - used);
 
-		if (size == 0)
-			return 0;
-		used += size;
+		used = size > 0 ? used + size : 0;
 	}
 	return used;
 }
 
+/* The following look at one scalar whose size was looked at, in all its forms. */
 static bool
-take_field(const struct field *field, const msgpack_object *from, void *to)
+take_number(const uint8_t *p, uint64_t *value)
 {
+	if (*p <= 0x7f)
+		*value = *p;
+	else if (*p >= 0xcc && *p <= 0xcf)
+		*value = big_endian(p + 1, (size_t)1 << (*p - 0xcc));
+	else if (*p >= 0xd0 && *p <= 0xd3 && p[1] <= 0x7f) /* signed, and not negative */
+		*value = big_endian(p + 1, (size_t)1 << (*p - 0xd0));
+	else
+		return false;
+	return true;
+}
+
+static bool
+take_run(const uint8_t *p, uint8_t first, struct dw_str *value)
+{
+	size_t header;
+
+	if (*p < first || *p > first + 2)
+		return false;
+	header = (size_t)1 << (*p - first);
+	*value = (struct dw_str) { (const char *)p + 1 + header, (size_t)big_endian(p + 1, header) };
+	return true;
+}
+
+static bool
+take_field(const struct field *field, const uint8_t *p, void *to)
+{
+	struct dw_str *run = to;
+
 	switch (field->kind) {
 	case NUMBER:
-		if (from->type != MSGPACK_OBJECT_POSITIVE_INTEGER)
-			return false;
-		*(uint64_t *)to = from->via.u64;
-		return true;
+		return take_number(p, to);
 	case TEXT:
-		if (from->type != MSGPACK_OBJECT_STR || from->via.str.size > field->max)
+		if (*p >= 0xa0 && *p <= 0xbf)
+			*run = (struct dw_str) { (const char *)p + 1, *p & 0x1fU };
+		else if (!take_run(p, 0xd9, run))
 			return false;
-		*(struct dw_str *)to = (struct dw_str) { from->via.str.ptr, from->via.str.size };
-		return true;
+		return run->n <= field->max;
 	case BYTES:
-		if (from->type != MSGPACK_OBJECT_BIN || from->via.bin.size > field->max)
-			return false;
-		*(struct dw_str *)to = (struct dw_str) { from->via.bin.ptr, from->via.bin.size };
-		return true;
+		return take_run(p, 0xc4, run) && run->n <= field->max;
 	case FLAG:
-		if (from->type != MSGPACK_OBJECT_BOOLEAN)
-			return false;
-		*(bool *)to = from->via.boolean;
-		return true;
+		*(bool *)to = *p == 0xc3;
+		return *p == 0xc2 || *p == 0xc3;
 	}
 	return false;
 }
@@ -327,28 +401,31 @@ is_foreign_hello(const struct dw_wire *message, size_t index)
 	return message->kind == DW_HELLO && index == 0 && message->hello.version != dw_protocol_version();
 }
 
+/* Of a frame that was skimmed. */
 static int
-take_message(struct dw_wire *message, const msgpack_object_array *array, struct dw_fault *fault)
+take_message(struct dw_wire *message, const uint8_t *p, const uint8_t *end, struct dw_fault *fault)
 {
 	const struct shape *shape;
-	size_t count;
+	size_t count = 0;
+	uint64_t kind;
 
-	if (array->size == 0 || array->ptr[0].type != MSGPACK_OBJECT_POSITIVE_INTEGER)
+	p += array_head(p, (size_t)(end - p), FIELDS_MAX * 2, &count);
+	if (count == 0 || !take_number(p, &kind))
 		return dw_fault_set(fault, DW_E_PROTOCOL, NULL, NULL, "the frame does not begin with a message kind");
-	shape = find_shape(array->ptr[0].via.u64);
+	shape = find_shape(kind);
 	if (shape == NULL)
-		return dw_fault_set(
-			fault, DW_E_PROTOCOL, NULL, NULL, "unknown message kind %llu", (unsigned long long)array->ptr[0].via.u64);
+		return dw_fault_set(fault, DW_E_PROTOCOL, NULL, NULL, "unknown message kind %llu", (unsigned long long)kind);
 	count = count_fields(shape);
 	memset(message, 0, sizeof(*message));
 	message->kind = shape->kind;
 	for (size_t i = 0; i < count; i++) {
 		const struct field *field = &shape->fields[i];
 
-		if (i + 1 >= array->size)
+		p += scalar_size(p, (size_t)(end - p));
+		if (p == end)
 			return dw_fault_set(
 				fault, DW_E_PROTOCOL, field->name, NULL, "%s: field '%s' is missing", shape->name, field->name);
-		if (!take_field(field, &array->ptr[i + 1], (char *)message + field->offset))
+		if (!take_field(field, p, (char *)message + field->offset))
 			return dw_fault_set(fault, DW_E_PROTOCOL, field->name, NULL,
 				"%s: field '%s' has a wrong type or is too long", shape->name, field->name);
 		if (is_foreign_hello(message, i))
@@ -360,82 +437,54 @@ take_message(struct dw_wire *message, const msgpack_object_array *array, struct 
 int
 dw_wire_unpack(struct dw_wire *message, const void *frame, size_t n, struct dw_fault *fault)
 {
-	msgpack_unpack_return status;
-	msgpack_unpacked result;
-	int err;
-
 	if (n > DW_WIRE_FRAME_MAX)
 		return dw_fault_set(fault, DW_E_TOO_BIG, NULL, NULL, "a frame of %zu bytes; at most %d", n, DW_WIRE_FRAME_MAX);
-	if (skim(frame, n, FIELDS_MAX * 2) != n)
+	if (n == 0 || skim(frame, n, FIELDS_MAX * 2) != n)
 		return dw_fault_set(fault, DW_E_PROTOCOL, NULL, NULL, "the frame is not one array of scalars");
-	msgpack_unpacked_init(&result);
-	status = msgpack_unpack_next(&result, frame, n, NULL);
-	if (status == MSGPACK_UNPACK_NOMEM_ERROR)
-		err = dw_fault_set(fault, DW_E_NOMEM, NULL, NULL, "out of memory");
-	else if (status != MSGPACK_UNPACK_SUCCESS || result.data.type != MSGPACK_OBJECT_ARRAY)
-		err = dw_fault_set(fault, DW_E_PROTOCOL, NULL, NULL, "the frame is not msgpack");
-	else
-		err = take_message(message, &result.data.via.array, fault);
-	/* Strings point into the frame, not into the parser's memory. */
-	msgpack_unpacked_destroy(&result);
-	return err;
+	return take_message(message, frame, (const uint8_t *)frame + n, fault);
 }
+
+static const struct field record_fields[] = {
+	{ "seq", NUMBER, offsetof(struct dw_record, seq), 0 },
+	{ "n", NUMBER, offsetof(struct dw_record, n), 0 },
+	{ "at", NUMBER, offsetof(struct dw_record, at), 0 },
+	{ "type", TEXT, offsetof(struct dw_record, type), DW_TYPE_MAX },
+	{ "id", TEXT, offsetof(struct dw_record, id), DW_ID_MAX },
+	{ "data", BYTES, offsetof(struct dw_record, data), DW_DATA_MAX },
+	{ "to", TEXT, offsetof(struct dw_record, to), DW_USER_MAX },
+	{ "except", NUMBER, offsetof(struct dw_record, except), 0 },
+	{ "expires_at", NUMBER, offsetof(struct dw_record, expires_at), 0 },
+};
+enum { RECORD_FIELDS = sizeof(record_fields) / sizeof(record_fields[0]) };
 
 void
 dw_record_pack(struct dw_buf *out, const struct dw_record *record)
 {
-	msgpack_packer pk;
-
-	msgpack_packer_init(&pk, out, write_bytes);
-	msgpack_pack_array(&pk, 9);
-	msgpack_pack_uint64(&pk, record->seq);
-	msgpack_pack_uint64(&pk, record->n);
-	msgpack_pack_uint64(&pk, record->at);
-	pack_text(&pk, record->type);
-	pack_text(&pk, record->id);
-	pack_bytes(&pk, record->data);
-	pack_text(&pk, record->to);
-	msgpack_pack_uint64(&pk, record->except);
-	msgpack_pack_uint64(&pk, record->expires_at);
+	pack_fields(out, NULL, record_fields, RECORD_FIELDS, record);
 }
 
 int
 dw_record_next(struct dw_str *rest, struct dw_record *record)
 {
-	static const struct field fields[] = {
-		{ "seq", NUMBER, offsetof(struct dw_record, seq), 0 },
-		{ "n", NUMBER, offsetof(struct dw_record, n), 0 },
-		{ "at", NUMBER, offsetof(struct dw_record, at), 0 },
-		{ "type", TEXT, offsetof(struct dw_record, type), DW_TYPE_MAX },
-		{ "id", TEXT, offsetof(struct dw_record, id), DW_ID_MAX },
-		{ "data", BYTES, offsetof(struct dw_record, data), DW_DATA_MAX },
-		{ "to", TEXT, offsetof(struct dw_record, to), DW_USER_MAX },
-		{ "except", NUMBER, offsetof(struct dw_record, except), 0 },
-		{ "expires_at", NUMBER, offsetof(struct dw_record, expires_at), 0 },
-	};
-	enum { COUNT = sizeof(fields) / sizeof(fields[0]) };
-	msgpack_unpacked result;
-	int err = DW_E_PROTOCOL;
-	size_t used;
+	const uint8_t *p = (const uint8_t *)rest->p;
+	size_t count = 0, used, left;
 
 	if (rest->n == 0)
 		return DW_E_AGAIN;
-	used = skim((const uint8_t *)rest->p, rest->n, COUNT);
-	if (used == 0)
+	used = array_head(p, rest->n, RECORD_FIELDS, &count);
+	if (used == 0 || count != RECORD_FIELDS)
 		return DW_E_PROTOCOL;
-	msgpack_unpacked_init(&result);
-	if (msgpack_unpack_next(&result, rest->p, used, NULL) != MSGPACK_UNPACK_SUCCESS ||
-		result.data.via.array.size != COUNT)
-		goto out;
-	for (size_t i = 0; i < COUNT; i++)
-		if (!take_field(&fields[i], &result.data.via.array.ptr[i], (char *)record + fields[i].offset))
-			goto out;
-	rest->p += used;
-	rest->n -= used;
-	err = DW_OK;
-out:
-	msgpack_unpacked_destroy(&result);
-	return err;
+	p += used;
+	left = rest->n - used;
+	for (size_t i = 0; i < RECORD_FIELDS; i++) {
+		used = scalar_size(p, left);
+		if (used == 0 || !take_field(&record_fields[i], p, (char *)record + record_fields[i].offset))
+			return DW_E_PROTOCOL;
+		p += used;
+		left -= used;
+	}
+	*rest = (struct dw_str) { (const char *)p, left };
+	return DW_OK;
 }
 
 void
@@ -455,7 +504,8 @@ dw_cell_pack(struct dw_buf *out, const struct dw_cell *cell)
 		msgpack_pack_double(&pk, cell->real);
 		break;
 	case DW_CELL_TEXT:
-		pack_text(&pk, cell->text);
+		msgpack_pack_str(&pk, cell->text.n);
+		msgpack_pack_str_body(&pk, cell->text.p, cell->text.n);
 		break;
 	}
 }

@@ -27,6 +27,7 @@ enum {
 	HUB_WINDOW_BYTES = 16 * 1024 * 1024, /* and bytes */
 	HUB_PENDING_MAX = 8192,              /* unanswered requests of a peer */
 	HUB_STAGED_MAX = 64 * 1024 * 1024,   /* bytes that wait for the store */
+	HUB_CURSORS = 1024,                  /* cursors in a batch, but for the last */
 	HUB_COMMITS = 1024,                  /* commit times that the percentiles look back on */
 };
 
@@ -98,6 +99,7 @@ void peer_lose(struct hub *hub, struct peer *peer);
 struct batch {
 	struct dw_op **ops;
 	size_t count, cap;
+	size_t cursors; /* taken from their rooms for it, a few at a time */
 	/* Out: what the commit said; each operation has its own err beside. */
 	int err;
 	struct dw_fault fault;
@@ -208,10 +210,12 @@ void room_hold(struct dw_room *room);
 void room_unhold(struct dw_room *room);
 /* False: there is no such position. */
 bool room_confirm(struct hub *hub, struct dw_room *room, struct dw_session *session, struct dw_position at, bool sure);
-/* Stages the changed cursors of the room, of one device, or of all rooms. */
+/* Stages the changed cursors of the room, or of one device. */
 void room_write_cursors(struct hub *hub, struct dw_room *room);
 void room_write_device(struct hub *hub, struct dw_room *room, struct dw_device *device);
-void rooms_write_cursors(struct hub *hub);
+/* The rooms that have any now are to write them; as many as go into the batch, of which `most` may be theirs. */
+void rooms_begin_cursors(struct hub *hub);
+void rooms_write_cursors(struct hub *hub, size_t most);
 void room_cursor_written(struct hub *hub, const struct dw_op *op);
 /* All readers have something to get. */
 void room_mark_readers(struct hub *hub, struct dw_room *room);
@@ -291,6 +295,7 @@ struct hub {
 	struct dw_rooms rooms_shared;
 	struct dw_room *rooms;
 	struct seat *idle, *dirty;
+	size_t cursor_rooms; /* in `dirty`, that are still to write their cursors */
 	size_t memory;
 	size_t resident;
 	struct peer *peers, *peers_by_id;

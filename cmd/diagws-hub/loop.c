@@ -42,7 +42,8 @@ begin_close(struct hub *hub)
 	dw_log_info("hub stopping", "staged=%zu", hub->batch->count);
 	notify_stopping();
 	hub->closing = true;
-	rooms_write_cursors(hub);
+	rooms_begin_cursors(hub);
+	rooms_write_cursors(hub, SIZE_MAX);
 }
 
 static void
@@ -61,7 +62,7 @@ tick(struct hub *hub, uint64_t count)
 	notify_alive();
 	peers_tick(hub);
 	if (count % CURSORS_EVERY == 0)
-		rooms_write_cursors(hub);
+		rooms_begin_cursors(hub);
 	if (count % SWEEP_EVERY == 0)
 		rooms_sweep(hub);
 }
@@ -75,6 +76,7 @@ turn(struct hub *hub)
 	batch = store_take(hub->store);
 	if (batch != NULL)
 		apply_batch(hub, batch);
+	rooms_write_cursors(hub, HUB_CURSORS);
 	if (hub->fatal == DW_OK)
 		stage_commit(hub);
 	waits_tick(hub);

@@ -39,27 +39,15 @@ check_names(const struct dw_publish *publish, struct dw_fault *fault)
 }
 
 /* Of type, receiver and contents, with a byte between that none can hold. */
-static int
+static void
 hash_content(const struct dw_publish *publish, const struct dw_buf *data, uint8_t hash[DW_HASH_SIZE])
 {
-	struct dw_buf both = { 0 };
+	const struct dw_str parts[] = { publish->type, DW_STR("\0"), publish->to, { "", publish->to.n > 0 },
+		{ data->data, data->len } };
 	uint8_t digest[32];
 
-	dw_buf_add(&both, publish->type.p, publish->type.n);
-	dw_buf_addc(&both, '\0');
-	if (publish->to.n > 0) {
-		dw_buf_add(&both, publish->to.p, publish->to.n);
-		dw_buf_addc(&both, '\0');
-	}
-	dw_buf_add(&both, data->data, data->len);
-	if (!dw_buf_ok(&both)) {
-		dw_buf_clear(&both);
-		return DW_E_NOMEM;
-	}
-	dw_sha256(both.data, both.len, digest);
+	dw_sha256_parts(parts, sizeof(parts) / sizeof(parts[0]), digest);
 	memcpy(hash, digest, DW_HASH_SIZE);
-	dw_buf_clear(&both);
-	return DW_OK;
 }
 
 /* Takes data's memory over. */
@@ -68,20 +56,16 @@ stage(struct hub *hub, struct peer *peer, const struct dw_publish *publish, stru
 {
 	struct staged *staged = stage_new(DW_OP_APPEND, publish->room);
 	const uint64_t now = dw_now_ms();
-	char made[DW_HEX_ID_SIZE];
 	int err;
 
 	if (staged == NULL)
 		return DW_E_NOMEM;
-	err = hash_content(publish, data, staged->op.append.hash);
-	if (err != DW_OK) {
-		free(staged);
-		return err;
-	}
-	dw_random_id(made);
+	hash_content(publish, data, staged->op.append.hash);
 	(void)dw_str_copy(publish->type, staged->op.append.type, sizeof(staged->op.append.type));
-	(void)dw_str_copy(
-		publish->id.n > 0 ? publish->id : dw_str(made), staged->op.append.id, sizeof(staged->op.append.id));
+	if (publish->id.n > 0)
+		(void)dw_str_copy(publish->id, staged->op.append.id, sizeof(staged->op.append.id));
+	else
+		dw_random_id(staged->op.append.id);
 	(void)dw_str_copy(publish->user, staged->op.append.publisher, sizeof(staged->op.append.publisher));
 	staged->op.append.claimed = publish->claimed;
 	staged->op.append.data = data->data;

@@ -47,7 +47,8 @@ add_summary(void *user, const struct dw_room_summary *summary)
 	return DW_OK;
 }
 
-static void
+/* False: no memory, it is to be written later. */
+static bool
 stage_cursor(struct hub *hub, struct dw_room *room, const struct dw_cursor *cursor)
 {
 	struct staged *staged = stage_new(DW_OP_CURSOR, dw_str(cursor->room));
@@ -62,6 +63,7 @@ stage_cursor(struct hub *hub, struct dw_room *room, const struct dw_cursor *curs
 		seat->writing++;
 	else if (seat != NULL)
 		dw_room_put_back(room, cursor);
+	return staged != NULL;
 }
 
 static int
@@ -76,7 +78,7 @@ add_cursor(void *user, const struct dw_cursor *cursor)
 		struct dw_cursor gone = *cursor;
 
 		gone.seq = gone.n = gone.seen = 0;
-		stage_cursor(hub, NULL, &gone);
+		(void)stage_cursor(hub, NULL, &gone);
 		room_settle(hub, room);
 	}
 	return DW_OK;
@@ -98,7 +100,7 @@ room_write_cursors(struct hub *hub, struct dw_room *room)
 
 	/* Bounded, for one that cannot be staged comes back. */
 	while (most-- > 0 && dw_room_take_cursor(room, dw_now_ms(), &cursor))
-		stage_cursor(hub, room, &cursor);
+		(void)stage_cursor(hub, room, &cursor);
 }
 
 void
@@ -107,18 +109,44 @@ room_write_device(struct hub *hub, struct dw_room *room, struct dw_device *devic
 	struct dw_cursor cursor;
 
 	if (dw_room_take_device(room, device, dw_now_ms(), &cursor))
-		stage_cursor(hub, room, &cursor);
+		(void)stage_cursor(hub, room, &cursor);
 }
 
 void
-rooms_write_cursors(struct hub *hub)
+rooms_begin_cursors(struct hub *hub)
 {
-	struct seat *seat, *next;
+	const struct seat *seat;
 
-	DL_FOREACH_SAFE2(hub->dirty, seat, next, dirty_next)
-	{
-		dw_room_settle(seat->room, dw_now_ms());
-		room_write_cursors(hub, seat->room);
+	DL_COUNT2(hub->dirty, seat, hub->cursor_rooms, dirty_next);
+}
+
+/* True: the room has no more, or none that could be staged now. */
+static bool
+write_some(struct hub *hub, struct dw_room *room, size_t most)
+{
+	struct dw_cursor cursor;
+
+	dw_room_settle(room, dw_now_ms());
+	while (hub->batch->cursors < most && dw_room_take_cursor(room, dw_now_ms(), &cursor)) {
+		if (!stage_cursor(hub, room, &cursor))
+			return true;
+		hub->batch->cursors++;
+	}
+	return room->dirty == NULL && room->gone == NULL;
+}
+
+void
+rooms_write_cursors(struct hub *hub, size_t most)
+{
+	while (hub->cursor_rooms > 0 && hub->dirty != NULL && hub->batch->cursors < most) {
+		struct seat *seat = hub->dirty;
+
+		if (write_some(hub, seat->room, most)) {
+			/* It may stay in the list, with what is not old enough. */
+			hub->cursor_rooms--;
+			DL_DELETE2(hub->dirty, seat, dirty_prev, dirty_next);
+			DL_APPEND2(hub->dirty, seat, dirty_prev, dirty_next);
+		}
 		room_settle(hub, seat->room);
 	}
 }

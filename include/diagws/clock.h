@@ -7,6 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "diagws/buf.h"
+
 #define DW_TIME_SIZE 25 /* "2026-01-31T23:59:59.123Z" and its NUL */
 #define DW_HEX_ID_SIZE 33
 
@@ -19,8 +21,9 @@ void dw_time_text(uint64_t at_ms, char out[DW_TIME_SIZE]);
 uint64_t dw_random(void);
 /* 128 random bits as 32 hexadecimal digits. */
 void dw_random_id(char out[DW_HEX_ID_SIZE]);
-/* SHA-256 (FIPS 180-4), 32 bytes. */
+/* SHA-256 (FIPS 180-4), 32 bytes; the same of parts that lie apart. */
 void dw_sha256(const void *bytes, size_t n, uint8_t out[32]);
+void dw_sha256_parts(const struct dw_str *parts, size_t count, uint8_t out[32]);
 /* SHA-1, 20 bytes: for the WebSocket handshake alone. */
 void dw_sha1(const void *bytes, size_t n, uint8_t out[20]);
 

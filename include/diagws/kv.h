@@ -50,6 +50,9 @@ enum { DW_KV_DELETE = 1, DW_KV_STOP = 2 };
 int dw_kv_scan(struct dw_kv *kv, size_t table, struct dw_str from,
 	int (*each)(void *user, struct dw_str key, struct dw_str value), void *user);
 
+/* How many entries there are, in an open transaction. */
+uint64_t dw_kv_count(struct dw_kv *kv, size_t table);
+
 /* Bytes in use on disk. */
 uint64_t dw_kv_bytes(const struct dw_kv *kv);
 /* Takes more of the disk, within the limit; false at the limit, or when it is the disk that is full. No transaction may

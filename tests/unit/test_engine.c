@@ -1,5 +1,6 @@
 /* links: lib/engine.c lib/engine_mem.c lib/engine_lmdb.c lib/engine_lmdb_log.c lib/engine_lmdb_ops.c */
-/* links: lib/engine_lmdb_check.c lib/kv_lmdb.c lib/kv_file.c lib/kv_look.c lib/kv_tree.c */
+/* links: lib/engine_lmdb_rooms.c lib/engine_lmdb_ids.c lib/engine_lmdb_check.c */
+/* links: lib/kv_lmdb.c lib/kv_file.c lib/kv_look.c lib/kv_tree.c */
 /* links: lib/wire.c lib/buf.c lib/err.c lib/clock.c lib/paths.c */
 /* libs: lmdb msgpack libcrypto */
 /* One contract for every engine: each test runs on LMDB in a directory of its own and on the twin in
@@ -981,7 +982,7 @@ test_refuses_another_format(void **state)
 	remove_store(f);
 	put_raw(f, "meta", DW_STR("version"), &version, sizeof(version));
 	assert_int_equal(DW_E_CORRUPT, f->ops->open(&f->engine, &f->config, &fault));
-	assert_non_null(strstr(fault.message, "has format version 1; this release reads 2"));
+	assert_non_null(strstr(fault.message, "has format version 1; this release reads 3"));
 	assert_non_null(strstr(fault.expected, "the release that wrote it"));
 }
 
@@ -1160,6 +1161,57 @@ test_twins(void **state)
 	twin.ops->close(twin.engine);
 }
 
+/* Enough ids for them to be carried into their tables, generations of them, and a store opened again: all that is
+ * told of each is what the twin tells. */
+static void
+test_very_many_ids(void **state)
+{
+	enum { BATCH = 2000, BATCHES = 90, AGAIN = 20 };
+	static const int back[AGAIN] = { 1, 40, 1999, 2000, 2001, 9999, 30000, 59999, 60001, 89999, 90001, 119999, 120001,
+		121999, 122001, 131072, 140000, 150000, 160000, 179999 };
+	struct fixture *f = *state, twin = { .ops = &dw_engine_memory };
+	struct dw_op **ops[2] = { calloc(BATCH, sizeof(struct dw_op *)), calloc(BATCH, sizeof(struct dw_op *)) };
+	size_t duplicates = 0;
+
+	f->ops->close(f->engine);
+	f->config.id_window_count = 60000;
+	f->config.queue_limit = 2; /* the twin walks its lists */
+	open_engine(f);
+	twin.config = f->config;
+	open_engine(&twin);
+	for (int batch = 0; batch < BATCHES; batch++) {
+		for (int i = 0; i < BATCH; i++) {
+			int number = batch * BATCH + i;
+			char room[16], id[16];
+
+			if (i % (BATCH / AGAIN) == BATCH / AGAIN - 1 && number >= back[i / (BATCH / AGAIN)])
+				number -= back[i / (BATCH / AGAIN)];
+			(void)snprintf(room, sizeof(room), "room-%d", number % 40);
+			(void)snprintf(id, sizeof(id), "%d", number);
+			for (int e = 0; e < 2; e++)
+				ops[e][i] = append_new(room, id, "{\"a\":1}");
+		}
+		assert_int_equal(DW_OK, commit(f, ops[0], BATCH));
+		assert_int_equal(DW_OK, commit(&twin, ops[1], BATCH));
+		for (int i = 0; i < BATCH; i++) {
+			assert_int_equal(ops[1][i]->append.duplicate, ops[0][i]->append.duplicate);
+			assert_int_equal(ops[1][i]->append.seq, ops[0][i]->append.seq);
+			assert_int_equal(ops[1][i]->append.n, ops[0][i]->append.n);
+			duplicates += ops[0][i]->append.duplicate;
+			op_free(ops[0][i]);
+			op_free(ops[1][i]);
+		}
+		if (batch % 29 == 28) {
+			f->ops->close(f->engine);
+			open_engine(f);
+		}
+	}
+	assert_true(duplicates > BATCHES * AGAIN / 3);
+	twin.ops->close(twin.engine);
+	free(ops[0]);
+	free(ops[1]);
+}
+
 #define BOTH(test)                                               \
 	{ #test " on lmdb", test, set_up_lmdb, tear_down, NULL },    \
 	{                                                            \
@@ -1200,6 +1252,7 @@ main(void)
 		LMDB(test_refuses_a_directory_of_others),
 		LMDB(test_a_full_store_mends_itself),
 		LMDB(test_twins),
+		LMDB(test_very_many_ids),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,4 +1,4 @@
-/* links: lib/json.c lib/buf.c lib/err.c */
+/* links: lib/json.c lib/json_plain.c lib/buf.c lib/err.c */
 /* libs: jansson */
 /* What is JSON and what is not, where each member lies in the sender's bytes, and which keys changed. */
 #include <setjmp.h>
@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "diagws/json.h"
+#include "diagws/json_plain.h"
 
 #define S(literal) (literal), sizeof(literal) - 1
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
@@ -414,10 +415,72 @@ test_broken_at_random(void **state)
 	assert_true(accepted > 1000);
 }
 
+/* The quick look says yes only to what the parser accepts and leaves as it is, and shows the same members. */
+static bool
+plain_agrees(const char *text, size_t n)
+{
+	struct dw_json *json = NULL;
+	struct dw_plain plain;
+
+	if (!dw_plain_parse(&plain, text, n))
+		return false;
+	if (dw_json_parse(&json, text, n, NULL) != DW_OK)
+		fail_msg("only the quick look accepts: %.*s", (int)n, text);
+	assert_int_equal(DW_JSON_OBJECT, dw_json_type(json));
+	assert_int_equal(n, dw_json_text(json).n);
+	assert_int_equal(plain.count, dw_json_count(json));
+	for (size_t i = 0; i < plain.count; i++) {
+		const struct dw_json_member *member = dw_json_at(json, i);
+
+		assert_int_equal(member->type, plain.member[i].type);
+		assert_int_equal(member->key.n, plain.member[i].key.n);
+		assert_memory_equal(member->key.p, plain.member[i].key.p, member->key.n);
+		assert_int_equal(member->raw.n, plain.member[i].raw.n);
+		assert_memory_equal(member->raw.p, plain.member[i].raw.p, member->raw.n);
+	}
+	dw_json_destroy(&json);
+	return true;
+}
+
+static void
+test_the_quick_look(void **state)
+{
+	static const char *const plain[] = { "{}",
+		"{\"a\":1,\"b\":-2.5,\"c\":\"x\\n\\\"y\",\"d\":[],\"e\":[1,{\"f\":null}],\"\":true}",
+		"{\"name\":\"J\xC3\xBCrgen \xE0\xA4\xB9 \xE2\x82\xAC "
+		"\xF0\x9F\x98\x80\",\"share\":0.125,\"count\":123456789012345678}",
+		"{\"old_data\":{\"k\":false},\"new_data\":{\"k\":0},\"reason\":\"because of this and that\"}" };
+	static const char *const not_plain[] = { "", "[]", "1", "{", "{ }", "{\"a\":1}x", "{\"a\":01}", "{\"a\":1.}",
+		"{\"a\":-}", "{\"a\":1,}", "{\"a\":1 }", "{\"a\":1,\"a\":2}", "{\"a\":\"\\u0000\"}", "{\"a\":\"\xED\xA0\x80\"}",
+		"{\"a\":\"\xC0\x80\"}", "{\"a\":\"\xE0\x80\x80\"}", "{\"a\":\"\x1F\"}", "{\"a\":9223372036854775808}",
+		"{\"a\":tru}", "{\"a\":[1,]}" };
+	static const char bytes[] = "\"\\{}[]:,0123456789.-+eEtrufalsn /u\xC3\xBC\xE0\xED\x80\xA0\x01";
+	size_t accepted = 0;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(not_plain); i++)
+		assert_false(plain_agrees(not_plain[i], strlen(not_plain[i])));
+	srand(5);
+	for (size_t i = 0; i < COUNT_OF(plain); i++) {
+		const size_t n = strlen(plain[i]);
+		char text[160];
+
+		assert_true(plain_agrees(plain[i], n));
+		for (int round = 0; round < 20000; round++) {
+			memcpy(text, plain[i], n);
+			for (int change = rand() % 3; change >= 0; change--)
+				text[(size_t)rand() % n] = bytes[(size_t)rand() % (sizeof(bytes) - 1)];
+			accepted += plain_agrees(text, n);
+		}
+	}
+	assert_true(accepted > 1000);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_the_quick_look),
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_depth_is_bounded),
 		cmocka_unit_test(test_too_long),

@@ -1,4 +1,4 @@
-/* links: lib/keys.c lib/msg.c lib/json.c lib/buf.c lib/err.c lib/paths.c */
+/* links: lib/keys.c lib/msg.c lib/json_plain.c lib/json.c lib/buf.c lib/err.c lib/paths.c */
 /* libs: jansson libcrypto */
 /* Key files: what each name means, and every way in which one is refused at the start. */
 #include <setjmp.h>

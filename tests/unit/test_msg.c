@@ -1,4 +1,4 @@
-/* links: lib/msg.c lib/render.c lib/json.c lib/buf.c lib/err.c lib/clock.c */
+/* links: lib/msg.c lib/json_plain.c lib/render.c lib/json.c lib/buf.c lib/err.c lib/clock.c */
 /* libs: jansson libcrypto */
 /* Names, ids, the rules for each type's data, and what a client is shown. */
 #include <setjmp.h>

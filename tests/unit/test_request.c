@@ -1,4 +1,4 @@
-/* links: lib/request.c lib/msg.c lib/json.c lib/buf.c lib/err.c */
+/* links: lib/request.c lib/msg.c lib/json_plain.c lib/json.c lib/buf.c lib/err.c */
 /* libs: jansson */
 /* The two shapes of a request: what is taken from them, what is refused, and that the room is known
  * when something else is wrong. */

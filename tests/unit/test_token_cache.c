@@ -1,4 +1,4 @@
-/* links: lib/token_cache.c lib/claims.c lib/msg.c lib/json.c lib/buf.c lib/err.c */
+/* links: lib/token_cache.c lib/claims.c lib/msg.c lib/json_plain.c lib/json.c lib/buf.c lib/err.c */
 /* libs: jansson */
 /* The cache of verified tokens: what goes in comes out, and both bounds hold. */
 #include <setjmp.h>

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include <cmocka.h>
+#include <msgpack.h>
 
 #include "diagws/wire.h"
 
@@ -218,10 +219,66 @@ test_noise(void **state)
 	dw_buf_clear(&out);
 }
 
+/* What we pack is what the library packs, and what the library packs we unpack. */
+static void
+test_as_the_library_packs(void **state)
+{
+	static const uint64_t numbers[] = { 0, 1, 0x7f, 0x80, 0xff, 0x100, 0xffff, 0x10000, 0xffffffff, 0x100000000,
+		UINT64_MAX };
+	static const size_t sizes[] = { 0, 1, 31, 32, 128, 255, 256, 512, 65535, 65536, 100000 };
+	static char text[100000];
+
+	(void)state;
+	memset(text, 'x', sizeof(text));
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+		const struct dw_str run = { text, sizes[i] }, name = { text, sizes[i] < 64 ? sizes[i] : 64 };
+		const struct dw_wire message = { .kind = DW_MESSAGES, .messages = { name, numbers[i], 7, run } };
+		struct dw_buf out = { 0 };
+		struct dw_wire got;
+		msgpack_sbuffer want;
+		msgpack_packer pk;
+
+		msgpack_sbuffer_init(&want);
+		msgpack_packer_init(&pk, &want, msgpack_sbuffer_write);
+		msgpack_pack_array(&pk, 5);
+		msgpack_pack_uint64(&pk, DW_MESSAGES);
+		msgpack_pack_str(&pk, name.n);
+		msgpack_pack_str_body(&pk, name.p, name.n);
+		msgpack_pack_uint64(&pk, numbers[i]);
+		msgpack_pack_int64(&pk, 7);
+		msgpack_pack_bin(&pk, run.n);
+		msgpack_pack_bin_body(&pk, run.p, run.n);
+		dw_wire_pack(&out, &message);
+		assert_int_equal(want.size, out.len);
+		assert_memory_equal(want.data, out.data, out.len);
+		assert_int_equal(DW_OK, dw_wire_unpack(&got, want.data, want.size, NULL));
+		assert_int_equal(name.n, got.messages.room.n);
+		assert_true(numbers[i] == got.messages.prev);
+		assert_int_equal(run.n, got.messages.records.n);
+		msgpack_sbuffer_destroy(&want);
+		dw_buf_clear(&out);
+	}
+}
+
+/* Numbers in a signed form are numbers, negative ones are not. */
+static void
+test_signed_numbers(void **state)
+{
+	static const uint8_t good[] = { 0x92, DW_PING, 0xd1, 0x01, 0x02 }, bad[] = { 0x92, DW_PING, 0xd1, 0xff, 0xfe };
+	struct dw_wire got;
+
+	(void)state;
+	assert_int_equal(DW_OK, dw_wire_unpack(&got, good, sizeof(good), NULL));
+	assert_int_equal(0x102, got.ping.token);
+	assert_int_equal(DW_E_PROTOCOL, dw_wire_unpack(&got, bad, sizeof(bad), NULL));
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_as_the_library_packs),
+		cmocka_unit_test(test_signed_numbers),
 		cmocka_unit_test(test_comes_back),
 		cmocka_unit_test(test_every_cut_is_refused),
 		cmocka_unit_test(test_refuses_what_is_no_message),
