@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -111,6 +112,23 @@ finish(struct hub *hub)
 	return dw_err_exit(hub->fatal == DW_E_STORAGE ? DW_E_IO : hub->fatal);
 }
 
+static void
+wait_for_work(struct hub *hub, struct pollfd fds[3], uint64_t next_tick)
+{
+	const uint64_t now = dw_mono_ms(), due = stage_due(hub);
+	uint64_t wait = now < next_tick ? (next_tick - now) * 1000 : 0;
+	struct timespec most;
+
+	if (hub->waits != NULL && wait > WAITS_MS * 1000)
+		wait = WAITS_MS * 1000;
+	if (due < wait)
+		wait = due;
+	if (dw_bus_readable(hub->bus) || hub->serving != NULL)
+		wait = 0;
+	most = (struct timespec) { (time_t)(wait / 1000000), (long)(wait % 1000000 * 1000) };
+	(void)ppoll(fds, 3, &most, NULL);
+}
+
 int
 loop_run(struct hub *hub)
 {
@@ -123,13 +141,9 @@ loop_run(struct hub *hub)
 	sigaddset(&signals, SIGINT);
 	sigaddset(&signals, SIGHUP);
 	fds[2] = (struct pollfd) { signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK), POLLIN, 0 };
+	(void)prctl(PR_SET_TIMERSLACK, 1); /* or the kernel makes HUB_LINGER_US half as long again */
 	while (hub->fatal == DW_OK) {
-		uint64_t now = dw_mono_ms();
-		int wait = dw_bus_readable(hub->bus) || hub->serving != NULL ? 0 : (int)(now < next_tick ? next_tick - now : 0);
-
-		if (hub->waits != NULL && wait > WAITS_MS)
-			wait = WAITS_MS;
-		(void)poll(fds, 3, wait);
+		wait_for_work(hub, fds, next_tick);
 		take_signals(hub, fds[2].fd);
 		if (dw_mono_ms() >= next_tick) {
 			tick(hub, ++ticks);

@@ -8,6 +8,8 @@
 
 #include <stdlib.h>
 
+#include "diagws/clock.h"
+
 struct staged *
 stage_new(enum dw_op_kind kind, struct dw_str room)
 {
@@ -51,6 +53,8 @@ stage_add(struct hub *hub, struct peer *peer, struct staged *staged)
 		staged->peer = peer->number;
 		peer->pending++;
 	}
+	if (batch->count == 0)
+		hub->staged_at = dw_mono_us();
 	batch->ops[batch->count++] = &staged->op;
 	return DW_OK;
 }
@@ -70,11 +74,25 @@ stage_full(const struct hub *hub, const struct peer *peer)
 	return hub->staged_bytes >= HUB_STAGED_MAX || peer->pending >= HUB_PENDING_MAX;
 }
 
+uint64_t
+stage_due(const struct hub *hub)
+{
+	uint64_t now;
+
+	if (hub->batch->count == 0 || !store_idle(hub->store))
+		return UINT64_MAX;
+	if (!hub->bursts || hub->closing)
+		return 0;
+	now = dw_mono_us();
+	return now < hub->staged_at + HUB_LINGER_US ? hub->staged_at + HUB_LINGER_US - now : 0;
+}
+
 void
 stage_commit(struct hub *hub)
 {
-	if (hub->batch->count == 0 || !store_idle(hub->store))
+	if (stage_due(hub) > 0)
 		return;
+	hub->bursts = hub->batch->count > 1;
 	store_give(hub->store, hub->batch);
 	hub->batch = hub->spare;
 	hub->spare = NULL;

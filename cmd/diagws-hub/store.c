@@ -13,8 +13,9 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "diagws/clock.h"
 
 struct store {
 	struct dw_engine *engine;
@@ -27,15 +28,6 @@ struct store {
 	struct batch *done;
 	bool stop;
 };
-
-static uint64_t
-now_us(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000U + (uint64_t)now.tv_nsec / 1000U;
-}
 
 /* How much an operation may ask of a full disk: 0 reads, 1 writes in place of something, 2 adds. */
 static int
@@ -85,7 +77,7 @@ keep_light(struct dw_op **ops, struct dw_op **rest, size_t count, int most, int 
 static void
 carry_out(struct dw_engine *engine, struct batch *batch)
 {
-	uint64_t from = now_us();
+	uint64_t from = dw_mono_us();
 	int err = commit(engine, batch->ops, batch->count, &batch->fault);
 	size_t count = batch->count;
 
@@ -104,7 +96,7 @@ carry_out(struct dw_engine *engine, struct batch *batch)
 	if (err != DW_OK)
 		batch->err = err;
 	engine->ops->info(engine, &batch->info);
-	batch->took_us = now_us() - from;
+	batch->took_us = dw_mono_us() - from;
 }
 
 static void *
