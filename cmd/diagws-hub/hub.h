@@ -28,7 +28,7 @@ enum {
 	HUB_PENDING_MAX = 8192,              /* unanswered requests of a peer */
 	HUB_STAGED_MAX = 64 * 1024 * 1024,   /* bytes that wait for the store */
 	HUB_CURSORS = 1024,                  /* cursors in a batch, but for the last */
-	HUB_LINGER_US = 100,                 /* see stage_commit */
+	HUB_LINGER_US = 250,                 /* see stage_commit */
 	HUB_COMMITS = 1024,                  /* commit times that the percentiles look back on */
 };
 
@@ -150,9 +150,9 @@ struct staged *stage_new(enum dw_op_kind kind, struct dw_str room);
 int stage_add(struct hub *hub, struct peer *peer, struct staged *staged);
 void stage_free(struct hub *hub, struct staged *staged);
 bool stage_full(const struct hub *hub, const struct peer *peer);
-/* Hands the batch over if there is one and the store is idle. A lone message is handed over at once; but where the last
- * batch held several, what is sent together shall be committed together (each commit costs a write to each client), and
- * the rest of it has HUB_LINGER_US to come. */
+/* Hands the batch over if there is one and the store is idle. Lone messages are handed over at once; but what is sent
+ * together shall be committed together, for each commit costs a write to each client: where the last batches held
+ * several, as many have HUB_LINGER_US to come. */
 void stage_commit(struct hub *hub);
 /* Microseconds until stage_commit has something to do; UINT64_MAX: nothing by itself. */
 uint64_t stage_due(const struct hub *hub);
@@ -310,7 +310,7 @@ struct hub {
 	struct batch *spare; /* the next; NULL while the store has one */
 	size_t staged_bytes;
 	uint64_t staged_at;      /* dw_mono_us: when the batch got its first operation */
-	bool bursts;             /* the batch that was handed over last held several */
+	size_t expected;         /* operations that the next batch is likely to hold, by the last ones */
 	uint64_t next_complaint; /* dw_mono_ms */
 	struct outbox outbox;
 	struct counters counters;

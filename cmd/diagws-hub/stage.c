@@ -81,7 +81,7 @@ stage_due(const struct hub *hub)
 
 	if (hub->batch->count == 0 || !store_idle(hub->store))
 		return UINT64_MAX;
-	if (!hub->bursts || hub->closing)
+	if (hub->batch->count >= hub->expected || hub->closing)
 		return 0;
 	now = dw_mono_us();
 	return now < hub->staged_at + HUB_LINGER_US ? hub->staged_at + HUB_LINGER_US - now : 0;
@@ -92,7 +92,7 @@ stage_commit(struct hub *hub)
 {
 	if (stage_due(hub) > 0)
 		return;
-	hub->bursts = hub->batch->count > 1;
+	hub->expected = hub->batch->count >= hub->expected ? hub->batch->count : (hub->batch->count + hub->expected) / 2;
 	store_give(hub->store, hub->batch);
 	hub->batch = hub->spare;
 	hub->spare = NULL;
