@@ -131,6 +131,12 @@ dw_token_read(struct dw_token *token, struct dw_str text, struct dw_fault *fault
 		err = refuse(fault, form, "the token's signature is not base64url");
 	dw_json_destroy(&json);
 	dw_buf_clear(&header);
+	if (err == DW_OK) {
+		decode(part[2], &new.signature);
+		new.signed_size = part[0].n + 1 + part[1].n;
+		if (!dw_buf_ok(&new.signature))
+			err = dw_fault_set(fault, DW_E_NOMEM, NULL, NULL, "out of memory");
+	}
 	if (err == DW_OK)
 		*token = new;
 	else
@@ -142,5 +148,6 @@ void
 dw_token_clear(struct dw_token *token)
 {
 	dw_buf_clear(&token->payload);
+	dw_buf_clear(&token->signature);
 	*token = (struct dw_token) { 0 };
 }
