@@ -148,6 +148,12 @@ server_cut(struct lws *wsi, bool drop)
 }
 
 void
+server_hold(struct lws *wsi, bool hold)
+{
+	(void)lws_rx_flow_control(wsi, hold ? 0 : 1);
+}
+
+void
 server_close(struct lws *wsi)
 {
 	/* Its timers are looked at when one of its own descriptors has something: give it that. */
