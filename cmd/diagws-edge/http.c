@@ -337,7 +337,7 @@ int
 http_begin(struct edge *edge, struct lws *wsi, struct request **out)
 {
 	struct request *request = calloc(1, sizeof(*request));
-	char path[LIMIT_URL + 1] = "";
+	char path[LIMIT_URL + 1];
 	char *uri = NULL;
 	int n = 0;
 
@@ -348,6 +348,7 @@ http_begin(struct edge *edge, struct lws *wsi, struct request **out)
 	edge->counts.requests++;
 	*request = (struct request) { .edge = edge, .wsi = wsi, .timer = { .fire = fire }, .begun_at = dw_mono_ms() };
 	dw_claims_init(&request->claims);
+	path[0] = '\0';
 	if (lws_http_get_uri_and_method(wsi, &uri, &n) >= 0 && uri != NULL)
 		(void)dw_str_copy((struct dw_str) { uri, (size_t)n }, path, sizeof(path));
 	if (!check_head(request, path)) {

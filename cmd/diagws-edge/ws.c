@@ -110,12 +110,12 @@ checked(void *user, int err, struct dw_claims *claims)
 static void
 read_request(struct edge *edge, struct lws *wsi, struct conn_request *request)
 {
-	char path[LIMIT_URL + 1] = "";
-	struct dw_str room;
+	char path[LIMIT_URL + 1];
+	struct dw_str room = { NULL, 0 };
 	int err;
 
-	(void)lws_hdr_copy(wsi, path, sizeof(path), WSI_TOKEN_GET_URI);
-	room = dw_str(path + strlen(prefix));
+	if (lws_hdr_copy(wsi, path, sizeof(path), WSI_TOKEN_GET_URI) > (int)strlen(prefix))
+		room = dw_str(path + strlen(prefix));
 	if (dw_room_ok(room))
 		(void)dw_str_copy(room, request->room, sizeof(request->room));
 	read_arguments(wsi, request);
