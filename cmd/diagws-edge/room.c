@@ -73,6 +73,18 @@ room_stream_begin(struct room *room, struct position at)
 	room->streaming = true;
 	room->start = room->head = room->pinged = at;
 	room->counted = at.n;
+	room->base = 0;
+}
+
+void
+room_rewind(struct room *room, struct position at)
+{
+	room_stream_begin(room, at);
+	if (room->ring == NULL)
+		return;
+	/* Indexes go on, so that those who were at its end are so still. */
+	dw_log_expire(room->ring, UINT64_MAX);
+	room->base = dw_log_end(room->ring);
 }
 
 void
@@ -308,7 +320,7 @@ room_take(struct room *room, const struct dw_messages *messages)
 bool
 room_covers(const struct room *room, uint64_t seq)
 {
-	if (room->ring == NULL || dw_log_first(room->ring) == 0)
+	if (room->ring == NULL || dw_log_first(room->ring) == room->base)
 		return seq >= room->start.seq;
 	return seq >= dw_log_entry(room->ring, dw_log_first(room->ring))->seq;
 }
