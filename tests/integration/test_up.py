@@ -79,7 +79,7 @@ def test_edges_share_the_first_port(tmp_path):
         rows = json.loads(subprocess.run([BIN / "diagws-stat", "-e", told["hub"], "--json", "edges"], check=True,
                                          capture_output=True, text=True, timeout=PATIENCE).stdout)
         await asyncio.gather(*(client.close() for client in clients))
-        return [row["sessions"] for row in rows]
+        return [row["connections"] for row in rows]
 
     with up(tmp_path, "--edges", "2") as (_, told):
         sessions = asyncio.run(connect(told))
