@@ -12,24 +12,30 @@
 #include <time.h>
 
 static uint64_t
-read_ms(clockid_t clock)
+read_us(clockid_t clock)
 {
 	struct timespec now;
 
 	(void)clock_gettime(clock, &now);
-	return (uint64_t)now.tv_sec * 1000U + (uint64_t)now.tv_nsec / 1000000U;
+	return (uint64_t)now.tv_sec * 1000000U + (uint64_t)now.tv_nsec / 1000U;
 }
 
 uint64_t
 dw_now_ms(void)
 {
-	return read_ms(CLOCK_REALTIME);
+	return read_us(CLOCK_REALTIME) / 1000U;
 }
 
 uint64_t
 dw_mono_ms(void)
 {
-	return read_ms(CLOCK_MONOTONIC);
+	return read_us(CLOCK_MONOTONIC) / 1000U;
+}
+
+uint64_t
+dw_mono_us(void)
+{
+	return read_us(CLOCK_MONOTONIC);
 }
 
 void

@@ -192,7 +192,7 @@ within_budget(struct conn *conn)
 }
 
 void
-conn_text(struct conn *conn)
+conn_text(struct conn *conn, const struct incoming *rx)
 {
 	struct dw_fault fault = { 0 };
 	struct dw_json *json = NULL;
@@ -204,9 +204,9 @@ conn_text(struct conn *conn)
 		conn_close(conn, 1008, "rate limit");
 		return;
 	}
-	if (conn->rx_total > LIMIT_CLIENT_MESSAGE)
+	if (rx->total > LIMIT_CLIENT_MESSAGE)
 		conn_error(conn, NULL, "too_big", NULL, "a message may have 8192 bytes");
-	else if (dw_json_parse(&json, conn->rx.data != NULL ? conn->rx.data : "", conn->rx.len, &fault) != DW_OK)
+	else if (dw_json_parse(&json, rx->text.data != NULL ? rx->text.data : "", rx->text.len, &fault) != DW_OK)
 		conn_error(conn, NULL, "bad_json", NULL, fault.message);
 	else if (dw_json_type(json) != DW_JSON_OBJECT)
 		conn_error(conn, NULL, "bad_json", NULL, "a message is a JSON object");

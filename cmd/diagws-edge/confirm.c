@@ -34,11 +34,26 @@ confirm(struct watch *watch, struct position position)
 }
 
 void
+confirm_adapt(struct edge *edge, uint64_t now)
+{
+	const uint64_t passed = now - edge->adapted_at;
+	uint64_t ms;
+
+	if (passed < 1000)
+		return;
+	ms = edge->confirm_ms * edge->pongs * 1000 / (passed * CONFIRM_PONGS);
+	edge->confirm_ms = ms < CONFIRM_MS ? CONFIRM_MS : ms > CONFIRM_MOST_MS ? CONFIRM_MOST_MS : ms;
+	edge->adapted_at = now;
+	edge->pongs = 0;
+}
+
+void
 confirm_pong(struct conn *conn, const void *payload, size_t n)
 {
 	struct position position;
 	uint64_t counter;
 
+	conn->edge->pongs++;
 	conn->heard_at = dw_mono_ms();
 	if (conn->sure || conn->state != CONN_OPEN)
 		return;
@@ -80,7 +95,9 @@ confirm_due(const struct conn *conn, uint64_t due)
 {
 	bool waits = !conn->owed || conn->stalled_at > 0 || (conn->many && conn->awaited);
 
-	return !waits && conn->confirm_at + CONFIRM_MS < due ? conn->confirm_at + CONFIRM_MS : due;
+	const uint64_t next = conn->confirm_at + conn->edge->confirm_ms;
+
+	return !waits && next < due ? next : due;
 }
 
 void
@@ -88,7 +105,7 @@ confirm_try(struct conn *conn)
 {
 	if (!conn->owed || conn->state != CONN_OPEN || conn->stalled_at > 0 || (conn->many && conn->awaited))
 		return;
-	if (dw_mono_ms() >= conn->confirm_at + CONFIRM_MS)
+	if (dw_mono_ms() >= conn->confirm_at + conn->edge->confirm_ms)
 		confirm_ping(conn);
 	else
 		conn_set_timer(conn);

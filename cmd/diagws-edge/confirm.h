@@ -13,11 +13,14 @@
 #include <stdint.h>
 
 struct conn;
+struct edge;
 struct watch;
 struct written;
 
 void confirm_pong(struct conn *conn, const void *payload, size_t n);
-/* Something was written that no PING in a ring follows: one of its own does, now or when CONFIRM_MS are over. */
+/* Each second: a PONG costs what a message does, so where there are too many PINGs become rarer. */
+void confirm_adapt(struct edge *edge, uint64_t now);
+/* Something was written that no PING in a ring follows: one of its own does, now or when it may (confirm_adapt). */
 void confirm_owe(struct conn *conn);
 /* Writes the PING that is owed, if there is one and nothing is in its way any more. */
 void confirm_try(struct conn *conn);

@@ -70,6 +70,7 @@ conn_new(struct edge *edge, struct lws *wsi, struct conn_request *request)
 	}
 	conn->edge = edge;
 	conn->wsi = wsi;
+	conn->fd = server_socket(wsi);
 	conn->request = request;
 	request->conn = conn;
 	conn->derived = request->device[0] == '\0';
@@ -88,7 +89,8 @@ static void
 set_reason(struct conn *conn, unsigned code, const char *reason)
 {
 	conn->close_code = (uint16_t)code;
-	(void)snprintf(conn->close_reason, sizeof(conn->close_reason), "%s", reason);
+	free(conn->close_reason);
+	conn->close_reason = strdup(reason);
 }
 
 void
@@ -151,10 +153,8 @@ enter(struct conn *conn, const struct conn_request *request)
 		conn->diagnoses.p = copy;
 		conn->diagnoses.n = diagnoses->len;
 	}
-	do {
-		conn->session = dw_random();
-	} while (conn->session == 0);
-	HASH_ADD(hh, conn->edge->sessions, session, sizeof(conn->session), conn);
+	if (!sessions_add(&conn->edge->sessions, conn))
+		return false;
 	return watch_open(conn, request->room, conn_claims(conn, dw_str(request->room)), &request->from) != NULL;
 }
 
@@ -213,6 +213,15 @@ conn_checked(struct conn *conn)
 }
 
 void
+conn_drop_incoming(struct conn *conn)
+{
+	if (conn->rx != NULL)
+		dw_buf_clear(&conn->rx->text);
+	free(conn->rx);
+	conn->rx = NULL;
+}
+
+void
 conn_destroy(struct conn **conn_p)
 {
 	struct conn *conn = *conn_p;
@@ -225,11 +234,12 @@ conn_destroy(struct conn **conn_p)
 	while ((watch = watch_first(conn)) != NULL)
 		watch_end(watch);
 	if (conn->session != 0)
-		HASH_DEL(conn->edge->sessions, conn);
+		sessions_remove(&conn->edge->sessions, conn);
 	user_release(conn->edge, conn->user);
 	free_request(&conn->request);
 	free((char *)(uintptr_t)conn->diagnoses.p);
-	dw_buf_clear(&conn->rx);
+	conn_drop_incoming(conn);
+	free(conn->close_reason);
 	conn->edge->counts.connections--;
 	free(conn);
 }
@@ -269,14 +279,14 @@ conn_can_write(const struct conn *conn)
 bool
 conn_write(struct conn *conn, struct dw_str frames)
 {
-	if (!conn_can_write(conn)) {
+	if (conn->stalled_at > 0) {
 		conn->waiting += frames.n;
 		if (conn->waiting > LIMIT_WAITING) {
 			conn_close(conn, 1013, "too slow");
 			return false;
 		}
 	}
-	switch (server_write(conn->wsi, frames)) {
+	switch (server_write(conn->wsi, conn->fd, frames)) {
 	case SERVER_DEAD:
 		conn_close(conn, 1006, "");
 		return false;

@@ -37,6 +37,13 @@ struct user {
 	char name[];
 };
 
+/* A message of the client, as far as it is there. */
+struct incoming {
+	struct dw_buf text; /* no more than LIMIT_CLIENT_MESSAGE */
+	size_t total;
+	struct dw_utf8 utf8;
+};
+
 /* What a client asked for with its upgrade; refuse is NULL when nothing speaks against it yet. */
 struct conn_request {
 	struct conn *conn;
@@ -54,39 +61,38 @@ struct conn_request {
 	bool heartbeat; /* heartbeat=1 */
 };
 
+/* What is looked at for each message lies next to the first watch: see there. */
 struct conn {
-	UT_hash_handle hh; /* edge->sessions */
 	struct edge *edge;
-	struct lws *wsi;
 	struct user *user;
 	struct conn_request *request; /* until started */
+	struct lws *wsi;
+	uint64_t stalled_at; /* since when the kernel takes nothing; 0: it does */
+	int fd;              /* server_write's */
+	uint8_t state;       /* enum conn_state */
+	uint8_t watches;     /* rooms that it watches or is about to */
+	bool derived : 1;
+	bool sure : 1;      /* it acknowledges itself */
+	bool heartbeat : 1; /* it asked for them */
+	bool connected : 1; /* `connect` was told */
+	bool many : 1;      /* it has subscribed: PINGs of its own confirm */
+	bool owed : 1;      /* something was written that a PING of its own is to follow */
+	bool awaited : 1;   /* many: the PONG to its newest PING */
 	struct watch first;
 	struct wheel_timer timer;
-	uint64_t session; /* 0: none */
+	uint64_t session; /* sessions.h; 0: none */
 	uint64_t expires; /* s since 1970 */
 	uint64_t heard_at, pinged_at;
-	uint64_t stalled_at;     /* since when the kernel takes nothing; 0: it does */
-	uint64_t taken;          /* what the client's kernel had taken then */
+	uint64_t taken;          /* what the client's kernel had taken when it stalled */
 	size_t waiting;          /* bytes it was told since */
 	uint64_t confirm_at;     /* confirm.h: when its newest PING of its own was written */
 	uint64_t counter;        /* that PING's number */
 	struct dw_str diagnoses; /* the token's claim, for later rooms; owned */
-	struct dw_buf rx;        /* an unfinished client message */
-	size_t rx_total;
-	struct dw_utf8 rx_utf8;
+	struct incoming *rx;     /* an unfinished client message; NULL: none */
 	uint64_t budget_at;
 	uint32_t budget; /* client messages that are still allowed */
 	uint16_t close_code;
-	uint8_t watches; /* rooms that it watches or is about to */
-	uint8_t state;   /* enum conn_state */
-	bool derived;
-	bool sure;      /* it acknowledges itself */
-	bool heartbeat; /* it asked for them */
-	bool connected; /* `connect` was told */
-	bool many;      /* it has subscribed: PINGs of its own confirm */
-	bool owed;      /* something was written that a PING of its own is to follow */
-	bool awaited;   /* many: the PONG to its newest PING */
-	char close_reason[32];
+	char *close_reason; /* NULL: none */
 	char device[];
 };
 
@@ -107,7 +113,8 @@ void conn_set_timer(struct conn *conn);
 bool conn_claims(const struct conn *conn, struct dw_str room);
 
 /* From the client. */
-void conn_text(struct conn *conn); /* a whole message is in rx */
+void conn_text(struct conn *conn, const struct incoming *rx); /* a whole message */
+void conn_drop_incoming(struct conn *conn);
 /* The kernel takes again. */
 void conn_writable(struct conn *conn);
 

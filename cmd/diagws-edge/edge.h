@@ -9,6 +9,7 @@
 #include "diagws/auth.h"
 #include "diagws/opt.h"
 #include "room.h"
+#include "sessions.h"
 #include "wheel.h"
 
 enum {
@@ -25,16 +26,18 @@ enum {
 	JOIN_WAIT_MS = 5 * 1000, /* a new client waits so long for the hub, then 1013 */
 	KEEP_ALIVE_MS = 25 * 1000,
 	SILENCE_MS = 60 * 1000,
-	CONFIRM_MS = 250,      /* at most one PING for confirmation in so long */
-	AGAIN_MS = 200,        /* a JOIN that met a busy hub is repeated after so long */
-	OVERDUE_MS = 5000,     /* a JOIN or READ without an answer is doubted after so long */
-	CUT_MS = 5000,         /* a closed client that does not end its connection is cut after so long, */
-	CUT_STALLED_MS = 1000, /* one that does not even take the close frame after so long */
-	FEED_LIMIT = 1000,     /* records in a READ, at most */
-	LIMIT_WATCHES = 64,    /* rooms on one connection */
-	DENY_MS = 50,          /* refusals come no sooner: unknown and forbidden take the same time */
-	CLIENT_BUDGET = 100,   /* messages that a client may send at once */
-	CLIENT_RATE = 20,      /* and then in a second */
+	CONFIRM_MS = 250,       /* at most one PING for confirmation in so long, */
+	CONFIRM_MOST_MS = 1000, /* in so long at the most when there are */
+	CONFIRM_PONGS = 2000,   /* more PONGs a second than this */
+	AGAIN_MS = 200,         /* a JOIN that met a busy hub is repeated after so long */
+	OVERDUE_MS = 5000,      /* a JOIN or READ without an answer is doubted after so long */
+	CUT_MS = 5000,          /* a closed client that does not end its connection is cut after so long, */
+	CUT_STALLED_MS = 1000,  /* one that does not even take the close frame after so long */
+	FEED_LIMIT = 1000,      /* records in a READ, at most */
+	LIMIT_WATCHES = 64,     /* rooms on one connection */
+	DENY_MS = 50,           /* refusals come no sooner: unknown and forbidden take the same time */
+	CLIENT_BUDGET = 100,    /* messages that a client may send at once */
+	CLIENT_RATE = 20,       /* and then in a second */
 };
 
 struct edge_config {
@@ -72,13 +75,16 @@ struct edge {
 	struct server *server;
 	struct wheel wheel;
 	struct rooms rooms;
-	struct conn *sessions;  /* by session id (uthash) */
+	struct sessions sessions;
 	struct user *users;     /* by name (uthash) */
 	struct check *checks;   /* under way (utlist) */
 	struct waiter *waiters; /* HTTP requests that wait at the hub (utlist) */
 	uint64_t joins;         /* JOINs sent: their corr */
 	struct edge_counts counts;
-	uint64_t started; /* dw_mono_ms */
+	uint64_t confirm_ms; /* confirm.h: between two PINGs; */
+	uint64_t pongs;      /* PONGs since */
+	uint64_t adapted_at; /* dw_mono_ms */
+	uint64_t started;    /* dw_mono_ms */
 	bool draining;
 };
 

@@ -16,6 +16,7 @@
 
 #include "api.h"
 #include "check.h"
+#include "confirm.h"
 #include "conn.h"
 #include "diagws/clock.h"
 #include "diagws/daemon.h"
@@ -160,8 +161,11 @@ static uint64_t drain_until;
 static void
 on_tick(uv_timer_t *timer)
 {
+	const uint64_t now = dw_mono_ms();
+
 	(void)timer;
-	wheel_run(&edge.wheel, dw_mono_ms());
+	confirm_adapt(&edge, now);
+	wheel_run(&edge.wheel, now);
 }
 
 /* Reconnects are spread over more time the more there are to reconnect: 1 s per 1,000 clients. */
@@ -169,12 +173,12 @@ static void
 say_goodbye(void)
 {
 	uint64_t most = 1000 + edge.counts.connections;
-	struct conn *conn, *next;
+	struct conn *conn;
+	size_t place = 0;
 	char data[64];
 
 	(void)snprintf(data, sizeof(data), "{\"retry_after_ms\":[%d,%llu]}", 100, (unsigned long long)most);
-	HASH_ITER(hh, edge.sessions, conn, next)
-	{
+	while ((conn = sessions_each(&edge.sessions, &place)) != NULL) {
 		if (conn->connected)
 			conn_tell(conn, "shutdown", NULL, data);
 		conn_close(conn, 1012, "service restart");
@@ -253,7 +257,8 @@ start(struct dw_fault *fault)
 	if (uv_loop_init(&loop) != 0)
 		return DW_E_NOMEM;
 	edge.loop = &loop;
-	edge.started = dw_mono_ms();
+	edge.started = edge.adapted_at = dw_mono_ms();
+	edge.confirm_ms = CONFIRM_MS;
 	wheel_init(&edge.wheel, edge.started);
 	(void)uv_timer_init(&loop, &ticks);
 	(void)uv_timer_init(&loop, &drain_timer);
@@ -287,6 +292,7 @@ stop(void)
 	(void)uv_run(&loop, UV_RUN_DEFAULT);
 	(void)uv_loop_close(&loop);
 	rooms_clear(&edge);
+	sessions_clear(&edge.sessions);
 	api_clear(&edge);
 	dw_auth_destroy(&edge.auth);
 }

@@ -21,7 +21,7 @@ enum { WRITE_MAX = 16 * 1024 };
 static bool
 may_read(const struct watch *watch)
 {
-	return watch->state == WATCH_READING && watch->conn->state == CONN_OPEN && conn_can_write(watch->conn);
+	return watch->state == WATCH_READING && watch->conn->state == CONN_OPEN && watch->conn->stalled_at == 0;
 }
 
 void

@@ -1,7 +1,7 @@
 /* Rooms of the edge: the hub's messages become frames in a ring, once for all who watch.
  *
- * Happy path: room_take renders each record and appends it; at most each CONFIRM_MS a PING follows;
- * the room is marked dirty, and rooms_flush lets every watch write from its own position.
+ * Happy path: room_take renders each record and appends it; now and then a PING follows (confirm.h); the room
+ * is queued, and in the edge's turn every watch writes from its own position (fanout.c).
  * Failure modes: a stream that does not follow (frames were lost on the way): said to the caller, who
  * starts over from positions; no memory: likewise. Numbers that jump are told to the clients as a gap.
  */
@@ -14,7 +14,19 @@
 
 #include "diagws/clock.h"
 #include "edge.h"
+#include "fanout.h"
+#include "uplink.h"
 #include "watch.h"
+
+/* A frame of the hub, from where it could not be taken on. */
+struct held {
+	struct held *prev, *next;
+	struct position follows; /* the position before its first record; looked at when none of it was taken */
+	bool begun;
+	bool rewind; /* no frame: the stream goes on from `follows` */
+	size_t size, at;
+	char records[];
+};
 
 static void owe_ping(struct room *room);
 
@@ -24,7 +36,7 @@ fire_ping(struct wheel_timer *timer)
 	struct room *room = (struct room *)((char *)timer - offsetof(struct room, ping));
 
 	owe_ping(room);
-	rooms_flush(room->edge);
+	uplink_turn(room->edge->uplink);
 }
 
 struct room *
@@ -61,8 +73,7 @@ room_release(struct room *room)
 	if (room->readers != NULL || room->parked != NULL)
 		return;
 	room_stream_end(room);
-	if (room->dirty)
-		LL_DELETE2(edge->rooms.dirty, room, next_dirty);
+	fanout_remove(room);
 	HASH_DEL(edge->rooms.by_id, room);
 	free(room);
 }
@@ -76,8 +87,8 @@ room_stream_begin(struct room *room, struct position at)
 	room->base = 0;
 }
 
-void
-room_rewind(struct room *room, struct position at)
+static void
+rewind_to(struct room *room, struct position at)
 {
 	room_stream_begin(room, at);
 	if (room->ring == NULL)
@@ -87,9 +98,77 @@ room_rewind(struct room *room, struct position at)
 	room->base = dw_log_end(room->ring);
 }
 
+/* The newest position that came, be it only held. */
+static uint64_t
+stream_end(const struct room *room)
+{
+	struct dw_record record = { .seq = room->head.seq };
+	struct dw_str rest;
+
+	if (room->held == NULL)
+		return room->head.seq;
+	if (room->held->prev->rewind)
+		return room->held->prev->follows.seq;
+	rest = (struct dw_str) { room->held->prev->records, room->held->prev->size };
+	while (dw_record_next(&rest, &record) == DW_OK)
+		continue;
+	return record.seq;
+}
+
+bool
+room_stream_at(struct room *room, struct position at)
+{
+	struct held *held;
+
+	if (at.seq >= stream_end(room))
+		return true;
+	if (room->held == NULL) {
+		rewind_to(room, at);
+		return true;
+	}
+	held = calloc(1, sizeof(*held));
+	if (held == NULL)
+		return false;
+	held->follows = at;
+	held->rewind = true;
+	DL_APPEND(room->held, held);
+	return true;
+}
+
+static void
+drop_held(struct room *room)
+{
+	struct held *held, *next;
+
+	DL_FOREACH_SAFE(room->held, held, next)
+	{
+		free(held);
+	}
+	room->held = NULL;
+}
+
+void
+rooms_drop_held(struct edge *edge)
+{
+	struct room *room, *next;
+
+	HASH_ITER(hh, edge->rooms.by_id, room, next)
+	{
+		drop_held(room);
+	}
+}
+
 void
 room_stream_end(struct room *room)
 {
+	while (room->held != NULL) {
+		struct held *held = room->held;
+
+		DL_DELETE(room->held, held);
+		if (!held->rewind)
+			uplink_taken(room->edge->uplink, held->size);
+		free(held);
+	}
 	room->streaming = false;
 	wheel_cancel(&room->ping);
 	dw_log_destroy(&room->ring);
@@ -188,29 +267,7 @@ append(struct room *room, struct position at, uint32_t flags)
 		   dw_log_append(room->ring, &entry, frame->data, frame->len) == DW_OK;
 }
 
-/* Offers what is new to all who are here. */
-static void
-push(struct room *room)
-{
-	struct watch *watch, *next;
-
-	room->unwritten = 0;
-	DL_FOREACH_SAFE2(room->readers, watch, next, room_next)
-	{
-		watch_push(watch);
-	}
-}
-
-static void
-mark_dirty(struct room *room)
-{
-	if (room->dirty)
-		return;
-	room->dirty = true;
-	LL_PREPEND2(room->edge->rooms.dirty, room, next_dirty);
-}
-
-/* A PING behind the newest message, now or when CONFIRM_MS are over. */
+/* A PING behind the newest message, now or when it may be. */
 static void
 owe_ping(struct room *room)
 {
@@ -218,9 +275,9 @@ owe_ping(struct room *room)
 
 	if (!room->streaming || room->pinged.seq == room->head.seq)
 		return;
-	if (now < room->pinged_at + CONFIRM_MS) {
+	if (now < room->pinged_at + room->edge->confirm_ms) {
 		if (room->ping.link == NULL)
-			wheel_set(&room->edge->wheel, &room->ping, room->pinged_at + CONFIRM_MS);
+			wheel_set(&room->edge->wheel, &room->ping, room->pinged_at + room->edge->confirm_ms);
 		return;
 	}
 	dw_buf_reset(&room->edge->rooms.frame);
@@ -229,7 +286,7 @@ owe_ping(struct room *room)
 		return;
 	room->pinged = room->head;
 	room->pinged_at = now;
-	mark_dirty(room);
+	fanout_add(room);
 }
 
 /* What lies between the head and this record the hub has no longer. Some who are here may have been fed with it. */
@@ -292,9 +349,43 @@ take_record(struct room *room, const struct dw_record *record)
 	if (!append(room, room->head, flags))
 		return false;
 	room->unwritten += frame->len;
-	/* Or the ring would drop what those who keep up were never offered. */
-	if (room->unwritten >= LIMIT_RING / 4)
-		push(room);
+	return true;
+}
+
+/* Takes records off *rest, as many as there is a place for. */
+static bool
+take_records(struct room *room, struct dw_str *rest)
+{
+	struct dw_str left = *rest;
+	struct dw_record record;
+	bool took = false;
+	int err;
+
+	while ((err = dw_record_next(&left, &record)) == DW_OK && !fanout_full(room, record.data.n)) {
+		if (!take_record(room, &record))
+			return false;
+		*rest = left;
+		took = true;
+	}
+	if (took) {
+		fanout_add(room);
+		owe_ping(room);
+	}
+	return err == DW_OK || err == DW_E_AGAIN;
+}
+
+static bool
+hold(struct room *room, const struct dw_messages *messages, size_t taken)
+{
+	struct held *held = malloc(sizeof(*held) + messages->records.n);
+
+	if (held == NULL)
+		return false;
+	*held = (struct held) {
+		.follows = { messages->prev, messages->prev_n }, .begun = taken > 0, .size = messages->records.n, .at = taken
+	};
+	memcpy(held->records, messages->records.p, messages->records.n);
+	DL_APPEND(room->held, held);
 	return true;
 }
 
@@ -302,19 +393,44 @@ bool
 room_take(struct room *room, const struct dw_messages *messages)
 {
 	struct dw_str rest = messages->records;
-	struct dw_record record;
-	int err;
 
-	if (!room->streaming || messages->prev != room->head.seq)
+	if (room->held != NULL)
+		return hold(room, messages, 0);
+	if (!room->streaming || messages->prev != room->head.seq || !take_records(room, &rest))
 		return false;
-	while ((err = dw_record_next(&rest, &record)) == DW_OK)
-		if (!take_record(room, &record))
-			return false;
-	if (err != DW_E_AGAIN)
-		return false;
-	mark_dirty(room);
-	owe_ping(room);
+	if (rest.n > 0)
+		return hold(room, messages, messages->records.n - rest.n);
+	uplink_taken(room->edge->uplink, messages->records.n);
 	return true;
+}
+
+void
+room_take_held(struct room *room)
+{
+	struct uplink *uplink = room->edge->uplink;
+
+	while (room->held != NULL) {
+		struct held *held = room->held;
+		struct dw_str rest = { held->records + held->at, held->size - held->at };
+
+		if (held->rewind) {
+			rewind_to(room, held->follows);
+			DL_DELETE(room->held, held);
+			free(held);
+			continue;
+		}
+		if ((!held->begun && held->follows.seq != room->head.seq) || !take_records(room, &rest)) {
+			uplink_distrust(uplink, room);
+			return;
+		}
+		held->begun = true;
+		held->at = held->size - rest.n;
+		if (rest.n > 0)
+			return;
+		DL_DELETE(room->held, held);
+		uplink_taken(uplink, held->size);
+		free(held);
+	}
 }
 
 bool
@@ -323,18 +439,6 @@ room_covers(const struct room *room, uint64_t seq)
 	if (room->ring == NULL || dw_log_first(room->ring) == room->base)
 		return seq >= room->start.seq;
 	return seq >= dw_log_entry(room->ring, dw_log_first(room->ring))->seq;
-}
-
-void
-rooms_flush(struct edge *edge)
-{
-	while (edge->rooms.dirty != NULL) {
-		struct room *room = edge->rooms.dirty;
-
-		LL_DELETE2(edge->rooms.dirty, room, next_dirty);
-		room->dirty = false;
-		push(room);
-	}
 }
 
 void

@@ -53,14 +53,18 @@ struct room {
 	struct watch *readers;   /* those who are offered what is new (utlist) */
 	struct watch *parked;    /* and the others: joining, being fed, stalled, closing */
 	size_t joined;           /* how many of them the hub counts */
-	size_t unwritten;        /* bytes that no watch has been offered yet */
-	bool dirty;
-	struct room *next_dirty;
+	/* fanout.h: */
+	struct watch *cursor; /* the next reader to be offered something; NULL: the first */
+	size_t reader_count, left;
+	size_t unwritten;                     /* bytes that came since all had been offered everything */
+	struct room *queue_prev, *queue_next; /* while it is queued */
+	bool queued;
+	struct held *held; /* what came and has no place in the ring yet (utlist) */
 };
 
 struct rooms {
 	struct room *by_id;
-	struct room *dirty;
+	struct room *queue;        /* those with something new */
 	struct dw_buf json, frame; /* scratch */
 };
 
@@ -73,17 +77,20 @@ void room_release(struct room *room);
 /* The hub's stream begins here (from the first JOINED), or ends (the last session left). */
 void room_stream_begin(struct room *room, struct position at);
 void room_stream_end(struct room *room);
-/* The hub sends once more what follows this position, for somebody who stands there; those who have it pass it over. */
-void room_rewind(struct room *room, struct position at);
+/* Where the hub's stream stands behind what it has sent so far. When that is less, it sends once more what follows, for
+ * somebody who stands there; those who have it pass it over. false: no memory. */
+bool room_stream_at(struct room *room, struct position at);
 
 /* Takes what the hub sent. false: it does not follow what we have, or makes no sense: the edge must
- * introduce itself again. Watches get it at rooms_flush. */
+ * introduce itself again. Watches get it in the edge's next turn (fanout.h). What would push out of the ring what
+ * those who keep up were not offered yet is held until they were; the hub has its credit for it only then. */
 bool room_take(struct room *room, const struct dw_messages *messages);
+void room_take_held(struct room *room);
+/* What is held of all rooms belongs to an acquaintance with the hub that is over. */
+void rooms_drop_held(struct edge *edge);
 /* Whether a reader at this position finds all that follows in the ring (or in the stream to come). */
 bool room_covers(const struct room *room, uint64_t seq);
 
-/* Hands what is new to the watches of every room that got something. */
-void rooms_flush(struct edge *edge);
 void rooms_clear(struct edge *edge);
 
 /* Takes the condition off an entry's bytes; what is left is its frame. It lives as long as the bytes. */

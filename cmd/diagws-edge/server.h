@@ -25,9 +25,11 @@ void server_destroy(struct server **server_p);
 
 enum server_outcome { SERVER_DONE, SERVER_STALLED, SERVER_DEAD };
 
-/* Writes ready frames to an established WebSocket, or whatever bytes. STALLED: taken, but the kernel
- * is full; conn_writable is called when it takes again, and nothing may be written until then. */
-enum server_outcome server_write(struct lws *wsi, struct dw_str bytes);
+/* The socket that server_write may write to itself; -1: only libwebsockets may, for it encrypts. */
+int server_socket(struct lws *wsi);
+/* Writes ready frames to an established WebSocket, or whatever bytes; fd is its server_socket. STALLED: taken, but the
+ * kernel is full; conn_writable is called when it takes again, and nothing should be written until then. */
+enum server_outcome server_write(struct lws *wsi, int fd, struct dw_str bytes);
 bool server_stalled(struct lws *wsi);
 /* Changes with each byte that the other end's kernel takes. */
 uint64_t server_taken(struct lws *wsi);

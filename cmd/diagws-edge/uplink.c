@@ -23,6 +23,7 @@
 #include "diagws/clock.h"
 #include "diagws/logging.h"
 #include "edge.h"
+#include "fanout.h"
 #include "room.h"
 #include "unsaid.h"
 
@@ -32,7 +33,7 @@ enum {
 	SILENT_MS = 2000, /* not heard so long: not ready */
 	DEAD_MS = 5000,   /* and so long: the connection is made anew */
 	GREETINGS = 4,    /* a HELLO without an answer is repeated after PING_MS, and twice as long each of so many times */
-	PUMP_FRAMES = 2000, /* taken in one turn of the loop */
+	PUMP_US = 2000,   /* frames are taken for so long in one turn of the loop */
 	CREDIT_EVERY = 128, /* frames, or so many bytes: well within the hub's window of either */
 	CREDIT_BYTES = 2 * 1024 * 1024,
 };
@@ -42,7 +43,7 @@ struct uplink {
 	struct dw_bus *bus;
 	uv_poll_t *poll;
 	uv_timer_t *tick;
-	uv_idle_t *more; /* runs while frames are left over from a turn */
+	uv_idle_t *more; /* runs while frames, or readers to be offered something, are left over from a turn */
 	char name[128];
 	uint64_t peer, incarnation;
 	char epoch[33];
@@ -87,6 +88,7 @@ greet(struct uplink *uplink)
 	uplink->greeted_at = dw_mono_ms();
 	uplink->received = uplink->credited = 0;
 	uplink->uncredited = 0;
+	rooms_drop_held(uplink->edge);
 	if (transmit(uplink, &hello) && uplink->greetings < GREETINGS)
 		uplink->greetings++;
 }
@@ -192,21 +194,21 @@ uplink_give_up(struct uplink *uplink, uint64_t corr)
 static void
 change_epoch(struct uplink *uplink)
 {
-	struct conn *conn, *next;
+	struct conn *conn;
+	size_t place = 0;
 
 	dw_log_warn("the hub has another store", NULL);
-	HASH_ITER(hh, uplink->edge->sessions, conn, next)
-	{
+	while ((conn = sessions_each(&uplink->edge->sessions, &place)) != NULL)
 		if (conn->connected)
 			conn_close(conn, 1012, "service restart");
-	}
 }
 
 static void
 take_welcome(struct uplink *uplink, const struct dw_welcome *welcome)
 {
 	bool new_store = uplink->epoch[0] != '\0' && !dw_str_is(welcome->epoch, uplink->epoch);
-	struct conn *conn, *next;
+	struct conn *conn;
+	size_t place = 0;
 
 	if (welcome->incarnation != uplink->incarnation)
 		return;
@@ -217,10 +219,8 @@ take_welcome(struct uplink *uplink, const struct dw_welcome *welcome)
 	dw_log_info("hub welcomed us", "epoch=%s head=%llu", uplink->epoch, (unsigned long long)welcome->head);
 	if (new_store)
 		change_epoch(uplink);
-	HASH_ITER(hh, uplink->edge->sessions, conn, next)
-	{
+	while ((conn = sessions_each(&uplink->edge->sessions, &place)) != NULL)
 		watch_ask_all(conn);
-	}
 	if (!asks_again(&uplink->asks, uplink->bus))
 		greet(uplink);
 }
@@ -238,35 +238,42 @@ take_refused(struct uplink *uplink, const struct dw_refused *refused)
 	dw_log_error("the hub refused a message", "code=%llu", (unsigned long long)refused->code);
 }
 
+void
+uplink_taken(struct uplink *uplink, size_t bytes)
+{
+	uplink->received++;
+	uplink->uncredited += bytes;
+	if (uplink->received - uplink->credited < CREDIT_EVERY && uplink->uncredited < CREDIT_BYTES)
+		return;
+	uplink->credited = uplink->received;
+	uplink->uncredited = 0;
+	(void)uplink_send(uplink, &(struct dw_wire) { .kind = DW_CREDIT, .credit = { .received = uplink->received } });
+}
+
+void
+uplink_distrust(struct uplink *uplink, const struct room *room)
+{
+	dw_log_warn("a stream of the hub has a hole", "room=%s", room->id);
+	greet(uplink);
+}
+
 static void
 take_messages(struct uplink *uplink, const struct dw_messages *messages)
 {
 	struct room *room = room_find(uplink->edge, messages->room);
-	bool in_order = true;
 
-	uplink->received++;
-	uplink->uncredited += messages->records.n;
 	/* A room that was left meanwhile: the hub learns of it in order, so this is no fault. */
-	if (room != NULL && room->streaming)
-		in_order = room_take(room, messages);
-	if (!in_order) {
-		dw_log_warn("a stream of the hub has a hole", "room=%s", room->id);
-		greet(uplink);
-		return;
-	}
-	if (uplink->received - uplink->credited >= CREDIT_EVERY || uplink->uncredited >= CREDIT_BYTES) {
-		uplink->credited = uplink->received;
-		uplink->uncredited = 0;
-		(void)uplink_send(uplink, &(struct dw_wire) { .kind = DW_CREDIT, .credit = { .received = uplink->received } });
-	}
+	if (room == NULL || !room->streaming)
+		uplink_taken(uplink, messages->records.n);
+	else if (!room_take(room, messages))
+		uplink_distrust(uplink, room);
 }
 
 static struct watch *
 find_watch(struct uplink *uplink, uint64_t session, struct dw_str room)
 {
-	struct conn *conn;
+	struct conn *conn = sessions_find(&uplink->edge->sessions, session);
 
-	HASH_FIND(hh, uplink->edge->sessions, &session, sizeof(session), conn);
 	return conn != NULL ? watch_find(conn, room_find(uplink->edge, room)) : NULL;
 }
 
@@ -276,9 +283,12 @@ take_joined(struct uplink *uplink, const struct dw_joined *joined)
 	struct room *room = room_find(uplink->edge, joined->room);
 	struct watch *watch = find_watch(uplink, joined->session, joined->room);
 
-	/* Its place lies before all that was streamed; so it is also when that client has gone. */
-	if (joined->code == 0 && room != NULL && room->streaming && joined->sent < room->head.seq)
-		room_rewind(room, (struct position) { joined->sent, joined->sent_n });
+	/* So it is also when that client has gone. */
+	if (joined->code == 0 && room != NULL && room->streaming &&
+		!room_stream_at(room, (struct position) { joined->sent, joined->sent_n })) {
+		greet(uplink);
+		return;
+	}
 	if (watch != NULL)
 		watch_joined(watch, joined);
 }
@@ -360,14 +370,14 @@ pump_again(uv_idle_t *idle)
 static void
 pump(struct uplink *uplink)
 {
+	const uint64_t end = dw_mono_us() + PUMP_US;
 	struct dw_fault fault;
 	struct dw_wire message;
 	struct dw_str frame;
 	uint32_t peer;
-	int err, taken = 0;
+	int err;
 
-	while (taken < PUMP_FRAMES && dw_bus_recv(uplink->bus, &peer, &frame) == DW_OK) {
-		taken++;
+	while (dw_mono_us() < end && dw_bus_recv(uplink->bus, &peer, &frame) == DW_OK) {
 		err = dw_wire_unpack(&message, frame.p, frame.n, &fault);
 		if (err == DW_OK)
 			take(uplink, &message);
@@ -376,11 +386,16 @@ pump(struct uplink *uplink)
 		if (err == DW_E_NOMEM)
 			greet(uplink);
 	}
-	rooms_flush(uplink->edge);
-	if (dw_bus_readable(uplink->bus))
+	if (fanout_run(uplink->edge) || dw_bus_readable(uplink->bus))
 		(void)uv_idle_start(uplink->more, pump_again);
 	else
 		(void)uv_idle_stop(uplink->more);
+}
+
+void
+uplink_turn(struct uplink *uplink)
+{
+	(void)uv_idle_start(uplink->more, pump_again);
 }
 
 static void

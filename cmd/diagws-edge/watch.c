@@ -17,6 +17,7 @@
 #include "conn.h"
 #include "diagws/clock.h"
 #include "edge.h"
+#include "fanout.h"
 #include "room.h"
 #include "uplink.h"
 
@@ -158,11 +159,11 @@ watch_park(struct watch *watch)
 		return;
 	watch->parked = park;
 	if (park) {
-		DL_DELETE2(room->readers, watch, room_prev, room_next);
+		fanout_leave(watch);
 		DL_APPEND2(room->parked, watch, room_prev, room_next);
 	} else {
 		DL_DELETE2(room->parked, watch, room_prev, room_next);
-		DL_APPEND2(room->readers, watch, room_prev, room_next);
+		fanout_enter(watch);
 	}
 }
 
@@ -187,7 +188,7 @@ watch_end(struct watch *watch)
 	if (watch->parked)
 		DL_DELETE2(room->parked, watch, room_prev, room_next);
 	else
-		DL_DELETE2(room->readers, watch, room_prev, room_next);
+		fanout_leave(watch);
 	confirm_forget(watch);
 	free(watch->request);
 	watch->request = NULL;

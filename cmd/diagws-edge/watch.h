@@ -33,16 +33,26 @@ struct watch_request {
 	uint64_t after;
 };
 
+/* What is looked at for each message comes first, and so close together that it costs few lines of the cache. */
 struct watch {
 	struct conn *conn;
-	struct watch *next; /* of the connection */
-	struct room *room;  /* NULL: nothing is watched (a connection's first, when it is free) */
+	struct room *room; /* NULL: nothing is watched (a connection's first, when it is free) */
 	struct watch *room_prev, *room_next;
+	uint64_t index;                          /* in the ring */
+	struct position at;                      /* written up to here */
+	uint16_t feed;                           /* records in a READ */
+	uint8_t state;                           /* enum watch_state */
+	uint8_t unsaid;                          /* uplink's */
+	bool behind : 1;                         /* the ring does not cover `at`: the hub must feed */
+	bool joined : 1;                         /* the hub counts this session in this room */
+	bool asked : 1;                          /* a JOIN or READ is unanswered */
+	bool again : 1;                          /* the hub was busy: asked again soon */
+	bool claimed : 1;                        /* the token names the room */
+	bool parked : 1;                         /* in the room's list of those that are offered nothing */
+	struct watch *next;                      /* of the connection */
 	struct watch *unsaid_prev, *unsaid_next; /* uplink: confirmed, but the hub does not know yet */
 	struct watch_request *request;           /* until joined */
 	struct written *written;                 /* confirm.h: what one that acknowledges itself was sent */
-	uint64_t index;                          /* in the ring */
-	struct position at;                      /* written up to here */
 	struct position confirmed;               /* proven up to here; 0: nothing yet */
 	struct position acked;                   /* acknowledged by the client itself up to here */
 	struct position pinged;                  /* confirm.h: where it stood at the connection's newest PING */
@@ -51,15 +61,6 @@ struct watch {
 	uint64_t since;                          /* when it was opened */
 	uint64_t asked_at;                       /* when the unanswered JOIN or READ was sent */
 	uint64_t corr;                           /* of the newest JOIN */
-	uint16_t feed;                           /* records in a READ */
-	uint8_t state;                           /* enum watch_state */
-	uint8_t unsaid;                          /* uplink's */
-	bool behind;                             /* the ring does not cover `at`: the hub must feed */
-	bool joined;                             /* the hub counts this session in this room */
-	bool asked;                              /* a JOIN or READ is unanswered */
-	bool again;                              /* the hub was busy: asked again soon */
-	bool claimed;                            /* the token names the room */
-	bool parked;                             /* in the room's list of those that are offered nothing */
 };
 
 /* In use, in this order: watch_first, then watch_after until NULL. */

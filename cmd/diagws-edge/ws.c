@@ -144,7 +144,7 @@ ws_end(struct lws *wsi, struct conn *conn)
 {
 	if (conn->close_code >= 1000 && conn->close_code != 1006)
 		lws_close_reason(wsi, (enum lws_close_status)conn->close_code, (unsigned char *)conn->close_reason,
-			strlen(conn->close_reason));
+			conn->close_reason != NULL ? strlen(conn->close_reason) : 0);
 	return -1;
 }
 
@@ -171,21 +171,24 @@ ws_receive(struct lws *wsi, struct conn *conn, const void *bytes, size_t n)
 		return 0;
 	if (lws_is_first_fragment(wsi) && lws_frame_is_binary(wsi))
 		return end_soon(conn, 1003, "text frames only");
-	if (conn->rx_total + n + lws_remaining_packet_payload(wsi) > LIMIT_CLIENT_FRAME)
+	if (conn->rx == NULL)
+		conn->rx = calloc(1, sizeof(*conn->rx));
+	if (conn->rx == NULL)
+		return end_soon(conn, 1013, "try again later");
+	if (conn->rx->total + n + lws_remaining_packet_payload(wsi) > LIMIT_CLIENT_FRAME)
 		return end_soon(conn, 1009, "too big");
-	if (!dw_utf8_take(&conn->rx_utf8, bytes, n))
+	if (!dw_utf8_take(&conn->rx->utf8, bytes, n))
 		return end_soon(conn, 1007, "bad utf8");
-	conn->rx_total += n;
-	if (conn->rx_total <= LIMIT_CLIENT_MESSAGE)
-		dw_buf_add(&conn->rx, bytes, n);
+	conn->rx->total += n;
+	if (conn->rx->total <= LIMIT_CLIENT_MESSAGE)
+		dw_buf_add(&conn->rx->text, bytes, n);
 	if (lws_remaining_packet_payload(wsi) > 0 || !lws_is_final_fragment(wsi))
 		return 0;
-	if (conn->rx_utf8.left > 0)
+	if (conn->rx->utf8.left > 0)
 		return end_soon(conn, 1007, "bad utf8");
-	if (!dw_buf_ok(&conn->rx))
+	if (!dw_buf_ok(&conn->rx->text))
 		return end_soon(conn, 1013, "try again later");
-	conn_text(conn);
-	conn->rx_total = 0;
-	dw_buf_clear(&conn->rx);
+	conn_text(conn, conn->rx);
+	conn_drop_incoming(conn);
 	return 0;
 }

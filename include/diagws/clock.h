@@ -12,6 +12,7 @@
 
 uint64_t dw_now_ms(void);
 uint64_t dw_mono_ms(void);
+uint64_t dw_mono_us(void); /* the same in microseconds */
 /* RFC 3339, UTC, milliseconds. */
 void dw_time_text(uint64_t at_ms, char out[DW_TIME_SIZE]);
 /* getrandom(2): for ids and incarnations. Ends the process when the kernel gives none. */
