@@ -24,10 +24,15 @@ refuse(struct dw_fault *fault, const char *expected, const char *what)
 static int
 digit(char c)
 {
-	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-	const char *at = c != '\0' ? strchr(digits, c) : NULL;
-
-	return at != NULL ? (int)(at - digits) : -1;
+	if (c >= 'A' && c <= 'Z')
+		return c - 'A';
+	if (c >= 'a' && c <= 'z')
+		return c - 'a' + 26;
+	if (c >= '0' && c <= '9')
+		return c - '0' + 52;
+	if (c == '-')
+		return 62;
+	return c == '_' ? 63 : -1;
 }
 
 static bool
@@ -47,15 +52,18 @@ static void
 decode(struct dw_str s, struct dw_buf *out)
 {
 	unsigned bits = 0, have = 0;
+	size_t n = 0;
+	char *room = dw_buf_room(out, s.n);
 
-	for (size_t i = 0; i < s.n; i++) {
+	for (size_t i = 0; room != NULL && i < s.n; i++) {
 		bits = (bits << 6 | (unsigned)digit(s.p[i])) & 0x3FFFU;
 		have += 6;
 		if (have >= 8) {
 			have -= 8;
-			dw_buf_addc(out, (char)(bits >> have & 0xFFU));
+			room[n++] = (char)(bits >> have & 0xFFU);
 		}
 	}
+	dw_buf_grow(out, n);
 }
 
 /* Cuts text at its two dots; false when there are not two. */
