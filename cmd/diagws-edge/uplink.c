@@ -105,8 +105,11 @@ uplink_send(struct uplink *uplink, const struct dw_wire *message)
 {
 	if (!uplink->up)
 		return false;
-	if (transmit(uplink, message))
+	if (transmit(uplink, message)) {
+		/* Sending may have used up the descriptor's edge for what came meanwhile. */
+		uplink_turn(uplink);
 		return true;
+	}
 	greet(uplink);
 	return false;
 }
@@ -175,6 +178,7 @@ uplink_ask(
 
 	if (err == DW_OK && uplink->up && dw_bus_send(uplink->bus, 0, frame.p, frame.n) != DW_OK)
 		greet(uplink);
+	uplink_turn(uplink);
 	return err;
 }
 
