@@ -38,6 +38,8 @@ def test_who_begins_further_back_during_a_burst(world):
     with Clients(world) as clients:
         connected = set()
         for number in range(ROOMS):
+            at.clear()
+            connected.clear()
             room = f"room-{number}"
             tokens = [world.token(f"user-{number}-{count}", "--diagnosis", room) for count in range(CLIENTS // PER_USER + 2)]
             world.run("diagws-send", "-l", input=lines(room, OLD, 10))
@@ -48,7 +50,9 @@ def test_who_begins_further_back_during_a_burst(world):
             until(lambda: take(clients) and len(connected) == len(at), "all clients")
             burst = subprocess.Popen([BIN / "diagws-send", "-e", world.endpoint, "-l"], stdin=subprocess.PIPE, text=True)
             burst.stdin.write(lines(room, NEW, 20000))
-            for place in (90, 70, 80, 60, 45):
+            burst.stdin.flush()
+            for count, place in enumerate((99, 97, 95, 93, 90, 85)):
+                until(lambda: take(clients) and max(at.values()) > OLD + 3 * count, "a part of the burst")
                 at[clients.open(edge, room, tokens[-1], f"back{place}&after={seqs[place - 1]}")] = place
             burst.stdin.close()
             assert burst.wait(30) == 0
