@@ -90,8 +90,12 @@ static int
 read_keys(struct keyset **out, const char *directory, struct dw_fault *fault)
 {
 	struct keyset *keys = calloc(1, sizeof(*keys));
-	int err = keys != NULL ? dw_keys_read(&keys->keys, directory, fault) : no_memory(fault);
+	int err;
 
+	if (keys == NULL)
+		return no_memory(fault);
+	keys->uses = 1;
+	err = dw_keys_read(&keys->keys, directory, fault);
 	for (size_t i = 0; err == DW_OK && i < keys->keys.count; i++) {
 		const struct dw_key *key = &keys->keys.key[i];
 
@@ -105,8 +109,6 @@ read_keys(struct keyset **out, const char *directory, struct dw_fault *fault)
 			(void)dw_fault_set(fault, err, key->kid, "a public key in PEM of the kind and size that its name says",
 				"key '%s' holds no public key for %s", key->kid, key->algorithm);
 	}
-	if (keys != NULL)
-		keys->uses = 1;
 	if (err == DW_OK)
 		*out = keys;
 	else

@@ -76,7 +76,7 @@ conn_new(struct edge *edge, struct lws *wsi, struct conn_request *request)
 	conn->derived = request->device[0] == '\0';
 	conn->sure = request->sure;
 	conn->heartbeat = request->heartbeat;
-	memcpy(conn->device, device, strlen(device));
+	memcpy(conn->device, device, strlen(device) + 1);
 	conn->timer.fire = fire;
 	conn->first.conn = conn;
 	conn->first.since = conn->heard_at = conn->pinged_at = conn->budget_at = dw_mono_ms();
