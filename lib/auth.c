@@ -165,7 +165,7 @@ dw_auth_destroy(struct dw_auth **auth_p)
 int
 dw_auth_reload(struct dw_auth *auth, struct dw_fault *fault)
 {
-	struct keyset *keys;
+	struct keyset *keys = NULL;
 	int err = read_keys(&keys, auth->directory, fault);
 
 	if (err != DW_OK)
