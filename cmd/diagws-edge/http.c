@@ -13,6 +13,7 @@
 #include "diagws/clock.h"
 #include "edge.h"
 #include "params.h"
+#include "server.h"
 #include "uplink.h"
 
 enum {
@@ -98,7 +99,7 @@ static void
 hold(struct request *request, bool on)
 {
 	if (request->held != on)
-		(void)lws_rx_flow_control(request->wsi, on ? 0 : 1);
+		server_hold(request->wsi, on);
 	request->held = on;
 }
 

@@ -178,6 +178,9 @@ void
 server_hold(struct lws *wsi, bool hold)
 {
 	(void)lws_rx_flow_control(wsi, hold ? 0 : 1);
+	/* What TLS has decrypted already makes no descriptor readable. */
+	if (!hold && lws_is_ssl(wsi) != 0)
+		lws_callback_on_writable(wsi);
 }
 
 void

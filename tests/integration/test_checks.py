@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import socket
+import ssl
 import time
 
 import pytest
@@ -119,6 +120,45 @@ def test_frames_in_one_piece_with_the_upgrade_wait_too(site):
             assert piece, said
             said += piece
         writer.close()
+    asyncio.run(run())
+
+
+def test_tls_keeps_what_it_has_decrypted_meanwhile(site):
+    """Frames and a body that come in one piece with the request's headers, and more than that."""
+    key, certificate = site.path / "tls.key", site.path / "tls.pem"
+    openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=localhost",
+            "-keyout", key, "-out", certificate)
+    edge = site.edge("--tls-cert", certificate, "--tls-key", key, wait=False, env=site.hold.env)
+    until(lambda: "hub welcomed us" in edge.said(), "the edge")
+    trust = ssl.create_default_context(cafile=certificate)
+    trust.check_hostname = False
+    ping = bytes([0x81, 0x80 | 15, 0, 0, 0, 0]) + b'{"type":"ping"}'
+    body = json.dumps({**UPDATE, "comment": "x" * 9000}).encode()
+
+    async def ask(request, wanted):
+        reader, writer = await asyncio.open_connection("127.0.0.1", edge.port, ssl=trust)
+        writer.write(request)
+        await asyncio.to_thread(site.hold.until_held, 2)
+        while site.hold.path.exists():
+            await asyncio.sleep(0)
+        said = b""
+        while not all(word in said for word in wanted):
+            piece = await asyncio.wait_for(reader.read(65536), PATIENCE)
+            assert piece, said
+            said += piece
+        writer.transport.abort()
+
+    async def run():
+        site.hold.begin()
+        asked = [asyncio.create_task(ask(*question)) for question in [
+            (f"GET /ws/123?token={slow_token(site, 1)} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n"
+             "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\n"
+             "\r\n".encode() + ping * 60, [b'"connect"', b'"pong"']),
+            (f"POST {PUBLISH}?token={slow_token(site, 2)} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+             f"Content-Length: {len(body)}\r\n\r\n".encode() + body, [b"HTTP/1.1 200 "])]]
+        await asyncio.to_thread(site.hold.until_held, 2)
+        site.hold.end()
+        await asyncio.gather(*asked)
     asyncio.run(run())
 
 
