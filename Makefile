@@ -13,13 +13,15 @@ BUILD := build$(if $(SANITIZE),/sanitize-$(subst $(comma),-,$(SANITIZE)))
 Q     := $(if $(V),,@)
 say    = $(if $(V),,@printf '  %-8s %s\n' '$(1)' '$(2)')
 
-COMMANDS := diagws diagws-hub diagws-edge diagws-send diagws-stat diagws-owner diagws-token
+COMMANDS := diagws diagws-hub diagws-edge diagws-send diagws-stat diagws-owner diagws-token diagws-bench
 
 # What a fresh Debian 12 lacks. Build and run first, then what only tests, lint and the demo need.
 PACKAGES := gcc libc6-dev make pkg-config libwebsockets-dev libwebsockets-evlib-uv libuv1-dev libzmq3-dev \
 	libmsgpack-dev libjwt-dev libjansson-dev libjsmn-dev liblmdb-dev uthash-dev libsmartcols-dev libsystemd-dev \
 	libssl-dev libcmocka-dev python3 python3-websockets python3-pytest python3-pytest-xdist curl jq strace openssl mandoc \
 	bash-completion clang-format clang-tidy cppcheck shellcheck iproute2 e2fsprogs patch chromium
+# What `make bench` compares with, and what bench-check counts with.
+BENCH_PACKAGES := nginx libnginx-mod-nchan redis-tools valgrind
 
 WARN := -Wall -Wextra -Wconversion -Wshadow -Wformat=2 -Wvla -Wmissing-prototypes -Wstrict-prototypes \
 	$(if $(WERROR),-Werror)
@@ -36,6 +38,7 @@ LIB_SRC    := $(wildcard lib/*.c)
 LIB_OBJ    := $(LIB_SRC:%.c=$(BUILD)/%.o)
 LIB_A      := $(BUILD)/lib/lib.a
 EDGE_OBJ   := $(patsubst %.c,$(BUILD)/%.o,$(wildcard cmd/diagws-edge/*.c))
+BENCH_OBJ  := $(patsubst %.c,$(BUILD)/%.o,$(wildcard cmd/diagws-bench/*.c))
 PIC_OBJ    := $(CLIENT_SRC:%=$(BUILD)/pic/%.o)
 SONAME     := libdiagws.so.0
 
@@ -47,13 +50,14 @@ LIBS_diagws-send    := $(CLIENT_LIBS)
 LIBS_diagws-stat    := $(CLIENT_LIBS) smartcols
 LIBS_diagws-owner   := $(CLIENT_LIBS)
 LIBS_diagws-token   := libjwt jansson libcrypto
+LIBS_diagws-bench   := $(CLIENT_LIBS) libjwt
 
 BINARIES   := $(COMMANDS:%=$(BUILD)/bin/%)
 UNIT_SRC   := $(wildcard tests/unit/test_*.c)
 UNIT_TESTS := $(UNIT_SRC:tests/unit/%.c=$(BUILD)/tests/%)
 LIBRARIES  := $(BUILD)/lib/libdiagws.a $(BUILD)/lib/libdiagws.so $(BUILD)/lib/pkgconfig/diagws.pc
 
-.PHONY: all deps demo check check-unit check-integration check-fault torture dropping hub-restarts slow-clients power-loss kill-every-syscall inject mutants lint format install uninstall clean help
+.PHONY: all deps deps-bench bench bench-check demo check check-unit check-integration check-fault torture dropping hub-restarts slow-clients power-loss kill-every-syscall inject mutants lint format install uninstall clean help
 .SECONDARY:
 
 all: $(BINARIES) $(LIBRARIES)
@@ -71,18 +75,23 @@ help:
 	@echo 'make kill-every-syscall kill hub, edge and sender at each system call of a publish'
 	@echo 'make inject             fail each call of the allocator and of the store'
 	@echo 'make mutants            break the product on purpose: MUTANTS=names; each must be caught'
+	@echo 'make bench              beside Nchan, Redis, bare loops, into tests/bench/RESULTS.md: RUNS=3 ONLY=rows QUICK=1'
+	@echo 'make bench-check        instructions of hot paths against those stored: STORE=1 stores them anew'
 	@echo 'make lint | format      check, or apply, the style'
 	@echo 'make install uninstall  DESTDIR and PREFIX as usual'
 	@echo 'make clean              remove build/'
 
 # Says what it does; quiet and without any right when nothing is missing.
-deps:
+deps-bench: deps
+deps-bench: private PACKAGES := $(BENCH_PACKAGES)
+deps deps-bench:
 	@missing=$$(for p in $(PACKAGES); do dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q '^install ok' || echo $$p; done); \
 	[ -n "$$missing" ] || exit 0; \
 	[ "$$(id -u)" = 0 ] && sudo= || sudo=sudo; \
 	echo "installing with $${sudo:-apt-get}:" $$missing; \
 	$$sudo apt-get update -qq && \
-	$$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing
+	$$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing && \
+	case " $$missing " in *' nginx '*) $$sudo sh -c 'invoke-rc.d nginx stop; systemctl disable nginx' >/dev/null 2>&1 || true;; esac
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
@@ -122,7 +131,7 @@ $(BUILD)/lib/pkgconfig/diagws.pc: lib/diagws.pc.in Makefile
 	$(Q)sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' $< >$@
 
 # A unit test links only what it names: the header lines `/* links: lib/x.c … */` and `/* libs: y */`.
-$(BUILD)/tests/%: tests/unit/%.c $(LIB_A) $(EDGE_OBJ)
+$(BUILD)/tests/%: tests/unit/%.c $(LIB_A) $(EDGE_OBJ) $(BENCH_OBJ)
 	@mkdir -p $(@D)
 	$(call say,TEST,$@)
 	$(Q)$(CC) $(ALL_CFLAGS) -DDW_TESTING -o $@ $< \
@@ -215,6 +224,28 @@ slow-clients: all $(BUILD)/tests/clients
 power-loss: all
 	$(Q)DIAGWS_BUILD=$(abspath $(BUILD)) POWER_CUTS=$(or $(CUTS),200) $(if $(SEED),SEED=$(SEED)) $(PYTHON) -m pytest -q -s \
 		-p no:cacheprovider tests/fault/test_power.py $(PYTEST)
+
+# What diagws is measured against, and drivers of its hot paths. They name libraries and objects of commands as unit tests
+# do; of lib/ they take what they need.
+FLOORS := $(addprefix $(BUILD)/tests/,floor_epoll floor_lws)
+HOT    := $(patsubst tests/bench/%.c,$(BUILD)/tests/%,$(wildcard tests/bench/hot_*.c))
+$(BUILD)/tests/%: tests/bench/%.c $(LIB_A) $(EDGE_OBJ)
+	@mkdir -p $(@D)
+	$(call say,BENCH,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $< \
+		$$(sed -n 's|^/\* links: \(.*\) \*/$$|\1|p' $< | tr ' ' '\n' | sed -n 's|^\(.*\)\.c$$|$(BUILD)/\1.o|p') \
+		$(LIB_A) $(ALL_LDFLAGS) $$(pkg-config --libs $$(sed -n 's|^/\* libs: \(.*\) \*/$$|\1|p' $<))
+
+# Everything side by side, by turns; RESULTS.md says what and how. For a machine with nothing else to do.
+bench: deps
+	$(Q)$(MAKE) --no-print-directory deps-bench || echo 'going on without them'
+	$(Q)$(MAKE) --no-print-directory all $(FLOORS)
+	$(Q)$(MAKE) --no-print-directory $(BUILD)/tests/sizes || echo 'going on without it'
+	$(Q)DIAGWS_BUILD=$(abspath $(BUILD)) $(PYTHON) tests/bench/bench.py --runs $(or $(RUNS),3) $(if $(QUICK),--quick) $(ONLY)
+
+bench-check: deps-bench
+	$(Q)$(MAKE) --no-print-directory $(HOT)
+	$(Q)$(PYTHON) tests/bench/check.py --build $(abspath $(BUILD)) --flags '$(CFLAGS)' $(if $(STORE),--store)
 
 demo: deps
 	$(Q)$(MAKE) --no-print-directory all

@@ -76,3 +76,13 @@ dw_sha256(const void *bytes, size_t n, uint8_t out[32])
 	(void)SHA256_Update(&state, bytes, n);
 	(void)SHA256_Final(out, &state);
 }
+
+void
+dw_sha1(const void *bytes, size_t n, uint8_t out[20])
+{
+	SHA_CTX state;
+
+	(void)SHA1_Init(&state);
+	(void)SHA1_Update(&state, bytes, n);
+	(void)SHA1_Final(out, &state);
+}

@@ -22,6 +22,7 @@ static const struct {
 	{ "stat", "look into the hub" },
 	{ "owner", "say who may watch a diagnosis" },
 	{ "token", "make and check tokens" },
+	{ "bench", "measure how a server pushes messages" },
 	{ "hub", "the hub: rooms and durable queues" },
 	{ "edge", "the edge: WebSockets and HTTP for clients" },
 };
@@ -32,7 +33,7 @@ static const struct dw_command command = {
 	.name = "diagws",
 	.summary = "run a command of diagws",
 	.usage = "COMMAND [ARGUMENT]...\nhelp COMMAND",
-	.words = "up send stat owner token hub edge help",
+	.words = "up send stat owner token bench hub edge help",
 	.examples = "diagws up\ndiagws send note_update 123 '{\"text\":\"hello\"}'\ndiagws help send",
 	.groups = groups,
 };

@@ -10,7 +10,8 @@ import pytest
 
 from conftest import BIN, PATIENCE, ROOT
 
-COMMANDS = ["diagws-hub", "diagws-edge", "diagws-send", "diagws-stat", "diagws-owner", "diagws-token"]
+COMMANDS = ["diagws-hub", "diagws-edge", "diagws-send", "diagws-stat", "diagws-owner", "diagws-token",
+            "diagws-bench"]
 
 
 def complete(*words, cwd=None):
@@ -36,8 +37,9 @@ def test_offers_every_option(command):
 
 def test_offers_commands():
     assert complete("diagws", "st") == ["stat"]
-    assert set(complete("diagws", "")) >= {"up", "send", "stat", "owner", "token", "hub", "edge", "help"}
+    assert set(complete("diagws", "")) >= {"up", "send", "stat", "owner", "token", "bench", "hub", "edge", "help"}
     assert set(complete("diagws-owner", "")) >= {"grant", "revoke", "list", "import"}
+    assert set(complete("diagws-bench", "")) >= {"fanout", "latency", "connect", "storm", "publish", "memory"}
     assert "--edges" in complete("diagws", "up", "--")
     assert complete("diagws", "help", "st") == ["stat"]
     assert not any(word.startswith("-") for word in complete("diagws", "help", ""))

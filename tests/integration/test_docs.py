@@ -20,6 +20,7 @@ COMMANDS = {
     "diagws-stat": "diagws-stat.1",
     "diagws-owner": "diagws-owner.1",
     "diagws-token": "diagws-token.1",
+    "diagws-bench": "diagws-bench.1",
 }
 # A command inside `diagws`, with a page of its own.
 UP = ("diagws", "up")

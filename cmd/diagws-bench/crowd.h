@@ -1,0 +1,110 @@
+/* The clients of a run: connecting them, and what became of the messages sent to them.
+ *
+ * A client's life: DOWN → (client_open) CONNECTING → UPGRADING (the request is out) → WAITING (101; --ready is
+ * expected) → READY → DOWN. A message to a room is owed to each client that is READY then (crowd_issue), and to one
+ * that comes back all since it left. `owed` is 0 when everybody has everything.
+ *
+ * client.c is the connection of one; crowd.c starts them and counts.
+ */
+#ifndef BENCH_CROWD_H
+#define BENCH_CROWD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "histogram.h"
+#include "loop.h"
+#include "order.h"
+#include "plan.h"
+
+enum client_state { CLIENT_DOWN, CLIENT_CONNECTING, CLIENT_UPGRADING, CLIENT_WAITING, CLIENT_READY };
+
+struct client {
+	struct source source; /* the first member */
+	int fd;
+	uint32_t index, room;
+	enum client_state state;
+	bool joined;         /* was READY once: order counts */
+	uint32_t have;       /* bytes in rest */
+	uint8_t *rest;       /* the begin of a frame, or of the answer, that is not complete */
+	struct dw_buf parts; /* of a message in several frames */
+	struct dw_buf out;   /* what the kernel has not taken yet */
+	uint64_t due;        /* ns: when it was to connect */
+	struct order order;
+	uint64_t seq; /* "seq" of the last message; storm */
+	struct crowd *crowd;
+	char accept[32]; /* Sec-WebSocket-Accept that is due */
+};
+
+struct room {
+	uint64_t target; /* the last number that was sent */
+	uint64_t floor;  /* numbers from here on are under way together, in any order */
+	uint32_t up;     /* clients that are READY */
+};
+
+/* A number in a message, behind its key; at: where it was last. */
+struct field {
+	const char *key;
+	size_t n, at;
+};
+
+struct crowd {
+	const struct plan *plan;
+	struct loop *loop;
+	struct client *clients;
+	struct room *rooms;
+	uint32_t count;
+	bool no_confirm, wants_seq;
+	const char *ready_text;
+	size_t ready_n;
+	/* connecting */
+	uint32_t started, unfinished, ready, failed;
+	uint64_t start_at; /* ns: when the first one is due */
+	/* messages */
+	uint64_t owed, deliveries, holes, repeated, disordered, errors;
+	uint64_t begun_at;          /* what was sent before is another run's */
+	uint64_t count_from;        /* what was sent before is not counted */
+	uint64_t last_at;           /* when the last message came */
+	struct histogram *latency;  /* of messages; NULL: of none */
+	struct histogram *connects; /* from due to READY; NULL: of none */
+	struct histogram *caught;   /* from due to having all of the room; NULL: of none */
+	struct field sent, number, seq;
+	/* scratch of a read */
+	uint8_t *buffer;
+	uint8_t *pongs;
+	size_t pongs_n;
+	uint64_t random;
+	/* the first thing that went wrong with a connection */
+	int err;
+	struct dw_fault fault;
+};
+
+/* Raises the limit of open files. DW_E_CONFIG: it cannot; DW_E_NOMEM. To be cleared also then. */
+int crowd_init(struct crowd *crowd, const struct plan *plan, struct loop *loop, struct dw_fault *fault);
+void crowd_clear(struct crowd *crowd);
+
+/* Starts those whose time has come: `rate` a second from start_at on (0: at once), and no more than `concurrency`
+ * unfinished. Returns when to be called again, or LOOP_IDLE. */
+uint64_t crowd_connect(struct crowd *crowd, uint64_t now, uint64_t rate, uint32_t concurrency);
+/* A message with this number goes to the room. */
+void crowd_issue(struct crowd *crowd, uint32_t room, uint64_t number);
+/* How many messages did not come. final: nothing is under way any more. */
+uint64_t crowd_lost(const struct crowd *crowd, bool final);
+
+/* client.c */
+/* after: where it left, UINT64_MAX: nowhere. What fails is counted. */
+void client_open(struct client *client, uint64_t due, uint64_t after);
+/* Cuts it off, without a word. */
+void client_cut(struct client *client);
+
+/* for client.c: */
+void crowd_ready(struct crowd *crowd, struct client *client, uint64_t now);
+/* It is DOWN. */
+void crowd_forget(struct crowd *crowd, struct client *client);
+/* It goes DOWN, against our will. */
+void crowd_down(struct crowd *crowd, struct client *client, int err, const char *format, ...)
+	__attribute__((format(printf, 4, 5)));
+void crowd_message(struct crowd *crowd, struct client *client, const char *p, size_t n, uint64_t now);
+
+#endif

@@ -1,0 +1,34 @@
+/* What a process of --process NAME=PID uses: CPU time and memory, from /proc. */
+#ifndef BENCH_PROCESS_H
+#define BENCH_PROCESS_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "diagws/err.h"
+#include "diagws/opt.h"
+
+struct usage {
+	uint64_t cpu_ns; /* user and system, of all threads that live */
+	uint64_t private_kb, pss_kb, rss_kb;
+};
+
+struct process {
+	char name[32];
+	pid_t pid;
+	struct usage before, after;
+};
+
+struct processes {
+	struct process *all;
+	size_t count;
+};
+
+/* DW_E_USAGE (not NAME=PID), DW_E_NOINPUT (no such process, or it may not be read), DW_E_NOMEM. */
+int processes_init(struct processes *processes, const struct dw_opt_list *wanted, struct dw_fault *fault);
+void processes_clear(struct processes *processes);
+/* Reads all of them: at the begin of what is counted, and at its end. DW_E_NOINPUT. */
+int processes_begin(struct processes *processes, struct dw_fault *fault);
+int processes_end(struct processes *processes, struct dw_fault *fault);
+
+#endif

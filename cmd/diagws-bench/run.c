@@ -1,0 +1,171 @@
+/* What the subcommands have in common. Its own file so that each of them is only its schedule.
+ *
+ * Failure modes, and what the exit status makes of them: the set-up fails (nothing is reported), messages do not come
+ * for --timeout (what came is reported), SIGINT (likewise).
+ */
+#include "run.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { SHOW_NS = 250 * 1000000, WINDOW = 4096 };
+
+int
+run_init(struct run *run, const struct options *options)
+{
+	int err;
+
+	run->options = options;
+	err = loop_init(&run->loop, dw_common.timeout_ms);
+	run->loop.spin = run->options->spin;
+	if (err == DW_OK)
+		err = plan_init(&run->plan, options, &run->fault);
+	if (err == DW_OK)
+		err = processes_init(&run->processes, &options->processes, &run->fault);
+	if (err == DW_OK)
+		err = crowd_init(&run->crowd, &run->plan, &run->loop, &run->fault);
+	return err;
+}
+
+int
+run_publisher(struct run *run, uint64_t parallel)
+{
+	size_t lanes = parallel < LANES_MAX ? (size_t)parallel : LANES_MAX;
+
+	if (run->plan.publish.path == NULL)
+		lanes = 1;
+	return publisher_init(&run->publisher, &run->plan, &run->loop, lanes, WINDOW, &run->fault);
+}
+
+void
+run_clear(struct run *run)
+{
+	publisher_clear(&run->publisher);
+	crowd_clear(&run->crowd);
+	processes_clear(&run->processes);
+	plan_clear(&run->plan);
+	loop_clear(&run->loop);
+}
+
+static bool
+shows(void)
+{
+	static int shown = -1;
+
+	if (shown < 0)
+		shown = isatty(STDERR_FILENO) && !dw_common.quiet;
+	return shown == 1;
+}
+
+void
+run_progress(struct run *run, uint64_t now, const char *what, uint64_t done, uint64_t all)
+{
+	if (!shows() || now < run->shown_at + SHOW_NS)
+		return;
+	run->shown_at = now;
+	fprintf(stderr, "\r%s %llu", what, (unsigned long long)done);
+	if (all != UINT64_MAX && all > 0)
+		fprintf(stderr, "/%llu %d%%", (unsigned long long)all, (int)(done * 100 / all));
+	fputs("\033[K", stderr);
+	(void)fflush(stderr);
+}
+
+int
+run_loop(struct run *run, uint64_t (*turn)(void *user, uint64_t now), void *user)
+{
+	int err = loop_run(&run->loop, turn, user);
+
+	if (shows())
+		fprintf(stderr, "\r\033[K");
+	/* What the server has not acknowledged it may not have. */
+	if (err != DW_OK && (err != DW_E_TIMEOUT || publisher_pending(&run->publisher) > 0))
+		run->cut_short = true;
+	if (err == DW_E_TIMEOUT && run->fault.message[0] == '\0') {
+		if (run->crowd.unfinished > 0)
+			(void)dw_fault_set(&run->fault, err, NULL, NULL,
+				"%u of %u clients are connected, and no more within %lld ms", run->crowd.ready, run->crowd.count,
+				(long long)dw_common.timeout_ms);
+		else
+			(void)dw_fault_set(&run->fault, err, NULL, NULL,
+				"nothing came for %lld ms: %llu messages are missing, %llu not acknowledged",
+				(long long)dw_common.timeout_ms, (unsigned long long)run->crowd.owed,
+				(unsigned long long)publisher_pending(&run->publisher));
+	}
+	return err;
+}
+
+static uint64_t
+connect_turn(void *user, uint64_t now)
+{
+	struct run *run = user;
+	struct crowd *crowd = &run->crowd;
+	uint64_t next;
+
+	if (crowd->failed > 0) {
+		run->fault = crowd->fault;
+		run->loop.failed = crowd->err;
+		return LOOP_IDLE;
+	}
+	next = crowd_connect(crowd, now, 0, (uint32_t)run->options->concurrency);
+	run_progress(run, now, "connecting", crowd->ready, crowd->count);
+	return crowd->ready == crowd->count ? LOOP_DONE : next;
+}
+
+int
+run_connect(struct run *run)
+{
+	return run_loop(run, connect_turn, run);
+}
+
+int
+run_begin(struct run *run)
+{
+	int err = processes_begin(&run->processes, &run->fault);
+
+	run->measured = true;
+	run->begun_at = run->ended_at = now_ns();
+	run->crowd.count_from = run->publisher.count_from = run->begun_at;
+	return err;
+}
+
+int
+run_end(struct run *run, int err)
+{
+	int failed;
+
+	run->ended_at = now_ns();
+	failed = processes_end(&run->processes, err == DW_OK ? &run->fault : NULL);
+	return err != DW_OK ? err : failed;
+}
+
+void
+run_message(struct run *run, size_t lane, uint32_t room, uint64_t number, uint64_t due)
+{
+	const struct job job = { .number = number, .due = due, .room = room };
+
+	crowd_issue(&run->crowd, room, number);
+	(void)publisher_add(&run->publisher, lane, &job);
+}
+
+bool
+run_refused(struct run *run)
+{
+	if (run->publisher.err == DW_OK || run->loop.failed != DW_OK)
+		return run->loop.failed != DW_OK;
+	run->fault = run->publisher.fault;
+	run->loop.failed = run->publisher.err;
+	return true;
+}
+
+uint64_t
+run_lost(const struct run *run)
+{
+	return crowd_lost(&run->crowd, !run->cut_short);
+}
+
+double
+run_seconds(const struct run *run)
+{
+	return (double)(run->ended_at - run->begun_at) / 1e9;
+}

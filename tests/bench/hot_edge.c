@@ -1,0 +1,63 @@
+/* links: cmd/diagws-edge/frame.c */
+/* libs: msgpack jansson libcrypto */
+/* The edge: a record becomes a frame in a room's ring, once; each client takes the run behind its position and answers
+ * a PING. */
+#include "../../cmd/diagws-edge/frame.h"
+#include "diagws/log.h"
+#include "diagws/msg.h"
+#include "hot.h"
+
+enum { RING_BYTES = 256 * 1024, RUN = 8 };
+
+static struct dw_log *ring;
+static struct dw_buf json, frame;
+static struct dw_record record = { .at = 1700000000000,
+	.type = DW_STR("effectiveness_update"),
+	.id = DW_STR("8f14e45fceea167a5a36dedd4bea2543"),
+	.data = DW_STR(HOT_DATA) };
+
+static void
+take(void)
+{
+	struct dw_log_entry entry = { .seq = ++record.seq, .n = ++record.n };
+
+	dw_buf_reset(&json);
+	dw_buf_reset(&frame);
+	dw_record_to_json(&json, DW_STR("123"), &record);
+	frame_text(&frame, (struct dw_str) { json.data, json.len });
+	MUST(dw_log_append(ring, &entry, frame.data, frame.len) == DW_OK);
+}
+
+static void
+run(void)
+{
+	uint64_t index = dw_log_end(ring) - RUN, next;
+
+	while (index < dw_log_end(ring)) {
+		MUST(dw_log_run(ring, index, SIZE_MAX, &next).n > 0);
+		index = next;
+	}
+}
+
+static void
+pong(void)
+{
+	static const char payload[17] = "D\0\0\0\0\0\0\0\1\0\0\0\0\0\0\0\1";
+	struct position at;
+
+	MUST(frame_pong(payload, sizeof(payload), &at) && at.seq == 1);
+}
+
+int
+main(void)
+{
+	ring = dw_log_new(UINT32_MAX, RING_BYTES);
+	MUST(ring != NULL);
+	hot("edge-take", 2000, 2000, take);
+	hot("edge-run-of-8", 10, 2000, run);
+	hot("edge-pong", 10, 2000, pong);
+	dw_log_destroy(&ring);
+	dw_buf_clear(&json);
+	dw_buf_clear(&frame);
+	return 0;
+}
