@@ -171,6 +171,12 @@ $(BUILD)/tests/clients: tests/fault/clients.c
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $< $(ALL_LDFLAGS)
 
+# Holds back the checks of signatures of an edge that it is preloaded into.
+$(BUILD)/tests/hold.so: tests/lib/hold.c
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(filter-out $(SAN),$(ALL_CFLAGS)) -fPIC -shared -o $@ $<
+
 # All places, all mutants, all allocations up to a bound: minutes, where check-fault takes samples.
 kill-every-syscall inject mutants: all $(BUILD)/tests/inject.so
 	$(Q)DIAGWS_BUILD=$(abspath $(BUILD)) DIAGWS_FAULT=long $(PYTHON) $(LONG_$@)
@@ -191,7 +197,7 @@ check: deps
 check-unit: $(UNIT_TESTS)
 	$(Q)for t in $(UNIT_TESTS); do echo "$$t"; $$t || exit 1; done
 
-check-integration: all $(addprefix $(BUILD)/tests/,diagws-edge-v99 embed api api-v99)
+check-integration: all $(addprefix $(BUILD)/tests/,diagws-edge-v99 embed api api-v99 hold.so)
 	$(Q)DIAGWS_BUILD=$(abspath $(BUILD)) $(PYTHON) -m pytest -q -p no:cacheprovider -n 4 tests/integration $(PYTEST)
 
 check-fault: all $(BUILD)/tests/clients $(if $(SANITIZE),,$(BUILD)/tests/inject.so)

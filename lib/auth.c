@@ -1,14 +1,15 @@
 /* Tokens judged and made: the only file that knows libjwt.
  *
  * Its own file because trust is decided here and nowhere else. The happy path of a check: size → cache
- * by hash → form (token.c) → key by exact kid (keys.c) → algorithm is the key's → signature (libjwt) →
- * claims (claims.c) → times → cache. Claims are read from the bytes that were signed rather than from
- * libjwt's own print of them, which has lost which members came twice and how numbers were written.
+ * by hash → form (token.c) → key by exact kid (keys.c) → algorithm is the key's → signature (libjwt by a secret,
+ * signature.c by a public key) → claims (claims.c) → times → cache. Claims are read from the bytes that were signed
+ * rather than from libjwt's own print of them, which has lost which members came twice and how numbers were written.
  *
- * libjwt accepts any token without a key or with an empty one, and HS256 made with a public key's
- * text: a key that was read is never empty, and the algorithm is compared before and after.
+ * libjwt accepts any token without a key or with an empty one: a key that was read is never empty, and the
+ * algorithm is compared before and after. A public key is never given to it.
  * A stranger's token can only fail with DW_E_TOKEN*; anything else is a lack of memory.
- * Keys are replaced as a whole and only by keys that were read without a fault.
+ * Keys are replaced as a whole and only by keys that were read without a fault; who began with the old ones ends
+ * with them. Between dw_auth_begin and dw_auth_end a check reads what does not change, and writes only itself.
  */
 #include "diagws/auth.h"
 
@@ -21,16 +22,39 @@
 #include "diagws/clock.h"
 #include "diagws/keys.h"
 #include "diagws/msg.h"
+#include "diagws/signature.h"
 #include "diagws/token.h"
 #include "diagws/token_cache.h"
 
 enum { LEEWAY_MAX_S = 30, CACHE_ENTRIES = 65536, CACHE_BYTES = 32 * 1024 * 1024 };
 
+/* Keys as they were read at one time. Nothing here is changed while anybody uses it. */
+struct keyset {
+	unsigned uses; /* counted on the first thread only */
+	struct dw_keys keys;
+	struct dw_public *public[DW_KEYS_MAX]; /* beside each key; NULL: it is a secret */
+};
+
 struct dw_auth {
 	char *directory, *issuer, *audience;
 	uint64_t leeway_s;
-	struct dw_keys keys;
+	struct keyset *keys;
 	struct dw_token_cache *cache;
+};
+
+/* A token that is being judged: all that this takes, so that any thread may do it. */
+struct dw_check {
+	const struct dw_auth *auth; /* only what never changes: issuer and audience */
+	struct keyset *keys;
+	size_t key; /* index of the one that may have signed it */
+	struct dw_token token;
+	uint8_t hash[DW_TOKEN_HASH];
+	int err;
+	struct dw_fault fault;
+	struct dw_claims claims;
+	uint64_t not_before;
+	size_t size;
+	char text[];
 };
 
 static int
@@ -45,6 +69,51 @@ keep(char **to, const char *text)
 {
 	*to = text != NULL ? strdup(text) : NULL;
 	return text == NULL || *to != NULL;
+}
+
+/* Gives up one use. */
+static void
+release_keys(struct keyset **keys_p)
+{
+	struct keyset *keys = *keys_p;
+
+	*keys_p = NULL;
+	if (keys == NULL || --keys->uses > 0)
+		return;
+	for (size_t i = 0; i < keys->keys.count; i++)
+		dw_public_destroy(&keys->public[i]);
+	dw_keys_clear(&keys->keys);
+	free(keys);
+}
+
+static int
+read_keys(struct keyset **out, const char *directory, struct dw_fault *fault)
+{
+	struct keyset *keys = calloc(1, sizeof(*keys));
+	int err;
+
+	if (keys == NULL)
+		return no_memory(fault);
+	keys->uses = 1;
+	err = dw_keys_read(&keys->keys, directory, fault);
+	for (size_t i = 0; err == DW_OK && i < keys->keys.count; i++) {
+		const struct dw_key *key = &keys->keys.key[i];
+
+		if (!dw_public_is(key->algorithm))
+			continue;
+		err = dw_public_read(
+			&keys->public [i], key -> algorithm, (struct dw_str) { key->bytes, key->size });
+		if (err == DW_E_NOMEM)
+			(void)no_memory(fault);
+		else if (err != DW_OK)
+			(void)dw_fault_set(fault, err, key->kid, "a public key in PEM of the kind and size that its name says",
+				"key '%s' holds no public key for %s", key->kid, key->algorithm);
+	}
+	if (err == DW_OK)
+		*out = keys;
+	else
+		release_keys(&keys);
+	return err;
 }
 
 int
@@ -68,7 +137,7 @@ dw_auth_new(struct dw_auth **out, const struct dw_auth_config *config, struct dw
 		err = no_memory(fault);
 		goto out;
 	}
-	err = dw_keys_read(&auth->keys, auth->directory, fault);
+	err = read_keys(&auth->keys, auth->directory, fault);
 out:
 	if (err == DW_OK)
 		*out = auth;
@@ -85,7 +154,7 @@ dw_auth_destroy(struct dw_auth **auth_p)
 	if (auth == NULL)
 		return;
 	dw_token_cache_destroy(&auth->cache);
-	dw_keys_clear(&auth->keys);
+	release_keys(&auth->keys);
 	free(auth->directory);
 	free(auth->issuer);
 	free(auth->audience);
@@ -96,12 +165,12 @@ dw_auth_destroy(struct dw_auth **auth_p)
 int
 dw_auth_reload(struct dw_auth *auth, struct dw_fault *fault)
 {
-	struct dw_keys keys;
-	int err = dw_keys_read(&keys, auth->directory, fault);
+	struct keyset *keys = NULL;
+	int err = read_keys(&keys, auth->directory, fault);
 
 	if (err != DW_OK)
 		return err;
-	dw_keys_clear(&auth->keys);
+	release_keys(&auth->keys);
 	auth->keys = keys;
 	dw_token_cache_empty(auth->cache);
 	return DW_OK;
@@ -109,12 +178,12 @@ dw_auth_reload(struct dw_auth *auth, struct dw_fault *fault)
 
 /* The one key that may have made this token. */
 static int
-choose_key(const struct dw_auth *auth, const struct dw_token *token, const struct dw_key **out, struct dw_fault *fault)
+choose_key(const struct dw_keys *keys, const struct dw_token *token, size_t *out, struct dw_fault *fault)
 {
-	const struct dw_key *key = token->kid[0] != '\0' ? dw_keys_find(&auth->keys, token->kid) : &auth->keys.key[0];
+	const struct dw_key *key = token->kid[0] != '\0' ? dw_keys_find(keys, token->kid) : &keys->key[0];
 	char quoted[DW_QUOTE_SIZE];
 
-	if (token->kid[0] == '\0' && auth->keys.count != 1)
+	if (token->kid[0] == '\0' && keys->count != 1)
 		return dw_fault_set(
 			fault, DW_E_TOKEN, "kid", "a kid, for there are several keys", "the header's kid is missing");
 	if (key == NULL)
@@ -122,53 +191,172 @@ choose_key(const struct dw_auth *auth, const struct dw_token *token, const struc
 	if (strcmp(token->algorithm, key->algorithm) != 0)
 		return dw_fault_set(fault, DW_E_TOKEN, "alg", NULL, "alg is '%s', want '%s' for key '%s'",
 			dw_quote(dw_str(token->algorithm), quoted), key->algorithm, key->kid);
-	*out = key;
+	*out = (size_t)(key - keys->key);
 	return DW_OK;
 }
 
+/* By a secret: libjwt's part. */
 static int
-verify(const struct dw_key *key, struct dw_str text, struct dw_fault *fault)
+verify_secret(const struct dw_key *key, const char *text)
 {
-	char terminated[DW_TOKEN_MAX + 1];
 	jwt_t *jwt = NULL;
 	int failed;
 	bool same;
 
-	assert(key != NULL && key->size > 0);
-	(void)dw_str_copy(text, terminated, sizeof(terminated));
-	failed = jwt_decode(&jwt, terminated, (const unsigned char *)key->bytes, (int)key->size);
-	explicit_bzero(terminated, sizeof(terminated));
-	if (failed == ENOMEM)
-		return no_memory(fault);
+	assert(key->size > 0);
+	failed = jwt_decode(&jwt, text, (const unsigned char *)key->bytes, (int)key->size);
 	if (failed != 0)
-		return dw_fault_set(fault, DW_E_TOKEN, NULL, NULL, "the signature is not one of key '%s'", key->kid);
+		return failed == ENOMEM ? DW_E_NOMEM : DW_E_TOKEN;
 	same = jwt_get_alg(jwt) == jwt_str_alg(key->algorithm);
 	jwt_free(jwt);
-	return same ? DW_OK : dw_fault_set(fault, DW_E_TOKEN, "alg", NULL, "alg is not that of key '%s'", key->kid);
+	return same ? DW_OK : DW_E_TOKEN;
 }
 
-/* Everything but the times, the slow way. */
-static int
-judge(const struct dw_auth *auth, struct dw_str text, const uint8_t hash[DW_TOKEN_HASH], struct dw_claims *claims,
-	uint64_t *not_before, struct dw_fault *fault)
+static void
+set_derived_device(struct dw_check *check)
 {
-	struct dw_token token;
-	const struct dw_key *key = NULL;
-	int err = dw_token_read(&token, text, fault);
+	static const char digits[] = "0123456789abcdef";
+	char *out = check->claims.device;
 
-	if (err != DW_OK)
-		return err;
-	err = choose_key(auth, &token, &key, fault);
-	if (err == DW_OK)
-		err = verify(key, text, fault);
-	if (err == DW_OK)
-		err = dw_claims_read(claims, not_before, (struct dw_str) { token.payload.data, token.payload.len },
-			auth->issuer, auth->audience, fault);
-	dw_token_clear(&token);
-	if (err == DW_OK && claims->device[0] == '\0') {
-		for (size_t i = 0; i < DW_TOKEN_HASH / 2; i++)
-			(void)snprintf(claims->device + 2 * i, 3, "%02x", hash[i]);
+	if (out[0] != '\0')
+		return;
+	for (size_t i = 0; i < DW_TOKEN_HASH / 2; i++) {
+		*out++ = digits[check->hash[i] >> 4];
+		*out++ = digits[check->hash[i] & 15];
 	}
+	*out = '\0';
+}
+
+void
+dw_auth_verify(struct dw_check *check)
+{
+	const struct dw_key *key = &check->keys->keys.key[check->key];
+	const struct dw_public *public = check->keys->public[check->key];
+	const struct dw_token *token = &check->token;
+
+	if (public != NULL)
+		check->err = dw_public_check(public, (struct dw_str) { check->text, token->signed_size },
+			(struct dw_str) { token->signature.data, token->signature.len });
+	else
+		check->err = verify_secret(key, check->text);
+	if (check->err == DW_E_NOMEM)
+		(void)no_memory(&check->fault);
+	else if (check->err != DW_OK)
+		(void)dw_fault_set(&check->fault, check->err, NULL, NULL, "the signature is not one of key '%s'", key->kid);
+	if (check->err == DW_OK)
+		check->err = dw_claims_read(&check->claims, &check->not_before,
+			(struct dw_str) { token->payload.data, token->payload.len }, check->auth->issuer, check->auth->audience,
+			&check->fault);
+	if (check->err == DW_OK)
+		set_derived_device(check);
+}
+
+/* A token that the cache does not know, up to its signature. */
+static struct dw_check *
+new_check(const struct dw_auth *auth, struct dw_str text, const uint8_t hash[DW_TOKEN_HASH])
+{
+	struct dw_check *check = calloc(1, sizeof(*check) + text.n + 1);
+
+	if (check == NULL)
+		return NULL;
+	memcpy(check->text, text.p, text.n);
+	memcpy(check->hash, hash, DW_TOKEN_HASH);
+	check->size = text.n;
+	check->auth = auth;
+	check->keys = auth->keys;
+	check->keys->uses++;
+	check->err = dw_token_read(&check->token, text, &check->fault);
+	if (check->err == DW_OK)
+		check->err = choose_key(&check->keys->keys, &check->token, &check->key, &check->fault);
+	return check;
+}
+
+/* From the cache. */
+static int
+check_known(struct dw_auth *auth, const uint8_t hash[DW_TOKEN_HASH], uint64_t not_before, uint64_t now_s,
+	struct dw_claims *new, struct dw_claims *claims, struct dw_fault *fault)
+{
+	int err = dw_claims_check_times(new, not_before, now_s, auth->leeway_s, fault);
+
+	if (err == DW_E_TOKEN_EXPIRED)
+		dw_token_cache_drop(auth->cache, hash);
+	if (err != DW_OK) {
+		dw_claims_clear(new);
+		return err;
+	}
+	dw_claims_clear(claims);
+	*claims = *new;
+	return DW_OK;
+}
+
+int
+dw_auth_begin(struct dw_auth *auth, struct dw_str token, uint64_t now_s, struct dw_claims *claims,
+	struct dw_check **later, struct dw_fault *fault)
+{
+	struct dw_claims known = { 0 };
+	struct dw_check *check;
+	uint8_t hash[DW_TOKEN_HASH];
+	uint64_t not_before = 0;
+
+	if (token.n == 0)
+		return dw_fault_set(fault, DW_E_TOKEN_MISSING, NULL, "a token", "there is no token");
+	if (token.n > DW_TOKEN_MAX)
+		return dw_fault_set(fault, DW_E_TOKEN, NULL, "at most 4096 bytes", "the token is too long, %zu bytes", token.n);
+	dw_sha256(token.p, token.n, hash);
+	if (dw_token_cache_find(auth->cache, hash, &known, &not_before))
+		return check_known(auth, hash, not_before, now_s, &known, claims, fault);
+	check = new_check(auth, token, hash);
+	if (check == NULL)
+		return no_memory(fault);
+	if (check->err == DW_OK && check->keys->public[check->key] != NULL) {
+		check->err = DW_E_TOKEN; /* until it is verified */
+		*later = check;
+		return DW_E_AGAIN;
+	}
+	if (check->err == DW_OK)
+		dw_auth_verify(check);
+	return dw_auth_end(auth, &check, now_s, claims, fault);
+}
+
+/* Unless the keys have changed since: what the old ones verified is good for this once. */
+static void
+remember(struct dw_auth *auth, const struct dw_check *check)
+{
+	struct dw_claims known = { 0 };
+	uint64_t not_before;
+
+	if (check->keys != auth->keys)
+		return;
+	/* The same token may have been checked twice at the same time. */
+	if (dw_token_cache_find(auth->cache, check->hash, &known, &not_before))
+		dw_claims_clear(&known);
+	else
+		dw_token_cache_add(auth->cache, check->hash, &check->claims, check->not_before);
+}
+
+int
+dw_auth_end(
+	struct dw_auth *auth, struct dw_check **check_p, uint64_t now_s, struct dw_claims *claims, struct dw_fault *fault)
+{
+	struct dw_check *check = *check_p;
+	int err = check->err;
+
+	if (err == DW_OK)
+		err = dw_claims_check_times(&check->claims, check->not_before, now_s, auth->leeway_s, &check->fault);
+	if (err == DW_OK) {
+		remember(auth, check);
+		dw_claims_clear(claims);
+		*claims = check->claims;
+	} else {
+		dw_claims_clear(&check->claims);
+		if (fault != NULL)
+			*fault = check->fault;
+	}
+	release_keys(&check->keys);
+	dw_token_clear(&check->token);
+	explicit_bzero(check->text, check->size);
+	free(check);
+	*check_p = NULL;
 	return err;
 }
 
@@ -176,33 +364,13 @@ int
 dw_auth_check(
 	struct dw_auth *auth, struct dw_str token, uint64_t now_s, struct dw_claims *claims, struct dw_fault *fault)
 {
-	struct dw_claims new = { 0 };
-	uint8_t hash[DW_TOKEN_HASH];
-	uint64_t not_before = 0;
-	bool known;
-	int err = DW_OK;
+	struct dw_check *later = NULL;
+	int err = dw_auth_begin(auth, token, now_s, claims, &later, fault);
 
-	if (token.n == 0)
-		return dw_fault_set(fault, DW_E_TOKEN_MISSING, NULL, "a token", "there is no token");
-	if (token.n > DW_TOKEN_MAX)
-		return dw_fault_set(fault, DW_E_TOKEN, NULL, "at most 4096 bytes", "the token is too long, %zu bytes", token.n);
-	dw_sha256(token.p, token.n, hash);
-	known = dw_token_cache_find(auth->cache, hash, &new, &not_before);
-	if (!known)
-		err = judge(auth, token, hash, &new, &not_before, fault);
-	if (err == DW_OK)
-		err = dw_claims_check_times(&new, not_before, now_s, auth->leeway_s, fault);
-	if (known && err == DW_E_TOKEN_EXPIRED)
-		dw_token_cache_drop(auth->cache, hash);
-	if (err != DW_OK) {
-		dw_claims_clear(&new);
+	if (later == NULL)
 		return err;
-	}
-	if (!known)
-		dw_token_cache_add(auth->cache, hash, &new, not_before);
-	dw_claims_clear(claims);
-	*claims = new;
-	return DW_OK;
+	dw_auth_verify(later);
+	return dw_auth_end(auth, &later, now_s, claims, fault);
 }
 
 static int

@@ -228,13 +228,28 @@ new_reader(
 	reader->room = room;
 	reader->edge = context->edge;
 	reader->sent = from;
+	reader->start = from.seq;
 	reader->direct_lost = room->direct_lost;
 	if ((join->flags & DW_JOIN_HAVE) != 0 && join->have <= context->engine_head && join->have >= room->direct_lost) {
 		reader->sent.seq = join->have;
+		reader->start = 0;
 		(void)dw_room_n_at(room, join->have, &reader->sent.n);
 	}
 	DL_APPEND(room->readers, reader);
 	return reader;
+}
+
+/* The edge gets once more what follows this position, and has it then for everyone: otherwise each session from there
+ * would have to be fed. One that returns the edge had served already. */
+static void
+set_back(const struct dw_room *room, struct dw_reader *reader, const struct dw_join *join, struct dw_position from)
+{
+	const bool told = from.seq >= room->direct_lost || room->direct_lost == reader->direct_lost;
+
+	if ((join->flags & DW_JOIN_RETURN) != 0 || from.seq >= reader->start || !told)
+		return;
+	reader->start = from.seq;
+	reader->sent = from;
 }
 
 /* What the session has certainly received. One that comes back was written up to its position; what of that it has
@@ -359,6 +374,7 @@ dw_room_join(struct dw_room *room, const struct dw_join *join, const struct dw_j
 	session->claimed = (join->flags & DW_JOIN_CLAIMED) != 0;
 	session->sure = (join->flags & DW_JOIN_SURE) != 0;
 	link_session(room, session);
+	set_back(room, session->reader, join, stand.from);
 	if (stand.gap.reason != DW_GAP_NONE)
 		dw_room_skip(room, session);
 	if (said.seq > confirmed.seq && said.seq <= stand.at.seq)

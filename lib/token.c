@@ -24,10 +24,15 @@ refuse(struct dw_fault *fault, const char *expected, const char *what)
 static int
 digit(char c)
 {
-	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-	const char *at = c != '\0' ? strchr(digits, c) : NULL;
-
-	return at != NULL ? (int)(at - digits) : -1;
+	if (c >= 'A' && c <= 'Z')
+		return c - 'A';
+	if (c >= 'a' && c <= 'z')
+		return c - 'a' + 26;
+	if (c >= '0' && c <= '9')
+		return c - '0' + 52;
+	if (c == '-')
+		return 62;
+	return c == '_' ? 63 : -1;
 }
 
 static bool
@@ -47,15 +52,18 @@ static void
 decode(struct dw_str s, struct dw_buf *out)
 {
 	unsigned bits = 0, have = 0;
+	size_t n = 0;
+	char *room = dw_buf_room(out, s.n);
 
-	for (size_t i = 0; i < s.n; i++) {
+	for (size_t i = 0; room != NULL && i < s.n; i++) {
 		bits = (bits << 6 | (unsigned)digit(s.p[i])) & 0x3FFFU;
 		have += 6;
 		if (have >= 8) {
 			have -= 8;
-			dw_buf_addc(out, (char)(bits >> have & 0xFFU));
+			room[n++] = (char)(bits >> have & 0xFFU);
 		}
 	}
+	dw_buf_grow(out, n);
 }
 
 /* Cuts text at its two dots; false when there are not two. */
@@ -131,6 +139,12 @@ dw_token_read(struct dw_token *token, struct dw_str text, struct dw_fault *fault
 		err = refuse(fault, form, "the token's signature is not base64url");
 	dw_json_destroy(&json);
 	dw_buf_clear(&header);
+	if (err == DW_OK) {
+		decode(part[2], &new.signature);
+		new.signed_size = part[0].n + 1 + part[1].n;
+		if (!dw_buf_ok(&new.signature))
+			err = dw_fault_set(fault, DW_E_NOMEM, NULL, NULL, "out of memory");
+	}
 	if (err == DW_OK)
 		*token = new;
 	else
@@ -142,5 +156,6 @@ void
 dw_token_clear(struct dw_token *token)
 {
 	dw_buf_clear(&token->payload);
+	dw_buf_clear(&token->signature);
 	*token = (struct dw_token) { 0 };
 }

@@ -12,7 +12,8 @@ msgpack\.h          lib/wire\.c
 jwt\.h              lib/auth\.c
 jansson\.h|jsmn\.h  lib/json\.c
 lmdb\.h             lib/kv_lmdb\.c
-openssl/            lib/clock\.c
+openssl/sha\.h      lib/clock\.c
+openssl/[ep]        lib/signature\.c
 libwebsockets\.h    cmd/diagws-edge/.*
 uv\.h               cmd/diagws-edge/.*
 libsmartcols        cmd/diagws-stat/.*

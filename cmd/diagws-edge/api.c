@@ -186,6 +186,7 @@ api_deny(struct request *request)
 		api_fail(request, DW_E_DENIED, NULL, NULL);
 	else
 		wheel_set(&request->edge->wheel, &request->timer, due);
+	request->denied = true;
 }
 
 void

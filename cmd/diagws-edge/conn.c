@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "check.h"
 #include "confirm.h"
 #include "diagws/clock.h"
 #include "edge.h"
@@ -50,6 +51,7 @@ free_request(struct conn_request **request_p)
 {
 	if (*request_p == NULL)
 		return;
+	check_forget(&(*request_p)->check);
 	dw_claims_clear(&(*request_p)->claims);
 	free(*request_p);
 	*request_p = NULL;
@@ -59,7 +61,7 @@ struct conn *
 conn_new(struct edge *edge, struct lws *wsi, struct conn_request *request)
 {
 	const char *device = request->device[0] != '\0' ? request->device : request->claims.device;
-	const size_t size = strlen(device) + 1;
+	const size_t size = request->check != NULL ? sizeof(request->device) : strlen(device) + 1;
 	struct conn *conn = calloc(1, sizeof(*conn) + size);
 
 	if (conn == NULL) {
@@ -70,10 +72,11 @@ conn_new(struct edge *edge, struct lws *wsi, struct conn_request *request)
 	conn->wsi = wsi;
 	conn->fd = server_socket(wsi);
 	conn->request = request;
+	request->conn = conn;
 	conn->derived = request->device[0] == '\0';
 	conn->sure = request->sure;
 	conn->heartbeat = request->heartbeat;
-	memcpy(conn->device, device, size);
+	memcpy(conn->device, device, strlen(device) + 1);
 	conn->timer.fire = fire;
 	conn->first.conn = conn;
 	conn->first.since = conn->heard_at = conn->pinged_at = conn->budget_at = dw_mono_ms();
@@ -117,6 +120,23 @@ conn_set_timer(struct conn *conn)
 	wheel_set(&conn->edge->wheel, &conn->timer, due);
 }
 
+static void
+park(struct conn *conn)
+{
+	for (struct watch *watch = watch_first(conn); watch != NULL; watch = watch_after(watch))
+		watch_park(watch);
+}
+
+/* With the code and reason that are set. */
+static void
+begin_close(struct conn *conn)
+{
+	conn->state = CONN_CLOSING;
+	park(conn);
+	conn_set_timer(conn);
+	server_close(conn->wsi);
+}
+
 /* What is kept of the request. */
 static bool
 enter(struct conn *conn, const struct conn_request *request)
@@ -144,13 +164,18 @@ conn_start(struct conn *conn)
 	const struct conn_request *request = conn->request;
 	bool in = false;
 
+	if (request->check != NULL) {
+		conn->state = CONN_CHECKING;
+		server_hold(conn->wsi, true);
+		return true;
+	}
 	if (request->error != NULL) {
 		conn_error(conn, request->room, request->error, NULL, request->detail);
 		conn_close(conn, 1008, request->error);
 		return true;
 	}
 	if (request->refuse != NULL && !request->deny) {
-		set_reason(conn, 1008, request->refuse);
+		set_reason(conn, request->code, request->refuse);
 		return false;
 	}
 	if (request->deny) {
@@ -170,6 +195,21 @@ conn_start(struct conn *conn)
 	else
 		set_reason(conn, 1013, "try again later");
 	return in;
+}
+
+void
+conn_checked(struct conn *conn)
+{
+	/* Not established yet, or closing. */
+	if (conn->state != CONN_CHECKING)
+		return;
+	conn->state = CONN_OPEN;
+	conn->first.since = conn->heard_at = conn->pinged_at = dw_mono_ms();
+	if (conn->derived)
+		memcpy(conn->device, conn->request->claims.device, sizeof(conn->request->claims.device));
+	server_hold(conn->wsi, false);
+	if (!conn_start(conn))
+		begin_close(conn);
 }
 
 void
@@ -213,23 +253,13 @@ conn_claims(const struct conn *conn, struct dw_str room)
 	return dw_claims_name(&claims, room);
 }
 
-static void
-park(struct conn *conn)
-{
-	for (struct watch *watch = watch_first(conn); watch != NULL; watch = watch_after(watch))
-		watch_park(watch);
-}
-
 void
 conn_close(struct conn *conn, unsigned code, const char *reason)
 {
 	if (conn->state == CONN_CLOSING)
 		return;
-	conn->state = CONN_CLOSING;
 	set_reason(conn, code, reason);
-	park(conn);
-	conn_set_timer(conn);
-	server_close(conn->wsi);
+	begin_close(conn);
 }
 
 void

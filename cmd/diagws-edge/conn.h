@@ -1,9 +1,10 @@
 /* A client's WebSocket: who it is, whether it is alive, what it may say, and the rooms that it watches.
  *
  * Life: conn_new (the upgrade was read) → conn_start (established: its first room is asked for, or the
- * refusal is due) → conn_destroy (closed: it leaves its rooms). What it gets of a room is watch.h's, that
- * it has received it is confirm.h's. A connection is never more than positions and what the kernel and
- * libwebsockets hold of one write. Its first watch lies in it, for most have no other.
+ * refusal is due; or, while its token is being checked, neither before conn_checked) → conn_destroy (closed: it leaves
+ * its rooms). What it gets of a room is watch.h's, that it has received it is confirm.h's. A connection is never more
+ * than positions and what the kernel and libwebsockets hold of one write. Its first watch lies in it, for most have no
+ * other.
  */
 #ifndef CONN_H
 #define CONN_H
@@ -25,8 +26,9 @@ struct lws;
 
 enum conn_state {
 	CONN_OPEN,
-	CONN_REFUSED, /* will be closed when DENY_MS are over */
-	CONN_CLOSING  /* nothing is written any more */
+	CONN_CHECKING, /* its token is being checked, and what it sends waits */
+	CONN_REFUSED,  /* will be closed when DENY_MS are over */
+	CONN_CLOSING   /* nothing is written any more */
 };
 
 struct user {
@@ -44,10 +46,13 @@ struct incoming {
 
 /* What a client asked for with its upgrade; refuse is NULL when nothing speaks against it yet. */
 struct conn_request {
-	const char *refuse; /* reason for 1008 */
-	bool deny;          /* refused as one who may not: DENY_MS later */
-	const char *error;  /* code of an `error` that is told before 1008, and */
-	const char *detail; /* its words */
+	struct conn *conn;
+	struct check *check; /* of its token, while that is under way */
+	unsigned code;       /* to refuse it with, and */
+	const char *refuse;  /* the reason */
+	bool deny;           /* refused as one who may not: DENY_MS later */
+	const char *error;   /* code of an `error` that is told before 1008, and */
+	const char *detail;  /* its words */
 	char room[DW_ROOM_MAX + 1];
 	struct dw_claims claims;
 	char device[DW_DEVICE_MAX + 1]; /* "": derived */
@@ -93,8 +98,10 @@ struct conn {
 
 /* Takes over *request (also on failure). NULL: no memory. */
 struct conn *conn_new(struct edge *edge, struct lws *wsi, struct conn_request *request);
-/* false: refused at once; close code and reason are set. */
+/* false: refused at once; close code and reason are set. One whose token is being checked starts with conn_checked. */
 bool conn_start(struct conn *conn);
+/* Its request's check has ended, and the request says how. */
+void conn_checked(struct conn *conn);
 void conn_destroy(struct conn **conn_p);
 
 void conn_close(struct conn *conn, unsigned code, const char *reason);

@@ -49,23 +49,27 @@ struct edge_config {
 	int64_t leeway_ms;
 	const char *tls_cert, *tls_key;
 	int64_t drain_ms, slow_ms;
-	int64_t max_connections;
+	int64_t max_connections, max_checks;
 	bool check_only;
 };
 
 struct edge_counts {
 	uint64_t connections; /* open now */
 	uint64_t requests;    /* HTTP requests unanswered now */
+	uint64_t checks;      /* tokens whose check is under way */
 };
 
+struct check;
 struct user; /* conn.c: how many connections a user has */
 struct conn;
 struct uplink;
 struct waiter;
 struct server;
+struct uv_loop_s;
 
 struct edge {
 	struct edge_config config;
+	struct uv_loop_s *loop;
 	struct dw_auth *auth;
 	struct uplink *uplink;
 	struct server *server;
@@ -73,6 +77,7 @@ struct edge {
 	struct rooms rooms;
 	struct sessions sessions;
 	struct user *users;     /* by name (uthash) */
+	struct check *checks;   /* under way (utlist) */
 	struct waiter *waiters; /* HTTP requests that wait at the hub (utlist) */
 	uint64_t joins;         /* JOINs sent: their corr */
 	struct edge_counts counts;

@@ -7,11 +7,13 @@
 #include <libwebsockets.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "api.h"
 #include "diagws/clock.h"
 #include "edge.h"
 #include "params.h"
+#include "server.h"
 #include "uplink.h"
 
 enum {
@@ -19,6 +21,7 @@ enum {
 	PIECE = 16 * 1024,   /* of an answer, written at once */
 	TAKE_MS = 30 * 1000, /* an answer that was not taken by then ends the connection */
 	DRAIN_MS = 2000,
+	LOOK_MS = 1000, /* so often it is looked whether a client that waits is still there */
 };
 
 static void
@@ -90,11 +93,22 @@ http_refuse(struct lws *wsi, enum answer_status status, const char *code, const 
 	return -1;
 }
 
+/* libwebsockets does not read while a request waits for its answer, and so would be told for ever that there is
+ * something to read, be it only the client's end. It does not write either until that is over. */
+static void
+hold(struct request *request, bool on)
+{
+	if (request->held != on)
+		server_hold(request->wsi, on);
+	request->held = on;
+}
+
 void
 http_answer(struct request *request, enum answer_status status)
 {
 	if (request->state >= REQUEST_ANSWERED)
 		return;
+	hold(request, false);
 	request->state = REQUEST_ANSWERED;
 	request->status = status;
 	wheel_set(&request->edge->wheel, &request->timer, dw_mono_ms() + TAKE_MS);
@@ -109,19 +123,41 @@ http_error(struct request *request, enum answer_status status, const char *code,
 	http_answer(request, status);
 }
 
+static bool
+is_gone(const struct request *request)
+{
+	char byte;
+
+	return request->held && recv(lws_get_socket_fd(request->wsi), &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+}
+
+static void
+look_again(struct request *request)
+{
+	wheel_set(&request->edge->wheel, &request->timer, dw_mono_ms() + LOOK_MS);
+}
+
+static void
+kill_soon(struct request *request)
+{
+	lws_set_timeout(request->wsi, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_ASYNC);
+	lws_cancel_service(lws_get_context(request->wsi));
+}
+
 static void
 fire(struct wheel_timer *timer)
 {
 	struct request *request = (struct request *)((char *)timer - offsetof(struct request, timer));
 
-	if (request->state == REQUEST_BODY) {
+	if (request->state == REQUEST_BODY && !request->whole) {
 		request->close = request->body_left = true;
 		http_error(request, DW_HTTP_TIMEOUT, "timeout", "the body did not come within 30 s", NULL);
-	} else if (request->state != REQUEST_TAKEN) {
-		lws_set_timeout(request->wsi, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_ASYNC);
-		lws_cancel_service(lws_get_context(request->wsi));
-	} else {
+	} else if (request->state > REQUEST_TAKEN || is_gone(request)) {
+		kill_soon(request);
+	} else if (request->denied) {
 		api_timer(request);
+	} else {
+		look_again(request);
 	}
 }
 
@@ -182,6 +218,48 @@ check_type(struct request *request)
 	return false;
 }
 
+/* What the check of its token says. false: it has been answered. */
+static bool
+judge(struct request *request, int err)
+{
+	if (err == DW_E_TOKEN_MISSING || err == DW_E_TOKEN || err == DW_E_TOKEN_EXPIRED)
+		http_error(request, DW_HTTP_UNAUTHORIZED, dw_err_code(err), dw_err_text(err), NULL);
+	else if (err != DW_OK)
+		api_fail(request, err, "too many tokens are being checked", NULL);
+	return err == DW_OK;
+}
+
+static void
+take(struct request *request)
+{
+	request->state = REQUEST_TAKEN;
+	lws_set_timeout(request->wsi, NO_PENDING_TIMEOUT, 0); /* that one would end a long poll */
+	hold(request, true);
+	look_again(request);
+	api_take(request);
+}
+
+static void
+checked(void *user, int err, struct dw_claims *claims)
+{
+	struct request *request = user;
+
+	request->claims = *claims;
+	dw_claims_init(claims);
+	if (request->state != REQUEST_BODY)
+		return;
+	request->begun_at = dw_mono_ms();
+	if (!judge(request, err)) {
+		request->close = api_has_body(request->route);
+		request->body_left = !request->whole;
+	} else if (request->whole) {
+		take(request);
+		return;
+	}
+	if (!request->whole)
+		hold(request, false);
+}
+
 static bool
 check_token(struct request *request)
 {
@@ -190,11 +268,8 @@ check_token(struct request *request)
 	request->has_token = params_has_token(request->wsi);
 	if (!request->has_token && !api_needs_token(request->route))
 		return true;
-	err = params_authorize(request->edge, request->wsi, &request->claims);
-	if (err == DW_OK)
-		return true;
-	http_error(request, DW_HTTP_UNAUTHORIZED, dw_err_code(err), dw_err_text(err), NULL);
-	return false;
+	err = params_authorize(request->edge, request->wsi, &request->claims, &request->check, checked, request);
+	return err == DW_E_AGAIN || judge(request, err);
 }
 
 /* All that can be said before the body. false: it has been answered. */
@@ -247,11 +322,23 @@ keep_arguments(struct request *request, const char *path)
 		(void)dw_str_copy(dw_str(slash + 1), request->last, sizeof(request->last));
 }
 
+/* It is whole. */
+static void
+take_or_wait(struct request *request)
+{
+	if (request->check == NULL) {
+		take(request);
+		return;
+	}
+	hold(request, true);
+	look_again(request);
+}
+
 int
 http_begin(struct edge *edge, struct lws *wsi, struct request **out)
 {
 	struct request *request = calloc(1, sizeof(*request));
-	char path[LIMIT_URL + 1] = "";
+	char path[LIMIT_URL + 1];
 	char *uri = NULL;
 	int n = 0;
 
@@ -262,6 +349,7 @@ http_begin(struct edge *edge, struct lws *wsi, struct request **out)
 	edge->counts.requests++;
 	*request = (struct request) { .edge = edge, .wsi = wsi, .timer = { .fire = fire }, .begun_at = dw_mono_ms() };
 	dw_claims_init(&request->claims);
+	path[0] = '\0';
 	if (lws_http_get_uri_and_method(wsi, &uri, &n) >= 0 && uri != NULL)
 		(void)dw_str_copy((struct dw_str) { uri, (size_t)n }, path, sizeof(path));
 	if (!check_head(request, path)) {
@@ -274,10 +362,11 @@ http_begin(struct edge *edge, struct lws *wsi, struct request **out)
 	keep_arguments(request, path);
 	if (api_has_body(request->route)) {
 		wheel_set(&edge->wheel, &request->timer, request->begun_at + BODY_MS);
+		hold(request, request->check != NULL);
 		return 0;
 	}
-	request->state = REQUEST_TAKEN;
-	api_take(request);
+	request->whole = true;
+	take_or_wait(request);
 	return 0;
 }
 
@@ -301,9 +390,8 @@ http_complete(struct request *request)
 	request->body_left = false;
 	if (request->state != REQUEST_BODY)
 		return 0;
-	wheel_cancel(&request->timer);
-	request->state = REQUEST_TAKEN;
-	api_take(request);
+	request->whole = true;
+	take_or_wait(request);
 	return 0;
 }
 
@@ -357,6 +445,7 @@ http_end(struct request **request_p)
 		return;
 	*request_p = NULL;
 	wheel_cancel(&request->timer);
+	check_forget(&request->check);
 	if (request->corr != 0)
 		uplink_cancel(request->edge->uplink, request->corr);
 	api_wait_end(request, false);

@@ -1,6 +1,7 @@
 /* HTTP requests as libwebsockets reports them, and answering them. What the answers say is api.c's.
  *
- * Life: http_begin (headers are there: everything that can be refused without the body is) → http_body…
+ * Life: http_begin (headers are there: everything that can be refused without the body is, or will be when the token
+ * has been checked; until then no more of the body is read) → http_body…
  * → http_complete → api_take → http_answer, now or later → http_end. The body has a bound and a
  * deadline of its own, and so has taking the answer, which is written in pieces as the socket takes them. After an
  * early refusal the rest of the body is read and thrown away for a moment, so that
@@ -55,6 +56,10 @@ struct request {
 	bool close;     /* the connection ends after the answer */
 	bool body_left; /* the client may still be sending */
 	bool has_token;
+	bool held;           /* nothing more is read */
+	bool denied;         /* 403 is due */
+	bool whole;          /* nothing more is to come */
+	struct check *check; /* of its token, while that is under way */
 	struct dw_claims claims;
 	char last[DW_ROOM_MAX + 1];  /* the path's last part; "" when it is longer */
 	char wait[32], deadline[32]; /* the arguments, kept until the body is there */

@@ -15,6 +15,7 @@
 #include <uthash.h>
 
 #include "api.h"
+#include "check.h"
 #include "confirm.h"
 #include "conn.h"
 #include "diagws/clock.h"
@@ -33,6 +34,7 @@ static struct edge edge = {
 		.drain_ms = 30 * 1000,
 		.slow_ms = 30 * 1000,
 		.max_connections = 20000,
+		.max_checks = 16384,
 	},
 };
 
@@ -121,6 +123,15 @@ static const struct dw_opt options[] = {
 		.env = "DIAGWS_MAX_CONNECTIONS",
 		.initial = "20000",
 		.target = &edge.config.max_connections,
+		.min = 1,
+		.max = 1000000 },
+	{ .kind = DW_OPT_NUMBER,
+		.name = "max-checks",
+		.arg = "N",
+		.help = "tokens that may wait for the check of their signature",
+		.env = "DIAGWS_MAX_CHECKS",
+		.initial = "16384",
+		.target = &edge.config.max_checks,
 		.min = 1,
 		.max = 1000000 },
 	{ .kind = DW_OPT_FLAG,
@@ -245,6 +256,7 @@ start(struct dw_fault *fault)
 	(void)signal(SIGPIPE, SIG_IGN);
 	if (uv_loop_init(&loop) != 0)
 		return DW_E_NOMEM;
+	edge.loop = &loop;
 	edge.started = edge.adapted_at = dw_mono_ms();
 	edge.confirm_ms = CONFIRM_MS;
 	wheel_init(&edge.wheel, edge.started);
@@ -272,6 +284,7 @@ close_handle(uv_handle_t *handle, void *user)
 static void
 stop(void)
 {
+	checks_end(&edge);
 	server_destroy(&edge.server);
 	uplink_destroy(&edge.uplink);
 	(void)uv_run(&loop, UV_RUN_NOWAIT);

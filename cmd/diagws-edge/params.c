@@ -6,8 +6,6 @@
 #include <libwebsockets.h>
 #include <string.h>
 
-#include "diagws/clock.h"
-#include "diagws/logging.h"
 #include "edge.h"
 
 static const char bearer[] = "Bearer ";
@@ -59,15 +57,15 @@ params_has_token(struct lws *wsi)
 }
 
 int
-params_authorize(struct edge *edge, struct lws *wsi, struct dw_claims *claims)
+params_authorize(
+	struct edge *edge, struct lws *wsi, struct dw_claims *claims, struct check **slot, check_done *done, void *user)
 {
 	char buffer[LIMIT_HEADERS + 1];
-	const char *token = find_token(wsi, buffer, sizeof(buffer));
-	int err = dw_auth_check(edge->auth, dw_str(token), dw_now_ms() / 1000, claims, NULL);
+	const struct dw_str token = dw_str(find_token(wsi, buffer, sizeof(buffer)));
+	int err = check_begin(edge, token, claims, slot, done, user);
 
-	if (err != DW_OK)
-		dw_log_debug("token refused", "reason=%s", dw_err_code(err));
-	explicit_bzero(buffer, sizeof(buffer));
+	if (token.n > 0)
+		explicit_bzero(buffer, (size_t)(token.p - buffer) + token.n);
 	return err;
 }
 

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "check.h"
 #include "diagws/auth.h"
 
 struct edge;
@@ -15,8 +16,9 @@ struct lws;
  * character that no grammar allows, so that it is refused and never mistaken. */
 bool params_get(struct lws *wsi, const char *name, char *out, size_t size);
 bool params_has_token(struct lws *wsi);
-/* Token from `Authorization: Bearer` or ?token=. DW_E_TOKEN_MISSING, DW_E_TOKEN, DW_E_TOKEN_EXPIRED. */
-int params_authorize(struct edge *edge, struct lws *wsi, struct dw_claims *claims);
+/* Token from `Authorization: Bearer` or ?token=, checked now or later: see check_begin. */
+int params_authorize(
+	struct edge *edge, struct lws *wsi, struct dw_claims *claims, struct check **slot, check_done *done, void *user);
 /* No Origin header, one on the list of --origin ('*': any), or the one that the request's Host has. */
 bool params_origin_ok(const struct edge *edge, struct lws *wsi);
 /* Bytes of the URL, and of all headers that libwebsockets keeps. */

@@ -21,8 +21,9 @@
 /* A frame of the hub, from where it could not be taken on. */
 struct held {
 	struct held *prev, *next;
-	uint64_t follows; /* the position before its first record; looked at when none of it was taken */
+	struct position follows; /* the position before its first record; looked at when none of it was taken */
 	bool begun;
+	bool rewind; /* no frame: the stream goes on from `follows` */
 	size_t size, at;
 	char records[];
 };
@@ -83,6 +84,55 @@ room_stream_begin(struct room *room, struct position at)
 	room->streaming = true;
 	room->start = room->head = room->pinged = at;
 	room->counted = at.n;
+	room->base = 0;
+}
+
+static void
+rewind_to(struct room *room, struct position at)
+{
+	room_stream_begin(room, at);
+	if (room->ring == NULL)
+		return;
+	/* Indexes go on, so that those who were at its end are so still. */
+	dw_log_expire(room->ring, UINT64_MAX);
+	room->base = dw_log_end(room->ring);
+}
+
+/* The newest position that came, be it only held. */
+static uint64_t
+stream_end(const struct room *room)
+{
+	struct dw_record record = { .seq = room->head.seq };
+	struct dw_str rest;
+
+	if (room->held == NULL)
+		return room->head.seq;
+	if (room->held->prev->rewind)
+		return room->held->prev->follows.seq;
+	rest = (struct dw_str) { room->held->prev->records, room->held->prev->size };
+	while (dw_record_next(&rest, &record) == DW_OK)
+		continue;
+	return record.seq;
+}
+
+bool
+room_stream_at(struct room *room, struct position at)
+{
+	struct held *held;
+
+	if (at.seq >= stream_end(room))
+		return true;
+	if (room->held == NULL) {
+		rewind_to(room, at);
+		return true;
+	}
+	held = calloc(1, sizeof(*held));
+	if (held == NULL)
+		return false;
+	held->follows = at;
+	held->rewind = true;
+	DL_APPEND(room->held, held);
+	return true;
 }
 
 static void
@@ -115,7 +165,8 @@ room_stream_end(struct room *room)
 		struct held *held = room->held;
 
 		DL_DELETE(room->held, held);
-		uplink_taken(room->edge->uplink, held->size);
+		if (!held->rewind)
+			uplink_taken(room->edge->uplink, held->size);
 		free(held);
 	}
 	room->streaming = false;
@@ -330,7 +381,9 @@ hold(struct room *room, const struct dw_messages *messages, size_t taken)
 
 	if (held == NULL)
 		return false;
-	*held = (struct held) { .follows = messages->prev, .begun = taken > 0, .size = messages->records.n, .at = taken };
+	*held = (struct held) {
+		.follows = { messages->prev, messages->prev_n }, .begun = taken > 0, .size = messages->records.n, .at = taken
+	};
 	memcpy(held->records, messages->records.p, messages->records.n);
 	DL_APPEND(room->held, held);
 	return true;
@@ -360,7 +413,13 @@ room_take_held(struct room *room)
 		struct held *held = room->held;
 		struct dw_str rest = { held->records + held->at, held->size - held->at };
 
-		if ((!held->begun && held->follows != room->head.seq) || !take_records(room, &rest)) {
+		if (held->rewind) {
+			rewind_to(room, held->follows);
+			DL_DELETE(room->held, held);
+			free(held);
+			continue;
+		}
+		if ((!held->begun && held->follows.seq != room->head.seq) || !take_records(room, &rest)) {
 			uplink_distrust(uplink, room);
 			return;
 		}
@@ -377,7 +436,7 @@ room_take_held(struct room *room)
 bool
 room_covers(const struct room *room, uint64_t seq)
 {
-	if (room->ring == NULL || dw_log_first(room->ring) == 0)
+	if (room->ring == NULL || dw_log_first(room->ring) == room->base)
 		return seq >= room->start.seq;
 	return seq >= dw_log_entry(room->ring, dw_log_first(room->ring))->seq;
 }

@@ -44,6 +44,7 @@ struct room {
 	struct dw_log *ring;    /* NULL until the first message */
 	bool streaming;         /* the hub streams this room to us */
 	struct position start;  /* where the stream began */
+	uint64_t base;          /* and the ring's index then */
 	struct position head;   /* where it stands */
 	uint64_t counted;       /* the greatest n so far: a direct message's may be older */
 	struct position pinged; /* the newest PING in the ring */
@@ -76,6 +77,9 @@ void room_release(struct room *room);
 /* The hub's stream begins here (from the first JOINED), or ends (the last session left). */
 void room_stream_begin(struct room *room, struct position at);
 void room_stream_end(struct room *room);
+/* Where the hub's stream stands behind what it has sent so far. When that is less, it sends once more what follows, for
+ * somebody who stands there; those who have it pass it over. false: no memory. */
+bool room_stream_at(struct room *room, struct position at);
 
 /* Takes what the hub sent. false: it does not follow what we have, or makes no sense: the edge must
  * introduce itself again. Watches get it in the edge's next turn (fanout.h). What would push out of the ring what

@@ -32,7 +32,7 @@
 
 enum {
 	BACKLOG = 4096,
-	ACCEPT_AT_ONCE = 256,
+	ACCEPT_AT_ONCE = 64, /* a turn: those who are here already are served between */
 	PAUSE_MS = 100,
 	RX_BUFFER = 128, /* each connection has one */
 	TX_PACKET = 64 * 1024,
@@ -175,6 +175,15 @@ server_cut(struct lws *wsi, bool drop)
 }
 
 void
+server_hold(struct lws *wsi, bool hold)
+{
+	(void)lws_rx_flow_control(wsi, hold ? 0 : 1);
+	/* What TLS has decrypted already makes no descriptor readable. */
+	if (!hold && lws_is_ssl(wsi) != 0)
+		lws_callback_on_writable(wsi);
+}
+
+void
 server_close(struct lws *wsi)
 {
 	/* Its timers are looked at when one of its own descriptors has something: give it that. */
@@ -191,7 +200,8 @@ adopt(struct listener *listener, int fd)
 		(void)close(fd);
 		return;
 	}
-	socket_prepare(fd, listener->path[0] == '\0');
+	if (listener->path[0] != '\0')
+		socket_prepare(fd, false);
 	if (lws_adopt_socket_vhost(listener->server->vhost, fd) == NULL)
 		dw_log_debug("a connection could not be taken", NULL);
 }
@@ -278,6 +288,7 @@ try_address(struct listener *listener, const struct addrinfo *info)
 		return -1;
 	(void)setsockopt(listener->fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
 	(void)setsockopt(listener->fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof(one));
+	socket_prepare(listener->fd, true); /* Linux passes it on to what is accepted; not so for unix sockets */
 	if (info->ai_family == AF_INET6)
 		(void)setsockopt(listener->fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one));
 	if (bind(listener->fd, info->ai_addr, info->ai_addrlen) == 0 && listen(listener->fd, BACKLOG) == 0)

@@ -33,6 +33,8 @@ enum server_outcome server_write(struct lws *wsi, int fd, struct dw_str bytes);
 bool server_stalled(struct lws *wsi);
 /* Changes with each byte that the other end's kernel takes. */
 uint64_t server_taken(struct lws *wsi);
+/* Reads nothing of it, or goes on. */
+void server_hold(struct lws *wsi, bool hold);
 /* Closes with the code and reason of its conn, as soon as the loop is reached. */
 void server_close(struct lws *wsi);
 /* Ends its connection now; drop: with what the kernel holds for it. */

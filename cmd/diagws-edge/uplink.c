@@ -282,6 +282,22 @@ find_watch(struct uplink *uplink, uint64_t session, struct dw_str room)
 }
 
 static void
+take_joined(struct uplink *uplink, const struct dw_joined *joined)
+{
+	struct room *room = room_find(uplink->edge, joined->room);
+	struct watch *watch = find_watch(uplink, joined->session, joined->room);
+
+	/* So it is also when that client has gone. */
+	if (joined->code == 0 && room != NULL && room->streaming &&
+		!room_stream_at(room, (struct position) { joined->sent, joined->sent_n })) {
+		greet(uplink);
+		return;
+	}
+	if (watch != NULL)
+		watch_joined(watch, joined);
+}
+
+static void
 take_close(struct uplink *uplink, const struct dw_close *order)
 {
 	struct watch *watch = find_watch(uplink, order->session, order->room);
@@ -319,9 +335,7 @@ take(struct uplink *uplink, const struct dw_wire *message)
 		take_messages(uplink, &message->messages);
 		break;
 	case DW_JOINED:
-		watch = find_watch(uplink, message->joined.session, message->joined.room);
-		if (watch != NULL)
-			watch_joined(watch, &message->joined);
+		take_joined(uplink, &message->joined);
 		break;
 	case DW_RECORDS:
 		if (asks_answer(&uplink->asks, message))

@@ -78,28 +78,52 @@ read_arguments(struct lws *wsi, struct conn_request *request)
 	request->error = request->detail = NULL;
 }
 
+/* What the check of its token says. */
+static void
+judge(struct conn_request *request, int err)
+{
+	request->deny = err == DW_OK && request->room[0] == '\0';
+	request->code = 1008;
+	if (err == DW_E_TOKEN_MISSING || err == DW_E_TOKEN || err == DW_E_TOKEN_EXPIRED) {
+		request->refuse = dw_err_text(err);
+	} else if (err != DW_OK) {
+		request->code = 1013;
+		request->refuse = "try again later";
+	} else if (request->deny) {
+		request->refuse = dw_err_text(DW_E_DENIED);
+	}
+	if (request->refuse != NULL)
+		request->error = NULL;
+}
+
+static void
+checked(void *user, int err, struct dw_claims *claims)
+{
+	struct conn_request *request = user;
+
+	request->claims = *claims;
+	dw_claims_init(claims);
+	judge(request, err);
+	conn_checked(request->conn);
+}
+
 static void
 read_request(struct edge *edge, struct lws *wsi, struct conn_request *request)
 {
-	char path[LIMIT_URL + 1] = "";
-	struct dw_str room;
+	char path[LIMIT_URL + 1];
+	struct dw_str room = { NULL, 0 };
 	int err;
 
-	(void)lws_hdr_copy(wsi, path, sizeof(path), WSI_TOKEN_GET_URI);
-	room = dw_str(path + strlen(prefix));
+	if (lws_hdr_copy(wsi, path, sizeof(path), WSI_TOKEN_GET_URI) > (int)strlen(prefix))
+		room = dw_str(path + strlen(prefix));
 	if (dw_room_ok(room))
 		(void)dw_str_copy(room, request->room, sizeof(request->room));
 	read_arguments(wsi, request);
 	if (request->error != NULL && strcmp(request->error, "unsupported") == 0)
 		return;
-	err = params_authorize(edge, wsi, &request->claims);
-	if (err != DW_OK)
-		request->refuse = dw_err_text(err);
-	else if (request->room[0] == '\0')
-		request->refuse = dw_err_text(DW_E_DENIED);
-	request->deny = err == DW_OK && request->refuse != NULL;
-	if (request->refuse != NULL)
-		request->error = NULL;
+	err = params_authorize(edge, wsi, &request->claims, &request->check, checked, request);
+	if (err != DW_E_AGAIN)
+		judge(request, err);
 }
 
 int

@@ -50,7 +50,7 @@ static const struct dw_opt options[] = {
 	{ .kind = DW_OPT_NUMBER,
 		.name = "edges",
 		.arg = "N",
-		.help = "so many edges, each on a port of its own",
+		.help = "so many edges, on one port and each on one of its own",
 		.initial = "1",
 		.target = &wish.edges,
 		.min = 1,
@@ -219,13 +219,15 @@ start_hub(void)
 	return keep("hub", arguments);
 }
 
+/* Each on a port of its own, and all on the first one, where the kernel shares out who comes. */
 static int
 start_edges(void)
 {
 	int port = (int)wish.port;
-	char keys[DW_PATH_SIZE], listen[32];
+	char keys[DW_PATH_SIZE], listen[32], shared[32];
 	char *arguments[] = { WORD("diagws-edge"), WORD("-q"), WORD("--listen"), listen, WORD("--hub"), up.endpoint,
-		WORD("--keys"), keys, WORD("--origin"), WORD("*"), NULL };
+		WORD("--keys"), keys, WORD("--origin"), WORD("*"), NULL, shared, NULL };
+	char **const second = &arguments[10];
 	int err = DW_OK;
 
 	(void)snprintf(keys, sizeof(keys), "%s/keys", up.dir);
@@ -234,6 +236,8 @@ start_edges(void)
 		if (port == 0)
 			return fail(DW_E_IN_USE, "no free port from", "--port on");
 		(void)snprintf(listen, sizeof(listen), "127.0.0.1:%d", port);
+		(void)snprintf(shared, sizeof(shared), "127.0.0.1:%d", i > 0 ? up.ports[0] : port);
+		*second = i > 0 ? WORD("--listen") : NULL;
 		up.ports[i] = port++;
 		err = keep("edge", arguments);
 	}
@@ -323,10 +327,9 @@ print_json(void)
 static void
 print_text(void)
 {
-	printf(
-		"diagws is up: %s on http://127.0.0.1:%d\n", wish.edges > 1 ? "the first edge is" : "the edge is", up.ports[0]);
+	printf("diagws is up: %s on http://127.0.0.1:%d\n", wish.edges > 1 ? "the edges are" : "the edge is", up.ports[0]);
 	for (int64_t i = 1; i < wish.edges; i++)
-		printf("            and another on http://127.0.0.1:%d\n", up.ports[i]);
+		printf("           and one of them on http://127.0.0.1:%d\n", up.ports[i]);
 	printf("\ntoken of %s, who may watch diagnosis 123:\n%s\n", wish.user, up.token);
 	printf("\nwatch:\nws://127.0.0.1:%d/ws/123?token=%s\n", up.ports[0], up.token);
 	printf("\nsend:\necho "

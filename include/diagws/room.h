@@ -98,6 +98,7 @@ struct dw_reader {
 	uint32_t edge;                 /* the caller's number for it */
 	struct dw_reader *prev, *next; /* of the room */
 	struct dw_position sent;
+	uint64_t start;       /* it was sent all after this seq, or is about to be; 0: so it says */
 	uint64_t direct_lost; /* the room's when its first session joined: each was told of those */
 	struct dw_session *sessions;
 	size_t session_count;
@@ -208,7 +209,9 @@ bool dw_room_asks_place(const struct dw_room *room, uint64_t seq);
  * that comes back. NULL: none is left. The caller ends it (dw_room_leave). */
 struct dw_session *dw_room_rival(const struct dw_room *room, const struct dw_join *join);
 /* Carries out a join into a resident room and fills all of *joined but corr and code (room and device
- * lie in the room). The first join of an edge makes its reader. The device is dirty when it is new.
+ * lie in the room). The first join of an edge makes its reader, which begins where that session stands; a later one
+ * that stands before that sets it back, so that the edge can serve all who come from there. The device is dirty when it
+ * is new.
  *   where it stands (ARCHITECTURE.md, "Devices and resuming"):
  *     came back      after, after_n        exact or gap; reset when of another store or ahead of it
  *     after=new      the room's head       new; moves the device there

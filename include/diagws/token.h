@@ -17,6 +17,8 @@ struct dw_token {
 	char algorithm[16];
 	char kid[DW_KID_MAX + 1]; /* "": none */
 	struct dw_buf payload;    /* decoded bytes, not looked at */
+	struct dw_buf signature;  /* likewise */
+	size_t signed_size;       /* bytes of the text, from its start, that are signed */
 };
 
 /* Takes the token apart, strictly: three parts, no padding, no stray bits, a header without duplicate members.

@@ -284,3 +284,44 @@ def test_who_never_reads_is_closed_and_stops_nobody(world):
     data, got = visit(world, edge, "123", alice, device="fast", after=got[-1]["seq"])
     assert (data["resume"], got) == ("exact", [])
     stuck.close()
+
+
+async def come_and_go(edge, room, token, **query):
+    """A client who has left when the hub lets it in."""
+    text = "&".join(f"{key}={value}" for key, value in query.items())
+    reader, writer = await asyncio.open_connection("127.0.0.1", edge.port)
+    writer.write((f"GET /ws/{room}?token={token}&{text} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n"
+                  "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+                  "Sec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\n\r\n").encode())
+    assert b" 101 " in await reader.readuntil(b"\r\n\r\n")
+    writer.transport.abort()
+
+
+def test_who_begins_before_the_others_gets_all_and_nobody_anything_twice(clinic):
+    """The edge has of the room what came since its first client, who is ahead of all others: it is sent the rest again
+    for whoever comes from further back."""
+    edge = clinic.the_edge
+    tokens = {"alice": clinic.alice, "bob": clinic.token("bob")}
+    clinic.grant("123", "bob")
+    updates(clinic, "123", 20)
+    clinic.send("x_update", "123", {"i": 20}, "-u", "alice")
+    seqs = [message["seq"] for message in edge.request("/ws/messages/123", token=clinic.alice)[2]["messages"]]
+
+    async def watch():
+        sockets = [(await enter(edge, "123", clinic.alice, device="first", after="new"))[0]]
+        for place, index in enumerate([15, 18, 10, 11, 10, 3, 7, 0]):
+            await come_and_go(edge, "123", clinic.alice, device=f"gone{place}", after=seqs[index])
+            for user, token in tokens.items():
+                ws, _, got = await enter(edge, "123", token, device=f"at{place}", after=seqs[index])
+                assert numbers(got) == list(range(index + 1, 21 if user == "alice" else 20))
+                sockets.append(ws)
+        ws, hello, got = await enter(edge, "123", tokens["bob"], device="new")
+        assert (hello["resume"], numbers(got)) == ("new", list(range(20)))
+        sockets.append(ws)
+        await asyncio.to_thread(updates, clinic, "123", 2, 21)
+        for ws in sockets:
+            assert numbers(await receive_updates(ws, 2)) == [21, 22]
+            await nothing_more(ws)
+            await ws.close()
+    run(watch())
+    assert "hub lost" not in edge.said()

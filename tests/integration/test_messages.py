@@ -3,6 +3,7 @@ import asyncio
 import concurrent.futures
 import contextlib
 import json
+import os
 import pathlib
 import socket
 import time
@@ -181,12 +182,19 @@ def test_a_poll_is_answered_by_the_next_message(clinic):
 
 
 def test_a_poll_ends_with_nothing_when_its_time_is_over(clinic):
-    send_many(clinic, 1)
+    """Longer than what the edge waits for answers that are due at once, and for headers."""
     begun = time.monotonic()
-    # Longer than what the edge waits for answers that are due at once.
-    answer = read(clinic, "after=1&wait=6s")
-    assert 6 <= time.monotonic() - begun < 6 + PATIENCE
-    assert (answer["messages"], answer["last"], answer["more"]) == ([], 1, False)
+    link = open_poll(clinic, 11)
+    link.settimeout(11 + PATIENCE)
+    answer = link.recv(65536)
+    while not answer.endswith(b"}"):
+        answer += link.recv(65536)
+    link.close()
+    assert 11 <= time.monotonic() - begun < 11 + PATIENCE
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 200 ")
+    body = json.loads(body)
+    assert (body["messages"], body["last"], body["more"]) == ([], 0, False)
 
 
 def test_a_poll_outlives_the_hub(clinic):
@@ -278,6 +286,28 @@ def test_polls_of_one_user_are_bounded_and_freed(clinic):
     assert clinic.stat()["waiting"] == 0
     send_many(clinic, 1)
     assert numbers(read(clinic)) == [1]
+
+
+def cpu_seconds(process):
+    fields = pathlib.Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def test_who_leaves_a_poll_or_asks_more_meanwhile_keeps_nobody_busy(clinic):
+    """The client's end, and a second request behind the first, wait in the kernel: the edge does not look at them again
+    and again."""
+    descriptors = pathlib.Path(f"/proc/{clinic.the_edge.pid}/fd")
+    before, used = len(list(descriptors.iterdir())), cpu_seconds(clinic.the_edge)
+    gone, more = open_poll(clinic, 60), open_poll(clinic, 5)
+    waits(clinic, 2)
+    gone.close()
+    more.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    until(lambda: len(list(descriptors.iterdir())) == before + 1, "the edge to notice")
+    said = b""
+    while piece := more.recv(65536):
+        said += piece
+    assert said.count(b"HTTP/1.1 200 ") == 2 and said.endswith(b'{"status":"ok"}')
+    assert cpu_seconds(clinic.the_edge) - used < 1
 
 
 @pytest.mark.skipif(SANITIZED, reason="memory is measured without a sanitizer")

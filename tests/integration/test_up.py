@@ -67,6 +67,27 @@ def test_the_whole_way(tmp_path):
         assert not os.path.exists(told["state_dir"])
 
 
+def test_edges_share_the_first_port(tmp_path):
+    """The kernel spreads connections over them; each keeps a port of its own."""
+    count = 40
+
+    async def connect(told):
+        clients = [await websockets.connect(told["ws_url"] + f"&device=d{number}", open_timeout=PATIENCE)
+                   for number in range(count)]
+        for client in clients:
+            assert (await receive(client))["type"] == "connect"
+        rows = json.loads(subprocess.run([BIN / "diagws-stat", "-e", told["hub"], "--json", "edges"], check=True,
+                                         capture_output=True, text=True, timeout=PATIENCE).stdout)
+        await asyncio.gather(*(client.close() for client in clients))
+        return [row["connections"] for row in rows]
+
+    with up(tmp_path, "--edges", "2") as (_, told):
+        sessions = asyncio.run(connect(told))
+        assert len(sessions) == 2 and sum(sessions) == count and min(sessions) > 0, sessions
+        with urllib.request.urlopen(told["urls"][1] + "/readyz", timeout=PATIENCE) as answer:
+            assert answer.status == 200
+
+
 def test_the_token_is_in_no_command_line(tmp_path):
     with up(tmp_path) as (process, told):
         for pid in [process.pid, *told["pids"]]:

@@ -547,6 +547,41 @@ test_sent_is_the_edges(void **state)
 	assert_int_equal(joined.sent_n, 0);
 }
 
+/* Whoever begins before the others sets the edge back, once: it then has what all who come from there need. */
+static void
+test_sent_goes_back(void **state)
+{
+	struct dw_join join;
+	struct dw_joined joined;
+
+	(void)state;
+	publish_up_to(4);
+	(void)visit(1, "phone", DW_JOIN_NEW, 0, &joined);
+	assert_int_equal(joined.sent, 40);
+	(void)visit(2, "tablet", DW_JOIN_AFTER, 20, &joined);
+	assert_stands(&joined, DW_RESUME_EXACT, 20, 2, 2);
+	assert_int_equal(joined.sent, 20);
+	assert_int_equal(joined.sent_n, 2);
+	room->readers->sent = (struct dw_position) { 40, 4 }; /* it was sent them */
+	(void)visit(3, "desk", DW_JOIN_AFTER, 30, &joined);
+	(void)visit(4, "wall", DW_JOIN_AFTER, 20, &joined);
+	assert_int_equal(joined.sent, 40);
+	/* Who comes back is no newcomer, and another edge is not concerned. */
+	join = a_join(5, "ann", "lost", DW_JOIN_RETURN);
+	join.after = 10;
+	join.after_n = 1;
+	join.epoch = DW_STR(EPOCH);
+	(void)enter(&join, EDGE, &joined);
+	assert_int_equal(joined.sent, 40);
+	join = a_join(6, "ann", "other", DW_JOIN_AFTER);
+	join.after = 30;
+	(void)enter(&join, OTHER_EDGE, &joined);
+	assert_int_equal(joined.sent, 30);
+	(void)visit(7, "new", 0, 0, &joined);
+	assert_int_equal(joined.sent, 9);
+	assert_int_equal(joined.sent_n, 0);
+}
+
 /* ---- takeover */
 
 static void
@@ -994,6 +1029,7 @@ main(void)
 		TEST(test_return_with_a_gap_counts_from_its_n),
 		TEST(test_return_to_another_store_resets),
 		TEST(test_sent_is_the_edges),
+		TEST(test_sent_goes_back),
 		TEST(test_explicit_device_is_taken_over),
 		TEST(test_derived_devices_live_side_by_side),
 		TEST(test_a_session_joins_once),

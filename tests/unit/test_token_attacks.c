@@ -1,4 +1,4 @@
-/* links: lib/auth.c lib/keys.c lib/token.c lib/claims.c lib/token_cache.c */
+/* links: lib/auth.c lib/keys.c lib/token.c lib/claims.c lib/signature.c lib/token_cache.c */
 /* links: lib/clock.c lib/msg.c lib/json_plain.c lib/json.c lib/buf.c lib/err.c lib/paths.c */
 /* libs: libjwt jansson libcrypto */
 /* Tokens that were made to deceive: unsigned, signed with what is public, pointing elsewhere, misshapen. */
