@@ -1,12 +1,13 @@
 /* libs: libcrypto */
 /* The physical floor: what a push costs when nothing is kept, checked or confirmed.
  *
- *     floor_epoll PORT
+ *     floor_epoll PORT [PING_MS]
  *
  * A WebSocket server that is one epoll loop. GET /ws/{room} with an upgrade makes a client of that room; POST
  * /pub/{room}[?burst=N] (keep-alive, the body is the message) is answered when the message was written to all. A
  * frame is built once and each client costs one plain send(). Messages of a room that come in one turn of the loop go
- * out in one send, and with ?burst=N the loop waits until N are there: that is the floor for N published at once.
+ * out in one send, and with ?burst=N the loop waits until N are there: that is the floor for N published at once. With
+ * PING_MS a PING follows the messages in the same send, at most one in so long: the floor of asking for confirmations.
  *
  * What keeps it honest: clients lie in one array per room, there are no timers, no copies and no lists to walk beside
  * it. What keeps it small: a client that does not take all at once is closed (seen as lost messages by whoever
@@ -23,6 +24,7 @@
 #include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <openssl/evp.h>
@@ -46,6 +48,7 @@ struct room {
 	uint32_t have, want; /* messages in `out`; how many to wait for */
 	size_t out_size;
 	char *out;    /* frames that are ready */
+	long pinged;  /* ms */
 	int *waiting; /* who posted them */
 	struct room *next_dirty;
 	bool dirty;
@@ -54,6 +57,7 @@ struct room {
 static struct conn **conns; /* by descriptor */
 static struct room *rooms, *dirty;
 static int loop;
+static long ping_ms;
 
 static void
 drop(int fd)
@@ -174,6 +178,26 @@ publish(int fd, struct room *room, uint32_t burst, const char *body, size_t n)
 	}
 }
 
+/* A PING of 17 bytes behind the messages, when it is time for one. */
+static void
+ask(struct room *room)
+{
+	struct timespec now;
+	long ms;
+
+	if (ping_ms == 0)
+		return;
+	(void)clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+	ms = now.tv_sec * 1000 + now.tv_nsec / 1000000;
+	if (ms < room->pinged + ping_ms || room->out_size + 19 > FRAMES_MAX)
+		return;
+	room->pinged = ms;
+	memset(room->out + room->out_size, 'p', 19);
+	room->out[room->out_size] = (char)0x89;
+	room->out[room->out_size + 1] = 17;
+	room->out_size += 19;
+}
+
 /* One send for each client, then the answers. */
 static void
 flush(void)
@@ -193,6 +217,7 @@ flush(void)
 			room = next;
 			continue;
 		}
+		ask(room);
 		for (uint32_t i = room->count; i-- > 0;) {
 			if (!put(room->clients[i], room->out, room->out_size))
 				drop(room->clients[i]);
@@ -329,10 +354,11 @@ main(int argc, char **argv)
 	struct rlimit files = { 0 };
 	int listener;
 
-	if (argc != 2) {
-		(void)fprintf(stderr, "usage: floor_epoll PORT\n");
+	if (argc < 2 || argc > 3) {
+		(void)fprintf(stderr, "usage: floor_epoll PORT [PING_MS]\n");
 		return 64;
 	}
+	ping_ms = argc == 3 ? strtol(argv[2], NULL, 10) : 0;
 	(void)getrlimit(RLIMIT_NOFILE, &files);
 	files.rlim_cur = files.rlim_max;
 	(void)setrlimit(RLIMIT_NOFILE, &files);

@@ -21,7 +21,7 @@ def arguments(command, servers, options):
     for name, pid in servers.pids.items():
         line += ["--process", f"{name}={pid}"]
     for name, value in options.items():
-        line += ["--" + name.replace("_", "-"), value]
+        line += ["--" + name.replace("_", "-"), *([] if value is True else [value])]
     return [str(word) for word in line]
 
 

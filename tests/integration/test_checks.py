@@ -31,7 +31,7 @@ class Hold:
         self.path.touch()
 
     def until_held(self, count=1):
-        until(lambda: self.path.stat().st_size >= count, f"{count} checks")
+        until(lambda: self.path.exists() and self.path.stat().st_size >= count, f"{count} checks")
 
     def end(self):
         self.path.unlink()
