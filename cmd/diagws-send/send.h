@@ -20,7 +20,7 @@ struct options {
 	int64_t ttl_ms;          /* 0: as long as the room keeps it */
 	int64_t wait, wait_ms;   /* for so many devices; 0: not */
 	bool lines, receipts, dry;
-	int64_t window;
+	int64_t window; /* 0: it grows */
 };
 
 extern const struct dw_command send_command;

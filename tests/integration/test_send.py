@@ -2,6 +2,7 @@
 import asyncio
 import json
 import os
+import pathlib
 import pty
 import shutil
 import signal
@@ -293,6 +294,46 @@ def test_a_batch_is_stored_once_in_order(hub):
     rows = [row.split("\t") for row in done.stdout.splitlines()]
     assert sorted(int(row[0]) for row in rows) == list(range(1, 3001))
     assert [int(row[2]) for row in sorted(rows, key=lambda row: int(row[0]))] == list(range(1, 3001))
+
+
+@pytest.mark.parametrize("arguments, size, least, most",
+                         [([], 1, 257, 4096), ([], 8192, 256, 256), (["-w", "300"], 1, 300, 300)])
+def test_the_window_grows_while_answers_are_prompt(hub, arguments, size, least, most):
+    """What is answered after a hub that was stopped goes on is what was under way meanwhile."""
+    path = hub.path / "many.ndjson"
+    path.write_text((line(data={"text": "x" * size}) + "\n") * 20000)
+    answers = hub.path / "answers"
+
+    def told():
+        return answers.read_bytes().count(b"\n")
+
+    def wait_until_full():
+        """It sleeps although there is input, and nothing comes any more."""
+        looks = [None] * 8
+
+        def is_full():
+            state = pathlib.Path(f"/proc/{process.pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+            looks.append(told() if state == "S" and waits(process) and unread(source) > 0 else None)
+            return looks[-1] is not None and len(set(looks[-8:])) == 1
+
+        until(is_full, "a full window")
+
+    hub.the_hub.signal(signal.SIGSTOP)
+    with subprocess.Popen(["cat", path], stdout=subprocess.PIPE) as feeder, open(answers, "wb") as output:
+        source = feeder.stdout
+        process = subprocess.Popen([BIN / "diagws-send", "-l", "--json", "--timeout", "60s", *arguments], stdin=source,
+                                   stdout=output, env={**os.environ, **hub.env})
+        wait_until_full()
+        assert told() == 0
+        hub.the_hub.signal(signal.SIGCONT)
+        until(lambda: told() > 2000, "answers")
+        hub.the_hub.signal(signal.SIGSTOP)
+        wait_until_full()
+        before = told()
+        process.send_signal(signal.SIGINT)
+        hub.the_hub.signal(signal.SIGCONT)
+        assert process.wait(PATIENCE) == 130
+    assert least <= told() - before <= most
 
 
 def test_a_batch_survives_a_killed_hub(hub):
