@@ -100,22 +100,28 @@ put_decimal(char *to, uint64_t value)
 	return to + sizeof(digits) - at;
 }
 
+static uint64_t
+mix_word(uint64_t sum, uint64_t word)
+{
+	sum = (sum ^ word) * UINT64_C(0x9e3779b97f4a7c15);
+	return sum ^ sum >> 32;
+}
+
 /* A line's content in 64 bits, quickly: each step is one to one, and mixes high bits into low ones. It only has to tell
  * what stands in one place of one input from what stood there before: against anyone but chance it is no protection. */
 static uint64_t
 mix(struct dw_str line)
 {
-	uint64_t sum = line.n;
+	uint64_t sum = line.n, word;
+	size_t at = 0;
 
-	for (size_t i = 0, n; i < line.n; i += n) {
-		uint64_t word = 0;
-
-		n = line.n - i < sizeof(word) ? line.n - i : sizeof(word);
-		memcpy(&word, line.p + i, n);
-		sum = (sum ^ word) * UINT64_C(0x9e3779b97f4a7c15);
-		sum ^= sum >> 32;
+	for (; line.n - at >= sizeof(word); at += sizeof(word)) {
+		memcpy(&word, line.p + at, sizeof(word));
+		sum = mix_word(sum, word);
 	}
-	return sum;
+	word = 0;
+	memcpy(&word, line.p + at, line.n - at);
+	return mix_word(sum, word);
 }
 
 static void
@@ -275,8 +281,15 @@ made_room(struct batch *batch)
 }
 
 static void
+tell_progress(struct batch *batch)
+{
+	progress_tell(&batch->report.progress, batch->line - batch->under_way, batch->report.rejected);
+}
+
+static void
 run(struct batch *batch)
 {
+	progress_begin(&batch->report.progress, &batch->report, dw_lines_fd(batch->lines));
 	for (;;) {
 		const enum turn turn = take_lines(batch);
 		int left = 0;
@@ -284,6 +297,7 @@ run(struct batch *batch)
 		if (batch->client != NULL)
 			left = dw_client_poll(batch->client, 0);
 		batch->report.interrupted = dw_interrupted();
+		tell_progress(batch);
 		if (turn == ENDED || left < 0 || batch->stop || batch->report.interrupted)
 			break;
 		if (turn == TIME_TO_LOOK || (turn == WINDOW_FULL && made_room(batch)))
@@ -295,8 +309,10 @@ run(struct batch *batch)
 	}
 	while (batch->client != NULL && dw_client_poll(batch->client, WAIT_MS) > 0) {
 		batch->report.interrupted = dw_interrupted();
+		tell_progress(batch);
 		report_flush(&batch->report);
 	}
+	progress_hide(&batch->report.progress);
 }
 
 /* Said when input was left alone, so that the rest can be sent by a later run. */

@@ -457,3 +457,41 @@ def test_on_a_terminal_one_line_says_what_happened(hub):
         os.close(theirs)
         assert words in said
         assert words != "" or said == ""
+
+
+def test_progress_of_a_long_batch_on_a_terminal(hub):
+    path = hub.path / "many.ndjson"
+    path.write_text("nonsense\n" + (line() + "\n") * 4998 + line())
+    # A full window stops the reading, so that a pipe takes the rest only when the hub goes on.
+    some, rest = path.read_bytes()[:1000], path.read_bytes()[1000:]
+    for arguments, has_file in ((["-l", path], True), (["-l"], True), (["-l"], False), (["-l", "-q", path], None)):
+        ours, theirs = pty.openpty()
+        os.set_blocking(ours, False)
+        said = ""
+
+        def hear():
+            nonlocal said
+            try:
+                said += os.read(ours, 65536).decode()
+            except BlockingIOError:
+                pass
+            return said
+
+        hub.the_hub.signal(signal.SIGSTOP)
+        with open(path if has_file else os.devnull) as file:
+            process = subprocess.Popen([BIN / "diagws-send", "--timeout", "60s", *arguments], stderr=theirs,
+                                       stdin=file if has_file else subprocess.PIPE,
+                                       env={**os.environ, **hub.env, "TERM": "xterm"})
+        os.close(theirs)
+        if has_file is False:
+            process.stdin.write(some)
+            process.stdin.flush()
+        if has_file is not None:
+            until(lambda: "rejected 1" in hear(), "progress")
+        assert ("/5000 0%" in said) == bool(has_file)
+        hub.the_hub.signal(signal.SIGCONT)
+        process.communicate(rest if has_file is False else None, timeout=PATIENCE)
+        until(lambda: "stored 4999, rejected 1" in hear() or has_file is None, "the summary")
+        os.close(ours)
+        assert has_file is None or "\r\x1b[Kstored 4999" in said
+        assert "\x1b" not in said or has_file is not None
