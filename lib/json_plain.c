@@ -16,6 +16,7 @@ enum { DEPTH_MAX = 8, DIGITS_MAX = 18, REAL_MAX = 40 };
 struct scan {
 	const char *at, *end;
 	bool may_space, spaced; /* white space is allowed, was seen */
+	struct dw_plain *inner; /* of the last object in the outermost one; NULL: not wanted */
 };
 
 /* How many of eight bytes may stand in a string as they are, up to the first that may not. A borrow only spoils what is
@@ -153,7 +154,7 @@ scan_value(struct scan *s, enum dw_json_type *type, size_t depth)
 		return skip_string(s, true);
 	case '{':
 		*type = DW_JSON_OBJECT;
-		return scan_object(s, &inner, depth);
+		return scan_object(s, depth == 2 && s->inner != NULL ? s->inner : &inner, depth);
 	case '[':
 		*type = DW_JSON_ARRAY;
 		return scan_array(s, depth);
@@ -263,9 +264,9 @@ dw_plain_parse(struct dw_plain *plain, const char *text, size_t n)
 }
 
 bool
-dw_plain_parse_spaced(struct dw_plain *plain, const char *text, size_t n, bool *spaced)
+dw_plain_parse_spaced(struct dw_plain *plain, struct dw_plain *inner, const char *text, size_t n, bool *spaced)
 {
-	struct scan s = { .at = text, .end = text + n, .may_space = true };
+	struct scan s = { .at = text, .end = text + n, .may_space = true, .inner = inner };
 
 	skip_space(&s);
 	if (s.at == s.end || *s.at != '{' || !scan_object(&s, plain, 1))

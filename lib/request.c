@@ -271,10 +271,10 @@ static bool
 read_plain(struct dw_request *request, const char *default_room, const char *default_type, const char *body, size_t n)
 {
 	struct dw_str data = { NULL, 0 };
-	struct dw_plain plain;
+	struct dw_plain plain, inner;
 	bool spaced;
 
-	if (!dw_plain_parse_spaced(&plain, body, n, &spaced))
+	if (!dw_plain_parse_spaced(&plain, &inner, body, n, &spaced))
 		return false;
 	for (size_t i = 0; i < plain.count; i++) {
 		if (dw_str_is(plain.member[i].key, "data") && plain.member[i].type == DW_JSON_OBJECT)
@@ -290,14 +290,14 @@ read_plain(struct dw_request *request, const char *default_room, const char *def
 	if (request->type[0] == '\0' &&
 		(default_type == NULL || dw_type_expand(default_type, request->type, NULL) != DW_OK))
 		return false;
-	if (spaced) {
-		dw_plain_squeeze(&request->scalars, data);
-		data = (struct dw_str) { request->scalars.data, request->scalars.len };
-	}
-	if (dw_data_check(dw_str(request->type), data.p, data.n, &request->data, NULL) != DW_OK)
+	/* No other member may be an object: the members within are those of `data`. */
+	if (!dw_members_plain(dw_str(request->type), &inner))
 		return false;
-	dw_buf_reset(&request->scalars);
-	return true;
+	if (spaced)
+		dw_plain_squeeze(&request->data, data);
+	else
+		dw_buf_add(&request->data, data.p, data.n);
+	return request->data.len <= DW_DATA_MAX && dw_buf_ok(&request->data);
 }
 
 int

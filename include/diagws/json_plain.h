@@ -24,8 +24,8 @@ struct dw_plain {
 /* False: it says nothing. */
 bool dw_plain_parse(struct dw_plain *plain, const char *text, size_t n);
 /* The same where white space may stand between the parts, and stays in raw values; *spaced says whether there was any.
- */
-bool dw_plain_parse_spaced(struct dw_plain *plain, const char *text, size_t n, bool *spaced);
+ * inner, unless NULL: the members of the last of the values that is an object. */
+bool dw_plain_parse_spaced(struct dw_plain *plain, struct dw_plain *inner, const char *text, size_t n, bool *spaced);
 /* Appends a value without its white space; only what was parsed so. */
 void dw_plain_squeeze(struct dw_buf *out, struct dw_str text);
 

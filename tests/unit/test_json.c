@@ -451,7 +451,7 @@ spaced_agrees(const char *text, size_t n)
 	struct dw_buf squeezed;
 	bool spaced;
 
-	if (!dw_plain_parse_spaced(&plain, text, n, &spaced))
+	if (!dw_plain_parse_spaced(&plain, NULL, text, n, &spaced))
 		return false;
 	if (dw_json_parse(&json, text, n, NULL) != DW_OK)
 		fail_msg("only the quick look accepts: %.*s", (int)n, text);
