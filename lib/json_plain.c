@@ -5,6 +5,7 @@
  */
 #include "diagws/json_plain.h"
 
+#include <endian.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -14,23 +15,43 @@ enum { DEPTH_MAX = 8, DIGITS_MAX = 18, REAL_MAX = 40 };
 
 struct scan {
 	const char *at, *end;
+	bool may_space, spaced; /* white space is allowed, was seen */
+	struct dw_plain *inner; /* of the last object in the outermost one; NULL: not wanted */
 };
 
-/* Eight bytes that may stand in a string as they are; false where it is not sure. */
-static bool
-are_simple(const char *at)
+/* How many of eight bytes may stand in a string as they are, up to the first that may not. A borrow only spoils what is
+ * behind that one. */
+static size_t
+count_simple(const char *at)
 {
 	static const uint64_t ones = 0x0101010101010101, high = 0x8080808080808080;
-	uint64_t w;
+	uint64_t w, special;
 
 	memcpy(&w, at, sizeof(w));
-	return (((w - 0x20 * ones) | w | ((w ^ '"' * ones) - ones) | ((w ^ '\\' * ones) - ones)) & high) == 0;
+	w = le64toh(w);
+	special = ((w - 0x20 * ones) | w | ((w ^ '"' * ones) - ones) | ((w ^ '\\' * ones) - ones)) & high;
+	return special == 0 ? sizeof(w) : (size_t)__builtin_ctzll(special) / 8;
 }
 
 static bool
 is_simple(char c)
 {
 	return (unsigned char)c >= 0x20 && (unsigned char)c < 0x80 && c != '"' && c != '\\';
+}
+
+static bool
+is_space(char c)
+{
+	return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+}
+
+static void
+skip_space(struct scan *s)
+{
+	while (s->may_space && s->at < s->end && is_space(*s->at)) {
+		s->at++;
+		s->spaced = true;
+	}
 }
 
 /* The size of a character beyond ASCII; 0: it is none. */
@@ -50,28 +71,28 @@ character(const struct scan *s)
 	return n;
 }
 
+/* The size of an escape that says its character itself; 0: it does not. */
+static size_t
+escape(const struct scan *s)
+{
+	return s->end - s->at >= 2 && s->at[1] != '\0' && strchr("\"\\/bfnrt", s->at[1]) != NULL ? 2 : 0;
+}
+
 /* Behind the opening quote, up to behind the closing one. */
 static bool
 skip_string(struct scan *s, bool escapes)
 {
 	while (s->at < s->end) {
-		const char c = *s->at;
-		size_t step = 1;
+		size_t step = s->end - s->at >= 8 ? count_simple(s->at) : (size_t)is_simple(*s->at);
 
-		if (s->end - s->at >= 8 && are_simple(s->at)) {
-			step = 8;
-		} else if (c == '"') {
+		if (step == 0 && *s->at == '"') {
 			s->at++;
 			return true;
-		} else if (c == '\\') {
-			step = 2;
-			if (!escapes || s->end - s->at < 2 || s->at[1] == '\0' || strchr("\"\\/bfnrt", s->at[1]) == NULL)
-				return false;
-		} else if (!is_simple(c)) {
-			step = character(s);
-			if (step == 0)
-				return false;
 		}
+		if (step == 0)
+			step = *s->at != '\\' ? character(s) : escapes ? escape(s) : 0;
+		if (step == 0)
+			return false;
 		s->at += step;
 	}
 	return false;
@@ -133,7 +154,7 @@ scan_value(struct scan *s, enum dw_json_type *type, size_t depth)
 		return skip_string(s, true);
 	case '{':
 		*type = DW_JSON_OBJECT;
-		return scan_object(s, &inner, depth);
+		return scan_object(s, depth == 2 && s->inner != NULL ? s->inner : &inner, depth);
 	case '[':
 		*type = DW_JSON_ARRAY;
 		return scan_array(s, depth);
@@ -157,15 +178,21 @@ scan_array(struct scan *s, size_t depth)
 	enum dw_json_type type;
 
 	s->at++;
+	skip_space(s);
 	if (s->at < s->end && *s->at == ']') {
 		s->at++;
 		return true;
 	}
-	while (scan_value(s, &type, depth + 1) && s->at < s->end) {
-		const char c = *s->at++;
+	while (scan_value(s, &type, depth + 1)) {
+		char c;
 
+		skip_space(s);
+		if (s->at == s->end)
+			return false;
+		c = *s->at++;
 		if (c != ',')
 			return c == ']';
+		skip_space(s);
 	}
 	return false;
 }
@@ -180,35 +207,50 @@ is_new(const struct dw_plain *plain, struct dw_str key)
 	return true;
 }
 
+/* A name and its value, up to what follows. */
+static bool
+scan_member(struct scan *s, struct dw_plain *plain, size_t depth)
+{
+	const char *from = ++s->at;
+	enum dw_json_type type = DW_JSON_NULL;
+	struct dw_str key;
+
+	if (!skip_string(s, false))
+		return false;
+	key = (struct dw_str) { from, (size_t)(s->at - from) - 1 };
+	skip_space(s);
+	if (s->at == s->end || *s->at++ != ':' || !is_new(plain, key))
+		return false;
+	skip_space(s);
+	from = s->at;
+	if (!scan_value(s, &type, depth + 1))
+		return false;
+	plain->member[plain->count].key = key;
+	plain->member[plain->count].raw = (struct dw_str) { from, (size_t)(s->at - from) };
+	plain->member[plain->count++].type = type;
+	skip_space(s);
+	return true;
+}
+
 static bool
 scan_object(struct scan *s, struct dw_plain *plain, size_t depth)
 {
 	plain->count = 0;
 	s->at++;
+	skip_space(s);
 	if (s->at < s->end && *s->at == '}') {
 		s->at++;
 		return true;
 	}
 	while (s->at < s->end && *s->at == '"' && plain->count < DW_PLAIN_MEMBERS) {
-		const char *from = ++s->at;
-		struct dw_str key;
-		enum dw_json_type type = DW_JSON_NULL;
 		char c;
 
-		if (!skip_string(s, false))
+		if (!scan_member(s, plain, depth) || s->at == s->end)
 			return false;
-		key = (struct dw_str) { from, (size_t)(s->at - from) - 1 };
-		if (s->at == s->end || *s->at++ != ':' || !is_new(plain, key))
-			return false;
-		from = s->at;
-		if (!scan_value(s, &type, depth + 1) || s->at == s->end)
-			return false;
-		plain->member[plain->count].key = key;
-		plain->member[plain->count].raw = (struct dw_str) { from, (size_t)(s->at - from) };
-		plain->member[plain->count++].type = type;
 		c = *s->at++;
 		if (c != ',')
 			return c == '}';
+		skip_space(s);
 	}
 	return false;
 }
@@ -216,7 +258,40 @@ scan_object(struct scan *s, struct dw_plain *plain, size_t depth)
 bool
 dw_plain_parse(struct dw_plain *plain, const char *text, size_t n)
 {
-	struct scan s = { text, text + n };
+	struct scan s = { .at = text, .end = text + n };
 
 	return n > 0 && *text == '{' && scan_object(&s, plain, 1) && s.at == s.end;
+}
+
+bool
+dw_plain_parse_spaced(struct dw_plain *plain, struct dw_plain *inner, const char *text, size_t n, bool *spaced)
+{
+	struct scan s = { .at = text, .end = text + n, .may_space = true, .inner = inner };
+
+	skip_space(&s);
+	if (s.at == s.end || *s.at != '{' || !scan_object(&s, plain, 1))
+		return false;
+	skip_space(&s);
+	*spaced = s.spaced;
+	return s.at == s.end;
+}
+
+void
+dw_plain_squeeze(struct dw_buf *out, struct dw_str text)
+{
+	struct scan s = { .at = text.p, .end = text.p + text.n };
+	char *const begin = dw_buf_room(out, text.n), *to = begin;
+
+	while (begin != NULL && s.at < s.end) {
+		const char *from = s.at++;
+
+		if (*from == '"') {
+			(void)skip_string(&s, true);
+			memcpy(to, from, (size_t)(s.at - from));
+			to += s.at - from;
+		} else if (!is_space(*from)) {
+			*to++ = *from;
+		}
+	}
+	dw_buf_grow(out, (size_t)(to - begin));
 }

@@ -331,8 +331,8 @@ plainly_within(const struct rule *rule, enum dw_json_type type, struct dw_str ra
 	return type == DW_JSON_OBJECT;
 }
 
-static bool
-plainly_right(struct dw_str type, const struct dw_plain *plain)
+bool
+dw_members_plain(struct dw_str type, const struct dw_plain *plain)
 {
 	for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++) {
 		const struct rule *rule = &rules[i];
@@ -369,7 +369,7 @@ dw_data_check(struct dw_str type, const char *data, size_t n, struct dw_buf *com
 	if (!dw_type_ok(type))
 		return dw_fault_set(fault, DW_E_FIELD, "type", "1 to 57 of a-z 0-9 _, then _update",
 			"field 'type': \"%s\" is not a type of message", dw_quote(type, quoted));
-	if (n <= DW_DATA_MAX && dw_plain_parse(&plain, data, n) && plainly_right(type, &plain)) {
+	if (n <= DW_DATA_MAX && dw_plain_parse(&plain, data, n) && dw_members_plain(type, &plain)) {
 		dw_buf_add(compact, data, n);
 		return dw_buf_ok(compact) ? DW_OK : dw_fault_set(fault, DW_E_NOMEM, NULL, NULL, "out of memory");
 	}

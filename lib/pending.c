@@ -18,7 +18,7 @@
 #include "diagws/clock.h"
 
 enum {
-	KEEP_BYTES = 8192, /* a larger frame's memory is given back when it was answered */
+	KEEP_BYTES = 1024, /* a larger frame's memory is given back when it was answered */
 	GRACE_MS = 1000,   /* so long after its deadline comes the hub's word on who has it */
 };
 

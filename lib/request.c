@@ -11,6 +11,8 @@
 
 #include <string.h>
 
+#include "diagws/json_plain.h"
+
 /* Members of a POST's answer: a request's scalar of such a name is not repeated there. */
 static const char *const answer_names[] = { "diagnosis_id", "id", "type", "success", "status", "seq", "n", "duplicate",
 	"clients_notified", "devices_queued", "delivered", "message" };
@@ -212,6 +214,92 @@ start(struct dw_request *request)
 	dw_buf_reset(&request->scalars);
 }
 
+/* The text of a string that says itself, byte for byte, what it stands for; false: it is none. */
+static bool
+plain_text(enum dw_json_type type, struct dw_str raw, struct dw_str *text)
+{
+	*text = (struct dw_str) { raw.p + 1, raw.n - 2 };
+	return type == DW_JSON_STRING && memchr(raw.p, '\\', raw.n) == NULL;
+}
+
+/* An integer of so few digits that it is below 2^53 and its text is its shortest. */
+static bool
+plain_number(enum dw_json_type type, struct dw_str raw)
+{
+	return type == DW_JSON_INTEGER && raw.p[0] != '-' && raw.n <= 15;
+}
+
+static uint64_t
+number_of(struct dw_str digits)
+{
+	uint64_t value = 0;
+
+	for (size_t i = 0; i < digits.n; i++)
+		value = value * 10 + (uint64_t)(digits.p[i] - '0');
+	return value;
+}
+
+static bool
+take_plain(struct dw_request *request, struct dw_str key, enum dw_json_type type, struct dw_str raw)
+{
+	char word[DW_TYPE_MAX + 1];
+	struct dw_str text;
+	const bool is_text = plain_text(type, raw, &text);
+
+	if (dw_str_is(key, "diagnosis_id"))
+		return dw_str_copy(is_text ? text : raw, request->room, sizeof(request->room)) &&
+			   (is_text ? dw_room_ok(text) : plain_number(type, raw));
+	if (dw_str_is(key, "type"))
+		return is_text && dw_str_copy(text, word, sizeof(word)) && dw_type_expand(word, request->type, NULL) == DW_OK;
+	if (dw_str_is(key, "ttl_s")) {
+		request->ttl_ms = plain_number(type, raw) ? number_of(raw) * 1000 : 0;
+		return request->ttl_ms > 0 && request->ttl_ms <= (uint64_t)DW_TTL_MAX_S * 1000;
+	}
+	if (type == DW_JSON_NULL)
+		return dw_str_is(key, "id") || dw_str_is(key, "user") || dw_str_is(key, "exclude_session");
+	if (!is_text)
+		return false;
+	if (dw_str_is(key, "id"))
+		return dw_id_ok(text) && dw_str_copy(text, request->id, sizeof(request->id));
+	if (dw_str_is(key, "user"))
+		return dw_user_ok(text) && dw_str_copy(text, request->to, sizeof(request->to));
+	return dw_str_is(key, "exclude_session") && dw_session_parse(text, &request->except);
+}
+
+/* The usual request, read without a parser; false: it is not right, or takes a closer look. */
+static bool
+read_plain(struct dw_request *request, const char *default_room, const char *default_type, const char *body, size_t n)
+{
+	struct dw_str data = { NULL, 0 };
+	struct dw_plain plain, inner;
+	bool spaced;
+
+	if (!dw_plain_parse_spaced(&plain, &inner, body, n, &spaced))
+		return false;
+	for (size_t i = 0; i < plain.count; i++) {
+		if (dw_str_is(plain.member[i].key, "data") && plain.member[i].type == DW_JSON_OBJECT)
+			data = plain.member[i].raw;
+		else if (!take_plain(request, plain.member[i].key, plain.member[i].type, plain.member[i].raw))
+			return false;
+	}
+	if (data.p == NULL)
+		return false;
+	if (request->room[0] == '\0' && (default_room == NULL || !dw_room_ok(dw_str(default_room)) ||
+										!dw_str_copy(dw_str(default_room), request->room, sizeof(request->room))))
+		return false;
+	if (request->type[0] == '\0' &&
+		(default_type == NULL || dw_type_expand(default_type, request->type, NULL) != DW_OK))
+		return false;
+	/* No other member may be an object: the members within are those of `data`. */
+	if (!dw_members_plain(dw_str(request->type), &inner))
+		return false;
+	if (spaced)
+		dw_plain_squeeze(&request->data, data);
+	else
+		dw_buf_add(&request->data, data.p, data.n);
+	return request->data.len <= DW_DATA_MAX && dw_buf_ok(&request->data);
+}
+
 int
 dw_request_general(struct dw_request *request, const char *default_room, const char *default_type, const char *body,
 	size_t n, struct dw_fault *fault)
@@ -220,6 +308,9 @@ dw_request_general(struct dw_request *request, const char *default_room, const c
 	struct dw_json *json = NULL;
 	int err;
 
+	start(request);
+	if (read_plain(request, default_room, default_type, body, n))
+		return DW_OK;
 	start(request);
 	err = parse_object(&json, body, n, fault);
 	if (err != DW_OK)

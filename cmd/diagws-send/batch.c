@@ -22,7 +22,14 @@
 #include "diagws/lines.h"
 #include "send.h"
 
-enum { WAIT_MS = 100, BATCH_ID_SIZE = 17 };
+enum {
+	WAIT_MS = 100,
+	WINDOW_FIRST = 256, /* of a window that grows */
+	WINDOW_MOST = 4096,
+	WINDOW_BYTES = 1024 * 1024, /* of lines, beyond WINDOW_FIRST of them */
+	LOOK_EVERY = 64,            /* lines between two looks for answers */
+	PROMPT = 50,                /* an answer is prompt within this part of the timeout */
+};
 
 struct batch;
 
@@ -30,6 +37,7 @@ struct batch;
 struct item {
 	struct batch *batch;
 	struct item *next; /* while it is free */
+	size_t size;       /* of its line */
 	struct message message;
 };
 
@@ -40,13 +48,81 @@ struct batch {
 	struct report report;
 	struct dw_request request;
 	struct item *items, *free;
-	char name[BATCH_ID_SIZE]; /* of this run, in the ids it makes */
+	size_t window, under_way; /* messages; the items up to `window` are in use */
+	size_t bytes;             /* of the lines under way */
+	uint64_t name;            /* of this run, in the ids it makes */
 	uint64_t line;            /* the last one taken */
+	uint64_t full_since;      /* when the window was found full; 0: it is not */
 	bool stop;                /* nothing more is to be read */
 };
 
 /* What ended a turn's taking of lines. */
-enum turn { WINDOW_FULL, NEEDS_INPUT, ENDED };
+enum turn { WINDOW_FULL, TIME_TO_LOOK, NEEDS_INPUT, ENDED };
+
+static bool
+has_room(const struct batch *batch)
+{
+	return batch->under_way < batch->window &&
+		   (batch->options->window > 0 || batch->under_way < WINDOW_FIRST || batch->bytes < WINDOW_BYTES);
+}
+
+static void
+widen(struct batch *batch, size_t window)
+{
+	while (batch->window < window) {
+		struct item *item = &batch->items[batch->window++];
+
+		item->batch = batch;
+		item->next = batch->free;
+		batch->free = item;
+	}
+}
+
+static char *
+put_hex(char *to, uint64_t value)
+{
+	for (int shift = 60; shift >= 0; shift -= 4)
+		*to++ = "0123456789abcdef"[value >> shift & 15];
+	return to;
+}
+
+static char *
+put_decimal(char *to, uint64_t value)
+{
+	char digits[20];
+	size_t at = sizeof(digits);
+
+	do {
+		digits[--at] = (char)('0' + value % 10);
+		value /= 10;
+	} while (value > 0);
+	memcpy(to, digits + at, sizeof(digits) - at);
+	return to + sizeof(digits) - at;
+}
+
+static uint64_t
+mix_word(uint64_t sum, uint64_t word)
+{
+	sum = (sum ^ word) * UINT64_C(0x9e3779b97f4a7c15);
+	return sum ^ sum >> 32;
+}
+
+/* A line's content in 64 bits, quickly: each step is one to one, and mixes high bits into low ones. It only has to tell
+ * what stands in one place of one input from what stood there before: against anyone but chance it is no protection. */
+static uint64_t
+mix(struct dw_str line)
+{
+	uint64_t sum = line.n, word;
+	size_t at = 0;
+
+	for (; line.n - at >= sizeof(word); at += sizeof(word)) {
+		memcpy(&word, line.p + at, sizeof(word));
+		sum = mix_word(sum, word);
+	}
+	word = 0;
+	memcpy(&word, line.p + at, line.n - at);
+	return mix_word(sum, word);
+}
 
 static void
 take_answer(void *at, int err, const struct dw_wire *answer)
@@ -59,19 +135,21 @@ take_answer(void *at, int err, const struct dw_wire *answer)
 	batch->stop = batch->stop || batch->report.fatal != DW_OK || batch->report.failed > 0;
 	item->next = batch->free;
 	batch->free = item;
+	batch->under_way--;
+	batch->bytes -= item->size;
 }
 
 /* The run, the place and the content: the same line sent twice by this run is the same message. */
 static void
 make_id(const struct batch *batch, struct dw_str line, char id[DW_ID_MAX + 1])
 {
-	uint8_t digest[32];
-	uint64_t content;
+	char *at = put_hex(id, batch->name);
 
-	dw_sha256(line.p, line.n, digest);
-	memcpy(&content, digest, sizeof(content));
-	(void)snprintf(id, DW_ID_MAX + 1, "%s-%llu-%016llx", batch->name, (unsigned long long)batch->line,
-		(unsigned long long)content);
+	*at++ = '-';
+	at = put_decimal(at, batch->line);
+	*at++ = '-';
+	at = put_hex(at, mix(line));
+	*at = '\0';
 }
 
 static void
@@ -97,6 +175,9 @@ send_request(struct batch *batch, struct dw_str line)
 	if (request->ttl_ms > 0)
 		publish.publish.ttl_ms = request->ttl_ms;
 	batch->free = item->next;
+	batch->under_way++;
+	item->size = line.n;
+	batch->bytes += line.n;
 	err = dw_client_ask(batch->client, &publish, take_answer, item);
 	if (err != DW_OK)
 		take_answer(item, err, NULL);
@@ -141,13 +222,17 @@ take_line(struct batch *batch, struct dw_str line)
 static enum turn
 take_lines(struct batch *batch)
 {
+	const uint64_t first = batch->line;
+
 	while (!batch->stop) {
-		struct dw_fault fault = { 0 };
+		struct dw_fault fault;
 		struct dw_str line;
 		int err;
 
-		if (batch->client != NULL && batch->free == NULL)
+		if (batch->client != NULL && !has_room(batch))
 			return WINDOW_FULL;
+		if (batch->line - first >= LOOK_EVERY)
+			return TIME_TO_LOOK;
 		err = dw_lines_next(batch->lines, &line, &batch->line);
 		if (err == DW_E_AGAIN)
 			return dw_lines_ended(batch->lines) ? ENDED : NEEDS_INPUT;
@@ -155,6 +240,7 @@ take_lines(struct batch *batch)
 			take_line(batch, line);
 			continue;
 		}
+		fault = (struct dw_fault) { 0 };
 		(void)dw_fault_set(&fault, err, NULL, "at most 256 KiB", "the line is too long");
 		reject_line(batch, "", err, &fault);
 	}
@@ -177,9 +263,33 @@ wait_and_fill(struct batch *batch, bool wants_input, bool waits_for_hub)
 		report_fatal(&batch->report, err, &fault);
 }
 
+/* The window is full: whether answers have made room. Those that come promptly widen it. */
+static bool
+made_room(struct batch *batch)
+{
+	const uint64_t now = dw_mono_ms();
+
+	if (batch->full_since == 0)
+		batch->full_since = now;
+	if (!has_room(batch))
+		return false;
+	if (batch->options->window == 0 && batch->window < WINDOW_MOST &&
+		now - batch->full_since <= (uint64_t)dw_common.timeout_ms / PROMPT)
+		widen(batch, batch->window * 2);
+	batch->full_since = 0;
+	return true;
+}
+
+static void
+tell_progress(struct batch *batch)
+{
+	progress_tell(&batch->report.progress, batch->line - batch->under_way, batch->report.rejected);
+}
+
 static void
 run(struct batch *batch)
 {
+	progress_begin(&batch->report.progress, &batch->report, dw_lines_fd(batch->lines));
 	for (;;) {
 		const enum turn turn = take_lines(batch);
 		int left = 0;
@@ -187,9 +297,10 @@ run(struct batch *batch)
 		if (batch->client != NULL)
 			left = dw_client_poll(batch->client, 0);
 		batch->report.interrupted = dw_interrupted();
+		tell_progress(batch);
 		if (turn == ENDED || left < 0 || batch->stop || batch->report.interrupted)
 			break;
-		if (turn == WINDOW_FULL && batch->free != NULL)
+		if (turn == TIME_TO_LOOK || (turn == WINDOW_FULL && made_room(batch)))
 			continue;
 		report_flush(&batch->report);
 		if (batch->report.output_broken)
@@ -198,8 +309,10 @@ run(struct batch *batch)
 	}
 	while (batch->client != NULL && dw_client_poll(batch->client, WAIT_MS) > 0) {
 		batch->report.interrupted = dw_interrupted();
+		tell_progress(batch);
 		report_flush(&batch->report);
 	}
+	progress_hide(&batch->report.progress);
 }
 
 /* Said when input was left alone, so that the rest can be sent by a later run. */
@@ -214,18 +327,16 @@ tell_rest(const struct batch *batch)
 }
 
 static int
-set_up(struct batch *batch, size_t window)
+set_up(struct batch *batch)
 {
-	batch->items = calloc(window, sizeof(*batch->items));
+	const size_t fixed = (size_t)batch->options->window, most = fixed > 0 ? fixed : WINDOW_MOST;
+
+	batch->items = calloc(most, sizeof(*batch->items));
 	if (batch->items == NULL)
 		return DW_E_NOMEM;
-	for (size_t i = window; i-- > 0;) {
-		batch->items[i].batch = batch;
-		batch->items[i].next = batch->free;
-		batch->free = &batch->items[i];
-	}
-	(void)snprintf(batch->name, sizeof(batch->name), "%016llx", (unsigned long long)dw_random());
-	return batch->options->dry ? DW_OK : open_client(&batch->client, &batch->report, window);
+	widen(batch, fixed > 0 ? fixed : WINDOW_FIRST);
+	batch->name = dw_random();
+	return batch->options->dry ? DW_OK : open_client(&batch->client, &batch->report, most);
 }
 
 /* What -t and -d give is wrong for every line: told once, before any is read. */
@@ -260,7 +371,7 @@ send_lines(const struct options *options, const char *path)
 	err = dw_lines_open(&batch.lines, path, INPUT_MAX, &fault);
 	if (err == DW_OK) {
 		batch.report.source = dw_lines_name(batch.lines);
-		err = set_up(&batch, (size_t)options->window);
+		err = set_up(&batch);
 	}
 	if (err == DW_OK) {
 		run(&batch);

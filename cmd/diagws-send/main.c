@@ -14,7 +14,7 @@
 #include "diagws/interrupt.h"
 #include "send.h"
 
-static struct options options = { .window = 256 };
+static struct options options;
 static const char *wait_for;
 
 enum { DEADLINE_MS = 5000, DEADLINE_MAX_MS = 3600 * 1000, DEVICES_MAX = 1000000 };
@@ -29,8 +29,8 @@ static const struct dw_opt message_options[] = {
 	{ DW_OPT_TEXT, 't', "type", "TYPE", "the type of lines that give none", NULL, NULL, NULL, &options.type, 0, 0 },
 	{ DW_OPT_TEXT, 'd', "diagnosis", "ID", "the diagnosis of lines that give none", NULL, NULL, NULL, &options.room, 0,
 		0 },
-	{ DW_OPT_NUMBER, 'w', "window", "N", "messages that may be unanswered at once", NULL, "256", NULL, &options.window,
-		1, 4096 },
+	{ DW_OPT_NUMBER, 'w', "window", "N", "messages that may be unanswered at once", NULL,
+		"256, up to 4096 while answers are prompt", NULL, &options.window, 1, 4096 },
 	{ DW_OPT_FLAG, 0, "receipts", NULL,
 		"print what became of each line: its number, diagnosis, seq, n, id, outcome, devices", NULL, NULL, NULL,
 		&options.receipts, 0, 0 },

@@ -146,6 +146,7 @@ tell_failed(struct report *report, const struct message *message, int err, const
 	if (report->first == DW_OK)
 		report->first = err;
 	name_place(report, message->line, where);
+	progress_hide(&report->progress);
 	dw_fault_print(stderr, where, err, fault, advise(report, message, err, hint));
 }
 
@@ -227,6 +228,7 @@ report_fatal(struct report *report, int err, const struct dw_fault *fault)
 		return;
 	report->fatal = err;
 	name_place(report, 0, where);
+	progress_hide(&report->progress);
 	dw_fault_print(stderr, err == DW_E_NOINPUT ? where : send_command.name, err, fault, NULL);
 }
 
@@ -236,6 +238,7 @@ report_flush(struct report *report)
 	if (report->output_broken || (fflush(stdout) == 0 && !ferror(stdout)))
 		return;
 	report->output_broken = true;
+	progress_hide(&report->progress);
 	fprintf(stderr, "%s: cannot write the results to standard output [DW%d]\n", send_command.name, -DW_E_IO);
 }
 
@@ -288,6 +291,7 @@ int
 report_end(struct report *report)
 {
 	report_flush(report);
+	progress_hide(&report->progress);
 	if (!dw_common.quiet && isatty(STDERR_FILENO) && report->fatal == DW_OK &&
 		(report->lines || report->first == DW_OK))
 		print_summary(report);

@@ -1,10 +1,12 @@
-/* diagws-send: what its files share. main.c reads the options, single.c and batch.c send, report.c tells.
+/* diagws-send: what its files share. main.c reads the options, single.c and batch.c send, report.c and
+ * progress.c tell.
  */
 #ifndef DIAGWS_SEND_H
 #define DIAGWS_SEND_H
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "diagws/client.h"
 #include "diagws/msg.h"
@@ -20,13 +22,23 @@ struct options {
 	int64_t ttl_ms;          /* 0: as long as the room keeps it */
 	int64_t wait, wait_ms;   /* for so many devices; 0: not */
 	bool lines, receipts, dry;
-	int64_t window;
+	int64_t window; /* 0: it grows */
 };
 
 extern const struct dw_command send_command;
 
+/* The line that says how far a batch is; nothing off a terminal. */
+struct progress {
+	bool on, shown, counted;
+	int fd;
+	off_t from;          /* where the input began */
+	uint64_t total;      /* lines; 0: not known */
+	uint64_t begun, due; /* ms */
+};
+
 /* What happened, for the exit status and the last line. */
 struct report {
+	struct progress progress;
 	const char *source; /* "stdin", a file, or NULL: the command line */
 	bool json, receipts, lines;
 	bool output_broken;
@@ -46,6 +58,12 @@ struct message {
 	bool stored;
 	struct dw_stored receipt; /* without its text */
 };
+
+void progress_begin(struct progress *progress, const struct report *report, int fd);
+/* To be called often; done: lines that are over. */
+void progress_tell(struct progress *progress, uint64_t done, uint64_t rejected);
+/* Before anything else is said on stderr. */
+void progress_hide(struct progress *progress);
 
 void report_init(struct report *report, const struct options *options, const char *source);
 /* Tells what the hub said of a message, or that it said nothing. false: it is stored, and a second answer will say who

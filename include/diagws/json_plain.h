@@ -1,4 +1,4 @@
-/* A quick look at JSON that needs no parser: an object as machines write it, without white space.
+/* A quick look at JSON that needs no parser: an object as machines write it.
  *
  * It only ever says "yes, this is right, and here are its members" where dw_json_parse (json.h) would accept the text
  * and change nothing in it; whatever is rare (escapes in names, \u, very long numbers, many members) it leaves to that.
@@ -23,5 +23,10 @@ struct dw_plain {
 
 /* False: it says nothing. */
 bool dw_plain_parse(struct dw_plain *plain, const char *text, size_t n);
+/* The same where white space may stand between the parts, and stays in raw values; *spaced says whether there was any.
+ * inner, unless NULL: the members of the last of the values that is an object. */
+bool dw_plain_parse_spaced(struct dw_plain *plain, struct dw_plain *inner, const char *text, size_t n, bool *spaced);
+/* Appends a value without its white space; only what was parsed so. */
+void dw_plain_squeeze(struct dw_buf *out, struct dw_str text);
 
 #endif

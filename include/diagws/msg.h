@@ -13,6 +13,7 @@
 #include "diagws/buf.h"
 #include "diagws/err.h"
 #include "diagws/json.h"
+#include "diagws/json_plain.h"
 
 enum {
 	DW_ROOM_MAX = 64,        /* bytes of a diagnosis id: [A-Za-z0-9_-] */
@@ -48,6 +49,8 @@ int dw_id_from_json(const struct dw_json_member *member, char *out, size_t size,
 int dw_data_check(struct dw_str type, const char *data, size_t n, struct dw_buf *compact, struct dw_fault *fault);
 /* The part of it that looks at members, for an object that is parsed already and may have more of them. DW_E_FIELD. */
 int dw_members_check(struct dw_str type, const struct dw_json *object, struct dw_fault *fault);
+/* Whether members found the quick way are right; false: they are not, or dw_data_check has to look. */
+bool dw_members_plain(struct dw_str type, const struct dw_plain *object);
 /* DW_E_TOO_BIG when `data` of so many bytes is over the limit. */
 int dw_data_size_check(size_t n, struct dw_fault *fault);
 

@@ -2,6 +2,7 @@
 import asyncio
 import json
 import os
+import pathlib
 import pty
 import shutil
 import signal
@@ -295,6 +296,46 @@ def test_a_batch_is_stored_once_in_order(hub):
     assert [int(row[2]) for row in sorted(rows, key=lambda row: int(row[0]))] == list(range(1, 3001))
 
 
+@pytest.mark.parametrize("arguments, size, least, most",
+                         [([], 1, 257, 4096), ([], 8192, 256, 256), (["-w", "300"], 1, 300, 300)])
+def test_the_window_grows_while_answers_are_prompt(hub, arguments, size, least, most):
+    """What is answered after a hub that was stopped goes on is what was under way meanwhile."""
+    path = hub.path / "many.ndjson"
+    path.write_text((line(data={"text": "x" * size}) + "\n") * 20000)
+    answers = hub.path / "answers"
+
+    def told():
+        return answers.read_bytes().count(b"\n")
+
+    def wait_until_full():
+        """It sleeps although there is input, and nothing comes any more."""
+        looks = [None] * 8
+
+        def is_full():
+            state = pathlib.Path(f"/proc/{process.pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+            looks.append(told() if state == "S" and waits(process) and unread(source) > 0 else None)
+            return looks[-1] is not None and len(set(looks[-8:])) == 1
+
+        until(is_full, "a full window")
+
+    hub.the_hub.signal(signal.SIGSTOP)
+    with subprocess.Popen(["cat", path], stdout=subprocess.PIPE) as feeder, open(answers, "wb") as output:
+        source = feeder.stdout
+        process = subprocess.Popen([BIN / "diagws-send", "-l", "--json", "--timeout", "60s", *arguments], stdin=source,
+                                   stdout=output, env={**os.environ, **hub.env})
+        wait_until_full()
+        assert told() == 0
+        hub.the_hub.signal(signal.SIGCONT)
+        until(lambda: told() > 2000, "answers")
+        hub.the_hub.signal(signal.SIGSTOP)
+        wait_until_full()
+        before = told()
+        process.send_signal(signal.SIGINT)
+        hub.the_hub.signal(signal.SIGCONT)
+        assert process.wait(PATIENCE) == 130
+    assert least <= told() - before <= most
+
+
 def test_a_batch_survives_a_killed_hub(hub):
     """Answers that were lost with the hub are asked for again with the same ids: nothing is stored twice."""
     count = 3000
@@ -416,3 +457,39 @@ def test_on_a_terminal_one_line_says_what_happened(hub):
         os.close(theirs)
         assert words in said
         assert words != "" or said == ""
+
+
+def test_progress_of_a_long_batch_on_a_terminal(hub):
+    path = hub.path / "many.ndjson"
+    path.write_text("nonsense\n" + (line() + "\n") * 4998 + line())
+    # A full window stops the reading, so that a pipe takes the rest only when the hub goes on.
+    some, rest = path.read_bytes()[:1000], path.read_bytes()[1000:]
+    for arguments, has_file in ((["-l", path], True), (["-l"], True), (["-l"], False)):
+        ours, theirs = pty.openpty()
+        os.set_blocking(ours, False)
+        said = ""
+
+        def hear():
+            nonlocal said
+            try:
+                said += os.read(ours, 65536).decode()
+            except BlockingIOError:
+                pass
+            return said
+
+        hub.the_hub.signal(signal.SIGSTOP)
+        with open(path if has_file else os.devnull) as file:
+            process = subprocess.Popen([BIN / "diagws-send", "--timeout", "60s", *arguments], stderr=theirs,
+                                       stdin=file if has_file else subprocess.PIPE,
+                                       env={**os.environ, **hub.env, "TERM": "xterm"})
+        os.close(theirs)
+        if not has_file:
+            process.stdin.write(some)
+            process.stdin.flush()
+        until(lambda: "rejected 1" in hear(), "progress")
+        assert ("/5000 0%" in said) == has_file
+        hub.the_hub.signal(signal.SIGCONT)
+        process.communicate(None if has_file else rest, timeout=PATIENCE)
+        until(lambda: "stored 4999, rejected 1" in hear(), "the summary")
+        os.close(ours)
+        assert "\r\x1b[Kstored 4999" in said

@@ -442,6 +442,38 @@ plain_agrees(const char *text, size_t n)
 	return true;
 }
 
+/* The same where white space is allowed: what it accepts the parser accepts, squeezed to the same bytes. */
+static bool
+spaced_agrees(const char *text, size_t n)
+{
+	struct dw_json *json = NULL;
+	struct dw_plain plain;
+	struct dw_buf squeezed;
+	bool spaced;
+
+	if (!dw_plain_parse_spaced(&plain, NULL, text, n, &spaced))
+		return false;
+	if (dw_json_parse(&json, text, n, NULL) != DW_OK)
+		fail_msg("only the quick look accepts: %.*s", (int)n, text);
+	assert_int_equal(spaced, n != dw_json_text(json).n);
+	assert_int_equal(plain.count, dw_json_count(json));
+	dw_buf_init(&squeezed);
+	for (size_t i = 0; i < plain.count; i++) {
+		const struct dw_json_member *member = dw_json_at(json, i);
+
+		dw_buf_reset(&squeezed);
+		dw_plain_squeeze(&squeezed, plain.member[i].raw);
+		assert_int_equal(member->type, plain.member[i].type);
+		assert_int_equal(member->key.n, plain.member[i].key.n);
+		assert_memory_equal(member->key.p, plain.member[i].key.p, member->key.n);
+		assert_int_equal(member->raw.n, squeezed.len);
+		assert_memory_equal(member->raw.p, squeezed.data, member->raw.n);
+	}
+	dw_buf_clear(&squeezed);
+	dw_json_destroy(&json);
+	return true;
+}
+
 static void
 test_the_quick_look(void **state)
 {
@@ -450,6 +482,8 @@ test_the_quick_look(void **state)
 		"{\"name\":\"J\xC3\xBCrgen \xE0\xA4\xB9 \xE2\x82\xAC "
 		"\xF0\x9F\x98\x80\",\"share\":0.125,\"count\":123456789012345678}",
 		"{\"old_data\":{\"k\":false},\"new_data\":{\"k\":0},\"reason\":\"because of this and that\"}" };
+	static const char *const spaced[] = { " {} ", "{ }", "{\"a\" :\t1 , \"b\":\r\n[ ] }",
+		"{\"a\": [ true , { } , 1 ] }\n", "{\"a b\": \" c\\\" \", \"d\": \"\\\\\" }" };
 	static const char *const not_plain[] = { "", "[]", "1", "{", "{ }", "{\"a\":1}x", "{\"a\":01}", "{\"a\":1.}",
 		"{\"a\":-}", "{\"a\":1,}", "{\"a\":1 }", "{\"a\":1,\"a\":2}", "{\"a\":\"\\u0000\"}", "{\"a\":\"\xED\xA0\x80\"}",
 		"{\"a\":\"\xC0\x80\"}", "{\"a\":\"\xE0\x80\x80\"}", "{\"a\":\"\x1F\"}", "{\"a\":9223372036854775808}",
@@ -460,6 +494,12 @@ test_the_quick_look(void **state)
 	(void)state;
 	for (size_t i = 0; i < COUNT_OF(not_plain); i++)
 		assert_false(plain_agrees(not_plain[i], strlen(not_plain[i])));
+	for (size_t i = 0; i < COUNT_OF(spaced); i++) {
+		assert_false(plain_agrees(spaced[i], strlen(spaced[i])));
+		assert_true(spaced_agrees(spaced[i], strlen(spaced[i])));
+	}
+	assert_false(spaced_agrees("{\"a\":1 2}", 9));
+	assert_false(spaced_agrees("{\"a\":tr ue}", 11));
 	srand(5);
 	for (size_t i = 0; i < COUNT_OF(plain); i++) {
 		const size_t n = strlen(plain[i]);
@@ -471,6 +511,7 @@ test_the_quick_look(void **state)
 			for (int change = rand() % 3; change >= 0; change--)
 				text[(size_t)rand() % n] = bytes[(size_t)rand() % (sizeof(bytes) - 1)];
 			accepted += plain_agrees(text, n);
+			(void)spaced_agrees(text, n);
 		}
 	}
 	assert_true(accepted > 1000);

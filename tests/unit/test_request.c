@@ -177,6 +177,72 @@ test_general_reach(void **state)
 	dw_request_clear(&request);
 }
 
+/* With an escape in a name the parser reads it, without one it is read the quick way: both say the same. */
+static size_t
+compare_ways(struct dw_request *quick, struct dw_request *slow, const char *body)
+{
+	const char *data = strstr(body, "\"data\"");
+	char escaped[400];
+	int err, slowly;
+
+	if (data == NULL)
+		return 0;
+	(void)snprintf(
+		escaped, sizeof(escaped), "%.*s\"d\\u0061ta\"%s", (int)(data - body), body, data + strlen("\"data\""));
+	err = dw_request_general(quick, "7", "feedback", body, strlen(body), NULL);
+	slowly = dw_request_general(slow, "7", "feedback", escaped, strlen(escaped), NULL);
+	if (err != slowly)
+		fail_msg("%d, slowly %d: %s", err, slowly, body);
+	if (err != DW_OK)
+		return 0;
+	assert_string_equal(slow->room, quick->room);
+	assert_string_equal(slow->type, quick->type);
+	assert_string_equal(slow->id, quick->id);
+	assert_string_equal(slow->to, quick->to);
+	assert_int_equal(slow->except, quick->except);
+	assert_int_equal(slow->ttl_ms, quick->ttl_ms);
+	assert_string_equal(text_of(&slow->data), text_of(&quick->data));
+	assert_int_equal(0, quick->scalars.len);
+	return 1;
+}
+
+static void
+test_the_quick_way_says_the_same(void **state)
+{
+	static const char *const bodies[] = {
+		"{\"diagnosis_id\":12345,\"type\":\"x_update\",\"data\":{\"a\":[1,2.5,\"b c\"]},\"id\":\"job-7\"}",
+		" { \"diagnosis_id\" : \"c-7\" , \"type\": \"feedback\",\r \"data\" : { \"feedback_id\" : 4, \"rating\": 5,\t"
+		"\"effectiveness\": 0.5, \"comment\": \"a \\\" b \\\\\" } } ",
+		"{\"data\":{\"old_data\":{},\"new_data\": { } "
+		"},\"type\":\"recommendation\",\"ttl_s\":3600,\"user\":\"J\xC3\xBC\"}",
+		"{\"exclude_session\":\"0123456789abcdef\",\"user\":null,\"id\":null,\"data\":{\"feedback_id\":1,\"rating\":2,"
+		"\"effectiveness\":1}}",
+	};
+	static const char bytes[] = "\"\\{}[]:,0123456789.-+eEtrufalsn /_\xC3\xBC\t\x01";
+	struct dw_request quick, slow;
+	size_t accepted = 0;
+
+	(void)state;
+	dw_request_init(&quick);
+	dw_request_init(&slow);
+	srand(7);
+	for (size_t i = 0; i < COUNT_OF(bodies); i++) {
+		const size_t n = strlen(bodies[i]);
+		char body[300];
+
+		assert_int_equal(1, compare_ways(&quick, &slow, bodies[i]));
+		for (int round = 0; round < 20000; round++) {
+			memcpy(body, bodies[i], n + 1);
+			for (int change = rand() % 3; change >= 0; change--)
+				body[(size_t)rand() % n] = bytes[(size_t)rand() % (sizeof(bytes) - 1)];
+			accepted += compare_ways(&quick, &slow, body);
+		}
+	}
+	assert_true(accepted > 1000);
+	dw_request_clear(&quick);
+	dw_request_clear(&slow);
+}
+
 static void
 test_defaults_are_checked(void **state)
 {
@@ -318,6 +384,7 @@ main(void)
 		cmocka_unit_test(test_general_accepted),
 		cmocka_unit_test(test_general_refused),
 		cmocka_unit_test(test_general_reach),
+		cmocka_unit_test(test_the_quick_way_says_the_same),
 		cmocka_unit_test(test_defaults_are_checked),
 		cmocka_unit_test(test_flat_accepted),
 		cmocka_unit_test(test_flat_refused),

@@ -1,0 +1,110 @@
+/* How far a long batch is: one line on a terminal, written over itself.
+ *
+ *   41200/50000 82% 18k/s rejected 2 eta 0:01
+ *
+ * Its own file because it is only decoration: nothing depends on it, and it stays out of the way of errors, receipts
+ * and whatever is no terminal. It first comes when the batch has taken a second. How many lines there are is counted
+ * then, where the input is a file; where it is not, or counting takes long, the total and what needs it are left out.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "diagws/clock.h"
+#include "send.h"
+
+enum { FIRST_MS = 1000, EVERY_MS = 200, COUNT_MS = 500, BLOCK = 64 * 1024, TEXT_SIZE = 160 };
+
+void
+progress_begin(struct progress *progress, const struct report *report, int fd)
+{
+	const char *term = getenv("TERM");
+	const bool is_mixed = (report->json || report->receipts) && isatty(STDOUT_FILENO);
+
+	*progress = (struct progress) { .fd = fd, .from = lseek(fd, 0, SEEK_CUR), .begun = dw_mono_ms() };
+	progress->on = !dw_common.quiet && !is_mixed && term != NULL && strcmp(term, "dumb") != 0 && isatty(STDERR_FILENO);
+	progress->due = progress->begun + FIRST_MS;
+}
+
+/* 0: not known. */
+static uint64_t
+count_lines(const struct progress *progress)
+{
+	const uint64_t until = dw_mono_ms() + COUNT_MS;
+	static char block[BLOCK];
+	uint64_t count = 0;
+	off_t at = progress->from;
+	struct stat about;
+	char last = '\n';
+	ssize_t got;
+
+	if (at < 0 || fstat(progress->fd, &about) != 0 || !S_ISREG(about.st_mode))
+		return 0;
+	while ((got = pread(progress->fd, block, sizeof(block), at)) > 0 && dw_mono_ms() < until) {
+		const char *const end = block + got;
+
+		for (const char *p = block; (p = memchr(p, '\n', (size_t)(end - p))) != NULL; p++)
+			count++;
+		last = end[-1];
+		at += got;
+	}
+	return got == 0 ? count + (last != '\n') : 0;
+}
+
+static size_t
+add_rate(char *text, size_t size, uint64_t rate)
+{
+	const int n = rate < 10000 ? snprintf(text, size, " %llu/s", (unsigned long long)rate)
+							   : snprintf(text, size, " %lluk/s", (unsigned long long)rate / 1000);
+
+	return (size_t)n;
+}
+
+static void
+add_eta(char *text, size_t size, uint64_t seconds)
+{
+	const unsigned long long hours = seconds / 3600, minutes = seconds / 60 % 60, rest = seconds % 60;
+
+	if (hours > 0)
+		(void)snprintf(text, size, " eta %llu:%02llu:%02llu", hours, minutes, rest);
+	else
+		(void)snprintf(text, size, " eta %llu:%02llu", minutes, rest);
+}
+
+void
+progress_tell(struct progress *progress, uint64_t done, uint64_t rejected)
+{
+	const uint64_t now = progress->on ? dw_mono_ms() : 0;
+	char text[TEXT_SIZE];
+	uint64_t rate;
+	size_t n;
+
+	if (!progress->on || now < progress->due)
+		return;
+	if (!progress->counted)
+		progress->total = count_lines(progress);
+	progress->counted = true;
+	progress->due = now + EVERY_MS;
+	rate = done * 1000 / (now - progress->begun);
+	n = (size_t)snprintf(text, sizeof(text), "%llu", (unsigned long long)done);
+	if (progress->total > 0 && progress->total >= done)
+		n += (size_t)snprintf(text + n, sizeof(text) - n, "/%llu %llu%%", (unsigned long long)progress->total,
+			(unsigned long long)(done * 100 / progress->total));
+	n += add_rate(text + n, sizeof(text) - n, rate);
+	if (rejected > 0)
+		n += (size_t)snprintf(text + n, sizeof(text) - n, " rejected %llu", (unsigned long long)rejected);
+	if (progress->total >= done && rate > 0)
+		add_eta(text + n, sizeof(text) - n, (progress->total - done + rate - 1) / rate);
+	fprintf(stderr, "\r%s\033[K", text);
+	progress->shown = true;
+}
+
+void
+progress_hide(struct progress *progress)
+{
+	if (progress->shown)
+		fputs("\r\033[K", stderr);
+	progress->shown = false;
+}
