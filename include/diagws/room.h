@@ -36,6 +36,12 @@
 #include "diagws/log.h"
 #include "diagws/wire.h"
 
+/* Most rooms have a few members and sessions: uthash's tables grow when they have more. */
+#undef HASH_INITIAL_NUM_BUCKETS
+#undef HASH_INITIAL_NUM_BUCKETS_LOG2
+#define HASH_INITIAL_NUM_BUCKETS 4U
+#define HASH_INITIAL_NUM_BUCKETS_LOG2 2U
+
 enum { DW_DEVICES_PER_USER = 16, DW_OVERLAP_MS = 5000 };
 
 /* What all rooms of a hub share: the rules, and counts that they keep. Outlives them. */
