@@ -5,7 +5,8 @@
  * by its number and passed.
  *
  * The happy path of a turn: send the complete lines for which the window has room, take the answers that
- * are there, and only when neither is left wait for input (if there is room) and for the hub.
+ * are there, and only when neither is left wait for input (if there is room) and for the hub. A hub that commits many
+ * at once stores no more than a window for each commit: so the window grows while answers are prompt.
  *
  * Failure modes: after the first message that the hub did not take for now (away, full, busy) nothing more is read:
  * what comes behind would fare no better, and whoever runs it again knows from which line. SIGINT: nothing more is
@@ -184,11 +185,11 @@ send_request(struct batch *batch, struct dw_str line)
 	batch->free = item->next;
 	batch->under_way++;
 	item->size = line.n;
+	batch->bytes += line.n;
 	if (batch->timed == 0) {
 		batch->timed = batch->line;
 		batch->timed_since = dw_mono_ms();
 	}
-	batch->bytes += line.n;
 	err = dw_client_ask(batch->client, &publish, take_answer, item);
 	if (err != DW_OK)
 		take_answer(item, err, NULL);
