@@ -71,11 +71,29 @@ character(const struct scan *s)
 	return n;
 }
 
-/* The size of an escape that says its character itself; 0: it does not. */
+/* The size of an escape of one character; 0: it is none, or U+0000, or half of a pair. */
 static size_t
 escape(const struct scan *s)
 {
-	return s->end - s->at >= 2 && s->at[1] != '\0' && strchr("\"\\/bfnrt", s->at[1]) != NULL ? 2 : 0;
+	uint32_t code = 0;
+
+	if (s->end - s->at < 2 || s->at[1] == '\0' || strchr("\"\\/bfnrtu", s->at[1]) == NULL)
+		return 0;
+	if (s->at[1] != 'u')
+		return 2;
+	if (s->end - s->at < 6)
+		return 0;
+	for (size_t i = 2; i < 6; i++) {
+		const char c = s->at[i], lower = (char)(c | 0x20);
+
+		if (c >= '0' && c <= '9')
+			code = code << 4 | (uint32_t)(c - '0');
+		else if (lower >= 'a' && lower <= 'f')
+			code = code << 4 | (uint32_t)(lower - 'a' + 10);
+		else
+			return 0;
+	}
+	return code == 0 || (code >= 0xD800 && code < 0xE000) ? 0 : 6;
 }
 
 /* Behind the opening quote, up to behind the closing one. */

@@ -5,7 +5,8 @@
  * by its number and passed.
  *
  * The happy path of a turn: send the complete lines for which the window has room, take the answers that
- * are there, and only when neither is left wait for input (if there is room) and for the hub.
+ * are there, and only when neither is left wait for input (if there is room) and for the hub. A hub that commits many
+ * at once stores no more than a window for each commit: so the window grows while answers are prompt.
  *
  * Failure modes: after the first message that the hub did not take for now (away, full, busy) nothing more is read:
  * what comes behind would fare no better, and whoever runs it again knows from which line. SIGINT: nothing more is
@@ -28,7 +29,7 @@ enum {
 	WINDOW_MOST = 4096,
 	WINDOW_BYTES = 1024 * 1024, /* of lines, beyond WINDOW_FIRST of them */
 	LOOK_EVERY = 64,            /* lines between two looks for answers */
-	PROMPT = 50,                /* an answer is prompt within this part of the timeout */
+	PROMPT_MS = 100,            /* so soon is an answer prompt, or within a fiftieth of the timeout */
 };
 
 struct batch;
@@ -52,8 +53,11 @@ struct batch {
 	size_t bytes;             /* of the lines under way */
 	uint64_t name;            /* of this run, in the ids it makes */
 	uint64_t line;            /* the last one taken */
-	uint64_t full_since;      /* when the window was found full; 0: it is not */
-	bool stop;                /* nothing more is to be read */
+	uint64_t timed;           /* a line under way whose answer is timed; 0: none */
+	uint64_t timed_since;     /* ms */
+	uint64_t prompt_ms;
+	bool prompt; /* the last such answer was */
+	bool stop;   /* nothing more is to be read */
 };
 
 /* What ended a turn's taking of lines. */
@@ -137,6 +141,10 @@ take_answer(void *at, int err, const struct dw_wire *answer)
 	batch->free = item;
 	batch->under_way--;
 	batch->bytes -= item->size;
+	if (item->message.line != batch->timed)
+		return;
+	batch->prompt = err == DW_OK && dw_mono_ms() - batch->timed_since <= batch->prompt_ms;
+	batch->timed = 0;
 }
 
 /* The run, the place and the content: the same line sent twice by this run is the same message. */
@@ -178,6 +186,10 @@ send_request(struct batch *batch, struct dw_str line)
 	batch->under_way++;
 	item->size = line.n;
 	batch->bytes += line.n;
+	if (batch->timed == 0) {
+		batch->timed = batch->line;
+		batch->timed_since = dw_mono_ms();
+	}
 	err = dw_client_ask(batch->client, &publish, take_answer, item);
 	if (err != DW_OK)
 		take_answer(item, err, NULL);
@@ -263,20 +275,16 @@ wait_and_fill(struct batch *batch, bool wants_input, bool waits_for_hub)
 		report_fatal(&batch->report, err, &fault);
 }
 
-/* The window is full: whether answers have made room. Those that come promptly widen it. */
+/* The window is full: whether answers have made room. A prompt one widens it: not more is under way, of all senders
+ * together, than the hub stores in that time, which is far from what makes it refuse. */
 static bool
 made_room(struct batch *batch)
 {
-	const uint64_t now = dw_mono_ms();
-
-	if (batch->full_since == 0)
-		batch->full_since = now;
 	if (!has_room(batch))
 		return false;
-	if (batch->options->window == 0 && batch->window < WINDOW_MOST &&
-		now - batch->full_since <= (uint64_t)dw_common.timeout_ms / PROMPT)
+	if (batch->options->window == 0 && batch->prompt && batch->window < WINDOW_MOST)
 		widen(batch, batch->window * 2);
-	batch->full_since = 0;
+	batch->prompt = false;
 	return true;
 }
 
@@ -336,6 +344,8 @@ set_up(struct batch *batch)
 		return DW_E_NOMEM;
 	widen(batch, fixed > 0 ? fixed : WINDOW_FIRST);
 	batch->name = dw_random();
+	batch->prompt_ms =
+		(uint64_t)dw_common.timeout_ms / 50 < PROMPT_MS ? (uint64_t)dw_common.timeout_ms / 50 : PROMPT_MS;
 	return batch->options->dry ? DW_OK : open_client(&batch->client, &batch->report, most);
 }
 

@@ -1,7 +1,8 @@
 /* A quick look at JSON that needs no parser: an object as machines write it.
  *
  * It only ever says "yes, this is right, and here are its members" where dw_json_parse (json.h) would accept the text
- * and change nothing in it; whatever is rare (escapes in names, \u, very long numbers, many members) it leaves to that.
+ * and change nothing in it; whatever is rare (escapes in names, pairs of \u, very long numbers, many members) it leaves
+ * to that.
  */
 #ifndef DIAGWS_JSON_PLAIN_H
 #define DIAGWS_JSON_PLAIN_H
