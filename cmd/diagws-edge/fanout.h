@@ -9,6 +9,7 @@
 #define FANOUT_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 struct edge;
 struct room;
