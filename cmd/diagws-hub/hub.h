@@ -28,7 +28,7 @@ enum {
 	HUB_PENDING_MAX = 8192,              /* unanswered requests of a peer */
 	HUB_STAGED_MAX = 64 * 1024 * 1024,   /* bytes that wait for the store */
 	HUB_CURSORS = 1024,                  /* cursors in a batch, but for the last */
-	HUB_LINGER_US = 250,                 /* see stage_commit */
+	HUB_LINGER_US = 500,                 /* see stage_commit */
 	HUB_COMMITS = 1024,                  /* commit times that the percentiles look back on */
 };
 
