@@ -441,27 +441,36 @@ def test_a_reader_that_leaves_is_told(hub):
     assert head(hub) < 20000
 
 
+class Terminal:
+    """A pseudo-terminal: `theirs` is for a command, `hear()` tells what it has said so far."""
+
+    def __init__(self):
+        self.ours, self.theirs = pty.openpty()
+        os.set_blocking(self.ours, False)
+        self.said = ""
+
+    def hear(self):
+        try:
+            self.said += os.read(self.ours, 65536).decode()
+        except BlockingIOError:
+            pass  # the kernel hands on what was written a little later
+        return self.said
+
+    def close(self):
+        os.close(self.ours)
+        os.close(self.theirs)
+
+
 def test_on_a_terminal_one_line_says_what_happened(hub):
     for options, words in (([], "stored 1, clients 0, queued 0\r\n"), (["-q"], ""), (["-l"], "stored 2, rejected 1")):
-        ours, theirs = pty.openpty()
+        terminal = Terminal()
         text = line() + "\nnonsense\n" + line() if "-l" in options else "{}"
         operands = [] if "-l" in options else ["x_update", "1"]
-        subprocess.run([BIN / "diagws-send", *options, *operands], input=text.encode(), stdout=theirs, stderr=theirs,
-                       timeout=PATIENCE, env={**os.environ, **hub.env})
-        os.set_blocking(ours, False)
-        said = ""
-
-        def hear():
-            nonlocal said
-            try:
-                said += os.read(ours, 65536).decode()
-            except BlockingIOError:
-                pass
-            return words in said  # the kernel hands on what was written a little later
-        until(hear, words)
-        os.close(ours)
-        os.close(theirs)
-        assert words != "" or said == ""
+        subprocess.run([BIN / "diagws-send", *options, *operands], input=text.encode(), stdout=terminal.theirs,
+                       stderr=terminal.theirs, timeout=PATIENCE, env={**os.environ, **hub.env})
+        until(lambda: words in terminal.hear(), words)
+        assert words != "" or terminal.said == ""
+        terminal.close()
 
 
 def test_progress_of_a_long_batch_on_a_terminal(hub):
@@ -470,31 +479,19 @@ def test_progress_of_a_long_batch_on_a_terminal(hub):
     # A full window stops the reading, so that a pipe takes the rest only when the hub goes on.
     some, rest = path.read_bytes()[:1000], path.read_bytes()[1000:]
     for arguments, has_file in ((["-l", path], True), (["-l"], True), (["-l"], False)):
-        ours, theirs = pty.openpty()
-        os.set_blocking(ours, False)
-        said = ""
-
-        def hear():
-            nonlocal said
-            try:
-                said += os.read(ours, 65536).decode()
-            except BlockingIOError:
-                pass
-            return said
-
+        terminal = Terminal()
         hub.the_hub.signal(signal.SIGSTOP)
         with open(path if has_file else os.devnull) as file:
-            process = subprocess.Popen([BIN / "diagws-send", "--timeout", "60s", *arguments], stderr=theirs,
+            process = subprocess.Popen([BIN / "diagws-send", "--timeout", "60s", *arguments], stderr=terminal.theirs,
                                        stdin=file if has_file else subprocess.PIPE,
                                        env={**os.environ, **hub.env, "TERM": "xterm"})
-        os.close(theirs)
         if not has_file:
             process.stdin.write(some)
             process.stdin.flush()
-        until(lambda: "rejected 1" in hear(), "progress")
-        assert ("/5000 0%" in said) == has_file
+        until(lambda: "rejected 1" in terminal.hear(), "progress")
+        assert ("/5000 0%" in terminal.said) == has_file
         hub.the_hub.signal(signal.SIGCONT)
         process.communicate(None if has_file else rest, timeout=PATIENCE)
-        until(lambda: "stored 4999, rejected 1" in hear(), "the summary")
-        os.close(ours)
-        assert "\r\x1b[Kstored 4999" in said
+        until(lambda: "stored 4999, rejected 1" in terminal.hear(), "the summary")
+        assert "\r\x1b[Kstored 4999" in terminal.said
+        terminal.close()
