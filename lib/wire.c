@@ -1,18 +1,18 @@
 /* The protocol in code: one table per message says its fields, their kinds and their bounds; packing
  * and unpacking are the same few lines for all of them, which take no memory but the buffer's.
  *
- * Its own file because only it knows msgpack's forms (the tests hold it to the library's), and only it includes the
- * library, for the cells of tables. What a peer sent is first skimmed (skim): every length and count must fit into the
- * bytes that are left, and arrays may not nest in a message.
+ * Its own file because only it knows msgpack's forms (the tests hold it to the library's). What a peer sent is first
+ * skimmed (skim): every length and count must fit into the bytes that are left, and arrays may not nest in a message.
  *
  * Failure modes: DW_E_PROTOCOL with what is wrong; memory is remembered by the buffer.
  */
 #include "diagws/wire.h"
 
 #include <assert.h>
-#include <msgpack.h>
 #include <stddef.h>
 #include <string.h>
+
+#include "wire_parts.h"
 
 #ifndef DW_PROTOCOL_VERSION
 #define DW_PROTOCOL_VERSION 2
@@ -155,15 +155,6 @@ count_fields(const struct shape *shape)
 	return count;
 }
 
-static int
-write_bytes(void *user, const char *bytes, size_t n)
-{
-	struct dw_buf *out = user;
-
-	dw_buf_add(out, bytes, n);
-	return out->failed ? -1 : 0;
-}
-
 /* What is put at `at` has room there; returns where it ends. */
 static uint8_t *
 put_big_endian(uint8_t *at, uint64_t value, size_t n)
@@ -281,8 +272,8 @@ big_endian(const uint8_t *p, size_t n)
 
 /* The size of one msgpack value that holds no other (header and body), or 0 when it is a container,
  * an extension, or longer than what is left. */
-static size_t
-scalar_size(const uint8_t *p, size_t left)
+size_t
+dw_wire_scalar_size(const uint8_t *p, size_t left)
 {
 	size_t header = 1;
 	uint64_t body = 0;
@@ -337,7 +328,7 @@ skim(const uint8_t *p, size_t left, size_t max)
 	size_t count = 0, used = array_head(p, left, max, &count);
 
 	for (size_t i = 0; used > 0 && i < count; i++) {
-		size_t size = scalar_size(p + used, left - used);
+		size_t size = dw_wire_scalar_size(p + used, left - used);
 
 		used = size > 0 ? used + size : 0;
 	}
@@ -421,7 +412,7 @@ take_message(struct dw_wire *message, const uint8_t *p, const uint8_t *end, stru
 	for (size_t i = 0; i < count; i++) {
 		const struct field *field = &shape->fields[i];
 
-		p += scalar_size(p, (size_t)(end - p));
+		p += dw_wire_scalar_size(p, (size_t)(end - p));
 		if (p == end)
 			return dw_fault_set(
 				fault, DW_E_PROTOCOL, field->name, NULL, "%s: field '%s' is missing", shape->name, field->name);
@@ -477,7 +468,7 @@ dw_record_next(struct dw_str *rest, struct dw_record *record)
 	p += used;
 	left = rest->n - used;
 	for (size_t i = 0; i < RECORD_FIELDS; i++) {
-		used = scalar_size(p, left);
+		used = dw_wire_scalar_size(p, left);
 		if (used == 0 || !take_field(&record_fields[i], p, (char *)record + record_fields[i].offset))
 			return DW_E_PROTOCOL;
 		p += used;
@@ -485,78 +476,6 @@ dw_record_next(struct dw_str *rest, struct dw_record *record)
 	}
 	*rest = (struct dw_str) { (const char *)p, left };
 	return DW_OK;
-}
-
-void
-dw_cell_pack(struct dw_buf *out, const struct dw_cell *cell)
-{
-	msgpack_packer pk;
-
-	msgpack_packer_init(&pk, out, write_bytes);
-	switch (cell->type) {
-	case DW_CELL_NIL:
-		msgpack_pack_nil(&pk);
-		break;
-	case DW_CELL_NUMBER:
-		msgpack_pack_int64(&pk, cell->number);
-		break;
-	case DW_CELL_REAL:
-		msgpack_pack_double(&pk, cell->real);
-		break;
-	case DW_CELL_TEXT:
-		msgpack_pack_str(&pk, cell->text.n);
-		msgpack_pack_str_body(&pk, cell->text.p, cell->text.n);
-		break;
-	}
-}
-
-static bool
-take_cell(const msgpack_object *from, struct dw_cell *cell)
-{
-	*cell = (struct dw_cell) { 0 };
-	switch (from->type) {
-	case MSGPACK_OBJECT_NIL:
-		cell->type = DW_CELL_NIL;
-		return true;
-	case MSGPACK_OBJECT_POSITIVE_INTEGER:
-	case MSGPACK_OBJECT_NEGATIVE_INTEGER:
-		cell->type = DW_CELL_NUMBER;
-		cell->number = from->via.i64;
-		return true;
-	case MSGPACK_OBJECT_FLOAT32:
-	case MSGPACK_OBJECT_FLOAT64:
-		cell->type = DW_CELL_REAL;
-		cell->real = from->via.f64;
-		return true;
-	case MSGPACK_OBJECT_STR:
-		cell->type = DW_CELL_TEXT;
-		cell->text = (struct dw_str) { from->via.str.ptr, from->via.str.size };
-		return true;
-	default:
-		return false;
-	}
-}
-
-int
-dw_cell_next(struct dw_str *rest, struct dw_cell *cell)
-{
-	msgpack_unpacked result;
-	int err = DW_E_PROTOCOL;
-	size_t used;
-
-	if (rest->n == 0)
-		return DW_E_AGAIN;
-	used = scalar_size((const uint8_t *)rest->p, rest->n);
-	if (used == 0)
-		return DW_E_PROTOCOL;
-	msgpack_unpacked_init(&result);
-	if (msgpack_unpack_next(&result, rest->p, used, NULL) == MSGPACK_UNPACK_SUCCESS && take_cell(&result.data, cell)) {
-		rest->p += used;
-		rest->n -= used;
-		err = DW_OK;
-	}
-	msgpack_unpacked_destroy(&result);
-	return err;
 }
 
 void

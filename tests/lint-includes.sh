@@ -8,7 +8,7 @@ fail=0
 # header pattern, who may include it (a pattern over file names)
 rules="
 zmq\.h              lib/bus\.c
-msgpack\.h          lib/wire\.c
+msgpack\.h          lib/wire_cells\.c
 jwt\.h              lib/auth\.c
 jansson\.h|jsmn\.h  lib/json\.c
 lmdb\.h             lib/kv_lmdb\.c

@@ -2,7 +2,7 @@
 /* links: lib/engine_lmdb_rooms.c lib/engine_lmdb_ids.c lib/engine_lmdb_check.c */
 /* links: lib/kv_lmdb.c lib/kv_file.c lib/kv_look.c lib/kv_tree.c */
 /* links: lib/wire.c lib/buf.c lib/err.c lib/clock.c lib/paths.c */
-/* libs: lmdb msgpack libcrypto */
+/* libs: lmdb libcrypto */
 /* A store whose file was damaged: whatever byte, page or length of it is wrong, it is refused with a reason, or opens
  * and says exactly what it said before. Never less, and never a crash: the tests would not survive one. */
 #include <setjmp.h>

@@ -2,7 +2,7 @@
 /* links: lib/engine_lmdb_rooms.c lib/engine_lmdb_ids.c lib/engine_lmdb_check.c */
 /* links: lib/kv_lmdb.c lib/kv_file.c lib/kv_look.c lib/kv_tree.c */
 /* links: lib/wire.c lib/buf.c lib/err.c lib/clock.c lib/paths.c */
-/* libs: lmdb msgpack libcrypto */
+/* libs: lmdb libcrypto */
 /* One contract for every engine: each test runs on LMDB in a directory of its own and on the twin in
  * memory; then what only a store on disk can do; then both side by side on random operations. */
 #include <setjmp.h>

@@ -1,4 +1,4 @@
-/* links: lib/rows.c lib/wire.c lib/msg.c lib/json_plain.c lib/json.c lib/buf.c lib/err.c */
+/* links: lib/rows.c lib/wire.c lib/wire_cells.c lib/msg.c lib/json_plain.c lib/json.c lib/buf.c lib/err.c */
 /* libs: msgpack jansson */
 /* Tables as TSV and JSON, sorted and cut; and tables that do not add up. */
 #include <math.h>

@@ -1,4 +1,4 @@
-/* links: lib/wire.c lib/buf.c lib/err.c */
+/* links: lib/wire.c lib/wire_cells.c lib/buf.c lib/err.c */
 /* libs: msgpack */
 /* The protocol: what is packed comes back, and what is no message is refused whatever its bytes. */
 #include <setjmp.h>
