@@ -66,7 +66,7 @@ fanout_remove(struct room *room)
 bool
 fanout_full(const struct room *room, size_t n)
 {
-	return room->left > 0 && room->unwritten > 0 && room->unwritten + n > LIMIT_RING / 2;
+	return room->reader_count > 0 && room->unwritten > 0 && room->unwritten + n > LIMIT_RING;
 }
 
 static void

@@ -5,9 +5,9 @@
 #include "http.h"
 
 #include <libwebsockets.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #include "api.h"
 #include "diagws/clock.h"
@@ -126,9 +126,10 @@ http_error(struct request *request, enum answer_status status, const char *code,
 static bool
 is_gone(const struct request *request)
 {
-	char byte;
+	struct pollfd link = { .fd = lws_get_socket_fd(request->wsi) };
 
-	return request->held && recv(lws_get_socket_fd(request->wsi), &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+	/* One that only says nothing more may still listen. */
+	return request->held && poll(&link, 1, 0) > 0 && (link.revents & (POLLERR | POLLHUP)) != 0;
 }
 
 static void

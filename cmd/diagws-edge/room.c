@@ -23,12 +23,16 @@ struct held {
 	struct held *prev, *next;
 	struct position follows; /* the position before its first record; looked at when none of it was taken */
 	bool begun;
-	bool rewind; /* no frame: the stream goes on from `follows` */
+	bool moves; /* no frame: the stream goes on from `follows` */
 	size_t size, at;
 	char records[];
 };
 
 static void owe_ping(struct room *room);
+static bool take_hole(struct room *room, uint64_t to, uint64_t seq);
+
+/* A frame is at most so many times as large as its data, and this. */
+enum { FRAME_TIMES = 3, ENVELOPE = 512 };
 
 static void
 fire_ping(struct wheel_timer *timer)
@@ -107,7 +111,7 @@ stream_end(const struct room *room)
 
 	if (room->held == NULL)
 		return room->head.seq;
-	if (room->held->prev->rewind)
+	if (room->held->prev->moves)
 		return room->held->prev->follows.seq;
 	rest = (struct dw_str) { room->held->prev->records, room->held->prev->size };
 	while (dw_record_next(&rest, &record) == DW_OK)
@@ -115,22 +119,35 @@ stream_end(const struct room *room)
 	return record.seq;
 }
 
+/* Back, or on over what the hub has no longer. */
+static bool
+move_stream(struct room *room, struct position at)
+{
+	if (at.seq < room->head.seq) {
+		rewind_to(room, at);
+		return true;
+	}
+	if (!take_hole(room, at.n, at.seq))
+		return false;
+	room->head = at;
+	fanout_add(room);
+	return true;
+}
+
 bool
 room_stream_at(struct room *room, struct position at)
 {
 	struct held *held;
 
-	if (at.seq >= stream_end(room))
+	if (at.seq == stream_end(room))
 		return true;
-	if (room->held == NULL) {
-		rewind_to(room, at);
-		return true;
-	}
+	if (room->held == NULL)
+		return move_stream(room, at);
 	held = calloc(1, sizeof(*held));
 	if (held == NULL)
 		return false;
 	held->follows = at;
-	held->rewind = true;
+	held->moves = true;
 	DL_APPEND(room->held, held);
 	return true;
 }
@@ -165,7 +182,7 @@ room_stream_end(struct room *room)
 		struct held *held = room->held;
 
 		DL_DELETE(room->held, held);
-		if (!held->rewind)
+		if (!held->moves)
 			uplink_taken(room->edge->uplink, held->size);
 		free(held);
 	}
@@ -299,9 +316,11 @@ take_hole(struct room *room, uint64_t to, uint64_t seq)
 		return true;
 	dw_buf_reset(frame);
 	dw_buf_addc(frame, '-');
+	if (!append(room, (struct position) { seq, to }, ENTRY_HOLE))
+		return false;
 	room->counted = to;
 	room->head = (struct position) { seq, to };
-	return append(room, room->head, ENTRY_HOLE);
+	return true;
 }
 
 /* Its frame, and how it lies in the ring. Nothing for what nobody gets. */
@@ -333,6 +352,7 @@ static bool
 take_record(struct room *room, const struct dw_record *record)
 {
 	const bool direct = record->to.n > 0;
+	const struct position at = { record->seq, record->n };
 	struct dw_buf *frame = &room->edge->rooms.frame;
 	uint32_t flags;
 
@@ -341,13 +361,11 @@ take_record(struct room *room, const struct dw_record *record)
 	if (!take_hole(room, direct ? record->n : record->n - 1, record->seq - 1))
 		return false;
 	flags = render_entry(room, record);
-	room->head = (struct position) { record->seq, record->n };
+	if ((frame->len > 0 || !dw_buf_ok(frame)) && !append(room, at, flags))
+		return false;
+	room->head = at;
 	if (record->n > room->counted)
 		room->counted = record->n;
-	if (frame->len == 0 && dw_buf_ok(frame))
-		return true;
-	if (!append(room, room->head, flags))
-		return false;
 	room->unwritten += frame->len;
 	return true;
 }
@@ -361,7 +379,8 @@ take_records(struct room *room, struct dw_str *rest)
 	bool took = false;
 	int err;
 
-	while ((err = dw_record_next(&left, &record)) == DW_OK && !fanout_full(room, record.data.n)) {
+	while (
+		(err = dw_record_next(&left, &record)) == DW_OK && !fanout_full(room, FRAME_TIMES * record.data.n + ENVELOPE)) {
 		if (!take_record(room, &record))
 			return false;
 		*rest = left;
@@ -413,13 +432,12 @@ room_take_held(struct room *room)
 		struct held *held = room->held;
 		struct dw_str rest = { held->records + held->at, held->size - held->at };
 
-		if (held->rewind) {
-			rewind_to(room, held->follows);
+		if (held->moves && move_stream(room, held->follows)) {
 			DL_DELETE(room->held, held);
 			free(held);
 			continue;
 		}
-		if ((!held->begun && held->follows.seq != room->head.seq) || !take_records(room, &rest)) {
+		if (held->moves || (!held->begun && held->follows.seq != room->head.seq) || !take_records(room, &rest)) {
 			uplink_distrust(uplink, room);
 			return;
 		}

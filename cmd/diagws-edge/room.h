@@ -78,7 +78,8 @@ void room_release(struct room *room);
 void room_stream_begin(struct room *room, struct position at);
 void room_stream_end(struct room *room);
 /* Where the hub's stream stands behind what it has sent so far. When that is less, it sends once more what follows, for
- * somebody who stands there; those who have it pass it over. false: no memory. */
+ * somebody who stands there; those who have it pass it over. When it is more, the hub has no longer what lies between:
+ * a hole. false: no memory. */
 bool room_stream_at(struct room *room, struct position at);
 
 /* Takes what the hub sent. false: it does not follow what we have, or makes no sense: the edge must

@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 import ssl
+import struct
 import time
 
 import pytest
@@ -234,6 +235,7 @@ def test_who_leaves_is_forgotten(site):
     site.hold.until_held(THREADS)
     until(lambda: descriptors(edge) >= before + len(reads), "the requests")
     for client in reads:  # some of them are being checked, others wait for it
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # not only half of it
         client.close()
     until(lambda: descriptors(edge) <= before + 2 * THREADS - len(reads) + 1, "their end")
 

@@ -298,7 +298,7 @@ def test_who_leaves_a_poll_or_asks_more_meanwhile_keeps_nobody_busy(clinic):
     and again."""
     descriptors = pathlib.Path(f"/proc/{clinic.the_edge.pid}/fd")
     before, used = len(list(descriptors.iterdir())), cpu_seconds(clinic.the_edge)
-    gone, more = open_poll(clinic, 60), open_poll(clinic, 5)
+    gone, more = open_poll(clinic, 3), open_poll(clinic, 5)
     waits(clinic, 2)
     gone.close()
     more.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
