@@ -277,3 +277,43 @@ def test_what_a_gap_named_does_not_come_after_all(world):
                 await nothing_more(socket)
                 await asyncio.to_thread(confirmed, world, "a")
     run(go())
+
+
+def test_an_edge_that_slept_while_all_was_forgotten_goes_on(world):
+    """More direct messages, and more to everyone, than the hub remembers came meanwhile: what it streams goes on ahead
+    of all that the edge has."""
+    world.hub("--ownership", "claims", "--queue-limit", 5)
+    edge = world.edge()
+    token = world.token("alice", "--diagnosis", "r")
+
+    def send(count, **more):
+        world.run("diagws-send", "-l", input="".join(
+            json.dumps({"diagnosis_id": "r", "type": "note_update", "data": {"i": i}, **more}) + "\n"
+            for i in range(count)))
+
+    async def main():
+        async with edge.connect("r", token, device="d") as ws:
+            assert (await receive(ws))["type"] == "connect"
+            send(2)
+            assert [message["n"] for message in await receive_updates(ws, 2)] == [1, 2]
+            edge.signal(signal.SIGSTOP)
+            for _ in range(3):
+                send(400, user="alice")
+                send(20)
+            edge.signal(signal.SIGCONT)
+            n, gaps = 2, []
+            while n < 62:
+                message = await receive(ws)
+                if message["type"] == "gap" and not message["data"].get("direct"):
+                    assert message["data"]["from"] == n + 1
+                    n = message["data"]["to"]
+                    gaps.append(message["data"]["count"])
+                elif message["type"] == "note_update" and message.get("n"):
+                    assert message["n"] == n + 1
+                    n += 1
+            assert sum(gaps) == 55
+            send(1)
+            while (message := await receive(ws)).get("n") != 63:
+                assert message["type"] in ("gap", "note_update"), message
+    asyncio.run(main())
+    assert edge.said().count("hub lost") < 5
