@@ -190,10 +190,18 @@ int
 dw_lmdb_ids_open(struct lmdb_engine *e)
 {
 	struct lmdb_ids *ids = e->ids;
+	const struct ids_state *state = &e->ids_state;
 	int err = dw_kv_get_fixed(e->kv, META, DW_STR("ids"), &e->ids_state, sizeof(e->ids_state));
+
+	/* Each message leaves it behind. */
+	if (err == DW_E_AGAIN)
+		return e->seq > 0 ? DW_E_CORRUPT : DW_OK;
 	if (err != DW_OK)
-		return err == DW_E_AGAIN ? DW_OK : err;
-	ids->steps = e->ids_state.steps;
+		return err;
+	if (state->current > 1 || state->steps > e->seq / ID_STEP || state->older > state->first ||
+		state->first > e->seq + 1)
+		return DW_E_CORRUPT;
+	ids->steps = state->steps;
 	ids->floor = dw_lmdb_ids_floor(ids->steps);
 	err = dw_kv_scan(e->kv, IDLOG, val(NULL, 0), load_rows, ids);
 	if (err != DW_OK)
