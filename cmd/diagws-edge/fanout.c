@@ -17,7 +17,7 @@
 
 enum {
 	SLICE = 64,     /* readers of a room by turns: about half a millisecond */
-	TURN_US = 2000, /* and a turn */
+	TURN_US = 1000, /* and a turn */
 };
 
 void
