@@ -1,4 +1,4 @@
-/* The embedded engine: LMDB in one directory, format version 3.
+/* The embedded engine: LMDB in one directory, format version 4.
  *
  *   meta      what the store is and where it stands: version, epoch, seq, limit, sweeps, ids
  *   messages  seq (8 bytes, big endian) → head, room, user, record
@@ -207,6 +207,12 @@ lmdb_close(struct dw_engine *engine)
 }
 
 static void
+lmdb_rest(struct dw_engine *engine)
+{
+	dw_kv_rest(((struct lmdb_engine *)engine)->kv);
+}
+
+static void
 lmdb_info(struct dw_engine *engine, struct dw_engine_info *info)
 {
 	const struct lmdb_engine *e = (const struct lmdb_engine *)engine;
@@ -396,6 +402,36 @@ note_made(struct lmdb_engine *e, struct dw_fault *fault)
 		fault, DW_E_STORAGE, "--state-dir", NULL, "cannot write in '%s': %s", e->config.dir, strerror(number));
 }
 
+/* Opens it, looked through before, and leaves no transaction open. */
+static int
+open_looked(struct lmdb_engine *e, bool made, struct dw_fault *fault)
+{
+	int err = dw_lmdb_check(e, made, fault);
+
+	if (err == DW_OK || err == DW_E_AGAIN)
+		err = dw_kv_open(&e->kv, e->config.dir, dw_lmdb_tables, LMDB_TABLES, e->config.store_limit, fault);
+	if (err == DW_OK)
+		err = read_meta(e, fault);
+	if (err != DW_OK)
+		return err;
+	err = dw_kv_commit(e->kv);
+	if (err != DW_OK)
+		return dw_fault_set(fault, err, "--state-dir", NULL, "cannot write to the store: %s", dw_kv_text(e->kv));
+	return DW_OK;
+}
+
+static int
+open_ids(struct lmdb_engine *e)
+{
+	int err = dw_kv_begin(e->kv, DW_KV_READ);
+
+	if (err != DW_OK)
+		return err;
+	err = dw_lmdb_ids_open(e);
+	dw_kv_abort(e->kv);
+	return err;
+}
+
 static int
 open_store(struct lmdb_engine *e, struct dw_fault *fault)
 {
@@ -404,18 +440,17 @@ open_store(struct lmdb_engine *e, struct dw_fault *fault)
 	int err = dw_lmdb_ids_new(e);
 
 	if (err == DW_OK)
-		err = dw_lmdb_check(e, made, fault);
-	if (err == DW_OK || err == DW_E_AGAIN)
-		err = dw_kv_open(&e->kv, e->config.dir, dw_lmdb_tables, LMDB_TABLES, e->config.store_limit, fault);
+		err = open_looked(e, made, fault);
+	/* What came from the journal is looked at like the rest. */
+	if (err == DW_OK && dw_kv_recovered(e->kv)) {
+		dw_kv_close(e->kv);
+		e->kv = NULL;
+		err = open_looked(e, made, fault);
+	}
 	if (err == DW_OK)
-		err = read_meta(e, fault);
-	if (err == DW_OK)
-		err = dw_lmdb_ids_open(e);
+		err = open_ids(e);
 	if (err != DW_OK)
 		return err;
-	err = dw_kv_commit(e->kv);
-	if (err != DW_OK)
-		return dw_fault_set(fault, err, "--state-dir", NULL, "cannot write to the store: %s", dw_kv_text(e->kv));
 	return made ? DW_OK : note_made(e, fault);
 }
 
@@ -443,6 +478,7 @@ lmdb_open(struct dw_engine **out, const struct dw_engine_config *config, struct 
 const struct dw_engine_ops dw_engine_lmdb = {
 	.name = "lmdb",
 	.open = lmdb_open,
+	.rest = lmdb_rest,
 	.close = lmdb_close,
 	.info = lmdb_info,
 	.rooms = lmdb_rooms,

@@ -74,7 +74,7 @@ struct lmdb_engine {
 };
 
 /* engine_lmdb.c: as enum lmdb_table. */
-enum { LMDB_TABLES = OWNERS + 1, LMDB_FORMAT = 3 };
+enum { LMDB_TABLES = OWNERS + 1, LMDB_FORMAT = 4 };
 extern const char *const dw_lmdb_tables[LMDB_TABLES];
 
 /* ---- engine_lmdb_log.c: messages and their places */

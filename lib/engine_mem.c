@@ -486,6 +486,12 @@ free_list(struct message *message)
 }
 
 static void
+mem_rest(struct dw_engine *engine)
+{
+	(void)engine;
+}
+
+static void
 mem_close(struct dw_engine *engine)
 {
 	struct mem_engine *e = (struct mem_engine *)engine;
@@ -571,6 +577,7 @@ mem_open(struct dw_engine **out, const struct dw_engine_config *config, struct d
 const struct dw_engine_ops dw_engine_memory = {
 	.name = "memory",
 	.open = mem_open,
+	.rest = mem_rest,
 	.close = mem_close,
 	.info = mem_info,
 	.rooms = mem_rooms,

@@ -2,14 +2,17 @@
  * in one place: the map that must be grown by hand, a disk that fills up in the middle of a commit, a partial write
  * that is called EIO, a head that could not be written, after which LMDB wants to be opened again.
  *
- * Happy path: open makes the tables; begin, get and put, commit. LMDB syncs before a commit returns. The map ends
- * within what the file was allocated (kv_file.c), so a full disk shows when the map is to grow, with nothing
+ * Happy path: open makes the tables; begin, get and put, commit. A commit goes to the journal (kv_journal.c), and
+ * LMDB's transaction stays open for the next ones, until it has touched so many pages that LMDB commits it. The map
+ * ends within what the file was allocated (kv_file.c), so a full disk shows when the map is to grow, with nothing
  * written.
  *
  * Failure modes: every code becomes one of ours in fail(), which also remembers it for dw_kv_text. After a
  * failure inside a transaction the caller aborts; a commit that fails has ended it. Where the system cannot
  * allocate ahead, ENOSPC may come with any write: nothing was done then either, unless the sync has failed,
- * which is DW_E_STORAGE whatever its code.
+ * which is DW_E_STORAGE whatever its code. Where LMDB's transaction ends without its commit, the next one begins with
+ * what the journal holds. The journal is only used while the map has twice the room that its changes can take, so
+ * that LMDB's commit finds it; near the limit every commit is LMDB's.
  */
 #include "diagws/kv.h"
 
@@ -21,10 +24,18 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "diagws/clock.h"
 #include "diagws/paths.h"
 #include "kv_parts.h"
 
-enum { READERS = 16 };
+/* TOUCHED_MOST: bytes of pages that may wait in memory for LMDB's commit. */
+enum {
+	READERS = 16,
+	KEY_MAX = 511 /* LMDB's */,
+	TOUCHED_MOST = 16 << 20,
+	ROOM_LEAST = 512 << 10,
+	ROOM_MOST = 2 * TOUCHED_MOST
+};
 
 struct dw_kv {
 	const char *dir;
@@ -35,11 +46,18 @@ struct dw_kv {
 	MDB_dbi tables[KV_TABLES_MAX];
 	MDB_cursor *cursors[KV_TABLES_MAX]; /* of the open transaction: where it wrote last */
 	struct kv_file file;
-	bool lent;        /* the map takes in the reserve */
-	bool dirty;       /* the open transaction has changed something */
-	size_t committed; /* the last commit's number */
-	int last;         /* LMDB's code of the last failure */
-	char damage[128]; /* which entry, when that is damage */
+	struct kv_journal journal;
+	size_t page;
+	uint64_t touched[KV_TABLES_MAX]; /* bytes of pages, by LMDB's transaction, at most */
+	bool opened;                     /* the transaction that the opening left has ended */
+	bool recovered;                  /* the journal held something then */
+	bool lent;                       /* the map takes in the reserve */
+	bool kept;                       /* LMDB's transaction holds what the journal does, and is open between ours */
+	bool whole;                      /* the open transaction is for LMDB's commit */
+	bool dirty;                      /* it has changed something */
+	size_t committed;                /* the last commit's number */
+	int last;                        /* LMDB's code of the last failure */
+	char damage[128];                /* which entry, when that is damage */
 };
 
 static MDB_val
@@ -116,17 +134,44 @@ set_map(struct dw_kv *kv, bool lend)
 	return rc;
 }
 
-bool
-dw_kv_grow(struct dw_kv *kv)
-{
-	int rc;
+/* ---- changes */
 
-	if (kv->last != MDB_MAP_FULL) /* a disk that takes no write gets no room by a longer file */
-		return false;
-	rc = dw_kv_file_grow(&kv->file);
-	if (rc != 0 && rc != KV_AT_LIMIT)
-		kv->last = rc;
-	return rc == 0 && set_map(kv, false) == MDB_SUCCESS;
+static int
+put(struct dw_kv *kv, size_t table, struct dw_str key, const struct dw_str *parts, size_t count, unsigned flags)
+{
+	MDB_val k = val(key), v = { KV_SUM_SIZE, NULL };
+	struct dw_str value;
+	uint64_t sum;
+	char *to;
+	int err = DW_OK;
+
+	for (size_t i = 0; i < count; i++)
+		v.mv_size += parts[i].n;
+	kv->dirty = true;
+	kv->touched[table] += key.n + v.mv_size + (flags == MDB_APPEND ? 0 : kv->page);
+	if (kv->cursors[table] == NULL)
+		err = fail(kv, mdb_cursor_open(kv->txn, kv->tables[table], &kv->cursors[table]));
+	if (err == DW_OK)
+		err = fail(kv, mdb_cursor_put(kv->cursors[table], &k, &v, flags | MDB_RESERVE));
+	if (err != DW_OK)
+		return err;
+	value = (struct dw_str) { v.mv_data, v.mv_size - KV_SUM_SIZE };
+	to = v.mv_data;
+	for (size_t i = 0; i < count; to += parts[i++].n)
+		memcpy(to, parts[i].p, parts[i].n);
+	sum = kv_sum(key, value);
+	memcpy(to, &sum, sizeof(sum));
+	return DW_OK;
+}
+
+static int
+erase(struct dw_kv *kv, size_t table, struct dw_str key)
+{
+	MDB_val k = val(key);
+
+	kv->dirty = true;
+	kv->touched[table] += kv->page;
+	return fail(kv, mdb_del(kv->txn, kv->tables[table], &k, NULL));
 }
 
 /* ---- transactions */
@@ -166,6 +211,15 @@ open_env(struct dw_kv *kv)
 }
 
 static size_t
+page_size(const struct dw_kv *kv)
+{
+	MDB_stat stat = { 0 };
+
+	(void)mdb_env_stat(kv->env, &stat);
+	return stat.ms_psize;
+}
+
+static size_t
 commit_number(const struct dw_kv *kv)
 {
 	MDB_envinfo info;
@@ -193,70 +247,222 @@ open_again(struct dw_kv *kv)
 	return rc;
 }
 
-int
-dw_kv_begin(struct dw_kv *kv, enum dw_kv_mode mode)
-{
-	const bool was_full = kv->last == ENOSPC || kv->last == EDQUOT || kv->last == EFBIG;
-	int rc = MDB_SUCCESS;
-
-	assert(kv->txn == NULL);
-	if (kv->env == NULL)
-		return fail(kv, MDB_PANIC);
-	if (mode != DW_KV_READ && kv->lent != (mode == DW_KV_RESCUE))
-		rc = set_map(kv, mode == DW_KV_RESCUE);
-	if (rc == MDB_SUCCESS)
-		rc = mdb_txn_begin(kv->env, NULL, mode == DW_KV_READ ? MDB_RDONLY : 0, &kv->txn);
-	if (rc == MDB_PANIC && was_full && !dw_kv_sync_failed(&kv->file)) {
-		rc = open_again(kv);
-		if (rc == MDB_SUCCESS)
-			rc = mdb_txn_begin(kv->env, NULL, mode == DW_KV_READ ? MDB_RDONLY : 0, &kv->txn);
-	}
-	if (rc == MDB_SUCCESS)
-		kv->last = MDB_SUCCESS;
-	kv->dirty = false;
-	return fail(kv, rc);
-}
-
-/* Leaves the commit's number in its tree. */
-static int
-stamp(struct dw_kv *kv)
-{
-	const uint64_t number = mdb_txn_id(kv->txn);
-
-	return kv->dirty ? dw_kv_put(kv, 0, DW_STR(KV_STAMP), (struct dw_str) { (const char *)&number, sizeof(number) })
-					 : DW_OK;
-}
-
 /* LMDB closes those of a writing transaction itself. */
 static void
 forget_cursors(struct dw_kv *kv)
 {
 	kv->txn = NULL;
+	kv->kept = false;
 	memset(kv->cursors, 0, sizeof(kv->cursors));
+}
+
+static void
+drop(struct dw_kv *kv)
+{
+	mdb_txn_abort(kv->txn);
+	forget_cursors(kv);
+}
+
+static int
+begin(struct dw_kv *kv, bool read)
+{
+	const bool was_full = kv->last == ENOSPC || kv->last == EDQUOT || kv->last == EFBIG;
+	int rc = mdb_txn_begin(kv->env, NULL, read ? MDB_RDONLY : 0, &kv->txn);
+
+	if (rc == MDB_PANIC && was_full && !dw_kv_sync_failed(&kv->file)) {
+		rc = open_again(kv);
+		if (rc == MDB_SUCCESS)
+			rc = mdb_txn_begin(kv->env, NULL, read ? MDB_RDONLY : 0, &kv->txn);
+	}
+	if (rc == MDB_SUCCESS)
+		kv->last = MDB_SUCCESS;
+	memset(kv->touched, 0, sizeof(kv->touched));
+	return fail(kv, rc);
+}
+
+static int
+replay_change(void *user, enum kv_change kind, size_t table, struct dw_str key, struct dw_str value)
+{
+	struct dw_kv *kv = user;
+
+	if (table >= kv->count)
+		return DW_E_CORRUPT;
+	switch (kind) {
+	case KV_PUT:
+		return put(kv, table, key, &value, 1, 0);
+	case KV_APPEND:
+		return put(kv, table, key, &value, 1, MDB_APPEND);
+	case KV_DELETE:
+		return erase(kv, table, key);
+	}
+	return DW_E_CORRUPT;
+}
+
+/* What the journal holds and LMDB has not committed. */
+static int
+replay(struct dw_kv *kv)
+{
+	int err = dw_kv_journal_replay(&kv->journal, replay_change, kv);
+
+	if (err == DW_E_AGAIN) /* what is to be deleted is not there */
+		err = DW_E_CORRUPT;
+	if (err == DW_E_CORRUPT) {
+		(void)fail(kv, MDB_CORRUPTED);
+		(void)snprintf(kv->damage, sizeof(kv->damage), "the journal beside it does not follow it");
+	}
+	return err;
+}
+
+/* Bytes that the map has left. */
+static uint64_t
+room_left(const struct dw_kv *kv)
+{
+	const uint64_t end = dw_kv_map_end(&kv->file, false), used = dw_kv_bytes(kv);
+
+	return end > used ? end - used : 0;
+}
+
+/* What LMDB's transaction has touched, at most: no table has more than all of its pages. */
+static uint64_t
+touched(const struct dw_kv *kv)
+{
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < kv->count; i++) {
+		MDB_stat stat = { 0 };
+		uint64_t all;
+
+		(void)mdb_stat(kv->txn, kv->tables[i], &stat);
+		all = (stat.ms_branch_pages + stat.ms_leaf_pages + stat.ms_overflow_pages) * kv->page;
+		sum += kv->touched[i] < all ? kv->touched[i] : all;
+	}
+	return sum;
+}
+
+/* The room that the journal's changes need is taken ahead, while there is any. */
+static void
+take_room(struct dw_kv *kv)
+{
+	const uint64_t used = dw_kv_bytes(kv);
+	const uint64_t wanted = used < ROOM_LEAST ? ROOM_LEAST : used < ROOM_MOST ? used : ROOM_MOST;
+
+	if (!kv->lent && room_left(kv) < wanted && dw_kv_file_grow(&kv->file) == 0)
+		(void)set_map(kv, false);
+}
+
+/* Leaves the commit's number in its tree, and the mark of the journal that follows, or 0. */
+static int
+stamp(struct dw_kv *kv, uint64_t tag)
+{
+	const uint64_t number = mdb_txn_id(kv->txn);
+	const struct dw_str values[] = { { (const char *)&number, sizeof(number) }, { (const char *)&tag, sizeof(tag) } };
+	int err = put(kv, 0, DW_STR(KV_STAMP), &values[0], 1, 0);
+
+	return err == DW_OK ? put(kv, 0, DW_STR(KV_TAG), &values[1], 1, 0) : err;
+}
+
+/* LMDB's own commit, of what was kept too. */
+static int
+commit_whole(struct dw_kv *kv, bool last)
+{
+	const uint64_t tag = kv->journal.fd >= 0 && !last ? dw_random() | 1 : 0;
+	const bool changed = kv->dirty || kv->kept;
+	int err = changed ? stamp(kv, tag) : DW_OK;
+	MDB_txn *txn = kv->txn;
+
+	if (err != DW_OK) {
+		drop(kv);
+		return err;
+	}
+	forget_cursors(kv);
+	err = fail(kv, mdb_txn_commit(txn));
+	if (err != DW_OK || !changed)
+		return err;
+	kv->committed = commit_number(kv);
+	dw_kv_journal_follow(&kv->journal, tag, kv->committed);
+	take_room(kv);
+	return DW_OK;
+}
+
+static int
+commit_to_journal(struct dw_kv *kv)
+{
+	bool synced;
+	int number = dw_kv_journal_write(&kv->journal, &synced), err;
+
+	kv->kept = number == 0;
+	if (number == 0)
+		return DW_OK;
+	drop(kv);
+	err = fail(kv, number);
+	return synced ? err : DW_E_STORAGE;
+}
+
+int
+dw_kv_begin(struct dw_kv *kv, enum dw_kv_mode mode)
+{
+	int err = DW_OK;
+
+	if (kv->env == NULL)
+		return fail(kv, MDB_PANIC);
+	kv->opened = true;
+	if (kv->kept && mode == DW_KV_RESCUE)
+		(void)commit_whole(kv, false); /* else it comes from the journal, into a larger map */
+	kv->whole = mode == DW_KV_RESCUE;
+	kv->dirty = false;
+	dw_kv_journal_begin(&kv->journal);
+	if (kv->kept)
+		return DW_OK;
+	assert(kv->txn == NULL);
+	if (mode != DW_KV_READ && kv->lent != (mode == DW_KV_RESCUE))
+		err = fail(kv, set_map(kv, mode == DW_KV_RESCUE));
+	if (err == DW_OK)
+		err = begin(kv, mode == DW_KV_READ && kv->journal.count == 0);
+	if (err != DW_OK || kv->journal.count == 0)
+		return err;
+	err = replay(kv);
+	if (err == DW_OK)
+		kv->kept = true;
+	else
+		drop(kv);
+	kv->dirty = false;
+	dw_kv_journal_begin(&kv->journal);
+	return err;
 }
 
 int
 dw_kv_commit(struct dw_kv *kv)
 {
-	int err = stamp(kv);
-	MDB_txn *txn = kv->txn;
+	const uint64_t room = room_left(kv);
 
-	if (err != DW_OK) {
-		dw_kv_abort(kv);
-		return err;
-	}
-	forget_cursors(kv);
-	err = fail(kv, mdb_txn_commit(txn));
-	if (err == DW_OK)
-		kv->committed = commit_number(kv);
-	return err;
+	if (kv->kept && !kv->dirty && !kv->whole)
+		return DW_OK;
+	if (kv->dirty && !kv->whole && dw_kv_journal_fits(&kv->journal) &&
+		touched(kv) <= (room < ROOM_MOST ? room : ROOM_MOST) / 2)
+		return commit_to_journal(kv);
+	return commit_whole(kv, false);
 }
 
 void
 dw_kv_abort(struct dw_kv *kv)
 {
-	mdb_txn_abort(kv->txn);
-	forget_cursors(kv);
+	if (!kv->kept || kv->dirty || kv->whole)
+		drop(kv);
+}
+
+bool
+dw_kv_grow(struct dw_kv *kv)
+{
+	int rc;
+
+	if (kv->kept)
+		drop(kv);
+	if (kv->last != MDB_MAP_FULL) /* a disk that takes no write gets no room by a longer file */
+		return false;
+	rc = dw_kv_file_grow(&kv->file);
+	if (rc != 0 && rc != KV_AT_LIMIT)
+		kv->last = rc;
+	return rc == 0 && set_map(kv, false) == MDB_SUCCESS;
 }
 
 /* ---- entries */
@@ -286,58 +492,34 @@ dw_kv_get_fixed(struct dw_kv *kv, size_t table, struct dw_str key, void *out, si
 	return DW_OK;
 }
 
-static int
-put(struct dw_kv *kv, size_t table, struct dw_str key, const struct dw_str *parts, size_t count, unsigned flags)
-{
-	MDB_val k = val(key), v = { KV_SUM_SIZE, NULL };
-	struct dw_str value;
-	uint64_t sum;
-	char *to;
-	int err = DW_OK;
-
-	for (size_t i = 0; i < count; i++)
-		v.mv_size += parts[i].n;
-	kv->dirty = true;
-	if (kv->cursors[table] == NULL)
-		err = fail(kv, mdb_cursor_open(kv->txn, kv->tables[table], &kv->cursors[table]));
-	if (err == DW_OK)
-		err = fail(kv, mdb_cursor_put(kv->cursors[table], &k, &v, flags | MDB_RESERVE));
-	if (err != DW_OK)
-		return err;
-	value = (struct dw_str) { v.mv_data, v.mv_size - KV_SUM_SIZE };
-	to = v.mv_data;
-	for (size_t i = 0; i < count; to += parts[i++].n)
-		memcpy(to, parts[i].p, parts[i].n);
-	sum = kv_sum(key, value);
-	memcpy(to, &sum, sizeof(sum));
-	return DW_OK;
-}
-
 int
 dw_kv_put(struct dw_kv *kv, size_t table, struct dw_str key, struct dw_str value)
 {
+	dw_kv_journal_note(&kv->journal, KV_PUT, table, key, &value, 1);
 	return put(kv, table, key, &value, 1, 0);
 }
 
 int
 dw_kv_append(struct dw_kv *kv, size_t table, struct dw_str key, const struct dw_str *parts, size_t count)
 {
+	dw_kv_journal_note(&kv->journal, KV_APPEND, table, key, parts, count);
 	return put(kv, table, key, parts, count, MDB_APPEND);
 }
 
 int
 dw_kv_delete(struct dw_kv *kv, size_t table, struct dw_str key)
 {
-	MDB_val k = val(key);
+	int err = erase(kv, table, key);
 
-	kv->dirty = true;
-	return fail(kv, mdb_del(kv->txn, kv->tables[table], &k, NULL));
+	if (err == DW_OK)
+		dw_kv_journal_note(&kv->journal, KV_DELETE, table, key, NULL, 0);
+	return err;
 }
 
 int
 dw_kv_empty(struct dw_kv *kv, size_t table)
 {
-	kv->dirty = true;
+	kv->dirty = kv->whole = true;
 	return fail(kv, mdb_drop(kv->txn, kv->tables[table], 0));
 }
 
@@ -346,6 +528,7 @@ dw_kv_scan(struct dw_kv *kv, size_t table, struct dw_str from,
 	int (*each)(void *user, struct dw_str key, struct dw_str value), void *user)
 {
 	MDB_val key = val(from), stored;
+	char bytes[KEY_MAX];
 	struct dw_str value;
 	MDB_cursor *cursor;
 	int err = fail(kv, mdb_cursor_open(kv->txn, kv->tables[table], &cursor));
@@ -354,9 +537,13 @@ dw_kv_scan(struct dw_kv *kv, size_t table, struct dw_str from,
 		return err;
 	err = fail(kv, mdb_cursor_get(cursor, &key, &stored, from.n > 0 ? MDB_SET_RANGE : MDB_FIRST));
 	while (err == DW_OK) {
+		/* It may move when `each` changes something. */
+		memcpy(bytes, key.mv_data, key.mv_size < KEY_MAX ? key.mv_size : KEY_MAX);
 		err = kv_take(str(key), str(stored), &value) ? each(user, str(key), value) : fail_entry(kv, table, str(key));
 		if (err == DW_KV_DELETE) {
 			kv->dirty = true;
+			kv->touched[table] += key.mv_size + stored.mv_size;
+			dw_kv_journal_note(&kv->journal, KV_DELETE, table, (struct dw_str) { bytes, key.mv_size }, NULL, 0);
 			err = fail(kv, mdb_cursor_del(cursor, 0));
 		}
 		if (err == DW_OK)
@@ -396,6 +583,50 @@ dw_kv_text(const struct dw_kv *kv)
 
 /* ---- open and close */
 
+/* Carries out what the journal holds, in the transaction that stays open. */
+static int
+recover(struct dw_kv *kv)
+{
+	uint64_t tag = 0;
+	int err = dw_kv_get_fixed(kv, 0, DW_STR(KV_TAG), &tag, sizeof(tag)), number;
+
+	kv->whole = true;
+	if (err != DW_OK && err != DW_E_AGAIN)
+		return err;
+	number = kv->journal.fd < 0 ? dw_kv_journal_open(&kv->journal, tag != 0) : 0;
+	if (number != 0)
+		return number == KV_NO_JOURNAL ? DW_E_CORRUPT : fail(kv, number);
+	dw_kv_journal_follow(&kv->journal, tag, kv->committed);
+	err = replay(kv);
+	if (err == DW_OK)
+		err = dw_kv_journal_look(&kv->journal);
+	kv->recovered = kv->journal.count > 0;
+	return err;
+}
+
+/* What it holds may need more than the map has. */
+static int
+recover_all(struct dw_kv *kv, struct dw_fault *fault)
+{
+	int err = recover(kv);
+
+	while (err == DW_E_STORAGE_FULL && kv->last == MDB_MAP_FULL && dw_kv_file_grow(&kv->file) == 0) {
+		drop(kv);
+		err = fail(kv, set_map(kv, true));
+		if (err == DW_OK)
+			err = fail(kv, open_tables(kv));
+		if (err == DW_OK)
+			err = recover(kv);
+	}
+	if (err == DW_E_CORRUPT)
+		return dw_fault_set(fault, err, "--state-dir", "all files of one copy",
+			"'%s/journal' is damaged, missing, or of another store than the 'data.mdb' beside it", kv->dir);
+	if (err != DW_OK)
+		return dw_fault_set(
+			fault, err, "--state-dir", NULL, "cannot read the journal in '%s': %s", kv->dir, dw_kv_text(kv));
+	return DW_OK;
+}
+
 static int
 open_store(struct dw_kv *kv, struct dw_fault *fault)
 {
@@ -408,10 +639,11 @@ open_store(struct dw_kv *kv, struct dw_fault *fault)
 	if (rc == MDB_SUCCESS)
 		rc = set_map(kv, true);
 	kv->committed = rc == MDB_SUCCESS ? commit_number(kv) : 0;
+	kv->page = rc == MDB_SUCCESS ? page_size(kv) : 0;
 	if (rc == MDB_SUCCESS)
 		rc = open_tables(kv);
 	if (rc == MDB_SUCCESS)
-		return DW_OK;
+		return recover_all(kv, fault);
 	kv->last = rc;
 	if (rc == EACCES || rc == EPERM || rc == EROFS)
 		return dw_fault_set(fault, DW_E_PERMISSION, "--state-dir", "a directory that this user may write to",
@@ -431,7 +663,11 @@ dw_kv_open(struct dw_kv **out, const char *dir, const char *const *tables, size_
 	if (kv == NULL)
 		return DW_E_NOMEM;
 	*kv = (struct dw_kv) {
-		.dir = dir, .names = tables, .count = count, .file = { .dir = dir, .limit = limit, .fd = -1 }
+		.dir = dir,
+		.names = tables,
+		.count = count,
+		.file = { .dir = dir, .limit = limit, .fd = -1 },
+		.journal = { .dir = dir, .fd = -1 },
 	};
 	err = open_store(kv, fault);
 	if (err == DW_OK)
@@ -441,13 +677,32 @@ dw_kv_open(struct dw_kv **out, const char *dir, const char *const *tables, size_
 	return err;
 }
 
+bool
+dw_kv_recovered(const struct dw_kv *kv)
+{
+	return kv->recovered;
+}
+
+void
+dw_kv_rest(struct dw_kv *kv)
+{
+	if (kv->env == NULL || kv->last != MDB_SUCCESS || kv->journal.tag == 0 || !kv->opened)
+		return;
+	if (kv->kept || dw_kv_begin(kv, DW_KV_WRITE) == DW_OK) {
+		kv->dirty = true;
+		(void)commit_whole(kv, true);
+	}
+}
+
 void
 dw_kv_close(struct dw_kv *kv)
 {
 	if (kv == NULL)
 		return;
-	if (kv->txn != NULL)
-		dw_kv_abort(kv);
+	if (kv->txn != NULL && !kv->kept)
+		drop(kv);
+	dw_kv_rest(kv);
+	dw_kv_journal_close(&kv->journal);
 	if (kv->env != NULL)
 		mdb_env_close(kv->env);
 	if (kv->file.fd >= 0)

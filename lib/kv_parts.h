@@ -1,5 +1,5 @@
-/* What the parts of the store share: LMDB (kv_lmdb.c), the file under it (kv_file.c), and the look-through (kv_look.c,
- * kv_tree.c). */
+/* What the parts of the store share: LMDB (kv_lmdb.c), the file under it (kv_file.c), the journal beside it
+ * (kv_journal.c), and the look-through (kv_look.c, kv_tree.c). */
 #ifndef DIAGWS_KV_PARTS_H
 #define DIAGWS_KV_PARTS_H
 
@@ -12,8 +12,9 @@
 enum { KV_TABLES_MAX = 16, KV_SUM_SIZE = 8 };
 
 /* Each commit leaves its number under this key of the first table, so that a store's parts can be told to be of one
- * commit. */
+ * commit; and under the other what marks the batches of the journal that follow it. */
 #define KV_STAMP "txn"
+#define KV_TAG "journal"
 
 static inline uint64_t
 kv_mix_word(uint64_t sum, uint64_t word)
@@ -83,5 +84,38 @@ uint64_t dw_kv_map_end(const struct kv_file *file, bool lend);
 bool dw_kv_disk_is_full(const struct kv_file *file);
 /* What the system failed to synchronise it may forget, and says so once to each who has the file open. */
 bool dw_kv_sync_failed(const struct kv_file *file);
+
+/* ---- kv_journal.c */
+
+struct kv_journal {
+	const char *dir;
+	int fd;               /* -1: there is none */
+	uint64_t tag, commit; /* of the commit that its batches follow */
+	uint64_t end, count;  /* of those batches */
+	struct dw_buf batch;  /* the one under way, or read */
+};
+
+enum kv_change { KV_PUT, KV_APPEND, KV_DELETE };
+typedef int dw_kv_change_fn(void *user, enum kv_change kind, size_t table, struct dw_str key, struct dw_str value);
+
+enum { KV_NO_BATCH = -1, KV_NO_JOURNAL = -2 };
+
+/* Makes it where there is none, unless it `must` be there (KV_NO_JOURNAL); `dir` is set, `fd` is -1. Where the disk has
+ * no room for it, it stays -1. Returns 0 or errno's number. */
+int dw_kv_journal_open(struct kv_journal *journal, bool must);
+void dw_kv_journal_close(struct kv_journal *journal);
+/* What comes now follows this commit. */
+void dw_kv_journal_follow(struct kv_journal *journal, uint64_t tag, uint64_t commit);
+/* Carries out what is there, in order: DW_OK, what `change` returned, DW_E_CORRUPT, DW_E_STORAGE, DW_E_NOMEM. */
+int dw_kv_journal_replay(struct kv_journal *journal, dw_kv_change_fn *change, void *user);
+/* Whether nothing is beyond the end that must have been before it: DW_E_CORRUPT; likewise. */
+int dw_kv_journal_look(struct kv_journal *journal);
+/* A batch: its changes, whether it can be written, and writing it. Durable when 0; else errno's number, and where
+ * `synced` is false nobody knows what the disk holds. */
+void dw_kv_journal_begin(struct kv_journal *journal);
+void dw_kv_journal_note(struct kv_journal *journal, enum kv_change kind, size_t table, struct dw_str key,
+	const struct dw_str *parts, size_t count);
+bool dw_kv_journal_fits(const struct kv_journal *journal);
+int dw_kv_journal_write(struct kv_journal *journal, bool *synced);
 
 #endif

@@ -122,6 +122,7 @@ run(void *user)
 		(void)!write(store->fd, &one, sizeof(one));
 	}
 	pthread_mutex_unlock(&store->mutex);
+	store->engine->ops->rest(store->engine);
 	return NULL;
 }
 

@@ -1,7 +1,7 @@
 /* Ordered tables of keys and values in one directory, with transactions: what the engine needs of LMDB, and
  * the only place that knows it.
  *
- * One transaction at a time, of one thread. Keys are ordered by their bytes. What a call returns points into
+ * One transaction at a time, of one thread (see dw_kv_rest for another). Keys are ordered by their bytes. What a call returns points into
  * the store and is good until the next change or the transaction's end. Each value is kept with a checksum, which is
  * looked at whenever it is read. Disk is taken before it is used, with a reserve that only DW_KV_RESCUE may use.
  *
@@ -23,11 +23,16 @@ struct dw_kv; /* opaque */
 
 /* Opens the tables (numbered as listed, at most 16), and makes what is missing; the map may grow to `limit` bytes and
  * the reserve. What is there already must have been looked through (kv_look.h). A writing transaction is left open, so
- * that a caller who looks inside and refuses leaves no trace. DW_E_PERMISSION, DW_E_CREATE. `dir` and `tables` are
- * borrowed for the store's life. */
+ * that a caller who looks inside and refuses leaves no trace; it holds what a process that was killed had committed to
+ * the journal. DW_E_PERMISSION, DW_E_CREATE. `dir` and `tables` are borrowed for the store's life. */
 int dw_kv_open(struct dw_kv **out, const char *dir, const char *const *tables, size_t count, uint64_t limit,
 	struct dw_fault *fault);
-void dw_kv_close(struct dw_kv *kv); /* NULL is fine; an open transaction is aborted */
+/* Whether it held anything; that was not looked through yet. */
+bool dw_kv_recovered(const struct dw_kv *kv);
+/* Brings all that was committed from the journal into LMDB's file. The thread that committed last does so, before another
+ * one uses or closes the store. What fails is left to the next opening. */
+void dw_kv_rest(struct dw_kv *kv);
+void dw_kv_close(struct dw_kv *kv); /* NULL is fine; an open transaction is aborted; rests */
 
 enum dw_kv_mode { DW_KV_READ, DW_KV_WRITE, DW_KV_RESCUE };
 int dw_kv_begin(struct dw_kv *kv, enum dw_kv_mode mode);

@@ -1,6 +1,6 @@
 /* links: lib/engine.c lib/engine_lmdb.c lib/engine_lmdb_log.c lib/engine_lmdb_ops.c */
 /* links: lib/engine_lmdb_rooms.c lib/engine_lmdb_ids.c lib/engine_lmdb_check.c */
-/* links: lib/kv_lmdb.c lib/kv_file.c lib/kv_look.c lib/kv_tree.c */
+/* links: lib/kv_lmdb.c lib/kv_file.c lib/kv_journal.c lib/kv_look.c lib/kv_tree.c */
 /* links: lib/wire.c lib/buf.c lib/err.c lib/clock.c lib/paths.c */
 /* libs: lmdb libcrypto */
 /* A store whose file was damaged: whatever byte, page or length of it is wrong, it is refused with a reason, or opens
@@ -182,7 +182,9 @@ set_up(void **state)
 		store_some(f, i % ROOMS, i % 50 == 0 ? 9000 : 60);
 	/* A quiet room keeps an old message before all those places. */
 	store_some(f, ROOMS - 1, 20000);
+	close_engine(f);
 	read_file(f, &f->before);
+	assert_int_equal(DW_OK, open_engine(f, &fault));
 	/* The last commit makes the file longer: only so a head that lost its place is told from one that failed. */
 	for (int i = 0; i < 3; i++)
 		store_some(f, i, 60000);
@@ -353,6 +355,8 @@ test_a_beginning_is_no_damage(void **state)
 	struct dw_fault fault;
 
 	(void)snprintf(path, sizeof(path), "%s/lock", f->dir);
+	assert_int_equal(0, truncate(path, 0));
+	(void)snprintf(path, sizeof(path), "%s/journal", f->dir);
 	assert_int_equal(0, truncate(path, 0));
 	path_of(f, path);
 	assert_int_equal(0, truncate(path, 0));
