@@ -114,7 +114,7 @@ write_all(int fd, const char *from, size_t size, off_t at)
 }
 
 int
-dw_kv_journal_write(struct kv_journal *journal, bool *synced)
+dw_kv_journal_write(struct kv_journal *journal, bool *unsure)
 {
 	struct dw_buf *batch = &journal->batch;
 	const size_t size = batch->len, whole = in_blocks(size);
@@ -122,7 +122,7 @@ dw_kv_journal_write(struct kv_journal *journal, bool *synced)
 	char *rest = dw_buf_room(batch, whole - size);
 	int number;
 
-	*synced = true;
+	*unsure = false;
 	if (rest == NULL)
 		return ENOMEM;
 	memset(rest, 0, whole - size);
@@ -132,7 +132,7 @@ dw_kv_journal_write(struct kv_journal *journal, bool *synced)
 	if (number != 0)
 		return number;
 	if (fdatasync(journal->fd) != 0) {
-		*synced = false;
+		*unsure = true;
 		return errno;
 	}
 	journal->end += whole;

@@ -387,15 +387,17 @@ commit_whole(struct dw_kv *kv, bool last)
 static int
 commit_to_journal(struct dw_kv *kv)
 {
-	bool synced;
-	int number = dw_kv_journal_write(&kv->journal, &synced), err;
+	bool unsure;
+	int number = dw_kv_journal_write(&kv->journal, &unsure), err;
 
-	kv->kept = number == 0;
+	kv->kept = kv->kept || number == 0;
 	if (number == 0)
 		return DW_OK;
+	if (!unsure && (number == ENOSPC || number == EDQUOT || number == EFBIG))
+		return commit_whole(kv, false);
 	drop(kv);
 	err = fail(kv, number);
-	return synced ? err : DW_E_STORAGE;
+	return unsure ? DW_E_STORAGE : err;
 }
 
 int

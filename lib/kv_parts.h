@@ -110,12 +110,12 @@ void dw_kv_journal_follow(struct kv_journal *journal, uint64_t tag, uint64_t com
 int dw_kv_journal_replay(struct kv_journal *journal, dw_kv_change_fn *change, void *user);
 /* Whether nothing is beyond the end that must have been before it: DW_E_CORRUPT; likewise. */
 int dw_kv_journal_look(struct kv_journal *journal);
-/* A batch: its changes, whether it can be written, and writing it. Durable when 0; else errno's number, and where
- * `synced` is false nobody knows what the disk holds. */
+/* A batch: its changes, whether it can be written, and writing it. Durable when 0; else errno's number, and `unsure`
+ * says whether the disk may hold it nevertheless. */
 void dw_kv_journal_begin(struct kv_journal *journal);
 void dw_kv_journal_note(struct kv_journal *journal, enum kv_change kind, size_t table, struct dw_str key,
 	const struct dw_str *parts, size_t count);
 bool dw_kv_journal_fits(const struct kv_journal *journal);
-int dw_kv_journal_write(struct kv_journal *journal, bool *synced);
+int dw_kv_journal_write(struct kv_journal *journal, bool *unsure);
 
 #endif

@@ -11,7 +11,10 @@ import collections
 import os
 import pathlib
 import re
+import signal
 import subprocess
+
+import pytest
 
 from conftest import PATIENCE, need, until
 from stage import Stage
@@ -82,18 +85,22 @@ def kill_at(process, place, publish):
     with Traced(process, "-e", f"trace={call}", "-e", f"inject={call}:signal=KILL:when={n}", "-o", "/dev/null",
                 tid=threads(process)[role]):
         publish()
-    reached = process.popen.poll() is not None
+    reached = process.popen.poll() == -signal.SIGKILL
     process.kill()
     return reached
 
 
-def all_places(stage, process, publish, path, restart):
+def all_places(stage, process, publish, path, restart, prepare=lambda: None):
     """Counts, then kills at each; how many of the places were come by."""
+    prepare()
     stage.settle()
     every = places(process(), path, lambda: publish("count"))
+    if process().popen.poll() is not None:
+        restart()
     reached = 0
     for number, place in enumerate(every):
         id = f"at-{number}-{'-'.join(map(str, place)).replace('/', '.')}"
+        prepare()
         stage.settle()
         reached += kill_at(process(), place, lambda: publish(id))
         restart()
@@ -102,15 +109,25 @@ def all_places(stage, process, publish, path, restart):
     assert reached > len(every) / 2
 
 
-def test_a_hub_killed_at_any_call_loses_and_repeats_nothing(world, tmp_path):
+@pytest.mark.parametrize("when", ("running", "begun", "ending"))
+def test_a_hub_killed_at_any_call_loses_and_repeats_nothing(world, tmp_path, when):
+    """Running it writes to the journal; just begun, and at its end, to the store's file."""
     need("strace")
     stage = Stage(world)
 
     def publish(id):
         stage.try_to_send(id, stage.hub)
         until(lambda: id in stage.watchers[0].ids or stage.hub.popen.poll() is not None, "the message, or the end")
+        if when == "ending":
+            stage.hub.signal(signal.SIGTERM)
+            until(lambda: stage.hub.popen.poll() is not None, "the end")
 
-    stage.play(lambda: all_places(stage, lambda: stage.hub, publish, tmp_path / "trace", stage.start_hub))
+    def prepare():
+        if when == "begun":
+            stage.hub.terminate()
+            stage.start_hub()
+
+    stage.play(lambda: all_places(stage, lambda: stage.hub, publish, tmp_path / "trace", stage.start_hub, prepare))
     assert stage.watchers[0].connections == 1, "the client's socket dropped"
     stage.judge()
 
