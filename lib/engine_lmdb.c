@@ -209,7 +209,10 @@ lmdb_close(struct dw_engine *engine)
 static void
 lmdb_rest(struct dw_engine *engine)
 {
-	dw_kv_rest(((struct lmdb_engine *)engine)->kv);
+	struct lmdb_engine *e = (struct lmdb_engine *)engine;
+
+	if (!e->failed)
+		dw_kv_rest(e->kv);
 }
 
 static void
@@ -309,26 +312,6 @@ lock_dir(struct lmdb_engine *e, struct dw_fault *fault)
 	return DW_OK;
 }
 
-/* Tells a file from every copy of it: a store that was restored goes on from an older state, so its
- * positions mean something else from there on, and it must have another epoch. A copy over the file itself
- * cannot be told. */
-struct file_mark {
-	uint64_t inode;
-	int64_t born_s;
-	uint64_t born_ns;
-};
-
-static struct file_mark
-mark_file(const struct lmdb_engine *e)
-{
-	char path[DW_PATH_SIZE];
-	struct statx about = { 0 };
-
-	if (snprintf(path, sizeof(path), "%s/data.mdb", e->config.dir) < (int)sizeof(path))
-		(void)statx(AT_FDCWD, path, 0, STATX_INO | STATX_BTIME, &about);
-	return (struct file_mark) { about.stx_ino, about.stx_btime.tv_sec, about.stx_btime.tv_nsec };
-}
-
 /* The smallest limit that this store ever had: history beyond it may have holes. */
 static int
 note_limit(struct lmdb_engine *e)
@@ -342,8 +325,10 @@ note_limit(struct lmdb_engine *e)
 	return err;
 }
 
+/* A store that was restored goes on from an older state, so its positions mean something else from there on, and it
+ * must have another epoch. A copy over the file itself cannot be told. */
 static int
-begin_epoch(struct lmdb_engine *e, const struct file_mark *mark)
+begin_epoch(struct lmdb_engine *e, const struct dw_kv_mark *mark)
 {
 	int err;
 
@@ -356,9 +341,9 @@ begin_epoch(struct lmdb_engine *e, const struct file_mark *mark)
 static int
 read_meta(struct lmdb_engine *e, struct dw_fault *fault)
 {
-	const struct file_mark mark = mark_file(e);
+	const struct dw_kv_mark mark = dw_kv_mark(e->kv);
 	uint64_t version = LMDB_FORMAT;
-	struct file_mark before;
+	struct dw_kv_mark before;
 	int err = get_meta(e, "version", &version, sizeof(version));
 
 	if (err == DW_E_AGAIN) {

@@ -21,6 +21,15 @@ static const uint64_t STEP_LEAST = 64 << 10, STEP_FIRST = 1 << 20, STEP_MOST = 2
 static const uint64_t RESERVE_LEAST = 256 << 10, RESERVE_MOST = 16 << 20;
 static const off_t LOCK_SIZE = 4096;
 
+struct dw_kv_mark
+dw_kv_file_mark(const struct kv_file *file)
+{
+	struct statx about = { 0 };
+
+	(void)statx(file->fd, "", AT_EMPTY_PATH, STATX_INO | STATX_BTIME, &about);
+	return (struct dw_kv_mark) { about.stx_ino, about.stx_btime.tv_sec, about.stx_btime.tv_nsec };
+}
+
 static uint64_t
 between(uint64_t least, uint64_t value, uint64_t most)
 {

@@ -37,6 +37,15 @@ enum {
 	ROOM_MOST = 2 * TOUCHED_MOST
 };
 
+/* So old the journal's first batch may be when LMDB commits: then a copy of the file alone lacks no more. */
+static const uint64_t AGE_MOST_MS = 10000;
+
+/* In the first table; the batches of the journal with this tag follow the commit that left it, in this file. */
+struct mark {
+	uint64_t tag;
+	struct dw_kv_mark file;
+};
+
 struct dw_kv {
 	const char *dir;
 	const char *const *names;
@@ -55,7 +64,8 @@ struct dw_kv {
 	bool kept;                       /* LMDB's transaction holds what the journal does, and is open between ours */
 	bool whole;                      /* the open transaction is for LMDB's commit */
 	bool dirty;                      /* it has changed something */
-	size_t committed;                /* the last commit's number */
+	size_t committed;                /* the last commit's number, */
+	uint64_t committed_at;           /* ms, monotonic */
 	int last;                        /* LMDB's code of the last failure */
 	char damage[128];                /* which entry, when that is damage */
 };
@@ -355,7 +365,8 @@ static int
 stamp(struct dw_kv *kv, uint64_t tag)
 {
 	const uint64_t number = mdb_txn_id(kv->txn);
-	const struct dw_str values[] = { { (const char *)&number, sizeof(number) }, { (const char *)&tag, sizeof(tag) } };
+	const struct mark mark = { tag, dw_kv_mark(kv) };
+	const struct dw_str values[] = { { (const char *)&number, sizeof(number) }, { (const char *)&mark, sizeof(mark) } };
 	int err = put(kv, 0, DW_STR(KV_STAMP), &values[0], 1, 0);
 
 	return err == DW_OK ? put(kv, 0, DW_STR(KV_TAG), &values[1], 1, 0) : err;
@@ -379,6 +390,7 @@ commit_whole(struct dw_kv *kv, bool last)
 	if (err != DW_OK || !changed)
 		return err;
 	kv->committed = commit_number(kv);
+	kv->committed_at = dw_mono_ms();
 	dw_kv_journal_follow(&kv->journal, tag, kv->committed);
 	take_room(kv);
 	return DW_OK;
@@ -439,7 +451,7 @@ dw_kv_commit(struct dw_kv *kv)
 
 	if (kv->kept && !kv->dirty && !kv->whole)
 		return DW_OK;
-	if (kv->dirty && !kv->whole && dw_kv_journal_fits(&kv->journal) &&
+	if (kv->dirty && !kv->whole && dw_mono_ms() - kv->committed_at < AGE_MOST_MS && dw_kv_journal_fits(&kv->journal) &&
 		touched(kv) <= (room < ROOM_MOST ? room : ROOM_MOST) / 2)
 		return commit_to_journal(kv);
 	return commit_whole(kv, false);
@@ -589,16 +601,20 @@ dw_kv_text(const struct dw_kv *kv)
 static int
 recover(struct dw_kv *kv)
 {
-	uint64_t tag = 0;
-	int err = dw_kv_get_fixed(kv, 0, DW_STR(KV_TAG), &tag, sizeof(tag)), number;
+	struct mark mark = { 0 };
+	const struct dw_kv_mark file = dw_kv_mark(kv);
+	int err = dw_kv_get_fixed(kv, 0, DW_STR(KV_TAG), &mark, sizeof(mark)), number;
 
 	kv->whole = true;
 	if (err != DW_OK && err != DW_E_AGAIN)
 		return err;
-	number = kv->journal.fd < 0 ? dw_kv_journal_open(&kv->journal, tag != 0) : 0;
-	if (number != 0)
-		return number == KV_NO_JOURNAL ? DW_E_CORRUPT : fail(kv, number);
-	dw_kv_journal_follow(&kv->journal, tag, kv->committed);
+	/* A copy may have been made of the file alone. */
+	if (kv->journal.fd < 0) {
+		number = dw_kv_journal_open(&kv->journal, mark.tag != 0 && memcmp(&mark.file, &file, sizeof(file)) == 0);
+		if (number != 0)
+			return number == KV_NO_JOURNAL ? DW_E_CORRUPT : fail(kv, number);
+	}
+	dw_kv_journal_follow(&kv->journal, mark.tag, kv->committed);
 	err = replay(kv);
 	if (err == DW_OK)
 		err = dw_kv_journal_look(&kv->journal);
@@ -677,6 +693,12 @@ dw_kv_open(struct dw_kv **out, const char *dir, const char *const *tables, size_
 	else
 		dw_kv_close(kv);
 	return err;
+}
+
+struct dw_kv_mark
+dw_kv_mark(const struct dw_kv *kv)
+{
+	return dw_kv_file_mark(&kv->file);
 }
 
 bool

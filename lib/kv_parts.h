@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "diagws/buf.h"
+#include "diagws/kv.h"
 
 enum { KV_TABLES_MAX = 16, KV_SUM_SIZE = 8 };
 
@@ -84,6 +85,8 @@ uint64_t dw_kv_map_end(const struct kv_file *file, bool lend);
 bool dw_kv_disk_is_full(const struct kv_file *file);
 /* What the system failed to synchronise it may forget, and says so once to each who has the file open. */
 bool dw_kv_sync_failed(const struct kv_file *file);
+
+struct dw_kv_mark dw_kv_file_mark(const struct kv_file *file);
 
 /* ---- kv_journal.c */
 

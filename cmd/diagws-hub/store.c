@@ -13,9 +13,12 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "diagws/clock.h"
+
+enum { REST_AFTER_S = 1 };
 
 struct store {
 	struct dw_engine *engine;
@@ -99,6 +102,21 @@ carry_out(struct dw_engine *engine, struct batch *batch)
 	batch->took_us = dw_mono_us() - from;
 }
 
+/* Waits for a batch, but not long; false: there is none yet. */
+static bool
+waited(struct store *store)
+{
+	struct timespec until;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += REST_AFTER_S;
+	while (store->given == NULL && !store->stop) {
+		if (pthread_cond_timedwait(&store->cond, &store->mutex, &until) == ETIMEDOUT)
+			return false;
+	}
+	return true;
+}
+
 static void *
 run(void *user)
 {
@@ -109,6 +127,11 @@ run(void *user)
 	for (;;) {
 		struct batch *batch;
 
+		if (store->given == NULL && !store->stop && !waited(store)) {
+			pthread_mutex_unlock(&store->mutex);
+			store->engine->ops->rest(store->engine);
+			pthread_mutex_lock(&store->mutex);
+		}
 		while (store->given == NULL && !store->stop)
 			pthread_cond_wait(&store->cond, &store->mutex);
 		batch = store->given;
@@ -130,6 +153,7 @@ int
 store_start(struct store **out, struct dw_engine *engine)
 {
 	struct store *store = calloc(1, sizeof(*store));
+	pthread_condattr_t monotonic;
 
 	if (store == NULL)
 		return DW_E_NOMEM;
@@ -140,7 +164,10 @@ store_start(struct store **out, struct dw_engine *engine)
 		return DW_E_NOMEM;
 	}
 	pthread_mutex_init(&store->mutex, NULL);
-	pthread_cond_init(&store->cond, NULL);
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	pthread_cond_init(&store->cond, &monotonic);
+	pthread_condattr_destroy(&monotonic);
 	if (pthread_create(&store->thread, NULL, run, store) != 0) {
 		(void)close(store->fd);
 		free(store);

@@ -154,7 +154,8 @@ struct dw_engine_ops {
 	 * DW_E_CORRUPT (not ours, damaged, or of another format: which, and what to do), DW_E_NOMEM. The whole
 	 * store is looked through: a torn or damaged one is refused here, not found out later. */
 	int (*open)(struct dw_engine **out, const struct dw_engine_config *config, struct dw_fault *fault);
-	/* The thread that committed last is done; only then may another one close it. */
+	/* Nothing is to be committed for a while: what was goes to where it stays. The thread that committed last says so
+	 * before another one closes the engine. */
 	void (*rest)(struct dw_engine *engine);
 	void (*close)(struct dw_engine *engine);
 	void (*info)(struct dw_engine *engine, struct dw_engine_info *info);

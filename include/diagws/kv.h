@@ -29,8 +29,9 @@ int dw_kv_open(struct dw_kv **out, const char *dir, const char *const *tables, s
 	struct dw_fault *fault);
 /* Whether it held anything; that was not looked through yet. */
 bool dw_kv_recovered(const struct dw_kv *kv);
-/* Brings all that was committed from the journal into LMDB's file. The thread that committed last does so, before another
- * one uses or closes the store. What fails is left to the next opening. */
+/* Brings all that was committed from the journal into LMDB's file, which happens by itself within some seconds only while
+ * commits go on. The thread that committed last does so before another one uses or closes the store. What fails is
+ * left to the next commit or opening. */
 void dw_kv_rest(struct dw_kv *kv);
 void dw_kv_close(struct dw_kv *kv); /* NULL is fine; an open transaction is aborted; rests */
 
@@ -58,7 +59,15 @@ int dw_kv_scan(struct dw_kv *kv, size_t table, struct dw_str from,
 /* How many entries there are, in an open transaction. */
 uint64_t dw_kv_count(struct dw_kv *kv, size_t table);
 
-/* Bytes in use on disk. */
+/* Tells the store's file from every copy of it, but for a copy over the file itself. */
+struct dw_kv_mark {
+	uint64_t inode;
+	int64_t born_s;
+	uint64_t born_ns;
+};
+struct dw_kv_mark dw_kv_mark(const struct dw_kv *kv);
+
+/* Bytes in use on disk, by the last commit of LMDB. */
 uint64_t dw_kv_bytes(const struct dw_kv *kv);
 /* Takes more of the disk, within the limit; false at the limit, or when it is the disk that is full. No transaction may
  * be open. */

@@ -323,6 +323,24 @@ test_an_older_file_is_not_taken_for_the_newest(void **state)
 	free(old_journal);
 }
 
+/* As mdb_copy makes one while the store is in use: it has what LMDB had committed. */
+static void
+test_a_copy_of_the_file_alone_is_a_store(void **state)
+{
+	struct fixture *f = *state;
+	char command[256];
+
+	expect(f, 20, 60);
+	store_and_die(f, 21, 30, 60);
+	(void)snprintf(command, sizeof(command), "mkdir %s/copy && cp %s/data.mdb %s/copy", f->dir, f->dir, f->dir);
+	assert_int_equal(0, system(command));
+	(void)strcat(f->dir, "/copy");
+	/* The first batch after an opening is LMDB's. */
+	expect(f, 21, 60);
+	*strrchr(f->dir, '/') = '\0';
+	expect(f, 30, 60);
+}
+
 int
 main(void)
 {
@@ -333,6 +351,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_a_hole_is_damage, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_the_journal_must_be_there, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_an_older_file_is_not_taken_for_the_newest, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_a_copy_of_the_file_alone_is_a_store, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
