@@ -14,6 +14,8 @@
  * says how a room is read. The dead are cleared away later, by a sweep that looks at a few with a commit.
  * Ids live in two generations: when the newer is as old or as full as the window, the older is emptied.
  *
+ * What kv.h commits may lie in its journal for a while; a store is looked through again when something came from there.
+ *
  * Here: opening, the transaction around a batch, upkeep and scans. What each operation does is in
  * engine_lmdb_ops.c, engine_lmdb_log.c and engine_lmdb_ids.c; LMDB itself is behind kv.h.
  *

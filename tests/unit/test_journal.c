@@ -328,13 +328,14 @@ static void
 test_a_copy_of_the_file_alone_is_a_store(void **state)
 {
 	struct fixture *f = *state;
-	char command[256];
+	char command[256], copy[72];
 
 	expect(f, 20, 60);
 	store_and_die(f, 21, 30, 60);
 	(void)snprintf(command, sizeof(command), "mkdir %s/copy && cp %s/data.mdb %s/copy", f->dir, f->dir, f->dir);
 	assert_int_equal(0, system(command));
-	(void)strcat(f->dir, "/copy");
+	(void)snprintf(copy, sizeof(copy), "%s/copy", f->dir);
+	(void)dw_str_copy(dw_str(copy), f->dir, sizeof(f->dir));
 	/* The first batch after an opening is LMDB's. */
 	expect(f, 21, 60);
 	*strrchr(f->dir, '/') = '\0';
