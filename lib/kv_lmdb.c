@@ -1,21 +1,16 @@
-/* Tables and transactions over LMDB. A file of its own so that lmdb.h, its return codes and its traps stay
+/* Tables and transactions of LMDB. A file of its own so that lmdb.h, its return codes and its traps stay
  * in one place: the map that must be grown by hand, a disk that fills up in the middle of a commit, a partial write
  * that is called EIO, a head that could not be written, after which LMDB wants to be opened again.
  *
- * Happy path: open makes the tables; begin, get and put, commit. A commit goes to the journal (kv_journal.c), and
- * LMDB's transaction stays open for the next ones, until it has touched so many pages that LMDB commits it. The map
- * ends within what the file was allocated (kv_file.c), so a full disk shows when the map is to grow, with nothing
+ * Happy path: open makes the tables; begin, get and put, commit. LMDB syncs before a commit returns. The map ends
+ * within what the file was allocated (kv_file.c), so a full disk shows when the map is to grow, with nothing
  * written.
  *
- * Failure modes: every code becomes one of ours in fail(), which also remembers it for dw_kv_text. After a
+ * Failure modes: every code becomes one of ours in fail(), which also remembers it for the text. After a
  * failure inside a transaction the caller aborts; a commit that fails has ended it. Where the system cannot
  * allocate ahead, ENOSPC may come with any write: nothing was done then either, unless the sync has failed,
- * which is DW_E_STORAGE whatever its code. Where LMDB's transaction ends without its commit, the next one begins with
- * what the journal holds. The journal is only used while the map has twice the room that its changes can take, so
- * that LMDB's commit finds it; near the limit every commit is LMDB's.
+ * which is DW_E_STORAGE whatever its code.
  */
-#include "diagws/kv.h"
-
 #include <assert.h>
 #include <errno.h>
 #include <lmdb.h>
@@ -24,29 +19,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "diagws/clock.h"
-#include "diagws/paths.h"
 #include "kv_parts.h"
 
-/* TOUCHED_MOST: bytes of pages that may wait in memory for LMDB's commit. */
-enum {
-	READERS = 16,
-	KEY_MAX = 511 /* LMDB's */,
-	TOUCHED_MOST = 16 << 20,
-	ROOM_LEAST = 512 << 10,
-	ROOM_MOST = 2 * TOUCHED_MOST
-};
+enum { READERS = 16 };
 
-/* So old the journal's first batch may be when LMDB commits: then a copy of the file alone lacks no more. */
-static const uint64_t AGE_MOST_MS = 10000;
-
-/* In the first table; the batches of the journal with this tag follow the commit that left it, in this file. */
-struct mark {
-	uint64_t tag;
-	struct dw_kv_mark file;
-};
-
-struct dw_kv {
+struct kv_lmdb {
 	const char *dir;
 	const char *const *names;
 	size_t count;
@@ -54,20 +31,14 @@ struct dw_kv {
 	MDB_txn *txn;
 	MDB_dbi tables[KV_TABLES_MAX];
 	MDB_cursor *cursors[KV_TABLES_MAX]; /* of the open transaction: where it wrote last */
+	uint64_t touched[KV_TABLES_MAX];    /* bytes of pages, by the open transaction, at most */
 	struct kv_file file;
-	struct kv_journal journal;
 	size_t page;
-	uint64_t touched[KV_TABLES_MAX]; /* bytes of pages, by LMDB's transaction, at most */
-	bool opened;                     /* the transaction that the opening left has ended */
-	bool recovered;                  /* the journal held something then */
-	bool lent;                       /* the map takes in the reserve */
-	bool kept;                       /* LMDB's transaction holds what the journal does, and is open between ours */
-	bool whole;                      /* the open transaction is for LMDB's commit */
-	bool dirty;                      /* it has changed something */
-	size_t committed;                /* the last commit's number, */
-	uint64_t committed_at;           /* ms, monotonic */
-	int last;                        /* LMDB's code of the last failure */
-	char damage[128];                /* which entry, when that is damage */
+	bool lent;        /* the map takes in the reserve */
+	bool changed;     /* the open transaction has changed something */
+	size_t committed; /* the last commit's number */
+	int last;         /* LMDB's code of the last failure */
+	char damage[128]; /* which entry, when that is damage */
 };
 
 static MDB_val
@@ -83,7 +54,7 @@ str(MDB_val value)
 }
 
 static int
-fail(struct dw_kv *kv, int rc)
+fail(struct kv_lmdb *kv, int rc)
 {
 	/* LMDB calls a write that the disk took only a part of EIO; so does a disk that breaks. */
 	if (rc == EIO && dw_kv_disk_is_full(&kv->file))
@@ -116,7 +87,7 @@ fail(struct dw_kv *kv, int rc)
 
 /* An entry is not what was stored. Its key is told: a number, or names. */
 static int
-fail_entry(struct dw_kv *kv, size_t table, struct dw_str key)
+fail_entry(struct kv_lmdb *kv, size_t table, struct dw_str key)
 {
 	int err = fail(kv, MDB_CORRUPTED);
 	char text[64];
@@ -135,7 +106,7 @@ fail_entry(struct dw_kv *kv, size_t table, struct dw_str key)
 }
 
 static int
-set_map(struct dw_kv *kv, bool lend)
+set_map(struct kv_lmdb *kv, bool lend)
 {
 	int rc = mdb_env_set_mapsize(kv->env, dw_kv_map_end(&kv->file, lend));
 
@@ -144,59 +115,19 @@ set_map(struct dw_kv *kv, bool lend)
 	return rc;
 }
 
-/* ---- changes */
-
-static int
-put(struct dw_kv *kv, size_t table, struct dw_str key, const struct dw_str *parts, size_t count, unsigned flags)
-{
-	MDB_val k = val(key), v = { KV_SUM_SIZE, NULL };
-	struct dw_str value;
-	uint64_t sum;
-	char *to;
-	int err = DW_OK;
-
-	for (size_t i = 0; i < count; i++)
-		v.mv_size += parts[i].n;
-	kv->dirty = true;
-	kv->touched[table] += key.n + v.mv_size + (flags == MDB_APPEND ? 0 : kv->page);
-	if (kv->cursors[table] == NULL)
-		err = fail(kv, mdb_cursor_open(kv->txn, kv->tables[table], &kv->cursors[table]));
-	if (err == DW_OK)
-		err = fail(kv, mdb_cursor_put(kv->cursors[table], &k, &v, flags | MDB_RESERVE));
-	if (err != DW_OK)
-		return err;
-	value = (struct dw_str) { v.mv_data, v.mv_size - KV_SUM_SIZE };
-	to = v.mv_data;
-	for (size_t i = 0; i < count; to += parts[i++].n)
-		memcpy(to, parts[i].p, parts[i].n);
-	sum = kv_sum(key, value);
-	memcpy(to, &sum, sizeof(sum));
-	return DW_OK;
-}
-
-static int
-erase(struct dw_kv *kv, size_t table, struct dw_str key)
-{
-	MDB_val k = val(key);
-
-	kv->dirty = true;
-	kv->touched[table] += kv->page;
-	return fail(kv, mdb_del(kv->txn, kv->tables[table], &k, NULL));
-}
-
 /* ---- transactions */
 
 /* A table that is missing is made. */
 static int
-open_tables(struct dw_kv *kv)
+open_tables(struct kv_lmdb *kv)
 {
 	int rc = mdb_txn_begin(kv->env, NULL, 0, &kv->txn);
 
-	kv->dirty = false;
+	kv->changed = false;
 	for (size_t i = 0; rc == MDB_SUCCESS && i < kv->count; i++) {
 		rc = mdb_dbi_open(kv->txn, kv->names[i], 0, &kv->tables[i]);
 		if (rc == MDB_NOTFOUND) {
-			kv->dirty = true;
+			kv->changed = true;
 			rc = mdb_dbi_open(kv->txn, kv->names[i], MDB_CREATE, &kv->tables[i]);
 		}
 	}
@@ -204,7 +135,7 @@ open_tables(struct dw_kv *kv)
 }
 
 static int
-open_env(struct dw_kv *kv)
+open_env(struct kv_lmdb *kv)
 {
 	int rc = mdb_env_create(&kv->env);
 
@@ -221,7 +152,7 @@ open_env(struct dw_kv *kv)
 }
 
 static size_t
-page_size(const struct dw_kv *kv)
+page_size(const struct kv_lmdb *kv)
 {
 	MDB_stat stat = { 0 };
 
@@ -230,7 +161,7 @@ page_size(const struct dw_kv *kv)
 }
 
 static size_t
-commit_number(const struct dw_kv *kv)
+commit_number(const struct kv_lmdb *kv)
 {
 	MDB_envinfo info;
 
@@ -240,7 +171,7 @@ commit_number(const struct dw_kv *kv)
 /* After a head that could not be written LMDB refuses everything. What the disk holds must be what was committed
  * before; if it is more, nobody knows what it will be after a power cut. */
 static int
-open_again(struct dw_kv *kv)
+open_again(struct kv_lmdb *kv)
 {
 	int rc;
 
@@ -257,28 +188,24 @@ open_again(struct dw_kv *kv)
 	return rc;
 }
 
-/* LMDB closes those of a writing transaction itself. */
+/* LMDB closes the cursors of a writing transaction itself. */
 static void
-forget_cursors(struct dw_kv *kv)
+forget_cursors(struct kv_lmdb *kv)
 {
 	kv->txn = NULL;
-	kv->kept = false;
 	memset(kv->cursors, 0, sizeof(kv->cursors));
 }
 
-static void
-drop(struct dw_kv *kv)
-{
-	mdb_txn_abort(kv->txn);
-	forget_cursors(kv);
-}
-
-static int
-begin(struct dw_kv *kv, bool read)
+int
+dw_kv_lmdb_begin(struct kv_lmdb *kv, bool read)
 {
 	const bool was_full = kv->last == ENOSPC || kv->last == EDQUOT || kv->last == EFBIG;
-	int rc = mdb_txn_begin(kv->env, NULL, read ? MDB_RDONLY : 0, &kv->txn);
+	int rc;
 
+	assert(kv->txn == NULL);
+	if (kv->env == NULL)
+		return fail(kv, MDB_PANIC);
+	rc = mdb_txn_begin(kv->env, NULL, read ? MDB_RDONLY : 0, &kv->txn);
 	if (rc == MDB_PANIC && was_full && !dw_kv_sync_failed(&kv->file)) {
 		rc = open_again(kv);
 		if (rc == MDB_SUCCESS)
@@ -286,55 +213,51 @@ begin(struct dw_kv *kv, bool read)
 	}
 	if (rc == MDB_SUCCESS)
 		kv->last = MDB_SUCCESS;
+	kv->changed = false;
 	memset(kv->touched, 0, sizeof(kv->touched));
 	return fail(kv, rc);
 }
 
-static int
-replay_change(void *user, enum kv_change kind, size_t table, struct dw_str key, struct dw_str value)
+int
+dw_kv_lmdb_commit(struct kv_lmdb *kv)
 {
-	struct dw_kv *kv = user;
+	MDB_txn *txn = kv->txn;
+	int err;
 
-	if (table >= kv->count)
-		return DW_E_CORRUPT;
-	switch (kind) {
-	case KV_PUT:
-		return put(kv, table, key, &value, 1, 0);
-	case KV_APPEND:
-		return put(kv, table, key, &value, 1, MDB_APPEND);
-	case KV_DELETE:
-		return erase(kv, table, key);
-	}
-	return DW_E_CORRUPT;
-}
-
-/* What the journal holds and LMDB has not committed. */
-static int
-replay(struct dw_kv *kv)
-{
-	int err = dw_kv_journal_replay(&kv->journal, replay_change, kv);
-
-	if (err == DW_E_AGAIN) /* what is to be deleted is not there */
-		err = DW_E_CORRUPT;
-	if (err == DW_E_CORRUPT) {
-		(void)fail(kv, MDB_CORRUPTED);
-		(void)snprintf(kv->damage, sizeof(kv->damage), "the journal beside it does not follow it");
-	}
+	forget_cursors(kv);
+	err = fail(kv, mdb_txn_commit(txn));
+	if (err == DW_OK)
+		kv->committed = commit_number(kv);
 	return err;
 }
 
-/* Bytes that the map has left. */
-static uint64_t
-room_left(const struct dw_kv *kv)
+void
+dw_kv_lmdb_abort(struct kv_lmdb *kv)
 {
-	const uint64_t end = dw_kv_map_end(&kv->file, false), used = dw_kv_bytes(kv);
-
-	return end > used ? end - used : 0;
+	mdb_txn_abort(kv->txn);
+	forget_cursors(kv);
 }
 
-/* What LMDB's transaction has touched, at most: no table has more than all of its pages. */
-static uint64_t
-touched(const struct dw_kv *kv)
+uint64_t
+dw_kv_lmdb_number(const struct kv_lmdb *kv)
+{
+	return mdb_txn_id(kv->txn);
+}
+
+uint64_t
+dw_kv_lmdb_committed(const struct kv_lmdb *kv)
+{
+	return kv->committed;
+}
+
+bool
+dw_kv_lmdb_changed(const struct kv_lmdb *kv)
+{
+	return kv->changed;
+}
+
+uint64_t
+dw_kv_lmdb_touched(const struct kv_lmdb *kv)
 {
 	uint64_t sum = 0;
 
@@ -342,6 +265,7 @@ touched(const struct dw_kv *kv)
 		MDB_stat stat = { 0 };
 		uint64_t all;
 
+		/* No table has more than all of its pages. */
 		(void)mdb_stat(kv->txn, kv->tables[i], &stat);
 		all = (stat.ms_branch_pages + stat.ms_leaf_pages + stat.ms_overflow_pages) * kv->page;
 		sum += kv->touched[i] < all ? kv->touched[i] : all;
@@ -349,140 +273,10 @@ touched(const struct dw_kv *kv)
 	return sum;
 }
 
-/* The room that the journal's changes need is taken ahead, while there is any. */
-static void
-take_room(struct dw_kv *kv)
-{
-	const uint64_t used = dw_kv_bytes(kv);
-	const uint64_t wanted = used < ROOM_LEAST ? ROOM_LEAST : used < ROOM_MOST ? used : ROOM_MOST;
-
-	if (!kv->lent && room_left(kv) < wanted && dw_kv_file_grow(&kv->file) == 0)
-		(void)set_map(kv, false);
-}
-
-/* Leaves the commit's number in its tree, and the mark of the journal that follows, or 0. */
-static int
-stamp(struct dw_kv *kv, uint64_t tag)
-{
-	const uint64_t number = mdb_txn_id(kv->txn);
-	const struct mark mark = { tag, dw_kv_mark(kv) };
-	const struct dw_str values[] = { { (const char *)&number, sizeof(number) }, { (const char *)&mark, sizeof(mark) } };
-	int err = put(kv, 0, DW_STR(KV_STAMP), &values[0], 1, 0);
-
-	return err == DW_OK ? put(kv, 0, DW_STR(KV_TAG), &values[1], 1, 0) : err;
-}
-
-/* LMDB's own commit, of what was kept too. */
-static int
-commit_whole(struct dw_kv *kv, bool last)
-{
-	const uint64_t tag = kv->journal.fd >= 0 && !last ? dw_random() | 1 : 0;
-	const bool changed = kv->dirty || kv->kept;
-	int err = changed ? stamp(kv, tag) : DW_OK;
-	MDB_txn *txn = kv->txn;
-
-	if (err != DW_OK) {
-		drop(kv);
-		return err;
-	}
-	forget_cursors(kv);
-	err = fail(kv, mdb_txn_commit(txn));
-	if (err != DW_OK || !changed)
-		return err;
-	kv->committed = commit_number(kv);
-	kv->committed_at = dw_mono_ms();
-	dw_kv_journal_follow(&kv->journal, tag, kv->committed);
-	take_room(kv);
-	return DW_OK;
-}
-
-static int
-commit_to_journal(struct dw_kv *kv)
-{
-	bool unsure;
-	int number = dw_kv_journal_write(&kv->journal, &unsure), err;
-
-	kv->kept = kv->kept || number == 0;
-	if (number == 0)
-		return DW_OK;
-	if (!unsure && (number == ENOSPC || number == EDQUOT || number == EFBIG))
-		return commit_whole(kv, false);
-	drop(kv);
-	err = fail(kv, number);
-	return unsure ? DW_E_STORAGE : err;
-}
-
-int
-dw_kv_begin(struct dw_kv *kv, enum dw_kv_mode mode)
-{
-	int err = DW_OK;
-
-	if (kv->env == NULL)
-		return fail(kv, MDB_PANIC);
-	kv->opened = true;
-	if (kv->kept && mode == DW_KV_RESCUE)
-		(void)commit_whole(kv, false); /* else it comes from the journal, into a larger map */
-	kv->whole = mode == DW_KV_RESCUE;
-	kv->dirty = false;
-	dw_kv_journal_begin(&kv->journal);
-	if (kv->kept)
-		return DW_OK;
-	assert(kv->txn == NULL);
-	if (mode != DW_KV_READ && kv->lent != (mode == DW_KV_RESCUE))
-		err = fail(kv, set_map(kv, mode == DW_KV_RESCUE));
-	if (err == DW_OK)
-		err = begin(kv, mode == DW_KV_READ && kv->journal.count == 0);
-	if (err != DW_OK || kv->journal.count == 0)
-		return err;
-	err = replay(kv);
-	if (err == DW_OK)
-		kv->kept = true;
-	else
-		drop(kv);
-	kv->dirty = false;
-	dw_kv_journal_begin(&kv->journal);
-	return err;
-}
-
-int
-dw_kv_commit(struct dw_kv *kv)
-{
-	const uint64_t room = room_left(kv);
-
-	if (kv->kept && !kv->dirty && !kv->whole)
-		return DW_OK;
-	if (kv->dirty && !kv->whole && dw_mono_ms() - kv->committed_at < AGE_MOST_MS && dw_kv_journal_fits(&kv->journal) &&
-		touched(kv) <= (room < ROOM_MOST ? room : ROOM_MOST) / 2)
-		return commit_to_journal(kv);
-	return commit_whole(kv, false);
-}
-
-void
-dw_kv_abort(struct dw_kv *kv)
-{
-	if (!kv->kept || kv->dirty || kv->whole)
-		drop(kv);
-}
-
-bool
-dw_kv_grow(struct dw_kv *kv)
-{
-	int rc;
-
-	if (kv->kept)
-		drop(kv);
-	if (kv->last != MDB_MAP_FULL) /* a disk that takes no write gets no room by a longer file */
-		return false;
-	rc = dw_kv_file_grow(&kv->file);
-	if (rc != 0 && rc != KV_AT_LIMIT)
-		kv->last = rc;
-	return rc == 0 && set_map(kv, false) == MDB_SUCCESS;
-}
-
 /* ---- entries */
 
 int
-dw_kv_get(struct dw_kv *kv, size_t table, struct dw_str key, struct dw_str *value)
+dw_kv_lmdb_get(struct kv_lmdb *kv, size_t table, struct dw_str key, struct dw_str *value)
 {
 	MDB_val k = val(key), v;
 	int err = fail(kv, mdb_get(kv->txn, kv->tables[table], &k, &v));
@@ -493,56 +287,56 @@ dw_kv_get(struct dw_kv *kv, size_t table, struct dw_str key, struct dw_str *valu
 }
 
 int
-dw_kv_get_fixed(struct dw_kv *kv, size_t table, struct dw_str key, void *out, size_t size)
+dw_kv_lmdb_put(
+	struct kv_lmdb *kv, size_t table, struct dw_str key, const struct dw_str *parts, size_t count, bool append)
 {
-	struct dw_str value = { "", 0 };
-	int err = dw_kv_get(kv, table, key, &value);
+	MDB_val k = val(key), v = { KV_SUM_SIZE, NULL };
+	struct dw_str value;
+	uint64_t sum;
+	char *to;
+	int err = DW_OK;
 
+	for (size_t i = 0; i < count; i++)
+		v.mv_size += parts[i].n;
+	kv->changed = true;
+	kv->touched[table] += key.n + v.mv_size + (append ? 0 : kv->page);
+	if (kv->cursors[table] == NULL)
+		err = fail(kv, mdb_cursor_open(kv->txn, kv->tables[table], &kv->cursors[table]));
+	if (err == DW_OK)
+		err = fail(kv, mdb_cursor_put(kv->cursors[table], &k, &v, (append ? MDB_APPEND : 0U) | MDB_RESERVE));
 	if (err != DW_OK)
 		return err;
-	if (value.n != size)
-		return fail_entry(kv, table, key);
-	memcpy(out, value.p, size);
+	value = (struct dw_str) { v.mv_data, v.mv_size - KV_SUM_SIZE };
+	to = v.mv_data;
+	for (size_t i = 0; i < count; to += parts[i++].n)
+		memcpy(to, parts[i].p, parts[i].n);
+	sum = kv_sum(key, value);
+	memcpy(to, &sum, sizeof(sum));
 	return DW_OK;
 }
 
 int
-dw_kv_put(struct dw_kv *kv, size_t table, struct dw_str key, struct dw_str value)
+dw_kv_lmdb_delete(struct kv_lmdb *kv, size_t table, struct dw_str key)
 {
-	dw_kv_journal_note(&kv->journal, KV_PUT, table, key, &value, 1);
-	return put(kv, table, key, &value, 1, 0);
+	MDB_val k = val(key);
+
+	kv->changed = true;
+	kv->touched[table] += kv->page;
+	return fail(kv, mdb_del(kv->txn, kv->tables[table], &k, NULL));
 }
 
 int
-dw_kv_append(struct dw_kv *kv, size_t table, struct dw_str key, const struct dw_str *parts, size_t count)
+dw_kv_lmdb_empty(struct kv_lmdb *kv, size_t table)
 {
-	dw_kv_journal_note(&kv->journal, KV_APPEND, table, key, parts, count);
-	return put(kv, table, key, parts, count, MDB_APPEND);
-}
-
-int
-dw_kv_delete(struct dw_kv *kv, size_t table, struct dw_str key)
-{
-	int err = erase(kv, table, key);
-
-	if (err == DW_OK)
-		dw_kv_journal_note(&kv->journal, KV_DELETE, table, key, NULL, 0);
-	return err;
-}
-
-int
-dw_kv_empty(struct dw_kv *kv, size_t table)
-{
-	kv->dirty = kv->whole = true;
+	kv->changed = true;
 	return fail(kv, mdb_drop(kv->txn, kv->tables[table], 0));
 }
 
 int
-dw_kv_scan(struct dw_kv *kv, size_t table, struct dw_str from,
+dw_kv_lmdb_scan(struct kv_lmdb *kv, size_t table, struct dw_str from,
 	int (*each)(void *user, struct dw_str key, struct dw_str value), void *user)
 {
 	MDB_val key = val(from), stored;
-	char bytes[KEY_MAX];
 	struct dw_str value;
 	MDB_cursor *cursor;
 	int err = fail(kv, mdb_cursor_open(kv->txn, kv->tables[table], &cursor));
@@ -551,13 +345,10 @@ dw_kv_scan(struct dw_kv *kv, size_t table, struct dw_str from,
 		return err;
 	err = fail(kv, mdb_cursor_get(cursor, &key, &stored, from.n > 0 ? MDB_SET_RANGE : MDB_FIRST));
 	while (err == DW_OK) {
-		/* It may move when `each` changes something. */
-		memcpy(bytes, key.mv_data, key.mv_size < KEY_MAX ? key.mv_size : KEY_MAX);
 		err = kv_take(str(key), str(stored), &value) ? each(user, str(key), value) : fail_entry(kv, table, str(key));
 		if (err == DW_KV_DELETE) {
-			kv->dirty = true;
+			kv->changed = true;
 			kv->touched[table] += key.mv_size + stored.mv_size;
-			dw_kv_journal_note(&kv->journal, KV_DELETE, table, (struct dw_str) { bytes, key.mv_size }, NULL, 0);
 			err = fail(kv, mdb_cursor_del(cursor, 0));
 		}
 		if (err == DW_OK)
@@ -568,7 +359,7 @@ dw_kv_scan(struct dw_kv *kv, size_t table, struct dw_str from,
 }
 
 uint64_t
-dw_kv_count(struct dw_kv *kv, size_t table)
+dw_kv_lmdb_count(struct kv_lmdb *kv, size_t table)
 {
 	MDB_stat stat = { 0 };
 
@@ -576,8 +367,10 @@ dw_kv_count(struct dw_kv *kv, size_t table)
 	return stat.ms_entries;
 }
 
+/* ---- the file */
+
 uint64_t
-dw_kv_bytes(const struct dw_kv *kv)
+dw_kv_lmdb_bytes(const struct kv_lmdb *kv)
 {
 	MDB_envinfo info;
 	MDB_stat stat;
@@ -587,8 +380,62 @@ dw_kv_bytes(const struct dw_kv *kv)
 	return (uint64_t)(info.me_last_pgno + 1) * stat.ms_psize;
 }
 
+uint64_t
+dw_kv_lmdb_room(const struct kv_lmdb *kv)
+{
+	const uint64_t end = dw_kv_map_end(&kv->file, false), used = dw_kv_lmdb_bytes(kv);
+
+	return end > used ? end - used : 0;
+}
+
+int
+dw_kv_lmdb_lend(struct kv_lmdb *kv, bool lend)
+{
+	return kv->env == NULL || kv->lent == lend ? DW_OK : fail(kv, set_map(kv, lend));
+}
+
+int
+dw_kv_lmdb_grow(struct kv_lmdb *kv)
+{
+	int number = dw_kv_file_grow(&kv->file);
+
+	return number == 0 ? set_map(kv, false) : number;
+}
+
+struct dw_kv_mark
+dw_kv_lmdb_mark(const struct kv_lmdb *kv)
+{
+	return dw_kv_file_mark(&kv->file);
+}
+
+/* ---- failures */
+
+int
+dw_kv_lmdb_fail(struct kv_lmdb *kv, int number)
+{
+	return fail(kv, number);
+}
+
+int
+dw_kv_lmdb_fail_entry(struct kv_lmdb *kv, size_t table, struct dw_str key)
+{
+	return fail_entry(kv, table, key);
+}
+
+bool
+dw_kv_lmdb_map_is_full(const struct kv_lmdb *kv)
+{
+	return kv->last == MDB_MAP_FULL;
+}
+
+bool
+dw_kv_lmdb_is_sound(const struct kv_lmdb *kv)
+{
+	return kv->env != NULL && kv->last == MDB_SUCCESS;
+}
+
 const char *
-dw_kv_text(const struct dw_kv *kv)
+dw_kv_lmdb_text(const struct kv_lmdb *kv)
 {
 	if (kv->damage[0] != '\0')
 		return kv->damage;
@@ -597,63 +444,15 @@ dw_kv_text(const struct dw_kv *kv)
 
 /* ---- open and close */
 
-/* Carries out what the journal holds, in the transaction that stays open. */
 static int
-recover(struct dw_kv *kv)
-{
-	struct mark mark = { 0 };
-	const struct dw_kv_mark file = dw_kv_mark(kv);
-	int err = dw_kv_get_fixed(kv, 0, DW_STR(KV_TAG), &mark, sizeof(mark)), number;
-
-	kv->whole = true;
-	if (err != DW_OK && err != DW_E_AGAIN)
-		return err;
-	/* A copy may have been made of the file alone. */
-	if (kv->journal.fd < 0) {
-		number = dw_kv_journal_open(&kv->journal, mark.tag != 0 && memcmp(&mark.file, &file, sizeof(file)) == 0);
-		if (number != 0)
-			return number == KV_NO_JOURNAL ? DW_E_CORRUPT : fail(kv, number);
-	}
-	dw_kv_journal_follow(&kv->journal, mark.tag, kv->committed);
-	err = replay(kv);
-	if (err == DW_OK)
-		err = dw_kv_journal_look(&kv->journal);
-	kv->recovered = kv->journal.count > 0;
-	return err;
-}
-
-/* What it holds may need more than the map has. */
-static int
-recover_all(struct dw_kv *kv, struct dw_fault *fault)
-{
-	int err = recover(kv);
-
-	while (err == DW_E_STORAGE_FULL && kv->last == MDB_MAP_FULL && dw_kv_file_grow(&kv->file) == 0) {
-		drop(kv);
-		err = fail(kv, set_map(kv, true));
-		if (err == DW_OK)
-			err = fail(kv, open_tables(kv));
-		if (err == DW_OK)
-			err = recover(kv);
-	}
-	if (err == DW_E_CORRUPT)
-		return dw_fault_set(fault, err, "--state-dir", "all files of one copy",
-			"'%s/journal' is damaged, missing, or of another store than the 'data.mdb' beside it", kv->dir);
-	if (err != DW_OK)
-		return dw_fault_set(
-			fault, err, "--state-dir", NULL, "cannot read the journal in '%s': %s", kv->dir, dw_kv_text(kv));
-	return DW_OK;
-}
-
-static int
-open_store(struct dw_kv *kv, struct dw_fault *fault)
+open_store(struct kv_lmdb *kv, struct dw_fault *fault)
 {
 	int rc = dw_kv_lock_open(&kv->file);
 
 	if (rc == 0)
 		rc = open_env(kv);
 	if (rc == MDB_SUCCESS)
-		rc = dw_kv_file_open(&kv->file, dw_kv_bytes(kv));
+		rc = dw_kv_file_open(&kv->file, dw_kv_lmdb_bytes(kv));
 	if (rc == MDB_SUCCESS)
 		rc = set_map(kv, true);
 	kv->committed = rc == MDB_SUCCESS ? commit_number(kv) : 0;
@@ -661,72 +460,43 @@ open_store(struct dw_kv *kv, struct dw_fault *fault)
 	if (rc == MDB_SUCCESS)
 		rc = open_tables(kv);
 	if (rc == MDB_SUCCESS)
-		return recover_all(kv, fault);
+		return DW_OK;
 	kv->last = rc;
 	if (rc == EACCES || rc == EPERM || rc == EROFS)
 		return dw_fault_set(fault, DW_E_PERMISSION, "--state-dir", "a directory that this user may write to",
 			"cannot open the store in '%s': %s", kv->dir, mdb_strerror(rc));
 	return dw_fault_set(fault, rc == ENOSPC || rc == EDQUOT || rc == MDB_MAP_FULL ? DW_E_STORAGE_FULL : DW_E_CREATE,
-		"--state-dir", NULL, "cannot open the store in '%s': %s", kv->dir, dw_kv_text(kv));
+		"--state-dir", NULL, "cannot open the store in '%s': %s", kv->dir, dw_kv_lmdb_text(kv));
 }
 
 int
-dw_kv_open(struct dw_kv **out, const char *dir, const char *const *tables, size_t count, uint64_t limit,
+dw_kv_lmdb_open(struct kv_lmdb **out, const char *dir, const char *const *tables, size_t count, uint64_t limit,
 	struct dw_fault *fault)
 {
-	struct dw_kv *kv = calloc(1, sizeof(*kv));
+	struct kv_lmdb *kv = calloc(1, sizeof(*kv));
 	int err;
 
 	assert(count <= KV_TABLES_MAX);
 	if (kv == NULL)
 		return DW_E_NOMEM;
-	*kv = (struct dw_kv) {
-		.dir = dir,
-		.names = tables,
-		.count = count,
-		.file = { .dir = dir, .limit = limit, .fd = -1 },
-		.journal = { .dir = dir, .fd = -1 },
+	*kv = (struct kv_lmdb) {
+		.dir = dir, .names = tables, .count = count, .file = { .dir = dir, .limit = limit, .fd = -1 }
 	};
 	err = open_store(kv, fault);
 	if (err == DW_OK)
 		*out = kv;
 	else
-		dw_kv_close(kv);
+		dw_kv_lmdb_close(kv);
 	return err;
 }
 
-struct dw_kv_mark
-dw_kv_mark(const struct dw_kv *kv)
-{
-	return dw_kv_file_mark(&kv->file);
-}
-
-bool
-dw_kv_recovered(const struct dw_kv *kv)
-{
-	return kv->recovered;
-}
-
 void
-dw_kv_rest(struct dw_kv *kv)
-{
-	if (kv->env == NULL || kv->last != MDB_SUCCESS || kv->journal.tag == 0 || !kv->opened)
-		return;
-	if (kv->kept || dw_kv_begin(kv, DW_KV_WRITE) == DW_OK) {
-		kv->dirty = true;
-		(void)commit_whole(kv, true);
-	}
-}
-
-void
-dw_kv_close(struct dw_kv *kv)
+dw_kv_lmdb_close(struct kv_lmdb *kv)
 {
 	if (kv == NULL)
 		return;
-	if (kv->txn != NULL && !kv->kept)
-		drop(kv);
-	dw_kv_rest(kv);
-	dw_kv_journal_close(&kv->journal);
+	if (kv->txn != NULL)
+		dw_kv_lmdb_abort(kv);
 	if (kv->env != NULL)
 		mdb_env_close(kv->env);
 	if (kv->file.fd >= 0)

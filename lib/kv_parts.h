@@ -1,4 +1,4 @@
-/* What the parts of the store share: LMDB (kv_lmdb.c), the file under it (kv_file.c), the journal beside it
+/* What the parts of the store (kv.c) share: LMDB (kv_lmdb.c), the file under it (kv_file.c), the journal beside it
  * (kv_journal.c), and the look-through (kv_look.c, kv_tree.c). */
 #ifndef DIAGWS_KV_PARTS_H
 #define DIAGWS_KV_PARTS_H
@@ -87,6 +87,50 @@ bool dw_kv_disk_is_full(const struct kv_file *file);
 bool dw_kv_sync_failed(const struct kv_file *file);
 
 struct dw_kv_mark dw_kv_file_mark(const struct kv_file *file);
+
+/* ---- kv_lmdb.c: LMDB. What has no comment is as in kv.h. */
+
+struct kv_lmdb; /* opaque */
+
+int dw_kv_lmdb_open(struct kv_lmdb **out, const char *dir, const char *const *tables, size_t count, uint64_t limit,
+	struct dw_fault *fault);
+void dw_kv_lmdb_close(struct kv_lmdb *kv);
+
+int dw_kv_lmdb_begin(struct kv_lmdb *kv, bool read);
+int dw_kv_lmdb_commit(struct kv_lmdb *kv);
+void dw_kv_lmdb_abort(struct kv_lmdb *kv);
+/* Of the open transaction: its number, whether it has changed anything, and how many bytes of pages, at most. */
+uint64_t dw_kv_lmdb_number(const struct kv_lmdb *kv);
+bool dw_kv_lmdb_changed(const struct kv_lmdb *kv);
+uint64_t dw_kv_lmdb_touched(const struct kv_lmdb *kv);
+/* The last commit's number. */
+uint64_t dw_kv_lmdb_committed(const struct kv_lmdb *kv);
+
+int dw_kv_lmdb_get(struct kv_lmdb *kv, size_t table, struct dw_str key, struct dw_str *value);
+/* `append`: it belongs behind the last key. */
+int dw_kv_lmdb_put(
+	struct kv_lmdb *kv, size_t table, struct dw_str key, const struct dw_str *parts, size_t count, bool append);
+int dw_kv_lmdb_delete(struct kv_lmdb *kv, size_t table, struct dw_str key);
+int dw_kv_lmdb_empty(struct kv_lmdb *kv, size_t table);
+int dw_kv_lmdb_scan(struct kv_lmdb *kv, size_t table, struct dw_str from,
+	int (*each)(void *user, struct dw_str key, struct dw_str value), void *user);
+uint64_t dw_kv_lmdb_count(struct kv_lmdb *kv, size_t table);
+
+/* Bytes of the file that are used, and that the map has left before the reserve. */
+uint64_t dw_kv_lmdb_bytes(const struct kv_lmdb *kv);
+uint64_t dw_kv_lmdb_room(const struct kv_lmdb *kv);
+/* Takes the reserve into the map, or out of it; makes the file and the map longer, which returns 0, KV_AT_LIMIT or
+ * errno's number. No transaction may be open. */
+int dw_kv_lmdb_lend(struct kv_lmdb *kv, bool lend);
+int dw_kv_lmdb_grow(struct kv_lmdb *kv);
+struct dw_kv_mark dw_kv_lmdb_mark(const struct kv_lmdb *kv);
+
+/* What errno's number means here; an entry that is not what was stored. Both are remembered for the text. */
+int dw_kv_lmdb_fail(struct kv_lmdb *kv, int number);
+int dw_kv_lmdb_fail_entry(struct kv_lmdb *kv, size_t table, struct dw_str key);
+bool dw_kv_lmdb_map_is_full(const struct kv_lmdb *kv); /* that was the last failure */
+bool dw_kv_lmdb_is_sound(const struct kv_lmdb *kv);    /* there was none since the last transaction began */
+const char *dw_kv_lmdb_text(const struct kv_lmdb *kv);
 
 /* ---- kv_journal.c */
 

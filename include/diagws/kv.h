@@ -1,9 +1,10 @@
 /* Ordered tables of keys and values in one directory, with transactions: what the engine needs of LMDB, and
  * the only place that knows it.
  *
- * One transaction at a time, of one thread (see dw_kv_rest for another). Keys are ordered by their bytes. What a call returns points into
- * the store and is good until the next change or the transaction's end. Each value is kept with a checksum, which is
- * looked at whenever it is read. Disk is taken before it is used, with a reserve that only DW_KV_RESCUE may use.
+ * One transaction at a time, of one thread (see dw_kv_rest for another). Keys are ordered by their bytes. What a call
+ * returns points into the store and is good until the next change or the transaction's end. Each value is kept with a
+ * checksum, which is looked at whenever it is read. Disk is taken before it is used, with a reserve that only
+ * DW_KV_RESCUE may use.
  *
  * Besides what is said at each call: DW_E_AGAIN (no such key), DW_E_STORAGE_FULL (the map or the disk is full; abort,
  * see dw_kv_grow), DW_E_STORAGE (the disk: the store cannot be trusted any more), DW_E_CORRUPT (damage was found),
@@ -29,9 +30,9 @@ int dw_kv_open(struct dw_kv **out, const char *dir, const char *const *tables, s
 	struct dw_fault *fault);
 /* Whether it held anything; that was not looked through yet. */
 bool dw_kv_recovered(const struct dw_kv *kv);
-/* Brings all that was committed from the journal into LMDB's file, which happens by itself within some seconds only while
- * commits go on. The thread that committed last does so before another one uses or closes the store. What fails is
- * left to the next commit or opening. */
+/* Brings all that was committed from the journal into LMDB's file, which happens by itself within some seconds only
+ * while commits go on. The thread that committed last does so before another one uses or closes the store. What fails
+ * is left to the next commit or opening. */
 void dw_kv_rest(struct dw_kv *kv);
 void dw_kv_close(struct dw_kv *kv); /* NULL is fine; an open transaction is aborted; rests */
 
