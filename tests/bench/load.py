@@ -94,6 +94,9 @@ def slabs():
     return {}
 
 
-def written(pid):
-    """Bytes that the process has made the disk write."""
-    return int(re.search(r"^write_bytes: (\d+)$", pathlib.Path(f"/proc/{pid}/io").read_text(), re.M)[1])
+def written(folder):
+    """Bytes that the disk under the folder has written, whoever wanted it: what the kernel counts for a process are all
+    pages that it groups, of which it writes few."""
+    device = os.stat(folder).st_dev
+    stat = pathlib.Path(f"/sys/dev/block/{os.major(device)}:{os.minor(device)}/stat").read_text().split()
+    return 512 * int(stat[6])
