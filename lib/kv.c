@@ -221,15 +221,23 @@ dw_kv_grow(struct dw_kv *kv)
 	return number == 0;
 }
 
-void
-dw_kv_rest(struct dw_kv *kv)
+/* From here on the file is all that there is. */
+static void
+finish(struct dw_kv *kv)
 {
-	if (!kv->begun || kv->journal.tag == 0 || !dw_kv_lmdb_is_sound(kv->lmdb))
+	if (!kv->begun || !dw_kv_lmdb_is_sound(kv->lmdb))
 		return;
 	if (kv->kept || dw_kv_begin(kv, DW_KV_WRITE) == DW_OK) {
 		kv->dirty = true;
 		(void)commit_whole(kv, true);
 	}
+}
+
+void
+dw_kv_rest(struct dw_kv *kv)
+{
+	if (kv->journal.count > 0)
+		finish(kv);
 }
 
 /* ---- entries */
@@ -410,7 +418,8 @@ dw_kv_close(struct dw_kv *kv)
 		return;
 	if (kv->open && !kv->kept)
 		drop(kv);
-	dw_kv_rest(kv);
+	if (kv->journal.tag != 0)
+		finish(kv);
 	dw_kv_journal_close(&kv->journal);
 	dw_kv_lmdb_close(kv->lmdb);
 	free(kv);
