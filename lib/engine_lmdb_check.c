@@ -73,7 +73,7 @@ damaged_table(struct check *check, enum lmdb_table table)
 static uint64_t
 hash_of(struct dw_str room, struct dw_str user)
 {
-	const uint64_t hash = kv_mix(kv_mix(room.n + 1, room), user);
+	const uint64_t hash = kv_hash(room, user);
 
 	return hash != 0 ? hash : 1;
 }

@@ -38,7 +38,7 @@ name_of(const struct kept *kept)
 static uint32_t *
 slot_of(const struct lmdb_rooms *rooms, struct dw_str name)
 {
-	for (uint64_t i = kv_mix(name.n, name) & rooms->mask;; i = (i + 1) & rooms->mask) {
+	for (uint64_t i = kv_hash(name, DW_STR("")) & rooms->mask;; i = (i + 1) & rooms->mask) {
 		uint32_t *slot = &rooms->slots[i];
 
 		if (*slot == 0 ||

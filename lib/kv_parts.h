@@ -40,6 +40,14 @@ kv_mix(uint64_t sum, struct dw_str s)
 	return s.n > 0 ? kv_mix_word(sum, word) : sum;
 }
 
+/* For a table of slots, which takes the lowest bits: there a sum of short names that end differently is much the same.
+ */
+static inline uint64_t
+kv_hash(struct dw_str a, struct dw_str b)
+{
+	return kv_mix_word(kv_mix(kv_mix(a.n + 1, a), b), b.n);
+}
+
 /* Stands behind each value. It tells damage, not malice. */
 static inline uint64_t
 kv_sum(struct dw_str key, struct dw_str value)
