@@ -18,12 +18,13 @@
 #include "uplink.h"
 #include "watch.h"
 
-/* A frame of the hub, from where it could not be taken on. */
+/* MESSAGES of the hub, from where they could not be taken on. */
 struct held {
 	struct held *prev, *next;
+	struct intake_hold hold;
 	struct position follows; /* the position before its first record; looked at when none of it was taken */
 	bool begun;
-	bool moves; /* no frame: the stream goes on from `follows` */
+	bool moves; /* no MESSAGES: the stream goes on from `follows` */
 	size_t size, at;
 	char records[];
 };
@@ -173,19 +174,27 @@ rooms_drop_held(struct edge *edge)
 	{
 		drop_held(room);
 	}
+	edge->rooms.intake = (struct intake) { 0 };
+}
+
+static void
+release(struct room *room, struct held *held)
+{
+	DL_DELETE(room->held, held);
+	if (!held->moves)
+		intake_release(&room->edge->rooms.intake, &held->hold);
+	free(held);
 }
 
 void
 room_stream_end(struct room *room)
 {
-	while (room->held != NULL) {
-		struct held *held = room->held;
+	const bool held = room->held != NULL;
 
-		DL_DELETE(room->held, held);
-		if (!held->moves)
-			uplink_taken(room->edge->uplink, held->size);
-		free(held);
-	}
+	while (room->held != NULL)
+		release(room, room->held);
+	if (held)
+		uplink_credit(room->edge->uplink);
 	room->streaming = false;
 	wheel_cancel(&room->ping);
 	dw_log_destroy(&room->ring);
@@ -405,6 +414,7 @@ hold(struct room *room, const struct dw_messages *messages, size_t taken)
 	};
 	memcpy(held->records, messages->records.p, messages->records.n);
 	DL_APPEND(room->held, held);
+	intake_hold(&room->edge->rooms.intake, &held->hold);
 	return true;
 }
 
@@ -417,10 +427,7 @@ room_take(struct room *room, const struct dw_messages *messages)
 		return hold(room, messages, 0);
 	if (!room->streaming || messages->prev != room->head.seq || !take_records(room, &rest))
 		return false;
-	if (rest.n > 0)
-		return hold(room, messages, messages->records.n - rest.n);
-	uplink_taken(room->edge->uplink, messages->records.n);
-	return true;
+	return rest.n == 0 || hold(room, messages, messages->records.n - rest.n);
 }
 
 void
@@ -433,8 +440,7 @@ room_take_held(struct room *room)
 		struct dw_str rest = { held->records + held->at, held->size - held->at };
 
 		if (held->moves && move_stream(room, held->follows)) {
-			DL_DELETE(room->held, held);
-			free(held);
+			release(room, held);
 			continue;
 		}
 		if (held->moves || (!held->begun && held->follows.seq != room->head.seq) || !take_records(room, &rest)) {
@@ -445,9 +451,8 @@ room_take_held(struct room *room)
 		held->at = held->size - rest.n;
 		if (rest.n > 0)
 			return;
-		DL_DELETE(room->held, held);
-		uplink_taken(uplink, held->size);
-		free(held);
+		release(room, held);
+		uplink_credit(uplink);
 	}
 }
 

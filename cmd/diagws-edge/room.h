@@ -19,6 +19,7 @@
 #include "diagws/msg.h"
 #include "diagws/wire.h"
 #include "frame.h"
+#include "intake.h"
 #include "wheel.h"
 
 struct edge;
@@ -65,6 +66,7 @@ struct room {
 struct rooms {
 	struct room *by_id;
 	struct room *queue;        /* those with something new */
+	struct intake intake;      /* of the hub's MESSAGES */
 	struct dw_buf json, frame; /* scratch */
 };
 

@@ -34,8 +34,6 @@ enum {
 	DEAD_MS = 5000,   /* and so long: the connection is made anew */
 	GREETINGS = 4,    /* a HELLO without an answer is repeated after PING_MS, and twice as long each of so many times */
 	PUMP_US = 2000,   /* frames are taken for so long in one turn of the loop */
-	CREDIT_EVERY = 128, /* frames, or so many bytes: well within the hub's window of either */
-	CREDIT_BYTES = 2 * 1024 * 1024,
 };
 
 struct uplink {
@@ -52,9 +50,7 @@ struct uplink {
 	unsigned greetings; /* HELLOs since the last WELCOME that went out */
 	uint64_t greeted_at, heard_at, pinged_at;
 	uint64_t connected_at;
-	uint64_t answered;           /* when the newest PING was sent that the hub has answered */
-	uint64_t received, credited; /* MESSAGES frames */
-	size_t uncredited;           /* bytes of records */
+	uint64_t answered; /* when the newest PING was sent that the hub has answered */
 	struct asks asks;
 	struct unsaid unsaid;
 	struct dw_buf out;
@@ -86,8 +82,6 @@ greet(struct uplink *uplink)
 		dw_log_warn("hub lost", "incarnation=%llu", (unsigned long long)uplink->incarnation);
 	uplink->up = false;
 	uplink->greeted_at = dw_mono_ms();
-	uplink->received = uplink->credited = 0;
-	uplink->uncredited = 0;
 	rooms_drop_held(uplink->edge);
 	if (transmit(uplink, &hello) && uplink->greetings < GREETINGS)
 		uplink->greetings++;
@@ -243,15 +237,13 @@ take_refused(struct uplink *uplink, const struct dw_refused *refused)
 }
 
 void
-uplink_taken(struct uplink *uplink, size_t bytes)
+uplink_credit(struct uplink *uplink)
 {
-	uplink->received++;
-	uplink->uncredited += bytes;
-	if (uplink->received - uplink->credited < CREDIT_EVERY && uplink->uncredited < CREDIT_BYTES)
-		return;
-	uplink->credited = uplink->received;
-	uplink->uncredited = 0;
-	(void)uplink_send(uplink, &(struct dw_wire) { .kind = DW_CREDIT, .credit = { .received = uplink->received } });
+	struct intake *intake = &uplink->edge->rooms.intake;
+
+	if (intake_credit(intake))
+		(void)uplink_send(
+			uplink, &(struct dw_wire) { .kind = DW_CREDIT, .credit = { .received = intake->credited.messages } });
 }
 
 void
@@ -266,11 +258,12 @@ take_messages(struct uplink *uplink, const struct dw_messages *messages)
 {
 	struct room *room = room_find(uplink->edge, messages->room);
 
+	intake_take(&uplink->edge->rooms.intake, messages->records.n);
 	/* A room that was left meanwhile: the hub learns of it in order, so this is no fault. */
-	if (room == NULL || !room->streaming)
-		uplink_taken(uplink, messages->records.n);
-	else if (!room_take(room, messages))
+	if (room != NULL && room->streaming && !room_take(room, messages))
 		uplink_distrust(uplink, room);
+	else
+		uplink_credit(uplink);
 }
 
 static struct watch *

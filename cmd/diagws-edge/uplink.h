@@ -35,9 +35,9 @@ bool uplink_send(struct uplink *uplink, const struct dw_wire *message);
 void uplink_confirmed(struct uplink *uplink, struct watch *watch, bool sure);
 void uplink_leave(struct uplink *uplink, const struct watch *watch);
 void uplink_forget(struct uplink *uplink, struct watch *watch);
-/* For rooms: a MESSAGES frame with so many bytes of records is done with; one does not follow; there is something to
- * do in the edge's next turn, which is soon. */
-void uplink_taken(struct uplink *uplink, size_t bytes);
+/* For rooms: MESSAGES that were held are not any more; some do not follow; there is something to do in the edge's next
+ * turn, which is soon. */
+void uplink_credit(struct uplink *uplink);
 void uplink_distrust(struct uplink *uplink, const struct room *room);
 void uplink_turn(struct uplink *uplink);
 /* What was asked then has no answer: starts over if the hub must have had it. */
