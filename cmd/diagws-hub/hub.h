@@ -100,6 +100,7 @@ void peer_lose(struct hub *hub, struct peer *peer);
 struct batch {
 	struct dw_op **ops;
 	size_t count, cap;
+	size_t appends; /* among them */
 	size_t cursors; /* taken from their rooms for it, a few at a time */
 	/* Out: what the commit said; each operation has its own err beside. */
 	int err;
@@ -152,7 +153,7 @@ void stage_free(struct hub *hub, struct staged *staged);
 bool stage_full(const struct hub *hub, const struct peer *peer);
 /* Hands the batch over if there is one and the store is idle. Lone messages are handed over at once; but what is sent
  * together shall be committed together, for each commit costs a write to each client: where the last batches held
- * several, as many have HUB_LINGER_US to come. */
+ * several messages, as many have HUB_LINGER_US to come. What is no message neither waits nor counts. */
 void stage_commit(struct hub *hub);
 /* Microseconds until stage_commit has something to do; UINT64_MAX: nothing by itself. */
 uint64_t stage_due(const struct hub *hub);
@@ -310,7 +311,7 @@ struct hub {
 	struct batch *spare; /* the next; NULL while the store has one */
 	size_t staged_bytes;
 	uint64_t staged_at;      /* dw_mono_us: when the batch got its first operation */
-	size_t expected;         /* operations that the next batch is likely to hold, by the last ones */
+	size_t expected;         /* messages that the next batch is likely to hold, by the last ones */
 	uint64_t next_complaint; /* dw_mono_ms */
 	struct outbox outbox;
 	struct counters counters;

@@ -56,6 +56,7 @@ stage_add(struct hub *hub, struct peer *peer, struct staged *staged)
 	if (batch->count == 0)
 		hub->staged_at = dw_mono_us();
 	batch->ops[batch->count++] = &staged->op;
+	batch->appends += staged->op.kind == DW_OP_APPEND;
 	return DW_OK;
 }
 
@@ -77,11 +78,12 @@ stage_full(const struct hub *hub, const struct peer *peer)
 uint64_t
 stage_due(const struct hub *hub)
 {
+	const size_t appends = hub->batch->appends;
 	uint64_t now;
 
 	if (hub->batch->count == 0 || !store_idle(hub->store))
 		return UINT64_MAX;
-	if (hub->batch->count >= hub->expected || hub->closing)
+	if (appends == 0 || appends >= hub->expected || hub->closing)
 		return 0;
 	now = dw_mono_us();
 	return now < hub->staged_at + HUB_LINGER_US ? hub->staged_at + HUB_LINGER_US - now : 0;
@@ -90,9 +92,12 @@ stage_due(const struct hub *hub)
 void
 stage_commit(struct hub *hub)
 {
+	const size_t appends = hub->batch->appends;
+
 	if (stage_due(hub) > 0)
 		return;
-	hub->expected = hub->batch->count >= hub->expected ? hub->batch->count : (hub->batch->count + hub->expected) / 2;
+	if (appends > 0)
+		hub->expected = appends >= hub->expected ? appends : (appends + hub->expected) / 2;
 	store_give(hub->store, hub->batch);
 	hub->batch = hub->spare;
 	hub->spare = NULL;

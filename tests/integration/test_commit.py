@@ -5,6 +5,8 @@ strace makes the hub's fdatasync slow or broken; where it may not trace, these t
 import asyncio
 import json
 import pathlib
+import re
+import signal
 import subprocess
 
 import pytest
@@ -98,6 +100,30 @@ def test_what_is_in_the_journal_soon_comes_into_the_file(clinic):
         clinic.send("note_update", "123", {"mark": mark})
     until(lambda: b"SECONDMARK" in (clinic.state / "data.mdb").read_bytes(), "the file to have both")
     assert clinic.processes[0].popen.poll() is None
+
+
+def test_lone_messages_wait_for_none_that_are_not_to_come(clinic, tmp_path):
+    """A commit that held many positions and no message does not make those wait that come one by one (HUB_LINGER_US)."""
+    hub = clinic.processes[0]
+    clinic.send("note_update", "123", {})
+
+    async def visit():
+        clients = [await clinic.the_edge.connect("123", clinic.alice, device=f"d{number}") for number in range(30)]
+        for client in clients:
+            await receive(client)
+        hub.signal(signal.SIGSTOP)
+        for client in clients:
+            await client.close()
+    asyncio.run(visit())
+    with Tampered(hub, tmp_path / "trace", "trace=ppoll") as trace:
+        hub.signal(signal.SIGCONT)  # all their positions at once
+        until(lambda: not any(row["connected"] for row in clinic.stat("devices", "123")), "them to be away")
+        for number in range(8):
+            clinic.send("note_update", "123", {"number": number})
+        calls = trace.calls()
+    waits = [int(seconds) * 10**9 + int(nanoseconds) for call in calls
+             for seconds, nanoseconds in re.findall(r"ppoll\(.*tv_sec=(\d+), tv_nsec=(\d+)}", call)]
+    assert len(waits) > 8 and not [wait for wait in waits if 0 < wait <= 500_000]
 
 
 def test_a_failed_sync_is_an_error_and_the_end(clinic, tmp_path):
