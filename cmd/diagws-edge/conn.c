@@ -363,7 +363,7 @@ tell_heads(struct conn *conn)
 	for (struct watch *watch = watch_first(conn); watch != NULL; watch = watch_after(watch)) {
 		if (watch->request != NULL || !watch->room->streaming)
 			continue;
-		(void)snprintf(data, sizeof(data), "{\"head\":%llu}", (unsigned long long)watch->room->head.seq);
+		(void)snprintf(data, sizeof(data), "{\"head\":%llu}", (unsigned long long)room_newest(watch->room));
 		conn_tell(conn, "heartbeat", watch->room->id, data);
 	}
 }

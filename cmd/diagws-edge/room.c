@@ -92,9 +92,16 @@ room_stream_begin(struct room *room, struct position at)
 	room->base = 0;
 }
 
+uint64_t
+room_newest(const struct room *room)
+{
+	return room->furthest > room->head.seq ? room->furthest : room->head.seq;
+}
+
 static void
 rewind_to(struct room *room, struct position at)
 {
+	room->furthest = room_newest(room);
 	room_stream_begin(room, at);
 	if (room->ring == NULL)
 		return;
@@ -196,8 +203,20 @@ room_stream_end(struct room *room)
 	if (held)
 		uplink_credit(room->edge->uplink);
 	room->streaming = false;
+	room->furthest = 0;
 	wheel_cancel(&room->ping);
 	dw_log_destroy(&room->ring);
+}
+
+void
+rooms_end_streams(struct edge *edge)
+{
+	struct room *room, *next;
+
+	HASH_ITER(hh, edge->rooms.by_id, room, next)
+	{
+		room_stream_end(room);
+	}
 }
 
 void

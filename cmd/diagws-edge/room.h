@@ -47,6 +47,7 @@ struct room {
 	struct position start;  /* where the stream began */
 	uint64_t base;          /* and the ring's index then */
 	struct position head;   /* where it stands */
+	uint64_t furthest;      /* the seq it stood at before it was set back; 0: it was not */
 	uint64_t counted;       /* the greatest n so far: a direct message's may be older */
 	struct position pinged; /* the newest PING in the ring */
 	uint64_t pinged_at;
@@ -79,6 +80,10 @@ void room_release(struct room *room);
 /* The hub's stream begins here (from the first JOINED), or ends (the last session left). */
 void room_stream_begin(struct room *room, struct position at);
 void room_stream_end(struct room *room);
+/* All streams end: what comes is of another store. */
+void rooms_end_streams(struct edge *edge);
+/* The newest seq that the edge knows of; it never goes back. */
+uint64_t room_newest(const struct room *room);
 /* Where the hub's stream stands behind what it has sent so far. When that is less, it sends once more what follows, for
  * somebody who stands there; those who have it pass it over. When it is more, the hub has no longer what lies between:
  * a hole. false: no memory. */

@@ -199,6 +199,7 @@ change_epoch(struct uplink *uplink)
 	while ((conn = sessions_each(&uplink->edge->sessions, &place)) != NULL)
 		if (conn->connected)
 			conn_close(conn, 1012, "service restart");
+	rooms_end_streams(uplink->edge);
 }
 
 static void

@@ -1,0 +1,62 @@
+"""A proxy before a hub that knows ZMTP's frames: one of a chosen kind is held, and all that follow it that way."""
+import asyncio
+import contextlib
+import struct
+
+from proxy import DOWN, UP, Proxy
+
+CREDIT, CONFIRM, MESSAGES = 8, 7, 39  # diagws-protocol(7)
+GREETING, COMMAND, LONG = 64, 4, 2
+
+
+def cut_frame(data):
+    """(its kind, its bytes); (None, b"") while it is not whole."""
+    if len(data) < 9:
+        return None, b""
+    size = 9 + struct.unpack(">Q", data[1:9])[0] if data[0] & LONG else 2 + data[1]
+    body = 9 if data[0] & LONG else 2
+    kind = data[body + 1] if size > body + 1 and not data[0] & COMMAND else None
+    return (kind, data[:size]) if len(data) >= size else (None, b"")
+
+
+class FrameProxy(Proxy):
+    def __init__(self, target):
+        self.kinds = {UP: None, DOWN: None}
+        self.holds = {UP: False, DOWN: False}
+        self.free = {UP: asyncio.Event(), DOWN: asyncio.Event()}
+        super().__init__(target)
+
+    def hold_from(self, direction, kind):
+        """The next frame of this kind, and what follows it, stays here until let_go()."""
+        self.kinds[direction] = kind
+        self.holds[direction] = False
+        self._do(self.free[direction].clear)
+
+    def let_go(self, direction):
+        self.kinds[direction] = None
+        self._do(self.free[direction].set)
+
+    async def _carry(self, link, direction):
+        source, sink = link.ends[direction]
+        greeted, rest = False, b""
+        with contextlib.suppress(OSError, asyncio.CancelledError):
+            while data := await self.loop.sock_recv(source, 65536):
+                if not greeted:
+                    head, data = data[:GREETING - len(rest)], data[GREETING - len(rest):]
+                    await self.loop.sock_sendall(sink, head)
+                    rest += head
+                    greeted = len(rest) == GREETING
+                    rest = b"" if greeted else rest
+                rest += data
+                while greeted:
+                    kind, frame = cut_frame(rest)
+                    if not frame:
+                        break
+                    rest = rest[len(frame):]
+                    if kind is not None and kind == self.kinds[direction]:
+                        self.holds[direction] = True
+                        await self.free[direction].wait()
+                    await self.loop.sock_sendall(sink, frame)
+        if link in self.links:
+            self.links.discard(link)
+            link.close()
