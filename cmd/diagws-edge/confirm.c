@@ -47,23 +47,36 @@ confirm_adapt(struct edge *edge, uint64_t now)
 	edge->pongs = 0;
 }
 
+/* It answers a PING that this connection may have been sent; of one with a room it is the position. */
+static bool
+is_answer(const struct conn *conn, const void *payload, size_t n, struct position *position)
+{
+	uint64_t counter;
+
+	if (conn->many)
+		return conn->awaited && frame_pong_counter(payload, n, &counter) && counter == conn->counter;
+	return frame_pong(payload, n, position) && position->seq <= conn->first.at.seq && position->n <= conn->first.at.n;
+}
+
 void
 confirm_pong(struct conn *conn, const void *payload, size_t n)
 {
 	struct position position;
-	uint64_t counter;
 
-	conn->edge->pongs++;
 	conn->heard_at = dw_mono_ms();
-	if (conn->sure || conn->state != CONN_OPEN)
+	if (conn->state != CONN_OPEN || !is_answer(conn, payload, n, &position))
+		return;
+	/* PINGs are CONFIRM_MS apart: one who answers more often must not make them rarer for all. */
+	if ((uint16_t)(conn->heard_at - conn->answered_at) >= CONFIRM_MS / 2) {
+		conn->answered_at = (uint16_t)conn->heard_at;
+		conn->edge->pongs++;
+	}
+	if (conn->sure)
 		return;
 	if (!conn->many) {
-		if (frame_pong(payload, n, &position))
-			confirm(&conn->first, position);
+		confirm(&conn->first, position);
 		return;
 	}
-	if (!conn->awaited || !frame_pong_counter(payload, n, &counter) || counter != conn->counter)
-		return;
 	conn->awaited = false;
 	for (struct watch *watch = watch_first(conn); watch != NULL; watch = watch_after(watch))
 		confirm(watch, watch->pinged);

@@ -92,7 +92,8 @@ struct conn {
 	uint64_t budget_at;
 	uint32_t budget; /* client messages that are still allowed */
 	uint16_t close_code;
-	char *close_reason; /* NULL: none */
+	uint16_t answered_at; /* confirm.c: when an answer to a PING was last counted: ms, modulo 2^16 */
+	char *close_reason;   /* NULL: none */
 	char device[];
 };
 

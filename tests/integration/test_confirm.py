@@ -197,6 +197,42 @@ def test_pings_are_few_under_load(site):
     run(watch())
 
 
+@pytest.mark.parametrize("kind", ["answers over and over", "anything"])
+def test_pongs_that_no_ping_asked_for_make_pings_no_rarer(site, kind):
+    room = fresh(site)
+
+    async def flood(hostile, payload):
+        frame = bytes([0x8A, 0x80 | len(payload)]) + bytes(4) + payload
+        while True:  # 10,000 a second
+            hostile.writer.write(frame * 200)
+            await hostile.writer.drain()
+            await asyncio.sleep(0.02)
+
+    async def watch():
+        hostile, client = [await Frames().open(site, room, device=device) for device in ("hostile", "phone")]
+        await asyncio.to_thread(send, site, room)
+        payload, _ = await hostile.ping_behind(room, 1)
+        flooding = asyncio.create_task(flood(hostile, payload if kind == "answers over and over" else b"x"))
+        began, last, gaps = time.monotonic(), None, []
+        while time.monotonic() < began + 5:
+            sender = asyncio.create_task(asyncio.to_thread(send, site, room))
+            opcode = None
+            while opcode != 1:
+                opcode, payload = await client.frame()
+                if opcode == 9:
+                    await client.pong(payload)
+                    now = time.monotonic()
+                    gaps += [now - last] if last is not None and now > began + 3 else []
+                    last = now
+            await sender
+        assert not flooding.done()
+        flooding.cancel()
+        assert min(gaps) < 0.75, gaps
+        hostile.close()
+        client.close()
+    run(watch())
+
+
 # ---- more than one room ----
 
 def test_a_counter_confirms_all_rooms_of_a_connection(site):
