@@ -73,7 +73,7 @@ static int
 grow(struct lmdb_rooms *rooms, size_t slots)
 {
 	struct kept *kept = realloc(rooms->rooms, slots / 2 * sizeof(*kept));
-	uint32_t *order;
+	uint32_t *order, *empty;
 
 	if (kept == NULL)
 		return DW_E_NOMEM;
@@ -82,10 +82,11 @@ grow(struct lmdb_rooms *rooms, size_t slots)
 	if (order == NULL)
 		return DW_E_NOMEM;
 	rooms->order = order;
-	free(rooms->slots);
-	rooms->slots = calloc(slots, sizeof(*rooms->slots));
-	if (rooms->slots == NULL)
+	empty = calloc(slots, sizeof(*empty));
+	if (empty == NULL)
 		return DW_E_NOMEM;
+	free(rooms->slots);
+	rooms->slots = empty;
 	rooms->mask = slots - 1;
 	for (size_t i = 0; i < rooms->count; i++)
 		*slot_of(rooms, name_of(&kept[i])) = (uint32_t)i + 1;
