@@ -128,7 +128,10 @@ is_gone(const struct request *request)
 {
 	struct pollfd link = { .fd = lws_get_socket_fd(request->wsi) };
 
-	/* One that only says nothing more may still listen. */
+	/* One that only says nothing more (FIN, over TLS behind close_notify) may still listen, and looks the same as one
+	 * that closed: its kernel tells the difference, by RST, only when it is sent something, and before the answer there
+	 * is nothing that every client would take (an interim response ends the request for some). So one that left keeps
+	 * its place until its wait ends. libwebsockets says nothing of it either: it does not read meanwhile. */
 	return request->held && poll(&link, 1, 0) > 0 && (link.revents & (POLLERR | POLLHUP)) != 0;
 }
 

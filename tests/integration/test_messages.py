@@ -310,6 +310,20 @@ def test_who_leaves_a_poll_or_asks_more_meanwhile_keeps_nobody_busy(clinic):
     assert cpu_seconds(clinic.the_edge) - used < 1
 
 
+def test_who_says_no_more_still_gets_the_answer(clinic):
+    """A client may shut down its side once it has asked (RFC 9112, 9.6): the edge must not take it for one that left."""
+    link = open_poll(clinic, 30)
+    link.shutdown(socket.SHUT_WR)
+    waits(clinic)
+    begun = time.monotonic()
+    until(lambda: time.monotonic() > begun + 2.5, "the edge to have looked twice")
+    send_many(clinic, 1)
+    said = b""
+    while piece := link.recv(65536):
+        said += piece
+    assert said.startswith(b"HTTP/1.1 200 ") and numbers(json.loads(said.partition(b"\r\n\r\n")[2])) == [1]
+
+
 @pytest.mark.skipif(SANITIZED, reason="memory is measured without a sanitizer")
 def test_readers_that_leave_in_the_middle_cost_nothing(clinic):
     send_many(clinic, 4, pad=60000)
