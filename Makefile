@@ -81,7 +81,8 @@ help:
 	@echo 'make install uninstall  DESTDIR and PREFIX as usual'
 	@echo 'make clean              remove build/'
 
-# Says what it does; quiet and without any right when nothing is missing.
+# Says what it does; quiet and without any right when nothing is missing. An nginx that was not there is not left running:
+# where there is no service manager its package may have started it all the same.
 deps-bench: deps
 deps-bench: private PACKAGES := $(BENCH_PACKAGES)
 deps deps-bench:
@@ -91,7 +92,9 @@ deps deps-bench:
 	echo "installing with $${sudo:-apt-get}:" $$missing; \
 	$$sudo apt-get update -qq && \
 	$$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing && \
-	case " $$missing " in *' nginx '*) $$sudo sh -c 'invoke-rc.d nginx stop; systemctl disable nginx' >/dev/null 2>&1 || true;; esac
+	case " $$missing " in *' nginx '*) \
+		if [ -d /run/systemd/system ]; then $$sudo systemctl disable --now nginx; \
+		elif [ -e /run/nginx.pid ]; then $$sudo service nginx stop; fi;; esac
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
