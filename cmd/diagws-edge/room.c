@@ -340,7 +340,7 @@ take_hole(struct room *room, uint64_t to, uint64_t seq)
 {
 	struct dw_buf *frame = &room->edge->rooms.frame;
 
-	if (to <= room->counted || room->head.seq == 0)
+	if (to <= room->counted)
 		return true;
 	dw_buf_reset(frame);
 	dw_buf_addc(frame, '-');

@@ -1,4 +1,6 @@
-"""A proxy before a hub that knows ZMTP's frames: one of a chosen kind is held, and all that follow it that way."""
+"""A proxy before a hub that knows ZMTP's frames: one of a chosen kind is held, and all that follow it that way; or those of
+a kind alone are kept back while others pass, or lost.
+"""
 import asyncio
 import contextlib
 import struct
@@ -21,6 +23,8 @@ def cut_frame(data):
 
 class FrameProxy(Proxy):
     def __init__(self, target):
+        self.keep, self.lose = set(), set()  # kinds
+        self.kept = []
         self.kinds = {UP: None, DOWN: None}
         self.holds = {UP: False, DOWN: False}
         self.free = {UP: asyncio.Event(), DOWN: asyncio.Event()}
@@ -35,6 +39,8 @@ class FrameProxy(Proxy):
     def let_go(self, direction):
         self.kinds[direction] = None
         self._do(self.free[direction].set)
+
+    # What was kept goes on before the next frame once `keep` is empty; all kinds in it go the same way.
 
     async def _carry(self, link, direction):
         source, sink = link.ends[direction]
@@ -56,7 +62,11 @@ class FrameProxy(Proxy):
                     if kind is not None and kind == self.kinds[direction]:
                         self.holds[direction] = True
                         await self.free[direction].wait()
-                    await self.loop.sock_sendall(sink, frame)
+                    if kind in self.keep:
+                        self.kept.append(frame)
+                    elif kind not in self.lose:
+                        late, self.kept = (b"".join(self.kept), []) if not self.keep else (b"", self.kept)
+                        await self.loop.sock_sendall(sink, late + frame)
         if link in self.links:
             self.links.discard(link)
             link.close()

@@ -1,4 +1,6 @@
-"""A stream that was set back for somebody who begins further back than all others, while what follows is still under way."""
+"""What an edge tells of a room whose messages come late or not at all: it has no credit, or its stream was set back for
+somebody who begins further back than all others.
+"""
 import asyncio
 import json
 import time
@@ -6,10 +8,11 @@ import time
 import pytest
 
 from conftest import PATIENCE, free_port, receive, receive_updates, until
-from frames import MESSAGES, FrameProxy
+from frames import CREDIT, MESSAGES, FrameProxy
 from proxy import DOWN
 
 OLD = 20
+PAD = 60 * 1024
 
 
 @pytest.fixture
@@ -18,6 +21,7 @@ def site(world):
     port = free_port()
     world.hub("--queue-limit", OLD, "--bind", f"tcp://127.0.0.1:{port}")
     world.grant("123", "alice")
+    world.grant("456", "alice")
     world.alice = world.token("alice")
     with FrameProxy(("127.0.0.1", port)) as proxy:
         world.proxy = proxy
@@ -25,9 +29,10 @@ def site(world):
         yield world
 
 
-def send(world, count):
+def send(world, count, pad=0, room="123"):
     """So many updates in one batch; the seq of the last."""
-    world.run("diagws-send", "-l", "-d", "123", "-t", "x_update", input='{"data": {}}\n' * count)
+    line = json.dumps({"data": {"pad": "x" * pad}}) + "\n"
+    world.run("diagws-send", "-l", "-d", room, "-t", "x_update", input=line * count)
     return world.stat("summary")["head"]
 
 
@@ -56,3 +61,36 @@ def test_heartbeats_never_tell_an_older_head(site):
         await second.close()
     run(watch())
     assert "hub lost" not in site.the_edge.said()
+
+
+def starve(world):
+    """The edge's credit is used up, and none comes."""
+    world.proxy.keep.add(CREDIT)
+    send(world, 300, PAD, "456")
+    until(lambda: world.stat("edges")[0]["behind"] > 0, "the hub to wait for credit")
+
+
+async def other_room(world):
+    socket = await world.the_edge.connect("456", world.alice, device="other", after="new")
+    assert (await receive(socket))["type"] == "connect"
+    return socket
+
+
+def gap_of(message):
+    return message["type"], message["data"]["from"], message["data"]["to"]
+
+
+def test_what_is_dropped_before_the_first_message_is_told(site):
+    """Of a room in which there was nothing yet, also when somebody joined it."""
+    async def watch():
+        other = await other_room(site)
+        first = await site.the_edge.connect("123", site.alice, device="first")
+        assert (await receive(first))["data"]["resume"] == "new"
+        await asyncio.to_thread(starve, site)
+        await asyncio.to_thread(send, site, 25)
+        site.proxy.keep.clear()
+        assert gap_of(await receive(first)) == ("gap", 1, 5)
+        assert [update["n"] for update in await receive_updates(first, 20)] == list(range(6, 26))
+        for socket in (other, first):
+            await socket.close()
+    run(watch())
