@@ -125,11 +125,43 @@ dw_room_is_position(const struct dw_room *room, struct dw_position at)
 	return at.n >= n && at.n < room->oldest_n;
 }
 
+/* Where a gap ends that lies before the room's oldest message. */
+static uint64_t
+gap_end(const struct dw_room *room)
+{
+	const uint64_t first = dw_log_first(room->log);
+
+	return first < dw_log_end(room->log) ? dw_log_entry(room->log, first)->seq - 1 : room->head;
+}
+
+/* One that was there when its reader was set back had got further. */
+static uint64_t
+sent_to(const struct dw_session *session)
+{
+	const struct dw_reader *reader = session->reader;
+	const bool before = session->backs != reader->backs && reader->furthest > reader->sent.seq;
+
+	return before ? reader->furthest : reader->sent.seq;
+}
+
+void
+dw_room_skip_unsent(const struct dw_reader *reader)
+{
+	struct dw_session *session;
+
+	if (dw_room_gap(reader->room, reader->sent.n).reason == DW_GAP_NONE)
+		return;
+	DL_FOREACH2(reader->sessions, session, reader_next)
+	{
+		if (sent_to(session) < gap_end(reader->room))
+			dw_room_skip(reader->room, session);
+	}
+}
+
 void
 dw_room_skip(const struct dw_room *room, struct dw_session *session)
 {
-	const uint64_t first = dw_log_first(room->log);
-	const uint64_t to = first < dw_log_end(room->log) ? dw_log_entry(room->log, first)->seq - 1 : room->head;
+	const uint64_t to = gap_end(room);
 
 	if (to <= session->begun || to <= session->confirmed.seq || to <= session->skipped)
 		return;
@@ -219,7 +251,7 @@ was_sent(const struct dw_device *device, uint64_t seq, struct dw_str to)
 		return false;
 	DL_FOREACH(device->sessions, session)
 	{
-		if (session->begun < seq && seq <= session->reader->sent.seq)
+		if (session->begun < seq && seq <= sent_to(session))
 			return true;
 	}
 	return false;

@@ -248,6 +248,10 @@ set_back(const struct dw_room *room, struct dw_reader *reader, const struct dw_j
 
 	if ((join->flags & DW_JOIN_RETURN) != 0 || from.seq >= reader->start || !told)
 		return;
+	if (reader->sent.seq > reader->furthest) {
+		reader->furthest = reader->sent.seq;
+		reader->backs++;
+	}
 	reader->start = from.seq;
 	reader->sent = from;
 }
@@ -375,6 +379,7 @@ dw_room_join(struct dw_room *room, const struct dw_join *join, const struct dw_j
 	session->sure = (join->flags & DW_JOIN_SURE) != 0;
 	link_session(room, session);
 	set_back(room, session->reader, join, stand.from);
+	session->backs = session->reader->backs;
 	if (stand.gap.reason != DW_GAP_NONE)
 		dw_room_skip(room, session);
 	if (said.seq > confirmed.seq && said.seq <= stand.at.seq)

@@ -136,6 +136,11 @@ watch_push(struct watch *watch)
 		uint64_t next = watch->index + 1;
 		bool going;
 
+		/* The hub had sent it before the stream was set back: whom it has not reached the hub is to know. */
+		if ((entry->flags & ENTRY_HOLE) != 0 && entry->seq <= watch->room->furthest) {
+			ask_feed(watch);
+			break;
+		}
 		if ((entry->flags & stop) != 0) {
 			going = write_entry(watch, entry);
 		} else {

@@ -60,7 +60,6 @@ serve_reader(struct hub *hub, struct peer *peer, struct dw_reader *reader)
 	struct dw_buf *frame = &hub->outbox.scratch, *records = &hub->outbox.records;
 	struct dw_position at = reader->sent;
 	struct dw_wire message = { .kind = DW_MESSAGES };
-	struct dw_session *session;
 	uint32_t *size;
 
 	/* It has to join anew, for nobody knows any more whose messages they were. */
@@ -91,12 +90,7 @@ serve_reader(struct hub *hub, struct peer *peer, struct dw_reader *reader)
 	size = &peer->sizes[peer->sent++ % HUB_WINDOW];
 	*size = (uint32_t)frame->len;
 	peer->uncredited += *size;
-	if (dw_room_gap(reader->room, reader->sent.n).reason != DW_GAP_NONE) {
-		DL_FOREACH2(reader->sessions, session, reader_next)
-		{
-			dw_room_skip(reader->room, session);
-		}
-	}
+	dw_room_skip_unsent(reader);
 	reader->sent = at;
 	return true;
 }

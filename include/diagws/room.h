@@ -94,6 +94,7 @@ struct dw_session {
 	struct dw_position confirmed;
 	uint64_t begun;   /* the seq after which it began to read */
 	uint64_t skipped; /* up to this seq it was told a gap, and has not confirmed what follows; 0: none */
+	uint32_t backs;   /* its reader's when it joined */
 	bool claimed;     /* its token names the room */
 	bool sure;        /* its client acknowledges itself */
 };
@@ -104,6 +105,8 @@ struct dw_reader {
 	uint32_t edge;                 /* the caller's number for it */
 	struct dw_reader *prev, *next; /* of the room */
 	struct dw_position sent;
+	uint64_t furthest;    /* `sent` before it was set back, */
+	uint32_t backs;       /* and how often it was further than ever before then */
 	uint64_t start;       /* it was sent all after this seq, or is about to be; 0: so it says */
 	uint64_t direct_lost; /* the room's when its first session joined: each was told of those */
 	struct dw_session *sessions;
@@ -260,6 +263,9 @@ bool dw_room_confirm(struct dw_room *room, struct dw_session *session, struct dw
 /* The session goes on behind a gap that ends before the room's oldest message: what lay in it is not delivered by a
  * later confirmation. */
 void dw_room_skip(const struct dw_room *room, struct dw_session *session);
+/* So do, when its stream goes on behind one, those of its sessions that were not sent what lay in it: all, but where it
+ * was set back those who had been sent that before. One of them whom it did not reach is fed (READ), and skips then. */
+void dw_room_skip_unsent(const struct dw_reader *reader);
 /* Carries what has been confirmed for long enough into the cursors. */
 void dw_room_settle(struct dw_room *room, uint64_t now);
 /* Ends the session, whose connection ended at that time. Its reader stays, maybe with none: dw_room_drop_reader. */

@@ -2,14 +2,21 @@
 somebody who begins further back than all others.
 """
 import asyncio
+import contextlib
 import json
+import subprocess
+import sys
 import time
 
 import pytest
 
-from conftest import PATIENCE, free_port, receive, receive_updates, until
-from frames import CREDIT, MESSAGES, FrameProxy
+from conftest import BIN, PATIENCE, ROOT, free_port, receive, receive_updates, until
+from frames import CONFIRM, CREDIT, MESSAGES, FrameProxy
 from proxy import DOWN
+
+sys.path.insert(0, str(ROOT / "tests" / "integration"))
+
+from test_delivery import Raw  # noqa: E402
 
 OLD = 20
 PAD = 60 * 1024
@@ -63,11 +70,34 @@ def test_heartbeats_never_tell_an_older_head(site):
     assert "hub lost" not in site.the_edge.said()
 
 
+@contextlib.contextmanager
+def awaited(world, pad=0):
+    """One more update, whose sender waits until a device has it."""
+    command = [BIN / "diagws-send", "--json", "--wait=delivered:1", "--deadline=15s", "x_update", "123",
+               json.dumps({"pad": "x" * pad})]
+    sender = subprocess.Popen(command, env=world.env, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    try:
+        until(lambda: world.stat()["waiting"] == 1, "the sender to wait")
+        yield sender
+    finally:
+        sender.kill()
+        sender.wait(PATIENCE)
+
+
 def starve(world):
     """The edge's credit is used up, and none comes."""
     world.proxy.keep.add(CREDIT)
     send(world, 300, PAD, "456")
     until(lambda: world.stat("edges")[0]["behind"] > 0, "the hub to wait for credit")
+
+
+async def set_back_and_trim(world, count):
+    """Somebody begins before all others; before anything is sent once more, so many come, and others are dropped."""
+    second = await world.the_edge.connect("123", world.alice, device="second", after="0")
+    assert (await receive(second))["type"] == "connect"
+    await asyncio.to_thread(send, world, count)
+    world.proxy.keep.clear()
+    return second
 
 
 async def other_room(world):
@@ -78,6 +108,10 @@ async def other_room(world):
 
 def gap_of(message):
     return message["type"], message["data"]["from"], message["data"]["to"]
+
+
+def confirmed(world, device):
+    return {row["device"]: row["confirmed_seq"] for row in world.stat("devices", "123")}.get(device, 0)
 
 
 def test_what_is_dropped_before_the_first_message_is_told(site):
@@ -94,3 +128,61 @@ def test_what_is_dropped_before_the_first_message_is_told(site):
         for socket in (other, first):
             await socket.close()
     run(watch())
+
+
+def test_what_was_sent_before_counts_though_it_is_dropped_then(site):
+    async def watch():
+        send(site, 1)
+        other = await other_room(site)
+        first = await site.the_edge.connect("123", site.alice, device="first", after="new")
+        assert (await receive(first))["type"] == "connect"
+        site.proxy.lose.add(CONFIRM)
+        await asyncio.to_thread(send, site, 2)
+        with awaited(site) as sender:
+            await asyncio.to_thread(send, site, 7)
+            await receive_updates(first, 10)
+            await asyncio.to_thread(starve, site)
+            second = await set_back_and_trim(site, 15)
+            assert gap_of(await receive(second)) == ("gap", 1, 6)
+            assert [update["n"] for update in await receive_updates(second, 20)] == list(range(7, 27))
+            assert [update["n"] for update in await receive_updates(first, 15)] == list(range(12, 27))
+            site.proxy.lose.clear()
+            await asyncio.to_thread(send, site, 1)
+            out, _ = await asyncio.to_thread(sender.communicate)
+            assert (sender.returncode, json.loads(out)["delivered"]) == (0, 1)
+        for socket in (other, first, second):
+            await socket.close()
+    run(watch())
+
+
+def test_what_had_not_been_taken_when_it_is_dropped_does_not_count(site):
+    """The edge had been sent it, but the client had not: it is told of the gap, and confirms what follows."""
+    send(site, 1)
+    first = Raw(site.the_edge, "123", site.alice, "first&after=new")
+    assert first.message()["type"] == "connect"
+
+    async def watch():
+        other = await other_room(site)
+        await asyncio.to_thread(send, site, 9, PAD)
+        with awaited(site, PAD) as sender:
+            await asyncio.to_thread(send, site, 1, PAD)
+            await asyncio.to_thread(starve, site)
+            second = await set_back_and_trim(site, 19)
+            assert gap_of(await receive(second)) == ("gap", 1, 11)
+            assert [update["n"] for update in await receive_updates(second, 20)] == list(range(12, 32))
+            got = []
+            while not got or got[-1] != 31:
+                message = await asyncio.to_thread(first.message)
+                got.append(gap_of(message) if message["type"] == "gap" else message["n"])
+            taken = len(got) - 21
+            assert got == [*range(2, 2 + taken), ("gap", 2 + taken, 11), *range(12, 32)]
+            more = asyncio.create_task(asyncio.to_thread(first.message))  # its PING
+            head = site.stat("summary")["head"]
+            await asyncio.to_thread(until, lambda: confirmed(site, "first") == head, "it to be confirmed")
+            assert sender.poll() is None, sender.communicate()
+            await asyncio.to_thread(send, site, 1)
+            assert (await more)["n"] == 32
+        for socket in (other, second):
+            await socket.close()
+    run(watch())
+    first.close()

@@ -361,6 +361,48 @@ test_what_lay_in_a_gap_is_not_delivered(void **state)
 	assert_int_equal(delivered(100), 2);
 }
 
+/* What the edge has been sent, as far as it goes. */
+static void
+serve(struct dw_reader *reader)
+{
+	dw_room_skip_unsent(reader);
+	reader->sent = (struct dw_position) { head, room_n };
+}
+
+/* A stream is set back for one who begins further back, and what only that one lacks is dropped before it is sent. */
+static void
+test_a_gap_is_only_for_whom_it_was_not_sent(void **state)
+{
+	struct dw_joined joined;
+	struct dw_session *first, *second, *third;
+
+	(void)state;
+	publish_some(LIMIT);
+	first = join_as(1, "ann", "phone", DW_JOIN_NEW, 0, &joined);
+	publish_some(3);
+	serve(first->reader);
+	second = join_as(2, "bob", "phone", DW_JOIN_AFTER, 60, &joined);
+	assert_int_equal(joined.sent, 80);
+	third = join_as(3, "cid", "phone", DW_JOIN_AFTER, 40, &joined);
+	assert_int_equal(joined.sent, 40);
+	assert_int_equal(dw_room_receipts(room, 80, DW_STR(""), 0).sent, 2);
+	/* The oldest is 80. */
+	publish_some(4);
+	serve(first->reader);
+	confirm(first, 120, 12, false);
+	confirm(second, 120, 12, false);
+	confirm(third, 120, 12, false);
+	assert_int_equal(delivered(60), 1);
+	assert_int_equal(delivered(70), 2);
+	assert_int_equal(delivered(80), 3);
+	/* 140, and nobody was sent 130. */
+	publish_some(LIMIT + 1);
+	serve(first->reader);
+	confirm(first, 180, 18, false);
+	assert_int_equal(delivered(130), 0);
+	assert_int_equal(delivered(140), 1);
+}
+
 static void
 test_sent_follows_the_edges_stream(void **state)
 {
@@ -576,6 +618,7 @@ main(void)
 		TEST(test_what_was_skipped_is_not_delivered),
 		TEST(test_an_excluded_session_that_has_gone_is_not_counted),
 		TEST(test_what_lay_in_a_gap_is_not_delivered),
+		TEST(test_a_gap_is_only_for_whom_it_was_not_sent),
 		TEST(test_sent_follows_the_edges_stream),
 		TEST(test_one_that_returns_says_what_it_has),
 		TEST(test_direct_messages_lie_between_the_others),
