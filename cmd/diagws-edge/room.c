@@ -404,21 +404,23 @@ take_records(struct room *room, struct dw_str *rest)
 {
 	struct dw_str left = *rest;
 	struct dw_record record;
-	bool took = false;
+	bool took = false, follows = true;
 	int err;
 
 	while (
 		(err = dw_record_next(&left, &record)) == DW_OK && !fanout_full(room, FRAME_TIMES * record.data.n + ENVELOPE)) {
-		if (!take_record(room, &record))
-			return false;
+		follows = take_record(room, &record);
+		if (!follows)
+			break;
 		*rest = left;
 		took = true;
 	}
+	/* Whatever the rest is like: the ring would count as full for ever with what nobody is offered. */
 	if (took) {
 		fanout_add(room);
 		owe_ping(room);
 	}
-	return err == DW_OK || err == DW_E_AGAIN;
+	return follows && (err == DW_OK || err == DW_E_AGAIN);
 }
 
 static bool

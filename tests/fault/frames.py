@@ -1,5 +1,5 @@
 """A proxy before a hub that knows ZMTP's frames: one of a chosen kind is held, and all that follow it that way; or those of
-a kind alone are kept back while others pass, or lost.
+a kind alone are kept back while others pass, or lost, or one is changed.
 """
 import asyncio
 import contextlib
@@ -21,10 +21,25 @@ def cut_frame(data):
     return (kind, data[:size]) if len(data) >= size else (None, b"")
 
 
+def end_with_the_first_record_again(frame):
+    """MESSAGES whose last record is the first once more. The records are its last field; a record of them is an array of 9."""
+    body = frame[9:]
+    at = 6 + body[2] % 32  # behind kind and room come two small numbers
+    assert body[:2] == b"\x95\x27" and body[at - 3] < 128 and body[at - 2] < 128 and body[at - 1] == 0xc6
+    records = body[at + 4:]
+    second = records.index(records[:1], 1)
+    while records[second + 1] != records[1] + 1:  # its seq
+        second = records.index(records[:1], second + 1)
+    records += records[:second]
+    body = body[:at] + struct.pack(">I", len(records)) + records
+    return frame[:1] + struct.pack(">Q", len(body)) + body
+
+
 class FrameProxy(Proxy):
     def __init__(self, target):
         self.keep, self.lose = set(), set()  # kinds
         self.kept = []
+        self.change = {}  # kind -> what becomes of the next frame of it
         self.kinds = {UP: None, DOWN: None}
         self.holds = {UP: False, DOWN: False}
         self.free = {UP: asyncio.Event(), DOWN: asyncio.Event()}
@@ -62,6 +77,8 @@ class FrameProxy(Proxy):
                     if kind is not None and kind == self.kinds[direction]:
                         self.holds[direction] = True
                         await self.free[direction].wait()
+                    if kind in self.change:
+                        frame = self.change.pop(kind)(frame)
                     if kind in self.keep:
                         self.kept.append(frame)
                     elif kind not in self.lose:

@@ -11,7 +11,7 @@ import time
 import pytest
 
 from conftest import BIN, PATIENCE, ROOT, free_port, receive, receive_updates, until
-from frames import CONFIRM, CREDIT, MESSAGES, FrameProxy
+from frames import CONFIRM, CREDIT, MESSAGES, FrameProxy, end_with_the_first_record_again
 from proxy import DOWN
 
 sys.path.insert(0, str(ROOT / "tests" / "integration"))
@@ -186,3 +186,21 @@ def test_what_had_not_been_taken_when_it_is_dropped_does_not_count(site):
             await socket.close()
     run(watch())
     first.close()
+
+
+def test_what_cannot_follow_stops_nothing_that_comes_later(site):
+    """The edge takes what it can of it, and introduces itself again."""
+    send(site, 9, PAD // 3)
+    site.proxy.change[MESSAGES] = end_with_the_first_record_again
+
+    async def watch():
+        client = await site.the_edge.connect("123", site.alice, device="first", after="0")
+        assert (await receive(client))["data"]["replaying"] == 9
+        assert [update["n"] for update in await receive_updates(client, 9)] == list(range(1, 10))
+        assert not site.proxy.change and "has a hole" in site.the_edge.said()
+        await asyncio.to_thread(until, site.the_edge.ready, "the hub's welcome")
+        for n in range(10, 15):
+            await asyncio.to_thread(send, site, 1, PAD)
+            assert (await receive(client))["n"] == n
+        await client.close()
+    run(watch())
