@@ -78,7 +78,12 @@ must_wait(struct hub *hub, const struct handler *handler, struct peer *peer, con
 	room = name->n > 0 ? room_find(hub, *name) : NULL;
 	if (room == NULL || !room_waits(room))
 		return false;
-	/* A session that leaves must not be forgotten, however busy the hub is. */
+	/* A session that leaves must not be forgotten, however busy the hub is: but what else is in that frame. */
+	if (message->kind == DW_LEAVE) {
+		dw_buf_reset(&hub->outbox.scratch);
+		dw_wire_pack(&hub->outbox.scratch, message);
+		frame = (struct dw_str) { hub->outbox.scratch.data, hub->outbox.scratch.len };
+	}
 	err = stage_full(hub, peer) && message->kind != DW_LEAVE ? DW_E_BUSY : room_wait(hub, room, peer, frame);
 	if (err != DW_OK)
 		answer_failure(hub, peer->number, message, err, NULL);

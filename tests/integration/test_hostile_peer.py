@@ -9,9 +9,10 @@ import struct
 import pytest
 
 from conftest import PATIENCE, SANITIZED, until
+from test_commit import Tampered
 
 DEALER, LINGER, RCVTIMEO = 5, 17, 27
-HELLO, PING, PUBLISH, READ, STAT = 1, 2, 4, 9, 10
+HELLO, PING, PUBLISH, JOIN, LEAVE, READ, STAT = 1, 2, 4, 5, 6, 9, 10
 WELCOME, PONG, STORED, TABLE = 33, 35, 37, 42
 
 
@@ -78,6 +79,25 @@ def test_polls_that_wait_keep_nothing_that_was_added_to_them(world):
         assert peer.kind() == PONG
         # All are in: a hundred polls that wait, less than a frame's size each.
         until(lambda: resident_kib(hub.pid) - before < 40_000, "the hub to let go of the frames")
+
+
+@pytest.mark.skipif(SANITIZED, reason="a sanitizer keeps what was freed")
+def test_sessions_that_leave_a_room_not_loaded_yet_keep_nothing_that_was_added(world, tmp_path):
+    """A LEAVE is never refused, however much waits."""
+    hub = world.hub("--ownership", "either")
+    with dealer(world.env["DIAGWS_HUB"]) as peer, \
+            Tampered(hub, tmp_path / "trace", "trace=fdatasync", "inject=fdatasync:delay_enter=2000000"):
+        peer.send(HELLO, 2, 1, 7, 1, "hostile")
+        assert peer.kind() == WELCOME
+        peer.send(PUBLISH, 1, "123", "a_update", "i", b"{}", "", False, "", 0, 0, 0, 0)
+        until(lambda: world.stat()["staged_bytes"] > 0, "the message to be on its way")
+        before = resident_kib(hub.pid)
+        peer.send(JOIN, 2, 9, "456", "ann", "phone", 2, 0, 0, "", 0, 0, 0, 0, 0)
+        for session in range(200):
+            peer.send(LEAVE, session, "456", 0, 0, False, bytes(900_000))
+        peer.send(PING, 1)
+        assert peer.kind() == PONG  # and no STORED or JOINED yet
+        assert resident_kib(hub.pid) - before < 40_000
 
 
 def test_a_view_of_no_rows_is_answered(world):
