@@ -46,7 +46,8 @@ ask_feed(struct watch *watch)
 			.after_n = watch->at.n,
 			.limit = watch->feed } };
 
-	if (watch->asked || !watch->joined)
+	/* One that returns to a busy hub is not counted by it before its JOIN has been asked again. */
+	if (watch->asked || watch->again || !watch->joined)
 		return;
 	watch->state = WATCH_FEEDING;
 	watch->asked_at = dw_mono_ms();

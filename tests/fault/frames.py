@@ -7,18 +7,20 @@ import struct
 
 from proxy import DOWN, UP, Proxy
 
-CREDIT, CONFIRM, MESSAGES = 8, 7, 39  # diagws-protocol(7)
+JOIN, CONFIRM, CREDIT, JOINED, MESSAGES = 5, 7, 8, 38, 39  # diagws-protocol(7)
 GREETING, COMMAND, LONG = 64, 4, 2
 
 
 def cut_frame(data):
     """(its kind, its bytes); (None, b"") while it is not whole."""
-    if len(data) < 9:
+    if len(data) < 2 or (data[0] & LONG and len(data) < 9):
         return None, b""
     size = 9 + struct.unpack(">Q", data[1:9])[0] if data[0] & LONG else 2 + data[1]
     body = 9 if data[0] & LONG else 2
-    kind = data[body + 1] if size > body + 1 and not data[0] & COMMAND else None
-    return (kind, data[:size]) if len(data) >= size else (None, b"")
+    if len(data) < size:
+        return None, b""
+    kind = None if data[0] & COMMAND or size < body + 2 else data[body + (3 if data[body] == 0xdc else 1)]
+    return kind, data[:size]
 
 
 def end_with_the_first_record_again(frame):
@@ -35,11 +37,33 @@ def end_with_the_first_record_again(frame):
     return frame[:1] + struct.pack(">Q", len(body)) + body
 
 
+def as_another_session(frame):
+    """JOIN or JOINED: [kind, corr, session, …], and corr is small."""
+    body = bytearray(frame[9:] if frame[0] & LONG else frame[2:])
+    at = 4 if body[0] == 0xdc else 2
+    at += {0xcc: 2, 0xcd: 3}.get(body[at], 1)
+    assert body[at] == 0xcf
+    body[at + 8] ^= 1
+    return frame[:-len(body)] + body
+
+
+def say_busy(frame):
+    """JOINED of another session as that of this one, with code 1105: [38, corr, session, code, …]."""
+    frame = as_another_session(frame)
+    body = frame[9:] if frame[0] & LONG else frame[2:]
+    at = 4 + {0xcc: 2, 0xcd: 3}.get(body[4], 1) + 9
+    assert body[at] == 0
+    body = body[:at] + b"\xcd" + struct.pack(">H", 1105) + body[at + 1:]
+    return bytes([frame[0] | LONG]) + struct.pack(">Q", len(body)) + body
+
+
 class FrameProxy(Proxy):
     def __init__(self, target):
         self.keep, self.lose = set(), set()  # kinds
         self.kept = []
-        self.change = {}  # kind -> what becomes of the next frame of it
+        self.change = {}  # kind -> what becomes of the next frame of it;
+        self.always = {}  # of each, and how many those were
+        self.changed = 0
         self.kinds = {UP: None, DOWN: None}
         self.holds = {UP: False, DOWN: False}
         self.free = {UP: asyncio.Event(), DOWN: asyncio.Event()}
@@ -79,6 +103,9 @@ class FrameProxy(Proxy):
                         await self.free[direction].wait()
                     if kind in self.change:
                         frame = self.change.pop(kind)(frame)
+                    if kind in self.always:
+                        frame = self.always[kind](frame)
+                        self.changed += 1
                     if kind in self.keep:
                         self.kept.append(frame)
                     elif kind not in self.lose:

@@ -1,5 +1,5 @@
-"""What an edge tells of a room whose messages come late or not at all: it has no credit, or its stream was set back for
-somebody who begins further back than all others.
+"""What an edge tells its clients when what goes between it and the hub comes late, not at all or wrong: it has no credit; a
+stream was set back for somebody who begins further back than all others; what it gets does not follow.
 """
 import asyncio
 import contextlib
@@ -11,7 +11,8 @@ import time
 import pytest
 
 from conftest import BIN, PATIENCE, ROOT, free_port, receive, receive_updates, until
-from frames import CONFIRM, CREDIT, MESSAGES, FrameProxy, end_with_the_first_record_again
+from frames import (CONFIRM, CREDIT, JOIN, JOINED, MESSAGES, FrameProxy, as_another_session,
+                    end_with_the_first_record_again, say_busy)
 from proxy import DOWN
 
 sys.path.insert(0, str(ROOT / "tests" / "integration"))
@@ -204,3 +205,22 @@ def test_what_cannot_follow_stops_nothing_that_comes_later(site):
             assert (await receive(client))["n"] == n
         await client.close()
     run(watch())
+
+
+def test_who_is_behind_when_it_returns_to_a_busy_hub_waits(site):
+    """Its JOIN is asked again, and nothing of what it lacks is before the hub counts it."""
+    client = Raw(site.the_edge, "123", site.alice, "first")
+    assert client.message()["type"] == "connect"
+    send(site, OLD, PAD)
+    site.proxy.always.update({JOIN: as_another_session, JOINED: say_busy})
+    site.proxy.cut()
+    until(lambda: site.proxy.changed > 1, "the session to return")
+    got = [client.message()["n"] for _ in range(7)]
+    until(lambda: site.proxy.changed > 8, "it to ask again and again")
+    site.proxy.always.clear()
+    while got[-1] != OLD:
+        message = client.message()
+        assert message is not None, f"closed behind {got}"
+        got.append(message["n"])
+    assert got == list(range(1, OLD + 1))
+    client.close()
