@@ -8,6 +8,7 @@
  * frame is built once and each client costs one plain send(). Messages of a room that come in one turn of the loop go
  * out in one send, and with ?burst=N the loop waits until N are there: that is the floor for N published at once. With
  * PING_MS a PING follows the messages in the same send, at most one in so long: the floor of asking for confirmations.
+ * What was published to a room before anybody was in it is given to whoever comes, in one send.
  *
  * What keeps it honest: clients lie in one array per room, there are no timers, no copies and no lists to walk beside
  * it. What keeps it small: a client that does not take all at once is closed (seen as lost messages by whoever
@@ -31,7 +32,7 @@
 #include <openssl/sha.h>
 #include <uthash.h>
 
-enum { NAME = 128, REQUEST_MAX = 128 * 1024, FRAMES_MAX = 1 << 20, WAITING_MAX = 4096, EVENTS = 512, BACKLOG = 4096 };
+enum { NAME = 128, REQUEST_MAX = 128 * 1024, FRAMES_MAX = 1 << 20, KEPT_MAX = 64 * 1024, WAITING_MAX = 4096, EVENTS = 512, BACKLOG = 4096 };
 
 struct conn {
 	struct room *room; /* NULL: HTTP */
@@ -48,6 +49,8 @@ struct room {
 	uint32_t have, want; /* messages in `out`; how many to wait for */
 	size_t out_size;
 	char *out;    /* frames that are ready */
+	char *kept;   /* those that nobody was there for, as far as there is a place */
+	size_t kept_size;
 	long pinged;  /* ms */
 	int *waiting; /* who posted them */
 	struct room *next_dirty;
@@ -140,7 +143,7 @@ upgrade(int fd, const char *head, struct room *room)
 		"%s\r\n\r\n",
 		accept);
 	enter(fd, room);
-	if (!put(fd, text, (size_t)n))
+	if (!put(fd, text, (size_t)n) || (room->kept_size > 0 && !put(fd, room->kept, room->kept_size)))
 		drop(fd);
 }
 
@@ -198,6 +201,17 @@ ask(struct room *room)
 	room->out_size += 19;
 }
 
+static void
+keep(struct room *room)
+{
+	if (room->kept == NULL && (room->kept = malloc(KEPT_MAX)) == NULL)
+		abort();
+	if (room->kept_size + room->out_size > KEPT_MAX)
+		return;
+	memcpy(room->kept + room->kept_size, room->out, room->out_size);
+	room->kept_size += room->out_size;
+}
+
 /* One send for each client, then the answers. */
 static void
 flush(void)
@@ -217,6 +231,8 @@ flush(void)
 			room = next;
 			continue;
 		}
+		if (room->count == 0)
+			keep(room);
 		ask(room);
 		for (uint32_t i = room->count; i-- > 0;) {
 			if (!put(room->clients[i], room->out, room->out_size))

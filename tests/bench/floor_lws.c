@@ -6,7 +6,8 @@
  * GET /ws/{room} with an upgrade makes a client of that room; POST /pub/{room}[?burst=N] (the body is the message) is
  * answered when N messages are there and were written. Written at once, the default: ready frames go out in one
  * lws_write(LWS_WRITE_RAW) to each client for which nothing is buffered. With `callback`: the way libwebsockets is
- * taught, a writable callback for each client and message.
+ * taught, a writable callback for each client and message. What was published to a room before anybody was in it is
+ * given to whoever comes, in one lws_write.
  *
  * A client that is too slow is closed, which whoever measures sees as lost messages.
  */
@@ -28,7 +29,8 @@ enum {
 	RING = 64,
 	FRAMES = RING * (MESSAGE_MAX + 4),
 	RX_BUFFER = 128,
-	TX_PACKET = 65536
+	TX_PACKET = 65536,
+	KEPT_MAX = 64 * 1024
 };
 
 struct client {
@@ -48,6 +50,8 @@ struct room {
 	uint32_t have;
 	size_t size;
 	unsigned char *frames; /* at once: ready frames, one behind another */
+	unsigned char *kept;   /* those that nobody was there for, as far as there is a place */
+	size_t kept_size;
 	unsigned char (*ring)[LWS_PRE + MESSAGE_MAX];
 	size_t sizes[RING];
 	uint64_t end; /* callback: messages ever */
@@ -77,10 +81,23 @@ room_of(struct lws *wsi, enum lws_token_indexes token)
 }
 
 static void
+keep(struct room *room)
+{
+	if (room->kept == NULL && (room->kept = malloc(KEPT_MAX)) == NULL)
+		abort();
+	if (room->kept_size + room->size > KEPT_MAX)
+		return;
+	memcpy(room->kept + room->kept_size, room->frames, room->size);
+	room->kept_size += room->size;
+}
+
+static void
 push(struct room *room)
 {
 	struct client *client, *next;
 
+	if (room->clients == NULL)
+		keep(room);
 	DL_FOREACH_SAFE(room->clients, client, next)
 	{
 		if (by_callback)
@@ -189,6 +206,8 @@ callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in
 			return -1;
 		client->at = client->room->end;
 		DL_APPEND(client->room->clients, client);
+		if (client->room->kept_size > 0)
+			return lws_write(wsi, client->room->kept, client->room->kept_size, LWS_WRITE_RAW) < 0 ? -1 : 0;
 		return 0;
 	case LWS_CALLBACK_SERVER_WRITEABLE:
 		return write_next(client);

@@ -220,7 +220,7 @@ http {
         location ~ ^/ws/(.+)$ {
             nchan_subscriber websocket;
             nchan_channel_id $1;
-            nchan_subscriber_first_message newest;
+            nchan_subscriber_first_message oldest;
         }
         location ~ ^/pub/(.+)$ {
             nchan_publisher http;
