@@ -54,5 +54,5 @@ def test_a_contestant_that_fails_fails_alone(bench):
     found, failed, rounds = bench.measure(row, 2, bench.Progress(), 1)
     text = bench.section(row, rounds, found, failed, "today")
     assert "- failed: Nchan: no luck" in text and "| Nchan | – |" in text
-    assert ("Today: 2.00 µs, 1.00 × the bare loop, 1.00 × one that asks for confirmations; 1.00 × where the room was "
-            "empty when the clients came. **met**") in text
+    assert ("Today: 2.00 µs, 1.00 × the bare loop, 1.00 × one that asks for confirmations; 1.00 × the bare loop's "
+            "CPU, from an empty room. **met**") in text
