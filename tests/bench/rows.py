@@ -78,8 +78,8 @@ class Fanout(Row):
         super().__init__(bench)
         self.how = ("A message of 200 bytes is published when all clients have the last one. CPU: user and system time "
                     "of the serving process for each message delivered to one client. A frame of diagws is larger by "
-                    "type, diagnosis, time, seq, n and id. The load polls without sleeping: over a network no server "
-                    "pays for waking its clients. The loop that asks for confirmations sends a PING each 500 ms. When "
+                    "type, diagnosis, time, seq, n and id. The load polls without sleeping (at a lower priority than a "
+                    "hub on its core): over a network no server pays for waking its clients. The loop that asks for confirmations sends a PING each 500 ms. When "
                     "the clients come the room has 100 messages, as a room has, and each server gives them to each "
                     "client first, but where the line says from an empty room. That decides when the kernel of a "
                     "client that answers PINGs acknowledges, and on one machine the server pays for what is "
@@ -94,7 +94,7 @@ class Fanout(Row):
             if kind == label:
                 load.run("publish", servers, messages=100, **what)
             found = load.run("fanout", servers, clients=self.n(1000, 100), messages=count, burst=self.burst,
-                             warm_up=self.n(40, 2) * self.burst, spin=True, **what)
+                             warm_up=self.n(40, 2) * self.burst, spin=True, nice=10, **what)
         server, hub = load.process(found, "edge") or load.process(found, "server"), load.process(found, "hub")
         return {"cpu": server["cpu_us_per_delivery"], "hub": hub and hub["cpu_us_per_delivery"],
                 "rate": found["deliveries_per_s"], "p50": found["latency_us"]["p50"], "p99": found["latency_us"]["p99"]}
