@@ -32,7 +32,15 @@
 #include <openssl/sha.h>
 #include <uthash.h>
 
-enum { NAME = 128, REQUEST_MAX = 128 * 1024, FRAMES_MAX = 1 << 20, KEPT_MAX = 64 * 1024, WAITING_MAX = 4096, EVENTS = 512, BACKLOG = 4096 };
+enum {
+	NAME = 128,
+	REQUEST_MAX = 128 * 1024,
+	FRAMES_MAX = 1 << 20,
+	KEPT_MAX = 64 * 1024,
+	WAITING_MAX = 4096,
+	EVENTS = 512,
+	BACKLOG = 4096
+};
 
 struct conn {
 	struct room *room; /* NULL: HTTP */
@@ -48,8 +56,8 @@ struct room {
 	uint32_t count, cap;
 	uint32_t have, want; /* messages in `out`; how many to wait for */
 	size_t out_size;
-	char *out;    /* frames that are ready */
-	char *kept;   /* those that nobody was there for, as far as there is a place */
+	char *out;  /* frames that are ready */
+	char *kept; /* those that nobody was there for, as far as there is a place */
 	size_t kept_size;
 	long pinged;  /* ms */
 	int *waiting; /* who posted them */

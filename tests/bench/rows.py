@@ -79,8 +79,8 @@ class Fanout(Row):
         self.how = ("A message of 200 bytes is published when all clients have the last one. CPU: user and system time "
                     "of the serving process for each message delivered to one client. A frame of diagws is larger by "
                     "type, diagnosis, time, seq, n and id. The load polls without sleeping (at a lower priority than a "
-                    "hub on its core): over a network no server pays for waking its clients. The loop that asks for confirmations sends a PING each 500 ms. When "
-                    "the clients come the room has 100 messages, as a room has, and each server gives them to each "
+                    "hub on its core): over a network no server pays for waking its clients. The loop that asks for "
+                    "confirmations sends a PING each 500 ms. When the clients come the room has 100 messages, as a room has, and each server gives them to each "
                     "client first, but where the line says from an empty room. That decides when the kernel of a "
                     "client that answers PINGs acknowledges, and on one machine the server pays for what is "
                     "acknowledged while it sends.")
