@@ -26,13 +26,14 @@ enum { RECORD_MORE = 1024, SLACK = 2 };
 struct dw_room *
 dw_room_new(struct dw_rooms *all, const char *name)
 {
-	struct dw_room *room = calloc(1, sizeof(*room));
+	const size_t length = strlen(name);
+	struct dw_room *room = length <= DW_ROOM_MAX ? calloc(1, sizeof(*room) + length + 1) : NULL;
 
 	if (room == NULL)
 		return NULL;
 	room->all = all;
 	room->oldest_n = 1;
-	(void)dw_str_copy(dw_str(name), room->name, sizeof(room->name));
+	memcpy(room->name, name, length);
 	return room;
 }
 
@@ -52,17 +53,14 @@ void
 dw_room_destroy(struct dw_room **room_p)
 {
 	struct dw_room *room = *room_p;
-	struct dw_session *session, *next_session;
 	struct dw_reader *reader, *next_reader;
 
 	if (room == NULL)
 		return;
-	HASH_ITER(hh, room->sessions, session, next_session)
-	{
-		dw_room_leave(room, session, 0);
-	}
 	DL_FOREACH_SAFE(room->readers, reader, next_reader)
 	{
+		while (reader->sessions != NULL)
+			dw_room_leave(room, reader->sessions, 0);
 		dw_room_drop_reader(room, reader);
 	}
 	dw_room_free_members(room);
@@ -261,7 +259,7 @@ is_awaited(const struct dw_room *room, const struct dw_record *record)
 
 	if (member == NULL || member->devices == NULL)
 		return true;
-	DL_FOREACH(member->devices, device)
+	LL_FOREACH(member->devices, device)
 	{
 		if (device->at.seq < record->seq)
 			return true;
@@ -293,17 +291,17 @@ queued_direct(const struct dw_room *room)
 void
 dw_room_unload(struct dw_room *room)
 {
-	struct dw_member *member, *next;
+	const struct dw_member *member;
 
 	assert(room->session_count == 0 && room->dirty == NULL && room->gone == NULL && room->readers == NULL);
 	(void)dw_room_queued(room);
 	room->direct_queued = queued_direct(room);
 	room->prune_at = 0;
-	HASH_ITER(hh, room->members, member, next)
+	DL_FOREACH(room->members, member)
 	{
 		const struct dw_device *device;
 
-		DL_FOREACH(member->devices, device)
+		LL_FOREACH(member->devices, device)
 		{
 			uint64_t end = dw_room_device_end(room->all, device->derived, device->seen, device->expires);
 
@@ -319,13 +317,13 @@ dw_room_unload(struct dw_room *room)
 size_t
 dw_room_memory(const struct dw_room *room)
 {
-	/* A hash handle's bucket and malloc's own, roughly. */
+	/* Its id or name, its place in a table and malloc's own, roughly. */
 	enum { EACH_MORE = 64 };
 
 	if (room->log == NULL)
 		return 0;
 	return dw_log_memory(room->log) + (room->direct != NULL ? dw_log_memory(room->direct) : 0) +
-		   HASH_COUNT(room->members) * (sizeof(struct dw_member) + EACH_MORE) +
+		   room->member_count * (sizeof(struct dw_member) + EACH_MORE) +
 		   room->device_count * (sizeof(struct dw_device) + EACH_MORE);
 }
 
@@ -411,15 +409,15 @@ dw_room_forgettable(const struct dw_room *room, uint64_t now)
 static void
 find_low(struct dw_room *room)
 {
-	struct dw_member *member, *next;
+	const struct dw_member *member;
 	bool any = false;
 
 	room->low_n = 0;
-	HASH_ITER(hh, room->members, member, next)
+	DL_FOREACH(room->members, member)
 	{
 		const struct dw_device *device;
 
-		DL_FOREACH(member->devices, device)
+		LL_FOREACH(member->devices, device)
 		{
 			if (!any || device->at.n < room->low_n)
 				room->low_n = device->at.n;

@@ -77,7 +77,7 @@ dw_room_advance(struct dw_room *room, struct dw_device *device, uint64_t now)
 
 	if (device->sessions == NULL)
 		return;
-	DL_FOREACH(device->sessions, session)
+	LL_FOREACH(device->sessions, session)
 	{
 		if (session->confirmed.seq < lowest->confirmed.seq)
 			lowest = session;
@@ -100,15 +100,20 @@ dw_room_advance(struct dw_room *room, struct dw_device *device, uint64_t now)
 void
 dw_room_settle(struct dw_room *room, uint64_t now)
 {
-	struct dw_session *session, *next;
+	const struct dw_reader *reader;
 
 	if (!room->unsettled)
 		return;
 	room->unsettled = false;
-	HASH_ITER(hh, room->sessions, session, next)
+	DL_FOREACH(room->readers, reader)
 	{
-		if (session->device->trail != NULL)
-			dw_room_advance(room, session->device, now);
+		const struct dw_session *session;
+
+		DL_FOREACH2(reader->sessions, session, reader_next)
+		{
+			if (session->device->trail != NULL)
+				dw_room_advance(room, session->device, now);
+		}
 	}
 }
 
@@ -222,10 +227,10 @@ dw_room_leave(struct dw_room *room, struct dw_session *session, uint64_t ended)
 	struct dw_device *device = session->device;
 
 	dw_room_advance(room, device, ended);
-	DL_DELETE(device->sessions, session);
+	LL_DELETE(device->sessions, session);
 	DL_DELETE2(session->reader->sessions, session, reader_prev, reader_next);
+	dw_room_unlink_session(session);
 	session->reader->session_count--;
-	HASH_DEL(room->sessions, session);
 	room->session_count--;
 	room->all->sessions--;
 	free(session);
@@ -249,7 +254,7 @@ was_sent(const struct dw_device *device, uint64_t seq, struct dw_str to)
 
 	if (to.n > 0 && !dw_str_is(to, device->member->user))
 		return false;
-	DL_FOREACH(device->sessions, session)
+	LL_FOREACH(device->sessions, session)
 	{
 		if (session->begun < seq && seq <= sent_to(session))
 			return true;
@@ -262,7 +267,7 @@ has_session(const struct dw_device *device, uint64_t id)
 {
 	const struct dw_session *session;
 
-	DL_FOREACH(device->sessions, session)
+	LL_FOREACH(device->sessions, session)
 	{
 		if (session->id == id)
 			return true;
@@ -274,13 +279,13 @@ struct dw_receipts
 dw_room_receipts(const struct dw_room *room, uint64_t seq, struct dw_str to, uint64_t except)
 {
 	struct dw_receipts receipts = { 0 };
-	struct dw_member *member, *next;
+	const struct dw_member *member;
 
-	HASH_ITER(hh, room->members, member, next)
+	DL_FOREACH(room->members, member)
 	{
 		const struct dw_device *device;
 
-		DL_FOREACH(member->devices, device)
+		LL_FOREACH(member->devices, device)
 		{
 			const bool has = dw_device_has(device, seq, to);
 
@@ -302,12 +307,12 @@ add_audience(const struct dw_member *member, uint64_t except, struct dw_audience
 {
 	const struct dw_device *device;
 
-	DL_FOREACH(member->devices, device)
+	LL_FOREACH(member->devices, device)
 	{
 		const struct dw_session *session;
 
 		audience->devices += device->sessions == NULL;
-		DL_FOREACH(device->sessions, session)
+		LL_FOREACH(device->sessions, session)
 		{
 			audience->sessions += session->id != except;
 		}

@@ -49,15 +49,15 @@ before_oldest(const struct dw_room *room, struct dw_str user, uint64_t after, ui
 static bool
 known_n(const struct dw_room *room, uint64_t seq, uint64_t *n)
 {
-	struct dw_member *member, *next;
+	const struct dw_member *member;
 	bool exact = false;
 
 	*n = 0;
-	HASH_ITER(hh, room->members, member, next)
+	DL_FOREACH(room->members, member)
 	{
 		const struct dw_device *device;
 
-		DL_FOREACH(member->devices, device)
+		LL_FOREACH(member->devices, device)
 		{
 			const struct dw_position known[] = { device->at, device->resume };
 
@@ -182,13 +182,41 @@ find_stand(const struct dw_room *room, const struct dw_device *device, const str
 	return stand_at(room, device->resume, join->user, context->now);
 }
 
+/* An id is random, but one session may be in many rooms. */
+static uint32_t
+session_hash(const struct dw_room *room, uint64_t id)
+{
+	return dw_room_hash(room) ^ (uint32_t)(id >> 32) ^ (uint32_t)id;
+}
+
+static uint32_t
+link_hash(const struct dw_link *link)
+{
+	const struct dw_session *session = (const struct dw_session *)(const void *)link;
+
+	return session_hash(session->reader->room, session->id);
+}
+
+_Static_assert(offsetof(struct dw_session, link) == 0, "a session is its link");
+
 struct dw_session *
 dw_room_session(const struct dw_room *room, uint64_t id)
 {
-	struct dw_session *session;
+	struct dw_link *link = dw_links_chain(&room->all->by_id, session_hash(room, id));
 
-	HASH_FIND(hh, room->sessions, &id, sizeof(id), session);
-	return session;
+	for (; link != NULL; link = link->next) {
+		struct dw_session *session = (struct dw_session *)(void *)link;
+
+		if (session->id == id && session->reader->room == room)
+			return session;
+	}
+	return NULL;
+}
+
+void
+dw_room_unlink_session(struct dw_session *session)
+{
+	dw_links_remove(&session->reader->room->all->by_id, &session->link, link_hash(&session->link));
 }
 
 struct dw_session *
@@ -275,10 +303,10 @@ link_session(struct dw_room *room, struct dw_session *session)
 {
 	if (session->device->sessions == NULL)
 		room->device_connected++;
-	DL_APPEND(session->device->sessions, session);
+	LL_PREPEND(session->device->sessions, session);
 	DL_APPEND2(session->reader->sessions, session, reader_prev, reader_next);
 	session->reader->session_count++;
-	HASH_ADD(hh, room->sessions, id, sizeof(session->id), session);
+	dw_links_add(&room->all->by_id, &session->link, link_hash(&session->link));
 	room->session_count++;
 	room->all->sessions++;
 }
@@ -309,7 +337,7 @@ touch_device(struct dw_room *room, struct dw_device *known, const struct dw_join
 	}
 	device->seen = context->now;
 	device->derived = (join->flags & DW_JOIN_DERIVED) != 0;
-	device->expires = join->expires * 1000;
+	dw_device_expires(device, join->expires * 1000);
 	return device;
 }
 
@@ -359,7 +387,7 @@ dw_room_join(struct dw_room *room, const struct dw_join *join, const struct dw_j
 	known = dw_room_device(room, join->user, join->device);
 	stand = find_stand(room, known, join, context);
 	confirmed = first_confirmed(room, known, join, context, stand);
-	session = calloc(1, sizeof(*session));
+	session = dw_links_reserve(&room->all->by_id, link_hash) ? calloc(1, sizeof(*session)) : NULL;
 	if (session == NULL)
 		return DW_E_NOMEM;
 	session->reader = find_reader(room, context->edge);

@@ -16,13 +16,40 @@
 
 static const uint64_t SEEN_EVERY_MS = 24ULL * 3600 * 1000;
 
+uint32_t
+dw_room_hash(const struct dw_room *room)
+{
+	return (uint32_t)(((uint64_t)(uintptr_t)room * 0x9E3779B97F4A7C15U) >> 32);
+}
+
+static uint32_t
+member_hash(const struct dw_room *room, struct dw_str user)
+{
+	return dw_room_hash(room) ^ dw_user_hash(user);
+}
+
+static uint32_t
+link_hash(const struct dw_link *link)
+{
+	const struct dw_member *member = (const struct dw_member *)(const void *)link;
+
+	return member_hash(member->room, dw_str(member->user));
+}
+
+_Static_assert(offsetof(struct dw_member, link) == 0, "a member is its link");
+
 struct dw_member *
 dw_room_member(const struct dw_room *room, struct dw_str user)
 {
-	struct dw_member *member;
+	struct dw_link *link = dw_links_chain(&room->all->by_user, member_hash(room, user));
 
-	HASH_FIND(hh, room->members, user.p, user.n, member);
-	return member;
+	for (; link != NULL; link = link->next) {
+		struct dw_member *member = (struct dw_member *)(void *)link;
+
+		if (member->room == room && dw_str_is(user, member->user))
+			return member;
+	}
+	return NULL;
 }
 
 static struct dw_member *
@@ -30,23 +57,33 @@ get_member(struct dw_room *room, struct dw_str user)
 {
 	struct dw_member *member = dw_room_member(room, user);
 
-	if (member != NULL)
+	if (member != NULL || !dw_links_reserve(&room->all->by_user, link_hash))
 		return member;
-	member = calloc(1, sizeof(*member) + user.n + 1);
+	member = calloc(1, offsetof(struct dw_member, user) + user.n + 1);
 	if (member == NULL)
 		return NULL;
 	memcpy(member->user, user.p, user.n);
-	HASH_ADD_KEYPTR(hh, room->members, member->user, user.n, member);
+	member->room = room;
+	dw_links_add(&room->all->by_user, &member->link, member_hash(room, user));
+	DL_APPEND(room->members, member);
+	room->member_count++;
 	return member;
+}
+
+static void
+drop_member(struct dw_room *room, struct dw_member *member)
+{
+	dw_links_remove(&room->all->by_user, &member->link, link_hash(&member->link));
+	DL_DELETE(room->members, member);
+	room->member_count--;
+	free(member);
 }
 
 static void
 drop_member_if_idle(struct dw_room *room, struct dw_member *member)
 {
-	if (member->devices != NULL || member->state != DW_OWNER_NONE)
-		return;
-	HASH_DEL(room->members, member);
-	free(member);
+	if (member->devices == NULL && member->state == DW_OWNER_NONE)
+		drop_member(room, member);
 }
 
 struct dw_device *
@@ -57,7 +94,7 @@ dw_room_device(const struct dw_room *room, struct dw_str user, struct dw_str id)
 
 	if (member == NULL)
 		return NULL;
-	DL_FOREACH(member->devices, device)
+	LL_FOREACH(member->devices, device)
 	{
 		if (dw_str_is(id, device->id))
 			return device;
@@ -124,7 +161,7 @@ forget_device(struct dw_room *room, struct dw_device *device)
 		note_gone(room, &cursor);
 	}
 	clean(room, device);
-	DL_DELETE(device->member->devices, device);
+	LL_DELETE(device->member->devices, device);
 	device->member->device_count--;
 	room->device_count--;
 	room->low_stale = true;
@@ -137,7 +174,7 @@ forget_longest_unseen(struct dw_room *room, struct dw_member *member)
 {
 	struct dw_device *device, *longest = NULL;
 
-	DL_FOREACH(member->devices, device)
+	LL_FOREACH(member->devices, device)
 	{
 		if (device->sessions == NULL && (longest == NULL || device->seen < longest->seen))
 			longest = device;
@@ -165,7 +202,7 @@ dw_room_add_device(struct dw_room *room, struct dw_str user, struct dw_str id)
 		continue;
 	memcpy(device->id, id.p, id.n);
 	device->member = member;
-	DL_APPEND(member->devices, device);
+	LL_APPEND(member->devices, device);
 	member->device_count++;
 	room->device_count++;
 	room->low_stale = true;
@@ -189,7 +226,7 @@ dw_room_load_cursors(struct dw_room *room, const struct dw_cursor *cursors, size
 		device->since = cursor->since;
 		device->reach = cursor->seq;
 		device->seen = cursor->seen;
-		device->expires = cursor->expires;
+		dw_device_expires(device, cursor->expires);
 		device->derived = cursor->derived;
 		device->stored = true;
 	}
@@ -211,22 +248,26 @@ dw_room_load_owners(struct dw_room *room, const struct dw_owner_row *rows, size_
 void
 dw_room_free_members(struct dw_room *room)
 {
-	struct dw_member *member = room->members, *next;
+	while (room->members != NULL) {
+		struct dw_device *device = room->members->devices, *after;
 
-	HASH_CLEAR(hh, room->members);
-	for (; member != NULL; member = next) {
-		struct dw_device *device = member->devices, *after;
-
-		next = member->hh.next;
 		for (; device != NULL; device = after) {
 			assert(device->sessions == NULL);
 			after = device->next;
 			free(device->trail);
 			free(device);
 		}
-		free(member);
+		drop_member(room, room->members);
 	}
 	room->dirty = NULL;
+}
+
+void
+dw_device_expires(struct dw_device *device, uint64_t expires)
+{
+	const uint64_t never = (UINT64_C(1) << 61) - 1;
+
+	device->expires = (expires < never ? expires : never) & never;
 }
 
 uint64_t
@@ -244,11 +285,11 @@ dw_room_prune(struct dw_room *room, uint64_t now)
 {
 	struct dw_member *member, *next;
 
-	HASH_ITER(hh, room->members, member, next)
+	DL_FOREACH_SAFE(room->members, member, next)
 	{
 		struct dw_device *device, *after;
 
-		DL_FOREACH_SAFE(member->devices, device, after)
+		LL_FOREACH_SAFE(member->devices, device, after)
 		{
 			if (device->sessions != NULL) {
 				if (now > device->seen + SEEN_EVERY_MS)
@@ -276,7 +317,7 @@ dw_room_own(struct dw_room *room, struct dw_str user, enum dw_owner_state state)
 
 	if (member == NULL)
 		return DW_E_NOMEM;
-	member->state = state;
+	member->state = (uint8_t)state;
 	drop_member_if_idle(room, member);
 	return DW_OK;
 }
@@ -289,11 +330,11 @@ dw_room_intruder(const struct dw_room *room, struct dw_str user)
 
 	if (member == NULL)
 		return NULL;
-	DL_FOREACH(member->devices, device)
+	LL_FOREACH(member->devices, device)
 	{
 		struct dw_session *session;
 
-		DL_FOREACH(device->sessions, session)
+		LL_FOREACH(device->sessions, session)
 		{
 			if (!dw_may(room->all->ownership, member->state, session->claimed))
 				return session;

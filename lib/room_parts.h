@@ -34,9 +34,16 @@ bool dw_room_n_at(const struct dw_room *room, uint64_t seq, uint64_t *n);
 bool dw_room_is_position(const struct dw_room *room, struct dw_position at);
 /* The device has come to this position now. */
 void dw_device_note(struct dw_device *device, struct dw_position at, uint64_t now);
+/* `expires` holds less than 64 bits: what is later is as good as never. */
+void dw_device_expires(struct dw_device *device, uint64_t expires);
 /* The device's positions follow its sessions'. */
 void dw_room_advance(struct dw_room *room, struct dw_device *device, uint64_t now);
 void dw_room_move_device(struct dw_room *room, struct dw_device *device, struct dw_position at);
+
+/* Part of the hash of what is found by its room and something else. */
+uint32_t dw_room_hash(const struct dw_room *room);
+/* Out of the table of sessions. */
+void dw_room_unlink_session(struct dw_session *session);
 
 struct dw_member *dw_room_member(const struct dw_room *room, struct dw_str user);
 struct dw_device *dw_room_device(const struct dw_room *room, struct dw_str user, struct dw_str id);

@@ -60,12 +60,12 @@ room_get(struct edge *edge, const char *id)
 
 	if (room != NULL)
 		return room;
-	room = calloc(1, sizeof(*room));
+	room = calloc(1, sizeof(*room) + strlen(id) + 1);
 	if (room == NULL)
 		return NULL;
 	room->edge = edge;
 	room->ping.fire = fire_ping;
-	(void)dw_str_copy(dw_str(id), room->id, sizeof(room->id));
+	memcpy(room->id, id, strlen(id));
 	HASH_ADD_KEYPTR(hh, edge->rooms.by_id, room->id, strlen(room->id), room);
 	return room;
 }

@@ -40,7 +40,6 @@ struct condition {
 
 struct room {
 	UT_hash_handle hh;
-	char id[DW_ROOM_MAX + 1];
 	struct edge *edge;
 	struct dw_log *ring;    /* NULL until the first message */
 	bool streaming;         /* the hub streams this room to us */
@@ -62,6 +61,7 @@ struct room {
 	struct room *queue_prev, *queue_next; /* while it is queued */
 	bool queued;
 	struct held *held; /* what came and has no place in the ring yet (utlist) */
+	char id[];
 };
 
 struct rooms {

@@ -206,22 +206,22 @@ count_sessions(const struct dw_device *device)
 	const struct dw_session *session;
 	uint64_t count;
 
-	DL_COUNT(device->sessions, session, count);
+	LL_COUNT(device->sessions, session, count);
 	return count;
 }
 
 void
 stat_devices(struct hub *hub, struct table *table, struct dw_room *room)
 {
-	struct dw_member *member, *next;
+	const struct dw_member *member;
 	uint64_t now = dw_now_ms();
 
 	(void)hub;
-	HASH_ITER(hh, room->members, member, next)
+	DL_FOREACH(room->members, member)
 	{
 		const struct dw_device *device;
 
-		DL_FOREACH(member->devices, device)
+		LL_FOREACH(member->devices, device)
 		{
 			uint64_t connected = count_sessions(device);
 
@@ -301,7 +301,7 @@ count_user(struct tally **tallies, const struct dw_member *member)
 	struct tally *tally;
 	uint64_t connections = 0;
 
-	DL_FOREACH(member->devices, device)
+	LL_FOREACH(member->devices, device)
 	{
 		connections += count_sessions(device);
 	}
@@ -327,11 +327,11 @@ stat_users(struct hub *hub, struct table *table, struct dw_room *unused)
 	(void)unused;
 	HASH_ITER(hh, hub->rooms, room, next)
 	{
-		struct dw_member *member, *next_member;
+		const struct dw_member *member;
 
 		if (room->session_count == 0)
 			continue;
-		HASH_ITER(hh, room->members, member, next_member)
+		DL_FOREACH(room->members, member)
 		{
 			count_user(&tallies, member);
 		}

@@ -33,18 +33,14 @@
 #include "diagws/buf.h"
 #include "diagws/engine.h"
 #include "diagws/err.h"
+#include "diagws/links.h"
 #include "diagws/log.h"
 #include "diagws/wire.h"
 
-/* Most rooms have a few members and sessions: uthash's tables grow when they have more. */
-#undef HASH_INITIAL_NUM_BUCKETS
-#undef HASH_INITIAL_NUM_BUCKETS_LOG2
-#define HASH_INITIAL_NUM_BUCKETS 4U
-#define HASH_INITIAL_NUM_BUCKETS_LOG2 2U
-
 enum { DW_DEVICES_PER_USER = 16, DW_OVERLAP_MS = 5000 };
 
-/* What all rooms of a hub share: the rules, and counts that they keep. Outlives them. */
+/* What all rooms of a hub share: the rules, counts that they keep, and where what is in them is found: most rooms have
+ * one to three members and sessions, and a table of its own costs a room more than those. Outlives them. */
 struct dw_rooms {
 	size_t queue_limit;     /* messages retained */
 	uint64_t queue_ttl_ms;  /* and for how long */
@@ -53,6 +49,8 @@ struct dw_rooms {
 	size_t sessions;                         /* kept: in all rooms */
 	uint64_t dropped_limit, dropped_expired; /* kept: messages dropped since the start */
 	uint64_t sent, confirmed;                /* kept: messages to sessions since the start */
+	struct dw_links by_id;                   /* private: sessions, by room and id */
+	struct dw_links by_user;                 /* private: members, by room and user */
 };
 
 struct dw_position {
@@ -60,36 +58,38 @@ struct dw_position {
 };
 
 struct dw_member {
-	UT_hash_handle hh; /* by user */
-	enum dw_owner_state state;
+	struct dw_link link; /* in all->by_user */
+	struct dw_room *room;
+	struct dw_member *prev, *next; /* of the room */
 	struct dw_device *devices;
-	size_t device_count;
+	uint32_t device_count;
+	uint8_t state; /* enum dw_owner_state */
 	char user[];
 };
 
 struct dw_device {
 	struct dw_member *member;
-	struct dw_device *prev, *next;             /* of the member */
+	struct dw_device *next;                    /* of the member */
 	struct dw_device *dirty_prev, *dirty_next; /* of the room, while dirty */
 	struct dw_session *sessions;
 	struct dw_position at, resume;
 	struct dw_position settled; /* where `at` was DW_OVERLAP_MS ago */
 	struct dw_trail *trail;     /* private: how it went on since; NULL: it did not */
 	uint64_t since, reach;
-	uint64_t seen;    /* when it was last connected */
-	uint64_t expires; /* ms: when a derived device's token ends */
-	bool derived;
-	bool dirty;  /* differs from what was taken to be written */
-	bool stored; /* was taken to be written, or was loaded */
+	uint64_t seen;         /* when it was last connected */
+	uint64_t expires : 61; /* ms: when a derived device's token ends */
+	uint64_t derived : 1;
+	uint64_t dirty : 1;  /* differs from what was taken to be written */
+	uint64_t stored : 1; /* was taken to be written, or was loaded */
 	char id[];
 };
 
 struct dw_session {
-	UT_hash_handle hh; /* by id, in the room */
+	struct dw_link link; /* in all->by_id */
 	uint64_t id;
 	struct dw_device *device;
 	struct dw_reader *reader;
-	struct dw_session *prev, *next;               /* of the device */
+	struct dw_session *next;                      /* of the device */
 	struct dw_session *reader_prev, *reader_next; /* of the reader */
 	struct dw_position confirmed;
 	uint64_t begun;   /* the seq after which it began to read */
@@ -102,7 +102,8 @@ struct dw_session {
 /* What an edge has been sent of the room. */
 struct dw_reader {
 	struct dw_room *room;
-	uint32_t edge;                 /* the caller's number for it */
+	uint32_t edge; /* the caller's number for it */
+	uint32_t session_count;
 	struct dw_reader *prev, *next; /* of the room */
 	struct dw_position sent;
 	uint64_t furthest;    /* `sent` before it was set back, */
@@ -110,7 +111,6 @@ struct dw_reader {
 	uint64_t start;       /* it was sent all after this seq, or is about to be; 0: so it says */
 	uint64_t direct_lost; /* the room's when its first session joined: each was told of those */
 	struct dw_session *sessions;
-	size_t session_count;
 	/* The caller's: it lists readers by edge, and those that have something to get. */
 	struct dw_reader *edge_prev, *edge_next, *dirty_prev, *dirty_next;
 	bool dirty;
@@ -122,14 +122,13 @@ struct dw_trail; /* private: what a device confirmed within the last seconds */
 struct dw_room {
 	UT_hash_handle hh; /* the caller's, by name */
 	struct dw_rooms *all;
-	char name[DW_ROOM_MAX + 1];
 
 	/* Summary. */
 	uint64_t n, head, head_at; /* of the newest message ever; 0 also when not known yet */
 	uint64_t oldest_n;         /* of the oldest retained; n + 1: none is */
 	uint64_t low_n;            /* the lowest n confirmed among the devices; see dw_room_queued */
 	uint64_t prune_at;         /* not resident: when a device may be over its age; 0: none */
-	size_t device_count, device_connected;
+	size_t member_count, device_count, device_connected; /* members: when it is resident */
 	size_t session_count;
 	bool low_stale;
 	bool dropped_by_age;      /* the newest message that was dropped */
@@ -147,12 +146,12 @@ struct dw_room {
 	struct dw_gone *gone;
 
 	/* Live. */
-	struct dw_session *sessions;
-	struct dw_reader *readers;
-	bool unsettled; /* some connected device may have a trail */
+	struct dw_reader *readers; /* and by them the sessions */
+	bool unsettled;            /* some connected device may have a trail */
 
 	/* The caller's. */
 	void *user;
+	char name[];
 };
 
 /* NULL: no memory. The room is empty and not resident; `all` is borrowed. */

@@ -1,6 +1,6 @@
 """Which allocations a client's memory on the heap consists of, in edge and hub: for the table in RESULTS.md.
 
-    heap.py [CLIENTS]      (1000; 10 to a room)
+    heap.py [CLIENTS [TO_A_ROOM]]      (1000, 10)
 
 Both run under valgrind's massif; what they hold before the clients come is taken off. A line is a place that allocates:
 bytes a client, and the innermost function whose name is known (libwebsockets has no names of its own functions).
@@ -47,9 +47,10 @@ def shown(place):
 
 def main():
     clients = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
+    to_a_room = int(sys.argv[2]) if len(sys.argv) > 2 else 10
     with Watched() as servers:
         before = {name: servers.sites(name) for name in servers.pids}
-        with load.crowd(servers, clients, rooms=clients // 10):
+        with load.crowd(servers, clients, rooms=clients // to_a_room):
             for name in servers.pids:
                 print(name)
                 for place, size in (servers.sites(name) - before[name]).most_common():

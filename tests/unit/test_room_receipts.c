@@ -1,5 +1,5 @@
 /* links: lib/room.c lib/room_member.c lib/room_join.c lib/room_confirm.c lib/room_read.c lib/log.c lib/record.c */
-/* links: lib/wire.c lib/buf.c lib/err.c lib/engine.c */
+/* links: lib/links.c lib/wire.c lib/buf.c lib/err.c lib/engine.c */
 /* What follows from confirmations: where a device resumes, who has been delivered what; and messages that are not for
  * everyone. Pure memory; time is a number. Messages to everyone have seq 10, 20, 30, … as far as no direct one comes
  * between.
