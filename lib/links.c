@@ -5,8 +5,18 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <uthash.h>
 
 enum { FIRST_CHAINS = 64 };
+
+uint32_t
+dw_links_hash(struct dw_str name)
+{
+	uint32_t hash;
+
+	HASH_VALUE(name.p, name.n, hash);
+	return hash;
+}
 
 static struct dw_link **
 chain(const struct dw_links *links, uint32_t hash)

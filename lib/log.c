@@ -16,7 +16,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FIRST_ENTRIES = 8, FIRST_BYTES = 1024 };
+/* Small, for most rooms of a clinic hold a message or two. */
+enum { FIRST_ENTRIES = 2, FIRST_BYTES = 128 };
 
 static const size_t NOWHERE = SIZE_MAX;
 

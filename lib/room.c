@@ -147,7 +147,7 @@ static int
 append_direct(struct dw_room *room, const struct dw_record *record, struct dw_str bytes)
 {
 	const struct dw_log_entry entry = {
-		.seq = record->seq, .n = record->n, .at = record->at, .flags = dw_user_hash(record->to)
+		.seq = record->seq, .n = record->n, .at = record->at, .flags = dw_links_hash(record->to) /* who it is to */
 	};
 	const size_t most = room->all->queue_limit * DW_HISTORY_TIMES;
 	uint64_t oldest;

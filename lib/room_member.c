@@ -25,7 +25,7 @@ dw_room_hash(const struct dw_room *room)
 static uint32_t
 member_hash(const struct dw_room *room, struct dw_str user)
 {
-	return dw_room_hash(room) ^ dw_user_hash(user);
+	return dw_room_hash(room) ^ dw_links_hash(user);
 }
 
 static uint32_t

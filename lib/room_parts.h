@@ -21,8 +21,6 @@ struct dw_trail {
 
 /* Unpacks an entry; its strings lie in the log. */
 bool dw_record_of(const struct dw_log *log, uint64_t index, struct dw_record *record);
-/* What the entries of the direct log have as flags. */
-uint32_t dw_user_hash(struct dw_str user);
 /* Every direct message to the user after a seq, newest first; dropped: not retained any more, and why. */
 typedef void dw_direct_each(void *context, const struct dw_record *record, enum dw_gap_reason dropped);
 void dw_room_walk_direct(

@@ -21,15 +21,6 @@ dw_record_of(const struct dw_log *log, uint64_t index, struct dw_record *record)
 	return dw_record_next(&bytes, record) == DW_OK;
 }
 
-uint32_t
-dw_user_hash(struct dw_str user)
-{
-	uint32_t hash;
-
-	HASH_VALUE(user.p, user.n, hash);
-	return hash;
-}
-
 static bool
 is_to(const struct dw_log *log, uint64_t index, struct dw_str user, uint32_t hash, struct dw_record *record)
 {
@@ -41,7 +32,7 @@ void
 dw_room_walk_direct(
 	const struct dw_room *room, struct dw_str user, uint64_t seq, uint64_t now, dw_direct_each *each, void *context)
 {
-	const uint32_t hash = dw_user_hash(user);
+	const uint32_t hash = dw_links_hash(user);
 	size_t newer = 0;
 
 	if (room->direct == NULL)

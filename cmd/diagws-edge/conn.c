@@ -21,19 +21,31 @@
 
 static void fire(struct wheel_timer *timer);
 
+static uint32_t
+user_hash(const struct dw_link *link)
+{
+	return dw_links_hash(dw_str(((const struct user *)(const void *)link)->name));
+}
+
+_Static_assert(offsetof(struct user, link) == 0, "a user is its link");
+
 static struct user *
 user_get(struct edge *edge, const char *name)
 {
-	struct user *user;
+	const size_t length = strlen(name);
+	struct dw_link *link = dw_links_chain(&edge->users, dw_links_hash(dw_str(name)));
+	struct user *user = NULL;
 
-	HASH_FIND_STR(edge->users, name, user);
-	if (user != NULL)
-		return user;
-	user = calloc(1, sizeof(*user) + strlen(name) + 1);
+	for (; link != NULL; link = link->next) {
+		user = (struct user *)(void *)link;
+		if (strcmp(user->name, name) == 0)
+			return user;
+	}
+	user = dw_links_reserve(&edge->users, user_hash) ? calloc(1, offsetof(struct user, name) + length + 1) : NULL;
 	if (user == NULL)
 		return NULL;
-	memcpy(user->name, name, strlen(name));
-	HASH_ADD_STR(edge->users, name, user);
+	memcpy(user->name, name, length);
+	dw_links_add(&edge->users, &user->link, user_hash(&user->link));
 	return user;
 }
 
@@ -42,7 +54,7 @@ user_release(struct edge *edge, struct user *user)
 {
 	if (user == NULL || --user->connections > 0)
 		return;
-	HASH_DEL(edge->users, user);
+	dw_links_remove(&edge->users, &user->link, user_hash(&user->link));
 	free(user);
 }
 

@@ -13,10 +13,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include <uthash.h>
-
 #include "diagws/auth.h"
 #include "diagws/buf.h"
+#include "diagws/links.h"
 #include "diagws/utf8.h"
 #include "watch.h"
 #include "wheel.h"
@@ -32,7 +31,7 @@ enum conn_state {
 };
 
 struct user {
-	UT_hash_handle hh;
+	struct dw_link link; /* in the edge's users */
 	unsigned connections;
 	char name[];
 };

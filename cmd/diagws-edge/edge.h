@@ -76,7 +76,7 @@ struct edge {
 	struct wheel wheel;
 	struct rooms rooms;
 	struct sessions sessions;
-	struct user *users;     /* by name (uthash) */
+	struct dw_links users;  /* by name */
 	struct check *checks;   /* under way (utlist) */
 	struct waiter *waiters; /* HTTP requests that wait at the hub (utlist) */
 	uint64_t joins;         /* JOINs sent: their corr */

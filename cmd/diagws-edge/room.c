@@ -44,13 +44,26 @@ fire_ping(struct wheel_timer *timer)
 	uplink_turn(room->edge->uplink);
 }
 
+static uint32_t
+hash_of(const struct dw_link *link)
+{
+	return dw_links_hash(dw_str(((const struct room *)(const void *)link)->id));
+}
+
+_Static_assert(offsetof(struct room, link) == 0, "a room is its link");
+
 struct room *
 room_find(struct edge *edge, struct dw_str id)
 {
-	struct room *room;
+	struct dw_link *link = dw_links_chain(&edge->rooms.by_id, dw_links_hash(id));
 
-	HASH_FIND(hh, edge->rooms.by_id, id.p, id.n, room);
-	return room;
+	for (; link != NULL; link = link->next) {
+		struct room *room = (struct room *)(void *)link;
+
+		if (dw_str_is(id, room->id))
+			return room;
+	}
+	return NULL;
 }
 
 struct room *
@@ -60,13 +73,13 @@ room_get(struct edge *edge, const char *id)
 
 	if (room != NULL)
 		return room;
-	room = calloc(1, sizeof(*room) + strlen(id) + 1);
+	room = dw_links_reserve(&edge->rooms.by_id, hash_of) ? calloc(1, sizeof(*room) + strlen(id) + 1) : NULL;
 	if (room == NULL)
 		return NULL;
 	room->edge = edge;
 	room->ping.fire = fire_ping;
 	memcpy(room->id, id, strlen(id));
-	HASH_ADD_KEYPTR(hh, edge->rooms.by_id, room->id, strlen(room->id), room);
+	dw_links_add(&edge->rooms.by_id, &room->link, hash_of(&room->link));
 	return room;
 }
 
@@ -79,7 +92,7 @@ room_release(struct room *room)
 		return;
 	room_stream_end(room);
 	fanout_remove(room);
-	HASH_DEL(edge->rooms.by_id, room);
+	dw_links_remove(&edge->rooms.by_id, &room->link, hash_of(&room->link));
 	free(room);
 }
 
@@ -175,11 +188,11 @@ drop_held(struct room *room)
 void
 rooms_drop_held(struct edge *edge)
 {
-	struct room *room, *next;
+	for (size_t i = 0; i < edge->rooms.by_id.cap; i++) {
+		struct dw_link *link = edge->rooms.by_id.chains[i];
 
-	HASH_ITER(hh, edge->rooms.by_id, room, next)
-	{
-		drop_held(room);
+		for (; link != NULL; link = link->next)
+			drop_held((struct room *)(void *)link);
 	}
 	edge->rooms.intake = (struct intake) { 0 };
 }

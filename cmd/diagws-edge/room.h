@@ -13,8 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include <uthash.h>
-
+#include "diagws/links.h"
 #include "diagws/log.h"
 #include "diagws/msg.h"
 #include "diagws/wire.h"
@@ -39,7 +38,7 @@ struct condition {
 };
 
 struct room {
-	UT_hash_handle hh;
+	struct dw_link link; /* in the edge's rooms */
 	struct edge *edge;
 	struct dw_log *ring;    /* NULL until the first message */
 	bool streaming;         /* the hub streams this room to us */
@@ -65,7 +64,7 @@ struct room {
 };
 
 struct rooms {
-	struct room *by_id;
+	struct dw_links by_id;
 	struct room *queue;        /* those with something new */
 	struct intake intake;      /* of the hub's MESSAGES */
 	struct dw_buf json, frame; /* scratch */

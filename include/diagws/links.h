@@ -11,6 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "diagws/buf.h"
+
 struct dw_link {
 	struct dw_link *next;
 };
@@ -21,6 +23,9 @@ struct dw_links {
 	size_t cap; /* a power of two, or 0 */
 	size_t count;
 };
+
+/* For what is found by a name. */
+uint32_t dw_links_hash(struct dw_str name);
 
 typedef uint32_t dw_link_hash(const struct dw_link *link);
 
