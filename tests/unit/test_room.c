@@ -648,6 +648,32 @@ test_a_session_joins_once(void **state)
 	assert_int_equal(room->device_count, 1);
 }
 
+/* One connection may watch many rooms, and a user be a member of many. */
+static void
+test_rooms_do_not_find_each_others(void **state)
+{
+	struct dw_room *first = room, *other = dw_room_new(&all, "124");
+	struct dw_session *here, *there;
+	struct dw_joined joined;
+
+	(void)state;
+	assert_non_null(other);
+	here = visit(1, "phone", 0, 0, &joined);
+	room = other;
+	load_empty();
+	assert_null(dw_room_session(other, 1));
+	there = visit(1, "phone", 0, 0, &joined);
+	assert_ptr_not_equal(here->device->member, there->device->member);
+	assert_ptr_equal(dw_room_session(first, 1), here);
+	assert_ptr_equal(dw_room_session(other, 1), there);
+	assert_int_equal(dw_room_own(other, dw_str("ann"), DW_OWNER_DENIED), DW_OK);
+	assert_true(dw_room_may(first, dw_str("ann"), true));
+	assert_false(dw_room_may(other, dw_str("ann"), true));
+	dw_room_destroy(&room);
+	room = first;
+	assert_ptr_equal(dw_room_session(first, 1), here);
+}
+
 /* ---- devices */
 
 static void
@@ -1032,6 +1058,7 @@ main(void)
 		TEST(test_explicit_device_is_taken_over),
 		TEST(test_derived_devices_live_side_by_side),
 		TEST(test_a_session_joins_once),
+		TEST(test_rooms_do_not_find_each_others),
 		TEST(test_longest_unseen_device_goes),
 		TEST(test_devices_of_others_are_not_counted),
 		TEST(test_old_devices_are_pruned),
