@@ -185,15 +185,22 @@ drop_held(struct room *room)
 	room->held = NULL;
 }
 
-void
-rooms_drop_held(struct edge *edge)
+/* No room may come or go meanwhile. */
+static void
+for_each(struct edge *edge, void (*act)(struct room *room))
 {
 	for (size_t i = 0; i < edge->rooms.by_id.cap; i++) {
 		struct dw_link *link = edge->rooms.by_id.chains[i];
 
 		for (; link != NULL; link = link->next)
-			drop_held((struct room *)(void *)link);
+			act((struct room *)(void *)link);
 	}
+}
+
+void
+rooms_drop_held(struct edge *edge)
+{
+	for_each(edge, drop_held);
 	edge->rooms.intake = (struct intake) { 0 };
 }
 
@@ -224,12 +231,7 @@ room_stream_end(struct room *room)
 void
 rooms_end_streams(struct edge *edge)
 {
-	struct room *room, *next;
-
-	HASH_ITER(hh, edge->rooms.by_id, room, next)
-	{
-		room_stream_end(room);
-	}
+	for_each(edge, room_stream_end);
 }
 
 void
