@@ -30,8 +30,14 @@ enum { HIGH_WATER = 20000, ID_SIZE = 5, LINGER_MS = 500, RECONNECT_MS = 50, RECO
 static const char ipc_prefix[] = "ipc://";
 static const char tcp_prefix[] = "tcp://";
 
+/* What several sockets of one thread may share: ZeroMQ's own thread. */
+struct context {
+	void *zmq;
+	size_t users;
+};
+
 struct dw_bus {
-	void *context;
+	struct context *context;
 	void *socket;
 	zmq_msg_t held; /* what the last recv lent out */
 	bool router;
@@ -81,8 +87,28 @@ check_uri(const char *uri, struct dw_fault *fault)
 	return DW_OK;
 }
 
+static struct context *
+join_context(const struct dw_bus *beside)
+{
+	struct context *context = beside != NULL ? beside->context : calloc(1, sizeof(*context));
+
+	if (context != NULL && context->users++ == 0)
+		context->zmq = zmq_ctx_new();
+	return context;
+}
+
+static void
+leave_context(struct context *context)
+{
+	if (--context->users > 0)
+		return;
+	if (context->zmq != NULL)
+		(void)zmq_ctx_term(context->zmq);
+	free(context);
+}
+
 static struct dw_bus *
-new_bus(int type)
+new_bus(int type, const struct dw_bus *beside)
 {
 	const int zero = 0, one = 1, high = HIGH_WATER, linger = LINGER_MS, again = RECONNECT_MS, most = RECONNECT_MAX_MS;
 	const int64_t frame_max = 2 * 1024 * 1024;
@@ -91,8 +117,8 @@ new_bus(int type)
 	if (bus == NULL)
 		return NULL;
 	bus->router = type == ZMQ_ROUTER;
-	bus->context = zmq_ctx_new();
-	bus->socket = bus->context != NULL ? zmq_socket(bus->context, type) : NULL;
+	bus->context = join_context(beside);
+	bus->socket = bus->context != NULL && bus->context->zmq != NULL ? zmq_socket(bus->context->zmq, type) : NULL;
 	if (bus->socket == NULL) {
 		dw_bus_destroy(&bus);
 		return NULL;
@@ -185,7 +211,7 @@ dw_bus_bind(struct dw_bus **out, const char *const *uris, size_t count, struct d
 	if (count == 0 || count > DW_BUS_BINDS_MAX)
 		return dw_fault_set(fault, DW_E_CONFIG, "bind", NULL, "%zu addresses to listen on; 1 to %d are allowed", count,
 			DW_BUS_BINDS_MAX);
-	bus = new_bus(ZMQ_ROUTER);
+	bus = new_bus(ZMQ_ROUTER, NULL);
 	if (bus == NULL)
 		return DW_E_NOMEM;
 	for (size_t i = 0; i < count && err == DW_OK; i++)
@@ -200,7 +226,7 @@ dw_bus_bind(struct dw_bus **out, const char *const *uris, size_t count, struct d
 }
 
 int
-dw_bus_connect(struct dw_bus **out, const char *uri, struct dw_fault *fault)
+dw_bus_connect(struct dw_bus **out, const char *uri, const struct dw_bus *beside, struct dw_fault *fault)
 {
 	const char *path = has_prefix(uri, ipc_prefix) ? uri + strlen(ipc_prefix) : NULL;
 	struct dw_bus *bus;
@@ -211,7 +237,7 @@ dw_bus_connect(struct dw_bus **out, const char *uri, struct dw_fault *fault)
 	if (path != NULL && access(path, W_OK) != 0 && (errno == EACCES || errno == EPERM))
 		return dw_fault_set(fault, DW_E_PERMISSION, "endpoint", "membership of the group that owns the socket",
 			"no permission to use '%s'", path);
-	bus = new_bus(ZMQ_DEALER);
+	bus = new_bus(ZMQ_DEALER, beside);
 	if (bus == NULL)
 		return DW_E_NOMEM;
 	bus->uri = strdup(uri);
@@ -248,7 +274,7 @@ dw_bus_destroy(struct dw_bus **bus_p)
 		(void)zmq_close(bus->socket);
 	}
 	if (bus->context != NULL)
-		(void)zmq_ctx_term(bus->context);
+		leave_context(bus->context);
 	for (size_t i = 0; i < bus->lock_count; i++)
 		(void)close(bus->locks[i]);
 	free(bus->uri);

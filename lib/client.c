@@ -1,7 +1,8 @@
 /* A client's connection to the hub: one DEALER, a window of unanswered requests, answers paired by `corr`.
  * Its own file because the library and three commands share it; an edge has other needs and its own.
  *
- * The happy path: HELLO until WELCOME, then each request goes out as it is asked, and the answer ends it.
+ * The happy path: HELLO until WELCOME, then each request goes out as it is asked (those that were asked before it could,
+ * or while answers are taken, together), and the answer ends it.
  * Which answer belongs to whom is pending.c's affair.
  *
  * Failure modes: no hub (nothing can be sent: retried with a growing pause until the deadlines pass); a hub that
@@ -48,6 +49,9 @@ struct dw_client {
 	uint64_t pause_ms;  /* grows while no hub is connected */
 	bool ever_welcomed;
 	bool polling; /* `done` may ask, but not poll */
+	bool gathers;
+	size_t gathered;   /* bytes asked for since something was last sent */
+	struct dw_buf out; /* several requests, to be sent together */
 	int failed;   /* the error that ended everything */
 	struct dw_fault fault;
 	struct dw_pendings asked;
@@ -60,6 +64,7 @@ set_up(struct dw_client *client, const struct dw_client_config *config)
 
 	client->peer = dw_random();
 	client->pause_ms = 1;
+	client->gathers = config->gathers;
 	(void)snprintf(client->name, sizeof(client->name), "%s", config->name != NULL ? config->name : "client");
 	if (config->endpoint == NULL)
 		dw_default_endpoint(false, endpoint);
@@ -80,7 +85,8 @@ dw_client_new(struct dw_client **out, const struct dw_client_config *config, str
 		return DW_E_NOMEM;
 	err = set_up(client, config);
 	if (err == DW_OK)
-		err = dw_bus_connect(&client->bus, client->endpoint, fault);
+		err = dw_bus_connect(
+			&client->bus, client->endpoint, config->beside != NULL ? config->beside->bus : NULL, fault);
 	if (err == DW_OK)
 		*out = client;
 	else
@@ -142,6 +148,27 @@ greet(struct dw_client *client)
 	client->state = GREETED;
 }
 
+/* Sends the next of what is unsent, and what fits behind it. */
+static bool
+send_next(struct dw_client *client)
+{
+	const struct dw_pending *first = client->asked.unsent;
+	struct dw_pending *next = first->next;
+	const struct dw_buf *frame = &first->frame;
+
+	if (next != NULL && frame->len + next->frame.len <= DW_WIRE_TOGETHER) {
+		dw_buf_reset(&client->out);
+		dw_buf_add(&client->out, frame->data, frame->len);
+		for (; next != NULL && client->out.len + next->frame.len <= DW_WIRE_TOGETHER; next = next->next)
+			dw_buf_add(&client->out, next->frame.data, next->frame.len);
+		frame = &client->out;
+	}
+	if (!dw_buf_ok(frame) || send_frame(client, frame) != DW_OK)
+		return false;
+	client->asked.unsent = next;
+	return true;
+}
+
 /* Says what is due, as far as the bus takes it. */
 static void
 speak(struct dw_client *client, uint64_t now)
@@ -157,8 +184,9 @@ speak(struct dw_client *client, uint64_t now)
 	}
 	if (client->state != WELCOMED)
 		return;
-	while (client->asked.unsent != NULL && send_frame(client, &client->asked.unsent->frame) == DW_OK)
-		client->asked.unsent = client->asked.unsent->next;
+	client->gathered = 0;
+	while (client->asked.unsent != NULL && send_next(client))
+		continue;
 	if (quiet && client->asked.count > 0 && client->asked.unsent == NULL) {
 		struct dw_wire ping = { .kind = DW_PING };
 
@@ -233,15 +261,17 @@ drain(struct dw_client *client, bool *any)
 		if (!*any)
 			client->heard_at = dw_mono_ms();
 		*any = true;
-		err = dw_wire_unpack(&message, frame.p, frame.n, &client->fault);
-		if (err == DW_E_NOMEM) {
-			/* An answer may be lost: after the next HELLO all that is unanswered is sent again. */
-			client->state = STRANGER;
-			return DW_OK;
-		}
-		if (err != DW_OK)
-			return DW_E_PROTOCOL;
-		err = take_message(client, &message);
+		do {
+			err = dw_wire_next(&frame, &message, &client->fault);
+			if (err == DW_E_NOMEM) {
+				/* An answer may be lost: after the next HELLO all that is unanswered is sent again. */
+				client->state = STRANGER;
+				return DW_OK;
+			}
+			if (err != DW_OK)
+				return DW_E_PROTOCOL;
+			err = take_message(client, &message);
+		} while (err == DW_OK && frame.n > 0);
 	}
 	return err;
 }
@@ -325,7 +355,10 @@ dw_client_ask(struct dw_client *client, const struct dw_wire *request, dw_client
 	pending = dw_pendings_add(&client->asked, request, done, user);
 	if (pending == NULL)
 		return DW_E_NOMEM;
-	speak(client, pending->since);
+	client->gathered += pending->frame.len;
+	/* Who polls speaks when all answers that are there were taken. */
+	if (!client->polling && (!client->gathers || client->gathered >= DW_WIRE_TOGETHER))
+		speak(client, pending->since);
 	return DW_OK;
 }
 
@@ -373,6 +406,7 @@ dw_client_destroy(struct dw_client **client_p)
 	}
 	(void)end_all(client, DW_E_CLOSING);
 	dw_bus_destroy(&client->bus);
+	dw_buf_clear(&client->out);
 	dw_pendings_clear(&client->asked);
 	free(client->endpoint);
 	free(client);

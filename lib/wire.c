@@ -15,7 +15,7 @@
 #include "wire_parts.h"
 
 #ifndef DW_PROTOCOL_VERSION
-#define DW_PROTOCOL_VERSION 2
+#define DW_PROTOCOL_VERSION 3
 #endif
 
 enum { FIELDS_MAX = 24 };
@@ -426,13 +426,33 @@ take_message(struct dw_wire *message, const uint8_t *p, const uint8_t *end, stru
 }
 
 int
+dw_wire_next(struct dw_str *rest, struct dw_wire *message, struct dw_fault *fault)
+{
+	const uint8_t *p = (const uint8_t *)rest->p;
+	const size_t left = rest->n, size = left <= DW_WIRE_FRAME_MAX ? skim(p, left, FIELDS_MAX * 2) : 0;
+	int err;
+
+	*rest = (struct dw_str) { 0 };
+	if (left > DW_WIRE_FRAME_MAX)
+		return dw_fault_set(
+			fault, DW_E_TOO_BIG, NULL, NULL, "a frame of %zu bytes; at most %d", left, DW_WIRE_FRAME_MAX);
+	if (size == 0)
+		return dw_fault_set(fault, DW_E_PROTOCOL, NULL, NULL, "the frame is not made of arrays of scalars");
+	err = take_message(message, p, p + size, fault);
+	if (err == DW_OK)
+		*rest = (struct dw_str) { (const char *)p + size, left - size };
+	return err;
+}
+
+int
 dw_wire_unpack(struct dw_wire *message, const void *frame, size_t n, struct dw_fault *fault)
 {
-	if (n > DW_WIRE_FRAME_MAX)
-		return dw_fault_set(fault, DW_E_TOO_BIG, NULL, NULL, "a frame of %zu bytes; at most %d", n, DW_WIRE_FRAME_MAX);
-	if (n == 0 || skim(frame, n, FIELDS_MAX * 2) != n)
-		return dw_fault_set(fault, DW_E_PROTOCOL, NULL, NULL, "the frame is not one array of scalars");
-	return take_message(message, frame, (const uint8_t *)frame + n, fault);
+	struct dw_str rest = { frame, n };
+	const int err = dw_wire_next(&rest, message, fault);
+
+	if (err == DW_OK && rest.n > 0)
+		return dw_fault_set(fault, DW_E_PROTOCOL, NULL, NULL, "there is more than one message");
+	return err;
 }
 
 static const struct field record_fields[] = {

@@ -58,7 +58,12 @@ hub_open(struct lane *lane, struct dw_fault *fault)
 {
 	const size_t window = lane->publisher->window;
 	const struct dw_client_config config = {
-		.endpoint = dw_common.endpoint, .name = bench_command.name, .timeout_ms = dw_common.timeout_ms, .window = window
+		.endpoint = dw_common.endpoint,
+		.name = bench_command.name,
+		.timeout_ms = dw_common.timeout_ms,
+		.window = window,
+		.gathers = true,
+		.beside = lane->publisher->lanes[0].hub /* of the first itself: NULL */
 	};
 	int err = dw_client_new(&lane->hub, &config, fault);
 

@@ -1,6 +1,7 @@
 /* The connection to the hub. Its own file because it alone knows when the hub is there.
  *
- * Happy path: HELLO → WELCOME → every session joins, every request goes out; MESSAGES become frames
+ * Happy path: HELLO → WELCOME → every session joins, every request goes out (those of one turn of the loop as one
+ * frame); MESSAGES become frames
  * (room.c), answers find their asker by corr. A tick each TICK_MS greets, pings, and tells confirmed
  * positions together, one CONFIRM for all sessions of a room that stand at one position.
  *
@@ -54,17 +55,31 @@ struct uplink {
 	struct asks asks;
 	struct unsaid unsaid;
 	struct dw_buf out;
+	struct dw_buf asked; /* requests that are still to be sent */
+	struct dw_str rest;  /* of a frame of several messages: what was not taken yet */
 	int fatal;
 };
 
 static void pump(struct uplink *uplink);
+
+/* Also when they are lost, they are to be sent again only after the next WELCOME. */
+static bool
+send_asked(struct uplink *uplink)
+{
+	struct dw_buf *asked = &uplink->asked;
+	const bool sent = dw_buf_ok(asked) &&
+					  (asked->len == 0 || dw_bus_send(uplink->bus, 0, asked->data, asked->len) == DW_OK);
+
+	dw_buf_reset(asked);
+	return sent;
+}
 
 static bool
 transmit(struct uplink *uplink, const struct dw_wire *message)
 {
 	dw_buf_reset(&uplink->out);
 	dw_wire_pack(&uplink->out, message);
-	return dw_buf_ok(&uplink->out) && dw_bus_send(uplink->bus, 0, uplink->out.data, uplink->out.len) == DW_OK;
+	return dw_buf_ok(&uplink->out) && send_asked(uplink) && dw_bus_send(uplink->bus, 0, uplink->out.data, uplink->out.len) == DW_OK;
 }
 
 /* Starts over: the hub forgets what it knew of us, we tell it all again after its WELCOME. */
@@ -82,6 +97,7 @@ greet(struct uplink *uplink)
 		dw_log_warn("hub lost", "incarnation=%llu", (unsigned long long)uplink->incarnation);
 	uplink->up = false;
 	uplink->greeted_at = dw_mono_ms();
+	dw_buf_reset(&uplink->asked);
 	rooms_drop_held(uplink->edge);
 	if (transmit(uplink, &hello) && uplink->greetings < GREETINGS)
 		uplink->greetings++;
@@ -170,8 +186,12 @@ uplink_ask(
 	struct dw_str frame;
 	int err = asks_add(&uplink->asks, request, timeout_ms, done, user, corr, &frame);
 
-	if (err == DW_OK && uplink->up && dw_bus_send(uplink->bus, 0, frame.p, frame.n) != DW_OK)
-		greet(uplink);
+	if (err == DW_OK && uplink->up) {
+		if (uplink->asked.len + frame.n > DW_WIRE_TOGETHER && !send_asked(uplink))
+			greet(uplink);
+		else
+			dw_buf_add(&uplink->asked, frame.p, frame.n);
+	}
 	uplink_turn(uplink);
 	return err;
 }
@@ -371,12 +391,13 @@ pump(struct uplink *uplink)
 	const uint64_t end = dw_mono_us() + PUMP_US;
 	struct dw_fault fault;
 	struct dw_wire message;
-	struct dw_str frame;
 	uint32_t peer;
 	int err;
 
-	while (dw_mono_us() < end && dw_bus_recv(uplink->bus, &peer, &frame) == DW_OK) {
-		err = dw_wire_unpack(&message, frame.p, frame.n, &fault);
+	while (dw_mono_us() < end) {
+		if (uplink->rest.n == 0 && dw_bus_recv(uplink->bus, &peer, &uplink->rest) != DW_OK)
+			break;
+		err = dw_wire_next(&uplink->rest, &message, &fault);
 		if (err == DW_OK)
 			take(uplink, &message);
 		else
@@ -384,7 +405,9 @@ pump(struct uplink *uplink)
 		if (err == DW_E_NOMEM)
 			greet(uplink);
 	}
-	if (fanout_run(uplink->edge) || dw_bus_readable(uplink->bus))
+	if (!send_asked(uplink))
+		greet(uplink);
+	if (fanout_run(uplink->edge) || uplink->rest.n > 0 || dw_bus_readable(uplink->bus))
 		(void)uv_idle_start(uplink->more, pump_again);
 	else
 		(void)uv_idle_stop(uplink->more);
@@ -473,7 +496,7 @@ uplink_new(struct uplink **out, struct edge *edge, const char *uri, const char *
 	uplink->peer = dw_random();
 	uplink->connected_at = dw_mono_ms();
 	(void)snprintf(uplink->name, sizeof(uplink->name), "%s", name);
-	err = dw_bus_connect(&uplink->bus, uri, fault);
+	err = dw_bus_connect(&uplink->bus, uri, NULL, fault);
 	if (err == DW_OK)
 		err = open_handles(uplink, loop);
 	if (err != DW_OK) {
@@ -506,6 +529,7 @@ uplink_destroy(struct uplink **uplink_p)
 	uv_close((uv_handle_t *)uplink->tick, free_handle);
 	uv_close((uv_handle_t *)uplink->more, free_handle);
 	dw_buf_clear(&uplink->out);
+	dw_buf_clear(&uplink->asked);
 	dw_bus_destroy(&uplink->bus);
 	free(uplink);
 }

@@ -3,8 +3,9 @@
  * Its own file because these checks are the same for all: the peer must have said HELLO, and a message
  * about a room waits behind others that wait until that room is loaded, so that none overtakes.
  *
- * Failure modes: a malformed frame, or a message that is not for a hub, is answered with REFUSED and
- * the peer goes on; a stranger is asked who it is, at most once a second.
+ * Failure modes: a malformed message, or one that is not for a hub, is answered with REFUSED and the peer goes on;
+ * what came in one frame before a malformed one has been handled, what came behind it is not looked at. A stranger is
+ * asked who it is, at most once a second.
  */
 #include "hub.h"
 
@@ -104,20 +105,23 @@ hub_dispatch(struct hub *hub, struct peer *peer, const struct dw_wire *message, 
 }
 
 void
-hub_receive(struct hub *hub, uint32_t number, struct dw_str frame)
+hub_receive(struct hub *hub)
 {
+	const uint32_t number = hub->rest_from;
 	struct peer *peer = peer_get(hub, number);
+	struct dw_str frame = hub->rest;
 	struct dw_fault fault = { 0 };
 	struct dw_wire message;
 	int err;
 
 	if (peer != NULL)
-		peer->heard = dw_mono_ms();
-	err = peer != NULL ? dw_wire_unpack(&message, frame.p, frame.n, &fault) : DW_E_NOMEM;
+		peer->heard = hub->rest_came_at;
+	err = peer != NULL ? dw_wire_next(&hub->rest, &message, &fault) : DW_E_NOMEM;
 	if (err == DW_E_NOMEM) {
 		/* Nobody would answer it. */
 		dw_log_error("no memory for a frame", "bytes=%zu", frame.n);
 		hub->fatal = err;
+		hub->rest = (struct dw_str) { 0 };
 		return;
 	}
 	if (err != DW_OK) {
@@ -125,5 +129,6 @@ hub_receive(struct hub *hub, uint32_t number, struct dw_str frame)
 		refuse(hub, number, DW_E_PROTOCOL, fault.message);
 		return;
 	}
+	frame.n -= hub->rest.n;
 	hub_dispatch(hub, peer, &message, frame);
 }

@@ -23,12 +23,13 @@
 #include "diagws/wire.h"
 
 enum {
-	HUB_WINDOW = 1024,                   /* MESSAGES frames of an edge under way uncredited; */
+	HUB_WINDOW = 1024,                   /* MESSAGES of an edge under way uncredited; */
 	HUB_WINDOW_BYTES = 16 * 1024 * 1024, /* and bytes */
 	HUB_PENDING_MAX = 8192,              /* unanswered requests of a peer */
 	HUB_STAGED_MAX = 64 * 1024 * 1024,   /* bytes that wait for the store */
 	HUB_CURSORS = 1024,                  /* cursors in a batch, but for the last */
 	HUB_LINGER_US = 500,                 /* see stage_commit */
+	HUB_GATHER_US = 100,                 /* see loop.c */
 	HUB_COMMITS = 1024,                  /* commit times that the percentiles look back on */
 };
 
@@ -66,9 +67,11 @@ struct peer {
 	size_t reader_count;
 	struct peer *serve_prev, *serve_next; /* in hub->serving */
 	bool serving;
-	uint64_t sent, credited; /* MESSAGES frames */
+	uint64_t sent, credited; /* MESSAGES */
 	size_t uncredited;       /* their bytes */
-	uint32_t *sizes;         /* of each uncredited frame, by its number modulo HUB_WINDOW */
+	uint32_t *sizes;         /* of each uncredited one, by its number modulo HUB_WINDOW */
+	struct dw_buf out;       /* messages to it, one behind another, until they are sent together */
+	struct peer *spoken_prev, *spoken_next; /* in outbox.to, while there are any */
 };
 
 struct hub;
@@ -260,24 +263,20 @@ void waits_free(struct hub *hub);
 
 /* ---- answers (outbox.c) */
 
-struct parcel {
-	uint32_t peer;
-	size_t at, n;
-};
-
 struct outbox {
-	struct dw_buf bytes;
-	struct parcel *parcels;
-	size_t count, cap;
-	struct dw_buf scratch, records;
+	struct peer *to; /* those who are to get something */
+	size_t bytes;    /* added since the last flush */
+	struct dw_buf records;
 };
 
 void outbox_add(struct hub *hub, uint32_t peer, const struct dw_wire *message);
 /* The room's log is full and will drop its oldest message: readers that have not got it, and whose edge
  * has credit, get what there is now. */
 void outbox_make_way(struct hub *hub, struct dw_room *room);
-/* Sends what was added, then serves the readers as far as their edges' credit goes. */
+/* Serves the readers as far as their edges' credit goes, and sends that with what was added before. */
 void outbox_flush(struct hub *hub);
+/* The peer goes: nothing more is said to it. */
+void outbox_forget(struct hub *hub, struct peer *peer);
 void outbox_free(struct outbox *outbox);
 /* The answer that says a request failed; nothing for a message that has no answer. text may be NULL. */
 void answer_failure(struct hub *hub, uint32_t peer, const struct dw_wire *request, int err, const char *text);
@@ -314,6 +313,9 @@ struct hub {
 	size_t expected;         /* messages that the next batch is likely to hold, by the last ones */
 	uint64_t next_complaint; /* dw_mono_ms */
 	struct outbox outbox;
+	struct dw_str rest;    /* of a frame of several messages: what is not handled yet, */
+	uint32_t rest_from;    /* whose it is, */
+	uint64_t rest_came_at; /* and when it came; dw_mono_ms */
 	struct counters counters;
 	bool replaying;               /* a frame that waited is being carried out, */
 	enum poll_state poll;         /* one of a READ that found nothing before, */
@@ -326,8 +328,8 @@ struct hub {
 	int fatal; /* why the process must end now */
 };
 
-/* One frame (dispatch.c). */
-void hub_receive(struct hub *hub, uint32_t number, struct dw_str frame);
+/* The next message of hub->rest (dispatch.c). */
+void hub_receive(struct hub *hub);
 void hub_dispatch(struct hub *hub, struct peer *peer, const struct dw_wire *message, struct dw_str frame);
 
 /* A batch that came back (apply.c). It is the spare one then. */

@@ -4,6 +4,10 @@
  *   frames → handlers → batch and outbox; a batch that came back → rooms and outbox;
  *   the store is idle → it gets the batch; the outbox is flushed, readers are served.
  *
+ * Where several messages come at a time and a commit is at the disk (or about to be), the ROUTER is left alone for
+ * HUB_GATHER_US after each look: what comes has to wait for that commit anyway, and to wake for each frame would cost
+ * more than the frame.
+ *
  * The ROUTER's descriptor is edge-triggered: it is asked again before each wait. Failure modes: none of its
  * own. SIGTERM and SIGINT: no publish is taken any more, what is staged and every cursor is
  * committed and answered, peers are told, the loop ends. A fatal error ends it after what can be sent was.
@@ -20,19 +24,25 @@
 #include "diagws/clock.h"
 #include "diagws/logging.h"
 
-enum { FRAMES_A_TURN = 4096, OUTBOX_A_TURN = 8 * 1024 * 1024, TICK_MS = 1000, CURSORS_EVERY = 5, SWEEP_EVERY = 60 };
+enum { MESSAGES_A_TURN = 4096, OUTBOX_A_TURN = 8 * 1024 * 1024, TICK_MS = 1000, CURSORS_EVERY = 5, SWEEP_EVERY = 60 };
 
-static void
+/* The bounds are for messages, not frames: a frame may hold many that each have a long answer. False: none came. */
+static bool
 drain(struct hub *hub)
 {
-	for (int i = 0; i < FRAMES_A_TURN && hub->outbox.bytes.len < OUTBOX_A_TURN; i++) {
-		struct dw_str frame;
-		uint32_t peer;
+	const uint64_t now = dw_mono_ms();
+	int count = 0;
 
-		if (dw_bus_recv(hub->bus, &peer, &frame) != DW_OK)
-			return;
-		hub_receive(hub, peer, frame);
+	while (count < MESSAGES_A_TURN && hub->outbox.bytes < OUTBOX_A_TURN) {
+		if (hub->rest.n == 0) {
+			if (dw_bus_recv(hub->bus, &hub->rest_from, &hub->rest) != DW_OK)
+				break;
+			hub->rest_came_at = now;
+		}
+		hub_receive(hub);
+		count++;
 	}
+	return count > 0;
 }
 
 static void
@@ -68,12 +78,13 @@ tick(struct hub *hub, uint64_t count)
 		rooms_sweep(hub);
 }
 
-static void
+/* True: there were messages, and more may come before they can be committed. */
+static bool
 turn(struct hub *hub)
 {
+	const bool any = drain(hub);
 	struct batch *batch;
 
-	drain(hub);
 	batch = store_take(hub->store);
 	if (batch != NULL)
 		apply_batch(hub, batch);
@@ -83,6 +94,7 @@ turn(struct hub *hub)
 	waits_tick(hub);
 	rooms_evict(hub);
 	outbox_flush(hub);
+	return any && hub->expected > 1 && (!store_idle(hub->store) || hub->batch->count > 0);
 }
 
 static void
@@ -112,8 +124,9 @@ finish(struct hub *hub)
 	return dw_err_exit(hub->fatal == DW_E_STORAGE ? DW_E_IO : hub->fatal);
 }
 
+/* fds: the ROUTER's is the last. */
 static void
-wait_for_work(struct hub *hub, struct pollfd fds[3], uint64_t next_tick)
+wait_for_work(struct hub *hub, struct pollfd fds[3], uint64_t next_tick, bool gathers)
 {
 	const uint64_t now = dw_mono_ms(), due = stage_due(hub);
 	uint64_t wait = now < next_tick ? (next_tick - now) * 1000 : 0;
@@ -123,36 +136,40 @@ wait_for_work(struct hub *hub, struct pollfd fds[3], uint64_t next_tick)
 		wait = WAITS_MS * 1000;
 	if (due < wait)
 		wait = due;
-	if (dw_bus_readable(hub->bus) || hub->serving != NULL)
+	if (gathers && wait > HUB_GATHER_US)
+		wait = HUB_GATHER_US;
+	if (hub->rest.n > 0 || hub->serving != NULL || (!gathers && dw_bus_readable(hub->bus)))
 		wait = 0;
 	most = (struct timespec) { (time_t)(wait / 1000000), (long)(wait % 1000000 * 1000) };
-	(void)ppoll(fds, 3, &most, NULL);
+	(void)ppoll(fds, gathers ? 2 : 3, &most, NULL);
 }
 
 int
 loop_run(struct hub *hub)
 {
-	struct pollfd fds[3] = { { dw_bus_fd(hub->bus), POLLIN, 0 }, { store_fd(hub->store), POLLIN, 0 } };
+	struct pollfd fds[3] = { { store_fd(hub->store), POLLIN, 0 }, { -1, POLLIN, 0 },
+		{ dw_bus_fd(hub->bus), POLLIN, 0 } };
 	uint64_t ticks = 0, next_tick = dw_mono_ms() + TICK_MS;
+	bool gathers = false;
 	sigset_t signals;
 
 	sigemptyset(&signals);
 	sigaddset(&signals, SIGTERM);
 	sigaddset(&signals, SIGINT);
 	sigaddset(&signals, SIGHUP);
-	fds[2] = (struct pollfd) { signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK), POLLIN, 0 };
+	fds[1].fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
 	(void)prctl(PR_SET_TIMERSLACK, 1); /* or the kernel makes HUB_LINGER_US half as long again */
 	while (hub->fatal == DW_OK) {
-		wait_for_work(hub, fds, next_tick);
-		take_signals(hub, fds[2].fd);
+		wait_for_work(hub, fds, next_tick, gathers);
+		take_signals(hub, fds[1].fd);
 		if (dw_mono_ms() >= next_tick) {
 			tick(hub, ++ticks);
 			next_tick = dw_mono_ms() + TICK_MS;
 		}
-		turn(hub);
+		gathers = turn(hub);
 		if (hub->closing && store_idle(hub->store) && hub->batch->count == 0)
 			break;
 	}
-	(void)close(fds[2].fd);
+	(void)close(fds[1].fd);
 	return finish(hub);
 }

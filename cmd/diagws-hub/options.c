@@ -81,7 +81,7 @@ check_binds(void)
 	for (size_t i = 0; i < o.bind.count; i++) {
 		struct dw_fault fault = { 0 };
 		struct dw_bus *bus = NULL;
-		int err = dw_bus_connect(&bus, o.bind.item[i], &fault);
+		int err = dw_bus_connect(&bus, o.bind.item[i], NULL, &fault);
 
 		dw_bus_destroy(&bus);
 		if (err == DW_E_CONFIG)

@@ -1,5 +1,6 @@
-/* What goes out. Handlers and commits append answers; once a turn they are sent, and then every reader
- * that has something to get is served with MESSAGES, as far as its edge's credit reaches.
+/* What goes out. Handlers and commits append answers; once a turn every reader that has something to get is served with
+ * MESSAGES, as far as its edge's credit reaches, and all that one peer gets is sent together: as one frame, or as few
+ * as it fits into.
  *
  * Its own file because order lives here: a JOINED is sent before the messages that follow its position, and an
  * answer to a publish only when its commit has put it here.
@@ -9,10 +10,12 @@
  */
 #include "hub.h"
 
-#include <stdlib.h>
+#include <string.h>
 #include <utlist.h>
 
 #include "diagws/clock.h"
+
+enum { KEEP_BYTES = 8 * 1024 }; /* of memory that a peer to whom nothing is to be said keeps */
 
 static void
 fail(struct hub *hub)
@@ -20,47 +23,57 @@ fail(struct hub *hub)
 	hub->fatal = DW_E_NOMEM;
 }
 
-void
-outbox_add(struct hub *hub, uint32_t peer, const struct dw_wire *message)
+/* Sends the first n bytes of what is to be said to the peer, whole messages, as one frame. */
+static void
+send_out(struct hub *hub, struct peer *peer, size_t n)
 {
-	struct outbox *outbox = &hub->outbox;
-	size_t at = outbox->bytes.len;
+	struct dw_buf *out = &peer->out;
 
-	if (outbox->count == outbox->cap) {
-		size_t cap = outbox->cap > 0 ? outbox->cap * 2 : 256;
-		struct parcel *parcels = realloc(outbox->parcels, cap * sizeof(*parcels));
-
-		if (parcels == NULL) {
-			fail(hub);
-			return;
-		}
-		outbox->parcels = parcels;
-		outbox->cap = cap;
-	}
-	dw_wire_pack(&outbox->bytes, message);
-	if (!dw_buf_ok(&outbox->bytes)) {
-		fail(hub);
-		return;
-	}
-	outbox->parcels[outbox->count++] = (struct parcel) { peer, at, outbox->bytes.len - at };
-}
-
-static bool
-send_frame(struct hub *hub, struct peer *peer, const void *frame, size_t n)
-{
-	if (!peer->lost && dw_bus_send(hub->bus, peer->number, frame, n) != DW_OK)
+	if (!peer->lost && dw_bus_send(hub->bus, peer->number, out->data, n) != DW_OK)
 		peer_lose(hub, peer);
-	return !peer->lost;
+	out->len -= n;
+	memmove(out->data, out->data + n, out->len);
 }
 
-/* One frame of a reader's room. False: nothing was left to send. */
+/* Returns the message's size; 0: it was not added. */
+static size_t
+say(struct hub *hub, struct peer *peer, const struct dw_wire *message)
+{
+	struct dw_buf *out = &peer->out;
+	const size_t before = out->len;
+	size_t size;
+
+	dw_wire_pack(out, message);
+	if (!dw_buf_ok(out)) {
+		fail(hub);
+		return 0;
+	}
+	size = out->len - before;
+	hub->outbox.bytes += size;
+	if (before == 0)
+		DL_APPEND2(hub->outbox.to, peer, spoken_prev, spoken_next);
+	else if (out->len > DW_WIRE_TOGETHER)
+		send_out(hub, peer, before);
+	return size;
+}
+
+void
+outbox_add(struct hub *hub, uint32_t number, const struct dw_wire *message)
+{
+	struct peer *peer = peer_find(hub, number);
+
+	if (peer != NULL)
+		(void)say(hub, peer, message);
+}
+
+/* One MESSAGES of a reader's room. False: nothing was left to send. */
 static bool
 serve_reader(struct hub *hub, struct peer *peer, struct dw_reader *reader)
 {
-	struct dw_buf *frame = &hub->outbox.scratch, *records = &hub->outbox.records;
+	struct dw_buf *records = &hub->outbox.records;
 	struct dw_position at = reader->sent;
 	struct dw_wire message = { .kind = DW_MESSAGES };
-	uint32_t *size;
+	size_t size;
 
 	/* It has to join anew, for nobody knows any more whose messages they were. */
 	if (reader->room->direct_lost > reader->direct_lost && reader->sent.seq < reader->room->direct_lost) {
@@ -79,17 +92,11 @@ serve_reader(struct hub *hub, struct peer *peer, struct dw_reader *reader)
 		.prev = reader->sent.seq,
 		.prev_n = reader->sent.n,
 		.records = { records->data, records->len } };
-	dw_buf_reset(frame);
-	dw_wire_pack(frame, &message);
-	if (!dw_buf_ok(frame)) {
-		fail(hub);
+	size = say(hub, peer, &message);
+	if (size == 0)
 		return false;
-	}
-	if (!send_frame(hub, peer, frame->data, frame->len))
-		return false;
-	size = &peer->sizes[peer->sent++ % HUB_WINDOW];
-	*size = (uint32_t)frame->len;
-	peer->uncredited += *size;
+	peer->sizes[peer->sent++ % HUB_WINDOW] = (uint32_t)size;
+	peer->uncredited += size;
 	dw_room_skip_unsent(reader);
 	reader->sent = at;
 	return true;
@@ -105,7 +112,7 @@ has_sizes(struct hub *hub, struct peer *peer)
 	return peer->sizes != NULL;
 }
 
-/* Readers take turns, a frame each. */
+/* Readers take turns, one MESSAGES each. */
 static void
 serve_peer(struct hub *hub, struct peer *peer)
 {
@@ -119,22 +126,6 @@ serve_peer(struct hub *hub, struct peer *peer)
 		if (serve_reader(hub, peer, reader) && reader->sent.seq < reader->room->head)
 			peer_mark_dirty(hub, peer, reader);
 	}
-}
-
-static void
-send_parcels(struct hub *hub)
-{
-	struct outbox *outbox = &hub->outbox;
-
-	for (size_t i = 0; i < outbox->count; i++) {
-		const struct parcel *parcel = &outbox->parcels[i];
-		struct peer *peer = peer_find(hub, parcel->peer);
-
-		if (peer != NULL)
-			(void)send_frame(hub, peer, outbox->bytes.data + parcel->at, parcel->n);
-	}
-	outbox->count = 0;
-	dw_buf_reset(&outbox->bytes);
 }
 
 void
@@ -151,7 +142,6 @@ outbox_make_way(struct hub *hub, struct dw_room *room)
 
 		if (reader->sent.seq >= dw_log_entry(room->log, first)->seq || peer == NULL || !peer_has_credit(peer))
 			continue;
-		send_parcels(hub); /* a JOINED may be among them */
 		if (has_sizes(hub, peer))
 			(void)serve_reader(hub, peer, reader);
 	}
@@ -162,23 +152,33 @@ outbox_flush(struct hub *hub)
 {
 	struct peer *peer, *next;
 
-	send_parcels(hub);
 	DL_FOREACH_SAFE2(hub->serving, peer, next, serve_next)
 	{
 		serve_peer(hub, peer);
 		peer_rest(hub, peer);
 	}
+	while ((peer = hub->outbox.to) != NULL) {
+		DL_DELETE2(hub->outbox.to, peer, spoken_prev, spoken_next);
+		send_out(hub, peer, peer->out.len);
+		if (peer->out.cap > KEEP_BYTES)
+			dw_buf_clear(&peer->out);
+	}
+	hub->outbox.bytes = 0;
 	peers_forget_lost(hub);
+}
+
+void
+outbox_forget(struct hub *hub, struct peer *peer)
+{
+	if (peer->out.len > 0)
+		DL_DELETE2(hub->outbox.to, peer, spoken_prev, spoken_next);
+	dw_buf_clear(&peer->out);
 }
 
 void
 outbox_free(struct outbox *outbox)
 {
-	dw_buf_clear(&outbox->bytes);
-	dw_buf_clear(&outbox->scratch);
 	dw_buf_clear(&outbox->records);
-	free(outbox->parcels);
-	*outbox = (struct outbox) { 0 };
 }
 
 void

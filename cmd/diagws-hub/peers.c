@@ -74,6 +74,7 @@ void
 peer_forget(struct hub *hub, struct peer *peer)
 {
 	empty_peer(hub, peer);
+	outbox_forget(hub, peer);
 	if (peer->known) {
 		HASH_DELETE(hh_id, hub->peers_by_id, peer);
 		dw_log_debug("peer gone", "name=%s kind=%llu", peer->name, (unsigned long long)peer->kind);

@@ -142,7 +142,10 @@ run(void *user)
 		carry_out(store->engine, batch);
 		pthread_mutex_lock(&store->mutex);
 		store->done = batch;
+		/* Whom this wakes must not find the mutex taken, or it sleeps again. */
+		pthread_mutex_unlock(&store->mutex);
 		(void)!write(store->fd, &one, sizeof(one));
+		pthread_mutex_lock(&store->mutex);
 	}
 	pthread_mutex_unlock(&store->mutex);
 	store->engine->ops->rest(store->engine);
@@ -195,8 +198,8 @@ store_give(struct store *store, struct batch *batch)
 	store->busy = true;
 	pthread_mutex_lock(&store->mutex);
 	store->given = batch;
-	pthread_cond_signal(&store->cond);
 	pthread_mutex_unlock(&store->mutex);
+	pthread_cond_signal(&store->cond);
 }
 
 struct batch *

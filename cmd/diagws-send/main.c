@@ -85,6 +85,7 @@ open_client(struct dw_client **client, struct report *report, size_t window)
 		.name = send_command.name,
 		.timeout_ms = dw_common.timeout_ms,
 		.window = window,
+		.gathers = true,
 	};
 	struct dw_fault fault = { 0 };
 	int err = dw_client_new(client, &config, &fault);

@@ -26,8 +26,9 @@ struct dw_bus;
  * DW_E_CONFIG (URI, path too long), DW_E_IN_USE (another hub holds it), DW_E_CREATE, DW_E_PERMISSION. */
 int dw_bus_bind(struct dw_bus **out, const char *const *uris, size_t count, struct dw_fault *fault);
 /* A DEALER that connects, and reconnects by itself. DW_E_CONFIG, DW_E_PERMISSION (an ipc socket that is
- * there and may not be written), DW_E_NOMEM. Nobody there is no error. */
-int dw_bus_connect(struct dw_bus **out, const char *uri, struct dw_fault *fault);
+ * there and may not be written), DW_E_NOMEM. Nobody there is no error. beside: NULL, or another DEALER of the same
+ * thread whose background thread this shall use too; either may be destroyed first. */
+int dw_bus_connect(struct dw_bus **out, const char *uri, const struct dw_bus *beside, struct dw_fault *fault);
 /* Drops the connection and makes a new one, for a peer that is silent: a dead line looks like an open one. What was on
  * its way is lost. */
 void dw_bus_reconnect(struct dw_bus *bus);

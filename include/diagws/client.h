@@ -5,6 +5,7 @@
 #ifndef DIAGWS_CLIENT_H
 #define DIAGWS_CLIENT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -24,6 +25,11 @@ struct dw_client_config {
 	const char *name;
 	int64_t timeout_ms;
 	size_t window; /* unanswered requests, 1..4096 */
+	/* What is asked waits for the next dw_client_poll and goes out together: for those who ask for much before they
+	 * poll. Else it goes out at once. */
+	bool gathers;
+	/* NULL, or another client of the same thread, whose background thread this shall use too. */
+	const struct dw_client *beside;
 };
 
 int dw_client_new(struct dw_client **out, const struct dw_client_config *config, struct dw_fault *fault);

@@ -1,7 +1,8 @@
 /* The messages between hub, edges and clients: msgpack arrays over ZeroMQ. diagws-protocol(7) is the
  * grammar; the tables in wire.c are the same in code, and this header the same as structs.
  *
- * Every message is one ZeroMQ frame holding one msgpack array: [kind, fields…], scalars only. A
+ * A message is one msgpack array: [kind, fields…], scalars only. A ZeroMQ frame is one message, or several one behind
+ * another: who has more than one to say at once says them together, for a frame costs more than what is in it. A
  * sequence of records or of table cells travels as one `bin` of concatenated msgpack values. Every
  * length is checked against its field's bound, and every count against the bytes that are left,
  * before memory is taken.
@@ -20,7 +21,8 @@
 
 enum {
 	DW_WIRE_FRAME_MAX = 1024 * 1024, /* a longer frame is not looked at */
-	DW_WIRE_BATCH_MAX = 256 * 1024,  /* records in one frame, but always at least one record */
+	DW_WIRE_BATCH_MAX = 256 * 1024,  /* records in one MESSAGES, but always at least one record */
+	DW_WIRE_TOGETHER = 64 * 1024,    /* bytes of messages that are sent together; a longer one goes alone */
 	DW_WIRE_SESSIONS_MAX = 8 * 1024, /* sessions in one CONFIRM */
 };
 
@@ -249,8 +251,11 @@ uint64_t dw_protocol_version(void);
 
 /* Appends the encoded message. Only memory can fail (dw_buf_ok). */
 void dw_wire_pack(struct dw_buf *out, const struct dw_wire *message);
-/* DW_E_PROTOCOL (with what is wrong in fault), DW_E_TOO_BIG or DW_E_NOMEM. A HELLO of another version unpacks
- * with its version alone. Fields that a later version added behind ours are skipped. */
+/* Takes the first message off *rest, which is what is left of a frame. DW_E_PROTOCOL (with what is wrong in fault),
+ * DW_E_TOO_BIG or DW_E_NOMEM: *rest is then empty, for what follows a bad message is not trusted either. A HELLO of
+ * another version unpacks with its version alone. Fields that a later version added behind ours are skipped. */
+int dw_wire_next(struct dw_str *rest, struct dw_wire *message, struct dw_fault *fault);
+/* The same of one message that has nothing behind it. */
 int dw_wire_unpack(struct dw_wire *message, const void *frame, size_t n, struct dw_fault *fault);
 
 /* Sets how long the packed PUBLISH or READ is to wait at the hub. DW_E_NOMEM: the frame is as it was. */
