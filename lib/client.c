@@ -1,9 +1,9 @@
 /* A client's connection to the hub: one DEALER, a window of unanswered requests, answers paired by `corr`.
  * Its own file because the library and three commands share it; an edge has other needs and its own.
  *
- * The happy path: HELLO until WELCOME, then each request goes out as it is asked (those that were asked before it could,
- * or while answers are taken, together), and the answer ends it.
- * Which answer belongs to whom is pending.c's affair.
+ * The happy path: HELLO until WELCOME, then each request goes out as it is asked (those that were asked before it
+ * could, or while answers are taken, together), and the answer ends it. Which answer belongs to whom is pending.c's
+ * affair.
  *
  * Failure modes: no hub (nothing can be sent: retried with a growing pause until the deadlines pass); a hub that
  * restarted (it answers WHO, to a PING at the latest: HELLO with a higher incarnation, then all that is unanswered
@@ -52,7 +52,7 @@ struct dw_client {
 	bool gathers;
 	size_t gathered;   /* bytes asked for since something was last sent */
 	struct dw_buf out; /* several requests, to be sent together */
-	int failed;   /* the error that ended everything */
+	int failed;        /* the error that ended everything */
 	struct dw_fault fault;
 	struct dw_pendings asked;
 };
@@ -85,8 +85,8 @@ dw_client_new(struct dw_client **out, const struct dw_client_config *config, str
 		return DW_E_NOMEM;
 	err = set_up(client, config);
 	if (err == DW_OK)
-		err = dw_bus_connect(
-			&client->bus, client->endpoint, config->beside != NULL ? config->beside->bus : NULL, fault);
+		err =
+			dw_bus_connect(&client->bus, client->endpoint, config->beside != NULL ? config->beside->bus : NULL, fault);
 	if (err == DW_OK)
 		*out = client;
 	else

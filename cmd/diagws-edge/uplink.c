@@ -67,8 +67,8 @@ static bool
 send_asked(struct uplink *uplink)
 {
 	struct dw_buf *asked = &uplink->asked;
-	const bool sent = dw_buf_ok(asked) &&
-					  (asked->len == 0 || dw_bus_send(uplink->bus, 0, asked->data, asked->len) == DW_OK);
+	const bool sent =
+		dw_buf_ok(asked) && (asked->len == 0 || dw_bus_send(uplink->bus, 0, asked->data, asked->len) == DW_OK);
 
 	dw_buf_reset(asked);
 	return sent;
@@ -79,7 +79,8 @@ transmit(struct uplink *uplink, const struct dw_wire *message)
 {
 	dw_buf_reset(&uplink->out);
 	dw_wire_pack(&uplink->out, message);
-	return dw_buf_ok(&uplink->out) && send_asked(uplink) && dw_bus_send(uplink->bus, 0, uplink->out.data, uplink->out.len) == DW_OK;
+	return dw_buf_ok(&uplink->out) && send_asked(uplink) &&
+		   dw_bus_send(uplink->bus, 0, uplink->out.data, uplink->out.len) == DW_OK;
 }
 
 /* Starts over: the hub forgets what it knew of us, we tell it all again after its WELCOME. */

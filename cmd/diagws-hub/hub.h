@@ -67,10 +67,10 @@ struct peer {
 	size_t reader_count;
 	struct peer *serve_prev, *serve_next; /* in hub->serving */
 	bool serving;
-	uint64_t sent, credited; /* MESSAGES */
-	size_t uncredited;       /* their bytes */
-	uint32_t *sizes;         /* of each uncredited one, by its number modulo HUB_WINDOW */
-	struct dw_buf out;       /* messages to it, one behind another, until they are sent together */
+	uint64_t sent, credited;                /* MESSAGES */
+	size_t uncredited;                      /* their bytes */
+	uint32_t *sizes;                        /* of each uncredited one, by its number modulo HUB_WINDOW */
+	struct dw_buf out;                      /* messages to it, one behind another, until they are sent together */
 	struct peer *spoken_prev, *spoken_next; /* in outbox.to, while there are any */
 };
 

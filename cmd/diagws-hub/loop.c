@@ -4,9 +4,8 @@
  *   frames → handlers → batch and outbox; a batch that came back → rooms and outbox;
  *   the store is idle → it gets the batch; the outbox is flushed, readers are served.
  *
- * Where several messages come at a time and a commit is at the disk (or about to be), the ROUTER is left alone for
- * HUB_GATHER_US after each look: what comes has to wait for that commit anyway, and to wake for each frame would cost
- * more than the frame.
+ * Where a look brought several messages and a commit is at the disk (or about to be), the ROUTER is left alone for
+ * HUB_GATHER_US: what comes has to wait for that commit anyway, and to wake for each frame costs more than the frame.
  *
  * The ROUTER's descriptor is edge-triggered: it is asked again before each wait. Failure modes: none of its
  * own. SIGTERM and SIGINT: no publish is taken any more, what is staged and every cursor is
@@ -26,8 +25,8 @@
 
 enum { MESSAGES_A_TURN = 4096, OUTBOX_A_TURN = 8 * 1024 * 1024, TICK_MS = 1000, CURSORS_EVERY = 5, SWEEP_EVERY = 60 };
 
-/* The bounds are for messages, not frames: a frame may hold many that each have a long answer. False: none came. */
-static bool
+/* How many messages came. They are bounded, not the frames: a frame may hold many that each have a long answer. */
+static int
 drain(struct hub *hub)
 {
 	const uint64_t now = dw_mono_ms();
@@ -42,7 +41,7 @@ drain(struct hub *hub)
 		hub_receive(hub);
 		count++;
 	}
-	return count > 0;
+	return count;
 }
 
 static void
@@ -78,11 +77,11 @@ tick(struct hub *hub, uint64_t count)
 		rooms_sweep(hub);
 }
 
-/* True: there were messages, and more may come before they can be committed. */
+/* True: more is likely to come before it can be committed. */
 static bool
 turn(struct hub *hub)
 {
-	const bool any = drain(hub);
+	const int came = drain(hub);
 	struct batch *batch;
 
 	batch = store_take(hub->store);
@@ -94,7 +93,7 @@ turn(struct hub *hub)
 	waits_tick(hub);
 	rooms_evict(hub);
 	outbox_flush(hub);
-	return any && hub->expected > 1 && (!store_idle(hub->store) || hub->batch->count > 0);
+	return came > 1 && (!store_idle(hub->store) || hub->batch->count > 0);
 }
 
 static void

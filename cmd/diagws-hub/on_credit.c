@@ -1,4 +1,4 @@
-/* CREDIT: how many MESSAGES frames the edge has taken in since its HELLO. More may then be sent. */
+/* CREDIT: how many MESSAGES the edge has taken in since its HELLO. More may then be sent. */
 #include "hub.h"
 
 void

@@ -121,7 +121,7 @@ struct dw_confirm {
 	struct dw_str sessions; /* 8 bytes each, big endian */
 };
 struct dw_credit {
-	uint64_t received; /* MESSAGES frames since HELLO */
+	uint64_t received; /* MESSAGES since HELLO */
 };
 struct dw_read {
 	uint64_t corr, session; /* a session that joined the room, or 0: for `user`, who then must be one who may watch */
@@ -150,7 +150,7 @@ struct dw_welcome {
 	struct dw_str epoch;
 	uint64_t hub;         /* a random number, the hub process's for its life */
 	uint64_t head;        /* the engine's last seq */
-	uint64_t window;      /* MESSAGES frames that may be under way uncredited */
+	uint64_t window;      /* MESSAGES that may be under way uncredited */
 	uint64_t incarnation; /* of the HELLO that this answers */
 };
 struct dw_refused {

@@ -13,7 +13,8 @@ from test_commit import Tampered
 
 DEALER, LINGER, RCVTIMEO = 5, 17, 27
 HELLO, PING, PUBLISH, JOIN, LEAVE, READ, STAT = 1, 2, 4, 5, 6, 9, 10
-WELCOME, PONG, STORED, TABLE = 33, 35, 37, 42
+WELCOME, REFUSED, PONG, STORED, TABLE = 33, 34, 35, 37, 42
+FRAME_MAX = 1 << 20
 
 
 def packed(value):
@@ -28,6 +29,39 @@ def packed(value):
     return b"\xdc" + struct.pack(">H", len(value)) + b"".join(map(packed, value))
 
 
+def scalar(data, at):
+    """A msgpack value that the hub sends, and where the next begins."""
+    first = data[at]
+    if first <= 0x7f:
+        return first, at + 1
+    if first in (0xc2, 0xc3):
+        return first == 0xc3, at + 1
+    if 0xcc <= first <= 0xcf:
+        n = 1 << (first - 0xcc)
+        return int.from_bytes(data[at + 1:at + 1 + n], "big"), at + 1 + n
+    if 0xa0 <= first <= 0xbf:
+        n, begin = first & 0x1f, at + 1
+    else:
+        width = 1 << (first - (0xd9 if first >= 0xd9 else 0xc4))
+        n, begin = int.from_bytes(data[at + 1:at + 1 + width], "big"), at + 1 + width
+    return data[begin:begin + n], begin + n
+
+
+def messages(data):
+    """The messages of a frame, each the list of its fields."""
+    found, at = [], 0
+    while at < len(data):
+        if data[at] == 0xdc:
+            count, at = int.from_bytes(data[at + 1:at + 3], "big"), at + 3
+        else:
+            count, at = data[at] & 0x0f, at + 1
+        found.append([])
+        for _ in range(count):
+            value, at = scalar(data, at)
+            found[-1].append(value)
+    return found
+
+
 class Dealer:
     def __init__(self, zmq, context, uri):
         self.zmq = zmq
@@ -38,14 +72,30 @@ class Dealer:
         assert zmq.zmq_connect(self.socket, uri.encode()) == 0
 
     def send(self, *fields):
-        frame = packed(fields)
+        self.send_frame(packed(fields))
+
+    def send_frame(self, frame):
         assert self.zmq.zmq_send(self.socket, frame, ctypes.c_size_t(len(frame)), 0) == len(frame)
 
+    def frame(self):
+        """The messages of the next one."""
+        room = ctypes.create_string_buffer(1 << 21)
+        n = self.zmq.zmq_recv(self.socket, room, ctypes.c_size_t(1 << 21), 0)
+        assert n > 0
+        return messages(room.raw[:n])
+
     def kind(self):
-        """Of the next message."""
-        frame = ctypes.create_string_buffer(1 << 20)
-        assert self.zmq.zmq_recv(self.socket, frame, ctypes.c_size_t(1 << 20), 0) > 0
-        return frame.raw[1]
+        """Of the next message, which is alone in its frame."""
+        (only,) = self.frame()
+        return only[0]
+
+    def take(self, count):
+        """So many messages, in however many frames."""
+        got = []
+        while len(got) < count:
+            got += self.frame()
+        assert len(got) == count
+        return got
 
 
 @contextlib.contextmanager
@@ -70,7 +120,7 @@ def resident_kib(pid):
 def test_polls_that_wait_keep_nothing_that_was_added_to_them(world):
     hub = world.hub("--ownership", "either")
     with dealer(world.env["DIAGWS_HUB"]) as peer:
-        peer.send(HELLO, 2, 1, 7, 1, "hostile")
+        peer.send(HELLO, 3, 1, 7, 1, "hostile")
         assert peer.kind() == WELCOME
         before = resident_kib(hub.pid)
         for corr in range(100):
@@ -87,7 +137,7 @@ def test_sessions_that_leave_a_room_not_loaded_yet_keep_nothing_that_was_added(w
     hub = world.hub("--ownership", "either")
     with dealer(world.env["DIAGWS_HUB"]) as peer, \
             Tampered(hub, tmp_path / "trace", "trace=fdatasync", "inject=fdatasync:delay_enter=2000000"):
-        peer.send(HELLO, 2, 1, 7, 1, "hostile")
+        peer.send(HELLO, 3, 1, 7, 1, "hostile")
         assert peer.kind() == WELCOME
         peer.send(PUBLISH, 1, "123", "a_update", "i", b"{}", "", False, "", 0, 0, 0, 0)
         until(lambda: world.stat()["staged_bytes"] > 0, "the message to be on its way")
@@ -103,7 +153,7 @@ def test_sessions_that_leave_a_room_not_loaded_yet_keep_nothing_that_was_added(w
 def test_a_view_of_no_rows_is_answered(world):
     world.hub()
     with dealer(world.env["DIAGWS_HUB"]) as peer:
-        peer.send(HELLO, 2, 2, 7, 1, "hostile")
+        peer.send(HELLO, 3, 2, 7, 1, "hostile")
         assert peer.kind() == WELCOME
         for to in ("", "ann"):
             peer.send(PUBLISH, 1, "123", "a_update", "i" + to, b"{}", "", False, to, 0, 0, 0, 0)
@@ -112,3 +162,66 @@ def test_a_view_of_no_rows_is_answered(world):
         assert peer.kind() == TABLE
         peer.send(PING, 1)
         assert peer.kind() == PONG
+
+
+def publish(corr, room="123", data=b"{}"):
+    return packed([PUBLISH, corr, room, "a_update", f"i{corr}", data, "", False, "", 0, 0, 0, 0])
+
+
+def greeted(peer):
+    peer.send(HELLO, 3, 2, 7, 1, "hostile")
+    assert peer.kind() == WELCOME
+
+
+def test_what_is_asked_together_is_committed_and_answered_together(world):
+    world.hub()
+    with dealer(world.env["DIAGWS_HUB"]) as peer:
+        greeted(peer)
+        peer.send_frame(b"".join(publish(corr, str(corr % 3)) for corr in range(1, 101)))
+        answers = peer.frame()
+        assert [(a[0], a[1], a[2], a[3]) for a in answers] == [(STORED, corr, 0, corr) for corr in range(1, 101)]
+        peer.send_frame(b"".join(publish(corr, str(corr % 3)) for corr in range(1, 101)))
+        assert all(a[5] for a in peer.frame())  # duplicates
+
+
+def test_one_that_is_alone_is_a_frame_as_ever(world):
+    world.hub()
+    with dealer(world.env["DIAGWS_HUB"]) as peer:
+        greeted(peer)
+        peer.send_frame(publish(1))
+        assert [a[:3] for a in peer.frame()] == [[STORED, 1, 0]]
+
+
+@pytest.mark.parametrize("bad", [b"\xc0", b"\x90", b"\x91\x63", b"\x92\x02\x91\x01", b"\x92\x02\xff", b"\x91\x02",
+                                 b"\xdc\xff\xff\x02", b"\x92\x02\xc6\xff\xff\xff\xff",
+                                 packed([PUBLISH, 9, "x" * 65, "a_update", "i9", b"{}", "", False, "", 0, 0, 0, 0])])
+def test_a_malformed_message_ends_its_frame_and_nothing_else(world, bad):
+    world.hub()
+    with dealer(world.env["DIAGWS_HUB"]) as peer:
+        greeted(peer)
+        peer.send_frame(publish(1) + publish(2) + bad + publish(3))
+        answers = peer.take(3)
+        assert sorted(a[:3] for a in answers) == [[REFUSED, 1106, answers[0][2]], [STORED, 1, 0], [STORED, 2, 0]]
+        peer.send_frame(publish(4))
+        ((kind, corr, code, seq, *_),) = peer.frame()
+        assert (kind, corr, code, seq) == (STORED, 4, 0, 3)  # what was behind the bad one was not stored
+
+
+def test_a_frame_that_is_too_long_is_refused_unread(world):
+    world.hub()
+    one = publish(1, data=b'{"a":"' + b"x" * 60_000 + b'"}')
+    with dealer(world.env["DIAGWS_HUB"]) as peer:
+        greeted(peer)
+        peer.send_frame(one * (FRAME_MAX // len(one) + 1))
+        ((kind, code, _),) = peer.frame()
+        assert (kind, code) == (REFUSED, 1106)
+        peer.send_frame(publish(2))
+        assert peer.frame()[0][1:4] == [2, 0, 1]
+
+
+def test_a_frame_of_more_than_a_turn_takes_is_answered_whole_and_in_order(world):
+    world.hub()
+    with dealer(world.env["DIAGWS_HUB"]) as peer:
+        greeted(peer)
+        peer.send_frame(b"".join(packed([PING, token]) for token in range(10_000)) + publish(1))
+        assert peer.take(10_001)[:-1] == [[PONG, token] for token in range(10_000)]

@@ -118,6 +118,47 @@ test_bounds_of_fields(void **state)
 }
 
 static void
+test_several_in_a_frame(void **state)
+{
+	static const char good[] = "\x92\x02\x01\x94\x02\x02\xa1x\xc3\x91\x03"; /* PING, PING with more, BYE */
+	static const enum dw_wire_kind kinds[] = { DW_PING, DW_PING, DW_BYE };
+	struct dw_str rest = { good, sizeof(good) - 1 };
+	struct dw_wire got;
+
+	(void)state;
+	for (size_t i = 0; i < 3; i++) {
+		assert_int_equal(DW_OK, dw_wire_next(&rest, &got, NULL));
+		assert_int_equal(kinds[i], got.kind);
+	}
+	assert_int_equal(0, rest.n);
+	assert_int_equal(DW_E_PROTOCOL, dw_wire_unpack(&got, good, sizeof(good) - 1, NULL));
+}
+
+/* What is before it is taken, and nothing that is behind. */
+static void
+test_a_bad_one_ends_its_frame(void **state)
+{
+	static const char *const bad[] = { "\xc0", "\x90", "\x91\x63", "\x92\x02\x91\x01", "\x92\x02\xff", "\x91\x02" };
+	static const char ping[] = { '\x92', '\x02', '\x01' };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		struct dw_buf frame = { 0 };
+		struct dw_str rest;
+		struct dw_wire got;
+
+		dw_buf_add(&frame, ping, sizeof(ping));
+		dw_buf_adds(&frame, bad[i]);
+		dw_buf_add(&frame, ping, sizeof(ping));
+		rest = (struct dw_str) { frame.data, frame.len };
+		assert_int_equal(DW_OK, dw_wire_next(&rest, &got, NULL));
+		assert_int_equal(DW_E_PROTOCOL, dw_wire_next(&rest, &got, NULL));
+		assert_int_equal(0, rest.n);
+		dw_buf_clear(&frame);
+	}
+}
+
+static void
 test_later_fields_are_skipped(void **state)
 {
 	struct dw_fault fault;
@@ -199,11 +240,13 @@ test_noise(void **state)
 {
 	struct dw_buf out = { 0 };
 	struct dw_fault fault;
+	struct dw_str rest;
 	struct dw_wire got;
 	size_t understood = 0;
 
 	(void)state;
 	srand(7);
+	pack_publish(&out);
 	pack_publish(&out);
 	for (int i = 0; i < 200000; i++) {
 		char *noise = malloc(out.len);
@@ -212,10 +255,12 @@ test_noise(void **state)
 		memcpy(noise, out.data, out.len);
 		while (changes-- > 0)
 			noise[(size_t)rand() % out.len] = (char)rand();
-		understood += dw_wire_unpack(&got, noise, out.len, &fault) == DW_OK;
+		rest = (struct dw_str) { noise, out.len };
+		while (rest.n > 0)
+			understood += dw_wire_next(&rest, &got, &fault) == DW_OK;
 		free(noise);
 	}
-	assert_true(understood > 0 && understood < 200000);
+	assert_true(understood > 0 && understood < 400000);
 	dw_buf_clear(&out);
 }
 
@@ -283,6 +328,8 @@ main(void)
 		cmocka_unit_test(test_every_cut_is_refused),
 		cmocka_unit_test(test_refuses_what_is_no_message),
 		cmocka_unit_test(test_bounds_of_fields),
+		cmocka_unit_test(test_several_in_a_frame),
+		cmocka_unit_test(test_a_bad_one_ends_its_frame),
 		cmocka_unit_test(test_later_fields_are_skipped),
 		cmocka_unit_test(test_foreign_hello_tells_its_version),
 		cmocka_unit_test(test_records),
