@@ -264,9 +264,9 @@ void waits_free(struct hub *hub);
 /* ---- answers (outbox.c) */
 
 struct outbox {
-	struct peer *to; /* those who are to get something */
-	size_t bytes;    /* added since the last flush */
-	struct dw_buf records;
+	struct peer *to;       /* those who are to get something */
+	size_t bytes;          /* added since the last flush */
+	struct dw_buf scratch; /* what is in it is used at once */
 };
 
 void outbox_add(struct hub *hub, uint32_t peer, const struct dw_wire *message);

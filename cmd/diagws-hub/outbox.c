@@ -70,7 +70,7 @@ outbox_add(struct hub *hub, uint32_t number, const struct dw_wire *message)
 static bool
 serve_reader(struct hub *hub, struct peer *peer, struct dw_reader *reader)
 {
-	struct dw_buf *records = &hub->outbox.records;
+	struct dw_buf *records = &hub->outbox.scratch;
 	struct dw_position at = reader->sent;
 	struct dw_wire message = { .kind = DW_MESSAGES };
 	size_t size;
@@ -178,7 +178,7 @@ outbox_forget(struct hub *hub, struct peer *peer)
 void
 outbox_free(struct outbox *outbox)
 {
-	dw_buf_clear(&outbox->records);
+	dw_buf_clear(&outbox->scratch);
 }
 
 void
