@@ -33,7 +33,7 @@ dw_room_new(struct dw_rooms *all, const char *name)
 		return NULL;
 	room->all = all;
 	room->oldest_n = 1;
-	memcpy(room->name, name, length);
+	(void)dw_str_copy((struct dw_str) { name, length }, room->name, length + 1);
 	return room;
 }
 
