@@ -13,10 +13,15 @@
 #include "conn.h"
 #include "diagws/clock.h"
 #include "edge.h"
+#include "fanout.h"
 #include "room.h"
 #include "uplink.h"
 
 enum { WRITTEN_FIRST = 16, WRITTEN_MAX = 1024 };
+
+/* From so many readers on a room is large. A session has one of the turns; flags of an entry: the first that is asked,
+ * and how many. */
+enum { LARGE_ROOM = 1024, TURNS = 16, FROM_SHIFT = 8, COUNT_SHIFT = 16 };
 
 struct written {
 	size_t count, cap;
@@ -45,6 +50,58 @@ confirm_adapt(struct edge *edge, uint64_t now)
 	edge->confirm_ms = ms < CONFIRM_MS ? CONFIRM_MS : ms > CONFIRM_MOST_MS ? CONFIRM_MOST_MS : ms;
 	edge->adapted_at = now;
 	edge->pongs = 0;
+}
+
+static uint32_t
+ping_flags(unsigned from, unsigned count)
+{
+	return count < TURNS ? ENTRY_PING | ENTRY_TURNS | from << FROM_SHIFT | count << COUNT_SHIFT : ENTRY_PING;
+}
+
+bool
+confirm_asks(const struct dw_log_entry *ping, uint64_t session)
+{
+	const unsigned from = ping->flags >> FROM_SHIFT & (TURNS - 1), count = ping->flags >> COUNT_SHIFT;
+
+	return (ping->flags & ENTRY_TURNS) == 0 || (session - from) % TURNS < count;
+}
+
+/* How many turns a PING asks now: as many of them as of the time between two PINGs have passed since the last. One that
+ * no message goes with waits for all of that time, and then asks who is left. */
+static unsigned
+due_turns(const struct room *room, uint64_t now, bool came)
+{
+	const uint64_t passed = now - room->pinged_at, whole = room->edge->confirm_ms;
+
+	if (passed >= whole)
+		return room->unasked;
+	return came && room->reader_count >= LARGE_ROOM ? (unsigned)(passed * TURNS / whole) : 0;
+}
+
+void
+confirm_room(struct room *room, bool came)
+{
+	const uint64_t now = dw_mono_ms(), whole = room->edge->confirm_ms;
+	struct dw_buf *frame = &room->edge->rooms.frame;
+	unsigned turns;
+
+	if (came)
+		room->unasked = TURNS;
+	if (!room->streaming || room->unasked == 0)
+		return;
+	turns = due_turns(room, now, came);
+	if (turns < room->unasked && room->ping.link == NULL)
+		wheel_set(&room->edge->wheel, &room->ping, room->pinged_at + whole);
+	if (turns == 0)
+		return;
+	dw_buf_reset(frame);
+	frame_ping(frame, room->head);
+	if (!room_append(room, room->head, ping_flags(room->turn, turns)))
+		return;
+	room->pinged_at = turns < room->unasked ? room->pinged_at + turns * whole / TURNS : now;
+	room->unasked -= turns;
+	room->turn = (room->turn + turns) % TURNS;
+	fanout_add(room);
 }
 
 /* It answers a PING that this connection may have been sent; of one with a room it is the position. */

@@ -17,6 +17,7 @@
 #include "watch.h"
 
 enum { WRITE_MAX = 16 * 1024 };
+enum { OWN_WAY = ENTRY_CONDITION | ENTRY_HOLE }; /* does not go out as it is */
 
 static bool
 may_read(const struct watch *watch)
@@ -103,8 +104,6 @@ write_entry(struct watch *watch, const struct dw_log_entry *entry)
 	struct dw_buf gap = { 0 };
 	bool going = true;
 
-	if ((entry->flags & ENTRY_PING) != 0)
-		return true;
 	if ((entry->flags & ENTRY_HOLE) != 0) {
 		room_render_gap(rooms, &gap, watch->room->id, watch->at.n + 1, entry->n, DW_GAP_SLOW);
 		watch->begun = entry->seq;
@@ -124,11 +123,57 @@ write_entry(struct watch *watch, const struct dw_log_entry *entry)
 	return going;
 }
 
+/* A PING of the ring that asks others. One with several rooms is asked by its own. */
+static bool
+asks_others(const struct watch *watch, const struct dw_log_entry *entry)
+{
+	return (entry->flags & ENTRY_PING) != 0 && (watch->conn->many || !confirm_asks(entry, watch->conn->session));
+}
+
+/* Passes over those from an entry on. False: nothing follows them that may go out with what is before. */
+static bool
+pass_pings(const struct watch *watch, uint64_t *index)
+{
+	const struct dw_log *ring = watch->room->ring;
+
+	while (*index != dw_log_end(ring) && asks_others(watch, dw_log_entry(ring, *index)))
+		++*index;
+	return *index != dw_log_end(ring) && (dw_log_entry(ring, *index)->flags & OWN_WAY) == 0;
+}
+
+/* A run of frames that go out as they are, and the index behind it. Where PINGs that ask others lie in it, it is put
+ * together without them: they cost nobody a second write. */
+static struct dw_str
+next_run(struct watch *watch, uint64_t *next)
+{
+	const struct dw_log *ring = watch->room->ring;
+	const uint32_t stop = OWN_WAY | (watch->conn->many ? ENTRY_PING : ENTRY_TURNS);
+	struct dw_str part, run = dw_log_run_to(ring, watch->index, WRITE_MAX, stop, next);
+	struct dw_buf *joined = &watch->conn->edge->rooms.run;
+	uint64_t after;
+
+	if (*next == dw_log_end(ring) || (dw_log_entry(ring, *next)->flags & ENTRY_PING) == 0)
+		return run;
+	dw_buf_reset(joined);
+	while (pass_pings(watch, next)) {
+		part = dw_log_run_to(ring, *next, WRITE_MAX, stop, &after);
+		if (run.n + part.n > WRITE_MAX)
+			break;
+		if (joined->len == 0)
+			dw_buf_add(joined, run.p, run.n);
+		dw_buf_add(joined, part.p, part.n);
+		if (!dw_buf_ok(joined))
+			break;
+		run = (struct dw_str) { joined->data, joined->len };
+		*next = after;
+	}
+	return run;
+}
+
 void
 watch_push(struct watch *watch)
 {
 	struct conn *conn = watch->conn;
-	const uint32_t stop = ENTRY_CONDITION | ENTRY_HOLE | (conn->many ? ENTRY_PING : 0U);
 	bool wrote = false;
 
 	while (may_read(watch) && find_next(watch)) {
@@ -142,19 +187,20 @@ watch_push(struct watch *watch)
 			ask_feed(watch);
 			break;
 		}
-		if ((entry->flags & stop) != 0) {
+		if (asks_others(watch, entry)) {
+			going = true;
+		} else if ((entry->flags & OWN_WAY) != 0) {
 			going = write_entry(watch, entry);
+			wrote = true;
 		} else {
-			struct dw_str run = dw_log_run_to(ring, watch->index, WRITE_MAX, stop, &next);
-
-			going = conn_write(conn, run);
+			going = conn_write(conn, next_run(watch, &next));
+			wrote = true;
 		}
 		for (uint64_t i = watch->index; conn->sure && i != next; i++)
 			confirm_written(watch, dw_log_entry(ring, i)->seq, dw_log_entry(ring, i)->n);
 		entry = dw_log_entry(ring, next - 1);
 		watch->at = (struct position) { entry->seq, entry->n > watch->at.n ? entry->n : watch->at.n };
 		watch->index = next;
-		wrote = true;
 		if (!going)
 			break;
 	}

@@ -12,6 +12,7 @@
 
 #include <utlist.h>
 
+#include "confirm.h"
 #include "diagws/clock.h"
 #include "edge.h"
 #include "fanout.h"
@@ -29,7 +30,6 @@ struct held {
 	char records[];
 };
 
-static void owe_ping(struct room *room);
 static bool take_hole(struct room *room, uint64_t to, uint64_t seq);
 
 /* A frame is at most so many times as large as its data, and this. */
@@ -40,7 +40,7 @@ fire_ping(struct wheel_timer *timer)
 {
 	struct room *room = (struct room *)((char *)timer - offsetof(struct room, ping));
 
-	owe_ping(room);
+	confirm_room(room, false);
 	uplink_turn(room->edge->uplink);
 }
 
@@ -100,7 +100,8 @@ void
 room_stream_begin(struct room *room, struct position at)
 {
 	room->streaming = true;
-	room->start = room->head = room->pinged = at;
+	room->start = room->head = at;
+	room->unasked = 0;
 	room->counted = at.n;
 	room->base = 0;
 }
@@ -315,8 +316,8 @@ room_condition(struct dw_str bytes, struct condition *condition)
 	return (struct dw_str) { bytes.p + size, bytes.n - size };
 }
 
-static bool
-append(struct room *room, struct position at, uint32_t flags)
+bool
+room_append(struct room *room, struct position at, uint32_t flags)
 {
 	struct dw_buf *frame = &room->edge->rooms.frame;
 	const struct dw_log_entry entry = { .seq = at.seq, .n = at.n, .flags = flags };
@@ -325,28 +326,6 @@ append(struct room *room, struct position at, uint32_t flags)
 		room->ring = dw_log_new(UINT32_MAX, LIMIT_RING);
 	return room->ring != NULL && dw_buf_ok(frame) &&
 		   dw_log_append(room->ring, &entry, frame->data, frame->len) == DW_OK;
-}
-
-/* A PING behind the newest message, now or when it may be. */
-static void
-owe_ping(struct room *room)
-{
-	uint64_t now = dw_mono_ms();
-
-	if (!room->streaming || room->pinged.seq == room->head.seq)
-		return;
-	if (now < room->pinged_at + room->edge->confirm_ms) {
-		if (room->ping.link == NULL)
-			wheel_set(&room->edge->wheel, &room->ping, room->pinged_at + room->edge->confirm_ms);
-		return;
-	}
-	dw_buf_reset(&room->edge->rooms.frame);
-	frame_ping(&room->edge->rooms.frame, room->head);
-	if (!append(room, room->head, ENTRY_PING))
-		return;
-	room->pinged = room->head;
-	room->pinged_at = now;
-	fanout_add(room);
 }
 
 /* What lies between the head and this record the hub has no longer. Some who are here may have been fed with it. */
@@ -359,7 +338,7 @@ take_hole(struct room *room, uint64_t to, uint64_t seq)
 		return true;
 	dw_buf_reset(frame);
 	dw_buf_addc(frame, '-');
-	if (!append(room, (struct position) { seq, to }, ENTRY_HOLE))
+	if (!room_append(room, (struct position) { seq, to }, ENTRY_HOLE))
 		return false;
 	room->counted = to;
 	room->head = (struct position) { seq, to };
@@ -404,7 +383,7 @@ take_record(struct room *room, const struct dw_record *record)
 	if (!take_hole(room, direct ? record->n : record->n - 1, record->seq - 1))
 		return false;
 	flags = render_entry(room, record);
-	if ((frame->len > 0 || !dw_buf_ok(frame)) && !append(room, at, flags))
+	if ((frame->len > 0 || !dw_buf_ok(frame)) && !room_append(room, at, flags))
 		return false;
 	room->head = at;
 	if (record->n > room->counted)
@@ -433,7 +412,7 @@ take_records(struct room *room, struct dw_str *rest)
 	/* Whatever the rest is like: the ring would count as full for ever with what nobody is offered. */
 	if (took) {
 		fanout_add(room);
-		owe_ping(room);
+		confirm_room(room, true);
 	}
 	return follows && (err == DW_OK || err == DW_E_AGAIN);
 }
@@ -505,4 +484,5 @@ rooms_clear(struct edge *edge)
 {
 	dw_buf_clear(&edge->rooms.json);
 	dw_buf_clear(&edge->rooms.frame);
+	dw_buf_clear(&edge->rooms.run);
 }

@@ -28,6 +28,7 @@ enum entry_flag {
 	ENTRY_PING = 1,
 	ENTRY_CONDITION = 2, /* its bytes begin with a condition: room_condition */
 	ENTRY_HOLE = 4,      /* messages up to its n never came: told to each reader as what that one lacks */
+	ENTRY_TURNS = 8,     /* a PING for some of the readers: confirm_asks */
 };
 
 /* Who gets a message, and until when. */
@@ -40,15 +41,16 @@ struct condition {
 struct room {
 	struct dw_link link; /* in the edge's rooms */
 	struct edge *edge;
-	struct dw_log *ring;    /* NULL until the first message */
-	bool streaming;         /* the hub streams this room to us */
-	struct position start;  /* where the stream began */
-	uint64_t base;          /* and the ring's index then */
-	struct position head;   /* where it stands */
-	uint64_t furthest;      /* the seq it stood at before it was set back; 0: it was not */
-	uint64_t counted;       /* the greatest n so far: a direct message's may be older */
-	struct position pinged; /* the newest PING in the ring */
-	uint64_t pinged_at;
+	struct dw_log *ring;     /* NULL until the first message */
+	bool streaming;          /* the hub streams this room to us */
+	struct position start;   /* where the stream began */
+	uint64_t base;           /* and the ring's index then */
+	struct position head;    /* where it stands */
+	uint64_t furthest;       /* the seq it stood at before it was set back; 0: it was not */
+	uint64_t counted;        /* the greatest n so far: a direct message's may be older */
+	uint64_t pinged_at;      /* confirm.h: when the newest PING was appended to the ring; */
+	unsigned unasked;        /* turns that none behind the newest message has asked; */
+	unsigned turn;           /* the next one */
 	struct wheel_timer ping; /* a PING that is owed */
 	struct watch *readers;   /* those who are offered what is new (utlist) */
 	struct watch *parked;    /* and the others: joining, being fed, stalled, closing */
@@ -65,9 +67,9 @@ struct room {
 
 struct rooms {
 	struct dw_links by_id;
-	struct room *queue;        /* those with something new */
-	struct intake intake;      /* of the hub's MESSAGES */
-	struct dw_buf json, frame; /* scratch */
+	struct room *queue;             /* those with something new */
+	struct intake intake;           /* of the hub's MESSAGES */
+	struct dw_buf json, frame, run; /* scratch */
 };
 
 /* Finds or makes. NULL: no memory. */
@@ -95,6 +97,8 @@ bool room_take(struct room *room, const struct dw_messages *messages);
 void room_take_held(struct room *room);
 /* What is held of all rooms belongs to an acquaintance with the hub that is over. */
 void rooms_drop_held(struct edge *edge);
+/* Appends what is in rooms.frame to the ring. false: no memory. */
+bool room_append(struct room *room, struct position at, uint32_t flags);
 /* Whether a reader at this position finds all that follows in the ring (or in the stream to come). */
 bool room_covers(const struct room *room, uint64_t seq);
 

@@ -1,7 +1,9 @@
 """What proves that a device has received something: PONGs, counters, and a client's own acknowledgment."""
 import asyncio
+import collections
 import json
 import os
+import resource
 import struct
 import time
 
@@ -230,6 +232,71 @@ def test_pongs_that_no_ping_asked_for_make_pings_no_rarer(site, kind):
         assert min(gaps) < 0.75, gaps
         hostile.close()
         client.close()
+    run(watch())
+
+
+# ---- large rooms ----
+
+LARGE, DEVICES = 1040, 16  # clients of a large room, and of one user
+
+
+async def crowd(world, room):
+    """Clients of a large room, each with its `connect` read."""
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(4096, limit), limit))
+    users = [f"user-{number}" for number in range(LARGE // DEVICES)]
+    world.grant(room, *users)
+    tokens = [world.token(user) for user in users]
+    clients = [await Frames().open(world, room, token=tokens[number // DEVICES], device=f"d-{number}")
+               for number in range(LARGE)]
+    for client in clients:
+        assert (await client.frame())[0] == 1
+    return clients
+
+
+def test_a_large_room_is_asked_by_turns(site):
+    """Its PONGs do not come all at once; each client has its turn, and is asked in the end."""
+    room = fresh(site)
+
+    async def watch():
+        clients = await crowd(site, room)
+        turns = [[] for _ in clients]  # of each client, what its PINGs asked it to confirm
+        news = asyncio.Event()
+        got = collections.Counter()    # who has the nth message
+
+        async def read(client, asked):
+            while True:
+                opcode, payload = await client.frame(8 * PATIENCE)
+                if opcode == 9:
+                    asked.append(struct.unpack(">cQQ", payload)[2])
+                    await client.pong(payload)
+                else:
+                    got[json.loads(payload)["n"]] += 1
+                    news.set()
+        readers = [asyncio.create_task(read(*each)) for each in zip(clients, turns)]
+        def asks():
+            """How many were asked behind the nth message."""
+            return collections.Counter(n for asked in turns for n in asked)
+        n = 0
+        # On a busy machine messages may come so rarely that each asks everyone.
+        while n == 0 or (min(asks().values()) > LARGE / 2 and n < 100):
+            for _ in range(5):
+                n += 1
+                await asyncio.to_thread(send, site, room)
+            while got[n] < LARGE:
+                news.clear()
+                await asyncio.wait_for(news.wait(), PATIENCE)
+
+        def all_confirmed():
+            return site.stat("messages", room)[-1]["delivered"] == LARGE
+        await asyncio.to_thread(until, all_confirmed, "all to have confirmed the last message")
+        for reader in readers:
+            reader.cancel()
+        for client in clients:
+            client.close()
+        assert asks()[1] == LARGE  # nothing else came for long: it asks with what is written anyway
+        assert min(asks().values()) <= LARGE / 2, asks()
+        assert max(map(len, turns)) - min(map(len, turns)) <= 1, collections.Counter(map(len, turns))
     run(watch())
 
 
