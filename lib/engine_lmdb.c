@@ -122,21 +122,22 @@ attempt(struct lmdb_engine *e, enum dw_kv_mode mode, struct dw_op **ops, size_t 
 	return err;
 }
 
-/* Where the limit is reached, clears away the dead that the sweep had not come to yet, so that a full store
- * mends itself when messages grow old. That takes pages too, of the reserve, so it tries ever fewer; and what one
- * transaction frees, LMDB gives to the second after it. */
-static bool
+/* DW_OK: there is some. Where the limit is reached, clears away the dead that the sweep had not come to yet, so that a
+ * full store mends itself when messages grow old. That takes pages too, of the reserve, so it tries ever fewer; and
+ * what one transaction frees, LMDB gives to the second after it. */
+static int
 make_room(struct lmdb_engine *e)
 {
-	for (size_t budget = SWEEP_WHEN_FULL; budget >= SWEEP_LEAST; budget /= 16) {
-		int err = attempt(e, DW_KV_RESCUE, NULL, 0, budget);
+	int err = DW_E_STORAGE_FULL;
 
+	for (size_t budget = SWEEP_WHEN_FULL; budget >= SWEEP_LEAST; budget /= 16) {
+		err = attempt(e, DW_KV_RESCUE, NULL, 0, budget);
 		if (err == DW_OK && e->deleted > 0)
-			return attempt(e, DW_KV_RESCUE, NULL, 0, SWEEP_LEAST) == DW_OK;
+			return attempt(e, DW_KV_RESCUE, NULL, 0, SWEEP_LEAST);
 		if (err != DW_E_STORAGE_FULL)
-			return false;
+			break;
 	}
-	return false;
+	return err == DW_OK ? DW_E_STORAGE_FULL : err;
 }
 
 /* Messages and grants wait until there is room; all else must go on without. */
@@ -163,13 +164,13 @@ static int
 lmdb_commit(struct dw_engine *engine, struct dw_op **ops, size_t count, struct dw_fault *fault)
 {
 	struct lmdb_engine *e = (struct lmdb_engine *)engine;
-	const char *why;
+	const char *why = NULL;
 	size_t appends = 0, patient = 0;
 	bool again;
 	int err;
 
 	if (e->failed)
-		return dw_fault_set(fault, DW_E_STORAGE, NULL, NULL, "the store has failed before");
+		return dw_fault_set(fault, DW_E_STORAGE, NULL, NULL, "the store has failed before: %s", dw_kv_text(e->kv));
 	for (size_t i = 0; i < count; i++) {
 		appends += ops[i]->kind == DW_OP_APPEND;
 		patient += can_wait(ops[i]);
@@ -178,9 +179,14 @@ lmdb_commit(struct dw_engine *engine, struct dw_op **ops, size_t count, struct d
 		for (size_t i = 0; i < count; i++)
 			dw_op_reset(ops[i]);
 		err = attempt(e, DW_KV_WRITE, ops, count, appends > 0 ? SWEEP_LEAST + SWEEP_PER_APPEND * appends : 0);
-		again = err == DW_E_STORAGE_FULL && dw_kv_grow(e->kv);
-		why = dw_kv_text(e->kv); /* before make_room fails or succeeds with something else */
-		again = again || (err == DW_E_STORAGE_FULL && patient > 0 && make_room(e));
+		again = false;
+		if (err == DW_E_STORAGE_FULL) {
+			err = dw_kv_grow(e->kv);
+			why = dw_kv_text(e->kv); /* before make_room fails or succeeds with something else */
+			if (err == DW_E_STORAGE_FULL && patient > 0)
+				err = make_room(e);
+			again = err == DW_OK;
+		}
 	} while (again);
 	for (size_t i = 0; err != DW_OK && i < count; i++)
 		dw_op_reset(ops[i]);
@@ -190,7 +196,7 @@ lmdb_commit(struct dw_engine *engine, struct dw_op **ops, size_t count, struct d
 		return DW_OK;
 	for (size_t i = 0; i < count; i++)
 		dw_op_reset(ops[i]);
-	return refuse(e, err, why, fault);
+	return refuse(e, err, err == DW_E_STORAGE_FULL ? why : dw_kv_text(e->kv), fault);
 }
 
 static void
@@ -212,9 +218,9 @@ static void
 lmdb_rest(struct dw_engine *engine)
 {
 	struct lmdb_engine *e = (struct lmdb_engine *)engine;
+	int err = e->failed ? DW_OK : dw_kv_rest(e->kv);
 
-	if (!e->failed)
-		dw_kv_rest(e->kv);
+	e->failed = e->failed || err == DW_E_STORAGE || err == DW_E_CORRUPT;
 }
 
 static void

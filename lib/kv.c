@@ -87,14 +87,16 @@ replay(struct dw_kv *kv)
 }
 
 /* The room that the journal's changes need is taken ahead, while there is any. */
-static void
+static int
 take_room(struct dw_kv *kv)
 {
 	const uint64_t used = dw_kv_bytes(kv);
 	const uint64_t wanted = used < ROOM_LEAST ? ROOM_LEAST : used < ROOM_MOST ? used : ROOM_MOST;
 
-	if (dw_kv_lmdb_room(kv->lmdb) < wanted)
-		(void)dw_kv_lmdb_grow(kv->lmdb);
+	if (dw_kv_lmdb_room(kv->lmdb) >= wanted || dw_kv_lmdb_grow(kv->lmdb) != EIO)
+		return DW_OK;
+	(void)dw_kv_lmdb_fail(kv->lmdb, EIO);
+	return DW_E_STORAGE;
 }
 
 /* Leaves the commit's number in its tree, and the mark of the journal that follows, or 0. */
@@ -134,7 +136,7 @@ static int
 commit_to_journal(struct dw_kv *kv)
 {
 	bool unsure;
-	int number = dw_kv_journal_write(&kv->journal, &unsure), err;
+	int number = dw_kv_journal_write(&kv->journal, &unsure);
 
 	if (number == 0) {
 		kv->kept = true;
@@ -143,8 +145,8 @@ commit_to_journal(struct dw_kv *kv)
 	if (!unsure && (number == ENOSPC || number == EDQUOT || number == EFBIG))
 		return commit_whole(kv, false);
 	drop(kv);
-	err = dw_kv_lmdb_fail(kv->lmdb, number);
-	return unsure ? DW_E_STORAGE : err;
+	(void)dw_kv_lmdb_fail(kv->lmdb, number);
+	return number == ENOMEM ? DW_E_NOMEM : DW_E_STORAGE;
 }
 
 /* LMDB's transaction, with what the journal holds. */
@@ -154,7 +156,7 @@ begin(struct dw_kv *kv, enum dw_kv_mode mode)
 	int err = mode == DW_KV_READ ? DW_OK : dw_kv_lmdb_lend(kv->lmdb, mode == DW_KV_RESCUE);
 
 	if (err == DW_OK && mode == DW_KV_WRITE)
-		take_room(kv);
+		err = take_room(kv);
 	if (err == DW_OK)
 		err = dw_kv_lmdb_begin(kv->lmdb, mode == DW_KV_READ && kv->journal.count == 0);
 	kv->open = err == DW_OK;
@@ -175,7 +177,7 @@ dw_kv_begin(struct dw_kv *kv, enum dw_kv_mode mode)
 
 	kv->begun = true;
 	if (kv->kept && mode == DW_KV_RESCUE)
-		(void)commit_whole(kv, false); /* else it comes from the journal, into a larger map */
+		drop(kv); /* it comes from the journal, into a larger map */
 	assert(kv->open == kv->kept);
 	if (!kv->kept)
 		err = begin(kv, mode);
@@ -189,10 +191,11 @@ int
 dw_kv_commit(struct dw_kv *kv)
 {
 	const uint64_t room = dw_kv_lmdb_room(kv->lmdb);
+	const bool young = dw_mono_ms() - kv->committed_at < AGE_MOST_MS;
 
-	if (kv->kept && !kv->dirty && !kv->whole)
+	if (kv->kept && !kv->dirty && !kv->whole && young)
 		return DW_OK;
-	if (kv->dirty && !kv->whole && dw_mono_ms() - kv->committed_at < AGE_MOST_MS && dw_kv_journal_fits(&kv->journal) &&
+	if (kv->dirty && !kv->whole && young && dw_kv_journal_fits(&kv->journal) &&
 		dw_kv_lmdb_touched(kv->lmdb) <= (room < ROOM_MOST ? room : ROOM_MOST) / 2)
 		return commit_to_journal(kv);
 	return commit_whole(kv, false);
@@ -205,7 +208,7 @@ dw_kv_abort(struct dw_kv *kv)
 		drop(kv);
 }
 
-bool
+int
 dw_kv_grow(struct dw_kv *kv)
 {
 	int number;
@@ -214,30 +217,32 @@ dw_kv_grow(struct dw_kv *kv)
 		drop(kv);
 	/* A disk that takes no write gets no room by a longer file. */
 	if (!dw_kv_lmdb_map_is_full(kv->lmdb))
-		return false;
+		return DW_E_STORAGE_FULL;
 	number = dw_kv_lmdb_grow(kv->lmdb);
 	if (number != 0 && number != KV_AT_LIMIT)
 		(void)dw_kv_lmdb_fail(kv->lmdb, number);
-	return number == 0;
+	return number == 0 ? DW_OK : number == EIO ? DW_E_STORAGE : DW_E_STORAGE_FULL;
 }
 
 /* From here on the file is all that there is. */
-static void
+static int
 finish(struct dw_kv *kv)
 {
+	int err;
+
 	if (!kv->begun || !dw_kv_lmdb_is_sound(kv->lmdb))
-		return;
-	if (kv->kept || dw_kv_begin(kv, DW_KV_WRITE) == DW_OK) {
-		kv->dirty = true;
-		(void)commit_whole(kv, true);
-	}
+		return DW_OK;
+	err = kv->kept ? DW_OK : dw_kv_begin(kv, DW_KV_WRITE);
+	if (err != DW_OK)
+		return err;
+	kv->dirty = true;
+	return commit_whole(kv, true);
 }
 
-void
+int
 dw_kv_rest(struct dw_kv *kv)
 {
-	if (kv->journal.count > 0)
-		finish(kv);
+	return kv->journal.count > 0 ? finish(kv) : DW_OK;
 }
 
 /* ---- entries */
@@ -371,11 +376,11 @@ recover(struct dw_kv *kv)
 
 	if (err != DW_OK && err != DW_E_AGAIN)
 		return err;
+	dw_kv_journal_follow(&kv->journal, mark.tag, dw_kv_lmdb_committed(kv->lmdb));
 	/* A copy may have been made of the file alone. */
 	number = dw_kv_journal_open(&kv->journal, mark.tag != 0 && memcmp(&mark.file, &file, sizeof(file)) == 0);
 	if (number != 0)
 		return number == KV_NO_JOURNAL ? DW_E_CORRUPT : dw_kv_lmdb_fail(kv->lmdb, number);
-	dw_kv_journal_follow(&kv->journal, mark.tag, dw_kv_lmdb_committed(kv->lmdb));
 	err = replay(kv);
 	return err == DW_OK ? dw_kv_journal_look(&kv->journal) : err;
 }
@@ -419,7 +424,7 @@ dw_kv_close(struct dw_kv *kv)
 	if (kv->open && !kv->kept)
 		drop(kv);
 	if (kv->journal.tag != 0)
-		finish(kv);
+		(void)finish(kv);
 	dw_kv_journal_close(&kv->journal);
 	dw_kv_lmdb_close(kv->lmdb);
 	free(kv);

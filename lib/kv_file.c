@@ -90,6 +90,9 @@ dw_kv_file_grow(struct kv_file *file)
 		file->allocated = before + step < most ? before + step : most;
 		number = allocate(file, file->fd, file->allocated);
 	}
+	/* What the journal holds needs it again after a power cut. */
+	if (number == 0 && fdatasync(file->fd) != 0)
+		number = errno;
 	if (number != 0)
 		file->allocated = before;
 	return number;

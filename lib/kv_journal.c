@@ -16,7 +16,7 @@
  * Failure modes: a batch that was torn was never acknowledged, and ends the journal. But none is begun before the one
  * before it was synced: one that can be read beyond the end, or that follows a later commit than LMDB's last, is
  * damage, DW_E_CORRUPT. A whole block for each batch: what was acknowledged is never written over by the next. The file
- * is allocated at the start; where it cannot be, there is no journal, and every batch is a commit of LMDB. A store that
+ * is allocated at the start; where it cannot be, it is only read, and every batch is a commit of LMDB. A store that
  * was closed needs its journal no more, and says so by a tag of 0.
  */
 #include <errno.h>
@@ -78,7 +78,7 @@ dw_kv_journal_note(struct kv_journal *journal, enum kv_change kind, size_t table
 
 	for (size_t i = 0; i < count; i++)
 		size += parts[i].n;
-	if (journal->fd < 0 || journal->batch.len + sizeof(head) + key.n + size > BATCH_MOST) {
+	if (!journal->allocated || journal->batch.len + sizeof(head) + key.n + size > BATCH_MOST) {
 		journal->batch.failed = true; /* takes no more: it is not for the journal */
 		return;
 	}
@@ -92,7 +92,7 @@ dw_kv_journal_note(struct kv_journal *journal, enum kv_change kind, size_t table
 bool
 dw_kv_journal_fits(const struct kv_journal *journal)
 {
-	return journal->fd >= 0 && journal->tag != 0 && dw_buf_ok(&journal->batch) &&
+	return journal->allocated && journal->tag != 0 && dw_buf_ok(&journal->batch) &&
 		   journal->end + in_blocks(journal->batch.len) <= (uint64_t)SIZE;
 }
 
@@ -148,58 +148,7 @@ dw_kv_journal_follow(struct kv_journal *journal, uint64_t tag, uint64_t commit)
 	journal->end = journal->count = 0;
 }
 
-/* ---- opening */
-
-/* Its blocks, and its name: what is acknowledged soon must be found. */
-static int
-make_safe(const struct kv_journal *journal)
-{
-	int dir, number;
-
-	if (fallocate(journal->fd, 0, 0, SIZE) != 0 || fsync(journal->fd) != 0)
-		return errno;
-	dir = open(journal->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	number = dir >= 0 && fsync(dir) == 0 ? 0 : errno;
-	if (dir >= 0)
-		(void)close(dir);
-	return number;
-}
-
-int
-dw_kv_journal_open(struct kv_journal *journal, bool must)
-{
-	char path[DW_PATH_SIZE];
-	struct stat about;
-	int number;
-
-	if (snprintf(path, sizeof(path), "%s/journal", journal->dir) >= (int)sizeof(path))
-		return ENAMETOOLONG;
-	journal->fd = open(path, O_RDWR | O_CLOEXEC | (must ? 0 : O_CREAT), 0640);
-	if (journal->fd < 0)
-		return must && errno == ENOENT ? KV_NO_JOURNAL : errno;
-	if (fstat(journal->fd, &about) != 0)
-		return errno;
-	if (must && about.st_size < SIZE)
-		return KV_NO_JOURNAL;
-	number = make_safe(journal);
-	if (number == 0 || about.st_size >= SIZE)
-		return number;
-	dw_kv_journal_close(journal);
-	if (unlink(path) != 0)
-		return errno;
-	return number == ENOSPC || number == EDQUOT || number == EFBIG || number == EOPNOTSUPP ? 0 : number;
-}
-
-void
-dw_kv_journal_close(struct kv_journal *journal)
-{
-	if (journal->fd >= 0)
-		(void)close(journal->fd);
-	journal->fd = -1;
-	dw_buf_clear(&journal->batch);
-}
-
-/* ---- replaying */
+/* ---- reading */
 
 static int
 read_all(int fd, char *to, size_t size, off_t at)
@@ -256,6 +205,75 @@ is_ours(const struct kv_journal *journal, const struct batch_head *head)
 	return head->tag == journal->tag && head->commit == journal->commit;
 }
 
+/* ---- opening */
+
+/* Its blocks, and its name: what is acknowledged soon must be found. */
+static int
+make_safe(const struct kv_journal *journal)
+{
+	int dir, number;
+
+	if (fallocate(journal->fd, 0, 0, SIZE) != 0 || fsync(journal->fd) != 0)
+		return errno;
+	dir = open(journal->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	number = dir >= 0 && fsync(dir) == 0 ? 0 : errno;
+	if (dir >= 0)
+		(void)close(dir);
+	return number;
+}
+
+static bool
+holds_any(const struct kv_journal *journal)
+{
+	struct batch_head head;
+
+	return read_head(journal, 0, &head) == 0 && is_ours(journal, &head);
+}
+
+static bool
+is_no_room(int number)
+{
+	return number == ENOSPC || number == EDQUOT || number == EFBIG || number == EOPNOTSUPP || number == ENOSYS;
+}
+
+int
+dw_kv_journal_open(struct kv_journal *journal, bool must)
+{
+	char path[DW_PATH_SIZE];
+	struct stat about;
+	int number;
+
+	if (snprintf(path, sizeof(path), "%s/journal", journal->dir) >= (int)sizeof(path))
+		return ENAMETOOLONG;
+	journal->fd = open(path, O_RDWR | O_CLOEXEC | (must ? 0 : O_CREAT), 0640);
+	if (journal->fd < 0)
+		return must && errno == ENOENT ? KV_NO_JOURNAL : errno;
+	if (fstat(journal->fd, &about) != 0)
+		return errno;
+	if (about.st_size < SIZE && (must || holds_any(journal)))
+		return KV_NO_JOURNAL;
+	number = make_safe(journal);
+	journal->allocated = number == 0;
+	if (number == 0 || about.st_size >= SIZE)
+		return is_no_room(number) ? 0 : number;
+	dw_kv_journal_close(journal);
+	if (unlink(path) != 0)
+		return errno;
+	return is_no_room(number) ? 0 : number;
+}
+
+void
+dw_kv_journal_close(struct kv_journal *journal)
+{
+	if (journal->fd >= 0)
+		(void)close(journal->fd);
+	journal->fd = -1;
+	journal->allocated = false;
+	dw_buf_clear(&journal->batch);
+}
+
+/* ---- replaying */
+
 static int
 err_of(int number)
 {
@@ -291,9 +309,10 @@ dw_kv_journal_replay(struct kv_journal *journal, dw_kv_change_fn *change, void *
 {
 	uint64_t end = 0, count = 0;
 	struct batch_head head;
-	int err = DW_OK, number;
+	int err = DW_OK, number = 0;
 
-	for (;;) {
+	/* Nor what this process could not write whole, and refused. */
+	while (journal->count == 0 || count < journal->count) {
 		number = read_head(journal, end, &head);
 		if (number != 0 || !is_ours(journal, &head) || head.ordinal != count)
 			break;

@@ -145,6 +145,7 @@ const char *dw_kv_lmdb_text(const struct kv_lmdb *kv);
 struct kv_journal {
 	const char *dir;
 	int fd;               /* -1: there is none */
+	bool allocated;       /* it has its blocks: batches may be written */
 	uint64_t tag, commit; /* of the commit that its batches follow */
 	uint64_t end, count;  /* of those batches */
 	struct dw_buf batch;  /* the one under way, or read */
@@ -155,8 +156,9 @@ typedef int dw_kv_change_fn(void *user, enum kv_change kind, size_t table, struc
 
 enum { KV_NO_BATCH = -1, KV_NO_JOURNAL = -2 };
 
-/* Makes it where there is none, unless it `must` be there (KV_NO_JOURNAL); `dir` is set, `fd` is -1. Where the disk has
- * no room for it, it stays -1. Returns 0 or errno's number. */
+/* Makes it where there is none, unless it `must` be there (KV_NO_JOURNAL, as for one that was cut); it follows a commit
+ * already, `dir` is set, `fd` is -1. Where the disk has no room for it, it stays -1, or is only read. Returns 0 or
+ * errno's number. */
 int dw_kv_journal_open(struct kv_journal *journal, bool must);
 void dw_kv_journal_close(struct kv_journal *journal);
 /* What comes now follows this commit. */

@@ -31,9 +31,9 @@ int dw_kv_open(struct dw_kv **out, const char *dir, const char *const *tables, s
 /* Whether it held anything; that was not looked through yet. */
 bool dw_kv_recovered(const struct dw_kv *kv);
 /* Brings all that was committed from the journal into LMDB's file, which happens by itself within some seconds only
- * while commits go on. The thread that committed last does so before another one uses or closes the store. What fails
- * is left to the next commit or opening. */
-void dw_kv_rest(struct dw_kv *kv);
+ * while transactions go on. The thread that committed last does so before another one uses or closes the store. After
+ * DW_E_STORAGE_FULL or DW_E_NOMEM it is left to the next commit or opening. */
+int dw_kv_rest(struct dw_kv *kv);
 void dw_kv_close(struct dw_kv *kv); /* NULL is fine; an open transaction is aborted; rests */
 
 enum dw_kv_mode { DW_KV_READ, DW_KV_WRITE, DW_KV_RESCUE };
@@ -70,9 +70,9 @@ struct dw_kv_mark dw_kv_mark(const struct dw_kv *kv);
 
 /* Bytes in use on disk, by the last commit of LMDB. */
 uint64_t dw_kv_bytes(const struct dw_kv *kv);
-/* Takes more of the disk, within the limit; false at the limit, or when it is the disk that is full. No transaction may
- * be open. */
-bool dw_kv_grow(struct dw_kv *kv);
+/* Takes more of the disk, within the limit; DW_E_STORAGE_FULL at the limit, or when it is the disk that is full. No
+ * transaction may be open. */
+int dw_kv_grow(struct dw_kv *kv);
 /* What the last failure was: LMDB's words, or which entry is damaged. */
 const char *dw_kv_text(const struct dw_kv *kv);
 

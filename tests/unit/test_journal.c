@@ -5,6 +5,8 @@
 /* libs: lmdb libcrypto */
 /* The journal of the LMDB engine's store: what a process that was killed had committed, and what became of it since.
  */
+#include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,8 +14,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -22,6 +28,82 @@
 #include "diagws/engine.h"
 
 enum { BLOCK = 4096, JOURNAL = 16 << 20 };
+
+/* What the system does to the two files, and how late it is. */
+static struct {
+	ino_t sync, allocate; /* the file whose next calls fail */
+	int number;           /* errno's */
+	ino_t half;           /* of its next write only a half is taken, then all writes fail */
+	bool full;
+	ino_t watched;
+	off_t *synced; /* its size when it was synchronised last; shared with children */
+	time_t later;
+} faults;
+
+static ino_t
+inode_of(int fd)
+{
+	struct stat about;
+
+	return fstat(fd, &about) == 0 ? about.st_ino : 0;
+}
+
+static bool
+strikes(ino_t inode, int fd)
+{
+	if (inode == 0 || inode_of(fd) != inode)
+		return false;
+	errno = faults.number;
+	return true;
+}
+
+int
+fdatasync(int fd)
+{
+	struct stat about;
+
+	if (strikes(faults.sync, fd))
+		return -1;
+	if (faults.watched != 0 && fstat(fd, &about) == 0 && about.st_ino == faults.watched)
+		*faults.synced = about.st_size;
+	return (int)syscall(SYS_fdatasync, fd);
+}
+
+int
+fallocate(int fd, int mode, off_t at, off_t n)
+{
+	return strikes(faults.allocate, fd) ? -1 : (int)syscall(SYS_fallocate, fd, mode, at, n);
+}
+
+ssize_t
+pwrite(int fd, const void *from, size_t n, off_t at)
+{
+	if (faults.full) {
+		errno = faults.number;
+		return -1;
+	}
+	if (strikes(faults.half, fd)) {
+		faults.full = true;
+		n /= 2;
+	}
+	return syscall(SYS_pwrite64, fd, from, n, at);
+}
+
+ssize_t
+writev(int fd, const struct iovec *from, int count)
+{
+	errno = faults.number;
+	return faults.full ? -1 : syscall(SYS_writev, fd, from, count);
+}
+
+int
+clock_gettime(clockid_t id, struct timespec *out)
+{
+	int result = (int)syscall(SYS_clock_gettime, id, out);
+
+	out->tv_sec += faults.later;
+	return result;
+}
 
 struct fixture {
 	struct dw_engine_config config;
@@ -45,23 +127,62 @@ close_engine(struct fixture *f)
 	f->engine = NULL;
 }
 
+/* Messages in one batch; the last one's seq. */
+static int
+try_batch(struct fixture *f, int first, int last, size_t size, uint64_t *seq)
+{
+	const size_t count = (size_t)(last - first) + 1;
+	struct dw_op *op = calloc(count, sizeof(*op)), **ops = calloc(count, sizeof(struct dw_op *));
+	int err;
+
+	for (size_t i = 0; i < count; i++) {
+		const int number = first + (int)i;
+
+		ops[i] = &op[i];
+		op[i].kind = DW_OP_APPEND;
+		(void)snprintf(op[i].room, sizeof(op[i].room), "room-%d", number % 7);
+		op[i].append.data = malloc(size);
+		memset(op[i].append.data, 'a' + number % 26, size);
+		op[i].append.size = size;
+		op[i].append.at = dw_now_ms();
+		(void)dw_str_copy(DW_STR("note_update"), op[i].append.type, sizeof(op[i].append.type));
+		(void)snprintf(op[i].append.id, sizeof(op[i].append.id), "id:%d", number);
+	}
+	f->fault = (struct dw_fault) { 0 };
+	err = f->engine->ops->commit(f->engine, ops, count, &f->fault);
+	*seq = op[count - 1].append.seq;
+	for (size_t i = 0; i < count; i++)
+		dw_op_clear(&op[i]);
+	free(op);
+	free(ops);
+	return err;
+}
+
+static int
+try_store(struct fixture *f, int number, size_t size, uint64_t *seq)
+{
+	return try_batch(f, number, number, size, seq);
+}
+
 static void
 store(struct fixture *f, int number, size_t size)
 {
-	struct dw_op op = { .kind = DW_OP_APPEND }, *ops = &op;
-	struct dw_fault fault = { 0 };
+	uint64_t seq;
 
-	(void)snprintf(op.room, sizeof(op.room), "room-%d", number % 7);
-	op.append.data = malloc(size);
-	memset(op.append.data, 'a' + number % 26, size);
-	op.append.size = size;
-	op.append.at = dw_now_ms();
-	(void)dw_str_copy(DW_STR("note_update"), op.append.type, sizeof(op.append.type));
-	(void)snprintf(op.append.id, sizeof(op.append.id), "id:%d", number);
-	if (f->engine->ops->commit(f->engine, &ops, 1, &fault) != DW_OK || op.append.seq != (uint64_t)number) {
-		fprintf(stderr, "message %d became %llu: %s\n", number, (unsigned long long)op.append.seq, fault.message);
+	if (try_store(f, number, size, &seq) != DW_OK || seq != (uint64_t)number) {
+		fprintf(stderr, "message %d became %llu: %s\n", number, (unsigned long long)seq, f->fault.message);
 		abort();
 	}
+}
+
+static void
+look_at(struct fixture *f, const char *room)
+{
+	struct dw_op op = { .kind = DW_OP_READ }, *ops = &op;
+
+	(void)dw_str_copy(dw_str(room), op.room, sizeof(op.room));
+	op.read.limit = 1;
+	assert_int_equal(DW_OK, f->engine->ops->commit(f->engine, &ops, 1, &f->fault));
 	dw_op_clear(&op);
 }
 
@@ -118,6 +239,15 @@ path_of(struct fixture *f, const char *name)
 {
 	(void)snprintf(f->path, sizeof(f->path), "%s/%s", f->dir, name);
 	return f->path;
+}
+
+static ino_t
+inode(struct fixture *f, const char *name)
+{
+	struct stat about;
+
+	assert_int_equal(0, stat(path_of(f, name), &about));
+	return about.st_ino;
 }
 
 static void
@@ -200,6 +330,7 @@ tear_down(void **state)
 	struct fixture *f = *state;
 	char command[96];
 
+	memset(&faults, 0, sizeof(faults));
 	(void)snprintf(command, sizeof(command), "rm -rf %s", f->dir);
 	assert_int_equal(0, system(command));
 	free(f);
@@ -323,23 +454,200 @@ test_an_older_file_is_not_taken_for_the_newest(void **state)
 	free(old_journal);
 }
 
+/* Into a directory of its own, which is the store from now on. */
+static void
+copy(struct fixture *f, const char *files)
+{
+	char command[256];
+
+	(void)snprintf(command, sizeof(command), "cd %s && mkdir copy && cp %s copy", f->dir, files);
+	assert_int_equal(0, system(command));
+	(void)dw_str_copy(DW_STR("/copy"), f->dir + strlen(f->dir), sizeof(f->dir) - strlen(f->dir));
+}
+
+static void
+leave_copy(struct fixture *f)
+{
+	*strrchr(f->dir, '/') = '\0';
+}
+
 /* As mdb_copy makes one while the store is in use: it has what LMDB had committed. */
 static void
 test_a_copy_of_the_file_alone_is_a_store(void **state)
 {
 	struct fixture *f = *state;
-	char command[256], copy[72];
 
 	expect(f, 20, 60);
 	store_and_die(f, 21, 30, 60);
-	(void)snprintf(command, sizeof(command), "mkdir %s/copy && cp %s/data.mdb %s/copy", f->dir, f->dir, f->dir);
-	assert_int_equal(0, system(command));
-	(void)snprintf(copy, sizeof(copy), "%s/copy", f->dir);
-	(void)dw_str_copy(dw_str(copy), f->dir, sizeof(f->dir));
+	copy(f, "data.mdb");
 	/* The first batch after an opening is LMDB's. */
 	expect(f, 21, 60);
-	*strrchr(f->dir, '/') = '\0';
+	leave_copy(f);
 	expect(f, 30, 60);
+}
+
+static void
+test_a_copy_whose_journal_was_cut_is_damaged(void **state)
+{
+	struct fixture *f = *state;
+
+	copy(f, "data.mdb journal");
+	assert_int_equal(0, truncate(path_of(f, "journal"), 8 * BLOCK));
+	faults.number = ENOSPC;
+	faults.allocate = inode(f, "journal");
+	expect_refused(f);
+	faults.allocate = 0;
+	expect_refused(f);
+	/* One that was never made whole holds nothing. */
+	assert_int_equal(0, truncate(path_of(f, "journal"), 0));
+	assert_int_equal(0, truncate(path_of(f, "journal"), 8 * BLOCK));
+	expect(f, 0, 60);
+	leave_copy(f);
+	expect(f, 20, 60);
+}
+
+/* Neither a full disk (that asks for blocks which the file has already) nor another file system keeps it from being
+ * read. */
+static void
+test_a_journal_without_blocks_is_carried_out(void **state)
+{
+	static const int numbers[] = { ENOSPC, EDQUOT, EOPNOTSUPP, ENOSYS };
+	struct fixture *f = *state;
+	int last = 20;
+
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+		faults.number = numbers[i];
+		faults.allocate = inode(f, "journal");
+		expect(f, last, 60);
+		store_and_die(f, last + 1, last + 5, 60);
+		expect(f, last + 5, 60);
+		faults.allocate = 0;
+		store_and_die(f, last + 6, last + 10, 60);
+		last += 10;
+	}
+	/* Where there is none, none is needed. */
+	expect(f, last, 60);
+	assert_int_equal(0, unlink(path_of(f, "journal")));
+	expect(f, last, 60);
+}
+
+/* LMDB's file was made longer for what the journal holds; a power cut may leave it as it was when it was synchronised.
+ */
+static void
+test_a_file_that_grew_is_found_so(void **state)
+{
+	struct fixture *f = *state;
+	enum { BASE = 220, LAST = BASE + 1000 };
+	uint64_t seq;
+	int status;
+	pid_t child;
+
+	faults.watched = inode(f, "data.mdb");
+	faults.synced = mmap(NULL, sizeof(*faults.synced), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	assert_true(faults.synced != MAP_FAILED);
+	child = fork();
+	if (child == 0) {
+		if (open_engine(f) != DW_OK)
+			_exit(1);
+		/* More than a journal takes, so the file is just as long as it must be, and then longer. */
+		if (try_batch(f, 21, BASE, 60000, &seq) != DW_OK)
+			_exit(1);
+		for (int i = 0; i < 20; i++)
+			look_at(f, "room-1");
+		for (int number = BASE + 1; number <= LAST; number++)
+			store(f, number, 2100);
+		_exit(0);
+	}
+	assert_int_equal(child, waitpid(child, &status, 0));
+	assert_int_equal(0, status);
+	assert_int_equal(0, truncate(path_of(f, "data.mdb"), *faults.synced));
+	expect(f, LAST, 60);
+	assert_int_equal(0, munmap(faults.synced, sizeof(*faults.synced)));
+}
+
+/* Whoever had it done: what the system failed to synchronise it may have forgotten. */
+static void
+test_a_rest_that_fails_to_sync_ends_it(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t seq;
+
+	assert_int_equal(DW_OK, open_engine(f));
+	store(f, 21, 60);
+	store(f, 22, 60);
+	faults.number = EIO;
+	faults.sync = inode(f, "data.mdb");
+	f->engine->ops->rest(f->engine);
+	faults.sync = 0;
+	assert_int_equal(DW_E_STORAGE, try_store(f, 23, 60, &seq));
+	assert_non_null(strstr(f->fault.message, "Input/output error"));
+	close_engine(f);
+	expect(f, 22, 60);
+}
+
+static void
+test_making_room_that_fails_to_sync_ends_it(void **state)
+{
+	struct fixture *f = *state;
+	int number = 21, err;
+	uint64_t seq;
+
+	f->config.store_limit = 1 << 20;
+	assert_int_equal(DW_OK, open_engine(f));
+	while ((err = try_store(f, number, 20000, &seq)) == DW_OK)
+		number++;
+	assert_int_equal(DW_E_STORAGE_FULL, err);
+	faults.number = EIO;
+	faults.sync = inode(f, "data.mdb");
+	assert_int_equal(DW_E_STORAGE, try_store(f, number, 20000, &seq));
+	faults.sync = 0;
+	assert_int_equal(DW_E_STORAGE, try_store(f, number, 20000, &seq));
+	close_engine(f);
+	expect(f, number - 1, 60);
+}
+
+/* A batch that was refused stays so, though all of it may have come into the journal. */
+static void
+test_what_was_refused_was_not_done(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t seq;
+
+	expect(f, 20, 60);
+	assert_int_equal(DW_OK, open_engine(f));
+	store(f, 21, 60);
+	store(f, 22, 60);
+	faults.number = ENOSPC;
+	faults.half = inode(f, "journal");
+	assert_int_equal(DW_E_STORAGE_FULL, try_store(f, 23, 60, &seq));
+	faults.half = 0;
+	faults.full = false;
+	store(f, 23, 70);
+	store(f, 24, 60);
+	close_engine(f);
+	expect(f, 24, 60);
+}
+
+/* Those who only read must not keep LMDB from committing: a copy of the file lacks no more than it says. */
+static void
+test_readers_do_not_keep_the_file_from_being_written(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(DW_OK, open_engine(f));
+	store(f, 21, 60);
+	store(f, 22, 60);
+	faults.later += 11;
+	look_at(f, "room-1");
+	copy(f, "data.mdb");
+	{
+		struct fixture other = *f;
+
+		expect(&other, 22, 60);
+	}
+	leave_copy(f);
+	close_engine(f);
+	expect(f, 22, 60);
 }
 
 int
@@ -353,6 +661,13 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_the_journal_must_be_there, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_an_older_file_is_not_taken_for_the_newest, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_a_copy_of_the_file_alone_is_a_store, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_a_copy_whose_journal_was_cut_is_damaged, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_a_journal_without_blocks_is_carried_out, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_a_file_that_grew_is_found_so, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_a_rest_that_fails_to_sync_ends_it, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_making_room_that_fails_to_sync_ends_it, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_what_was_refused_was_not_done, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_readers_do_not_keep_the_file_from_being_written, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
