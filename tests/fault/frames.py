@@ -1,5 +1,5 @@
-"""A proxy before a hub that knows ZMTP's frames: one of a chosen kind is held, and all that follow it that way; or those of
-a kind alone are kept back while others pass, or lost, or one is changed.
+"""A proxy before a hub that knows ZMTP's frames, and makes one of each message: one of a chosen kind is held, and all that
+follow it that way; or those of a kind alone are kept back while others pass, or lost, or one is changed.
 """
 import asyncio
 import contextlib
@@ -12,15 +12,40 @@ GREETING, COMMAND, LONG = 64, 4, 2
 
 
 def cut_frame(data):
-    """(its kind, its bytes); (None, b"") while it is not whole."""
+    """(its head, its body); None while it is not whole."""
     if len(data) < 2 or (data[0] & LONG and len(data) < 9):
-        return None, b""
+        return None
     size = 9 + struct.unpack(">Q", data[1:9])[0] if data[0] & LONG else 2 + data[1]
     body = 9 if data[0] & LONG else 2
-    if len(data) < size:
-        return None, b""
-    kind = None if data[0] & COMMAND or size < body + 2 else data[body + (3 if data[body] == 0xdc else 1)]
-    return kind, data[:size]
+    return (data[:body], data[body:size]) if len(data) >= size else None
+
+
+def end_of_value(body, at):
+    """Where the msgpack value that begins there ends; arrays hold scalars only."""
+    tag = body[at]
+    if tag in (0xdc, *range(0x90, 0xa0)):
+        count, at = (struct.unpack(">H", body[at + 1:at + 3])[0], at + 3) if tag == 0xdc else (tag & 15, at + 1)
+        for _ in range(count):
+            at = end_of_value(body, at)
+        return at
+    if 0xa0 <= tag < 0xc0:
+        return at + 1 + (tag & 31)
+    lengths = {0xc4: 1, 0xd9: 1, 0xc5: 2, 0xda: 2, 0xc6: 4, 0xdb: 4}
+    if tag in lengths:
+        return at + 1 + lengths[tag] + int.from_bytes(body[at + 1:at + 1 + lengths[tag]], "big")
+    return at + 1 + {0xcc: 1, 0xcd: 2, 0xce: 4, 0xcf: 8, 0xd0: 1, 0xd1: 2, 0xd2: 4, 0xd3: 8, 0xca: 4, 0xcb: 8}.get(tag, 0)
+
+
+def messages(head, body):
+    """(kind, frame) of each message of the frame, as a frame of its own; kind None: it is none."""
+    if head[0] & COMMAND or len(body) < 2:
+        yield None, head + body
+        return
+    while body:
+        end = end_of_value(body, 0)
+        size = struct.pack(">Q", end) if end > 255 else bytes([end])
+        yield body[3 if body[0] == 0xdc else 1], bytes([head[0] | LONG if end > 255 else head[0] & ~LONG]) + size + body[:end]
+        body = body[end:]
 
 
 def end_with_the_first_record_again(frame):
@@ -81,6 +106,21 @@ class FrameProxy(Proxy):
 
     # What was kept goes on before the next frame once `keep` is empty; all kinds in it go the same way.
 
+    async def _pass(self, sink, direction, kind, frame):
+        if kind is not None and kind == self.kinds[direction]:
+            self.holds[direction] = True
+            await self.free[direction].wait()
+        if kind in self.change:
+            frame = self.change.pop(kind)(frame)
+        if kind in self.always:
+            frame = self.always[kind](frame)
+            self.changed += 1
+        if kind in self.keep:
+            self.kept.append(frame)
+        elif kind not in self.lose:
+            late, self.kept = (b"".join(self.kept), []) if not self.keep else (b"", self.kept)
+            await self.loop.sock_sendall(sink, late + frame)
+
     async def _carry(self, link, direction):
         source, sink = link.ends[direction]
         greeted, rest = False, b""
@@ -93,24 +133,10 @@ class FrameProxy(Proxy):
                     greeted = len(rest) == GREETING
                     rest = b"" if greeted else rest
                 rest += data
-                while greeted:
-                    kind, frame = cut_frame(rest)
-                    if not frame:
-                        break
-                    rest = rest[len(frame):]
-                    if kind is not None and kind == self.kinds[direction]:
-                        self.holds[direction] = True
-                        await self.free[direction].wait()
-                    if kind in self.change:
-                        frame = self.change.pop(kind)(frame)
-                    if kind in self.always:
-                        frame = self.always[kind](frame)
-                        self.changed += 1
-                    if kind in self.keep:
-                        self.kept.append(frame)
-                    elif kind not in self.lose:
-                        late, self.kept = (b"".join(self.kept), []) if not self.keep else (b"", self.kept)
-                        await self.loop.sock_sendall(sink, late + frame)
+                while greeted and (cut := cut_frame(rest)):
+                    rest = rest[len(cut[0]) + len(cut[1]):]
+                    for kind, frame in messages(*cut):
+                        await self._pass(sink, direction, kind, frame)
         if link in self.links:
             self.links.discard(link)
             link.close()
