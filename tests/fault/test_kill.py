@@ -113,7 +113,8 @@ def all_places(stage, process, publish, path, restart, prepare=lambda: None):
 def test_a_hub_killed_at_any_call_loses_and_repeats_nothing(world, tmp_path, when):
     """Running it writes to the journal; just begun, and at its end, to the store's file."""
     need("strace")
-    stage = Stage(world)
+    # It ends while it is traced, where a leak cannot be looked for.
+    stage = Stage(world, hub_env={"ASAN_OPTIONS": "detect_leaks=0"} if when == "ending" else None)
 
     def publish(id):
         stage.try_to_send(id, stage.hub)
