@@ -228,6 +228,8 @@ class Filled:
         self.senders, self.stored = [], {}
 
     def fill(self, size):
+        if self.copy.exists():
+            self.disk.restore(self.copy)
         hub = start_hub(self.world, self.disk)
         while (self.world.state / "data.mdb").stat().st_size < size:
             self.senders.append(Sender(self.world, f"base-{len(self.senders)}", 60000, 32))
@@ -248,7 +250,8 @@ class Filled:
 
 def cut_while_growing(world, disk, base, draw):
     """One cut; how many messages had been acknowledged before it, and whether the map had grown by then."""
-    sender = Sender(world, f"growth-{len(base.senders)}", 60000, 320)
+    # More than the journal holds: the map grows with LMDB's commits, before its room is short.
+    sender = Sender(world, f"growth-{len(base.senders)}", 60000, 1000)
     hub = base.begin()
     size = map_size(hub)
     hub.signal(signal.SIGSTOP)
