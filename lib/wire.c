@@ -35,7 +35,7 @@ struct shape {
 	struct field fields[FIELDS_MAX];
 };
 
-enum { NAME_MAX_BYTES = 128, TEXT_MAX_BYTES = 512, EPOCH_MAX = 32 };
+enum { NAME_MAX_BYTES = 128, TEXT_MAX_BYTES = 512 };
 
 #define AT(member, field) offsetof(struct dw_wire, member.field)
 #define U(member, field)                     \
@@ -67,8 +67,9 @@ static const struct shape shapes[] = {
 			U(publish, wait_ms) } },
 	{ DW_JOIN, "JOIN",
 		{ U(join, corr), U(join, session), T(join, room, DW_ROOM_MAX), T(join, user, DW_USER_MAX),
-			T(join, device, DW_DEVICE_MAX), U(join, flags), U(join, after), U(join, after_n), T(join, epoch, EPOCH_MAX),
-			U(join, have), U(join, expires), U(join, confirmed), U(join, confirmed_n), U(join, begun) } },
+			T(join, device, DW_DEVICE_MAX), U(join, flags), U(join, after), U(join, after_n),
+			T(join, epoch, DW_EPOCH_MAX), U(join, have), U(join, expires), U(join, confirmed), U(join, confirmed_n),
+			U(join, begun) } },
 	{ DW_LEAVE, "LEAVE",
 		{ U(leave, session), T(leave, room, DW_ROOM_MAX), U(leave, seq), U(leave, n), F(leave, sure) } },
 	{ DW_CONFIRM, "CONFIRM",
@@ -77,14 +78,14 @@ static const struct shape shapes[] = {
 	{ DW_CREDIT, "CREDIT", { U(credit, received) } },
 	{ DW_READ, "READ",
 		{ U(read, corr), U(read, session), T(read, room, DW_ROOM_MAX), U(read, after), U(read, after_n), U(read, limit),
-			T(read, user, DW_USER_MAX), F(read, claimed), T(read, epoch, EPOCH_MAX), U(read, wait_ms) } },
+			T(read, user, DW_USER_MAX), F(read, claimed), T(read, epoch, DW_EPOCH_MAX), U(read, wait_ms) } },
 	{ DW_STAT, "STAT", { U(stat, corr), T(stat, view, 32), T(stat, room, DW_ROOM_MAX), U(stat, limit) } },
 	{ DW_OWN, "OWN",
 		{ U(own, corr), T(own, verb, 16), T(own, room, DW_ROOM_MAX), T(own, user, DW_USER_MAX), F(own, dry),
 			F(own, claimed) } },
 	{ DW_WHO, "WHO", { { NULL, NUMBER, 0, 0 } } },
 	{ DW_WELCOME, "WELCOME",
-		{ U(welcome, version), T(welcome, epoch, EPOCH_MAX), U(welcome, hub), U(welcome, head), U(welcome, window),
+		{ U(welcome, version), T(welcome, epoch, DW_EPOCH_MAX), U(welcome, hub), U(welcome, head), U(welcome, window),
 			U(welcome, incarnation) } },
 	{ DW_REFUSED, "REFUSED", { U(refused, code), T(refused, text, TEXT_MAX_BYTES) } },
 	{ DW_PONG, "PONG", { U(pong, token) } },

@@ -27,7 +27,7 @@ enum { LIMIT = 100, LIMIT_MAX = 1000, WAIT_MAX_MS = 60 * 1000 };
 /* The arguments. */
 struct reading {
 	uint64_t after, limit, wait_ms;
-	char epoch[DW_ROOM_MAX];
+	char epoch[DW_EPOCH_MAX + 1];
 	struct dw_fault fault;
 	int err; /* of the arguments: told when the asker may watch */
 };

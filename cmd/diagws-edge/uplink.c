@@ -45,7 +45,7 @@ struct uplink {
 	uv_idle_t *more; /* runs while frames, or readers to be offered something, are left over from a turn */
 	char name[128];
 	uint64_t peer, incarnation;
-	char epoch[33];
+	char epoch[DW_EPOCH_MAX + 1];
 	uint64_t hub;
 	bool up;
 	unsigned greetings; /* HELLOs since the last WELCOME that went out */

@@ -28,7 +28,7 @@ enum watch_state {
 
 /* Where a client wants to begin. */
 struct watch_request {
-	char epoch[DW_ROOM_MAX];
+	char epoch[DW_EPOCH_MAX + 1];
 	bool has_after, after_new;
 	uint64_t after;
 };

@@ -24,6 +24,7 @@ enum {
 	DW_WIRE_BATCH_MAX = 256 * 1024,  /* records in one MESSAGES, but always at least one record */
 	DW_WIRE_TOGETHER = 64 * 1024,    /* bytes of messages that are sent together; a longer one goes alone */
 	DW_WIRE_SESSIONS_MAX = 8 * 1024, /* sessions in one CONFIRM */
+	DW_EPOCH_MAX = 32,               /* bytes of a store's name */
 };
 
 enum dw_wire_kind {

@@ -5,6 +5,7 @@ import contextlib
 import json
 import os
 import pathlib
+import signal
 import socket
 import time
 
@@ -384,10 +385,23 @@ def test_a_claim_lets_in_where_claims_count(world):
 @pytest.mark.parametrize("query, field", [
     ("after=x", "after"), ("after=-1", "after"), ("after=new", "after"), ("after=" + "9" * 30, "after"),
     ("limit=0", "limit"), ("limit=1001", "limit"), ("limit=x", "limit"), ("wait=61s", "wait"), ("wait=soon", "wait"),
-    ("epoch=a%20b", "epoch"), ("epoch=" + "0" * 100, "epoch")])
+    ("epoch=a%20b", "epoch"), ("epoch=" + "0" * 33, "epoch"), ("epoch=" + "0" * 100, "epoch")])
 def test_arguments_are_checked(clinic, query, field):
     status, answer = get(clinic, query)
     assert (status, answer["error"]["code"], answer["error"]["field"]) == (422, "invalid_field", field)
+
+
+def test_what_one_asks_wrongly_costs_nobody_an_answer(clinic):
+    """Requests of one turn go to the hub as one frame; what it cannot take of it ends the frame."""
+    clinic.the_edge.popen.send_signal(signal.SIGSTOP)
+    with contextlib.ExitStack() as stack:
+        askers = []
+        for query in ("epoch=" + "0" * 40, "after=0", "after=0"):
+            asker = stack.enter_context(socket.create_connection(("127.0.0.1", clinic.the_edge.port), PATIENCE))
+            asker.sendall(f"GET /ws/messages/123?{query}&token={clinic.alice} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+            askers.append(asker)
+        clinic.the_edge.popen.send_signal(signal.SIGCONT)
+        assert [asker.recv(12) for asker in askers] == [b"HTTP/1.1 422", b"HTTP/1.1 200", b"HTTP/1.1 200"]
 
 
 def test_tokens_paths_and_methods(clinic):

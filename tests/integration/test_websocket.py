@@ -219,7 +219,7 @@ def test_auth_by_message_is_not_supported_yet(site):
 
 @pytest.mark.parametrize("query", [{"after": "x"}, {"after": "-1"}, {"after": ""}, {"after": "1x"}, {"after": "1e3"},
                                    {"after": "99999999999999999999"}, {"device": "a%20b"}, {"device": ""},
-                                   {"device": "x" * 65}, {"epoch": "a/b"}, {"ack": "server"}, {"ack": ""},
+                                   {"device": "x" * 65}, {"epoch": "a/b"}, {"epoch": "0" * 33}, {"ack": "server"}, {"ack": ""},
                                    {"heartbeat": "2"}, {"heartbeat": "yes"}])
 def test_garbage_arguments_are_refused(site, query):
     code, reason, _, said = refusal(site.the_edge, "123", site.alice, **query)
@@ -305,6 +305,7 @@ def test_ping_is_answered(site):
     ('{"type":"subscribe","diagnosis_id":123,"after":-1}', "invalid_field"),
     ('{"type":"subscribe","diagnosis_id":123,"after":"old"}', "invalid_field"),
     ('{"type":"subscribe","diagnosis_id":123,"epoch":"a/b"}', "invalid_field"),
+    ('{"type":"subscribe","diagnosis_id":123,"epoch":"' + "0" * 33 + '"}', "invalid_field"),
     ('{"type":"unsubscribe"}', "invalid_field"), ('{"type":"unsubscribe","diagnosis_id":"a/b"}', "invalid_field"),
     ('{"type":"auth","token":"x"}', "unsupported"), ("[" * 4000, "bad_json"),
     ('{"type":"ping","x":"' + "y" * 8192 + '"}', "too_big"), ("x" * 65536, "too_big")])
