@@ -63,7 +63,8 @@ confirm_asks(const struct dw_log_entry *ping, uint64_t session)
 {
 	const unsigned from = ping->flags >> FROM_SHIFT & (TURNS - 1), count = ping->flags >> COUNT_SHIFT;
 
-	return (ping->flags & ENTRY_TURNS) == 0 || (session - from) % TURNS < count;
+	/* Not of its lowest bits, which are a place: a room's clients may have come to every sixteenth. */
+	return (ping->flags & ENTRY_TURNS) == 0 || ((session >> 32) - from) % TURNS < count;
 }
 
 /* How many turns a PING asks now: as many of them as of the time between two PINGs have passed since the last. One that
