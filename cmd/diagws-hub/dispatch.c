@@ -104,6 +104,13 @@ hub_dispatch(struct hub *hub, struct peer *peer, const struct dw_wire *message, 
 		handler->handle(hub, peer, message, frame);
 }
 
+/* Others' frames come only behind this one, and these two are all that has no bound but its answers. */
+static bool
+keeps_others_waiting(const struct hub *hub, const struct peer *peer, const struct dw_wire *message)
+{
+	return hub->rest_turns >= HUB_FRAME_TURNS && peer->known && (message->kind == DW_READ || message->kind == DW_STAT);
+}
+
 void
 hub_receive(struct hub *hub)
 {
@@ -130,5 +137,8 @@ hub_receive(struct hub *hub)
 		return;
 	}
 	frame.n -= hub->rest.n;
-	hub_dispatch(hub, peer, &message, frame);
+	if (keeps_others_waiting(hub, peer, &message))
+		answer_failure(hub, number, &message, DW_E_BUSY, NULL);
+	else
+		hub_dispatch(hub, peer, &message, frame);
 }

@@ -30,6 +30,7 @@ enum {
 	HUB_CURSORS = 1024,                  /* cursors in a batch, but for the last */
 	HUB_LINGER_US = 500,                 /* see stage_commit */
 	HUB_GATHER_US = 100,                 /* see loop.c */
+	HUB_FRAME_TURNS = 8,                 /* of a frame: what asks for more then is told busy */
 	HUB_COMMITS = 1024,                  /* commit times that the percentiles look back on */
 };
 
@@ -315,7 +316,8 @@ struct hub {
 	struct outbox outbox;
 	struct dw_str rest;    /* of a frame of several messages: what is not handled yet, */
 	uint32_t rest_from;    /* whose it is, */
-	uint64_t rest_came_at; /* and when it came; dw_mono_ms */
+	uint64_t rest_came_at; /* when it came; dw_mono_ms, */
+	unsigned rest_turns;   /* and how many it has taken */
 	struct counters counters;
 	bool replaying;               /* a frame that waited is being carried out, */
 	enum poll_state poll;         /* one of a READ that found nothing before, */

@@ -37,10 +37,12 @@ drain(struct hub *hub)
 			if (dw_bus_recv(hub->bus, &hub->rest_from, &hub->rest) != DW_OK)
 				break;
 			hub->rest_came_at = now;
+			hub->rest_turns = 0;
 		}
 		hub_receive(hub);
 		count++;
 	}
+	hub->rest_turns += hub->rest.n > 0;
 	return count;
 }
 

@@ -225,3 +225,26 @@ def test_a_frame_of_more_than_a_turn_takes_is_answered_whole_and_in_order(world)
         greeted(peer)
         peer.send_frame(b"".join(packed([PING, token]) for token in range(10_000)) + publish(1))
         assert peer.take(10_001)[:-1] == [[PONG, token] for token in range(10_000)]
+
+
+def test_a_frame_that_asks_for_much_lets_others_have_their_turn(world):
+    """It is told busy when it has had as much as eight turns have."""
+    world.hub()
+    rooms, asked = 300, 3000
+    with dealer(world.env["DIAGWS_HUB"]) as peer:
+        greeted(peer)
+        peer.send_frame(b"".join(publish(corr, f"{corr:064}") for corr in range(1, rooms + 1)))
+        peer.take(rooms)
+        peer.send_frame(b"".join(packed([STAT, corr, "rooms", "", rooms]) for corr in range(asked)) + publish(rooms + 1))
+        size, codes = 0, []
+        while len(codes) < asked:
+            for answer in peer.frame():
+                codes.append(answer[2] if answer[0] == TABLE else None)
+                size += len(answer[4]) if answer[0] == TABLE else 0
+        codes += [None for answer in peer.frame()] if None not in codes else []
+        assert 7 * 8 * 2**20 < size < 10 * 8 * 2**20
+        assert codes[-1] is None  # its message is stored all the same
+        many = codes.index(1105)
+        assert codes == [0] * many + [1105] * (asked - many) + [None]
+        peer.send(STAT, 1, "summary", "", 1)
+        assert peer.frame()[0][:3] == [TABLE, 1, 0]
