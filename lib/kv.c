@@ -86,12 +86,13 @@ replay(struct dw_kv *kv)
 	return err == DW_E_AGAIN ? DW_E_CORRUPT : err;
 }
 
-/* The room that the journal's changes need is taken ahead, while there is any. */
+/* The room that the journal's changes need is taken ahead, while there is any: enough for them to touch every page that
+ * there is. */
 static int
 take_room(struct dw_kv *kv)
 {
-	const uint64_t used = dw_kv_bytes(kv);
-	const uint64_t wanted = used < ROOM_LEAST ? ROOM_LEAST : used < ROOM_MOST ? used : ROOM_MOST;
+	const uint64_t most = 2 * dw_kv_bytes(kv);
+	const uint64_t wanted = most < ROOM_LEAST ? ROOM_LEAST : most < ROOM_MOST ? most : ROOM_MOST;
 
 	if (dw_kv_lmdb_room(kv->lmdb) >= wanted || dw_kv_lmdb_grow(kv->lmdb) != EIO)
 		return DW_OK;
