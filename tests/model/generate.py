@@ -1,0 +1,275 @@
+"""Random histories from a seed. The generator only guesses where things stand: what makes no sense changes nothing.
+
+A history has a few of everything, so that what is rare in life meets often: clients that are away while direct messages
+are dropped, late PONGs, rights that go, edges that stand still, hubs that are killed before they wrote, time that goes
+by, streams that are set back for somebody who comes from further behind.
+"""
+import random
+
+USERS, ROOMS = ["ann", "bob", "cid", "dot"], ["1", "2", "r3"]
+
+# How likely is a step of each kind, in the mood of a history.
+MOODS = {
+    "busy": dict(send=30, direct=20, open=14, close=6, pong=18, ack=3, receipts=6, poll=5, age=3),
+    "away": dict(send=24, direct=26, open=12, close=10, pong=12, poll=8, age=3, crash=2, write=2, receipts=5),
+    "slow": dict(send=30, direct=16, open=12, close=3, pong=12, freeze=6, thaw=6, receipts=5, poll=2, age=2, back=6),
+    "broken": dict(send=22, direct=14, open=12, close=4, pong=14, ack=3, crash=5, restart=1, write=4, age=5, receipts=6,
+                   kill=1, poll=3),
+    "rights": dict(send=22, direct=12, open=14, close=3, pong=10, revoke=5, grant=5, deny=1, age=4, freeze=2, thaw=2,
+                   poll=4, crash=1),
+    "still": dict(send=22, direct=12, open=12, close=3, pong=12, stop=5, cont=5, age=6, revoke=2, grant=2, crash=1,
+                  receipts=4, freeze=2, thaw=2, kill=1),
+    "old": dict(send=26, direct=18, open=12, close=6, pong=12, age=9, poll=6, crash=2, write=2, receipts=4, sweep=2,
+                freeze=2, thaw=2),
+    "own": dict(send=24, direct=14, open=12, close=8, pong=4, ack=18, receipts=6, age=4, crash=2, write=2),
+    "ids": dict(send=24, direct=8, again=16, open=6, pong=6, receipts=4, age=6, crash=2),
+    "many": dict(send=26, direct=14, open=8, sub=12, unsub=5, close=3, pong=16, ack=2, receipts=4, freeze=2, thaw=2,
+                 revoke=2, grant=2, crash=2),
+}
+
+
+class Generator:
+    def __init__(self, seed):
+        self.r = random.Random(seed)
+        self.steps = []
+        self.count = {"m": 0, "c": 0}
+        self.sent = []
+        self.open = []
+        self.frozen, self.stopped, self.away = set(), set(), set()
+        mood = self.r.choice(list(MOODS))
+        self.mood, self.weights = mood, dict(MOODS[mood])
+        import os  # TEMP
+        if os.environ.get("MODEL_OLD"): self.weights["direct"] = 0
+        self.rooms = ROOMS[:self.r.choice([1, 1, 1, 2, 3])]
+        self.users = USERS[:self.r.choice([2, 2, 3, 4])]
+        self.edges = self.r.choice([1, 2, 2, 3])
+        self.limit = self.r.choice([1, 2, 3, 3, 4, 5, 5, 7, 10])
+        self.big = mood == "slow" and self.r.random() < 0.5
+        # Ages count by the wall clock: it is set only where none is near.
+        self.clocked = mood not in ("old", "ids") and self.r.random() < 0.2
+
+    def name(self, kind):
+        self.count[kind] += 1
+        return "%s%d" % (kind, self.count[kind])
+
+    def add(self, *parts):
+        self.steps.append(" ".join(str(part) for part in parts if part != ""))
+
+    def make(self, length):
+        world = ["world", "limit=%d" % self.limit, "edges=%d" % self.edges, "seed=%d" % self.r.randrange(1000)]
+        if self.mood == "old":
+            world.append("ttl=%d" % self.r.choice([7, 12, 20]))
+            if self.r.random() < 0.3:
+                world.append("cursors=%d" % self.r.choice([25, 40]))
+        if self.mood == "ids":
+            world.append("ids=%d" % self.r.choice([2, 3, 5, 1000]))
+            world.append("window=%d" % self.r.choice([5, 9, 1000]))
+        if self.r.random() < 0.2:
+            world.append("evict")
+        if self.r.random() < 0.1:
+            world.append("either")
+        self.add(*world)
+        for room in self.rooms:
+            for user in self.users:
+                if self.r.random() < 0.9:
+                    self.add("grant", room, user)
+        names, weights = list(self.weights), list(self.weights.values())
+        while len(self.steps) < length:
+            getattr(self, "do_" + self.r.choices(names, weights)[0])()
+        self.settle()
+        return self.steps
+
+    def settle(self):
+        """In the end everything is there again, and everybody reads."""
+        for edge in sorted(self.stopped):
+            self.add("cont", edge)
+        for edge in sorted(self.away):
+            self.add("return", edge)
+        for client in sorted(self.frozen):
+            self.add("thaw", client)
+        for user in self.users:
+            if self.r.random() < 0.3:
+                self.add("poll", 0, self.r.choice(self.rooms), user, "after=0", "epoch=now")
+
+    # ---- steps
+
+    def do_send(self, to=""):
+        room = self.r.choice(self.rooms)
+        for _ in range(self.r.choice([1, 1, 1, 2, 3, self.limit + 1])):
+            id = self.name("m")
+            self.sent.append((room, id, to))
+            self.add("send", room, id, "to=" + to if to else "",
+                     "ttl=%d" % self.r.choice([1, 4, 60]) if self.r.random() < 0.06 else "",
+                     "except=" + self.r.choice(self.open) if self.open and self.r.random() < 0.05 else "",
+                     "size=%d" % self.r.choice([30000, 60000]) if self.big and self.r.random() < 0.7 else "")
+
+    def do_direct(self):
+        self.do_send(self.r.choice(self.users[:2] if self.r.random() < 0.7 else self.users))
+
+    def do_again(self):
+        if self.sent:
+            room, id, to = self.r.choice(self.sent[-6:])
+            self.add("send", room, id, "to=" + to if to else "", "text=other" if self.r.random() < 0.2 else "")
+
+    def place(self, chance):
+        """Where a reader asks to begin, now and then."""
+        if self.r.random() > chance:
+            return ""
+        kind = self.r.random()
+        if kind < 0.55 and self.sent:
+            after = self.r.choice(self.sent)[1]
+        elif kind < 0.7:
+            after = "0"
+        elif kind < 0.75:
+            after = "+%d" % self.r.randrange(1, 4)
+        else:
+            after = "new"
+        epoch = self.r.choice(["", "", "", " epoch=now", " epoch=other"]) if after != "new" else ""
+        return "after=" + after + epoch
+
+    def do_open(self):
+        user = self.r.choice(self.users)
+        derived = self.r.random() < 0.3
+        device = ("t" if derived else "d") + str(self.r.randrange(2))
+        client = self.name("c")
+        self.open.append(client)
+        self.add("open", client, self.r.randrange(self.edges), self.r.choice(self.rooms), user, device,
+                 "derived" if derived else "", "ack" if self.r.random() < (0.7 if self.mood == "own" else 0.1) else "",
+                 "claim" if self.r.random() < 0.1 else "", self.place(0.35))
+
+    def one(self, clients):
+        clients = sorted(clients)
+        return self.r.choice(clients) if clients else None
+
+    def do_close(self):
+        client = self.one(self.open)
+        if client:
+            self.open.remove(client)
+            self.frozen.discard(client)
+            self.add("close", client)
+
+    def do_pong(self):
+        client = self.one(self.open)
+        if client:
+            late = self.sent and self.r.random() < 0.25
+            self.add("pong", client, self.r.choice(self.sent)[1] if late else "")
+
+    def do_ack(self):
+        client = self.one(self.open)
+        if client and self.sent:
+            self.add("ack", client, self.r.choice(self.sent[-6:])[1])
+
+    def do_receipts(self):
+        if self.sent:
+            self.add("receipts", self.r.choice(self.sent[-8:])[1])
+
+    def do_sub(self):
+        client = self.one(self.open)
+        if client:
+            self.add("sub", client, self.r.choice(self.rooms), self.place(0.3))
+
+    def do_unsub(self):
+        client = self.one(self.open)
+        if client:
+            self.add("unsub", client, self.r.choice(self.rooms))
+
+    def do_poll(self):
+        edge, room, user = self.r.randrange(self.edges), self.r.choice(self.rooms), self.r.choice(self.users)
+        limit = "limit=%d" % self.r.choice([1, 2, 3]) if self.r.random() < 0.6 else ""
+        place = self.place(0.9)
+        self.add("poll", edge, room, user, limit, "" if "new" in place else place)
+        for _ in range(self.r.randrange(3) if limit else 0):
+            self.add("poll", edge, room, user, limit, "after=last")
+
+    def do_freeze(self):
+        client = self.one(set(self.open) - self.frozen)
+        if client:
+            self.frozen.add(client)
+            self.add("freeze", client)
+
+    def do_thaw(self):
+        client = self.one(self.frozen)
+        if client:
+            self.frozen.discard(client)
+            self.add("thaw", client)
+
+    def do_back(self):
+        """Somebody comes from further back than those who are there."""
+        if self.sent:
+            client = self.name("c")
+            self.open.append(client)
+            self.add("open", client, self.r.randrange(self.edges), self.r.choice(self.rooms), self.r.choice(self.users),
+                     "b%d" % self.r.randrange(3), "after=" + self.r.choice(["0", self.sent[0][1], self.r.choice(self.sent)[1]]))
+
+    def do_age(self):
+        if self.clocked and self.r.random() < 0.4:
+            self.add("clock", self.r.choice([-100, -7, 3, 50, 3600]))
+        else:
+            self.add("age", self.r.choice([1, 2, 3, 4, 6, 6, 11]))
+
+    def do_revoke(self):
+        self.add("revoke", self.r.choice(self.rooms), self.r.choice(self.users))
+
+    def do_grant(self):
+        self.add("grant", self.r.choice(self.rooms), self.r.choice(self.users))
+
+    def do_deny(self):
+        self.add("deny", self.r.choice(self.rooms), self.r.choice(self.users))
+
+    def do_write(self):
+        self.add("write")
+
+    def do_sweep(self):
+        self.add("sweep")
+
+    def hub(self, how):
+        self.add(how)
+        self.away = set(range(self.edges)) - self.stopped
+        later = set()
+        for edge in sorted(self.away, key=lambda _: self.r.random()):
+            if self.r.random() < 0.7:
+                self.add("return", edge)
+            else:
+                later.add(edge)
+        self.away = later | self.stopped
+
+    def do_crash(self):
+        if self.away:
+            self.do_return()
+        else:
+            self.hub("crash")
+
+    def do_restart(self):
+        self.hub("restart")
+
+    def do_return(self):
+        edge = self.one(self.away - self.stopped)
+        if edge is not None:
+            self.away.discard(edge)
+            self.add("return", edge)
+
+    def do_stop(self):
+        edge = self.r.randrange(self.edges)
+        self.stopped.add(edge)
+        self.add("stop", edge)
+        if self.r.random() < 0.3:
+            self.add("age", self.r.choice([4, 6, 11]))
+
+    def do_cont(self):
+        edge = self.one(self.stopped)
+        if edge is not None:
+            self.stopped.discard(edge)
+            self.add("cont", edge)
+            if edge in self.away:
+                self.do_return()
+
+    def do_kill(self):
+        edge = self.r.randrange(self.edges)
+        self.stopped.discard(edge)
+        self.away.discard(edge)
+        self.add("kill", edge)
+
+
+def make(seed):
+    generator = Generator(seed)
+    return generator.make(generator.r.choice([15, 25, 40, 60]))

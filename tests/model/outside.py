@@ -1,0 +1,238 @@
+"""What each step does to polls, time, the hub's life, edges and the store: the other half of steps.py."""
+from model import DEAD, SILENCE, Device
+from reader import need
+from rules import ranges
+
+ACCESS = (1008, "access denied")
+PAGE_BYTES = 150000  # past that a page may have fewer messages than were asked for
+
+
+class Outside:
+    # ---- polls
+
+    def do_poll(self, words, options, seen):
+        _, number, room, user = words[:4]
+        edge, request = self.edge(number), self.request(options)
+        if edge is None or not edge.there or request is False or request["after"] == "new":
+            return False
+        need(seen.poll is not None, "no answer")
+        status, page = seen.poll
+        if not self.may(room, user, "claim" in options):
+            need(status == 403, "status %s", status)
+            return None
+        need(status == 200, "status %s: %s", status, page)
+        self.page(self.room(room), user, request, int(options.get("limit", 100)), page)
+
+    def page(self, room, user, request, limit, page):
+        """Each tells what is retained behind `after`, at most so many, and exactly what is gone up to its `last`."""
+        after, epoch = request["after"] or 0, request["epoch"]
+        reset = self.foreign(after, epoch)
+        begins = reset or (after == 0 and epoch is None)
+        need(page.get("reset", False) == reset, "reset: %s", page.get("reset"))
+        need(page["epoch"] == self.epoch and page["head"] == room.head, "head or epoch: %s", page)
+        behind = 0 if begins else after
+        retained = [m for m in room.retained(user, self.wall) if m.seq > behind]
+        told = retained[:limit]
+        if page["more"] and len(page["messages"]) < len(told) and sum(m.size for m in told) > PAGE_BYTES:
+            told = [m for m in told if m.seq <= page["last"]]
+            limit = len(told)
+        alive = [m for m in told if not m.dead(self.wall)]
+        need([(m["seq"], m["id"]) for m in page["messages"]] == [(m.seq, m.id) for m in alive], "messages %s, expected %s",
+             [m["id"] for m in page["messages"]], [m.id for m in alive])
+        for shown, m in zip(page["messages"], alive):
+            need((shown.get("direct_n") if m.to else shown.get("n")) == m.number and ("n" in shown) == (not m.to),
+                 "numbers: %s", shown)
+        last = page["last"]
+        least = told[-1].seq if told else behind
+        most = retained[limit].seq - 1 if len(retained) > limit else max(room.head, behind)
+        need(page["more"] or len(retained) <= limit, "no more, but %s is", [m.id for m in retained[limit:]])
+        need(least <= last <= most and (page["more"] or last == most), "last %s, expected %s..%s", last, least, most)
+        self.poll_last = last
+        direct = page.get("direct_gaps", [page["direct_gap"]] if page.get("direct_gap") else [])
+        for who, gaps in ((None, page["gaps"]), (user, direct)):
+            self.gone(room, who, begins, behind, last, told, gaps)
+        need(page["gap"] == (page["gaps"][0] if page["gaps"] else None), "gap %s of %s", page["gap"], page["gaps"])
+
+    def gone(self, room, user, begins, behind, last, told, gaps):
+        log = room.log_of(user)
+        oldest = room.oldest(user, self.wall)
+        dead = {m.number for m in told if m.dead(self.wall) and (m.to or None) == user}
+        least, most = (oldest - 1, oldest - 1) if begins else room.place(user, behind)
+        upto = log.upto(last)
+        must = dead | set(range(most + 1, min(upto, oldest - 1) + 1))
+        may = must | set(range(least + 1, min(upto, oldest - 1) + 1))
+        named = []
+        for gap in gaps:
+            need(gap["count"] == gap["to"] - gap["from"] + 1, "a gap's count: %s", gap)
+            numbers = range(gap["from"], gap["to"] + 1)
+            reason = "expired" if set(numbers) <= dead else room.reason(user, self.wall)
+            need(gap["reason"] == reason, "a gap's reason: %s, expected %s", gap, reason)
+            named += numbers
+        need(len(named) == len(set(named)), "told twice: %s", gaps)
+        need(must <= set(named) <= may, "gaps%s %s, expected %s%s", " of direct ones" if user else "", ranges(named),
+             ranges(must), "" if must == may else " to %s" % ranges(may))
+
+    # ---- time and the hub
+
+    def do_age(self, words, options, seen):
+        for edge in self.edges:
+            if not edge.stopped and not edge.away:
+                edge.heard = self.mono
+            elif edge.known and self.mono >= edge.heard + SILENCE:
+                edge.known = False
+                self.silent([s for client in edge.clients.values() for s in client.sessions if s.counted], edge.heard)
+        self.doubt()
+
+    def silent(self, sessions, heard):
+        for session in sessions:
+            self.leave(session, heard)
+            session.device.seen = self.wall - (self.mono - heard)
+        for room in {session.room for session in sessions}:
+            self.write_all(room)
+
+    def doubt(self, swept=False):
+        """Devices over their age may be forgotten, and are after a sweep."""
+        for key, device in list(self.devices.items()):
+            if device.sessions or self.wall < device.seen + self.cursor_ttl:
+                continue
+            device.doubtful = True
+            if swept:
+                del self.devices[key]
+
+    def do_clock(self, words, options, seen):
+        self.doubt()
+
+    def do_write(self, words, options, seen):
+        self.write_all()
+
+    def do_sweep(self, words, options, seen):
+        self.doubt(swept=True)
+
+    def do_rest(self, words, options, seen):
+        pass
+
+    def hub_ends(self):
+        for edge in self.edges:
+            edge.away, edge.known = True, False
+        for client in self.clients():
+            for session in client.sessions:
+                session.counted = False
+                session.known_low = session.known_high = (0, 0)
+        for device in self.devices.values():
+            device.sessions = []
+
+    def do_crash(self, words, options, seen):
+        for device in self.devices.values():
+            device.forget_unwritten(self.mono)
+        self.hub_ends()
+        self.doubt(swept=True)
+
+    def do_restart(self, words, options, seen):
+        self.write_all()
+        for device in self.devices.values():
+            device.forget_unwritten(self.mono)
+        self.hub_ends()
+        self.doubt(swept=True)
+
+    # ---- edges
+
+    def do_stop(self, words, options, seen):
+        edge = self.edge(words[1])
+        if edge is None or edge.stopped:
+            return False
+        edge.stopped, edge.stopped_at = True, self.mono
+
+    def do_cont(self, words, options, seen):
+        edge = self.edge(words[1])
+        if edge is None or not edge.stopped:
+            return False
+        edge.stopped = False
+        anew = self.mono >= edge.stopped_at + DEAD
+        for client in edge.clients.values():
+            for session in list(client.sessions):
+                if session.order is not None and not anew:
+                    self.end(session, *session.order)
+                session.order = None
+        if edge.away:
+            return None
+        if anew or not edge.known:
+            self.anew(edge)
+        edge.heard = self.mono
+
+    def do_return(self, words, options, seen):
+        edge = self.edge(words[1])
+        if edge is None or edge.stopped or not edge.away:
+            return False
+        edge.away = False
+        self.do_age(words, options, seen)
+        self.anew(edge)
+
+    def anew(self, edge):
+        """It has introduced itself again: what the hub knew of it ends, and its sessions return."""
+        for client in edge.clients.values():
+            for session in client.sessions:
+                if session.counted:
+                    self.leave(session, edge.heard)
+        other = edge.epoch != self.epoch
+        edge.known, edge.heard, edge.epoch = True, self.mono, self.epoch
+        for client in list(edge.clients.values()):
+            if other:
+                client.close = (1012, "service restart")
+                continue
+            for session in list(client.sessions):
+                if self.may(session.room.name, client.user, session.room.name in client.claims):
+                    self.come_back(session)
+                else:
+                    self.end(session, *ACCESS)
+
+    def come_back(self, session):
+        device = self.find_device(session)
+        if device is None:
+            device = self.add_device(session, session.low)
+        session.device = device
+        session.counted = True
+        session.known_low = session.known_high = (0, 0)
+        device.sessions.append(session)
+        device.seen = self.wall
+        self.tell(session)
+
+    def do_kill(self, words, options, seen):
+        edge = self.edge(words[1])
+        if edge is None:
+            return False
+        heard = self.mono if edge.there else edge.heard
+        self.silent([s for client in edge.clients.values() for s in client.sessions if s.counted], heard)
+        edge.clients = {}
+        edge.stopped = edge.away = False
+        edge.known, edge.heard, edge.epoch = True, self.mono, self.epoch
+
+    # ---- copies of the store
+
+    def do_backup(self, words, options, seen):
+        if not self.lmdb:
+            return False
+        self.backup = (self.head, len(self.ids), dict(self.owners),
+                       {key: (device.stored, device.derived) for key, device in self.devices.items()})
+
+    def do_restore(self, words, options, seen):
+        if self.backup is None:
+            return False
+        self.do_restart(words, options, seen)
+        head, count, self.owners, devices = self.backup
+        need(seen.epoch is not None, "no epoch")
+        need(seen.epoch != self.epoch or head == self.head, "an older store kept its epoch")
+        self.owners = dict(self.owners)
+        for room in self.rooms.values():
+            room.cut(head)
+        del self.ids[count:]
+        self.head, self.epoch = head, seen.epoch
+        self.devices = {}
+        for (room, user, name), (stored, derived) in devices.items():
+            device = Device(self.room(room), user, name, stored[0], self.mono, self.wall)
+            device.stored, device.derived = stored, derived
+            device.forget_unwritten(self.mono)
+            device.high = device.low.copy(self.mono)
+            device.high.resume = device.low.resume
+            self.devices[(room, user, name)] = device
+        self.lost = {key: min(seq, head) for key, seq in self.lost.items()}
+        self.doubt(swept=True)

@@ -1,0 +1,524 @@
+/* Edges without libwebsockets, and the clients on them: see sim.h.
+ *
+ * What a client is sent is printed when it reads it: `c NAME JSON` for a text frame, `p NAME` for a PING, `x NAME CODE
+ * REASON` for the end. One that is frozen reads nothing: the first write to it is taken by its kernel, then no more is.
+ * It answers PINGs when it is told to. PINGs follow each write at once: there is no waiting for 250 ms here.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <utlist.h>
+
+#include "../../cmd/diagws-edge/api.h"
+#include "../../cmd/diagws-edge/check.h"
+#include "../../cmd/diagws-edge/confirm.h"
+#include "../../cmd/diagws-edge/conn.h"
+#include "../../cmd/diagws-edge/edge.h"
+#include "../../cmd/diagws-edge/messages.h"
+#include "../../cmd/diagws-edge/params.h"
+#include "../../cmd/diagws-edge/server.h"
+#include "../../cmd/diagws-edge/uplink.h"
+#include "diagws/clock.h"
+#include "sim.h"
+
+enum { PING_MAX = 125, OP_TEXT = 1, OP_PING = 9 };
+
+struct ping {
+	struct ping *prev, *next;
+	uint64_t seq; /* of the newest update before it */
+	size_t n;
+	char payload[PING_MAX];
+};
+
+struct client {
+	struct client *prev, *next;
+	char name[SIM_NAME];
+	struct conn *conn;
+	int edge;
+	bool frozen, stalled, closing;
+	uint64_t taken, seq;
+	struct dw_buf kernel; /* what a frozen one was sent */
+	struct ping *pings;
+};
+
+static struct edge *edges[SIM_EDGES];
+static struct client *clients;
+static uint64_t last_of_poll;
+
+/* ---- a client reads */
+
+/* Long texts are not printed. */
+static void
+print_text(const char *p, size_t n)
+{
+	static const char pad[] = "\"pad\":\"";
+	const char *from = memmem(p, n, pad, sizeof(pad) - 1);
+	size_t head = from != NULL ? (size_t)(from - p) + sizeof(pad) - 1 : n, skip = head;
+
+	while (skip < n && p[skip] == 'x')
+		skip++;
+	(void)fwrite(p, 1, head, stdout);
+	(void)fwrite(p + skip, 1, n - skip, stdout);
+}
+
+static void
+note_seq(struct client *client, const char *p, size_t n)
+{
+	static const char mark[] = "\"seq\":";
+	const char *at = memmem(p, n < 200 ? n : 200, mark, sizeof(mark) - 1);
+
+	if (at != NULL)
+		client->seq = strtoull(at + sizeof(mark) - 1, NULL, 10);
+}
+
+static void
+read_frame(struct client *client, unsigned op, const char *payload, size_t n)
+{
+	if (op == OP_TEXT) {
+		note_seq(client, payload, n);
+		printf("c %s ", client->name);
+		print_text(payload, n);
+		putchar('\n');
+	} else if (op == OP_PING && n <= PING_MAX) {
+		struct ping *ping = calloc(1, sizeof(*ping));
+
+		if (ping == NULL)
+			abort();
+		ping->seq = client->seq;
+		ping->n = n;
+		memcpy(ping->payload, payload, n);
+		DL_APPEND(client->pings, ping);
+		printf("p %s\n", client->name);
+	}
+}
+
+static void
+read_bytes(struct client *client, const char *p, size_t n)
+{
+	while (n >= 2) {
+		const uint8_t *u = (const uint8_t *)p;
+		size_t size = u[1], head = 2;
+
+		if (size == 126) {
+			size = (size_t)u[2] << 8 | u[3];
+			head = 4;
+		} else if (size == 127) {
+			size = 0;
+			for (int i = 0; i < 8; i++)
+				size = size << 8 | u[2 + i];
+			head = 10;
+		}
+		read_frame(client, u[0] & 15U, p + head, size);
+		p += head + size;
+		n -= head + size;
+	}
+}
+
+/* ---- server.h */
+
+static struct client *
+client_of(struct lws *wsi)
+{
+	return (struct client *)(void *)wsi;
+}
+
+int
+server_socket(struct lws *wsi)
+{
+	(void)wsi;
+	return -1;
+}
+
+enum server_outcome
+server_write(struct lws *wsi, int fd, struct dw_str bytes)
+{
+	struct client *client = client_of(wsi);
+
+	(void)fd;
+	if (!client->frozen) {
+		read_bytes(client, bytes.p, bytes.n);
+		return SERVER_DONE;
+	}
+	dw_buf_add(&client->kernel, bytes.p, bytes.n);
+	client->stalled = true;
+	return SERVER_STALLED;
+}
+
+bool
+server_stalled(struct lws *wsi)
+{
+	return client_of(wsi)->stalled;
+}
+
+uint64_t
+server_taken(struct lws *wsi)
+{
+	return client_of(wsi)->taken;
+}
+
+void
+server_hold(struct lws *wsi, bool hold)
+{
+	(void)wsi;
+	(void)hold;
+}
+
+void
+server_close(struct lws *wsi)
+{
+	client_of(wsi)->closing = true;
+}
+
+void
+server_cut(struct lws *wsi, bool drop)
+{
+	(void)drop;
+	client_of(wsi)->closing = true;
+}
+
+void
+check_forget(struct check **slot)
+{
+	*slot = NULL;
+}
+
+/* ---- http.h: one poll at a time */
+
+static struct {
+	char after[24], limit[24], epoch[40];
+} arguments;
+
+bool
+http_argument(const struct request *request, const char *name, char *out, size_t size)
+{
+	const char *value = strcmp(name, "after") == 0   ? arguments.after
+						: strcmp(name, "limit") == 0 ? arguments.limit
+						: strcmp(name, "epoch") == 0 ? arguments.epoch
+													 : "";
+
+	(void)request;
+	return value[0] != '\0' && dw_str_copy(dw_str(value), out, size);
+}
+
+bool
+params_get(struct lws *wsi, const char *name, char *out, size_t size)
+{
+	(void)wsi;
+	return http_argument(NULL, name, out, size);
+}
+
+void
+http_answer(struct request *request, enum answer_status status)
+{
+	static const char mark[] = "\"last\":";
+	const char *last = request->answer.data != NULL ? strstr(request->answer.data, mark) : NULL;
+
+	if (last != NULL)
+		last_of_poll = strtoull(last + sizeof(mark) - 1, NULL, 10);
+	printf("poll %d ", (int)status);
+	print_text(request->answer.data != NULL ? request->answer.data : "", request->answer.len);
+	putchar('\n');
+	request->state = REQUEST_ANSWERED;
+}
+
+void
+http_error(
+	struct request *request, enum answer_status status, const char *code, const char *message, const char *field)
+{
+	(void)message;
+	(void)field;
+	printf("poll %d \"%s\"\n", (int)status, code);
+	request->state = REQUEST_ANSWERED;
+}
+
+void
+edge_poll(int number, const char *room, const char *user, const struct sim_from *from, uint64_t limit, bool claimed)
+{
+	struct request *request = calloc(1, sizeof(*request));
+
+	if (request == NULL)
+		abort();
+	memset(&arguments, 0, sizeof(arguments));
+	if (from->has_after)
+		(void)snprintf(arguments.after, sizeof(arguments.after), "%llu", (unsigned long long)from->after);
+	(void)snprintf(arguments.epoch, sizeof(arguments.epoch), "%s", from->epoch);
+	if (limit > 0)
+		(void)snprintf(arguments.limit, sizeof(arguments.limit), "%llu", (unsigned long long)limit);
+	request->edge = edges[number];
+	request->state = REQUEST_TAKEN;
+	(void)dw_str_copy(dw_str(room), request->last, sizeof(request->last));
+	(void)dw_str_copy(dw_str(user), request->claims.user, sizeof(request->claims.user));
+	if (claimed)
+		dw_buf_add(&request->claims.diagnoses, room, strlen(room) + 1);
+	messages_take(request);
+	while (request->state != REQUEST_ANSWERED && (hub_turn() || sim_pump(number)))
+		;
+	if (request->state != REQUEST_ANSWERED)
+		printf("poll 0 \"no answer\"\n");
+	if (request->corr != 0)
+		uplink_cancel(edges[number]->uplink, request->corr);
+	if (request->forget != NULL)
+		request->forget(request);
+	dw_claims_clear(&request->claims);
+	dw_buf_clear(&request->answer);
+	free(request);
+}
+
+uint64_t
+poll_last(void)
+{
+	return last_of_poll;
+}
+
+/* ---- an edge */
+
+void
+edge_start(int number)
+{
+	struct edge *edge = calloc(1, sizeof(*edge));
+	struct dw_fault fault;
+	char name[16];
+
+	if (edge == NULL)
+		abort();
+	(void)snprintf(name, sizeof(name), "edge %d", number);
+	edge->loop = (struct uv_loop_s *)edge;
+	edge->config.slow_ms = INT64_MAX / 4;
+	edge->started = edge->adapted_at = sim_mono;
+	wheel_init(&edge->wheel, sim_mono);
+	edges[number] = edge;
+	sim_attach(number);
+	if (uplink_new(&edge->uplink, edge, "", name, edge->loop, &fault) != DW_OK)
+		abort();
+}
+
+bool
+edge_up(int number)
+{
+	return edges[number] != NULL;
+}
+
+static void
+forget_pings(struct client *client, const struct ping *end)
+{
+	while (client->pings != end) {
+		struct ping *first = client->pings;
+
+		DL_DELETE(client->pings, first);
+		free(first);
+	}
+}
+
+static void
+free_client(struct client *client)
+{
+	DL_DELETE(clients, client);
+	conn_destroy(&client->conn);
+	forget_pings(client, NULL);
+	dw_buf_clear(&client->kernel);
+	free(client);
+}
+
+/* As by SIGKILL: its line has been cut. */
+void
+edge_kill(int number)
+{
+	struct edge *edge = edges[number];
+	struct client *client, *next;
+
+	if (edge == NULL)
+		return;
+	DL_FOREACH_SAFE(clients, client, next)
+	{
+		if (client->edge == number)
+			free_client(client);
+	}
+	uplink_destroy(&edge->uplink);
+	rooms_clear(edge);
+	sessions_clear(&edge->sessions);
+	api_clear(edge);
+	free(edge->rooms.by_id.chains);
+	free(edge->users.chains);
+	free(edge);
+	edges[number] = NULL;
+	sim_detach(number);
+	line_forget(number);
+}
+
+void
+edge_timers(int number)
+{
+	wheel_run(&edges[number]->wheel, sim_mono);
+}
+
+static void
+hurry(struct conn *conn)
+{
+	struct watch *watch = watch_first(conn);
+	bool due = conn->state == CONN_REFUSED;
+
+	conn->first.since -= due ? DENY_MS : 0;
+	for (; !due && watch != NULL; watch = watch_after(watch)) {
+		if (watch->state != WATCH_DENIED)
+			continue;
+		watch->since -= DENY_MS;
+		due = true;
+	}
+	if (!due)
+		return;
+	wheel_cancel(&conn->timer);
+	conn->timer.fire(&conn->timer);
+}
+
+void
+edge_settle(int number)
+{
+	struct client *client, *next;
+
+	DL_FOREACH_SAFE(clients, client, next)
+	{
+		if (client->edge != number)
+			continue;
+		hurry(client->conn);
+		if (!client->closing)
+			continue;
+		printf("x %s %u %s\n", client->name, client->conn->close_code,
+			client->conn->close_reason != NULL ? client->conn->close_reason : "");
+		free_client(client);
+	}
+}
+
+/* ---- clients */
+
+struct client *
+client_find(const char *name)
+{
+	struct client *client;
+
+	DL_FOREACH(clients, client)
+	{
+		if (strcmp(client->name, name) == 0)
+			return client;
+	}
+	return NULL;
+}
+
+int
+client_edge(const struct client *client)
+{
+	return client->edge;
+}
+
+uint64_t
+client_session(const struct client *client)
+{
+	return client->conn->session;
+}
+
+bool
+client_frozen(const struct client *client)
+{
+	return client->frozen;
+}
+
+void
+client_open(const char *name, int edge, const char *room, const char *user, const char *device,
+	const struct sim_from *from, bool derived, bool sure, bool claimed, uint64_t expires)
+{
+	struct client *client = calloc(1, sizeof(*client));
+	struct conn_request *request = calloc(1, sizeof(*request));
+
+	if (client == NULL || request == NULL)
+		abort();
+	(void)dw_str_copy(dw_str(name), client->name, sizeof(client->name));
+	client->edge = edge;
+	(void)dw_str_copy(dw_str(room), request->room, sizeof(request->room));
+	(void)dw_str_copy(dw_str(user), request->claims.user, sizeof(request->claims.user));
+	(void)dw_str_copy(dw_str(device), derived ? request->claims.device : request->device, sizeof(request->device));
+	request->claims.expires = expires;
+	if (claimed)
+		dw_buf_add(&request->claims.diagnoses, room, strlen(room) + 1);
+	request->sure = sure;
+	request->from.has_after = from->has_after;
+	request->from.after_new = from->after_new;
+	request->from.after = from->after;
+	(void)dw_str_copy(dw_str(from->epoch), request->from.epoch, sizeof(request->from.epoch));
+	DL_APPEND(clients, client);
+	client->conn = conn_new(edges[edge], (struct lws *)(void *)client, request);
+	if (client->conn == NULL)
+		abort();
+	if (!conn_start(client->conn))
+		client->closing = true;
+}
+
+void
+client_close(struct client *client)
+{
+	free_client(client);
+}
+
+void
+client_say(struct client *client, const char *json)
+{
+	struct incoming rx = { .total = strlen(json) };
+
+	dw_buf_adds(&rx.text, json);
+	client->conn->budget = CLIENT_BUDGET;
+	conn_text(client->conn, &rx);
+	dw_buf_clear(&rx.text);
+}
+
+bool
+client_many(const struct client *client)
+{
+	return client->conn->many;
+}
+
+bool
+client_pong(struct client *client, uint64_t seq)
+{
+	struct ping *ping = client->pings, answered;
+
+	if (client->conn->many)
+		seq = 0;
+	while (ping != NULL && (seq == 0 ? ping->next != NULL : ping->seq < seq))
+		ping = ping->next;
+	if (ping == NULL)
+		return false;
+	answered = *ping;
+	forget_pings(client, ping->next);
+	confirm_pong(client->conn, answered.payload, answered.n);
+	return true;
+}
+
+void
+client_freeze(struct client *client)
+{
+	client->frozen = true;
+}
+
+void
+client_thaw(struct client *client)
+{
+	struct dw_buf kernel = client->kernel;
+
+	client->frozen = client->stalled = false;
+	client->taken += kernel.len;
+	client->kernel = (struct dw_buf) { 0 };
+	if (kernel.len > 0)
+		read_bytes(client, kernel.data, kernel.len);
+	dw_buf_clear(&kernel);
+	conn_writable(client->conn);
+}
+
+void
+clients_heard(void)
+{
+	struct client *client;
+
+	DL_FOREACH(clients, client)
+	{
+		client->conn->heard_at = sim_mono;
+	}
+}

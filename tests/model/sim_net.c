@@ -1,0 +1,453 @@
+/* Time, randomness, and the bus: frames lie in queues until who they are for takes them.
+ *
+ * Replaces at link time: dw_now_ms, dw_mono_ms, dw_mono_us, dw_random and dw_random_id (wrapped), lib/bus.c, the calls
+ * that wait for a disk, and the libuv calls of cmd/diagws-edge/uplink.c. Failure modes: none; memory ends the process.
+ */
+#include "sim.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <utlist.h>
+#include <uv.h>
+
+#include "diagws/bus.h"
+#include "diagws/clock.h"
+
+uint64_t sim_wall, sim_mono;
+static uint64_t state;
+
+void
+sim_seed(uint64_t seed)
+{
+	state = seed;
+}
+
+/* splitmix64: Steele, Lea, Flood, "Fast splittable pseudorandom number generators". */
+static uint64_t
+next_random(void)
+{
+	uint64_t z = (state += 0x9E3779B97F4A7C15U);
+
+	z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9U;
+	z = (z ^ (z >> 27)) * 0x94D049BB133111EBU;
+	return z ^ (z >> 31);
+}
+
+uint64_t __wrap_dw_now_ms(void);
+uint64_t __wrap_dw_mono_ms(void);
+uint64_t __wrap_dw_mono_us(void);
+uint64_t __wrap_dw_random(void);
+void __wrap_dw_random_id(char out[DW_HEX_ID_SIZE]);
+int __wrap_fsync(int fd);
+int __wrap_fdatasync(int fd);
+int __wrap_fallocate(int fd, int mode, off_t offset, off_t length);
+
+uint64_t
+__wrap_dw_now_ms(void)
+{
+	return sim_wall;
+}
+
+uint64_t
+__wrap_dw_mono_ms(void)
+{
+	return sim_mono;
+}
+
+uint64_t
+__wrap_dw_mono_us(void)
+{
+	return sim_mono * 1000;
+}
+
+uint64_t
+__wrap_dw_random(void)
+{
+	return next_random();
+}
+
+void
+__wrap_dw_random_id(char out[DW_HEX_ID_SIZE])
+{
+	const uint64_t a = next_random(), b = next_random();
+
+	(void)snprintf(out, DW_HEX_ID_SIZE, "%016llx%016llx", (unsigned long long)a, (unsigned long long)b);
+}
+
+/* Processes die here, machines do not. */
+int
+__wrap_fsync(int fd)
+{
+	(void)fd;
+	return 0;
+}
+
+int
+__wrap_fdatasync(int fd)
+{
+	(void)fd;
+	return 0;
+}
+
+int
+__wrap_fallocate(int fd, int mode, off_t offset, off_t length)
+{
+	const off_t size = lseek(fd, 0, SEEK_END);
+
+	(void)mode;
+	return size >= offset + length ? 0 : ftruncate(fd, offset + length);
+}
+
+/* ---- lines */
+
+struct frame {
+	struct frame *prev, *next;
+	int line;
+	uint32_t peer;
+	size_t n;
+	char bytes[];
+};
+
+static struct line {
+	bool up;
+	uint32_t peer; /* the number that the hub knows it by */
+	struct frame *heard;
+} lines[LINES];
+static struct frame *said; /* to the hub, by whoever */
+static uint32_t last_peer;
+
+static struct frame *
+new_frame(int line, const void *bytes, size_t n)
+{
+	struct frame *frame = malloc(sizeof(*frame) + n);
+
+	if (frame == NULL)
+		abort();
+	frame->line = line;
+	frame->peer = lines[line].peer;
+	frame->n = n;
+	memcpy(frame->bytes, bytes, n);
+	return frame;
+}
+
+void
+line_up(int line)
+{
+	lines[line].up = true;
+	lines[line].peer = ++last_peer;
+}
+
+void
+line_cut(int line)
+{
+	struct frame *frame, *next;
+
+	lines[line].up = false;
+	DL_FOREACH_SAFE(said, frame, next)
+	{
+		if (frame->line != line)
+			continue;
+		DL_DELETE(said, frame);
+		free(frame);
+	}
+}
+
+void
+line_forget(int line)
+{
+	struct frame *frame, *next;
+
+	DL_FOREACH_SAFE(lines[line].heard, frame, next)
+	{
+		free(frame);
+	}
+	lines[line].heard = NULL;
+}
+
+bool
+lines_busy(void)
+{
+	return said != NULL;
+}
+
+bool
+line_busy(int line)
+{
+	return lines[line].heard != NULL;
+}
+
+uint32_t
+line_peer(int line)
+{
+	return lines[line].peer;
+}
+
+void
+line_say(int line, const void *bytes, size_t n)
+{
+	struct frame *frame = new_frame(line, bytes, n);
+
+	DL_APPEND(said, frame);
+}
+
+void
+line_inject(int line, const void *bytes, size_t n)
+{
+	struct frame *frame = new_frame(line, bytes, n);
+
+	DL_APPEND(lines[line].heard, frame);
+}
+
+static bool
+take(struct frame **queue, struct dw_buf *out, uint32_t *peer)
+{
+	struct frame *frame = *queue;
+
+	if (frame == NULL)
+		return false;
+	DL_DELETE(*queue, frame);
+	dw_buf_reset(out);
+	dw_buf_add(out, frame->bytes, frame->n);
+	*peer = frame->peer;
+	free(frame);
+	return true;
+}
+
+bool
+line_hear(int line, struct dw_buf *frame)
+{
+	uint32_t peer;
+
+	return take(&lines[line].heard, frame, &peer);
+}
+
+/* ---- lib/bus.c */
+
+struct dw_bus {
+	int line; /* -1: the hub's */
+	struct dw_buf frame;
+};
+
+static int attached;
+
+static struct dw_bus *
+new_bus(int line)
+{
+	struct dw_bus *bus = calloc(1, sizeof(*bus));
+
+	if (bus == NULL)
+		abort();
+	bus->line = line;
+	return bus;
+}
+
+int
+dw_bus_bind(struct dw_bus **out, const char *const *uris, size_t count, struct dw_fault *fault)
+{
+	(void)uris;
+	(void)count;
+	(void)fault;
+	*out = new_bus(-1);
+	return DW_OK;
+}
+
+int
+dw_bus_connect(struct dw_bus **out, const char *uri, const struct dw_bus *beside, struct dw_fault *fault)
+{
+	(void)uri;
+	(void)beside;
+	(void)fault;
+	*out = new_bus(attached);
+	return DW_OK;
+}
+
+/* What was on its way is lost. */
+void
+dw_bus_reconnect(struct dw_bus *bus)
+{
+	const bool up = lines[bus->line].up;
+
+	line_cut(bus->line);
+	line_forget(bus->line);
+	if (up)
+		line_up(bus->line);
+}
+
+void
+dw_bus_destroy(struct dw_bus **bus_p)
+{
+	if (*bus_p == NULL)
+		return;
+	dw_buf_clear(&(*bus_p)->frame);
+	free(*bus_p);
+	*bus_p = NULL;
+}
+
+int
+dw_bus_fd(const struct dw_bus *bus)
+{
+	(void)bus;
+	return -1;
+}
+
+bool
+dw_bus_readable(struct dw_bus *bus)
+{
+	return bus->line < 0 ? said != NULL : lines[bus->line].heard != NULL;
+}
+
+int
+dw_bus_recv(struct dw_bus *bus, uint32_t *peer, struct dw_str *frame)
+{
+	if (!take(bus->line < 0 ? &said : &lines[bus->line].heard, &bus->frame, peer))
+		return DW_E_AGAIN;
+	*frame = (struct dw_str) { bus->frame.data, bus->frame.len };
+	return DW_OK;
+}
+
+int
+dw_bus_send(struct dw_bus *bus, uint32_t peer, const void *bytes, size_t n)
+{
+	if (bus->line >= 0) {
+		if (!lines[bus->line].up)
+			return DW_E_AGAIN;
+		line_say(bus->line, bytes, n);
+		return DW_OK;
+	}
+	for (int line = 0; line < LINES; line++) {
+		if (!lines[line].up || lines[line].peer != peer)
+			continue;
+		line_inject(line, bytes, n);
+		return DW_OK;
+	}
+	return DW_E_UNKNOWN;
+}
+
+bool
+dw_bus_wait(struct dw_bus *bus, int64_t timeout_ms)
+{
+	(void)timeout_ms;
+	return dw_bus_readable(bus);
+}
+
+/* ---- libuv: a timer, a poll and an idle handle of each edge's link to its hub */
+
+static struct {
+	uv_timer_t *timer;
+	uv_timer_cb on_timer;
+	uv_poll_t *poll;
+	uv_poll_cb on_poll;
+	bool idle;
+} handles[SIM_EDGES];
+
+void
+sim_attach(int line)
+{
+	attached = line;
+}
+
+void
+sim_detach(int line)
+{
+	memset(&handles[line], 0, sizeof(handles[line]));
+}
+
+void
+sim_tick(int line)
+{
+	if (handles[line].on_timer != NULL)
+		handles[line].on_timer(handles[line].timer);
+}
+
+bool
+sim_pump(int line)
+{
+	if (handles[line].on_poll == NULL || (!handles[line].idle && lines[line].heard == NULL))
+		return false;
+	handles[line].on_poll(handles[line].poll, 0, UV_READABLE);
+	return true;
+}
+
+int
+uv_poll_init(uv_loop_t *loop, uv_poll_t *handle, int fd)
+{
+	(void)loop;
+	(void)fd;
+	handles[attached].poll = handle;
+	return 0;
+}
+
+int
+uv_poll_start(uv_poll_t *handle, int events, uv_poll_cb cb)
+{
+	(void)handle;
+	(void)events;
+	handles[attached].on_poll = cb;
+	return 0;
+}
+
+int
+uv_timer_init(uv_loop_t *loop, uv_timer_t *handle)
+{
+	(void)loop;
+	handles[attached].timer = handle;
+	return 0;
+}
+
+int
+uv_timer_start(uv_timer_t *handle, uv_timer_cb cb, uint64_t timeout, uint64_t repeat)
+{
+	(void)handle;
+	(void)timeout;
+	(void)repeat;
+	handles[attached].on_timer = cb;
+	return 0;
+}
+
+int
+uv_idle_init(uv_loop_t *loop, uv_idle_t *idle)
+{
+	(void)loop;
+	idle->loop = (uv_loop_t *)&handles[attached];
+	return 0;
+}
+
+static bool *
+idle_of(const uv_idle_t *idle)
+{
+	for (int i = 0; i < SIM_EDGES; i++)
+		if (idle->loop == (uv_loop_t *)&handles[i])
+			return &handles[i].idle;
+	abort();
+}
+
+int
+uv_idle_start(uv_idle_t *idle, uv_idle_cb cb)
+{
+	(void)cb; /* it pumps, as on_poll does */
+	*idle_of(idle) = true;
+	return 0;
+}
+
+int
+uv_idle_stop(uv_idle_t *idle)
+{
+	*idle_of(idle) = false;
+	return 0;
+}
+
+void
+uv_close(uv_handle_t *handle, uv_close_cb cb)
+{
+	if (cb != NULL)
+		cb(handle);
+}
+
+void
+uv_stop(uv_loop_t *loop)
+{
+	(void)loop;
+}
