@@ -1,10 +1,10 @@
-/* The embedded engine: LMDB in one directory, format version 4.
+/* The embedded engine: LMDB in one directory, format version 5.
  *
  *   meta      what the store is and where it stands: version, epoch, seq, limit, sweeps, ids
  *   messages  seq (8 bytes, big endian) → head, room, user, record
  *   places    seq → head, room, user: of messages that are no more
  *   rooms     room → newest messages, n
- *   users     room NUL user → number of direct messages
+ *   users     room NUL user → newest direct message, and its number
  *   ids0, ids1  16-byte digest of room and id → {content hash, seq, n}
  *   idlog     the newest of these, by seq: see engine_lmdb_ids.c
  *   cursors   room NUL user NUL device → positions, seen, expires, derived

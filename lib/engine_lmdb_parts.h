@@ -12,9 +12,9 @@ enum { LMDB_KEY_MAX = DW_ROOM_MAX + DW_USER_MAX + DW_DEVICE_MAX + 3 };
 
 /* Before each message, and all of it that stays as its place: the room's and the user's names follow. */
 struct message_head {
-	uint64_t prev;       /* the seq before it in its chain: those to everyone, or the direct ones */
-	uint64_t count;      /* its number in that chain: of one to everyone its n */
-	uint64_t user_count; /* of a direct one: its number among those to that user */
+	uint64_t prev;  /* the seq before it in its chain */
+	uint64_t count; /* its number in that chain: n, or own */
+	uint64_t total; /* of a direct one: its number among all direct ones of the room */
 	uint64_t n, at;
 	uint32_t room_size, user_size; /* user_size 0: to everyone */
 };
@@ -23,6 +23,11 @@ struct room_value {
 	uint64_t head, head_at;              /* the newest message */
 	uint64_t last, n, last_at;           /* the newest one to everyone */
 	uint64_t direct, directs, direct_at; /* the newest direct one, and how many there ever were */
+};
+
+/* The newest direct message to a user in a room. */
+struct user_value {
+	uint64_t last, own;
 };
 
 /* A message or its place, taken apart; everything points into the store. */
@@ -74,14 +79,14 @@ struct lmdb_engine {
 };
 
 /* engine_lmdb.c: as enum lmdb_table. */
-enum { LMDB_TABLES = OWNERS + 1, LMDB_FORMAT = 4 };
+enum { LMDB_TABLES = OWNERS + 1, LMDB_FORMAT = 5 };
 extern const char *const dw_lmdb_tables[LMDB_TABLES];
 
 /* ---- engine_lmdb_log.c: messages and their places */
 
 /* Stores the message under the batch's next seq and fills the operation's results. */
 int dw_lmdb_append(struct lmdb_engine *e, struct dw_op *op);
-/* The summary and the records of a LOAD or READ. */
+/* The summary, the records and the users of a LOAD or READ. */
 int dw_lmdb_read(struct lmdb_engine *e, struct dw_op *op);
 int dw_lmdb_place(struct lmdb_engine *e, struct dw_op *op);
 /* Where it pays, or must be, looks at `budget` old messages, and at some places, from where the last sweep stopped;

@@ -173,7 +173,7 @@ struct waiting {
 	char frame[];
 };
 
-/* A frame that waits until the engine has said what the room's n was at a seq (place.c). */
+/* A frame that waits until the engine has said what the numbers were at a seq (place.c). */
 struct place {
 	struct place *prev, *next;
 	uint32_t peer;
@@ -219,7 +219,8 @@ void room_end_session(struct hub *hub, struct dw_room *room, struct dw_session *
 void room_hold(struct dw_room *room);
 void room_unhold(struct dw_room *room);
 /* False: there is no such position. */
-bool room_confirm(struct hub *hub, struct dw_room *room, struct dw_session *session, struct dw_position at, bool sure);
+bool room_confirm(struct hub *hub, struct dw_room *room, struct dw_session *session, struct dw_position at,
+	const struct dw_begun *begun, bool sure);
 /* Stages the changed cursors of the room, or of one device. */
 void room_write_cursors(struct hub *hub, struct dw_room *room);
 void room_write_device(struct hub *hub, struct dw_room *room, struct dw_device *device);
@@ -232,9 +233,14 @@ void room_mark_readers(struct hub *hub, struct dw_room *room);
 
 /* ---- places (place.c) */
 
-/* Asks the engine for the room's n at a seq; the frame is then dispatched again, with hub->place set. */
-int place_ask(
-	struct hub *hub, struct peer *peer, struct dw_str room, uint64_t seq, uint64_t session, struct dw_str frame);
+/* Asks the engine for the numbers at a seq, and for the user's own at `until`, too (0: not asked); the frame is then
+ * dispatched again, with hub->place set. */
+struct place_question {
+	struct dw_str room, user;
+	uint64_t seq, until;
+	uint64_t session; /* of a JOIN */
+};
+int place_ask(struct hub *hub, struct peer *peer, const struct place_question *question, struct dw_str frame);
 void place_found(struct hub *hub, struct staged *staged);
 /* The session left before its JOIN was carried out. */
 void place_forget(struct hub *hub, const struct peer *peer, uint64_t session, struct dw_str room);

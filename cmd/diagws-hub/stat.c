@@ -135,7 +135,7 @@ stat_room(struct hub *hub, struct table *table, struct dw_room *room)
 static void
 stat_message(struct table *table, const struct dw_room *room, const struct dw_record *record, uint64_t now)
 {
-	const struct dw_receipts receipts = dw_room_receipts(room, record->seq, record->to, record->except);
+	const struct dw_receipts receipts = dw_room_receipts(room, dw_record_number(record), record->to, record->except);
 
 	table_number(table, record->seq);
 	if (record->to.n > 0)
@@ -155,7 +155,7 @@ void
 stat_messages(struct hub *hub, struct table *table, struct dw_room *room)
 {
 	const uint64_t now = dw_now_ms();
-	struct dw_position at = { 0 };
+	struct dw_position at = dw_position_start();
 	struct dw_buf records = { 0 };
 	bool more = true;
 
@@ -228,8 +228,8 @@ stat_devices(struct hub *hub, struct table *table, struct dw_room *room)
 			table_text(table, member->user);
 			table_text(table, device->id);
 			table_number(table, connected);
-			table_number(table, device->at.seq);
-			table_number(table, behind(room, device->at.n));
+			table_number(table, dw_seq(device->at));
+			table_number(table, behind(room, dw_n(device->at)));
 			table_number(table, connected > 0 || now < device->seen ? 0 : (now - device->seen) / 1000);
 			if (!table_row(table))
 				return;
@@ -253,7 +253,7 @@ stat_edges(struct hub *hub, struct table *table, struct dw_room *room)
 			continue;
 		DL_FOREACH2(peer->dirty, reader, dirty_next)
 		{
-			late += behind(reader->room, reader->sent.n);
+			late += behind(reader->room, dw_n(reader->sent));
 		}
 		table_text(table, peer->name);
 		table_number(table, peer->incarnation);
