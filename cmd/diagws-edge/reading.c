@@ -186,18 +186,6 @@ write_hole(struct watch *watch, const struct dw_log_entry *entry)
 	return going;
 }
 
-/* A run of entries from its index on that go out as they are. */
-static bool
-write_run(struct watch *watch, struct dw_str run, uint64_t next)
-{
-	const struct dw_log *ring = watch->room->ring;
-	const bool going = conn_write(watch->conn, run);
-
-	for (uint64_t i = watch->conn->sure ? watch->index : next - 1; i != next; i++)
-		pass_entry(watch, dw_log_entry(ring, i), 0);
-	return going;
-}
-
 /* A PING of the ring that asks others. One with several rooms is asked by its own. */
 static bool
 asks_others(const struct watch *watch, const struct dw_log_entry *entry)
@@ -245,6 +233,18 @@ next_run(struct watch *watch, uint64_t *next)
 	return run;
 }
 
+/* A run of entries from its index on that go out as they are. */
+static bool
+write_run(struct watch *watch, uint64_t *next)
+{
+	const struct dw_log *ring = watch->room->ring;
+	const bool going = conn_write(watch->conn, next_run(watch, next));
+
+	for (uint64_t i = watch->conn->sure ? watch->index : *next - 1; i != *next; i++)
+		pass_entry(watch, dw_log_entry(ring, i), 0);
+	return going;
+}
+
 void
 watch_push(struct watch *watch)
 {
@@ -268,7 +268,7 @@ watch_push(struct watch *watch)
 			else if ((entry->flags & ENTRY_CONDITION) != 0)
 				going = write_conditional(watch, entry);
 			else
-				going = write_run(watch, next_run(watch, &next), next);
+				going = write_run(watch, &next);
 			wrote = true;
 		}
 		watch->index = next;
