@@ -328,7 +328,8 @@ struct hub {
 	uint64_t waits_at; /* dw_mono_ms: when they are looked at next */
 	bool store_full;   /* so the last message was answered */
 	bool closing;
-	int fatal; /* why the process must end now */
+	int closing_err; /* why, where it is not a signal */
+	int fatal;       /* why the process must end now */
 };
 
 /* The next message of hub->rest (dispatch.c). */
