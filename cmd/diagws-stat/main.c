@@ -83,13 +83,13 @@ check_usage(int count, char **operands, const struct view **view)
 	struct dw_fault fault = { 0 };
 	char quoted[DW_QUOTE_SIZE];
 
+	*view = find_view(name);
+	if (*view == NULL)
+		return dw_opt_misuse(&command, "'%s' is not one of: %s", name, command.words);
 	if (sort_column != NULL && sort_column[0] == '\0')
 		return dw_opt_misuse(&command, "option '--sort' needs a column");
 	if (reverse && sort_column == NULL)
 		return dw_opt_misuse(&command, "option '--reverse' needs '--sort'");
-	*view = find_view(name);
-	if (*view == NULL)
-		return dw_opt_misuse(&command, "'%s' is not one of: %s", name, command.words);
 	if ((*view)->needs_room && count < 2)
 		return dw_opt_misuse(&command, "'%s' needs a diagnosis", name);
 	if (count > ((*view)->needs_room ? 2 : 1))
@@ -115,8 +115,8 @@ take_answer(void *user, int err, const struct dw_wire *message)
 		answer->err = err;
 }
 
-static int
-refuse_column(const struct view *view, const struct dw_rows *rows)
+static void
+explain_column(const struct view *view, const struct dw_rows *rows)
 {
 	struct dw_fault fault = { 0 };
 	char quoted[DW_QUOTE_SIZE];
@@ -132,7 +132,6 @@ refuse_column(const struct view *view, const struct dw_rows *rows)
 		dw_quote(dw_str(sort_column), quoted), view->name);
 	dw_fault_print(stderr, command.name, DW_E_USAGE, &fault, dw_buf_ok(&hint) ? hint.data : NULL);
 	dw_buf_clear(&hint);
-	return DW_E_USAGE;
 }
 
 /* What the hub says; failures have been told. */
@@ -170,10 +169,12 @@ ask(const struct view *view, const char *room, struct dw_rows **rows)
 		*rows = answer.rows;
 		return DW_OK;
 	}
-	if (err == DW_E_FIELD && answer.rows != NULL)
-		err = refuse_column(view, answer.rows);
-	else
+	if (err == DW_E_FIELD && answer.rows != NULL) {
+		explain_column(view, answer.rows);
+		err = DW_E_USAGE;
+	} else {
 		dw_fault_print(stderr, command.name, err, &fault, NULL);
+	}
 	dw_rows_destroy(&answer.rows);
 	return err;
 }
