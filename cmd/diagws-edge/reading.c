@@ -62,7 +62,7 @@ static bool
 is_next(const struct watch *watch, const struct dw_log_entry *entry)
 {
 	if ((entry->flags & ENTRY_PING) != 0)
-		return entry->seq >= dw_seq(watch->at);
+		return entry->seq >= dw_seq(watch->at) && entry->n >= dw_n(watch->at);
 	return entry->seq > dw_seq(watch->at) && ((entry->flags & ENTRY_CONDITION) != 0 || entry->n > dw_n(watch->at));
 }
 
@@ -167,6 +167,9 @@ write_conditional(struct watch *watch, const struct dw_log_entry *entry)
 		}
 		going = dw_buf_ok(&gap) && conn_write(watch->conn, frame);
 	}
+	/* The PING of the ring that follows is not for one who is ahead of it. */
+	if (mine && entry->n < dw_n(watch->at))
+		confirm_owe(watch->conn);
 	pass_entry(watch, entry, mine ? condition.own : 0);
 	dw_buf_clear(&gap);
 	return going;

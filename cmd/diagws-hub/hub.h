@@ -21,6 +21,7 @@
 #include "diagws/paths.h"
 #include "diagws/room.h"
 #include "diagws/wire.h"
+#include "table.h"
 
 enum {
 	HUB_WINDOW = 1024,                   /* MESSAGES of an edge under way uncredited; */
@@ -333,7 +334,8 @@ struct hub {
 	uint64_t waits_at; /* dw_mono_ms: when they are looked at next */
 	bool store_full;   /* so the last message was answered */
 	bool closing;
-	int fatal; /* why the process must end now */
+	int closing_err; /* why, where it is not a signal */
+	int fatal;       /* why the process must end now */
 };
 
 /* The next message of hub->rest (dispatch.c). */
@@ -368,23 +370,7 @@ void notify_ready(void);
 void notify_stopping(void);
 void notify_alive(void);
 
-/* Tables (table.c), for STAT and the registry's list. */
-struct table {
-	struct dw_buf cells;
-	uint64_t limit, rows;
-	size_t row_at; /* where the row being written begins */
-	bool more;
-};
-
-void table_init(struct table *table, uint64_t limit);
-void table_number(struct table *table, uint64_t value);
-void table_real(struct table *table, double value);
-void table_text(struct table *table, const char *text);
-void table_str(struct table *table, struct dw_str text);
-void table_nil(struct table *table);
-/* Ends a row. False: it did not fit, no further row will. */
-bool table_row(struct table *table);
-/* Answers with it and frees it. */
+/* Answers with a table, and frees it (outbox.c); for STAT and the registry's list. */
 void table_send(struct hub *hub, uint32_t peer, uint64_t corr, const char *columns, struct table *table);
 
 #endif

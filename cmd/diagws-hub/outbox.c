@@ -217,3 +217,20 @@ answer_failure(struct hub *hub, uint32_t peer, const struct dw_wire *request, in
 	}
 	outbox_add(hub, peer, &answer);
 }
+
+void
+table_send(struct hub *hub, uint32_t peer, uint64_t corr, const char *columns, struct table *table)
+{
+	struct dw_wire answer = { .kind = DW_TABLE, .table = { .corr = corr } };
+
+	table_finish(table);
+	if (table_ok(table)) {
+		answer.table.columns = dw_str(columns);
+		answer.table.cells = (struct dw_str) { table->cells.data, table->cells.len };
+		answer.table.more = table->more;
+	} else {
+		answer.table.code = (uint64_t)-DW_E_NOMEM;
+	}
+	outbox_add(hub, peer, &answer);
+	table_clear(table);
+}

@@ -25,6 +25,7 @@ enum {
 	DW_WIRE_TOGETHER = 64 * 1024,    /* bytes of messages that are sent together; a longer one goes alone */
 	DW_WIRE_SESSIONS_MAX = 8 * 1024, /* sessions in one CONFIRM */
 	DW_EPOCH_MAX = 32,               /* bytes of a store's name */
+	DW_COLUMN_MAX = 64,              /* of a column's */
 };
 
 enum dw_wire_kind {
@@ -143,9 +144,11 @@ struct dw_read {
 };
 struct dw_stat {
 	uint64_t corr;
-	struct dw_str view; /* summary rooms room devices edges queues users */
-	struct dw_str room; /* for `room` and `devices`; else empty */
+	struct dw_str view; /* summary rooms room devices messages edges queues users */
+	struct dw_str room; /* for `room`, `devices` and `messages`; else empty */
 	uint64_t limit;     /* rows, 1..100000 */
+	struct dw_str sort; /* a column: the first rows by it, numbers down, texts up; empty: as they come */
+	bool reverse;       /* the other way round */
 };
 struct dw_own {
 	uint64_t corr;
@@ -218,9 +221,9 @@ struct dw_records {
 };
 struct dw_table {
 	uint64_t corr, code;
-	struct dw_str columns; /* names separated by tabs */
+	struct dw_str columns; /* names separated by tabs; also where code says that there is no column of this name */
 	struct dw_str cells;   /* msgpack values row by row */
-	bool more;             /* rows were left out by `limit` */
+	bool more;             /* rows were left out, by `limit` or by what a frame holds */
 };
 struct dw_owned {
 	uint64_t corr, code;

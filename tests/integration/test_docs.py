@@ -254,3 +254,15 @@ def test_stat_answers_with_the_documented_columns(clinic):
         operands = [view, "123"] if view in ("room", "devices", "messages") else [view]
         header = clinic.run("diagws-stat", "--format", "tsv", *operands).stdout.splitlines()[0]
         assert header.split("\t") == columns
+
+
+def test_pages_say_alike_how_far_back_numbers_are_known():
+    times = re.search(r"DW_HISTORY_TIMES = (\d+)", (ROOT / "include/diagws/engine.h").read_text()).group(1)
+    word = {"10": "ten"}[times]
+    newest = f"for the newest {word} times -queue-limit"
+    said = (f"Which number a seq has is known exactly {newest} messages to everyone of a diagnosis, "
+            f"the retained ones included, and {newest} direct messages to a user.")
+    for page in PAGES:
+        text = " ".join(re.sub(r"^\.(?:Fl|Va) ", "", source(page), flags=re.M).split())
+        assert text.count(said) == (page in ("diagws.7", "diagws-protocol.7", "diagws-hub.8")), page
+        assert "eleven times" not in text

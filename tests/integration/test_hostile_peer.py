@@ -158,10 +158,25 @@ def test_a_view_of_no_rows_is_answered(world):
         for to in ("", "ann"):
             peer.send(PUBLISH, 1, "123", "a_update", "i" + to, b"{}", "", False, to, 0, 0, 0, 0)
             assert peer.kind() == STORED
-        peer.send(STAT, 2, "messages", "123", 0)
+        peer.send(STAT, 2, "messages", "123", 0, "", False)
         assert peer.kind() == TABLE
         peer.send(PING, 1)
         assert peer.kind() == PONG
+
+
+def test_a_column_that_a_view_has_not(world):
+    """No client of ours is needed to be told; a lie about it changes nothing."""
+    world.hub()
+    with dealer(world.env["DIAGWS_HUB"]) as peer:
+        greeted(peer)
+        for column in ("payload", "user_id\tconnections", "user_i", "user_idx", "\t", "\0", "x" * 64):
+            peer.send(STAT, 2, "users", "", 10, column, True)
+            (answer,) = peer.frame()
+            assert answer == [TABLE, 2, 1003, b"user_id\tconnections", b"", False]
+        peer.send(STAT, 3, "users", "", 10, "x" * 65, False)
+        assert peer.kind() == REFUSED
+        peer.send(STAT, 4, "users", "", 10, "connections", False)
+        assert peer.frame()[0][:3] == [TABLE, 4, 0]
 
 
 def publish(corr, room="123", data=b"{}"):
@@ -235,7 +250,8 @@ def test_a_frame_that_asks_for_much_lets_others_have_their_turn(world):
         greeted(peer)
         peer.send_frame(b"".join(publish(corr, f"{corr:064}") for corr in range(1, rooms + 1)))
         peer.take(rooms)
-        peer.send_frame(b"".join(packed([STAT, corr, "rooms", "", rooms]) for corr in range(asked)) + publish(rooms + 1))
+        asking = b"".join(packed([STAT, corr, "rooms", "", rooms, "", False]) for corr in range(asked))
+        peer.send_frame(asking + publish(rooms + 1))
         size, codes = 0, []
         while len(codes) < asked:
             for answer in peer.frame():
@@ -246,5 +262,5 @@ def test_a_frame_that_asks_for_much_lets_others_have_their_turn(world):
         assert codes[-1] is None  # its message is stored all the same
         many = codes.index(1105)
         assert codes == [0] * many + [1105] * (asked - many) + [None]
-        peer.send(STAT, 1, "summary", "", 1)
+        peer.send(STAT, 1, "summary", "", 1, "", False)
         assert peer.frame()[0][:3] == [TABLE, 1, 0]
