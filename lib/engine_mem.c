@@ -522,6 +522,7 @@ mem_info(struct dw_engine *engine, struct dw_engine_info *info)
 	memcpy(info->epoch, e->epoch, sizeof(info->epoch));
 	info->head = e->seq;
 	info->bytes = e->bytes;
+	info->restored = false;
 }
 
 static int

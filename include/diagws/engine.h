@@ -144,6 +144,7 @@ struct dw_engine_info {
 	char epoch[DW_EPOCH_SIZE]; /* names the store: another one after a restore */
 	uint64_t head;             /* last seq given */
 	uint64_t bytes;            /* used on disk or in memory */
+	bool restored;             /* this opening found a restored copy, and began its epoch */
 };
 
 struct dw_engine; /* starts with `const struct dw_engine_ops *ops` */
