@@ -32,15 +32,22 @@ struct lmdb_message {
 	bool place; /* only its place is left */
 };
 
+/* What was stored under an id, as far as its hash begins, and when: ms, the lowest byte first. */
+enum { ID_HASH = 10, ID_TIME = 6 };
+struct id_what {
+	uint8_t hash[ID_HASH], at[ID_TIME];
+};
+
 struct id_value {
-	uint8_t hash[DW_HASH_SIZE];
+	struct id_what what;
 	uint64_t seq, n;
 };
 
 /* A row of the log of ids. */
 enum { ID_DIGEST = 16 };
 struct id_row {
-	uint8_t digest[ID_DIGEST], hash[DW_HASH_SIZE];
+	uint8_t digest[ID_DIGEST];
+	struct id_what what;
 	uint64_t n;
 };
 
@@ -134,7 +141,9 @@ int dw_lmdb_ids_begin(struct lmdb_engine *e);
 int dw_lmdb_ids_end(struct lmdb_engine *e);
 void dw_lmdb_ids_committed(struct lmdb_engine *e);
 void dw_lmdb_ids_abort(struct lmdb_engine *e);
-/* DW_E_AGAIN: it is new. */
+/* Of the message of an APPEND. */
+struct id_what dw_lmdb_id_what(const struct dw_op *op);
+/* DW_E_AGAIN: it is new, or not remembered any more. */
 int dw_lmdb_id_find(struct lmdb_engine *e, const uint8_t digest[ID_DIGEST], struct id_value *value);
 /* For each message, in the order of seq. */
 int dw_lmdb_id_add(struct lmdb_engine *e, const uint8_t digest[ID_DIGEST], const struct id_value *value);

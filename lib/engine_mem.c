@@ -34,7 +34,7 @@ struct room {
 struct entry {
 	UT_hash_handle hh;
 	uint8_t hash[DW_HASH_SIZE];
-	uint64_t seq, n;
+	uint64_t seq, n, at;
 	struct dw_cursor cursor;
 	struct dw_owner_row owner;
 	size_t key_size;
@@ -47,7 +47,7 @@ struct mem_engine {
 	char epoch[DW_EPOCH_SIZE];
 	uint64_t seq, bytes, now;
 	struct room *rooms;
-	struct entry *ids[2]; /* the current generation, and the one before */
+	struct entry *ids[2]; /* the current generation, and the one before; they bound what must be kept */
 	uint64_t ids_begun;
 	struct entry *cursors, *owners;
 };
@@ -205,21 +205,33 @@ store_message(struct mem_engine *e, struct room *room, const struct dw_op *op)
 	return DW_OK;
 }
 
+/* NULL: it is new, or not remembered any more. */
+static struct entry *
+find_id(const struct mem_engine *e, struct dw_str key)
+{
+	struct entry *id = find_entry(e->ids[0], key);
+
+	if (id == NULL)
+		id = find_entry(e->ids[1], key);
+	return id != NULL && e->seq + 1 - id->seq <= e->config.id_window_count &&
+				   (e->now <= id->at || e->now - id->at < e->config.id_window_ms)
+			   ? id
+			   : NULL;
+}
+
 static int
 do_append(struct mem_engine *e, struct dw_op *op)
 {
 	char bytes[DW_ROOM_MAX + DW_ID_MAX + 2];
 	const struct dw_str key = join_key(bytes, op->room, op->append.id, NULL);
 	struct room *room = find_room(e, op->room);
-	struct entry *id = find_entry(e->ids[0], key);
+	struct entry *id = find_id(e, key);
 
 	if (op->append.publisher[0] != '\0' &&
 		!dw_may(e->config.ownership, owner_state(e, op->room, op->append.publisher), op->append.claimed)) {
 		op->err = DW_E_DENIED;
 		return DW_OK;
 	}
-	if (id == NULL)
-		id = find_entry(e->ids[1], key);
 	if (id != NULL) {
 		op->append.seq = id->seq;
 		op->append.n = id->n;
@@ -238,6 +250,7 @@ do_append(struct mem_engine *e, struct dw_op *op)
 	op->append.room_n = op->append.to[0] == '\0' ? room->n + 1 : room->n;
 	op->append.n = id->n = op->append.to[0] == '\0' ? room->n + 1 : 0;
 	memcpy(id->hash, op->append.hash, DW_HASH_SIZE);
+	id->at = op->append.at;
 	dw_record_pack(
 		&op->append.record, &(struct dw_record) { op->append.seq, op->append.room_n, op->append.at,
 								dw_str(op->append.type), dw_str(op->append.id), { op->append.data, op->append.size },
