@@ -140,7 +140,7 @@ int
 dw_lmdb_note_write(struct lmdb_engine *e)
 {
 	struct lmdb_note *known = &e->note;
-	struct note note;
+	struct note note = { 0 };
 	int fd = -1, number;
 
 	/* Also when it fails: it is not tried with each commit. */
