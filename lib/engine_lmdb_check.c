@@ -13,13 +13,12 @@
  * Failure modes: DW_E_CORRUPT with what is wrong and where. Memory: 88 bytes for each room, 40 for each user
  * of direct messages in a room, twice at most, until the store has been looked through.
  */
-#include <stdio.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "diagws/kv_look.h"
-#include "diagws/paths.h"
 #include "engine_lmdb_parts.h"
 #include "kv_parts.h"
 
@@ -296,8 +295,7 @@ check_ends(struct check *check)
 		const struct room_value *value = &room->value;
 		const uint64_t head = value->last > value->direct ? value->last : value->direct;
 
-		if (room->hash != 0 &&
-			(room->chain.seq != value->last || room->chain.count != value->n || value->head != head))
+		if (room->hash != 0 && (room->chain.seq != value->last || room->chain.count != value->n || value->head != head))
 			return damaged(check, "the newest message of a diagnosis is missing", value->head, DW_STR("(unknown)"));
 	}
 	for (size_t i = 0; i <= check->user_mask; i++) {
@@ -400,21 +398,21 @@ look_through(struct check *check)
 
 /* Nothing is there. Where there was something, that is no beginning. */
 static int
-begin_anew(const char *dir, bool made, struct dw_fault *fault)
+begin_anew(struct lmdb_engine *e, struct dw_fault *fault)
 {
-	char path[DW_PATH_SIZE];
-
-	if (made)
+	if (e->note.there)
 		return dw_fault_set(fault, DW_E_CORRUPT, "--state-dir",
 			"a store that is whole: restore a copy, or move this one away and begin anew",
-			"'%s/data.mdb' is damaged: it was emptied", dir);
-	if (snprintf(path, sizeof(path), "%s/data.mdb", dir) < (int)sizeof(path))
-		(void)unlink(path);
+			"'%s/data.mdb' is damaged: it was emptied", e->config.dir);
+	/* The file itself stays: its lock is ours. */
+	if (ftruncate(e->file, 0) != 0)
+		return dw_fault_set(
+			fault, DW_E_CREATE, "--state-dir", NULL, "cannot write in '%s': %s", e->config.dir, strerror(errno));
 	return DW_E_AGAIN;
 }
 
 int
-dw_lmdb_check(struct lmdb_engine *e, bool made, struct dw_fault *fault)
+dw_lmdb_check(struct lmdb_engine *e, struct dw_fault *fault)
 {
 	const char *dir = e->config.dir;
 	struct check check = { .engine = e, .dir = dir, .fault = fault };
@@ -424,7 +422,7 @@ dw_lmdb_check(struct lmdb_engine *e, bool made, struct dw_fault *fault)
 	if (err == DW_OK)
 		err = look_through(&check);
 	else if (err == DW_E_AGAIN && exists)
-		err = begin_anew(dir, made, fault);
+		err = begin_anew(e, fault);
 	dw_kv_look_close(check.look);
 	free(check.rooms);
 	free(check.users);

@@ -211,10 +211,10 @@ dw_lmdb_append(struct lmdb_engine *e, struct dw_op *op)
 		return err;
 	op->append.room_n = room.n;
 	op->append.n = head.user_size == 0 ? room.n : 0;
-	dw_record_pack(&op->append.record,
-		&(struct dw_record) { op->append.seq, room.n, op->append.at, dw_str(op->append.type), dw_str(op->append.id),
-			{ op->append.data, op->append.size }, dw_str(op->append.to), op->append.except, op->append.expires_at,
-			op->append.own });
+	dw_record_pack(
+		&op->append.record, &(struct dw_record) { op->append.seq, room.n, op->append.at, dw_str(op->append.type),
+								dw_str(op->append.id), { op->append.data, op->append.size }, dw_str(op->append.to),
+								op->append.except, op->append.expires_at, op->append.own });
 	if (!dw_buf_ok(&op->append.record))
 		return DW_E_NOMEM;
 	err = put_message(e, op, &head);
@@ -319,12 +319,11 @@ add_found(struct lmdb_engine *e, struct found found, struct dw_buf *out)
 	if (err != DW_OK)
 		return err;
 	if (found.dead)
-		dw_record_pack(out,
-			&(struct dw_record) { .seq = found.seq,
-				.n = message.head.n,
-				.at = message.head.at,
-				.to = message.user,
-				.own = message.head.count });
+		dw_record_pack(out, &(struct dw_record) { .seq = found.seq,
+								.n = message.head.n,
+								.at = message.head.at,
+								.to = message.user,
+								.own = message.head.count });
 	else
 		dw_buf_add(out, message.record.p, message.record.n);
 	return dw_buf_ok(out) ? DW_OK : DW_E_NOMEM;

@@ -239,7 +239,7 @@ find_id(struct lmdb_engine *e, struct dw_op *op, const uint8_t *digest)
 		op->append.n = value.n;
 	else
 		op->append.own = value.n;
-	op->append.duplicate = memcmp(value.hash, op->append.hash, DW_HASH_SIZE) == 0;
+	op->append.duplicate = memcmp(value.what.hash, op->append.hash, ID_HASH) == 0;
 	op->err = op->append.duplicate ? DW_OK : DW_E_ID_REUSED;
 	return DW_OK;
 }
@@ -268,8 +268,9 @@ do_append(struct lmdb_engine *e, struct dw_op *op)
 	err = dw_lmdb_append(e, op);
 	if (err != DW_OK)
 		return err;
-	id = (struct id_value) { .seq = op->append.seq, .n = op->append.own > 0 ? op->append.own : op->append.n };
-	memcpy(id.hash, op->append.hash, DW_HASH_SIZE);
+	id = (struct id_value) {
+		.what = dw_lmdb_id_what(op), .seq = op->append.seq, .n = op->append.own > 0 ? op->append.own : op->append.n
+	};
 	return dw_lmdb_id_add(e, digest, &id);
 }
 

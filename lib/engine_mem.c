@@ -36,7 +36,7 @@ struct room {
 struct entry {
 	UT_hash_handle hh;
 	uint8_t hash[DW_HASH_SIZE];
-	uint64_t seq, n;
+	uint64_t seq, n, at;
 	bool ended; /* of a user: what is retained of the chain */
 	struct dw_cursor cursor;
 	struct dw_owner_row owner;
@@ -50,7 +50,7 @@ struct mem_engine {
 	char epoch[DW_EPOCH_SIZE];
 	uint64_t seq, bytes, now;
 	struct room *rooms;
-	struct entry *ids[2]; /* the current generation, and the one before */
+	struct entry *ids[2]; /* the current generation, and the one before; they bound what must be kept */
 	uint64_t ids_begun;
 	struct entry *users, *cursors, *owners;
 };
@@ -241,21 +241,33 @@ last_own(const struct mem_engine *e, const char *room, const char *user)
 	return entry != NULL ? entry->n : 0;
 }
 
+/* NULL: it is new, or not remembered any more. */
+static struct entry *
+find_id(const struct mem_engine *e, struct dw_str key)
+{
+	struct entry *id = find_entry(e->ids[0], key);
+
+	if (id == NULL)
+		id = find_entry(e->ids[1], key);
+	return id != NULL && e->seq + 1 - id->seq <= e->config.id_window_count &&
+				   (e->now <= id->at || e->now - id->at < e->config.id_window_ms)
+			   ? id
+			   : NULL;
+}
+
 static int
 do_append(struct mem_engine *e, struct dw_op *op)
 {
 	char bytes[DW_ROOM_MAX + DW_ID_MAX + 2];
 	const struct dw_str key = join_key(bytes, op->room, op->append.id, NULL);
 	struct room *room = find_room(e, op->room);
-	struct entry *id = find_entry(e->ids[0], key);
+	struct entry *id = find_id(e, key);
 
 	if (op->append.publisher[0] != '\0' &&
 		!dw_may(e->config.ownership, owner_state(e, op->room, op->append.publisher), op->append.claimed)) {
 		op->err = DW_E_DENIED;
 		return DW_OK;
 	}
-	if (id == NULL)
-		id = find_entry(e->ids[1], key);
 	if (id != NULL) {
 		op->append.seq = id->seq;
 		op->append.n = op->append.to[0] == '\0' ? id->n : 0;
@@ -277,6 +289,7 @@ do_append(struct mem_engine *e, struct dw_op *op)
 	op->append.own = op->append.to[0] == '\0' ? 0 : last_own(e, op->room, op->append.to) + 1;
 	id->n = op->append.own > 0 ? op->append.own : op->append.n;
 	memcpy(id->hash, op->append.hash, DW_HASH_SIZE);
+	id->at = op->append.at;
 	dw_record_pack(
 		&op->append.record, &(struct dw_record) { op->append.seq, op->append.room_n, op->append.at,
 								dw_str(op->append.type), dw_str(op->append.id), { op->append.data, op->append.size },
@@ -328,12 +341,11 @@ read_directs(struct mem_engine *e, struct dw_op *op, const struct room *room)
 		if (message->record != NULL)
 			dw_buf_add(&op->read.directs, message->record, message->size);
 		else if (room->total - message->total < DW_HISTORY_TIMES * e->config.queue_limit)
-			dw_record_pack(&op->read.directs,
-				&(struct dw_record) { .seq = message->seq,
-					.n = message->n,
-					.at = message->at,
-					.to = dw_str(message->to),
-					.own = message->count });
+			dw_record_pack(&op->read.directs, &(struct dw_record) { .seq = message->seq,
+												  .n = message->n,
+												  .at = message->at,
+												  .to = dw_str(message->to),
+												  .own = message->count });
 	}
 	HASH_SORT(e->users, compare_keys);
 	HASH_ITER(hh, e->users, entry, next)
@@ -375,7 +387,7 @@ do_read(struct mem_engine *e, struct dw_op *op, uint64_t after, size_t limit)
 	if (op->kind == DW_OP_LOAD)
 		read_directs(e, op, room);
 	return dw_buf_ok(&op->read.records) && dw_buf_ok(&op->read.directs) && dw_buf_ok(&op->read.users) ? DW_OK
-																									   : DW_E_STORAGE;
+																									  : DW_E_STORAGE;
 }
 
 /* The number at a seq of what is to this user, or to everyone. */
@@ -592,6 +604,7 @@ mem_info(struct dw_engine *engine, struct dw_engine_info *info)
 	memcpy(info->epoch, e->epoch, sizeof(info->epoch));
 	info->head = e->seq;
 	info->bytes = e->bytes;
+	info->restored = false;
 }
 
 static int

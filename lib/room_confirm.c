@@ -169,8 +169,8 @@ count_confirmed(struct dw_room *room, struct dw_position from, struct dw_positio
 }
 
 bool
-dw_room_confirm(struct dw_room *room, struct dw_session *session, struct dw_position at,
-	const struct dw_begun *begun, bool sure, uint64_t steady)
+dw_room_confirm(struct dw_room *room, struct dw_session *session, struct dw_position at, const struct dw_begun *begun,
+	bool sure, uint64_t steady)
 {
 	struct dw_device *device = session->device;
 

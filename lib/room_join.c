@@ -206,8 +206,8 @@ static struct dw_reader *
 new_reader(
 	struct dw_room *room, const struct dw_join *join, const struct dw_join_context *context, struct dw_position from)
 {
-	const bool has = (join->flags & DW_JOIN_HAVE) != 0 && dw_seq(join->have) <= context->engine_head &&
-					 dw_n(join->have) <= room->n;
+	const bool has =
+		(join->flags & DW_JOIN_HAVE) != 0 && dw_seq(join->have) <= context->engine_head && dw_n(join->have) <= room->n;
 	struct dw_reader *reader = calloc(1, sizeof(*reader));
 
 	if (reader == NULL)
@@ -234,7 +234,8 @@ set_back(const struct dw_room *room, struct dw_reader *reader, const struct dw_j
 /* What the session has certainly received. One that comes back was written up to its position; what of that it has
  * confirmed it says (dw_room_join), and is at least what its device did. */
 static struct dw_position
-first_confirmed(const struct dw_room *room, const struct dw_device *known, const struct dw_join *join, struct stand stand)
+first_confirmed(
+	const struct dw_room *room, const struct dw_device *known, const struct dw_join *join, struct stand stand)
 {
 	if ((join->flags & DW_JOIN_RETURN) == 0 || stand.resume == DW_RESUME_RESET)
 		return stand.at;

@@ -220,8 +220,8 @@ dw_room_load_cursors(struct dw_room *room, const struct dw_cursor *cursors, size
 			return DW_E_NOMEM;
 		device->at = cursor->at;
 		device->resume = cursor->resume;
-		/* What it confirmed last it did at the latest when it was seen last. Where that is not long ago, or the clock was
-		 * set, it counts from the next join on. */
+		/* What it confirmed last it did at the latest when it was seen last. Where that is not long ago, or the clock
+		 * was set, it counts from the next join on. */
 		device->settled = cursor->seen + DW_OVERLAP_MS <= now ? cursor->at : cursor->resume;
 		device->had = cursor->had;
 		device->had_own = cursor->had_own;

@@ -56,7 +56,7 @@ enum { NAME_MAX_BYTES = 128, TEXT_MAX_BYTES = 512 };
 	}
 
 /* A position is three numbers one behind another (position.h). */
-#define P(member, field)                                                                                       \
+#define P(member, field)                                                                                        \
 	{ #field, NUMBER, AT(member, field), 0 }, { #field ".n", NUMBER, AT(member, field) + sizeof(uint64_t), 0 }, \
 	{                                                                                                           \
 #field ".own", NUMBER, AT(member, field) + 2 * sizeof(uint64_t), 0                                      \
@@ -83,8 +83,7 @@ static const struct shape shapes[] = {
 			U(leave, begun.own) } },
 	{ DW_CONFIRM, "CONFIRM",
 		{ T(confirm, room, DW_ROOM_MAX), P(confirm, at), F(confirm, sure), F(confirm, anew), U(confirm, begun.n),
-			U(confirm, begun.own),
-			B(confirm, sessions, (size_t)DW_WIRE_SESSIONS_MAX * 8) } },
+			U(confirm, begun.own), B(confirm, sessions, (size_t)DW_WIRE_SESSIONS_MAX * 8) } },
 	{ DW_CREDIT, "CREDIT", { U(credit, received) } },
 	{ DW_READ, "READ",
 		{ U(read, corr), U(read, session), T(read, room, DW_ROOM_MAX), P(read, after), U(read, limit),

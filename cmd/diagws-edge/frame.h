@@ -12,8 +12,8 @@
 
 /* Appends a text frame. */
 void frame_text(struct dw_buf *out, struct dw_str payload);
-/* Appends a PING that carries a position: what was written to the connection up to there has been received when its PONG
- * comes. */
+/* Appends a PING that carries a position: what was written to the connection up to there has been received when its
+ * PONG comes. */
 void frame_ping(struct dw_buf *out, struct dw_position position);
 /* Appends a PING that carries a number. */
 void frame_ping_counter(struct dw_buf *out, uint64_t counter);

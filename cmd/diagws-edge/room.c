@@ -410,13 +410,11 @@ hold(struct room *room, const struct dw_messages *messages, size_t taken)
 
 	if (held == NULL)
 		return false;
-	*held = (struct held) {
-		.follows = messages->prev,
+	*held = (struct held) { .follows = messages->prev,
 		.reason = messages->reason,
 		.begun = taken > 0,
 		.size = messages->records.n,
-		.at = taken
-	};
+		.at = taken };
 	memcpy(held->records, messages->records.p, messages->records.n);
 	DL_APPEND(room->held, held);
 	intake_hold(&room->edge->rooms.intake, &held->hold);
@@ -430,7 +428,8 @@ room_take(struct room *room, const struct dw_messages *messages)
 
 	if (room->held != NULL)
 		return hold(room, messages, 0);
-	if (!room->streaming || dw_seq(messages->prev) != dw_seq(room->head) || !take_records(room, messages->reason, &rest))
+	if (!room->streaming || dw_seq(messages->prev) != dw_seq(room->head) ||
+		!take_records(room, messages->reason, &rest))
 		return false;
 	return rest.n == 0 || hold(room, messages, messages->records.n - rest.n);
 }

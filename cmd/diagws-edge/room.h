@@ -108,7 +108,8 @@ void rooms_clear(struct edge *edge);
 /* Takes the condition off an entry's bytes; what is left is its frame. It lives as long as the bytes. */
 struct dw_str room_condition(struct dw_str bytes, struct condition *condition);
 
-/* Append the frame of a record, of a gap (none where there is none), and of the gap of one message that expired to out. */
+/* Append the frame of a record, of a gap (none where there is none), and of the gap of one message that expired to out.
+ */
 void room_render(struct rooms *rooms, struct dw_buf *out, const char *room, const struct dw_record *record);
 void room_render_gap(struct rooms *rooms, struct dw_buf *out, const char *room, struct dw_gap gap, bool direct);
 void room_render_expired(struct rooms *rooms, struct dw_buf *out, const char *room, const struct dw_record *record);

@@ -163,13 +163,12 @@ uplink_leave(struct uplink *uplink, struct watch *watch)
 
 	if (!sure)
 		unsaid_tell_ack(watch, uplink);
-	(void)uplink_send(uplink,
-		&(struct dw_wire) { .kind = DW_LEAVE,
-			.leave = { .session = watch->conn->session,
-				.room = dw_str(watch->room->id),
-				.at = watch->confirmed,
-				.sure = sure,
-				.begun = { watch->numbered.begun, watch->direct.begun } } });
+	(void)uplink_send(uplink, &(struct dw_wire) { .kind = DW_LEAVE,
+								  .leave = { .session = watch->conn->session,
+									  .room = dw_str(watch->room->id),
+									  .at = watch->confirmed,
+									  .sure = sure,
+									  .begun = { watch->numbered.begun, watch->direct.begun } } });
 }
 
 void
@@ -304,8 +303,7 @@ take_joined(struct uplink *uplink, const struct dw_joined *joined)
 	struct watch *watch = find_watch(uplink, joined->session, joined->room);
 
 	/* So it is also when that client has gone. */
-	if (joined->code == 0 && room != NULL && room->streaming &&
-		!room_stream_at(room, joined->sent)) {
+	if (joined->code == 0 && room != NULL && room->streaming && !room_stream_at(room, joined->sent)) {
 		greet(uplink);
 		return;
 	}

@@ -63,9 +63,9 @@ struct watch {
 	struct written *written;                 /* confirm.h: what most never need */
 	struct dw_position confirmed;            /* proven up to here; the start: nothing yet */
 	struct run numbered, direct;
-	uint64_t since;                          /* when it was opened */
-	uint64_t asked_at;                       /* when the unanswered JOIN or READ was sent */
-	uint64_t corr;                           /* of the newest JOIN */
+	uint64_t since;    /* when it was opened */
+	uint64_t asked_at; /* when the unanswered JOIN or READ was sent */
+	uint64_t corr;     /* of the newest JOIN */
 };
 
 /* In use, in this order: watch_first, then watch_after until NULL. */

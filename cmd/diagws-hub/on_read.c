@@ -73,8 +73,8 @@ cut_gap(struct dw_gap *gap, uint64_t to)
 /* Who polls goes on from no more than a seq: of what is missing each page tells what lies on it. False: the engine has
  * to be asked how many direct messages that were. */
 static bool
-cut_gaps(const struct dw_room *room, const struct dw_read *read, const struct dw_place *place,
-	struct dw_records *records)
+cut_gaps(
+	const struct dw_room *room, const struct dw_read *read, const struct dw_place *place, struct dw_records *records)
 {
 	const uint64_t last = dw_seq(records->last);
 	uint64_t own;
@@ -117,10 +117,8 @@ read_room(struct hub *hub, struct peer *peer, struct dw_room *room, const struct
 		return err;
 	if (!cut_gaps(room, read, place, records) || asks)
 		return place_ask(hub, peer,
-			&(struct place_question) { .room = read->room,
-				.user = read->user,
-				.seq = dw_seq(read->after),
-				.until = dw_seq(records->last) },
+			&(struct place_question) {
+				.room = read->room, .user = read->user, .seq = dw_seq(read->after), .until = dw_seq(records->last) },
 			frame);
 	if (is_nothing(records) && read->wait_ms > 0 && hub->poll != POLL_OVER && !hub->closing)
 		return wait_message(hub, peer, room, read);

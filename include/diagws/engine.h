@@ -51,8 +51,8 @@ struct dw_cursor {
 	char room[DW_ROOM_MAX + 1];
 	char user[DW_USER_MAX + 1];
 	char device[DW_DEVICE_MAX + 1];
-	struct dw_position at;     /* confirmed up to here */
-	struct dw_position resume; /* where it goes on when it returns; not further */
+	struct dw_position at;       /* confirmed up to here */
+	struct dw_position resume;   /* where it goes on when it returns; not further */
 	struct dw_span had, had_own; /* what it was delivered: by n, and of the direct ones by own */
 	uint64_t seen;               /* ms: when the device was last connected; 0: remove the cursor */
 	uint64_t expires;            /* ms: 0, or when a derived device's token ends */
@@ -117,7 +117,7 @@ struct dw_op {
 			/* Out, LOAD: of the newest DW_HISTORY_TIMES * queue_limit direct ones, oldest first, those that are known:
 			 * what is not retained is a tombstone. */
 			struct dw_buf directs;
-			struct dw_buf users; /* out: LOAD: an array of struct dw_user_row, all who ever had a direct message */
+			struct dw_buf users;   /* out: LOAD: an array of struct dw_user_row, all who ever had a direct message */
 			struct dw_buf cursors; /* out: LOAD: an array of struct dw_cursor */
 			struct dw_buf owners;  /* out: LOAD, OWNERS: an array of struct dw_owner_row */
 			bool more;             /* out: READ, OWNERS: limit was reached */
@@ -149,8 +149,8 @@ struct dw_engine_config {
 	const char *dir;          /* LMDB: the state directory, made 0750 when missing */
 	size_t queue_limit;       /* messages retained per room */
 	uint64_t queue_ttl_ms;    /* and for how long */
-	uint64_t id_window_ms;    /* how long an id is remembered, at least; and */
-	uint64_t id_window_count; /* how many, at least (10 million) */
+	uint64_t id_window_ms;    /* how long an id is remembered (by its message's `at`), */
+	uint64_t id_window_count; /* while it is one of the last so many (10 million) */
 	uint64_t store_limit;     /* bytes on disk; past it DW_E_STORAGE_FULL */
 	enum dw_ownership ownership;
 };
@@ -159,6 +159,7 @@ struct dw_engine_info {
 	char epoch[DW_EPOCH_SIZE]; /* names the store: another one after a restore */
 	uint64_t head;             /* last seq given */
 	uint64_t bytes;            /* used on disk or in memory */
+	bool restored;             /* this opening found a restored copy, and began its epoch */
 };
 
 struct dw_engine; /* starts with `const struct dw_engine_ops *ops` */

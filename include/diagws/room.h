@@ -1,10 +1,9 @@
 /* A room of the hub: one diagnosis as a log, and everyone who reads it as a position in that log.
  *
- * Pure memory: no socket, no disk, no clock of its own. `now` is ms since 1970, and what ages are counted by; `steady` is
- * ms of a clock that nobody sets, and says how long a confirmation has stood. Three layers:
- *   summary   always there: the newest n and seq, how much is retained, how far its devices are
- *   resident  when loaded: the log of packed records, that of direct messages, the members (users with devices, with
- *             a registry entry, or who ever had a direct message)
+ * Pure memory: no socket, no disk, no clock of its own. `now` is ms since 1970, and what ages are counted by; `steady`
+ * is ms of a clock that nobody sets, and says how long a confirmation has stood. Three layers: summary   always there:
+ * the newest n and seq, how much is retained, how far its devices are resident  when loaded: the log of packed records,
+ * that of direct messages, the members (users with devices, with a registry entry, or who ever had a direct message)
  *   live      who is connected: sessions, and readers (one for each edge that has a session here)
  * A room with sessions is resident. Sessions belong to a device and to a reader; devices to a member.
  *
@@ -69,7 +68,6 @@ struct dw_member {
 	char user[];
 };
 
-
 struct dw_device {
 	struct dw_member *member;
 	struct dw_device *next;                    /* of the member */
@@ -106,8 +104,8 @@ struct dw_reader {
 	uint32_t edge; /* the caller's number for it */
 	uint32_t session_count;
 	struct dw_reader *prev, *next; /* of the room */
-	struct dw_position sent; /* of the stream */
-	uint64_t start;          /* it was sent all after this seq, or is about to be; 0: so it says */
+	struct dw_position sent;       /* of the stream */
+	uint64_t start;                /* it was sent all after this seq, or is about to be; 0: so it says */
 	struct dw_session *sessions;
 	/* The caller's: it lists readers by edge, and those that have something to get. */
 	struct dw_reader *edge_prev, *edge_next, *dirty_prev, *dirty_next;

@@ -1,5 +1,6 @@
 /* links: lib/engine.c lib/engine_mem.c lib/engine_lmdb.c lib/engine_lmdb_log.c lib/engine_lmdb_ops.c */
 /* links: lib/engine_lmdb_rooms.c lib/engine_lmdb_ids.c lib/engine_lmdb_check.c */
+/* links: lib/engine_lmdb_lock.c lib/engine_lmdb_note.c */
 /* links: lib/kv.c lib/kv_lmdb.c lib/kv_file.c lib/kv_journal.c lib/kv_look.c lib/kv_tree.c */
 /* links: lib/wire.c lib/buf.c lib/err.c lib/clock.c lib/paths.c */
 /* libs: lmdb libcrypto */
@@ -264,27 +265,90 @@ test_ids(void **state)
 	op_free(again);
 }
 
+/* The last so many, and not one more, wherever they lie. */
 static void
-test_ids_outlast_their_window_only(void **state)
+test_ids_are_remembered_so_many(void **state)
+{
+	enum { WINDOW = 10, IDS = 25, ROUNDS = 800 };
+	struct fixture *f = *state;
+	uint64_t stored[IDS] = { 0 }, last = 0;
+	size_t duplicates = 0, forgotten = 0;
+
+	srand(7);
+	f->ops->close(f->engine);
+	f->config.id_window_count = WINDOW;
+	open_engine(f);
+	for (int round = 0; round < ROUNDS; round++) {
+		struct dw_op *ops[4];
+		size_t count = 1 + (size_t)rand() % 4, numbers[4];
+		char id[16];
+
+		for (size_t i = 0; i < count; i++) {
+			numbers[i] = (size_t)rand() % IDS;
+			(void)snprintf(id, sizeof(id), "%zu", numbers[i]);
+			ops[i] = append_new("a", id, "{\"a\":1}");
+		}
+		assert_int_equal(DW_OK, commit(f, ops, count));
+		for (size_t i = 0; i < count; i++) {
+			uint64_t *seq = &stored[numbers[i]];
+			const bool known = *seq != 0 && last + 1 - *seq <= WINDOW;
+
+			duplicates += known;
+			forgotten += *seq != 0 && !known;
+			if (!known)
+				*seq = ++last;
+			assert_int_equal(known, ops[i]->append.duplicate);
+			assert_int_equal(*seq, ops[i]->append.seq);
+			op_free(ops[i]);
+		}
+		if (f->ops == &dw_engine_lmdb && round % 150 == 149) {
+			f->ops->close(f->engine);
+			open_engine(f);
+		}
+	}
+	assert_true(duplicates > ROUNDS / 3 && forgotten > ROUNDS / 3);
+}
+
+/* As what it is stored under at this time, how long ago. */
+static struct dw_op *
+append_aged(const char *id, const char *data, uint64_t age)
+{
+	struct dw_op *op = append_new("a", id, data);
+
+	op->append.at = dw_now_ms() - age;
+	return op;
+}
+
+static void
+test_ids_are_remembered_so_long(void **state)
 {
 	struct fixture *f = *state;
-	struct dw_op *again = append_new("a", "first", "{\"a\":1}");
-	char id[32];
+	const uint64_t window = f->config.id_window_ms;
+	const struct {
+		const char *id, *data;
+		uint64_t age;
+		int err;
+		bool duplicate;
+		uint64_t seq;
+	} cases[] = {
+		{ "old", "{\"a\":1}", window, DW_OK, false, 1 },
+		{ "young", "{\"a\":1}", window - 60000, DW_OK, false, 2 },
+		{ "young", "{\"a\":1}", 0, DW_OK, true, 2 },
+		{ "young", "{\"a\":22}", 0, DW_E_ID_REUSED, false, 2 },
+		/* What is not remembered is new, with other content too. */
+		{ "old", "{\"a\":22}", window + 1000, DW_OK, false, 3 },
+		{ "old", "{\"a\":1}", 0, DW_OK, false, 4 },
+		{ "old", "{\"a\":1}", 0, DW_OK, true, 4 },
+	};
 
-	f->ops->close(f->engine);
-	f->config.id_window_count = 10;
-	open_engine(f);
-	(void)append(f, "a", "first", NULL);
-	for (int i = 0; i < 9; i++) {
-		(void)snprintf(id, sizeof(id), "%d", i);
-		(void)append(f, "a", id, NULL);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct dw_op *op = append_aged(cases[i].id, cases[i].data, cases[i].age);
+
+		assert_int_equal(cases[i].err, run(f, op));
+		assert_int_equal(cases[i].duplicate, op->append.duplicate);
+		assert_int_equal(cases[i].seq, op->append.seq);
+		op_free(op);
 	}
-	assert_int_equal(DW_OK, run(f, again));
-	assert_true(again->append.duplicate);
-	append_many(f, "a", 25);
-	assert_int_equal(DW_OK, run(f, again));
-	assert_false(again->append.duplicate);
-	op_free(again);
 }
 
 static void
@@ -1130,7 +1194,7 @@ test_twins(void **state)
 	srand(11);
 	f->ops->close(f->engine);
 	f->config.queue_limit = 20;
-	f->config.queue_ttl_ms = UINT64_MAX / 4;
+	f->config.queue_ttl_ms = f->config.id_window_ms = UINT64_MAX / 4;
 	open_engine(f);
 	twin.ops = &dw_engine_memory;
 	twin.config = f->config;
@@ -1161,8 +1225,8 @@ test_twins(void **state)
 	twin.ops->close(twin.engine);
 }
 
-/* Enough ids for them to be carried into their tables, generations of them, and a store opened again: all that is
- * told of each is what the twin tells. */
+/* Enough ids for them to be carried into their tables, generations of them, and a store opened again: each is known
+ * when it is among the newest, and told as the twin tells it. */
 static void
 test_very_many_ids(void **state)
 {
@@ -1171,7 +1235,9 @@ test_very_many_ids(void **state)
 		121999, 122001, 131072, 140000, 150000, 160000, 179999 };
 	struct fixture *f = *state, twin = { .ops = &dw_engine_memory };
 	struct dw_op **ops[2] = { calloc(BATCH, sizeof(struct dw_op *)), calloc(BATCH, sizeof(struct dw_op *)) };
-	size_t duplicates = 0;
+	uint64_t *stored = calloc((size_t)BATCH * BATCHES, sizeof(uint64_t)), last = 0;
+	int *numbers = calloc(BATCH, sizeof(int));
+	size_t duplicates = 0, forgotten = 0;
 
 	f->ops->close(f->engine);
 	f->config.id_window_count = 60000;
@@ -1186,6 +1252,7 @@ test_very_many_ids(void **state)
 
 			if (i % (BATCH / AGAIN) == BATCH / AGAIN - 1 && number >= back[i / (BATCH / AGAIN)])
 				number -= back[i / (BATCH / AGAIN)];
+			numbers[i] = number;
 			(void)snprintf(room, sizeof(room), "room-%d", number % 40);
 			(void)snprintf(id, sizeof(id), "%d", number);
 			for (int e = 0; e < 2; e++)
@@ -1194,10 +1261,18 @@ test_very_many_ids(void **state)
 		assert_int_equal(DW_OK, commit(f, ops[0], BATCH));
 		assert_int_equal(DW_OK, commit(&twin, ops[1], BATCH));
 		for (int i = 0; i < BATCH; i++) {
-			assert_int_equal(ops[1][i]->append.duplicate, ops[0][i]->append.duplicate);
-			assert_int_equal(ops[1][i]->append.seq, ops[0][i]->append.seq);
+			uint64_t *seq = &stored[numbers[i]];
+			const bool known = *seq != 0 && last + 1 - *seq <= f->config.id_window_count;
+
+			duplicates += known;
+			forgotten += *seq != 0 && !known;
+			if (!known)
+				*seq = ++last;
+			assert_int_equal(known, ops[0][i]->append.duplicate);
+			assert_int_equal(*seq, ops[0][i]->append.seq);
+			assert_int_equal(known, ops[1][i]->append.duplicate);
+			assert_int_equal(*seq, ops[1][i]->append.seq);
 			assert_int_equal(ops[1][i]->append.n, ops[0][i]->append.n);
-			duplicates += ops[0][i]->append.duplicate;
 			op_free(ops[0][i]);
 			op_free(ops[1][i]);
 		}
@@ -1206,10 +1281,55 @@ test_very_many_ids(void **state)
 			open_engine(f);
 		}
 	}
-	assert_true(duplicates > BATCHES * AGAIN / 3);
+	assert_true(duplicates > BATCHES * AGAIN / 4 && forgotten > BATCHES * AGAIN / 8);
 	twin.ops->close(twin.engine);
+	free(stored);
+	free(numbers);
 	free(ops[0]);
 	free(ops[1]);
+}
+
+/* One that was not remembered any more, stored anew before either had been carried into the tables. */
+static void
+test_the_newest_of_an_id_is_carried(void **state)
+{
+	enum { IDS = 40, BATCH = 2000, OTHERS = 70 * BATCH };
+	struct fixture *f = *state;
+	struct dw_op **ops = calloc(BATCH, sizeof(struct dw_op *));
+	char id[16];
+
+	f->ops->close(f->engine);
+	f->config.queue_limit = 2;
+	open_engine(f);
+	for (int i = 0; i < 2 * IDS; i++) {
+		(void)snprintf(id, sizeof(id), "%d", i % IDS);
+		ops[i] = append_aged(id, "{\"a\":1}", i < IDS ? f->config.id_window_ms : 0);
+	}
+	assert_int_equal(DW_OK, commit(f, ops, 2 * IDS));
+	for (int i = 0; i < 2 * IDS; i++) {
+		assert_int_equal(i + 1, ops[i]->append.seq);
+		op_free(ops[i]);
+	}
+	for (int at = 0; at < OTHERS; at += BATCH) {
+		for (int i = 0; i < BATCH; i++) {
+			(void)snprintf(id, sizeof(id), "other-%d", at + i);
+			ops[i] = append_new("a", id, "{\"a\":1}");
+		}
+		assert_int_equal(DW_OK, commit(f, ops, BATCH));
+		for (int i = 0; i < BATCH; i++)
+			op_free(ops[i]);
+	}
+	for (int i = 0; i < IDS; i++) {
+		struct dw_op *op;
+
+		(void)snprintf(id, sizeof(id), "%d", i);
+		op = append_new("a", id, "{\"a\":1}");
+		assert_int_equal(DW_OK, run(f, op));
+		assert_true(op->append.duplicate);
+		assert_int_equal(IDS + i + 1, op->append.seq);
+		op_free(op);
+	}
+	free(ops);
 }
 
 #define BOTH(test)                                               \
@@ -1228,7 +1348,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		BOTH(test_numbers),
 		BOTH(test_ids),
-		BOTH(test_ids_outlast_their_window_only),
+		BOTH(test_ids_are_remembered_so_many),
+		BOTH(test_ids_are_remembered_so_long),
 		BOTH(test_load),
 		BOTH(test_load_of_nothing),
 		BOTH(test_read),
@@ -1253,6 +1374,7 @@ main(void)
 		LMDB(test_a_full_store_mends_itself),
 		LMDB(test_twins),
 		LMDB(test_very_many_ids),
+		LMDB(test_the_newest_of_an_id_is_carried),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
