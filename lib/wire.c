@@ -142,7 +142,7 @@ dw_resume_text(uint64_t resume)
 const char *
 dw_gap_text(uint64_t reason)
 {
-	static const char *const texts[] = { "none", "limit", "expired", "slow" };
+	static const char *const texts[] = { "none", "limit", "expired" };
 
 	return reason < sizeof(texts) / sizeof(texts[0]) ? texts[reason] : "limit";
 }

@@ -71,7 +71,7 @@ enum dw_join_flag {
 };
 
 enum dw_resume { DW_RESUME_EXACT, DW_RESUME_GAP, DW_RESUME_NEW, DW_RESUME_RESET };
-enum dw_gap_reason { DW_GAP_NONE, DW_GAP_LIMIT, DW_GAP_EXPIRED, DW_GAP_SLOW };
+enum dw_gap_reason { DW_GAP_NONE, DW_GAP_LIMIT, DW_GAP_EXPIRED };
 const char *dw_resume_text(uint64_t resume);
 const char *dw_gap_text(uint64_t reason);
 
