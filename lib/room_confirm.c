@@ -152,9 +152,11 @@ dw_room_is_position(const struct dw_room *room, const struct dw_member *member, 
 static void
 deliver(struct dw_span *had, uint64_t begun, uint64_t upto)
 {
+	if (upto <= begun)
+		return;
 	if (begun > had->to)
-		*had = (struct dw_span) { begun, dw_greater(begun, upto) };
-	else if (upto > begun && upto >= had->from)
+		*had = (struct dw_span) { begun, upto };
+	else if (upto >= had->from)
 		*had = (struct dw_span) { dw_less(begun, had->from), dw_greater(upto, had->to) };
 }
 

@@ -344,8 +344,7 @@ dw_room_join(struct dw_room *room, const struct dw_join *join, const struct dw_j
 	session->sure = (join->flags & DW_JOIN_SURE) != 0;
 	link_session(room, session);
 	set_back(room, session->reader, join, stand.from);
-	/* Only of one that returns this is more than nothing. */
-	if (dw_seq(join->confirmed) <= dw_seq(stand.at))
+	if ((join->flags & DW_JOIN_RETURN) != 0 && dw_seq(join->confirmed) <= dw_seq(stand.at))
 		(void)dw_room_confirm(room, session, join->confirmed, NULL, session->sure, context->steady);
 	dw_room_advance(room, session->device, context->steady);
 	fill_joined(room, session, stand, context->now, joined);

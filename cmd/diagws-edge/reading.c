@@ -128,10 +128,11 @@ pass_entry(struct watch *watch, const struct dw_log_entry *entry, uint64_t own)
 		confirm_written(watch, watch->at);
 }
 
+/* It counts among the messages to its user, be it that this session does not get it. */
 static bool
 is_mine(const struct watch *watch, const struct condition *condition)
 {
-	return condition->to.n > 0 && is_for(watch, condition->to, condition->except);
+	return condition->to.n > 0 && dw_str_is(condition->to, watch->conn->user->name);
 }
 
 /* Only the hub knows what is missing before an entry, and why. */

@@ -84,12 +84,13 @@ cut_gaps(
 	cut_gap(&records->gap, dw_n(records->last));
 	if (records->direct.reason == DW_GAP_NONE)
 		return true;
-	if (!dw_room_own_at(room, read->user, last, &own)) {
-		if (place == NULL)
-			return false;
-		own = place->until == last ? place->until_own : 0;
-	}
-	cut_gap(&records->direct, own);
+	if (dw_room_own_at(room, read->user, last, &own))
+		cut_gap(&records->direct, own);
+	else if (place == NULL)
+		return false;
+	else if (place->until == last)
+		cut_gap(&records->direct, place->until_own);
+	/* Else the page has become another one meanwhile: rather tell all of it than not all. */
 	return true;
 }
 
