@@ -123,6 +123,16 @@ test_direct_gap_by_all_the_rooms(void **state)
 	assert_gap(direct_gap_behind(ANN, 0), 1, 2, DW_GAP_EXPIRED);
 }
 
+/* Of those few are retained; it is the limit all the same, for the message is not old. */
+static void
+test_direct_gap_by_all_of_one_other_user(void **state)
+{
+	(void)state;
+	publish("ann", 0, 0);
+	direct_some("bob", LIMIT * DW_HISTORY_TIMES);
+	assert_gap(direct_gap_behind(ANN, 0), 1, 1, DW_GAP_LIMIT);
+}
+
 /* ---- joins */
 
 static void
@@ -515,6 +525,27 @@ test_a_load_says_what_is_retained_by_tombstones(void **state)
 	assert_position(joined.from, 29, 0, 2);
 }
 
+/* The edge would tell of each as one that expired by itself. */
+static void
+test_a_stream_has_nothing_that_is_not_retained(void **state)
+{
+	struct dw_op load = empty_load();
+	uint64_t seqs[8];
+	bool more;
+
+	(void)state;
+	add_user(&load, "ann", LIMIT + 1);
+	add_user(&load, "bob", 1);
+	add_direct(&load, "bob", 10, 1, true);
+	for (uint64_t own = 1; own <= LIMIT + 1; own++)
+		add_direct(&load, "ann", 10 + own * 10, own, own > 1);
+	finish_load(&load, DW_OK);
+	assert_gap(direct_gap_behind(ANN, 0), 1, 1, DW_GAP_LIMIT);
+	assert_int_equal(read_seqs("", 0, 100, seqs, 8, &more), LIMIT + 1);
+	assert_int_equal(seqs[0], 10);
+	assert_int_equal(seqs[1], 30);
+}
+
 static void
 test_numbers_go_on_after_a_load(void **state)
 {
@@ -615,6 +646,7 @@ main(void)
 		TEST(test_direct_gap_counts_the_users_own),
 		TEST(test_direct_gap_by_age),
 		TEST(test_direct_gap_by_all_the_rooms),
+		TEST(test_direct_gap_by_all_of_one_other_user),
 		TEST(test_after_counts_both_as_the_engine_says),
 		TEST(test_one_gap_is_enough_to_be_told),
 		TEST(test_a_direct_message_older_than_the_others_is_given_first),
@@ -629,6 +661,7 @@ main(void)
 		TEST(test_reading_moves_each_number_by_itself),
 		TEST(test_what_has_expired_is_a_tombstone),
 		TEST(test_a_load_says_what_is_retained_by_tombstones),
+		TEST(test_a_stream_has_nothing_that_is_not_retained),
 		TEST(test_numbers_go_on_after_a_load),
 		TEST(test_a_member_with_direct_messages_alone_stays),
 		TEST(test_a_load_that_does_not_fit_is_corrupt),

@@ -328,6 +328,24 @@ test_an_excluded_session_that_has_gone_is_not_counted(void **state)
 	assert_in_range(receipts(1, 1).delivered, 0, 1);
 }
 
+/* To begin further on is no reason to forget. */
+static void
+test_a_jump_ahead_takes_nothing_back(void **state)
+{
+	struct dw_joined joined;
+	struct dw_session *session = join_as(1, "ann", "phone", 0, 0, &joined);
+
+	(void)state;
+	publish_some(5);
+	confirm(session, 20, 2, false);
+	leave(session);
+	assert_int_equal(delivered(1), 1);
+	(void)join_as(2, "ann", "phone", DW_JOIN_AFTER, 40, &joined);
+	assert_int_equal(delivered(1), 1);
+	assert_int_equal(delivered(2), 1);
+	assert_int_equal(delivered(3), 0);
+}
+
 /* The edge, which told of the gap, says where each session began to read again. */
 static void
 test_what_lay_in_a_gap_is_not_delivered(void **state)
@@ -543,6 +561,7 @@ main(void)
 		TEST(test_delivered_counts_devices_once),
 		TEST(test_what_was_skipped_is_not_delivered),
 		TEST(test_an_excluded_session_that_has_gone_is_not_counted),
+		TEST(test_a_jump_ahead_takes_nothing_back),
 		TEST(test_what_lay_in_a_gap_is_not_delivered),
 		TEST(test_what_lay_in_a_gap_of_its_own_is_not_delivered),
 		TEST(test_without_a_gap_all_that_is_confirmed_is_delivered),

@@ -146,6 +146,24 @@ test_both_ways_to_confirm_are_told(void **state)
 	assert_int_equal(9, dw_n(said[1].at));
 }
 
+/* The hub takes what it is told in that order: nothing behind a gap may come before where it began again. */
+static void
+test_where_it_began_again_is_told_first(void **state)
+{
+	struct watch *watch = &conns[0].first;
+
+	(void)state;
+	watch->numbered.begun = 7;
+	watch->anew = true;
+	acked[0] = dw_position_said(80, 8, 0);
+	confirmed(0, dw_position_said(90, 9, 0));
+	unsaid_add(&unsaid, watch, true);
+	unsaid_tell(&unsaid, NULL);
+	assert_int_equal(2, count);
+	assert_true(said[0].anew);
+	assert_int_equal(7, said[0].begun.n);
+}
+
 int
 main(void)
 {
@@ -155,6 +173,7 @@ main(void)
 		TEST(test_where_it_began_again_is_told_once),
 		TEST(test_one_that_returns_waits),
 		TEST(test_both_ways_to_confirm_are_told),
+		TEST(test_where_it_began_again_is_told_first),
 	};
 #undef TEST
 
