@@ -261,6 +261,7 @@ SCRIPTS := .ci/run $(wildcard examples/*.sh)
 lint:
 	$(Q)clang-format --dry-run -Werror $(SOURCES)
 	$(Q)tests/lint-includes.sh
+	$(Q)tests/lint-positions.sh
 	$(Q)shellcheck $(SCRIPTS) tests/*.sh completions/diagws.bash
 	$(Q)mandoc -T lint -W warning man/*.[1-8] >&2
 	$(Q)cppcheck --quiet --error-exitcode=1 --inline-suppr --std=c11 -j 2 -Iinclude --enable=warning,portability \

@@ -216,9 +216,10 @@ set_cursor(struct fixture *f, const char *room, const char *user, const char *de
 	(void)dw_str_copy(dw_str(room), op->cursor.room, sizeof(op->cursor.room));
 	(void)dw_str_copy(dw_str(user), op->cursor.user, sizeof(op->cursor.user));
 	(void)dw_str_copy(dw_str(device), op->cursor.device, sizeof(op->cursor.device));
-	op->cursor.seq = op->cursor.n = seq;
-	op->cursor.resume_seq = op->cursor.resume_n = seq > 2 ? seq - 2 : 0;
-	op->cursor.since = seq / 2;
+	op->cursor.at = dw_position_said(seq, seq, seq / 2);
+	op->cursor.resume = dw_position_said(seq > 2 ? seq - 2 : 0, seq > 3 ? seq - 3 : 0, 1);
+	op->cursor.had = (struct dw_span) { 1, seq };
+	op->cursor.had_own = (struct dw_span) { 2, seq / 2 };
 	op->cursor.seen = seen;
 	op->cursor.derived = true;
 	assert_int_equal(DW_OK, run(f, op));
@@ -381,10 +382,12 @@ test_load(void **state)
 	cursors = (const struct dw_cursor *)(const void *)ops[1]->read.cursors.data;
 	assert_string_equal("alice", cursors->user);
 	assert_string_equal("phone", cursors->device);
-	assert_int_equal(7, cursors->seq);
-	assert_int_equal(5, cursors->resume_seq);
-	assert_int_equal(5, cursors->resume_n);
-	assert_int_equal(3, cursors->since);
+	assert_true(dw_position_same(dw_position_said(7, 7, 3), cursors->at));
+	assert_true(dw_position_same(dw_position_said(5, 4, 1), cursors->resume));
+	assert_int_equal(1, cursors->had.from);
+	assert_int_equal(7, cursors->had.to);
+	assert_int_equal(2, cursors->had_own.from);
+	assert_int_equal(3, cursors->had_own.to);
 	assert_int_equal(9, cursors->seen);
 	assert_true(cursors->derived);
 	assert_int_equal(2 * sizeof(*owners), ops[1]->read.owners.len);
@@ -524,6 +527,7 @@ test_direct_messages(void **state)
 	assert_int_equal(0, rest.n);
 	assert_int_equal(2, record.seq);
 	assert_int_equal(1, record.n);
+	assert_int_equal(1, record.own);
 	assert_true(dw_str_is(record.to, "alice") && dw_str_is(record.id, "secret"));
 	assert_int_equal(77, record.except);
 	assert_int_equal(1ULL << 50, record.expires_at);
@@ -602,15 +606,36 @@ test_direct_messages_age(void **state)
 	assert_true(sum >= 1);
 }
 
-static void
-place_is(struct fixture *f, const char *room, uint64_t seq, uint64_t n, bool exact)
+static struct dw_op *
+place_new(const char *room, const char *user, uint64_t seq, uint64_t until)
 {
 	struct dw_op *op = op_new(DW_OP_PLACE, room);
 
+	(void)dw_str_copy(dw_str(user), op->place.user, sizeof(op->place.user));
 	op->place.seq = seq;
+	op->place.until = until;
+	return op;
+}
+
+static void
+place_is(struct fixture *f, const char *room, uint64_t seq, uint64_t n)
+{
+	struct dw_op *op = place_new(room, "", seq, 0);
+
 	assert_int_equal(DW_OK, run(f, op));
 	assert_int_equal(n, op->place.n);
-	assert_int_equal(exact, op->place.exact);
+	assert_int_equal(0, op->place.own + op->place.until_own);
+	op_free(op);
+}
+
+static void
+own_is(struct fixture *f, const char *user, uint64_t seq, uint64_t own_there, uint64_t until, uint64_t until_own)
+{
+	struct dw_op *op = place_new("a", user, seq, until);
+
+	assert_int_equal(DW_OK, run(f, op));
+	assert_int_equal(own_there, op->place.own);
+	assert_int_equal(until_own, op->place.until_own);
 	op_free(op);
 }
 
@@ -623,26 +648,159 @@ test_places(void **state)
 	f->ops->close(f->engine);
 	f->config.queue_limit = 5;
 	open_engine(f);
-	place_is(f, "a", 10, 0, true);
+	place_is(f, "a", 10, 0);
 	/* seq 1 … 40: a room's message, a direct one, two of another room. */
 	for (int i = 0; i < 10; i++) {
 		append_many(f, "a", 1);
 		(void)direct(f, "a", "alice", now);
 		append_many(f, "b", 2);
 	}
-	place_is(f, "a", 0, 0, true);
-	place_is(f, "a", 1, 1, true);
-	place_is(f, "a", 4, 1, true);
-	place_is(f, "a", 5, 2, true);
-	place_is(f, "a", 37, 10, true);
-	place_is(f, "a", UINT64_MAX, 10, true);
+	place_is(f, "a", 0, 0);
+	place_is(f, "a", 1, 1);
+	place_is(f, "a", 4, 1);
+	place_is(f, "a", 5, 2);
+	place_is(f, "a", 37, 10);
+	place_is(f, "a", UINT64_MAX, 10);
 	append_many(f, "a", 60);
-	place_is(f, "a", 100, 70, true);
-	place_is(f, "a", 51, 21, true);
-	place_is(f, "a", 50, 0, false);
-	place_is(f, "a", 1, 0, false);
-	place_is(f, "a", 0, 0, true);
-	place_is(f, "b", 3, 1, true);
+	place_is(f, "a", 100, 70);
+	/* The newest fifty are known. */
+	place_is(f, "a", 51, 21);
+	place_is(f, "a", 50, 0);
+	place_is(f, "a", 1, 0);
+	place_is(f, "a", 0, 0);
+	place_is(f, "b", 3, 1);
+}
+
+static void
+test_places_of_a_user(void **state)
+{
+	struct fixture *f = *state;
+	const uint64_t now = dw_now_ms();
+
+	f->ops->close(f->engine);
+	f->config.queue_limit = 5;
+	open_engine(f);
+	own_is(f, "alice", 10, 0, 0, 0);
+	/* seq 1 … 30: to everyone, to alice, to bob. */
+	for (int i = 0; i < 10; i++) {
+		append_many(f, "a", 1);
+		(void)direct(f, "a", "alice", now);
+		(void)direct(f, "a", "bob", now);
+	}
+	own_is(f, "alice", 1, 0, 2, 1);
+	own_is(f, "alice", 5, 2, 29, 10);
+	own_is(f, "bob", 5, 1, 29, 9);
+	own_is(f, "bob", 5, 1, 0, 0);
+	own_is(f, "carl", 30, 0, 30, 0);
+	own_is(f, "", 30, 0, 30, 0);
+	/* Hers alone push hers out: 11 … 60 are known. */
+	for (int i = 0; i < 50; i++)
+		(void)direct(f, "a", "alice", now);
+	own_is(f, "alice", 30, 0, 31, 11);
+	own_is(f, "alice", UINT64_MAX, 60, 79, 59);
+	own_is(f, "bob", 6, 2, 30, 10);
+}
+
+/* Who ever got one, and the number of the last: all that is known of `user`; 0: nothing is. */
+static uint64_t
+row_of(struct fixture *f, const char *room, const char *user, size_t *count)
+{
+	struct dw_op *load = op_new(DW_OP_LOAD, room);
+	const struct dw_user_row *rows;
+	uint64_t last = 0;
+
+	assert_int_equal(DW_OK, run(f, load));
+	rows = (const struct dw_user_row *)(const void *)load->read.users.data;
+	*count = load->read.users.len / sizeof(*rows);
+	for (size_t i = 0; i < *count; i++) {
+		if (strcmp(rows[i].user, user) == 0)
+			last = rows[i].own;
+	}
+	op_free(load);
+	return last;
+}
+
+static void
+test_own_numbers_are_for_ever(void **state)
+{
+	struct fixture *f = *state;
+	const uint64_t before = dw_now_ms() - f->config.queue_ttl_ms - 1000;
+	struct dw_op *op = append_new("a", "next", "{\"a\":1}");
+	size_t count;
+
+	(void)row_of(f, "a", "alice", &count);
+	assert_int_equal(0, count);
+	for (int i = 0; i < 3; i++) {
+		(void)direct(f, "a", "alice", before);
+		(void)direct(f, "ab", "alice", before);
+	}
+	(void)direct(f, "a", "bob", before);
+	assert_int_equal(0, load_directs(f, "a", "alice").whole);
+	assert_int_equal(3, row_of(f, "a", "alice", &count));
+	assert_int_equal(2, count);
+	if (f->ops == &dw_engine_lmdb) {
+		f->ops->close(f->engine);
+		open_engine(f);
+	}
+	(void)dw_str_copy(DW_STR("alice"), op->append.to, sizeof(op->append.to));
+	assert_int_equal(DW_OK, run(f, op));
+	assert_int_equal(4, op->append.own);
+	assert_int_equal(0, op->append.n);
+	assert_int_equal(4, row_of(f, "a", "alice", &count));
+	assert_int_equal(1, row_of(f, "a", "bob", &count));
+	assert_int_equal(0, row_of(f, "a", "carl", &count));
+	op_free(op);
+}
+
+/* What was sent once has its number, and gives it again. */
+static void
+test_a_duplicate_says_its_own_number(void **state)
+{
+	struct fixture *f = *state;
+	struct dw_op *first = append_new("a", "x", "{\"a\":1}"), *again = append_new("a", "x", "{\"a\":1}");
+
+	(void)direct(f, "a", "alice", dw_now_ms());
+	(void)dw_str_copy(DW_STR("alice"), first->append.to, sizeof(first->append.to));
+	(void)dw_str_copy(DW_STR("alice"), again->append.to, sizeof(again->append.to));
+	assert_int_equal(DW_OK, run(f, first));
+	assert_int_equal(2, first->append.own);
+	(void)direct(f, "a", "alice", dw_now_ms());
+	assert_int_equal(DW_OK, run(f, again));
+	assert_true(again->append.duplicate);
+	assert_int_equal(2, again->append.own);
+	op_free(first);
+	op_free(again);
+}
+
+/* One that is too old ends what is retained of its chain, whatever is before it; another user's is not concerned. */
+static void
+test_retained_is_what_is_newest(void **state)
+{
+	struct fixture *f = *state;
+	const uint64_t now = dw_now_ms(), before = now - f->config.queue_ttl_ms - 1000;
+	struct dw_op *old, *load = op_new(DW_OP_LOAD, "a");
+	struct directs got;
+	uint64_t seqs[8];
+
+	(void)direct(f, "a", "alice", now);
+	(void)direct(f, "a", "bob", now);
+	(void)direct(f, "a", "alice", before);
+	(void)direct(f, "a", "alice", now);
+	got = load_directs(f, "a", "alice");
+	assert_int_equal(4, got.all);
+	assert_int_equal(1, got.whole);
+	assert_int_equal(4, got.first_whole);
+	assert_int_equal(1, load_directs(f, "a", "bob").whole);
+	append_many(f, "a", 1);
+	old = append_new("a", "old", "{\"a\":1}");
+	old->append.at = before;
+	assert_int_equal(DW_OK, run(f, old));
+	append_many(f, "a", 2);
+	assert_int_equal(DW_OK, run(f, load));
+	assert_int_equal(2, seqs_of(&load->read.records, seqs, 8));
+	assert_int_equal(3, load->read.summary.oldest_n);
+	op_free(old);
+	op_free(load);
 }
 
 static int
@@ -752,7 +910,7 @@ test_owners(void **state)
 static int
 count_cursor(void *user, const struct dw_cursor *cursor)
 {
-	*(uint64_t *)user += cursor->seq;
+	*(uint64_t *)user += dw_seq(cursor->at);
 	return 0;
 }
 
@@ -1046,7 +1204,7 @@ test_refuses_another_format(void **state)
 	remove_store(f);
 	put_raw(f, "meta", DW_STR("version"), &version, sizeof(version));
 	assert_int_equal(DW_E_CORRUPT, f->ops->open(&f->engine, &f->config, &fault));
-	assert_non_null(strstr(fault.message, "has format version 1; this release reads 4"));
+	assert_non_null(strstr(fault.message, "has format version 1; this release reads 5"));
 	assert_non_null(strstr(fault.expected, "the release that wrote it"));
 }
 
@@ -1100,14 +1258,16 @@ random_op(int *serial)
 	switch (rand() % 9) {
 	case 8:
 		op = op_new(DW_OP_PLACE, room);
+		(void)dw_str_copy(dw_str(user), op->place.user, sizeof(op->place.user));
 		op->place.seq = (uint64_t)(rand() % 8000);
+		op->place.until = (uint64_t)(rand() % 8000);
 		return op;
 	case 0:
 		op = op_new(DW_OP_CURSOR, room);
 		(void)dw_str_copy(dw_str(room), op->cursor.room, sizeof(op->cursor.room));
 		(void)dw_str_copy(dw_str(user), op->cursor.user, sizeof(op->cursor.user));
 		(void)snprintf(op->cursor.device, sizeof(op->cursor.device), "d%d", rand() % 3);
-		op->cursor.seq = (uint64_t)(rand() % 50);
+		op->cursor.at = dw_position_said((uint64_t)(rand() % 50), 0, 0);
 		op->cursor.seen = (uint64_t)(rand() % 2);
 		return op;
 	case 1:
@@ -1152,6 +1312,7 @@ same_result(const struct dw_op *a, const struct dw_op *b)
 	case DW_OP_APPEND:
 		assert_int_equal(a->append.seq, b->append.seq);
 		assert_int_equal(a->append.n, b->append.n);
+		assert_int_equal(a->append.own, b->append.own);
 		assert_int_equal(a->append.room_n, b->append.room_n);
 		assert_int_equal(a->append.duplicate, b->append.duplicate);
 		same_bytes(&a->append.record, &b->append.record);
@@ -1163,7 +1324,8 @@ same_result(const struct dw_op *a, const struct dw_op *b)
 		break;
 	case DW_OP_PLACE:
 		assert_int_equal(a->place.n, b->place.n);
-		assert_int_equal(a->place.exact, b->place.exact);
+		assert_int_equal(a->place.own, b->place.own);
+		assert_int_equal(a->place.until_own, b->place.until_own);
 		break;
 	case DW_OP_LOAD:
 	case DW_OP_READ:
@@ -1172,6 +1334,7 @@ same_result(const struct dw_op *a, const struct dw_op *b)
 		if (a->kind == DW_OP_LOAD)
 			assert_int_equal(a->read.summary.directs, b->read.summary.directs);
 		same_bytes(&a->read.directs, &b->read.directs);
+		same_bytes(&a->read.users, &b->read.users);
 		assert_int_equal(a->read.summary.oldest, b->read.summary.oldest);
 		assert_int_equal(a->read.summary.oldest_n, b->read.summary.oldest_n);
 		assert_int_equal(a->read.cursors.len, b->read.cursors.len);
@@ -1359,6 +1522,10 @@ main(void)
 		BOTH(test_direct_messages_have_limits_of_their_own),
 		BOTH(test_direct_messages_age),
 		BOTH(test_places),
+		BOTH(test_places_of_a_user),
+		BOTH(test_own_numbers_are_for_ever),
+		BOTH(test_a_duplicate_says_its_own_number),
+		BOTH(test_retained_is_what_is_newest),
 		BOTH(test_publishers),
 		BOTH(test_owners),
 		BOTH(test_scans),
