@@ -38,6 +38,7 @@ LIB_SRC    := $(wildcard lib/*.c)
 LIB_OBJ    := $(LIB_SRC:%.c=$(BUILD)/%.o)
 LIB_A      := $(BUILD)/lib/lib.a
 EDGE_OBJ   := $(patsubst %.c,$(BUILD)/%.o,$(wildcard cmd/diagws-edge/*.c))
+HUB_OBJ    := $(patsubst %.c,$(BUILD)/%.o,$(wildcard cmd/diagws-hub/*.c))
 BENCH_OBJ  := $(patsubst %.c,$(BUILD)/%.o,$(wildcard cmd/diagws-bench/*.c))
 PIC_OBJ    := $(CLIENT_SRC:%=$(BUILD)/pic/%.o)
 SONAME     := libdiagws.so.0
@@ -134,7 +135,7 @@ $(BUILD)/lib/pkgconfig/diagws.pc: lib/diagws.pc.in Makefile
 	$(Q)sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' $< >$@
 
 # A unit test links only what it names: the header lines `/* links: lib/x.c … */` and `/* libs: y */`.
-$(BUILD)/tests/%: tests/unit/%.c $(LIB_A) $(EDGE_OBJ) $(BENCH_OBJ)
+$(BUILD)/tests/%: tests/unit/%.c $(LIB_A) $(HUB_OBJ) $(EDGE_OBJ) $(BENCH_OBJ)
 	@mkdir -p $(@D)
 	$(call say,TEST,$@)
 	$(Q)$(CC) $(ALL_CFLAGS) -DDW_TESTING -o $@ $< \
@@ -260,6 +261,7 @@ SCRIPTS := .ci/run $(wildcard examples/*.sh)
 lint:
 	$(Q)clang-format --dry-run -Werror $(SOURCES)
 	$(Q)tests/lint-includes.sh
+	$(Q)tests/lint-positions.sh
 	$(Q)shellcheck $(SCRIPTS) tests/*.sh completions/diagws.bash
 	$(Q)mandoc -T lint -W warning man/*.[1-8] >&2
 	$(Q)cppcheck --quiet --error-exitcode=1 --inline-suppr --std=c11 -j 2 -Iinclude --enable=warning,portability \

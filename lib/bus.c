@@ -36,6 +36,14 @@ struct context {
 	size_t users;
 };
 
+/* An ipc address that was bound: the file that it is, and the lock beside it. */
+struct bound {
+	char path[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
+	dev_t device;
+	ino_t inode;
+	int lock;
+};
+
 struct dw_bus {
 	struct context *context;
 	void *socket;
@@ -43,8 +51,8 @@ struct dw_bus {
 	bool router;
 	char *uri; /* of a DEALER */
 	int fd;
-	int locks[DW_BUS_BINDS_MAX];
-	size_t lock_count;
+	struct bound *bounds; /* of a ROUTER: [bound_count] */
+	size_t bound_count;
 };
 
 static bool
@@ -56,7 +64,7 @@ has_prefix(const char *text, const char *prefix)
 static int
 check_path(const char *path, struct dw_fault *fault)
 {
-	const size_t most = sizeof(((struct sockaddr_un *)NULL)->sun_path) - 1;
+	const size_t most = sizeof(((struct bound *)NULL)->path) - 1;
 
 	if (path[0] != '/')
 		return dw_fault_set(
@@ -175,7 +183,23 @@ lock_path(struct dw_bus *bus, const char *path, struct dw_fault *fault)
 		return dw_fault_set(fault, DW_E_IN_USE, "bind", "a path of its own for each hub",
 			"another hub is already listening on '%s'", path);
 	}
-	bus->locks[bus->lock_count++] = fd;
+	bus->bounds[bus->bound_count] = (struct bound) { .lock = fd };
+	(void)snprintf(bus->bounds[bus->bound_count].path, sizeof(bus->bounds->path), "%s", path);
+	bus->bound_count++;
+	return DW_OK;
+}
+
+/* Its number belongs to the socket for as long as that is open, also when the name is gone. */
+static int
+note_file(struct bound *bound, struct dw_fault *fault)
+{
+	struct stat file;
+
+	if (lstat(bound->path, &file) != 0)
+		return dw_fault_set(
+			fault, DW_E_CREATE, "bind", NULL, "cannot find '%s' again: %s", bound->path, strerror(errno));
+	bound->device = file.st_dev;
+	bound->inode = file.st_ino;
 	return DW_OK;
 }
 
@@ -199,7 +223,7 @@ bind_one(struct dw_bus *bus, const char *uri, struct dw_fault *fault)
 	if (failed != 0)
 		return dw_fault_set(fault, failed == EACCES || failed == EPERM ? DW_E_PERMISSION : DW_E_CREATE, "bind", NULL,
 			"cannot listen on '%s': %s", uri, zmq_strerror(failed));
-	return DW_OK;
+	return path != NULL ? note_file(&bus->bounds[bus->bound_count - 1], fault) : DW_OK;
 }
 
 int
@@ -214,6 +238,9 @@ dw_bus_bind(struct dw_bus **out, const char *const *uris, size_t count, struct d
 	bus = new_bus(ZMQ_ROUTER, NULL);
 	if (bus == NULL)
 		return DW_E_NOMEM;
+	bus->bounds = calloc(count, sizeof(*bus->bounds));
+	if (bus->bounds == NULL)
+		err = DW_E_NOMEM;
 	for (size_t i = 0; i < count && err == DW_OK; i++)
 		err = bind_one(bus, uris[i], fault);
 	if (err == DW_OK)
@@ -275,11 +302,26 @@ dw_bus_destroy(struct dw_bus **bus_p)
 	}
 	if (bus->context != NULL)
 		leave_context(bus->context);
-	for (size_t i = 0; i < bus->lock_count; i++)
-		(void)close(bus->locks[i]);
+	for (size_t i = 0; i < bus->bound_count; i++)
+		(void)close(bus->bounds[i].lock);
+	free(bus->bounds);
 	free(bus->uri);
 	free(bus);
 	*bus_p = NULL;
+}
+
+const char *
+dw_bus_lost(const struct dw_bus *bus)
+{
+	for (size_t i = 0; i < bus->bound_count; i++) {
+		const struct bound *bound = &bus->bounds[i];
+		struct stat file;
+
+		if (lstat(bound->path, &file) == 0 ? file.st_dev != bound->device || file.st_ino != bound->inode
+										   : errno == ENOENT || errno == ENOTDIR)
+			return bound->path;
+	}
+	return NULL;
 }
 
 int

@@ -17,6 +17,7 @@ dw_op_clear(struct dw_op *op)
 	case DW_OP_OWNERS:
 		dw_buf_clear(&op->read.records);
 		dw_buf_clear(&op->read.directs);
+		dw_buf_clear(&op->read.users);
 		dw_buf_clear(&op->read.cursors);
 		dw_buf_clear(&op->read.owners);
 		break;
@@ -32,17 +33,17 @@ dw_op_reset(struct dw_op *op)
 {
 	op->err = DW_OK;
 	if (op->kind == DW_OP_APPEND) {
-		op->append.seq = op->append.n = op->append.room_n = 0;
+		op->append.seq = op->append.n = op->append.own = op->append.room_n = 0;
 		op->append.duplicate = false;
 		dw_buf_reset(&op->append.record);
 	} else if (op->kind == DW_OP_OWNER) {
 		op->owner.changed = false;
 	} else if (op->kind == DW_OP_PLACE) {
-		op->place.n = 0;
-		op->place.exact = false;
+		op->place.n = op->place.own = op->place.until_own = 0;
 	} else if (op->kind != DW_OP_CURSOR) {
 		dw_buf_reset(&op->read.records);
 		dw_buf_reset(&op->read.directs);
+		dw_buf_reset(&op->read.users);
 		dw_buf_reset(&op->read.cursors);
 		dw_buf_reset(&op->read.owners);
 		op->read.more = false;

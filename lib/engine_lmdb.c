@@ -1,11 +1,11 @@
-/* The embedded engine: LMDB in one directory, format version 4.
+/* The embedded engine: LMDB in one directory, format version 5.
  *
- *   meta      what the store is and where it stands: version, epoch, seq, limit, sweeps, ids
+ *   meta      what the store is and where it stands: version, epoch, seq, limit, sweeps, ids, file, noted
  *   messages  seq (8 bytes, big endian) → head, room, user, record
  *   places    seq → head, room, user: of messages that are no more
  *   rooms     room → newest messages, n
- *   users     room NUL user → number of direct messages
- *   ids0, ids1  16-byte digest of room and id → {content hash, seq, n}
+ *   users     room NUL user → newest direct message, and its number
+ *   ids0, ids1  16-byte digest of room and id → {content hash, time, seq, n}
  *   idlog     the newest of these, by seq: see engine_lmdb_ids.c
  *   cursors   room NUL user NUL device → positions, seen, expires, derived
  *   owners    room NUL user → {state}
@@ -25,16 +25,10 @@
 #include "diagws/engine.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "diagws/clock.h"
-#include "diagws/paths.h"
 #include "engine_lmdb_parts.h"
 
 enum { SWEEP_PER_APPEND = 4, SWEEP_LEAST = 16, SWEEP_WHEN_FULL = 4096 };
@@ -192,11 +186,40 @@ lmdb_commit(struct dw_engine *engine, struct dw_op **ops, size_t count, struct d
 		dw_op_reset(ops[i]);
 	if (err == DW_E_STORAGE_FULL && patient == 0)
 		err = attempt(e, DW_KV_RESCUE, ops, count, 0);
-	if (err == DW_OK)
+	if (err == DW_OK) {
+		dw_lmdb_note_head(e);
 		return DW_OK;
+	}
 	for (size_t i = 0; i < count; i++)
 		dw_op_reset(ops[i]);
 	return refuse(e, err, err == DW_E_STORAGE_FULL ? why : dw_kv_text(e->kv), fault);
+}
+
+/* That this epoch has been noted: from now on a note that is missing was taken away. */
+static int
+note_noted(struct lmdb_engine *e)
+{
+	int err = dw_kv_begin(e->kv, DW_KV_RESCUE);
+
+	if (err != DW_OK)
+		return err;
+	err = put_meta(e, "noted", e->epoch, sizeof(e->epoch));
+	if (err == DW_OK)
+		err = dw_kv_commit(e->kv);
+	else
+		dw_kv_abort(e->kv);
+	e->noted = err == DW_OK;
+	return err;
+}
+
+/* Beside the store too. What has no room now is tried again the next time. */
+static int
+note_standing(struct lmdb_engine *e)
+{
+	const int number = dw_lmdb_note_is_old(e) ? dw_lmdb_note_write(e) : 0;
+	const int err = number == 0 && !e->noted ? note_noted(e) : DW_OK;
+
+	return err == DW_E_STORAGE_FULL || err == DW_E_NOMEM ? DW_OK : err;
 }
 
 static void
@@ -206,11 +229,13 @@ lmdb_close(struct dw_engine *engine)
 
 	if (e == NULL)
 		return;
+	if (e->open && !e->failed)
+		(void)note_standing(e);
 	dw_kv_close(e->kv);
 	dw_lmdb_rooms_forget(e);
 	dw_lmdb_ids_close(e);
-	if (e->lock >= 0)
-		(void)close(e->lock);
+	dw_lmdb_note_close(e);
+	dw_lmdb_unlock(e);
 	free(e);
 }
 
@@ -218,8 +243,10 @@ static void
 lmdb_rest(struct dw_engine *engine)
 {
 	struct lmdb_engine *e = (struct lmdb_engine *)engine;
-	int err = e->failed ? DW_OK : dw_kv_rest(e->kv);
+	int err = e->failed ? DW_OK : note_standing(e);
 
+	if (err == DW_OK && !e->failed)
+		err = dw_kv_rest(e->kv);
 	e->failed = e->failed || err == DW_E_STORAGE || err == DW_E_CORRUPT;
 }
 
@@ -231,6 +258,7 @@ lmdb_info(struct dw_engine *engine, struct dw_engine_info *info)
 	memcpy(info->epoch, e->epoch, sizeof(info->epoch));
 	info->head = e->seq;
 	info->bytes = dw_kv_bytes(e->kv);
+	info->restored = e->renewed;
 }
 
 struct walk {
@@ -299,27 +327,6 @@ lmdb_cursors(struct dw_engine *engine, int (*each)(void *user, const struct dw_c
 	return walk_all(&(struct walk) { .engine = e, .cursor = each, .user = user }, CURSORS, walk_cursor);
 }
 
-static int
-lock_dir(struct lmdb_engine *e, struct dw_fault *fault)
-{
-	char path[DW_PATH_SIZE];
-	int err = dw_make_dirs(e->config.dir, 0750, fault);
-
-	if (err != DW_OK)
-		return err;
-	if (snprintf(path, sizeof(path), "%s/lock", e->config.dir) >= (int)sizeof(path))
-		return dw_fault_set(
-			fault, DW_E_CREATE, "--state-dir", "a shorter path", "the state directory's path is too long");
-	e->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
-	if (e->lock < 0)
-		return dw_fault_set(fault, errno == EACCES || errno == EPERM ? DW_E_PERMISSION : DW_E_CREATE, "--state-dir",
-			"a directory that this user may write to", "cannot write in '%s': %s", e->config.dir, strerror(errno));
-	if (flock(e->lock, LOCK_EX | LOCK_NB) != 0)
-		return dw_fault_set(fault, DW_E_IN_USE, "--state-dir", "a directory of its own for each hub",
-			"another hub uses '%s'", e->config.dir);
-	return DW_OK;
-}
-
 /* The smallest limit that this store ever had: history beyond it may have holes. */
 static int
 note_limit(struct lmdb_engine *e)
@@ -334,15 +341,47 @@ note_limit(struct lmdb_engine *e)
 }
 
 /* A store that was restored goes on from an older state, so its positions mean something else from there on, and it
- * must have another epoch. A copy over the file itself cannot be told. */
+ * must have another epoch. */
 static int
 begin_epoch(struct lmdb_engine *e, const struct dw_kv_mark *mark)
 {
 	int err;
 
+	/* Before: one of another epoch is never this one's, even if this one cannot be noted for long. */
+	dw_lmdb_note_drop(e);
 	dw_random_id(e->epoch);
+	e->noted = false;
 	err = put_meta(e, "epoch", e->epoch, sizeof(e->epoch));
 	return err == DW_OK ? put_meta(e, "file", mark, sizeof(*mark)) : err;
+}
+
+/* What it says of itself: its seq and its epoch, which is a new one where its file or the note beside it tell that it
+ * was restored. */
+static int
+read_standing(struct lmdb_engine *e, const struct dw_kv_mark *mark)
+{
+	struct dw_kv_mark before = { 0 };
+	char noted[DW_EPOCH_SIZE] = "";
+	int err = get_meta(e, "seq", &e->seq, sizeof(e->seq));
+
+	if (err == DW_E_AGAIN)
+		err = DW_OK; /* nothing was ever stored */
+	if (err == DW_OK)
+		err = get_meta(e, "epoch", e->epoch, sizeof(e->epoch));
+	e->epoch[sizeof(e->epoch) - 1] = '\0';
+	if (err == DW_OK)
+		err = get_meta(e, "noted", noted, sizeof(noted));
+	if (err == DW_E_AGAIN && e->epoch[0] != '\0')
+		err = DW_OK; /* that was never noted */
+	e->noted = memcmp(noted, e->epoch, sizeof(noted)) == 0;
+	if (err == DW_OK)
+		err = get_meta(e, "file", &before, sizeof(before));
+	if (err != DW_OK && err != DW_E_AGAIN)
+		return err;
+	if (err == DW_OK && memcmp(&before, mark, sizeof(before)) == 0 && !dw_lmdb_was_restored(e, e->noted))
+		return DW_OK;
+	e->renewed = true;
+	return begin_epoch(e, mark);
 }
 
 /* Reads, or in a new store writes, what it is. */
@@ -351,7 +390,6 @@ read_meta(struct lmdb_engine *e, struct dw_fault *fault)
 {
 	const struct dw_kv_mark mark = dw_kv_mark(e->kv);
 	uint64_t version = LMDB_FORMAT;
-	struct dw_kv_mark before;
 	int err = get_meta(e, "version", &version, sizeof(version));
 
 	if (err == DW_E_AGAIN) {
@@ -359,16 +397,7 @@ read_meta(struct lmdb_engine *e, struct dw_fault *fault)
 		if (err == DW_OK)
 			err = begin_epoch(e, &mark);
 	} else if (err == DW_OK) {
-		err = get_meta(e, "seq", &e->seq, sizeof(e->seq));
-		if (err == DW_E_AGAIN)
-			err = DW_OK; /* nothing was ever stored */
-		if (err == DW_OK)
-			err = get_meta(e, "epoch", e->epoch, sizeof(e->epoch));
-		e->epoch[sizeof(e->epoch) - 1] = '\0';
-		if (err == DW_OK)
-			err = get_meta(e, "file", &before, sizeof(before));
-		if (err == DW_E_AGAIN || (err == DW_OK && memcmp(&before, &mark, sizeof(mark)) != 0))
-			err = begin_epoch(e, &mark);
+		err = read_standing(e, &mark);
 	}
 	if (err == DW_OK)
 		err = note_limit(e);
@@ -377,29 +406,11 @@ read_meta(struct lmdb_engine *e, struct dw_fault *fault)
 	return dw_fault_set(fault, err, "--state-dir", NULL, "cannot read the store: %s", dw_kv_text(e->kv));
 }
 
-/* Notes in the lock file that the store was made, so that an empty one is told from one that was emptied; with the
- * names of all files safe on disk. */
-static int
-note_made(struct lmdb_engine *e, struct dw_fault *fault)
-{
-	int dir = open(e->config.dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	bool ok = dir >= 0 && pwrite(e->lock, "made\n", 5, 0) == 5 && fsync(e->lock) == 0 && fsync(dir) == 0;
-	int number = errno;
-
-	if (dir >= 0)
-		(void)close(dir);
-	/* The next start tries again where there is no room for a block. */
-	if (ok || number == ENOSPC || number == EDQUOT)
-		return DW_OK;
-	return dw_fault_set(
-		fault, DW_E_STORAGE, "--state-dir", NULL, "cannot write in '%s': %s", e->config.dir, strerror(number));
-}
-
 /* Opens it, looked through before, and leaves no transaction open. */
 static int
-open_looked(struct lmdb_engine *e, bool made, struct dw_fault *fault)
+open_looked(struct lmdb_engine *e, struct dw_fault *fault)
 {
-	int err = dw_lmdb_check(e, made, fault);
+	int err = dw_lmdb_check(e, fault);
 
 	if (err == DW_OK || err == DW_E_AGAIN)
 		err = dw_kv_open(&e->kv, e->config.dir, dw_lmdb_tables, LMDB_TABLES, e->config.store_limit, fault);
@@ -425,26 +436,38 @@ open_ids(struct lmdb_engine *e)
 	return err;
 }
 
+/* Before anybody is told its epoch. A new note at each opening, for a copy may have been made of the one before. */
+static int
+begin_note(struct lmdb_engine *e, struct dw_fault *fault)
+{
+	int number = dw_lmdb_note_write(e), err;
+
+	if (number != 0 && number != ENOSPC && number != EDQUOT)
+		return dw_fault_set(
+			fault, DW_E_STORAGE, "--state-dir", NULL, "cannot write in '%s': %s", e->config.dir, strerror(number));
+	e->open = true;
+	err = note_standing(e);
+	if (err != DW_OK)
+		return dw_fault_set(fault, err, "--state-dir", NULL, "cannot write to the store: %s", dw_kv_text(e->kv));
+	return DW_OK;
+}
+
 static int
 open_store(struct lmdb_engine *e, struct dw_fault *fault)
 {
-	char mark;
-	const bool made = pread(e->lock, &mark, 1, 0) == 1;
 	int err = dw_lmdb_ids_new(e);
 
 	if (err == DW_OK)
-		err = open_looked(e, made, fault);
+		err = open_looked(e, fault);
 	/* What came from the journal is looked at like the rest. */
 	if (err == DW_OK && dw_kv_recovered(e->kv)) {
 		dw_kv_close(e->kv);
 		e->kv = NULL;
-		err = open_looked(e, made, fault);
+		err = open_looked(e, fault);
 	}
 	if (err == DW_OK)
 		err = open_ids(e);
-	if (err != DW_OK)
-		return err;
-	return made ? DW_OK : note_made(e, fault);
+	return err == DW_OK ? begin_note(e, fault) : err;
 }
 
 static int
@@ -457,10 +480,12 @@ lmdb_open(struct dw_engine **out, const struct dw_engine_config *config, struct 
 		return DW_E_NOMEM;
 	e->base.ops = &dw_engine_lmdb;
 	e->config = *config;
-	e->lock = -1;
-	err = lock_dir(e, fault);
-	if (err == DW_OK)
+	e->dir = e->file = e->note.fd = -1;
+	err = dw_lmdb_lock(e, fault);
+	if (err == DW_OK) {
+		dw_lmdb_note_read(e);
 		err = open_store(e, fault);
+	}
 	if (err != DW_OK)
 		lmdb_close(&e->base);
 	else

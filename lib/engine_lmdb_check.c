@@ -1,8 +1,8 @@
 /* The look-through of the LMDB engine's store at open: that it is whole, and means what it must.
  *
  * A file of its own because it trusts nothing that the others rely on. kv_look.h has every page and checksum looked
- * at; here the entries are, against each other: a room's newest messages are there and no newer ones, its
- * chains have no hole, users' counts are those of their newest messages, nothing is above the last seq. So a
+ * at; here the entries are, against each other: the newest messages of rooms and users are there and no newer ones,
+ * their chains have no hole, nothing is above the last seq. So a
  * page that was never written, and left an older one in its place, shows too.
  *
  * Happy path: rooms and users are read into two tables of hashes; one pass over messages and places, merged by seq,
@@ -10,16 +10,15 @@
  * the sweep deletes those behind DW_HISTORY_TIMES * queue_limit in no certain order; what is beyond the smallest limit
  * this store ever had is not looked at for holes.
  *
- * Failure modes: DW_E_CORRUPT with what is wrong and where. Memory: 88 bytes for each room, 32 for each user
+ * Failure modes: DW_E_CORRUPT with what is wrong and where. Memory: 88 bytes for each room, 40 for each user
  * of direct messages in a room, twice at most, until the store has been looked through.
  */
-#include <stdio.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "diagws/kv_look.h"
-#include "diagws/paths.h"
 #include "engine_lmdb_parts.h"
 #include "kv_parts.h"
 
@@ -30,13 +29,13 @@ struct chain {
 struct room_slot {
 	uint64_t hash; /* of the name; 0: empty */
 	struct room_value value;
-	struct chain chains[2]; /* to everyone, direct */
+	struct chain chain; /* to everyone */
 };
 
 struct user_slot {
 	uint64_t hash; /* of room NUL user */
-	uint64_t count;
-	uint64_t met; /* the last one's number */
+	struct user_value value;
+	struct chain chain;
 };
 
 struct check {
@@ -202,15 +201,31 @@ read_users(struct check *check)
 		struct user_slot *slot;
 		struct dw_str room, user;
 
-		if (nul == NULL || value.n != sizeof(slot->count))
+		if (nul == NULL || value.n != sizeof(slot->value))
 			return damaged_table(check, USERS);
 		room = (struct dw_str) { key.p, (size_t)(nul - key.p) };
 		user = (struct dw_str) { nul + 1, key.n - room.n - 1 };
 		slot = user_slot(check, room, user);
 		slot->hash = hash_of(room, user);
-		memcpy(&slot->count, value.p, sizeof(slot->count));
+		memcpy(&slot->value, value.p, sizeof(slot->value));
 	}
 	return err == DW_E_AGAIN ? DW_OK : err;
+}
+
+/* The chain that it belongs to, and the number of the newest of it. */
+static struct chain *
+chain_of(struct check *check, struct room_slot *room, const struct lmdb_message *message, uint64_t *newest)
+{
+	struct user_slot *user;
+
+	if (message->user.n == 0) {
+		*newest = room->value.n;
+		return &room->chain;
+	}
+	user = user_slot(check, message->room, message->user);
+	/* Of a user that the table does not know the number is 0, and none is as low. */
+	*newest = message->head.total <= room->value.directs ? user->value.own : 0;
+	return &user->chain;
 }
 
 static int
@@ -220,14 +235,11 @@ check_message(struct check *check, uint64_t seq, struct dw_str value, bool place
 	struct room_slot *room;
 	struct chain *chain;
 	uint64_t newest;
-	bool direct;
 
 	if (dw_lmdb_take_message(value, place, &message) != DW_OK)
 		return damaged_table(check, place ? PLACES : MESSAGES);
-	direct = message.user.n > 0;
 	room = room_slot(check, message.room);
-	chain = &room->chains[direct];
-	newest = direct ? room->value.directs : room->value.n;
+	chain = chain_of(check, room, &message, &newest);
 	if (room->hash == 0 || message.head.count > newest || message.head.count == 0 || message.head.prev >= seq)
 		return damaged(check, "a message that its diagnosis does not know", seq, message.room);
 	/* Whatever precedes one of the newest must be there, and be the last one met. */
@@ -235,13 +247,6 @@ check_message(struct check *check, uint64_t seq, struct dw_str value, bool place
 		(chain->seq != message.head.prev || chain->count + 1 != message.head.count))
 		return damaged(check, "a message is missing before", seq, message.room);
 	*chain = (struct chain) { seq, message.head.count };
-	if (direct) {
-		struct user_slot *user = user_slot(check, message.room, message.user);
-
-		if (message.head.user_count > user->count && newest - message.head.count < DW_HISTORY_TIMES * check->limit)
-			return damaged(check, "a direct message that its user's count does not know", seq, message.room);
-		user->met = message.head.user_count;
-	}
 	check->met = seq;
 	return DW_OK;
 }
@@ -290,15 +295,13 @@ check_ends(struct check *check)
 		const struct room_value *value = &room->value;
 		const uint64_t head = value->last > value->direct ? value->last : value->direct;
 
-		if (room->hash != 0 &&
-			(room->chains[0].seq != value->last || room->chains[0].count != value->n ||
-				room->chains[1].seq != value->direct || room->chains[1].count != value->directs || value->head != head))
+		if (room->hash != 0 && (room->chain.seq != value->last || room->chain.count != value->n || value->head != head))
 			return damaged(check, "the newest message of a diagnosis is missing", value->head, DW_STR("(unknown)"));
 	}
 	for (size_t i = 0; i <= check->user_mask; i++) {
 		const struct user_slot *user = &check->users[i];
 
-		if (user->hash != 0 && user->met != user->count)
+		if (user->hash != 0 && (user->chain.seq != user->value.last || user->chain.count != user->value.own))
 			return damaged(check, "a user's newest direct message is missing", 0, DW_STR("(unknown)"));
 	}
 	if (check->met != check->last)
@@ -395,21 +398,21 @@ look_through(struct check *check)
 
 /* Nothing is there. Where there was something, that is no beginning. */
 static int
-begin_anew(const char *dir, bool made, struct dw_fault *fault)
+begin_anew(struct lmdb_engine *e, struct dw_fault *fault)
 {
-	char path[DW_PATH_SIZE];
-
-	if (made)
+	if (e->note.there)
 		return dw_fault_set(fault, DW_E_CORRUPT, "--state-dir",
 			"a store that is whole: restore a copy, or move this one away and begin anew",
-			"'%s/data.mdb' is damaged: it was emptied", dir);
-	if (snprintf(path, sizeof(path), "%s/data.mdb", dir) < (int)sizeof(path))
-		(void)unlink(path);
+			"'%s/data.mdb' is damaged: it was emptied", e->config.dir);
+	/* The file itself stays: its lock is ours. */
+	if (ftruncate(e->file, 0) != 0)
+		return dw_fault_set(
+			fault, DW_E_CREATE, "--state-dir", NULL, "cannot write in '%s': %s", e->config.dir, strerror(errno));
 	return DW_E_AGAIN;
 }
 
 int
-dw_lmdb_check(struct lmdb_engine *e, bool made, struct dw_fault *fault)
+dw_lmdb_check(struct lmdb_engine *e, struct dw_fault *fault)
 {
 	const char *dir = e->config.dir;
 	struct check check = { .engine = e, .dir = dir, .fault = fault };
@@ -419,7 +422,7 @@ dw_lmdb_check(struct lmdb_engine *e, bool made, struct dw_fault *fault)
 	if (err == DW_OK)
 		err = look_through(&check);
 	else if (err == DW_E_AGAIN && exists)
-		err = begin_anew(dir, made, fault);
+		err = begin_anew(e, fault);
 	dw_kv_look_close(check.look);
 	free(check.rooms);
 	free(check.users);

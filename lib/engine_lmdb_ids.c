@@ -4,7 +4,11 @@
  * each would cost a commit a page of its own there. Instead a commit appends its ids to a log, by seq, and they are
  * carried from there into the tables much later, many neighbours at once. Meanwhile they are found in memory.
  *
- *   idlog   first seq → rows {digest 16, content hash 16, n 8}, of that seq and those that follow it
+ *   idlog   first seq → rows {digest 16, content hash 10, time 6, n 8}, of that seq and those that follow it
+ *
+ * An id is remembered for id_window_ms, and while it is among the last id_window_count, which the difference of two
+ * seqs tells. One that is not is as good as none: the same id again gets a row of its own, which is found before the
+ * old one. The tables hold two generations, each a window or more: what is emptied is not remembered any more.
  *
  * Digests are divided by their first byte into ID_PARTS parts, which take turns: step t (1, 2, …) carries part
  * t % ID_PARTS up to the seq t * ID_STEP into the tables, once that was given. So what has been carried follows from
@@ -221,7 +225,7 @@ dw_lmdb_ids_close(struct lmdb_engine *e)
 
 /* ---- a batch */
 
-/* Begins a new generation when the current one has lasted a window. */
+/* Begins a new generation when the current one has lasted a window: none of the older one is remembered then. */
 int
 dw_lmdb_ids_begin(struct lmdb_engine *e)
 {
@@ -248,26 +252,58 @@ dw_lmdb_ids_begin(struct lmdb_engine *e)
 	return dw_kv_empty(e->kv, IDS0 + (size_t)state->current);
 }
 
-int
-dw_lmdb_id_find(struct lmdb_engine *e, const uint8_t digest[ID_DIGEST], struct id_value *value)
+struct id_what
+dw_lmdb_id_what(const struct dw_op *op)
+{
+	struct id_what what;
+
+	memcpy(what.hash, op->append.hash, sizeof(what.hash));
+	for (size_t i = 0; i < ID_TIME; i++)
+		what.at[i] = (uint8_t)(op->append.at >> 8 * i);
+	return what;
+}
+
+static bool
+is_remembered(const struct lmdb_engine *e, const struct id_value *value)
+{
+	uint64_t at = 0;
+
+	for (size_t i = 0; i < ID_TIME; i++)
+		at |= (uint64_t)value->what.at[i] << 8 * i;
+	return e->next_seq - value->seq <= e->config.id_window_count &&
+		   (e->now <= at || e->now - at < e->config.id_window_ms);
+}
+
+/* The newest of this id, remembered or not. */
+static int
+find_newest(struct lmdb_engine *e, const uint8_t digest[ID_DIGEST], struct id_value *value)
 {
 	const struct lmdb_ids *ids = e->ids;
-	int err = DW_E_AGAIN;
+	const size_t current = (size_t)e->ids_state.current;
+	int err;
 
 	if (is_surely_new(ids, digest))
-		return err;
+		return DW_E_AGAIN;
 	for (uint64_t seq = *head_of(e->ids, digest); seq >= e->ids_state.older && seq != 0; seq = row_of(ids, seq)->next) {
 		const struct id_row *row = &row_of(ids, seq)->id;
 
 		if (memcmp(row->digest, digest, ID_DIGEST) != 0)
 			continue;
-		*value = (struct id_value) { .seq = seq, .n = row->n };
-		memcpy(value->hash, row->hash, sizeof(value->hash));
+		*value = (struct id_value) { .what = row->what, .seq = seq, .n = row->n };
 		return DW_OK;
 	}
-	for (size_t i = 0; i < 2 && err == DW_E_AGAIN; i++)
-		err = dw_kv_get_fixed(e->kv, IDS0 + i, val(digest, ID_DIGEST), value, sizeof(*value));
+	err = dw_kv_get_fixed(e->kv, IDS0 + current, val(digest, ID_DIGEST), value, sizeof(*value));
+	if (err == DW_E_AGAIN)
+		err = dw_kv_get_fixed(e->kv, IDS0 + 1 - current, val(digest, ID_DIGEST), value, sizeof(*value));
 	return err;
+}
+
+int
+dw_lmdb_id_find(struct lmdb_engine *e, const uint8_t digest[ID_DIGEST], struct id_value *value)
+{
+	int err = find_newest(e, digest, value);
+
+	return err == DW_OK && !is_remembered(e, value) ? DW_E_AGAIN : err;
 }
 
 /* The rows up to this seq that are not in the log yet. */
@@ -295,9 +331,8 @@ dw_lmdb_id_add(struct lmdb_engine *e, const uint8_t digest[ID_DIGEST], const str
 
 	if (err != DW_OK)
 		return err;
-	*row_of(ids, value->seq) = (struct row) { .id = { .n = value->n } };
+	*row_of(ids, value->seq) = (struct row) { .id = { .what = value->what, .n = value->n } };
 	memcpy(row_of(ids, value->seq)->id.digest, digest, ID_DIGEST);
-	memcpy(row_of(ids, value->seq)->id.hash, value->hash, DW_HASH_SIZE);
 	link_row(ids, value->seq);
 	dw_lmdb_ids_note(e, (size_t)e->ids_state.current, digest);
 	e->ids_state.count++;
@@ -306,10 +341,14 @@ dw_lmdb_id_add(struct lmdb_engine *e, const uint8_t digest[ID_DIGEST], const str
 
 /* ---- steps */
 
+/* Of one id the newest comes last, and stays. */
 static int
 compare_rows(const void *a, const void *b)
 {
-	return memcmp(((const struct row *)a)->id.digest, ((const struct row *)b)->id.digest, ID_DIGEST);
+	const struct row *one = a, *two = b;
+	const int order = memcmp(one->id.digest, two->id.digest, ID_DIGEST);
+
+	return order != 0 ? order : (one->next > two->next) - (one->next < two->next);
 }
 
 /* Takes the rows of a part up to a seq out of memory; of those `next` is the own seq then. */
@@ -348,8 +387,7 @@ take_step(struct lmdb_engine *e)
 		struct row row;
 
 		memcpy(&row, rows.data + at, sizeof(row));
-		value = (struct id_value) { .seq = row.next, .n = row.id.n };
-		memcpy(value.hash, row.id.hash, sizeof(value.hash));
+		value = (struct id_value) { .what = row.id.what, .seq = row.next, .n = row.id.n };
 		err = dw_kv_put(e->kv, IDS0 + (size_t)(value.seq >= state->first ? state->current : 1 - state->current),
 			val(row.id.digest, ID_DIGEST), val(&value, sizeof(value)));
 	}

@@ -1,15 +1,14 @@
 /* The LMDB engine's log: messages, what remains of them, and the chains through them.
  *
- * A room has two chains, of the messages to everyone and of the direct ones. Its value knows the newest of each, each
- * message knows the one before it and its number in the chain (`count`), a direct one also its number among
- * those to its user, of which the table of users knows the last. So an append touches one entry of each
- * table, whether a message is dead follows from numbers, and a chain is read from its newest backwards. Nothing
- * needs to be scanned.
+ * A room has a chain of the messages to everyone, and for each user one of the direct messages to that user. The value
+ * of the room, or of the user, knows the newest; each message knows the one before it and its number in the chain
+ * (`count`). So an append touches one entry of each table, whether a message is dead follows from numbers, and a
+ * chain is read from its newest backwards. Of users only those of one room are ever scanned.
  *
- * Dead is what newer ones pushed out (queue_limit to everyone or to that user; of all users DW_HISTORY_TIMES as many)
- * or what is too old. The sweep moves the head of a dead message to the table of places, without its record, and
- * deletes the place when DW_HISTORY_TIMES * queue_limit newer ones are in its chain. Until then both tables together
- * hold the chain without a hole.
+ * Dead is what queue_limit newer ones in its chain pushed out (or DW_HISTORY_TIMES as many direct ones to whomever in
+ * the room), or what is too old. The sweep moves the head of a dead message to the table of places, without its
+ * record, and deletes the place when DW_HISTORY_TIMES * queue_limit newer ones are in its chain. Until then both tables
+ * together hold the chain without a hole. The newest of a chain stays for ever, be it as its place.
  *
  * Failure modes: what cannot be taken apart is DW_E_CORRUPT and ends the batch.
  */
@@ -90,15 +89,15 @@ user_key(char out[LMDB_KEY_MAX], struct dw_str room, struct dw_str user)
 	return val(out, room.n + 1 + user.n);
 }
 
-/* How many direct messages the user ever got in the room; 0: all were forgotten. */
+/* All 0: there never was a direct message to that user. */
 static int
-get_user_count(struct lmdb_engine *e, struct dw_str room, struct dw_str user, uint64_t *count)
+get_user(struct lmdb_engine *e, struct dw_str room, struct dw_str user, struct user_value *value)
 {
 	char key[LMDB_KEY_MAX];
-	int err = dw_kv_get_fixed(e->kv, USERS, user_key(key, room, user), count, sizeof(*count));
+	int err = dw_kv_get_fixed(e->kv, USERS, user_key(key, room, user), value, sizeof(*value));
 
 	if (err == DW_E_AGAIN)
-		*count = 0;
+		*value = (struct user_value) { 0 };
 	return err == DW_E_AGAIN ? DW_OK : err;
 }
 
@@ -108,31 +107,47 @@ dw_lmdb_expired(const struct lmdb_engine *e, uint64_t at)
 	return e->now > at && e->now - at > e->config.queue_ttl_ms;
 }
 
-/* Too many newer ones are in its chain for even its place to be kept. */
-static bool
-is_history(const struct lmdb_engine *e, const struct room_value *room, const struct lmdb_message *message)
+static uint64_t
+history_limit(const struct lmdb_engine *e)
 {
-	const uint64_t newest = message->user.n > 0 ? room->directs : room->n;
-
-	return newest - message->head.count >= (uint64_t)DW_HISTORY_TIMES * e->config.queue_limit;
+	return (uint64_t)DW_HISTORY_TIMES * e->config.queue_limit;
 }
 
-static int
-is_dead(struct lmdb_engine *e, const struct room_value *room, const struct lmdb_message *message, bool *dead)
-{
-	uint64_t newest = room->n, count = message->head.count;
-	int err = DW_OK;
+/* The last numbers that a message is judged by. */
+struct ends {
+	uint64_t count;   /* of its chain */
+	uint64_t directs; /* of the room's direct messages */
+};
 
-	*dead = message->place || is_history(e, room, message) || dw_lmdb_expired(e, message->head.at);
-	if (*dead)
-		return DW_OK;
-	if (message->user.n > 0) {
-		err = get_user_count(e, message->room, message->user, &newest);
-		count = message->head.user_count;
-	}
-	/* Where the count was forgotten this wraps around: dead. */
-	*dead = newest - count >= e->config.queue_limit;
+static int
+get_ends(struct lmdb_engine *e, const struct room_value *room, const struct lmdb_message *message, struct ends *ends)
+{
+	struct user_value user = { .own = room->n };
+	int err = message->user.n > 0 ? get_user(e, message->room, message->user, &user) : DW_OK;
+
+	*ends = (struct ends) { user.own, room->directs };
 	return err;
+}
+
+/* Too many newer ones are in its chain for even its place to be kept. */
+static bool
+is_forgotten(const struct lmdb_engine *e, struct ends ends, const struct lmdb_message *message)
+{
+	return ends.count - message->head.count >= history_limit(e);
+}
+
+/* Of a direct one: too many newer ones are in the room, to whomever. */
+static bool
+is_crowded_out(const struct lmdb_engine *e, struct ends ends, const struct lmdb_message *message)
+{
+	return message->user.n > 0 && ends.directs - message->head.total >= history_limit(e);
+}
+
+static bool
+is_dead(const struct lmdb_engine *e, struct ends ends, const struct lmdb_message *message)
+{
+	return message->place || ends.count - message->head.count >= e->config.queue_limit ||
+		   is_crowded_out(e, ends, message) || dw_lmdb_expired(e, message->head.at);
 }
 
 /* ---- append */
@@ -154,8 +169,9 @@ take_place(struct lmdb_engine *e, struct dw_op *op, struct room_value *room, str
 {
 	const uint64_t seq = op->append.seq, at = op->append.at;
 	const struct dw_str name = dw_str(op->room), user = dw_str(op->append.to);
+	struct user_value value;
 	char key[LMDB_KEY_MAX];
-	int err = DW_OK;
+	int err;
 
 	*head = (struct message_head) { .at = at, .room_size = (uint32_t)name.n, .user_size = (uint32_t)user.n };
 	room->head = seq;
@@ -167,17 +183,16 @@ take_place(struct lmdb_engine *e, struct dw_op *op, struct room_value *room, str
 		room->last_at = at;
 		return DW_OK;
 	}
-	head->prev = room->direct;
-	head->count = ++room->directs;
-	head->n = room->n;
-	room->direct = seq;
-	room->direct_at = at;
-	err = get_user_count(e, name, user, &head->user_count);
+	err = get_user(e, name, user, &value);
 	if (err != DW_OK)
 		return err;
-	/* Where it begins anew it stays above what was forgotten: numbers must not come back. */
-	head->user_count = head->user_count > 0 ? head->user_count + 1 : room->directs;
-	return dw_kv_put(e->kv, USERS, user_key(key, name, user), val(&head->user_count, sizeof(head->user_count)));
+	head->prev = value.last;
+	head->count = op->append.own = ++value.own;
+	head->total = ++room->directs;
+	head->n = room->n;
+	value.last = room->direct = seq;
+	room->direct_at = at;
+	return dw_kv_put(e->kv, USERS, user_key(key, name, user), val(&value, sizeof(value)));
 }
 
 int
@@ -196,9 +211,10 @@ dw_lmdb_append(struct lmdb_engine *e, struct dw_op *op)
 		return err;
 	op->append.room_n = room.n;
 	op->append.n = head.user_size == 0 ? room.n : 0;
-	dw_record_pack(&op->append.record,
-		&(struct dw_record) { op->append.seq, room.n, op->append.at, dw_str(op->append.type), dw_str(op->append.id),
-			{ op->append.data, op->append.size }, dw_str(op->append.to), op->append.except, op->append.expires_at });
+	dw_record_pack(
+		&op->append.record, &(struct dw_record) { op->append.seq, room.n, op->append.at, dw_str(op->append.type),
+								dw_str(op->append.id), { op->append.data, op->append.size }, dw_str(op->append.to),
+								op->append.except, op->append.expires_at, op->append.own });
 	if (!dw_buf_ok(&op->append.record))
 		return DW_E_NOMEM;
 	err = put_message(e, op, &head);
@@ -211,7 +227,7 @@ bool
 dw_lmdb_summary(
 	const struct lmdb_engine *e, struct dw_room_summary *summary, struct dw_str room, const struct room_value *value)
 {
-	const uint64_t most = (uint64_t)DW_HISTORY_TIMES * e->config.queue_limit;
+	const uint64_t most = history_limit(e);
 	const bool numbered = value->n > 0 && !dw_lmdb_expired(e, value->last_at);
 	const bool direct = value->directs > 0 && !dw_lmdb_expired(e, value->direct_at);
 
@@ -247,89 +263,128 @@ walk(struct lmdb_engine *e, uint64_t seq, int (*each)(void *user, uint64_t seq, 
 struct reading {
 	struct lmdb_engine *engine;
 	struct dw_op *op;
-	struct room_value room;
+	struct ends ends;
 	uint64_t after;
-	struct dw_buf seqs; /* newest first */
+	bool ended;          /* what is retained of the chain */
+	struct dw_buf found; /* newest first */
 };
+
+/* A message that is to be read. */
+struct found {
+	uint64_t seq;
+	bool dead;
+};
+
+static int
+note_found(struct reading *reading, uint64_t seq, bool dead)
+{
+	const struct found found = { seq, dead };
+
+	dw_buf_add(&reading->found, &found, sizeof(found));
+	return dw_buf_ok(&reading->found) ? DW_OK : DW_E_NOMEM;
+}
 
 static int
 read_one(void *user, uint64_t seq, const struct lmdb_message *message)
 {
 	struct reading *reading = user;
-	bool dead;
-	int err = is_dead(reading->engine, &reading->room, message, &dead);
 
-	if (err != DW_OK || dead)
-		return err != DW_OK ? err : DW_KV_STOP;
+	if (is_dead(reading->engine, reading->ends, message))
+		return DW_KV_STOP;
 	reading->op->read.summary.oldest = seq;
 	reading->op->read.summary.oldest_n = message->head.n;
-	if (seq > reading->after)
-		dw_buf_add(&reading->seqs, &seq, sizeof(seq));
-	return dw_buf_ok(&reading->seqs) ? DW_OK : DW_E_NOMEM;
+	return seq > reading->after ? note_found(reading, seq, false) : DW_OK;
 }
 
+/* Behind what is retained tombstones follow, as far as the room's newest direct ones go. */
 static int
 read_direct(void *user, uint64_t seq, const struct lmdb_message *message)
 {
 	struct reading *reading = user;
 
-	if (is_history(reading->engine, &reading->room, message))
+	if (is_forgotten(reading->engine, reading->ends, message) ||
+		is_crowded_out(reading->engine, reading->ends, message))
 		return DW_KV_STOP;
-	dw_buf_add(&reading->seqs, &seq, sizeof(seq));
-	return dw_buf_ok(&reading->seqs) ? DW_OK : DW_E_NOMEM;
-}
-
-static uint64_t
-seq_at(const struct dw_buf *seqs, size_t i)
-{
-	uint64_t seq;
-
-	memcpy(&seq, seqs->data + i * sizeof(seq), sizeof(seq));
-	return seq;
+	reading->ended = reading->ended || is_dead(reading->engine, reading->ends, message);
+	reading->op->read.summary.directs += !reading->ended;
+	return note_found(reading, seq, reading->ended);
 }
 
 static int
-add_records(struct reading *reading, size_t limit)
+add_found(struct lmdb_engine *e, struct found found, struct dw_buf *out)
 {
-	const size_t count = reading->seqs.len / sizeof(uint64_t);
-	struct dw_buf *out = &reading->op->read.records;
+	struct lmdb_message message;
+	int err = get(e, found.seq, &message);
 
-	reading->op->read.more = count > limit;
-	for (size_t i = count; i > 0 && count - i < limit; i--) {
-		struct lmdb_message message;
-		int err = get(reading->engine, seq_at(&reading->seqs, i - 1), &message);
-
-		if (err != DW_OK)
-			return err;
+	if (err != DW_OK)
+		return err;
+	if (found.dead)
+		dw_record_pack(out, &(struct dw_record) { .seq = found.seq,
+								.n = message.head.n,
+								.at = message.head.at,
+								.to = message.user,
+								.own = message.head.count });
+	else
 		dw_buf_add(out, message.record.p, message.record.n);
-	}
 	return dw_buf_ok(out) ? DW_OK : DW_E_NOMEM;
 }
 
 static int
-add_directs(struct reading *reading)
+compare_found(const void *a, const void *b)
 {
-	struct dw_buf *out = &reading->op->read.directs;
+	const struct found *x = a, *y = b;
 
-	reading->op->read.summary.directs = 0;
-	for (size_t i = reading->seqs.len / sizeof(uint64_t); i > 0; i--) {
-		const uint64_t seq = seq_at(&reading->seqs, i - 1);
-		struct lmdb_message message;
-		bool dead = false;
-		int err = get(reading->engine, seq, &message);
+	return x->seq < y->seq ? 1 : -1;
+}
 
-		if (err == DW_OK)
-			err = is_dead(reading->engine, &reading->room, &message, &dead);
-		if (err != DW_OK)
-			return err;
-		if (dead)
-			dw_record_pack(out,
-				&(struct dw_record) { .seq = seq, .n = message.head.n, .at = message.head.at, .to = message.user });
-		else
-			dw_buf_add(out, message.record.p, message.record.n);
-		reading->op->read.summary.directs += !dead;
-	}
-	return dw_buf_ok(out) ? DW_OK : DW_E_NOMEM;
+/* The oldest first, at most `limit`. */
+static int
+add_records(struct reading *reading, size_t limit, struct dw_buf *out)
+{
+	const size_t count = reading->found.len / sizeof(struct found);
+	struct found *found = (struct found *)(void *)reading->found.data;
+	int err = DW_OK;
+
+	if (count > 0)
+		qsort(found, count, sizeof(*found), compare_found);
+	for (size_t i = count; i > 0 && count - i < limit && err == DW_OK; i--)
+		err = add_found(reading->engine, found[i - 1], out);
+	reading->op->read.more = count > limit;
+	return err;
+}
+
+/* The chain of one user. */
+static int
+read_user(void *user, struct dw_str key, struct dw_str value)
+{
+	struct reading *reading = user;
+	struct dw_op *op = reading->op;
+	const size_t room = strlen(op->room) + 1;
+	struct dw_user_row row = { 0 };
+	struct user_value last;
+
+	if (key.n < room || memcmp(key.p, op->room, room) != 0)
+		return DW_KV_STOP;
+	if (value.n != sizeof(last) || !dw_str_copy(val(key.p + room, key.n - room), row.user, sizeof(row.user)))
+		return DW_E_CORRUPT;
+	memcpy(&last, value.p, sizeof(last));
+	row.own = last.own;
+	dw_buf_add(&op->read.users, &row, sizeof(row));
+	if (!dw_buf_ok(&op->read.users))
+		return DW_E_NOMEM;
+	reading->ends.count = last.own;
+	reading->ended = false;
+	return walk(reading->engine, last.last, read_direct, reading);
+}
+
+static int
+read_users(struct reading *reading)
+{
+	char key[LMDB_KEY_MAX];
+	const size_t n = dw_lmdb_join_key(key, reading->op->room, NULL, NULL);
+	int err = dw_kv_scan(reading->engine->kv, USERS, val(key, n), read_user, reading);
+
+	return err == DW_KV_STOP ? DW_OK : err;
 }
 
 int
@@ -337,30 +392,33 @@ dw_lmdb_read(struct lmdb_engine *e, struct dw_op *op)
 {
 	const bool load = op->kind == DW_OP_LOAD;
 	struct reading reading = { .engine = e, .op = op, .after = load ? 0 : op->read.after };
-	int err = dw_lmdb_get_room(e, dw_str(op->room), &reading.room);
+	struct room_value room = { 0 };
+	int err = dw_lmdb_get_room(e, dw_str(op->room), &room);
 
-	(void)dw_lmdb_summary(e, &op->read.summary, dw_str(op->room), &reading.room);
-	op->read.summary.oldest_n = reading.room.n + 1;
+	(void)dw_lmdb_summary(e, &op->read.summary, dw_str(op->room), &room);
+	op->read.summary.oldest_n = room.n + 1;
 	if (err == DW_E_AGAIN)
 		return DW_OK;
+	reading.ends = (struct ends) { room.n, room.directs };
 	if (err == DW_OK)
-		err = walk(e, reading.room.last, read_one, &reading);
+		err = walk(e, room.last, read_one, &reading);
 	if (err == DW_OK)
-		err = add_records(&reading, load ? SIZE_MAX : op->read.limit);
-	dw_buf_reset(&reading.seqs);
-	if (err == DW_OK && load)
-		err = walk(e, reading.room.direct, read_direct, &reading);
-	if (err == DW_OK && load)
-		err = add_directs(&reading);
-	dw_buf_clear(&reading.seqs);
+		err = add_records(&reading, load ? SIZE_MAX : op->read.limit, &op->read.records);
+	dw_buf_reset(&reading.found);
+	if (err == DW_OK && load) {
+		op->read.summary.directs = 0;
+		err = read_users(&reading);
+		if (err == DW_OK)
+			err = add_records(&reading, SIZE_MAX, &op->read.directs);
+	}
+	dw_buf_clear(&reading.found);
 	return err;
 }
 
 struct search {
 	struct lmdb_engine *engine;
-	struct dw_op *op;
-	struct room_value room;
-	uint64_t oldest_n; /* of the oldest message met */
+	struct ends ends;
+	uint64_t seq, count; /* wanted, and found there */
 };
 
 static int
@@ -368,31 +426,40 @@ search_one(void *user, uint64_t seq, const struct lmdb_message *message)
 {
 	struct search *search = user;
 
-	if (is_history(search->engine, &search->room, message))
+	if (is_forgotten(search->engine, search->ends, message))
 		return DW_KV_STOP;
-	search->oldest_n = message->head.n;
-	if (seq > search->op->place.seq)
+	if (seq > search->seq)
 		return DW_OK;
-	search->op->place.n = message->head.n;
-	search->op->place.exact = true;
+	search->count = message->head.count;
 	return DW_KV_STOP;
+}
+
+/* The number at a seq in the chain that ends with `last`, which is `end`. */
+static int
+search_chain(struct lmdb_engine *e, uint64_t last, uint64_t end, uint64_t seq, uint64_t *count)
+{
+	struct search search = { .engine = e, .ends = { .count = end }, .seq = seq };
+	int err = seq > 0 ? walk(e, last, search_one, &search) : DW_OK;
+
+	*count = search.count;
+	return err;
 }
 
 int
 dw_lmdb_place(struct lmdb_engine *e, struct dw_op *op)
 {
-	struct search search = { .engine = e, .op = op };
-	int err = dw_lmdb_get_room(e, dw_str(op->room), &search.room);
+	struct user_value user;
+	struct room_value room;
+	int err = dw_lmdb_get_room(e, dw_str(op->room), &room);
 
-	if (err != DW_OK && err != DW_E_AGAIN)
-		return err;
-	search.oldest_n = search.room.n + 1;
-	if (op->place.seq > 0)
-		err = walk(e, search.room.last, search_one, &search);
-	/* Nothing precedes a room's first message, nor the first seq. */
-	if (err == DW_OK || err == DW_E_AGAIN)
-		op->place.exact = op->place.exact || op->place.seq == 0 || search.oldest_n == 1;
-	return err == DW_E_AGAIN ? DW_OK : err;
+	if (err != DW_OK)
+		return err == DW_E_AGAIN ? DW_OK : err;
+	err = get_user(e, dw_str(op->room), dw_str(op->place.user), &user);
+	if (err == DW_OK)
+		err = search_chain(e, room.last, room.n, op->place.seq, &op->place.n);
+	if (err == DW_OK)
+		err = search_chain(e, user.last, user.own, op->place.seq, &op->place.own);
+	return err == DW_OK ? search_chain(e, user.last, user.own, op->place.until, &op->place.until_own) : err;
 }
 
 /* ---- sweep */
@@ -415,23 +482,6 @@ struct sweep {
 	size_t budget;
 	struct sweep_state state;
 };
-
-/* It and its place are to be forgotten; with a user's last one goes the count. */
-static int
-forget(struct lmdb_engine *e, const struct lmdb_message *message)
-{
-	char key[LMDB_KEY_MAX];
-	uint64_t count;
-	int err;
-
-	e->deleted++;
-	if (message->user.n == 0)
-		return DW_KV_DELETE;
-	err = get_user_count(e, message->room, message->user, &count);
-	if (err == DW_OK && count == message->head.user_count)
-		err = dw_kv_delete(e->kv, USERS, user_key(key, message->room, message->user));
-	return err == DW_OK ? DW_KV_DELETE : err;
-}
 
 /* Keeps the head of a message that is about to be deleted. */
 static int
@@ -458,7 +508,7 @@ sweep_one(void *user, struct dw_str key, struct dw_str value)
 	struct lmdb_engine *e = sweep->engine;
 	struct lmdb_message message;
 	struct room_value room;
-	bool dead;
+	struct ends ends;
 	int err;
 
 	sweep->state.position = dw_lmdb_key_seq(key);
@@ -469,13 +519,15 @@ sweep_one(void *user, struct dw_str key, struct dw_str value)
 		err = dw_lmdb_get_room(e, message.room, &room);
 	if (err != DW_OK)
 		return err == DW_E_AGAIN ? DW_E_CORRUPT : err;
-	if (is_history(e, &room, &message))
-		return forget(e, &message);
-	if (!sweep->places) {
-		err = is_dead(e, &room, &message, &dead);
-		if (err != DW_OK || dead)
-			return err != DW_OK ? err : keep_place(e, key, &message);
+	err = get_ends(e, &room, &message, &ends);
+	if (err != DW_OK)
+		return err;
+	if (is_forgotten(e, ends, &message)) {
+		e->deleted++;
+		return DW_KV_DELETE;
 	}
+	if (!sweep->places && is_dead(e, ends, &message))
+		return keep_place(e, key, &message);
 	sweep->state.left++;
 	return DW_OK;
 }

@@ -11,7 +11,8 @@
 #include "engine_lmdb_parts.h"
 
 struct cursor_value {
-	uint64_t seq, n, resume_seq, resume_n, since;
+	struct dw_position at, resume;
+	struct dw_span had, had_own;
 	uint64_t seen, expires, derived;
 };
 
@@ -76,11 +77,10 @@ dw_lmdb_take_cursor(struct dw_str key, struct dw_str value, struct dw_cursor *cu
 	if (value.n != sizeof(stored) || !split_key(key, parts, sizes, 3))
 		return false;
 	memcpy(&stored, value.p, sizeof(stored));
-	cursor->seq = stored.seq;
-	cursor->n = stored.n;
-	cursor->resume_seq = stored.resume_seq;
-	cursor->resume_n = stored.resume_n;
-	cursor->since = stored.since;
+	cursor->at = stored.at;
+	cursor->resume = stored.resume;
+	cursor->had = stored.had;
+	cursor->had_own = stored.had_own;
 	cursor->seen = stored.seen;
 	cursor->expires = stored.expires;
 	cursor->derived = stored.derived != 0;
@@ -202,13 +202,13 @@ static int
 do_cursor(struct lmdb_engine *e, struct dw_op *op)
 {
 	const struct dw_cursor *cursor = &op->cursor;
-	const struct cursor_value value = { cursor->seq, cursor->n, cursor->resume_seq, cursor->resume_n, cursor->since,
-		cursor->seen, cursor->expires, cursor->derived };
+	const struct cursor_value value = { cursor->at, cursor->resume, cursor->had, cursor->had_own, cursor->seen,
+		cursor->expires, cursor->derived };
 	char bytes[LMDB_KEY_MAX];
 	struct dw_str key = val(bytes, dw_lmdb_join_key(bytes, cursor->room, cursor->user, cursor->device));
 	int err;
 
-	if (cursor->seq != 0 || cursor->seen != 0)
+	if (cursor->seen != 0)
 		return put_fixed(e, CURSORS, key, &value, sizeof(value));
 	err = dw_kv_delete(e->kv, CURSORS, key);
 	return err == DW_E_AGAIN ? DW_OK : err;
@@ -235,8 +235,11 @@ find_id(struct lmdb_engine *e, struct dw_op *op, const uint8_t *digest)
 	if (err != DW_OK)
 		return err;
 	op->append.seq = value.seq;
-	op->append.n = value.n;
-	op->append.duplicate = memcmp(value.hash, op->append.hash, DW_HASH_SIZE) == 0;
+	if (op->append.to[0] == '\0')
+		op->append.n = value.n;
+	else
+		op->append.own = value.n;
+	op->append.duplicate = memcmp(value.what.hash, op->append.hash, ID_HASH) == 0;
 	op->err = op->append.duplicate ? DW_OK : DW_E_ID_REUSED;
 	return DW_OK;
 }
@@ -265,8 +268,9 @@ do_append(struct lmdb_engine *e, struct dw_op *op)
 	err = dw_lmdb_append(e, op);
 	if (err != DW_OK)
 		return err;
-	id = (struct id_value) { .seq = op->append.seq, .n = op->append.n };
-	memcpy(id.hash, op->append.hash, DW_HASH_SIZE);
+	id = (struct id_value) {
+		.what = dw_lmdb_id_what(op), .seq = op->append.seq, .n = op->append.own > 0 ? op->append.own : op->append.n
+	};
 	return dw_lmdb_id_add(e, digest, &id);
 }
 

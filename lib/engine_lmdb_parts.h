@@ -12,9 +12,9 @@ enum { LMDB_KEY_MAX = DW_ROOM_MAX + DW_USER_MAX + DW_DEVICE_MAX + 3 };
 
 /* Before each message, and all of it that stays as its place: the room's and the user's names follow. */
 struct message_head {
-	uint64_t prev;       /* the seq before it in its chain: those to everyone, or the direct ones */
-	uint64_t count;      /* its number in that chain: of one to everyone its n */
-	uint64_t user_count; /* of a direct one: its number among those to that user */
+	uint64_t prev;  /* the seq before it in its chain */
+	uint64_t count; /* its number in that chain: n, or own */
+	uint64_t total; /* of a direct one: its number among all direct ones of the room */
 	uint64_t n, at;
 	uint32_t room_size, user_size; /* user_size 0: to everyone */
 };
@@ -25,6 +25,11 @@ struct room_value {
 	uint64_t direct, directs, direct_at; /* the newest direct one, and how many there ever were */
 };
 
+/* The newest direct message to a user in a room. */
+struct user_value {
+	uint64_t last, own;
+};
+
 /* A message or its place, taken apart; everything points into the store. */
 struct lmdb_message {
 	struct message_head head;
@@ -32,15 +37,22 @@ struct lmdb_message {
 	bool place; /* only its place is left */
 };
 
+/* What was stored under an id, as far as its hash begins, and when: ms, the lowest byte first. */
+enum { ID_HASH = 10, ID_TIME = 6 };
+struct id_what {
+	uint8_t hash[ID_HASH], at[ID_TIME];
+};
+
 struct id_value {
-	uint8_t hash[DW_HASH_SIZE];
+	struct id_what what;
 	uint64_t seq, n;
 };
 
 /* A row of the log of ids. */
 enum { ID_DIGEST = 16 };
 struct id_row {
-	uint8_t digest[ID_DIGEST], hash[DW_HASH_SIZE];
+	uint8_t digest[ID_DIGEST];
+	struct id_what what;
 	uint64_t n;
 };
 
@@ -56,10 +68,24 @@ enum { ID_PARTS = 256, ID_STEP = 512, ID_ROWS_MAX = 48 };
 struct lmdb_ids;   /* private to engine_lmdb_ids.c */
 struct lmdb_rooms; /* private to engine_lmdb_rooms.c */
 
+/* The note beside the store, private to engine_lmdb_note.c. */
+struct lmdb_note {
+	bool there; /* there is one, */
+	int fd;     /* and it is the store's own; else -1 */
+	char epoch[DW_EPOCH_SIZE];
+	uint64_t head, later; /* noted and synchronised; noted */
+	uint64_t sum;
+	uint64_t written_at; /* ms, monotonic: the last try */
+};
+
 struct lmdb_engine {
 	struct dw_engine base;
 	struct dw_engine_config config;
-	int lock;
+	int dir, file; /* both locked */
+	struct lmdb_note note;
+	bool open;    /* the opening is done */
+	bool noted;   /* meta says that this epoch has been noted */
+	bool renewed; /* this opening began the epoch of a store that was restored */
 	struct dw_kv *kv;
 	char epoch[DW_EPOCH_SIZE];
 	uint64_t seq;
@@ -74,14 +100,14 @@ struct lmdb_engine {
 };
 
 /* engine_lmdb.c: as enum lmdb_table. */
-enum { LMDB_TABLES = OWNERS + 1, LMDB_FORMAT = 4 };
+enum { LMDB_TABLES = OWNERS + 1, LMDB_FORMAT = 5 };
 extern const char *const dw_lmdb_tables[LMDB_TABLES];
 
 /* ---- engine_lmdb_log.c: messages and their places */
 
 /* Stores the message under the batch's next seq and fills the operation's results. */
 int dw_lmdb_append(struct lmdb_engine *e, struct dw_op *op);
-/* The summary and the records of a LOAD or READ. */
+/* The summary, the records and the users of a LOAD or READ. */
 int dw_lmdb_read(struct lmdb_engine *e, struct dw_op *op);
 int dw_lmdb_place(struct lmdb_engine *e, struct dw_op *op);
 /* Where it pays, or must be, looks at `budget` old messages, and at some places, from where the last sweep stopped;
@@ -120,7 +146,9 @@ int dw_lmdb_ids_begin(struct lmdb_engine *e);
 int dw_lmdb_ids_end(struct lmdb_engine *e);
 void dw_lmdb_ids_committed(struct lmdb_engine *e);
 void dw_lmdb_ids_abort(struct lmdb_engine *e);
-/* DW_E_AGAIN: it is new. */
+/* Of the message of an APPEND. */
+struct id_what dw_lmdb_id_what(const struct dw_op *op);
+/* DW_E_AGAIN: it is new, or not remembered any more. */
 int dw_lmdb_id_find(struct lmdb_engine *e, const uint8_t digest[ID_DIGEST], struct id_value *value);
 /* For each message, in the order of seq. */
 int dw_lmdb_id_add(struct lmdb_engine *e, const uint8_t digest[ID_DIGEST], const struct id_value *value);
@@ -137,10 +165,33 @@ bool dw_lmdb_take_owner(struct dw_str key, struct dw_str value, struct dw_owner_
 /* room NUL user NUL device, as far as given; its size. */
 size_t dw_lmdb_join_key(char out[LMDB_KEY_MAX], const char *room, const char *user, const char *device);
 
+/* ---- engine_lmdb_lock.c: the directory */
+
+/* Makes it, and the store's file in it, and takes both for the engine's life. DW_E_CREATE, DW_E_PERMISSION,
+ * DW_E_IN_USE. */
+int dw_lmdb_lock(struct lmdb_engine *e, struct dw_fault *fault);
+void dw_lmdb_unlock(struct lmdb_engine *e);
+
+/* ---- engine_lmdb_note.c: the note beside the store */
+
+/* Once, when the directory is locked. */
+void dw_lmdb_note_read(struct lmdb_engine *e);
+/* Whether the store with this epoch and seq is a restored copy; `noted`: its epoch has been noted once. */
+bool dw_lmdb_was_restored(const struct lmdb_engine *e, bool noted);
+/* Replaces it by where the store stands; 0 or errno's number. */
+int dw_lmdb_note_write(struct lmdb_engine *e);
+/* The same at little cost, after a commit. */
+void dw_lmdb_note_head(struct lmdb_engine *e);
+/* Whether replacing it tells more. */
+bool dw_lmdb_note_is_old(const struct lmdb_engine *e);
+/* Removes it: it says nothing of what comes. */
+void dw_lmdb_note_drop(struct lmdb_engine *e);
+void dw_lmdb_note_close(struct lmdb_engine *e);
+
 /* ---- engine_lmdb_check.c */
 
 /* Looks the engine's whole store through, and notes its ids. DW_E_AGAIN: there is none yet (or only the beginning of
- * one, where `made` is false, which is then removed); else as dw_engine_ops.open. */
-int dw_lmdb_check(struct lmdb_engine *e, bool made, struct dw_fault *fault);
+ * one, which is then removed); else as dw_engine_ops.open. */
+int dw_lmdb_check(struct lmdb_engine *e, struct dw_fault *fault);
 
 #endif

@@ -18,6 +18,8 @@
 struct message {
 	struct message *prev, *next;
 	uint64_t seq, n, at;
+	uint64_t count, total; /* in its chain; of a direct one: among all direct ones of the room */
+	struct entry *user;    /* of a direct one */
 	char to[DW_USER_MAX + 1];
 	char *record; /* NULL: dropped, only its place is known */
 	size_t size;
@@ -26,15 +28,16 @@ struct message {
 struct room {
 	UT_hash_handle hh;
 	char name[DW_ROOM_MAX + 1];
-	uint64_t n, head, head_at;
+	uint64_t n, head, head_at, total;
 	struct message *messages, *directs; /* oldest first */
 };
 
-/* What hangs on a key of parts that NULs divide: an id, a cursor or an owner. */
+/* What hangs on a key of parts that NULs divide: an id, a user of direct messages, a cursor or an owner. */
 struct entry {
 	UT_hash_handle hh;
 	uint8_t hash[DW_HASH_SIZE];
-	uint64_t seq, n;
+	uint64_t seq, n, at;
+	bool ended; /* of a user: what is retained of the chain */
 	struct dw_cursor cursor;
 	struct dw_owner_row owner;
 	size_t key_size;
@@ -47,9 +50,9 @@ struct mem_engine {
 	char epoch[DW_EPOCH_SIZE];
 	uint64_t seq, bytes, now;
 	struct room *rooms;
-	struct entry *ids[2]; /* the current generation, and the one before */
+	struct entry *ids[2]; /* the current generation, and the one before; they bound what must be kept */
 	uint64_t ids_begun;
-	struct entry *cursors, *owners;
+	struct entry *users, *cursors, *owners;
 };
 
 static struct dw_str
@@ -132,29 +135,44 @@ drop(struct mem_engine *e, struct message *message)
 	message->record = NULL;
 }
 
-/* Drops what is too old, or older than the newest queue_limit (of its user); forgets what is older than the newest
- * DW_HISTORY_TIMES as many. */
-static void
-trim_list(struct mem_engine *e, struct message **list)
+static bool
+is_dead(const struct mem_engine *e, const struct room *room, const struct message *message)
 {
-	struct message *message, *newer, *next;
-	size_t count = 0;
+	const bool direct = message->user != NULL;
+	const uint64_t newest = direct ? message->user->n : room->n;
+
+	return newest - message->count >= e->config.queue_limit ||
+		   (direct && room->total - message->total >= DW_HISTORY_TIMES * e->config.queue_limit) ||
+		   (e->now > message->at && e->now - message->at > e->config.queue_ttl_ms);
+}
+
+/* Drops what is dead, and what is older than that in its chain; forgets what has DW_HISTORY_TIMES * queue_limit newer
+ * ones in its chain. */
+static void
+trim_list(struct mem_engine *e, struct room *room, struct message **list)
+{
+	struct message *message, *next;
+	bool ended = false;
 
 	DL_FOREACH(*list, message)
 	{
-		size_t same = 0;
+		if (message->user != NULL)
+			message->user->ended = false;
+	}
+	for (message = *list != NULL ? (*list)->prev : NULL; message != NULL;
+		 message = message != *list ? message->prev : NULL) {
+		bool *its = message->user != NULL ? &message->user->ended : &ended;
 
-		for (newer = message->next; newer != NULL && same < e->config.queue_limit; newer = newer->next)
-			same += strcmp(newer->to, message->to) == 0;
-		if (same >= e->config.queue_limit || (e->now > message->at && e->now - message->at > e->config.queue_ttl_ms))
+		*its = *its || is_dead(e, room, message);
+		if (*its)
 			drop(e, message);
-		count++;
 	}
 	DL_FOREACH_SAFE(*list, message, next)
 	{
-		if (count-- <= DW_HISTORY_TIMES * e->config.queue_limit)
-			break;
-		drop(e, message);
+		const uint64_t newest = message->user != NULL ? message->user->n : room->n;
+
+		if (newest - message->count < DW_HISTORY_TIMES * e->config.queue_limit)
+			continue;
 		/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): who has another before it is not alone */
 		DL_DELETE(*list, message);
 		free(message);
@@ -164,8 +182,8 @@ trim_list(struct mem_engine *e, struct message **list)
 static void
 trim(struct mem_engine *e, struct room *room)
 {
-	trim_list(e, &room->messages);
-	trim_list(e, &room->directs);
+	trim_list(e, room, &room->messages);
+	trim_list(e, room, &room->directs);
 }
 
 static enum dw_owner_state
@@ -181,10 +199,13 @@ static int
 store_message(struct mem_engine *e, struct room *room, const struct dw_op *op)
 {
 	const struct dw_buf *record = &op->append.record;
+	const bool direct = op->append.to[0] != '\0';
+	char bytes[DW_ROOM_MAX + DW_USER_MAX + 2];
+	struct entry *user = direct ? get_entry(&e->users, join_key(bytes, op->room, op->append.to, NULL)) : NULL;
 	struct message *message = calloc(1, sizeof(*message));
 	char *copy = malloc(record->len);
 
-	if (message == NULL || copy == NULL) {
+	if (message == NULL || copy == NULL || (direct && user == NULL)) {
 		free(message);
 		free(copy);
 		return DW_E_STORAGE;
@@ -194,15 +215,44 @@ store_message(struct mem_engine *e, struct room *room, const struct dw_op *op)
 		.seq = op->append.seq, .n = op->append.room_n, .at = op->append.at, .record = copy, .size = record->len
 	};
 	(void)dw_str_copy(dw_str(op->append.to), message->to, sizeof(message->to));
-	if (op->append.to[0] != '\0')
+	message->user = user;
+	message->count = direct ? op->append.own : op->append.room_n;
+	if (direct) {
+		user->n = op->append.own;
+		message->total = ++room->total;
 		DL_APPEND(room->directs, message);
-	else
+	} else {
 		DL_APPEND(room->messages, message);
+	}
 	e->bytes += record->len;
 	room->n = op->append.room_n;
 	room->head = op->append.seq;
 	room->head_at = op->append.at;
 	return DW_OK;
+}
+
+/* The number of the newest direct message to the user; 0: there never was one. */
+static uint64_t
+last_own(const struct mem_engine *e, const char *room, const char *user)
+{
+	char bytes[DW_ROOM_MAX + DW_USER_MAX + 2];
+	const struct entry *entry = find_entry(e->users, join_key(bytes, room, user, NULL));
+
+	return entry != NULL ? entry->n : 0;
+}
+
+/* NULL: it is new, or not remembered any more. */
+static struct entry *
+find_id(const struct mem_engine *e, struct dw_str key)
+{
+	struct entry *id = find_entry(e->ids[0], key);
+
+	if (id == NULL)
+		id = find_entry(e->ids[1], key);
+	return id != NULL && e->seq + 1 - id->seq <= e->config.id_window_count &&
+				   (e->now <= id->at || e->now - id->at < e->config.id_window_ms)
+			   ? id
+			   : NULL;
 }
 
 static int
@@ -211,18 +261,17 @@ do_append(struct mem_engine *e, struct dw_op *op)
 	char bytes[DW_ROOM_MAX + DW_ID_MAX + 2];
 	const struct dw_str key = join_key(bytes, op->room, op->append.id, NULL);
 	struct room *room = find_room(e, op->room);
-	struct entry *id = find_entry(e->ids[0], key);
+	struct entry *id = find_id(e, key);
 
 	if (op->append.publisher[0] != '\0' &&
 		!dw_may(e->config.ownership, owner_state(e, op->room, op->append.publisher), op->append.claimed)) {
 		op->err = DW_E_DENIED;
 		return DW_OK;
 	}
-	if (id == NULL)
-		id = find_entry(e->ids[1], key);
 	if (id != NULL) {
 		op->append.seq = id->seq;
-		op->append.n = id->n;
+		op->append.n = op->append.to[0] == '\0' ? id->n : 0;
+		op->append.own = op->append.to[0] == '\0' ? 0 : id->n;
 		op->append.duplicate = memcmp(id->hash, op->append.hash, DW_HASH_SIZE) == 0;
 		op->err = op->append.duplicate ? DW_OK : DW_E_ID_REUSED;
 		return DW_OK;
@@ -236,12 +285,15 @@ do_append(struct mem_engine *e, struct dw_op *op)
 		return DW_E_STORAGE;
 	op->append.seq = id->seq = ++e->seq;
 	op->append.room_n = op->append.to[0] == '\0' ? room->n + 1 : room->n;
-	op->append.n = id->n = op->append.to[0] == '\0' ? room->n + 1 : 0;
+	op->append.n = op->append.to[0] == '\0' ? room->n + 1 : 0;
+	op->append.own = op->append.to[0] == '\0' ? 0 : last_own(e, op->room, op->append.to) + 1;
+	id->n = op->append.own > 0 ? op->append.own : op->append.n;
 	memcpy(id->hash, op->append.hash, DW_HASH_SIZE);
+	id->at = op->append.at;
 	dw_record_pack(
 		&op->append.record, &(struct dw_record) { op->append.seq, op->append.room_n, op->append.at,
 								dw_str(op->append.type), dw_str(op->append.id), { op->append.data, op->append.size },
-								dw_str(op->append.to), op->append.except, op->append.expires_at });
+								dw_str(op->append.to), op->append.except, op->append.expires_at, op->append.own });
 	return dw_buf_ok(&op->append.record) ? store_message(e, room, op) : DW_E_STORAGE;
 }
 
@@ -267,19 +319,44 @@ fill_summary(struct dw_room_summary *summary, const struct room *room)
 	(void)dw_str_copy(dw_str(room->name), summary->room, sizeof(summary->room));
 }
 
-static void
-read_directs(const struct room *room, struct dw_buf *out)
+static int
+compare_keys(const struct entry *a, const struct entry *b)
 {
+	size_t n = a->key_size < b->key_size ? a->key_size : b->key_size;
+	int order = memcmp(a->key, b->key, n);
+
+	return order != 0 ? order : (a->key_size > b->key_size) - (a->key_size < b->key_size);
+}
+
+/* And who ever got one. */
+static void
+read_directs(struct mem_engine *e, struct dw_op *op, const struct room *room)
+{
+	const size_t prefix = strlen(op->room) + 1;
 	const struct message *message;
+	const struct entry *entry, *next;
 
 	DL_FOREACH(room->directs, message)
 	{
 		if (message->record != NULL)
-			dw_buf_add(out, message->record, message->size);
-		else
-			dw_record_pack(
-				out, &(struct dw_record) {
-						 .seq = message->seq, .n = message->n, .at = message->at, .to = dw_str(message->to) });
+			dw_buf_add(&op->read.directs, message->record, message->size);
+		else if (room->total - message->total < DW_HISTORY_TIMES * e->config.queue_limit)
+			dw_record_pack(&op->read.directs, &(struct dw_record) { .seq = message->seq,
+												  .n = message->n,
+												  .at = message->at,
+												  .to = dw_str(message->to),
+												  .own = message->count });
+	}
+	HASH_SORT(e->users, compare_keys);
+	HASH_ITER(hh, e->users, entry, next)
+	{
+		struct dw_user_row row = { .own = entry->n };
+
+		if (entry->key_size < prefix || memcmp(entry->key, op->room, prefix) != 0)
+			continue;
+		(void)dw_str_copy(
+			(struct dw_str) { entry->key + prefix, entry->key_size - prefix }, row.user, sizeof(row.user));
+		dw_buf_add(&op->read.users, &row, sizeof(row));
 	}
 }
 
@@ -308,32 +385,36 @@ do_read(struct mem_engine *e, struct dw_op *op, uint64_t after, size_t limit)
 		dw_buf_add(&op->read.records, message->record, message->size);
 	}
 	if (op->kind == DW_OP_LOAD)
-		read_directs(room, &op->read.directs);
-	return dw_buf_ok(&op->read.records) && dw_buf_ok(&op->read.directs) ? DW_OK : DW_E_STORAGE;
+		read_directs(e, op, room);
+	return dw_buf_ok(&op->read.records) && dw_buf_ok(&op->read.directs) && dw_buf_ok(&op->read.users) ? DW_OK
+																									  : DW_E_STORAGE;
+}
+
+/* The number at a seq of what is to this user, or to everyone. */
+static uint64_t
+number_at(const struct message *list, const char *to, uint64_t seq)
+{
+	const struct message *message;
+	uint64_t count = 0;
+
+	DL_FOREACH(list, message)
+	{
+		if (message->seq <= seq && strcmp(message->to, to) == 0)
+			count = message->count;
+	}
+	return count;
 }
 
 static void
 do_place(const struct mem_engine *e, struct dw_op *op)
 {
 	const struct room *room = find_room(e, op->room);
-	const struct message *message, *oldest = room != NULL ? room->messages : NULL;
 
-	DL_FOREACH(oldest, message)
-	{
-		if (message->seq <= op->place.seq)
-			op->place.n = message->n;
-	}
-	/* Nothing precedes a room's first message, nor the first seq. */
-	op->place.exact = op->place.n > 0 || oldest == NULL || oldest->n == 1 || op->place.seq == 0;
-}
-
-static int
-compare_keys(const struct entry *a, const struct entry *b)
-{
-	size_t n = a->key_size < b->key_size ? a->key_size : b->key_size;
-	int order = memcmp(a->key, b->key, n);
-
-	return order != 0 ? order : (a->key_size > b->key_size) - (a->key_size < b->key_size);
+	if (room == NULL)
+		return;
+	op->place.n = number_at(room->messages, "", op->place.seq);
+	op->place.own = number_at(room->directs, op->place.user, op->place.seq);
+	op->place.until_own = number_at(room->directs, op->place.user, op->place.until);
 }
 
 static int
@@ -382,7 +463,7 @@ do_cursor(struct mem_engine *e, const struct dw_op *op)
 	const struct dw_str key = join_key(bytes, cursor->room, cursor->user, cursor->device);
 	struct entry *entry;
 
-	if (cursor->seq == 0 && cursor->seen == 0) {
+	if (cursor->seen == 0) {
 		remove_entry(&e->cursors, find_entry(e->cursors, key));
 		return DW_OK;
 	}
@@ -509,6 +590,7 @@ mem_close(struct dw_engine *engine)
 	}
 	clear_table(&e->ids[0]);
 	clear_table(&e->ids[1]);
+	clear_table(&e->users);
 	clear_table(&e->cursors);
 	clear_table(&e->owners);
 	free(e);
@@ -522,6 +604,7 @@ mem_info(struct dw_engine *engine, struct dw_engine_info *info)
 	memcpy(info->epoch, e->epoch, sizeof(info->epoch));
 	info->head = e->seq;
 	info->bytes = e->bytes;
+	info->restored = false;
 }
 
 static int

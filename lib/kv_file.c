@@ -22,12 +22,18 @@ static const uint64_t RESERVE_LEAST = 256 << 10, RESERVE_MOST = 16 << 20;
 static const off_t LOCK_SIZE = 4096;
 
 struct dw_kv_mark
-dw_kv_file_mark(const struct kv_file *file)
+dw_kv_mark_of(int fd)
 {
 	struct statx about = { 0 };
 
-	(void)statx(file->fd, "", AT_EMPTY_PATH, STATX_INO | STATX_BTIME, &about);
+	(void)statx(fd, "", AT_EMPTY_PATH, STATX_INO | STATX_BTIME, &about);
 	return (struct dw_kv_mark) { about.stx_ino, about.stx_btime.tv_sec, about.stx_btime.tv_nsec };
+}
+
+struct dw_kv_mark
+dw_kv_file_mark(const struct kv_file *file)
+{
+	return dw_kv_mark_of(file->fd);
 }
 
 static uint64_t

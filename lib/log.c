@@ -180,6 +180,13 @@ dw_log_append(struct dw_log *log, const struct dw_log_entry *entry, const void *
 }
 
 void
+dw_log_drop(struct dw_log *log)
+{
+	assert(log->first != log->end);
+	drop_first(log);
+}
+
+void
 dw_log_expire(struct dw_log *log, uint64_t at)
 {
 	while (log->first != log->end && slot(log, log->first)->at < at)

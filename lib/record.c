@@ -4,6 +4,12 @@
  */
 #include "diagws/msg.h"
 
+struct dw_number
+dw_record_number(const struct dw_record *record)
+{
+	return (struct dw_number) { record->seq, record->n, record->own };
+}
+
 bool
 dw_record_plain(const struct dw_record *record)
 {

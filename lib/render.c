@@ -83,7 +83,8 @@ dw_record_to_json(struct dw_buf *out, struct dw_str room, const struct dw_record
 	dw_buf_adds(out, "\",\"seq\":");
 	dw_buf_addu(out, record->seq);
 	if (record->to.n > 0) {
-		dw_buf_adds(out, ",\"direct\":true");
+		dw_buf_adds(out, ",\"direct\":true,\"direct_n\":");
+		dw_buf_addu(out, record->own);
 	} else {
 		dw_buf_adds(out, ",\"n\":");
 		dw_buf_addu(out, record->n);

@@ -60,7 +60,7 @@ dw_room_destroy(struct dw_room **room_p)
 	DL_FOREACH_SAFE(room->readers, reader, next_reader)
 	{
 		while (reader->sessions != NULL)
-			dw_room_leave(room, reader->sessions, 0);
+			dw_room_leave(room, reader->sessions, 0, 0);
 		dw_room_drop_reader(room, reader);
 	}
 	dw_room_free_members(room);
@@ -93,8 +93,8 @@ dw_room_count_cursor(struct dw_room *room, const struct dw_cursor *cursor, uint6
 
 	if (end <= now)
 		return false;
-	if (room->device_count == 0 || cursor->n < room->low_n)
-		room->low_n = cursor->n;
+	if (room->device_count == 0 || dw_n(cursor->at) < room->low_n)
+		room->low_n = dw_n(cursor->at);
 	if (room->prune_at == 0 || end < room->prune_at)
 		room->prune_at = end;
 	room->device_count++;
@@ -143,59 +143,122 @@ new_log(size_t entries)
 	return dw_log_new(entries, entries * (DW_DATA_MAX + RECORD_MORE) * SLACK);
 }
 
+static bool
+has_direct(const struct dw_room *room)
+{
+	return room->direct != NULL && dw_log_first(room->direct) < dw_log_end(room->direct);
+}
+
+/* The oldest entry of the log of direct messages, and whose it is. NULL: nobody's. */
+static struct dw_member *
+oldest_direct(const struct dw_room *room, struct dw_record *record)
+{
+	return dw_record_of(room->direct, dw_log_first(room->direct), record) ? dw_room_member(room, record->to) : NULL;
+}
+
+static void
+drop_direct(struct dw_room *room)
+{
+	struct dw_record record;
+	struct dw_member *member = oldest_direct(room, &record);
+
+	if (member != NULL && record.own >= member->first_own)
+		member->first_own = record.own + 1;
+	dw_log_drop(room->direct);
+}
+
+/* What its user's newer ones have pushed out goes when it comes to the front. */
+static void
+drop_dead_directs(struct dw_room *room)
+{
+	while (has_direct(room)) {
+		struct dw_record record;
+		const struct dw_member *member = oldest_direct(room, &record);
+
+		if (member != NULL && record.own >= member->first_own)
+			return;
+		dw_log_drop(room->direct);
+	}
+}
+
+static size_t
+directs_limit(const struct dw_room *room)
+{
+	return room->all->queue_limit * DW_HISTORY_TIMES;
+}
+
 static int
-append_direct(struct dw_room *room, const struct dw_record *record, struct dw_str bytes)
+add_direct(struct dw_room *room, const struct dw_record *record, struct dw_str bytes)
 {
 	const struct dw_log_entry entry = {
 		.seq = record->seq, .n = record->n, .at = record->at, .flags = dw_links_hash(record->to) /* who it is to */
 	};
-	const size_t most = room->all->queue_limit * DW_HISTORY_TIMES;
-	uint64_t oldest;
-	int err;
 
 	if (room->direct == NULL)
-		room->direct = new_log(most);
+		room->direct = new_log(directs_limit(room));
 	if (room->direct == NULL)
 		return DW_E_NOMEM;
-	oldest = dw_log_first(room->direct) < dw_log_end(room->direct)
-				 ? dw_log_entry(room->direct, dw_log_first(room->direct))->seq
-				 : 0;
-	if (dw_log_end(room->direct) - dw_log_first(room->direct) < most)
-		oldest = 0;
-	err = dw_log_append(room->direct, &entry, bytes.p, bytes.n);
-	if (err != DW_OK)
-		return err;
-	if (oldest > 0)
-		room->direct_lost = oldest;
+	if (dw_log_end(room->direct) - dw_log_first(room->direct) == directs_limit(room))
+		drop_direct(room);
 	if (record->type.n > 0)
 		room->direct_at = record->at;
+	return dw_log_append(room->direct, &entry, bytes.p, bytes.n);
+}
+
+static int
+append_direct(struct dw_room *room, const struct dw_record *record, struct dw_str bytes)
+{
+	struct dw_member *member = dw_room_get_member(room, record->to);
+	int err = member != NULL ? add_direct(room, record, bytes) : DW_E_NOMEM;
+
+	if (err != DW_OK)
+		return err;
+	member->own = record->own;
+	if (member->own - member->first_own >= room->all->queue_limit)
+		member->first_own = member->own + 1 - room->all->queue_limit;
+	drop_dead_directs(room);
+	return DW_OK;
+}
+
+static int
+load_users(struct dw_room *room, const struct dw_user_row *rows, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		struct dw_member *member = dw_room_get_member(room, dw_str(rows[i].user));
+
+		if (member == NULL)
+			return DW_E_NOMEM;
+		member->own = rows[i].own;
+		member->first_own = rows[i].own + 1;
+	}
 	return DW_OK;
 }
 
 static int
 fill_direct(struct dw_room *room, struct dw_str records)
 {
-	uint64_t seq = 0, first = 0;
-	size_t count = 0;
+	uint64_t seq = 0;
 
-	room->direct_at = room->direct_lost = 0;
+	room->direct_at = 0;
 	while (records.n > 0) {
 		struct dw_str bytes = records;
+		struct dw_member *member;
 		struct dw_record record;
 		int err = dw_record_next(&records, &record);
 
-		if (err != DW_OK || record.seq <= seq || record.seq > room->head || record.to.n == 0)
+		member = err == DW_OK ? dw_room_member(room, record.to) : NULL;
+		if (member == NULL || record.seq <= seq || record.seq > room->head || record.own == 0 ||
+			record.own > member->own)
 			return DW_E_CORRUPT;
 		seq = record.seq;
-		first = count++ == 0 ? seq : first;
+		if (record.type.n > 0 && record.own < member->first_own)
+			member->first_own = record.own;
 		bytes.n -= records.n;
-		err = append_direct(room, &record, bytes);
+		err = add_direct(room, &record, bytes);
 		if (err != DW_OK)
 			return err;
 	}
-	/* As many as the engine remembers: there may have been more. */
-	if (count >= room->all->queue_limit * DW_HISTORY_TIMES && room->direct_lost == 0)
-		room->direct_lost = first - 1;
+	drop_dead_directs(room);
 	return DW_OK;
 }
 
@@ -215,10 +278,13 @@ dw_room_load(struct dw_room *room, const struct dw_op *load, uint64_t now)
 	room->device_count = 0;
 	err = fill_log(room, log, (struct dw_str) { load->read.records.data, load->read.records.len });
 	if (err == DW_OK)
+		err = load_users(room, (const struct dw_user_row *)(const void *)load->read.users.data,
+			load->read.users.len / sizeof(struct dw_user_row));
+	if (err == DW_OK)
 		err = fill_direct(room, (struct dw_str) { load->read.directs.data, load->read.directs.len });
 	if (err == DW_OK)
 		err = dw_room_load_cursors(room, (const struct dw_cursor *)(const void *)load->read.cursors.data,
-			load->read.cursors.len / sizeof(struct dw_cursor));
+			load->read.cursors.len / sizeof(struct dw_cursor), now);
 	if (err == DW_OK)
 		err = dw_room_load_owners(room, (const struct dw_owner_row *)(const void *)load->read.owners.data,
 			load->read.owners.len / sizeof(struct dw_owner_row));
@@ -238,8 +304,6 @@ dw_room_load(struct dw_room *room, const struct dw_op *load, uint64_t now)
 	note_oldest(room);
 	if (before.n > 0 && room->oldest_n > before.oldest_n)
 		room->all->dropped_expired += room->oldest_n - before.oldest_n;
-	/* Fewer than the limit keeps: the others went by age. */
-	room->dropped_by_age = dw_room_retained(room) < room->all->queue_limit;
 	dw_room_expire(room, now);
 	dw_room_prune(room, now);
 	return DW_OK;
@@ -252,23 +316,19 @@ dw_room_resident(const struct dw_room *room)
 }
 
 static bool
-is_awaited(const struct dw_room *room, const struct dw_record *record)
+is_awaited(const struct dw_member *member, uint64_t own)
 {
-	const struct dw_member *member = dw_room_member(room, record->to);
 	const struct dw_device *device;
 
-	if (member == NULL || member->devices == NULL)
-		return true;
 	LL_FOREACH(member->devices, device)
 	{
-		if (device->at.seq < record->seq)
+		if (dw_own(device->at) < own)
 			return true;
 	}
-	return false;
+	return member->devices == NULL;
 }
 
-/* Direct messages that are within their limit and that some device of their user, if one is known, has not
- * confirmed. */
+/* Direct messages that are retained and that some device of their user, if one is known, has not confirmed. */
 static uint64_t
 queued_direct(const struct dw_room *room)
 {
@@ -278,12 +338,10 @@ queued_direct(const struct dw_room *room)
 		return 0;
 	for (uint64_t i = dw_log_first(room->direct); i < dw_log_end(room->direct); i++) {
 		struct dw_record record;
-		size_t newer = 0;
+		const struct dw_member *member =
+			dw_record_of(room->direct, i, &record) ? dw_room_member(room, record.to) : NULL;
 
-		for (uint64_t later = i + 1; later < dw_log_end(room->direct); later++)
-			newer += dw_log_entry(room->direct, later)->flags == dw_log_entry(room->direct, i)->flags;
-		count += newer < room->all->queue_limit && dw_record_of(room->direct, i, &record) && record.type.n > 0 &&
-				 is_awaited(room, &record);
+		count += member != NULL && record.own >= member->first_own && is_awaited(member, record.own);
 	}
 	return count;
 }
@@ -347,7 +405,6 @@ append_numbered(struct dw_room *room, const struct dw_record *record, struct dw_
 	if (dw_room_retained(room) > room->all->queue_limit) {
 		room->oldest_n++;
 		room->all->dropped_limit++;
-		room->dropped_by_age = false;
 	}
 	assert(room->log == NULL || dw_room_retained(room) == dw_log_end(room->log) - dw_log_first(room->log));
 	return DW_OK;
@@ -379,7 +436,11 @@ dw_room_expire(struct dw_room *room, uint64_t now)
 {
 	uint64_t ttl = room->all->queue_ttl_ms, before = room->oldest_n;
 
-	if (now < ttl || room->oldest_n > room->n)
+	if (now < ttl)
+		return;
+	while (has_direct(room) && dw_log_entry(room->direct, dw_log_first(room->direct))->at < now - ttl)
+		drop_direct(room);
+	if (room->oldest_n > room->n)
 		return;
 	if (room->log != NULL) {
 		dw_log_expire(room->log, now - ttl);
@@ -387,10 +448,7 @@ dw_room_expire(struct dw_room *room, uint64_t now)
 	} else if (room->head_at < now - ttl) {
 		room->oldest_n = room->n + 1;
 	}
-	if (room->oldest_n > before) {
-		room->all->dropped_expired += room->oldest_n - before;
-		room->dropped_by_age = true;
-	}
+	room->all->dropped_expired += room->oldest_n - before;
 }
 
 uint64_t
@@ -419,8 +477,8 @@ find_low(struct dw_room *room)
 
 		LL_FOREACH(member->devices, device)
 		{
-			if (!any || device->at.n < room->low_n)
-				room->low_n = device->at.n;
+			if (!any || dw_n(device->at) < room->low_n)
+				room->low_n = dw_n(device->at);
 			any = true;
 		}
 	}

@@ -3,14 +3,16 @@
  * Its own file because these are the rules of "Acknowledgment without client code" (ARCHITECTURE.md), each tested
  * for itself.
  *
- * Happy path: a position is confirmed; the device's `at` follows at once, and is noted with the time in its trail.
+ * Happy path: a position is confirmed; the device's `at` follows at once, and is noted with the time in its trail. What
+ * lies between where the session began to read and that position has been delivered: the edge, which has told the
+ * client of every gap, says where that was.
  * `resume` follows when DW_OVERLAP_MS have passed since and the connection is still there, or a later one has
  * confirmed it again (dw_room_settle, called every few seconds, and at the end of a session): a client that always
  * goes within seconds gets on, too. A client that acknowledges itself is believed at once.
  *
  * Failure modes: a position that the room never had changes nothing; without memory for a trail the device resumes
- * from earlier, and repeats more. Invariants: resume ≤ at ≤ reach, none moves back; a session never confirms past the
- * head.
+ * from earlier, and repeats more. Invariants: resume ≤ at, settled ≤ at, none moves back; a session never confirms past
+ * the head.
  */
 #include <assert.h>
 #include <stdlib.h>
@@ -25,22 +27,23 @@ dw_room_move_device(struct dw_room *room, struct dw_device *device, struct dw_po
 	free(device->trail);
 	device->trail = NULL;
 	device->at = device->resume = device->settled = at;
-	device->since = device->reach = at.seq;
+	device->had = (struct dw_span) { dw_n(at), dw_n(at) };
+	device->had_own = (struct dw_span) { dw_own(at), dw_own(at) };
 	room->low_stale = true;
 	dw_room_mark_dirty(room, device);
 }
 
 /* Takes off the trail what is old enough. */
 static void
-settle_device(struct dw_device *device, uint64_t now)
+settle_device(struct dw_device *device, uint64_t steady)
 {
 	struct dw_trail *trail = device->trail;
 	size_t old = 0;
 
 	if (trail == NULL)
 		return;
-	while (old < trail->count && trail->step[old].when + DW_OVERLAP_MS <= now)
-		device->settled = trail->step[old++].at;
+	while (old < trail->count && trail->step[old].when + DW_OVERLAP_MS <= steady)
+		device->settled = dw_position_further(device->settled, trail->step[old++].at);
 	trail->count -= old;
 	memmove(trail->step, trail->step + old, trail->count * sizeof(trail->step[0]));
 	if (trail->count > 0)
@@ -50,55 +53,70 @@ settle_device(struct dw_device *device, uint64_t now)
 }
 
 void
-dw_device_note(struct dw_device *device, struct dw_position at, uint64_t now)
+dw_device_note(struct dw_device *device, struct dw_position at, uint64_t steady)
 {
 	struct dw_trail *trail;
 	size_t last;
 
-	settle_device(device, now);
+	settle_device(device, steady);
 	if (device->trail == NULL)
 		device->trail = calloc(1, sizeof(*device->trail));
 	trail = device->trail;
 	if (trail == NULL)
 		return;
 	last = trail->count - 1;
-	/* A clock that was set may leave no room: the newest is the one to widen. */
-	if (trail->count == 0 || (trail->step[last].when / 1000 != now / 1000 && trail->count < DW_TRAIL_STEPS))
-		last = trail->count++;
+	/* One that left before the last confirmation came may leave no room: the newest is the one to widen. */
+	if (trail->count == 0 || (trail->step[last].when / 1000 < steady / 1000 && trail->count < DW_TRAIL_STEPS))
+		trail->step[last = trail->count++].when = 0;
 	trail->step[last].at = at;
-	trail->step[last].when = now;
+	trail->step[last].when = dw_greater(trail->step[last].when, steady);
+}
+
+/* What all open connections have confirmed. */
+static struct dw_position
+confirmed_by_all(const struct dw_device *device)
+{
+	struct dw_position at = device->sessions->confirmed;
+	const struct dw_session *session;
+
+	LL_FOREACH(device->sessions->next, session)
+	{
+		at = dw_position_nearer(at, session->confirmed);
+	}
+	return at;
+}
+
+static bool
+moves(struct dw_position *at, struct dw_position to)
+{
+	const struct dw_position further = dw_position_further(*at, to);
+	const bool moved = !dw_position_same(further, *at);
+
+	*at = further;
+	return moved;
 }
 
 void
-dw_room_advance(struct dw_room *room, struct dw_device *device, uint64_t now)
+dw_room_advance(struct dw_room *room, struct dw_device *device, uint64_t steady)
 {
-	const struct dw_session *lowest = device->sessions, *session;
-	struct dw_position sure;
+	struct dw_position confirmed;
 
 	if (device->sessions == NULL)
 		return;
-	LL_FOREACH(device->sessions, session)
-	{
-		if (session->confirmed.seq < lowest->confirmed.seq)
-			lowest = session;
-	}
-	if (lowest->confirmed.seq > device->at.seq) {
-		device->at = lowest->confirmed;
-		dw_device_note(device, device->at, now);
+	confirmed = confirmed_by_all(device);
+	if (moves(&device->at, confirmed)) {
+		dw_device_note(device, device->at, steady);
 		room->low_stale = true;
 		dw_room_mark_dirty(room, device);
 	}
-	settle_device(device, now);
+	settle_device(device, steady);
 	room->unsettled |= device->trail != NULL;
-	sure = lowest->confirmed.seq < device->settled.seq ? lowest->confirmed : device->settled;
-	if (sure.seq > device->resume.seq) {
-		device->resume = sure;
+	if (moves(&device->resume, dw_position_nearer(confirmed, device->settled)))
 		dw_room_mark_dirty(room, device);
-	}
 }
 
 void
-dw_room_settle(struct dw_room *room, uint64_t now)
+dw_room_settle(struct dw_room *room, uint64_t steady)
 {
 	const struct dw_reader *reader;
 
@@ -112,121 +130,73 @@ dw_room_settle(struct dw_room *room, uint64_t now)
 		DL_FOREACH2(reader->sessions, session, reader_next)
 		{
 			if (session->device->trail != NULL)
-				dw_room_advance(room, session->device, now);
+				dw_room_advance(room, session->device, steady);
 		}
 	}
 }
 
 bool
-dw_room_is_position(const struct dw_room *room, struct dw_position at)
+dw_room_is_position(const struct dw_room *room, const struct dw_member *member, struct dw_position at)
 {
 	uint64_t n;
 
-	if (at.seq > room->head || at.n > room->n)
+	if (dw_seq(at) > room->head || dw_n(at) > room->n || dw_own(at) > (member != NULL ? member->own : 0))
 		return false;
-	if (dw_room_n_at(room, at.seq, &n))
-		return at.n == n;
+	if (dw_room_n_at(room, dw_seq(at), &n) && dw_n(at) == n)
+		return true;
 	/* What the log has no longer is taken on trust, within bounds. */
-	return at.n >= n && at.n < room->oldest_n;
+	return dw_n(at) >= n && dw_n(at) < room->oldest_n;
 }
 
-/* Where a gap ends that lies before the room's oldest message. */
-static uint64_t
-gap_end(const struct dw_room *room)
-{
-	const uint64_t first = dw_log_first(room->log);
-
-	return first < dw_log_end(room->log) ? dw_log_entry(room->log, first)->seq - 1 : room->head;
-}
-
-/* One that was there when its reader was set back had got further. */
-static uint64_t
-sent_to(const struct dw_session *session)
-{
-	const struct dw_reader *reader = session->reader;
-	const bool before = session->backs != reader->backs && reader->furthest > reader->sent.seq;
-
-	return before ? reader->furthest : reader->sent.seq;
-}
-
-void
-dw_room_skip_unsent(const struct dw_reader *reader)
-{
-	struct dw_session *session;
-
-	if (dw_room_gap(reader->room, reader->sent.n).reason == DW_GAP_NONE)
-		return;
-	DL_FOREACH2(reader->sessions, session, reader_next)
-	{
-		if (sent_to(session) < gap_end(reader->room))
-			dw_room_skip(reader->room, session);
-	}
-}
-
-void
-dw_room_skip(const struct dw_room *room, struct dw_session *session)
-{
-	const uint64_t to = gap_end(room);
-
-	if (to <= session->begun || to <= session->confirmed.seq || to <= session->skipped)
-		return;
-	/* Of two gaps that are not confirmed, what lies between counts only with what follows the second. */
-	if (session->skipped > session->begun)
-		session->begun = session->skipped;
-	session->skipped = to;
-}
-
-/* What lies between the session's begin, or its last gap, and this has been delivered to the device. */
+/* What lies between where the session began to read and this has been delivered to the device. */
 static void
-extend_reach(struct dw_device *device, struct dw_session *session, uint64_t seq)
+deliver(struct dw_span *had, uint64_t begun, uint64_t upto)
 {
-	if (session->skipped > 0 && seq >= session->skipped) {
-		session->begun = session->skipped;
-		session->skipped = 0;
-	}
-	if (session->begun > device->reach) {
-		device->since = session->begun;
-		device->reach = seq;
+	if (upto <= begun)
 		return;
-	}
-	if (seq > device->reach)
-		device->reach = seq;
-	if (session->begun < device->since && seq >= device->since)
-		device->since = session->begun;
+	if (begun > had->to)
+		*had = (struct dw_span) { begun, upto };
+	else if (upto >= had->from)
+		*had = (struct dw_span) { dw_less(begun, had->from), dw_greater(upto, had->to) };
 }
 
 static void
 count_confirmed(struct dw_room *room, struct dw_position from, struct dw_position to)
 {
-	const uint64_t first = from.n > room->oldest_n - 1 ? from.n : room->oldest_n - 1;
-	const uint64_t count = to.n > first ? to.n - first : 0;
+	const uint64_t first = dw_greater(dw_n(from), room->oldest_n - 1);
+	const uint64_t count = dw_n(to) > first ? dw_n(to) - first : 0;
 
 	room->confirmed += count;
 	room->all->confirmed += count;
 }
 
 bool
-dw_room_confirm(struct dw_room *room, struct dw_session *session, struct dw_position at, bool sure, uint64_t now)
+dw_room_confirm(struct dw_room *room, struct dw_session *session, struct dw_position at, const struct dw_begun *begun,
+	bool sure, uint64_t steady)
 {
-	if (!dw_room_is_position(room, at))
+	struct dw_device *device = session->device;
+
+	if (!dw_room_is_position(room, device->member, at))
 		return false;
-	if (at.seq > session->confirmed.seq) {
-		count_confirmed(room, session->confirmed, at);
-		session->confirmed = at;
-		extend_reach(session->device, session, at.seq);
-	}
-	if (sure && at.seq > session->device->settled.seq)
-		session->device->settled = at;
-	dw_room_advance(room, session->device, now);
+	if (begun != NULL)
+		session->begun = *begun;
+	at = dw_position_further(session->confirmed, at);
+	count_confirmed(room, session->confirmed, at);
+	session->confirmed = at;
+	deliver(&device->had, session->begun.n, dw_n(at));
+	deliver(&device->had_own, session->begun.own, dw_own(at));
+	if (sure)
+		device->settled = dw_position_further(device->settled, at);
+	dw_room_advance(room, device, steady);
 	return true;
 }
 
 void
-dw_room_leave(struct dw_room *room, struct dw_session *session, uint64_t ended)
+dw_room_leave(struct dw_room *room, struct dw_session *session, uint64_t ended, uint64_t steady)
 {
 	struct dw_device *device = session->device;
 
-	dw_room_advance(room, device, ended);
+	dw_room_advance(room, device, steady);
 	LL_DELETE(device->sessions, session);
 	DL_DELETE2(session->reader->sessions, session, reader_prev, reader_next);
 	dw_room_unlink_session(session);
@@ -236,19 +206,26 @@ dw_room_leave(struct dw_room *room, struct dw_session *session, uint64_t ended)
 	free(session);
 	if (device->sessions == NULL)
 		room->device_connected--;
-	dw_room_advance(room, device, ended);
+	dw_room_advance(room, device, steady);
 	device->seen = ended;
 	dw_room_mark_dirty(room, device);
 }
 
-bool
-dw_device_has(const struct dw_device *device, uint64_t seq, struct dw_str to)
+static bool
+lies_in(struct dw_span span, uint64_t number)
 {
-	return device->since < seq && seq <= device->reach && (to.n == 0 || dw_str_is(to, device->member->user));
+	return span.from < number && number <= span.to;
+}
+
+bool
+dw_device_has(const struct dw_device *device, struct dw_number number, struct dw_str to)
+{
+	return to.n == 0 ? lies_in(device->had, number.n)
+					 : dw_str_is(to, device->member->user) && lies_in(device->had_own, number.own);
 }
 
 static bool
-was_sent(const struct dw_device *device, uint64_t seq, struct dw_str to)
+was_sent(const struct dw_device *device, struct dw_number number, struct dw_str to)
 {
 	const struct dw_session *session;
 
@@ -256,7 +233,8 @@ was_sent(const struct dw_device *device, uint64_t seq, struct dw_str to)
 		return false;
 	LL_FOREACH(device->sessions, session)
 	{
-		if (session->begun < seq && seq <= sent_to(session))
+		if (number.seq <= dw_seq(session->reader->sent) &&
+			(to.n > 0 ? session->begun.own < number.own : session->begun.n < number.n))
 			return true;
 	}
 	return false;
@@ -276,7 +254,7 @@ has_session(const struct dw_device *device, uint64_t id)
 }
 
 struct dw_receipts
-dw_room_receipts(const struct dw_room *room, uint64_t seq, struct dw_str to, uint64_t except)
+dw_room_receipts(const struct dw_room *room, struct dw_number number, struct dw_str to, uint64_t except)
 {
 	struct dw_receipts receipts = { 0 };
 	const struct dw_member *member;
@@ -287,12 +265,12 @@ dw_room_receipts(const struct dw_room *room, uint64_t seq, struct dw_str to, uin
 
 		LL_FOREACH(member->devices, device)
 		{
-			const bool has = dw_device_has(device, seq, to);
+			const bool has = dw_device_has(device, number, to);
 
 			if (except != 0 && has_session(device, except))
 				continue;
 			receipts.delivered += has;
-			receipts.sent += has || was_sent(device, seq, to);
+			receipts.sent += has || was_sent(device, number, to);
 		}
 	}
 	if (except != 0 && dw_room_session(room, except) == NULL) {

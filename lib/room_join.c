@@ -19,122 +19,62 @@
 struct stand {
 	struct dw_position at;   /* what it has */
 	struct dw_position from; /* where it goes on: behind the gap, where there is one */
-	struct dw_gap gap;
+	struct dw_gap gap, direct;
 	enum dw_resume resume;
 };
 
-static void
-note_oldest_live(void *context, const struct dw_record *record, enum dw_gap_reason dropped)
-{
-	if (dropped == DW_GAP_NONE)
-		*(uint64_t *)context = record->seq;
-}
-
-/* All that is retained for this user after a seq follows it. */
-static struct dw_position
-before_oldest(const struct dw_room *room, struct dw_str user, uint64_t after, uint64_t now)
-{
-	uint64_t first = dw_log_first(room->log), direct = UINT64_MAX;
-	struct dw_position at = { room->head, room->oldest_n - 1 };
-
-	if (first < dw_log_end(room->log))
-		at.seq = dw_log_entry(room->log, first)->seq - 1;
-	dw_room_walk_direct(room, user, after, now, note_oldest_live, &direct);
-	if (direct <= at.seq)
-		at.seq = direct - 1;
-	return at;
-}
-
-/* The greatest n not above seq among what is known of the room's devices; true: one stands there. */
-static bool
-known_n(const struct dw_room *room, uint64_t seq, uint64_t *n)
-{
-	const struct dw_member *member;
-	bool exact = false;
-
-	*n = 0;
-	DL_FOREACH(room->members, member)
-	{
-		const struct dw_device *device;
-
-		LL_FOREACH(member->devices, device)
-		{
-			const struct dw_position known[] = { device->at, device->resume };
-
-			for (size_t i = 0; i < 2; i++) {
-				if (known[i].seq <= seq && known[i].n > *n)
-					*n = known[i].n;
-				exact |= known[i].seq == seq;
-			}
-		}
-	}
-	return exact;
-}
-
 bool
-dw_room_n_at(const struct dw_room *room, uint64_t seq, uint64_t *n)
+dw_room_asks_place(const struct dw_room *room, struct dw_str user, uint64_t seq)
 {
-	uint64_t index;
+	uint64_t number;
 
-	if (seq >= room->head) {
-		*n = room->n;
-		return true;
-	}
-	index = dw_log_after(room->log, seq);
-	if (index > dw_log_first(room->log)) {
-		*n = dw_log_entry(room->log, index - 1)->n;
-		return true;
-	}
-	return known_n(room, seq, n);
-}
-
-bool
-dw_room_asks_place(const struct dw_room *room, uint64_t seq)
-{
-	uint64_t n;
-
-	/* Where everything there ever was is retained there is nothing to ask. */
-	return seq > 0 && room->oldest_n > 1 && !dw_room_n_at(room, seq, &n);
-}
-
-struct dw_gap
-dw_room_gap(const struct dw_room *room, uint64_t n)
-{
-	if (n + 1 >= room->oldest_n)
-		return (struct dw_gap) { 0, 0, DW_GAP_NONE };
-	return (struct dw_gap) { n + 1, room->oldest_n - 1, room->dropped_by_age ? DW_GAP_EXPIRED : DW_GAP_LIMIT };
+	return !dw_room_n_at(room, seq, &number) || !dw_room_own_at(room, user, seq, &number);
 }
 
 static struct stand
-stand_at(const struct dw_room *room, struct dw_position at, struct dw_str user, uint64_t now)
+stand_at(const struct dw_room *room, struct dw_position at, struct dw_str user)
 {
-	struct dw_gap gap = dw_room_gap(room, at.n);
+	struct stand stand = { .at = at,
+		.from = dw_room_go_on(room, user, at),
+		.gap = dw_room_gap(room, at),
+		.direct = dw_room_direct_gap(room, user, at) };
 
-	if (gap.reason == DW_GAP_NONE)
-		return (struct stand) { at, at, gap, DW_RESUME_EXACT };
-	return (struct stand) { at, before_oldest(room, user, at.seq, now), gap, DW_RESUME_GAP };
+	if (stand.gap.reason != DW_GAP_NONE || stand.direct.reason != DW_GAP_NONE)
+		stand.resume = DW_RESUME_GAP;
+	return stand;
 }
 
+/* Before all that is retained for this user, and nothing is missing. */
 static struct stand
-stand_fresh(const struct dw_room *room, struct dw_str user, uint64_t now, enum dw_resume resume)
+stand_fresh(const struct dw_room *room, struct dw_str user, enum dw_resume resume)
 {
-	struct dw_position at = before_oldest(room, user, 0, now);
+	const struct dw_position at = dw_room_go_on(room, user, dw_position_start());
 
-	return (struct stand) { at, at, { 0, 0, DW_GAP_NONE }, resume };
+	return (struct stand) { .at = at, .from = at, .resume = resume };
 }
 
+/* The numbers at a seq that somebody gave. */
 static struct dw_position
-position_of(const struct dw_room *room, uint64_t seq, uint64_t least_n, const struct dw_place *place)
+position_at(const struct dw_room *room, struct dw_str user, uint64_t seq, const struct dw_place *place)
 {
-	struct dw_position at = { seq, 0 };
+	uint64_t n, own;
 
-	if (dw_room_n_at(room, seq, &at.n))
-		return at;
-	if (place != NULL && place->seq == seq && place->n > at.n)
-		at.n = place->n;
-	if (least_n > at.n && least_n < room->oldest_n)
-		at.n = least_n;
-	return at;
+	/* Nothing of the room lies between its head and the engine's. */
+	seq = dw_less(seq, room->head);
+	if (!dw_room_n_at(room, seq, &n) && place != NULL)
+		n = dw_n(place->at);
+	if (!dw_room_own_at(room, user, seq, &own) && place != NULL)
+		own = dw_own(place->at);
+	return dw_position_said(seq, n, own);
+}
+
+/* Where one that returns says that it stands. */
+static struct dw_position
+returned(const struct dw_room *room, const struct dw_join *join)
+{
+	if (dw_room_is_position(room, dw_room_member(room, join->user), join->after))
+		return join->after;
+	return position_at(room, join->user, dw_seq(join->after), NULL);
 }
 
 /* Of another store, or ahead of this one. */
@@ -151,10 +91,19 @@ dw_room_stand(const struct dw_room *room, struct dw_str user, uint64_t seq, stru
 	const bool foreign = is_foreign(seq, epoch, context);
 
 	if (foreign || (seq == 0 && epoch.n == 0))
-		*at = before_oldest(room, user, 0, context->now);
+		*at = dw_room_go_on(room, user, dw_position_start());
 	else
-		*at = position_of(room, seq, 0, context->place);
+		*at = position_at(room, user, seq, context->place);
 	return !foreign;
+}
+
+/* As the engine says: the room's head. */
+static struct dw_position
+at_head(const struct dw_room *room, struct dw_str user)
+{
+	const struct dw_member *member = dw_room_member(room, user);
+
+	return dw_position_said(room->head, room->n, member != NULL ? member->own : 0);
 }
 
 static struct stand
@@ -163,23 +112,24 @@ find_stand(const struct dw_room *room, const struct dw_device *device, const str
 {
 	const bool returns = (join->flags & DW_JOIN_RETURN) != 0;
 	const bool given = returns || (join->flags & DW_JOIN_AFTER) != 0;
-	const struct dw_position head = { room->head, room->n };
+	const struct dw_position head = at_head(room, join->user);
+	const uint64_t after = dw_seq(join->after);
 
-	if (given && is_foreign(join->after, join->epoch, context))
-		return stand_fresh(room, join->user, context->now, DW_RESUME_RESET);
+	if (given && is_foreign(after, join->epoch, context))
+		return stand_fresh(room, join->user, DW_RESUME_RESET);
 	if (returns)
-		return stand_at(room, position_of(room, join->after, join->after_n, context->place), join->user, context->now);
+		return stand_at(room, returned(room, join), join->user);
 	if ((join->flags & DW_JOIN_NEW) != 0)
-		return (struct stand) { head, head, { 0, 0, DW_GAP_NONE }, DW_RESUME_NEW };
-	if (given && join->after == 0 && join->epoch.n == 0)
-		return stand_fresh(room, join->user, context->now, DW_RESUME_NEW);
+		return (struct stand) { .at = head, .from = head, .resume = DW_RESUME_NEW };
+	if (given && after == 0 && join->epoch.n == 0)
+		return stand_fresh(room, join->user, DW_RESUME_NEW);
 	if (given)
-		return stand_at(room, position_of(room, join->after, 0, context->place), join->user, context->now);
+		return stand_at(room, position_at(room, join->user, after, context->place), join->user);
 	if (device == NULL)
-		return stand_fresh(room, join->user, context->now, DW_RESUME_NEW);
-	if (device->at.seq > context->engine_head)
-		return stand_fresh(room, join->user, context->now, DW_RESUME_RESET);
-	return stand_at(room, device->resume, join->user, context->now);
+		return stand_fresh(room, join->user, DW_RESUME_NEW);
+	if (dw_seq(device->at) > context->engine_head)
+		return stand_fresh(room, join->user, DW_RESUME_RESET);
+	return stand_at(room, device->resume, join->user);
 }
 
 /* An id is random, but one session may be in many rooms. */
@@ -245,24 +195,27 @@ find_reader(const struct dw_room *room, uint32_t edge)
 	return NULL;
 }
 
+/* Where the stream has to begin for somebody who goes on from there. */
+static struct dw_position
+stream_for(const struct dw_room *room, const struct dw_join *join, struct dw_position from)
+{
+	return dw_room_stream_at(room, dw_room_member(room, join->user), dw_seq(from));
+}
+
 static struct dw_reader *
 new_reader(
 	struct dw_room *room, const struct dw_join *join, const struct dw_join_context *context, struct dw_position from)
 {
+	const bool has =
+		(join->flags & DW_JOIN_HAVE) != 0 && dw_seq(join->have) <= context->engine_head && dw_n(join->have) <= room->n;
 	struct dw_reader *reader = calloc(1, sizeof(*reader));
 
 	if (reader == NULL)
 		return NULL;
 	reader->room = room;
 	reader->edge = context->edge;
-	reader->sent = from;
-	reader->start = from.seq;
-	reader->direct_lost = room->direct_lost;
-	if ((join->flags & DW_JOIN_HAVE) != 0 && join->have <= context->engine_head && join->have >= room->direct_lost) {
-		reader->sent.seq = join->have;
-		reader->start = 0;
-		(void)dw_room_n_at(room, join->have, &reader->sent.n);
-	}
+	reader->sent = has ? join->have : stream_for(room, join, from);
+	reader->start = has ? 0 : dw_seq(reader->sent);
 	DL_APPEND(room->readers, reader);
 	return reader;
 }
@@ -272,30 +225,22 @@ new_reader(
 static void
 set_back(const struct dw_room *room, struct dw_reader *reader, const struct dw_join *join, struct dw_position from)
 {
-	const bool told = from.seq >= room->direct_lost || room->direct_lost == reader->direct_lost;
-
-	if ((join->flags & DW_JOIN_RETURN) != 0 || from.seq >= reader->start || !told)
+	if ((join->flags & DW_JOIN_RETURN) != 0 || dw_seq(from) >= reader->start)
 		return;
-	if (reader->sent.seq > reader->furthest) {
-		reader->furthest = reader->sent.seq;
-		reader->backs++;
-	}
-	reader->start = from.seq;
-	reader->sent = from;
+	reader->sent = stream_for(room, join, from);
+	reader->start = dw_seq(reader->sent);
 }
 
 /* What the session has certainly received. One that comes back was written up to its position; what of that it has
  * confirmed it says (dw_room_join), and is at least what its device did. */
 static struct dw_position
-first_confirmed(const struct dw_room *room, const struct dw_device *known, const struct dw_join *join,
-	const struct dw_join_context *context, struct stand stand)
+first_confirmed(
+	const struct dw_room *room, const struct dw_device *known, const struct dw_join *join, struct stand stand)
 {
-	struct dw_position sure;
-
 	if ((join->flags & DW_JOIN_RETURN) == 0 || stand.resume == DW_RESUME_RESET)
 		return stand.at;
-	sure = known != NULL ? known->resume : before_oldest(room, join->user, 0, context->now);
-	return sure.seq < stand.at.seq ? sure : stand.at;
+	return dw_position_nearer(
+		known != NULL ? known->resume : dw_room_go_on(room, join->user, dw_position_start()), stand.at);
 }
 
 static void
@@ -311,12 +256,12 @@ link_session(struct dw_room *room, struct dw_session *session)
 	room->all->sessions++;
 }
 
-static uint64_t
+static struct dw_begun
 begun_at(const struct dw_join *join, struct stand stand)
 {
-	const bool told = (join->flags & DW_JOIN_RETURN) != 0 && join->begun < stand.from.seq;
+	const bool says = (join->flags & DW_JOIN_RETURN) != 0 && stand.resume != DW_RESUME_RESET;
 
-	return told ? join->begun : stand.from.seq;
+	return says ? join->begun : (struct dw_begun) { dw_n(stand.from), dw_own(stand.from) };
 }
 
 static struct dw_device *
@@ -330,10 +275,13 @@ touch_device(struct dw_room *room, struct dw_device *known, const struct dw_join
 		return NULL;
 	if (known == NULL) {
 		device->at = device->resume = device->settled = confirmed;
-		device->since = device->reach = begun_at(join, stand);
+		device->had = (struct dw_span) { dw_n(confirmed), dw_n(confirmed) };
+		device->had_own = (struct dw_span) { dw_own(confirmed), dw_own(confirmed) };
 		dw_room_mark_dirty(room, device);
-	} else if (device->at.seq > context->engine_head || (skips && stand.at.seq > device->resume.seq)) {
+	} else if (dw_seq(device->at) > context->engine_head || (skips && dw_seq(stand.at) > dw_seq(device->resume))) {
 		dw_room_move_device(room, device, stand.at);
+	} else if (device->trail == NULL && !dw_position_same(device->at, device->settled)) {
+		dw_device_note(device, device->at, context->steady);
 	}
 	device->seen = context->now;
 	device->derived = (join->flags & DW_JOIN_DERIVED) != 0;
@@ -345,36 +293,25 @@ static void
 fill_joined(const struct dw_room *room, const struct dw_session *session, struct stand stand, uint64_t now,
 	struct dw_joined *joined)
 {
-	const struct dw_str user = dw_str(session->device->member->user);
-	uint64_t first = dw_log_first(room->log), end = dw_log_end(room->log);
+	const uint64_t first = dw_log_first(room->log), end = dw_log_end(room->log);
 
 	joined->session = session->id;
 	joined->room = dw_str(room->name);
 	joined->device = dw_str(session->device->id);
 	joined->resume = stand.resume;
-	joined->from = stand.from.seq;
-	joined->from_n = stand.from.n;
+	joined->from = stand.from;
 	joined->head = room->head;
-	joined->head_n = room->n;
 	joined->oldest = first < end ? dw_log_entry(room->log, first)->seq : 0;
-	joined->replaying = dw_room_count(room, user, stand.from.seq, now);
-	joined->gap_from = stand.gap.from;
-	joined->gap_to = stand.gap.to;
-	joined->gap_reason = stand.gap.reason;
-	/* A first visit has missed nothing. */
-	if (stand.resume != DW_RESUME_NEW && stand.resume != DW_RESUME_RESET)
-		joined->direct = dw_room_direct_gap(room, user, stand.at.seq, now);
-	if (joined->direct.count > 0)
-		joined->resume = DW_RESUME_GAP;
-	joined->sent = session->reader->sent.seq;
-	joined->sent_n = session->reader->sent.n;
+	joined->replaying = dw_room_count(room, dw_str(session->device->member->user), stand.from, now);
+	joined->gap = stand.gap;
+	joined->direct = stand.direct;
+	joined->sent = session->reader->sent;
 }
 
 int
 dw_room_join(struct dw_room *room, const struct dw_join *join, const struct dw_join_context *context,
 	struct dw_joined *joined, struct dw_session **out)
 {
-	const struct dw_position said = { join->confirmed, join->confirmed_n };
 	struct dw_session *session;
 	struct dw_device *known;
 	struct dw_position confirmed;
@@ -386,7 +323,7 @@ dw_room_join(struct dw_room *room, const struct dw_join *join, const struct dw_j
 	dw_room_expire(room, context->now);
 	known = dw_room_device(room, join->user, join->device);
 	stand = find_stand(room, known, join, context);
-	confirmed = first_confirmed(room, known, join, context, stand);
+	confirmed = first_confirmed(room, known, join, stand);
 	session = dw_links_reserve(&room->all->by_id, link_hash) ? calloc(1, sizeof(*session)) : NULL;
 	if (session == NULL)
 		return DW_E_NOMEM;
@@ -407,12 +344,9 @@ dw_room_join(struct dw_room *room, const struct dw_join *join, const struct dw_j
 	session->sure = (join->flags & DW_JOIN_SURE) != 0;
 	link_session(room, session);
 	set_back(room, session->reader, join, stand.from);
-	session->backs = session->reader->backs;
-	if (stand.gap.reason != DW_GAP_NONE)
-		dw_room_skip(room, session);
-	if (said.seq > confirmed.seq && said.seq <= stand.at.seq)
-		(void)dw_room_confirm(room, session, said, session->sure, context->now);
-	dw_room_advance(room, session->device, context->now);
+	if ((join->flags & DW_JOIN_RETURN) != 0 && dw_seq(join->confirmed) <= dw_seq(stand.at))
+		(void)dw_room_confirm(room, session, join->confirmed, NULL, session->sure, context->steady);
+	dw_room_advance(room, session->device, context->steady);
 	fill_joined(room, session, stand, context->now, joined);
 	room->sent += joined->replaying;
 	room->all->sent += joined->replaying;

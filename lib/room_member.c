@@ -1,11 +1,11 @@
-/* Who has to do with a room: members (users with a registry entry or devices) and their devices.
+/* Who has to do with a room: members (users with a registry entry, devices or direct messages) and their devices.
  *
  * Its own file because it is what outlives connections: what is loaded from and written to the store
  * beside messages. A changed device is dirty until its cursor was taken; a device that goes and was
  * ever stored leaves a removal behind, taken first, so that one that comes back at once is not removed.
  *
- * Failure modes: memory only. Invariants: a member without devices and without an entry does not
- * exist; a device with sessions is never forgotten.
+ * Failure modes: memory only. Invariants: a member without devices, without an entry and without a direct message ever
+ * does not exist; a device with sessions is never forgotten.
  */
 #include <assert.h>
 #include <stdlib.h>
@@ -52,8 +52,8 @@ dw_room_member(const struct dw_room *room, struct dw_str user)
 	return NULL;
 }
 
-static struct dw_member *
-get_member(struct dw_room *room, struct dw_str user)
+struct dw_member *
+dw_room_get_member(struct dw_room *room, struct dw_str user)
 {
 	struct dw_member *member = dw_room_member(room, user);
 
@@ -64,6 +64,7 @@ get_member(struct dw_room *room, struct dw_str user)
 		return NULL;
 	memcpy(member->user, user.p, user.n);
 	member->room = room;
+	member->first_own = 1;
 	dw_links_add(&room->all->by_user, &member->link, member_hash(room, user));
 	DL_APPEND(room->members, member);
 	room->member_count++;
@@ -82,7 +83,7 @@ drop_member(struct dw_room *room, struct dw_member *member)
 static void
 drop_member_if_idle(struct dw_room *room, struct dw_member *member)
 {
-	if (member->devices == NULL && member->state == DW_OWNER_NONE)
+	if (member->devices == NULL && member->state == DW_OWNER_NONE && member->own == 0)
 		drop_member(room, member);
 }
 
@@ -123,11 +124,10 @@ clean(struct dw_room *room, struct dw_device *device)
 static void
 fill_cursor(const struct dw_room *room, const struct dw_device *device, struct dw_cursor *cursor)
 {
-	*cursor = (struct dw_cursor) { .seq = device->at.seq,
-		.n = device->at.n,
-		.resume_seq = device->resume.seq,
-		.resume_n = device->resume.n,
-		.since = device->since,
+	*cursor = (struct dw_cursor) { .at = device->at,
+		.resume = device->resume,
+		.had = device->had,
+		.had_own = device->had_own,
 		.seen = device->seen,
 		.expires = device->expires,
 		.derived = device->derived };
@@ -145,7 +145,7 @@ note_gone(struct dw_room *room, const struct dw_cursor *cursor)
 	if (gone == NULL)
 		return;
 	gone->cursor = *cursor;
-	gone->cursor.seq = gone->cursor.n = gone->cursor.seen = 0;
+	gone->cursor.seen = 0;
 	DL_APPEND(room->gone, gone);
 }
 
@@ -188,7 +188,7 @@ forget_longest_unseen(struct dw_room *room, struct dw_member *member)
 struct dw_device *
 dw_room_add_device(struct dw_room *room, struct dw_str user, struct dw_str id)
 {
-	struct dw_member *member = get_member(room, user);
+	struct dw_member *member = dw_room_get_member(room, user);
 	struct dw_device *device;
 
 	if (member == NULL)
@@ -210,7 +210,7 @@ dw_room_add_device(struct dw_room *room, struct dw_str user, struct dw_str id)
 }
 
 int
-dw_room_load_cursors(struct dw_room *room, const struct dw_cursor *cursors, size_t count)
+dw_room_load_cursors(struct dw_room *room, const struct dw_cursor *cursors, size_t count, uint64_t now)
 {
 	for (size_t i = 0; i < count; i++) {
 		const struct dw_cursor *cursor = &cursors[i];
@@ -218,13 +218,13 @@ dw_room_load_cursors(struct dw_room *room, const struct dw_cursor *cursors, size
 
 		if (device == NULL)
 			return DW_E_NOMEM;
-		device->at = (struct dw_position) { cursor->seq, cursor->n };
-		device->resume = (struct dw_position) { cursor->resume_seq, cursor->resume_n };
-		/* What it confirmed last it did at the latest when it was seen last. */
-		device->settled = device->resume;
-		dw_device_note(device, device->at, cursor->seen);
-		device->since = cursor->since;
-		device->reach = cursor->seq;
+		device->at = cursor->at;
+		device->resume = cursor->resume;
+		/* What it confirmed last it did at the latest when it was seen last. Where that is not long ago, or the clock
+		 * was set, it counts from the next join on. */
+		device->settled = cursor->seen + DW_OVERLAP_MS <= now ? cursor->at : cursor->resume;
+		device->had = cursor->had;
+		device->had_own = cursor->had_own;
 		device->seen = cursor->seen;
 		dw_device_expires(device, cursor->expires);
 		device->derived = cursor->derived;
@@ -313,7 +313,7 @@ dw_room_may(const struct dw_room *room, struct dw_str user, bool claimed)
 int
 dw_room_own(struct dw_room *room, struct dw_str user, enum dw_owner_state state)
 {
-	struct dw_member *member = get_member(room, user);
+	struct dw_member *member = dw_room_get_member(room, user);
 
 	if (member == NULL)
 		return DW_E_NOMEM;

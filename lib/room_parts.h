@@ -21,21 +21,22 @@ struct dw_trail {
 
 /* Unpacks an entry; its strings lie in the log. */
 bool dw_record_of(const struct dw_log *log, uint64_t index, struct dw_record *record);
-/* Every direct message to the user after a seq, newest first; dropped: not retained any more, and why. */
-typedef void dw_direct_each(void *context, const struct dw_record *record, enum dw_gap_reason dropped);
-void dw_room_walk_direct(
-	const struct dw_room *room, struct dw_str user, uint64_t seq, uint64_t now, dw_direct_each *each, void *context);
+/* Whether an entry of the log of direct messages is to this member, and retained. */
+bool dw_room_is_own(
+	const struct dw_room *room, uint64_t index, const struct dw_member *member, struct dw_record *record);
+/* Of a stream: right before the first record after a seq that the member gets (NULL: only those to everyone). */
+struct dw_position dw_room_stream_at(const struct dw_room *room, const struct dw_member *member, uint64_t seq);
 
-/* The room's n at this seq; false: it is only a lower bound. */
+/* The room's n at this seq; false: it is only known to the engine, and 0 here. */
 bool dw_room_n_at(const struct dw_room *room, uint64_t seq, uint64_t *n);
-/* Whether the room was ever there, as far as it can tell. */
-bool dw_room_is_position(const struct dw_room *room, struct dw_position at);
+/* Whether the room was ever there for this member, as far as it can tell. */
+bool dw_room_is_position(const struct dw_room *room, const struct dw_member *member, struct dw_position at);
 /* The device has come to this position now. */
-void dw_device_note(struct dw_device *device, struct dw_position at, uint64_t now);
+void dw_device_note(struct dw_device *device, struct dw_position at, uint64_t steady);
 /* `expires` holds less than 64 bits: what is later is as good as never. */
 void dw_device_expires(struct dw_device *device, uint64_t expires);
 /* The device's positions follow its sessions'. */
-void dw_room_advance(struct dw_room *room, struct dw_device *device, uint64_t now);
+void dw_room_advance(struct dw_room *room, struct dw_device *device, uint64_t steady);
 void dw_room_move_device(struct dw_room *room, struct dw_device *device, struct dw_position at);
 
 /* Part of the hash of what is found by its room and something else. */
@@ -48,7 +49,9 @@ struct dw_device *dw_room_device(const struct dw_room *room, struct dw_str user,
 /* A device that is not there yet; the longest unseen make room. Not dirty. NULL: no memory. */
 struct dw_device *dw_room_add_device(struct dw_room *room, struct dw_str user, struct dw_str id);
 void dw_room_mark_dirty(struct dw_room *room, struct dw_device *device);
-int dw_room_load_cursors(struct dw_room *room, const struct dw_cursor *cursors, size_t count);
+/* Makes it when needed. NULL: no memory. */
+struct dw_member *dw_room_get_member(struct dw_room *room, struct dw_str user);
+int dw_room_load_cursors(struct dw_room *room, const struct dw_cursor *cursors, size_t count, uint64_t now);
 int dw_room_load_owners(struct dw_room *room, const struct dw_owner_row *rows, size_t count);
 void dw_room_free_members(struct dw_room *room);
 /* When a device that is not connected is over its age. */

@@ -21,90 +21,148 @@ dw_record_of(const struct dw_log *log, uint64_t index, struct dw_record *record)
 	return dw_record_next(&bytes, record) == DW_OK;
 }
 
+bool
+dw_room_is_own(const struct dw_room *room, uint64_t index, const struct dw_member *member, struct dw_record *record)
+{
+	const struct dw_log *log = room->direct;
+
+	return member != NULL && dw_log_entry(log, index)->flags == dw_links_hash(dw_str(member->user)) &&
+		   dw_record_of(log, index, record) && dw_str_is(record->to, member->user) && record->own >= member->first_own;
+}
+
+struct dw_gap
+dw_room_gap(const struct dw_room *room, struct dw_position at)
+{
+	if (dw_n(at) + 1 >= room->oldest_n)
+		return (struct dw_gap) { 0, 0, DW_GAP_NONE };
+	/* With as many behind it as are retained, its age does not matter. */
+	return (struct dw_gap) { dw_n(at) + 1, room->oldest_n - 1,
+		dw_room_retained(room) >= room->all->queue_limit ? DW_GAP_LIMIT : DW_GAP_EXPIRED };
+}
+
 static bool
-is_to(const struct dw_log *log, uint64_t index, struct dw_str user, uint32_t hash, struct dw_record *record)
+is_crowded(const struct dw_room *room)
 {
-	return dw_log_entry(log, index)->flags == hash && dw_record_of(log, index, record) && record->to.n == user.n &&
-		   memcmp(record->to.p, user.p, user.n) == 0;
+	return room->direct != NULL &&
+		   dw_log_end(room->direct) - dw_log_first(room->direct) >= room->all->queue_limit * DW_HISTORY_TIMES;
 }
 
-void
-dw_room_walk_direct(
-	const struct dw_room *room, struct dw_str user, uint64_t seq, uint64_t now, dw_direct_each *each, void *context)
+struct dw_gap
+dw_room_direct_gap(const struct dw_room *room, struct dw_str user, struct dw_position at)
 {
-	const uint32_t hash = dw_links_hash(user);
-	size_t newer = 0;
+	const struct dw_member *member = dw_room_member(room, user);
 
-	if (room->direct == NULL)
-		return;
-	for (uint64_t i = dw_log_end(room->direct); i-- > dw_log_first(room->direct);) {
+	if (member == NULL || dw_own(at) + 1 >= member->first_own)
+		return (struct dw_gap) { 0, 0, DW_GAP_NONE };
+	return (struct dw_gap) { dw_own(at) + 1, member->first_own - 1,
+		member->own + 1 - member->first_own >= room->all->queue_limit || is_crowded(room) ? DW_GAP_LIMIT
+																						  : DW_GAP_EXPIRED };
+}
+
+/* The next record after a seq that the member gets. False: there is none. */
+static bool
+find_mine(const struct dw_room *room, const struct dw_member *member, uint64_t seq, struct dw_number *number)
+{
+	const uint64_t index = dw_log_after(room->log, seq);
+	const bool numbered = index < dw_log_end(room->log);
+
+	*number = (struct dw_number) { 0 };
+	if (numbered)
+		*number = (struct dw_number) { dw_log_entry(room->log, index)->seq, dw_log_entry(room->log, index)->n, 0 };
+	if (member == NULL || room->direct == NULL)
+		return numbered;
+	for (uint64_t i = dw_log_after(room->direct, seq); i < dw_log_end(room->direct); i++) {
 		struct dw_record record;
-		enum dw_gap_reason dropped = DW_GAP_NONE;
 
-		if (dw_log_entry(room->direct, i)->seq <= seq)
-			return;
-		if (!is_to(room->direct, i, user, hash, &record))
+		if (numbered && dw_log_entry(room->direct, i)->seq > number->seq)
+			break;
+		if (dw_room_is_own(room, i, member, &record)) {
+			*number = dw_record_number(&record);
+			return true;
+		}
+	}
+	return numbered;
+}
+
+struct dw_position
+dw_room_stream_at(const struct dw_room *room, const struct dw_member *member, uint64_t seq)
+{
+	struct dw_number number;
+
+	if (find_mine(room, member, seq, &number))
+		return dw_position_before(number);
+	return dw_position_said(room->head, room->n, 0);
+}
+
+struct dw_position
+dw_room_go_on(const struct dw_room *room, struct dw_str user, struct dw_position at)
+{
+	const struct dw_member *member = dw_room_member(room, user);
+
+	at = dw_position_skip(at, room->oldest_n - 1, member != NULL ? member->first_own - 1 : 0);
+	return dw_position_near(at, dw_room_stream_at(room, member, dw_seq(at)));
+}
+
+bool
+dw_room_n_at(const struct dw_room *room, uint64_t seq, uint64_t *n)
+{
+	const uint64_t index = dw_log_after(room->log, seq);
+
+	if (seq >= room->head)
+		*n = room->n;
+	else if (index > dw_log_first(room->log))
+		*n = dw_log_entry(room->log, index - 1)->n;
+	else
+		*n = 0;
+	/* Where everything there ever was is retained nothing precedes the oldest. */
+	return *n > 0 || seq == 0 || room->oldest_n == 1;
+}
+
+bool
+dw_room_own_at(const struct dw_room *room, struct dw_str user, uint64_t seq, uint64_t *own)
+{
+	const struct dw_member *member = dw_room_member(room, user);
+	uint64_t first_own;
+
+	*own = 0;
+	if (member == NULL || seq == 0)
+		return true;
+	if (seq >= room->head) {
+		*own = member->own;
+		return true;
+	}
+	first_own = member->own + 1;
+	for (uint64_t i = room->direct != NULL ? dw_log_end(room->direct) : 0;
+		 room->direct != NULL && i-- > dw_log_first(room->direct);) {
+		struct dw_record record;
+
+		if (!dw_room_is_own(room, i, member, &record))
 			continue;
-		if (newer++ >= room->all->queue_limit || record.type.n == 0)
-			dropped = DW_GAP_LIMIT;
-		else if (record.at + room->all->queue_ttl_ms < now || dw_record_dead(&record, now))
-			dropped = DW_GAP_EXPIRED;
-		each(context, &record, dropped);
+		first_own = record.own;
+		if (record.seq <= seq) {
+			*own = record.own;
+			return true;
+		}
 	}
-}
-
-static void
-add_dropped(void *context, const struct dw_record *record, enum dw_gap_reason dropped)
-{
-	struct dw_direct_gap *gap = context;
-
-	if (dropped == DW_GAP_NONE) {
-		gap->until = 0;
-		return;
-	}
-	if (gap->until == 0)
-		gap->until = record->seq;
-	if (gap->count++ == 0)
-		gap->to = record->n;
-	gap->from = record->n;
-	gap->reason = dropped;
-}
-
-struct dw_direct_gap
-dw_room_direct_gap(const struct dw_room *room, struct dw_str user, uint64_t seq, uint64_t now)
-{
-	struct dw_direct_gap gap = { 0 };
-
-	dw_room_walk_direct(room, user, seq, now, add_dropped, &gap);
-	if (seq < room->direct_lost) {
-		gap.count++;
-		gap.reason = DW_GAP_LIMIT;
-		if (gap.until == 0)
-			gap.until = room->direct_lost;
-	}
-	return gap;
-}
-
-static void
-add_live(void *context, const struct dw_record *record, enum dw_gap_reason dropped)
-{
-	(void)record;
-	*(uint64_t *)context += dropped == DW_GAP_NONE;
+	/* Nothing precedes the first one ever. */
+	return first_own == 1;
 }
 
 uint64_t
-dw_room_count(const struct dw_room *room, struct dw_str user, uint64_t seq, uint64_t now)
+dw_room_count(const struct dw_room *room, struct dw_str user, struct dw_position at, uint64_t now)
 {
+	const struct dw_member *member = dw_room_member(room, user);
+	const uint64_t first = dw_log_after(room->log, dw_seq(at));
+	struct dw_record record;
 	uint64_t count = 0;
 
-	dw_room_walk_direct(room, user, seq, now, add_live, &count);
+	for (uint64_t i = room->direct != NULL ? dw_log_after(room->direct, dw_seq(at)) : 0;
+		 room->direct != NULL && i < dw_log_end(room->direct); i++)
+		count += dw_room_is_own(room, i, member, &record) && !dw_record_dead(&record, now);
 	if (!room->mixed)
-		return count + dw_log_end(room->log) - dw_log_after(room->log, seq);
-	for (uint64_t i = dw_log_after(room->log, seq); i < dw_log_end(room->log); i++) {
-		struct dw_record record;
-
+		return count + dw_log_end(room->log) - first;
+	for (uint64_t i = first; i < dw_log_end(room->log); i++)
 		count += dw_record_of(room->log, i, &record) && !dw_record_dead(&record, now);
-	}
 	return count;
 }
 
@@ -146,44 +204,29 @@ add_record(const struct next *next, struct dw_record *record, uint64_t now, stru
 }
 
 static bool
-is_for(const struct dw_record *record, const struct dw_str *user, uint64_t oldest_direct)
-{
-	if (record->to.n == 0 || user == NULL)
-		return true;
-	return record->seq >= oldest_direct && record->type.n > 0 && record->to.n == user->n &&
-		   memcmp(record->to.p, user->p, user->n) == 0;
-}
-
-static void
-note_oldest_live(void *context, const struct dw_record *record, enum dw_gap_reason dropped)
-{
-	if (dropped == DW_GAP_NONE)
-		*(uint64_t *)context = record->seq;
-}
-
-static bool
 read_merged(const struct dw_room *room, const struct dw_str *user, struct dw_position *at, size_t limit, size_t bytes,
 	uint64_t now, struct dw_buf *out)
 {
+	const struct dw_member *member = user != NULL ? dw_room_member(room, *user) : NULL;
 	const size_t begun = out->len;
-	uint64_t oldest_direct = UINT64_MAX;
 	struct next next;
 
-	if (user != NULL)
-		dw_room_walk_direct(room, *user, at->seq, now, note_oldest_live, &oldest_direct);
-	for (size_t i = 0; find_next(room, at->seq, &next);) {
+	for (size_t i = 0; find_next(room, dw_seq(*at), &next);) {
 		const struct dw_log_entry *entry = dw_log_entry(next.log, next.index);
+		const bool direct = next.log == room->direct;
 		struct dw_record record;
+		bool mine;
 
 		if (i >= limit || (out->len > begun && out->len - begun + entry->size > bytes))
 			return true;
 		if (!dw_record_of(next.log, next.index, &record))
 			record = (struct dw_record) { .seq = entry->seq, .n = entry->n };
-		if (is_for(&record, user, oldest_direct)) {
+		mine = direct && dw_room_is_own(room, next.index, member, &record);
+		if (!direct || user == NULL || mine) {
 			add_record(&next, &record, now, out);
 			i++;
 		}
-		*at = (struct dw_position) { entry->seq, entry->n };
+		*at = dw_position_pass(*at, dw_record_number(&record), mine);
 	}
 	return false;
 }
@@ -197,7 +240,7 @@ dw_room_read(const struct dw_room *room, const struct dw_str *user, struct dw_po
 
 	if (room->mixed || room->direct != NULL)
 		return read_merged(room, user, at, limit, bytes, now, out);
-	index = dw_log_after(room->log, at->seq);
+	index = dw_log_after(room->log, dw_seq(*at));
 	for (size_t i = 0; index < dw_log_end(room->log); i++, index++) {
 		const struct dw_log_entry *entry = dw_log_entry(room->log, index);
 		struct dw_str record = dw_log_bytes(room->log, index);
@@ -205,7 +248,7 @@ dw_room_read(const struct dw_room *room, const struct dw_str *user, struct dw_po
 		if (i >= limit || (out->len > begun && out->len - begun + record.n > bytes))
 			return true;
 		dw_buf_add(out, record.p, record.n);
-		*at = (struct dw_position) { entry->seq, entry->n };
+		*at = dw_position_pass(*at, (struct dw_number) { entry->seq, entry->n, 0 }, false);
 	}
 	return false;
 }

@@ -115,61 +115,6 @@ dw_rows_destroy(struct dw_rows **rows_p)
 	*rows_p = NULL;
 }
 
-int
-dw_rows_column(const struct dw_rows *rows, const char *name)
-{
-	for (size_t i = 0; i < rows->columns; i++) {
-		if (dw_str_is(rows->names[i], name))
-			return (int)i;
-	}
-	return -1;
-}
-
-static double
-value_of(const struct dw_cell *cell)
-{
-	return cell->type == DW_CELL_NUMBER ? (double)cell->number : cell->real;
-}
-
-static int
-compare_texts(struct dw_str a, struct dw_str b)
-{
-	const size_t n = a.n < b.n ? a.n : b.n;
-	const int order = n > 0 ? memcmp(a.p, b.p, n) : 0;
-
-	return order != 0 ? order : (a.n > b.n) - (a.n < b.n);
-}
-
-static int
-compare_cells(const struct dw_cell *a, const struct dw_cell *b)
-{
-	const bool a_is_text = a->type == DW_CELL_TEXT, b_is_text = b->type == DW_CELL_TEXT;
-
-	if (a->type == DW_CELL_NIL || b->type == DW_CELL_NIL)
-		return (a->type == DW_CELL_NIL) - (b->type == DW_CELL_NIL);
-	if (a_is_text != b_is_text)
-		return a_is_text - b_is_text;
-	if (a_is_text)
-		return compare_texts(a->text, b->text);
-	return (value_of(a) < value_of(b)) - (value_of(a) > value_of(b));
-}
-
-static int
-compare_rows(const void *a_p, const void *b_p, void *column_p)
-{
-	const struct dw_cell *a = *(const struct dw_cell *const *)a_p, *b = *(const struct dw_cell *const *)b_p;
-	const size_t column = *(const size_t *)column_p;
-	const int order = compare_cells(&a[column], &b[column]);
-
-	return order != 0 ? order : (a > b) - (a < b);
-}
-
-void
-dw_rows_sort(struct dw_rows *rows, size_t column)
-{
-	qsort_r(rows->cells, rows->rows, sizeof(*rows->cells), compare_rows, &column);
-}
-
 enum dw_rows_format
 dw_rows_format(const char *format, bool json, bool terminal)
 {

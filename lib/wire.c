@@ -15,7 +15,7 @@
 #include "wire_parts.h"
 
 #ifndef DW_PROTOCOL_VERSION
-#define DW_PROTOCOL_VERSION 3
+#define DW_PROTOCOL_VERSION 4
 #endif
 
 enum { FIELDS_MAX = 24 };
@@ -55,6 +55,15 @@ enum { NAME_MAX_BYTES = 128, TEXT_MAX_BYTES = 512 };
 #field, FLAG, AT(member, field), 0 \
 	}
 
+/* A position is three numbers one behind another (position.h). */
+#define P(member, field)                                                                                        \
+	{ #field, NUMBER, AT(member, field), 0 }, { #field ".n", NUMBER, AT(member, field) + sizeof(uint64_t), 0 }, \
+	{                                                                                                           \
+#field ".own", NUMBER, AT(member, field) + 2 * sizeof(uint64_t), 0                                      \
+	}
+
+_Static_assert(sizeof(struct dw_position) == 3 * sizeof(uint64_t), "a position is three numbers");
+
 static const struct shape shapes[] = {
 	{ DW_HELLO, "HELLO",
 		{ U(hello, version), U(hello, kind), U(hello, peer), U(hello, incarnation), T(hello, name, NAME_MAX_BYTES) } },
@@ -67,19 +76,21 @@ static const struct shape shapes[] = {
 			U(publish, wait_ms) } },
 	{ DW_JOIN, "JOIN",
 		{ U(join, corr), U(join, session), T(join, room, DW_ROOM_MAX), T(join, user, DW_USER_MAX),
-			T(join, device, DW_DEVICE_MAX), U(join, flags), U(join, after), U(join, after_n),
-			T(join, epoch, DW_EPOCH_MAX), U(join, have), U(join, expires), U(join, confirmed), U(join, confirmed_n),
-			U(join, begun) } },
+			T(join, device, DW_DEVICE_MAX), U(join, flags), P(join, after), T(join, epoch, DW_EPOCH_MAX), P(join, have),
+			U(join, expires), P(join, confirmed), U(join, begun.n), U(join, begun.own) } },
 	{ DW_LEAVE, "LEAVE",
-		{ U(leave, session), T(leave, room, DW_ROOM_MAX), U(leave, seq), U(leave, n), F(leave, sure) } },
+		{ U(leave, session), T(leave, room, DW_ROOM_MAX), P(leave, at), F(leave, sure), U(leave, begun.n),
+			U(leave, begun.own) } },
 	{ DW_CONFIRM, "CONFIRM",
-		{ T(confirm, room, DW_ROOM_MAX), U(confirm, seq), U(confirm, n), F(confirm, sure),
-			B(confirm, sessions, (size_t)DW_WIRE_SESSIONS_MAX * 8) } },
+		{ T(confirm, room, DW_ROOM_MAX), P(confirm, at), F(confirm, sure), F(confirm, anew), U(confirm, begun.n),
+			U(confirm, begun.own), B(confirm, sessions, (size_t)DW_WIRE_SESSIONS_MAX * 8) } },
 	{ DW_CREDIT, "CREDIT", { U(credit, received) } },
 	{ DW_READ, "READ",
-		{ U(read, corr), U(read, session), T(read, room, DW_ROOM_MAX), U(read, after), U(read, after_n), U(read, limit),
+		{ U(read, corr), U(read, session), T(read, room, DW_ROOM_MAX), P(read, after), U(read, limit),
 			T(read, user, DW_USER_MAX), F(read, claimed), T(read, epoch, DW_EPOCH_MAX), U(read, wait_ms) } },
-	{ DW_STAT, "STAT", { U(stat, corr), T(stat, view, 32), T(stat, room, DW_ROOM_MAX), U(stat, limit) } },
+	{ DW_STAT, "STAT",
+		{ U(stat, corr), T(stat, view, 32), T(stat, room, DW_ROOM_MAX), U(stat, limit), T(stat, sort, DW_COLUMN_MAX),
+			F(stat, reverse) } },
 	{ DW_OWN, "OWN",
 		{ U(own, corr), T(own, verb, 16), T(own, room, DW_ROOM_MAX), T(own, user, DW_USER_MAX), F(own, dry),
 			F(own, claimed) } },
@@ -95,19 +106,18 @@ static const struct shape shapes[] = {
 			U(stored, queued), T(stored, text, TEXT_MAX_BYTES) } },
 	{ DW_JOINED, "JOINED",
 		{ U(joined, corr), U(joined, session), U(joined, code), T(joined, room, DW_ROOM_MAX),
-			T(joined, device, DW_DEVICE_MAX), U(joined, resume), U(joined, from), U(joined, from_n), U(joined, head),
-			U(joined, head_n), U(joined, oldest), U(joined, replaying), U(joined, gap_from), U(joined, gap_to),
-			U(joined, gap_reason), U(joined, sent), U(joined, sent_n), U(joined, direct.from), U(joined, direct.to),
-			U(joined, direct.count), U(joined, direct.reason), U(joined, direct.until) } },
+			T(joined, device, DW_DEVICE_MAX), U(joined, resume), P(joined, from), U(joined, head), U(joined, oldest),
+			U(joined, replaying), U(joined, gap.from), U(joined, gap.to), U(joined, gap.reason), U(joined, direct.from),
+			U(joined, direct.to), U(joined, direct.reason), P(joined, sent) } },
 	{ DW_MESSAGES, "MESSAGES",
-		{ T(messages, room, DW_ROOM_MAX), U(messages, prev), U(messages, prev_n),
+		{ T(messages, room, DW_ROOM_MAX), P(messages, prev), U(messages, reason),
 			B(messages, records, DW_WIRE_FRAME_MAX) } },
 	{ DW_CLOSE, "CLOSE", { U(close, session), T(close, room, DW_ROOM_MAX), U(close, code), T(close, reason, 123) } },
 	{ DW_RECORDS, "RECORDS",
-		{ U(records, corr), U(records, code), T(records, room, DW_ROOM_MAX), U(records, gap_from), U(records, gap_to),
-			U(records, gap_reason), U(records, head), U(records, direct.from), U(records, direct.to),
-			U(records, direct.count), U(records, direct.reason), F(records, reset), F(records, more), U(records, last),
-			U(records, last_n), B(records, records, DW_WIRE_FRAME_MAX) } },
+		{ U(records, corr), U(records, code), T(records, room, DW_ROOM_MAX), U(records, gap.from), U(records, gap.to),
+			U(records, gap.reason), U(records, direct.from), U(records, direct.to), U(records, direct.reason),
+			U(records, head), F(records, reset), F(records, more), P(records, last),
+			B(records, records, DW_WIRE_FRAME_MAX) } },
 	{ DW_TABLE, "TABLE",
 		{ U(table, corr), U(table, code), T(table, columns, 4096), B(table, cells, DW_WIRE_FRAME_MAX),
 			F(table, more) } },
@@ -132,7 +142,7 @@ dw_resume_text(uint64_t resume)
 const char *
 dw_gap_text(uint64_t reason)
 {
-	static const char *const texts[] = { "none", "limit", "expired", "slow" };
+	static const char *const texts[] = { "none", "limit", "expired" };
 
 	return reason < sizeof(texts) / sizeof(texts[0]) ? texts[reason] : "limit";
 }
@@ -466,6 +476,7 @@ static const struct field record_fields[] = {
 	{ "to", TEXT, offsetof(struct dw_record, to), DW_USER_MAX },
 	{ "except", NUMBER, offsetof(struct dw_record, except), 0 },
 	{ "expires_at", NUMBER, offsetof(struct dw_record, expires_at), 0 },
+	{ "own", NUMBER, offsetof(struct dw_record, own), 0 },
 };
 enum { RECORD_FIELDS = sizeof(record_fields) / sizeof(record_fields[0]) };
 

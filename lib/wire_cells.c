@@ -6,25 +6,34 @@
  * Failure modes: DW_E_PROTOCOL; memory is remembered by the buffer.
  */
 #include <msgpack.h>
+#include <string.h>
 
 #include "diagws/wire.h"
 #include "wire_parts.h"
 
+enum { HEADER_MOST = 9 };
+
+/* There is room for it. */
 static int
 write_bytes(void *user, const char *bytes, size_t n)
 {
-	struct dw_buf *out = user;
+	char **at = user;
 
-	dw_buf_add(out, bytes, n);
-	return out->failed ? -1 : 0;
+	if (n > 0)
+		memcpy(*at, bytes, n);
+	*at += n;
+	return 0;
 }
 
 void
 dw_cell_pack(struct dw_buf *out, const struct dw_cell *cell)
 {
+	char *begin = dw_buf_room(out, HEADER_MOST + (cell->type == DW_CELL_TEXT ? cell->text.n : 0)), *at = begin;
 	msgpack_packer pk;
 
-	msgpack_packer_init(&pk, out, write_bytes);
+	if (begin == NULL)
+		return;
+	msgpack_packer_init(&pk, &at, write_bytes);
 	switch (cell->type) {
 	case DW_CELL_NIL:
 		msgpack_pack_nil(&pk);
@@ -40,6 +49,7 @@ dw_cell_pack(struct dw_buf *out, const struct dw_cell *cell)
 		msgpack_pack_str_body(&pk, cell->text.p, cell->text.n);
 		break;
 	}
+	dw_buf_grow(out, (size_t)(at - begin));
 }
 
 static bool

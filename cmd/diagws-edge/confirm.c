@@ -1,9 +1,10 @@
 /* Confirmations: see confirm.h.
  *
  * One PING of a connection's own is under way at a time: a stack may answer only the newest (RFC 6455, 5.5.3), and one
- * snapshot of positions is enough then. One that acknowledges itself may do so for what left the ring long ago:
- * what it was sent is noted, WRITTEN_MAX positions at most. Past that every second one is forgotten; an `ack` of
- * one of these confirms up to the one before it.
+ * snapshot of positions is enough then. A PING in a ring knows nothing of a reader's own numbers, nor of the gaps that
+ * only this one was told, and one that acknowledges itself may do so for what left the ring long ago: what was
+ * written is noted, WRITTEN_MAX positions at most. Past that every second one is forgotten; what proves one of these
+ * confirms up to the one before it.
  */
 #include "confirm.h"
 
@@ -17,24 +18,82 @@
 #include "room.h"
 #include "uplink.h"
 
-enum { WRITTEN_FIRST = 16, WRITTEN_MAX = 1024 };
+enum { WRITTEN_LEAST = 1, WRITTEN_MAX = 1024 };
 
 /* From so many readers on a room is large. A session has one of the turns; flags of an entry: the first that is asked,
  * and how many. */
 enum { LARGE_ROOM = 1024, TURNS = 16, FROM_SHIFT = 8, COUNT_SHIFT = 16 };
 
 struct written {
+	struct dw_position acked;  /* by the client itself */
+	struct dw_position pinged; /* where it stood at the connection's newest PING */
 	size_t count, cap;
-	struct position at[];
+	struct dw_position at[];
 };
 
-static void
-confirm(struct watch *watch, struct position position)
+/* Room for so many positions. NULL: no memory, and nothing changed. */
+static struct written *
+get_written(struct watch *watch, size_t cap)
 {
-	if (watch->room == NULL || position.seq > watch->at.seq || position.n > watch->at.n ||
-		position.seq <= watch->confirmed.seq)
+	struct written *written = watch->written;
+
+	if (written != NULL && written->cap >= cap)
+		return written;
+	written = realloc(written, sizeof(*written) + cap * sizeof(written->at[0]));
+	if (written == NULL)
+		return NULL;
+	if (watch->written == NULL)
+		*written = (struct written) { 0 };
+	written->cap = cap;
+	watch->written = written;
+	return written;
+}
+
+struct dw_position
+confirm_acked(const struct watch *watch)
+{
+	return watch->written != NULL ? watch->written->acked : dw_position_start();
+}
+
+/* The furthest position up to seq that was noted; those are forgotten. */
+static struct dw_position
+take_written(struct watch *watch, uint64_t seq)
+{
+	struct written *written = watch->written;
+	struct dw_position at = dw_position_start();
+	size_t i = 0;
+
+	while (written != NULL && i < written->count && dw_seq(written->at[i]) <= seq)
+		at = written->at[i++];
+	if (i == 0)
+		return at;
+	written->count -= i;
+	memmove(written->at, written->at + i, written->count * sizeof(written->at[0]));
+	return at;
+}
+
+/* Something behind the last gap is confirmed, or nothing is. */
+static bool
+mend_run(struct run *run, uint64_t number)
+{
+	if (run->broke == 0 || number < run->broke)
+		return false;
+	*run = (struct run) { .begun = run->broke };
+	return true;
+}
+
+static void
+confirm(struct watch *watch, struct dw_position position)
+{
+	if (watch->room == NULL || dw_seq(position) > dw_seq(watch->at) || dw_n(position) > dw_n(watch->at))
+		return;
+	position = dw_position_further(position, take_written(watch, dw_seq(position)));
+	position = dw_position_further(position, watch->confirmed);
+	if (dw_position_same(position, watch->confirmed))
 		return;
 	watch->confirmed = position;
+	watch->anew |= mend_run(&watch->numbered, dw_n(position));
+	watch->anew |= mend_run(&watch->direct, dw_own(position));
 	uplink_confirmed(watch->conn->edge->uplink, watch, false);
 }
 
@@ -107,19 +166,20 @@ confirm_room(struct room *room, bool came)
 
 /* It answers a PING that this connection may have been sent; of one with a room it is the position. */
 static bool
-is_answer(const struct conn *conn, const void *payload, size_t n, struct position *position)
+is_answer(const struct conn *conn, const void *payload, size_t n, struct dw_position *position)
 {
 	uint64_t counter;
 
 	if (conn->many)
 		return conn->awaited && frame_pong_counter(payload, n, &counter) && counter == conn->counter;
-	return frame_pong(payload, n, position) && position->seq <= conn->first.at.seq && position->n <= conn->first.at.n;
+	return frame_pong(payload, n, position) && dw_seq(*position) <= dw_seq(conn->first.at) &&
+		   dw_n(*position) <= dw_n(conn->first.at) && dw_own(*position) <= dw_own(conn->first.at);
 }
 
 void
 confirm_pong(struct conn *conn, const void *payload, size_t n)
 {
-	struct position position;
+	struct dw_position position;
 
 	conn->heard_at = dw_mono_ms();
 	if (conn->state != CONN_OPEN || !is_answer(conn, payload, n, &position))
@@ -137,7 +197,8 @@ confirm_pong(struct conn *conn, const void *payload, size_t n)
 	}
 	conn->awaited = false;
 	for (struct watch *watch = watch_first(conn); watch != NULL; watch = watch_after(watch))
-		confirm(watch, watch->pinged);
+		if (watch->written != NULL)
+			confirm(watch, watch->written->pinged);
 	confirm_try(conn);
 }
 
@@ -151,8 +212,10 @@ confirm_ping(struct conn *conn)
 	if (conn->many) {
 		conn->awaited = true;
 		frame_ping_counter(&frame, ++conn->counter);
+		/* What cannot be noted the next one asks for. */
 		for (struct watch *watch = watch_first(conn); watch != NULL; watch = watch_after(watch))
-			watch->pinged = watch->at;
+			if (get_written(watch, WRITTEN_LEAST) != NULL)
+				watch->written->pinged = watch->at;
 	} else {
 		frame_ping(&frame, conn->first.at);
 	}
@@ -192,26 +255,22 @@ confirm_owe(struct conn *conn)
 }
 
 void
-confirm_written(struct watch *watch, uint64_t seq, uint64_t n)
+confirm_written(struct watch *watch, struct dw_position at)
 {
 	struct written *written = watch->written;
-	size_t cap = written != NULL ? written->cap * 2 : WRITTEN_FIRST;
 
-	if (written != NULL && written->at[written->count - 1].seq >= seq)
+	if (written != NULL && written->count > 0 && dw_seq(written->at[written->count - 1]) >= dw_seq(at))
 		return;
-	if (written != NULL && written->count == WRITTEN_MAX) {
+	if (written == NULL || written->count == written->cap)
+		written = get_written(watch, written == NULL ? WRITTEN_LEAST : dw_less(2 * written->cap, WRITTEN_MAX));
+	if (written == NULL)
+		return;
+	if (written->count == WRITTEN_MAX) {
 		for (size_t i = 0; i < WRITTEN_MAX / 2; i++)
 			written->at[i] = written->at[2 * i + 1];
 		written->count = WRITTEN_MAX / 2;
-	} else if (written == NULL || written->count == written->cap) {
-		written = realloc(written, sizeof(*written) + cap * sizeof(written->at[0]));
-		if (written == NULL) /* an `ack` of this confirms up to the one before it */
-			return;
-		written->count = watch->written != NULL ? written->count : 0;
-		written->cap = cap;
-		watch->written = written;
 	}
-	written->at[written->count++] = (struct position) { seq, n };
+	written->at[written->count++] = at;
 }
 
 void
@@ -221,51 +280,39 @@ confirm_forget(struct watch *watch)
 	watch->written = NULL;
 }
 
-/* The newest position up to seq that was sent to one that acknowledges itself; those are forgotten. */
-static struct position
-take_written(struct watch *watch, uint64_t seq)
-{
-	struct written *written = watch->written;
-	struct position at = { 0, 0 };
-	size_t i = 0;
-
-	while (written != NULL && i < written->count && written->at[i].seq <= seq)
-		at = written->at[i++];
-	if (i == 0)
-		return at;
-	written->count -= i;
-	memmove(written->at, written->at + i, written->count * sizeof(written->at[0]));
-	if (written->count == 0)
-		confirm_forget(watch);
-	return at;
-}
-
 /* The newest position up to seq that the room's ring has. */
-static struct position
+static struct dw_position
 find_in_ring(const struct room *room, uint64_t seq)
 {
 	uint64_t index = room->ring != NULL ? dw_log_after(room->ring, seq) : 0;
 	const struct dw_log_entry *entry;
 
 	if (room->ring == NULL || index == dw_log_first(room->ring))
-		return (struct position) { 0, 0 };
+		return dw_position_start();
 	entry = dw_log_entry(room->ring, index - 1);
-	return (struct position) { entry->seq, entry->n };
+	return dw_position_said(entry->seq, entry->n, 0);
 }
 
 bool
 confirm_ack(struct watch *watch, uint64_t seq)
 {
-	struct position at;
+	struct dw_position at;
 
-	if (seq > watch->at.seq)
+	if (seq > dw_seq(watch->at))
 		return false;
-	at = watch->conn->sure ? take_written(watch, seq) : find_in_ring(watch->room, seq);
-	if (at.seq <= watch->acked.seq || at.seq > watch->at.seq)
+	at = take_written(watch, seq);
+	if (!watch->conn->sure)
+		at = dw_position_further(at, find_in_ring(watch->room, seq));
+	at = dw_position_further(at, confirm_acked(watch));
+	if (dw_position_same(at, confirm_acked(watch)) || dw_seq(at) > dw_seq(watch->at))
 		return true;
-	watch->acked = at;
-	if (at.seq > watch->confirmed.seq)
+	if (get_written(watch, WRITTEN_LEAST) == NULL)
+		return true; /* the next one acknowledges this, too */
+	watch->written->acked = at;
+	if (watch->conn->sure)
 		watch->confirmed = at;
+	watch->anew |= mend_run(&watch->numbered, dw_n(at));
+	watch->anew |= mend_run(&watch->direct, dw_own(at));
 	uplink_confirmed(watch->conn->edge->uplink, watch, true);
 	return true;
 }

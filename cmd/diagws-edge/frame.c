@@ -1,5 +1,6 @@
 /* WebSocket frames, built once and sent to many. Layout of a PING's payload: a tag, then 'D': the position's
- * seq and n, 'C': a counter; 8 bytes each, big endian. A PONG must give the same bytes back.
+ * seq and n, and own where it is
+ * not 0, 'C': a counter; 8 bytes each, big endian. A PONG must give the same bytes back.
  */
 #include "frame.h"
 
@@ -8,6 +9,7 @@ enum {
 	PING_FINAL = 0x89,
 	POSITION = 'D',
 	POSITION_SIZE = 17,
+	OWN_SIZE = 25,
 	COUNTER = 'C',
 	COUNTER_SIZE = 9,
 };
@@ -53,24 +55,25 @@ get_number(const uint8_t *from)
 }
 
 void
-frame_ping(struct dw_buf *out, struct position position)
+frame_ping(struct dw_buf *out, struct dw_position position)
 {
-	uint8_t frame[2 + POSITION_SIZE] = { PING_FINAL, POSITION_SIZE, POSITION };
+	const uint8_t size = dw_own(position) > 0 ? OWN_SIZE : POSITION_SIZE;
+	uint8_t frame[2 + OWN_SIZE] = { PING_FINAL, size, POSITION };
 
-	put_number(frame + 3, position.seq);
-	put_number(frame + 11, position.n);
-	dw_buf_add(out, frame, sizeof(frame));
+	put_number(frame + 3, dw_seq(position));
+	put_number(frame + 11, dw_n(position));
+	put_number(frame + 19, dw_own(position));
+	dw_buf_add(out, frame, 2U + size);
 }
 
 bool
-frame_pong(const void *payload, size_t n, struct position *position)
+frame_pong(const void *payload, size_t n, struct dw_position *position)
 {
 	const uint8_t *p = payload;
 
-	if (n != POSITION_SIZE || p[0] != POSITION)
+	if ((n != POSITION_SIZE && n != OWN_SIZE) || p[0] != POSITION)
 		return false;
-	position->seq = get_number(p + 1);
-	position->n = get_number(p + 9);
+	*position = dw_position_said(get_number(p + 1), get_number(p + 9), n == OWN_SIZE ? get_number(p + 17) : 0);
 	return true;
 }
 

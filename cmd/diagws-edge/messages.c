@@ -6,7 +6,8 @@
  *
  * What is no more is told in `gaps`, each with the room's first and last n, the count and the reason: what was
  * trimmed, then each run of messages that expired among those that are left. `gap` is the first of them or null.
- * Direct messages have no n of their own: `direct_gap` counts those of this user that are no more.
+ * `direct_gap` and `direct_gaps` say the same of this user's direct messages, by their own numbers; they are left out
+ * where there is none.
  *
  * Failure modes: a wrong argument (422, but 403 first); no hub (503). A client that leaves frees all that is here.
  */
@@ -32,12 +33,14 @@ struct reading {
 	int err; /* of the arguments: told when the asker may watch */
 };
 
-/* What is no more, while it is put together. */
+/* What is no more of one log, while it is put together. */
 struct holes {
-	struct dw_buf list;
-	uint64_t from, to, reason; /* the present one; from 0: none */
-	struct dw_buf first;
-	struct dw_direct_gap direct;
+	struct dw_buf list, first;
+	struct dw_gap gap; /* the present one; reason DW_GAP_NONE: none */
+};
+
+struct page {
+	struct holes numbered, direct;
 };
 
 static void
@@ -82,54 +85,51 @@ read_arguments(const struct request *request, struct reading *reading)
 }
 
 static void
-add_gap(struct dw_buf *out, uint64_t from, uint64_t to, uint64_t count, uint64_t reason)
+add_gap(struct dw_buf *out, struct dw_gap gap)
 {
-	dw_buf_addf(out, "{\"from\":%llu,\"to\":%llu,\"count\":%llu,\"reason\":\"%s\"}", (unsigned long long)from,
-		(unsigned long long)to, (unsigned long long)count, dw_gap_text(reason));
+	dw_buf_addf(out, "{\"from\":%llu,\"to\":%llu,\"count\":%llu,\"reason\":\"%s\"}", (unsigned long long)gap.from,
+		(unsigned long long)gap.to, (unsigned long long)(gap.to - gap.from + 1), dw_gap_text(gap.reason));
 }
 
 /* The present hole is whole. */
 static void
 end_hole(struct holes *holes)
 {
-	if (holes->from == 0)
+	if (holes->gap.reason == DW_GAP_NONE)
 		return;
 	if (holes->list.len > 0)
 		dw_buf_addc(&holes->list, ',');
 	else
-		add_gap(&holes->first, holes->from, holes->to, holes->to - holes->from + 1, holes->reason);
-	add_gap(&holes->list, holes->from, holes->to, holes->to - holes->from + 1, holes->reason);
-	holes->from = 0;
+		add_gap(&holes->first, holes->gap);
+	add_gap(&holes->list, holes->gap);
+	holes->gap.reason = DW_GAP_NONE;
 }
 
 static void
-add_hole(struct holes *holes, uint64_t from, uint64_t to, uint64_t reason)
+add_hole(struct holes *holes, struct dw_gap gap)
 {
-	if (holes->from > 0 && (holes->reason != reason || holes->to + 1 != from))
+	if (gap.reason == DW_GAP_NONE)
+		return;
+	if (holes->gap.reason != gap.reason || holes->gap.to + 1 != gap.from) {
 		end_hole(holes);
-	if (holes->from == 0)
-		holes->from = from;
-	holes->to = to;
-	holes->reason = reason;
+		holes->gap = gap;
+	}
+	holes->gap.to = gap.to;
 }
 
 /* A message that is no more. */
 static void
-add_dead(struct holes *holes, const struct dw_record *record)
+add_dead(struct page *page, const struct dw_record *record)
 {
-	if (record->to.n == 0) {
-		add_hole(holes, record->n, record->n, DW_GAP_EXPIRED);
-		return;
-	}
-	if (holes->direct.count == 0)
-		holes->direct = (struct dw_direct_gap) { .from = record->n, .reason = DW_GAP_EXPIRED };
-	holes->direct.to = record->n;
-	holes->direct.count++;
+	if (record->to.n == 0)
+		add_hole(&page->numbered, (struct dw_gap) { record->n, record->n, DW_GAP_EXPIRED });
+	else
+		add_hole(&page->direct, (struct dw_gap) { record->own, record->own, DW_GAP_EXPIRED });
 }
 
 /* DW_E_PROTOCOL: the hub sent what is no record. */
 static int
-add_messages(struct dw_buf *out, struct holes *holes, const struct dw_records *records)
+add_messages(struct dw_buf *out, struct page *page, const struct dw_records *records)
 {
 	const uint64_t now = dw_now_ms();
 	struct dw_str rest = records->records;
@@ -139,7 +139,7 @@ add_messages(struct dw_buf *out, struct holes *holes, const struct dw_records *r
 
 	while ((err = dw_record_next(&rest, &record)) == DW_OK) {
 		if (dw_record_dead(&record, now)) {
-			add_dead(holes, &record);
+			add_dead(page, &record);
 			continue;
 		}
 		if (!first)
@@ -151,47 +151,47 @@ add_messages(struct dw_buf *out, struct holes *holes, const struct dw_records *r
 }
 
 static void
-add_end(struct dw_buf *out, const char *epoch, const struct holes *holes, const struct dw_records *records)
+add_holes(struct dw_buf *out, const char *name, struct holes *holes)
 {
-	dw_buf_addf(out, "],\"epoch\":\"%s\",\"head\":%llu,\"last\":%llu,\"more\":%s%s,\"gap\":", epoch,
-		(unsigned long long)records->head, (unsigned long long)records->last, records->more ? "true" : "false",
-		records->reset ? ",\"reset\":true" : "");
+	end_hole(holes);
+	dw_buf_addf(out, ",\"%sgap\":", name);
 	if (holes->first.len > 0)
 		dw_buf_add(out, holes->first.data, holes->first.len);
 	else
 		dw_buf_adds(out, "null");
-	dw_buf_adds(out, ",\"gaps\":[");
+	dw_buf_addf(out, ",\"%sgaps\":[", name);
 	dw_buf_add(out, holes->list.data, holes->list.len);
 	dw_buf_addc(out, ']');
-	if (holes->direct.count > 0) {
-		dw_buf_adds(out, ",\"direct_gap\":");
-		add_gap(out, holes->direct.from, holes->direct.to, holes->direct.count, holes->direct.reason);
-	}
-	dw_buf_addc(out, '}');
 	out->failed |= holes->first.failed || holes->list.failed;
+	dw_buf_clear(&holes->first);
+	dw_buf_clear(&holes->list);
 }
 
 static void
 tell_records(struct request *request, const struct dw_records *records)
 {
-	struct holes holes = { .direct = records->direct };
+	struct page page = { 0 };
 	struct dw_buf *out = &request->answer;
 	int err;
 
 	dw_buf_adds(out, "{\"messages\":[");
-	if (records->gap_reason != DW_GAP_NONE)
-		add_hole(&holes, records->gap_from, records->gap_to, records->gap_reason);
-	err = add_messages(out, &holes, records);
-	end_hole(&holes);
-	add_end(out, uplink_epoch(request->edge->uplink), &holes, records);
+	add_hole(&page.numbered, records->gap);
+	add_hole(&page.direct, records->direct);
+	err = add_messages(out, &page, records);
+	dw_buf_addf(out, "],\"epoch\":\"%s\",\"head\":%llu,\"last\":%llu,\"more\":%s%s",
+		uplink_epoch(request->edge->uplink), (unsigned long long)records->head,
+		(unsigned long long)dw_seq(records->last), records->more ? "true" : "false",
+		records->reset ? ",\"reset\":true" : "");
+	add_holes(out, "", &page.numbered);
+	if (page.direct.list.len > 0 || page.direct.gap.reason != DW_GAP_NONE)
+		add_holes(out, "direct_", &page.direct);
+	dw_buf_addc(out, '}');
 	if (err == DW_OK && !dw_buf_ok(out))
 		err = DW_E_NOMEM;
 	if (err == DW_OK)
 		http_answer(request, DW_HTTP_OK);
 	else
 		api_fail(request, err, NULL, NULL);
-	dw_buf_clear(&holes.first);
-	dw_buf_clear(&holes.list);
 }
 
 static void
@@ -238,7 +238,7 @@ ask(struct request *request, const struct reading *reading)
 		.own = { .verb = DW_STR("check"), .room = room, .user = user, .claimed = claimed } };
 	struct dw_wire read = { .kind = DW_READ,
 		.read = { .room = room,
-			.after = reading->after,
+			.after = dw_position_said(reading->after, 0, 0),
 			.limit = reading->limit,
 			.user = user,
 			.claimed = claimed,

@@ -4,7 +4,8 @@
  * is not for all, or not for ever, ends a run and is looked at by itself.
  * Failure modes: a client that reads too slowly falls off the ring, and is fed (READ); what the hub no longer
  * has either is told as a gap. Invariants: nothing is written while the last write is unfinished, and no more than
- * WRITE_MAX or one frame at once, for that is what libwebsockets may have to keep; `at` is what was written.
+ * WRITE_MAX or one frame at once, for that is what libwebsockets may have to keep; `at` is what was written, or told as
+ * a gap: by its numbers nothing is given, or told, twice.
  */
 #include <string.h>
 
@@ -26,13 +27,13 @@ may_read(const struct watch *watch)
 }
 
 void
-watch_stand(struct watch *watch, struct position at)
+watch_stand(struct watch *watch, struct dw_position at)
 {
 	const struct room *room = watch->room;
 
 	watch->at = at;
-	watch->behind = !room_covers(room, at.seq);
-	watch->index = room->ring != NULL ? dw_log_after(room->ring, at.seq) : 0;
+	watch->behind = !room_covers(room, dw_seq(at));
+	watch->index = room->ring != NULL ? dw_log_after(room->ring, dw_seq(at)) : 0;
 }
 
 /* Behind the ring: the hub is asked for what follows our position. */
@@ -43,8 +44,7 @@ ask_feed(struct watch *watch)
 		.read = { .corr = watch->conn->session,
 			.session = watch->conn->session,
 			.room = dw_str(watch->room->id),
-			.after = watch->at.seq,
-			.after_n = watch->at.n,
+			.after = watch->at,
 			.limit = watch->feed } };
 
 	/* One that returns to a busy hub is not counted by it before its JOIN has been asked again. */
@@ -57,13 +57,13 @@ ask_feed(struct watch *watch)
 }
 
 /* Frames that are passed over: it was fed beyond what the stream had brought, and they come again; or it was told of a
- * gap on joining, for the hub has those messages no longer, and the ring still has. */
+ * gap, for the hub has those messages no longer, and the ring still has. */
 static bool
 is_next(const struct watch *watch, const struct dw_log_entry *entry)
 {
 	if ((entry->flags & ENTRY_PING) != 0)
-		return entry->seq >= watch->at.seq && entry->n >= watch->at.n;
-	return entry->seq > watch->at.seq && ((entry->flags & ENTRY_CONDITION) != 0 || entry->n > watch->at.n);
+		return entry->seq >= dw_seq(watch->at) && entry->n >= dw_n(watch->at);
+	return entry->seq > dw_seq(watch->at) && ((entry->flags & ENTRY_CONDITION) != 0 || entry->n > dw_n(watch->at));
 }
 
 /* Finds the next entry for it. False: there is none yet. */
@@ -94,32 +94,99 @@ is_for(const struct watch *watch, struct dw_str to, uint64_t except)
 	return (to.n == 0 || dw_str_is(to, watch->conn->user->name)) && (except == 0 || except != watch->conn->session);
 }
 
-/* An entry that does not go out as it is. */
-static bool
-write_entry(struct watch *watch, const struct dw_log_entry *entry)
+/* The client is told of a gap: what it confirms behind it was delivered from there on. */
+static void
+break_run(struct watch *watch, struct run *run, uint64_t to)
 {
-	struct rooms *rooms = &watch->conn->edge->rooms;
+	if (run->broke > 0) {
+		run->begun = run->broke;
+		watch->anew = true;
+	}
+	run->broke = to;
+}
+
+/* Renders what the client lacks of this, and goes on behind it. */
+static struct dw_position
+tell_gap(struct watch *watch, struct dw_position at, struct dw_gap gap, bool direct, struct dw_buf *out)
+{
+	const uint64_t known = direct ? dw_own(at) : dw_n(at);
+
+	if (gap.reason == DW_GAP_NONE || gap.to <= known)
+		return at;
+	gap.from = known + 1;
+	room_render_gap(&watch->conn->edge->rooms, out, watch->room->id, gap, direct);
+	break_run(watch, direct ? &watch->direct : &watch->numbered, gap.to);
+	return dw_position_skip(at, direct ? 0 : gap.to, direct ? gap.to : 0);
+}
+
+/* What was written of an entry, or passed over; own: the number of one to this user alone. */
+static void
+pass_entry(struct watch *watch, const struct dw_log_entry *entry, uint64_t own)
+{
+	watch->at = dw_position_pass(watch->at, (struct dw_number) { entry->seq, entry->n, own }, own > 0);
+	if (watch->conn->sure || own > 0)
+		confirm_written(watch, watch->at);
+}
+
+/* It counts among the messages to its user, be it that this session does not get it. */
+static bool
+is_mine(const struct watch *watch, const struct condition *condition)
+{
+	return condition->to.n > 0 && dw_str_is(condition->to, watch->conn->user->name);
+}
+
+/* Only the hub knows what is missing before an entry, and why. */
+static bool
+must_ask(const struct watch *watch, const struct dw_log_entry *entry)
+{
 	struct condition condition;
-	struct dw_str frame = { NULL, 0 };
+
+	if ((entry->flags & ENTRY_HOLE) != 0)
+		return entry->flags >> ENTRY_REASON == DW_GAP_NONE;
+	if ((entry->flags & ENTRY_CONDITION) == 0)
+		return false;
+	(void)room_condition(dw_log_bytes(watch->room->ring, watch->index), &condition);
+	return is_mine(watch, &condition) && condition.own > dw_own(watch->at) + 1;
+}
+
+/* An entry that carries a condition. */
+static bool
+write_conditional(struct watch *watch, const struct dw_log_entry *entry)
+{
+	struct condition condition;
+	struct dw_str frame = room_condition(dw_log_bytes(watch->room->ring, watch->index), &condition);
+	const bool mine = is_mine(watch, &condition);
+	const bool known = condition.to.n > 0 ? condition.own <= dw_own(watch->at) : entry->n <= dw_n(watch->at);
 	struct dw_buf gap = { 0 };
 	bool going = true;
 
-	if ((entry->flags & ENTRY_HOLE) != 0) {
-		room_render_gap(rooms, &gap, watch->room->id, watch->at.n + 1, entry->n, DW_GAP_SLOW);
-		watch->begun = entry->seq;
-	} else {
-		frame = room_condition(dw_log_bytes(watch->room->ring, watch->index), &condition);
-		if (!is_for(watch, condition.to, condition.except) ||
-			(condition.to.n == 0 ? entry->n <= watch->at.n : entry->seq <= watch->direct_until))
-			return true;
-		if (condition.expires_at > 0 && dw_now_ms() >= condition.expires_at)
-			room_render_expired(rooms, &gap, watch->room->id, entry->n, condition.to.n > 0);
+	if (is_for(watch, condition.to, condition.except) && !known) {
+		if (condition.expires_at > 0 && dw_now_ms() >= condition.expires_at) {
+			room_render_expired(&watch->conn->edge->rooms, &gap, watch->room->id,
+				&(struct dw_record) { .n = entry->n, .own = condition.own, .to = condition.to });
+			frame = (struct dw_str) { gap.data, gap.len };
+		}
+		going = dw_buf_ok(&gap) && conn_write(watch->conn, frame);
 	}
-	if (gap.len > 0)
-		frame = (struct dw_str) { gap.data, gap.len };
-	if (dw_buf_ok(&gap))
-		going = conn_write(watch->conn, frame);
+	/* The PING of the ring that follows is not for one who is ahead of it. */
+	if (mine && entry->n < dw_n(watch->at))
+		confirm_owe(watch->conn);
+	pass_entry(watch, entry, mine ? condition.own : 0);
 	dw_buf_clear(&gap);
+	return going;
+}
+
+static bool
+write_hole(struct watch *watch, const struct dw_log_entry *entry)
+{
+	const struct dw_gap gap = { 0, entry->n, entry->flags >> ENTRY_REASON };
+	struct dw_buf frame = { 0 };
+	bool going;
+
+	watch->at = tell_gap(watch, watch->at, gap, false, &frame);
+	going = dw_buf_ok(&frame) && conn_write(watch->conn, (struct dw_str) { frame.data, frame.len });
+	pass_entry(watch, entry, 0);
+	dw_buf_clear(&frame);
 	return going;
 }
 
@@ -170,6 +237,18 @@ next_run(struct watch *watch, uint64_t *next)
 	return run;
 }
 
+/* A run of entries from its index on that go out as they are. */
+static bool
+write_run(struct watch *watch, uint64_t *next)
+{
+	const struct dw_log *ring = watch->room->ring;
+	const bool going = conn_write(watch->conn, next_run(watch, next));
+
+	for (uint64_t i = watch->conn->sure ? watch->index : *next - 1; i != *next; i++)
+		pass_entry(watch, dw_log_entry(ring, i), 0);
+	return going;
+}
+
 void
 watch_push(struct watch *watch)
 {
@@ -177,29 +256,25 @@ watch_push(struct watch *watch)
 	bool wrote = false;
 
 	while (may_read(watch) && find_next(watch)) {
-		struct dw_log *ring = watch->room->ring;
-		const struct dw_log_entry *entry = dw_log_entry(ring, watch->index);
+		const struct dw_log_entry *entry = dw_log_entry(watch->room->ring, watch->index);
 		uint64_t next = watch->index + 1;
-		bool going;
+		bool going = true;
 
-		/* The hub had sent it before the stream was set back: whom it has not reached the hub is to know. */
-		if ((entry->flags & ENTRY_HOLE) != 0 && entry->seq <= watch->room->furthest) {
+		if (must_ask(watch, entry)) {
 			ask_feed(watch);
 			break;
 		}
 		if (asks_others(watch, entry)) {
-			going = true;
-		} else if ((entry->flags & OWN_WAY) != 0) {
-			going = write_entry(watch, entry);
-			wrote = true;
+			pass_entry(watch, entry, 0);
 		} else {
-			going = conn_write(conn, next_run(watch, &next));
+			if ((entry->flags & ENTRY_HOLE) != 0)
+				going = write_hole(watch, entry);
+			else if ((entry->flags & ENTRY_CONDITION) != 0)
+				going = write_conditional(watch, entry);
+			else
+				going = write_run(watch, &next);
 			wrote = true;
 		}
-		for (uint64_t i = watch->index; conn->sure && i != next; i++)
-			confirm_written(watch, dw_log_entry(ring, i)->seq, dw_log_entry(ring, i)->n);
-		entry = dw_log_entry(ring, next - 1);
-		watch->at = (struct position) { entry->seq, entry->n > watch->at.n ? entry->n : watch->at.n };
 		watch->index = next;
 		if (!going)
 			break;
@@ -216,15 +291,15 @@ render(struct watch *watch, const struct dw_record *record, struct dw_buf *out)
 
 	if (!is_for(watch, record->to, record->except))
 		return;
-	if (!dw_record_dead(record, dw_now_ms()))
+	if (dw_record_dead(record, dw_now_ms()))
+		room_render_expired(rooms, out, watch->room->id, record);
+	else
 		room_render(rooms, out, watch->room->id, record);
-	else if (record->to.n == 0)
-		room_render_expired(rooms, out, watch->room->id, record->n, false);
 }
 
 /* Writes what was fed, in pieces. What a client does not take is fed again later, and less at once. */
 static int
-write_records(struct watch *watch, const struct dw_records *records, struct position *at, struct dw_buf *frames)
+write_records(struct watch *watch, const struct dw_records *records, struct dw_position *at, struct dw_buf *frames)
 {
 	struct dw_str rest = records->records;
 	struct dw_record record;
@@ -232,12 +307,14 @@ write_records(struct watch *watch, const struct dw_records *records, struct posi
 	int err;
 
 	while ((err = dw_record_next(&rest, &record)) == DW_OK) {
-		if (record.seq <= at->seq)
+		const bool mine = record.to.n > 0;
+
+		if (record.seq <= dw_seq(*at))
 			continue;
 		render(watch, &record, frames);
-		*at = (struct position) { record.seq, record.n > at->n ? record.n : at->n };
-		if (watch->conn->sure)
-			confirm_written(watch, at->seq, at->n);
+		*at = dw_position_pass(*at, dw_record_number(&record), mine);
+		if (watch->conn->sure || mine)
+			confirm_written(watch, *at);
 		taken++;
 		if (frames->len < WRITE_MAX || !dw_buf_ok(frames))
 			continue;
@@ -249,10 +326,7 @@ write_records(struct watch *watch, const struct dw_records *records, struct posi
 			return DW_OK;
 		}
 	}
-	if (records->last > at->seq)
-		*at = (struct position) { records->last, records->last_n > at->n ? records->last_n : at->n };
-	else if (records->records.n == 0 && records->head > at->seq)
-		at->seq = records->head;
+	*at = dw_position_further(*at, records->last);
 	watch->feed = FEED_LIMIT;
 	return err == DW_E_AGAIN ? DW_OK : err;
 }
@@ -261,8 +335,7 @@ void
 watch_fed(struct watch *watch, const struct dw_records *records)
 {
 	struct conn *conn = watch->conn;
-	struct rooms *rooms = &conn->edge->rooms;
-	struct position at = watch->at;
+	struct dw_position at = watch->at;
 	struct dw_buf frames = { 0 };
 	int err;
 
@@ -277,13 +350,8 @@ watch_fed(struct watch *watch, const struct dw_records *records)
 	}
 	if (!conn_can_write(conn)) /* asked for again when it can */
 		return;
-	room_render_direct_gap(rooms, &frames, watch->room->id, &records->direct);
-	if (records->direct.count > 0 || records->gap_reason != DW_GAP_NONE)
-		watch->begun = records->last > at.seq ? records->last : at.seq;
-	if (records->gap_reason != DW_GAP_NONE && records->gap_to > at.n) {
-		room_render_gap(rooms, &frames, watch->room->id, at.n + 1, records->gap_to, DW_GAP_SLOW);
-		at.n = records->gap_to;
-	}
+	at = tell_gap(watch, at, records->direct, true, &frames);
+	at = tell_gap(watch, at, records->gap, false, &frames);
 	err = write_records(watch, records, &at, &frames);
 	if ((err != DW_OK && err != DW_E_CLOSING) || !dw_buf_ok(&frames)) {
 		conn_close(conn, 1013, "try again later");

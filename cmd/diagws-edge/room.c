@@ -23,14 +23,15 @@
 struct held {
 	struct held *prev, *next;
 	struct intake_hold hold;
-	struct position follows; /* the position before its first record; looked at when none of it was taken */
+	struct dw_position follows; /* the position before its first record; looked at when none of it was taken */
+	uint64_t reason;            /* of a hole before it */
 	bool begun;
 	bool moves; /* no MESSAGES: the stream goes on from `follows` */
 	size_t size, at;
 	char records[];
 };
 
-static bool take_hole(struct room *room, uint64_t to, uint64_t seq);
+static bool take_hole(struct room *room, struct dw_position at, uint64_t reason);
 
 /* A frame is at most so many times as large as its data, and this. */
 enum { FRAME_TIMES = 3, ENVELOPE = 512 };
@@ -97,23 +98,23 @@ room_release(struct room *room)
 }
 
 void
-room_stream_begin(struct room *room, struct position at)
+room_stream_begin(struct room *room, struct dw_position at)
 {
 	room->streaming = true;
-	room->start = room->head = at;
+	room->start = dw_seq(at);
+	room->head = at;
 	room->unasked = 0;
-	room->counted = at.n;
 	room->base = 0;
 }
 
 uint64_t
 room_newest(const struct room *room)
 {
-	return room->furthest > room->head.seq ? room->furthest : room->head.seq;
+	return dw_greater(room->furthest, dw_seq(room->head));
 }
 
 static void
-rewind_to(struct room *room, struct position at)
+rewind_to(struct room *room, struct dw_position at)
 {
 	room->furthest = room_newest(room);
 	room_stream_begin(room, at);
@@ -128,13 +129,13 @@ rewind_to(struct room *room, struct position at)
 static uint64_t
 stream_end(const struct room *room)
 {
-	struct dw_record record = { .seq = room->head.seq };
+	struct dw_record record = { .seq = dw_seq(room->head) };
 	struct dw_str rest;
 
 	if (room->held == NULL)
-		return room->head.seq;
+		return dw_seq(room->head);
 	if (room->held->prev->moves)
-		return room->held->prev->follows.seq;
+		return dw_seq(room->held->prev->follows);
 	rest = (struct dw_str) { room->held->prev->records, room->held->prev->size };
 	while (dw_record_next(&rest, &record) == DW_OK)
 		continue;
@@ -143,13 +144,13 @@ stream_end(const struct room *room)
 
 /* Back, or on over what the hub has no longer. */
 static bool
-move_stream(struct room *room, struct position at)
+move_stream(struct room *room, struct dw_position at)
 {
-	if (at.seq < room->head.seq) {
+	if (dw_seq(at) < dw_seq(room->head)) {
 		rewind_to(room, at);
 		return true;
 	}
-	if (!take_hole(room, at.n, at.seq))
+	if (!take_hole(room, at, DW_GAP_NONE))
 		return false;
 	room->head = at;
 	fanout_add(room);
@@ -157,11 +158,11 @@ move_stream(struct room *room, struct position at)
 }
 
 bool
-room_stream_at(struct room *room, struct position at)
+room_stream_at(struct room *room, struct dw_position at)
 {
 	struct held *held;
 
-	if (at.seq == stream_end(room))
+	if (dw_seq(at) == stream_end(room))
 		return true;
 	if (room->held == NULL)
 		return move_stream(room, at);
@@ -244,49 +245,37 @@ room_render(struct rooms *rooms, struct dw_buf *out, const char *room, const str
 	out->failed |= rooms->json.failed;
 }
 
-static void
-render_gap(struct rooms *rooms, struct dw_buf *out, const char *room, const struct dw_direct_gap *gap, bool direct)
+void
+room_render_gap(struct rooms *rooms, struct dw_buf *out, const char *room, struct dw_gap gap, bool direct)
 {
 	struct dw_buf *json = &rooms->json;
 	char now[DW_TIME_SIZE];
 
+	if (gap.reason == DW_GAP_NONE)
+		return;
 	dw_time_text(dw_now_ms(), now);
 	dw_buf_reset(json);
 	dw_buf_adds(json, "{\"type\":\"gap\",\"diagnosis_id\":");
 	dw_id_to_json(json, dw_str(room));
 	dw_buf_addf(json, ",\"timestamp\":\"%s\",\"data\":{\"from\":%llu,\"to\":%llu,\"count\":%llu,\"reason\":\"%s\"%s}}",
-		now, (unsigned long long)gap->from, (unsigned long long)gap->to, (unsigned long long)gap->count,
-		dw_gap_text(gap->reason), direct ? ",\"direct\":true" : "");
+		now, (unsigned long long)gap.from, (unsigned long long)gap.to, (unsigned long long)(gap.to - gap.from + 1),
+		dw_gap_text(gap.reason), direct ? ",\"direct\":true" : "");
 	frame_text(out, (struct dw_str) { json->data, json->len });
 	out->failed |= json->failed;
 }
 
 void
-room_render_gap(struct rooms *rooms, struct dw_buf *out, const char *room, uint64_t from, uint64_t to, uint64_t reason)
+room_render_expired(struct rooms *rooms, struct dw_buf *out, const char *room, const struct dw_record *record)
 {
-	const struct dw_direct_gap gap = { .from = from, .to = to, .count = to - from + 1, .reason = reason };
+	const bool direct = record->to.n > 0;
+	const uint64_t number = direct ? record->own : record->n;
 
-	render_gap(rooms, out, room, &gap, false);
-}
-
-void
-room_render_expired(struct rooms *rooms, struct dw_buf *out, const char *room, uint64_t n, bool direct)
-{
-	const struct dw_direct_gap gap = { .from = n, .to = n, .count = 1, .reason = DW_GAP_EXPIRED };
-
-	render_gap(rooms, out, room, &gap, direct);
-}
-
-void
-room_render_direct_gap(struct rooms *rooms, struct dw_buf *out, const char *room, const struct dw_direct_gap *gap)
-{
-	if (gap->count > 0)
-		render_gap(rooms, out, room, gap, true);
+	room_render_gap(rooms, out, room, (struct dw_gap) { number, number, DW_GAP_EXPIRED }, direct);
 }
 
 /* Before a frame that is not for all, or not for ever: who gets it, until when. */
 struct prefix {
-	uint64_t except, expires_at;
+	uint64_t except, expires_at, own;
 	uint8_t to_size;
 	char to[DW_USER_MAX];
 };
@@ -294,7 +283,7 @@ struct prefix {
 static void
 add_condition(struct dw_buf *out, const struct dw_record *record)
 {
-	struct prefix prefix = { .except = record->except, .expires_at = record->expires_at };
+	struct prefix prefix = { .except = record->except, .expires_at = record->expires_at, .own = record->own };
 
 	prefix.to_size = (uint8_t)record->to.n;
 	memcpy(prefix.to, record->to.p, record->to.n);
@@ -311,16 +300,17 @@ room_condition(struct dw_str bytes, struct condition *condition)
 	memcpy(&prefix, bytes.p, fixed);
 	size = fixed + prefix.to_size;
 	condition->to = (struct dw_str) { bytes.p + fixed, prefix.to_size };
+	condition->own = prefix.own;
 	condition->except = prefix.except;
 	condition->expires_at = prefix.expires_at;
 	return (struct dw_str) { bytes.p + size, bytes.n - size };
 }
 
 bool
-room_append(struct room *room, struct position at, uint32_t flags)
+room_append(struct room *room, struct dw_position at, uint32_t flags)
 {
 	struct dw_buf *frame = &room->edge->rooms.frame;
-	const struct dw_log_entry entry = { .seq = at.seq, .n = at.n, .flags = flags };
+	const struct dw_log_entry entry = { .seq = dw_seq(at), .n = dw_n(at), .flags = flags };
 
 	if (room->ring == NULL)
 		room->ring = dw_log_new(UINT32_MAX, LIMIT_RING);
@@ -328,20 +318,19 @@ room_append(struct room *room, struct position at, uint32_t flags)
 		   dw_log_append(room->ring, &entry, frame->data, frame->len) == DW_OK;
 }
 
-/* What lies between the head and this record the hub has no longer. Some who are here may have been fed with it. */
+/* What lies between the head and there the hub has no longer. Some who are here may have been fed with it. */
 static bool
-take_hole(struct room *room, uint64_t to, uint64_t seq)
+take_hole(struct room *room, struct dw_position at, uint64_t reason)
 {
 	struct dw_buf *frame = &room->edge->rooms.frame;
 
-	if (to <= room->counted)
+	if (dw_n(at) <= dw_n(room->head))
 		return true;
 	dw_buf_reset(frame);
 	dw_buf_addc(frame, '-');
-	if (!room_append(room, (struct position) { seq, to }, ENTRY_HOLE))
+	if (!room_append(room, at, ENTRY_HOLE | (uint32_t)reason << ENTRY_REASON))
 		return false;
-	room->counted = to;
-	room->head = (struct position) { seq, to };
+	room->head = at;
 	return true;
 }
 
@@ -354,11 +343,11 @@ render_entry(struct room *room, const struct dw_record *record)
 	dw_buf_reset(&rooms->frame);
 	if (record->type.n == 0 && record->to.n > 0) {
 		add_condition(&rooms->frame, record);
-		room_render_expired(rooms, &rooms->frame, room->id, record->n, true);
+		room_render_expired(rooms, &rooms->frame, room->id, record);
 		return ENTRY_CONDITION;
 	}
 	if (record->to.n == 0 && dw_record_dead(record, dw_now_ms())) {
-		room_render_expired(rooms, &rooms->frame, room->id, record->n, false);
+		room_render_expired(rooms, &rooms->frame, room->id, record);
 		return 0;
 	}
 	if (dw_record_plain(record)) {
@@ -371,30 +360,27 @@ render_entry(struct room *room, const struct dw_record *record)
 }
 
 static bool
-take_record(struct room *room, const struct dw_record *record)
+take_record(struct room *room, const struct dw_record *record, uint64_t reason)
 {
-	const bool direct = record->to.n > 0;
-	const struct position at = { record->seq, record->n };
+	const struct dw_number number = dw_record_number(record);
 	struct dw_buf *frame = &room->edge->rooms.frame;
 	uint32_t flags;
 
-	if (record->seq <= room->head.seq || (!direct && record->n <= room->counted))
+	if (number.seq <= dw_seq(room->head) || number.n < dw_n(room->head) + (number.own == 0))
 		return false;
-	if (!take_hole(room, direct ? record->n : record->n - 1, record->seq - 1))
+	if (!take_hole(room, dw_position_before(number), reason))
 		return false;
 	flags = render_entry(room, record);
-	if ((frame->len > 0 || !dw_buf_ok(frame)) && !room_append(room, at, flags))
+	if ((frame->len > 0 || !dw_buf_ok(frame)) && !room_append(room, dw_position_behind(number), flags))
 		return false;
-	room->head = at;
-	if (record->n > room->counted)
-		room->counted = record->n;
+	room->head = dw_position_behind(number);
 	room->unwritten += frame->len;
 	return true;
 }
 
 /* Takes records off *rest, as many as there is a place for. */
 static bool
-take_records(struct room *room, struct dw_str *rest)
+take_records(struct room *room, uint64_t reason, struct dw_str *rest)
 {
 	struct dw_str left = *rest;
 	struct dw_record record;
@@ -403,7 +389,7 @@ take_records(struct room *room, struct dw_str *rest)
 
 	while (
 		(err = dw_record_next(&left, &record)) == DW_OK && !fanout_full(room, FRAME_TIMES * record.data.n + ENVELOPE)) {
-		follows = take_record(room, &record);
+		follows = take_record(room, &record, reason);
 		if (!follows)
 			break;
 		*rest = left;
@@ -424,9 +410,11 @@ hold(struct room *room, const struct dw_messages *messages, size_t taken)
 
 	if (held == NULL)
 		return false;
-	*held = (struct held) {
-		.follows = { messages->prev, messages->prev_n }, .begun = taken > 0, .size = messages->records.n, .at = taken
-	};
+	*held = (struct held) { .follows = messages->prev,
+		.reason = messages->reason,
+		.begun = taken > 0,
+		.size = messages->records.n,
+		.at = taken };
 	memcpy(held->records, messages->records.p, messages->records.n);
 	DL_APPEND(room->held, held);
 	intake_hold(&room->edge->rooms.intake, &held->hold);
@@ -440,7 +428,8 @@ room_take(struct room *room, const struct dw_messages *messages)
 
 	if (room->held != NULL)
 		return hold(room, messages, 0);
-	if (!room->streaming || messages->prev != room->head.seq || !take_records(room, &rest))
+	if (!room->streaming || dw_seq(messages->prev) != dw_seq(room->head) ||
+		!take_records(room, messages->reason, &rest))
 		return false;
 	return rest.n == 0 || hold(room, messages, messages->records.n - rest.n);
 }
@@ -458,7 +447,8 @@ room_take_held(struct room *room)
 			release(room, held);
 			continue;
 		}
-		if (held->moves || (!held->begun && held->follows.seq != room->head.seq) || !take_records(room, &rest)) {
+		if (held->moves || (!held->begun && dw_seq(held->follows) != dw_seq(room->head)) ||
+			!take_records(room, held->reason, &rest)) {
 			uplink_distrust(uplink, room);
 			return;
 		}
@@ -475,7 +465,7 @@ bool
 room_covers(const struct room *room, uint64_t seq)
 {
 	if (room->ring == NULL || dw_log_first(room->ring) == room->base)
-		return seq >= room->start.seq;
+		return seq >= room->start;
 	return seq >= dw_log_entry(room->ring, dw_log_first(room->ring))->seq;
 }
 

@@ -29,11 +29,13 @@ enum entry_flag {
 	ENTRY_CONDITION = 2, /* its bytes begin with a condition: room_condition */
 	ENTRY_HOLE = 4,      /* messages up to its n never came: told to each reader as what that one lacks */
 	ENTRY_TURNS = 8,     /* a PING for some of the readers: confirm_asks */
+	ENTRY_REASON = 8     /* shift: of a hole why; DW_GAP_NONE: the hub has to be asked */
 };
 
 /* Who gets a message, and until when. */
 struct condition {
-	struct dw_str to;    /* not empty: this user only */
+	struct dw_str to;    /* not empty: this user only, */
+	uint64_t own;        /* and its number among those */
 	uint64_t except;     /* not this session; 0: none */
 	uint64_t expires_at; /* ms since 1970: a gap is told instead; 0: never */
 };
@@ -43,11 +45,10 @@ struct room {
 	struct edge *edge;
 	struct dw_log *ring;     /* NULL until the first message */
 	bool streaming;          /* the hub streams this room to us */
-	struct position start;   /* where the stream began */
+	uint64_t start;          /* the seq after which the stream began, */
 	uint64_t base;           /* and the ring's index then */
-	struct position head;    /* where it stands */
+	struct dw_position head; /* where it stands */
 	uint64_t furthest;       /* the seq it stood at before it was set back; 0: it was not */
-	uint64_t counted;        /* the greatest n so far: a direct message's may be older */
 	uint64_t pinged_at;      /* confirm.h: when the newest PING was appended to the ring; */
 	unsigned unasked;        /* turns that none behind the newest message has asked; */
 	unsigned turn;           /* the next one */
@@ -79,7 +80,7 @@ struct room *room_find(struct edge *edge, struct dw_str id);
 void room_release(struct room *room);
 
 /* The hub's stream begins here (from the first JOINED), or ends (the last session left). */
-void room_stream_begin(struct room *room, struct position at);
+void room_stream_begin(struct room *room, struct dw_position at);
 void room_stream_end(struct room *room);
 /* All streams end: what comes is of another store. */
 void rooms_end_streams(struct edge *edge);
@@ -88,7 +89,7 @@ uint64_t room_newest(const struct room *room);
 /* Where the hub's stream stands behind what it has sent so far. When that is less, it sends once more what follows, for
  * somebody who stands there; those who have it pass it over. When it is more, the hub has no longer what lies between:
  * a hole. false: no memory. */
-bool room_stream_at(struct room *room, struct position at);
+bool room_stream_at(struct room *room, struct dw_position at);
 
 /* Takes what the hub sent. false: it does not follow what we have, or makes no sense: the edge must
  * introduce itself again. Watches get it in the edge's next turn (fanout.h). What would push out of the ring what
@@ -98,7 +99,7 @@ void room_take_held(struct room *room);
 /* What is held of all rooms belongs to an acquaintance with the hub that is over. */
 void rooms_drop_held(struct edge *edge);
 /* Appends what is in rooms.frame to the ring. false: no memory. */
-bool room_append(struct room *room, struct position at, uint32_t flags);
+bool room_append(struct room *room, struct dw_position at, uint32_t flags);
 /* Whether a reader at this position finds all that follows in the ring (or in the stream to come). */
 bool room_covers(const struct room *room, uint64_t seq);
 
@@ -107,12 +108,10 @@ void rooms_clear(struct edge *edge);
 /* Takes the condition off an entry's bytes; what is left is its frame. It lives as long as the bytes. */
 struct dw_str room_condition(struct dw_str bytes, struct condition *condition);
 
-/* Append the frame of a record, of a gap, of the gap of one message that expired, and of a gap of direct messages (none
- * when there is none) to out. */
+/* Append the frame of a record, of a gap (none where there is none), and of the gap of one message that expired to out.
+ */
 void room_render(struct rooms *rooms, struct dw_buf *out, const char *room, const struct dw_record *record);
-void room_render_gap(
-	struct rooms *rooms, struct dw_buf *out, const char *room, uint64_t from, uint64_t to, uint64_t reason);
-void room_render_expired(struct rooms *rooms, struct dw_buf *out, const char *room, uint64_t n, bool direct);
-void room_render_direct_gap(struct rooms *rooms, struct dw_buf *out, const char *room, const struct dw_direct_gap *gap);
+void room_render_gap(struct rooms *rooms, struct dw_buf *out, const char *room, struct dw_gap gap, bool direct);
+void room_render_expired(struct rooms *rooms, struct dw_buf *out, const char *room, const struct dw_record *record);
 
 #endif

@@ -10,6 +10,7 @@
 
 #include <utlist.h>
 
+#include "confirm.h"
 #include "conn.h"
 #include "room.h"
 #include "uplink.h"
@@ -18,8 +19,9 @@ enum { PONG = 1, ACK = 2 };
 
 struct said {
 	const struct room *room;
-	struct position at;
-	bool sure;
+	struct dw_position at;
+	bool sure, anew;
+	struct dw_begun begun;
 	uint64_t session;
 };
 
@@ -40,15 +42,23 @@ unsaid_remove(struct unsaid *unsaid, struct watch *watch)
 }
 
 static int
+compare_numbers(uint64_t a, uint64_t b)
+{
+	return (a > b) - (a < b);
+}
+
+static int
 compare_places(const struct said *a, const struct said *b)
 {
-	if (a->room != b->room)
-		return a->room < b->room ? -1 : 1;
-	if (a->at.seq != b->at.seq)
-		return a->at.seq < b->at.seq ? -1 : 1;
-	if (a->at.n != b->at.n)
-		return a->at.n < b->at.n ? -1 : 1;
-	return (int)a->sure - (int)b->sure;
+	int order = compare_numbers((uintptr_t)a->room, (uintptr_t)b->room);
+
+	order = order != 0 ? order : compare_numbers(dw_seq(a->at), dw_seq(b->at));
+	order = order != 0 ? order : compare_numbers(dw_n(a->at), dw_n(b->at));
+	order = order != 0 ? order : compare_numbers(dw_own(a->at), dw_own(b->at));
+	order = order != 0 ? order : compare_numbers(a->begun.n, b->begun.n);
+	order = order != 0 ? order : compare_numbers(a->begun.own, b->begun.own);
+	order = order != 0 ? order : (int)a->sure - (int)b->sure;
+	return order != 0 ? order : (int)a->anew - (int)b->anew;
 }
 
 static int
@@ -69,11 +79,28 @@ tell_some(struct uplink *uplink, const struct said *said, size_t count, struct d
 	if (dw_buf_ok(sessions))
 		(void)uplink_send(uplink, &(struct dw_wire) { .kind = DW_CONFIRM,
 									  .confirm = { .room = dw_str(said->room->id),
-										  .seq = said->at.seq,
-										  .n = said->at.n,
+										  .at = said->at,
 										  .sure = said->sure,
+										  .anew = said->anew,
+										  .begun = said->begun,
 										  .sessions = { sessions->data, sessions->len } } });
 	return n;
+}
+
+/* Where it began to read again is said once. */
+static struct said
+say(struct watch *watch, bool sure)
+{
+	struct said said = { .room = watch->room,
+		.at = sure ? confirm_acked(watch) : watch->confirmed,
+		.sure = sure,
+		.anew = watch->anew,
+		.session = watch->conn->session };
+
+	if (watch->anew)
+		said.begun = (struct dw_begun) { watch->numbered.begun, watch->direct.begun };
+	watch->anew = false;
+	return said;
 }
 
 void
@@ -91,15 +118,13 @@ unsaid_tell(struct unsaid *unsaid, struct uplink *uplink)
 	count = 0;
 	DL_FOREACH_SAFE2(unsaid->list, watch, next, unsaid_next)
 	{
-		const uint64_t session = watch->conn->session;
-
-		/* It returns: not before the hub counts it again. */
-		if (watch->asked && watch->state == WATCH_READING)
+		/* Not before the hub counts it again. */
+		if (watch->state == WATCH_RETURNING)
 			continue;
 		if (watch->joined && (watch->unsaid & PONG) != 0)
-			said[count++] = (struct said) { watch->room, watch->confirmed, false, session };
+			said[count++] = say(watch, false);
 		if (watch->joined && (watch->unsaid & ACK) != 0)
-			said[count++] = (struct said) { watch->room, watch->acked, true, session };
+			said[count++] = say(watch, true);
 		unsaid_remove(unsaid, watch);
 	}
 	qsort(said, count, sizeof(*said), compare);
@@ -110,12 +135,14 @@ unsaid_tell(struct unsaid *unsaid, struct uplink *uplink)
 }
 
 void
-unsaid_tell_ack(const struct watch *watch, struct uplink *uplink)
+unsaid_tell_ack(struct watch *watch, struct uplink *uplink)
 {
-	const struct said said = { watch->room, watch->acked, true, watch->conn->session };
 	struct dw_buf sessions = { 0 };
+	struct said said;
 
-	if ((watch->unsaid & ACK) != 0)
-		(void)tell_some(uplink, &said, 1, &sessions);
+	if ((watch->unsaid & ACK) == 0)
+		return;
+	said = say(watch, true);
+	(void)tell_some(uplink, &said, 1, &sessions);
 	dw_buf_clear(&sessions);
 }

@@ -19,6 +19,6 @@ void unsaid_remove(struct unsaid *unsaid, struct watch *watch);
 /* Tells all, and empties it. What no memory is left for stays. */
 void unsaid_tell(struct unsaid *unsaid, struct uplink *uplink);
 /* Tells what this one acknowledged itself, if that is not known yet. */
-void unsaid_tell_ack(const struct watch *watch, struct uplink *uplink);
+void unsaid_tell_ack(struct watch *watch, struct uplink *uplink);
 
 #endif

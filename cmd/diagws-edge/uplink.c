@@ -19,6 +19,7 @@
 #include <uv.h>
 
 #include "asks.h"
+#include "confirm.h"
 #include "conn.h"
 #include "diagws/bus.h"
 #include "diagws/clock.h"
@@ -156,19 +157,18 @@ uplink_forget(struct uplink *uplink, struct watch *watch)
 }
 
 void
-uplink_leave(struct uplink *uplink, const struct watch *watch)
+uplink_leave(struct uplink *uplink, struct watch *watch)
 {
-	const bool sure = watch->conn->sure || watch->acked.seq == watch->confirmed.seq;
-	const struct position at = sure ? watch->acked : watch->confirmed;
+	const bool sure = watch->conn->sure || dw_position_same(confirm_acked(watch), watch->confirmed);
 
 	if (!sure)
 		unsaid_tell_ack(watch, uplink);
 	(void)uplink_send(uplink, &(struct dw_wire) { .kind = DW_LEAVE,
 								  .leave = { .session = watch->conn->session,
 									  .room = dw_str(watch->room->id),
-									  .seq = at.seq,
-									  .n = at.n,
-									  .sure = sure } });
+									  .at = watch->confirmed,
+									  .sure = sure,
+									  .begun = { watch->numbered.begun, watch->direct.begun } } });
 }
 
 void
@@ -303,8 +303,7 @@ take_joined(struct uplink *uplink, const struct dw_joined *joined)
 	struct watch *watch = find_watch(uplink, joined->session, joined->room);
 
 	/* So it is also when that client has gone. */
-	if (joined->code == 0 && room != NULL && room->streaming &&
-		!room_stream_at(room, (struct position) { joined->sent, joined->sent_n })) {
+	if (joined->code == 0 && room != NULL && room->streaming && !room_stream_at(room, joined->sent)) {
 		greet(uplink);
 		return;
 	}

@@ -101,19 +101,18 @@ ask(struct watch *watch)
 				 (conn->sure ? DW_JOIN_SURE : 0U);
 	if (watch->room->streaming) {
 		join.flags |= DW_JOIN_HAVE;
-		join.have = watch->room->head.seq;
+		join.have = watch->room->head;
 	}
 	if (request == NULL) {
 		join.flags |= DW_JOIN_RETURN;
-		join.after = watch->at.seq;
-		join.after_n = watch->at.n;
-		join.confirmed = conn->sure ? watch->acked.seq : watch->confirmed.seq;
-		join.confirmed_n = conn->sure ? watch->acked.n : watch->confirmed.n;
-		join.begun = watch->begun;
+		join.after = watch->at;
+		join.confirmed = watch->confirmed;
+		join.begun = (struct dw_begun) { watch->numbered.begun, watch->direct.begun };
+		watch->anew = false;
 		join.epoch = dw_str(uplink_epoch(uplink));
 	} else {
 		join.flags |= (request->has_after ? DW_JOIN_AFTER : 0U) | (request->after_new ? DW_JOIN_NEW : 0U);
-		join.after = request->after;
+		join.after = dw_position_said(request->after, 0, 0);
 		join.epoch = dw_str(request->epoch);
 	}
 	watch->asked_at = dw_mono_ms();
@@ -203,8 +202,9 @@ watch_ask_all(struct conn *conn)
 	if (conn->state != CONN_OPEN)
 		return;
 	for (struct watch *watch = watch_first(conn); watch != NULL; watch = watch_after(watch)) {
-		if (watch->state == WATCH_FEEDING)
-			watch->state = WATCH_READING;
+		/* Whether it may still watch is to be seen: others' JOINED bring the room's messages before its own. */
+		if (watch->state == WATCH_READING || watch->state == WATCH_FEEDING)
+			watch->state = WATCH_RETURNING;
 		watch->again = false;
 		ask(watch);
 		watch_park(watch);
@@ -296,21 +296,19 @@ welcome(struct watch *watch, const struct dw_joined *joined)
 {
 	struct conn *conn = watch->conn;
 	struct rooms *rooms = &conn->edge->rooms;
-	const struct position at = { joined->from, joined->from_n };
-	const bool gap = joined->gap_reason != DW_GAP_NONE || joined->direct.count > 0;
+	const bool gap = joined->gap.reason != DW_GAP_NONE || joined->direct.reason != DW_GAP_NONE;
 	struct dw_buf frames = { 0 };
 
 	write_welcome(watch, joined, &frames);
-	room_render_direct_gap(rooms, &frames, watch->room->id, &joined->direct);
-	if (joined->gap_reason != DW_GAP_NONE)
-		room_render_gap(rooms, &frames, watch->room->id, joined->gap_from, joined->gap_to, joined->gap_reason);
+	room_render_gap(rooms, &frames, watch->room->id, joined->direct, true);
+	room_render_gap(rooms, &frames, watch->room->id, joined->gap, false);
 	free(watch->request);
 	watch->request = NULL;
 	watch->state = WATCH_READING;
-	watch->begun = joined->from;
-	watch->direct_until = joined->direct.until;
+	watch->numbered = (struct run) { dw_n(joined->from), 0 };
+	watch->direct = (struct run) { dw_own(joined->from), 0 };
 	conn->connected = true;
-	watch_stand(watch, at);
+	watch_stand(watch, joined->from);
 	watch_park(watch);
 	if (!dw_buf_ok(&frames))
 		conn_close(conn, 1013, "try again later");
@@ -340,7 +338,7 @@ join(struct watch *watch, const struct dw_joined *joined)
 	struct room *room = watch->room;
 
 	if (!room->streaming)
-		room_stream_begin(room, (struct position) { joined->sent, joined->sent_n });
+		room_stream_begin(room, joined->sent);
 	if (!watch->joined) {
 		watch->joined = true;
 		room->joined++;
@@ -351,24 +349,14 @@ join(struct watch *watch, const struct dw_joined *joined)
 static void
 come_back(struct watch *watch, const struct dw_joined *joined)
 {
-	struct conn *conn = watch->conn;
-	struct dw_buf frame = { 0 };
-
 	if (joined->resume == DW_RESUME_RESET) {
-		conn_close(conn, 1012, "service restart");
+		conn_close(watch->conn, 1012, "service restart");
 		return;
 	}
+	watch->state = WATCH_READING;
 	watch_stand(watch, watch->at);
-	room_render_direct_gap(&conn->edge->rooms, &frame, watch->room->id, &joined->direct);
-	/* One that is behind is told of them when it is fed. */
-	if (frame.len > 0 && dw_buf_ok(&frame) && !watch->behind) {
-		watch->direct_until = joined->direct.until;
-		(void)conn_write(conn, (struct dw_str) { frame.data, frame.len });
-	}
-	dw_buf_clear(&frame);
+	watch_park(watch);
 	watch_push(watch);
-	if (joined->direct.count > 0)
-		confirm_owe(conn);
 }
 
 void

@@ -20,10 +20,11 @@ struct edge;
 struct room;
 
 enum watch_state {
-	WATCH_JOINING, /* the hub has been asked, or will be when it is there */
-	WATCH_READING, /* reads the ring */
-	WATCH_FEEDING, /* behind the ring: the hub has been asked for what is missing */
-	WATCH_DENIED   /* will be told when DENY_MS are over */
+	WATCH_JOINING,   /* the hub has been asked, or will be when it is there */
+	WATCH_READING,   /* reads the ring */
+	WATCH_RETURNING, /* was here before the hub heard of us anew: reads nothing until the hub has let it in again */
+	WATCH_FEEDING,   /* behind the ring: the hub has been asked for what is missing */
+	WATCH_DENIED     /* will be told when DENY_MS are over */
 };
 
 /* Where a client wants to begin. */
@@ -33,13 +34,19 @@ struct watch_request {
 	uint64_t after;
 };
 
+/* Of one log: after which number it began to read, without a gap up to what is confirmed; and behind the last gap that
+ * it was told since, while nothing there is confirmed. 0: there was none. */
+struct run {
+	uint64_t begun, broke;
+};
+
 /* What is looked at for each message comes first, and so close together that it costs few lines of the cache. */
 struct watch {
 	struct conn *conn;
 	struct room *room; /* NULL: nothing is watched (a connection's first, when it is free) */
 	struct watch *room_prev, *room_next;
 	uint64_t index;                          /* in the ring */
-	struct position at;                      /* written up to here */
+	struct dw_position at;                   /* written up to here */
 	uint16_t feed;                           /* records in a READ */
 	uint8_t state;                           /* enum watch_state */
 	uint8_t unsaid;                          /* uplink's */
@@ -48,19 +55,17 @@ struct watch {
 	bool asked : 1;                          /* a JOIN or READ is unanswered */
 	bool again : 1;                          /* the hub was busy: asked again soon */
 	bool claimed : 1;                        /* the token names the room */
+	bool anew : 1;                           /* the hub is to be told where it begun again */
 	bool parked : 1;                         /* in the room's list of those that are offered nothing */
 	struct watch *next;                      /* of the connection */
 	struct watch *unsaid_prev, *unsaid_next; /* uplink: confirmed, but the hub does not know yet */
 	struct watch_request *request;           /* until joined */
-	struct written *written;                 /* confirm.h: what one that acknowledges itself was sent */
-	struct position confirmed;               /* proven up to here; 0: nothing yet */
-	struct position acked;                   /* acknowledged by the client itself up to here */
-	struct position pinged;                  /* confirm.h: where it stood at the connection's newest PING */
-	uint64_t begun;                          /* the seq after which it began to read, without a gap since */
-	uint64_t direct_until;                   /* direct messages up to this seq it was told to have missed */
-	uint64_t since;                          /* when it was opened */
-	uint64_t asked_at;                       /* when the unanswered JOIN or READ was sent */
-	uint64_t corr;                           /* of the newest JOIN */
+	struct written *written;                 /* confirm.h: what most never need */
+	struct dw_position confirmed;            /* proven up to here; the start: nothing yet */
+	struct run numbered, direct;
+	uint64_t since;    /* when it was opened */
+	uint64_t asked_at; /* when the unanswered JOIN or READ was sent */
+	uint64_t corr;     /* of the newest JOIN */
 };
 
 /* In use, in this order: watch_first, then watch_after until NULL. */
@@ -84,7 +89,7 @@ void watch_fed(struct watch *watch, const struct dw_records *records);
 void watch_closed(struct watch *watch, unsigned code, const char *reason); /* the hub has ended the session there */
 
 /* The client's own position, from which the ring or the hub goes on. */
-void watch_stand(struct watch *watch, struct position at);
+void watch_stand(struct watch *watch, struct dw_position at);
 /* Writes what the client has not got, as far as the kernel takes it. */
 void watch_push(struct watch *watch);
 /* In the right one of the room's lists: those that are offered what is new, or the others. */

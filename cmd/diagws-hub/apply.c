@@ -27,7 +27,8 @@ show(struct hub *hub, struct dw_room *room, const struct dw_op *op, struct dw_st
 		.id = dw_str(op->append.id),
 		.to = dw_str(op->append.to),
 		.except = op->append.except,
-		.expires_at = op->append.expires_at };
+		.expires_at = op->append.expires_at,
+		.own = op->append.own };
 	const struct dw_str bytes = { op->append.record.data, op->append.record.len };
 	struct dw_audience audience;
 	int err;

@@ -21,6 +21,7 @@
 #include "diagws/paths.h"
 #include "diagws/room.h"
 #include "diagws/wire.h"
+#include "table.h"
 
 enum {
 	HUB_WINDOW = 1024,                   /* MESSAGES of an edge under way uncredited; */
@@ -173,7 +174,7 @@ struct waiting {
 	char frame[];
 };
 
-/* A frame that waits until the engine has said what the room's n was at a seq (place.c). */
+/* A frame that waits until the engine has said what the numbers were at a seq (place.c). */
 struct place {
 	struct place *prev, *next;
 	uint32_t peer;
@@ -219,7 +220,8 @@ void room_end_session(struct hub *hub, struct dw_room *room, struct dw_session *
 void room_hold(struct dw_room *room);
 void room_unhold(struct dw_room *room);
 /* False: there is no such position. */
-bool room_confirm(struct hub *hub, struct dw_room *room, struct dw_session *session, struct dw_position at, bool sure);
+bool room_confirm(struct hub *hub, struct dw_room *room, struct dw_session *session, struct dw_position at,
+	const struct dw_begun *begun, bool sure);
 /* Stages the changed cursors of the room, or of one device. */
 void room_write_cursors(struct hub *hub, struct dw_room *room);
 void room_write_device(struct hub *hub, struct dw_room *room, struct dw_device *device);
@@ -232,9 +234,14 @@ void room_mark_readers(struct hub *hub, struct dw_room *room);
 
 /* ---- places (place.c) */
 
-/* Asks the engine for the room's n at a seq; the frame is then dispatched again, with hub->place set. */
-int place_ask(
-	struct hub *hub, struct peer *peer, struct dw_str room, uint64_t seq, uint64_t session, struct dw_str frame);
+/* Asks the engine for the numbers at a seq, and for the user's own at `until`, too (0: not asked); the frame is then
+ * dispatched again, with hub->place set. */
+struct place_question {
+	struct dw_str room, user;
+	uint64_t seq, until;
+	uint64_t session; /* of a JOIN */
+};
+int place_ask(struct hub *hub, struct peer *peer, const struct place_question *question, struct dw_str frame);
 void place_found(struct hub *hub, struct staged *staged);
 /* The session left before its JOIN was carried out. */
 void place_forget(struct hub *hub, const struct peer *peer, uint64_t session, struct dw_str room);
@@ -327,7 +334,8 @@ struct hub {
 	uint64_t waits_at; /* dw_mono_ms: when they are looked at next */
 	bool store_full;   /* so the last message was answered */
 	bool closing;
-	int fatal; /* why the process must end now */
+	int closing_err; /* why, where it is not a signal */
+	int fatal;       /* why the process must end now */
 };
 
 /* The next message of hub->rest (dispatch.c). */
@@ -362,23 +370,7 @@ void notify_ready(void);
 void notify_stopping(void);
 void notify_alive(void);
 
-/* Tables (table.c), for STAT and the registry's list. */
-struct table {
-	struct dw_buf cells;
-	uint64_t limit, rows;
-	size_t row_at; /* where the row being written begins */
-	bool more;
-};
-
-void table_init(struct table *table, uint64_t limit);
-void table_number(struct table *table, uint64_t value);
-void table_real(struct table *table, double value);
-void table_text(struct table *table, const char *text);
-void table_str(struct table *table, struct dw_str text);
-void table_nil(struct table *table);
-/* Ends a row. False: it did not fit, no further row will. */
-bool table_row(struct table *table);
-/* Answers with it and frees it. */
+/* Answers with a table, and frees it (outbox.c); for STAT and the registry's list. */
 void table_send(struct hub *hub, uint32_t peer, uint64_t corr, const char *columns, struct table *table);
 
 #endif

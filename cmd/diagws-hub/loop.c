@@ -9,7 +9,8 @@
  *
  * The ROUTER's descriptor is edge-triggered: it is asked again before each wait. Failure modes: none of its
  * own. SIGTERM and SIGINT: no publish is taken any more, what is staged and every cursor is
- * committed and answered, peers are told, the loop ends. A fatal error ends it after what can be sent was.
+ * committed and answered, peers are told, the loop ends. So it does when a socket's file is gone, for nobody can find
+ * this hub then, but in failure, so that another is started. A fatal error ends it after what can be sent was.
  */
 #include "hub.h"
 
@@ -69,9 +70,25 @@ take_signals(struct hub *hub, int fd)
 }
 
 static void
+look_for_socket(struct hub *hub)
+{
+	const char *path = hub->closing ? NULL : dw_bus_lost(hub->bus);
+
+	if (path == NULL)
+		return;
+	dw_log_error(
+		"socket removed or replaced: nobody can connect; committing what was taken, then ending with exit status "
+		"75 to be started again",
+		"path=%s", path);
+	hub->closing_err = DW_E_HUB_AWAY;
+	begin_close(hub);
+}
+
+static void
 tick(struct hub *hub, uint64_t count)
 {
 	notify_alive();
+	look_for_socket(hub);
 	peers_tick(hub);
 	if (count % CURSORS_EVERY == 0)
 		rooms_begin_cursors(hub);
@@ -118,7 +135,7 @@ finish(struct hub *hub)
 	say_shutdown(hub);
 	if (hub->fatal == DW_OK) {
 		dw_log_info("hub stopped", "head=%llu", (unsigned long long)hub->info.head);
-		return 0;
+		return dw_err_exit(hub->closing_err);
 	}
 	dw_log_error("hub ends", "error=%s", dw_err_code(hub->fatal));
 	/* Trying again does not mend a disk: an I/O error, not a temporary failure. */

@@ -62,6 +62,9 @@ open_engine(struct hub *hub, const struct options *options, struct dw_fault *fau
 	if (err != DW_OK)
 		return err;
 	hub->engine->ops->info(hub->engine, &hub->info);
+	if (hub->info.restored)
+		dw_log_warn(
+			"the store was restored", "epoch=%s head=%llu", hub->info.epoch, (unsigned long long)hub->info.head);
 	hub->rooms_shared = (struct dw_rooms) { .queue_limit = config.queue_limit,
 		.queue_ttl_ms = config.queue_ttl_ms,
 		.cursor_ttl_ms = (uint64_t)options->cursor_ttl_ms,

@@ -1,5 +1,5 @@
 /* CONFIRM: sessions of a room have received everything up to a position. Their devices' cursors follow;
- * they reach the store within seconds, the first of a device at once.
+ * they reach the store within seconds.
  *
  * Failure modes: sessions that are not this edge's, and positions that the room never had, change nothing.
  */
@@ -12,6 +12,7 @@ on_confirm(struct hub *hub, struct peer *peer, const struct dw_wire *message, st
 {
 	const struct dw_confirm *confirm = &message->confirm;
 	struct dw_room *room = confirm->room.n > 0 ? room_find(hub, confirm->room) : NULL;
+	const struct dw_begun *begun = confirm->anew ? &confirm->begun : NULL;
 	struct dw_str sessions = confirm->sessions;
 	uint64_t id;
 
@@ -23,13 +24,11 @@ on_confirm(struct hub *hub, struct peer *peer, const struct dw_wire *message, st
 
 		if (session == NULL || session->reader->edge != peer->number)
 			continue;
-		if (!room_confirm(hub, room, session, (struct dw_position) { confirm->seq, confirm->n }, confirm->sure)) {
+		if (!room_confirm(hub, room, session, confirm->at, begun, confirm->sure)) {
 			dw_log_warn("confirmation of no position", "edge=%s diagnosis_id=%s seq=%llu n=%llu", peer->name,
-				room->name, (unsigned long long)confirm->seq, (unsigned long long)confirm->n);
+				room->name, (unsigned long long)dw_seq(confirm->at), (unsigned long long)dw_n(confirm->at));
 			break;
 		}
-		if (!session->device->stored)
-			room_write_device(hub, room, session->device);
 	}
 	room_settle(hub, room);
 }

@@ -53,7 +53,7 @@ end_rivals(struct hub *hub, struct dw_room *room, const struct dw_join *join)
 		outbox_add(hub, rival->reader->edge, &notice);
 		if (edge != NULL)
 			edge->sessions--;
-		dw_room_leave(room, rival, dw_now_ms());
+		dw_room_leave(room, rival, dw_now_ms(), dw_mono_ms());
 	}
 }
 
@@ -82,7 +82,8 @@ join_room(struct hub *hub, struct peer *peer, struct dw_room *room, const struct
 		.epoch = hub->info.epoch,
 		.engine_head = hub->info.head,
 		.now = dw_now_ms(),
-		.place = place_of(hub, join->after) };
+		.steady = dw_mono_ms(),
+		.place = place_of(hub, dw_seq(join->after)) };
 	struct dw_wire answer = { .kind = DW_JOINED };
 	struct dw_session *session = dw_room_session(room, join->session);
 	int err;
@@ -90,7 +91,7 @@ join_room(struct hub *hub, struct peer *peer, struct dw_room *room, const struct
 	if (session != NULL && session->reader->edge != peer->number)
 		return DW_E_FIELD;
 	if (session != NULL) {
-		dw_room_leave(room, session, context.now);
+		dw_room_leave(room, session, context.now, context.steady);
 		peer->sessions--;
 	}
 	end_rivals(hub, room, join);
@@ -99,9 +100,12 @@ join_room(struct hub *hub, struct peer *peer, struct dw_room *room, const struct
 		peer->sessions++;
 		if (session->reader->session_count == 1 && session->reader->edge_prev == NULL)
 			peer_add_reader(peer, session->reader);
-		if (session->reader->sent.seq < room->head)
+		if (dw_seq(session->reader->sent) < room->head)
 			peer_mark_dirty(hub, peer, session->reader);
 		answer.joined.corr = join->corr;
+		/* A device that is new is known to the store with the next commit. */
+		if (!session->device->stored)
+			room_write_device(hub, room, session->device);
 		outbox_add(hub, peer->number, &answer);
 		waits_joined(hub, room);
 	}
@@ -114,8 +118,17 @@ static bool
 asks_place(const struct hub *hub, const struct dw_room *room, const struct dw_join *join)
 {
 	return (join->flags & DW_JOIN_AFTER) != 0 && (join->flags & (DW_JOIN_RETURN | DW_JOIN_NEW)) == 0 &&
-		   (join->epoch.n == 0 || dw_str_is(join->epoch, hub->info.epoch)) && join->after <= hub->info.head &&
-		   place_of(hub, join->after) == NULL && dw_room_asks_place(room, join->after);
+		   (join->epoch.n == 0 || dw_str_is(join->epoch, hub->info.epoch)) && dw_seq(join->after) <= hub->info.head &&
+		   place_of(hub, dw_seq(join->after)) == NULL && dw_room_asks_place(room, join->user, dw_seq(join->after));
+}
+
+static int
+ask_place(struct hub *hub, struct peer *peer, const struct dw_join *join, struct dw_str frame)
+{
+	return place_ask(hub, peer,
+		&(struct place_question) {
+			.room = join->room, .user = join->user, .seq = dw_seq(join->after), .session = join->session },
+		frame);
 }
 
 void
@@ -131,6 +144,8 @@ on_join(struct hub *hub, struct peer *peer, const struct dw_wire *message, struc
 		err = DW_E_BUSY;
 	else
 		room = room_get(hub, join->room);
+	if (room != NULL)
+		dw_room_expire(room, dw_now_ms());
 	if (err == DW_OK && room == NULL)
 		err = DW_E_NOMEM;
 	else if (err == DW_OK && !dw_room_resident(room))
@@ -138,7 +153,7 @@ on_join(struct hub *hub, struct peer *peer, const struct dw_wire *message, struc
 	else if (err == DW_OK && !dw_room_may(room, join->user, (join->flags & DW_JOIN_CLAIMED) != 0))
 		err = deny(hub, peer, REPLY_DENIED, join->room, join->user, join->corr, join->session);
 	else if (err == DW_OK && asks_place(hub, room, join))
-		err = place_ask(hub, peer, join->room, join->after, join->session, frame);
+		err = ask_place(hub, peer, join, frame);
 	else if (err == DW_OK)
 		err = join_room(hub, peer, room, join);
 	if (err != DW_OK)

@@ -14,49 +14,41 @@
 
 enum { LIMIT_MAX = 1000, WAIT_MAX_MS = 60 * 1000 };
 
-/* Fills what is the same for both: from `at` on. */
+/* Reads a page, and says where it ends. */
 static int
-collect(struct dw_room *room, struct dw_str user, const struct dw_read *read, struct dw_position at, struct dw_buf *out,
-	struct dw_records *records)
+collect(const struct dw_room *room, const struct dw_read *read, struct dw_str user, struct dw_position at,
+	struct dw_buf *out, struct dw_records *records)
 {
-	const uint64_t now = dw_now_ms();
-	const struct dw_gap gap = dw_room_gap(room, at.n);
-
 	records->corr = read->corr;
 	records->room = read->room;
-	records->gap_from = gap.from;
-	records->gap_to = gap.to;
-	records->gap_reason = gap.reason;
-	records->direct = dw_room_direct_gap(room, user, at.seq, now);
-	if (gap.reason != DW_GAP_NONE)
-		at.n = gap.to;
-	records->more = dw_room_read(room, &user, &at, read->limit, DW_WIRE_BATCH_MAX, now, out);
-	if (!records->more)
-		at = (struct dw_position) { at.seq > room->head ? at.seq : room->head, room->n };
-	records->last = at.seq;
-	records->last_n = at.n;
 	records->head = room->head;
+	records->gap = dw_room_gap(room, at);
+	records->direct = dw_room_direct_gap(room, user, at);
+	records->last = at;
+	records->more = dw_room_read(room, &user, &records->last, read->limit, DW_WIRE_BATCH_MAX, dw_now_ms(), out);
 	records->records = (struct dw_str) { out->data, out->len };
 	return dw_buf_ok(out) ? DW_OK : DW_E_NOMEM;
 }
 
+/* A session is told all that it misses at once, and stands behind it. */
 static int
 read_for_session(struct hub *hub, struct peer *peer, const struct dw_read *read, struct dw_buf *out)
 {
 	struct dw_room *room = read->room.n > 0 ? room_find(hub, read->room) : NULL;
 	struct dw_session *session = room != NULL ? dw_room_session(room, read->session) : NULL;
 	struct dw_wire answer = { .kind = DW_RECORDS };
+	struct dw_records *records = &answer.records;
+	struct dw_str user;
 	int err;
 
 	if (session == NULL || session->reader->edge != peer->number)
 		return DW_E_DENIED;
+	user = dw_str(session->device->member->user);
 	dw_room_expire(room, dw_now_ms());
-	err = collect(room, dw_str(session->device->member->user), read,
-		(struct dw_position) { read->after, read->after_n }, out, &answer.records);
+	err = collect(room, read, user, read->after, out, records);
 	if (err != DW_OK)
 		return err;
-	if (answer.records.gap_reason != DW_GAP_NONE)
-		dw_room_skip(room, session);
+	records->last = dw_room_go_on(room, user, records->last);
 	outbox_add(hub, peer->number, &answer);
 	return DW_OK;
 }
@@ -65,35 +57,74 @@ read_for_session(struct hub *hub, struct peer *peer, const struct dw_read *read,
 static bool
 is_nothing(const struct dw_records *records)
 {
-	return records->records.n == 0 && !records->reset && records->gap_reason == DW_GAP_NONE &&
-		   records->direct.count == 0;
+	return records->records.n == 0 && !records->reset && records->gap.reason == DW_GAP_NONE &&
+		   records->direct.reason == DW_GAP_NONE;
+}
+
+static void
+cut_gap(struct dw_gap *gap, uint64_t to)
+{
+	if (gap->to > to)
+		gap->to = to;
+	if (gap->from > gap->to)
+		*gap = (struct dw_gap) { 0, 0, DW_GAP_NONE };
+}
+
+/* Who polls goes on from no more than a seq: of what is missing each page tells what lies on it. False: the engine has
+ * to be asked how many direct messages that were. */
+static bool
+cut_gaps(
+	const struct dw_room *room, const struct dw_read *read, const struct dw_place *place, struct dw_records *records)
+{
+	const uint64_t last = dw_seq(records->last);
+	uint64_t own;
+
+	if (!records->more)
+		return true;
+	cut_gap(&records->gap, dw_n(records->last));
+	if (records->direct.reason == DW_GAP_NONE)
+		return true;
+	if (dw_room_own_at(room, read->user, last, &own))
+		cut_gap(&records->direct, own);
+	else if (place == NULL)
+		return false;
+	else if (place->until == last)
+		cut_gap(&records->direct, place->until_own);
+	/* Else the page has become another one meanwhile: rather tell all of it than not all. */
+	return true;
 }
 
 static int
 read_room(struct hub *hub, struct peer *peer, struct dw_room *room, const struct dw_read *read, struct dw_str frame,
 	struct dw_buf *out)
 {
+	const struct dw_place *place = place_of(hub, dw_seq(read->after));
 	const struct dw_join_context context = { .edge = peer->number,
 		.epoch = hub->info.epoch,
 		.engine_head = hub->info.head,
 		.now = dw_now_ms(),
-		.place = place_of(hub, read->after) };
+		.place = place };
 	struct dw_wire answer = { .kind = DW_RECORDS };
+	struct dw_records *records = &answer.records;
 	struct dw_position at;
+	bool asks;
 	int err;
 
 	dw_room_expire(room, context.now);
-	answer.records.reset = !dw_room_stand(room, read->user, read->after, read->epoch, &context, &at);
-	if (!answer.records.reset && context.place == NULL && dw_room_asks_place(room, read->after))
-		return place_ask(hub, peer, read->room, read->after, 0, frame);
-	err = collect(room, read->user, read, at, out, &answer.records);
-	/* Who begins has missed nothing. */
-	if ((read->after == 0 && read->epoch.n == 0) || answer.records.reset)
-		answer.records.direct = (struct dw_direct_gap) { 0 };
+	records->reset = !dw_room_stand(room, read->user, dw_seq(read->after), read->epoch, &context, &at);
+	asks = !records->reset && place == NULL && dw_room_asks_place(room, read->user, dw_seq(read->after));
+	err = collect(room, read, read->user, at, out, records);
 	if (err != DW_OK)
 		return err;
-	if (is_nothing(&answer.records) && read->wait_ms > 0 && hub->poll != POLL_OVER && !hub->closing)
+	if (!cut_gaps(room, read, place, records) || asks)
+		return place_ask(hub, peer,
+			&(struct place_question) {
+				.room = read->room, .user = read->user, .seq = dw_seq(read->after), .until = dw_seq(records->last) },
+			frame);
+	if (is_nothing(records) && read->wait_ms > 0 && hub->poll != POLL_OVER && !hub->closing)
 		return wait_message(hub, peer, room, read);
+	if (!records->more)
+		records->last = dw_position_said(dw_greater(room->head, records->reset ? 0 : dw_seq(read->after)), room->n, 0);
 	outbox_add(hub, peer->number, &answer);
 	return DW_OK;
 }

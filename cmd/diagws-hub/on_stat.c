@@ -1,7 +1,8 @@
 /* STAT: what the hub knows about itself, as a table. Answered from memory, so that it never waits for the
  * disk; only `devices`, `messages`, and `room` for one that is not in memory, load that room first.
  *
- * One function per view, one table names them with their columns.
+ * One function per view, one table names them with their columns. Rows are sorted where all of them are: here, for an
+ * answer may hold only the first of them.
  */
 #include "hub.h"
 
@@ -46,12 +47,40 @@ find_view(struct dw_str name)
 	return NULL;
 }
 
+/* Its index in the names, which tabs separate; -1: there is none. */
+static int
+find_column(const char *names, struct dw_str name)
+{
+	for (int i = 0;; i++) {
+		const size_t n = strcspn(names, "\t");
+
+		if (n == name.n && memcmp(names, name.p, n) == 0)
+			return i;
+		if (names[n] == '\0')
+			return -1;
+		names += n + 1;
+	}
+}
+
+/* The asker learns which columns there are. */
+static void
+refuse_column(struct hub *hub, struct peer *peer, uint64_t corr, const struct view *view)
+{
+	const struct dw_wire answer = { .kind = DW_TABLE,
+		.table = { .corr = corr, .code = (uint64_t)-DW_E_FIELD, .columns = dw_str(view->columns) } };
+
+	outbox_add(hub, peer->number, &answer);
+}
+
+/* The column has been looked at. */
 static void
 show(struct hub *hub, struct peer *peer, const struct dw_stat *stat, const struct view *view, struct dw_room *room)
 {
 	struct table table;
 
 	table_init(&table, stat->limit);
+	if (stat->sort.n > 0)
+		table_sort(&table, (size_t)find_column(view->columns, stat->sort), stat->reverse);
 	view->fill(hub, &table, room);
 	table_send(hub, peer->number, stat->corr, view->columns, &table);
 }
@@ -87,6 +116,8 @@ on_stat(struct hub *hub, struct peer *peer, const struct dw_wire *message, struc
 
 	if (view == NULL)
 		err = DW_E_UNSUPPORTED;
+	else if (message->stat.sort.n > 0 && find_column(view->columns, message->stat.sort) < 0)
+		refuse_column(hub, peer, message->stat.corr, view);
 	else if (view->of_room)
 		err = show_room(hub, peer, message, frame, view);
 	else

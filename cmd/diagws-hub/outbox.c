@@ -75,11 +75,6 @@ serve_reader(struct hub *hub, struct peer *peer, struct dw_reader *reader)
 	struct dw_wire message = { .kind = DW_MESSAGES };
 	size_t size;
 
-	/* It has to join anew, for nobody knows any more whose messages they were. */
-	if (reader->room->direct_lost > reader->direct_lost && reader->sent.seq < reader->room->direct_lost) {
-		peer_lose(hub, peer);
-		return false;
-	}
 	dw_buf_reset(records);
 	(void)dw_room_read(reader->room, NULL, &at, SIZE_MAX, DW_WIRE_BATCH_MAX, dw_now_ms(), records);
 	if (!dw_buf_ok(records)) {
@@ -89,15 +84,14 @@ serve_reader(struct hub *hub, struct peer *peer, struct dw_reader *reader)
 	if (records->len == 0)
 		return false;
 	message.messages = (struct dw_messages) { .room = dw_str(reader->room->name),
-		.prev = reader->sent.seq,
-		.prev_n = reader->sent.n,
+		.prev = reader->sent,
+		.reason = dw_room_gap(reader->room, reader->sent).reason,
 		.records = { records->data, records->len } };
 	size = say(hub, peer, &message);
 	if (size == 0)
 		return false;
 	peer->sizes[peer->sent++ % HUB_WINDOW] = (uint32_t)size;
 	peer->uncredited += size;
-	dw_room_skip_unsent(reader);
 	reader->sent = at;
 	return true;
 }
@@ -123,7 +117,7 @@ serve_peer(struct hub *hub, struct peer *peer)
 
 		DL_DELETE2(peer->dirty, reader, dirty_prev, dirty_next);
 		reader->dirty = false;
-		if (serve_reader(hub, peer, reader) && reader->sent.seq < reader->room->head)
+		if (serve_reader(hub, peer, reader) && dw_seq(reader->sent) < reader->room->head)
 			peer_mark_dirty(hub, peer, reader);
 	}
 }
@@ -140,7 +134,7 @@ outbox_make_way(struct hub *hub, struct dw_room *room)
 	{
 		struct peer *peer = peer_find(hub, reader->edge);
 
-		if (reader->sent.seq >= dw_log_entry(room->log, first)->seq || peer == NULL || !peer_has_credit(peer))
+		if (dw_seq(reader->sent) >= dw_log_entry(room->log, first)->seq || peer == NULL || !peer_has_credit(peer))
 			continue;
 		if (has_sizes(hub, peer))
 			(void)serve_reader(hub, peer, reader);
@@ -222,4 +216,21 @@ answer_failure(struct hub *hub, uint32_t peer, const struct dw_wire *request, in
 		return;
 	}
 	outbox_add(hub, peer, &answer);
+}
+
+void
+table_send(struct hub *hub, uint32_t peer, uint64_t corr, const char *columns, struct table *table)
+{
+	struct dw_wire answer = { .kind = DW_TABLE, .table = { .corr = corr } };
+
+	table_finish(table);
+	if (table_ok(table)) {
+		answer.table.columns = dw_str(columns);
+		answer.table.cells = (struct dw_str) { table->cells.data, table->cells.len };
+		answer.table.more = table->more;
+	} else {
+		answer.table.code = (uint64_t)-DW_E_NOMEM;
+	}
+	outbox_add(hub, peer, &answer);
+	table_clear(table);
 }

@@ -57,7 +57,7 @@ empty_peer(struct hub *hub, struct peer *peer)
 
 		while (reader->sessions != NULL) {
 			/* When it was heard last is the latest that its connections were surely there. */
-			dw_room_leave(room, reader->sessions, dw_now_ms() - silence);
+			dw_room_leave(room, reader->sessions, dw_now_ms() - silence, dw_mono_ms() - silence);
 			peer->sessions--;
 		}
 		peer_remove_reader(peer, reader);

@@ -1,4 +1,4 @@
-/* Places: what the room's n was at a seq that the room itself does not know any more, asked of the engine.
+/* Places: what the numbers were at a seq that the room itself does not know any more, asked of the engine.
  *
  * Its own file because it is the one question about a resident room that needs the disk. Who asks waits alone: others
  * who join the room are not held up.
@@ -16,10 +16,10 @@
 #include <utlist.h>
 
 int
-place_ask(struct hub *hub, struct peer *peer, struct dw_str room, uint64_t seq, uint64_t session, struct dw_str frame)
+place_ask(struct hub *hub, struct peer *peer, const struct place_question *question, struct dw_str frame)
 {
 	struct place *place = calloc(1, sizeof(*place) + frame.n);
-	struct staged *staged = stage_new(DW_OP_PLACE, room);
+	struct staged *staged = stage_new(DW_OP_PLACE, question->room);
 	int err;
 
 	if (place == NULL || staged == NULL) {
@@ -29,10 +29,12 @@ place_ask(struct hub *hub, struct peer *peer, struct dw_str room, uint64_t seq, 
 	}
 	place->peer = peer->number;
 	place->incarnation = peer->incarnation;
-	place->session = session;
+	place->session = question->session;
 	place->n = frame.n;
 	memcpy(place->frame, frame.p, frame.n);
-	staged->op.place.seq = seq;
+	(void)dw_str_copy(question->user, staged->op.place.user, sizeof(staged->op.place.user));
+	staged->op.place.seq = question->seq;
+	staged->op.place.until = question->until;
 	staged->reply = REPLY_PLACE;
 	staged->place = place;
 	err = stage_add(hub, peer, staged);
@@ -44,7 +46,12 @@ place_ask(struct hub *hub, struct peer *peer, struct dw_str room, uint64_t seq, 
 void
 place_found(struct hub *hub, struct staged *staged)
 {
-	const struct dw_place found = { staged->op.place.seq, staged->op.err == DW_OK ? staged->op.place.n : 0 };
+	/* What the engine could not say is 0. */
+	const struct dw_place found = {
+		.at = dw_position_said(staged->op.place.seq, staged->op.place.n, staged->op.place.own),
+		.until = staged->op.place.until,
+		.until_own = staged->op.place.until_own,
+	};
 	struct place *place = staged->place;
 	struct peer *peer = peer_find(hub, place->peer);
 	const struct dw_str frame = { place->frame, place->n };
@@ -80,5 +87,5 @@ place_forget(struct hub *hub, const struct peer *peer, uint64_t session, struct 
 const struct dw_place *
 place_of(const struct hub *hub, uint64_t seq)
 {
-	return hub->place != NULL && hub->place->seq == seq ? hub->place : NULL;
+	return hub->place != NULL && dw_seq(hub->place->at) == seq ? hub->place : NULL;
 }

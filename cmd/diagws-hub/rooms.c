@@ -77,7 +77,7 @@ add_cursor(void *user, const struct dw_cursor *cursor)
 	if (!dw_room_count_cursor(room, cursor, dw_now_ms())) {
 		struct dw_cursor gone = *cursor;
 
-		gone.seq = gone.n = gone.seen = 0;
+		gone.seen = 0;
 		(void)stage_cursor(hub, NULL, &gone);
 		room_settle(hub, room);
 	}
@@ -126,7 +126,7 @@ write_some(struct hub *hub, struct dw_room *room, size_t most)
 {
 	struct dw_cursor cursor;
 
-	dw_room_settle(room, dw_now_ms());
+	dw_room_settle(room, dw_mono_ms());
 	while (hub->batch->cursors < most && dw_room_take_cursor(room, dw_now_ms(), &cursor)) {
 		if (!stage_cursor(hub, room, &cursor))
 			return true;
@@ -179,11 +179,12 @@ room_unhold(struct dw_room *room)
 }
 
 bool
-room_confirm(struct hub *hub, struct dw_room *room, struct dw_session *session, struct dw_position at, bool sure)
+room_confirm(struct hub *hub, struct dw_room *room, struct dw_session *session, struct dw_position at,
+	const struct dw_begun *begun, bool sure)
 {
 	const struct dw_device before = *session->device;
 
-	if (!dw_room_confirm(room, session, at, sure || session->sure, dw_now_ms()))
+	if (!dw_room_confirm(room, session, at, begun, sure || session->sure, dw_mono_ms()))
 		return false;
 	waits_confirmed(hub, room, session, &before);
 	return true;
@@ -209,7 +210,7 @@ room_end_session(struct hub *hub, struct dw_room *room, struct dw_session *sessi
 	struct dw_reader *reader = session->reader;
 	struct peer *peer = peer_find(hub, reader->edge);
 
-	dw_room_leave(room, session, dw_now_ms());
+	dw_room_leave(room, session, dw_now_ms(), dw_mono_ms());
 	if (peer != NULL)
 		peer->sessions--;
 	if (reader->session_count > 0)

@@ -101,9 +101,9 @@ stat_summary(struct hub *hub, struct table *table, struct dw_room *room)
 }
 
 static void
-add_oldest_queued(struct table *table, struct dw_room *room)
+add_oldest_queued(struct table *table, struct dw_room *room, uint64_t now)
 {
-	uint64_t at = dw_room_oldest_queued_at(room), now = dw_now_ms();
+	uint64_t at = dw_room_oldest_queued_at(room);
 
 	if (at == 0)
 		table_nil(table);
@@ -111,10 +111,9 @@ add_oldest_queued(struct table *table, struct dw_room *room)
 		table_number(table, now > at ? (now - at) / 1000 : 0);
 }
 
-void
-stat_room(struct hub *hub, struct table *table, struct dw_room *room)
+static void
+add_room(struct table *table, struct dw_room *room, uint64_t now)
 {
-	(void)hub;
 	table_text(table, room->name);
 	table_number(table, room->session_count);
 	table_number(table, room->device_count);
@@ -122,20 +121,27 @@ stat_room(struct hub *hub, struct table *table, struct dw_room *room)
 	table_number(table, dw_room_retained(room));
 	table_number(table, room->n);
 	table_number(table, room->head);
-	add_oldest_queued(table, room);
+	add_oldest_queued(table, room, now);
 	if (room->log != NULL && dw_log_first(room->log) != dw_log_end(room->log))
 		table_number(table, dw_log_entry(room->log, dw_log_first(room->log))->seq);
 	else
 		table_nil(table);
 	table_number(table, room->sent);
 	table_number(table, room->confirmed);
+}
+
+void
+stat_room(struct hub *hub, struct table *table, struct dw_room *room)
+{
+	(void)hub;
+	add_room(table, room, dw_now_ms());
 	(void)table_row(table);
 }
 
 static void
 stat_message(struct table *table, const struct dw_room *room, const struct dw_record *record, uint64_t now)
 {
-	const struct dw_receipts receipts = dw_room_receipts(room, record->seq, record->to, record->except);
+	const struct dw_receipts receipts = dw_room_receipts(room, dw_record_number(record), record->to, record->except);
 
 	table_number(table, record->seq);
 	if (record->to.n > 0)
@@ -155,7 +161,7 @@ void
 stat_messages(struct hub *hub, struct table *table, struct dw_room *room)
 {
 	const uint64_t now = dw_now_ms();
-	struct dw_position at = { 0 };
+	struct dw_position at = dw_position_start();
 	struct dw_buf records = { 0 };
 	bool more = true;
 
@@ -180,14 +186,16 @@ stat_messages(struct hub *hub, struct table *table, struct dw_room *room)
 void
 stat_rooms(struct hub *hub, struct table *table, struct dw_room *unused)
 {
+	const uint64_t now = dw_now_ms();
 	struct dw_room *room, *next;
 
 	(void)unused;
 	HASH_ITER(hh, hub->rooms, room, next)
 	{
-		if (room->session_count > 0 || dw_room_retained(room) > 0)
-			stat_room(hub, table, room);
-		if (table->more)
+		if (room->session_count == 0 && dw_room_retained(room) == 0)
+			continue;
+		add_room(table, room, now);
+		if (!table_row(table))
 			return;
 	}
 }
@@ -228,8 +236,8 @@ stat_devices(struct hub *hub, struct table *table, struct dw_room *room)
 			table_text(table, member->user);
 			table_text(table, device->id);
 			table_number(table, connected);
-			table_number(table, device->at.seq);
-			table_number(table, behind(room, device->at.n));
+			table_number(table, dw_seq(device->at));
+			table_number(table, behind(room, dw_n(device->at)));
 			table_number(table, connected > 0 || now < device->seen ? 0 : (now - device->seen) / 1000);
 			if (!table_row(table))
 				return;
@@ -253,7 +261,7 @@ stat_edges(struct hub *hub, struct table *table, struct dw_room *room)
 			continue;
 		DL_FOREACH2(peer->dirty, reader, dirty_next)
 		{
-			late += behind(reader->room, reader->sent.n);
+			late += behind(reader->room, dw_n(reader->sent));
 		}
 		table_text(table, peer->name);
 		table_number(table, peer->incarnation);
@@ -270,6 +278,7 @@ stat_edges(struct hub *hub, struct table *table, struct dw_room *room)
 void
 stat_queues(struct hub *hub, struct table *table, struct dw_room *unused)
 {
+	const uint64_t now = dw_now_ms();
 	struct dw_room *room, *next;
 
 	(void)unused;
@@ -281,7 +290,7 @@ stat_queues(struct hub *hub, struct table *table, struct dw_room *unused)
 			continue;
 		table_text(table, room->name);
 		table_number(table, queued);
-		add_oldest_queued(table, room);
+		add_oldest_queued(table, room, now);
 		table_number(table, room->device_count - room->device_connected);
 		if (!table_row(table))
 			return;

@@ -1,4 +1,4 @@
-/* The views of STAT: each fills the rows of its table. `room` is NULL but for `room` and `devices`. */
+/* The views of STAT: each fills the rows of its table. `room` is NULL but for `room`, `devices` and `messages`. */
 #ifndef DIAGWS_HUB_STAT_H
 #define DIAGWS_HUB_STAT_H
 

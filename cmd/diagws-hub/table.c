@@ -1,39 +1,73 @@
-/* Tables on the wire: cells row by row, within a count of rows and within one frame. What does not fit
- * is left out from a row's beginning on, and `more` says so.
+/* Tables on the wire (table.h): rows are packed as they come. What does not fit is left out from a row's beginning on,
+ * and `more` says so.
+ *
+ * Failure modes: memory, which the buffer remembers.
  */
-#include "hub.h"
+#include "table.h"
 
-/* Room for the message around the cells, columns included. */
-enum { AROUND = 8 * 1024 };
+#include <assert.h>
+#include <stdlib.h>
 
 void
 table_init(struct table *table, uint64_t limit)
 {
-	*table = (struct table) { .limit = limit };
+	*table = (struct table) { .limit = limit < TABLE_ROWS_MAX ? limit : TABLE_ROWS_MAX };
+}
+
+void
+table_clear(struct table *table)
+{
+	dw_buf_clear(&table->cells);
+	free(table->kept);
+	table->kept = NULL;
+}
+
+/* Where the next cell is to be written, in its place in a sorted table: to copy them all is what would take the time.
+ */
+static struct dw_cell *
+next_cell(struct table *table, struct dw_cell *spare)
+{
+	if (!table->sorted)
+		return spare;
+	assert(table->columns < TABLE_COLUMNS_MAX);
+	return &table->row[table->columns++];
 }
 
 static void
-add(struct table *table, struct dw_cell cell)
+written(struct table *table, const struct dw_cell *cell)
 {
-	dw_cell_pack(&table->cells, &cell);
+	if (!table->sorted)
+		dw_cell_pack(&table->cells, cell);
 }
 
 void
 table_number(struct table *table, uint64_t value)
 {
-	add(table, (struct dw_cell) { .type = DW_CELL_NUMBER, .number = (int64_t)value });
+	struct dw_cell spare, *cell = next_cell(table, &spare);
+
+	cell->type = DW_CELL_NUMBER;
+	cell->number = (int64_t)value;
+	written(table, cell);
 }
 
 void
 table_real(struct table *table, double value)
 {
-	add(table, (struct dw_cell) { .type = DW_CELL_REAL, .real = value });
+	struct dw_cell spare, *cell = next_cell(table, &spare);
+
+	cell->type = DW_CELL_REAL;
+	cell->real = value;
+	written(table, cell);
 }
 
 void
 table_str(struct table *table, struct dw_str text)
 {
-	add(table, (struct dw_cell) { .type = DW_CELL_TEXT, .text = text });
+	struct dw_cell spare, *cell = next_cell(table, &spare);
+
+	cell->type = DW_CELL_TEXT;
+	cell->text = text;
+	written(table, cell);
 }
 
 void
@@ -45,15 +79,26 @@ table_text(struct table *table, const char *text)
 void
 table_nil(struct table *table)
 {
-	add(table, (struct dw_cell) { .type = DW_CELL_NIL });
+	struct dw_cell spare, *cell = next_cell(table, &spare);
+
+	cell->type = DW_CELL_NIL;
+	written(table, cell);
+}
+
+bool
+table_ok(const struct table *table)
+{
+	return dw_buf_ok(&table->cells);
 }
 
 bool
 table_row(struct table *table)
 {
-	if (!dw_buf_ok(&table->cells))
+	if (!table_ok(table))
 		return false;
-	if (table->rows >= table->limit || table->cells.len > DW_WIRE_FRAME_MAX - AROUND) {
+	if (table->sorted)
+		return table_keep(table);
+	if (table->rows >= table->limit || table->cells.len > TABLE_CELLS_MAX) {
 		table->cells.len = table->row_at;
 		table->more = true;
 		return false;
@@ -64,17 +109,8 @@ table_row(struct table *table)
 }
 
 void
-table_send(struct hub *hub, uint32_t peer, uint64_t corr, const char *columns, struct table *table)
+table_finish(struct table *table)
 {
-	struct dw_wire answer = { .kind = DW_TABLE, .table = { .corr = corr } };
-
-	if (dw_buf_ok(&table->cells)) {
-		answer.table.columns = dw_str(columns);
-		answer.table.cells = (struct dw_str) { table->cells.data, table->cells.len };
-		answer.table.more = table->more;
-	} else {
-		answer.table.code = (uint64_t)-DW_E_NOMEM;
-	}
-	outbox_add(hub, peer, &answer);
-	dw_buf_clear(&table->cells);
+	if (table->sorted && table_ok(table))
+		table_settle(table);
 }

@@ -25,7 +25,8 @@ struct wait {
 	uint64_t incarnation;
 	uint64_t due; /* dw_mono_ms */
 	/* For a message to be delivered; need 0: a READ. */
-	uint64_t corr, seq, need, count, except;
+	struct dw_number number;
+	uint64_t corr, need, count, except;
 	uint64_t expires_at; /* dw_now_ms; 0: never */
 	/* Of a READ the frame, else the user of a direct message. */
 	size_t n;
@@ -95,7 +96,7 @@ static uint64_t
 expiry_of(const struct dw_room *room, const struct wait *wait)
 {
 	const struct dw_str to = { wait->bytes, wait->n };
-	struct dw_position at = { wait->seq - 1, 0 };
+	struct dw_position at = dw_position_before(wait->number);
 	struct dw_buf bytes = { 0 };
 	struct dw_record record;
 	struct dw_str rest;
@@ -103,7 +104,7 @@ expiry_of(const struct dw_room *room, const struct wait *wait)
 
 	(void)dw_room_read(room, to.n > 0 ? &to : NULL, &at, 1, DW_WIRE_BATCH_MAX, dw_now_ms(), &bytes);
 	rest = (struct dw_str) { bytes.data, bytes.len };
-	if (dw_record_next(&rest, &record) == DW_OK && record.seq == wait->seq)
+	if (dw_record_next(&rest, &record) == DW_OK && record.seq == wait->number.seq)
 		expires_at = record.type.n > 0 ? record.expires_at : 1;
 	dw_buf_clear(&bytes);
 	return expires_at;
@@ -129,12 +130,12 @@ wait_delivered(struct hub *hub, struct dw_room *room, const struct staged *stage
 	if (wait == NULL)
 		return; /* its sender asks again when it hears nothing */
 	wait->corr = staged->corr;
-	wait->seq = op->append.seq;
+	wait->number = (struct dw_number) { op->append.seq, op->append.n, op->append.own };
 	wait->need = staged->wait;
 	wait->except = op->append.except;
 	wait->expires_at = expiry_of(room, wait);
 	if (!is_over(room, wait))
-		wait->count = dw_room_receipts(room, wait->seq, to, wait->except).delivered;
+		wait->count = dw_room_receipts(room, wait->number, to, wait->except).delivered;
 	answer_enough(hub, wait);
 }
 
@@ -204,8 +205,8 @@ waits_confirmed(struct hub *hub, struct dw_room *room, const struct dw_session *
 	{
 		const struct dw_str to = { wait->bytes, wait->n };
 
-		if (wait->need == 0 || wait->except == session->id || dw_device_has(before, wait->seq, to) ||
-			!dw_device_has(session->device, wait->seq, to) || is_over(room, wait))
+		if (wait->need == 0 || wait->except == session->id || dw_device_has(before, wait->number, to) ||
+			!dw_device_has(session->device, wait->number, to) || is_over(room, wait))
 			continue;
 		wait->count++;
 		answer_enough(hub, wait);
@@ -229,7 +230,7 @@ waits_joined(struct hub *hub, struct dw_room *room)
 
 		if (wait->need == 0 || is_over(room, wait))
 			continue;
-		count = dw_room_receipts(room, wait->seq, to, wait->except).delivered;
+		count = dw_room_receipts(room, wait->number, to, wait->except).delivered;
 		wait->count = count > wait->count ? count : wait->count;
 		answer_enough(hub, wait);
 	}

@@ -1,6 +1,6 @@
 /* diagws-stat: what the hub has in hand, as a table for a person or as data for a script. Never a payload.
  *
- * One view is asked of the hub, sorted and cut here, and printed: drawn on a terminal, TSV in a pipe, or JSON.
+ * One view is asked of the hub, which sorts and cuts it, and printed: drawn on a terminal, TSV in a pipe, or JSON.
  * Failure modes and exit status: diagws(7); a diagnosis that nobody knows is 67, a hub that does not answer 75.
  */
 #include <signal.h>
@@ -18,11 +18,13 @@
 enum { ROWS_MAX = 100000, WAIT_MS = 1000 };
 
 static const char *sort_column;
+static bool reverse;
 static int64_t top;
 
 static const struct dw_opt view_options[] = {
 	{ DW_OPT_TEXT, 0, "sort", "COL", "sort by this column: numbers from the largest, names from a", NULL, NULL, NULL,
 		&sort_column, 0, 0 },
+	{ DW_OPT_FLAG, 0, "reverse", NULL, "sort the other way round", NULL, NULL, NULL, &reverse, 0, 0 },
 	{ DW_OPT_NUMBER, 0, "top", "N", "only the first N rows", NULL, "all", NULL, &top, 1, ROWS_MAX },
 	{ 0 },
 };
@@ -32,9 +34,9 @@ static const struct dw_opt *const groups[] = { view_options, dw_opt_table, dw_op
 static const struct dw_command command = {
 	.name = "diagws-stat",
 	.summary = "show rooms, connections, receipts, queued messages, edges and commit times",
-	.usage = "[--sort COL] [--top N] [summary|rooms|edges|queues|users]\n"
+	.usage = "[--sort COL [--reverse]] [--top N] [summary|rooms|edges|queues|users]\n"
 			 "room DIAGNOSIS\n"
-			 "[--sort COL] [--top N] devices|messages DIAGNOSIS",
+			 "[--sort COL [--reverse]] [--top N] devices|messages DIAGNOSIS",
 	.words = "summary rooms room devices messages edges queues users",
 	.examples = "diagws-stat rooms --sort connections --top 10\n"
 				"diagws-stat --json | jq .queued",
@@ -61,7 +63,7 @@ static const struct view views[] = {
 struct answer {
 	bool came;
 	int err;
-	struct dw_rows *rows;
+	struct dw_rows *rows; /* none, but the columns, where there is not the one to sort by */
 };
 
 static const struct view *
@@ -84,6 +86,10 @@ check_usage(int count, char **operands, const struct view **view)
 	*view = find_view(name);
 	if (*view == NULL)
 		return dw_opt_misuse(&command, "'%s' is not one of: %s", name, command.words);
+	if (sort_column != NULL && sort_column[0] == '\0')
+		return dw_opt_misuse(&command, "option '--sort' needs a column");
+	if (reverse && sort_column == NULL)
+		return dw_opt_misuse(&command, "option '--reverse' needs '--sort'");
 	if ((*view)->needs_room && count < 2)
 		return dw_opt_misuse(&command, "'%s' needs a diagnosis", name);
 	if (count > ((*view)->needs_room ? 2 : 1))
@@ -102,7 +108,30 @@ take_answer(void *user, int err, const struct dw_wire *message)
 	struct answer *answer = user;
 
 	answer->came = true;
-	answer->err = err == DW_OK ? dw_rows_new(&answer->rows, &message->table) : err;
+	answer->err = err;
+	if (err == DW_OK || (message != NULL && message->table.columns.n > 0))
+		answer->err = dw_rows_new(&answer->rows, &message->table);
+	if (answer->err == DW_OK)
+		answer->err = err;
+}
+
+static void
+explain_column(const struct view *view, const struct dw_rows *rows)
+{
+	struct dw_fault fault = { 0 };
+	char quoted[DW_QUOTE_SIZE];
+	struct dw_buf hint;
+
+	dw_buf_init(&hint);
+	dw_buf_adds(&hint, "its columns are:");
+	for (size_t i = 0; i < rows->columns; i++) {
+		dw_buf_addc(&hint, ' ');
+		dw_rows_cell_text(&hint, &(struct dw_cell) { .type = DW_CELL_TEXT, .text = rows->names[i] });
+	}
+	(void)dw_fault_set(&fault, DW_E_USAGE, NULL, NULL, "option '--sort': '%s' is no column of '%s'",
+		dw_quote(dw_str(sort_column), quoted), view->name);
+	dw_fault_print(stderr, command.name, DW_E_USAGE, &fault, dw_buf_ok(&hint) ? hint.data : NULL);
+	dw_buf_clear(&hint);
 }
 
 /* What the hub says; failures have been told. */
@@ -120,7 +149,10 @@ ask(const struct view *view, const char *room, struct dw_rows **rows)
 
 	request.stat.view = dw_str(view->name);
 	request.stat.room = dw_str(room);
-	request.stat.limit = top > 0 && sort_column == NULL ? (uint64_t)top : ROWS_MAX;
+	request.stat.limit = top > 0 ? (uint64_t)top : ROWS_MAX;
+	request.stat.reverse = reverse;
+	if (sort_column != NULL) /* one that is too long for a column is none as far as it is sent, either */
+		request.stat.sort = (struct dw_str) { sort_column, strnlen(sort_column, DW_COLUMN_MAX) };
 	if (err == DW_OK) {
 		err = dw_client_ask(client, &request, take_answer, &answer);
 		while (err == DW_OK && !answer.came)
@@ -133,32 +165,17 @@ ask(const struct view *view, const char *room, struct dw_rows **rows)
 			dw_client_explain(client, err, &fault);
 	}
 	dw_client_destroy(&client);
-	if (err == DW_OK)
+	if (err == DW_OK) {
 		*rows = answer.rows;
-	else
-		dw_fault_print(stderr, command.name, err, &fault, NULL);
-	return err;
-}
-
-static int
-sort_rows(struct dw_rows *rows)
-{
-	struct dw_buf names;
-	int column, err = DW_OK;
-
-	if (sort_column == NULL)
-		return DW_OK;
-	column = dw_rows_column(rows, sort_column);
-	if (column >= 0) {
-		dw_rows_sort(rows, (size_t)column);
 		return DW_OK;
 	}
-	dw_buf_init(&names);
-	for (size_t i = 0; i < rows->columns; i++)
-		dw_buf_addf(&names, "%s%.*s", i > 0 ? " " : "", (int)rows->names[i].n, rows->names[i].p);
-	err = dw_opt_misuse(&command, "option '--sort': '%s' is not one of: %s", sort_column,
-		dw_buf_ok(&names) ? names.data : "the columns");
-	dw_buf_clear(&names);
+	if (err == DW_E_FIELD && answer.rows != NULL) {
+		explain_column(view, answer.rows);
+		err = DW_E_USAGE;
+	} else {
+		dw_fault_print(stderr, command.name, err, &fault, NULL);
+	}
+	dw_rows_destroy(&answer.rows);
 	return err;
 }
 
@@ -185,7 +202,7 @@ print_rows(const struct dw_rows *rows, const struct view *view)
 		err = DW_E_IO;
 	if (err != DW_OK)
 		dw_fault_print(stderr, command.name, err, NULL, NULL);
-	else if (rows->more && (top == 0 || sort_column != NULL) && !dw_common.quiet)
+	else if (rows->more && (top == 0 || rows->rows < (size_t)top) && !dw_common.quiet)
 		fprintf(stderr, "%s: the hub has more rows than these %zu\n", command.name, rows->rows);
 	return err;
 }
@@ -208,8 +225,6 @@ main(int argc, char **argv)
 		err = check_usage(argc - first, argv + first, &view);
 	if (err == DW_OK)
 		err = ask(view, view->needs_room ? argv[first + 1] : NULL, &rows);
-	if (err == DW_OK)
-		err = sort_rows(rows);
 	if (err == DW_OK)
 		err = print_rows(rows, view);
 	dw_rows_destroy(&rows);

@@ -33,6 +33,9 @@ int dw_bus_connect(struct dw_bus **out, const char *uri, const struct dw_bus *be
  * its way is lost. */
 void dw_bus_reconnect(struct dw_bus *bus);
 void dw_bus_destroy(struct dw_bus **bus_p);
+/* The path of an ipc address where the file that was bound is no more, or is another: nobody can connect there any
+ * more, and only binding it anew helps. NULL: each is in its place, or that cannot be told. */
+const char *dw_bus_lost(const struct dw_bus *bus);
 
 int dw_bus_fd(const struct dw_bus *bus);
 bool dw_bus_readable(struct dw_bus *bus);

@@ -5,11 +5,11 @@
  * for each stored message over the whole engine, `n` for each in its room that is for everyone; both in the
  * transaction, seen only after it. A batch that fails leaves the engine as it was, numbers included.
  *
- * A room retains its newest queue_limit messages to everyone; the newest queue_limit direct messages to each user,
- * and of all users together the newest DW_HISTORY_TIMES * queue_limit; none that is older than queue_ttl. Of
- * those that it dropped it knows the positions for some time: of the newest DW_HISTORY_TIMES * queue_limit to
- * everyone (DW_OP_PLACE), and the direct ones among the newest DW_HISTORY_TIMES * queue_limit direct ones
- * (tombstones in DW_OP_LOAD). A message that expires by its own `expires_at` stays where it is.
+ * A room has one chain of the messages to everyone, numbered by n, and one for each user of the direct messages to that
+ * user, numbered by `own`. Of each chain the newest queue_limit are retained, of all direct ones of a room together the
+ * newest DW_HISTORY_TIMES * queue_limit, and none that is older than queue_ttl. The last number of a chain is kept for
+ * ever, and of the newest DW_HISTORY_TIMES * queue_limit of it (retained or not) which seq they had (DW_OP_PLACE). A
+ * message that expires by its own `expires_at` stays where it is.
  *
  * Reads (DW_OP_LOAD, DW_OP_READ, DW_OP_PLACE, DW_OP_OWNERS) are carried out in place in the batch too, on what it has
  * made so far; what they return is only true once the batch has been committed.
@@ -42,25 +42,30 @@ struct dw_room_summary {
 	uint64_t directs;  /* direct messages retained, at most */
 };
 
+/* Messages behind one number and up to another. */
+struct dw_span {
+	uint64_t from, to;
+};
+
 struct dw_cursor {
 	char room[DW_ROOM_MAX + 1];
 	char user[DW_USER_MAX + 1];
 	char device[DW_DEVICE_MAX + 1];
-	uint64_t seq, n;               /* confirmed up to here */
-	uint64_t resume_seq, resume_n; /* where it goes on when it returns; not above seq */
-	uint64_t since;                /* seq: what precedes it was skipped, or told as a gap, not delivered */
-	uint64_t seen;                 /* ms: when the device was last connected */
-	uint64_t expires;              /* ms: 0, or when a derived device's token ends */
+	struct dw_position at;       /* confirmed up to here */
+	struct dw_position resume;   /* where it goes on when it returns; not further */
+	struct dw_span had, had_own; /* what it was delivered: by n, and of the direct ones by own */
+	uint64_t seen;               /* ms: when the device was last connected; 0: remove the cursor */
+	uint64_t expires;            /* ms: 0, or when a derived device's token ends */
 	bool derived;
 };
 
 enum dw_op_kind {
 	DW_OP_APPEND, /* store a message */
-	DW_OP_CURSOR, /* write a cursor (seq 0 and seen 0: remove it) */
+	DW_OP_CURSOR, /* write a cursor, or remove it */
 	DW_OP_OWNER,  /* set a registry entry; DW_OWNER_NONE removes it */
-	DW_OP_LOAD,   /* a room's summary, messages, cursors and owners */
+	DW_OP_LOAD,   /* a room's summary, messages, users, cursors and owners */
 	DW_OP_READ,   /* a room's messages after a seq */
-	DW_OP_PLACE,  /* a room's n at a seq */
+	DW_OP_PLACE,  /* a room's n, and a user's own, at a seq */
 	DW_OP_OWNERS  /* list the registry */
 };
 
@@ -84,7 +89,7 @@ struct dw_op {
 			size_t size;
 			uint8_t hash[DW_HASH_SIZE]; /* of type, receiver and data: same id, other hash is DW_E_ID_REUSED */
 			uint64_t at;                /* ms */
-			uint64_t seq, n;            /* out; of the first one when duplicate; n is 0 for a direct one */
+			uint64_t seq, n, own;       /* out, of the first one when duplicate; n is 0 for a direct one, own else */
 			uint64_t room_n;            /* out, not when duplicate: the room's n now, which is the record's */
 			bool duplicate;             /* out */
 			struct dw_buf record;       /* out: the packed record (wire.h), empty when duplicate */
@@ -97,9 +102,11 @@ struct dw_op {
 			bool changed; /* out */
 		} owner;
 		struct {
-			uint64_t seq;
-			uint64_t n; /* out: of the newest message to everyone whose seq is not above; 0: there is none */
-			bool exact; /* out: false: that message is forgotten, and n is the greatest that can be said for certain */
+			char user[DW_USER_MAX + 1]; /* "": nobody */
+			uint64_t seq, until;        /* until 0: not asked */
+			/* Out: of the newest message to everyone whose seq is not above `seq`, and of the newest direct one to that
+			 * user, not above `seq` and `until`; 0: there is none, or it is forgotten. */
+			uint64_t n, own, until_own;
 		} place;
 		struct {
 			uint64_t after;                 /* READ */
@@ -107,12 +114,20 @@ struct dw_op {
 			char user[DW_USER_MAX + 1];     /* OWNERS: "" for all */
 			struct dw_room_summary summary; /* out: LOAD, READ */
 			struct dw_buf records; /* out: LOAD (all retained), READ: packed records to everyone, oldest first */
-			struct dw_buf directs; /* out: LOAD: direct ones and their tombstones, likewise */
+			/* Out, LOAD: of the newest DW_HISTORY_TIMES * queue_limit direct ones, oldest first, those that are known:
+			 * what is not retained is a tombstone. */
+			struct dw_buf directs;
+			struct dw_buf users;   /* out: LOAD: an array of struct dw_user_row, all who ever had a direct message */
 			struct dw_buf cursors; /* out: LOAD: an array of struct dw_cursor */
 			struct dw_buf owners;  /* out: LOAD, OWNERS: an array of struct dw_owner_row */
 			bool more;             /* out: READ, OWNERS: limit was reached */
 		} read;
 	};
+};
+
+struct dw_user_row {
+	char user[DW_USER_MAX + 1];
+	uint64_t own; /* of the newest direct message to that user */
 };
 
 struct dw_owner_row {
@@ -134,8 +149,8 @@ struct dw_engine_config {
 	const char *dir;          /* LMDB: the state directory, made 0750 when missing */
 	size_t queue_limit;       /* messages retained per room */
 	uint64_t queue_ttl_ms;    /* and for how long */
-	uint64_t id_window_ms;    /* how long an id is remembered, at least; and */
-	uint64_t id_window_count; /* how many, at least (10 million) */
+	uint64_t id_window_ms;    /* how long an id is remembered (by its message's `at`), */
+	uint64_t id_window_count; /* while it is one of the last so many (10 million) */
 	uint64_t store_limit;     /* bytes on disk; past it DW_E_STORAGE_FULL */
 	enum dw_ownership ownership;
 };
@@ -144,6 +159,7 @@ struct dw_engine_info {
 	char epoch[DW_EPOCH_SIZE]; /* names the store: another one after a restore */
 	uint64_t head;             /* last seq given */
 	uint64_t bytes;            /* used on disk or in memory */
+	bool restored;             /* this opening found a restored copy, and began its epoch */
 };
 
 struct dw_engine; /* starts with `const struct dw_engine_ops *ops` */

@@ -67,6 +67,7 @@ struct dw_kv_mark {
 	uint64_t born_ns;
 };
 struct dw_kv_mark dw_kv_mark(const struct dw_kv *kv);
+struct dw_kv_mark dw_kv_mark_of(int fd); /* the same of any file */
 
 /* Bytes in use on disk, by the last commit of LMDB. */
 uint64_t dw_kv_bytes(const struct dw_kv *kv);

@@ -38,6 +38,8 @@ void dw_log_destroy(struct dw_log **log_p);
 /* Copies n ≥ 1 bytes in; of *entry seq, n, at and flags are taken. seq must not be below the newest entry's (asserted).
  * DW_E_NOMEM: nothing changed. */
 int dw_log_append(struct dw_log *log, const struct dw_log_entry *entry, const void *bytes, size_t n);
+/* Drops the oldest entry; there is one (asserted). */
+void dw_log_drop(struct dw_log *log);
 /* Drops entries from the front until the first has at ≥ `at`, or none is left. */
 void dw_log_expire(struct dw_log *log, uint64_t at);
 

@@ -14,6 +14,7 @@
 #include "diagws/err.h"
 #include "diagws/json.h"
 #include "diagws/json_plain.h"
+#include "diagws/position.h"
 
 enum {
 	DW_ROOM_MAX = 64,        /* bytes of a diagnosis id: [A-Za-z0-9_-] */
@@ -107,7 +108,10 @@ struct dw_record {
 	struct dw_str to;    /* not empty: a direct message, for this user only */
 	uint64_t except;     /* a session that does not get it; 0: none */
 	uint64_t expires_at; /* ms since 1970: it is a tombstone from then on; 0: never */
+	uint64_t own;        /* of a direct one: its number among those to that user in the room; else 0 */
 };
+
+struct dw_number dw_record_number(const struct dw_record *record);
 
 /* Whether it is for everyone, whenever they read it. */
 bool dw_record_plain(const struct dw_record *record);
@@ -115,7 +119,7 @@ bool dw_record_plain(const struct dw_record *record);
 bool dw_record_dead(const struct dw_record *record, uint64_t now);
 
 /* Appends the JSON object that clients get for it: type, diagnosis_id, timestamp, seq, n, id, data; a direct
- * message has `"direct":true` in the place of n.
+ * message has `"direct":true` and its number as `direct_n` in the place of n.
  * For recommendation_update the data is completed (old_recommendation, new_recommendation,
  * changed_fields); a member that we compute replaces one of that name that the sender gave. */
 void dw_record_to_json(struct dw_buf *out, struct dw_str room, const struct dw_record *record);

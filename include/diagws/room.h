@@ -1,23 +1,25 @@
 /* A room of the hub: one diagnosis as a log, and everyone who reads it as a position in that log.
  *
- * Pure memory: no socket, no disk, no clock of its own (`now` is ms since 1970 and is given). Three layers:
- *   summary   always there: the newest n and seq, how much is retained, how far its devices are
- *   resident  when loaded: the log of packed records, that of direct messages, the members (users with devices or
- *             a registry entry)
+ * Pure memory: no socket, no disk, no clock of its own. `now` is ms since 1970, and what ages are counted by; `steady`
+ * is ms of a clock that nobody sets, and says how long a confirmation has stood. Three layers: summary   always there:
+ * the newest n and seq, how much is retained, how far its devices are resident  when loaded: the log of packed records,
+ * that of direct messages, the members (users with devices, with a registry entry, or who ever had a direct message)
  *   live      who is connected: sessions, and readers (one for each edge that has a session here)
  * A room with sessions is resident. Sessions belong to a device and to a reader; devices to a member.
  *
- * A position is a pair (seq, n). Of a device there are:
+ * Positions are position.h's. Of a device there are:
  *   at       confirmed by each of its open connections: never moves back, but for a position that lies
  *            ahead of the engine, which is none
  *   resume   where it goes on when it returns: what it had confirmed DW_OVERLAP_MS before its connection ended, and on
  *            that too, for a stack may confirm what a page that was just closing never showed; `at` where the client
  *            itself said so
- *   since, reach   it was delivered what lies after the one and up to the other
+ *   had      what it was delivered, of either log: the messages behind one number and up to another
  * A device is known from its first join on; changes are collected (dw_room_take_cursor) and it is the caller who
  * writes them.
  *
- * Direct messages have a log of their own. Their number is small (engine.h), so who gets one is found by looking.
+ * What is no more is told by numbers alone: a gap is what lies between a position's n (or own) and the oldest that is
+ * retained. The direct messages of all users lie in one log, in the order of seq; each member knows which of its own
+ * are retained.
  *
  * Queued messages are those retained that some known device has not confirmed; all that are retained
  * when no device is known.
@@ -35,6 +37,7 @@
 #include "diagws/err.h"
 #include "diagws/links.h"
 #include "diagws/log.h"
+#include "diagws/position.h"
 #include "diagws/wire.h"
 
 enum { DW_DEVICES_PER_USER = 16, DW_OVERLAP_MS = 5000 };
@@ -53,17 +56,15 @@ struct dw_rooms {
 	struct dw_links by_user;                 /* private: members, by room and user */
 };
 
-struct dw_position {
-	uint64_t seq, n;
-};
-
 struct dw_member {
 	struct dw_link link; /* in all->by_user */
 	struct dw_room *room;
 	struct dw_member *prev, *next; /* of the room */
 	struct dw_device *devices;
 	uint32_t device_count;
-	uint8_t state; /* enum dw_owner_state */
+	uint64_t own;       /* of the newest direct message ever; 0: there was none */
+	uint64_t first_own; /* of the oldest retained; own + 1: none is */
+	uint8_t state;      /* enum dw_owner_state */
 	char user[];
 };
 
@@ -75,7 +76,7 @@ struct dw_device {
 	struct dw_position at, resume;
 	struct dw_position settled; /* where `at` was DW_OVERLAP_MS ago */
 	struct dw_trail *trail;     /* private: how it went on since; NULL: it did not */
-	uint64_t since, reach;
+	struct dw_span had, had_own;
 	uint64_t seen;         /* when it was last connected */
 	uint64_t expires : 61; /* ms: when a derived device's token ends */
 	uint64_t derived : 1;
@@ -92,11 +93,9 @@ struct dw_session {
 	struct dw_session *next;                      /* of the device */
 	struct dw_session *reader_prev, *reader_next; /* of the reader */
 	struct dw_position confirmed;
-	uint64_t begun;   /* the seq after which it began to read */
-	uint64_t skipped; /* up to this seq it was told a gap, and has not confirmed what follows; 0: none */
-	uint32_t backs;   /* its reader's when it joined */
-	bool claimed;     /* its token names the room */
-	bool sure;        /* its client acknowledges itself */
+	struct dw_begun begun; /* where it began to read, without a gap up to what it confirms next */
+	bool claimed;          /* its token names the room */
+	bool sure;             /* its client acknowledges itself */
 };
 
 /* What an edge has been sent of the room. */
@@ -105,11 +104,8 @@ struct dw_reader {
 	uint32_t edge; /* the caller's number for it */
 	uint32_t session_count;
 	struct dw_reader *prev, *next; /* of the room */
-	struct dw_position sent;
-	uint64_t furthest;    /* `sent` before it was set back, */
-	uint32_t backs;       /* and how often it was further than ever before then */
-	uint64_t start;       /* it was sent all after this seq, or is about to be; 0: so it says */
-	uint64_t direct_lost; /* the room's when its first session joined: each was told of those */
+	struct dw_position sent;       /* of the stream */
+	uint64_t start;                /* it was sent all after this seq, or is about to be; 0: so it says */
 	struct dw_session *sessions;
 	/* The caller's: it lists readers by edge, and those that have something to get. */
 	struct dw_reader *edge_prev, *edge_next, *dirty_prev, *dirty_next;
@@ -131,7 +127,6 @@ struct dw_room {
 	size_t member_count, device_count, device_connected; /* members: when it is resident */
 	size_t session_count;
 	bool low_stale;
-	bool dropped_by_age;      /* the newest message that was dropped */
 	uint64_t direct_at;       /* when the newest direct message was stored, at most; 0: there is none */
 	uint64_t direct_queued;   /* not resident: direct messages queued */
 	uint64_t sent, confirmed; /* messages to its sessions since the start */
@@ -140,7 +135,6 @@ struct dw_room {
 	struct dw_log *log;    /* NULL: not resident */
 	struct dw_log *direct; /* NULL also: nothing direct is known */
 	bool mixed;            /* some message in log may not be for everyone, whenever they read it */
-	uint64_t direct_lost;  /* seq of the newest direct message of which nothing is known any more; 0: none */
 	struct dw_member *members;
 	struct dw_device *dirty;
 	struct dw_gone *gone;
@@ -196,22 +190,24 @@ int dw_room_own(struct dw_room *room, struct dw_str user, enum dw_owner_state st
 /* A session of that user that may no longer watch; NULL: none is left. */
 struct dw_session *dw_room_intruder(const struct dw_room *room, struct dw_str user);
 
-/* What the engine says of a position that the room does not know (DW_OP_PLACE). */
+/* What the engine says of a seq that the room does not know any more (DW_OP_PLACE): the numbers there, and the user's
+ * own at `until`. */
 struct dw_place {
-	uint64_t seq, n;
+	struct dw_position at;
+	uint64_t until, until_own;
 };
 
-/* What a join is judged by, beside the request. */
+/* What a join or a read is judged by, beside the request. */
 struct dw_join_context {
 	uint32_t edge;
 	const char *epoch;    /* the engine's */
 	uint64_t engine_head; /* its last seq */
-	uint64_t now;
+	uint64_t now, steady;
 	const struct dw_place *place; /* NULL: not asked */
 };
 
-/* Whether the n at this seq is only known to the engine. */
-bool dw_room_asks_place(const struct dw_room *room, uint64_t seq);
+/* Whether the numbers at this seq are only known to the engine. dw_room_expire first. */
+bool dw_room_asks_place(const struct dw_room *room, struct dw_str user, uint64_t seq);
 
 /* A session that this join takes over: same user, same device, the device not derived, and the join not one
  * that comes back. NULL: none is left. The caller ends it (dw_room_leave). */
@@ -227,10 +223,9 @@ struct dw_session *dw_room_rival(const struct dw_room *room, const struct dw_joi
  *     after=SEQ      SEQ                   exact or gap; reset when of another store or ahead of it
  *     known device   what it confirmed     exact or gap
  *     a first visit  before the oldest     new
- * The n of an arbitrary SEQ is exact while the log has it, a device stands there or the engine knows it
- * (context->place); else it is the greatest lower bound that is known: the gap may then count more than was
- * missed, never less. After a gap the session stands behind it (joined->from), but has not confirmed it.
- * DW_E_FIELD: the session is in the room already. DW_E_NOMEM. */
+ * The numbers at an arbitrary SEQ are exact while the logs have them or the engine knows them (context->place); else
+ * 0: the gap may then count more than was missed, never less. After a gap the session stands behind it (joined->from),
+ * but has not confirmed it. DW_E_FIELD: the session is in the room already. DW_E_NOMEM. */
 int dw_room_join(struct dw_room *room, const struct dw_join *join, const struct dw_join_context *context,
 	struct dw_joined *joined, struct dw_session **session);
 /* Where a reader without a session stands that gives this seq and epoch ("": none), as in a join. False: there is no
@@ -238,56 +233,51 @@ int dw_room_join(struct dw_room *room, const struct dw_join *join, const struct 
 bool dw_room_stand(const struct dw_room *room, struct dw_str user, uint64_t seq, struct dw_str epoch,
 	const struct dw_join_context *context, struct dw_position *at);
 
-/* The gap between a position and what is retained; gap_reason DW_GAP_NONE: there is none. */
-struct dw_gap {
-	uint64_t from, to, reason;
-};
-struct dw_gap dw_room_gap(const struct dw_room *room, uint64_t n);
-/* The direct messages to this user after a position that are no more. Where nothing is known of them any more but that
- * there were some to somebody, one more is counted. */
-struct dw_direct_gap dw_room_direct_gap(const struct dw_room *room, struct dw_str user, uint64_t seq, uint64_t now);
+/* What is no more of what follows a position: to everyone, and direct to this user. */
+struct dw_gap dw_room_gap(const struct dw_room *room, struct dw_position at);
+struct dw_gap dw_room_direct_gap(const struct dw_room *room, struct dw_str user, struct dw_position at);
+/* The position behind both, and right before the next record that the user gets. */
+struct dw_position dw_room_go_on(const struct dw_room *room, struct dw_str user, struct dw_position at);
+/* The number of the newest direct message to the user at a seq. False: it is only known to the engine, and 0 here. */
+bool dw_room_own_at(const struct dw_room *room, struct dw_str user, uint64_t seq, uint64_t *own);
 
 /* Appends the records after a position, oldest first, direct ones among them: at most `limit`, and at most `bytes` but
- * at least one. user not NULL: without the direct messages to others. What has expired is a tombstone. *at is moved to
- * the position read up to; true: there is more. */
+ * at least one. user not NULL: without the direct messages to others; NULL: of a stream. What has expired is a
+ * tombstone. *at is moved to the position read up to; true: there is more. */
 bool dw_room_read(const struct dw_room *room, const struct dw_str *user, struct dw_position *at, size_t limit,
 	size_t bytes, uint64_t now, struct dw_buf *out);
-/* How many records that would be without bounds. */
-uint64_t dw_room_count(const struct dw_room *room, struct dw_str user, uint64_t seq, uint64_t now);
+/* How many records that would be without bounds, of those that are not over their time. */
+uint64_t dw_room_count(const struct dw_room *room, struct dw_str user, struct dw_position at, uint64_t now);
 
 struct dw_session *dw_room_session(const struct dw_room *room, uint64_t id);
-/* The session has received everything up to this position; sure: its client said so itself. False, and nothing
- * changed, when there is no such position in the room. */
-bool dw_room_confirm(struct dw_room *room, struct dw_session *session, struct dw_position at, bool sure, uint64_t now);
-/* The session goes on behind a gap that ends before the room's oldest message: what lay in it is not delivered by a
- * later confirmation. */
-void dw_room_skip(const struct dw_room *room, struct dw_session *session);
-/* So do, when its stream goes on behind one, those of its sessions that were not sent what lay in it: all, but where it
- * was set back those who had been sent that before. One of them whom it did not reach is fed (READ), and skips then. */
-void dw_room_skip_unsent(const struct dw_reader *reader);
+/* The session has received everything up to this position; sure: its client said so itself; begun not NULL: where it
+ * began to read that. False, and nothing changed, when there is no such position in the room. */
+bool dw_room_confirm(struct dw_room *room, struct dw_session *session, struct dw_position at,
+	const struct dw_begun *begun, bool sure, uint64_t steady);
 /* Carries what has been confirmed for long enough into the cursors. */
-void dw_room_settle(struct dw_room *room, uint64_t now);
+void dw_room_settle(struct dw_room *room, uint64_t steady);
 /* Ends the session, whose connection ended at that time. Its reader stays, maybe with none: dw_room_drop_reader. */
-void dw_room_leave(struct dw_room *room, struct dw_session *session, uint64_t ended);
+void dw_room_leave(struct dw_room *room, struct dw_session *session, uint64_t ended, uint64_t steady);
 /* A reader without sessions (asserted). */
 void dw_room_drop_reader(struct dw_room *room, struct dw_reader *reader);
 
-/* Whether the device has been delivered the message at this seq, which is for `to` alone (empty: for all). */
-bool dw_device_has(const struct dw_device *device, uint64_t seq, struct dw_str to);
+/* Whether the device has been delivered this message, which is for `to` alone (empty: for all). */
+bool dw_device_has(const struct dw_device *device, struct dw_number number, struct dw_str to);
 /* The devices that have been delivered it, and those that it has been sent to; but not those with the session
  * `except`. When that one has gone nobody knows any more which device was its own, and one less is counted: never
  * too many. Resident rooms only. */
 struct dw_receipts {
 	uint64_t sent, delivered;
 };
-struct dw_receipts dw_room_receipts(const struct dw_room *room, uint64_t seq, struct dw_str to, uint64_t except);
+struct dw_receipts dw_room_receipts(
+	const struct dw_room *room, struct dw_number number, struct dw_str to, uint64_t except);
 /* The sessions that get such a message now, and the devices without a session that will. */
 struct dw_audience {
 	uint64_t sessions, devices;
 };
 struct dw_audience dw_room_audience(const struct dw_room *room, struct dw_str to, uint64_t except);
 
-/* Takes one changed cursor to be written (seq 0 and seen 0: to be removed). False: nothing changed. */
+/* Takes one changed cursor to be written (seen 0: to be removed). False: nothing changed. */
 bool dw_room_take_cursor(struct dw_room *room, uint64_t now, struct dw_cursor *cursor);
 /* The same for this device, if it is dirty. */
 bool dw_room_take_device(struct dw_room *room, struct dw_device *device, uint64_t now, struct dw_cursor *cursor);

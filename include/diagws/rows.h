@@ -28,11 +28,6 @@ struct dw_rows {
 int dw_rows_new(struct dw_rows **out, const struct dw_table *table);
 void dw_rows_destroy(struct dw_rows **rows_p);
 
-/* Its index, or -1. */
-int dw_rows_column(const struct dw_rows *rows, const char *name);
-/* Numbers from the largest down, texts by their bytes upwards, nothing last; equal rows keep their order. */
-void dw_rows_sort(struct dw_rows *rows, size_t column);
-
 enum dw_rows_format { DW_ROWS_TABLE, DW_ROWS_TSV, DW_ROWS_JSON, DW_ROWS_NDJSON };
 /* format: "table", "tsv", "json", "ndjson" or NULL: a table on a terminal, else TSV. */
 enum dw_rows_format dw_rows_format(const char *format, bool json, bool terminal);

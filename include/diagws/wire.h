@@ -25,6 +25,7 @@ enum {
 	DW_WIRE_TOGETHER = 64 * 1024,    /* bytes of messages that are sent together; a longer one goes alone */
 	DW_WIRE_SESSIONS_MAX = 8 * 1024, /* sessions in one CONFIRM */
 	DW_EPOCH_MAX = 32,               /* bytes of a store's name */
+	DW_COLUMN_MAX = 64,              /* of a column's */
 };
 
 enum dw_wire_kind {
@@ -63,20 +64,19 @@ enum dw_join_flag {
 	DW_JOIN_CLAIMED = 2, /* the token's `diagnoses` claim names this room */
 	DW_JOIN_AFTER = 4,   /* `after` holds a position that the client gave */
 	DW_JOIN_NEW = 8,     /* the client asked for after=new */
-	DW_JOIN_RETURN = 16, /* the session was here before (hub or network restart): `after` is its position and
-							`after_n` the room's n there; no device is taken over by it */
+	DW_JOIN_RETURN = 16, /* the session was here before (hub or network restart): `after` is its position; no device is
+							taken over by it */
 	DW_JOIN_HAVE = 32,   /* the edge holds the room up to `have` */
 	DW_JOIN_SURE = 64,   /* the client acknowledges itself (ack=client): what it confirms it has for certain */
 };
 
 enum dw_resume { DW_RESUME_EXACT, DW_RESUME_GAP, DW_RESUME_NEW, DW_RESUME_RESET };
-enum dw_gap_reason { DW_GAP_NONE, DW_GAP_LIMIT, DW_GAP_EXPIRED, DW_GAP_SLOW };
+enum dw_gap_reason { DW_GAP_NONE, DW_GAP_LIMIT, DW_GAP_EXPIRED };
 const char *dw_resume_text(uint64_t resume);
 const char *dw_gap_text(uint64_t reason);
 
 /* `code` is 0 or a positive error number (1003 for DW_E_FIELD). `corr` is chosen by the asker and
- * given back; it is unique among its unanswered requests. A position is a pair: `seq` and the
- * room's `n` there. */
+ * given back; it is unique among its unanswered requests. A position travels as its three numbers (position.h). */
 struct dw_hello {
 	uint64_t version;     /* DW_PROTOCOL_VERSION; the first field for ever */
 	uint64_t kind;        /* enum dw_peer_kind */
@@ -98,27 +98,35 @@ struct dw_publish {
 	uint64_t wait;      /* not 0: STORED is followed by DELIVERED, when so many devices have confirmed it */
 	uint64_t wait_ms;   /* or when this is over, counted from the commit */
 };
+/* After which messages a session began to read, without a gap since: what it then confirms of what follows was
+ * delivered. */
+struct dw_begun {
+	uint64_t n, own;
+};
 struct dw_join {
 	uint64_t corr, session; /* session: unique for ever, not 0 */
 	struct dw_str room, user, device;
-	uint64_t flags; /* enum dw_join_flag */
-	uint64_t after, after_n;
-	struct dw_str epoch;             /* of `after`; may be empty */
-	uint64_t have;                   /* see DW_JOIN_HAVE */
-	uint64_t expires;                /* s since 1970: the token's exp */
-	uint64_t confirmed, confirmed_n; /* of one that returns: what it has confirmed */
-	uint64_t begun;                  /* of one that returns: the seq after which it began to read */
+	uint64_t flags;               /* enum dw_join_flag */
+	struct dw_position after;     /* only of one that returns more than its seq is known */
+	struct dw_str epoch;          /* of `after`; may be empty */
+	struct dw_position have;      /* see DW_JOIN_HAVE */
+	uint64_t expires;             /* s since 1970: the token's exp */
+	struct dw_position confirmed; /* of one that returns: what it has confirmed, */
+	struct dw_begun begun;        /* and where it began to read */
 };
 struct dw_leave {
 	uint64_t session;
 	struct dw_str room;
-	uint64_t seq, n; /* confirmed; 0, 0: nothing */
-	bool sure;       /* by the client itself: see DW_JOIN_SURE */
+	struct dw_position at; /* confirmed; at seq 0 nothing was */
+	bool sure;             /* by the client itself: see DW_JOIN_SURE */
+	struct dw_begun begun;
 };
 struct dw_confirm {
 	struct dw_str room;
-	uint64_t seq, n;
+	struct dw_position at;
 	bool sure;
+	bool anew; /* these sessions have been told a gap that this confirms: they began to read again after `begun` */
+	struct dw_begun begun;
 	struct dw_str sessions; /* 8 bytes each, big endian */
 };
 struct dw_credit {
@@ -127,17 +135,20 @@ struct dw_credit {
 struct dw_read {
 	uint64_t corr, session; /* a session that joined the room, or 0: for `user`, who then must be one who may watch */
 	struct dw_str room;
-	uint64_t after, after_n, limit; /* limit: records, 1..1000; session 0: after_n is not looked at */
-	struct dw_str user;             /* session 0: who asks, */
-	bool claimed;                   /* and whether the token names the room */
-	struct dw_str epoch;            /* session 0: of `after`; may be empty */
-	uint64_t wait_ms;               /* nothing there: answer when there is, or when this is over; at most a minute */
+	struct dw_position after; /* session 0: only its seq is looked at */
+	uint64_t limit;           /* records, 1..1000 */
+	struct dw_str user;       /* session 0: who asks, */
+	bool claimed;             /* and whether the token names the room */
+	struct dw_str epoch;      /* session 0: of `after`; may be empty */
+	uint64_t wait_ms;         /* nothing there: answer when there is, or when this is over; at most a minute */
 };
 struct dw_stat {
 	uint64_t corr;
-	struct dw_str view; /* summary rooms room devices edges queues users */
-	struct dw_str room; /* for `room` and `devices`; else empty */
+	struct dw_str view; /* summary rooms room devices messages edges queues users */
+	struct dw_str room; /* for `room`, `devices` and `messages`; else empty */
 	uint64_t limit;     /* rows, 1..100000 */
+	struct dw_str sort; /* a column: the first rows by it, numbers down, texts up; empty: as they come */
+	bool reverse;       /* the other way round */
 };
 struct dw_own {
 	uint64_t corr;
@@ -170,26 +181,26 @@ struct dw_delivered {
 	uint64_t corr, code; /* DW_E_UNDELIVERED: fewer than asked for */
 	uint64_t count;      /* devices that have confirmed it */
 };
-/* Direct messages to one user that are no more: how many, and the room's n at the first and the last of them. All up to
- * the seq `until` (only in JOINED) are among them, also those that the edge may still have. */
-struct dw_direct_gap {
-	uint64_t from, to, count, reason, until;
+/* Messages that are no more, by their n, or by their own numbers where they were direct; reason DW_GAP_NONE: there are
+ * none. */
+struct dw_gap {
+	uint64_t from, to, reason;
 };
 struct dw_joined {
 	uint64_t corr, session, code;
 	struct dw_str room, device;
-	uint64_t resume;                       /* enum dw_resume */
-	uint64_t from, from_n;                 /* the session's position: it gets what follows */
-	uint64_t head, head_n;                 /* the room's newest */
-	uint64_t oldest;                       /* seq of the oldest retained; 0: nothing is */
-	uint64_t replaying;                    /* retained messages after `from` */
-	uint64_t gap_from, gap_to, gap_reason; /* the room's n; reason DW_GAP_NONE: no gap */
-	uint64_t sent, sent_n; /* the edge's position in the room after this join: what it gets next follows it */
-	struct dw_direct_gap direct;
+	uint64_t resume;         /* enum dw_resume */
+	struct dw_position from; /* the session's: behind the gaps. It gets what follows */
+	uint64_t head;           /* seq of the room's newest message */
+	uint64_t oldest;         /* seq of the oldest retained; 0: nothing is */
+	uint64_t replaying;      /* retained messages after `from` */
+	struct dw_gap gap, direct;
+	struct dw_position sent; /* the edge's in the room after this join: what it gets next follows it */
 };
 struct dw_messages {
 	struct dw_str room;
-	uint64_t prev, prev_n; /* the position before the first record: what the hub sent last */
+	struct dw_position prev; /* before the first record: what the hub sent last */
+	uint64_t reason;         /* where n does not go on by one: why what is between is no more (enum dw_gap_reason) */
 	struct dw_str records;
 };
 struct dw_close {
@@ -201,19 +212,18 @@ struct dw_close {
 struct dw_records {
 	uint64_t corr, code;
 	struct dw_str room;
-	uint64_t gap_from, gap_to, gap_reason; /* what is no longer retained between `after` and the first record */
+	struct dw_gap gap, direct; /* what is no longer retained between `after` and `last` */
 	uint64_t head;
-	struct dw_direct_gap direct;
-	bool reset;            /* session 0: `after` is of another store, or ahead of this one */
-	bool more;             /* the room has more after the last record */
-	uint64_t last, last_n; /* the position that was read up to: of the last record, or beyond it */
-	struct dw_str records; /* those that the session's user gets */
+	bool reset;              /* session 0: `after` is of another store, or ahead of this one */
+	bool more;               /* the room has more after the last record */
+	struct dw_position last; /* what was read up to: of the last record, or beyond it */
+	struct dw_str records;   /* those that the session's user gets */
 };
 struct dw_table {
 	uint64_t corr, code;
-	struct dw_str columns; /* names separated by tabs */
+	struct dw_str columns; /* names separated by tabs; also where code says that there is no column of this name */
 	struct dw_str cells;   /* msgpack values row by row */
-	bool more;             /* rows were left out by `limit` */
+	bool more;             /* rows were left out, by `limit` or by what a frame holds */
 };
 struct dw_owned {
 	uint64_t corr, code;
@@ -262,7 +272,7 @@ int dw_wire_unpack(struct dw_wire *message, const void *frame, size_t n, struct 
 /* Sets how long the packed PUBLISH or READ is to wait at the hub. DW_E_NOMEM: the frame is as it was. */
 int dw_wire_wait(struct dw_buf *frame, uint64_t wait_ms);
 
-/* Records, as they are stored and sent: [seq, n, at, type, id, data, to, except, expires_at]. */
+/* Records, as they are stored and sent: [seq, n, at, type, id, data, to, except, expires_at, own]. */
 void dw_record_pack(struct dw_buf *out, const struct dw_record *record);
 /* Takes the first record off *rest. DW_E_AGAIN at the end, DW_E_PROTOCOL when it is none. */
 int dw_record_next(struct dw_str *rest, struct dw_record *record);

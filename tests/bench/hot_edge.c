@@ -43,9 +43,9 @@ static void
 pong(void)
 {
 	static const char payload[17] = "D\0\0\0\0\0\0\0\1\0\0\0\0\0\0\0\1";
-	struct position at;
+	struct dw_position at;
 
-	MUST(frame_pong(payload, sizeof(payload), &at) && at.seq == 1);
+	MUST(frame_pong(payload, sizeof(payload), &at) && dw_seq(at) == 1);
 }
 
 int

@@ -33,10 +33,10 @@ append(void)
 static void
 read_newest(void)
 {
-	struct dw_position at = { record.seq - 80, record.n - 8 };
+	struct dw_position at = dw_position_said(record.seq - 80, record.n - 8, 0);
 
 	dw_buf_reset(&out);
-	MUST(!dw_room_read(room, NULL, &at, SIZE_MAX, DW_WIRE_BATCH_MAX, record.at, &out) && at.seq == record.seq);
+	MUST(!dw_room_read(room, NULL, &at, SIZE_MAX, DW_WIRE_BATCH_MAX, record.at, &out) && dw_seq(at) == record.seq);
 }
 
 /* With the message that there is to confirm. */
@@ -45,7 +45,7 @@ confirm_all(void)
 {
 	append();
 	for (int i = 0; i < DEVICES; i++)
-		MUST(dw_room_confirm(room, sessions[i], (struct dw_position) { record.seq, record.n }, false, record.at));
+		MUST(dw_room_confirm(room, sessions[i], dw_position_said(record.seq, record.n, 0), NULL, false, record.at));
 }
 
 static void
@@ -62,7 +62,8 @@ settle(void)
 static void
 join(unsigned number)
 {
-	const struct dw_join_context context = { 1, "0123456789abcdef0123456789abcdef", record.seq, record.at, NULL };
+	const struct dw_join_context context = { 1, "0123456789abcdef0123456789abcdef", record.seq, record.at, record.at,
+		NULL };
 	char user[16], device[16];
 	struct dw_join asked = { .session = number + 1, .room = DW_STR("123"), .flags = DW_JOIN_CLAIMED };
 	struct dw_joined joined = { 0 };

@@ -73,12 +73,14 @@ main(void)
 		.stored = { .corr = 1000, .seq = record.seq, .n = record.n, .notified = 1000, .text = DW_STR("") } };
 	both("stored");
 	message = (struct dw_wire) { .kind = DW_MESSAGES,
-		.messages = {
-			.room = DW_STR("123"), .prev = record.seq, .prev_n = record.n, .records = { records.data, records.len } } };
+		.messages = { .room = DW_STR("123"),
+			.prev = dw_position_said(record.seq, record.n, 0),
+			.records = { records.data, records.len } } };
 	both("messages-of-8");
 	message = (struct dw_wire) { .kind = DW_CONFIRM,
-		.confirm = {
-			.room = DW_STR("123"), .seq = record.seq, .n = record.n, .sessions = { sessions, sizeof(sessions) } } };
+		.confirm = { .room = DW_STR("123"),
+			.at = dw_position_said(record.seq, record.n, 0),
+			.sessions = { sessions, sizeof(sessions) } } };
 	both("confirm-of-100");
 	dw_buf_clear(&out);
 	dw_buf_clear(&records);

@@ -137,7 +137,7 @@ class HubLoad:
         hub = self.stage.hub
         errors = send_batch(self.stage, hub, ids)
         for arguments in (["diagws-owner", "--timeout", "5s", "grant", "other", name],
-                          ["diagws-stat", "--timeout", "5s", "--json", "rooms"]):
+                          ["diagws-stat", "--timeout", "5s", "--json", "rooms", "--sort", "n"]):
             if hub.popen.poll() is not None:
                 return errors
             command = subprocess.Popen(arguments, env={**os.environ, **self.world.env}, stdin=subprocess.DEVNULL,

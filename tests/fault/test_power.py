@@ -54,6 +54,8 @@ def start_hub(world, disk, wait=True):
     if wait:
         until(lambda: "hub ready" in hub.said() or hub.popen.poll() is not None, "the hub")
         assert hub.popen.poll() is None, f"the hub does not open the store: {hub.said()}"
+        # Its epoch is the same: what it noted beside the store is not ahead of it either.
+        assert "the store was restored" not in hub.said()
     return hub
 
 

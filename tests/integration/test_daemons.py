@@ -1,4 +1,5 @@
 """Hub and edge from outside: what they refuse to start with, in which words and with which exit status."""
+import json
 import os
 import shutil
 import socket
@@ -7,7 +8,7 @@ import tempfile
 
 import pytest
 
-from conftest import BIN, BUILD, PATIENCE, free_port
+from conftest import BIN, BUILD, PATIENCE, free_port, until
 
 
 def hub(world, *arguments, env=None):
@@ -132,6 +133,54 @@ def test_a_socket_that_a_killed_hub_left_is_taken_over(world):
     assert (world.path / "run/hub.sock").exists()
     world.hub()
     assert world.send("x_update", "1", {})["seq"] == 1
+
+
+@pytest.mark.parametrize("how", ["removed", "replaced", "its folder moved"])
+@pytest.mark.parametrize("which", [0, 1])
+def test_a_hub_whose_socket_is_gone_ends_and_the_next_takes_over(world, how, which):
+    """What it had taken is kept; a sender that was connected goes on with the next hub."""
+    paths = [world.path / "run/hub.sock", world.path / "more/hub.sock"]
+    binds = ["--bind", f"ipc://{paths[1]}", "--bind", f"tcp://127.0.0.1:{free_port()}"]
+    the_hub = world.hub(*binds)
+    sender = subprocess.Popen([BIN / "diagws-send", "--json", "-l"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                              text=True, env={**os.environ, **world.env})
+
+    def send(number):
+        sender.stdin.write(f'{{"diagnosis_id":"1","type":"x_update","data":{{}},"id":"i{number}"}}\n')
+        sender.stdin.flush()
+        assert json.loads(sender.stdout.readline())["seq"] == number
+
+    send(1)
+    if how == "its folder moved":
+        paths[which].parent.rename(world.path / "elsewhere")
+    else:
+        paths[which].unlink()
+    if how == "replaced":
+        paths[which].write_text("not a socket")
+    send(2)
+    assert the_hub.popen.wait(PATIENCE) == 75
+    (line,) = [line for line in the_hub.said().splitlines() if "level=error" in line]
+    assert "socket removed or replaced" in line and f"path={paths[which]}" in line and "exit status 75" in line
+    assert "hub stopped" in the_hub.said()
+    world.hub(*binds)
+    send(3)
+    sender.stdin.close()
+    assert sender.wait(PATIENCE) == 0
+    sender.stdout.close()
+    assert world.stat("room", "1")["n"] == 3
+
+
+def test_a_hub_goes_on_whatever_else_happens_to_its_socket(world):
+    """Other permissions and names are the operator's affair, and clients still come in."""
+    the_hub = world.hub()
+    path = world.path / "run/hub.sock"
+    path.chmod(0o600)
+    os.link(path, path.with_name("other.sock"))
+    path.with_name("hub.sock.lock").unlink()
+    alive = world.stat()["uptime_s"]
+    until(lambda: world.stat()["uptime_s"] >= alive + 3, "the hub to look a few times")
+    assert the_hub.popen.poll() is None and "level=error" not in the_hub.said()
+    assert the_hub.terminate() == 0
 
 
 @pytest.mark.parametrize("content", [b"x" * 20000, b"short"], ids=["long", "short"])

@@ -3,6 +3,7 @@
 What a page names is read from its mdoc source, not from its rendering: options are `.Fl -name` macros, errors
 the words DWnnnn, exit statuses and functions the items of their sections.
 """
+import itertools
 import re
 import subprocess
 
@@ -215,12 +216,15 @@ def test_protocol_page_has_every_field():
     names = re.findall(r'\{ (DW_[A-Z]+), "([A-Z]+)",(.*?)\} \}', shapes, re.S)
     assert len(names) == len(re.findall(r"^\t\{ DW_", shapes, re.M)) >= 24
     for kind, name, fields in names:
-        wanted = [kinds[kind], *re.findall(r"\b[UTBF]\(\w+, ([\w.]+)", fields)]
+        # A position, and what else is several numbers, has one name there.
+        several = [re.sub(r"\..*", "", f"*{field}") if kind == "P" or "." in field else field
+                   for kind, field in re.findall(r"\b([UTBFP])\(\w+, ([\w.]+)", fields)]
+        wanted = [kinds[kind], *(field for field, _ in itertools.groupby(several))]
         found = re.search(rf"^{name.lower()} +=\s*\[(.*?)\]", page, re.M | re.S)
         assert found, name
         assert [word.strip() for word in found.group(1).split(",")] == wanted, name
     record = re.search(r"^record +=\s*\[(.*?)\]", page, re.M | re.S).group(1)
-    assert record.split(", ") == re.findall(r'\{ "(\w+)", \w+, offsetof\(struct dw_record', code)
+    assert re.split(r",\s+", record) == re.findall(r'\{ "(\w+)", \w+, offsetof\(struct dw_record', code)
 
 
 def stat_views():
@@ -254,3 +258,15 @@ def test_stat_answers_with_the_documented_columns(clinic):
         operands = [view, "123"] if view in ("room", "devices", "messages") else [view]
         header = clinic.run("diagws-stat", "--format", "tsv", *operands).stdout.splitlines()[0]
         assert header.split("\t") == columns
+
+
+def test_pages_say_alike_how_far_back_numbers_are_known():
+    times = re.search(r"DW_HISTORY_TIMES = (\d+)", (ROOT / "include/diagws/engine.h").read_text()).group(1)
+    word = {"10": "ten"}[times]
+    newest = f"for the newest {word} times -queue-limit"
+    said = (f"Which number a seq has is known exactly {newest} messages to everyone of a diagnosis, "
+            f"the retained ones included, and {newest} direct messages to a user.")
+    for page in PAGES:
+        text = " ".join(re.sub(r"^\.(?:Fl|Va) ", "", source(page), flags=re.M).split())
+        assert text.count(said) == (page in ("diagws.7", "diagws-protocol.7", "diagws-hub.8")), page
+        assert "eleven times" not in text

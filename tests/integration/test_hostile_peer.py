@@ -14,6 +14,8 @@ from test_commit import Tampered
 DEALER, LINGER, RCVTIMEO = 5, 17, 27
 HELLO, PING, PUBLISH, JOIN, LEAVE, READ, STAT = 1, 2, 4, 5, 6, 9, 10
 WELCOME, REFUSED, PONG, STORED, TABLE = 33, 34, 35, 37, 42
+VERSION = 4
+NOWHERE = 0, 0, 0  # a position
 FRAME_MAX = 1 << 20
 
 
@@ -120,11 +122,11 @@ def resident_kib(pid):
 def test_polls_that_wait_keep_nothing_that_was_added_to_them(world):
     hub = world.hub("--ownership", "either")
     with dealer(world.env["DIAGWS_HUB"]) as peer:
-        peer.send(HELLO, 3, 1, 7, 1, "hostile")
+        peer.send(HELLO, VERSION, 1, 7, 1, "hostile")
         assert peer.kind() == WELCOME
         before = resident_kib(hub.pid)
         for corr in range(100):
-            peer.send(READ, corr, 0, "123", 0, 0, 10, "ann", True, "", 60000, bytes(900_000))
+            peer.send(READ, corr, 0, "123", *NOWHERE, 10, "ann", True, "", 60000, bytes(900_000))
         peer.send(PING, 1)
         assert peer.kind() == PONG
         # All are in: a hundred polls that wait, less than a frame's size each.
@@ -137,14 +139,14 @@ def test_sessions_that_leave_a_room_not_loaded_yet_keep_nothing_that_was_added(w
     hub = world.hub("--ownership", "either")
     with dealer(world.env["DIAGWS_HUB"]) as peer, \
             Tampered(hub, tmp_path / "trace", "trace=fdatasync", "inject=fdatasync:delay_enter=2000000"):
-        peer.send(HELLO, 3, 1, 7, 1, "hostile")
+        peer.send(HELLO, VERSION, 1, 7, 1, "hostile")
         assert peer.kind() == WELCOME
         peer.send(PUBLISH, 1, "123", "a_update", "i", b"{}", "", False, "", 0, 0, 0, 0)
         until(lambda: world.stat()["staged_bytes"] > 0, "the message to be on its way")
         before = resident_kib(hub.pid)
-        peer.send(JOIN, 2, 9, "456", "ann", "phone", 2, 0, 0, "", 0, 0, 0, 0, 0)
+        peer.send(JOIN, 2, 9, "456", "ann", "phone", 2, *NOWHERE, "", *NOWHERE, 0, *NOWHERE, 0, 0)
         for session in range(200):
-            peer.send(LEAVE, session, "456", 0, 0, False, bytes(900_000))
+            peer.send(LEAVE, session, "456", *NOWHERE, False, 0, 0, bytes(900_000))
         peer.send(PING, 1)
         assert peer.kind() == PONG  # and no STORED or JOINED yet
         assert resident_kib(hub.pid) - before < 40_000
@@ -153,15 +155,30 @@ def test_sessions_that_leave_a_room_not_loaded_yet_keep_nothing_that_was_added(w
 def test_a_view_of_no_rows_is_answered(world):
     world.hub()
     with dealer(world.env["DIAGWS_HUB"]) as peer:
-        peer.send(HELLO, 3, 2, 7, 1, "hostile")
+        peer.send(HELLO, VERSION, 2, 7, 1, "hostile")
         assert peer.kind() == WELCOME
         for to in ("", "ann"):
             peer.send(PUBLISH, 1, "123", "a_update", "i" + to, b"{}", "", False, to, 0, 0, 0, 0)
             assert peer.kind() == STORED
-        peer.send(STAT, 2, "messages", "123", 0)
+        peer.send(STAT, 2, "messages", "123", 0, "", False)
         assert peer.kind() == TABLE
         peer.send(PING, 1)
         assert peer.kind() == PONG
+
+
+def test_a_column_that_a_view_has_not(world):
+    """No client of ours is needed to be told; a lie about it changes nothing."""
+    world.hub()
+    with dealer(world.env["DIAGWS_HUB"]) as peer:
+        greeted(peer)
+        for column in ("payload", "user_id\tconnections", "user_i", "user_idx", "\t", "\0", "x" * 64):
+            peer.send(STAT, 2, "users", "", 10, column, True)
+            (answer,) = peer.frame()
+            assert answer == [TABLE, 2, 1003, b"user_id\tconnections", b"", False]
+        peer.send(STAT, 3, "users", "", 10, "x" * 65, False)
+        assert peer.kind() == REFUSED
+        peer.send(STAT, 4, "users", "", 10, "connections", False)
+        assert peer.frame()[0][:3] == [TABLE, 4, 0]
 
 
 def publish(corr, room="123", data=b"{}"):
@@ -169,7 +186,7 @@ def publish(corr, room="123", data=b"{}"):
 
 
 def greeted(peer):
-    peer.send(HELLO, 3, 2, 7, 1, "hostile")
+    peer.send(HELLO, VERSION, 2, 7, 1, "hostile")
     assert peer.kind() == WELCOME
 
 
@@ -235,7 +252,8 @@ def test_a_frame_that_asks_for_much_lets_others_have_their_turn(world):
         greeted(peer)
         peer.send_frame(b"".join(publish(corr, f"{corr:064}") for corr in range(1, rooms + 1)))
         peer.take(rooms)
-        peer.send_frame(b"".join(packed([STAT, corr, "rooms", "", rooms]) for corr in range(asked)) + publish(rooms + 1))
+        asking = b"".join(packed([STAT, corr, "rooms", "", rooms, "", False]) for corr in range(asked))
+        peer.send_frame(asking + publish(rooms + 1))
         size, codes = 0, []
         while len(codes) < asked:
             for answer in peer.frame():
@@ -246,5 +264,5 @@ def test_a_frame_that_asks_for_much_lets_others_have_their_turn(world):
         assert codes[-1] is None  # its message is stored all the same
         many = codes.index(1105)
         assert codes == [0] * many + [1105] * (asked - many) + [None]
-        peer.send(STAT, 1, "summary", "", 1)
+        peer.send(STAT, 1, "summary", "", 1, "", False)
         assert peer.frame()[0][:3] == [TABLE, 1, 0]

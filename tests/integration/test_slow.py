@@ -71,7 +71,7 @@ def test_who_fell_off_the_ring_is_fed_and_told_what_is_gone(site):
     send(site, "123", 60)
     got = take(raw, 60)
     assert [what for what in got if isinstance(what, tuple)] and got[-20:] == list(range(41, 61))
-    assert {what[0] for what in got if isinstance(what, tuple)} == {"slow"}
+    assert {what[0] for what in got if isinstance(what, tuple)} == {"limit"}
     send(site, "123", 1)
     assert take(raw, 61) == [61]
     raw.close()

@@ -92,6 +92,53 @@ def test_rooms_are_sorted_and_cut(hub):
     assert [json.loads(line)["n"] for line in lines] == [3, 2, 1]
 
 
+def test_the_first_of_more_rooms_than_an_answer_holds(world):
+    """The hub sorts all of them, not those that fitted: the three with the most messages came last."""
+    world.hub()
+    quiet = [f"quiet-{number}".ljust(64, "-") for number in range(15000)]
+    busy = {f"busy-{count}".ljust(64, "-"): count for count in (2, 4, 3)}
+    lines = "".join(f'{{"diagnosis_id":"{room}","type":"x_update","data":{{}}}}\n'
+                    for room in [*quiet, *(room for room, count in busy.items() for _ in range(count))])
+    world.run("diagws-send", "-l", "-w", "4096", input=lines)
+    every = stat(world, "rooms", "--format", "tsv")
+    assert "the hub has more rows than these" in every.stderr and every.stdout.count("\n") < len(quiet)
+    best = stat(world, "rooms", "--json", "--sort", "n", "--top", "3")
+    assert best.stderr == ""
+    assert [(row["diagnosis_id"][:6], row["n"]) for row in json.loads(best.stdout)] == [
+        ("busy-4", 4), ("busy-3", 3), ("busy-2", 2)]
+    # Equal ones by the first column.
+    queued = world.stat("queues", "--sort", "queued", "--top", "5")
+    assert [row["diagnosis_id"] for row in queued[3:]] == sorted(quiet)[:2]
+    # As many as fit, and none is left out between.
+    fitting = stat(world, "rooms", "--json", "--sort", "diagnosis_id", "--top", "100000")
+    names = [row["diagnosis_id"] for row in json.loads(fitting.stdout)]
+    assert len(names) > 5000 and names == sorted([*quiet, *busy])[:len(names)]
+    assert f"the hub has more rows than these {len(names)}" in fitting.stderr
+    last = world.stat("rooms", "--sort", "diagnosis_id", "--reverse", "--top", "2")
+    assert [row["diagnosis_id"] for row in last] == sorted(quiet)[:-3:-1]
+
+
+@pytest.mark.parametrize("view", HEADERS, ids=lambda view: view[0])
+def test_a_view_is_sorted_by_its_columns_and_no_other(hub, view):
+    for column in HEADERS[view].split():
+        assert stat(hub, *view, "--sort", column).returncode == 0
+    done = stat(hub, *view, "--sort", "payload")
+    assert done.returncode == 64
+    assert f"option '--sort': 'payload' is no column of '{view[0]}' [DW1002]" in done.stderr
+    assert f"\n  hint: its columns are: {HEADERS[view]}\n" in done.stderr
+
+
+def test_sorting_the_other_way_round(hub):
+    assert [row["n"] for row in hub.stat("rooms", "--sort", "n", "--reverse")] == [1, 2, 3]
+    assert [row["diagnosis_id"] for row in hub.stat("rooms", "--sort", "diagnosis_id", "--reverse")] == [
+        "x-1", 123, "007"]
+    hub.send("x_update", "123", {}, "-u", "alice")
+    for options in ([], ["--reverse"]):  # what has no value is last, both ways
+        assert hub.stat("messages", "123", "--sort", "n", *options)[-1]["direct"] == 1
+    done = stat(hub, "rooms", "--reverse")
+    assert done.returncode == 64 and "option '--reverse' needs '--sort'" in done.stderr
+
+
 def test_messages_of_a_room_with_their_receipts(hub):
     """One that a device has, one that it skipped, a direct one, one that waits."""
     edge = hub.edge()
@@ -130,6 +177,7 @@ def test_a_room_that_nobody_knows(hub):
 
 @pytest.mark.parametrize("arguments, status", [
     (["nonsense"], 64), (["room"], 64), (["devices"], 64), (["messages"], 64), (["rooms", "1"], 64), (["rooms", "--sort", "nonsense"], 64),
+    (["rooms", "--sort", ""], 64), (["rooms", "--sort", "n" * 65], 64),
     (["rooms", "--top", "0"], 64), (["--format", "xml"], 64), (["room", "a b"], 65), (["messages", "a b"], 65), (["messages", "1", "2"], 64)])
 def test_stat_exit_status(hub, arguments, status):
     done = stat(hub, *arguments)

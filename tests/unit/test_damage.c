@@ -1,5 +1,6 @@
 /* links: lib/engine.c lib/engine_lmdb.c lib/engine_lmdb_log.c lib/engine_lmdb_ops.c */
 /* links: lib/engine_lmdb_rooms.c lib/engine_lmdb_ids.c lib/engine_lmdb_check.c */
+/* links: lib/engine_lmdb_lock.c lib/engine_lmdb_note.c */
 /* links: lib/kv.c lib/kv_lmdb.c lib/kv_file.c lib/kv_journal.c lib/kv_look.c lib/kv_tree.c */
 /* links: lib/wire.c lib/buf.c lib/err.c lib/clock.c lib/paths.c */
 /* libs: lmdb libcrypto */
@@ -86,7 +87,8 @@ store_some(struct fixture *f, int room, size_t size)
 	(void)dw_str_copy(dw_str(ops[1]->room), ops[1]->cursor.room, sizeof(ops[1]->cursor.room));
 	(void)dw_str_copy(DW_STR("alice"), ops[1]->cursor.user, sizeof(ops[1]->cursor.user));
 	(void)snprintf(ops[1]->cursor.device, sizeof(ops[1]->cursor.device), "device-%d", f->serial % 20);
-	ops[1]->cursor.seq = ops[1]->cursor.seen = (uint64_t)f->serial + 1;
+	ops[1]->cursor.seen = (uint64_t)f->serial + 1;
+	ops[1]->cursor.at = dw_position_said(ops[1]->cursor.seen, 0, 0);
 	(void)snprintf(ops[2]->owner.user, sizeof(ops[2]->owner.user), "user-%d", f->serial % 30);
 	ops[2]->owner.state = DW_OWNER_GRANTED;
 	f->serial++;
@@ -108,14 +110,17 @@ tell(struct fixture *f, struct dw_buf *out)
 		struct dw_op *ops[2] = { load, place };
 		struct dw_fault fault = { 0 };
 
-		place->place.seq = info.head / 2;
+		(void)snprintf(place->place.user, sizeof(place->place.user), "user-0");
+		place->place.seq = place->place.until = info.head / 2;
 		assert_int_equal(DW_OK, f->engine->ops->commit(f->engine, ops, 2, &fault));
 		dw_buf_add(out, &load->read.summary, sizeof(load->read.summary));
 		dw_buf_add(out, load->read.records.data, load->read.records.len);
 		dw_buf_add(out, load->read.directs.data, load->read.directs.len);
+		dw_buf_add(out, load->read.users.data, load->read.users.len);
 		dw_buf_add(out, load->read.cursors.data, load->read.cursors.len);
 		dw_buf_add(out, load->read.owners.data, load->read.owners.len);
 		dw_buf_add(out, &place->place.n, sizeof(place->place.n));
+		dw_buf_add(out, &place->place.own, sizeof(place->place.own));
 		for (size_t i = 0; i < 2; i++) {
 			dw_op_clear(ops[i]);
 			free(ops[i]);
@@ -354,8 +359,8 @@ test_a_beginning_is_no_damage(void **state)
 	char path[96];
 	struct dw_fault fault;
 
-	(void)snprintf(path, sizeof(path), "%s/lock", f->dir);
-	assert_int_equal(0, truncate(path, 0));
+	(void)snprintf(path, sizeof(path), "%s/.standing", f->dir);
+	assert_int_equal(0, unlink(path));
 	(void)snprintf(path, sizeof(path), "%s/journal", f->dir);
 	assert_int_equal(0, truncate(path, 0));
 	path_of(f, path);

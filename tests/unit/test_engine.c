@@ -1,5 +1,6 @@
 /* links: lib/engine.c lib/engine_mem.c lib/engine_lmdb.c lib/engine_lmdb_log.c lib/engine_lmdb_ops.c */
 /* links: lib/engine_lmdb_rooms.c lib/engine_lmdb_ids.c lib/engine_lmdb_check.c */
+/* links: lib/engine_lmdb_lock.c lib/engine_lmdb_note.c */
 /* links: lib/kv.c lib/kv_lmdb.c lib/kv_file.c lib/kv_journal.c lib/kv_look.c lib/kv_tree.c */
 /* links: lib/wire.c lib/buf.c lib/err.c lib/clock.c lib/paths.c */
 /* libs: lmdb libcrypto */
@@ -215,9 +216,10 @@ set_cursor(struct fixture *f, const char *room, const char *user, const char *de
 	(void)dw_str_copy(dw_str(room), op->cursor.room, sizeof(op->cursor.room));
 	(void)dw_str_copy(dw_str(user), op->cursor.user, sizeof(op->cursor.user));
 	(void)dw_str_copy(dw_str(device), op->cursor.device, sizeof(op->cursor.device));
-	op->cursor.seq = op->cursor.n = seq;
-	op->cursor.resume_seq = op->cursor.resume_n = seq > 2 ? seq - 2 : 0;
-	op->cursor.since = seq / 2;
+	op->cursor.at = dw_position_said(seq, seq, seq / 2);
+	op->cursor.resume = dw_position_said(seq > 2 ? seq - 2 : 0, seq > 3 ? seq - 3 : 0, 1);
+	op->cursor.had = (struct dw_span) { 1, seq };
+	op->cursor.had_own = (struct dw_span) { 2, seq / 2 };
 	op->cursor.seen = seen;
 	op->cursor.derived = true;
 	assert_int_equal(DW_OK, run(f, op));
@@ -264,27 +266,90 @@ test_ids(void **state)
 	op_free(again);
 }
 
+/* The last so many, and not one more, wherever they lie. */
 static void
-test_ids_outlast_their_window_only(void **state)
+test_ids_are_remembered_so_many(void **state)
+{
+	enum { WINDOW = 10, IDS = 25, ROUNDS = 800 };
+	struct fixture *f = *state;
+	uint64_t stored[IDS] = { 0 }, last = 0;
+	size_t duplicates = 0, forgotten = 0;
+
+	srand(7);
+	f->ops->close(f->engine);
+	f->config.id_window_count = WINDOW;
+	open_engine(f);
+	for (int round = 0; round < ROUNDS; round++) {
+		struct dw_op *ops[4];
+		size_t count = 1 + (size_t)rand() % 4, numbers[4];
+		char id[16];
+
+		for (size_t i = 0; i < count; i++) {
+			numbers[i] = (size_t)rand() % IDS;
+			(void)snprintf(id, sizeof(id), "%zu", numbers[i]);
+			ops[i] = append_new("a", id, "{\"a\":1}");
+		}
+		assert_int_equal(DW_OK, commit(f, ops, count));
+		for (size_t i = 0; i < count; i++) {
+			uint64_t *seq = &stored[numbers[i]];
+			const bool known = *seq != 0 && last + 1 - *seq <= WINDOW;
+
+			duplicates += known;
+			forgotten += *seq != 0 && !known;
+			if (!known)
+				*seq = ++last;
+			assert_int_equal(known, ops[i]->append.duplicate);
+			assert_int_equal(*seq, ops[i]->append.seq);
+			op_free(ops[i]);
+		}
+		if (f->ops == &dw_engine_lmdb && round % 150 == 149) {
+			f->ops->close(f->engine);
+			open_engine(f);
+		}
+	}
+	assert_true(duplicates > ROUNDS / 3 && forgotten > ROUNDS / 3);
+}
+
+/* As what it is stored under at this time, how long ago. */
+static struct dw_op *
+append_aged(const char *id, const char *data, uint64_t age)
+{
+	struct dw_op *op = append_new("a", id, data);
+
+	op->append.at = dw_now_ms() - age;
+	return op;
+}
+
+static void
+test_ids_are_remembered_so_long(void **state)
 {
 	struct fixture *f = *state;
-	struct dw_op *again = append_new("a", "first", "{\"a\":1}");
-	char id[32];
+	const uint64_t window = f->config.id_window_ms;
+	const struct {
+		const char *id, *data;
+		uint64_t age;
+		int err;
+		bool duplicate;
+		uint64_t seq;
+	} cases[] = {
+		{ "old", "{\"a\":1}", window, DW_OK, false, 1 },
+		{ "young", "{\"a\":1}", window - 60000, DW_OK, false, 2 },
+		{ "young", "{\"a\":1}", 0, DW_OK, true, 2 },
+		{ "young", "{\"a\":22}", 0, DW_E_ID_REUSED, false, 2 },
+		/* What is not remembered is new, with other content too. */
+		{ "old", "{\"a\":22}", window + 1000, DW_OK, false, 3 },
+		{ "old", "{\"a\":1}", 0, DW_OK, false, 4 },
+		{ "old", "{\"a\":1}", 0, DW_OK, true, 4 },
+	};
 
-	f->ops->close(f->engine);
-	f->config.id_window_count = 10;
-	open_engine(f);
-	(void)append(f, "a", "first", NULL);
-	for (int i = 0; i < 9; i++) {
-		(void)snprintf(id, sizeof(id), "%d", i);
-		(void)append(f, "a", id, NULL);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct dw_op *op = append_aged(cases[i].id, cases[i].data, cases[i].age);
+
+		assert_int_equal(cases[i].err, run(f, op));
+		assert_int_equal(cases[i].duplicate, op->append.duplicate);
+		assert_int_equal(cases[i].seq, op->append.seq);
+		op_free(op);
 	}
-	assert_int_equal(DW_OK, run(f, again));
-	assert_true(again->append.duplicate);
-	append_many(f, "a", 25);
-	assert_int_equal(DW_OK, run(f, again));
-	assert_false(again->append.duplicate);
-	op_free(again);
 }
 
 static void
@@ -317,10 +382,12 @@ test_load(void **state)
 	cursors = (const struct dw_cursor *)(const void *)ops[1]->read.cursors.data;
 	assert_string_equal("alice", cursors->user);
 	assert_string_equal("phone", cursors->device);
-	assert_int_equal(7, cursors->seq);
-	assert_int_equal(5, cursors->resume_seq);
-	assert_int_equal(5, cursors->resume_n);
-	assert_int_equal(3, cursors->since);
+	assert_true(dw_position_same(dw_position_said(7, 7, 3), cursors->at));
+	assert_true(dw_position_same(dw_position_said(5, 4, 1), cursors->resume));
+	assert_int_equal(1, cursors->had.from);
+	assert_int_equal(7, cursors->had.to);
+	assert_int_equal(2, cursors->had_own.from);
+	assert_int_equal(3, cursors->had_own.to);
 	assert_int_equal(9, cursors->seen);
 	assert_true(cursors->derived);
 	assert_int_equal(2 * sizeof(*owners), ops[1]->read.owners.len);
@@ -460,6 +527,7 @@ test_direct_messages(void **state)
 	assert_int_equal(0, rest.n);
 	assert_int_equal(2, record.seq);
 	assert_int_equal(1, record.n);
+	assert_int_equal(1, record.own);
 	assert_true(dw_str_is(record.to, "alice") && dw_str_is(record.id, "secret"));
 	assert_int_equal(77, record.except);
 	assert_int_equal(1ULL << 50, record.expires_at);
@@ -538,15 +606,36 @@ test_direct_messages_age(void **state)
 	assert_true(sum >= 1);
 }
 
-static void
-place_is(struct fixture *f, const char *room, uint64_t seq, uint64_t n, bool exact)
+static struct dw_op *
+place_new(const char *room, const char *user, uint64_t seq, uint64_t until)
 {
 	struct dw_op *op = op_new(DW_OP_PLACE, room);
 
+	(void)dw_str_copy(dw_str(user), op->place.user, sizeof(op->place.user));
 	op->place.seq = seq;
+	op->place.until = until;
+	return op;
+}
+
+static void
+place_is(struct fixture *f, const char *room, uint64_t seq, uint64_t n)
+{
+	struct dw_op *op = place_new(room, "", seq, 0);
+
 	assert_int_equal(DW_OK, run(f, op));
 	assert_int_equal(n, op->place.n);
-	assert_int_equal(exact, op->place.exact);
+	assert_int_equal(0, op->place.own + op->place.until_own);
+	op_free(op);
+}
+
+static void
+own_is(struct fixture *f, const char *user, uint64_t seq, uint64_t own_there, uint64_t until, uint64_t until_own)
+{
+	struct dw_op *op = place_new("a", user, seq, until);
+
+	assert_int_equal(DW_OK, run(f, op));
+	assert_int_equal(own_there, op->place.own);
+	assert_int_equal(until_own, op->place.until_own);
 	op_free(op);
 }
 
@@ -559,26 +648,159 @@ test_places(void **state)
 	f->ops->close(f->engine);
 	f->config.queue_limit = 5;
 	open_engine(f);
-	place_is(f, "a", 10, 0, true);
+	place_is(f, "a", 10, 0);
 	/* seq 1 … 40: a room's message, a direct one, two of another room. */
 	for (int i = 0; i < 10; i++) {
 		append_many(f, "a", 1);
 		(void)direct(f, "a", "alice", now);
 		append_many(f, "b", 2);
 	}
-	place_is(f, "a", 0, 0, true);
-	place_is(f, "a", 1, 1, true);
-	place_is(f, "a", 4, 1, true);
-	place_is(f, "a", 5, 2, true);
-	place_is(f, "a", 37, 10, true);
-	place_is(f, "a", UINT64_MAX, 10, true);
+	place_is(f, "a", 0, 0);
+	place_is(f, "a", 1, 1);
+	place_is(f, "a", 4, 1);
+	place_is(f, "a", 5, 2);
+	place_is(f, "a", 37, 10);
+	place_is(f, "a", UINT64_MAX, 10);
 	append_many(f, "a", 60);
-	place_is(f, "a", 100, 70, true);
-	place_is(f, "a", 51, 21, true);
-	place_is(f, "a", 50, 0, false);
-	place_is(f, "a", 1, 0, false);
-	place_is(f, "a", 0, 0, true);
-	place_is(f, "b", 3, 1, true);
+	place_is(f, "a", 100, 70);
+	/* The newest fifty are known. */
+	place_is(f, "a", 51, 21);
+	place_is(f, "a", 50, 0);
+	place_is(f, "a", 1, 0);
+	place_is(f, "a", 0, 0);
+	place_is(f, "b", 3, 1);
+}
+
+static void
+test_places_of_a_user(void **state)
+{
+	struct fixture *f = *state;
+	const uint64_t now = dw_now_ms();
+
+	f->ops->close(f->engine);
+	f->config.queue_limit = 5;
+	open_engine(f);
+	own_is(f, "alice", 10, 0, 0, 0);
+	/* seq 1 … 30: to everyone, to alice, to bob. */
+	for (int i = 0; i < 10; i++) {
+		append_many(f, "a", 1);
+		(void)direct(f, "a", "alice", now);
+		(void)direct(f, "a", "bob", now);
+	}
+	own_is(f, "alice", 1, 0, 2, 1);
+	own_is(f, "alice", 5, 2, 29, 10);
+	own_is(f, "bob", 5, 1, 29, 9);
+	own_is(f, "bob", 5, 1, 0, 0);
+	own_is(f, "carl", 30, 0, 30, 0);
+	own_is(f, "", 30, 0, 30, 0);
+	/* Hers alone push hers out: 11 … 60 are known. */
+	for (int i = 0; i < 50; i++)
+		(void)direct(f, "a", "alice", now);
+	own_is(f, "alice", 30, 0, 31, 11);
+	own_is(f, "alice", UINT64_MAX, 60, 79, 59);
+	own_is(f, "bob", 6, 2, 30, 10);
+}
+
+/* Who ever got one, and the number of the last: all that is known of `user`; 0: nothing is. */
+static uint64_t
+row_of(struct fixture *f, const char *room, const char *user, size_t *count)
+{
+	struct dw_op *load = op_new(DW_OP_LOAD, room);
+	const struct dw_user_row *rows;
+	uint64_t last = 0;
+
+	assert_int_equal(DW_OK, run(f, load));
+	rows = (const struct dw_user_row *)(const void *)load->read.users.data;
+	*count = load->read.users.len / sizeof(*rows);
+	for (size_t i = 0; i < *count; i++) {
+		if (strcmp(rows[i].user, user) == 0)
+			last = rows[i].own;
+	}
+	op_free(load);
+	return last;
+}
+
+static void
+test_own_numbers_are_for_ever(void **state)
+{
+	struct fixture *f = *state;
+	const uint64_t before = dw_now_ms() - f->config.queue_ttl_ms - 1000;
+	struct dw_op *op = append_new("a", "next", "{\"a\":1}");
+	size_t count;
+
+	(void)row_of(f, "a", "alice", &count);
+	assert_int_equal(0, count);
+	for (int i = 0; i < 3; i++) {
+		(void)direct(f, "a", "alice", before);
+		(void)direct(f, "ab", "alice", before);
+	}
+	(void)direct(f, "a", "bob", before);
+	assert_int_equal(0, load_directs(f, "a", "alice").whole);
+	assert_int_equal(3, row_of(f, "a", "alice", &count));
+	assert_int_equal(2, count);
+	if (f->ops == &dw_engine_lmdb) {
+		f->ops->close(f->engine);
+		open_engine(f);
+	}
+	(void)dw_str_copy(DW_STR("alice"), op->append.to, sizeof(op->append.to));
+	assert_int_equal(DW_OK, run(f, op));
+	assert_int_equal(4, op->append.own);
+	assert_int_equal(0, op->append.n);
+	assert_int_equal(4, row_of(f, "a", "alice", &count));
+	assert_int_equal(1, row_of(f, "a", "bob", &count));
+	assert_int_equal(0, row_of(f, "a", "carl", &count));
+	op_free(op);
+}
+
+/* What was sent once has its number, and gives it again. */
+static void
+test_a_duplicate_says_its_own_number(void **state)
+{
+	struct fixture *f = *state;
+	struct dw_op *first = append_new("a", "x", "{\"a\":1}"), *again = append_new("a", "x", "{\"a\":1}");
+
+	(void)direct(f, "a", "alice", dw_now_ms());
+	(void)dw_str_copy(DW_STR("alice"), first->append.to, sizeof(first->append.to));
+	(void)dw_str_copy(DW_STR("alice"), again->append.to, sizeof(again->append.to));
+	assert_int_equal(DW_OK, run(f, first));
+	assert_int_equal(2, first->append.own);
+	(void)direct(f, "a", "alice", dw_now_ms());
+	assert_int_equal(DW_OK, run(f, again));
+	assert_true(again->append.duplicate);
+	assert_int_equal(2, again->append.own);
+	op_free(first);
+	op_free(again);
+}
+
+/* One that is too old ends what is retained of its chain, whatever is before it; another user's is not concerned. */
+static void
+test_retained_is_what_is_newest(void **state)
+{
+	struct fixture *f = *state;
+	const uint64_t now = dw_now_ms(), before = now - f->config.queue_ttl_ms - 1000;
+	struct dw_op *old, *load = op_new(DW_OP_LOAD, "a");
+	struct directs got;
+	uint64_t seqs[8];
+
+	(void)direct(f, "a", "alice", now);
+	(void)direct(f, "a", "bob", now);
+	(void)direct(f, "a", "alice", before);
+	(void)direct(f, "a", "alice", now);
+	got = load_directs(f, "a", "alice");
+	assert_int_equal(4, got.all);
+	assert_int_equal(1, got.whole);
+	assert_int_equal(4, got.first_whole);
+	assert_int_equal(1, load_directs(f, "a", "bob").whole);
+	append_many(f, "a", 1);
+	old = append_new("a", "old", "{\"a\":1}");
+	old->append.at = before;
+	assert_int_equal(DW_OK, run(f, old));
+	append_many(f, "a", 2);
+	assert_int_equal(DW_OK, run(f, load));
+	assert_int_equal(2, seqs_of(&load->read.records, seqs, 8));
+	assert_int_equal(3, load->read.summary.oldest_n);
+	op_free(old);
+	op_free(load);
 }
 
 static int
@@ -688,7 +910,7 @@ test_owners(void **state)
 static int
 count_cursor(void *user, const struct dw_cursor *cursor)
 {
-	*(uint64_t *)user += cursor->seq;
+	*(uint64_t *)user += dw_seq(cursor->at);
 	return 0;
 }
 
@@ -982,7 +1204,7 @@ test_refuses_another_format(void **state)
 	remove_store(f);
 	put_raw(f, "meta", DW_STR("version"), &version, sizeof(version));
 	assert_int_equal(DW_E_CORRUPT, f->ops->open(&f->engine, &f->config, &fault));
-	assert_non_null(strstr(fault.message, "has format version 1; this release reads 4"));
+	assert_non_null(strstr(fault.message, "has format version 1; this release reads 5"));
 	assert_non_null(strstr(fault.expected, "the release that wrote it"));
 }
 
@@ -1036,14 +1258,16 @@ random_op(int *serial)
 	switch (rand() % 9) {
 	case 8:
 		op = op_new(DW_OP_PLACE, room);
+		(void)dw_str_copy(dw_str(user), op->place.user, sizeof(op->place.user));
 		op->place.seq = (uint64_t)(rand() % 8000);
+		op->place.until = (uint64_t)(rand() % 8000);
 		return op;
 	case 0:
 		op = op_new(DW_OP_CURSOR, room);
 		(void)dw_str_copy(dw_str(room), op->cursor.room, sizeof(op->cursor.room));
 		(void)dw_str_copy(dw_str(user), op->cursor.user, sizeof(op->cursor.user));
 		(void)snprintf(op->cursor.device, sizeof(op->cursor.device), "d%d", rand() % 3);
-		op->cursor.seq = (uint64_t)(rand() % 50);
+		op->cursor.at = dw_position_said((uint64_t)(rand() % 50), 0, 0);
 		op->cursor.seen = (uint64_t)(rand() % 2);
 		return op;
 	case 1:
@@ -1088,6 +1312,7 @@ same_result(const struct dw_op *a, const struct dw_op *b)
 	case DW_OP_APPEND:
 		assert_int_equal(a->append.seq, b->append.seq);
 		assert_int_equal(a->append.n, b->append.n);
+		assert_int_equal(a->append.own, b->append.own);
 		assert_int_equal(a->append.room_n, b->append.room_n);
 		assert_int_equal(a->append.duplicate, b->append.duplicate);
 		same_bytes(&a->append.record, &b->append.record);
@@ -1099,7 +1324,8 @@ same_result(const struct dw_op *a, const struct dw_op *b)
 		break;
 	case DW_OP_PLACE:
 		assert_int_equal(a->place.n, b->place.n);
-		assert_int_equal(a->place.exact, b->place.exact);
+		assert_int_equal(a->place.own, b->place.own);
+		assert_int_equal(a->place.until_own, b->place.until_own);
 		break;
 	case DW_OP_LOAD:
 	case DW_OP_READ:
@@ -1108,6 +1334,7 @@ same_result(const struct dw_op *a, const struct dw_op *b)
 		if (a->kind == DW_OP_LOAD)
 			assert_int_equal(a->read.summary.directs, b->read.summary.directs);
 		same_bytes(&a->read.directs, &b->read.directs);
+		same_bytes(&a->read.users, &b->read.users);
 		assert_int_equal(a->read.summary.oldest, b->read.summary.oldest);
 		assert_int_equal(a->read.summary.oldest_n, b->read.summary.oldest_n);
 		assert_int_equal(a->read.cursors.len, b->read.cursors.len);
@@ -1130,7 +1357,7 @@ test_twins(void **state)
 	srand(11);
 	f->ops->close(f->engine);
 	f->config.queue_limit = 20;
-	f->config.queue_ttl_ms = UINT64_MAX / 4;
+	f->config.queue_ttl_ms = f->config.id_window_ms = UINT64_MAX / 4;
 	open_engine(f);
 	twin.ops = &dw_engine_memory;
 	twin.config = f->config;
@@ -1161,8 +1388,8 @@ test_twins(void **state)
 	twin.ops->close(twin.engine);
 }
 
-/* Enough ids for them to be carried into their tables, generations of them, and a store opened again: all that is
- * told of each is what the twin tells. */
+/* Enough ids for them to be carried into their tables, generations of them, and a store opened again: each is known
+ * when it is among the newest, and told as the twin tells it. */
 static void
 test_very_many_ids(void **state)
 {
@@ -1171,7 +1398,9 @@ test_very_many_ids(void **state)
 		121999, 122001, 131072, 140000, 150000, 160000, 179999 };
 	struct fixture *f = *state, twin = { .ops = &dw_engine_memory };
 	struct dw_op **ops[2] = { calloc(BATCH, sizeof(struct dw_op *)), calloc(BATCH, sizeof(struct dw_op *)) };
-	size_t duplicates = 0;
+	uint64_t *stored = calloc((size_t)BATCH * BATCHES, sizeof(uint64_t)), last = 0;
+	int *numbers = calloc(BATCH, sizeof(int));
+	size_t duplicates = 0, forgotten = 0;
 
 	f->ops->close(f->engine);
 	f->config.id_window_count = 60000;
@@ -1186,6 +1415,7 @@ test_very_many_ids(void **state)
 
 			if (i % (BATCH / AGAIN) == BATCH / AGAIN - 1 && number >= back[i / (BATCH / AGAIN)])
 				number -= back[i / (BATCH / AGAIN)];
+			numbers[i] = number;
 			(void)snprintf(room, sizeof(room), "room-%d", number % 40);
 			(void)snprintf(id, sizeof(id), "%d", number);
 			for (int e = 0; e < 2; e++)
@@ -1194,10 +1424,18 @@ test_very_many_ids(void **state)
 		assert_int_equal(DW_OK, commit(f, ops[0], BATCH));
 		assert_int_equal(DW_OK, commit(&twin, ops[1], BATCH));
 		for (int i = 0; i < BATCH; i++) {
-			assert_int_equal(ops[1][i]->append.duplicate, ops[0][i]->append.duplicate);
-			assert_int_equal(ops[1][i]->append.seq, ops[0][i]->append.seq);
+			uint64_t *seq = &stored[numbers[i]];
+			const bool known = *seq != 0 && last + 1 - *seq <= f->config.id_window_count;
+
+			duplicates += known;
+			forgotten += *seq != 0 && !known;
+			if (!known)
+				*seq = ++last;
+			assert_int_equal(known, ops[0][i]->append.duplicate);
+			assert_int_equal(*seq, ops[0][i]->append.seq);
+			assert_int_equal(known, ops[1][i]->append.duplicate);
+			assert_int_equal(*seq, ops[1][i]->append.seq);
 			assert_int_equal(ops[1][i]->append.n, ops[0][i]->append.n);
-			duplicates += ops[0][i]->append.duplicate;
 			op_free(ops[0][i]);
 			op_free(ops[1][i]);
 		}
@@ -1206,10 +1444,55 @@ test_very_many_ids(void **state)
 			open_engine(f);
 		}
 	}
-	assert_true(duplicates > BATCHES * AGAIN / 3);
+	assert_true(duplicates > BATCHES * AGAIN / 4 && forgotten > BATCHES * AGAIN / 8);
 	twin.ops->close(twin.engine);
+	free(stored);
+	free(numbers);
 	free(ops[0]);
 	free(ops[1]);
+}
+
+/* One that was not remembered any more, stored anew before either had been carried into the tables. */
+static void
+test_the_newest_of_an_id_is_carried(void **state)
+{
+	enum { IDS = 40, BATCH = 2000, OTHERS = 70 * BATCH };
+	struct fixture *f = *state;
+	struct dw_op **ops = calloc(BATCH, sizeof(struct dw_op *));
+	char id[16];
+
+	f->ops->close(f->engine);
+	f->config.queue_limit = 2;
+	open_engine(f);
+	for (int i = 0; i < 2 * IDS; i++) {
+		(void)snprintf(id, sizeof(id), "%d", i % IDS);
+		ops[i] = append_aged(id, "{\"a\":1}", i < IDS ? f->config.id_window_ms : 0);
+	}
+	assert_int_equal(DW_OK, commit(f, ops, 2 * IDS));
+	for (int i = 0; i < 2 * IDS; i++) {
+		assert_int_equal(i + 1, ops[i]->append.seq);
+		op_free(ops[i]);
+	}
+	for (int at = 0; at < OTHERS; at += BATCH) {
+		for (int i = 0; i < BATCH; i++) {
+			(void)snprintf(id, sizeof(id), "other-%d", at + i);
+			ops[i] = append_new("a", id, "{\"a\":1}");
+		}
+		assert_int_equal(DW_OK, commit(f, ops, BATCH));
+		for (int i = 0; i < BATCH; i++)
+			op_free(ops[i]);
+	}
+	for (int i = 0; i < IDS; i++) {
+		struct dw_op *op;
+
+		(void)snprintf(id, sizeof(id), "%d", i);
+		op = append_new("a", id, "{\"a\":1}");
+		assert_int_equal(DW_OK, run(f, op));
+		assert_true(op->append.duplicate);
+		assert_int_equal(IDS + i + 1, op->append.seq);
+		op_free(op);
+	}
+	free(ops);
 }
 
 #define BOTH(test)                                               \
@@ -1228,7 +1511,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		BOTH(test_numbers),
 		BOTH(test_ids),
-		BOTH(test_ids_outlast_their_window_only),
+		BOTH(test_ids_are_remembered_so_many),
+		BOTH(test_ids_are_remembered_so_long),
 		BOTH(test_load),
 		BOTH(test_load_of_nothing),
 		BOTH(test_read),
@@ -1238,6 +1522,10 @@ main(void)
 		BOTH(test_direct_messages_have_limits_of_their_own),
 		BOTH(test_direct_messages_age),
 		BOTH(test_places),
+		BOTH(test_places_of_a_user),
+		BOTH(test_own_numbers_are_for_ever),
+		BOTH(test_a_duplicate_says_its_own_number),
+		BOTH(test_retained_is_what_is_newest),
 		BOTH(test_publishers),
 		BOTH(test_owners),
 		BOTH(test_scans),
@@ -1253,6 +1541,7 @@ main(void)
 		LMDB(test_a_full_store_mends_itself),
 		LMDB(test_twins),
 		LMDB(test_very_many_ids),
+		LMDB(test_the_newest_of_an_id_is_carried),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,6 @@
 /* links: lib/engine.c lib/engine_lmdb.c lib/engine_lmdb_log.c lib/engine_lmdb_ops.c */
 /* links: lib/engine_lmdb_rooms.c lib/engine_lmdb_ids.c lib/engine_lmdb_check.c */
+/* links: lib/engine_lmdb_lock.c lib/engine_lmdb_note.c */
 /* links: lib/kv.c lib/kv_lmdb.c lib/kv_file.c lib/kv_journal.c lib/kv_look.c lib/kv_tree.c */
 /* links: lib/wire.c lib/buf.c lib/err.c lib/clock.c lib/paths.c */
 /* libs: lmdb libcrypto */

@@ -1,6 +1,6 @@
 /* links: lib/rows.c lib/wire.c lib/wire_cells.c lib/msg.c lib/json_plain.c lib/json.c lib/buf.c lib/err.c */
 /* libs: msgpack jansson */
-/* Tables as TSV and JSON, sorted and cut; and tables that do not add up. */
+/* Tables as TSV and JSON, cut; and tables that do not add up. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -92,21 +92,6 @@ prints_each_format(void **state)
 	assert_null(rows);
 }
 
-static void
-sorts_numbers_down_and_texts_up(void **state)
-{
-	struct dw_rows *rows = make_rooms();
-
-	(void)state;
-	assert_int_equal(1, dw_rows_column(rows, "queued"));
-	assert_int_equal(-1, dw_rows_column(rows, "queue"));
-	dw_rows_sort(rows, 1);
-	expect_print(rows, 3, DW_ROWS_TSV, false, "diagnosis_id\tqueued\tname\nx-1\t7.25\tb\n123\t5\tb\n007\t\ta\n");
-	dw_rows_sort(rows, 2); /* equal ones in the hub's order */
-	expect_print(rows, 3, DW_ROWS_TSV, false, "diagnosis_id\tqueued\tname\n007\t\ta\n123\t5\tb\nx-1\t7.25\tb\n");
-	dw_rows_destroy(&rows);
-}
-
 /* Names come from peers: nothing in them may move a cursor, break a line or a JSON parser. */
 static void
 prints_no_controls(void **state)
@@ -176,7 +161,6 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(prints_each_format),
-		cmocka_unit_test(sorts_numbers_down_and_texts_up),
 		cmocka_unit_test(prints_no_controls),
 		cmocka_unit_test(refuses_what_does_not_add_up),
 		cmocka_unit_test(chooses_the_format),

@@ -185,7 +185,7 @@ static void
 test_records(void **state)
 {
 	const struct dw_record record = { 5, 2, 1000, DW_STR("note_update"), DW_STR("x"), DW_STR("{}"), DW_STR("bob"), 7,
-		2000 };
+		2000, UINT64_MAX };
 	struct dw_buf out = { 0 };
 	struct dw_record got;
 	struct dw_str rest;
@@ -202,11 +202,119 @@ test_records(void **state)
 	assert_true(dw_str_is(got.to, "bob"));
 	assert_int_equal(7, got.except);
 	assert_int_equal(2000, got.expires_at);
+	assert_true(got.own == UINT64_MAX);
 	assert_int_equal(DW_E_AGAIN, dw_record_next(&rest, &got));
 	rest = (struct dw_str) { out.data, out.len - 1 };
 	assert_int_equal(DW_OK, dw_record_next(&rest, &got));
 	assert_int_equal(DW_E_PROTOCOL, dw_record_next(&rest, &got));
 	dw_buf_clear(&out);
+}
+
+/* One as it was before direct messages had numbers. */
+static void
+test_a_record_without_own_is_refused(void **state)
+{
+	struct dw_buf out = { 0 };
+	struct dw_record got;
+	struct dw_str rest;
+
+	(void)state;
+	dw_record_pack(&out, &(struct dw_record) { .seq = 1 });
+	assert_int_equal(0x9a, (uint8_t)out.data[0]);
+	out.data[0] = (char)0x99;
+	rest = (struct dw_str) { out.data, out.len - 1 };
+	assert_int_equal(DW_E_PROTOCOL, dw_record_next(&rest, &got));
+	dw_buf_clear(&out);
+}
+
+/* Packs it, and unpacks it into *got, whose strings are then gone. */
+static void
+round_trip(const struct dw_wire *message, struct dw_wire *got)
+{
+	struct dw_buf out = { 0 };
+
+	dw_wire_pack(&out, message);
+	assert_true(dw_buf_ok(&out));
+	assert_int_equal(DW_OK, dw_wire_unpack(got, out.data, out.len, NULL));
+	dw_buf_clear(&out);
+}
+
+static void
+assert_same(struct dw_position a, struct dw_position b)
+{
+	assert_true(dw_position_same(a, b));
+}
+
+static void
+test_positions_come_back_from_an_edge(void **state)
+{
+	const struct dw_position a = dw_position_said(1, UINT64_MAX, 300), b = dw_position_said(70000, 5, 6),
+							 c = dw_position_said(7, 0, UINT64_MAX);
+	struct dw_wire got;
+
+	(void)state;
+	round_trip(&(struct dw_wire) { .kind = DW_JOIN,
+				   .join = { .after = a, .have = b, .confirmed = c, .begun = { 8, 9 }, .expires = 10 } },
+		&got);
+	assert_same(a, got.join.after);
+	assert_same(b, got.join.have);
+	assert_same(c, got.join.confirmed);
+	assert_int_equal(8, got.join.begun.n);
+	assert_int_equal(9, got.join.begun.own);
+	assert_int_equal(10, got.join.expires);
+	round_trip(
+		&(struct dw_wire) { .kind = DW_LEAVE, .leave = { .session = 4, .at = a, .sure = true, .begun = { 1, 2 } } },
+		&got);
+	assert_same(a, got.leave.at);
+	assert_true(got.leave.sure);
+	assert_int_equal(1, got.leave.begun.n);
+	assert_int_equal(2, got.leave.begun.own);
+	round_trip(&(struct dw_wire) { .kind = DW_CONFIRM, .confirm = { .at = b, .anew = true, .begun = { 3, 4 } } }, &got);
+	assert_same(b, got.confirm.at);
+	assert_true(got.confirm.anew && !got.confirm.sure);
+	assert_int_equal(3, got.confirm.begun.n);
+	assert_int_equal(4, got.confirm.begun.own);
+	round_trip(&(struct dw_wire) { .kind = DW_READ, .read = { .after = c, .limit = 11 } }, &got);
+	assert_same(c, got.read.after);
+	assert_int_equal(11, got.read.limit);
+}
+
+static void
+test_positions_come_back_from_the_hub(void **state)
+{
+	const struct dw_position a = dw_position_said(1, UINT64_MAX, 300), b = dw_position_said(70000, 5, 6);
+	struct dw_wire got;
+
+	(void)state;
+	round_trip(&(struct dw_wire) { .kind = DW_JOINED,
+				   .joined = { .from = a,
+					   .head = 7,
+					   .gap = { 1, 2, DW_GAP_LIMIT },
+					   .direct = { 3, 4, DW_GAP_EXPIRED },
+					   .sent = b } },
+		&got);
+	assert_same(a, got.joined.from);
+	assert_same(b, got.joined.sent);
+	assert_int_equal(7, got.joined.head);
+	assert_int_equal(2, got.joined.gap.to);
+	assert_int_equal(DW_GAP_LIMIT, got.joined.gap.reason);
+	assert_int_equal(3, got.joined.direct.from);
+	assert_int_equal(DW_GAP_EXPIRED, got.joined.direct.reason);
+	round_trip(&(struct dw_wire) { .kind = DW_MESSAGES, .messages = { .prev = b, .reason = DW_GAP_EXPIRED } }, &got);
+	assert_same(b, got.messages.prev);
+	assert_int_equal(DW_GAP_EXPIRED, got.messages.reason);
+	round_trip(&(struct dw_wire) { .kind = DW_RECORDS,
+				   .records = { .gap = { 1, 2, DW_GAP_LIMIT },
+					   .direct = { 3, 4, DW_GAP_LIMIT },
+					   .head = 5,
+					   .more = true,
+					   .last = a } },
+		&got);
+	assert_same(a, got.records.last);
+	assert_int_equal(1, got.records.gap.from);
+	assert_int_equal(4, got.records.direct.to);
+	assert_int_equal(5, got.records.head);
+	assert_true(got.records.more && !got.records.reset);
 }
 
 static void
@@ -277,7 +385,8 @@ test_as_the_library_packs(void **state)
 	memset(text, 'x', sizeof(text));
 	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
 		const struct dw_str run = { text, sizes[i] }, name = { text, sizes[i] < 64 ? sizes[i] : 64 };
-		const struct dw_wire message = { .kind = DW_MESSAGES, .messages = { name, numbers[i], 7, run } };
+		const struct dw_wire message = { .kind = DW_MESSAGES,
+			.messages = { name, dw_position_said(numbers[i], 7, 1), 2, run } };
 		struct dw_buf out = { 0 };
 		struct dw_wire got;
 		msgpack_sbuffer want;
@@ -285,12 +394,14 @@ test_as_the_library_packs(void **state)
 
 		msgpack_sbuffer_init(&want);
 		msgpack_packer_init(&pk, &want, msgpack_sbuffer_write);
-		msgpack_pack_array(&pk, 5);
+		msgpack_pack_array(&pk, 7);
 		msgpack_pack_uint64(&pk, DW_MESSAGES);
 		msgpack_pack_str(&pk, name.n);
 		msgpack_pack_str_body(&pk, name.p, name.n);
 		msgpack_pack_uint64(&pk, numbers[i]);
 		msgpack_pack_int64(&pk, 7);
+		msgpack_pack_int64(&pk, 1);
+		msgpack_pack_int64(&pk, 2);
 		msgpack_pack_bin(&pk, run.n);
 		msgpack_pack_bin_body(&pk, run.p, run.n);
 		dw_wire_pack(&out, &message);
@@ -298,7 +409,7 @@ test_as_the_library_packs(void **state)
 		assert_memory_equal(want.data, out.data, out.len);
 		assert_int_equal(DW_OK, dw_wire_unpack(&got, want.data, want.size, NULL));
 		assert_int_equal(name.n, got.messages.room.n);
-		assert_true(numbers[i] == got.messages.prev);
+		assert_true(numbers[i] == dw_seq(got.messages.prev));
 		assert_int_equal(run.n, got.messages.records.n);
 		msgpack_sbuffer_destroy(&want);
 		dw_buf_clear(&out);
@@ -333,6 +444,9 @@ main(void)
 		cmocka_unit_test(test_later_fields_are_skipped),
 		cmocka_unit_test(test_foreign_hello_tells_its_version),
 		cmocka_unit_test(test_records),
+		cmocka_unit_test(test_a_record_without_own_is_refused),
+		cmocka_unit_test(test_positions_come_back_from_an_edge),
+		cmocka_unit_test(test_positions_come_back_from_the_hub),
 		cmocka_unit_test(test_cells),
 		cmocka_unit_test(test_noise),
 	};

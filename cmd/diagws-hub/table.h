@@ -1,0 +1,66 @@
+/* Tables on the wire: cells row by row, within a count of rows and within one frame.
+ *
+ * A table takes what is added as it comes, and is full when one row does not fit; or, where table_sort was called, it
+ * takes all that is added and holds in the end the first rows in the order of one column, as many as fit. What it keeps
+ * meanwhile has a bound (table_sort.c), however many rows there are.
+ *
+ * Memory that was not there is remembered and told by table_ok.
+ */
+#ifndef DIAGWS_HUB_TABLE_H
+#define DIAGWS_HUB_TABLE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "diagws/buf.h"
+#include "diagws/wire.h"
+
+enum {
+	TABLE_ROWS_MAX = 100000,
+	TABLE_COLUMNS_MAX = 32,
+	TABLE_CELLS_MAX = DW_WIRE_FRAME_MAX - 8 * 1024, /* bytes; the message around them needs the rest */
+};
+
+struct table_row; /* table_sort.c */
+
+struct table {
+	struct dw_buf cells;
+	uint64_t limit, rows;
+	size_t row_at; /* where the row being written begins */
+	bool more;     /* rows were left out; where they are sorted, known in the end */
+
+	bool sorted, reverse;
+	size_t sort;                           /* the column */
+	size_t columns;                        /* of the row being written, */
+	struct dw_cell row[TABLE_COLUMNS_MAX]; /* which is packed when it is kept: most are not */
+	struct table_row *kept;                /* [rows] */
+	size_t kept_cap;
+	uint32_t came; /* rows */
+	size_t bar;    /* what comes behind this one, counted from 1, will not fit; 0: not known yet */
+};
+
+/* limit: rows. */
+void table_init(struct table *table, uint64_t limit);
+/* Before anything is added; what a text points to must then stay until its row is ended. Numbers from the largest down,
+ * texts by their bytes upwards, and `reverse` the other way round; nothing last, and equal rows by the first column
+ * upwards. */
+void table_sort(struct table *table, size_t column, bool reverse);
+void table_clear(struct table *table);
+
+void table_number(struct table *table, uint64_t value);
+void table_real(struct table *table, double value);
+void table_text(struct table *table, const char *text);
+void table_str(struct table *table, struct dw_str text);
+void table_nil(struct table *table);
+/* Ends a row. False: no further row will be taken. */
+bool table_row(struct table *table);
+/* After the last row. `rows`, `cells` and `more` are then what is to be sent. */
+void table_finish(struct table *table);
+bool table_ok(const struct table *table);
+
+/* The parts of the above for a sorted table (table_sort.c). */
+bool table_keep(struct table *table);
+void table_settle(struct table *table);
+
+#endif

@@ -1,0 +1,72 @@
+/* links: cmd/diagws-edge/frame.c lib/buf.c */
+/* The edge's PINGs: a PONG gives back the position, or the counter, that was sent, and anything else is none. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "../../cmd/diagws-edge/frame.h"
+
+enum { HEADER = 2 };
+
+static void
+assert_comes_back(struct dw_position position, size_t size)
+{
+	struct dw_position got = dw_position_start();
+	struct dw_buf out = { 0 };
+
+	frame_ping(&out, position);
+	assert_int_equal(HEADER + size, out.len);
+	assert_int_equal(0x89, (uint8_t)out.data[0]);
+	assert_int_equal(size, (uint8_t)out.data[1]);
+	assert_true(frame_pong(out.data + HEADER, size, &got));
+	assert_true(dw_position_same(position, got));
+	for (size_t n = 0; n < size; n++) {
+		/* Without its last part it is a PING of one who has nothing of its own. */
+		if (n != 17)
+			assert_false(frame_pong(out.data + HEADER, n, &got));
+	}
+	assert_false(frame_pong(out.data + HEADER, size + 1, &got));
+	dw_buf_clear(&out);
+}
+
+static void
+test_a_position_comes_back(void **state)
+{
+	(void)state;
+	assert_comes_back(dw_position_start(), 17);
+	assert_comes_back(dw_position_said(1, 2, 0), 17);
+	assert_comes_back(dw_position_said(UINT64_MAX, 258, 3), 25);
+	assert_comes_back(dw_position_said(0, UINT64_MAX, UINT64_MAX), 25);
+}
+
+static void
+test_a_counter_comes_back(void **state)
+{
+	struct dw_buf out = { 0 };
+	struct dw_position position;
+	uint64_t counter = 0;
+
+	(void)state;
+	frame_ping_counter(&out, 0x0102030405060708);
+	assert_true(frame_pong_counter(out.data + HEADER, out.len - HEADER, &counter));
+	assert_true(counter == 0x0102030405060708);
+	assert_false(frame_pong(out.data + HEADER, out.len - HEADER, &position));
+	out.data[HEADER] = 'D';
+	assert_false(frame_pong_counter(out.data + HEADER, out.len - HEADER, &counter));
+	dw_buf_clear(&out);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_a_position_comes_back),
+		cmocka_unit_test(test_a_counter_comes_back),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
