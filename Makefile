@@ -16,7 +16,7 @@ say    = $(if $(V),,@printf '  %-8s %s\n' '$(1)' '$(2)')
 COMMANDS := diagws diagws-hub diagws-edge diagws-send diagws-stat diagws-owner diagws-token diagws-bench
 
 # What a fresh Debian 12 lacks. Build and run first, then what only tests, lint and the demo need.
-PACKAGES := gcc libc6-dev make pkg-config libwebsockets-dev libwebsockets-evlib-uv libuv1-dev libzmq3-dev \
+PACKAGES := gcc binutils libc6-dev make pkg-config libwebsockets-dev libwebsockets-evlib-uv libuv1-dev libzmq3-dev \
 	libmsgpack-dev libjwt-dev libjansson-dev libjsmn-dev liblmdb-dev uthash-dev libsmartcols-dev libsystemd-dev \
 	libssl-dev libcmocka-dev python3 python3-websockets python3-pytest python3-pytest-xdist curl jq strace openssl mandoc \
 	bash-completion clang-format clang-tidy cppcheck shellcheck iproute2 e2fsprogs patch chromium
@@ -58,7 +58,7 @@ UNIT_SRC   := $(wildcard tests/unit/test_*.c)
 UNIT_TESTS := $(UNIT_SRC:tests/unit/%.c=$(BUILD)/tests/%)
 LIBRARIES  := $(BUILD)/lib/libdiagws.a $(BUILD)/lib/libdiagws.so $(BUILD)/lib/pkgconfig/diagws.pc
 
-.PHONY: all deps deps-bench bench bench-check demo check check-unit check-integration check-fault torture dropping hub-restarts slow-clients power-loss kill-every-syscall inject mutants lint format install uninstall clean help
+.PHONY: all deps deps-bench bench bench-check demo check check-unit check-model check-integration check-fault model torture dropping hub-restarts slow-clients power-loss kill-every-syscall inject mutants lint format install uninstall clean help
 .SECONDARY:
 
 all: $(BINARIES) $(LIBRARIES)
@@ -67,7 +67,8 @@ help:
 	@echo 'make all                build into build/bin and build/lib'
 	@echo 'make deps               install the Debian packages that are missing (sudo where needed)'
 	@echo 'make demo               all set-up, then the main job on a terminal'
-	@echo 'make check              all set-up, then all tests (check-unit, check-integration, check-fault: a part)'
+	@echo 'make check              all set-up, then all tests (check-unit, check-model, check-integration, check-fault: a part)'
+	@echo 'make model              random histories against the model: SEEDS=1000000 SEED=first ENGINE=memory|lmdb'
 	@echo 'make torture            kill processes under load: KILLS=1000 SEED=number'
 	@echo 'make dropping           clients that drop their connections: DROPS=100 SEED=number'
 	@echo 'make hub-restarts       under 1000 clients: RESTARTS=200 SEED=number'
@@ -181,6 +182,20 @@ $(BUILD)/tests/hold.so: tests/lib/hold.c
 	$(call say,LD,$@)
 	$(Q)$(CC) $(filter-out $(SAN),$(ALL_CFLAGS)) -fPIC -shared -o $@ $<
 
+# A hub and its edges in one process, with clocks and a network of the test's (tests/model/sim.h): everything that the two
+# commands are made of but what touches the world. The two have functions of the same names: the hub's stay its own.
+SIM_HUB  := $(filter-out $(addprefix $(BUILD)/cmd/diagws-hub/,main.o loop.o options.o store.o), \
+	$(patsubst %.c,$(BUILD)/%.o,$(wildcard cmd/diagws-hub/*.c))) $(BUILD)/tests/model/sim_hub.o
+SIM_EDGE := $(filter-out $(addprefix $(BUILD)/cmd/diagws-edge/,main.o server.o socket.o ws.o http.o params.o check.o), \
+	$(EDGE_OBJ)) $(addprefix $(BUILD)/tests/model/,harness.o sim_edge.o sim_net.o)
+SIM_OURS := dw_now_ms dw_mono_ms dw_mono_us dw_random dw_random_id fsync fdatasync fallocate pread
+$(BUILD)/tests/harness: $(SIM_HUB) $(SIM_EDGE) $(LIB_A)
+	$(call say,LD,$@)
+	$(Q)$(CC) -r -nostdlib -o $@-hub.o $(SIM_HUB)
+	$(Q)objcopy --wildcard --keep-global-symbol='hub_*' $@-hub.o
+	$(Q)$(CC) $(ALL_LDFLAGS) $(SIM_OURS:%=-Wl,--wrap=%) -o $@ $@-hub.o $(SIM_EDGE) $(LIB_A) \
+		$(call pc,msgpack jansson libcrypto libjwt lmdb) -lpthread
+
 # All places, all mutants, all allocations up to a bound: minutes, where check-fault takes samples.
 kill-every-syscall inject mutants: all $(BUILD)/tests/inject.so
 	$(Q)DIAGWS_BUILD=$(abspath $(BUILD)) DIAGWS_FAULT=long $(PYTHON) $(LONG_$@)
@@ -196,10 +211,19 @@ $(BUILD)/tests/inject.so: tests/fault/inject.c
 	$(Q)$(CC) $(filter-out $(SAN),$(ALL_CFLAGS)) -fPIC -shared -o $@ $<
 
 check: deps
-	$(Q)$(MAKE) --no-print-directory check-unit check-integration check-fault
+	$(Q)$(MAKE) --no-print-directory check-unit check-model check-integration check-fault
 
 check-unit: $(UNIT_TESTS)
 	$(Q)for t in $(UNIT_TESTS); do echo "$$t"; $$t || exit 1; done
+
+check-model: all $(BUILD)/tests/harness
+	$(Q)DIAGWS_BUILD=$(abspath $(BUILD)) $(PYTHON) -m pytest -q -p no:cacheprovider tests/model $(PYTEST)
+
+# Random histories: SEEDS=1000000 of them, from SEED=1 on; ENGINE=memory or lmdb alone. What fails is printed as short as
+# it can be, and lies then in KEEP=directory.
+model: $(BUILD)/tests/harness
+	$(Q)DIAGWS_BUILD=$(abspath $(BUILD)) $(PYTHON) tests/model/fuzz.py --seeds $(or $(SEEDS),1000000) \
+		--seed $(or $(SEED),1) --engine $(or $(ENGINE),both) $(if $(KEEP),--keep $(KEEP))
 
 check-integration: all $(addprefix $(BUILD)/tests/,diagws-edge-v99 embed api api-v99 hold.so)
 	$(Q)DIAGWS_BUILD=$(abspath $(BUILD)) $(PYTHON) -m pytest -q -p no:cacheprovider -n 4 tests/integration $(PYTEST)

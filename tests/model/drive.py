@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """Runs histories through the harness and shows what was seen to the model.
 
   drive.py [--engine memory|lmdb|both] FILE…    histories that are kept, or were printed
@@ -29,6 +30,8 @@ class Harness:
     def _start(self):
         env = {**os.environ, "HARNESS_LINES": "1"} if self.lines else None
         self.errors.truncate(0)
+        # A hub that is killed leaves its memory behind.
+        env = {**(env or os.environ), "ASAN_OPTIONS": "detect_leaks=0"}
         self.popen = subprocess.Popen([BUILD / "tests" / "harness", self.dir.name], stdin=subprocess.PIPE,
                                       stdout=subprocess.PIPE, stderr=self.errors, text=True, bufsize=1 << 20, env=env)
 
@@ -124,7 +127,7 @@ def main():
                 print("    %s" % step)
                 for line in answers[i] if i < len(answers) else []:
                     print("        %s" % line)
-            print("%s %s: %s" % (path, engine, "step %d: %s: %s" % (found[0], mine[found[0]], found[1]) if found else
+            print("%s %s: %s" % (path, engine, "step %d: %s: %s" % (found[0] + 1, mine[found[0]], found[1]) if found else
                                  "ok"))
             status |= found is not None
     harness.end()

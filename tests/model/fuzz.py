@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """Random histories by the thousand: each engine is to show what the model says. The first that does not is made as short
 as it can be and printed, in the form that is kept in histories/.
 
@@ -9,6 +10,7 @@ import argparse
 import concurrent.futures
 import os
 import pathlib
+import re
 import sys
 import time
 
@@ -20,8 +22,13 @@ from shrink import shrink
 BATCH = 100
 
 
+def nameless(answers):
+    """Without the names of sessions and stores, which are random."""
+    return re.sub("[0-9a-f]{16,}", "", "\n".join("\n".join(lines) for lines in answers))
+
+
 def run_batch(first, count, engines):
-    """[(seed, engine, step, what)] of the first failure, if any; and how many steps were run."""
+    """([(seed, engine, step, what)] of the first failure, if any; how many steps were run)."""
     harness, steps_run = drive.Harness(), 0
     try:
         for seed in range(first, first + count):
@@ -31,29 +38,44 @@ def run_batch(first, count, engines):
             for engine in engines:
                 mine = history.with_engine(steps, engine)
                 answers = harness.run(mine)
-                if answers == said:
+                if said is not None and nameless(answers) == said:
                     continue
                 found = drive.judge(mine, answers)
                 if found:
                     return [(seed, engine, *found)], steps_run
-                said = answers
+                said = nameless(answers)
     finally:
         harness.end()
     return [], steps_run
 
 
-def report(failure, keep):
+def shortest(failure):
+    """The history of a failure as text, as short as it can be made."""
     seed, engine, _, _ = failure
     harness = drive.Harness()
     steps = history.with_engine(generate.make(seed), engine)
     steps, what = shrink(steps, lambda steps: drive.judge(steps, harness.run(steps)))
     harness.end()
-    text = "# seed %d: step %d, '%s':\n# %s\n%s\n" % (seed, what[0], steps[what[0]], what[1], "\n".join(steps))
-    print(text)
-    if keep:
-        path = pathlib.Path(keep) / ("seed-%d" % seed)
-        path.write_text(text)
-        print("kept as %s" % path)
+    return "# seed %d: step %d, '%s':\n# %s\n%s\n" % (seed, what[0] + 1, steps[what[0]], what[1], "\n".join(steps))
+
+
+def search(seeds, first, engines, jobs, go_on=False):
+    """The failures (the first found, or all) and a line about what was done."""
+    began, done, steps, failures = time.monotonic(), 0, 0, []
+    with concurrent.futures.ProcessPoolExecutor(jobs) as pool:
+        end = first + seeds
+        waiting = {pool.submit(run_batch, batch, min(BATCH, end - batch), engines): min(BATCH, end - batch)
+                   for batch in range(first, end, BATCH)}
+        for future in concurrent.futures.as_completed(waiting):
+            found, count = future.result()
+            done, steps = done + waiting[future], steps + count
+            failures += found
+            if found and not go_on:
+                for other in waiting:
+                    other.cancel()
+                break
+    return sorted(failures), "%d histories of %d steps in %.1f s, seeds %d to %d: %s" % (
+        done, steps, time.monotonic() - began, first, end - 1, "%d failed" % len(failures) if failures else "ok")
 
 
 def main():
@@ -63,26 +85,18 @@ def main():
     parser.add_argument("--engine", default="both", choices=["memory", "lmdb", "both"])
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     parser.add_argument("--keep", help="a directory for what failed")
-    parser.add_argument("--all", action="store_true", help="go on after a failure, and count them")
+    parser.add_argument("--all", action="store_true", help="go on after a failure: the first of each hundred")
     options = parser.parse_args()
     engines = ["memory", "lmdb"] if options.engine == "both" else [options.engine]
-    began, done, steps, failures = time.monotonic(), 0, 0, []
-    with concurrent.futures.ProcessPoolExecutor(options.jobs) as pool:
-        end = options.seed + options.seeds
-        waiting = {pool.submit(run_batch, first, min(BATCH, end - first), engines): min(BATCH, end - first)
-                   for first in range(options.seed, end, BATCH)}
-        for future in concurrent.futures.as_completed(waiting):
-            found, count = future.result()
-            done, steps = done + waiting[future], steps + count
-            failures += found
-            if found and not options.all:
-                for other in waiting:
-                    other.cancel()
-                break
-    print("%d histories, %d steps, %.1f s, seeds %d to %d: %s" % (
-        done, steps, time.monotonic() - began, options.seed, end - 1, "%d failed" % len(failures) if failures else "ok"))
-    for failure in sorted(failures)[:1 if not options.all else 10]:
-        report(failure, options.keep)
+    failures, said = search(options.seeds, options.seed, engines, options.jobs, options.all)
+    print(said)
+    for failure in failures[:10]:
+        text = shortest(failure)
+        print(text)
+        if options.keep:
+            path = pathlib.Path(options.keep) / ("seed-%d" % failure[0])
+            path.write_text(text)
+            print("kept as %s" % path)
     return 1 if failures else 0
 
 

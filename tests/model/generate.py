@@ -38,8 +38,6 @@ class Generator:
         self.frozen, self.stopped, self.away = set(), set(), set()
         mood = self.r.choice(list(MOODS))
         self.mood, self.weights = mood, dict(MOODS[mood])
-        import os  # TEMP
-        if os.environ.get("MODEL_OLD"): self.weights["direct"] = 0
         self.rooms = ROOMS[:self.r.choice([1, 1, 1, 2, 3])]
         self.users = USERS[:self.r.choice([2, 2, 3, 4])]
         self.edges = self.r.choice([1, 2, 2, 3])
@@ -146,7 +144,8 @@ class Generator:
         if client:
             self.open.remove(client)
             self.frozen.discard(client)
-            self.add("close", client)
+            late = self.sent and self.r.random() < (0.5 if self.mood == "own" else 0.1)
+            self.add("close", client, "ack=" + self.r.choice(self.sent[-4:])[1] if late else "")
 
     def do_pong(self):
         client = self.one(self.open)

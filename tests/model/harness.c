@@ -1,6 +1,6 @@
 /* links: none; see the Makefile */
-/* A hub, its edges, senders and clients driven by a history on standard input, one step a line; what everybody sees goes
- * to standard output, and a line with a dot ends each step's answer. README of the format: history.py.
+/* A hub, its edges, senders and clients driven by a history on standard input, one step a line; what everybody sees
+ * goes to standard output, and a line with a dot ends each step's answer. README of the format: history.py.
  *
  *   harness DIR    DIR: where stores of LMDB may lie, best on a tmpfs
  *
@@ -197,9 +197,8 @@ greet(void)
 	line_cut(LINE_SENDER);
 	line_forget(LINE_SENDER);
 	line_up(LINE_SENDER);
-	say_to_hub(&(struct dw_wire) { .kind = DW_HELLO,
-		.hello = {
-			dw_protocol_version(), DW_PEER_CLIENT, 77, ++incarnation, DW_STR("sender") } });
+	say_to_hub(&(struct dw_wire) {
+		.kind = DW_HELLO, .hello = { dw_protocol_version(), DW_PEER_CLIENT, 77, ++incarnation, DW_STR("sender") } });
 	settle();
 	line_forget(LINE_SENDER);
 }
@@ -394,8 +393,8 @@ copy_store(const char *command, const char *from, const char *to)
 {
 	char line[1024];
 
-	(void)snprintf(line, sizeof(line), "mkdir -p '%s%s' && %s '%s%s'/* '%s%s'", config.dir, to, command, config.dir, from,
-		config.dir, to);
+	(void)snprintf(line, sizeof(line), "mkdir -p '%s%s' && %s '%s%s'/* '%s%s'", config.dir, to, command, config.dir,
+		from, config.dir, to);
 	if (system(line) != 0) /* NOLINT(cert-env33-c): our own paths */
 		puts("dead cannot copy a store");
 }
@@ -506,7 +505,7 @@ read_from(struct sim_from *from)
 
 	*from = (struct sim_from) { 0 };
 	if (epoch != NULL)
-		(void)dw_str_copy(dw_str(strcmp(epoch, "first") == 0	 ? first_epoch
+		(void)dw_str_copy(dw_str(strcmp(epoch, "first") == 0 ? first_epoch
 								 : strcmp(epoch, "now") == 0 ? hub_epoch()
 															 : "another"),
 			from->epoch, sizeof(from->epoch));
@@ -547,8 +546,7 @@ active(bool hub)
 {
 	struct client *client = client_find(word(1));
 
-	if (client == NULL || stopped[client_edge(client)] || client_frozen(client) ||
-		(hub && away[client_edge(client)])) {
+	if (client == NULL || stopped[client_edge(client)] || client_frozen(client) || (hub && away[client_edge(client)])) {
 		noop();
 		return NULL;
 	}
@@ -602,11 +600,22 @@ do_pong(void)
 
 	if (client == NULL)
 		return;
-	if ((word_count > 2 && sent == NULL && !client_many(client)) || !client_pong(client, sent != NULL ? sent->seq : 0)) {
+	if ((word_count > 2 && sent == NULL && !client_many(client)) ||
+		!client_pong(client, sent != NULL ? sent->seq : 0)) {
 		noop();
 		return;
 	}
 	tick_links();
+}
+
+static void
+say_ack(struct client *client, const struct sent *sent)
+{
+	char json[200];
+
+	(void)snprintf(json, sizeof(json), "{\"type\":\"ack\",\"seq\":%llu,\"diagnosis_id\":\"%s\"}",
+		(unsigned long long)sent->seq, sent->room);
+	client_say(client, json);
 }
 
 static void
@@ -614,7 +623,6 @@ do_ack(void)
 {
 	struct client *client = active(false);
 	const struct sent *sent = find_sent(word(2));
-	char json[200];
 
 	if (client == NULL)
 		return;
@@ -622,9 +630,7 @@ do_ack(void)
 		noop();
 		return;
 	}
-	(void)snprintf(json, sizeof(json), "{\"type\":\"ack\",\"seq\":%llu,\"diagnosis_id\":\"%s\"}",
-		(unsigned long long)sent->seq, sent->room);
-	client_say(client, json);
+	say_ack(client, sent);
 	tick_links();
 }
 
@@ -632,11 +638,15 @@ static void
 do_close(void)
 {
 	struct client *client = client_find(word(1));
+	const struct sent *sent = option("ack") != NULL ? find_sent(option("ack")) : NULL;
 
 	if (client == NULL || stopped[client_edge(client)]) {
 		noop();
 		return;
 	}
+	/* It goes before its edge has told the hub of that. */
+	if (sent != NULL && !client_frozen(client))
+		say_ack(client, sent);
 	client_close(client);
 	settle();
 }
@@ -708,6 +718,16 @@ do_sweep(void)
 }
 
 static void
+remove_stores(void)
+{
+	char path[300];
+
+	remove_tree(config.dir);
+	(void)snprintf(path, sizeof(path), "%s.backup", config.dir);
+	remove_tree(path);
+}
+
+static void
 end_world(void)
 {
 	for (int edge = 0; edge < edge_count; edge++) {
@@ -720,13 +740,8 @@ end_world(void)
 		line_forget(line);
 	}
 	edge_count = 0;
-	if (config.lmdb) {
-		char path[300];
-
-		remove_tree(config.dir);
-		(void)snprintf(path, sizeof(path), "%s.backup", config.dir);
-		remove_tree(path);
-	}
+	if (config.lmdb)
+		remove_stores();
 }
 
 static void
@@ -744,10 +759,14 @@ do_world(void)
 		.ids = number_option("ids", 1000000),
 		.id_window_ms = number_option("window", 86400) * 1000 };
 	(void)snprintf(config.dir, sizeof(config.dir), "%s/store", base);
+	/* One that died left them. */
+	if (config.lmdb)
+		remove_stores();
 	sim_seed(number_option("seed", 1));
 	sim_wall = WALL;
 	sim_mono = MONO;
 	sent_count = 0;
+	poll_forget();
 	corr = incarnation = 0;
 	edge_count = (int)number_option("edges", 2);
 	if (edge_count > SIM_EDGES)

@@ -19,7 +19,7 @@ any of its steps is left out; a step that makes no sense where things stand chan
   pong CLIENT [ID]                            answers its newest PING, or the first that followed this message
   ack CLIENT ID
   freeze|thaw CLIENT                          it reads nothing, and again
-  close CLIENT
+  close CLIENT [ack=ID]                       acknowledges this first, in the same moment
   poll EDGE ROOM USER [after=] [epoch=] [limit=N] [claim]
   age S                                       time goes by
   clock S                                     the wall clock is set, forward or back; no time goes by

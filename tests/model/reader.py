@@ -5,10 +5,6 @@ A position is a pair: all to everyone up to its first number, and all to its use
 """
 
 
-import os
-OLD = os.environ.get("MODEL_OLD")  # TEMP
-
-
 class Mismatch(Exception):
     """What was seen cannot be."""
 
@@ -52,11 +48,10 @@ class Reader:
         return self.room.log_of(self.user if which else None)
 
     def _skip_excluded(self, which):
-        """It was sent by this client: it is passed over without a word."""
+        """What was sent by this client is passed over without a word, or lies in a gap."""
         log = self._log(which)
         while self.most[which] < len(log) and log[self.most[which] + 1].excluded is self.client:
             self.most[which] += 1
-            self.least[which] = self.most[which]
 
     def _move(self, which, first, to, what):
         """The next that it is told of this log begins with this number."""
@@ -85,7 +80,7 @@ class Reader:
         need(frame.get("id") == message.id and frame["data"].get("t") == message.text and
              frame["type"] == "note_update", "%s: not what was stored: %s", self.name, frame)
         if direct:
-            need("n" not in frame and (OLD or frame.get("direct_n") == message.number), "%s: numbers of a direct one: %s",
+            need("n" not in frame and frame.get("direct_n") == message.number, "%s: numbers of a direct one: %s",
                  self.name, frame)
         else:
             need("direct_n" not in frame and frame.get("n") == message.number, "%s: numbers: %s", self.name, frame)
@@ -111,8 +106,8 @@ class Reader:
                 self.holes += 1
             return
         need(to < self.room.oldest(user, now), "%s: a gap of what is retained: %s", self.name, data)
-        need(late or reason == self.room.reason(user, now), "%s: a gap's reason: %s, expected %s", self.name, data,
-             self.room.reason(user, now))
+        need(late or reason in self.room.reasons(user, now), "%s: a gap's reason: %s, expected %s", self.name, data,
+             self.room.reasons(user, now))
         self.holes += 1
         self.begins[direct].append(to)
 

@@ -98,14 +98,16 @@ class Room:
         found = self.everyone.messages[self.oldest(None, now) - 1:] + self.log(user).messages[self.oldest(user, now) - 1:]
         return sorted(found, key=lambda message: message.seq)
 
-    def reason(self, user, now):
-        """Why what precedes the retained is no more."""
+    def reasons(self, user, now):
+        """Why what precedes the retained may be said to be no more."""
         kept = len(self.log_of(user)) + 1 - self.oldest(user, now)
-        full = kept >= self.limit
-        if user is not None and not full:
-            held = sum(self.retains(message, now) for message in self.directs)
-            full = held >= TIMES * self.limit
-        return "limit" if full else "expired"
+        if kept >= self.limit:
+            return ("limit",)
+        if user is None or len(self.directs) < TIMES * self.limit:
+            return ("expired",)
+        held = sum(self.retains(message, now) for message in self.directs)
+        # Others' may have been so many once that these had to go.
+        return ("limit",) if held >= TIMES * self.limit else ("limit", "expired")
 
     def known_from(self, user):
         """From this number on it is known which seq each message had."""

@@ -1,4 +1,5 @@
 """The shortest history that still fails: steps are left out, ever fewer at once (Zeller's ddmin), then words of steps."""
+import re
 
 
 def _without(steps, fails, what):
@@ -36,10 +37,21 @@ def _plainer(steps, fails, what):
     return steps, what
 
 
-def shrink(steps, fails):
-    """(steps, what is wrong); `fails` says what is wrong with a history, or None."""
-    what = fails(steps)
+def kind(text):
+    """What is said of a failure, without what it is said of."""
+    return re.sub(r"\d+|'[^']*'", "", re.split(r"[\[{]", text)[0])
+
+
+def shrink(steps, judge):
+    """(steps, what is wrong); `judge` says what is wrong with a history: (step, text), or None."""
+    what = judge(steps)
     assert what, "it does not fail"
+    wanted = kind(what[1])
+
+    def fails(steps):
+        found = judge(steps)
+        return found if found and kind(found[1]) == wanted else None
+
     steps = steps[:what[0] + 1]
     before = None
     while steps != before:

@@ -35,14 +35,14 @@ void line_forget(int line); /* and all that is on its way to the peer */
 bool lines_busy(void);      /* something is on its way to the hub */
 bool line_busy(int line);   /* or to this peer */
 uint32_t line_peer(int line);
-void line_say(int line, const void *frame, size_t n);     /* to the hub */
-bool line_hear(int line, struct dw_buf *frame);           /* from the hub */
-void line_inject(int line, const void *frame, size_t n);  /* as if the hub had said it */
+void line_say(int line, const void *frame, size_t n);    /* to the hub */
+bool line_hear(int line, struct dw_buf *frame);          /* from the hub */
+void line_inject(int line, const void *frame, size_t n); /* as if the hub had said it */
 
 /* The bus that the next dw_bus_connect is for, and the libuv handles that the next ones belong to. */
 void sim_attach(int line);
-void sim_tick(int line);     /* the timer of the link to the hub */
-bool sim_pump(int line);     /* takes what has come; false: there was nothing to do */
+void sim_tick(int line); /* the timer of the link to the hub */
+bool sim_pump(int line); /* takes what has come; false: there was nothing to do */
 void sim_detach(int line);
 
 /* ---- sim_hub.c */
@@ -60,7 +60,7 @@ void hub_tick(void);                             /* a second has passed */
 void hub_write(void);                            /* cursors */
 void hub_sweep(void);
 void hub_rest(void);
-void hub_stop(void);  /* in good order */
+void hub_stop(void); /* in good order */
 void hub_crash(void);
 void hub_end(void); /* the store of a memory engine goes too */
 bool hub_knows(uint32_t peer);
@@ -75,8 +75,8 @@ struct client;
 void edge_start(int edge);
 void edge_kill(int edge);
 bool edge_up(int edge);
-void edge_timers(int edge);       /* what is due */
-void edge_settle(int edge);       /* closes what is to be closed; refusals that wait for a moment come at once */
+void edge_timers(int edge); /* what is due */
+void edge_settle(int edge); /* closes what is to be closed; refusals that wait for a moment come at once */
 struct client *client_find(const char *name);
 int client_edge(const struct client *client);
 uint64_t client_session(const struct client *client);
@@ -98,6 +98,7 @@ void client_thaw(struct client *client);
 bool client_frozen(const struct client *client);
 void clients_heard(void); /* none is silent */
 void edge_poll(int edge, const char *room, const char *user, const struct sim_from *from, uint64_t limit, bool claimed);
-uint64_t poll_last(void); /* where the last poll ended */
+uint64_t poll_last(void); /* where the last poll ended, */
+void poll_forget(void);   /* and that there was one */
 
 #endif

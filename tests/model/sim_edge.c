@@ -223,8 +223,7 @@ http_answer(struct request *request, enum answer_status status)
 }
 
 void
-http_error(
-	struct request *request, enum answer_status status, const char *code, const char *message, const char *field)
+http_error(struct request *request, enum answer_status status, const char *code, const char *message, const char *field)
 {
 	(void)message;
 	(void)field;
@@ -269,6 +268,12 @@ uint64_t
 poll_last(void)
 {
 	return last_of_poll;
+}
+
+void
+poll_forget(void)
+{
+	last_of_poll = 0;
 }
 
 /* ---- an edge */

@@ -1,9 +1,9 @@
 /* A hub without its main loop and its store thread: see sim.h.
  *
  * Happy path: hub_start, then hub_turn until nothing is left to do, which is what loop.c does in a turn; a batch is
- * committed as soon as it is given. Failure modes: a hub that cannot start or ends by itself says so on standard output,
- * which fails the history. A crash leaves the engine's files as they are: its descriptors and maps are taken away, and
- * it is not asked.
+ * committed as soon as it is given. Failure modes: a hub that cannot start or ends by itself says so on standard
+ * output, which fails the history. A crash leaves the engine's files as they are: its descriptors and maps are taken
+ * away, and it is not asked.
  */
 #include "../../cmd/diagws-hub/hub.h"
 
@@ -300,7 +300,7 @@ lies_in_store(const char *path)
 {
 	const size_t n = strlen(config_of.dir);
 
-	return strncmp(path, config_of.dir, n) == 0 && path[n] == '/';
+	return strncmp(path, config_of.dir, n) == 0 && (path[n] == '/' || path[n] == '\0');
 }
 
 static void

@@ -152,6 +152,7 @@ class Model(Outside, Base):
         for session in client.sessions:
             if session.counted:
                 need(edge.there, "%s: counted, and its edge is not there", client.name)
+                self.tell(session)
                 self.leave(session, self.mono)
         del edge.clients[client.name]
 
@@ -338,6 +339,10 @@ class Model(Outside, Base):
         client = self.client(words[1])
         if client is None or self.edges[client.edge].stopped:
             return False
+        message = self.last.get(options.get("ack"))
+        if message is not None and not client.frozen:
+            self.acknowledge(client, message, seen, told=False)
+            seen.events.pop(client.name, None)
         self.closed(client)
 
     def do_freeze(self, words, options, seen):
@@ -376,20 +381,27 @@ class Model(Outside, Base):
         client, message = self.active(words[1], False), self.last.get(words[2])
         if client is None or message is None:
             return False
+        self.acknowledge(client, message, seen)
+
+    def acknowledge(self, client, message, seen, told=True):
+        """told: the hub is told of it at once."""
         session = client.session(message.room)
+        refused = any(kind == "frame" and what["type"] == "error" for kind, what in seen.events.get(client.name, []))
         if session is None:
             client.refused = ("not_subscribed",)
-            return None
-        if message.seq > session.reader.seq and \
-                any(kind == "frame" and what["type"] == "error" for kind, what in seen.events.get(client.name, [])):
+            return
+        if message.seq > session.reader.seq and refused:
             client.refused = ("invalid_field",)  # it never got that
-            return None
-        told, user = session.reader.told, session.reader.user
-        at = tuple(min(told[log], session.room.log_of(who).upto(message.seq)) for log, who in ((0, None), (1, user)))
-        session.high = further(session.high, at)
-        session.acked_high = further(session.acked_high or (0, 0), at)
-        if client.sure:
-            session.low = further(session.low, at)
-            session.acked_low = further(session.acked_low or (0, 0), at)
-        if session.counted and self.edges[client.edge].there:
+            return
+        # Surely up to what it got, and maybe to what lies in a gap that it was told.
+        reader, room, user = session.reader, session.room, client.user
+        most = tuple(min(reader.told[log], room.log_of(who).upto(message.seq)) for log, who in ((0, None), (1, user)))
+        session.high = further(session.high, most)
+        session.acked_high = further(session.acked_high or (0, 0), most)
+        got = [m for m in reader.got if m.seq <= message.seq]
+        if client.sure and got:
+            least = tuple(min(most[log], room.log_of(who).upto(got[-1].seq)) for log, who in ((0, None), (1, user)))
+            session.low = further(session.low, least)
+            session.acked_low = further(session.acked_low or (0, 0), least)
+        if told and session.counted and self.edges[client.edge].there:
             self.tell(session)

@@ -1,0 +1,46 @@
+"""What was broken once stays mended, and ten thousand random histories show what the model says, on each engine.
+
+A failure prints a history, as short as it was made. To look at it: keep it in a file, and
+
+  make build/tests/harness && tests/model/drive.py --verbose FILE
+
+shows what was seen at each step, up to the one that cannot be; HARNESS_LOG=1 build/tests/harness DIR <FILE also what hub
+and edges log, and runs under gdb. Who is wrong, the code or the model, is for the reader to say: the model's rules are in
+rules.py (messages), model.py (devices, joins), steps.py and outside.py (what each step does), reader.py (what one client
+may be told). What is mended is kept in histories/.
+"""
+import os
+import pathlib
+import sys
+
+import pytest
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE))
+
+import drive  # noqa: E402
+import fuzz  # noqa: E402
+import history  # noqa: E402
+
+SANITIZED = "sanitize" in drive.BUILD.name
+SEEDS = int(os.environ.get("SEEDS", 500 if SANITIZED else 10000))
+
+
+@pytest.mark.parametrize("engine", ["memory", "lmdb"])
+@pytest.mark.parametrize("name", sorted(path.name for path in (HERE / "histories").iterdir()))
+def test_a_history(name, engine):
+    steps = history.read((HERE / "histories" / name).read_text())
+    if engine not in drive.engines_of(steps, "both"):
+        pytest.skip("a history of the other engine")
+    harness = drive.Harness()
+    try:
+        found = drive.check(harness, steps, [engine])
+    finally:
+        harness.end()
+    assert found is None, "step %d, '%s': %s" % (found[1] + 1, steps[found[1]], found[2])
+
+
+def test_random_histories():
+    failures, said = fuzz.search(SEEDS, int(os.environ.get("SEED", 1)), ["memory", "lmdb"], os.cpu_count())
+    print(said)
+    assert not failures, fuzz.shortest(failures[0])
