@@ -13,7 +13,6 @@ dw_op_clear(struct dw_op *op)
 		dw_buf_clear(&op->append.record);
 		break;
 	case DW_OP_LOAD:
-	case DW_OP_READ:
 	case DW_OP_OWNERS:
 		dw_buf_clear(&op->read.records);
 		dw_buf_clear(&op->read.directs);

@@ -264,7 +264,6 @@ struct reading {
 	struct lmdb_engine *engine;
 	struct dw_op *op;
 	struct ends ends;
-	uint64_t after;
 	bool ended;          /* what is retained of the chain */
 	struct dw_buf found; /* newest first */
 };
@@ -293,7 +292,7 @@ read_one(void *user, uint64_t seq, const struct lmdb_message *message)
 		return DW_KV_STOP;
 	reading->op->read.summary.oldest = seq;
 	reading->op->read.summary.oldest_n = message->head.n;
-	return seq > reading->after ? note_found(reading, seq, false) : DW_OK;
+	return note_found(reading, seq, false);
 }
 
 /* Behind what is retained tombstones follow, as far as the room's newest direct ones go. */
@@ -337,9 +336,9 @@ compare_found(const void *a, const void *b)
 	return x->seq < y->seq ? 1 : -1;
 }
 
-/* The oldest first, at most `limit`. */
+/* The oldest first. */
 static int
-add_records(struct reading *reading, size_t limit, struct dw_buf *out)
+add_records(struct reading *reading, struct dw_buf *out)
 {
 	const size_t count = reading->found.len / sizeof(struct found);
 	struct found *found = (struct found *)(void *)reading->found.data;
@@ -347,9 +346,9 @@ add_records(struct reading *reading, size_t limit, struct dw_buf *out)
 
 	if (count > 0)
 		qsort(found, count, sizeof(*found), compare_found);
-	for (size_t i = count; i > 0 && count - i < limit && err == DW_OK; i--)
+	for (size_t i = count; i > 0 && err == DW_OK; i--)
 		err = add_found(reading->engine, found[i - 1], out);
-	reading->op->read.more = count > limit;
+	dw_buf_reset(&reading->found);
 	return err;
 }
 
@@ -388,29 +387,26 @@ read_users(struct reading *reading)
 }
 
 int
-dw_lmdb_read(struct lmdb_engine *e, struct dw_op *op)
+dw_lmdb_load(struct lmdb_engine *e, struct dw_op *op)
 {
-	const bool load = op->kind == DW_OP_LOAD;
-	struct reading reading = { .engine = e, .op = op, .after = load ? 0 : op->read.after };
+	struct reading reading = { .engine = e, .op = op };
 	struct room_value room = { 0 };
 	int err = dw_lmdb_get_room(e, dw_str(op->room), &room);
 
 	(void)dw_lmdb_summary(e, &op->read.summary, dw_str(op->room), &room);
 	op->read.summary.oldest_n = room.n + 1;
+	op->read.summary.directs = 0;
 	if (err == DW_E_AGAIN)
 		return DW_OK;
 	reading.ends = (struct ends) { room.n, room.directs };
 	if (err == DW_OK)
 		err = walk(e, room.last, read_one, &reading);
 	if (err == DW_OK)
-		err = add_records(&reading, load ? SIZE_MAX : op->read.limit, &op->read.records);
-	dw_buf_reset(&reading.found);
-	if (err == DW_OK && load) {
-		op->read.summary.directs = 0;
+		err = add_records(&reading, &op->read.records);
+	if (err == DW_OK)
 		err = read_users(&reading);
-		if (err == DW_OK)
-			err = add_records(&reading, SIZE_MAX, &op->read.directs);
-	}
+	if (err == DW_OK)
+		err = add_records(&reading, &op->read.directs);
 	dw_buf_clear(&reading.found);
 	return err;
 }

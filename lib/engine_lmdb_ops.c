@@ -161,7 +161,7 @@ list(struct lmdb_engine *e, struct dw_op *op, enum lmdb_table table, int (*each)
 static int
 do_load(struct lmdb_engine *e, struct dw_op *op)
 {
-	int err = dw_lmdb_read(e, op);
+	int err = dw_lmdb_load(e, op);
 
 	if (err == DW_OK)
 		err = list(e, op, CURSORS, load_cursor);
@@ -286,8 +286,6 @@ dw_lmdb_op(struct lmdb_engine *e, struct dw_op *op)
 		return do_owner(e, op);
 	case DW_OP_LOAD:
 		return do_load(e, op);
-	case DW_OP_READ:
-		return dw_lmdb_read(e, op);
 	case DW_OP_PLACE:
 		return dw_lmdb_place(e, op);
 	case DW_OP_OWNERS:

@@ -107,8 +107,8 @@ extern const char *const dw_lmdb_tables[LMDB_TABLES];
 
 /* Stores the message under the batch's next seq and fills the operation's results. */
 int dw_lmdb_append(struct lmdb_engine *e, struct dw_op *op);
-/* The summary, the records and the users of a LOAD or READ. */
-int dw_lmdb_read(struct lmdb_engine *e, struct dw_op *op);
+/* The summary, the records and the users of a LOAD. */
+int dw_lmdb_load(struct lmdb_engine *e, struct dw_op *op);
 int dw_lmdb_place(struct lmdb_engine *e, struct dw_op *op);
 /* Where it pays, or must be, looks at `budget` old messages, and at some places, from where the last sweep stopped;
  * clears away the dead. */

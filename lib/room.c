@@ -149,36 +149,17 @@ has_direct(const struct dw_room *room)
 	return room->direct != NULL && dw_log_first(room->direct) < dw_log_end(room->direct);
 }
 
-/* The oldest entry of the log of direct messages, and whose it is. NULL: nobody's. */
-static struct dw_member *
-oldest_direct(const struct dw_room *room, struct dw_record *record)
-{
-	return dw_record_of(room->direct, dw_log_first(room->direct), record) ? dw_room_member(room, record->to) : NULL;
-}
-
+/* The oldest one, which its user may have lost before. */
 static void
 drop_direct(struct dw_room *room)
 {
 	struct dw_record record;
-	struct dw_member *member = oldest_direct(room, &record);
+	struct dw_member *member =
+		dw_record_of(room->direct, dw_log_first(room->direct), &record) ? dw_room_member(room, record.to) : NULL;
 
 	if (member != NULL && record.own >= member->first_own)
 		member->first_own = record.own + 1;
 	dw_log_drop(room->direct);
-}
-
-/* What its user's newer ones have pushed out goes when it comes to the front. */
-static void
-drop_dead_directs(struct dw_room *room)
-{
-	while (has_direct(room)) {
-		struct dw_record record;
-		const struct dw_member *member = oldest_direct(room, &record);
-
-		if (member != NULL && record.own >= member->first_own)
-			return;
-		dw_log_drop(room->direct);
-	}
 }
 
 static size_t
@@ -216,7 +197,6 @@ append_direct(struct dw_room *room, const struct dw_record *record, struct dw_st
 	member->own = record->own;
 	if (member->own - member->first_own >= room->all->queue_limit)
 		member->first_own = member->own + 1 - room->all->queue_limit;
-	drop_dead_directs(room);
 	return DW_OK;
 }
 
@@ -258,7 +238,6 @@ fill_direct(struct dw_room *room, struct dw_str records)
 		if (err != DW_OK)
 			return err;
 	}
-	drop_dead_directs(room);
 	return DW_OK;
 }
 

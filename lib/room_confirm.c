@@ -175,16 +175,17 @@ dw_room_confirm(struct dw_room *room, struct dw_session *session, struct dw_posi
 	bool sure, uint64_t steady)
 {
 	struct dw_device *device = session->device;
+	struct dw_position all;
 
 	if (!dw_room_is_position(room, device->member, at))
 		return false;
 	if (begun != NULL)
 		session->begun = *begun;
-	at = dw_position_further(session->confirmed, at);
-	count_confirmed(room, session->confirmed, at);
-	session->confirmed = at;
-	deliver(&device->had, session->begun.n, dw_n(at));
-	deliver(&device->had_own, session->begun.own, dw_own(at));
+	all = dw_position_further(session->confirmed, at);
+	count_confirmed(room, session->confirmed, all);
+	session->confirmed = all;
+	deliver(&device->had, session->begun.n, dw_n(all));
+	deliver(&device->had_own, session->begun.own, dw_own(all));
 	if (sure)
 		device->settled = dw_position_further(device->settled, at);
 	dw_room_advance(room, device, steady);

@@ -222,7 +222,8 @@ read_merged(const struct dw_room *room, const struct dw_str *user, struct dw_pos
 		if (!dw_record_of(next.log, next.index, &record))
 			record = (struct dw_record) { .seq = entry->seq, .n = entry->n };
 		mine = direct && dw_room_is_own(room, next.index, member, &record);
-		if (!direct || user == NULL || mine) {
+		if (!direct || mine ||
+			(user == NULL && dw_room_is_own(room, next.index, dw_room_member(room, record.to), &record))) {
 			add_record(&next, &record, now, out);
 			i++;
 		}

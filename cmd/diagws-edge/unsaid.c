@@ -52,13 +52,14 @@ compare_places(const struct said *a, const struct said *b)
 {
 	int order = compare_numbers((uintptr_t)a->room, (uintptr_t)b->room);
 
+	/* Where one began again the hub has to know before it hears of anything that it confirmed there. */
+	order = order != 0 ? order : (int)b->anew - (int)a->anew;
 	order = order != 0 ? order : compare_numbers(dw_seq(a->at), dw_seq(b->at));
 	order = order != 0 ? order : compare_numbers(dw_n(a->at), dw_n(b->at));
 	order = order != 0 ? order : compare_numbers(dw_own(a->at), dw_own(b->at));
 	order = order != 0 ? order : compare_numbers(a->begun.n, b->begun.n);
 	order = order != 0 ? order : compare_numbers(a->begun.own, b->begun.own);
-	order = order != 0 ? order : (int)a->sure - (int)b->sure;
-	return order != 0 ? order : (int)a->anew - (int)b->anew;
+	return order != 0 ? order : (int)a->sure - (int)b->sure;
 }
 
 static int

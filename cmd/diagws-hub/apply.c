@@ -209,7 +209,6 @@ apply_one(struct hub *hub, struct staged *staged)
 	case DW_OP_OWNERS:
 		apply_owners(hub, staged);
 		break;
-	case DW_OP_READ:
 	case DW_OP_PLACE:
 		break;
 	}

@@ -14,6 +14,7 @@ on_confirm(struct hub *hub, struct peer *peer, const struct dw_wire *message, st
 	struct dw_room *room = confirm->room.n > 0 ? room_find(hub, confirm->room) : NULL;
 	const struct dw_begun *begun = confirm->anew ? &confirm->begun : NULL;
 	struct dw_str sessions = confirm->sessions;
+	bool said = false;
 	uint64_t id;
 
 	(void)frame;
@@ -25,9 +26,10 @@ on_confirm(struct hub *hub, struct peer *peer, const struct dw_wire *message, st
 		if (session == NULL || session->reader->edge != peer->number)
 			continue;
 		if (!room_confirm(hub, room, session, confirm->at, begun, confirm->sure)) {
-			dw_log_warn("confirmation of no position", "edge=%s diagnosis_id=%s seq=%llu n=%llu", peer->name,
-				room->name, (unsigned long long)dw_seq(confirm->at), (unsigned long long)dw_n(confirm->at));
-			break;
+			if (!said)
+				dw_log_warn("confirmation of no position", "edge=%s diagnosis_id=%s seq=%llu n=%llu", peer->name,
+					room->name, (unsigned long long)dw_seq(confirm->at), (unsigned long long)dw_n(confirm->at));
+			said = true;
 		}
 	}
 	room_settle(hub, room);

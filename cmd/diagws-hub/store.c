@@ -38,7 +38,6 @@ weight(const struct dw_op *op)
 {
 	switch (op->kind) {
 	case DW_OP_LOAD:
-	case DW_OP_READ:
 	case DW_OP_PLACE:
 	case DW_OP_OWNERS:
 		return 0;

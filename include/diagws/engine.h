@@ -11,7 +11,7 @@
  * ever, and of the newest DW_HISTORY_TIMES * queue_limit of it (retained or not) which seq they had (DW_OP_PLACE). A
  * message that expires by its own `expires_at` stays where it is.
  *
- * Reads (DW_OP_LOAD, DW_OP_READ, DW_OP_PLACE, DW_OP_OWNERS) are carried out in place in the batch too, on what it has
+ * Reads (DW_OP_LOAD, DW_OP_PLACE, DW_OP_OWNERS) are carried out in place in the batch too, on what it has
  * made so far; what they return is only true once the batch has been committed.
  *
  * One thread at a time uses an engine. Every implementation passes tests/unit/test_engine.c.
@@ -64,7 +64,6 @@ enum dw_op_kind {
 	DW_OP_CURSOR, /* write a cursor, or remove it */
 	DW_OP_OWNER,  /* set a registry entry; DW_OWNER_NONE removes it */
 	DW_OP_LOAD,   /* a room's summary, messages, users, cursors and owners */
-	DW_OP_READ,   /* a room's messages after a seq */
 	DW_OP_PLACE,  /* a room's n, and a user's own, at a seq */
 	DW_OP_OWNERS  /* list the registry */
 };
@@ -109,18 +108,17 @@ struct dw_op {
 			uint64_t n, own, until_own;
 		} place;
 		struct {
-			uint64_t after;                 /* READ */
-			size_t limit;                   /* READ: records; OWNERS: rows */
+			size_t limit;                   /* OWNERS: rows */
 			char user[DW_USER_MAX + 1];     /* OWNERS: "" for all */
-			struct dw_room_summary summary; /* out: LOAD, READ */
-			struct dw_buf records; /* out: LOAD (all retained), READ: packed records to everyone, oldest first */
+			struct dw_room_summary summary; /* out: LOAD */
+			struct dw_buf records;          /* out: LOAD: packed records to everyone, oldest first */
 			/* Out, LOAD: of the newest DW_HISTORY_TIMES * queue_limit direct ones, oldest first, those that are known:
 			 * what is not retained is a tombstone. */
 			struct dw_buf directs;
 			struct dw_buf users;   /* out: LOAD: an array of struct dw_user_row, all who ever had a direct message */
 			struct dw_buf cursors; /* out: LOAD: an array of struct dw_cursor */
 			struct dw_buf owners;  /* out: LOAD, OWNERS: an array of struct dw_owner_row */
-			bool more;             /* out: READ, OWNERS: limit was reached */
+			bool more;             /* out: OWNERS: limit was reached */
 		} read;
 	};
 };
@@ -177,7 +175,7 @@ struct dw_engine_ops {
 	void (*info)(struct dw_engine *engine, struct dw_engine_info *info);
 	/* Every room that retains anything, in any order; a non-zero return of `each` ends it and is returned. Of a
 	 * summary from here `oldest` may be 0 although something is retained, and `oldest_n` may count messages that
-	 * have expired since: LOAD and READ tell exactly. */
+	 * have expired since: LOAD tells exactly. */
 	int (*rooms)(struct dw_engine *engine, int (*each)(void *user, const struct dw_room_summary *summary), void *user);
 	/* The cursors of all rooms, likewise. */
 	int (*cursors)(struct dw_engine *engine, int (*each)(void *user, const struct dw_cursor *cursor), void *user);

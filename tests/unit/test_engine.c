@@ -1,4 +1,4 @@
-/* links: lib/engine.c lib/engine_mem.c lib/engine_lmdb.c lib/engine_lmdb_log.c lib/engine_lmdb_ops.c */
+/* links: lib/engine.c tests/lib/engine_mem.c lib/engine_lmdb.c lib/engine_lmdb_log.c lib/engine_lmdb_ops.c */
 /* links: lib/engine_lmdb_rooms.c lib/engine_lmdb_ids.c lib/engine_lmdb_check.c */
 /* links: lib/engine_lmdb_lock.c lib/engine_lmdb_note.c */
 /* links: lib/kv.c lib/kv_lmdb.c lib/kv_file.c lib/kv_journal.c lib/kv_look.c lib/kv_tree.c */
@@ -409,30 +409,6 @@ test_load_of_nothing(void **state)
 	assert_int_equal(0, op->read.summary.head);
 	assert_int_equal(1, op->read.summary.oldest_n);
 	assert_int_equal(0, op->read.records.len + op->read.cursors.len + op->read.owners.len);
-	op_free(op);
-}
-
-static void
-test_read(void **state)
-{
-	struct fixture *f = *state;
-	struct dw_op *op = op_new(DW_OP_READ, "a");
-	uint64_t seqs[100];
-
-	append_many(f, "a", 10);
-	op->read.after = 4;
-	op->read.limit = 3;
-	assert_int_equal(DW_OK, run(f, op));
-	assert_int_equal(3, seqs_of(&op->read.records, seqs, 100));
-	assert_int_equal(5, seqs[0]);
-	assert_true(op->read.more);
-	op_free(op);
-	op = op_new(DW_OP_READ, "a");
-	op->read.after = 8;
-	op->read.limit = 3;
-	assert_int_equal(DW_OK, run(f, op));
-	assert_int_equal(2, seqs_of(&op->read.records, seqs, 100));
-	assert_false(op->read.more);
 	op_free(op);
 }
 
@@ -1279,8 +1255,7 @@ random_op(int *serial)
 	case 2:
 		return op_new(DW_OP_LOAD, room);
 	case 3:
-		op = rand() % 2 == 0 ? op_new(DW_OP_READ, room) : op_new(DW_OP_OWNERS, rand() % 4 == 0 ? "" : room);
-		op->read.after = (uint64_t)(rand() % 500);
+		op = op_new(DW_OP_OWNERS, rand() % 4 == 0 ? "" : room);
 		op->read.limit = (size_t)(1 + rand() % 20);
 		return op;
 	default:
@@ -1328,11 +1303,9 @@ same_result(const struct dw_op *a, const struct dw_op *b)
 		assert_int_equal(a->place.until_own, b->place.until_own);
 		break;
 	case DW_OP_LOAD:
-	case DW_OP_READ:
 		assert_int_equal(a->read.summary.n, b->read.summary.n);
 		assert_int_equal(a->read.summary.head, b->read.summary.head);
-		if (a->kind == DW_OP_LOAD)
-			assert_int_equal(a->read.summary.directs, b->read.summary.directs);
+		assert_int_equal(a->read.summary.directs, b->read.summary.directs);
 		same_bytes(&a->read.directs, &b->read.directs);
 		same_bytes(&a->read.users, &b->read.users);
 		assert_int_equal(a->read.summary.oldest, b->read.summary.oldest);
@@ -1515,7 +1488,6 @@ main(void)
 		BOTH(test_ids_are_remembered_so_long),
 		BOTH(test_load),
 		BOTH(test_load_of_nothing),
-		BOTH(test_read),
 		BOTH(test_age),
 		BOTH(test_a_room_outlives_its_messages),
 		BOTH(test_direct_messages),

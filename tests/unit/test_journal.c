@@ -179,10 +179,10 @@ store(struct fixture *f, int number, size_t size)
 static void
 look_at(struct fixture *f, const char *room)
 {
-	struct dw_op op = { .kind = DW_OP_READ }, *ops = &op;
+	struct dw_op op = { .kind = DW_OP_PLACE }, *ops = &op;
 
 	(void)dw_str_copy(dw_str(room), op.room, sizeof(op.room));
-	op.read.limit = 1;
+	op.place.seq = 1;
 	assert_int_equal(DW_OK, f->engine->ops->commit(f->engine, &ops, 1, &f->fault));
 	dw_op_clear(&op);
 }

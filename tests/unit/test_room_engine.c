@@ -1,5 +1,5 @@
 /* links: lib/room.c lib/room_member.c lib/room_join.c lib/room_confirm.c lib/room_read.c lib/log.c lib/record.c */
-/* links: lib/links.c lib/wire.c lib/buf.c lib/err.c lib/engine.c lib/engine_mem.c lib/clock.c */
+/* links: lib/links.c lib/wire.c lib/buf.c lib/err.c lib/engine.c tests/lib/engine_mem.c lib/clock.c */
 /* libs: libcrypto */
 /* A room that was there all the time, and one that is loaded now: both retain the same, tell the same gaps, and know of
  * each seq what is true or that they do not know. Random messages and jumps of time; the test keeps the truth.

@@ -360,13 +360,11 @@ read_directs(struct mem_engine *e, struct dw_op *op, const struct room *room)
 	}
 }
 
-/* The newest `limit` after `after` for a LOAD are all there are; a READ takes the oldest of them first. */
 static int
-do_read(struct mem_engine *e, struct dw_op *op, uint64_t after, size_t limit)
+load_messages(struct mem_engine *e, struct dw_op *op)
 {
 	struct room *room = find_room(e, op->room);
 	const struct message *message;
-	size_t count = 0;
 
 	op->read.summary = (struct dw_room_summary) { .oldest_n = 1 };
 	(void)dw_str_copy(dw_str(op->room), op->read.summary.room, sizeof(op->read.summary.room));
@@ -376,16 +374,10 @@ do_read(struct mem_engine *e, struct dw_op *op, uint64_t after, size_t limit)
 	fill_summary(&op->read.summary, room);
 	DL_FOREACH(room->messages, message)
 	{
-		if (message->record == NULL || message->seq <= after)
-			continue;
-		if (count++ == limit) {
-			op->read.more = true;
-			break;
-		}
-		dw_buf_add(&op->read.records, message->record, message->size);
+		if (message->record != NULL)
+			dw_buf_add(&op->read.records, message->record, message->size);
 	}
-	if (op->kind == DW_OP_LOAD)
-		read_directs(e, op, room);
+	read_directs(e, op, room);
 	return dw_buf_ok(&op->read.records) && dw_buf_ok(&op->read.directs) && dw_buf_ok(&op->read.users) ? DW_OK
 																									  : DW_E_STORAGE;
 }
@@ -442,7 +434,7 @@ static int
 do_load(struct mem_engine *e, struct dw_op *op)
 {
 	const struct entry *entry, *next;
-	int err = do_read(e, op, 0, SIZE_MAX);
+	int err = load_messages(e, op);
 
 	HASH_SORT(e->cursors, compare_keys);
 	HASH_ITER(hh, e->cursors, entry, next)
@@ -509,8 +501,6 @@ do_op(struct mem_engine *e, struct dw_op *op)
 		return do_owner(e, op);
 	case DW_OP_LOAD:
 		return do_load(e, op);
-	case DW_OP_READ:
-		return do_read(e, op, op->read.after, op->read.limit);
 	case DW_OP_PLACE:
 		do_place(e, op);
 		return DW_OK;
