@@ -184,10 +184,10 @@ $(BUILD)/tests/hold.so: tests/lib/hold.c
 
 # A hub and its edges in one process, with clocks and a network of the test's (tests/model/sim.h): everything that the two
 # commands are made of but what touches the world. The two have functions of the same names: the hub's stay its own.
-SIM_HUB  := $(filter-out $(addprefix $(BUILD)/cmd/diagws-hub/,main.o loop.o options.o store.o), \
-	$(patsubst %.c,$(BUILD)/%.o,$(wildcard cmd/diagws-hub/*.c))) $(BUILD)/tests/model/sim_hub.o
+SIM_HUB  := $(filter-out $(addprefix $(BUILD)/cmd/diagws-hub/,main.o loop.o options.o store.o), $(HUB_OBJ)) \
+	$(BUILD)/tests/model/sim_hub.o
 SIM_EDGE := $(filter-out $(addprefix $(BUILD)/cmd/diagws-edge/,main.o server.o socket.o ws.o http.o params.o check.o), \
-	$(EDGE_OBJ)) $(addprefix $(BUILD)/tests/model/,harness.o sim_edge.o sim_net.o)
+	$(EDGE_OBJ)) $(addprefix $(BUILD)/tests/model/,harness.o sim_edge.o sim_net.o) $(BUILD)/tests/lib/engine_mem.o
 SIM_OURS := dw_now_ms dw_mono_ms dw_mono_us dw_random dw_random_id fsync fdatasync fallocate pread
 $(BUILD)/tests/harness: $(SIM_HUB) $(SIM_EDGE) $(LIB_A)
 	$(call say,LD,$@)
