@@ -17,6 +17,8 @@ from steps import Model, Seen
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("DIAGWS_BUILD", ROOT / "build"))
 
+WORLDS = 200  # so many histories a process carries out, for each killed hub leaves something behind in it
+
 
 class Harness:
     """One that takes history after history."""
@@ -25,7 +27,7 @@ class Harness:
         shared = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
         self.dir = tempfile.TemporaryDirectory(prefix="model-", dir=shared)
         self.errors = tempfile.TemporaryFile()
-        self.popen, self.lines = None, lines
+        self.popen, self.lines, self.count = None, lines, 0
 
     def _start(self):
         env = {**os.environ, "HARNESS_LINES": "1"} if self.lines else None
@@ -37,6 +39,9 @@ class Harness:
 
     def run(self, steps):
         """The lines of each step's answer. One that dies is tried again with one that keeps back nothing."""
+        self.count += 1
+        if self.popen is not None and self.count % WORLDS == 0:
+            self._stop()
         if self.popen is None:
             self._start()
         try:
@@ -71,11 +76,15 @@ class Harness:
         said = [line for line in errors.splitlines() if "ERROR:" in line or "runtime error" in line or "Assert" in line]
         return answers + [["the harness died with %s: %s" % (status, " ".join(said)[:500])]]
 
+    def _stop(self):
+        self.popen.stdin.close()
+        self.popen.wait()
+        self.popen.stdout.close()
+        self.popen = None
+
     def end(self):
         if self.popen is not None:
-            self.popen.stdin.close()
-            self.popen.wait()
-            self.popen.stdout.close()
+            self._stop()
         self.errors.close()
         self.dir.cleanup()
 

@@ -470,6 +470,9 @@ do_cont(void)
 		return;
 	}
 	stopped[edge] = false;
+	/* What it was sent before its line was cut it may still hear or not; here it does not. */
+	if (away[edge])
+		line_forget(edge);
 	clients_heard();
 	edge_timers(edge);
 	tick_links();

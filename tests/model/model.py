@@ -45,7 +45,7 @@ class Device:
         self.had = [(at[0], at[0]), (at[1], at[1])]  # of each log the newest run that it was delivered
         self.got = set()   # what it was delivered, run or not
         self.sessions = []
-        self.seen = wall
+        self.seen = self.least_seen = wall  # when it was last connected, and what is surely noted of that
         self.doubtful = False  # over its age, and maybe forgotten
         self.derived = self.ahead = False
         self.stored = None
@@ -185,16 +185,18 @@ class Base:
 
     # ---- sessions begin and end
 
-    def leave(self, session, now, write=True):
-        """The hub ends it."""
-        device = session.device
-        session.counted = False
-        device.advance(now)
-        device.sessions.remove(session)
-        device.advance(now)
-        device.seen = self.wall
-        if write:
-            device.write()
+    def leave_all(self, sessions, now, write=True):
+        """The hub ends them, in an order of its own."""
+        for session in sessions:
+            session.device.advance(now)
+        for session in sessions:
+            session.counted = False
+            session.device.sessions.remove(session)
+        for device in {session.device for session in sessions}:
+            device.advance(now)
+            device.seen = device.least_seen = self.wall
+            if write:
+                device.write()
 
     def write_all(self, room=None):
         for device in self.devices.values():
@@ -232,8 +234,9 @@ class Base:
         device = self.find_device(session)
         if session.client.derived or device is None or device.derived:
             return
-        for rival in list(device.sessions):
-            self.leave(rival, self.mono, write=False)
+        rivals = list(device.sessions)
+        self.leave_all(rivals, self.mono, write=False)
+        for rival in rivals:
             self.order(rival, 4001, "replaced")
 
     def order(self, session, code, reason):
@@ -335,7 +338,8 @@ class Base:
         device.seen = self.wall
         session.device = device
         device.sessions.append(session)
-        session.low = session.high = session.known_low = session.known_high = start
+        # Its edge has no proof of that, and could not say so to another hub.
+        session.high = session.known_low = session.known_high = start
         session.request = session.joined = None
         device.advance(self.mono)
 

@@ -1,6 +1,6 @@
 """What each step does to polls, time, the hub's life, edges and the store: the other half of steps.py."""
 from model import DEAD, SILENCE, Device
-from reader import need
+from reader import further, need
 from rules import ranges
 
 ACCESS = (1008, "access denied")
@@ -84,19 +84,19 @@ class Outside:
         self.doubt()
 
     def silent(self, sessions, heard):
+        self.leave_all(sessions, heard)
         for session in sessions:
-            self.leave(session, heard)
-            session.device.seen = self.wall - (self.mono - heard)
+            session.device.seen = session.device.least_seen = self.wall - (self.mono - heard)
         for room in {session.room for session in sessions}:
             self.write_all(room)
 
     def doubt(self, swept=False):
         """Devices over their age may be forgotten, and are after a sweep."""
         for key, device in list(self.devices.items()):
-            if device.sessions or self.wall < device.seen + self.cursor_ttl:
+            if device.sessions or self.wall < device.least_seen + self.cursor_ttl:
                 continue
             device.doubtful = True
-            if swept:
+            if swept and self.wall >= device.seen + self.cursor_ttl:
                 del self.devices[key]
 
     def do_clock(self, words, options, seen):
@@ -150,7 +150,7 @@ class Outside:
         anew = self.mono >= edge.stopped_at + DEAD
         for client in edge.clients.values():
             for session in list(client.sessions):
-                if session.order is not None and not anew:
+                if session.order is not None and not anew and not edge.away:
                     self.end(session, *session.order)
                 session.order = None
         if edge.away:
@@ -169,10 +169,7 @@ class Outside:
 
     def anew(self, edge):
         """It has introduced itself again: what the hub knew of it ends, and its sessions return."""
-        for client in edge.clients.values():
-            for session in client.sessions:
-                if session.counted:
-                    self.leave(session, edge.heard)
+        self.leave_all([s for client in edge.clients.values() for s in client.sessions if s.counted], edge.heard)
         other = edge.epoch != self.epoch
         edge.known, edge.heard, edge.epoch = True, self.mono, self.epoch
         for client in list(edge.clients.values()):
@@ -188,7 +185,11 @@ class Outside:
     def come_back(self, session):
         device = self.find_device(session)
         if device is None:
-            device = self.add_device(session, session.low)
+            # It was over its age: what it had is as good as all that is no more.
+            device, room = self.add_device(session, session.low), session.room
+            fresh = tuple(room.oldest(user, self.wall) - 1 for user in (None, session.client.user))
+            device.high.at = device.high.resume = further(session.high, fresh)
+            device.high.trail = [(0, device.high.at)]
         session.device = device
         session.counted = True
         session.known_low = session.known_high = (0, 0)

@@ -31,7 +31,8 @@ class Reader:
         self.begins = [[], []]   # numbers behind which it began to read without a gap
         self.start = None        # where it began, once that is known
         self.seq = 0
-        self.got = []            # messages, in order
+        self.got = []            # messages, in order,
+        self.marks = []          # and how far it had been told with each
         self.holes = 0           # gaps told of what is not retained
 
     def begin(self, least, most):
@@ -42,6 +43,8 @@ class Reader:
 
     @property
     def told(self):
+        for which in (0, 1):
+            self._skip_excluded(which)
         return tuple(self.most)
 
     def _log(self, which):
@@ -90,6 +93,7 @@ class Reader:
         self.seq = message.seq
         self._move(direct, message.number, message.number, "an update")
         self.got.append(message)
+        self.marks.append(tuple(self.most))
 
     def gap(self, data, now, late):
         direct = bool(data.get("direct"))

@@ -153,7 +153,7 @@ class Model(Outside, Base):
             if session.counted:
                 need(edge.there, "%s: counted, and its edge is not there", client.name)
                 self.tell(session)
-                self.leave(session, self.mono)
+        self.leave_all([session for session in client.sessions if session.counted], self.mono)
         del edge.clients[client.name]
 
     # ---- senders and owners
@@ -241,12 +241,13 @@ class Model(Outside, Base):
         self.owners[(room, user)] = state
         if before and not self.may(room, user, False):
             self.lost[(room, user)] = self.head
-        for device in self.devices_of(self.room(room), user):
-            for session in list(device.sessions):
-                if not self.may(room, user, room in session.client.claims):
-                    self.lost[(room, user)] = self.head
-                    self.leave(session, self.mono)
-                    self.order(session, *ACCESS)
+        intruders = [session for device in self.devices_of(self.room(room), user) for session in device.sessions
+                     if not self.may(room, user, room in session.client.claims)]
+        if intruders:
+            self.lost[(room, user)] = self.head
+        self.leave_all(intruders, self.mono)
+        for session in intruders:
+            self.order(session, *ACCESS)
         self.write_all(self.room(room))
 
     def do_grant(self, words, options, seen):
@@ -333,7 +334,7 @@ class Model(Outside, Base):
         client.many = True
         client.sessions.remove(session)
         client.ended.append((words[2], None))
-        self.leave(session, self.mono)
+        self.leave_all([session], self.mono)
 
     def do_close(self, words, options, seen):
         client = self.client(words[1])
@@ -393,15 +394,17 @@ class Model(Outside, Base):
         if message.seq > session.reader.seq and refused:
             client.refused = ("invalid_field",)  # it never got that
             return
-        # Surely up to what it got, and maybe to what lies in a gap that it was told.
-        reader, room, user = session.reader, session.room, client.user
-        most = tuple(min(reader.told[log], room.log_of(who).upto(message.seq)) for log, who in ((0, None), (1, user)))
-        session.high = further(session.high, most)
-        session.acked_high = further(session.acked_high or (0, 0), most)
-        got = [m for m in reader.got if m.seq <= message.seq]
+        # Surely up to what it got, and maybe to what was told before that, or lies in a gap that it was told.
+        reader, logs = session.reader, [session.room.log_of(user) for user in (None, client.user)]
+        most = tuple(min(told, log.upto(message.seq)) for told, log in zip(reader.told, logs))
+        got = [(m, mark) for m, mark in zip(reader.got, reader.marks) if m.seq <= message.seq]
         if client.sure and got:
-            least = tuple(min(most[log], room.log_of(who).upto(got[-1].seq)) for log, who in ((0, None), (1, user)))
+            least = tuple(min(number, log.upto(got[-1][0].seq)) for number, log in zip(most, logs))
             session.low = further(session.low, least)
             session.acked_low = further(session.acked_low or (0, 0), least)
+        if got:
+            most = further(most, got[-1][1])
+        session.high = further(session.high, most)
+        session.acked_high = further(session.acked_high or (0, 0), most)
         if told and session.counted and self.edges[client.edge].there:
             self.tell(session)
