@@ -148,6 +148,18 @@ dw_room_is_position(const struct dw_room *room, const struct dw_member *member, 
 	return dw_n(at) >= n && dw_n(at) < room->oldest_n;
 }
 
+/* A PONG's position and a client's own say nothing of the direct messages before it, which were written, too. */
+static struct dw_position
+with_own(const struct dw_room *room, const struct dw_member *member, struct dw_position at)
+{
+	uint64_t own;
+
+	if (dw_own(at) == member->own)
+		return at;
+	(void)dw_room_own_at(room, dw_str(member->user), dw_seq(at), &own);
+	return dw_position_skip(at, 0, own);
+}
+
 /* What lies between where the session began to read and this has been delivered to the device. */
 static void
 deliver(struct dw_span *had, uint64_t begun, uint64_t upto)
@@ -181,6 +193,7 @@ dw_room_confirm(struct dw_room *room, struct dw_session *session, struct dw_posi
 		return false;
 	if (begun != NULL)
 		session->begun = *begun;
+	at = with_own(room, device->member, at);
 	all = dw_position_further(session->confirmed, at);
 	count_confirmed(room, session->confirmed, all);
 	session->confirmed = all;

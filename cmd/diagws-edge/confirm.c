@@ -4,7 +4,8 @@
  * snapshot of positions is enough then. A PING in a ring knows nothing of a reader's own numbers, nor of the gaps that
  * only this one was told, and one that acknowledges itself may do so for what left the ring long ago: what was
  * written is noted, WRITTEN_MAX positions at most. Past that every second one is forgotten; what proves one of these
- * confirms up to the one before it.
+ * confirms up to the one before it. What a PONG has proven the client may still acknowledge itself: of that the newest
+ * WRITTEN_KEPT stay.
  */
 #include "confirm.h"
 
@@ -18,7 +19,7 @@
 #include "room.h"
 #include "uplink.h"
 
-enum { WRITTEN_LEAST = 1, WRITTEN_MAX = 1024 };
+enum { WRITTEN_LEAST = 1, WRITTEN_KEPT = 16, WRITTEN_MAX = 1024 };
 
 /* From so many readers on a room is large. A session has one of the turns; flags of an entry: the first that is asked,
  * and how many. */
@@ -55,9 +56,9 @@ confirm_acked(const struct watch *watch)
 	return watch->written != NULL ? watch->written->acked : dw_position_start();
 }
 
-/* The furthest position up to seq that was noted; those are forgotten. */
+/* The furthest position up to seq that was noted. Of those all but the newest `keep` are forgotten. */
 static struct dw_position
-take_written(struct watch *watch, uint64_t seq)
+take_written(struct watch *watch, uint64_t seq, size_t keep)
 {
 	struct written *written = watch->written;
 	struct dw_position at = dw_position_start();
@@ -65,10 +66,10 @@ take_written(struct watch *watch, uint64_t seq)
 
 	while (written != NULL && i < written->count && dw_seq(written->at[i]) <= seq)
 		at = written->at[i++];
-	if (i == 0)
+	if (i <= keep)
 		return at;
-	written->count -= i;
-	memmove(written->at, written->at + i, written->count * sizeof(written->at[0]));
+	written->count -= i - keep;
+	memmove(written->at, written->at + i - keep, written->count * sizeof(written->at[0]));
 	return at;
 }
 
@@ -87,7 +88,7 @@ confirm(struct watch *watch, struct dw_position position)
 {
 	if (watch->room == NULL || dw_seq(position) > dw_seq(watch->at) || dw_n(position) > dw_n(watch->at))
 		return;
-	position = dw_position_further(position, take_written(watch, dw_seq(position)));
+	position = dw_position_further(position, take_written(watch, dw_seq(position), WRITTEN_KEPT));
 	position = dw_position_further(position, watch->confirmed);
 	if (dw_position_same(position, watch->confirmed))
 		return;
@@ -300,7 +301,7 @@ confirm_ack(struct watch *watch, uint64_t seq)
 
 	if (seq > dw_seq(watch->at))
 		return false;
-	at = take_written(watch, seq);
+	at = take_written(watch, seq, 0);
 	if (!watch->conn->sure)
 		at = dw_position_further(at, find_in_ring(watch->room, seq));
 	at = dw_position_further(at, confirm_acked(watch));

@@ -177,6 +177,7 @@ struct waiting {
 /* A frame that waits until the engine has said what the numbers were at a seq (place.c). */
 struct place {
 	struct place *prev, *next;
+	struct dw_room *room;
 	uint32_t peer;
 	uint64_t incarnation, session;
 	size_t n;
@@ -217,7 +218,7 @@ void rooms_evict(struct hub *hub);
 /* Ends a session; its edge's reader goes with the last one. */
 void room_end_session(struct hub *hub, struct dw_room *room, struct dw_session *session);
 /* Keeps a resident room in memory, and no longer. */
-void room_hold(struct dw_room *room);
+void room_hold(struct hub *hub, struct dw_room *room);
 void room_unhold(struct dw_room *room);
 /* False: there is no such position. */
 bool room_confirm(struct hub *hub, struct dw_room *room, struct dw_session *session, struct dw_position at,
@@ -237,7 +238,8 @@ void room_mark_readers(struct hub *hub, struct dw_room *room);
 /* Asks the engine for the numbers at a seq, and for the user's own at `until`, too (0: not asked); the frame is then
  * dispatched again, with hub->place set. */
 struct place_question {
-	struct dw_str room, user;
+	struct dw_room *room; /* resident, and held until then */
+	struct dw_str user;
 	uint64_t seq, until;
 	uint64_t session; /* of a JOIN */
 };

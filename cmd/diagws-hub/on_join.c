@@ -123,11 +123,11 @@ asks_place(const struct hub *hub, const struct dw_room *room, const struct dw_jo
 }
 
 static int
-ask_place(struct hub *hub, struct peer *peer, const struct dw_join *join, struct dw_str frame)
+ask_place(struct hub *hub, struct peer *peer, struct dw_room *room, const struct dw_join *join, struct dw_str frame)
 {
 	return place_ask(hub, peer,
 		&(struct place_question) {
-			.room = join->room, .user = join->user, .seq = dw_seq(join->after), .session = join->session },
+			.room = room, .user = join->user, .seq = dw_seq(join->after), .session = join->session },
 		frame);
 }
 
@@ -153,7 +153,7 @@ on_join(struct hub *hub, struct peer *peer, const struct dw_wire *message, struc
 	else if (err == DW_OK && !dw_room_may(room, join->user, (join->flags & DW_JOIN_CLAIMED) != 0))
 		err = deny(hub, peer, REPLY_DENIED, join->room, join->user, join->corr, join->session);
 	else if (err == DW_OK && asks_place(hub, room, join))
-		err = ask_place(hub, peer, join, frame);
+		err = ask_place(hub, peer, room, join, frame);
 	else if (err == DW_OK)
 		err = join_room(hub, peer, room, join);
 	if (err != DW_OK)

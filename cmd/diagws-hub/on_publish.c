@@ -82,7 +82,7 @@ stage(struct hub *hub, struct peer *peer, const struct dw_publish *publish, stru
 	staged->holds = room != NULL;
 	err = stage_add(hub, peer, staged);
 	if (err == DW_OK && room != NULL)
-		room_hold(room);
+		room_hold(hub, room);
 	return err;
 }
 

@@ -119,7 +119,7 @@ read_room(struct hub *hub, struct peer *peer, struct dw_room *room, const struct
 	if (!cut_gaps(room, read, place, records) || asks)
 		return place_ask(hub, peer,
 			&(struct place_question) {
-				.room = read->room, .user = read->user, .seq = dw_seq(read->after), .until = dw_seq(records->last) },
+				.room = room, .user = read->user, .seq = dw_seq(read->after), .until = dw_seq(records->last) },
 			frame);
 	if (is_nothing(records) && read->wait_ms > 0 && hub->poll != POLL_OVER && !hub->closing)
 		return wait_message(hub, peer, room, read);

@@ -4,7 +4,8 @@
  * who join the room are not held up.
  *
  * Happy path: a JOIN or READ gives a position whose message was dropped; the frame waits, the batch asks; when it has
- * been committed the frame is dispatched again, and finds the answer with place_of.
+ * been committed the frame is dispatched again, and finds the answer with place_of. Until then the room stays in
+ * memory: else the frame would have it loaded, and ask anew, for ever.
  *
  * Failure modes: the peer is gone or has introduced itself anew: nobody waits. The session left meanwhile: its
  * JOIN is dropped. The engine could not say: the frame goes on with what the room knows.
@@ -19,7 +20,7 @@ int
 place_ask(struct hub *hub, struct peer *peer, const struct place_question *question, struct dw_str frame)
 {
 	struct place *place = calloc(1, sizeof(*place) + frame.n);
-	struct staged *staged = stage_new(DW_OP_PLACE, question->room);
+	struct staged *staged = stage_new(DW_OP_PLACE, dw_str(question->room->name));
 	int err;
 
 	if (place == NULL || staged == NULL) {
@@ -27,6 +28,7 @@ place_ask(struct hub *hub, struct peer *peer, const struct place_question *quest
 		free(staged);
 		return DW_E_NOMEM;
 	}
+	place->room = question->room;
 	place->peer = peer->number;
 	place->incarnation = peer->incarnation;
 	place->session = question->session;
@@ -38,9 +40,11 @@ place_ask(struct hub *hub, struct peer *peer, const struct place_question *quest
 	staged->reply = REPLY_PLACE;
 	staged->place = place;
 	err = stage_add(hub, peer, staged);
-	if (err == DW_OK)
-		DL_APPEND(hub->places, place);
-	return err;
+	if (err != DW_OK)
+		return err;
+	DL_APPEND(hub->places, place);
+	room_hold(hub, question->room);
+	return DW_OK;
 }
 
 void
@@ -65,6 +69,8 @@ place_found(struct hub *hub, struct staged *staged)
 		hub_dispatch(hub, peer, &message, frame);
 		hub->place = NULL;
 	}
+	room_unhold(place->room);
+	room_settle(hub, place->room);
 	free(place);
 }
 

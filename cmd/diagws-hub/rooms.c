@@ -167,9 +167,10 @@ room_cursor_written(struct hub *hub, const struct dw_op *op)
 }
 
 void
-room_hold(struct dw_room *room)
+room_hold(struct hub *hub, struct dw_room *room)
 {
 	((struct seat *)room->user)->holds++;
+	room_settle(hub, room);
 }
 
 void

@@ -91,16 +91,17 @@ answer_enough(struct hub *hub, struct wait *wait)
 	end(hub, wait);
 }
 
-/* When the time of the message is over, as it was stored first; 1: it is. */
+/* When the time of the message is over, as it was stored first; where it is no more, what this request says: 0, or that
+ * there is one, and then it is over. */
 static uint64_t
-expiry_of(const struct dw_room *room, const struct wait *wait)
+expiry_of(const struct dw_room *room, const struct wait *wait, bool expires)
 {
 	const struct dw_str to = { wait->bytes, wait->n };
 	struct dw_position at = dw_position_before(wait->number);
 	struct dw_buf bytes = { 0 };
 	struct dw_record record;
 	struct dw_str rest;
-	uint64_t expires_at = to.n > 0;
+	uint64_t expires_at = expires;
 
 	(void)dw_room_read(room, to.n > 0 ? &to : NULL, &at, 1, DW_WIRE_BATCH_MAX, dw_now_ms(), &bytes);
 	rest = (struct dw_str) { bytes.data, bytes.len };
@@ -110,12 +111,10 @@ expiry_of(const struct dw_room *room, const struct wait *wait)
 	return expires_at;
 }
 
-/* Whoever confirms now may have been told of a gap instead. Of gaps among numbered messages the room keeps count. */
+/* Whoever confirms now may have been told of a gap instead. */
 static bool
-is_over(const struct dw_room *room, struct wait *wait)
+is_over(const struct wait *wait)
 {
-	if (wait->n > 0)
-		wait->expires_at = expiry_of(room, wait);
 	return wait->expires_at != 0 && wait->expires_at <= dw_now_ms();
 }
 
@@ -133,8 +132,8 @@ wait_delivered(struct hub *hub, struct dw_room *room, const struct staged *stage
 	wait->number = (struct dw_number) { op->append.seq, op->append.n, op->append.own };
 	wait->need = staged->wait;
 	wait->except = op->append.except;
-	wait->expires_at = expiry_of(room, wait);
-	if (!is_over(room, wait))
+	wait->expires_at = expiry_of(room, wait, op->append.expires_at > 0);
+	if (!is_over(wait))
 		wait->count = dw_room_receipts(room, wait->number, to, wait->except).delivered;
 	answer_enough(hub, wait);
 }
@@ -206,7 +205,7 @@ waits_confirmed(struct hub *hub, struct dw_room *room, const struct dw_session *
 		const struct dw_str to = { wait->bytes, wait->n };
 
 		if (wait->need == 0 || wait->except == session->id || dw_device_has(before, wait->number, to) ||
-			!dw_device_has(session->device, wait->number, to) || is_over(room, wait))
+			!dw_device_has(session->device, wait->number, to) || is_over(wait))
 			continue;
 		wait->count++;
 		answer_enough(hub, wait);
@@ -228,7 +227,7 @@ waits_joined(struct hub *hub, struct dw_room *room)
 		const struct dw_str to = { wait->bytes, wait->n };
 		uint64_t count;
 
-		if (wait->need == 0 || is_over(room, wait))
+		if (wait->need == 0 || is_over(wait))
 			continue;
 		count = dw_room_receipts(room, wait->number, to, wait->except).delivered;
 		wait->count = count > wait->count ? count : wait->count;
