@@ -168,10 +168,10 @@ write_conditional(struct watch *watch, const struct dw_log_entry *entry)
 		}
 		going = dw_buf_ok(&gap) && conn_write(watch->conn, frame);
 	}
+	pass_entry(watch, entry, mine ? condition.own : 0);
 	/* The PING of the ring that follows is not for one who is ahead of it. */
 	if (mine && entry->n < dw_n(watch->at))
 		confirm_owe(watch->conn);
-	pass_entry(watch, entry, mine ? condition.own : 0);
 	dw_buf_clear(&gap);
 	return going;
 }

@@ -230,7 +230,8 @@ class Model(Outside, Base):
         if not excluded:
             # Its own device is not known any more: one less is counted, for it may be among them.
             least -= least > 0
-        if message.dead(self.wall):
+        # Of one with a time of its own nobody knows any more, once it is dropped, whether that was over before it was sent.
+        if message.dead(self.wall) or message.expires and not room.retains(message, self.wall):
             least = 0
         need(least <= seen.receipts <= most, "receipts of %s: %s, expected %s..%s", message.id, seen.receipts, least,
              most)
