@@ -26,8 +26,7 @@ class Gap:
     count: int
     reason: str
     at: float
-    sure: bool = False    # it may not name what the device had confirmed, and what that was is known:
-    back: tuple = None    # what it got of this and of what follows, for `settled`
+    had: bool = False     # the device had confirmed that, or what follows
 
     @property
     def line(self):
@@ -91,7 +90,7 @@ def malformed(gap):
         yield f"{gap}: that is no reason"
 
 
-def over_told(numbers, gap, settled):
+def over_told(numbers, gap):
     """What a gap names that was not missed."""
     line, stream = numbers.line(*gap.line), gap.stream
     if gap.last > line.most(gap.at):
@@ -106,7 +105,7 @@ def over_told(numbers, gap, settled):
             yield f"{gap}: it asked for what is after seq {stream.after}, number {had}"
         return
     yield from _before_the_first_visit(numbers, line, gap)
-    if gap.back is not None and settled(*gap.back):
+    if gap.had:
         yield f"{gap}: it had confirmed {gap.first} long before"
 
 
@@ -114,15 +113,13 @@ def _not_gone(numbers, line, gap):
     """Retained, or gone for another reason than what is said."""
     if numbers.limit is None:
         return
-    missed = [line.get(number) for number in range(gap.first, gap.last + 1)]
-    missed = [message for message in missed if message is not None]
     last = line.get(gap.last)
-    if last is not None and numbers.may_be_beyond(last, gap.at):
-        missed = missed if gap.reason == "expired" else []
-    elif gap.reason != "expired":
-        yield f"{gap}: {gap.last} is within the limit"
+    if gap.reason != "expired":
+        if last is not None and not numbers.may_be_beyond(last, gap.at):
+            yield f"{gap}: {gap.last} is within the limit"
         return
-    young = next((m for m in missed if not numbers.may_be_old(m, gap.at)), None)
+    missed = (line.get(number) for number in range(gap.first, gap.last + 1))
+    young = next((m for m in missed if m is not None and not numbers.may_be_old(m, gap.at)), None)
     if young is not None:
         yield f"{gap}: {young.number} was {gap.at - young.attempted:.1f} s old at most"
 

@@ -75,7 +75,7 @@ class History:
         self._by_n = {}      # (room, user or None, number) -> id
         self._content = {}   # seq -> what was seen first
         self._jumps = []     # (room, user or None, sessions, where, numbers that did not come)
-        self._old = []       # (where, arguments for settled) of repeats
+        self._old = []       # (where, spans) of repeats that are judged when `last_write` is known
         self._gaps, self._pages, self._receipts = [], [], []
         self.last_write = lambda ended: ended - 5.0  # when positions were certainly written before that moment
         self._verdict = Verdict()
@@ -164,7 +164,7 @@ class History:
         """final: everything owed should have come, and what is not known by now never will."""
         with self._lock:
             verdict = Verdict(self._verdict, {**self._counts, "oldest_repeat_s": round(self.oldest_repeat, 1)})
-            verdict.repeated += [where for where, *back in self._old if self.settled(*back)]
+            verdict.repeated += [where for where, spans in self._old if self.settled(spans)]
             verdict.silent_gap += self._unexplained()
             if final:
                 self._judge_numbers(verdict)
@@ -179,7 +179,7 @@ class History:
 
     def _judge_numbers(self, verdict):
         for gap in self._gaps:
-            verdict.over_told += over_told(self.numbers, gap, self.settled)
+            verdict.over_told += over_told(self.numbers, gap)
         for page in self._pages:
             for kind, text in judge_page(self.numbers, page):
                 getattr(verdict, kind).append(text)
@@ -191,7 +191,10 @@ class History:
                                       f"{f' of {user}' if user else ''}, and others come before it")
 
     def _trace(self, what, who, more=None):
+        """Without the data of messages."""
         if self._file:
+            if what == "message" and "seq" in more:
+                more = {name: value for name, value in more.items() if name != "data"}
             self._file.write(json.dumps([round(self._clock(), 4), what, who, more]) + "\n")
 
     def _device(self, name, room):
@@ -280,7 +283,7 @@ class History:
         fresh = track.fresh
         if fresh:
             since = device.since(gap.direct, gap.first)
-            gap.back = since and (device.spans(since, stream), stream.welcomed, device.acks)
+            gap.had = since is not None and self.settled(device.spans(since, stream), stream.welcomed, device.acks)
         jumped, again = track.tell(gap.first, gap.last)
         self._jump(stream, f"{gap}", gap.direct, jumped, fresh)
         if again:
@@ -322,6 +325,8 @@ class History:
         if (own if direct else n) is None:
             self._verdict.reused.append(f"{where}: it has no number")
         elif not stream.page:
+            if stream.resume == "gap" and not stream.told and not stream.seqs - {seq}:
+                self._verdict.silent_gap.append(f"{where}: it was welcomed with a gap, and told of none")
             track = stream.tracks[direct]
             fresh = track.fresh
             jumped, told = track.bring(message.number)
@@ -396,9 +401,13 @@ class History:
         spans = device.spans(since, stream)
         age = max((end for _, _, end in spans), default=since) - since
         self.oldest_repeat = max(self.oldest_repeat, age)
-        self._old.append((f"{where}, {age:.1f} s before its connection ended", spans, stream.welcomed, device.acks))
+        where = f"{where}, {age:.1f} s before its connection ended"
+        if not self._exact:
+            self._old.append((where, spans))
+        elif self.settled(spans, stream.welcomed, device.acks):
+            self._verdict.repeated.append(where)
 
-    def _beyond_window(self, spans, _returned, _acknowledged=False):
+    def _beyond_window(self, spans, _returned=None, _acknowledged=False):
         ended = max((end for _, _, end in spans), default=None)
         since = min((begin for _, begin, _ in spans), default=None)
         return ended is not None and since < min(ended, self.last_write(ended) + 5.0) - self.window
@@ -425,16 +434,18 @@ class History:
         if last is None or device.first_visit is None:
             return []
         stays = (last.stays or last.open) and self._shut(device, float("inf")) is None
-        return [message for message in self._rooms[device.room]
-                if message.seq is not None and message.seq not in device.got and message.user in (None, device.user)
-                and message.exclude not in device.sessions and (stays or message.seq <= device.newest)
-                and not self._skipped(device, message) and not self._told(device, message)]
+        room = self._rooms[device.room]
+        device.due += room[device.looked:]
+        device.looked = len(room)
+        device.due = [message for message in device.due if message.seq is None or not self._done(device, message)]
+        return [message for message in device.due
+                if message.seq is not None and (stays or message.seq <= device.newest)]
 
-    def _skipped(self, device, message):
-        return any(above < message.seq <= to and (when is None or self.numbers.may_be_gone(message, when))
-                   for above, to, when in device.skipped)
-
-    def _told(self, device, message):
-        line, direct = self.numbers.line(message.room, message.user), message.user is not None
-        line.at(0)  # numbers what nobody has seen
-        return message.number in device.told[direct]
+    def _done(self, device, message):
+        """It is not for this device, or it has it, or is told: whatever comes, it need not get it any more."""
+        if message.seq in device.got or message.user not in (None, device.user) or message.exclude in device.sessions:
+            return True
+        if any(above < message.seq <= to and (when is None or self.numbers.may_be_gone(message, when))
+               for above, to, when in device.skipped):
+            return True
+        return self.numbers.number(message) in device.told[message.user is not None]

@@ -39,15 +39,23 @@ class Outages:
         span[1] = self._clock()
         self._note("over", span)
 
+    def _disturbed(self, name, begin, end):
+        """[(from, to)]: what of that lies between, the last first."""
+        found = []
+        for since, until, _ in reversed(self._spans[name]):
+            if until + SETTLE < begin:
+                break
+            if since <= end:
+                found.append((since, until + SETTLE))
+        return found
+
     def calm(self, place, begin, end):
         """Neither the hub nor that process was disturbed at any time between."""
-        return not any(since <= end and until + SETTLE >= begin for name in ("hub", place)
-                       for since, until, _ in self._spans[name])
+        return not self._disturbed("hub", begin, end) and not self._disturbed(place, begin, end)
 
     def stretch(self, place, begin, end, length):
         """When the first calm stretch so long was over; None: there was none."""
-        disturbed = sorted((since, until + SETTLE) for name in ("hub", place) for since, until, _ in self._spans[name])
-        for since, until in disturbed:
+        for since, until in sorted(self._disturbed("hub", begin, end) + self._disturbed(place, begin, end)):
             if min(since, end) - begin >= length:
                 return begin + length
             begin = max(begin, until)

@@ -99,6 +99,12 @@ class Numbers:
     def line(self, room, user=None):
         return self.lines[str(room), user]
 
+    def number(self, message):
+        """Also of one that nobody has seen, where that is known."""
+        if message.number is None:
+            self.line(message.room, message.user).at(0)
+        return message.number
+
     def age(self, message):
         """How old it can get; None: as old as it likes."""
         return min((age for age in (message.ttl, self.ttl) if age is not None), default=None)

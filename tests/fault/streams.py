@@ -15,6 +15,8 @@ class Device:
         self.told = {False: set(), True: set()}
         self.newest = 0      # seq
         self.skipped = []    # (above, up to, when): seqs that it did not ask for; when: those gone by then
+        self.due = []        # messages of the room that it has neither got nor need get, as far as was looked:
+        self.looked = 0      # at so many of them
         self.confirms = []   # (when, seq)
         self.acks = False    # it acknowledges itself
         self.user = None
@@ -30,7 +32,8 @@ class Device:
 
     def since(self, direct, number):
         """When it had got (or acknowledged, where it does that itself) this number or one that follows; None: never."""
-        later = [entry for other, entry in self.numbers[direct].items() if other >= number]
+        known = self.numbers[direct]
+        later = [known[other] for other in range(number, (self.last[direct] or 0) + 1) if other in known]
         return min((when for when in (self.had(seq, when) for when, seq in later) if when is not None), default=None)
 
     def had(self, seq, got):
@@ -42,9 +45,17 @@ class Device:
 
     def spans(self, since, before):
         """(process that served it, from, to) of what it was connected and read since then, before that stream."""
-        earlier = [stream for stream in self.streams if stream is not before and stream.began <= before.began]
-        return [(stream.place, max(begin, since), end) for stream, after in zip(earlier, earlier[1:] + [before])
-                if stream.welcomed is not None for begin, end in stream.pieces(after.began) if end > since]
+        found, after = [], before
+        for stream in reversed(self.streams):
+            if stream is before or stream.began > before.began:
+                continue
+            if stream.welcomed is not None:
+                found += [(stream.place, max(begin, since), end) for begin, end in stream.pieces(after.began)
+                          if end > since]
+            if stream.began <= since:
+                break
+            after = stream
+        return found[::-1]
 
 
 class Stream:
@@ -63,6 +74,10 @@ class Stream:
         self.tracks = {False: Track(), True: Track()}
         self.pauses = []     # (from, to): it did not read
         self.unread = False  # and does not now
+
+    @property
+    def told(self):
+        return any(track.told for track in self.tracks.values())
 
     @property
     def open(self):
@@ -141,7 +156,8 @@ class Connection:
     def page(self, answer, first=False):
         """An answer to a poll, as if it were a connection that begins after what the device has, and ends."""
         with self._history._lock:
-            self._history._trace("page", self._device, answer)
+            self._history._trace("page", self._device, {
+                **answer, "messages": [[obj["seq"], obj.get("n"), obj.get("direct_n")] for obj in answer["messages"]]})
             self._history._page(self._streams[self._room], self._device, answer, first)
 
     def paused(self):

@@ -23,7 +23,7 @@ def test_a_direct_gap_names_what_is_missing(told, found):
     device = made.enter(head=2)
     device.closed(1000)
     made.direct(2, 3, 4)
-    device = made.enter(resume="gap", head=4)
+    device = made.enter(resume="exact", head=4)
     device.message(made.update(2, own=1))
     device.closed(1000)
     made.direct(5, 6, 7)
@@ -258,6 +258,18 @@ def test_so_far_back_it_may_be_told_more(made, newest, found):
     two = made.enter(after=2, resume="gap", head=newest, oldest=newest - 2, own_state=True)
     two.message(made.gap(1, newest - 3))
     made.deliver(two, newest - 2, newest - 1, newest)
+    assert made.found() == found
+
+
+@pytest.mark.parametrize("gaps, found", [([(1, 1)], set()), ([], {"silent_gap"})])
+def test_who_is_welcomed_with_a_gap_is_told_of_one(made, gaps, found):
+    made.enter().closed(1006)
+    made.store(1, answered=False)
+    made.store(2, 3, 4)
+    device = made.enter(resume="gap", head=4, oldest=2)
+    for gap in gaps:
+        device.message(made.gap(*gap))
+    made.deliver(device, 2, 3, 4)
     assert made.found() == found
 
 
