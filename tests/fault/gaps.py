@@ -6,7 +6,7 @@ On a WebSocket a gap must not name
   - what was gone before the device's first visit, which has missed nothing
   - what the device had surely confirmed: repeats and gaps are bounded alike, for both begin at its position; a device
     that keeps its own position is told what follows exactly that
-Its reason is `limit` when so many newer ones can be there, `expired` when each is old enough.
+Its reason is that of the newest: `limit` when so many newer ones can be there, `expired` when it is old enough.
 
 A poll's page, which begins after S and says where it ends (`last`), is exact: what is in (S, last] it brings or tells.
 A position older than ten times the limit may be told more, never less.
@@ -114,14 +114,15 @@ def _not_gone(numbers, line, gap):
     if numbers.limit is None:
         return
     last = line.get(gap.last)
-    if gap.reason != "expired":
-        if last is not None and not numbers.may_be_beyond(last, gap.at):
-            yield f"{gap}: {gap.last} is within the limit"
-        return
-    missed = (line.get(number) for number in range(gap.first, gap.last + 1))
-    young = next((m for m in missed if m is not None and not numbers.may_be_old(m, gap.at)), None)
-    if young is not None:
-        yield f"{gap}: {young.number} was {gap.at - young.attempted:.1f} s old at most"
+    if last is not None and gap.reason == "expired" and not numbers.may_be_old(last, gap.at):
+        yield f"{gap}: {gap.last} was {gap.at - last.attempted:.1f} s old at most"
+    elif last is not None and gap.reason != "expired" and not numbers.may_be_beyond(last, gap.at):
+        yield f"{gap}: {gap.last} is within the limit"
+    elif gap.reason == "expired":
+        missed = (line.get(number) for number in range(gap.first, gap.last))
+        kept = next((m for m in missed if m is not None and not numbers.may_be_gone(m, gap.at)), None)
+        if kept is not None:
+            yield f"{gap}: {kept.number} is retained"
 
 
 def _before_the_first_visit(numbers, line, gap):

@@ -295,7 +295,7 @@ class History:
         self._joined(stream, {"head": answer["head"], "oldest": found[0]["seq"] if found else 0,
                               "resume": "new" if first else "exact"}, None)
         page = Page(f"{name} in {stream.device.room}", stream, int(stream.after), answer["last"], answer["head"], first)
-        gaps = list(answer["gaps"]) + [{**gap, "direct": True} for gap in [answer.get("direct_gap")] if gap]
+        gaps = answer["gaps"] + [{**gap, "direct": True} for gap in answer.get("direct_gaps", ())]
         page.gaps += [gap for gap in (self._gap(stream, data) for data in gaps) if gap]
         for obj in found:
             self._update(stream, name, stream.device.room, obj)

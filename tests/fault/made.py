@@ -39,9 +39,9 @@ class Made:
             "from": first, "to": last, "count": count or last - first + 1, "reason": "limit", **more}}
 
     @staticmethod
-    def page(last, *messages, gaps=(), direct_gap=None, head=None):
+    def page(last, *messages, gaps=(), direct_gaps=(), head=None):
         return {"messages": list(messages), "last": last, "head": head or last, "gaps": [gap["data"] for gap in gaps],
-                "direct_gap": direct_gap and direct_gap["data"]}
+                "direct_gaps": [gap["data"] for gap in direct_gaps]}
 
     def poll(self, after, page, first=False, device="alice/poll"):
         self.history.connect(device, 7, after, own_state=True, user=device.split("/")[0], page=True).page(page, first)

@@ -309,7 +309,7 @@ def test_a_page_tells_direct_messages_by_their_own_numbers(made, told, found):
     made.poll(0, made.page(1, made.update(1)), first=True)
     made.direct(2, 3, 4, 5)
     made.poll(1, made.page(5, *(made.update(seq, own=seq - 1) for seq in (3, 4, 5)),
-                           direct_gap=told and made.gap(*told)))
+                           direct_gaps=[made.gap(*told)] if told else []))
     assert made.found() == found
 
 
