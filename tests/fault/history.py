@@ -284,6 +284,8 @@ class History:
         if fresh:
             since = device.since(gap.direct, gap.first)
             gap.had = since is not None and self.settled(device.spans(since, stream), stream.welcomed, device.acks)
+            if since is not None:
+                device.goes_back(device.seq_of(gap.direct, gap.first), gap.at)
         jumped, again = track.tell(gap.first, gap.last)
         self._jump(stream, f"{gap}", gap.direct, jumped, fresh)
         if again:
@@ -401,6 +403,7 @@ class History:
         spans = device.spans(since, stream)
         age = max((end for _, _, end in spans), default=since) - since
         self.oldest_repeat = max(self.oldest_repeat, age)
+        device.goes_back(seq, self._clock())
         where = f"{where}, {age:.1f} s before its connection ended"
         if not self._exact:
             self._old.append((where, spans))

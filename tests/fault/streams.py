@@ -18,6 +18,7 @@ class Device:
         self.due = []        # messages of the room that it has neither got nor need get, as far as was looked:
         self.looked = 0      # at so many of them
         self.confirms = []   # (when, seq)
+        self.backs = []      # (when, seq), both rising: its position proved to be before that
         self.acks = False    # it acknowledges itself
         self.user = None
         self.sessions = set()
@@ -32,13 +33,28 @@ class Device:
 
     def since(self, direct, number):
         """When it had got (or acknowledged, where it does that itself) this number or one that follows; None: never."""
+        had = (self.had(seq, when) for when, seq in self._later(direct, number))
+        return min((when for when in had if when is not None), default=None)
+
+    def seq_of(self, direct, number):
+        """The seq of the first that it got of this number and those that follow."""
+        return min((seq for _, seq in self._later(direct, number)), default=self.newest)
+
+    def _later(self, direct, number):
         known = self.numbers[direct]
-        later = [known[other] for other in range(number, (self.last[direct] or 0) + 1) if other in known]
-        return min((when for when in (self.had(seq, when) for when, seq in later) if when is not None), default=None)
+        return [known[other] for other in range(number, (self.last[direct] or 0) + 1) if other in known]
 
     def had(self, seq, got):
-        """When it had what came (last) then. One that acknowledges itself may have to do that again after a repeat."""
-        return self.acknowledged(seq, got) if self.acks else got
+        """When it had what came (last) then. What one acknowledged itself it has to again when that was lost."""
+        if not self.acks:
+            return got
+        return self.acknowledged(seq, max([got] + [when for when, back in self.backs if back <= seq]))
+
+    def goes_back(self, seq, now):
+        """What was acknowledged before counts no more from this seq on: it was repeated, or told to be missed."""
+        while self.backs and self.backs[-1][1] >= seq:
+            self.backs.pop()
+        self.backs.append((now, seq))
 
     def acknowledged(self, seq, since=0.0):
         return min((when for when, upto in self.confirms if upto >= seq and when >= since), default=None)

@@ -185,6 +185,15 @@ class Stormy(Made):
         self.now += seconds
         self.outages.end(span)
 
+    def comes_back(self, *seqs, gaps=(), seconds=0.0):
+        """A device that acknowledges itself is there so long."""
+        device = self.enter(resume="exact", head=9, oldest=1, place="edge0", acks=True)
+        for first, last in gaps:
+            device.message(self.gap(first, last))
+        self.deliver(device, *seqs)
+        self.now += seconds
+        device.closed(1006)
+
     def visits(self, outages, **options):
         """It gets a message, goes on for a while, and comes back: is the message repeated?"""
         self.store(1)
@@ -226,6 +235,25 @@ def test_a_position_moves_while_nothing_is_disturbed(outages, found):
 ])
 def test_what_a_device_acknowledged_is_not_repeated_however_soon(outages, found):
     assert Stormy().visits(outages, acks=True) == found
+
+
+@pytest.mark.parametrize("again", [{"seqs": (1,)}, {"gaps": [(1, 1)]}])
+@pytest.mark.parametrize("acknowledged, found", [(False, set()), (True, {"repeated"})])
+def test_what_was_acknowledged_and_lost_with_the_hub_is_acknowledged_anew(again, acknowledged, found):
+    stormy = Stormy()
+    stormy.store(1, 2)
+    stormy.comes_back(1, 2)
+    stormy.history.confirm("alice/phone", 7, 2)
+    stormy.outage("hub", "kill", 1)
+    stormy.comes_back(*again.get("seqs", ()), gaps=again.get("gaps", ()), seconds=9)
+    one = stormy.enter(resume="exact", head=2, oldest=1, place="edge0", acks=True)
+    stormy.deliver(one, 2)
+    if acknowledged:
+        stormy.history.confirm("alice/phone", 7, 2)
+        stormy.now += 3
+    one.closed(1006)
+    stormy.comes_back(2)
+    assert stormy.found() == found
 
 
 @pytest.mark.parametrize("seconds, found", [(1, set()), (10, {"silent_gap"})])

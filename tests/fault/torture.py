@@ -170,18 +170,19 @@ class Run:
         before = [client.visits for client in self.clients]
         for client in self.clients:
             client.turn.set()
-        await self.come(lambda: all(self.returned(c, b) for c, b in zip(self.clients, before)), "to return")
+        away = lambda: [client.name for client, visits in zip(self.clients, before) if not self.returned(client, visits)]
+        await self.come(lambda: not away(), "to return", away)
         await self.come(lambda: not self.history.missing(), "for what was owed")
 
     def returned(self, client, visits):
         return client.visits > visits or self.access.shut(client.room, client.user) is not None
 
-    async def come(self, condition, what):
+    async def come(self, condition, what, who=lambda: ()):
         deadline = time.monotonic() + HEAL
         while not condition() and time.monotonic() < deadline:
             await asyncio.sleep(0.25)
         if not condition():
-            self.load.odd.append(f"clients waited {HEAL:.0f} s {what}")
+            self.load.odd.append(f"clients waited {HEAL:.0f} s {what} {' '.join(who()[:9])}".rstrip())
 
     def judge(self, began):
         verdict = self.history.judge()
