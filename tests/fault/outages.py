@@ -3,7 +3,7 @@
 What follows from it for the judge: a device's position moves while its edge and the hub run undisturbed, `calm`, and
 only then. What it got is confirmed 2 s later (PINGs are 250 ms apart, a second on a busy edge), is settled for whatever
 comes 5 s after that, and is written within 5 s more. An outage disturbs until SETTLE after its end, for then edges say
-hello anew and join again with what they know.
+hello anew and join again with what they know. A machine that is too busy to wake us disturbs all.
 """
 import asyncio
 import collections
@@ -19,6 +19,7 @@ SETTLE = 3.0 * SLOWNESS
 CONFIRMED = 2.0 * SLOWNESS
 OVERLAP = 6.0           # what came in the last 5 s comes again; one more for the clocks
 WRITTEN = 6.0 * SLOWNESS
+BUSY = 0.5
 FREEZE, LONG_FREEZE = (0.2, 2.0), (9.0, 15.0)
 
 
@@ -39,23 +40,33 @@ class Outages:
         span[1] = self._clock()
         self._note("over", span)
 
-    def _disturbed(self, name, begin, end):
-        """[(from, to)]: what of that lies between, the last first."""
+    async def watch_the_machine(self):
+        """Until it is cancelled."""
+        while True:
+            span = [self._clock(), float("inf"), "busy"]
+            await asyncio.sleep(0.1)
+            if self._clock() - span[0] > 0.1 + BUSY:
+                self._spans["machine"].append(span)
+                self.end(span)
+
+    def _disturbed(self, place, begin, end):
+        """[(from, to)]: what there was between, in order."""
         found = []
-        for since, until, _ in reversed(self._spans[name]):
-            if until + SETTLE < begin:
-                break
-            if since <= end:
-                found.append((since, until + SETTLE))
-        return found
+        for name in ("hub", place, "machine"):
+            for since, until, _ in reversed(self._spans[name]):
+                if until + SETTLE < begin:
+                    break
+                if since <= end:
+                    found.append((since, until + SETTLE))
+        return sorted(found)
 
     def calm(self, place, begin, end):
         """Neither the hub nor that process was disturbed at any time between."""
-        return not self._disturbed("hub", begin, end) and not self._disturbed(place, begin, end)
+        return not self._disturbed(place, begin, end)
 
     def stretch(self, place, begin, end, length):
         """When the first calm stretch so long was over; None: there was none."""
-        for since, until in sorted(self._disturbed("hub", begin, end) + self._disturbed(place, begin, end)):
+        for since, until in self._disturbed(place, begin, end):
             if min(since, end) - begin >= length:
                 return begin + length
             begin = max(begin, until)

@@ -125,6 +125,7 @@ class Run:
     async def torture(self):
         """The outages, one after the other, on a running clinic."""
         watching = [asyncio.ensure_future(client.live()) for client in self.clients]
+        watching.append(asyncio.ensure_future(self.outages.watch_the_machine()))
         sending = [asyncio.ensure_future(sender.live()) for sender in self.senders()]
         try:
             await self.break_all(watching + sending)
