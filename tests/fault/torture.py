@@ -171,7 +171,8 @@ class Run:
         before = [client.visits for client in self.clients]
         for client in self.clients:
             client.turn.set()
-        away = lambda: [client.name for client, visits in zip(self.clients, before) if not self.returned(client, visits)]
+        def away():
+            return [client.name for client, visits in zip(self.clients, before) if not self.returned(client, visits)]
         await self.come(lambda: not away(), "to return", away)
         await self.come(lambda: not self.history.missing(), "for what was owed")
 
