@@ -17,6 +17,8 @@ import time
 
 import websockets
 
+from outages import ANYWHERE
+
 PATIENCE = 5.0
 NO_ANSWER = (OSError, asyncio.TimeoutError, asyncio.IncompleteReadError, EOFError)
 EXPECTED_CLOSES = {1000, 1006, 1012, 1013, 4001}
@@ -147,7 +149,8 @@ class Client(Person):
                 continue
             own = self.keeps_position()
             seen = self.load.history.connect(self.name, self.room, self.seq if own else None, own, self.user,
-                                             place=place, began=began, acks=self.kind == "sure")
+                                             place=ANYWHERE if self.kind == "derived" else place, began=began,
+                                             acks=self.kind == "sure")
             self.session, self.asked, self.unacknowledged = None, {self.room: began}, []
             try:
                 await self.visit(socket, seen)

@@ -2,7 +2,7 @@
 excuse."""
 import pytest
 from made import Made
-from outages import Outages
+from outages import ANYWHERE, Outages
 from owners import Access
 
 
@@ -194,10 +194,10 @@ class Stormy(Made):
         self.now += seconds
         device.closed(1006)
 
-    def visits(self, outages, **options):
+    def visits(self, outages, place="edge0", **options):
         """It gets a message, goes on for a while, and comes back: is the message repeated?"""
         self.store(1)
-        device = self.enter(head=1, oldest=1, place="edge0", **options)
+        device = self.enter(head=1, oldest=1, place=place, **options)
         self.deliver(device, 1)
         if options.get("acks"):
             self.history.confirm("alice/phone", 7, 1)
@@ -225,6 +225,11 @@ class Stormy(Made):
 ])
 def test_a_position_moves_while_nothing_is_disturbed(outages, found):
     assert Stormy().visits(outages) == found
+
+
+@pytest.mark.parametrize("place, found", [(ANYWHERE, set()), ("edge0", {"repeated"})])
+def test_a_derived_device_is_held_back_by_an_edge_that_has_not_noticed_an_end(place, found):
+    assert Stormy().visits([(None, "", 1), ("edge1", "freeze", 15)], place=place) == found
 
 
 @pytest.mark.parametrize("outages, found", [
