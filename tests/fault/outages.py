@@ -4,7 +4,8 @@ What follows from it for the judge: a device's position moves while its edge and
 only then. What it got is confirmed 2 s later (PINGs are 250 ms apart, a second on a busy edge), is settled for whatever
 comes 5 s after that, and is written within 5 s more. An outage disturbs until SETTLE after its end, for then edges say
 hello anew and join again with what they know. A machine that is too busy to wake us disturbs all. Connections of a
-derived device live side by side, and one that an edge has not noticed the end of holds it back: place ANYWHERE.
+derived device live side by side, and one whose end nobody noticed holds it back (place ANYWHERE), at most until the hub
+has not heard its edge for 10 s: a JOIN may have lain in a frozen hub's queue.
 """
 import asyncio
 import collections
@@ -17,6 +18,7 @@ from conftest import SANITIZED
 
 SLOWNESS = 3 if SANITIZED else 1
 SETTLE = 3.0 * SLOWNESS
+UNHEARD = 10.0 + SETTLE
 CONFIRMED = 2.0 * SLOWNESS
 OVERLAP = 6.0           # what came in the last 5 s comes again; one more for the clocks
 WRITTEN = 6.0 * SLOWNESS
@@ -53,13 +55,13 @@ class Outages:
 
     def _disturbed(self, place, begin, end):
         """[(from, to)]: what there was between, in order."""
-        found = []
+        found, settle = [], UNHEARD if place == ANYWHERE else SETTLE
         for name in list(self._spans) if place == ANYWHERE else ("hub", place, "machine"):
             for since, until, _ in reversed(self._spans[name]):
-                if until + SETTLE < begin:
+                if until + settle < begin:
                     break
                 if since <= end:
-                    found.append((since, until + SETTLE))
+                    found.append((since, until + settle))
         return sorted(found)
 
     def calm(self, place, begin, end):
