@@ -131,7 +131,7 @@ def _before_the_first_visit(numbers, line, gap):
         return
     if gap.direct:
         first = line.get(gap.first)
-        if first is not None and numbers.limit is not None and numbers.surely_gone(first, visit.began):
+        if first is not None and numbers.surely_trimmed(first, visit.began):
             yield f"{gap}: it was gone before the first visit"
         return
     begin = line.at(visit.oldest) if visit.oldest else line.at(visit.head) + 1

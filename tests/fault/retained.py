@@ -129,7 +129,8 @@ class Numbers:
     def may_be_gone(self, message, when):
         return self.may_be_old(message, when) or self.may_be_beyond(message, when)
 
-    def surely_gone(self, message, when):
+    def surely_trimmed(self, message, when):
+        """Not merely over by its own ttl: such a one stays where it is, and is told in its place."""
         if self.limit is None:
             return False
         def stored(m):
@@ -138,7 +139,7 @@ class Numbers:
                     if stored(m) and m.number is not None and m.number > message.number)
         beyond = newer >= self.limit or message.user is not None and (
             self._newer_directs(message, stored) >= HISTORY_TIMES * self.limit)
-        return beyond or self.surely_old(message, when)
+        return beyond or self.ttl is not None and stored(message) and message.answered_at + self.ttl + CLOCKS < when
 
     def _newer_directs(self, message, counts):
         return sum(1 for m in self._directs[message.room] if m.seq is not None and m.seq > message.seq and counts(m))

@@ -234,6 +234,16 @@ def test_a_first_visit_has_missed_nothing(made, first, found, direct):
     assert made.found() == found
 
 
+def test_one_that_is_over_may_be_told_in_its_place_also_to_who_comes_first(made):
+    made.direct(1, ttl=5)
+    made.now += 6
+    one = made.enter()
+    one.message(made.gap(1, 1, direct=True, reason="expired"))
+    one.closed(1006)
+    made.enter(resume="gap").message(made.gap(1, 1, direct=True, reason="expired"))
+    assert made.found() == set()
+
+
 @pytest.mark.parametrize("first, found", [(2, {"over_told"}), (3, set()), (4, {"silent_gap", "lost"})])
 def test_a_device_that_keeps_its_position_is_told_what_follows_it(first, found):
     made = Made(limit=3)
