@@ -159,6 +159,7 @@ drop_direct(struct dw_room *room)
 
 	if (member != NULL && record.own >= member->first_own)
 		member->first_own = record.own + 1;
+	room->direct_gone = dw_log_entry(room->direct, dw_log_first(room->direct))->seq;
 	dw_log_drop(room->direct);
 }
 
@@ -219,7 +220,7 @@ fill_direct(struct dw_room *room, struct dw_str records)
 {
 	uint64_t seq = 0;
 
-	room->direct_at = 0;
+	room->direct_at = room->direct_gone = 0;
 	while (records.n > 0) {
 		struct dw_str bytes = records;
 		struct dw_member *member;
@@ -238,6 +239,9 @@ fill_direct(struct dw_room *room, struct dw_str records)
 		if (err != DW_OK)
 			return err;
 	}
+	/* As many as the engine gives: there may have been more. */
+	if (has_direct(room) && dw_log_end(room->direct) - dw_log_first(room->direct) == directs_limit(room))
+		room->direct_gone = dw_log_entry(room->direct, dw_log_first(room->direct))->seq - 1;
 	return DW_OK;
 }
 

@@ -188,14 +188,25 @@ find_next(const struct dw_room *room, uint64_t seq, struct next *next)
 	return has_numbered || has_direct;
 }
 
+/* Its position stays, what it said does not. */
 static void
-add_record(const struct next *next, struct dw_record *record, uint64_t now, struct dw_buf *out)
+add_tombstone(struct dw_record record, struct dw_buf *out)
 {
-	if (dw_record_dead(record, now)) {
-		/* Its position stays, what it said does not. */
-		record->type = record->id = record->data = (struct dw_str) { "", 0 };
-		record->except = record->expires_at = 0;
-		dw_record_pack(out, record);
+	record.type = record.id = record.data = (struct dw_str) { "", 0 };
+	record.except = 0;
+	dw_record_pack(out, &record);
+}
+
+static void
+add_record(const struct next *next, const struct dw_record *record, bool retained, uint64_t now, struct dw_buf *out)
+{
+	struct dw_record gone = *record;
+
+	if (!retained) {
+		gone.expires_at = 0;
+		add_tombstone(gone, out);
+	} else if (dw_record_dead(record, now)) {
+		add_tombstone(gone, out);
 	} else {
 		struct dw_str bytes = dw_log_bytes(next->log, next->index);
 
@@ -215,16 +226,18 @@ read_merged(const struct dw_room *room, const struct dw_str *user, struct dw_pos
 		const struct dw_log_entry *entry = dw_log_entry(next.log, next.index);
 		const bool direct = next.log == room->direct;
 		struct dw_record record;
-		bool mine;
+		bool mine, retained;
 
 		if (i >= limit || (out->len > begun && out->len - begun + entry->size > bytes))
 			return true;
 		if (!dw_record_of(next.log, next.index, &record))
 			record = (struct dw_record) { .seq = entry->seq, .n = entry->n };
 		mine = direct && dw_room_is_own(room, next.index, member, &record);
-		if (!direct || mine ||
-			(user == NULL && dw_room_is_own(room, next.index, dw_room_member(room, record.to), &record))) {
-			add_record(&next, &record, now, out);
+		retained = !direct || mine;
+		if (direct && user == NULL)
+			retained = dw_room_is_own(room, next.index, dw_room_member(room, record.to), &record);
+		if (retained || user == NULL) {
+			add_record(&next, &record, retained, now, out);
 			i++;
 		}
 		*at = dw_position_pass(*at, dw_record_number(&record), mine);

@@ -110,7 +110,7 @@ static const struct shape shapes[] = {
 			U(joined, replaying), U(joined, gap.from), U(joined, gap.to), U(joined, gap.reason), U(joined, direct.from),
 			U(joined, direct.to), U(joined, direct.reason), P(joined, sent) } },
 	{ DW_MESSAGES, "MESSAGES",
-		{ T(messages, room, DW_ROOM_MAX), P(messages, prev), U(messages, reason),
+		{ T(messages, room, DW_ROOM_MAX), P(messages, prev), U(messages, reason), F(messages, ask),
 			B(messages, records, DW_WIRE_FRAME_MAX) } },
 	{ DW_CLOSE, "CLOSE", { U(close, session), T(close, room, DW_ROOM_MAX), U(close, code), T(close, reason, 123) } },
 	{ DW_RECORDS, "RECORDS",

@@ -18,7 +18,7 @@
 #include "watch.h"
 
 enum { WRITE_MAX = 16 * 1024 };
-enum { OWN_WAY = ENTRY_CONDITION | ENTRY_HOLE }; /* does not go out as it is */
+enum { OWN_WAY = ENTRY_CONDITION | ENTRY_HOLE | ENTRY_ASK }; /* does not go out as it is */
 
 static bool
 may_read(const struct watch *watch)
@@ -63,6 +63,8 @@ is_next(const struct watch *watch, const struct dw_log_entry *entry)
 {
 	if ((entry->flags & ENTRY_PING) != 0)
 		return entry->seq >= dw_seq(watch->at) && entry->n >= dw_n(watch->at);
+	if ((entry->flags & ENTRY_ASK) != 0)
+		return entry->seq >= dw_seq(watch->at);
 	return entry->seq > dw_seq(watch->at) && ((entry->flags & ENTRY_CONDITION) != 0 || entry->n > dw_n(watch->at));
 }
 
@@ -140,13 +142,14 @@ static bool
 must_ask(const struct watch *watch, const struct dw_log_entry *entry)
 {
 	struct condition condition;
+	struct dw_str frame;
 
 	if ((entry->flags & ENTRY_HOLE) != 0)
 		return entry->flags >> ENTRY_REASON == DW_GAP_NONE;
 	if ((entry->flags & ENTRY_CONDITION) == 0)
-		return false;
-	(void)room_condition(dw_log_bytes(watch->room->ring, watch->index), &condition);
-	return is_mine(watch, &condition) && condition.own > dw_own(watch->at) + 1;
+		return (entry->flags & ENTRY_ASK) != 0;
+	frame = room_condition(dw_log_bytes(watch->room->ring, watch->index), &condition);
+	return is_mine(watch, &condition) && condition.own > dw_own(watch->at) + (frame.n > 0);
 }
 
 /* An entry that carries a condition. */
@@ -255,6 +258,8 @@ watch_push(struct watch *watch)
 	struct conn *conn = watch->conn;
 	bool wrote = false;
 
+	if (watch->lacks && may_read(watch))
+		ask_feed(watch);
 	while (may_read(watch) && find_next(watch)) {
 		const struct dw_log_entry *entry = dw_log_entry(watch->room->ring, watch->index);
 		uint64_t next = watch->index + 1;
@@ -350,6 +355,7 @@ watch_fed(struct watch *watch, const struct dw_records *records)
 	}
 	if (!conn_can_write(conn)) /* asked for again when it can */
 		return;
+	watch->lacks = false;
 	at = tell_gap(watch, at, records->direct, true, &frames);
 	at = tell_gap(watch, at, records->gap, false, &frames);
 	err = write_records(watch, records, &at, &frames);

@@ -25,7 +25,7 @@ struct held {
 	struct intake_hold hold;
 	struct dw_position follows; /* the position before its first record; looked at when none of it was taken */
 	uint64_t reason;            /* of a hole before it */
-	bool begun;
+	bool ask, begun;
 	bool moves; /* no MESSAGES: the stream goes on from `follows` */
 	size_t size, at;
 	char records[];
@@ -334,6 +334,17 @@ take_hole(struct room *room, struct dw_position at, uint64_t reason)
 	return true;
 }
 
+/* The hub does not know whose direct messages are missing behind the head. */
+static bool
+take_ask(struct room *room)
+{
+	struct dw_buf *frame = &room->edge->rooms.frame;
+
+	dw_buf_reset(frame);
+	dw_buf_addc(frame, '-');
+	return room_append(room, room->head, ENTRY_ASK);
+}
+
 /* Its frame, and how it lies in the ring. Nothing for what nobody gets. */
 static uint32_t
 render_entry(struct room *room, const struct dw_record *record)
@@ -343,7 +354,9 @@ render_entry(struct room *room, const struct dw_record *record)
 	dw_buf_reset(&rooms->frame);
 	if (record->type.n == 0 && record->to.n > 0) {
 		add_condition(&rooms->frame, record);
-		room_render_expired(rooms, &rooms->frame, room->id, record);
+		/* What is not retained its user asks the hub about. */
+		if (record->expires_at > 0)
+			room_render_expired(rooms, &rooms->frame, room->id, record);
 		return ENTRY_CONDITION;
 	}
 	if (record->to.n == 0 && dw_record_dead(record, dw_now_ms())) {
@@ -380,7 +393,7 @@ take_record(struct room *room, const struct dw_record *record, uint64_t reason)
 
 /* Takes records off *rest, as many as there is a place for. */
 static bool
-take_records(struct room *room, uint64_t reason, struct dw_str *rest)
+take_records(struct room *room, uint64_t reason, bool ask, struct dw_str *rest)
 {
 	struct dw_str left = *rest;
 	struct dw_record record;
@@ -389,7 +402,7 @@ take_records(struct room *room, uint64_t reason, struct dw_str *rest)
 
 	while (
 		(err = dw_record_next(&left, &record)) == DW_OK && !fanout_full(room, FRAME_TIMES * record.data.n + ENVELOPE)) {
-		follows = take_record(room, &record, reason);
+		follows = (took || !ask || take_ask(room)) && take_record(room, &record, reason);
 		if (!follows)
 			break;
 		*rest = left;
@@ -412,6 +425,7 @@ hold(struct room *room, const struct dw_messages *messages, size_t taken)
 		return false;
 	*held = (struct held) { .follows = messages->prev,
 		.reason = messages->reason,
+		.ask = messages->ask,
 		.begun = taken > 0,
 		.size = messages->records.n,
 		.at = taken };
@@ -429,7 +443,7 @@ room_take(struct room *room, const struct dw_messages *messages)
 	if (room->held != NULL)
 		return hold(room, messages, 0);
 	if (!room->streaming || dw_seq(messages->prev) != dw_seq(room->head) ||
-		!take_records(room, messages->reason, &rest))
+		!take_records(room, messages->reason, messages->ask, &rest))
 		return false;
 	return rest.n == 0 || hold(room, messages, messages->records.n - rest.n);
 }
@@ -448,7 +462,7 @@ room_take_held(struct room *room)
 			continue;
 		}
 		if (held->moves || (!held->begun && dw_seq(held->follows) != dw_seq(room->head)) ||
-			!take_records(room, held->reason, &rest)) {
+			!take_records(room, held->reason, held->ask && !held->begun, &rest)) {
 			uplink_distrust(uplink, room);
 			return;
 		}

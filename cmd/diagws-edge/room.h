@@ -29,6 +29,7 @@ enum entry_flag {
 	ENTRY_CONDITION = 2, /* its bytes begin with a condition: room_condition */
 	ENTRY_HOLE = 4,      /* messages up to its n never came: told to each reader as what that one lacks */
 	ENTRY_TURNS = 8,     /* a PING for some of the readers: confirm_asks */
+	ENTRY_ASK = 16,      /* each reader has to ask the hub what it lacks from here on */
 	ENTRY_REASON = 8     /* shift: of a hole why; DW_GAP_NONE: the hub has to be asked */
 };
 

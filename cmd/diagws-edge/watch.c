@@ -354,6 +354,8 @@ come_back(struct watch *watch, const struct dw_joined *joined)
 		return;
 	}
 	watch->state = WATCH_READING;
+	/* Of these nothing in the ring may tell. */
+	watch->lacks = joined->direct.reason != DW_GAP_NONE;
 	watch_stand(watch, watch->at);
 	watch_park(watch);
 	watch_push(watch);

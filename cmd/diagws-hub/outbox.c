@@ -86,6 +86,7 @@ serve_reader(struct hub *hub, struct peer *peer, struct dw_reader *reader)
 	message.messages = (struct dw_messages) { .room = dw_str(reader->room->name),
 		.prev = reader->sent,
 		.reason = dw_room_gap(reader->room, reader->sent).reason,
+		.ask = dw_seq(reader->sent) < reader->room->direct_gone,
 		.records = { records->data, records->len } };
 	size = say(hub, peer, &message);
 	if (size == 0)

@@ -97,7 +97,7 @@ int dw_request_general(struct dw_request *request, const char *default_room, con
 int dw_request_flat(struct dw_request *request, const char *type, const char *body, size_t n, struct dw_fault *fault);
 
 /* One stored message, as it is kept and sent (see dw_record_* in wire.h). One without a type is a tombstone: the
- * position of a message that is no more. */
+ * position of a message that is no more, by its own `expires_at`, or else because it is not retained. */
 struct dw_record {
 	uint64_t seq;
 	uint64_t n;  /* a direct one has none of its own: the room's n when it was stored */

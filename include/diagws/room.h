@@ -134,6 +134,7 @@ struct dw_room {
 	/* Resident. */
 	struct dw_log *log;    /* NULL: not resident */
 	struct dw_log *direct; /* NULL also: nothing direct is known */
+	uint64_t direct_gone;  /* seq of the newest direct message that is no longer in there; 0: none */
 	bool mixed;            /* some message in log may not be for everyone, whenever they read it */
 	struct dw_member *members;
 	struct dw_device *dirty;
@@ -242,8 +243,8 @@ struct dw_position dw_room_go_on(const struct dw_room *room, struct dw_str user,
 bool dw_room_own_at(const struct dw_room *room, struct dw_str user, uint64_t seq, uint64_t *own);
 
 /* Appends the records after a position, oldest first, direct ones among them: at most `limit`, and at most `bytes` but
- * at least one. user not NULL: without the direct messages to others; NULL: of a stream. What has expired is a
- * tombstone. *at is moved to the position read up to; true: there is more. */
+ * at least one. user not NULL: without the direct messages to others; NULL: of a stream, and what is not retained of
+ * direct ones is a tombstone, as what has expired is. *at is moved to the position read up to; true: there is more. */
 bool dw_room_read(const struct dw_room *room, const struct dw_str *user, struct dw_position *at, size_t limit,
 	size_t bytes, uint64_t now, struct dw_buf *out);
 /* How many records that would be without bounds, of those that are not over their time. */

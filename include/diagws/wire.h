@@ -201,6 +201,7 @@ struct dw_messages {
 	struct dw_str room;
 	struct dw_position prev; /* before the first record: what the hub sent last */
 	uint64_t reason;         /* where n does not go on by one: why what is between is no more (enum dw_gap_reason) */
+	bool ask;                /* direct messages are no more there, and it is not known here to whom they were */
 	struct dw_str records;
 };
 struct dw_close {

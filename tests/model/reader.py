@@ -92,6 +92,9 @@ class Reader:
         need(message.seq > self.seq, "%s: not in order: %s after %s", self.name, message.seq, self.seq)
         self.seq = message.seq
         self._move(direct, message.number, message.number, "an update")
+        self._skip_excluded(not direct)
+        need(self._log(not direct).upto(message.seq) <= self.most[not direct], "%s: %s came, and nothing was said of what "
+             "was before it", self.name, message.id)
         self.got.append(message)
         self.marks.append(tuple(self.most))
 

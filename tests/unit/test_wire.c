@@ -386,7 +386,7 @@ test_as_the_library_packs(void **state)
 	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
 		const struct dw_str run = { text, sizes[i] }, name = { text, sizes[i] < 64 ? sizes[i] : 64 };
 		const struct dw_wire message = { .kind = DW_MESSAGES,
-			.messages = { name, dw_position_said(numbers[i], 7, 1), 2, run } };
+			.messages = { name, dw_position_said(numbers[i], 7, 1), 2, true, run } };
 		struct dw_buf out = { 0 };
 		struct dw_wire got;
 		msgpack_sbuffer want;
@@ -394,7 +394,7 @@ test_as_the_library_packs(void **state)
 
 		msgpack_sbuffer_init(&want);
 		msgpack_packer_init(&pk, &want, msgpack_sbuffer_write);
-		msgpack_pack_array(&pk, 7);
+		msgpack_pack_array(&pk, 8);
 		msgpack_pack_uint64(&pk, DW_MESSAGES);
 		msgpack_pack_str(&pk, name.n);
 		msgpack_pack_str_body(&pk, name.p, name.n);
@@ -402,6 +402,7 @@ test_as_the_library_packs(void **state)
 		msgpack_pack_int64(&pk, 7);
 		msgpack_pack_int64(&pk, 1);
 		msgpack_pack_int64(&pk, 2);
+		msgpack_pack_true(&pk);
 		msgpack_pack_bin(&pk, run.n);
 		msgpack_pack_bin_body(&pk, run.p, run.n);
 		dw_wire_pack(&out, &message);
