@@ -27,16 +27,19 @@ MOODS = {
                  revoke=2, grant=2, crash=2),
 }
 
+# Of these real processes can play nearly all.
+REAL = ["busy", "away", "slow", "broken", "rights", "still", "own", "many"]
+
 
 class Generator:
-    def __init__(self, seed):
+    def __init__(self, seed, moods):
         self.r = random.Random(seed)
         self.steps = []
         self.count = {"m": 0, "c": 0}
         self.sent = []
         self.open = []
         self.frozen, self.stopped, self.away = set(), set(), set()
-        mood = self.r.choice(list(MOODS))
+        mood = self.r.choice(moods or list(MOODS))
         self.mood, self.weights = mood, dict(MOODS[mood])
         self.rooms = ROOMS[:self.r.choice([1, 1, 1, 2, 3])]
         self.users = USERS[:self.r.choice([2, 2, 3, 4])]
@@ -269,6 +272,6 @@ class Generator:
         self.add("kill", edge)
 
 
-def make(seed):
-    generator = Generator(seed)
-    return generator.make(generator.r.choice([15, 25, 40, 60]))
+def make(seed, moods=None, lengths=(15, 25, 40, 60)):
+    generator = Generator(seed, moods)
+    return generator.make(generator.r.choice(lengths))

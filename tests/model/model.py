@@ -9,7 +9,8 @@ Of a device: `at`, what all its open sessions have confirmed; `trail`, when that
 from rules import Message, Room
 from reader import Reader, Mismatch, further, nearer, need
 
-OVERLAP, SILENCE, DEAD, DEVICES = 5000, 10000, 5000, 16
+SILENCE, DEAD, DEVICES = 10000, 5000, 16
+SETTLED_LEAST = SETTLED_MOST = 5000  # a device resumes from where it was so long ago
 
 
 class Standing:
@@ -60,13 +61,13 @@ class Device:
         for at in low:
             together = nearer(together, at)
         self.low.move(together, now)
-        settled = further(self.low.when(now - OVERLAP), self.low.acked)
+        settled = further(self.low.when(now - SETTLED_MOST), self.low.acked)
         self.low.resume = further(self.low.resume, nearer(together, settled))
         together = high[0]
         for at in high:
             together = nearer(together, at)
         self.high.move(together, now)
-        self.high.resume = further(self.high.resume, further(self.high.when(now - OVERLAP), self.high.acked))
+        self.high.resume = further(self.high.resume, further(self.high.when(now - SETTLED_LEAST), self.high.acked))
 
     def delivered(self, log, begun, upto):
         """By the least that is to be remembered: of each log the newest run without a gap."""

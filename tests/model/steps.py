@@ -4,6 +4,7 @@
 """
 import json
 
+import model
 from model import Base, Client, Session
 from outside import Outside
 from reader import Mismatch, need, further
@@ -55,7 +56,7 @@ class Model(Outside, Base):
             self.epoch = self.first_epoch = seen.epoch
         for device in self.devices.values():
             if device.sessions:
-                device.high.resume = further(device.high.resume, device.high.when(self.mono - 5000))
+                device.high.resume = further(device.high.resume, device.high.when(self.mono - model.SETTLED_LEAST))
         act = getattr(self, "do_" + words[0])
         done = act(words, options, seen)
         need((done is False) == seen.noop, "noop is %s, expected %s", seen.noop, done is False)
