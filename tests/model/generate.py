@@ -45,6 +45,7 @@ class Generator:
         self.users = USERS[:self.r.choice([2, 2, 3, 4])]
         self.edges = self.r.choice([1, 2, 2, 3])
         self.limit = self.r.choice([1, 2, 3, 3, 4, 5, 5, 7, 10])
+        self.dying = self.r.choice([0.03, 0.06, 0.3])
         self.big = mood == "slow" and self.r.random() < 0.5
         # Ages count by the wall clock: it is set only where none is near.
         self.clocked = mood not in ("old", "ids") and self.r.random() < 0.2
@@ -100,7 +101,7 @@ class Generator:
             id = self.name("m")
             self.sent.append((room, id, to))
             self.add("send", room, id, "to=" + to if to else "",
-                     "ttl=%d" % self.r.choice([1, 4, 60]) if self.r.random() < 0.06 else "",
+                     "ttl=%d" % self.r.choice([1, 4, 60]) if not self.clocked and self.r.random() < self.dying else "",
                      "except=" + self.r.choice(self.open) if self.open and self.r.random() < 0.05 else "",
                      "size=%d" % self.r.choice([30000, 60000]) if self.big and self.r.random() < 0.7 else "")
 

@@ -10,6 +10,7 @@ from rules import Message, Room
 from reader import Reader, Mismatch, further, nearer, need
 
 SILENCE, DEAD, DEVICES = 10000, 5000, 16
+NEVER = 1 << 62
 SETTLED_LEAST = SETTLED_MOST = 5000  # a device resumes from where it was so long ago
 
 
@@ -19,6 +20,10 @@ class Standing:
     def __init__(self, at, now):
         self.at = self.resume = self.acked = at
         self.trail = [(now, at)]
+
+    def begin(self, now):
+        """It counts from now on."""
+        self.trail = [(now, self.at)]
 
     def copy(self, now):
         other = Standing(self.at, now)
@@ -84,12 +89,19 @@ class Device:
     def write(self):
         self.stored = (self.low.at, self.low.resume, list(self.had), self.seen)
 
-    def forget_unwritten(self, now):
+    def forget_unwritten(self, now, clock_was_set):
         at, resume, had, self.seen = self.stored
-        self.low = Standing(at, now)
+        self.low = Standing(at, NEVER)  # until it is there again
         self.low.resume = self.low.acked = resume
         self.had = list(had)
         self.sessions = []
+        if clock_was_set:
+            self.high.acked = further(self.high.acked, self.high.at)  # by the clock it was there long ago
+
+    def join(self, session, now):
+        if self.low.trail[0][0] == NEVER:
+            self.low.begin(now)
+        self.sessions.append(session)
 
 
 class Session:
@@ -162,6 +174,7 @@ class Base:
         self.edges = [Edge(i, 0) for i in range(get("edges", 2))]
         self.poll_last = 0
         self.backup = None
+        self.clock_was_set = False
         self.lost = {}     # (room, user) -> the newest seq when the right to watch was lost
 
     def room(self, name):
@@ -338,7 +351,7 @@ class Base:
         device.derived = client.derived
         device.seen = self.wall
         session.device = device
-        device.sessions.append(session)
+        device.join(session, self.mono)
         # Its edge has no proof of that, and could not say so to another hub.
         session.high = session.known_low = session.known_high = start
         session.request = session.joined = None

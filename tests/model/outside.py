@@ -100,6 +100,7 @@ class Outside:
                 del self.devices[key]
 
     def do_clock(self, words, options, seen):
+        self.clock_was_set = True
         self.doubt()
 
     def do_write(self, words, options, seen):
@@ -123,14 +124,14 @@ class Outside:
 
     def do_crash(self, words, options, seen):
         for device in self.devices.values():
-            device.forget_unwritten(self.mono)
+            device.forget_unwritten(self.mono, self.clock_was_set)
         self.hub_ends()
         self.doubt(swept=True)
 
     def do_restart(self, words, options, seen):
         self.write_all()
         for device in self.devices.values():
-            device.forget_unwritten(self.mono)
+            device.forget_unwritten(self.mono, self.clock_was_set)
         self.hub_ends()
         self.doubt(swept=True)
 
@@ -193,7 +194,7 @@ class Outside:
         session.device = device
         session.counted = True
         session.known_low = session.known_high = (0, 0)
-        device.sessions.append(session)
+        device.join(session, self.mono)
         device.seen = self.wall
         self.tell(session)
 
@@ -231,7 +232,7 @@ class Outside:
         for (room, user, name), (stored, derived) in devices.items():
             device = Device(self.room(room), user, name, stored[0], self.mono, self.wall)
             device.stored, device.derived = stored, derived
-            device.forget_unwritten(self.mono)
+            device.forget_unwritten(self.mono, self.clock_was_set)
             device.high = device.low.copy(self.mono)
             device.high.resume = device.low.resume
             self.devices[(room, user, name)] = device
