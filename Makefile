@@ -68,7 +68,7 @@ help:
 	@echo 'make deps               install the Debian packages that are missing (sudo where needed)'
 	@echo 'make demo               all set-up, then the main job on a terminal'
 	@echo 'make check              all set-up, then all tests (check-unit, check-model, check-integration, check-fault: a part)'
-	@echo 'make model              random histories against the model: SEEDS=1000000 SEED=first ENGINE=memory|lmdb'
+	@echo 'make model              random histories against the model: SEEDS=1000000 SEED=first ENGINE=memory|lmdb, or REAL=100'
 	@echo 'make torture            kill processes under load: KILLS=1000 SEED=number'
 	@echo 'make dropping           clients that drop their connections: DROPS=100 SEED=number'
 	@echo 'make hub-restarts       under 1000 clients: RESTARTS=200 SEED=number'
@@ -220,10 +220,11 @@ check-model: all $(BUILD)/tests/harness
 	$(Q)DIAGWS_BUILD=$(abspath $(BUILD)) $(PYTHON) -m pytest -q -p no:cacheprovider tests/model $(PYTEST)
 
 # Random histories: SEEDS=1000000 of them, from SEED=1 on; ENGINE=memory or lmdb alone. What fails is printed as short as
-# it can be, and lies then in KEEP=directory.
-model: $(BUILD)/tests/harness
-	$(Q)DIAGWS_BUILD=$(abspath $(BUILD)) $(PYTHON) tests/model/fuzz.py --seeds $(or $(SEEDS),1000000) \
-		--seed $(or $(SEED),1) --engine $(or $(ENGINE),both) $(if $(KEEP),--keep $(KEEP))
+# it can be, and lies then in KEEP=directory. REAL=100: so many through real processes instead.
+FUZZ = fuzz.py --seeds $(or $(SEEDS),1000000) --engine $(or $(ENGINE),both) $(if $(KEEP),--keep $(KEEP))
+model: $(BUILD)/tests/harness $(if $(REAL),all)
+	$(Q)DIAGWS_BUILD=$(abspath $(BUILD)) $(PYTHON) tests/model/$(if $(REAL),real.py --seeds $(REAL),$(FUZZ)) \
+		--seed $(or $(SEED),1)
 
 check-integration: all $(addprefix $(BUILD)/tests/,diagws-edge-v99 embed api api-v99 hold.so)
 	$(Q)DIAGWS_BUILD=$(abspath $(BUILD)) $(PYTHON) -m pytest -q -p no:cacheprovider -n 4 tests/integration $(PYTEST)

@@ -22,13 +22,17 @@ MOODS = {
     "old": dict(send=26, direct=18, open=12, close=6, pong=12, age=9, poll=6, crash=2, write=2, receipts=4, sweep=2,
                 freeze=2, thaw=2),
     "own": dict(send=24, direct=14, open=12, close=8, pong=4, ack=18, receipts=6, age=4, crash=2, write=2),
+    "gaps": dict(send=18, direct=18, burst=14, open=8, close=3, pong=4, crash=5, receipts=10, poll=3, freeze=4, thaw=4,
+                 age=2),
+    "copied": dict(send=26, direct=12, open=12, close=4, pong=10, backup=3, restore=3, poll=6, crash=1, restart=3, receipts=4),
+    "crowd": dict(send=10, direct=10, open=30, away=22, pong=12, receipts=6),
     "ids": dict(send=24, direct=8, again=16, open=6, pong=6, receipts=4, age=6, crash=2),
     "many": dict(send=26, direct=14, open=8, sub=12, unsub=5, close=3, pong=16, ack=2, receipts=4, freeze=2, thaw=2,
                  revoke=2, grant=2, crash=2),
 }
 
 # Of these real processes can play nearly all.
-REAL = ["busy", "away", "slow", "broken", "rights", "still", "own", "many"]
+REAL = ["busy", "away", "slow", "broken", "rights", "still", "own", "many", "gaps", "copied"]
 
 
 class Generator:
@@ -44,6 +48,7 @@ class Generator:
         self.rooms = ROOMS[:self.r.choice([1, 1, 1, 2, 3])]
         self.users = USERS[:self.r.choice([2, 2, 3, 4])]
         self.edges = self.r.choice([1, 2, 2, 3])
+        self.devices = 20 if mood == "crowd" else 2
         self.limit = self.r.choice([1, 2, 3, 3, 4, 5, 5, 7, 10])
         self.dying = self.r.choice([0.03, 0.06, 0.3])
         self.big = mood == "slow" and self.r.random() < 0.5
@@ -108,6 +113,14 @@ class Generator:
     def do_direct(self):
         self.do_send(self.r.choice(self.users[:2] if self.r.random() < 0.7 else self.users))
 
+    def do_burst(self):
+        """More than is kept, so that whoever is not there is told a gap."""
+        room, to = self.r.choice(self.rooms), self.r.choice(["", self.users[0]])
+        for _ in range(self.limit + self.r.randrange(1, 3)):
+            id = self.name("m")
+            self.sent.append((room, id, to))
+            self.add("send", room, id, "to=" + to if to else "")
+
     def do_again(self):
         if self.sent:
             room, id, to = self.r.choice(self.sent[-6:])
@@ -126,13 +139,16 @@ class Generator:
             after = "+%d" % self.r.randrange(1, 4)
         else:
             after = "new"
-        epoch = self.r.choice(["", "", "", " epoch=now", " epoch=other"]) if after != "new" else ""
+        epochs = ["", "", "", " epoch=now", " epoch=other"]
+        if self.mood == "copied":
+            epochs += [" epoch=first"] * 3
+        epoch = self.r.choice(epochs) if after != "new" else ""
         return "after=" + after + epoch
 
     def do_open(self):
         user = self.r.choice(self.users)
         derived = self.r.random() < 0.3
-        device = ("t" if derived else "d") + str(self.r.randrange(2))
+        device = ("t" if derived else "d") + str(self.r.randrange(self.devices))
         client = self.name("c")
         self.open.append(client)
         self.add("open", client, self.r.randrange(self.edges), self.r.choice(self.rooms), user, device,
@@ -150,6 +166,12 @@ class Generator:
             self.frozen.discard(client)
             late = self.sent and self.r.random() < (0.5 if self.mood == "own" else 0.1)
             self.add("close", client, "ack=" + self.r.choice(self.sent[-4:])[1] if late else "")
+
+    def do_away(self):
+        """Who was seen last is to be known to the millisecond."""
+        if self.open:
+            self.do_close()
+            self.add("age", 1)
 
     def do_pong(self):
         client = self.one(self.open)
@@ -225,8 +247,8 @@ class Generator:
     def do_sweep(self):
         self.add("sweep")
 
-    def hub(self, how):
-        self.add(how)
+    def hub(self, how, *options):
+        self.add(how, *options)
         self.away = set(range(self.edges)) - self.stopped
         later = set()
         for edge in sorted(self.away, key=lambda _: self.r.random()):
@@ -243,7 +265,16 @@ class Generator:
             self.hub("crash")
 
     def do_restart(self):
-        self.hub("restart")
+        lower = self.limit > 1 and self.r.random() < 0.3
+        if lower:
+            self.limit = self.r.randrange(1, self.limit)
+        self.hub("restart", "limit=%d" % self.limit if lower else "")
+
+    def do_backup(self):
+        self.add("backup")
+
+    def do_restore(self):
+        self.hub("restore")
 
     def do_return(self):
         edge = self.one(self.away - self.stopped)

@@ -129,6 +129,10 @@ class Outside:
         self.doubt(swept=True)
 
     def do_restart(self, words, options, seen):
+        if self.lmdb and "limit" in options:
+            self.limit = int(options["limit"])
+            for room in self.rooms.values():
+                room.limit = self.limit
         self.write_all()
         for device in self.devices.values():
             device.forget_unwritten(self.mono, self.clock_was_set)

@@ -113,7 +113,7 @@ class Real(Steps):
             except Mismatch:
                 if time.monotonic() > deadline:
                     raise
-            self.read_some()
+            self.read_some(0.05)
             if ask:
                 ask(words, options)
             self.settle()

@@ -80,7 +80,7 @@ class Steps:
         return self.token(ASIDE, scope="publish stat admin")
 
     def start_hub(self, wait=True):
-        self.hub = self.world.hub("--queue-limit", self.model.limit, "--ownership",
+        self.hub = self.world.hub("--queue-limit", self.limit, "--ownership",
                                   "either" if self.model.either else "registry", *self.hub_options, wait=wait)
 
     def start_edge(self, line, wait=True):
@@ -102,7 +102,7 @@ class Steps:
 
     def do_world(self, words, options):
         self.hub_options = ["--memory-limit", "0"] if "evict" in options else []
-        self.sentinels = 0
+        self.sentinels, self.limit = 0, self.model.limit
         self.start_hub(wait=False)
         hub_path = self.world.endpoint.partition("://")[2]
         lines = [Line(hub_path + "-%d" % i, hub_path) for i in range(int(options.get("edges", 2)))]
@@ -166,12 +166,12 @@ class Steps:
     def reading(self):
         return [c for c in self.clients.values() if not c.over and not c.frozen and not self.edges[c.edge].stopped]
 
-    def read_some(self):
+    def read_some(self, seconds=0.005):
         clients = self.reading()
         for client in clients:
-            client.read(0.005 / len(clients))
+            client.read(seconds / len(clients))
         if not clients:
-            integration.select_nothing(0.005)
+            integration.select_nothing(seconds)
 
     def settle(self):
         """Everything that was said has been taken."""
@@ -419,6 +419,7 @@ class Steps:
         self.again(self.hub.kill)
 
     def do_restart(self, words, options):
+        self.limit = int(options.get("limit", self.limit))
         self.again(self.hub.terminate)
 
     def state(self):
