@@ -19,7 +19,6 @@ import copy
 import os
 import pathlib
 import shutil
-import signal
 import sys
 import tempfile
 import time
@@ -38,7 +37,6 @@ from steps import Model, Seen
 model.SETTLED_LEAST, model.SETTLED_MOST = 4000, 60000
 
 PATIENCE = 3.0
-LATE_S = 3.0    # an edge stands still no longer
 UNPLAYABLE = {"age", "clock"}
 PASSED_OVER = {"write", "sweep", "rest"}
 WORLD = {"world", "limit", "edges", "engine", "either", "evict", "seed"}
