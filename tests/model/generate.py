@@ -10,16 +10,16 @@ USERS, ROOMS = ["ann", "bob", "cid", "dot"], ["1", "2", "r3"]
 
 # How likely is a step of each kind, in the mood of a history.
 MOODS = {
-    "busy": dict(send=30, direct=20, open=14, close=6, pong=18, ack=3, receipts=6, poll=5, age=3),
-    "away": dict(send=24, direct=26, open=12, close=10, pong=12, poll=8, age=3, crash=2, write=2, receipts=5),
+    "busy": dict(send=30, direct=20, open=14, close=6, pong=18, ack=3, receipts=6, poll=5, wait=4, age=3),
+    "away": dict(send=24, direct=26, open=12, close=10, pong=12, poll=8, wait=5, age=3, crash=2, write=2, receipts=5),
     "slow": dict(send=30, direct=16, open=12, close=3, pong=12, freeze=6, thaw=6, receipts=5, poll=2, age=2, back=6),
     "broken": dict(send=22, direct=14, open=12, close=4, pong=14, ack=3, crash=5, restart=1, write=4, age=5, receipts=6,
-                   kill=1, poll=3),
+                   kill=1, poll=3, wait=4),
     "rights": dict(send=22, direct=12, open=14, close=3, pong=10, revoke=5, grant=5, deny=1, age=4, freeze=2, thaw=2,
-                   poll=4, crash=1),
+                   poll=4, wait=4, crash=1),
     "still": dict(send=22, direct=12, open=12, close=3, pong=12, stop=5, cont=5, age=6, revoke=2, grant=2, crash=1,
                   receipts=4, freeze=2, thaw=2, kill=1),
-    "old": dict(send=26, direct=18, open=12, close=6, pong=12, age=9, poll=6, crash=2, write=2, receipts=4, sweep=2,
+    "old": dict(send=26, direct=18, open=12, close=6, pong=12, age=9, poll=6, wait=4, crash=2, write=2, receipts=4, sweep=2,
                 freeze=2, thaw=2),
     "own": dict(send=24, direct=14, open=12, close=8, pong=4, ack=18, receipts=6, age=4, crash=2, write=2),
     "gaps": dict(send=18, direct=18, burst=14, open=8, close=3, pong=4, crash=5, receipts=10, poll=3, freeze=4, thaw=4,
@@ -39,7 +39,7 @@ class Generator:
     def __init__(self, seed, moods):
         self.r = random.Random(seed)
         self.steps = []
-        self.count = {"m": 0, "c": 0}
+        self.count = {"m": 0, "c": 0, "w": 0}
         self.sent = []
         self.open = []
         self.frozen, self.stopped, self.away = set(), set(), set()
@@ -205,6 +205,12 @@ class Generator:
         self.add("poll", edge, room, user, limit, "" if "new" in place else place)
         for _ in range(self.r.randrange(3) if limit else 0):
             self.add("poll", edge, room, user, limit, "after=last")
+
+    def do_wait(self):
+        place = self.place(0.9)
+        self.add("wait", self.name("w"), self.r.randrange(self.edges), self.r.choice(self.rooms), self.r.choice(self.users),
+                 "limit=%d" % self.r.choice([1, 3]) if self.r.random() < 0.3 else "",
+                 ("after=" + self.sent[-1][1] if self.sent else "") if "new" in place or self.r.random() < 0.6 else place)
 
     def do_freeze(self):
         client = self.one(set(self.open) - self.frozen)

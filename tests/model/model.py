@@ -173,6 +173,7 @@ class Base:
         self.epoch = self.first_epoch = None
         self.edges = [Edge(i, 0) for i in range(get("edges", 2))]
         self.poll_last = 0
+        self.waits = {}    # polls that were not answered yet
         self.backup = None
         self.clock_was_set = False
         self.lost = {}     # (room, user) -> the newest seq when the right to watch was lost

@@ -37,7 +37,7 @@ from steps import Model, Seen
 model.SETTLED_LEAST, model.SETTLED_MOST = 4000, 60000
 
 PATIENCE = 3.0
-UNPLAYABLE = {"age", "clock"}
+UNPLAYABLE = {"age", "clock", "wait"}
 PASSED_OVER = {"write", "sweep", "rest"}
 WORLD = {"world", "limit", "edges", "engine", "either", "evict", "seed"}
 

@@ -19,6 +19,7 @@ class Seen:
     def __init__(self, lines):
         self.lines = lines
         self.events = {}   # client -> [(kind, what)]
+        self.waits = {}    # poll -> (status, page)
         self.time = self.stored = self.poll = self.receipts = self.epoch = None
         self.noop = False
         for line in lines:
@@ -40,6 +41,9 @@ class Seen:
             elif kind == "poll":
                 status, _, text = rest.partition(" ")
                 self.poll = (int(status), json.loads(text))
+            elif kind == "wait":
+                name, status, text = rest.split(" ", 2)
+                self.waits[name] = (int(status), json.loads(text))
             elif kind == "epoch":
                 self.epoch = rest
             elif kind == "noop":
@@ -62,6 +66,7 @@ class Model(Outside, Base):
         need((done is False) == seen.noop, "noop is %s, expected %s", seen.noop, done is False)
         for name in seen.events:
             need(self.client(name) is not None, "%s is not there, and was told %s", name, seen.events[name])
+        self.watch_waits(seen)
         for client in self.clients():
             self.watch(client, seen.events.get(client.name, []))
 
