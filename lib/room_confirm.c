@@ -197,7 +197,7 @@ dw_room_confirm(struct dw_room *room, struct dw_session *session, struct dw_posi
 	all = dw_position_further(session->confirmed, at);
 	count_confirmed(room, session->confirmed, all);
 	session->confirmed = all;
-	/* Not up to `all`: one that returned is taken to have confirmed what its device did, which another may have skipped. */
+	/* Not all: where it stood first is what its device had, or skipped. */
 	deliver(&device->had, session->begun.n, dw_n(at));
 	deliver(&device->had_own, session->begun.own, dw_own(at));
 	if (sure)

@@ -1,8 +1,8 @@
-"""Senders and clients of a busy clinic, as the outside world writes them; each tells the history what it saw.
+"""Clients of a busy clinic, as the outside world writes them; each tells the history what it saw.
 
-Clients are python3-websockets without a line of acknowledgment code: they come, read, leave and return at
-random. Senders give every message an id and repeat it until it is answered, over `diagws-send -l` or HTTP.
-What neither may ever see, however processes die, is collected in `odd`.
+They are python3-websockets without a line of acknowledgment code, but for those that acknowledge themselves: they come,
+read, leave and return at random, stop reading for a while, watch more rooms at once, or poll. What none may ever see,
+however processes die, is collected in `odd`.
 """
 import asyncio
 import base64
@@ -12,13 +12,17 @@ import hashlib
 import hmac
 import json
 import random
+import socket as sockets
 import time
 
 import websockets
 
+from outages import ANYWHERE
+
 PATIENCE = 5.0
 NO_ANSWER = (OSError, asyncio.TimeoutError, asyncio.IncompleteReadError, EOFError)
 EXPECTED_CLOSES = {1000, 1006, 1012, 1013, 4001}
+UNHEARD = {"unavailable", "access_denied"}  # errors that an outage or a revoke explains
 
 
 def mint(key_file, user, **claims):
@@ -33,16 +37,31 @@ def mint(key_file, user, **claims):
 class Load:
     """What all senders and clients share."""
 
-    def __init__(self, world, history, ports, seed):
-        self.world, self.history, self.ports, self.seed = world, history, ports, seed
-        self.sending = True
+    def __init__(self, world, history, access, ports, seed):
+        self.world, self.history, self.access, self.ports, self.seed = world, history, access, ports, seed
+        self.over = asyncio.Event()  # nothing more is sent
+        self.users = collections.defaultdict(set)     # room -> who has a device there
         self.present = collections.defaultdict(dict)  # room -> {session: user} of who is connected
         self.closes = collections.Counter()
         self.answers = collections.Counter()
         self.odd = []
 
+    @property
+    def sending(self):
+        return not self.over.is_set()
+
+    async def pause(self, seconds):
+        """So long, or until nothing more is sent."""
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self.over.wait(), seconds)
+
     def random(self, *name):
         return random.Random(f"{self.seed}/{'/'.join(map(str, name))}")
+
+    def refused(self, who, room, user, asked):
+        """Told `access denied`: odd unless it may be so."""
+        if self.access.may(room, user, asked, time.monotonic()):
+            self.odd.append(f"{who} in {room}: refused, though it was let in all the time")
 
 
 async def request(port, method, path, token, body=b""):
@@ -59,287 +78,243 @@ async def request(port, method, path, token, body=b""):
         writer.close()
 
 
-# ---- clients ----
+class Person:
+    """What a client and a poller have in common."""
 
-class Client:
-    """One device in one room. kind says how it is known and where it goes on:
-    `named` ?device=; `derived` a token of its own; `own` keeps ?after= itself; `sure` acknowledges itself;
-    `many` watches `second` as well, now and then."""
-
-    def __init__(self, load, number, room, user, kind, second):
-        self.load, self.room, self.user, self.kind, self.second = load, room, user, kind, second
+    def __init__(self, load, number, rooms, user, kind):
+        self.load, self.room, self.rooms, self.user, self.kind = load, rooms[0], rooms, user, kind
         self.name = f"{user}/{kind}{number}"
-        self.query = "token=" + mint(load.world.key, user, jti=f"t{number}")
+        self.token = mint(load.world.key, user, jti=f"t{number}")
+        self.random = load.random("client", number)
+        self.wandering = True     # comes and goes; otherwise it stays connected
+        self.turn = asyncio.Event()
+        self.visits = 0
+        for room in rooms:
+            load.users[room].add(user)
+
+    def edge(self):
+        """(name, port)"""
+        number = self.random.randrange(len(self.load.ports))
+        return f"edge{number}", self.load.ports[number]
+
+    async def stay_away(self):
+        """Mostly it is back at once, now and then it misses a lot."""
+        away = self.random.uniform(5, 40) if self.random.random() < 0.1 else self.random.choice((0, 0, 0.05, 0.5, 3))
+        await self.load.pause(away * self.random.random())
+
+
+class Client(Person):
+    """One device. kind says how it is known and where it goes on, or what it does:
+    `named` ?device=; `derived` a token of its own; `own` keeps ?after= itself; `sure` acknowledges itself, late and in
+    part; `slow` has little room for what it does not read; `many` watches more rooms on its connection."""
+
+    def __init__(self, load, number, rooms, user, kind):
+        super().__init__(load, number, rooms if kind == "many" else rooms[:1], user, kind)
+        self.query = "token=" + self.token
         if kind != "derived":
             self.query += f"&device={kind}{number}"
         if kind == "sure":
             self.query += "&ack=client"
-        self.random = load.random("client", number)
-        self.seq = self.epoch = self.session = None
-        self.wandering = True     # comes and goes; otherwise it stays connected
-        self.turn = asyncio.Event()
-        self.visits = 0
-        self.subscribed = False   # to the second room
+        self.seq = 0
+        self.epoch = self.session = None
+        self.unacknowledged = []
+        self.asked = {}   # room -> when it was asked for
 
-    def url(self):
-        after = ""
-        if self.kind == "own" and self.epoch is not None:
-            after = f"&after={self.seq}&epoch={self.epoch}"
-        return f"ws://127.0.0.1:{self.random.choice(self.load.ports)}/ws/{self.room}?{self.query}{after}"
+    async def connect(self, port):
+        after = f"&after={self.seq}&epoch={self.epoch}" if self.keeps_position() else ""
+        sock = sockets.socket()
+        try:
+            if self.kind == "slow":
+                sock.setsockopt(sockets.SOL_SOCKET, sockets.SO_RCVBUF, 4096)
+            sock.setblocking(False)
+            await asyncio.wait_for(asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", port)), PATIENCE)
+            return await websockets.connect(
+                f"ws://127.0.0.1:{port}/ws/{self.room}?{self.query}{after}", sock=sock, open_timeout=PATIENCE,
+                close_timeout=1, max_queue=None, ping_interval=None, compression=None)
+        except BaseException:
+            sock.close()
+            raise
+
+    def keeps_position(self):
+        return self.kind == "own" and self.epoch is not None
 
     async def live(self):
         """Until it is cancelled."""
         while True:
+            began, (place, port) = time.monotonic(), self.edge()
             try:
-                socket = await websockets.connect(self.url(), open_timeout=PATIENCE, close_timeout=1, max_queue=None,
-                                                  ping_interval=None, compression=None)
+                socket = await self.connect(port)
             except (OSError, asyncio.TimeoutError, websockets.InvalidHandshake, websockets.ConnectionClosed, EOFError):
                 await asyncio.sleep(self.random.uniform(0.1, 0.6))
                 continue
-            own = self.kind == "own" and self.epoch is not None
-            seen = self.load.history.connect(self.name, self.room, self.seq if own else None, own, self.user)
+            own = self.keeps_position()
+            seen = self.load.history.connect(self.name, self.room, self.seq if own else None, own, self.user,
+                                             place=ANYWHERE if self.kind == "derived" else place, began=began,
+                                             acks=self.kind == "sure")
+            self.session, self.asked, self.unacknowledged = None, {self.room: began}, []
             try:
                 await self.visit(socket, seen)
             finally:
                 seen.closed(socket.close_code)
-                self.load.present[self.room].pop(self.session, None)
+                for room in self.rooms:
+                    self.load.present[room].pop(self.session, None)
             if self.wandering:
-                await asyncio.sleep(self.random.choice((0, 0, 0.05, 0.5, 3)) * self.random.random())
+                await self.stay_away()
+            elif socket.close_code != 1000:
+                await asyncio.sleep(self.random.uniform(0.1, 0.6))
 
     async def visit(self, socket, seen):
         """Reads until the server closes, its time is over, or it is told to come anew."""
         self.turn.clear()
         reader = asyncio.ensure_future(self.read(socket, seen))
+        tends = asyncio.ensure_future(self.tend(socket, seen))
         leave = asyncio.ensure_future(self.turn.wait())
         stay = self.random.expovariate(1 / 15) if self.wandering else None
         try:
             await asyncio.wait({reader, leave}, timeout=stay, return_when=asyncio.FIRST_COMPLETED)
         finally:
             leave.cancel()
+            tends.cancel()
+            await asyncio.wait({tends})
             if not reader.done() and self.random.random() < 0.5:
                 socket.transport.abort()
+            else:
+                seen.leaves()
             with contextlib.suppress(websockets.ConnectionClosed):  # it was cut while it closed
                 await socket.close()
             await asyncio.wait({reader})
-        self.load.closes[socket.close_code] += 1
-        if socket.close_code not in EXPECTED_CLOSES:
-            self.load.odd.append(f"{self.name} in {self.room}: closed with {socket.close_code} {socket.close_reason}")
+        self.judge_close(socket)
+        if not tends.cancelled():
+            tends.result()
         reader.result()
+
+    def judge_close(self, socket):
+        self.load.closes[f"{socket.close_code} {socket.close_reason}".strip()] += 1
+        if socket.close_code == 1008 and socket.close_reason == "access denied":
+            now = time.monotonic()
+            if all(self.load.access.may(room, self.user, asked, now) for room, asked in self.asked.items()):
+                self.load.odd.append(f"{self.name} in {', '.join(self.asked)}: refused, though it may watch")
+        elif socket.close_code not in EXPECTED_CLOSES:
+            self.load.odd.append(f"{self.name} in {self.room}: closed with {socket.close_code} {socket.close_reason}")
 
     async def read(self, socket, seen):
         try:
             async for text in socket:
                 obj = json.loads(text)
                 seen.message(obj)
-                await self.take(obj, socket, seen)
+                self.take(obj, seen)
         except websockets.ConnectionClosed:
             pass
 
-    async def take(self, obj, socket, seen):
-        if obj["type"] in ("connect", "subscribed"):
-            await self.enter(obj, socket, seen)
-        elif obj["type"].endswith("_update") and self.kind == "sure" and self.random.random() < 0.7:
-            self.load.history.confirm(self.name, self.room, obj["seq"])
-            await socket.send(json.dumps({"type": "ack", "seq": obj["seq"]}))
-        elif obj["type"].endswith("_update") and self.kind == "many":
-            if self.subscribed and self.random.random() < 0.02:
-                self.subscribed = False
-                await socket.send(json.dumps({"type": "unsubscribe", "diagnosis_id": self.second}))
-        elif obj["type"].endswith("_update"):
+    def take(self, obj, seen):
+        kind, room = obj["type"], str(obj.get("diagnosis_id"))
+        if kind in ("connect", "subscribed"):
+            self.enter(obj)
+        elif kind.endswith("_update"):
             self.seq = max(self.seq, obj["seq"])
-        elif obj["type"] == "unsubscribed" or obj["type"] == "error" and obj["data"]["code"] == "unavailable":
-            seen.unsubscribe(self.second)
-            await self.subscribe(socket, seen)
-        elif obj["type"] == "error":
-            self.load.odd.append(f"{self.name} in {self.room}: {obj['data']}")
+            self.unacknowledged.append(obj["seq"])
+        elif kind in ("unsubscribed", "error"):
+            self.leave(obj, room, seen)
 
-    async def enter(self, obj, socket, seen):
-        data = obj["data"]
+    def enter(self, obj):
+        data, room = obj["data"], str(obj["diagnosis_id"])
         if data["resume"] == "reset" or data["epoch"] != (self.epoch or data["epoch"]):
-            self.load.odd.append(f"{self.name} in {obj['diagnosis_id']}: at {self.seq} of {self.epoch}: {data}")
+            self.load.odd.append(f"{self.name} in {room}: at {self.seq} of {self.epoch}: {data}")
         self.epoch, self.session = data["epoch"], data["session"]
-        self.subscribed = obj["type"] == "subscribed"
-        self.seq = self.seq or 0
-        if obj["type"] == "connect":
-            self.visits += 1
-            self.load.present[self.room][self.session] = self.user
-            if self.kind == "many":
-                await self.subscribe(socket, seen)
+        self.load.present[room][self.session] = self.user
+        self.visits += obj["type"] == "connect"
 
-    async def subscribe(self, socket, seen):
-        seen.subscribe(self.second)
-        await socket.send(json.dumps({"type": "subscribe", "diagnosis_id": self.second}))
+    def leave(self, obj, room, seen):
+        """A room is left, was taken away, or refused."""
+        said = obj["data"].get("code") or obj["data"].get("reason") or ""
+        if said == "not_subscribed" and self.kind == "many":
+            return  # it was taken away as it was left, and may have been asked for again
+        if obj["type"] == "error" and (self.kind != "many" or said not in UNHEARD):
+            self.load.odd.append(f"{self.name} in {self.room}: {obj}")
+        if said.replace("_", " ") == "access denied":
+            self.load.refused(self.name, room, self.user, self.asked.get(room, 0.0))
+        self.asked.pop(room, None)
+        seen.unsubscribe(room)
+        self.load.present[room].pop(self.session, None)
+
+    async def tend(self, socket, seen):
+        """What it does beside reading."""
+        try:
+            while True:
+                await asyncio.sleep(self.random.uniform(0.2, 1.5))
+                if self.wandering and self.random.random() < (0.05 if self.kind == "slow" else 0.004):
+                    await self.doze(socket, seen)
+                if self.kind == "sure" and self.unacknowledged and self.random.random() < 0.5:
+                    await self.acknowledge(socket)
+                if self.kind == "many" and self.session is not None:
+                    await self.change_rooms(socket, seen)
+        except websockets.ConnectionClosed:
+            pass
+
+    async def doze(self, socket, seen):
+        """It reads nothing, not even PINGs."""
+        seen.paused()
+        socket.transport.pause_reading()
+        try:
+            await self.load.pause(self.random.uniform(4, 16) if self.kind == "slow" else self.random.uniform(0.5, 8))
+        finally:
+            socket.transport.resume_reading()
+            seen.resumed()
+
+    async def acknowledge(self, socket):
+        seq = self.random.choice(self.unacknowledged)
+        self.unacknowledged = [other for other in self.unacknowledged if other > seq]
+        if socket.open:
+            self.load.history.confirm(self.name, self.room, seq)
+            await socket.send(json.dumps({"type": "ack", "seq": seq}))
+
+    async def change_rooms(self, socket, seen):
+        for room in self.rooms:
+            if room not in self.asked:
+                self.asked[room] = time.monotonic()
+                seen.subscribe(room)
+                await socket.send(json.dumps({"type": "subscribe", "diagnosis_id": room}))
+            elif self.wandering and len(self.asked) > 1 and self.random.random() < 0.02:
+                await socket.send(json.dumps({"type": "unsubscribe", "diagnosis_id": room}))
 
 
-class Poller:
-    """A device that asks over HTTP for what follows what it has, and waits for it there."""
+class Poller(Person):
+    """A device that asks over HTTP for what follows what it has, page by page, and waits for more at the end."""
 
     WAIT = 3
 
-    def __init__(self, load, number, room, user):
-        self.load, self.room, self.user = load, room, user
-        self.name = f"{user}/poll{number}"
-        self.token = mint(load.world.key, user, jti=f"t{number}")
-        self.random = load.random("client", number)
-        self.seq = self.visits = 0
+    def __init__(self, load, number, rooms, user, kind):
+        super().__init__(load, number, rooms[:1], user, kind)
+        self.limit = self.random.randint(2, 20)
+        self.seq = 0
         self.epoch = ""
-        self.wandering = True
-        self.turn = asyncio.Event()
 
     async def live(self):
         while True:
+            began, (place, port) = time.monotonic(), self.edge()
             try:
                 status, answer = await asyncio.wait_for(request(
-                    self.random.choice(self.load.ports), "GET",
-                    f"/ws/messages/{self.room}?after={self.seq}&wait={self.WAIT}s{self.epoch}", self.token), self.WAIT + PATIENCE)
+                    port, "GET", f"/ws/messages/{self.room}?after={self.seq}&limit={self.limit}&wait={self.WAIT}s"
+                    f"{self.epoch}", self.token), self.WAIT + PATIENCE)
             except NO_ANSWER:
                 status = None
             if status == 200:
-                self.take(answer)
+                self.take(answer, place, began)
+            elif status == 403:
+                self.load.refused(self.name, self.room, self.user, began)
             elif status not in (None, 503):
                 self.load.odd.append(f"{self.name} in {self.room}: {status} {answer}")
-            if status != 200 or self.wandering:
+            if status != 200:
                 await asyncio.sleep(self.random.uniform(0.1, 0.6))
+            elif self.wandering and not answer["more"]:
+                await self.stay_away()
 
-    def take(self, answer):
-        """As if it were a connection that begins after what it has."""
-        found = answer["messages"]
+    def take(self, answer, place, began):
         self.epoch = f"&epoch={answer['epoch']}"
-        first = self.visits == 0
-        seen = self.load.history.connect(self.name, self.room, self.seq, own_state=True, user=self.user)
-        seen.message({"type": "connect", "data": {
-            "head": answer["head"], "oldest": found[0]["seq"] if found else 0, "resume": "new" if first else "exact"}})
-        if not first:
-            for gap in answer["gaps"]:
-                seen.message({"type": "gap", "data": gap})
-            if answer.get("direct_gap"):
-                seen.message({"type": "gap", "data": {**answer["direct_gap"], "direct": True}})
-        for obj in found:
-            seen.message(obj)
-            self.seq = max(self.seq, obj["seq"])
-        seen.stayed()
-        seen.closed()
+        if len(answer["messages"]) > self.limit or answer.get("reset"):
+            self.load.odd.append(f"{self.name} in {self.room}: {len(answer['messages'])} messages on a page of "
+                                 f"{self.limit}, reset {answer.get('reset')}")
+        self.load.history.connect(self.name, self.room, self.seq, own_state=True, user=self.user, place=place,
+                                  began=began, page=True).page(answer, first=self.visits == 0)
+        self.seq = max(self.seq, answer["last"])
         self.visits += 1
-
-
-# ---- senders ----
-
-class Source:
-    """Makes the messages of one sender: ids that never repeat, sizes from nothing to `large` bytes."""
-
-    def __init__(self, load, name, rooms, large):
-        self.load, self.name, self.rooms, self.large = load, name, rooms, large
-        self.random = load.random("source", name)
-        self.count = 0
-
-    def next(self):
-        self.count += 1
-        size = self.random.choice((0, 20, 300)) if self.random.random() < 0.98 else self.large
-        message = {"diagnosis_id": self.random.choice(self.rooms), "type": "note_update",
-                   "data": {"number": self.count, "by": self.name, "pad": "x" * size},
-                   "id": f"{self.name}-{self.count}"}
-        return message
-
-
-class Poster:
-    """A service that posts at any edge, and again elsewhere until it is answered."""
-
-    def __init__(self, load, number, rooms, pause, large=8000):
-        self.load, self.pause = load, pause
-        self.source = Source(load, f"post{number}", rooms, large)
-        self.random = load.random("poster", number)
-        self.token = mint(load.world.key, "service", scope="publish")
-
-    async def live(self):
-        while self.load.sending:
-            message = self.address(self.source.next())
-            self.load.history.attempt(message["id"], message["diagnosis_id"], message.get("user"),
-                                      message.get("exclude_session"))
-            while not await self.post(message):
-                await asyncio.sleep(self.random.uniform(0.05, 0.3))
-            await asyncio.sleep(self.random.expovariate(1 / self.pause))
-
-    def address(self, message):
-        """Some are for one user, some not for one who is there."""
-        present = list(self.load.present[message["diagnosis_id"]].items())
-        what = self.random.random()
-        if present and what < 0.2:
-            message["user"] = self.random.choice(present)[1]
-        elif present and what < 0.3:
-            message["exclude_session"] = self.random.choice(present)[0]
-        return message
-
-    async def post(self, message):
-        try:
-            status, answer = await asyncio.wait_for(self.request(message), PATIENCE)
-        except NO_ANSWER as error:
-            self.load.history.failed(message["id"], repr(error))
-            self.load.answers["no answer"] += 1
-            return False
-        self.load.answers[status] += 1
-        if status == 200:
-            self.load.history.answer(answer["id"], answer["seq"], answer.get("n"), answer["duplicate"])
-            return True
-        self.load.history.failed(message["id"], status)
-        if status not in (429, 503, 504):
-            self.load.odd.append(f"{message['id']}: refused with {status} {answer}")
-        return False
-
-    async def request(self, message):
-        return await request(self.random.choice(self.load.ports), "POST", "/ws/broadcast", self.token,
-                             json.dumps(message).encode())
-
-
-class Batch:
-    """A long-lived `diagws-send -l`; when it dies, its successor begins with what was not answered."""
-
-    WINDOW = 64
-
-    def __init__(self, load, number, rooms, pause, slot, large=8000):
-        self.load, self.pause, self.slot = load, pause, slot
-        self.source = Source(load, f"batch{number}", rooms, large)
-        self.random = load.random("batch", number)
-        self.open = {}  # id -> line, in order
-
-    async def live(self):
-        while self.load.sending or self.open:
-            process = await self.slot.spawn()
-            feed = asyncio.ensure_future(self.feed(process))
-            try:
-                await self.answers(process)
-            finally:
-                feed.cancel()
-                await asyncio.gather(feed, return_exceptions=True)
-                with contextlib.suppress(OSError):
-                    process.stdin.close()
-                    await process.stdin.wait_closed()
-            for id in self.open:
-                self.load.history.failed(id, "sender ended")
-            await self.slot.ended()
-
-    async def feed(self, process):
-        try:
-            for line in list(self.open.values()):
-                process.stdin.write(line)
-            while self.load.sending or self.open:
-                if self.load.sending and len(self.open) < self.WINDOW:
-                    message = self.source.next()
-                    self.load.history.attempt(message["id"], message["diagnosis_id"])
-                    line = json.dumps(message).encode() + b"\n"
-                    self.open[message["id"]] = line
-                    process.stdin.write(line)
-                await process.stdin.drain()
-                await asyncio.sleep(self.random.expovariate(1 / self.pause))
-            process.stdin.close()
-        except OSError:  # it is gone: what is open goes to the next one
-            pass
-
-    async def answers(self, process):
-        while True:
-            line = await process.stdout.readline()
-            if not line.endswith(b"\n"):
-                return  # a last half line of a killed one is no answer
-            answer = json.loads(line)
-            self.load.history.answer(answer["id"], answer["seq"], answer["n"], answer["duplicate"])
-            self.open.pop(answer["id"], None)
-            self.load.answers["stored"] += 1

@@ -6,48 +6,42 @@ Senders report each attempt and its answer, devices each connection and every JS
   lost          stored (answered, or seen by anyone), and neither delivered nor covered by a gap told to a device
                 whose last connection is open, or was left with `stayed()`; one that left is owed what came
                 before the newest it got
-  repeated      a seq twice on one connection; again on a later one beyond the window; at all for a device that
-                keeps its own position; one id stored as two messages
+  repeated      a seq twice on one connection; again on a later one though its position had long gone past it
+                (`settled`); at all for a device that keeps its own position; one id stored as two messages
   out_of_order  a seq on a connection that is not above the one before it in that room
-  reused        one seq, or one n of a room, with two meanings
-  silent_gap    n jumps and no `gap` says exactly that, or a `gap` names what is not missing
-  phantom       delivered, but never attempted, or not for this room, user or session
+  reused        one seq, or one n of a room, or one direct_n of a user in it, with two meanings
+  silent_gap    n or direct_n jumps and no `gap` says exactly that
+  over_told     a `gap` names what was not missed (gaps.py)
+  false_receipt an answer says of more devices than got it that it was delivered (receipts.py)
+  after_revoke  who was shut out was let in, stayed, or got what was sent after that (owners.py)
+  phantom       delivered, but never attempted, or not for this room, user or session, or over its age
 
-The window: a device resumes from what it had confirmed 5 s before its connection ended, and that is written at
-least each 5 s. Repeats of what came, or was confirmed by itself, in the last 10 s of its earlier connections are
-therefore allowed. Who freezes processes gives a larger window; who kills a hub again before it can have written
-says when that was (`last_write`).
+A device resumes from what it had confirmed 5 s before its connection ended, and that is written at least each 5 s.
+Repeats of what came, or was confirmed by itself, in the last 10 s (`window`) of its earlier connections are therefore
+allowed. Who kills a hub again before it can have written says when that was (`last_write`); who freezes processes
+gives a `settled` of their own (outages.py).
 """
+import collections
 import json
 import threading
 import time
-from dataclasses import dataclass, field
 
-KINDS = ("lost", "repeated", "out_of_order", "reused", "silent_gap", "phantom")
+from gaps import Gap, Page, judge_page, malformed, over_told
+from retained import Message, Numbers
+from receipts import false_receipts
+from streams import Connection, Device, Stream
 
-
-@dataclass
-class Message:
-    """One that a sender named: its numbers are known once it was answered, or seen."""
-    id: str
-    room: str
-    user: str = None
-    exclude: str = None
-    answered: bool = False
-    seq: int = None
-    n: int = None
-    seen: bool = False
+KINDS = ("lost", "repeated", "out_of_order", "reused", "silent_gap", "over_told", "false_receipt", "after_revoke",
+         "phantom")
 
 
-@dataclass
 class Verdict:
-    lost: list = field(default_factory=list)
-    repeated: list = field(default_factory=list)
-    out_of_order: list = field(default_factory=list)
-    reused: list = field(default_factory=list)
-    silent_gap: list = field(default_factory=list)
-    phantom: list = field(default_factory=list)
-    counts: dict = field(default_factory=dict)
+    """A list of texts for each kind."""
+
+    def __init__(self, found=None, counts=None):
+        for kind in KINDS:
+            setattr(self, kind, list(getattr(found, kind)) if found else [])
+        self.counts = counts or {}
 
     @property
     def faults(self):
@@ -62,124 +56,45 @@ class Verdict:
         return found + "; " + ", ".join(f"{name} {value}" for name, value in self.counts.items())
 
 
-class Device:
-    """What a device got in a room, over all its connections."""
-
-    def __init__(self, name, room):
-        self.name, self.room = name, room
-        self.streams = []
-        self.got = {}        # seq -> when it came last
-        self.newest = 0      # seq
-        self.n = None        # the newest n it got, or was told to miss
-        self.skipped = []    # (above, up to): seqs that it did not ask for
-        self.told = []       # (from, to) of gaps
-        self.told_direct = 0
-        self.confirms = []   # (when, seq)
-        self.user = None
-        self.sessions = set()
-
-    def owes_nothing(self, seq):
-        return any(above < seq <= to for above, to in self.skipped)
-
-    def last_end(self, stream):
-        """When the connection before this one ended, as far as it had when this one began."""
-        ends = [min(s.ended if s.ended is not None else stream.began, stream.began)
-                for s in self.streams if s is not stream and s.began <= stream.began and s.resume is not None]
-        return max(ends, default=stream.began)
-
-
-class Stream:
-    """One room on one connection, from its join on."""
-
-    def __init__(self, device, after, own_state, began):
-        self.device, self.after, self.own_state, self.began = device, after, own_state, began
-        self.ended = None
-        self.stays = False
-        self.resume = None
-        self.session = None
-        self.seq = 0
-        self.seqs = set()
-        self.n = None        # the newest n on this connection, or what it continues from
-        self.fresh = True    # nothing that has an n came yet
-        self.holes = []      # gaps told since the last message
-        self.first_visit = not device.streams
-
-
-class Connection:
-    """What one connection of a device received; made by History.connect()."""
-
-    def __init__(self, history, device, room, after, own_state, user):
-        self._history, self._device, self._own_state, self._user = history, device, own_state, user
-        self._streams = {}
-        self._room = room
-        self._session = None
-        self.subscribe(room, after)
-
-    def subscribe(self, room, after=None):
-        """One more room is asked for on this connection."""
-        with self._history._lock:
-            self._streams[room] = self._history._join(self._device, room, after, self._own_state, self._user)
-
-    def unsubscribe(self, room):
-        with self._history._lock:
-            self._history._leave(self._streams.pop(room, None))
-
-    def message(self, obj):
-        """Each JSON object received, in order; what is not about messages is ignored."""
-        with self._history._lock:
-            self._history._trace("message", self._device, obj)
-            room = str(obj.get("diagnosis_id", self._room))
-            stream = self._streams.get(room)
-            kind = obj.get("type", "")
-            if kind in ("connect", "subscribed"):
-                self._session = obj["data"].get("session", self._session)
-                self._history._joined(stream, obj["data"], self._session)
-            elif kind == "gap":
-                self._history._gap(stream, obj["data"])
-            elif kind.endswith("_update"):
-                self._history._update(stream, self._device, room, obj)
-
-    def stayed(self):
-        """It has read to the end and may close: it still is owed everything."""
-        for stream in self._streams.values():
-            stream.stays = True
-
-    def closed(self, code=None):
-        with self._history._lock:
-            self._history._trace("closed", self._device, code)
-            for stream in self._streams.values():
-                self._history._leave(stream)
-
-
 class History:
-    """Safe to feed from several threads. `trace`: a file that gets each event as a line of JSON."""
+    """Safe to feed from several threads. `trace`: a file that gets each event as a line of JSON. `limit` and `ttl` are
+    the hub's, None: not known; `access` (owners.py): who may watch what; `settled` (outages.py)."""
 
-    def __init__(self, window=10.0, clock=time.monotonic, trace=None):
-        self.window = window
+    def __init__(self, window=10.0, clock=time.monotonic, trace=None, limit=None, ttl=None, access=None, settled=None):
+        self.window, self.access = window, access
+        self.numbers = Numbers(limit, ttl)
+        self.settled = settled or self._beyond_window
+        self._exact = settled is not None
         self._clock = clock
         self._file = trace
         self._lock = threading.RLock()
         self._messages = {}  # id -> Message
+        self._rooms = collections.defaultdict(list)  # room -> Messages
         self._devices = {}   # (device, room) -> Device
         self._by_seq = {}    # seq -> (room, id)
-        self._by_n = {}      # (room, n) -> id
+        self._by_n = {}      # (room, user or None, number) -> id
         self._content = {}   # seq -> what was seen first
-        self._jumps = []     # (room, sessions, where, the n that did not come, gaps told to earlier connections)
-        self._old = []       # (where, when it came, when its connection ended) of repeats beyond the window
+        self._jumps = []     # (room, user or None, sessions, where, numbers that did not come)
+        self._old = []       # (where, spans) of repeats that are judged when `last_write` is known
+        self._gaps, self._pages, self._receipts = [], [], []
         self.last_write = lambda ended: ended - 5.0  # when positions were certainly written before that moment
         self._verdict = Verdict()
-        self._counts = {"attempts": 0, "answers": 0, "failed": 0, "connections": 0, "deliveries": 0, "repeats": 0,
-                        "gaps": 0}
+        self._counts = {"attempts": 0, "answers": 0, "failed": 0, "receipts": 0, "connections": 0, "deliveries": 0,
+                        "repeats": 0, "gaps": 0, "direct gaps": 0, "pages": 0}
         self.oldest_repeat = 0.0
 
     # ---- senders ----
 
-    def attempt(self, id, room, user=None, exclude_session=None):
+    def attempt(self, id, room, user=None, exclude_session=None, ttl=None):
         """A sender is about to send; the same id again is the same message once more."""
         with self._lock:
-            self._trace("attempt", id, [room, user])
+            self._trace("attempt", id, [room, user, exclude_session, ttl])
             self._counts["attempts"] += 1
-            self._messages.setdefault(id, Message(id, str(room), user, exclude_session))
+            if id not in self._messages:
+                message = Message(id, str(room), user, exclude_session, ttl, self._clock())
+                self._messages[id] = message
+                self._rooms[message.room].append(message)
+                self.numbers.add(message)
 
     def answer(self, id, seq, n=None, duplicate=False):
         """The sender was told `stored`, or `duplicate`: both say that it is durable as this seq."""
@@ -187,8 +102,16 @@ class History:
             self._trace("answer", id, [seq, n, duplicate])
             self._counts["answers"] += 1
             message = self._messages[id]
-            message.answered = True
-            self._number(message, seq, n, "answered")
+            if message.answered_at is None:
+                message.answered_at = self._clock()
+            self._number(message, seq, n, None, "answered")
+
+    def delivered(self, id, count):
+        """The sender was told that so many devices have got it."""
+        with self._lock:
+            self._trace("delivered", id, count)
+            self._counts["receipts"] += 1
+            self._receipts.append((self._clock(), self._messages[id], count))
 
     def failed(self, id, why=None):
         """Told no, or told nothing: it may or may not be stored."""
@@ -198,142 +121,257 @@ class History:
 
     # ---- devices ----
 
-    def connect(self, device, room, after=None, own_state=False, user=None):
-        """A connection opens. device: unique per user and device. own_state: `after` is all that it got."""
+    def connect(self, device, room, after=None, own_state=False, user=None, **options):
+        """A connection opens. device: unique per user and device. own_state: `after` is all that it got.
+        place: the process that serves it; began: when it was asked for; page: it is a poll; acks: it acknowledges
+        itself."""
         with self._lock:
-            self._trace("connect", device, [room, after])
+            self._trace("connect", device, [room, after, options])
             self._counts["connections"] += 1
-            return Connection(self, device, str(room), after, own_state, user)
+            return Connection(self, device, str(room), after, own_state=own_state, user=user, **options)
 
     def confirm(self, device, room, seq):
         """The device acknowledged itself (ack=client): what it did not is repeated rightly."""
         with self._lock:
             self._trace("confirm", device, [room, seq])
-            self._device(device, str(room)).confirms.append((self._clock(), seq))
+            known = self._device(device, str(room))
+            known.acks = True
+            known.confirms.append((self._clock(), seq))
+
+    def note(self, *what):
+        """Something else, for whoever reads the trace."""
+        with self._lock:
+            self._trace("note", *what)
 
     # ---- what is told while it goes on ----
 
-    def missing(self):
-        """(device, room, seq) of all that is owed and has not come yet: wait for none before judging."""
+    def missing(self, retained=False):
+        """(device, room, seq) of all that is owed and has not come yet: wait for none before judging.
+        retained: only what surely is, for of what is not a device is told with what follows."""
         with self._lock:
+            now = self._clock()
             return [(device.name, device.room, message.seq) for device in self._devices.values()
-                    for message in self._owed(device)]
+                    for message in self._owed(device)
+                    if not retained or not self.numbers.may_be_gone(message, now)]
+
+    def intruders(self):
+        """Open connections of those who are shut out, by name."""
+        with self._lock:
+            return [f"{device.name} in {device.room}" for device in self._devices.values() for stream in device.streams
+                    if stream.open and stream.welcomed and self._shut(device, float("inf")) is not None]
 
     def judge(self, final=True):
-        """final: everything owed should have come."""
+        """final: everything owed should have come, and what is not known by now never will."""
         with self._lock:
-            verdict = Verdict(**{kind: list(getattr(self._verdict, kind)) for kind in KINDS})
-            verdict.repeated += self._too_old()
+            verdict = Verdict(self._verdict, {**self._counts, "oldest_repeat_s": round(self.oldest_repeat, 1)})
+            verdict.repeated += [where for where, spans in self._old if self.settled(spans)]
             verdict.silent_gap += self._unexplained()
             if final:
+                self._judge_numbers(verdict)
                 for device in self._devices.values():
-                    for message in self._owed(device):
-                        verdict.lost.append(f"{device.name} in {device.room}: seq {message.seq} n {message.n} id "
-                                            f"{message.id}{'' if message.answered else ' (seen by others)'}")
-            verdict.counts = {**self._counts, "oldest_repeat_s": round(self.oldest_repeat, 1)}
+                    verdict.lost += [f"{device.name} in {device.room}: seq {m.seq} number {m.number} id {m.id}"
+                                     f"{'' if m.answered_at else ' (seen by others)'}" for m in self._owed(device)]
+            if self.access:
+                verdict.after_revoke += self.access.stayed(self._devices.values(), self._clock())
             return verdict
 
     # ---- inside ----
 
+    def _judge_numbers(self, verdict):
+        for gap in self._gaps:
+            verdict.over_told += over_told(self.numbers, gap)
+        for page in self._pages:
+            for kind, text in judge_page(self.numbers, page):
+                getattr(verdict, kind).append(text)
+        verdict.false_receipt += false_receipts(self._receipts, self._devices.values())
+        for (room, user), line in self.numbers.lines.items():
+            wrong = line.misnumbered() if self._exact else None  # others may know of messages that it does not
+            if wrong is not None:
+                verdict.reused.append(f"seq {wrong.seq} of {room} has number {wrong.number}"
+                                      f"{f' of {user}' if user else ''}, and others come before it")
+
     def _trace(self, what, who, more=None):
+        """Without the data of messages."""
         if self._file:
+            if what == "message" and "seq" in more:
+                more = {name: value for name, value in more.items() if name != "data"}
             self._file.write(json.dumps([round(self._clock(), 4), what, who, more]) + "\n")
 
     def _device(self, name, room):
-        return self._devices.setdefault((name, room), Device(name, room))
+        if (name, room) not in self._devices:
+            self._devices[name, room] = Device(name, room)
+        return self._devices[name, room]
 
-    def _join(self, name, room, after, own_state, user):
+    def _shut(self, device, since):
+        """When the device's user was shut out of the room, where that is so and was before `since`; else None."""
+        when = self.access.shut(device.room, device.user) if self.access else None
+        return when if when is not None and when < since else None
+
+    def _join(self, name, room, after, own_state, user, place=None, began=None, page=False, acks=False):
         device = self._device(name, room)
-        stream = Stream(device, after, own_state, self._clock())
+        device.acks |= acks
+        stream = Stream(device, after, own_state, self._clock() if began is None else began, place, page)
         device.user = device.user or user
         device.streams.append(stream)
         return stream
 
-    def _leave(self, stream):
+    def _leave(self, stream, when=None, code=None):
         if stream is not None and stream.ended is None:
-            stream.ended = self._clock()
+            stream.ended = self._clock() if when is None else when
+            stream.well = stream.leaves and code == 1000
 
     def _joined(self, stream, data, session):
         """Where the server says that the device stands."""
-        device, head, oldest = stream.device, data["head"], data.get("oldest") or 0
-        stream.resume = data["resume"]
-        stream.session = session
-        if session is not None:
-            device.sessions.add(session)
+        if stream is None:
+            return
+        device = stream.device
+        lost = self._cursor_lost(stream, data["resume"])
+        first = lost or device.first_visit is None
+        stream.welcome(data, session, self._clock())
         if device.user is None and data.get("user_id") is not None:
             device.user = str(data["user_id"])
-        first = all(s is stream or s.resume is None for s in device.streams)
-        start = self._start(stream, head, oldest, first)
-        if start is not None and start > device.newest:
-            device.skipped.append((0 if first else device.newest, start))
+        if self._shut(device, stream.began) is not None:
+            self._verdict.after_revoke.append(f"{device.name} in {device.room}: let in")
+        start = stream.start(first)
+        if start is not None:
+            self._skip(stream, start, first and stream.after != "new" or stream.resume == "reset")
         skips = start is not None and (start > device.newest or stream.resume == "reset")
-        stream.n = None if first or skips else device.n
+        if first:
+            device.first_visit = stream
+        for direct, track in stream.tracks.items():
+            track.begin(None if first or skips else device.last[direct])
 
     @staticmethod
-    def _start(stream, head, oldest, first):
-        """The seq above which all is owed; None: from where the device was."""
-        if stream.after == "new":
-            return head
-        retained = oldest - 1 if 0 < oldest <= head else head
-        if stream.resume == "reset":
-            return retained
-        if stream.after is not None:
-            return max(int(stream.after), retained) if first else int(stream.after)
-        return retained if first else None
+    def _skip(stream, start, for_it_is_gone):
+        """What a device does not get for it did not ask for that, and what for that is gone."""
+        device = stream.device
+        asked = int(stream.after or 0) if for_it_is_gone and stream.resume != "reset" else start
+        device.skipped.append((device.newest, asked if asked > 0 else device.newest, None))
+        if for_it_is_gone:
+            device.skipped.append((device.newest, start, stream.welcomed))
+
+    def _cursor_lost(self, stream, resume):
+        """A device that comes back as one never seen: rightly where its cursor cannot have been written."""
+        device = stream.device
+        if not self._exact or resume != "new" or stream.after is not None or device.first_visit is None:
+            return False
+        visit = device.first_visit
+        if self.settled(device.spans(visit.welcomed, stream), self._clock()):
+            self._verdict.silent_gap.append(f"{device.name} in {device.room}: came back as one never seen")
+        return True
 
     def _gap(self, stream, data):
-        self._counts["gaps"] += 1
-        if data.get("direct"):
-            stream.device.told_direct += data["count"]
-            return
-        first, last = data["from"], data["to"]
-        where = f"{stream.device.name} in {stream.device.room}"
-        if first > last:
-            self._verdict.silent_gap.append(f"{where}: a gap told from {first} to {last}")
-        stream.holes.append((first, last, data["count"]))
-        stream.device.told.append((first, last))
+        direct = bool(data.get("direct"))
+        self._counts["direct gaps" if direct else "gaps"] += 1
+        if stream is None:
+            return None
+        device = stream.device
+        gap = Gap(f"{device.name} in {device.room}", stream, direct, data["from"], data["to"], data["count"],
+                  data["reason"], self._clock())
+        self._verdict.over_told += malformed(gap)
+        if not 1 <= gap.first <= gap.last:
+            return None
+        if not stream.page:
+            self._tell(stream, gap)
+        device.told[direct].update(range(gap.first, gap.last + 1))
+        device.last[direct] = max(device.last[direct] or 0, gap.last)
+        self._gaps.append(gap)
+        return gap
+
+    def _tell(self, stream, gap):
+        device, track = stream.device, stream.tracks[gap.direct]
+        fresh = track.fresh
+        if fresh:
+            since = device.since(gap.direct, gap.first)
+            gap.had = since is not None and self.settled(device.spans(since, stream), stream.welcomed, device.acks)
+            if since is not None:
+                device.goes_back(device.seq_of(gap.direct, gap.first), gap.at)
+        jumped, again = track.tell(gap.first, gap.last)
+        self._jump(stream, f"{gap}", gap.direct, jumped, fresh)
+        if again:
+            self._verdict.over_told.append(f"{gap}: some of it came, or was told, before")
+
+    def _page(self, stream, name, answer, first):
+        found = answer["messages"]
+        self._counts["pages"] += 1
+        self._joined(stream, {"head": answer["head"], "oldest": found[0]["seq"] if found else 0,
+                              "resume": "new" if first else "exact"}, None)
+        page = Page(f"{name} in {stream.device.room}", stream, int(stream.after), answer["last"], answer["head"], first)
+        gaps = answer["gaps"] + [{**gap, "direct": True} for gap in answer.get("direct_gaps", ())]
+        page.gaps += [gap for gap in (self._gap(stream, data) for data in gaps) if gap]
+        for obj in found:
+            self._update(stream, name, stream.device.room, obj)
+            direct = obj.get("n") is None
+            page.brought[direct].add(obj.get("direct_n") if direct else obj["n"])
+            if obj["seq"] > answer["last"]:
+                self._verdict.out_of_order.append(f"{page.where}: seq {obj['seq']} on a page up to {answer['last']}")
+        self._pages.append(page)
+        stream.stays = True
+        self._leave(stream)
 
     def _update(self, stream, name, room, obj):
         self._counts["deliveries"] += 1
-        verdict, seq, n, id = self._verdict, obj["seq"], obj.get("n"), obj.get("id")
-        where = f"{name} in {room}: seq {seq} n {n} id {id}"
+        seq, n, own, id = obj["seq"], obj.get("n"), obj.get("direct_n"), obj.get("id")
+        where = f"{name} in {room}: seq {seq} {f'n {n}' if own is None else f'direct_n {own}'} id {id}"
         message = self._messages.get(id)
         if message is None or stream is None or message.room != room:
-            verdict.phantom.append(f"{where}, {'never sent' if message is None else 'not in this room'}")
+            self._verdict.phantom.append(f"{where}, {'never sent' if message is None else 'not in this room'}")
             return
         message.seen = True
         device = stream.device
+        self._may_get(stream, where, message)
+        self._number(message, seq, n, own, "delivered")
+        self._same(where, seq, obj)
+        self._order(stream, where, seq)
+        direct = message.user is not None
+        if (own if direct else n) is None:
+            self._verdict.reused.append(f"{where}: it has no number")
+        elif not stream.page:
+            if stream.resume == "gap" and not stream.told and not stream.seqs - {seq}:
+                self._verdict.silent_gap.append(f"{where}: it was welcomed with a gap, and told of none")
+            track = stream.tracks[direct]
+            fresh = track.fresh
+            jumped, told = track.bring(message.number)
+            self._jump(stream, where, direct, jumped, fresh)
+            if told:
+                self._verdict.over_told.append(f"{where}: it came after a gap that names it")
+        device.take(seq, direct, message.number, self._clock())
+
+    def _may_get(self, stream, where, message):
+        device, verdict = stream.device, self._verdict
         if message.user is not None and device.user is not None and message.user != device.user:
             verdict.phantom.append(f"{where}, for another user")
         if message.exclude is not None and message.exclude == stream.session:
             verdict.phantom.append(f"{where}, to the session that it excludes")
-        self._number(message, seq, n, "delivered")
-        self._same(where, seq, obj)
-        self._order(stream, where, seq)
-        if n is not None:
-            self._count(stream, where, n)
-        device.got[seq] = self._clock()
-        device.newest = max(device.newest, seq)
+        if self.numbers.surely_old(message, stream.began):
+            verdict.phantom.append(f"{where}, over before this connection was asked for")
+        shut = self._shut(device, message.attempted)
+        if shut is not None:
+            verdict.after_revoke.append(f"{where}, sent {message.attempted - shut:.3f} s after its user was shut out")
 
-    def _number(self, message, seq, n, how):
-        """One message has one seq and one n, and they are its own."""
-        verdict, text = self._verdict, f"id {message.id} {how} as seq {seq} n {n}"
+    def _number(self, message, seq, n, own, how):
+        """One message has one seq and one number, and they are its own."""
+        number, known = (n, message.n) if message.user is None else (own, message.own)
+        verdict, text = self._verdict, f"id {message.id} {how} as seq {seq} number {number}"
         if message.seq is not None and message.seq != seq:
             verdict.repeated.append(f"{text}, and before as seq {message.seq}")
-        elif n is not None and message.n is not None and message.n != n:
-            verdict.reused.append(f"{text}, and before as n {message.n}")
+        elif number is not None and known is not None and known != number:
+            verdict.reused.append(f"{text}, and before as number {known}")
         holder = self._by_seq.setdefault(seq, message.id)
         if holder != message.id:
             verdict.reused.append(f"{text}: that seq is id {holder}'s")
-        if n is not None:
-            holder = self._by_n.setdefault((message.room, n), message.id)
+        if number is not None:
+            holder = self._by_n.setdefault((message.room, message.user, number), message.id)
             if holder != message.id:
-                verdict.reused.append(f"{text}: that n of {message.room} is id {holder}'s")
-        message.seq = message.seq or seq
-        message.n = message.n or n
+                verdict.reused.append(f"{text}: that number in {message.room} is id {holder}'s")
+        if message.seq is None or message.number is None:
+            message.seq = message.seq or seq
+            message.n = message.n or n
+            message.own = message.own or own
+            self.numbers.line(message.room, message.user).changed()
 
     def _same(self, where, seq, obj):
-        content = hash(json.dumps([obj.get("type"), obj.get("n"), obj.get("data")], sort_keys=True))
+        content = hash(json.dumps([obj.get(name) for name in ("type", "n", "direct_n", "data")], sort_keys=True))
         if self._content.setdefault(seq, content) != content:
             self._verdict.reused.append(f"{where}: seen before with other content")
 
@@ -356,80 +394,61 @@ class History:
         self._counts["repeats"] += 1
         if stream.resume == "reset" or (stream.after is not None and not stream.own_state):
             return
-        if stream.own_state:
+        if stream.own_state and stream.after is not None:
             self._verdict.repeated.append(f"{where}, though the device keeps its position")
             return
-        since = device.got[seq]
-        if device.confirms:
-            since = min((when for when, upto in device.confirms if upto >= seq), default=None)
-            if since is None:
-                return
-        age = device.last_end(stream) - since
+        since = device.had(seq, device.got[seq])
+        if since is None:
+            return
+        spans = device.spans(since, stream)
+        age = max((end for _, _, end in spans), default=since) - since
         self.oldest_repeat = max(self.oldest_repeat, age)
-        if age > self.window:
-            self._old.append((where, since, since + age))
+        device.goes_back(seq, self._clock())
+        where = f"{where}, {age:.1f} s before its connection ended"
+        if not self._exact:
+            self._old.append((where, spans))
+        elif self.settled(spans, stream.welcomed, device.acks):
+            self._verdict.repeated.append(where)
 
-    def _count(self, stream, where, n):
-        """n goes on by one, or a gap says what is missing. A new connection may begin earlier than the last ended."""
-        device, verdict, expected = stream.device, self._verdict, stream.n
-        for first, last, count in stream.holes:
-            if last >= n:
-                verdict.silent_gap.append(f"{where}: a gap told from {first} to {last}")
-            elif expected is not None and first > expected + 1:
-                self._jump(stream, where, expected + 1, first - 1)
-            elif expected is not None and first <= expected and not stream.fresh:
-                verdict.silent_gap.append(f"{where}: a gap told from {first}, but {expected} had come")
-            if count != last - first + 1:
-                verdict.silent_gap.append(f"{where}: a gap told of {count} from {first} to {last}")
-            expected = max(last, expected or 0)
-        if expected is not None and n > expected + 1:
-            self._jump(stream, where, expected + 1, n - 1)
-        stream.holes, stream.fresh = [], False
-        stream.n = n
-        device.n = max(device.n or 0, n)
+    def _beyond_window(self, spans, _returned=None, _acknowledged=False):
+        ended = max((end for _, _, end in spans), default=None)
+        since = min((begin for _, begin, _ in spans), default=None)
+        return ended is not None and since < min(ended, self.last_write(ended) + 5.0) - self.window
 
-    def _jump(self, stream, where, first, last):
-        """Missing unless it is known by the end that each was not for this session."""
+    def _jump(self, stream, where, direct, jumped, fresh):
+        """Missing unless a gap on an earlier connection said so, or it is known by the end that each was not for this
+        session. fresh: an earlier one may be meant."""
         device = stream.device
-        told = list(device.told) if stream.fresh else []
-        sessions = set(device.sessions) if stream.fresh else {stream.session}
-        self._jumps.append((device.room, sessions, where, range(first, last + 1), told))
-
-    def _too_old(self):
-        for where, since, ended in self._old:
-            if since < min(ended, self.last_write(ended) + 5.0) - self.window:
-                yield f"{where}, {ended - since:.1f} s before its connection ended"
+        silent = [number for number in jumped if not (fresh and number in device.told[direct])]
+        if silent:
+            sessions = set(device.sessions) if fresh else {stream.session}
+            self._jumps.append((device.room, device.user if direct else None, sessions, where, silent))
 
     def _unexplained(self):
-        for room, sessions, where, jumped, told in self._jumps:
-            silent = [n for n in jumped if not any(first <= n <= last for first, last in told)
-                      and not self._excluded(room, n, sessions)]
+        for room, user, sessions, where, jumped in self._jumps:
+            line = self.numbers.line(room, user)
+            silent = [n for n in jumped if line.get(n) is None or line.get(n).exclude not in sessions]
             if silent:
                 yield f"{where}: nothing said of {silent[0]} to {silent[-1]}"
-
-    def _excluded(self, room, n, sessions):
-        message = self._messages.get(self._by_n.get((room, n)))
-        return message is not None and message.exclude in sessions
 
     def _owed(self, device):
         """Stored messages that should have come to this device, and did not."""
         last = device.streams[-1] if device.streams else None
-        if last is None or all(s.resume is None for s in device.streams):
+        if last is None or device.first_visit is None:
             return []
-        stays = last.stays or last.ended is None
-        missing = []
-        for message in self._messages.values():
-            seq = message.seq
-            if seq is None or message.room != device.room or seq in device.got:
-                continue
-            if message.user is not None and message.user != device.user:
-                continue
-            if message.exclude in device.sessions:
-                continue
-            if not stays and seq > device.newest or device.owes_nothing(seq):
-                continue
-            if message.n is not None and any(first <= message.n <= to for first, to in device.told):
-                continue
-            missing.append(message)
-        direct = [m for m in missing if m.user is not None]
-        return missing if len(direct) > device.told_direct else [m for m in missing if m.user is None]
+        stays = (last.stays or last.open) and self._shut(device, float("inf")) is None
+        room = self._rooms[device.room]
+        device.due += room[device.looked:]
+        device.looked = len(room)
+        device.due = [message for message in device.due if message.seq is None or not self._done(device, message)]
+        return [message for message in device.due
+                if message.seq is not None and (stays or message.seq <= device.newest)]
+
+    def _done(self, device, message):
+        """It is not for this device, or it has it, or is told: whatever comes, it need not get it any more."""
+        if message.seq in device.got or message.user not in (None, device.user) or message.exclude in device.sessions:
+            return True
+        if any(above < message.seq <= to and (when is None or self.numbers.may_be_gone(message, when))
+               for above, to, when in device.skipped):
+            return True
+        return self.numbers.number(message) in device.told[message.user is not None]

@@ -1,9 +1,11 @@
 """Kills and freezes a running clinic at random and judges what its senders and clients saw.
 
-A hub, three edges, 300 clients in 20 rooms, HTTP and pipe senders with ids. Each 0.2 to 2 s a random process is
-SIGKILLed, and started again after a while, or SIGSTOPped and let go on. The outages are drawn from the seed
-before the run: the same seed gives the same ones. At the end all is healed, every client gets what it is owed on
-the connection that it has, then reconnects once and gets the rest; then the history is judged.
+A hub, three edges, 300 clients in 20 rooms of unequal rate, HTTP and pipe senders with ids, some of which wait until
+devices have their messages, and administrators who shut users out and let them in again. Each 0.2 to 2 s a random
+process is SIGKILLed, and started again after a while, or SIGSTOPped and let go on, now and then for 15 s. The outages,
+the queue's limit and its age are drawn from the seed before the run: the same seed gives the same ones. At the end all
+is healed, every client gets what it is owed and retained on the connection that it has, then reconnects once and gets
+the rest, or is told of it; then the history is judged.
 
 A fault is what the history names, a client that stalls without a reason, an answer or a close that no outage
 explains, and a process that ends by itself. Exit status: 0 none, 1 some.
@@ -17,22 +19,22 @@ import random
 import resource
 import secrets
 import shutil
-import signal
 import socket
-import subprocess
 import sys
 import tempfile
 import time
 
 from conftest import BIN, SANITIZED, World, until
+from crowd import Client, Load, Poller
 from history import KINDS, History
-from crowd import Batch, Client, Load, Poller, Poster
+from outages import Outages, SenderSlot, Slot, plan
+from owners import Access, Owner
+from senders import Batch, Poster
 
-ROOMS, EDGES, BATCHES, POSTERS = 20, 3, 2, 3
-KINDS_OF_CLIENTS = ("named", "derived", "own", "sure", "named", "derived", "many", "named", "poll")
-FREEZE = 2.0     # seconds at most
-WRITES = 5.0     # the hub writes positions each so many seconds
+ROOMS, USERS, EDGES, BATCHES, POSTERS, WAITERS, OWNERS = 20, 11, 3, 2, 3, 3, 3
+KINDS_OF_CLIENTS = ("named", "derived", "own", "sure", "many", "poll", "slow", "named", "sure")
 HEAL = 90.0 if SANITIZED else 30.0
+SAID = 12  # faults of a kind
 REPORTS = ("AddressSanitizer", "LeakSanitizer", "runtime error:", "Assertion", "stack smashing")
 
 
@@ -49,122 +51,12 @@ def quiet_port(chosen):
             return port
 
 
-class Slot:
-    """A process that is killed, frozen and started again in its place."""
-
-    def __init__(self, run, name, arguments):
-        self.run, self.name, self.arguments = run, name, arguments
-        self.log = open(run.path / f"{name}.log", "ab")
-        self.popen = None
-        self.ours = False  # it ends because it was killed here
-        self.lives = []    # [began, ended]
-
-    def start(self):
-        self.ours = False
-        self.lives.append([time.monotonic(), float("inf")])
-        self.popen = subprocess.Popen(self.arguments, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log,
-                                      env=self.run.env)
-
-    def _gone(self):
-        return self.popen is None or self.popen.poll() is not None
-
-    def look(self):
-        """Starts one again that ended by itself, and says so."""
-        if self.popen is not None and not self.ours and self.popen.poll() is not None:
-            self.run.load.odd.append(f"{self.name} ended by itself with {self.popen.returncode}")
-            self.lives[-1][1] = time.monotonic()
-            self.start()
-
-    async def kill(self, outage):
-        self.look()
-        self.ours = True
-        self.lives[-1][1] = time.monotonic()
-        self.popen.kill()
-        await asyncio.to_thread(self.popen.wait)
-        await asyncio.sleep(outage)
-        self.start()
-
-    async def freeze(self, outage):
-        self.look()
-        self.popen.send_signal(signal.SIGSTOP)
-        await asyncio.sleep(outage)
-        self.popen.send_signal(signal.SIGCONT)
-
-    def end(self):
-        if not self._gone():
-            self.ours = True
-            self.popen.send_signal(signal.SIGCONT)
-            self.popen.terminate()
-            try:
-                self.popen.wait(30)
-            except subprocess.TimeoutExpired:
-                self.run.load.odd.append(f"{self.name} did not end within 30 s of SIGTERM")
-                self.popen.kill()
-                self.popen.wait()
-        self.log.close()
-
-
-class SenderSlot(Slot):
-    """A sender's process: the sender itself starts the next one."""
-
-    def start(self):
-        pass
-
-    async def spawn(self):
-        self.ours = False
-        self.popen = await asyncio.create_subprocess_exec(
-            *self.arguments, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=self.log,
-            env=self.run.env)
-        return self.popen
-
-    async def ended(self):
-        status = await self.popen.wait()
-        if not self.ours and status not in (0, 75):
-            self.run.load.odd.append(f"{self.name} ended with {status}")
-
-    def _gone(self):
-        return self.popen is None or self.popen.returncode is not None
-
-    def look(self):
-        pass
-
-    async def kill(self, outage):
-        if not self._gone():
-            self.ours = True
-            self.popen.kill()
-
-    async def freeze(self, outage):
-        process = self.popen
-        if self._gone():
-            return
-        process.send_signal(signal.SIGSTOP)
-        await asyncio.sleep(outage)
-        if process.returncode is None:
-            process.send_signal(signal.SIGCONT)
-
-    def end(self):
-        if not self._gone():
-            self.popen.kill()
-        self.log.close()
-
-
-def plan(seed, kills, slots):
-    """[(when, slot, `kill` or `freeze`, seconds)]: no process has two outages at a time."""
-    rng = random.Random(f"{seed}/plan")
-    weights = {"hub": 2, "edge": 2, "send": 1}
-    free_at = collections.defaultdict(float)
-    now, outages = 0.0, []
-    while sum(1 for outage in outages if outage[2] == "kill") < kills:
-        now += rng.uniform(0.2, 2.0)
-        ready = [slot for slot in slots if free_at[slot] <= now]
-        if not ready:
-            continue
-        slot = rng.choices(ready, [weights[slot.rstrip("0123456789")] for slot in ready])[0]
-        how = "kill" if rng.random() < 0.7 else "freeze"
-        seconds = rng.uniform(0.2, FREEZE) if how == "freeze" else rng.choice((0, 0.1, 0.5, 1.0)) * rng.random()
-        free_at[slot] = now + seconds + 0.3
-        outages.append((now, slot, how, seconds))
-    return outages
+def drawn(options):
+    """(queue limit, queue age in seconds or None): what is not given is drawn from the seed."""
+    rng = random.Random(f"{options.seed}/options")
+    limit = rng.choice((10000, rng.randint(5, 20), rng.randint(20, 100)))
+    ttl = rng.choice((None, None, float(rng.randint(8, 30))))
+    return options.queue_limit or limit, ttl if options.queue_ttl is None else options.queue_ttl or None
 
 
 class Run:
@@ -174,63 +66,70 @@ class Run:
         self.world = World(self.path)
         self.env = {**os.environ, **self.world.env}
         self.trace = open(self.path / "history.ndjson", "w")
-        self.history = History(window=options.window, trace=self.trace)
-        ports = []
-        while len(ports) < EDGES:
-            ports.append(quiet_port(ports))
-        self.load = Load(self.world, self.history, ports, options.seed)
+        self.limit, self.ttl = drawn(options)
+        self.outages = Outages(note=lambda *what: self.history.note(*what))
+        self.access = Access(calm=self.outages.calm)
+        self.history = History(trace=self.trace, limit=self.limit, ttl=self.ttl, access=self.access,
+                               settled=self.outages.settled)
+        self.ports = []
+        while len(self.ports) < EDGES:
+            self.ports.append(quiet_port(self.ports))
         self.rooms = [str(100 + number) for number in range(ROOMS)]
-        self.slots = {"hub": Slot(self, "hub", [
-            BIN / "diagws-hub", "--bind", self.world.endpoint, "--state-dir", self.world.state,
-            "--queue-limit", str(options.queue_limit)])}
-        for number, port in enumerate(ports):
-            self.slots[f"edge{number}"] = Slot(self, f"edge{number}", [
-                BIN / "diagws-edge", "--listen", f"127.0.0.1:{port}", "--hub", self.world.endpoint, "--keys",
-                self.world.keys])
-        for number in range(BATCHES):
-            self.slots[f"send{number}"] = SenderSlot(self, f"send{number}", [BIN / "diagws-send", "-l", "--json"])
-        self.history.last_write = self.last_write
         self.done = collections.Counter()
         self.stalled = []
 
-    def last_write(self, moment):
-        """When the hub had certainly written all that counts for resuming. It writes each 5 s of its life; what edges
-        tell it when it comes back counts 5 s later, for it cannot know when that was confirmed."""
-        for began, ended in reversed(self.slots["hub"].lives):
-            end = min(moment, ended)
-            if end > began + 2 * WRITES + FREEZE:
-                return end - WRITES
-        return 0.0
-
     def prepare(self):
         """The hub, the edges, and who may watch what."""
-        hub = self.slots["hub"]
-        hub.start()
+        self.load = Load(self.world, self.history, self.access, self.ports, self.options.seed)
+        self.slots = self.processes()
+        self.slots["hub"].start()
         until(lambda: b"hub ready" in (self.path / "hub.log").read_bytes(), "the hub")
-        users = [f"user{number}" for number in range(self.options.clients // 10 + 1)]
+        self.users = [f"user{number}" for number in range(USERS)]
         for room in self.rooms:
-            self.world.grant(room, *users)
+            self.world.grant(room, *self.users)
         for number in range(EDGES):
             self.slots[f"edge{number}"].start()
-        self.clients = [self.client(number, users[number // ROOMS % len(users)])
-                        for number in range(self.options.clients)]
+        self.clients = [self.client(number) for number in range(self.options.clients)]
 
-    def client(self, number, user):
-        kind, room = KINDS_OF_CLIENTS[number % len(KINDS_OF_CLIENTS)], self.rooms[number % ROOMS]
-        if kind == "poll":
-            return Poller(self.load, number, room, user)
-        return Client(self.load, number, room, user, kind, self.rooms[(number * 7 + 1) % ROOMS])
+    def processes(self):
+        kept = ["--queue-limit", str(self.limit)] + (["--queue-ttl", f"{self.ttl:.0f}s"] if self.ttl else [])
+        slots = {"hub": Slot(self, "hub", [
+            BIN / "diagws-hub", "--bind", self.world.endpoint, "--state-dir", self.world.state, *kept])}
+        for number, port in enumerate(self.ports):
+            slots[f"edge{number}"] = Slot(self, f"edge{number}", [
+                BIN / "diagws-edge", "--listen", f"127.0.0.1:{port}", "--hub", self.world.endpoint, "--keys",
+                self.world.keys])
+        for number in range(BATCHES):
+            waits = ["--wait", "delivered:2", "--deadline", "1500ms"] if number else []
+            slots[f"send{number}"] = SenderSlot(self, f"send{number}", [
+                BIN / "diagws-send", "-l", "--json", *waits])
+        return slots
+
+    def client(self, number):
+        """One of several devices of a user in a room."""
+        kind = KINDS_OF_CLIENTS[number % len(KINDS_OF_CLIENTS)]
+        user = self.users[(number // ROOMS // 3 + number % ROOMS) % USERS]
+        rooms = [self.rooms[(number + step) % ROOMS] for step in (0, 7, 11)]
+        return (Poller if kind == "poll" else Client)(self.load, number, rooms, user, kind)
+
+    def senders(self):
+        """A few rooms get most."""
+        order = self.load.random("rooms").sample(self.rooms, ROOMS)
+        rooms = {room: 1 / (rank + 1) ** 1.5 for rank, room in enumerate(order)}
+        pause = 1 / self.options.rate * (BATCHES + POSTERS + WAITERS)
+        return [*(Batch(self.load, n, rooms, pause, self.slots[f"send{n}"]) for n in range(BATCHES)),
+                *(Poster(self.load, n, rooms, pause) for n in range(POSTERS)),
+                *(Poster(self.load, n, rooms, pause, waits=True) for n in range(WAITERS)),
+                *(Owner(self.load, n, rooms, set(self.users[n::OWNERS]), 1.5) for n in range(OWNERS))]
 
     async def torture(self):
         """The outages, one after the other, on a running clinic."""
-        pause = 1 / self.options.rate * (BATCHES + POSTERS)
-        senders = [Batch(self.load, n, self.rooms, pause, self.slots[f"send{n}"]) for n in range(BATCHES)]
-        senders += [Poster(self.load, n, self.rooms, pause) for n in range(POSTERS)]
         watching = [asyncio.ensure_future(client.live()) for client in self.clients]
-        sending = [asyncio.ensure_future(sender.live()) for sender in senders]
+        watching.append(asyncio.ensure_future(self.outages.watch_the_machine()))
+        sending = [asyncio.ensure_future(sender.live()) for sender in self.senders()]
         try:
-            await self.outages(watching + sending)
-            self.load.sending = False
+            await self.break_all(watching + sending)
+            self.load.over.set()
             await self.heal(watching, sending)
         finally:
             for task in watching + sending:
@@ -239,7 +138,7 @@ class Run:
                 if isinstance(result, Exception):
                     self.load.odd.append(f"the test itself failed: {result!r}")
 
-    async def outages(self, tasks):
+    async def break_all(self, tasks):
         began, running, said = time.monotonic(), [], 0
         for when, name, how, seconds in plan(self.options.seed, self.options.kills, list(self.slots)):
             while time.monotonic() < began + when:
@@ -266,23 +165,26 @@ class Run:
             self.load.odd.append(f"{len(waiting)} senders were not answered within {HEAL:.0f} s of the last outage")
         for client in self.clients:
             client.wandering = False
-        for turn in ("stayed", "returned"):
-            if turn == "returned":
-                before = [client.visits for client in self.clients]
-                for client in self.clients:
-                    client.turn.set()
-                await self.come(lambda: all(c.visits > b for c, b in zip(self.clients, before)), "to return")
-            await self.come(lambda: not self.history.missing(), "for what was owed")
-            missing = self.history.missing()
-            if turn == "stayed":
-                self.stalled = missing
+        await self.come(lambda: not self.history.missing(True), "for what is retained")
+        self.stalled = self.history.missing(True)
+        await self.come(lambda: not self.history.intruders(), "for who is shut out to leave")
+        before = [client.visits for client in self.clients]
+        for client in self.clients:
+            client.turn.set()
+        def away():
+            return [client.name for client, visits in zip(self.clients, before) if not self.returned(client, visits)]
+        await self.come(lambda: not away(), "to return", away)
+        await self.come(lambda: not self.history.missing(), "for what was owed")
 
-    async def come(self, condition, what):
+    def returned(self, client, visits):
+        return client.visits > visits or self.access.shut(client.room, client.user) is not None
+
+    async def come(self, condition, what, who=lambda: ()):
         deadline = time.monotonic() + HEAL
         while not condition() and time.monotonic() < deadline:
             await asyncio.sleep(0.25)
         if not condition():
-            self.load.odd.append(f"clients waited {HEAL:.0f} s {what}")
+            self.load.odd.append(f"clients waited {HEAL:.0f} s {what} {' '.join(who()[:9])}".rstrip())
 
     def judge(self, began):
         verdict = self.history.judge()
@@ -290,6 +192,7 @@ class Run:
             said = (self.path / f"{slot.name}.log").read_text(errors="replace")
             self.load.odd += [f"{slot.name}: {line}" for line in said.splitlines() if any(w in line for w in REPORTS)]
         table = {"seed": self.options.seed, "seconds": round(time.monotonic() - began, 1),
+                 "queue limit": self.limit, "queue age": self.ttl or "-",
                  **dict(sorted(self.done.items())),
                  **{f"answer {key}": value for key, value in sorted(self.load.answers.items(), key=str)},
                  **{f"close {key}": value for key, value in sorted(self.load.closes.items(), key=str)},
@@ -298,8 +201,12 @@ class Run:
         print("\n".join(f"{key:<20} {value:>10}" for key, value in table.items()))
         faults = verdict.faults + [f"stalled: {who} in {room}: seq {seq}" for who, room, seq in self.stalled]
         faults += [f"odd: {text}" for text in self.load.odd]
-        for text in faults[:60]:
-            print(text)
+        said = collections.Counter()
+        for text in faults:
+            kind = text.partition(":")[0]
+            said[kind] += 1
+            if said[kind] <= SAID:
+                print(text)
         return faults
 
     def end(self, keep):
@@ -318,8 +225,8 @@ def arguments(given=None):
     parser.add_argument("--seed", type=int, default=secrets.randbelow(1 << 31))
     parser.add_argument("--clients", type=int, default=300)
     parser.add_argument("--rate", type=float, default=25.0, help="messages a second, all senders together")
-    parser.add_argument("--queue-limit", type=int, default=10000, help="small: gaps are due")
-    parser.add_argument("--window", type=float, default=10.0 + FREEZE, help="seconds that may be repeated")
+    parser.add_argument("--queue-limit", type=int, help="else drawn: 10000, or few, so that gaps are due")
+    parser.add_argument("--queue-ttl", type=float, help="seconds, 0: days; else drawn")
     parser.add_argument("--dir", help="where the state goes")
     parser.add_argument("--keep", action="store_true", help="keep logs and history also when all is well")
     return parser.parse_args(given)
