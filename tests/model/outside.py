@@ -21,6 +21,7 @@ class Wait:
     claimed: bool
     due: int
     late: bool = False  # its edge was not there all the time
+    lost: bool = False  # or had it no right
 
 
 class Outside:
@@ -46,6 +47,7 @@ class Outside:
         edge, request = self.edge(number), self.request(options)
         if edge is None or not edge.there or request is False or request["after"] == "new" or name in self.waits:
             return False
+        seen.began.add(name)
         self.waits[name] = Wait(edge, self.room(room), user, request, int(options.get("limit", 100)), "claim" in options,
                                 self.mono + WAIT)
 
@@ -55,10 +57,12 @@ class Outside:
             need(wait is not None, "%s: a poll that nobody waits for was answered: %s", name, page)
             self.answered(name, wait, status, page)
         for name, wait in list(self.waits.items()):
+            may = self.may(wait.room.name, wait.user, wait.claimed)
+            wait.lost |= not may
             if not wait.edge.there:
                 wait.late = True
                 continue
-            may = self.may(wait.room.name, wait.user, wait.claimed)
+            need(may or name not in seen.began, "%s: a poll was not refused", name)
             need(not may or not self.awaits(wait), "%s: a poll was not answered with %s", name,
                  [m.id for m in self.awaits(wait)])
             need(wait.late or self.mono < wait.due + 1000, "%s: a poll waits for too long", name)
@@ -70,7 +74,7 @@ class Outside:
 
     def answered(self, name, wait, status, page):
         """A while later, where its edge was not there."""
-        if wait.late and status == 503 or status == 403 and not self.may(wait.room.name, wait.user, wait.claimed):
+        if wait.late and status == 503 or status == 403 and (wait.lost or not self.may(wait.room.name, wait.user, wait.claimed)):
             return
         need(status == 200, "%s: status %s: %s", name, status, page)
         if wait.late:

@@ -37,7 +37,7 @@ from steps import Model, Seen
 model.SETTLED_LEAST, model.SETTLED_MOST = 4000, 60000
 
 PATIENCE = 3.0
-UNPLAYABLE = {"age", "clock", "wait"}
+UNPLAYABLE = {"age", "clock"}
 PASSED_OVER = {"write", "sweep", "rest"}
 WORLD = {"world", "limit", "edges", "engine", "either", "evict", "seed"}
 
@@ -87,12 +87,10 @@ class Real(Steps):
         return None
 
     def step(self, words, options):
-        del self.lines[:]
         if words[0] == "pong":
             self.answer = []
             self.await_ping(words[1])
             self.judge(["rest"], {}, None, None)
-            del self.lines[:]
         act = getattr(self, "do_" + words[0])
         done = act(words, options)
         self.settle()
@@ -103,10 +101,11 @@ class Real(Steps):
         """Looks again and again until the model is content, or for as long as there is patience."""
         deadline = time.monotonic() + PATIENCE
         while True:
-            tried = copy.deepcopy(self.model)
+            tried, count = copy.deepcopy(self.model), len(self.lines)
             try:
-                tried.step(words, options, Seen(self.seen(done)))
+                tried.step(words, options, Seen(self.seen(done, count)))
                 self.model = tried
+                del self.lines[:count]  # what comes from now on is of the next step
                 return
             except Mismatch:
                 if time.monotonic() > deadline:
@@ -116,9 +115,9 @@ class Real(Steps):
                 ask(words, options)
             self.settle()
 
-    def seen(self, done):
+    def seen(self, done, count):
         now = "t %d %d" % (time.time() * 1000, time.monotonic() * 1000)
-        return [now, *self.lines, *self.answer, *(["noop"] if done is False else [])]
+        return [now, *self.lines[:count], *self.answer, *(["noop"] if done is False else [])]
 
 
 def play(steps, verbose=False):

@@ -20,6 +20,7 @@ class Seen:
         self.lines = lines
         self.events = {}   # client -> [(kind, what)]
         self.waits = {}    # poll -> (status, page)
+        self.began = set()  # polls that wait from now on
         self.time = self.stored = self.poll = self.receipts = self.epoch = None
         self.noop = False
         for line in lines:
