@@ -111,9 +111,9 @@ struct edge;
 void edge_poll(int edge, const char *name, const char *room, const char *user, const struct sim_from *from,
 	uint64_t limit, bool claimed);
 bool poll_waits(const char *name);
-void polls_settle(void);                   /* those that were answered go */
-void polls_end(const struct edge *edge);   /* as their clients do */
-uint64_t poll_last(void);                  /* where the last one ended that did not wait, */
-void poll_forget(void);                    /* and that there was one */
+void polls_settle(void);                 /* those that were answered go */
+void polls_end(const struct edge *edge); /* as their clients do */
+uint64_t poll_last(void);                /* where the last one ended that did not wait, */
+void poll_forget(void);                  /* and that there was one */
 
 #endif
