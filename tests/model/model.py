@@ -232,12 +232,21 @@ class Base:
         if session.acked_high is not None:
             device.high.acked = further(device.high.acked, session.acked_high)
         for log in (0, 1):
+            self.maybe_begun_anew(session, log)
             upto = session.known_low[log]
             begun = [begin for begin in session.reader.begins[log] if begin <= upto]
             if begun:
                 device.delivered(log, max(begun), upto)
         device.got.update(m for m in session.reader.got if m.number <= session.known_high[1 if m.to else 0])
         device.advance(self.mono)
+
+    @staticmethod
+    def maybe_begun_anew(session, log):
+        """A run that may have begun behind a gap is remembered in the place of the one before."""
+        upto, device = session.known_high[log], session.device
+        begun = max([begin for begin in session.reader.begins[log] if begin <= upto], default=0)
+        if upto > begun > device.had[log][1]:
+            device.had[log] = (begun, begun)
 
     # ---- joining
 
