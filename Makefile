@@ -68,7 +68,7 @@ help:
 	@echo 'make deps               install the Debian packages that are missing (sudo where needed)'
 	@echo 'make demo               all set-up, then the main job on a terminal'
 	@echo 'make check              all set-up, then all tests (check-unit, check-model, check-integration, check-fault: a part)'
-	@echo 'make model              random histories against the model: SEEDS=1000000 SEED=first ENGINE=memory|lmdb'
+	@echo 'make model              random histories against the model: SEEDS=1000000 SEED=first ENGINE=memory|lmdb, or REAL=100'
 	@echo 'make torture            kill processes under load: KILLS=1000 SEED=number'
 	@echo 'make dropping           clients that drop their connections: DROPS=100 SEED=number'
 	@echo 'make hub-restarts       under 1000 clients: RESTARTS=200 SEED=number'
@@ -187,7 +187,7 @@ $(BUILD)/tests/hold.so: tests/lib/hold.c
 SIM_HUB  := $(filter-out $(addprefix $(BUILD)/cmd/diagws-hub/,main.o loop.o options.o store.o), $(HUB_OBJ)) \
 	$(BUILD)/tests/model/sim_hub.o
 SIM_EDGE := $(filter-out $(addprefix $(BUILD)/cmd/diagws-edge/,main.o server.o socket.o ws.o http.o params.o check.o), \
-	$(EDGE_OBJ)) $(addprefix $(BUILD)/tests/model/,harness.o harness_hub.o harness_client.o sim_edge.o sim_net.o) $(BUILD)/tests/lib/engine_mem.o
+	$(EDGE_OBJ)) $(addprefix $(BUILD)/tests/model/,harness.o harness_hub.o harness_client.o sim_edge.o sim_net.o sim_poll.o) $(BUILD)/tests/lib/engine_mem.o
 SIM_OURS := dw_now_ms dw_mono_ms dw_mono_us dw_random dw_random_id fsync fdatasync fallocate pread
 $(BUILD)/tests/harness: $(SIM_HUB) $(SIM_EDGE) $(LIB_A)
 	$(call say,LD,$@)
@@ -220,10 +220,11 @@ check-model: all $(BUILD)/tests/harness
 	$(Q)DIAGWS_BUILD=$(abspath $(BUILD)) $(PYTHON) -m pytest -q -p no:cacheprovider tests/model $(PYTEST)
 
 # Random histories: SEEDS=1000000 of them, from SEED=1 on; ENGINE=memory or lmdb alone. What fails is printed as short as
-# it can be, and lies then in KEEP=directory.
-model: $(BUILD)/tests/harness
-	$(Q)DIAGWS_BUILD=$(abspath $(BUILD)) $(PYTHON) tests/model/fuzz.py --seeds $(or $(SEEDS),1000000) \
-		--seed $(or $(SEED),1) --engine $(or $(ENGINE),both) $(if $(KEEP),--keep $(KEEP))
+# it can be, and lies then in KEEP=directory. REAL=100: so many through real processes instead.
+FUZZ = fuzz.py --seeds $(or $(SEEDS),1000000) --engine $(or $(ENGINE),both) $(if $(KEEP),--keep $(KEEP))
+model: $(BUILD)/tests/harness $(if $(REAL),all)
+	$(Q)DIAGWS_BUILD=$(abspath $(BUILD)) $(PYTHON) tests/model/$(if $(REAL),real.py --seeds $(REAL),$(FUZZ)) \
+		--seed $(or $(SEED),1)
 
 check-integration: all $(addprefix $(BUILD)/tests/,diagws-edge-v99 embed api api-v99 hold.so)
 	$(Q)DIAGWS_BUILD=$(abspath $(BUILD)) $(PYTHON) -m pytest -q -p no:cacheprovider -n 4 tests/integration $(PYTEST)

@@ -1,10 +1,11 @@
 """Mutants: the product broken on purpose, one promise at a time. Each must be caught by the test that names the promise.
 
-mutants/NAME.patch begins with what it breaks and two lines, `caught by: TEST` and `shows: WORDS` (a regular
-expression that the failure's text must hold, so that a mutant which merely does not start is not taken for
+mutants/NAME.patch begins with what it breaks and the lines `caught by: TEST` (maybe several) and `shows: WORDS` (a
+regular expression that each failure's text must hold, so that a mutant which merely does not start is not taken for
 caught). It is applied to a copy of the sources and built beside copies of the objects, so only what
-it changes is compiled; then the test runs on that build and must fail. The same test passes on the clean build: it is
-in the suite itself. A patch that no longer applies is a failure.
+it changes is compiled; then each test runs on that build and must fail. The same test passes on the clean build: it is
+in the suite itself. A patch that no longer applies is a failure. What tests/model is to catch it must catch within
+MODEL_SEEDS random histories, or by one that is kept.
 
 A short run takes what a server of this kind must never do; DIAGWS_FAULT=long, or `make mutants`, all.
 """
@@ -25,6 +26,7 @@ BUILD = pathlib.Path(os.environ.get("DIAGWS_BUILD", ROOT / "build"))
 SHORT = ("commit-without-sync", "answer-before-commit", "number-before-commit", "id-forgotten")
 ALL = sorted(path.stem for path in (HERE / "mutants").glob("*.patch"))
 BUILD_S, TEST_S = 300, 120
+MODEL_SEEDS = 1000
 
 
 class Survived(Exception):
@@ -44,29 +46,31 @@ def run(arguments, seconds, **more):
 
 
 def read(patch):
-    """(the test that must catch it, what its failure shows)."""
+    """(the tests that must catch it, what their failures show)."""
     text = patch.read_text()
     files = re.findall(r"^\+\+\+ b/(\S+)", text, re.M)
     # The objects are copied without their dependencies: a header would be compiled into nothing.
     if not files or not all(name.endswith(".c") for name in files):
         raise Survived(f"{patch.name}: only .c files can be changed")
-    return tuple(re.search(rf"^{word}: (.+)$", text, re.M)[1] for word in ("caught by", "shows"))
+    return re.findall(r"^caught by: (.+)$", text, re.M), re.search(r"^shows: (.+)$", text, re.M)[1]
 
 
-def make(patch, path):
-    """The folder of a build with the patch."""
+def make(patch, path, model):
+    """The folder of a build with the patch; model: with the harness of tests/model."""
     tree, build = path / "tree", path / ("build-sanitize" if "sanitize" in BUILD.name else "build")
-    for part in ("cmd", "lib", "include"):
+    tests = ["tests/model", "tests/lib"] if model else []
+    for part in ("cmd", "lib", "include", *tests):
         shutil.copytree(ROOT / part, tree / part)
     shutil.copy2(ROOT / "Makefile", tree)
-    for part in ("cmd", "lib", "bin"):
+    for part in ("cmd", "lib", "bin", *(part for part in tests if (BUILD / part).is_dir())):
         shutil.copytree(BUILD / part, build / part, ignore=shutil.ignore_patterns("*.d"), symlinks=True)
     status, output = run(["patch", "-p1", "-s", "-F0", "--no-backup-if-mismatch", "-d", tree, "-i", patch], BUILD_S)
     if status != 0:
         raise Survived(f"{patch.name} does not apply any more:\n{output}")
     sanitize = ["SANITIZE=address,undefined"] if "sanitize" in BUILD.name else []
     status, output = run(["make", "-C", tree, f"BUILD={build}", "WERROR=", *sanitize,
-                          *(build / "bin" / program.name for program in (BUILD / "bin").iterdir())], BUILD_S,
+                          *(build / "bin" / program.name for program in (BUILD / "bin").iterdir()),
+                          *([build / "tests" / "harness"] if model else [])], BUILD_S,
                          env={name: value for name, value in os.environ.items() if not name.startswith("MAKE")})
     if status != 0:
         raise Survived(f"{patch.name} does not build:\n{output}")
@@ -74,17 +78,19 @@ def make(patch, path):
 
 
 def catch(name, path):
-    """The test that caught the mutant."""
+    """The tests that caught the mutant."""
     patch = HERE / "mutants" / f"{name}.patch"
-    test, shows = read(patch)
-    env = {**os.environ, "DIAGWS_BUILD": str(make(patch, path))}
-    status, output = run([sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "--tb=short", test],
-                         TEST_S, cwd=ROOT, env={**env, "DIAGWS_FAULT": "short"})
-    if status != 1 or f"FAILED {test}" not in output:
-        raise Survived(f"{name} was not caught by {test}:\n{output}")
-    if not re.search(shows, output):
-        raise Survived(f"{name}: {test} failed, but not with '{shows}':\n{output}")
-    return test
+    tests, shows = read(patch)
+    env = {**os.environ, "DIAGWS_BUILD": str(make(patch, path, any(test.startswith("tests/model/") for test in tests))),
+           "DIAGWS_FAULT": "short", "SEEDS": str(MODEL_SEEDS)}
+    for test in tests:
+        status, output = run([sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "--tb=short", test],
+                             TEST_S, cwd=ROOT, env=env)
+        if status != 1 or f"FAILED {test}" not in output:
+            raise Survived(f"{name} was not caught by {test}:\n{output}")
+        if not re.search(shows, output):
+            raise Survived(f"{name}: {test} failed, but not with '{shows}':\n{output}")
+    return ", ".join(tests)
 
 
 @pytest.mark.parametrize("name", ALL if os.environ.get("DIAGWS_FAULT") == "long" else SHORT)

@@ -10,38 +10,47 @@ USERS, ROOMS = ["ann", "bob", "cid", "dot"], ["1", "2", "r3"]
 
 # How likely is a step of each kind, in the mood of a history.
 MOODS = {
-    "busy": dict(send=30, direct=20, open=14, close=6, pong=18, ack=3, receipts=6, poll=5, age=3),
-    "away": dict(send=24, direct=26, open=12, close=10, pong=12, poll=8, age=3, crash=2, write=2, receipts=5),
+    "busy": dict(send=30, direct=20, open=14, close=6, pong=18, ack=3, receipts=6, poll=5, wait=4, age=3),
+    "away": dict(send=24, direct=26, open=12, close=10, pong=12, poll=8, wait=5, age=3, crash=2, write=2, receipts=5),
     "slow": dict(send=30, direct=16, open=12, close=3, pong=12, freeze=6, thaw=6, receipts=5, poll=2, age=2, back=6),
     "broken": dict(send=22, direct=14, open=12, close=4, pong=14, ack=3, crash=5, restart=1, write=4, age=5, receipts=6,
-                   kill=1, poll=3),
+                   kill=1, poll=3, wait=4),
     "rights": dict(send=22, direct=12, open=14, close=3, pong=10, revoke=5, grant=5, deny=1, age=4, freeze=2, thaw=2,
-                   poll=4, crash=1),
+                   poll=4, wait=4, crash=1),
     "still": dict(send=22, direct=12, open=12, close=3, pong=12, stop=5, cont=5, age=6, revoke=2, grant=2, crash=1,
                   receipts=4, freeze=2, thaw=2, kill=1),
-    "old": dict(send=26, direct=18, open=12, close=6, pong=12, age=9, poll=6, crash=2, write=2, receipts=4, sweep=2,
+    "old": dict(send=26, direct=18, open=12, close=6, pong=12, age=9, poll=6, wait=4, crash=2, write=2, receipts=4, sweep=2,
                 freeze=2, thaw=2),
     "own": dict(send=24, direct=14, open=12, close=8, pong=4, ack=18, receipts=6, age=4, crash=2, write=2),
+    "gaps": dict(send=18, direct=18, burst=14, open=8, close=3, pong=4, crash=5, receipts=10, poll=3, freeze=4, thaw=4,
+                 age=2),
+    "copied": dict(send=26, direct=12, open=12, close=4, pong=10, backup=3, restore=3, poll=6, crash=1, restart=3, receipts=4),
+    "crowd": dict(send=10, direct=10, open=30, away=22, pong=12, receipts=6),
     "ids": dict(send=24, direct=8, again=16, open=6, pong=6, receipts=4, age=6, crash=2),
     "many": dict(send=26, direct=14, open=8, sub=12, unsub=5, close=3, pong=16, ack=2, receipts=4, freeze=2, thaw=2,
                  revoke=2, grant=2, crash=2),
 }
 
+# Of these real processes can play nearly all.
+REAL = ["busy", "away", "slow", "broken", "rights", "still", "own", "many", "gaps", "copied"]
+
 
 class Generator:
-    def __init__(self, seed):
+    def __init__(self, seed, moods):
         self.r = random.Random(seed)
         self.steps = []
-        self.count = {"m": 0, "c": 0}
+        self.count = {"m": 0, "c": 0, "w": 0}
         self.sent = []
         self.open = []
         self.frozen, self.stopped, self.away = set(), set(), set()
-        mood = self.r.choice(list(MOODS))
+        mood = self.r.choice(moods or list(MOODS))
         self.mood, self.weights = mood, dict(MOODS[mood])
         self.rooms = ROOMS[:self.r.choice([1, 1, 1, 2, 3])]
         self.users = USERS[:self.r.choice([2, 2, 3, 4])]
         self.edges = self.r.choice([1, 2, 2, 3])
+        self.devices = 20 if mood == "crowd" else 2
         self.limit = self.r.choice([1, 2, 3, 3, 4, 5, 5, 7, 10])
+        self.dying = self.r.choice([0.03, 0.06, 0.3])
         self.big = mood == "slow" and self.r.random() < 0.5
         # Ages count by the wall clock: it is set only where none is near.
         self.clocked = mood not in ("old", "ids") and self.r.random() < 0.2
@@ -97,12 +106,20 @@ class Generator:
             id = self.name("m")
             self.sent.append((room, id, to))
             self.add("send", room, id, "to=" + to if to else "",
-                     "ttl=%d" % self.r.choice([1, 4, 60]) if self.r.random() < 0.06 else "",
+                     "ttl=%d" % self.r.choice([1, 4, 60]) if not self.clocked and self.r.random() < self.dying else "",
                      "except=" + self.r.choice(self.open) if self.open and self.r.random() < 0.05 else "",
                      "size=%d" % self.r.choice([30000, 60000]) if self.big and self.r.random() < 0.7 else "")
 
     def do_direct(self):
         self.do_send(self.r.choice(self.users[:2] if self.r.random() < 0.7 else self.users))
+
+    def do_burst(self):
+        """More than is kept, so that whoever is not there is told a gap."""
+        room, to = self.r.choice(self.rooms), self.r.choice(["", self.users[0]])
+        for _ in range(self.limit + self.r.randrange(1, 3)):
+            id = self.name("m")
+            self.sent.append((room, id, to))
+            self.add("send", room, id, "to=" + to if to else "")
 
     def do_again(self):
         if self.sent:
@@ -122,13 +139,16 @@ class Generator:
             after = "+%d" % self.r.randrange(1, 4)
         else:
             after = "new"
-        epoch = self.r.choice(["", "", "", " epoch=now", " epoch=other"]) if after != "new" else ""
+        epochs = ["", "", "", " epoch=now", " epoch=other"]
+        if self.mood == "copied":
+            epochs += [" epoch=first"] * 3
+        epoch = self.r.choice(epochs) if after != "new" else ""
         return "after=" + after + epoch
 
     def do_open(self):
         user = self.r.choice(self.users)
         derived = self.r.random() < 0.3
-        device = ("t" if derived else "d") + str(self.r.randrange(2))
+        device = ("t" if derived else "d") + str(self.r.randrange(self.devices))
         client = self.name("c")
         self.open.append(client)
         self.add("open", client, self.r.randrange(self.edges), self.r.choice(self.rooms), user, device,
@@ -146,6 +166,12 @@ class Generator:
             self.frozen.discard(client)
             late = self.sent and self.r.random() < (0.5 if self.mood == "own" else 0.1)
             self.add("close", client, "ack=" + self.r.choice(self.sent[-4:])[1] if late else "")
+
+    def do_away(self):
+        """Who was seen last is to be known to the millisecond."""
+        if self.open:
+            self.do_close()
+            self.add("age", 1)
 
     def do_pong(self):
         client = self.one(self.open)
@@ -179,6 +205,12 @@ class Generator:
         self.add("poll", edge, room, user, limit, "" if "new" in place else place)
         for _ in range(self.r.randrange(3) if limit else 0):
             self.add("poll", edge, room, user, limit, "after=last")
+
+    def do_wait(self):
+        place = self.place(0.9)
+        self.add("wait", self.name("w"), self.r.randrange(self.edges), self.r.choice(self.rooms), self.r.choice(self.users),
+                 "limit=%d" % self.r.choice([1, 3]) if self.r.random() < 0.3 else "",
+                 ("after=" + self.sent[-1][1] if self.sent else "") if "new" in place or self.r.random() < 0.6 else place)
 
     def do_freeze(self):
         client = self.one(set(self.open) - self.frozen)
@@ -221,8 +253,8 @@ class Generator:
     def do_sweep(self):
         self.add("sweep")
 
-    def hub(self, how):
-        self.add(how)
+    def hub(self, how, *options):
+        self.add(how, *options)
         self.away = set(range(self.edges)) - self.stopped
         later = set()
         for edge in sorted(self.away, key=lambda _: self.r.random()):
@@ -239,7 +271,16 @@ class Generator:
             self.hub("crash")
 
     def do_restart(self):
-        self.hub("restart")
+        lower = self.limit > 1 and self.r.random() < 0.3
+        if lower:
+            self.limit = self.r.randrange(1, self.limit)
+        self.hub("restart", "limit=%d" % self.limit if lower else "")
+
+    def do_backup(self):
+        self.add("backup")
+
+    def do_restore(self):
+        self.hub("restore")
 
     def do_return(self):
         edge = self.one(self.away - self.stopped)
@@ -269,6 +310,6 @@ class Generator:
         self.add("kill", edge)
 
 
-def make(seed):
-    generator = Generator(seed)
-    return generator.make(generator.r.choice([15, 25, 40, 60]))
+def make(seed, moods=None, lengths=(15, 25, 40, 60)):
+    generator = Generator(seed, moods)
+    return generator.make(generator.r.choice(lengths))

@@ -119,6 +119,7 @@ settle(void)
 			more |= sim_pump(edge);
 			edge_settle(edge);
 		}
+		polls_settle();
 	}
 }
 
@@ -259,10 +260,10 @@ static const struct {
 } verbs[] = { { "world", do_world }, { "end", do_end }, { "grant", do_grant }, { "revoke", do_revoke },
 	{ "deny", do_deny }, { "send", do_send }, { "receipts", do_receipts }, { "open", do_open }, { "close", do_close },
 	{ "sub", do_sub }, { "unsub", do_unsub }, { "pong", do_pong }, { "ack", do_ack }, { "freeze", do_freeze },
-	{ "thaw", do_thaw }, { "poll", do_poll }, { "age", do_age }, { "clock", do_clock }, { "write", do_write },
-	{ "sweep", do_sweep }, { "rest", hub_rest }, { "stop", do_stop }, { "cont", do_cont }, { "kill", do_kill },
-	{ "crash", do_crash }, { "restart", do_restart }, { "return", do_return }, { "backup", do_backup },
-	{ "restore", do_restore } };
+	{ "thaw", do_thaw }, { "poll", do_poll }, { "wait", do_wait }, { "age", do_age }, { "clock", do_clock },
+	{ "write", do_write }, { "sweep", do_sweep }, { "rest", hub_rest }, { "stop", do_stop }, { "cont", do_cont },
+	{ "kill", do_kill }, { "crash", do_crash }, { "restart", do_restart }, { "return", do_return },
+	{ "backup", do_backup }, { "restore", do_restore } };
 
 static bool
 act(char *line)

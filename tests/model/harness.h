@@ -75,5 +75,6 @@ void do_close(void);
 void do_freeze(void);
 void do_thaw(void);
 void do_poll(void);
+void do_wait(void);
 
 #endif

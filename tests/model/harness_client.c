@@ -196,6 +196,20 @@ do_poll(void)
 		noop();
 		return;
 	}
-	edge_poll(edge, word(2), word(3), &from, number_option("limit", 0), flag("claim"));
+	edge_poll(edge, "", word(2), word(3), &from, number_option("limit", 0), flag("claim"));
+	settle();
+}
+
+void
+do_wait(void)
+{
+	const int edge = edge_of(word(2));
+	struct sim_from from;
+
+	if (!is_there(edge) || poll_waits(word(1)) || !read_from(&from) || from.after_new) {
+		noop();
+		return;
+	}
+	edge_poll(edge, word(1), word(3), word(4), &from, number_option("limit", 0), flag("claim"));
 	settle();
 }

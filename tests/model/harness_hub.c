@@ -205,9 +205,12 @@ do_crash(void)
 	restart(hub_crash);
 }
 
+/* What is kept in memory keeps the limit that it began with. */
 void
 do_restart(void)
 {
+	if (world.config.lmdb)
+		world.config.limit = number_option("limit", world.config.limit);
 	restart(hub_stop);
 }
 

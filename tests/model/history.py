@@ -21,10 +21,11 @@ any of its steps is left out; a step that makes no sense where things stand chan
   freeze|thaw CLIENT                          it reads nothing, and again
   close CLIENT [ack=ID]                       acknowledges this first, in the same moment
   poll EDGE ROOM USER [after=] [epoch=] [limit=N] [claim]
+  wait NAME EDGE ROOM USER [after=] [epoch=] [limit=N] [claim]   a poll that waits for the next message, half a minute
   age S                                       time goes by
   clock S                                     the wall clock is set, forward or back; no time goes by
   write|sweep|rest                            what the hub does now and then: cursors, ages, the journal's own commits
-  crash|restart                               of the hub; edges lose their line
+  crash|restart [limit=]                      of the hub; edges lose their line; a restart may keep less from then on
   return EDGE                                 finds the hub again, within a second
   stop|cont EDGE                              as by SIGSTOP and SIGCONT
   kill EDGE                                   as by SIGKILL; another one is there at once

@@ -9,7 +9,9 @@ Of a device: `at`, what all its open sessions have confirmed; `trail`, when that
 from rules import Message, Room
 from reader import Reader, Mismatch, further, nearer, need
 
-OVERLAP, SILENCE, DEAD, DEVICES = 5000, 10000, 5000, 16
+SILENCE, DEAD, DEVICES = 10000, 5000, 16
+NEVER = 1 << 62
+SETTLED_LEAST = SETTLED_MOST = 5000  # a device resumes from where it was so long ago
 
 
 class Standing:
@@ -18,6 +20,10 @@ class Standing:
     def __init__(self, at, now):
         self.at = self.resume = self.acked = at
         self.trail = [(now, at)]
+
+    def begin(self, now):
+        """It counts from now on."""
+        self.trail = [(now, self.at)]
 
     def copy(self, now):
         other = Standing(self.at, now)
@@ -60,13 +66,13 @@ class Device:
         for at in low:
             together = nearer(together, at)
         self.low.move(together, now)
-        settled = further(self.low.when(now - OVERLAP), self.low.acked)
+        settled = further(self.low.when(now - SETTLED_MOST), self.low.acked)
         self.low.resume = further(self.low.resume, nearer(together, settled))
         together = high[0]
         for at in high:
             together = nearer(together, at)
         self.high.move(together, now)
-        self.high.resume = further(self.high.resume, further(self.high.when(now - OVERLAP), self.high.acked))
+        self.high.resume = further(self.high.resume, further(self.high.when(now - SETTLED_LEAST), self.high.acked))
 
     def delivered(self, log, begun, upto):
         """By the least that is to be remembered: of each log the newest run without a gap."""
@@ -83,12 +89,19 @@ class Device:
     def write(self):
         self.stored = (self.low.at, self.low.resume, list(self.had), self.seen)
 
-    def forget_unwritten(self, now):
+    def forget_unwritten(self, now, clock_was_set):
         at, resume, had, self.seen = self.stored
-        self.low = Standing(at, now)
+        self.low = Standing(at, NEVER)  # until it is there again
         self.low.resume = self.low.acked = resume
         self.had = list(had)
         self.sessions = []
+        if clock_was_set:
+            self.high.acked = further(self.high.acked, self.high.at)  # by the clock it was there long ago
+
+    def join(self, session, now):
+        if self.low.trail[0][0] == NEVER:
+            self.low.begin(now)
+        self.sessions.append(session)
 
 
 class Session:
@@ -160,7 +173,9 @@ class Base:
         self.epoch = self.first_epoch = None
         self.edges = [Edge(i, 0) for i in range(get("edges", 2))]
         self.poll_last = 0
+        self.waits = {}    # polls that were not answered yet
         self.backup = None
+        self.clock_was_set = False
         self.lost = {}     # (room, user) -> the newest seq when the right to watch was lost
 
     def room(self, name):
@@ -217,12 +232,21 @@ class Base:
         if session.acked_high is not None:
             device.high.acked = further(device.high.acked, session.acked_high)
         for log in (0, 1):
+            self.maybe_begun_anew(session, log)
             upto = session.known_low[log]
             begun = [begin for begin in session.reader.begins[log] if begin <= upto]
             if begun:
                 device.delivered(log, max(begun), upto)
         device.got.update(m for m in session.reader.got if m.number <= session.known_high[1 if m.to else 0])
         device.advance(self.mono)
+
+    @staticmethod
+    def maybe_begun_anew(session, log):
+        """A run that may have begun behind a gap is remembered in the place of the one before."""
+        upto, device = session.known_high[log], session.device
+        begun = max([begin for begin in session.reader.begins[log] if begin <= upto], default=0)
+        if upto > begun > device.had[log][1]:
+            device.had[log] = (begun, begun)
 
     # ---- joining
 
@@ -337,7 +361,7 @@ class Base:
         device.derived = client.derived
         device.seen = self.wall
         session.device = device
-        device.sessions.append(session)
+        device.join(session, self.mono)
         # Its edge has no proof of that, and could not say so to another hub.
         session.high = session.known_low = session.known_high = start
         session.request = session.joined = None

@@ -1,10 +1,27 @@
 """What each step does to polls, time, the hub's life, edges and the store: the other half of steps.py."""
+from dataclasses import dataclass
+
 from model import DEAD, SILENCE, Device
 from reader import further, need
 from rules import ranges
 
 ACCESS = (1008, "access denied")
 PAGE_BYTES = 150000  # past that a page may have fewer messages than were asked for
+WAIT = 30000
+
+
+@dataclass
+class Wait:
+    """A poll that waits."""
+    edge: object
+    room: object
+    user: str
+    request: dict
+    limit: int
+    claimed: bool
+    due: int
+    late: bool = False  # its edge was not there all the time
+    lost: bool = False  # or had it no right
 
 
 class Outside:
@@ -21,7 +38,51 @@ class Outside:
             need(status == 403, "status %s", status)
             return None
         need(status == 200, "status %s: %s", status, page)
-        self.page(self.room(room), user, request, int(options.get("limit", 100)), page)
+        self.poll_last = self.page(self.room(room), user, request, int(options.get("limit", 100)), page)
+
+    # ---- polls that wait
+
+    def do_wait(self, words, options, seen):
+        _, name, number, room, user = words[:5]
+        edge, request = self.edge(number), self.request(options)
+        if edge is None or not edge.there or request is False or request["after"] == "new" or name in self.waits:
+            return False
+        seen.began.add(name)
+        self.waits[name] = Wait(edge, self.room(room), user, request, int(options.get("limit", 100)), "claim" in options,
+                                self.mono + WAIT)
+
+    def watch_waits(self, seen):
+        for name, (status, page) in seen.waits.items():
+            wait = self.waits.pop(name, None)
+            need(wait is not None, "%s: a poll that nobody waits for was answered: %s", name, page)
+            self.answered(name, wait, status, page)
+        for name, wait in list(self.waits.items()):
+            may = self.may(wait.room.name, wait.user, wait.claimed)
+            wait.lost |= not may
+            if not wait.edge.there:
+                wait.late = True
+                continue
+            need(may or name not in seen.began, "%s: a poll was not refused", name)
+            need(not may or not self.awaits(wait), "%s: a poll was not answered with %s", name,
+                 [m.id for m in self.awaits(wait)])
+            need(wait.late or self.mono < wait.due + 1000, "%s: a poll waits for too long", name)
+
+    def awaits(self, wait):
+        after, epoch = wait.request["after"] or 0, wait.request["epoch"]
+        behind = 0 if self.foreign(after, epoch) else after
+        return [m for m in wait.room.retained(wait.user, self.wall) if m.seq > behind]
+
+    def answered(self, name, wait, status, page):
+        """A while later, where its edge was not there."""
+        if wait.late and status == 503 or status == 403 and (wait.lost or not self.may(wait.room.name, wait.user, wait.claimed)):
+            return
+        need(status == 200, "%s: status %s: %s", name, status, page)
+        if wait.late:
+            return
+        need(self.may(wait.room.name, wait.user, wait.claimed), "%s: a page for one who lost the right", name)
+        self.page(wait.room, wait.user, wait.request, wait.limit, page)
+        nothing = not page["messages"] and not page["gaps"] and not page.get("direct_gaps") and not page.get("reset")
+        need(not nothing or self.mono >= wait.due, "%s: answered with nothing", name)
 
     def page(self, room, user, request, limit, page):
         """Each tells what is retained behind `after`, at most so many, and exactly what is gone up to its `last`."""
@@ -47,11 +108,11 @@ class Outside:
         most = retained[limit].seq - 1 if len(retained) > limit else max(room.head, behind)
         need(page["more"] or len(retained) <= limit, "no more, but %s is", [m.id for m in retained[limit:]])
         need(least <= last <= most and (page["more"] or last == most), "last %s, expected %s..%s", last, least, most)
-        self.poll_last = last
         direct = page.get("direct_gaps", [page["direct_gap"]] if page.get("direct_gap") else [])
         for who, gaps in ((None, page["gaps"]), (user, direct)):
             self.gone(room, who, begins, behind, last, told, gaps)
         need(page["gap"] == (page["gaps"][0] if page["gaps"] else None), "gap %s of %s", page["gap"], page["gaps"])
+        return last
 
     def gone(self, room, user, begins, behind, last, told, gaps):
         log = room.log_of(user)
@@ -100,6 +161,7 @@ class Outside:
                 del self.devices[key]
 
     def do_clock(self, words, options, seen):
+        self.clock_was_set = True
         self.doubt()
 
     def do_write(self, words, options, seen):
@@ -123,14 +185,18 @@ class Outside:
 
     def do_crash(self, words, options, seen):
         for device in self.devices.values():
-            device.forget_unwritten(self.mono)
+            device.forget_unwritten(self.mono, self.clock_was_set)
         self.hub_ends()
         self.doubt(swept=True)
 
     def do_restart(self, words, options, seen):
+        if self.lmdb and "limit" in options:
+            self.limit = int(options["limit"])
+            for room in self.rooms.values():
+                room.limit = self.limit
         self.write_all()
         for device in self.devices.values():
-            device.forget_unwritten(self.mono)
+            device.forget_unwritten(self.mono, self.clock_was_set)
         self.hub_ends()
         self.doubt(swept=True)
 
@@ -193,7 +259,7 @@ class Outside:
         session.device = device
         session.counted = True
         session.known_low = session.known_high = (0, 0)
-        device.sessions.append(session)
+        device.join(session, self.mono)
         device.seen = self.wall
         self.tell(session)
 
@@ -204,6 +270,7 @@ class Outside:
         heard = self.mono if edge.there else edge.heard
         self.silent([s for client in edge.clients.values() for s in client.sessions if s.counted], heard)
         edge.clients = {}
+        self.waits = {name: wait for name, wait in self.waits.items() if wait.edge is not edge}
         edge.stopped = edge.away = False
         edge.known, edge.heard, edge.epoch = True, self.mono, self.epoch
 
@@ -231,7 +298,7 @@ class Outside:
         for (room, user, name), (stored, derived) in devices.items():
             device = Device(self.room(room), user, name, stored[0], self.mono, self.wall)
             device.stored, device.derived = stored, derived
-            device.forget_unwritten(self.mono)
+            device.forget_unwritten(self.mono, self.clock_was_set)
             device.high = device.low.copy(self.mono)
             device.high.resume = device.low.resume
             self.devices[(room, user, name)] = device

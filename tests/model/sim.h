@@ -7,6 +7,7 @@
  *   sim_net.c    time, the bus between edges, senders and hub, and as much of libuv as an edge's link to its hub needs
  *   sim_hub.c    a hub's life: starts, takes a turn, writes cursors, dies
  *   sim_edge.c   an edge's life, and its clients: what they are sent, which PINGs they answer, whether they read
+ *   sim_poll.c   polls of an edge
  *   harness.c    the commands on standard input (see there), one world after another
  */
 #ifndef SIM_H
@@ -74,7 +75,7 @@ struct client;
 
 void edge_start(int edge);
 void edge_kill(int edge);
-bool edge_up(int edge);
+struct edge *edge_get(int edge);
 void edge_timers(int edge); /* what is due */
 void edge_settle(int edge); /* closes what is to be closed; refusals that wait for a moment come at once */
 struct client *client_find(const char *name);
@@ -97,8 +98,22 @@ void client_freeze(struct client *client);
 void client_thaw(struct client *client);
 bool client_frozen(const struct client *client);
 void clients_heard(void); /* none is silent */
-void edge_poll(int edge, const char *room, const char *user, const struct sim_from *from, uint64_t limit, bool claimed);
-uint64_t poll_last(void); /* where the last poll ended, */
-void poll_forget(void);   /* and that there was one */
+/* Long texts are not printed. */
+void print_text(const char *p, size_t n);
+
+/* ---- sim_poll.c */
+
+enum { SIM_WAIT_S = 30 };
+
+struct edge;
+
+/* One with a name waits for the next message, for SIM_WAIT_S at most. */
+void edge_poll(int edge, const char *name, const char *room, const char *user, const struct sim_from *from,
+	uint64_t limit, bool claimed);
+bool poll_waits(const char *name);
+void polls_settle(void);                 /* those that were answered go */
+void polls_end(const struct edge *edge); /* as their clients do */
+uint64_t poll_last(void);                /* where the last one ended that did not wait, */
+void poll_forget(void);                  /* and that there was one */
 
 #endif

@@ -15,8 +15,6 @@
 #include "../../cmd/diagws-edge/confirm.h"
 #include "../../cmd/diagws-edge/conn.h"
 #include "../../cmd/diagws-edge/edge.h"
-#include "../../cmd/diagws-edge/messages.h"
-#include "../../cmd/diagws-edge/params.h"
 #include "../../cmd/diagws-edge/server.h"
 #include "../../cmd/diagws-edge/uplink.h"
 #include "diagws/clock.h"
@@ -44,12 +42,10 @@ struct client {
 
 static struct edge *edges[SIM_EDGES];
 static struct client *clients;
-static uint64_t last_of_poll;
 
 /* ---- a client reads */
 
-/* Long texts are not printed. */
-static void
+void
 print_text(const char *p, size_t n)
 {
 	static const char pad[] = "\"pad\":\"";
@@ -183,99 +179,6 @@ check_forget(struct check **slot)
 	*slot = NULL;
 }
 
-/* ---- http.h: one poll at a time */
-
-static struct {
-	char after[24], limit[24], epoch[40];
-} arguments;
-
-bool
-http_argument(const struct request *request, const char *name, char *out, size_t size)
-{
-	const char *value = strcmp(name, "after") == 0   ? arguments.after
-						: strcmp(name, "limit") == 0 ? arguments.limit
-						: strcmp(name, "epoch") == 0 ? arguments.epoch
-													 : "";
-
-	(void)request;
-	return value[0] != '\0' && dw_str_copy(dw_str(value), out, size);
-}
-
-bool
-params_get(struct lws *wsi, const char *name, char *out, size_t size)
-{
-	(void)wsi;
-	return http_argument(NULL, name, out, size);
-}
-
-void
-http_answer(struct request *request, enum answer_status status)
-{
-	static const char mark[] = "\"last\":";
-	const char *last = request->answer.data != NULL ? strstr(request->answer.data, mark) : NULL;
-
-	if (last != NULL)
-		last_of_poll = strtoull(last + sizeof(mark) - 1, NULL, 10);
-	printf("poll %d ", (int)status);
-	print_text(request->answer.data != NULL ? request->answer.data : "", request->answer.len);
-	putchar('\n');
-	request->state = REQUEST_ANSWERED;
-}
-
-void
-http_error(struct request *request, enum answer_status status, const char *code, const char *message, const char *field)
-{
-	(void)message;
-	(void)field;
-	printf("poll %d \"%s\"\n", (int)status, code);
-	request->state = REQUEST_ANSWERED;
-}
-
-void
-edge_poll(int number, const char *room, const char *user, const struct sim_from *from, uint64_t limit, bool claimed)
-{
-	struct request *request = calloc(1, sizeof(*request));
-
-	if (request == NULL)
-		abort();
-	memset(&arguments, 0, sizeof(arguments));
-	if (from->has_after)
-		(void)snprintf(arguments.after, sizeof(arguments.after), "%llu", (unsigned long long)from->after);
-	(void)snprintf(arguments.epoch, sizeof(arguments.epoch), "%s", from->epoch);
-	if (limit > 0)
-		(void)snprintf(arguments.limit, sizeof(arguments.limit), "%llu", (unsigned long long)limit);
-	request->edge = edges[number];
-	request->state = REQUEST_TAKEN;
-	(void)dw_str_copy(dw_str(room), request->last, sizeof(request->last));
-	(void)dw_str_copy(dw_str(user), request->claims.user, sizeof(request->claims.user));
-	if (claimed)
-		dw_buf_add(&request->claims.diagnoses, room, strlen(room) + 1);
-	messages_take(request);
-	while (request->state != REQUEST_ANSWERED && (hub_turn() || sim_pump(number)))
-		;
-	if (request->state != REQUEST_ANSWERED)
-		printf("poll 0 \"no answer\"\n");
-	if (request->corr != 0)
-		uplink_cancel(edges[number]->uplink, request->corr);
-	if (request->forget != NULL)
-		request->forget(request);
-	dw_claims_clear(&request->claims);
-	dw_buf_clear(&request->answer);
-	free(request);
-}
-
-uint64_t
-poll_last(void)
-{
-	return last_of_poll;
-}
-
-void
-poll_forget(void)
-{
-	last_of_poll = 0;
-}
-
 /* ---- an edge */
 
 void
@@ -298,10 +201,10 @@ edge_start(int number)
 		abort();
 }
 
-bool
-edge_up(int number)
+struct edge *
+edge_get(int number)
 {
-	return edges[number] != NULL;
+	return edges[number];
 }
 
 static void
@@ -339,6 +242,7 @@ edge_kill(int number)
 		if (client->edge == number)
 			free_client(client);
 	}
+	polls_end(edge);
 	uplink_destroy(&edge->uplink);
 	rooms_clear(edge);
 	sessions_clear(&edge->sessions);

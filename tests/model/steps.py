@@ -4,6 +4,7 @@
 """
 import json
 
+import model
 from model import Base, Client, Session
 from outside import Outside
 from reader import Mismatch, need, further
@@ -18,6 +19,8 @@ class Seen:
     def __init__(self, lines):
         self.lines = lines
         self.events = {}   # client -> [(kind, what)]
+        self.waits = {}    # poll -> (status, page)
+        self.began = set()  # polls that wait from now on
         self.time = self.stored = self.poll = self.receipts = self.epoch = None
         self.noop = False
         for line in lines:
@@ -39,6 +42,9 @@ class Seen:
             elif kind == "poll":
                 status, _, text = rest.partition(" ")
                 self.poll = (int(status), json.loads(text))
+            elif kind == "wait":
+                name, status, text = rest.split(" ", 2)
+                self.waits[name] = (int(status), json.loads(text))
             elif kind == "epoch":
                 self.epoch = rest
             elif kind == "noop":
@@ -55,12 +61,13 @@ class Model(Outside, Base):
             self.epoch = self.first_epoch = seen.epoch
         for device in self.devices.values():
             if device.sessions:
-                device.high.resume = further(device.high.resume, device.high.when(self.mono - 5000))
+                device.high.resume = further(device.high.resume, device.high.when(self.mono - model.SETTLED_LEAST))
         act = getattr(self, "do_" + words[0])
         done = act(words, options, seen)
         need((done is False) == seen.noop, "noop is %s, expected %s", seen.noop, done is False)
         for name in seen.events:
             need(self.client(name) is not None, "%s is not there, and was told %s", name, seen.events[name])
+        self.watch_waits(seen)
         for client in self.clients():
             self.watch(client, seen.events.get(client.name, []))
 

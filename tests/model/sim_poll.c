@@ -1,0 +1,190 @@
+/* Polls of simulated edges, without libmicrohttpd: see sim.h.
+ *
+ * One that waits has a name; its answer is printed whenever it comes: `wait NAME STATUS JSON`, all others' `poll STATUS
+ * JSON` at once. An edge that is killed takes its polls along.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <utlist.h>
+
+#include "../../cmd/diagws-edge/api.h"
+#include "../../cmd/diagws-edge/edge.h"
+#include "../../cmd/diagws-edge/http.h"
+#include "../../cmd/diagws-edge/messages.h"
+#include "../../cmd/diagws-edge/params.h"
+#include "../../cmd/diagws-edge/uplink.h"
+#include "sim.h"
+
+struct poll {
+	struct poll *prev, *next;
+	char name[SIM_NAME]; /* "": it does not wait */
+	struct request request;
+};
+
+static struct poll *polls;
+static uint64_t last_of_poll;
+static struct {
+	char after[24], limit[24], epoch[40];
+} arguments;
+
+bool
+http_argument(const struct request *request, const char *name, char *out, size_t size)
+{
+	const char *value = strcmp(name, "after") == 0   ? arguments.after
+						: strcmp(name, "limit") == 0 ? arguments.limit
+						: strcmp(name, "epoch") == 0 ? arguments.epoch
+													 : "";
+
+	(void)request;
+	return value[0] != '\0' && dw_str_copy(dw_str(value), out, size);
+}
+
+bool
+params_get(struct lws *wsi, const char *name, char *out, size_t size)
+{
+	(void)wsi;
+	return http_argument(NULL, name, out, size);
+}
+
+static const struct poll *
+poll_of(const struct request *request)
+{
+	return (const struct poll *)(const void *)((const char *)request - offsetof(struct poll, request));
+}
+
+static void
+print_status(const struct request *request, enum answer_status status)
+{
+	const struct poll *poll = poll_of(request);
+
+	if (poll->name[0] != '\0')
+		printf("wait %s %d ", poll->name, (int)status);
+	else
+		printf("poll %d ", (int)status);
+}
+
+void
+http_answer(struct request *request, enum answer_status status)
+{
+	static const char mark[] = "\"last\":";
+	const char *text = request->answer.data != NULL ? request->answer.data : "", *last = strstr(text, mark);
+
+	if (last != NULL && poll_of(request)->name[0] == '\0')
+		last_of_poll = strtoull(last + sizeof(mark) - 1, NULL, 10);
+	print_status(request, status);
+	print_text(text, request->answer.len);
+	putchar('\n');
+	request->state = REQUEST_ANSWERED;
+}
+
+void
+http_error(struct request *request, enum answer_status status, const char *code, const char *message, const char *field)
+{
+	(void)message;
+	(void)field;
+	print_status(request, status);
+	printf("\"%s\"\n", code);
+	request->state = REQUEST_ANSWERED;
+}
+
+static void
+end(struct poll *poll)
+{
+	struct request *request = &poll->request;
+
+	DL_DELETE(polls, poll);
+	if (request->corr != 0)
+		uplink_cancel(request->edge->uplink, request->corr);
+	api_wait_end(request, false);
+	if (request->forget != NULL)
+		request->forget(request);
+	dw_claims_clear(&request->claims);
+	dw_buf_clear(&request->answer);
+	free(poll);
+}
+
+void
+edge_poll(int number, const char *name, const char *room, const char *user, const struct sim_from *from, uint64_t limit,
+	bool claimed)
+{
+	struct poll *poll = calloc(1, sizeof(*poll));
+	struct request *request = &poll->request;
+
+	if (poll == NULL)
+		abort();
+	DL_APPEND(polls, poll);
+	memset(&arguments, 0, sizeof(arguments));
+	if (from->has_after)
+		(void)snprintf(arguments.after, sizeof(arguments.after), "%llu", (unsigned long long)from->after);
+	(void)snprintf(arguments.epoch, sizeof(arguments.epoch), "%s", from->epoch);
+	if (limit > 0)
+		(void)snprintf(arguments.limit, sizeof(arguments.limit), "%llu", (unsigned long long)limit);
+	(void)snprintf(poll->name, sizeof(poll->name), "%s", name);
+	if (name[0] != '\0')
+		(void)snprintf(request->wait, sizeof(request->wait), "%ds", SIM_WAIT_S);
+	request->edge = edge_get(number);
+	request->state = REQUEST_TAKEN;
+	(void)dw_str_copy(dw_str(room), request->last, sizeof(request->last));
+	(void)dw_str_copy(dw_str(user), request->claims.user, sizeof(request->claims.user));
+	if (claimed)
+		dw_buf_add(&request->claims.diagnoses, room, strlen(room) + 1);
+	messages_take(request);
+	if (name[0] != '\0')
+		return;
+	while (request->state != REQUEST_ANSWERED && (hub_turn() || sim_pump(number)))
+		;
+	if (request->state != REQUEST_ANSWERED)
+		printf("poll 0 \"no answer\"\n");
+	end(poll);
+}
+
+bool
+poll_waits(const char *name)
+{
+	const struct poll *poll;
+
+	DL_FOREACH(polls, poll)
+	{
+		if (strcmp(poll->name, name) == 0)
+			return true;
+	}
+	return false;
+}
+
+void
+polls_settle(void)
+{
+	struct poll *poll, *next;
+
+	DL_FOREACH_SAFE(polls, poll, next)
+	{
+		if (poll->request.state == REQUEST_ANSWERED)
+			end(poll);
+	}
+}
+
+void
+polls_end(const struct edge *edge)
+{
+	struct poll *poll, *next;
+
+	DL_FOREACH_SAFE(polls, poll, next)
+	{
+		if (poll->request.edge == edge)
+			end(poll);
+	}
+}
+
+uint64_t
+poll_last(void)
+{
+	return last_of_poll;
+}
+
+void
+poll_forget(void)
+{
+	last_of_poll = 0;
+}
