@@ -94,9 +94,23 @@ cut_gaps(
 	return true;
 }
 
+/* Packed anew, with what is left of its wait. */
 static int
-read_room(struct hub *hub, struct peer *peer, struct dw_room *room, const struct dw_read *read, struct dw_str frame,
-	struct dw_buf *out)
+ask_place(struct hub *hub, struct peer *peer, struct dw_room *room, const struct dw_read *read, uint64_t until)
+{
+	struct dw_buf *frame = &hub->outbox.scratch;
+
+	dw_buf_reset(frame);
+	dw_wire_pack(frame, &(struct dw_wire) { .kind = DW_READ, .read = *read });
+	if (!dw_buf_ok(frame))
+		return DW_E_NOMEM;
+	return place_ask(hub, peer,
+		&(struct place_question) { .room = room, .user = read->user, .seq = dw_seq(read->after), .until = until },
+		(struct dw_str) { frame->data, frame->len });
+}
+
+static int
+read_room(struct hub *hub, struct peer *peer, struct dw_room *room, const struct dw_read *read, struct dw_buf *out)
 {
 	const struct dw_place *place = place_of(hub, dw_seq(read->after));
 	const struct dw_join_context context = { .edge = peer->number,
@@ -117,10 +131,7 @@ read_room(struct hub *hub, struct peer *peer, struct dw_room *room, const struct
 	if (err != DW_OK)
 		return err;
 	if (!cut_gaps(room, read, place, records) || asks)
-		return place_ask(hub, peer,
-			&(struct place_question) {
-				.room = room, .user = read->user, .seq = dw_seq(read->after), .until = dw_seq(records->last) },
-			frame);
+		return ask_place(hub, peer, room, read, dw_seq(records->last));
 	if (is_nothing(records) && read->wait_ms > 0 && hub->poll != POLL_OVER && !hub->closing)
 		return wait_message(hub, peer, room, read);
 	if (!records->more)
@@ -147,7 +158,7 @@ read_for_user(struct hub *hub, struct peer *peer, const struct dw_read *read, st
 	else if (!dw_room_may(room, read->user, read->claimed))
 		err = deny(hub, peer, REPLY_NOT_READ, read->room, read->user, read->corr, 0);
 	else
-		err = read_room(hub, peer, room, read, frame, out);
+		err = read_room(hub, peer, room, read, out);
 	room_settle(hub, room);
 	return err;
 }

@@ -167,6 +167,8 @@ poll_again(struct hub *hub, const struct wait *wait, enum poll_state state)
 	if (peer == NULL || peer->incarnation != wait->incarnation ||
 		dw_wire_unpack(&message, frame.p, frame.n, NULL) != DW_OK)
 		return true;
+	/* What is left of its time: should it have to ask the engine, it waits no longer than that. */
+	message.read.wait_ms = wait->due > dw_mono_ms() ? wait->due - dw_mono_ms() : 0;
 	hub->poll = state;
 	hub_dispatch(hub, peer, &message, frame);
 	state = hub->poll;
