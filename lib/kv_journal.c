@@ -207,13 +207,39 @@ is_ours(const struct kv_journal *journal, const struct batch_head *head)
 
 /* ---- opening */
 
+/* Its blocks are written once: to make one that was only allocated a written one is a change of the file system's own,
+ * and when the power goes in that moment it may say that a batch is safe which is not. */
+static int
+fill(const struct kv_journal *journal)
+{
+	static const char zeros[16 * BLOCK];
+	struct stat about;
+
+	if (fstat(journal->fd, &about) != 0)
+		return errno;
+	for (off_t at = about.st_size; at < SIZE;) {
+		const size_t left = (size_t)(SIZE - at);
+		const ssize_t n = pwrite(journal->fd, zeros, left < sizeof(zeros) ? left : sizeof(zeros), at);
+
+		if (n <= 0)
+			return n < 0 ? errno : ENOSPC;
+		at += n;
+	}
+	return 0;
+}
+
 /* Its blocks, and its name: what is acknowledged soon must be found. */
 static int
 make_safe(const struct kv_journal *journal)
 {
 	int dir, number;
 
-	if (fallocate(journal->fd, 0, 0, SIZE) != 0 || fsync(journal->fd) != 0)
+	if (fallocate(journal->fd, FALLOC_FL_KEEP_SIZE, 0, SIZE) != 0)
+		return errno;
+	number = fill(journal);
+	if (number != 0)
+		return number;
+	if (fsync(journal->fd) != 0)
 		return errno;
 	dir = open(journal->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	number = dir >= 0 && fsync(dir) == 0 ? 0 : errno;
