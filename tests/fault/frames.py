@@ -51,8 +51,8 @@ def messages(head, body):
 def end_with_the_first_record_again(frame):
     """MESSAGES whose last record is the first once more. The records are its last field; a record of them is an array."""
     body = frame[9:]
-    at = 8 + body[2] % 32  # behind kind and room come four small numbers: a position and a reason
-    assert body[:2] == b"\x97\x27" and max(body[at - 5:at - 1]) < 128 and body[at - 1] == 0xc6
+    at = 9 + body[2] % 32  # behind kind and room come four small numbers, a position and a reason, and a flag
+    assert body[:2] == b"\x98\x27" and max(body[at - 6:at - 2]) < 128 and body[at - 1] == 0xc6
     records = body[at + 4:]
     second = records.index(records[:1], 1)
     while records[second + 1] != records[1] + 1:  # its seq

@@ -122,10 +122,11 @@ class HubLoad:
 
     def prepare(self):
         """The file's turn comes with the first commit of a hub that follows one that was ended; else the journal's."""
+        self.stage.settle()
         if self.faults.file == "data.mdb":
             self.stage.hub.terminate()
             self.restart()
-        self.stage.settle()
+            self.stage.settle()
 
     def process(self):
         return self.stage.hub
