@@ -14,24 +14,22 @@ import signal
 import subprocess
 import time
 
-from conftest import SANITIZED
-
-SLOWNESS = 3 if SANITIZED else 1
-SETTLE = 3.0 * SLOWNESS
-UNHEARD = 10.0 + SETTLE
-CONFIRMED = 2.0 * SLOWNESS
+SETTLE = 3.0
+UNHEARD = 10.0          # and then SETTLE
+CONFIRMED = 2.0
 OVERLAP = 6.0           # what came in the last 5 s comes again; one more for the clocks
-WRITTEN = 6.0 * SLOWNESS
+WRITTEN = 6.0
 BUSY = 0.5
 ANYWHERE = "anywhere"
 FREEZE, LONG_FREEZE = (0.2, 2.0), (9.0, 15.0)
 
 
 class Outages:
-    """When which process did not run."""
+    """When which process did not run. slowness: so many times as long takes what is not timed by the product itself."""
 
-    def __init__(self, clock=time.monotonic, note=lambda *what: None):
+    def __init__(self, clock=time.monotonic, note=lambda *what: None, slowness=1):
         self._clock, self._note = clock, note
+        self._settle, self._confirmed, self._written = SETTLE * slowness, CONFIRMED * slowness, WRITTEN * slowness
         self._spans = collections.defaultdict(list)  # process -> [[from, to, how]]
 
     def begin(self, name, how):
@@ -55,7 +53,7 @@ class Outages:
 
     def _disturbed(self, place, begin, end):
         """[(from, to)]: what there was between, in order."""
-        found, settle = [], UNHEARD if place == ANYWHERE else SETTLE
+        found, settle = [], UNHEARD + self._settle if place == ANYWHERE else self._settle
         for name in list(self._spans) if place == ANYWHERE else ("hub", place, "machine"):
             for since, until, _ in reversed(self._spans[name]):
                 if until + settle < begin:
@@ -84,9 +82,9 @@ class Outages:
         """Whether a device that was connected for these spans (process, from, to) since it got something, and joined
         again at `returned`, must go on behind it. acknowledged: that is when it said so itself, and nothing overlaps.
         """
-        length = CONFIRMED if acknowledged else CONFIRMED + OVERLAP
+        length = self._confirmed if acknowledged else self._confirmed + OVERLAP
         for place, begin, end in spans:
-            if self.stretch(place, begin, end, length + WRITTEN) is not None:
+            if self.stretch(place, begin, end, length + self._written) is not None:
                 return True
             known = self.stretch(place, begin, end, length)
             if known is not None and not self.killed(known - length, returned):

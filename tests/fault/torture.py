@@ -67,7 +67,7 @@ class Run:
         self.env = {**os.environ, **self.world.env}
         self.trace = open(self.path / "history.ndjson", "w")
         self.limit, self.ttl = drawn(options)
-        self.outages = Outages(note=lambda *what: self.history.note(*what))
+        self.outages = Outages(note=lambda *what: self.history.note(*what), slowness=3 if SANITIZED else 1)
         self.access = Access(calm=self.outages.calm)
         self.history = History(trace=self.trace, limit=self.limit, ttl=self.ttl, access=self.access,
                                settled=self.outages.settled)
