@@ -56,7 +56,7 @@ struct watch {
 	bool again : 1;                          /* the hub was busy: asked again soon */
 	bool claimed : 1;                        /* the token names the room */
 	bool lacks : 1;                          /* something that only the hub can tell: it is to be asked first */
-	bool anew : 1;                           /* the hub is to be told where it begun again */
+	bool anew : 1;                           /* the hub is to be told where it began again */
 	bool parked : 1;                         /* in the room's list of those that are offered nothing */
 	struct watch *next;                      /* of the connection */
 	struct watch *unsaid_prev, *unsaid_next; /* uplink: confirmed, but the hub does not know yet */
