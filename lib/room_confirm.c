@@ -21,14 +21,22 @@
 
 #include "room_parts.h"
 
+/* What it was delivered up to here still is; a run that ended elsewhere begins anew. */
+static void
+move_span(struct dw_span *had, uint64_t to)
+{
+	if (had->to != to)
+		*had = (struct dw_span) { to, to };
+}
+
 void
 dw_room_move_device(struct dw_room *room, struct dw_device *device, struct dw_position at)
 {
 	free(device->trail);
 	device->trail = NULL;
 	device->at = device->resume = device->settled = at;
-	device->had = (struct dw_span) { dw_n(at), dw_n(at) };
-	device->had_own = (struct dw_span) { dw_own(at), dw_own(at) };
+	move_span(&device->had, dw_n(at));
+	move_span(&device->had_own, dw_own(at));
 	room->low_stale = true;
 	dw_room_mark_dirty(room, device);
 }

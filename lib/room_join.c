@@ -299,6 +299,7 @@ fill_joined(const struct dw_room *room, const struct dw_session *session, struct
 	joined->room = dw_str(room->name);
 	joined->device = dw_str(session->device->id);
 	joined->resume = stand.resume;
+	joined->at = stand.at;
 	joined->from = stand.from;
 	joined->head = room->head;
 	joined->oldest = first < end ? dw_log_entry(room->log, first)->seq : 0;
@@ -345,7 +346,10 @@ dw_room_join(struct dw_room *room, const struct dw_join *join, const struct dw_j
 	link_session(room, session);
 	set_back(room, session->reader, join, stand.from);
 	if ((join->flags & DW_JOIN_RETURN) != 0 && dw_seq(join->confirmed) <= dw_seq(stand.at))
-		(void)dw_room_confirm(room, session, join->confirmed, NULL, session->sure, context->steady);
+		(void)dw_room_confirm(room, session, join->confirmed, NULL, false, context->steady);
+	/* What one that acknowledges itself says that it has it has acknowledged. */
+	if (session->sure)
+		session->device->settled = dw_position_further(session->device->settled, session->confirmed);
 	dw_room_advance(room, session->device, context->steady);
 	fill_joined(room, session, stand, context->now, joined);
 	room->sent += joined->replaying;

@@ -15,7 +15,7 @@
 #include "wire_parts.h"
 
 #ifndef DW_PROTOCOL_VERSION
-#define DW_PROTOCOL_VERSION 4
+#define DW_PROTOCOL_VERSION 5
 #endif
 
 enum { FIELDS_MAX = 24 };
@@ -106,7 +106,7 @@ static const struct shape shapes[] = {
 			U(stored, queued), T(stored, text, TEXT_MAX_BYTES) } },
 	{ DW_JOINED, "JOINED",
 		{ U(joined, corr), U(joined, session), U(joined, code), T(joined, room, DW_ROOM_MAX),
-			T(joined, device, DW_DEVICE_MAX), U(joined, resume), P(joined, from), U(joined, head), U(joined, oldest),
+			T(joined, device, DW_DEVICE_MAX), U(joined, resume), P(joined, at), P(joined, from), U(joined, head), U(joined, oldest),
 			U(joined, replaying), U(joined, gap.from), U(joined, gap.to), U(joined, gap.reason), U(joined, direct.from),
 			U(joined, direct.to), U(joined, direct.reason), P(joined, sent) } },
 	{ DW_MESSAGES, "MESSAGES",

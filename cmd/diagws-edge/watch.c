@@ -308,6 +308,7 @@ welcome(struct watch *watch, const struct dw_joined *joined)
 	watch->numbered = (struct run) { dw_n(joined->from), 0 };
 	watch->direct = (struct run) { dw_own(joined->from), 0 };
 	conn->connected = true;
+	watch->confirmed = joined->at; /* a hub that is killed now may not remember that */
 	watch_stand(watch, joined->from);
 	watch_park(watch);
 	if (!dw_buf_ok(&frames))

@@ -62,7 +62,7 @@ struct watch {
 	struct watch *unsaid_prev, *unsaid_next; /* uplink: confirmed, but the hub does not know yet */
 	struct watch_request *request;           /* until joined */
 	struct written *written;                 /* confirm.h: what most never need */
-	struct dw_position confirmed;            /* proven up to here; the start: nothing yet */
+	struct dw_position confirmed;            /* proven up to here, or where it stood when it joined */
 	struct run numbered, direct;
 	uint64_t since;    /* when it was opened */
 	uint64_t asked_at; /* when the unanswered JOIN or READ was sent */

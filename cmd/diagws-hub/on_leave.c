@@ -15,8 +15,7 @@ on_leave(struct hub *hub, struct peer *peer, const struct dw_wire *message, stru
 	if (session == NULL || session->reader->edge != peer->number)
 		return;
 	device = session->device;
-	if (dw_seq(leave->at) != 0)
-		(void)room_confirm(hub, room, session, leave->at, &leave->begun, leave->sure);
+	(void)room_confirm(hub, room, session, leave->at, &leave->begun, leave->sure);
 	room_end_session(hub, room, session);
 	room_write_device(hub, room, device);
 	room_settle(hub, room);

@@ -362,8 +362,10 @@ class Base:
         device.seen = self.wall
         session.device = device
         device.join(session, self.mono)
-        # Its edge has no proof of that, and could not say so to another hub.
-        session.high = session.known_low = session.known_high = start
+        session.low = session.high = session.known_low = session.known_high = start
+        if client.sure:
+            session.acked_low = session.acked_high = start
+            device.low.acked, device.high.acked = further(device.low.acked, start), further(device.high.acked, start)
         session.request = session.joined = None
         device.advance(self.mono)
 

@@ -280,7 +280,7 @@ class Outside:
         if not self.lmdb:
             return False
         self.backup = (self.head, len(self.ids), dict(self.owners),
-                       {key: (device.stored, device.derived) for key, device in self.devices.items()})
+                       {key: (device.stored, device.derived, set(device.got)) for key, device in self.devices.items()})
 
     def do_restore(self, words, options, seen):
         if self.backup is None:
@@ -295,9 +295,9 @@ class Outside:
         del self.ids[count:]
         self.head, self.epoch = head, seen.epoch
         self.devices = {}
-        for (room, user, name), (stored, derived) in devices.items():
+        for (room, user, name), (stored, derived, got) in devices.items():
             device = Device(self.room(room), user, name, stored[0], self.mono, self.wall)
-            device.stored, device.derived = stored, derived
+            device.stored, device.derived, device.got = stored, derived, set(got)
             device.forget_unwritten(self.mono, self.clock_was_set)
             device.high = device.low.copy(self.mono)
             device.high.resume = device.low.resume

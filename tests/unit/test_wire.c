@@ -287,12 +287,14 @@ test_positions_come_back_from_the_hub(void **state)
 
 	(void)state;
 	round_trip(&(struct dw_wire) { .kind = DW_JOINED,
-				   .joined = { .from = a,
+				   .joined = { .at = b,
+					   .from = a,
 					   .head = 7,
 					   .gap = { 1, 2, DW_GAP_LIMIT },
 					   .direct = { 3, 4, DW_GAP_EXPIRED },
 					   .sent = b } },
 		&got);
+	assert_same(b, got.joined.at);
 	assert_same(a, got.joined.from);
 	assert_same(b, got.joined.sent);
 	assert_int_equal(7, got.joined.head);
