@@ -49,15 +49,6 @@ put_meta(struct lmdb_engine *e, const char *name, const void *in, size_t size)
 	return dw_kv_put(e->kv, META, dw_str(name), (struct dw_str) { in, size });
 }
 
-/* Where the store stands after what was appended. */
-static int
-put_standing(struct lmdb_engine *e)
-{
-	const uint64_t last = e->next_seq - 1;
-
-	return put_meta(e, "seq", &last, sizeof(last));
-}
-
 /* What is in memory becomes what the batch made, or what it was before. */
 static void
 settle(struct lmdb_engine *e, bool committed, bool appended)
@@ -87,6 +78,8 @@ attempt(struct lmdb_engine *e, enum dw_kv_mode mode, struct dw_op **ops, size_t 
 
 	if (err != DW_OK)
 		return err;
+	for (size_t i = 0; i < count; i++)
+		dw_op_reset(ops[i]);
 	e->now = dw_now_ms();
 	e->next_seq = e->seq + 1;
 	e->deleted = 0;
@@ -106,8 +99,11 @@ attempt(struct lmdb_engine *e, enum dw_kv_mode mode, struct dw_op **ops, size_t 
 		err = dw_lmdb_ids_end(e);
 	if (err == DW_OK)
 		err = dw_lmdb_rooms_write(e);
-	if (err == DW_OK && budget > 0)
-		err = put_standing(e);
+	if (err == DW_OK && budget > 0) {
+		const uint64_t last = e->next_seq - 1;
+
+		err = put_meta(e, "seq", &last, sizeof(last));
+	}
 	if (err == DW_OK)
 		err = dw_kv_commit(e->kv);
 	else
@@ -170,8 +166,6 @@ lmdb_commit(struct dw_engine *engine, struct dw_op **ops, size_t count, struct d
 		patient += can_wait(ops[i]);
 	}
 	do {
-		for (size_t i = 0; i < count; i++)
-			dw_op_reset(ops[i]);
 		err = attempt(e, DW_KV_WRITE, ops, count, appends > 0 ? SWEEP_LEAST + SWEEP_PER_APPEND * appends : 0);
 		again = false;
 		if (err == DW_E_STORAGE_FULL) {
@@ -182,8 +176,6 @@ lmdb_commit(struct dw_engine *engine, struct dw_op **ops, size_t count, struct d
 			again = err == DW_OK;
 		}
 	} while (again);
-	for (size_t i = 0; err != DW_OK && i < count; i++)
-		dw_op_reset(ops[i]);
 	if (err == DW_E_STORAGE_FULL && patient == 0)
 		err = attempt(e, DW_KV_RESCUE, ops, count, 0);
 	if (err == DW_OK) {

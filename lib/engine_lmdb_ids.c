@@ -47,12 +47,6 @@ struct lmdb_ids {
 	uint64_t heads[BUCKETS]; /* seq of the newest row in memory; 0: none */
 };
 
-static struct dw_str
-val(const void *bytes, size_t n)
-{
-	return (struct dw_str) { bytes, n };
-}
-
 static struct row *
 row_of(const struct lmdb_ids *ids, uint64_t seq)
 {
@@ -174,7 +168,7 @@ load_rows(void *user, struct dw_str key, struct dw_str value)
 				return DW_E_NOMEM;
 			memcpy(&row_of(ids, seq)->id, value.p, sizeof(struct id_row));
 		}
-		value = val(value.p + sizeof(struct id_row), value.n - sizeof(struct id_row));
+		value = dw_bytes(value.p + sizeof(struct id_row), value.n - sizeof(struct id_row));
 	}
 	return DW_OK;
 }
@@ -207,7 +201,7 @@ dw_lmdb_ids_open(struct lmdb_engine *e)
 		return DW_E_CORRUPT;
 	ids->steps = state->steps;
 	ids->floor = dw_lmdb_ids_floor(ids->steps);
-	err = dw_kv_scan(e->kv, IDLOG, val(NULL, 0), load_rows, ids);
+	err = dw_kv_scan(e->kv, IDLOG, dw_bytes(NULL, 0), load_rows, ids);
 	if (err != DW_OK)
 		return err;
 	link_all(ids, e->seq);
@@ -292,9 +286,9 @@ find_newest(struct lmdb_engine *e, const uint8_t digest[ID_DIGEST], struct id_va
 		*value = (struct id_value) { .what = row->what, .seq = seq, .n = row->n };
 		return DW_OK;
 	}
-	err = dw_kv_get_fixed(e->kv, IDS0 + current, val(digest, ID_DIGEST), value, sizeof(*value));
+	err = dw_kv_get_fixed(e->kv, IDS0 + current, dw_bytes(digest, ID_DIGEST), value, sizeof(*value));
 	if (err == DW_E_AGAIN)
-		err = dw_kv_get_fixed(e->kv, IDS0 + 1 - current, val(digest, ID_DIGEST), value, sizeof(*value));
+		err = dw_kv_get_fixed(e->kv, IDS0 + 1 - current, dw_bytes(digest, ID_DIGEST), value, sizeof(*value));
 	return err;
 }
 
@@ -318,7 +312,7 @@ put_rows(struct lmdb_engine *e, uint64_t last)
 	dw_lmdb_seq_key(ids->logged + 1, key);
 	while (ids->logged < last)
 		rows[count++] = row_of(ids, ++ids->logged)->id;
-	return count > 0 ? dw_kv_append(e->kv, IDLOG, val(key, sizeof(key)),
+	return count > 0 ? dw_kv_append(e->kv, IDLOG, dw_bytes(key, sizeof(key)),
 						   &(struct dw_str) { (const char *)rows, count * sizeof(rows[0]) }, 1)
 					 : DW_OK;
 }
@@ -389,7 +383,7 @@ take_step(struct lmdb_engine *e)
 		memcpy(&row, rows.data + at, sizeof(row));
 		value = (struct id_value) { .what = row.id.what, .seq = row.next, .n = row.id.n };
 		err = dw_kv_put(e->kv, IDS0 + (size_t)(value.seq >= state->first ? state->current : 1 - state->current),
-			val(row.id.digest, ID_DIGEST), val(&value, sizeof(value)));
+			dw_bytes(row.id.digest, ID_DIGEST), dw_bytes(&value, sizeof(value)));
 	}
 	dw_buf_clear(&rows);
 	return err;
@@ -416,9 +410,9 @@ dw_lmdb_ids_end(struct lmdb_engine *e)
 	}
 	floor = dw_lmdb_ids_floor(e->ids_state.steps);
 	if (err == DW_OK && e->ids_state.steps != before && floor > 0)
-		err = dw_kv_scan(e->kv, IDLOG, val(NULL, 0), trim_one, &floor);
+		err = dw_kv_scan(e->kv, IDLOG, dw_bytes(NULL, 0), trim_one, &floor);
 	if (err == DW_OK || err == DW_KV_STOP)
-		err = dw_kv_put(e->kv, META, DW_STR("ids"), val(&e->ids_state, sizeof(e->ids_state)));
+		err = dw_kv_put(e->kv, META, DW_STR("ids"), dw_bytes(&e->ids_state, sizeof(e->ids_state)));
 	return err;
 }
 

@@ -20,12 +20,6 @@
 
 enum { NAMES_MAX = DW_ROOM_MAX + DW_USER_MAX, PLACES_SHARE = 2 };
 
-static struct dw_str
-val(const void *bytes, size_t n)
-{
-	return (struct dw_str) { bytes, n };
-}
-
 void
 dw_lmdb_seq_key(uint64_t seq, uint8_t key[8])
 {
@@ -56,9 +50,9 @@ dw_lmdb_take_message(struct dw_str value, bool place, struct lmdb_message *messa
 	if (message->head.room_size > DW_ROOM_MAX || message->head.user_size > DW_USER_MAX ||
 		message->head.room_size + message->head.user_size > left)
 		return DW_E_CORRUPT;
-	message->room = val(names, message->head.room_size);
-	message->user = val(names + message->room.n, message->head.user_size);
-	message->record = val(message->user.p + message->user.n, left - message->room.n - message->user.n);
+	message->room = dw_bytes(names, message->head.room_size);
+	message->user = dw_bytes(names + message->room.n, message->head.user_size);
+	message->record = dw_bytes(message->user.p + message->user.n, left - message->room.n - message->user.n);
 	message->place = place;
 	return DW_OK;
 }
@@ -72,11 +66,11 @@ get(struct lmdb_engine *e, uint64_t seq, struct lmdb_message *message)
 	int err;
 
 	dw_lmdb_seq_key(seq, key);
-	err = dw_kv_get(e->kv, MESSAGES, val(key, sizeof(key)), &value);
+	err = dw_kv_get(e->kv, MESSAGES, dw_bytes(key, sizeof(key)), &value);
 	if (err == DW_OK)
 		return dw_lmdb_take_message(value, false, message);
 	if (err == DW_E_AGAIN)
-		err = dw_kv_get(e->kv, PLACES, val(key, sizeof(key)), &value);
+		err = dw_kv_get(e->kv, PLACES, dw_bytes(key, sizeof(key)), &value);
 	return err == DW_OK ? dw_lmdb_take_message(value, true, message) : err;
 }
 
@@ -86,7 +80,7 @@ user_key(char out[LMDB_KEY_MAX], struct dw_str room, struct dw_str user)
 	memcpy(out, room.p, room.n);
 	out[room.n] = '\0';
 	memcpy(out + room.n + 1, user.p, user.n);
-	return val(out, room.n + 1 + user.n);
+	return dw_bytes(out, room.n + 1 + user.n);
 }
 
 /* All 0: there never was a direct message to that user. */
@@ -155,12 +149,12 @@ is_dead(const struct lmdb_engine *e, struct ends ends, const struct lmdb_message
 static int
 put_message(struct lmdb_engine *e, const struct dw_op *op, const struct message_head *head)
 {
-	const struct dw_str parts[] = { val(head, sizeof(*head)), dw_str(op->room), dw_str(op->append.to),
+	const struct dw_str parts[] = { dw_bytes(head, sizeof(*head)), dw_str(op->room), dw_str(op->append.to),
 		{ op->append.record.data, op->append.record.len } };
 	uint8_t key[8];
 
 	dw_lmdb_seq_key(op->append.seq, key);
-	return dw_kv_append(e->kv, MESSAGES, val(key, sizeof(key)), parts, sizeof(parts) / sizeof(parts[0]));
+	return dw_kv_append(e->kv, MESSAGES, dw_bytes(key, sizeof(key)), parts, sizeof(parts) / sizeof(parts[0]));
 }
 
 /* Takes the next place in its chain. */
@@ -192,7 +186,7 @@ take_place(struct lmdb_engine *e, struct dw_op *op, struct room_value *room, str
 	head->n = room->n;
 	value.last = room->direct = seq;
 	room->direct_at = at;
-	return dw_kv_put(e->kv, USERS, user_key(key, name, user), val(&value, sizeof(value)));
+	return dw_kv_put(e->kv, USERS, user_key(key, name, user), dw_bytes(&value, sizeof(value)));
 }
 
 int
@@ -364,7 +358,7 @@ read_user(void *user, struct dw_str key, struct dw_str value)
 
 	if (key.n < room || memcmp(key.p, op->room, room) != 0)
 		return DW_KV_STOP;
-	if (value.n != sizeof(last) || !dw_str_copy(val(key.p + room, key.n - room), row.user, sizeof(row.user)))
+	if (value.n != sizeof(last) || !dw_str_copy(dw_bytes(key.p + room, key.n - room), row.user, sizeof(row.user)))
 		return DW_E_CORRUPT;
 	memcpy(&last, value.p, sizeof(last));
 	row.own = last.own;
@@ -381,7 +375,7 @@ read_users(struct reading *reading)
 {
 	char key[LMDB_KEY_MAX];
 	const size_t n = dw_lmdb_join_key(key, reading->op->room, NULL, NULL);
-	int err = dw_kv_scan(reading->engine->kv, USERS, val(key, n), read_user, reading);
+	int err = dw_kv_scan(reading->engine->kv, USERS, dw_bytes(key, n), read_user, reading);
 
 	return err == DW_KV_STOP ? DW_OK : err;
 }
@@ -492,7 +486,7 @@ keep_place(struct lmdb_engine *e, struct dw_str key, const struct lmdb_message *
 	memcpy(seq, key.p, sizeof(seq));
 	memcpy(bytes, &message->head, sizeof(message->head));
 	memcpy(bytes + sizeof(message->head), message->room.p, names);
-	err = dw_kv_put(e->kv, PLACES, val(seq, sizeof(seq)), val(bytes, sizeof(message->head) + names));
+	err = dw_kv_put(e->kv, PLACES, dw_bytes(seq, sizeof(seq)), dw_bytes(bytes, sizeof(message->head) + names));
 	e->deleted++;
 	return err == DW_OK ? DW_KV_DELETE : err;
 }
@@ -544,12 +538,12 @@ sweep_table(struct lmdb_engine *e, enum lmdb_table table, const char *name, size
 		state->left = 0;
 	}
 	dw_lmdb_seq_key(state->position, key);
-	err = dw_kv_scan(e->kv, table, val(key, sizeof(key)), sweep_one, &sweep);
+	err = dw_kv_scan(e->kv, table, dw_bytes(key, sizeof(key)), sweep_one, &sweep);
 	if (err == DW_OK)
 		*state = (struct sweep_state) { .from = 2 * state->left + SWEEP_FROM, .from_at = e->now + SWEEP_EVERY_MS };
 	else if (err != DW_KV_STOP)
 		return err;
-	return dw_kv_put(e->kv, META, dw_str(name), val(state, sizeof(*state)));
+	return dw_kv_put(e->kv, META, dw_str(name), dw_bytes(state, sizeof(*state)));
 }
 
 int

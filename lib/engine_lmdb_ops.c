@@ -16,18 +16,6 @@ struct cursor_value {
 	uint64_t seen, expires, derived;
 };
 
-static struct dw_str
-val(const void *bytes, size_t n)
-{
-	return (struct dw_str) { bytes, n };
-}
-
-static int
-put_fixed(struct lmdb_engine *e, enum lmdb_table table, struct dw_str key, const void *in, size_t size)
-{
-	return dw_kv_put(e->kv, table, key, val(in, size));
-}
-
 size_t
 dw_lmdb_join_key(char out[LMDB_KEY_MAX], const char *room, const char *user, const char *device)
 {
@@ -174,7 +162,7 @@ get_owner(struct lmdb_engine *e, const char *room, const char *user, enum dw_own
 	char key[LMDB_KEY_MAX];
 	uint8_t stored;
 	int err =
-		dw_kv_get_fixed(e->kv, OWNERS, val(key, dw_lmdb_join_key(key, room, user, NULL)), &stored, sizeof(stored));
+		dw_kv_get_fixed(e->kv, OWNERS, dw_bytes(key, dw_lmdb_join_key(key, room, user, NULL)), &stored, sizeof(stored));
 
 	*state = err != DW_OK ? DW_OWNER_NONE : stored == DW_OWNER_DENIED ? DW_OWNER_DENIED : DW_OWNER_GRANTED;
 	return err == DW_E_AGAIN ? DW_OK : err;
@@ -184,7 +172,7 @@ static int
 do_owner(struct lmdb_engine *e, struct dw_op *op)
 {
 	char bytes[LMDB_KEY_MAX];
-	struct dw_str key = val(bytes, dw_lmdb_join_key(bytes, op->room, op->owner.user, NULL));
+	struct dw_str key = dw_bytes(bytes, dw_lmdb_join_key(bytes, op->room, op->owner.user, NULL));
 	uint8_t state = (uint8_t)op->owner.state;
 	enum dw_owner_state before;
 	int err = get_owner(e, op->room, op->owner.user, &before);
@@ -195,7 +183,7 @@ do_owner(struct lmdb_engine *e, struct dw_op *op)
 	if (op->owner.dry || !op->owner.changed)
 		return DW_OK;
 	return op->owner.state == DW_OWNER_NONE ? dw_kv_delete(e->kv, OWNERS, key)
-											: put_fixed(e, OWNERS, key, &state, sizeof(state));
+											: dw_kv_put(e->kv, OWNERS, key, dw_bytes(&state, sizeof(state)));
 }
 
 static int
@@ -205,11 +193,11 @@ do_cursor(struct lmdb_engine *e, struct dw_op *op)
 	const struct cursor_value value = { cursor->at, cursor->resume, cursor->had, cursor->had_own, cursor->seen,
 		cursor->expires, cursor->derived };
 	char bytes[LMDB_KEY_MAX];
-	struct dw_str key = val(bytes, dw_lmdb_join_key(bytes, cursor->room, cursor->user, cursor->device));
+	struct dw_str key = dw_bytes(bytes, dw_lmdb_join_key(bytes, cursor->room, cursor->user, cursor->device));
 	int err;
 
 	if (cursor->seen != 0)
-		return put_fixed(e, CURSORS, key, &value, sizeof(value));
+		return dw_kv_put(e->kv, CURSORS, key, dw_bytes(&value, sizeof(value)));
 	err = dw_kv_delete(e->kv, CURSORS, key);
 	return err == DW_E_AGAIN ? DW_OK : err;
 }

@@ -196,19 +196,25 @@ dw_log_expire(struct dw_log *log, uint64_t at)
 uint64_t
 dw_log_first(const struct dw_log *log)
 {
-	return log->first;
+	return log != NULL ? log->first : 0;
 }
 
 uint64_t
 dw_log_end(const struct dw_log *log)
 {
-	return log->end;
+	return log != NULL ? log->end : 0;
+}
+
+size_t
+dw_log_count(const struct dw_log *log)
+{
+	return log != NULL ? (size_t)(log->end - log->first) : 0;
 }
 
 size_t
 dw_log_memory(const struct dw_log *log)
 {
-	return sizeof(*log) + log->entry_cap * sizeof(*log->entries) + log->arena_cap;
+	return log == NULL ? 0 : sizeof(*log) + log->entry_cap * sizeof(*log->entries) + log->arena_cap;
 }
 
 const struct dw_log_entry *
@@ -238,15 +244,14 @@ dw_log_run_to(const struct dw_log *log, uint64_t index, size_t max, uint32_t sto
 	struct dw_str run = { NULL, 0 };
 
 	while (index != log->end) {
-		struct dw_str bytes = dw_log_bytes(log, index);
+		const struct dw_log_entry *entry = dw_log_entry(log, index);
+		const char *bytes = log->arena + entry->place;
 
-		if (run.p != NULL && (bytes.p != run.p + run.n || run.n + bytes.n > max))
-			break;
-		if (run.p != NULL && (slot(log, index)->flags & stop) != 0)
-			break;
 		if (run.p == NULL)
-			run.p = bytes.p;
-		run.n += bytes.n;
+			run.p = bytes;
+		else if (bytes != run.p + run.n || run.n + entry->size > max || (entry->flags & stop) != 0)
+			break;
+		run.n += entry->size;
 		index++;
 	}
 	*next = index;
@@ -256,7 +261,7 @@ dw_log_run_to(const struct dw_log *log, uint64_t index, size_t max, uint32_t sto
 uint64_t
 dw_log_after(const struct dw_log *log, uint64_t seq)
 {
-	uint64_t low = log->first, high = log->end;
+	uint64_t low = dw_log_first(log), high = dw_log_end(log);
 
 	while (low < high) {
 		uint64_t middle = low + (high - low) / 2;

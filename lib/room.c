@@ -105,9 +105,7 @@ dw_room_count_cursor(struct dw_room *room, const struct dw_cursor *cursor, uint6
 static void
 note_oldest(struct dw_room *room)
 {
-	uint64_t first = dw_log_first(room->log);
-
-	room->oldest_n = first == dw_log_end(room->log) ? room->n + 1 : dw_log_entry(room->log, first)->n;
+	room->oldest_n = room->n + 1 - dw_log_count(room->log);
 }
 
 /* The records must be what the summary says: growing in seq, without a hole in n, up to its n. */
@@ -143,12 +141,6 @@ new_log(size_t entries)
 	return dw_log_new(entries, entries * (DW_DATA_MAX + RECORD_MORE) * SLACK);
 }
 
-static bool
-has_direct(const struct dw_room *room)
-{
-	return room->direct != NULL && dw_log_first(room->direct) < dw_log_end(room->direct);
-}
-
 /* The oldest one, which its user may have lost before. */
 static void
 drop_direct(struct dw_room *room)
@@ -163,12 +155,6 @@ drop_direct(struct dw_room *room)
 	dw_log_drop(room->direct);
 }
 
-static size_t
-directs_limit(const struct dw_room *room)
-{
-	return room->all->queue_limit * DW_HISTORY_TIMES;
-}
-
 static int
 add_direct(struct dw_room *room, const struct dw_record *record, struct dw_str bytes)
 {
@@ -177,10 +163,10 @@ add_direct(struct dw_room *room, const struct dw_record *record, struct dw_str b
 	};
 
 	if (room->direct == NULL)
-		room->direct = new_log(directs_limit(room));
+		room->direct = new_log(room->all->queue_limit * DW_HISTORY_TIMES);
 	if (room->direct == NULL)
 		return DW_E_NOMEM;
-	if (dw_log_end(room->direct) - dw_log_first(room->direct) == directs_limit(room))
+	if (dw_room_is_crowded(room))
 		drop_direct(room);
 	if (record->type.n > 0)
 		room->direct_at = record->at;
@@ -240,7 +226,7 @@ fill_direct(struct dw_room *room, struct dw_str records)
 			return err;
 	}
 	/* As many as the engine gives: there may have been more. */
-	if (has_direct(room) && dw_log_end(room->direct) - dw_log_first(room->direct) == directs_limit(room))
+	if (dw_room_is_crowded(room))
 		room->direct_gone = dw_log_entry(room->direct, dw_log_first(room->direct))->seq - 1;
 	return DW_OK;
 }
@@ -317,8 +303,6 @@ queued_direct(const struct dw_room *room)
 {
 	uint64_t count = 0;
 
-	if (room->direct == NULL)
-		return 0;
 	for (uint64_t i = dw_log_first(room->direct); i < dw_log_end(room->direct); i++) {
 		struct dw_record record;
 		const struct dw_member *member =
@@ -333,22 +317,18 @@ void
 dw_room_unload(struct dw_room *room)
 {
 	const struct dw_member *member;
+	const struct dw_device *device;
 
 	assert(room->session_count == 0 && room->dirty == NULL && room->gone == NULL && room->readers == NULL);
 	(void)dw_room_queued(room);
 	room->direct_queued = queued_direct(room);
 	room->prune_at = 0;
-	DL_FOREACH(room->members, member)
+	DW_EACH_DEVICE(room, member, device)
 	{
-		const struct dw_device *device;
+		const uint64_t end = dw_room_device_end(room->all, device->derived, device->seen, device->expires);
 
-		LL_FOREACH(member->devices, device)
-		{
-			uint64_t end = dw_room_device_end(room->all, device->derived, device->seen, device->expires);
-
-			if (room->prune_at == 0 || end < room->prune_at)
-				room->prune_at = end;
-		}
+		if (room->prune_at == 0 || end < room->prune_at)
+			room->prune_at = end;
 	}
 	dw_room_free_members(room);
 	dw_log_destroy(&room->log);
@@ -363,7 +343,7 @@ dw_room_memory(const struct dw_room *room)
 
 	if (room->log == NULL)
 		return 0;
-	return dw_log_memory(room->log) + (room->direct != NULL ? dw_log_memory(room->direct) : 0) +
+	return dw_log_memory(room->log) + dw_log_memory(room->direct) +
 		   room->member_count * (sizeof(struct dw_member) + EACH_MORE) +
 		   room->device_count * (sizeof(struct dw_device) + EACH_MORE);
 }
@@ -389,7 +369,7 @@ append_numbered(struct dw_room *room, const struct dw_record *record, struct dw_
 		room->oldest_n++;
 		room->all->dropped_limit++;
 	}
-	assert(room->log == NULL || dw_room_retained(room) == dw_log_end(room->log) - dw_log_first(room->log));
+	assert(room->log == NULL || dw_room_retained(room) == dw_log_count(room->log));
 	return DW_OK;
 }
 
@@ -421,7 +401,7 @@ dw_room_expire(struct dw_room *room, uint64_t now)
 
 	if (now < ttl)
 		return;
-	while (has_direct(room) && dw_log_entry(room->direct, dw_log_first(room->direct))->at < now - ttl)
+	while (dw_log_count(room->direct) > 0 && dw_log_entry(room->direct, dw_log_first(room->direct))->at < now - ttl)
 		drop_direct(room);
 	if (room->oldest_n > room->n)
 		return;
@@ -451,19 +431,15 @@ static void
 find_low(struct dw_room *room)
 {
 	const struct dw_member *member;
+	const struct dw_device *device;
 	bool any = false;
 
 	room->low_n = 0;
-	DL_FOREACH(room->members, member)
+	DW_EACH_DEVICE(room, member, device)
 	{
-		const struct dw_device *device;
-
-		LL_FOREACH(member->devices, device)
-		{
-			if (!any || dw_n(device->at) < room->low_n)
-				room->low_n = dw_n(device->at);
-			any = true;
-		}
+		if (!any || dw_n(device->at) < room->low_n)
+			room->low_n = dw_n(device->at);
+		any = true;
 	}
 	room->low_stale = false;
 }

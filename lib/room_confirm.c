@@ -281,20 +281,16 @@ dw_room_receipts(const struct dw_room *room, struct dw_number number, struct dw_
 {
 	struct dw_receipts receipts = { 0 };
 	const struct dw_member *member;
+	const struct dw_device *device;
 
-	DL_FOREACH(room->members, member)
+	DW_EACH_DEVICE(room, member, device)
 	{
-		const struct dw_device *device;
+		const bool has = dw_device_has(device, number, to);
 
-		LL_FOREACH(member->devices, device)
-		{
-			const bool has = dw_device_has(device, number, to);
-
-			if (except != 0 && has_session(device, except))
-				continue;
-			receipts.delivered += has;
-			receipts.sent += has || was_sent(device, number, to);
-		}
+		if (except != 0 && has_session(device, except))
+			continue;
+		receipts.delivered += has;
+		receipts.sent += has || was_sent(device, number, to);
 	}
 	if (except != 0 && dw_room_session(room, except) == NULL) {
 		receipts.delivered -= receipts.delivered > 0;

@@ -2,6 +2,8 @@
 #ifndef DIAGWS_ROOM_PARTS_H
 #define DIAGWS_ROOM_PARTS_H
 
+#include <utlist.h>
+
 #include "diagws/room.h"
 
 struct dw_gone {
@@ -18,6 +20,12 @@ struct dw_trail {
 		uint64_t when;
 	} step[DW_TRAIL_STEPS];
 };
+
+/* Its log of direct messages holds as many as it may. */
+bool dw_room_is_crowded(const struct dw_room *room);
+#define DW_EACH_DEVICE(room, member, device) \
+	DL_FOREACH((room)->members, member)      \
+	LL_FOREACH((member)->devices, device)
 
 /* Unpacks an entry; its strings lie in the log. */
 bool dw_record_of(const struct dw_log *log, uint64_t index, struct dw_record *record);

@@ -40,11 +40,10 @@ dw_room_gap(const struct dw_room *room, struct dw_position at)
 		dw_room_retained(room) >= room->all->queue_limit ? DW_GAP_LIMIT : DW_GAP_EXPIRED };
 }
 
-static bool
-is_crowded(const struct dw_room *room)
+bool
+dw_room_is_crowded(const struct dw_room *room)
 {
-	return room->direct != NULL &&
-		   dw_log_end(room->direct) - dw_log_first(room->direct) >= room->all->queue_limit * DW_HISTORY_TIMES;
+	return dw_log_count(room->direct) >= room->all->queue_limit * DW_HISTORY_TIMES;
 }
 
 struct dw_gap
@@ -55,8 +54,8 @@ dw_room_direct_gap(const struct dw_room *room, struct dw_str user, struct dw_pos
 	if (member == NULL || dw_own(at) + 1 >= member->first_own)
 		return (struct dw_gap) { 0, 0, DW_GAP_NONE };
 	return (struct dw_gap) { dw_own(at) + 1, member->first_own - 1,
-		member->own + 1 - member->first_own >= room->all->queue_limit || is_crowded(room) ? DW_GAP_LIMIT
-																						  : DW_GAP_EXPIRED };
+		member->own + 1 - member->first_own >= room->all->queue_limit || dw_room_is_crowded(room) ? DW_GAP_LIMIT
+																								  : DW_GAP_EXPIRED };
 }
 
 /* The next record after a seq that the member gets. False: there is none. */
@@ -69,9 +68,7 @@ find_mine(const struct dw_room *room, const struct dw_member *member, uint64_t s
 	*number = (struct dw_number) { 0 };
 	if (numbered)
 		*number = (struct dw_number) { dw_log_entry(room->log, index)->seq, dw_log_entry(room->log, index)->n, 0 };
-	if (member == NULL || room->direct == NULL)
-		return numbered;
-	for (uint64_t i = dw_log_after(room->direct, seq); i < dw_log_end(room->direct); i++) {
+	for (uint64_t i = dw_log_after(room->direct, seq); member != NULL && i < dw_log_end(room->direct); i++) {
 		struct dw_record record;
 
 		if (numbered && dw_log_entry(room->direct, i)->seq > number->seq)
@@ -132,8 +129,7 @@ dw_room_own_at(const struct dw_room *room, struct dw_str user, uint64_t seq, uin
 		return true;
 	}
 	first_own = member->own + 1;
-	for (uint64_t i = room->direct != NULL ? dw_log_end(room->direct) : 0;
-		 room->direct != NULL && i-- > dw_log_first(room->direct);) {
+	for (uint64_t i = dw_log_end(room->direct); i-- > dw_log_first(room->direct);) {
 		struct dw_record record;
 
 		if (!dw_room_is_own(room, i, member, &record))
@@ -156,8 +152,7 @@ dw_room_count(const struct dw_room *room, struct dw_str user, struct dw_position
 	struct dw_record record;
 	uint64_t count = 0;
 
-	for (uint64_t i = room->direct != NULL ? dw_log_after(room->direct, dw_seq(at)) : 0;
-		 room->direct != NULL && i < dw_log_end(room->direct); i++)
+	for (uint64_t i = dw_log_after(room->direct, dw_seq(at)); i < dw_log_end(room->direct); i++)
 		count += dw_room_is_own(room, i, member, &record) && !dw_record_dead(&record, now);
 	if (!room->mixed)
 		return count + dw_log_end(room->log) - first;
@@ -175,10 +170,8 @@ struct next {
 static bool
 find_next(const struct dw_room *room, uint64_t seq, struct next *next)
 {
-	uint64_t numbered = dw_log_after(room->log, seq);
-	uint64_t direct = room->direct != NULL ? dw_log_after(room->direct, seq) : 0;
-	const bool has_numbered = numbered < dw_log_end(room->log);
-	const bool has_direct = room->direct != NULL && direct < dw_log_end(room->direct);
+	const uint64_t numbered = dw_log_after(room->log, seq), direct = dw_log_after(room->direct, seq);
+	const bool has_numbered = numbered < dw_log_end(room->log), has_direct = direct < dw_log_end(room->direct);
 
 	if (has_direct &&
 		(!has_numbered || dw_log_entry(room->direct, direct)->seq < dw_log_entry(room->log, numbered)->seq))
@@ -188,30 +181,20 @@ find_next(const struct dw_room *room, uint64_t seq, struct next *next)
 	return has_numbered || has_direct;
 }
 
-/* Its position stays, what it said does not. */
+/* Of one that is no more its position stays, what it said does not. */
 static void
-add_tombstone(struct dw_record record, struct dw_buf *out)
+add_record(const struct next *next, struct dw_record record, bool retained, uint64_t now, struct dw_buf *out)
 {
+	const struct dw_str bytes = dw_log_bytes(next->log, next->index);
+
+	if (retained && !dw_record_dead(&record, now)) {
+		dw_buf_add(out, bytes.p, bytes.n);
+		return;
+	}
 	record.type = record.id = record.data = (struct dw_str) { "", 0 };
 	record.except = 0;
+	record.expires_at = retained ? record.expires_at : 0;
 	dw_record_pack(out, &record);
-}
-
-static void
-add_record(const struct next *next, const struct dw_record *record, bool retained, uint64_t now, struct dw_buf *out)
-{
-	struct dw_record gone = *record;
-
-	if (!retained) {
-		gone.expires_at = 0;
-		add_tombstone(gone, out);
-	} else if (dw_record_dead(record, now)) {
-		add_tombstone(gone, out);
-	} else {
-		struct dw_str bytes = dw_log_bytes(next->log, next->index);
-
-		dw_buf_add(out, bytes.p, bytes.n);
-	}
 }
 
 static bool
@@ -233,11 +216,10 @@ read_merged(const struct dw_room *room, const struct dw_str *user, struct dw_pos
 		if (!dw_record_of(next.log, next.index, &record))
 			record = (struct dw_record) { .seq = entry->seq, .n = entry->n };
 		mine = direct && dw_room_is_own(room, next.index, member, &record);
-		retained = !direct || mine;
-		if (direct && user == NULL)
-			retained = dw_room_is_own(room, next.index, dw_room_member(room, record.to), &record);
+		retained = !direct || mine ||
+				   (user == NULL && dw_room_is_own(room, next.index, dw_room_member(room, record.to), &record));
 		if (retained || user == NULL) {
-			add_record(&next, &record, retained, now, out);
+			add_record(&next, record, retained, now, out);
 			i++;
 		}
 		*at = dw_position_pass(*at, dw_record_number(&record), mine);
@@ -250,12 +232,13 @@ dw_room_read(const struct dw_room *room, const struct dw_str *user, struct dw_po
 	uint64_t now, struct dw_buf *out)
 {
 	const size_t begun = out->len;
-	uint64_t index;
+	uint64_t index, end;
 
-	if (room->mixed || room->direct != NULL)
+	if (room->mixed || dw_log_count(room->direct) > 0)
 		return read_merged(room, user, at, limit, bytes, now, out);
 	index = dw_log_after(room->log, dw_seq(*at));
-	for (size_t i = 0; index < dw_log_end(room->log); i++, index++) {
+	end = dw_log_end(room->log);
+	for (size_t i = 0; index < end; i++, index++) {
 		const struct dw_log_entry *entry = dw_log_entry(room->log, index);
 		struct dw_str record = dw_log_bytes(room->log, index);
 

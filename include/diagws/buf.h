@@ -26,6 +26,11 @@ struct dw_buf {
 #define DW_STR(literal) ((struct dw_str) { (literal), sizeof(literal) - 1 })
 
 struct dw_str dw_str(const char *text); /* NULL gives an empty run */
+static inline struct dw_str
+dw_bytes(const void *p, size_t n)
+{
+	return (struct dw_str) { (const char *)p, n };
+}
 bool dw_str_is(struct dw_str s, const char *text);
 /* Copies s and a NUL into out[size]; false (and out untouched) when it does not fit. */
 bool dw_str_copy(struct dw_str s, char *out, size_t size);

@@ -43,8 +43,10 @@ void dw_log_drop(struct dw_log *log);
 /* Drops entries from the front until the first has at ≥ `at`, or none is left. */
 void dw_log_expire(struct dw_log *log, uint64_t at);
 
+/* A log may be NULL in these, and in dw_log_after: it is empty. */
 uint64_t dw_log_first(const struct dw_log *log); /* index of the oldest entry; == end when empty */
 uint64_t dw_log_end(const struct dw_log *log);   /* index after the newest */
+size_t dw_log_count(const struct dw_log *log);   /* entries */
 size_t dw_log_memory(const struct dw_log *log);  /* bytes of memory it holds */
 /* first ≤ index < end (asserted). The pointer lives until the next append or expire. */
 const struct dw_log_entry *dw_log_entry(const struct dw_log *log, uint64_t index);
