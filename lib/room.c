@@ -253,7 +253,7 @@ dw_room_load(struct dw_room *room, const struct dw_op *load, uint64_t now)
 		err = fill_direct(room, (struct dw_str) { load->read.directs.data, load->read.directs.len });
 	if (err == DW_OK)
 		err = dw_room_load_cursors(room, (const struct dw_cursor *)(const void *)load->read.cursors.data,
-			load->read.cursors.len / sizeof(struct dw_cursor), now);
+			load->read.cursors.len / sizeof(struct dw_cursor));
 	if (err == DW_OK)
 		err = dw_room_load_owners(room, (const struct dw_owner_row *)(const void *)load->read.owners.data,
 			load->read.owners.len / sizeof(struct dw_owner_row));

@@ -11,7 +11,7 @@
  * goes within seconds gets on, too. A client that acknowledges itself is believed at once.
  *
  * Failure modes: a position that the room never had changes nothing; without memory for a trail the device resumes
- * from earlier, and repeats more. Invariants: resume ≤ at, settled ≤ at, none moves back; a session never confirms past
+ * from earlier, and repeats more. Invariants: resume ≤ at, and none moves back; a session never confirms past
  * the head.
  */
 #include <assert.h>

@@ -232,15 +232,21 @@ set_back(const struct dw_room *room, struct dw_reader *reader, const struct dw_j
 }
 
 /* What the session has certainly received. One that comes back was written up to its position; what of that it has
- * confirmed it says (dw_room_join), and is at least what its device did. */
+ * confirmed it says (dw_room_join), and is at least what its device did. One that begins anew says nothing of what is
+ * gone before that. */
 static struct dw_position
 first_confirmed(
 	const struct dw_room *room, const struct dw_device *known, const struct dw_join *join, struct stand stand)
 {
-	if ((join->flags & DW_JOIN_RETURN) == 0 || stand.resume == DW_RESUME_RESET)
-		return stand.at;
-	return dw_position_nearer(
-		known != NULL ? known->resume : dw_room_go_on(room, join->user, dw_position_start()), stand.at);
+	const bool anew =
+		stand.resume == DW_RESUME_RESET || (stand.resume == DW_RESUME_NEW && (join->flags & DW_JOIN_NEW) == 0);
+	struct dw_position had = stand.at;
+
+	if (known != NULL && (anew || (join->flags & DW_JOIN_RETURN) != 0))
+		had = known->resume;
+	else if (!anew && (join->flags & DW_JOIN_RETURN) != 0)
+		had = dw_room_go_on(room, join->user, dw_position_start());
+	return dw_position_nearer(had, stand.at);
 }
 
 static void
@@ -280,7 +286,12 @@ touch_device(struct dw_room *room, struct dw_device *known, const struct dw_join
 		dw_room_mark_dirty(room, device);
 	} else if (dw_seq(device->at) > context->engine_head || (skips && dw_seq(stand.at) > dw_seq(device->resume))) {
 		dw_room_move_device(room, device, stand.at);
+	} else if (device->trail == NULL && (join->flags & DW_JOIN_RETURN) == 0 &&
+			   device->seen + DW_OVERLAP_MS <= context->now) {
+		/* It was loaded. What it confirmed last it did at the latest when it was seen last. */
+		device->settled = dw_position_further(device->settled, device->at);
 	} else if (device->trail == NULL && !dw_position_same(device->at, device->settled)) {
+		/* That was not long ago, or the clock was set: it counts from now on. */
 		dw_device_note(device, device->at, context->steady);
 	}
 	device->seen = context->now;
@@ -299,7 +310,7 @@ fill_joined(const struct dw_room *room, const struct dw_session *session, struct
 	joined->room = dw_str(room->name);
 	joined->device = dw_str(session->device->id);
 	joined->resume = stand.resume;
-	joined->at = stand.at;
+	joined->at = session->confirmed;
 	joined->from = stand.from;
 	joined->head = room->head;
 	joined->oldest = first < end ? dw_log_entry(room->log, first)->seq : 0;
@@ -314,6 +325,7 @@ dw_room_join(struct dw_room *room, const struct dw_join *join, const struct dw_j
 	struct dw_joined *joined, struct dw_session **out)
 {
 	struct dw_session *session;
+	struct dw_reader *reader;
 	struct dw_device *known;
 	struct dw_position confirmed;
 	struct stand stand;
@@ -328,12 +340,11 @@ dw_room_join(struct dw_room *room, const struct dw_join *join, const struct dw_j
 	session = dw_links_reserve(&room->all->by_id, link_hash) ? calloc(1, sizeof(*session)) : NULL;
 	if (session == NULL)
 		return DW_E_NOMEM;
-	session->reader = find_reader(room, context->edge);
-	if (session->reader == NULL)
-		session->reader = new_reader(room, join, context, stand.from);
+	reader = find_reader(room, context->edge);
+	session->reader = reader != NULL ? reader : new_reader(room, join, context, stand.from);
 	session->device = touch_device(room, known, join, context, stand, confirmed);
 	if (session->reader == NULL || session->device == NULL) {
-		if (session->reader != NULL && session->reader->session_count == 0)
+		if (session->reader != reader)
 			dw_room_drop_reader(room, session->reader);
 		free(session);
 		return DW_E_NOMEM;

@@ -210,7 +210,7 @@ dw_room_add_device(struct dw_room *room, struct dw_str user, struct dw_str id)
 }
 
 int
-dw_room_load_cursors(struct dw_room *room, const struct dw_cursor *cursors, size_t count, uint64_t now)
+dw_room_load_cursors(struct dw_room *room, const struct dw_cursor *cursors, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
 		const struct dw_cursor *cursor = &cursors[i];
@@ -219,10 +219,7 @@ dw_room_load_cursors(struct dw_room *room, const struct dw_cursor *cursors, size
 		if (device == NULL)
 			return DW_E_NOMEM;
 		device->at = cursor->at;
-		device->resume = cursor->resume;
-		/* What it confirmed last it did at the latest when it was seen last. Where that is not long ago, or the clock
-		 * was set, it counts from the next join on. */
-		device->settled = cursor->seen + DW_OVERLAP_MS <= now ? cursor->at : cursor->resume;
+		device->resume = device->settled = cursor->resume;
 		device->had = cursor->had;
 		device->had_own = cursor->had_own;
 		device->seen = cursor->seen;

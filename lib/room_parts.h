@@ -59,7 +59,7 @@ struct dw_device *dw_room_add_device(struct dw_room *room, struct dw_str user, s
 void dw_room_mark_dirty(struct dw_room *room, struct dw_device *device);
 /* Makes it when needed. NULL: no memory. */
 struct dw_member *dw_room_get_member(struct dw_room *room, struct dw_str user);
-int dw_room_load_cursors(struct dw_room *room, const struct dw_cursor *cursors, size_t count, uint64_t now);
+int dw_room_load_cursors(struct dw_room *room, const struct dw_cursor *cursors, size_t count);
 int dw_room_load_owners(struct dw_room *room, const struct dw_owner_row *rows, size_t count);
 void dw_room_free_members(struct dw_room *room);
 /* When a device that is not connected is over its age. */

@@ -306,6 +306,7 @@ render(struct watch *watch, const struct dw_record *record, struct dw_buf *out)
 static int
 write_records(struct watch *watch, const struct dw_records *records, struct dw_position *at, struct dw_buf *frames)
 {
+	const bool lacked = records->direct.reason != DW_GAP_NONE;
 	struct dw_str rest = records->records;
 	struct dw_record record;
 	uint16_t taken = 0;
@@ -318,7 +319,8 @@ write_records(struct watch *watch, const struct dw_records *records, struct dw_p
 			continue;
 		render(watch, &record, frames);
 		*at = dw_position_pass(*at, dw_record_number(&record), mine);
-		if (watch->conn->sure || mine)
+		/* A PING in the ring does not tell that a gap of this client's own came before this. */
+		if (watch->conn->sure || mine || (lacked && taken == 0))
 			confirm_written(watch, *at);
 		taken++;
 		if (frames->len < WRITE_MAX || !dw_buf_ok(frames))
@@ -332,6 +334,8 @@ write_records(struct watch *watch, const struct dw_records *records, struct dw_p
 		}
 	}
 	*at = dw_position_further(*at, records->last);
+	if (watch->conn->sure || lacked)
+		confirm_written(watch, *at);
 	watch->feed = FEED_LIMIT;
 	return err == DW_E_AGAIN ? DW_OK : err;
 }

@@ -180,9 +180,9 @@ watch_end(struct watch *watch)
 {
 	struct room *room = watch->room;
 
-	uplink_forget(watch->conn->edge->uplink, watch);
 	if (watch->joined || watch->asked)
 		uplink_leave(watch->conn->edge->uplink, watch);
+	uplink_forget(watch->conn->edge->uplink, watch);
 	unjoin(watch);
 	if (watch->parked)
 		DL_DELETE2(room->parked, watch, room_prev, room_next);
@@ -310,6 +310,8 @@ welcome(struct watch *watch, const struct dw_joined *joined)
 	conn->connected = true;
 	watch->confirmed = joined->at; /* a hub that is killed now may not remember that */
 	watch_stand(watch, joined->from);
+	if (gap && conn->sure)
+		confirm_written(watch, joined->from);
 	watch_park(watch);
 	if (!dw_buf_ok(&frames))
 		conn_close(conn, 1013, "try again later");
@@ -355,6 +357,8 @@ come_back(struct watch *watch, const struct dw_joined *joined)
 		return;
 	}
 	watch->state = WATCH_READING;
+	if (!dw_position_same(confirm_acked(watch), dw_position_start()))
+		uplink_confirmed(watch->conn->edge->uplink, watch, true);
 	/* Of these nothing in the ring may tell. */
 	watch->lacks = joined->direct.reason != DW_GAP_NONE;
 	watch_stand(watch, watch->at);

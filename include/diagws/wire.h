@@ -190,7 +190,7 @@ struct dw_joined {
 	uint64_t corr, session, code;
 	struct dw_str room, device;
 	uint64_t resume;         /* enum dw_resume */
-	struct dw_position at;   /* where the session stood: before the gaps */
+	struct dw_position at;   /* what the session has confirmed: before the gaps */
 	struct dw_position from; /* behind them: it gets what follows */
 	uint64_t head;           /* seq of the room's newest message */
 	uint64_t oldest;         /* seq of the oldest retained; 0: nothing is */

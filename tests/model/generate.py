@@ -20,7 +20,7 @@ MOODS = {
     "still": dict(send=22, direct=12, open=12, close=3, pong=12, stop=5, cont=5, age=6, revoke=2, grant=2, crash=1,
                   receipts=4, freeze=2, thaw=2, kill=1),
     "old": dict(send=26, direct=18, open=12, close=6, pong=12, age=9, poll=6, wait=4, crash=2, write=2, receipts=4, sweep=2,
-                freeze=2, thaw=2),
+                freeze=2, thaw=2, outlive=3),
     "own": dict(send=24, direct=14, open=12, close=8, pong=4, ack=18, receipts=6, age=4, crash=2, write=2),
     "gaps": dict(send=18, direct=18, burst=14, open=8, close=3, pong=4, crash=5, receipts=10, poll=3, freeze=4, thaw=4,
                  age=2),
@@ -65,7 +65,8 @@ class Generator:
     def make(self, length):
         world = ["world", "limit=%d" % self.limit, "edges=%d" % self.edges, "seed=%d" % self.r.randrange(1000)]
         if self.mood == "old":
-            world.append("ttl=%d" % self.r.choice([7, 12, 20]))
+            self.ttl = self.r.choice([7, 12, 20])
+            world.append("ttl=%d" % self.ttl)
             if self.r.random() < 0.3:
                 world.append("cursors=%d" % self.r.choice([25, 40]))
         if self.mood == "ids":
@@ -237,6 +238,21 @@ class Generator:
             self.add("clock", self.r.choice([-100, -7, 3, 50, 3600]))
         else:
             self.add("age", self.r.choice([1, 2, 3, 4, 6, 6, 11]))
+
+    def do_outlive(self):
+        """What was sent while an edge was not there is too old when it comes back."""
+        edge = self.r.randrange(self.edges)
+        gone, back = self.r.choice([("crash", "return"), ("stop", "cont")])
+        self.add(gone, *[edge] if gone == "stop" else [])
+        self.do_direct()
+        self.add("age", self.ttl + 1)
+        for other in range(self.edges) if gone == "crash" else [edge]:
+            self.add(back, other)
+        for _ in range(self.r.randrange(1, 4)):
+            self.r.choice([self.do_send, self.do_send, self.do_pong, self.do_ack])()
+        self.do_pong()
+        for _, id, _ in self.sent[-4:]:
+            self.add("receipts", id)
 
     def do_revoke(self):
         self.add("revoke", self.r.choice(self.rooms), self.r.choice(self.users))

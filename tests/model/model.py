@@ -91,6 +91,7 @@ class Device:
 
     def forget_unwritten(self, now, clock_was_set):
         at, resume, had, self.seen = self.stored
+        self.least_seen = min(self.least_seen, self.seen)
         self.low = Standing(at, NEVER)  # until it is there again
         self.low.resume = self.low.acked = resume
         self.had = list(had)
@@ -117,6 +118,7 @@ class Session:
         self.low = self.high = (0, 0)              # confirmed, as its edge knows
         self.known_low = self.known_high = (0, 0)  # as the hub knows
         self.acked_low = self.acked_high = None
+        self.live = None   # the newest that came as it was stored
         self.order = None  # a close that is on its way to a stopped edge
 
     def told(self):
@@ -224,7 +226,7 @@ class Base:
 
     def tell(self, session):
         """What its edge knows of it is told to the hub."""
-        session.known_low = further(session.known_low, session.low)
+        session.known_low = further(further(session.known_low, session.low), session.acked_low or (0, 0))
         session.known_high = further(session.known_high, session.high)
         device = session.device
         if session.acked_low is not None:
@@ -245,7 +247,7 @@ class Base:
         """A run that may have begun behind a gap is remembered in the place of the one before."""
         upto, device = session.known_high[log], session.device
         begun = max([begin for begin in session.reader.begins[log] if begin <= upto], default=0)
-        if upto > begun > device.had[log][1]:
+        if upto >= begun > device.had[log][1]:
             device.had[log] = (begun, begun)
 
     # ---- joining
@@ -340,7 +342,7 @@ class Base:
             need(not untold, "%s: a gap was not told: it begins behind %s of %s", client.name, reader.most[log],
                  ("those to everyone", "its own")[log])
         reader.settle_start()
-        start = tuple(reader.start)
+        start, start_low = tuple(reader.start), reader.start_low()
         need(data["resume"] == (session.resume or ("gap" if holes else "exact")), "%s: resume %s and %d gaps",
              client.name, data["resume"], holes)
         need(not session.resume or holes == 0, "%s: %d gaps, and resume is %s", client.name, holes, data["resume"])
@@ -349,7 +351,8 @@ class Base:
              count)
         device = self.find_device(session)
         if device is None:
-            device = self.add_device(session, start)
+            device = self.add_device(session, start_low)
+            device.high = Standing(start, self.mono)
         elif data["resume"] == "new" and session.request["after"] == "new":
             for standing in (device.low, device.high):
                 if further(standing.resume, start) != standing.resume:
@@ -357,15 +360,19 @@ class Base:
                     standing.trail = [(self.mono, standing.at)]
                     device.had = [(start[0], start[0]), (start[1], start[1])]
         elif session.request["after"] is None and session.resume is None:
-            device.low.resume = device.high.resume = start
+            device.low.resume, device.high.resume = start_low, start
         device.derived = client.derived
         device.seen = self.wall
         session.device = device
         device.join(session, self.mono)
-        session.low = session.high = session.known_low = session.known_high = start
+        # One that begins anew says nothing of what is gone before that.
+        anew = session.resume == "reset" or session.resume == "new" and session.request["after"] != "new"
+        low = nearer(device.low.resume, start_low) if anew else start_low
+        high = nearer(device.high.resume, start) if anew else start
+        session.low, session.high = session.known_low, session.known_high = low, high
         if client.sure:
-            session.acked_low = session.acked_high = start
-            device.low.acked, device.high.acked = further(device.low.acked, start), further(device.high.acked, start)
+            session.acked_low, session.acked_high = low, high
+            device.low.acked, device.high.acked = further(device.low.acked, low), further(device.high.acked, high)
         session.request = session.joined = None
         device.advance(self.mono)
 

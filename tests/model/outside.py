@@ -1,7 +1,7 @@
 """What each step does to polls, time, the hub's life, edges and the store: the other half of steps.py."""
 from dataclasses import dataclass
 
-from model import DEAD, SILENCE, Device
+from model import DEAD, SILENCE, Device, Standing
 from reader import further, need
 from rules import ranges
 
@@ -256,6 +256,8 @@ class Outside:
             fresh = tuple(room.oldest(user, self.wall) - 1 for user in (None, session.client.user))
             device.high.at = device.high.resume = further(session.high, fresh)
             device.high.trail = [(0, device.high.at)]
+        elif device.doubtful:
+            device.stored = (*device.stored[:3], self.wall)  # if it was forgotten it is new, and written
         session.device = device
         session.counted = True
         session.known_low = session.known_high = (0, 0)
@@ -280,7 +282,8 @@ class Outside:
         if not self.lmdb:
             return False
         self.backup = (self.head, len(self.ids), dict(self.owners),
-                       {key: (device.stored, device.derived, set(device.got)) for key, device in self.devices.items()})
+                       {key: (device.stored, device.derived, set(device.got), device.high.at, device.high.resume)
+                        for key, device in self.devices.items()})
 
     def do_restore(self, words, options, seen):
         if self.backup is None:
@@ -295,12 +298,12 @@ class Outside:
         del self.ids[count:]
         self.head, self.epoch = head, seen.epoch
         self.devices = {}
-        for (room, user, name), (stored, derived, got) in devices.items():
+        for (room, user, name), (stored, derived, got, at, resume) in devices.items():
             device = Device(self.room(room), user, name, stored[0], self.mono, self.wall)
             device.stored, device.derived, device.got = stored, derived, set(got)
             device.forget_unwritten(self.mono, self.clock_was_set)
-            device.high = device.low.copy(self.mono)
-            device.high.resume = device.low.resume
+            device.high = Standing(at, self.mono)
+            device.high.resume, device.high.acked = resume, at
             self.devices[(room, user, name)] = device
         self.lost = {key: min(seq, head) for key, seq in self.lost.items()}
         self.doubt(swept=True)

@@ -37,6 +37,7 @@ class Reader:
 
     def begin(self, least, most):
         self.least, self.most = list(least), list(most)
+        self.first = tuple(least)
         self.start = [None, None]
         self.begins = [[], []]
         self.holes = 0
@@ -73,6 +74,15 @@ class Reader:
                 self.start[which] = self.most[which]
                 self.begins[which].append(self.most[which])
                 self.least[which] = self.most[which]
+
+    def start_low(self):
+        """The least that it can have begun behind: what it sent itself may have been passed over."""
+        low = list(self.start)
+        for which in (0, 1):
+            log = self._log(which)
+            while low[which] > self.first[which] and log[low[which]].excluded is self.client:
+                low[which] -= 1
+        return tuple(low)
 
     def update(self, frame, now, late):
         """late: it, or what feeds it, had stopped; what it gets may be older than what it could ask for."""

@@ -143,6 +143,8 @@ class Model(Outside, Base):
         session.reader.update(frame, self.wall, client.late)
         client.seq = frame["seq"]
         message = session.reader.got[-1]
+        if session.joined is None and not client.late and not message.size:
+            session.live = message
         need(self.had_right(client, message), "%s: a message of after it lost the right: %s", client.name, frame)
 
     def had_right(self, client, message):
@@ -402,14 +404,17 @@ class Model(Outside, Base):
         if message.seq > session.reader.seq and refused:
             client.refused = ("invalid_field",)  # it never got that
             return
-        # Surely up to what it got, and maybe to what was told before that, or lies in a gap that it was told.
+        # Of one whose stack confirms the edge may not find the place any more: not surely what it was told.
         reader, logs = session.reader, [session.room.log_of(user) for user in (None, client.user)]
         most = tuple(min(told, log.upto(message.seq)) for told, log in zip(reader.told, logs))
         got = [(m, mark) for m, mark in zip(reader.got, reader.marks) if m.seq <= message.seq]
-        if client.sure and got:
-            least = tuple(min(number, log.upto(got[-1][0].seq)) for number, log in zip(most, logs))
+        if client.sure:
+            least = most
             session.low = further(session.low, least)
             session.acked_low = further(session.acked_low or (0, 0), least)
+        elif session.live in [m for m, _ in got]:
+            # Its edge has it at hand.
+            session.acked_low = further(session.acked_low or (0, 0), (logs[0].upto(session.live.seq), 0))
         if got:
             most = further(most, got[-1][1])
         session.high = further(session.high, most)

@@ -186,6 +186,61 @@ test_cursors_settle_when_the_clock_is_set_back(void **state)
 	assert_int_equal(resumes_behind("phone"), 2);
 }
 
+/* What it confirmed last is in its cursor, and the hub begins again minutes later by the clock on the wall. */
+static void
+begin_again(struct dw_session *session)
+{
+	struct dw_op load = { .kind = DW_OP_LOAD };
+	struct dw_cursor cursor;
+
+	publish_some(2);
+	confirm(session, 20, 2, false);
+	leave(session);
+	assert_true(dw_room_take_cursor(room, now, &cursor));
+	dw_room_unload(room);
+	now += TTL / 2;
+	load.read.summary = (struct dw_room_summary) { .n = 2, .head = 20, .head_at = now, .oldest_n = 3 };
+	dw_buf_add(&load.read.cursors, &cursor, sizeof(cursor));
+	assert_int_equal(dw_room_load(room, &load, now), DW_OK);
+	dw_op_clear(&load);
+}
+
+static void
+test_a_session_that_returns_settles_by_the_steady_clock(void **state)
+{
+	struct dw_joined joined;
+	struct dw_session *session;
+
+	(void)state;
+	begin_again(join_as(1, "ann", "phone", 0, 0, &joined));
+	session = join(&(struct dw_join) { .session = 1,
+					   .room = DW_STR("123"),
+					   .user = DW_STR("ann"),
+					   .device = DW_STR("phone"),
+					   .flags = DW_JOIN_RETURN,
+					   .after = dw_position_said(20, 2, 0),
+					   .confirmed = dw_position_said(20, 2, 0) },
+		&joined);
+	assert_position(session->device->resume, 0, 0, 0);
+	pass(DW_OVERLAP_MS);
+	dw_room_settle(room, steady);
+	assert_position(session->device->resume, 20, 2, 0);
+}
+
+static void
+test_what_a_later_connection_confirms_again_is_settled(void **state)
+{
+	struct dw_joined joined;
+	struct dw_session *session;
+
+	(void)state;
+	begin_again(join_as(1, "ann", "phone", 0, 0, &joined));
+	session = join_as(2, "ann", "phone", 0, 0, &joined);
+	assert_position(session->device->resume, 0, 0, 0);
+	confirm(session, 20, 2, false);
+	assert_position(session->device->resume, 20, 2, 0);
+}
+
 static void
 test_settling_takes_nothing_back_from_who_acknowledges(void **state)
 {
@@ -555,6 +610,8 @@ main(void)
 		TEST(test_settling_moves_the_stored_cursor),
 		TEST(test_the_clock_on_the_wall_settles_nothing),
 		TEST(test_cursors_settle_when_the_clock_is_set_back),
+		TEST(test_a_session_that_returns_settles_by_the_steady_clock),
+		TEST(test_what_a_later_connection_confirms_again_is_settled),
 		TEST(test_settling_takes_nothing_back_from_who_acknowledges),
 		TEST(test_own_numbers_settle_like_the_others),
 		TEST(test_a_device_is_as_far_as_its_sessions_in_each_number),
