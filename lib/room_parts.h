@@ -2,8 +2,6 @@
 #ifndef DIAGWS_ROOM_PARTS_H
 #define DIAGWS_ROOM_PARTS_H
 
-#include <utlist.h>
-
 #include "diagws/room.h"
 
 struct dw_gone {
@@ -23,9 +21,9 @@ struct dw_trail {
 
 /* Its log of direct messages holds as many as it may. */
 bool dw_room_is_crowded(const struct dw_room *room);
-#define DW_EACH_DEVICE(room, member, device) \
-	DL_FOREACH((room)->members, member)      \
-	LL_FOREACH((member)->devices, device)
+#define DW_EACH_DEVICE(room, member, device)                                      \
+	for ((member) = (room)->members; (member) != NULL; (member) = (member)->next) \
+		for ((device) = (member)->devices; (device) != NULL; (device) = (device)->next)
 
 /* Unpacks an entry; its strings lie in the log. */
 bool dw_record_of(const struct dw_log *log, uint64_t index, struct dw_record *record);
