@@ -394,6 +394,12 @@ class Model(Outside, Base):
             return False
         self.acknowledge(client, message, seen)
 
+    @staticmethod
+    def ends_there(reader, at):
+        """Nothing that was told with it as one gap follows."""
+        logs = [reader.room.log_of(user) for user in (None, reader.user)]
+        return all(number == told or log[number + 1] in reader.got for number, told, log in zip(at, reader.told, logs))
+
     def acknowledge(self, client, message, seen, told=True):
         """told: the hub is told of it at once."""
         session = client.session(message.room)
@@ -408,8 +414,10 @@ class Model(Outside, Base):
         reader, logs = session.reader, [session.room.log_of(user) for user in (None, client.user)]
         most = tuple(min(told, log.upto(message.seq)) for told, log in zip(reader.told, logs))
         got = [(m, mark) for m, mark in zip(reader.got, reader.marks) if m.seq <= message.seq]
-        if client.sure:
-            least = most
+        if client.sure and (got or self.ends_there(reader, most)):
+            # In the midst of a gap it is as far as the last that it got before that.
+            least = most if self.ends_there(reader, most) else tuple(
+                min(number, log.upto(got[-1][0].seq)) for number, log in zip(most, logs))
             session.low = further(session.low, least)
             session.acked_low = further(session.acked_low or (0, 0), least)
         elif session.live in [m for m, _ in got]:
