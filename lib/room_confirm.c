@@ -169,15 +169,18 @@ with_own(const struct dw_room *room, const struct dw_member *member, struct dw_p
 }
 
 /* What lies between where the session began to read and this has been delivered to the device. */
-static void
+static bool
 deliver(struct dw_span *had, uint64_t begun, uint64_t upto)
 {
+	const struct dw_span before = *had;
+
 	if (upto <= begun)
-		return;
+		return false;
 	if (begun > had->to)
 		*had = (struct dw_span) { begun, upto };
 	else if (upto >= had->from)
 		*had = (struct dw_span) { dw_less(begun, had->from), dw_greater(upto, had->to) };
+	return had->from != before.from || had->to != before.to;
 }
 
 static void
@@ -206,8 +209,10 @@ dw_room_confirm(struct dw_room *room, struct dw_session *session, struct dw_posi
 	count_confirmed(room, session->confirmed, all);
 	session->confirmed = all;
 	/* Not all: where it stood first is what its device had, or skipped. */
-	deliver(&device->had, session->begun.n, dw_n(at));
-	deliver(&device->had_own, session->begun.own, dw_own(at));
+	if (deliver(&device->had, session->begun.n, dw_n(at)))
+		dw_room_mark_dirty(room, device);
+	if (deliver(&device->had_own, session->begun.own, dw_own(at)))
+		dw_room_mark_dirty(room, device);
 	if (sure)
 		device->settled = dw_position_further(device->settled, at);
 	dw_room_advance(room, device, steady);
