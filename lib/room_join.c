@@ -16,6 +16,8 @@
 
 #include "room_parts.h"
 
+enum { OPENED_MS = 64, OPENED_MASK = (1 << 30) - 1 };
+
 struct stand {
 	struct dw_position at;   /* what it has */
 	struct dw_position from; /* where it goes on: behind the gap, where there is one */
@@ -169,17 +171,41 @@ dw_room_unlink_session(struct dw_session *session)
 	dw_links_remove(&session->reader->room->all->by_id, &session->link, link_hash(&session->link));
 }
 
+/* The device, of which one connection at a time is in the room. NULL: it is none of these. */
+static const struct dw_device *
+single_device(const struct dw_room *room, const struct dw_join *join)
+{
+	const struct dw_device *device =
+		(join->flags & DW_JOIN_DERIVED) == 0 ? dw_room_device(room, join->user, join->device) : NULL;
+
+	return device != NULL && !device->derived ? device : NULL;
+}
+
+static uint32_t
+opened_at(const struct dw_join *join, uint64_t steady)
+{
+	const uint64_t opened = steady - ((join->flags & DW_JOIN_RETURN) != 0 ? join->age : 0);
+
+	return (uint32_t)(opened / OPENED_MS);
+}
+
+bool
+dw_room_replaced(const struct dw_room *room, const struct dw_join *join, uint64_t steady)
+{
+	const struct dw_device *device = (join->flags & DW_JOIN_RETURN) != 0 ? single_device(room, join) : NULL;
+	const struct dw_session *session = device != NULL ? device->sessions : NULL;
+
+	while (session != NULL && ((session->opened - opened_at(join, steady)) & OPENED_MASK) > OPENED_MASK / 2)
+		session = session->next;
+	return session != NULL;
+}
+
 struct dw_session *
 dw_room_rival(const struct dw_room *room, const struct dw_join *join)
 {
-	const struct dw_device *device;
+	const struct dw_device *device = single_device(room, join);
 
-	if ((join->flags & (DW_JOIN_DERIVED | DW_JOIN_RETURN)) != 0)
-		return NULL;
-	device = dw_room_device(room, join->user, join->device);
-	if (device == NULL || device->derived)
-		return NULL;
-	return device->sessions;
+	return device != NULL ? device->sessions : NULL;
 }
 
 static struct dw_reader *
@@ -352,6 +378,8 @@ dw_room_join(struct dw_room *room, const struct dw_join *join, const struct dw_j
 	session->id = join->session;
 	session->confirmed = confirmed;
 	session->begun = begun_at(join, stand);
+	session->stay = (uint32_t)join->corr;
+	session->opened = opened_at(join, context->steady) & OPENED_MASK;
 	session->claimed = (join->flags & DW_JOIN_CLAIMED) != 0;
 	session->sure = (join->flags & DW_JOIN_SURE) != 0;
 	link_session(room, session);

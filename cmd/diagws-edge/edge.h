@@ -79,7 +79,7 @@ struct edge {
 	struct dw_links users;  /* by name */
 	struct check *checks;   /* under way (utlist) */
 	struct waiter *waiters; /* HTTP requests that wait at the hub (utlist) */
-	uint64_t joins;         /* JOINs sent: their corr */
+	uint32_t joins;         /* JOINs sent: their corr */
 	struct edge_counts counts;
 	uint64_t confirm_ms; /* confirm.h: between two PINGs; */
 	uint64_t pongs;      /* answers to them since */

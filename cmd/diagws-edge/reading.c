@@ -45,7 +45,8 @@ ask_feed(struct watch *watch)
 			.session = watch->conn->session,
 			.room = dw_str(watch->room->id),
 			.after = watch->at,
-			.limit = watch->feed } };
+			.limit = watch->feed,
+			.stay = watch->stay } };
 
 	/* One that returns to a busy hub is not counted by it before its JOIN has been asked again. */
 	if (watch->asked || watch->again || !watch->joined)
@@ -348,6 +349,9 @@ watch_fed(struct watch *watch, const struct dw_records *records)
 	struct dw_buf frames = { 0 };
 	int err;
 
+	/* Those of another stay in the room are none of this one's. */
+	if (records->stay != watch->stay)
+		return;
 	watch->asked = false;
 	if (watch->state != WATCH_FEEDING || conn->state != CONN_OPEN)
 		return;

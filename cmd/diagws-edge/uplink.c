@@ -317,7 +317,7 @@ take_close(struct uplink *uplink, const struct dw_close *order)
 	struct watch *watch = find_watch(uplink, order->session, order->room);
 	char reason[32] = "";
 
-	if (watch == NULL)
+	if (watch == NULL || order->stay != watch->stay)
 		return;
 	(void)dw_str_copy(order->reason, reason, sizeof(reason));
 	watch_closed(watch, (unsigned)order->code, reason);

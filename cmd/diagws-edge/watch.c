@@ -92,7 +92,7 @@ ask(struct watch *watch)
 	/* `connect` is the first message. */
 	if (watch->state == WATCH_DENIED || (!conn->connected && watch != &conn->first))
 		return;
-	join.corr = watch->corr = ++conn->edge->joins;
+	join.corr = watch->stay = ++conn->edge->joins;
 	join.room = dw_str(watch->room->id);
 	join.user = dw_str(conn->user->name);
 	join.device = dw_str(conn->device);
@@ -108,6 +108,7 @@ ask(struct watch *watch)
 		join.after = watch->at;
 		join.confirmed = watch->confirmed;
 		join.begun = (struct dw_begun) { watch->numbered.begun, watch->direct.begun };
+		join.age = dw_mono_ms() - watch->since;
 		watch->anew = false;
 		join.epoch = dw_str(uplink_epoch(uplink));
 	} else {
@@ -372,7 +373,7 @@ watch_joined(struct watch *watch, const struct dw_joined *joined)
 	struct conn *conn = watch->conn;
 
 	/* Still `asked` when it closes: the hub may count it, and must be told that it left. */
-	if (conn->state != CONN_OPEN || watch->state == WATCH_DENIED || joined->corr != watch->corr)
+	if (conn->state != CONN_OPEN || watch->state == WATCH_DENIED || joined->corr != watch->stay)
 		return;
 	watch->asked = false;
 	if (joined->code == (uint64_t)-DW_E_DENIED) {

@@ -66,7 +66,7 @@ struct watch {
 	struct run numbered, direct;
 	uint64_t since;    /* when it was opened */
 	uint64_t asked_at; /* when the unanswered JOIN or READ was sent */
-	uint64_t corr;     /* of the newest JOIN */
+	uint32_t stay;     /* its newest JOIN's corr */
 };
 
 /* In use, in this order: watch_first, then watch_after until NULL. */

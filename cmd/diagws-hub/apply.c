@@ -93,10 +93,7 @@ close_intruders(struct hub *hub, struct dw_room *room, struct dw_str user)
 	struct dw_session *session;
 
 	while ((session = dw_room_intruder(room, user)) != NULL) {
-		const struct dw_wire notice = { .kind = DW_CLOSE,
-			.close = { session->id, dw_str(room->name), 1008, DW_STR("access denied") } };
-
-		outbox_add(hub, session->reader->edge, &notice);
+		say_close(hub, session, 1008, DW_STR("access denied"));
 		room_end_session(hub, room, session);
 	}
 	room_write_cursors(hub, room);

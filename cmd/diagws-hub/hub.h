@@ -288,6 +288,8 @@ void outbox_flush(struct hub *hub);
 /* The peer goes: nothing more is said to it. */
 void outbox_forget(struct hub *hub, struct peer *peer);
 void outbox_free(struct outbox *outbox);
+/* The session is about to end. */
+void say_close(struct hub *hub, const struct dw_session *session, uint64_t code, struct dw_str reason);
 /* The answer that says a request failed; nothing for a message that has no answer. text may be NULL. */
 void answer_failure(struct hub *hub, uint32_t peer, const struct dw_wire *request, int err, const char *text);
 

@@ -46,11 +46,9 @@ end_rivals(struct hub *hub, struct dw_room *room, const struct dw_join *join)
 	struct dw_session *rival;
 
 	while ((rival = dw_room_rival(room, join)) != NULL) {
-		const struct dw_wire notice = { .kind = DW_CLOSE,
-			.close = { rival->id, dw_str(room->name), 4001, DW_STR("replaced") } };
 		struct peer *edge = peer_find(hub, rival->reader->edge);
 
-		outbox_add(hub, rival->reader->edge, &notice);
+		say_close(hub, rival, 4001, DW_STR("replaced"));
 		if (edge != NULL)
 			edge->sessions--;
 		dw_room_leave(room, rival, dw_now_ms(), dw_mono_ms());
@@ -93,6 +91,13 @@ join_room(struct hub *hub, struct peer *peer, struct dw_room *room, const struct
 	if (session != NULL) {
 		dw_room_leave(room, session, context.now, context.steady);
 		peer->sessions--;
+	}
+	if (dw_room_replaced(room, join, context.steady)) {
+		outbox_add(hub, peer->number,
+			&(struct dw_wire) { .kind = DW_CLOSE,
+				.close = { join->session, join->room, 4001, DW_STR("replaced"), (uint32_t)join->corr } });
+		drop_empty_readers(hub, room);
+		return DW_OK;
 	}
 	end_rivals(hub, room, join);
 	err = dw_room_join(room, join, &context, &answer.joined, &session);

@@ -20,6 +20,7 @@ collect(const struct dw_room *room, const struct dw_read *read, struct dw_str us
 	struct dw_buf *out, struct dw_records *records)
 {
 	records->corr = read->corr;
+	records->stay = read->stay;
 	records->room = read->room;
 	records->head = room->head;
 	records->gap = dw_room_gap(room, at);

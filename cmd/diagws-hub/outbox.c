@@ -177,6 +177,16 @@ outbox_free(struct outbox *outbox)
 }
 
 void
+say_close(struct hub *hub, const struct dw_session *session, uint64_t code, struct dw_str reason)
+{
+	const struct dw_reader *reader = session->reader;
+
+	outbox_add(hub, reader->edge,
+		&(struct dw_wire) {
+			.kind = DW_CLOSE, .close = { session->id, dw_str(reader->room->name), code, reason, session->stay } });
+}
+
+void
 answer_failure(struct hub *hub, uint32_t peer, const struct dw_wire *request, int err, const char *text)
 {
 	const uint64_t code = (uint64_t)-err;
@@ -198,7 +208,9 @@ answer_failure(struct hub *hub, uint32_t peer, const struct dw_wire *request, in
 		break;
 	case DW_READ:
 		answer.kind = DW_RECORDS;
-		answer.records = (struct dw_records) { .corr = request->read.corr, .code = code, .room = request->read.room };
+		answer.records = (struct dw_records) {
+			.corr = request->read.corr, .code = code, .room = request->read.room, .stay = request->read.stay
+		};
 		break;
 	case DW_STAT:
 		answer.kind = DW_TABLE;

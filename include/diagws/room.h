@@ -94,8 +94,10 @@ struct dw_session {
 	struct dw_session *reader_prev, *reader_next; /* of the reader */
 	struct dw_position confirmed;
 	struct dw_begun begun; /* where it began to read, without a gap up to what it confirms next */
-	bool claimed;          /* its token names the room */
-	bool sure;             /* its client acknowledges itself */
+	uint32_t stay;         /* of its JOIN: see DW_CLOSE */
+	uint32_t opened : 30;  /* when, on the steady clock in 64 ms, modulo a year or two */
+	uint32_t claimed : 1;  /* its token names the room */
+	uint32_t sure : 1;     /* its client acknowledges itself */
 };
 
 /* What an edge has been sent of the room. */
@@ -210,8 +212,11 @@ struct dw_join_context {
 /* Whether the numbers at this seq are only known to the engine. dw_room_expire first. */
 bool dw_room_asks_place(const struct dw_room *room, struct dw_str user, uint64_t seq);
 
-/* A session that this join takes over: same user, same device, the device not derived, and the join not one
- * that comes back. NULL: none is left. The caller ends it (dw_room_leave). */
+/* One that returns was taken over meanwhile: there is a session of its device that was opened later, or in the same
+ * 64 ms, and the device is not derived. */
+bool dw_room_replaced(const struct dw_room *room, const struct dw_join *join, uint64_t steady);
+/* A session that this join takes over: same user, same device, the device not derived. NULL: none is left. The caller
+ * ends it (dw_room_leave). */
 struct dw_session *dw_room_rival(const struct dw_room *room, const struct dw_join *join);
 /* Carries out a join into a resident room and fills all of *joined but corr and code (room and device
  * lie in the room). The first join of an edge makes its reader, which begins where that session stands; a later one

@@ -112,7 +112,8 @@ struct dw_join {
 	struct dw_position have;      /* see DW_JOIN_HAVE */
 	uint64_t expires;             /* s since 1970: the token's exp */
 	struct dw_position confirmed; /* of one that returns: what it has confirmed, */
-	struct dw_begun begun;        /* and where it began to read */
+	struct dw_begun begun;        /* where it began to read, */
+	uint64_t age;                 /* and how long ago it was opened, ms */
 };
 struct dw_leave {
 	uint64_t session;
@@ -141,6 +142,7 @@ struct dw_read {
 	bool claimed;             /* and whether the token names the room */
 	struct dw_str epoch;      /* session 0: of `after`; may be empty */
 	uint64_t wait_ms;         /* nothing there: answer when there is, or when this is over; at most a minute */
+	uint64_t stay;            /* of a session: for its edge, which finds it in RECORDS again */
 };
 struct dw_stat {
 	uint64_t corr;
@@ -210,6 +212,7 @@ struct dw_close {
 	struct dw_str room;
 	uint64_t code; /* WebSocket close code */
 	struct dw_str reason;
+	uint64_t stay; /* the lower 32 bits of its JOIN's corr: a later one of that session is not meant */
 };
 struct dw_records {
 	uint64_t corr, code;
@@ -220,6 +223,7 @@ struct dw_records {
 	bool more;               /* the room has more after the last record */
 	struct dw_position last; /* what was read up to: of the last record, or beyond it */
 	struct dw_str records;   /* those that the session's user gets */
+	uint64_t stay;           /* as in READ */
 };
 struct dw_table {
 	uint64_t corr, code;

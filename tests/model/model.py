@@ -120,6 +120,7 @@ class Session:
         self.acked_low = self.acked_high = None
         self.live = None   # the newest that came as it was stored
         self.order = None  # a close that is on its way to a stopped edge
+        self.opened = 0    # when
 
     def told(self):
         return self.reader.told

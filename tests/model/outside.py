@@ -6,6 +6,7 @@ from reader import further, need
 from rules import ranges
 
 ACCESS = (1008, "access denied")
+TICK = 64  # ms: which connection is newer is not known more exactly
 PAGE_BYTES = 150000  # past that a page may have fewer messages than were asked for
 WAIT = 30000
 
@@ -250,14 +251,19 @@ class Outside:
 
     def come_back(self, session):
         device = self.find_device(session)
-        if device is None:
+        if device is not None and not session.client.derived and not device.derived:
+            if any(other.opened // TICK >= session.opened // TICK for other in device.sessions):
+                self.end(session, 4001, "replaced")
+                return
+            self.takeover(session)
+        known = device is not None
+        device = device if known else self.add_device(session, session.low)
+        if not known or device.doubtful:
             # It was over its age: what it had is as good as all that is no more.
-            device, room = self.add_device(session, session.low), session.room
-            fresh = tuple(room.oldest(user, self.wall) - 1 for user in (None, session.client.user))
-            device.high.at = device.high.resume = further(session.high, fresh)
+            fresh = tuple(session.room.oldest(user, self.wall) - 1 for user in (None, session.client.user))
+            device.high.at = device.high.resume = further(session.high, further(fresh, device.high.at if known else fresh))
             device.high.trail = [(0, device.high.at)]
-        elif device.doubtful:
-            device.stored = (*device.stored[:3], self.wall)  # if it was forgotten it is new, and written
+            device.stored = (*device.stored[:3], self.wall)
         session.device = device
         session.counted = True
         session.known_low = session.known_high = (0, 0)

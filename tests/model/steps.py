@@ -303,6 +303,7 @@ class Model(Outside, Base):
         client = Client(name, edge.number, user, device, "derived" in options, "ack" in options, claims)
         edge.clients[name] = client
         session = Session(client, self.room(room), device, request)
+        session.opened = self.mono
         client.sessions.append(session)
         if self.may(room, user, bool(claims)):
             self.takeover(session)
@@ -330,6 +331,7 @@ class Model(Outside, Base):
             client.refused = ("access_denied",)
             return None
         session = Session(client, self.room(room), client.device, request)
+        session.opened = self.mono
         client.sessions.append(session)
         self.takeover(session)
 

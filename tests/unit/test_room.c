@@ -580,11 +580,36 @@ test_explicit_device_is_taken_over(void **state)
 	join.user = DW_STR("bob");
 	assert_null(dw_room_rival(room, &join));
 	join.user = DW_STR("ann");
-	join.flags = DW_JOIN_RETURN;
-	assert_null(dw_room_rival(room, &join));
 	leave(first);
 	join.flags = 0;
 	assert_null(dw_room_rival(room, &join));
+}
+
+/* Both edges were away, or the hub. */
+static void
+test_who_returns_stays_if_it_is_the_newest(void **state)
+{
+	struct dw_join join = a_join(2, "ann", "phone", DW_JOIN_RETURN);
+	struct dw_joined joined;
+	const uint64_t steady = STEADY + 1000;
+
+	(void)state;
+	assert_false(dw_room_replaced(room, &join, steady));
+	(void)visit(1, "phone", 0, 0, &joined);
+	join.age = 1100;
+	assert_true(dw_room_replaced(room, &join, steady));
+	join.age = UINT32_MAX; /* longer than this machine is up */
+	assert_true(dw_room_replaced(room, &join, steady));
+	join.age = 1000;
+	assert_true(dw_room_replaced(room, &join, steady));
+	join.age = 900;
+	assert_false(dw_room_replaced(room, &join, steady));
+	assert_non_null(dw_room_rival(room, &join));
+	join.age = 1100;
+	join.flags |= DW_JOIN_DERIVED;
+	assert_false(dw_room_replaced(room, &join, steady));
+	join.flags = 0;
+	assert_false(dw_room_replaced(room, &join, steady));
 }
 
 static void
@@ -1035,6 +1060,7 @@ main(void)
 		TEST(test_sent_is_the_edges),
 		TEST(test_sent_goes_back),
 		TEST(test_explicit_device_is_taken_over),
+		TEST(test_who_returns_stays_if_it_is_the_newest),
 		TEST(test_derived_devices_live_side_by_side),
 		TEST(test_a_session_joins_once),
 		TEST(test_rooms_do_not_find_each_others),
