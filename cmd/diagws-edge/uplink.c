@@ -16,11 +16,13 @@
 #include <string.h>
 
 #include <uthash.h>
+#include <utlist.h>
 #include <uv.h>
 
 #include "asks.h"
 #include "confirm.h"
 #include "conn.h"
+#include "departed.h"
 #include "diagws/bus.h"
 #include "diagws/clock.h"
 #include "diagws/logging.h"
@@ -55,6 +57,7 @@ struct uplink {
 	uint64_t answered; /* when the newest PING was sent that the hub has answered */
 	struct asks asks;
 	struct unsaid unsaid;
+	struct departed departed;
 	struct dw_buf out;
 	struct dw_buf asked; /* requests that are still to be sent */
 	struct dw_str rest;  /* of a frame of several messages: what was not taken yet */
@@ -156,19 +159,60 @@ uplink_forget(struct uplink *uplink, struct watch *watch)
 	unsaid_remove(&uplink->unsaid, watch);
 }
 
+bool
+uplink_join(struct uplink *uplink, struct dw_join *join)
+{
+	const struct room *room = room_find(uplink->edge, join->room);
+
+	join->corr = ++uplink->edge->joins;
+	if (room != NULL && room->streaming) {
+		join->flags |= DW_JOIN_HAVE;
+		join->have = room->head;
+	}
+	if ((join->flags & DW_JOIN_RETURN) != 0)
+		join->epoch = dw_str(uplink->epoch);
+	return uplink_send(uplink, &(struct dw_wire) { .kind = DW_JOIN, .join = *join });
+}
+
 void
-uplink_leave(struct uplink *uplink, struct watch *watch)
+uplink_leave(struct uplink *uplink, struct watch *watch, const struct dw_join *back)
 {
 	const bool sure = watch->conn->sure || dw_position_same(confirm_acked(watch), watch->confirmed);
+	struct dw_leave leave = { .session = watch->conn->session,
+		.room = dw_str(watch->room->id),
+		.at = watch->confirmed,
+		.sure = sure,
+		.begun = { watch->numbered.begun, watch->direct.begun } };
 
 	if (!sure)
 		unsaid_tell_ack(watch, uplink);
-	(void)uplink_send(uplink, &(struct dw_wire) { .kind = DW_LEAVE,
-								  .leave = { .session = watch->conn->session,
-									  .room = dw_str(watch->room->id),
-									  .at = watch->confirmed,
-									  .sure = sure,
-									  .begun = { watch->numbered.begun, watch->direct.begun } } });
+	(void)uplink_send(uplink, &(struct dw_wire) { .kind = DW_LEAVE, .leave = leave });
+	if (back == NULL)
+		return;
+	/* The rest it says with its return. */
+	if (!sure)
+		leave.at = confirm_acked(watch);
+	leave.sure = true;
+	departed_add(&uplink->departed, back, &leave);
+}
+
+/* Those of whom the hub may not know how far they came. */
+static void
+tell_departed(struct uplink *uplink)
+{
+	const uint64_t now = dw_mono_ms();
+	struct departure *departure;
+
+	DL_FOREACH(uplink->departed.list, departure)
+	{
+		struct dw_join join = departure->join;
+
+		join.age = now - departure->opened_at;
+		departure->told_at = now;
+		if (!uplink_join(uplink, &join) ||
+			!uplink_send(uplink, &(struct dw_wire) { .kind = DW_LEAVE, .leave = departure->leave }))
+			return;
+	}
 }
 
 void
@@ -221,6 +265,7 @@ change_epoch(struct uplink *uplink)
 		if (conn->connected)
 			conn_close(conn, 1012, "service restart");
 	rooms_end_streams(uplink->edge);
+	departed_clear(&uplink->departed);
 }
 
 static void
@@ -239,6 +284,7 @@ take_welcome(struct uplink *uplink, const struct dw_welcome *welcome)
 	dw_log_info("hub welcomed us", "epoch=%s head=%llu", uplink->epoch, (unsigned long long)welcome->head);
 	if (new_store)
 		change_epoch(uplink);
+	tell_departed(uplink);
 	while ((conn = sessions_each(&uplink->edge->sessions, &place)) != NULL)
 		watch_ask_all(conn);
 	if (!asks_again(&uplink->asks, uplink->bus))
@@ -369,6 +415,7 @@ take(struct uplink *uplink, const struct dw_wire *message)
 		break;
 	case DW_PONG:
 		uplink->answered = message->pong.token;
+		departed_known(&uplink->departed, uplink->answered);
 		break;
 	case DW_SHUTDOWN:
 		dw_log_info("the hub goes away", NULL);
@@ -530,6 +577,7 @@ uplink_destroy(struct uplink **uplink_p)
 	uv_close((uv_handle_t *)uplink->more, free_handle);
 	dw_buf_clear(&uplink->out);
 	dw_buf_clear(&uplink->asked);
+	departed_clear(&uplink->departed);
 	dw_bus_destroy(&uplink->bus);
 	free(uplink);
 }

@@ -81,43 +81,49 @@ put_free(struct watch *watch)
 	free(watch);
 }
 
-static void
-ask(struct watch *watch)
+/* How it comes, or comes back; what depends on where we stand is for uplink_join. */
+static struct dw_join
+joining(const struct watch *watch)
 {
-	struct conn *conn = watch->conn;
-	struct uplink *uplink = conn->edge->uplink;
+	const struct conn *conn = watch->conn;
 	const struct watch_request *request = watch->request;
-	struct dw_join join = { .session = conn->session };
+	struct dw_join join = { .session = conn->session,
+		.room = dw_str(watch->room->id),
+		.user = dw_str(conn->user->name),
+		.device = dw_str(conn->device),
+		.expires = conn->expires,
+		.flags = (conn->derived ? DW_JOIN_DERIVED : 0U) | (watch->claimed ? DW_JOIN_CLAIMED : 0U) |
+				 (conn->sure ? DW_JOIN_SURE : 0U) };
 
-	/* `connect` is the first message. */
-	if (watch->state == WATCH_DENIED || (!conn->connected && watch != &conn->first))
-		return;
-	join.corr = watch->stay = ++conn->edge->joins;
-	join.room = dw_str(watch->room->id);
-	join.user = dw_str(conn->user->name);
-	join.device = dw_str(conn->device);
-	join.expires = conn->expires;
-	join.flags = (conn->derived ? DW_JOIN_DERIVED : 0U) | (watch->claimed ? DW_JOIN_CLAIMED : 0U) |
-				 (conn->sure ? DW_JOIN_SURE : 0U);
-	if (watch->room->streaming) {
-		join.flags |= DW_JOIN_HAVE;
-		join.have = watch->room->head;
-	}
 	if (request == NULL) {
 		join.flags |= DW_JOIN_RETURN;
 		join.after = watch->at;
 		join.confirmed = watch->confirmed;
 		join.begun = (struct dw_begun) { watch->numbered.begun, watch->direct.begun };
 		join.age = dw_mono_ms() - watch->since;
-		watch->anew = false;
-		join.epoch = dw_str(uplink_epoch(uplink));
 	} else {
 		join.flags |= (request->has_after ? DW_JOIN_AFTER : 0U) | (request->after_new ? DW_JOIN_NEW : 0U);
 		join.after = dw_position_said(request->after, 0, 0);
 		join.epoch = dw_str(request->epoch);
 	}
+	return join;
+}
+
+static void
+ask(struct watch *watch)
+{
+	struct conn *conn = watch->conn;
+	struct dw_join join;
+
+	/* `connect` is the first message. */
+	if (watch->state == WATCH_DENIED || (!conn->connected && watch != &conn->first))
+		return;
+	join = joining(watch);
+	if (watch->request == NULL)
+		watch->anew = false;
 	watch->asked_at = dw_mono_ms();
-	watch->asked = uplink_send(uplink, &(struct dw_wire) { .kind = DW_JOIN, .join = join });
+	watch->asked = uplink_join(conn->edge->uplink, &join);
+	watch->stay = (uint32_t)join.corr;
 }
 
 struct watch *
@@ -181,8 +187,11 @@ watch_end(struct watch *watch)
 {
 	struct room *room = watch->room;
 
-	if (watch->joined || watch->asked)
-		uplink_leave(watch->conn->edge->uplink, watch);
+	if (watch->joined || watch->asked) {
+		const struct dw_join back = joining(watch);
+
+		uplink_leave(watch->conn->edge->uplink, watch, watch->request == NULL ? &back : NULL);
+	}
 	uplink_forget(watch->conn->edge->uplink, watch);
 	unjoin(watch);
 	if (watch->parked)
