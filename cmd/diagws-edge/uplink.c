@@ -261,9 +261,11 @@ change_epoch(struct uplink *uplink)
 	size_t place = 0;
 
 	dw_log_warn("the hub has another store", NULL);
-	while ((conn = sessions_each(&uplink->edge->sessions, &place)) != NULL)
+	while ((conn = sessions_each(&uplink->edge->sessions, &place)) != NULL) {
+		watch_lose_all(conn);
 		if (conn->connected)
 			conn_close(conn, 1012, "service restart");
+	}
 	rooms_end_streams(uplink->edge);
 	departed_clear(&uplink->departed);
 }

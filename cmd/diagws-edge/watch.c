@@ -183,6 +183,13 @@ unjoin(struct watch *watch)
 }
 
 void
+watch_lose_all(struct conn *conn)
+{
+	for (struct watch *watch = watch_first(conn); watch != NULL; watch = watch_after(watch))
+		unjoin(watch);
+}
+
+void
 watch_end(struct watch *watch)
 {
 	struct room *room = watch->room;

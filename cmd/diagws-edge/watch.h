@@ -78,7 +78,8 @@ struct watch *watch_find(struct conn *conn, const struct room *room); /* NULL: n
 struct watch *watch_open(struct conn *conn, const char *room, bool claimed, const struct watch_request *request);
 /* Leaves the room and tells the hub of it where it counts the session. An additional watch is freed. */
 void watch_end(struct watch *watch);
-void watch_ask_all(struct conn *conn); /* sends the JOINs (again): the hub is there */
+void watch_ask_all(struct conn *conn);  /* sends the JOINs (again): the hub is there */
+void watch_lose_all(struct conn *conn); /* the hub has another store: what they confirmed means nothing to it */
 /* The earliest time after now at which watch_fire has something to do, at most `due`. */
 uint64_t watch_due(const struct watch *watch, uint64_t now, uint64_t due);
 /* Does what is due. It may end the watch. */

@@ -153,6 +153,7 @@ class Edge:
         self.heard = now        # by the hub
         self.stopped_at = self.epoch = None
         self.clients = {}
+        self.left = []          # (when, session) that ended while the hub was not there, or a moment before
 
     @property
     def there(self):

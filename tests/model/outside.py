@@ -6,6 +6,7 @@ from reader import further, need
 from rules import ranges
 
 ACCESS = (1008, "access denied")
+LEFT = 3000  # ms: an edge keeps so long, or less, what sessions that ended had confirmed
 TICK = 64  # ms: which connection is newer is not known more exactly
 PAGE_BYTES = 150000  # past that a page may have fewer messages than were asked for
 WAIT = 30000
@@ -239,8 +240,14 @@ class Outside:
         self.leave_all([s for client in edge.clients.values() for s in client.sessions if s.counted], edge.heard)
         other = edge.epoch != self.epoch
         edge.known, edge.heard, edge.epoch = True, self.mono, self.epoch
+        for when, session in edge.left if not other else []:
+            self.depart(session, when is None)
+        edge.left = [(self.mono, session) for when, session in edge.left
+                     if not other and (when is None or when > self.mono - LEFT)]
         for client in list(edge.clients.values()):
             if other:
+                for session in client.sessions:
+                    session.device = None
                 client.close = (1012, "service restart")
                 continue
             for session in list(client.sessions):
@@ -249,15 +256,36 @@ class Outside:
                 else:
                     self.end(session, *ACCESS)
 
-    def come_back(self, session):
+    def depart(self, session, surely):
+        """What it confirmed last is told again to a hub that may not know it, or surely does not."""
         device = self.find_device(session)
-        if device is not None and not session.client.derived and not device.derived:
-            if any(other.opened // TICK >= session.opened // TICK for other in device.sessions):
-                self.end(session, 4001, "replaced")
-                return
-            self.takeover(session)
+        if not self.may(session.room.name, session.client.user, session.room.name in session.client.claims):
+            return
+        if surely and not self.replaced(session):
+            self.join_again(session)
+            self.leave_all([session], self.mono)
+        elif device is not None and not self.replaced(session):
+            for what in ("at", "resume", "acked"):
+                setattr(device.high, what, further(getattr(device.high, what), session.high))
+            device.seen = self.wall
+
+    def replaced(self, session):
+        """Its device has another connection that is as new."""
+        device = self.find_device(session)
+        return device is not None and not session.client.derived and not device.derived and any(
+            other.opened // TICK >= session.opened // TICK for other in device.sessions)
+
+    def come_back(self, session):
+        if self.replaced(session):
+            self.end(session, 4001, "replaced")
+        else:
+            self.join_again(session)
+
+    def join_again(self, session):
+        device = self.find_device(session)
+        self.takeover(session)
         known = device is not None
-        device = device if known else self.add_device(session, session.low)
+        device = device if known else self.add_device(session, (0, 0))
         if not known or device.doubtful:
             # It was over its age: what it had is as good as all that is no more.
             fresh = tuple(session.room.oldest(user, self.wall) - 1 for user in (None, session.client.user))

@@ -162,6 +162,8 @@ class Model(Outside, Base):
             if session.counted:
                 need(edge.there, "%s: counted, and its edge is not there", client.name)
                 self.tell(session)
+            if session.device is not None:
+                edge.left.append((self.mono if session.counted else None, session))
         self.leave_all([session for session in client.sessions if session.counted], self.mono)
         del edge.clients[client.name]
 
@@ -400,7 +402,8 @@ class Model(Outside, Base):
     def ends_there(reader, at):
         """Nothing that was told with it as one gap follows."""
         logs = [reader.room.log_of(user) for user in (None, reader.user)]
-        return all(number == told or log[number + 1] in reader.got for number, told, log in zip(at, reader.told, logs))
+        return all(number >= min(told, len(log)) or log[number + 1] in reader.got
+                   for number, told, log in zip(at, reader.told, logs))
 
     def acknowledge(self, client, message, seen, told=True):
         """told: the hub is told of it at once."""
