@@ -33,7 +33,7 @@ dw_op_reset(struct dw_op *op)
 	op->err = DW_OK;
 	if (op->kind == DW_OP_APPEND) {
 		op->append.seq = op->append.n = op->append.own = op->append.room_n = 0;
-		op->append.duplicate = false;
+		op->append.duplicate = op->append.had_except = op->append.had_expiry = false;
 		dw_buf_reset(&op->append.record);
 	} else if (op->kind == DW_OP_OWNER) {
 		op->owner.changed = false;

@@ -5,7 +5,7 @@
  *   places    seq → head, room, user: of messages that are no more
  *   rooms     room → newest messages, n
  *   users     room NUL user → newest direct message, and its number
- *   ids0, ids1  16-byte digest of room and id → {content hash, time, seq, n}
+ *   ids0, ids1  16-byte digest of room and id → {content hash, time and two bits, seq, n}
  *   idlog     the newest of these, by seq: see engine_lmdb_ids.c
  *   cursors   room NUL user NUL device → positions, seen, expires, derived
  *   owners    room NUL user → {state}

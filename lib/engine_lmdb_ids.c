@@ -4,7 +4,8 @@
  * each would cost a commit a page of its own there. Instead a commit appends its ids to a log, by seq, and they are
  * carried from there into the tables much later, many neighbours at once. Meanwhile they are found in memory.
  *
- *   idlog   first seq → rows {digest 16, content hash 10, time 6, n 8}, of that seq and those that follow it
+ *   idlog   first seq → rows {digest 16, content hash 10, time and two bits 6, n 8}, of that seq and those that follow
+ * it
  *
  * An id is remembered for id_window_ms, and while it is among the last id_window_count, which the difference of two
  * seqs tells. One that is not is as good as none: the same id again gets a row of its own, which is found before the
@@ -249,21 +250,31 @@ dw_lmdb_ids_begin(struct lmdb_engine *e)
 struct id_what
 dw_lmdb_id_what(const struct dw_op *op)
 {
+	const uint64_t at = op->append.at % ID_EXCEPT | (op->append.except != 0 ? ID_EXCEPT : 0) |
+						(op->append.expires_at != 0 ? ID_EXPIRY : 0);
 	struct id_what what;
 
 	memcpy(what.hash, op->append.hash, sizeof(what.hash));
 	for (size_t i = 0; i < ID_TIME; i++)
-		what.at[i] = (uint8_t)(op->append.at >> 8 * i);
+		what.at[i] = (uint8_t)(at >> 8 * i);
 	return what;
+}
+
+uint64_t
+dw_lmdb_id_at(const struct id_what *what)
+{
+	uint64_t at = 0;
+
+	for (size_t i = 0; i < ID_TIME; i++)
+		at |= (uint64_t)what->at[i] << 8 * i;
+	return at;
 }
 
 static bool
 is_remembered(const struct lmdb_engine *e, const struct id_value *value)
 {
-	uint64_t at = 0;
+	const uint64_t at = dw_lmdb_id_at(&value->what) % ID_EXCEPT;
 
-	for (size_t i = 0; i < ID_TIME; i++)
-		at |= (uint64_t)value->what.at[i] << 8 * i;
 	return e->next_seq - value->seq <= e->config.id_window_count &&
 		   (e->now <= at || e->now - at < e->config.id_window_ms);
 }

@@ -228,6 +228,8 @@ find_id(struct lmdb_engine *e, struct dw_op *op, const uint8_t *digest)
 	else
 		op->append.own = value.n;
 	op->append.duplicate = memcmp(value.what.hash, op->append.hash, ID_HASH) == 0;
+	op->append.had_except = (dw_lmdb_id_at(&value.what) & ID_EXCEPT) != 0;
+	op->append.had_expiry = (dw_lmdb_id_at(&value.what) & ID_EXPIRY) != 0;
 	op->err = op->append.duplicate ? DW_OK : DW_E_ID_REUSED;
 	return DW_OK;
 }

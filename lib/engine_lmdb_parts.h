@@ -37,8 +37,11 @@ struct lmdb_message {
 	bool place; /* only its place is left */
 };
 
-/* What was stored under an id, as far as its hash begins, and when: ms, the lowest byte first. */
+/* What was stored under an id, as far as its hash begins, and when: ms, the lowest byte first. The two bits above say
+ * whether it had an except, and an expires_at. */
 enum { ID_HASH = 10, ID_TIME = 6 };
+#define ID_EXCEPT (UINT64_C(1) << 46)
+#define ID_EXPIRY (UINT64_C(1) << 47)
 struct id_what {
 	uint8_t hash[ID_HASH], at[ID_TIME];
 };
@@ -148,6 +151,8 @@ void dw_lmdb_ids_committed(struct lmdb_engine *e);
 void dw_lmdb_ids_abort(struct lmdb_engine *e);
 /* Of the message of an APPEND. */
 struct id_what dw_lmdb_id_what(const struct dw_op *op);
+/* When, and the two bits. */
+uint64_t dw_lmdb_id_at(const struct id_what *what);
 /* DW_E_AGAIN: it is new, or not remembered any more. */
 int dw_lmdb_id_find(struct lmdb_engine *e, const uint8_t digest[ID_DIGEST], struct id_value *value);
 /* For each message, in the order of seq. */

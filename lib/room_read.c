@@ -181,7 +181,8 @@ find_next(const struct dw_room *room, uint64_t seq, struct next *next)
 	return has_numbered || has_direct;
 }
 
-/* Of one that is no more its position stays, what it said does not. */
+/* Of one that is no more its position stays, what it said does not. Where only its own time is over, whoever it was not
+ * for is not to be told of that either. */
 static void
 add_record(const struct next *next, struct dw_record record, bool retained, uint64_t now, struct dw_buf *out)
 {
@@ -192,7 +193,7 @@ add_record(const struct next *next, struct dw_record record, bool retained, uint
 		return;
 	}
 	record.type = record.id = record.data = (struct dw_str) { "", 0 };
-	record.except = 0;
+	record.except = retained ? record.except : 0;
 	record.expires_at = retained ? record.expires_at : 0;
 	dw_record_pack(out, &record);
 }

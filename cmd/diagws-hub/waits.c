@@ -26,7 +26,8 @@ struct wait {
 	uint64_t due; /* dw_mono_ms */
 	/* For a message to be delivered; need 0: a READ. */
 	struct dw_number number;
-	uint64_t corr, need, count, except;
+	uint64_t corr, need, count;
+	uint64_t except;     /* as dw_room_receipts takes it */
 	uint64_t expires_at; /* dw_now_ms; 0: never */
 	/* Of a READ the frame, else the user of a direct message. */
 	size_t n;
@@ -91,24 +92,27 @@ answer_enough(struct hub *hub, struct wait *wait)
 	end(hub, wait);
 }
 
-/* When the time of the message is over, as it was stored first; where it is no more, what this request says: 0, or that
- * there is one, and then it is over. */
-static uint64_t
-expiry_of(const struct dw_room *room, const struct wait *wait, bool expires)
+/* Whom the message is not for, and when its time is over. What was stored decides, for who repeats a request may leave
+ * either out, or name another session. Where the message is retained no more, only that it had them is known: whoever
+ * has passed it may not have got it then. */
+static void
+recall(const struct dw_room *room, const struct dw_op *op, struct wait *wait)
 {
 	const struct dw_str to = { wait->bytes, wait->n };
 	struct dw_position at = dw_position_before(wait->number);
 	struct dw_buf bytes = { 0 };
 	struct dw_record record;
 	struct dw_str rest;
-	uint64_t expires_at = expires;
 
+	wait->except = op->append.had_except ? DW_EXCEPT_SOME : 0;
+	wait->expires_at = op->append.had_expiry;
 	(void)dw_room_read(room, to.n > 0 ? &to : NULL, &at, 1, DW_WIRE_BATCH_MAX, dw_now_ms(), &bytes);
 	rest = (struct dw_str) { bytes.data, bytes.len };
-	if (dw_record_next(&rest, &record) == DW_OK && record.seq == wait->number.seq)
-		expires_at = record.type.n > 0 ? record.expires_at : 1;
+	if (dw_record_next(&rest, &record) == DW_OK && record.seq == wait->number.seq) {
+		wait->except = record.except;
+		wait->expires_at = record.type.n > 0 ? record.expires_at : 1;
+	}
 	dw_buf_clear(&bytes);
-	return expires_at;
 }
 
 /* Whoever confirms now may have been told of a gap instead. */
@@ -116,6 +120,16 @@ static bool
 is_over(const struct wait *wait)
 {
 	return wait->expires_at != 0 && wait->expires_at <= dw_now_ms();
+}
+
+/* Once counted, a device stays counted. */
+static void
+count_anew(struct wait *wait)
+{
+	const struct dw_str to = { wait->bytes, wait->n };
+
+	if (!is_over(wait))
+		wait->count = dw_greater(wait->count, dw_room_receipts(wait->room, wait->number, to, wait->except).delivered);
 }
 
 void
@@ -131,10 +145,8 @@ wait_delivered(struct hub *hub, struct dw_room *room, const struct staged *stage
 	wait->corr = staged->corr;
 	wait->number = (struct dw_number) { op->append.seq, op->append.n, op->append.own };
 	wait->need = staged->wait;
-	wait->except = op->append.except;
-	wait->expires_at = expiry_of(room, wait, op->append.expires_at > 0);
-	if (!is_over(wait))
-		wait->count = dw_room_receipts(room, wait->number, to, wait->except).delivered;
+	recall(room, op, wait);
+	count_anew(wait);
 	answer_enough(hub, wait);
 }
 
@@ -209,7 +221,11 @@ waits_confirmed(struct hub *hub, struct dw_room *room, const struct dw_session *
 		if (wait->need == 0 || wait->except == session->id || dw_device_has(before, wait->number, to) ||
 			!dw_device_has(session->device, wait->number, to) || is_over(wait))
 			continue;
-		wait->count++;
+		/* Or it is the one device that is not counted. */
+		if (wait->except == DW_EXCEPT_SOME)
+			count_anew(wait);
+		else
+			wait->count++;
 		answer_enough(hub, wait);
 	}
 	seat->holds--;
@@ -226,13 +242,9 @@ waits_joined(struct hub *hub, struct dw_room *room)
 	seat->holds++;
 	DL_FOREACH_SAFE2(seat->waits, wait, next, room_next)
 	{
-		const struct dw_str to = { wait->bytes, wait->n };
-		uint64_t count;
-
-		if (wait->need == 0 || is_over(wait))
+		if (wait->need == 0)
 			continue;
-		count = dw_room_receipts(room, wait->number, to, wait->except).delivered;
-		wait->count = count > wait->count ? count : wait->count;
+		count_anew(wait);
 		answer_enough(hub, wait);
 	}
 	seat->holds--;

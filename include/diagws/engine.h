@@ -86,12 +86,13 @@ struct dw_op {
 			uint64_t expires_at;
 			char *data; /* malloc'ed by the caller, freed by dw_op_clear */
 			size_t size;
-			uint8_t hash[DW_HASH_SIZE]; /* of type, receiver and data: same id, other hash is DW_E_ID_REUSED */
-			uint64_t at;                /* ms */
-			uint64_t seq, n, own;       /* out, of the first one when duplicate; n is 0 for a direct one, own else */
-			uint64_t room_n;            /* out, not when duplicate: the room's n now, which is the record's */
-			bool duplicate;             /* out */
-			struct dw_buf record;       /* out: the packed record (wire.h), empty when duplicate */
+			uint8_t hash[DW_HASH_SIZE];  /* of type, receiver and data: same id, other hash is DW_E_ID_REUSED */
+			uint64_t at;                 /* ms */
+			uint64_t seq, n, own;        /* out, of the first one when duplicate; n is 0 for a direct one, own else */
+			uint64_t room_n;             /* out, not when duplicate: the room's n now, which is the record's */
+			bool duplicate;              /* out */
+			bool had_except, had_expiry; /* out, when duplicate: whether the first one had an except, an expires_at */
+			struct dw_buf record;        /* out: the packed record (wire.h), empty when duplicate */
 		} append;
 		struct dw_cursor cursor; /* its own room field is used */
 		struct {

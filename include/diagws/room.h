@@ -270,8 +270,9 @@ void dw_room_drop_reader(struct dw_room *room, struct dw_reader *reader);
 /* Whether the device has been delivered this message, which is for `to` alone (empty: for all). */
 bool dw_device_has(const struct dw_device *device, struct dw_number number, struct dw_str to);
 /* The devices that have been delivered it, and those that it has been sent to; but not those with the session
- * `except`. When that one has gone nobody knows any more which device was its own, and one less is counted: never
- * too many. Resident rooms only. */
+ * `except`. When that one has gone, or is DW_EXCEPT_SOME, nobody knows any more which device was its own, and one less
+ * is counted: never too many. Resident rooms only. */
+#define DW_EXCEPT_SOME UINT64_MAX /* a session that nobody knows */
 struct dw_receipts {
 	uint64_t sent, delivered;
 };

@@ -262,6 +262,78 @@ def test_over_http_200_with_two_devices_and_504_with_one(clinic):
     run(go())
 
 
+async def drop(world):
+    """What was sent before is kept no more."""
+    await asyncio.to_thread(world.run, "diagws-send", "-l", "-d", "123", "-t", "x_update", input='{"data":{}}\n' * 100)
+
+
+async def sent_again(world, id, **more):
+    """How many have it, as who sends it again is told."""
+    status, answer = await post(world, "wait=delivered:9&deadline=1ms",
+                                {"diagnosis_id": 123, "type": "note_update", "data": {}, "id": id, **more})
+    assert (status, answer["error"]["code"]) == (504, "not_delivered")
+    return answer["delivered"]
+
+
+def test_who_sends_again_need_not_know_whom_the_message_was_not_for(clinic):
+    """The only device was sent what follows it, but not this."""
+    async def go():
+        async with clinic.the_edge.connect("123", clinic.alice, device="d0") as socket:
+            body = {"diagnosis_id": 123, "type": "note_update", "data": {}, "id": "x1",
+                    "exclude_session": (await receive(socket))["data"]["session"]}
+            assert (await post(clinic, "wait=stored", body))[1]["clients_notified"] == 0
+            assert (await post(clinic, "wait=delivered:1&deadline=10s"))[0] == 200
+            assert [update["n"] for update in await receive_updates(socket, 1)] == [2]
+            assert await sent_again(clinic, "x1") == 0
+            await drop(clinic)
+            await receive_updates(socket, 100)
+            assert (await post(clinic, "wait=delivered:1&deadline=10s"))[0] == 200
+            assert await sent_again(clinic, "x1") == 0
+            async with clinic.the_edge.connect("123", clinic.alice, device="d1", after="new") as other:
+                session = (await receive(other))["data"]["session"]
+                assert await sent_again(clinic, "x1", exclude_session=session) == 0
+        assert await sent_again(clinic, "x1") == 0
+    run(go())
+
+
+def test_who_waits_again_is_not_told_of_the_device_that_the_message_was_not_for(clinic):
+    """It confirms what was around the message while that is waited for."""
+    async def go():
+        async with clinic.the_edge.connect("123", clinic.alice, device="d0", ack="client") as socket:
+            body = {"diagnosis_id": 123, "type": "note_update", "data": {}, "id": "x1",
+                    "exclude_session": (await receive(socket))["data"]["session"]}
+            assert (await post(clinic, "wait=stored", body))[0] == 200
+            await drop(clinic)
+            del body["exclude_session"]
+            asked = asyncio.create_task(post(clinic, "wait=delivered:1&deadline=4s", body))
+            await asyncio.to_thread(until, lambda: clinic.stat()["waiting"] == 1, "the sender to wait")
+            last = (await receive_updates(socket, 100))[-1]
+            await socket.send(json.dumps({"type": "ack", "seq": last["seq"]}))
+            status, answer = await post(clinic, "wait=delivered:1&deadline=10s",
+                                        {"diagnosis_id": 123, "type": "x_update", "data": {}, "id": last["id"]})
+            assert (status, answer["duplicate"]) == (200, True) and not asked.done()
+            status, answer = await asked
+            assert (status, answer["delivered"]) == (504, 0)
+    run(go())
+
+
+def test_who_sends_again_need_not_know_that_the_message_had_a_time(clinic):
+    """It was over when the only device came, which was told so."""
+    async def go():
+        await asyncio.to_thread(clinic.send, "note_update", "123", {}, "-i", "x2", "--ttl=1s")
+        await asyncio.to_thread(until, lambda: not clinic.stat("messages", "123"), "its time to be over")
+        async with clinic.the_edge.connect("123", clinic.alice, device="d0") as socket:
+            assert [(await receive(socket))["type"] for _ in range(2)] == ["connect", "gap"]
+            assert (await post(clinic, "wait=delivered:1&deadline=10s"))[0] == 200
+            assert await sent_again(clinic, "x2") == 0
+            await drop(clinic)
+            await receive_updates(socket, 101)
+            assert (await post(clinic, "wait=delivered:1&deadline=10s"))[0] == 200
+            assert await sent_again(clinic, "x2") == 0
+            assert await sent_again(clinic, "x2", ttl_s=60) == 0
+    run(go())
+
+
 def test_over_http_across_a_restart_of_the_hub(clinic):
     async def go():
         asking = asyncio.create_task(post(clinic, "wait=delivered:1&deadline=30s"))

@@ -37,7 +37,8 @@ struct entry {
 	UT_hash_handle hh;
 	uint8_t hash[DW_HASH_SIZE];
 	uint64_t seq, n, at;
-	bool ended; /* of a user: what is retained of the chain */
+	bool except, expiry; /* of an id: whether its message had them */
+	bool ended;          /* of a user: what is retained of the chain */
 	struct dw_cursor cursor;
 	struct dw_owner_row owner;
 	size_t key_size;
@@ -273,6 +274,8 @@ do_append(struct mem_engine *e, struct dw_op *op)
 		op->append.n = op->append.to[0] == '\0' ? id->n : 0;
 		op->append.own = op->append.to[0] == '\0' ? 0 : id->n;
 		op->append.duplicate = memcmp(id->hash, op->append.hash, DW_HASH_SIZE) == 0;
+		op->append.had_except = id->except;
+		op->append.had_expiry = id->expiry;
 		op->err = op->append.duplicate ? DW_OK : DW_E_ID_REUSED;
 		return DW_OK;
 	}
@@ -290,6 +293,8 @@ do_append(struct mem_engine *e, struct dw_op *op)
 	id->n = op->append.own > 0 ? op->append.own : op->append.n;
 	memcpy(id->hash, op->append.hash, DW_HASH_SIZE);
 	id->at = op->append.at;
+	id->except = op->append.except != 0;
+	id->expiry = op->append.expires_at != 0;
 	dw_record_pack(
 		&op->append.record, &(struct dw_record) { op->append.seq, op->append.room_n, op->append.at,
 								dw_str(op->append.type), dw_str(op->append.id), { op->append.data, op->append.size },

@@ -187,7 +187,9 @@ class Generator:
 
     def do_receipts(self):
         if self.sent:
-            self.add("receipts", self.r.choice(self.sent[-8:])[1])
+            bare = self.r.random() < 0.3
+            self.add("receipts", self.r.choice(self.sent[-8:])[1], "bare" if bare else "",
+                     "except=" + self.r.choice(self.open) if bare and self.open and self.r.random() < 0.2 else "")
 
     def do_sub(self):
         client = self.one(self.open)

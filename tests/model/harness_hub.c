@@ -121,12 +121,20 @@ hear_stored(struct dw_wire *answer)
 	return true;
 }
 
+/* The session that the step's message is not for; 0: for all. */
+static uint64_t
+excepted(void)
+{
+	const char *except = option("except");
+	const struct client *client = except != NULL ? client_find(except) : NULL;
+
+	return client != NULL ? client_session(client) : 0;
+}
+
 void
 do_send(void)
 {
 	struct sent *known = find_sent(word(2)), sent = { 0 };
-	const char *except = option("except");
-	const struct client *client = except != NULL ? client_find(except) : NULL;
 	struct dw_wire answer;
 
 	copy(sent.room, word(1));
@@ -135,7 +143,7 @@ do_send(void)
 	copy(sent.text, option("text") != NULL ? option("text") : word(2));
 	sent.ttl_s = number_option("ttl", 0);
 	sent.size = number_option("size", 0);
-	sent.except = client != NULL ? client_session(client) : 0;
+	sent.except = excepted();
 	say_message(&sent, 0);
 	if (!hear_stored(&answer))
 		return;
@@ -152,16 +160,23 @@ do_send(void)
 void
 do_receipts(void)
 {
-	struct sent *sent = find_sent(word(1));
+	struct sent *sent = find_sent(word(1)), again;
 	struct dw_wire answer;
 
 	if (sent == NULL) {
 		noop();
 		return;
 	}
-	say_message(sent, ALL_DEVICES);
+	again = *sent;
+	if (flag("bare")) {
+		again.except = excepted();
+		again.ttl_s = 0;
+	}
+	say_message(&again, ALL_DEVICES);
 	if (!hear_stored(&answer))
 		return;
+	if (!answer.stored.duplicate)
+		*sent = again;
 	sent->seq = answer.stored.seq;
 	if (hear(&answer, DW_DELIVERED))
 		printf("receipts %llu\n", (unsigned long long)answer.delivered.count);

@@ -12,7 +12,8 @@ any of its steps is left out; a step that makes no sense where things stand chan
   world limit= ttl=S cursors=S ids= window=S edges= engine=memory|lmdb either evict seed=   begins; first line, always
   grant|revoke|deny ROOM USER
   send ROOM ID [to=USER] [ttl=S] [except=CLIENT] [text=T] [size=BYTES]     the same ID again: a duplicate
-  receipts ID                                 sends it again, and asks how many devices have it
+  receipts ID [bare [except=CLIENT]]          sends it again, and asks how many devices have it; bare: without its ttl, and
+     without its except or with another, as a sender does that was started anew
   open CLIENT EDGE ROOM USER DEVICE [derived] [ack] [claim] [after=] [epoch=first|now|other]
      after=new, 0, ID (its seq), a number, +N (so far ahead of the newest), last (where the last poll ended)
   sub|unsub CLIENT ROOM [after=] [epoch=]

@@ -45,9 +45,12 @@ class Steps(Place):
         return "stored 0 %d %d %d %d %d" % (answer["seq"], answer["n"] or 0, answer["duplicate"],
                                             answer["clients_notified"], answer["devices_queued"])
 
+    def session_of(self, name):
+        client = self.clients.get(name)
+        return client.session if client else None
+
     def do_send(self, words, options):
-        client = self.clients.get(options.get("except"))
-        session = client.session if client else None
+        session = self.session_of(options.get("except"))
         status, answer = self.post(words, options, session)
         self.answer = [self.stored(status, answer)]
         if status == 200 and not answer["duplicate"]:
@@ -61,10 +64,15 @@ class Steps(Place):
         again = {"text": message.text, "size": message.size}
         if message.to:
             again["to"] = message.to
-        if message.expires:
+        if message.expires and "bare" not in options:
             again["ttl"] = (message.expires - message.at) // 1000
         words, session = ["send", message.room, message.id], self.excepts.get(message.id)
-        self.answer = [self.stored(*self.post(words, again, session))]
+        if "bare" in options:
+            session = self.session_of(options.get("except"))
+        status, answer = self.post(words, again, session)
+        self.answer = [self.stored(status, answer)]
+        if status == 200 and not answer["duplicate"]:
+            self.excepts[message.id] = session
         status, answer = self.post(words, again, session, "?wait=delivered:%d&deadline=1ms" % ALL_DEVICES)
         self.answer.append("receipts %d" % answer["delivered"])
 

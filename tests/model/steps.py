@@ -226,14 +226,18 @@ class Model(Outside, Base):
             return False
         again = Message(0, message.room, message.id, message.text, message.to, 0, self.wall, 0, message.excluded, message.size)
         again.expires = self.wall + message.expires - message.at if message.expires else 0
+        if "bare" in options:
+            again.excluded, again.expires = self.client(options["except"]) if "except" in options else None, 0
         self.store(again, seen)
         message = self.last[words[1]]
         need(seen.receipts is not None, "no receipts")
         room = self.room(message.room)
+        retained = room.retains(message, self.wall)
         least = most = 0
         excluded = message.excluded is None
         for device in self.devices_of(room, message.to or None):
-            if message.excluded is not None and message.excluded in [s.client for s in device.sessions]:
+            # Once it is dropped nobody knows any more whom it was not for, only that there was one.
+            if retained and message.excluded is not None and message.excluded in [s.client for s in device.sessions]:
                 excluded = True
                 continue
             most += message in device.got
@@ -242,7 +246,7 @@ class Model(Outside, Base):
             # Its own device is not known any more: one less is counted, for it may be among them.
             least -= least > 0
         # Of one with a time of its own nobody knows any more, once it is dropped, whether that was over before it was sent.
-        if message.dead(self.wall) or message.expires and not room.retains(message, self.wall):
+        if message.dead(self.wall) or message.expires and not retained:
             least = 0
         need(least <= seen.receipts <= most, "receipts of %s: %s, expected %s..%s", message.id, seen.receipts, least,
              most)

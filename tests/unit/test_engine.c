@@ -748,6 +748,66 @@ test_a_duplicate_says_its_own_number(void **state)
 	op_free(again);
 }
 
+/* Whatever the repeat has itself, and also when the store has been opened again. */
+static void
+test_a_duplicate_says_what_the_first_one_had(void **state)
+{
+	struct fixture *f = *state;
+	const uint64_t window = f->config.id_window_ms;
+
+	for (unsigned had = 0; had < 4; had++) {
+		const char id[] = { 'a', (char)('0' + had), '\0' };
+		struct dw_op *first = append_aged(id, "{\"a\":1}", window - 60000);
+
+		first->append.except = had & 1 ? 7 : 0;
+		first->append.expires_at = had & 2 ? 8 : 0;
+		assert_int_equal(DW_OK, run(f, first));
+		assert_false(first->append.had_except || first->append.had_expiry);
+		op_free(first);
+	}
+	if (f->ops == &dw_engine_lmdb) {
+		f->ops->close(f->engine);
+		open_engine(f);
+	}
+	for (unsigned had = 0; had < 4; had++) {
+		const char id[] = { 'a', (char)('0' + had), '\0' };
+		struct dw_op *again = append_aged(id, "{\"a\":1}", 0);
+
+		again->append.except = had & 1 ? 0 : 7;
+		again->append.expires_at = had & 2 ? 0 : 8;
+		assert_int_equal(DW_OK, run(f, again));
+		assert_true(again->append.duplicate);
+		assert_int_equal((had & 1) != 0, again->append.had_except);
+		assert_int_equal((had & 2) != 0, again->append.had_expiry);
+		dw_op_reset(again);
+		assert_false(again->append.had_except || again->append.had_expiry);
+		op_free(again);
+	}
+}
+
+/* One that is not remembered any more says nothing to the message that takes its id. */
+static void
+test_a_forgotten_id_says_nothing(void **state)
+{
+	struct fixture *f = *state;
+
+	for (int had = 1; had >= 0; had--) {
+		struct dw_op *op = append_aged("x", "{\"a\":1}", had ? f->config.id_window_ms : 0), *again;
+
+		op->append.except = op->append.expires_at = (uint64_t)had;
+		assert_int_equal(DW_OK, run(f, op));
+		assert_false(op->append.duplicate || op->append.had_except || op->append.had_expiry);
+		op_free(op);
+		if (had)
+			continue;
+		again = append_aged("x", "{\"a\":1}", 0);
+		assert_int_equal(DW_OK, run(f, again));
+		assert_true(again->append.duplicate);
+		assert_false(again->append.had_except || again->append.had_expiry);
+		op_free(again);
+	}
+}
+
 /* One that is too old ends what is retained of its chain, whatever is before it; another user's is not concerned. */
 static void
 test_retained_is_what_is_newest(void **state)
@@ -1267,6 +1327,8 @@ random_op(int *serial)
 			(void)dw_str_copy(dw_str(users[rand() % 3]), op->append.to, sizeof(op->append.to));
 		if (rand() % 3 == 0)
 			(void)dw_str_copy(dw_str(user), op->append.publisher, sizeof(op->append.publisher));
+		op->append.except = (uint64_t)(rand() % 2);
+		op->append.expires_at = (uint64_t)(rand() % 2);
 		return op;
 	}
 }
@@ -1290,6 +1352,8 @@ same_result(const struct dw_op *a, const struct dw_op *b)
 		assert_int_equal(a->append.own, b->append.own);
 		assert_int_equal(a->append.room_n, b->append.room_n);
 		assert_int_equal(a->append.duplicate, b->append.duplicate);
+		assert_int_equal(a->append.had_except, b->append.had_except);
+		assert_int_equal(a->append.had_expiry, b->append.had_expiry);
 		same_bytes(&a->append.record, &b->append.record);
 		break;
 	case DW_OP_OWNER:
@@ -1391,8 +1455,11 @@ test_very_many_ids(void **state)
 			numbers[i] = number;
 			(void)snprintf(room, sizeof(room), "room-%d", number % 40);
 			(void)snprintf(id, sizeof(id), "%d", number);
-			for (int e = 0; e < 2; e++)
+			for (int e = 0; e < 2; e++) {
 				ops[e][i] = append_new(room, id, "{\"a\":1}");
+				ops[e][i]->append.except = (uint64_t)(i % 3);
+				ops[e][i]->append.expires_at = (uint64_t)(number % 5);
+			}
 		}
 		assert_int_equal(DW_OK, commit(f, ops[0], BATCH));
 		assert_int_equal(DW_OK, commit(&twin, ops[1], BATCH));
@@ -1409,6 +1476,8 @@ test_very_many_ids(void **state)
 			assert_int_equal(known, ops[1][i]->append.duplicate);
 			assert_int_equal(*seq, ops[1][i]->append.seq);
 			assert_int_equal(ops[1][i]->append.n, ops[0][i]->append.n);
+			assert_int_equal(ops[1][i]->append.had_except, ops[0][i]->append.had_except);
+			assert_int_equal(ops[1][i]->append.had_expiry, ops[0][i]->append.had_expiry);
 			op_free(ops[0][i]);
 			op_free(ops[1][i]);
 		}
@@ -1497,6 +1566,8 @@ main(void)
 		BOTH(test_places_of_a_user),
 		BOTH(test_own_numbers_are_for_ever),
 		BOTH(test_a_duplicate_says_its_own_number),
+		BOTH(test_a_duplicate_says_what_the_first_one_had),
+		BOTH(test_a_forgotten_id_says_nothing),
 		BOTH(test_retained_is_what_is_newest),
 		BOTH(test_publishers),
 		BOTH(test_owners),

@@ -464,6 +464,30 @@ test_what_has_expired_is_a_tombstone(void **state)
 	assert_position(joined.from, 19, 1, 0);
 }
 
+/* Whom it was not for is not told of it. */
+static void
+test_a_tombstone_says_whom_it_was_not_for(void **state)
+{
+	struct dw_position at = dw_position_start();
+	struct dw_buf out = { 0 };
+	struct dw_record record;
+	struct dw_str rest;
+
+	(void)state;
+	publish("", 7, now + 1000);
+	publish("ann", 8, now + 1000);
+	pass(1000);
+	(void)dw_room_read(room, NULL, &at, 100, 1U << 20, now, &out);
+	rest = (struct dw_str) { out.data, out.len };
+	for (uint64_t except = 7; except <= 8; except++) {
+		assert_int_equal(dw_record_next(&rest, &record), DW_OK);
+		assert_int_equal(record.type.n, 0);
+		assert_int_equal(record.except, except);
+		assert_int_equal(record.expires_at, now);
+	}
+	dw_buf_clear(&out);
+}
+
 /* ---- loading */
 
 static void
@@ -662,6 +686,7 @@ main(void)
 		TEST(test_direct_messages_have_a_limit_of_their_own),
 		TEST(test_reading_moves_each_number_by_itself),
 		TEST(test_what_has_expired_is_a_tombstone),
+		TEST(test_a_tombstone_says_whom_it_was_not_for),
 		TEST(test_a_load_says_what_is_retained_by_tombstones),
 		TEST(test_a_stream_has_a_tombstone_for_what_is_not_retained),
 		TEST(test_numbers_go_on_after_a_load),
