@@ -360,8 +360,10 @@ render_entry(struct room *room, const struct dw_record *record)
 		return ENTRY_CONDITION;
 	}
 	if (record->to.n == 0 && dw_record_dead(record, dw_now_ms())) {
+		if (record->except != 0)
+			add_condition(&rooms->frame, record);
 		room_render_expired(rooms, &rooms->frame, room->id, record);
-		return 0;
+		return record->except != 0 ? ENTRY_CONDITION : 0;
 	}
 	if (dw_record_plain(record)) {
 		room_render(rooms, &rooms->frame, room->id, record);

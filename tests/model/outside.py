@@ -264,7 +264,10 @@ class Outside:
         if surely and not self.replaced(session):
             self.join_again(session)
             self.leave_all([session], self.mono)
-        elif device is not None and not self.replaced(session):
+        elif not self.replaced(session):
+            if device is None:
+                device = self.add_device(session, (0, 0))
+                device.doubtful = True
             for what in ("at", "resume", "acked"):
                 setattr(device.high, what, further(getattr(device.high, what), session.high))
             device.seen = self.wall

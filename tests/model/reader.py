@@ -118,6 +118,8 @@ class Reader:
         self._move(direct, first, to, "a gap (%s)" % (data,))
         if first == to and log[to].dead(now) and reason == "expired":
             # it is dead in its place
+            need(log[to].excluded is not self.client or not self.room.retains(log[to], now), "%s: a gap of its own: %s",
+                 self.name, data)
             if not self.room.retains(log[to], now):
                 self.begins[direct].append(to)
                 self.holes += 1

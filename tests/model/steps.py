@@ -162,7 +162,7 @@ class Model(Outside, Base):
             if session.counted:
                 need(edge.there, "%s: counted, and its edge is not there", client.name)
                 self.tell(session)
-            if session.device is not None:
+            if session.device is not None and (session.counted or edge.away):
                 edge.left.append((self.mono if session.counted else None, session))
         self.leave_all([session for session in client.sessions if session.counted], self.mono)
         del edge.clients[client.name]
