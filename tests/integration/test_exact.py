@@ -4,6 +4,7 @@ import asyncio
 import concurrent.futures
 import contextlib
 import json
+import os
 import signal
 import time
 
@@ -11,8 +12,9 @@ import pytest
 import websockets
 
 from conftest import PATIENCE, closed, receive, receive_updates, until
+from test_commit import Tampered
 from test_delivery import Raw
-from test_slow import send, take
+from test_slow import send, take, talk
 
 
 def publish(world, room, count, **more):
@@ -279,3 +281,140 @@ def test_a_device_that_is_new_is_kept_at_once(clinic):
     clinic.the_edge.kill()
     clinic.hub()
     assert clinic.send("note_update", "123", {}, "--wait", "stored")["devices_queued"] == 1
+
+
+# ---- of several stays of a device, the newest ----
+
+JOIN_R, LEAVE_R = {"type": "subscribe", "diagnosis_id": "r"}, {"type": "unsubscribe", "diagnosis_id": "r"}
+
+
+@contextlib.contextmanager
+def frozen(process):
+    """It does nothing, and what comes to it waits, while the block runs."""
+    process.signal(signal.SIGSTOP)
+    os.waitid(os.P_PID, process.pid, os.WSTOPPED)
+    try:
+        yield
+    finally:
+        process.signal(signal.SIGCONT)
+
+
+async def say(socket, *messages):
+    """Says these, and returns what came until the edge had taken them."""
+    for message in (*messages, {"type": "ping"}):
+        await socket.send(json.dumps(message))
+    came = []
+    while (message := await receive(socket))["type"] != "pong":
+        came.append(message)
+    return came
+
+
+def counted(world, room):
+    return sum(row["connected"] for row in world.stat("devices", room))
+
+
+def test_a_takeover_does_not_end_who_has_come_anew(clinic):
+    """The hub learns at once that the other took r over, and that the first left it and came again: that one stays."""
+    for room in ("q", "r"):
+        clinic.grant(room, "alice")
+
+    async def go():
+        async with clinic.the_edge.connect("123", clinic.alice, device="d") as first, \
+                clinic.the_edge.connect("q", clinic.alice, device="d") as other:
+            await hello_of(first)
+            await hello_of(other)
+            await first.send(json.dumps(JOIN_R))
+            assert (await receive(first))["type"] == "subscribed"
+            with frozen(clinic.processes[0]):
+                assert await say(other, JOIN_R) == []
+                assert [message["type"] for message in await say(first, LEAVE_R, JOIN_R)] == ["unsubscribed"]
+            assert (await receive(other))["type"] == "subscribed"
+            told = await receive(other)
+            assert (told["type"], told["data"]) == ("unsubscribed", {"reason": "replaced"})
+            told = await receive(first)
+            assert (told["type"], told["diagnosis_id"]) == ("subscribed", "r"), told
+            receipt = (await asyncio.to_thread(publish, clinic, "r", 1))[0]
+            assert receipt["clients_notified"] == 1
+            assert (await receive_updates(first, 1))[0]["seq"] == receipt["seq"]
+            assert await say(first) == await say(other) == []
+    asyncio.run(go())
+    until(lambda: counted(clinic, "r") == 0, "the hub to count nobody")
+
+
+def test_who_leaves_before_being_let_in_again_is_not_counted(world, tmp_path):
+    """What is fed to the first stay comes while the second waits for a commit, which asks for a place that only the
+    engine knows; the client leaves before that."""
+    hub = world.hub("--queue-limit", 20)
+    edge = world.edge()
+    for room in ("123", "r"):
+        world.grant(room, "alice")
+    alice = world.token("alice")
+    send(world, "r", 60, pad=0)
+    forgotten = edge.request("/ws/messages/r", token=alice)[2]["messages"][0]["seq"] - 30
+    slow = Raw(edge, "123", alice, "slow")
+    assert slow.message()["type"] == "connect"
+
+    def heard(*messages):
+        """As say."""
+        talk(slow, *messages, {"type": "ping"})
+        came = []
+        while (message := slow.message())["type"] != "pong":
+            came.append(message.get("n", message["type"]))
+        return came
+
+    talk(slow, {**JOIN_R, "after": "new"})
+    assert slow.message()["type"] == "subscribed"
+    send(world, "r", 60)
+    with contextlib.ExitStack() as held:
+        with frozen(hub):
+            while came := heard():
+                assert 120 not in came  # it has fallen behind, and the hub is asked for the next
+            new = Raw(edge, "123", alice, "new")  # which the commit has to write
+            assert heard(LEAVE_R, {**JOIN_R, "after": forgotten}) == ["unsubscribed"]
+            held.enter_context(Tampered(hub, tmp_path / "trace", "inject=fdatasync:delay_enter=60000000"))
+        assert new.message()["type"] == "connect"  # so what was fed is there, too
+        assert heard(LEAVE_R) == ["unsubscribed"]
+    publish(world, "123", 1)
+    assert counted(world, "r") == 0
+    new.close()
+    slow.close()
+
+
+def test_who_was_taken_over_unseen_does_not_come_back(world):
+    """Its edge sleeps while the hub is killed and another connection takes its place at the next one."""
+    hub = world.hub()
+    edge = world.edge()
+    world.grant("r", "alice")
+    query = {"token": world.token("alice"), "device": "d", "ack": "client"}
+
+    def restart():
+        hub.kill()
+        world.hub()
+        publish(world, "r", 1)
+        return world.edge()
+
+    async def acknowledge(socket, n):
+        update = (await receive_updates(socket, 1))[0]
+        assert update["n"] == n
+        await socket.send(json.dumps({"type": "ack", "seq": update["seq"]}))
+        await asyncio.to_thread(until, lambda: [row["confirmed_seq"] for row in world.stat("devices", "r")] == [
+            update["seq"]], "the ack")
+
+    async def go():
+        async with edge.connect("r", **query) as old:
+            await hello_of(old)
+            with frozen(edge):
+                second = await asyncio.to_thread(restart)
+                new = await second.connect("r", **query)
+                assert (await hello_of(new))["replaying"] == 1
+                await acknowledge(new, 1)
+            with pytest.raises(websockets.ConnectionClosed):
+                pytest.fail(f"the old connection was told {await receive(old)}")
+            assert (old.close_code, old.close_reason) == (4001, "replaced")
+            await asyncio.to_thread(publish, world, "r", 1)
+            await acknowledge(new, 2)
+            await new.close()
+        async with second.connect("r", **query) as new:
+            hello = await hello_of(new)
+            assert (hello["resume"], hello["replaying"]) == ("exact", 0)
+    asyncio.run(go())
