@@ -7,6 +7,7 @@
 #include <utlist.h>
 
 #include "diagws/clock.h"
+#include "uplink.h"
 
 static struct dw_str
 copy(char **names, struct dw_str name)
@@ -44,6 +45,24 @@ departed_add(struct departed *departed, const struct dw_join *join, const struct
 		drop(departed, departed->list);
 	DL_APPEND(departed->list, departure);
 	departed->count++;
+}
+
+void
+departed_tell(struct departed *departed, struct uplink *uplink)
+{
+	const uint64_t now = dw_mono_ms();
+	struct departure *departure;
+
+	DL_FOREACH(departed->list, departure)
+	{
+		struct dw_join join = departure->join;
+
+		join.age = now - departure->opened_at;
+		departure->told_at = now;
+		if (!uplink_join(uplink, &join) ||
+			!uplink_send(uplink, &(struct dw_wire) { .kind = DW_LEAVE, .leave = departure->leave }))
+			return;
+	}
 }
 
 void

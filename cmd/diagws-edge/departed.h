@@ -13,8 +13,10 @@
 
 enum {
 	DEPARTED_MAX = 16 * 1024,
-	DEPARTED_MS = 2000, /* what the hub was told so long before a PING that it has answered it has written */
+	DEPARTED_MS = 1000, /* what the hub was told so long before a PING that it has answered it has written */
 };
+
+struct uplink;
 
 struct departure {
 	struct departure *prev, *next;
@@ -31,6 +33,8 @@ struct departed {
 
 /* Copies what they hold. Without memory it is not kept. */
 void departed_add(struct departed *departed, const struct dw_join *join, const struct dw_leave *leave);
+/* The hub is there: they come back and leave once more. */
+void departed_tell(struct departed *departed, struct uplink *uplink);
 /* The hub has answered a PING of this time. */
 void departed_known(struct departed *departed, uint64_t pinged_at);
 void departed_clear(struct departed *departed);

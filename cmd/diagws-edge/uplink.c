@@ -16,7 +16,6 @@
 #include <string.h>
 
 #include <uthash.h>
-#include <utlist.h>
 #include <uv.h>
 
 #include "asks.h"
@@ -196,25 +195,6 @@ uplink_leave(struct uplink *uplink, struct watch *watch, const struct dw_join *b
 	departed_add(&uplink->departed, back, &leave);
 }
 
-/* Those of whom the hub may not know how far they came. */
-static void
-tell_departed(struct uplink *uplink)
-{
-	const uint64_t now = dw_mono_ms();
-	struct departure *departure;
-
-	DL_FOREACH(uplink->departed.list, departure)
-	{
-		struct dw_join join = departure->join;
-
-		join.age = now - departure->opened_at;
-		departure->told_at = now;
-		if (!uplink_join(uplink, &join) ||
-			!uplink_send(uplink, &(struct dw_wire) { .kind = DW_LEAVE, .leave = departure->leave }))
-			return;
-	}
-}
-
 void
 uplink_doubt(struct uplink *uplink, uint64_t asked_at)
 {
@@ -286,7 +266,7 @@ take_welcome(struct uplink *uplink, const struct dw_welcome *welcome)
 	dw_log_info("hub welcomed us", "epoch=%s head=%llu", uplink->epoch, (unsigned long long)welcome->head);
 	if (new_store)
 		change_epoch(uplink);
-	tell_departed(uplink);
+	departed_tell(&uplink->departed, uplink);
 	while ((conn = sessions_each(&uplink->edge->sessions, &place)) != NULL)
 		watch_ask_all(conn);
 	if (!asks_again(&uplink->asks, uplink->bus))

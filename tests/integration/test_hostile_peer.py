@@ -14,7 +14,7 @@ from test_commit import Tampered
 DEALER, LINGER, RCVTIMEO = 5, 17, 27
 HELLO, PING, PUBLISH, JOIN, LEAVE, READ, STAT = 1, 2, 4, 5, 6, 9, 10
 WELCOME, REFUSED, PONG, STORED, TABLE = 33, 34, 35, 37, 42
-VERSION = 4
+VERSION = 5
 NOWHERE = 0, 0, 0  # a position
 FRAME_MAX = 1 << 20
 
@@ -126,7 +126,7 @@ def test_polls_that_wait_keep_nothing_that_was_added_to_them(world):
         assert peer.kind() == WELCOME
         before = resident_kib(hub.pid)
         for corr in range(100):
-            peer.send(READ, corr, 0, "123", *NOWHERE, 10, "ann", True, "", 60000, bytes(900_000))
+            peer.send(READ, corr, 0, "123", *NOWHERE, 10, "ann", True, "", 60000, 0, bytes(900_000))
         peer.send(PING, 1)
         assert peer.kind() == PONG
         # All are in: a hundred polls that wait, less than a frame's size each.
@@ -144,7 +144,7 @@ def test_sessions_that_leave_a_room_not_loaded_yet_keep_nothing_that_was_added(w
         peer.send(PUBLISH, 1, "123", "a_update", "i", b"{}", "", False, "", 0, 0, 0, 0)
         until(lambda: world.stat()["staged_bytes"] > 0, "the message to be on its way")
         before = resident_kib(hub.pid)
-        peer.send(JOIN, 2, 9, "456", "ann", "phone", 2, *NOWHERE, "", *NOWHERE, 0, *NOWHERE, 0, 0)
+        peer.send(JOIN, 2, 9, "456", "ann", "phone", 2, *NOWHERE, "", *NOWHERE, 0, *NOWHERE, 0, 0, 0)
         for session in range(200):
             peer.send(LEAVE, session, "456", *NOWHERE, False, 0, 0, bytes(900_000))
         peer.send(PING, 1)

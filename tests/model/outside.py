@@ -6,7 +6,7 @@ from reader import further, need
 from rules import ranges
 
 ACCESS = (1008, "access denied")
-LEFT = 3000  # ms: an edge keeps so long, or less, what sessions that ended had confirmed
+LEFT = 2000  # ms: an edge keeps so long, or less, what sessions that ended had confirmed
 TICK = 64  # ms: which connection is newer is not known more exactly
 PAGE_BYTES = 150000  # past that a page may have fewer messages than were asked for
 WAIT = 30000
