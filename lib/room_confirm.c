@@ -104,14 +104,10 @@ moves(struct dw_position *at, struct dw_position to)
 	return moved;
 }
 
-void
-dw_room_advance(struct dw_room *room, struct dw_device *device, uint64_t steady)
+/* All its connections have confirmed this. */
+static void
+advance_to(struct dw_room *room, struct dw_device *device, struct dw_position confirmed, uint64_t steady)
 {
-	struct dw_position confirmed;
-
-	if (device->sessions == NULL)
-		return;
-	confirmed = confirmed_by_all(device);
 	if (moves(&device->at, confirmed)) {
 		dw_device_note(device, device->at, steady);
 		room->low_stale = true;
@@ -121,6 +117,13 @@ dw_room_advance(struct dw_room *room, struct dw_device *device, uint64_t steady)
 	room->unsettled |= device->trail != NULL;
 	if (moves(&device->resume, dw_position_nearer(confirmed, device->settled)))
 		dw_room_mark_dirty(room, device);
+}
+
+void
+dw_room_advance(struct dw_room *room, struct dw_device *device, uint64_t steady)
+{
+	if (device->sessions != NULL)
+		advance_to(room, device, confirmed_by_all(device), steady);
 }
 
 void
@@ -193,6 +196,18 @@ count_confirmed(struct dw_room *room, struct dw_position from, struct dw_positio
 	room->all->confirmed += count;
 }
 
+/* Not all up to there was delivered: where it began is what its device had, or skipped. */
+static void
+note_confirmed(struct dw_room *room, struct dw_device *device, struct dw_position at, struct dw_begun begun, bool sure)
+{
+	if (deliver(&device->had, begun.n, dw_n(at)))
+		dw_room_mark_dirty(room, device);
+	if (deliver(&device->had_own, begun.own, dw_own(at)))
+		dw_room_mark_dirty(room, device);
+	if (sure)
+		device->settled = dw_position_further(device->settled, at);
+}
+
 bool
 dw_room_confirm(struct dw_room *room, struct dw_session *session, struct dw_position at, const struct dw_begun *begun,
 	bool sure, uint64_t steady)
@@ -208,15 +223,24 @@ dw_room_confirm(struct dw_room *room, struct dw_session *session, struct dw_posi
 	all = dw_position_further(session->confirmed, at);
 	count_confirmed(room, session->confirmed, all);
 	session->confirmed = all;
-	/* Not all: where it stood first is what its device had, or skipped. */
-	if (deliver(&device->had, session->begun.n, dw_n(at)))
-		dw_room_mark_dirty(room, device);
-	if (deliver(&device->had_own, session->begun.own, dw_own(at)))
-		dw_room_mark_dirty(room, device);
-	if (sure)
-		device->settled = dw_position_further(device->settled, at);
+	note_confirmed(room, device, at, session->begun, sure);
 	dw_room_advance(room, device, steady);
 	return true;
+}
+
+struct dw_device *
+dw_room_departed(struct dw_room *room, const struct dw_leave *leave, uint64_t steady)
+{
+	struct dw_device *device = dw_room_device(room, leave->user, leave->device);
+	struct dw_position at;
+
+	if (device == NULL || device->derived || device->sessions != NULL ||
+		!dw_room_is_position(room, device->member, leave->at))
+		return NULL;
+	at = with_own(room, device->member, leave->at);
+	note_confirmed(room, device, at, leave->begun, leave->sure);
+	advance_to(room, device, at, steady);
+	return device->dirty ? device : NULL;
 }
 
 void

@@ -80,7 +80,7 @@ static const struct shape shapes[] = {
 			U(join, expires), P(join, confirmed), U(join, begun.n), U(join, begun.own), U(join, age) } },
 	{ DW_LEAVE, "LEAVE",
 		{ U(leave, session), T(leave, room, DW_ROOM_MAX), P(leave, at), F(leave, sure), U(leave, begun.n),
-			U(leave, begun.own) } },
+			U(leave, begun.own), T(leave, user, DW_USER_MAX), T(leave, device, DW_DEVICE_MAX) } },
 	{ DW_CONFIRM, "CONFIRM",
 		{ T(confirm, room, DW_ROOM_MAX), P(confirm, at), F(confirm, sure), F(confirm, anew), U(confirm, begun.n),
 			U(confirm, begun.own), B(confirm, sessions, (size_t)DW_WIRE_SESSIONS_MAX * 8) } },

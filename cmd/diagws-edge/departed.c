@@ -20,61 +20,85 @@ copy(char **names, struct dw_str name)
 }
 
 static void
-drop(struct departed *departed, struct departure *departure)
+drop_first(struct departed *departed)
 {
-	DL_DELETE(departed->list, departure);
+	struct departure *first = departed->list;
+
+	if (departed->next == first)
+		departed->next = first->next;
+	DL_DELETE(departed->list, first);
 	departed->count--;
-	free(departure);
+	free(first);
 }
 
 void
-departed_add(struct departed *departed, const struct dw_join *join, const struct dw_leave *leave)
+departed_add(struct departed *departed, const struct dw_leave *leave, struct dw_position acked)
 {
-	struct departure *departure = malloc(sizeof(*departure) + join->room.n + join->user.n + join->device.n);
+	struct departure *departure = malloc(sizeof(*departure) + leave->room.n + leave->user.n + leave->device.n);
 	char *names;
 
 	if (departure == NULL)
 		return;
-	*departure = (struct departure) { .told_at = dw_mono_ms(), .join = *join, .leave = *leave };
-	departure->opened_at = departure->told_at - join->age;
+	*departure = (struct departure) { .told_at = dw_mono_ms(), .leave = *leave, .acked = acked };
 	names = departure->names;
-	departure->join.room = departure->leave.room = copy(&names, join->room);
-	departure->join.user = copy(&names, join->user);
-	departure->join.device = copy(&names, join->device);
+	departure->leave.room = copy(&names, leave->room);
+	departure->leave.user = copy(&names, leave->user);
+	departure->leave.device = copy(&names, leave->device);
 	if (departed->count == DEPARTED_MAX)
-		drop(departed, departed->list);
+		drop_first(departed);
 	DL_APPEND(departed->list, departure);
 	departed->count++;
 }
 
 void
-departed_tell(struct departed *departed, struct uplink *uplink)
+departed_again(struct departed *departed)
 {
-	const uint64_t now = dw_mono_ms();
 	struct departure *departure;
 
+	departed->next = departed->list;
 	DL_FOREACH(departed->list, departure)
 	{
-		struct dw_join join = departure->join;
+		departure->told_at = UINT64_MAX;
+	}
+}
 
-		join.age = now - departure->opened_at;
-		departure->told_at = now;
-		if (!uplink_join(uplink, &join) ||
-			!uplink_send(uplink, &(struct dw_wire) { .kind = DW_LEAVE, .leave = departure->leave }))
+static bool
+tell(const struct departure *departure, struct uplink *uplink)
+{
+	struct dw_wire message = { .kind = DW_LEAVE, .leave = departure->leave };
+
+	if (!message.leave.sure && dw_seq(departure->acked) > 0) {
+		message.leave.at = departure->acked;
+		message.leave.sure = true;
+		if (!uplink_send(uplink, &message))
+			return false;
+		message.leave = departure->leave;
+	}
+	return uplink_send(uplink, &message);
+}
+
+void
+departed_tell(struct departed *departed, struct uplink *uplink)
+{
+	for (size_t i = 0; i < DEPARTED_AT_ONCE && departed->next != NULL; i++) {
+		if (!tell(departed->next, uplink))
 			return;
+		departed->next->told_at = dw_mono_ms();
+		departed->next = departed->next->next;
 	}
 }
 
 void
 departed_known(struct departed *departed, uint64_t pinged_at)
 {
-	while (departed->list != NULL && departed->list->told_at + DEPARTED_MS <= pinged_at)
-		drop(departed, departed->list);
+	while (departed->list != NULL && departed->list->told_at < pinged_at &&
+		   pinged_at - departed->list->told_at >= DEPARTED_MS)
+		drop_first(departed);
 }
 
 void
 departed_clear(struct departed *departed)
 {
 	while (departed->list != NULL)
-		drop(departed, departed->list);
+		drop_first(departed);
 }

@@ -1,7 +1,8 @@
 /* Sessions that have ended, until the hub surely knows: what a client confirmed last is known to its edge alone, and a
  * hub that is away, or is killed before it wrote that, would send it again.
  *
- * To a hub that welcomes us each comes back and leaves once more. DEPARTED_MAX are kept, the newest.
+ * Only of devices that are not derived, which have one connection: it has ended. A hub that welcomes us is told of
+ * them with LEAVE, which says whose device that was; DEPARTED_AT_ONCE each time.
  */
 #ifndef DEPARTED_H
 #define DEPARTED_H
@@ -12,7 +13,8 @@
 #include "diagws/wire.h"
 
 enum {
-	DEPARTED_MAX = 16 * 1024,
+	DEPARTED_MAX = 16 * 1024, /* are kept, the newest */
+	DEPARTED_AT_ONCE = 1000,
 	DEPARTED_MS = 1000, /* what the hub was told so long before a PING that it has answered it has written */
 };
 
@@ -20,20 +22,22 @@ struct uplink;
 
 struct departure {
 	struct departure *prev, *next;
-	uint64_t told_at, opened_at; /* dw_mono_ms */
-	struct dw_join join;         /* how it comes back, but for what follows from where we stand then */
+	uint64_t told_at; /* dw_mono_ms */
 	struct dw_leave leave;
-	char names[]; /* of both */
+	struct dw_position acked; /* by the client itself, where its stack confirmed, too */
+	char names[];
 };
 
 struct departed {
 	struct departure *list; /* utlist, oldest first */
+	struct departure *next; /* the first that is to be told again; NULL: none */
 	size_t count;
 };
 
-/* Copies what they hold. Without memory it is not kept. */
-void departed_add(struct departed *departed, const struct dw_join *join, const struct dw_leave *leave);
-/* The hub is there: they come back and leave once more. */
+/* Copies what it holds, user and device too. Without memory it is not kept. */
+void departed_add(struct departed *departed, const struct dw_leave *leave, struct dw_position acked);
+/* The hub has come (back): it is to be told again. */
+void departed_again(struct departed *departed);
 void departed_tell(struct departed *departed, struct uplink *uplink);
 /* The hub has answered a PING of this time. */
 void departed_known(struct departed *departed, uint64_t pinged_at);

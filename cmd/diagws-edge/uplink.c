@@ -174,10 +174,11 @@ uplink_join(struct uplink *uplink, struct dw_join *join)
 }
 
 void
-uplink_leave(struct uplink *uplink, struct watch *watch, const struct dw_join *back)
+uplink_leave(struct uplink *uplink, struct watch *watch)
 {
-	const bool sure = watch->conn->sure || dw_position_same(confirm_acked(watch), watch->confirmed);
-	struct dw_leave leave = { .session = watch->conn->session,
+	const struct conn *conn = watch->conn;
+	const bool sure = conn->sure || dw_position_same(confirm_acked(watch), watch->confirmed);
+	struct dw_leave leave = { .session = conn->session,
 		.room = dw_str(watch->room->id),
 		.at = watch->confirmed,
 		.sure = sure,
@@ -186,13 +187,11 @@ uplink_leave(struct uplink *uplink, struct watch *watch, const struct dw_join *b
 	if (!sure)
 		unsaid_tell_ack(watch, uplink);
 	(void)uplink_send(uplink, &(struct dw_wire) { .kind = DW_LEAVE, .leave = leave });
-	if (back == NULL)
+	if (conn->derived || watch->request != NULL)
 		return;
-	/* The rest it says with its return. */
-	if (!sure)
-		leave.at = confirm_acked(watch);
-	leave.sure = true;
-	departed_add(&uplink->departed, back, &leave);
+	leave.user = dw_str(conn->user->name);
+	leave.device = dw_str(conn->device);
+	departed_add(&uplink->departed, &leave, confirm_acked(watch));
 }
 
 void
@@ -266,6 +265,7 @@ take_welcome(struct uplink *uplink, const struct dw_welcome *welcome)
 	dw_log_info("hub welcomed us", "epoch=%s head=%llu", uplink->epoch, (unsigned long long)welcome->head);
 	if (new_store)
 		change_epoch(uplink);
+	departed_again(&uplink->departed);
 	departed_tell(&uplink->departed, uplink);
 	while ((conn = sessions_each(&uplink->edge->sessions, &place)) != NULL)
 		watch_ask_all(conn);
@@ -480,6 +480,7 @@ on_tick(uv_timer_t *timer)
 			greet(uplink);
 	} else {
 		unsaid_tell(&uplink->unsaid, uplink);
+		departed_tell(&uplink->departed, uplink);
 		if (now >= uplink->pinged_at + PING_MS) {
 			uplink->pinged_at = now;
 			(void)uplink_send(uplink, &(struct dw_wire) { .kind = DW_PING, .ping = { .token = now } });

@@ -35,8 +35,7 @@ bool uplink_send(struct uplink *uplink, const struct dw_wire *message);
 void uplink_confirmed(struct uplink *uplink, struct watch *watch, bool sure);
 /* Fills in corr, and what depends on where we stand: have, epoch. */
 bool uplink_join(struct uplink *uplink, struct dw_join *join);
-/* back: how it would come back, should the hub not know what it confirmed last; NULL: it never was in the room. */
-void uplink_leave(struct uplink *uplink, struct watch *watch, const struct dw_join *back);
+void uplink_leave(struct uplink *uplink, struct watch *watch);
 void uplink_forget(struct uplink *uplink, struct watch *watch);
 /* For rooms: MESSAGES that were held are not any more; some do not follow; there is something to do in the edge's next
  * turn, which is soon. */

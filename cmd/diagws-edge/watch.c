@@ -194,11 +194,8 @@ watch_end(struct watch *watch)
 {
 	struct room *room = watch->room;
 
-	if (watch->joined || watch->asked) {
-		const struct dw_join back = joining(watch);
-
-		uplink_leave(watch->conn->edge->uplink, watch, watch->request == NULL ? &back : NULL);
-	}
+	if (watch->joined || watch->asked)
+		uplink_leave(watch->conn->edge->uplink, watch);
 	uplink_forget(watch->conn->edge->uplink, watch);
 	unjoin(watch);
 	if (watch->parked)

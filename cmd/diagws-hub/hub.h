@@ -170,6 +170,7 @@ struct waiting {
 	struct waiting *prev, *next;
 	uint32_t peer;
 	uint64_t incarnation;
+	uint64_t came_at; /* dw_mono_ms */
 	size_t n;
 	char frame[];
 };

@@ -1,5 +1,30 @@
-/* LEAVE: a session ends, with what it has confirmed last. Its device's cursor goes to the store at once. */
+/* LEAVE: a session ends, with what it has confirmed last. Its device's cursor goes to the store at once.
+ *
+ * One that ended before this hub, or before its edge came back, is told once more with its user and device: it moves
+ * the cursor when nobody is connected there.
+ */
 #include "hub.h"
+
+#include "diagws/clock.h"
+
+static void
+take_departed(
+	struct hub *hub, struct peer *peer, struct dw_room *room, const struct dw_leave *leave, struct dw_str frame)
+{
+	struct dw_device *device;
+
+	if (!dw_room_resident(room)) {
+		/* Where too much waits already its client may be sent again what it has. */
+		(void)room_wait(hub, room, peer, frame);
+		return;
+	}
+	device = dw_room_departed(room, leave, dw_mono_ms());
+	if (device != NULL) {
+		room_write_device(hub, room, device);
+		waits_joined(hub, room);
+	}
+	room_settle(hub, room);
+}
 
 void
 on_leave(struct hub *hub, struct peer *peer, const struct dw_wire *message, struct dw_str frame)
@@ -9,8 +34,9 @@ on_leave(struct hub *hub, struct peer *peer, const struct dw_wire *message, stru
 	struct dw_session *session = room != NULL ? dw_room_session(room, leave->session) : NULL;
 	struct dw_device *device;
 
-	(void)frame;
-	if (session == NULL)
+	if (session == NULL && leave->user.n > 0 && room != NULL)
+		take_departed(hub, peer, room, leave, frame);
+	else if (session == NULL)
 		place_forget(hub, peer, leave->session, leave->room);
 	if (session == NULL || session->reader->edge != peer->number)
 		return;

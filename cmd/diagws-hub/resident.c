@@ -67,6 +67,7 @@ room_wait(struct hub *hub, struct dw_room *room, struct peer *peer, struct dw_st
 		return DW_E_NOMEM;
 	waiting->peer = peer->number;
 	waiting->incarnation = peer->incarnation;
+	waiting->came_at = dw_mono_ms();
 	waiting->n = frame.n;
 	memcpy(waiting->frame, frame.p, frame.n);
 	DL_APPEND(seat->waiting, waiting);
@@ -104,9 +105,13 @@ serve_one(struct hub *hub, const struct waiting *waiting, int load_err)
 	/* Since then it has introduced itself anew, and asked again. */
 	if (!peer->known || peer->incarnation != waiting->incarnation)
 		return;
-	if (dw_wire_unpack(&message, frame.p, frame.n, NULL) != DW_OK)
+	if (dw_wire_unpack(&message, frame.p, frame.n, NULL) != DW_OK) {
 		hub->fatal = DW_E_NOMEM; /* as in hub_receive */
-	else if (load_err != DW_OK)
+		return;
+	}
+	if (message.kind == DW_JOIN)
+		message.join.age += dw_mono_ms() - waiting->came_at;
+	if (load_err != DW_OK)
 		answer_failure(hub, peer->number, &message, load_err, NULL);
 	else
 		hub_dispatch(hub, peer, &message, frame);

@@ -260,6 +260,9 @@ struct dw_session *dw_room_session(const struct dw_room *room, uint64_t id);
  * began to read that. False, and nothing changed, when there is no such position in the room. */
 bool dw_room_confirm(struct dw_room *room, struct dw_session *session, struct dw_position at,
 	const struct dw_begun *begun, bool sure, uint64_t steady);
+/* The same of a session that the hub before knew, and that has ended since. It counts for a device that is not derived
+ * and has no session now. NULL: there is none, or nothing changed. */
+struct dw_device *dw_room_departed(struct dw_room *room, const struct dw_leave *leave, uint64_t steady);
 /* Carries what has been confirmed for long enough into the cursors. */
 void dw_room_settle(struct dw_room *room, uint64_t steady);
 /* Ends the session, whose connection ended at that time. Its reader stays, maybe with none: dw_room_drop_reader. */

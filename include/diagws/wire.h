@@ -121,6 +121,7 @@ struct dw_leave {
 	struct dw_position at; /* confirmed; at seq 0 nothing was */
 	bool sure;             /* by the client itself: see DW_JOIN_SURE */
 	struct dw_begun begun;
+	struct dw_str user, device; /* told once more, to a hub that may not know it any more; else empty */
 };
 struct dw_confirm {
 	struct dw_str room;

@@ -146,7 +146,7 @@ def test_sessions_that_leave_a_room_not_loaded_yet_keep_nothing_that_was_added(w
         before = resident_kib(hub.pid)
         peer.send(JOIN, 2, 9, "456", "ann", "phone", 2, *NOWHERE, "", *NOWHERE, 0, *NOWHERE, 0, 0, 0)
         for session in range(200):
-            peer.send(LEAVE, session, "456", *NOWHERE, False, 0, 0, bytes(900_000))
+            peer.send(LEAVE, session, "456", *NOWHERE, False, 0, 0, "", "", bytes(900_000))
         peer.send(PING, 1)
         assert peer.kind() == PONG  # and no STORED or JOINED yet
         assert resident_kib(hub.pid) - before < 40_000

@@ -72,7 +72,8 @@ class Device:
         for at in high:
             together = nearer(together, at)
         self.high.move(together, now)
-        self.high.resume = further(self.high.resume, further(self.high.when(now - SETTLED_LEAST), self.high.acked))
+        settled = further(self.high.when(now - SETTLED_LEAST), self.high.acked)
+        self.high.resume = further(self.high.resume, nearer(together, settled))
 
     def delivered(self, log, begun, upto):
         """By the least that is to be remembered: of each log the newest run without a gap."""

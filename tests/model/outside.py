@@ -257,20 +257,22 @@ class Outside:
                     self.end(session, *ACCESS)
 
     def depart(self, session, surely):
-        """What it confirmed last is told again to a hub that may not know it, or surely does not."""
+        """What it confirmed last is told again to a hub that may not know it, or surely does not: it counts where
+        nobody is connected."""
         device = self.find_device(session)
-        if not self.may(session.room.name, session.client.user, session.room.name in session.client.claims):
+        if device is None or device.derived or session.client.derived or device.sessions:
             return
-        if surely and not self.replaced(session):
-            self.join_again(session)
-            self.leave_all([session], self.mono)
-        elif not self.replaced(session):
-            if device is None:
-                device = self.add_device(session, (0, 0))
-                device.doubtful = True
+        if surely and not device.doubtful:
+            seen = device.seen, device.least_seen
+            device.sessions.append(session)
+            session.device, session.known_low, session.known_high = device, (0, 0), (0, 0)
+            self.tell(session)
+            device.sessions.remove(session)
+            device.seen, device.least_seen = seen
+            device.write()
+        else:
             for what in ("at", "resume", "acked"):
                 setattr(device.high, what, further(getattr(device.high, what), session.high))
-            device.seen = self.wall
 
     def replaced(self, session):
         """Its device has another connection that is as new."""

@@ -242,6 +242,41 @@ test_what_a_later_connection_confirms_again_is_settled(void **state)
 }
 
 static void
+test_who_has_departed_moves_a_device_that_nobody_uses(void **state)
+{
+	const struct dw_leave left = {
+		.at = dw_position_said(20, 2, 0), .sure = true, .user = DW_STR("ann"), .device = DW_STR("phone")
+	};
+	struct dw_joined joined;
+	struct dw_session *session;
+
+	(void)state;
+	assert_null(dw_room_departed(room, &left, steady));
+	session = join_as(1, "ann", "phone", 0, 0, &joined);
+	publish_some(3);
+	assert_null(dw_room_departed(room, &left, steady));
+	leave(session);
+	assert_non_null(dw_room_departed(room, &left, steady));
+	assert_int_equal(dw_room_receipts(room, (struct dw_number) { 20, 2, 0 }, DW_STR(""), 0).delivered, 1);
+	assert_int_equal(dw_room_receipts(room, (struct dw_number) { 30, 3, 0 }, DW_STR(""), 0).delivered, 0);
+	assert_int_equal(resumes_behind("phone"), 2);
+}
+
+static void
+test_who_has_departed_says_nothing_for_other_tabs(void **state)
+{
+	const struct dw_leave left = {
+		.at = dw_position_said(20, 2, 0), .sure = true, .user = DW_STR("ann"), .device = DW_STR("tab")
+	};
+	struct dw_joined joined;
+
+	(void)state;
+	publish_some(2);
+	leave(join_as(1, "ann", "tab", DW_JOIN_DERIVED, 0, &joined));
+	assert_null(dw_room_departed(room, &left, steady));
+}
+
+static void
 test_settling_takes_nothing_back_from_who_acknowledges(void **state)
 {
 	struct dw_joined joined;
@@ -614,6 +649,8 @@ main(void)
 		TEST(test_cursors_settle_when_the_clock_is_set_back),
 		TEST(test_a_session_that_returns_settles_by_the_steady_clock),
 		TEST(test_what_a_later_connection_confirms_again_is_settled),
+		TEST(test_who_has_departed_moves_a_device_that_nobody_uses),
+		TEST(test_who_has_departed_says_nothing_for_other_tabs),
 		TEST(test_settling_takes_nothing_back_from_who_acknowledges),
 		TEST(test_own_numbers_settle_like_the_others),
 		TEST(test_a_device_is_as_far_as_its_sessions_in_each_number),
