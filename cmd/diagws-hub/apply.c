@@ -269,6 +269,6 @@ apply_batch(struct hub *hub, struct batch *batch)
 	}
 	if (hub->fatal == DW_E_STORAGE)
 		fail_staged(hub, DW_E_STORAGE);
-	batch->count = batch->appends = batch->cursors = 0;
+	batch->count = batch->appends = batch->patient = batch->cursors = 0;
 	hub->spare = batch;
 }

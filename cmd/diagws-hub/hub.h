@@ -30,6 +30,7 @@ enum {
 	HUB_STAGED_MAX = 64 * 1024 * 1024,   /* bytes that wait for the store */
 	HUB_CURSORS = 1024,                  /* cursors in a batch, but for the last */
 	HUB_LINGER_US = 500,                 /* see stage_commit */
+	HUB_CURSORS_US = 20 * 1000,          /* so long a batch of cursors alone waits for more */
 	HUB_GATHER_US = 100,                 /* see loop.c */
 	HUB_FRAME_TURNS = 8,                 /* of a frame: what asks for more then is told busy */
 	HUB_COMMITS = 1024,                  /* commit times that the percentiles look back on */
@@ -105,7 +106,8 @@ void peer_lose(struct hub *hub, struct peer *peer);
 struct batch {
 	struct dw_op **ops;
 	size_t count, cap;
-	size_t appends; /* among them */
+	size_t appends; /* among them, */
+	size_t patient; /* and cursors: nobody waits for these */
 	size_t cursors; /* taken from their rooms for it, a few at a time */
 	/* Out: what the commit said; each operation has its own err beside. */
 	int err;
@@ -158,7 +160,8 @@ void stage_free(struct hub *hub, struct staged *staged);
 bool stage_full(const struct hub *hub, const struct peer *peer);
 /* Hands the batch over if there is one and the store is idle. Lone messages are handed over at once; but what is sent
  * together shall be committed together, for each commit costs a write to each client: where the last batches held
- * several messages, as many have HUB_LINGER_US to come. What is no message neither waits nor counts. */
+ * several messages, as many have HUB_LINGER_US to come. What is no message neither waits nor counts, but for a batch of
+ * cursors alone, which would cost a commit for each device that comes. */
 void stage_commit(struct hub *hub);
 /* Microseconds until stage_commit has something to do; UINT64_MAX: nothing by itself. */
 uint64_t stage_due(const struct hub *hub);

@@ -57,6 +57,7 @@ stage_add(struct hub *hub, struct peer *peer, struct staged *staged)
 		hub->staged_at = dw_mono_us();
 	batch->ops[batch->count++] = &staged->op;
 	batch->appends += staged->op.kind == DW_OP_APPEND;
+	batch->patient += staged->op.kind == DW_OP_CURSOR;
 	return DW_OK;
 }
 
@@ -78,15 +79,21 @@ stage_full(const struct hub *hub, const struct peer *peer)
 uint64_t
 stage_due(const struct hub *hub)
 {
-	const size_t appends = hub->batch->appends;
-	uint64_t now;
+	const struct batch *batch = hub->batch;
+	uint64_t now, due;
 
-	if (hub->batch->count == 0 || !store_idle(hub->store))
+	if (batch->count == 0 || !store_idle(hub->store))
 		return UINT64_MAX;
-	if (appends == 0 || appends >= hub->expected || hub->closing)
+	if (hub->closing)
+		return 0;
+	if (batch->patient == batch->count)
+		due = hub->staged_at + HUB_CURSORS_US;
+	else if (batch->appends > 0 && batch->appends < hub->expected)
+		due = hub->staged_at + HUB_LINGER_US;
+	else
 		return 0;
 	now = dw_mono_us();
-	return now < hub->staged_at + HUB_LINGER_US ? hub->staged_at + HUB_LINGER_US - now : 0;
+	return now < due ? due - now : 0;
 }
 
 void
