@@ -30,7 +30,7 @@ enum {
 	HUB_STAGED_MAX = 64 * 1024 * 1024,   /* bytes that wait for the store */
 	HUB_CURSORS = 1024,                  /* cursors in a batch, but for the last */
 	HUB_LINGER_US = 500,                 /* see stage_commit */
-	HUB_CURSORS_US = 20 * 1000,          /* so long a batch of cursors alone waits for more */
+	HUB_CURSORS_US = 3000,               /* batches of cursors alone are so far apart */
 	HUB_GATHER_US = 100,                 /* see loop.c */
 	HUB_FRAME_TURNS = 8,                 /* of a frame: what asks for more then is told busy */
 	HUB_COMMITS = 1024,                  /* commit times that the percentiles look back on */
@@ -160,8 +160,8 @@ void stage_free(struct hub *hub, struct staged *staged);
 bool stage_full(const struct hub *hub, const struct peer *peer);
 /* Hands the batch over if there is one and the store is idle. Lone messages are handed over at once; but what is sent
  * together shall be committed together, for each commit costs a write to each client: where the last batches held
- * several messages, as many have HUB_LINGER_US to come. What is no message neither waits nor counts, but for a batch of
- * cursors alone, which would cost a commit for each device that comes. */
+ * several messages, as many have HUB_LINGER_US to come. What is no message neither waits nor counts; but where devices
+ * come in great numbers not each costs a commit: batches of cursors alone are HUB_CURSORS_US apart. */
 void stage_commit(struct hub *hub);
 /* Microseconds until stage_commit has something to do; UINT64_MAX: nothing by itself. */
 uint64_t stage_due(const struct hub *hub);
@@ -326,6 +326,7 @@ struct hub {
 	struct batch *spare; /* the next; NULL while the store has one */
 	size_t staged_bytes;
 	uint64_t staged_at;      /* dw_mono_us: when the batch got its first operation */
+	uint64_t cursors_at;     /* when the last batch of cursors alone was handed over; dw_mono_us */
 	size_t expected;         /* messages that the next batch is likely to hold, by the last ones */
 	uint64_t next_complaint; /* dw_mono_ms */
 	struct outbox outbox;

@@ -87,7 +87,7 @@ stage_due(const struct hub *hub)
 	if (hub->closing)
 		return 0;
 	if (batch->patient == batch->count)
-		due = hub->staged_at + HUB_CURSORS_US;
+		due = hub->cursors_at + HUB_CURSORS_US;
 	else if (batch->appends > 0 && batch->appends < hub->expected)
 		due = hub->staged_at + HUB_LINGER_US;
 	else
@@ -105,6 +105,8 @@ stage_commit(struct hub *hub)
 		return;
 	if (appends > 0)
 		hub->expected = appends >= hub->expected ? appends : (appends + hub->expected) / 2;
+	if (hub->batch->patient == hub->batch->count)
+		hub->cursors_at = dw_mono_us();
 	store_give(hub->store, hub->batch);
 	hub->batch = hub->spare;
 	hub->spare = NULL;

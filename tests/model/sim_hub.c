@@ -242,7 +242,7 @@ hub_turn(void)
 	if (batch != NULL)
 		apply_batch(&hub, batch);
 	rooms_write_cursors(&hub, HUB_CURSORS);
-	hub.expected = 0;
+	hub.expected = hub.cursors_at = 0;
 	if (hub.fatal == DW_OK)
 		stage_commit(&hub);
 	rooms_evict(&hub);
