@@ -13,7 +13,7 @@ from test_commit import Tampered
 
 DEALER, LINGER, RCVTIMEO = 5, 17, 27
 HELLO, PING, PUBLISH, JOIN, LEAVE, READ, STAT = 1, 2, 4, 5, 6, 9, 10
-WELCOME, REFUSED, PONG, STORED, TABLE = 33, 34, 35, 37, 42
+WELCOME, REFUSED, PONG, STORED, RECORDS, TABLE = 33, 34, 35, 37, 41, 42
 VERSION = 5
 NOWHERE = 0, 0, 0  # a position
 FRAME_MAX = 1 << 20
@@ -124,6 +124,10 @@ def test_polls_that_wait_keep_nothing_that_was_added_to_them(world):
     with dealer(world.env["DIAGWS_HUB"]) as peer:
         peer.send(HELLO, VERSION, 1, 7, 1, "hostile")
         assert peer.kind() == WELCOME
+        # The first holds the room, which is loaded when the second is answered.
+        peer.send(READ, 100, 0, "123", *NOWHERE, 10, "ann", True, "", 60000, 0)
+        peer.send(READ, 101, 0, "123", *NOWHERE, 10, "ann", True, "", 0, 0)
+        assert peer.kind() == RECORDS
         before = resident_kib(hub.pid)
         for corr in range(100):
             peer.send(READ, corr, 0, "123", *NOWHERE, 10, "ann", True, "", 60000, 0, bytes(900_000))
