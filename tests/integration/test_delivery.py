@@ -190,11 +190,12 @@ def test_all_clients_see_one_order(clinic):
 class Raw:
     """A client that reads when it is told to: nothing in between takes bytes for it."""
 
-    def __init__(self, edge, room, token, device):
+    def __init__(self, edge, room, token, device=None):
+        named = f"device={device}&" if device else ""
         self.socket = socket.socket()
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 256 * 1024)
         self.socket.connect(("127.0.0.1", edge.port))
-        self.socket.sendall((f"GET /ws/{room}?device={device}&token={token} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n"
+        self.socket.sendall((f"GET /ws/{room}?{named}token={token} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n"
                              "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
                              "Sec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\n\r\n").encode())
         self.file = self.socket.makefile("rb")
