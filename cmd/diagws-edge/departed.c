@@ -7,7 +7,6 @@
 #include <utlist.h>
 
 #include "diagws/clock.h"
-#include "uplink.h"
 
 static struct dw_str
 copy(char **names, struct dw_str name)
@@ -32,14 +31,14 @@ drop_first(struct departed *departed)
 }
 
 void
-departed_add(struct departed *departed, const struct dw_leave *leave, struct dw_position acked)
+departed_add(struct departed *departed, const struct dw_leave *leave)
 {
 	struct departure *departure = malloc(sizeof(*departure) + leave->room.n + leave->user.n + leave->device.n);
 	char *names;
 
 	if (departure == NULL)
 		return;
-	*departure = (struct departure) { .told_at = dw_mono_ms(), .leave = *leave, .acked = acked };
+	*departure = (struct departure) { .told_at = dw_mono_ms(), .leave = *leave };
 	names = departure->names;
 	departure->leave.room = copy(&names, leave->room);
 	departure->leave.user = copy(&names, leave->user);
@@ -62,30 +61,17 @@ departed_again(struct departed *departed)
 	}
 }
 
-static bool
-tell(const struct departure *departure, struct uplink *uplink)
+const struct dw_leave *
+departed_next(const struct departed *departed)
 {
-	struct dw_wire message = { .kind = DW_LEAVE, .leave = departure->leave };
-
-	if (!message.leave.sure && dw_seq(departure->acked) > 0) {
-		message.leave.at = departure->acked;
-		message.leave.sure = true;
-		if (!uplink_send(uplink, &message))
-			return false;
-		message.leave = departure->leave;
-	}
-	return uplink_send(uplink, &message);
+	return departed->next != NULL ? &departed->next->leave : NULL;
 }
 
 void
-departed_tell(struct departed *departed, struct uplink *uplink)
+departed_told(struct departed *departed)
 {
-	for (size_t i = 0; i < DEPARTED_AT_ONCE && departed->next != NULL; i++) {
-		if (!tell(departed->next, uplink))
-			return;
-		departed->next->told_at = dw_mono_ms();
-		departed->next = departed->next->next;
-	}
+	departed->next->told_at = dw_mono_ms();
+	departed->next = departed->next->next;
 }
 
 void

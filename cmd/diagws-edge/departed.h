@@ -18,13 +18,10 @@ enum {
 	DEPARTED_MS = 1000, /* what the hub was told so long before a PING that it has answered it has written */
 };
 
-struct uplink;
-
 struct departure {
 	struct departure *prev, *next;
 	uint64_t told_at; /* dw_mono_ms */
 	struct dw_leave leave;
-	struct dw_position acked; /* by the client itself, where its stack confirmed, too */
 	char names[];
 };
 
@@ -35,10 +32,12 @@ struct departed {
 };
 
 /* Copies what it holds, user and device too. Without memory it is not kept. */
-void departed_add(struct departed *departed, const struct dw_leave *leave, struct dw_position acked);
+void departed_add(struct departed *departed, const struct dw_leave *leave);
 /* The hub has come (back): it is to be told again. */
 void departed_again(struct departed *departed);
-void departed_tell(struct departed *departed, struct uplink *uplink);
+/* What it is to be told next, until departed_told. NULL: nothing. */
+const struct dw_leave *departed_next(const struct departed *departed);
+void departed_told(struct departed *departed);
 /* The hub has answered a PING of this time. */
 void departed_known(struct departed *departed, uint64_t pinged_at);
 void departed_clear(struct departed *departed);

@@ -191,7 +191,26 @@ uplink_leave(struct uplink *uplink, struct watch *watch)
 		return;
 	leave.user = dw_str(conn->user->name);
 	leave.device = dw_str(conn->device);
-	departed_add(&uplink->departed, &leave, confirm_acked(watch));
+	if (!sure && dw_seq(confirm_acked(watch)) > 0) {
+		struct dw_leave acked = leave;
+
+		acked.at = confirm_acked(watch);
+		acked.sure = true;
+		departed_add(&uplink->departed, &acked);
+	}
+	departed_add(&uplink->departed, &leave);
+}
+
+static void
+tell_departed(struct uplink *uplink)
+{
+	const struct dw_leave *leave;
+
+	for (size_t i = 0; i < DEPARTED_AT_ONCE && (leave = departed_next(&uplink->departed)) != NULL; i++) {
+		if (!uplink_send(uplink, &(struct dw_wire) { .kind = DW_LEAVE, .leave = *leave }))
+			return;
+		departed_told(&uplink->departed);
+	}
 }
 
 void
@@ -266,7 +285,7 @@ take_welcome(struct uplink *uplink, const struct dw_welcome *welcome)
 	if (new_store)
 		change_epoch(uplink);
 	departed_again(&uplink->departed);
-	departed_tell(&uplink->departed, uplink);
+	tell_departed(uplink);
 	while ((conn = sessions_each(&uplink->edge->sessions, &place)) != NULL)
 		watch_ask_all(conn);
 	if (!asks_again(&uplink->asks, uplink->bus))
@@ -480,7 +499,7 @@ on_tick(uv_timer_t *timer)
 			greet(uplink);
 	} else {
 		unsaid_tell(&uplink->unsaid, uplink);
-		departed_tell(&uplink->departed, uplink);
+		tell_departed(uplink);
 		if (now >= uplink->pinged_at + PING_MS) {
 			uplink->pinged_at = now;
 			(void)uplink_send(uplink, &(struct dw_wire) { .kind = DW_PING, .ping = { .token = now } });
