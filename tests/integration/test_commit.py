@@ -123,8 +123,9 @@ def test_lone_messages_wait_for_none_that_are_not_to_come(clinic, tmp_path):
         calls = trace.calls()
     waits = [int(seconds) * 10**9 + int(nanoseconds) for call in calls
              for seconds, nanoseconds in re.findall(r"ppoll\(.*], 3, {tv_sec=(\d+), tv_nsec=(\d+)}", call)]
-    # Of 3 descriptors: without the ROUTER's it waits while the store is busy (HUB_GATHER_US), which holds up nothing.
-    assert len(waits) > 8 and not [wait for wait in waits if 0 < wait <= 500_000]
+    # Of 3 descriptors: without the ROUTER's it waits while the store is busy (HUB_GATHER_US), which holds up nothing. The
+    # first may be what was left, to the nanosecond, of a wait that SIGSTOP or the tracer interrupted.
+    assert len(waits) > 8 and not [wait for wait in waits[1:] if 0 < wait <= 500_000]
 
 
 def test_a_failed_sync_is_an_error_and_the_end(clinic, tmp_path):
