@@ -27,7 +27,7 @@ WARN := -Wall -Wextra -Wconversion -Wshadow -Wformat=2 -Wvla -Wmissing-prototype
 	$(if $(WERROR),-Werror)
 HARD := -fstack-protector-strong -fPIE $(if $(SANITIZE),,-D_FORTIFY_SOURCE=2)
 SAN  := $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer)
-ALL_CFLAGS  = -std=c11 -D_GNU_SOURCE -DDW_VERSION='"$(VERSION)"' -Iinclude -include include/diagws/banned.h \
+ALL_CFLAGS  = -std=c11 -D_GNU_SOURCE -DDW_VERSION='"$(VERSION)"' -Iinclude $(if $(filter cmd/diagws-edge/% tests/%,$<),-Icmd/diagws-edge) -include include/diagws/banned.h \
 	$(WARN) $(HARD) $(SAN) -MMD -MP $(CFLAGS) $(CPPFLAGS)
 ALL_LDFLAGS = -pie -Wl,-z,relro,-z,now $(SAN) $(LDFLAGS)
 pc = $(shell pkg-config --libs $(1) 2>/dev/null)
@@ -37,7 +37,7 @@ CLIENT_SRC := $(addprefix lib/,err buf clock json json_plain msg wire wire_cells
 LIB_SRC    := $(wildcard lib/*.c)
 LIB_OBJ    := $(LIB_SRC:%.c=$(BUILD)/%.o)
 LIB_A      := $(BUILD)/lib/lib.a
-EDGE_OBJ   := $(patsubst %.c,$(BUILD)/%.o,$(wildcard cmd/diagws-edge/*.c))
+EDGE_OBJ   := $(patsubst %.c,$(BUILD)/%.o,$(wildcard cmd/diagws-edge/*.c cmd/diagws-edge/*/*.c))
 HUB_OBJ    := $(patsubst %.c,$(BUILD)/%.o,$(wildcard cmd/diagws-hub/*.c))
 BENCH_OBJ  := $(patsubst %.c,$(BUILD)/%.o,$(wildcard cmd/diagws-bench/*.c))
 PIC_OBJ    := $(CLIENT_SRC:%=$(BUILD)/pic/%.o)
@@ -114,7 +114,7 @@ $(LIB_A): $(LIB_OBJ)
 
 # Each command is its folder's sources and whatever it names from lib/.
 define command_rule
-$(BUILD)/bin/$(1): $$(patsubst %.c,$(BUILD)/%.o,$$(wildcard cmd/$(1)/*.c)) $(LIB_A)
+$(BUILD)/bin/$(1): $$(patsubst %.c,$(BUILD)/%.o,$$(wildcard cmd/$(1)/*.c cmd/$(1)/*/*.c)) $(LIB_A)
 	@mkdir -p $$(@D)
 	$$(call say,LD,$$@)
 	$(Q)$$(CC) $$(ALL_LDFLAGS) -o $$@ $$(filter %.o,$$^) $(LIB_A) $$(call pc,$(LIBS_$(1))) -lpthread
@@ -186,7 +186,7 @@ $(BUILD)/tests/hold.so: tests/lib/hold.c
 # commands are made of but what touches the world. The two have functions of the same names: the hub's stay its own.
 SIM_HUB  := $(filter-out $(addprefix $(BUILD)/cmd/diagws-hub/,main.o loop.o options.o store.o), $(HUB_OBJ)) \
 	$(BUILD)/tests/model/sim_hub.o
-SIM_EDGE := $(filter-out $(addprefix $(BUILD)/cmd/diagws-edge/,main.o server.o socket.o ws.o http.o params.o check.o), \
+SIM_EDGE := $(filter-out $(addprefix $(BUILD)/cmd/diagws-edge/,main.o server.o socket.o ws.o params.o http/http.o door/check.o), \
 	$(EDGE_OBJ)) $(addprefix $(BUILD)/tests/model/,harness.o harness_hub.o harness_client.o sim_edge.o sim_net.o sim_poll.o) $(BUILD)/tests/lib/engine_mem.o
 SIM_OURS := dw_now_ms dw_mono_ms dw_mono_us dw_random dw_random_id fsync fdatasync fallocate pread
 $(BUILD)/tests/harness: $(SIM_HUB) $(SIM_EDGE) $(LIB_A)
@@ -292,7 +292,7 @@ lint:
 	$(Q)cppcheck --quiet --error-exitcode=1 --inline-suppr --std=c11 -j 2 -Iinclude --enable=warning,portability \
 		--suppress=missingIncludeSystem --suppress=uninitvar lib cmd
 	$(Q)printf '%s\n' $(filter %.c,$(filter lib/% cmd/%,$(SOURCES))) | xargs -P 2 -n 6 sh -c \
-		'clang-tidy --quiet "$$@" -- -std=c11 -D_GNU_SOURCE -DDW_VERSION=\"$(VERSION)\" -Iinclude 2>/dev/null' sh
+		'clang-tidy --quiet "$$@" -- -std=c11 -D_GNU_SOURCE -DDW_VERSION=\"$(VERSION)\" -Iinclude -Icmd/diagws-edge 2>/dev/null' sh
 
 format:
 	$(Q)clang-format -i $(SOURCES)

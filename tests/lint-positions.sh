@@ -25,7 +25,7 @@ forbid "only $home may write a position down" "$home" 'struct\s+dw_position\s+\w
 said='
 cmd/diagws-edge/confirm.c   an entry of the ring: the hub
 cmd/diagws-edge/frame.c     a PONG
-cmd/diagws-edge/messages.c  a client that polls: only its seq is looked at
+cmd/diagws-edge/http/messages.c  a client that polls: only its seq is looked at
 cmd/diagws-edge/watch.c     a client that joins: only its seq is looked at
 cmd/diagws-hub/on_read.c    the room, at its head
 cmd/diagws-hub/place.c      the engine

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "check.h"
+#include "door/check.h"
 #include "confirm.h"
 #include "diagws/clock.h"
 #include "edge.h"

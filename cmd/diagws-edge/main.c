@@ -14,8 +14,8 @@
 
 #include <uthash.h>
 
-#include "api.h"
-#include "check.h"
+#include "http/api.h"
+#include "door/check.h"
 #include "confirm.h"
 #include "conn.h"
 #include "diagws/clock.h"

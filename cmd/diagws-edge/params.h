@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "check.h"
+#include "door/check.h"
 #include "diagws/auth.h"
 
 struct edge;

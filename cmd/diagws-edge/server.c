@@ -26,7 +26,7 @@
 #include "conn.h"
 #include "diagws/logging.h"
 #include "edge.h"
-#include "http.h"
+#include "http/http.h"
 #include "socket.h"
 #include "ws.h"
 

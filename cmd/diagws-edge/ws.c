@@ -14,7 +14,7 @@
 #include "diagws/clock.h"
 #include "diagws/logging.h"
 #include "edge.h"
-#include "http.h"
+#include "http/http.h"
 #include "params.h"
 
 static const char prefix[] = "/ws/";

@@ -10,8 +10,8 @@
 
 #include <utlist.h>
 
-#include "../../cmd/diagws-edge/api.h"
-#include "../../cmd/diagws-edge/check.h"
+#include "../../cmd/diagws-edge/http/api.h"
+#include "../../cmd/diagws-edge/door/check.h"
 #include "../../cmd/diagws-edge/confirm.h"
 #include "../../cmd/diagws-edge/conn.h"
 #include "../../cmd/diagws-edge/edge.h"

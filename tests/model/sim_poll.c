@@ -9,10 +9,10 @@
 
 #include <utlist.h>
 
-#include "../../cmd/diagws-edge/api.h"
+#include "../../cmd/diagws-edge/http/api.h"
 #include "../../cmd/diagws-edge/edge.h"
-#include "../../cmd/diagws-edge/http.h"
-#include "../../cmd/diagws-edge/messages.h"
+#include "../../cmd/diagws-edge/http/http.h"
+#include "../../cmd/diagws-edge/http/messages.h"
 #include "../../cmd/diagws-edge/params.h"
 #include "../../cmd/diagws-edge/uplink.h"
 #include "sim.h"
