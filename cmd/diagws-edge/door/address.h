@@ -1,0 +1,27 @@
+/* Who a client is by its network: what limits, the log and statistics go by.
+ */
+#ifndef ADDRESS_H
+#define ADDRESS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { ADDRESS_TEXT = 56, ADDRESS_KEY = 9 };
+
+enum address_family { ADDRESS_NONE, ADDRESS_V4, ADDRESS_V6 }; /* none: a unix socket */
+
+struct address {
+	uint8_t bytes[16]; /* in network order; of IPv4 the first 4 */
+	uint16_t port;
+	uint8_t family;
+};
+
+/* The other end of a socket. An IPv4 address mapped into IPv6 is IPv4. */
+void address_of_socket(int fd, struct address *out);
+/* "192.0.2.1:4711", "[2001:db8::1]:4711", "unix". */
+void address_text(const struct address *address, char out[ADDRESS_TEXT]);
+/* What counts as one place: an IPv4 address, an IPv6 network of 64 bits, all unix sockets together. */
+void address_key(const struct address *address, uint8_t out[ADDRESS_KEY]);
+
+#endif
