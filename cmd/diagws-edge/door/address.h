@@ -17,7 +17,10 @@ struct address {
 	uint8_t family;
 };
 
-/* The other end of a socket. An IPv4 address mapped into IPv6 is IPv4. */
+/* From the bytes (4 or 16) and the port of a packet or header, both in network order. An IPv4 address mapped into IPv6
+ * is IPv4. */
+void address_set(struct address *address, enum address_family family, const void *bytes, const void *port);
+/* The other end of a socket; none where it is not, or no longer, connected. */
 void address_of_socket(int fd, struct address *out);
 /* "192.0.2.1:4711", "[2001:db8::1]:4711", "unix". */
 void address_text(const struct address *address, char out[ADDRESS_TEXT]);

@@ -1,0 +1,75 @@
+/* Addresses of clients, wherever they were read: from a socket or from a PROXY header.
+ *
+ * All of them are made by address_set, so that one client has one address, whichever way it came.
+ */
+#include "address.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+
+void
+address_set(struct address *address, enum address_family family, const void *bytes, const void *port)
+{
+	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
+	const uint8_t *at = bytes;
+	uint16_t number = 0;
+
+	*address = (struct address) { .family = ADDRESS_NONE };
+	if (family == ADDRESS_NONE)
+		return;
+	if (family == ADDRESS_V6 && memcmp(at, mapped, sizeof(mapped)) == 0) {
+		family = ADDRESS_V4;
+		at += sizeof(mapped);
+	}
+	address->family = (uint8_t)family;
+	memcpy(address->bytes, at, family == ADDRESS_V4 ? 4 : 16);
+	memcpy(&number, port, sizeof(number));
+	address->port = ntohs(number);
+}
+
+void
+address_of_socket(int fd, struct address *out)
+{
+	union {
+		struct sockaddr any;
+		struct sockaddr_in v4;
+		struct sockaddr_in6 v6;
+		struct sockaddr_storage room;
+	} peer;
+	socklen_t size = sizeof(peer);
+
+	memset(&peer, 0, sizeof(peer));
+	if (getpeername(fd, &peer.any, &size) != 0)
+		peer.any.sa_family = AF_UNSPEC;
+	if (peer.any.sa_family == AF_INET)
+		address_set(out, ADDRESS_V4, &peer.v4.sin_addr, &peer.v4.sin_port);
+	else if (peer.any.sa_family == AF_INET6)
+		address_set(out, ADDRESS_V6, &peer.v6.sin6_addr, &peer.v6.sin6_port);
+	else
+		address_set(out, ADDRESS_NONE, NULL, NULL);
+}
+
+void
+address_text(const struct address *address, char out[ADDRESS_TEXT])
+{
+	char number[INET6_ADDRSTRLEN] = "";
+
+	if (address->family == ADDRESS_NONE) {
+		(void)snprintf(out, ADDRESS_TEXT, "unix");
+		return;
+	}
+	(void)inet_ntop(
+		address->family == ADDRESS_V4 ? AF_INET : AF_INET6, address->bytes, number, (socklen_t)sizeof(number));
+	(void)snprintf(
+		out, ADDRESS_TEXT, address->family == ADDRESS_V4 ? "%s:%u" : "[%s]:%u", number, (unsigned)address->port);
+}
+
+void
+address_key(const struct address *address, uint8_t out[ADDRESS_KEY])
+{
+	out[0] = address->family;
+	memcpy(out + 1, address->bytes, ADDRESS_KEY - 1);
+}
