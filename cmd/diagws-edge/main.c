@@ -16,6 +16,7 @@
 
 #include "http/api.h"
 #include "door/check.h"
+#include "door/origin.h"
 #include "confirm.h"
 #include "conn.h"
 #include "diagws/clock.h"
@@ -229,7 +230,7 @@ on_signal(uv_signal_t *handle, int number)
 static int
 prepare(struct dw_fault *fault)
 {
-	static char endpoint[DW_PATH_SIZE];
+	static char endpoint[DW_PATH_SIZE], origins[DW_OPT_LIST_MAX][ORIGIN_SIZE];
 	const struct dw_auth_config auth = { .keys = edge.config.keys,
 		.issuer = edge.config.issuer,
 		.audience = edge.config.audience,
@@ -244,6 +245,8 @@ prepare(struct dw_fault *fault)
 	if ((edge.config.tls_cert == NULL) != (edge.config.tls_key == NULL))
 		return dw_fault_set(fault, DW_E_CONFIG, "--tls-cert", "both --tls-cert and --tls-key, or neither",
 			"one of '--tls-cert' and '--tls-key' is missing");
+	if (origins_prepare(&edge.config.origins, origins, fault) != DW_OK)
+		return DW_E_CONFIG;
 	return dw_auth_new(&edge.auth, &auth, fault);
 }
 

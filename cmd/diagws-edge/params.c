@@ -6,6 +6,7 @@
 #include <libwebsockets.h>
 #include <string.h>
 
+#include "door/origin.h"
 #include "edge.h"
 
 static const char bearer[] = "Bearer ";
@@ -73,18 +74,14 @@ bool
 params_origin_ok(const struct edge *edge, struct lws *wsi)
 {
 	char origin[512], host[512];
-	const char *authority;
 
 	if (lws_hdr_total_length(wsi, WSI_TOKEN_ORIGIN) == 0)
 		return true;
 	if (lws_hdr_copy(wsi, origin, sizeof(origin), WSI_TOKEN_ORIGIN) <= 0)
 		return false;
-	for (size_t i = 0; i < edge->config.origins.count; i++)
-		if (strcmp(edge->config.origins.item[i], "*") == 0 || strcmp(edge->config.origins.item[i], origin) == 0)
-			return true;
-	authority = strstr(origin, "://");
-	return authority != NULL && lws_hdr_copy(wsi, host, sizeof(host), WSI_TOKEN_HOST) > 0 &&
-		   strcasecmp(authority + 3, host) == 0;
+	if (lws_hdr_copy(wsi, host, sizeof(host), WSI_TOKEN_HOST) <= 0)
+		host[0] = '\0';
+	return origin_allowed(&edge->config.origins, dw_str(origin), dw_str(host));
 }
 
 size_t

@@ -65,6 +65,20 @@ def test_a_variable_is_held_to_the_same_bounds(world):
     refused(edge(world, "-t", "--keys", world.keys, env={"DIAGWS_LEEWAY": "1h"}), 64, "DIAGWS_LEEWAY")
 
 
+@pytest.mark.parametrize("origin, words", [
+    ("clinic.example", "no scheme"), ("https://clinic.example/", "a path"), ("https://me@clinic.example", "a user"),
+    ("https://clinic.example:0", "port"), ("null", "no scheme")])
+def test_an_origin_that_no_browser_sends(world, origin, words):
+    keys = ["--keys", world.keys, "--origin", "https://clinic.example", "--origin", origin]
+    for more in (["-t"], ["--listen", f"127.0.0.1:{free_port()}"]):
+        refused(edge(world, *keys, *more), 78, f"option '--origin': '{origin}' is no origin", words, "SCHEME://HOST")
+
+
+def test_origins_that_are_written_otherwise(world):
+    assert edge(world, "-t", "--keys", world.keys, "--origin", "HTTPS://Clinic.example:443", "--origin",
+                "https://clinic.example", "--origin", "*").returncode == 0
+
+
 def test_an_engine_of_a_later_version(world):
     refused(hub(world, "--engine", "nats://127.0.0.1:4222"), 69, "'nats://127.0.0.1:4222' is not supported")
 

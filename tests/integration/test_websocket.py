@@ -20,7 +20,7 @@ def site(tmp_path_factory):
     world = World(tmp_path_factory.mktemp("s", numbered=True).resolve())
     try:
         world.hub()
-        world.the_edge = world.edge("--origin", "https://clinic.example")
+        world.the_edge = world.edge("--origin", "HTTPS://Clinic.example:443")
         world.grant("123", "alice")
         world.grant("124", "bob")
         world.grant("status", "alice")
@@ -250,9 +250,9 @@ def upgrade(edge, path, *headers):
 
 
 @pytest.mark.parametrize("origin, status", [
-    (None, 101), ("https://clinic.example", 101), ("https://evil.example", 403), ("http://clinic.example", 403),
-    ("https://clinic.example:444", 403), ("https://clinic.example.evil.example", 403), ("https://clinic.exampl", 403),
-    ("null", 403), ("x", 403)])
+    (None, 101), ("https://clinic.example", 101), ("https://clinic.example:443", 101), ("https://evil.example", 403),
+    ("http://clinic.example", 403), ("https://clinic.example:444", 403), ("https://clinic.example.evil.example", 403),
+    ("https://clinic.exampl", 403), ("null", 403), ("x", 403)])
 def test_origins(site, origin, status):
     headers = [f"Origin: {origin}"] if origin else []
     answer = upgrade(site.the_edge, f"/ws/123?token={site.alice}", *headers)

@@ -1,0 +1,28 @@
+/* Origins (RFC 6454): whose pages may use this edge from a browser.
+ *
+ * One list, that of --origin, for WebSockets and for the HTTP API's CORS. It is written as people write; what a browser
+ * sends is compared with it in the one form that section 6.2 of the RFC gives an origin.
+ */
+#ifndef ORIGIN_H
+#define ORIGIN_H
+
+#include <stdbool.h>
+
+#include "diagws/buf.h"
+#include "diagws/err.h"
+#include "diagws/opt.h"
+
+enum { ORIGIN_SIZE = 320 };
+
+/* SCHEME "://" HOST [ ":" PORT ]: scheme and host in lower case, without the scheme's own port. false, and out is
+ * undefined: it is no origin; so of `null`, and of what has a path, a user or a query. */
+bool origin_normalize(struct dw_str text, char out[ORIGIN_SIZE]);
+/* Makes the list what origin_allowed wants: normalized (into texts, which must live as long), each once.
+ * DW_E_CONFIG: one is neither an origin nor '*'. */
+int origins_prepare(struct dw_opt_list *list, char texts[DW_OPT_LIST_MAX][ORIGIN_SIZE], struct dw_fault *fault);
+/* Whether an Origin header lets in: one on the list, any where '*' is on it, or the one that the request's own Host
+ * names. Of that one the scheme is not known, for something may have taken TLS off before us: it may be http or https.
+ */
+bool origin_allowed(const struct dw_opt_list *list, struct dw_str origin, struct dw_str host);
+
+#endif
