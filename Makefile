@@ -16,7 +16,7 @@ say    = $(if $(V),,@printf '  %-8s %s\n' '$(1)' '$(2)')
 COMMANDS := diagws diagws-hub diagws-edge diagws-send diagws-stat diagws-owner diagws-token diagws-bench
 
 # What a fresh Debian 12 lacks. Build and run first, then what only tests, lint and the demo need.
-PACKAGES := gcc binutils libc6-dev make pkg-config libwebsockets-dev libwebsockets-evlib-uv libuv1-dev libzmq3-dev \
+PACKAGES := gcc binutils libc6-dev make pkg-config libwebsockets-dev libwebsockets-evlib-uv libmicrohttpd-dev libuv1-dev libzmq3-dev \
 	libmsgpack-dev libjwt-dev libjansson-dev libjsmn-dev liblmdb-dev uthash-dev libsmartcols-dev libsystemd-dev \
 	libssl-dev libcmocka-dev python3 python3-websockets python3-pytest python3-pytest-xdist curl jq strace openssl mandoc \
 	bash-completion clang-format clang-tidy cppcheck shellcheck iproute2 e2fsprogs patch chromium
@@ -46,7 +46,7 @@ SONAME     := libdiagws.so.0
 CLIENT_LIBS := libzmq msgpack jansson libcrypto
 LIBS_diagws         := libcrypto
 LIBS_diagws-hub     := $(CLIENT_LIBS) lmdb libsystemd
-LIBS_diagws-edge    := $(CLIENT_LIBS) libwebsockets libuv libjwt libsystemd
+LIBS_diagws-edge    := $(CLIENT_LIBS) libwebsockets libmicrohttpd libuv libjwt libsystemd
 LIBS_diagws-send    := $(CLIENT_LIBS)
 LIBS_diagws-stat    := $(CLIENT_LIBS) smartcols
 LIBS_diagws-owner   := $(CLIENT_LIBS)
@@ -186,7 +186,7 @@ $(BUILD)/tests/hold.so: tests/lib/hold.c
 # commands are made of but what touches the world. The two have functions of the same names: the hub's stay its own.
 SIM_HUB  := $(filter-out $(addprefix $(BUILD)/cmd/diagws-hub/,main.o loop.o options.o store.o), $(HUB_OBJ)) \
 	$(BUILD)/tests/model/sim_hub.o
-SIM_EDGE := $(filter-out $(addprefix $(BUILD)/cmd/diagws-edge/,main.o server.o socket.o ws.o params.o http/http.o door/check.o), \
+SIM_EDGE := $(filter-out $(addprefix $(BUILD)/cmd/diagws-edge/,main.o server.o socket.o ws.o params.o http/http.o http/daemon.o door/check.o door/gate.o door/listen.o), \
 	$(EDGE_OBJ)) $(addprefix $(BUILD)/tests/model/,harness.o harness_hub.o harness_client.o sim_edge.o sim_net.o sim_poll.o) $(BUILD)/tests/lib/engine_mem.o
 SIM_OURS := dw_now_ms dw_mono_ms dw_mono_us dw_random dw_random_id fsync fdatasync fallocate pread
 $(BUILD)/tests/harness: $(SIM_HUB) $(SIM_EDGE) $(LIB_A)

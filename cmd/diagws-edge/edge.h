@@ -13,15 +13,11 @@
 #include "wheel.h"
 
 enum {
-	LIMIT_BODY = 256 * 1024,
-	LIMIT_HEADERS = 16 * 1024,
-	LIMIT_URL = 8 * 1024,
 	LIMIT_CLIENT_MESSAGE = 8 * 1024,
 	LIMIT_CLIENT_FRAME = 64 * 1024,
 	LIMIT_USER_CONNECTIONS = 64,
 	LIMIT_WAITING = 16 * 1024,
 	LIMIT_RING = 256 * 1024,
-	HEADERS_S = 10,
 	BODY_MS = 30 * 1000,
 	JOIN_WAIT_MS = 5 * 1000, /* a new client waits so long for the hub, then 1013 */
 	KEEP_ALIVE_MS = 25 * 1000,
@@ -50,6 +46,7 @@ struct edge_config {
 	const char *tls_cert, *tls_key;
 	int64_t drain_ms, slow_ms;
 	int64_t max_connections, max_checks;
+	bool proxied; /* each connection begins with a PROXY header */
 	bool check_only;
 };
 
@@ -64,6 +61,9 @@ struct user; /* conn.c: how many connections a user has */
 struct conn;
 struct uplink;
 struct waiter;
+struct gate;
+struct http;
+struct listeners;
 struct server;
 struct uv_loop_s;
 
@@ -72,6 +72,9 @@ struct edge {
 	struct uv_loop_s *loop;
 	struct dw_auth *auth;
 	struct uplink *uplink;
+	struct listeners *listeners;
+	struct gate *gate;
+	struct http *http;
 	struct server *server;
 	struct wheel wheel;
 	struct rooms rooms;

@@ -24,7 +24,10 @@
 #include "diagws/json.h"
 #include "diagws/logging.h"
 #include "diagws/paths.h"
+#include "door/gate.h"
+#include "door/listen.h"
 #include "edge.h"
+#include "http/daemon.h"
 #include "server.h"
 #include "uplink.h"
 
@@ -42,8 +45,8 @@ static struct edge edge = {
 static const struct dw_opt options[] = {
 	{ .kind = DW_OPT_LIST,
 		.name = "listen",
-		.arg = "ADDR:PORT|unix:PATH",
-		.help = "serve clients here; may be repeated",
+		.arg = "ADDR:PORT|wss://ADDR:PORT|unix:PATH",
+		.help = "serve clients here (wss: WebSockets alone, with TLS); may be repeated",
 		.env = "DIAGWS_LISTEN",
 		.initial = "127.0.0.1:8000",
 		.target = &edge.config.listen },
@@ -90,7 +93,7 @@ static const struct dw_opt options[] = {
 	{ .kind = DW_OPT_TEXT,
 		.name = "tls-cert",
 		.arg = "FILE",
-		.help = "PEM certificate chain: serve TLS",
+		.help = "PEM certificate chain of the wss:// addresses",
 		.env = "DIAGWS_TLS_CERT",
 		.target = &edge.config.tls_cert },
 	{ .kind = DW_OPT_TEXT,
@@ -99,6 +102,11 @@ static const struct dw_opt options[] = {
 		.help = "its private key",
 		.env = "DIAGWS_TLS_KEY",
 		.target = &edge.config.tls_key },
+	{ .kind = DW_OPT_FLAG,
+		.name = "proxy-protocol",
+		.help = "each connection begins with a PROXY header, version 2",
+		.env = "DIAGWS_PROXY_PROTOCOL",
+		.target = &edge.config.proxied },
 	{ .kind = DW_OPT_DURATION,
 		.name = "drain-timeout",
 		.arg = "DUR",
@@ -120,7 +128,7 @@ static const struct dw_opt options[] = {
 	{ .kind = DW_OPT_NUMBER,
 		.name = "max-connections",
 		.arg = "N",
-		.help = "clients at most",
+		.help = "connections of clients at most",
 		.env = "DIAGWS_MAX_CONNECTIONS",
 		.initial = "20000",
 		.target = &edge.config.max_connections,
@@ -205,9 +213,11 @@ drain(void)
 	(void)sd_notify(0, "STOPPING=1");
 	edge.draining = true;
 	drain_until = dw_mono_ms() + (uint64_t)edge.config.drain_ms;
-	server_stop_listening(edge.server);
+	listen_close(&edge.listeners);
+	gate_close(edge.gate);
 	say_goodbye();
 	api_drain(&edge);
+	http_close_idle(edge.http);
 	(void)uv_timer_start(&drain_timer, on_drain, 10, 20);
 }
 
@@ -221,10 +231,35 @@ on_signal(uv_signal_t *handle, int number)
 		drain();
 		return;
 	}
+	server_reload_tls(edge.server);
 	if (dw_auth_reload(edge.auth, &fault) == DW_OK)
 		dw_log_info("keys read again", NULL);
 	else
 		dw_log_error("keys not read again; the old ones stay", "reason=%s", fault.message);
+}
+
+static int
+check_listeners(struct dw_fault *fault)
+{
+	bool tls = false;
+	int err = DW_OK;
+
+	for (size_t i = 0; err == DW_OK && i < edge.config.listen.count; i++) {
+		bool one = false;
+
+		err = listen_check(edge.config.listen.item[i], &one, fault);
+		tls |= one;
+	}
+	if (err != DW_OK)
+		return err;
+	if (tls != (edge.config.tls_cert != NULL))
+		return dw_fault_set(fault, DW_E_CONFIG, tls ? "--tls-cert" : "--listen",
+			"--tls-cert and --tls-key with --listen wss://ADDR:PORT, for they go together",
+			tls ? "option '--tls-cert' is missing" : "a TLS certificate, but no '--listen wss://…' to use it");
+	if ((edge.config.tls_cert == NULL) != (edge.config.tls_key == NULL))
+		return dw_fault_set(fault, DW_E_CONFIG, "--tls-cert", "both --tls-cert and --tls-key, or neither",
+			"one of '--tls-cert' and '--tls-key' is missing");
+	return DW_OK;
 }
 
 static int
@@ -235,6 +270,7 @@ prepare(struct dw_fault *fault)
 		.issuer = edge.config.issuer,
 		.audience = edge.config.audience,
 		.leeway_s = (uint64_t)edge.config.leeway_ms / 1000 };
+	int err;
 
 	if (edge.config.hub == NULL) {
 		dw_default_endpoint(false, endpoint);
@@ -242,9 +278,9 @@ prepare(struct dw_fault *fault)
 	}
 	if (edge.config.keys == NULL)
 		return dw_fault_set(fault, DW_E_CONFIG, "--keys", "a directory with key files", "option '--keys' is missing");
-	if ((edge.config.tls_cert == NULL) != (edge.config.tls_key == NULL))
-		return dw_fault_set(fault, DW_E_CONFIG, "--tls-cert", "both --tls-cert and --tls-key, or neither",
-			"one of '--tls-cert' and '--tls-key' is missing");
+	err = check_listeners(fault);
+	if (err != DW_OK)
+		return err;
 	if (origins_prepare(&edge.config.origins, origins, fault) != DW_OK)
 		return DW_E_CONFIG;
 	return dw_auth_new(&edge.auth, &auth, fault);
@@ -272,7 +308,13 @@ start(struct dw_fault *fault)
 	}
 	err = uplink_new(&edge.uplink, &edge, edge.config.hub, edge.config.listen.item[0], &loop, fault);
 	if (err == DW_OK)
-		err = server_new(&edge.server, &edge, &loop, fault);
+		err = server_new(&edge.server, &edge, fault);
+	if (err == DW_OK)
+		err = gate_new(&edge.gate, &edge);
+	if (err == DW_OK)
+		err = http_new(&edge.http, &edge, fault);
+	if (err == DW_OK)
+		err = listen_open(&edge.listeners, &edge, fault);
 	return err;
 }
 
@@ -288,7 +330,10 @@ static void
 stop(void)
 {
 	checks_end(&edge);
+	listen_close(&edge.listeners);
+	http_destroy(&edge.http);
 	server_destroy(&edge.server);
+	gate_destroy(&edge.gate);
 	uplink_destroy(&edge.uplink);
 	(void)uv_run(&loop, UV_RUN_NOWAIT);
 	uv_walk(&loop, close_handle, NULL);

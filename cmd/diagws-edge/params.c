@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "door/origin.h"
+#include "door/head.h"
 #include "edge.h"
 
 static const char bearer[] = "Bearer ";
@@ -48,15 +49,6 @@ find_token(struct lws *wsi, char *buffer, size_t size)
 	return find_argument(wsi, "token", buffer, size);
 }
 
-bool
-params_has_token(struct lws *wsi)
-{
-	char buffer[LIMIT_HEADERS + 1];
-
-	return lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_AUTHORIZATION) > 0 ||
-		   find_token(wsi, buffer, sizeof(buffer)) != NULL;
-}
-
 int
 params_authorize(
 	struct edge *edge, struct lws *wsi, struct dw_claims *claims, struct check **slot, check_done *done, void *user)
@@ -82,29 +74,4 @@ params_origin_ok(const struct edge *edge, struct lws *wsi)
 	if (lws_hdr_copy(wsi, host, sizeof(host), WSI_TOKEN_HOST) <= 0)
 		host[0] = '\0';
 	return origin_allowed(&edge->config.origins, dw_str(origin), dw_str(host));
-}
-
-size_t
-params_url_size(struct lws *wsi)
-{
-	static const enum lws_token_indexes uris[] = { WSI_TOKEN_GET_URI, WSI_TOKEN_POST_URI, WSI_TOKEN_OPTIONS_URI,
-		WSI_TOKEN_PUT_URI, WSI_TOKEN_PATCH_URI, WSI_TOKEN_DELETE_URI, WSI_TOKEN_HEAD_URI, WSI_TOKEN_HTTP_URI_ARGS };
-	size_t size = 0;
-
-	for (size_t i = 0; i < sizeof(uris) / sizeof(uris[0]); i++)
-		size += (size_t)lws_hdr_total_length(wsi, uris[i]);
-	return size;
-}
-
-size_t
-params_headers_size(struct lws *wsi)
-{
-	size_t size = 0;
-
-	for (int i = 0; i < WSI_TOKEN_COUNT; i++) {
-		/* What is no header: the method's URIs and the arguments. */
-		if (lws_token_to_string((enum lws_token_indexes)i) != NULL)
-			size += (size_t)lws_hdr_total_length(wsi, (enum lws_token_indexes)i);
-	}
-	return size - params_url_size(wsi);
 }

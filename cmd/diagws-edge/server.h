@@ -1,6 +1,6 @@
-/* The network side of an edge: libwebsockets on a libuv loop, our own listening sockets.
+/* The WebSockets of an edge: libwebsockets on a libuv loop.
  *
- * Only server.c, ws.c and http.c know libwebsockets; the rest of the edge sees these calls.
+ * Only server.c, params.c and ws.c know libwebsockets; the rest of the edge sees these calls.
  */
 #ifndef SERVER_H
 #define SERVER_H
@@ -10,18 +10,26 @@
 #include "diagws/buf.h"
 #include "diagws/err.h"
 
+struct address;
 struct edge;
 struct lws;
 struct server;
-struct uv_loop_s;
 
-/* Binds every --listen address and serves on the loop. DW_E_CONFIG (address, TLS files), DW_E_IN_USE,
- * DW_E_CREATE, DW_E_PERMISSION. */
-int server_new(struct server **out, struct edge *edge, struct uv_loop_s *loop, struct dw_fault *fault);
-/* No new connections from now on. */
-void server_stop_listening(struct server *server);
+/* Into *out already while it runs. DW_E_CONFIG: TLS files. */
+int server_new(struct server **out, struct edge *edge, struct dw_fault *fault);
 /* Ends all connections. The loop must run until its handles are closed. */
 void server_destroy(struct server **server_p);
+
+/* A connection that asks for a WebSocket, with the head as upgrade_write has it. The descriptor is libwebsockets'. */
+bool server_adopt(struct server *server, int fd, const struct address *address, struct dw_str head);
+/* One that begins with TLS. */
+void server_adopt_tls(struct server *server, int fd);
+/* Who its client is; only while it is being taken. */
+void server_address(struct lws *wsi, struct address *out);
+/* Connections that libwebsockets has. */
+size_t server_count(const struct server *server);
+/* Reads the TLS files again, for new connections. */
+void server_reload_tls(struct server *server);
 
 enum server_outcome { SERVER_DONE, SERVER_STALLED, SERVER_DEAD };
 

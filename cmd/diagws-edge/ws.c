@@ -1,8 +1,8 @@
 /* The upgrade of a client, and its frames.
  *
  * A refused client is accepted and then closed with 1008, so that a browser can read why: ws_filter
- * only notes what speaks against it. A path that is no room and an Origin that is not on the list
- * never get so far: they are answered in HTTP. All sizes are checked before anything is kept.
+ * only notes what speaks against it. A request that is no good upgrade never gets so far: it is answered in HTTP, by the HTTP
+ * side, or here where it comes by TLS. All sizes are checked before anything is kept.
  */
 #include "ws.h"
 
@@ -14,25 +14,67 @@
 #include "diagws/clock.h"
 #include "diagws/logging.h"
 #include "edge.h"
-#include "http/http.h"
+#include "door/head.h"
+#include "door/upgrade.h"
 #include "params.h"
 
 static const char prefix[] = "/ws/";
 
+/* On a TLS listener, where libwebsockets reads the head itself. */
+static int
+refuse(struct lws *wsi, enum head_fault fault, const char *message)
+{
+	const struct head_refusal *refusal = head_refusal(fault);
+	struct dw_buf out = { 0 };
+
+	message = message != NULL ? message : refusal->message;
+	(void)dw_buf_room(&out, LWS_PRE);
+	dw_buf_grow(&out, LWS_PRE);
+	dw_buf_addf(&out,
+		"HTTP/1.1 %d Refused\r\nConnection: close\r\nContent-Type: application/json\r\nCache-Control: no-store\r\n"
+		"X-Content-Type-Options: nosniff\r\nContent-Length: %zu\r\n\r\n",
+		refusal->status,
+		strlen("{'success':false,'error':{'code':'','message':''},'detail':''}") + strlen(refusal->code) + 2 * strlen(message));
+	dw_buf_addf(&out, "{\"success\":false,\"error\":{\"code\":\"%s\",\"message\":\"%s\"},\"detail\":\"%s\"}",
+		refusal->code, message, message);
+	if (dw_buf_ok(&out))
+		(void)lws_write(wsi, (unsigned char *)out.data + LWS_PRE, out.len - LWS_PRE, LWS_WRITE_HTTP_FINAL);
+	dw_buf_clear(&out);
+	return -1;
+}
+
+int
+ws_refuse_http(struct lws *wsi)
+{
+	return refuse(wsi, HEAD_UPGRADE_VERSION, "here are WebSockets alone: for HTTP there is another address");
+}
+
+static struct dw_str
+copy_header(struct lws *wsi, enum lws_token_indexes token, char *out, size_t size)
+{
+	const int n = lws_hdr_copy(wsi, out, (int)size, token);
+
+	return (struct dw_str) { out, n > 0 ? (size_t)n : 0 };
+}
+
 int
 ws_confirm(struct edge *edge, struct lws *wsi)
 {
-	char upgrade[32], path[LIMIT_URL + 1];
+	char upgrade[32], path[LIMIT_URL + 1], host[512], origin[512], key[64], version[8];
+	struct head head = { .method = DW_STR("GET"), .upgrades = true };
+	enum head_fault fault;
 
-	if (lws_hdr_copy(wsi, upgrade, sizeof(upgrade), WSI_TOKEN_UPGRADE) <= 0 || strcasecmp(upgrade, "websocket") != 0)
-		return http_refuse(wsi, DW_HTTP_BAD_REQUEST, "bad_upgrade", "the only upgrade here is to websocket");
-	if (lws_hdr_copy(wsi, path, sizeof(path), WSI_TOKEN_GET_URI) <= 0)
-		return http_refuse(wsi, DW_HTTP_URI_TOO_LONG, "uri_too_long", "the URL may have 8192 bytes");
-	if (strncmp(path, prefix, strlen(prefix)) != 0 || strchr(path + strlen(prefix), '/') != NULL)
-		return http_refuse(wsi, DW_HTTP_NOT_FOUND, "not_found", "WebSockets are at /ws/{diagnosis_id}");
-	if (!params_origin_ok(edge, wsi))
-		return http_refuse(wsi, DW_HTTP_FORBIDDEN, "origin", "this Origin is not on the list of --origin");
-	return 0;
+	if (lws_is_ssl(wsi) == 0) /* the gate has seen to it */
+		return 0;
+	head.websocket = strcasecmp(copy_header(wsi, WSI_TOKEN_UPGRADE, upgrade, sizeof(upgrade)).p, "websocket") == 0;
+	head.path = head.target = copy_header(wsi, WSI_TOKEN_GET_URI, path, sizeof(path));
+	head.host = copy_header(wsi, WSI_TOKEN_HOST, host, sizeof(host));
+	head.origin = copy_header(wsi, WSI_TOKEN_ORIGIN, origin, sizeof(origin));
+	head.has_origin = lws_hdr_total_length(wsi, WSI_TOKEN_ORIGIN) > 0;
+	head.key = copy_header(wsi, WSI_TOKEN_KEY, key, sizeof(key));
+	head.websocket_version = dw_str_is(copy_header(wsi, WSI_TOKEN_VERSION, version, sizeof(version)), "13") ? 13 : 0;
+	fault = upgrade_asked(&head) ? upgrade_check(&head, &edge->config.origins) : HEAD_UPGRADE;
+	return fault == HEAD_OK ? 0 : refuse(wsi, fault, NULL);
 }
 
 /* The first thing that is wrong with the arguments, or not there until a later version. */

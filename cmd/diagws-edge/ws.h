@@ -9,8 +9,10 @@ struct conn;
 struct edge;
 struct lws;
 
-/* Before the upgrade: path and Origin. > 0: answered with an HTTP error. */
+/* Before the upgrade, by TLS: whether it is a good one. Not 0: answered with an HTTP error. */
 int ws_confirm(struct edge *edge, struct lws *wsi);
+/* By TLS: no upgrade at all. */
+int ws_refuse_http(struct lws *wsi);
 /* Reads what the client asked for while its headers are there. */
 int ws_filter(struct edge *edge, struct lws *wsi, struct conn **conn);
 int ws_established(struct lws *wsi, struct conn *conn);

@@ -13,7 +13,6 @@
 #include "../../cmd/diagws-edge/edge.h"
 #include "../../cmd/diagws-edge/http/http.h"
 #include "../../cmd/diagws-edge/http/messages.h"
-#include "../../cmd/diagws-edge/params.h"
 #include "../../cmd/diagws-edge/uplink.h"
 #include "sim.h"
 
@@ -26,7 +25,7 @@ struct poll {
 static struct poll *polls;
 static uint64_t last_of_poll;
 static struct {
-	char after[24], limit[24], epoch[40];
+	char after[24], limit[24], epoch[40], wait[16];
 } arguments;
 
 bool
@@ -35,17 +34,11 @@ http_argument(const struct request *request, const char *name, char *out, size_t
 	const char *value = strcmp(name, "after") == 0   ? arguments.after
 						: strcmp(name, "limit") == 0 ? arguments.limit
 						: strcmp(name, "epoch") == 0 ? arguments.epoch
+						: strcmp(name, "wait") == 0  ? arguments.wait
 													 : "";
 
 	(void)request;
 	return value[0] != '\0' && dw_str_copy(dw_str(value), out, size);
-}
-
-bool
-params_get(struct lws *wsi, const char *name, char *out, size_t size)
-{
-	(void)wsi;
-	return http_argument(NULL, name, out, size);
 }
 
 static const struct poll *
@@ -123,7 +116,7 @@ edge_poll(int number, const char *name, const char *room, const char *user, cons
 		(void)snprintf(arguments.limit, sizeof(arguments.limit), "%llu", (unsigned long long)limit);
 	(void)snprintf(poll->name, sizeof(poll->name), "%s", name);
 	if (name[0] != '\0')
-		(void)snprintf(request->wait, sizeof(request->wait), "%ds", SIM_WAIT_S);
+		(void)snprintf(arguments.wait, sizeof(arguments.wait), "%ds", SIM_WAIT_S);
 	request->edge = edge_get(number);
 	request->state = REQUEST_TAKEN;
 	(void)dw_str_copy(dw_str(room), request->last, sizeof(request->last));

@@ -32,8 +32,8 @@ struct waiter {
 
 struct route {
 	const char *path;
-	const char *method;
-	bool body, token;
+	bool post;  /* it takes a POST with a body; else GET and HEAD */
+	bool token; /* there must be one */
 	bool prefix; /* the path has one part more */
 	void (*take)(struct request *request);
 	const char *type; /* of a flat publish; NULL: the general one */
@@ -43,18 +43,17 @@ static void take_health(struct request *request);
 static void take_ready(struct request *request);
 
 static const struct route routes[] = {
-	{ "/ws/status", "GET", false, false, false, status_take, NULL },
-	{ "/ws/broadcast-recommendation-update", "POST", true, true, false, publish_take, "recommendation_update" },
-	{ "/ws/broadcast-effectiveness-update", "POST", true, true, false, publish_take, "effectiveness_update" },
-	{ "/ws/broadcast-feedback-update", "POST", true, true, false, publish_take, "feedback_update" },
-	{ "/ws/broadcast", "POST", true, true, false, publish_take, NULL },
-	{ "/ws/messages/", "GET", false, true, true, messages_take, NULL },
-	{ "/metrics", "GET", false, false, false, NULL, NULL },
-	{ "/healthz", "GET", false, false, false, take_health, NULL },
-	{ "/health", "GET", false, false, false, take_health, NULL },
-	{ "/health/live", "GET", false, false, false, take_health, NULL },
-	{ "/readyz", "GET", false, false, false, take_ready, NULL },
-	{ "/health/ready", "GET", false, false, false, take_ready, NULL },
+	{ "/ws/status", false, false, false, status_take, NULL },
+	{ "/ws/broadcast-recommendation-update", true, true, false, publish_take, "recommendation_update" },
+	{ "/ws/broadcast-effectiveness-update", true, true, false, publish_take, "effectiveness_update" },
+	{ "/ws/broadcast-feedback-update", true, true, false, publish_take, "feedback_update" },
+	{ "/ws/broadcast", true, true, false, publish_take, NULL },
+	{ "/ws/messages/", false, true, true, messages_take, NULL },
+	{ "/healthz", false, false, false, take_health, NULL },
+	{ "/health", false, false, false, take_health, NULL },
+	{ "/health/live", false, false, false, take_health, NULL },
+	{ "/readyz", false, false, false, take_ready, NULL },
+	{ "/health/ready", false, false, false, take_ready, NULL },
 };
 
 static bool
@@ -67,28 +66,43 @@ matches(const struct route *route, const char *path)
 	return strncmp(path, route->path, n) == 0 && path[n] != '\0' && strchr(path + n, '/') == NULL;
 }
 
+static bool
+is_one(const char *method, const char *one, const char *other)
+{
+	return strcmp(method, one) == 0 || strcmp(method, other) == 0;
+}
+
 enum answer_status
 api_route(const char *method, const char *path, const struct route **route, const char **allow)
 {
+	static const char websockets[] = "/ws/";
+	const size_t n = sizeof(websockets) - 1;
+	const bool asks = strcmp(method, "OPTIONS") == 0;
+
 	for (size_t i = 0; i < sizeof(routes) / sizeof(routes[0]); i++) {
 		if (!matches(&routes[i], path))
 			continue;
-		if (routes[i].take == NULL || strcmp(method, "OPTIONS") == 0)
-			return DW_HTTP_NOT_IMPLEMENTED;
-		if (strcmp(method, routes[i].method) != 0) {
-			*allow = routes[i].method;
-			return DW_HTTP_METHOD;
+		if (routes[i].post ? strcmp(method, "POST") == 0 : is_one(method, "GET", "HEAD")) {
+			*route = &routes[i];
+			return DW_HTTP_OK;
 		}
-		*route = &routes[i];
-		return DW_HTTP_OK;
+		*allow = routes[i].post ? "POST, OPTIONS" : "GET, HEAD, OPTIONS";
+		return asks ? DW_HTTP_OK : DW_HTTP_METHOD;
 	}
+	*allow = "GET, HEAD, POST, OPTIONS";
+	if (asks && strcmp(path, "*") == 0)
+		return DW_HTTP_OK;
+	*allow = NULL;
+	if (strncmp(path, websockets, n) == 0 && path[n] != '\0' && strchr(path + n, '/') == NULL &&
+		is_one(method, "GET", "HEAD"))
+		return DW_HTTP_UPGRADE;
 	return DW_HTTP_NOT_FOUND;
 }
 
 bool
 api_has_body(const struct route *route)
 {
-	return route->body;
+	return route->post;
 }
 
 const char *

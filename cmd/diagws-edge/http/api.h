@@ -9,7 +9,8 @@
 
 enum { ANSWER_MS = 5000 }; /* for the hub's answer to what it does not wait with */
 
-/* DW_HTTP_OK and a route; DW_HTTP_NOT_FOUND; DW_HTTP_METHOD with what is allowed; DW_HTTP_NOT_IMPLEMENTED. */
+/* DW_HTTP_OK and a route, or, for OPTIONS, what is allowed; DW_HTTP_NOT_FOUND; DW_HTTP_METHOD with what is allowed;
+ * DW_HTTP_UPGRADE: there are WebSockets. *route and *allow are left alone otherwise. */
 enum answer_status api_route(const char *method, const char *path, const struct route **route, const char **allow);
 bool api_has_body(const struct route *route);
 bool api_needs_token(const struct route *route);

@@ -1,27 +1,31 @@
-/* The life of an HTTP request: bounds and refusals in the contract's order (404/405, 411/413/415, 401,
- * then the body), a deadline for the body, one answer. Its own file because it is transport: api.c
- * knows what the calls mean.
+/* The life of an HTTP request: bounds and refusals in the contract's order (404/405, 413/415, 401, then the body), a deadline
+ * for the body, one answer. Its own file because it is transport: api.c knows what the calls mean, reader.c has parsed the
+ * head.
+ *
+ * libmicrohttpd calls http_handle with the head, again with each piece of the body, and once more when it is whole; after a
+ * request was suspended it calls again for where it stood. In mid-body it takes no answer: what has to be said there is
+ * written to the socket by us, and the connection ends.
  */
 #include "http.h"
 
-#include <libwebsockets.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
-#include "api.h"
 #include "diagws/clock.h"
+#include "door/origin.h"
 #include "edge.h"
+#include "http/api.h"
+#include "http/daemon.h"
 #include "params.h"
-#include "server.h"
+#include "socket.h"
 #include "uplink.h"
 
 enum {
-	HEAD_MAX = 1024,
-	PIECE = 16 * 1024,   /* of an answer, written at once */
-	TAKE_MS = 30 * 1000, /* an answer that was not taken by then ends the connection */
-	DRAIN_MS = 2000,
-	LOOK_MS = 1000, /* so often it is looked whether a client that waits is still there */
+	TAKE_MS = 30 * 1000, /* an answer of which nothing was taken for so long ends the connection */
+	LOOK_MS = 1000,      /* so often it is looked whether a client that waits is still there */
 };
 
 static void
@@ -38,81 +42,52 @@ error_json(struct dw_buf *out, const char *code, const char *message, const char
 	dw_buf_addc(out, '}');
 }
 
-static int
-add_header(struct lws *wsi, const char *name, const char *value, unsigned char **p, unsigned char *end)
+static const char *
+header(const struct request *request, const char *name)
 {
-	return lws_add_http_header_by_name(
-		wsi, (const unsigned char *)name, (const unsigned char *)value, (int)strlen(value), p, end);
+	return MHD_lookup_connection_value(request->connection, MHD_HEADER_KIND, name);
 }
 
-static int
-write_head(struct lws *wsi, enum answer_status status, size_t size, const char *allow, bool close_after)
+bool
+http_argument(const struct request *request, const char *name, char *out, size_t size)
 {
-	unsigned char head[LWS_PRE + HEAD_MAX];
-	unsigned char *start = head + LWS_PRE, *p = start, *end = head + sizeof(head) - 1;
+	const char *value = MHD_lookup_connection_value(request->connection, MHD_GET_ARGUMENT_KIND, name);
 
-	return lws_add_http_common_headers(wsi, (unsigned)status, "application/json", size, &p, end) ||
-				   add_header(wsi, "cache-control:", "no-store", &p, end) ||
-				   (allow != NULL && add_header(wsi, "allow:", allow, &p, end)) ||
-				   (close_after && add_header(wsi, "connection:", "close", &p, end)) ||
-				   (status == DW_HTTP_UNAUTHORIZED && add_header(wsi, "www-authenticate:", "Bearer", &p, end)) ||
-				   ((status == DW_HTTP_UNAVAILABLE || status == DW_HTTP_TOO_MANY) &&
-					   add_header(wsi, "retry-after:", "1", &p, end)) ||
-				   lws_finalize_write_http_header(wsi, start, &p, end)
-			   ? -1
-			   : 0;
+	if (value == NULL)
+		return false;
+	if (!dw_str_copy(dw_str(value), out, size))
+		(void)dw_str_copy(DW_STR("\n"), out, size);
+	return true;
 }
 
-/* Writes from *written on as far as the socket takes it. */
-static int
-write_body(struct lws *wsi, struct dw_str body, size_t *written)
-{
-	unsigned char piece[LWS_PRE + PIECE];
-
-	while (*written < body.n && !lws_partial_buffered(wsi)) {
-		const size_t left = body.n - *written, n = left < PIECE ? left : PIECE;
-
-		memcpy(piece + LWS_PRE, body.p + *written, n);
-		if (lws_write(wsi, piece + LWS_PRE, n, n == left ? LWS_WRITE_HTTP_FINAL : LWS_WRITE_HTTP) < 0)
-			return -1;
-		*written += n;
-	}
-	return 0;
-}
-
-int
-http_refuse(struct lws *wsi, enum answer_status status, const char *code, const char *message)
-{
-	struct dw_buf body = { 0 };
-	size_t written = 0;
-
-	error_json(&body, code, message, NULL);
-	if (dw_buf_ok(&body) && write_head(wsi, status, body.len, NULL, true) == 0)
-		(void)write_body(wsi, (struct dw_str) { body.data, body.len }, &written);
-	dw_buf_clear(&body);
-	return -1;
-}
-
-/* libwebsockets does not read while a request waits for its answer, and so would be told for ever that there is
- * something to read, be it only the client's end. It does not write either until that is over. */
 static void
-hold(struct request *request, bool on)
+suspend(struct request *request)
 {
-	if (request->held != on)
-		server_hold(request->wsi, on);
-	request->held = on;
+	request->suspended = true;
+	MHD_suspend_connection(request->connection);
+}
+
+/* http_handle is called again, in this turn. */
+static void
+resume(struct request *request)
+{
+	if (!request->suspended)
+		return;
+	request->suspended = false;
+	MHD_resume_connection(request->connection);
+	http_kick(request->edge->http);
 }
 
 void
 http_answer(struct request *request, enum answer_status status)
 {
-	if (request->state >= REQUEST_ANSWERED)
+	if (request->state >= REQUEST_REFUSED)
 		return;
-	hold(request, false);
-	request->state = REQUEST_ANSWERED;
+	request->state = request->body_due ? REQUEST_REFUSED : REQUEST_ANSWERED;
 	request->status = status;
-	wheel_set(&request->edge->wheel, &request->timer, dw_mono_ms() + TAKE_MS);
-	lws_callback_on_writable(request->wsi);
+	if (!request->body_due)
+		wheel_cancel(&request->timer);
+	resume(request);
 }
 
 void
@@ -123,29 +98,59 @@ http_error(struct request *request, enum answer_status status, const char *code,
 	http_answer(request, status);
 }
 
+void
+http_kill(struct request *request)
+{
+	request->state = REQUEST_DEAD;
+	http_client_cut(request->client);
+	resume(request);
+}
+
 static bool
 is_gone(const struct request *request)
 {
-	struct pollfd link = { .fd = lws_get_socket_fd(request->wsi) };
+	struct pollfd link = { .fd = request->client->fd };
 
-	/* One that only says nothing more (FIN, over TLS behind close_notify) may still listen, and looks the same as one
-	 * that closed: its kernel tells the difference, by RST, only when it is sent something, and before the answer there
-	 * is nothing that every client would take (an interim response ends the request for some). So one that left keeps
-	 * its place until its wait ends. libwebsockets says nothing of it either: it does not read meanwhile. */
-	return request->held && poll(&link, 1, 0) > 0 && (link.revents & (POLLERR | POLLHUP)) != 0;
+	/* One that only says nothing more (FIN) may still listen, and looks the same as one that closed: its kernel tells the
+	 * difference, by RST, only when it is sent something, and before the answer there is nothing that every client would
+	 * take (an interim response ends the request for some). So one that left keeps its place until its wait ends. */
+	return poll(&link, 1, 0) > 0 && (link.revents & (POLLERR | POLLHUP)) != 0;
 }
 
 static void
-look_again(struct request *request)
+look_again(struct request *request, uint64_t ms)
 {
-	wheel_set(&request->edge->wheel, &request->timer, dw_mono_ms() + LOOK_MS);
+	wheel_set(&request->edge->wheel, &request->timer, dw_mono_ms() + ms);
 }
 
+/* In mid-body, where libmicrohttpd takes no answer. */
 static void
-kill_soon(struct request *request)
+answer_at_once(struct request *request, int status, const char *reason, const char *code, const char *message)
 {
-	lws_set_timeout(request->wsi, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_ASYNC);
-	lws_cancel_service(lws_get_context(request->wsi));
+	struct dw_buf json = { 0 }, out = { 0 };
+
+	error_json(&json, code, message, NULL);
+	dw_buf_addf(&out,
+		"HTTP/1.1 %d %s\r\nConnection: close\r\nContent-Type: application/json\r\nCache-Control: no-store\r\n"
+		"X-Content-Type-Options: nosniff\r\nContent-Length: %zu\r\n\r\n",
+		status, reason, json.len);
+	dw_buf_add(&out, json.data, json.len);
+	if (dw_buf_ok(&json) && dw_buf_ok(&out))
+		(void)send(request->client->fd, out.data, out.len, MSG_DONTWAIT | MSG_NOSIGNAL);
+	dw_buf_clear(&json);
+	dw_buf_clear(&out);
+	request->client->reader.state = READ_NOTHING; /* what still comes is read and thrown away */
+	http_kill(request);
+}
+
+static bool
+takes_nothing(struct request *request)
+{
+	const uint64_t taken = socket_taken(request->client->fd);
+	const bool same = taken == request->taken;
+
+	request->taken = taken;
+	return same;
 }
 
 static void
@@ -153,73 +158,14 @@ fire(struct wheel_timer *timer)
 {
 	struct request *request = (struct request *)((char *)timer - offsetof(struct request, timer));
 
-	if (request->state == REQUEST_BODY && !request->whole) {
-		request->close = request->body_left = true;
-		http_error(request, DW_HTTP_TIMEOUT, "timeout", "the body did not come within 30 s", NULL);
-	} else if (request->state > REQUEST_TAKEN || is_gone(request)) {
-		kill_soon(request);
-	} else if (request->denied) {
+	if (request->state == REQUEST_BODY || request->state == REQUEST_REFUSED)
+		answer_at_once(request, DW_HTTP_TIMEOUT, "Request Timeout", "timeout", "the body did not come within 30 s");
+	else if (request->state == REQUEST_WRITING ? takes_nothing(request) : is_gone(request))
+		http_kill(request);
+	else if (request->denied)
 		api_timer(request);
-	} else {
-		look_again(request);
-	}
-}
-
-static const char *
-method_of(struct lws *wsi)
-{
-	static const struct {
-		enum lws_token_indexes token;
-		const char *name;
-	} methods[] = { { WSI_TOKEN_GET_URI, "GET" }, { WSI_TOKEN_POST_URI, "POST" }, { WSI_TOKEN_OPTIONS_URI, "OPTIONS" },
-		{ WSI_TOKEN_HEAD_URI, "HEAD" }, { WSI_TOKEN_PUT_URI, "PUT" }, { WSI_TOKEN_PATCH_URI, "PATCH" },
-		{ WSI_TOKEN_DELETE_URI, "DELETE" } };
-
-	for (size_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++)
-		if (lws_hdr_total_length(wsi, methods[i].token) > 0)
-			return methods[i].name;
-	return "";
-}
-
-/* The body's length, from headers alone. false: refused. */
-static bool
-check_length(struct request *request)
-{
-	char text[32] = "";
-	int64_t length;
-
-	if (lws_hdr_total_length(request->wsi, WSI_TOKEN_HTTP_TRANSFER_ENCODING) > 0 ||
-		lws_hdr_copy(request->wsi, text, sizeof(text), WSI_TOKEN_HTTP_CONTENT_LENGTH) <= 0) {
-		http_error(request, DW_HTTP_LENGTH_REQUIRED, "length_required", "a body needs a Content-Length", NULL);
-		return false;
-	}
-	if (!dw_parse_number(text, &length) || length < 0) {
-		http_error(request, DW_HTTP_BAD_REQUEST, "bad_length", "the Content-Length is no number", NULL);
-		return false;
-	}
-	if (length > LIMIT_BODY) {
-		http_error(request, DW_HTTP_TOO_LARGE, "too_large", "a body may have 262144 bytes", NULL);
-		return false;
-	}
-	request->expected = (size_t)length;
-	return true;
-}
-
-static bool
-check_type(struct request *request)
-{
-	char text[128] = "";
-	size_t n;
-
-	if (lws_hdr_total_length(request->wsi, WSI_TOKEN_HTTP_CONTENT_TYPE) == 0)
-		return true;
-	(void)lws_hdr_copy(request->wsi, text, sizeof(text), WSI_TOKEN_HTTP_CONTENT_TYPE);
-	n = strcspn(text, "; \t");
-	text[n] = '\0';
-	if (strcasecmp(text, "application/json") == 0 || (n > 5 && strcasecmp(text + n - 5, "+json") == 0))
-		return true;
-	http_error(request, DW_HTTP_MEDIA_TYPE, "media_type", "the Content-Type must be application/json", NULL);
-	return false;
+	else if (request->state < REQUEST_DEAD)
+		look_again(request, request->state == REQUEST_WRITING ? TAKE_MS : LOOK_MS);
 }
 
 /* What the check of its token says. false: it has been answered. */
@@ -234,220 +180,331 @@ judge(struct request *request, int err)
 }
 
 static void
-take(struct request *request)
-{
-	request->state = REQUEST_TAKEN;
-	lws_set_timeout(request->wsi, NO_PENDING_TIMEOUT, 0); /* that one would end a long poll */
-	hold(request, true);
-	look_again(request);
-	api_take(request);
-}
-
-static void
 checked(void *user, int err, struct dw_claims *claims)
 {
 	struct request *request = user;
 
 	request->claims = *claims;
 	dw_claims_init(claims);
-	if (request->state != REQUEST_BODY)
-		return;
 	request->begun_at = dw_mono_ms();
-	if (!judge(request, err)) {
-		request->close = api_has_body(request->route);
-		request->body_left = !request->whole;
-	} else if (request->whole) {
-		take(request);
+	if (!judge(request, err))
 		return;
-	}
-	if (!request->whole)
-		hold(request, false);
+	request->state = REQUEST_CHECKED;
+	resume(request);
 }
 
+/* The token's text, or none. */
+static struct dw_str
+find_token(const struct request *request)
+{
+	static const char bearer[] = "Bearer ";
+	const char *text = header(request, "Authorization");
+
+	if (text != NULL && strncasecmp(text, bearer, sizeof(bearer) - 1) == 0)
+		return dw_str(text + sizeof(bearer) - 1);
+	return dw_str(MHD_lookup_connection_value(request->connection, MHD_GET_ARGUMENT_KIND, "token"));
+}
+
+/* false: it has been answered, or will be when the check has ended. */
 static bool
 check_token(struct request *request)
 {
+	const struct dw_str token = find_token(request);
 	int err;
 
-	request->has_token = params_has_token(request->wsi);
+	request->has_token = token.n > 0 || header(request, "Authorization") != NULL;
 	if (!request->has_token && !api_needs_token(request->route))
 		return true;
-	err = params_authorize(request->edge, request->wsi, &request->claims, &request->check, checked, request);
-	return err == DW_E_AGAIN || judge(request, err);
+	err = check_begin(request->edge, token, &request->claims, &request->check, checked, request);
+	if (err != DW_E_AGAIN)
+		return judge(request, err);
+	request->state = REQUEST_CHECKING;
+	look_again(request, LOOK_MS);
+	suspend(request);
+	return false;
 }
 
-/* All that can be said before the body. false: it has been answered. */
 static bool
-check_head(struct request *request, const char *path)
+check_body(struct request *request)
 {
-	const char *method = method_of(request->wsi);
-	enum answer_status status;
+	const char *type = header(request, "Content-Type");
+	size_t n;
 
-	if (params_url_size(request->wsi) > LIMIT_URL) {
-		http_error(request, DW_HTTP_URI_TOO_LONG, "uri_too_long", "the URL may have 8192 bytes", NULL);
+	if (request->route == NULL || !api_has_body(request->route)) {
+		if (request->body_due) {
+			request->close = true;
+			http_error(request, DW_HTTP_BAD_REQUEST, "bad_request", "this call takes no body", NULL);
+		}
+		return !request->body_due;
+	}
+	if (header(request, "Encoded") != NULL) {
+		http_error(request, DW_HTTP_MEDIA_TYPE, "media_type", "a body is taken as it is: no Content-Encoding", NULL);
 		return false;
 	}
-	if (params_headers_size(request->wsi) > LIMIT_HEADERS) {
-		http_error(request, DW_HTTP_HEADERS_TOO_LARGE, "headers_too_large", "the headers may have 16384 bytes", NULL);
-		return false;
-	}
-	status = api_route(method, path, &request->route, &request->allow);
-	if (status != DW_HTTP_OK) {
-		http_error(request, status,
-			status == DW_HTTP_NOT_FOUND ? "not_found"
-			: status == DW_HTTP_METHOD  ? "method_not_allowed"
-										: "unsupported",
-			status == DW_HTTP_NOT_FOUND ? "no such path"
-			: status == DW_HTTP_METHOD  ? "this path does not take that method"
-										: "not supported by this version",
-			NULL);
-		return false;
-	}
-	if (api_has_body(request->route) && !(check_length(request) && check_type(request)))
-		return false;
-	return check_token(request);
+	if (type == NULL)
+		return true;
+	n = strcspn(type, "; \t");
+	if ((n == 16 && strncasecmp(type, "application/json", n) == 0) ||
+		(n > 5 && strncasecmp(type + n - 5, "+json", 5) == 0))
+		return true;
+	http_error(request, DW_HTTP_MEDIA_TYPE, "media_type", "the Content-Type must be application/json", NULL);
+	return false;
 }
 
-bool
-http_argument(const struct request *request, const char *name, char *out, size_t size)
+/* Whether a page of the Origin may use this edge. A refusal it may read, as far as the protocol lets it. */
+static bool
+check_origin(struct request *request)
 {
-	return params_get(request->wsi, name, out, size);
+	const char *origin = header(request, "Origin");
+
+	request->origin = origin;
+	if (origin == NULL ||
+		origin_allowed(&request->edge->config.origins, dw_str(origin), dw_str(header(request, "Host"))))
+		return true;
+	request->origin = "*";
+	http_error(request, DW_HTTP_FORBIDDEN, head_refusal(HEAD_ORIGIN)->code, head_refusal(HEAD_ORIGIN)->message, NULL);
+	return false;
 }
 
-/* What is needed later than the headers live. */
+static bool
+refuse(struct request *request, enum head_fault fault)
+{
+	const struct head_refusal *refusal = head_refusal(fault);
+
+	if (fault == HEAD_OK)
+		return false;
+	request->close = fault != HEAD_BODY;
+	http_error(request, (enum answer_status)refusal->status, refusal->code, refusal->message, NULL);
+	return true;
+}
+
+static bool
+check_route(struct request *request, const char *method, const char *path)
+{
+	enum answer_status status = api_route(method, path, &request->route, &request->allow);
+
+	if (status == DW_HTTP_UPGRADE)
+		http_error(request, status, "upgrade_required",
+			"here are WebSockets: a proxy in front must pass Upgrade and Connection on", NULL);
+	else if (status == DW_HTTP_NOT_FOUND)
+		http_error(request, status, "not_found", "no such path", NULL);
+	else if (status == DW_HTTP_METHOD)
+		http_error(request, status, "method_not_allowed", "this path does not take that method", NULL);
+	return status == DW_HTTP_OK;
+}
+
+/* All that can be said before the body. false: it has been answered, or will be. */
+static bool
+check_head(struct request *request, const char *method, const char *path)
+{
+	const char *refused = header(request, "Refused"), *length = header(request, "Content-Length");
+	const enum head_fault fault = refused != NULL ? (enum head_fault)atoi(refused) : HEAD_OK;
+
+	request->body_due = header(request, "Transfer-Encoding") != NULL || (length != NULL && strcmp(length, "0") != 0);
+	request->has_token = false;
+	if (fault != HEAD_BODY && refuse(request, fault))
+		return false;
+	if (!check_route(request, method, path) || !check_origin(request) || refuse(request, fault) ||
+		!check_body(request))
+		return false;
+	if (request->route != NULL)
+		return check_token(request);
+	http_answer(request, DW_HTTP_NO_CONTENT);
+	return false;
+}
+
+static struct request *
+request_new(struct edge *edge, struct MHD_Connection *connection)
+{
+	struct request *request = calloc(1, sizeof(*request));
+
+	if (request == NULL)
+		return NULL;
+	request->edge = edge;
+	request->connection = connection;
+	request->client = http_client_of(connection);
+	request->timer.fire = fire;
+	request->begun_at = dw_mono_ms();
+	dw_claims_init(&request->claims);
+	edge->counts.requests++;
+	return request;
+}
+
+/* Nothing will be read behind it any more. */
+static bool
+ends_here(const struct request *request)
+{
+	return request->close || request->edge->draining || request->client->reader.state == READ_NOTHING;
+}
+
+static bool
+add_headers(struct MHD_Response *response, const struct request *request)
+{
+	const struct {
+		const char *name, *value;
+	} headers[] = {
+		{ "Content-Type", request->size > 0 ? "application/json" : NULL },
+		{ "Cache-Control", "no-store" },
+		{ "X-Content-Type-Options", "nosniff" },
+		{ "Allow", request->allow },
+		{ "WWW-Authenticate", request->status == DW_HTTP_UNAUTHORIZED ? "Bearer" : NULL },
+		{ "Retry-After",
+			request->status == DW_HTTP_UNAVAILABLE || request->status == DW_HTTP_TOO_MANY ? "1" : NULL },
+		{ "Upgrade", request->status == DW_HTTP_UPGRADE ? "websocket" : NULL },
+		{ "Sec-WebSocket-Version", request->status == DW_HTTP_UPGRADE ? "13" : NULL },
+		{ "Vary", request->origin != NULL ? "Origin" : NULL },
+		{ "Access-Control-Allow-Origin", request->origin },
+		{ "Access-Control-Allow-Methods", header(request, "Access-Control-Request-Method") != NULL ? request->allow : NULL },
+		{ "Access-Control-Allow-Headers",
+			header(request, "Access-Control-Request-Method") != NULL ? "Authorization, Content-Type" : NULL },
+		{ "Access-Control-Max-Age", header(request, "Access-Control-Request-Method") != NULL ? "600" : NULL },
+		{ "Connection", ends_here(request) ? "close" : NULL },
+	};
+
+	for (size_t i = 0; i < sizeof(headers) / sizeof(headers[0]); i++)
+		if (headers[i].value != NULL &&
+			MHD_add_response_header(response, headers[i].name, headers[i].value) != MHD_YES)
+			return false;
+	return true;
+}
+
+/* The answer becomes libmicrohttpd's. */
+static enum MHD_Result
+write_answer(struct request *request)
+{
+	struct MHD_Response *response;
+	enum MHD_Result result = MHD_NO;
+
+	if (!dw_buf_ok(&request->answer))
+		return MHD_NO;
+	request->size = request->answer.len;
+	response = MHD_create_response_from_buffer(request->answer.len, request->answer.data,
+		request->answer.data != NULL ? MHD_RESPMEM_MUST_FREE : MHD_RESPMEM_PERSISTENT);
+	if (response == NULL)
+		return MHD_NO;
+	dw_buf_init(&request->answer);
+	request->state = REQUEST_WRITING;
+	request->taken = socket_taken(request->client->fd);
+	look_again(request, TAKE_MS);
+	if (add_headers(response, request))
+		result = MHD_queue_response(request->connection, request->status, response);
+	MHD_destroy_response(response);
+	return result;
+}
+
 static void
-keep_arguments(struct request *request, const char *path)
+begin(struct request *request, const char *method, const char *path)
 {
 	const char *slash = strrchr(path, '/');
 
-	(void)params_get(request->wsi, "wait", request->wait, sizeof(request->wait));
-	(void)params_get(request->wsi, "deadline", request->deadline, sizeof(request->deadline));
 	if (slash != NULL)
 		(void)dw_str_copy(dw_str(slash + 1), request->last, sizeof(request->last));
+	if (request->edge->draining)
+		request->close = true;
+	if (check_head(request, method, path))
+		request->state = REQUEST_BODY;
+	if (request->body_due && request->state != REQUEST_CHECKING)
+		wheel_set(&request->edge->wheel, &request->timer, request->begun_at + BODY_MS);
+}
+
+static void
+take_body(struct request *request, const char *bytes, size_t n)
+{
+	if (request->state == REQUEST_BODY && request->body.len + n <= LIMIT_BODY) {
+		dw_buf_add(&request->body, bytes, n);
+		return;
+	}
+	if (request->state == REQUEST_BODY)
+		http_error(request, DW_HTTP_TOO_LARGE, head_refusal(HEAD_BODY)->code, head_refusal(HEAD_BODY)->message, NULL);
+	dw_buf_clear(&request->body);
 }
 
 /* It is whole. */
 static void
-take_or_wait(struct request *request)
+take(struct request *request)
 {
-	if (request->check == NULL) {
-		take(request);
+	request->body_due = false;
+	wheel_cancel(&request->timer);
+	if (request->state == REQUEST_REFUSED) {
+		request->state = REQUEST_ANSWERED;
 		return;
 	}
-	hold(request, true);
-	look_again(request);
+	if (request->client->reader.broken) {
+		(void)refuse(request, HEAD_CHUNK);
+		return;
+	}
+	request->state = REQUEST_TAKEN;
+	api_take(request);
+	if (request->state != REQUEST_TAKEN)
+		return;
+	suspend(request);
+	if (request->timer.link == NULL)
+		look_again(request, LOOK_MS);
 }
 
-int
-http_begin(struct edge *edge, struct lws *wsi, struct request **out)
+/* The head has been looked at. A client that waits to be asked for a body which is refused gets its answer now. */
+static enum MHD_Result
+after_head(struct request *request)
 {
-	struct request *request = calloc(1, sizeof(*request));
-	char path[LIMIT_URL + 1];
-	char *uri = NULL;
-	int n = 0;
+	request->head_done = true;
+	if (request->state == REQUEST_CHECKED) {
+		request->state = REQUEST_BODY;
+		if (request->body_due)
+			wheel_set(&request->edge->wheel, &request->timer, dw_mono_ms() + BODY_MS);
+	}
+	if (request->state != REQUEST_REFUSED || header(request, "Expect") == NULL)
+		return MHD_YES;
+	request->close = true;
+	return write_answer(request);
+}
 
+static enum MHD_Result
+http_begin(struct edge *edge, struct MHD_Connection *connection, const char *method, const char *path, void **context)
+{
+	struct request *request = request_new(edge, connection);
+
+	*context = request;
+	if (request == NULL || request->client == NULL)
+		return MHD_NO;
+	request->client->request = request;
+	begin(request, method, path);
+	return request->state == REQUEST_CHECKING ? MHD_YES : after_head(request);
+}
+
+enum MHD_Result
+http_handle(void *user, struct MHD_Connection *connection, const char *path, const char *method, const char *version,
+	const char *bytes, size_t *n, void **context)
+{
+	struct request *request = *context;
+
+	(void)version;
 	if (request == NULL)
-		return -1;
-	http_end(out);
-	*out = request;
-	edge->counts.requests++;
-	*request = (struct request) { .edge = edge, .wsi = wsi, .timer = { .fire = fire }, .begun_at = dw_mono_ms() };
-	dw_claims_init(&request->claims);
-	path[0] = '\0';
-	if (lws_http_get_uri_and_method(wsi, &uri, &n) >= 0 && uri != NULL)
-		(void)dw_str_copy((struct dw_str) { uri, (size_t)n }, path, sizeof(path));
-	if (!check_head(request, path)) {
-		request->body_left = lws_hdr_total_length(wsi, WSI_TOKEN_POST_URI) > 0 ||
-							 lws_hdr_total_length(wsi, WSI_TOKEN_PUT_URI) > 0 ||
-							 lws_hdr_total_length(wsi, WSI_TOKEN_PATCH_URI) > 0;
-		request->close = request->body_left;
-		return request->body_left ? http_writable(out) : 0;
+		return http_begin(user, connection, method, path, context);
+	if (request->state == REQUEST_DEAD)
+		return MHD_NO;
+	if (!request->head_done)
+		return after_head(request);
+	if (*n > 0) {
+		take_body(request, bytes, *n);
+		*n = 0;
+		return MHD_YES;
 	}
-	keep_arguments(request, path);
-	if (api_has_body(request->route)) {
-		wheel_set(&edge->wheel, &request->timer, request->begun_at + BODY_MS);
-		hold(request, request->check != NULL);
-		return 0;
-	}
-	request->whole = true;
-	take_or_wait(request);
-	return 0;
-}
-
-int
-http_body(struct request *request, const void *bytes, size_t n)
-{
-	if (request == NULL || request->state != REQUEST_BODY)
-		return 0;
-	if (request->body.len + n <= request->expected)
-		dw_buf_add(&request->body, bytes, n);
-	return 0;
-}
-
-int
-http_complete(struct request *request)
-{
-	if (request == NULL)
-		return -1;
-	if (request->state == REQUEST_DRAINING)
-		return -1;
-	request->body_left = false;
-	if (request->state != REQUEST_BODY)
-		return 0;
-	request->whole = true;
-	take_or_wait(request);
-	return 0;
-}
-
-/* The answer was taken. */
-static int
-finish(struct request **request_p)
-{
-	struct request *request = *request_p;
-	struct lws *wsi = request->wsi;
-
-	if (request->body_left) {
-		request->state = REQUEST_DRAINING;
-		wheel_set(&request->edge->wheel, &request->timer, dw_mono_ms() + DRAIN_MS);
-		return 0;
-	}
-	if (request->close)
-		return -1;
-	http_end(request_p);
-	return lws_http_transaction_completed(wsi) ? -1 : 0;
-}
-
-int
-http_writable(struct request **request_p)
-{
-	struct request *request = *request_p;
-	struct lws *wsi;
-
-	if (request == NULL || (request->state != REQUEST_ANSWERED && request->state != REQUEST_WRITING))
-		return 0;
-	wsi = request->wsi;
-	if (request->state == REQUEST_ANSWERED) {
-		if (!dw_buf_ok(&request->answer) ||
-			write_head(wsi, request->status, request->answer.len, request->allow, request->close) != 0)
-			return -1;
-		request->state = REQUEST_WRITING;
-	}
-	if (write_body(wsi, (struct dw_str) { request->answer.data, request->answer.len }, &request->written) != 0)
-		return -1;
-	if (request->written == request->answer.len && !lws_partial_buffered(wsi))
-		return finish(request_p);
-	lws_callback_on_writable(wsi);
-	return 0;
+	if (request->state == REQUEST_BODY || request->state == REQUEST_REFUSED)
+		take(request);
+	return request->state == REQUEST_ANSWERED ? write_answer(request) : MHD_YES;
 }
 
 void
-http_end(struct request **request_p)
+http_completed(void *user, struct MHD_Connection *connection, void **context, enum MHD_RequestTerminationCode code)
 {
-	struct request *request = *request_p;
+	struct request *request = *context;
 
+	(void)user;
+	(void)connection;
+	(void)code;
 	if (request == NULL)
 		return;
-	*request_p = NULL;
+	*context = NULL;
 	wheel_cancel(&request->timer);
 	check_forget(&request->check);
 	if (request->corr != 0)
@@ -459,5 +516,9 @@ http_end(struct request **request_p)
 	dw_buf_clear(&request->body);
 	dw_buf_clear(&request->answer);
 	request->edge->counts.requests--;
+	if (request->client != NULL) {
+		request->client->request = NULL;
+		http_client_answered(request->client);
+	}
 	free(request);
 }

@@ -68,6 +68,7 @@ static int
 read_arguments(const struct request *request, struct reading *reading)
 {
 	struct dw_fault *fault = &reading->fault;
+	char wait[32];
 	int64_t ms = 0;
 
 	reading->limit = LIMIT;
@@ -75,7 +76,8 @@ read_arguments(const struct request *request, struct reading *reading)
 		return dw_fault_set(fault, DW_E_FIELD, "after", NULL, "after is no seq");
 	if (!read_number(request, "limit", 1, LIMIT_MAX, &reading->limit))
 		return dw_fault_set(fault, DW_E_FIELD, "limit", NULL, "limit is not within 1..%d", LIMIT_MAX);
-	if (request->wait[0] != '\0' && (!dw_parse_duration(request->wait, &ms) || ms < 0 || ms > WAIT_MAX_MS))
+	if (http_argument(request, "wait", wait, sizeof(wait)) &&
+		(!dw_parse_duration(wait, &ms) || ms < 0 || ms > WAIT_MAX_MS))
 		return dw_fault_set(fault, DW_E_FIELD, "wait", NULL, "wait is not a duration of at most 60s");
 	if (http_argument(request, "epoch", reading->epoch, sizeof(reading->epoch)) &&
 		!dw_device_ok(dw_str(reading->epoch)))

@@ -212,18 +212,21 @@ read_wait(const struct request *request, struct publish *publish)
 {
 	static const char delivered[] = "delivered:";
 	struct dw_fault *fault = &publish->fault;
+	char wait[32] = "", deadline[32] = "";
 	int64_t devices, ms = DEADLINE_MS;
 
-	if (request->wait[0] == '\0' || strcmp(request->wait, "stored") == 0) {
-		if (request->deadline[0] != '\0')
+	(void)http_argument(request, "wait", wait, sizeof(wait));
+	(void)http_argument(request, "deadline", deadline, sizeof(deadline));
+	if (wait[0] == '\0' || strcmp(wait, "stored") == 0) {
+		if (deadline[0] != '\0')
 			return dw_fault_set(fault, DW_E_FIELD, "deadline", NULL, "deadline is for wait=delivered:N");
 		return DW_OK;
 	}
-	if (strncmp(request->wait, delivered, strlen(delivered)) != 0 ||
-		!dw_parse_number(request->wait + strlen(delivered), &devices) || devices < 1 || devices > DEVICES_MAX)
+	if (strncmp(wait, delivered, strlen(delivered)) != 0 ||
+		!dw_parse_number(wait + strlen(delivered), &devices) || devices < 1 || devices > DEVICES_MAX)
 		return dw_fault_set(fault, DW_E_FIELD, "wait", NULL,
 			"wait is neither 'stored' nor delivered:N with N from 1 to %d", DEVICES_MAX);
-	if (request->deadline[0] != '\0' && (!dw_parse_duration(request->deadline, &ms) || ms < 1 || ms > DEADLINE_MAX_MS))
+	if (deadline[0] != '\0' && (!dw_parse_duration(deadline, &ms) || ms < 1 || ms > DEADLINE_MAX_MS))
 		return dw_fault_set(fault, DW_E_FIELD, "deadline", NULL, "deadline is not a duration from 1ms to 60s");
 	publish->wait = (uint64_t)devices;
 	publish->wait_ms = (uint64_t)ms;

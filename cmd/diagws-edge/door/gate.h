@@ -1,0 +1,32 @@
+/* Where a connection waits until it is known what it wants: a WebSocket (libwebsockets gets it, with a head that was read and
+ * written anew) or HTTP (libmicrohttpd gets it). It costs little to wait here: silent connections do.
+ *
+ * With --proxy-protocol each connection first says for whom it is (door/proxy.h); one that does not is closed.
+ */
+#ifndef GATE_H
+#define GATE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "diagws/err.h"
+
+struct edge;
+struct gate;
+
+int gate_new(struct gate **out, struct edge *edge);
+/* Ends all that wait. The loop must run until its handles are closed. */
+void gate_destroy(struct gate **gate_p);
+
+/* A new connection; the descriptor is the gate's from now on. */
+void gate_take(struct gate *gate, int fd);
+/* A connection that is at its end but may have sent what nobody will read: it is read until it ends too, for a moment, or
+ * what was last written to it would be lost in a reset. */
+void gate_linger(struct gate *gate, int fd);
+size_t gate_count(const struct gate *gate);
+/* Closes the one that has waited longest. false: none waits. */
+bool gate_evict(struct gate *gate);
+/* Closes all that wait: no more requests are taken. */
+void gate_close(struct gate *gate);
+
+#endif

@@ -1,0 +1,427 @@
+/* Reading a request's head: see head.h. Its own file because everything that comes to the edge's door is read by it, and
+ * because it is pure.
+ *
+ * Happy path: head_end, as more comes, until it is whole → head_parse. Failure modes: whatever is not right, by name.
+ * Invariants: linear in what is read; nothing outside of the given bytes is looked at, nothing is kept.
+ */
+#include "head.h"
+
+#include <string.h>
+#include <strings.h>
+
+enum { START_LINE = LIMIT_URL + 48 }; /* a method and a version of some bytes beside the URL */
+
+static const struct head_refusal refusals[] = {
+	[HEAD_OK] = { 200, "ok", "ok" },
+#define X(name, status, code, message) [name] = { status, code, message },
+	HEAD_FAULTS(X)
+#undef X
+};
+
+const struct head_refusal *
+head_refusal(enum head_fault fault)
+{
+	return &refusals[fault < HEAD_FAULT_COUNT ? fault : HEAD_FIELD];
+}
+
+static bool
+is_token(char c)
+{
+	return (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') ||
+		   (c != '\0' && strchr("!#$%&'*+-.^_`|~", c) != NULL);
+}
+
+static bool
+is_space(char c)
+{
+	return c == ' ' || c == '\t';
+}
+
+static int
+hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	c = (char)(c | 0x20);
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+static bool
+all_tokens(struct dw_str text)
+{
+	for (size_t i = 0; i < text.n; i++)
+		if (!is_token(text.p[i]))
+			return false;
+	return text.n > 0;
+}
+
+static bool
+equals(struct dw_str text, const char *name)
+{
+	return text.n == strlen(name) && strncasecmp(text.p, name, text.n) == 0;
+}
+
+static struct dw_str
+trim(struct dw_str text)
+{
+	while (text.n > 0 && is_space(text.p[0])) {
+		text.p++;
+		text.n--;
+	}
+	while (text.n > 0 && is_space(text.p[text.n - 1]))
+		text.n--;
+	return text;
+}
+
+bool
+head_next(struct dw_str *list, struct dw_str *element)
+{
+	while (list->n > 0) {
+		const char *comma = memchr(list->p, ',', list->n);
+		const size_t n = comma != NULL ? (size_t)(comma - list->p) : list->n, used = comma != NULL ? n + 1 : n;
+
+		*element = trim((struct dw_str) { list->p, n });
+		list->p += used;
+		list->n -= used;
+		if (element->n > 0)
+			return true;
+	}
+	return false;
+}
+
+enum head_fault
+head_end(const char *bytes, size_t n, size_t *scanned, size_t *end)
+{
+	const char *first = memchr(bytes, '\n', n);
+	const size_t line = first != NULL ? (size_t)(first - bytes) + 1 : n;
+
+	*end = 0;
+	if (n > 0 && !is_token(bytes[0]))
+		return HEAD_START;
+	if (line > START_LINE)
+		return HEAD_URL_SIZE;
+	for (size_t i = *scanned; i < n; i++) {
+		if (bytes[i] != '\n')
+			continue;
+		if (bytes[i - 1] != '\r')
+			return HEAD_LINE;
+		if (i >= 3 && bytes[i - 2] == '\n') {
+			*end = i + 1;
+			break;
+		}
+	}
+	*scanned = n;
+	return (*end > 0 ? *end : n) - line > LIMIT_HEADERS ? HEAD_SIZE : HEAD_OK;
+}
+
+/* The target's path and query: bytes that a URL has, escapes that are whole. */
+static enum head_fault
+check_target(struct dw_str target, size_t path)
+{
+	for (size_t i = 0; i < target.n; i++) {
+		const unsigned char c = (unsigned char)target.p[i];
+		int high, low;
+
+		if (c <= ' ' || c >= 0x7f || c == '#')
+			return HEAD_TARGET;
+		if (c != '%')
+			continue;
+		high = i + 2 < target.n ? hex_digit(target.p[i + 1]) : -1;
+		low = i + 2 < target.n ? hex_digit(target.p[i + 2]) : -1;
+		if (high < 0 || low < 0 || (high == 0 && low == 0))
+			return HEAD_ESCAPE;
+		if (i < path && (high << 4 | low) != 0 && strchr("/\\", high << 4 | low) != NULL)
+			return HEAD_PATH;
+	}
+	return HEAD_OK;
+}
+
+/* A segment of '.' or '..', also as %2e. */
+static bool
+has_dots(struct dw_str path)
+{
+	size_t dots = 0, others = 1; /* others: of the segment; before the first '/' there is none */
+
+	for (size_t i = 0; i <= path.n; i++) {
+		if (i == path.n || path.p[i] == '/') {
+			if (others == 0 && (dots == 1 || dots == 2))
+				return true;
+			dots = others = 0;
+		} else if (path.p[i] == '.') {
+			dots++;
+		} else if (path.n - i >= 3 && strncasecmp(path.p + i, "%2e", 3) == 0) {
+			dots++;
+			i += 2;
+		} else {
+			others++;
+		}
+	}
+	return false;
+}
+
+/* host, host:port, [address]:port. */
+static bool
+host_ok(struct dw_str host)
+{
+	size_t i = 0;
+
+	if (host.n > 0 && host.p[0] == '[') {
+		for (i = 1; i < host.n && (hex_digit(host.p[i]) >= 0 || host.p[i] == ':' || host.p[i] == '.'); i++)
+			;
+		if (i < 3 || i == host.n || host.p[i] != ']')
+			return false;
+		i++;
+	} else {
+		for (; i < host.n && host.p[i] != ':'; i++)
+			if (!is_token(host.p[i]) || strchr("#^`|", host.p[i]) != NULL)
+				return false;
+		if (i == 0)
+			return false;
+	}
+	if (i == host.n)
+		return true;
+	if (host.p[i++] != ':')
+		return false;
+	for (; i < host.n; i++)
+		if (host.p[i] < '0' || host.p[i] > '9')
+			return false;
+	return true;
+}
+
+/* An absolute target is cut to its path, and names the host. */
+static enum head_fault
+take_target(struct head *head, struct dw_str target)
+{
+	static const char *const schemes[] = { "http://", "https://" };
+	const char *slash, *query;
+	enum head_fault fault;
+
+	for (size_t i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++) {
+		const size_t n = strlen(schemes[i]);
+
+		if (target.n <= n || strncasecmp(target.p, schemes[i], n) != 0)
+			continue;
+		slash = memchr(target.p + n, '/', target.n - n);
+		if (slash == NULL)
+			return HEAD_TARGET;
+		head->host = (struct dw_str) { target.p + n, (size_t)(slash - target.p) - n };
+		target = (struct dw_str) { slash, target.n - n - head->host.n };
+		if (!host_ok(head->host))
+			return HEAD_HOST;
+		break;
+	}
+	if (dw_str_is(target, "*") && dw_str_is(head->method, "OPTIONS")) {
+		head->target = head->path = target;
+		return HEAD_OK;
+	}
+	if (target.n == 0 || target.p[0] != '/')
+		return HEAD_TARGET;
+	query = memchr(target.p, '?', target.n);
+	head->target = target;
+	head->path = (struct dw_str) { target.p, query != NULL ? (size_t)(query - target.p) : target.n };
+	fault = check_target(target, head->path.n);
+	return fault == HEAD_OK && has_dots(head->path) ? HEAD_PATH : fault;
+}
+
+/* METHOD target HTTP/1.x, without its line end. */
+static enum head_fault
+take_start(struct head *head, struct dw_str line)
+{
+	const char *space = memchr(line.p, ' ', line.n), *last = memrchr(line.p, ' ', line.n);
+	struct dw_str target, version;
+
+	if (space == NULL || last == space)
+		return HEAD_START;
+	head->method = (struct dw_str) { line.p, (size_t)(space - line.p) };
+	target = (struct dw_str) { space + 1, (size_t)(last - space) - 1 };
+	version = (struct dw_str) { last + 1, line.n - (size_t)(last - line.p) - 1 };
+	if (!all_tokens(head->method) || head->method.n > 32)
+		return HEAD_START;
+	if (version.n != 8 || strncmp(version.p, "HTTP/", 5) != 0 || version.p[6] != '.')
+		return HEAD_START;
+	head->old = dw_str_is(version, "HTTP/1.0");
+	if (!head->old && !dw_str_is(version, "HTTP/1.1"))
+		return HEAD_VERSION;
+	return target.n > LIMIT_URL ? HEAD_URL_SIZE : take_target(head, target);
+}
+
+static enum head_fault
+take_length(struct head *head, struct dw_str value)
+{
+	if (head->has_length || value.n == 0 || value.n > 18)
+		return HEAD_LENGTH;
+	head->has_length = true;
+	for (size_t i = 0; i < value.n; i++) {
+		if (value.p[i] < '0' || value.p[i] > '9')
+			return HEAD_LENGTH;
+		head->length = head->length * 10 + (uint64_t)(value.p[i] - '0');
+	}
+	return HEAD_OK;
+}
+
+static enum head_fault
+take_coding(struct head *head, struct dw_str value)
+{
+	if (head->chunked)
+		return HEAD_TWICE;
+	head->chunked = true;
+	return equals(value, "chunked") ? HEAD_OK : HEAD_CODING;
+}
+
+static enum head_fault
+take_connection(struct head *head, struct dw_str value)
+{
+	struct dw_str option;
+
+	while (head_next(&value, &option)) {
+		head->closes |= equals(option, "close");
+		head->keeps |= equals(option, "keep-alive");
+		head->upgrades |= equals(option, "upgrade");
+	}
+	return HEAD_OK;
+}
+
+static enum head_fault
+take_upgrade(struct head *head, struct dw_str value)
+{
+	struct dw_str protocol;
+
+	while (head_next(&value, &protocol))
+		head->websocket |= equals(protocol, "websocket");
+	return HEAD_OK;
+}
+
+static enum head_fault
+take_expect(struct head *head, struct dw_str value)
+{
+	head->continues = equals(value, "100-continue");
+	return head->continues ? HEAD_OK : HEAD_EXPECT;
+}
+
+static enum head_fault
+take_encoding(struct head *head, struct dw_str value)
+{
+	head->encoded |= value.n > 0 && !equals(value, "identity");
+	return HEAD_OK;
+}
+
+static enum head_fault
+take_host(struct head *head, struct dw_str value)
+{
+	if (!host_ok(value))
+		return HEAD_HOST;
+	if (head->host.n == 0) /* an absolute target has said it */
+		head->host = value;
+	return HEAD_OK;
+}
+
+static enum head_fault
+take_websocket_version(struct head *head, struct dw_str value)
+{
+	head->websocket_version = dw_str_is(value, "13") ? 13 : 1;
+	return HEAD_OK;
+}
+
+enum { HOST = 1, ONCE = 2 };
+
+static const struct {
+	const char *name;
+	enum head_fault (*take)(struct head *head, struct dw_str value);
+	size_t kept; /* where it is kept, where take is NULL */
+	unsigned once; /* a bit of its own: it may come once */
+} fields[] = {
+	{ "host", take_host, 0, 1 << 0 },
+	{ "authorization", NULL, offsetof(struct head, authorization), 1 << 1 },
+	{ "origin", NULL, offsetof(struct head, origin), 1 << 2 },
+	{ "content-type", NULL, offsetof(struct head, content_type), 1 << 3 },
+	{ "access-control-request-method", NULL, offsetof(struct head, asked_method), 1 << 4 },
+	{ "sec-websocket-key", NULL, offsetof(struct head, key), 1 << 5 },
+	{ "sec-websocket-protocol", NULL, offsetof(struct head, subprotocols), 1 << 6 },
+	{ "sec-websocket-version", take_websocket_version, 0, 1 << 7 },
+	{ "expect", take_expect, 0, 1 << 8 },
+	{ "content-length", take_length, 0, 0 },
+	{ "transfer-encoding", take_coding, 0, 0 },
+	{ "content-encoding", take_encoding, 0, 0 },
+	{ "connection", take_connection, 0, 0 },
+	{ "upgrade", take_upgrade, 0, 0 },
+};
+
+/* name ':' value; seen: those that may come once. */
+static enum head_fault
+take_field(struct head *head, struct dw_str line, unsigned *seen)
+{
+	const char *colon = memchr(line.p, ':', line.n);
+	struct dw_str name, value;
+
+	if (colon == NULL)
+		return HEAD_FIELD;
+	name = (struct dw_str) { line.p, (size_t)(colon - line.p) };
+	value = trim((struct dw_str) { colon + 1, line.n - name.n - 1 });
+	if (!all_tokens(name))
+		return HEAD_FIELD;
+	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
+		if (!equals(name, fields[i].name))
+			continue;
+		if ((*seen & fields[i].once) != 0)
+			return i == 0 ? HEAD_HOST : HEAD_TWICE;
+		*seen |= fields[i].once;
+		if (fields[i].take != NULL)
+			return fields[i].take(head, value);
+		memcpy((char *)head + fields[i].kept, &value, sizeof(value));
+		return HEAD_OK;
+	}
+	return HEAD_OK;
+}
+
+/* The line at *at, without its CR LF; *at is behind it then. A bare CR or another control character is a fault. */
+static enum head_fault
+next_line(const char *bytes, size_t n, size_t *at, struct dw_str *line)
+{
+	size_t i = *at;
+
+	for (; i < n && bytes[i] != '\r'; i++)
+		if (((unsigned char)bytes[i] < ' ' && bytes[i] != '\t') || bytes[i] == 0x7f)
+			return HEAD_LINE;
+	if (n - i < 2 || bytes[i + 1] != '\n')
+		return HEAD_LINE;
+	*line = (struct dw_str) { bytes + *at, i - *at };
+	*at = i + 2;
+	return HEAD_OK;
+}
+
+/* What is wrong with the head as a whole. */
+static enum head_fault
+judge(struct head *head, unsigned seen)
+{
+	head->has_authorization = (seen & fields[1].once) != 0;
+	head->has_origin = (seen & fields[2].once) != 0;
+	head->has_subprotocols = (seen & fields[6].once) != 0;
+	if (head->host.n == 0 && !head->old)
+		return HEAD_HOST;
+	if (head->chunked && (head->old || head->has_length))
+		return HEAD_FRAMING;
+	return HEAD_OK;
+}
+
+enum head_fault
+head_parse(const char *bytes, size_t n, struct head *head)
+{
+	enum head_fault fault;
+	struct dw_str line;
+	unsigned seen = 0;
+	size_t at = 0;
+
+	*head = (struct head) { 0 };
+	fault = next_line(bytes, n, &at, &line);
+	if (fault == HEAD_OK)
+		fault = take_start(head, line);
+	for (size_t count = 0; fault == HEAD_OK; count++) {
+		fault = next_line(bytes, n, &at, &line);
+		if (fault != HEAD_OK)
+			break;
+		if (line.n == 0)
+			return at == n ? judge(head, seen) : HEAD_LINE;
+		fault = count < LIMIT_FIELDS ? take_field(head, line, &seen) : HEAD_SIZE;
+	}
+	return fault;
+}

@@ -1,0 +1,310 @@
+/* Listening sockets: see listen.h.
+ *
+ * Happy path: accept → gate, or TLS → libwebsockets. Failure modes: an address that is taken, malformed or not allowed (told
+ * at the start, by name); no descriptor left (accepting pauses); as many connections as --max-connections (who has said
+ * nothing for longest makes room, or, where everybody is in use, the newcomer is turned away).
+ */
+#include "listen.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+#include <uv.h>
+
+#include "diagws/clock.h"
+#include "diagws/logging.h"
+#include "door/gate.h"
+#include "edge.h"
+#include "http/daemon.h"
+#include "server.h"
+#include "socket.h"
+
+enum {
+	BACKLOG = 4096,
+	ACCEPT_AT_ONCE = 64, /* a turn: those who are here already are served between */
+	PAUSE_MS = 100,
+};
+
+static const char tls_prefix[] = "wss://";
+
+struct listener {
+	uv_poll_t poll;
+	uv_timer_t pause;
+	struct edge *edge;
+	int fd;
+	int lock;
+	bool tls;
+	char path[sizeof(((struct sockaddr_un *)NULL)->sun_path)]; /* of a unix socket; else "" */
+};
+
+struct listeners {
+	struct listener *one[DW_OPT_LIST_MAX];
+	size_t count;
+};
+
+/* false: there is no room for one more connection. */
+static bool
+make_room(struct edge *edge)
+{
+	const size_t all = gate_count(edge->gate) + http_count(edge->http) + server_count(edge->server);
+
+	return all < (size_t)edge->config.max_connections || gate_evict(edge->gate) || http_evict(edge->http);
+}
+
+static void
+take(struct listener *listener, int fd)
+{
+	struct edge *edge = listener->edge;
+
+	if (!make_room(edge)) {
+		(void)close(fd);
+		return;
+	}
+	if (listener->path[0] != '\0')
+		socket_prepare(fd, false);
+	if (listener->tls)
+		server_adopt_tls(edge->server, fd);
+	else
+		gate_take(edge->gate, fd);
+}
+
+static void on_readable(uv_poll_t *poll, int status, int events);
+
+static void
+on_pause_over(uv_timer_t *timer)
+{
+	struct listener *listener = timer->data;
+
+	(void)uv_poll_start(&listener->poll, UV_READABLE, on_readable);
+}
+
+static void
+on_readable(uv_poll_t *poll, int status, int events)
+{
+	struct listener *listener = poll->data;
+
+	(void)status;
+	(void)events;
+	for (int i = 0; i < ACCEPT_AT_ONCE; i++) {
+		int fd = accept4(listener->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+		if (fd >= 0) {
+			take(listener, fd);
+			continue;
+		}
+		if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
+			dw_log_warn("no descriptor left for a connection", "pause_ms=%d", PAUSE_MS);
+			(void)uv_poll_stop(poll);
+			(void)uv_timer_start(&listener->pause, on_pause_over, PAUSE_MS, 0);
+		}
+		return;
+	}
+}
+
+static int
+fail_listen(const char *text, struct dw_fault *fault)
+{
+	int err = errno == EADDRINUSE ? DW_E_IN_USE : errno == EACCES || errno == EPERM ? DW_E_PERMISSION : DW_E_CREATE;
+
+	return dw_fault_set(fault, err, "--listen", NULL, "cannot listen on '%s': %s", text, strerror(errno));
+}
+
+/* A socket file that a dead process left is taken over; a living one holds PATH.lock. */
+static int
+listen_unix(struct listener *listener, const char *text, struct dw_fault *fault)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	const char *path = text + strlen("unix:");
+	char lock[sizeof(listener->path) + 8];
+	mode_t mask;
+	int failed;
+
+	if (!dw_str_copy(dw_str(path), address.sun_path, sizeof(address.sun_path)) || path[0] == '\0')
+		return dw_fault_set(fault, DW_E_CONFIG, "--listen", "a path of 1 to 107 bytes", "'%s' is no socket path", text);
+	(void)snprintf(lock, sizeof(lock), "%s.lock", path);
+	listener->lock = open(lock, O_RDWR | O_CREAT | O_CLOEXEC, 0660);
+	if (listener->lock < 0)
+		return fail_listen(text, fault);
+	if (flock(listener->lock, LOCK_EX | LOCK_NB) != 0) {
+		errno = EADDRINUSE;
+		return fail_listen(text, fault);
+	}
+	(void)unlink(path);
+	listener->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	mask = umask(0117);
+	failed = listener->fd < 0 || bind(listener->fd, (struct sockaddr *)&address, sizeof(address)) != 0;
+	(void)umask(mask);
+	if (failed || listen(listener->fd, BACKLOG) != 0)
+		return fail_listen(text, fault);
+	(void)dw_str_copy(dw_str(path), listener->path, sizeof(listener->path));
+	return DW_OK;
+}
+
+static int
+try_address(struct listener *listener, const struct addrinfo *info)
+{
+	const int one = 1;
+
+	listener->fd = socket(info->ai_family, info->ai_socktype | SOCK_NONBLOCK | SOCK_CLOEXEC, info->ai_protocol);
+	if (listener->fd < 0)
+		return -1;
+	(void)setsockopt(listener->fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	(void)setsockopt(listener->fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof(one));
+	socket_prepare(listener->fd, true); /* Linux passes it on to what is accepted; not so for unix sockets */
+	if (info->ai_family == AF_INET6)
+		(void)setsockopt(listener->fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one));
+	if (bind(listener->fd, info->ai_addr, info->ai_addrlen) == 0 && listen(listener->fd, BACKLOG) == 0)
+		return 0;
+	(void)close(listener->fd);
+	listener->fd = -1;
+	return -1;
+}
+
+/* What an address of TCP says: its host ("" is any) and port. */
+struct place {
+	char host[256], port[8];
+	bool tls;
+};
+
+static int
+read_place(const char *text, struct place *place, struct dw_fault *fault)
+{
+	const char *from, *port;
+	struct dw_str host;
+	int64_t number;
+
+	place->tls = strncmp(text, tls_prefix, strlen(tls_prefix)) == 0;
+	from = place->tls ? text + strlen(tls_prefix) : text;
+	port = strrchr(from, ':');
+	if (port == NULL || !dw_parse_number(port + 1, &number) || number < 1 || number > 65535 ||
+		!dw_str_copy(dw_str(port + 1), place->port, sizeof(place->port)))
+		return dw_fault_set(fault, DW_E_CONFIG, "--listen", "ADDR:PORT, [ADDR]:PORT, wss://ADDR:PORT or unix:PATH",
+			"'%s' is no address with a port from 1 to 65535", text);
+	host = (struct dw_str) { from, (size_t)(port - from) };
+	if (host.n >= 2 && host.p[0] == '[' && host.p[host.n - 1] == ']')
+		host = (struct dw_str) { host.p + 1, host.n - 2 };
+	if (!dw_str_copy(host, place->host, sizeof(place->host)))
+		return dw_fault_set(fault, DW_E_CONFIG, "--listen", "an address of this machine", "'%s' is too long", text);
+	return DW_OK;
+}
+
+static bool
+is_unix(const char *text)
+{
+	return strncmp(text, "unix:", 5) == 0;
+}
+
+int
+listen_check(const char *text, bool *tls, struct dw_fault *fault)
+{
+	struct place place = { .tls = false };
+	int err = is_unix(text) ? DW_OK : read_place(text, &place, fault);
+
+	*tls = place.tls;
+	return err;
+}
+
+static int
+listen_tcp(struct listener *listener, const char *text, struct dw_fault *fault)
+{
+	const struct addrinfo hints = { .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE };
+	struct addrinfo *found = NULL;
+	struct place place;
+	int err = read_place(text, &place, fault);
+
+	if (err != DW_OK)
+		return err;
+	listener->tls = place.tls;
+	if (getaddrinfo(place.host[0] != '\0' ? place.host : NULL, place.port, &hints, &found) != 0)
+		return dw_fault_set(fault, DW_E_CONFIG, "--listen", "an address of this machine",
+			"'%s' is no address that is known here", text);
+	for (const struct addrinfo *info = found; info != NULL && listener->fd < 0; info = info->ai_next)
+		(void)try_address(listener, info);
+	freeaddrinfo(found);
+	return listener->fd >= 0 ? DW_OK : fail_listen(text, fault);
+}
+
+static int
+add_listener(struct listeners *listeners, struct edge *edge, const char *text, struct dw_fault *fault)
+{
+	struct listener *listener = calloc(1, sizeof(*listener));
+	int err;
+
+	if (listener == NULL)
+		return DW_E_NOMEM;
+	listener->fd = listener->lock = -1;
+	listener->edge = edge;
+	err = is_unix(text) ? listen_unix(listener, text, fault) : listen_tcp(listener, text, fault);
+	if (err != DW_OK) {
+		if (listener->fd >= 0)
+			(void)close(listener->fd);
+		if (listener->lock >= 0)
+			(void)close(listener->lock);
+		free(listener);
+		return err;
+	}
+	(void)uv_poll_init(edge->loop, &listener->poll, listener->fd);
+	(void)uv_timer_init(edge->loop, &listener->pause);
+	listener->poll.data = listener->pause.data = listener;
+	(void)uv_poll_start(&listener->poll, UV_READABLE, on_readable);
+	listeners->one[listeners->count++] = listener;
+	return DW_OK;
+}
+
+static void
+free_listener(uv_handle_t *handle)
+{
+	free(handle->data);
+}
+
+static void
+close_pause(uv_handle_t *handle)
+{
+	struct listener *listener = handle->data;
+
+	uv_close((uv_handle_t *)&listener->pause, free_listener);
+}
+
+void
+listen_close(struct listeners **listeners_p)
+{
+	struct listeners *listeners = *listeners_p;
+
+	*listeners_p = NULL;
+	while (listeners != NULL && listeners->count > 0) {
+		struct listener *listener = listeners->one[--listeners->count];
+
+		(void)uv_poll_stop(&listener->poll);
+		(void)close(listener->fd);
+		if (listener->path[0] != '\0')
+			(void)unlink(listener->path);
+		if (listener->lock >= 0)
+			(void)close(listener->lock);
+		uv_close((uv_handle_t *)&listener->poll, close_pause);
+	}
+	free(listeners);
+}
+
+int
+listen_open(struct listeners **out, struct edge *edge, struct dw_fault *fault)
+{
+	struct listeners *listeners = calloc(1, sizeof(*listeners));
+	int err = listeners != NULL ? DW_OK : DW_E_NOMEM;
+
+	for (size_t i = 0; err == DW_OK && i < edge->config.listen.count; i++)
+		err = add_listener(listeners, edge, edge->config.listen.item[i], fault);
+	if (err != DW_OK)
+		listen_close(&listeners);
+	else
+		*out = listeners;
+	return err;
+}

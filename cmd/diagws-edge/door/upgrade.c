@@ -1,0 +1,109 @@
+/* WebSocket upgrades: see upgrade.h. Its own file because the gate and the HTTP side both come upon them (a proxy may send
+ * one on a connection that it has used before).
+ */
+#include "upgrade.h"
+
+#include <string.h>
+
+#include "diagws/msg.h"
+#include "door/origin.h"
+
+enum { KEY_SIZE = 24 };
+
+static const char prefix[] = "/ws/";
+
+static struct dw_str
+last_part(const struct head *head)
+{
+	const size_t n = sizeof(prefix) - 1;
+
+	if (head->path.n < n || memcmp(head->path.p, prefix, n) != 0 ||
+		memchr(head->path.p + n, '/', head->path.n - n) != NULL)
+		return (struct dw_str) { NULL, 0 };
+	return (struct dw_str) { head->path.p + n, head->path.n - n };
+}
+
+bool
+upgrade_asked(const struct head *head)
+{
+	return head->websocket && dw_str_is(head->method, "GET") && last_part(head).p != NULL;
+}
+
+/* 16 bytes in base64: 22 digits and two '='. */
+static bool
+key_ok(struct dw_str key)
+{
+	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+	if (key.n != KEY_SIZE || key.p[KEY_SIZE - 1] != '=' || key.p[KEY_SIZE - 2] != '=')
+		return false;
+	for (size_t i = 0; i < KEY_SIZE - 2; i++)
+		if (key.p[i] == '\0' || strchr(digits, key.p[i]) == NULL)
+			return false;
+	return true;
+}
+
+/* `diagws`, maybe a token behind it. */
+static bool
+read_subprotocols(const struct head *head, struct dw_str *token)
+{
+	struct dw_str list = head->subprotocols, element;
+
+	*token = (struct dw_str) { NULL, 0 };
+	if (!head->has_subprotocols)
+		return true;
+	if (!head_next(&list, &element) || !dw_str_is(element, "diagws"))
+		return false;
+	return !head_next(&list, token) || !head_next(&list, &element);
+}
+
+enum head_fault
+upgrade_check(const struct head *head, const struct dw_opt_list *origins)
+{
+	struct dw_str token;
+
+	if (head->old || !head->upgrades || head->chunked || head->length > 0)
+		return HEAD_UPGRADE;
+	if (head->websocket_version != 13)
+		return HEAD_UPGRADE_VERSION;
+	if (!key_ok(head->key))
+		return HEAD_UPGRADE;
+	if (!read_subprotocols(head, &token))
+		return HEAD_SUBPROTOCOL;
+	return !head->has_origin || origin_allowed(origins, head->origin, head->host) ? HEAD_OK : HEAD_ORIGIN;
+}
+
+static void
+add_field(struct dw_buf *out, const char *name, struct dw_str value)
+{
+	dw_buf_adds(out, name);
+	dw_buf_add(out, value.p, value.n);
+	dw_buf_adds(out, "\r\n");
+}
+
+void
+upgrade_write(const struct head *head, struct dw_buf *out)
+{
+	struct dw_str token, query = { head->target.p + head->path.n, head->target.n - head->path.n };
+
+	dw_buf_adds(out, "GET ");
+	/* libwebsockets decodes the path; ours is taken as it is sent, and an id has nothing to decode. */
+	dw_buf_adds(out, prefix);
+	if (dw_room_ok(last_part(head)))
+		dw_buf_add(out, last_part(head).p, last_part(head).n);
+	else
+		dw_buf_addc(out, '!');
+	dw_buf_add(out, query.p, query.n);
+	dw_buf_adds(out, " HTTP/1.1\r\n");
+	add_field(out, "Host: ", head->host);
+	dw_buf_adds(out, "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n");
+	add_field(out, "Sec-WebSocket-Key: ", head->key);
+	(void)read_subprotocols(head, &token);
+	if (head->has_subprotocols)
+		dw_buf_adds(out, "Sec-WebSocket-Protocol: diagws\r\n");
+	if (head->has_authorization)
+		add_field(out, "Authorization: ", head->authorization);
+	else if (token.n > 0)
+		add_field(out, "Authorization: Bearer ", token);
+	dw_buf_adds(out, "\r\n");
+}

@@ -1,0 +1,406 @@
+/* libmicrohttpd on libuv: see daemon.h. It waits in an epoll set of its own, whose descriptor our loop watches; what no
+ * socket tells it (a new connection, an answer to one that was suspended) is said by http_kick, and done in the same turn.
+ *
+ * What it reads comes through our recv (below), so that it sees canonical requests alone (reader.h): it has no hook for
+ * that, and the descriptor could not be handed on to it whole otherwise. For all other descriptors that recv is the
+ * system's. A request for a WebSocket on a connection that was used before, as proxies send them, leaves by there, too.
+ *
+ * Time: idle for IDLE_MS, a head for HEAD_MS; a request's own deadlines are http.c's. libmicrohttpd's time-outs are off: they
+ * count inactivity alone. Failure modes: no memory for a connection (it is closed).
+ */
+#include "daemon.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <microhttpd.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <utlist.h>
+#include <uv.h>
+
+#include "diagws/clock.h"
+#include "door/gate.h"
+#include "door/upgrade.h"
+#include "edge.h"
+#include "http/http.h"
+#include "server.h"
+
+enum {
+	HEAD_MS = 10 * 1000,
+	IDLE_MS = 30 * 1000,
+	MEMORY = 24 * 1024, /* of libmicrohttpd for a connection: a canonical head and that of the answer */
+	SCRATCH = 16 * 1024,
+};
+
+struct http {
+	struct edge *edge;
+	struct MHD_Daemon *daemon;
+	uv_poll_t poll;
+	uv_check_t check;
+	uv_idle_t idle; /* while there is something to do: the loop must not wait then */
+	struct http_client *clients; /* the idle ones */
+	size_t count;
+	int handles;
+	bool due;
+};
+
+/* By descriptor, for recv: it is told nothing else. */
+static struct http_client **clients;
+static size_t clients_size;
+
+static struct http_client *
+find(int fd)
+{
+	return fd >= 0 && (size_t)fd < clients_size ? clients[fd] : NULL;
+}
+
+static bool
+make_place(int fd)
+{
+	size_t size = clients_size;
+	struct http_client **grown;
+
+	if ((size_t)fd < size)
+		return true;
+	for (size = size > 0 ? size : 256; size <= (size_t)fd; size *= 2)
+		;
+	grown = realloc(clients, size * sizeof(struct http_client *));
+	if (grown == NULL)
+		return false;
+	memset(grown + clients_size, 0, (size - clients_size) * sizeof(struct http_client *));
+	clients = grown;
+	clients_size = size;
+	return true;
+}
+
+static void
+set_idle(struct http_client *client, bool idle)
+{
+	if (client->idle == idle)
+		return;
+	client->idle = idle;
+	if (idle)
+		DL_APPEND(client->http->clients, client);
+	else
+		DL_DELETE(client->http->clients, client);
+}
+
+/* After whatever may have changed what it is waited for. */
+static void
+set_timer(struct http_client *client)
+{
+	const bool busy = client->reader.requests > client->reader.answered;
+	const bool head = !busy && reader_begun(&client->reader);
+
+	set_idle(client, !busy && !head);
+	if (busy)
+		wheel_cancel(&client->timer);
+	else if (!head || !client->head)
+		wheel_set(&client->http->edge->wheel, &client->timer, dw_mono_ms() + (head ? HEAD_MS : IDLE_MS));
+	client->head = head;
+}
+
+void
+http_client_cut(struct http_client *client)
+{
+	(void)shutdown(client->fd, SHUT_RDWR);
+}
+
+static void
+fire(struct wheel_timer *timer)
+{
+	http_client_cut((struct http_client *)((char *)timer - offsetof(struct http_client, timer)));
+}
+
+/* It asks for a WebSocket: libwebsockets gets a descriptor of its own, and libmicrohttpd hears that the client is gone. */
+static void
+hand_over(struct http_client *client)
+{
+	struct edge *edge = client->http->edge;
+	const struct dw_buf *in = &client->reader.in;
+	const int fd = fcntl(client->fd, F_DUPFD_CLOEXEC, 0);
+	struct dw_buf canonical = { 0 };
+	struct head head;
+
+	if (head_parse(in->data + client->reader.in_at, in->len - client->reader.in_at, &head) == HEAD_OK)
+		upgrade_write(&head, &canonical);
+	if (fd >= 0 && canonical.len > 0 && dw_buf_ok(&canonical))
+		(void)server_adopt(edge->server, fd, &client->address, (struct dw_str) { canonical.data, canonical.len });
+	else if (fd >= 0)
+		(void)close(fd);
+	dw_buf_clear(&canonical);
+}
+
+/* One read of the socket. false: there is nothing (errno), or it has ended. */
+static bool
+fetch(struct http_client *client, size_t most)
+{
+	static char scratch[SCRATCH];
+	const ssize_t n = recvfrom(client->fd, scratch, most < SCRATCH ? most : SCRATCH, 0, NULL, NULL);
+
+	if (n > 0)
+		reader_put(&client->reader, scratch, (size_t)n);
+	client->ended = n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR);
+	return n > 0;
+}
+
+/* As recv does. What is returned is less than n only where the socket has no more: libmicrohttpd then waits for it. */
+static ssize_t
+read_client(struct http_client *client, char *out, size_t n)
+{
+	struct reader *reader = &client->reader;
+	size_t given = 0;
+
+	for (;;) {
+		given += reader_get(reader, out + given, n - given);
+		if (given == n || reader->upgrade || reader->state == READ_NOTHING || client->ended ||
+			!fetch(client, n - given))
+			break;
+	}
+	if (!dw_buf_ok(&reader->in) || !dw_buf_ok(&reader->out))
+		client->ended = true;
+	set_timer(client);
+	if (given > 0)
+		return (ssize_t)given;
+	if (reader->upgrade && !client->ended)
+		hand_over(client);
+	if (reader->upgrade || client->ended) {
+		client->ended = true;
+		return 0;
+	}
+	errno = EAGAIN;
+	return -1;
+}
+
+ssize_t http_recv(int fd, void *buffer, size_t n, int flags) __asm__("recv");
+
+/* Every recv of this process, so that of libmicrohttpd. */
+ssize_t
+http_recv(int fd, void *buffer, size_t n, int flags)
+{
+	struct http_client *client = find(fd);
+
+	return client != NULL ? read_client(client, buffer, n) : recvfrom(fd, buffer, n, flags, NULL, NULL);
+}
+
+struct http_client *
+http_client_of(struct MHD_Connection *connection)
+{
+	const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+
+	return info != NULL ? find(info->connect_fd) : NULL;
+}
+
+void
+http_client_answered(struct http_client *client)
+{
+	client->reader.answered++;
+	set_timer(client);
+}
+
+/* What it has sent and nobody read would reset the connection, and the answer with it. */
+static void
+linger(struct http_client *client)
+{
+	int unread = 0, fd;
+
+	if (client->reader.state != READ_NOTHING && (ioctl(client->fd, FIONREAD, &unread) != 0 || unread == 0))
+		return;
+	fd = fcntl(client->fd, F_DUPFD_CLOEXEC, 0);
+	(void)shutdown(client->fd, SHUT_WR);
+	if (fd >= 0)
+		gate_linger(client->http->edge->gate, fd);
+}
+
+static void
+on_connection(
+	void *user, struct MHD_Connection *connection, void **context, enum MHD_ConnectionNotificationCode code)
+{
+	struct http_client *client = http_client_of(connection);
+
+	(void)user;
+	(void)context;
+	if (code != MHD_CONNECTION_NOTIFY_CLOSED || client == NULL)
+		return;
+	if (!client->ended)
+		linger(client);
+	clients[client->fd] = NULL;
+	client->http->count--;
+	set_idle(client, false);
+	wheel_cancel(&client->timer);
+	reader_clear(&client->reader);
+	free(client);
+}
+
+bool
+http_take(struct http *http, int fd, const struct address *address, struct dw_str taken)
+{
+	struct http_client *client = make_place(fd) ? calloc(1, sizeof(*client)) : NULL;
+	const struct sockaddr none = { .sa_family = AF_UNSPEC };
+
+	if (client == NULL)
+		return false;
+	client->http = http;
+	client->fd = fd;
+	client->address = *address;
+	client->timer.fire = fire;
+	client->reader.origins = &http->edge->config.origins;
+	reader_put(&client->reader, taken.p, taken.n);
+	clients[fd] = client;
+	http->count++;
+	set_timer(client);
+	/* On failure it closes the socket, and on_connection may not have been told. */
+	if (MHD_add_connection(http->daemon, fd, &none, sizeof(none)) != MHD_YES && find(fd) == client) {
+		clients[fd] = NULL;
+		http->count--;
+		set_idle(client, false);
+		wheel_cancel(&client->timer);
+		reader_clear(&client->reader);
+		free(client);
+	}
+	http_kick(http);
+	return true;
+}
+
+size_t
+http_count(const struct http *http)
+{
+	return http->count;
+}
+
+bool
+http_evict(struct http *http)
+{
+	struct http_client *client = http->clients;
+
+	if (client == NULL)
+		return false;
+	set_idle(client, false);
+	http_client_cut(client);
+	return true;
+}
+
+void
+http_close_idle(struct http *http)
+{
+	while (http_evict(http))
+		;
+}
+
+static void
+on_idle(uv_idle_t *idle)
+{
+	(void)idle;
+}
+
+static void
+run(struct http *http)
+{
+	MHD_UNSIGNED_LONG_LONG wait = 1;
+
+	http->due = false;
+	(void)MHD_run(http->daemon);
+	if (!http->due && (MHD_get_timeout(http->daemon, &wait) != MHD_YES || wait > 0))
+		(void)uv_idle_stop(&http->idle);
+	else
+		http_kick(http);
+}
+
+void
+http_kick(struct http *http)
+{
+	http->due = true;
+	(void)uv_idle_start(&http->idle, on_idle);
+}
+
+static void
+on_check(uv_check_t *check)
+{
+	struct http *http = check->data;
+
+	if (http->due)
+		run(http);
+}
+
+static void
+on_readable(uv_poll_t *poll, int status, int events)
+{
+	struct http *http = poll->data;
+
+	(void)status;
+	(void)events;
+	http->due = true; /* on_check comes in this turn */
+}
+
+static void
+closed(uv_handle_t *handle)
+{
+	struct http *http = handle->data;
+
+	if (--http->handles == 0)
+		free(http);
+}
+
+static void
+release(struct http *http)
+{
+	uv_handle_t *handles[] = { (uv_handle_t *)&http->poll, (uv_handle_t *)&http->check, (uv_handle_t *)&http->idle };
+
+	for (size_t i = 0; i < sizeof(handles) / sizeof(handles[0]); i++)
+		uv_close(handles[i], closed);
+}
+
+int
+http_new(struct http **out, struct edge *edge, struct dw_fault *fault)
+{
+	struct http *http = calloc(1, sizeof(*http));
+	const union MHD_DaemonInfo *info;
+
+	if (http == NULL)
+		return DW_E_NOMEM;
+	http->edge = edge;
+	/* Turbo: a new connection is read at once, and closing it is left to us (see linger). */
+	http->daemon = MHD_start_daemon(
+		MHD_USE_EPOLL | MHD_USE_TURBO | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME, 0, NULL,
+		NULL, http_handle, edge, MHD_OPTION_NOTIFY_CONNECTION, on_connection, NULL, MHD_OPTION_NOTIFY_COMPLETED,
+		http_completed, edge, MHD_OPTION_CONNECTION_LIMIT, (unsigned)edge->config.max_connections + 64U,
+		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)MEMORY, MHD_OPTION_END);
+	info = http->daemon != NULL ? MHD_get_daemon_info(http->daemon, MHD_DAEMON_INFO_EPOLL_FD) : NULL;
+	if (info == NULL) {
+		free(http);
+		return dw_fault_set(fault, DW_E_CONFIG, NULL, "the package libmicrohttpd12", "libmicrohttpd did not start");
+	}
+	(void)uv_poll_init(edge->loop, &http->poll, info->epoll_fd);
+	(void)uv_check_init(edge->loop, &http->check);
+	(void)uv_idle_init(edge->loop, &http->idle);
+	http->poll.data = http->check.data = http->idle.data = http;
+	http->handles = 3;
+	(void)uv_poll_start(&http->poll, UV_READABLE, on_readable);
+	(void)uv_check_start(&http->check, on_check);
+	*out = http;
+	return DW_OK;
+}
+
+/* A daemon that is stopped with a suspended request ends the process: all of them were given up, and are resumed. */
+void
+http_destroy(struct http **http_p)
+{
+	struct http *http = *http_p;
+
+	if (http == NULL)
+		return;
+	*http_p = NULL;
+	for (size_t i = 0; i < clients_size; i++)
+		if (clients[i] != NULL && clients[i]->request != NULL)
+			http_kill(clients[i]->request);
+	(void)MHD_run(http->daemon);
+	(void)uv_poll_stop(&http->poll);
+	MHD_stop_daemon(http->daemon);
+	release(http);
+	free(clients);
+	clients = NULL;
+	clients_size = 0;
+}

@@ -1,0 +1,56 @@
+/* libmicrohttpd in the edge's loop, and the connections that it has.
+ *
+ * Life of a connection: http_take (from the gate) → requests one after the other (http.c) → closed. Between requests it is
+ * idle: for so long, and while there is room.
+ */
+#ifndef HTTP_DAEMON_H
+#define HTTP_DAEMON_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "diagws/buf.h"
+#include "diagws/err.h"
+#include "door/address.h"
+#include "http/reader.h"
+#include "wheel.h"
+
+struct edge;
+struct http;
+struct request;
+struct MHD_Connection;
+
+struct http_client {
+	struct http_client *prev, *next; /* where it is idle: with the others, longest first */
+	struct http *http;
+	struct request *request; /* that is not answered yet; or NULL */
+	struct address address;
+	struct reader reader;
+	struct wheel_timer timer;
+	int fd;
+	bool ended; /* it will send no more */
+	bool idle;
+	bool head; /* the timer is for its head */
+};
+
+int http_new(struct http **out, struct edge *edge, struct dw_fault *fault);
+/* Cuts all connections. The loop must run until its handles are closed. */
+void http_destroy(struct http **http_p);
+
+/* A connection that wants HTTP; taken was read of it already. true: the descriptor is ours. */
+bool http_take(struct http *http, int fd, const struct address *address, struct dw_str taken);
+size_t http_count(const struct http *http);
+/* Closes the one that has been idle longest. false: none is. */
+bool http_evict(struct http *http);
+/* Closes all that are idle: no more requests are taken. */
+void http_close_idle(struct http *http);
+
+/* libmicrohttpd has something to do that no socket tells it. */
+void http_kick(struct http *http);
+struct http_client *http_client_of(struct MHD_Connection *connection);
+/* It was answered. */
+void http_client_answered(struct http_client *client);
+/* Ends it now. */
+void http_client_cut(struct http_client *client);
+
+#endif

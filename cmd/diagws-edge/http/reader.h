@@ -1,0 +1,57 @@
+/* What libmicrohttpd reads of a client: each request's head is parsed strictly (door/head.h) and written anew in canonical
+ * form, each body's framing is checked. So libmicrohttpd never sees what it would take too kindly, and whatever is refused
+ * reaches http.c in its turn, as a request that says why. Pure: bytes in, bytes out.
+ *
+ * A canonical head has Host, what frames the body, and of the rest Expect, Connection, Authorization, Content-Type, Origin,
+ * Access-Control-Request-Method; and these of ours, which no client can send:
+ *   Refused: N   an enum head_fault: it is to be answered with that
+ *   Encoded: 1   there is a Content-Encoding
+ * In a path '%' is '!': it is matched as sent, and no path that is known has either.
+ */
+#ifndef READER_H
+#define READER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "diagws/buf.h"
+#include "door/head.h"
+
+struct dw_opt_list;
+
+enum {
+	LIMIT_BODY = 256 * 1024,
+	LIMIT_SWALLOWED = 1024 * 1024, /* of a body that is refused so much is read, to be polite */
+};
+
+enum reader_state {
+	READ_HEAD,
+	READ_BODY,
+	READ_CHUNK, /* its size is next */
+	READ_CHUNK_DATA,
+	READ_CHUNK_END,
+	READ_TRAILER,
+	READ_NOTHING /* something was refused that leaves no way to tell where the next request begins */
+};
+
+struct reader {
+	const struct dw_opt_list *origins; /* of --origin */
+	struct dw_buf in, out;
+	size_t in_at, out_at, scanned;
+	uint64_t left;  /* of the body or chunk */
+	uint64_t total; /* of the chunks */
+	uint64_t requests, answered; /* heads that were given; the user counts the answers */
+	enum reader_state state;
+	bool broken;  /* the newest request's body was cut short: it is malformed */
+	bool upgrade; /* a WebSocket is asked for: in has its head, nothing else */
+};
+
+/* What came. */
+void reader_put(struct reader *reader, const void *bytes, size_t n);
+/* Up to n bytes for libmicrohttpd. Fewer: more has to come first, or nothing more will be given (READ_NOTHING). */
+size_t reader_get(struct reader *reader, char *out, size_t n);
+/* Whether it has the beginning of a head. */
+bool reader_begun(const struct reader *reader);
+void reader_clear(struct reader *reader);
+
+#endif
