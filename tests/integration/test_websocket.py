@@ -267,8 +267,8 @@ def test_a_page_of_the_same_host_is_let_in(site):
 
 
 def test_websockets_are_at_one_place(site):
-    for path in ("/", "/ws/123/x", "/other", "/healthz"):
-        assert upgrade(site.the_edge, path).split()[1] == b"404", path
+    for path, status in (("/", b"404"), ("/ws/123/x", b"404"), ("/other", b"404"), ("/healthz", b"200")):
+        assert upgrade(site.the_edge, path).split()[1] == status, path
 
 
 # ---- what a client says ----
@@ -662,20 +662,12 @@ def test_tls(world):
                    check=True, capture_output=True, timeout=PATIENCE)
     world.hub()
     world.grant("123", "alice")
-    edge = world.edge("--tls-cert", certificate, "--tls-key", key, wait=False)
+    port = free_port()
+    world.edge("--listen", f"wss://127.0.0.1:{port}", "--tls-cert", certificate, "--tls-key", key)
     trust = ssl.create_default_context(cafile=str(certificate))
 
-    def ready():
-        try:
-            with urllib.request.urlopen(f"https://127.0.0.1:{edge.port}/readyz", context=trust, timeout=PATIENCE) as got:
-                return got.status == 200
-        except OSError:
-            assert edge.popen.poll() is None, edge.said()
-            return False
-    until(ready, "the edge over TLS")
-
     async def watch():
-        async with websockets.connect(f"wss://127.0.0.1:{edge.port}/ws/123?token={world.token('alice')}",
+        async with websockets.connect(f"wss://127.0.0.1:{port}/ws/123?token={world.token('alice')}",
                                       ssl=trust) as socket:
             assert (await receive(socket))["type"] == "connect"
             await asyncio.to_thread(world.send, "x_update", "123", {"x": "y" * 60000})
@@ -683,9 +675,14 @@ def test_tls(world):
             assert len(update["data"]["x"]) == 60000
             await socket.send('{"type":"ping"}')
             assert (await receive(socket))["type"] == "pong"
-        async with websockets.connect(f"wss://127.0.0.1:{edge.port}/ws/123", ssl=trust) as socket:
+        async with websockets.connect(f"wss://127.0.0.1:{port}/ws/123", ssl=trust) as socket:
             assert await closed(socket) == (1008, "token required")
     run(watch())
+    # WebSockets alone: whatever else comes is told so, and the connection ends.
+    for path, status in (("/healthz", 426), ("/ws/broadcast", 426), ("/ws/123", 426)):
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(f"https://127.0.0.1:{port}{path}", context=trust, timeout=PATIENCE)
+        assert refused.value.code == status and json.load(refused.value)["error"]["code"] == "upgrade_required"
 
 
 def test_a_unix_socket(world):

@@ -248,7 +248,7 @@ take_start(struct head *head, struct dw_str line)
 static enum head_fault
 take_length(struct head *head, struct dw_str value)
 {
-	if (head->has_length || value.n == 0 || value.n > 18)
+	if (head->has_length || value.n == 0 || value.n > 19)
 		return HEAD_LENGTH;
 	head->has_length = true;
 	for (size_t i = 0; i < value.n; i++) {
@@ -421,7 +421,7 @@ head_parse(const char *bytes, size_t n, struct head *head)
 			break;
 		if (line.n == 0)
 			return at == n ? judge(head, seen) : HEAD_LINE;
-		fault = count < LIMIT_FIELDS ? take_field(head, line, &seen) : HEAD_SIZE;
+		fault = count < LIMIT_FIELDS ? take_field(head, line, &seen) : HEAD_COUNT;
 	}
 	return fault;
 }

@@ -31,7 +31,8 @@ enum { LIMIT_HEAD = LIMIT_URL + LIMIT_HEADERS + 64 };
 	X(HEAD_EXPECT, 417, "unsupported", "the one Expect that is understood is '100-continue'")                          \
 	X(HEAD_VERSION, 505, "unsupported", "the HTTP version must be 1.1 or 1.0")                                         \
 	X(HEAD_URL_SIZE, 414, "uri_too_long", "the URL may have 8192 bytes")                                               \
-	X(HEAD_SIZE, 431, "headers_too_large", "the headers may have 16384 bytes, and be 100")                             \
+	X(HEAD_SIZE, 431, "headers_too_large", "the headers may have 16384 bytes")                                         \
+	X(HEAD_COUNT, 431, "headers_too_large", "there may be 100 headers")                                                \
 	X(HEAD_BODY, 413, "too_large", "a body may have 262144 bytes")                                                     \
 	X(HEAD_UPGRADE, 400, "bad_upgrade",                                                                                \
 		"an upgrade needs HTTP/1.1, 'Connection: Upgrade', a Sec-WebSocket-Key of 16 bytes in base64, and no body")    \

@@ -330,11 +330,18 @@ request_new(struct edge *edge, struct MHD_Connection *connection)
 	return request;
 }
 
+static bool
+is_newest(const struct request *request)
+{
+	return request->client->reader.requests == request->client->reader.answered + 1;
+}
+
 /* Nothing will be read behind it any more. */
 static bool
 ends_here(const struct request *request)
 {
-	return request->close || request->edge->draining || request->client->reader.state == READ_NOTHING;
+	return request->close || request->edge->draining ||
+		   (request->client->reader.state == READ_NOTHING && is_newest(request));
 }
 
 static bool
@@ -407,16 +414,12 @@ begin(struct request *request, const char *method, const char *path)
 		wheel_set(&request->edge->wheel, &request->timer, request->begun_at + BODY_MS);
 }
 
+/* Never more than LIMIT_BODY: the reader sees to it. */
 static void
 take_body(struct request *request, const char *bytes, size_t n)
 {
-	if (request->state == REQUEST_BODY && request->body.len + n <= LIMIT_BODY) {
-		dw_buf_add(&request->body, bytes, n);
-		return;
-	}
 	if (request->state == REQUEST_BODY)
-		http_error(request, DW_HTTP_TOO_LARGE, head_refusal(HEAD_BODY)->code, head_refusal(HEAD_BODY)->message, NULL);
-	dw_buf_clear(&request->body);
+		dw_buf_add(&request->body, bytes, n);
 }
 
 /* It is whole. */
@@ -429,10 +432,8 @@ take(struct request *request)
 		request->state = REQUEST_ANSWERED;
 		return;
 	}
-	if (request->client->reader.broken) {
-		(void)refuse(request, HEAD_CHUNK);
+	if (is_newest(request) && refuse(request, request->client->reader.fault))
 		return;
-	}
 	request->state = REQUEST_TAKEN;
 	api_take(request);
 	if (request->state != REQUEST_TAKEN)

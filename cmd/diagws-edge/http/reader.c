@@ -148,10 +148,9 @@ begin_body(struct reader *reader, const struct head *head)
 {
 	reader->left = head->length;
 	reader->total = 0;
-	reader->broken = false;
 	if (head->chunked)
 		reader->state = READ_CHUNK;
-	else if (head->length > LIMIT_SWALLOWED)
+	else if (head->length > LIMIT_BODY)
 		reader->state = READ_NOTHING;
 	else if (head->length > 0)
 		reader->state = READ_BODY;
@@ -183,23 +182,19 @@ take_head(struct reader *reader, size_t given)
 	}
 	if (upgrade_asked(&head))
 		return take_upgrade(reader, &head, end, given);
-	if (!head.chunked && head.length > LIMIT_BODY)
-		write_head(reader, &head, HEAD_BODY, head.length <= LIMIT_SWALLOWED && !head.continues);
-	else
-		write_head(reader, &head, HEAD_OK, true);
+	fault = head.length > LIMIT_BODY ? HEAD_BODY : HEAD_OK;
+	write_head(reader, &head, fault, fault == HEAD_OK);
 	begin_body(reader, &head);
-	if (head.length > LIMIT_BODY && head.continues)
-		reader->state = READ_NOTHING;
 	drop(reader, end);
 	return true;
 }
 
 /* The chunked body ends here, whatever comes. */
 static void
-end_body(struct reader *reader, bool broken)
+end_body(struct reader *reader, enum head_fault fault)
 {
-	dw_buf_adds(&reader->out, "0\r\n\r\n");
-	reader->broken = broken;
+	dw_buf_adds(&reader->out, reader->state == READ_TRAILER ? "\r\n" : "0\r\n\r\n");
+	reader->fault = fault;
 	reader->state = READ_NOTHING;
 }
 
@@ -214,7 +209,7 @@ find_line(struct reader *reader, size_t limit, size_t *length)
 	for (size_t i = 0; good && end != NULL && i + 1 < n; i++)
 		good = (unsigned char)from[i] >= ' ' || from[i] == '\t';
 	if (!good)
-		end_body(reader, true);
+		end_body(reader, HEAD_CHUNK);
 	*length = n > 0 ? n - 1 : 0;
 	return good && end != NULL;
 }
@@ -241,11 +236,11 @@ take_chunk_size(struct reader *reader)
 	}
 	reader->total += size;
 	if (i == 0 || (i < length && from[i] != ';')) {
-		end_body(reader, true);
+		end_body(reader, HEAD_CHUNK);
 		return true;
 	}
-	if (reader->total > LIMIT_SWALLOWED) {
-		end_body(reader, false);
+	if (reader->total > LIMIT_BODY) {
+		end_body(reader, HEAD_BODY);
 		return true;
 	}
 	drop(reader, length + 2);
@@ -261,7 +256,8 @@ take_chunk_end(struct reader *reader)
 	if (waiting(reader) < 2 && reader->in.data[reader->in_at] == '\r')
 		return false;
 	if (memcmp(reader->in.data + reader->in_at, "\r\n", waiting(reader) < 2 ? 1 : 2) != 0) {
-		end_body(reader, true);
+		dw_buf_adds(&reader->out, "\r\n");
+		end_body(reader, HEAD_CHUNK);
 		return true;
 	}
 	drop(reader, 2);
@@ -279,8 +275,8 @@ take_trailer(struct reader *reader)
 	if (!find_line(reader, LIMIT_TRAILER, &length))
 		return reader->state == READ_NOTHING;
 	reader->total += length;
-	if (reader->total > LIMIT_SWALLOWED + LIMIT_TRAILER) {
-		end_body(reader, true);
+	if (reader->total > LIMIT_BODY + LIMIT_TRAILER) {
+		end_body(reader, HEAD_CHUNK);
 		return true;
 	}
 	drop(reader, length + 2);

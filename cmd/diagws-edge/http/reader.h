@@ -19,10 +19,7 @@
 
 struct dw_opt_list;
 
-enum {
-	LIMIT_BODY = 256 * 1024,
-	LIMIT_SWALLOWED = 1024 * 1024, /* of a body that is refused so much is read, to be polite */
-};
+enum { LIMIT_BODY = 256 * 1024 };
 
 enum reader_state {
 	READ_HEAD,
@@ -42,7 +39,7 @@ struct reader {
 	uint64_t total; /* of the chunks */
 	uint64_t requests, answered; /* heads that were given; the user counts the answers */
 	enum reader_state state;
-	bool broken;  /* the newest request's body was cut short: it is malformed */
+	enum head_fault fault; /* of the newest request's body, which was cut short for it */
 	bool upgrade; /* a WebSocket is asked for: in has its head, nothing else */
 };
 
