@@ -51,7 +51,8 @@ struct edge_config {
 };
 
 struct edge_counts {
-	uint64_t connections; /* open now */
+	uint64_t connections; /* clients' WebSockets, open now */
+	uint64_t websockets;  /* what libwebsockets has: these, and those that are not so far or are ending */
 	uint64_t requests;    /* HTTP requests unanswered now */
 	uint64_t checks;      /* tokens whose check is under way */
 };

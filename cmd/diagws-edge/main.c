@@ -241,6 +241,7 @@ on_signal(uv_signal_t *handle, int number)
 static int
 check_listeners(struct dw_fault *fault)
 {
+	const bool certificate = edge.config.tls_cert != NULL;
 	bool tls = false;
 	int err = DW_OK;
 
@@ -252,13 +253,13 @@ check_listeners(struct dw_fault *fault)
 	}
 	if (err != DW_OK)
 		return err;
-	if (tls != (edge.config.tls_cert != NULL))
-		return dw_fault_set(fault, DW_E_CONFIG, tls ? "--tls-cert" : "--listen",
-			"--tls-cert and --tls-key with --listen wss://ADDR:PORT, for they go together",
-			tls ? "option '--tls-cert' is missing" : "a TLS certificate, but no '--listen wss://…' to use it");
-	if ((edge.config.tls_cert == NULL) != (edge.config.tls_key == NULL))
+	if (certificate != (edge.config.tls_key != NULL))
 		return dw_fault_set(fault, DW_E_CONFIG, "--tls-cert", "both --tls-cert and --tls-key, or neither",
-			"one of '--tls-cert' and '--tls-key' is missing");
+			"'--tls-%s' is missing", certificate ? "key" : "cert");
+	if (tls != certificate)
+		return dw_fault_set(fault, DW_E_CONFIG, tls ? "--tls-cert" : "--listen",
+			"--listen wss://ADDR:PORT together with --tls-cert and --tls-key",
+			tls ? "'--tls-cert' is missing" : "a TLS certificate is given, but no '--listen wss://…' that uses it");
 	return DW_OK;
 }
 

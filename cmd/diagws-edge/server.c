@@ -1,8 +1,8 @@
 /* libwebsockets on libuv.
  *
  * Happy path: server_adopt (from the gate or the HTTP side: an upgrade whose head was checked and written anew) or
- * server_adopt_tls → ws.c. Failure modes: TLS files that do not load (told at the start, by name; a later reload keeps the
- * old ones).
+ * server_adopt_tls → ws.c. Failure modes: TLS files that do not load (told at the start, by name; a later reload keeps
+ * the old ones).
  */
 #include "server.h"
 
@@ -34,8 +34,7 @@ enum {
 struct server {
 	struct edge *edge;
 	struct lws_context *lws;
-	struct lws_vhost *plain, *tls; /* tls: NULL where no listener has it */
-	size_t count;
+	struct lws_vhost *plain, *tls;  /* tls: NULL where no listener has it */
 	const struct address *adopting; /* of the client that is being adopted; else NULL */
 };
 
@@ -69,12 +68,12 @@ callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in
 	case LWS_CALLBACK_HTTP: /* on a TLS listener alone: elsewhere libwebsockets sees upgrades, no other request */
 		return ws_refuse_http(wsi);
 	case LWS_CALLBACK_WSI_CREATE:
-		edge->server->count++;
+		edge->counts.websockets++;
 		return 0;
 	case LWS_CALLBACK_CLOSED:
 	case LWS_CALLBACK_WSI_DESTROY:
 		if (reason == LWS_CALLBACK_WSI_DESTROY)
-			edge->server->count--;
+			edge->counts.websockets--;
 		if (link != NULL) /* there was memory for it */
 			conn_destroy(&link->conn);
 		return 0;
@@ -251,10 +250,11 @@ server_new(struct server **out, struct edge *edge, struct dw_fault *fault)
 	if (server == NULL)
 		return DW_E_NOMEM;
 	server->edge = edge;
-	*out = server; /* its callbacks look for it there */
 	err = open_lws(server, fault);
 	if (err != DW_OK)
-		server_destroy(out);
+		server_destroy(&server);
+	else
+		*out = server;
 	return err;
 }
 
@@ -289,18 +289,13 @@ server_address(struct lws *wsi, struct address *out)
 		address_of_socket(lws_get_socket_fd(wsi), out);
 }
 
-size_t
-server_count(const struct server *server)
-{
-	return server->count;
-}
-
 void
 server_reload_tls(struct server *server)
 {
 	const struct edge_config *config = &server->edge->config;
 
-	if (server->tls != NULL && lws_tls_cert_updated(server->lws, config->tls_cert, config->tls_key, NULL, 0, NULL, 0) != 0)
+	if (server->tls != NULL &&
+		lws_tls_cert_updated(server->lws, config->tls_cert, config->tls_key, NULL, 0, NULL, 0) != 0)
 		dw_log_error("TLS certificate not read again; the old one stays", NULL);
 }
 
@@ -312,7 +307,7 @@ server_destroy(struct server **server_p)
 	if (server == NULL)
 		return;
 	if (server->lws != NULL)
-		lws_context_destroy(server->lws); /* its callbacks still look for the server */
+		lws_context_destroy(server->lws); /* its connections end later, in the loop */
 	*server_p = NULL;
 	free(server);
 }

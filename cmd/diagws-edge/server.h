@@ -15,7 +15,7 @@ struct edge;
 struct lws;
 struct server;
 
-/* Into *out already while it runs. DW_E_CONFIG: TLS files. */
+/* DW_E_CONFIG: TLS files. */
 int server_new(struct server **out, struct edge *edge, struct dw_fault *fault);
 /* Ends all connections. The loop must run until its handles are closed. */
 void server_destroy(struct server **server_p);
@@ -26,8 +26,6 @@ bool server_adopt(struct server *server, int fd, const struct address *address, 
 void server_adopt_tls(struct server *server, int fd);
 /* Who its client is; only while it is being taken. */
 void server_address(struct lws *wsi, struct address *out);
-/* Connections that libwebsockets has. */
-size_t server_count(const struct server *server);
 /* Reads the TLS files again, for new connections. */
 void server_reload_tls(struct server *server);
 

@@ -13,7 +13,7 @@ import time
 
 import pytest
 
-from conftest import BUILD, PATIENCE, SANITIZED, closed, receive, until
+from conftest import BUILD, PATIENCE, SANITIZED, closed, free_port, receive, until
 from test_tokens import PUBLISH, UPDATE, flip, openssl
 
 THREADS = 4  # libuv's
@@ -125,19 +125,18 @@ def test_frames_in_one_piece_with_the_upgrade_wait_too(site):
 
 
 def test_tls_keeps_what_it_has_decrypted_meanwhile(site):
-    """Frames and a body that come in one piece with the request's headers, and more than that."""
+    """Frames that come in one piece with the request's headers, and more than that."""
     key, certificate = site.path / "tls.key", site.path / "tls.pem"
     openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=localhost",
             "-keyout", key, "-out", certificate)
-    edge = site.edge("--tls-cert", certificate, "--tls-key", key, wait=False, env=site.hold.env)
-    until(lambda: "hub welcomed us" in edge.said(), "the edge")
+    port = free_port()
+    site.edge("--listen", f"wss://127.0.0.1:{port}", "--tls-cert", certificate, "--tls-key", key, env=site.hold.env)
     trust = ssl.create_default_context(cafile=certificate)
     trust.check_hostname = False
     ping = bytes([0x81, 0x80 | 15, 0, 0, 0, 0]) + b'{"type":"ping"}'
-    body = json.dumps({**UPDATE, "comment": "x" * 9000}).encode()
 
     async def ask(request, wanted):
-        reader, writer = await asyncio.open_connection("127.0.0.1", edge.port, ssl=trust)
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=trust)
         writer.write(request)
         while site.hold.path.exists():
             await asyncio.sleep(0)
@@ -153,13 +152,22 @@ def test_tls_keeps_what_it_has_decrypted_meanwhile(site):
         asked = [asyncio.create_task(ask(*question)) for question in [
             (f"GET /ws/123?token={slow_token(site, 1)} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n"
              "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\n"
-             "\r\n".encode() + ping * 60, [b'"connect"', b'"pong"']),
-            (f"POST {PUBLISH}?token={slow_token(site, 2)} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
-             f"Content-Length: {len(body)}\r\n\r\n".encode() + body, [b"HTTP/1.1 200 "])]]
-        await asyncio.to_thread(site.hold.until_held, 2)
+             "\r\n".encode() + ping * 60, [b'"connect"', b'"pong"'])]]
+        await asyncio.to_thread(site.hold.until_held, 1)
         site.hold.end()
         await asyncio.gather(*asked)
     asyncio.run(run())
+
+
+def test_a_body_that_comes_with_its_head_waits_for_the_check(site):
+    body = json.dumps({**UPDATE, "comment": "x" * 9000}).encode()
+    site.hold.begin()
+    with socket.create_connection(("127.0.0.1", site.the_edge.port), timeout=PATIENCE) as link:
+        link.sendall(f"POST {PUBLISH}?token={slow_token(site, 2)} HTTP/1.1\r\nHost: x\r\n"
+                     f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
+        site.hold.until_held(1)
+        site.hold.end()
+        assert link.recv(64).startswith(b"HTTP/1.1 200 ")
 
 
 def test_refusals_are_the_same(site):

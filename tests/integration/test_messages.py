@@ -409,9 +409,10 @@ def test_tokens_paths_and_methods(clinic):
     assert edge.request("/ws/messages/123")[0] == 401
     assert edge.request("/ws/messages/123", token="x.y.z")[0] == 401
     assert edge.request(f"/ws/messages/123?token={clinic.alice}")[0] == 200
-    for path in ("/ws/messages", "/ws/messages/", "/ws/messages/123/4"):
-        assert edge.request(path, token=clinic.alice)[0] == 404
-    for method in ("POST", "PUT", "DELETE", "HEAD"):
+    for path, status in (("/ws/messages", 426), ("/ws/messages/", 404), ("/ws/messages/123/4", 404)):
+        assert edge.request(path, token=clinic.alice)[0] == status
+    assert edge.request("/ws/messages/123", token=clinic.alice, method="HEAD")[::2] == (200, "")
+    for method in ("POST", "PUT", "DELETE"):
         body = b"{}" if method in ("POST", "PUT") else None
         status, head, _ = edge.request("/ws/messages/123", body, clinic.alice, method)
-        assert (status, head["allow"]) == (405, "GET")
+        assert (status, head["allow"]) == (405, "GET, HEAD, OPTIONS")

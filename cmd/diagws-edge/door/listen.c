@@ -1,8 +1,8 @@
 /* Listening sockets: see listen.h.
  *
- * Happy path: accept → gate, or TLS → libwebsockets. Failure modes: an address that is taken, malformed or not allowed (told
- * at the start, by name); no descriptor left (accepting pauses); as many connections as --max-connections (who has said
- * nothing for longest makes room, or, where everybody is in use, the newcomer is turned away).
+ * Happy path: accept → gate, or TLS → libwebsockets. Failure modes: an address that is taken, malformed or not allowed
+ * (told at the start, by name); no descriptor left (accepting pauses); as many connections as --max-connections (who
+ * has said nothing for longest makes room, or, where everybody is in use, the newcomer is turned away).
  */
 #include "listen.h"
 
@@ -55,9 +55,9 @@ struct listeners {
 static bool
 make_room(struct edge *edge)
 {
-	const size_t all = gate_count(edge->gate) + http_count(edge->http) + server_count(edge->server);
+	const uint64_t all = gate_count(edge->gate) + http_count(edge->http) + edge->counts.websockets;
 
-	return all < (size_t)edge->config.max_connections || gate_evict(edge->gate) || http_evict(edge->http);
+	return all < (uint64_t)edge->config.max_connections || gate_evict(edge->gate) || http_evict(edge->http);
 }
 
 static void

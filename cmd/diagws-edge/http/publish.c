@@ -73,6 +73,27 @@ tell_error(struct request *request, int err, const char *message, const char *fi
 	dw_buf_addc(out, '}');
 }
 
+/* The scalar members of the request once more. */
+static void
+add_scalars(struct dw_buf *out, const struct request *request, const struct dw_request *message)
+{
+	if (message->scalars.len > 0) {
+		dw_buf_addc(out, ',');
+		dw_buf_add(out, message->scalars.data, message->scalars.len);
+	}
+	if (api_type(request->route) != NULL)
+		return;
+	dw_buf_addf(out, ",\"type\":\"%s\"", message->type);
+	if (message->to[0] != '\0') {
+		dw_buf_adds(out, ",\"user\":");
+		dw_id_to_json(out, dw_str(message->to));
+	}
+	if (message->except != 0)
+		dw_buf_addf(out, ",\"exclude_session\":\"%016llx\"", (unsigned long long)message->except);
+	if (message->ttl_ms > 0)
+		dw_buf_addf(out, ",\"ttl_s\":%llu", (unsigned long long)(message->ttl_ms / 1000));
+}
+
 static void
 tell_stored(struct request *request, const uint64_t *delivered)
 {
@@ -89,10 +110,7 @@ tell_stored(struct request *request, const uint64_t *delivered)
 		dw_buf_addf(out, ",\"delivered\":%llu", (unsigned long long)*delivered);
 	dw_buf_addf(out, ",\"message\":\"%s\"",
 		stored->duplicate ? "stored before under this id; nothing was sent again" : "stored and sent");
-	if (publish->message.scalars.len > 0) {
-		dw_buf_addc(out, ',');
-		dw_buf_add(out, publish->message.scalars.data, publish->message.scalars.len);
-	}
+	add_scalars(out, request, &publish->message);
 	dw_buf_addc(out, '}');
 	http_answer(request, DW_HTTP_OK);
 }
@@ -222,8 +240,8 @@ read_wait(const struct request *request, struct publish *publish)
 			return dw_fault_set(fault, DW_E_FIELD, "deadline", NULL, "deadline is for wait=delivered:N");
 		return DW_OK;
 	}
-	if (strncmp(wait, delivered, strlen(delivered)) != 0 ||
-		!dw_parse_number(wait + strlen(delivered), &devices) || devices < 1 || devices > DEVICES_MAX)
+	if (strncmp(wait, delivered, strlen(delivered)) != 0 || !dw_parse_number(wait + strlen(delivered), &devices) ||
+		devices < 1 || devices > DEVICES_MAX)
 		return dw_fault_set(fault, DW_E_FIELD, "wait", NULL,
 			"wait is neither 'stored' nor delivered:N with N from 1 to %d", DEVICES_MAX);
 	if (deadline[0] != '\0' && (!dw_parse_duration(deadline, &ms) || ms < 1 || ms > DEADLINE_MAX_MS))
