@@ -19,9 +19,10 @@ COMMANDS := diagws diagws-hub diagws-edge diagws-send diagws-stat diagws-owner d
 PACKAGES := gcc binutils libc6-dev make pkg-config libwebsockets-dev libwebsockets-evlib-uv libmicrohttpd-dev libuv1-dev libzmq3-dev \
 	libmsgpack-dev libjwt-dev libjansson-dev libjsmn-dev liblmdb-dev uthash-dev libsmartcols-dev libsystemd-dev \
 	libssl-dev libcmocka-dev python3 python3-websockets python3-pytest python3-pytest-xdist curl jq strace openssl mandoc \
-	bash-completion clang-format clang-tidy cppcheck shellcheck iproute2 e2fsprogs patch chromium
+	bash-completion clang-format clang-tidy cppcheck shellcheck iproute2 e2fsprogs patch chromium \
+	nginx haproxy hitch
 # What `make bench` compares with, and what bench-check counts with.
-BENCH_PACKAGES := nginx libnginx-mod-nchan redis-tools valgrind
+BENCH_PACKAGES := libnginx-mod-nchan redis-tools valgrind
 
 WARN := -Wall -Wextra -Wconversion -Wshadow -Wformat=2 -Wvla -Wmissing-prototypes -Wstrict-prototypes \
 	$(if $(WERROR),-Werror)
@@ -58,7 +59,7 @@ UNIT_SRC   := $(wildcard tests/unit/test_*.c)
 UNIT_TESTS := $(UNIT_SRC:tests/unit/%.c=$(BUILD)/tests/%)
 LIBRARIES  := $(BUILD)/lib/libdiagws.a $(BUILD)/lib/libdiagws.so $(BUILD)/lib/pkgconfig/diagws.pc
 
-.PHONY: all deps deps-bench bench bench-check demo check check-unit check-model check-integration check-fault model torture dropping hub-restarts slow-clients power-loss kill-every-syscall inject mutants lint format install uninstall clean help
+.PHONY: all deps deps-bench bench bench-check demo check check-unit check-model check-integration check-fault model torture dropping hub-restarts slow-clients power-loss kill-every-syscall inject idle mutants lint format install uninstall clean help
 .SECONDARY:
 
 all: $(BINARIES) $(LIBRARIES)
@@ -76,6 +77,7 @@ help:
 	@echo 'make power-loss         cut the power of the store, as root: CUTS=200 SEED=number'
 	@echo 'make kill-every-syscall kill hub, edge and sender at each system call of a publish'
 	@echo 'make inject             fail each call of the allocator and of the store'
+	@echo 'make idle               130 s without a message, and a long poll of 60 s, behind each proxy of examples/proxy'
 	@echo 'make mutants            break the product on purpose: MUTANTS=names; each must be caught'
 	@echo 'make bench              beside Nchan, Redis, bare loops, into tests/bench/RESULTS.md: RUNS=3 ONLY=rows QUICK=1'
 	@echo 'make bench-check        instructions of hot paths against those stored: STORE=1 stores them anew'
@@ -83,7 +85,7 @@ help:
 	@echo 'make install uninstall  DESTDIR and PREFIX as usual'
 	@echo 'make clean              remove build/'
 
-# Says what it does; quiet and without any right when nothing is missing. An nginx that was not there is not left running:
+# Says what it does; quiet and without any right when nothing is missing. A proxy that was not there is not left running:
 # where there is no service manager its package may have started it all the same.
 deps-bench: deps
 deps-bench: private PACKAGES := $(BENCH_PACKAGES)
@@ -93,10 +95,10 @@ deps deps-bench:
 	[ "$$(id -u)" = 0 ] && sudo= || sudo=sudo; \
 	echo "installing with $${sudo:-apt-get}:" $$missing; \
 	$$sudo apt-get update -qq && \
-	$$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing && \
-	case " $$missing " in *' nginx '*) \
-		if [ -d /run/systemd/system ]; then $$sudo systemctl disable --now nginx; \
-		elif [ -e /run/nginx.pid ]; then $$sudo service nginx stop; fi;; esac
+	$$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing || exit; \
+	for p in $$missing; do case $$p in nginx | haproxy | hitch) \
+		if [ -d /run/systemd/system ]; then $$sudo systemctl disable --now $$p; \
+		elif [ -e /run/$$p.pid ]; then $$sudo service $$p stop; fi;; esac; done
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
@@ -197,11 +199,12 @@ $(BUILD)/tests/harness: $(SIM_HUB) $(SIM_EDGE) $(LIB_A)
 		$(call pc,msgpack jansson libcrypto libjwt lmdb) -lpthread
 
 # All places, all mutants, all allocations up to a bound: minutes, where check-fault takes samples.
-kill-every-syscall inject mutants: all $(BUILD)/tests/inject.so
+kill-every-syscall inject idle mutants: all $(BUILD)/tests/inject.so
 	$(Q)DIAGWS_BUILD=$(abspath $(BUILD)) DIAGWS_FAULT=long $(PYTHON) $(LONG_$@)
 LONG_pytest             := -m pytest -q -s -p no:cacheprovider $(PYTEST)
 LONG_kill-every-syscall := $(LONG_pytest) tests/fault/test_kill.py
 LONG_inject             := $(LONG_pytest) tests/fault/test_inject.py
+LONG_idle               := $(LONG_pytest) tests/fault/test_proxies.py
 LONG_mutants            := tests/fault/test_mutants.py $(MUTANTS)
 
 # Makes chosen calls of a process fail, when preloaded into it.
@@ -300,7 +303,7 @@ format:
 D := $(DESTDIR)$(PREFIX)
 
 install: all
-	$(Q)install -d $(D)/bin $(D)/lib/pkgconfig $(D)/include $(D)/share/doc/diagws/examples \
+	$(Q)install -d $(D)/bin $(D)/lib/pkgconfig $(D)/include $(D)/share/doc/diagws/examples/proxy \
 		$(D)/share/bash-completion/completions $(addprefix $(D)/share/man/man,1 3 7 8)
 	$(Q)install $(BINARIES) $(D)/bin
 	$(Q)install -m 644 $(BUILD)/lib/libdiagws.a $(D)/lib
@@ -313,6 +316,7 @@ install: all
 	$(Q)for c in $(filter-out diagws,$(COMMANDS)); do ln -sf diagws $(D)/share/bash-completion/completions/$$c; done
 	$(Q)install -m 644 $(filter-out %.sh %.py,$(wildcard examples/*.*)) $(D)/share/doc/diagws/examples
 	$(Q)install $(filter %.sh %.py,$(wildcard examples/*.*)) $(D)/share/doc/diagws/examples
+	$(Q)install -m 644 $(wildcard examples/proxy/*) $(D)/share/doc/diagws/examples/proxy
 
 uninstall:
 	$(Q)rm -f $(COMMANDS:%=$(D)/bin/%) $(D)/lib/libdiagws.a $(D)/lib/$(SONAME) $(D)/lib/libdiagws.so \
