@@ -6,8 +6,8 @@
 direct: each input on a connection of its own; its answers, their order and form, and the connection's end must be what the
 table says, and the edge must go on serving, at rest. haproxy, nginx: the examples of examples/proxy with connections to the
 edge that all clients share (haproxy's default, nginx's keepalive); two attackers send all inputs over and over while an
-honest client publishes, and each of its answers must be its own, and nobody else may see one. Never may a message appear in
-the room that only hidden requests publish to. --short takes a sample of the large families. Exits 1 when something failed.
+honest client publishes, and each of its answers must be its own, and nobody else may see one. (What is hidden in a body is
+looked for directly only: a proxy may have taken it for a request of its own right.) --short takes a sample of the large families. Exits 1 when something failed.
 """
 import argparse
 import base64
@@ -189,13 +189,16 @@ def judge(port, one):
 
 def check_frames(link, types):
     """A WebSocket's messages."""
-    for wanted in types:
+    got = []
+    while len(got) < len(types):
         first, size = link.file.read(2)
+        if first != 0x81:
+            raise Wrong(f"a frame that begins with {first:#x}, after {got}")
         if size == 126:
             size = int.from_bytes(link.file.read(2), "big")
-        message = json.loads(link.file.read(size))
-        if first != 0x81 or message["type"] != wanted:
-            raise Wrong(f"not {wanted}, but {message}")
+        got.append(json.loads(link.file.read(size))["type"])
+    if sorted(got) != sorted(types):
+        raise Wrong(f"{got}, not {types}")
 
 
 def check_end(link, ends, seen):
@@ -226,7 +229,7 @@ def at_rest(pid):
     return cpu(pid) - before < 0.035
 
 
-def check_edge(stand):
+def check_edge(stand, hidden=True):
     """It serves, and nothing that was hidden was published."""
     try:
         with Link(stand.edge.port) as link:
@@ -236,7 +239,7 @@ def check_edge(stand):
             if got is None or got[0] != 200:
                 raise Wrong(f"after it, a good request gets {got and got[0]}")
             last, stand.hidden = stand.hidden, json.loads(link.body(got[1]))["head"]
-            if stand.hidden != last:
+            if hidden and stand.hidden != last:
                 raise Wrong("a hidden request was served")
     except OSError as error:
         raise Wrong(f"after it the edge serves nobody: {error}") from None
@@ -353,7 +356,7 @@ def beside(stand, name, chosen, requests, seed, folder):
             wrong.append((f"an honest client behind {name}", f"{honest.sent} requests, then no more"))
         wrong += attackers.leaks
     try:
-        check_edge(stand)
+        check_edge(stand, hidden=False)
     except Wrong as error:
         wrong.append((name, str(error)))
         stand.again()

@@ -31,11 +31,11 @@ def row(world, tmp_path):
     world.fronts = []
     try:
         for name in fronts.NAMES:
-            proxied = name != "nginx" and fronts.PROXY != []
-            edge = world.edge(*(fronts.PROXY if proxied else []), wait=False)
+            proxied = name != "nginx"
+            edge = world.edge(*(["--proxy-protocol"] if proxied else []), wait=False)
             until(lambda: fronts.edge_is_ready(edge.port, proxied), f"an edge: {edge.said()}")
             ports = [edge.port, edge.port if name != "haproxy" else free_port()]  # haproxy's other one is away
-            world.fronts.append(fronts.Front(name, world.path, certificates, ports, fronts.without_proxy(name)))
+            world.fronts.append(fronts.Front(name, world.path, certificates, ports))
         for front in world.fronts:
             until(front.ready, front.name)
         yield world

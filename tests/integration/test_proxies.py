@@ -30,14 +30,14 @@ def shop(request, world, certificates):
     world.hub()
     world.grant("123", "alice")
     world.alice = world.token("alice")
-    proxied = request.param != "nginx" and fronts.PROXY != []
+    proxied = request.param != "nginx"
     one = free_port()
     shared = ["--listen", f"127.0.0.1:{one}"] if request.param == "hitch" else []
-    world.edges = [world.edge("-v", *shared, *(fronts.PROXY if proxied else []), wait=False) for _ in range(2)]
+    world.edges = [world.edge("-v", *shared, *(["--proxy-protocol"] if proxied else []), wait=False) for _ in range(2)]
     for edge in world.edges:
         until(lambda: fronts.edge_is_ready(edge.port, proxied), f"an edge: {edge.said()}")
     ports = [one, one] if shared else [edge.port for edge in world.edges]
-    with fronts.Front(request.param, world.path, certificates, ports, fronts.without_proxy(request.param)) as front:
+    with fronts.Front(request.param, world.path, certificates, ports) as front:
         world.front = front
         until(front.ready, f"{request.param}: {front.said()}")
         yield world

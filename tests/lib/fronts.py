@@ -186,14 +186,3 @@ def until(condition, what, patience=PATIENCE):
     while not condition():
         assert time.monotonic() < deadline, f"gave up waiting for {what}"
         time.sleep(0.01)
-
-
-# Until the edge knows the option: the proxies without their header.
-BUILD = pathlib.Path(os.environ.get("DIAGWS_BUILD", ROOT / "build"))
-PROXY = ["--proxy-protocol"] if "--proxy-protocol" in subprocess.run(
-    [BUILD / "bin/diagws-edge", "--help"], capture_output=True, text=True).stdout else []
-
-
-def without_proxy(name):
-    return [] if PROXY else {"hitch": [("write-proxy-v2 = on", "write-proxy-v2 = off")],
-                             "haproxy": [(" send-proxy-v2 check-send-proxy", "")]}.get(name, [])
