@@ -32,8 +32,8 @@ struct waiter {
 
 struct route {
 	const char *path;
-	bool post;  /* it takes a POST with a body; else GET and HEAD */
-	bool token; /* there must be one */
+	bool post;   /* it takes a POST with a body; else GET and HEAD */
+	bool token;  /* there must be one */
 	bool prefix; /* the path has one part more */
 	void (*take)(struct request *request);
 	const char *type; /* of a flat publish; NULL: the general one */

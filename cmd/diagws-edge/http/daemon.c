@@ -1,12 +1,13 @@
 /* libmicrohttpd on libuv: see daemon.h. It waits in an epoll set of its own, whose descriptor our loop watches; what no
- * socket tells it (a new connection, an answer to one that was suspended) is said by http_kick, and done in the same turn.
+ * socket tells it (a new connection, an answer to one that was suspended) is said by http_kick, and done in the same
+ * turn.
  *
  * What it reads comes through our recv (below), so that it sees canonical requests alone (reader.h): it has no hook for
  * that, and the descriptor could not be handed on to it whole otherwise. For all other descriptors that recv is the
  * system's. A request for a WebSocket on a connection that was used before, as proxies send them, leaves by there, too.
  *
- * Time: idle for IDLE_MS, a head for HEAD_MS; a request's own deadlines are http.c's. libmicrohttpd's time-outs are off: they
- * count inactivity alone. Failure modes: no memory for a connection (it is closed).
+ * Time: idle for IDLE_MS, a head for HEAD_MS; a request's own deadlines are http.c's. libmicrohttpd's time-outs are
+ * off: they count inactivity alone. Failure modes: no memory for a connection (it is closed).
  */
 #include "daemon.h"
 
@@ -40,7 +41,7 @@ struct http {
 	struct MHD_Daemon *daemon;
 	uv_poll_t poll;
 	uv_check_t check;
-	uv_idle_t idle; /* while there is something to do: the loop must not wait then */
+	uv_idle_t idle;              /* while there is something to do: the loop must not wait then */
 	struct http_client *clients; /* the idle ones */
 	size_t count;
 	int handles;
@@ -115,16 +116,21 @@ fire(struct wheel_timer *timer)
 	http_client_cut((struct http_client *)((char *)timer - offsetof(struct http_client, timer)));
 }
 
-/* It asks for a WebSocket: libwebsockets gets a descriptor of its own, and libmicrohttpd hears that the client is gone. */
+/* Where it asks for a WebSocket, and all that came before is answered: libwebsockets gets a descriptor of its own, and
+ * libmicrohttpd hears that the client is gone. */
 static void
 hand_over(struct http_client *client)
 {
 	struct edge *edge = client->http->edge;
 	const struct dw_buf *in = &client->reader.in;
-	const int fd = fcntl(client->fd, F_DUPFD_CLOEXEC, 0);
 	struct dw_buf canonical = { 0 };
 	struct head head;
+	int fd;
 
+	if (!client->reader.upgrade || client->ended || client->reader.requests > client->reader.answered)
+		return;
+	client->ended = true;
+	fd = fcntl(client->fd, F_DUPFD_CLOEXEC, 0);
 	if (head_parse(in->data + client->reader.in_at, in->len - client->reader.in_at, &head) == HEAD_OK)
 		upgrade_write(&head, &canonical);
 	if (fd >= 0 && canonical.len > 0 && dw_buf_ok(&canonical))
@@ -165,12 +171,9 @@ read_client(struct http_client *client, char *out, size_t n)
 	set_timer(client);
 	if (given > 0)
 		return (ssize_t)given;
-	if (reader->upgrade && !client->ended)
-		hand_over(client);
-	if (reader->upgrade || client->ended) {
-		client->ended = true;
+	hand_over(client);
+	if (client->ended)
 		return 0;
-	}
 	errno = EAGAIN;
 	return -1;
 }
@@ -195,10 +198,12 @@ http_client_of(struct MHD_Connection *connection)
 }
 
 void
-http_client_answered(struct http_client *client)
+http_client_answered(struct http_client *client, bool goes_on)
 {
 	client->reader.answered++;
 	set_timer(client);
+	if (goes_on)
+		hand_over(client);
 }
 
 /* What it has sent and nobody read would reset the connection, and the answer with it. */
@@ -216,8 +221,7 @@ linger(struct http_client *client)
 }
 
 static void
-on_connection(
-	void *user, struct MHD_Connection *connection, void **context, enum MHD_ConnectionNotificationCode code)
+on_connection(void *user, struct MHD_Connection *connection, void **context, enum MHD_ConnectionNotificationCode code)
 {
 	struct http_client *client = http_client_of(connection);
 
@@ -363,11 +367,11 @@ http_new(struct http **out, struct edge *edge, struct dw_fault *fault)
 		return DW_E_NOMEM;
 	http->edge = edge;
 	/* Turbo: a new connection is read at once, and closing it is left to us (see linger). */
-	http->daemon = MHD_start_daemon(
-		MHD_USE_EPOLL | MHD_USE_TURBO | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME, 0, NULL,
-		NULL, http_handle, edge, MHD_OPTION_NOTIFY_CONNECTION, on_connection, NULL, MHD_OPTION_NOTIFY_COMPLETED,
-		http_completed, edge, MHD_OPTION_CONNECTION_LIMIT, (unsigned)edge->config.max_connections + 64U,
-		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)MEMORY, MHD_OPTION_END);
+	http->daemon =
+		MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_TURBO | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME, 0, NULL,
+			NULL, http_handle, edge, MHD_OPTION_NOTIFY_CONNECTION, on_connection, NULL, MHD_OPTION_NOTIFY_COMPLETED,
+			http_completed, edge, MHD_OPTION_CONNECTION_LIMIT, (unsigned)edge->config.max_connections + 64U,
+			MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)MEMORY, MHD_OPTION_END);
 	info = http->daemon != NULL ? MHD_get_daemon_info(http->daemon, MHD_DAEMON_INFO_EPOLL_FD) : NULL;
 	if (info == NULL) {
 		free(http);

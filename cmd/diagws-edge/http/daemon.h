@@ -1,7 +1,7 @@
 /* libmicrohttpd in the edge's loop, and the connections that it has.
  *
- * Life of a connection: http_take (from the gate) → requests one after the other (http.c) → closed. Between requests it is
- * idle: for so long, and while there is room.
+ * Life of a connection: http_take (from the gate) → requests one after the other (http.c) → closed. Between requests it
+ * is idle: for so long, and while there is room.
  */
 #ifndef HTTP_DAEMON_H
 #define HTTP_DAEMON_H
@@ -48,8 +48,8 @@ void http_close_idle(struct http *http);
 /* libmicrohttpd has something to do that no socket tells it. */
 void http_kick(struct http *http);
 struct http_client *http_client_of(struct MHD_Connection *connection);
-/* It was answered. */
-void http_client_answered(struct http_client *client);
+/* Its request has ended; goes_on: well, and more may come. */
+void http_client_answered(struct http_client *client, bool goes_on);
 /* Ends it now. */
 void http_client_cut(struct http_client *client);
 

@@ -1,10 +1,10 @@
-/* The life of an HTTP request: bounds and refusals in the contract's order (404/405, 413/415, 401, then the body), a deadline
- * for the body, one answer. Its own file because it is transport: api.c knows what the calls mean, reader.c has parsed the
- * head.
+/* The life of an HTTP request: bounds and refusals in the contract's order (404/405, 413/415, 401, then the body), a
+ * deadline for the body, one answer. Its own file because it is transport: api.c knows what the calls mean, reader.c
+ * has parsed the head.
  *
- * libmicrohttpd calls http_handle with the head, again with each piece of the body, and once more when it is whole; after a
- * request was suspended it calls again for where it stood. In mid-body it takes no answer: what has to be said there is
- * written to the socket by us, and the connection ends.
+ * libmicrohttpd calls http_handle with the head, again with each piece of the body, and once more when it is whole;
+ * after a request was suspended it calls again for where it stood. In mid-body it takes no answer: what has to be said
+ * there is written to the socket by us, and the connection ends.
  */
 #include "http.h"
 
@@ -111,9 +111,10 @@ is_gone(const struct request *request)
 {
 	struct pollfd link = { .fd = request->client->fd };
 
-	/* One that only says nothing more (FIN) may still listen, and looks the same as one that closed: its kernel tells the
-	 * difference, by RST, only when it is sent something, and before the answer there is nothing that every client would
-	 * take (an interim response ends the request for some). So one that left keeps its place until its wait ends. */
+	/* One that only says nothing more (FIN) may still listen, and looks the same as one that closed: its kernel tells
+	 * the difference, by RST, only when it is sent something, and before the answer there is nothing that every client
+	 * would take (an interim response ends the request for some). So one that left keeps its place until its wait ends.
+	 */
 	return poll(&link, 1, 0) > 0 && (link.revents & (POLLERR | POLLHUP)) != 0;
 }
 
@@ -304,8 +305,7 @@ check_head(struct request *request, const char *method, const char *path)
 	request->has_token = false;
 	if (fault != HEAD_BODY && refuse(request, fault))
 		return false;
-	if (!check_route(request, method, path) || !check_origin(request) || refuse(request, fault) ||
-		!check_body(request))
+	if (!check_route(request, method, path) || !check_origin(request) || refuse(request, fault) || !check_body(request))
 		return false;
 	if (request->route != NULL)
 		return check_token(request);
@@ -355,13 +355,13 @@ add_headers(struct MHD_Response *response, const struct request *request)
 		{ "X-Content-Type-Options", "nosniff" },
 		{ "Allow", request->allow },
 		{ "WWW-Authenticate", request->status == DW_HTTP_UNAUTHORIZED ? "Bearer" : NULL },
-		{ "Retry-After",
-			request->status == DW_HTTP_UNAVAILABLE || request->status == DW_HTTP_TOO_MANY ? "1" : NULL },
+		{ "Retry-After", request->status == DW_HTTP_UNAVAILABLE || request->status == DW_HTTP_TOO_MANY ? "1" : NULL },
 		{ "Upgrade", request->status == DW_HTTP_UPGRADE ? "websocket" : NULL },
 		{ "Sec-WebSocket-Version", request->status == DW_HTTP_UPGRADE ? "13" : NULL },
 		{ "Vary", request->origin != NULL ? "Origin" : NULL },
 		{ "Access-Control-Allow-Origin", request->origin },
-		{ "Access-Control-Allow-Methods", header(request, "Access-Control-Request-Method") != NULL ? request->allow : NULL },
+		{ "Access-Control-Allow-Methods",
+			header(request, "Access-Control-Request-Method") != NULL ? request->allow : NULL },
 		{ "Access-Control-Allow-Headers",
 			header(request, "Access-Control-Request-Method") != NULL ? "Authorization, Content-Type" : NULL },
 		{ "Access-Control-Max-Age", header(request, "Access-Control-Request-Method") != NULL ? "600" : NULL },
@@ -369,8 +369,7 @@ add_headers(struct MHD_Response *response, const struct request *request)
 	};
 
 	for (size_t i = 0; i < sizeof(headers) / sizeof(headers[0]); i++)
-		if (headers[i].value != NULL &&
-			MHD_add_response_header(response, headers[i].name, headers[i].value) != MHD_YES)
+		if (headers[i].value != NULL && MHD_add_response_header(response, headers[i].name, headers[i].value) != MHD_YES)
 			return false;
 	return true;
 }
@@ -502,7 +501,6 @@ http_completed(void *user, struct MHD_Connection *connection, void **context, en
 
 	(void)user;
 	(void)connection;
-	(void)code;
 	if (request == NULL)
 		return;
 	*context = NULL;
@@ -519,7 +517,7 @@ http_completed(void *user, struct MHD_Connection *connection, void **context, en
 	request->edge->counts.requests--;
 	if (request->client != NULL) {
 		request->client->request = NULL;
-		http_client_answered(request->client);
+		http_client_answered(request->client, code == MHD_REQUEST_TERMINATED_COMPLETED_OK && !ends_here(request));
 	}
 	free(request);
 }

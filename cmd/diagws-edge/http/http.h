@@ -1,9 +1,9 @@
 /* HTTP requests as libmicrohttpd reports them, and answering them. What the answers say is api.c's.
  *
  * Life: http_handle (the head is there: everything that can be refused without the body is, or will be when the token
- * has been checked; until then no more is read) → its body → api_take → http_answer, now or later → http_completed. The body
- * has a bound and a deadline of its own, and so has taking the answer. A body that is refused is read and thrown away as far
- * as politeness goes, for many clients read nothing before they have written all.
+ * has been checked; until then no more is read) → its body → api_take → http_answer, now or later → http_completed. The
+ * body has a bound and a deadline of its own, and so has taking the answer. A body that is refused is read and thrown
+ * away as far as politeness goes, for many clients read nothing before they have written all.
  */
 #ifndef HTTP_H
 #define HTTP_H
@@ -63,7 +63,7 @@ struct request {
 	enum request_state state;
 	bool suspended;
 	bool head_done; /* its head has been looked at */
-	bool close; /* the connection ends after the answer */
+	bool close;     /* the connection ends after the answer */
 	bool has_token;
 	bool denied;         /* 403 is due */
 	bool body_due;       /* a body is still to come */

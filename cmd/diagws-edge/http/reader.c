@@ -2,8 +2,8 @@
  * decides where a request begins and ends.
  *
  * Happy path: reader_put → reader_get: a head, its body, the next head. Failure modes: a malformed head or chunk (it is
- * refused, and nothing behind it is read), a body that is too large. Invariants: what is kept is less than a head and what
- * was put at once; a byte is given or dropped once.
+ * refused, and nothing behind it is read), a body that is too large. Invariants: what is kept is less than a head and
+ * what was put at once; a byte is given or dropped once.
  */
 #include "reader.h"
 
@@ -128,12 +128,11 @@ refuse(struct reader *reader, const struct head *head, enum head_fault fault)
 
 /* false: it is left where it is, for it asks for a WebSocket and may have it. */
 static bool
-take_upgrade(struct reader *reader, const struct head *head, size_t end, size_t given)
+take_upgrade(struct reader *reader, const struct head *head, size_t end)
 {
-	const bool idle = given == 0 && reader->requests == reader->answered;
 	enum head_fault fault = upgrade_check(head, reader->origins);
 
-	if (fault == HEAD_OK && (!idle || end < waiting(reader)))
+	if (fault == HEAD_OK && end < waiting(reader))
 		fault = HEAD_EAGER;
 	reader->upgrade = fault == HEAD_OK;
 	if (reader->upgrade)
@@ -148,6 +147,7 @@ begin_body(struct reader *reader, const struct head *head)
 {
 	reader->left = head->length;
 	reader->total = 0;
+	reader->last = head->closes || (head->old && !head->keeps);
 	if (head->chunked)
 		reader->state = READ_CHUNK;
 	else if (head->length > LIMIT_BODY)
@@ -158,7 +158,7 @@ begin_body(struct reader *reader, const struct head *head)
 
 /* false: it is not whole yet, or an upgrade. */
 static bool
-take_head(struct reader *reader, size_t given)
+take_head(struct reader *reader)
 {
 	struct head head = { 0 };
 	enum head_fault fault;
@@ -166,6 +166,10 @@ take_head(struct reader *reader, size_t given)
 
 	while (waiting(reader) >= 2 && memcmp(reader->in.data + reader->in_at, "\r\n", 2) == 0)
 		drop(reader, 2);
+	if (reader->last) {
+		reader->state = READ_NOTHING;
+		return false;
+	}
 	if (waiting(reader) == 0 || (waiting(reader) == 1 && reader->in.data[reader->in_at] == '\r'))
 		return false;
 	fault = head_end(reader->in.data + reader->in_at, waiting(reader), &reader->scanned, &end);
@@ -181,7 +185,7 @@ take_head(struct reader *reader, size_t given)
 		return true;
 	}
 	if (upgrade_asked(&head))
-		return take_upgrade(reader, &head, end, given);
+		return take_upgrade(reader, &head, end);
 	fault = head.length > LIMIT_BODY ? HEAD_BODY : HEAD_OK;
 	write_head(reader, &head, fault, fault == HEAD_OK);
 	begin_body(reader, &head);
@@ -289,11 +293,11 @@ take_trailer(struct reader *reader)
 
 /* false: more has to come. */
 static bool
-step(struct reader *reader, size_t given)
+step(struct reader *reader)
 {
 	switch (reader->state) {
 	case READ_HEAD:
-		return take_head(reader, given);
+		return take_head(reader);
 	case READ_CHUNK:
 		return take_chunk_size(reader);
 	case READ_CHUNK_END:
@@ -346,7 +350,7 @@ reader_get(struct reader *reader, char *out, size_t n)
 	while (given < n) {
 		size = give(reader, out + given, n - given);
 		given += size;
-		if (size == 0 && (reader->upgrade || waiting(reader) == 0 || !step(reader, given)))
+		if (size == 0 && (reader->upgrade || waiting(reader) == 0 || !step(reader)))
 			break;
 	}
 	return given;

@@ -1,12 +1,11 @@
-/* What libmicrohttpd reads of a client: each request's head is parsed strictly (door/head.h) and written anew in canonical
- * form, each body's framing is checked. So libmicrohttpd never sees what it would take too kindly, and whatever is refused
- * reaches http.c in its turn, as a request that says why. Pure: bytes in, bytes out.
+/* What libmicrohttpd reads of a client: each request's head is parsed strictly (door/head.h) and written anew in
+ * canonical form, each body's framing is checked. So libmicrohttpd never sees what it would take too kindly, and
+ * whatever is refused reaches http.c in its turn, as a request that says why. Pure: bytes in, bytes out.
  *
- * A canonical head has Host, what frames the body, and of the rest Expect, Connection, Authorization, Content-Type, Origin,
- * Access-Control-Request-Method; and these of ours, which no client can send:
- *   Refused: N   an enum head_fault: it is to be answered with that
- *   Encoded: 1   there is a Content-Encoding
- * In a path '%' is '!': it is matched as sent, and no path that is known has either.
+ * A canonical head has Host, what frames the body, and of the rest Expect, Connection, Authorization, Content-Type,
+ * Origin, Access-Control-Request-Method; and these of ours, which no client can send: Refused: N   an enum head_fault:
+ * it is to be answered with that Encoded: 1   there is a Content-Encoding In a path '%' is '!': it is matched as sent,
+ * and no path that is known has either.
  */
 #ifndef READER_H
 #define READER_H
@@ -35,12 +34,13 @@ struct reader {
 	const struct dw_opt_list *origins; /* of --origin */
 	struct dw_buf in, out;
 	size_t in_at, out_at, scanned;
-	uint64_t left;  /* of the body or chunk */
-	uint64_t total; /* of the chunks */
-	uint64_t requests, answered; /* heads that were given; the user counts the answers */
+	uint64_t left;               /* of the body or chunk */
+	uint64_t total;              /* of the chunks */
+	uint64_t requests, answered; /* heads that were given, and answers, which the user counts */
 	enum reader_state state;
 	enum head_fault fault; /* of the newest request's body, which was cut short for it */
-	bool upgrade; /* a WebSocket is asked for: in has its head, nothing else */
+	bool last;             /* the newest request is: its client, or its version of HTTP, said so */
+	bool upgrade;          /* a WebSocket is asked for: in has its head, nothing else */
 };
 
 /* What came. */
