@@ -1,0 +1,432 @@
+"""The edge's door: who waits there, what is let in as a WebSocket, who may come from where, how it closes."""
+import asyncio
+import json
+import signal
+import socket
+import ssl
+import struct
+import time
+
+import pytest
+import websockets
+
+from conftest import EFFECTIVENESS, PATIENCE, World, closed, free_port, receive, until
+from test_tokens import openssl
+
+EFFECT = "/ws/broadcast-effectiveness-update"
+UPDATE = json.dumps({"diagnosis_id": 123, **EFFECTIVENESS}).encode()
+MASK = bytes(4)
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    world = World(tmp_path_factory.mktemp("d", numbered=True).resolve())
+    try:
+        world.hub()
+        world.the_edge = world.edge("--origin", "https://clinic.example")
+        world.grant("123", "alice")
+        world.alice = world.token("alice")
+        yield world
+    finally:
+        world.end()
+
+
+class Link:
+    """A connection of raw bytes, read answer by answer."""
+
+    def __init__(self, port, sent=b""):
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE)
+        self.rest = b""
+        self.send(sent)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self.socket.close()
+
+    def send(self, sent):
+        self.socket.sendall(sent)
+
+    def more(self):
+        piece = self.socket.recv(65536)
+        self.rest += piece
+        return piece
+
+    def head(self):
+        """(status, {header: value}) of the next answer."""
+        while b"\r\n\r\n" not in self.rest:
+            assert self.more(), self.rest
+        head, _, self.rest = self.rest.partition(b"\r\n\r\n")
+        first, *lines = head.decode().split("\r\n")
+        return int(first.split()[1]), {n.lower(): v.strip() for n, _, v in (line.partition(":") for line in lines)}
+
+    def answer(self):
+        """(status, headers, body)."""
+        status, headers = self.head()
+        size = int(headers.get("content-length", 0))
+        while len(self.rest) < size:
+            assert self.more(), self.rest
+        body, self.rest = self.rest[:size], self.rest[size:]
+        return status, headers, body
+
+    def frame(self):
+        """(opcode, payload) of the next frame."""
+        def need(n):
+            while len(self.rest) < n:
+                assert self.more(), self.rest
+        need(2)
+        size, at = self.rest[1], 2
+        if size == 126:
+            need(4)
+            size, at = struct.unpack("!H", self.rest[2:4])[0], 4
+        need(at + size)
+        opcode, payload, self.rest = self.rest[0] & 15, self.rest[at:at + size], self.rest[at + size:]
+        return opcode, payload
+
+    def message(self):
+        """The next text message; PINGs are passed over."""
+        while True:
+            opcode, payload = self.frame()
+            if opcode == 1:
+                return json.loads(payload)
+            assert opcode == 9, (opcode, payload)
+
+    def ended(self):
+        """Whether the other side ends it, with nothing more said."""
+        try:
+            return self.socket.recv(1) == b""
+        except ConnectionResetError:
+            return True
+
+
+def upgrade(path, *headers, version="13", key="MDEyMzQ1Njc4OWFiY2RlZg=="):
+    lines = [f"GET {path} HTTP/1.1", "Host: x", "Upgrade: websocket", "Connection: keep-alive, Upgrade",
+             *([f"Sec-WebSocket-Version: {version}"] if version else []), *([f"Sec-WebSocket-Key: {key}"] if key else []),
+             *headers, "", ""]
+    return "\r\n".join(lines).encode()
+
+
+def text(payload):
+    data = payload.encode()
+    assert len(data) < 126
+    return bytes([0x81, 0x80 | len(data)]) + MASK + data
+
+
+def code(body):
+    return json.loads(body)["error"]["code"]
+
+
+GET = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+# ---- upgrades
+
+def test_frames_that_come_with_the_upgrade(site):
+    frames = b"".join(text(json.dumps({"type": "ping"})) for _ in range(8))
+    with Link(site.the_edge.port, upgrade(f"/ws/123?token={site.alice}&after=new") + frames) as link:
+        assert link.head()[0] == 101
+        got = [link.message()["type"] for _ in range(9)]
+        assert sorted(got) == ["connect"] + ["pong"] * 8
+
+
+def test_an_upgrade_that_comes_byte_by_byte(site):
+    with Link(site.the_edge.port) as link:
+        link.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for byte in upgrade(f"/ws/123?token={site.alice}", "X-Auth:", "If: x"):
+            link.send(bytes([byte]))
+        assert link.head()[0] == 101
+        assert link.message()["type"] == "connect"
+
+
+def test_an_upgrade_behind_requests_on_the_same_connection(site):
+    with Link(site.the_edge.port, GET) as link:
+        assert link.answer()[0] == 200
+        link.send(GET + upgrade(f"/ws/123?token={site.alice}&after=new"))
+        assert link.answer()[0] == 200
+        assert link.head()[0] == 101
+        assert link.message()["type"] == "connect"
+        link.send(text(json.dumps({"type": "ping"})))
+        assert link.message()["type"] == "pong"
+
+
+@pytest.mark.parametrize("version", ["8", "14", "", "x", "13, 13"])
+def test_other_versions(site, version):
+    with Link(site.the_edge.port, upgrade("/ws/123", version=version)) as link:
+        status, headers, body = link.answer()
+        assert (status, code(body)) == (426, "upgrade_required")
+        assert (headers["sec-websocket-version"], headers["upgrade"]) == ("13", "websocket")
+
+
+def test_a_plain_get_says_what_a_proxy_must_do(site):
+    status, headers, body = site.the_edge.request("/ws/123", token=site.alice)
+    assert (status, body["error"]["code"]) == (426, "upgrade_required")
+    assert "a proxy in front must pass Upgrade and Connection on" in body["detail"]
+    assert headers["Upgrade"] == "websocket"
+
+
+@pytest.mark.parametrize("lines, options", [
+    ([], {"key": ""}), ([], {"key": "x"}), ([], {"key": "MDEyMzQ1Njc4OWFiY2RlZg="}), ([], {"key": "MDEyMzQ1Njc4OWFiY2Rl*A=="}),
+    (["Sec-WebSocket-Protocol: chat"], {}), (["Sec-WebSocket-Protocol: diagws, a, b"], {}), (["Sec-WebSocket-Protocol:"], {}),
+    (["Content-Length: 3"], {}), (["Transfer-Encoding: chunked"], {})])
+def test_bad_upgrades(site, lines, options):
+    with Link(site.the_edge.port, upgrade(f"/ws/123?token={site.alice}", *lines, **options)) as link:
+        status, headers, body = link.answer()
+        assert (status, code(body), headers["content-type"]) == (400, "bad_upgrade", "application/json")
+
+
+@pytest.mark.parametrize("path", ["/ws/%31%32%33", "/ws/a.b", "/ws/" + "9" * 65, "/ws/"])
+def test_a_malformed_diagnosis_is_unknown(site, path):
+    with Link(site.the_edge.port, upgrade(f"{path}?token={site.alice}")) as link:
+        assert link.head()[0] == 101
+        assert link.frame() == (8, struct.pack("!H", 1008) + b"access denied")
+
+
+@pytest.mark.parametrize("path", ["/ws/messages/..%2fstatus", "/ws/./123", "/ws/..%5c", "/ws/%2e%2e/healthz"])
+def test_paths_are_taken_as_they_are_sent(site, path):
+    for sent in (f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode(), upgrade(path)):
+        with Link(site.the_edge.port, sent) as link:
+            status, _, body = link.answer()
+            assert (status, code(body)) == (400, "bad_request")
+
+
+def test_an_upgrade_to_something_else_is_ignored(site):
+    """As Java's HttpClient sends it with every request."""
+    sent = (f"POST {EFFECT} HTTP/1.1\r\nConnection: Upgrade, HTTP2-Settings\r\nContent-Length: {len(UPDATE)}\r\nHost: x\r\n"
+            f"HTTP2-Settings: AAEAAEAAAAIAAAABAAMAAABkAAQBAAAAAAUAAEAA\r\nUpgrade: h2c\r\nAuthorization: Bearer {site.alice}\r\n"
+            "\r\n").encode() + UPDATE
+    with Link(site.the_edge.port, sent * 2) as link:
+        assert [link.answer()[0] for _ in range(2)] == [200, 200]
+
+
+# ---- tokens
+
+def test_a_token_in_the_subprotocols(site):
+    async def watch():
+        url = f"ws://127.0.0.1:{site.the_edge.port}/ws/123"
+        async with websockets.connect(url, subprotocols=["diagws", site.alice]) as client:
+            assert client.subprotocol == "diagws"
+            assert (await receive(client))["type"] == "connect"
+        async with websockets.connect(f"{url}?token={site.alice}", subprotocols=["diagws"]) as client:
+            assert (await receive(client))["type"] == "connect"
+        async with websockets.connect(url, subprotocols=["diagws", "x.y.z"]) as client:
+            assert await closed(client) == (1008, "token invalid")
+        async with websockets.connect(url, subprotocols=["diagws", "x" * 6000]) as client:
+            assert await closed(client) == (1008, "token invalid")
+    asyncio.run(watch())
+
+
+# ---- pages of other origins
+
+def test_a_page_of_an_allowed_origin(site):
+    origin = {"Origin": "https://clinic.example"}
+    status, headers, _ = site.the_edge.request(EFFECT, UPDATE, site.alice, headers=origin)
+    assert (status, headers["Access-Control-Allow-Origin"], headers["Vary"]) == (200, "https://clinic.example", "Origin")
+    status, headers, _ = site.the_edge.request(EFFECT, UPDATE, "wrong", headers=origin)
+    assert (status, headers["Access-Control-Allow-Origin"]) == (401, "https://clinic.example")
+    with Link(site.the_edge.port, f"OPTIONS {EFFECT} HTTP/1.1\r\nHost: x\r\nOrigin: https://clinic.example\r\n"
+              "Access-Control-Request-Method: POST\r\nAccess-Control-Request-Headers: authorization\r\n\r\n".encode()) as link:
+        status, headers = link.head()
+        assert status == 204
+        assert headers["access-control-allow-origin"] == "https://clinic.example"
+        assert "POST" in headers["access-control-allow-methods"]
+        assert "Authorization" in headers["access-control-allow-headers"]
+
+
+@pytest.mark.parametrize("origin", ["https://other.example", "http://clinic.example", "null", "nonsense"])
+def test_a_page_of_another_origin_may_read_why(site, origin):
+    for method, path, body in (("GET", "/ws/messages/123", None), ("POST", EFFECT, UPDATE), ("OPTIONS", EFFECT, None)):
+        status, headers, answer = site.the_edge.request(path, body, site.alice, method, {"Origin": origin})
+        assert (status, answer["error"]["code"]) == (403, "origin")
+        assert headers["Access-Control-Allow-Origin"] == "*"
+    with Link(site.the_edge.port, upgrade(f"/ws/123?token={site.alice}", f"Origin: {origin}")) as link:
+        status, _, body = link.answer()
+        assert (status, code(body)) == (403, "origin")
+
+
+# ---- connections that wait, and their number
+
+def test_silent_connections_keep_nobody_out(site):
+    silent = [socket.create_connection(("127.0.0.1", site.the_edge.port), timeout=PATIENCE) for _ in range(4500)] \
+        if raise_files(10000) else []
+    try:
+        for _ in range(20):
+            assert site.the_edge.request("/healthz")[0] == 200
+    finally:
+        for link in silent:
+            link.close()
+    assert silent
+
+
+def raise_files(number):
+    import resource
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < number:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(number, hard), hard))
+    return min(number, hard) >= number
+
+
+def test_idle_connections_make_room(site):
+    edge = site.edge("--max-connections", "12")
+    idle = []
+    for _ in range(12):
+        idle.append(Link(edge.port, GET))
+        assert idle[-1].answer()[0] == 200
+    more = [Link(edge.port, GET) for _ in range(5)]
+    assert [link.answer()[0] for link in more] == [200] * 5
+    assert all(link.ended() for link in idle[:5])  # those that were idle for longest
+    idle[-1].send(GET)
+    assert idle[-1].answer()[0] == 200
+    for link in idle + more:
+        link.socket.close()
+
+
+def long_poll(site, edge):
+    """One that waits: nothing comes."""
+    last = edge.request("/ws/messages/123?limit=1000&after=0", token=site.alice)[2]["head"]
+    return Link(edge.port, f"GET /ws/messages/123?wait=20s&after={last} HTTP/1.1\r\nHost: x\r\n"
+                           f"Authorization: Bearer {site.alice}\r\n\r\n".encode())
+
+
+def test_websockets_and_requests_under_way_are_counted(site):
+    edge = site.edge("--max-connections", "4")
+
+    async def run():
+        clients = [await edge.connect("123", site.alice) for _ in range(3)]
+        poll = await asyncio.to_thread(long_poll, site, edge)
+        await asyncio.to_thread(until, lambda: Link(edge.port, GET).ended(), "the edge to be full")
+        for client in clients:
+            await client.close()
+        assert await asyncio.to_thread(until, lambda: edge.ready(), "room")
+        poll.socket.close()
+    asyncio.run(run())
+
+
+def test_what_comes_too_slowly(site):
+    """Nothing, half a head and half a body: ended after 10, 10 and 30 s, the body with an answer."""
+    body = (f"POST {EFFECT} HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\nAuthorization: Bearer {site.alice}\r\n\r\n"
+            "{").encode()
+    begun = time.monotonic()
+    waits = [Link(site.the_edge.port), Link(site.the_edge.port, b"GET /ws/123 HTTP/1.1\r\nHost"),
+             Link(site.the_edge.port, b"GET /healthz HTTP/1.1\r\nHost"), Link(site.the_edge.port, GET + b"GET /he"),
+             Link(site.the_edge.port, body), Link(site.the_edge.port, body.replace(b"{", b"").replace(
+                 b"Content-Length: 100", b"Transfer-Encoding: chunked") + b"5\r\n{")]
+    assert waits[3].answer()[0] == 200
+    for link in waits[:4]:
+        link.socket.settimeout(30)
+        assert link.ended()
+        assert time.monotonic() - begun > 9
+    for link in waits[4:]:
+        link.socket.settimeout(60)
+        status, headers, answer = link.answer()
+        assert (status, code(answer), headers["connection"]) == (408, "timeout", "close")
+        assert time.monotonic() - begun > 29
+        assert link.ended()
+
+
+# ---- the end
+
+def test_half_an_answer_is_finished_before_the_end(site):
+    edge = site.edge()
+    for number in range(4):
+        site.send("x_update", "123", {"number": number, "x": "y" * 60000})
+    slow = socket.socket()
+    slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    slow.settimeout(PATIENCE)
+    slow.connect(("127.0.0.1", edge.port))
+    slow.sendall(f"GET /ws/messages/123 HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {site.alice}\r\n\r\n".encode())
+    got = slow.recv(1000)
+    edge.signal(signal.SIGTERM)
+    until(lambda: "shutting down" in edge.said(), "the signal")
+    while True:
+        piece = slow.recv(65536)
+        if not piece:
+            break
+        got += piece
+    head, _, body = got.partition(b"\r\n\r\n")
+    assert len(json.loads(body)["messages"]) >= 4
+    assert edge.popen.wait(PATIENCE) == 0
+
+
+@pytest.mark.parametrize("timeout", ["0s", "1s"])
+def test_the_end_with_a_long_poll_and_a_body_under_way(site, timeout):
+    edge = site.edge("--drain-timeout", timeout)
+    poll = long_poll(site, edge)
+    body = Link(edge.port, b"POST %s HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\nAuthorization: Bearer %s\r\n\r\n{" % (
+        EFFECT.encode(), site.alice.encode()))
+    silent, idle = Link(edge.port), Link(edge.port, GET)
+    assert idle.answer()[0] == 200
+    edge.signal(signal.SIGTERM)
+    assert edge.popen.wait(PATIENCE) == 0
+    assert silent.ended() and idle.ended()
+    for link in (poll, body, silent, idle):
+        link.socket.close()
+
+
+# ---- TLS and PROXY
+
+def certificate(site, name):
+    key, chain = site.path / f"{name}.key", site.path / f"{name}.pem"
+    openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", f"/CN={name}", "-keyout", key, "-out", chain)
+    return key, chain
+
+
+def common_name(port):
+    trust = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    trust.check_hostname, trust.verify_mode = False, ssl.CERT_NONE
+    with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as link, trust.wrap_socket(link) as secured:
+        return secured.getpeercert(binary_form=True)
+
+
+def test_the_certificate_is_read_again(site):
+    key, chain = certificate(site, "first")
+    port = free_port()
+    edge = site.edge("--listen", f"wss://127.0.0.1:{port}", "--tls-cert", chain, "--tls-key", key)
+    first = common_name(port)
+    assert first == common_name(port)
+    other_key, other_chain = certificate(site, "second")
+    other_key.replace(key)
+    other_chain.replace(chain)
+    edge.signal(signal.SIGHUP)
+    until(lambda: common_name(port) != first, "the new certificate")
+    chain.write_text("nonsense")
+    edge.signal(signal.SIGHUP)
+    until(lambda: edge.said().count("keys read again") == 2, "the signal")
+    assert common_name(port) != first
+
+
+SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
+
+
+def proxy_header(client):
+    host, port = client
+    return SIGNATURE + b"\x21\x11" + struct.pack("!H", 12) + socket.inet_aton(host) + socket.inet_aton("127.0.0.1") + \
+        struct.pack("!HH", port, 443)
+
+
+def test_each_connection_begins_with_a_proxy_header(site):
+    edge = site.edge("--proxy-protocol", "--verbose", wait=False)
+    until(lambda: "hub welcomed us" in edge.said(), "the edge")
+    header = proxy_header(("192.0.2.7", 4711))
+    with Link(edge.port, header + GET) as link:
+        assert link.answer()[0] == 200
+        link.send(GET)  # once for each connection
+        assert link.answer()[0] == 200
+    with Link(edge.port, header + upgrade(f"/ws/123?token={site.alice}")) as link:
+        assert link.head()[0] == 101
+        assert link.message()["type"] == "connect"
+    with Link(edge.port) as link:
+        for byte in header + upgrade(f"/ws/123?token={site.alice}"):
+            link.send(bytes([byte]))
+        assert link.head()[0] == 101
+    for sent in (GET, header[:-1] + b"x" + b"nonsense\r\n\r\n", b"PROXY TCP4 192.0.2.7 127.0.0.1 1 2\r\n" + GET, upgrade("/ws/123")):
+        with Link(edge.port, sent) as link:
+            status = None
+            try:
+                status = link.answer()[0]
+            except (AssertionError, ConnectionResetError):
+                pass
+            assert status in (None, 400), sent
+    # Without the option a header is nothing that HTTP knows.
+    with Link(site.the_edge.port, header + GET) as link:
+        assert link.answer()[0] == 400
