@@ -36,6 +36,8 @@ int server_socket(struct lws *wsi);
 /* Writes ready frames to an established WebSocket, or whatever bytes; fd is its server_socket. STALLED: taken, but the
  * kernel is full; conn_writable is called when it takes again, and nothing should be written until then. */
 enum server_outcome server_write(struct lws *wsi, int fd, struct dw_str bytes);
+/* What was kept since server_adopt goes out; fd is its server_socket. */
+void server_flush(int fd);
 bool server_stalled(struct lws *wsi);
 /* Changes with each byte that the other end's kernel takes. */
 uint64_t server_taken(struct lws *wsi);

@@ -26,6 +26,14 @@ socket_prepare(int fd, bool tcp)
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof(unsent));
 }
 
+void
+socket_cork(int fd, bool cork)
+{
+	const int on = cork;
+
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_CORK, &on, sizeof(on));
+}
+
 uint64_t
 socket_taken(int fd)
 {

@@ -19,6 +19,7 @@
 #include "edge.h"
 #include "fanout.h"
 #include "room.h"
+#include "server.h"
 #include "uplink.h"
 
 static struct watch *
@@ -331,6 +332,7 @@ welcome(struct watch *watch, const struct dw_joined *joined)
 		conn_close(conn, 1013, "try again later");
 	else if (conn_write(conn, (struct dw_str) { frames.data, frames.len }))
 		watch_push(watch);
+	server_flush(conn->fd);
 	/* Maybe nothing follows whose PING would confirm it. */
 	if (gap)
 		confirm_owe(conn);

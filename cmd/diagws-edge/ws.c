@@ -17,6 +17,7 @@
 #include "door/head.h"
 #include "door/upgrade.h"
 #include "params.h"
+#include "server.h"
 
 static const char prefix[] = "/ws/";
 
@@ -184,6 +185,7 @@ ws_filter(struct edge *edge, struct lws *wsi, struct conn **conn)
 int
 ws_end(struct lws *wsi, struct conn *conn)
 {
+	server_flush(conn->fd);
 	if (conn->close_code >= 1000 && conn->close_code != 1006)
 		lws_close_reason(wsi, (enum lws_close_status)conn->close_code, (unsigned char *)conn->close_reason,
 			conn->close_reason != NULL ? strlen(conn->close_reason) : 0);

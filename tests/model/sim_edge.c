@@ -141,6 +141,12 @@ server_write(struct lws *wsi, int fd, struct dw_str bytes)
 	return SERVER_STALLED;
 }
 
+void
+server_flush(int fd)
+{
+	(void)fd;
+}
+
 bool
 server_stalled(struct lws *wsi)
 {
