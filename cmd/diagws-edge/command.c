@@ -3,6 +3,7 @@
  */
 #include <string.h>
 
+#include "auth.h"
 #include "confirm.h"
 #include "conn.h"
 #include "diagws/clock.h"
@@ -137,11 +138,16 @@ take_unsubscribe(struct conn *conn, const struct dw_json *json)
 	conn_tell(conn, "unsubscribed", room, "{}");
 }
 
+/* {"type":"auth","token":…} */
 static void
-take_later(struct conn *conn, const struct dw_json *json)
+take_auth(struct conn *conn, const struct dw_json *json)
 {
-	(void)json;
-	conn_error(conn, NULL, "unsupported", NULL, "not supported by this version");
+	const struct dw_json_member *token = dw_json_get(json, "token");
+
+	if (token == NULL || token->type != DW_JSON_STRING)
+		conn_error(conn, NULL, "invalid_field", "token", "field 'token' is missing or no string");
+	else
+		auth_take(conn, token->text);
 }
 
 static const struct {
@@ -152,7 +158,7 @@ static const struct {
 	{ "ack", take_ack },
 	{ "subscribe", take_subscribe },
 	{ "unsubscribe", take_unsubscribe },
-	{ "auth", take_later },
+	{ "auth", take_auth },
 };
 
 static void
@@ -174,6 +180,21 @@ take_message(struct conn *conn, const struct dw_json *json)
 		conn, NULL, "unknown_type", "type", "field 'type': known are ping, ack, subscribe, unsubscribe and auth");
 }
 
+/* Before it is known who that is, a client may say one thing, and nothing else goes on. */
+static void
+take_first(struct conn *conn, const struct dw_json *json)
+{
+	const struct dw_json_member *type = json != NULL ? dw_json_get(json, "type") : NULL;
+
+	if (type != NULL && type->type == DW_JSON_STRING && dw_str_is(type->text, "auth"))
+		take_auth(conn, json);
+	else if (json != NULL)
+		conn_error(conn, NULL, dw_err_code(DW_E_TOKEN_MISSING), "type",
+			"the first message is {\"type\":\"auth\",\"token\":\"...\"}");
+	if (conn->state == CONN_AWAITING)
+		conn_close(conn, 1008, dw_err_text(DW_E_TOKEN_MISSING));
+}
+
 /* CLIENT_BUDGET messages at once, then CLIENT_RATE a second. */
 static bool
 within_budget(struct conn *conn)
@@ -191,26 +212,40 @@ within_budget(struct conn *conn)
 	return true;
 }
 
-void
-conn_text(struct conn *conn, const struct incoming *rx)
+/* An object within bounds; NULL: it is none, and the client was told. */
+static struct dw_json *
+read_message(struct conn *conn, const struct incoming *rx)
 {
 	struct dw_fault fault = { 0 };
 	struct dw_json *json = NULL;
 
+	if (rx->total > LIMIT_CLIENT_MESSAGE) {
+		conn_error(conn, NULL, "too_big", NULL, "a message may have 8192 bytes");
+	} else if (dw_json_parse(&json, rx->text.data != NULL ? rx->text.data : "", rx->text.len, &fault) != DW_OK) {
+		conn_error(conn, NULL, "bad_json", NULL, fault.message);
+	} else if (dw_json_type(json) != DW_JSON_OBJECT) {
+		conn_error(conn, NULL, "bad_json", NULL, "a message is a JSON object");
+		dw_json_destroy(&json);
+	}
+	return json;
+}
+
+void
+conn_text(struct conn *conn, const struct incoming *rx)
+{
+	struct dw_json *json;
+
 	conn->heard_at = dw_mono_ms();
-	if (conn->state != CONN_OPEN)
+	if (conn->state != CONN_OPEN && conn->state != CONN_AWAITING)
 		return;
 	if (!within_budget(conn)) {
 		conn_close(conn, 1008, "rate limit");
 		return;
 	}
-	if (rx->total > LIMIT_CLIENT_MESSAGE)
-		conn_error(conn, NULL, "too_big", NULL, "a message may have 8192 bytes");
-	else if (dw_json_parse(&json, rx->text.data != NULL ? rx->text.data : "", rx->text.len, &fault) != DW_OK)
-		conn_error(conn, NULL, "bad_json", NULL, fault.message);
-	else if (dw_json_type(json) != DW_JSON_OBJECT)
-		conn_error(conn, NULL, "bad_json", NULL, "a message is a JSON object");
-	else
+	json = read_message(conn, rx);
+	if (conn->state == CONN_AWAITING)
+		take_first(conn, json);
+	else if (json != NULL)
 		take_message(conn, json);
 	dw_json_destroy(&json);
 }

@@ -69,11 +69,17 @@ free_request(struct conn_request **request_p)
 	*request_p = NULL;
 }
 
+void
+conn_forget_request(struct conn *conn)
+{
+	free_request(&conn->request);
+}
+
 struct conn *
 conn_new(struct edge *edge, struct lws *wsi, struct conn_request *request)
 {
 	const char *device = request->device[0] != '\0' ? request->device : request->claims.device;
-	const size_t size = request->check != NULL ? sizeof(request->device) : strlen(device) + 1;
+	const size_t size = request->check != NULL || request->awaits ? sizeof(request->device) : strlen(device) + 1;
 	struct conn *conn = calloc(1, sizeof(*conn) + size);
 
 	if (conn == NULL) {
@@ -112,7 +118,9 @@ conn_set_timer(struct conn *conn)
 	uint64_t now = dw_mono_ms(), now_s = dw_now_ms() / 1000;
 	uint64_t left_ms = conn->expires == 0 ? UINT64_MAX / 2 : conn->expires > now_s ? (conn->expires - now_s) * 1000 : 0;
 
-	if (conn->state == CONN_REFUSED) {
+	if (conn->state == CONN_AWAITING) {
+		due = conn->first.since + AUTH_MS;
+	} else if (conn->state == CONN_REFUSED) {
 		due = conn->first.since + DENY_MS;
 	} else if (conn->state == CONN_CLOSING) {
 		due = now + (conn->stalled_at > 0 ? CUT_STALLED_MS : CUT_MS);
@@ -149,23 +157,27 @@ begin_close(struct conn *conn)
 	server_close(conn->wsi);
 }
 
+bool
+conn_claim(struct conn *conn, const struct dw_claims *claims)
+{
+	const struct dw_buf *diagnoses = &claims->diagnoses;
+	char *copy = diagnoses->len > 0 ? malloc(diagnoses->len) : NULL;
+
+	if (copy == NULL && diagnoses->len > 0)
+		return false;
+	if (copy != NULL)
+		memcpy(copy, diagnoses->data, diagnoses->len);
+	free((char *)(uintptr_t)conn->diagnoses.p);
+	conn->diagnoses = (struct dw_str) { copy, diagnoses->len };
+	conn->expires = claims->expires + (uint64_t)conn->edge->config.leeway_ms / 1000;
+	return true;
+}
+
 /* What is kept of the request. */
 static bool
 enter(struct conn *conn, const struct conn_request *request)
 {
-	const struct dw_buf *diagnoses = &request->claims.diagnoses;
-
-	conn->expires = request->claims.expires + (uint64_t)conn->edge->config.leeway_ms / 1000;
-	if (diagnoses->len > 0) {
-		char *copy = malloc(diagnoses->len);
-
-		if (copy == NULL)
-			return false;
-		memcpy(copy, diagnoses->data, diagnoses->len);
-		conn->diagnoses.p = copy;
-		conn->diagnoses.n = diagnoses->len;
-	}
-	if (!sessions_add(&conn->edge->sessions, conn))
+	if (!conn_claim(conn, &request->claims) || !sessions_add(&conn->edge->sessions, conn))
 		return false;
 	return watch_open(conn, request->room, conn_claims(conn, dw_str(request->room)), &request->from) != NULL;
 }
@@ -176,6 +188,11 @@ conn_start(struct conn *conn)
 	const struct conn_request *request = conn->request;
 	bool in = false;
 
+	if (request->awaits) {
+		conn->state = CONN_AWAITING;
+		conn_set_timer(conn);
+		return true;
+	}
 	if (request->check != NULL) {
 		conn->state = CONN_CHECKING;
 		server_hold(conn->wsi, true);
@@ -414,6 +431,8 @@ look_for_end(struct conn *conn, uint64_t now)
 {
 	if (conn->state == CONN_CLOSING)
 		server_cut(conn->wsi, conn->stalled_at > 0);
+	else if (conn->state == CONN_AWAITING && now >= conn->first.since + AUTH_MS)
+		conn_close(conn, 1008, dw_err_text(DW_E_TOKEN_MISSING));
 	else if (conn->state == CONN_REFUSED && now >= conn->first.since + DENY_MS)
 		conn_close(conn, conn->close_code, "access denied");
 	else if (conn->expires > 0 && dw_now_ms() / 1000 >= conn->expires)

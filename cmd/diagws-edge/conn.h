@@ -1,10 +1,10 @@
 /* A client's WebSocket: who it is, whether it is alive, what it may say, and the rooms that it watches.
  *
  * Life: conn_new (the upgrade was read) → conn_start (established: its first room is asked for, or the
- * refusal is due; or, while its token is being checked, neither before conn_checked) → conn_destroy (closed: it leaves
- * its rooms). What it gets of a room is watch.h's, that it has received it is confirm.h's. A connection is never more
- * than positions and what the kernel and libwebsockets hold of one write. Its first watch lies in it, for most have no
- * other.
+ * refusal is due; or, while its token is to come or being checked, neither before conn_checked) → conn_destroy (closed:
+ * it leaves its rooms). What it gets of a room is watch.h's, that it has received it is confirm.h's. A connection is
+ * never more than positions and what the kernel and libwebsockets hold of one write. Its first watch lies in it, for
+ * most have no other.
  */
 #ifndef CONN_H
 #define CONN_H
@@ -25,6 +25,7 @@ struct lws;
 
 enum conn_state {
 	CONN_OPEN,
+	CONN_AWAITING, /* its token is to come in its first message */
 	CONN_CHECKING, /* its token is being checked, and what it sends waits */
 	CONN_REFUSED,  /* will be closed when DENY_MS are over */
 	CONN_CLOSING   /* nothing is written any more */
@@ -43,12 +44,14 @@ struct incoming {
 	struct dw_utf8 utf8;
 };
 
-/* What a client asked for with its upgrade; refuse is NULL when nothing speaks against it yet. */
+/* What a client asked for with its upgrade; refuse is NULL when nothing speaks against it yet. Of a client that sent a
+ * fresh token only the check and the claims are of use (auth.c). */
 struct conn_request {
 	struct conn *conn;
 	struct check *check; /* of its token, while that is under way */
 	unsigned code;       /* to refuse it with, and */
 	const char *refuse;  /* the reason */
+	bool awaits;         /* auth=message: its token is to come */
 	bool deny;           /* refused as one who may not: DENY_MS later */
 	const char *error;   /* code of an `error` that is told before 1008, and */
 	const char *detail;  /* its words */
@@ -64,7 +67,7 @@ struct conn_request {
 struct conn {
 	struct edge *edge;
 	struct user *user;
-	struct conn_request *request; /* until started */
+	struct conn_request *request; /* until started, and while a fresh token is being checked */
 	struct lws *wsi;
 	uint64_t stalled_at; /* since when the kernel takes nothing; 0: it does */
 	int fd;              /* server_write's */
@@ -102,6 +105,9 @@ struct conn *conn_new(struct edge *edge, struct lws *wsi, struct conn_request *r
 bool conn_start(struct conn *conn);
 /* Its request's check has ended, and the request says how. */
 void conn_checked(struct conn *conn);
+void conn_forget_request(struct conn *conn);
+/* What its token says counts from now on: its end, and the rooms that it names. false: no memory. */
+bool conn_claim(struct conn *conn, const struct dw_claims *claims);
 void conn_destroy(struct conn **conn_p);
 
 void conn_close(struct conn *conn, unsigned code, const char *reason);

@@ -19,6 +19,7 @@ enum {
 	LIMIT_WAITING = 16 * 1024,
 	LIMIT_RING = 256 * 1024,
 	BODY_MS = 30 * 1000,
+	AUTH_MS = 5 * 1000,      /* with auth=message the token is to be there by then */
 	JOIN_WAIT_MS = 5 * 1000, /* a new client waits so long for the hub, then 1013 */
 	KEEP_ALIVE_MS = 25 * 1000,
 	SILENCE_MS = 60 * 1000,

@@ -227,6 +227,14 @@ watch_ask_all(struct conn *conn)
 	conn_set_timer(conn);
 }
 
+void
+watch_renew_all(struct conn *conn)
+{
+	for (struct watch *watch = watch_first(conn); watch != NULL; watch = watch_after(watch))
+		watch->claimed = conn_claims(conn, dw_str(watch->room->id));
+	watch_ask_all(conn);
+}
+
 /* It was never let in, and is not to be asked for again. */
 static void
 give_up(struct watch *watch, unsigned code, const char *reason, const char *error)
@@ -243,21 +251,9 @@ give_up(struct watch *watch, unsigned code, const char *reason, const char *erro
 	conn_error(conn, room, error, NULL, reason);
 }
 
+/* It may not watch any more. Its only room ends the connection. */
 static void
-deny(struct watch *watch)
-{
-	if (watch->request == NULL) {
-		watch_closed(watch, 1008, "access denied");
-	} else if (!watch->conn->connected) {
-		conn_deny(watch->conn);
-	} else {
-		watch->state = WATCH_DENIED;
-		conn_set_timer(watch->conn);
-	}
-}
-
-void
-watch_closed(struct watch *watch, unsigned code, const char *reason)
+shut_out(struct watch *watch, unsigned code, const char *reason)
 {
 	struct conn *conn = watch->conn;
 	struct dw_buf data = { 0 };
@@ -271,11 +267,31 @@ watch_closed(struct watch *watch, unsigned code, const char *reason)
 	dw_buf_add_json_string(&data, dw_str(reason));
 	dw_buf_addc(&data, '}');
 	(void)dw_str_copy(dw_str(watch->room->id), room, sizeof(room));
-	unjoin(watch);
 	watch_end(watch);
 	if (dw_buf_ok(&data))
 		conn_tell(conn, "unsubscribed", room, data.data);
 	dw_buf_clear(&data);
+}
+
+static void
+deny(struct watch *watch)
+{
+	if (watch->request == NULL) {
+		shut_out(watch, 1008, "access denied");
+	} else if (!watch->conn->connected) {
+		conn_deny(watch->conn);
+	} else {
+		watch->state = WATCH_DENIED;
+		conn_set_timer(watch->conn);
+	}
+}
+
+void
+watch_closed(struct watch *watch, unsigned code, const char *reason)
+{
+	if (watch->conn->watches > 1)
+		unjoin(watch);
+	shut_out(watch, code, reason);
 }
 
 static void

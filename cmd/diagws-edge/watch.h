@@ -78,7 +78,9 @@ struct watch *watch_find(struct conn *conn, const struct room *room); /* NULL: n
 struct watch *watch_open(struct conn *conn, const char *room, bool claimed, const struct watch_request *request);
 /* Leaves the room and tells the hub of it where it counts the session. An additional watch is freed. */
 void watch_end(struct watch *watch);
-void watch_ask_all(struct conn *conn);  /* sends the JOINs (again): the hub is there */
+void watch_ask_all(struct conn *conn); /* sends the JOINs (again): the hub is there */
+/* The token is a fresh one: whether it still may watch is asked of the hub, which keeps what the session has. */
+void watch_renew_all(struct conn *conn);
 void watch_lose_all(struct conn *conn); /* the hub has another store: what they confirmed means nothing to it */
 /* The earliest time after now at which watch_fire has something to do, at most `due`. */
 uint64_t watch_due(const struct watch *watch, uint64_t now, uint64_t due);

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "auth.h"
 #include "conn.h"
 #include "diagws/clock.h"
 #include "diagws/logging.h"
@@ -78,7 +79,7 @@ ws_confirm(struct edge *edge, struct lws *wsi)
 	return fault == HEAD_OK ? 0 : refuse(wsi, fault, NULL);
 }
 
-/* The first thing that is wrong with the arguments, or not there until a later version. */
+/* The first thing that is wrong with the arguments. */
 static void
 read_arguments(struct lws *wsi, struct conn_request *request)
 {
@@ -86,12 +87,13 @@ read_arguments(struct lws *wsi, struct conn_request *request)
 	char value[32];
 	int64_t after;
 
-	if (params_get(wsi, "auth", value, sizeof(value)) && strcmp(value, "message") == 0) {
-		request->error = "unsupported";
-		request->detail = "auth=message is not supported by this version";
-		return;
-	}
 	request->error = "invalid_field";
+	request->detail = "auth: message";
+	if (params_get(wsi, "auth", value, sizeof(value))) {
+		request->awaits = strcmp(value, "message") == 0;
+		if (!request->awaits)
+			return;
+	}
 	request->detail = "ack: auto or client";
 	if (params_get(wsi, "ack", value, sizeof(value))) {
 		request->sure = strcmp(value, "client") == 0;
@@ -121,35 +123,6 @@ read_arguments(struct lws *wsi, struct conn_request *request)
 	request->error = request->detail = NULL;
 }
 
-/* What the check of its token says. */
-static void
-judge(struct conn_request *request, int err)
-{
-	request->deny = err == DW_OK && request->room[0] == '\0';
-	request->code = 1008;
-	if (err == DW_E_TOKEN_MISSING || err == DW_E_TOKEN || err == DW_E_TOKEN_EXPIRED) {
-		request->refuse = dw_err_text(err);
-	} else if (err != DW_OK) {
-		request->code = 1013;
-		request->refuse = "try again later";
-	} else if (request->deny) {
-		request->refuse = dw_err_text(DW_E_DENIED);
-	}
-	if (request->refuse != NULL)
-		request->error = NULL;
-}
-
-static void
-checked(void *user, int err, struct dw_claims *claims)
-{
-	struct conn_request *request = user;
-
-	request->claims = *claims;
-	dw_claims_init(claims);
-	judge(request, err);
-	conn_checked(request->conn);
-}
-
 static void
 read_request(struct edge *edge, struct lws *wsi, struct conn_request *request)
 {
@@ -162,11 +135,11 @@ read_request(struct edge *edge, struct lws *wsi, struct conn_request *request)
 	if (dw_room_ok(room))
 		(void)dw_str_copy(room, request->room, sizeof(request->room));
 	read_arguments(wsi, request);
-	if (request->error != NULL && strcmp(request->error, "unsupported") == 0)
+	if (request->awaits)
 		return;
-	err = params_authorize(edge, wsi, &request->claims, &request->check, checked, request);
+	err = params_authorize(edge, wsi, &request->claims, &request->check, auth_checked, request);
 	if (err != DW_E_AGAIN)
-		judge(request, err);
+		auth_judge(request, err);
 }
 
 int

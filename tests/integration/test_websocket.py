@@ -211,16 +211,10 @@ def test_status_is_a_room_too(site):
     assert refusal(site.the_edge, "status", site.token("bob"))[:2] == (1008, "access denied")
 
 
-def test_auth_by_message_is_not_supported_yet(site):
-    code, reason, _, said = refusal(site.the_edge, "123", site.alice, auth="message")
-    assert (code, reason) == (1008, "unsupported")
-    assert [(message["type"], message["data"]["code"]) for message in said] == [("error", "unsupported")]
-
-
 @pytest.mark.parametrize("query", [{"after": "x"}, {"after": "-1"}, {"after": ""}, {"after": "1x"}, {"after": "1e3"},
                                    {"after": "99999999999999999999"}, {"device": "a%20b"}, {"device": ""},
                                    {"device": "x" * 65}, {"epoch": "a/b"}, {"epoch": "0" * 33}, {"ack": "server"}, {"ack": ""},
-                                   {"heartbeat": "2"}, {"heartbeat": "yes"}])
+                                   {"auth": "x"}, {"auth": ""}, {"heartbeat": "2"}, {"heartbeat": "yes"}])
 def test_garbage_arguments_are_refused(site, query):
     code, reason, _, said = refusal(site.the_edge, "123", site.alice, **query)
     assert (code, reason) == (1008, "invalid_field")
@@ -307,7 +301,8 @@ def test_ping_is_answered(site):
     ('{"type":"subscribe","diagnosis_id":123,"epoch":"a/b"}', "invalid_field"),
     ('{"type":"subscribe","diagnosis_id":123,"epoch":"' + "0" * 33 + '"}', "invalid_field"),
     ('{"type":"unsubscribe"}', "invalid_field"), ('{"type":"unsubscribe","diagnosis_id":"a/b"}', "invalid_field"),
-    ('{"type":"auth","token":"x"}', "unsupported"), ("[" * 4000, "bad_json"),
+    ('{"type":"auth","token":"x"}', "token_invalid"), ('{"type":"auth","token":""}', "token_required"),
+    ('{"type":"auth"}', "invalid_field"), ('{"type":"auth","token":1}', "invalid_field"), ("[" * 4000, "bad_json"),
     ('{"type":"ping","x":"' + "y" * 8192 + '"}', "too_big"), ("x" * 65536, "too_big")])
 def test_bad_input_gets_an_error_and_the_connection_goes_on(site, text, code):
     error, pong = run(answers(site, text))

@@ -179,6 +179,19 @@ server_cut(struct lws *wsi, bool drop)
 	client_of(wsi)->closing = true;
 }
 
+int
+check_begin(
+	struct edge *edge, struct dw_str token, struct dw_claims *claims, struct check **slot, check_done *done, void *user)
+{
+	(void)edge;
+	(void)token;
+	(void)claims;
+	(void)slot;
+	(void)done;
+	(void)user;
+	return DW_E_TOKEN;
+}
+
 void
 check_forget(struct check **slot)
 {

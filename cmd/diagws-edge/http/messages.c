@@ -9,6 +9,8 @@
  * `direct_gap` and `direct_gaps` say the same of this user's direct messages, by their own numbers; they are left out
  * where there is none.
  *
+ * A wait ends with the asker's token at the latest, with what is there then.
+ *
  * Failure modes: a wrong argument (422, but 403 first); no hub (503). A client that leaves frees all that is here.
  */
 #include "messages.h"
@@ -84,6 +86,16 @@ read_arguments(const struct request *request, struct reading *reading)
 		return dw_fault_set(fault, DW_E_FIELD, "epoch", NULL, "epoch is not what a `connect` gave");
 	reading->wait_ms = (uint64_t)ms;
 	return DW_OK;
+}
+
+/* Until the asker's token ends, and no longer: the next request is then told. */
+static uint64_t
+bound_wait(const struct request *request, uint64_t wait_ms)
+{
+	const uint64_t end = request->claims.expires * 1000 + (uint64_t)request->edge->config.leeway_ms;
+	const uint64_t now = dw_now_ms(), left = end > now ? end - now : 0;
+
+	return wait_ms < left ? wait_ms : left;
 }
 
 static void
@@ -270,6 +282,7 @@ messages_take(struct request *request)
 	}
 	if (reading != NULL) {
 		reading->err = read_arguments(request, reading);
+		reading->wait_ms = bound_wait(request, reading->wait_ms);
 		err = ask(request, reading);
 	}
 	if (err != DW_OK)
