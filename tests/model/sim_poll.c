@@ -121,6 +121,7 @@ edge_poll(int number, const char *name, const char *room, const char *user, cons
 	request->state = REQUEST_TAKEN;
 	(void)dw_str_copy(dw_str(room), request->last, sizeof(request->last));
 	(void)dw_str_copy(dw_str(user), request->claims.user, sizeof(request->claims.user));
+	request->claims.expires = UINT32_MAX;
 	if (claimed)
 		dw_buf_add(&request->claims.diagnoses, room, strlen(room) + 1);
 	messages_take(request);
