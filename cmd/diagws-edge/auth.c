@@ -23,7 +23,7 @@ auth_judge(struct conn_request *request, int err)
 {
 	request->deny = err == DW_OK && request->room[0] == '\0';
 	request->code = 1008;
-	if (err == DW_E_TOKEN_MISSING || err == DW_E_TOKEN || err == DW_E_TOKEN_EXPIRED) {
+	if (err == DW_E_TOKEN_MISSING || err == DW_E_TOKEN || err == DW_E_TOKEN_EXPIRED || err == DW_E_RATE) {
 		request->refuse = dw_err_text(err);
 	} else if (err != DW_OK) {
 		request->code = 1013;
@@ -54,7 +54,7 @@ take_first(struct conn *conn, struct dw_str token)
 
 	request->awaits = false;
 	conn->state = CONN_CHECKING;
-	err = check_begin(conn->edge, token, &request->claims, &request->check, auth_checked, request);
+	err = check_begin(conn->edge, &conn->address, token, &request->claims, &request->check, auth_checked, request);
 	if (err == DW_E_AGAIN) {
 		server_hold(conn->wsi, true);
 		return;
@@ -79,9 +79,11 @@ end_renewal(struct conn *conn, int err)
 {
 	const struct dw_claims *claims = &conn->request->claims;
 
+	if (err == DW_OK && strcmp(claims->user, conn->user->name) == 0)
+		err = limits_handshake(&conn->edge->limits, claims->user);
 	if (conn->state != CONN_OPEN) {
 		; /* it is being closed */
-	} else if (err == DW_E_TOKEN_MISSING || err == DW_E_TOKEN || err == DW_E_TOKEN_EXPIRED) {
+	} else if (err == DW_E_TOKEN_MISSING || err == DW_E_TOKEN || err == DW_E_TOKEN_EXPIRED || err == DW_E_RATE) {
 		conn_error(conn, NULL, dw_err_code(err), "token", dw_err_text(err));
 	} else if (err == DW_OK && strcmp(claims->user, conn->user->name) != 0) {
 		conn_error(conn, NULL, dw_err_code(DW_E_DENIED), "token", "the token is another user's");
@@ -117,7 +119,7 @@ take_fresh(struct conn *conn, struct dw_str token)
 	dw_claims_init(&request->claims);
 	request->conn = conn;
 	conn->request = request;
-	err = check_begin(conn->edge, token, &request->claims, &request->check, renewed, request);
+	err = check_begin(conn->edge, &conn->address, token, &request->claims, &request->check, renewed, request);
 	if (err != DW_E_AGAIN)
 		end_renewal(conn, err);
 }

@@ -59,11 +59,12 @@ user_release(struct edge *edge, struct user *user)
 }
 
 static void
-free_request(struct conn_request **request_p)
+free_request(struct edge *edge, struct conn_request **request_p)
 {
 	if (*request_p == NULL)
 		return;
 	check_forget(&(*request_p)->check);
+	limits_leave(&edge->limits, &(*request_p)->site);
 	dw_claims_clear(&(*request_p)->claims);
 	free(*request_p);
 	*request_p = NULL;
@@ -72,7 +73,7 @@ free_request(struct conn_request **request_p)
 void
 conn_forget_request(struct conn *conn)
 {
-	free_request(&conn->request);
+	free_request(conn->edge, &conn->request);
 }
 
 struct conn *
@@ -83,12 +84,13 @@ conn_new(struct edge *edge, struct lws *wsi, struct conn_request *request)
 	struct conn *conn = calloc(1, sizeof(*conn) + size);
 
 	if (conn == NULL) {
-		free_request(&request);
+		free_request(edge, &request);
 		return NULL;
 	}
 	conn->edge = edge;
 	conn->wsi = wsi;
 	conn->fd = server_socket(wsi);
+	conn->address = request->address;
 	conn->request = request;
 	request->conn = conn;
 	conn->derived = request->device[0] == '\0';
@@ -182,6 +184,17 @@ enter(struct conn *conn, const struct conn_request *request)
 	return watch_open(conn, request->room, conn_claims(conn, dw_str(request->room)), &request->from) != NULL;
 }
 
+/* Counts it as one of its user's. */
+static bool
+within_limits(struct conn *conn)
+{
+	const uint64_t most = (uint64_t)conn->edge->config.max_user_connections;
+
+	conn->user->connections++;
+	return (most == 0 || conn->user->connections <= most) &&
+		   limits_handshake(&conn->edge->limits, conn->user->name) == DW_OK;
+}
+
 bool
 conn_start(struct conn *conn)
 {
@@ -212,13 +225,13 @@ conn_start(struct conn *conn)
 		return true;
 	}
 	conn->user = user_get(conn->edge, request->claims.user);
-	if (conn->user != NULL && ++conn->user->connections > LIMIT_USER_CONNECTIONS) {
-		set_reason(conn, 1008, "rate limit");
+	if (conn->user != NULL && !within_limits(conn)) {
+		set_reason(conn, 1008, dw_err_text(DW_E_RATE));
 		return false;
 	}
 	if (!conn->edge->draining && conn->user != NULL)
 		in = enter(conn, request);
-	free_request(&conn->request);
+	conn_forget_request(conn);
 	if (in)
 		conn_set_timer(conn);
 	else
@@ -265,7 +278,7 @@ conn_destroy(struct conn **conn_p)
 	if (conn->session != 0)
 		sessions_remove(&conn->edge->sessions, conn);
 	user_release(conn->edge, conn->user);
-	free_request(&conn->request);
+	conn_forget_request(conn);
 	free((char *)(uintptr_t)conn->diagnoses.p);
 	conn_drop_incoming(conn);
 	free(conn->close_reason);

@@ -17,6 +17,7 @@
 #include "diagws/buf.h"
 #include "diagws/links.h"
 #include "diagws/utf8.h"
+#include "door/address.h"
 #include "watch.h"
 #include "wheel.h"
 
@@ -49,12 +50,14 @@ struct incoming {
 struct conn_request {
 	struct conn *conn;
 	struct check *check; /* of its token, while that is under way */
-	unsigned code;       /* to refuse it with, and */
-	const char *refuse;  /* the reason */
-	bool awaits;         /* auth=message: its token is to come */
-	bool deny;           /* refused as one who may not: DENY_MS later */
-	const char *error;   /* code of an `error` that is told before 1008, and */
-	const char *detail;  /* its words */
+	struct address address;
+	struct site *site;  /* where it is a stranger; NULL: it is none */
+	unsigned code;      /* to refuse it with, and */
+	const char *refuse; /* the reason */
+	bool awaits;        /* auth=message: its token is to come */
+	bool deny;          /* refused as one who may not: DENY_MS later */
+	const char *error;  /* code of an `error` that is told before 1008, and */
+	const char *detail; /* its words */
 	char room[DW_ROOM_MAX + 1];
 	struct dw_claims claims;
 	char device[DW_DEVICE_MAX + 1]; /* "": derived */
@@ -71,8 +74,9 @@ struct conn {
 	struct lws *wsi;
 	uint64_t stalled_at; /* since when the kernel takes nothing; 0: it does */
 	int fd;              /* server_write's */
-	uint8_t state;       /* enum conn_state */
-	uint8_t watches;     /* rooms that it watches or is about to */
+	struct address address;
+	uint8_t state;   /* enum conn_state */
+	uint8_t watches; /* rooms that it watches or is about to */
 	bool derived : 1;
 	bool sure : 1;      /* it acknowledges itself */
 	bool heartbeat : 1; /* it asked for them */

@@ -8,6 +8,7 @@
 
 #include "diagws/auth.h"
 #include "diagws/opt.h"
+#include "door/limits.h"
 #include "room.h"
 #include "sessions.h"
 #include "wheel.h"
@@ -16,6 +17,7 @@ enum {
 	LIMIT_CLIENT_MESSAGE = 8 * 1024,
 	LIMIT_CLIENT_FRAME = 64 * 1024,
 	LIMIT_USER_CONNECTIONS = 64,
+	ADDRESS_CHECKS = 64, /* of signatures, for one address at a time: the others of it wait */
 	LIMIT_WAITING = 16 * 1024,
 	LIMIT_RING = 256 * 1024,
 	BODY_MS = 30 * 1000,
@@ -48,6 +50,9 @@ struct edge_config {
 	int64_t drain_ms, slow_ms;
 	int64_t max_connections, max_checks;
 	bool proxied; /* each connection begins with a PROXY header */
+	/* 0: without bounds */
+	int64_t max_user_connections, max_user_handshakes, max_user_requests;
+	int64_t max_address_connections, max_address_handshakes, max_address_requests, max_bad_tokens;
 	bool check_only;
 };
 
@@ -82,6 +87,7 @@ struct edge {
 	struct rooms rooms;
 	struct sessions sessions;
 	struct dw_links users;  /* by name */
+	struct limits limits;
 	struct check *checks;   /* under way (utlist) */
 	struct waiter *waiters; /* HTTP requests that wait at the hub (utlist) */
 	uint32_t joins;         /* JOINs sent: their corr */

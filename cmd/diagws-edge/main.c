@@ -39,6 +39,13 @@ static struct edge edge = {
 		.slow_ms = 30 * 1000,
 		.max_connections = 20000,
 		.max_checks = 16384,
+		.max_user_connections = LIMIT_USER_CONNECTIONS,
+		.max_user_handshakes = 20,
+		.max_user_requests = 100,
+		.max_address_connections = 4000,
+		.max_address_handshakes = 1000,
+		.max_address_requests = 1000,
+		.max_bad_tokens = 50,
 	},
 };
 
@@ -143,6 +150,69 @@ static const struct dw_opt options[] = {
 		.target = &edge.config.max_checks,
 		.min = 1,
 		.max = 1000000 },
+	{ .kind = DW_OPT_NUMBER,
+		.name = "max-user-connections",
+		.arg = "N",
+		.help = "clients of one user at most (0: any number)",
+		.env = "DIAGWS_MAX_USER_CONNECTIONS",
+		.initial = "64",
+		.target = &edge.config.max_user_connections,
+		.min = 0,
+		.max = BUDGET_MOST },
+	{ .kind = DW_OPT_NUMBER,
+		.name = "max-user-handshakes",
+		.arg = "N",
+		.help = "new clients of one user a second",
+		.env = "DIAGWS_MAX_USER_HANDSHAKES",
+		.initial = "20",
+		.target = &edge.config.max_user_handshakes,
+		.min = 0,
+		.max = BUDGET_MOST },
+	{ .kind = DW_OPT_NUMBER,
+		.name = "max-user-requests",
+		.arg = "N",
+		.help = "HTTP requests of one user a second; services may make more",
+		.env = "DIAGWS_MAX_USER_REQUESTS",
+		.initial = "100",
+		.target = &edge.config.max_user_requests,
+		.min = 0,
+		.max = BUDGET_MOST },
+	{ .kind = DW_OPT_NUMBER,
+		.name = "max-address-connections",
+		.arg = "N",
+		.help = "clients of one address whose user is not known",
+		.env = "DIAGWS_MAX_ADDRESS_CONNECTIONS",
+		.initial = "4000",
+		.target = &edge.config.max_address_connections,
+		.min = 0,
+		.max = BUDGET_MOST },
+	{ .kind = DW_OPT_NUMBER,
+		.name = "max-address-handshakes",
+		.arg = "N",
+		.help = "new ones of them a second",
+		.env = "DIAGWS_MAX_ADDRESS_HANDSHAKES",
+		.initial = "1000",
+		.target = &edge.config.max_address_handshakes,
+		.min = 0,
+		.max = BUDGET_MOST },
+	{ .kind = DW_OPT_NUMBER,
+		.name = "max-address-requests",
+		.arg = "N",
+		.help = "HTTP requests without a token of one address a second",
+		.env = "DIAGWS_MAX_ADDRESS_REQUESTS",
+		.initial = "1000",
+		.target = &edge.config.max_address_requests,
+		.min = 0,
+		.max = BUDGET_MOST },
+	{ .kind = DW_OPT_NUMBER,
+		.name = "max-bad-tokens",
+		.arg = "N",
+		.help = "tokens that are no good of one address a second",
+		.env = "DIAGWS_MAX_BAD_TOKENS",
+		.initial = "50",
+		.target = &edge.config.max_bad_tokens,
+		.min = 0,
+		.max = BUDGET_MOST },
 	{ .kind = DW_OPT_FLAG,
 		.letter = 't',
 		.name = "test",
@@ -300,6 +370,8 @@ start(struct dw_fault *fault)
 	edge.started = edge.adapted_at = dw_mono_ms();
 	edge.confirm_ms = CONFIRM_MS;
 	wheel_init(&edge.wheel, edge.started);
+	if (limits_init(&edge.limits, &edge.config) != DW_OK)
+		return DW_E_NOMEM;
 	(void)uv_timer_init(&loop, &ticks);
 	(void)uv_timer_init(&loop, &drain_timer);
 	(void)uv_timer_start(&ticks, on_tick, WHEEL_TICK_MS, WHEEL_TICK_MS);
@@ -343,6 +415,7 @@ stop(void)
 	rooms_clear(&edge);
 	sessions_clear(&edge.sessions);
 	api_clear(&edge);
+	limits_clear(&edge.limits);
 	dw_auth_destroy(&edge.auth);
 }
 

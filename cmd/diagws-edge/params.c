@@ -50,12 +50,12 @@ find_token(struct lws *wsi, char *buffer, size_t size)
 }
 
 int
-params_authorize(
-	struct edge *edge, struct lws *wsi, struct dw_claims *claims, struct check **slot, check_done *done, void *user)
+params_authorize(struct edge *edge, struct lws *wsi, const struct address *address, struct dw_claims *claims,
+	struct check **slot, check_done *done, void *user)
 {
 	char buffer[LIMIT_HEADERS + 1];
 	const struct dw_str token = dw_str(find_token(wsi, buffer, sizeof(buffer)));
-	int err = check_begin(edge, token, claims, slot, done, user);
+	int err = check_begin(edge, address, token, claims, slot, done, user);
 
 	if (token.n > 0)
 		explicit_bzero(buffer, (size_t)(token.p - buffer) + token.n);

@@ -9,6 +9,7 @@
 #include "door/check.h"
 #include "diagws/auth.h"
 
+struct address;
 struct edge;
 struct lws;
 
@@ -16,8 +17,8 @@ struct lws;
  * character that no grammar allows, so that it is refused and never mistaken. */
 bool params_get(struct lws *wsi, const char *name, char *out, size_t size);
 /* Token from `Authorization: Bearer` or ?token=, checked now or later: see check_begin. */
-int params_authorize(
-	struct edge *edge, struct lws *wsi, struct dw_claims *claims, struct check **slot, check_done *done, void *user);
+int params_authorize(struct edge *edge, struct lws *wsi, const struct address *address, struct dw_claims *claims,
+	struct check **slot, check_done *done, void *user);
 /* No Origin header, one on the list of --origin ('*': any), or the one that the request's Host has. */
 bool params_origin_ok(const struct edge *edge, struct lws *wsi);
 

@@ -123,21 +123,39 @@ read_arguments(struct lws *wsi, struct conn_request *request)
 	request->error = request->detail = NULL;
 }
 
+/* Who it is is not known, yet or at all: err says why, and becomes why it may not stay. */
+static int
+admit_stranger(struct edge *edge, struct conn_request *request, int err)
+{
+	int refused = limits_enter(&edge->limits, &request->address, &request->site);
+
+	/* A token that is being checked counts when it turns out to be no good. */
+	if (refused == DW_OK && (request->awaits || err == DW_E_TOKEN_MISSING))
+		refused = limits_stranger(&edge->limits, &request->address);
+	if (refused == DW_OK)
+		return err;
+	check_forget(&request->check);
+	request->awaits = false;
+	return refused;
+}
+
 static void
 read_request(struct edge *edge, struct lws *wsi, struct conn_request *request)
 {
 	char path[LIMIT_URL + 1];
 	struct dw_str room = { NULL, 0 };
-	int err;
+	int err = DW_E_AGAIN;
 
 	if (lws_hdr_copy(wsi, path, sizeof(path), WSI_TOKEN_GET_URI) > (int)strlen(prefix))
 		room = dw_str(path + strlen(prefix));
 	if (dw_room_ok(room))
 		(void)dw_str_copy(room, request->room, sizeof(request->room));
 	read_arguments(wsi, request);
-	if (request->awaits)
-		return;
-	err = params_authorize(edge, wsi, &request->claims, &request->check, auth_checked, request);
+	server_address(wsi, &request->address);
+	if (!request->awaits)
+		err = params_authorize(edge, wsi, &request->address, &request->claims, &request->check, auth_checked, request);
+	if (err != DW_OK)
+		err = admit_stranger(edge, request, err);
 	if (err != DW_E_AGAIN)
 		auth_judge(request, err);
 }

@@ -180,10 +180,11 @@ server_cut(struct lws *wsi, bool drop)
 }
 
 int
-check_begin(
-	struct edge *edge, struct dw_str token, struct dw_claims *claims, struct check **slot, check_done *done, void *user)
+check_begin(struct edge *edge, const struct address *address, struct dw_str token, struct dw_claims *claims,
+	struct check **slot, check_done *done, void *user)
 {
 	(void)edge;
+	(void)address;
 	(void)token;
 	(void)claims;
 	(void)slot;

@@ -1,9 +1,11 @@
 /* Checks of tokens under way, on libuv's threads.
  *
  * Its own file because it alone is about threads. Happy path: check_begin → dw_auth_verify on another thread → after,
- * on the loop. Failure modes: too many under way, or no memory (said at once); who asked goes away (the work is taken
- * back if it has not begun, and its outcome is dropped). Invariants: a thread touches the check's own dw_check and
- * nothing else; *slot points here as long as somebody waits.
+ * on the loop. So that one who sends many does not hold up the others, ADDRESS_CHECKS of an address are with the
+ * threads and the rest of it waits here; when its bad tokens are spent meanwhile, those are not checked at all. Failure
+ * modes: too many under way, or no memory (said at once); who asked goes away (the work is taken back if it has not
+ * begun, and its outcome is dropped). Invariants: a thread touches the check's own dw_check and nothing else; *slot
+ * points here as long as somebody waits; an address has checks that wait only while it has others with the threads.
  */
 #include "check.h"
 
@@ -11,14 +13,20 @@
 #include <utlist.h>
 #include <uv.h>
 
+#include "address.h"
 #include "diagws/clock.h"
 #include "diagws/logging.h"
 #include "edge.h"
+#include "limits.h"
 
 struct check {
 	uv_work_t work;
-	struct check *prev, *next; /* in edge->checks */
+	struct check *prev, *next;           /* in edge->checks */
+	struct check *wait_prev, *wait_next; /* in its site's, until it is */
+	bool given;                          /* to the threads */
 	struct edge *edge;
+	struct site *site;
+	struct address address;
 	struct dw_check *token;
 	struct check **slot; /* NULL: nobody waits */
 	check_done *done;
@@ -41,49 +49,151 @@ note(int err)
 	return err;
 }
 
+/* It has ended so, and nobody needs it any more. */
+static void
+finish(struct check *check, int err, struct dw_claims *claims)
+{
+	struct edge *edge = check->edge;
+
+	DL_DELETE(edge->checks, check);
+	edge->counts.checks--;
+	if (check->slot != NULL) {
+		*check->slot = NULL;
+		check->done(check->user, note(err), claims);
+	}
+	dw_claims_clear(claims);
+	limits_release(&edge->limits, check->site);
+	free(check);
+}
+
+/* Without a look at its signature. */
+static void
+drop(struct check *check, int err)
+{
+	struct dw_claims none;
+
+	dw_claims_init(&none);
+	(void)dw_auth_end(check->edge->auth, &check->token, 0, &none, NULL);
+	finish(check, err, &none);
+}
+
+static void after(uv_work_t *work, int status);
+
+static bool
+give(struct check *check)
+{
+	if (uv_queue_work(check->edge->loop, &check->work, verify, after) != 0)
+		return false;
+	check->given = true;
+	check->site->checks++;
+	return true;
+}
+
+/* One of its address has ended. */
+static void
+give_next(struct edge *edge, struct site *site)
+{
+	struct check *check;
+
+	while ((check = site->waiting) != NULL && site->checks < ADDRESS_CHECKS) {
+		int err = limits_token(&edge->limits, &check->address);
+
+		DL_DELETE2(site->waiting, check, wait_prev, wait_next);
+		if (err == DW_OK && !give(check))
+			err = DW_E_BUSY;
+		if (err != DW_OK)
+			drop(check, err);
+	}
+}
+
+/* The outcome of a signature's check. */
+static void
+judge(struct edge *edge, const struct address *address, int err)
+{
+	if (err == DW_E_TOKEN || err == DW_E_TOKEN_EXPIRED)
+		limits_bad_token(&edge->limits, address);
+}
+
 static void
 after(uv_work_t *work, int status)
 {
 	struct check *check = work->data;
 	struct edge *edge = check->edge;
+	struct site *site = check->site;
 	struct dw_claims claims;
 	int err;
 
-	(void)status; /* taken back before it began: then nobody waits */
 	dw_claims_init(&claims);
 	err = dw_auth_end(edge->auth, &check->token, dw_now_ms() / 1000, &claims, NULL);
-	DL_DELETE(edge->checks, check);
-	edge->counts.checks--;
-	if (check->slot != NULL) {
-		*check->slot = NULL;
-		check->done(check->user, note(err), &claims);
+	if (status == 0) /* else it was taken back before it began, and nobody waits */
+		judge(edge, &check->address, err);
+	site->checks--;
+	site->uses++;
+	finish(check, err, &claims);
+	give_next(edge, site);
+	limits_release(&edge->limits, site);
+}
+
+/* NULL: too many, or no memory. */
+static struct check *
+new_check(struct edge *edge, const struct address *address)
+{
+	struct check *check = edge->counts.checks < (uint64_t)edge->config.max_checks ? calloc(1, sizeof(*check)) : NULL;
+
+	if (check == NULL)
+		return NULL;
+	check->site = limits_site(&edge->limits, address);
+	if (check->site == NULL) {
+		free(check);
+		return NULL;
 	}
-	dw_claims_clear(&claims);
-	free(check);
+	check->work.data = check;
+	check->edge = edge;
+	check->address = *address;
+	return check;
+}
+
+static bool
+give_or_wait(struct check *check)
+{
+	struct site *site = check->site;
+
+	if (check->address.family == ADDRESS_NONE || site->checks < ADDRESS_CHECKS)
+		return give(check);
+	DL_APPEND2(site->waiting, check, wait_prev, wait_next);
+	return true;
 }
 
 int
-check_begin(
-	struct edge *edge, struct dw_str token, struct dw_claims *claims, struct check **slot, check_done *done, void *user)
+check_begin(struct edge *edge, const struct address *address, struct dw_str token, struct dw_claims *claims,
+	struct check **slot, check_done *done, void *user)
 {
+	const uint64_t now_s = dw_now_ms() / 1000;
 	struct dw_claims unused = { 0 };
 	struct dw_check *later = NULL;
-	struct check *check = NULL;
-	int err = dw_auth_begin(edge->auth, token, dw_now_ms() / 1000, claims, &later, NULL);
+	struct check *check;
+	int err = limits_token(&edge->limits, address);
 
-	if (later == NULL)
+	if (err != DW_OK) {
+		const int known = dw_auth_known(edge->auth, token, now_s, claims, NULL);
+
+		return note(known != DW_E_AGAIN ? known : err);
+	}
+	err = dw_auth_begin(edge->auth, token, now_s, claims, &later, NULL);
+	if (later == NULL) {
+		judge(edge, address, err);
 		return note(err);
-	if (edge->counts.checks < (uint64_t)edge->config.max_checks)
-		check = calloc(1, sizeof(*check));
+	}
+	check = new_check(edge, address);
 	if (check != NULL) {
-		check->work.data = check;
-		check->edge = edge;
 		check->token = later;
 		check->slot = slot;
 		check->done = done;
 		check->user = user;
 	}
-	if (check == NULL || uv_queue_work(edge->loop, &check->work, verify, after) != 0) {
+	if (check == NULL || !give_or_wait(check)) {
+		if (check != NULL)
+			limits_release(&edge->limits, check->site);
 		free(check);
 		(void)dw_auth_end(edge->auth, &later, 0, &unused, NULL);
 		return note(DW_E_BUSY);
@@ -103,15 +213,20 @@ check_forget(struct check **slot)
 		return;
 	*slot = NULL;
 	check->slot = NULL;
-	(void)uv_cancel((uv_req_t *)&check->work); /* too late when it has begun; `after` comes either way */
+	if (check->given) {
+		(void)uv_cancel((uv_req_t *)&check->work); /* too late when it has begun; `after` comes either way */
+		return;
+	}
+	DL_DELETE2(check->site->waiting, check, wait_prev, wait_next);
+	drop(check, DW_OK);
 }
 
 void
 checks_end(struct edge *edge)
 {
-	struct check *check;
+	struct check *check, *next;
 
-	DL_FOREACH(edge->checks, check)
+	DL_FOREACH_SAFE(edge->checks, check, next)
 	{
 		if (check->slot != NULL)
 			check_forget(check->slot);

@@ -117,6 +117,12 @@ api_needs_token(const struct route *route)
 	return route->token;
 }
 
+bool
+api_is_bounded(const struct route *route)
+{
+	return route->take != take_health && route->take != take_ready;
+}
+
 void
 api_take(struct request *request)
 {

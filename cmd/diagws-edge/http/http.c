@@ -173,10 +173,18 @@ fire(struct wheel_timer *timer)
 static bool
 judge(struct request *request, int err)
 {
+	const bool good = err == DW_OK && request->has_token;
+
+	if (err == DW_OK || err == DW_E_TOKEN_MISSING) {
+		const int spent =
+			limits_request(&request->edge->limits, &request->client->address, good ? &request->claims : NULL);
+
+		err = spent != DW_OK ? spent : err;
+	}
 	if (err == DW_E_TOKEN_MISSING || err == DW_E_TOKEN || err == DW_E_TOKEN_EXPIRED)
 		http_error(request, DW_HTTP_UNAUTHORIZED, dw_err_code(err), dw_err_text(err), NULL);
 	else if (err != DW_OK)
-		api_fail(request, err, "too many tokens are being checked", NULL);
+		api_fail(request, err, err == DW_E_BUSY ? "too many tokens are being checked" : NULL, NULL);
 	return err == DW_OK;
 }
 
@@ -215,8 +223,9 @@ check_token(struct request *request)
 
 	request->has_token = token.n > 0 || header(request, "Authorization") != NULL;
 	if (!request->has_token && !api_needs_token(request->route))
-		return true;
-	err = check_begin(request->edge, token, &request->claims, &request->check, checked, request);
+		return !api_is_bounded(request->route) || judge(request, DW_OK);
+	err = check_begin(
+		request->edge, &request->client->address, token, &request->claims, &request->check, checked, request);
 	if (err != DW_E_AGAIN)
 		return judge(request, err);
 	request->state = REQUEST_CHECKING;

@@ -1,0 +1,65 @@
+/* Limits that people share: how often, and how many at once.
+ *
+ * What is done with a good token counts for its user. Only what has no user counts for its address: handshakes and
+ * requests without a token, tokens that are no good, connections whose token is not there or not checked yet. So the
+ * many who share a clinic's or a carrier's address are never in each other's way, and whoever floods from there is
+ * bounded. Services, whose tokens have the scope `publish`, are not bounded in their requests. Unix sockets have no
+ * address: nothing counts for them.
+ */
+#ifndef LIMITS_H
+#define LIMITS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "address.h"
+#include "budget.h"
+#include "diagws/auth.h"
+#include "diagws/links.h"
+
+struct check;
+struct edge_config;
+
+/* An address of which something is here now. */
+struct site {
+	struct dw_link link;
+	unsigned uses;
+	unsigned strangers;    /* connections of nobody known */
+	unsigned checks;       /* of signatures, under way */
+	struct check *waiting; /* and those that wait for their end (check.c) */
+	uint8_t key[ADDRESS_KEY];
+};
+
+struct limits {
+	struct budget user_handshakes, user_requests;
+	struct budget address_handshakes, address_requests;
+	struct budget bad_tokens;
+	struct dw_links sites;  /* by address */
+	unsigned strangers_max; /* 0: without bounds */
+};
+
+/* DW_E_NOMEM. */
+int limits_init(struct limits *limits, const struct edge_config *config);
+void limits_clear(struct limits *limits);
+
+/* The next ones are DW_OK or DW_E_RATE. A WebSocket of a user, or a fresh token on one. */
+int limits_handshake(struct limits *limits, const char *user);
+/* A WebSocket of nobody known. */
+int limits_stranger(struct limits *limits, const struct address *address);
+/* An HTTP request, once its token has been checked, or as soon as it is sure that none will be; claims are NULL for one
+ * without a good token. */
+int limits_request(struct limits *limits, const struct address *address, const struct dw_claims *claims);
+/* Whether the address may have a signature checked: it has not spent its bad tokens. */
+int limits_token(const struct limits *limits, const struct address *address);
+/* It was no good. */
+void limits_bad_token(struct limits *limits, const struct address *address);
+
+/* The address' site, which is there until limits_release was called as often. NULL: no memory. */
+struct site *limits_site(struct limits *limits, const struct address *address);
+void limits_release(struct limits *limits, struct site *site);
+/* A connection of nobody known comes, and *site is where: DW_E_RATE, DW_E_NOMEM. When that is known, or when it ends:
+ * limits_leave, to which NULL may be given. */
+int limits_enter(struct limits *limits, const struct address *address, struct site **site);
+void limits_leave(struct limits *limits, struct site **site);
+
+#endif
