@@ -86,7 +86,7 @@ struct edge {
 	struct wheel wheel;
 	struct rooms rooms;
 	struct sessions sessions;
-	struct dw_links users;  /* by name */
+	struct dw_links users; /* by name */
 	struct limits limits;
 	struct check *checks;   /* under way (utlist) */
 	struct waiter *waiters; /* HTTP requests that wait at the hub (utlist) */

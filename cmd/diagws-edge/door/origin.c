@@ -30,7 +30,11 @@ port_of(const char *scheme)
 static char
 lower(char c)
 {
-	return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+	static const char letters[] = "abcdefghijklmnopqrstuvwxyz";
+
+	if (c < 'A' || c > 'Z')
+		return c;
+	return letters[c - 'A'];
 }
 
 static bool
@@ -104,7 +108,7 @@ static const char *
 read_origin(struct dw_str text, char out[ORIGIN_SIZE])
 {
 	const char *mark = text.n > 0 ? memmem(text.p, text.n, "://", 3) : NULL;
-	char scheme[SCHEME_MAX + 1], host[HOST_MAX + 1];
+	char scheme[SCHEME_MAX + 1], host[HOST_MAX + 1] = "";
 	struct dw_str rest;
 	unsigned port;
 
