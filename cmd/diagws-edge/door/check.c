@@ -42,10 +42,14 @@ verify(uv_work_t *work)
 }
 
 static int
-note(int err)
+note(const struct address *address, int err)
 {
-	if (err != DW_OK)
-		dw_log_debug("token refused", "reason=%s", dw_err_code(err));
+	char text[ADDRESS_TEXT];
+
+	if (err == DW_OK)
+		return err;
+	address_text(address, text);
+	dw_log_debug("token refused", "reason=%s address=%s", dw_err_code(err), text);
 	return err;
 }
 
@@ -59,7 +63,7 @@ finish(struct check *check, int err, struct dw_claims *claims)
 	edge->counts.checks--;
 	if (check->slot != NULL) {
 		*check->slot = NULL;
-		check->done(check->user, note(err), claims);
+		check->done(check->user, note(&check->address, err), claims);
 	}
 	dw_claims_clear(claims);
 	limits_release(&edge->limits, check->site);
@@ -177,12 +181,12 @@ check_begin(struct edge *edge, const struct address *address, struct dw_str toke
 	if (err != DW_OK) {
 		const int known = dw_auth_known(edge->auth, token, now_s, claims, NULL);
 
-		return note(known != DW_E_AGAIN ? known : err);
+		return note(address, known != DW_E_AGAIN ? known : err);
 	}
 	err = dw_auth_begin(edge->auth, token, now_s, claims, &later, NULL);
 	if (later == NULL) {
 		judge(edge, address, err);
-		return note(err);
+		return note(address, err);
 	}
 	check = new_check(edge, address);
 	if (check != NULL) {
@@ -196,7 +200,7 @@ check_begin(struct edge *edge, const struct address *address, struct dw_str toke
 			limits_release(&edge->limits, check->site);
 		free(check);
 		(void)dw_auth_end(edge->auth, &later, 0, &unused, NULL);
-		return note(DW_E_BUSY);
+		return note(address, DW_E_BUSY);
 	}
 	DL_APPEND(edge->checks, check);
 	edge->counts.checks++;
