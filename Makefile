@@ -59,7 +59,7 @@ UNIT_SRC   := $(wildcard tests/unit/test_*.c)
 UNIT_TESTS := $(UNIT_SRC:tests/unit/%.c=$(BUILD)/tests/%)
 LIBRARIES  := $(BUILD)/lib/libdiagws.a $(BUILD)/lib/libdiagws.so $(BUILD)/lib/pkgconfig/diagws.pc
 
-.PHONY: all deps deps-bench bench bench-check demo check check-unit check-model check-integration check-fault model torture dropping hub-restarts slow-clients power-loss kill-every-syscall inject idle mutants lint format install uninstall clean help
+.PHONY: all deps deps-bench bench bench-check demo check check-unit check-model check-integration check-fault stacks model torture dropping hub-restarts slow-clients power-loss kill-every-syscall inject idle mutants lint format install uninstall clean help
 .SECONDARY:
 
 all: $(BINARIES) $(LIBRARIES)
@@ -69,6 +69,7 @@ help:
 	@echo 'make deps               install the Debian packages that are missing (sudo where needed)'
 	@echo 'make demo               all set-up, then the main job on a terminal'
 	@echo 'make check              all set-up, then all tests (check-unit, check-model, check-integration, check-fault: a part)'
+	@echo 'make stacks             clients of other people: Chromium, Node ws, Go gorilla, Java, python3-websockets, curl'
 	@echo 'make model              random histories against the model: SEEDS=1000000 SEED=first ENGINE=memory|lmdb, or REAL=100'
 	@echo 'make torture            kill processes under load: KILLS=1000 SEED=number'
 	@echo 'make dropping           clients that drop their connections: DROPS=100 SEED=number'
@@ -231,6 +232,11 @@ model: $(BUILD)/tests/harness $(if $(REAL),all)
 
 check-integration: all $(addprefix $(BUILD)/tests/,diagws-edge-v99 embed api api-v99 hold.so stick.so)
 	$(Q)DIAGWS_BUILD=$(abspath $(BUILD)) $(PYTHON) -m pytest -q -p no:cacheprovider -n 4 tests/integration $(PYTEST)
+	$(if $(PYTEST),,$(Q)$(MAKE) --no-print-directory stacks)
+
+# Clients of other people's stacks: what of node, go and java is there is used, and fetches what it needs into build/stacks.
+stacks: all
+	$(Q)DIAGWS_BUILD=$(abspath $(BUILD)) $(PYTHON) -m pytest -q -p no:cacheprovider tests/stacks $(PYTEST)
 
 check-fault: all $(BUILD)/tests/clients $(if $(SANITIZE),,$(BUILD)/tests/inject.so)
 	$(Q)DIAGWS_BUILD=$(abspath $(BUILD)) $(PYTHON) -m pytest -q -p no:cacheprovider tests/fault $(PYTEST)
