@@ -19,7 +19,7 @@ COMMANDS := diagws diagws-hub diagws-edge diagws-send diagws-stat diagws-owner d
 PACKAGES := gcc binutils libc6-dev make pkg-config libwebsockets-dev libwebsockets-evlib-uv libmicrohttpd-dev libuv1-dev libzmq3-dev \
 	libmsgpack-dev libjwt-dev libjansson-dev libjsmn-dev liblmdb-dev uthash-dev libsmartcols-dev libsystemd-dev \
 	libssl-dev libcmocka-dev python3 python3-websockets python3-pytest python3-pytest-xdist curl jq strace openssl mandoc \
-	bash-completion clang-format clang-tidy cppcheck shellcheck iproute2 e2fsprogs patch chromium \
+	bash-completion clang-format clang-tidy cppcheck shellcheck iproute2 e2fsprogs patch chromium systemd \
 	nginx haproxy hitch
 # What `make bench` compares with, and what bench-check counts with.
 BENCH_PACKAGES := libnginx-mod-nchan redis-tools valgrind
@@ -59,7 +59,7 @@ UNIT_SRC   := $(wildcard tests/unit/test_*.c)
 UNIT_TESTS := $(UNIT_SRC:tests/unit/%.c=$(BUILD)/tests/%)
 LIBRARIES  := $(BUILD)/lib/libdiagws.a $(BUILD)/lib/libdiagws.so $(BUILD)/lib/pkgconfig/diagws.pc
 
-.PHONY: all deps deps-bench bench bench-check demo check check-unit check-model check-integration check-fault model torture dropping hub-restarts slow-clients power-loss kill-every-syscall inject idle mutants lint format install uninstall clean help
+.PHONY: all deps deps-bench bench bench-check demo check check-unit check-model check-integration check-fault stacks model torture dropping hub-restarts slow-clients power-loss kill-every-syscall inject idle mutants lint format install uninstall clean help
 .SECONDARY:
 
 all: $(BINARIES) $(LIBRARIES)
@@ -69,6 +69,7 @@ help:
 	@echo 'make deps               install the Debian packages that are missing (sudo where needed)'
 	@echo 'make demo               all set-up, then the main job on a terminal'
 	@echo 'make check              all set-up, then all tests (check-unit, check-model, check-integration, check-fault: a part)'
+	@echo 'make stacks             clients of other people: Chromium, Node ws, Go gorilla, Java, python3-websockets, curl'
 	@echo 'make model              random histories against the model: SEEDS=1000000 SEED=first ENGINE=memory|lmdb, or REAL=100'
 	@echo 'make torture            kill processes under load: KILLS=1000 SEED=number'
 	@echo 'make dropping           clients that drop their connections: DROPS=100 SEED=number'
@@ -178,8 +179,8 @@ $(BUILD)/tests/clients: tests/fault/clients.c
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $< $(ALL_LDFLAGS)
 
-# Holds back the checks of signatures of an edge that it is preloaded into.
-$(BUILD)/tests/hold.so: tests/lib/hold.c
+# Preloaded into a process: holds back an edge's checks of signatures; lets its main thread get stuck.
+$(BUILD)/tests/hold.so $(BUILD)/tests/stick.so: $(BUILD)/tests/%.so: tests/lib/%.c
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(filter-out $(SAN),$(ALL_CFLAGS)) -fPIC -shared -o $@ $<
@@ -229,8 +230,13 @@ model: $(BUILD)/tests/harness $(if $(REAL),all)
 	$(Q)DIAGWS_BUILD=$(abspath $(BUILD)) $(PYTHON) tests/model/$(if $(REAL),real.py --seeds $(REAL),$(FUZZ)) \
 		--seed $(or $(SEED),1)
 
-check-integration: all $(addprefix $(BUILD)/tests/,diagws-edge-v99 embed api api-v99 hold.so)
+check-integration: all $(addprefix $(BUILD)/tests/,diagws-edge-v99 embed api api-v99 hold.so stick.so)
 	$(Q)DIAGWS_BUILD=$(abspath $(BUILD)) $(PYTHON) -m pytest -q -p no:cacheprovider -n 4 tests/integration $(PYTEST)
+	$(if $(PYTEST),,$(Q)$(MAKE) --no-print-directory stacks)
+
+# Clients of other people's stacks: what of node, go and java is there is used, and fetches what it needs into build/stacks.
+stacks: all
+	$(Q)DIAGWS_BUILD=$(abspath $(BUILD)) $(PYTHON) -m pytest -q -p no:cacheprovider tests/stacks $(PYTEST)
 
 check-fault: all $(BUILD)/tests/clients $(if $(SANITIZE),,$(BUILD)/tests/inject.so)
 	$(Q)DIAGWS_BUILD=$(abspath $(BUILD)) $(PYTHON) -m pytest -q -p no:cacheprovider tests/fault $(PYTEST)
@@ -303,7 +309,7 @@ format:
 D := $(DESTDIR)$(PREFIX)
 
 install: all
-	$(Q)install -d $(D)/bin $(D)/lib/pkgconfig $(D)/include $(D)/share/doc/diagws/examples/proxy \
+	$(Q)install -d $(D)/bin $(D)/lib/pkgconfig $(D)/include $(addprefix $(D)/share/doc/diagws/examples/,proxy systemd) \
 		$(D)/share/bash-completion/completions $(addprefix $(D)/share/man/man,1 3 7 8)
 	$(Q)install $(BINARIES) $(D)/bin
 	$(Q)install -m 644 $(BUILD)/lib/libdiagws.a $(D)/lib
@@ -317,6 +323,7 @@ install: all
 	$(Q)install -m 644 $(filter-out %.sh %.py,$(wildcard examples/*.*)) $(D)/share/doc/diagws/examples
 	$(Q)install $(filter %.sh %.py,$(wildcard examples/*.*)) $(D)/share/doc/diagws/examples
 	$(Q)install -m 644 $(wildcard examples/proxy/*) $(D)/share/doc/diagws/examples/proxy
+	$(Q)for u in examples/systemd/*; do sed -e 's|/usr/local|$(PREFIX)|' $$u >$(D)/share/doc/diagws/$$u; done
 
 uninstall:
 	$(Q)rm -f $(COMMANDS:%=$(D)/bin/%) $(D)/lib/libdiagws.a $(D)/lib/$(SONAME) $(D)/lib/libdiagws.so \

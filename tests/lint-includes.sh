@@ -17,7 +17,7 @@ openssl/[ep]        lib/signature\.c
 libwebsockets\.h    cmd/diagws-edge/.*
 uv\.h               cmd/diagws-edge/.*
 libsmartcols        cmd/diagws-stat/.*
-systemd/            cmd/diagws-(hub|edge)/main\.c
+systemd/            lib/notify\.c
 getopt\.h           lib/opt\.c
 "
 while read -r header owner; do

@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <systemd/sd-daemon.h>
 #include <uv.h>
 
 #include <uthash.h>
@@ -23,6 +22,7 @@
 #include "diagws/daemon.h"
 #include "diagws/json.h"
 #include "diagws/logging.h"
+#include "diagws/notify.h"
 #include "diagws/paths.h"
 #include "door/gate.h"
 #include "door/listen.h"
@@ -243,6 +243,7 @@ on_tick(uv_timer_t *timer)
 	const uint64_t now = dw_mono_ms();
 
 	(void)timer;
+	(void)dw_notify_alive(now);
 	confirm_adapt(&edge, now);
 	wheel_run(&edge.wheel, now);
 }
@@ -280,7 +281,7 @@ drain(void)
 		return;
 	}
 	dw_log_info("shutting down", "connections=%llu", (unsigned long long)edge.counts.connections);
-	(void)sd_notify(0, "STOPPING=1");
+	dw_notify("STOPPING=1");
 	edge.draining = true;
 	drain_until = dw_mono_ms() + (uint64_t)edge.config.drain_ms;
 	listen_close(&edge.listeners);
@@ -441,7 +442,7 @@ main(int argc, char **argv)
 		err = start(&fault);
 	if (err == DW_OK) {
 		dw_log_info("edge ready", "listen=%s hub=%s", edge.config.listen.item[0], edge.config.hub);
-		(void)sd_notify(0, "READY=1");
+		dw_notify("READY=1");
 		(void)uv_run(&loop, UV_RUN_DEFAULT);
 		err = uplink_fatal(edge.uplink);
 		if (err != DW_OK)

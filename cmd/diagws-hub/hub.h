@@ -374,11 +374,6 @@ int loop_run(struct hub *hub);
 int deny(struct hub *hub, struct peer *peer, enum reply reply, struct dw_str room, struct dw_str user, uint64_t corr,
 	uint64_t session);
 
-/* What systemd wants to hear (main.c): no-ops where it is not there. */
-void notify_ready(void);
-void notify_stopping(void);
-void notify_alive(void);
-
 /* Answers with a table, and frees it (outbox.c); for STAT and the registry's list. */
 void table_send(struct hub *hub, uint32_t peer, uint64_t corr, const char *columns, struct table *table);
 

@@ -11,6 +11,8 @@
  * own. SIGTERM and SIGINT: no publish is taken any more, what is staged and every cursor is
  * committed and answered, peers are told, the loop ends. So it does when a socket's file is gone, for nobody can find
  * this hub then, but in failure, so that another is started. A fatal error ends it after what can be sent was.
+ * A loop that is stuck leaves its watchdog without a word (notify.h); a disk that is does not, for the next hub would
+ * wait for it as well.
  */
 #include "hub.h"
 
@@ -23,6 +25,7 @@
 
 #include "diagws/clock.h"
 #include "diagws/logging.h"
+#include "diagws/notify.h"
 
 enum { MESSAGES_A_TURN = 4096, OUTBOX_A_TURN = 8 * 1024 * 1024, TICK_MS = 1000, CURSORS_EVERY = 5, SWEEP_EVERY = 60 };
 
@@ -53,7 +56,7 @@ begin_close(struct hub *hub)
 	if (hub->closing)
 		return;
 	dw_log_info("hub stopping", "staged=%zu", hub->batch->count);
-	notify_stopping();
+	dw_notify("STOPPING=1");
 	hub->closing = true;
 	rooms_begin_cursors(hub);
 	rooms_write_cursors(hub, SIZE_MAX);
@@ -87,7 +90,6 @@ look_for_socket(struct hub *hub)
 static void
 tick(struct hub *hub, uint64_t count)
 {
-	notify_alive();
 	look_for_socket(hub);
 	peers_tick(hub);
 	if (count % CURSORS_EVERY == 0)
@@ -144,10 +146,10 @@ finish(struct hub *hub)
 
 /* fds: the ROUTER's is the last. */
 static void
-wait_for_work(struct hub *hub, struct pollfd fds[3], uint64_t next_tick, bool gathers)
+wait_for_work(struct hub *hub, struct pollfd fds[3], uint64_t until, bool gathers)
 {
 	const uint64_t now = dw_mono_ms(), due = stage_due(hub);
-	uint64_t wait = now < next_tick ? (next_tick - now) * 1000 : 0;
+	uint64_t wait = now < until ? (until - now) * 1000 : 0;
 	struct timespec most;
 
 	if (hub->waits != NULL && wait > WAITS_MS * 1000)
@@ -178,7 +180,9 @@ loop_run(struct hub *hub)
 	fds[1].fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
 	(void)prctl(PR_SET_TIMERSLACK, 1); /* or the kernel makes HUB_LINGER_US half as long again */
 	while (hub->fatal == DW_OK) {
-		wait_for_work(hub, fds, next_tick, gathers);
+		const uint64_t next_word = dw_notify_alive(dw_mono_ms());
+
+		wait_for_work(hub, fds, next_word < next_tick ? next_word : next_tick, gathers);
 		take_signals(hub, fds[1].fd);
 		if (dw_mono_ms() >= next_tick) {
 			tick(hub, ++ticks);

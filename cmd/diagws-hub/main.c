@@ -10,29 +10,11 @@
 
 #include <signal.h>
 #include <stdlib.h>
-#include <systemd/sd-daemon.h>
 
 #include "diagws/clock.h"
 #include "diagws/json.h"
 #include "diagws/logging.h"
-
-void
-notify_ready(void)
-{
-	(void)sd_notify(0, "READY=1");
-}
-
-void
-notify_stopping(void)
-{
-	(void)sd_notify(0, "STOPPING=1");
-}
-
-void
-notify_alive(void)
-{
-	(void)sd_notify(0, "WATCHDOG=1");
-}
+#include "diagws/notify.h"
 
 static void
 block_signals(void)
@@ -139,7 +121,7 @@ main(int argc, char **argv)
 	if (err == DW_OK) {
 		dw_log_info("hub ready", "bind=%s state_dir=%s rooms=%u head=%llu epoch=%s", options.bind.item[0],
 			options.state_dir, HASH_COUNT(hub.rooms), (unsigned long long)hub.info.head, hub.info.epoch);
-		notify_ready();
+		dw_notify("READY=1");
 		status = loop_run(&hub);
 	} else {
 		dw_fault_print(stderr, "diagws-hub", err, &fault, NULL);

@@ -2,40 +2,39 @@
  *
  * Happy path: folders → key → hub → edges on free ports → grant → token → ready → what to paste → wait for
  * SIGINT or SIGTERM → end all. Needs no root and no configuration. Failure modes: a child that ends by itself
- * ends all (69). Invariants: no child outlives us (PR_SET_PDEATHSIG); the token passes through pipes only.
+ * ends all (69); one that is stuck is replaced (children.c). Invariant: the token passes through pipes only.
  */
 #include "up.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "diagws/buf.h"
 #include "diagws/clock.h"
 #include "diagws/opt.h"
+#include "children.h"
 #include "ports.h"
 
-enum { EDGES_MAX = 16, READY_MS = 10000, END_MS = 10000, TOKEN_SIZE = 4200, SOCKET_PATH_MAX = 100 };
-
-struct child {
-	pid_t pid;
-	const char *name;
+enum {
+	EDGES_MAX = CHILDREN_MAX - 1,
+	WATCHDOG_MIN_MS = 1000,
+	READY_MS = 10000,
+	TOKEN_SIZE = 4200,
+	SOCKET_PATH_MAX = 100
 };
 
 static struct {
-	int64_t port, edges;
+	int64_t port, edges, watchdog_ms;
 	const char *state_dir, *user;
 	bool json;
-} wish = { .port = 8000, .edges = 1, .user = "demo" };
+} wish = { .port = 8000, .edges = 1, .watchdog_ms = 10000, .user = "demo" };
 
 static const struct dw_opt options[] = {
 	{ .kind = DW_OPT_NUMBER,
@@ -66,6 +65,14 @@ static const struct dw_opt options[] = {
 		.help = "who may watch diagnosis 123",
 		.initial = "demo",
 		.target = &wish.user },
+	{ .kind = DW_OPT_DURATION,
+		.name = "watchdog",
+		.arg = "DUR",
+		.help = "replace a process that is stuck for so long; 0: never",
+		.initial = "10s",
+		.target = &wish.watchdog_ms,
+		.min = 0,
+		.max = 3600000 },
 	{ .kind = DW_OPT_FLAG, .name = "json", .help = "print one JSON object", .target = &wish.json },
 	{ 0 },
 };
@@ -73,7 +80,7 @@ static const struct dw_opt *const groups[] = { options, dw_opt_common, NULL };
 static const struct dw_command command = {
 	.name = "diagws-up",
 	.summary = "run a hub and edges for development, with a key, a user and a token",
-	.usage = "[--port PORT] [--edges N] [--state-dir DIR] [--user USER] [--json]",
+	.usage = "[--port PORT] [--edges N] [--state-dir DIR] [--user USER] [--watchdog DUR] [--json]",
 	.examples = "diagws up\ndiagws up --edges 2 --json",
 	.groups = groups,
 };
@@ -84,10 +91,7 @@ static struct {
 	char endpoint[DW_PATH_SIZE];
 	char key[DW_PATH_SIZE];
 	char token[TOKEN_SIZE];
-	struct child children[EDGES_MAX + 1];
-	size_t count;
 	int ports[EDGES_MAX];
-	sigset_t mask; /* as it was */
 } up;
 
 static int
@@ -149,61 +153,12 @@ make_key(void)
 	return n == (int)strlen(secret) ? DW_OK : fail(DW_E_IO, "cannot write", up.key);
 }
 
-/* Starts diagws-NAME; its standard output goes to out when that is not -1. */
-static pid_t
-start(const char *name, char *const *arguments, int out)
-{
-	char path[DW_PATH_SIZE];
-	pid_t parent = getpid(), pid;
-
-	sibling_path(name, path);
-	pid = fork();
-	if (pid != 0)
-		return pid;
-	(void)prctl(PR_SET_PDEATHSIG, SIGTERM);
-	if (getppid() != parent)
-		_exit(70);
-	(void)sigprocmask(SIG_SETMASK, &up.mask, NULL);
-	/* A terminal's ^C reaches us alone: we end the children in order. */
-	(void)setpgid(0, 0);
-	(void)dup2(out >= 0 ? out : STDERR_FILENO, STDOUT_FILENO);
-	(void)execvp(path, arguments);
-	fprintf(stderr, "diagws-up: cannot run '%s': %s\n", path, strerror(errno));
-	_exit(69);
-}
-
 static int
 keep(const char *name, char *const *arguments)
 {
-	pid_t pid = start(name, arguments, -1);
+	int err = children_start(name, arguments);
 
-	if (pid < 0)
-		return fail(DW_E_NOMEM, "cannot start", name);
-	up.children[up.count++] = (struct child) { pid, name };
-	return DW_OK;
-}
-
-/* Runs to its end; what it prints goes to out[size] when size is not 0. */
-static int
-run(const char *name, char *const *arguments, char *out, size_t size)
-{
-	int pipes[2], status = -1;
-	size_t used = 0;
-	ssize_t n;
-	pid_t pid;
-
-	if (pipe2(pipes, O_CLOEXEC) != 0)
-		return fail(DW_E_NOMEM, "cannot start", name);
-	pid = start(name, arguments, pipes[1]);
-	(void)close(pipes[1]);
-	while (size > 0 && used + 1 < size && (n = read(pipes[0], out + used, size - used - 1)) > 0)
-		used += (size_t)n;
-	if (size > 0)
-		out[used] = '\0';
-	(void)close(pipes[0]);
-	while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
-		continue;
-	return pid > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0 ? DW_OK : DW_E_UNSUPPORTED;
+	return err == DW_OK ? DW_OK : fail(err, "cannot start", name);
 }
 
 #define WORD(text) ((char *)(uintptr_t)(text))
@@ -244,18 +199,6 @@ start_edges(void)
 	return err;
 }
 
-/* The name of a child that has ended, or NULL. */
-static const char *
-find_dead(void)
-{
-	for (size_t i = 0; i < up.count; i++)
-		if (up.children[i].pid > 0 && waitpid(up.children[i].pid, NULL, WNOHANG) == up.children[i].pid) {
-			up.children[i].pid = 0;
-			return up.children[i].name;
-		}
-	return NULL;
-}
-
 static int
 wait_ready(const sigset_t *asked)
 {
@@ -263,7 +206,7 @@ wait_ready(const sigset_t *asked)
 	uint64_t until = dw_mono_ms() + READY_MS;
 
 	for (int64_t i = 0; i < wish.edges;) {
-		const char *dead = find_dead();
+		const char *dead = children_find_dead();
 
 		if (dead != NULL || dw_mono_ms() >= until) {
 			fprintf(stderr, "diagws-up: diagws-%s %s\n", dead != NULL ? dead : "edge",
@@ -285,10 +228,10 @@ admit_user(void)
 		WORD(wish.user), NULL };
 	char *mint[] = { WORD("diagws-token"), WORD("mint"), WORD("--key-file"), up.key, WORD("--sub"), WORD(wish.user),
 		WORD("--ttl"), WORD("24h"), WORD("--scope"), WORD("publish stat"), NULL };
-	int err = run("owner", grant, NULL, 0);
+	int err = children_run("owner", grant, NULL, 0);
 
 	if (err == DW_OK)
-		err = run("token", mint, up.token, sizeof(up.token));
+		err = children_run("token", mint, up.token, sizeof(up.token));
 	up.token[strcspn(up.token, "\n")] = '\0';
 	return err;
 }
@@ -313,8 +256,8 @@ print_json(void)
 	add_string(&out, "token", up.token);
 	add_string(&out, "state_dir", up.dir);
 	dw_buf_adds(&out, ",\"pids\":[");
-	for (size_t i = 0; i < up.count; i++)
-		dw_buf_addf(&out, "%s%d", i > 0 ? "," : "", (int)up.children[i].pid);
+	for (size_t i = 0; i < children_count(); i++)
+		dw_buf_addf(&out, "%s%d", i > 0 ? "," : "", children_pid(i));
 	dw_buf_adds(&out, "],\"urls\":[");
 	for (int64_t i = 0; i < wish.edges; i++)
 		dw_buf_addf(&out, "%s\"http://127.0.0.1:%d\"", i > 0 ? "," : "", up.ports[i]);
@@ -342,47 +285,15 @@ print_text(void)
 static int
 wait_for_end(const sigset_t *signals)
 {
-	for (;;) {
-		siginfo_t info;
-		const char *dead;
+	while (children_watch(signals) == SIGCHLD) {
+		const char *dead = children_find_dead();
 
-		if (sigwaitinfo(signals, &info) < 0)
-			continue;
-		if (info.si_signo != SIGCHLD)
-			return DW_OK;
-		dead = find_dead();
 		if (dead != NULL) {
 			fprintf(stderr, "diagws-up: diagws-%s ended; ending the others\n", dead);
 			return DW_E_UNSUPPORTED;
 		}
 	}
-}
-
-static void
-await_end(struct child *child, uint64_t until)
-{
-	while (child->pid > 0 && waitpid(child->pid, NULL, WNOHANG) == 0) {
-		if (dw_mono_ms() >= until)
-			(void)kill(child->pid, SIGKILL);
-		(void)poll(NULL, 0, 5);
-	}
-	child->pid = 0;
-}
-
-/* The edges first, side by side, so that they can still tell the hub where their clients stand. */
-static void
-end_children(void)
-{
-	uint64_t until = dw_mono_ms() + END_MS;
-
-	for (size_t i = 1; i < up.count; i++)
-		if (up.children[i].pid > 0)
-			(void)kill(up.children[i].pid, SIGTERM);
-	for (size_t i = 1; i < up.count; i++)
-		await_end(&up.children[i], until);
-	if (up.count > 0 && up.children[0].pid > 0)
-		(void)kill(up.children[0].pid, SIGTERM);
-	await_end(&up.children[0], dw_mono_ms() + END_MS);
+	return DW_OK;
 }
 
 static int
@@ -397,7 +308,7 @@ remove_one(const char *path, const struct stat *about, int kind, struct FTW *whe
 int
 up_main(int argc, char **argv)
 {
-	sigset_t signals, asked;
+	sigset_t signals, asked, before;
 	int first, err;
 
 	err = dw_opt_parse(&command, argc, argv, &first);
@@ -405,12 +316,17 @@ up_main(int argc, char **argv)
 		return err == DW_OPT_DONE ? 0 : dw_err_exit(err);
 	if (first < argc)
 		return dw_err_exit(dw_opt_misuse(&command, "unexpected operand '%s'", argv[first]));
+	if (wish.watchdog_ms > 0 && wish.watchdog_ms < WATCHDOG_MIN_MS)
+		return dw_err_exit(dw_opt_misuse(&command, "option '--watchdog': 1s is the least, and 0s turns it off"));
 	(void)sigemptyset(&signals);
 	(void)sigaddset(&signals, SIGINT);
 	(void)sigaddset(&signals, SIGTERM);
 	asked = signals;
 	(void)sigaddset(&signals, SIGCHLD);
-	(void)sigprocmask(SIG_BLOCK, &signals, &up.mask);
+	(void)sigprocmask(SIG_BLOCK, &signals, &before);
+	err = children_init(&before, wish.watchdog_ms);
+	if (err != DW_OK)
+		return dw_err_exit(fail(err, "cannot watch over", "children"));
 	err = make_folders();
 	if (err == DW_OK)
 		err = make_key();
@@ -429,7 +345,7 @@ up_main(int argc, char **argv)
 			print_text();
 		err = fflush(stdout) == 0 ? wait_for_end(&signals) : DW_E_IO;
 	}
-	end_children();
+	children_end();
 	if (wish.state_dir == NULL && up.dir[0] != '\0')
 		(void)nftw(up.dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
 	if (up.run[0] != '\0')

@@ -4,12 +4,16 @@ Nothing is asked of the page but what a person at the console could ask. The bro
 and ends with the `with` block.
 """
 import asyncio
+import contextlib
+import functools
+import http.server
 import itertools
 import json
 import pathlib
 import shutil
 import subprocess
 import tempfile
+import threading
 import urllib.request
 
 import websockets
@@ -17,6 +21,23 @@ import websockets
 PROGRAM = shutil.which("chromium")
 OPTIONS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
            "--disable-background-networking", "--disable-component-update", "--remote-debugging-port=0"]
+
+
+@contextlib.contextmanager
+def serving_pages():
+    """The origin at which this folder is to be had."""
+    class Handler(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(
+        Handler, directory=pathlib.Path(__file__).parent))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
 
 
 class Chromium:

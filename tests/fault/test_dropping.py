@@ -6,14 +6,11 @@ told by their seq. DROPS says how often each drops (and reloads); SEED repeats a
 """
 import asyncio
 import contextlib
-import functools
-import http.server
 import json
 import os
 import random
 import secrets
 import sys
-import threading
 
 import websockets
 
@@ -21,29 +18,12 @@ from conftest import ROOT, measured, need, until
 from load import Stream
 
 sys.path.insert(0, str(ROOT / "tests" / "browser"))
-from chromium import Chromium  # noqa: E402
+from chromium import Chromium, serving_pages  # noqa: E402
 
 DROPS = int(os.environ.get("DROPS", "5"))
 SEED = int(os.environ.get("SEED", secrets.randbelow(1 << 31)))
 RATE = 100  # messages in a second
 LONGEST = 0.4  # seconds that a connection lives
-
-
-@contextlib.contextmanager
-def serving_pages():
-    """The origin at which tests/browser is to be had."""
-    class Handler(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *_):
-            pass
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(
-        Handler, directory=ROOT / "tests" / "browser"))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()
 
 
 def judge(what, stored, record, opened):

@@ -94,21 +94,6 @@ store_stop(struct store **store_p)
 
 /* ---- main.c */
 
-void
-notify_ready(void)
-{
-}
-
-void
-notify_stopping(void)
-{
-}
-
-void
-notify_alive(void)
-{
-}
-
 enum dw_ownership
 options_ownership(const struct options *unused)
 {
