@@ -18,45 +18,9 @@
 #include "room.h"
 #include "server.h"
 #include "uplink.h"
+#include "users.h"
 
 static void fire(struct wheel_timer *timer);
-
-static uint32_t
-user_hash(const struct dw_link *link)
-{
-	return dw_links_hash(dw_str(((const struct user *)(const void *)link)->name));
-}
-
-_Static_assert(offsetof(struct user, link) == 0, "a user is its link");
-
-static struct user *
-user_get(struct edge *edge, const char *name)
-{
-	const size_t length = strlen(name);
-	struct dw_link *link = dw_links_chain(&edge->users, dw_links_hash(dw_str(name)));
-	struct user *user = NULL;
-
-	for (; link != NULL; link = link->next) {
-		user = (struct user *)(void *)link;
-		if (strcmp(user->name, name) == 0)
-			return user;
-	}
-	user = dw_links_reserve(&edge->users, user_hash) ? calloc(1, offsetof(struct user, name) + length + 1) : NULL;
-	if (user == NULL)
-		return NULL;
-	memcpy(user->name, name, length);
-	dw_links_add(&edge->users, &user->link, user_hash(&user->link));
-	return user;
-}
-
-static void
-user_release(struct edge *edge, struct user *user)
-{
-	if (user == NULL || --user->connections > 0)
-		return;
-	dw_links_remove(&edge->users, &user->link, user_hash(&user->link));
-	free(user);
-}
 
 static void
 free_request(struct edge *edge, struct conn_request **request_p)
@@ -203,6 +167,7 @@ conn_start(struct conn *conn)
 
 	if (request->awaits) {
 		conn->state = CONN_AWAITING;
+		server_flush(conn->fd);
 		conn_set_timer(conn);
 		return true;
 	}
@@ -224,7 +189,7 @@ conn_start(struct conn *conn)
 		conn_deny(conn);
 		return true;
 	}
-	conn->user = user_get(conn->edge, request->claims.user);
+	conn->user = users_get(&conn->edge->users, request->claims.user);
 	if (conn->user != NULL && !within_limits(conn)) {
 		set_reason(conn, 1008, dw_err_text(DW_E_RATE));
 		return false;
@@ -277,7 +242,9 @@ conn_destroy(struct conn **conn_p)
 		watch_end(watch);
 	if (conn->session != 0)
 		sessions_remove(&conn->edge->sessions, conn);
-	user_release(conn->edge, conn->user);
+	if (conn->user != NULL)
+		conn->user->connections--;
+	users_release(&conn->edge->users, conn->user);
 	conn_forget_request(conn);
 	free((char *)(uintptr_t)conn->diagnoses.p);
 	conn_drop_incoming(conn);

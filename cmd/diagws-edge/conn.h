@@ -23,6 +23,7 @@
 
 struct edge;
 struct lws;
+struct user;
 
 enum conn_state {
 	CONN_OPEN,
@@ -30,12 +31,6 @@ enum conn_state {
 	CONN_CHECKING, /* its token is being checked, and what it sends waits */
 	CONN_REFUSED,  /* will be closed when DENY_MS are over */
 	CONN_CLOSING   /* nothing is written any more */
-};
-
-struct user {
-	struct dw_link link; /* in the edge's users */
-	unsigned connections;
-	char name[];
 };
 
 /* A message of the client, as far as it is there. */

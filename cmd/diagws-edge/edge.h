@@ -19,6 +19,8 @@ enum {
 	LIMIT_USER_CONNECTIONS = 64,
 	ADDRESS_CHECKS = 64, /* of signatures, for one address at a time: the others of it wait */
 	LIMIT_WAITING = 16 * 1024,
+	LIMIT_USER_ANSWERS = 8 * 1024 * 1024, /* bytes of HTTP answers that are not taken yet: of one user, */
+	LIMIT_ANSWERS = 64 * 1024 * 1024,     /* and in all */
 	LIMIT_RING = 256 * 1024,
 	BODY_MS = 30 * 1000,
 	AUTH_MS = 5 * 1000,      /* with auth=message the token is to be there by then */
@@ -60,11 +62,11 @@ struct edge_counts {
 	uint64_t connections; /* clients' WebSockets, open now */
 	uint64_t websockets;  /* what libwebsockets has: these, and those that are not so far or are ending */
 	uint64_t requests;    /* HTTP requests unanswered now */
+	uint64_t answers;     /* bytes of HTTP answers that are not taken yet */
 	uint64_t checks;      /* tokens whose check is under way */
 };
 
 struct check;
-struct user; /* conn.c: how many connections a user has */
 struct conn;
 struct uplink;
 struct waiter;
@@ -86,7 +88,7 @@ struct edge {
 	struct wheel wheel;
 	struct rooms rooms;
 	struct sessions sessions;
-	struct dw_links users; /* by name */
+	struct dw_links users; /* users.h */
 	struct limits limits;
 	struct check *checks;   /* under way (utlist) */
 	struct waiter *waiters; /* HTTP requests that wait at the hub (utlist) */

@@ -1,4 +1,5 @@
-/* What a request's URL and headers say, checked: arguments, token, Origin. Its own file because libwebsockets keeps them its own way.
+/* What a request's URL and headers say, checked: arguments, token, Origin. Its own file because libwebsockets keeps
+ * them its own way.
  */
 #ifndef PARAMS_H
 #define PARAMS_H

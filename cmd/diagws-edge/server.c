@@ -270,8 +270,8 @@ server_adopt(struct server *server, int fd, const struct address *address, struc
 {
 	struct lws *wsi;
 
-	/* The 101 leaves together with `connect`, which the hub's answer brings in less than a millisecond: a segment less is a
-	 * tenth of what a connect costs. */
+	/* The 101 leaves together with `connect`, which the hub's answer brings in less than a millisecond: a segment less
+	 * is a tenth of what a connect costs. */
 	if (address->family != ADDRESS_NONE)
 		socket_cork(fd, true);
 	server->adopting = address;

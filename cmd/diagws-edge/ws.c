@@ -1,8 +1,8 @@
 /* The upgrade of a client, and its frames.
  *
  * A refused client is accepted and then closed with 1008, so that a browser can read why: ws_filter
- * only notes what speaks against it. A request that is no good upgrade never gets so far: it is answered in HTTP, by the HTTP
- * side, or here where it comes by TLS. All sizes are checked before anything is kept.
+ * only notes what speaks against it. A request that is no good upgrade never gets so far: it is answered in HTTP, by
+ * the HTTP side, or here where it comes by TLS. All sizes are checked before anything is kept.
  */
 #include "ws.h"
 
@@ -36,7 +36,8 @@ refuse(struct lws *wsi, enum head_fault fault, const char *message)
 		"HTTP/1.1 %d Refused\r\nConnection: close\r\nContent-Type: application/json\r\nCache-Control: no-store\r\n"
 		"X-Content-Type-Options: nosniff\r\nContent-Length: %zu\r\n\r\n",
 		refusal->status,
-		strlen("{'success':false,'error':{'code':'','message':''},'detail':''}") + strlen(refusal->code) + 2 * strlen(message));
+		strlen("{'success':false,'error':{'code':'','message':''},'detail':''}") + strlen(refusal->code) +
+			2 * strlen(message));
 	dw_buf_addf(&out, "{\"success\":false,\"error\":{\"code\":\"%s\",\"message\":\"%s\"},\"detail\":\"%s\"}",
 		refusal->code, message, message);
 	if (dw_buf_ok(&out))

@@ -10,7 +10,7 @@ import time
 import pytest
 import websockets
 
-from conftest import EFFECTIVENESS, PATIENCE, World, closed, free_port, receive, until
+from conftest import EFFECTIVENESS, PATIENCE, SANITIZED, World, closed, free_port, receive, until
 from test_tokens import openssl
 
 EFFECT = "/ws/broadcast-effectiveness-update"
@@ -300,6 +300,37 @@ def test_websockets_and_requests_under_way_are_counted(site):
         assert await asyncio.to_thread(until, lambda: edge.ready(), "room")
         poll.socket.close()
     asyncio.run(run())
+
+
+def resident(process):
+    """Bytes of its own memory."""
+    with open(f"/proc/{process.pid}/status") as status:
+        return next(int(line.split()[1]) * 1024 for line in status if line.startswith("RssAnon"))
+
+
+def test_answers_that_one_user_does_not_read_are_bounded(site):
+    edge = site.edge()
+    site.grant("big", "alice", "bob")
+    for number in range(4):
+        site.send("x_update", "big", {"x": "y" * 60000})
+    before, links = resident(edge), []
+    ask = (f"GET /ws/messages/big HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {site.alice}\r\n\r\n" * 4).encode()
+    for _ in range(150):
+        link = socket.socket()
+        link.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        link.settimeout(PATIENCE)
+        link.connect(("127.0.0.1", edge.port))
+        link.sendall(ask)
+        links.append(link)
+    # A large answer that nobody takes stays in the edge: 8 MiB of them, here 34, then no more.
+    heads = [link.recv(15) for link in links]
+    assert 20 <= heads.count(b"HTTP/1.1 200 OK") <= 60
+    assert heads.count(b"HTTP/1.1 429 To") >= 90
+    assert resident(edge) - before < (64 << 20 if not SANITIZED else 1 << 40)
+    assert edge.request("/ws/messages/big", token=site.token("bob"))[0] == 200
+    for link in links:
+        link.close()
+    until(lambda: edge.request("/ws/messages/big", token=site.alice)[0] == 200, "what was not read to be forgotten")
 
 
 def test_what_comes_too_slowly(site):

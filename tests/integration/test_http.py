@@ -103,7 +103,7 @@ def test_the_answer_to_a_broadcast(site):
     (FEED, {"feedback_id": 1, "rating": 5, "effectiveness": 1.0, "recommendation_id": 9, "comment": "é" * 500},
      {"feedback_id": 1, "rating": 5, "effectiveness": 1, "recommendation_id": 9, "comment": "é" * 500}),
     (GENERAL, {"type": "lab_update", "data": {"x": 1}}, {"type": "lab_update"}),
-    (GENERAL, {"type": "lab", "data": {"x": 1}, "user": "alice", "exclude_session": "00000000000000ab", "ttl_s": 60},
+    (GENERAL, {"type": "lab_update", "data": {"x": 1}, "user": "alice", "exclude_session": "00000000000000ab", "ttl_s": 60},
      {"type": "lab_update", "user": "alice", "exclude_session": "00000000000000ab", "ttl_s": 60}),
 ])
 def test_each_call_repeats_the_scalars(site, path, body, more):

@@ -228,7 +228,6 @@ def test_no_token_in_a_log(shop):
     assert secret not in said and "token=" not in said
 
 
-@pytest.mark.xfail(strict=True, reason="no line of the log names a client yet")
 @pytest.mark.parametrize("shop", ("hitch", "haproxy"), indirect=True)  # nginx has no PROXY header of version 2
 def test_the_edge_knows_the_client(shop):
     async def watch():

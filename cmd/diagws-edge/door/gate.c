@@ -1,9 +1,9 @@
-/* The gate: see gate.h. It has an epoll set of its own, edge-triggered, so that a socket costs one system call to wait and
- * one to leave, and none where the request came with the connection.
+/* The gate: see gate.h. It has an epoll set of its own, edge-triggered, so that a socket costs one system call to wait
+ * and one to leave, and none where the request came with the connection.
  *
- * Happy path: gate_take → look, now or when something comes → http_take, or server_adopt. What begins with "GET /ws/" is
- * taken from the socket as far as its head goes and not a byte further, so that frames behind it stay for libwebsockets;
- * everything else is left in the socket. Whatever is not a good upgrade goes to HTTP, which answers it.
+ * Happy path: gate_take → look, now or when something comes → http_take, or server_adopt. What begins with "GET /ws/"
+ * is taken from the socket as far as its head goes and not a byte further, so that frames behind it stay for
+ * libwebsockets; everything else is left in the socket. Whatever is not a good upgrade goes to HTTP, which answers it.
  * Failure modes: silence for GATE_MS, a PROXY header that is none, no memory: closed. Too many wait: the oldest goes.
  * Invariants: all wait equally long, so the list is in the order of their ends.
  */
@@ -41,8 +41,8 @@ struct visitor {
 	struct visitor *prev, *next;
 	uint64_t until;
 	int fd;
-	bool watched;  /* in the epoll set */
-	bool proxied;  /* its PROXY header is still to come */
+	bool watched; /* in the epoll set */
+	bool proxied; /* its PROXY header is still to come */
 	bool lingers;
 	size_t scanned;
 	struct dw_buf taken; /* of an upgrade's head */

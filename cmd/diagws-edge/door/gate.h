@@ -1,5 +1,5 @@
-/* Where a connection waits until it is known what it wants: a WebSocket (libwebsockets gets it, with a head that was read and
- * written anew) or HTTP (libmicrohttpd gets it). It costs little to wait here: silent connections do.
+/* Where a connection waits until it is known what it wants: a WebSocket (libwebsockets gets it, with a head that was
+ * read and written anew) or HTTP (libmicrohttpd gets it). It costs little to wait here: silent connections do.
  *
  * With --proxy-protocol each connection first says for whom it is (door/proxy.h); one that does not is closed.
  */
@@ -20,8 +20,8 @@ void gate_destroy(struct gate **gate_p);
 
 /* A new connection; the descriptor is the gate's from now on. */
 void gate_take(struct gate *gate, int fd);
-/* A connection that is at its end but may have sent what nobody will read: it is read until it ends too, for a moment, or
- * what was last written to it would be lost in a reset. */
+/* A connection that is at its end but may have sent what nobody will read: it is read until it ends too, for a moment,
+ * or what was last written to it would be lost in a reset. */
 void gate_linger(struct gate *gate, int fd);
 size_t gate_count(const struct gate *gate);
 /* Closes the one that has waited longest. false: none waits. */

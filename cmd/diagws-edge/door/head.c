@@ -1,5 +1,5 @@
-/* Reading a request's head: see head.h. Its own file because everything that comes to the edge's door is read by it, and
- * because it is pure.
+/* Reading a request's head: see head.h. Its own file because everything that comes to the edge's door is read by it,
+ * and because it is pure.
  *
  * Happy path: head_end, as more comes, until it is whole → head_parse. Failure modes: whatever is not right, by name.
  * Invariants: linear in what is read; nothing outside of the given bytes is looked at, nothing is kept.
@@ -11,8 +11,7 @@
 
 enum { START_LINE = LIMIT_URL + 48 }; /* a method and a version of some bytes beside the URL */
 
-static const struct head_refusal refusals[] = {
-	[HEAD_OK] = { 200, "ok", "ok" },
+static const struct head_refusal refusals[] = { [HEAD_OK] = { 200, "ok", "ok" },
 #define X(name, status, code, message) [name] = { status, code, message },
 	HEAD_FAULTS(X)
 #undef X
@@ -327,7 +326,7 @@ enum { HOST = 1, ONCE = 2 };
 static const struct {
 	const char *name;
 	enum head_fault (*take)(struct head *head, struct dw_str value);
-	size_t kept; /* where it is kept, where take is NULL */
+	size_t kept;   /* where it is kept, where take is NULL */
 	unsigned once; /* a bit of its own: it may come once */
 } fields[] = {
 	{ "host", take_host, 0, 1 << 0 },

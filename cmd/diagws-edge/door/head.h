@@ -1,5 +1,5 @@
-/* The head of an HTTP request, read strictly: what is not exactly as RFC 9112 has it is refused, so that no proxy in front
- * and nobody behind can read it otherwise. Pure: bytes in, slices of them out.
+/* The head of an HTTP request, read strictly: what is not exactly as RFC 9112 has it is refused, so that no proxy in
+ * front and nobody behind can read it otherwise. Pure: bytes in, slices of them out.
  */
 #ifndef HEAD_H
 #define HEAD_H
@@ -37,8 +37,10 @@ enum { LIMIT_HEAD = LIMIT_URL + LIMIT_HEADERS + 64 };
 	X(HEAD_UPGRADE, 400, "bad_upgrade",                                                                                \
 		"an upgrade needs HTTP/1.1, 'Connection: Upgrade', a Sec-WebSocket-Key of 16 bytes in base64, and no body")    \
 	X(HEAD_UPGRADE_VERSION, 426, "upgrade_required", "the Sec-WebSocket-Version must be 13")                           \
-	X(HEAD_SUBPROTOCOL, 400, "bad_upgrade", "the subprotocol, where there is one, must be 'diagws', maybe a token behind") \
-	X(HEAD_EAGER, 400, "bad_upgrade", "nothing may follow an upgrade on a connection that is reused, before its answer") \
+	X(HEAD_SUBPROTOCOL, 400, "bad_upgrade",                                                                            \
+		"the subprotocol, where there is one, must be 'diagws', maybe a token behind")                                 \
+	X(HEAD_EAGER, 400, "bad_upgrade",                                                                                  \
+		"nothing may follow an upgrade on a connection that is reused, before its answer")                             \
 	X(HEAD_ORIGIN, 403, "origin", "this Origin is not on the list of --origin")
 
 enum head_fault {
@@ -46,7 +48,7 @@ enum head_fault {
 #define X(name, status, code, message) name,
 	HEAD_FAULTS(X)
 #undef X
-	HEAD_FAULT_COUNT
+		HEAD_FAULT_COUNT
 };
 
 struct head_refusal {

@@ -1,5 +1,5 @@
-/* The addresses that clients connect to. Our own listening sockets: that gives SO_REUSEPORT, a unix socket, and a decent
- * answer to a full descriptor table (accepting pauses).
+/* The addresses that clients connect to. Our own listening sockets: that gives SO_REUSEPORT, a unix socket, and a
+ * decent answer to a full descriptor table (accepting pauses).
  */
 #ifndef LISTEN_H
 #define LISTEN_H
@@ -11,8 +11,8 @@
 struct edge;
 struct listeners;
 
-/* Whether the text has the form of an address: ADDR:PORT, [ADDR]:PORT, unix:PATH, wss://ADDR:PORT. *tls: it is the last.
- * DW_E_CONFIG. */
+/* Whether the text has the form of an address: ADDR:PORT, [ADDR]:PORT, unix:PATH, wss://ADDR:PORT. *tls: it is the
+ * last. DW_E_CONFIG. */
 int listen_check(const char *text, bool *tls, struct dw_fault *fault);
 /* Binds every --listen address; what is accepted goes to the gate, or, where it is TLS, to libwebsockets. DW_E_CONFIG,
  * DW_E_IN_USE, DW_E_CREATE, DW_E_PERMISSION. */

@@ -1,5 +1,5 @@
-/* The upgrade of a connection to WebSocket: whether a request asks for one, what speaks against it, and its head written anew
- * for libwebsockets, which so never reads a stranger's headers. Pure.
+/* The upgrade of a connection to WebSocket: whether a request asks for one, what speaks against it, and its head
+ * written anew for libwebsockets, which so never reads a stranger's headers. Pure.
  */
 #ifndef UPGRADE_H
 #define UPGRADE_H
@@ -12,8 +12,8 @@ struct dw_opt_list;
 bool upgrade_asked(const struct head *head);
 /* HEAD_OK, or why it cannot be; origins: of --origin. */
 enum head_fault upgrade_check(const struct head *head, const struct dw_opt_list *origins);
-/* Appends the head that libwebsockets is given. A token from the subprotocols becomes an Authorization. A path that names
- * no diagnosis is written as one that cannot be one. */
+/* Appends the head that libwebsockets is given. A token from the subprotocols becomes an Authorization. A path that
+ * names no diagnosis is written as one that cannot be one. */
 void upgrade_write(const struct head *head, struct dw_buf *out);
 
 #endif

@@ -14,7 +14,7 @@ enum { ANSWER_MS = 5000 }; /* for the hub's answer to what it does not wait with
 enum answer_status api_route(const char *method, const char *path, const struct route **route, const char **allow);
 bool api_has_body(const struct route *route);
 bool api_needs_token(const struct route *route);
-bool api_is_bounded(const struct route *route); /* how often it may be asked for: all but whether the edge is alive */
+bool api_is_bounded(const struct route *route);  /* how often it may be asked for: all but whether the edge is alive */
 const char *api_type(const struct route *route); /* of a flat publish; NULL: the general one */
 /* The request is whole: answers it, or asks the hub and answers then. */
 void api_take(struct request *request);

@@ -22,10 +22,12 @@
 #include "params.h"
 #include "socket.h"
 #include "uplink.h"
+#include "users.h"
 
 enum {
-	TAKE_MS = 30 * 1000, /* an answer of which nothing was taken for so long ends the connection */
-	LOOK_MS = 1000,      /* so often it is looked whether a client that waits is still there */
+	TAKE_MS = 30 * 1000,  /* an answer of which nothing was taken for so long ends the connection */
+	ANSWER_COUNTS = 4096, /* from this size on */
+	LOOK_MS = 1000,       /* so often it is looked whether a client that waits is still there */
 };
 
 static void
@@ -383,6 +385,41 @@ add_headers(struct MHD_Response *response, const struct request *request)
 	return true;
 }
 
+/* An answer of some size counts until it was taken. Where there are too many it is not given. */
+static void
+count_answer(struct request *request)
+{
+	struct edge *edge = request->edge;
+	const size_t size = request->answer.len;
+	struct user *user;
+
+	if (size < ANSWER_COUNTS)
+		return;
+	user = request->claims.user[0] != '\0' ? users_get(&edge->users, request->claims.user) : NULL;
+	if (user != NULL && user->answers + size <= LIMIT_USER_ANSWERS && edge->counts.answers + size <= LIMIT_ANSWERS) {
+		request->user = user;
+		user->answers += size;
+		edge->counts.answers += size;
+		return;
+	}
+	request->state = REQUEST_TAKEN;
+	if (user != NULL && user->answers + size > LIMIT_USER_ANSWERS)
+		api_fail(request, DW_E_RATE, "too many answers of this user are not read", NULL);
+	else
+		api_fail(request, DW_E_NOMEM, "too many answers are not read", NULL);
+	users_release(&edge->users, user);
+}
+
+static void
+uncount_answer(struct request *request)
+{
+	if (request->user == NULL)
+		return;
+	request->user->answers -= request->size;
+	request->edge->counts.answers -= request->size;
+	users_release(&request->edge->users, request->user);
+}
+
 /* The answer becomes libmicrohttpd's. */
 static enum MHD_Result
 write_answer(struct request *request)
@@ -390,6 +427,7 @@ write_answer(struct request *request)
 	struct MHD_Response *response;
 	enum MHD_Result result = MHD_NO;
 
+	count_answer(request);
 	if (!dw_buf_ok(&request->answer))
 		return MHD_NO;
 	request->size = request->answer.len;
@@ -523,6 +561,7 @@ http_completed(void *user, struct MHD_Connection *connection, void **context, en
 	dw_claims_clear(&request->claims);
 	dw_buf_clear(&request->body);
 	dw_buf_clear(&request->answer);
+	uncount_answer(request);
 	request->edge->counts.requests--;
 	if (request->client != NULL) {
 		request->client->request = NULL;

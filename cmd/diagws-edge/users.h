@@ -1,0 +1,23 @@
+/* The users that have something here now, by name: what one of them may have at once is counted with it.
+ */
+#ifndef USERS_H
+#define USERS_H
+
+#include <stddef.h>
+
+#include "diagws/links.h"
+
+struct user {
+	struct dw_link link;
+	unsigned uses;
+	unsigned connections; /* WebSockets */
+	size_t answers;       /* bytes of HTTP answers that are not taken yet */
+	char name[];
+};
+
+/* The user, who is there until users_release was called as often. NULL: no memory. */
+struct user *users_get(struct dw_links *users, const char *name);
+/* user may be NULL. */
+void users_release(struct dw_links *users, struct user *user);
+
+#endif
