@@ -16,7 +16,6 @@
 #include "diagws/clock.h"
 #include "edge.h"
 #include "server.h"
-#include "users.h"
 
 #define LAST_YEAR_S UINT64_C(253402300799) /* 9999-12-31T23:59:59Z: RFC 3339 has no later time */
 

@@ -18,7 +18,6 @@
 #include "room.h"
 #include "server.h"
 #include "uplink.h"
-#include "users.h"
 
 static void fire(struct wheel_timer *timer);
 

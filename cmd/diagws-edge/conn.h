@@ -18,12 +18,12 @@
 #include "diagws/links.h"
 #include "diagws/utf8.h"
 #include "door/address.h"
+#include "users.h"
 #include "watch.h"
 #include "wheel.h"
 
 struct edge;
 struct lws;
-struct user;
 
 enum conn_state {
 	CONN_OPEN,
