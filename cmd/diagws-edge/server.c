@@ -180,8 +180,7 @@ emit_log(int level, const char *line)
 	size_t n = strcspn(line, "\n");
 
 	(void)level;
-	if (strstr(line, "calling service") == NULL) /* it says so of each connection that is adopted with its head */
-		dw_log_warn("libwebsockets", "text=%.*s", (int)n, line);
+	dw_log_warn("libwebsockets", "text=%.*s", (int)n, line);
 }
 
 static int
@@ -275,7 +274,9 @@ server_adopt(struct server *server, int fd, const struct address *address, struc
 	if (address->family != ADDRESS_NONE)
 		socket_cork(fd, true);
 	server->adopting = address;
+	lws_set_log_level(0, emit_log); /* it tells of each one as of an error */
 	wsi = lws_adopt_socket_vhost_readbuf(server->plain, fd, head.p, head.n);
+	lws_set_log_level(LLL_ERR, emit_log);
 	server->adopting = NULL;
 	return wsi != NULL;
 }

@@ -30,26 +30,45 @@ address_set(struct address *address, enum address_family family, const void *byt
 	address->port = ntohs(number);
 }
 
+union name {
+	struct sockaddr any;
+	struct sockaddr_in v4;
+	struct sockaddr_in6 v6;
+	struct sockaddr_storage room;
+};
+
+static void
+take_name(const union name *name, struct address *out)
+{
+	if (name->any.sa_family == AF_INET)
+		address_set(out, ADDRESS_V4, &name->v4.sin_addr, &name->v4.sin_port);
+	else if (name->any.sa_family == AF_INET6)
+		address_set(out, ADDRESS_V6, &name->v6.sin6_addr, &name->v6.sin6_port);
+	else
+		address_set(out, ADDRESS_NONE, NULL, NULL);
+}
+
 void
 address_of_socket(int fd, struct address *out)
 {
-	union {
-		struct sockaddr any;
-		struct sockaddr_in v4;
-		struct sockaddr_in6 v6;
-		struct sockaddr_storage room;
-	} peer;
-	socklen_t size = sizeof(peer);
+	union name name = { .any.sa_family = AF_UNSPEC };
+	socklen_t size = sizeof(name);
 
-	memset(&peer, 0, sizeof(peer));
-	if (getpeername(fd, &peer.any, &size) != 0)
-		peer.any.sa_family = AF_UNSPEC;
-	if (peer.any.sa_family == AF_INET)
-		address_set(out, ADDRESS_V4, &peer.v4.sin_addr, &peer.v4.sin_port);
-	else if (peer.any.sa_family == AF_INET6)
-		address_set(out, ADDRESS_V6, &peer.v6.sin6_addr, &peer.v6.sin6_port);
-	else
-		address_set(out, ADDRESS_NONE, NULL, NULL);
+	if (getpeername(fd, &name.any, &size) != 0)
+		name.any.sa_family = AF_UNSPEC;
+	take_name(&name, out);
+}
+
+int
+address_accept(int listener, struct address *out)
+{
+	union name name = { .any.sa_family = AF_UNSPEC };
+	socklen_t size = sizeof(name);
+	const int fd = accept4(listener, &name.any, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+	if (fd >= 0)
+		take_name(&name, out);
+	return fd;
 }
 
 void

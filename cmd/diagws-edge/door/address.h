@@ -22,6 +22,8 @@ struct address {
 void address_set(struct address *address, enum address_family family, const void *bytes, const void *port);
 /* The other end of a socket; none where it is not, or no longer, connected. */
 void address_of_socket(int fd, struct address *out);
+/* As accept4, and who it is. */
+int address_accept(int listener, struct address *out);
 /* "192.0.2.1:4711", "[2001:db8::1]:4711", "unix". */
 void address_text(const struct address *address, char out[ADDRESS_TEXT]);
 /* What counts as one place: an IPv4 address, an IPv6 network of 64 bits, all unix sockets together. */

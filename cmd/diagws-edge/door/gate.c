@@ -278,7 +278,7 @@ watch(struct gate *gate, struct visitor *visitor, unsigned how)
 }
 
 void
-gate_take(struct gate *gate, int fd)
+gate_take(struct gate *gate, int fd, const struct address *address)
 {
 	struct visitor *visitor = calloc(1, sizeof(*visitor));
 
@@ -291,7 +291,7 @@ gate_take(struct gate *gate, int fd)
 	visitor->fd = fd;
 	visitor->until = dw_mono_ms() + GATE_MS;
 	visitor->proxied = gate->edge->config.proxied;
-	address_of_socket(fd, &visitor->address);
+	visitor->address = *address;
 	DL_APPEND(gate->visitors, visitor);
 	gate->count++;
 	if (look(gate, visitor))

@@ -11,6 +11,7 @@
 
 #include "diagws/err.h"
 
+struct address;
 struct edge;
 struct gate;
 
@@ -19,7 +20,7 @@ int gate_new(struct gate **out, struct edge *edge);
 void gate_destroy(struct gate **gate_p);
 
 /* A new connection; the descriptor is the gate's from now on. */
-void gate_take(struct gate *gate, int fd);
+void gate_take(struct gate *gate, int fd, const struct address *address);
 /* A connection that is at its end but may have sent what nobody will read: it is read until it ends too, for a moment,
  * or what was last written to it would be lost in a reset. */
 void gate_linger(struct gate *gate, int fd);

@@ -22,6 +22,7 @@
 
 #include "diagws/clock.h"
 #include "diagws/logging.h"
+#include "door/address.h"
 #include "door/gate.h"
 #include "edge.h"
 #include "http/daemon.h"
@@ -61,7 +62,7 @@ make_room(struct edge *edge)
 }
 
 static void
-take(struct listener *listener, int fd)
+take(struct listener *listener, int fd, const struct address *address)
 {
 	struct edge *edge = listener->edge;
 
@@ -74,7 +75,7 @@ take(struct listener *listener, int fd)
 	if (listener->tls)
 		server_adopt_tls(edge->server, fd);
 	else
-		gate_take(edge->gate, fd);
+		gate_take(edge->gate, fd, address);
 }
 
 static void on_readable(uv_poll_t *poll, int status, int events);
@@ -95,10 +96,11 @@ on_readable(uv_poll_t *poll, int status, int events)
 	(void)status;
 	(void)events;
 	for (int i = 0; i < ACCEPT_AT_ONCE; i++) {
-		int fd = accept4(listener->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		struct address address;
+		const int fd = address_accept(listener->fd, &address);
 
 		if (fd >= 0) {
-			take(listener, fd);
+			take(listener, fd, &address);
 			continue;
 		}
 		if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
