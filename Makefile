@@ -18,7 +18,7 @@ COMMANDS := diagws diagws-hub diagws-edge diagws-send diagws-stat diagws-owner d
 # What a fresh Debian 12 lacks. Build and run first, then what only tests, lint and the demo need.
 PACKAGES := gcc binutils libc6-dev make pkg-config libwebsockets-dev libwebsockets-evlib-uv libmicrohttpd-dev libuv1-dev libzmq3-dev \
 	libmsgpack-dev libjwt-dev libjansson-dev libjsmn-dev liblmdb-dev uthash-dev libsmartcols-dev libsystemd-dev \
-	libssl-dev libcmocka-dev python3 python3-websockets python3-pytest python3-pytest-xdist curl jq strace openssl mandoc \
+	libssl-dev libcmocka-dev python3 python3-pip python3-websockets python3-pytest python3-pytest-xdist curl jq strace openssl mandoc \
 	bash-completion clang-format clang-tidy cppcheck shellcheck iproute2 e2fsprogs patch chromium systemd \
 	nginx haproxy hitch
 # What `make bench` compares with, and what bench-check counts with.
@@ -59,7 +59,7 @@ UNIT_SRC   := $(wildcard tests/unit/test_*.c)
 UNIT_TESTS := $(UNIT_SRC:tests/unit/%.c=$(BUILD)/tests/%)
 LIBRARIES  := $(BUILD)/lib/libdiagws.a $(BUILD)/lib/libdiagws.so $(BUILD)/lib/pkgconfig/diagws.pc
 
-.PHONY: all deps deps-bench bench bench-check demo check check-unit check-model check-integration check-fault stacks model torture dropping hub-restarts slow-clients power-loss kill-every-syscall inject idle mutants lint format install uninstall clean help
+.PHONY: all deps deps-bench bench bench-check demo check check-unit check-model check-integration check-fault stacks model torture dropping hub-restarts slow-clients power-loss kill-every-syscall inject idle mutants conformance lint format install uninstall clean help
 .SECONDARY:
 
 all: $(BINARIES) $(LIBRARIES)
@@ -80,6 +80,7 @@ help:
 	@echo 'make inject             fail each call of the allocator and of the store'
 	@echo 'make idle               130 s without a message, and a long poll of 60 s, behind each proxy of examples/proxy'
 	@echo 'make mutants            break the product on purpose: MUTANTS=names; each must be caught'
+	@echo 'make conformance        Autobahn on WebSockets, and inputs that desynchronize HTTP, direct and behind proxies: CASES=7.*'
 	@echo 'make bench              beside Nchan, Redis, bare loops, into tests/bench/RESULTS.md: RUNS=3 ONLY=rows QUICK=1'
 	@echo 'make bench-check        instructions of hot paths against those stored: STORE=1 stores them anew'
 	@echo 'make lint | format      check, or apply, the style'
@@ -179,6 +180,14 @@ $(BUILD)/tests/clients: tests/fault/clients.c
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $< $(ALL_LDFLAGS)
 
+# An edge that echoes.
+ECHO_OURS := ws_receive lws_frame_is_binary lws_remaining_packet_payload dw_utf8_take conn_text watch_open
+$(BUILD)/tests/diagws-edge-echo: tests/conformance/echo.c $(EDGE_OBJ) $(LIB_A)
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $(ECHO_OURS:%=-Wl$(comma)--wrap=%) -o $@ $< $(EDGE_OBJ) $(LIB_A) \
+		$(call pc,$(LIBS_diagws-edge)) -lpthread
+
 # Preloaded into a process: holds back an edge's checks of signatures; lets its main thread get stuck.
 $(BUILD)/tests/hold.so $(BUILD)/tests/stick.so: $(BUILD)/tests/%.so: tests/lib/%.c
 	@mkdir -p $(@D)
@@ -189,7 +198,7 @@ $(BUILD)/tests/hold.so $(BUILD)/tests/stick.so: $(BUILD)/tests/%.so: tests/lib/%
 # commands are made of but what touches the world. The two have functions of the same names: the hub's stay its own.
 SIM_HUB  := $(filter-out $(addprefix $(BUILD)/cmd/diagws-hub/,main.o loop.o options.o store.o), $(HUB_OBJ)) \
 	$(BUILD)/tests/model/sim_hub.o
-SIM_EDGE := $(filter-out $(addprefix $(BUILD)/cmd/diagws-edge/,main.o server.o socket.o ws.o params.o http/http.o http/daemon.o door/check.o door/gate.o door/listen.o), \
+SIM_EDGE := $(filter-out $(addprefix $(BUILD)/cmd/diagws-edge/,main.o server.o socket.o linger.o ws.o params.o http/http.o http/daemon.o door/check.o door/gate.o door/listen.o), \
 	$(EDGE_OBJ)) $(addprefix $(BUILD)/tests/model/,harness.o harness_hub.o harness_client.o sim_edge.o sim_net.o sim_poll.o) $(BUILD)/tests/lib/engine_mem.o
 SIM_OURS := dw_now_ms dw_mono_ms dw_mono_us dw_random dw_random_id fsync fdatasync fallocate pread
 $(BUILD)/tests/harness: $(SIM_HUB) $(SIM_EDGE) $(LIB_A)
@@ -240,6 +249,20 @@ stacks: all
 
 check-fault: all $(BUILD)/tests/clients $(if $(SANITIZE),,$(BUILD)/tests/inject.so)
 	$(Q)DIAGWS_BUILD=$(abspath $(BUILD)) $(PYTHON) -m pytest -q -p no:cacheprovider tests/fault $(PYTEST)
+
+# Autobahn's cases come as a package of PyPI, for Python 2: only its case files are used.
+AUTOBAHN := build/conformance/autobahntestsuite-25.10.1-py2-none-any.whl
+$(AUTOBAHN):
+	@mkdir -p $(@D)
+	$(call say,PIP,$@)
+	$(Q)$(PYTHON) -m pip download -q --no-deps --only-binary :all: --python-version 27 --implementation py -d $(@D) \
+		autobahntestsuite==25.10.1
+
+conformance: deps
+	$(Q)$(MAKE) --no-print-directory all $(BUILD)/tests/diagws-edge-echo $(AUTOBAHN)
+	$(Q)DIAGWS_BUILD=$(abspath $(BUILD)) $(PYTHON) tests/conformance/websocket.py --wheel $(AUTOBAHN) \
+		$(if $(CASES),--cases '$(CASES)')
+	$(Q)DIAGWS_BUILD=$(abspath $(BUILD)) $(PYTHON) tests/conformance/smuggle.py
 
 # Prints its seed; the same seed kills the same processes in the same order.
 torture: all

@@ -2,8 +2,8 @@
  *
  * Happy path: see conn.h. Failure modes: a token that does not let in (1008, after DENY_MS where it is
  * about the room), too many connections of a user, a client that takes nothing for --slow-timeout (1013), that
- * is silent, or whose token ends. One that does not take its close frame either is cut. Invariants: nothing is
- * written while the last write is unfinished; one timer serves all that is ever due.
+ * is silent, or whose token ends. One that takes nothing more, not even its Close frame, is cut. Invariants: nothing is
+ * written while the last write is unfinished, or after a Close; one timer serves all that is ever due.
  */
 #include "conn.h"
 
@@ -15,6 +15,7 @@
 #include "confirm.h"
 #include "diagws/clock.h"
 #include "edge.h"
+#include "frame.h"
 #include "room.h"
 #include "server.h"
 #include "uplink.h"
@@ -88,7 +89,7 @@ conn_set_timer(struct conn *conn)
 	} else if (conn->state == CONN_REFUSED) {
 		due = conn->first.since + DENY_MS;
 	} else if (conn->state == CONN_CLOSING) {
-		due = now + (conn->stalled_at > 0 ? CUT_STALLED_MS : CUT_MS);
+		due = now + (conn->stalled_at > 0 ? CUT_STALLED_MS / 3 : CUT_MS);
 	} else {
 		if (conn->heard_at + SILENCE_MS < due)
 			due = conn->heard_at + SILENCE_MS;
@@ -112,13 +113,21 @@ park(struct conn *conn)
 		watch_park(watch);
 }
 
+static void
+write_no_more(struct conn *conn)
+{
+	conn->state = CONN_CLOSING;
+	park(conn);
+	if (conn->stalled_at > 0)
+		conn->stalled_at = dw_mono_ms();
+	conn_set_timer(conn);
+}
+
 /* With the code and reason that are set. */
 static void
 begin_close(struct conn *conn)
 {
-	conn->state = CONN_CLOSING;
-	park(conn);
-	conn_set_timer(conn);
+	write_no_more(conn);
 	server_close(conn->wsi);
 }
 
@@ -271,6 +280,20 @@ conn_close(struct conn *conn, unsigned code, const char *reason)
 }
 
 void
+conn_tell_close(struct conn *conn, unsigned code, struct dw_str reason)
+{
+	struct dw_buf frame = { 0 };
+
+	write_no_more(conn);
+	conn->told = true;
+	frame_close(&frame, code, reason);
+	if (dw_buf_ok(&frame))
+		(void)server_write(conn->wsi, conn->fd, (struct dw_str) { frame.data, frame.len });
+	dw_buf_clear(&frame);
+	server_flush(conn->fd);
+}
+
+void
 conn_deny(struct conn *conn)
 {
 	conn->state = CONN_REFUSED;
@@ -315,10 +338,12 @@ conn_write(struct conn *conn, struct dw_str frames)
 void
 conn_writable(struct conn *conn)
 {
-	if (conn->state == CONN_CLOSING || server_stalled(conn->wsi))
+	if (server_stalled(conn->wsi))
 		return;
 	conn->stalled_at = 0;
 	conn->waiting = 0;
+	if (conn->state == CONN_CLOSING)
+		return;
 	park(conn);
 	for (struct watch *watch = watch_first(conn); watch != NULL; watch = watch_after(watch))
 		watch_push(watch);
@@ -388,20 +413,38 @@ keep_alive(struct conn *conn, uint64_t now)
 		confirm_ping(conn);
 }
 
+/* Whether a stalled client has taken something since this was last asked. */
+static bool
+has_taken(struct conn *conn)
+{
+	const uint64_t before = conn->taken;
+
+	conn->taken = server_taken(conn->wsi);
+	return conn->taken != before;
+}
+
 /* Whether a stalled client has taken nothing for --slow-timeout. */
 static bool
 is_stuck(struct conn *conn, uint64_t now)
 {
-	uint64_t taken;
-
 	if (conn->stalled_at == 0 || now < conn->stalled_at + (uint64_t)conn->edge->config.slow_ms)
 		return false;
-	taken = server_taken(conn->wsi);
-	if (taken == conn->taken)
+	if (!has_taken(conn))
 		return true;
-	conn->taken = taken;
 	conn->stalled_at = now;
 	return false;
+}
+
+/* Its Close frame was written, or follows what the client has not taken yet. */
+static void
+wait_for_end(struct conn *conn, uint64_t now)
+{
+	if (conn->stalled_at > 0 && has_taken(conn))
+		conn->stalled_at = now;
+	if (conn->stalled_at > 0 && now < conn->stalled_at + CUT_STALLED_MS)
+		conn_set_timer(conn);
+	else
+		server_cut(conn->wsi);
 }
 
 /* What ends it. */
@@ -409,7 +452,7 @@ static void
 look_for_end(struct conn *conn, uint64_t now)
 {
 	if (conn->state == CONN_CLOSING)
-		server_cut(conn->wsi, conn->stalled_at > 0);
+		wait_for_end(conn, now);
 	else if (conn->state == CONN_AWAITING && now >= conn->first.since + AUTH_MS)
 		conn_close(conn, 1008, dw_err_text(DW_E_TOKEN_MISSING));
 	else if (conn->state == CONN_REFUSED && now >= conn->first.since + DENY_MS)

@@ -79,6 +79,9 @@ struct conn {
 	bool many : 1;      /* it has subscribed: PINGs of its own confirm */
 	bool owed : 1;      /* something was written that a PING of its own is to follow */
 	bool awaited : 1;   /* many: the PONG to its newest PING */
+	bool told : 1;      /* a Close frame of our own was written: libwebsockets does not know of it; */
+	bool handed : 1;    /* or it is libwebsockets that writes it */
+	bool ended : 1;     /* the client's Close has come, and was answered */
 	struct watch first;
 	struct wheel_timer timer;
 	uint64_t session; /* sessions.h; 0: none */
@@ -110,6 +113,8 @@ bool conn_claim(struct conn *conn, const struct dw_claims *claims);
 void conn_destroy(struct conn **conn_p);
 
 void conn_close(struct conn *conn, unsigned code, const char *reason);
+/* Writes the Close frame itself, behind whatever is half sent, and nothing after it. Code 0: with neither. */
+void conn_tell_close(struct conn *conn, unsigned code, struct dw_str reason);
 /* Closes it with 1008 when DENY_MS are over since it came. */
 void conn_deny(struct conn *conn);
 /* When something is next due, after whatever may have changed that. */

@@ -32,8 +32,8 @@ enum {
 	CONFIRM_PONGS = 2000,   /* more PONGs a second than this */
 	AGAIN_MS = 200,         /* a JOIN that met a busy hub is repeated after so long */
 	OVERDUE_MS = 5000,      /* a JOIN or READ without an answer is doubted after so long */
-	CUT_MS = 5000,          /* a closed client that does not end its connection is cut after so long, */
-	CUT_STALLED_MS = 1000,  /* one that does not even take the close frame after so long */
+	CUT_MS = 4000,          /* a closed client that does not end its connection is cut, before libwebsockets does, */
+	CUT_STALLED_MS = 3000,  /* one that takes nothing, not even the Close frame, after so long */
 	FEED_LIMIT = 1000,      /* records in a READ, at most */
 	LIMIT_WATCHES = 64,     /* rooms on one connection */
 	DENY_MS = 50,           /* refusals come no sooner: unknown and forbidden take the same time */
@@ -67,6 +67,7 @@ struct edge_counts {
 };
 
 struct check;
+struct linger_socket;
 struct conn;
 struct uplink;
 struct waiter;
@@ -90,15 +91,17 @@ struct edge {
 	struct sessions sessions;
 	struct dw_links users; /* users.h */
 	struct limits limits;
-	struct check *checks;   /* under way (utlist) */
-	struct waiter *waiters; /* HTTP requests that wait at the hub (utlist) */
-	uint32_t joins;         /* JOINs sent: their corr */
+	struct check *checks;            /* under way (utlist) */
+	struct waiter *waiters;          /* HTTP requests that wait at the hub (utlist) */
+	struct linger_socket *lingering; /* utlist */
+	uint32_t joins;                  /* JOINs sent: their corr */
 	struct edge_counts counts;
 	uint64_t confirm_ms; /* confirm.h: between two PINGs; */
 	uint64_t pongs;      /* answers to them since */
 	uint64_t adapted_at; /* dw_mono_ms */
 	uint64_t started;    /* dw_mono_ms */
 	bool draining;
+	bool ending; /* libwebsockets is being ended: nothing can be written */
 };
 
 #endif

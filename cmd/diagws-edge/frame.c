@@ -6,7 +6,9 @@
 
 enum {
 	TEXT_FINAL = 0x81,
+	CLOSE_FINAL = 0x88,
 	PING_FINAL = 0x89,
+	CLOSE_MAX = 125, /* of any control frame */
 	POSITION = 'D',
 	POSITION_SIZE = 17,
 	OWN_SIZE = 25,
@@ -35,6 +37,17 @@ frame_text(struct dw_buf *out, struct dw_str payload)
 	}
 	dw_buf_add(out, header, size);
 	dw_buf_add(out, payload.p, payload.n);
+}
+
+void
+frame_close(struct dw_buf *out, unsigned code, struct dw_str reason)
+{
+	const size_t n = dw_less(reason.n, CLOSE_MAX - 2);
+	const uint8_t head[] = { CLOSE_FINAL, (uint8_t)(code > 0 ? 2 + n : 0), (uint8_t)(code >> 8), (uint8_t)code };
+
+	dw_buf_add(out, head, code > 0 ? 4 : 2);
+	if (code > 0)
+		dw_buf_add(out, reason.p, n);
 }
 
 static void

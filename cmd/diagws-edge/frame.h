@@ -12,6 +12,8 @@
 
 /* Appends a text frame. */
 void frame_text(struct dw_buf *out, struct dw_str payload);
+/* Appends a Close; code 0: with neither. Of a reason 123 bytes. */
+void frame_close(struct dw_buf *out, unsigned code, struct dw_str reason);
 /* Appends a PING that carries a position: what was written to the connection up to there has been received when its
  * PONG comes. */
 void frame_ping(struct dw_buf *out, struct dw_position position);

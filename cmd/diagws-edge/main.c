@@ -28,6 +28,7 @@
 #include "door/listen.h"
 #include "edge.h"
 #include "http/daemon.h"
+#include "linger.h"
 #include "server.h"
 #include "uplink.h"
 
@@ -403,6 +404,7 @@ close_handle(uv_handle_t *handle, void *user)
 static void
 stop(void)
 {
+	edge.ending = true;
 	checks_end(&edge);
 	listen_close(&edge.listeners);
 	http_destroy(&edge.http);
@@ -410,6 +412,7 @@ stop(void)
 	gate_destroy(&edge.gate);
 	uplink_destroy(&edge.uplink);
 	(void)uv_run(&loop, UV_RUN_NOWAIT);
+	linger_end_all(&edge);
 	uv_walk(&loop, close_handle, NULL);
 	(void)uv_run(&loop, UV_RUN_DEFAULT);
 	(void)uv_loop_close(&loop);

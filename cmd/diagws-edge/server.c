@@ -21,6 +21,7 @@
 #include "door/address.h"
 #include "door/head.h"
 #include "edge.h"
+#include "linger.h"
 #include "socket.h"
 #include "ws.h"
 
@@ -57,8 +58,16 @@ callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in
 		return ws_established(wsi, link->conn);
 	case LWS_CALLBACK_RECEIVE:
 		return ws_receive(wsi, link->conn, in, n);
+	/* Of PINGs nobody is told, though libwebsockets (4.1) answers the first alone of those that it reads together, and
+	 * after what it has read behind it. */
 	case LWS_CALLBACK_RECEIVE_PONG:
 		confirm_pong(link->conn, in, n);
+		return 0;
+	case LWS_CALLBACK_WS_PEER_INITIATED_CLOSE:
+		return ws_peer_closes(link->conn, in, n);
+	case LWS_CALLBACK_WS_SERVER_DROP_PROTOCOL:
+		if (link != NULL && link->conn != NULL)
+			ws_dropped(wsi, link->conn);
 		return 0;
 	case LWS_CALLBACK_SERVER_WRITEABLE:
 		conn_writable(link->conn);
@@ -71,6 +80,9 @@ callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in
 		edge->counts.websockets++;
 		return 0;
 	case LWS_CALLBACK_CLOSED:
+		if (link != NULL && link->conn != NULL && !edge->ending)
+			linger_start(edge, lws_get_socket_fd(wsi), link->conn->ended);
+		/* fall through */
 	case LWS_CALLBACK_WSI_DESTROY:
 		if (reason == LWS_CALLBACK_WSI_DESTROY)
 			edge->counts.websockets--;
@@ -151,10 +163,30 @@ server_taken(struct lws *wsi)
 	return socket_taken(lws_get_socket_fd(wsi));
 }
 
-void
-server_cut(struct lws *wsi, bool drop)
+bool
+server_ended(struct lws *wsi)
 {
-	socket_cut(lws_get_socket_fd(wsi), drop);
+	const struct edge *edge = lws_context_user(lws_get_context(wsi));
+
+	return edge->ending || socket_ended(lws_get_socket_fd(wsi));
+}
+
+void
+server_finish(struct lws *wsi)
+{
+	const int fd = lws_get_socket_fd(wsi);
+
+	if (lws_partial_buffered(wsi))
+		socket_widen(fd);
+	while (lws_partial_buffered(wsi) && lws_write(wsi, NULL, 0, LWS_WRITE_RAW) > 0)
+		;
+	(void)shutdown(fd, SHUT_WR);
+}
+
+void
+server_cut(struct lws *wsi)
+{
+	socket_cut(lws_get_socket_fd(wsi));
 }
 
 void

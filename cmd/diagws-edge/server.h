@@ -45,7 +45,11 @@ uint64_t server_taken(struct lws *wsi);
 void server_hold(struct lws *wsi, bool hold);
 /* Closes with the code and reason of its conn, as soon as the loop is reached. */
 void server_close(struct lws *wsi);
-/* Ends its connection now; drop: with what the kernel holds for it. */
-void server_cut(struct lws *wsi, bool drop);
+/* Whether the client, or the edge, has ended its connection. */
+bool server_ended(struct lws *wsi);
+/* Nothing is written any more: what is half sent is left to the kernel, and the end of it. */
+void server_finish(struct lws *wsi);
+/* Ends its connection now, without what the client has not taken. */
+void server_cut(struct lws *wsi);
 
 #endif

@@ -6,13 +6,15 @@
  */
 #include "socket.h"
 
+#include <errno.h>
+#include <limits.h>
 #include <linux/sockios.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
-enum { SEND_BUFFER = 64 * 1024, UNSENT = 16 * 1024 };
+enum { SEND_BUFFER = 64 * 1024, UNSENT = 16 * 1024, DISCARD_AT_ONCE = 16 };
 
 void
 socket_prepare(int fd, bool tcp)
@@ -48,11 +50,42 @@ socket_taken(int fd)
 }
 
 void
-socket_cut(int fd, bool drop)
+socket_widen(int fd)
+{
+	const int bytes = INT_MAX / 2, unsent = INT_MAX; /* the kernel makes of it what its limits allow */
+
+	(void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof(unsent));
+}
+
+bool
+socket_discard(int fd)
+{
+	char bytes[16 * 1024];
+	ssize_t n = 1;
+
+	for (int i = 0; n > 0 && i < DISCARD_AT_ONCE; i++)
+		n = recv(fd, bytes, sizeof(bytes), MSG_DONTWAIT);
+	return n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR));
+}
+
+bool
+socket_ended(int fd)
+{
+	char byte;
+	const ssize_t n = recv(fd, &byte, sizeof(byte), MSG_DONTWAIT | MSG_PEEK);
+
+	return n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR);
+}
+
+void
+socket_cut(int fd)
 {
 	const struct linger at_once = { .l_onoff = 1, .l_linger = 0 };
+	int queued = 0;
 
-	if (drop)
+	(void)ioctl(fd, SIOCOUTQ, &queued);
+	if (queued > 0)
 		(void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
 	(void)shutdown(fd, SHUT_RDWR);
 }

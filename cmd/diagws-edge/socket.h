@@ -12,7 +12,13 @@ void socket_prepare(int fd, bool tcp);
 void socket_cork(int fd, bool cork);
 /* Changes with each byte that the other end's kernel takes. */
 uint64_t socket_taken(int fd);
-/* Ends the connection now; drop: closing it will drop what the kernel holds for it. */
-void socket_cut(int fd, bool drop);
+/* Lets the kernel hold all that it may: what was bounded before is to leave the process. */
+void socket_widen(int fd);
+/* Reads what is there, a bounded part at a time, and drops it. False: the other end has ended the connection. */
+bool socket_discard(int fd);
+/* Whether the other end has ended the connection, and all that it sent was read. */
+bool socket_ended(int fd);
+/* Ends the connection now, without what the other end's kernel has not taken. */
+void socket_cut(int fd);
 
 #endif

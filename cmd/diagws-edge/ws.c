@@ -174,14 +174,78 @@ ws_filter(struct edge *edge, struct lws *wsi, struct conn **conn)
 	return *conn != NULL ? 0 : -1;
 }
 
+static struct dw_str
+reason_of(const struct conn *conn)
+{
+	return dw_str(conn->close_reason != NULL ? conn->close_reason : "");
+}
+
+/* libwebsockets sends no Close behind a frame that is half sent, and none before the kernel has room for much more:
+ * there it is ours, and the client's is waited for. */
 int
 ws_end(struct lws *wsi, struct conn *conn)
 {
+	const struct dw_str reason = reason_of(conn);
+
+	if (conn->told)
+		return 0;
+	if (conn->close_code != 1006 && (conn->stalled_at > 0 || server_stalled(wsi))) {
+		conn_tell_close(conn, conn->close_code, reason);
+		return 0;
+	}
+	conn->handed = true;
 	server_flush(conn->fd);
 	if (conn->close_code >= 1000 && conn->close_code != 1006)
-		lws_close_reason(wsi, (enum lws_close_status)conn->close_code, (unsigned char *)conn->close_reason,
-			conn->close_reason != NULL ? strlen(conn->close_reason) : 0);
+		lws_close_reason(wsi, (enum lws_close_status)conn->close_code, (unsigned char *)(uintptr_t)reason.p, reason.n);
 	return -1;
+}
+
+/* The code and reason of a Close that answers this one. libwebsockets has made 1002 of a code below 3000 that it does
+ * not know, also of 1012 to 1014, and of those nothing else is left to be seen. */
+static unsigned
+judge_close(const uint8_t *payload, size_t n, struct dw_str *reason)
+{
+	const unsigned code = n >= 2 ? (unsigned)payload[0] << 8 | payload[1] : 0;
+	struct dw_utf8 utf8 = { 0 };
+
+	if (n == 0)
+		return 0;
+	if (n == 1 || code < 1000 || code >= 5000)
+		return 1002;
+	if (!dw_utf8_take(&utf8, payload + 2, n - 2) || utf8.left > 0)
+		return 1007;
+	*reason = (struct dw_str) { (const char *)payload + 2, n - 2 };
+	return code;
+}
+
+/* Answered here, and not by libwebsockets in its own time: it would go on with what follows. */
+int
+ws_peer_closes(struct conn *conn, const void *payload, size_t n)
+{
+	struct dw_str reason = { "", 0 };
+	const unsigned code = judge_close(payload, n, &reason);
+
+	conn->ended = true;
+	if (!conn->told)
+		conn_tell_close(conn, code, reason);
+	return -1;
+}
+
+/* Not for a Close of ours or the client's, but for a frame that breaks the protocol: libwebsockets would read on in
+ * what is no frame, and sends no Close for a long control frame, or behind a frame that is half sent. There it does not
+ * let the client's own Close be seen either, and where it encrypts it sends nothing at all any more. */
+void
+ws_dropped(struct lws *wsi, struct conn *conn)
+{
+	if (conn->ended || conn->handed || conn->close_code == 1006 || server_ended(wsi))
+		return;
+	if (!conn->told && conn->state == CONN_CLOSING)
+		conn_tell_close(conn, conn->close_code, reason_of(conn));
+	else if (!conn->told && server_stalled(wsi))
+		conn_tell_close(conn, 1000, dw_str(""));
+	else if (!conn->told)
+		conn_tell_close(conn, 1002, dw_str("protocol error"));
+	server_finish(wsi);
 }
 
 int
@@ -198,6 +262,8 @@ end_soon(struct conn *conn, unsigned code, const char *reason)
 	return 0;
 }
 
+/* Whether a frame was masked nobody is told: libwebsockets (4.1) takes those that are not (RFC 6455, 5.1, wants them
+ * refused). */
 int
 ws_receive(struct lws *wsi, struct conn *conn, const void *bytes, size_t n)
 {

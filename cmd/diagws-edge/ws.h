@@ -17,6 +17,10 @@ int ws_refuse_http(struct lws *wsi);
 int ws_filter(struct edge *edge, struct lws *wsi, struct conn **conn);
 int ws_established(struct lws *wsi, struct conn *conn);
 int ws_receive(struct lws *wsi, struct conn *conn, const void *bytes, size_t n);
+/* The client's Close. */
+int ws_peer_closes(struct conn *conn, const void *payload, size_t n);
+/* libwebsockets is about to end the connection, for whatever reason. */
+void ws_dropped(struct lws *wsi, struct conn *conn);
 /* The timer of server_close: ends the connection with its code. */
 int ws_end(struct lws *wsi, struct conn *conn);
 

@@ -173,9 +173,8 @@ server_close(struct lws *wsi)
 }
 
 void
-server_cut(struct lws *wsi, bool drop)
+server_cut(struct lws *wsi)
 {
-	(void)drop;
 	client_of(wsi)->closing = true;
 }
 

@@ -1,10 +1,12 @@
 /* links: cmd/diagws-edge/frame.c lib/buf.c */
-/* The edge's PINGs: a PONG gives back the position, or the counter, that was sent, and anything else is none. */
+/* The edge's PINGs: a PONG gives back the position, or the counter, that was sent, and anything else is none. And its
+ * Close. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -60,12 +62,35 @@ test_a_counter_comes_back(void **state)
 	dw_buf_clear(&out);
 }
 
+static void
+test_a_close_is_a_control_frame(void **state)
+{
+	char words[200];
+	struct dw_buf out = { 0 };
+
+	(void)state;
+	memset(words, 'x', sizeof(words));
+	frame_close(&out, 0, (struct dw_str) { words, 3 });
+	assert_int_equal(2, out.len);
+	assert_memory_equal("\x88\x00", out.data, 2);
+	dw_buf_reset(&out);
+	frame_close(&out, 1012, (struct dw_str) { words, 3 });
+	assert_int_equal(7, out.len);
+	assert_memory_equal("\x88\x05\x03\xf4xxx", out.data, 7);
+	dw_buf_reset(&out);
+	frame_close(&out, 4999, (struct dw_str) { words, sizeof(words) });
+	assert_int_equal(HEADER + 125, out.len);
+	assert_int_equal(125, (uint8_t)out.data[1]);
+	dw_buf_clear(&out);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_position_comes_back),
 		cmocka_unit_test(test_a_counter_comes_back),
+		cmocka_unit_test(test_a_close_is_a_control_frame),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
