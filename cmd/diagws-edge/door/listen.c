@@ -220,7 +220,7 @@ listen_tcp(struct listener *listener, const char *text, struct dw_fault *fault)
 {
 	const struct addrinfo hints = { .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE };
 	struct addrinfo *found = NULL;
-	struct place place;
+	struct place place = { .tls = false };
 	int err = read_place(text, &place, fault);
 
 	if (err != DW_OK)

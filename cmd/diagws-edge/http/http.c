@@ -15,6 +15,7 @@
 #include <sys/socket.h>
 
 #include "diagws/clock.h"
+#include "diagws/opt.h"
 #include "door/origin.h"
 #include "edge.h"
 #include "http/api.h"
@@ -310,10 +311,12 @@ static bool
 check_head(struct request *request, const char *method, const char *path)
 {
 	const char *refused = header(request, "Refused"), *length = header(request, "Content-Length");
-	const enum head_fault fault = refused != NULL ? (enum head_fault)atoi(refused) : HEAD_OK;
+	int64_t number = HEAD_OK;
+	enum head_fault fault;
 
 	request->body_due = header(request, "Transfer-Encoding") != NULL || (length != NULL && strcmp(length, "0") != 0);
-	request->has_token = false;
+	(void)dw_parse_number(refused != NULL ? refused : "0", &number);
+	fault = (enum head_fault)number;
 	if (fault != HEAD_BODY && refuse(request, fault))
 		return false;
 	if (!check_route(request, method, path) || !check_origin(request) || refuse(request, fault) || !check_body(request))
