@@ -1,7 +1,7 @@
-/* Sockets of clients that libwebsockets has done with, until the clients end them.
+/* Sockets of clients that libwebsockets or libmicrohttpd has done with, until the clients end them.
  *
- * A socket that is closed with something unread resets its connection, and the client may never see the Close that was
- * sent. So its descriptor is kept and what comes is dropped, for CUT_STALLED_MS at most.
+ * A socket that is closed with something unread resets its connection, and the client may never see the Close, or the
+ * answer, that was sent. So its descriptor is kept and what comes is dropped, for CUT_STALLED_MS at most.
  */
 #ifndef LINGER_H
 #define LINGER_H
@@ -10,7 +10,8 @@
 
 struct edge;
 
-/* fd is about to be closed; said: both sides have said Close, nothing more is to come. */
+/* fd is about to be closed; said: both sides have said Close, nothing more is to come. They
+ * count as connections: a drain waits for them. */
 void linger_start(struct edge *edge, int fd, bool said);
 /* Ends all. */
 void linger_end_all(struct edge *edge);

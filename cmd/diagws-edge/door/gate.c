@@ -29,7 +29,6 @@
 
 enum {
 	GATE_MS = 10 * 1000,
-	LINGER_MS = 2 * 1000,
 	GATE_MOST = 4096,
 	PEEK = 32 * 1024,
 	EVENTS = 256,
@@ -43,7 +42,6 @@ struct visitor {
 	int fd;
 	bool watched; /* in the epoll set */
 	bool proxied; /* its PROXY header is still to come */
-	bool lingers;
 	size_t scanned;
 	struct dw_buf taken; /* of an upgrade's head */
 	struct address address;
@@ -53,7 +51,7 @@ struct gate {
 	struct edge *edge;
 	uv_poll_t poll;
 	int epoll;
-	struct visitor *visitors, *lingering;
+	struct visitor *visitors;
 	size_t count;
 	struct wheel_timer timer;
 	char bytes[PEEK];
@@ -62,16 +60,10 @@ struct gate {
 static void
 set_timer(struct gate *gate)
 {
-	uint64_t due = UINT64_MAX;
-
-	if (gate->visitors != NULL)
-		due = gate->visitors->until;
-	if (gate->lingering != NULL && gate->lingering->until < due)
-		due = gate->lingering->until;
-	if (due == UINT64_MAX)
+	if (gate->visitors == NULL)
 		wheel_cancel(&gate->timer);
-	else if (gate->timer.link == NULL || gate->timer.due != due)
-		wheel_set(&gate->edge->wheel, &gate->timer, due);
+	else if (gate->timer.link == NULL || gate->timer.due != gate->visitors->until)
+		wheel_set(&gate->edge->wheel, &gate->timer, gate->visitors->until);
 }
 
 /* It leaves the gate; its descriptor stays open. */
@@ -80,14 +72,11 @@ leave(struct gate *gate, struct visitor *visitor)
 {
 	if (visitor->watched)
 		(void)epoll_ctl(gate->epoll, EPOLL_CTL_DEL, visitor->fd, NULL);
-	if (visitor->lingers)
-		DL_DELETE(gate->lingering, visitor);
-	else
-		DL_DELETE(gate->visitors, visitor);
+	DL_DELETE(gate->visitors, visitor);
 	gate->count--;
+	set_timer(gate);
 	dw_buf_clear(&visitor->taken);
 	free(visitor);
-	set_timer(gate);
 }
 
 static void
@@ -231,24 +220,6 @@ look(struct gate *gate, struct visitor *visitor)
 	}
 }
 
-/* Reads and drops; false: it has ended. */
-static bool
-drain(struct gate *gate, struct visitor *visitor)
-{
-	ssize_t n;
-
-	for (int i = 0; i < 8; i++) {
-		n = recv(visitor->fd, gate->bytes, sizeof(gate->bytes), MSG_DONTWAIT);
-		if (n < 0 && (errno == EAGAIN || errno == EINTR))
-			return true;
-		if (n <= 0) {
-			dismiss(gate, visitor);
-			return false;
-		}
-	}
-	return true;
-}
-
 static void
 on_readable(uv_poll_t *poll, int status, int events)
 {
@@ -258,17 +229,14 @@ on_readable(uv_poll_t *poll, int status, int events)
 
 	(void)status;
 	(void)events;
-	for (int i = 0; i < count; i++) {
-		struct visitor *visitor = ready[i].data.ptr;
-
-		(void)(visitor->lingers ? drain(gate, visitor) : look(gate, visitor));
-	}
+	for (int i = 0; i < count; i++)
+		(void)look(gate, ready[i].data.ptr);
 }
 
 static void
-watch(struct gate *gate, struct visitor *visitor, unsigned how)
+watch(struct gate *gate, struct visitor *visitor)
 {
-	struct epoll_event event = { .events = EPOLLIN | how, .data.ptr = visitor };
+	struct epoll_event event = { .events = EPOLLIN | EPOLLET, .data.ptr = visitor };
 
 	visitor->watched = epoll_ctl(gate->epoll, EPOLL_CTL_ADD, visitor->fd, &event) == 0;
 	if (!visitor->watched)
@@ -295,24 +263,7 @@ gate_take(struct gate *gate, int fd, const struct address *address)
 	DL_APPEND(gate->visitors, visitor);
 	gate->count++;
 	if (look(gate, visitor))
-		watch(gate, visitor, EPOLLET);
-}
-
-void
-gate_linger(struct gate *gate, int fd)
-{
-	struct visitor *visitor = gate->count < GATE_MOST ? calloc(1, sizeof(*visitor)) : NULL;
-
-	if (visitor == NULL) {
-		(void)close(fd);
-		return;
-	}
-	visitor->fd = fd;
-	visitor->until = dw_mono_ms() + LINGER_MS;
-	visitor->lingers = true;
-	DL_APPEND(gate->lingering, visitor);
-	gate->count++;
-	watch(gate, visitor, 0); /* by level: it is drained a piece at a time */
+		watch(gate, visitor);
 }
 
 size_t
@@ -324,19 +275,17 @@ gate_count(const struct gate *gate)
 bool
 gate_evict(struct gate *gate)
 {
-	struct visitor *oldest = gate->visitors != NULL ? gate->visitors : gate->lingering;
-
-	if (oldest == NULL)
+	if (gate->visitors == NULL)
 		return false;
-	dismiss(gate, oldest);
+	dismiss(gate, gate->visitors);
 	return true;
 }
 
 void
 gate_close(struct gate *gate)
 {
-	while (gate->visitors != NULL)
-		dismiss(gate, gate->visitors);
+	while (gate_evict(gate))
+		;
 }
 
 static void
@@ -347,8 +296,6 @@ fire(struct wheel_timer *timer)
 
 	while (gate->visitors != NULL && gate->visitors->until <= now)
 		dismiss(gate, gate->visitors);
-	while (gate->lingering != NULL && gate->lingering->until <= now)
-		dismiss(gate, gate->lingering);
 	set_timer(gate);
 }
 
@@ -388,8 +335,7 @@ gate_destroy(struct gate **gate_p)
 	if (gate == NULL)
 		return;
 	*gate_p = NULL;
-	while (gate_evict(gate))
-		;
+	gate_close(gate);
 	wheel_cancel(&gate->timer);
 	(void)uv_poll_stop(&gate->poll);
 	(void)close(gate->epoll);

@@ -21,9 +21,6 @@ void gate_destroy(struct gate **gate_p);
 
 /* A new connection; the descriptor is the gate's from now on. */
 void gate_take(struct gate *gate, int fd, const struct address *address);
-/* A connection that is at its end but may have sent what nobody will read: it is read until it ends too, for a moment,
- * or what was last written to it would be lost in a reset. */
-void gate_linger(struct gate *gate, int fd);
 size_t gate_count(const struct gate *gate);
 /* Closes the one that has waited longest. false: none waits. */
 bool gate_evict(struct gate *gate);

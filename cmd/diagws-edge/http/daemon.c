@@ -23,10 +23,10 @@
 #include <uv.h>
 
 #include "diagws/clock.h"
-#include "door/gate.h"
 #include "door/upgrade.h"
 #include "edge.h"
 #include "http/http.h"
+#include "linger.h"
 #include "server.h"
 
 enum {
@@ -206,18 +206,14 @@ http_client_answered(struct http_client *client, bool goes_on)
 		hand_over(client);
 }
 
-/* What it has sent and nobody read would reset the connection, and the answer with it. */
-static void
-linger(struct http_client *client)
+/* Whether it has sent, or may yet send, what nobody reads. */
+static bool
+has_unread(const struct http_client *client)
 {
-	int unread = 0, fd;
+	int unread = 0;
 
-	if (client->reader.state != READ_NOTHING && (ioctl(client->fd, FIONREAD, &unread) != 0 || unread == 0))
-		return;
-	fd = fcntl(client->fd, F_DUPFD_CLOEXEC, 0);
-	(void)shutdown(client->fd, SHUT_WR);
-	if (fd >= 0)
-		gate_linger(client->http->edge->gate, fd);
+	return !client->ended &&
+		   (client->reader.state == READ_NOTHING || ioctl(client->fd, FIONREAD, &unread) != 0 || unread > 0);
 }
 
 static void
@@ -229,8 +225,8 @@ on_connection(void *user, struct MHD_Connection *connection, void **context, enu
 	(void)context;
 	if (code != MHD_CONNECTION_NOTIFY_CLOSED || client == NULL)
 		return;
-	if (!client->ended)
-		linger(client);
+	if (has_unread(client))
+		linger_start(client->http->edge, client->fd, false);
 	clients[client->fd] = NULL;
 	client->http->count--;
 	set_idle(client, false);
@@ -366,7 +362,7 @@ http_new(struct http **out, struct edge *edge, struct dw_fault *fault)
 	if (http == NULL)
 		return DW_E_NOMEM;
 	http->edge = edge;
-	/* Turbo: a new connection is read at once, and closing it is left to us (see linger). */
+	/* Turbo: a new connection is read at once, and closing it is left to us (linger.h). */
 	http->daemon =
 		MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_TURBO | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME, 0, NULL,
 			NULL, http_handle, edge, MHD_OPTION_NOTIFY_CONNECTION, on_connection, NULL, MHD_OPTION_NOTIFY_COMPLETED,
