@@ -292,8 +292,8 @@ def test_websockets_and_requests_under_way_are_counted(site):
     edge = site.edge("--max-connections", "4")
 
     async def run():
+        poll = await asyncio.to_thread(long_poll, site, edge)  # it has been read when the others are in
         clients = [await edge.connect("123", site.alice) for _ in range(3)]
-        poll = await asyncio.to_thread(long_poll, site, edge)
         await asyncio.to_thread(until, lambda: Link(edge.port, GET).ended(), "the edge to be full")
         for client in clients:
             await client.close()

@@ -255,7 +255,7 @@ gate_take(struct gate *gate, int fd, const struct address *address)
 		return;
 	}
 	if (gate->count >= GATE_MOST)
-		(void)gate_evict(gate);
+		(void)gate_evict(gate, 0);
 	visitor->fd = fd;
 	visitor->until = dw_mono_ms() + GATE_MS;
 	visitor->proxied = gate->edge->config.proxied;
@@ -273,9 +273,9 @@ gate_count(const struct gate *gate)
 }
 
 bool
-gate_evict(struct gate *gate)
+gate_evict(struct gate *gate, uint64_t ms)
 {
-	if (gate->visitors == NULL)
+	if (gate->visitors == NULL || gate->visitors->until - GATE_MS + ms > dw_mono_ms())
 		return false;
 	dismiss(gate, gate->visitors);
 	return true;
@@ -284,7 +284,7 @@ gate_evict(struct gate *gate)
 void
 gate_close(struct gate *gate)
 {
-	while (gate_evict(gate))
+	while (gate_evict(gate, 0))
 		;
 }
 

@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "diagws/err.h"
 
@@ -22,8 +23,8 @@ void gate_destroy(struct gate **gate_p);
 /* A new connection; the descriptor is the gate's from now on. */
 void gate_take(struct gate *gate, int fd, const struct address *address);
 size_t gate_count(const struct gate *gate);
-/* Closes the one that has waited longest. false: none waits. */
-bool gate_evict(struct gate *gate);
+/* Closes the one that has waited longest, where that is so long. false: none. */
+bool gate_evict(struct gate *gate, uint64_t ms);
 /* Closes all that wait: no more requests are taken. */
 void gate_close(struct gate *gate);
 

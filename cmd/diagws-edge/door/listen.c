@@ -33,6 +33,7 @@ enum {
 	BACKLOG = 4096,
 	ACCEPT_AT_ONCE = 64, /* a turn: those who are here already are served between */
 	PAUSE_MS = 100,
+	SILENT_MS = 1000, /* who has said nothing for so long goes before those that are idle between two requests */
 };
 
 static const char tls_prefix[] = "wss://";
@@ -58,7 +59,8 @@ make_room(struct edge *edge)
 {
 	const uint64_t all = gate_count(edge->gate) + http_count(edge->http) + edge->counts.websockets;
 
-	return all < (uint64_t)edge->config.max_connections || gate_evict(edge->gate) || http_evict(edge->http);
+	return all < (uint64_t)edge->config.max_connections || gate_evict(edge->gate, SILENT_MS) ||
+		   http_evict(edge->http) || gate_evict(edge->gate, 0);
 }
 
 static void
