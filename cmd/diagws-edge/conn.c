@@ -90,6 +90,8 @@ conn_set_timer(struct conn *conn)
 		due = conn->first.since + DENY_MS;
 	} else if (conn->state == CONN_CLOSING) {
 		due = now + (conn->stalled_at > 0 ? CUT_STALLED_MS / 3 : CUT_MS);
+	} else if (conn->early && conn->connected) {
+		due = now;
 	} else {
 		if (conn->heard_at + SILENCE_MS < due)
 			due = conn->heard_at + SILENCE_MS;
@@ -465,6 +467,16 @@ look_for_end(struct conn *conn, uint64_t now)
 		conn_close(conn, 1013, "too slow");
 }
 
+/* What it said before `connect`. */
+static void
+hear_early(struct conn *conn)
+{
+	conn->early = false;
+	conn_text(conn, conn->rx);
+	conn_drop_incoming(conn);
+	server_hold(conn->wsi, false);
+}
+
 static void
 fire(struct wheel_timer *timer)
 {
@@ -472,6 +484,8 @@ fire(struct wheel_timer *timer)
 	uint64_t now = dw_mono_ms();
 
 	look_for_end(conn, now);
+	if (conn->state == CONN_OPEN && conn->early && conn->connected)
+		hear_early(conn);
 	if (conn->state != CONN_OPEN)
 		return;
 	for (struct watch *watch = watch_first(conn), *next; watch != NULL && conn->state == CONN_OPEN; watch = next) {

@@ -76,6 +76,7 @@ struct conn {
 	bool sure : 1;      /* it acknowledges itself */
 	bool heartbeat : 1; /* it asked for them */
 	bool connected : 1; /* `connect` was told */
+	bool early : 1;     /* rx is a whole message that came before that */
 	bool many : 1;      /* it has subscribed: PINGs of its own confirm */
 	bool owed : 1;      /* something was written that a PING of its own is to follow */
 	bool awaited : 1;   /* many: the PONG to its newest PING */

@@ -290,6 +290,12 @@ ws_receive(struct lws *wsi, struct conn *conn, const void *bytes, size_t n)
 		return end_soon(conn, 1007, "bad utf8");
 	if (!dw_buf_ok(&conn->rx->text))
 		return end_soon(conn, 1013, "try again later");
+	/* `connect` is the first that a client hears, so what it says before that waits, and so does what is behind. */
+	if (conn->state == CONN_OPEN && !conn->connected) {
+		conn->early = true;
+		server_hold(wsi, true);
+		return 0;
+	}
 	conn_text(conn, conn->rx);
 	conn_drop_incoming(conn);
 	return 0;

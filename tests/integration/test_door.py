@@ -126,8 +126,20 @@ def test_frames_that_come_with_the_upgrade(site):
     frames = b"".join(text(json.dumps({"type": "ping"})) for _ in range(8))
     with Link(site.the_edge.port, upgrade(f"/ws/123?token={site.alice}&after=new") + frames) as link:
         assert link.head()[0] == 101
-        got = [link.message()["type"] for _ in range(9)]
-        assert sorted(got) == ["connect"] + ["pong"] * 8
+        assert [link.message()["type"] for _ in range(9)] == ["connect"] + ["pong"] * 8
+
+
+def test_connect_is_the_first_that_is_heard(site):
+    """Whatever a client says before it, and however it ends."""
+    other = json.dumps({"type": "unsubscribe", "diagnosis_id": 123})
+    for said, heard in (([json.dumps({"type": "ping"}), "nonsense"], ["connect", "pong", "error"]),
+                        ([other, json.dumps({"type": "ping"})], ["connect", "unsubscribed", "pong"])):
+        with Link(site.the_edge.port, upgrade(f"/ws/123?token={site.alice}&after=new") + b"".join(map(text, said))) as link:
+            assert link.head()[0] == 101
+            assert [link.message()["type"] for _ in heard] == heard
+    with Link(site.the_edge.port, upgrade(f"/ws/999?token={site.alice}") + text(json.dumps({"type": "ping"}))) as link:
+        assert link.head()[0] == 101
+        assert link.frame() == (8, struct.pack("!H", 1008) + b"access denied")
 
 
 def test_an_upgrade_that_comes_byte_by_byte(site):
