@@ -51,11 +51,13 @@ static void
 take_first(struct conn *conn, struct dw_str token)
 {
 	struct conn_request *request = conn->request;
+	struct address address;
 	int err;
 
 	request->awaits = false;
 	conn->state = CONN_CHECKING;
-	err = check_begin(conn->edge, &conn->address, token, &request->claims, &request->check, auth_checked, request);
+	server_address(conn->wsi, &address);
+	err = check_begin(conn->edge, &address, token, &request->claims, &request->check, auth_checked, request);
 	if (err == DW_E_AGAIN) {
 		server_hold(conn->wsi, true);
 		return;
@@ -111,6 +113,7 @@ static void
 take_fresh(struct conn *conn, struct dw_str token)
 {
 	struct conn_request *request = calloc(1, sizeof(*request));
+	struct address address;
 	int err;
 
 	if (request == NULL) {
@@ -120,7 +123,8 @@ take_fresh(struct conn *conn, struct dw_str token)
 	dw_claims_init(&request->claims);
 	request->conn = conn;
 	conn->request = request;
-	err = check_begin(conn->edge, &conn->address, token, &request->claims, &request->check, renewed, request);
+	server_address(conn->wsi, &address);
+	err = check_begin(conn->edge, &address, token, &request->claims, &request->check, renewed, request);
 	if (err != DW_E_AGAIN)
 		end_renewal(conn, err);
 }

@@ -54,7 +54,6 @@ conn_new(struct edge *edge, struct lws *wsi, struct conn_request *request)
 	conn->edge = edge;
 	conn->wsi = wsi;
 	conn->fd = server_socket(wsi);
-	conn->address = request->address;
 	conn->request = request;
 	request->conn = conn;
 	conn->derived = request->device[0] == '\0';

@@ -69,9 +69,8 @@ struct conn {
 	struct lws *wsi;
 	uint64_t stalled_at; /* since when the kernel takes nothing; 0: it does */
 	int fd;              /* server_write's */
-	struct address address;
-	uint8_t state;   /* enum conn_state */
-	uint8_t watches; /* rooms that it watches or is about to */
+	uint8_t state;       /* enum conn_state */
+	uint8_t watches;     /* rooms that it watches or is about to */
 	bool derived : 1;
 	bool sure : 1;      /* it acknowledges itself */
 	bool heartbeat : 1; /* it asked for them */

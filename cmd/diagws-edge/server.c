@@ -37,6 +37,8 @@ struct server {
 	struct lws_context *lws;
 	struct lws_vhost *plain, *tls;  /* tls: NULL where no listener has it */
 	const struct address *adopting; /* of the client that is being adopted; else NULL */
+	struct address *proxied;        /* of clients behind a proxy, by descriptor */
+	size_t proxied_size;
 };
 
 struct link {
@@ -296,6 +298,28 @@ server_new(struct server **out, struct edge *edge, struct dw_fault *fault)
 	return err;
 }
 
+/* What a proxy says of a client no socket knows. */
+static void
+keep_address(struct server *server, int fd, const struct address *address)
+{
+	size_t size = server->proxied_size > 0 ? server->proxied_size : 256;
+	struct address *grown;
+
+	if (!server->edge->config.proxied)
+		return;
+	while (size <= (size_t)fd)
+		size *= 2;
+	if (size > server->proxied_size) {
+		grown = realloc(server->proxied, size * sizeof(*grown));
+		if (grown == NULL)
+			return;
+		memset(grown + server->proxied_size, 0, (size - server->proxied_size) * sizeof(*grown));
+		server->proxied = grown;
+		server->proxied_size = size;
+	}
+	server->proxied[fd] = *address;
+}
+
 bool
 server_adopt(struct server *server, int fd, const struct address *address, struct dw_str head)
 {
@@ -305,6 +329,7 @@ server_adopt(struct server *server, int fd, const struct address *address, struc
 	 * is a tenth of what a connect costs. */
 	if (address->family != ADDRESS_NONE)
 		socket_cork(fd, true);
+	keep_address(server, fd, address);
 	server->adopting = address;
 	lws_set_log_level(0, emit_log); /* it tells of each one as of an error */
 	wsi = lws_adopt_socket_vhost_readbuf(server->plain, fd, head.p, head.n);
@@ -314,8 +339,9 @@ server_adopt(struct server *server, int fd, const struct address *address, struc
 }
 
 void
-server_adopt_tls(struct server *server, int fd)
+server_adopt_tls(struct server *server, int fd, const struct address *address)
 {
+	keep_address(server, fd, address);
 	if (server->tls == NULL)
 		(void)close(fd);
 	else if (lws_adopt_socket_vhost(server->tls, fd) == NULL)
@@ -326,11 +352,15 @@ void
 server_address(struct lws *wsi, struct address *out)
 {
 	const struct edge *edge = lws_context_user(lws_get_context(wsi));
+	const struct server *server = edge->server;
+	const int fd = lws_get_socket_fd(wsi);
 
-	if (edge->server->adopting != NULL)
-		*out = *edge->server->adopting;
+	if (server->adopting != NULL)
+		*out = *server->adopting;
+	else if (fd >= 0 && (size_t)fd < server->proxied_size)
+		*out = server->proxied[fd];
 	else
-		address_of_socket(lws_get_socket_fd(wsi), out);
+		address_of_socket(fd, out);
 }
 
 void
@@ -353,5 +383,6 @@ server_destroy(struct server **server_p)
 	if (server->lws != NULL)
 		lws_context_destroy(server->lws); /* its connections end later, in the loop */
 	*server_p = NULL;
+	free(server->proxied);
 	free(server);
 }

@@ -23,8 +23,8 @@ void server_destroy(struct server **server_p);
 /* A connection that asks for a WebSocket, with the head as upgrade_write has it. The descriptor is libwebsockets'. */
 bool server_adopt(struct server *server, int fd, const struct address *address, struct dw_str head);
 /* One that begins with TLS. */
-void server_adopt_tls(struct server *server, int fd);
-/* Who its client is; only while it is being taken. */
+void server_adopt_tls(struct server *server, int fd, const struct address *address);
+/* Who its client is. */
 void server_address(struct lws *wsi, struct address *out);
 /* Reads the TLS files again, for new connections. */
 void server_reload_tls(struct server *server);

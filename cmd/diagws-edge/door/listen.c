@@ -75,7 +75,7 @@ take(struct listener *listener, int fd, const struct address *address)
 	if (listener->path[0] != '\0')
 		socket_prepare(fd, false);
 	if (listener->tls)
-		server_adopt_tls(edge->server, fd);
+		server_adopt_tls(edge->server, fd, address);
 	else
 		gate_take(edge->gate, fd, address);
 }
