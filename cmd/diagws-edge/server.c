@@ -217,19 +217,18 @@ emit_log(int level, const char *line)
 	dw_log_warn("libwebsockets", "text=%.*s", (int)n, line);
 }
 
-static int
-raise_descriptors(const struct edge *edge)
+/* Exactly as many as are needed, also where more are allowed: with fewer than the process may have, libwebsockets looks
+ * through all of its table for each that it wants to find. */
+static void
+limit_descriptors(const struct edge *edge)
 {
+	const rlim_t want = (rlim_t)edge->config.max_connections + 64;
 	struct rlimit limit;
-	rlim_t want = (rlim_t)edge->config.max_connections + 64;
 
 	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
-		return 1024;
-	if (limit.rlim_cur < want) {
-		limit.rlim_cur = limit.rlim_max < want ? limit.rlim_max : want;
-		(void)setrlimit(RLIMIT_NOFILE, &limit);
-	}
-	return limit.rlim_cur < want ? (int)limit.rlim_cur : (int)want;
+		return;
+	limit.rlim_cur = limit.rlim_max < want ? limit.rlim_max : want;
+	(void)setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 static int
@@ -259,6 +258,7 @@ open_lws(struct server *server, struct dw_fault *fault)
 	struct lws_context_creation_info info = { 0 };
 	int err;
 
+	limit_descriptors(server->edge);
 	lws_set_log_level(LLL_ERR, emit_log);
 	info.port = CONTEXT_PORT_NO_LISTEN_SERVER;
 	info.protocols = protocols;
@@ -269,7 +269,6 @@ open_lws(struct server *server, struct dw_fault *fault)
 	info.pt_serv_buf_size = HEADER_DATA;
 	info.max_http_header_data2 = HEADER_DATA;
 	info.max_http_header_pool = 1024;
-	info.fd_limit_per_thread = (unsigned)raise_descriptors(server->edge);
 	info.timeout_secs = HEADERS_S;
 	info.retry_and_idle_policy = &no_pings;
 	info.alpn = "http/1.1";
