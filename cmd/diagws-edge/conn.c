@@ -119,6 +119,11 @@ write_no_more(struct conn *conn)
 {
 	conn->state = CONN_CLOSING;
 	park(conn);
+	if (conn->early) { /* it is read on, for its Close is to come */
+		conn->early = false;
+		conn_drop_incoming(conn);
+		server_hold(conn->wsi, false);
+	}
 	if (conn->stalled_at > 0)
 		conn->stalled_at = dw_mono_ms();
 	conn_set_timer(conn);

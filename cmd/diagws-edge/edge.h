@@ -44,7 +44,6 @@ enum {
 struct edge_config {
 	struct dw_opt_list listen;
 	struct dw_opt_list origins;
-	struct dw_opt_list hubs;
 	const char *hub;
 	const char *keys, *issuer, *audience;
 	int64_t leeway_ms;

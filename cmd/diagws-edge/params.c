@@ -6,7 +6,6 @@
 #include <libwebsockets.h>
 #include <string.h>
 
-#include "door/origin.h"
 #include "door/head.h"
 #include "edge.h"
 
@@ -60,18 +59,4 @@ params_authorize(struct edge *edge, struct lws *wsi, const struct address *addre
 	if (token.n > 0)
 		explicit_bzero(buffer, (size_t)(token.p - buffer) + token.n);
 	return err;
-}
-
-bool
-params_origin_ok(const struct edge *edge, struct lws *wsi)
-{
-	char origin[512], host[512];
-
-	if (lws_hdr_total_length(wsi, WSI_TOKEN_ORIGIN) == 0)
-		return true;
-	if (lws_hdr_copy(wsi, origin, sizeof(origin), WSI_TOKEN_ORIGIN) <= 0)
-		return false;
-	if (lws_hdr_copy(wsi, host, sizeof(host), WSI_TOKEN_HOST) <= 0)
-		host[0] = '\0';
-	return origin_allowed(&edge->config.origins, dw_str(origin), dw_str(host));
 }

@@ -20,7 +20,5 @@ bool params_get(struct lws *wsi, const char *name, char *out, size_t size);
 /* Token from `Authorization: Bearer` or ?token=, checked now or later: see check_begin. */
 int params_authorize(struct edge *edge, struct lws *wsi, const struct address *address, struct dw_claims *claims,
 	struct check **slot, check_done *done, void *user);
-/* No Origin header, one on the list of --origin ('*': any), or the one that the request's Host has. */
-bool params_origin_ok(const struct edge *edge, struct lws *wsi);
 
 #endif

@@ -30,6 +30,7 @@ enum {
 	TX_PACKET = 64 * 1024,
 	HEADER_DATA = 32 * 1024, /* more than any head, or a long one loses its close reason */
 	HEADERS_S = 10,
+	OWN_DESCRIPTORS = 64, /* of the edge itself, beside its listeners */
 };
 
 struct server {
@@ -218,17 +219,23 @@ emit_log(int level, const char *line)
 }
 
 /* Exactly as many as are needed, also where more are allowed: with fewer than the process may have, libwebsockets looks
- * through all of its table for each that it wants to find. */
+ * through all of its table for each that it wants to find. Where fewer are allowed there are fewer connections. */
 static void
-limit_descriptors(const struct edge *edge)
+limit_descriptors(struct edge *edge)
 {
-	const rlim_t want = (rlim_t)edge->config.max_connections + 64;
+	const rlim_t own = (rlim_t)OWN_DESCRIPTORS + edge->config.listen.count;
+	const rlim_t want = (rlim_t)edge->config.max_connections + own;
 	struct rlimit limit;
 
 	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
 		return;
 	limit.rlim_cur = limit.rlim_max < want ? limit.rlim_max : want;
 	(void)setrlimit(RLIMIT_NOFILE, &limit);
+	if (limit.rlim_cur == want)
+		return;
+	edge->config.max_connections = limit.rlim_cur > own ? (int64_t)(limit.rlim_cur - own) : 1;
+	dw_log_warn("fewer descriptors are allowed than --max-connections needs", "limit=%llu connections=%lld",
+		(unsigned long long)limit.rlim_cur, (long long)edge->config.max_connections);
 }
 
 static int

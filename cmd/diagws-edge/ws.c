@@ -63,7 +63,7 @@ copy_header(struct lws *wsi, enum lws_token_indexes token, char *out, size_t siz
 int
 ws_confirm(struct edge *edge, struct lws *wsi)
 {
-	char upgrade[32], path[LIMIT_URL + 1], host[512], origin[512], key[64], version[8];
+	char upgrade[32], path[LIMIT_URL + 1], host[512], origin[512], key[64], version[8], protocols[LIMIT_URL];
 	struct head head = { .method = DW_STR("GET"), .upgrades = true };
 	enum head_fault fault;
 
@@ -76,7 +76,11 @@ ws_confirm(struct edge *edge, struct lws *wsi)
 	head.has_origin = lws_hdr_total_length(wsi, WSI_TOKEN_ORIGIN) > 0;
 	head.key = copy_header(wsi, WSI_TOKEN_KEY, key, sizeof(key));
 	head.websocket_version = dw_str_is(copy_header(wsi, WSI_TOKEN_VERSION, version, sizeof(version)), "13") ? 13 : 0;
+	head.subprotocols = copy_header(wsi, WSI_TOKEN_PROTOCOL, protocols, sizeof(protocols));
+	head.has_subprotocols = lws_hdr_total_length(wsi, WSI_TOKEN_PROTOCOL) > 0;
 	fault = upgrade_asked(&head) ? upgrade_check(&head, &edge->config.origins) : HEAD_UPGRADE;
+	if (fault == HEAD_OK && head.has_subprotocols && !dw_str_is(head.subprotocols, "diagws"))
+		return refuse(wsi, HEAD_SUBPROTOCOL, "the subprotocol has no room for a token here: send it with auth=message");
 	return fault == HEAD_OK ? 0 : refuse(wsi, fault, NULL);
 }
 

@@ -57,12 +57,12 @@ def free_port():
 class Process:
     """One running program of ours."""
 
-    def __init__(self, world, name, arguments, env=None):
+    def __init__(self, world, name, arguments, env=None, limits=None):
         self.name = name
         self.log_path = world.path / f"{name}-{len(world.processes)}.log"
         self.log = open(self.log_path, "wb")
         self.popen = subprocess.Popen(arguments, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log,
-                                      env={**os.environ, **world.env, **(env or {})})
+                                      env={**os.environ, **world.env, **(env or {})}, preexec_fn=limits)
 
     @property
     def pid(self):
@@ -96,12 +96,12 @@ class Process:
 
 
 class Edge(Process):
-    def __init__(self, world, port, arguments, program="diagws-edge", env=None):
+    def __init__(self, world, port, arguments, program="diagws-edge", env=None, limits=None):
         self.port = port
         path = BIN / program if program == "diagws-edge" else BUILD / "tests" / program
         super().__init__(world, program, [
             path, "--listen", f"127.0.0.1:{port}", "--hub", world.endpoint, "--keys", world.keys, *arguments],
-            env)
+            env, limits)
 
     def url(self, path):
         return f"http://127.0.0.1:{self.port}{path}"

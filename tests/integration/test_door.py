@@ -10,7 +10,7 @@ import time
 import pytest
 import websockets
 
-from conftest import EFFECTIVENESS, PATIENCE, SANITIZED, World, closed, free_port, receive, until
+from conftest import EFFECTIVENESS, PATIENCE, SANITIZED, Edge, World, closed, free_port, receive, until
 from test_tokens import openssl
 
 EFFECT = "/ws/broadcast-effectiveness-update"
@@ -140,6 +140,9 @@ def test_connect_is_the_first_that_is_heard(site):
     with Link(site.the_edge.port, upgrade(f"/ws/999?token={site.alice}") + text(json.dumps({"type": "ping"}))) as link:
         assert link.head()[0] == 101
         assert link.frame() == (8, struct.pack("!H", 1008) + b"access denied")
+        answered = time.monotonic()
+        link.send(bytes([0x88, 0x82]) + MASK + struct.pack("!H", 1008))
+        assert link.ended() and time.monotonic() - answered < 2  # it is read, so nobody waits for it
 
 
 def test_an_upgrade_that_comes_byte_by_byte(site):
@@ -225,6 +228,10 @@ def test_a_token_in_the_subprotocols(site):
             assert await closed(client) == (1008, "token invalid")
         async with websockets.connect(url, subprotocols=["diagws", "x" * 6000]) as client:
             assert await closed(client) == (1008, "token invalid")
+        # An Authorization of another kind is somebody else's.
+        basic = {"Authorization": "Basic YTpi"}
+        async with websockets.connect(url, subprotocols=["diagws", site.alice], extra_headers=basic) as client:
+            assert (await receive(client))["type"] == "connect"
     asyncio.run(watch())
 
 
@@ -290,6 +297,21 @@ def test_idle_connections_make_room(site):
     idle[-1].send(GET)
     assert idle[-1].answer()[0] == 200
     for link in idle + more:
+        link.socket.close()
+
+
+def test_fewer_descriptors_than_connections(site):
+    """Where the process may have no more, there are fewer connections, and idle ones make room as ever."""
+    import resource
+    edge = Edge(site, free_port(), [], env=None, limits=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (120, 120)))
+    site.processes.append(edge)
+    until(edge.ready, "the edge")
+    assert "fewer descriptors are allowed" in edge.said()
+    idle = [Link(edge.port, GET) for _ in range(130)]
+    begun = time.monotonic()
+    assert edge.request("/healthz")[0] == 200
+    assert time.monotonic() - begun < 5
+    for link in idle:
         link.socket.close()
 
 
@@ -421,6 +443,14 @@ def common_name(port):
         return secured.getpeercert(binary_form=True)
 
 
+def tls_status(port, sent):
+    trust = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    trust.check_hostname, trust.verify_mode = False, ssl.CERT_NONE
+    with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as link, trust.wrap_socket(link) as secured:
+        secured.sendall(sent)
+        return int(secured.recv(4096).split()[1])
+
+
 def test_the_certificate_is_read_again(site):
     key, chain = certificate(site, "first")
     port = free_port()
@@ -432,6 +462,8 @@ def test_the_certificate_is_read_again(site):
     other_chain.replace(chain)
     edge.signal(signal.SIGHUP)
     until(lambda: common_name(port) != first, "the new certificate")
+    for subprotocols, wanted in ((["diagws"], 101), (["chat"], 400), (["diagws", site.alice], 400)):
+        assert tls_status(port, upgrade("/ws/123", f"Sec-WebSocket-Protocol: {', '.join(subprotocols)}")) == wanted
     chain.write_text("nonsense")
     edge.signal(signal.SIGHUP)
     until(lambda: edge.said().count("keys read again") == 2, "the signal")

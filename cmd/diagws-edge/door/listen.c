@@ -33,7 +33,8 @@ enum {
 	BACKLOG = 4096,
 	ACCEPT_AT_ONCE = 64, /* a turn: those who are here already are served between */
 	PAUSE_MS = 100,
-	SILENT_MS = 1000, /* who has said nothing for so long goes before those that are idle between two requests */
+	SILENT_MS = 1000,
+	EVICTED = 16, /* where descriptors run out all the same */
 };
 
 static const char tls_prefix[] = "wss://";
@@ -53,14 +54,20 @@ struct listeners {
 	size_t count;
 };
 
+/* Somebody goes who has said nothing for a while, or is idle between two requests, or has only just come. */
+static bool
+evict(struct edge *edge)
+{
+	return gate_evict(edge->gate, SILENT_MS) || http_evict(edge->http) || gate_evict(edge->gate, 0);
+}
+
 /* false: there is no room for one more connection. */
 static bool
 make_room(struct edge *edge)
 {
 	const uint64_t all = gate_count(edge->gate) + http_count(edge->http) + edge->counts.websockets;
 
-	return all < (uint64_t)edge->config.max_connections || gate_evict(edge->gate, SILENT_MS) ||
-		   http_evict(edge->http) || gate_evict(edge->gate, 0);
+	return all < (uint64_t)edge->config.max_connections || evict(edge);
 }
 
 static void
@@ -107,6 +114,8 @@ on_readable(uv_poll_t *poll, int status, int events)
 		}
 		if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
 			dw_log_warn("no descriptor left for a connection", "pause_ms=%d", PAUSE_MS);
+			for (int n = 0; n < EVICTED && evict(listener->edge); n++)
+				;
 			(void)uv_poll_stop(poll);
 			(void)uv_timer_start(&listener->pause, on_pause_over, PAUSE_MS, 0);
 		}

@@ -4,6 +4,7 @@
 #include "upgrade.h"
 
 #include <string.h>
+#include <strings.h>
 
 #include "diagws/msg.h"
 #include "door/origin.h"
@@ -81,6 +82,14 @@ add_field(struct dw_buf *out, const char *name, struct dw_str value)
 	dw_buf_adds(out, "\r\n");
 }
 
+static bool
+is_bearer(struct dw_str authorization)
+{
+	static const char bearer[] = "Bearer ";
+
+	return authorization.n >= sizeof(bearer) - 1 && strncasecmp(authorization.p, bearer, sizeof(bearer) - 1) == 0;
+}
+
 void
 upgrade_write(const struct head *head, struct dw_buf *out)
 {
@@ -101,9 +110,10 @@ upgrade_write(const struct head *head, struct dw_buf *out)
 	(void)read_subprotocols(head, &token);
 	if (head->has_subprotocols)
 		dw_buf_adds(out, "Sec-WebSocket-Protocol: diagws\r\n");
-	if (head->has_authorization)
-		add_field(out, "Authorization: ", head->authorization);
-	else if (token.n > 0)
+	/* An Authorization of another kind is for a proxy in front. */
+	if (token.n > 0 && !is_bearer(head->authorization))
 		add_field(out, "Authorization: Bearer ", token);
+	else if (head->has_authorization)
+		add_field(out, "Authorization: ", head->authorization);
 	dw_buf_adds(out, "\r\n");
 }
