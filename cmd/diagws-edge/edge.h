@@ -19,8 +19,8 @@ enum {
 	LIMIT_USER_CONNECTIONS = 64,
 	ADDRESS_CHECKS = 64, /* of signatures, for one address at a time: the others of it wait */
 	LIMIT_WAITING = 16 * 1024,
-	LIMIT_USER_ANSWERS = 8 * 1024 * 1024, /* bytes of HTTP answers that are not taken yet: of one user, */
-	LIMIT_ANSWERS = 64 * 1024 * 1024,     /* and in all */
+	LIMIT_USER_BYTES = 8 * 1024 * 1024, /* of HTTP bodies and answers under way: of one user, but for services, */
+	LIMIT_BYTES = 128 * 1024 * 1024,    /* and in all */
 	LIMIT_RING = 256 * 1024,
 	BODY_MS = 30 * 1000,
 	AUTH_MS = 5 * 1000,      /* with auth=message the token is to be there by then */
@@ -60,8 +60,9 @@ struct edge_config {
 struct edge_counts {
 	uint64_t connections; /* clients' WebSockets, open now */
 	uint64_t websockets;  /* what libwebsockets has: these, and those that are not so far or are ending */
+	uint64_t lingering;   /* sockets that wait for their clients to end them (linger.h) */
 	uint64_t requests;    /* HTTP requests unanswered now */
-	uint64_t answers;     /* bytes of HTTP answers that are not taken yet */
+	uint64_t bytes;       /* of HTTP bodies and answers under way */
 	uint64_t checks;      /* tokens whose check is under way */
 };
 

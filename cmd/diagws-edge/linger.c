@@ -33,8 +33,7 @@ end(struct linger_socket *linger)
 {
 	wheel_cancel(&linger->timer);
 	DL_DELETE(linger->edge->lingering, linger);
-	linger->edge->counts.connections--;
-	linger->edge->counts.websockets--;
+	linger->edge->counts.lingering--;
 	uv_close((uv_handle_t *)&linger->poll, free_socket);
 	(void)close(linger->fd);
 }
@@ -79,8 +78,7 @@ linger_start(struct edge *edge, int fd, bool said)
 		return;
 	}
 	DL_APPEND(edge->lingering, linger);
-	edge->counts.connections++;
-	edge->counts.websockets++;
+	edge->counts.lingering++;
 	(void)shutdown(linger->fd, SHUT_WR);
 	(void)uv_poll_start(&linger->poll, UV_READABLE, on_readable);
 	wheel_set(&edge->wheel, &linger->timer, dw_mono_ms() + CUT_STALLED_MS);

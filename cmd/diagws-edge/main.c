@@ -269,7 +269,7 @@ say_goodbye(void)
 static void
 on_drain(uv_timer_t *timer)
 {
-	if ((edge.counts.connections > 0 || edge.counts.requests > 0) && dw_mono_ms() < drain_until)
+	if (edge.counts.connections + edge.counts.requests + edge.counts.lingering > 0 && dw_mono_ms() < drain_until)
 		return;
 	uv_stop(timer->loop);
 }

@@ -1,5 +1,4 @@
-/* Arguments, token and Origin of a request. Its own file because both doors (WebSocket, HTTP) read
- * them, and must read them alike.
+/* Arguments and token of an upgrade: see params.h.
  */
 #include "params.h"
 

@@ -215,7 +215,7 @@ emit_log(int level, const char *line)
 	size_t n = strcspn(line, "\n");
 
 	(void)level;
-	dw_log_warn("libwebsockets", "text=%.*s", (int)n, line);
+	dw_log_debug("libwebsockets", "text=%.*s", (int)n, line); /* strangers make it say things */
 }
 
 /* Exactly as many as are needed, also where more are allowed: with fewer than the process may have, libwebsockets looks

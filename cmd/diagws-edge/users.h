@@ -11,7 +11,7 @@ struct user {
 	struct dw_link link;
 	unsigned uses;
 	unsigned connections; /* WebSockets */
-	size_t answers;       /* bytes of HTTP answers that are not taken yet */
+	size_t bytes;         /* of HTTP bodies and answers under way */
 	char name[];
 };
 

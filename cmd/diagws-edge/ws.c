@@ -17,8 +17,11 @@
 #include "edge.h"
 #include "door/head.h"
 #include "door/upgrade.h"
+#include "http/answer.h"
 #include "params.h"
 #include "server.h"
+
+enum { UPGRADE_REQUIRED = 426 };
 
 static const char prefix[] = "/ws/";
 
@@ -29,17 +32,11 @@ refuse(struct lws *wsi, enum head_fault fault, const char *message)
 	const struct head_refusal *refusal = head_refusal(fault);
 	struct dw_buf out = { 0 };
 
-	message = message != NULL ? message : refusal->message;
 	(void)dw_buf_room(&out, LWS_PRE);
 	dw_buf_grow(&out, LWS_PRE);
-	dw_buf_addf(&out,
-		"HTTP/1.1 %d Refused\r\nConnection: close\r\nContent-Type: application/json\r\nCache-Control: no-store\r\n"
-		"X-Content-Type-Options: nosniff\r\nContent-Length: %zu\r\n\r\n",
-		refusal->status,
-		strlen("{'success':false,'error':{'code':'','message':''},'detail':''}") + strlen(refusal->code) +
-			2 * strlen(message));
-	dw_buf_addf(&out, "{\"success\":false,\"error\":{\"code\":\"%s\",\"message\":\"%s\"},\"detail\":\"%s\"}",
-		refusal->code, message, message);
+	answer_raw(&out, refusal->status, refusal->code, message != NULL ? message : refusal->message,
+		refusal->status == UPGRADE_REQUIRED ? "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n" : "",
+		lws_hdr_total_length(wsi, WSI_TOKEN_HEAD_URI) == 0);
 	if (dw_buf_ok(&out))
 		(void)lws_write(wsi, (unsigned char *)out.data + LWS_PRE, out.len - LWS_PRE, LWS_WRITE_HTTP_FINAL);
 	dw_buf_clear(&out);
@@ -74,6 +71,8 @@ ws_confirm(struct edge *edge, struct lws *wsi)
 	head.host = copy_header(wsi, WSI_TOKEN_HOST, host, sizeof(host));
 	head.origin = copy_header(wsi, WSI_TOKEN_ORIGIN, origin, sizeof(origin));
 	head.has_origin = lws_hdr_total_length(wsi, WSI_TOKEN_ORIGIN) > 0;
+	head.chunked = lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_TRANSFER_ENCODING) > 0 ||
+				   lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_CONTENT_LENGTH) > 0;
 	head.key = copy_header(wsi, WSI_TOKEN_KEY, key, sizeof(key));
 	head.websocket_version = dw_str_is(copy_header(wsi, WSI_TOKEN_VERSION, version, sizeof(version)), "13") ? 13 : 0;
 	head.subprotocols = copy_header(wsi, WSI_TOKEN_PROTOCOL, protocols, sizeof(protocols));

@@ -159,6 +159,22 @@ def test_tls_keeps_what_it_has_decrypted_meanwhile(site):
     asyncio.run(run())
 
 
+def test_a_bad_token_is_told_when_the_body_is_there(site):
+    """Not as a body that did not come, however long the check takes."""
+    site.hold.begin()
+    with socket.create_connection(("127.0.0.1", site.the_edge.port), timeout=PATIENCE) as link:
+        link.sendall(f"POST {PUBLISH}?token={flip(slow_token(site, 3), 2)} HTTP/1.1\r\nHost: x\r\n"
+                     "Content-Type: application/json\r\nContent-Length: 10\r\n\r\n{}".encode())
+        site.hold.until_held(1)
+        site.hold.end()
+        link.settimeout(2)
+        with pytest.raises(TimeoutError):
+            link.recv(64)
+        link.settimeout(PATIENCE)
+        link.sendall(b" " * 8)
+        assert link.recv(64).startswith(b"HTTP/1.1 401 ")
+
+
 def test_a_body_that_comes_with_its_head_waits_for_the_check(site):
     body = json.dumps({**UPDATE, "comment": "x" * 9000}).encode()
     site.hold.begin()

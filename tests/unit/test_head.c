@@ -81,6 +81,7 @@ test_what_is_refused(void **state)
 		{ "GET /?a=% HTTP/1.1\nHost: x\n\n", HEAD_ESCAPE },
 		{ "GET /?a=%4 HTTP/1.1\nHost: x\n\n", HEAD_ESCAPE },
 		{ "GET /?a=%00 HTTP/1.1\nHost: x\n\n", HEAD_ESCAPE },
+		{ "GET /?&&&&&&&&&&&&&&&&&&&&&&&&&&&&&&&& HTTP/1.1\nHost: x\n\n", HEAD_ARGUMENTS },
 		{ "GET /a%2fb HTTP/1.1\nHost: x\n\n", HEAD_PATH },
 		{ "GET /a%5Cb HTTP/1.1\nHost: x\n\n", HEAD_PATH },
 		{ "GET /a/../b HTTP/1.1\nHost: x\n\n", HEAD_PATH },

@@ -152,13 +152,46 @@ static void
 test_a_bad_head_ends_the_reading(void **state)
 {
 	struct reader reader;
+	char wanted[256], blank[200];
 
 	(void)state;
-	assert_string_equal(all_ways(DW_STR("GET /a HTTP/1.1\r\nHost: x\r\n\r\nHEAD / HTTP/1.1\r\nHost: x\r\nA : "
-										"b\r\n\r\nGET /c HTTP/1.1\r\nHost: x\r\n\r\n"),
+	(void)snprintf(wanted, sizeof(wanted),
+		"GET /a HTTP/1.1\r\nHost: x\r\n\r\nHEAD / HTTP/1.1\r\nHost: -\r\nConnection: close\r\nRefused: %d\r\n\r\n",
+		HEAD_FIELD);
+	assert_string_equal(all_ways(DW_STR("GET /a HTTP/1.1\r\nHost: x\r\n\r\nHEAD / HTTP/1.1\r\nHost: x\r\nA : b\r\n\r\n"
+										"GET /c HTTP/1.1\r\nHost: x\r\n\r\n"),
 							&reader),
-		"GET /a HTTP/1.1\r\nHost: x\r\n\r\nHEAD / HTTP/1.1\r\nHost: -\r\nConnection: close\r\nRefused: 6\r\n\r\n");
+		wanted);
 	assert_int_equal(reader.state, READ_NOTHING);
+	for (size_t i = 0; i < sizeof(blank); i += 2)
+		memcpy(blank + i, "\r\n", 2);
+	(void)all_ways((struct dw_str) { blank, sizeof(blank) }, &reader);
+	assert_int_equal(reader.state, READ_NOTHING);
+}
+
+/* What is as large as it may be fits into what libmicrohttpd has for a connection; what is larger is cut. */
+static void
+test_long_values(void **state)
+{
+	static char text[SOME];
+	struct reader reader;
+	const char *given;
+	size_t n = (size_t)snprintf(text, sizeof(text), "GET /");
+
+	(void)state;
+	memset(text + n, 'x', LIMIT_URL - 1);
+	n += LIMIT_URL - 1;
+	n += (size_t)snprintf(text + n, sizeof(text) - n, " HTTP/1.1\r\nHost: x\r\nContent-Type: ");
+	memset(text + n, 'y', 600);
+	n += 600;
+	n += (size_t)snprintf(text + n, sizeof(text) - n, "\r\nAuthorization: ");
+	memset(text + n, 'z', 15000);
+	n += 15000;
+	n += (size_t)snprintf(text + n, sizeof(text) - n, "\r\n\r\n");
+	given = all_ways((struct dw_str) { text, n }, &reader);
+	assert_non_null(strstr(given, "Content-Type: !\r\n"));
+	assert_non_null(strstr(given, "Authorization: !\r\n"));
+	assert_true(strlen(given) < 9000);
 }
 
 static void
@@ -224,6 +257,7 @@ main(void)
 		cmocka_unit_test(test_bad_chunks_end_the_body_and_the_reading),
 		cmocka_unit_test(test_large_bodies),
 		cmocka_unit_test(test_a_bad_head_ends_the_reading),
+		cmocka_unit_test(test_long_values),
 		cmocka_unit_test(test_an_upgrade),
 		cmocka_unit_test(test_random),
 	};

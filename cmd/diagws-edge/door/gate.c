@@ -75,7 +75,7 @@ leave(struct gate *gate, struct visitor *visitor)
 	DL_DELETE(gate->visitors, visitor);
 	gate->count--;
 	set_timer(gate);
-	dw_buf_clear(&visitor->taken);
+	upgrade_forget(&visitor->taken);
 	free(visitor);
 }
 
@@ -120,8 +120,7 @@ go_to_websocket(struct gate *gate, struct visitor *visitor, const struct head *h
 		(void)close(visitor->fd);
 	if (!adopted)
 		dw_log_debug("a connection could not be taken", NULL);
-	explicit_bzero(canonical.data, canonical.len);
-	dw_buf_clear(&canonical);
+	upgrade_forget(&canonical);
 }
 
 /* The head of what may be an upgrade; n bytes of it are in the socket, and in gate->bytes. false: it has left. */

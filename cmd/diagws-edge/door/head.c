@@ -72,6 +72,15 @@ trim(struct dw_str text)
 	return text;
 }
 
+void
+head_write(struct dw_buf *out, const char *name, struct dw_str value)
+{
+	dw_buf_adds(out, name);
+	dw_buf_adds(out, ": ");
+	dw_buf_add(out, value.p, value.n);
+	dw_buf_adds(out, "\r\n");
+}
+
 bool
 head_next(struct dw_str *list, struct dw_str *element)
 {
@@ -117,12 +126,17 @@ head_end(const char *bytes, size_t n, size_t *scanned, size_t *end)
 static enum head_fault
 check_target(struct dw_str target, size_t path)
 {
+	size_t arguments = 0;
+
 	for (size_t i = 0; i < target.n; i++) {
 		const unsigned char c = (unsigned char)target.p[i];
 		int high, low;
 
 		if (c <= ' ' || c >= 0x7f || c == '#')
 			return HEAD_TARGET;
+		arguments += i >= path && (c == '?' || c == '&');
+		if (arguments > LIMIT_ARGUMENTS)
+			return HEAD_ARGUMENTS;
 		if (c != '%')
 			continue;
 		high = i + 2 < target.n ? hex_digit(target.p[i + 1]) : -1;
@@ -164,6 +178,8 @@ host_ok(struct dw_str host)
 {
 	size_t i = 0;
 
+	if (host.n > 261) /* a name of 255 and a port */
+		return false;
 	if (host.n > 0 && host.p[0] == '[') {
 		for (i = 1; i < host.n && (hex_digit(host.p[i]) >= 0 || host.p[i] == ':' || host.p[i] == '.'); i++)
 			;
@@ -321,23 +337,34 @@ take_websocket_version(struct head *head, struct dw_str value)
 	return HEAD_OK;
 }
 
-enum { HOST = 1, ONCE = 2 };
+/* Those that may come once, a bit each. */
+enum {
+	SEEN_HOST = 1 << 0,
+	SEEN_AUTHORIZATION = 1 << 1,
+	SEEN_ORIGIN = 1 << 2,
+	SEEN_TYPE = 1 << 3,
+	SEEN_METHOD = 1 << 4,
+	SEEN_KEY = 1 << 5,
+	SEEN_SUBPROTOCOLS = 1 << 6,
+	SEEN_VERSION = 1 << 7,
+	SEEN_EXPECT = 1 << 8,
+};
 
 static const struct {
 	const char *name;
 	enum head_fault (*take)(struct head *head, struct dw_str value);
 	size_t kept;   /* where it is kept, where take is NULL */
-	unsigned once; /* a bit of its own: it may come once */
+	unsigned once; /* 0: as often as it likes */
 } fields[] = {
-	{ "host", take_host, 0, 1 << 0 },
-	{ "authorization", NULL, offsetof(struct head, authorization), 1 << 1 },
-	{ "origin", NULL, offsetof(struct head, origin), 1 << 2 },
-	{ "content-type", NULL, offsetof(struct head, content_type), 1 << 3 },
-	{ "access-control-request-method", NULL, offsetof(struct head, asked_method), 1 << 4 },
-	{ "sec-websocket-key", NULL, offsetof(struct head, key), 1 << 5 },
-	{ "sec-websocket-protocol", NULL, offsetof(struct head, subprotocols), 1 << 6 },
-	{ "sec-websocket-version", take_websocket_version, 0, 1 << 7 },
-	{ "expect", take_expect, 0, 1 << 8 },
+	{ "host", take_host, 0, SEEN_HOST },
+	{ "authorization", NULL, offsetof(struct head, authorization), SEEN_AUTHORIZATION },
+	{ "origin", NULL, offsetof(struct head, origin), SEEN_ORIGIN },
+	{ "content-type", NULL, offsetof(struct head, content_type), SEEN_TYPE },
+	{ "access-control-request-method", NULL, offsetof(struct head, asked_method), SEEN_METHOD },
+	{ "sec-websocket-key", NULL, offsetof(struct head, key), SEEN_KEY },
+	{ "sec-websocket-protocol", NULL, offsetof(struct head, subprotocols), SEEN_SUBPROTOCOLS },
+	{ "sec-websocket-version", take_websocket_version, 0, SEEN_VERSION },
+	{ "expect", take_expect, 0, SEEN_EXPECT },
 	{ "content-length", take_length, 0, 0 },
 	{ "transfer-encoding", take_coding, 0, 0 },
 	{ "content-encoding", take_encoding, 0, 0 },
@@ -362,7 +389,7 @@ take_field(struct head *head, struct dw_str line, unsigned *seen)
 		if (!equals(name, fields[i].name))
 			continue;
 		if ((*seen & fields[i].once) != 0)
-			return i == 0 ? HEAD_HOST : HEAD_TWICE;
+			return fields[i].once == SEEN_HOST ? HEAD_HOST : HEAD_TWICE;
 		*seen |= fields[i].once;
 		if (fields[i].take != NULL)
 			return fields[i].take(head, value);
@@ -392,9 +419,9 @@ next_line(const char *bytes, size_t n, size_t *at, struct dw_str *line)
 static enum head_fault
 judge(struct head *head, unsigned seen)
 {
-	head->has_authorization = (seen & fields[1].once) != 0;
-	head->has_origin = (seen & fields[2].once) != 0;
-	head->has_subprotocols = (seen & fields[6].once) != 0;
+	head->has_authorization = (seen & SEEN_AUTHORIZATION) != 0;
+	head->has_origin = (seen & SEEN_ORIGIN) != 0;
+	head->has_subprotocols = (seen & SEEN_SUBPROTOCOLS) != 0;
 	if (head->host.n == 0 && !head->old)
 		return HEAD_HOST;
 	if (head->chunked && (head->old || head->has_length))

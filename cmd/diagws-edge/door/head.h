@@ -10,9 +10,10 @@
 
 #include "diagws/buf.h"
 
-enum { LIMIT_URL = 8 * 1024, LIMIT_HEADERS = 16 * 1024, LIMIT_FIELDS = 100 };
-/* No head that may be right is longer: a method and a version of some bytes beside. */
-enum { LIMIT_HEAD = LIMIT_URL + LIMIT_HEADERS + 64 };
+enum { LIMIT_URL = 8 * 1024, LIMIT_HEADERS = 16 * 1024, LIMIT_FIELDS = 100, LIMIT_ARGUMENTS = 32 };
+/* What is longer is no token (4 KiB), no media type, origin or method that is known: it is as good as any that is
+ * wrong. */
+enum { LIMIT_AUTHORIZATION = 4096 + 16, LIMIT_VALUE = 512 };
 
 /* X(name, status, code, what is wrong and what is allowed) */
 #define HEAD_FAULTS(X)                                                                                                 \
@@ -20,6 +21,7 @@ enum { LIMIT_HEAD = LIMIT_URL + LIMIT_HEADERS + 64 };
 	X(HEAD_START, 400, "bad_request", "the first line must be METHOD, a space, the target, a space, HTTP/1.1")         \
 	X(HEAD_TARGET, 400, "bad_request", "the target must be a path, or http:// or https:// with a host and a path")     \
 	X(HEAD_ESCAPE, 400, "bad_request", "in the URL % takes two hexadecimal digits, and %00 is nothing")                \
+	X(HEAD_ARGUMENTS, 400, "bad_request", "the URL may have 32 arguments")                                             \
 	X(HEAD_PATH, 400, "bad_request", "the path may have no %2f, no %5c and no dot segment: it is taken as it is sent") \
 	X(HEAD_FIELD, 400, "bad_request", "each header must be a name, ':' right behind it, and a value on the same line") \
 	X(HEAD_TWICE, 400, "bad_request", "a header came twice that may come once")                                        \
@@ -78,6 +80,8 @@ const struct head_refusal *head_refusal(enum head_fault fault);
 enum head_fault head_end(const char *bytes, size_t n, size_t *scanned, size_t *end);
 /* Parses a whole head of n bytes. On a fault method and path are as far as they were read. */
 enum head_fault head_parse(const char *bytes, size_t n, struct head *out);
+/* Appends "name: value" and the line's end. */
+void head_write(struct dw_buf *out, const char *name, struct dw_str value);
 /* One element of a comma-separated list at a time, without the white space around it; false: there are no more. */
 bool head_next(struct dw_str *list, struct dw_str *element);
 

@@ -54,18 +54,21 @@ struct listeners {
 	size_t count;
 };
 
-/* Somebody goes who has said nothing for a while, or is idle between two requests, or has only just come. */
+/* Somebody goes whom nobody works for: at the gate, between two requests, in the midst of a head, or refused. Who has
+ * been so for a while goes before who has only just come. */
 static bool
 evict(struct edge *edge)
 {
-	return gate_evict(edge->gate, SILENT_MS) || http_evict(edge->http) || gate_evict(edge->gate, 0);
+	return gate_evict(edge->gate, SILENT_MS) || http_evict(edge->http, SILENT_MS) || http_evict(edge->http, 0) ||
+		   gate_evict(edge->gate, 0);
 }
 
 /* false: there is no room for one more connection. */
 static bool
 make_room(struct edge *edge)
 {
-	const uint64_t all = gate_count(edge->gate) + http_count(edge->http) + edge->counts.websockets;
+	const uint64_t all =
+		gate_count(edge->gate) + http_count(edge->http) + edge->counts.websockets + edge->counts.lingering;
 
 	return all < (uint64_t)edge->config.max_connections || evict(edge);
 }

@@ -74,20 +74,28 @@ upgrade_check(const struct head *head, const struct dw_opt_list *origins)
 	return !head->has_origin || origin_allowed(origins, head->origin, head->host) ? HEAD_OK : HEAD_ORIGIN;
 }
 
-static void
-add_field(struct dw_buf *out, const char *name, struct dw_str value)
-{
-	dw_buf_adds(out, name);
-	dw_buf_add(out, value.p, value.n);
-	dw_buf_adds(out, "\r\n");
-}
-
 static bool
 is_bearer(struct dw_str authorization)
 {
 	static const char bearer[] = "Bearer ";
 
 	return authorization.n >= sizeof(bearer) - 1 && strncasecmp(authorization.p, bearer, sizeof(bearer) - 1) == 0;
+}
+
+static void
+write_token(struct dw_buf *out, struct dw_str token)
+{
+	dw_buf_adds(out, "Authorization: Bearer ");
+	dw_buf_add(out, token.p, token.n <= LIMIT_AUTHORIZATION ? token.n : 1);
+	dw_buf_adds(out, "\r\n");
+}
+
+void
+upgrade_forget(struct dw_buf *head)
+{
+	if (head->data != NULL)
+		explicit_bzero(head->data, head->len);
+	dw_buf_clear(head);
 }
 
 void
@@ -104,16 +112,18 @@ upgrade_write(const struct head *head, struct dw_buf *out)
 		dw_buf_addc(out, '!');
 	dw_buf_add(out, query.p, query.n);
 	dw_buf_adds(out, " HTTP/1.1\r\n");
-	add_field(out, "Host: ", head->host);
+	head_write(out, "Host", head->host);
 	dw_buf_adds(out, "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n");
-	add_field(out, "Sec-WebSocket-Key: ", head->key);
+	head_write(out, "Sec-WebSocket-Key", head->key);
 	(void)read_subprotocols(head, &token);
 	if (head->has_subprotocols)
 		dw_buf_adds(out, "Sec-WebSocket-Protocol: diagws\r\n");
 	/* An Authorization of another kind is for a proxy in front. */
 	if (token.n > 0 && !is_bearer(head->authorization))
-		add_field(out, "Authorization: Bearer ", token);
+		write_token(out, token);
+	else if (head->authorization.n > LIMIT_AUTHORIZATION)
+		write_token(out, DW_STR("!"));
 	else if (head->has_authorization)
-		add_field(out, "Authorization: ", head->authorization);
+		head_write(out, "Authorization", head->authorization);
 	dw_buf_adds(out, "\r\n");
 }

@@ -32,6 +32,7 @@
 enum {
 	HEAD_MS = 10 * 1000,
 	IDLE_MS = 30 * 1000,
+	LEAVE_MS = 1100,
 	MEMORY = 24 * 1024, /* of libmicrohttpd for a connection: a canonical head and that of the answer */
 	SCRATCH = 16 * 1024,
 };
@@ -48,14 +49,15 @@ struct http {
 	bool due;
 };
 
-/* By descriptor, for recv: it is told nothing else. */
+/* By descriptor, for recv: it is told nothing else. The loop's thread has them; libzmq's receives too. */
 static struct http_client **clients;
 static size_t clients_size;
+static _Thread_local bool is_loop;
 
 static struct http_client *
 find(int fd)
 {
-	return fd >= 0 && (size_t)fd < clients_size ? clients[fd] : NULL;
+	return is_loop && fd >= 0 && (size_t)fd < clients_size ? clients[fd] : NULL;
 }
 
 static bool
@@ -80,13 +82,12 @@ make_place(int fd)
 static void
 set_idle(struct http_client *client, bool idle)
 {
-	if (client->idle == idle)
-		return;
+	if (client->idle)
+		DL_DELETE(client->http->clients, client);
 	client->idle = idle;
+	client->since = dw_mono_ms();
 	if (idle)
 		DL_APPEND(client->http->clients, client);
-	else
-		DL_DELETE(client->http->clients, client);
 }
 
 /* After whatever may have changed what it is waited for. */
@@ -96,7 +97,10 @@ set_timer(struct http_client *client)
 	const bool busy = client->reader.requests > client->reader.answered;
 	const bool head = !busy && reader_begun(&client->reader);
 
-	set_idle(client, !busy && !head);
+	if (client->leaves)
+		return;
+	if (busy ? client->idle && !client->refused : !client->idle || head != client->head)
+		set_idle(client, !busy);
 	if (busy)
 		wheel_cancel(&client->timer);
 	else if (!head || !client->head)
@@ -113,7 +117,24 @@ http_client_cut(struct http_client *client)
 static void
 fire(struct wheel_timer *timer)
 {
-	http_client_cut((struct http_client *)((char *)timer - offsetof(struct http_client, timer)));
+	struct http_client *client = (struct http_client *)((char *)timer - offsetof(struct http_client, timer));
+
+	if (!client->leaves) {
+		http_client_cut(client);
+		return;
+	}
+	http_kick(client->http);
+	wheel_set(&client->http->edge->wheel, timer, dw_mono_ms() + LEAVE_MS);
+}
+
+/* Its socket may be somebody else's by now, so it is not shut down: libmicrohttpd finds that its time is over. */
+static void
+let_go(struct http_client *client, struct MHD_Connection *connection)
+{
+	client->ended = client->leaves = true;
+	set_idle(client, false);
+	(void)MHD_set_connection_option(connection, MHD_CONNECTION_OPTION_TIMEOUT, 1U);
+	wheel_set(&client->http->edge->wheel, &client->timer, dw_mono_ms() + LEAVE_MS);
 }
 
 /* Where it asks for a WebSocket, and all that came before is answered: libwebsockets gets a descriptor of its own, and
@@ -130,6 +151,8 @@ hand_over(struct http_client *client)
 	if (!client->reader.upgrade || client->ended || client->reader.requests > client->reader.answered)
 		return;
 	client->ended = true;
+	if (edge->draining)
+		return;
 	fd = fcntl(client->fd, F_DUPFD_CLOEXEC, 0);
 	if (head_parse(in->data + client->reader.in_at, in->len - client->reader.in_at, &head) == HEAD_OK)
 		upgrade_write(&head, &canonical);
@@ -137,7 +160,7 @@ hand_over(struct http_client *client)
 		(void)server_adopt(edge->server, fd, &client->address, (struct dw_str) { canonical.data, canonical.len });
 	else if (fd >= 0)
 		(void)close(fd);
-	dw_buf_clear(&canonical);
+	upgrade_forget(&canonical);
 }
 
 /* One read of the socket. false: there is nothing (errno), or it has ended. */
@@ -160,6 +183,8 @@ read_client(struct http_client *client, char *out, size_t n)
 	struct reader *reader = &client->reader;
 	size_t given = 0;
 
+	if (client->ended)
+		return 0;
 	for (;;) {
 		given += reader_get(reader, out + given, n - given);
 		if (given == n || reader->upgrade || reader->state == READ_NOTHING || client->ended ||
@@ -198,12 +223,32 @@ http_client_of(struct MHD_Connection *connection)
 }
 
 void
-http_client_answered(struct http_client *client, bool goes_on)
+http_client_refused(struct http_client *client)
+{
+	client->refused = true;
+	set_idle(client, true);
+}
+
+void
+http_client_answered(struct http_client *client, struct MHD_Connection *connection, bool goes_on)
 {
 	client->reader.answered++;
+	client->refused = false;
+	if (client->leaves)
+		return;
 	set_timer(client);
-	if (goes_on)
-		hand_over(client);
+	if (!goes_on)
+		return;
+	hand_over(client);
+	if (client->ended && client->reader.upgrade)
+		let_go(client, connection);
+}
+
+void
+http_client_leave(struct http_client *client, struct MHD_Connection *connection)
+{
+	linger_start(client->http->edge, client->fd, false);
+	let_go(client, connection);
 }
 
 /* Whether it has sent, or may yet send, what nobody reads. */
@@ -225,9 +270,9 @@ on_connection(void *user, struct MHD_Connection *connection, void **context, enu
 	(void)context;
 	if (code != MHD_CONNECTION_NOTIFY_CLOSED || client == NULL)
 		return;
+	clients[client->fd] = NULL; /* from here on nothing that comes is a request */
 	if (has_unread(client))
 		linger_start(client->http->edge, client->fd, false);
-	clients[client->fd] = NULL;
 	client->http->count--;
 	set_idle(client, false);
 	wheel_cancel(&client->timer);
@@ -272,11 +317,11 @@ http_count(const struct http *http)
 }
 
 bool
-http_evict(struct http *http)
+http_evict(struct http *http, uint64_t ms)
 {
 	struct http_client *client = http->clients;
 
-	if (client == NULL)
+	if (client == NULL || client->since + ms > dw_mono_ms())
 		return false;
 	set_idle(client, false);
 	http_client_cut(client);
@@ -286,7 +331,7 @@ http_evict(struct http *http)
 void
 http_close_idle(struct http *http)
 {
-	while (http_evict(http))
+	while (http_evict(http, 0))
 		;
 }
 
@@ -361,6 +406,7 @@ http_new(struct http **out, struct edge *edge, struct dw_fault *fault)
 
 	if (http == NULL)
 		return DW_E_NOMEM;
+	is_loop = true;
 	http->edge = edge;
 	/* Turbo: a new connection is read at once, and closing it is left to us (linger.h). */
 	http->daemon =
@@ -400,7 +446,7 @@ http_destroy(struct http **http_p)
 	(void)uv_poll_stop(&http->poll);
 	MHD_stop_daemon(http->daemon);
 	release(http);
+	clients_size = 0;
 	free(clients);
 	clients = NULL;
-	clients_size = 0;
 }

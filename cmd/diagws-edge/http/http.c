@@ -18,6 +18,7 @@
 #include "diagws/opt.h"
 #include "door/origin.h"
 #include "edge.h"
+#include "http/answer.h"
 #include "http/api.h"
 #include "http/daemon.h"
 #include "params.h"
@@ -26,24 +27,10 @@
 #include "users.h"
 
 enum {
-	TAKE_MS = 30 * 1000,  /* an answer of which nothing was taken for so long ends the connection */
-	ANSWER_COUNTS = 4096, /* from this size on */
-	LOOK_MS = 1000,       /* so often it is looked whether a client that waits is still there */
+	TAKE_MS = 30 * 1000, /* an answer of which nothing was taken for so long ends the connection */
+	BYTES_COUNT = 4096,  /* from so many on */
+	LOOK_MS = 1000,      /* so often it is looked whether a client that waits is still there */
 };
-
-static void
-error_json(struct dw_buf *out, const char *code, const char *message, const char *field)
-{
-	dw_buf_addf(out, "{\"success\":false,\"error\":{\"code\":\"%s\",\"message\":", code);
-	dw_buf_add_json_string(out, dw_str(message));
-	if (field != NULL && field[0] != '\0') {
-		dw_buf_adds(out, ",\"field\":");
-		dw_buf_add_json_string(out, dw_str(field));
-	}
-	dw_buf_adds(out, "},\"detail\":");
-	dw_buf_add_json_string(out, dw_str(message));
-	dw_buf_addc(out, '}');
-}
 
 static const char *
 header(const struct request *request, const char *name)
@@ -88,7 +75,9 @@ http_answer(struct request *request, enum answer_status status)
 		return;
 	request->state = request->body_due ? REQUEST_REFUSED : REQUEST_ANSWERED;
 	request->status = status;
-	if (!request->body_due)
+	if (request->body_due)
+		http_client_refused(request->client);
+	else
 		wheel_cancel(&request->timer);
 	resume(request);
 }
@@ -97,7 +86,7 @@ void
 http_error(struct request *request, enum answer_status status, const char *code, const char *message, const char *field)
 {
 	dw_buf_reset(&request->answer);
-	error_json(&request->answer, code, message, field);
+	answer_error(&request->answer, code, message, field);
 	http_answer(request, status);
 }
 
@@ -129,22 +118,16 @@ look_again(struct request *request, uint64_t ms)
 
 /* In mid-body, where libmicrohttpd takes no answer. */
 static void
-answer_at_once(struct request *request, int status, const char *reason, const char *code, const char *message)
+answer_at_once(struct request *request, int status, const char *code, const char *message)
 {
-	struct dw_buf json = { 0 }, out = { 0 };
+	struct dw_buf out = { 0 };
 
-	error_json(&json, code, message, NULL);
-	dw_buf_addf(&out,
-		"HTTP/1.1 %d %s\r\nConnection: close\r\nContent-Type: application/json\r\nCache-Control: no-store\r\n"
-		"X-Content-Type-Options: nosniff\r\nContent-Length: %zu\r\n\r\n",
-		status, reason, json.len);
-	dw_buf_add(&out, json.data, json.len);
-	if (dw_buf_ok(&json) && dw_buf_ok(&out))
+	answer_raw(&out, status, code, message, "", true);
+	if (dw_buf_ok(&out))
 		(void)send(request->client->fd, out.data, out.len, MSG_DONTWAIT | MSG_NOSIGNAL);
-	dw_buf_clear(&json);
 	dw_buf_clear(&out);
-	request->client->reader.state = READ_NOTHING; /* what still comes is read and thrown away */
-	http_kill(request);
+	request->state = REQUEST_DEAD;
+	http_client_leave(request->client, request->connection);
 }
 
 static bool
@@ -163,10 +146,10 @@ fire(struct wheel_timer *timer)
 	struct request *request = (struct request *)((char *)timer - offsetof(struct request, timer));
 
 	if (request->state == REQUEST_BODY || request->state == REQUEST_REFUSED)
-		answer_at_once(request, DW_HTTP_TIMEOUT, "Request Timeout", "timeout", "the body did not come within 30 s");
+		answer_at_once(request, DW_HTTP_TIMEOUT, "timeout", "the body did not come within 30 s");
 	else if (request->state == REQUEST_WRITING ? takes_nothing(request) : is_gone(request))
 		http_kill(request);
-	else if (request->denied)
+	else if (request->denied && request->state == REQUEST_TAKEN)
 		api_timer(request);
 	else if (request->state < REQUEST_DEAD)
 		look_again(request, request->state == REQUEST_WRITING ? TAKE_MS : LOOK_MS);
@@ -237,6 +220,30 @@ check_token(struct request *request)
 	return false;
 }
 
+/* Before the token is looked at: it counts as a stranger's request. */
+static void
+refuse_stranger(struct request *request, int status, const char *code, const char *message)
+{
+	if (limits_request(&request->edge->limits, &request->client->address, NULL) == DW_OK) {
+		http_error(request, (enum answer_status)status, code, message, NULL);
+		return;
+	}
+	request->close = true;
+	api_fail(request, DW_E_RATE, NULL, NULL);
+}
+
+static bool
+refuse(struct request *request, enum head_fault fault)
+{
+	const struct head_refusal *refusal = head_refusal(fault);
+
+	if (fault == HEAD_OK)
+		return false;
+	request->close = fault != HEAD_BODY;
+	refuse_stranger(request, refusal->status, refusal->code, refusal->message);
+	return true;
+}
+
 static bool
 check_body(struct request *request)
 {
@@ -246,12 +253,12 @@ check_body(struct request *request)
 	if (request->route == NULL || !api_has_body(request->route)) {
 		if (request->body_due) {
 			request->close = true;
-			http_error(request, DW_HTTP_BAD_REQUEST, "bad_request", "this call takes no body", NULL);
+			refuse_stranger(request, DW_HTTP_BAD_REQUEST, "bad_request", "this call takes no body");
 		}
 		return !request->body_due;
 	}
 	if (header(request, "Encoded") != NULL) {
-		http_error(request, DW_HTTP_MEDIA_TYPE, "media_type", "a body is taken as it is: no Content-Encoding", NULL);
+		refuse_stranger(request, DW_HTTP_MEDIA_TYPE, "media_type", "a body is taken as it is: no Content-Encoding");
 		return false;
 	}
 	if (type == NULL)
@@ -260,7 +267,7 @@ check_body(struct request *request)
 	if ((n == 16 && strncasecmp(type, "application/json", n) == 0) ||
 		(n > 5 && strncasecmp(type + n - 5, "+json", 5) == 0))
 		return true;
-	http_error(request, DW_HTTP_MEDIA_TYPE, "media_type", "the Content-Type must be application/json", NULL);
+	refuse_stranger(request, DW_HTTP_MEDIA_TYPE, "media_type", "the Content-Type must be application/json");
 	return false;
 }
 
@@ -275,20 +282,8 @@ check_origin(struct request *request)
 		origin_allowed(&request->edge->config.origins, dw_str(origin), dw_str(header(request, "Host"))))
 		return true;
 	request->origin = "*";
-	http_error(request, DW_HTTP_FORBIDDEN, head_refusal(HEAD_ORIGIN)->code, head_refusal(HEAD_ORIGIN)->message, NULL);
+	refuse_stranger(request, DW_HTTP_FORBIDDEN, head_refusal(HEAD_ORIGIN)->code, head_refusal(HEAD_ORIGIN)->message);
 	return false;
-}
-
-static bool
-refuse(struct request *request, enum head_fault fault)
-{
-	const struct head_refusal *refusal = head_refusal(fault);
-
-	if (fault == HEAD_OK)
-		return false;
-	request->close = fault != HEAD_BODY;
-	http_error(request, (enum answer_status)refusal->status, refusal->code, refusal->message, NULL);
-	return true;
 }
 
 static bool
@@ -297,12 +292,12 @@ check_route(struct request *request, const char *method, const char *path)
 	enum answer_status status = api_route(method, path, &request->route, &request->allow);
 
 	if (status == DW_HTTP_UPGRADE)
-		http_error(request, status, "upgrade_required",
-			"here are WebSockets: a proxy in front must pass Upgrade and Connection on", NULL);
+		refuse_stranger(request, status, "upgrade_required",
+			"here are WebSockets: a proxy in front must pass Upgrade and Connection on");
 	else if (status == DW_HTTP_NOT_FOUND)
-		http_error(request, status, "not_found", "no such path", NULL);
+		refuse_stranger(request, status, "not_found", "no such path");
 	else if (status == DW_HTTP_METHOD)
-		http_error(request, status, "method_not_allowed", "this path does not take that method", NULL);
+		refuse_stranger(request, status, "method_not_allowed", "this path does not take that method");
 	return status == DW_HTTP_OK;
 }
 
@@ -388,39 +383,57 @@ add_headers(struct MHD_Response *response, const struct request *request)
 	return true;
 }
 
-/* An answer of some size counts until it was taken. Where there are too many it is not given. */
-static void
-count_answer(struct request *request)
+/* What is some size counts until the request ends. false: there is too much of it under way. */
+static bool
+count_bytes(struct request *request, size_t size, int *err)
 {
 	struct edge *edge = request->edge;
-	const size_t size = request->answer.len;
-	struct user *user;
 
-	if (size < ANSWER_COUNTS)
-		return;
-	user = request->claims.user[0] != '\0' ? users_get(&edge->users, request->claims.user) : NULL;
-	if (user != NULL && user->answers + size <= LIMIT_USER_ANSWERS && edge->counts.answers + size <= LIMIT_ANSWERS) {
-		request->user = user;
-		user->answers += size;
-		edge->counts.answers += size;
-		return;
+	if (request->counted + size < BYTES_COUNT) {
+		request->counted += size;
+		return true;
 	}
-	request->state = REQUEST_TAKEN;
-	if (user != NULL && user->answers + size > LIMIT_USER_ANSWERS)
-		api_fail(request, DW_E_RATE, "too many answers of this user are not read", NULL);
-	else
-		api_fail(request, DW_E_NOMEM, "too many answers are not read", NULL);
-	users_release(&edge->users, user);
+	if (request->user == NULL) {
+		request->user = users_get(&edge->users, request->claims.user);
+		if (request->user == NULL) {
+			*err = DW_E_NOMEM;
+			return false;
+		}
+		size += request->counted;
+		request->counted = 0;
+	}
+	*err = (request->claims.scope & DW_SCOPE_PUBLISH) == 0 && request->user->bytes + size > LIMIT_USER_BYTES ? DW_E_RATE
+		   : edge->counts.bytes + size > LIMIT_BYTES                                                         ? DW_E_BUSY
+																											 : DW_OK;
+	if (*err != DW_OK)
+		return false;
+	request->counted += size;
+	request->user->bytes += size;
+	edge->counts.bytes += size;
+	return true;
 }
 
 static void
-uncount_answer(struct request *request)
+uncount_bytes(struct request *request)
 {
 	if (request->user == NULL)
 		return;
-	request->user->answers -= request->size;
-	request->edge->counts.answers -= request->size;
+	request->user->bytes -= request->counted;
+	request->edge->counts.bytes -= request->counted;
 	users_release(&request->edge->users, request->user);
+}
+
+/* An answer that does not fit in is not given. */
+static void
+count_answer(struct request *request)
+{
+	int err = DW_OK;
+
+	if (!dw_buf_ok(&request->answer) || count_bytes(request, request->answer.len, &err))
+		return;
+	request->state = REQUEST_TAKEN;
+	api_fail(
+		request, err, err == DW_E_RATE ? "too many answers of this user are not read" : "too much is under way", NULL);
 }
 
 /* The answer becomes libmicrohttpd's. */
@@ -442,6 +455,7 @@ write_answer(struct request *request)
 	request->state = REQUEST_WRITING;
 	request->taken = socket_taken(request->client->fd);
 	look_again(request, TAKE_MS);
+	request->client->reader.last |= ends_here(request); /* what may be behind it is nobody's */
 	if (add_headers(response, request))
 		result = MHD_queue_response(request->connection, request->status, response);
 	MHD_destroy_response(response);
@@ -459,16 +473,22 @@ begin(struct request *request, const char *method, const char *path)
 		request->close = true;
 	if (check_head(request, method, path))
 		request->state = REQUEST_BODY;
-	if (request->body_due && request->state != REQUEST_CHECKING)
-		wheel_set(&request->edge->wheel, &request->timer, request->begun_at + BODY_MS);
 }
 
 /* Never more than LIMIT_BODY: the reader sees to it. */
 static void
 take_body(struct request *request, const char *bytes, size_t n)
 {
-	if (request->state == REQUEST_BODY)
-		dw_buf_add(&request->body, bytes, n);
+	int err;
+
+	if (request->state != REQUEST_BODY)
+		return;
+	dw_buf_add(&request->body, bytes, n);
+	if (count_bytes(request, n, &err))
+		return;
+	dw_buf_clear(&request->body);
+	api_fail(
+		request, err, err == DW_E_RATE ? "too many bodies of this user are under way" : "too much is under way", NULL);
 }
 
 /* It is whole. */
@@ -497,11 +517,10 @@ static enum MHD_Result
 after_head(struct request *request)
 {
 	request->head_done = true;
-	if (request->state == REQUEST_CHECKED) {
+	if (request->state == REQUEST_CHECKED)
 		request->state = REQUEST_BODY;
-		if (request->body_due)
-			wheel_set(&request->edge->wheel, &request->timer, dw_mono_ms() + BODY_MS);
-	}
+	if (request->body_due)
+		wheel_set(&request->edge->wheel, &request->timer, dw_mono_ms() + BODY_MS);
 	if (request->state != REQUEST_REFUSED || header(request, "Expect") == NULL)
 		return MHD_YES;
 	request->close = true;
@@ -550,7 +569,6 @@ http_completed(void *user, struct MHD_Connection *connection, void **context, en
 	struct request *request = *context;
 
 	(void)user;
-	(void)connection;
 	if (request == NULL)
 		return;
 	*context = NULL;
@@ -564,11 +582,12 @@ http_completed(void *user, struct MHD_Connection *connection, void **context, en
 	dw_claims_clear(&request->claims);
 	dw_buf_clear(&request->body);
 	dw_buf_clear(&request->answer);
-	uncount_answer(request);
+	uncount_bytes(request);
 	request->edge->counts.requests--;
 	if (request->client != NULL) {
 		request->client->request = NULL;
-		http_client_answered(request->client, code == MHD_REQUEST_TERMINATED_COMPLETED_OK && !ends_here(request));
+		http_client_answered(
+			request->client, connection, code == MHD_REQUEST_TERMINATED_COMPLETED_OK && !ends_here(request));
 	}
 	free(request);
 }

@@ -75,8 +75,9 @@ struct request {
 	struct dw_buf body;
 	enum answer_status status;
 	struct dw_buf answer;
-	size_t size;        /* of the answer that is being written, */
-	struct user *user;  /* and with whom it counts; NULL: nobody */
+	size_t size;        /* of the answer that is being written */
+	size_t counted;     /* bytes of body and answer, */
+	struct user *user;  /* and with whom they count; NULL: too few to count */
 	const char *allow;  /* for 405, and for OPTIONS */
 	const char *origin; /* of a browser's page that may read the answer; NULL: none */
 	uint64_t taken;     /* what the client's kernel had taken when that was last looked at */

@@ -11,13 +11,15 @@
 
 #include "door/upgrade.h"
 
-enum { LIMIT_CHUNK_LINE = 256, LIMIT_TRAILER = 8 * 1024, KEPT = 4 * 1024 };
+enum { LIMIT_CHUNK_LINE = 256, LIMIT_TRAILER = 8 * 1024, LIMIT_BLANK = 32, KEPT = 4 * 1024 };
 
 /* Empties it; a large one is given back, so that an idle connection holds none. */
 static void
 empty(struct dw_buf *buf, size_t *at)
 {
 	*at = 0;
+	if (buf->data != NULL)
+		explicit_bzero(buf->data, buf->len); /* there may be a token in it */
 	if (buf->cap > KEPT)
 		dw_buf_clear(buf);
 	else
@@ -52,12 +54,11 @@ reader_put(struct reader *reader, const void *bytes, size_t n)
 	dw_buf_add(&reader->in, bytes, n);
 }
 
+/* One that is too long to be any good is as good as none that is. */
 static void
-add_field(struct dw_buf *out, const char *name, struct dw_str value)
+add_field(struct dw_buf *out, const char *name, struct dw_str value, size_t limit)
 {
-	dw_buf_adds(out, name);
-	dw_buf_add(out, value.p, value.n);
-	dw_buf_adds(out, "\r\n");
+	head_write(out, name, value.n <= limit ? value : DW_STR("!"));
 }
 
 static void
@@ -91,7 +92,7 @@ write_head(struct reader *reader, const struct head *head, enum head_fault fault
 	dw_buf_addc(out, ' ');
 	add_target(out, head);
 	dw_buf_adds(out, head->old ? " HTTP/1.0\r\n" : " HTTP/1.1\r\n");
-	add_field(out, "Host: ", head->host.n > 0 ? head->host : DW_STR("-"));
+	head_write(out, "Host", head->host.n > 0 ? head->host : DW_STR("-"));
 	if (whole)
 		add_framing(out, head);
 	if (head->closes || !whole)
@@ -99,13 +100,13 @@ write_head(struct reader *reader, const struct head *head, enum head_fault fault
 	else if (head->old && head->keeps)
 		dw_buf_adds(out, "Connection: keep-alive\r\n");
 	if (head->has_authorization)
-		add_field(out, "Authorization: ", head->authorization);
+		add_field(out, "Authorization", head->authorization, LIMIT_AUTHORIZATION);
 	if (head->content_type.n > 0)
-		add_field(out, "Content-Type: ", head->content_type);
+		add_field(out, "Content-Type", head->content_type, LIMIT_VALUE);
 	if (head->has_origin)
-		add_field(out, "Origin: ", head->origin);
+		add_field(out, "Origin", head->origin, LIMIT_VALUE);
 	if (head->asked_method.n > 0)
-		add_field(out, "Access-Control-Request-Method: ", head->asked_method);
+		add_field(out, "Access-Control-Request-Method", head->asked_method, LIMIT_VALUE);
 	if (head->encoded)
 		dw_buf_adds(out, "Encoded: 1\r\n");
 	if (fault != HEAD_OK)
@@ -147,6 +148,7 @@ begin_body(struct reader *reader, const struct head *head)
 {
 	reader->left = head->length;
 	reader->total = 0;
+	reader->blank = 0;
 	reader->last = head->closes || (head->old && !head->keeps);
 	if (head->chunked)
 		reader->state = READ_CHUNK;
@@ -164,8 +166,14 @@ take_head(struct reader *reader)
 	enum head_fault fault;
 	size_t end = 0;
 
-	while (waiting(reader) >= 2 && memcmp(reader->in.data + reader->in_at, "\r\n", 2) == 0)
+	while (waiting(reader) >= 2 && memcmp(reader->in.data + reader->in_at, "\r\n", 2) == 0) {
 		drop(reader, 2);
+		reader->blank += 2;
+	}
+	if (reader->blank > LIMIT_BLANK) {
+		refuse(reader, &head, HEAD_START);
+		return true;
+	}
 	if (reader->last) {
 		reader->state = READ_NOTHING;
 		return false;
@@ -365,6 +373,8 @@ reader_begun(const struct reader *reader)
 void
 reader_clear(struct reader *reader)
 {
+	empty(&reader->in, &reader->in_at);
+	empty(&reader->out, &reader->out_at);
 	dw_buf_clear(&reader->in);
 	dw_buf_clear(&reader->out);
 }

@@ -3,9 +3,9 @@
  * whatever is refused reaches http.c in its turn, as a request that says why. Pure: bytes in, bytes out.
  *
  * A canonical head has Host, what frames the body, and of the rest Expect, Connection, Authorization, Content-Type,
- * Origin, Access-Control-Request-Method; and these of ours, which no client can send: Refused: N   an enum head_fault:
- * it is to be answered with that Encoded: 1   there is a Content-Encoding In a path '%' is '!': it is matched as sent,
- * and no path that is known has either.
+ * Origin and Access-Control-Request-Method. Two more are ours, and no client can send them: "Refused: N" asks for the
+ * answer that enum head_fault N has, "Encoded: 1" tells of a Content-Encoding. In a path '%' is '!': it is matched as
+ * sent, and no path that is known has either.
  */
 #ifndef READER_H
 #define READER_H
@@ -39,6 +39,7 @@ struct reader {
 	uint64_t requests, answered; /* heads that were given, and answers, which the user counts */
 	enum reader_state state;
 	enum head_fault fault; /* of the newest request's body, which was cut short for it */
+	unsigned blank;        /* bytes of empty lines before the next head */
 	bool last;             /* the newest request is: its client, or its version of HTTP, said so */
 	bool upgrade;          /* a WebSocket is asked for: in has its head, nothing else */
 };
