@@ -195,7 +195,8 @@ def test_nothing_is_opened_behind_an_answer_that_ends(site):
 
 @pytest.mark.parametrize("path, status", [
     ("/healthz?" + "&".join("a" * 32), 200), ("/healthz?" + "&".join("a" * 33), 400), ("/healthz?" + "&" * 1000, 400),
-    ("/healthz?" + "a" * 8100, 200), ("/ws/123?" + "&".join("a" * 33), 400)])
+    ("/healthz?" + "a" * 8100, 200), ("/ws/123?" + "&".join("a" * 33), 400)],
+    ids=["32 arguments", "33 arguments", "1001 arguments", "a long one", "33 arguments of a WebSocket"])
 def test_as_large_as_may_be(site, path, status):
     """All limits reached at once are answered."""
     filler = {"/ws": ["Upgrade: websocket"]}.get(path[:3], [f"Authorization: Basic {'z' * 7000}", f"Content-Type: {'y' * 9000}"])
@@ -405,7 +406,7 @@ def test_answers_that_one_user_does_not_read_are_bounded(site):
     until(lambda: edge.request("/ws/messages/big", token=site.alice)[0] == 200, "what was not read to be forgotten")
 
 
-@pytest.mark.parametrize("sent", [b"P", b"POST %s HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{" % EFFECT.encode()])
+@pytest.mark.parametrize("sent", [b"P", b"POST %s HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{" % EFFECT.encode()], ids=["a head", "a body"])
 def test_what_a_stranger_has_begun_makes_room(site, sent):
     """Half a head, and half a body that is refused already."""
     edge = site.edge("--max-connections", "30")
