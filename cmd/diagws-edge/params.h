@@ -1,4 +1,5 @@
-/* What an upgrade's URL and headers say: arguments and token. Its own file because libwebsockets keeps them its own way.
+/* What an upgrade's URL and headers say: arguments and token. Its own file because libwebsockets keeps them its own
+ * way.
  */
 #ifndef PARAMS_H
 #define PARAMS_H

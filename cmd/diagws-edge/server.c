@@ -30,7 +30,7 @@ enum {
 	TX_PACKET = 64 * 1024,
 	HEADER_DATA = 32 * 1024, /* more than any head, or a long one loses its close reason */
 	HEADERS_S = 10,
-	OWN_DESCRIPTORS = 64, /* of the edge itself, beside its listeners */
+	OWN_DESCRIPTORS = 32, /* of the edge itself, beside its listeners */
 };
 
 struct server {

@@ -77,7 +77,9 @@ ws_confirm(struct edge *edge, struct lws *wsi)
 	head.websocket_version = dw_str_is(copy_header(wsi, WSI_TOKEN_VERSION, version, sizeof(version)), "13") ? 13 : 0;
 	head.subprotocols = copy_header(wsi, WSI_TOKEN_PROTOCOL, protocols, sizeof(protocols));
 	head.has_subprotocols = lws_hdr_total_length(wsi, WSI_TOKEN_PROTOCOL) > 0;
-	fault = upgrade_asked(&head) ? upgrade_check(&head, &edge->config.origins) : HEAD_UPGRADE;
+	fault = upgrade_asked(&head) ? upgrade_check(&head, &edge->config.origins)
+			: head.websocket     ? HEAD_NOWHERE
+								 : HEAD_UPGRADE;
 	if (fault == HEAD_OK && head.has_subprotocols && !dw_str_is(head.subprotocols, "diagws"))
 		return refuse(wsi, HEAD_SUBPROTOCOL, "the subprotocol has no room for a token here: send it with auth=message");
 	return fault == HEAD_OK ? 0 : refuse(wsi, fault, NULL);

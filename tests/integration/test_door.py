@@ -438,6 +438,46 @@ def test_bodies_of_one_user_are_bounded(site):
     assert edge.request(EFFECT, UPDATE, site.alice)[0] == 200
 
 
+GET_MESSAGES = "GET /ws/messages/123 HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer TOKEN\r\n\r\n"
+POST_UPDATE = ("POST " + EFFECT + " HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer TOKEN\r\nContent-Length: " + str(len(UPDATE)) +
+               "\r\n\r\n" + UPDATE.decode())
+
+
+@pytest.mark.parametrize("asked", [GET_MESSAGES, POST_UPDATE, POST_UPDATE * 2, GET_MESSAGES + POST_UPDATE],
+                         ids=["a GET", "a POST", "two POSTs", "a GET and a POST"])
+def test_who_says_that_this_is_all_is_answered_all(site, asked):
+    """FIN behind the last request, also while the hub is asked; then the connection ends."""
+    hub = site.processes[0]
+    asked = asked.replace("TOKEN", site.alice).encode()
+    hub.signal(signal.SIGSTOP)
+    links = [Link(site.the_edge.port, asked) for _ in range(8)]
+    for link in links:
+        link.socket.shutdown(socket.SHUT_WR)
+    hub.signal(signal.SIGCONT)
+    for link in links:
+        for _ in range(asked.count(b"HTTP/1.1\r\n")):
+            assert link.answer()[0] == 200
+        assert link.ended()
+
+
+@pytest.mark.parametrize("sent", [
+    b"GET /healthz HTTP/1.1\r\nHost: x\r\n", GET + b"GET / HT", b"POST /ws/broadcast HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{",
+    b"POST /ws/broadcast HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n", GET, b""],
+    ids=["a head", "the next head", "a body", "chunks", "a request", "nothing"])
+def test_who_leaves_in_the_midst_is_forgotten_at_once(site, sent):
+    """However the end comes: with the last bytes, or behind them."""
+    edge = site.edge()
+    before = len(os.listdir(f"/proc/{edge.pid}/fd"))
+    for number in range(100):
+        with Link(edge.port, sent[:number % 7]) as link:
+            link.send(sent[number % 7:])
+            if number % 2:
+                link.socket.shutdown(socket.SHUT_WR)
+    begun = time.monotonic()
+    until(lambda: len(os.listdir(f"/proc/{edge.pid}/fd")) <= before, "its descriptors to be closed")
+    assert time.monotonic() - begun < 6 and edge.terminate() == 0
+
+
 def test_an_answer_that_was_begun_and_refused_is_not_waited_for(site):
     """A 403 that is taken in part, and then no more."""
     edge = site.edge("--drain-timeout", "60s")

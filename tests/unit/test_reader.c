@@ -103,7 +103,8 @@ test_bad_chunks_end_the_body_and_the_reading(void **state)
 {
 	static const char *const bodies[] = { "\r\n", "x\r\n", " 2\r\n{}\r\n0\r\n\r\n", "-2\r\n", "0x2\r\n", "2 \r\n{}\r\n",
 		"2\n{}\r\n", "2;\x01\r\n{}\r\n", "2\r\n{}x\r\n", "2\r\n{}\n", "2\r\n{}\rx", "123456789\r\n",
-		"0\r\na\nb\r\n\r\n" };
+		"0\r\na\nb\r\n\r\n", "0\r\nX\r\n\r\n", "0\r\n x: y\r\n\r\n", "0\r\na: b\r\n c\r\n\r\n", "0\r\n: v\r\n\r\n",
+		"0\r\nA : b\r\n\r\n" };
 	static const char head[] = "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n";
 	static const char next[] = "GET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n";
 	char text[1024];

@@ -372,6 +372,14 @@ static const struct {
 	{ "upgrade", take_upgrade, 0, 0 },
 };
 
+bool
+head_is_field(struct dw_str line)
+{
+	const char *colon = memchr(line.p, ':', line.n);
+
+	return colon != NULL && all_tokens((struct dw_str) { line.p, (size_t)(colon - line.p) });
+}
+
 /* name ':' value; seen: those that may come once. */
 static enum head_fault
 take_field(struct head *head, struct dw_str line, unsigned *seen)
@@ -379,12 +387,10 @@ take_field(struct head *head, struct dw_str line, unsigned *seen)
 	const char *colon = memchr(line.p, ':', line.n);
 	struct dw_str name, value;
 
-	if (colon == NULL)
+	if (!head_is_field(line))
 		return HEAD_FIELD;
 	name = (struct dw_str) { line.p, (size_t)(colon - line.p) };
 	value = trim((struct dw_str) { colon + 1, line.n - name.n - 1 });
-	if (!all_tokens(name))
-		return HEAD_FIELD;
 	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
 		if (!equals(name, fields[i].name))
 			continue;

@@ -43,6 +43,7 @@ enum { LIMIT_AUTHORIZATION = 4096 + 16, LIMIT_VALUE = 512 };
 		"the subprotocol, where there is one, must be 'diagws', maybe a token behind")                                 \
 	X(HEAD_EAGER, 400, "bad_upgrade",                                                                                  \
 		"nothing may follow an upgrade on a connection that is reused, before its answer")                             \
+	X(HEAD_NOWHERE, 404, "not_found", "WebSockets are at /ws/{diagnosis_id}")                                          \
 	X(HEAD_ORIGIN, 403, "origin", "this Origin is not on the list of --origin")
 
 enum head_fault {
@@ -80,6 +81,8 @@ const struct head_refusal *head_refusal(enum head_fault fault);
 enum head_fault head_end(const char *bytes, size_t n, size_t *scanned, size_t *end);
 /* Parses a whole head of n bytes. On a fault method and path are as far as they were read. */
 enum head_fault head_parse(const char *bytes, size_t n, struct head *out);
+/* Whether a line is a name, ':' and a value. */
+bool head_is_field(struct dw_str line);
 /* Appends "name: value" and the line's end. */
 void head_write(struct dw_buf *out, const char *name, struct dw_str value);
 /* One element of a comma-separated list at a time, without the white space around it; false: there are no more. */

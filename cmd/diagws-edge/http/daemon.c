@@ -163,6 +163,24 @@ hand_over(struct http_client *client)
 	upgrade_forget(&canonical);
 }
 
+/* It will send no more. libmicrohttpd would drop the answers that it waits for, so it hears of that only when there are
+ * none; it asks only when something has happened, so something is made to happen. */
+static bool
+may_end(const struct http_client *client)
+{
+	const struct reader *reader = &client->reader;
+	const uint64_t waiting = reader->requests - reader->answered;
+
+	return waiting == 0 || (waiting == 1 && reader_in_body(reader));
+}
+
+static void
+make_readable(struct http_client *client)
+{
+	if (client->finished && may_end(client))
+		(void)shutdown(client->fd, SHUT_RD);
+}
+
 /* One read of the socket. false: there is nothing (errno), or it has ended. */
 static bool
 fetch(struct http_client *client, size_t most)
@@ -172,7 +190,8 @@ fetch(struct http_client *client, size_t most)
 
 	if (n > 0)
 		reader_put(&client->reader, scratch, (size_t)n);
-	client->ended = n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR);
+	client->finished = n == 0;
+	client->ended = n < 0 && errno != EAGAIN && errno != EINTR;
 	return n > 0;
 }
 
@@ -187,17 +206,19 @@ read_client(struct http_client *client, char *out, size_t n)
 		return 0;
 	for (;;) {
 		given += reader_get(reader, out + given, n - given);
-		if (given == n || reader->upgrade || reader->state == READ_NOTHING || client->ended ||
+		if (given == n || reader->upgrade || reader->state == READ_NOTHING || client->finished ||
 			!fetch(client, n - given))
 			break;
 	}
 	if (!dw_buf_ok(&reader->in) || !dw_buf_ok(&reader->out))
 		client->ended = true;
 	set_timer(client);
-	if (given > 0)
+	if (given > 0) {
+		make_readable(client);
 		return (ssize_t)given;
+	}
 	hand_over(client);
-	if (client->ended)
+	if (client->ended || (client->finished && may_end(client)))
 		return 0;
 	errno = EAGAIN;
 	return -1;
@@ -242,6 +263,8 @@ http_client_answered(struct http_client *client, struct MHD_Connection *connecti
 	hand_over(client);
 	if (client->ended && client->reader.upgrade)
 		let_go(client, connection);
+	else
+		make_readable(client);
 }
 
 void
@@ -257,7 +280,7 @@ has_unread(const struct http_client *client)
 {
 	int unread = 0;
 
-	return !client->ended &&
+	return !client->ended && !client->finished &&
 		   (client->reader.state == READ_NOTHING || ioctl(client->fd, FIONREAD, &unread) != 0 || unread > 0);
 }
 

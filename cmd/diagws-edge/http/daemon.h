@@ -29,11 +29,12 @@ struct http_client {
 	struct reader reader;
 	struct wheel_timer timer;
 	int fd;
-	bool ended;   /* it will send no more, or is not read any more */
-	bool idle;    /* nobody works for it */
-	bool refused; /* its request was */
-	bool leaves;  /* libmicrohttpd is to let it go: the timer is for that */
-	bool head;    /* the timer is for its head */
+	bool finished; /* it will send no more */
+	bool ended;    /* it is gone, or is not read any more */
+	bool idle;     /* nobody works for it */
+	bool refused;  /* its request was */
+	bool leaves;   /* libmicrohttpd is to let it go: the timer is for that */
+	bool head;     /* the timer is for its head */
 };
 
 int http_new(struct http **out, struct edge *edge, struct dw_fault *fault);

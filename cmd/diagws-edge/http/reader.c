@@ -189,6 +189,8 @@ take_head(struct reader *reader)
 		fault = fault != HEAD_OK ? fault : parsed;
 	}
 	if (fault != HEAD_OK) {
+		if (waiting(reader) > 5 && memcmp(reader->in.data + reader->in_at, "HEAD ", 5) == 0)
+			head.method = DW_STR("HEAD"); /* whatever came of the rest: its answer has no body */
 		refuse(reader, &head, fault);
 		return true;
 	}
@@ -291,6 +293,10 @@ take_trailer(struct reader *reader)
 		end_body(reader, HEAD_CHUNK);
 		return true;
 	}
+	if (length > 0 && !head_is_field(dw_bytes(reader->in.data + reader->in_at, length))) {
+		end_body(reader, HEAD_CHUNK);
+		return true;
+	}
 	drop(reader, length + 2);
 	if (length == 0) {
 		dw_buf_adds(&reader->out, "\r\n");
@@ -368,6 +374,12 @@ bool
 reader_begun(const struct reader *reader)
 {
 	return reader->state == READ_HEAD && waiting(reader) > 0;
+}
+
+bool
+reader_in_body(const struct reader *reader)
+{
+	return reader->state != READ_HEAD && reader->state != READ_NOTHING;
 }
 
 void

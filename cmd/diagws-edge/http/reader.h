@@ -50,6 +50,8 @@ void reader_put(struct reader *reader, const void *bytes, size_t n);
 size_t reader_get(struct reader *reader, char *out, size_t n);
 /* Whether it has the beginning of a head. */
 bool reader_begun(const struct reader *reader);
+/* Whether the newest request's body is not whole. */
+bool reader_in_body(const struct reader *reader);
 void reader_clear(struct reader *reader);
 
 #endif
