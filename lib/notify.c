@@ -3,7 +3,8 @@
  * Why not sd_notify(3): it waits while the manager's queue is full, which for a unix socket is after ten datagrams. A
  * manager that stands still, as `diagws up` does under ^Z, would thereby stop every process that it watches.
  *
- * Failure modes: a full queue leaves the state for the next call; a manager that is gone is told nothing.
+ * Failure modes: a full queue, or no memory, leaves the state for the next call; a manager that is gone is told
+ * nothing.
  */
 #include "diagws/notify.h"
 
@@ -15,13 +16,13 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <systemd/sd-daemon.h>
-#include <unistd.h>
 
 #include "diagws/buf.h"
 
 enum { RETRY_MS = 50, TIMES = 3 };
 
-static const char *unsaid; /* the queue had no room for it */
+static int fd = -1;        /* kept: later there may be none to be had */
+static const char *unsaid; /* there was no room for it */
 static uint64_t next_ms;
 
 /* False: later there may be room for it. */
@@ -31,20 +32,16 @@ send_state(const char *state)
 	const char *name = getenv("NOTIFY_SOCKET");
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	socklen_t size;
-	bool later;
-	int fd;
 
 	if (name == NULL || !dw_str_copy(dw_str(name), address.sun_path, sizeof(address.sun_path)))
 		return true;
 	size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(name));
 	if (name[0] == '@')
 		address.sun_path[0] = '\0';
-	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
-		return false;
-	later = sendto(fd, state, strlen(state), MSG_NOSIGNAL, (struct sockaddr *)&address, size) < 0 && errno == EAGAIN;
-	(void)close(fd);
-	return !later;
+		fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	return fd >= 0 && (sendto(fd, state, strlen(state), MSG_NOSIGNAL, (struct sockaddr *)&address, size) >= 0 ||
+						  errno == ECONNREFUSED || errno == ENOENT);
 }
 
 static void

@@ -8,6 +8,7 @@ import contextlib
 import json
 import os
 import re
+import resource
 import select
 import shutil
 import signal
@@ -135,6 +136,17 @@ def test_ready_is_told_when_there_is_room_again(world):
         words = []
         until(lambda: words.extend(manager.hear_all()) or "WATCHDOG=1" in words, "the words that waited")
         assert [word for word in words if word != "X=1"][:2] == ["READY=1", "WATCHDOG=1"]
+
+
+@pytest.mark.parametrize("which", ["hub", "edge"])
+def test_one_without_a_free_descriptor_is_heard(world, which):
+    with managed(world, 0.9) as manager:
+        process = start(world, which, manager.env)
+        until(lambda: manager.hear(PATIENCE) == "WATCHDOG=1", "a word")
+        resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (len(os.listdir(f"/proc/{process.pid}/fd")),) * 2)
+        manager.hear_all()
+        for _ in range(4):
+            assert manager.hear(PATIENCE) == "WATCHDOG=1"
 
 
 # ---- the real systemd, with the units that are to be copied ----
