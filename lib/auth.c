@@ -289,12 +289,13 @@ check_known(struct dw_auth *auth, const uint8_t hash[DW_TOKEN_HASH], uint64_t no
 	return DW_OK;
 }
 
-/* dw_auth_known; hash is filled where that is DW_E_AGAIN. */
-static int
-look_up(struct dw_auth *auth, struct dw_str token, uint64_t now_s, struct dw_claims *claims,
-	uint8_t hash[DW_TOKEN_HASH], struct dw_fault *fault)
+int
+dw_auth_begin(struct dw_auth *auth, struct dw_str token, uint64_t now_s, struct dw_claims *claims,
+	struct dw_check **later, struct dw_fault *fault)
 {
 	struct dw_claims known = { 0 };
+	struct dw_check *check;
+	uint8_t hash[DW_TOKEN_HASH];
 	uint64_t not_before = 0;
 
 	if (token.n == 0)
@@ -302,30 +303,8 @@ look_up(struct dw_auth *auth, struct dw_str token, uint64_t now_s, struct dw_cla
 	if (token.n > DW_TOKEN_MAX)
 		return dw_fault_set(fault, DW_E_TOKEN, NULL, "at most 4096 bytes", "the token is too long, %zu bytes", token.n);
 	dw_sha256(token.p, token.n, hash);
-	if (!dw_token_cache_find(auth->cache, hash, &known, &not_before))
-		return DW_E_AGAIN;
-	return check_known(auth, hash, not_before, now_s, &known, claims, fault);
-}
-
-int
-dw_auth_known(
-	struct dw_auth *auth, struct dw_str token, uint64_t now_s, struct dw_claims *claims, struct dw_fault *fault)
-{
-	uint8_t hash[DW_TOKEN_HASH];
-
-	return look_up(auth, token, now_s, claims, hash, fault);
-}
-
-int
-dw_auth_begin(struct dw_auth *auth, struct dw_str token, uint64_t now_s, struct dw_claims *claims,
-	struct dw_check **later, struct dw_fault *fault)
-{
-	struct dw_check *check;
-	uint8_t hash[DW_TOKEN_HASH];
-	int err = look_up(auth, token, now_s, claims, hash, fault);
-
-	if (err != DW_E_AGAIN)
-		return err;
+	if (dw_token_cache_find(auth->cache, hash, &known, &not_before))
+		return check_known(auth, hash, not_before, now_s, &known, claims, fault);
 	check = new_check(auth, token, hash);
 	if (check == NULL)
 		return no_memory(fault);

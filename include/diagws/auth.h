@@ -60,10 +60,6 @@ int dw_auth_check(
  * meanwhile change nothing: a token is judged by those that were there when it came. All must have ended before
  * dw_auth_destroy. */
 struct dw_check;
-/* What is known of a token without a look at its signature, for it was verified before. DW_E_AGAIN: nothing. Else as
- * dw_auth_check. */
-int dw_auth_known(
-	struct dw_auth *auth, struct dw_str token, uint64_t now_s, struct dw_claims *claims, struct dw_fault *fault);
 int dw_auth_begin(struct dw_auth *auth, struct dw_str token, uint64_t now_s, struct dw_claims *claims,
 	struct dw_check **later, struct dw_fault *fault);
 void dw_auth_verify(struct dw_check *check);

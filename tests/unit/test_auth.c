@@ -363,31 +363,6 @@ test_remembered_tokens_end_too(void **state)
 }
 
 static void
-test_only_what_was_verified_is_known(void **state)
-{
-	struct dw_auth *auth = open_auth("one", NULL, NULL, 0);
-	struct dw_buf token = { 0 };
-	struct dw_claims claims;
-
-	(void)state;
-	dw_claims_init(&claims);
-	kit_token(&token, HEADER, S("{\"sub\":\"u\",\"exp\":5000}"), SECRET);
-	assert_int_equal(dw_auth_known(auth, (struct dw_str) { NULL, 0 }, 4999, &claims, NULL), DW_E_TOKEN_MISSING);
-	assert_int_equal(dw_auth_known(auth, str_of(&token), 4999, &claims, NULL), DW_E_AGAIN);
-	assert_int_equal(dw_auth_known(auth, str_of(&token), 4999, &claims, NULL), DW_E_AGAIN);
-	assert_verdict(auth, str_of(&token), 4999, DW_OK, NULL);
-	assert_int_equal(dw_auth_known(auth, str_of(&token), 4999, &claims, NULL), DW_OK);
-	assert_string_equal(claims.user, "u");
-	assert_int_equal(dw_auth_known(auth, str_of(&token), 5000, &claims, NULL), DW_E_TOKEN_EXPIRED);
-	assert_verdict(auth, str_of(&token), 4999, DW_OK, NULL);
-	assert_int_equal(dw_auth_reload(auth, NULL), DW_OK);
-	assert_int_equal(dw_auth_known(auth, str_of(&token), 4999, &claims, NULL), DW_E_AGAIN);
-	dw_claims_clear(&claims);
-	dw_buf_clear(&token);
-	dw_auth_destroy(&auth);
-}
-
-static void
 test_reload(void **state)
 {
 	struct dw_auth *auth;
@@ -515,7 +490,6 @@ main(void)
 		cmocka_unit_test(test_issuer_and_audience),
 		cmocka_unit_test(test_times),
 		cmocka_unit_test(test_remembered_tokens_end_too),
-		cmocka_unit_test(test_only_what_was_verified_is_known),
 		cmocka_unit_test(test_reload),
 		cmocka_unit_test(test_configuration),
 		cmocka_unit_test(test_refused_wishes),

@@ -2,7 +2,7 @@
  *
  * Its own file because it alone is about threads. Happy path: check_begin → dw_auth_verify on another thread → after,
  * on the loop. So that one who sends many does not hold up the others, ADDRESS_CHECKS of an address are with the
- * threads and the rest of it waits here; when its bad tokens are spent meanwhile, those are not checked at all. Failure
+ * threads and the rest of it waits here; when its bad tokens are spent, none of these is checked at all. Failure
  * modes: too many under way, or no memory (said at once); who asked goes away (the work is taken back if it has not
  * begun, and its outcome is dropped). Invariants: a thread touches the check's own dw_check and nothing else; *slot
  * points here as long as somebody waits; an address has checks that wait only while it has others with the threads.
@@ -110,11 +110,11 @@ give_next(struct edge *edge, struct site *site)
 	}
 }
 
-/* The outcome of a signature's check. */
+/* The outcome of a token's check. One that has expired was good. */
 static void
 judge(struct edge *edge, const struct address *address, int err)
 {
-	if (err == DW_E_TOKEN || err == DW_E_TOKEN_EXPIRED)
+	if (err == DW_E_TOKEN)
 		limits_bad_token(&edge->limits, address);
 }
 
@@ -176,19 +176,14 @@ check_begin(struct edge *edge, const struct address *address, struct dw_str toke
 	struct dw_claims unused = { 0 };
 	struct dw_check *later = NULL;
 	struct check *check;
-	int err = limits_token(&edge->limits, address);
+	int err = dw_auth_begin(edge->auth, token, now_s, claims, &later, NULL);
 
-	if (err != DW_OK) {
-		const int known = dw_auth_known(edge->auth, token, now_s, claims, NULL);
-
-		return note(address, known != DW_E_AGAIN ? known : err);
-	}
-	err = dw_auth_begin(edge->auth, token, now_s, claims, &later, NULL);
 	if (later == NULL) {
 		judge(edge, address, err);
 		return note(address, err);
 	}
-	check = new_check(edge, address);
+	err = limits_token(&edge->limits, address);
+	check = err == DW_OK ? new_check(edge, address) : NULL;
 	if (check != NULL) {
 		check->token = later;
 		check->slot = slot;
@@ -200,7 +195,7 @@ check_begin(struct edge *edge, const struct address *address, struct dw_str toke
 			limits_release(&edge->limits, check->site);
 		free(check);
 		(void)dw_auth_end(edge->auth, &later, 0, &unused, NULL);
-		return note(address, DW_E_BUSY);
+		return note(address, err != DW_OK ? err : DW_E_BUSY);
 	}
 	DL_APPEND(edge->checks, check);
 	edge->counts.checks++;

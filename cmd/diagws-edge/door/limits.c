@@ -2,8 +2,8 @@
  * ask.
  *
  * Two kinds: budgets (so many a second, budget.h), and sites, which count what is here now and are there only while
- * something is. Failure modes: no memory for a site; a budget that is spent. Invariant: who has a good token is never
- * refused for its address.
+ * something is. Failure modes: no memory for a site; a budget that is spent. Invariant: who has a good token is
+ * refused for its address only where that has spent its bad tokens and this one's check would cost as much.
  */
 #include "limits.h"
 

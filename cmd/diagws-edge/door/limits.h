@@ -49,7 +49,7 @@ int limits_stranger(struct limits *limits, const struct address *address);
 /* An HTTP request, once its token has been checked, or as soon as it is sure that none will be; claims are NULL for one
  * without a good token. */
 int limits_request(struct limits *limits, const struct address *address, const struct dw_claims *claims);
-/* Whether the address may have a signature checked: it has not spent its bad tokens. */
+/* Whether the address may have a public key's signature checked: it has not spent its bad tokens. */
 int limits_token(const struct limits *limits, const struct address *address);
 /* It was no good. */
 void limits_bad_token(struct limits *limits, const struct address *address);
