@@ -23,6 +23,7 @@ void
 auth_judge(struct conn_request *request, int err)
 {
 	request->deny = err == DW_OK && request->room[0] == '\0';
+	request->limited = err == DW_E_RATE;
 	request->code = 1008;
 	if (err == DW_E_TOKEN_MISSING || err == DW_E_TOKEN || err == DW_E_TOKEN_EXPIRED || err == DW_E_RATE) {
 		request->refuse = dw_err_text(err);

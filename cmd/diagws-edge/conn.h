@@ -51,6 +51,7 @@ struct conn_request {
 	const char *refuse; /* the reason */
 	bool awaits;        /* auth=message: its token is to come */
 	bool deny;          /* refused as one who may not: DENY_MS later */
+	bool limited;       /* refused for its address' limits */
 	const char *error;  /* code of an `error` that is told before 1008, and */
 	const char *detail; /* its words */
 	char room[DW_ROOM_MAX + 1];
@@ -81,7 +82,7 @@ struct conn {
 	bool awaited : 1;   /* many: the PONG to its newest PING */
 	bool told : 1;      /* a Close frame of our own was written: libwebsockets does not know of it; */
 	bool handed : 1;    /* or it is libwebsockets that writes it */
-	bool ended : 1;     /* the client's Close has come, and was answered */
+	bool ended : 1;     /* the client's Close has come, and was answered; or none is waited for */
 	struct watch first;
 	struct wheel_timer timer;
 	uint64_t session; /* sessions.h; 0: none */

@@ -129,18 +129,16 @@ read_arguments(struct lws *wsi, struct conn_request *request)
 	request->error = request->detail = NULL;
 }
 
-/* Who it is is not known, yet or at all: err says why, and becomes why it may not stay. */
+/* It has shown no good token: err says why, and becomes why it may not stay. */
 static int
 admit_stranger(struct edge *edge, struct conn_request *request, int err)
 {
-	int refused = limits_enter(&edge->limits, &request->address, &request->site);
+	int refused = limits_stranger(&edge->limits, &request->address);
 
-	/* A token that is being checked counts when it turns out to be no good. */
-	if (refused == DW_OK && (request->awaits || err == DW_E_TOKEN_MISSING))
-		refused = limits_stranger(&edge->limits, &request->address);
+	if (refused == DW_OK)
+		refused = limits_enter(&edge->limits, &request->address, &request->site);
 	if (refused == DW_OK)
 		return err;
-	check_forget(&request->check);
 	request->awaits = false;
 	return refused;
 }
@@ -160,7 +158,7 @@ read_request(struct edge *edge, struct lws *wsi, struct conn_request *request)
 	server_address(wsi, &request->address);
 	if (!request->awaits)
 		err = params_authorize(edge, wsi, &request->address, &request->claims, &request->check, auth_checked, request);
-	if (err != DW_OK)
+	if (err != DW_OK && request->check == NULL)
 		err = admit_stranger(edge, request, err);
 	if (err != DW_E_AGAIN)
 		auth_judge(request, err);
@@ -197,6 +195,12 @@ ws_end(struct lws *wsi, struct conn *conn)
 	if (conn->close_code != 1006 && (conn->stalled_at > 0 || server_stalled(wsi))) {
 		conn_tell_close(conn, conn->close_code, reason);
 		return 0;
+	}
+	/* Past a limit it takes no place in which its Close could be waited for. */
+	if (conn->request != NULL && conn->request->limited) {
+		conn->ended = true;
+		conn_tell_close(conn, conn->close_code, reason);
+		return -1;
 	}
 	conn->handed = true;
 	server_flush(conn->fd);

@@ -313,6 +313,40 @@ def test_connections_without_a_token_count_for_the_address(site):
     asyncio.run(run())
 
 
+def test_a_token_that_is_being_checked_takes_no_place_of_strangers(site):
+    edge = site.edge("--max-address-connections", "3")
+
+    async def run():
+        waiting = [await come(edge, HERE, auth="message") for _ in range(3)]
+        assert await end_of(edge, HERE, slow_token(site)) is None
+        assert await end_of(edge, HERE, auth="message") == RATE
+        for socket in waiting:
+            await socket.close()
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("limit, kind", [
+    ("max-address-connections", None), ("max-address-handshakes", None), ("max-address-handshakes", "HS256"),
+    ("max-bad-tokens", "RS256")])
+def test_who_is_refused_for_its_address_takes_no_place_of_others(site, limit, kind):
+    """Though it never ends its connection: as long as there is a place each of them is told why."""
+    edge = site.edge("--max-connections", "100", f"--{limit}", "1")  # more than are taken in one turn
+    token = flip(site.token("alice", key=site.rsa if kind == "RS256" else site.key), 2) if kind else ""
+    links, refused = [upgrade(edge, HERE, "&auth=message")], 0
+    for _ in range(250):
+        link, told = upgrade(edge, HERE, token), b""
+        links.append(link)
+        while b"rate limit" not in told and b"token " not in told:
+            piece = link.recv(4096)
+            assert piece, (len(links), told)
+            told += piece
+        refused += b"rate limit" in told
+    assert refused > 150
+    assert asyncio.run(end_of(edge, THERE, site.token("alice"))) is None
+    for link in links:
+        link.close()
+
+
 def test_new_connections_without_a_token_count_for_the_address(site):
     edge = site.edge("--max-address-handshakes", "1")
 

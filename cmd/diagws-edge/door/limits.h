@@ -1,10 +1,10 @@
 /* Limits that people share: how often, and how many at once.
  *
- * What is done with a good token counts for its user. Only what has no user counts for its address: handshakes and
- * requests without a token, tokens that are no good, connections whose token is not there or not checked yet. So the
- * many who share a clinic's or a carrier's address are never in each other's way, and whoever floods from there is
- * bounded. Services, whose tokens have the scope `publish`, are not bounded in their requests. Unix sockets have no
- * address: nothing counts for them.
+ * What is done with a good token counts for its user. Only what has no user counts for its address: requests without a
+ * token, tokens that are no good, handshakes and connections whose token is not there or no good. So the many who share
+ * a clinic's or a carrier's address are not in each other's way, and whoever floods from there is bounded. Services,
+ * whose tokens have the scope `publish`, are not bounded in their requests. Unix sockets have no address: nothing
+ * counts for them.
  */
 #ifndef LIMITS_H
 #define LIMITS_H
@@ -24,7 +24,7 @@ struct edge_config;
 struct site {
 	struct dw_link link;
 	unsigned uses;
-	unsigned strangers;    /* connections of nobody known */
+	unsigned strangers;    /* connections without a good token */
 	unsigned checks;       /* of signatures, under way */
 	struct check *waiting; /* and those that wait for their end (check.c) */
 	uint8_t key[ADDRESS_KEY];
@@ -44,7 +44,7 @@ void limits_clear(struct limits *limits);
 
 /* The next ones are DW_OK or DW_E_RATE. A WebSocket of a user, or a fresh token on one. */
 int limits_handshake(struct limits *limits, const char *user);
-/* A WebSocket of nobody known. */
+/* A WebSocket without a good token. */
 int limits_stranger(struct limits *limits, const struct address *address);
 /* An HTTP request, once its token has been checked, or as soon as it is sure that none will be; claims are NULL for one
  * without a good token. */
@@ -57,8 +57,8 @@ void limits_bad_token(struct limits *limits, const struct address *address);
 /* The address' site, which is there until limits_release was called as often. NULL: no memory. */
 struct site *limits_site(struct limits *limits, const struct address *address);
 void limits_release(struct limits *limits, struct site *site);
-/* A connection of nobody known comes, and *site is where: DW_E_RATE, DW_E_NOMEM. When that is known, or when it ends:
- * limits_leave, to which NULL may be given. */
+/* A connection without a good token comes, and *site is where: DW_E_RATE, DW_E_NOMEM. When that is known, or when it
+ * ends: limits_leave, to which NULL may be given. */
 int limits_enter(struct limits *limits, const struct address *address, struct site **site);
 void limits_leave(struct limits *limits, struct site **site);
 
