@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <utlist.h>
 
 #include "door/check.h"
 #include "confirm.h"
@@ -27,6 +28,8 @@ free_request(struct edge *edge, struct conn_request **request_p)
 {
 	if (*request_p == NULL)
 		return;
+	if ((*request_p)->prev != NULL)
+		DL_DELETE(edge->requests, *request_p);
 	check_forget(&(*request_p)->check);
 	limits_leave(&edge->limits, &(*request_p)->site);
 	dw_claims_clear(&(*request_p)->claims);
@@ -56,6 +59,7 @@ conn_new(struct edge *edge, struct lws *wsi, struct conn_request *request)
 	conn->fd = server_socket(wsi);
 	conn->request = request;
 	request->conn = conn;
+	DL_APPEND(edge->requests, request);
 	conn->derived = request->device[0] == '\0';
 	conn->sure = request->sure;
 	conn->heartbeat = request->heartbeat;
@@ -162,15 +166,20 @@ enter(struct conn *conn, const struct conn_request *request)
 	return watch_open(conn, request->room, conn_claims(conn, dw_str(request->room)), &request->from) != NULL;
 }
 
-/* Counts it as one of its user's. */
+/* Counts it as one of its user's, unless that has too many. */
 static bool
 within_limits(struct conn *conn)
 {
 	const uint64_t most = (uint64_t)conn->edge->config.max_user_connections;
 
-	conn->user->connections++;
-	return (most == 0 || conn->user->connections <= most) &&
-		   limits_handshake(&conn->edge->limits, conn->user->name) == DW_OK;
+	if ((most == 0 || conn->user->connections < most) &&
+		limits_handshake(&conn->edge->limits, conn->user->name) == DW_OK) {
+		conn->user->connections++;
+		return true;
+	}
+	users_release(&conn->edge->users, conn->user);
+	conn->user = NULL;
+	return false;
 }
 
 bool
@@ -179,6 +188,10 @@ conn_start(struct conn *conn)
 	const struct conn_request *request = conn->request;
 	bool in = false;
 
+	if (conn->edge->draining) {
+		set_reason(conn, 1012, "service restart");
+		return false;
+	}
 	if (request->awaits) {
 		conn->state = CONN_AWAITING;
 		server_flush(conn->fd);
@@ -208,7 +221,7 @@ conn_start(struct conn *conn)
 		set_reason(conn, 1008, dw_err_text(DW_E_RATE));
 		return false;
 	}
-	if (!conn->edge->draining && conn->user != NULL)
+	if (conn->user != NULL)
 		in = enter(conn, request);
 	conn_forget_request(conn);
 	if (in)

@@ -43,6 +43,7 @@ struct incoming {
 /* What a client asked for with its upgrade; refuse is NULL when nothing speaks against it yet. Of a client that sent a
  * fresh token only the check and the claims are of use (auth.c). */
 struct conn_request {
+	struct conn_request *prev, *next; /* in edge->requests: of connections that have not started */
 	struct conn *conn;
 	struct check *check; /* of its token, while that is under way */
 	struct address address;

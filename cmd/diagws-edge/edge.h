@@ -69,6 +69,7 @@ struct edge_counts {
 struct check;
 struct linger_socket;
 struct conn;
+struct conn_request;
 struct uplink;
 struct waiter;
 struct gate;
@@ -91,6 +92,7 @@ struct edge {
 	struct sessions sessions;
 	struct dw_links users; /* users.h */
 	struct limits limits;
+	struct conn_request *requests;   /* utlist */
 	struct check *checks;            /* under way (utlist) */
 	struct waiter *waiters;          /* HTTP requests that wait at the hub (utlist) */
 	struct linger_socket *lingering; /* utlist */

@@ -9,9 +9,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <utlist.h>
 #include <uv.h>
-
-#include <uthash.h>
 
 #include "http/api.h"
 #include "door/check.h"
@@ -254,6 +253,7 @@ static void
 say_goodbye(void)
 {
 	uint64_t most = 1000 + edge.counts.connections;
+	struct conn_request *request;
 	struct conn *conn;
 	size_t place = 0;
 	char data[64];
@@ -263,6 +263,11 @@ say_goodbye(void)
 		if (conn->connected)
 			conn_tell(conn, "shutdown", NULL, data);
 		conn_close(conn, 1012, "service restart");
+	}
+	DL_FOREACH(edge.requests, request)
+	{
+		if (request->conn->state == CONN_AWAITING)
+			conn_close(request->conn, 1012, "service restart");
 	}
 }
 

@@ -136,6 +136,15 @@ def test_a_token_in_the_url_is_not_looked_at_then(clinic):
     asyncio.run(run())
 
 
+def test_who_has_sent_none_when_the_edge_ends(clinic):
+    async def run():
+        waiting = await clinic.the_edge.connect("123", auth="message")
+        clinic.the_edge.popen.terminate()
+        assert await closed(waiting) == (1012, "service restart")
+        assert clinic.the_edge.popen.wait(PATIENCE) == 0
+    asyncio.run(run())
+
+
 # ---- a token that takes long to check ----
 
 @pytest.fixture

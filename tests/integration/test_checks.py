@@ -329,7 +329,7 @@ def test_an_edge_that_ends_meanwhile(site):
         until(lambda: "shutting down" in edge.said(), "the signal")
         site.hold.end()
         for client in clients:
-            assert (await closed(client))[0] == 1013
+            assert await closed(client) == (1012, "service restart")
         assert edge.popen.wait(PATIENCE) == 0
     asyncio.run(run())
 

@@ -270,6 +270,23 @@ def test_so_many_connections_of_a_user(site):
     asyncio.run(run())
 
 
+def test_a_refused_connection_is_none_of_its_user(site):
+    """Though it does not answer the Close."""
+    edge = site.edge("--max-user-connections", "1")
+    tokens = [slow_token(site, number) for number in range(3)]
+
+    async def run():
+        first = await come(edge, HERE, tokens[0])
+        assert (await receive(first))["type"] == "connect"
+        refused, told = upgrade(edge, HERE, tokens[1]), b""
+        while b"rate limit" not in told:
+            told += refused.recv(4096)
+        await first.close()
+        assert await end_of(edge, HERE, tokens[2]) is None
+        refused.close()
+    asyncio.run(run())
+
+
 def test_a_user_that_asks_too_often(site):
     edge = site.edge("--max-user-requests", "1")
     alice, bob, service = site.token("alice"), site.token("bob"), site.token("backend", "--scope", "publish")
