@@ -161,6 +161,15 @@ keep(const char *name, char *const *arguments)
 	return err == DW_OK ? DW_OK : fail(err, "cannot start", name);
 }
 
+/* One that fails says itself why. */
+static int
+run(const char *name, char *const *arguments, char *out, size_t size)
+{
+	int err = children_run(name, arguments, out, size);
+
+	return err == DW_E_NOMEM ? fail(err, "cannot start", name) : err;
+}
+
 #define WORD(text) ((char *)(uintptr_t)(text))
 
 static int
@@ -228,10 +237,10 @@ admit_user(void)
 		WORD(wish.user), NULL };
 	char *mint[] = { WORD("diagws-token"), WORD("mint"), WORD("--key-file"), up.key, WORD("--sub"), WORD(wish.user),
 		WORD("--ttl"), WORD("24h"), WORD("--scope"), WORD("publish stat"), NULL };
-	int err = children_run("owner", grant, NULL, 0);
+	int err = run("owner", grant, NULL, 0);
 
 	if (err == DW_OK)
-		err = children_run("token", mint, up.token, sizeof(up.token));
+		err = run("token", mint, up.token, sizeof(up.token));
 	up.token[strcspn(up.token, "\n")] = '\0';
 	return err;
 }
