@@ -213,18 +213,30 @@ def test_systemd_replaces_one_that_is_stuck(world):
         control("stop", "diagws-edge.service", "diagws-hub.service")
 
 
-def test_units_name_options_and_times_that_are():
-    """What the units say holds for the programs: -t takes their options, and no time contradicts another."""
-    for name in ("hub", "edge"):
-        unit = configparser.ConfigParser(interpolation=None, strict=True)
-        unit.optionxform = str
-        unit.read(UNITS / f"diagws-{name}.service")
-        service = unit["Service"]
-        program, *arguments = service["ExecStart"].split()
-        assert program == f"/usr/local/bin/diagws-{name}"
-        words = subprocess.run([BIN / f"diagws-{name}", "--list-words"], capture_output=True, text=True, check=True)
-        assert {word for word in arguments if word.startswith("--")} <= set(words.stdout.split())
-        assert service["Type"] == "notify" and service["Restart"] == "on-failure" and service["WatchdogSec"]
+@pytest.mark.parametrize("name", ["hub", "edge"])
+def test_units_name_options_and_times_that_are(world, name):
+    """What the units say holds for the programs: -t takes it, a file may change it, and no time or number contradicts
+    the defaults."""
+    unit = configparser.ConfigParser(interpolation=None, strict=True)
+    unit.optionxform = str
+    unit.read(UNITS / f"diagws-{name}.service")
+    service = unit["Service"]
+    program = BIN / f"diagws-{name}"
+    usage = " ".join(subprocess.run([program, "--help"], capture_output=True, text=True, check=True).stdout.split())
+
+    def default(option):
+        return int(re.search(rf"--{option} .*?\[default (\d+)", usage)[1])
+
+    # A flag would go before the variable that EnvironmentFile may set.
+    assert service["ExecStart"] == f"/usr/local/bin/diagws-{name}"
+    variables = dict(word.split("=", 1) for word in service["Environment"].split())
+    assert set(variables) <= set(re.findall(r"env (\w+)", usage))
+    if name == "edge":
+        variables["DIAGWS_KEYS"] = str(world.keys)
+        assert int(service["TimeoutStopSec"].removesuffix("s")) > default("drain-timeout")
+        assert int(service["LimitNOFILE"]) >= default("max-connections") + 128
+    world.run(program, "-t", env=variables)
+    assert service["Type"] == "notify" and service["Restart"] == "on-failure" and service["WatchdogSec"]
 
 
 # ---- diagws up ----
