@@ -15,10 +15,10 @@
 #include "server.h"
 #include "ws.h"
 
-enum { FDS = 65536, BINARY_FINAL = 0x82 };
+enum { FDS = 65536, NO_FD = 0, BINARY_FINAL = 0x82 };
 
 static bool binary[FDS];
-static int now_fd;
+static int now_fd; /* whose message is read; NO_FD, which never is binary: none */
 
 int __real_ws_receive(struct lws *wsi, struct conn *conn, const void *bytes, size_t n);
 int __wrap_ws_receive(struct lws *wsi, struct conn *conn, const void *bytes, size_t n);
@@ -28,6 +28,8 @@ size_t __real_lws_remaining_packet_payload(struct lws *wsi);
 size_t __wrap_lws_remaining_packet_payload(struct lws *wsi);
 bool __real_dw_utf8_take(struct dw_utf8 *utf8, const void *bytes, size_t n);
 bool __wrap_dw_utf8_take(struct dw_utf8 *utf8, const void *bytes, size_t n);
+int __real_ws_peer_closes(struct conn *conn, const void *payload, size_t n);
+int __wrap_ws_peer_closes(struct conn *conn, const void *payload, size_t n);
 void __wrap_conn_text(struct conn *conn, const struct incoming *rx);
 struct watch *__wrap_watch_open(struct conn *conn, const char *room, bool claimed, const struct watch_request *request);
 
@@ -41,6 +43,14 @@ __wrap_ws_receive(struct lws *wsi, struct conn *conn, const void *bytes, size_t 
 	if (conn->rx != NULL)
 		conn->rx->total = 0;
 	return __real_ws_receive(wsi, conn, bytes, n);
+}
+
+/* Its reason is text. */
+int
+__wrap_ws_peer_closes(struct conn *conn, const void *payload, size_t n)
+{
+	now_fd = NO_FD;
+	return __real_ws_peer_closes(conn, payload, n);
 }
 
 int
@@ -85,6 +95,7 @@ __wrap_watch_open(struct conn *conn, const char *room, bool claimed, const struc
 	(void)room;
 	(void)claimed;
 	(void)request;
-	server_flush(conn->fd); /* what waits for `connect` */
+	conn->connected = true; /* and what waits for `connect` goes on */
+	server_flush(conn->fd);
 	return &conn->first;
 }
