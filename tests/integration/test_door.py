@@ -432,7 +432,7 @@ def test_bodies_of_one_user_are_bounded(site):
     for link in links:
         link.send(b" " * 144)
         statuses.append(link.answer()[0])
-    assert set(statuses) == {400, 429} and statuses.count(429) > 50
+    assert set(statuses) <= {400, 429} and statuses.count(429) > 50
     for link in links:
         link.socket.close()
     assert edge.request(EFFECT, UPDATE, site.alice)[0] == 200

@@ -56,9 +56,9 @@ reader_put(struct reader *reader, const void *bytes, size_t n)
 
 /* One that is too long to be any good is as good as none that is. */
 static void
-add_field(struct dw_buf *out, const char *name, struct dw_str value, size_t limit)
+add_field(struct dw_buf *out, const char *name, struct dw_str value)
 {
-	head_write(out, name, value.n <= limit ? value : DW_STR("!"));
+	head_write(out, name, value.n <= LIMIT_VALUE ? value : DW_STR("!"));
 }
 
 static void
@@ -100,13 +100,14 @@ write_head(struct reader *reader, const struct head *head, enum head_fault fault
 	else if (head->old && head->keeps)
 		dw_buf_adds(out, "Connection: keep-alive\r\n");
 	if (head->has_authorization)
-		add_field(out, "Authorization", head->authorization, LIMIT_AUTHORIZATION);
+		head_write(out, "Authorization",
+			head->authorization.n <= LIMIT_AUTHORIZATION ? head->authorization : DW_STR("Bearer !"));
 	if (head->content_type.n > 0)
-		add_field(out, "Content-Type", head->content_type, LIMIT_VALUE);
+		add_field(out, "Content-Type", head->content_type);
 	if (head->has_origin)
-		add_field(out, "Origin", head->origin, LIMIT_VALUE);
+		add_field(out, "Origin", head->origin);
 	if (head->asked_method.n > 0)
-		add_field(out, "Access-Control-Request-Method", head->asked_method, LIMIT_VALUE);
+		add_field(out, "Access-Control-Request-Method", head->asked_method);
 	if (head->encoded)
 		dw_buf_adds(out, "Encoded: 1\r\n");
 	if (fault != HEAD_OK)
