@@ -1,6 +1,5 @@
-/* The life of an HTTP request: bounds and refusals in the contract's order (404/405, 413/415, 401, then the body), a
- * deadline for the body, one answer. Its own file because it is transport: api.c knows what the calls mean, reader.c
- * has parsed the head.
+/* The life of an HTTP request: a deadline and a bound for the body, one answer. Its own file because it is transport:
+ * api.c knows what the calls mean, admit.c lets it in, reader.c has parsed its head.
  *
  * libmicrohttpd calls http_handle with the head, again with each piece of the body, and once more when it is whole;
  * after a request was suspended it calls again for where it stood. In mid-body it takes no answer: what has to be said
@@ -15,13 +14,11 @@
 #include <sys/socket.h>
 
 #include "diagws/clock.h"
-#include "diagws/opt.h"
-#include "door/origin.h"
 #include "edge.h"
+#include "http/admit.h"
 #include "http/answer.h"
 #include "http/api.h"
 #include "http/daemon.h"
-#include "params.h"
 #include "socket.h"
 #include "uplink.h"
 #include "users.h"
@@ -32,8 +29,8 @@ enum {
 	LOOK_MS = 1000,      /* so often it is looked whether a client that waits is still there */
 };
 
-static const char *
-header(const struct request *request, const char *name)
+const char *
+http_header(const struct request *request, const char *name)
 {
 	return MHD_lookup_connection_value(request->connection, MHD_HEADER_KIND, name);
 }
@@ -57,9 +54,8 @@ suspend(struct request *request)
 	MHD_suspend_connection(request->connection);
 }
 
-/* http_handle is called again, in this turn. */
-static void
-resume(struct request *request)
+void
+http_resume(struct request *request)
 {
 	if (!request->suspended)
 		return;
@@ -79,7 +75,7 @@ http_answer(struct request *request, enum answer_status status)
 		http_client_refused(request->client);
 	else
 		wheel_cancel(&request->timer);
-	resume(request);
+	http_resume(request);
 }
 
 void
@@ -95,7 +91,7 @@ http_kill(struct request *request)
 {
 	request->state = REQUEST_DEAD;
 	http_client_cut(request->client);
-	resume(request);
+	http_resume(request);
 }
 
 static bool
@@ -155,173 +151,6 @@ fire(struct wheel_timer *timer)
 		look_again(request, request->state == REQUEST_WRITING ? TAKE_MS : LOOK_MS);
 }
 
-/* What the check of its token says. false: it has been answered. */
-static bool
-judge(struct request *request, int err)
-{
-	const bool good = err == DW_OK && request->has_token;
-
-	if (err == DW_OK || err == DW_E_TOKEN_MISSING) {
-		const int spent =
-			limits_request(&request->edge->limits, &request->client->address, good ? &request->claims : NULL);
-
-		err = spent != DW_OK ? spent : err;
-	}
-	if (err == DW_E_TOKEN_MISSING || err == DW_E_TOKEN || err == DW_E_TOKEN_EXPIRED)
-		http_error(request, DW_HTTP_UNAUTHORIZED, dw_err_code(err), dw_err_text(err), NULL);
-	else if (err != DW_OK)
-		api_fail(request, err, err == DW_E_BUSY ? "too many tokens are being checked" : NULL, NULL);
-	return err == DW_OK;
-}
-
-static void
-checked(void *user, int err, struct dw_claims *claims)
-{
-	struct request *request = user;
-
-	request->claims = *claims;
-	dw_claims_init(claims);
-	request->begun_at = dw_mono_ms();
-	if (!judge(request, err))
-		return;
-	request->state = REQUEST_CHECKED;
-	resume(request);
-}
-
-/* The token's text, or none. */
-static struct dw_str
-find_token(const struct request *request)
-{
-	static const char bearer[] = "Bearer ";
-	const char *text = header(request, "Authorization");
-
-	if (text != NULL && strncasecmp(text, bearer, sizeof(bearer) - 1) == 0)
-		return dw_str(text + sizeof(bearer) - 1);
-	return dw_str(MHD_lookup_connection_value(request->connection, MHD_GET_ARGUMENT_KIND, "token"));
-}
-
-/* false: it has been answered, or will be when the check has ended. */
-static bool
-check_token(struct request *request)
-{
-	const struct dw_str token = find_token(request);
-	int err;
-
-	request->has_token = token.n > 0 || header(request, "Authorization") != NULL;
-	if (!request->has_token && !api_needs_token(request->route))
-		return !api_is_bounded(request->route) || judge(request, DW_OK);
-	err = check_begin(
-		request->edge, &request->client->address, token, &request->claims, &request->check, checked, request);
-	if (err != DW_E_AGAIN)
-		return judge(request, err);
-	request->state = REQUEST_CHECKING;
-	look_again(request, LOOK_MS);
-	suspend(request);
-	return false;
-}
-
-/* Before the token is looked at: it counts as a stranger's request. */
-static void
-refuse_stranger(struct request *request, int status, const char *code, const char *message)
-{
-	if (limits_request(&request->edge->limits, &request->client->address, NULL) == DW_OK) {
-		http_error(request, (enum answer_status)status, code, message, NULL);
-		return;
-	}
-	request->close = true;
-	api_fail(request, DW_E_RATE, NULL, NULL);
-}
-
-static bool
-refuse(struct request *request, enum head_fault fault)
-{
-	const struct head_refusal *refusal = head_refusal(fault);
-
-	if (fault == HEAD_OK)
-		return false;
-	request->close = fault != HEAD_BODY;
-	refuse_stranger(request, refusal->status, refusal->code, refusal->message);
-	return true;
-}
-
-static bool
-check_body(struct request *request)
-{
-	const char *type = header(request, "Content-Type");
-	size_t n;
-
-	if (request->route == NULL || !api_has_body(request->route)) {
-		if (request->body_due) {
-			request->close = true;
-			refuse_stranger(request, DW_HTTP_BAD_REQUEST, "bad_request", "this call takes no body");
-		}
-		return !request->body_due;
-	}
-	if (header(request, "Encoded") != NULL) {
-		refuse_stranger(request, DW_HTTP_MEDIA_TYPE, "media_type", "a body is taken as it is: no Content-Encoding");
-		return false;
-	}
-	if (type == NULL)
-		return true;
-	n = strcspn(type, "; \t");
-	if ((n == 16 && strncasecmp(type, "application/json", n) == 0) ||
-		(n > 5 && strncasecmp(type + n - 5, "+json", 5) == 0))
-		return true;
-	refuse_stranger(request, DW_HTTP_MEDIA_TYPE, "media_type", "the Content-Type must be application/json");
-	return false;
-}
-
-/* Whether a page of the Origin may use this edge. A refusal it may read, as far as the protocol lets it. */
-static bool
-check_origin(struct request *request)
-{
-	const char *origin = header(request, "Origin");
-
-	request->origin = origin;
-	if (origin == NULL ||
-		origin_allowed(&request->edge->config.origins, dw_str(origin), dw_str(header(request, "Host"))))
-		return true;
-	request->origin = "*";
-	refuse_stranger(request, DW_HTTP_FORBIDDEN, head_refusal(HEAD_ORIGIN)->code, head_refusal(HEAD_ORIGIN)->message);
-	return false;
-}
-
-static bool
-check_route(struct request *request, const char *method, const char *path)
-{
-	enum answer_status status = api_route(method, path, &request->route, &request->allow);
-
-	if (status == DW_HTTP_UPGRADE)
-		refuse_stranger(request, status, "upgrade_required",
-			"here are WebSockets: a proxy in front must pass Upgrade and Connection on");
-	else if (status == DW_HTTP_NOT_FOUND)
-		refuse_stranger(request, status, "not_found", "no such path");
-	else if (status == DW_HTTP_METHOD)
-		refuse_stranger(request, status, "method_not_allowed", "this path does not take that method");
-	return status == DW_HTTP_OK;
-}
-
-/* All that can be said before the body. false: it has been answered, or will be. */
-static bool
-check_head(struct request *request, const char *method, const char *path)
-{
-	const char *refused = header(request, "Refused"), *length = header(request, "Content-Length");
-	int64_t number = HEAD_OK;
-	enum head_fault fault;
-
-	request->body_due = header(request, "Transfer-Encoding") != NULL || (length != NULL && strcmp(length, "0") != 0);
-	(void)dw_parse_number(refused != NULL ? refused : "0", &number);
-	fault = (enum head_fault)number;
-	if (fault != HEAD_BODY && refuse(request, fault))
-		return false;
-	if (!check_route(request, method, path) || !check_origin(request) || refuse(request, fault) || !check_body(request))
-		return false;
-	if (request->route != NULL)
-		return check_token(request);
-	http_answer(request, DW_HTTP_NO_CONTENT);
-	return false;
-}
-
 static struct request *
 request_new(struct edge *edge, struct MHD_Connection *connection)
 {
@@ -370,10 +199,10 @@ add_headers(struct MHD_Response *response, const struct request *request)
 		{ "Vary", request->origin != NULL ? "Origin" : NULL },
 		{ "Access-Control-Allow-Origin", request->origin },
 		{ "Access-Control-Allow-Methods",
-			header(request, "Access-Control-Request-Method") != NULL ? request->allow : NULL },
+			http_header(request, "Access-Control-Request-Method") != NULL ? request->allow : NULL },
 		{ "Access-Control-Allow-Headers",
-			header(request, "Access-Control-Request-Method") != NULL ? "Authorization, Content-Type" : NULL },
-		{ "Access-Control-Max-Age", header(request, "Access-Control-Request-Method") != NULL ? "600" : NULL },
+			http_header(request, "Access-Control-Request-Method") != NULL ? "Authorization, Content-Type" : NULL },
+		{ "Access-Control-Max-Age", http_header(request, "Access-Control-Request-Method") != NULL ? "600" : NULL },
 		{ "Connection", ends_here(request) ? "close" : NULL },
 	};
 
@@ -471,8 +300,12 @@ begin(struct request *request, const char *method, const char *path)
 		(void)dw_str_copy(dw_str(slash + 1), request->last, sizeof(request->last));
 	if (request->edge->draining)
 		request->close = true;
-	if (check_head(request, method, path))
+	if (admit_head(request, method, path)) {
 		request->state = REQUEST_BODY;
+	} else if (request->state == REQUEST_CHECKING) {
+		look_again(request, LOOK_MS);
+		suspend(request);
+	}
 }
 
 /* Never more than LIMIT_BODY: the reader sees to it. */
@@ -501,7 +334,7 @@ take(struct request *request)
 		request->state = REQUEST_ANSWERED;
 		return;
 	}
-	if (is_newest(request) && refuse(request, request->client->reader.fault))
+	if (is_newest(request) && admit_refuse(request, request->client->reader.fault))
 		return;
 	request->state = REQUEST_TAKEN;
 	api_take(request);
@@ -521,7 +354,7 @@ after_head(struct request *request)
 		request->state = REQUEST_BODY;
 	if (request->body_due)
 		wheel_set(&request->edge->wheel, &request->timer, dw_mono_ms() + BODY_MS);
-	if (request->state != REQUEST_REFUSED || header(request, "Expect") == NULL)
+	if (request->state != REQUEST_REFUSED || http_header(request, "Expect") == NULL)
 		return MHD_YES;
 	request->close = true;
 	return write_answer(request);

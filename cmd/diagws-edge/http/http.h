@@ -94,6 +94,10 @@ void http_completed(
 /* It ends without an answer, and its connection with it. */
 void http_kill(struct request *request);
 
+/* A header of the canonical head (reader.h), or NULL. */
+const char *http_header(const struct request *request, const char *name);
+/* http_handle is called again, in this turn, where it was suspended. */
+void http_resume(struct request *request);
 /* The first argument of the URL of this name; one that does not fit is cut to what no grammar allows, so that it is
  * refused and never mistaken. false: it is not there. */
 bool http_argument(const struct request *request, const char *name, char *out, size_t size);
