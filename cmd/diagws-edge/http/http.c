@@ -14,6 +14,7 @@
 #include <sys/socket.h>
 
 #include "diagws/clock.h"
+#include "door/check.h"
 #include "edge.h"
 #include "http/admit.h"
 #include "http/answer.h"
