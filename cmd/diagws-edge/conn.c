@@ -182,44 +182,44 @@ within_limits(struct conn *conn)
 	return false;
 }
 
-bool
+void
 conn_start(struct conn *conn)
 {
 	const struct conn_request *request = conn->request;
 	bool in = false;
 
 	if (conn->edge->draining) {
-		set_reason(conn, 1012, "service restart");
-		return false;
+		conn_close(conn, 1012, "service restart");
+		return;
 	}
 	if (request->awaits) {
 		conn->state = CONN_AWAITING;
 		server_flush(conn->fd);
 		conn_set_timer(conn);
-		return true;
+		return;
 	}
 	if (request->check != NULL) {
 		conn->state = CONN_CHECKING;
 		server_hold(conn->wsi, true);
-		return true;
+		return;
 	}
 	if (request->error != NULL) {
 		conn_error(conn, request->room, request->error, NULL, request->detail);
 		conn_close(conn, 1008, request->error);
-		return true;
+		return;
 	}
 	if (request->refuse != NULL && !request->deny) {
-		set_reason(conn, request->code, request->refuse);
-		return false;
+		conn_close(conn, request->code, request->refuse);
+		return;
 	}
 	if (request->deny) {
 		conn_deny(conn);
-		return true;
+		return;
 	}
 	conn->user = users_get(&conn->edge->users, request->claims.user);
 	if (conn->user != NULL && !within_limits(conn)) {
-		set_reason(conn, 1008, dw_err_text(DW_E_RATE));
-		return false;
+		conn_close(conn, 1008, dw_err_text(DW_E_RATE));
+		return;
 	}
 	if (conn->user != NULL)
 		in = enter(conn, request);
@@ -227,8 +227,7 @@ conn_start(struct conn *conn)
 	if (in)
 		conn_set_timer(conn);
 	else
-		set_reason(conn, 1013, "try again later");
-	return in;
+		conn_close(conn, 1013, "try again later");
 }
 
 void
@@ -242,8 +241,7 @@ conn_checked(struct conn *conn)
 	if (conn->derived)
 		memcpy(conn->device, conn->request->claims.device, sizeof(conn->request->claims.device));
 	server_hold(conn->wsi, false);
-	if (!conn_start(conn))
-		begin_close(conn);
+	conn_start(conn);
 }
 
 void

@@ -105,8 +105,8 @@ struct conn {
 
 /* Takes over *request (also on failure). NULL: no memory. */
 struct conn *conn_new(struct edge *edge, struct lws *wsi, struct conn_request *request);
-/* false: refused at once; close code and reason are set. One whose token is being checked starts with conn_checked. */
-bool conn_start(struct conn *conn);
+/* Lets it in, or begins to close it. One whose token is being checked starts with conn_checked. */
+void conn_start(struct conn *conn);
 /* Its request's check has ended, and the request says how. */
 void conn_checked(struct conn *conn);
 void conn_forget_request(struct conn *conn);

@@ -58,7 +58,9 @@ callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in
 	case LWS_CALLBACK_FILTER_PROTOCOL_CONNECTION:
 		return ws_filter(edge, wsi, &link->conn);
 	case LWS_CALLBACK_ESTABLISHED:
-		return ws_established(wsi, link->conn);
+		conn_start(
+			link->conn); /* never -1: what was adopted is not consumed yet, and the Close would at times be lost */
+		return 0;
 	case LWS_CALLBACK_RECEIVE:
 		return ws_receive(wsi, link->conn, in, n);
 	/* Of PINGs nobody is told, though libwebsockets (4.1) answers the first alone of those that it reads together, and

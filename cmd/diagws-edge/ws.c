@@ -257,12 +257,6 @@ ws_dropped(struct lws *wsi, struct conn *conn)
 	server_finish(wsi);
 }
 
-int
-ws_established(struct lws *wsi, struct conn *conn)
-{
-	return conn_start(conn) ? 0 : ws_end(wsi, conn);
-}
-
 /* Not by a failure of the callback: libwebsockets would then send no reason. */
 static int
 end_soon(struct conn *conn, unsigned code, const char *reason)

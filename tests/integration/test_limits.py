@@ -373,3 +373,16 @@ def test_new_connections_without_a_token_count_for_the_address(site):
         assert await end_of(edge, HERE, site.token("alice")) is None
         assert await end_of(edge, THERE) == (1008, "token required")
     asyncio.run(run())
+
+
+def test_who_is_refused_together_with_others_is_told_why(site):
+    edge = site.edge()
+    for _ in range(300):
+        links = [upgrade(edge, HERE, "&auth=message"), upgrade(edge, HERE, "")]
+        told = b""
+        while b"token required" not in told:
+            piece = links[1].recv(4096)
+            assert piece, told
+            told += piece
+        for link in links:
+            link.close()

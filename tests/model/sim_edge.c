@@ -383,8 +383,7 @@ client_open(const char *name, int edge, const char *room, const char *user, cons
 	client->conn = conn_new(edges[edge], (struct lws *)(void *)client, request);
 	if (client->conn == NULL)
 		abort();
-	if (!conn_start(client->conn))
-		client->closing = true;
+	conn_start(client->conn);
 }
 
 void
