@@ -41,7 +41,7 @@ send_state(const char *state)
 	if (fd < 0)
 		fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	return fd >= 0 && (sendto(fd, state, strlen(state), MSG_NOSIGNAL, (struct sockaddr *)&address, size) >= 0 ||
-						  errno == ECONNREFUSED || errno == ENOENT);
+						  (errno != EAGAIN && errno != EINTR && errno != ENOBUFS && errno != ENOMEM));
 }
 
 static void

@@ -1,4 +1,4 @@
-/* Lingering sockets: see linger.h. They count as connections: a drain waits for them, and they are bounded.
+/* Lingering sockets: see linger.h. A drain waits for them, they count in --max-connections, and make room first.
  */
 #include "linger.h"
 
@@ -84,9 +84,18 @@ linger_start(struct edge *edge, int fd, bool said)
 	wheel_set(&edge->wheel, &linger->timer, dw_mono_ms() + CUT_STALLED_MS);
 }
 
+bool
+linger_evict(struct edge *edge)
+{
+	if (edge->lingering == NULL)
+		return false;
+	end(edge->lingering);
+	return true;
+}
+
 void
 linger_end_all(struct edge *edge)
 {
-	while (edge->lingering != NULL)
-		end(edge->lingering);
+	while (linger_evict(edge))
+		;
 }

@@ -13,6 +13,8 @@ struct edge;
 /* fd is about to be closed; said: both sides have said Close, nothing more is to come. They
  * count as connections: a drain waits for them. */
 void linger_start(struct edge *edge, int fd, bool said);
+/* Ends the one that has waited longest; false: none does. */
+bool linger_evict(struct edge *edge);
 /* Ends all. */
 void linger_end_all(struct edge *edge);
 

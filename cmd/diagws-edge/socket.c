@@ -65,7 +65,8 @@ socket_discard(int fd)
 	ssize_t n = 1;
 
 	for (int i = 0; n > 0 && i < DISCARD_AT_ONCE; i++)
-		n = recv(fd, bytes, sizeof(bytes), MSG_DONTWAIT);
+		n = recvfrom(
+			fd, bytes, sizeof(bytes), MSG_DONTWAIT, NULL, NULL); /* recv would take it for requests (http/daemon.c) */
 	return n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR));
 }
 

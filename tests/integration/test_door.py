@@ -272,7 +272,11 @@ def test_a_token_in_the_subprotocols(site):
             assert await closed(client) == (1008, "token invalid")
         async with websockets.connect(url, subprotocols=["diagws", "x" * 6000]) as client:
             assert await closed(client) == (1008, "token invalid")
-        # An Authorization of another kind is somebody else's.
+        # An Authorization of another kind is somebody else's, however long it is.
+        long = {"Authorization": "Negotiate " + "y" * 6000}
+        async with websockets.connect(f"{url}?token={site.alice}", extra_headers=long) as client:
+            assert (await receive(client))["type"] == "connect"
+        assert (await asyncio.to_thread(site.the_edge.request, f"/ws/messages/123?token={site.alice}", headers=long))[0] == 200
         basic = {"Authorization": "Basic YTpi"}
         async with websockets.connect(url, subprotocols=["diagws", site.alice], extra_headers=basic) as client:
             assert (await receive(client))["type"] == "connect"
@@ -436,6 +440,50 @@ def test_bodies_of_one_user_are_bounded(site):
     for link in links:
         link.socket.close()
     assert edge.request(EFFECT, UPDATE, site.alice)[0] == 200
+    # However many were refused, what was counted for them is over with them.
+    large = json.dumps({**json.loads(UPDATE), "comment": "x" * 30000}).encode()
+    assert edge.request(EFFECT, large, other)[0] == 200
+    assert edge.request(EFFECT, large, site.alice)[0] == 200
+
+
+def test_what_a_small_answer_says_is_said(site):
+    """Also where bodies of the same user are at their limit."""
+    edge = site.edge()
+    head = (f"POST {EFFECT} HTTP/1.1\r\nHost: x\r\nContent-Length: 262144\r\nAuthorization: Bearer {site.alice}\r\n"
+            "\r\n").encode()
+    links = [Link(edge.port, head + b" " * 262100) for _ in range(31)]
+    until(lambda: resident(edge) > 7 << 20, "them to be there")
+    bodies = json.dumps({**json.loads(UPDATE), "comment": "x" * 40000, "id": "at-the-limit"}).encode()
+    for _ in range(8):
+        status, _, answer = edge.request(EFFECT, bodies, site.alice)
+        assert status in (200, 429)
+        assert status == 429 or answer["id"] == "at-the-limit"
+    assert edge.request(EFFECT, UPDATE, site.alice)[0] == 200
+    for link in links:
+        link.socket.close()
+
+
+def test_who_reads_no_answers_makes_no_one_wait_for_long(site):
+    edge = site.edge("--max-connections", "24")
+    junk = [Link(edge.port, b"x y\r\n\r\n" + b"j" * 100) for _ in range(40)]
+    begun = time.monotonic()
+    for _ in range(3):
+        assert edge.request("/healthz")[0] == 200
+    assert time.monotonic() - begun < 3
+    for link in junk:
+        link.socket.close()
+
+
+def test_a_refused_body_under_way_is_answered_before_the_end(site):
+    edge = site.edge()
+    with Link(edge.port, f"POST {EFFECT} HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\nAuthorization: Bearer x\r\n\r\n"
+              .encode() + b" " * 100) as link, Link(edge.port, GET) as other:
+        assert other.answer()[0] == 200
+        edge.signal(signal.SIGTERM)
+        until(lambda: "shutting down" in edge.said(), "the signal")
+        link.send(b" " * 900)
+        assert link.answer()[0] == 401
+    assert edge.popen.wait(PATIENCE) == 0
 
 
 GET_MESSAGES = "GET /ws/messages/123 HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer TOKEN\r\n\r\n"

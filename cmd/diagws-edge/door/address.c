@@ -24,7 +24,7 @@ address_set(struct address *address, enum address_family family, const void *byt
 		family = ADDRESS_V4;
 		at += sizeof(mapped);
 	}
-	address->family = (uint8_t)family;
+	address->family = (uint16_t)family;
 	memcpy(address->bytes, at, family == ADDRESS_V4 ? 4 : 16);
 	memcpy(&number, port, sizeof(number));
 	address->port = ntohs(number);
@@ -89,6 +89,6 @@ address_text(const struct address *address, char out[ADDRESS_TEXT])
 void
 address_key(const struct address *address, uint8_t out[ADDRESS_KEY])
 {
-	out[0] = address->family;
+	out[0] = (uint8_t)address->family;
 	memcpy(out + 1, address->bytes, ADDRESS_KEY - 1);
 }

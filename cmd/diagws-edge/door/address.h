@@ -14,7 +14,7 @@ enum address_family { ADDRESS_NONE, ADDRESS_V4, ADDRESS_V6 }; /* none: a unix so
 struct address {
 	uint8_t bytes[16]; /* in network order; of IPv4 the first 4 */
 	uint16_t port;
-	uint8_t family;
+	uint16_t family; /* enum address_family */
 };
 
 /* From the bytes (4 or 16) and the port of a packet or header, both in network order. An IPv4 address mapped into IPv6

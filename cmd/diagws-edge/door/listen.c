@@ -26,6 +26,7 @@
 #include "door/gate.h"
 #include "edge.h"
 #include "http/daemon.h"
+#include "linger.h"
 #include "server.h"
 #include "socket.h"
 
@@ -59,8 +60,8 @@ struct listeners {
 static bool
 evict(struct edge *edge)
 {
-	return gate_evict(edge->gate, SILENT_MS) || http_evict(edge->http, SILENT_MS) || http_evict(edge->http, 0) ||
-		   gate_evict(edge->gate, 0);
+	return linger_evict(edge) || gate_evict(edge->gate, SILENT_MS) || http_evict(edge->http, SILENT_MS) ||
+		   http_evict(edge->http, 0) || gate_evict(edge->gate, 0);
 }
 
 /* false: there is no room for one more connection. */

@@ -82,12 +82,12 @@ is_bearer(struct dw_str authorization)
 	return authorization.n >= sizeof(bearer) - 1 && strncasecmp(authorization.p, bearer, sizeof(bearer) - 1) == 0;
 }
 
-static void
-write_token(struct dw_buf *out, struct dw_str token)
+struct dw_str
+upgrade_authorization(const struct head *head)
 {
-	dw_buf_adds(out, "Authorization: Bearer ");
-	dw_buf_add(out, token.p, token.n <= LIMIT_AUTHORIZATION ? token.n : 1);
-	dw_buf_adds(out, "\r\n");
+	if (head->authorization.n <= LIMIT_AUTHORIZATION)
+		return head->authorization;
+	return is_bearer(head->authorization) ? DW_STR("Bearer !") : DW_STR("!");
 }
 
 void
@@ -119,11 +119,12 @@ upgrade_write(const struct head *head, struct dw_buf *out)
 	if (head->has_subprotocols)
 		dw_buf_adds(out, "Sec-WebSocket-Protocol: diagws\r\n");
 	/* An Authorization of another kind is for a proxy in front. */
-	if (token.n > 0 && !is_bearer(head->authorization))
-		write_token(out, token);
-	else if (head->authorization.n > LIMIT_AUTHORIZATION)
-		write_token(out, DW_STR("!"));
-	else if (head->has_authorization)
-		head_write(out, "Authorization", head->authorization);
+	if (token.n > 0 && !is_bearer(head->authorization)) {
+		dw_buf_adds(out, "Authorization: Bearer ");
+		dw_buf_add(out, token.p, token.n <= LIMIT_AUTHORIZATION ? token.n : 1);
+		dw_buf_adds(out, "\r\n");
+	} else if (head->has_authorization) {
+		head_write(out, "Authorization", upgrade_authorization(head));
+	}
 	dw_buf_adds(out, "\r\n");
 }

@@ -15,6 +15,8 @@ enum head_fault upgrade_check(const struct head *head, const struct dw_opt_list 
 /* Appends the head that libwebsockets is given. A token from the subprotocols becomes an Authorization. A path that
  * names no diagnosis is written as one that cannot be one. */
 void upgrade_write(const struct head *head, struct dw_buf *out);
+/* The Authorization, or, where it is too long for a token, one as good as that. */
+struct dw_str upgrade_authorization(const struct head *head);
 /* Clears a head that may have a token in it. */
 void upgrade_forget(struct dw_buf *head);
 

@@ -38,6 +38,8 @@ checked(void *user, int err, struct dw_claims *claims)
 {
 	struct request *request = user;
 
+	if (request->state != REQUEST_CHECKING)
+		return;
 	request->claims = *claims;
 	dw_claims_init(claims);
 	request->begun_at = dw_mono_ms();
@@ -89,8 +91,8 @@ refuse_stranger(struct request *request, int status, const char *code, const cha
 	api_fail(request, DW_E_RATE, NULL, NULL);
 }
 
-bool
-admit_refuse(struct request *request, enum head_fault fault)
+static bool
+refuse(struct request *request, enum head_fault fault)
 {
 	const struct head_refusal *refusal = head_refusal(fault);
 
@@ -169,10 +171,9 @@ admit_head(struct request *request, const char *method, const char *path)
 		http_header(request, "Transfer-Encoding") != NULL || (length != NULL && strcmp(length, "0") != 0);
 	(void)dw_parse_number(refused != NULL ? refused : "0", &number);
 	fault = (enum head_fault)number;
-	if (fault != HEAD_BODY && admit_refuse(request, fault))
+	if (fault != HEAD_BODY && refuse(request, fault))
 		return false;
-	if (!check_route(request, method, path) || !check_origin(request) || admit_refuse(request, fault) ||
-		!check_body(request))
+	if (!check_route(request, method, path) || !check_origin(request) || refuse(request, fault) || !check_body(request))
 		return false;
 	if (request->route != NULL)
 		return check_token(request);

@@ -8,7 +8,5 @@
 /* false: it has been answered, or its token is being checked (REQUEST_CHECKING), which then answers it or makes it
  * REQUEST_CHECKED and resumes it. */
 bool admit_head(struct request *request, const char *method, const char *path);
-/* Answers what is wrong with its head or body; false: HEAD_OK, nothing is. */
-bool admit_refuse(struct request *request, enum head_fault fault);
 
 #endif

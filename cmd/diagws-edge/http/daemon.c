@@ -251,6 +251,13 @@ http_client_refused(struct http_client *client)
 }
 
 void
+http_client_writes(struct http_client *client)
+{
+	client->refused = false;
+	set_idle(client, false);
+}
+
+void
 http_client_answered(struct http_client *client, struct MHD_Connection *connection, bool goes_on)
 {
 	client->reader.answered++;
@@ -354,8 +361,15 @@ http_evict(struct http *http, uint64_t ms)
 void
 http_close_idle(struct http *http)
 {
-	while (http_evict(http, 0))
-		;
+	struct http_client *client, *next;
+
+	DL_FOREACH_SAFE(http->clients, client, next)
+	{
+		if (client->refused)
+			continue;
+		set_idle(client, false);
+		http_client_cut(client);
+	}
 }
 
 static void

@@ -47,7 +47,7 @@ size_t http_count(const struct http *http);
 /* Closes the one that has been longest between two requests, in the midst of a head, or refused, where that is so long.
  * false: none. */
 bool http_evict(struct http *http, uint64_t ms);
-/* Closes all of these: no more requests are taken. */
+/* Closes all that are between two requests, or in the midst of a head: no more requests are taken. */
 void http_close_idle(struct http *http);
 
 /* libmicrohttpd has something to do that no socket tells it. */
@@ -55,6 +55,8 @@ void http_kick(struct http *http);
 struct http_client *http_client_of(struct MHD_Connection *connection);
 /* Its request was refused, and only the rest of its body is waited for. */
 void http_client_refused(struct http_client *client);
+/* Its answer is being written. */
+void http_client_writes(struct http_client *client);
 /* Its request has ended; goes_on: well, and more may come. */
 void http_client_answered(struct http_client *client, struct MHD_Connection *connection, bool goes_on);
 /* All has been said to it: it is not read any more, and its connection ends when it ends it, or soon. */

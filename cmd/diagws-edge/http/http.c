@@ -119,7 +119,7 @@ answer_at_once(struct request *request, int status, const char *code, const char
 {
 	struct dw_buf out = { 0 };
 
-	answer_raw(&out, status, code, message, "", true);
+	answer_raw(&out, status, code, message, "", !request->heads);
 	if (dw_buf_ok(&out))
 		(void)send(request->client->fd, out.data, out.len, MSG_DONTWAIT | MSG_NOSIGNAL);
 	dw_buf_clear(&out);
@@ -219,7 +219,7 @@ count_bytes(struct request *request, size_t size, int *err)
 {
 	struct edge *edge = request->edge;
 
-	if (request->counted + size < BYTES_COUNT) {
+	if (request->user == NULL && request->counted + size < BYTES_COUNT) {
 		request->counted += size;
 		return true;
 	}
@@ -253,13 +253,14 @@ uncount_bytes(struct request *request)
 	users_release(&request->edge->users, request->user);
 }
 
-/* An answer that does not fit in is not given. */
+/* A large answer that does not fit in is not given; what a small one says is worth more than its bytes. */
 static void
 count_answer(struct request *request)
 {
 	int err = DW_OK;
 
-	if (!dw_buf_ok(&request->answer) || count_bytes(request, request->answer.len, &err))
+	if (!dw_buf_ok(&request->answer) || request->answer.len < BYTES_COUNT ||
+		count_bytes(request, request->answer.len, &err))
 		return;
 	request->state = REQUEST_TAKEN;
 	api_fail(
@@ -283,6 +284,7 @@ write_answer(struct request *request)
 		return MHD_NO;
 	dw_buf_init(&request->answer);
 	request->state = REQUEST_WRITING;
+	http_client_writes(request->client);
 	request->taken = socket_taken(request->client->fd);
 	look_again(request, TAKE_MS);
 	request->client->reader.last |= ends_here(request); /* what may be behind it is nobody's */
@@ -301,6 +303,7 @@ begin(struct request *request, const char *method, const char *path)
 		(void)dw_str_copy(dw_str(slash + 1), request->last, sizeof(request->last));
 	if (request->edge->draining)
 		request->close = true;
+	request->heads = strcmp(method, "HEAD") == 0;
 	if (admit_head(request, method, path)) {
 		request->state = REQUEST_BODY;
 	} else if (request->state == REQUEST_CHECKING) {
@@ -335,8 +338,12 @@ take(struct request *request)
 		request->state = REQUEST_ANSWERED;
 		return;
 	}
-	if (is_newest(request) && admit_refuse(request, request->client->reader.fault))
+	if (is_newest(request) && request->client->reader.fault != HEAD_OK) {
+		const struct head_refusal *refusal = head_refusal(request->client->reader.fault);
+
+		http_error(request, (enum answer_status)refusal->status, refusal->code, refusal->message, NULL);
 		return;
+	}
 	request->state = REQUEST_TAKEN;
 	api_take(request);
 	if (request->state != REQUEST_TAKEN)

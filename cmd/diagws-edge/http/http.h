@@ -67,6 +67,7 @@ struct request {
 	bool close;     /* the connection ends after the answer */
 	bool has_token;
 	bool denied;         /* 403 is due */
+	bool heads;          /* its answer has no body */
 	bool body_due;       /* a body is still to come */
 	struct check *check; /* of its token, while that is under way */
 	struct dw_claims claims;

@@ -100,8 +100,7 @@ write_head(struct reader *reader, const struct head *head, enum head_fault fault
 	else if (head->old && head->keeps)
 		dw_buf_adds(out, "Connection: keep-alive\r\n");
 	if (head->has_authorization)
-		head_write(out, "Authorization",
-			head->authorization.n <= LIMIT_AUTHORIZATION ? head->authorization : DW_STR("Bearer !"));
+		head_write(out, "Authorization", upgrade_authorization(head));
 	if (head->content_type.n > 0)
 		add_field(out, "Content-Type", head->content_type);
 	if (head->has_origin)
