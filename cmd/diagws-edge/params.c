@@ -5,18 +5,23 @@
 #include <libwebsockets.h>
 #include <string.h>
 
-#include "door/head.h"
+#include "door/upgrade.h"
 #include "edge.h"
+#include "server.h"
 
 static const char bearer[] = "Bearer ";
 
-/* libwebsockets keeps each argument as one fragment, percent-decoded: "name=value". */
+/* From what we have read, or, where libwebsockets has: it keeps each argument as one fragment, decoded: "name=value".
+ */
 static const char *
 find_argument(struct lws *wsi, const char *name, char *buffer, size_t size)
 {
-	size_t length = strlen(name);
+	const struct head *head = server_head(wsi);
+	const size_t length = strlen(name);
 	int n;
 
+	if (head != NULL)
+		return head_argument(head, name, buffer, size);
 	for (int i = 0; (n = lws_hdr_copy_fragment(wsi, buffer, (int)size, WSI_TOKEN_HTTP_URI_ARGS, i)) >= 0; i++)
 		if ((size_t)n > length && strncmp(buffer, name, length) == 0 && buffer[length] == '=')
 			return buffer + length + 1;
@@ -40,8 +45,12 @@ params_get(struct lws *wsi, const char *name, char *out, size_t size)
 static const char *
 find_token(struct lws *wsi, char *buffer, size_t size)
 {
-	int n = lws_hdr_copy(wsi, buffer, (int)size, WSI_TOKEN_HTTP_AUTHORIZATION);
+	const struct head *head = server_head(wsi);
+	const struct dw_str token = head != NULL ? upgrade_token(head) : (struct dw_str) { NULL, 0 };
+	const int n = head == NULL ? lws_hdr_copy(wsi, buffer, (int)size, WSI_TOKEN_HTTP_AUTHORIZATION) : 0;
 
+	if (token.n > 0 && dw_str_copy(token, buffer, size))
+		return buffer;
 	if (n > (int)strlen(bearer) && strncasecmp(buffer, bearer, strlen(bearer)) == 0)
 		return buffer + strlen(bearer);
 	return find_argument(wsi, "token", buffer, size);

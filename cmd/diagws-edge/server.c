@@ -19,7 +19,7 @@
 #include "conn.h"
 #include "diagws/logging.h"
 #include "door/address.h"
-#include "door/head.h"
+#include "door/upgrade.h"
 #include "edge.h"
 #include "linger.h"
 #include "socket.h"
@@ -37,7 +37,8 @@ struct server {
 	struct edge *edge;
 	struct lws_context *lws;
 	struct lws_vhost *plain, *tls;  /* tls: NULL where no listener has it */
-	const struct address *adopting; /* of the client that is being adopted; else NULL */
+	const struct address *adopting; /* of the client that is being adopted, */
+	const struct head *head;        /* and what it has sent; else NULL */
 	struct address *proxied;        /* of clients behind a proxy, by descriptor */
 	size_t proxied_size;
 };
@@ -277,7 +278,7 @@ open_lws(struct server *server, struct dw_fault *fault)
 	info.user = server->edge;
 	info.pt_serv_buf_size = HEADER_DATA;
 	info.max_http_header_data2 = HEADER_DATA;
-	info.max_http_header_pool = 1024;
+	info.max_http_header_pool = 2 * LIMIT_HANDSHAKES;
 	info.timeout_secs = HEADERS_S;
 	info.retry_and_idle_policy = &no_pings;
 	info.alpn = "http/1.1";
@@ -329,21 +330,37 @@ keep_address(struct server *server, int fd, const struct address *address)
 }
 
 bool
-server_adopt(struct server *server, int fd, const struct address *address, struct dw_str head)
+server_adopt(struct server *server, int fd, const struct address *address, const struct head *head)
 {
-	struct lws *wsi;
+	struct dw_buf canonical = { 0 };
+	struct lws *wsi = NULL;
 
 	/* The 101 leaves together with `connect`, which the hub's answer brings in less than a millisecond: a segment less
 	 * is a tenth of what a connect costs. */
 	if (address->family != ADDRESS_NONE)
 		socket_cork(fd, true);
 	keep_address(server, fd, address);
+	upgrade_write(head, &canonical);
 	server->adopting = address;
+	server->head = head;
 	lws_set_log_level(0, emit_log); /* it tells of each one as of an error */
-	wsi = lws_adopt_socket_vhost_readbuf(server->plain, fd, head.p, head.n);
+	if (dw_buf_ok(&canonical))
+		wsi = lws_adopt_socket_vhost_readbuf(server->plain, fd, canonical.data, canonical.len);
+	else
+		(void)close(fd);
 	lws_set_log_level(LLL_ERR, emit_log);
 	server->adopting = NULL;
+	server->head = NULL;
+	dw_buf_clear(&canonical);
 	return wsi != NULL;
+}
+
+const struct head *
+server_head(struct lws *wsi)
+{
+	const struct edge *edge = lws_context_user(lws_get_context(wsi));
+
+	return edge->server->head;
 }
 
 void

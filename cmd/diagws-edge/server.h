@@ -12,6 +12,7 @@
 
 struct address;
 struct edge;
+struct head;
 struct lws;
 struct server;
 
@@ -20,14 +21,19 @@ int server_new(struct server **out, struct edge *edge, struct dw_fault *fault);
 /* Ends all connections. The loop must run until its handles are closed. */
 void server_destroy(struct server **server_p);
 
-/* A connection that asks for a WebSocket, with the head as upgrade_write has it. The descriptor is libwebsockets'. */
-bool server_adopt(struct server *server, int fd, const struct address *address, struct dw_str head);
+/* A connection that asks for a WebSocket, with a head that upgrade_check has passed. The descriptor is libwebsockets'.
+ */
+bool server_adopt(struct server *server, int fd, const struct address *address, const struct head *head);
+/* What the client of a connection that is being adopted has sent; NULL: libwebsockets has read it itself, by TLS. */
+const struct head *server_head(struct lws *wsi);
 /* One that begins with TLS. */
 void server_adopt_tls(struct server *server, int fd, const struct address *address);
 /* Who its client is. */
 void server_address(struct lws *wsi, struct address *out);
 /* Reads the TLS files again, for new connections. */
 void server_reload_tls(struct server *server);
+
+enum { LIMIT_HANDSHAKES = 1024 }; /* by TLS, under way at a time */
 
 enum server_outcome { SERVER_DONE, SERVER_STALLED, SERVER_DEAD };
 

@@ -75,7 +75,9 @@ leave(struct gate *gate, struct visitor *visitor)
 	DL_DELETE(gate->visitors, visitor);
 	gate->count--;
 	set_timer(gate);
-	upgrade_forget(&visitor->taken);
+	if (visitor->taken.data != NULL)
+		explicit_bzero(visitor->taken.data, visitor->taken.len); /* there may be a token in it */
+	dw_buf_clear(&visitor->taken);
 	free(visitor);
 }
 
@@ -106,23 +108,6 @@ take_bytes(struct gate *gate, struct visitor *visitor, size_t n)
 	return recv(visitor->fd, gate->bytes, n, MSG_DONTWAIT) == (ssize_t)n;
 }
 
-static void
-go_to_websocket(struct gate *gate, struct visitor *visitor, const struct head *head)
-{
-	struct dw_buf canonical = { 0 };
-	bool adopted = false;
-
-	upgrade_write(head, &canonical);
-	if (dw_buf_ok(&canonical))
-		adopted = server_adopt(
-			gate->edge->server, visitor->fd, &visitor->address, (struct dw_str) { canonical.data, canonical.len });
-	else
-		(void)close(visitor->fd);
-	if (!adopted)
-		dw_log_debug("a connection could not be taken", NULL);
-	upgrade_forget(&canonical);
-}
-
 /* The head of what may be an upgrade; n bytes of it are in the socket, and in gate->bytes. false: it has left. */
 static bool
 look_at_head(struct gate *gate, struct visitor *visitor, size_t n)
@@ -149,7 +134,7 @@ look_at_head(struct gate *gate, struct visitor *visitor, size_t n)
 		if (visitor->watched)
 			(void)epoll_ctl(gate->epoll, EPOLL_CTL_DEL, fd, NULL);
 		visitor->watched = false;
-		go_to_websocket(gate, visitor, &head);
+		(void)server_adopt(gate->edge->server, fd, &visitor->address, &head);
 		leave(gate, visitor);
 	} else {
 		go_to_http(gate, visitor);

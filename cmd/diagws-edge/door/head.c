@@ -372,6 +372,45 @@ static const struct {
 	{ "upgrade", take_upgrade, 0, 0 },
 };
 
+/* Decodes up to the next '&' or the end. */
+static size_t
+decode(struct dw_str *query, char *out, size_t size)
+{
+	size_t n = 0, i = 0;
+
+	for (; i < query->n && query->p[i] != '&'; i++) {
+		char c = query->p[i] == '+' ? ' ' : query->p[i];
+
+		if (c == '%') { /* followed by two digits: head_parse has looked */
+			c = (char)(hex_digit(query->p[i + 1]) << 4 | hex_digit(query->p[i + 2]));
+			i += 2;
+		}
+		if (n + 1 < size)
+			out[n++] = c;
+	}
+	i += i < query->n;
+	query->p += i;
+	query->n -= i;
+	out[n] = '\0';
+	return n;
+}
+
+const char *
+head_argument(const struct head *head, const char *name, char *out, size_t size)
+{
+	struct dw_str query = { head->target.p + head->path.n, head->target.n - head->path.n };
+	const size_t length = strlen(name);
+
+	if (query.n > 0) { /* the '?' */
+		query.p++;
+		query.n--;
+	}
+	while (query.n > 0)
+		if (decode(&query, out, size) > length && strncmp(out, name, length) == 0 && out[length] == '=')
+			return out + length + 1;
+	return NULL;
+}
+
 bool
 head_is_field(struct dw_str line)
 {

@@ -85,7 +85,9 @@ take(struct listener *listener, int fd, const struct address *address)
 	}
 	if (listener->path[0] != '\0')
 		socket_prepare(fd, false);
-	if (listener->tls)
+	if (listener->tls && edge->counts.websockets - edge->counts.connections >= LIMIT_HANDSHAKES)
+		(void)close(fd);
+	else if (listener->tls)
 		server_adopt_tls(edge->server, fd, address);
 	else
 		gate_take(edge->gate, fd, address);

@@ -90,19 +90,21 @@ upgrade_authorization(const struct head *head)
 	return is_bearer(head->authorization) ? DW_STR("Bearer !") : DW_STR("!");
 }
 
-void
-upgrade_forget(struct dw_buf *head)
+struct dw_str
+upgrade_token(const struct head *head)
 {
-	if (head->data != NULL)
-		explicit_bzero(head->data, head->len);
-	dw_buf_clear(head);
+	static const size_t n = sizeof("Bearer ") - 1;
+	struct dw_str token;
+
+	if (is_bearer(head->authorization))
+		return (struct dw_str) { head->authorization.p + n, head->authorization.n - n };
+	(void)read_subprotocols(head, &token);
+	return token;
 }
 
 void
 upgrade_write(const struct head *head, struct dw_buf *out)
 {
-	struct dw_str token, query = { head->target.p + head->path.n, head->target.n - head->path.n };
-
 	dw_buf_adds(out, "GET ");
 	/* libwebsockets decodes the path; ours is taken as it is sent, and an id has nothing to decode. */
 	dw_buf_adds(out, prefix);
@@ -110,21 +112,10 @@ upgrade_write(const struct head *head, struct dw_buf *out)
 		dw_buf_add(out, last_part(head).p, last_part(head).n);
 	else
 		dw_buf_addc(out, '!');
-	dw_buf_add(out, query.p, query.n);
-	dw_buf_adds(out, " HTTP/1.1\r\n");
-	head_write(out, "Host", head->host);
-	dw_buf_adds(out, "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n");
+	dw_buf_adds(
+		out, " HTTP/1.1\r\nHost: -\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n");
 	head_write(out, "Sec-WebSocket-Key", head->key);
-	(void)read_subprotocols(head, &token);
 	if (head->has_subprotocols)
 		dw_buf_adds(out, "Sec-WebSocket-Protocol: diagws\r\n");
-	/* An Authorization of another kind is for a proxy in front. */
-	if (token.n > 0 && !is_bearer(head->authorization)) {
-		dw_buf_adds(out, "Authorization: Bearer ");
-		dw_buf_add(out, token.p, token.n <= LIMIT_AUTHORIZATION ? token.n : 1);
-		dw_buf_adds(out, "\r\n");
-	} else if (head->has_authorization) {
-		head_write(out, "Authorization", upgrade_authorization(head));
-	}
 	dw_buf_adds(out, "\r\n");
 }

@@ -12,12 +12,13 @@ struct dw_opt_list;
 bool upgrade_asked(const struct head *head);
 /* HEAD_OK, or why it cannot be; origins: of --origin. */
 enum head_fault upgrade_check(const struct head *head, const struct dw_opt_list *origins);
-/* Appends the head that libwebsockets is given. A token from the subprotocols becomes an Authorization. A path that
- * names no diagnosis is written as one that cannot be one. */
+/* Appends the head that libwebsockets is given: of what the client said the diagnosis (or what cannot be one), and the
+ * key. The rest it asks of us (params.h). */
 void upgrade_write(const struct head *head, struct dw_buf *out);
+/* The token in an `Authorization: Bearer`, or behind `diagws` in the subprotocols; n 0: neither. An Authorization of
+ * another kind is for a proxy in front. */
+struct dw_str upgrade_token(const struct head *head);
 /* The Authorization, or, where it is too long for a token, one as good as that. */
 struct dw_str upgrade_authorization(const struct head *head);
-/* Clears a head that may have a token in it. */
-void upgrade_forget(struct dw_buf *head);
 
 #endif

@@ -144,7 +144,6 @@ hand_over(struct http_client *client)
 {
 	struct edge *edge = client->http->edge;
 	const struct dw_buf *in = &client->reader.in;
-	struct dw_buf canonical = { 0 };
 	struct head head;
 	int fd;
 
@@ -154,13 +153,10 @@ hand_over(struct http_client *client)
 	if (edge->draining)
 		return;
 	fd = fcntl(client->fd, F_DUPFD_CLOEXEC, 0);
-	if (head_parse(in->data + client->reader.in_at, in->len - client->reader.in_at, &head) == HEAD_OK)
-		upgrade_write(&head, &canonical);
-	if (fd >= 0 && canonical.len > 0 && dw_buf_ok(&canonical))
-		(void)server_adopt(edge->server, fd, &client->address, (struct dw_str) { canonical.data, canonical.len });
+	if (fd >= 0 && head_parse(in->data + client->reader.in_at, in->len - client->reader.in_at, &head) == HEAD_OK)
+		(void)server_adopt(edge->server, fd, &client->address, &head);
 	else if (fd >= 0)
 		(void)close(fd);
-	upgrade_forget(&canonical);
 }
 
 /* It will send no more. libmicrohttpd would drop the answers that it waits for, so it hears of that only when there are
