@@ -279,6 +279,24 @@ conn_destroy(struct conn **conn_p)
 }
 
 bool
+conn_evict(struct edge *edge)
+{
+	struct conn_request *request;
+
+	DL_FOREACH(edge->requests, request)
+	{
+		struct conn *conn = request->conn;
+
+		if (conn == NULL || conn->state != CONN_CLOSING)
+			continue;
+		conn_forget_request(conn);
+		server_cut(conn->wsi);
+		return true;
+	}
+	return false;
+}
+
+bool
 conn_claims(const struct conn *conn, struct dw_str room)
 {
 	const struct dw_claims claims = { .diagnoses = {

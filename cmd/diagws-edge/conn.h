@@ -113,6 +113,8 @@ void conn_forget_request(struct conn *conn);
 /* What its token says counts from now on: its end, and the rooms that it names. false: no memory. */
 bool conn_claim(struct conn *conn, const struct dw_claims *claims);
 void conn_destroy(struct conn **conn_p);
+/* Cuts the one that was refused longest ago and has not ended. false: none. */
+bool conn_evict(struct edge *edge);
 
 void conn_close(struct conn *conn, unsigned code, const char *reason);
 /* Writes the Close frame itself, behind whatever is half sent, and nothing after it. Code 0: with neither. */

@@ -30,16 +30,18 @@ static int
 refuse(struct lws *wsi, enum head_fault fault, const char *message)
 {
 	const struct head_refusal *refusal = head_refusal(fault);
-	struct dw_buf out = { 0 };
+	struct dw_buf json = { 0 }, out = { 0 };
 
+	answer_error(&json, refusal->code, message != NULL ? message : refusal->message, NULL);
 	(void)dw_buf_room(&out, LWS_PRE);
 	dw_buf_grow(&out, LWS_PRE);
-	answer_raw(&out, refusal->status, refusal->code, message != NULL ? message : refusal->message,
+	answer_raw(&out, refusal->status, dw_bytes(json.data, json.len),
 		refusal->status == UPGRADE_REQUIRED ? "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n" : "",
 		lws_hdr_total_length(wsi, WSI_TOKEN_HEAD_URI) == 0);
-	if (dw_buf_ok(&out))
+	if (dw_buf_ok(&out) && dw_buf_ok(&json))
 		(void)lws_write(wsi, (unsigned char *)out.data + LWS_PRE, out.len - LWS_PRE, LWS_WRITE_HTTP_FINAL);
 	dw_buf_clear(&out);
+	dw_buf_clear(&json);
 	return -1;
 }
 

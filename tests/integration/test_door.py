@@ -283,6 +283,42 @@ def test_a_token_in_the_subprotocols(site):
     asyncio.run(watch())
 
 
+def test_arguments_are_read_alike(site):
+    """By WebSockets and by HTTP: names as they are, the first that has a value."""
+    for query, good in ((f"token={site.alice}", True), (f"token&token={site.alice}", True), (f"Token={site.alice}", False),
+                        (f"token%3D{site.alice}", False), (f"x=1&token={site.alice}&token=y", True),
+                        (f"token=y&token={site.alice}", False)):
+        assert (site.the_edge.request(f"/ws/messages/123?{query}")[0] == 200) == good, query
+        with Link(site.the_edge.port, upgrade(f"/ws/123?{query}")) as link:
+            assert link.head()[0] == 101
+            assert (link.frame()[0] == 1) == good, query
+
+
+def test_refused_websockets_make_room(site):
+    edge = site.edge("--max-connections", "20")
+    refused = [Link(edge.port, upgrade("/ws/123")) for _ in range(30)]
+    begun = time.monotonic()
+    for _ in range(10):
+        assert edge.request("/healthz")[0] == 200
+    assert time.monotonic() - begun < 3
+    for link in refused:
+        link.socket.close()
+
+
+def test_a_refusal_that_waits_is_told_at_the_end(site):
+    """And one that ends its connection waits for no body."""
+    edge = site.edge("--drain-timeout", "60s")
+    with Link(edge.port, b"GET /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 50\r\n\r\n{") as link:
+        assert link.answer()[0] == 400
+    with Link(edge.port, b"POST /ws/nope HTTP/1.1\r\nHost: x\r\nContent-Length: 50\r\n\r\n{") as link, Link(edge.port, GET) as other:
+        assert other.answer()[0] == 200
+        edge.signal(signal.SIGTERM)
+        status, headers, body = link.answer()
+        assert (status, code(body), headers["connection"]) == (404, "not_found", "close") and headers["date"]
+        link.socket.close()
+        assert edge.popen.wait(PATIENCE) == 0
+
+
 # ---- pages of other origins
 
 def test_a_page_of_an_allowed_origin(site):

@@ -230,6 +230,27 @@ test_lists(void **state)
 	assert_false(head_next(&list, &element));
 }
 
+static void
+test_arguments(void **state)
+{
+	struct head head;
+	char out[8];
+
+	(void)state;
+	assert_int_equal(
+		read_head(
+			"GET /p?token%3D1&Token=2&token&token=a%20b+c&token=3&t=4&long=123456789&empty= HTTP/1.1\nHost: x\n\n",
+			&head),
+		HEAD_OK);
+	assert_string_equal(head_argument(&head, "token", out, sizeof(out)), "a b c");
+	assert_string_equal(head_argument(&head, "t", out, sizeof(out)), "4");
+	assert_string_equal(head_argument(&head, "long", out, sizeof(out)), "1234567");
+	assert_string_equal(head_argument(&head, "empty", out, sizeof(out)), "");
+	assert_null(head_argument(&head, "tok", out, sizeof(out)));
+	assert_int_equal(read_head("GET /p HTTP/1.1\nHost: x\n\n", &head), HEAD_OK);
+	assert_null(head_argument(&head, "token", out, sizeof(out)));
+}
+
 int
 main(void)
 {
@@ -241,6 +262,7 @@ main(void)
 		cmocka_unit_test(test_sizes),
 		cmocka_unit_test(test_many_headers),
 		cmocka_unit_test(test_lists),
+		cmocka_unit_test(test_arguments),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -372,42 +372,44 @@ static const struct {
 	{ "upgrade", take_upgrade, 0, 0 },
 };
 
-/* Decodes up to the next '&' or the end. */
-static size_t
-decode(struct dw_str *query, char *out, size_t size)
+/* Decodes a value; what does not fit is cut. */
+static void
+decode(struct dw_str value, char *out, size_t size)
 {
-	size_t n = 0, i = 0;
+	size_t n = 0;
 
-	for (; i < query->n && query->p[i] != '&'; i++) {
-		char c = query->p[i] == '+' ? ' ' : query->p[i];
+	for (size_t i = 0; i < value.n && n + 1 < size; i++) {
+		const int high = i + 2 < value.n ? hex_digit(value.p[i + 1]) : -1;
+		const int low = i + 2 < value.n ? hex_digit(value.p[i + 2]) : -1;
 
-		if (c == '%') { /* followed by two digits: head_parse has looked */
-			c = (char)(hex_digit(query->p[i + 1]) << 4 | hex_digit(query->p[i + 2]));
+		out[n] = value.p[i];
+		if (value.p[i] == '+')
+			out[n] = ' ';
+		if (value.p[i] == '%' && high >= 0 && low >= 0) {
+			out[n] = (char)(unsigned char)((unsigned)high << 4 | (unsigned)low);
 			i += 2;
 		}
-		if (n + 1 < size)
-			out[n++] = c;
+		n++;
 	}
-	i += i < query->n;
-	query->p += i;
-	query->n -= i;
 	out[n] = '\0';
-	return n;
 }
 
 const char *
 head_argument(const struct head *head, const char *name, char *out, size_t size)
 {
-	struct dw_str query = { head->target.p + head->path.n, head->target.n - head->path.n };
+	const char *p = head->target.p + head->path.n, *end = head->target.p + head->target.n;
 	const size_t length = strlen(name);
 
-	if (query.n > 0) { /* the '?' */
-		query.p++;
-		query.n--;
+	while (p < end) { /* at the '?', or an '&' */
+		const char *next = memchr(p + 1, '&', (size_t)(end - p - 1));
+		const struct dw_str part = { p + 1, (size_t)((next != NULL ? next : end) - p - 1) };
+
+		if (part.n > length && memcmp(part.p, name, length) == 0 && part.p[length] == '=') {
+			decode((struct dw_str) { part.p + length + 1, part.n - length - 1 }, out, size);
+			return out;
+		}
+		p = next != NULL ? next : end;
 	}
-	while (query.n > 0)
-		if (decode(&query, out, size) > length && strncmp(out, name, length) == 0 && out[length] == '=')
-			return out + length + 1;
 	return NULL;
 }
 

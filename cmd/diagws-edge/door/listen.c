@@ -22,6 +22,7 @@
 
 #include "diagws/clock.h"
 #include "diagws/logging.h"
+#include "conn.h"
 #include "door/address.h"
 #include "door/gate.h"
 #include "edge.h"
@@ -60,8 +61,8 @@ struct listeners {
 static bool
 evict(struct edge *edge)
 {
-	return linger_evict(edge) || gate_evict(edge->gate, SILENT_MS) || http_evict(edge->http, SILENT_MS) ||
-		   http_evict(edge->http, 0) || gate_evict(edge->gate, 0);
+	return linger_evict(edge) || conn_evict(edge) || gate_evict(edge->gate, SILENT_MS) ||
+		   http_evict(edge->http, SILENT_MS) || http_evict(edge->http, 0) || gate_evict(edge->gate, 0);
 }
 
 /* false: there is no room for one more connection. */
@@ -78,6 +79,8 @@ static void
 take(struct listener *listener, int fd, const struct address *address)
 {
 	struct edge *edge = listener->edge;
+	const uint64_t quarter = ((uint64_t)edge->config.max_connections + 3) / 4;
+	const uint64_t handshakes = quarter < LIMIT_HANDSHAKES ? quarter : LIMIT_HANDSHAKES;
 
 	if (!make_room(edge)) {
 		(void)close(fd);
@@ -85,7 +88,7 @@ take(struct listener *listener, int fd, const struct address *address)
 	}
 	if (listener->path[0] != '\0')
 		socket_prepare(fd, false);
-	if (listener->tls && edge->counts.websockets - edge->counts.connections >= LIMIT_HANDSHAKES)
+	if (listener->tls && edge->counts.websockets - edge->counts.connections >= handshakes)
 		(void)close(fd);
 	else if (listener->tls)
 		server_adopt_tls(edge->server, fd, address);

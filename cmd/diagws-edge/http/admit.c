@@ -58,7 +58,7 @@ find_token(const struct request *request)
 
 	if (text != NULL && strncasecmp(text, bearer, sizeof(bearer) - 1) == 0)
 		return dw_str(text + sizeof(bearer) - 1);
-	return dw_str(MHD_lookup_connection_value(request->connection, MHD_GET_ARGUMENT_KIND, "token"));
+	return dw_str(http_argument_text(request, "token"));
 }
 
 /* false: it has been answered, or will be when the check has ended. */

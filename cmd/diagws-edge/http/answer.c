@@ -3,6 +3,8 @@
  */
 #include "answer.h"
 
+#include <time.h>
+
 void
 answer_error(struct dw_buf *out, const char *code, const char *message, const char *field)
 {
@@ -18,17 +20,18 @@ answer_error(struct dw_buf *out, const char *code, const char *message, const ch
 }
 
 void
-answer_raw(struct dw_buf *out, int status, const char *code, const char *message, const char *headers, bool body)
+answer_raw(struct dw_buf *out, int status, struct dw_str json, const char *headers, bool body)
 {
-	struct dw_buf json = { 0 };
+	const time_t now = time(NULL);
+	char date[64] = "";
+	struct tm parts;
 
-	answer_error(&json, code, message, NULL);
+	if (gmtime_r(&now, &parts) != NULL)
+		(void)strftime(date, sizeof(date), "%a, %d %b %Y %H:%M:%S GMT", &parts);
 	dw_buf_addf(out,
-		"HTTP/1.1 %d \r\nConnection: close\r\nContent-Type: application/json\r\nCache-Control: no-store\r\n"
-		"X-Content-Type-Options: nosniff\r\nContent-Length: %zu\r\n%s\r\n",
-		status, json.len, headers);
+		"HTTP/1.1 %d Refused\r\nDate: %s\r\nConnection: close\r\nContent-Type: application/json\r\n"
+		"Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\nContent-Length: %zu\r\n%s\r\n",
+		status, date, json.n, headers);
 	if (body)
-		dw_buf_add(out, json.data, json.len);
-	out->failed |= json.failed;
-	dw_buf_clear(&json);
+		dw_buf_add(out, json.p, json.n);
 }

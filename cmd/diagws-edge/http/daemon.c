@@ -361,8 +361,10 @@ http_close_idle(struct http *http)
 
 	DL_FOREACH_SAFE(http->clients, client, next)
 	{
-		if (client->refused)
+		if (client->refused && client->request != NULL) {
+			http_hurry(client->request);
 			continue;
+		}
 		set_idle(client, false);
 		http_client_cut(client);
 	}

@@ -36,10 +36,35 @@ http_header(const struct request *request, const char *name)
 	return MHD_lookup_connection_value(request->connection, MHD_HEADER_KIND, name);
 }
 
+struct lookup {
+	const char *name, *value;
+};
+
+static enum MHD_Result
+look_up(void *user, enum MHD_ValueKind kind, const char *name, const char *value)
+{
+	struct lookup *lookup = user;
+
+	(void)kind;
+	if (value == NULL || strcmp(name, lookup->name) != 0)
+		return MHD_YES;
+	lookup->value = value;
+	return MHD_NO;
+}
+
+const char *
+http_argument_text(const struct request *request, const char *name)
+{
+	struct lookup lookup = { name, NULL };
+
+	(void)MHD_get_connection_values(request->connection, MHD_GET_ARGUMENT_KIND, look_up, &lookup);
+	return lookup.value;
+}
+
 bool
 http_argument(const struct request *request, const char *name, char *out, size_t size)
 {
-	const char *value = MHD_lookup_connection_value(request->connection, MHD_GET_ARGUMENT_KIND, name);
+	const char *value = http_argument_text(request, name);
 
 	if (value == NULL)
 		return false;
@@ -115,16 +140,23 @@ look_again(struct request *request, uint64_t ms)
 
 /* In mid-body, where libmicrohttpd takes no answer. */
 static void
-answer_at_once(struct request *request, int status, const char *code, const char *message)
+answer_at_once(struct request *request)
 {
 	struct dw_buf out = { 0 };
 
-	answer_raw(&out, status, code, message, "", !request->heads);
-	if (dw_buf_ok(&out))
+	answer_raw(&out, request->status, dw_bytes(request->answer.data, request->answer.len), "", !request->heads);
+	if (dw_buf_ok(&out) && dw_buf_ok(&request->answer))
 		(void)send(request->client->fd, out.data, out.len, MSG_DONTWAIT | MSG_NOSIGNAL);
 	dw_buf_clear(&out);
 	request->state = REQUEST_DEAD;
 	http_client_leave(request->client, request->connection);
+}
+
+void
+http_hurry(struct request *request)
+{
+	if (request->state == REQUEST_REFUSED)
+		answer_at_once(request);
 }
 
 static bool
@@ -142,8 +174,10 @@ fire(struct wheel_timer *timer)
 {
 	struct request *request = (struct request *)((char *)timer - offsetof(struct request, timer));
 
-	if (request->state == REQUEST_BODY || request->state == REQUEST_REFUSED)
-		answer_at_once(request, DW_HTTP_TIMEOUT, "timeout", "the body did not come within 30 s");
+	if (request->state == REQUEST_BODY)
+		http_error(request, DW_HTTP_TIMEOUT, "timeout", "the body did not come within 30 s", NULL);
+	if (request->state == REQUEST_REFUSED)
+		answer_at_once(request);
 	else if (request->state == REQUEST_WRITING ? takes_nothing(request) : is_gone(request))
 		http_kill(request);
 	else if (request->denied && request->state == REQUEST_TAKEN)
@@ -353,7 +387,8 @@ take(struct request *request)
 		look_again(request, LOOK_MS);
 }
 
-/* The head has been looked at. A client that waits to be asked for a body which is refused gets its answer now. */
+/* The head has been looked at. A client that waits to be asked for a body which is refused gets its answer now, and so
+ * does one whose connection ends with it. */
 static enum MHD_Result
 after_head(struct request *request)
 {
@@ -362,9 +397,10 @@ after_head(struct request *request)
 		request->state = REQUEST_BODY;
 	if (request->body_due)
 		wheel_set(&request->edge->wheel, &request->timer, dw_mono_ms() + BODY_MS);
-	if (request->state != REQUEST_REFUSED || http_header(request, "Expect") == NULL)
+	if (request->state != REQUEST_REFUSED || (http_header(request, "Expect") == NULL && !request->close))
 		return MHD_YES;
 	request->close = true;
+	request->client->reader.state = READ_NOTHING; /* the body, where it comes all the same, is read and thrown away */
 	return write_answer(request);
 }
 

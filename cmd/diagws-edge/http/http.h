@@ -102,6 +102,9 @@ void http_resume(struct request *request);
 /* The first argument of the URL of this name; one that does not fit is cut to what no grammar allows, so that it is
  * refused and never mistaken. false: it is not there. */
 bool http_argument(const struct request *request, const char *name, char *out, size_t size);
+const char *http_argument_text(const struct request *request, const char *name); /* or NULL */
+/* Its refusal waits for the end of its body no longer. */
+void http_hurry(struct request *request);
 /* Answers with what is in request->answer (JSON). */
 void http_answer(struct request *request, enum answer_status status);
 /* {"success":false,"error":{"code","message","field"},"detail"}; field may be NULL. */
