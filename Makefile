@@ -34,7 +34,7 @@ ALL_LDFLAGS = -pie -Wl,-z,relro,-z,now $(SAN) $(LDFLAGS)
 pc = $(shell pkg-config --libs $(1) 2>/dev/null)
 
 # libdiagws is what a sender needs; the commands link the objects they use from lib.a.
-CLIENT_SRC := $(addprefix lib/,err buf clock json json_plain msg wire wire_cells wire_wait bus paths pending client request diagws diagws_how diagws_updates)
+CLIENT_SRC := $(addprefix lib/,err buf clock json json_plain msg wire wire_cells wire_wait bus endpoint paths pending client request diagws diagws_how diagws_updates)
 LIB_SRC    := $(wildcard lib/*.c)
 LIB_OBJ    := $(LIB_SRC:%.c=$(BUILD)/%.o)
 LIB_A      := $(BUILD)/lib/lib.a

@@ -105,7 +105,7 @@ end_all(struct dw_client *client, int err)
 static int
 send_frame(struct dw_client *client, const struct dw_buf *frame)
 {
-	int err = dw_bus_send(client->bus, 0, frame->data, frame->len);
+	int err = dw_bus_send(client->bus, frame->data, frame->len);
 
 	if (err == DW_OK) {
 		client->pause_ms = 1;
@@ -254,9 +254,8 @@ drain(struct dw_client *client, bool *any)
 	while (err == DW_OK) {
 		struct dw_wire message;
 		struct dw_str frame;
-		uint32_t peer;
 
-		if (dw_bus_recv(client->bus, &peer, &frame) != DW_OK)
+		if (dw_bus_recv(client->bus, &frame) != DW_OK)
 			break;
 		if (!*any)
 			client->heard_at = dw_mono_ms();

@@ -14,12 +14,12 @@
 #include <uthash.h>
 
 #include "diagws/buf.h"
-#include "diagws/bus.h"
 #include "diagws/engine.h"
 #include "diagws/err.h"
 #include "diagws/opt.h"
 #include "diagws/paths.h"
 #include "diagws/room.h"
+#include "diagws/router.h"
 #include "diagws/wire.h"
 #include "table.h"
 
@@ -32,14 +32,19 @@ enum {
 	HUB_LINGER_US = 500,                 /* see stage_commit */
 	HUB_CURSORS_US = 3000,               /* batches of cursors alone are so far apart */
 	HUB_GATHER_US = 100,                 /* see loop.c */
-	HUB_FRAME_TURNS = 8,                 /* of a frame: what asks for more then is told busy */
+	HUB_UNSENT_MAX = 1024 * 1024,        /* to a peer: past it nothing that it says is looked at */
 	HUB_COMMITS = 1024,                  /* commit times that the percentiles look back on */
 };
 
 /* ---- options (options.c) */
 
+/* What may be done at a socket (see the table in dispatch.c). */
+enum role { ROLE_EDGE = 1, ROLE_SENDER = 2, ROLE_STAT = 4, ROLE_ADMIN = 8, ROLE_ALL = 15 };
+
 struct options {
 	struct dw_opt_list bind;
+	struct dw_bind binds[DW_ROUTER_BINDS_MAX]; /* what they say */
+	size_t bind_count;
 	const char *state_dir; /* never NULL after options_check */
 	const char *engine;
 	const char *ownership;
@@ -52,6 +57,8 @@ struct options {
 /* DW_OK, DW_OPT_DONE, or the error, which has been printed. */
 int options_read(struct options *options, int argc, char **argv);
 enum dw_ownership options_ownership(const struct options *options);
+/* What a --bind says (binds.c); its texts are kept for the life of the process. DW_E_CONFIG, DW_E_NOMEM. */
+int bind_read(const char *text, struct dw_bind *bind, struct dw_fault *fault);
 
 /* ---- peers (peers.c): whoever is connected, by the ROUTER's number */
 
@@ -59,12 +66,19 @@ struct peer {
 	UT_hash_handle hh;    /* by number */
 	UT_hash_handle hh_id; /* by id, once known */
 	uint32_t number;
-	bool known; /* it said HELLO */
-	bool lost;  /* it could not be sent to: to be forgotten */
+	bool known;     /* it said HELLO */
+	bool lost;      /* it could not be sent to: to be forgotten */
+	unsigned roles; /* of the socket that it came in by */
 	uint64_t kind, id, incarnation;
 	char name[129];
 	uint64_t heard, since, asked; /* dw_mono_ms */
-	size_t pending;               /* unanswered requests */
+	struct dw_str rest;           /* of its frame: what is not handled yet; it lies in the router */
+	uint64_t rest_came_at;
+	struct peer *talk_prev, *talk_next; /* in hub->talkers, */
+	bool talks;                         /* while its frame is not handled */
+	struct peer *lost_prev, *lost_next; /* in hub->lost */
+	struct peer *look_prev, *look_next; /* in hub->looks */
+	size_t pending;                     /* unanswered requests */
 	size_t sessions;
 	struct dw_reader *readers, *dirty;
 	size_t reader_count;
@@ -84,17 +98,24 @@ struct peer *peer_get(struct hub *hub, uint32_t number);
 struct peer *peer_find(struct hub *hub, uint32_t number);
 /* Takes a HELLO: forgets what an older incarnation of it left. False: it is older than what we have. */
 bool peer_hello(struct hub *hub, struct peer *peer, const struct dw_hello *hello);
-/* Its sessions leave. Frees it. */
+/* Its sessions leave. Frees it. Its connection stays: should it say something, it is asked who it is. */
 void peer_forget(struct hub *hub, struct peer *peer);
+/* The same, and its connection is closed. */
+void peer_close(struct hub *hub, struct peer *peer);
 /* One of its requests has been answered. */
 void peer_answered(struct peer *peer);
 void peers_tick(struct hub *hub);
 void peers_forget_lost(struct hub *hub);
+/* Those whose connections have ended. */
+void peers_forget_gone(struct hub *hub);
 void peers_free(struct hub *hub);
 void peer_add_reader(struct peer *peer, struct dw_reader *reader);
 void peer_remove_reader(struct peer *peer, struct dw_reader *reader);
 void peer_mark_dirty(struct hub *hub, struct peer *peer, struct dw_reader *reader);
-bool peer_has_credit(const struct peer *peer);
+/* To be given MESSAGES: and what it was given before has been taken. */
+bool peer_has_credit(const struct hub *hub, const struct peer *peer);
+/* Whether something of its frame is not handled yet. */
+void peer_talks(struct hub *hub, struct peer *peer, bool talks);
 /* It is to be served at the next flush, if it has something to get and credit; and not any more. */
 void peer_serve(struct hub *hub, struct peer *peer);
 void peer_rest(struct hub *hub, struct peer *peer);
@@ -307,7 +328,7 @@ struct counters {
 
 struct hub {
 	const struct options *options;
-	struct dw_bus *bus;
+	struct dw_router *router;
 	struct dw_engine *engine; /* the store thread's once store runs */
 	struct store *store;
 	struct dw_engine_info info; /* as of the last commit; head is ours */
@@ -321,7 +342,10 @@ struct hub {
 	size_t resident;
 	struct peer *peers, *peers_by_id;
 	struct peer *serving; /* those with something to get, and credit */
-	bool any_lost;
+	struct peer *talkers; /* those with a frame that is not handled yet */
+	size_t talker_count;
+	struct peer *looks; /* all, in the order in which they are looked at */
+	struct peer *lost;
 	struct batch *batch; /* being staged; never NULL */
 	struct batch *spare; /* the next; NULL while the store has one */
 	size_t staged_bytes;
@@ -330,10 +354,6 @@ struct hub {
 	size_t expected;         /* messages that the next batch is likely to hold, by the last ones */
 	uint64_t next_complaint; /* dw_mono_ms */
 	struct outbox outbox;
-	struct dw_str rest;    /* of a frame of several messages: what is not handled yet, */
-	uint32_t rest_from;    /* whose it is, */
-	uint64_t rest_came_at; /* when it came; dw_mono_ms, */
-	unsigned rest_turns;   /* and how many it has taken */
 	struct counters counters;
 	bool replaying;               /* a frame that waited is being carried out, */
 	enum poll_state poll;         /* one of a READ that found nothing before, */
@@ -347,8 +367,11 @@ struct hub {
 	int fatal;       /* why the process must end now */
 };
 
-/* The next message of hub->rest (dispatch.c). */
-void hub_receive(struct hub *hub);
+/* What peers say, by turns (hear.c); how many messages that were. *more: there is more that can be handled now. */
+size_t hear(struct hub *hub, bool *more);
+/* The next message of peer->rest (dispatch.c). The peer may be forgotten by it. What it cost, in messages of the
+ * simplest kind. */
+size_t hub_receive(struct hub *hub, struct peer *peer);
 void hub_dispatch(struct hub *hub, struct peer *peer, const struct dw_wire *message, struct dw_str frame);
 
 /* A batch that came back (apply.c). It is the spare one then. */
