@@ -404,7 +404,7 @@ has_place(struct dw_router *router, const struct listener *listener)
 	if (oldest == NULL || dw_mono_ms() < oldest->came_at + PATIENT_MS)
 		return false;
 	end(router, oldest, "it is a stranger, and others come");
-	return listener->count < router->connections - router->count;
+	return oldest->listener == listener || listener->count < router->connections - router->count;
 }
 
 /* Takes a connection only to close it. */

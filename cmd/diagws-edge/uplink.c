@@ -295,10 +295,10 @@ take_welcome(struct uplink *uplink, const struct dw_welcome *welcome)
 static void
 take_refused(struct uplink *uplink, const struct dw_refused *refused)
 {
-	if (refused->code == (uint64_t)-DW_E_VERSION) {
+	if (refused->code == (uint64_t)-DW_E_VERSION || refused->code == (uint64_t)-DW_E_PERMISSION) {
 		dw_log_error("the hub refuses us", "code=%llu reason=%.*s", (unsigned long long)refused->code,
 			(int)refused->text.n, refused->text.p);
-		uplink->fatal = DW_E_VERSION;
+		uplink->fatal = -(int)refused->code;
 		uv_stop(uplink->tick->loop);
 		return;
 	}
