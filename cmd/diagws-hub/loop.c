@@ -26,7 +26,7 @@
 #include "diagws/logging.h"
 #include "diagws/notify.h"
 
-enum { TICK_MS = 1000, CURSORS_EVERY = 5, SWEEP_EVERY = 60, FAREWELL_MS = 500 };
+enum { TICK_MS = 1000, CURSORS_EVERY = 5, SWEEP_EVERY = 60, FAREWELL_MS = 500, MOMENT_MS = 100 };
 
 static void
 begin_close(struct hub *hub)
@@ -108,15 +108,28 @@ turn(struct hub *hub, bool *more)
 	return came > 1 && (!store_idle(hub->store) || hub->batch->count > 0);
 }
 
-/* To those who take it soon. */
+static bool
+is_unsent(const struct hub *hub)
+{
+	struct peer *peer, *next;
+
+	HASH_ITER(hh, hub->peers, peer, next)
+	{
+		if (dw_router_unsent(hub->router, peer->number) > 0)
+			return true;
+	}
+	return false;
+}
+
+/* To those who take it soon. A moment passes before their connections end, for ZeroMQ drops what its program has not
+ * read by then. */
 static void
 say_shutdown(struct hub *hub)
 {
 	const struct dw_wire notice = { .kind = DW_SHUTDOWN };
-	const uint64_t end = dw_mono_ms() + FAREWELL_MS;
+	const uint64_t now = dw_mono_ms();
 	struct pollfd fd = { dw_router_fd(hub->router), POLLIN, 0 };
 	struct peer *peer, *next;
-	bool waits = true;
 
 	HASH_ITER(hh, hub->peers, peer, next)
 	{
@@ -124,14 +137,8 @@ say_shutdown(struct hub *hub)
 			outbox_add(hub, peer->number, &notice);
 	}
 	outbox_flush(hub);
-	while (waits && dw_mono_ms() < end) {
-		waits = false;
-		HASH_ITER(hh, hub->peers, peer, next)
-		{
-			waits = waits || dw_router_unsent(hub->router, peer->number) > 0;
-		}
-		if (waits)
-			(void)poll(&fd, 1, WAITS_MS);
+	while (hub->peers != NULL && dw_mono_ms() < now + (is_unsent(hub) ? FAREWELL_MS : MOMENT_MS)) {
+		(void)poll(&fd, 1, WAITS_MS);
 		dw_router_turn(hub->router);
 	}
 }
