@@ -3,10 +3,12 @@ import grp
 import json
 import os
 import resource
+import shutil
 import socket
 import stat
 import struct
 import subprocess
+import tempfile
 import threading
 
 import pytest
@@ -134,6 +136,49 @@ def test_a_socket_belongs_to_its_group(world):
     found = path_of(world, "sender").stat()
     assert (stat.S_IMODE(found.st_mode), found.st_gid) == (0o620, group.gr_gid)
     assert stat.S_IMODE((world.path / "run/hub.sock").stat().st_mode) == 0o660
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can run a program as somebody else")
+def test_the_three_groups_of_a_clinic(world):
+    """As diagws-hub(8) has it, with groups that every system has: who is in none comes in nowhere."""
+    groups = {"edge": "daemon", "sender": "mail", "stat+admin": "news"}
+    home = tempfile.mkdtemp(dir="/tmp")
+    os.chmod(home, 0o755)
+    ids = {role: grp.getgrnam(name).gr_gid for role, name in groups.items()}
+    nobody = {"user": 65534, "group": 65534}
+    programs = {name: shutil.copy(BIN / name, home) for name in ("diagws-hub", "diagws-send", "diagws-stat", "diagws-owner")}
+    binds = []
+    for role, group in groups.items():
+        os.mkdir(f"{home}/{role}", 0o750)
+        os.chown(f"{home}/{role}", 65534, ids[role])
+        binds += ["--bind", f"ipc://{home}/{role}/hub.sock,role={role},group={group}"]
+    os.mkdir(f"{home}/state")
+    os.chown(f"{home}/state", 65534, 65534)
+    hub = subprocess.Popen([programs["diagws-hub"], *binds, "--state-dir", f"{home}/state"], stderr=subprocess.PIPE,
+                           text=True, extra_groups=ids.values(), **nobody)
+
+    def run(member_of, role, name, *arguments, **more):
+        return subprocess.run([programs[name], "-e", f"ipc://{home}/{role}/hub.sock", "--timeout", "2s", *arguments],
+                              extra_groups=[ids[one] for one in member_of], capture_output=True, text=True,
+                              timeout=PATIENCE, **nobody, **more).returncode
+    try:
+        until(lambda: all(os.path.exists(f"{home}/{role}/hub.sock") for role in groups), "the sockets")
+        send = ("diagws-send", "a_update", "123", "-")
+        assert run(["sender"], "sender", *send, input="{}") == 0
+        for role in ("edge", "stat+admin"):
+            assert run(["sender"], role, *send, input="{}") == 77  # its group does not reach the socket
+        assert run(["sender"], "sender", "diagws-stat") == 77
+        assert run(["sender"], "sender", "diagws-owner", "grant", "123", "ann") == 77
+        assert run([], "sender", *send, input="{}") == 77
+        assert run(["stat+admin"], "stat+admin", "diagws-owner", "grant", "123", "ann") == 0
+        assert run(["stat+admin"], "stat+admin", "diagws-stat") == 0
+        assert run(["stat+admin"], "stat+admin", *send, input="{}") == 77
+        assert run(["stat+admin"], "sender", *send, input="{}") == 77
+    finally:
+        hub.terminate()
+        hub.communicate(timeout=PATIENCE)
+        shutil.rmtree(home)
+    assert hub.returncode == 0
 
 
 def connect(world):
