@@ -15,7 +15,7 @@
 #include "wire_parts.h"
 
 #ifndef DW_PROTOCOL_VERSION
-#define DW_PROTOCOL_VERSION 5
+#define DW_PROTOCOL_VERSION 6
 #endif
 
 enum { FIELDS_MAX = 24 };
@@ -94,7 +94,7 @@ static const struct shape shapes[] = {
 			F(stat, reverse) } },
 	{ DW_OWN, "OWN",
 		{ U(own, corr), T(own, verb, 16), T(own, room, DW_ROOM_MAX), T(own, user, DW_USER_MAX), F(own, dry),
-			F(own, claimed) } },
+			F(own, claimed), T(own, after_room, DW_ROOM_MAX), T(own, after_user, DW_USER_MAX) } },
 	{ DW_WHO, "WHO", { { NULL, NUMBER, 0, 0 } } },
 	{ DW_WELCOME, "WELCOME",
 		{ U(welcome, version), T(welcome, epoch, DW_EPOCH_MAX), U(welcome, hub), U(welcome, head), U(welcome, window),
@@ -121,8 +121,8 @@ static const struct shape shapes[] = {
 			U(records, head), F(records, reset), F(records, more), P(records, last),
 			B(records, records, DW_WIRE_FRAME_MAX), U(records, stay) } },
 	{ DW_TABLE, "TABLE",
-		{ U(table, corr), U(table, code), T(table, columns, 4096), B(table, cells, DW_WIRE_FRAME_MAX),
-			F(table, more) } },
+		{ U(table, corr), U(table, code), T(table, columns, 4096), B(table, cells, DW_WIRE_FRAME_MAX), F(table, more),
+			T(table, room, DW_ROOM_MAX), T(table, user, DW_USER_MAX) } },
 	{ DW_OWNED, "OWNED", { U(owned, corr), U(owned, code), F(owned, changed) } },
 	{ DW_DELIVERED, "DELIVERED", { U(delivered, corr), U(delivered, code), U(delivered, count) } },
 };

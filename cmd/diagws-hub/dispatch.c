@@ -17,7 +17,7 @@ static const uint64_t ASK_EVERY_MS = 1000;
 struct handler {
 	enum dw_wire_kind kind;
 	void (*handle)(struct hub *hub, struct peer *peer, const struct dw_wire *message, struct dw_str frame);
-	size_t room_at; /* where its room's name is; 0: it is about no room, or needs none loaded */
+	size_t room_at; /* where its room's name is; 0: it is about no room, needs none loaded, or sees to that itself */
 	unsigned roles; /* who may say it: any of these */
 	size_t cost;    /* what it may take, in messages of the simplest kind */
 };
@@ -29,7 +29,7 @@ static const struct handler handlers[] = {
 	{ DW_PING, on_ping, 0, ROLE_ALL, SIMPLE },
 	{ DW_BYE, on_bye, 0, ROLE_ALL, SIMPLE },
 	{ DW_PUBLISH, on_publish, 0, ROLE_EDGE | ROLE_SENDER, SIMPLE },
-	{ DW_JOIN, on_join, offsetof(struct dw_wire, join.room), ROLE_EDGE, LOOK },
+	{ DW_JOIN, on_join, 0, ROLE_EDGE, LOOK },
 	{ DW_LEAVE, on_leave, offsetof(struct dw_wire, leave.room), ROLE_EDGE, SIMPLE },
 	{ DW_CONFIRM, on_confirm, offsetof(struct dw_wire, confirm.room), ROLE_EDGE, SIMPLE },
 	{ DW_CREDIT, on_credit, 0, ROLE_EDGE, SIMPLE },
@@ -77,7 +77,8 @@ must_wait(struct hub *hub, const struct handler *handler, struct peer *peer, con
 	struct dw_room *room;
 	int err;
 
-	if (handler->room_at == 0)
+	/* Who reads without a session must first show the right to. */
+	if (handler->room_at == 0 || (message->kind == DW_READ && message->read.session == 0))
 		return false;
 	name = (const struct dw_str *)(const void *)((const char *)message + handler->room_at);
 	room = name->n > 0 ? room_find(hub, *name) : NULL;
@@ -85,6 +86,7 @@ must_wait(struct hub *hub, const struct handler *handler, struct peer *peer, con
 		return false;
 	/* A session that leaves must not be forgotten, however busy the hub is: but what else is in that frame. */
 	if (message->kind == DW_LEAVE) {
+		asked_forget(hub, peer, message->leave.session, message->leave.room);
 		dw_buf_reset(&hub->outbox.scratch);
 		dw_wire_pack(&hub->outbox.scratch, message);
 		frame = (struct dw_str) { hub->outbox.scratch.data, hub->outbox.scratch.len };

@@ -27,7 +27,11 @@ enum {
 	HUB_WINDOW = 1024,                   /* MESSAGES of an edge under way uncredited; */
 	HUB_WINDOW_BYTES = 16 * 1024 * 1024, /* and bytes */
 	HUB_PENDING_MAX = 8192,              /* unanswered requests of a peer */
-	HUB_STAGED_MAX = 64 * 1024 * 1024,   /* bytes that wait for the store */
+	HUB_STAGED_MAX = 64 * 1024 * 1024,   /* bytes that wait for the store, and what it will bring; see stage_full */
+	HUB_BATCH_PART = 256 * 1024,         /* bytes of a batch that one peer fills before it is read from again, */
+	HUB_STUCK_US = 100 * 1000,           /* unless the batch before takes longer than that */
+	HUB_LOADS = 64,                      /* rooms that are being loaded at a time, */
+	HUB_LOADS_PEER = 32,                 /* and for one peer */
 	HUB_CURSORS = 1024,                  /* cursors in a batch, but for the last */
 	HUB_LINGER_US = 500,                 /* see stage_commit */
 	HUB_CURSORS_US = 3000,               /* batches of cursors alone are so far apart */
@@ -79,6 +83,7 @@ struct peer {
 	struct peer *lost_prev, *lost_next; /* in hub->lost */
 	struct peer *look_prev, *look_next; /* in hub->looks */
 	size_t pending;                     /* unanswered requests */
+	struct account *account;            /* what it has staged; NULL: nothing yet */
 	size_t sessions;
 	struct dw_reader *readers, *dirty;
 	size_t reader_count;
@@ -149,15 +154,18 @@ struct batch *store_stop(struct store **store_p);
 
 /* ---- what is staged (stage.c) */
 
-enum reply {
-	REPLY_NONE,
-	REPLY_STORED,
-	REPLY_OWNED,
-	REPLY_OWNERS,
-	REPLY_CHECKED,
-	REPLY_DENIED,   /* to a JOIN */
-	REPLY_NOT_READ, /* to a READ */
-	REPLY_PLACE
+enum reply { REPLY_NONE, REPLY_STORED, REPLY_OWNED, REPLY_OWNERS, REPLY_CHECKED, REPLY_RIGHT, REPLY_PLACE };
+
+/* What one peer has staged. It outlives the peer, until all that is given back. */
+struct account {
+	size_t bytes;
+	uint64_t batch;              /* the number of the batch, */
+	size_t batch_bytes;          /* in which this much is its own, but for what each operation takes */
+	size_t loads;                /* rooms being loaded for it, */
+	struct seat *rooms;          /* and those to be loaded next */
+	struct account *prev, *next; /* in hub->loaders, while it may have one loaded */
+	bool listed;
+	bool gone; /* its peer is */
 };
 
 /* An operation in the batch, and who waits for it. */
@@ -165,20 +173,35 @@ struct staged {
 	struct dw_op op; /* first: the engine is given pointers to it */
 	enum reply reply;
 	uint32_t peer;
-	uint64_t corr, session;
-	bool claimed;           /* REPLY_CHECKED: the user's token names the room */
-	uint64_t wait, wait_ms; /* REPLY_STORED: see struct dw_publish */
-	bool holds;             /* its room has a seat that is held until it is applied */
-	struct place *place;    /* REPLY_PLACE */
-	size_t bytes;
+	uint64_t corr;
+	bool claimed;            /* REPLY_CHECKED, REPLY_RIGHT: the user's token names the room */
+	uint64_t wait, wait_ms;  /* REPLY_STORED: see struct dw_publish */
+	bool holds;              /* its room has a seat that is held until it is applied */
+	struct asked *asked;     /* REPLY_RIGHT, REPLY_PLACE: the frame that waits; NULL: not any more */
+	struct account *account; /* of who asked */
+	size_t bytes;            /* counted there; before stage_add what the engine will bring, at most */
 };
 
 /* NULL: no memory. To be filled and then given to stage_add, or freed. */
 struct staged *stage_new(enum dw_op_kind kind, struct dw_str room);
-/* Takes it over. DW_E_NOMEM: it has been freed. peer may be NULL (nobody waits). */
+/* Takes it over. DW_E_NOMEM: it has been freed. peer may be NULL (nobody waits, and it is not to wait either). */
 int stage_add(struct hub *hub, struct peer *peer, struct staged *staged);
+/* The same for a room's load, on the account of who asked for it first. */
+int stage_add_for(struct hub *hub, struct account *account, struct staged *staged);
 void stage_free(struct hub *hub, struct staged *staged);
+/* The peer's; that of nobody, where it is NULL. NULL: no memory. */
+struct account *stage_account(struct hub *hub, struct peer *peer);
+/* Bytes on it, and off it again; then it may be freed. */
+void stage_count(struct hub *hub, struct account *account, size_t bytes);
+void stage_uncount(struct hub *hub, struct account *account, size_t bytes);
+void stage_forget(struct peer *peer);
+/* The peer has its share: as much as is left for all others. So one that floods gets half, three get a quarter each,
+ * and who comes then finds room (Choudhury and Hahne, Dynamic queue length thresholds, 1998, with alpha 1). Or it has
+ * too many requests unanswered. */
 bool stage_full(const struct hub *hub, const struct peer *peer);
+/* It has its part of the batch that is being gathered: it is not to be read from until that is handed over. False while
+ * the store is stuck: then stage_full decides, so that what needs no store goes on. */
+bool stage_crowded(const struct hub *hub, const struct peer *peer);
 /* Hands the batch over if there is one and the store is idle. Lone messages are handed over at once; but what is sent
  * together shall be committed together, for each commit costs a write to each client: where the last batches held
  * several messages, as many have HUB_LINGER_US to come. What is no message neither waits nor counts; but where devices
@@ -192,19 +215,10 @@ uint64_t stage_due(const struct hub *hub);
 /* A frame that waits until its room is loaded. */
 struct waiting {
 	struct waiting *prev, *next;
+	struct account *account;
 	uint32_t peer;
 	uint64_t incarnation;
 	uint64_t came_at; /* dw_mono_ms */
-	size_t n;
-	char frame[];
-};
-
-/* A frame that waits until the engine has said what the numbers were at a seq (place.c). */
-struct place {
-	struct place *prev, *next;
-	struct dw_room *room;
-	uint32_t peer;
-	uint64_t incarnation, session;
 	size_t n;
 	char frame[];
 };
@@ -215,12 +229,14 @@ struct seat {
 	struct wait *waits;                   /* for something to happen here (waits.c) */
 	struct seat *prev, *next;             /* in the hub's list of idle ones, oldest first */
 	struct seat *dirty_prev, *dirty_next; /* in the list of those with changed cursors */
+	struct seat *load_prev, *load_next;   /* in account->rooms, while its load waits for its turn */
+	struct account *account;              /* whose turn that is */
 	struct waiting *waiting;
 	size_t writing; /* cursors on their way to the store */
 	size_t holds;   /* other reasons not to give it up */
 	size_t memory;  /* as counted in hub->memory */
 	int load_err;
-	bool loading, idle, dirty;
+	bool loading, queued, idle, dirty;
 };
 
 struct dw_room *room_find(struct hub *hub, struct dw_str name);
@@ -231,8 +247,12 @@ void rooms_free(struct hub *hub);
 /* Each minute: ages. */
 void rooms_sweep(struct hub *hub);
 bool room_waits(const struct dw_room *room);
-/* Keeps the frame until the room has been loaded. */
+/* Keeps the frame until the room has been loaded. Not all are loaded at once: those who ask take turns. */
 int room_wait(struct hub *hub, struct dw_room *room, struct peer *peer, struct dw_str frame);
+/* Stages the loads whose turn it is. */
+void rooms_load(struct hub *hub);
+/* Its load is not to be staged any more. */
+void seat_unqueue(struct hub *hub, struct seat *seat);
 /* A load was committed (or failed): 1. carry it in, and, when the whole batch is, 2. serve what waits. */
 void room_loaded(struct hub *hub, struct staged *staged);
 void room_serve_waiting(struct hub *hub, struct dw_room *room);
@@ -258,20 +278,64 @@ void room_cursor_written(struct hub *hub, const struct dw_op *op);
 /* All readers have something to get. */
 void room_mark_readers(struct hub *hub, struct dw_room *room);
 
+/* ---- questions about a frame, which waits for the answer (asked.c) */
+
+struct asked_key {
+	uint64_t peer, session, right; /* right: 1, a place: 0 */
+	char room[DW_ROOM_MAX + 8];    /* filled up with 0 */
+};
+
+/* JOINs whose user's right is being looked up. */
+struct lobby {
+	UT_hash_handle hh;
+	size_t count;
+	char room[DW_ROOM_MAX + 1];
+};
+
+struct asked {
+	UT_hash_handle hh; /* a JOIN's, so that a LEAVE finds it */
+	struct asked_key key;
+	struct lobby *lobby;  /* of a JOIN that asks for its right */
+	struct dw_room *room; /* of a place: held until then */
+	uint64_t incarnation; /* UINT64_MAX: forgotten */
+	uint64_t came_at;     /* dw_mono_ms */
+	bool listed;
+	size_t n;
+	char frame[];
+};
+
+/* Keeps the message, but for what a peer added to it. room: resident, for a question about a place; else NULL. NULL: no
+ * memory. */
+struct asked *asked_new(struct hub *hub, const struct peer *peer, const struct dw_wire *message, struct dw_room *room);
+void asked_free(struct hub *hub, struct asked *asked);
+/* The answer is there. NULL: nobody waits for it any more; else the peer, and the message as it was, but older. */
+struct peer *asked_take(struct hub *hub, struct asked *asked, struct dw_wire *message, struct dw_str *frame);
+/* The session left before its JOIN was carried out. */
+void asked_forget(struct hub *hub, const struct peer *peer, uint64_t session, struct dw_str room);
+/* JOINs of this room have asked for their right and not heard yet: who comes now must not overtake them. */
+bool asked_joins(const struct hub *hub, struct dw_str room);
+
+/* ---- rights (right.c) */
+
+/* Whether the user of a JOIN, a READ or a PUBLISH may be in its room. DW_OK: yes, and the room is resident.
+ * DW_E_DENIED: no. DW_E_AGAIN: it is answered, or dispatched again, when the registry has been looked at. Nothing of a
+ * room is made or loaded for one who may not, and a refusal takes the same, whatever the room: one look. */
+int right_check(struct hub *hub, struct peer *peer, const struct dw_wire *message, struct dw_room **room);
+/* A look was committed: 1. who may not is told, and, when the whole batch is applied, 2. who may goes on. */
+void right_told(struct hub *hub, struct staged *staged);
+void right_found(struct hub *hub, struct staged *staged);
+
 /* ---- places (place.c) */
 
-/* Asks the engine for the numbers at a seq, and for the user's own at `until`, too (0: not asked); the frame is then
+/* Asks the engine for the numbers at a seq, and for the user's own at `until`, too (0: not asked); the message is then
  * dispatched again, with hub->place set. */
 struct place_question {
 	struct dw_room *room; /* resident, and held until then */
 	struct dw_str user;
 	uint64_t seq, until;
-	uint64_t session; /* of a JOIN */
 };
-int place_ask(struct hub *hub, struct peer *peer, const struct place_question *question, struct dw_str frame);
+int place_ask(struct hub *hub, struct peer *peer, const struct place_question *question, const struct dw_wire *message);
 void place_found(struct hub *hub, struct staged *staged);
-/* The session left before its JOIN was carried out. */
-void place_forget(struct hub *hub, const struct peer *peer, uint64_t session, struct dw_str room);
 /* What is known of this seq from the answer that is just being dispatched; NULL: nothing. */
 const struct dw_place *place_of(const struct hub *hub, uint64_t seq);
 
@@ -346,9 +410,14 @@ struct hub {
 	size_t talker_count;
 	struct peer *looks; /* all, in the order in which they are looked at */
 	struct peer *lost;
-	struct batch *batch; /* being staged; never NULL */
-	struct batch *spare; /* the next; NULL while the store has one */
-	size_t staged_bytes;
+	struct batch *batch;     /* being staged; never NULL */
+	struct batch *spare;     /* the next; NULL while the store has one */
+	size_t staged_bytes;     /* of all accounts */
+	struct account nobodys;  /* cursors, and rooms that are looked at for their age */
+	struct account *loaders; /* those whose next room may be loaded, by turns */
+	size_t loads;            /* rooms being loaded */
+	uint64_t batch_number;   /* of the one being staged */
+	uint64_t given_at;       /* dw_mono_us: when the one before was handed over */
 	uint64_t staged_at;      /* dw_mono_us: when the batch got its first operation */
 	uint64_t cursors_at;     /* when the last batch of cursors alone was handed over; dw_mono_us */
 	size_t expected;         /* messages that the next batch is likely to hold, by the last ones */
@@ -358,7 +427,8 @@ struct hub {
 	bool replaying;               /* a frame that waited is being carried out, */
 	enum poll_state poll;         /* one of a READ that found nothing before, */
 	const struct dw_place *place; /* one that the engine was asked for */
-	struct place *places;
+	struct asked *asked;          /* JOINs */
+	struct lobby *lobbies;
 	struct wait *waits;
 	uint64_t waits_at; /* dw_mono_ms: when they are looked at next */
 	bool store_full;   /* so the last message was answered */
@@ -392,10 +462,6 @@ void on_own(struct hub *hub, struct peer *peer, const struct dw_wire *message, s
 
 /* Runs until a signal or a fatal error; the exit status (loop.c). */
 int loop_run(struct hub *hub);
-
-/* A refusal that takes as long as a room that had to be loaded (on_join.c). */
-int deny(struct hub *hub, struct peer *peer, enum reply reply, struct dw_str room, struct dw_str user, uint64_t corr,
-	uint64_t session);
 
 /* Answers with a table, and frees it (outbox.c); for STAT and the registry's list. */
 void table_send(struct hub *hub, uint32_t peer, uint64_t corr, const char *columns, struct table *table);

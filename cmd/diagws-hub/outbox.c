@@ -245,6 +245,8 @@ table_send(struct hub *hub, uint32_t peer, uint64_t corr, const char *columns, s
 		answer.table.columns = dw_str(columns);
 		answer.table.cells = (struct dw_str) { table->cells.data, table->cells.len };
 		answer.table.more = table->more;
+		answer.table.room = table->next_room;
+		answer.table.user = table->next_user;
 	} else {
 		answer.table.code = (uint64_t)-DW_E_NOMEM;
 	}

@@ -90,6 +90,7 @@ peer_forget(struct hub *hub, struct peer *peer)
 		DL_DELETE2(hub->lost, peer, lost_prev, lost_next);
 	assert(hub->peers != NULL);
 	HASH_DEL(hub->peers, peer);
+	stage_forget(peer);
 	free(peer->sizes);
 	free(peer);
 }

@@ -14,7 +14,7 @@ from test_commit import Tampered
 DEALER, LINGER, RCVTIMEO = 5, 17, 27
 HELLO, PING, PUBLISH, JOIN, LEAVE, READ, STAT = 1, 2, 4, 5, 6, 9, 10
 WELCOME, REFUSED, PONG, STORED, RECORDS, TABLE = 33, 34, 35, 37, 41, 42
-VERSION = 5
+VERSION = 6
 NOWHERE = 0, 0, 0  # a position
 FRAME_MAX = 1 << 20
 
@@ -178,7 +178,7 @@ def test_a_column_that_a_view_has_not(world):
         for column in ("payload", "user_id\tconnections", "user_i", "user_idx", "\t", "\0", "x" * 64):
             peer.send(STAT, 2, "users", "", 10, column, True)
             (answer,) = peer.frame()
-            assert answer == [TABLE, 2, 1003, b"user_id\tconnections", b"", False]
+            assert answer == [TABLE, 2, 1003, b"user_id\tconnections", b"", False, b"", b""]
         peer.send(STAT, 3, "users", "", 10, "x" * 65, False)
         assert peer.kind() == REFUSED
         peer.send(STAT, 4, "users", "", 10, "connections", False)
