@@ -334,13 +334,19 @@ dw_client_poll(struct dw_client *client, int64_t wait_ms)
 static int
 wait_for_room(struct dw_client *client)
 {
-	while (client->failed == DW_OK && client->asked.free == NULL) {
+	while (client->failed == DW_OK && dw_pendings_full(&client->asked)) {
 		/* `done` is asking while others are being ended: none of them is its to wait for. */
 		if (client->polling)
 			return DW_E_BUSY;
 		(void)dw_client_poll(client, QUIET_MS);
 	}
 	return client->failed;
+}
+
+bool
+dw_client_has_room(const struct dw_client *client)
+{
+	return !dw_pendings_full(&client->asked);
 }
 
 int

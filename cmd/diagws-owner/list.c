@@ -123,10 +123,11 @@ ask_page(struct dw_client *client, const char *room, const char *user, struct li
 			.user = dw_str(user),
 			.after_room = dw_str(listing->room),
 			.after_user = dw_str(listing->user) } };
-	int err = dw_client_ask(client, &request, take_answer, listing);
+	int err;
 
-	listing->waits = err == DW_OK;
-	while (listing->waits)
+	listing->waits = true;
+	err = dw_client_ask(client, &request, take_answer, listing);
+	while (err == DW_OK && listing->waits)
 		(void)dw_client_poll(client, OWNER_WAIT_MS);
 	return err == DW_OK ? listing->err : err;
 }
