@@ -416,12 +416,15 @@ def test_nothing_is_loaded_for_who_may_not(world, kind):
 
 
 def test_a_room_with_many_users_refuses_as_any_other(world):
-    """The registry is asked for one entry, not for all of the room: seen in who else must not wait."""
+    """The registry is asked for one entry, not for all of the room."""
     hub = world.hub()
     world.run("diagws-owner", "import", input="".join(
         json.dumps({"diagnosis_id": 123, "user_id": f"user {number}"}) + "\n" for number in range(30_000)))
+    world.send("a_update", "123", {})
     with dealer(world.env["DIAGWS_HUB"]) as peer:
         greeted(peer, 1)
+        peer.send_frame(read(1, "123", "user 7"))
+        assert peer.frame()[0][:3] == [RECORDS, 1, 0]  # it is in memory
         spent = []
         for room in ("123", "456") * 3:
             before = ticks(hub.pid)
