@@ -112,6 +112,9 @@ def main():
                 assert heard(holder, JOINED, 1, 1)[3] == 0
                 order = random.Random(options.seed)
                 worst = [report(kind, measure(asker, holder, kind, options.tries, order)) for kind in ("READ", "JOIN")]
+        except BaseException:
+            print(*(process.said() for process in world.processes), file=sys.stderr)
+            raise
         finally:
             world.end()
     return 0 if max(worst) < BOUND else 1
