@@ -91,6 +91,11 @@ must_wait(struct hub *hub, const struct handler *handler, struct peer *peer, con
 		dw_wire_pack(&hub->outbox.scratch, message);
 		frame = (struct dw_str) { hub->outbox.scratch.data, hub->outbox.scratch.len };
 	}
+	if (message->kind == DW_LEAVE && stage_flooded(hub, peer)) {
+		/* What cannot be kept must not be lost either: it comes back with all that it has. */
+		peer_lose(hub, peer);
+		return true;
+	}
 	err = stage_full(hub, peer) && message->kind != DW_LEAVE ? DW_E_BUSY : room_wait(hub, room, peer, frame);
 	if (err != DW_OK)
 		answer_failure(hub, peer->number, message, err, NULL);

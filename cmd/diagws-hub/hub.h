@@ -199,6 +199,8 @@ void stage_forget(struct peer *peer);
  * and who comes then finds room (Choudhury and Hahne, Dynamic queue length thresholds, 1998, with alpha 1). Or it has
  * too many requests unanswered. */
 bool stage_full(const struct hub *hub, const struct peer *peer);
+/* It has twice that, by what cannot be refused. */
+bool stage_flooded(const struct hub *hub, const struct peer *peer);
 /* It has its part of the batch that is being gathered: it is not to be read from until that is handed over. False while
  * the store is stuck: then stage_full decides, so that what needs no store goes on. */
 bool stage_crowded(const struct hub *hub, const struct peer *peer);

@@ -130,13 +130,26 @@ stage_free(struct hub *hub, struct staged *staged)
 	free(staged);
 }
 
-bool
-stage_full(const struct hub *hub, const struct peer *peer)
+/* It has so many times what is left. */
+static bool
+has_share(const struct hub *hub, const struct peer *peer, size_t times)
 {
 	const size_t left = hub->staged_bytes < HUB_STAGED_MAX ? HUB_STAGED_MAX - hub->staged_bytes : 0;
 	const size_t own = peer->account != NULL ? peer->account->bytes : 0;
 
-	return own >= left || peer->pending >= HUB_PENDING_MAX;
+	return own >= left * times;
+}
+
+bool
+stage_full(const struct hub *hub, const struct peer *peer)
+{
+	return has_share(hub, peer, 1) || peer->pending >= HUB_PENDING_MAX;
+}
+
+bool
+stage_flooded(const struct hub *hub, const struct peer *peer)
+{
+	return peer->account != NULL && peer->account->bytes > HUB_BATCH_PART && has_share(hub, peer, 2);
 }
 
 bool

@@ -271,6 +271,31 @@ test_what_is_staged_outlives_its_peer(void **state)
 	assert_near(HUB_STAGED_MAX / 2, flood(&peers[0], 64 * 1024));
 }
 
+/* What cannot be refused may take twice a share, and then no more of others. */
+static void
+test_what_is_not_refused(void **state)
+{
+	struct account *account;
+	size_t kept = 0;
+
+	(void)state;
+	assert_false(stage_flooded(&hub, &peers[0]));
+	(void)flood(&peers[0], 64 * 1024);
+	assert_false(stage_flooded(&hub, &peers[0]));
+	account = stage_account(&hub, &peers[0]);
+	while (!stage_flooded(&hub, &peers[0])) {
+		stage_count(&hub, account, 1024);
+		kept += 1024;
+	}
+	assert_near(HUB_STAGED_MAX / 3 * 2, hub.staged_bytes);
+	assert_int_equal(DW_OK, publish(&peers[1], 64 * 1024));
+	/* Whom others have left nothing has not flooded them. */
+	stage_count(&hub, account, HUB_STAGED_MAX);
+	assert_true(stage_full(&hub, &peers[1]));
+	assert_false(stage_flooded(&hub, &peers[1]));
+	stage_uncount(&hub, account, HUB_STAGED_MAX + kept);
+}
+
 static void
 test_a_part_of_the_batch(void **state)
 {
@@ -467,6 +492,7 @@ main(void)
 		EACH(test_one_who_floods_has_half),
 		EACH(test_three_who_flood_have_a_quarter_each),
 		EACH(test_what_is_staged_outlives_its_peer),
+		EACH(test_what_is_not_refused),
 		EACH(test_a_part_of_the_batch),
 		EACH(test_a_refusal_takes_one_look_whatever_the_room),
 		EACH(test_who_may_goes_on),
