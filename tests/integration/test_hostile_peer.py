@@ -415,6 +415,26 @@ def test_nothing_is_loaded_for_who_may_not(world, kind):
         assert world.stat()["rooms_resident"] == 1
 
 
+@pytest.mark.parametrize("to, wait", [("", 1), ("ann", 0)])
+def test_nothing_is_loaded_for_who_may_not_publish(world, to, wait):
+    """Who waits for devices, or sends to one user, needs the room in memory."""
+    hub = world.hub()
+    world.send("a_update", "known", {})
+    hub.terminate()
+    world.hub()
+    with dealer(world.env["DIAGWS_HUB"]) as peer:
+        greeted(peer, 1)
+        for corr, room in enumerate(("known", "unknown") * 2):
+            peer.send(PUBLISH, corr, room, "a_update", f"i{corr}", b"{}", "eve", False, to, 0, 0, wait, 1)
+            assert peer.frame()[0][:4] == [STORED, corr, DENIED, 0]
+        assert world.stat()["rooms_resident"] == 0
+        world.grant("known", "eve")
+        peer.send(PUBLISH, 9, "known", "a_update", "i9", b"{}", "eve", False, to, 0, 0, wait, 1)
+        assert heard(peer, STORED, 1, 9)[2] == 0
+    summary = world.stat()
+    assert (summary["messages_rejected"], summary["messages_received"], summary["rooms_resident"]) == (4, 5, 1)
+
+
 def test_a_room_with_many_users_refuses_as_any_other(world):
     """The registry is asked for one entry, not for all of the room."""
     hub = world.hub()
