@@ -46,10 +46,14 @@ refuse_frame(struct hub *hub, uint32_t number, size_t n)
 	const struct dw_wire answer = { .kind = DW_REFUSED,
 		.refused = { (uint64_t)-DW_E_PROTOCOL, DW_STR("a frame holds 1 byte to 1 MiB") } };
 
+	struct peer *peer = peer_get(hub, number);
+
 	hub->counters.refused++;
 	dw_log_warn("frame refused unread", "bytes=%zu", n);
-	if (peer_get(hub, number) != NULL)
+	if (peer != NULL && may_talk(hub, peer))
 		outbox_add(hub, number, &answer);
+	else if (peer != NULL)
+		peer_lose(hub, peer); /* it neither speaks nor reads as it should */
 }
 
 /* Its share of messages; how many. It may be forgotten by one of them. */
@@ -79,7 +83,7 @@ begin(struct hub *hub, uint32_t number, struct dw_str frame)
 		hub->fatal = DW_E_NOMEM;
 		return 0;
 	}
-	peer->heard = peer->rest_came_at = dw_mono_ms();
+	peer->heard = dw_mono_ms();
 	peer->rest = frame;
 	peer_talks(hub, peer, true);
 	count = listen_to(hub, number);

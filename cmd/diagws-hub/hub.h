@@ -64,7 +64,7 @@ enum dw_ownership options_ownership(const struct options *options);
 /* What a --bind says (binds.c); its texts are kept for the life of the process. DW_E_CONFIG, DW_E_NOMEM. */
 int bind_read(const char *text, struct dw_bind *bind, struct dw_fault *fault);
 
-/* ---- peers (peers.c): whoever is connected, by the ROUTER's number */
+/* ---- peers (peers.c): whoever is connected, by the router's number */
 
 struct peer {
 	UT_hash_handle hh;    /* by number */
@@ -75,9 +75,8 @@ struct peer {
 	unsigned roles; /* of the socket that it came in by */
 	uint64_t kind, id, incarnation;
 	char name[129];
-	uint64_t heard, since, asked; /* dw_mono_ms */
-	struct dw_str rest;           /* of its frame: what is not handled yet; it lies in the router */
-	uint64_t rest_came_at;
+	uint64_t heard, since, asked;       /* dw_mono_ms */
+	struct dw_str rest;                 /* of its frame: what is not handled yet; it lies in the router */
 	struct peer *talk_prev, *talk_next; /* in hub->talkers, */
 	bool talks;                         /* while its frame is not handled */
 	struct peer *lost_prev, *lost_next; /* in hub->lost */
