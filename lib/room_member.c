@@ -164,7 +164,7 @@ forget_device(struct dw_room *room, struct dw_device *device)
 	LL_DELETE(device->member->devices, device);
 	device->member->device_count--;
 	room->device_count--;
-	room->low_stale = true;
+	dw_room_uncount_device(room, device);
 	free(device->trail);
 	free(device);
 }
@@ -186,7 +186,7 @@ forget_longest_unseen(struct dw_room *room, struct dw_member *member)
 }
 
 struct dw_device *
-dw_room_add_device(struct dw_room *room, struct dw_str user, struct dw_str id)
+dw_room_add_device(struct dw_room *room, struct dw_str user, struct dw_str id, struct dw_position at)
 {
 	struct dw_member *member = dw_room_get_member(room, user);
 	struct dw_device *device;
@@ -202,10 +202,11 @@ dw_room_add_device(struct dw_room *room, struct dw_str user, struct dw_str id)
 		continue;
 	memcpy(device->id, id.p, id.n);
 	device->member = member;
+	device->at = at;
 	LL_APPEND(member->devices, device);
 	member->device_count++;
 	room->device_count++;
-	room->low_stale = true;
+	dw_room_count_device(room, device);
 	return device;
 }
 
@@ -214,11 +215,10 @@ dw_room_load_cursors(struct dw_room *room, const struct dw_cursor *cursors, size
 {
 	for (size_t i = 0; i < count; i++) {
 		const struct dw_cursor *cursor = &cursors[i];
-		struct dw_device *device = dw_room_add_device(room, dw_str(cursor->user), dw_str(cursor->device));
+		struct dw_device *device = dw_room_add_device(room, dw_str(cursor->user), dw_str(cursor->device), cursor->at);
 
 		if (device == NULL)
 			return DW_E_NOMEM;
-		device->at = cursor->at;
 		device->resume = device->settled = cursor->resume;
 		device->had = cursor->had;
 		device->had_own = cursor->had_own;
@@ -297,6 +297,7 @@ dw_room_prune(struct dw_room *room, uint64_t now)
 		}
 		drop_member_if_idle(room, member);
 	}
+	dw_room_sum_up(room);
 }
 
 bool

@@ -316,11 +316,13 @@ struct hub {
 	struct dw_rooms rooms_shared;
 	struct dw_room *rooms;
 	struct seat *idle, *dirty;
-	size_t cursor_rooms; /* in `dirty`, that are still to write their cursors */
+	size_t dirty_rooms;  /* in `dirty`, */
+	size_t cursor_rooms; /* and those that are still to write their cursors */
 	size_t memory;
 	size_t resident;
 	struct peer *peers, *peers_by_id;
-	struct peer *serving; /* those with something to get, and credit */
+	size_t edges, clients; /* among them */
+	struct peer *serving;  /* those with something to get, and credit */
 	bool any_lost;
 	struct batch *batch; /* being staged; never NULL */
 	struct batch *spare; /* the next; NULL while the store has one */

@@ -44,6 +44,13 @@ peer_get(struct hub *hub, uint32_t number)
 	return peer;
 }
 
+static void
+count_kind(struct hub *hub, const struct peer *peer, size_t more)
+{
+	hub->edges += peer->kind == DW_PEER_EDGE ? more : 0;
+	hub->clients += peer->kind == DW_PEER_CLIENT ? more : 0;
+}
+
 /* Ends all its sessions and readers. */
 static void
 empty_peer(struct hub *hub, struct peer *peer)
@@ -77,6 +84,7 @@ peer_forget(struct hub *hub, struct peer *peer)
 	outbox_forget(hub, peer);
 	if (peer->known) {
 		HASH_DELETE(hh_id, hub->peers_by_id, peer);
+		count_kind(hub, peer, (size_t)-1);
 		dw_log_debug("peer gone", "name=%s kind=%llu", peer->name, (unsigned long long)peer->kind);
 	}
 	assert(hub->peers != NULL);
@@ -101,6 +109,7 @@ peer_hello(struct hub *hub, struct peer *peer, const struct dw_hello *hello)
 	}
 	if (peer->known) {
 		HASH_DELETE(hh_id, hub->peers_by_id, peer);
+		count_kind(hub, peer, (size_t)-1);
 		empty_peer(hub, peer);
 	}
 	peer->known = true;
@@ -109,6 +118,7 @@ peer_hello(struct hub *hub, struct peer *peer, const struct dw_hello *hello)
 	peer->incarnation = hello->incarnation;
 	peer->since = dw_mono_ms();
 	(void)dw_str_copy(hello->name, peer->name, sizeof(peer->name));
+	count_kind(hub, peer, 1);
 	HASH_ADD(hh_id, hub->peers_by_id, id, sizeof(peer->id), peer);
 	return true;
 }

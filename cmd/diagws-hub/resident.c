@@ -141,6 +141,13 @@ room_serve_waiting(struct hub *hub, struct dw_room *room)
 }
 
 static void
+unlist_dirty(struct hub *hub, struct seat *seat)
+{
+	DL_DELETE2(hub->dirty, seat, dirty_prev, dirty_next);
+	hub->dirty_rooms--;
+}
+
+static void
 leave_seat(struct hub *hub, struct dw_room *room)
 {
 	struct seat *seat = room->user;
@@ -148,7 +155,7 @@ leave_seat(struct hub *hub, struct dw_room *room)
 	if (seat->idle)
 		DL_DELETE(hub->idle, seat);
 	if (seat->dirty)
-		DL_DELETE2(hub->dirty, seat, dirty_prev, dirty_next);
+		unlist_dirty(hub, seat);
 	hub->memory -= seat->memory;
 	if (dw_room_resident(room)) {
 		dw_room_unload(room);
@@ -179,10 +186,12 @@ list_dirty(struct hub *hub, struct dw_room *room, struct seat *seat)
 	if (dirty == seat->dirty)
 		return;
 	seat->dirty = dirty;
-	if (dirty)
-		DL_APPEND2(hub->dirty, seat, dirty_prev, dirty_next);
-	else
-		DL_DELETE2(hub->dirty, seat, dirty_prev, dirty_next);
+	if (!dirty) {
+		unlist_dirty(hub, seat);
+		return;
+	}
+	DL_APPEND2(hub->dirty, seat, dirty_prev, dirty_next);
+	hub->dirty_rooms++;
 }
 
 void

@@ -115,9 +115,7 @@ room_write_device(struct hub *hub, struct dw_room *room, struct dw_device *devic
 void
 rooms_begin_cursors(struct hub *hub)
 {
-	const struct seat *seat;
-
-	DL_COUNT2(hub->dirty, seat, hub->cursor_rooms, dirty_next);
+	hub->cursor_rooms = hub->dirty_rooms;
 }
 
 /* True: the room has no more, or none that could be staged now. */

@@ -39,63 +39,37 @@ add_commit_times(struct table *table, const struct counters *counters)
 	table_real(table, (double)counters->commit_us_max / 1000.0);
 }
 
-struct sums {
-	uint64_t watched, queued, retained, edges, clients, waiting;
-};
-
-static struct sums
-add_up(struct hub *hub)
-{
-	struct sums sums = { 0 };
-	struct dw_room *room, *next_room;
-	struct peer *peer, *next_peer;
-
-	HASH_ITER(hh, hub->rooms, room, next_room)
-	{
-		sums.watched += room->session_count > 0;
-		sums.queued += dw_room_queued(room);
-		sums.retained += dw_room_retained(room);
-	}
-	HASH_ITER(hh, hub->peers, peer, next_peer)
-	{
-		sums.edges += peer->known && peer->kind == DW_PEER_EDGE;
-		sums.clients += peer->known && peer->kind == DW_PEER_CLIENT;
-	}
-	sums.waiting = waits_count(hub);
-	return sums;
-}
-
 void
 stat_summary(struct hub *hub, struct table *table, struct dw_room *room)
 {
 	const struct counters *counters = &hub->counters;
-	const struct sums sums = add_up(hub);
+	const struct dw_rooms *rooms = &hub->rooms_shared;
 
 	(void)room;
 	table_text(table, DW_VERSION);
 	table_number(table, (dw_mono_ms() - hub->started) / 1000);
 	table_text(table, hub->info.epoch);
 	table_number(table, hub->info.head);
-	table_number(table, sums.watched);
+	table_number(table, rooms->watched);
 	table_number(table, hub->resident);
-	table_number(table, hub->rooms_shared.sessions);
-	table_number(table, sums.edges);
-	table_number(table, sums.clients);
+	table_number(table, rooms->sessions);
+	table_number(table, hub->edges);
+	table_number(table, hub->clients);
 	table_number(table, counters->received);
 	table_number(table, counters->stored);
 	table_number(table, counters->rejected);
 	table_number(table, counters->duplicates);
-	table_number(table, sums.queued);
-	table_number(table, sums.retained);
-	table_number(table, hub->rooms_shared.dropped_limit);
-	table_number(table, hub->rooms_shared.dropped_expired);
+	table_number(table, rooms->queued);
+	table_number(table, rooms->retained);
+	table_number(table, rooms->dropped_limit);
+	table_number(table, rooms->dropped_expired);
 	table_number(table, counters->commits);
 	add_commit_times(table, counters);
 	table_number(table, hub->info.bytes);
 	table_number(table, hub->staged_bytes);
-	table_number(table, hub->rooms_shared.sent);
-	table_number(table, hub->rooms_shared.confirmed);
-	table_number(table, sums.waiting);
+	table_number(table, rooms->sent);
+	table_number(table, rooms->confirmed);
+	table_number(table, waits_count(hub));
 	table_number(table, !hub->store_full);
 	(void)table_row(table);
 }

@@ -49,7 +49,9 @@ struct dw_rooms {
 	uint64_t queue_ttl_ms;  /* and for how long */
 	uint64_t cursor_ttl_ms; /* a device unseen for so long is forgotten */
 	enum dw_ownership ownership;
-	size_t sessions;                         /* kept: in all rooms */
+	size_t sessions;                         /* kept: in all rooms, */
+	size_t watched;                          /* and the rooms that have any */
+	uint64_t queued, retained;               /* kept: messages, in all rooms */
 	uint64_t dropped_limit, dropped_expired; /* kept: messages dropped since the start */
 	uint64_t sent, confirmed;                /* kept: messages to sessions since the start */
 	struct dw_links by_id;                   /* private: sessions, by room and id */
@@ -63,6 +65,7 @@ struct dw_member {
 	struct dw_device *devices;
 	uint32_t device_count;
 	uint64_t own;       /* of the newest direct message ever; 0: there was none */
+	uint64_t low_own;   /* the lowest own confirmed among its devices; 0 without any */
 	uint64_t first_own; /* of the oldest retained; own + 1: none is */
 	uint8_t state;      /* enum dw_owner_state */
 	char user[];
@@ -124,20 +127,22 @@ struct dw_room {
 	/* Summary. */
 	uint64_t n, head, head_at; /* of the newest message ever; 0 also when not known yet */
 	uint64_t oldest_n;         /* of the oldest retained; n + 1: none is */
-	uint64_t low_n;            /* the lowest n confirmed among the devices; see dw_room_queued */
+	uint64_t low_n;            /* the lowest n confirmed among the devices; see room_queued.c */
 	uint64_t prune_at;         /* not resident: when a device may be over its age; 0: none */
 	size_t member_count, device_count, device_connected; /* members: when it is resident */
 	size_t session_count;
-	bool low_stale;
-	uint64_t direct_at;       /* when the newest direct message was stored, at most; 0: there is none */
-	uint64_t direct_queued;   /* not resident: direct messages queued */
-	uint64_t sent, confirmed; /* messages to its sessions since the start */
+	uint64_t direct_at;     /* when the newest direct message was stored, at most; 0: there is none */
+	uint64_t direct_queued; /* kept: direct messages queued */
+	uint64_t counted_queued, counted_retained; /* private: what of it is in `all` */
+	uint64_t sent, confirmed;                  /* messages to its sessions since the start */
 
 	/* Resident. */
-	struct dw_log *log;    /* NULL: not resident */
-	struct dw_log *direct; /* NULL also: nothing direct is known */
-	uint64_t direct_gone;  /* seq of the newest direct message that is no longer in there; 0: none */
-	bool mixed;            /* some message in log may not be for everyone, whenever they read it */
+	struct dw_log *log;     /* NULL: not resident */
+	struct dw_log *direct;  /* NULL also: nothing direct is known */
+	uint64_t direct_gone;   /* seq of the newest direct message that is no longer in there; 0: none */
+	bool mixed;             /* some message in log may not be for everyone, whenever they read it */
+	uint32_t behind, ahead; /* private: devices before the oldest retained, and ahead of n (room_queued.c) */
+	bool uneven;            /* private: what is queued may have changed */
 	struct dw_member *members;
 	struct dw_device *dirty;
 	struct dw_gone *gone;
@@ -179,12 +184,13 @@ void dw_room_expire(struct dw_room *room, uint64_t now);
  * Resident rooms only. */
 void dw_room_prune(struct dw_room *room, uint64_t now);
 
+/* Kept, as the sums of all rooms in struct dw_rooms are: none of these is counted when it is asked for. */
 uint64_t dw_room_retained(const struct dw_room *room);
+uint64_t dw_room_queued(const struct dw_room *room);
 /* Nothing is to be remembered of it: no message, no device. */
 bool dw_room_forgettable(const struct dw_room *room, uint64_t now);
-uint64_t dw_room_queued(struct dw_room *room);
 /* When the oldest queued message was stored; 0: none is, or not known because it is not resident. */
-uint64_t dw_room_oldest_queued_at(struct dw_room *room);
+uint64_t dw_room_oldest_queued_at(const struct dw_room *room);
 
 /* Whether the user may watch. Resident rooms only. */
 bool dw_room_may(const struct dw_room *room, struct dw_str user, bool claimed);
