@@ -11,7 +11,7 @@
 #include "door/limits.h"
 #include "room.h"
 #include "sessions.h"
-#include "wheel.h"
+#include "diagws/wheel.h"
 
 enum {
 	LIMIT_CLIENT_MESSAGE = 8 * 1024,
@@ -87,7 +87,7 @@ struct edge {
 	struct gate *gate;
 	struct http *http;
 	struct server *server;
-	struct wheel wheel;
+	struct dw_wheel wheel;
 	struct rooms rooms;
 	struct sessions sessions;
 	struct dw_links users; /* users.h */

@@ -31,6 +31,8 @@
 #include "server.h"
 #include "uplink.h"
 
+enum { TICK_MS = 50 }; /* timers fire so late at the most */
+
 static struct edge edge = {
 	.config = {
 		.listen = { .item = { "127.0.0.1:8000" }, .count = 1 },
@@ -245,7 +247,7 @@ on_tick(uv_timer_t *timer)
 	(void)timer;
 	(void)dw_notify_alive(now);
 	confirm_adapt(&edge, now);
-	wheel_run(&edge.wheel, now);
+	(void)dw_wheel_run(&edge.wheel, now, SIZE_MAX);
 }
 
 /* Reconnects are spread over more time the more there are to reconnect: 1 s per 1,000 clients. */
@@ -376,12 +378,12 @@ start(struct dw_fault *fault)
 	edge.loop = &loop;
 	edge.started = edge.adapted_at = dw_mono_ms();
 	edge.confirm_ms = CONFIRM_MS;
-	wheel_init(&edge.wheel, edge.started);
+	dw_wheel_init(&edge.wheel, edge.started);
 	if (limits_init(&edge.limits, &edge.config) != DW_OK)
 		return DW_E_NOMEM;
 	(void)uv_timer_init(&loop, &ticks);
 	(void)uv_timer_init(&loop, &drain_timer);
-	(void)uv_timer_start(&ticks, on_tick, WHEEL_TICK_MS, WHEEL_TICK_MS);
+	(void)uv_timer_start(&ticks, on_tick, TICK_MS, TICK_MS);
 	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
 		(void)uv_signal_init(&loop, &signals[i]);
 		(void)uv_signal_start(&signals[i], on_signal, numbers[i]);

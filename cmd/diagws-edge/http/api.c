@@ -205,7 +205,7 @@ api_deny(struct request *request)
 	if (dw_mono_ms() >= due)
 		api_fail(request, DW_E_DENIED, NULL, NULL);
 	else
-		wheel_set(&request->edge->wheel, &request->timer, due);
+		dw_wheel_set(&request->edge->wheel, &request->timer, due);
 	request->denied = true;
 }
 
