@@ -72,8 +72,6 @@ uint32_t dw_room_hash(const struct dw_room *room);
 /* Out of the table of sessions. */
 void dw_room_unlink_session(struct dw_session *session);
 
-struct dw_member *dw_room_member(const struct dw_room *room, struct dw_str user);
-struct dw_device *dw_room_device(const struct dw_room *room, struct dw_str user, struct dw_str id);
 /* A device that is not there yet, and stands there; the longest unseen make room. Not dirty. NULL: no memory. */
 struct dw_device *dw_room_add_device(struct dw_room *room, struct dw_str user, struct dw_str id, struct dw_position at);
 void dw_room_mark_dirty(struct dw_room *room, struct dw_device *device);

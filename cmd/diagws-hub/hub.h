@@ -20,6 +20,7 @@
 #include "diagws/opt.h"
 #include "diagws/paths.h"
 #include "diagws/room.h"
+#include "diagws/wheel.h"
 #include "diagws/wire.h"
 #include "table.h"
 
@@ -28,6 +29,8 @@ enum {
 	HUB_WINDOW_BYTES = 16 * 1024 * 1024, /* and bytes */
 	HUB_PENDING_MAX = 8192,              /* unanswered requests of a peer */
 	HUB_STAGED_MAX = 64 * 1024 * 1024,   /* bytes that wait for the store */
+	HUB_WAITS_MAX = 65536,               /* waits in all; see waits.c */
+	HUB_TIMERS = 1024,                   /* that fire in a turn */
 	HUB_CURSORS = 1024,                  /* cursors in a batch, but for the last */
 	HUB_LINGER_US = 500,                 /* see stage_commit */
 	HUB_CURSORS_US = 3000,               /* batches of cursors alone are so far apart */
@@ -64,7 +67,9 @@ struct peer {
 	uint64_t kind, id, incarnation;
 	char name[129];
 	uint64_t heard, since, asked; /* dw_mono_ms */
-	size_t pending;               /* unanswered requests */
+	size_t pending;               /* unanswered requests, */
+	struct wait *waits;           /* those of them that wait, */
+	size_t waiting;               /* and how many these are */
 	size_t sessions;
 	struct dw_reader *readers, *dirty;
 	size_t reader_count;
@@ -191,7 +196,9 @@ struct place {
 /* What the hub keeps of a room that is resident or about to be. */
 struct seat {
 	struct dw_room *room;
-	struct wait *waits;                   /* for something to happen here (waits.c) */
+	struct wait *polls;      /* for the next message, */
+	struct awaited *awaited; /* and messages that somebody waits for (waits.h) */
+	size_t awaited_count;
 	struct seat *prev, *next;             /* in the hub's list of idle ones, oldest first */
 	struct seat *dirty_prev, *dirty_next; /* in the list of those with changed cursors */
 	struct waiting *waiting;
@@ -256,24 +263,29 @@ const struct dw_place *place_of(const struct hub *hub, uint64_t seq);
 
 /* ---- waits (waits.c): senders that wait for a message to be delivered, polls that wait for one to come */
 
+/* This peer takes no more of them. */
+bool waits_full(const struct hub *hub, const struct peer *peer);
 /* STORED has been answered; DELIVERED will be when that many devices have it, or the time is over. */
 void wait_delivered(struct hub *hub, struct dw_room *room, const struct staged *staged);
 /* A READ that found nothing: it is answered when there is something, or the time is over. The READ is kept. It is
- * carried out again meanwhile, and must call this when there is still nothing (hub->poll says which time it is). */
+ * carried out again meanwhile, and must call this when there is still nothing (hub->poll says which time it is).
+ * DW_E_BUSY, DW_E_NOMEM. */
 enum poll_state { POLL_FIRST, POLL_AGAIN, POLL_KEPT, POLL_OVER };
 int wait_message(struct hub *hub, struct peer *peer, struct dw_room *room, const struct dw_read *read);
-/* A session has confirmed something, and before its device was as given; a device has come back with what it has; a
- * message has come. */
-void waits_confirmed(
-	struct hub *hub, struct dw_room *room, const struct dw_session *session, const struct dw_device *before);
-void waits_joined(struct hub *hub, struct dw_room *room);
+/* What a device had been delivered, before something happened. */
+struct had {
+	struct dw_span numbered, direct;
+};
+static inline struct had
+had_of(const struct dw_device *device)
+{
+	return device != NULL ? (struct had) { device->had, device->had_own } : (struct had) { 0 };
+}
+/* A device has confirmed something; a session has come with what its device has; a message has come. */
+void waits_confirmed(struct hub *hub, struct dw_room *room, const struct dw_device *device, const struct had *before);
+void waits_joined(struct hub *hub, struct dw_room *room, const struct dw_session *session, const struct had *before);
 void waits_message(struct hub *hub, struct dw_room *room);
-/* Called each turn: ends those whose time is over, at most WAITS_MS late. */
-enum { WAITS_MS = 20 };
-void waits_tick(struct hub *hub);
-uint64_t waits_count(const struct hub *hub);
-void waits_forget_peer(struct hub *hub, const struct peer *peer);
-void waits_free(struct hub *hub);
+void waits_forget_peer(struct peer *peer);
 
 /* ---- answers (outbox.c) */
 
@@ -341,9 +353,11 @@ struct hub {
 	enum poll_state poll;         /* one of a READ that found nothing before, */
 	const struct dw_place *place; /* one that the engine was asked for */
 	struct place *places;
-	struct wait *waits;
-	uint64_t waits_at; /* dw_mono_ms: when they are looked at next */
-	bool store_full;   /* so the last message was answered */
+	struct awaited *awaited; /* by room and number */
+	size_t waiting;          /* in all */
+	struct dw_wheel wheel;   /* timers of waits */
+	bool more;               /* some of them are due now */
+	bool store_full;         /* so the last message was answered */
 	bool closing;
 	int closing_err; /* why, where it is not a signal */
 	int fatal;       /* why the process must end now */

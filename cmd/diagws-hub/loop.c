@@ -111,7 +111,7 @@ turn(struct hub *hub)
 	rooms_write_cursors(hub, HUB_CURSORS);
 	if (hub->fatal == DW_OK)
 		stage_commit(hub);
-	waits_tick(hub);
+	hub->more = dw_wheel_run(&hub->wheel, dw_mono_ms(), HUB_TIMERS);
 	rooms_evict(hub);
 	outbox_flush(hub);
 	return came > 1 && (!store_idle(hub->store) || hub->batch->count > 0);
@@ -148,17 +148,16 @@ finish(struct hub *hub)
 static void
 wait_for_work(struct hub *hub, struct pollfd fds[3], uint64_t until, bool gathers)
 {
-	const uint64_t now = dw_mono_ms(), due = stage_due(hub);
-	uint64_t wait = now < until ? (until - now) * 1000 : 0;
+	const uint64_t now = dw_mono_ms(), due = stage_due(hub), timers = dw_wheel_next(&hub->wheel);
+	const uint64_t first = timers < until ? timers : until;
+	uint64_t wait = now < first ? (first - now) * 1000 : 0;
 	struct timespec most;
 
-	if (hub->waits != NULL && wait > WAITS_MS * 1000)
-		wait = WAITS_MS * 1000;
 	if (due < wait)
 		wait = due;
 	if (gathers && wait > HUB_GATHER_US)
 		wait = HUB_GATHER_US;
-	if (hub->rest.n > 0 || hub->serving != NULL || (!gathers && dw_bus_readable(hub->bus)))
+	if (hub->more || hub->rest.n > 0 || hub->serving != NULL || (!gathers && dw_bus_readable(hub->bus)))
 		wait = 0;
 	most = (struct timespec) { (time_t)(wait / 1000000), (long)(wait % 1000000 * 1000) };
 	(void)ppoll(fds, gathers ? 2 : 3, &most, NULL);

@@ -57,7 +57,7 @@ empty_peer(struct hub *hub, struct peer *peer)
 {
 	const uint64_t silence = dw_mono_ms() - peer->heard;
 
-	waits_forget_peer(hub, peer);
+	waits_forget_peer(peer);
 	while (peer->readers != NULL) {
 		struct dw_reader *reader = peer->readers;
 		struct dw_room *room = reader->room;

@@ -208,8 +208,8 @@ room_settle(struct hub *hub, struct dw_room *room)
 	seat->memory = dw_room_memory(room);
 	hub->memory += seat->memory;
 	list_dirty(hub, room, seat);
-	held = seat->loading || seat->writing > 0 || seat->holds > 0 || seat->waits != NULL || seat->dirty ||
-		   room->session_count > 0 || room->readers != NULL;
+	held = seat->loading || seat->writing > 0 || seat->holds > 0 || seat->polls != NULL || seat->awaited != NULL ||
+		   seat->dirty || room->session_count > 0 || room->readers != NULL;
 	if (seat->idle)
 		DL_DELETE(hub->idle, seat);
 	seat->idle = !held;

@@ -181,11 +181,11 @@ bool
 room_confirm(struct hub *hub, struct dw_room *room, struct dw_session *session, struct dw_position at,
 	const struct dw_begun *begun, bool sure)
 {
-	const struct dw_device before = *session->device;
+	const struct had before = had_of(session->device);
 
 	if (!dw_room_confirm(room, session, at, begun, sure || session->sure, dw_mono_ms()))
 		return false;
-	waits_confirmed(hub, room, session, &before);
+	waits_confirmed(hub, room, session->device, &before);
 	return true;
 }
 

@@ -69,7 +69,7 @@ stat_summary(struct hub *hub, struct table *table, struct dw_room *room)
 	table_number(table, hub->staged_bytes);
 	table_number(table, rooms->sent);
 	table_number(table, rooms->confirmed);
-	table_number(table, waits_count(hub));
+	table_number(table, hub->waiting);
 	table_number(table, !hub->store_full);
 	(void)table_row(table);
 }

@@ -192,6 +192,10 @@ bool dw_room_forgettable(const struct dw_room *room, uint64_t now);
 /* When the oldest queued message was stored; 0: none is, or not known because it is not resident. */
 uint64_t dw_room_oldest_queued_at(const struct dw_room *room);
 
+/* Of a resident room, or NULL. */
+struct dw_member *dw_room_member(const struct dw_room *room, struct dw_str user);
+struct dw_device *dw_room_device(const struct dw_room *room, struct dw_str user, struct dw_str id);
+
 /* Whether the user may watch. Resident rooms only. */
 bool dw_room_may(const struct dw_room *room, struct dw_str user, bool claimed);
 /* The registry changed. DW_E_NOMEM. */

@@ -144,6 +144,7 @@ hub_start(const struct sim_config *config)
 	hub.options = &options;
 	hub.id = dw_random();
 	hub.started = dw_mono_ms();
+	dw_wheel_init(&hub.wheel, hub.started);
 	hub.batch = calloc(1, sizeof(*hub.batch));
 	hub.spare = calloc(1, sizeof(*hub.spare));
 	if (hub.batch == NULL || hub.spare == NULL)
@@ -181,7 +182,6 @@ drop(void)
 	free_batch(hub.batch);
 	free_batch(hub.spare);
 	hub.batch = hub.spare = NULL;
-	waits_free(&hub);
 	outbox_free(&hub.outbox);
 	dw_bus_destroy(&hub.bus);
 	free(hub.rooms_shared.by_id.chains);
@@ -210,8 +210,7 @@ hub_turn(void)
 
 	if (!running)
 		return false;
-	hub.waits_at = 0;
-	waits_tick(&hub);
+	(void)dw_wheel_run(&hub.wheel, dw_mono_ms(), SIZE_MAX);
 	if (is_idle())
 		return false;
 	for (;;) {
