@@ -298,11 +298,8 @@ dw_room_unload(struct dw_room *room)
 	room->low_n = UINT64_MAX;
 	DW_EACH_DEVICE(room, member, device)
 	{
-		const uint64_t end = dw_room_device_end(room->all, device->derived, device->seen, device->expires);
-
 		room->low_n = dw_less(room->low_n, dw_n(device->at));
-		if (room->prune_at == 0 || end < room->prune_at)
-			room->prune_at = end;
+		dw_room_note_age(room, device);
 	}
 	dw_room_free_members(room);
 	dw_log_destroy(&room->log);
@@ -387,6 +384,8 @@ expire_logs(struct dw_room *room, uint64_t at)
 		drop_direct(room);
 	while (room->oldest_n <= room->n && dw_log_entry(room->log, dw_log_first(room->log))->at < at)
 		dw_room_drop_numbered(room);
+	if (room->direct_at < at)
+		room->direct_at = 0;
 	dw_room_even_out(room);
 }
 
@@ -395,7 +394,7 @@ static void
 expire_summary(struct dw_room *room, uint64_t at)
 {
 	if (room->direct_at < at)
-		room->direct_queued = 0;
+		room->direct_at = room->direct_queued = 0;
 	if (room->head_at < at)
 		room->oldest_n = room->n + 1;
 	dw_room_sum_up(room);
@@ -413,6 +412,29 @@ dw_room_expire(struct dw_room *room, uint64_t now)
 	else
 		expire_summary(room, now - ttl);
 	room->all->dropped_expired += room->oldest_n - before;
+}
+
+/* When the oldest message of either log was stored; of a room that is not resident, the newest. UINT64_MAX: there is
+ * none. */
+static uint64_t
+oldest_at(const struct dw_room *room)
+{
+	const uint64_t direct_at = room->direct_at > 0 ? room->direct_at : UINT64_MAX;
+	const uint64_t numbered = dw_log_count(room->log) > 0  ? dw_log_entry(room->log, dw_log_first(room->log))->at
+							  : dw_room_retained(room) > 0 ? room->head_at
+														   : UINT64_MAX;
+	const uint64_t direct =
+		dw_log_count(room->direct) > 0 ? dw_log_entry(room->direct, dw_log_first(room->direct))->at : direct_at;
+
+	return dw_less(numbered, direct);
+}
+
+uint64_t
+dw_room_next_age(const struct dw_room *room)
+{
+	const uint64_t oldest = oldest_at(room), pruned = room->prune_at > 0 ? room->prune_at : UINT64_MAX;
+
+	return oldest == UINT64_MAX ? pruned : dw_less(pruned, oldest + room->all->queue_ttl_ms + 1);
 }
 
 bool

@@ -266,6 +266,7 @@ dw_room_leave(struct dw_room *room, struct dw_session *session, uint64_t ended, 
 		room->device_connected--;
 	dw_room_advance(room, device, steady);
 	device->seen = ended;
+	dw_room_note_age(room, device);
 	dw_room_mark_dirty(room, device);
 	dw_room_even_out(room);
 }

@@ -391,6 +391,7 @@ dw_room_join(struct dw_room *room, const struct dw_join *join, const struct dw_j
 	if (session->sure)
 		session->device->settled = dw_position_further(session->device->settled, session->confirmed);
 	dw_room_advance(room, session->device, context->steady);
+	dw_room_note_age(room, session->device);
 	fill_joined(room, session, stand, context->now, joined);
 	room->sent += joined->replaying;
 	room->all->sent += joined->replaying;

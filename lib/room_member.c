@@ -278,9 +278,22 @@ dw_room_device_end(const struct dw_rooms *all, bool derived, uint64_t seen, uint
 }
 
 void
+dw_room_note_age(struct dw_room *room, const struct dw_device *device)
+{
+	const uint64_t at = device->sessions != NULL
+							? device->seen + SEEN_EVERY_MS + 1
+							: dw_room_device_end(room->all, device->derived, device->seen, device->expires);
+
+	if (room->prune_at == 0 || at < room->prune_at)
+		room->prune_at = at;
+}
+
+void
 dw_room_prune(struct dw_room *room, uint64_t now)
 {
 	struct dw_member *member, *next;
+
+	room->prune_at = 0;
 
 	DL_FOREACH_SAFE(room->members, member, next)
 	{
@@ -288,12 +301,14 @@ dw_room_prune(struct dw_room *room, uint64_t now)
 
 		LL_FOREACH_SAFE(member->devices, device, after)
 		{
-			if (device->sessions != NULL) {
-				if (now > device->seen + SEEN_EVERY_MS)
-					dw_room_mark_dirty(room, device);
-			} else if (dw_room_device_end(room->all, device->derived, device->seen, device->expires) <= now) {
+			if (device->sessions == NULL &&
+				dw_room_device_end(room->all, device->derived, device->seen, device->expires) <= now) {
 				forget_device(room, device);
+				continue;
 			}
+			if (device->sessions != NULL && now > device->seen + SEEN_EVERY_MS)
+				dw_room_mark_dirty(room, device);
+			dw_room_note_age(room, device);
 		}
 		drop_member_if_idle(room, member);
 	}

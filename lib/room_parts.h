@@ -80,6 +80,8 @@ struct dw_member *dw_room_get_member(struct dw_room *room, struct dw_str user);
 int dw_room_load_cursors(struct dw_room *room, const struct dw_cursor *cursors, size_t count);
 int dw_room_load_owners(struct dw_room *room, const struct dw_owner_row *rows, size_t count);
 void dw_room_free_members(struct dw_room *room);
+/* Something about its age has changed, so that room->prune_at may be earlier. */
+void dw_room_note_age(struct dw_room *room, const struct dw_device *device);
 /* When a device that is not connected is over its age. */
 uint64_t dw_room_device_end(const struct dw_rooms *all, bool derived, uint64_t seen, uint64_t expires);
 

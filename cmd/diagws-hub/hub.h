@@ -214,8 +214,9 @@ struct dw_room *room_find(struct hub *hub, struct dw_str name);
 struct dw_room *room_get(struct hub *hub, struct dw_str name);
 int rooms_start(struct hub *hub);
 void rooms_free(struct hub *hub);
-/* Each minute: ages. */
-void rooms_sweep(struct hub *hub);
+/* Something may come to its age in it: sees to it that it is looked at then; and looks, which its timer does. */
+void room_watch_ages(struct hub *hub, struct dw_room *room);
+void room_look_at_ages(struct hub *hub, struct dw_room *room);
 bool room_waits(const struct dw_room *room);
 /* Keeps the frame until the room has been loaded. */
 int room_wait(struct hub *hub, struct dw_room *room, struct peer *peer, struct dw_str frame);
@@ -355,7 +356,7 @@ struct hub {
 	struct place *places;
 	struct awaited *awaited; /* by room and number */
 	size_t waiting;          /* in all */
-	struct dw_wheel wheel;   /* timers of waits */
+	struct dw_wheel wheel;   /* timers of waits, and of rooms for their ages */
 	bool more;               /* some of them are due now */
 	bool store_full;         /* so the last message was answered */
 	bool closing;

@@ -27,7 +27,7 @@
 #include "diagws/logging.h"
 #include "diagws/notify.h"
 
-enum { MESSAGES_A_TURN = 4096, OUTBOX_A_TURN = 8 * 1024 * 1024, TICK_MS = 1000, CURSORS_EVERY = 5, SWEEP_EVERY = 60 };
+enum { MESSAGES_A_TURN = 4096, OUTBOX_A_TURN = 8 * 1024 * 1024, TICK_MS = 1000, CURSORS_EVERY = 5 };
 
 /* How many messages came. They are bounded, not the frames: a frame may hold many that each have a long answer. */
 static int
@@ -94,8 +94,6 @@ tick(struct hub *hub, uint64_t count)
 	peers_tick(hub);
 	if (count % CURSORS_EVERY == 0)
 		rooms_begin_cursors(hub);
-	if (count % SWEEP_EVERY == 0)
-		rooms_sweep(hub);
 }
 
 /* True: more is likely to come before it can be committed. */

@@ -175,6 +175,7 @@ give_up(struct hub *hub, struct dw_room *room)
 		return;
 	assert(hub->rooms != NULL);
 	HASH_DEL(hub->rooms, room);
+	dw_wheel_cancel(&room->ages);
 	dw_room_destroy(&room);
 }
 
@@ -200,6 +201,7 @@ room_settle(struct hub *hub, struct dw_room *room)
 	struct seat *seat = room->user;
 	bool held;
 
+	room_watch_ages(hub, room);
 	if (seat == NULL) {
 		give_up(hub, room);
 		return;

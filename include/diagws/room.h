@@ -38,6 +38,7 @@
 #include "diagws/links.h"
 #include "diagws/log.h"
 #include "diagws/position.h"
+#include "diagws/wheel.h"
 #include "diagws/wire.h"
 
 enum { DW_DEVICES_PER_USER = 16, DW_OVERLAP_MS = 5000 };
@@ -128,7 +129,7 @@ struct dw_room {
 	uint64_t n, head, head_at; /* of the newest message ever; 0 also when not known yet */
 	uint64_t oldest_n;         /* of the oldest retained; n + 1: none is */
 	uint64_t low_n;            /* the lowest n confirmed among the devices; see room_queued.c */
-	uint64_t prune_at;         /* not resident: when a device may be over its age; 0: none */
+	uint64_t prune_at;         /* when dw_room_prune may have something to do; 0: never */
 	size_t member_count, device_count, device_connected; /* members: when it is resident */
 	size_t session_count;
 	uint64_t direct_at;     /* when the newest direct message was stored, at most; 0: there is none */
@@ -153,6 +154,8 @@ struct dw_room {
 
 	/* The caller's. */
 	void *user;
+	struct dw_wheel_timer ages;
+	uint64_t ages_at; /* what it is set for, on the clock of `now` */
 	char name[];
 };
 
@@ -183,6 +186,8 @@ void dw_room_expire(struct dw_room *room, uint64_t now);
 /* Forgets the devices that are over theirs, and notes once a day that connected ones were seen.
  * Resident rooms only. */
 void dw_room_prune(struct dw_room *room, uint64_t now);
+/* When either has something to do, at the earliest; UINT64_MAX: never as things are. */
+uint64_t dw_room_next_age(const struct dw_room *room);
 
 /* Kept, as the sums of all rooms in struct dw_rooms are: none of these is counted when it is asked for. */
 uint64_t dw_room_retained(const struct dw_room *room);

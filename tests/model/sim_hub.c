@@ -256,7 +256,12 @@ hub_write(void)
 void
 hub_sweep(void)
 {
-	rooms_sweep(&hub);
+	struct dw_room *room, *next;
+
+	HASH_ITER(hh, hub.rooms, room, next)
+	{
+		room_look_at_ages(&hub, room);
+	}
 }
 
 void
