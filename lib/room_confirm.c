@@ -257,6 +257,7 @@ dw_room_leave(struct dw_room *room, struct dw_session *session, uint64_t ended, 
 	LL_DELETE(device->sessions, session);
 	DL_DELETE2(session->reader->sessions, session, reader_prev, reader_next);
 	dw_room_unlink_session(session);
+	dw_rooms_go(room->all, dw_str(device->member->user));
 	session->reader->session_count--;
 	room->session_count--;
 	room->all->sessions--;

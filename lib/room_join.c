@@ -367,12 +367,17 @@ dw_room_join(struct dw_room *room, const struct dw_join *join, const struct dw_j
 	session = dw_links_reserve(&room->all->by_id, link_hash) ? calloc(1, sizeof(*session)) : NULL;
 	if (session == NULL)
 		return DW_E_NOMEM;
+	if (dw_rooms_come(room->all, join->user) == NULL) {
+		free(session);
+		return DW_E_NOMEM;
+	}
 	reader = find_reader(room, context->edge);
 	session->reader = reader != NULL ? reader : new_reader(room, join, context, stand.from);
 	session->device = touch_device(room, known, join, context, stand, confirmed);
 	if (session->reader == NULL || session->device == NULL) {
 		if (session->reader != reader)
 			dw_room_drop_reader(room, session->reader);
+		dw_rooms_go(room->all, join->user);
 		free(session);
 		return DW_E_NOMEM;
 	}

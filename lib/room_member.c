@@ -83,8 +83,24 @@ drop_member(struct dw_room *room, struct dw_member *member)
 static void
 drop_member_if_idle(struct dw_room *room, struct dw_member *member)
 {
-	if (member->devices == NULL && member->state == DW_OWNER_NONE && member->own == 0)
+	if (member->devices == NULL && member->state == DW_OWNER_NONE && member->own == 0 && member->pins == 0)
 		drop_member(room, member);
+}
+
+struct dw_member *
+dw_room_next_member(struct dw_room *room, struct dw_member *member, bool last)
+{
+	struct dw_member *next = member != NULL ? member->next : room->members;
+
+	if (last)
+		next = NULL;
+	if (next != NULL)
+		next->pins++;
+	if (member != NULL) {
+		member->pins--;
+		drop_member_if_idle(room, member);
+	}
+	return next;
 }
 
 struct dw_device *

@@ -67,6 +67,10 @@ dw_room_even_out(struct dw_room *room)
 		dw_room_sum_up(room);
 }
 
+/* A session of this user comes. NULL: no memory. And goes. */
+struct dw_present *dw_rooms_come(struct dw_rooms *all, struct dw_str user);
+void dw_rooms_go(struct dw_rooms *all, struct dw_str user);
+
 /* Part of the hash of what is found by its room and something else. */
 uint32_t dw_room_hash(const struct dw_room *room);
 /* Out of the table of sessions. */

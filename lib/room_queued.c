@@ -173,13 +173,19 @@ dw_room_retained(const struct dw_room *room)
 	return room->n + 1 - room->oldest_n;
 }
 
+uint64_t
+dw_room_behind(const struct dw_room *room, uint64_t n)
+{
+	const uint64_t from = dw_greater(n, room->oldest_n - 1);
+
+	return from < room->n ? room->n - from : 0;
+}
+
 /* Of those to everyone. */
 static uint64_t
 queued_numbered(const struct dw_room *room)
 {
-	const uint64_t from = dw_greater(room->device_count > 0 ? room->low_n : 0, room->oldest_n - 1);
-
-	return from < room->n ? room->n - from : 0;
+	return dw_room_behind(room, room->device_count > 0 ? room->low_n : 0);
 }
 
 uint64_t

@@ -73,6 +73,8 @@ struct peer {
 	size_t sessions;
 	struct dw_reader *readers, *dirty;
 	size_t reader_count;
+	uint64_t late;                        /* messages to everyone that its readers have not been sent */
+	struct scan *scan;                    /* the view that it has asked for */
 	struct peer *serve_prev, *serve_next; /* in hub->serving */
 	bool serving;
 	uint64_t sent, credited;                /* MESSAGES */
@@ -100,6 +102,8 @@ void peer_add_reader(struct peer *peer, struct dw_reader *reader);
 void peer_remove_reader(struct peer *peer, struct dw_reader *reader);
 void peer_mark_dirty(struct hub *hub, struct peer *peer, struct dw_reader *reader);
 bool peer_has_credit(const struct peer *peer);
+/* The reader's room or its position in it has changed: peer->late follows. */
+void peer_count_late(struct peer *peer, struct dw_reader *reader);
 /* It is to be served at the next flush, if it has something to get and credit; and not any more. */
 void peer_serve(struct hub *hub, struct peer *peer);
 void peer_rest(struct hub *hub, struct peer *peer);
@@ -225,6 +229,8 @@ void room_loaded(struct hub *hub, struct staged *staged);
 void room_serve_waiting(struct hub *hub, struct dw_room *room);
 /* After anything was done with the room: counts its memory, lists it, frees it (only it) when it holds nothing. */
 void room_settle(struct hub *hub, struct dw_room *room);
+/* One after another, as dw_room_next_member. */
+struct dw_room *rooms_next(struct hub *hub, struct dw_room *room, bool last);
 /* Once a turn: gives up idle rooms while memory is over its bound. */
 void rooms_evict(struct hub *hub);
 /* Ends a session; its edge's reader goes with the last one. */
@@ -288,6 +294,14 @@ void waits_joined(struct hub *hub, struct dw_room *room, const struct dw_session
 void waits_message(struct hub *hub, struct dw_room *room);
 void waits_forget_peer(struct peer *peer);
 
+/* ---- long views (scan.c) */
+
+/* A slice of the one that is the first in line. True: there is more to do. */
+bool scans_turn(struct hub *hub);
+void scans_forget_peer(struct hub *hub, struct peer *peer);
+/* The peer is about to leave the list of all. */
+void scans_pass_peer(struct hub *hub, const struct peer *peer);
+
 /* ---- answers (outbox.c) */
 
 struct outbox {
@@ -316,6 +330,8 @@ struct counters {
 	uint64_t received, stored, rejected, duplicates, commits, refused, lost_peers;
 	uint64_t commit_us[HUB_COMMITS]; /* a ring */
 	uint64_t commit_us_max;
+	uint64_t sorted, sorted_at; /* when these two were computed: of so many commits */
+	double p50_ms, p99_ms;
 };
 
 struct hub {
@@ -357,8 +373,10 @@ struct hub {
 	struct awaited *awaited; /* by room and number */
 	size_t waiting;          /* in all */
 	struct dw_wheel wheel;   /* timers of waits, and of rooms for their ages */
-	bool more;               /* some of them are due now */
-	bool store_full;         /* so the last message was answered */
+	struct scan *scans;      /* in line (scan.c) */
+	size_t scan_count;
+	bool more;       /* timers are due, or a scan goes on */
+	bool store_full; /* so the last message was answered */
 	bool closing;
 	int closing_err; /* why, where it is not a signal */
 	int fatal;       /* why the process must end now */

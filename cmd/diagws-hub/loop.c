@@ -110,6 +110,7 @@ turn(struct hub *hub)
 	if (hub->fatal == DW_OK)
 		stage_commit(hub);
 	hub->more = dw_wheel_run(&hub->wheel, dw_mono_ms(), HUB_TIMERS);
+	hub->more |= scans_turn(hub);
 	rooms_evict(hub);
 	outbox_flush(hub);
 	return came > 1 && (!store_idle(hub->store) || hub->batch->count > 0);

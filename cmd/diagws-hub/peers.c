@@ -58,6 +58,7 @@ empty_peer(struct hub *hub, struct peer *peer)
 	const uint64_t silence = dw_mono_ms() - peer->heard;
 
 	waits_forget_peer(peer);
+	scans_forget_peer(hub, peer);
 	while (peer->readers != NULL) {
 		struct dw_reader *reader = peer->readers;
 		struct dw_room *room = reader->room;
@@ -87,6 +88,7 @@ peer_forget(struct hub *hub, struct peer *peer)
 		count_kind(hub, peer, (size_t)-1);
 		dw_log_debug("peer gone", "name=%s kind=%llu", peer->name, (unsigned long long)peer->kind);
 	}
+	scans_pass_peer(hub, peer);
 	assert(hub->peers != NULL);
 	HASH_DEL(hub->peers, peer);
 	free(peer->sizes);
@@ -192,6 +194,7 @@ peer_remove_reader(struct peer *peer, struct dw_reader *reader)
 {
 	DL_DELETE2(peer->readers, reader, edge_prev, edge_next);
 	peer->reader_count--;
+	peer->late -= reader->late;
 	if (reader->dirty)
 		DL_DELETE2(peer->dirty, reader, dirty_prev, dirty_next);
 	reader->dirty = false;
@@ -200,11 +203,21 @@ peer_remove_reader(struct peer *peer, struct dw_reader *reader)
 void
 peer_mark_dirty(struct hub *hub, struct peer *peer, struct dw_reader *reader)
 {
+	peer_count_late(peer, reader);
 	if (!reader->dirty) {
 		reader->dirty = true;
 		DL_APPEND2(peer->dirty, reader, dirty_prev, dirty_next);
 	}
 	peer_serve(hub, peer);
+}
+
+void
+peer_count_late(struct peer *peer, struct dw_reader *reader)
+{
+	const uint64_t late = dw_room_behind(reader->room, dw_n(reader->sent));
+
+	peer->late += late - reader->late;
+	reader->late = late;
 }
 
 bool

@@ -171,7 +171,7 @@ give_up(struct hub *hub, struct dw_room *room)
 {
 	if (room->user != NULL)
 		leave_seat(hub, room);
-	if (!dw_room_forgettable(room, dw_now_ms()))
+	if (room->pins > 0 || !dw_room_forgettable(room, dw_now_ms()))
 		return;
 	assert(hub->rooms != NULL);
 	HASH_DEL(hub->rooms, room);

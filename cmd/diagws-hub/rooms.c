@@ -89,6 +89,21 @@ add_cursor(void *user, const struct dw_cursor *cursor)
 	return DW_OK;
 }
 
+struct dw_room *
+rooms_next(struct hub *hub, struct dw_room *room, bool last)
+{
+	struct dw_room *next = room != NULL ? room->hh.next : hub->rooms;
+
+	if (last)
+		next = NULL;
+	if (next != NULL)
+		next->pins++;
+	/* It may have been given up but for that. */
+	if (room != NULL && --room->pins == 0 && room->user == NULL)
+		room_settle(hub, room);
+	return next;
+}
+
 int
 rooms_start(struct hub *hub)
 {

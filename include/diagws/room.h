@@ -55,8 +55,17 @@ struct dw_rooms {
 	uint64_t queued, retained;               /* kept: messages, in all rooms */
 	uint64_t dropped_limit, dropped_expired; /* kept: messages dropped since the start */
 	uint64_t sent, confirmed;                /* kept: messages to sessions since the start */
+	struct dw_present *present;              /* private: users with sessions, by name */
 	struct dw_links by_id;                   /* private: sessions, by room and id */
 	struct dw_links by_user;                 /* private: members, by room and user */
+};
+
+/* A user who is connected. */
+struct dw_present {
+	UT_hash_handle hh; /* private */
+	size_t sessions;   /* in all rooms; 0: it has gone, and is only still here for who looks at it */
+	uint32_t pins;     /* private */
+	char user[];
 };
 
 struct dw_member {
@@ -69,6 +78,7 @@ struct dw_member {
 	uint64_t low_own;   /* the lowest own confirmed among its devices; 0 without any */
 	uint64_t first_own; /* of the oldest retained; own + 1: none is */
 	uint8_t state;      /* enum dw_owner_state */
+	uint32_t pins;      /* private: it is looked at, and stays */
 	char user[];
 };
 
@@ -115,6 +125,7 @@ struct dw_reader {
 	struct dw_session *sessions;
 	/* The caller's: it lists readers by edge, and those that have something to get. */
 	struct dw_reader *edge_prev, *edge_next, *dirty_prev, *dirty_next;
+	uint64_t late; /* messages to everyone that it has not been sent, as counted with its edge's */
 	bool dirty;
 };
 
@@ -154,6 +165,7 @@ struct dw_room {
 
 	/* The caller's. */
 	void *user;
+	uint32_t pins;
 	struct dw_wheel_timer ages;
 	uint64_t ages_at; /* what it is set for, on the clock of `now` */
 	char name[];
@@ -192,6 +204,8 @@ uint64_t dw_room_next_age(const struct dw_room *room);
 /* Kept, as the sums of all rooms in struct dw_rooms are: none of these is counted when it is asked for. */
 uint64_t dw_room_retained(const struct dw_room *room);
 uint64_t dw_room_queued(const struct dw_room *room);
+/* Messages to everyone that are retained behind this n. */
+uint64_t dw_room_behind(const struct dw_room *room, uint64_t n);
 /* Nothing is to be remembered of it: no message, no device. */
 bool dw_room_forgettable(const struct dw_room *room, uint64_t now);
 /* When the oldest queued message was stored; 0: none is, or not known because it is not resident. */
@@ -200,6 +214,11 @@ uint64_t dw_room_oldest_queued_at(const struct dw_room *room);
 /* Of a resident room, or NULL. */
 struct dw_member *dw_room_member(const struct dw_room *room, struct dw_str user);
 struct dw_device *dw_room_device(const struct dw_room *room, struct dw_str user, struct dw_str id);
+
+/* One after another, for who looks at all of them a few at a time, while they come and go: the one that is returned
+ * stays until this is called with it, or with it and `last`, which is the end. NULL: the first, and there is none. */
+struct dw_present *dw_rooms_next_present(struct dw_rooms *all, struct dw_present *present, bool last);
+struct dw_member *dw_room_next_member(struct dw_room *room, struct dw_member *member, bool last);
 
 /* Whether the user may watch. Resident rooms only. */
 bool dw_room_may(const struct dw_room *room, struct dw_str user, bool claimed);

@@ -199,8 +199,8 @@ hub_up(void)
 static bool
 is_idle(void)
 {
-	return !lines_busy() && hub.rest.n == 0 && hub.batch->count == 0 && store_idle(hub.store) && hub.serving == NULL &&
-		   hub.outbox.to == NULL && !hub.any_lost;
+	return !lines_busy() && hub.scans == NULL && hub.rest.n == 0 && hub.batch->count == 0 && store_idle(hub.store) &&
+		   hub.serving == NULL && hub.outbox.to == NULL && !hub.any_lost;
 }
 
 bool
@@ -229,6 +229,7 @@ hub_turn(void)
 	hub.expected = hub.cursors_at = 0;
 	if (hub.fatal == DW_OK)
 		stage_commit(&hub);
+	(void)scans_turn(&hub);
 	rooms_evict(&hub);
 	outbox_flush(&hub);
 	if (hub.fatal != DW_OK)
