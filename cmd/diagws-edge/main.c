@@ -27,6 +27,7 @@
 #include "door/listen.h"
 #include "edge.h"
 #include "http/daemon.h"
+#include "http/status.h"
 #include "linger.h"
 #include "server.h"
 #include "uplink.h"
@@ -426,6 +427,7 @@ stop(void)
 	rooms_clear(&edge);
 	sessions_clear(&edge.sessions);
 	api_clear(&edge);
+	status_clear(&edge);
 	limits_clear(&edge.limits);
 	dw_auth_destroy(&edge.auth);
 }

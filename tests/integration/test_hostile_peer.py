@@ -14,7 +14,7 @@ from test_commit import Tampered
 DEALER, LINGER, RCVTIMEO = 5, 17, 27
 HELLO, PING, PUBLISH, JOIN, LEAVE, READ, STAT = 1, 2, 4, 5, 6, 9, 10
 WELCOME, REFUSED, PONG, STORED, RECORDS, TABLE = 33, 34, 35, 37, 41, 42
-VERSION = 5
+VERSION = 6
 NOWHERE = 0, 0, 0  # a position
 FRAME_MAX = 1 << 20
 
@@ -245,7 +245,7 @@ def test_a_frame_of_more_than_a_turn_takes_is_answered_whole_and_in_order(world)
     with dealer(world.env["DIAGWS_HUB"]) as peer:
         greeted(peer)
         peer.send_frame(b"".join(packed([PING, token]) for token in range(10_000)) + publish(1))
-        assert peer.take(10_001)[:-1] == [[PONG, token] for token in range(10_000)]
+        assert peer.take(10_001)[:-1] == [[PONG, token, True] for token in range(10_000)]
 
 
 def test_a_frame_that_asks_for_much_lets_others_have_their_turn(world):

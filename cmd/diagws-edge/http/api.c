@@ -139,17 +139,8 @@ take_health(struct request *request)
 static void
 take_ready(struct request *request)
 {
-	if (request->edge->draining)
-		api_unready(request, "shutting down");
-	else if (!uplink_ready(request->edge->uplink))
-		api_unready(request, "the hub does not answer");
-	else
-		status_take_ready(request);
-}
+	const char *reason = request->edge->draining ? "shutting down" : uplink_unready(request->edge->uplink);
 
-void
-api_unready(struct request *request, const char *reason)
-{
 	if (reason == NULL) {
 		take_health(request);
 		return;
