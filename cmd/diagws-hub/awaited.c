@@ -11,21 +11,27 @@
  * session that the message is not for has gone, nobody knows which device was its own, and one less is counted: never
  * too many.
  */
-#include <utlist.h>
+#include "waits.h"
 
 #include <stdlib.h>
+#include <string.h>
+#include <utlist.h>
 
 #include "diagws/clock.h"
-#include "waits.h"
 
 enum { OF_ROOM_MAX = 1024, OF_MESSAGE_MAX = 64 };
 
 static struct awaited *
-find(const struct hub *hub, const struct awaited_key *key)
+find(const struct hub *hub, const struct dw_room *room, const struct dw_member *member, uint64_t number)
 {
+	struct awaited_key key;
 	struct awaited *awaited;
 
-	HASH_FIND(hh, hub->awaited, key, sizeof(*key), awaited);
+	memset(&key, 0, sizeof(key)); /* all its bytes are hashed */
+	key.room = room;
+	key.member = member;
+	key.number = number;
+	HASH_FIND(hh, hub->awaited, &key, sizeof(key), awaited);
 	return awaited;
 }
 
@@ -78,17 +84,18 @@ count_first(const struct dw_room *room, const struct dw_op *op, struct dw_number
 int
 awaited_get(struct hub *hub, struct dw_room *room, const struct dw_op *op, struct awaited **out)
 {
+	const uint64_t key = op->append.own > 0 ? op->append.own : op->append.n;
 	const struct dw_number number = { op->append.seq, op->append.n, op->append.own };
-	struct awaited_key key = { .room = room, .number = op->append.own > 0 ? op->append.own : op->append.n };
+	const struct dw_member *member = NULL;
 	struct seat *seat = room->user;
 	struct awaited *awaited;
 
 	if (op->append.own > 0) {
-		key.member = dw_room_member(room, dw_str(op->append.to));
-		if (key.member == NULL)
+		member = dw_room_member(room, dw_str(op->append.to));
+		if (member == NULL)
 			return DW_E_UNDELIVERED;
 	}
-	awaited = find(hub, &key);
+	awaited = find(hub, room, member, key);
 	if (awaited != NULL && awaited->wait_count >= OF_MESSAGE_MAX)
 		return DW_E_BUSY;
 	if (awaited != NULL) {
@@ -100,7 +107,9 @@ awaited_get(struct hub *hub, struct dw_room *room, const struct dw_op *op, struc
 	awaited = calloc(1, sizeof(*awaited));
 	if (awaited == NULL)
 		return DW_E_NOMEM;
-	awaited->key = key;
+	awaited->key.room = room;
+	awaited->key.member = member;
+	awaited->key.number = key;
 	recall(room, op, number, awaited);
 	count_first(room, op, number, awaited);
 	HASH_ADD(hh, hub->awaited, key, sizeof(awaited->key), awaited);
@@ -136,6 +145,15 @@ has_session(const struct dw_device *device, uint64_t id)
 	return false;
 }
 
+static bool
+has_it(const struct dw_device *device, const struct awaited *awaited)
+{
+	const struct dw_member *member = awaited->key.member;
+	const struct dw_number number = { .n = awaited->key.number, .own = awaited->key.number };
+
+	return awaited->have > 0 && dw_device_has(device, number, dw_str(member != NULL ? member->user : ""));
+}
+
 /* This device has it now. */
 static void
 count_one(struct hub *hub, struct awaited *awaited, const struct dw_device *device)
@@ -161,10 +179,8 @@ count_range(struct hub *hub, const struct dw_room *room, const struct dw_member 
 	if (range.to <= range.from)
 		return;
 	if (range.to - range.from <= seat->awaited_count) {
-		struct awaited_key key = { .room = room, .member = member };
-
-		for (key.number = range.from + 1; key.number <= range.to; key.number++)
-			if ((awaited = find(hub, &key)) != NULL)
+		for (uint64_t number = range.from + 1; number <= range.to; number++)
+			if ((awaited = find(hub, room, member, number)) != NULL)
 				count_one(hub, awaited, device);
 		return;
 	}
@@ -209,16 +225,10 @@ waits_joined(struct hub *hub, struct dw_room *room, const struct dw_session *ses
 	waits_confirmed(hub, room, session->device, before);
 	DL_FOREACH_SAFE(seat->awaited, awaited, next)
 	{
-		const struct dw_member *member = awaited->key.member;
-		const uint64_t number = awaited->key.number;
-
 		if (!awaited->blind || awaited->except != session->id)
 			continue;
 		awaited->blind = false;
-		awaited->count = dw_greater(awaited->count,
-			awaited->have -
-				(awaited->have > 0 && dw_device_has(session->device, (struct dw_number) { 0, number, number },
-										  dw_str(member != NULL ? member->user : ""))));
+		awaited->count = dw_greater(awaited->count, awaited->have - has_it(session->device, awaited));
 		waits_answer(hub, awaited);
 	}
 	seat->holds--;

@@ -250,19 +250,23 @@ def test_a_frame_of_more_than_a_turn_takes_is_answered_whole_and_in_order(world)
 
 def test_a_frame_that_asks_for_much_lets_others_have_their_turn(world):
     """It is told busy when it has had as much as eight turns have."""
-    world.hub()
-    rooms, asked = 300, 3000
+    world.hub("--ownership", "either")
+    asked = 3000
     with dealer(world.env["DIAGWS_HUB"]) as peer:
-        greeted(peer)
-        peer.send_frame(b"".join(publish(corr, f"{corr:064}") for corr in range(1, rooms + 1)))
-        peer.take(rooms)
-        asking = b"".join(packed([STAT, corr, "rooms", "", rooms, "", False]) for corr in range(asked))
-        peer.send_frame(asking + publish(rooms + 1))
+        peer.send(HELLO, VERSION, 1, 7, 1, "hostile")
+        assert peer.kind() == WELCOME
+        peer.send_frame(b"".join(publish(corr, "123", b'{"a":"' + b"x" * 300 + b'"}') for corr in range(1, 91)))
+        peer.take(90)
+        peer.send(READ, 1, 0, "123", *NOWHERE, 100, "ann", True, "", 0, 0)
+        assert peer.kind() == RECORDS  # and the room is loaded
+        asking = b"".join(packed([READ, corr, 0, "123", *NOWHERE, 100, "ann", True, "", 0, 0])
+                          for corr in range(asked))
+        peer.send_frame(asking + publish(100))
         size, codes = 0, []
         while len(codes) < asked:
             for answer in peer.frame():
-                codes.append(answer[2] if answer[0] == TABLE else None)
-                size += len(answer[4]) if answer[0] == TABLE else 0
+                codes.append(answer[2] if answer[0] == RECORDS else None)
+                size += len(answer[16]) if answer[0] == RECORDS else 0
         codes += [None for answer in peer.frame()] if None not in codes else []
         assert 7 * 8 * 2**20 < size < 10 * 8 * 2**20
         assert codes[-1] is None  # its message is stored all the same
@@ -270,3 +274,15 @@ def test_a_frame_that_asks_for_much_lets_others_have_their_turn(world):
         assert codes == [0] * many + [1105] * (asked - many) + [None]
         peer.send(STAT, 1, "summary", "", 1, "", False)
         assert peer.frame()[0][:3] == [TABLE, 1, 0]
+
+
+def test_of_long_views_one_at_a_time(world):
+    """The others that came with it are told busy, which is said at once; short views are not long ones."""
+    world.hub()
+    with dealer(world.env["DIAGWS_HUB"]) as peer:
+        greeted(peer)
+        peer.send_frame(b"".join(packed([STAT, corr, view, "", 10, "", False]) for corr, view in
+                                 enumerate(("rooms", "queues", "summary", "users", "edges", "rooms"))))
+        assert {answer[1]: answer[2] for answer in peer.take(6)} == {0: 0, 1: 1105, 2: 0, 3: 1105, 4: 1105, 5: 1105}
+        peer.send(STAT, 6, "rooms", "", 10, "", False)
+        assert peer.frame()[0][:3] == [TABLE, 6, 0]

@@ -1,4 +1,5 @@
-/* links: lib/room.c lib/room_member.c lib/room_join.c lib/room_confirm.c lib/room_read.c lib/room_queued.c lib/room_present.c lib/log.c */
+/* links: lib/room.c lib/room_member.c lib/room_join.c lib/room_confirm.c lib/room_read.c lib/room_queued.c */
+/* links: lib/room_present.c lib/log.c */
 /* links: lib/record.c lib/links.c lib/wire.c lib/buf.c lib/err.c lib/engine.c */
 /* What is queued, retained and watched is kept, and never counted: after every step of random histories in three rooms
  * that share one struct dw_rooms it is what a walk over all of them finds. */
