@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <utlist.h>
 
-enum { SLICE = 1000, SCANS_MAX = 256 };
+enum { SLICE = 1000, COMPARISONS = 8, SCANS_MAX = 256 }; /* so many comparisons take as long as a look at a room */
 
 struct scan {
 	struct scan *prev, *next; /* in line */
@@ -26,6 +26,8 @@ struct scan {
 	struct scan_place place;
 	struct dw_room *room;
 	struct table table;
+	bool looked; /* at all there is: the table is put in order, */
+	bool done;   /* and can be sent */
 };
 
 int
@@ -73,6 +75,25 @@ end(struct hub *hub, struct scan *scan)
 	room_settle(hub, room);
 }
 
+/* The next bit of it, and what that cost. */
+static size_t
+go_on(struct hub *hub, struct scan *scan)
+{
+	struct table *table = &scan->table;
+	const uint64_t compared = table->compared;
+	size_t cost = 0;
+
+	if (!scan->looked && !table->more)
+		cost = scan->step(hub, &scan->place, scan->room, table, false);
+	scan->place.begun = true;
+	scan->looked = cost == 0;
+	if (scan->looked) {
+		scan->done = table_finish_some(table, 1);
+		cost = 1;
+	}
+	return cost + (table->compared - compared) / COMPARISONS;
+}
+
 bool
 scans_turn(struct hub *hub)
 {
@@ -80,15 +101,12 @@ scans_turn(struct hub *hub)
 
 	while (hub->scans != NULL && work < SLICE) {
 		struct scan *scan = hub->scans;
-		const size_t cost = scan->table.more ? 0 : scan->step(hub, &scan->place, scan->room, &scan->table, false);
 
-		scan->place.begun = true;
-		work += cost;
-		if (cost > 0)
+		work += go_on(hub, scan);
+		if (!scan->done)
 			continue;
 		table_send(hub, scan->peer->number, scan->corr, scan->columns, &scan->table);
 		end(hub, scan);
-		work++;
 	}
 	return hub->scans != NULL;
 }

@@ -159,7 +159,7 @@ test_users_and_devices_and_edges(void **state)
 		kit_hello(100 + i, DW_PEER_EDGE);
 	outbox_flush(&hub);
 	said.count = 0;
-	kit_stat(ASKER, 1, "users", "", "connections", TABLE_ROWS_MAX);
+	kit_stat(ASKER, 1, "users", "", "", TABLE_ROWS_MAX);
 	assert_true(scans_turn(&hub));
 	for (unsigned i = 990; i < 1010; i++) {
 		struct dw_room *room = room_find(&hub, DW_STR("1"));
