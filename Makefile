@@ -34,7 +34,7 @@ ALL_LDFLAGS = -pie -Wl,-z,relro,-z,now $(SAN) $(LDFLAGS)
 pc = $(shell pkg-config --libs $(1) 2>/dev/null)
 
 # libdiagws is what a sender needs; the commands link the objects they use from lib.a.
-CLIENT_SRC := $(addprefix lib/,err buf clock json json_plain msg wire wire_cells wire_wait bus paths pending client request diagws diagws_how diagws_updates)
+CLIENT_SRC := $(addprefix lib/,err buf clock json json_plain msg wire wire_cells wire_wait bus endpoint paths pending client request diagws diagws_how diagws_updates)
 LIB_SRC    := $(wildcard lib/*.c)
 LIB_OBJ    := $(LIB_SRC:%.c=$(BUILD)/%.o)
 LIB_A      := $(BUILD)/lib/lib.a
@@ -59,7 +59,7 @@ UNIT_SRC   := $(wildcard tests/unit/test_*.c)
 UNIT_TESTS := $(UNIT_SRC:tests/unit/%.c=$(BUILD)/tests/%)
 LIBRARIES  := $(BUILD)/lib/libdiagws.a $(BUILD)/lib/libdiagws.so $(BUILD)/lib/pkgconfig/diagws.pc
 
-.PHONY: all deps deps-bench bench bench-check demo check check-unit check-model check-integration check-fault stacks model torture dropping hub-restarts slow-clients power-loss kill-every-syscall inject idle mutants conformance lint format install uninstall clean help
+.PHONY: all deps deps-bench bench bench-check timing demo check check-unit check-model check-integration check-fault stacks model torture dropping hub-restarts slow-clients power-loss kill-every-syscall inject idle mutants conformance lint format install uninstall clean help
 .SECONDARY:
 
 all: $(BINARIES) $(LIBRARIES)
@@ -83,6 +83,7 @@ help:
 	@echo 'make conformance        Autobahn on WebSockets, and inputs that desynchronize HTTP, direct and behind proxies: CASES=7.*'
 	@echo 'make bench              beside Nchan, Redis, bare loops, into tests/bench/RESULTS.md: RUNS=3 ONLY=rows QUICK=1'
 	@echo 'make bench-check        instructions of hot paths against those stored: STORE=1 stores them anew'
+	@echo 'make timing             whether refusals tell unknown rooms from forbidden ones: TRIES=20000 SEED=number'
 	@echo 'make lint | format      check, or apply, the style'
 	@echo 'make install uninstall  DESTDIR and PREFIX as usual'
 	@echo 'make clean              remove build/'
@@ -312,6 +313,11 @@ bench: deps
 bench-check: deps-bench
 	$(Q)$(MAKE) --no-print-directory $(HOT)
 	$(Q)$(PYTHON) tests/bench/check.py --build $(abspath $(BUILD)) --flags '$(CFLAGS)' $(if $(STORE),--store)
+
+# TRIES of each kind of room, SEED=number: Welch's t of how long a refusal takes.
+timing: all
+	$(Q)DIAGWS_BUILD=$(abspath $(BUILD)) $(PYTHON) tests/bench/timing.py --tries $(or $(TRIES),20000) \
+		$(if $(SEED),--seed $(SEED))
 
 demo: deps
 	$(Q)$(MAKE) --no-print-directory all

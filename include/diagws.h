@@ -54,7 +54,7 @@ struct diagws;
 
 struct diagws_options {
 	int64_t timeout_ms; /* for one answer; 0: 5000 */
-	size_t window;      /* messages that may be unanswered (1..4096); 0: 256 */
+	size_t window;      /* messages that may be unanswered (1..4096); 0: 256; fewer where they have 1 MiB together */
 	const char *name;   /* for diagws-stat; NULL: "libdiagws" */
 };
 

@@ -105,7 +105,7 @@ end_all(struct dw_client *client, int err)
 static int
 send_frame(struct dw_client *client, const struct dw_buf *frame)
 {
-	int err = dw_bus_send(client->bus, 0, frame->data, frame->len);
+	int err = dw_bus_send(client->bus, frame->data, frame->len);
 
 	if (err == DW_OK) {
 		client->pause_ms = 1;
@@ -254,9 +254,8 @@ drain(struct dw_client *client, bool *any)
 	while (err == DW_OK) {
 		struct dw_wire message;
 		struct dw_str frame;
-		uint32_t peer;
 
-		if (dw_bus_recv(client->bus, &peer, &frame) != DW_OK)
+		if (dw_bus_recv(client->bus, &frame) != DW_OK)
 			break;
 		if (!*any)
 			client->heard_at = dw_mono_ms();
@@ -335,13 +334,19 @@ dw_client_poll(struct dw_client *client, int64_t wait_ms)
 static int
 wait_for_room(struct dw_client *client)
 {
-	while (client->failed == DW_OK && client->asked.free == NULL) {
+	while (client->failed == DW_OK && dw_pendings_full(&client->asked)) {
 		/* `done` is asking while others are being ended: none of them is its to wait for. */
 		if (client->polling)
 			return DW_E_BUSY;
 		(void)dw_client_poll(client, QUIET_MS);
 	}
 	return client->failed;
+}
+
+bool
+dw_client_has_room(const struct dw_client *client)
+{
+	return !dw_pendings_full(&client->asked);
 }
 
 int

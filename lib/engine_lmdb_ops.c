@@ -87,7 +87,7 @@ dw_lmdb_take_owner(struct dw_str key, struct dw_str value, struct dw_owner_row *
 	return true;
 }
 
-/* The entries of one room, or with an empty prefix of all. */
+/* The entries of one room. */
 struct listing {
 	struct dw_op *op;
 	struct dw_str prefix;
@@ -114,33 +114,28 @@ load_cursor(void *user, struct dw_str key, struct dw_str value)
 }
 
 static int
+add_owner(struct dw_op *op, const struct dw_owner_row *row)
+{
+	dw_buf_add(&op->read.owners, row, sizeof(*row));
+	return dw_buf_ok(&op->read.owners) ? DW_OK : DW_E_NOMEM;
+}
+
+static int
 load_owner(void *user, struct dw_str key, struct dw_str value)
 {
 	const struct listing *listing = user;
-	struct dw_op *op = listing->op;
 	struct dw_owner_row row = { 0 };
 
-	if (listing->prefix.n > 0 && is_past(listing, key))
+	if (is_past(listing, key))
 		return DW_KV_STOP;
-	if (!dw_lmdb_take_owner(key, value, &row))
-		return DW_E_CORRUPT;
-	if (op->kind == DW_OP_OWNERS) {
-		if (op->read.user[0] != '\0' && strcmp(op->read.user, row.user) != 0)
-			return DW_OK;
-		if (op->read.owners.len / sizeof(row) >= op->read.limit) {
-			op->read.more = true;
-			return DW_KV_STOP;
-		}
-	}
-	dw_buf_add(&op->read.owners, &row, sizeof(row));
-	return dw_buf_ok(&op->read.owners) ? DW_OK : DW_E_NOMEM;
+	return dw_lmdb_take_owner(key, value, &row) ? add_owner(listing->op, &row) : DW_E_CORRUPT;
 }
 
 static int
 list(struct lmdb_engine *e, struct dw_op *op, enum lmdb_table table, int (*each)(void *, struct dw_str, struct dw_str))
 {
 	char key[LMDB_KEY_MAX];
-	struct listing listing = { op, { key, op->room[0] != '\0' ? dw_lmdb_join_key(key, op->room, NULL, NULL) : 0 } };
+	struct listing listing = { op, { key, dw_lmdb_join_key(key, op->room, NULL, NULL) } };
 	int err = dw_kv_scan(e->kv, table, listing.prefix, each, &listing);
 
 	return err == DW_KV_STOP ? DW_OK : err;
@@ -166,6 +161,68 @@ get_owner(struct lmdb_engine *e, const char *room, const char *user, enum dw_own
 
 	*state = err != DW_OK ? DW_OWNER_NONE : stored == DW_OWNER_DENIED ? DW_OWNER_DENIED : DW_OWNER_GRANTED;
 	return err == DW_E_AGAIN ? DW_OK : err;
+}
+
+/* A page of the registry. */
+struct page {
+	struct dw_op *op;
+	struct dw_str prefix, after; /* keys */
+	size_t looks;
+	struct dw_owner_row last; /* that was looked at */
+	bool listed;              /* it is in the list */
+};
+
+/* The page is full, and here is one more. */
+static int
+end_page(struct page *page)
+{
+	page->op->read.more = true;
+	page->last.state = DW_OWNER_NONE;
+	return page->listed || add_owner(page->op, &page->last) == DW_OK ? DW_KV_STOP : DW_E_NOMEM;
+}
+
+static int
+list_owner(void *user, struct dw_str key, struct dw_str value)
+{
+	struct page *page = user;
+	struct dw_op *op = page->op;
+	const size_t limit = op->read.limit;
+
+	if (key.n < page->prefix.n || (page->prefix.n > 0 && memcmp(key.p, page->prefix.p, page->prefix.n) != 0))
+		return DW_KV_STOP;
+	if (key.n == page->after.n && memcmp(key.p, page->after.p, key.n) == 0)
+		return DW_OK;
+	if (op->read.owners.len / sizeof(page->last) >= limit || page->looks >= limit * DW_OWNERS_TIMES)
+		return end_page(page);
+	page->looks++;
+	page->last = (struct dw_owner_row) { 0 };
+	if (!dw_lmdb_take_owner(key, value, &page->last))
+		return DW_E_CORRUPT;
+	page->listed = op->read.user[0] == '\0' || strcmp(op->read.user, page->last.user) == 0;
+	return page->listed ? add_owner(op, &page->last) : DW_OK;
+}
+
+static int
+do_owners(struct lmdb_engine *e, struct dw_op *op)
+{
+	char prefix[LMDB_KEY_MAX], after[LMDB_KEY_MAX];
+	struct page page = { .op = op };
+	struct dw_owner_row row = { 0 };
+	int err;
+
+	/* The same work, whatever else there is of the room: who is refused must not learn that from the time it takes. */
+	if (op->room[0] != '\0' && op->read.user[0] != '\0') {
+		err = get_owner(e, op->room, op->read.user, &row.state);
+		(void)dw_str_copy(dw_str(op->room), row.room, sizeof(row.room));
+		(void)dw_str_copy(dw_str(op->read.user), row.user, sizeof(row.user));
+		return err == DW_OK && row.state != DW_OWNER_NONE ? add_owner(op, &row) : err;
+	}
+	if (op->room[0] != '\0')
+		page.prefix = dw_bytes(prefix, dw_lmdb_join_key(prefix, op->room, NULL, NULL));
+	if (op->read.after_room[0] != '\0')
+		page.after = dw_bytes(after, dw_lmdb_join_key(after, op->read.after_room, op->read.after_user, NULL));
+	err = dw_kv_scan(e->kv, OWNERS, page.after.n > 0 ? page.after : page.prefix, list_owner, &page);
+	return err == DW_KV_STOP ? DW_OK : err;
 }
 
 static int
@@ -279,7 +336,7 @@ dw_lmdb_op(struct lmdb_engine *e, struct dw_op *op)
 	case DW_OP_PLACE:
 		return dw_lmdb_place(e, op);
 	case DW_OP_OWNERS:
-		return list(e, op, OWNERS, load_owner);
+		return do_owners(e, op);
 	}
 	return DW_E_INTERNAL;
 }

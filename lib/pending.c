@@ -67,6 +67,12 @@ set_due(struct dw_pendings *all, struct dw_pending *request, uint64_t due)
 		all->look_at = due;
 }
 
+bool
+dw_pendings_full(const struct dw_pendings *all)
+{
+	return all->free == NULL || all->bytes >= DW_PENDING_BYTES;
+}
+
 struct dw_pending *
 dw_pendings_add(struct dw_pendings *all, const struct dw_wire *request, dw_client_done *done, void *user)
 {
@@ -96,6 +102,7 @@ dw_pendings_add(struct dw_pendings *all, const struct dw_wire *request, dw_clien
 	if (all->unsent == NULL)
 		all->unsent = slot;
 	all->count++;
+	all->bytes += slot->frame.len;
 	return slot;
 }
 
@@ -112,6 +119,8 @@ end_request(struct dw_pendings *all, struct dw_pending *request, int err, const 
 	all->free = request;
 	all->count--;
 	all->ended++;
+	if (!request->stored)
+		all->bytes -= request->frame.len;
 	if (request->frame.cap > KEEP_BYTES)
 		dw_buf_clear(&request->frame);
 	request->done(request->user, err, answer);
@@ -146,6 +155,7 @@ begin_wait(struct dw_pendings *all, struct dw_pending *request, const struct dw_
 	if (request->stored)
 		return;
 	request->stored = true;
+	all->bytes -= request->frame.len;
 	request->since = dw_mono_ms();
 	set_due(all, request, request->since + request->wait_ms + grace);
 	request->done(request->user, DW_OK, answer);

@@ -26,22 +26,25 @@ struct dw_pending {
 
 struct dw_pendings {
 	struct dw_pending *slots;
-	struct dw_pending *free; /* NULL: the window is full */
+	struct dw_pending *free; /* NULL: there are `window` of them */
 	struct dw_pending *first, *last;
 	struct dw_pending *unsent; /* what is before it was sent on this acquaintance, the rest was not */
 	size_t window, count;
+	size_t bytes; /* of those that are not stored yet */
 	uint64_t timeout_ms;
 	uint64_t look_at; /* nothing is overdue before */
 	uint64_t made;    /* requests, ever; of corr */
 	uint64_t ended;   /* requests, ever */
 };
 
-enum { DW_PENDING_MAX = 4096 };
+/* Beyond so many bytes only what is alone is asked: the hub has a share for each sender, and this is far within. */
+enum { DW_PENDING_MAX = 4096, DW_PENDING_BYTES = 1024 * 1024 };
 
 /* window: 1..DW_PENDING_MAX. DW_E_NOMEM; to be cleared also then. */
 int dw_pendings_init(struct dw_pendings *all, size_t window, uint64_t timeout_ms);
 void dw_pendings_clear(struct dw_pendings *all); /* none may be left */
 
+bool dw_pendings_full(const struct dw_pendings *all);
 /* Packs and keeps a PUBLISH, STAT or OWN; there must be a free place. NULL: no memory. */
 struct dw_pending *dw_pendings_add(
 	struct dw_pendings *all, const struct dw_wire *request, dw_client_done *done, void *user);

@@ -173,7 +173,7 @@ asks_again(struct asks *asks, struct dw_bus *bus)
 			(void)dw_wire_wait(&ask->frame, ask->wait_until > now ? ask->wait_until - now : 1);
 			asks->bytes += ask->frame.len;
 		}
-		if (dw_bus_send(bus, 0, ask->frame.data, ask->frame.len) != DW_OK)
+		if (dw_bus_send(bus, ask->frame.data, ask->frame.len) != DW_OK)
 			return false;
 	}
 	return true;

@@ -457,9 +457,12 @@ main(int argc, char **argv)
 		dw_notify("READY=1");
 		(void)uv_run(&loop, UV_RUN_DEFAULT);
 		err = uplink_fatal(edge.uplink);
-		if (err != DW_OK)
+		if (err == DW_E_VERSION)
 			(void)dw_fault_set(&fault, err, NULL, "an edge and a hub of the same release",
 				"the hub at '%s' speaks another protocol version", edge.config.hub);
+		else if (err != DW_OK)
+			(void)dw_fault_set(&fault, err, "--hub", "a socket of the hub with the role 'edge'",
+				"the hub's socket '%s' is not for edges", edge.config.hub);
 	}
 	if (edge.uplink != NULL)
 		stop();

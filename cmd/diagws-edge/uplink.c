@@ -72,7 +72,7 @@ send_asked(struct uplink *uplink)
 {
 	struct dw_buf *asked = &uplink->asked;
 	const bool sent =
-		dw_buf_ok(asked) && (asked->len == 0 || dw_bus_send(uplink->bus, 0, asked->data, asked->len) == DW_OK);
+		dw_buf_ok(asked) && (asked->len == 0 || dw_bus_send(uplink->bus, asked->data, asked->len) == DW_OK);
 
 	dw_buf_reset(asked);
 	return sent;
@@ -84,7 +84,7 @@ transmit(struct uplink *uplink, const struct dw_wire *message)
 	dw_buf_reset(&uplink->out);
 	dw_wire_pack(&uplink->out, message);
 	return dw_buf_ok(&uplink->out) && send_asked(uplink) &&
-		   dw_bus_send(uplink->bus, 0, uplink->out.data, uplink->out.len) == DW_OK;
+		   dw_bus_send(uplink->bus, uplink->out.data, uplink->out.len) == DW_OK;
 }
 
 /* Starts over: the hub forgets what it knew of us, we tell it all again after its WELCOME. */
@@ -305,10 +305,10 @@ take_welcome(struct uplink *uplink, const struct dw_welcome *welcome)
 static void
 take_refused(struct uplink *uplink, const struct dw_refused *refused)
 {
-	if (refused->code == (uint64_t)-DW_E_VERSION) {
+	if (refused->code == (uint64_t)-DW_E_VERSION || refused->code == (uint64_t)-DW_E_PERMISSION) {
 		dw_log_error("the hub refuses us", "code=%llu reason=%.*s", (unsigned long long)refused->code,
 			(int)refused->text.n, refused->text.p);
-		uplink->fatal = DW_E_VERSION;
+		uplink->fatal = -(int)refused->code;
 		uv_stop(uplink->tick->loop);
 		return;
 	}
@@ -450,11 +450,10 @@ pump(struct uplink *uplink)
 	const uint64_t end = dw_mono_us() + PUMP_US;
 	struct dw_fault fault;
 	struct dw_wire message;
-	uint32_t peer;
 	int err;
 
 	while (dw_mono_us() < end) {
-		if (uplink->rest.n == 0 && dw_bus_recv(uplink->bus, &peer, &uplink->rest) != DW_OK)
+		if (uplink->rest.n == 0 && dw_bus_recv(uplink->bus, &uplink->rest) != DW_OK)
 			break;
 		err = dw_wire_next(&uplink->rest, &message, &fault);
 		if (err == DW_OK)

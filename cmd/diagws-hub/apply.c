@@ -147,21 +147,8 @@ apply_owners(struct hub *hub, struct staged *staged)
 	size_t count = op->read.owners.len / sizeof(*rows);
 	struct table table;
 
-	if (staged->reply == REPLY_DENIED) {
-		const struct dw_wire answer = { .kind = DW_JOINED,
-			.joined = { .corr = staged->corr,
-				.session = staged->session,
-				.code = (uint64_t)-DW_E_DENIED,
-				.room = dw_str(op->room) } };
-
-		outbox_add(hub, staged->peer, &answer);
-		return;
-	}
-	if (staged->reply == REPLY_NOT_READ) {
-		const struct dw_wire answer = { .kind = DW_RECORDS,
-			.records = { .corr = staged->corr, .code = (uint64_t)-DW_E_DENIED, .room = dw_str(op->room) } };
-
-		outbox_add(hub, staged->peer, &answer);
+	if (staged->reply == REPLY_RIGHT) {
+		right_told(hub, staged);
 		return;
 	}
 	if (staged->reply == REPLY_CHECKED) {
@@ -176,7 +163,13 @@ apply_owners(struct hub *hub, struct staged *staged)
 		return;
 	}
 	table_init(&table, op->read.limit);
-	table.more = op->read.more;
+	if (op->read.more) {
+		table.more = true;
+		table.next_room = dw_str(rows[count - 1].room);
+		table.next_user = dw_str(rows[count - 1].user);
+		/* Only looked at. */
+		count -= rows[count - 1].state == DW_OWNER_NONE;
+	}
 	for (size_t i = 0; i < count; i++) {
 		table_text(&table, rows[i].room);
 		table_text(&table, rows[i].user);
@@ -261,6 +254,8 @@ apply_batch(struct hub *hub, struct batch *batch)
 	for (size_t i = 0; i < batch->count; i++) {
 		struct staged *staged = (struct staged *)(void *)batch->ops[i];
 
+		if (staged->reply == REPLY_RIGHT)
+			right_found(hub, staged);
 		if (staged->op.kind == DW_OP_PLACE)
 			place_found(hub, staged);
 		if (staged->op.kind == DW_OP_LOAD)

@@ -1,4 +1,4 @@
-/* From a frame to its handler, by a table: what each message needs before it is handled.
+/* From a frame to its handler, by a table: what each message needs before it is handled, and who may say it.
  *
  * Its own file because these checks are the same for all: the peer must have said HELLO, and a message
  * about a room waits behind others that wait until that room is loaded, so that none overtakes.
@@ -17,21 +17,25 @@ static const uint64_t ASK_EVERY_MS = 1000;
 struct handler {
 	enum dw_wire_kind kind;
 	void (*handle)(struct hub *hub, struct peer *peer, const struct dw_wire *message, struct dw_str frame);
-	size_t room_at; /* where its room's name is; 0: it is about no room, or needs none loaded */
+	size_t room_at; /* where its room's name is; 0: it is about no room, needs none loaded, or sees to that itself */
+	unsigned roles; /* who may say it: any of these */
+	size_t cost;    /* what it may take, in messages of the simplest kind */
 };
 
+enum { SIMPLE = 1, LOOK = 4, PAGE = 16, LIST = 64, BYTES_PER_SIMPLE = 256 };
+
 static const struct handler handlers[] = {
-	{ DW_HELLO, on_hello, 0 },
-	{ DW_PING, on_ping, 0 },
-	{ DW_BYE, on_bye, 0 },
-	{ DW_PUBLISH, on_publish, 0 },
-	{ DW_JOIN, on_join, offsetof(struct dw_wire, join.room) },
-	{ DW_LEAVE, on_leave, offsetof(struct dw_wire, leave.room) },
-	{ DW_CONFIRM, on_confirm, offsetof(struct dw_wire, confirm.room) },
-	{ DW_CREDIT, on_credit, 0 },
-	{ DW_READ, on_read, offsetof(struct dw_wire, read.room) },
-	{ DW_STAT, on_stat, offsetof(struct dw_wire, stat.room) },
-	{ DW_OWN, on_own, 0 },
+	{ DW_HELLO, on_hello, 0, ROLE_ALL, LOOK },
+	{ DW_PING, on_ping, 0, ROLE_ALL, SIMPLE },
+	{ DW_BYE, on_bye, 0, ROLE_ALL, SIMPLE },
+	{ DW_PUBLISH, on_publish, 0, ROLE_EDGE | ROLE_SENDER, SIMPLE },
+	{ DW_JOIN, on_join, 0, ROLE_EDGE, LOOK },
+	{ DW_LEAVE, on_leave, offsetof(struct dw_wire, leave.room), ROLE_EDGE, SIMPLE },
+	{ DW_CONFIRM, on_confirm, offsetof(struct dw_wire, confirm.room), ROLE_EDGE, SIMPLE },
+	{ DW_CREDIT, on_credit, 0, ROLE_EDGE, SIMPLE },
+	{ DW_READ, on_read, offsetof(struct dw_wire, read.room), ROLE_EDGE, PAGE },
+	{ DW_STAT, on_stat, offsetof(struct dw_wire, stat.room), ROLE_EDGE | ROLE_STAT | ROLE_ADMIN, LIST },
+	{ DW_OWN, on_own, 0, ROLE_EDGE | ROLE_ADMIN, PAGE },
 };
 
 static void
@@ -73,7 +77,8 @@ must_wait(struct hub *hub, const struct handler *handler, struct peer *peer, con
 	struct dw_room *room;
 	int err;
 
-	if (handler->room_at == 0)
+	/* Who reads without a session must first show the right to. */
+	if (handler->room_at == 0 || (message->kind == DW_READ && message->read.session == 0))
 		return false;
 	name = (const struct dw_str *)(const void *)((const char *)message + handler->room_at);
 	room = name->n > 0 ? room_find(hub, *name) : NULL;
@@ -81,14 +86,38 @@ must_wait(struct hub *hub, const struct handler *handler, struct peer *peer, con
 		return false;
 	/* A session that leaves must not be forgotten, however busy the hub is: but what else is in that frame. */
 	if (message->kind == DW_LEAVE) {
+		asked_forget(hub, peer, message->leave.session, message->leave.room);
 		dw_buf_reset(&hub->outbox.scratch);
 		dw_wire_pack(&hub->outbox.scratch, message);
 		frame = (struct dw_str) { hub->outbox.scratch.data, hub->outbox.scratch.len };
+	}
+	if (message->kind == DW_LEAVE && stage_flooded(hub, peer)) {
+		/* What cannot be kept must not be lost either: it comes back with all that it has. */
+		peer_lose(hub, peer);
+		return true;
 	}
 	err = stage_full(hub, peer) && message->kind != DW_LEAVE ? DW_E_BUSY : room_wait(hub, room, peer, frame);
 	if (err != DW_OK)
 		answer_failure(hub, peer->number, message, err, NULL);
 	return true;
+}
+
+/* By the socket that it came in by, never by what it says of itself; only an edge has sessions, whatever the socket. Of
+ * the registry an edge may look one right up. */
+static bool
+may_say(const struct peer *peer, const struct handler *handler, const struct dw_wire *message)
+{
+	if (message->kind == DW_OWN && (peer->roles & ROLE_ADMIN) == 0)
+		return (peer->roles & ROLE_EDGE) != 0 && dw_str_is(message->own.verb, "check");
+	return (handler->roles & peer->roles) != 0 && (handler->roles != ROLE_EDGE || peer->kind == DW_PEER_EDGE);
+}
+
+static void
+forbid(struct hub *hub, const struct peer *peer, const struct dw_wire *message)
+{
+	hub->counters.refused++;
+	dw_log_warn("refused what this socket is not for", "peer=%s kind=%d", peer->name, message->kind);
+	answer_failure(hub, peer->number, message, DW_E_PERMISSION, "this socket of the hub is not for that");
 }
 
 void
@@ -100,45 +129,31 @@ hub_dispatch(struct hub *hub, struct peer *peer, const struct dw_wire *message, 
 		refuse(hub, peer->number, DW_E_PROTOCOL, "this message is not for a hub");
 	else if (!peer->known && message->kind != DW_HELLO)
 		ask_who(hub, peer);
+	else if (!may_say(peer, handler, message))
+		forbid(hub, peer, message);
 	else if (!must_wait(hub, handler, peer, message, frame))
 		handler->handle(hub, peer, message, frame);
 }
 
-/* Others' frames come only behind this one, and these two are all that has no bound but its answers. */
-static bool
-keeps_others_waiting(const struct hub *hub, const struct peer *peer, const struct dw_wire *message)
+size_t
+hub_receive(struct hub *hub, struct peer *peer)
 {
-	return hub->rest_turns >= HUB_FRAME_TURNS && peer->known && (message->kind == DW_READ || message->kind == DW_STAT);
-}
-
-void
-hub_receive(struct hub *hub)
-{
-	const uint32_t number = hub->rest_from;
-	struct peer *peer = peer_get(hub, number);
-	struct dw_str frame = hub->rest;
+	struct dw_str frame = peer->rest;
 	struct dw_fault fault = { 0 };
+	const struct handler *handler;
 	struct dw_wire message;
-	int err;
+	int err = dw_wire_next(&peer->rest, &message, &fault);
 
-	if (peer != NULL)
-		peer->heard = hub->rest_came_at;
-	err = peer != NULL ? dw_wire_next(&hub->rest, &message, &fault) : DW_E_NOMEM;
-	if (err == DW_E_NOMEM) {
-		/* Nobody would answer it. */
-		dw_log_error("no memory for a frame", "bytes=%zu", frame.n);
-		hub->fatal = err;
-		hub->rest = (struct dw_str) { 0 };
-		return;
-	}
 	if (err != DW_OK) {
 		dw_log_warn("malformed frame", "peer=%s bytes=%zu reason=%s", peer->name, frame.n, fault.message);
-		refuse(hub, number, DW_E_PROTOCOL, fault.message);
-		return;
+		refuse(hub, peer->number, DW_E_PROTOCOL, fault.message);
+		return LOOK;
 	}
-	frame.n -= hub->rest.n;
-	if (keeps_others_waiting(hub, peer, &message))
-		answer_failure(hub, number, &message, DW_E_BUSY, NULL);
-	else
-		hub_dispatch(hub, peer, &message, frame);
+	frame.n -= peer->rest.n;
+	handler = find_handler(message.kind);
+	hub_dispatch(hub, peer, &message, frame);
+	/* It comes to that again. */
+	if (message.kind == DW_STAT && peer->held)
+		peer->rest = (struct dw_str) { frame.p, frame.n + peer->rest.n };
+	return (handler != NULL ? handler->cost : LOOK) + frame.n / BYTES_PER_SIMPLE;
 }

@@ -14,12 +14,12 @@
 #include <uthash.h>
 
 #include "diagws/buf.h"
-#include "diagws/bus.h"
 #include "diagws/engine.h"
 #include "diagws/err.h"
 #include "diagws/opt.h"
 #include "diagws/paths.h"
 #include "diagws/room.h"
+#include "diagws/router.h"
 #include "diagws/wheel.h"
 #include "diagws/wire.h"
 #include "table.h"
@@ -28,21 +28,30 @@ enum {
 	HUB_WINDOW = 1024,                   /* MESSAGES of an edge under way uncredited; */
 	HUB_WINDOW_BYTES = 16 * 1024 * 1024, /* and bytes */
 	HUB_PENDING_MAX = 8192,              /* unanswered requests of a peer */
-	HUB_STAGED_MAX = 64 * 1024 * 1024,   /* bytes that wait for the store */
+	HUB_STAGED_MAX = 64 * 1024 * 1024,   /* bytes that wait for the store, and what it will bring; see stage_full */
+	HUB_BATCH_PART = 256 * 1024,         /* bytes of a batch that one peer fills before it is read from again, */
+	HUB_STUCK_US = 100 * 1000,           /* unless the batch before takes longer than that */
+	HUB_LOADS = 64,                      /* rooms that are being loaded at a time, */
+	HUB_LOADS_PEER = 32,                 /* and for one peer */
 	HUB_WAITS_MAX = 65536,               /* waits in all; see waits.c */
 	HUB_TIMERS = 1024,                   /* that fire in a turn */
 	HUB_CURSORS = 1024,                  /* cursors in a batch, but for the last */
 	HUB_LINGER_US = 500,                 /* see stage_commit */
 	HUB_CURSORS_US = 3000,               /* batches of cursors alone are so far apart */
 	HUB_GATHER_US = 100,                 /* see loop.c */
-	HUB_FRAME_TURNS = 8,                 /* of a frame: what asks for more then is told busy */
+	HUB_UNSENT_MAX = 1024 * 1024,        /* to a peer: past it nothing that it says is looked at */
 	HUB_COMMITS = 1024,                  /* commit times that the percentiles look back on */
 };
 
 /* ---- options (options.c) */
 
+/* What may be done at a socket (see the table in dispatch.c). */
+enum role { ROLE_EDGE = 1, ROLE_SENDER = 2, ROLE_STAT = 4, ROLE_ADMIN = 8, ROLE_ALL = 15 };
+
 struct options {
 	struct dw_opt_list bind;
+	struct dw_bind binds[DW_ROUTER_BINDS_MAX]; /* what they say */
+	size_t bind_count;
 	const char *state_dir; /* never NULL after options_check */
 	const char *engine;
 	const char *ownership;
@@ -55,6 +64,8 @@ struct options {
 /* DW_OK, DW_OPT_DONE, or the error, which has been printed. */
 int options_read(struct options *options, int argc, char **argv);
 enum dw_ownership options_ownership(const struct options *options);
+/* What a --bind says (binds.c); its texts are kept for the life of the process. DW_E_CONFIG, DW_E_NOMEM. */
+int bind_read(const char *text, struct dw_bind *bind, struct dw_fault *fault);
 
 /* ---- peers (peers.c): whoever is connected, by the ROUTER's number */
 
@@ -62,19 +73,28 @@ struct peer {
 	UT_hash_handle hh;    /* by number */
 	UT_hash_handle hh_id; /* by id, once known */
 	uint32_t number;
-	bool known; /* it said HELLO */
-	bool lost;  /* it could not be sent to: to be forgotten */
+	bool known;     /* it said HELLO */
+	bool lost;      /* it could not be sent to: to be forgotten */
+	unsigned roles; /* of the socket that it came in by */
 	uint64_t kind, id, incarnation;
 	char name[129];
 	uint64_t heard, since, asked; /* dw_mono_ms */
-	size_t pending;               /* unanswered requests, */
-	struct wait *waits;           /* those of them that wait, */
-	size_t waiting;               /* and how many these are */
+	struct dw_str rest;           /* of its frame: what is not handled yet; it lies in the router */
+	uint64_t rest_came_at;
+	struct peer *talk_prev, *talk_next; /* in hub->talkers, */
+	bool talks;                         /* while its frame is not handled */
+	struct peer *lost_prev, *lost_next; /* in hub->lost */
+	struct peer *look_prev, *look_next; /* in hub->looks */
+	size_t pending;                     /* unanswered requests, */
+	struct wait *waits;                 /* those of them that wait, */
+	size_t waiting;                     /* and how many these are */
+	struct account *account;            /* what it has staged; NULL: nothing yet */
 	size_t sessions;
 	struct dw_reader *readers, *dirty;
 	size_t reader_count;
 	uint64_t late;                        /* messages to everyone that its readers have not been sent */
-	struct scan *scan;                    /* the view that it has asked for */
+	struct scan *scan;                    /* the view that it has asked for, */
+	bool held;                            /* and another, which it is to say again when that was sent */
 	struct peer *serve_prev, *serve_next; /* in hub->serving */
 	bool serving;
 	uint64_t sent, credited;                /* MESSAGES */
@@ -91,19 +111,26 @@ struct peer *peer_get(struct hub *hub, uint32_t number);
 struct peer *peer_find(struct hub *hub, uint32_t number);
 /* Takes a HELLO: forgets what an older incarnation of it left. False: it is older than what we have. */
 bool peer_hello(struct hub *hub, struct peer *peer, const struct dw_hello *hello);
-/* Its sessions leave. Frees it. */
+/* Its sessions leave. Frees it. Its connection stays: should it say something, it is asked who it is. */
 void peer_forget(struct hub *hub, struct peer *peer);
+/* The same, and its connection is closed. */
+void peer_close(struct hub *hub, struct peer *peer);
 /* One of its requests has been answered. */
 void peer_answered(struct peer *peer);
 void peers_tick(struct hub *hub);
 void peers_forget_lost(struct hub *hub);
+/* Those whose connections have ended. */
+void peers_forget_gone(struct hub *hub);
 void peers_free(struct hub *hub);
 void peer_add_reader(struct peer *peer, struct dw_reader *reader);
 void peer_remove_reader(struct peer *peer, struct dw_reader *reader);
 void peer_mark_dirty(struct hub *hub, struct peer *peer, struct dw_reader *reader);
-bool peer_has_credit(const struct peer *peer);
+/* To be given MESSAGES: and what it was given before has been taken. */
+bool peer_has_credit(const struct hub *hub, const struct peer *peer);
 /* The reader's room or its position in it has changed: peer->late follows. */
 void peer_count_late(struct peer *peer, struct dw_reader *reader);
+/* Whether something of its frame is not handled yet. */
+void peer_talks(struct hub *hub, struct peer *peer, bool talks);
 /* It is to be served at the next flush, if it has something to get and credit; and not any more. */
 void peer_serve(struct hub *hub, struct peer *peer);
 void peer_rest(struct hub *hub, struct peer *peer);
@@ -137,15 +164,18 @@ struct batch *store_stop(struct store **store_p);
 
 /* ---- what is staged (stage.c) */
 
-enum reply {
-	REPLY_NONE,
-	REPLY_STORED,
-	REPLY_OWNED,
-	REPLY_OWNERS,
-	REPLY_CHECKED,
-	REPLY_DENIED,   /* to a JOIN */
-	REPLY_NOT_READ, /* to a READ */
-	REPLY_PLACE
+enum reply { REPLY_NONE, REPLY_STORED, REPLY_OWNED, REPLY_OWNERS, REPLY_CHECKED, REPLY_RIGHT, REPLY_PLACE };
+
+/* What one peer has staged. It outlives the peer, until all that is given back. */
+struct account {
+	size_t bytes;
+	uint64_t batch;              /* the number of the batch, */
+	size_t batch_bytes;          /* in which this much is its own, but for what each operation takes */
+	size_t loads;                /* rooms being loaded for it, */
+	struct seat *rooms;          /* and those to be loaded next */
+	struct account *prev, *next; /* in hub->loaders, while it may have one loaded */
+	bool listed;
+	bool gone; /* its peer is */
 };
 
 /* An operation in the batch, and who waits for it. */
@@ -153,20 +183,37 @@ struct staged {
 	struct dw_op op; /* first: the engine is given pointers to it */
 	enum reply reply;
 	uint32_t peer;
-	uint64_t corr, session;
-	bool claimed;           /* REPLY_CHECKED: the user's token names the room */
-	uint64_t wait, wait_ms; /* REPLY_STORED: see struct dw_publish */
-	bool holds;             /* its room has a seat that is held until it is applied */
-	struct place *place;    /* REPLY_PLACE */
-	size_t bytes;
+	uint64_t corr;
+	bool claimed;            /* REPLY_CHECKED, REPLY_RIGHT: the user's token names the room */
+	uint64_t wait, wait_ms;  /* REPLY_STORED: see struct dw_publish */
+	bool holds;              /* its room has a seat that is held until it is applied */
+	struct asked *asked;     /* REPLY_RIGHT, REPLY_PLACE: the frame that waits; NULL: not any more */
+	struct account *account; /* of who asked */
+	size_t bytes;            /* counted there; before stage_add what the engine will bring, at most */
 };
 
 /* NULL: no memory. To be filled and then given to stage_add, or freed. */
 struct staged *stage_new(enum dw_op_kind kind, struct dw_str room);
-/* Takes it over. DW_E_NOMEM: it has been freed. peer may be NULL (nobody waits). */
+/* Takes it over. DW_E_NOMEM: it has been freed. peer may be NULL (nobody waits, and it is not to wait either). */
 int stage_add(struct hub *hub, struct peer *peer, struct staged *staged);
+/* The same for a room's load, on the account of who asked for it first. */
+int stage_add_for(struct hub *hub, struct account *account, struct staged *staged);
 void stage_free(struct hub *hub, struct staged *staged);
+/* The peer's; that of nobody, where it is NULL. NULL: no memory. */
+struct account *stage_account(struct hub *hub, struct peer *peer);
+/* Bytes on it, and off it again; then it may be freed. */
+void stage_count(struct hub *hub, struct account *account, size_t bytes);
+void stage_uncount(struct hub *hub, struct account *account, size_t bytes);
+void stage_forget(struct peer *peer);
+/* The peer has its share: as much as is left for all others. So one that floods gets half, three get a quarter each,
+ * and who comes then finds room (Choudhury and Hahne, Dynamic queue length thresholds, 1998, with alpha 1). Or it has
+ * too many requests unanswered. */
 bool stage_full(const struct hub *hub, const struct peer *peer);
+/* It has twice that, by what cannot be refused. */
+bool stage_flooded(const struct hub *hub, const struct peer *peer);
+/* It has its part of the batch that is being gathered: it is not to be read from until that is handed over. False while
+ * the store is stuck: then stage_full decides, so that what needs no store goes on. */
+bool stage_crowded(const struct hub *hub, const struct peer *peer);
 /* Hands the batch over if there is one and the store is idle. Lone messages are handed over at once; but what is sent
  * together shall be committed together, for each commit costs a write to each client: where the last batches held
  * several messages, as many have HUB_LINGER_US to come. What is no message neither waits nor counts; but where devices
@@ -180,19 +227,10 @@ uint64_t stage_due(const struct hub *hub);
 /* A frame that waits until its room is loaded. */
 struct waiting {
 	struct waiting *prev, *next;
+	struct account *account;
 	uint32_t peer;
 	uint64_t incarnation;
 	uint64_t came_at; /* dw_mono_ms */
-	size_t n;
-	char frame[];
-};
-
-/* A frame that waits until the engine has said what the numbers were at a seq (place.c). */
-struct place {
-	struct place *prev, *next;
-	struct dw_room *room;
-	uint32_t peer;
-	uint64_t incarnation, session;
 	size_t n;
 	char frame[];
 };
@@ -205,12 +243,14 @@ struct seat {
 	size_t awaited_count;
 	struct seat *prev, *next;             /* in the hub's list of idle ones, oldest first */
 	struct seat *dirty_prev, *dirty_next; /* in the list of those with changed cursors */
+	struct seat *load_prev, *load_next;   /* in account->rooms, while its load waits for its turn */
+	struct account *account;              /* whose turn that is */
 	struct waiting *waiting;
 	size_t writing; /* cursors on their way to the store */
 	size_t holds;   /* other reasons not to give it up */
 	size_t memory;  /* as counted in hub->memory */
 	int load_err;
-	bool loading, idle, dirty;
+	bool loading, queued, idle, dirty;
 };
 
 struct dw_room *room_find(struct hub *hub, struct dw_str name);
@@ -222,8 +262,12 @@ void rooms_free(struct hub *hub);
 void room_watch_ages(struct hub *hub, struct dw_room *room);
 void room_look_at_ages(struct hub *hub, struct dw_room *room);
 bool room_waits(const struct dw_room *room);
-/* Keeps the frame until the room has been loaded. */
+/* Keeps the frame until the room has been loaded. Not all are loaded at once: those who ask take turns. */
 int room_wait(struct hub *hub, struct dw_room *room, struct peer *peer, struct dw_str frame);
+/* Stages the loads whose turn it is. */
+void rooms_load(struct hub *hub);
+/* Its load is not to be staged any more. */
+void seat_unqueue(struct hub *hub, struct seat *seat);
 /* A load was committed (or failed): 1. carry it in, and, when the whole batch is, 2. serve what waits. */
 void room_loaded(struct hub *hub, struct staged *staged);
 void room_serve_waiting(struct hub *hub, struct dw_room *room);
@@ -251,20 +295,64 @@ void room_cursor_written(struct hub *hub, const struct dw_op *op);
 /* All readers have something to get. */
 void room_mark_readers(struct hub *hub, struct dw_room *room);
 
+/* ---- questions about a frame, which waits for the answer (asked.c) */
+
+struct asked_key {
+	uint64_t peer, session, right; /* right: 1, a place: 0 */
+	char room[DW_ROOM_MAX + 8];    /* filled up with 0 */
+};
+
+/* JOINs whose user's right is being looked up. */
+struct lobby {
+	UT_hash_handle hh;
+	size_t count;
+	char room[DW_ROOM_MAX + 1];
+};
+
+struct asked {
+	UT_hash_handle hh; /* a JOIN's, so that a LEAVE finds it */
+	struct asked_key key;
+	struct lobby *lobby;  /* of a JOIN that asks for its right */
+	struct dw_room *room; /* of a place: held until then */
+	uint64_t incarnation; /* UINT64_MAX: forgotten */
+	uint64_t came_at;     /* dw_mono_ms */
+	bool listed;
+	size_t n;
+	char frame[];
+};
+
+/* Keeps the message, but for what a peer added to it. room: resident, for a question about a place; else NULL. NULL: no
+ * memory. */
+struct asked *asked_new(struct hub *hub, const struct peer *peer, const struct dw_wire *message, struct dw_room *room);
+void asked_free(struct hub *hub, struct asked *asked);
+/* The answer is there. NULL: nobody waits for it any more; else the peer, and the message as it was, but older. */
+struct peer *asked_take(struct hub *hub, struct asked *asked, struct dw_wire *message, struct dw_str *frame);
+/* The session left before its JOIN was carried out. */
+void asked_forget(struct hub *hub, const struct peer *peer, uint64_t session, struct dw_str room);
+/* JOINs of this room have asked for their right and not heard yet: who comes now must not overtake them. */
+bool asked_joins(const struct hub *hub, struct dw_str room);
+
+/* ---- rights (right.c) */
+
+/* Whether the user of a JOIN, a READ or a PUBLISH may be in its room. DW_OK: yes, and the room is resident.
+ * DW_E_DENIED: no. DW_E_AGAIN: it is answered, or dispatched again, when the registry has been looked at. Nothing of a
+ * room is made or loaded for one who may not, and a refusal takes the same, whatever the room: one look. */
+int right_check(struct hub *hub, struct peer *peer, const struct dw_wire *message, struct dw_room **room);
+/* A look was committed: 1. who may not is told, and, when the whole batch is applied, 2. who may goes on. */
+void right_told(struct hub *hub, struct staged *staged);
+void right_found(struct hub *hub, struct staged *staged);
+
 /* ---- places (place.c) */
 
-/* Asks the engine for the numbers at a seq, and for the user's own at `until`, too (0: not asked); the frame is then
+/* Asks the engine for the numbers at a seq, and for the user's own at `until`, too (0: not asked); the message is then
  * dispatched again, with hub->place set. */
 struct place_question {
 	struct dw_room *room; /* resident, and held until then */
 	struct dw_str user;
 	uint64_t seq, until;
-	uint64_t session; /* of a JOIN */
 };
-int place_ask(struct hub *hub, struct peer *peer, const struct place_question *question, struct dw_str frame);
+int place_ask(struct hub *hub, struct peer *peer, const struct place_question *question, const struct dw_wire *message);
 void place_found(struct hub *hub, struct staged *staged);
-/* The session left before its JOIN was carried out. */
-void place_forget(struct hub *hub, const struct peer *peer, uint64_t session, struct dw_str room);
 /* What is known of this seq from the answer that is just being dispatched; NULL: nothing. */
 const struct dw_place *place_of(const struct hub *hub, uint64_t seq);
 
@@ -296,7 +384,7 @@ void waits_forget_peer(struct peer *peer);
 
 /* ---- long views (scan.c) */
 
-/* A slice of the one that is the first in line. True: there is more to do. */
+/* A slice of the one that is the first in line. True: there is more to do, or to hear. */
 bool scans_turn(struct hub *hub);
 void scans_forget_peer(struct hub *hub, struct peer *peer);
 /* The peer is about to leave the list of all. */
@@ -336,7 +424,7 @@ struct counters {
 
 struct hub {
 	const struct options *options;
-	struct dw_bus *bus;
+	struct dw_router *router;
 	struct dw_engine *engine; /* the store thread's once store runs */
 	struct store *store;
 	struct dw_engine_info info; /* as of the last commit; head is ours */
@@ -352,38 +440,45 @@ struct hub {
 	struct peer *peers, *peers_by_id;
 	size_t edges, clients; /* among them */
 	struct peer *serving;  /* those with something to get, and credit */
-	bool any_lost;
-	struct batch *batch; /* being staged; never NULL */
-	struct batch *spare; /* the next; NULL while the store has one */
-	size_t staged_bytes;
+	struct peer *talkers;  /* those with a frame that is not handled yet */
+	size_t talker_count;
+	struct peer *looks; /* all, in the order in which they are looked at */
+	struct peer *lost;
+	struct batch *batch;     /* being staged; never NULL */
+	struct batch *spare;     /* the next; NULL while the store has one */
+	size_t staged_bytes;     /* of all accounts */
+	struct account nobodys;  /* cursors, and rooms that are looked at for their age */
+	struct account *loaders; /* those whose next room may be loaded, by turns */
+	size_t loads;            /* rooms being loaded */
+	uint64_t batch_number;   /* of the one being staged */
+	uint64_t given_at;       /* dw_mono_us: when the one before was handed over */
 	uint64_t staged_at;      /* dw_mono_us: when the batch got its first operation */
 	uint64_t cursors_at;     /* when the last batch of cursors alone was handed over; dw_mono_us */
 	size_t expected;         /* messages that the next batch is likely to hold, by the last ones */
 	uint64_t next_complaint; /* dw_mono_ms */
 	struct outbox outbox;
-	struct dw_str rest;    /* of a frame of several messages: what is not handled yet, */
-	uint32_t rest_from;    /* whose it is, */
-	uint64_t rest_came_at; /* when it came; dw_mono_ms, */
-	unsigned rest_turns;   /* and how many it has taken */
 	struct counters counters;
 	bool replaying;               /* a frame that waited is being carried out, */
 	enum poll_state poll;         /* one of a READ that found nothing before, */
 	const struct dw_place *place; /* one that the engine was asked for */
-	struct place *places;
+	struct asked *asked;          /* JOINs */
+	struct lobby *lobbies;
 	struct awaited *awaited; /* by room and number */
 	size_t waiting;          /* in all */
 	struct dw_wheel wheel;   /* timers of waits, and of rooms for their ages */
 	struct scan *scans;      /* in line (scan.c) */
 	size_t scan_count;
-	bool more;       /* timers are due, or a scan goes on */
 	bool store_full; /* so the last message was answered */
 	bool closing;
 	int closing_err; /* why, where it is not a signal */
 	int fatal;       /* why the process must end now */
 };
 
-/* The next message of hub->rest (dispatch.c). */
-void hub_receive(struct hub *hub);
+/* What peers say, by turns (hear.c); how many messages that were. *more: there is more that can be handled now. */
+size_t hear(struct hub *hub, bool *more);
+/* The next message of peer->rest (dispatch.c). The peer may be forgotten by it. What it cost, in messages of the
+ * simplest kind. */
+size_t hub_receive(struct hub *hub, struct peer *peer);
 void hub_dispatch(struct hub *hub, struct peer *peer, const struct dw_wire *message, struct dw_str frame);
 
 /* A batch that came back (apply.c). It is the spare one then. */
@@ -404,10 +499,6 @@ void on_own(struct hub *hub, struct peer *peer, const struct dw_wire *message, s
 
 /* Runs until a signal or a fatal error; the exit status (loop.c). */
 int loop_run(struct hub *hub);
-
-/* A refusal that takes as long as a room that had to be loaded (on_join.c). */
-int deny(struct hub *hub, struct peer *peer, enum reply reply, struct dw_str room, struct dw_str user, uint64_t corr,
-	uint64_t session);
 
 /* Answers with a table, and frees it (outbox.c); for STAT and the registry's list. */
 void table_send(struct hub *hub, uint32_t peer, uint64_t corr, const char *columns, struct table *table);

@@ -1,18 +1,17 @@
-/* The hub's turn: drain the ROUTER, hand the batch to the store, carry a commit into the rooms, send.
+/* The hub's turn: hear what peers say (hear.c), hand the batch to the store, carry a commit into the rooms, send.
  *
  * Happy path of one turn:
  *   frames → handlers → batch and outbox; a batch that came back → rooms and outbox;
  *   the store is idle → it gets the batch; the outbox is flushed, readers are served.
  *
- * Where a look brought several messages and a commit is at the disk (or about to be), the ROUTER is left alone for
+ * Where a look brought several messages and a commit is at the disk (or about to be), peers are left alone for
  * HUB_GATHER_US: what comes has to wait for that commit anyway, and to wake for each frame costs more than the frame.
  *
- * The ROUTER's descriptor is edge-triggered: it is asked again before each wait. Failure modes: none of its
- * own. SIGTERM and SIGINT: no publish is taken any more, what is staged and every cursor is
- * committed and answered, peers are told, the loop ends. So it does when a socket's file is gone, for nobody can find
- * this hub then, but in failure, so that another is started. A fatal error ends it after what can be sent was.
- * A loop that is stuck leaves its watchdog without a word (notify.h); a disk that is does not, for the next hub would
- * wait for it as well.
+ * Failure modes: none of its own. SIGTERM and SIGINT: nothing is heard any more, whatever comes; what is staged and
+ * every cursor is committed and answered, peers are told, the loop ends. So it does when a socket's file is gone, for
+ * nobody can find this hub then, but in failure, so that another is started. A fatal error ends it after what can be
+ * sent was. A loop that is stuck leaves its watchdog without a word (notify.h); a disk that is does not, for the next
+ * hub would wait for it as well.
  */
 #include "hub.h"
 
@@ -27,28 +26,7 @@
 #include "diagws/logging.h"
 #include "diagws/notify.h"
 
-enum { MESSAGES_A_TURN = 4096, OUTBOX_A_TURN = 8 * 1024 * 1024, TICK_MS = 1000, CURSORS_EVERY = 5 };
-
-/* How many messages came. They are bounded, not the frames: a frame may hold many that each have a long answer. */
-static int
-drain(struct hub *hub)
-{
-	const uint64_t now = dw_mono_ms();
-	int count = 0;
-
-	while (count < MESSAGES_A_TURN && hub->outbox.bytes < OUTBOX_A_TURN) {
-		if (hub->rest.n == 0) {
-			if (dw_bus_recv(hub->bus, &hub->rest_from, &hub->rest) != DW_OK)
-				break;
-			hub->rest_came_at = now;
-			hub->rest_turns = 0;
-		}
-		hub_receive(hub);
-		count++;
-	}
-	hub->rest_turns += hub->rest.n > 0;
-	return count;
-}
+enum { TICK_MS = 1000, CURSORS_EVERY = 5, FAREWELL_MS = 500, MOMENT_MS = 100, LOOK_MS = 20 };
 
 static void
 begin_close(struct hub *hub)
@@ -75,7 +53,7 @@ take_signals(struct hub *hub, int fd)
 static void
 look_for_socket(struct hub *hub)
 {
-	const char *path = hub->closing ? NULL : dw_bus_lost(hub->bus);
+	const char *path = hub->closing ? NULL : dw_router_lost(hub->router);
 
 	if (path == NULL)
 		return;
@@ -91,16 +69,28 @@ static void
 tick(struct hub *hub, uint64_t count)
 {
 	look_for_socket(hub);
+	dw_router_tick(hub->router);
 	peers_tick(hub);
 	if (count % CURSORS_EVERY == 0)
 		rooms_begin_cursors(hub);
 }
 
+/* Nothing new is taken any more when it ends: whatever comes, what was taken is carried out and that is all. */
+static size_t
+take_in(struct hub *hub, bool *more)
+{
+	*more = false;
+	if (!hub->closing)
+		return hear(hub, more);
+	dw_router_turn(hub->router);
+	return 0;
+}
+
 /* True: more is likely to come before it can be committed. */
 static bool
-turn(struct hub *hub)
+turn(struct hub *hub, bool *more)
 {
-	const int came = drain(hub);
+	const size_t came = take_in(hub, more);
 	struct batch *batch;
 
 	batch = store_take(hub->store);
@@ -109,17 +99,35 @@ turn(struct hub *hub)
 	rooms_write_cursors(hub, HUB_CURSORS);
 	if (hub->fatal == DW_OK)
 		stage_commit(hub);
-	hub->more = dw_wheel_run(&hub->wheel, dw_mono_ms(), HUB_TIMERS);
-	hub->more |= scans_turn(hub);
+	*more |= dw_wheel_run(&hub->wheel, dw_mono_ms(), HUB_TIMERS);
+	*more |= scans_turn(hub);
 	rooms_evict(hub);
 	outbox_flush(hub);
+	peers_forget_gone(hub);
 	return came > 1 && (!store_idle(hub->store) || hub->batch->count > 0);
 }
 
+static bool
+is_unsent(const struct hub *hub)
+{
+	struct peer *peer, *next;
+
+	HASH_ITER(hh, hub->peers, peer, next)
+	{
+		if (dw_router_unsent(hub->router, peer->number) > 0)
+			return true;
+	}
+	return false;
+}
+
+/* To those who take it soon. A moment passes before their connections end, for ZeroMQ drops what its program has not
+ * read by then. */
 static void
 say_shutdown(struct hub *hub)
 {
 	const struct dw_wire notice = { .kind = DW_SHUTDOWN };
+	const uint64_t now = dw_mono_ms();
+	struct pollfd fd = { dw_router_fd(hub->router), POLLIN, 0 };
 	struct peer *peer, *next;
 
 	HASH_ITER(hh, hub->peers, peer, next)
@@ -128,6 +136,10 @@ say_shutdown(struct hub *hub)
 			outbox_add(hub, peer->number, &notice);
 	}
 	outbox_flush(hub);
+	while (hub->peers != NULL && dw_mono_ms() < now + (is_unsent(hub) ? FAREWELL_MS : MOMENT_MS)) {
+		(void)poll(&fd, 1, LOOK_MS);
+		dw_router_turn(hub->router);
+	}
 }
 
 static int
@@ -143,9 +155,9 @@ finish(struct hub *hub)
 	return dw_err_exit(hub->fatal == DW_E_STORAGE ? DW_E_IO : hub->fatal);
 }
 
-/* fds: the ROUTER's is the last. */
+/* fds: the router's is the last. */
 static void
-wait_for_work(struct hub *hub, struct pollfd fds[3], uint64_t until, bool gathers)
+wait_for_work(struct hub *hub, struct pollfd fds[3], uint64_t until, bool gathers, bool more)
 {
 	const uint64_t now = dw_mono_ms(), due = stage_due(hub), timers = dw_wheel_next(&hub->wheel);
 	const uint64_t first = timers < until ? timers : until;
@@ -156,7 +168,7 @@ wait_for_work(struct hub *hub, struct pollfd fds[3], uint64_t until, bool gather
 		wait = due;
 	if (gathers && wait > HUB_GATHER_US)
 		wait = HUB_GATHER_US;
-	if (hub->more || hub->rest.n > 0 || hub->serving != NULL || (!gathers && dw_bus_readable(hub->bus)))
+	if (more || hub->serving != NULL || (!gathers && !hub->closing && dw_router_readable(hub->router)))
 		wait = 0;
 	most = (struct timespec) { (time_t)(wait / 1000000), (long)(wait % 1000000 * 1000) };
 	(void)ppoll(fds, gathers ? 2 : 3, &most, NULL);
@@ -166,9 +178,9 @@ int
 loop_run(struct hub *hub)
 {
 	struct pollfd fds[3] = { { store_fd(hub->store), POLLIN, 0 }, { -1, POLLIN, 0 },
-		{ dw_bus_fd(hub->bus), POLLIN, 0 } };
+		{ dw_router_fd(hub->router), POLLIN, 0 } };
 	uint64_t ticks = 0, next_tick = dw_mono_ms() + TICK_MS;
-	bool gathers = false;
+	bool gathers = false, more = false;
 	sigset_t signals;
 
 	sigemptyset(&signals);
@@ -180,13 +192,13 @@ loop_run(struct hub *hub)
 	while (hub->fatal == DW_OK) {
 		const uint64_t next_word = dw_notify_alive(dw_mono_ms());
 
-		wait_for_work(hub, fds, next_word < next_tick ? next_word : next_tick, gathers);
+		wait_for_work(hub, fds, next_word < next_tick ? next_word : next_tick, gathers, more);
 		take_signals(hub, fds[1].fd);
 		if (dw_mono_ms() >= next_tick) {
 			tick(hub, ++ticks);
 			next_tick = dw_mono_ms() + TICK_MS;
 		}
-		gathers = turn(hub);
+		gathers = turn(hub, &more);
 		if (hub->closing && store_idle(hub->store) && hub->batch->count == 0)
 			break;
 	}

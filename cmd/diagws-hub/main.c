@@ -10,6 +10,7 @@
 
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 
 #include "diagws/clock.h"
 #include "diagws/json.h"
@@ -54,6 +55,21 @@ open_engine(struct hub *hub, const struct options *options, struct dw_fault *fau
 	return rooms_start(hub);
 }
 
+/* How many connections there may be: descriptors are left for the store, the listeners and what comes up. */
+static size_t
+raise_descriptors(void)
+{
+	enum { OWN = 64 };
+	struct rlimit limit = { 0 };
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+		return OWN;
+	if (limit.rlim_cur < limit.rlim_max &&
+		setrlimit(RLIMIT_NOFILE, &(struct rlimit) { limit.rlim_max, limit.rlim_max }) == 0)
+		limit.rlim_cur = limit.rlim_max;
+	return limit.rlim_cur > (rlim_t)2 * OWN ? (size_t)limit.rlim_cur - OWN : OWN;
+}
+
 static int
 start(struct hub *hub, const struct options *options, struct dw_fault *fault)
 {
@@ -71,7 +87,7 @@ start(struct hub *hub, const struct options *options, struct dw_fault *fault)
 	if (err == DW_OK)
 		err = store_start(&hub->store, hub->engine);
 	if (err == DW_OK)
-		err = dw_bus_bind(&hub->bus, options->bind.item, options->bind.count, fault);
+		err = dw_router_bind(&hub->router, options->binds, options->bind_count, raise_descriptors(), fault);
 	return err;
 }
 
@@ -98,7 +114,7 @@ stop(struct hub *hub)
 	outbox_free(&hub->outbox);
 	if (hub->engine != NULL)
 		hub->engine->ops->close(hub->engine);
-	dw_bus_destroy(&hub->bus);
+	dw_router_destroy(&hub->router);
 }
 
 int
@@ -119,7 +135,7 @@ main(int argc, char **argv)
 	block_signals();
 	err = start(&hub, &options, &fault);
 	if (err == DW_OK) {
-		dw_log_info("hub ready", "bind=%s state_dir=%s rooms=%u head=%llu epoch=%s", options.bind.item[0],
+		dw_log_info("hub ready", "bind=%s state_dir=%s rooms=%u head=%llu epoch=%s", options.binds[0].uri,
 			options.state_dir, HASH_COUNT(hub.rooms), (unsigned long long)hub.info.head, hub.info.epoch);
 		dw_notify("READY=1");
 		status = loop_run(&hub);

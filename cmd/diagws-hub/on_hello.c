@@ -1,11 +1,20 @@
 /* HELLO: a process introduces itself. Answered with WELCOME (which store, where its head is, how much may
- * be under way), or REFUSED when it speaks another version; then it is told both.
+ * be under way), or REFUSED when it speaks another version; then it is told both. So is an edge at a socket that is not
+ * for edges.
  */
 #include "hub.h"
 
 #include <stdio.h>
 
 #include "diagws/logging.h"
+
+static void
+refuse(struct hub *hub, const struct peer *peer, int err, const char *text)
+{
+	hub->counters.refused++;
+	outbox_add(
+		hub, peer->number, &(struct dw_wire) { .kind = DW_REFUSED, .refused = { (uint64_t)-err, dw_str(text) } });
+}
 
 void
 on_hello(struct hub *hub, struct peer *peer, const struct dw_wire *message, struct dw_str frame)
@@ -18,10 +27,12 @@ on_hello(struct hub *hub, struct peer *peer, const struct dw_wire *message, stru
 	if (hello->version != dw_protocol_version()) {
 		(void)snprintf(text, sizeof(text), "this hub speaks protocol version %llu, you speak %llu",
 			(unsigned long long)dw_protocol_version(), (unsigned long long)hello->version);
-		answer = (struct dw_wire) { .kind = DW_REFUSED, .refused = { (uint64_t)-DW_E_VERSION, dw_str(text) } };
-		hub->counters.refused++;
 		dw_log_warn("peer of another version", "version=%llu", (unsigned long long)hello->version);
-		outbox_add(hub, peer->number, &answer);
+		refuse(hub, peer, DW_E_VERSION, text);
+		return;
+	}
+	if (hello->kind == DW_PEER_EDGE && (peer->roles & ROLE_EDGE) == 0) {
+		refuse(hub, peer, DW_E_PERMISSION, "this socket of the hub is not for edges");
 		return;
 	}
 	if (!peer_hello(hub, peer, hello))

@@ -3,8 +3,8 @@
  * Happy path: the room is resident, the user may watch, an older connection of the same device is told
  * that it is replaced, the session stands where the rules say (room_join.c).
  *
- * Failure modes: a field is wrong; a room that is not resident is loaded first, one that does not exist
- * likewise; who may not watch is answered by the next commit, so that unknown and forbidden take the same.
+ * Failure modes: a field is wrong; who may not watch is refused (right.c); a room that is not resident is loaded first,
+ * for one who may, and the frame comes back here.
  */
 #include "hub.h"
 
@@ -19,25 +19,6 @@ well_formed(const struct dw_join *join)
 {
 	return dw_room_ok(join->room) && dw_user_ok(join->user) && dw_device_ok(join->device) && join->session != 0 &&
 		   join->expires < UINT64_MAX / 1000 / 2;
-}
-
-int
-deny(struct hub *hub, struct peer *peer, enum reply reply, struct dw_str room, struct dw_str user, uint64_t corr,
-	uint64_t session)
-{
-	struct staged *staged;
-
-	if (hub->replaying)
-		return DW_E_DENIED;
-	staged = stage_new(DW_OP_OWNERS, room);
-	if (staged == NULL)
-		return DW_E_NOMEM;
-	(void)dw_str_copy(user, staged->op.read.user, sizeof(staged->op.read.user));
-	staged->op.read.limit = 1;
-	staged->reply = reply;
-	staged->corr = corr;
-	staged->session = session;
-	return stage_add(hub, peer, staged);
 }
 
 static void
@@ -129,12 +110,13 @@ asks_place(const struct hub *hub, const struct dw_room *room, const struct dw_jo
 }
 
 static int
-ask_place(struct hub *hub, struct peer *peer, struct dw_room *room, const struct dw_join *join, struct dw_str frame)
+ask_place(struct hub *hub, struct peer *peer, struct dw_room *room, const struct dw_wire *message)
 {
-	return place_ask(hub, peer,
-		&(struct place_question) {
-			.room = room, .user = join->user, .seq = dw_seq(join->after), .session = join->session },
-		frame);
+	const struct place_question question = {
+		.room = room, .user = message->join.user, .seq = dw_seq(message->join.after)
+	};
+
+	return place_ask(hub, peer, &question, message);
 }
 
 void
@@ -142,27 +124,20 @@ on_join(struct hub *hub, struct peer *peer, const struct dw_wire *message, struc
 {
 	const struct dw_join *join = &message->join;
 	struct dw_room *room = NULL;
-	int err = DW_OK;
+	int err;
 
+	(void)frame;
 	if (!well_formed(join))
 		err = DW_E_FIELD;
 	else if (!hub->replaying && stage_full(hub, peer))
 		err = DW_E_BUSY;
 	else
-		room = room_get(hub, join->room);
-	if (room != NULL)
+		err = right_check(hub, peer, message, &room);
+	if (err == DW_OK) {
 		dw_room_expire(room, dw_now_ms());
-	if (err == DW_OK && room == NULL)
-		err = DW_E_NOMEM;
-	else if (err == DW_OK && !dw_room_resident(room))
-		err = room_wait(hub, room, peer, frame);
-	else if (err == DW_OK && !dw_room_may(room, join->user, (join->flags & DW_JOIN_CLAIMED) != 0))
-		err = deny(hub, peer, REPLY_DENIED, join->room, join->user, join->corr, join->session);
-	else if (err == DW_OK && asks_place(hub, room, join))
-		err = ask_place(hub, peer, room, join, frame);
-	else if (err == DW_OK)
-		err = join_room(hub, peer, room, join);
-	if (err != DW_OK)
+		err = asks_place(hub, room, join) ? ask_place(hub, peer, room, message) : join_room(hub, peer, room, join);
+	}
+	if (err != DW_OK && err != DW_E_AGAIN)
 		answer_failure(hub, peer->number, message, err, NULL);
 	if (room != NULL)
 		room_settle(hub, room);

@@ -16,7 +16,8 @@ take_departed(
 
 	if (!dw_room_resident(room)) {
 		/* Where too much waits already its client may be sent again what it has. */
-		(void)room_wait(hub, room, peer, frame);
+		if (!stage_full(hub, peer))
+			(void)room_wait(hub, room, peer, frame);
 		return;
 	}
 	before = had_of(dw_room_device(room, leave->user, leave->device));
@@ -36,10 +37,9 @@ on_leave(struct hub *hub, struct peer *peer, const struct dw_wire *message, stru
 	struct dw_session *session = room != NULL ? dw_room_session(room, leave->session) : NULL;
 	struct dw_device *device;
 
+	asked_forget(hub, peer, leave->session, leave->room);
 	if (session == NULL && leave->user.n > 0 && room != NULL)
 		take_departed(hub, peer, room, leave, frame);
-	else if (session == NULL)
-		place_forget(hub, peer, leave->session, leave->room);
 	if (session == NULL || session->reader->edge != peer->number)
 		return;
 	device = session->device;

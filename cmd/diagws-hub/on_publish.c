@@ -88,19 +88,22 @@ stage(struct hub *hub, struct peer *peer, const struct dw_publish *publish, stru
 
 /* Whose devices get it is only known of a room in memory: room is NULL where nobody asks. DW_E_AGAIN: it waits. */
 static int
-need_room(
-	struct hub *hub, struct peer *peer, const struct dw_publish *publish, struct dw_str frame, struct dw_room **room)
+need_room(struct hub *hub, struct peer *peer, const struct dw_wire *message, struct dw_str frame, struct dw_room **room)
 {
+	const struct dw_publish *publish = &message->publish;
 	int err;
 
-	*room = NULL;
 	if (publish->wait == 0 && publish->to.n == 0)
 		return DW_OK;
+	*room = room_find(hub, publish->room);
+	if (*room != NULL && dw_room_resident(*room))
+		return DW_OK;
+	/* It is not loaded for a user who may not publish there. */
+	if (publish->user.n > 0)
+		return right_check(hub, peer, message, room);
 	*room = room_get(hub, publish->room);
 	if (*room == NULL)
 		return DW_E_NOMEM;
-	if (dw_room_resident(*room))
-		return DW_OK;
 	err = room_wait(hub, *room, peer, frame);
 	room_settle(hub, *room);
 	return err == DW_OK ? DW_E_AGAIN : err;
@@ -123,7 +126,7 @@ on_publish(struct hub *hub, struct peer *peer, const struct dw_wire *message, st
 	if (err == DW_OK)
 		err = check_names(publish, &fault);
 	if (err == DW_OK)
-		err = need_room(hub, peer, publish, frame, &room);
+		err = need_room(hub, peer, message, frame, &room);
 	if (err == DW_OK)
 		err = dw_data_check(publish->type, publish->data.p, publish->data.n, &data, &fault);
 	if (err == DW_OK)

@@ -4,8 +4,8 @@
  * Happy path: the room is resident (with a session it always is), the records that the reader gets are collected,
  * what is no longer retained is told as a gap. Nothing there: a poll waits (waits.c).
  *
- * Failure modes: a field is wrong; a stranger; a room that must be loaded first, a position that only the engine knows:
- * the frame comes back here when that is done.
+ * Failure modes: a field is wrong; a stranger (right.c); a room that must be loaded first, a position that only the
+ * engine knows: the frame comes back here when that is done.
  */
 #include "hub.h"
 
@@ -95,19 +95,13 @@ cut_gaps(
 	return true;
 }
 
-/* Packed anew, with what is left of its wait. */
+/* With what is left of its wait. */
 static int
 ask_place(struct hub *hub, struct peer *peer, struct dw_room *room, const struct dw_read *read, uint64_t until)
 {
-	struct dw_buf *frame = &hub->outbox.scratch;
-
-	dw_buf_reset(frame);
-	dw_wire_pack(frame, &(struct dw_wire) { .kind = DW_READ, .read = *read });
-	if (!dw_buf_ok(frame))
-		return DW_E_NOMEM;
 	return place_ask(hub, peer,
 		&(struct place_question) { .room = room, .user = read->user, .seq = dw_seq(read->after), .until = until },
-		(struct dw_str) { frame->data, frame->len });
+		&(struct dw_wire) { .kind = DW_READ, .read = *read });
 }
 
 static int
@@ -142,24 +136,20 @@ read_room(struct hub *hub, struct peer *peer, struct dw_room *room, const struct
 }
 
 static int
-read_for_user(struct hub *hub, struct peer *peer, const struct dw_read *read, struct dw_str frame, struct dw_buf *out)
+read_for_user(struct hub *hub, struct peer *peer, const struct dw_wire *message, struct dw_buf *out)
 {
-	struct dw_room *room;
+	const struct dw_read *read = &message->read;
+	struct dw_room *room = NULL;
 	int err;
 
 	if (!dw_room_ok(read->room) || !dw_user_ok(read->user) || read->wait_ms > WAIT_MAX_MS)
 		return DW_E_FIELD;
-	if (!hub->replaying && stage_full(hub, peer))
+	if (!hub->replaying && hub->poll == POLL_FIRST && stage_full(hub, peer))
 		return DW_E_BUSY;
-	room = room_get(hub, read->room);
-	if (room == NULL)
-		return DW_E_NOMEM;
-	if (!dw_room_resident(room))
-		err = room_wait(hub, room, peer, frame);
-	else if (!dw_room_may(room, read->user, read->claimed))
-		err = deny(hub, peer, REPLY_NOT_READ, read->room, read->user, read->corr, 0);
-	else
-		err = read_room(hub, peer, room, read, out);
+	err = right_check(hub, peer, message, &room);
+	if (err != DW_OK)
+		return err;
+	err = read_room(hub, peer, room, read, out);
 	room_settle(hub, room);
 	return err;
 }
@@ -171,13 +161,14 @@ on_read(struct hub *hub, struct peer *peer, const struct dw_wire *message, struc
 	struct dw_buf out = { 0 };
 	int err;
 
+	(void)frame;
 	if (read->limit < 1 || read->limit > LIMIT_MAX)
 		err = DW_E_FIELD;
 	else if (read->session != 0)
 		err = read_for_session(hub, peer, read, &out);
 	else
-		err = read_for_user(hub, peer, read, frame, &out);
-	if (err != DW_OK)
+		err = read_for_user(hub, peer, message, &out);
+	if (err != DW_OK && err != DW_E_AGAIN)
 		answer_failure(hub, peer->number, message, err, NULL);
 	dw_buf_clear(&out);
 }

@@ -128,6 +128,9 @@ on_stat(struct hub *hub, struct peer *peer, const struct dw_wire *message, struc
 		err = show_room(hub, peer, message, frame, view);
 	else
 		err = show(hub, peer, &message->stat, view, NULL);
-	if (err != DW_OK)
+	/* It is not through with that. */
+	if (err == DW_E_BUSY && peer->scan != NULL && !hub->replaying)
+		peer->held = true;
+	else if (err != DW_OK)
 		answer_failure(hub, peer->number, message, err, NULL);
 }

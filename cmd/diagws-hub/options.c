@@ -13,8 +13,9 @@ static struct options o;
 
 static const struct dw_opt table[] = {
 	{ DW_OPT_HEADING, 0, NULL, NULL, "Where it listens and keeps things:", NULL, NULL, NULL, NULL, 0, 0 },
-	{ DW_OPT_LIST, 0, "bind", "URI", "listen here (ipc:///path, tcp://127.0.0.1:port); may be repeated", "DIAGWS_BIND",
-		"ipc:///run/diagws/hub.sock", NULL, &o.bind, 0, 0 },
+	{ DW_OPT_LIST, 0, "bind", "URI[,role=ROLE][,group=GROUP][,mode=MODE]",
+		"listen here (ipc:///path, tcp://127.0.0.1:port), for edge, sender, stat, admin or all; may be repeated",
+		"DIAGWS_BIND", "ipc:///run/diagws/hub.sock", NULL, &o.bind, 0, 0 },
 	{ DW_OPT_TEXT, 0, "state-dir", "DIR", "keep the store in this directory", "DIAGWS_HUB_STATE_DIR", "/var/lib/diagws",
 		NULL, &o.state_dir, 0, 0 },
 	{ DW_OPT_TEXT, 0, "engine", "ENGINE", "what keeps the store: lmdb", "DIAGWS_HUB_ENGINE", "lmdb", NULL, &o.engine, 0,
@@ -46,8 +47,10 @@ static const struct dw_command command = {
 	.name = "diagws-hub",
 	.summary = "keep the messages of each diagnosis and pass them on to edges",
 	.usage = "[--bind URI]... [--state-dir DIR] [OPTION]...",
-	.examples = "diagws-hub\n"
-				"diagws-hub --bind ipc:///tmp/hub.sock --state-dir /tmp/hub --ownership either",
+	.examples =
+		"diagws-hub\n"
+		"diagws-hub --bind ipc:///tmp/hub.sock --state-dir /tmp/hub --ownership either\n"
+		"diagws-hub --bind ipc:///run/diagws/hub.sock --bind ipc:///run/diagws-send/hub.sock,role=sender,group=cron",
 	.groups = groups,
 };
 
@@ -72,19 +75,16 @@ check_engine(void)
 	return dw_opt_misuse(&command, "option '--engine': '%s' is no engine; lmdb is", o.engine);
 }
 
-/* Connecting is what checks an address without taking it. */
 static int
 check_binds(void)
 {
-	if (o.bind.count > DW_BUS_BINDS_MAX)
-		return dw_opt_misuse(&command, "option '--bind': at most %d addresses", DW_BUS_BINDS_MAX);
-	for (size_t i = 0; i < o.bind.count; i++) {
+	if (o.bind.count > DW_ROUTER_BINDS_MAX)
+		return dw_opt_misuse(&command, "option '--bind': at most %d addresses", DW_ROUTER_BINDS_MAX);
+	for (o.bind_count = 0; o.bind_count < o.bind.count; o.bind_count++) {
 		struct dw_fault fault = { 0 };
-		struct dw_bus *bus = NULL;
-		int err = dw_bus_connect(&bus, o.bind.item[i], NULL, &fault);
+		int err = bind_read(o.bind.item[o.bind_count], &o.binds[o.bind_count], &fault);
 
-		dw_bus_destroy(&bus);
-		if (err == DW_E_CONFIG)
+		if (err != DW_OK)
 			return complain(err, &fault);
 	}
 	return DW_OK;
@@ -117,9 +117,9 @@ options_read(struct options *options, int argc, char **argv)
 	if (err != DW_OK)
 		return err;
 	*options = o;
-	if (options->bind.count == 0) {
+	if (options->bind_count == 0) {
 		dw_default_endpoint(true, options->default_bind);
-		options->bind.item[options->bind.count++] = options->default_bind;
+		options->binds[options->bind_count++] = (struct dw_bind) { options->default_bind, NULL, 0660, ROLE_ALL };
 	}
 	if (options->state_dir == NULL) {
 		dw_default_state_dir(options->default_dir);

@@ -29,7 +29,7 @@ send_out(struct hub *hub, struct peer *peer, size_t n)
 {
 	struct dw_buf *out = &peer->out;
 
-	if (!peer->lost && dw_bus_send(hub->bus, peer->number, out->data, n) != DW_OK)
+	if (!peer->lost && dw_router_send(hub->router, peer->number, out->data, n) != DW_OK)
 		peer_lose(hub, peer);
 	out->len -= n;
 	memmove(out->data, out->data + n, out->len);
@@ -114,7 +114,7 @@ serve_peer(struct hub *hub, struct peer *peer)
 {
 	if (!has_sizes(hub, peer))
 		return;
-	while (peer->dirty != NULL && peer_has_credit(peer) && !peer->lost) {
+	while (peer->dirty != NULL && peer_has_credit(hub, peer) && !peer->lost) {
 		struct dw_reader *reader = peer->dirty;
 
 		DL_DELETE2(peer->dirty, reader, dirty_prev, dirty_next);
@@ -136,7 +136,7 @@ outbox_make_way(struct hub *hub, struct dw_room *room)
 	{
 		struct peer *peer = peer_find(hub, reader->edge);
 
-		if (dw_seq(reader->sent) >= dw_log_entry(room->log, first)->seq || peer == NULL || !peer_has_credit(peer))
+		if (dw_seq(reader->sent) >= dw_log_entry(room->log, first)->seq || peer == NULL || !peer_has_credit(hub, peer))
 			continue;
 		if (has_sizes(hub, peer))
 			(void)serve_reader(hub, peer, reader);
@@ -147,7 +147,11 @@ void
 outbox_flush(struct hub *hub)
 {
 	struct peer *peer, *next;
+	uint32_t number;
 
+	while (dw_router_drained(hub->router, &number))
+		if ((peer = peer_find(hub, number)) != NULL)
+			peer_serve(hub, peer);
 	DL_FOREACH_SAFE2(hub->serving, peer, next, serve_next)
 	{
 		serve_peer(hub, peer);
@@ -242,6 +246,8 @@ table_send(struct hub *hub, uint32_t peer, uint64_t corr, const char *columns, s
 		answer.table.columns = dw_str(columns);
 		answer.table.cells = (struct dw_str) { table->cells.data, table->cells.len };
 		answer.table.more = table->more;
+		answer.table.room = table->next_room;
+		answer.table.user = table->next_user;
 	} else {
 		answer.table.code = (uint64_t)-DW_E_NOMEM;
 	}

@@ -4,8 +4,8 @@
  * Happy path: first frame, HELLO, frames, BYE. A process that lost its connection says HELLO on a new
  * one: what the older incarnation had here ends, and the process joins again with its positions.
  *
- * Failure modes: silence (an edge sends at least a PING each few seconds), and a connection that takes
- * nothing more. Both forget the peer; should it live, its next frame is answered with WHO.
+ * Failure modes: silence (an edge sends at least a PING each few seconds): the peer is forgotten; should it live, its
+ * next frame is answered with WHO. A connection that ends or takes nothing more: it is forgotten at once.
  */
 #include "hub.h"
 
@@ -19,6 +19,7 @@
 
 static const uint64_t EDGE_SILENCE_MS = 10 * 1000;
 static const uint64_t CLIENT_SILENCE_MS = 60 * 1000;
+enum { LOOKS = 1024 }; /* in a tick */
 
 struct peer *
 peer_find(struct hub *hub, uint32_t number)
@@ -40,7 +41,9 @@ peer_get(struct hub *hub, uint32_t number)
 	if (peer == NULL)
 		return NULL;
 	peer->number = number;
+	peer->roles = dw_router_roles(hub->router, number);
 	HASH_ADD(hh, hub->peers, number, sizeof(peer->number), peer);
+	DL_APPEND2(hub->looks, peer, look_prev, look_next);
 	return peer;
 }
 
@@ -88,11 +91,49 @@ peer_forget(struct hub *hub, struct peer *peer)
 		count_kind(hub, peer, (size_t)-1);
 		dw_log_debug("peer gone", "name=%s kind=%llu", peer->name, (unsigned long long)peer->kind);
 	}
+	dw_router_known(hub->router, peer->number, false);
+	peer_talks(hub, peer, false);
+	dw_router_done(hub->router, peer->number);
+	DL_DELETE2(hub->looks, peer, look_prev, look_next);
+	if (peer->lost)
+		DL_DELETE2(hub->lost, peer, lost_prev, lost_next);
 	scans_pass_peer(hub, peer);
 	assert(hub->peers != NULL);
 	HASH_DEL(hub->peers, peer);
+	stage_forget(peer);
 	free(peer->sizes);
 	free(peer);
+}
+
+void
+peer_close(struct hub *hub, struct peer *peer)
+{
+	const uint32_t number = peer->number;
+
+	peer_forget(hub, peer);
+	dw_router_close(hub->router, number);
+}
+
+/* As far as can be told: nobody takes over what came in by another door, or belongs to another user. */
+static bool
+is_same_process(const struct hub *hub, const struct peer *a, const struct peer *b)
+{
+	return a->roles == b->roles && dw_router_uid(hub->router, a->number) == dw_router_uid(hub->router, b->number);
+}
+
+void
+peer_talks(struct hub *hub, struct peer *peer, bool talks)
+{
+	if (peer->talks == talks)
+		return;
+	peer->talks = talks;
+	if (talks) {
+		DL_APPEND2(hub->talkers, peer, talk_prev, talk_next);
+		hub->talker_count++;
+	} else {
+		DL_DELETE2(hub->talkers, peer, talk_prev, talk_next);
+		hub->talker_count--;
+	}
 }
 
 bool
@@ -101,13 +142,15 @@ peer_hello(struct hub *hub, struct peer *peer, const struct dw_hello *hello)
 	struct peer *older;
 
 	HASH_FIND(hh_id, hub->peers_by_id, &hello->peer, sizeof(hello->peer), older);
+	if (older != NULL && older != peer && !is_same_process(hub, older, peer))
+		return false;
 	if (older != NULL) {
 		if (hello->incarnation < older->incarnation)
 			return false;
 		if (older == peer && hello->incarnation == older->incarnation)
 			return true;
 		if (older != peer)
-			peer_forget(hub, older);
+			peer_close(hub, older);
 	}
 	if (peer->known) {
 		HASH_DELETE(hh_id, hub->peers_by_id, peer);
@@ -115,6 +158,7 @@ peer_hello(struct hub *hub, struct peer *peer, const struct dw_hello *hello)
 		empty_peer(hub, peer);
 	}
 	peer->known = true;
+	dw_router_known(hub->router, peer->number, true);
 	peer->kind = hello->kind;
 	peer->id = hello->peer;
 	peer->incarnation = hello->incarnation;
@@ -133,41 +177,65 @@ peer_answered(struct peer *peer)
 		peer->pending--;
 }
 
+static void
+look_at(struct hub *hub, struct peer *peer, uint64_t now)
+{
+	const uint64_t silence = peer->known && peer->kind == DW_PEER_CLIENT ? CLIENT_SILENCE_MS : EDGE_SILENCE_MS;
+
+	/* Who is not listened to now is not silent. */
+	if (now < peer->heard + silence || peer->talks || (peer->kind == DW_PEER_CLIENT && peer->pending > 0))
+		return;
+	if (peer->known && peer->kind == DW_PEER_EDGE)
+		dw_log_warn("edge is silent", "name=%s sessions=%zu", peer->name, peer->sessions);
+	peer_forget(hub, peer);
+}
+
 void
 peers_tick(struct hub *hub)
 {
-	struct peer *peer, *next;
-	uint64_t now = dw_mono_ms();
+	const struct peer *first = hub->looks;
+	const uint64_t now = dw_mono_ms();
 
-	HASH_ITER(hh, hub->peers, peer, next)
-	{
-		uint64_t silence = peer->known && peer->kind == DW_PEER_CLIENT ? CLIENT_SILENCE_MS : EDGE_SILENCE_MS;
+	for (int i = 0; i < LOOKS && hub->looks != NULL; i++) {
+		struct peer *peer = hub->looks;
 
-		if (now < peer->heard + silence || (peer->kind == DW_PEER_CLIENT && peer->pending > 0))
-			continue;
-		if (peer->known && peer->kind == DW_PEER_EDGE)
-			dw_log_warn("edge is silent", "name=%s sessions=%zu", peer->name, peer->sessions);
-		peer_forget(hub, peer);
+		DL_DELETE2(hub->looks, peer, look_prev, look_next);
+		DL_APPEND2(hub->looks, peer, look_prev, look_next);
+		look_at(hub, peer, now);
+		if (hub->looks == first)
+			break;
 	}
 }
 
 void
 peers_forget_lost(struct hub *hub)
 {
-	struct peer *peer, *next;
+	struct peer *peer;
 
-	if (!hub->any_lost)
-		return;
-	hub->any_lost = false;
-	HASH_ITER(hh, hub->peers, peer, next)
-	{
-		if (!peer->lost)
-			continue;
+	while ((peer = hub->lost) != NULL) {
 		/* In the end those that went without a word are only found out. */
 		if (peer->known && peer->kind == DW_PEER_EDGE && !hub->closing)
 			dw_log_warn("edge takes nothing more", "name=%s sessions=%zu", peer->name, peer->sessions);
 		hub->counters.lost_peers++;
-		peer_forget(hub, peer);
+		peer_close(hub, peer);
+	}
+}
+
+void
+peers_forget_gone(struct hub *hub)
+{
+	const char *why;
+	uint32_t number;
+
+	while (dw_router_gone(hub->router, &number, &why)) {
+		struct peer *peer = peer_find(hub, number);
+
+		if (why != NULL) {
+			hub->counters.lost_peers++;
+			dw_log_warn("let a peer go", "peer=%s reason=%s", peer != NULL ? peer->name : "", why);
+		}
+		if (peer != NULL)
+			peer_forget(hub, peer);
 	}
 }
 
@@ -221,15 +289,16 @@ peer_count_late(struct peer *peer, struct dw_reader *reader)
 }
 
 bool
-peer_has_credit(const struct peer *peer)
+peer_has_credit(const struct hub *hub, const struct peer *peer)
 {
-	return peer->sent - peer->credited < HUB_WINDOW && peer->uncredited < HUB_WINDOW_BYTES;
+	return peer->sent - peer->credited < HUB_WINDOW && peer->uncredited < HUB_WINDOW_BYTES &&
+		   dw_router_unsent(hub->router, peer->number) < HUB_UNSENT_MAX;
 }
 
 void
 peer_serve(struct hub *hub, struct peer *peer)
 {
-	if (peer->serving || peer->lost || peer->dirty == NULL || !peer_has_credit(peer))
+	if (peer->serving || peer->lost || peer->dirty == NULL || !peer_has_credit(hub, peer))
 		return;
 	peer->serving = true;
 	DL_APPEND2(hub->serving, peer, serve_prev, serve_next);
@@ -247,6 +316,7 @@ peer_rest(struct hub *hub, struct peer *peer)
 void
 peer_lose(struct hub *hub, struct peer *peer)
 {
+	if (!peer->lost)
+		DL_APPEND2(hub->lost, peer, lost_prev, lost_next);
 	peer->lost = true;
-	hub->any_lost = true;
 }

@@ -7,44 +7,33 @@
  * been committed the frame is dispatched again, and finds the answer with place_of. Until then the room stays in
  * memory: else the frame would have it loaded, and ask anew, for ever.
  *
- * Failure modes: the peer is gone or has introduced itself anew: nobody waits. The session left meanwhile: its
- * JOIN is dropped. The engine could not say: the frame goes on with what the room knows.
+ * Failure modes: nobody waits any more (asked.c). The engine could not say: the frame goes on with what the room knows.
  */
 #include "hub.h"
 
 #include <stdlib.h>
-#include <string.h>
-#include <utlist.h>
 
 int
-place_ask(struct hub *hub, struct peer *peer, const struct place_question *question, struct dw_str frame)
+place_ask(struct hub *hub, struct peer *peer, const struct place_question *question, const struct dw_wire *message)
 {
-	struct place *place = calloc(1, sizeof(*place) + frame.n);
 	struct staged *staged = stage_new(DW_OP_PLACE, dw_str(question->room->name));
 	int err;
 
-	if (place == NULL || staged == NULL) {
-		free(place);
-		free(staged);
+	if (staged == NULL)
 		return DW_E_NOMEM;
-	}
-	place->room = question->room;
-	place->peer = peer->number;
-	place->incarnation = peer->incarnation;
-	place->session = question->session;
-	place->n = frame.n;
-	memcpy(place->frame, frame.p, frame.n);
 	(void)dw_str_copy(question->user, staged->op.place.user, sizeof(staged->op.place.user));
 	staged->op.place.seq = question->seq;
 	staged->op.place.until = question->until;
 	staged->reply = REPLY_PLACE;
-	staged->place = place;
+	staged->asked = asked_new(hub, peer, message, question->room);
+	if (staged->asked == NULL) {
+		stage_free(hub, staged);
+		return DW_E_NOMEM;
+	}
 	err = stage_add(hub, peer, staged);
-	if (err != DW_OK)
-		return err;
-	DL_APPEND(hub->places, place);
-	room_hold(hub, question->room);
-	return DW_OK;
+	if (err == DW_OK)
+		room_hold(hub, question->room);
+	return err;
 }
 
 void
@@ -56,38 +45,23 @@ place_found(struct hub *hub, struct staged *staged)
 		.until = staged->op.place.until,
 		.until_own = staged->op.place.until_own,
 	};
-	struct place *place = staged->place;
-	struct peer *peer = peer_find(hub, place->peer);
-	const struct dw_str frame = { place->frame, place->n };
+	struct asked *asked = staged->asked;
+	struct dw_room *room = asked->room;
 	struct dw_wire message;
+	struct dw_str frame;
+	struct peer *peer = asked_take(hub, asked, &message, &frame);
 
-	DL_DELETE(hub->places, place);
-	staged->place = NULL;
-	if (peer != NULL && peer->known && peer->incarnation == place->incarnation &&
-		dw_wire_unpack(&message, frame.p, frame.n, NULL) == DW_OK) {
+	staged->asked = NULL;
+	if (peer != NULL) {
 		hub->place = &found;
+		hub->replaying = true;
 		hub_dispatch(hub, peer, &message, frame);
+		hub->replaying = false;
 		hub->place = NULL;
 	}
-	room_unhold(place->room);
-	room_settle(hub, place->room);
-	free(place);
-}
-
-void
-place_forget(struct hub *hub, const struct peer *peer, uint64_t session, struct dw_str room)
-{
-	struct place *place;
-
-	DL_FOREACH(hub->places, place)
-	{
-		struct dw_wire message;
-
-		if (place->peer == peer->number && place->session == session &&
-			dw_wire_unpack(&message, place->frame, place->n, NULL) == DW_OK && message.kind == DW_JOIN &&
-			message.join.room.n == room.n && memcmp(message.join.room.p, room.p, room.n) == 0)
-			place->incarnation = UINT64_MAX;
-	}
+	room_unhold(room);
+	room_settle(hub, room);
+	asked_free(hub, asked);
 }
 
 const struct dw_place *

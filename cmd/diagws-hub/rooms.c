@@ -303,8 +303,10 @@ rooms_free(struct hub *hub)
 
 			DL_FOREACH_SAFE(seat->waiting, waiting, after)
 			{
+				stage_uncount(hub, waiting->account, sizeof(*waiting) + waiting->n);
 				free(waiting);
 			}
+			seat_unqueue(hub, seat);
 			free(seat);
 		}
 		dw_room_destroy(&room);

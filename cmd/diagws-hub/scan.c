@@ -7,8 +7,9 @@
  * where there is little to look at. When all was looked at the table is answered. What comes and goes meanwhile may be
  * in it or not; what stayed all the time is in it once.
  *
- * Failure modes: a peer asks for more than one at a time, or too many wait: busy. The peer goes: its scan goes.
- * Invariants: what the first one stands on is kept by its owner (pins), or moved on when that goes (a peer).
+ * Failure modes: a peer asks for another meanwhile: it is not listened to until it has the one. Too many wait: busy.
+ * The peer goes: its scan goes. Invariants: what the first one stands on is kept by its owner (pins), or moved on when
+ * that goes (a peer).
  */
 #include "scan.h"
 
@@ -67,6 +68,7 @@ end(struct hub *hub, struct scan *scan)
 	DL_DELETE(hub->scans, scan);
 	hub->scan_count--;
 	scan->peer->scan = NULL;
+	scan->peer->held = false;
 	table_clear(&scan->table);
 	free(scan);
 	if (room == NULL)
@@ -98,6 +100,7 @@ bool
 scans_turn(struct hub *hub)
 {
 	size_t work = 0;
+	bool held = false;
 
 	while (hub->scans != NULL && work < SLICE) {
 		struct scan *scan = hub->scans;
@@ -105,10 +108,11 @@ scans_turn(struct hub *hub)
 		work += go_on(hub, scan);
 		if (!scan->done)
 			continue;
+		held |= scan->peer->held;
 		table_send(hub, scan->peer->number, scan->corr, scan->columns, &scan->table);
 		end(hub, scan);
 	}
-	return hub->scans != NULL;
+	return held || hub->scans != NULL;
 }
 
 void

@@ -1,8 +1,10 @@
 /* The batch: what waits for the next commit, and for whom.
  *
- * Its own file because it is where the bound on staged bytes and on a peer's unanswered requests is
- * kept. Happy path: a handler makes an operation, adds it, and the loop hands the batch over when the
- * store thread is idle. Failure modes: memory, told to the handler, which answers.
+ * Its own file because it is where the bounds on staged bytes, on each peer's share of them and of a batch, and on its
+ * unanswered requests are kept. Happy path: a handler makes an operation, adds it, and the loop hands the batch over
+ * when the store thread is idle. What an operation takes, and what the engine will bring for it, is on the account of
+ * the peer that asked until the operation is freed, also when that peer is gone. Failure modes: memory, told to the
+ * handler, which answers.
  */
 #include "hub.h"
 
@@ -35,24 +37,67 @@ grow(struct batch *batch)
 	return true;
 }
 
+struct account *
+stage_account(struct hub *hub, struct peer *peer)
+{
+	if (peer == NULL)
+		return &hub->nobodys;
+	if (peer->account == NULL)
+		peer->account = calloc(1, sizeof(*peer->account));
+	return peer->account;
+}
+
+static void
+free_unused(struct account *account)
+{
+	if (account->gone && account->bytes == 0 && account->rooms == NULL)
+		free(account);
+}
+
+void
+stage_count(struct hub *hub, struct account *account, size_t bytes)
+{
+	account->bytes += bytes;
+	hub->staged_bytes += bytes;
+}
+
+void
+stage_uncount(struct hub *hub, struct account *account, size_t bytes)
+{
+	account->bytes -= bytes;
+	hub->staged_bytes -= bytes;
+	free_unused(account);
+}
+
+void
+stage_forget(struct peer *peer)
+{
+	if (peer->account == NULL)
+		return;
+	peer->account->gone = true;
+	free_unused(peer->account);
+	peer->account = NULL;
+}
+
 int
-stage_add(struct hub *hub, struct peer *peer, struct staged *staged)
+stage_add_for(struct hub *hub, struct account *account, struct staged *staged)
 {
 	struct batch *batch = hub->batch;
+	size_t own = staged->bytes;
 
-	if (batch->count == batch->cap && !grow(batch)) {
-		dw_op_clear(&staged->op);
-		free(staged->place);
-		free(staged);
+	if (account == NULL || (batch->count == batch->cap && !grow(batch))) {
+		stage_free(hub, staged);
 		return DW_E_NOMEM;
 	}
-	staged->bytes = sizeof(*staged) + (staged->op.kind == DW_OP_APPEND ? staged->op.append.size : 0);
-	staged->bytes += staged->place != NULL ? sizeof(*staged->place) + staged->place->n : 0;
-	hub->staged_bytes += staged->bytes;
-	if (peer != NULL) {
-		staged->peer = peer->number;
-		peer->pending++;
-	}
+	own += staged->op.kind == DW_OP_APPEND ? staged->op.append.size : 0;
+	own += staged->asked != NULL ? sizeof(*staged->asked) + staged->asked->n : 0;
+	staged->account = account;
+	staged->bytes = sizeof(*staged) + own;
+	stage_count(hub, account, staged->bytes);
+	if (account->batch != hub->batch_number)
+		account->batch_bytes = 0;
+	account->batch = hub->batch_number;
+	account->batch_bytes += own;
 	if (batch->count == 0)
 		hub->staged_at = dw_mono_us();
 	batch->ops[batch->count++] = &staged->op;
@@ -61,19 +106,60 @@ stage_add(struct hub *hub, struct peer *peer, struct staged *staged)
 	return DW_OK;
 }
 
+int
+stage_add(struct hub *hub, struct peer *peer, struct staged *staged)
+{
+	int err;
+
+	if (peer != NULL)
+		staged->peer = peer->number;
+	err = stage_add_for(hub, stage_account(hub, peer), staged);
+	if (err == DW_OK && peer != NULL)
+		peer->pending++;
+	return err;
+}
+
 void
 stage_free(struct hub *hub, struct staged *staged)
 {
-	hub->staged_bytes -= staged->bytes;
+	if (staged->asked != NULL)
+		asked_free(hub, staged->asked);
+	if (staged->account != NULL)
+		stage_uncount(hub, staged->account, staged->bytes);
 	dw_op_clear(&staged->op);
-	free(staged->place);
 	free(staged);
+}
+
+/* It has so many times what is left. */
+static bool
+has_share(const struct hub *hub, const struct peer *peer, size_t times)
+{
+	const size_t left = hub->staged_bytes < HUB_STAGED_MAX ? HUB_STAGED_MAX - hub->staged_bytes : 0;
+	const size_t own = peer->account != NULL ? peer->account->bytes : 0;
+
+	return own >= left * times;
 }
 
 bool
 stage_full(const struct hub *hub, const struct peer *peer)
 {
-	return hub->staged_bytes >= HUB_STAGED_MAX || peer->pending >= HUB_PENDING_MAX;
+	return has_share(hub, peer, 1) || peer->pending >= HUB_PENDING_MAX;
+}
+
+bool
+stage_flooded(const struct hub *hub, const struct peer *peer)
+{
+	return peer->account != NULL && peer->account->bytes > HUB_BATCH_PART && has_share(hub, peer, 2);
+}
+
+bool
+stage_crowded(const struct hub *hub, const struct peer *peer)
+{
+	const struct account *account = peer->account;
+
+	if (account == NULL || account->batch != hub->batch_number || account->batch_bytes < HUB_BATCH_PART)
+		return false;
+	return store_idle(hub->store) || dw_mono_us() < hub->given_at + HUB_STUCK_US;
 }
 
 uint64_t
@@ -101,13 +187,16 @@ stage_commit(struct hub *hub)
 {
 	const size_t appends = hub->batch->appends;
 
+	rooms_load(hub);
 	if (stage_due(hub) > 0)
 		return;
 	if (appends > 0)
 		hub->expected = appends >= hub->expected ? appends : (appends + hub->expected) / 2;
 	if (hub->batch->patient == hub->batch->count)
 		hub->cursors_at = dw_mono_us();
+	hub->given_at = dw_mono_us();
 	store_give(hub->store, hub->batch);
 	hub->batch = hub->spare;
+	hub->batch_number++;
 	hub->spare = NULL;
 }

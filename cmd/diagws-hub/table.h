@@ -27,8 +27,9 @@ struct table_row; /* table_sort.c */
 struct table {
 	struct dw_buf cells;
 	uint64_t limit, rows;
-	size_t row_at; /* where the row being written begins */
-	bool more;     /* rows were left out; where they are sorted, known in the end */
+	size_t row_at;                      /* where the row being written begins */
+	bool more;                          /* rows were left out; where they are sorted, known in the end */
+	struct dw_str next_room, next_user; /* where a list goes on */
 
 	bool sorted, reverse;
 	size_t sort;                           /* the column */

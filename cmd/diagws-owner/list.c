@@ -1,5 +1,7 @@
 /* diagws-owner list: the registry as a table, TSV or JSON. Its own file because it is the one verb that changes
- * nothing. Failure modes: names out of their grammar (nothing is asked), no answer, an stdout that cannot be written.
+ * nothing. The hub gives it page by page; they are printed as one list when the last has come.
+ *
+ * Failure modes: names out of their grammar (nothing is asked), no answer, an stdout that cannot be written.
  */
 #include <stdio.h>
 #include <unistd.h>
@@ -7,21 +9,37 @@
 #include "diagws/rows.h"
 #include "owner.h"
 
-struct answer {
-	bool came;
+struct listing {
+	struct dw_buf columns, cells; /* of the pages that came */
+	bool waits;                   /* for the next one */
+	bool more;                    /* there is one, behind this entry */
+	char room[DW_ROOM_MAX + 1], user[DW_USER_MAX + 1];
 	int err;
-	struct dw_rows *rows;
 };
+
+static int
+take_page(struct listing *listing, const struct dw_table *table)
+{
+	dw_buf_reset(&listing->columns);
+	dw_buf_add(&listing->columns, table->columns.p, table->columns.n);
+	dw_buf_add(&listing->cells, table->cells.p, table->cells.n);
+	listing->more = table->more;
+	(void)dw_str_copy(table->room, listing->room, sizeof(listing->room));
+	(void)dw_str_copy(table->user, listing->user, sizeof(listing->user));
+	if (table->more && (table->room.n == 0 || table->user.n == 0))
+		return DW_E_PROTOCOL;
+	return dw_buf_ok(&listing->columns) && dw_buf_ok(&listing->cells) ? DW_OK : DW_E_NOMEM;
+}
 
 static void
 take_answer(void *user, int err, const struct dw_wire *message)
 {
-	struct answer *answer = user;
+	struct listing *listing = user;
 
-	answer->came = true;
+	listing->waits = false;
 	if (err == DW_OK)
-		err = message->kind == DW_TABLE ? dw_rows_new(&answer->rows, &message->table) : DW_E_PROTOCOL;
-	answer->err = err;
+		err = message->kind == DW_TABLE ? take_page(listing, &message->table) : DW_E_PROTOCOL;
+	listing->err = err;
 }
 
 static size_t
@@ -97,30 +115,45 @@ print_rows(const struct dw_rows *rows)
 }
 
 static int
+ask_page(struct dw_client *client, const char *room, const char *user, struct listing *listing)
+{
+	const struct dw_wire request = { .kind = DW_OWN,
+		.own = { .verb = DW_STR("list"),
+			.room = dw_str(room),
+			.user = dw_str(user),
+			.after_room = dw_str(listing->room),
+			.after_user = dw_str(listing->user) } };
+	int err;
+
+	listing->waits = true;
+	err = dw_client_ask(client, &request, take_answer, listing);
+	while (err == DW_OK && listing->waits)
+		(void)dw_client_poll(client, OWNER_WAIT_MS);
+	return err == DW_OK ? listing->err : err;
+}
+
+static int
 ask(const char *room, const char *user, struct dw_rows **rows)
 {
-	struct dw_wire request = { .kind = DW_OWN };
+	struct listing listing = { .more = true };
 	struct dw_client *client = NULL;
 	struct dw_fault fault = { 0 };
-	struct answer answer = { 0 };
 	int err = open_client(&client);
 
 	if (err != DW_OK)
 		return err;
-	request.own.verb = dw_str("list");
-	request.own.room = dw_str(room);
-	request.own.user = dw_str(user);
-	err = dw_client_ask(client, &request, take_answer, &answer);
-	while (err == DW_OK && !answer.came)
-		(void)dw_client_poll(client, OWNER_WAIT_MS);
-	err = err == DW_OK ? answer.err : err;
-	if (err == DW_OK) {
-		*rows = answer.rows;
-	} else {
+	while (err == DW_OK && listing.more)
+		err = ask_page(client, room, user, &listing);
+	if (err == DW_OK)
+		err = dw_rows_new(rows, &(struct dw_table) { .columns = { listing.columns.data, listing.columns.len },
+									.cells = { listing.cells.data, listing.cells.len } });
+	if (err != DW_OK) {
 		dw_client_explain(client, err, &fault);
 		dw_fault_print(stderr, owner_command.name, err, &fault, NULL);
 	}
 	dw_client_destroy(&client);
+	dw_buf_clear(&listing.columns);
+	dw_buf_clear(&listing.cells);
 	return err;
 }
 
@@ -145,8 +178,6 @@ list_owners(const struct options *options, const char *room)
 		err = DW_E_IO;
 	if (err != DW_OK)
 		dw_fault_print(stderr, owner_command.name, err, NULL, NULL);
-	else if (rows->more && !dw_common.quiet)
-		fprintf(stderr, "%s: the hub has more rows than these %zu\n", owner_command.name, rows->rows);
 	dw_rows_destroy(&rows);
 	return err;
 }

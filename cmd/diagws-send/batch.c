@@ -27,9 +27,8 @@ enum {
 	WAIT_MS = 100,
 	WINDOW_FIRST = 256, /* of a window that grows */
 	WINDOW_MOST = 4096,
-	WINDOW_BYTES = 1024 * 1024, /* of lines, beyond WINDOW_FIRST of them */
-	LOOK_EVERY = 64,            /* lines between two looks for answers */
-	PROMPT_MS = 100,            /* so soon is an answer prompt, or within a fiftieth of the timeout */
+	LOOK_EVERY = 64, /* lines between two looks for answers */
+	PROMPT_MS = 100, /* so soon is an answer prompt, or within a fiftieth of the timeout */
 };
 
 struct batch;
@@ -38,7 +37,6 @@ struct batch;
 struct item {
 	struct batch *batch;
 	struct item *next; /* while it is free */
-	size_t size;       /* of its line */
 	struct message message;
 };
 
@@ -50,7 +48,6 @@ struct batch {
 	struct dw_request request;
 	struct item *items, *free;
 	size_t window, under_way; /* messages; the items up to `window` are in use */
-	size_t bytes;             /* of the lines under way */
 	uint64_t name;            /* of this run, in the ids it makes */
 	uint64_t line;            /* the last one taken */
 	uint64_t timed;           /* a line under way whose answer is timed; 0: none */
@@ -66,8 +63,7 @@ enum turn { WINDOW_FULL, TIME_TO_LOOK, NEEDS_INPUT, ENDED };
 static bool
 has_room(const struct batch *batch)
 {
-	return batch->under_way < batch->window &&
-		   (batch->options->window > 0 || batch->under_way < WINDOW_FIRST || batch->bytes < WINDOW_BYTES);
+	return batch->under_way < batch->window && dw_client_has_room(batch->client);
 }
 
 static void
@@ -140,7 +136,6 @@ take_answer(void *at, int err, const struct dw_wire *answer)
 	item->next = batch->free;
 	batch->free = item;
 	batch->under_way--;
-	batch->bytes -= item->size;
 	if (item->message.line != batch->timed)
 		return;
 	batch->prompt = err == DW_OK && dw_mono_ms() - batch->timed_since <= batch->prompt_ms;
@@ -184,8 +179,6 @@ send_request(struct batch *batch, struct dw_str line)
 		publish.publish.ttl_ms = request->ttl_ms;
 	batch->free = item->next;
 	batch->under_way++;
-	item->size = line.n;
-	batch->bytes += line.n;
 	if (batch->timed == 0) {
 		batch->timed = batch->line;
 		batch->timed_since = dw_mono_ms();

@@ -24,7 +24,7 @@ struct dw_client_config {
 	const char *endpoint; /* NULL: the default */
 	const char *name;
 	int64_t timeout_ms;
-	size_t window; /* unanswered requests, 1..4096 */
+	size_t window; /* unanswered requests, 1..4096; fewer where those that are not stored yet have 1 MiB */
 	/* What is asked waits for the next dw_client_poll and goes out together: for those who ask for much before they
 	 * poll. Else it goes out at once. */
 	bool gathers;
@@ -35,6 +35,8 @@ struct dw_client_config {
 int dw_client_new(struct dw_client **out, const struct dw_client_config *config, struct dw_fault *fault);
 /* Ends what is unanswered with DW_E_CLOSING, without waiting. */
 void dw_client_destroy(struct dw_client **client_p);
+/* The window has room for another request. */
+bool dw_client_has_room(const struct dw_client *client);
 /* Sends a PUBLISH, STAT or OWN; corr is filled in here. Waits for room in the window. `done` is called
  * exactly once if and only if DW_OK is returned. DW_E_HUB_AWAY, DW_E_TIMEOUT, DW_E_VERSION, DW_E_NOMEM.
  * A PUBLISH with `wait` (then wait_ms is not 0) that is stored has `done` called twice: with DW_STORED, then with

@@ -27,7 +27,7 @@
 #include "diagws/err.h"
 #include "diagws/msg.h"
 
-enum { DW_EPOCH_SIZE = 33, DW_HASH_SIZE = 16, DW_HISTORY_TIMES = 10 };
+enum { DW_EPOCH_SIZE = 33, DW_HASH_SIZE = 16, DW_HISTORY_TIMES = 10, DW_OWNERS_TIMES = 10 };
 
 enum dw_owner_state { DW_OWNER_NONE, DW_OWNER_GRANTED, DW_OWNER_DENIED };
 
@@ -109,17 +109,23 @@ struct dw_op {
 			uint64_t n, own, until_own;
 		} place;
 		struct {
-			size_t limit;                   /* OWNERS: rows */
-			char user[DW_USER_MAX + 1];     /* OWNERS: "" for all */
-			struct dw_room_summary summary; /* out: LOAD */
-			struct dw_buf records;          /* out: LOAD: packed records to everyone, oldest first */
+			/* OWNERS: rows; a list ends also when DW_OWNERS_TIMES as many entries were looked at. The entry of a room
+			 * and user is found at once. */
+			size_t limit;
+			char user[DW_USER_MAX + 1];                                    /* OWNERS: "" for all */
+			char after_room[DW_ROOM_MAX + 1], after_user[DW_USER_MAX + 1]; /* OWNERS: only behind this one; or "" */
+			struct dw_room_summary summary;                                /* out: LOAD */
+			struct dw_buf records; /* out: LOAD: packed records to everyone, oldest first */
 			/* Out, LOAD: of the newest DW_HISTORY_TIMES * queue_limit direct ones, oldest first, those that are known:
 			 * what is not retained is a tombstone. */
 			struct dw_buf directs;
 			struct dw_buf users;   /* out: LOAD: an array of struct dw_user_row, all who ever had a direct message */
 			struct dw_buf cursors; /* out: LOAD: an array of struct dw_cursor */
-			struct dw_buf owners;  /* out: LOAD, OWNERS: an array of struct dw_owner_row */
-			bool more;             /* out: OWNERS: limit was reached */
+			/* out: LOAD, OWNERS: an array of struct dw_owner_row, by room and user */
+			struct dw_buf owners;
+			/* out: OWNERS: it ended at its limit. The last row is then the last that was looked at, and where its state
+			 * is DW_OWNER_NONE it is none of the list. */
+			bool more;
 		} read;
 	};
 };

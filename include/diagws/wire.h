@@ -155,10 +155,11 @@ struct dw_stat {
 };
 struct dw_own {
 	uint64_t corr;
-	struct dw_str verb;       /* grant revoke deny list; check: may this user publish? */
-	struct dw_str room, user; /* `list`: either may be empty */
-	bool dry;                 /* say what would change, change nothing */
-	bool claimed;             /* `check`: the user's token names the room */
+	struct dw_str verb;                   /* grant revoke deny list; check: may this user publish? */
+	struct dw_str room, user;             /* `list`: either may be empty */
+	bool dry;                             /* say what would change, change nothing */
+	bool claimed;                         /* `check`: the user's token names the room */
+	struct dw_str after_room, after_user; /* `list`: go on behind this entry; or empty */
 };
 struct dw_welcome {
 	uint64_t version;
@@ -232,9 +233,10 @@ struct dw_records {
 };
 struct dw_table {
 	uint64_t corr, code;
-	struct dw_str columns; /* names separated by tabs; also where code says that there is no column of this name */
-	struct dw_str cells;   /* msgpack values row by row */
-	bool more;             /* rows were left out, by `limit` or by what a frame holds */
+	struct dw_str columns;    /* names separated by tabs; also where code says that there is no column of this name */
+	struct dw_str cells;      /* msgpack values row by row */
+	bool more;                /* rows were left out, by `limit` or by what a frame holds */
+	struct dw_str room, user; /* a `list` that has more: where it goes on */
 };
 struct dw_owned {
 	uint64_t corr, code;

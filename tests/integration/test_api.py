@@ -239,7 +239,7 @@ def test_a_hub_of_another_version_refuses_for_good(world):
             assert answer["err"] == VERSION and answer["error"]
             return answer["error"]
 
-    assert "version 5" in asyncio.run(go())
+    assert "version 6" in asyncio.run(go())
     assert world.stat()["head"] == 0
 
 

@@ -297,9 +297,9 @@ def test_a_batch_is_stored_once_in_order(hub):
 
 
 @pytest.mark.parametrize("arguments, size, least, most",
-                         [([], 1, 257, 4096), ([], 8192, 256, 256), (["-w", "300"], 1, 300, 300)])
+                         [([], 1, 257, 4096), ([], 8192, 100, 128), (["-w", "300"], 1, 300, 300), (["-w", "300"], 8192, 100, 128)])
 def test_the_window_grows_while_answers_are_prompt(hub, arguments, size, least, most):
-    """What is answered after a hub that was stopped goes on is what was under way meanwhile."""
+    """What is answered after a hub that was stopped goes on is what was under way meanwhile: of long messages a MiB."""
     path = hub.path / "many.ndjson"
     path.write_text((line(data={"text": "x" * size}) + "\n") * 20000)
     answers = hub.path / "answers"

@@ -415,24 +415,61 @@ do_place(const struct mem_engine *e, struct dw_op *op)
 }
 
 static int
-list_owners(struct mem_engine *e, struct dw_op *op)
+add_owner(struct dw_op *op, const struct dw_owner_row *row)
 {
-	const bool load = op->kind == DW_OP_LOAD;
+	dw_buf_add(&op->read.owners, row, sizeof(*row));
+	return dw_buf_ok(&op->read.owners) ? DW_OK : DW_E_STORAGE;
+}
+
+/* Of a room all, at once. */
+static int
+load_owners(struct mem_engine *e, struct dw_op *op)
+{
 	const struct entry *entry, *next;
+	int err = DW_OK;
 
 	HASH_SORT(e->owners, compare_keys);
 	HASH_ITER(hh, e->owners, entry, next)
 	{
-		if ((op->room[0] != '\0' && strcmp(op->room, entry->owner.room) != 0) ||
-			(!load && op->read.user[0] != '\0' && strcmp(op->read.user, entry->owner.user) != 0))
-			continue;
-		if (!load && op->read.owners.len / sizeof(entry->owner) >= op->read.limit) {
-			op->read.more = true;
-			break;
-		}
-		dw_buf_add(&op->read.owners, &entry->owner, sizeof(entry->owner));
+		if (err == DW_OK && strcmp(op->room, entry->owner.room) == 0)
+			err = add_owner(op, &entry->owner);
 	}
-	return dw_buf_ok(&op->read.owners) ? DW_OK : DW_E_STORAGE;
+	return err;
+}
+
+static bool
+is_behind(const struct dw_op *op, const struct dw_owner_row *row)
+{
+	const int order = strcmp(row->room, op->read.after_room);
+
+	return order > 0 || (order == 0 && strcmp(row->user, op->read.after_user) > 0);
+}
+
+static int
+list_owners(struct mem_engine *e, struct dw_op *op)
+{
+	struct dw_owner_row last = { 0 };
+	const struct entry *entry, *next;
+	size_t looks = 0;
+	bool listed = false;
+
+	HASH_SORT(e->owners, compare_keys);
+	HASH_ITER(hh, e->owners, entry, next)
+	{
+		if ((op->room[0] != '\0' && strcmp(op->room, entry->owner.room) != 0) || !is_behind(op, &entry->owner))
+			continue;
+		if (op->read.owners.len / sizeof(last) >= op->read.limit || looks >= op->read.limit * DW_OWNERS_TIMES) {
+			op->read.more = true;
+			last.state = DW_OWNER_NONE;
+			return listed ? DW_OK : add_owner(op, &last);
+		}
+		looks++;
+		last = entry->owner;
+		listed = op->read.user[0] == '\0' || strcmp(op->read.user, last.user) == 0;
+		if (listed && add_owner(op, &last) != DW_OK)
+			return DW_E_STORAGE;
+	}
+	return DW_OK;
 }
 
 static int
@@ -449,7 +486,7 @@ do_load(struct mem_engine *e, struct dw_op *op)
 	}
 	if (err == DW_OK && !dw_buf_ok(&op->read.cursors))
 		err = DW_E_STORAGE;
-	return err == DW_OK ? list_owners(e, op) : err;
+	return err == DW_OK ? load_owners(e, op) : err;
 }
 
 static int

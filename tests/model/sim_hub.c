@@ -153,7 +153,7 @@ hub_start(const struct sim_config *config)
 	if (err == DW_OK)
 		err = store_start(&hub.store, hub.engine);
 	if (err == DW_OK)
-		err = dw_bus_bind(&hub.bus, NULL, 0, &fault);
+		err = dw_router_bind(&hub.router, NULL, 0, 0, &fault);
 	running = err == DW_OK;
 	turns = 0;
 	if (!running)
@@ -183,7 +183,7 @@ drop(void)
 	free_batch(hub.spare);
 	hub.batch = hub.spare = NULL;
 	outbox_free(&hub.outbox);
-	dw_bus_destroy(&hub.bus);
+	dw_router_destroy(&hub.router);
 	free(hub.rooms_shared.by_id.chains);
 	free(hub.rooms_shared.by_user.chains);
 	running = false;
@@ -199,29 +199,24 @@ hub_up(void)
 static bool
 is_idle(void)
 {
-	return !lines_busy() && hub.scans == NULL && hub.rest.n == 0 && hub.batch->count == 0 && store_idle(hub.store) &&
-		   hub.serving == NULL && hub.outbox.to == NULL && !hub.any_lost;
+	return !lines_busy() && hub.scans == NULL && hub.batch->count == 0 && store_idle(hub.store) &&
+		   hub.serving == NULL && hub.outbox.to == NULL && hub.lost == NULL;
 }
 
 bool
 hub_turn(void)
 {
 	struct batch *batch;
+	bool more;
 
 	if (!running)
 		return false;
 	(void)dw_wheel_run(&hub.wheel, dw_mono_ms(), SIZE_MAX);
 	if (is_idle())
 		return false;
-	for (;;) {
-		if (hub.rest.n == 0) {
-			if (dw_bus_recv(hub.bus, &hub.rest_from, &hub.rest) != DW_OK)
-				break;
-			hub.rest_came_at = dw_mono_ms();
-			hub.rest_turns = 0;
-		}
-		hub_receive(&hub);
-	}
+	do
+		(void)hear(&hub, &more);
+	while (more);
 	batch = store_take(hub.store);
 	if (batch != NULL)
 		apply_batch(&hub, batch);
@@ -232,6 +227,7 @@ hub_turn(void)
 	(void)scans_turn(&hub);
 	rooms_evict(&hub);
 	outbox_flush(&hub);
+	peers_forget_gone(&hub);
 	if (hub.fatal != DW_OK)
 		die("ended", dw_err_code(hub.fatal));
 	else if (++turns > TURNS_MAX)

@@ -5,6 +5,7 @@
  */
 #include "sim.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +16,7 @@
 
 #include "diagws/bus.h"
 #include "diagws/clock.h"
+#include "diagws/router.h"
 
 uint64_t sim_wall, sim_mono;
 static uint64_t state;
@@ -140,6 +142,8 @@ static struct line {
 	struct frame *heard;
 } lines[LINES];
 static struct frame *said; /* to the hub, by whoever */
+static uint32_t gone[LINES];
+static size_t gone_count;
 static uint32_t last_peer;
 
 static struct frame *
@@ -168,6 +172,8 @@ line_cut(int line)
 {
 	struct frame *frame, *next;
 
+	if (lines[line].up && lines[line].peer % 2 == 0 && gone_count < LINES)
+		gone[gone_count++] = lines[line].peer;
 	lines[line].up = false;
 	DL_FOREACH_SAFE(said, frame, next)
 	{
@@ -250,32 +256,11 @@ line_hear(int line, struct dw_buf *frame)
 /* ---- lib/bus.c */
 
 struct dw_bus {
-	int line; /* -1: the hub's */
+	int line;
 	struct dw_buf frame;
 };
 
 static int attached;
-
-static struct dw_bus *
-new_bus(int line)
-{
-	struct dw_bus *bus = calloc(1, sizeof(*bus));
-
-	if (bus == NULL)
-		abort();
-	bus->line = line;
-	return bus;
-}
-
-int
-dw_bus_bind(struct dw_bus **out, const char *const *uris, size_t count, struct dw_fault *fault)
-{
-	(void)uris;
-	(void)count;
-	(void)fault;
-	*out = new_bus(-1);
-	return DW_OK;
-}
 
 int
 dw_bus_connect(struct dw_bus **out, const char *uri, const struct dw_bus *beside, struct dw_fault *fault)
@@ -283,7 +268,10 @@ dw_bus_connect(struct dw_bus **out, const char *uri, const struct dw_bus *beside
 	(void)uri;
 	(void)beside;
 	(void)fault;
-	*out = new_bus(attached);
+	*out = calloc(1, sizeof(**out));
+	if (*out == NULL)
+		abort();
+	(*out)->line = attached;
 	return DW_OK;
 }
 
@@ -319,27 +307,94 @@ dw_bus_fd(const struct dw_bus *bus)
 bool
 dw_bus_readable(struct dw_bus *bus)
 {
-	return bus->line < 0 ? said != NULL : lines[bus->line].heard != NULL;
+	return lines[bus->line].heard != NULL;
 }
 
 int
-dw_bus_recv(struct dw_bus *bus, uint32_t *peer, struct dw_str *frame)
+dw_bus_recv(struct dw_bus *bus, struct dw_str *frame)
 {
-	if (!take(bus->line < 0 ? &said : &lines[bus->line].heard, &bus->frame, peer))
+	uint32_t peer;
+
+	if (!take(&lines[bus->line].heard, &bus->frame, &peer))
 		return DW_E_AGAIN;
 	*frame = (struct dw_str) { bus->frame.data, bus->frame.len };
 	return DW_OK;
 }
 
 int
-dw_bus_send(struct dw_bus *bus, uint32_t peer, const void *bytes, size_t n)
+dw_bus_send(struct dw_bus *bus, const void *bytes, size_t n)
 {
-	if (bus->line >= 0) {
-		if (!lines[bus->line].up)
-			return DW_E_AGAIN;
-		line_say(bus->line, bytes, n);
-		return DW_OK;
-	}
+	if (!lines[bus->line].up)
+		return DW_E_AGAIN;
+	line_say(bus->line, bytes, n);
+	return DW_OK;
+}
+
+bool
+dw_bus_wait(struct dw_bus *bus, int64_t timeout_ms)
+{
+	(void)timeout_ms;
+	return dw_bus_readable(bus);
+}
+
+/* ---- lib/router.c: one frame after another */
+
+struct dw_router {
+	struct dw_buf frame;
+	bool lent;
+};
+
+int
+dw_router_bind(
+	struct dw_router **out, const struct dw_bind *binds, size_t count, size_t connections, struct dw_fault *fault)
+{
+	(void)binds;
+	(void)count;
+	(void)connections;
+	(void)fault;
+	*out = calloc(1, sizeof(**out));
+	if (*out == NULL)
+		abort();
+	return DW_OK;
+}
+
+void
+dw_router_destroy(struct dw_router **router_p)
+{
+	if (*router_p == NULL)
+		return;
+	dw_buf_clear(&(*router_p)->frame);
+	free(*router_p);
+	*router_p = NULL;
+}
+
+void
+dw_router_turn(struct dw_router *router)
+{
+	(void)router;
+}
+
+int
+dw_router_recv(struct dw_router *router, uint32_t *peer, struct dw_str *frame)
+{
+	if (router->lent || !take(&said, &router->frame, peer))
+		return DW_E_AGAIN;
+	*frame = (struct dw_str) { router->frame.data, router->frame.len };
+	router->lent = true;
+	return DW_OK;
+}
+
+void
+dw_router_done(struct dw_router *router, uint32_t peer)
+{
+	(void)peer;
+	router->lent = false;
+}
+
+int
+dw_router_send(struct dw_router *router, uint32_t peer, const void *bytes, size_t n)
+{
+	(void)router;
 	for (int line = 0; line < LINES; line++) {
 		if (!lines[line].up || lines[line].peer != peer)
 			continue;
@@ -349,11 +404,63 @@ dw_bus_send(struct dw_bus *bus, uint32_t peer, const void *bytes, size_t n)
 	return DW_E_UNKNOWN;
 }
 
-bool
-dw_bus_wait(struct dw_bus *bus, int64_t timeout_ms)
+size_t
+dw_router_unsent(const struct dw_router *router, uint32_t peer)
 {
-	(void)timeout_ms;
-	return dw_bus_readable(bus);
+	(void)router;
+	(void)peer;
+	return 0;
+}
+
+bool
+dw_router_drained(struct dw_router *router, uint32_t *peer)
+{
+	(void)router;
+	(void)peer;
+	return false;
+}
+
+/* A connection that was cut: the hub learns of every second one. */
+bool
+dw_router_gone(struct dw_router *router, uint32_t *peer, const char **why)
+{
+	(void)router;
+	if (gone_count == 0)
+		return false;
+	*peer = gone[--gone_count];
+	*why = NULL;
+	return true;
+}
+
+void
+dw_router_close(struct dw_router *router, uint32_t peer)
+{
+	(void)router;
+	(void)peer;
+}
+
+void
+dw_router_known(struct dw_router *router, uint32_t peer, bool known)
+{
+	(void)router;
+	(void)peer;
+	(void)known;
+}
+
+unsigned
+dw_router_roles(const struct dw_router *router, uint32_t peer)
+{
+	(void)router;
+	(void)peer;
+	return UINT_MAX;
+}
+
+uid_t
+dw_router_uid(const struct dw_router *router, uint32_t peer)
+{
+	(void)router;
+	(void)peer;
+	return 0;
 }
 
 /* ---- libuv: a timer, a poll and an idle handle of each edge's link to its hub */

@@ -943,6 +943,73 @@ test_owners(void **state)
 	op_free(op);
 }
 
+/* All pages of a list, one behind another; how many pages there were. */
+static size_t
+list_pages(struct fixture *f, const char *user, size_t limit, struct dw_buf *rows)
+{
+	struct dw_owner_row last = { 0 };
+	size_t pages = 0;
+	bool more = true;
+
+	while (more) {
+		struct dw_op *op = op_new(DW_OP_OWNERS, "");
+		const struct dw_owner_row *found;
+		size_t count;
+
+		op->read.limit = limit;
+		(void)dw_str_copy(dw_str(user), op->read.user, sizeof(op->read.user));
+		(void)dw_str_copy(dw_str(last.room), op->read.after_room, sizeof(op->read.after_room));
+		(void)dw_str_copy(dw_str(last.user), op->read.after_user, sizeof(op->read.after_user));
+		assert_int_equal(DW_OK, run(f, op));
+		found = (const struct dw_owner_row *)(const void *)op->read.owners.data;
+		count = op->read.owners.len / sizeof(last);
+		more = op->read.more;
+		assert_true(count <= limit + 1 && (count > 0 || !more));
+		for (size_t i = 0; i < count; i++) {
+			assert_true(found[i].state != DW_OWNER_NONE || (more && i + 1 == count));
+			if (found[i].state != DW_OWNER_NONE)
+				dw_buf_add(rows, &found[i], sizeof(last));
+		}
+		if (more)
+			last = found[count - 1];
+		pages++;
+		op_free(op);
+	}
+	return pages;
+}
+
+/* However long the registry is, and however few of it one asks for, a page costs no more than a page. */
+static void
+test_owners_in_pages(void **state)
+{
+	struct fixture *f = *state;
+	struct dw_buf rows = { 0 };
+	const struct dw_owner_row *row;
+
+	for (int i = 0; i < 95; i++) {
+		char user[8], room[8];
+
+		(void)snprintf(room, sizeof(room), "%d", i / 10);
+		(void)snprintf(user, sizeof(user), "u%02d", i);
+		own(f, room, user, i % 2 == 0 ? DW_OWNER_GRANTED : DW_OWNER_DENIED, false, true);
+	}
+	assert_int_equal(10, list_pages(f, "", 10, &rows));
+	row = (const struct dw_owner_row *)(const void *)rows.data;
+	assert_int_equal(95 * sizeof(*row), rows.len);
+	for (int i = 0; i < 95; i++) {
+		assert_int_equal(i, atoi(row[i].user + 1));
+		assert_int_equal(i / 10, atoi(row[i].room));
+		assert_int_equal(i % 2 == 0 ? DW_OWNER_GRANTED : DW_OWNER_DENIED, row[i].state);
+	}
+	dw_buf_reset(&rows);
+	assert_int_equal(5, list_pages(f, "u77", 2, &rows));
+	assert_int_equal(sizeof(*row), rows.len);
+	dw_buf_reset(&rows);
+	assert_int_equal(1, list_pages(f, "u77", 10, &rows));
+	assert_int_equal(sizeof(*row), rows.len);
+	dw_buf_clear(&rows);
+}
+
 static int
 count_cursor(void *user, const struct dw_cursor *cursor)
 {
@@ -1571,6 +1638,7 @@ main(void)
 		BOTH(test_retained_is_what_is_newest),
 		BOTH(test_publishers),
 		BOTH(test_owners),
+		BOTH(test_owners_in_pages),
 		BOTH(test_scans),
 		BOTH(test_full),
 		LMDB(test_everything_stays),

@@ -1,0 +1,143 @@
+/* What peers say: frames from the router, message by message to dispatch.c, by turns.
+ *
+ * Its own file because it is where time is shared out. Each peer says a few messages, then the next one does; a peer
+ * that is not through with its frame (a talker) comes again, and in between come those who begin. Nobody is read from
+ * while its frame is not handled, and nobody is handled who has too much unread: so what a peer makes the hub keep and
+ * do is bounded before it is done.
+ *
+ * Happy path: frame, messages, done. Failure modes: a frame that is too long is refused unread. A peer that is
+ * forgotten in the middle of its frame takes the rest with it.
+ */
+#include "hub.h"
+
+#include "diagws/clock.h"
+#include "diagws/logging.h"
+
+enum {
+	SHARE = 64,                      /* of a peer, in messages of the simplest kind (hub_receive), */
+	A_TURN = 4096,                   /* messages of all, */
+	A_TURN_US = 2000,                /* or so long, */
+	OUTBOX_A_TURN = 8 * 1024 * 1024, /* or so many bytes of answers */
+};
+
+/* Others go on. */
+static bool
+may_talk(const struct hub *hub, const struct peer *peer)
+{
+	return peer->out.len + dw_router_unsent(hub->router, peer->number) < HUB_UNSENT_MAX && !stage_crowded(hub, peer) &&
+		   !peer->held;
+}
+
+/* Through with its frame, or gone with the rest of it. */
+static void
+end_frame(struct hub *hub, uint32_t number)
+{
+	struct peer *peer = peer_find(hub, number);
+
+	if (peer != NULL && peer->rest.n > 0)
+		return;
+	if (peer != NULL)
+		peer_talks(hub, peer, false);
+	dw_router_done(hub->router, number);
+}
+
+static void
+refuse_frame(struct hub *hub, uint32_t number, size_t n)
+{
+	const struct dw_wire answer = { .kind = DW_REFUSED,
+		.refused = { (uint64_t)-DW_E_PROTOCOL, DW_STR("a frame holds 1 byte to 1 MiB") } };
+
+	hub->counters.refused++;
+	dw_log_warn("frame refused unread", "bytes=%zu", n);
+	if (peer_get(hub, number) != NULL)
+		outbox_add(hub, number, &answer);
+}
+
+/* Its share of messages; how many. It may be forgotten by one of them. */
+static size_t
+listen_to(struct hub *hub, uint32_t number)
+{
+	size_t count = 0, spent = 0;
+	struct peer *peer;
+
+	while (spent < SHARE && (peer = peer_find(hub, number)) != NULL && peer->rest.n > 0 && may_talk(hub, peer)) {
+		spent += hub_receive(hub, peer);
+		count++;
+	}
+	return count;
+}
+
+/* A frame that has just come. */
+static size_t
+begin(struct hub *hub, uint32_t number, struct dw_str frame)
+{
+	struct peer *peer = peer_get(hub, number);
+	size_t count;
+
+	if (peer == NULL) {
+		/* Nobody would answer it. */
+		dw_log_error("no memory for a peer", NULL);
+		hub->fatal = DW_E_NOMEM;
+		return 0;
+	}
+	peer->heard = peer->rest_came_at = dw_mono_ms();
+	peer->rest = frame;
+	peer_talks(hub, peer, true);
+	count = listen_to(hub, number);
+	end_frame(hub, number);
+	return count;
+}
+
+/* The next of those who are not through with their frame and may go on; how many messages it said, 0: nobody may. */
+static size_t
+go_on(struct hub *hub)
+{
+	for (size_t left = hub->talker_count; left > 0; left--) {
+		struct peer *peer = hub->talkers;
+		const uint32_t number = peer->number;
+		size_t count;
+
+		peer_talks(hub, peer, false); /* to the end */
+		peer_talks(hub, peer, true);
+		count = listen_to(hub, number);
+		end_frame(hub, number);
+		if (count > 0)
+			return count;
+	}
+	return 0;
+}
+
+static size_t
+take_next(struct hub *hub)
+{
+	struct dw_str frame;
+	uint32_t number;
+	const int err = dw_router_recv(hub->router, &number, &frame);
+
+	if (err == DW_E_AGAIN)
+		return 0;
+	if (err == DW_OK && frame.n > 0)
+		return begin(hub, number, frame);
+	refuse_frame(hub, number, frame.n);
+	dw_router_done(hub->router, number);
+	return 1;
+}
+
+size_t
+hear(struct hub *hub, bool *more)
+{
+	const uint64_t end = dw_mono_us() + A_TURN_US;
+	size_t count = 0, said = 1;
+
+	dw_router_turn(hub->router);
+	*more = false;
+	while (said > 0 && hub->fatal == DW_OK) {
+		if (count >= A_TURN || hub->outbox.bytes >= OUTBOX_A_TURN || dw_mono_us() >= end) {
+			*more = true;
+			break;
+		}
+		said = go_on(hub) + take_next(hub);
+		count += said;
+	}
+	return count;
+}

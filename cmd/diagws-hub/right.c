@@ -1,0 +1,135 @@
+/* Whether a user may be in a room, before anything of that room is made or loaded.
+ *
+ * Its own file because three messages need it, and because what it must not do is easily undone: a room that is
+ * unknown, one that is forbidden, and one that is forbidden and in memory are refused after the same work, a look at
+ * one entry of the registry in one batch. So neither code nor body nor time tells them apart, and no stranger has a
+ * room loaded.
+ *
+ * Happy path: the room is resident, and knows that the user may: at once. Otherwise the message waits for the look; who
+ * may goes on, to the room or to wait for it (resident.c). What is known once the room is there decides in the end, for
+ * rights may change meanwhile.
+ *
+ * Failure modes: no memory; the engine failed (who asked is told that). A hub that is shutting down looks no more and
+ * says nothing: the next one is asked again.
+ */
+#include "hub.h"
+
+#include <stdlib.h>
+
+struct claim {
+	struct dw_str room, user;
+	bool claimed; /* the user's token names the room */
+};
+
+static struct claim
+claim_of(const struct dw_wire *message)
+{
+	if (message->kind == DW_JOIN)
+		return (struct claim) { message->join.room, message->join.user, (message->join.flags & DW_JOIN_CLAIMED) != 0 };
+	if (message->kind == DW_READ)
+		return (struct claim) { message->read.room, message->read.user, message->read.claimed };
+	return (struct claim) { message->publish.room, message->publish.user, message->publish.claimed };
+}
+
+static int
+look(struct hub *hub, struct peer *peer, const struct dw_wire *message, const struct claim *claim)
+{
+	struct staged *staged = stage_new(DW_OP_OWNERS, claim->room);
+
+	if (staged == NULL)
+		return DW_E_NOMEM;
+	(void)dw_str_copy(claim->user, staged->op.read.user, sizeof(staged->op.read.user));
+	staged->op.read.limit = 1;
+	staged->claimed = claim->claimed;
+	staged->reply = REPLY_RIGHT;
+	staged->bytes = sizeof(struct dw_owner_row);
+	staged->asked = asked_new(hub, peer, message, NULL);
+	if (staged->asked == NULL) {
+		stage_free(hub, staged);
+		return DW_E_NOMEM;
+	}
+	return stage_add(hub, peer, staged);
+}
+
+int
+right_check(struct hub *hub, struct peer *peer, const struct dw_wire *message, struct dw_room **out)
+{
+	const struct claim claim = claim_of(message);
+	struct dw_room *room = room_find(hub, claim.room);
+	const bool in_turn = hub->replaying || message->kind != DW_JOIN || !asked_joins(hub, claim.room);
+	int err;
+
+	if (room != NULL && dw_room_resident(room) && in_turn) {
+		if (dw_room_may(room, claim.user, claim.claimed)) {
+			*out = room;
+			return DW_OK;
+		}
+		if (hub->replaying)
+			return DW_E_DENIED;
+	}
+	if (hub->closing)
+		return DW_E_AGAIN;
+	err = look(hub, peer, message, &claim);
+	return err == DW_OK ? DW_E_AGAIN : err;
+}
+
+void
+right_told(struct hub *hub, struct staged *staged)
+{
+	const struct dw_op *op = &staged->op;
+	const struct dw_owner_row *rows = (const struct dw_owner_row *)(const void *)op->read.owners.data;
+	const enum dw_owner_state state = op->read.owners.len > 0 ? rows[0].state : DW_OWNER_NONE;
+	struct asked *asked = staged->asked;
+	struct dw_wire message;
+	struct dw_str frame;
+	int err = op->err;
+
+	if (err == DW_OK && !dw_may(hub->rooms_shared.ownership, state, staged->claimed))
+		err = DW_E_DENIED;
+	if (err == DW_OK)
+		return;
+	staged->asked = NULL;
+	if (asked_take(hub, asked, &message, &frame) != NULL) {
+		hub->counters.rejected += message.kind == DW_PUBLISH;
+		answer_failure(hub, staged->peer, &message, err, NULL);
+	}
+	asked_free(hub, asked);
+}
+
+/* Its room is made, or loaded, now. */
+static void
+go_on(struct hub *hub, struct peer *peer, const struct dw_wire *message, struct dw_str frame)
+{
+	struct dw_room *room = room_get(hub, claim_of(message).room);
+	int err = DW_E_NOMEM;
+
+	if (room != NULL && dw_room_resident(room) && !room_waits(room)) {
+		hub->replaying = true;
+		hub_dispatch(hub, peer, message, frame);
+		hub->replaying = false;
+		return;
+	}
+	if (room != NULL) {
+		err = room_wait(hub, room, peer, frame);
+		room_settle(hub, room);
+	}
+	if (err != DW_OK)
+		answer_failure(hub, peer->number, message, err, NULL);
+}
+
+void
+right_found(struct hub *hub, struct staged *staged)
+{
+	struct asked *asked = staged->asked;
+	struct dw_wire message;
+	struct dw_str frame;
+	struct peer *peer;
+
+	if (asked == NULL)
+		return;
+	staged->asked = NULL;
+	peer = asked_take(hub, asked, &message, &frame);
+	if (peer != NULL)
+		go_on(hub, peer, &message, frame);
+	asked_free(hub, asked);
+}

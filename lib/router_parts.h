@@ -1,0 +1,69 @@
+/* What lib/router*.c share: a connection, and an address that is listened on. */
+#ifndef DIAGWS_ROUTER_PARTS_H
+#define DIAGWS_ROUTER_PARTS_H
+
+#include <netinet/in.h>
+#include <sys/stat.h>
+#include <uthash.h>
+
+#include "diagws/endpoint.h"
+#include "diagws/router.h"
+#include "diagws/zmtp.h"
+
+/* What an event is of: the first member of either. */
+enum source { LISTENER, LINE };
+
+struct listener {
+	enum source source;
+	int fd;
+	bool tcp;
+	unsigned roles;
+	size_t count; /* connections that came in here */
+	/* Of an ipc path: the file that was bound, and the lock beside it. */
+	char path[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
+	dev_t device;
+	ino_t inode;
+	int lock;
+};
+
+/* A connection. It is in the ring while it may have something to say and nothing of it is being handled. */
+struct line {
+	enum source source;
+	UT_hash_handle hh; /* by number */
+	uint32_t number;
+	int fd; /* -1: ended */
+	struct listener *listener;
+	uid_t uid;
+	struct dw_zmtp zmtp;
+	struct dw_buf in;  /* read; from `at` on not taken yet */
+	size_t at, need;   /* need: bytes behind `at` before there is more to take */
+	struct dw_buf out; /* not sent yet, from sent_up_to on */
+	size_t sent_up_to;
+	uint64_t came_at, frame_at, stuck_at; /* dw_mono_ms; frame_at: when one began that is not whole, or 0 */
+	struct line *ring_prev, *ring_next;
+	struct line *stranger_prev, *stranger_next; /* those who have not introduced themselves, oldest first */
+	struct line *drained_prev, *drained_next;
+	struct line *gone_prev, *gone_next;
+	struct line *look_prev, *look_next;            /* all, in the order in which they are looked at */
+	const char *why;                               /* it was let go */
+	bool readable, ringed, lent, stranger, broken; /* broken: nothing more can be sent */
+	bool is_drained, is_gone;
+};
+
+struct dw_router {
+	int epoll;
+	int spare; /* a descriptor that is given up to close a connection where there is none else */
+	struct listener *listeners;
+	size_t listener_count, connections;
+	struct line *lines;
+	struct line *ring, *strangers, *drained, *gone, *looks;
+	uint32_t last; /* number given */
+	size_t read;   /* bytes of all in.cap beyond READ_FREE each */
+	size_t count;  /* lines that have not ended */
+	struct dw_buf answer;
+};
+
+int router_listen(struct dw_router *router, const struct dw_bind *bind, struct dw_fault *fault);
+void router_unlisten(struct listener *listener);
+
+#endif
