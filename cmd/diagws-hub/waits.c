@@ -196,6 +196,10 @@ fire(struct dw_wheel_timer *timer)
 void
 waits_forget_peer(struct peer *peer)
 {
-	while (peer->waits != NULL)
-		end(peer->waits);
+	struct wait *wait, *next;
+
+	DL_FOREACH_SAFE2(peer->waits, wait, next, peer_next)
+	{
+		end(wait);
+	}
 }
