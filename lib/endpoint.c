@@ -5,6 +5,7 @@
 
 #include <netdb.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -76,8 +77,8 @@ split(const char *uri, char host[HOST_SIZE], const char **port)
 	memcpy(host, from, n);
 	host[n] = '\0';
 	*port = colon + 1;
-	return strspn(*port, "0123456789") == strlen(*port) && strlen(*port) <= 5 && atoi(*port) >= 1 &&
-		   atoi(*port) <= 65535;
+	return strspn(*port, "0123456789") == strlen(*port) && strlen(*port) <= 5 && strtol(*port, NULL, 10) >= 1 &&
+		   strtol(*port, NULL, 10) <= UINT16_MAX;
 }
 
 static int

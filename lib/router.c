@@ -9,6 +9,7 @@
  * bound ends at once. Either is told by dw_router_gone, and only then is its number forgotten. Without a descriptor for
  * the next connection that one is closed.
  */
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/tcp.h>
@@ -23,16 +24,13 @@
 #include "router_parts.h"
 
 enum {
-	CHUNK = 64 * 1024,        /* read at once, */
-	LARGE_CHUNK = 256 * 1024, /* or of a frame that is known to be large; */
-	READS = 64,               /* so often to find the next frame */
-	ACCEPTS = 64,             /* in a turn */
-	LOOKS = 1024,             /* in a tick */
-	PATIENT_MS = 1000,        /* so long a stranger is safe from those who come after it */
+	ACCEPTS = 64,      /* in a turn */
+	LOOKS = 1024,      /* in a tick */
+	PATIENT_MS = 1000, /* so long a stranger is safe from those who come after it */
 };
 
-static struct line *
-find(const struct dw_router *router, uint32_t number)
+struct line *
+router_find(const struct dw_router *router, uint32_t number)
 {
 	struct line *line;
 
@@ -40,8 +38,8 @@ find(const struct dw_router *router, uint32_t number)
 	return line;
 }
 
-static void
-ring(struct dw_router *router, struct line *line)
+void
+router_ring(struct dw_router *router, struct line *line)
 {
 	if (line->ringed || line->lent || line->fd < 0)
 		return;
@@ -49,8 +47,8 @@ ring(struct dw_router *router, struct line *line)
 	DL_APPEND2(router->ring, line, ring_prev, ring_next);
 }
 
-static void
-unring(struct dw_router *router, struct line *line)
+void
+router_unring(struct dw_router *router, struct line *line)
 {
 	if (line->ringed)
 		DL_DELETE2(router->ring, line, ring_prev, ring_next);
@@ -70,8 +68,8 @@ set_stranger(struct dw_router *router, struct line *line, bool stranger)
 }
 
 /* Its number stays until dw_router_gone has told it. */
-static void
-end(struct dw_router *router, struct line *line, const char *why)
+void
+router_end(struct dw_router *router, struct line *line, const char *why)
 {
 	if (line->fd < 0)
 		return;
@@ -80,17 +78,19 @@ end(struct dw_router *router, struct line *line, const char *why)
 	line->why = why;
 	line->listener->count--;
 	router->count--;
-	unring(router, line);
+	router_unring(router, line);
 	set_stranger(router, line, false);
-	line->is_gone = true;
-	DL_APPEND2(router->gone, line, gone_prev, gone_next);
+	assert(router->looks != line || line->look_prev == line || line->look_next != NULL);
+	DL_DELETE2(router->looks, line, look_prev, look_next);
+	DL_PREPEND2(router->looks, line, look_prev, look_next);
 }
 
-/* How much of its buffer counts: what everybody may have does not. */
-static size_t
-counted(const struct line *line)
+static void
+free_line(struct line *line)
 {
-	return line->in.cap > 2 * (size_t)CHUNK ? line->in.cap : 0;
+	dw_buf_clear(&line->in);
+	dw_buf_clear(&line->out);
+	free(line);
 }
 
 static void
@@ -98,263 +98,11 @@ forget(struct dw_router *router, struct line *line)
 {
 	if (line->is_drained)
 		DL_DELETE2(router->drained, line, drained_prev, drained_next);
-	if (line->is_gone)
-		DL_DELETE2(router->gone, line, gone_prev, gone_next);
 	DL_DELETE2(router->looks, line, look_prev, look_next);
+	assert(router->lines != NULL);
 	HASH_DEL(router->lines, line);
-	router->read -= counted(line);
-	dw_buf_clear(&line->in);
-	dw_buf_clear(&line->out);
-	free(line);
-}
-
-/* ---- sending */
-
-static size_t
-unsent(const struct line *line)
-{
-	return line->out.len - line->sent_up_to;
-}
-
-/* Sends what lies there, as far as it goes. */
-static void
-flush(struct dw_router *router, struct line *line)
-{
-	while (unsent(line) > 0 && !line->broken) {
-		const ssize_t n = send(line->fd, line->out.data + line->sent_up_to, unsent(line), MSG_NOSIGNAL | MSG_DONTWAIT);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
-			return;
-		if (n < 0)
-			line->broken = true;
-		else
-			line->sent_up_to += (size_t)n;
-		line->stuck_at = dw_mono_ms();
-	}
-	dw_buf_clear(&line->out);
-	line->sent_up_to = 0;
-	if (!line->is_drained) {
-		line->is_drained = true;
-		DL_APPEND2(router->drained, line, drained_prev, drained_next);
-	}
-}
-
-/* Adds what the system did not take. False: no memory. */
-static bool
-keep(struct line *line, const struct iovec *parts, size_t count, size_t sent)
-{
-	if (line->sent_up_to > line->out.len / 2) {
-		line->out.len -= line->sent_up_to;
-		memmove(line->out.data, line->out.data + line->sent_up_to, line->out.len);
-		line->sent_up_to = 0;
-	}
-	if (unsent(line) == 0)
-		line->stuck_at = dw_mono_ms();
-	for (size_t i = 0; i < count; i++) {
-		const size_t skip = sent < parts[i].iov_len ? sent : parts[i].iov_len;
-
-		sent -= skip;
-		dw_buf_add(&line->out, (const char *)parts[i].iov_base + skip, parts[i].iov_len - skip);
-	}
-	return dw_buf_ok(&line->out);
-}
-
-static int
-transmit(struct line *line, const struct iovec *parts, size_t count)
-{
-	struct msghdr message = { .msg_iov = (struct iovec *)(uintptr_t)parts, .msg_iovlen = count };
-	size_t all = 0;
-	ssize_t n = 0;
-
-	for (size_t i = 0; i < count; i++)
-		all += parts[i].iov_len;
-	if (line->broken)
-		return DW_OK;
-	if (unsent(line) + all > DW_ROUTER_UNSENT_MAX)
-		return DW_E_AGAIN;
-	if (unsent(line) == 0) {
-		n = sendmsg(line->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
-		if (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR) {
-			line->broken = true;
-			return DW_OK;
-		}
-	}
-	if (n == (ssize_t)all)
-		return DW_OK;
-	return keep(line, parts, count, n > 0 ? (size_t)n : 0) ? DW_OK : DW_E_NOMEM;
-}
-
-int
-dw_router_send(struct dw_router *router, uint32_t peer, const void *frame, size_t n)
-{
-	struct line *line = find(router, peer);
-	uint8_t head[DW_ZMTP_HEAD_MAX];
-	const struct iovec parts[] = { { head, dw_zmtp_head(n, head) }, { (void *)(uintptr_t)frame, n } };
-	int err;
-
-	if (line == NULL || line->fd < 0)
-		return DW_E_UNKNOWN;
-	err = transmit(line, parts, 2);
-	if (err == DW_E_NOMEM)
-		end(router, line, "no memory for what is said to it"); /* a part of it would be worse than nothing */
-	return err;
-}
-
-size_t
-dw_router_unsent(const struct dw_router *router, uint32_t peer)
-{
-	const struct line *line = find(router, peer);
-
-	return line != NULL ? unsent(line) : 0;
-}
-
-bool
-dw_router_drained(struct dw_router *router, uint32_t *peer)
-{
-	struct line *line = router->drained;
-
-	if (line == NULL)
-		return false;
-	DL_DELETE2(router->drained, line, drained_prev, drained_next);
-	line->is_drained = false;
-	*peer = line->number;
-	return true;
-}
-
-/* ---- reading */
-
-/* Makes place for the next bytes. Zero: not now, for all together have read too much. */
-static size_t
-make_room(struct dw_router *router, struct line *line)
-{
-	const size_t before = counted(line);
-	size_t room = line->need > CHUNK ? LARGE_CHUNK : CHUNK;
-
-	if (line->at > 0) {
-		line->in.len -= line->at;
-		memmove(line->in.data, line->in.data + line->at, line->in.len);
-		line->at = 0;
-	}
-	if (line->in.len >= CHUNK && line->in.len + router->read > DW_ROUTER_READ_MAX)
-		return 0;
-	if (dw_buf_room(&line->in, room) == NULL)
-		room = 0;
-	router->read += counted(line) - before;
-	return room;
-}
-
-/* Reads once. */
-static void
-read_some(struct dw_router *router, struct line *line)
-{
-	const size_t room = make_room(router, line);
-	ssize_t n;
-
-	if (room == 0) {
-		line->readable = false; /* until the next tick */
-		return;
-	}
-	n = recv(line->fd, line->in.data + line->in.len, room, MSG_DONTWAIT);
-	if (n > 0)
-		dw_buf_grow(&line->in, (size_t)n);
-	else if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
-		line->readable = false;
-	else if (n == 0 || errno != EINTR)
-		end(router, line, NULL);
-}
-
-/* What is kept of one that has nothing more to say. */
-static void
-trim(struct dw_router *router, struct line *line)
-{
-	if (line->in.len > line->at)
-		return;
-	router->read -= counted(line);
-	dw_buf_clear(&line->in);
-	line->at = line->need = 0;
-}
-
-/* The next frame of what was read. */
-static int
-take(struct dw_router *router, struct line *line, struct dw_str *frame)
-{
-	struct dw_str rest = { line->in.data + line->at, line->in.len - line->at };
-	const size_t before = rest.n;
-	int err;
-
-	if (rest.n == 0 || rest.n < line->need)
-		return DW_E_AGAIN;
-	dw_buf_reset(&router->answer);
-	err = dw_zmtp_next(&line->zmtp, &rest, frame, &line->need, &router->answer);
-	line->at += before - rest.n;
-	if (err != DW_E_AGAIN)
-		line->need = 0;
-	if (router->answer.len > 0) {
-		const struct iovec part = { router->answer.data, router->answer.len };
-
-		if (transmit(line, &part, 1) != DW_OK)
-			end(router, line, "no memory, or too much unread, for its greeting");
-	}
-	if (err == DW_E_PROTOCOL)
-		end(router, line, "no DEALER of ZeroMQ");
-	/* Since when it owes the rest of something. */
-	if (err != DW_E_AGAIN || (rest.n == 0 && line->zmtp.passed == 0))
-		line->frame_at = 0;
-	else if (line->frame_at == 0 || rest.n < before)
-		line->frame_at = dw_mono_ms();
-	return line->fd >= 0 ? err : DW_E_AGAIN;
-}
-
-int
-dw_router_recv(struct dw_router *router, uint32_t *peer, struct dw_str *frame)
-{
-	for (int reads = 0; reads < READS && router->ring != NULL;) {
-		struct line *line = router->ring;
-		int err = take(router, line, frame);
-
-		if (line->fd < 0)
-			continue;
-		if (err != DW_E_AGAIN) {
-			unring(router, line);
-			line->lent = true;
-			*peer = line->number;
-			return err;
-		}
-		if (line->readable) {
-			read_some(router, line);
-			reads++;
-		}
-		if (line->fd < 0)
-			continue;
-		unring(router, line); /* to the end */
-		if (line->readable || line->in.len - line->at >= (line->need > 0 ? line->need : 1))
-			ring(router, line);
-		else
-			trim(router, line);
-	}
-	return DW_E_AGAIN;
-}
-
-void
-dw_router_done(struct dw_router *router, uint32_t peer)
-{
-	struct line *line = find(router, peer);
-
-	if (line == NULL || !line->lent)
-		return;
-	line->lent = false;
-	if (line->in.len == line->at && !line->readable)
-		trim(router, line);
-	else
-		ring(router, line);
-}
-
-bool
-dw_router_readable(const struct dw_router *router)
-{
-	return router->ring != NULL;
+	router->read -= router_counted(line);
+	free_line(line);
 }
 
 /* ---- accepting */
@@ -383,7 +131,7 @@ add_line(struct dw_router *router, struct listener *listener, int fd)
 	line->came_at = dw_mono_ms();
 	do
 		line->number = ++router->last;
-	while (line->number == 0 || find(router, line->number) != NULL);
+	while (line->number == 0 || router_find(router, line->number) != NULL);
 	HASH_ADD(hh, router->lines, number, sizeof(line->number), line);
 	DL_APPEND2(router->looks, line, look_prev, look_next);
 	set_stranger(router, line, true);
@@ -403,7 +151,7 @@ has_place(struct dw_router *router, const struct listener *listener)
 		return true;
 	if (oldest == NULL || dw_mono_ms() < oldest->came_at + PATIENT_MS)
 		return false;
-	end(router, oldest, "it is a stranger, and others come");
+	router_end(router, oldest, "it is a stranger, and others come");
 	return oldest->listener == listener || listener->count < router->connections - router->count;
 }
 
@@ -440,8 +188,8 @@ accept_some(struct dw_router *router, struct listener *listener)
 		dw_buf_reset(&router->answer);
 		dw_zmtp_greet(&router->answer);
 		if (!dw_buf_ok(&router->answer) ||
-			transmit(line, &(struct iovec) { router->answer.data, router->answer.len }, 1) != DW_OK)
-			end(router, line, "no memory for a greeting");
+			router_transmit(line, &(struct iovec) { router->answer.data, router->answer.len }, 1) != DW_OK)
+			router_end(router, line, "no memory for a greeting");
 	}
 }
 
@@ -460,11 +208,11 @@ dw_router_turn(struct dw_router *router)
 		}
 		if (line->fd < 0)
 			continue;
-		if ((events[i].events & EPOLLOUT) != 0 && unsent(line) > 0)
-			flush(router, line);
+		if ((events[i].events & EPOLLOUT) != 0 && router_line_unsent(line) > 0)
+			router_flush(router, line);
 		if ((events[i].events & ~(uint32_t)EPOLLOUT) != 0) {
 			line->readable = true;
-			ring(router, line);
+			router_ring(router, line);
 		}
 	}
 }
@@ -475,61 +223,75 @@ static void
 look_at(struct dw_router *router, struct line *line, uint64_t now)
 {
 	if (!dw_zmtp_open(&line->zmtp) && now >= line->came_at + DW_ROUTER_GREET_MS)
-		end(router, line, "it said nothing");
+		router_end(router, line, "it said nothing");
 	else if (line->frame_at != 0 && !line->lent && now >= line->frame_at + DW_ROUTER_FRAME_MS)
-		end(router, line, "it did not end what it began to say");
-	else if (unsent(line) > 0 && now >= line->stuck_at + DW_ROUTER_STUCK_MS)
-		end(router, line, "it takes nothing of what is said to it");
+		router_end(router, line, "it did not end what it began to say");
+	else if (router_line_unsent(line) > 0 && now >= line->stuck_at + DW_ROUTER_STUCK_MS)
+		router_end(router, line, "it takes nothing of what is said to it");
 	else if (line->in.len > line->at && !line->readable && !line->lent) {
 		line->readable = true; /* it may have found no room to be read into */
-		ring(router, line);
+		router_ring(router, line);
 	}
+}
+
+/* The one whose turn it is to be looked at. */
+static struct line *
+first_living(const struct dw_router *router)
+{
+	struct line *line = router->looks;
+
+	while (line != NULL && line->fd < 0)
+		line = line->look_next;
+	return line;
 }
 
 void
 dw_router_tick(struct dw_router *router)
 {
 	const uint64_t now = dw_mono_ms();
-	struct line *line, *first = router->looks;
+	struct line *line;
 
-	for (int i = 0; i < LOOKS && (line = router->looks) != NULL; i++) {
+	for (size_t left = router->count < LOOKS ? router->count : LOOKS; left > 0; left--) {
+		line = first_living(router);
+		if (line == NULL)
+			break;
 		DL_DELETE2(router->looks, line, look_prev, look_next);
 		DL_APPEND2(router->looks, line, look_prev, look_next);
-		if (line->fd >= 0)
-			look_at(router, line, now);
-		if (router->looks == first)
-			break;
+		look_at(router, line, now);
 	}
 }
 
 bool
 dw_router_gone(struct dw_router *router, uint32_t *peer, const char **why)
 {
-	struct line *line = router->gone;
+	bool asked_for = true;
 
-	if (line == NULL)
-		return false;
-	*peer = line->number;
-	*why = line->why;
-	forget(router, line);
-	return true;
+	while (asked_for && router->looks != NULL && router->looks->fd < 0) {
+		struct line *line = router->looks;
+
+		asked_for = line->asked_for;
+		*peer = line->number;
+		*why = line->why;
+		forget(router, line);
+	}
+	return !asked_for;
 }
 
 void
 dw_router_close(struct dw_router *router, uint32_t peer)
 {
-	struct line *line = find(router, peer);
+	struct line *line = router_find(router, peer);
 
 	if (line == NULL)
 		return;
-	end(router, line, NULL);
-	forget(router, line);
+	line->asked_for = true;
+	router_end(router, line, NULL);
 }
 
 void
 dw_router_known(struct dw_router *router, uint32_t peer, bool known)
 {
-	struct line *line = find(router, peer);
+	struct line *line = router_find(router, peer);
 
 	if (line != NULL && line->fd >= 0)
 		set_stranger(router, line, !known);
@@ -538,7 +300,7 @@ dw_router_known(struct dw_router *router, uint32_t peer, bool known)
 unsigned
 dw_router_roles(const struct dw_router *router, uint32_t peer)
 {
-	const struct line *line = find(router, peer);
+	const struct line *line = router_find(router, peer);
 
 	return line != NULL ? line->listener->roles : 0;
 }
@@ -546,7 +308,7 @@ dw_router_roles(const struct dw_router *router, uint32_t peer)
 uid_t
 dw_router_uid(const struct dw_router *router, uint32_t peer)
 {
-	const struct line *line = find(router, peer);
+	const struct line *line = router_find(router, peer);
 
 	return line != NULL ? line->uid : (uid_t)-1;
 }
@@ -609,10 +371,12 @@ dw_router_destroy(struct dw_router **router_p)
 
 	if (router == NULL)
 		return;
-	HASH_ITER(hh, router->lines, line, next)
+	HASH_CLEAR(hh, router->lines);
+	DL_FOREACH_SAFE2(router->looks, line, next, look_next)
 	{
-		end(router, line, NULL);
-		forget(router, line);
+		if (line->fd >= 0)
+			(void)close(line->fd);
+		free_line(line);
 	}
 	for (size_t i = 0; i < router->listener_count; i++)
 		router_unlisten(&router->listeners[i]);

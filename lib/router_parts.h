@@ -4,6 +4,7 @@
 
 #include <netinet/in.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <uthash.h>
 
 #include "diagws/endpoint.h"
@@ -43,11 +44,11 @@ struct line {
 	struct line *ring_prev, *ring_next;
 	struct line *stranger_prev, *stranger_next; /* those who have not introduced themselves, oldest first */
 	struct line *drained_prev, *drained_next;
-	struct line *gone_prev, *gone_next;
-	struct line *look_prev, *look_next;            /* all, in the order in which they are looked at */
+	struct line *look_prev, *look_next;            /* all, in the order in which they are looked at;
+												  those that have ended come first */
 	const char *why;                               /* it was let go */
 	bool readable, ringed, lent, stranger, broken; /* broken: nothing more can be sent */
-	bool is_drained, is_gone;
+	bool is_drained, asked_for;                    /* asked_for: that it goes */
 };
 
 struct dw_router {
@@ -56,13 +57,29 @@ struct dw_router {
 	struct listener *listeners;
 	size_t listener_count, connections;
 	struct line *lines;
-	struct line *ring, *strangers, *drained, *gone, *looks;
+	struct line *ring, *strangers, *drained, *looks;
 	uint32_t last; /* number given */
 	size_t read;   /* bytes of all in.cap beyond READ_FREE each */
 	size_t count;  /* lines that have not ended */
 	struct dw_buf answer;
 };
 
+struct line *router_find(const struct dw_router *router, uint32_t number);
+/* Into the ring, if it may be there; and out of it. */
+void router_ring(struct dw_router *router, struct line *line);
+void router_unring(struct dw_router *router, struct line *line);
+/* Its number stays until dw_router_gone has told it. */
+void router_end(struct dw_router *router, struct line *line, const char *why);
+
+/* router_io.c: bytes that were sent and lie here; sends them on. */
+size_t router_line_unsent(const struct line *line);
+void router_flush(struct dw_router *router, struct line *line);
+/* DW_E_AGAIN: it takes nothing more. DW_E_NOMEM: a part of it may have been sent. */
+int router_transmit(struct line *line, const struct iovec *parts, size_t count);
+/* How much of what was read counts towards DW_ROUTER_READ_MAX. */
+size_t router_counted(const struct line *line);
+
+/* router_listen.c */
 int router_listen(struct dw_router *router, const struct dw_bind *bind, struct dw_fault *fault);
 void router_unlisten(struct listener *listener);
 

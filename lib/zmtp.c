@@ -64,12 +64,12 @@ add_command(struct dw_buf *out, struct dw_str name, struct dw_str data)
 static int
 refuse(struct dw_buf *out, const char *why)
 {
-	char data[64];
-	const size_t n = strlen(why);
+	struct dw_buf data = { 0 };
 
-	data[0] = (char)n;
-	memcpy(data + 1, why, n);
-	add_command(out, DW_STR("ERROR"), (struct dw_str) { data, n + 1 });
+	dw_buf_addc(&data, (char)strlen(why));
+	dw_buf_adds(&data, why);
+	add_command(out, DW_STR("ERROR"), (struct dw_str) { data.data, data.len });
+	dw_buf_clear(&data);
 	return DW_E_PROTOCOL;
 }
 

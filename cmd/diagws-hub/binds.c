@@ -116,7 +116,7 @@ check(const struct dw_bind *bind, bool with_file, struct dw_fault *fault)
 int
 bind_read(const char *text, struct dw_bind *bind, struct dw_fault *fault)
 {
-	struct dw_str rest = dw_str(text), word = { 0 };
+	struct dw_str rest = dw_str(text), word = DW_STR("");
 	bool with_file = false;
 	int err = DW_OK;
 

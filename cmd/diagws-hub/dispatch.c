@@ -19,7 +19,7 @@ struct handler {
 	void (*handle)(struct hub *hub, struct peer *peer, const struct dw_wire *message, struct dw_str frame);
 	size_t room_at; /* where its room's name is; 0: it is about no room, needs none loaded, or sees to that itself */
 	unsigned roles; /* who may say it: any of these */
-	size_t cost;    /* what it may take, in messages of the simplest kind */
+	unsigned cost;  /* what it may take, in messages of the simplest kind */
 };
 
 enum { SIMPLE = 1, LOOK = 4, PAGE = 16, LIST = 64, BYTES_PER_SIMPLE = 256 };

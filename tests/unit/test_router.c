@@ -1,4 +1,4 @@
-/* links: lib/router.c lib/router_listen.c lib/endpoint.c lib/zmtp.c lib/buf.c lib/err.c lib/paths.c */
+/* links: lib/router.c lib/router_io.c lib/router_listen.c lib/endpoint.c lib/zmtp.c lib/buf.c lib/err.c lib/paths.c */
 /* Connections of the hub with a clock of the test's: turns, bounds, and who is let go when. */
 #include <setjmp.h>
 #include <stdarg.h>
