@@ -140,12 +140,16 @@ $(BUILD)/lib/pkgconfig/diagws.pc: lib/diagws.pc.in Makefile
 	@mkdir -p $(@D)
 	$(Q)sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' $< >$@
 
-# A unit test links only what it names: the header lines `/* links: lib/x.c … */` and `/* libs: y */`.
+# A unit test links only what it names: the header lines `/* links: lib/x.c … */` and `/* libs: y */`; `/* hub */` is a
+# hub without its loop, its socket and its store thread (tests/lib/hub_kit.h).
+HUB_KIT := $(filter-out $(addprefix $(BUILD)/cmd/diagws-hub/,main.o loop.o options.o store.o), $(HUB_OBJ)) \
+	$(BUILD)/tests/lib/engine_mem.o
 $(BUILD)/tests/%: tests/unit/%.c $(LIB_A) $(HUB_OBJ) $(EDGE_OBJ) $(BENCH_OBJ) $(BUILD)/tests/lib/engine_mem.o
 	@mkdir -p $(@D)
 	$(call say,TEST,$@)
 	$(Q)$(CC) $(ALL_CFLAGS) -DDW_TESTING -o $@ $< \
 		$$(sed -n 's|^/\* links: \(.*\) \*/$$|\1|p' $< | tr ' ' '\n' | sed -n 's|^\(.*\)\.c$$|$(BUILD)/\1.o|p') \
+		$$(grep -q '^/\* hub \*/$$' $< && echo $(HUB_KIT) $(LIB_A)) \
 		$(ALL_LDFLAGS) $$(pkg-config --libs cmocka $$(sed -n 's|^/\* libs: \(.*\) \*/$$|\1|p' $<)) -lpthread
 
 # An edge of another protocol version, for the test that a hub refuses it.
@@ -291,11 +295,12 @@ power-loss: all
 # do; of lib/ they take what they need.
 FLOORS := $(addprefix $(BUILD)/tests/,floor_epoll floor_lws)
 HOT    := $(patsubst tests/bench/%.c,$(BUILD)/tests/%,$(wildcard tests/bench/hot_*.c))
-$(BUILD)/tests/%: tests/bench/%.c $(LIB_A) $(EDGE_OBJ)
+$(BUILD)/tests/%: tests/bench/%.c $(LIB_A) $(EDGE_OBJ) $(HUB_KIT)
 	@mkdir -p $(@D)
 	$(call say,BENCH,$@)
 	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $< \
 		$$(sed -n 's|^/\* links: \(.*\) \*/$$|\1|p' $< | tr ' ' '\n' | sed -n 's|^\(.*\)\.c$$|$(BUILD)/\1.o|p') \
+		$$(grep -q '^/\* hub \*/$$' $< && echo $(HUB_KIT)) \
 		$(LIB_A) $(ALL_LDFLAGS) $$(pkg-config --libs $$(sed -n 's|^/\* libs: \(.*\) \*/$$|\1|p' $<))
 
 # Everything side by side, by turns; RESULTS.md says what and how. For a machine with nothing else to do.

@@ -224,6 +224,13 @@ dw_log_entry(const struct dw_log *log, uint64_t index)
 	return slot(log, index);
 }
 
+uint32_t *
+dw_log_flags(struct dw_log *log, uint64_t after)
+{
+	assert(after < log->end - log->first);
+	return &slot(log, log->end - 1 - after)->flags;
+}
+
 struct dw_str
 dw_log_bytes(const struct dw_log *log, uint64_t index)
 {

@@ -1,7 +1,8 @@
-/* A room's life, its messages, and what is counted about it.
+/* A room's life and its messages.
  *
  * Its own file because this is the part that every room has, read or not; members and devices are in
- * room_member.c, joins in room_join.c, confirmations in room_confirm.c, reading in room_read.c.
+ * room_member.c, joins in room_join.c, confirmations in room_confirm.c, reading in room_read.c, and what is counted
+ * about it in room_queued.c.
  *
  * Happy path: summarized at the start, loaded when somebody joins, appended to after each commit,
  * expired by age, unloaded when nobody has been there for long. A room that is not resident keeps
@@ -63,6 +64,8 @@ dw_room_destroy(struct dw_room **room_p)
 			dw_room_leave(room, reader->sessions, 0, 0);
 		dw_room_drop_reader(room, reader);
 	}
+	room->all->queued -= room->counted_queued;
+	room->all->retained -= room->counted_retained;
 	dw_room_free_members(room);
 	free_gone(room);
 	dw_log_destroy(&room->log);
@@ -84,6 +87,7 @@ dw_room_summarize(struct dw_room *room, const struct dw_room_summary *summary, u
 		room->oldest_n = room->n + 1 - room->all->queue_limit;
 	room->direct_at = summary->directs > 0 ? summary->head_at : 0;
 	dw_room_expire(room, now);
+	dw_room_sum_up(room);
 }
 
 bool
@@ -98,14 +102,8 @@ dw_room_count_cursor(struct dw_room *room, const struct dw_cursor *cursor, uint6
 	if (room->prune_at == 0 || end < room->prune_at)
 		room->prune_at = end;
 	room->device_count++;
+	dw_room_sum_up(room);
 	return true;
-}
-
-/* After the log changed. */
-static void
-note_oldest(struct dw_room *room)
-{
-	room->oldest_n = room->n + 1 - dw_log_count(room->log);
 }
 
 /* The records must be what the summary says: growing in seq, without a hole in n, up to its n. */
@@ -149,8 +147,11 @@ drop_direct(struct dw_room *room)
 	struct dw_member *member =
 		dw_record_of(room->direct, dw_log_first(room->direct), &record) ? dw_room_member(room, record.to) : NULL;
 
-	if (member != NULL && record.own >= member->first_own)
+	if (member != NULL && record.own >= member->first_own) {
+		dw_room_uncount_direct(room, member);
 		member->first_own = record.own + 1;
+		dw_room_count_direct(room, member);
+	}
 	room->direct_gone = dw_log_entry(room->direct, dw_log_first(room->direct))->seq;
 	dw_log_drop(room->direct);
 }
@@ -181,9 +182,11 @@ append_direct(struct dw_room *room, const struct dw_record *record, struct dw_st
 
 	if (err != DW_OK)
 		return err;
+	dw_room_uncount_direct(room, member);
 	member->own = record->own;
 	if (member->own - member->first_own >= room->all->queue_limit)
 		member->first_own = member->own + 1 - room->all->queue_limit;
+	dw_room_count_direct(room, member);
 	return DW_OK;
 }
 
@@ -268,9 +271,9 @@ dw_room_load(struct dw_room *room, const struct dw_op *load, uint64_t now)
 		return err;
 	}
 	room->log = log;
-	room->low_stale = true;
 	room->prune_at = 0;
-	note_oldest(room);
+	room->oldest_n = room->n + 1 - dw_log_count(log);
+	dw_room_count_anew(room);
 	if (before.n > 0 && room->oldest_n > before.oldest_n)
 		room->all->dropped_expired += room->oldest_n - before.oldest_n;
 	dw_room_expire(room, now);
@@ -284,35 +287,6 @@ dw_room_resident(const struct dw_room *room)
 	return room->log != NULL;
 }
 
-static bool
-is_awaited(const struct dw_member *member, uint64_t own)
-{
-	const struct dw_device *device;
-
-	LL_FOREACH(member->devices, device)
-	{
-		if (dw_own(device->at) < own)
-			return true;
-	}
-	return member->devices == NULL;
-}
-
-/* Direct messages that are retained and that some device of their user, if one is known, has not confirmed. */
-static uint64_t
-queued_direct(const struct dw_room *room)
-{
-	uint64_t count = 0;
-
-	for (uint64_t i = dw_log_first(room->direct); i < dw_log_end(room->direct); i++) {
-		struct dw_record record;
-		const struct dw_member *member =
-			dw_record_of(room->direct, i, &record) ? dw_room_member(room, record.to) : NULL;
-
-		count += member != NULL && record.own >= member->first_own && is_awaited(member, record.own);
-	}
-	return count;
-}
-
 void
 dw_room_unload(struct dw_room *room)
 {
@@ -320,19 +294,17 @@ dw_room_unload(struct dw_room *room)
 	const struct dw_device *device;
 
 	assert(room->session_count == 0 && room->dirty == NULL && room->gone == NULL && room->readers == NULL);
-	(void)dw_room_queued(room);
-	room->direct_queued = queued_direct(room);
 	room->prune_at = 0;
+	room->low_n = UINT64_MAX;
 	DW_EACH_DEVICE(room, member, device)
 	{
-		const uint64_t end = dw_room_device_end(room->all, device->derived, device->seen, device->expires);
-
-		if (room->prune_at == 0 || end < room->prune_at)
-			room->prune_at = end;
+		room->low_n = dw_less(room->low_n, dw_n(device->at));
+		dw_room_note_age(room, device);
 	}
 	dw_room_free_members(room);
 	dw_log_destroy(&room->log);
 	dw_log_destroy(&room->direct);
+	dw_room_sum_up(room);
 }
 
 size_t
@@ -348,13 +320,23 @@ dw_room_memory(const struct dw_room *room)
 		   room->device_count * (sizeof(struct dw_device) + EACH_MORE);
 }
 
+static void
+drop_oldest(struct dw_room *room)
+{
+	if (room->log != NULL)
+		dw_room_drop_numbered(room);
+	else
+		room->oldest_n++;
+}
+
 /* A message to everyone. */
 static int
 append_numbered(struct dw_room *room, const struct dw_record *record, struct dw_str bytes)
 {
-	/* Nothing retained: what came before this one, if anything, is not to be counted. */
-	const uint64_t oldest_n = room->oldest_n > room->n ? record->n : room->oldest_n;
-
+	if (dw_room_retained(room) >= room->all->queue_limit) {
+		drop_oldest(room);
+		room->all->dropped_limit++;
+	}
 	if (room->log != NULL) {
 		const struct dw_log_entry entry = { .seq = record->seq, .n = record->n, .at = record->at };
 		int err = dw_log_append(room->log, &entry, bytes.p, bytes.n);
@@ -363,12 +345,12 @@ append_numbered(struct dw_room *room, const struct dw_record *record, struct dw_
 			return err;
 	}
 	room->mixed |= !dw_record_plain(record);
+	/* Nothing retained: what came before this one, if anything, is not to be counted. */
+	if (room->oldest_n > room->n)
+		room->oldest_n = record->n;
 	room->n = record->n;
-	room->oldest_n = oldest_n;
-	if (dw_room_retained(room) > room->all->queue_limit) {
-		room->oldest_n++;
-		room->all->dropped_limit++;
-	}
+	if (room->ahead > 0)
+		dw_room_count_anew(room);
 	assert(room->log == NULL || dw_room_retained(room) == dw_log_count(room->log));
 	return DW_OK;
 }
@@ -391,33 +373,68 @@ dw_room_append(struct dw_room *room, const struct dw_record *record, struct dw_s
 		return err;
 	room->head = record->seq;
 	room->head_at = record->at;
+	dw_room_sum_up(room);
 	return DW_OK;
+}
+
+static void
+expire_logs(struct dw_room *room, uint64_t at)
+{
+	while (dw_log_count(room->direct) > 0 && dw_log_entry(room->direct, dw_log_first(room->direct))->at < at)
+		drop_direct(room);
+	while (room->oldest_n <= room->n && dw_log_entry(room->log, dw_log_first(room->log))->at < at)
+		dw_room_drop_numbered(room);
+	if (room->direct_at < at)
+		room->direct_at = 0;
+	dw_room_even_out(room);
+}
+
+/* When its newest message is over its age, all are. */
+static void
+expire_summary(struct dw_room *room, uint64_t at)
+{
+	if (room->direct_at < at)
+		room->direct_at = room->direct_queued = 0;
+	if (room->head_at < at)
+		room->oldest_n = room->n + 1;
+	dw_room_sum_up(room);
 }
 
 void
 dw_room_expire(struct dw_room *room, uint64_t now)
 {
-	uint64_t ttl = room->all->queue_ttl_ms, before = room->oldest_n;
+	const uint64_t ttl = room->all->queue_ttl_ms, before = room->oldest_n;
 
 	if (now < ttl)
 		return;
-	while (dw_log_count(room->direct) > 0 && dw_log_entry(room->direct, dw_log_first(room->direct))->at < now - ttl)
-		drop_direct(room);
-	if (room->oldest_n > room->n)
-		return;
-	if (room->log != NULL) {
-		dw_log_expire(room->log, now - ttl);
-		note_oldest(room);
-	} else if (room->head_at < now - ttl) {
-		room->oldest_n = room->n + 1;
-	}
+	if (room->log != NULL)
+		expire_logs(room, now - ttl);
+	else
+		expire_summary(room, now - ttl);
 	room->all->dropped_expired += room->oldest_n - before;
 }
 
-uint64_t
-dw_room_retained(const struct dw_room *room)
+/* When the oldest message of either log was stored; of a room that is not resident, the newest. UINT64_MAX: there is
+ * none. */
+static uint64_t
+oldest_at(const struct dw_room *room)
 {
-	return room->n + 1 - room->oldest_n;
+	const uint64_t direct_at = room->direct_at > 0 ? room->direct_at : UINT64_MAX;
+	const uint64_t numbered = dw_log_count(room->log) > 0  ? dw_log_entry(room->log, dw_log_first(room->log))->at
+							  : dw_room_retained(room) > 0 ? room->head_at
+														   : UINT64_MAX;
+	const uint64_t direct =
+		dw_log_count(room->direct) > 0 ? dw_log_entry(room->direct, dw_log_first(room->direct))->at : direct_at;
+
+	return dw_less(numbered, direct);
+}
+
+uint64_t
+dw_room_next_age(const struct dw_room *room)
+{
+	const uint64_t oldest = oldest_at(room), pruned = room->prune_at > 0 ? room->prune_at : UINT64_MAX;
+
+	return oldest == UINT64_MAX ? pruned : dw_less(pruned, oldest + room->all->queue_ttl_ms + 1);
 }
 
 bool
@@ -425,46 +442,4 @@ dw_room_forgettable(const struct dw_room *room, uint64_t now)
 {
 	return dw_room_retained(room) == 0 && room->device_count == 0 &&
 		   (room->direct_at == 0 || room->direct_at + room->all->queue_ttl_ms < now);
-}
-
-static void
-find_low(struct dw_room *room)
-{
-	const struct dw_member *member;
-	const struct dw_device *device;
-	bool any = false;
-
-	room->low_n = 0;
-	DW_EACH_DEVICE(room, member, device)
-	{
-		if (!any || dw_n(device->at) < room->low_n)
-			room->low_n = dw_n(device->at);
-		any = true;
-	}
-	room->low_stale = false;
-}
-
-uint64_t
-dw_room_queued(struct dw_room *room)
-{
-	uint64_t from;
-
-	if (room->log != NULL && room->low_stale)
-		find_low(room);
-	from = room->device_count > 0 ? room->low_n : 0;
-	if (from < room->oldest_n - 1)
-		from = room->oldest_n - 1;
-	return (from < room->n ? room->n - from : 0) + (room->log != NULL ? queued_direct(room) : room->direct_queued);
-}
-
-uint64_t
-dw_room_oldest_queued_at(struct dw_room *room)
-{
-	uint64_t queued = dw_room_queued(room);
-
-	const uint64_t numbered = room->log != NULL ? queued - queued_direct(room) : 0;
-
-	if (numbered == 0)
-		return 0;
-	return dw_log_entry(room->log, dw_log_end(room->log) - numbered)->at;
 }

@@ -34,10 +34,10 @@ dw_room_move_device(struct dw_room *room, struct dw_device *device, struct dw_po
 {
 	free(device->trail);
 	device->trail = NULL;
-	device->at = device->resume = device->settled = at;
+	dw_room_stand_device(room, device, at);
+	device->resume = device->settled = at;
 	move_span(&device->had, dw_n(at));
 	move_span(&device->had_own, dw_own(at));
-	room->low_stale = true;
 	dw_room_mark_dirty(room, device);
 }
 
@@ -108,9 +108,11 @@ moves(struct dw_position *at, struct dw_position to)
 static void
 advance_to(struct dw_room *room, struct dw_device *device, struct dw_position confirmed, uint64_t steady)
 {
-	if (moves(&device->at, confirmed)) {
-		dw_device_note(device, device->at, steady);
-		room->low_stale = true;
+	struct dw_position at = device->at;
+
+	if (moves(&at, confirmed)) {
+		dw_room_stand_device(room, device, at);
+		dw_device_note(device, at, steady);
 		dw_room_mark_dirty(room, device);
 	}
 	settle_device(device, steady);
@@ -144,6 +146,7 @@ dw_room_settle(struct dw_room *room, uint64_t steady)
 				dw_room_advance(room, session->device, steady);
 		}
 	}
+	dw_room_even_out(room);
 }
 
 bool
@@ -225,6 +228,7 @@ dw_room_confirm(struct dw_room *room, struct dw_session *session, struct dw_posi
 	session->confirmed = all;
 	note_confirmed(room, device, at, session->begun, sure);
 	dw_room_advance(room, device, steady);
+	dw_room_even_out(room);
 	return true;
 }
 
@@ -240,6 +244,7 @@ dw_room_departed(struct dw_room *room, const struct dw_leave *leave, uint64_t st
 	at = with_own(room, device->member, leave->at);
 	note_confirmed(room, device, at, leave->begun, leave->sure);
 	advance_to(room, device, at, steady);
+	dw_room_even_out(room);
 	return device->dirty ? device : NULL;
 }
 
@@ -252,15 +257,19 @@ dw_room_leave(struct dw_room *room, struct dw_session *session, uint64_t ended, 
 	LL_DELETE(device->sessions, session);
 	DL_DELETE2(session->reader->sessions, session, reader_prev, reader_next);
 	dw_room_unlink_session(session);
+	dw_rooms_go(room->all, dw_str(device->member->user));
 	session->reader->session_count--;
 	room->session_count--;
 	room->all->sessions--;
+	room->all->watched -= room->session_count == 0;
 	free(session);
 	if (device->sessions == NULL)
 		room->device_connected--;
 	dw_room_advance(room, device, steady);
 	device->seen = ended;
+	dw_room_note_age(room, device);
 	dw_room_mark_dirty(room, device);
+	dw_room_even_out(room);
 }
 
 static bool

@@ -284,6 +284,7 @@ link_session(struct dw_room *room, struct dw_session *session)
 	DL_APPEND2(session->reader->sessions, session, reader_prev, reader_next);
 	session->reader->session_count++;
 	dw_links_add(&room->all->by_id, &session->link, link_hash(&session->link));
+	room->all->watched += room->session_count == 0;
 	room->session_count++;
 	room->all->sessions++;
 }
@@ -301,12 +302,12 @@ touch_device(struct dw_room *room, struct dw_device *known, const struct dw_join
 	const struct dw_join_context *context, struct stand stand, struct dw_position confirmed)
 {
 	const bool skips = (join->flags & DW_JOIN_NEW) != 0 && stand.resume == DW_RESUME_NEW;
-	struct dw_device *device = known != NULL ? known : dw_room_add_device(room, join->user, join->device);
+	struct dw_device *device = known != NULL ? known : dw_room_add_device(room, join->user, join->device, confirmed);
 
 	if (device == NULL)
 		return NULL;
 	if (known == NULL) {
-		device->at = device->resume = device->settled = confirmed;
+		device->resume = device->settled = confirmed;
 		device->had = (struct dw_span) { dw_n(confirmed), dw_n(confirmed) };
 		device->had_own = (struct dw_span) { dw_own(confirmed), dw_own(confirmed) };
 		dw_room_mark_dirty(room, device);
@@ -366,12 +367,17 @@ dw_room_join(struct dw_room *room, const struct dw_join *join, const struct dw_j
 	session = dw_links_reserve(&room->all->by_id, link_hash) ? calloc(1, sizeof(*session)) : NULL;
 	if (session == NULL)
 		return DW_E_NOMEM;
+	if (dw_rooms_come(room->all, join->user) == NULL) {
+		free(session);
+		return DW_E_NOMEM;
+	}
 	reader = find_reader(room, context->edge);
 	session->reader = reader != NULL ? reader : new_reader(room, join, context, stand.from);
 	session->device = touch_device(room, known, join, context, stand, confirmed);
 	if (session->reader == NULL || session->device == NULL) {
 		if (session->reader != reader)
 			dw_room_drop_reader(room, session->reader);
+		dw_rooms_go(room->all, join->user);
 		free(session);
 		return DW_E_NOMEM;
 	}
@@ -390,9 +396,11 @@ dw_room_join(struct dw_room *room, const struct dw_join *join, const struct dw_j
 	if (session->sure)
 		session->device->settled = dw_position_further(session->device->settled, session->confirmed);
 	dw_room_advance(room, session->device, context->steady);
+	dw_room_note_age(room, session->device);
 	fill_joined(room, session, stand, context->now, joined);
 	room->sent += joined->replaying;
 	room->all->sent += joined->replaying;
+	dw_room_sum_up(room);
 	*out = session;
 	return DW_OK;
 }

@@ -83,8 +83,24 @@ drop_member(struct dw_room *room, struct dw_member *member)
 static void
 drop_member_if_idle(struct dw_room *room, struct dw_member *member)
 {
-	if (member->devices == NULL && member->state == DW_OWNER_NONE && member->own == 0)
+	if (member->devices == NULL && member->state == DW_OWNER_NONE && member->own == 0 && member->pins == 0)
 		drop_member(room, member);
+}
+
+struct dw_member *
+dw_room_next_member(struct dw_room *room, struct dw_member *member, bool last)
+{
+	struct dw_member *next = member != NULL ? member->next : room->members;
+
+	if (last)
+		next = NULL;
+	if (next != NULL)
+		next->pins++;
+	if (member != NULL) {
+		member->pins--;
+		drop_member_if_idle(room, member);
+	}
+	return next;
 }
 
 struct dw_device *
@@ -164,7 +180,7 @@ forget_device(struct dw_room *room, struct dw_device *device)
 	LL_DELETE(device->member->devices, device);
 	device->member->device_count--;
 	room->device_count--;
-	room->low_stale = true;
+	dw_room_uncount_device(room, device);
 	free(device->trail);
 	free(device);
 }
@@ -186,7 +202,7 @@ forget_longest_unseen(struct dw_room *room, struct dw_member *member)
 }
 
 struct dw_device *
-dw_room_add_device(struct dw_room *room, struct dw_str user, struct dw_str id)
+dw_room_add_device(struct dw_room *room, struct dw_str user, struct dw_str id, struct dw_position at)
 {
 	struct dw_member *member = dw_room_get_member(room, user);
 	struct dw_device *device;
@@ -202,10 +218,11 @@ dw_room_add_device(struct dw_room *room, struct dw_str user, struct dw_str id)
 		continue;
 	memcpy(device->id, id.p, id.n);
 	device->member = member;
+	device->at = at;
 	LL_APPEND(member->devices, device);
 	member->device_count++;
 	room->device_count++;
-	room->low_stale = true;
+	dw_room_count_device(room, device);
 	return device;
 }
 
@@ -214,11 +231,10 @@ dw_room_load_cursors(struct dw_room *room, const struct dw_cursor *cursors, size
 {
 	for (size_t i = 0; i < count; i++) {
 		const struct dw_cursor *cursor = &cursors[i];
-		struct dw_device *device = dw_room_add_device(room, dw_str(cursor->user), dw_str(cursor->device));
+		struct dw_device *device = dw_room_add_device(room, dw_str(cursor->user), dw_str(cursor->device), cursor->at);
 
 		if (device == NULL)
 			return DW_E_NOMEM;
-		device->at = cursor->at;
 		device->resume = device->settled = cursor->resume;
 		device->had = cursor->had;
 		device->had_own = cursor->had_own;
@@ -278,9 +294,22 @@ dw_room_device_end(const struct dw_rooms *all, bool derived, uint64_t seen, uint
 }
 
 void
+dw_room_note_age(struct dw_room *room, const struct dw_device *device)
+{
+	const uint64_t at = device->sessions != NULL
+							? device->seen + SEEN_EVERY_MS + 1
+							: dw_room_device_end(room->all, device->derived, device->seen, device->expires);
+
+	if (room->prune_at == 0 || at < room->prune_at)
+		room->prune_at = at;
+}
+
+void
 dw_room_prune(struct dw_room *room, uint64_t now)
 {
 	struct dw_member *member, *next;
+
+	room->prune_at = 0;
 
 	DL_FOREACH_SAFE(room->members, member, next)
 	{
@@ -288,15 +317,18 @@ dw_room_prune(struct dw_room *room, uint64_t now)
 
 		LL_FOREACH_SAFE(member->devices, device, after)
 		{
-			if (device->sessions != NULL) {
-				if (now > device->seen + SEEN_EVERY_MS)
-					dw_room_mark_dirty(room, device);
-			} else if (dw_room_device_end(room->all, device->derived, device->seen, device->expires) <= now) {
+			if (device->sessions == NULL &&
+				dw_room_device_end(room->all, device->derived, device->seen, device->expires) <= now) {
 				forget_device(room, device);
+				continue;
 			}
+			if (device->sessions != NULL && now > device->seen + SEEN_EVERY_MS)
+				dw_room_mark_dirty(room, device);
+			dw_room_note_age(room, device);
 		}
 		drop_member_if_idle(room, member);
 	}
+	dw_room_sum_up(room);
 }
 
 bool

@@ -45,21 +45,47 @@ void dw_device_expires(struct dw_device *device, uint64_t expires);
 void dw_room_advance(struct dw_room *room, struct dw_device *device, uint64_t steady);
 void dw_room_move_device(struct dw_room *room, struct dw_device *device, struct dw_position at);
 
+/* What is queued (room_queued.c). A device's `at` is changed by this alone. */
+void dw_room_stand_device(struct dw_room *room, struct dw_device *device, struct dw_position at);
+/* The device has come to its member, where it stands; it has gone from there. */
+void dw_room_count_device(struct dw_room *room, const struct dw_device *device);
+void dw_room_uncount_device(struct dw_room *room, const struct dw_device *device);
+/* Drops the oldest message to everyone from a resident room's log, and from what is retained. */
+void dw_room_drop_numbered(struct dw_room *room);
+/* Before and after `own` or `first_own` of a member change. */
+void dw_room_uncount_direct(struct dw_room *room, const struct dw_member *member);
+void dw_room_count_direct(struct dw_room *room, const struct dw_member *member);
+/* All of a resident room anew. */
+void dw_room_count_anew(struct dw_room *room);
+/* After whatever may have changed what is queued or retained: the sums of all rooms follow. */
+void dw_room_sum_up(struct dw_room *room);
+/* The same where only devices have moved: most do so without any effect. */
+static inline void
+dw_room_even_out(struct dw_room *room)
+{
+	if (room->uneven)
+		dw_room_sum_up(room);
+}
+
+/* A session of this user comes. NULL: no memory. And goes. */
+struct dw_present *dw_rooms_come(struct dw_rooms *all, struct dw_str user);
+void dw_rooms_go(struct dw_rooms *all, struct dw_str user);
+
 /* Part of the hash of what is found by its room and something else. */
 uint32_t dw_room_hash(const struct dw_room *room);
 /* Out of the table of sessions. */
 void dw_room_unlink_session(struct dw_session *session);
 
-struct dw_member *dw_room_member(const struct dw_room *room, struct dw_str user);
-struct dw_device *dw_room_device(const struct dw_room *room, struct dw_str user, struct dw_str id);
-/* A device that is not there yet; the longest unseen make room. Not dirty. NULL: no memory. */
-struct dw_device *dw_room_add_device(struct dw_room *room, struct dw_str user, struct dw_str id);
+/* A device that is not there yet, and stands there; the longest unseen make room. Not dirty. NULL: no memory. */
+struct dw_device *dw_room_add_device(struct dw_room *room, struct dw_str user, struct dw_str id, struct dw_position at);
 void dw_room_mark_dirty(struct dw_room *room, struct dw_device *device);
 /* Makes it when needed. NULL: no memory. */
 struct dw_member *dw_room_get_member(struct dw_room *room, struct dw_str user);
 int dw_room_load_cursors(struct dw_room *room, const struct dw_cursor *cursors, size_t count);
 int dw_room_load_owners(struct dw_room *room, const struct dw_owner_row *rows, size_t count);
 void dw_room_free_members(struct dw_room *room);
+/* Something about its age has changed, so that room->prune_at may be earlier. */
+void dw_room_note_age(struct dw_room *room, const struct dw_device *device);
 /* When a device that is not connected is over its age. */
 uint64_t dw_room_device_end(const struct dw_rooms *all, bool derived, uint64_t seen, uint64_t expires);
 

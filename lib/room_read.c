@@ -103,14 +103,14 @@ dw_room_go_on(const struct dw_room *room, struct dw_str user, struct dw_position
 bool
 dw_room_n_at(const struct dw_room *room, uint64_t seq, uint64_t *n)
 {
-	const uint64_t index = dw_log_after(room->log, seq);
+	uint64_t index;
 
-	if (seq >= room->head)
+	if (seq >= room->head) {
 		*n = room->n;
-	else if (index > dw_log_first(room->log))
-		*n = dw_log_entry(room->log, index - 1)->n;
-	else
-		*n = 0;
+		return true;
+	}
+	index = dw_log_after(room->log, seq);
+	*n = index > dw_log_first(room->log) ? dw_log_entry(room->log, index - 1)->n : 0;
 	/* Where everything there ever was is retained nothing precedes the oldest. */
 	return *n > 0 || seq == 0 || room->oldest_n == 1;
 }

@@ -100,7 +100,7 @@ static const struct shape shapes[] = {
 		{ U(welcome, version), T(welcome, epoch, DW_EPOCH_MAX), U(welcome, hub), U(welcome, head), U(welcome, window),
 			U(welcome, incarnation) } },
 	{ DW_REFUSED, "REFUSED", { U(refused, code), T(refused, text, TEXT_MAX_BYTES) } },
-	{ DW_PONG, "PONG", { U(pong, token) } },
+	{ DW_PONG, "PONG", { U(pong, token), F(pong, writable) } },
 	{ DW_SHUTDOWN, "SHUTDOWN", { { NULL, NUMBER, 0, 0 } } },
 	{ DW_STORED, "STORED",
 		{ U(stored, corr), U(stored, code), U(stored, seq), U(stored, n), F(stored, duplicate), U(stored, notified),

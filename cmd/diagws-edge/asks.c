@@ -19,7 +19,7 @@
 
 #include "diagws/bus.h"
 #include "diagws/clock.h"
-#include "wheel.h"
+#include "diagws/wheel.h"
 
 enum { ASKS_MAX = 4096, BYTES_MAX = 64 * 1024 * 1024 };
 
@@ -29,7 +29,7 @@ struct ask {
 	UT_hash_handle hh;
 	uint64_t corr;
 	struct asks *asks;
-	struct wheel_timer timer;
+	struct dw_wheel_timer timer;
 	uplink_done *done; /* NULL: the asker is gone */
 	void *user;
 	uint64_t timeout_ms, wait_ms; /* for an answer that is due at once, and what comes on top when the hub waits */
@@ -44,7 +44,7 @@ finish(struct ask *ask, int err, const struct dw_wire *answer)
 {
 	struct asks *asks = ask->asks;
 
-	wheel_cancel(&ask->timer);
+	dw_wheel_cancel(&ask->timer);
 	HASH_DEL(asks->by_corr, ask);
 	asks->bytes -= ask->frame.len;
 	if (ask->done != NULL)
@@ -54,7 +54,7 @@ finish(struct ask *ask, int err, const struct dw_wire *answer)
 }
 
 static void
-fire(struct wheel_timer *timer)
+fire(struct dw_wheel_timer *timer)
 {
 	struct ask *ask = (struct ask *)((char *)timer - offsetof(struct ask, timer));
 
@@ -68,7 +68,7 @@ begin_wait(struct ask *ask)
 	const uint64_t now = dw_mono_ms();
 
 	ask->wait_until = ask->wait_ms > 0 ? now + ask->wait_ms : 0;
-	wheel_set(ask->asks->wheel, &ask->timer, now + ask->wait_ms + ask->timeout_ms);
+	dw_wheel_set(ask->asks->wheel, &ask->timer, now + ask->wait_ms + ask->timeout_ms);
 }
 
 int

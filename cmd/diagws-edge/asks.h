@@ -12,11 +12,11 @@
 
 struct ask;
 struct dw_bus;
-struct wheel;
+struct dw_wheel;
 
 struct asks {
 	struct ask *by_corr;
-	struct wheel *wheel;
+	struct dw_wheel *wheel;
 	size_t bytes;
 	uint64_t made;
 };

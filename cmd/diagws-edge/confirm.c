@@ -152,7 +152,7 @@ confirm_room(struct room *room, bool came)
 		return;
 	turns = due_turns(room, now, came);
 	if (turns < room->unasked && room->ping.link == NULL)
-		wheel_set(&room->edge->wheel, &room->ping, room->pinged_at + whole);
+		dw_wheel_set(&room->edge->wheel, &room->ping, room->pinged_at + whole);
 	if (turns == 0)
 		return;
 	dw_buf_reset(frame);

@@ -21,7 +21,7 @@
 #include "server.h"
 #include "uplink.h"
 
-static void fire(struct wheel_timer *timer);
+static void fire(struct dw_wheel_timer *timer);
 
 static void
 free_request(struct edge *edge, struct conn_request **request_p)
@@ -108,7 +108,7 @@ conn_set_timer(struct conn *conn)
 		if (left_ms < due - now)
 			due = now + left_ms;
 	}
-	wheel_set(&conn->edge->wheel, &conn->timer, due);
+	dw_wheel_set(&conn->edge->wheel, &conn->timer, due);
 }
 
 static void
@@ -262,7 +262,7 @@ conn_destroy(struct conn **conn_p)
 	if (conn == NULL)
 		return;
 	*conn_p = NULL;
-	wheel_cancel(&conn->timer);
+	dw_wheel_cancel(&conn->timer);
 	while ((watch = watch_first(conn)) != NULL)
 		watch_end(watch);
 	if (conn->session != 0)
@@ -511,7 +511,7 @@ hear_early(struct conn *conn)
 }
 
 static void
-fire(struct wheel_timer *timer)
+fire(struct dw_wheel_timer *timer)
 {
 	struct conn *conn = (struct conn *)((char *)timer - offsetof(struct conn, timer));
 	uint64_t now = dw_mono_ms();

@@ -20,7 +20,7 @@
 #include "door/address.h"
 #include "users.h"
 #include "watch.h"
-#include "wheel.h"
+#include "diagws/wheel.h"
 
 struct edge;
 struct lws;
@@ -85,7 +85,7 @@ struct conn {
 	bool handed : 1;    /* or it is libwebsockets that writes it */
 	bool ended : 1;     /* the client's Close has come, and was answered; or none is waited for */
 	struct watch first;
-	struct wheel_timer timer;
+	struct dw_wheel_timer timer;
 	uint64_t session; /* sessions.h; 0: none */
 	uint64_t expires; /* s since 1970 */
 	uint64_t heard_at, pinged_at;

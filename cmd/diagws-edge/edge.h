@@ -11,7 +11,7 @@
 #include "door/limits.h"
 #include "room.h"
 #include "sessions.h"
-#include "wheel.h"
+#include "diagws/wheel.h"
 
 enum {
 	LIMIT_CLIENT_MESSAGE = 8 * 1024,
@@ -76,6 +76,7 @@ struct gate;
 struct http;
 struct listeners;
 struct server;
+struct status;
 struct uv_loop_s;
 
 struct edge {
@@ -87,7 +88,7 @@ struct edge {
 	struct gate *gate;
 	struct http *http;
 	struct server *server;
-	struct wheel wheel;
+	struct dw_wheel wheel;
 	struct rooms rooms;
 	struct sessions sessions;
 	struct dw_links users; /* users.h */
@@ -95,6 +96,7 @@ struct edge {
 	struct conn_request *requests;   /* utlist */
 	struct check *checks;            /* under way (utlist) */
 	struct waiter *waiters;          /* HTTP requests that wait at the hub (utlist) */
+	struct status *status;           /* what was answered to /ws/status last */
 	struct linger_socket *lingering; /* utlist */
 	uint32_t joins;                  /* JOINs sent: their corr */
 	struct edge_counts counts;

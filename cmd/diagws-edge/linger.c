@@ -16,7 +16,7 @@
 
 struct linger_socket {
 	uv_poll_t poll;
-	struct wheel_timer timer;
+	struct dw_wheel_timer timer;
 	struct edge *edge;
 	struct linger_socket *next, *prev;
 	int fd;
@@ -31,7 +31,7 @@ free_socket(uv_handle_t *handle)
 static void
 end(struct linger_socket *linger)
 {
-	wheel_cancel(&linger->timer);
+	dw_wheel_cancel(&linger->timer);
 	DL_DELETE(linger->edge->lingering, linger);
 	linger->edge->counts.lingering--;
 	uv_close((uv_handle_t *)&linger->poll, free_socket);
@@ -49,7 +49,7 @@ on_readable(uv_poll_t *poll, int status, int events)
 }
 
 static void
-fire(struct wheel_timer *timer)
+fire(struct dw_wheel_timer *timer)
 {
 	struct linger_socket *linger = (struct linger_socket *)((char *)timer - offsetof(struct linger_socket, timer));
 
@@ -81,7 +81,7 @@ linger_start(struct edge *edge, int fd, bool said)
 	edge->counts.lingering++;
 	(void)shutdown(linger->fd, SHUT_WR);
 	(void)uv_poll_start(&linger->poll, UV_READABLE, on_readable);
-	wheel_set(&edge->wheel, &linger->timer, dw_mono_ms() + CUT_STALLED_MS);
+	dw_wheel_set(&edge->wheel, &linger->timer, dw_mono_ms() + CUT_STALLED_MS);
 }
 
 bool

@@ -27,9 +27,12 @@
 #include "door/listen.h"
 #include "edge.h"
 #include "http/daemon.h"
+#include "http/status.h"
 #include "linger.h"
 #include "server.h"
 #include "uplink.h"
+
+enum { TICK_MS = 50 }; /* timers fire so late at the most */
 
 static struct edge edge = {
 	.config = {
@@ -245,7 +248,7 @@ on_tick(uv_timer_t *timer)
 	(void)timer;
 	(void)dw_notify_alive(now);
 	confirm_adapt(&edge, now);
-	wheel_run(&edge.wheel, now);
+	(void)dw_wheel_run(&edge.wheel, now, SIZE_MAX);
 }
 
 /* Reconnects are spread over more time the more there are to reconnect: 1 s per 1,000 clients. */
@@ -376,12 +379,12 @@ start(struct dw_fault *fault)
 	edge.loop = &loop;
 	edge.started = edge.adapted_at = dw_mono_ms();
 	edge.confirm_ms = CONFIRM_MS;
-	wheel_init(&edge.wheel, edge.started);
+	dw_wheel_init(&edge.wheel, edge.started);
 	if (limits_init(&edge.limits, &edge.config) != DW_OK)
 		return DW_E_NOMEM;
 	(void)uv_timer_init(&loop, &ticks);
 	(void)uv_timer_init(&loop, &drain_timer);
-	(void)uv_timer_start(&ticks, on_tick, WHEEL_TICK_MS, WHEEL_TICK_MS);
+	(void)uv_timer_start(&ticks, on_tick, TICK_MS, TICK_MS);
 	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
 		(void)uv_signal_init(&loop, &signals[i]);
 		(void)uv_signal_start(&signals[i], on_signal, numbers[i]);
@@ -424,6 +427,7 @@ stop(void)
 	rooms_clear(&edge);
 	sessions_clear(&edge.sessions);
 	api_clear(&edge);
+	status_clear(&edge);
 	limits_clear(&edge.limits);
 	dw_auth_destroy(&edge.auth);
 }

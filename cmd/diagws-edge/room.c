@@ -37,7 +37,7 @@ static bool take_hole(struct room *room, struct dw_position at, uint64_t reason)
 enum { FRAME_TIMES = 3, ENVELOPE = 512 };
 
 static void
-fire_ping(struct wheel_timer *timer)
+fire_ping(struct dw_wheel_timer *timer)
 {
 	struct room *room = (struct room *)((char *)timer - offsetof(struct room, ping));
 
@@ -226,7 +226,7 @@ room_stream_end(struct room *room)
 		uplink_credit(room->edge->uplink);
 	room->streaming = false;
 	room->furthest = 0;
-	wheel_cancel(&room->ping);
+	dw_wheel_cancel(&room->ping);
 	dw_log_destroy(&room->ring);
 }
 

@@ -19,7 +19,7 @@
 #include "diagws/wire.h"
 #include "frame.h"
 #include "intake.h"
-#include "wheel.h"
+#include "diagws/wheel.h"
 
 struct edge;
 struct watch;
@@ -44,19 +44,19 @@ struct condition {
 struct room {
 	struct dw_link link; /* in the edge's rooms */
 	struct edge *edge;
-	struct dw_log *ring;     /* NULL until the first message */
-	bool streaming;          /* the hub streams this room to us */
-	uint64_t start;          /* the seq after which the stream began, */
-	uint64_t base;           /* and the ring's index then */
-	struct dw_position head; /* where it stands */
-	uint64_t furthest;       /* the seq it stood at before it was set back; 0: it was not */
-	uint64_t pinged_at;      /* confirm.h: when the newest PING was appended to the ring; */
-	unsigned unasked;        /* turns that none behind the newest message has asked; */
-	unsigned turn;           /* the next one */
-	struct wheel_timer ping; /* a PING that is owed */
-	struct watch *readers;   /* those who are offered what is new (utlist) */
-	struct watch *parked;    /* and the others: joining, being fed, stalled, closing */
-	size_t joined;           /* how many of them the hub counts */
+	struct dw_log *ring;        /* NULL until the first message */
+	bool streaming;             /* the hub streams this room to us */
+	uint64_t start;             /* the seq after which the stream began, */
+	uint64_t base;              /* and the ring's index then */
+	struct dw_position head;    /* where it stands */
+	uint64_t furthest;          /* the seq it stood at before it was set back; 0: it was not */
+	uint64_t pinged_at;         /* confirm.h: when the newest PING was appended to the ring; */
+	unsigned unasked;           /* turns that none behind the newest message has asked; */
+	unsigned turn;              /* the next one */
+	struct dw_wheel_timer ping; /* a PING that is owed */
+	struct watch *readers;      /* those who are offered what is new (utlist) */
+	struct watch *parked;       /* and the others: joining, being fed, stalled, closing */
+	size_t joined;              /* how many of them the hub counts */
 	/* fanout.h: */
 	struct watch *cursor; /* the next reader to be offered something; NULL: the first */
 	size_t reader_count, left;

@@ -53,7 +53,8 @@ struct uplink {
 	unsigned greetings; /* HELLOs since the last WELCOME that went out */
 	uint64_t greeted_at, heard_at, pinged_at;
 	uint64_t connected_at;
-	uint64_t answered; /* when the newest PING was sent that the hub has answered */
+	uint64_t answered; /* when the newest PING was sent that the hub has answered, */
+	bool writable;     /* and what it said of its storage */
 	struct asks asks;
 	struct unsaid unsaid;
 	struct departed departed;
@@ -132,6 +133,14 @@ bool
 uplink_ready(const struct uplink *uplink)
 {
 	return uplink->up && dw_mono_ms() < uplink->heard_at + SILENT_MS;
+}
+
+const char *
+uplink_unready(const struct uplink *uplink)
+{
+	if (!uplink_ready(uplink) || dw_mono_ms() >= uplink->answered + SILENT_MS)
+		return "the hub does not answer";
+	return uplink->writable ? NULL : "the storage is full";
 }
 
 const char *
@@ -281,6 +290,7 @@ take_welcome(struct uplink *uplink, const struct dw_welcome *welcome)
 	uplink->hub = welcome->hub;
 	uplink->up = true;
 	uplink->greetings = 0;
+	uplink->answered = uplink->pinged_at = 0;
 	dw_log_info("hub welcomed us", "epoch=%s head=%llu", uplink->epoch, (unsigned long long)welcome->head);
 	if (new_store)
 		change_epoch(uplink);
@@ -416,6 +426,7 @@ take(struct uplink *uplink, const struct dw_wire *message)
 		break;
 	case DW_PONG:
 		uplink->answered = message->pong.token;
+		uplink->writable = message->pong.writable;
 		departed_known(&uplink->departed, uplink->answered);
 		break;
 	case DW_SHUTDOWN:

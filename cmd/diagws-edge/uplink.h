@@ -26,6 +26,8 @@ int uplink_new(struct uplink **out, struct edge *edge, const char *uri, const ch
 void uplink_destroy(struct uplink **uplink_p);
 
 bool uplink_ready(const struct uplink *uplink); /* the hub has welcomed us and was heard lately */
+/* Why no message would be taken now, by what the hub said last; NULL: it would. */
+const char *uplink_unready(const struct uplink *uplink);
 const char *uplink_epoch(const struct uplink *uplink);
 int uplink_fatal(const struct uplink *uplink); /* not 0: the hub will never have us (another version) */
 

@@ -152,5 +152,8 @@ hub_receive(struct hub *hub, struct peer *peer)
 	frame.n -= peer->rest.n;
 	handler = find_handler(message.kind);
 	hub_dispatch(hub, peer, &message, frame);
+	/* It comes to that again. */
+	if (message.kind == DW_STAT && peer->held)
+		peer->rest = (struct dw_str) { frame.p, frame.n + peer->rest.n };
 	return (handler != NULL ? handler->cost : LOOK) + frame.n / BYTES_PER_SIMPLE;
 }

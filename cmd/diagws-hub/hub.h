@@ -20,6 +20,7 @@
 #include "diagws/paths.h"
 #include "diagws/room.h"
 #include "diagws/router.h"
+#include "diagws/wheel.h"
 #include "diagws/wire.h"
 #include "table.h"
 
@@ -32,6 +33,8 @@ enum {
 	HUB_STUCK_US = 100 * 1000,           /* unless the batch before takes longer than that */
 	HUB_LOADS = 64,                      /* rooms that are being loaded at a time, */
 	HUB_LOADS_PEER = 32,                 /* and for one peer */
+	HUB_WAITS_MAX = 65536,               /* waits in all; see waits.c */
+	HUB_TIMERS = 1024,                   /* that fire in a turn */
 	HUB_CURSORS = 1024,                  /* cursors in a batch, but for the last */
 	HUB_LINGER_US = 500,                 /* see stage_commit */
 	HUB_CURSORS_US = 3000,               /* batches of cursors alone are so far apart */
@@ -81,11 +84,16 @@ struct peer {
 	bool talks;                         /* while its frame is not handled */
 	struct peer *lost_prev, *lost_next; /* in hub->lost */
 	struct peer *look_prev, *look_next; /* in hub->looks */
-	size_t pending;                     /* unanswered requests */
+	size_t pending;                     /* unanswered requests, */
+	struct wait *waits;                 /* those of them that wait, */
+	size_t waiting;                     /* and how many these are */
 	struct account *account;            /* what it has staged; NULL: nothing yet */
 	size_t sessions;
 	struct dw_reader *readers, *dirty;
 	size_t reader_count;
+	uint64_t late;                        /* messages to everyone that its readers have not been sent */
+	struct scan *scan;                    /* the view that it has asked for, */
+	bool held;                            /* and another, which it is to say again when that was sent */
 	struct peer *serve_prev, *serve_next; /* in hub->serving */
 	bool serving;
 	uint64_t sent, credited;                /* MESSAGES */
@@ -118,6 +126,8 @@ void peer_remove_reader(struct peer *peer, struct dw_reader *reader);
 void peer_mark_dirty(struct hub *hub, struct peer *peer, struct dw_reader *reader);
 /* To be given MESSAGES: and what it was given before has been taken. */
 bool peer_has_credit(const struct hub *hub, const struct peer *peer);
+/* The reader's room or its position in it has changed: peer->late follows. */
+void peer_count_late(struct peer *peer, struct dw_reader *reader);
 /* Whether something of its frame is not handled yet. */
 void peer_talks(struct hub *hub, struct peer *peer, bool talks);
 /* It is to be served at the next flush, if it has something to get and credit; and not any more. */
@@ -227,7 +237,9 @@ struct waiting {
 /* What the hub keeps of a room that is resident or about to be. */
 struct seat {
 	struct dw_room *room;
-	struct wait *waits;                   /* for something to happen here (waits.c) */
+	struct wait *polls;      /* for the next message, */
+	struct awaited *awaited; /* and messages that somebody waits for (waits.h) */
+	size_t awaited_count;
 	struct seat *prev, *next;             /* in the hub's list of idle ones, oldest first */
 	struct seat *dirty_prev, *dirty_next; /* in the list of those with changed cursors */
 	struct seat *load_prev, *load_next;   /* in account->rooms, while its load waits for its turn */
@@ -245,8 +257,9 @@ struct dw_room *room_find(struct hub *hub, struct dw_str name);
 struct dw_room *room_get(struct hub *hub, struct dw_str name);
 int rooms_start(struct hub *hub);
 void rooms_free(struct hub *hub);
-/* Each minute: ages. */
-void rooms_sweep(struct hub *hub);
+/* Something may come to its age in it: sees to it that it is looked at then; and looks, which its timer does. */
+void room_watch_ages(struct hub *hub, struct dw_room *room);
+void room_look_at_ages(struct hub *hub, struct dw_room *room);
 bool room_waits(const struct dw_room *room);
 /* Keeps the frame until the room has been loaded. Not all are loaded at once: those who ask take turns. */
 int room_wait(struct hub *hub, struct dw_room *room, struct peer *peer, struct dw_str frame);
@@ -259,6 +272,8 @@ void room_loaded(struct hub *hub, struct staged *staged);
 void room_serve_waiting(struct hub *hub, struct dw_room *room);
 /* After anything was done with the room: counts its memory, lists it, frees it (only it) when it holds nothing. */
 void room_settle(struct hub *hub, struct dw_room *room);
+/* One after another, as dw_room_next_member. */
+struct dw_room *rooms_next(struct hub *hub, struct dw_room *room, bool last);
 /* Once a turn: gives up idle rooms while memory is over its bound. */
 void rooms_evict(struct hub *hub);
 /* Ends a session; its edge's reader goes with the last one. */
@@ -342,24 +357,37 @@ const struct dw_place *place_of(const struct hub *hub, uint64_t seq);
 
 /* ---- waits (waits.c): senders that wait for a message to be delivered, polls that wait for one to come */
 
+/* This peer takes no more of them. */
+bool waits_full(const struct hub *hub, const struct peer *peer);
 /* STORED has been answered; DELIVERED will be when that many devices have it, or the time is over. */
 void wait_delivered(struct hub *hub, struct dw_room *room, const struct staged *staged);
 /* A READ that found nothing: it is answered when there is something, or the time is over. The READ is kept. It is
- * carried out again meanwhile, and must call this when there is still nothing (hub->poll says which time it is). */
+ * carried out again meanwhile, and must call this when there is still nothing (hub->poll says which time it is).
+ * DW_E_BUSY, DW_E_NOMEM. */
 enum poll_state { POLL_FIRST, POLL_AGAIN, POLL_KEPT, POLL_OVER };
 int wait_message(struct hub *hub, struct peer *peer, struct dw_room *room, const struct dw_read *read);
-/* A session has confirmed something, and before its device was as given; a device has come back with what it has; a
- * message has come. */
-void waits_confirmed(
-	struct hub *hub, struct dw_room *room, const struct dw_session *session, const struct dw_device *before);
-void waits_joined(struct hub *hub, struct dw_room *room);
+/* What a device had been delivered, before something happened. */
+struct had {
+	struct dw_span numbered, direct;
+};
+static inline struct had
+had_of(const struct dw_device *device)
+{
+	return device != NULL ? (struct had) { device->had, device->had_own } : (struct had) { 0 };
+}
+/* A device has confirmed something; a session has come with what its device has; a message has come. */
+void waits_confirmed(struct hub *hub, struct dw_room *room, const struct dw_device *device, const struct had *before);
+void waits_joined(struct hub *hub, struct dw_room *room, const struct dw_session *session, const struct had *before);
 void waits_message(struct hub *hub, struct dw_room *room);
-/* Called each turn: ends those whose time is over, at most WAITS_MS late. */
-enum { WAITS_MS = 20 };
-void waits_tick(struct hub *hub);
-uint64_t waits_count(const struct hub *hub);
-void waits_forget_peer(struct hub *hub, const struct peer *peer);
-void waits_free(struct hub *hub);
+void waits_forget_peer(struct peer *peer);
+
+/* ---- long views (scan.c) */
+
+/* A slice of the one that is the first in line. True: there is more to do, or to hear. */
+bool scans_turn(struct hub *hub);
+void scans_forget_peer(struct hub *hub, struct peer *peer);
+/* The peer is about to leave the list of all. */
+void scans_pass_peer(struct hub *hub, const struct peer *peer);
 
 /* ---- answers (outbox.c) */
 
@@ -389,6 +417,8 @@ struct counters {
 	uint64_t received, stored, rejected, duplicates, commits, refused, lost_peers;
 	uint64_t commit_us[HUB_COMMITS]; /* a ring */
 	uint64_t commit_us_max;
+	uint64_t sorted, sorted_at; /* when these two were computed: of so many commits */
+	double p50_ms, p99_ms;
 };
 
 struct hub {
@@ -402,12 +432,14 @@ struct hub {
 	struct dw_rooms rooms_shared;
 	struct dw_room *rooms;
 	struct seat *idle, *dirty;
-	size_t cursor_rooms; /* in `dirty`, that are still to write their cursors */
+	size_t dirty_rooms;  /* in `dirty`, */
+	size_t cursor_rooms; /* and those that are still to write their cursors */
 	size_t memory;
 	size_t resident;
 	struct peer *peers, *peers_by_id;
-	struct peer *serving; /* those with something to get, and credit */
-	struct peer *talkers; /* those with a frame that is not handled yet */
+	size_t edges, clients; /* among them */
+	struct peer *serving;  /* those with something to get, and credit */
+	struct peer *talkers;  /* those with a frame that is not handled yet */
 	size_t talker_count;
 	struct peer *looks; /* all, in the order in which they are looked at */
 	struct peer *lost;
@@ -430,9 +462,12 @@ struct hub {
 	const struct dw_place *place; /* one that the engine was asked for */
 	struct asked *asked;          /* JOINs */
 	struct lobby *lobbies;
-	struct wait *waits;
-	uint64_t waits_at; /* dw_mono_ms: when they are looked at next */
-	bool store_full;   /* so the last message was answered */
+	struct awaited *awaited; /* by room and number */
+	size_t waiting;          /* in all */
+	struct dw_wheel wheel;   /* timers of waits, and of rooms for their ages */
+	struct scan *scans;      /* in line (scan.c) */
+	size_t scan_count;
+	bool store_full; /* so the last message was answered */
 	bool closing;
 	int closing_err; /* why, where it is not a signal */
 	int fatal;       /* why the process must end now */

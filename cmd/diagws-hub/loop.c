@@ -26,7 +26,7 @@
 #include "diagws/logging.h"
 #include "diagws/notify.h"
 
-enum { TICK_MS = 1000, CURSORS_EVERY = 5, SWEEP_EVERY = 60, FAREWELL_MS = 500, MOMENT_MS = 100 };
+enum { TICK_MS = 1000, CURSORS_EVERY = 5, FAREWELL_MS = 500, MOMENT_MS = 100, LOOK_MS = 20 };
 
 static void
 begin_close(struct hub *hub)
@@ -73,8 +73,6 @@ tick(struct hub *hub, uint64_t count)
 	peers_tick(hub);
 	if (count % CURSORS_EVERY == 0)
 		rooms_begin_cursors(hub);
-	if (count % SWEEP_EVERY == 0)
-		rooms_sweep(hub);
 }
 
 /* Nothing new is taken any more when it ends: whatever comes, what was taken is carried out and that is all. */
@@ -101,7 +99,8 @@ turn(struct hub *hub, bool *more)
 	rooms_write_cursors(hub, HUB_CURSORS);
 	if (hub->fatal == DW_OK)
 		stage_commit(hub);
-	waits_tick(hub);
+	*more |= dw_wheel_run(&hub->wheel, dw_mono_ms(), HUB_TIMERS);
+	*more |= scans_turn(hub);
 	rooms_evict(hub);
 	outbox_flush(hub);
 	peers_forget_gone(hub);
@@ -138,7 +137,7 @@ say_shutdown(struct hub *hub)
 	}
 	outbox_flush(hub);
 	while (hub->peers != NULL && dw_mono_ms() < now + (is_unsent(hub) ? FAREWELL_MS : MOMENT_MS)) {
-		(void)poll(&fd, 1, WAITS_MS);
+		(void)poll(&fd, 1, LOOK_MS);
 		dw_router_turn(hub->router);
 	}
 }
@@ -160,12 +159,11 @@ finish(struct hub *hub)
 static void
 wait_for_work(struct hub *hub, struct pollfd fds[3], uint64_t until, bool gathers, bool more)
 {
-	const uint64_t now = dw_mono_ms(), due = stage_due(hub);
-	uint64_t wait = now < until ? (until - now) * 1000 : 0;
+	const uint64_t now = dw_mono_ms(), due = stage_due(hub), timers = dw_wheel_next(&hub->wheel);
+	const uint64_t first = timers < until ? timers : until;
+	uint64_t wait = now < first ? (first - now) * 1000 : 0;
 	struct timespec most;
 
-	if (hub->waits != NULL && wait > WAITS_MS * 1000)
-		wait = WAITS_MS * 1000;
 	if (due < wait)
 		wait = due;
 	if (gathers && wait > HUB_GATHER_US)

@@ -78,6 +78,7 @@ start(struct hub *hub, const struct options *options, struct dw_fault *fault)
 	hub->options = options;
 	hub->id = dw_random();
 	hub->started = dw_mono_ms();
+	dw_wheel_init(&hub->wheel, hub->started);
 	hub->batch = calloc(1, sizeof(*hub->batch));
 	hub->spare = calloc(1, sizeof(*hub->spare));
 	if (hub->batch == NULL || hub->spare == NULL)
@@ -110,7 +111,6 @@ stop(struct hub *hub)
 	rooms_free(hub);
 	free_batch(hub, hub->batch);
 	free_batch(hub, hub->spare);
-	waits_free(hub);
 	outbox_free(&hub->outbox);
 	if (hub->engine != NULL)
 		hub->engine->ops->close(hub->engine);

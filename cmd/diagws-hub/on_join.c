@@ -65,6 +65,7 @@ join_room(struct hub *hub, struct peer *peer, struct dw_room *room, const struct
 		.place = place_of(hub, dw_seq(join->after)) };
 	struct dw_wire answer = { .kind = DW_JOINED };
 	struct dw_session *session = dw_room_session(room, join->session);
+	const struct had before = had_of(dw_room_device(room, join->user, join->device));
 	int err;
 
 	if (session != NULL && session->reader->edge != peer->number)
@@ -93,7 +94,7 @@ join_room(struct hub *hub, struct peer *peer, struct dw_room *room, const struct
 		if (!session->device->stored)
 			room_write_device(hub, room, session->device);
 		outbox_add(hub, peer->number, &answer);
-		waits_joined(hub, room);
+		waits_joined(hub, room, session, &before);
 	}
 	drop_empty_readers(hub, room);
 	return err;

@@ -12,6 +12,7 @@ take_departed(
 	struct hub *hub, struct peer *peer, struct dw_room *room, const struct dw_leave *leave, struct dw_str frame)
 {
 	struct dw_device *device;
+	struct had before;
 
 	if (!dw_room_resident(room)) {
 		/* Where too much waits already its client may be sent again what it has. */
@@ -19,10 +20,11 @@ take_departed(
 			(void)room_wait(hub, room, peer, frame);
 		return;
 	}
+	before = had_of(dw_room_device(room, leave->user, leave->device));
 	device = dw_room_departed(room, leave, dw_mono_ms());
 	if (device != NULL) {
 		room_write_device(hub, room, device);
-		waits_joined(hub, room);
+		waits_confirmed(hub, room, device, &before);
 	}
 	room_settle(hub, room);
 }

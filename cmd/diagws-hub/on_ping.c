@@ -1,10 +1,11 @@
-/* PING: answered with its own token. That a frame came is all that liveness needs. */
+/* PING: answered with its own token. That a frame came is all that liveness needs; and whether messages are taken is
+ * all that an edge is asked for by probes of its readiness. */
 #include "hub.h"
 
 void
 on_ping(struct hub *hub, struct peer *peer, const struct dw_wire *message, struct dw_str frame)
 {
-	const struct dw_wire answer = { .kind = DW_PONG, .pong = { message->ping.token } };
+	const struct dw_wire answer = { .kind = DW_PONG, .pong = { message->ping.token, !hub->store_full } };
 
 	(void)frame;
 	outbox_add(hub, peer->number, &answer);

@@ -1,5 +1,6 @@
 /* STAT: what the hub knows about itself, as a table. Answered from memory, so that it never waits for the
- * disk; only `devices`, `messages`, and `room` for one that is not in memory, load that room first.
+ * disk; only `devices`, `messages`, and `room` for one that is not in memory, load that room first. What may have many
+ * rows is put together a slice a turn (scan.c).
  *
  * One function per view, one table names them with their columns. Rows are sorted where all of them are: here, for an
  * answer may hold only the first of them.
@@ -15,8 +16,9 @@
 
 struct view {
 	const char *name, *columns;
-	void (*fill)(struct hub *hub, struct table *table, struct dw_room *room);
-	bool of_room; /* a room must be named */
+	void (*fill)(struct hub *hub, struct table *table, const struct dw_room *room); /* NULL: it is long, */
+	scan_step *step;                                                                /* and taken in slices */
+	bool of_room;                                                                   /* a room must be named */
 };
 
 #define ROOM_COLUMNS \
@@ -28,14 +30,14 @@ static const struct view views[] = {
 		"messages_stored\tmessages_rejected\tduplicates\tqueued\tretained\tdropped_limit\tdropped_expired\tcommits\t"
 		"commit_ms_p50\tcommit_ms_p99\tcommit_ms_max\tstore_bytes\tstaged_bytes\tsent\tdelivered\twaiting\tstore_"
 		"writable",
-		stat_summary, false },
-	{ "rooms", ROOM_COLUMNS, stat_rooms, false },
-	{ "room", ROOM_COLUMNS, stat_room, true },
-	{ "devices", "user_id\tdevice\tconnected\tconfirmed_seq\tbehind\tseen_s", stat_devices, true },
-	{ "messages", "seq\tn\tid\ttype\tbytes\tage_s\tsent\tdelivered\tdirect", stat_messages, true },
-	{ "edges", "name\tincarnation\tconnections\trooms\tcredit\tbehind\tconnected_s", stat_edges, false },
-	{ "queues", "diagnosis_id\tqueued\toldest_queued_s\tdevices_away", stat_queues, false },
-	{ "users", "user_id\tconnections", stat_users, false },
+		stat_summary, NULL, false },
+	{ "rooms", ROOM_COLUMNS, NULL, scan_rooms, false },
+	{ "room", ROOM_COLUMNS, stat_room, NULL, true },
+	{ "devices", "user_id\tdevice\tconnected\tconfirmed_seq\tbehind\tseen_s", NULL, scan_devices, true },
+	{ "messages", "seq\tn\tid\ttype\tbytes\tage_s\tsent\tdelivered\tdirect", NULL, scan_messages, true },
+	{ "edges", "name\tincarnation\tconnections\trooms\tcredit\tbehind\tconnected_s", NULL, scan_edges, false },
+	{ "queues", "diagnosis_id\tqueued\toldest_queued_s\tdevices_away", NULL, scan_queues, false },
+	{ "users", "user_id\tconnections", NULL, scan_users, false },
 };
 
 static const struct view *
@@ -73,16 +75,20 @@ refuse_column(struct hub *hub, struct peer *peer, uint64_t corr, const struct vi
 }
 
 /* The column has been looked at. */
-static void
+static int
 show(struct hub *hub, struct peer *peer, const struct dw_stat *stat, const struct view *view, struct dw_room *room)
 {
+	const int sort = stat->sort.n > 0 ? find_column(view->columns, stat->sort) : -1;
 	struct table table;
 
+	if (view->fill == NULL)
+		return scan_begin(hub, peer, stat, view->step, view->columns, sort, room);
 	table_init(&table, stat->limit);
-	if (stat->sort.n > 0)
-		table_sort(&table, (size_t)find_column(view->columns, stat->sort), stat->reverse);
+	if (sort >= 0)
+		table_sort(&table, (size_t)sort, stat->reverse);
 	view->fill(hub, &table, room);
 	table_send(hub, peer->number, stat->corr, view->columns, &table);
+	return DW_OK;
 }
 
 /* A room that is not resident is loaded first. */
@@ -103,7 +109,7 @@ show_room(
 	else if (room->n == 0 && room->session_count == 0)
 		err = DW_E_UNKNOWN;
 	else
-		show(hub, peer, &message->stat, view, room);
+		err = show(hub, peer, &message->stat, view, room);
 	room_settle(hub, room);
 	return err;
 }
@@ -121,7 +127,10 @@ on_stat(struct hub *hub, struct peer *peer, const struct dw_wire *message, struc
 	else if (view->of_room)
 		err = show_room(hub, peer, message, frame, view);
 	else
-		show(hub, peer, &message->stat, view, NULL);
-	if (err != DW_OK)
+		err = show(hub, peer, &message->stat, view, NULL);
+	/* It is not through with that. */
+	if (err == DW_E_BUSY && peer->scan != NULL && !hub->replaying)
+		peer->held = true;
+	else if (err != DW_OK)
 		answer_failure(hub, peer->number, message, err, NULL);
 }

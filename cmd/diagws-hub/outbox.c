@@ -94,6 +94,7 @@ serve_reader(struct hub *hub, struct peer *peer, struct dw_reader *reader)
 	peer->sizes[peer->sent++ % HUB_WINDOW] = (uint32_t)size;
 	peer->uncredited += size;
 	reader->sent = at;
+	peer_count_late(peer, reader);
 	return true;
 }
 

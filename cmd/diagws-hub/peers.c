@@ -47,13 +47,21 @@ peer_get(struct hub *hub, uint32_t number)
 	return peer;
 }
 
+static void
+count_kind(struct hub *hub, const struct peer *peer, size_t more)
+{
+	hub->edges += peer->kind == DW_PEER_EDGE ? more : 0;
+	hub->clients += peer->kind == DW_PEER_CLIENT ? more : 0;
+}
+
 /* Ends all its sessions and readers. */
 static void
 empty_peer(struct hub *hub, struct peer *peer)
 {
 	const uint64_t silence = dw_mono_ms() - peer->heard;
 
-	waits_forget_peer(hub, peer);
+	waits_forget_peer(peer);
+	scans_forget_peer(hub, peer);
 	while (peer->readers != NULL) {
 		struct dw_reader *reader = peer->readers;
 		struct dw_room *room = reader->room;
@@ -80,6 +88,7 @@ peer_forget(struct hub *hub, struct peer *peer)
 	outbox_forget(hub, peer);
 	if (peer->known) {
 		HASH_DELETE(hh_id, hub->peers_by_id, peer);
+		count_kind(hub, peer, (size_t)-1);
 		dw_log_debug("peer gone", "name=%s kind=%llu", peer->name, (unsigned long long)peer->kind);
 	}
 	dw_router_known(hub->router, peer->number, false);
@@ -88,6 +97,7 @@ peer_forget(struct hub *hub, struct peer *peer)
 	DL_DELETE2(hub->looks, peer, look_prev, look_next);
 	if (peer->lost)
 		DL_DELETE2(hub->lost, peer, lost_prev, lost_next);
+	scans_pass_peer(hub, peer);
 	assert(hub->peers != NULL);
 	HASH_DEL(hub->peers, peer);
 	stage_forget(peer);
@@ -144,6 +154,7 @@ peer_hello(struct hub *hub, struct peer *peer, const struct dw_hello *hello)
 	}
 	if (peer->known) {
 		HASH_DELETE(hh_id, hub->peers_by_id, peer);
+		count_kind(hub, peer, (size_t)-1);
 		empty_peer(hub, peer);
 	}
 	peer->known = true;
@@ -153,6 +164,7 @@ peer_hello(struct hub *hub, struct peer *peer, const struct dw_hello *hello)
 	peer->incarnation = hello->incarnation;
 	peer->since = dw_mono_ms();
 	(void)dw_str_copy(hello->name, peer->name, sizeof(peer->name));
+	count_kind(hub, peer, 1);
 	HASH_ADD(hh_id, hub->peers_by_id, id, sizeof(peer->id), peer);
 	return true;
 }
@@ -250,6 +262,7 @@ peer_remove_reader(struct peer *peer, struct dw_reader *reader)
 {
 	DL_DELETE2(peer->readers, reader, edge_prev, edge_next);
 	peer->reader_count--;
+	peer->late -= reader->late;
 	if (reader->dirty)
 		DL_DELETE2(peer->dirty, reader, dirty_prev, dirty_next);
 	reader->dirty = false;
@@ -258,11 +271,21 @@ peer_remove_reader(struct peer *peer, struct dw_reader *reader)
 void
 peer_mark_dirty(struct hub *hub, struct peer *peer, struct dw_reader *reader)
 {
+	peer_count_late(peer, reader);
 	if (!reader->dirty) {
 		reader->dirty = true;
 		DL_APPEND2(peer->dirty, reader, dirty_prev, dirty_next);
 	}
 	peer_serve(hub, peer);
+}
+
+void
+peer_count_late(struct peer *peer, struct dw_reader *reader)
+{
+	const uint64_t late = dw_room_behind(reader->room, dw_n(reader->sent));
+
+	peer->late += late - reader->late;
+	reader->late = late;
 }
 
 bool

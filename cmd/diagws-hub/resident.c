@@ -244,6 +244,13 @@ room_serve_waiting(struct hub *hub, struct dw_room *room)
 }
 
 static void
+unlist_dirty(struct hub *hub, struct seat *seat)
+{
+	DL_DELETE2(hub->dirty, seat, dirty_prev, dirty_next);
+	hub->dirty_rooms--;
+}
+
+static void
 leave_seat(struct hub *hub, struct dw_room *room)
 {
 	struct seat *seat = room->user;
@@ -251,7 +258,7 @@ leave_seat(struct hub *hub, struct dw_room *room)
 	if (seat->idle)
 		DL_DELETE(hub->idle, seat);
 	if (seat->dirty)
-		DL_DELETE2(hub->dirty, seat, dirty_prev, dirty_next);
+		unlist_dirty(hub, seat);
 	hub->memory -= seat->memory;
 	if (dw_room_resident(room)) {
 		dw_room_unload(room);
@@ -267,10 +274,11 @@ give_up(struct hub *hub, struct dw_room *room)
 {
 	if (room->user != NULL)
 		leave_seat(hub, room);
-	if (!dw_room_forgettable(room, dw_now_ms()))
+	if (room->pins > 0 || !dw_room_forgettable(room, dw_now_ms()))
 		return;
 	assert(hub->rooms != NULL);
 	HASH_DEL(hub->rooms, room);
+	dw_wheel_cancel(&room->ages);
 	dw_room_destroy(&room);
 }
 
@@ -282,10 +290,12 @@ list_dirty(struct hub *hub, struct dw_room *room, struct seat *seat)
 	if (dirty == seat->dirty)
 		return;
 	seat->dirty = dirty;
-	if (dirty)
-		DL_APPEND2(hub->dirty, seat, dirty_prev, dirty_next);
-	else
-		DL_DELETE2(hub->dirty, seat, dirty_prev, dirty_next);
+	if (!dirty) {
+		unlist_dirty(hub, seat);
+		return;
+	}
+	DL_APPEND2(hub->dirty, seat, dirty_prev, dirty_next);
+	hub->dirty_rooms++;
 }
 
 void
@@ -294,6 +304,7 @@ room_settle(struct hub *hub, struct dw_room *room)
 	struct seat *seat = room->user;
 	bool held;
 
+	room_watch_ages(hub, room);
 	if (seat == NULL) {
 		give_up(hub, room);
 		return;
@@ -302,8 +313,8 @@ room_settle(struct hub *hub, struct dw_room *room)
 	seat->memory = dw_room_memory(room);
 	hub->memory += seat->memory;
 	list_dirty(hub, room, seat);
-	held = seat->loading || seat->writing > 0 || seat->holds > 0 || seat->waits != NULL || seat->dirty ||
-		   room->session_count > 0 || room->readers != NULL;
+	held = seat->loading || seat->writing > 0 || seat->holds > 0 || seat->polls != NULL || seat->awaited != NULL ||
+		   seat->dirty || room->session_count > 0 || room->readers != NULL;
 	if (seat->idle)
 		DL_DELETE(hub->idle, seat);
 	seat->idle = !held;

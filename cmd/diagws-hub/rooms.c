@@ -1,5 +1,5 @@
 /* The hub's rooms: the table of them, what is known at the start, cursors on their way to the store,
- * and ages. What being resident takes is in resident.c.
+ * and ages, for which each room has a timer. What being resident takes is in resident.c.
  *
  * A room is in the table when it retains messages, has devices or sessions, or is being asked about.
  * So a room that is not there has no device, and a message to it needs no look at the disk.
@@ -12,6 +12,8 @@
 #include <utlist.h>
 
 #include "diagws/clock.h"
+
+enum { AGES_MIN_MS = 60 * 1000, AGES_MAX_MS = 3600 * 1000 };
 
 struct dw_room *
 room_find(struct hub *hub, struct dw_str name)
@@ -44,6 +46,7 @@ add_summary(void *user, const struct dw_room_summary *summary)
 	if (room == NULL)
 		return DW_E_NOMEM;
 	dw_room_summarize(room, summary, dw_now_ms());
+	room_watch_ages(user, room);
 	return DW_OK;
 }
 
@@ -80,8 +83,25 @@ add_cursor(void *user, const struct dw_cursor *cursor)
 		gone.seen = 0;
 		(void)stage_cursor(hub, NULL, &gone);
 		room_settle(hub, room);
+		return DW_OK;
 	}
+	room_watch_ages(hub, room);
 	return DW_OK;
+}
+
+struct dw_room *
+rooms_next(struct hub *hub, struct dw_room *room, bool last)
+{
+	struct dw_room *next = room != NULL ? room->hh.next : hub->rooms;
+
+	if (last)
+		next = NULL;
+	if (next != NULL)
+		next->pins++;
+	/* It may have been given up but for that. */
+	if (room != NULL && --room->pins == 0 && room->user == NULL)
+		room_settle(hub, room);
+	return next;
 }
 
 int
@@ -115,9 +135,7 @@ room_write_device(struct hub *hub, struct dw_room *room, struct dw_device *devic
 void
 rooms_begin_cursors(struct hub *hub)
 {
-	const struct seat *seat;
-
-	DL_COUNT2(hub->dirty, seat, hub->cursor_rooms, dirty_next);
+	hub->cursor_rooms = hub->dirty_rooms;
 }
 
 /* True: the room has no more, or none that could be staged now. */
@@ -183,11 +201,11 @@ bool
 room_confirm(struct hub *hub, struct dw_room *room, struct dw_session *session, struct dw_position at,
 	const struct dw_begun *begun, bool sure)
 {
-	const struct dw_device before = *session->device;
+	const struct had before = had_of(session->device);
 
 	if (!dw_room_confirm(room, session, at, begun, sure || session->sure, dw_mono_ms()))
 		return false;
-	waits_confirmed(hub, room, session, &before);
+	waits_confirmed(hub, room, session->device, &before);
 	return true;
 }
 
@@ -221,23 +239,52 @@ room_end_session(struct hub *hub, struct dw_room *room, struct dw_session *sessi
 	dw_room_drop_reader(room, reader);
 }
 
-void
-rooms_sweep(struct hub *hub)
+static struct hub *
+hub_of(struct dw_room *room)
 {
-	struct dw_room *room, *next;
-	uint64_t now = dw_now_ms();
+	return (struct hub *)(void *)((char *)room->all - offsetof(struct hub, rooms_shared));
+}
 
-	HASH_ITER(hh, hub->rooms, room, next)
-	{
-		dw_room_expire(room, now);
-		if (dw_room_resident(room))
-			dw_room_prune(room, now);
-		else if (room->prune_at != 0 && room->prune_at <= now)
-			(void)room_wait(hub, room, NULL, (struct dw_str) { NULL, 0 });
-		/* Only where something changed, for settling counts as use. */
-		if (room->user == NULL || room->dirty != NULL || room->gone != NULL || dw_room_retained(room) == 0)
-			room_settle(hub, room);
-	}
+static void
+fire(struct dw_wheel_timer *timer)
+{
+	struct dw_room *room = (struct dw_room *)(void *)((char *)timer - offsetof(struct dw_room, ages));
+
+	room_look_at_ages(hub_of(room), room);
+}
+
+/* Not too often, for what is a minute late matters to nobody, and where many come to their age one after another it is
+ * one look; and once in a while, for the clock may be set meanwhile. */
+void
+room_watch_ages(struct hub *hub, struct dw_room *room)
+{
+	const uint64_t at = dw_room_next_age(room);
+	uint64_t now, left;
+
+	if (at == UINT64_MAX || (room->ages.link != NULL && at >= room->ages_at))
+		return;
+	now = dw_now_ms();
+	left = at > now + AGES_MIN_MS ? at - now : AGES_MIN_MS;
+	room->ages_at = now + left;
+	room->ages.fire = fire;
+	dw_wheel_set(&hub->wheel, &room->ages, dw_mono_ms() + dw_less(left, AGES_MAX_MS));
+}
+
+void
+room_look_at_ages(struct hub *hub, struct dw_room *room)
+{
+	const uint64_t now = dw_now_ms();
+	const bool prunes = room->prune_at != 0 && room->prune_at <= now;
+
+	dw_room_expire(room, now);
+	if (prunes && dw_room_resident(room))
+		dw_room_prune(room, now);
+	else if (prunes)
+		(void)room_wait(hub, room, NULL, (struct dw_str) { NULL, 0 });
+	room_watch_ages(hub, room);
+	/* Only where something changed, for settling counts as use. */
+	if (room->user == NULL || room->dirty != NULL || room->gone != NULL || dw_room_retained(room) == 0)
+		room_settle(hub, room);
 }
 
 void
@@ -250,6 +297,7 @@ rooms_free(struct hub *hub)
 		struct seat *seat = room->user;
 
 		HASH_DEL(hub->rooms, room);
+		dw_wheel_cancel(&room->ages);
 		if (seat != NULL) {
 			struct waiting *waiting, *after;
 

@@ -1,5 +1,5 @@
-/* The rows of each view of STAT (see on_stat.c for their columns). All from memory: one pass over the rooms,
- * the peers, or one room's devices. Ids and counts only, never what a message says.
+/* The rows of each view of STAT (see on_stat.c for their columns). All from memory: what is kept as a number, or one
+ * room, user, peer, member or message after another, as scan.c asks. Ids and counts only, never what a message says.
  */
 #include "stat.h"
 
@@ -8,6 +8,9 @@
 #include <utlist.h>
 
 #include "diagws/clock.h"
+
+enum { SORT_EVERY_MS = 1000 };
+enum { DEVICES_A_STEP = 32 }; /* whether a device has a message is asked faster than a room looked at */
 
 static int
 compare_times(const void *a, const void *b)
@@ -25,83 +28,66 @@ percentile_ms(const uint64_t *sorted, size_t count, size_t percent)
 	return count > 0 ? (double)sorted[index] / 1000.0 : 0;
 }
 
-/* Of the latest commits. */
+/* Of the latest commits. To sort them takes longer than all else here, so what it gave is good for a while. */
 static void
-add_commit_times(struct table *table, const struct counters *counters)
+add_commit_times(struct table *table, struct counters *counters)
 {
-	uint64_t sorted[HUB_COMMITS];
-	size_t count = counters->commits < HUB_COMMITS ? (size_t)counters->commits : HUB_COMMITS;
+	const size_t count = counters->commits < HUB_COMMITS ? (size_t)counters->commits : HUB_COMMITS;
+	const uint64_t now = dw_mono_ms();
 
-	memcpy(sorted, counters->commit_us, count * sizeof(sorted[0]));
-	qsort(sorted, count, sizeof(sorted[0]), compare_times);
-	table_real(table, percentile_ms(sorted, count, 50));
-	table_real(table, percentile_ms(sorted, count, 99));
+	if (counters->commits != counters->sorted &&
+		(counters->sorted == 0 || now >= counters->sorted_at + SORT_EVERY_MS)) {
+		uint64_t sorted[HUB_COMMITS];
+
+		memcpy(sorted, counters->commit_us, count * sizeof(sorted[0]));
+		qsort(sorted, count, sizeof(sorted[0]), compare_times);
+		counters->p50_ms = percentile_ms(sorted, count, 50);
+		counters->p99_ms = percentile_ms(sorted, count, 99);
+		counters->sorted = counters->commits;
+		counters->sorted_at = now;
+	}
+	table_real(table, counters->p50_ms);
+	table_real(table, counters->p99_ms);
 	table_real(table, (double)counters->commit_us_max / 1000.0);
 }
 
-struct sums {
-	uint64_t watched, queued, retained, edges, clients, waiting;
-};
-
-static struct sums
-add_up(struct hub *hub)
-{
-	struct sums sums = { 0 };
-	struct dw_room *room, *next_room;
-	struct peer *peer, *next_peer;
-
-	HASH_ITER(hh, hub->rooms, room, next_room)
-	{
-		sums.watched += room->session_count > 0;
-		sums.queued += dw_room_queued(room);
-		sums.retained += dw_room_retained(room);
-	}
-	HASH_ITER(hh, hub->peers, peer, next_peer)
-	{
-		sums.edges += peer->known && peer->kind == DW_PEER_EDGE;
-		sums.clients += peer->known && peer->kind == DW_PEER_CLIENT;
-	}
-	sums.waiting = waits_count(hub);
-	return sums;
-}
-
 void
-stat_summary(struct hub *hub, struct table *table, struct dw_room *room)
+stat_summary(struct hub *hub, struct table *table, const struct dw_room *room)
 {
-	const struct counters *counters = &hub->counters;
-	const struct sums sums = add_up(hub);
+	struct counters *counters = &hub->counters;
+	const struct dw_rooms *rooms = &hub->rooms_shared;
 
 	(void)room;
 	table_text(table, DW_VERSION);
 	table_number(table, (dw_mono_ms() - hub->started) / 1000);
 	table_text(table, hub->info.epoch);
 	table_number(table, hub->info.head);
-	table_number(table, sums.watched);
+	table_number(table, rooms->watched);
 	table_number(table, hub->resident);
-	table_number(table, hub->rooms_shared.sessions);
-	table_number(table, sums.edges);
-	table_number(table, sums.clients);
+	table_number(table, rooms->sessions);
+	table_number(table, hub->edges);
+	table_number(table, hub->clients);
 	table_number(table, counters->received);
 	table_number(table, counters->stored);
 	table_number(table, counters->rejected);
 	table_number(table, counters->duplicates);
-	table_number(table, sums.queued);
-	table_number(table, sums.retained);
-	table_number(table, hub->rooms_shared.dropped_limit);
-	table_number(table, hub->rooms_shared.dropped_expired);
+	table_number(table, rooms->queued);
+	table_number(table, rooms->retained);
+	table_number(table, rooms->dropped_limit);
+	table_number(table, rooms->dropped_expired);
 	table_number(table, counters->commits);
 	add_commit_times(table, counters);
 	table_number(table, hub->info.bytes);
 	table_number(table, hub->staged_bytes);
-	table_number(table, hub->rooms_shared.sent);
-	table_number(table, hub->rooms_shared.confirmed);
-	table_number(table, sums.waiting);
+	table_number(table, rooms->sent);
+	table_number(table, rooms->confirmed);
+	table_number(table, hub->waiting);
 	table_number(table, !hub->store_full);
 	(void)table_row(table);
 }
 
 static void
-add_oldest_queued(struct table *table, struct dw_room *room, uint64_t now)
+add_oldest_queued(struct table *table, const struct dw_room *room, uint64_t now)
 {
 	uint64_t at = dw_room_oldest_queued_at(room);
 
@@ -112,7 +98,7 @@ add_oldest_queued(struct table *table, struct dw_room *room, uint64_t now)
 }
 
 static void
-add_room(struct table *table, struct dw_room *room, uint64_t now)
+add_room(struct table *table, const struct dw_room *room, uint64_t now)
 {
 	table_text(table, room->name);
 	table_number(table, room->session_count);
@@ -131,7 +117,7 @@ add_room(struct table *table, struct dw_room *room, uint64_t now)
 }
 
 void
-stat_room(struct hub *hub, struct table *table, struct dw_room *room)
+stat_room(struct hub *hub, struct table *table, const struct dw_room *room)
 {
 	(void)hub;
 	add_room(table, room, dw_now_ms());
@@ -139,7 +125,7 @@ stat_room(struct hub *hub, struct table *table, struct dw_room *room)
 }
 
 static void
-stat_message(struct table *table, const struct dw_room *room, const struct dw_record *record, uint64_t now)
+add_message(struct table *table, const struct dw_room *room, const struct dw_record *record, uint64_t now)
 {
 	const struct dw_receipts receipts = dw_room_receipts(room, dw_record_number(record), record->to, record->except);
 
@@ -155,57 +141,61 @@ stat_message(struct table *table, const struct dw_room *room, const struct dw_re
 	table_number(table, receipts.sent);
 	table_number(table, receipts.delivered);
 	table_number(table, record->to.n > 0);
+	(void)table_row(table);
 }
 
-void
-stat_messages(struct hub *hub, struct table *table, struct dw_room *room)
+size_t
+scan_messages(struct hub *hub, struct scan_place *place, struct dw_room *room, struct table *table, bool last)
 {
 	const uint64_t now = dw_now_ms();
-	struct dw_position at = dw_position_start();
-	struct dw_buf records = { 0 };
-	bool more = true;
+	struct dw_buf bytes = { 0 };
+	struct dw_record record;
+	struct dw_str rest;
 
-	while (more && !hub->fatal) {
-		struct dw_record record;
-		struct dw_str rest;
-
-		dw_buf_reset(&records);
-		more = dw_room_read(room, NULL, &at, SIZE_MAX, DW_WIRE_BATCH_MAX, now, &records);
-		rest = (struct dw_str) { records.data, records.len };
-		while (dw_buf_ok(&records) && dw_record_next(&rest, &record) == DW_OK) {
-			if (dw_record_dead(&record, now))
-				continue;
-			stat_message(table, room, &record, now);
-			if (!table_row(table))
-				more = false;
-		}
-	}
-	dw_buf_clear(&records);
+	if (last)
+		return 0;
+	(void)dw_room_read(room, NULL, &place->position, 1, DW_WIRE_BATCH_MAX, now, &bytes);
+	rest = (struct dw_str) { bytes.data, bytes.len };
+	if (!dw_buf_ok(&bytes))
+		hub->fatal = DW_E_NOMEM;
+	else if (dw_record_next(&rest, &record) == DW_OK && !dw_record_dead(&record, now))
+		add_message(table, room, &record, now);
+	last = bytes.len == 0;
+	dw_buf_clear(&bytes);
+	return last ? 0 : 1 + room->device_count / DEVICES_A_STEP;
 }
 
-void
-stat_rooms(struct hub *hub, struct table *table, struct dw_room *unused)
+size_t
+scan_rooms(struct hub *hub, struct scan_place *place, struct dw_room *unused, struct table *table, bool last)
 {
-	const uint64_t now = dw_now_ms();
-	struct dw_room *room, *next;
+	struct dw_room *room = place->room = rooms_next(hub, place->room, last);
 
 	(void)unused;
-	HASH_ITER(hh, hub->rooms, room, next)
-	{
-		if (room->session_count == 0 && dw_room_retained(room) == 0)
-			continue;
-		add_room(table, room, now);
-		if (!table_row(table))
-			return;
+	if (room == NULL)
+		return 0;
+	if (room->session_count > 0 || dw_room_retained(room) > 0) {
+		add_room(table, room, dw_now_ms());
+		(void)table_row(table);
 	}
+	return 1;
 }
 
-static uint64_t
-behind(const struct dw_room *room, uint64_t n)
+size_t
+scan_queues(struct hub *hub, struct scan_place *place, struct dw_room *unused, struct table *table, bool last)
 {
-	uint64_t from = n < room->oldest_n - 1 ? room->oldest_n - 1 : n;
+	struct dw_room *room = place->room = rooms_next(hub, place->room, last);
 
-	return from < room->n ? room->n - from : 0;
+	(void)unused;
+	if (room == NULL)
+		return 0;
+	if (dw_room_queued(room) > 0) {
+		table_text(table, room->name);
+		table_number(table, dw_room_queued(room));
+		add_oldest_queued(table, room, dw_now_ms());
+		table_number(table, room->device_count - room->device_connected);
+		(void)table_row(table);
+	}
+	return 1;
 }
 
 static uint64_t
@@ -218,142 +208,65 @@ count_sessions(const struct dw_device *device)
 	return count;
 }
 
-void
-stat_devices(struct hub *hub, struct table *table, struct dw_room *room)
+size_t
+scan_devices(struct hub *hub, struct scan_place *place, struct dw_room *room, struct table *table, bool last)
 {
-	const struct dw_member *member;
-	uint64_t now = dw_now_ms();
+	const uint64_t now = dw_now_ms();
+	const struct dw_member *member = place->member = dw_room_next_member(room, place->member, last);
+	const struct dw_device *device;
 
 	(void)hub;
-	DL_FOREACH(room->members, member)
+	if (member == NULL)
+		return 0;
+	LL_FOREACH(member->devices, device)
 	{
-		const struct dw_device *device;
+		const uint64_t connected = count_sessions(device);
 
-		LL_FOREACH(member->devices, device)
-		{
-			uint64_t connected = count_sessions(device);
-
-			table_text(table, member->user);
-			table_text(table, device->id);
-			table_number(table, connected);
-			table_number(table, dw_seq(device->at));
-			table_number(table, behind(room, dw_n(device->at)));
-			table_number(table, connected > 0 || now < device->seen ? 0 : (now - device->seen) / 1000);
-			if (!table_row(table))
-				return;
-		}
+		table_text(table, member->user);
+		table_text(table, device->id);
+		table_number(table, connected);
+		table_number(table, dw_seq(device->at));
+		table_number(table, dw_room_behind(room, dw_n(device->at)));
+		table_number(table, connected > 0 || now < device->seen ? 0 : (now - device->seen) / 1000);
+		if (!table_row(table))
+			break;
 	}
+	return 1 + member->device_count;
 }
 
-void
-stat_edges(struct hub *hub, struct table *table, struct dw_room *room)
+size_t
+scan_edges(struct hub *hub, struct scan_place *place, struct dw_room *unused, struct table *table, bool last)
 {
-	struct peer *peer, *next;
-	uint64_t now = dw_mono_ms();
+	const struct peer *peer = place->peer = last ? NULL : place->peer != NULL ? place->peer->hh.next : hub->peers;
 
-	(void)room;
-	HASH_ITER(hh, hub->peers, peer, next)
-	{
-		const struct dw_reader *reader;
-		uint64_t late = 0;
-
-		if (!peer->known || peer->kind != DW_PEER_EDGE)
-			continue;
-		DL_FOREACH2(peer->dirty, reader, dirty_next)
-		{
-			late += behind(reader->room, dw_n(reader->sent));
-		}
+	(void)unused;
+	if (peer == NULL)
+		return 0;
+	if (peer->known && peer->kind == DW_PEER_EDGE) {
 		table_text(table, peer->name);
 		table_number(table, peer->incarnation);
 		table_number(table, peer->sessions);
 		table_number(table, peer->reader_count);
 		table_number(table, HUB_WINDOW - (peer->sent - peer->credited));
-		table_number(table, late);
-		table_number(table, (now - peer->since) / 1000);
-		if (!table_row(table))
-			return;
+		table_number(table, peer->late);
+		table_number(table, (dw_mono_ms() - peer->since) / 1000);
+		(void)table_row(table);
 	}
+	return 1;
 }
 
-void
-stat_queues(struct hub *hub, struct table *table, struct dw_room *unused)
+size_t
+scan_users(struct hub *hub, struct scan_place *place, struct dw_room *unused, struct table *table, bool last)
 {
-	const uint64_t now = dw_now_ms();
-	struct dw_room *room, *next;
+	struct dw_present *present = place->present = dw_rooms_next_present(&hub->rooms_shared, place->present, last);
 
 	(void)unused;
-	HASH_ITER(hh, hub->rooms, room, next)
-	{
-		uint64_t queued = dw_room_queued(room);
-
-		if (queued == 0)
-			continue;
-		table_text(table, room->name);
-		table_number(table, queued);
-		add_oldest_queued(table, room, now);
-		table_number(table, room->device_count - room->device_connected);
-		if (!table_row(table))
-			return;
+	if (present == NULL)
+		return 0;
+	if (present->sessions > 0) {
+		table_text(table, present->user);
+		table_number(table, present->sessions);
+		(void)table_row(table);
 	}
-}
-
-struct tally {
-	UT_hash_handle hh;
-	uint64_t connections;
-	const char *user; /* lies in a room */
-};
-
-static void
-count_user(struct tally **tallies, const struct dw_member *member)
-{
-	const struct dw_device *device;
-	struct tally *tally;
-	uint64_t connections = 0;
-
-	LL_FOREACH(member->devices, device)
-	{
-		connections += count_sessions(device);
-	}
-	if (connections == 0)
-		return;
-	HASH_FIND(hh, *tallies, member->user, strlen(member->user), tally);
-	if (tally == NULL) {
-		tally = calloc(1, sizeof(*tally));
-		if (tally == NULL)
-			return;
-		tally->user = member->user;
-		HASH_ADD_KEYPTR(hh, *tallies, tally->user, strlen(tally->user), tally);
-	}
-	tally->connections += connections;
-}
-
-void
-stat_users(struct hub *hub, struct table *table, struct dw_room *unused)
-{
-	struct tally *tallies = NULL, *tally, *next_tally;
-	struct dw_room *room, *next;
-
-	(void)unused;
-	HASH_ITER(hh, hub->rooms, room, next)
-	{
-		const struct dw_member *member;
-
-		if (room->session_count == 0)
-			continue;
-		DL_FOREACH(room->members, member)
-		{
-			count_user(&tallies, member);
-		}
-	}
-	tally = tallies;
-	HASH_CLEAR(hh, tallies);
-	for (; tally != NULL; tally = next_tally) {
-		next_tally = tally->hh.next;
-		if (!table->more) {
-			table_text(table, tally->user);
-			table_number(table, tally->connections);
-			(void)table_row(table);
-		}
-		free(tally);
-	}
+	return 1;
 }

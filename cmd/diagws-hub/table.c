@@ -18,8 +18,7 @@ void
 table_clear(struct table *table)
 {
 	dw_buf_clear(&table->cells);
-	free(table->kept);
-	table->kept = NULL;
+	table_drop_rows(table);
 }
 
 /* Where the next cell is to be written, in its place in a sorted table: to copy them all is what would take the time.
@@ -108,9 +107,14 @@ table_row(struct table *table)
 	return true;
 }
 
+bool
+table_finish_some(struct table *table, size_t most)
+{
+	return !table->sorted || !table_ok(table) || table_order_some(table, most);
+}
+
 void
 table_finish(struct table *table)
 {
-	if (table->sorted && table_ok(table))
-		table_settle(table);
+	(void)table_finish_some(table, SIZE_MAX);
 }

@@ -2,7 +2,7 @@
  *
  * A table takes what is added as it comes, and is full when one row does not fit; or, where table_sort was called, it
  * takes all that is added and holds in the end the first rows in the order of one column, as many as fit. What it keeps
- * meanwhile has a bound (table_sort.c), however many rows there are.
+ * meanwhile has a bound (table_sort.c), however many rows there are, and so has what one row takes.
  *
  * Memory that was not there is remembered and told by table_ok.
  */
@@ -35,10 +35,14 @@ struct table {
 	size_t sort;                           /* the column */
 	size_t columns;                        /* of the row being written, */
 	struct dw_cell row[TABLE_COLUMNS_MAX]; /* which is packed when it is kept: most are not */
-	struct table_row *kept;                /* [rows] */
-	size_t kept_cap;
-	uint32_t came; /* rows */
-	size_t bar;    /* what comes behind this one, counted from 1, will not fit; 0: not known yet */
+	struct table_row **heap;               /* [heaped]: kept, the last in order first; [heaped … rows): sorted */
+	size_t heap_cap, heaped;
+	size_t sent;           /* sorted ones that are in `cells` */
+	size_t kept_bytes;     /* of their cells */
+	struct table_row *bar; /* what comes behind this one will not fit; NULL: not known yet */
+	struct dw_buf packing; /* a row */
+	uint32_t came;         /* rows */
+	uint64_t compared;     /* how often two rows were: what sorting costs */
 };
 
 /* limit: rows. */
@@ -56,12 +60,15 @@ void table_str(struct table *table, struct dw_str text);
 void table_nil(struct table *table);
 /* Ends a row. False: no further row will be taken. */
 bool table_row(struct table *table);
-/* After the last row. `rows`, `cells` and `more` are then what is to be sent. */
+/* After the last row. `rows`, `cells` and `more` are then what is to be sent. The same for `most` rows, to be called
+ * again until it is true. */
 void table_finish(struct table *table);
+bool table_finish_some(struct table *table, size_t most);
 bool table_ok(const struct table *table);
 
 /* The parts of the above for a sorted table (table_sort.c). */
 bool table_keep(struct table *table);
-void table_settle(struct table *table);
+bool table_order_some(struct table *table, size_t most);
+void table_drop_rows(struct table *table);
 
 #endif

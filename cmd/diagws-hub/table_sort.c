@@ -1,12 +1,12 @@
 /* Tables in the order of a column: the first rows of however many. Its own file because it alone compares rows.
  *
- * Rows are gathered behind those kept. When there are half as many again as may be sent (or 1024 more), in rows or in
- * bytes, what fits is kept (settle), with the first that does not: the bar. A row that comes behind the bar is dropped
- * before it is packed; and so the answer has no hole, for whatever is in front of one that was kept was kept, too. Only
- * what is sent is sorted, in the end.
+ * What may be sent is kept in a heap, the last in order at its top. A row that makes it too much, in rows or in bytes,
+ * pushes the top out, which is the bar from then on: what comes behind the bar is dropped before it is packed. So the
+ * answer has no hole, for whatever is in front of one that was kept was kept, too. In the end the heap is taken apart
+ * from its top, which gives the order, and that can be done a few rows at a time.
  *
- * So at most 150,000 rows of 48 bytes and 1.5 MiB of cells are held, with what it takes to sort them 16 MiB, whatever
- * the number of rows; and for each row that comes there are a few comparisons.
+ * So at most 100,000 rows and 1 MiB of cells are held, with what they lie in 16 MiB, whatever the number of rows; and
+ * for each row that comes there are a few comparisons, or twice the logarithm of those kept.
  *
  * Failure modes: memory, which the buffer of the cells remembers.
  */
@@ -20,8 +20,7 @@ struct key {
 	union {
 		int64_t number;
 		double real;
-		const char *text; /* of a row that is not packed; */
-		uint32_t at;      /* else where in its row the text is */
+		const char *text; /* in the row's cells, or where it came from until it is packed */
 	};
 	uint32_t n; /* bytes of the text */
 	enum dw_cell_type type;
@@ -29,11 +28,14 @@ struct key {
 
 struct table_row {
 	uint32_t came;         /* its number */
-	uint32_t at, n;        /* its cells; n is 0 until they are packed */
+	uint32_t n;            /* bytes of its cells */
 	struct key key, first; /* in the column to sort by, and in the first */
+	char cells[];
 };
 
-enum { GATHER_MIN = 1024, GATHER_BYTES = TABLE_CELLS_MAX / 2 };
+/* What is smaller glibc puts aside when it is freed, and some day together with its neighbours, all of it at once: 5 ms
+ * for the rows of one answer. */
+enum { FIRST_ROWS = 64, ROW_MIN = 136 };
 
 void
 table_sort(struct table *table, size_t column, bool reverse)
@@ -57,20 +59,13 @@ key_of(const struct dw_cell *cell)
 	return key;
 }
 
-static const char *
-text_of(const struct table *table, const struct table_row *row, const struct key *key)
-{
-	return row->n > 0 ? table->cells.data + row->at + key->at : key->text;
-}
-
 static int
-compare_texts(const struct table *table, const struct table_row *a, const struct key *a_key, const struct table_row *b,
-	const struct key *b_key)
+compare_texts(const struct key *a, const struct key *b)
 {
-	const uint32_t n = a_key->n < b_key->n ? a_key->n : b_key->n;
-	const int order = n > 0 ? memcmp(text_of(table, a, a_key), text_of(table, b, b_key), n) : 0;
+	const uint32_t n = a->n < b->n ? a->n : b->n;
+	const int order = n > 0 ? memcmp(a->text, b->text, n) : 0;
 
-	return order != 0 ? order : (a_key->n > b_key->n) - (a_key->n < b_key->n);
+	return order != 0 ? order : (a->n > b->n) - (a->n < b->n);
 }
 
 static double
@@ -89,180 +84,193 @@ compare_numbers(const struct key *a, const struct key *b)
 
 /* Nothing is last, and numbers are in front of texts, whichever way. */
 static int
-compare_keys(const struct table *table, const struct table_row *a, const struct key *a_key, const struct table_row *b,
-	const struct key *b_key, bool numbers_down, bool texts_down)
+compare_keys(const struct key *a, const struct key *b, bool numbers_down, bool texts_down)
 {
-	const bool a_is_text = a_key->type == DW_CELL_TEXT, b_is_text = b_key->type == DW_CELL_TEXT;
+	const bool a_is_text = a->type == DW_CELL_TEXT, b_is_text = b->type == DW_CELL_TEXT;
 	int order;
 
-	if (a_key->type == DW_CELL_NIL || b_key->type == DW_CELL_NIL)
-		return (a_key->type == DW_CELL_NIL) - (b_key->type == DW_CELL_NIL);
+	if (a->type == DW_CELL_NIL || b->type == DW_CELL_NIL)
+		return (a->type == DW_CELL_NIL) - (b->type == DW_CELL_NIL);
 	if (a_is_text != b_is_text)
 		return a_is_text - b_is_text;
-	order = a_is_text ? compare_texts(table, a, a_key, b, b_key) : compare_numbers(a_key, b_key);
+	order = a_is_text ? compare_texts(a, b) : compare_numbers(a, b);
 	return (a_is_text ? texts_down : numbers_down) ? -order : order;
 }
 
 /* Never 0 for two rows: of equal ones the first that came is the first. */
 static int
-compare_rows(const void *a_p, const void *b_p, void *table_p)
+compare_rows(struct table *table, const struct table_row *a, const struct table_row *b)
 {
-	const struct table *table = table_p;
-	const struct table_row *a = a_p, *b = b_p;
-	int order = compare_keys(table, a, &a->key, b, &b->key, !table->reverse, table->reverse);
+	int order = compare_keys(&a->key, &b->key, !table->reverse, table->reverse);
 
+	table->compared++;
 	if (order == 0)
-		order = compare_keys(table, a, &a->first, b, &b->first, false, false);
+		order = compare_keys(&a->first, &b->first, false, false);
 	return order != 0 ? order : (a->came > b->came) - (a->came < b->came);
 }
 
-/* Puts those of kept[from … to) that are in front of one of them in front of it, and says where that is then. */
-static size_t
-part(struct table *table, size_t from, size_t to)
+/* The row comes to this place in the heap, or higher. */
+static void
+sift_up(struct table *table, size_t at, struct table_row *row)
 {
-	struct table_row *kept = table->kept;
-	const struct table_row pivot = kept[from + (to - from) / 2];
-	size_t at = from;
+	struct table_row **heap = table->heap;
 
-	kept[from + (to - from) / 2] = kept[to - 1];
-	for (size_t i = from; i < to - 1; i++) {
-		if (compare_rows(&kept[i], &pivot, table) < 0) {
-			const struct table_row row = kept[i];
-
-			kept[i] = kept[at];
-			kept[at++] = row;
-		}
+	while (at > 0 && compare_rows(table, row, heap[(at - 1) / 2]) > 0) {
+		heap[at] = heap[(at - 1) / 2];
+		at = (at - 1) / 2;
 	}
-	kept[to - 1] = kept[at];
-	kept[at] = pivot;
-	return at;
+	heap[at] = row;
 }
 
-/* How many of these rows fit behind so many, with their bytes. */
-static bool
-fit(const struct table *table, size_t from, size_t to, size_t *bytes)
+/* Takes the top off. */
+static struct table_row *
+pop(struct table *table)
 {
-	size_t sum = *bytes;
+	struct table_row **heap = table->heap, *top = heap[0], *row = heap[--table->heaped];
+	size_t at = 0, child;
 
-	for (size_t i = from; i < to; i++)
-		sum += table->kept[i].n;
-	if (to > table->limit || sum > TABLE_CELLS_MAX)
-		return false;
-	*bytes = sum;
-	return true;
-}
-
-/* How many rows may be sent. These come first then, in any order, and behind them the first that may not (quickselect:
- * each turn looks at one side of a row only). */
-static size_t
-find_fitting(struct table *table)
-{
-	size_t fitting = 0, end = table->rows, bytes = 0;
-
-	while (fitting < end) {
-		const size_t at = part(table, fitting, end);
-
-		if (!fit(table, fitting, at, &bytes))
-			end = at;
-		else if (fit(table, at, at + 1, &bytes))
-			fitting = at + 1;
-		else
-			fitting = end = at;
+	while ((child = 2 * at + 1) < table->heaped) {
+		if (child + 1 < table->heaped && compare_rows(table, heap[child + 1], heap[child]) > 0)
+			child++;
+		if (compare_rows(table, row, heap[child]) >= 0)
+			break;
+		heap[at] = heap[child];
+		at = child;
 	}
-	return fitting;
-}
-
-/* Keeps what fits of what was gathered, and one more. Returns how many fit. */
-static size_t
-settle(struct table *table)
-{
-	const size_t fitting = find_fitting(table);
-	struct dw_buf cells = { 0 };
-
-	if (fitting < table->rows)
-		table->rows = table->bar = fitting + 1;
-	for (size_t i = 0; i < table->rows; i++) {
-		struct table_row *row = &table->kept[i];
-
-		dw_buf_add(&cells, table->cells.data + row->at, row->n);
-		row->at = (uint32_t)(cells.len - row->n);
-	}
-	dw_buf_clear(&table->cells);
-	table->cells = cells;
-	return fitting;
+	heap[at] = row;
+	return top;
 }
 
 static bool
 grow(struct table *table)
 {
-	const size_t cap = table->kept_cap > 0 ? table->kept_cap * 2 : GATHER_MIN;
-	struct table_row *kept;
+	const size_t cap = table->heap_cap > 0 ? table->heap_cap * 2 : FIRST_ROWS;
+	struct table_row **heap;
 
-	if (table->rows < table->kept_cap)
+	if (table->heaped < table->heap_cap)
 		return true;
-	kept = realloc(table->kept, cap * sizeof(*kept));
-	if (kept == NULL) {
-		table->cells.failed = true;
+	heap = realloc(table->heap, cap * sizeof(struct table_row *));
+	if (heap == NULL)
 		return false;
-	}
-	table->kept = kept;
-	table->kept_cap = cap;
+	table->heap = heap;
+	table->heap_cap = cap;
 	return true;
 }
 
 static void
-note_text(const struct table *table, const struct table_row *row, const struct dw_cell *cell, struct key *key)
+move_text(struct key *key, const struct dw_cell *cell, const struct dw_buf *packed)
 {
 	if (cell->type == DW_CELL_TEXT)
-		key->at = (uint32_t)(table->cells.len - cell->text.n - row->at); /* the last that was packed */
+		key->n = (uint32_t)(packed->len - cell->text.n); /* the last that was packed; its place, for now */
 }
 
 static void
-pack(struct table *table, struct table_row *row)
+settle_text(struct key *key, const struct dw_cell *cell, const struct table_row *row)
 {
+	if (cell->type != DW_CELL_TEXT)
+		return;
+	key->text = row->cells + key->n;
+	key->n = (uint32_t)cell->text.n;
+}
+
+/* NULL: no memory. */
+static struct table_row *
+pack(struct table *table, struct table_row head)
+{
+	struct dw_buf *packing = &table->packing;
+	struct table_row *row;
+	size_t size;
+
+	dw_buf_reset(packing);
 	for (size_t i = 0; i < table->columns; i++) {
-		dw_cell_pack(&table->cells, &table->row[i]);
+		dw_cell_pack(packing, &table->row[i]);
 		if (i == 0)
-			note_text(table, row, &table->row[i], &row->first);
+			move_text(&head.first, &table->row[i], packing);
 		if (i == table->sort)
-			note_text(table, row, &table->row[i], &row->key);
+			move_text(&head.key, &table->row[i], packing);
 	}
-	row->n = (uint32_t)(table->cells.len - row->at);
+	size = sizeof(*row) + packing->len;
+	row = dw_buf_ok(packing) ? malloc(size > ROW_MIN ? size : ROW_MIN) : NULL;
+	if (row == NULL)
+		return NULL;
+	*row = head;
+	row->n = (uint32_t)packing->len;
+	memcpy(row->cells, packing->data, packing->len);
+	settle_text(&row->first, &table->row[0], row);
+	settle_text(&row->key, &table->row[table->sort], row);
+	return row;
+}
+
+static bool
+is_too_much(const struct table *table)
+{
+	return table->heaped > table->limit || table->kept_bytes > TABLE_CELLS_MAX;
+}
+
+static bool
+keep(struct table *table, struct table_row head)
+{
+	struct table_row *row = grow(table) ? pack(table, head) : NULL;
+
+	if (row == NULL) {
+		table->cells.failed = true;
+		return false;
+	}
+	table->kept_bytes += row->n;
+	sift_up(table, table->heaped++, row);
+	while (is_too_much(table)) {
+		free(table->bar);
+		table->bar = pop(table);
+		table->kept_bytes -= table->bar->n;
+	}
+	table->rows = table->heaped;
+	return true;
 }
 
 bool
 table_keep(struct table *table)
 {
-	const uint64_t gather = table->limit / 2 > GATHER_MIN ? table->limit / 2 : GATHER_MIN;
-	struct table_row row = { .came = table->came++, .at = (uint32_t)table->cells.len };
+	const struct table_row row = {
+		.came = table->came++, .key = key_of(&table->row[table->sort]), .first = key_of(&table->row[0])
+	};
+	bool kept = true;
 
-	row.key = key_of(&table->row[table->sort]);
-	row.first = key_of(&table->row[0]);
-	if (table->bar == 0 || compare_rows(&row, &table->kept[table->bar - 1], table) < 0) {
-		if (!grow(table))
-			return false;
-		pack(table, &row);
-		table->kept[table->rows++] = row;
-		if (table->rows > table->limit + gather || table->cells.len > TABLE_CELLS_MAX + GATHER_BYTES)
-			(void)settle(table);
-	}
+	if (table->bar == NULL || compare_rows(table, &row, table->bar) < 0)
+		kept = keep(table, row);
 	table->columns = 0;
-	return table_ok(table);
+	return kept;
+}
+
+bool
+table_order_some(struct table *table, size_t most)
+{
+	table->more = table->bar != NULL;
+	while (table->heaped > 0 && most > 0) {
+		struct table_row *last = pop(table);
+
+		table->heap[table->heaped] = last;
+		most--;
+	}
+	if (table->heaped > 0)
+		return false;
+	for (; table->sent < table->rows && most > 0; most--) {
+		struct table_row **row = &table->heap[table->sent++];
+
+		dw_buf_add(&table->cells, (*row)->cells, (*row)->n);
+		free(*row);
+		*row = NULL;
+	}
+	return table->sent == table->rows;
 }
 
 void
-table_settle(struct table *table)
+table_drop_rows(struct table *table)
 {
-	struct dw_buf cells = { 0 };
-
-	table->rows = settle(table);
-	table->more = table->bar > 0;
-	if (!table_ok(table))
-		return;
-	if (table->rows > 1)
-		qsort_r(table->kept, table->rows, sizeof(*table->kept), compare_rows, table);
-	for (size_t i = 0; i < table->rows; i++)
-		dw_buf_add(&cells, table->cells.data + table->kept[i].at, table->kept[i].n);
-	dw_buf_clear(&table->cells);
-	table->cells = cells;
+	for (size_t i = 0; i < table->rows && table->heap != NULL; i++)
+		free(table->heap[i]);
+	free(table->heap);
+	free(table->bar);
+	table->heap = NULL;
+	table->bar = NULL;
+	dw_buf_clear(&table->packing);
 }

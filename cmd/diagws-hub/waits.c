@@ -1,15 +1,17 @@
 /* Waits: senders that want to know when so many devices have their message, and polls that want the next message.
  *
  * Its own file because both are the same: something about a room is awaited until a time is over. A room with a wait
- * stays in memory. A wait counts as an unanswered request of its peer, which bounds them.
+ * stays in memory. A wait ends with its peer, and counts as an unanswered request of it. It has its place in a list of
+ * what it waits for and in one of its peer, and a timer: nothing here looks at waits that nothing has happened to.
  *
- * Happy path: a message is stored and answered, its wait counts the devices that confirm it, DELIVERED is
+ * Happy path: a message is stored and answered, the devices that confirm it are counted (awaited.c), DELIVERED is
  * answered. A READ that found nothing is carried out again with each message of the room, and when its time is over.
  *
- * Failure modes: the time is over (the count says how far it came); the peer goes: its waits go. The hub goes: whoever
- * waits repeats its request, and the devices' cursors tell the new hub who has what.
+ * Failure modes: the time is over (the count says how far it came). Too many wait: a peer may have as many as are still
+ * free, so that there are always some for one that has none; more are told busy. The hub goes: whoever waits repeats
+ * its request, and the devices' cursors tell the new hub who has what.
  */
-#include "hub.h"
+#include "waits.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -17,137 +19,109 @@
 
 #include "diagws/clock.h"
 
-struct wait {
-	struct wait *prev, *next;           /* of the hub */
-	struct wait *room_prev, *room_next; /* of the seat */
-	struct dw_room *room;
-	uint32_t peer;
-	uint64_t incarnation;
-	uint64_t due; /* dw_mono_ms */
-	/* For a message to be delivered; need 0: a READ. */
-	struct dw_number number;
-	uint64_t corr, need, count;
-	uint64_t except;     /* as dw_room_receipts takes it */
-	uint64_t expires_at; /* dw_now_ms; 0: never */
-	/* Of a READ the frame, else the user of a direct message. */
-	size_t n;
-	char bytes[];
-};
+static void fire(struct dw_wheel_timer *timer);
 
-/* A wait is counted by its peer until it ends. NULL: no memory. */
-static struct wait *
-add(struct hub *hub, struct peer *peer, struct dw_room *room, uint64_t wait_ms, struct dw_str bytes)
+bool
+waits_full(const struct hub *hub, const struct peer *peer)
 {
-	struct wait *wait = calloc(1, sizeof(*wait) + bytes.n);
-	struct seat *seat = room->user;
+	return peer->waiting >= HUB_WAITS_MAX - hub->waiting;
+}
 
-	if (wait == NULL)
-		return NULL;
-	wait->room = room;
-	wait->peer = peer->number;
-	wait->incarnation = peer->incarnation;
-	wait->due = dw_mono_ms() + wait_ms;
-	wait->n = bytes.n;
-	if (bytes.n > 0)
-		memcpy(wait->bytes, bytes.p, bytes.n);
-	DL_APPEND(hub->waits, wait);
-	DL_APPEND2(seat->waits, wait, room_prev, room_next);
+/* For a message, or for the next. */
+static struct wait **
+list_of(const struct wait *wait)
+{
+	return wait->awaited != NULL ? &wait->awaited->waits : &((struct seat *)wait->room->user)->polls;
+}
+
+static int
+add(struct hub *hub, struct peer *peer, struct wait wait, uint64_t wait_ms, struct dw_str frame)
+{
+	struct wait *added = malloc(sizeof(*added) + frame.n);
+
+	if (added == NULL)
+		return DW_E_NOMEM;
+	*added = wait;
+	added->hub = hub;
+	added->peer = peer;
+	added->timer.fire = fire;
+	added->n = frame.n;
+	if (frame.n > 0)
+		memcpy(added->frame, frame.p, frame.n);
+	DL_APPEND(*list_of(added), added);
+	DL_APPEND2(peer->waits, added, peer_prev, peer_next);
+	dw_wheel_set(&hub->wheel, &added->timer, dw_mono_ms() + wait_ms);
+	if (added->awaited != NULL)
+		added->awaited->wait_count++;
+	hub->waiting++;
+	peer->waiting++;
 	peer->pending++;
-	return wait;
+	return DW_OK;
 }
 
 /* The room may be given up. */
 static void
-end(struct hub *hub, struct wait *wait)
+end(struct wait *wait)
 {
+	struct hub *hub = wait->hub;
 	struct dw_room *room = wait->room;
-	struct seat *seat = room->user;
-	struct peer *peer = peer_find(hub, wait->peer);
+	struct awaited *awaited = wait->awaited;
 
-	DL_DELETE(hub->waits, wait);
-	DL_DELETE2(seat->waits, wait, room_prev, room_next);
-	if (peer != NULL)
-		peer_answered(peer);
+	DL_DELETE(*list_of(wait), wait);
+	DL_DELETE2(wait->peer->waits, wait, peer_prev, peer_next);
+	dw_wheel_cancel(&wait->timer);
+	hub->waiting--;
+	wait->peer->waiting--;
+	peer_answered(wait->peer);
 	free(wait);
+	if (awaited != NULL) {
+		awaited->wait_count--;
+		awaited_drop_if_idle(hub, awaited);
+	}
 	room_settle(hub, room);
 }
 
 static void
-tell_delivered(struct hub *hub, const struct wait *wait)
+tell_delivered(struct hub *hub, const struct peer *peer, uint64_t corr, int err, uint64_t count)
 {
-	outbox_add(hub, wait->peer,
-		&(struct dw_wire) { .kind = DW_DELIVERED,
-			.delivered = { .corr = wait->corr,
-				.code = wait->count < wait->need ? (uint64_t)-DW_E_UNDELIVERED : 0,
-				.count = wait->count } });
+	outbox_add(hub, peer->number,
+		&(struct dw_wire) {
+			.kind = DW_DELIVERED, .delivered = { .corr = corr, .code = (uint64_t)-err, .count = count } });
 }
 
-/* Ends it when enough devices have the message. */
-static void
-answer_enough(struct hub *hub, struct wait *wait)
+void
+waits_answer(struct hub *hub, struct awaited *awaited)
 {
-	if (wait->count < wait->need)
-		return;
-	tell_delivered(hub, wait);
-	end(hub, wait);
-}
+	struct wait *wait, *next;
 
-/* Whom the message is not for, and when its time is over. What was stored decides, for who repeats a request may leave
- * either out, or name another session. Where the message is retained no more, only that it had them is known: whoever
- * has passed it may not have got it then. */
-static void
-recall(const struct dw_room *room, const struct dw_op *op, struct wait *wait)
-{
-	const struct dw_str to = { wait->bytes, wait->n };
-	struct dw_position at = dw_position_before(wait->number);
-	struct dw_buf bytes = { 0 };
-	struct dw_record record;
-	struct dw_str rest;
-
-	wait->except = op->append.had_except ? DW_EXCEPT_SOME : 0;
-	wait->expires_at = op->append.had_expiry;
-	(void)dw_room_read(room, to.n > 0 ? &to : NULL, &at, 1, DW_WIRE_BATCH_MAX, dw_now_ms(), &bytes);
-	rest = (struct dw_str) { bytes.data, bytes.len };
-	if (dw_record_next(&rest, &record) == DW_OK && record.seq == wait->number.seq) {
-		wait->except = record.except;
-		wait->expires_at = record.type.n > 0 ? record.expires_at : 1;
+	/* It goes with the last of them. */
+	DL_FOREACH_SAFE(awaited->waits, wait, next)
+	{
+		if (awaited->count < wait->need)
+			continue;
+		tell_delivered(hub, wait->peer, wait->corr, DW_OK, awaited->count);
+		end(wait);
 	}
-	dw_buf_clear(&bytes);
-}
-
-/* Whoever confirms now may have been told of a gap instead. */
-static bool
-is_over(const struct wait *wait)
-{
-	return wait->expires_at != 0 && wait->expires_at <= dw_now_ms();
-}
-
-/* Once counted, a device stays counted. */
-static void
-count_anew(struct wait *wait)
-{
-	const struct dw_str to = { wait->bytes, wait->n };
-
-	if (!is_over(wait))
-		wait->count = dw_greater(wait->count, dw_room_receipts(wait->room, wait->number, to, wait->except).delivered);
 }
 
 void
 wait_delivered(struct hub *hub, struct dw_room *room, const struct staged *staged)
 {
-	const struct dw_op *op = &staged->op;
-	const struct dw_str to = dw_str(op->append.to);
+	struct wait wait = { .room = room, .corr = staged->corr, .need = staged->wait };
 	struct peer *peer = peer_find(hub, staged->peer);
-	struct wait *wait = peer != NULL ? add(hub, peer, room, staged->wait_ms, to) : NULL;
+	int err;
 
-	if (wait == NULL)
-		return; /* its sender asks again when it hears nothing */
-	wait->corr = staged->corr;
-	wait->number = (struct dw_number) { op->append.seq, op->append.n, op->append.own };
-	wait->need = staged->wait;
-	recall(room, op, wait);
-	count_anew(wait);
-	answer_enough(hub, wait);
+	if (peer == NULL)
+		return;
+	err = waits_full(hub, peer) ? DW_E_BUSY : awaited_get(hub, room, &staged->op, &wait.awaited);
+	if (err == DW_OK && wait.awaited->count < wait.need)
+		err = staged->wait_ms > 0 ? add(hub, peer, wait, staged->wait_ms, DW_STR("")) : DW_E_UNDELIVERED;
+	else if (err == DW_OK)
+		tell_delivered(hub, peer, wait.corr, DW_OK, wait.awaited->count);
+	if (err != DW_OK)
+		tell_delivered(hub, peer, wait.corr, err, wait.awaited != NULL ? wait.awaited->count : 0);
+	if (wait.awaited != NULL)
+		awaited_drop_if_idle(hub, wait.awaited);
 }
 
 /* Packed anew, for what else a peer put into its frame is not to be kept. */
@@ -155,15 +129,17 @@ int
 wait_message(struct hub *hub, struct peer *peer, struct dw_room *room, const struct dw_read *read)
 {
 	struct dw_buf frame = { 0 };
-	int err = DW_OK;
+	int err = DW_E_NOMEM;
 
 	if (hub->poll == POLL_AGAIN) {
 		hub->poll = POLL_KEPT;
 		return DW_OK;
 	}
+	if (waits_full(hub, peer))
+		return DW_E_BUSY;
 	dw_wire_pack(&frame, &(struct dw_wire) { .kind = DW_READ, .read = *read });
-	if (!dw_buf_ok(&frame) || add(hub, peer, room, read->wait_ms, (struct dw_str) { frame.data, frame.len }) == NULL)
-		err = DW_E_NOMEM;
+	if (dw_buf_ok(&frame))
+		err = add(hub, peer, (struct wait) { .room = room }, read->wait_ms, (struct dw_str) { frame.data, frame.len });
 	dw_buf_clear(&frame);
 	return err;
 }
@@ -172,17 +148,16 @@ wait_message(struct hub *hub, struct peer *peer, struct dw_room *room, const str
 static bool
 poll_again(struct hub *hub, const struct wait *wait, enum poll_state state)
 {
-	const struct dw_str frame = { wait->bytes, wait->n };
-	struct peer *peer = peer_find(hub, wait->peer);
+	const struct dw_str frame = { wait->frame, wait->n };
+	const uint64_t now = dw_mono_ms();
 	struct dw_wire message;
 
-	if (peer == NULL || peer->incarnation != wait->incarnation ||
-		dw_wire_unpack(&message, frame.p, frame.n, NULL) != DW_OK)
+	if (dw_wire_unpack(&message, frame.p, frame.n, NULL) != DW_OK)
 		return true;
 	/* What is left of its time: should it have to ask the engine, it waits no longer than that. */
-	message.read.wait_ms = wait->due > dw_mono_ms() ? wait->due - dw_mono_ms() : 0;
+	message.read.wait_ms = wait->timer.due > now ? wait->timer.due - now : 0;
 	hub->poll = state;
-	hub_dispatch(hub, peer, &message, frame);
+	hub_dispatch(hub, wait->peer, &message, frame);
 	state = hub->poll;
 	hub->poll = POLL_FIRST;
 	return state != POLL_KEPT;
@@ -194,113 +169,37 @@ waits_message(struct hub *hub, struct dw_room *room)
 	struct seat *seat = room->user;
 	struct wait *wait, *next;
 
-	if (seat == NULL || seat->waits == NULL)
+	if (seat == NULL || seat->polls == NULL)
 		return;
 	seat->holds++;
-	DL_FOREACH_SAFE2(seat->waits, wait, next, room_next)
+	DL_FOREACH_SAFE(seat->polls, wait, next)
 	{
-		if (wait->need == 0 && poll_again(hub, wait, POLL_AGAIN))
-			end(hub, wait);
+		if (poll_again(hub, wait, POLL_AGAIN))
+			end(wait);
 	}
 	seat->holds--;
 }
 
-void
-waits_confirmed(struct hub *hub, struct dw_room *room, const struct dw_session *session, const struct dw_device *before)
+/* Its time is over. */
+static void
+fire(struct dw_wheel_timer *timer)
 {
-	struct seat *seat = room->user;
-	struct wait *wait, *next;
+	struct wait *wait = (struct wait *)(void *)((char *)timer - offsetof(struct wait, timer));
 
-	if (seat->waits == NULL)
-		return;
-	seat->holds++;
-	DL_FOREACH_SAFE2(seat->waits, wait, next, room_next)
-	{
-		const struct dw_str to = { wait->bytes, wait->n };
-
-		if (wait->need == 0 || wait->except == session->id || dw_device_has(before, wait->number, to) ||
-			!dw_device_has(session->device, wait->number, to) || is_over(wait))
-			continue;
-		/* Or it is the one device that is not counted. */
-		if (wait->except == DW_EXCEPT_SOME)
-			count_anew(wait);
-		else
-			wait->count++;
-		answer_enough(hub, wait);
-	}
-	seat->holds--;
+	if (wait->awaited != NULL)
+		tell_delivered(wait->hub, wait->peer, wait->corr, DW_E_UNDELIVERED, wait->awaited->count);
+	else
+		(void)poll_again(wait->hub, wait, POLL_OVER);
+	end(wait);
 }
 
 void
-waits_joined(struct hub *hub, struct dw_room *room)
-{
-	struct seat *seat = room->user;
-	struct wait *wait, *next;
-
-	if (seat->waits == NULL)
-		return;
-	seat->holds++;
-	DL_FOREACH_SAFE2(seat->waits, wait, next, room_next)
-	{
-		if (wait->need == 0)
-			continue;
-		count_anew(wait);
-		answer_enough(hub, wait);
-	}
-	seat->holds--;
-}
-
-void
-waits_tick(struct hub *hub)
-{
-	const uint64_t now = dw_mono_ms();
-	struct wait *wait, *next;
-
-	if (hub->waits == NULL || now < hub->waits_at)
-		return;
-	hub->waits_at = now + WAITS_MS;
-	DL_FOREACH_SAFE(hub->waits, wait, next)
-	{
-		if (now < wait->due)
-			continue;
-		if (wait->need > 0)
-			tell_delivered(hub, wait);
-		else
-			(void)poll_again(hub, wait, POLL_OVER);
-		end(hub, wait);
-	}
-}
-
-uint64_t
-waits_count(const struct hub *hub)
-{
-	const struct wait *wait;
-	uint64_t count;
-
-	DL_COUNT(hub->waits, wait, count);
-	return count;
-}
-
-void
-waits_forget_peer(struct hub *hub, const struct peer *peer)
+waits_forget_peer(struct peer *peer)
 {
 	struct wait *wait, *next;
 
-	DL_FOREACH_SAFE(hub->waits, wait, next)
+	DL_FOREACH_SAFE2(peer->waits, wait, next, peer_next)
 	{
-		if (wait->peer == peer->number)
-			end(hub, wait);
+		end(wait);
 	}
-}
-
-void
-waits_free(struct hub *hub)
-{
-	struct wait *wait, *next;
-
-	DL_FOREACH_SAFE(hub->waits, wait, next)
-	{
-		free(wait);
-	}
-	hub->waits = NULL;
 }

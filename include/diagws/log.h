@@ -50,6 +50,8 @@ size_t dw_log_count(const struct dw_log *log);   /* entries */
 size_t dw_log_memory(const struct dw_log *log);  /* bytes of memory it holds */
 /* first ≤ index < end (asserted). The pointer lives until the next append or expire. */
 const struct dw_log_entry *dw_log_entry(const struct dw_log *log, uint64_t index);
+/* The flags of the newest entry, or of one that so many were appended after (asserted), to be changed. */
+uint32_t *dw_log_flags(struct dw_log *log, uint64_t after);
 /* The entry's bytes. */
 struct dw_str dw_log_bytes(const struct dw_log *log, uint64_t index);
 /* The longest run of neighbouring bytes from `index` on, of at most max bytes but at least one

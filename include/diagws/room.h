@@ -38,6 +38,7 @@
 #include "diagws/links.h"
 #include "diagws/log.h"
 #include "diagws/position.h"
+#include "diagws/wheel.h"
 #include "diagws/wire.h"
 
 enum { DW_DEVICES_PER_USER = 16, DW_OVERLAP_MS = 5000 };
@@ -49,11 +50,22 @@ struct dw_rooms {
 	uint64_t queue_ttl_ms;  /* and for how long */
 	uint64_t cursor_ttl_ms; /* a device unseen for so long is forgotten */
 	enum dw_ownership ownership;
-	size_t sessions;                         /* kept: in all rooms */
+	size_t sessions;                         /* kept: in all rooms, */
+	size_t watched;                          /* and the rooms that have any */
+	uint64_t queued, retained;               /* kept: messages, in all rooms */
 	uint64_t dropped_limit, dropped_expired; /* kept: messages dropped since the start */
 	uint64_t sent, confirmed;                /* kept: messages to sessions since the start */
+	struct dw_present *present;              /* private: users with sessions, by name */
 	struct dw_links by_id;                   /* private: sessions, by room and id */
 	struct dw_links by_user;                 /* private: members, by room and user */
+};
+
+/* A user who is connected. */
+struct dw_present {
+	UT_hash_handle hh; /* private */
+	size_t sessions;   /* in all rooms; 0: it has gone, and is only still here for who looks at it */
+	uint32_t pins;     /* private */
+	char user[];
 };
 
 struct dw_member {
@@ -63,8 +75,10 @@ struct dw_member {
 	struct dw_device *devices;
 	uint32_t device_count;
 	uint64_t own;       /* of the newest direct message ever; 0: there was none */
+	uint64_t low_own;   /* the lowest own confirmed among its devices; 0 without any */
 	uint64_t first_own; /* of the oldest retained; own + 1: none is */
 	uint8_t state;      /* enum dw_owner_state */
+	uint32_t pins;      /* private: it is looked at, and stays */
 	char user[];
 };
 
@@ -111,6 +125,7 @@ struct dw_reader {
 	struct dw_session *sessions;
 	/* The caller's: it lists readers by edge, and those that have something to get. */
 	struct dw_reader *edge_prev, *edge_next, *dirty_prev, *dirty_next;
+	uint64_t late; /* messages to everyone that it has not been sent, as counted with its edge's */
 	bool dirty;
 };
 
@@ -124,20 +139,22 @@ struct dw_room {
 	/* Summary. */
 	uint64_t n, head, head_at; /* of the newest message ever; 0 also when not known yet */
 	uint64_t oldest_n;         /* of the oldest retained; n + 1: none is */
-	uint64_t low_n;            /* the lowest n confirmed among the devices; see dw_room_queued */
-	uint64_t prune_at;         /* not resident: when a device may be over its age; 0: none */
+	uint64_t low_n;            /* the lowest n confirmed among the devices; see room_queued.c */
+	uint64_t prune_at;         /* when dw_room_prune may have something to do; 0: never */
 	size_t member_count, device_count, device_connected; /* members: when it is resident */
 	size_t session_count;
-	bool low_stale;
-	uint64_t direct_at;       /* when the newest direct message was stored, at most; 0: there is none */
-	uint64_t direct_queued;   /* not resident: direct messages queued */
-	uint64_t sent, confirmed; /* messages to its sessions since the start */
+	uint64_t direct_at;     /* when the newest direct message was stored, at most; 0: there is none */
+	uint64_t direct_queued; /* kept: direct messages queued */
+	uint64_t counted_queued, counted_retained; /* private: what of it is in `all` */
+	uint64_t sent, confirmed;                  /* messages to its sessions since the start */
 
 	/* Resident. */
-	struct dw_log *log;    /* NULL: not resident */
-	struct dw_log *direct; /* NULL also: nothing direct is known */
-	uint64_t direct_gone;  /* seq of the newest direct message that is no longer in there; 0: none */
-	bool mixed;            /* some message in log may not be for everyone, whenever they read it */
+	struct dw_log *log;     /* NULL: not resident */
+	struct dw_log *direct;  /* NULL also: nothing direct is known */
+	uint64_t direct_gone;   /* seq of the newest direct message that is no longer in there; 0: none */
+	bool mixed;             /* some message in log may not be for everyone, whenever they read it */
+	uint32_t behind, ahead; /* private: devices before the oldest retained, and ahead of n (room_queued.c) */
+	bool uneven;            /* private: what is queued may have changed */
 	struct dw_member *members;
 	struct dw_device *dirty;
 	struct dw_gone *gone;
@@ -148,6 +165,9 @@ struct dw_room {
 
 	/* The caller's. */
 	void *user;
+	uint32_t pins;
+	struct dw_wheel_timer ages;
+	uint64_t ages_at; /* what it is set for, on the clock of `now` */
 	char name[];
 };
 
@@ -178,13 +198,27 @@ void dw_room_expire(struct dw_room *room, uint64_t now);
 /* Forgets the devices that are over theirs, and notes once a day that connected ones were seen.
  * Resident rooms only. */
 void dw_room_prune(struct dw_room *room, uint64_t now);
+/* When either has something to do, at the earliest; UINT64_MAX: never as things are. */
+uint64_t dw_room_next_age(const struct dw_room *room);
 
+/* Kept, as the sums of all rooms in struct dw_rooms are: none of these is counted when it is asked for. */
 uint64_t dw_room_retained(const struct dw_room *room);
+uint64_t dw_room_queued(const struct dw_room *room);
+/* Messages to everyone that are retained behind this n. */
+uint64_t dw_room_behind(const struct dw_room *room, uint64_t n);
 /* Nothing is to be remembered of it: no message, no device. */
 bool dw_room_forgettable(const struct dw_room *room, uint64_t now);
-uint64_t dw_room_queued(struct dw_room *room);
 /* When the oldest queued message was stored; 0: none is, or not known because it is not resident. */
-uint64_t dw_room_oldest_queued_at(struct dw_room *room);
+uint64_t dw_room_oldest_queued_at(const struct dw_room *room);
+
+/* Of a resident room, or NULL. */
+struct dw_member *dw_room_member(const struct dw_room *room, struct dw_str user);
+struct dw_device *dw_room_device(const struct dw_room *room, struct dw_str user, struct dw_str id);
+
+/* One after another, for who looks at all of them a few at a time, while they come and go: the one that is returned
+ * stays until this is called with it, or with it and `last`, which is the end. NULL: the first, and there is none. */
+struct dw_present *dw_rooms_next_present(struct dw_rooms *all, struct dw_present *present, bool last);
+struct dw_member *dw_room_next_member(struct dw_room *room, struct dw_member *member, bool last);
 
 /* Whether the user may watch. Resident rooms only. */
 bool dw_room_may(const struct dw_room *room, struct dw_str user, bool claimed);

@@ -173,6 +173,10 @@ struct dw_refused {
 	uint64_t code;
 	struct dw_str text;
 };
+struct dw_pong {
+	uint64_t token; /* of the PING */
+	bool writable;  /* the storage takes messages, as far as the last one told */
+};
 struct dw_stored {
 	uint64_t corr, code, seq, n; /* n is 0 for a direct message */
 	bool duplicate;
@@ -254,7 +258,7 @@ struct dw_wire {
 		struct dw_own own;
 		struct dw_welcome welcome;
 		struct dw_refused refused;
-		struct dw_ping pong;
+		struct dw_pong pong;
 		struct dw_stored stored;
 		struct dw_joined joined;
 		struct dw_messages messages;

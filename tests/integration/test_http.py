@@ -1,5 +1,7 @@
 """The HTTP calls from outside: each answer and each refusal, to the byte where the contract gives one."""
+import concurrent.futures
 import json
+import signal
 import socket
 import subprocess
 import time
@@ -474,6 +476,23 @@ def test_health(site, path):
     assert site.the_edge.request(path)[::2] == (200, {"status": "ok"})
 
 
+def test_probes_and_status_ask_the_hub_for_no_more_than_it_has_said(clinic):
+    """While it is frozen: a probe is answered by what was heard in the last two seconds, and a status call by what
+    another was answered in the last one; of those that come later one asks for all."""
+    edge, hub = clinic.the_edge, clinic.processes[0]
+    until(edge.ready, "the edge")
+    for path in ("/readyz", "/ws/status"):
+        assert edge.request(path)[0] == 200
+        hub.signal(signal.SIGSTOP)
+        assert edge.request(path)[0] == 200
+        until(lambda: edge.request("/readyz")[0] == 503, "the edge to notice")
+        with concurrent.futures.ThreadPoolExecutor(8) as pool:
+            asked = [pool.submit(edge.request, "/ws/status") for _ in range(8)]
+            hub.signal(signal.SIGCONT)
+            assert {answer.result()[0] for answer in asked} == {200}
+        until(edge.ready, "the edge's return")
+
+
 def test_a_hub_that_is_not_there(clinic):
     edge, hub = clinic.the_edge, clinic.processes[0]
     hub.kill()
@@ -504,7 +523,8 @@ def test_a_full_store_is_not_ready(world):
         if status != 200:
             break
     assert (status, answer["error"]["code"], headers["Retry-After"]) == (503, "storage_full", "1")
-    assert edge.request("/readyz")[::2] == (503, {"status": "unavailable", "reasons": ["the storage is full"]})
+    until(lambda: edge.request("/readyz")[::2] == (503, {"status": "unavailable", "reasons": ["the storage is full"]}),
+          "the edge to hear of it")
     assert edge.request("/healthz")[0] == 200
     assert edge.request("/ws/messages/123?limit=1", token=alice)[0] == 200
 

@@ -107,7 +107,7 @@ def test_nobody_takes_over_a_peer_of_another_socket(roles):
         other.send(PING, 1)
         assert other.kind() == WHO  # not let in by another's name
         edge.send(PING, 2)
-        assert edge.frame() == [[PONG, 2]]
+        assert edge.frame() == [[PONG, 2, True]]
 
 
 @pytest.mark.parametrize("setting, words", [

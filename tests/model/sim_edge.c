@@ -220,7 +220,7 @@ edge_start(int number)
 	edge->loop = (struct uv_loop_s *)edge;
 	edge->config.slow_ms = INT64_MAX / 4;
 	edge->started = edge->adapted_at = sim_mono;
-	wheel_init(&edge->wheel, sim_mono);
+	dw_wheel_init(&edge->wheel, sim_mono);
 	edges[number] = edge;
 	sim_attach(number);
 	if (uplink_new(&edge->uplink, edge, "", name, edge->loop, &fault) != DW_OK)
@@ -284,7 +284,7 @@ edge_kill(int number)
 void
 edge_timers(int number)
 {
-	wheel_run(&edges[number]->wheel, sim_mono);
+	(void)dw_wheel_run(&edges[number]->wheel, sim_mono, SIZE_MAX);
 }
 
 static void
@@ -302,7 +302,7 @@ hurry(struct conn *conn)
 	}
 	if (!due)
 		return;
-	wheel_cancel(&conn->timer);
+	dw_wheel_cancel(&conn->timer);
 	conn->timer.fire(&conn->timer);
 }
 

@@ -144,6 +144,7 @@ hub_start(const struct sim_config *config)
 	hub.options = &options;
 	hub.id = dw_random();
 	hub.started = dw_mono_ms();
+	dw_wheel_init(&hub.wheel, hub.started);
 	hub.batch = calloc(1, sizeof(*hub.batch));
 	hub.spare = calloc(1, sizeof(*hub.spare));
 	if (hub.batch == NULL || hub.spare == NULL)
@@ -181,7 +182,6 @@ drop(void)
 	free_batch(hub.batch);
 	free_batch(hub.spare);
 	hub.batch = hub.spare = NULL;
-	waits_free(&hub);
 	outbox_free(&hub.outbox);
 	dw_router_destroy(&hub.router);
 	free(hub.rooms_shared.by_id.chains);
@@ -199,8 +199,8 @@ hub_up(void)
 static bool
 is_idle(void)
 {
-	return !lines_busy() && hub.batch->count == 0 && store_idle(hub.store) && hub.serving == NULL &&
-		   hub.outbox.to == NULL && hub.lost == NULL;
+	return !lines_busy() && hub.scans == NULL && hub.batch->count == 0 && store_idle(hub.store) &&
+		   hub.serving == NULL && hub.outbox.to == NULL && hub.lost == NULL;
 }
 
 bool
@@ -211,8 +211,7 @@ hub_turn(void)
 
 	if (!running)
 		return false;
-	hub.waits_at = 0;
-	waits_tick(&hub);
+	(void)dw_wheel_run(&hub.wheel, dw_mono_ms(), SIZE_MAX);
 	if (is_idle())
 		return false;
 	do
@@ -225,6 +224,7 @@ hub_turn(void)
 	hub.expected = hub.cursors_at = 0;
 	if (hub.fatal == DW_OK)
 		stage_commit(&hub);
+	(void)scans_turn(&hub);
 	rooms_evict(&hub);
 	outbox_flush(&hub);
 	peers_forget_gone(&hub);
@@ -253,7 +253,12 @@ hub_write(void)
 void
 hub_sweep(void)
 {
-	rooms_sweep(&hub);
+	struct dw_room *room, *next;
+
+	HASH_ITER(hh, hub.rooms, room, next)
+	{
+		room_look_at_ages(&hub, room);
+	}
 }
 
 void

@@ -1,4 +1,5 @@
-/* links: lib/room.c lib/room_member.c lib/room_join.c lib/room_confirm.c lib/room_read.c lib/log.c lib/record.c */
+/* links: lib/room.c lib/room_member.c lib/room_join.c lib/room_confirm.c lib/room_read.c lib/room_queued.c */
+/* links: lib/room_present.c lib/log.c lib/record.c */
 /* links: lib/links.c lib/wire.c lib/buf.c lib/err.c lib/engine.c tests/lib/engine_mem.c lib/clock.c */
 /* libs: libcrypto */
 /* A room that was there all the time, and one that is loaded now: both retain the same, tell the same gaps, and know of

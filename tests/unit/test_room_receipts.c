@@ -1,4 +1,5 @@
-/* links: lib/room.c lib/room_member.c lib/room_join.c lib/room_confirm.c lib/room_read.c lib/log.c lib/record.c */
+/* links: lib/room.c lib/room_member.c lib/room_join.c lib/room_confirm.c lib/room_read.c lib/room_queued.c */
+/* links: lib/room_present.c lib/log.c lib/record.c */
 /* links: lib/links.c lib/wire.c lib/buf.c lib/err.c lib/engine.c */
 /* What follows from confirmations: where a device resumes, who has been delivered what; what is excepted. */
 #include "room_kit.h"

@@ -53,7 +53,7 @@ struct gate {
 	int epoll;
 	struct visitor *visitors;
 	size_t count;
-	struct wheel_timer timer;
+	struct dw_wheel_timer timer;
 	char bytes[PEEK];
 };
 
@@ -61,9 +61,9 @@ static void
 set_timer(struct gate *gate)
 {
 	if (gate->visitors == NULL)
-		wheel_cancel(&gate->timer);
+		dw_wheel_cancel(&gate->timer);
 	else if (gate->timer.link == NULL || gate->timer.due != gate->visitors->until)
-		wheel_set(&gate->edge->wheel, &gate->timer, gate->visitors->until);
+		dw_wheel_set(&gate->edge->wheel, &gate->timer, gate->visitors->until);
 }
 
 /* It leaves the gate; its descriptor stays open. */
@@ -273,7 +273,7 @@ gate_close(struct gate *gate)
 }
 
 static void
-fire(struct wheel_timer *timer)
+fire(struct dw_wheel_timer *timer)
 {
 	struct gate *gate = (struct gate *)((char *)timer - offsetof(struct gate, timer));
 	const uint64_t now = dw_mono_ms();
@@ -320,7 +320,7 @@ gate_destroy(struct gate **gate_p)
 		return;
 	*gate_p = NULL;
 	gate_close(gate);
-	wheel_cancel(&gate->timer);
+	dw_wheel_cancel(&gate->timer);
 	(void)uv_poll_stop(&gate->poll);
 	(void)close(gate->epoll);
 	uv_close((uv_handle_t *)&gate->poll, free_gate);

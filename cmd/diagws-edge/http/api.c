@@ -139,17 +139,8 @@ take_health(struct request *request)
 static void
 take_ready(struct request *request)
 {
-	if (request->edge->draining)
-		api_unready(request, "shutting down");
-	else if (!uplink_ready(request->edge->uplink))
-		api_unready(request, "the hub does not answer");
-	else
-		status_take_ready(request);
-}
+	const char *reason = request->edge->draining ? "shutting down" : uplink_unready(request->edge->uplink);
 
-void
-api_unready(struct request *request, const char *reason)
-{
 	if (reason == NULL) {
 		take_health(request);
 		return;
@@ -205,7 +196,7 @@ api_deny(struct request *request)
 	if (dw_mono_ms() >= due)
 		api_fail(request, DW_E_DENIED, NULL, NULL);
 	else
-		wheel_set(&request->edge->wheel, &request->timer, due);
+		dw_wheel_set(&request->edge->wheel, &request->timer, due);
 	request->denied = true;
 }
 

@@ -23,8 +23,6 @@ void api_timer(struct request *request);
 
 /* For those who take requests. message and field may be NULL. */
 void api_fail(struct request *request, int err, const char *message, const char *field);
-/* 503 with this reason, in the words of /readyz; NULL: 200. */
-void api_unready(struct request *request, const char *reason);
 /* 403, when DENY_MS are over. */
 void api_deny(struct request *request);
 /* The request is going to wait at the hub. DW_E_RATE: too many of this user do; DW_E_BUSY: too many in all;

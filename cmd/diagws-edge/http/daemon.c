@@ -102,9 +102,9 @@ set_timer(struct http_client *client)
 	if (busy ? client->idle && !client->refused : !client->idle || head != client->head)
 		set_idle(client, !busy);
 	if (busy)
-		wheel_cancel(&client->timer);
+		dw_wheel_cancel(&client->timer);
 	else if (!head || !client->head)
-		wheel_set(&client->http->edge->wheel, &client->timer, dw_mono_ms() + (head ? HEAD_MS : IDLE_MS));
+		dw_wheel_set(&client->http->edge->wheel, &client->timer, dw_mono_ms() + (head ? HEAD_MS : IDLE_MS));
 	client->head = head;
 }
 
@@ -115,7 +115,7 @@ http_client_cut(struct http_client *client)
 }
 
 static void
-fire(struct wheel_timer *timer)
+fire(struct dw_wheel_timer *timer)
 {
 	struct http_client *client = (struct http_client *)((char *)timer - offsetof(struct http_client, timer));
 
@@ -124,7 +124,7 @@ fire(struct wheel_timer *timer)
 		return;
 	}
 	http_kick(client->http);
-	wheel_set(&client->http->edge->wheel, timer, dw_mono_ms() + LEAVE_MS);
+	dw_wheel_set(&client->http->edge->wheel, timer, dw_mono_ms() + LEAVE_MS);
 }
 
 /* Its socket may be somebody else's by now, so it is not shut down: libmicrohttpd finds that its time is over. */
@@ -134,7 +134,7 @@ let_go(struct http_client *client, struct MHD_Connection *connection)
 	client->ended = client->leaves = true;
 	set_idle(client, false);
 	(void)MHD_set_connection_option(connection, MHD_CONNECTION_OPTION_TIMEOUT, 1U);
-	wheel_set(&client->http->edge->wheel, &client->timer, dw_mono_ms() + LEAVE_MS);
+	dw_wheel_set(&client->http->edge->wheel, &client->timer, dw_mono_ms() + LEAVE_MS);
 }
 
 /* Where it asks for a WebSocket, and all that came before is answered: libwebsockets gets a descriptor of its own, and
@@ -301,7 +301,7 @@ on_connection(void *user, struct MHD_Connection *connection, void **context, enu
 		linger_start(client->http->edge, client->fd, false);
 	client->http->count--;
 	set_idle(client, false);
-	wheel_cancel(&client->timer);
+	dw_wheel_cancel(&client->timer);
 	reader_clear(&client->reader);
 	free(client);
 }
@@ -328,7 +328,7 @@ http_take(struct http *http, int fd, const struct address *address, struct dw_st
 		clients[fd] = NULL;
 		http->count--;
 		set_idle(client, false);
-		wheel_cancel(&client->timer);
+		dw_wheel_cancel(&client->timer);
 		reader_clear(&client->reader);
 		free(client);
 	}

@@ -13,7 +13,7 @@
 #include "diagws/err.h"
 #include "door/address.h"
 #include "http/reader.h"
-#include "wheel.h"
+#include "diagws/wheel.h"
 
 struct edge;
 struct http;
@@ -27,7 +27,7 @@ struct http_client {
 	struct request *request; /* that is not answered yet; or NULL */
 	struct address address;
 	struct reader reader;
-	struct wheel_timer timer;
+	struct dw_wheel_timer timer;
 	int fd;
 	bool finished; /* it will send no more */
 	bool ended;    /* it is gone, or is not read any more */

@@ -100,7 +100,7 @@ http_answer(struct request *request, enum answer_status status)
 	if (request->body_due)
 		http_client_refused(request->client);
 	else
-		wheel_cancel(&request->timer);
+		dw_wheel_cancel(&request->timer);
 	http_resume(request);
 }
 
@@ -135,7 +135,7 @@ is_gone(const struct request *request)
 static void
 look_again(struct request *request, uint64_t ms)
 {
-	wheel_set(&request->edge->wheel, &request->timer, dw_mono_ms() + ms);
+	dw_wheel_set(&request->edge->wheel, &request->timer, dw_mono_ms() + ms);
 }
 
 /* In mid-body, where libmicrohttpd takes no answer. */
@@ -170,7 +170,7 @@ takes_nothing(struct request *request)
 }
 
 static void
-fire(struct wheel_timer *timer)
+fire(struct dw_wheel_timer *timer)
 {
 	struct request *request = (struct request *)((char *)timer - offsetof(struct request, timer));
 
@@ -367,7 +367,7 @@ static void
 take(struct request *request)
 {
 	request->body_due = false;
-	wheel_cancel(&request->timer);
+	dw_wheel_cancel(&request->timer);
 	if (request->state == REQUEST_REFUSED) {
 		request->state = REQUEST_ANSWERED;
 		return;
@@ -396,7 +396,7 @@ after_head(struct request *request)
 	if (request->state == REQUEST_CHECKED)
 		request->state = REQUEST_BODY;
 	if (request->body_due)
-		wheel_set(&request->edge->wheel, &request->timer, dw_mono_ms() + BODY_MS);
+		dw_wheel_set(&request->edge->wheel, &request->timer, dw_mono_ms() + BODY_MS);
 	if (request->state != REQUEST_REFUSED || (http_header(request, "Expect") == NULL && !request->close))
 		return MHD_YES;
 	request->close = true;
@@ -449,7 +449,7 @@ http_completed(void *user, struct MHD_Connection *connection, void **context, en
 	if (request == NULL)
 		return;
 	*context = NULL;
-	wheel_cancel(&request->timer);
+	dw_wheel_cancel(&request->timer);
 	check_forget(&request->check);
 	if (request->corr != 0)
 		uplink_cancel(request->edge->uplink, request->corr);

@@ -16,7 +16,7 @@
 #include "diagws/buf.h"
 #include "diagws/msg.h"
 #include "door/head.h"
-#include "wheel.h"
+#include "diagws/wheel.h"
 
 struct edge;
 struct http_client;
@@ -59,7 +59,7 @@ struct request {
 	struct http_client *client;
 	struct MHD_Connection *connection;
 	const struct route *route; /* NULL: OPTIONS asks what there is */
-	struct wheel_timer timer;
+	struct dw_wheel_timer timer;
 	uint64_t begun_at;
 	enum request_state state;
 	bool suspended;

@@ -155,8 +155,10 @@ on_answer(void *user, int err, const struct dw_wire *answer)
 		tell_error(request, err, publish->stored ? "stored, but not known on how many devices" : NULL, NULL, NULL);
 	else if (answer->kind == DW_DELIVERED && answer->delivered.code == 0)
 		tell_stored(request, &answer->delivered.count);
-	else if (answer->kind == DW_DELIVERED)
+	else if (answer->kind == DW_DELIVERED && answer->delivered.code == (uint64_t)-DW_E_UNDELIVERED)
 		tell_undelivered(request, &answer->delivered);
+	else if (answer->kind == DW_DELIVERED)
+		tell_error(request, -(int)answer->delivered.code, "stored, but not known on how many devices", NULL, NULL);
 	else if (answer->stored.code == 0)
 		tell_stored(request, NULL);
 	else if (answer->stored.code == (uint64_t)-DW_E_DENIED)

@@ -1,9 +1,18 @@
-/* GET /ws/status, and of /readyz what the hub knows. One view of the hub after another (summary, and with the `stat`
- * scope rooms and users) becomes one JSON object. Its own file because it alone reads the hub's tables.
+/* GET /ws/status. One view of the hub after another (summary, and with the `stat` scope rooms and users) becomes one
+ * JSON object. Its own file because it alone reads the hub's tables.
+ *
+ * There are two pages, with ids and without. Whoever asks for one while the hub is asked for it gets the same, and so
+ * does who asks within FRESH_MS: it costs the hub a few answers a second, however many ask here.
+ *
+ * Failure modes: the hub does not answer, or is busy with the long views of others: all who wait are told so (503). One
+ * who leaves is taken off the list; the page is finished all the same.
  */
 #include "status.h"
 
+#include <stdlib.h>
 #include <string.h>
+
+#include <utlist.h>
 
 #include "api.h"
 #include "diagws/clock.h"
@@ -11,14 +20,84 @@
 #include "edge.h"
 #include "uplink.h"
 
-enum { READY_MS = 2000, ROWS_MAX = 10000, COLUMNS_MAX = 32 };
+enum { FRESH_MS = 1000, ROWS_MAX = 10000, COLUMNS_MAX = 32 };
 
-static void ask_view(struct request *request, const char *view, uplink_done *done);
+struct page {
+	struct edge *edge;
+	bool full;            /* with ids */
+	bool asking;          /* the hub, for what is put together in */
+	struct dw_buf next;   /* this */
+	struct dw_buf last;   /* what was answered last, */
+	uint64_t made_at;     /* and when; dw_mono_ms */
+	struct asker *askers; /* utlist */
+	uint64_t corr;
+};
+
+/* A request that waits for a page. */
+struct asker {
+	struct asker *prev, *next;
+	struct page *page;
+	struct request *request;
+};
+
+struct status {
+	struct page plain, full;
+};
+
+static void ask_view(struct page *page, const char *view, uplink_done *done);
 
 static void
-fail(struct request *request)
+forget(struct request *request)
 {
-	http_error(request, DW_HTTP_UNAVAILABLE, dw_err_code(DW_E_HUB_AWAY), dw_err_text(DW_E_HUB_AWAY), NULL);
+	struct asker *asker = request->context;
+
+	if (asker == NULL)
+		return;
+	DL_DELETE(asker->page->askers, asker);
+	free(asker);
+	request->context = NULL;
+}
+
+static void
+answer(struct request *request, const struct page *page)
+{
+	dw_buf_add(&request->answer, page->last.data, page->last.len);
+	http_answer(request, DW_HTTP_OK);
+}
+
+/* err: of the call, or what the hub says. */
+static void
+finish(struct page *page, int err)
+{
+	struct dw_buf made = page->next;
+
+	page->asking = false;
+	dw_buf_init(&page->next);
+	if (err == DW_OK && !dw_buf_ok(&made))
+		err = DW_E_NOMEM;
+	if (err == DW_OK) {
+		dw_buf_clear(&page->last);
+		page->last = made;
+		page->made_at = dw_mono_ms();
+	} else {
+		dw_buf_clear(&made);
+	}
+	while (page->askers != NULL) {
+		struct request *request = page->askers->request;
+
+		forget(request);
+		if (err == DW_OK)
+			answer(request, page);
+		else
+			api_fail(request, err == DW_E_TIMEOUT || err == DW_E_CLOSING ? DW_E_HUB_AWAY : err, NULL, NULL);
+	}
+}
+
+/* Of an answer that is no table of rows. */
+static int
+error_of(int err, const struct dw_wire *answer)
+{
+	return err != DW_OK ? err : -(int)answer->table.code;
 }
 
 /* The index of a column by name, and how many there are. */
@@ -75,31 +154,29 @@ add_map(struct dw_buf *out, const char *name, const struct dw_table *table, cons
 static void
 on_users(void *user, int err, const struct dw_wire *answer)
 {
-	struct request *request = user;
+	struct page *page = user;
 
-	request->corr = 0;
-	if (err != DW_OK || answer->table.code != 0) {
-		fail(request);
-		return;
+	err = error_of(err, answer);
+	if (err == DW_OK) {
+		add_map(&page->next, "users", &answer->table, "user_id", "connections");
+		dw_buf_addc(&page->next, '}');
 	}
-	add_map(&request->answer, "users", &answer->table, "user_id", "connections");
-	dw_buf_addc(&request->answer, '}');
-	http_answer(request, DW_HTTP_OK);
+	finish(page, err);
 }
 
 static void
 on_rooms(void *user, int err, const struct dw_wire *answer)
 {
-	struct request *request = user;
+	struct page *page = user;
 
-	request->corr = 0;
-	if (err != DW_OK || answer->table.code != 0) {
-		fail(request);
+	err = error_of(err, answer);
+	if (err != DW_OK) {
+		finish(page, err);
 		return;
 	}
-	add_map(&request->answer, "connections_by_diagnosis", &answer->table, "diagnosis_id", "connections");
-	add_map(&request->answer, "queued_messages_by_diagnosis", &answer->table, "diagnosis_id", "queued");
-	ask_view(request, "users", on_users);
+	add_map(&page->next, "connections_by_diagnosis", &answer->table, "diagnosis_id", "connections");
+	add_map(&page->next, "queued_messages_by_diagnosis", &answer->table, "diagnosis_id", "queued");
+	ask_view(page, "users", on_users);
 }
 
 static bool
@@ -119,65 +196,85 @@ on_summary(void *user, int err, const struct dw_wire *answer)
 		const char *column, *name;
 	} totals[] = { { "rooms", "total_diagnoses" }, { "connections", "total_connections" },
 		{ "queued", "queued_messages" }, { "uptime_s", "uptime_s" } };
-	struct request *request = user;
+	struct page *page = user;
 	struct dw_cell cells[COLUMNS_MAX];
 	size_t count;
 
-	request->corr = 0;
-	if (err != DW_OK || answer->table.code != 0 || !first_row(&answer->table, cells)) {
-		fail(request);
+	err = error_of(err, answer);
+	if (err == DW_OK && !first_row(&answer->table, cells))
+		err = DW_E_HUB_AWAY;
+	if (err != DW_OK) {
+		finish(page, err);
 		return;
 	}
 	for (size_t i = 0; i < sizeof(totals) / sizeof(totals[0]); i++) {
 		size_t at = find_column(answer->table.columns, totals[i].column, &count);
 
-		dw_buf_addf(&request->answer, "%c\"%s\":%lld", i == 0 ? '{' : ',', totals[i].name,
+		dw_buf_addf(&page->next, "%c\"%s\":%lld", i == 0 ? '{' : ',', totals[i].name,
 			at < count ? (long long)cells[at].number : 0LL);
 	}
-	if ((request->claims.scope & DW_SCOPE_STAT) != 0) {
-		ask_view(request, "rooms", on_rooms);
+	if (page->full) {
+		ask_view(page, "rooms", on_rooms);
 		return;
 	}
-	dw_buf_addc(&request->answer, '}');
-	http_answer(request, DW_HTTP_OK);
+	dw_buf_addc(&page->next, '}');
+	finish(page, DW_OK);
 }
 
 static void
-ask_view(struct request *request, const char *view, uplink_done *done)
+ask_view(struct page *page, const char *view, uplink_done *done)
 {
 	struct dw_wire ask = { .kind = DW_STAT, .stat = { .view = dw_str(view), .limit = ROWS_MAX } };
+	const int err = uplink_ask(page->edge->uplink, &ask, ANSWER_MS, done, page, &page->corr);
 
-	if (uplink_ask(request->edge->uplink, &ask, ANSWER_MS, done, request, &request->corr) != DW_OK)
-		fail(request);
+	if (err != DW_OK)
+		finish(page, err);
+}
+
+static struct page *
+get_page(struct edge *edge, bool full)
+{
+	if (edge->status == NULL)
+		edge->status = calloc(1, sizeof(*edge->status));
+	if (edge->status == NULL)
+		return NULL;
+	edge->status->plain.edge = edge->status->full.edge = edge;
+	edge->status->full.full = true;
+	return full ? &edge->status->full : &edge->status->plain;
 }
 
 void
 status_take(struct request *request)
 {
-	ask_view(request, "summary", on_summary);
-}
+	struct page *page = get_page(request->edge, (request->claims.scope & DW_SCOPE_STAT) != 0);
+	struct asker *asker;
 
-static void
-on_ready(void *user, int err, const struct dw_wire *answer)
-{
-	struct request *request = user;
-	struct dw_cell cells[COLUMNS_MAX];
-	size_t count, at;
-
-	request->corr = 0;
-	if (err != DW_OK || answer->table.code != 0 || !first_row(&answer->table, cells)) {
-		api_unready(request, "the hub does not answer");
+	if (page != NULL && page->last.len > 0 && dw_mono_ms() < page->made_at + FRESH_MS) {
+		answer(request, page);
 		return;
 	}
-	at = find_column(answer->table.columns, "store_writable", &count);
-	api_unready(request, at < count && cells[at].number == 0 ? "the storage is full" : NULL);
+	asker = page != NULL ? calloc(1, sizeof(*asker)) : NULL;
+	if (asker == NULL) {
+		api_fail(request, DW_E_NOMEM, NULL, NULL);
+		return;
+	}
+	*asker = (struct asker) { .page = page, .request = request };
+	request->context = asker;
+	request->forget = forget;
+	DL_APPEND(page->askers, asker);
+	if (page->asking)
+		return;
+	page->asking = true;
+	ask_view(page, "summary", on_summary);
 }
 
 void
-status_take_ready(struct request *request)
+status_clear(struct edge *edge)
 {
-	struct dw_wire ask = { .kind = DW_STAT, .stat = { .view = DW_STR("summary"), .limit = 1 } };
-
-	if (uplink_ask(request->edge->uplink, &ask, READY_MS, on_ready, request, &request->corr) != DW_OK)
-		api_unready(request, "the hub does not answer");
+	if (edge->status == NULL)
+		return;
+	dw_buf_clear(&edge->status->plain.last);
+	dw_buf_clear(&edge->status->full.last);
+	free(edge->status);
+	edge->status = NULL;
 }

@@ -3,10 +3,11 @@
 #ifndef STATUS_H
 #define STATUS_H
 
+struct edge;
 struct request;
 
 void status_take(struct request *request);
-/* The rest of GET /readyz: whether the hub can store. */
-void status_take_ready(struct request *request);
+/* At the end, when nothing is asked any more. */
+void status_clear(struct edge *edge);
 
 #endif

@@ -1,0 +1,45 @@
+/* What the two files of waits share: who waits (waits.c), and for which messages (awaited.c). */
+#ifndef DIAGWS_HUB_WAITS_H
+#define DIAGWS_HUB_WAITS_H
+
+#include "hub.h"
+
+struct wait {
+	struct wait *peer_prev, *peer_next; /* of its peer */
+	struct wait *prev, *next;           /* of what it waits for: a message, or the next one of a room */
+	struct dw_wheel_timer timer;
+	struct hub *hub;
+	struct peer *peer;
+	struct dw_room *room;
+	struct awaited *awaited; /* NULL: a READ, */
+	size_t n;                /* with its frame */
+	uint64_t corr, need;
+	char frame[];
+};
+
+/* A message, and how many devices have it. */
+struct awaited {
+	UT_hash_handle hh; /* in hub->awaited */
+	struct awaited_key {
+		const struct dw_room *room;
+		const struct dw_member *member; /* NULL: it is to everyone */
+		uint64_t number;                /* n, or own */
+	} key;
+	struct awaited *prev, *next; /* of the seat */
+	uint64_t except;             /* as dw_room_receipts takes it; */
+	bool blind;                  /* which device that is nobody knows */
+	uint64_t expires_at;         /* dw_now_ms; 0: never */
+	uint64_t have, count;        /* devices that have it; and those that count */
+	struct wait *waits;
+	size_t wait_count;
+};
+
+/* DW_E_BUSY: too much is awaited in this room, or of this message; DW_E_UNDELIVERED: nobody will ever have it. */
+int awaited_get(struct hub *hub, struct dw_room *room, const struct dw_op *op, struct awaited **out);
+/* When nobody waits for it any more. */
+void awaited_drop_if_idle(struct hub *hub, struct awaited *awaited);
+
+/* Answers those who wait for no more devices than have it. */
+void waits_answer(struct hub *hub, struct awaited *awaited);
+
+#endif
