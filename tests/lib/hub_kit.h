@@ -174,7 +174,7 @@ kit_say(uint32_t peer, const struct dw_wire *message)
 	dw_buf_reset(frame);
 	dw_wire_pack(frame, message);
 	from->rest = (struct dw_str) { frame->data, frame->len };
-	from->heard = from->rest_came_at = dw_mono_ms();
+	from->heard = dw_mono_ms();
 	(void)hub_receive(&hub, from);
 	peer_talks(&hub, from, from->rest.n > 0);
 }
