@@ -104,6 +104,7 @@ probe(void)
 static void
 tick(void)
 {
+	peers_tick(&hub);
 	rooms_begin_cursors(&hub);
 	hub.cursor_rooms = 0;
 	MUST(!dw_wheel_run(&hub.wheel, dw_mono_ms(), HUB_TIMERS));

@@ -218,7 +218,8 @@ cut(struct dw_buf *records, size_t keep)
 	rest = (struct dw_str) { records->data, records->len };
 	while (count-- > keep)
 		assert_int_equal(DW_OK, dw_record_next(&rest, &record));
-	memmove(records->data, rest.p, rest.n);
+	if (rest.n > 0)
+		memmove(records->data, rest.p, rest.n);
 	records->len = rest.n;
 }
 
