@@ -1,5 +1,6 @@
 /* HELLO: a process introduces itself. Answered with WELCOME (which store, where its head is, how much may
- * be under way), or REFUSED when it speaks another version; then it is told both. So is an edge at a socket that is not for edges.
+ * be under way), or REFUSED when it speaks another version; then it is told both. So is an edge at a socket that is not
+ * for edges.
  */
 #include "hub.h"
 
@@ -11,8 +12,8 @@ static void
 refuse(struct hub *hub, const struct peer *peer, int err, const char *text)
 {
 	hub->counters.refused++;
-	outbox_add(hub, peer->number,
-		&(struct dw_wire) { .kind = DW_REFUSED, .refused = { (uint64_t)-err, dw_str(text) } });
+	outbox_add(
+		hub, peer->number, &(struct dw_wire) { .kind = DW_REFUSED, .refused = { (uint64_t)-err, dw_str(text) } });
 }
 
 void
