@@ -156,6 +156,22 @@ dw_buf_addu(struct dw_buf *b, uint64_t value)
 	dw_buf_add(b, digits + at, sizeof(digits) - at);
 }
 
+/* As short as it goes: what came as JSON is never longer than it was. */
+static void
+add_escape(struct dw_buf *b, unsigned char c)
+{
+	static const char shorts[] = "\"\"\\\\\bb\ff\nn\rr\tt";
+
+	for (const char *s = shorts; *s != '\0'; s += 2) {
+		if ((unsigned char)s[0] != c)
+			continue;
+		dw_buf_addc(b, '\\');
+		dw_buf_addc(b, s[1]);
+		return;
+	}
+	dw_buf_addf(b, "\\u%04x", c);
+}
+
 void
 dw_buf_add_json_string(struct dw_buf *b, struct dw_str s)
 {
@@ -169,12 +185,7 @@ dw_buf_add_json_string(struct dw_buf *b, struct dw_str s)
 			continue;
 		dw_buf_add(b, s.p + from, i - from);
 		from = i + 1;
-		if (c == '"' || c == '\\') {
-			dw_buf_addc(b, '\\');
-			dw_buf_addc(b, (char)c);
-		} else {
-			dw_buf_addf(b, "\\u%04x", c);
-		}
+		add_escape(b, c);
 	}
 	if (s.n > from)
 		dw_buf_add(b, s.p + from, s.n - from);

@@ -10,8 +10,9 @@
  * the sweep deletes those behind DW_HISTORY_TIMES * queue_limit in no certain order; what is beyond the smallest limit
  * this store ever had is not looked at for holes.
  *
- * Failure modes: DW_E_CORRUPT with what is wrong and where. Memory: 88 bytes for each room, 40 for each user
- * of direct messages in a room, twice at most, until the store has been looked through.
+ * Failure modes: DW_E_CORRUPT with what is wrong and where. Memory, until the store has been looked through: 88 bytes
+ * for each room, 40 for each user of direct messages in a room, four times at most, and half as much again while a
+ * table grows. It follows what is met, never what the file says that there is.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -38,14 +39,19 @@ struct user_slot {
 	struct chain chain;
 };
 
+/* A table of such slots, found by their first word; at most half full. */
+struct slots {
+	char *at;
+	size_t size; /* of a slot */
+	size_t mask, count;
+};
+
 struct check {
 	struct lmdb_engine *engine;
 	const char *dir;
 	struct dw_kv_look *look;
 	struct dw_fault *fault;
-	struct room_slot *rooms;
-	struct user_slot *users;
-	size_t room_mask, user_mask;
+	struct slots rooms, users;
 	uint64_t last; /* seq that was given */
 	uint64_t met;  /* the greatest one that is there */
 	uint64_t limit;
@@ -77,30 +83,70 @@ hash_of(struct dw_str room, struct dw_str user)
 	return hash != 0 ? hash : 1;
 }
 
-/* Slots are found by their first word. */
-static void *
-slot_of(void *slots, size_t size, size_t mask, uint64_t hash)
+static uint64_t
+hash_at(const char *slot)
 {
-	for (size_t i = hash & mask;; i = (i + 1) & mask) {
-		char *slot = (char *)slots + i * size;
-		uint64_t there;
+	uint64_t hash;
 
-		memcpy(&there, slot, sizeof(there));
-		if (there == hash || there == 0)
+	memcpy(&hash, slot, sizeof(hash));
+	return hash;
+}
+
+/* The slot with this hash, or the empty one where it belongs. */
+static void *
+slot_of(const struct slots *slots, uint64_t hash)
+{
+	for (size_t i = hash & slots->mask;; i = (i + 1) & slots->mask) {
+		char *slot = slots->at + i * slots->size;
+
+		if (hash_at(slot) == hash || hash_at(slot) == 0)
 			return slot;
 	}
+}
+
+static bool
+begin_slots(struct slots *slots, size_t size)
+{
+	enum { FIRST = 16 };
+
+	*slots = (struct slots) { .at = calloc(FIRST, size), .size = size, .mask = FIRST - 1 };
+	return slots->at != NULL;
+}
+
+/* A place for one more. */
+static bool
+reserve_slot(struct slots *slots)
+{
+	struct slots larger = *slots;
+
+	if (2 * ++slots->count <= slots->mask + 1)
+		return true;
+	larger.count++;
+	larger.mask = 2 * slots->mask + 1;
+	larger.at = calloc(larger.mask + 1, larger.size);
+	for (size_t i = 0; larger.at != NULL && i <= slots->mask; i++) {
+		const char *slot = slots->at + i * slots->size;
+
+		if (hash_at(slot) != 0)
+			memcpy(slot_of(&larger, hash_at(slot)), slot, slots->size);
+	}
+	if (larger.at == NULL)
+		return false;
+	free(slots->at);
+	*slots = larger;
+	return true;
 }
 
 static struct room_slot *
 room_slot(struct check *check, struct dw_str room)
 {
-	return slot_of(check->rooms, sizeof(*check->rooms), check->room_mask, hash_of(room, DW_STR("")));
+	return slot_of(&check->rooms, hash_of(room, DW_STR("")));
 }
 
 static struct user_slot *
 user_slot(struct check *check, struct dw_str room, struct dw_str user)
 {
-	return slot_of(check->users, sizeof(*check->users), check->user_mask, hash_of(room, user));
+	return slot_of(&check->users, hash_of(room, user));
 }
 
 static int
@@ -161,18 +207,6 @@ check_meta(struct check *check)
 	return err == DW_E_AGAIN ? DW_OK : err;
 }
 
-/* Room for so many slots, at most half full. */
-static void *
-new_slots(uint64_t count, size_t size, size_t *mask)
-{
-	size_t slots = 16;
-
-	while (slots < 2 * count)
-		slots *= 2;
-	*mask = slots - 1;
-	return calloc(slots, size);
-}
-
 static int
 read_rooms(struct check *check)
 {
@@ -180,8 +214,11 @@ read_rooms(struct check *check)
 	int err;
 
 	while ((err = next(check, ROOMS, &key, &value)) == DW_OK) {
-		struct room_slot *slot = room_slot(check, key);
+		struct room_slot *slot;
 
+		if (!reserve_slot(&check->rooms))
+			return DW_E_NOMEM;
+		slot = room_slot(check, key);
 		if (value.n != sizeof(slot->value) || key.n > DW_ROOM_MAX || slot->hash != 0)
 			return damaged_table(check, ROOMS);
 		slot->hash = hash_of(key, DW_STR(""));
@@ -203,6 +240,8 @@ read_users(struct check *check)
 
 		if (nul == NULL || value.n != sizeof(slot->value))
 			return damaged_table(check, USERS);
+		if (!reserve_slot(&check->users))
+			return DW_E_NOMEM;
 		room = (struct dw_str) { key.p, (size_t)(nul - key.p) };
 		user = (struct dw_str) { nul + 1, key.n - room.n - 1 };
 		slot = user_slot(check, room, user);
@@ -290,16 +329,16 @@ check_log(struct check *check)
 static int
 check_ends(struct check *check)
 {
-	for (size_t i = 0; i <= check->room_mask; i++) {
-		const struct room_slot *room = &check->rooms[i];
+	for (size_t i = 0; i <= check->rooms.mask; i++) {
+		const struct room_slot *room = (const void *)(check->rooms.at + i * check->rooms.size);
 		const struct room_value *value = &room->value;
 		const uint64_t head = value->last > value->direct ? value->last : value->direct;
 
 		if (room->hash != 0 && (room->chain.seq != value->last || room->chain.count != value->n || value->head != head))
 			return damaged(check, "the newest message of a diagnosis is missing", value->head, DW_STR("(unknown)"));
 	}
-	for (size_t i = 0; i <= check->user_mask; i++) {
-		const struct user_slot *user = &check->users[i];
+	for (size_t i = 0; i <= check->users.mask; i++) {
+		const struct user_slot *user = (const void *)(check->users.at + i * check->users.size);
 
 		if (user->hash != 0 && (user->chain.seq != user->value.last || user->chain.count != user->value.own))
 			return damaged(check, "a user's newest direct message is missing", 0, DW_STR("(unknown)"));
@@ -380,9 +419,7 @@ look_through(struct check *check)
 		err = check_meta(check);
 	if (err != DW_OK)
 		return err;
-	check->rooms = new_slots(dw_kv_look_count(check->look, ROOMS), sizeof(*check->rooms), &check->room_mask);
-	check->users = new_slots(dw_kv_look_count(check->look, USERS), sizeof(*check->users), &check->user_mask);
-	if (check->rooms == NULL || check->users == NULL)
+	if (!begin_slots(&check->rooms, sizeof(struct room_slot)) || !begin_slots(&check->users, sizeof(struct user_slot)))
 		return DW_E_NOMEM;
 	err = read_rooms(check);
 	if (err == DW_OK)
@@ -424,7 +461,7 @@ dw_lmdb_check(struct lmdb_engine *e, struct dw_fault *fault)
 	else if (err == DW_E_AGAIN && exists)
 		err = begin_anew(e, fault);
 	dw_kv_look_close(check.look);
-	free(check.rooms);
-	free(check.users);
+	free(check.rooms.at);
+	free(check.users.at);
 	return err;
 }

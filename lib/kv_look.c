@@ -326,12 +326,6 @@ dw_kv_look_close(struct dw_kv_look *look)
 	free(look);
 }
 
-uint64_t
-dw_kv_look_count(const struct dw_kv_look *look, size_t table)
-{
-	return look->walks[table].tree.entries;
-}
-
 int
 dw_kv_look_next(struct dw_kv_look *look, size_t table, struct dw_str *key, struct dw_str *value, struct dw_fault *fault)
 {
@@ -355,8 +349,10 @@ dw_kv_look_free(struct dw_kv_look *look, struct dw_fault *fault)
 
 	dw_kv_walk_init(walk, "the list of free pages", &look->heads[look->newer].free, true);
 	while ((err = dw_kv_walk_next(&look->pages, walk, 0, &key, &value, fault)) == DW_OK) {
-		count = value.n >= sizeof(count) ? (memcpy(&count, value.p, sizeof(count)), count) : UINT64_MAX;
-		if (key.n != sizeof(uint64_t) || count > value.n / sizeof(page) - 1)
+		count = 0;
+		if (value.n >= sizeof(count))
+			memcpy(&count, value.p, sizeof(count));
+		if (key.n != sizeof(uint64_t) || value.n < sizeof(count) || count > value.n / sizeof(page) - 1)
 			return dw_kv_damaged(&look->pages, fault, walk->name, dw_kv_walk_page(walk), "an entry does not fit");
 		for (size_t i = 1; err == DW_OK && i <= count; i++) {
 			memcpy(&page, value.p + i * sizeof(page), sizeof(page));

@@ -205,14 +205,22 @@ read_large(
 {
 	const size_t size = get16(node) + ((size_t)get16(node + 2) << 16);
 	const uint64_t count = (PAGE_HEAD - 1 + size) / pages->page_size + 1;
+	uint8_t head[PAGE_HEAD];
 	uint64_t number, own;
 	uint32_t length;
 	int err;
 
 	memcpy(&number, node + NODE_HEAD + get16(node + 6), sizeof(number));
 	err = claim(pages, walk, number, count, fault);
+	if (err == DW_OK)
+		err = dw_kv_read_at(pages, number * pages->page_size, head, sizeof(head), fault);
 	if (err != DW_OK)
 		return err;
+	memcpy(&own, head, sizeof(own));
+	memcpy(&length, head + 12, sizeof(length));
+	/* Before memory is taken for it: the size may be what is wrong. */
+	if (own != number || get16(head + 10) != FLAG_OVERFLOW || length != count)
+		return dw_kv_damaged(pages, fault, walk->name, number, "it is not what its entry says");
 	if (walk->large_size < count * pages->page_size) {
 		free(walk->large);
 		walk->large_size = 0;
@@ -224,10 +232,6 @@ read_large(
 	err = dw_kv_read_at(pages, number * pages->page_size, walk->large, PAGE_HEAD + size, fault);
 	if (err != DW_OK)
 		return err;
-	memcpy(&own, walk->large, sizeof(own));
-	memcpy(&length, walk->large + 12, sizeof(length));
-	if (own != number || get16(walk->large + 10) != FLAG_OVERFLOW || length != count)
-		return dw_kv_damaged(pages, fault, walk->name, number, "it is not what its entry says");
 	*value = (struct dw_str) { (const char *)walk->large + PAGE_HEAD, size };
 	return DW_OK;
 }

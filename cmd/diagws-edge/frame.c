@@ -19,7 +19,7 @@ enum {
 void
 frame_text(struct dw_buf *out, struct dw_str payload)
 {
-	uint8_t header[10] = { TEXT_FINAL };
+	uint8_t header[FRAME_HEADER_MAX] = { TEXT_FINAL };
 	size_t size = 2;
 
 	if (payload.n < 126) {

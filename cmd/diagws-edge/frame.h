@@ -10,6 +10,8 @@
 #include "diagws/buf.h"
 #include "diagws/position.h"
 
+enum { FRAME_HEADER_MAX = 10 };
+
 /* Appends a text frame. */
 void frame_text(struct dw_buf *out, struct dw_str payload);
 /* Appends a Close; code 0: with neither. Of a reason 123 bytes. */

@@ -33,9 +33,6 @@ struct held {
 
 static bool take_hole(struct room *room, struct dw_position at, uint64_t reason);
 
-/* A frame is at most so many times as large as its data, and this. */
-enum { FRAME_TIMES = 3, ENVELOPE = 512 };
-
 static void
 fire_ping(struct dw_wheel_timer *timer)
 {
@@ -280,6 +277,13 @@ struct prefix {
 	char to[DW_USER_MAX];
 };
 
+/* The most that a record takes in the ring. */
+static size_t
+entry_most(const struct dw_record *record)
+{
+	return sizeof(struct prefix) + FRAME_HEADER_MAX + dw_rendered_most(record->data.n);
+}
+
 static void
 add_condition(struct dw_buf *out, const struct dw_record *record)
 {
@@ -402,8 +406,7 @@ take_records(struct room *room, uint64_t reason, bool ask, struct dw_str *rest)
 	bool took = false, follows = true;
 	int err;
 
-	while (
-		(err = dw_record_next(&left, &record)) == DW_OK && !fanout_full(room, FRAME_TIMES * record.data.n + ENVELOPE)) {
+	while ((err = dw_record_next(&left, &record)) == DW_OK && !fanout_full(room, entry_most(&record))) {
 		follows = (took || !ask || take_ask(room)) && take_record(room, &record, reason);
 		if (!follows)
 			break;

@@ -25,8 +25,6 @@ int dw_kv_look_open(struct dw_kv_look **out, const char *dir, const char *const 
 	struct dw_fault *fault);
 void dw_kv_look_close(struct dw_kv_look *look); /* NULL is fine */
 
-/* How many entries the table says it has. */
-uint64_t dw_kv_look_count(const struct dw_kv_look *look, size_t table);
 /* The table's next entry, in order of keys; it points into memory of the look, good until the table's next one.
  * DW_E_AGAIN: that was the last, and their number is right. */
 int dw_kv_look_next(

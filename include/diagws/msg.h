@@ -118,6 +118,15 @@ bool dw_record_plain(const struct dw_record *record);
 /* Whether it is, or has become, a tombstone. */
 bool dw_record_dead(const struct dw_record *record, uint64_t now);
 
+/* The longest that dw_record_to_json makes of data of n bytes: the data itself; of a recommendation_update its old_data
+ * and new_data once more, and the names in new_data, which come as a list again; and what stands around it. */
+enum { DW_RENDERED_TIMES = 3, DW_RENDERED_MORE = 512 };
+static inline size_t
+dw_rendered_most(size_t n)
+{
+	return DW_RENDERED_TIMES * n + DW_RENDERED_MORE;
+}
+
 /* Appends the JSON object that clients get for it: type, diagnosis_id, timestamp, seq, n, id, data; a direct
  * message has `"direct":true` and its number as `direct_n` in the place of n.
  * For recommendation_update the data is completed (old_recommendation, new_recommendation,

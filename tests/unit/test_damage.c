@@ -284,6 +284,74 @@ test_each_bit_of_the_heads(void **state)
 	assert_true(found > 500);
 }
 
+/* What a table's root says that there is sizes nothing: neither memory nor a loop. */
+static void
+test_each_bit_of_the_tables_counts(void **state)
+{
+	static const char *const tables[] = { "meta", "messages", "places", "rooms", "users", "cursors", "owners" };
+	struct fixture *f = *state;
+
+	for (size_t table = 0; table < sizeof(tables) / sizeof(tables[0]); table++) {
+		const uint8_t key_size = (uint8_t)strlen(tables[table]);
+		const uint8_t node[] = { 48, 0, 0, 0, 2, 0, key_size, 0 }; /* a root's size, flags, its key's size */
+		size_t places = 0;
+
+		for (size_t at = 0; at + sizeof(node) + key_size + node[0] <= f->used; at++) {
+			const size_t entries = at + sizeof(node) + key_size + 32;
+			size_t found = 0;
+
+			if (memcmp(f->file.data + at, node, sizeof(node)) != 0 ||
+				memcmp(f->file.data + at + sizeof(node), tables[table], key_size) != 0)
+				continue;
+			for (size_t bit = 0; bit < 64; bit++) {
+				const char flipped = (char)(f->file.data[entries + bit / 8] ^ 1 << bit % 8);
+
+				write_at(f, entries + bit / 8, &flipped, 1);
+				found += refused(f, tables[table], bit);
+				write_at(f, entries + bit / 8, f->file.data + entries + bit / 8, 1);
+			}
+			/* Older ones lie about in free pages. */
+			assert_true(found == 0 || found == 64);
+			places += found == 64;
+		}
+		assert_int_equal(1, places);
+	}
+}
+
+static uint64_t
+number_at(const struct fixture *f, size_t at, size_t n)
+{
+	uint64_t value = 0;
+
+	memcpy(&value, f->file.data + at, n);
+	return value;
+}
+
+/* The list of free pages, where an entry is too short for the count that it begins with. */
+static void
+test_short_entries_of_free_pages(void **state)
+{
+	enum { COMMIT = 40 + 2 * 48 + 8, FREE_DEPTH = 40 + 6, FREE_ROOT = 40 + 40 };
+	struct fixture *f = *state;
+	const size_t head = number_at(f, PAGE + COMMIT, 8) > number_at(f, COMMIT, 8) ? PAGE : 0;
+	const size_t page = number_at(f, head + FREE_ROOT, 8) * PAGE;
+	const size_t count = (number_at(f, page + 12, 2) - 16) / 2;
+
+	assert_int_equal(1, number_at(f, head + FREE_DEPTH, 2));
+	assert_true(count > 0);
+	for (size_t i = 0; i < count; i++) {
+		const size_t node = page + number_at(f, page + 16 + 2 * i, 2);
+
+		for (char size = 0; size < 8; size++) {
+			const char bytes[] = { size, 0 };
+
+			write_at(f, node, bytes, sizeof(bytes));
+			assert_true(refused(f, "a short list", node));
+			write_at(f, node, f->file.data + node, sizeof(bytes));
+		}
+	}
+}
+
 static void
 test_zeroed_pages(void **state)
 {
@@ -414,6 +482,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_flipped_bytes, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_each_bit_of_the_heads, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_each_bit_of_the_tables_counts, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_short_entries_of_free_pages, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_zeroed_pages, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_stale_pages, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_cut_off, set_up, tear_down),

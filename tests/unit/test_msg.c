@@ -144,7 +144,7 @@ test_ids_as_json(void **state)
 	assert_id_json("12a", "\"12a\"");
 	assert_id_json("-1", "\"-1\"");
 	assert_id_json("", "\"\"");
-	assert_id_json("a\"\\\n", "\"a\\\"\\\\\\u000a\"");
+	assert_id_json("a\"\\\n\x01", "\"a\\\"\\\\\\n\\u0001\"");
 }
 
 static void
@@ -471,6 +471,59 @@ test_render_recommendation(void **state)
 			 "\"new_recommendation\":{\"a\":1.0},\"changed_fields\":[]}}");
 }
 
+/* An object of `count` members, named by escapes alone. */
+static void
+add_escaped_names(struct dw_buf *out, size_t count)
+{
+	static const char escapes[] = "bfnrt\"\\";
+
+	dw_buf_addc(out, '{');
+	for (size_t i = 0; i < count; i++) {
+		dw_buf_adds(out, i > 0 ? ",\"" : "\"");
+		for (size_t rest = i, digits = 0; digits < 20; digits++, rest /= sizeof(escapes) - 1) {
+			dw_buf_addc(out, '\\');
+			dw_buf_addc(out, escapes[rest % (sizeof(escapes) - 1)]);
+		}
+		dw_buf_adds(out, "\":0");
+	}
+	dw_buf_addc(out, '}');
+}
+
+/* The edge's ring reckons with it before a message is rendered. */
+static void
+test_render_is_within_its_bound(void **state)
+{
+	char text[DW_ID_MAX + 1];
+	struct dw_record record = {
+		.seq = UINT64_MAX, .own = UINT64_MAX, .at = 1767225599123, .type = DW_STR("recommendation_update")
+	};
+	struct dw_buf data, out;
+
+	(void)state;
+	memset(text, 'x', sizeof(text));
+	record.id = record.to = (struct dw_str) { text, DW_ID_MAX };
+	dw_buf_init(&data);
+	dw_buf_init(&out);
+	for (size_t count = 0; count < 1200; count = 2 * count + 1) {
+		dw_buf_reset(&data);
+		dw_buf_adds(&data, "{\"old_data\":{},\"new_data\":");
+		add_escaped_names(&data, count);
+		dw_buf_addc(&data, '}');
+		record.data = (struct dw_str) { data.data, data.len };
+		dw_buf_reset(&out);
+		dw_record_to_json(&out, (struct dw_str) { text, DW_ROOM_MAX }, &record);
+		assert_true(dw_buf_ok(&out) && out.len > 2 * data.len);
+		assert_true(out.len <= dw_rendered_most(data.len));
+	}
+	record.type = (struct dw_str) { text, DW_TYPE_MAX };
+	record.data = DW_STR("{}");
+	dw_buf_reset(&out);
+	dw_record_to_json(&out, (struct dw_str) { text, DW_ROOM_MAX }, &record);
+	assert_true(dw_buf_ok(&out) && out.len <= dw_rendered_most(2));
+	dw_buf_clear(&data);
+	dw_buf_clear(&out);
+}
+
 int
 main(void)
 {
@@ -489,6 +542,7 @@ main(void)
 		cmocka_unit_test(test_data_size),
 		cmocka_unit_test(test_render),
 		cmocka_unit_test(test_render_recommendation),
+		cmocka_unit_test(test_render_is_within_its_bound),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
