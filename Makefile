@@ -19,7 +19,7 @@ COMMANDS := diagws diagws-hub diagws-edge diagws-send diagws-stat diagws-owner d
 PACKAGES := gcc binutils libc6-dev make pkg-config libwebsockets-dev libwebsockets-evlib-uv libmicrohttpd-dev libuv1-dev libzmq3-dev \
 	libmsgpack-dev libjwt-dev libjansson-dev libjsmn-dev liblmdb-dev uthash-dev libsmartcols-dev libsystemd-dev \
 	libssl-dev libcmocka-dev python3 python3-pip python3-websockets python3-pytest python3-pytest-xdist curl jq strace openssl mandoc \
-	bash-completion clang-format clang-tidy cppcheck shellcheck iproute2 e2fsprogs patch chromium systemd \
+	bash-completion clang libclang-rt-14-dev clang-format clang-tidy cppcheck shellcheck iproute2 e2fsprogs patch chromium systemd \
 	nginx haproxy hitch
 # What `make bench` compares with, and what bench-check counts with.
 BENCH_PACKAGES := libnginx-mod-nchan redis-tools valgrind
@@ -59,7 +59,7 @@ UNIT_SRC   := $(wildcard tests/unit/test_*.c)
 UNIT_TESTS := $(UNIT_SRC:tests/unit/%.c=$(BUILD)/tests/%)
 LIBRARIES  := $(BUILD)/lib/libdiagws.a $(BUILD)/lib/libdiagws.so $(BUILD)/lib/pkgconfig/diagws.pc
 
-.PHONY: all deps deps-bench bench bench-check timing demo check check-unit check-model check-integration check-fault stacks model torture dropping hub-restarts slow-clients power-loss kill-every-syscall inject idle mutants conformance lint format install uninstall clean help
+.PHONY: all deps deps-bench bench bench-check timing demo check check-unit check-model check-integration check-fault check-fuzz fuzz stacks model torture dropping hub-restarts slow-clients power-loss kill-every-syscall inject idle mutants conformance lint format install uninstall clean help
 .SECONDARY:
 
 all: $(BINARIES) $(LIBRARIES)
@@ -68,7 +68,7 @@ help:
 	@echo 'make all                build into build/bin and build/lib'
 	@echo 'make deps               install the Debian packages that are missing (sudo where needed)'
 	@echo 'make demo               all set-up, then the main job on a terminal'
-	@echo 'make check              all set-up, then all tests (check-unit, check-model, check-integration, check-fault: a part)'
+	@echo 'make check              all set-up, then all tests (check-unit, -model, -integration, -fault, -fuzz: a part)'
 	@echo 'make stacks             clients of other people: Chromium, Node ws, Go gorilla, Java, python3-websockets, curl'
 	@echo 'make model              random histories against the model: SEEDS=1000000 SEED=first ENGINE=memory|lmdb, or REAL=100'
 	@echo 'make torture            kill processes under load: KILLS=1000 SEED=number'
@@ -79,6 +79,7 @@ help:
 	@echo 'make kill-every-syscall kill hub, edge and sender at each system call of a publish'
 	@echo 'make inject             fail each call of the allocator and of the store'
 	@echo 'make idle               130 s without a message, and a long poll of 60 s, behind each proxy of examples/proxy'
+	@echo 'make fuzz               parsers and files against any bytes: MINUTES=10 ONLY=json'
 	@echo 'make mutants            break the product on purpose: MUTANTS=names; each must be caught'
 	@echo 'make conformance        Autobahn on WebSockets, and inputs that desynchronize HTTP, direct and behind proxies: CASES=7.*'
 	@echo 'make bench              beside Nchan, Redis, bare loops, into tests/bench/RESULTS.md: RUNS=3 ONLY=rows QUICK=1'
@@ -222,6 +223,28 @@ LONG_inject             := $(LONG_pytest) tests/fault/test_inject.py
 LONG_idle               := $(LONG_pytest) tests/fault/test_proxies.py
 LONG_mutants            := tests/fault/test_mutants.py $(MUTANTS)
 
+# A fuzz target is its file in tests/fuzz, all of lib/, and what its header line names of the programs; built by clang,
+# into a folder of its own.
+FUZZ_SRC   := $(wildcard tests/fuzz/fuzz_*.c)
+FUZZ_EDGE  := $(filter cmd/%,$(shell sed -n 's|^/\* links: \(.*\) \*/$$|\1|p' $(FUZZ_SRC)))
+FUZZ_BUILD := build/fuzz
+FUZZ_MAKE   = $(MAKE) --no-print-directory -j $(shell nproc) BUILD=$(FUZZ_BUILD) CC=clang CFLAGS='-O1 -g' SANITIZE=fuzzer-no-link,address,undefined WERROR=
+$(FUZZ_BUILD)/bin/%: tests/fuzz/fuzz_%.c tests/fuzz/fuzz.h $(LIB_A) $(FUZZ_EDGE:%.c=$(BUILD)/%.o)
+	@mkdir -p $(@D)
+	$(call say,FUZZ,$@)
+	$(Q)$(CC) $(subst fuzzer-no-link,fuzzer,$(ALL_CFLAGS)) -o $@ $< \
+		$$(sed -n 's|^/\* links: \(.*\) \*/$$|\1|p' $< | tr ' ' '\n' | sed -n 's|^\(.*\)\.c$$|$(BUILD)/\1.o|p') \
+		$$(sed -n 's|^/\* wraps: \(.*\) \*/$$|\1|p' $< | tr ' ' '\n' | sed 's|^|-Wl,--wrap=|') $(LIB_A) \
+		$(ALL_LDFLAGS) $$(pkg-config --libs $$(sed -n 's|^/\* libs: \(.*\) \*/$$|\1|p' $<)) -lpthread
+
+# Each target for MINUTES, or SECONDS, as many at once as there are cores; ONLY=names. What they learn stays in build/fuzz.
+fuzz: deps
+	$(Q)$(FUZZ_MAKE) $(patsubst tests/fuzz/fuzz_%.c,$(FUZZ_BUILD)/bin/%,$(FUZZ_SRC))
+	$(Q)$(PYTHON) tests/fuzz/run.py --seconds $(or $(SECONDS),$(shell expr $(or $(MINUTES),10) \* 60)) $(ONLY)
+
+check-fuzz:
+	$(Q)$(MAKE) --no-print-directory fuzz SECONDS=20 ONLY=
+
 # Makes chosen calls of a process fail, when preloaded into it.
 $(BUILD)/tests/inject.so: tests/fault/inject.c
 	@mkdir -p $(@D)
@@ -229,7 +252,7 @@ $(BUILD)/tests/inject.so: tests/fault/inject.c
 	$(Q)$(CC) $(filter-out $(SAN),$(ALL_CFLAGS)) -fPIC -shared -o $@ $<
 
 check: deps
-	$(Q)$(MAKE) --no-print-directory check-unit check-model check-integration check-fault
+	$(Q)$(MAKE) --no-print-directory check-unit check-model check-integration check-fault $(if $(SANITIZE),,check-fuzz)
 
 check-unit: $(UNIT_TESTS)
 	$(Q)for t in $(UNIT_TESTS); do echo "$$t"; $$t || exit 1; done
