@@ -59,7 +59,7 @@ UNIT_SRC   := $(wildcard tests/unit/test_*.c)
 UNIT_TESTS := $(UNIT_SRC:tests/unit/%.c=$(BUILD)/tests/%)
 LIBRARIES  := $(BUILD)/lib/libdiagws.a $(BUILD)/lib/libdiagws.so $(BUILD)/lib/pkgconfig/diagws.pc
 
-.PHONY: all deps deps-bench bench bench-check timing demo check check-unit check-model check-integration check-fault check-fuzz fuzz stacks model torture dropping hub-restarts slow-clients power-loss kill-every-syscall inject idle mutants conformance lint format install uninstall clean help
+.PHONY: all deps deps-bench bench bench-check timing demo check check-unit check-model check-integration check-fault check-fuzz fuzz fuzz-live stacks model torture dropping hub-restarts slow-clients power-loss kill-every-syscall inject idle mutants conformance lint format install uninstall clean help
 .SECONDARY:
 
 all: $(BINARIES) $(LIBRARIES)
@@ -80,6 +80,7 @@ help:
 	@echo 'make inject             fail each call of the allocator and of the store'
 	@echo 'make idle               130 s without a message, and a long poll of 60 s, behind each proxy of examples/proxy'
 	@echo 'make fuzz               parsers and files against any bytes: MINUTES=10 ONLY=json'
+	@echo 'make fuzz-live          a real hub and edge against mutated bytes, beside an honest pair: MINUTES=10 SEED=number'
 	@echo 'make mutants            break the product on purpose: MUTANTS=names; each must be caught'
 	@echo 'make conformance        Autobahn on WebSockets, and inputs that desynchronize HTTP, direct and behind proxies: CASES=7.*'
 	@echo 'make bench              beside Nchan, Redis, bare loops, into tests/bench/RESULTS.md: RUNS=3 ONLY=rows QUICK=1'
@@ -241,6 +242,11 @@ $(FUZZ_BUILD)/bin/%: tests/fuzz/fuzz_%.c tests/fuzz/fuzz.h $(LIB_A) $(FUZZ_EDGE:
 fuzz: deps
 	$(Q)$(FUZZ_MAKE) $(patsubst tests/fuzz/fuzz_%.c,$(FUZZ_BUILD)/bin/%,$(FUZZ_SRC))
 	$(Q)$(PYTHON) tests/fuzz/run.py --seconds $(or $(SECONDS),$(shell expr $(or $(MINUTES),10) \* 60)) $(ONLY)
+
+# Mutated bytes at a real hub and a real edge, for MINUTES each, beside an honest pair; SEED=number as it was printed.
+fuzz-live: all
+	$(Q)for which in hub edge; do DIAGWS_BUILD=$(abspath $(BUILD)) $(PYTHON) tests/fuzz/live_$$which.py \
+		--minutes $(or $(MINUTES),10) $(if $(SEED),--seed $(SEED)) || exit; done
 
 check-fuzz:
 	$(Q)$(MAKE) --no-print-directory fuzz SECONDS=20 ONLY=
