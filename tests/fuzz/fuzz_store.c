@@ -1,8 +1,9 @@
 /* wraps: pread */
 /* libs: lmdb libcrypto */
 /* A store with edits in its files: refused as damaged, or sound: it says what it said before, takes a message, and says
- * all that once more when it is opened again. The input is edits, {file 1, place 3, count 1, bytes}: of data.mdb, or
- * with the highest bit of the journal. */
+ * all that once more when it is opened again. The journal's last batch may be missing: where it was damaged it looks
+ * like one that was torn by a power cut, before anybody was told of it. The input is edits, {file 1, place 3, count 1,
+ * bytes}: of data.mdb, or with the highest bit of the journal. */
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -27,7 +28,7 @@ static struct dw_engine_config config = { .dir = folder,
 	.store_limit = 64ULL << 20,
 	.ownership = DW_OWNERSHIP_REGISTRY };
 static struct part data_part, journal_part, note_part;
-static struct dw_buf truth;
+static struct dw_buf truth, before_last;
 
 ssize_t __real_pread(int fd, void *to, size_t n, off_t at);
 ssize_t __wrap_pread(int fd, void *to, size_t n, off_t at);
@@ -71,23 +72,30 @@ store_message(struct dw_engine *engine, int number, size_t size)
 }
 
 static void
-store_rest(struct dw_engine *engine, int number)
+store_cursor(struct dw_engine *engine, int number)
 {
-	struct dw_op cursor = { .kind = DW_OP_CURSOR }, owner = { .kind = DW_OP_OWNER };
+	struct dw_op op = { .kind = DW_OP_CURSOR };
 
-	(void)snprintf(cursor.room, sizeof(cursor.room), "room-%d", number % ROOMS);
-	(void)dw_str_copy(dw_str(cursor.room), cursor.cursor.room, sizeof(cursor.cursor.room));
-	(void)dw_str_copy(DW_STR("alice"), cursor.cursor.user, sizeof(cursor.cursor.user));
-	(void)dw_str_copy(DW_STR("phone"), cursor.cursor.device, sizeof(cursor.cursor.device));
-	cursor.cursor.seen = (uint64_t)number + 1;
-	cursor.cursor.at = dw_position_said(cursor.cursor.seen, 0, 0);
-	commit(engine, &cursor);
-	(void)dw_str_copy(dw_str(cursor.room), owner.room, sizeof(owner.room));
-	(void)snprintf(owner.owner.user, sizeof(owner.owner.user), "user-%d", number);
-	owner.owner.state = DW_OWNER_GRANTED;
-	commit(engine, &owner);
-	dw_op_clear(&cursor);
-	dw_op_clear(&owner);
+	(void)snprintf(op.room, sizeof(op.room), "room-%d", number % ROOMS);
+	(void)dw_str_copy(dw_str(op.room), op.cursor.room, sizeof(op.cursor.room));
+	(void)dw_str_copy(DW_STR("alice"), op.cursor.user, sizeof(op.cursor.user));
+	(void)dw_str_copy(DW_STR("phone"), op.cursor.device, sizeof(op.cursor.device));
+	op.cursor.seen = (uint64_t)number + 1;
+	op.cursor.at = dw_position_said(op.cursor.seen, 0, 0);
+	commit(engine, &op);
+	dw_op_clear(&op);
+}
+
+static void
+store_owner(struct dw_engine *engine, int number)
+{
+	struct dw_op op = { .kind = DW_OP_OWNER };
+
+	(void)snprintf(op.room, sizeof(op.room), "room-%d", number % ROOMS);
+	(void)snprintf(op.owner.user, sizeof(op.owner.user), "user-%d", number);
+	op.owner.state = DW_OWNER_GRANTED;
+	commit(engine, &op);
+	dw_op_clear(&op);
 }
 
 /* All that it says of its rooms. */
@@ -157,11 +165,14 @@ make_store(void)
 	REQUIRE(dw_engine_lmdb.open(&engine, &config, NULL) == DW_OK);
 	for (int i = 0; i < 24; i++)
 		store_message(engine, i, i == 5 ? 9000 : 60);
-	store_rest(engine, 1);
+	store_cursor(engine, 1);
+	store_owner(engine, 1);
 	engine->ops->close(engine);
 	REQUIRE(dw_engine_lmdb.open(&engine, &config, NULL) == DW_OK);
 	store_message(engine, 24, 60);
-	store_rest(engine, 2);
+	store_cursor(engine, 2);
+	tell(engine, &before_last);
+	store_owner(engine, 2);
 	tell(engine, &truth);
 	open_part(&data_part, "data.mdb", SIZE_MAX);
 	open_part(&journal_part, "journal", JOURNAL_PART);
@@ -211,7 +222,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	}
 	tell(engine, &told);
-	REQUIRE(fuzz_same(fuzz_bytes(&told), fuzz_bytes(&truth)));
+	REQUIRE(fuzz_same(fuzz_bytes(&told), fuzz_bytes(&truth)) || fuzz_same(fuzz_bytes(&told), fuzz_bytes(&before_last)));
 	store_message(engine, 25, 5000);
 	tell(engine, &told);
 	engine->ops->close(engine);

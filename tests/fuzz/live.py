@@ -8,6 +8,7 @@ wrong or missing, an answer that an attacker must get and does not. The last inp
 import argparse
 import asyncio
 import json
+import os
 import pathlib
 import random
 import subprocess
@@ -89,7 +90,7 @@ class Pair(threading.Thread):
     async def _go_on(self):
         sender = await asyncio.create_subprocess_exec(
             str(BUILD / "bin/diagws-send"), "-l", "-t", "note_update", "-d", self.room,
-            stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env={**self.world.env})
+            stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env={**os.environ, **self.world.env})
         async with self.edge.connect(self.room, self.token) as socket:
             assert json.loads(await socket.recv())["type"] == "connect"
             while not self.enough.is_set():

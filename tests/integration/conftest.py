@@ -203,7 +203,7 @@ class World:
             process.end()
         for process in self.processes:
             said = process.said()
-            for word in ("AddressSanitizer", "LeakSanitizer", "runtime error:", "Assertion"):
+            for word in ("AddressSanitizer", "LeakSanitizer", "ThreadSanitizer", "runtime error:", "Assertion"):
                 assert word not in said, f"{process.name}: {said}"
 
 
