@@ -12,6 +12,7 @@ import socket
 import struct
 import sys
 import threading
+import time
 
 sys.path[:0] = [str(pathlib.Path(__file__).resolve().parent)]
 import live
@@ -55,50 +56,52 @@ class Peer:
 
     def __init__(self, path):
         self.socket = socket.socket(socket.AF_UNIX)
-        self.socket.settimeout(live.LATE)
+        self.socket.settimeout(PATIENCE / 5)
         self.socket.connect(path)
         self.rest = b""
         self.socket.sendall(GREETING + frame(READY, 4))
-        self._exactly(64)
+        self._fill(64)
+        self.rest = self.rest[64:]
         self._frame()
 
-    def introduce(self, number):
-        self.send(packed((HELLO, VERSION, 1, number, 1, "mutant")))
-        return self.until(lambda fields: fields[0] == WELCOME)
-
-    def _exactly(self, n):
+    def _fill(self, n):
         while len(self.rest) < n:
             piece = self.socket.recv(1 << 16)
             if not piece:
                 raise ConnectionError
             self.rest += piece
-        taken, self.rest = self.rest[:n], self.rest[n:]
-        return taken
 
     def _frame(self):
-        flags, = self._exactly(1)
-        n, = struct.unpack(">Q", self._exactly(8)) if flags & 2 else self._exactly(1)
-        return flags, self._exactly(n)
+        """After a time-out it may be called again."""
+        self._fill(2)
+        head = 9 if self.rest[0] & 2 else 2
+        self._fill(head)
+        end = head + int.from_bytes(self.rest[1:head], "big")
+        self._fill(end)
+        flags, body, self.rest = self.rest[0], self.rest[head:end], self.rest[end:]
+        return flags, body
 
-    def send(self, body):
-        self.socket.sendall(frame(body))
+    def ask(self, question, wanted):
+        """Whether the answer came before the hub forgot us or closed the connection. Asks again, as any peer does: who is
+        replaced by another's HELLO loses what it was to be told."""
+        end = time.monotonic() + live.LATE
+        while time.monotonic() < end:
+            with contextlib.suppress(TimeoutError):
+                return self._ask(question, wanted)
+        raise Finding("the hub does not answer")
 
-    def until(self, wanted):
-        """Whether it came before the hub forgot us or closed the connection."""
+    def _ask(self, question, wanted):
         try:
+            self.socket.sendall(frame(packed(question)))
             while True:
                 flags, body = self._frame()
-                if flags & 4:
-                    continue
-                for fields in messages(body):
+                for fields in messages(body) if flags & 4 == 0 else []:
                     if wanted(fields):
                         return True
                     if fields[0] == WHO:
                         return False
         except ConnectionError:
             return False
-        except TimeoutError:
-            raise Finding("the hub does not answer") from None
 
     def close(self):
         self.socket.close()
@@ -121,17 +124,14 @@ class Attack:
         pick = mutator.random
         if getattr(self.own, "peer", None) is None:
             self.own.peer = Peer(self.path)
-            if not self.own.peer.introduce(pick.getrandbits(63)):
+            hello = HELLO, VERSION, 1, pick.getrandbits(63), 1, "mutant"
+            if not self.own.peer.ask(hello, lambda fields: fields[0] == WELCOME):
                 raise Finding("the hub does not welcome")
         data = keep(mutator.mutated(b"".join(message(pick) for _ in range(pick.choice((1, 1, 3))))))
         token = pick.getrandbits(60)
-        sent = True
-        try:
-            self.own.peer.send(data)
-            self.own.peer.send(packed((PING, token)))
-        except ConnectionError:
-            sent = False
-        if not sent or not self.own.peer.until(lambda fields: fields[:2] == [PONG, token]):
+        with contextlib.suppress(ConnectionError):
+            self.own.peer.socket.sendall(frame(data))
+        if not self.own.peer.ask((PING, token), lambda fields: fields[:2] == [PONG, token]):
             self.own.peer.close()
             self.own.peer = None
 
