@@ -236,7 +236,7 @@ $(FUZZ_BUILD)/bin/%: tests/fuzz/fuzz_%.c tests/fuzz/fuzz.h $(LIB_A) $(FUZZ_EDGE:
 	$(Q)$(CC) $(subst fuzzer-no-link,fuzzer,$(ALL_CFLAGS)) -o $@ $< \
 		$$(sed -n 's|^/\* links: \(.*\) \*/$$|\1|p' $< | tr ' ' '\n' | sed -n 's|^\(.*\)\.c$$|$(BUILD)/\1.o|p') \
 		$$(sed -n 's|^/\* wraps: \(.*\) \*/$$|\1|p' $< | tr ' ' '\n' | sed 's|^|-Wl,--wrap=|') $(LIB_A) \
-		$(ALL_LDFLAGS) $$(pkg-config --libs $$(sed -n 's|^/\* libs: \(.*\) \*/$$|\1|p' $<)) -lpthread
+		$(ALL_LDFLAGS) $$(pkg-config --libs libcrypto $$(sed -n 's|^/\* libs: \(.*\) \*/$$|\1|p' $<)) -lpthread
 
 # Each target for MINUTES, or SECONDS, as many at once as there are cores; ONLY=names. What they learn stays in build/fuzz.
 fuzz: deps
