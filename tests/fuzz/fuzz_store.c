@@ -1,9 +1,10 @@
 /* wraps: pread */
 /* libs: lmdb libcrypto */
 /* A store with edits in its files: refused as damaged, or sound: it says what it said before, takes a message, and says
- * all that once more when it is opened again. The journal's last batch may be missing: where it was damaged it looks
- * like one that was torn by a power cut, before anybody was told of it. The input is edits, {file 1, place 3, count 1,
- * bytes}: of data.mdb, or with the highest bit of the journal. */
+ * all that once more when it is opened again. The newest batches of the journal may be
+ * missing, for what is damaged at its end looks like what was torn by a power cut, before anybody was told of it; one
+ * in the middle may not. The input is edits, {file 1, place 3, count 1, bytes}: of data.mdb, or with the highest bit of
+ * the journal. */
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -28,7 +29,8 @@ static struct dw_engine_config config = { .dir = folder,
 	.store_limit = 64ULL << 20,
 	.ownership = DW_OWNERSHIP_REGISTRY };
 static struct part data_part, journal_part, note_part;
-static struct dw_buf truth, before_last;
+/* What it said as a batch came to the next one. */
+static struct dw_buf truths[4];
 
 ssize_t __real_pread(int fd, void *to, size_t n, off_t at);
 ssize_t __wrap_pread(int fd, void *to, size_t n, off_t at);
@@ -169,11 +171,13 @@ make_store(void)
 	store_owner(engine, 1);
 	engine->ops->close(engine);
 	REQUIRE(dw_engine_lmdb.open(&engine, &config, NULL) == DW_OK);
+	tell(engine, &truths[0]);
 	store_message(engine, 24, 60);
+	tell(engine, &truths[1]);
 	store_cursor(engine, 2);
-	tell(engine, &before_last);
+	tell(engine, &truths[2]);
 	store_owner(engine, 2);
-	tell(engine, &truth);
+	tell(engine, &truths[3]);
 	open_part(&data_part, "data.mdb", SIZE_MAX);
 	open_part(&journal_part, "journal", JOURNAL_PART);
 	open_part(&note_part, ".standing", SIZE_MAX);
@@ -202,6 +206,16 @@ edit_all(const uint8_t *data, size_t size)
 	}
 }
 
+static bool
+is_true(const struct dw_buf *told)
+{
+	bool same = false;
+
+	for (size_t i = 0; i < sizeof(truths) / sizeof(truths[0]); i++)
+		same |= fuzz_same(fuzz_bytes(told), fuzz_bytes(&truths[i]));
+	return same;
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -210,7 +224,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct dw_buf told = { 0 }, again = { 0 };
 	int err;
 
-	if (truth.len == 0)
+	if (truths[0].len == 0)
 		make_store();
 	put_back(&data_part);
 	put_back(&journal_part);
@@ -222,7 +236,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	}
 	tell(engine, &told);
-	REQUIRE(fuzz_same(fuzz_bytes(&told), fuzz_bytes(&truth)) || fuzz_same(fuzz_bytes(&told), fuzz_bytes(&before_last)));
+	REQUIRE(is_true(&told));
 	store_message(engine, 25, 5000);
 	tell(engine, &told);
 	engine->ops->close(engine);
