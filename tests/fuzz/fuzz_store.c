@@ -1,10 +1,9 @@
 /* wraps: pread */
 /* libs: lmdb libcrypto */
 /* A store with edits in its files: refused as damaged, or sound: it says what it said before, takes a message, and says
- * all that once more when it is opened again. The newest batches of the journal may be
- * missing, for what is damaged at its end looks like what was torn by a power cut, before anybody was told of it; one
- * in the middle may not. The input is edits, {file 1, place 3, count 1, bytes}: of data.mdb, or with the highest bit of
- * the journal. */
+ * all that once more when it is opened again. The newest batches of the journal may be missing, for what is damaged at
+ * its end looks like what was torn by a power cut, before anybody was told of it; one in the middle may not. The input
+ * is edits, {file 1, place 3, count 1, bytes}: of data.mdb, or with the highest bit of the journal. */
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
