@@ -30,9 +30,10 @@ class Finding(Exception):
     """Something that must not be."""
 
 
-def private(pid):
+def anonymous(pid):
+    """Bytes of memory that are no file's: the store's file is mapped, and no process's own."""
     text = pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text()
-    return sum(int(line.split()[1]) for line in text.splitlines() if line.startswith("Private_")) << 10
+    return int(text.split("Anonymous:")[1].split()[0]) << 10
 
 
 class Mutator:
@@ -128,8 +129,8 @@ class Attacker(threading.Thread):
 
 
 def watch(world, processes, pair, attackers):
-    """Until the attackers have ended. What each process has for itself at most, above its beginning."""
-    first = {process: private(process.pid) for process in processes}
+    """Until the attackers have ended. How much each process's memory grew at most."""
+    first = {process: anonymous(process.pid) for process in processes}
     grown = dict.fromkeys(processes, 0)
     while any(attacker.is_alive() for attacker in attackers):
         for attacker in attackers:
@@ -137,7 +138,7 @@ def watch(world, processes, pair, attackers):
             for process in processes:
                 if process.popen.poll() is not None:
                     raise Finding(f"{process.name} ended with {process.popen.returncode}: {process.said()[-4000:]}")
-                grown[process] = max(grown[process], private(process.pid) - first[process])
+                grown[process] = max(grown[process], anonymous(process.pid) - first[process])
             wrong = attacker.wrong or pair.wrong
             if wrong:
                 raise Finding(wrong)
