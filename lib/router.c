@@ -117,6 +117,7 @@ add_line(struct dw_router *router, struct listener *listener, int fd)
 	const int one = 1;
 
 	if (line == NULL || epoll_ctl(router->epoll, EPOLL_CTL_ADD, fd, &event) != 0) {
+		router->starved = true;
 		free(line);
 		return NULL;
 	}
@@ -180,6 +181,7 @@ accept_some(struct dw_router *router, struct listener *listener)
 				turn_away(router, listener);
 			return;
 		}
+		/* Whoever has no place is closed. */
 		line = has_place(router, listener) ? add_line(router, listener, fd) : NULL;
 		if (line == NULL) {
 			(void)close(fd);
@@ -193,7 +195,7 @@ accept_some(struct dw_router *router, struct listener *listener)
 	}
 }
 
-void
+int
 dw_router_turn(struct dw_router *router)
 {
 	struct epoll_event events[256];
@@ -215,6 +217,7 @@ dw_router_turn(struct dw_router *router)
 			router_ring(router, line);
 		}
 	}
+	return router->starved ? DW_E_NOMEM : DW_OK;
 }
 
 /* ---- who is over their time, and who goes */
@@ -228,8 +231,9 @@ look_at(struct dw_router *router, struct line *line, uint64_t now)
 		router_end(router, line, "it did not end what it began to say");
 	else if (router_line_unsent(line) > 0 && now >= line->stuck_at + DW_ROUTER_STUCK_MS)
 		router_end(router, line, "it takes nothing of what is said to it");
-	else if (line->in.len > line->at && !line->readable && !line->lent) {
-		line->readable = true; /* it may have found no room to be read into */
+	else if (line->postponed) {
+		line->postponed = false;
+		line->readable = true;
 		router_ring(router, line);
 	}
 }

@@ -157,8 +157,10 @@ make_room(struct dw_router *router, struct line *line)
 	}
 	if (line->in.len >= CHUNK && line->in.len + router->read > DW_ROUTER_READ_MAX)
 		return 0;
-	if (dw_buf_room(&line->in, room) == NULL)
+	if (dw_buf_room(&line->in, room) == NULL) {
+		router->starved = true;
 		room = 0;
+	}
 	router->read += router_counted(line) - before;
 	return room;
 }
@@ -171,7 +173,8 @@ read_some(struct dw_router *router, struct line *line)
 	ssize_t n;
 
 	if (room == 0) {
-		line->readable = false; /* until the next tick */
+		line->readable = false;
+		line->postponed = true; /* until the next tick */
 		return;
 	}
 	n = recv(line->fd, line->in.data + line->in.len, room, MSG_DONTWAIT);
@@ -209,12 +212,10 @@ take(struct dw_router *router, struct line *line, struct dw_str *frame)
 	line->at += before - rest.n;
 	if (err != DW_E_AGAIN)
 		line->need = 0;
-	if (router->answer.len > 0) {
-		const struct iovec part = { router->answer.data, router->answer.len };
-
-		if (router_transmit(line, &part, 1) != DW_OK)
-			router_end(router, line, "no memory, or too much unread, for its greeting");
-	}
+	if (!dw_buf_ok(&router->answer) ||
+		(router->answer.len > 0 &&
+			router_transmit(line, &(const struct iovec) { router->answer.data, router->answer.len }, 1) != DW_OK))
+		router_end(router, line, "no memory, or too much unread, for its greeting");
 	if (err == DW_E_PROTOCOL)
 		router_end(router, line, "no DEALER of ZeroMQ");
 	/* Since when it owes the rest of something. */

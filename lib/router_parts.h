@@ -44,11 +44,12 @@ struct line {
 	struct line *ring_prev, *ring_next;
 	struct line *stranger_prev, *stranger_next; /* those who have not introduced themselves, oldest first */
 	struct line *drained_prev, *drained_next;
-	struct line *look_prev, *look_next;            /* all, in the order in which they are looked at;
-												  those that have ended come first */
-	const char *why;                               /* it was let go */
-	bool readable, ringed, lent, stranger, broken; /* broken: nothing more can be sent */
-	bool is_drained, asked_for;                    /* asked_for: that it goes */
+	struct line *look_prev, *look_next;                       /* all, in the order in which they are looked at;
+															 those that have ended come first */
+	const char *why;                                          /* it was let go */
+	bool readable, postponed, ringed, lent, stranger, broken; /* postponed: there was no room to read into;
+														 broken: nothing more can be sent */
+	bool is_drained, asked_for;                               /* asked_for: that it goes */
 };
 
 struct dw_router {
@@ -62,6 +63,7 @@ struct dw_router {
 	size_t read;   /* bytes of all in.cap beyond READ_FREE each */
 	size_t count;  /* lines that have not ended */
 	struct dw_buf answer;
+	bool starved; /* there was no memory */
 };
 
 struct line *router_find(const struct dw_router *router, uint32_t number);

@@ -133,7 +133,10 @@ hear(struct hub *hub, bool *more)
 	const uint64_t end = dw_mono_us() + A_TURN_US;
 	size_t count = 0, said = 1;
 
-	dw_router_turn(hub->router);
+	if (dw_router_turn(hub->router) != DW_OK) {
+		dw_log_error("no memory for a connection", NULL);
+		hub->fatal = DW_E_NOMEM; /* a hub that hears nobody is worse than one that is started again */
+	}
 	*more = false;
 	while (said > 0 && hub->fatal == DW_OK) {
 		if (count >= A_TURN || hub->outbox.bytes >= OUTBOX_A_TURN || dw_mono_us() >= end) {

@@ -82,7 +82,7 @@ take_in(struct hub *hub, bool *more)
 	*more = false;
 	if (!hub->closing)
 		return hear(hub, more);
-	dw_router_turn(hub->router);
+	(void)dw_router_turn(hub->router);
 	return 0;
 }
 
@@ -138,7 +138,7 @@ say_shutdown(struct hub *hub)
 	outbox_flush(hub);
 	while (hub->peers != NULL && dw_mono_ms() < now + (is_unsent(hub) ? FAREWELL_MS : MOMENT_MS)) {
 		(void)poll(&fd, 1, LOOK_MS);
-		dw_router_turn(hub->router);
+		(void)dw_router_turn(hub->router);
 	}
 }
 

@@ -97,10 +97,11 @@ dw_router_gone(struct dw_router *router, uint32_t *peer, const char **why)
 	return false;
 }
 
-void
+int
 dw_router_turn(struct dw_router *router)
 {
 	(void)router;
+	return DW_OK;
 }
 
 int

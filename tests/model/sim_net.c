@@ -368,10 +368,11 @@ dw_router_destroy(struct dw_router **router_p)
 	*router_p = NULL;
 }
 
-void
+int
 dw_router_turn(struct dw_router *router)
 {
 	(void)router;
+	return DW_OK;
 }
 
 int

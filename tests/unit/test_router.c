@@ -58,7 +58,7 @@ come(size_t door)
 
 	(void)snprintf(address.sun_path, sizeof(address.sun_path), "%s", paths[door]);
 	assert_int_equal(connect(fd, (const struct sockaddr *)&address, sizeof(address)), 0);
-	dw_router_turn(router);
+	(void)dw_router_turn(router);
 	return fd;
 }
 
@@ -66,7 +66,7 @@ static void
 say(int fd, const void *bytes, size_t n)
 {
 	assert_int_equal(send(fd, bytes, n, MSG_NOSIGNAL), n);
-	dw_router_turn(router);
+	(void)dw_router_turn(router);
 }
 
 static void
@@ -147,7 +147,7 @@ test_peers_take_turns(void **state)
 	assert_int_equal(dw_router_roles(router, second), 2);
 	assert_int_equal(dw_router_uid(router, first), getuid());
 	(void)close(a);
-	dw_router_turn(router);
+	(void)dw_router_turn(router);
 	dw_router_done(router, first);
 	assert_int_equal(hear("c"), first); /* what it said before it went */
 	dw_router_done(router, first);
@@ -217,14 +217,14 @@ test_who_takes_nothing_is_let_go(void **state)
 	assert_true(recv(fd, frame, sizeof(frame), 0) > 0); /* it takes something, and has as long again */
 	while (recv(fd, frame, sizeof(frame), 0) > 0)
 		continue;
-	dw_router_turn(router);
+	(void)dw_router_turn(router);
 	assert_true(dw_router_unsent(router, peer) < unsent);
 	now += DW_ROUTER_STUCK_MS - 1;
 	assert_nobody_gone();
 	while (dw_router_unsent(router, peer) > 0) {
 		while (recv(fd, frame, sizeof(frame), 0) > 0)
 			continue;
-		dw_router_turn(router);
+		(void)dw_router_turn(router);
 	}
 	assert_true(dw_router_drained(router, &drained));
 	assert_int_equal(drained, peer);
