@@ -35,6 +35,7 @@ def token(servers, user, rooms=(), **claims):
 
 class Attack:
     name = title = ""
+    hub_options = ()
 
     def __init__(self, servers):
         self.servers = servers
@@ -148,11 +149,17 @@ class Readiness(Http):
 
 class Status(Http):
     name, title = "status", "`/ws/status` in a loop from 8 connections, a room of 50 users × 100 direct messages"
+    hub_options = "--queue-limit", "1000"  # a room keeps ten times as many direct messages at least
     path = "/ws/status"
     users, each = 50, 100
 
     def prepare(self):
+        edge = Peer(self.servers.endpoint, EDGE)
+        for user in range(self.users):
+            edge.send(raw.join(user, user + 1, DIRECT, f"u{user}"))
+        edge.settle(1)
         self.store(raw.publish(i, DIRECT, to=f"u{i % self.users}") for i in range(self.users * self.each))
+        edge.close()
 
 
 class StatusRoom(Status):
@@ -266,6 +273,10 @@ class Idle(WebSockets):
 
     def rooms(self, user):
         return [f"attacked{user % 40}"]
+
+    def turn(self):
+        super().turn()
+        self.did = len(self.open)
 
 
 class Pings(WebSockets):

@@ -33,6 +33,7 @@ from servers import BUILD, LOAD, Diagws, Failed, cpu_seconds, until
 CLIENTS, ROOMS, RATE = 60, 20, 200
 NICE = 10
 RATIO = 2.0
+CALM = 20  # s, at most, after an attack
 HUB_ROOMS = 32  # --memory-limit
 # MiB. Hub: what waits for the store, what is under way to an edge, ids and rooms remembered, the journal, a sort, and
 # rooms that nobody watches. Edge: bodies and answers under way, and what the hub has under way to it.
@@ -41,11 +42,15 @@ fork = multiprocessing.get_context("fork")
 
 
 class Clinic(Diagws):
+    def __init__(self, *hub_options):
+        super().__init__()
+        self.hub_options = hub_options
+
     def start(self, name, arguments, *cores, **more):
         if name == "hub":
             hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
             more["preexec_fn"] = lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (min(1024, hard), hard))
-            arguments = [*arguments, "--memory-limit", f"{HUB_ROOMS}M"]
+            arguments = [*arguments, "--memory-limit", f"{HUB_ROOMS}M", *self.hub_options]
         return super().start(name, arguments, *cores, **more)
 
     def ended(self):
@@ -62,10 +67,10 @@ def reset_peak(pid):
 
 
 def peak(pid):
-    """MiB."""
+    """MiB; 0 of one that has ended."""
     with contextlib.suppress(OSError):
-        status = pathlib.Path(f"/proc/{pid}/status").read_text()
-        return int(re.search(r"VmHWM:\s+(\d+)", status)[1]) / 1024
+        found = re.search(r"VmHWM:\s+(\d+)", pathlib.Path(f"/proc/{pid}/status").read_text())
+        return int(found[1]) / 1024 if found else 0.0
     return 0.0
 
 
@@ -141,35 +146,37 @@ def beside(servers, attack, seconds):
 
 
 def calm(servers):
-    """What the attack left behind is over: an honest run must not begin in the middle of it."""
+    """Whether what the attack left behind is over: an honest run must not begin in the middle of it."""
     def idle():
+        if servers.ended():
+            raise Failed(servers.ended())
         before = [cpu_seconds(pid) for pid in servers.pids.values()]
         time.sleep(0.2)
         return all(cpu_seconds(pid) - then < 0.05 for pid, then in zip(servers.pids.values(), before))
     with contextlib.suppress(Failed):
-        until(idle, "calm", 20)
+        return until(idle, "calm", CALM)
+    return False
 
 
 def measure(kind, options):
     """The rounds of one attack: [(alone, attack, control)]."""
     rounds = []
-    with Clinic() as servers:
+    with Clinic(*kind.hub_options) as servers:
         attack = kind(servers)
         attack.prepare()
+        calm(servers)
         for turn in range(options.runs):
-            calm(servers)
             alone = honest(servers, options.seconds)
             attacked = beside(servers, attack, options.seconds)
-            rounds.append((alone, attacked, None))
-            said = (f"{kind.name} {turn + 1}/{options.runs}: alone {alone['p99']:.2f} ms, attack {attacked['p99']:.2f} ms "
-                    f"({attacked['did']:,} done)")
-            if not servers.ended():
-                calm(servers)
-                control = beside(servers, Control(servers, attacked["share"]), options.seconds)
-                rounds[-1] = alone, attacked, control
-                said += f", control {control['p99']:.2f} ms"
-            print(said, *alone["wrong"], "|", *attacked["wrong"], file=sys.stderr, flush=True)
-            if servers.ended():
+            quiet = calm(servers)
+            if not quiet and not servers.ended():
+                attacked["wrong"].append(f"still busy {CALM} s later")
+            control = beside(servers, Control(servers, attacked["share"]), options.seconds) if quiet else None
+            rounds.append((alone, attacked, control))
+            print(f"{kind.name} {turn + 1}/{options.runs}: alone {alone['p99']:.2f} ms, attack {attacked['p99']:.2f} ms "
+                  f"({attacked['did']:,} done), control {control['p99'] if control else 0:.2f} ms", *alone["wrong"], "|",
+                  *attacked["wrong"], file=sys.stderr, flush=True)
+            if servers.ended() or not quiet or not calm(servers):
                 break
     return rounds
 
