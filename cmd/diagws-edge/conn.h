@@ -95,6 +95,7 @@ struct conn {
 	uint64_t counter;        /* that PING's number */
 	struct dw_str diagnoses; /* the token's claim, for later rooms; owned */
 	struct incoming *rx;     /* an unfinished client message; NULL: none */
+	uint64_t pongs_at;       /* confirm.c: when it may send CLIENT_PONGS at once again */
 	uint64_t budget_at;
 	uint32_t budget; /* client messages that are still allowed */
 	uint16_t close_code;

@@ -379,6 +379,8 @@ start(struct dw_fault *fault)
 	edge.loop = &loop;
 	edge.started = edge.adapted_at = dw_mono_ms();
 	edge.confirm_ms = CONFIRM_MS;
+	edge.secret[0] = dw_random();
+	edge.secret[1] = dw_random();
 	dw_wheel_init(&edge.wheel, edge.started);
 	if (limits_init(&edge.limits, &edge.config) != DW_OK)
 		return DW_E_NOMEM;

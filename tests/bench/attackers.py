@@ -302,11 +302,11 @@ class Pongs(WebSockets):
 
     def hear(self, client, opcode, payload):
         if opcode == PING and payload[:1] == b"D":
-            client.at = struct.unpack(">QQ", payload[1:17])
+            client.seal, client.at = payload[1:-16], struct.unpack(">QQ", payload[-16:])
 
     def say(self, client):
         seq, n = getattr(client, "at", (0, 0))
-        return b"".join(frame(PONG, b"D" + struct.pack(">QQ", seq - i % 7 if seq > 7 else seq, max(n - i % 100, 0)))
+        return b"".join(frame(PONG, b"D" + getattr(client, "seal", b"") + struct.pack(">QQ", seq - i % 7 if seq > 7 else seq, max(n - i % 100, 0)))
                         for i in range(500))
 
     def turn(self):
