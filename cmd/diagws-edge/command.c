@@ -195,7 +195,8 @@ take_first(struct conn *conn, const struct dw_json *json)
 		conn_close(conn, 1008, dw_err_text(DW_E_TOKEN_MISSING));
 }
 
-/* CLIENT_BUDGET messages at once, then CLIENT_RATE a second. */
+/* CLIENT_BUDGET messages at once, then CLIENT_RATE a second; and of all connections of a user what requests it may
+ * make. */
 static bool
 within_budget(struct conn *conn)
 {
@@ -209,7 +210,7 @@ within_budget(struct conn *conn)
 	if (conn->budget == 0)
 		return false;
 	conn->budget--;
-	return true;
+	return conn->user == NULL || conn->service || limits_message(&conn->edge->limits, conn->user->name) == DW_OK;
 }
 
 /* An object within bounds; NULL: it is none, and the client was told. */

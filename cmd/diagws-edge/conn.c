@@ -153,6 +153,7 @@ conn_claim(struct conn *conn, const struct dw_claims *claims)
 		memcpy(copy, diagnoses->data, diagnoses->len);
 	free((char *)(uintptr_t)conn->diagnoses.p);
 	conn->diagnoses = (struct dw_str) { copy, diagnoses->len };
+	conn->service = (claims->scope & DW_SCOPE_PUBLISH) != 0;
 	conn->expires = claims->expires + (uint64_t)conn->edge->config.leeway_ms / 1000;
 	return true;
 }

@@ -74,6 +74,7 @@ struct conn {
 	uint8_t state;       /* enum conn_state */
 	uint8_t watches;     /* rooms that it watches or is about to */
 	bool derived : 1;
+	bool service : 1;   /* its token has the scope `publish` */
 	bool sure : 1;      /* it acknowledges itself */
 	bool heartbeat : 1; /* it asked for them */
 	bool connected : 1; /* `connect` was told */

@@ -20,7 +20,7 @@ import peer as raw
 from peer import CLIENT, EDGE, Peer, framed
 
 DIRECT = "crowded"  # the room of direct messages
-TEXT, PING, PONG = 1, 9, 10
+TEXT, CLOSE, PING, PONG = 1, 8, 9, 10
 
 
 def token(servers, user, rooms=(), **claims):
@@ -228,7 +228,7 @@ class WebSockets(Attack):
             if opcode == PING and self.answers:
                 client.out += frame(PONG, payload)
             self.hear(client, opcode, payload)
-        return True
+        return all(opcode != CLOSE for opcode, _ in found)
 
     def hear(self, client, opcode, payload):
         """A frame of the edge."""
@@ -453,8 +453,8 @@ class Unknown(Peers):
 class Silent(Attack):
     """Half of them do not even greet."""
 
-    name, title = "silent", "1,015 silent peers at the hub's socket"
-    count, kind = 1015, None
+    name, title = "silent", "1,100 silent peers at the hub's socket"
+    count, kind = 1100, None
 
     def begin(self):
         self.peers = []
@@ -473,8 +473,8 @@ class Silent(Attack):
 class Waits(Silent):
     """As many `diagws-send --wait`, whose senders go and come again."""
 
-    name, title = "waits", "1,000 senders with `--wait` of an hour, that go and come again"
-    count = 1000
+    name, title = "waits", "1,100 senders with `--wait` of an hour, that go and come again"
+    count = 1100
 
     def add(self):
         with contextlib.suppress(OSError):

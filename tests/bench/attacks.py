@@ -130,6 +130,7 @@ def honest(servers, seconds):
         wrong += [f"{found[name]} {name}" for name in ("lost", "rejected", "errors") if found.get(name)]
     except Failed as error:
         wrong.append(" ".join(str(error).split())[:120])
+        time.sleep(0.2)  # what is about to end has ended
     figures.update({name: peak(pid) for name, pid in servers.pids.items()})
     ended = servers.ended()
     if ended:
@@ -200,7 +201,7 @@ def row(kind, rounds):
     wrong = sorted({w for figures in attacked for w in figures["wrong"]})
     memory, within = [], True
     for name in ("hub", "edge"):
-        before, most = max(a[name] for a in alone), max(a[name] for a in attacked)
+        before, most = alone[0][name], max(a[name] for a in attacked)
         within &= most <= before + BOUND[name]
         memory.append(f"{before:.0f} → {most:.0f} (≤ {before + BOUND[name]:.0f})")
     ok = ratio <= RATIO and within and not wrong
