@@ -96,6 +96,8 @@ struct conn {
 	uint64_t counter;        /* that PING's number */
 	struct dw_str diagnoses; /* the token's claim, for later rooms; owned */
 	struct incoming *rx;     /* an unfinished client message; NULL: none */
+	int32_t noise;           /* ws.c: bytes it has sent that say nothing, less those that it may; */
+	uint32_t noise_at;       /* as of when: ms, modulo 2^32 */
 	uint64_t pongs_at;       /* confirm.c: when it may send CLIENT_PONGS at once again */
 	uint64_t budget_at;
 	uint32_t budget; /* client messages that are still allowed */

@@ -39,6 +39,8 @@ enum {
 	DENY_MS = 50,           /* refusals come no sooner: unknown and forbidden take the same time */
 	CLIENT_BUDGET = 100,    /* messages that a client may send at once */
 	CLIENT_RATE = 20,       /* and then in a second */
+	CLIENT_NOISE = 8192,    /* bytes that a client may send at once in frames that say nothing, as PINGs, */
+	CLIENT_NOISE_RATE = 1,  /* and then in a millisecond */
 	CLIENT_PONGS = 1000,    /* PONGs that a client may send at once, and then CLIENT_RATE in a second */
 };
 

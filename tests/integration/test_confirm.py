@@ -238,6 +238,36 @@ def test_pongs_that_no_ping_asked_for_make_pings_no_rarer(site, kind):
     run(watch())
 
 
+@pytest.mark.parametrize("frame", [b"\x89\x80" + bytes(4), b"\x89\xfd" + bytes(129), b"\x00\x80" + bytes(4)],
+                         ids=["short", "long", "fragments"])
+def test_a_flood_of_frames_that_say_nothing_ends_the_connection(site, frame):
+    """PINGs, and empty fragments of a message."""
+    room = fresh(site)
+
+    async def watch():
+        hostile, client = [await Frames().open(site, room, device=device) for device in ("hostile", "phone")]
+        few = 6000 // len(frame)
+        if frame[0] == 0:
+            hostile.writer.write(b"\x01\x80" + bytes(4) + frame * few + b"\x80\x8f" + bytes(4) + b'{"type":"ping"}')
+        else:
+            hostile.writer.write(frame * few)
+            await hostile.text(type="ping")
+        texts = []
+        while not texts or texts[-1]["type"] != "pong":
+            opcode, payload = await hostile.frame()
+            texts += [json.loads(payload)] if opcode == 1 else []
+        hostile.writer.write((b"\x01\x80" + bytes(4) if frame[0] == 0 else b"") + frame * 3 * few)
+        while (answer := await hostile.frame())[0] != 8:
+            pass
+        assert answer[1] == struct.pack(">H", 1008) + b"rate limit"
+        await client.text(type="ping")
+        while (await client.frame())[0] != 1:
+            pass
+        hostile.close()
+        client.close()
+    run(watch())
+
+
 def test_a_flood_of_pongs_ends_the_connection(site):
     room = fresh(site)
 

@@ -28,6 +28,7 @@
 #include "http/http.h"
 #include "linger.h"
 #include "server.h"
+#include "ws.h"
 
 enum {
 	HEAD_MS = 10 * 1000,
@@ -222,13 +223,19 @@ read_client(struct http_client *client, char *out, size_t n)
 
 ssize_t http_recv(int fd, void *buffer, size_t n, int flags) __asm__("recv");
 
-/* Every recv of this process, so that of libmicrohttpd. */
+/* Every recv of this process, so that of libmicrohttpd, and of libwebsockets, whose reads are weighed. */
 ssize_t
 http_recv(int fd, void *buffer, size_t n, int flags)
 {
 	struct http_client *client = find(fd);
+	ssize_t got;
 
-	return client != NULL ? read_client(client, buffer, n) : recvfrom(fd, buffer, n, flags, NULL, NULL);
+	if (client != NULL)
+		return read_client(client, buffer, n);
+	got = recvfrom(fd, buffer, n, flags, NULL, NULL);
+	if (is_loop && got > 0 && (flags & MSG_PEEK) == 0)
+		ws_read(fd, (size_t)got);
+	return got;
 }
 
 struct http_client *
