@@ -196,18 +196,18 @@ is_flood(struct conn *conn)
 {
 	const uint64_t each = 1000 / CLIENT_RATE, again_at = dw_greater(conn->pongs_at, conn->heard_at);
 
+	if (again_at - conn->heard_at >= CLIENT_PONGS * each)
+		return true;
 	conn->pongs_at = again_at + each;
-	return again_at - conn->heard_at >= CLIENT_PONGS * each;
+	return false;
 }
 
-void
-confirm_pong(struct conn *conn, const void *payload, size_t n)
+/* One of those that are no flood. */
+static void
+take_pong(struct conn *conn, const void *payload, size_t n)
 {
 	struct dw_position position;
 
-	conn->heard_at = dw_mono_ms();
-	if (conn->state == CONN_OPEN && is_flood(conn))
-		conn_close(conn, 1008, dw_err_text(DW_E_RATE));
 	if (conn->state != CONN_OPEN || !is_answer(conn, payload, n, &position))
 		return;
 	/* PINGs are CONFIRM_MS apart: one who answers more often must not make them rarer for all. */
@@ -226,6 +226,16 @@ confirm_pong(struct conn *conn, const void *payload, size_t n)
 		if (watch->written != NULL)
 			confirm(watch, watch->written->pinged);
 	confirm_try(conn);
+}
+
+bool
+confirm_pong(struct conn *conn, const void *payload, size_t n)
+{
+	conn->heard_at = dw_mono_ms();
+	if (is_flood(conn))
+		return false;
+	take_pong(conn, payload, n);
+	return true;
 }
 
 void

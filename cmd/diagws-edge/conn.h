@@ -79,6 +79,7 @@ struct conn {
 	bool heartbeat : 1; /* it asked for them */
 	bool connected : 1; /* `connect` was told */
 	bool early : 1;     /* rx is a whole message that came before that */
+	bool slowed : 1;    /* nothing is read from it for a while, for all its noise */
 	bool many : 1;      /* it has subscribed: PINGs of its own confirm */
 	bool owed : 1;      /* something was written that a PING of its own is to follow */
 	bool awaited : 1;   /* many: the PONG to its newest PING */
@@ -96,7 +97,7 @@ struct conn {
 	uint64_t counter;        /* that PING's number */
 	struct dw_str diagnoses; /* the token's claim, for later rooms; owned */
 	struct incoming *rx;     /* an unfinished client message; NULL: none */
-	int32_t noise;           /* ws.c: bytes it has sent that say nothing, less those that it may; */
+	int32_t noise;           /* noise.h: bytes it has sent that say nothing, less those that it may, */
 	uint32_t noise_at;       /* as of when: ms, modulo 2^32 */
 	uint64_t pongs_at;       /* confirm.c: when it may send CLIENT_PONGS at once again */
 	uint64_t budget_at;

@@ -90,10 +90,8 @@ callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in
 	case LWS_CALLBACK_WSI_DESTROY:
 		if (reason == LWS_CALLBACK_WSI_DESTROY)
 			edge->counts.websockets--;
-		if (link != NULL) { /* there was memory for it */
-			ws_forget(link->conn);
+		if (link != NULL) /* there was memory for it */
 			conn_destroy(&link->conn);
-		}
 		return 0;
 	case LWS_CALLBACK_RAW_ADOPT: /* a CONNECT, which libwebsockets would make a raw connection */
 		return -1;

@@ -19,14 +19,11 @@
 #include "door/head.h"
 #include "door/upgrade.h"
 #include "http/answer.h"
+#include "noise.h"
 #include "params.h"
 #include "server.h"
 
-enum { UPGRADE_REQUIRED = 426, HEADER = 8 /* of a client's frame that is told of, at most */ };
-
-/* By descriptor, for ws_read: it is told nothing else. */
-static struct conn **conns;
-static size_t conns_size;
+enum { UPGRADE_REQUIRED = 426 };
 
 static const char prefix[] = "/ws/";
 
@@ -171,56 +168,11 @@ read_request(struct edge *edge, struct lws *wsi, struct conn_request *request)
 		auth_judge(request, err);
 }
 
-static void
-note_descriptor(struct conn *conn)
-{
-	const size_t need = (size_t)conn->fd + 1;
-	const size_t size = dw_greater(need, 2 * conns_size);
-	struct conn **grown = need > conns_size ? realloc(conns, size * sizeof(struct conn *)) : conns;
-
-	if (grown == NULL)
-		return; /* what it sends is not weighed */
-	if (need > conns_size) {
-		memset(grown + conns_size, 0, (size - conns_size) * sizeof(struct conn *));
-		conns_size = size;
-	}
-	conns = grown;
-	conns[conn->fd] = conn;
-}
-
-void
-ws_forget(const struct conn *conn)
-{
-	if (conn != NULL && conn->fd >= 0 && (size_t)conn->fd < conns_size && conns[conn->fd] == conn)
-		conns[conn->fd] = NULL;
-}
-
-/* libwebsockets answers PINGs, and drops empty fragments, and tells nobody. Each read of a few bytes of them costs as
- * much as a message, so that what is read of a client is weighed against what we are told of. */
-void
-ws_read(int fd, size_t n)
-{
-	struct conn *conn = (size_t)fd < conns_size ? conns[fd] : NULL;
-	const uint32_t now = (uint32_t)dw_mono_ms();
-	uint64_t left;
-
-	if (conn == NULL)
-		return;
-	left = (uint64_t)CLIENT_NOISE_RATE * (uint32_t)(now - conn->noise_at);
-	conn->noise = conn->noise > 0 && (uint64_t)conn->noise > left ? conn->noise - (int32_t)left : 0;
-	conn->noise_at = now;
-	if (conn->noise > CLIENT_NOISE && (conn->state == CONN_OPEN || conn->state == CONN_AWAITING))
-		conn_close(conn, 1008, dw_err_text(DW_E_RATE));
-	else if (conn->noise > 4 * CLIENT_NOISE) /* and it goes on: its Close is not waited for */
-		server_cut(conn->wsi);
-	conn->noise += (int32_t)n;
-}
-
 int
 ws_pong(struct conn *conn, const void *payload, size_t n)
 {
-	conn->noise -= (int32_t)(HEADER + n);
-	confirm_pong(conn, payload, n);
+	if (confirm_pong(conn, payload, n))
+		noise_said(conn, n, true);
 	return 0;
 }
 
@@ -234,8 +186,8 @@ ws_filter(struct edge *edge, struct lws *wsi, struct conn **conn)
 	dw_claims_init(&request->claims);
 	read_request(edge, wsi, request);
 	*conn = conn_new(edge, wsi, request);
-	if (*conn != NULL && (*conn)->fd >= 0)
-		note_descriptor(*conn);
+	if (*conn != NULL)
+		noise_begin(*conn);
 	return *conn != NULL ? 0 : -1;
 }
 
@@ -332,8 +284,7 @@ end_soon(struct conn *conn, unsigned code, const char *reason)
 int
 ws_receive(struct lws *wsi, struct conn *conn, const void *bytes, size_t n)
 {
-	if (n > 0) /* an empty fragment says nothing */
-		conn->noise -= (int32_t)(n + (lws_remaining_packet_payload(wsi) == 0 ? HEADER : 0));
+	noise_said(conn, n, lws_remaining_packet_payload(wsi) == 0);
 	/* What was under way when we closed is read and dropped: left unread it would reset the connection, and the client
 	 * would never learn the reason. libwebsockets ends this after a few seconds. */
 	if (conn->state == CONN_CLOSING)

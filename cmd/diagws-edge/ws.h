@@ -15,10 +15,6 @@ int ws_confirm(struct edge *edge, struct lws *wsi);
 int ws_refuse_http(struct lws *wsi);
 /* Reads what the client asked for while its headers are there. */
 int ws_filter(struct edge *edge, struct lws *wsi, struct conn **conn);
-/* n bytes have been read from a descriptor; who sends too much that says nothing is closed. */
-void ws_read(int fd, size_t n);
-/* Before the connection goes. NULL: none. */
-void ws_forget(const struct conn *conn);
 int ws_pong(struct conn *conn, const void *payload, size_t n);
 int ws_receive(struct lws *wsi, struct conn *conn, const void *bytes, size_t n);
 /* The client's Close. */

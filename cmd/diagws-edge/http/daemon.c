@@ -27,8 +27,8 @@
 #include "edge.h"
 #include "http/http.h"
 #include "linger.h"
+#include "noise.h"
 #include "server.h"
-#include "ws.h"
 
 enum {
 	HEAD_MS = 10 * 1000,
@@ -234,7 +234,7 @@ http_recv(int fd, void *buffer, size_t n, int flags)
 		return read_client(client, buffer, n);
 	got = recvfrom(fd, buffer, n, flags, NULL, NULL);
 	if (is_loop && got > 0 && (flags & MSG_PEEK) == 0)
-		ws_read(fd, (size_t)got);
+		noise_read(fd, (size_t)got);
 	return got;
 }
 
