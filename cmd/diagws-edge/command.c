@@ -9,6 +9,7 @@
 #include "diagws/clock.h"
 #include "diagws/json.h"
 #include "edge.h"
+#include "noise.h"
 #include "room.h"
 
 static void
@@ -237,10 +238,10 @@ conn_text(struct conn *conn, const struct incoming *rx)
 	struct dw_json *json;
 
 	conn->heard_at = dw_mono_ms();
-	if (conn->state != CONN_OPEN && conn->state != CONN_AWAITING)
+	if ((conn->state != CONN_OPEN && conn->state != CONN_AWAITING) || conn->over)
 		return;
 	if (!within_budget(conn)) {
-		conn_close(conn, 1008, "rate limit");
+		noise_abuse(conn);
 		return;
 	}
 	json = read_message(conn, rx);

@@ -521,8 +521,8 @@ fire(struct dw_wheel_timer *timer)
 	struct conn *conn = (struct conn *)((char *)timer - offsetof(struct conn, timer));
 	uint64_t now = dw_mono_ms();
 
-	noise_fire(conn, now);
 	look_for_end(conn, now);
+	noise_fire(conn, now);
 	if (conn->state == CONN_OPEN && conn->early && conn->connected)
 		hear_early(conn);
 	if (conn->state != CONN_OPEN)

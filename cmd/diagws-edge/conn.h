@@ -80,6 +80,7 @@ struct conn {
 	bool connected : 1; /* `connect` was told */
 	bool early : 1;     /* rx is a whole message that came before that */
 	bool slowed : 1;    /* nothing is read from it for a while, for all its noise */
+	bool over : 1;      /* it has said too much, and will be closed soon */
 	bool many : 1;      /* it has subscribed: PINGs of its own confirm */
 	bool owed : 1;      /* something was written that a PING of its own is to follow */
 	bool awaited : 1;   /* many: the PONG to its newest PING */

@@ -41,7 +41,7 @@ enum {
 	CLIENT_RATE = 20,       /* and then in a second */
 	CLIENT_NOISE = 8192,    /* bytes that a client may send at once in frames that say nothing, as PINGs, */
 	CLIENT_NOISE_RATE = 1,  /* and then in a millisecond */
-	SLOWED_MS = 500,        /* or it is not read from for so long */
+	SLOWED_MS = 1000,       /* or it is not read from for so long */
 	CLIENT_PONGS = 1000,    /* PONGs that a client may send at once, and then CLIENT_RATE in a second */
 };
 

@@ -53,7 +53,17 @@ slow(struct conn *conn)
 	if (conn->slowed || conn->early)
 		return;
 	conn->slowed = true;
+	conn->noise_at = (uint32_t)dw_mono_ms();
 	server_hold(conn->wsi, true);
+	conn_set_timer(conn);
+}
+
+void
+noise_abuse(struct conn *conn)
+{
+	conn->over = true;
+	conn->budget_at = dw_mono_ms();
+	slow(conn);
 	conn_set_timer(conn);
 }
 
@@ -69,7 +79,7 @@ noise_read(int fd, size_t n)
 	left = (uint64_t)CLIENT_NOISE_RATE * (uint32_t)(now - conn->noise_at);
 	conn->noise = conn->noise > 0 && (uint64_t)conn->noise > left ? conn->noise - (int32_t)left : 0;
 	conn->noise_at = now;
-	if (conn->noise > CLIENT_NOISE && conn->state == CONN_OPEN)
+	if (conn->noise > CLIENT_NOISE && conn->state == CONN_OPEN && !conn->over)
 		slow(conn);
 	else if (conn->noise > CLIENT_NOISE && conn->state == CONN_AWAITING)
 		conn_close(conn, 1008, dw_err_text(DW_E_RATE));
@@ -83,26 +93,32 @@ noise_said(struct conn *conn, size_t n, bool whole)
 		conn->noise -= (int32_t)(n + (whole ? HEADER : 0));
 }
 
-/* How long ago the last read was. */
+/* How long it has been neither read from nor, where it is to be closed, listened to; SLOWED_MS when that is enough. */
 static uint64_t
-silence(const struct conn *conn, uint64_t now)
+waited(const struct conn *conn, uint64_t now)
 {
-	return (uint32_t)((uint32_t)now - conn->noise_at);
+	const uint64_t ms = conn->over ? now - conn->budget_at : (uint32_t)((uint32_t)now - conn->noise_at);
+
+	return dw_less(ms, SLOWED_MS);
 }
 
 uint64_t
 noise_due(const struct conn *conn, uint64_t due)
 {
-	const uint64_t now = dw_mono_ms(), past = conn->slowed ? silence(conn, now) : 0;
+	const uint64_t now = dw_mono_ms();
 
-	return conn->slowed ? dw_less(due, now + (past < SLOWED_MS ? SLOWED_MS - past : 0)) : due;
+	return conn->slowed || conn->over ? dw_less(due, now + SLOWED_MS - waited(conn, now)) : due;
 }
 
 void
 noise_fire(struct conn *conn, uint64_t now)
 {
-	if (!conn->slowed || silence(conn, now) < SLOWED_MS)
+	if (conn->state != CONN_OPEN || !(conn->slowed || conn->over) || waited(conn, now) < SLOWED_MS)
 		return;
+	if (conn->over) {
+		conn_close(conn, 1008, dw_err_text(DW_E_RATE));
+		return;
+	}
 	conn->slowed = false;
 	conn->heard_at = now; /* it may have said something meanwhile */
 	if (!conn->early)

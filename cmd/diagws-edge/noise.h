@@ -20,7 +20,10 @@ void noise_end(const struct conn *conn);
 void noise_read(int fd, size_t n);
 /* n bytes of a frame say something; whole: it ends with them. */
 void noise_said(struct conn *conn, size_t n, bool whole);
-/* When it is to be read from again, at most `due`; and that, when it is time. */
+/* It has said too much. What else it says is dropped, and it is closed SLOWED_MS later: who comes again and again does
+ * so no more often than that. */
+void noise_abuse(struct conn *conn);
+/* When it is to be read from again, at most `due`; and that, or its end, when it is time. */
 uint64_t noise_due(const struct conn *conn, uint64_t due);
 void noise_fire(struct conn *conn, uint64_t now);
 

@@ -188,9 +188,9 @@ def frames(data):
 
 
 class WebSockets(Attack):
-    """Clients with good tokens, of several users; who is closed comes again."""
+    """Clients with good tokens, of a few users; who is closed comes again."""
 
-    clients, users = 16, 16
+    clients, users = 16, 4
     reconnects = 20  # in a turn, at most
     answers = True   # PINGs are answered
     pause = 0.02
@@ -326,7 +326,6 @@ class Subscribe(WebSockets):
     name, title, pause = "subscribe", "subscribing and unsubscribing in a loop, 16 clients that come again", 0.001
     flood = b"".join(says(type="subscribe", diagnosis_id=f"room{i}") + says(type="unsubscribe", diagnosis_id=f"room{i}")
                      for i in range(50))
-    users = 64
 
     def rooms(self, user):
         return [f"room{i}" for i in range(50, 51)] + [f"room{i}" for i in range(50)]
@@ -344,7 +343,7 @@ class Connects(WebSockets):
     """Each leaves when it was let in."""
 
     name, title, pause = "connects", "new connections in a loop, 50 at a time", 0.001
-    clients, users, reconnects = 50, 500, 50
+    clients, users, reconnects = 50, 16, 50
 
     def hear(self, client, opcode, payload):
         if opcode == TEXT:

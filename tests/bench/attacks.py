@@ -8,8 +8,8 @@ that takes as much of the processor as the attacker did and talks to nobody, by 
 paired rounds, of each the median. What is no more than the control's ratio is the machine's two cores, not us.
 
 The edge has a core; the hub, the honest load and, with nice 10, the attacker share the other. The hub starts with the
-soft limit of 1024 descriptors that a shell and systemd give. Memory is VmHWM, set back before each part; its bound is
-what it had alone, and what MEMORY in diagws-hub(8) and diagws-edge(8) allows on top.
+soft limit of 1024 descriptors that a shell and systemd give. Memory is the most that a process had of its own; its
+bound is what it had alone at first, and what MEMORY in diagws-hub(8) and diagws-edge(8) allows on top.
 
 Failure modes: a hub or an edge that ends, or an honest run that loses a message, is refused one or does not end, is
 said in the row and makes it fail; the attack is then over. Ends with 1 when a row misses.
@@ -24,6 +24,7 @@ import resource
 import signal
 import statistics
 import sys
+import threading
 import time
 
 import load
@@ -61,17 +62,27 @@ class Clinic(Diagws):
         return None
 
 
-def reset_peak(pid):
-    with contextlib.suppress(OSError):
-        pathlib.Path(f"/proc/{pid}/clear_refs").write_text("5")
+class Peaks:
+    """The most memory, in MiB, that each process has had of its own: not of VmHWM, which counts the mapped store, too."""
 
+    def __init__(self, pids):
+        self.pids, self.most, self.over = pids, dict.fromkeys(pids, 0.0), threading.Event()
+        self.thread = threading.Thread(target=self.look, daemon=True)
 
-def peak(pid):
-    """MiB; 0 of one that has ended."""
-    with contextlib.suppress(OSError):
-        found = re.search(r"VmHWM:\s+(\d+)", pathlib.Path(f"/proc/{pid}/status").read_text())
-        return int(found[1]) / 1024 if found else 0.0
-    return 0.0
+    def look(self):
+        while not self.over.wait(0.05):
+            for name, pid in self.pids.items():
+                with contextlib.suppress(OSError):
+                    found = re.search(r"RssAnon:\s+(\d+)", pathlib.Path(f"/proc/{pid}/status").read_text())
+                    self.most[name] = max(self.most[name], int(found[1]) / 1024 if found else 0)
+
+    def __enter__(self):
+        self.thread.start()
+        return self.most
+
+    def __exit__(self, *_):
+        self.over.set()
+        self.thread.join()
 
 
 def play(attack, ready, stop, did):
@@ -118,23 +129,19 @@ class Attacker:
 
 def honest(servers, seconds):
     """p50 and p99 in ms, what went wrong for the honest, peaks in MiB."""
-    for pid in servers.pids.values():
-        reset_peak(pid)
-    wrong = []
-    figures = {"p50": float("inf"), "p99": float("inf"), "wrong": wrong}
-    try:
-        popen = load.start("latency", servers, clients=CLIENTS, rooms=ROOMS, rate=RATE, duration=f"{seconds}s", warm_up=1,
-                           timeout="10s")
-        found = load.finish(popen, 4 * seconds + 30, strict=False)
-        figures.update({name: found["latency_us"][name] / 1000 for name in ("p50", "p99")})
-        wrong += [f"{found[name]} {name}" for name in ("lost", "rejected", "errors") if found.get(name)]
-    except Failed as error:
-        wrong.append(" ".join(str(error).split())[:120])
-        time.sleep(0.2)  # what is about to end has ended
-    figures.update({name: peak(pid) for name, pid in servers.pids.items()})
-    ended = servers.ended()
-    if ended:
-        wrong.append(ended)
+    figures = {"p50": float("inf"), "p99": float("inf"), "wrong": []}
+    with Peaks(servers.pids) as peaks:
+        try:
+            popen = load.start("latency", servers, clients=CLIENTS, rooms=ROOMS, rate=RATE, duration=f"{seconds}s",
+                               warm_up=1, timeout="10s")
+            found = load.finish(popen, 4 * seconds + 30, strict=False)
+            figures.update({name: found["latency_us"][name] / 1000 for name in ("p50", "p99")})
+            figures["wrong"] += [f"{found[name]} {name}" for name in ("lost", "rejected", "errors") if found.get(name)]
+        except Failed as error:
+            figures["wrong"].append(" ".join(str(error).split())[:120])
+            time.sleep(0.2)  # what is about to end has ended
+    figures.update(peaks)
+    figures["wrong"] += [ended for ended in (servers.ended(),) if ended]
     return figures
 
 

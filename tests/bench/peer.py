@@ -62,7 +62,7 @@ def stat(corr, view, room="", limit=10000):
 
 
 def own(corr, verb, room="", user=""):
-    return packed([OWN, corr, verb, room, user, False, False])
+    return packed([OWN, corr, verb, room, user, False, False, "", ""])
 
 
 class Peer:
