@@ -59,7 +59,7 @@ UNIT_SRC   := $(wildcard tests/unit/test_*.c)
 UNIT_TESTS := $(UNIT_SRC:tests/unit/%.c=$(BUILD)/tests/%)
 LIBRARIES  := $(BUILD)/lib/libdiagws.a $(BUILD)/lib/libdiagws.so $(BUILD)/lib/pkgconfig/diagws.pc
 
-.PHONY: all deps deps-bench bench bench-check timing demo check check-unit check-model check-integration check-fault check-fuzz check-thread fuzz fuzz-live stacks model torture dropping hub-restarts slow-clients power-loss kill-every-syscall inject idle mutants conformance lint format install uninstall clean help
+.PHONY: all deps deps-bench bench bench-check timing demo check check-unit check-model check-integration check-fault check-fuzz check-thread fuzz fuzz-live stacks model torture attacks dropping hub-restarts slow-clients power-loss kill-every-syscall inject idle mutants conformance lint format install uninstall clean help
 .SECONDARY:
 
 all: $(BINARIES) $(LIBRARIES)
@@ -76,6 +76,7 @@ help:
 	@echo 'make dropping           clients that drop their connections: DROPS=100 SEED=number'
 	@echo 'make hub-restarts       under 1000 clients: RESTARTS=200 SEED=number'
 	@echo 'make slow-clients       what clients that never read cost the others: RUNS=5'
+	@echo 'make attacks            what attackers cost honest clients beside them: RUNS=3 SECONDS=4 ONLY=status,own'
 	@echo 'make power-loss         cut the power of the store, as root: CUTS=200 SEED=number'
 	@echo 'make kill-every-syscall kill hub, edge and sender at each system call of a publish'
 	@echo 'make inject             fail each call of the allocator and of the store'
@@ -325,6 +326,11 @@ hub-restarts: all $(BUILD)/tests/clients
 
 slow-clients: all $(BUILD)/tests/clients
 	$(Q)DIAGWS_BUILD=$(abspath $(BUILD)) $(PYTHON) tests/fault/slow.py --runs $(or $(RUNS),5)
+
+# Prints a table, for tests/bench/RESULTS.md by hand.
+attacks: all
+	$(Q)DIAGWS_BUILD=$(abspath $(BUILD)) $(PYTHON) tests/bench/attacks.py --runs $(or $(RUNS),3) \
+		--seconds $(or $(SECONDS),4) $(subst $(comma), ,$(ONLY))
 
 # CUTS=200, SEED=number: the power of the store's disk (an own loop-mounted ext4, as root) is cut so many times.
 power-loss: all

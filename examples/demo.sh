@@ -89,8 +89,9 @@ say "4. Alice's phone goes away; three updates are sent; the hub is killed with 
 kill "$client"
 wait "$client" || true
 for sample in 151 152 153; do
-    run diagws-send effectiveness 123 \
-        "{\"recommendation_id\":789,\"new_effectiveness\":0.86,\"confidence\":0.92,\"sample_size\":$sample}"
+    update="{\"recommendation_id\":789,\"new_effectiveness\":0.86,\"confidence\":0.92,\"sample_size\":$sample}"
+    echo "  \$ echo '$update' | diagws-send effectiveness 123"
+    echo "$update" | diagws-send effectiveness 123
 done
 kill -KILL "$hub"
 { wait "$hub"; } 2>"$dir/wait" || echo "  the hub is dead"

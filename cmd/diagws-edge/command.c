@@ -9,6 +9,7 @@
 #include "diagws/clock.h"
 #include "diagws/json.h"
 #include "edge.h"
+#include "noise.h"
 #include "room.h"
 
 static void
@@ -195,7 +196,8 @@ take_first(struct conn *conn, const struct dw_json *json)
 		conn_close(conn, 1008, dw_err_text(DW_E_TOKEN_MISSING));
 }
 
-/* CLIENT_BUDGET messages at once, then CLIENT_RATE a second. */
+/* CLIENT_BUDGET messages at once, then CLIENT_RATE a second; and of all connections of a user what requests it may
+ * make. */
 static bool
 within_budget(struct conn *conn)
 {
@@ -209,7 +211,7 @@ within_budget(struct conn *conn)
 	if (conn->budget == 0)
 		return false;
 	conn->budget--;
-	return true;
+	return conn->user == NULL || conn->service || limits_message(&conn->edge->limits, conn->user->name) == DW_OK;
 }
 
 /* An object within bounds; NULL: it is none, and the client was told. */
@@ -236,10 +238,10 @@ conn_text(struct conn *conn, const struct incoming *rx)
 	struct dw_json *json;
 
 	conn->heard_at = dw_mono_ms();
-	if (conn->state != CONN_OPEN && conn->state != CONN_AWAITING)
+	if ((conn->state != CONN_OPEN && conn->state != CONN_AWAITING) || conn->over)
 		return;
 	if (!within_budget(conn)) {
-		conn_close(conn, 1008, "rate limit");
+		noise_abuse(conn);
 		return;
 	}
 	json = read_message(conn, rx);

@@ -112,6 +112,13 @@ confirm_adapt(struct edge *edge, uint64_t now)
 	edge->pongs = 0;
 }
 
+/* Of a room's PINGs: they are the same for all who watch it. */
+static struct frame_key
+key_of(const struct room *room)
+{
+	return (struct frame_key) { { room->edge->secret[0], room->edge->secret[1] }, (uintptr_t)room };
+}
+
 static uint32_t
 ping_flags(unsigned from, unsigned count)
 {
@@ -144,6 +151,7 @@ confirm_room(struct room *room, bool came)
 {
 	const uint64_t now = dw_mono_ms(), whole = room->edge->confirm_ms;
 	struct dw_buf *frame = &room->edge->rooms.frame;
+	const struct frame_key key = key_of(room);
 	unsigned turns;
 
 	if (came)
@@ -156,7 +164,7 @@ confirm_room(struct room *room, bool came)
 	if (turns == 0)
 		return;
 	dw_buf_reset(frame);
-	frame_ping(frame, room->head);
+	frame_ping(frame, room->head, &key);
 	if (!room_append(room, room->head, ping_flags(room->turn, turns)))
 		return;
 	room->pinged_at = turns < room->unasked ? room->pinged_at + turns * whole / TURNS : now;
@@ -165,24 +173,41 @@ confirm_room(struct room *room, bool came)
 	fanout_add(room);
 }
 
-/* It answers a PING that this connection may have been sent; of one with a room it is the position. */
+/* It answers a PING that this connection may have been sent; of one with a room it is the position. Any other moves
+ * nothing, here or at the hub. */
 static bool
 is_answer(const struct conn *conn, const void *payload, size_t n, struct dw_position *position)
 {
+	struct frame_key key;
 	uint64_t counter;
 
 	if (conn->many)
 		return conn->awaited && frame_pong_counter(payload, n, &counter) && counter == conn->counter;
-	return frame_pong(payload, n, position) && dw_seq(*position) <= dw_seq(conn->first.at) &&
+	if (conn->first.room == NULL)
+		return false;
+	key = key_of(conn->first.room);
+	return frame_pong(payload, n, &key, position) && dw_seq(*position) <= dw_seq(conn->first.at) &&
 		   dw_n(*position) <= dw_n(conn->first.at) && dw_own(*position) <= dw_own(conn->first.at);
 }
 
-void
-confirm_pong(struct conn *conn, const void *payload, size_t n)
+/* PINGs come a few in a second. One who sends many more PONGs than that is no stack that answers them. */
+static bool
+is_flood(struct conn *conn)
+{
+	const uint64_t each = 1000 / CLIENT_RATE, again_at = dw_greater(conn->pongs_at, conn->heard_at);
+
+	if (again_at - conn->heard_at >= CLIENT_PONGS * each)
+		return true;
+	conn->pongs_at = again_at + each;
+	return false;
+}
+
+/* One of those that are no flood. */
+static void
+take_pong(struct conn *conn, const void *payload, size_t n)
 {
 	struct dw_position position;
 
-	conn->heard_at = dw_mono_ms();
 	if (conn->state != CONN_OPEN || !is_answer(conn, payload, n, &position))
 		return;
 	/* PINGs are CONFIRM_MS apart: one who answers more often must not make them rarer for all. */
@@ -203,6 +228,16 @@ confirm_pong(struct conn *conn, const void *payload, size_t n)
 	confirm_try(conn);
 }
 
+bool
+confirm_pong(struct conn *conn, const void *payload, size_t n)
+{
+	conn->heard_at = dw_mono_ms();
+	if (is_flood(conn))
+		return false;
+	take_pong(conn, payload, n);
+	return true;
+}
+
 void
 confirm_ping(struct conn *conn)
 {
@@ -217,8 +252,10 @@ confirm_ping(struct conn *conn)
 		for (struct watch *watch = watch_first(conn); watch != NULL; watch = watch_after(watch))
 			if (get_written(watch, WRITTEN_LEAST) != NULL)
 				watch->written->pinged = watch->at;
-	} else {
-		frame_ping(&frame, conn->first.at);
+	} else if (conn->first.room != NULL) {
+		const struct frame_key key = key_of(conn->first.room);
+
+		frame_ping(&frame, conn->first.at, &key);
 	}
 	if (dw_buf_ok(&frame))
 		(void)conn_write(conn, (struct dw_str) { frame.data, frame.len });

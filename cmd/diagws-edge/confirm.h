@@ -23,7 +23,8 @@ struct room;
 struct watch;
 struct written;
 
-void confirm_pong(struct conn *conn, const void *payload, size_t n);
+/* False: they come in a flood, and this one was not looked at. */
+bool confirm_pong(struct conn *conn, const void *payload, size_t n);
 /* Each second: a PONG costs what a message does, so where there are too many PINGs become rarer. */
 void confirm_adapt(struct edge *edge, uint64_t now);
 /* Messages came into the room's ring: a PING follows, now or when it may; and when that is. */

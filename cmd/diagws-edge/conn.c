@@ -17,6 +17,7 @@
 #include "diagws/clock.h"
 #include "edge.h"
 #include "frame.h"
+#include "noise.h"
 #include "room.h"
 #include "server.h"
 #include "uplink.h"
@@ -100,6 +101,7 @@ conn_set_timer(struct conn *conn)
 			due = conn->heard_at + SILENCE_MS;
 		if (conn->stalled_at > 0 && conn->stalled_at + (uint64_t)conn->edge->config.slow_ms < due)
 			due = conn->stalled_at + (uint64_t)conn->edge->config.slow_ms;
+		due = noise_due(conn, due);
 		due = confirm_due(conn, due);
 		for (struct watch *watch = watch_first(conn); watch != NULL; watch = watch_after(watch))
 			due = watch_due(watch, now, due);
@@ -123,9 +125,10 @@ write_no_more(struct conn *conn)
 {
 	conn->state = CONN_CLOSING;
 	park(conn);
-	if (conn->early) { /* it is read on, for its Close is to come */
-		conn->early = false;
-		conn_drop_incoming(conn);
+	if (conn->early || conn->slowed) { /* it is read on, for its Close is to come */
+		if (conn->early)
+			conn_drop_incoming(conn);
+		conn->early = conn->slowed = false;
 		server_hold(conn->wsi, false);
 	}
 	if (conn->stalled_at > 0)
@@ -153,6 +156,7 @@ conn_claim(struct conn *conn, const struct dw_claims *claims)
 		memcpy(copy, diagnoses->data, diagnoses->len);
 	free((char *)(uintptr_t)conn->diagnoses.p);
 	conn->diagnoses = (struct dw_str) { copy, diagnoses->len };
+	conn->service = (claims->scope & DW_SCOPE_PUBLISH) != 0;
 	conn->expires = claims->expires + (uint64_t)conn->edge->config.leeway_ms / 1000;
 	return true;
 }
@@ -262,6 +266,7 @@ conn_destroy(struct conn **conn_p)
 	if (conn == NULL)
 		return;
 	*conn_p = NULL;
+	noise_end(conn);
 	dw_wheel_cancel(&conn->timer);
 	while ((watch = watch_first(conn)) != NULL)
 		watch_end(watch);
@@ -517,6 +522,7 @@ fire(struct dw_wheel_timer *timer)
 	uint64_t now = dw_mono_ms();
 
 	look_for_end(conn, now);
+	noise_fire(conn, now);
 	if (conn->state == CONN_OPEN && conn->early && conn->connected)
 		hear_early(conn);
 	if (conn->state != CONN_OPEN)

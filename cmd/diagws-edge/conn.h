@@ -74,10 +74,13 @@ struct conn {
 	uint8_t state;       /* enum conn_state */
 	uint8_t watches;     /* rooms that it watches or is about to */
 	bool derived : 1;
+	bool service : 1;   /* its token has the scope `publish` */
 	bool sure : 1;      /* it acknowledges itself */
 	bool heartbeat : 1; /* it asked for them */
 	bool connected : 1; /* `connect` was told */
 	bool early : 1;     /* rx is a whole message that came before that */
+	bool slowed : 1;    /* nothing is read from it for a while, for all its noise */
+	bool over : 1;      /* it has said too much, and will be closed soon */
 	bool many : 1;      /* it has subscribed: PINGs of its own confirm */
 	bool owed : 1;      /* something was written that a PING of its own is to follow */
 	bool awaited : 1;   /* many: the PONG to its newest PING */
@@ -95,6 +98,9 @@ struct conn {
 	uint64_t counter;        /* that PING's number */
 	struct dw_str diagnoses; /* the token's claim, for later rooms; owned */
 	struct incoming *rx;     /* an unfinished client message; NULL: none */
+	int32_t noise;           /* noise.h: bytes it has sent that say nothing, less those that it may, */
+	uint32_t noise_at;       /* as of when: ms, modulo 2^32 */
+	uint64_t pongs_at;       /* confirm.c: when it may send CLIENT_PONGS at once again */
 	uint64_t budget_at;
 	uint32_t budget; /* client messages that are still allowed */
 	uint16_t close_code;

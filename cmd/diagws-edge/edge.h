@@ -39,6 +39,10 @@ enum {
 	DENY_MS = 50,           /* refusals come no sooner: unknown and forbidden take the same time */
 	CLIENT_BUDGET = 100,    /* messages that a client may send at once */
 	CLIENT_RATE = 20,       /* and then in a second */
+	CLIENT_NOISE = 8192,    /* bytes that a client may send at once in frames that say nothing, as PINGs, */
+	CLIENT_NOISE_RATE = 1,  /* and then in a millisecond */
+	SLOWED_MS = 1000,       /* or it is not read from for so long */
+	CLIENT_PONGS = 1000,    /* PONGs that a client may send at once, and then CLIENT_RATE in a second */
 };
 
 struct edge_config {
@@ -100,6 +104,7 @@ struct edge {
 	struct linger_socket *lingering; /* utlist */
 	uint32_t joins;                  /* JOINs sent: their corr */
 	struct edge_counts counts;
+	uint64_t secret[2];  /* seals PINGs: frame.h */
 	uint64_t confirm_ms; /* confirm.h: between two PINGs; */
 	uint64_t pongs;      /* answers to them since */
 	uint64_t adapted_at; /* dw_mono_ms */

@@ -1,6 +1,7 @@
-/* WebSocket frames, built once and sent to many. Layout of a PING's payload: a tag, then 'D': the position's
- * seq and n, and own where it is
- * not 0, 'C': a counter; 8 bytes each, big endian. A PONG must give the same bytes back.
+/* WebSocket frames, built once and sent to many. Layout of a PING's payload: a tag, then 'D': a seal, the position's
+ * seq and n, and own where it is not 0, 'C': a counter; 8 bytes each, big endian. A PONG must give the same bytes back:
+ * of a counter who sent it knows which one is due, of a position there may be any number, so that the seal tells those
+ * that were sent from all others.
  */
 #include "frame.h"
 
@@ -10,8 +11,8 @@ enum {
 	PING_FINAL = 0x89,
 	CLOSE_MAX = 125, /* of any control frame */
 	POSITION = 'D',
-	POSITION_SIZE = 17,
-	OWN_SIZE = 25,
+	POSITION_SIZE = 25,
+	OWN_SIZE = 33,
 	COUNTER = 'C',
 	COUNTER_SIZE = 9,
 };
@@ -67,26 +68,72 @@ get_number(const uint8_t *from)
 	return value;
 }
 
+static uint64_t
+turned(uint64_t value, unsigned bits)
+{
+	return value << bits | value >> (64 - bits);
+}
+
+static void
+mix(uint64_t v[4], unsigned rounds)
+{
+	while (rounds-- > 0) {
+		v[0] += v[1];
+		v[2] += v[3];
+		v[1] = turned(v[1], 13) ^ v[0];
+		v[3] = turned(v[3], 16) ^ v[2];
+		v[0] = turned(v[0], 32) + v[3];
+		v[2] += v[1];
+		v[3] = turned(v[3], 21) ^ v[0];
+		v[1] = turned(v[1], 17) ^ v[2];
+		v[2] = turned(v[2], 32);
+	}
+}
+
+/* SipHash-2-4 (Aumasson and Bernstein, 2012) of four whole words: what has it of others cannot make one. */
+static uint64_t
+seal_of(const struct frame_key *key, struct dw_position position)
+{
+	const uint64_t words[] = { key->of, dw_seq(position), dw_n(position), dw_own(position),
+		(uint64_t)4 * sizeof(uint64_t) << 56 };
+	uint64_t v[] = { key->secret[0] ^ UINT64_C(0x736f6d6570736575), key->secret[1] ^ UINT64_C(0x646f72616e646f6d),
+		key->secret[0] ^ UINT64_C(0x6c7967656e657261), key->secret[1] ^ UINT64_C(0x7465646279746573) };
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		v[3] ^= words[i];
+		mix(v, 2);
+		v[0] ^= words[i];
+	}
+	v[2] ^= 0xff;
+	mix(v, 4);
+	return v[0] ^ v[1] ^ v[2] ^ v[3];
+}
+
 void
-frame_ping(struct dw_buf *out, struct dw_position position)
+frame_ping(struct dw_buf *out, struct dw_position position, const struct frame_key *key)
 {
 	const uint8_t size = dw_own(position) > 0 ? OWN_SIZE : POSITION_SIZE;
 	uint8_t frame[2 + OWN_SIZE] = { PING_FINAL, size, POSITION };
 
-	put_number(frame + 3, dw_seq(position));
-	put_number(frame + 11, dw_n(position));
-	put_number(frame + 19, dw_own(position));
+	put_number(frame + 3, seal_of(key, position));
+	put_number(frame + 11, dw_seq(position));
+	put_number(frame + 19, dw_n(position));
+	put_number(frame + 27, dw_own(position));
 	dw_buf_add(out, frame, 2U + size);
 }
 
 bool
-frame_pong(const void *payload, size_t n, struct dw_position *position)
+frame_pong(const void *payload, size_t n, const struct frame_key *key, struct dw_position *position)
 {
 	const uint8_t *p = payload;
+	struct dw_position said;
 
 	if ((n != POSITION_SIZE && n != OWN_SIZE) || p[0] != POSITION)
 		return false;
-	*position = dw_position_said(get_number(p + 1), get_number(p + 9), n == OWN_SIZE ? get_number(p + 17) : 0);
+	said = dw_position_said(get_number(p + 9), get_number(p + 17), n == OWN_SIZE ? get_number(p + 25) : 0);
+	if (get_number(p + 1) != seal_of(key, said))
+		return false;
+	*position = said;
 	return true;
 }
 

@@ -174,7 +174,7 @@ static const struct dw_opt options[] = {
 	{ .kind = DW_OPT_NUMBER,
 		.name = "max-user-requests",
 		.arg = "N",
-		.help = "HTTP requests of one user a second; services may make more",
+		.help = "HTTP requests and WebSocket messages of one user a second; services may make more",
 		.env = "DIAGWS_MAX_USER_REQUESTS",
 		.initial = "1000",
 		.target = &edge.config.max_user_requests,
@@ -379,6 +379,8 @@ start(struct dw_fault *fault)
 	edge.loop = &loop;
 	edge.started = edge.adapted_at = dw_mono_ms();
 	edge.confirm_ms = CONFIRM_MS;
+	edge.secret[0] = dw_random();
+	edge.secret[1] = dw_random();
 	dw_wheel_init(&edge.wheel, edge.started);
 	if (limits_init(&edge.limits, &edge.config) != DW_OK)
 		return DW_E_NOMEM;

@@ -15,7 +15,6 @@
 #include <unistd.h>
 #include <uv.h>
 
-#include "confirm.h"
 #include "conn.h"
 #include "diagws/logging.h"
 #include "door/address.h"
@@ -67,8 +66,7 @@ callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in
 	/* Of PINGs nobody is told, though libwebsockets (4.1) answers the first alone of those that it reads together, and
 	 * after what it has read behind it. */
 	case LWS_CALLBACK_RECEIVE_PONG:
-		confirm_pong(link->conn, in, n);
-		return 0;
+		return ws_pong(link->conn, in, n);
 	case LWS_CALLBACK_WS_PEER_INITIATED_CLOSE:
 		return ws_peer_closes(link->conn, in, n);
 	case LWS_CALLBACK_WS_SERVER_DROP_PROTOCOL:

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "auth.h"
+#include "confirm.h"
 #include "conn.h"
 #include "diagws/clock.h"
 #include "diagws/logging.h"
@@ -18,6 +19,7 @@
 #include "door/head.h"
 #include "door/upgrade.h"
 #include "http/answer.h"
+#include "noise.h"
 #include "params.h"
 #include "server.h"
 
@@ -167,6 +169,14 @@ read_request(struct edge *edge, struct lws *wsi, struct conn_request *request)
 }
 
 int
+ws_pong(struct conn *conn, const void *payload, size_t n)
+{
+	if (confirm_pong(conn, payload, n))
+		noise_said(conn, n, true);
+	return 0;
+}
+
+int
 ws_filter(struct edge *edge, struct lws *wsi, struct conn **conn)
 {
 	struct conn_request *request = calloc(1, sizeof(*request));
@@ -176,6 +186,8 @@ ws_filter(struct edge *edge, struct lws *wsi, struct conn **conn)
 	dw_claims_init(&request->claims);
 	read_request(edge, wsi, request);
 	*conn = conn_new(edge, wsi, request);
+	if (*conn != NULL)
+		noise_begin(*conn);
 	return *conn != NULL ? 0 : -1;
 }
 
@@ -272,6 +284,7 @@ end_soon(struct conn *conn, unsigned code, const char *reason)
 int
 ws_receive(struct lws *wsi, struct conn *conn, const void *bytes, size_t n)
 {
+	noise_said(conn, n, lws_remaining_packet_payload(wsi) == 0);
 	/* What was under way when we closed is read and dropped: left unread it would reset the connection, and the client
 	 * would never learn the reason. libwebsockets ends this after a few seconds. */
 	if (conn->state == CONN_CLOSING)

@@ -15,6 +15,7 @@ int ws_confirm(struct edge *edge, struct lws *wsi);
 int ws_refuse_http(struct lws *wsi);
 /* Reads what the client asked for while its headers are there. */
 int ws_filter(struct edge *edge, struct lws *wsi, struct conn **conn);
+int ws_pong(struct conn *conn, const void *payload, size_t n);
 int ws_receive(struct lws *wsi, struct conn *conn, const void *bytes, size_t n);
 /* The client's Close. */
 int ws_peer_closes(struct conn *conn, const void *payload, size_t n);

@@ -14,8 +14,6 @@
 #include "diagws/clock.h"
 #include "diagws/logging.h"
 
-static const uint64_t COMPLAIN_EVERY_MS = 10 * 1000;
-
 /* Into its room, for its readers; and to how many it goes. */
 static int
 show(struct hub *hub, struct dw_room *room, const struct dw_op *op, struct dw_stored *stored)
@@ -243,9 +241,7 @@ apply_batch(struct hub *hub, struct batch *batch)
 	if (batch->err == DW_E_STORAGE) {
 		dw_log_error("the storage failed, stopping", "reason=%s", batch->fault.message);
 		hub->fatal = DW_E_STORAGE;
-	} else if (batch->err != DW_OK && dw_mono_ms() >= hub->next_complaint) {
-		/* A full disk fails each commit: once is enough for a while. */
-		hub->next_complaint = dw_mono_ms() + COMPLAIN_EVERY_MS;
+	} else if (batch->err != DW_OK) {
 		dw_log_error("a commit failed", "error=%s reason=%s operations=%zu", dw_err_code(batch->err),
 			batch->fault.message, batch->count);
 	}

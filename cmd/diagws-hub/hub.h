@@ -454,7 +454,6 @@ struct hub {
 	uint64_t staged_at;      /* dw_mono_us: when the batch got its first operation */
 	uint64_t cursors_at;     /* when the last batch of cursors alone was handed over; dw_mono_us */
 	size_t expected;         /* messages that the next batch is likely to hold, by the last ones */
-	uint64_t next_complaint; /* dw_mono_ms */
 	struct outbox outbox;
 	struct counters counters;
 	bool replaying;               /* a frame that waited is being carried out, */

@@ -57,7 +57,7 @@ const struct dw_command send_command = {
 	.examples =
 		"echo '{\"recommendation_id\":789,\"new_effectiveness\":0.85,\"confidence\":0.92,\"sample_size\":150}' |\n"
 		"    diagws-send effectiveness 123\n"
-		"diagws-send feedback 123 '{\"feedback_id\":4,\"rating\":5,\"effectiveness\":0.9}'\n"
+		"diagws-send summary_update 123 @/var/lib/report/123.json   # JSON as an operand is seen in ps\n"
 		"diagws-send -l --receipts updates.ndjson",
 	.groups = groups,
 };

@@ -10,7 +10,7 @@
 enum { RING_BYTES = 256 * 1024, RUN = 8 };
 
 static struct dw_log *ring;
-static struct dw_buf json, frame;
+static struct dw_buf json, frame, ping;
 static struct dw_record record = { .at = 1700000000000,
 	.type = DW_STR("effectiveness_update"),
 	.id = DW_STR("8f14e45fceea167a5a36dedd4bea2543"),
@@ -42,10 +42,12 @@ run(void)
 static void
 pong(void)
 {
-	static const char payload[17] = "D\0\0\0\0\0\0\0\1\0\0\0\0\0\0\0\1";
+	static const struct frame_key key = { { 1, 2 }, 3 };
 	struct dw_position at;
 
-	MUST(frame_pong(payload, sizeof(payload), &at) && dw_seq(at) == 1);
+	if (ping.len == 0)
+		frame_ping(&ping, dw_position_said(1, 1, 0), &key);
+	MUST(frame_pong(ping.data + 2, ping.len - 2, &key, &at) && dw_seq(at) == 1);
 }
 
 int

@@ -28,6 +28,17 @@ def test_rows_of_ours_can_be_measured():
     assert re.search(r"^Today: [\d.]+ s, 0 lost\.", text, re.M), text
 
 
+def test_attacks_can_be_measured():
+    """Two of them, one at each socket; what they cost on a busy machine is not judged."""
+    done = subprocess.run([sys.executable, BENCH / "attacks.py", "--runs", "1", "--seconds", "1", "subscribe", "publish"],
+                          capture_output=True, text=True, timeout=180)
+    assert done.returncode in (0, 1), done.stderr
+    rows = [line.split(" | ") for line in done.stdout.splitlines()[2:]]
+    assert len(rows) == 2 and all("not measured" not in row[-1] for row in rows), done.stdout
+    did = re.findall(r"\(([\d,]+) done\)", done.stderr)
+    assert len(did) == 2 and "0" not in did, done.stderr
+
+
 def test_only_what_was_measured_is_written_anew(bench):
     bench.RESULTS.write_text(bench.report(
         {"fanout": "## Fan-out\n\nTarget: low.\n\nToday: 7 µs. **met**\n\nold",

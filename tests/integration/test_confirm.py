@@ -142,7 +142,7 @@ def test_a_pong_confirms_what_was_written_before_its_ping(site):
         assert (await client.frame())[0] == 1
         await asyncio.to_thread(send, site, room, 3)
         payload, last = await client.ping_behind(room, 3)
-        tag, seq, n = struct.unpack(">cQQ", payload)
+        tag, _, seq, n = struct.unpack(">cQQQ", payload)
         assert (tag, seq, n) == (b"D", last["seq"], 3)
         assert confirmed(site, room, "phone") < seq
         await client.pong(payload)
@@ -161,14 +161,16 @@ def test_a_pong_that_no_ping_asked_for_confirms_nothing(site):
         payload, last = await client.ping_behind(room, 2)
         seq, n = last["seq"], last["n"]
         before = confirmed(site, room, "phone")
-        for wrong in (b"", b"x", payload[:-1], payload + b"x", struct.pack(">cQQ", b"E", seq, n),
-                      struct.pack(">cQQ", b"D", seq + 1, n), struct.pack(">cQQ", b"D", 2**64 - 1, 2**64 - 1),
-                      struct.pack(">cQQ", b"D", seq, n + 1), struct.pack(">cQ", b"C", 1), os.urandom(125)):
+        sealed = payload[:9]
+        for wrong in (b"", b"x", payload[:-1], payload + b"x", b"E" + payload[1:], struct.pack(">cQ", b"C", 1),
+                      os.urandom(125), *(sealed + struct.pack(">QQ", *position) for position in (
+                          (seq + 1, n), (2**64 - 1, 2**64 - 1), (seq, n + 1), (seq, n - 1), (seq - 1, n), (seq, 0)))):
             await client.pong(wrong)
         await client.text(type="ping")
         assert json.loads((await client.frame())[1])["type"] == "pong"
         await witness(site, room)
         assert confirmed(site, room, "phone") == before
+        assert "confirmation of no position" not in site.processes[0].said()  # the hub was not bothered
         await client.pong(payload)
         await until_confirmed(site, room, "phone", seq)
         client.close()
@@ -205,18 +207,20 @@ def test_pongs_that_no_ping_asked_for_make_pings_no_rarer(site, kind):
 
     async def flood(hostile, payload):
         frame = bytes([0x8A, 0x80 | len(payload)]) + bytes(4) + payload
-        while True:  # 10,000 a second
-            hostile.writer.write(frame * 200)
-            await hostile.writer.drain()
-            await asyncio.sleep(0.02)
+        for _ in range(100):  # 4,000 a second of all, and of each what it may send
+            for each in hostile:
+                each.writer.write(frame * 10)
+                await each.writer.drain()
+            await asyncio.sleep(0.04)
 
     async def watch():
-        hostile, client = [await Frames().open(site, room, device=device) for device in ("hostile", "phone")]
+        *hostile, client = [await Frames().open(site, room, device=f"hostile{i}") for i in range(15)] + [
+            await Frames().open(site, room, device="phone")]
         await asyncio.to_thread(send, site, room)
-        payload, _ = await hostile.ping_behind(room, 1)
+        payload, _ = await hostile[0].ping_behind(room, 1)
         flooding = asyncio.create_task(flood(hostile, payload if kind == "answers over and over" else b"x"))
         began, last, gaps = time.monotonic(), None, []
-        while time.monotonic() < began + 5:
+        while not flooding.done():
             sender = asyncio.create_task(asyncio.to_thread(send, site, room))
             opcode = None
             while opcode != 1:
@@ -227,9 +231,43 @@ def test_pongs_that_no_ping_asked_for_make_pings_no_rarer(site, kind):
                     gaps += [now - last] if last is not None and now > began + 3 else []
                     last = now
             await sender
-        assert not flooding.done()
-        flooding.cancel()
+        await flooding  # none of them was closed
         assert min(gaps) < 0.75, gaps
+        for each in (*hostile, client):
+            each.close()
+    run(watch())
+
+
+FLOODS = {"pings": b"\x89\x80" + bytes(4), "long pings": b"\x89\xfd" + bytes(129), "fragments": b"\x00\x80" + bytes(4),
+          "pongs": b"\x8a\x81" + bytes(5)}
+
+
+@pytest.mark.parametrize("kind", FLOODS)
+def test_a_flood_of_frames_that_say_nothing_is_read_slowly(site, kind):
+    """What a stack may send is read at once; of a flood others hear nothing, and it is heard in the end."""
+    room, frame = fresh(site), FLOODS[kind]
+
+    async def asked(client, before):
+        """Its `ping`, behind so many bytes of the flood, has been answered."""
+        flood = frame * (before // len(frame))
+        if kind == "fragments":
+            client.writer.write(b"\x01\x80" + bytes(4) + flood + b"\x80\x8f" + bytes(4) + b'{"type":"ping"}')
+        else:
+            client.writer.write(flood)
+            await client.text(type="ping")
+        while True:
+            opcode, payload = await client.frame(4 * PATIENCE)
+            if opcode == 1 and json.loads(payload)["type"] == "pong":
+                return
+
+    async def watch():
+        hostile, client = [await Frames().open(site, room, device=device) for device in ("hostile", "phone")]
+        await asked(hostile, 6000)
+        flood = asyncio.create_task(asked(hostile, 12000))
+        for _ in range(50):
+            await asked(client, 0)
+        assert not flood.done()
+        await flood
         hostile.close()
         client.close()
     run(watch())
@@ -270,7 +308,7 @@ def test_a_large_room_is_asked_by_turns(site):
             while True:
                 opcode, payload = await client.frame(8 * PATIENCE)
                 if opcode == 9:
-                    asked.append(struct.unpack(">cQQ", payload)[2])
+                    asked.append(struct.unpack(">cQQQ", payload)[3])
                     await client.pong(payload)
                 else:
                     got[json.loads(payload)["n"]] += 1
@@ -328,8 +366,8 @@ def test_a_counter_confirms_all_rooms_of_a_connection(site):
         tag, counter = struct.unpack(">cQ", payload)
         assert tag == b"C"
         await client.pong(struct.pack(">cQ", b"C", counter + 1))
-        await client.pong(struct.pack(">cQQ", b"D", in_one["seq"], in_one["n"]))
-        await client.pong(struct.pack(">cQQ", b"D", in_two["seq"], in_two["n"]))
+        await client.pong(struct.pack(">cQQQ", b"D", 0, in_one["seq"], in_one["n"]))
+        await client.pong(struct.pack(">cQQQ", b"D", 0, in_two["seq"], in_two["n"]))
         await witness(site, two)
         assert [confirmed(site, room, "many") for room in (one, two)] == before
         await client.pong(payload)

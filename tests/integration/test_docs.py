@@ -270,3 +270,24 @@ def test_pages_say_alike_how_far_back_numbers_are_known():
         text = " ".join(re.sub(r"^\.(?:Fl|Va) ", "", source(page), flags=re.M).split())
         assert text.count(said) == (page in ("diagws.7", "diagws-protocol.7", "diagws-hub.8")), page
         assert "eleven times" not in text
+
+
+def commands(text, name):
+    """What follows a command's name, to the end of its line and of those that a backslash continues."""
+    text = text.replace("\\e\n", " ").replace("\\\n", " ")
+    return re.findall(rf"(?<![\w/.-]){name}(?![\w(-])([^\n|]*)", text)
+
+
+@pytest.mark.parametrize("name,option", [("diagws-send", ""), ("curl", "-d ")])
+def test_no_example_gives_data_as_an_argument(name, option):
+    """Everybody on the machine sees it in ps; the manual says so."""
+    places = {path.name: path.read_text() for folder in ("man", "examples", "examples/systemd")
+              for path in (ROOT / folder).iterdir() if path.is_file()}
+    places |= {"README.md": (ROOT / "README.md").read_text(), "up.c": (ROOT / "cmd/diagws/up.c").read_text(),
+               "help": ask(("diagws-send",), "--help")}
+    found = [(place, rest) for place, text in places.items() for rest in commands(text, name)]
+    assert any("123" in rest or option in rest for _, rest in found)
+    for place, rest in found:
+        assert not re.search(rf" {option}['\"]?(\{{|\$update)", rest), f"{place}: {name}{rest}"
+    assert "Xr ps 1" in section(source("diagws-send.1"), "DESCRIPTION")
+    assert "seen in ps" in places["help"]

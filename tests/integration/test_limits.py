@@ -299,6 +299,36 @@ def test_a_user_that_asks_too_often(site):
 
 # ---- who is not known ----
 
+def test_what_a_user_says_on_all_its_connections(site):
+    """Coming again and again gives no one more to say than others; a service has no such bound."""
+    edge = site.edge("--max-user-requests", "3")
+    alice, bob, service = site.token("alice"), site.token("bob"), site.token("alice", "--scope", "publish")
+
+    async def say(token, device, count):
+        """Whether it may."""
+        socket = await come(edge, HERE, token, device=device)
+        assert (await receive(socket))["type"] == "connect"
+        try:
+            for _ in range(count):
+                await socket.send('{"type":"ping"}')
+            for _ in range(count):
+                while (await receive(socket))["type"] != "pong":
+                    pass
+            await socket.close()
+            return True
+        except websockets.ConnectionClosed:
+            assert (socket.close_code, socket.close_reason) == RATE
+            return False
+
+    async def run():
+        assert await say(alice, "one", 25)
+        assert not await say(alice, "two", 60)
+        assert await say(bob, "three", 25)
+        assert await say(service, "four", 60)
+    asyncio.run(run())
+    until(lambda: messages(edge, HERE, alice)[0] == 429, "the end of the budget, which is the same")
+
+
 def test_requests_without_a_token_count_for_the_address(site):
     edge = site.edge("--max-address-requests", "1")
     for path, status in (("/ws/status", 200), ("/ws/messages/123", 401)):

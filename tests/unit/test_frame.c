@@ -14,24 +14,23 @@
 
 enum { HEADER = 2 };
 
+static const struct frame_key key = { { 1, 2 }, 3 };
+
 static void
 assert_comes_back(struct dw_position position, size_t size)
 {
 	struct dw_position got = dw_position_start();
 	struct dw_buf out = { 0 };
 
-	frame_ping(&out, position);
+	frame_ping(&out, position, &key);
 	assert_int_equal(HEADER + size, out.len);
 	assert_int_equal(0x89, (uint8_t)out.data[0]);
 	assert_int_equal(size, (uint8_t)out.data[1]);
-	assert_true(frame_pong(out.data + HEADER, size, &got));
+	assert_true(frame_pong(out.data + HEADER, size, &key, &got));
 	assert_true(dw_position_same(position, got));
-	for (size_t n = 0; n < size; n++) {
-		/* Without its last part it is a PING of one who has nothing of its own. */
-		if (n != 17)
-			assert_false(frame_pong(out.data + HEADER, n, &got));
-	}
-	assert_false(frame_pong(out.data + HEADER, size + 1, &got));
+	for (size_t n = 0; n < size; n++)
+		assert_false(frame_pong(out.data + HEADER, n, &key, &got));
+	assert_false(frame_pong(out.data + HEADER, size + 1, &key, &got));
 	dw_buf_clear(&out);
 }
 
@@ -39,10 +38,31 @@ static void
 test_a_position_comes_back(void **state)
 {
 	(void)state;
-	assert_comes_back(dw_position_start(), 17);
-	assert_comes_back(dw_position_said(1, 2, 0), 17);
-	assert_comes_back(dw_position_said(UINT64_MAX, 258, 3), 25);
-	assert_comes_back(dw_position_said(0, UINT64_MAX, UINT64_MAX), 25);
+	assert_comes_back(dw_position_start(), 25);
+	assert_comes_back(dw_position_said(1, 2, 0), 25);
+	assert_comes_back(dw_position_said(UINT64_MAX, 258, 3), 33);
+	assert_comes_back(dw_position_said(0, UINT64_MAX, UINT64_MAX), 33);
+}
+
+/* Whatever of it another one says, or of which room: no PING carried that. */
+static void
+test_no_other_position_is_believed(void **state)
+{
+	const struct frame_key keys[] = { { { 1, 2 }, 4 }, { { 1, 3 }, 3 }, { { 0, 2 }, 3 } };
+	struct dw_position got;
+	struct dw_buf out = { 0 };
+
+	(void)state;
+	frame_ping(&out, dw_position_said(1000, 999, 7), &key);
+	for (size_t bit = 0; bit < 8 * (out.len - HEADER); bit++) {
+		out.data[HEADER + bit / 8] ^= (char)(1 << bit % 8);
+		assert_false(frame_pong(out.data + HEADER, out.len - HEADER, &key, &got));
+		out.data[HEADER + bit / 8] ^= (char)(1 << bit % 8);
+	}
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+		assert_false(frame_pong(out.data + HEADER, out.len - HEADER, &keys[i], &got));
+	assert_true(frame_pong(out.data + HEADER, out.len - HEADER, &key, &got));
+	dw_buf_clear(&out);
 }
 
 static void
@@ -56,7 +76,7 @@ test_a_counter_comes_back(void **state)
 	frame_ping_counter(&out, 0x0102030405060708);
 	assert_true(frame_pong_counter(out.data + HEADER, out.len - HEADER, &counter));
 	assert_true(counter == 0x0102030405060708);
-	assert_false(frame_pong(out.data + HEADER, out.len - HEADER, &position));
+	assert_false(frame_pong(out.data + HEADER, out.len - HEADER, &key, &position));
 	out.data[HEADER] = 'D';
 	assert_false(frame_pong_counter(out.data + HEADER, out.len - HEADER, &counter));
 	dw_buf_clear(&out);
@@ -89,6 +109,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_position_comes_back),
+		cmocka_unit_test(test_no_other_position_is_believed),
 		cmocka_unit_test(test_a_counter_comes_back),
 		cmocka_unit_test(test_a_close_is_a_control_frame),
 	};

@@ -88,6 +88,12 @@ limits_request(struct limits *limits, const struct address *address, const struc
 }
 
 int
+limits_message(struct limits *limits, const char *user)
+{
+	return take_user(&limits->user_requests, user);
+}
+
+int
 limits_token(const struct limits *limits, const struct address *address)
 {
 	uint8_t key[ADDRESS_KEY];

@@ -49,6 +49,9 @@ int limits_stranger(struct limits *limits, const struct address *address);
 /* An HTTP request, once its token has been checked, or as soon as it is sure that none will be; claims are NULL for one
  * without a good token. */
 int limits_request(struct limits *limits, const struct address *address, const struct dw_claims *claims);
+/* A message on a user's WebSocket, who is no service: it counts as a request, so that coming again, or on many at once,
+ * gains nothing over what one connection may say. */
+int limits_message(struct limits *limits, const char *user);
 /* Whether the address may have a public key's signature checked: it has not spent its bad tokens. */
 int limits_token(const struct limits *limits, const struct address *address);
 /* It was no good. */

@@ -27,6 +27,7 @@
 #include "edge.h"
 #include "http/http.h"
 #include "linger.h"
+#include "noise.h"
 #include "server.h"
 
 enum {
@@ -222,13 +223,19 @@ read_client(struct http_client *client, char *out, size_t n)
 
 ssize_t http_recv(int fd, void *buffer, size_t n, int flags) __asm__("recv");
 
-/* Every recv of this process, so that of libmicrohttpd. */
+/* Every recv of this process, so that of libmicrohttpd, and of libwebsockets, whose reads are weighed. */
 ssize_t
 http_recv(int fd, void *buffer, size_t n, int flags)
 {
 	struct http_client *client = find(fd);
+	ssize_t got;
 
-	return client != NULL ? read_client(client, buffer, n) : recvfrom(fd, buffer, n, flags, NULL, NULL);
+	if (client != NULL)
+		return read_client(client, buffer, n);
+	got = recvfrom(fd, buffer, n, flags, NULL, NULL);
+	if (is_loop && got > 0 && (flags & MSG_PEEK) == 0)
+		noise_read(fd, (size_t)got);
+	return got;
 }
 
 struct http_client *

@@ -1,0 +1,126 @@
+/* What clients send that says nothing: see noise.h.
+ *
+ * Its own file because it alone knows a client by its descriptor: the recv of this process (http/daemon.c) is told
+ * nothing else. Failure modes: without memory for the table a client is not weighed.
+ */
+#include "noise.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "conn.h"
+#include "diagws/clock.h"
+#include "diagws/position.h"
+#include "edge.h"
+#include "server.h"
+
+enum { HEADER = 8 }; /* of a client's frame, at most */
+
+static struct conn **conns; /* by descriptor */
+static size_t conns_size;
+
+void
+noise_begin(struct conn *conn)
+{
+	const size_t need = (size_t)conn->fd + 1;
+	struct conn **grown;
+
+	if (conn->fd < 0)
+		return;
+	if (need > conns_size) {
+		const size_t size = dw_greater(need, 2 * conns_size);
+
+		grown = realloc(conns, size * sizeof(struct conn *));
+		if (grown == NULL)
+			return;
+		memset(grown + conns_size, 0, (size - conns_size) * sizeof(struct conn *));
+		conns = grown;
+		conns_size = size;
+	}
+	conns[conn->fd] = conn;
+}
+
+void
+noise_end(const struct conn *conn)
+{
+	if (conn->fd >= 0 && (size_t)conn->fd < conns_size && conns[conn->fd] == conn)
+		conns[conn->fd] = NULL;
+}
+
+static void
+slow(struct conn *conn)
+{
+	if (conn->slowed || conn->early)
+		return;
+	conn->slowed = true;
+	conn->noise_at = (uint32_t)dw_mono_ms();
+	server_hold(conn->wsi, true);
+	conn_set_timer(conn);
+}
+
+void
+noise_abuse(struct conn *conn)
+{
+	conn->over = true;
+	conn->budget_at = dw_mono_ms();
+	slow(conn);
+	conn_set_timer(conn);
+}
+
+void
+noise_read(int fd, size_t n)
+{
+	struct conn *conn = fd >= 0 && (size_t)fd < conns_size ? conns[fd] : NULL;
+	const uint32_t now = (uint32_t)dw_mono_ms();
+	uint64_t left;
+
+	if (conn == NULL)
+		return;
+	left = (uint64_t)CLIENT_NOISE_RATE * (uint32_t)(now - conn->noise_at);
+	conn->noise = conn->noise > 0 && (uint64_t)conn->noise > left ? conn->noise - (int32_t)left : 0;
+	conn->noise_at = now;
+	if (conn->noise > CLIENT_NOISE && conn->state == CONN_OPEN && !conn->over)
+		slow(conn);
+	else if (conn->noise > CLIENT_NOISE && conn->state == CONN_AWAITING)
+		conn_close(conn, 1008, dw_err_text(DW_E_RATE));
+	conn->noise += (int32_t)n;
+}
+
+void
+noise_said(struct conn *conn, size_t n, bool whole)
+{
+	if (n > 0) /* an empty fragment says nothing */
+		conn->noise -= (int32_t)(n + (whole ? HEADER : 0));
+}
+
+/* How long it has been neither read from nor, where it is to be closed, listened to; SLOWED_MS when that is enough. */
+static uint64_t
+waited(const struct conn *conn, uint64_t now)
+{
+	const uint64_t ms = conn->over ? now - conn->budget_at : (uint32_t)((uint32_t)now - conn->noise_at);
+
+	return dw_less(ms, SLOWED_MS);
+}
+
+uint64_t
+noise_due(const struct conn *conn, uint64_t due)
+{
+	const uint64_t now = dw_mono_ms();
+
+	return conn->slowed || conn->over ? dw_less(due, now + SLOWED_MS - waited(conn, now)) : due;
+}
+
+void
+noise_fire(struct conn *conn, uint64_t now)
+{
+	if (conn->state != CONN_OPEN || !(conn->slowed || conn->over) || waited(conn, now) < SLOWED_MS)
+		return;
+	if (conn->over) {
+		conn_close(conn, 1008, dw_err_text(DW_E_RATE));
+		return;
+	}
+	conn->slowed = false;
+	conn->heard_at = now; /* it may have said something meanwhile */
+	if (!conn->early)
+		server_hold(conn->wsi, false);
+}
