@@ -54,7 +54,8 @@ void dw_router_destroy(struct dw_router **router_p);
 const char *dw_router_lost(const struct dw_router *router);
 
 int dw_router_fd(const struct dw_router *router);
-/* Accepts, sends on, and learns who has something to say. DW_E_NOMEM: somebody could not be heard for want of memory. */
+/* Accepts, sends on, and learns who has something to say. DW_E_NOMEM: somebody could not be heard for want of memory.
+ */
 int dw_router_turn(struct dw_router *router);
 /* Call each second: looks for those who are over their time. */
 void dw_router_tick(struct dw_router *router);
