@@ -21,7 +21,10 @@
 
 #include "kv_parts.h"
 
-enum { READERS = 16 };
+enum {
+	READERS = 16,
+	LARGE_TIMES = 8 /* so much more a page counts that is one value's own */
+};
 
 struct kv_lmdb {
 	const char *dir;
@@ -32,6 +35,7 @@ struct kv_lmdb {
 	MDB_dbi tables[KV_TABLES_MAX];
 	MDB_cursor *cursors[KV_TABLES_MAX]; /* of the open transaction: where it wrote last */
 	uint64_t touched[KV_TABLES_MAX];    /* bytes of pages, by the open transaction, at most */
+	uint64_t large;                     /* of which it wrote so many in values that have pages of their own */
 	struct kv_file file;
 	size_t page;
 	bool lent;        /* the map takes in the reserve */
@@ -215,6 +219,7 @@ dw_kv_lmdb_begin(struct kv_lmdb *kv, bool read)
 		kv->last = MDB_SUCCESS;
 	kv->changed = false;
 	memset(kv->touched, 0, sizeof(kv->touched));
+	kv->large = 0;
 	return fail(kv, rc);
 }
 
@@ -259,7 +264,9 @@ dw_kv_lmdb_changed(const struct kv_lmdb *kv)
 uint64_t
 dw_kv_lmdb_touched(const struct kv_lmdb *kv)
 {
-	uint64_t sum = 0;
+	/* A page of its own is written once however long it waits; to wait only makes the commit longer in which all of
+	 * them are, and in which others wait. */
+	uint64_t sum = (LARGE_TIMES - 1) * kv->large;
 
 	for (size_t i = 0; i < kv->count; i++) {
 		MDB_stat stat = { 0 };
@@ -300,6 +307,8 @@ dw_kv_lmdb_put(
 		v.mv_size += parts[i].n;
 	kv->changed = true;
 	kv->touched[table] += key.n + v.mv_size + (append ? 0 : kv->page);
+	if (v.mv_size > kv->page)
+		kv->large += v.mv_size;
 	if (kv->cursors[table] == NULL)
 		err = fail(kv, mdb_cursor_open(kv->txn, kv->tables[table], &kv->cursors[table]));
 	if (err == DW_OK)

@@ -29,7 +29,8 @@ enum {
 	HUB_WINDOW_BYTES = 16 * 1024 * 1024, /* and bytes */
 	HUB_PENDING_MAX = 8192,              /* unanswered requests of a peer */
 	HUB_STAGED_MAX = 64 * 1024 * 1024,   /* bytes that wait for the store, and what it will bring; see stage_full */
-	HUB_BATCH_PART = 256 * 1024,         /* bytes of a batch that one peer fills before it is read from again, */
+	HUB_BATCH_PART = 256 * 1024,         /* bytes of a batch that one peer fills before it is read from again, alone, */
+	HUB_BATCH_LEAST = 64 * 1024,         /* and where others are in it, */
 	HUB_STUCK_US = 100 * 1000,           /* unless the batch before takes longer than that */
 	HUB_LOADS = 64,                      /* rooms that are being loaded at a time, */
 	HUB_LOADS_PEER = 32,                 /* and for one peer */
@@ -449,7 +450,9 @@ struct hub {
 	struct account nobodys;  /* cursors, and rooms that are looked at for their age */
 	struct account *loaders; /* those whose next room may be loaded, by turns */
 	size_t loads;            /* rooms being loaded */
-	uint64_t batch_number;   /* of the one being staged */
+	uint64_t batch_number;   /* of the one being staged, */
+	size_t batch_accounts;   /* whose operations it holds: so many; */
+	size_t last_accounts;    /* and the one before */
 	uint64_t given_at;       /* dw_mono_us: when the one before was handed over */
 	uint64_t staged_at;      /* dw_mono_us: when the batch got its first operation */
 	uint64_t cursors_at;     /* when the last batch of cursors alone was handed over; dw_mono_us */

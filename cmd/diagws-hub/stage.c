@@ -94,8 +94,10 @@ stage_add_for(struct hub *hub, struct account *account, struct staged *staged)
 	staged->account = account;
 	staged->bytes = sizeof(*staged) + own;
 	stage_count(hub, account, staged->bytes);
-	if (account->batch != hub->batch_number)
+	if (account->batch != hub->batch_number) {
 		account->batch_bytes = 0;
+		hub->batch_accounts += own > 0;
+	}
 	account->batch = hub->batch_number;
 	account->batch_bytes += own;
 	if (batch->count == 0)
@@ -152,12 +154,22 @@ stage_flooded(const struct hub *hub, const struct peer *peer)
 	return peer->account != NULL && peer->account->bytes > HUB_BATCH_PART && has_share(hub, peer, 2);
 }
 
+/* What is one's part of a batch: the more there are the less, so that a commit stays short for those who send a little.
+ */
+static size_t
+batch_part(const struct hub *hub)
+{
+	const size_t accounts = dw_greater(hub->batch_accounts, hub->last_accounts);
+
+	return dw_greater(HUB_BATCH_LEAST, HUB_BATCH_PART / dw_greater(accounts, 1));
+}
+
 bool
 stage_crowded(const struct hub *hub, const struct peer *peer)
 {
 	const struct account *account = peer->account;
 
-	if (account == NULL || account->batch != hub->batch_number || account->batch_bytes < HUB_BATCH_PART)
+	if (account == NULL || account->batch != hub->batch_number || account->batch_bytes < batch_part(hub))
 		return false;
 	return store_idle(hub->store) || dw_mono_us() < hub->given_at + HUB_STUCK_US;
 }
@@ -198,5 +210,7 @@ stage_commit(struct hub *hub)
 	store_give(hub->store, hub->batch);
 	hub->batch = hub->spare;
 	hub->batch_number++;
+	hub->last_accounts = hub->batch_accounts;
+	hub->batch_accounts = 0;
 	hub->spare = NULL;
 }
