@@ -293,8 +293,12 @@ check-integration: all $(addprefix $(BUILD)/tests/,diagws-edge-v99 embed api api
 stacks: all
 	$(Q)DIAGWS_BUILD=$(abspath $(BUILD)) $(PYTHON) -m pytest -q -p no:cacheprovider tests/stacks $(PYTEST)
 
+# Those that measure, or use what a machine has one of, have it for themselves.
+FAULT_ALONE := $(patsubst %,tests/fault/test_%.py,dropping fair further_back network power proxies restarts slow)
 check-fault: all $(BUILD)/tests/clients $(if $(SANITIZE),,$(BUILD)/tests/inject.so)
-	$(Q)DIAGWS_BUILD=$(abspath $(BUILD)) $(PYTHON) -m pytest -q -p no:cacheprovider tests/fault $(PYTEST)
+	$(Q)DIAGWS_BUILD=$(abspath $(BUILD)) $(PYTHON) -m pytest -q -p no:cacheprovider $(if $(PYTEST),tests/fault $(PYTEST), \
+		-n 2 tests/fault $(FAULT_ALONE:%=--ignore=%))
+	$(if $(PYTEST),,$(Q)DIAGWS_BUILD=$(abspath $(BUILD)) $(PYTHON) -m pytest -q -p no:cacheprovider $(FAULT_ALONE))
 
 # Autobahn's cases come as a package of PyPI, for Python 2: only its case files are used.
 AUTOBAHN := build/conformance/autobahntestsuite-25.10.1-py2-none-any.whl
