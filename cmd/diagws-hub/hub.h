@@ -115,7 +115,7 @@ bool peer_hello(struct hub *hub, struct peer *peer, const struct dw_hello *hello
 void peer_forget(struct hub *hub, struct peer *peer);
 /* The same, and its connection is closed. */
 void peer_close(struct hub *hub, struct peer *peer);
-/* One of its requests has been answered. */
+/* One of its requests has been answered; of its own, and not of one that was here by this number before. */
 void peer_answered(struct peer *peer);
 void peers_tick(struct hub *hub);
 void peers_forget_lost(struct hub *hub);

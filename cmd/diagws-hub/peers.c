@@ -172,9 +172,8 @@ peer_hello(struct hub *hub, struct peer *peer, const struct dw_hello *hello)
 void
 peer_answered(struct peer *peer)
 {
-	/* It may have been forgotten and known anew since it asked. */
-	if (peer->pending > 0)
-		peer->pending--;
+	assert(peer->pending > 0);
+	peer->pending--;
 }
 
 static void
