@@ -4,6 +4,7 @@ import json
 import os
 import resource
 import shutil
+import signal
 import socket
 import stat
 import struct
@@ -299,6 +300,24 @@ def test_a_ping_of_zeromq_is_answered(world):
             more = line.recv(4096)
             assert more
             told += more
+
+
+def frame(*message):
+    body = packed(message)
+    return bytes([0, len(body)]) + body
+
+
+def test_an_edge_that_goes_is_not_one_that_takes_nothing(world):
+    """It has asked for something, and is gone before it can be answered."""
+    hub = world.hub()
+    with connect(world) as line:
+        line.sendall(GREETING + READY + frame(HELLO, VERSION, 1, 7, 1, "brief"))
+        until(lambda: world.stat()["edges"] == 1, "the edge")
+        hub.signal(signal.SIGSTOP)
+        line.sendall(frame(PING, 1))
+    hub.signal(signal.SIGCONT)
+    until(lambda: world.stat()["edges"] == 0, "its end")
+    assert "level=warn" not in hub.said(), hub.said()
 
 
 @pytest.mark.skipif(SANITIZED, reason="a sanitizer keeps what was freed")
