@@ -44,15 +44,11 @@ end_frame(struct hub *hub, uint32_t number)
 static void
 refuse_frame(struct hub *hub, uint32_t number, size_t n)
 {
-	const struct dw_wire answer = { .kind = DW_REFUSED,
-		.refused = { (uint64_t)-DW_E_PROTOCOL, DW_STR("a frame holds 1 byte to 1 MiB") } };
-
 	struct peer *peer = peer_get(hub, number);
 
-	hub->counters.refused++;
 	dw_log_warn("frame refused unread", "bytes=%zu", n);
 	if (peer != NULL && may_talk(hub, peer))
-		outbox_add(hub, number, &answer);
+		say_refused(hub, number, DW_E_PROTOCOL, "a frame holds 1 byte to 1 MiB");
 	else if (peer != NULL)
 		peer_lose(hub, peer); /* it neither speaks nor reads as it should */
 }

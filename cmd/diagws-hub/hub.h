@@ -409,13 +409,15 @@ void outbox_forget(struct hub *hub, struct peer *peer);
 void outbox_free(struct outbox *outbox);
 /* The session is about to end. */
 void say_close(struct hub *hub, const struct dw_session *session, uint64_t code, struct dw_str reason);
+/* To what is no request. */
+void say_refused(struct hub *hub, uint32_t peer, int err, const char *text);
 /* The answer that says a request failed; nothing for a message that has no answer. text may be NULL. */
 void answer_failure(struct hub *hub, uint32_t peer, const struct dw_wire *request, int err, const char *text);
 
 /* ---- the hub */
 
 struct counters {
-	uint64_t received, stored, rejected, duplicates, commits, refused, lost_peers;
+	uint64_t received, stored, rejected, duplicates, commits;
 	uint64_t commit_us[HUB_COMMITS]; /* a ring */
 	uint64_t commit_us_max;
 	uint64_t sorted, sorted_at; /* when these two were computed: of so many commits */

@@ -215,7 +215,6 @@ peers_forget_lost(struct hub *hub)
 		/* In the end those that went without a word are only found out. */
 		if (peer->known && peer->kind == DW_PEER_EDGE && !hub->closing)
 			dw_log_warn("edge takes nothing more", "name=%s sessions=%zu", peer->name, peer->sessions);
-		hub->counters.lost_peers++;
 		peer_close(hub, peer);
 	}
 }
@@ -229,10 +228,8 @@ peers_forget_gone(struct hub *hub)
 	while (dw_router_gone(hub->router, &number, &why)) {
 		struct peer *peer = peer_find(hub, number);
 
-		if (why != NULL) {
-			hub->counters.lost_peers++;
+		if (why != NULL)
 			dw_log_warn("let a peer go", "peer=%s reason=%s", peer != NULL ? peer->name : "", why);
-		}
 		if (peer != NULL)
 			peer_forget(hub, peer);
 	}
