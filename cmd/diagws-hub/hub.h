@@ -81,8 +81,8 @@ struct peer {
 	char name[129];
 	uint64_t heard, since, asked;       /* dw_mono_ms */
 	struct dw_str rest;                 /* of its frame: what is not handled yet; it lies in the router */
-	struct peer *talk_prev, *talk_next; /* in hub->talkers, */
-	bool talks;                         /* while its frame is not handled */
+	struct peer *talk_prev, *talk_next; /* in hub->talkers, or in hub->muted, */
+	bool talks, muted;                  /* while its frame is not handled */
 	struct peer *lost_prev, *lost_next; /* in hub->lost */
 	struct peer *look_prev, *look_next; /* in hub->looks */
 	size_t pending;                     /* unanswered requests, */
@@ -129,8 +129,9 @@ void peer_mark_dirty(struct hub *hub, struct peer *peer, struct dw_reader *reade
 bool peer_has_credit(const struct hub *hub, const struct peer *peer);
 /* The reader's room or its position in it has changed: peer->late follows. */
 void peer_count_late(struct peer *peer, struct dw_reader *reader);
-/* Whether something of its frame is not handled yet. */
+/* Whether something of its frame is not handled yet; and whether it may not go on with that now. */
 void peer_talks(struct hub *hub, struct peer *peer, bool talks);
+void peer_mute(struct hub *hub, struct peer *peer, bool muted);
 /* It is to be served at the next flush, if it has something to get and credit; and not any more. */
 void peer_serve(struct hub *hub, struct peer *peer);
 void peer_rest(struct hub *hub, struct peer *peer);
@@ -405,9 +406,9 @@ struct hub {
 	struct peer *peers, *peers_by_id;
 	size_t edges, clients; /* among them */
 	struct peer *serving;  /* those with something to get, and credit */
-	struct peer *talkers;  /* those with a frame that is not handled yet */
-	size_t talker_count;
-	struct peer *looks; /* all, in the order in which they are looked at */
+	struct peer *talkers;  /* those with a frame that is not handled yet, */
+	struct peer *muted;    /* and those of them who may not go on until the next hear */
+	struct peer *looks;    /* all, in the order in which they are looked at */
 	struct peer *lost;
 	struct batch *batch;     /* being staged; never NULL */
 	struct batch *spare;     /* the next; NULL while the store has one */

@@ -1,4 +1,4 @@
-/* Who is connected. ZeroMQ numbers each connection afresh, so a peer is a number, and after its HELLO
+/* Who is connected. The router numbers each connection afresh, so a peer is a number, and after its HELLO
  * also a process (`id`) in its so-many-th introduction (`incarnation`).
  *
  * Happy path: first frame, HELLO, frames, BYE. A process that lost its connection says HELLO on a new
@@ -126,14 +126,26 @@ peer_talks(struct hub *hub, struct peer *peer, bool talks)
 {
 	if (peer->talks == talks)
 		return;
-	peer->talks = talks;
-	if (talks) {
-		DL_APPEND2(hub->talkers, peer, talk_prev, talk_next);
-		hub->talker_count++;
-	} else {
+	if (peer->talks && peer->muted)
+		DL_DELETE2(hub->muted, peer, talk_prev, talk_next);
+	else if (peer->talks)
 		DL_DELETE2(hub->talkers, peer, talk_prev, talk_next);
-		hub->talker_count--;
-	}
+	else
+		DL_APPEND2(hub->talkers, peer, talk_prev, talk_next);
+	peer->talks = talks;
+	peer->muted = false;
+}
+
+void
+peer_mute(struct hub *hub, struct peer *peer, bool muted)
+{
+	peer_talks(hub, peer, false);
+	peer_talks(hub, peer, true);
+	if (!muted)
+		return;
+	DL_DELETE2(hub->talkers, peer, talk_prev, talk_next);
+	DL_APPEND2(hub->muted, peer, talk_prev, talk_next);
+	peer->muted = true;
 }
 
 bool

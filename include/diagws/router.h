@@ -47,7 +47,7 @@ struct dw_router;
  * DW_E_PERMISSION, DW_E_NOMEM. */
 int dw_router_bind(
 	struct dw_router **out, const struct dw_bind *binds, size_t count, size_t connections, struct dw_fault *fault);
-/* Sends what can be sent at once. */
+/* Connections end, and what was sent to them and not taken is lost. */
 void dw_router_destroy(struct dw_router **router_p);
 /* The path of an ipc address where the file that was bound is no more, or is another: nobody can connect there any
  * more, and only binding it anew helps. NULL: each is in its place, or that cannot be told. */
