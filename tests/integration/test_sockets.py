@@ -350,6 +350,29 @@ def test_answers_that_nobody_reads_have_a_bound(world, asked):
         assert world.stat()["clients"] >= 1
 
 
+@pytest.mark.skipif(SANITIZED, reason="a sanitizer keeps what was freed")
+def test_answers_that_many_do_not_read_have_a_bound(world):
+    """Each may have a MiB and more of them, and all together 128: who came first is let go for who comes later."""
+    world.env["MALLOC_MMAP_THRESHOLD_"] = "131072"  # what is freed is given back, and so not counted
+    hub = world.hub("--ownership", "either")
+    with dealer(world.endpoint) as sender:
+        greeted(sender)
+        sender.send_frame(b"".join(publish(corr, "1", b'{"a":"' + b"x" * 60000 + b'"}') for corr in range(1, 11)))
+        sender.take(10)
+    before = resident_kib(hub.pid)
+    ask = frame(READ, 1, 0, "1", *NOWHERE, 1000, "ann", True, "", 0, 0)
+    lines = [connect(world) for _ in range(300)]
+    try:
+        for number, line in enumerate(lines):
+            line.sendall(GREETING + READY + frame(HELLO, VERSION, 1, 100 + number, 1, "deaf") + ask * 20)
+        until(lambda: hub.said().count("much is said to others") > 0, "some to be let go")
+        assert world.send("a_update", "1", {})["n"] == 11
+        assert resident_kib(hub.pid) - before < 200_000
+    finally:
+        for line in lines:
+            line.close()
+
+
 def test_sigterm_is_obeyed_whatever_comes_in(world):
     hub = world.hub("--ownership", "either")
     done = threading.Event()
