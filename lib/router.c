@@ -71,10 +71,15 @@ set_stranger(struct dw_router *router, struct line *line, bool stranger)
 void
 router_end(struct dw_router *router, struct line *line, const char *why)
 {
+	const size_t unsent = router_line_unsent(line);
+
 	if (line->fd < 0)
 		return;
 	(void)close(line->fd);
 	line->fd = -1;
+	dw_buf_clear(&line->out);
+	line->sent_up_to = 0;
+	router_note_unsent(router, line, unsent);
 	line->why = why;
 	line->listener->count--;
 	router->count--;
@@ -190,7 +195,7 @@ accept_some(struct dw_router *router, struct listener *listener)
 		dw_buf_reset(&router->answer);
 		dw_zmtp_greet(&router->answer);
 		if (!dw_buf_ok(&router->answer) ||
-			router_transmit(line, &(struct iovec) { router->answer.data, router->answer.len }, 1) != DW_OK)
+			router_transmit(router, line, &(struct iovec) { router->answer.data, router->answer.len }, 1) != DW_OK)
 			router_end(router, line, "no memory for a greeting");
 	}
 }

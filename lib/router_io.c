@@ -33,9 +33,21 @@ router_line_unsent(const struct line *line)
 	return line->out.len - line->sent_up_to;
 }
 
-/* Sends what lies there, as far as it goes. */
 void
-router_flush(struct dw_router *router, struct line *line)
+router_note_unsent(struct dw_router *router, struct line *line, size_t before)
+{
+	const size_t now = router_line_unsent(line);
+
+	router->unsent += now - before;
+	if (before > 0 && now < before)
+		DL_DELETE2(router->unsents, line, unsent_prev, unsent_next);
+	if (now > 0 && (before == 0 || now < before))
+		DL_APPEND2(router->unsents, line, unsent_prev, unsent_next);
+}
+
+/* False: there is nothing left of it, or nobody to take it. */
+static bool
+send_some(struct line *line)
 {
 	while (router_line_unsent(line) > 0 && !line->broken) {
 		const ssize_t n =
@@ -44,31 +56,55 @@ router_flush(struct dw_router *router, struct line *line)
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
-			return;
+			return true;
 		if (n < 0)
 			line->broken = true;
 		else
 			line->sent_up_to += (size_t)n;
 		line->stuck_at = dw_mono_ms();
 	}
+	return false;
+}
+
+/* Sends what lies there, as far as it goes. */
+void
+router_flush(struct dw_router *router, struct line *line)
+{
+	const size_t before = router_line_unsent(line);
+
+	if (send_some(line)) {
+		router_note_unsent(router, line, before);
+		return;
+	}
 	dw_buf_clear(&line->out);
 	line->sent_up_to = 0;
+	router_note_unsent(router, line, before);
 	if (!line->is_drained) {
 		line->is_drained = true;
 		DL_APPEND2(router->drained, line, drained_prev, drained_next);
 	}
 }
 
+/* Whoever has taken nothing for the longest makes room. */
+static void
+make_way(struct dw_router *router, size_t more)
+{
+	while (router->unsents != NULL && router->unsent + more > DW_ROUTER_UNSENT_ALL)
+		router_end(router, router->unsents, "it takes nothing of what is said to it, and much is said to others");
+}
+
 /* Adds what the system did not take. False: no memory. */
 static bool
-keep(struct line *line, const struct iovec *parts, size_t count, size_t sent)
+keep(struct dw_router *router, struct line *line, const struct iovec *parts, size_t count, size_t sent)
 {
+	const size_t before = router_line_unsent(line);
+
 	if (line->sent_up_to > line->out.len / 2) {
 		line->out.len -= line->sent_up_to;
 		memmove(line->out.data, line->out.data + line->sent_up_to, line->out.len);
 		line->sent_up_to = 0;
 	}
-	if (router_line_unsent(line) == 0)
+	if (before == 0)
 		line->stuck_at = dw_mono_ms();
 	for (size_t i = 0; i < count; i++) {
 		const size_t skip = sent < parts[i].iov_len ? sent : parts[i].iov_len;
@@ -76,11 +112,12 @@ keep(struct line *line, const struct iovec *parts, size_t count, size_t sent)
 		sent -= skip;
 		dw_buf_add(&line->out, (const char *)parts[i].iov_base + skip, parts[i].iov_len - skip);
 	}
+	router_note_unsent(router, line, before);
 	return dw_buf_ok(&line->out);
 }
 
 int
-router_transmit(struct line *line, const struct iovec *parts, size_t count)
+router_transmit(struct dw_router *router, struct line *line, const struct iovec *parts, size_t count)
 {
 	struct msghdr message = { .msg_iov = (struct iovec *)(uintptr_t)parts, .msg_iovlen = count };
 	size_t all = 0;
@@ -101,7 +138,10 @@ router_transmit(struct line *line, const struct iovec *parts, size_t count)
 	}
 	if (n == (ssize_t)all)
 		return DW_OK;
-	return keep(line, parts, count, n > 0 ? (size_t)n : 0) ? DW_OK : DW_E_NOMEM;
+	make_way(router, all);
+	if (line->fd < 0)
+		return DW_E_UNKNOWN;
+	return keep(router, line, parts, count, n > 0 ? (size_t)n : 0) ? DW_OK : DW_E_NOMEM;
 }
 
 int
@@ -114,7 +154,7 @@ dw_router_send(struct dw_router *router, uint32_t peer, const void *frame, size_
 
 	if (line == NULL || line->fd < 0)
 		return DW_E_UNKNOWN;
-	err = router_transmit(line, parts, 2);
+	err = router_transmit(router, line, parts, 2);
 	if (err == DW_E_NOMEM)
 		router_end(router, line, "no memory for what is said to it"); /* a part of it would be worse than nothing */
 	return err;
@@ -213,8 +253,8 @@ take(struct dw_router *router, struct line *line, struct dw_str *frame)
 	if (err != DW_E_AGAIN)
 		line->need = 0;
 	if (!dw_buf_ok(&router->answer) ||
-		(router->answer.len > 0 &&
-			router_transmit(line, &(const struct iovec) { router->answer.data, router->answer.len }, 1) != DW_OK))
+		(router->answer.len > 0 && router_transmit(router, line,
+									   &(const struct iovec) { router->answer.data, router->answer.len }, 1) != DW_OK))
 		router_end(router, line, "no memory, or too much unread, for its greeting");
 	if (err == DW_E_PROTOCOL)
 		router_end(router, line, "no DEALER of ZeroMQ");

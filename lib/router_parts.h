@@ -44,6 +44,7 @@ struct line {
 	struct line *ring_prev, *ring_next;
 	struct line *stranger_prev, *stranger_next; /* those who have not introduced themselves, oldest first */
 	struct line *drained_prev, *drained_next;
+	struct line *unsent_prev, *unsent_next;                   /* those with something in `out`, by stuck_at */
 	struct line *look_prev, *look_next;                       /* all, in the order in which they are looked at;
 															 those that have ended come first */
 	const char *why;                                          /* it was let go */
@@ -58,9 +59,10 @@ struct dw_router {
 	struct listener *listeners;
 	size_t listener_count, connections;
 	struct line *lines;
-	struct line *ring, *strangers, *drained, *looks;
+	struct line *ring, *strangers, *drained, *unsents, *looks;
 	uint32_t last; /* number given */
 	size_t read;   /* bytes of all in.cap beyond READ_FREE each */
+	size_t unsent; /* bytes of all `out` */
 	size_t count;  /* lines that have not ended */
 	struct dw_buf answer;
 	bool starved; /* there was no memory */
@@ -76,8 +78,10 @@ void router_end(struct dw_router *router, struct line *line, const char *why);
 /* router_io.c: bytes that were sent and lie here; sends them on. */
 size_t router_line_unsent(const struct line *line);
 void router_flush(struct dw_router *router, struct line *line);
-/* DW_E_AGAIN: it takes nothing more. DW_E_NOMEM: a part of it may have been sent. */
-int router_transmit(struct line *line, const struct iovec *parts, size_t count);
+/* There were so many before: counts and lists what there is now. */
+void router_note_unsent(struct dw_router *router, struct line *line, size_t before);
+/* DW_E_AGAIN: it takes nothing more. DW_E_NOMEM: a part of it may have been sent. Others may be ended by this. */
+int router_transmit(struct dw_router *router, struct line *line, const struct iovec *parts, size_t count);
 /* How much of what was read counts towards DW_ROUTER_READ_MAX. */
 size_t router_counted(const struct line *line);
 

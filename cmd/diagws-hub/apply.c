@@ -203,7 +203,7 @@ apply_one(struct hub *hub, struct staged *staged)
 	if (staged->reply != REPLY_NONE) {
 		struct peer *peer = peer_find(hub, staged->peer);
 
-		if (peer != NULL)
+		if (peer != NULL && peer->account == staged->account)
 			peer_answered(peer);
 	}
 }

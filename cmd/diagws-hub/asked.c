@@ -8,7 +8,7 @@
  *
  * Failure modes: the peer is gone or has introduced itself anew, or the session left: nobody waits.
  */
-#include "hub.h"
+#include "asked.h"
 
 #include <stdlib.h>
 #include <string.h>

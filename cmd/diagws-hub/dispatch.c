@@ -7,7 +7,7 @@
  * what came in one frame before a malformed one has been handled, what came behind it is not looked at. A stranger is
  * asked who it is, at most once a second.
  */
-#include "hub.h"
+#include "asked.h"
 
 #include "diagws/clock.h"
 #include "diagws/logging.h"
@@ -37,15 +37,6 @@ static const struct handler handlers[] = {
 	{ DW_STAT, on_stat, offsetof(struct dw_wire, stat.room), ROLE_EDGE | ROLE_STAT | ROLE_ADMIN, LIST },
 	{ DW_OWN, on_own, 0, ROLE_EDGE | ROLE_ADMIN, PAGE },
 };
-
-static void
-refuse(struct hub *hub, uint32_t number, int err, const char *text)
-{
-	const struct dw_wire answer = { .kind = DW_REFUSED, .refused = { (uint64_t)-err, dw_str(text) } };
-
-	hub->counters.refused++;
-	outbox_add(hub, number, &answer);
-}
 
 static void
 ask_who(struct hub *hub, struct peer *peer)
@@ -115,7 +106,6 @@ may_say(const struct peer *peer, const struct handler *handler, const struct dw_
 static void
 forbid(struct hub *hub, const struct peer *peer, const struct dw_wire *message)
 {
-	hub->counters.refused++;
 	dw_log_warn("refused what this socket is not for", "peer=%s kind=%d", peer->name, message->kind);
 	answer_failure(hub, peer->number, message, DW_E_PERMISSION, "this socket of the hub is not for that");
 }
@@ -126,7 +116,7 @@ hub_dispatch(struct hub *hub, struct peer *peer, const struct dw_wire *message, 
 	const struct handler *handler = find_handler(message->kind);
 
 	if (handler == NULL)
-		refuse(hub, peer->number, DW_E_PROTOCOL, "this message is not for a hub");
+		say_refused(hub, peer->number, DW_E_PROTOCOL, "this message is not for a hub");
 	else if (!peer->known && message->kind != DW_HELLO)
 		ask_who(hub, peer);
 	else if (!may_say(peer, handler, message))
@@ -146,7 +136,7 @@ hub_receive(struct hub *hub, struct peer *peer)
 
 	if (err != DW_OK) {
 		dw_log_warn("malformed frame", "peer=%s bytes=%zu reason=%s", peer->name, frame.n, fault.message);
-		refuse(hub, peer->number, DW_E_PROTOCOL, fault.message);
+		say_refused(hub, peer->number, DW_E_PROTOCOL, fault.message);
 		return LOOK;
 	}
 	frame.n -= peer->rest.n;

@@ -44,15 +44,11 @@ end_frame(struct hub *hub, uint32_t number)
 static void
 refuse_frame(struct hub *hub, uint32_t number, size_t n)
 {
-	const struct dw_wire answer = { .kind = DW_REFUSED,
-		.refused = { (uint64_t)-DW_E_PROTOCOL, DW_STR("a frame holds 1 byte to 1 MiB") } };
-
 	struct peer *peer = peer_get(hub, number);
 
-	hub->counters.refused++;
 	dw_log_warn("frame refused unread", "bytes=%zu", n);
 	if (peer != NULL && may_talk(hub, peer))
-		outbox_add(hub, number, &answer);
+		say_refused(hub, number, DW_E_PROTOCOL, "a frame holds 1 byte to 1 MiB");
 	else if (peer != NULL)
 		peer_lose(hub, peer); /* it neither speaks nor reads as it should */
 }
@@ -92,59 +88,69 @@ begin(struct hub *hub, uint32_t number, struct dw_str frame)
 	return count;
 }
 
-/* The next of those who are not through with their frame and may go on; how many messages it said, 0: nobody may. */
-static size_t
-go_on(struct hub *hub)
+/* The next of those who are not through with their frame and may go on. Whoever may not now may not before this is
+ * over, and is not asked again. False: nobody may. */
+static bool
+go_on(struct hub *hub, size_t *count)
 {
-	for (size_t left = hub->talker_count; left > 0; left--) {
-		struct peer *peer = hub->talkers;
-		const uint32_t number = peer->number;
-		size_t count;
+	struct peer *peer;
 
-		peer_talks(hub, peer, false); /* to the end */
-		peer_talks(hub, peer, true);
-		count = listen_to(hub, number);
+	while ((peer = hub->talkers) != NULL) {
+		const bool may = may_talk(hub, peer);
+		const uint32_t number = peer->number;
+
+		peer_mute(hub, peer, !may); /* to the end of either */
+		if (!may)
+			continue;
+		*count += listen_to(hub, number);
 		end_frame(hub, number);
-		if (count > 0)
-			return count;
+		return true;
 	}
-	return 0;
+	return false;
 }
 
-static size_t
-take_next(struct hub *hub)
+/* False: none is there. */
+static bool
+take_next(struct hub *hub, size_t *count)
 {
 	struct dw_str frame;
 	uint32_t number;
 	const int err = dw_router_recv(hub->router, &number, &frame);
 
 	if (err == DW_E_AGAIN)
-		return 0;
-	if (err == DW_OK && frame.n > 0)
-		return begin(hub, number, frame);
+		return false;
+	if (err == DW_OK && frame.n > 0) {
+		*count += begin(hub, number, frame);
+		return true;
+	}
 	refuse_frame(hub, number, frame.n);
 	dw_router_done(hub->router, number);
-	return 1;
+	*count += 1;
+	return true;
+}
+
+static bool
+hear_some(struct hub *hub, size_t *count)
+{
+	const bool went_on = go_on(hub, count), took = take_next(hub, count);
+
+	return (went_on || took) && hub->fatal == DW_OK;
 }
 
 size_t
 hear(struct hub *hub, bool *more)
 {
 	const uint64_t end = dw_mono_us() + A_TURN_US;
-	size_t count = 0, said = 1;
+	size_t count = 0;
 
 	if (dw_router_turn(hub->router) != DW_OK) {
 		dw_log_error("no memory for a connection", NULL);
 		hub->fatal = DW_E_NOMEM; /* a hub that hears nobody is worse than one that is started again */
 	}
+	while (hub->muted != NULL)
+		peer_mute(hub, hub->muted, false);
 	*more = false;
-	while (said > 0 && hub->fatal == DW_OK) {
-		if (count >= A_TURN || hub->outbox.bytes >= OUTBOX_A_TURN || dw_mono_us() >= end) {
-			*more = true;
-			break;
-		}
-		said = go_on(hub) + take_next(hub);
-		count += said;
-	}
+	while (!*more && hub->fatal == DW_OK && hear_some(hub, &count))
+		*more = count >= A_TURN || hub->outbox.bytes >= OUTBOX_A_TURN || dw_mono_us() >= end;
 	return count;
 }

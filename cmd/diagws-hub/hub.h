@@ -81,8 +81,8 @@ struct peer {
 	char name[129];
 	uint64_t heard, since, asked;       /* dw_mono_ms */
 	struct dw_str rest;                 /* of its frame: what is not handled yet; it lies in the router */
-	struct peer *talk_prev, *talk_next; /* in hub->talkers, */
-	bool talks;                         /* while its frame is not handled */
+	struct peer *talk_prev, *talk_next; /* in hub->talkers, or in hub->muted, */
+	bool talks, muted;                  /* while its frame is not handled */
 	struct peer *lost_prev, *lost_next; /* in hub->lost */
 	struct peer *look_prev, *look_next; /* in hub->looks */
 	size_t pending;                     /* unanswered requests, */
@@ -115,7 +115,7 @@ bool peer_hello(struct hub *hub, struct peer *peer, const struct dw_hello *hello
 void peer_forget(struct hub *hub, struct peer *peer);
 /* The same, and its connection is closed. */
 void peer_close(struct hub *hub, struct peer *peer);
-/* One of its requests has been answered. */
+/* One of its requests has been answered; of its own, and not of one that was here by this number before. */
 void peer_answered(struct peer *peer);
 void peers_tick(struct hub *hub);
 void peers_forget_lost(struct hub *hub);
@@ -129,8 +129,9 @@ void peer_mark_dirty(struct hub *hub, struct peer *peer, struct dw_reader *reade
 bool peer_has_credit(const struct hub *hub, const struct peer *peer);
 /* The reader's room or its position in it has changed: peer->late follows. */
 void peer_count_late(struct peer *peer, struct dw_reader *reader);
-/* Whether something of its frame is not handled yet. */
+/* Whether something of its frame is not handled yet; and whether it may not go on with that now. */
 void peer_talks(struct hub *hub, struct peer *peer, bool talks);
+void peer_mute(struct hub *hub, struct peer *peer, bool muted);
 /* It is to be served at the next flush, if it has something to get and credit; and not any more. */
 void peer_serve(struct hub *hub, struct peer *peer);
 void peer_rest(struct hub *hub, struct peer *peer);
@@ -295,43 +296,6 @@ void room_cursor_written(struct hub *hub, const struct dw_op *op);
 /* All readers have something to get. */
 void room_mark_readers(struct hub *hub, struct dw_room *room);
 
-/* ---- questions about a frame, which waits for the answer (asked.c) */
-
-struct asked_key {
-	uint64_t peer, session, right; /* right: 1, a place: 0 */
-	char room[DW_ROOM_MAX + 8];    /* filled up with 0 */
-};
-
-/* JOINs whose user's right is being looked up. */
-struct lobby {
-	UT_hash_handle hh;
-	size_t count;
-	char room[DW_ROOM_MAX + 1];
-};
-
-struct asked {
-	UT_hash_handle hh; /* a JOIN's, so that a LEAVE finds it */
-	struct asked_key key;
-	struct lobby *lobby;  /* of a JOIN that asks for its right */
-	struct dw_room *room; /* of a place: held until then */
-	uint64_t incarnation; /* UINT64_MAX: forgotten */
-	uint64_t came_at;     /* dw_mono_ms */
-	bool listed;
-	size_t n;
-	char frame[];
-};
-
-/* Keeps the message, but for what a peer added to it. room: resident, for a question about a place; else NULL. NULL: no
- * memory. */
-struct asked *asked_new(struct hub *hub, const struct peer *peer, const struct dw_wire *message, struct dw_room *room);
-void asked_free(struct hub *hub, struct asked *asked);
-/* The answer is there. NULL: nobody waits for it any more; else the peer, and the message as it was, but older. */
-struct peer *asked_take(struct hub *hub, struct asked *asked, struct dw_wire *message, struct dw_str *frame);
-/* The session left before its JOIN was carried out. */
-void asked_forget(struct hub *hub, const struct peer *peer, uint64_t session, struct dw_str room);
-/* JOINs of this room have asked for their right and not heard yet: who comes now must not overtake them. */
-bool asked_joins(const struct hub *hub, struct dw_str room);
-
 /* ---- rights (right.c) */
 
 /* Whether the user of a JOIN, a READ or a PUBLISH may be in its room. DW_OK: yes, and the room is resident.
@@ -409,13 +373,15 @@ void outbox_forget(struct hub *hub, struct peer *peer);
 void outbox_free(struct outbox *outbox);
 /* The session is about to end. */
 void say_close(struct hub *hub, const struct dw_session *session, uint64_t code, struct dw_str reason);
+/* To what is no request. */
+void say_refused(struct hub *hub, uint32_t peer, int err, const char *text);
 /* The answer that says a request failed; nothing for a message that has no answer. text may be NULL. */
 void answer_failure(struct hub *hub, uint32_t peer, const struct dw_wire *request, int err, const char *text);
 
 /* ---- the hub */
 
 struct counters {
-	uint64_t received, stored, rejected, duplicates, commits, refused, lost_peers;
+	uint64_t received, stored, rejected, duplicates, commits;
 	uint64_t commit_us[HUB_COMMITS]; /* a ring */
 	uint64_t commit_us_max;
 	uint64_t sorted, sorted_at; /* when these two were computed: of so many commits */
@@ -440,9 +406,9 @@ struct hub {
 	struct peer *peers, *peers_by_id;
 	size_t edges, clients; /* among them */
 	struct peer *serving;  /* those with something to get, and credit */
-	struct peer *talkers;  /* those with a frame that is not handled yet */
-	size_t talker_count;
-	struct peer *looks; /* all, in the order in which they are looked at */
+	struct peer *talkers;  /* those with a frame that is not handled yet, */
+	struct peer *muted;    /* and those of them who may not go on until the next hear */
+	struct peer *looks;    /* all, in the order in which they are looked at */
 	struct peer *lost;
 	struct batch *batch;     /* being staged; never NULL */
 	struct batch *spare;     /* the next; NULL while the store has one */

@@ -1,7 +1,7 @@
 /* The hub's turn: hear what peers say (hear.c), hand the batch to the store, carry a commit into the rooms, send.
  *
  * Happy path of one turn:
- *   frames → handlers → batch and outbox; a batch that came back → rooms and outbox;
+ *   frames → handlers → batch and outbox; who has gone is forgotten; a batch that came back → rooms and outbox;
  *   the store is idle → it gets the batch; the outbox is flushed, readers are served.
  *
  * Where a look brought several messages and a commit is at the disk (or about to be), peers are left alone for
@@ -93,6 +93,7 @@ turn(struct hub *hub, bool *more)
 	const size_t came = take_in(hub, more);
 	struct batch *batch;
 
+	peers_forget_gone(hub); /* before anything is said to them */
 	batch = store_take(hub->store);
 	if (batch != NULL)
 		apply_batch(hub, batch);
@@ -103,7 +104,6 @@ turn(struct hub *hub, bool *more)
 	*more |= scans_turn(hub);
 	rooms_evict(hub);
 	outbox_flush(hub);
-	peers_forget_gone(hub);
 	return came > 1 && (!store_idle(hub->store) || hub->batch->count > 0);
 }
 

@@ -8,14 +8,6 @@
 
 #include "diagws/logging.h"
 
-static void
-refuse(struct hub *hub, const struct peer *peer, int err, const char *text)
-{
-	hub->counters.refused++;
-	outbox_add(
-		hub, peer->number, &(struct dw_wire) { .kind = DW_REFUSED, .refused = { (uint64_t)-err, dw_str(text) } });
-}
-
 void
 on_hello(struct hub *hub, struct peer *peer, const struct dw_wire *message, struct dw_str frame)
 {
@@ -28,11 +20,11 @@ on_hello(struct hub *hub, struct peer *peer, const struct dw_wire *message, stru
 		(void)snprintf(text, sizeof(text), "this hub speaks protocol version %llu, you speak %llu",
 			(unsigned long long)dw_protocol_version(), (unsigned long long)hello->version);
 		dw_log_warn("peer of another version", "version=%llu", (unsigned long long)hello->version);
-		refuse(hub, peer, DW_E_VERSION, text);
+		say_refused(hub, peer->number, DW_E_VERSION, text);
 		return;
 	}
 	if (hello->kind == DW_PEER_EDGE && (peer->roles & ROLE_EDGE) == 0) {
-		refuse(hub, peer, DW_E_PERMISSION, "this socket of the hub is not for edges");
+		say_refused(hub, peer->number, DW_E_PERMISSION, "this socket of the hub is not for edges");
 		return;
 	}
 	if (!peer_hello(hub, peer, hello))

@@ -192,6 +192,12 @@ say_close(struct hub *hub, const struct dw_session *session, uint64_t code, stru
 }
 
 void
+say_refused(struct hub *hub, uint32_t peer, int err, const char *text)
+{
+	outbox_add(hub, peer, &(struct dw_wire) { .kind = DW_REFUSED, .refused = { (uint64_t)-err, dw_str(text) } });
+}
+
+void
 answer_failure(struct hub *hub, uint32_t peer, const struct dw_wire *request, int err, const char *text)
 {
 	const uint64_t code = (uint64_t)-err;

@@ -1,4 +1,4 @@
-/* Who is connected. ZeroMQ numbers each connection afresh, so a peer is a number, and after its HELLO
+/* Who is connected. The router numbers each connection afresh, so a peer is a number, and after its HELLO
  * also a process (`id`) in its so-many-th introduction (`incarnation`).
  *
  * Happy path: first frame, HELLO, frames, BYE. A process that lost its connection says HELLO on a new
@@ -126,14 +126,26 @@ peer_talks(struct hub *hub, struct peer *peer, bool talks)
 {
 	if (peer->talks == talks)
 		return;
-	peer->talks = talks;
-	if (talks) {
-		DL_APPEND2(hub->talkers, peer, talk_prev, talk_next);
-		hub->talker_count++;
-	} else {
+	if (peer->talks && peer->muted)
+		DL_DELETE2(hub->muted, peer, talk_prev, talk_next);
+	else if (peer->talks)
 		DL_DELETE2(hub->talkers, peer, talk_prev, talk_next);
-		hub->talker_count--;
-	}
+	else
+		DL_APPEND2(hub->talkers, peer, talk_prev, talk_next);
+	peer->talks = talks;
+	peer->muted = false;
+}
+
+void
+peer_mute(struct hub *hub, struct peer *peer, bool muted)
+{
+	peer_talks(hub, peer, false);
+	peer_talks(hub, peer, true);
+	if (!muted)
+		return;
+	DL_DELETE2(hub->talkers, peer, talk_prev, talk_next);
+	DL_APPEND2(hub->muted, peer, talk_prev, talk_next);
+	peer->muted = true;
 }
 
 bool
@@ -172,9 +184,8 @@ peer_hello(struct hub *hub, struct peer *peer, const struct dw_hello *hello)
 void
 peer_answered(struct peer *peer)
 {
-	/* It may have been forgotten and known anew since it asked. */
-	if (peer->pending > 0)
-		peer->pending--;
+	assert(peer->pending > 0);
+	peer->pending--;
 }
 
 static void
@@ -216,7 +227,6 @@ peers_forget_lost(struct hub *hub)
 		/* In the end those that went without a word are only found out. */
 		if (peer->known && peer->kind == DW_PEER_EDGE && !hub->closing)
 			dw_log_warn("edge takes nothing more", "name=%s sessions=%zu", peer->name, peer->sessions);
-		hub->counters.lost_peers++;
 		peer_close(hub, peer);
 	}
 }
@@ -230,10 +240,8 @@ peers_forget_gone(struct hub *hub)
 	while (dw_router_gone(hub->router, &number, &why)) {
 		struct peer *peer = peer_find(hub, number);
 
-		if (why != NULL) {
-			hub->counters.lost_peers++;
+		if (why != NULL)
 			dw_log_warn("let a peer go", "peer=%s reason=%s", peer != NULL ? peer->name : "", why);
-		}
 		if (peer != NULL)
 			peer_forget(hub, peer);
 	}

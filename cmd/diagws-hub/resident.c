@@ -202,8 +202,8 @@ serve_one(struct hub *hub, const struct waiting *waiting, int load_err)
 	struct peer *peer = peer_find(hub, waiting->peer);
 	struct dw_wire message;
 
-	if (peer == NULL)
-		return;
+	if (peer == NULL || peer->account != waiting->account)
+		return; /* it went, even if it is back */
 	peer_answered(peer);
 	/* Since then it has introduced itself anew, and asked again. */
 	if (!peer->known || peer->incarnation != waiting->incarnation)

@@ -10,7 +10,8 @@
 #include "diagws/clock.h"
 
 enum { SORT_EVERY_MS = 1000 };
-enum { DEVICES_A_STEP = 32 }; /* whether a device has a message is asked faster than a room looked at */
+/* Whether a device has a message is asked faster than a room looked at, and a byte copied. */
+enum { DEVICES_A_STEP = 32, BYTES_A_STEP = 4096 };
 
 static int
 compare_times(const void *a, const void *b)
@@ -151,6 +152,7 @@ scan_messages(struct hub *hub, struct scan_place *place, struct dw_room *room, s
 	struct dw_buf bytes = { 0 };
 	struct dw_record record;
 	struct dw_str rest;
+	size_t cost;
 
 	if (last)
 		return 0;
@@ -160,9 +162,9 @@ scan_messages(struct hub *hub, struct scan_place *place, struct dw_room *room, s
 		hub->fatal = DW_E_NOMEM;
 	else if (dw_record_next(&rest, &record) == DW_OK && !dw_record_dead(&record, now))
 		add_message(table, room, &record, now);
-	last = bytes.len == 0;
+	cost = bytes.len > 0 ? 1 + room->device_count / DEVICES_A_STEP + bytes.len / BYTES_A_STEP : 0;
 	dw_buf_clear(&bytes);
-	return last ? 0 : 1 + room->device_count / DEVICES_A_STEP;
+	return cost;
 }
 
 size_t

@@ -8,9 +8,10 @@
  *
  * Bounds, each before memory is taken: connections (the half of what is free for each address, so that no socket takes
  * all); a frame, DW_WIRE_FRAME_MAX; what was read and is not handled yet, of a peer a frame and 64 KiB, of all together
- * DW_ROUTER_READ_MAX beyond 64 KiB each; what was sent and is not taken, DW_ROUTER_UNSENT_MAX. Times:
- * DW_ROUTER_GREET_MS to speak ZeroMQ, DW_ROUTER_FRAME_MS for a frame that has begun, DW_ROUTER_STUCK_MS to take
- * anything of what was sent. Whoever is over a bound is let go.
+ * DW_ROUTER_READ_MAX beyond 64 KiB each; what was sent and is not taken, DW_ROUTER_UNSENT_MAX, and of all together
+ * DW_ROUTER_UNSENT_ALL, where those make room who have taken nothing for the longest. Times: DW_ROUTER_GREET_MS to
+ * speak ZeroMQ, DW_ROUTER_FRAME_MS for a frame that has begun, DW_ROUTER_STUCK_MS to take anything of what was sent.
+ * Whoever is over a bound is let go.
  */
 #ifndef DIAGWS_ROUTER_H
 #define DIAGWS_ROUTER_H
@@ -27,6 +28,7 @@ enum {
 	DW_ROUTER_BINDS_MAX = 16,
 	DW_ROUTER_READ_MAX = 64 * 1024 * 1024,
 	DW_ROUTER_UNSENT_MAX = 32 * 1024 * 1024,
+	DW_ROUTER_UNSENT_ALL = 4 * DW_ROUTER_UNSENT_MAX,
 	DW_ROUTER_GREET_MS = 5 * 1000,
 	DW_ROUTER_FRAME_MS = 10 * 1000,
 	DW_ROUTER_STUCK_MS = 30 * 1000,
@@ -47,7 +49,7 @@ struct dw_router;
  * DW_E_PERMISSION, DW_E_NOMEM. */
 int dw_router_bind(
 	struct dw_router **out, const struct dw_bind *binds, size_t count, size_t connections, struct dw_fault *fault);
-/* Sends what can be sent at once. */
+/* Connections end, and what was sent to them and not taken is lost. */
 void dw_router_destroy(struct dw_router **router_p);
 /* The path of an ipc address where the file that was bound is no more, or is another: nobody can connect there any
  * more, and only binding it anew helps. NULL: each is in its place, or that cannot be told. */

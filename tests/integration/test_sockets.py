@@ -4,6 +4,7 @@ import json
 import os
 import resource
 import shutil
+import signal
 import socket
 import stat
 import struct
@@ -301,6 +302,24 @@ def test_a_ping_of_zeromq_is_answered(world):
             told += more
 
 
+def frame(*message):
+    body = packed(message)
+    return bytes([0, len(body)]) + body
+
+
+def test_an_edge_that_goes_is_not_one_that_takes_nothing(world):
+    """It has asked for something, and is gone before it can be answered."""
+    hub = world.hub()
+    with connect(world) as line:
+        line.sendall(GREETING + READY + frame(HELLO, VERSION, 1, 7, 1, "brief"))
+        until(lambda: world.stat()["edges"] == 1, "the edge")
+        hub.signal(signal.SIGSTOP)
+        line.sendall(frame(PING, 1))
+    hub.signal(signal.SIGCONT)
+    until(lambda: world.stat()["edges"] == 0, "its end")
+    assert "level=warn" not in hub.said(), hub.said()
+
+
 @pytest.mark.skipif(SANITIZED, reason="a sanitizer keeps what was freed")
 @pytest.mark.parametrize("asked", ["stat", "read"])
 def test_answers_that_nobody_reads_have_a_bound(world, asked):
@@ -329,6 +348,29 @@ def test_answers_that_nobody_reads_have_a_bound(world, asked):
             assert world.send("a_update", "1", {})["n"] == number + 1
         assert resident_kib(hub.pid) - before < 24_000
         assert world.stat()["clients"] >= 1
+
+
+@pytest.mark.skipif(SANITIZED, reason="a sanitizer keeps what was freed")
+def test_answers_that_many_do_not_read_have_a_bound(world):
+    """Each may have a MiB and more of them, and all together 128: who came first is let go for who comes later."""
+    world.env["MALLOC_MMAP_THRESHOLD_"] = "131072"  # what is freed is given back, and so not counted
+    hub = world.hub("--ownership", "either")
+    with dealer(world.endpoint) as sender:
+        greeted(sender)
+        sender.send_frame(b"".join(publish(corr, "1", b'{"a":"' + b"x" * 60000 + b'"}') for corr in range(1, 11)))
+        sender.take(10)
+    before = resident_kib(hub.pid)
+    ask = frame(READ, 1, 0, "1", *NOWHERE, 1000, "ann", True, "", 0, 0)
+    lines = [connect(world) for _ in range(300)]
+    try:
+        for number, line in enumerate(lines):
+            line.sendall(GREETING + READY + frame(HELLO, VERSION, 1, 100 + number, 1, "deaf") + ask * 20)
+        until(lambda: hub.said().count("much is said to others") > 0, "some to be let go")
+        assert world.send("a_update", "1", {})["n"] == 11
+        assert resident_kib(hub.pid) - before < 200_000
+    finally:
+        for line in lines:
+            line.close()
 
 
 def test_sigterm_is_obeyed_whatever_comes_in(world):

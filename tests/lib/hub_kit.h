@@ -21,7 +21,10 @@ static struct {
 	size_t count; /* frames */
 } said;
 
-/* ---- the router: everybody may do everything, and takes all that is sent */
+/* ---- the router: everybody may do everything, and takes all that is sent, but for those who are deaf */
+
+static uint32_t kit_deaf = UINT32_MAX; /* from this number on */
+static size_t kit_asked;               /* how often was looked whether somebody is */
 
 int
 dw_router_send(struct dw_router *router, uint32_t peer, const void *frame, size_t n)
@@ -54,8 +57,8 @@ size_t
 dw_router_unsent(const struct dw_router *router, uint32_t peer)
 {
 	(void)router;
-	(void)peer;
-	return 0;
+	kit_asked++;
+	return peer >= kit_deaf ? HUB_UNSENT_MAX : 0;
 }
 
 void

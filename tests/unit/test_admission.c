@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "../../cmd/diagws-hub/hub.h"
+#include "../../cmd/diagws-hub/asked.h"
 #include "diagws/clock.h"
 
 enum { PEERS = 5 };

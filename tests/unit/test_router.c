@@ -254,6 +254,49 @@ test_what_waits_for_one_has_a_bound(void **state)
 	(void)close(fd);
 }
 
+/* Somebody who is sent so many MiB and reads nothing of it. */
+static int
+come_deaf(size_t door, size_t count, uint32_t *peer)
+{
+	static char frame[1024 * 1024];
+	const int fd = come(door);
+
+	greet(fd);
+	say(fd, "\0\1a", 3);
+	*peer = hear("a");
+	for (size_t i = 0; i < count; i++)
+		assert_int_equal(dw_router_send(router, *peer, frame, sizeof(frame)), DW_OK);
+	return fd;
+}
+
+static void
+test_what_waits_for_all_has_a_bound(void **state)
+{
+	static char bytes[256 * 1024];
+	uint32_t peers[6];
+	int fds[6];
+
+	(void)state;
+	for (size_t i = 0; i < 4; i++)
+		fds[i] = come_deaf(0, 30, &peers[i]);
+	assert_nobody_gone();
+	fds[4] = come_deaf(1, 30, &peers[4]);
+	assert_gone("much is said to others");
+	assert_int_equal(dw_router_unsent(router, peers[0]), 0);
+	assert_nobody_gone();
+	/* The second has taken something, so it is the third. */
+	while (recv(fds[1], bytes, sizeof(bytes), 0) > 0)
+		continue;
+	(void)dw_router_turn(router);
+	fds[5] = come_deaf(0, 30, &peers[5]);
+	assert_gone("much is said to others");
+	assert_true(dw_router_unsent(router, peers[1]) > 0);
+	assert_int_equal(dw_router_unsent(router, peers[2]), 0);
+	assert_nobody_gone();
+	for (size_t i = 0; i < 6; i++)
+		(void)close(fds[i]);
+}
+
 /* Of eight places one door has four, and the other then two. */
 static void
 test_no_door_takes_all_places(void **state)
@@ -294,6 +337,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_who_begins_a_frame_ends_it, begin, end),
 		cmocka_unit_test_setup_teardown(test_who_takes_nothing_is_let_go, begin, end),
 		cmocka_unit_test_setup_teardown(test_what_waits_for_one_has_a_bound, begin, end),
+		cmocka_unit_test_setup_teardown(test_what_waits_for_all_has_a_bound, begin, end),
 		cmocka_unit_test_setup_teardown(test_no_door_takes_all_places, begin, end),
 	};
 	int failed;

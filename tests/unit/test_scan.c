@@ -223,6 +223,33 @@ test_one_for_each_peer(void **state)
 	assert_int_equal(0, hub.scan_count);
 }
 
+/* Messages are as much to look at as they are long. */
+static void
+test_long_messages(void **state)
+{
+	static char data[60 * 1024];
+	struct dw_wire answer;
+	unsigned turns = 1;
+
+	(void)state;
+	(void)snprintf(data, sizeof(data), "{\"a\":\"%0*d\"}", (int)sizeof(data) - 10, 0);
+	for (uint64_t i = 1; i <= 100; i++) {
+		kit_say(ASKER,
+			&(struct dw_wire) { .kind = DW_PUBLISH,
+				.publish = { .corr = i, .room = DW_STR("1"), .type = DW_STR("a_update"), .data = dw_str(data) } });
+		kit_settle();
+	}
+	kit_join(EDGE, 1, "1", "ann", "phone");
+	kit_settle();
+	said.count = 0;
+	kit_stat(ASKER, 7, "messages", "1", "", TABLE_ROWS_MAX);
+	while (scans_turn(&hub))
+		turns++;
+	outbox_flush(&hub);
+	assert_true(kit_heard(&answer) && answer.table.corr == 7);
+	assert_true(turns > 1);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int
@@ -233,6 +260,7 @@ main(void)
 		TEST(test_a_scan_ends_with_its_peer),
 		TEST(test_users_and_devices_and_edges),
 		TEST(test_one_for_each_peer),
+		TEST(test_long_messages),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
