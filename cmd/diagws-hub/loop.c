@@ -166,6 +166,8 @@ wait_for_work(struct hub *hub, struct pollfd fds[3], uint64_t until, bool gather
 
 	if (due < wait)
 		wait = due;
+	if (hub->talkers != NULL && wait > HUB_STUCK_US)
+		wait = HUB_STUCK_US; /* they may go on when the store is found to be stuck: see stage_crowded */
 	if (gathers && wait > HUB_GATHER_US)
 		wait = HUB_GATHER_US;
 	if (more || hub->serving != NULL || (!gathers && !hub->closing && dw_router_readable(hub->router)))

@@ -8,6 +8,7 @@
  */
 #include "hub.h"
 
+#include <malloc.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -132,6 +133,8 @@ main(int argc, char **argv)
 	if (options.check)
 		return 0;
 	dw_json_watch_memory();
+	/* What was said to peers that did not read goes back to the system when they do, or go. */
+	(void)mallopt(M_MMAP_THRESHOLD, 256 * 1024);
 	block_signals();
 	err = start(&hub, &options, &fault);
 	if (err == DW_OK) {

@@ -353,7 +353,6 @@ def test_answers_that_nobody_reads_have_a_bound(world, asked):
 @pytest.mark.skipif(SANITIZED, reason="a sanitizer keeps what was freed")
 def test_answers_that_many_do_not_read_have_a_bound(world):
     """Each may have a MiB and more of them, and all together 128: who came first is let go for who comes later."""
-    world.env["MALLOC_MMAP_THRESHOLD_"] = "131072"  # what is freed is given back, and so not counted
     hub = world.hub("--ownership", "either")
     with dealer(world.endpoint) as sender:
         greeted(sender)
