@@ -87,7 +87,7 @@ must_wait(struct hub *hub, const struct handler *handler, struct peer *peer, con
 		peer_lose(hub, peer);
 		return true;
 	}
-	err = stage_full(hub, peer) && message->kind != DW_LEAVE ? DW_E_BUSY : room_wait(hub, room, peer, frame);
+	err = stage_full(hub, peer, HUB_SMALL) && message->kind != DW_LEAVE ? DW_E_BUSY : room_wait(hub, room, peer, frame);
 	if (err != DW_OK)
 		answer_failure(hub, peer->number, message, err, NULL);
 	return true;

@@ -29,6 +29,8 @@ enum {
 	HUB_WINDOW_BYTES = 16 * 1024 * 1024, /* and bytes */
 	HUB_PENDING_MAX = 8192,              /* unanswered requests of a peer */
 	HUB_STAGED_MAX = 64 * 1024 * 1024,   /* bytes that wait for the store, and what it will bring; see stage_full */
+	HUB_SPARE = 4,                       /* times what a request takes must be left for it, */
+	HUB_SMALL = 1024,                    /* which is about so much, where it is not more */
 	HUB_BATCH_PART = 256 * 1024,         /* bytes of a batch that one peer fills before it is read from again, alone, */
 	HUB_BATCH_LEAST = 64 * 1024,         /* and where others are in it, */
 	HUB_STUCK_US = 100 * 1000,           /* unless the batch before takes longer than that */
@@ -207,9 +209,10 @@ void stage_count(struct hub *hub, struct account *account, size_t bytes);
 void stage_uncount(struct hub *hub, struct account *account, size_t bytes);
 void stage_forget(struct peer *peer);
 /* The peer has its share: as much as is left for all others. So one that floods gets half, three get a quarter each,
- * and who comes then finds room (Choudhury and Hahne, Dynamic queue length thresholds, 1998, with alpha 1). Or it has
- * too many requests unanswered. */
-bool stage_full(const struct hub *hub, const struct peer *peer);
+ * and who comes then finds room (Choudhury and Hahne, Dynamic queue length thresholds, 1998, with alpha 1). So that
+ * this holds among a thousand, too, who asks for much (bytes) is refused before who asks for little. Or it has too
+ * many requests unanswered. */
+bool stage_full(const struct hub *hub, const struct peer *peer, size_t bytes);
 /* It has twice that, by what cannot be refused. */
 bool stage_flooded(const struct hub *hub, const struct peer *peer);
 /* It has its part of the batch that is being gathered: it is not to be read from until that is handed over. False while

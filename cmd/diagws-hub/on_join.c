@@ -129,7 +129,7 @@ on_join(struct hub *hub, struct peer *peer, const struct dw_wire *message, struc
 	(void)frame;
 	if (!well_formed(join))
 		err = DW_E_FIELD;
-	else if (!hub->replaying && stage_full(hub, peer))
+	else if (!hub->replaying && stage_full(hub, peer, HUB_SMALL))
 		err = DW_E_BUSY;
 	else
 		err = right_check(hub, peer, message, &room);

@@ -16,7 +16,7 @@ take_departed(
 
 	if (!dw_room_resident(room)) {
 		/* Where too much waits already its client may be sent again what it has. */
-		if (!stage_full(hub, peer))
+		if (!stage_full(hub, peer, HUB_SMALL))
 			(void)room_wait(hub, room, peer, frame);
 		return;
 	}

@@ -98,7 +98,8 @@ on_own(struct hub *hub, struct peer *peer, const struct dw_wire *message, struct
 	(void)frame;
 	if (hub->closing)
 		return; /* the next hub is asked again */
-	if (stage_full(hub, peer))
+	if (stage_full(
+			hub, peer, dw_str_is(own->verb, "list") ? LIST_MAX * sizeof(struct dw_owner_row) + LIST_BYTES : HUB_SMALL))
 		err = DW_E_BUSY;
 	else if (dw_str_is(own->verb, "list"))
 		err = stage_look(hub, peer, own, REPLY_OWNERS);

@@ -121,7 +121,8 @@ on_publish(struct hub *hub, struct peer *peer, const struct dw_wire *message, st
 	if (hub->closing)
 		return;
 	hub->counters.received += !hub->replaying;
-	if (!hub->replaying && (stage_full(hub, peer) || (publish->wait > 0 && waits_full(hub, peer))))
+	if (!hub->replaying &&
+		(stage_full(hub, peer, HUB_SMALL + publish->data.n) || (publish->wait > 0 && waits_full(hub, peer))))
 		err = DW_E_BUSY;
 	if (err == DW_OK)
 		err = check_names(publish, &fault);

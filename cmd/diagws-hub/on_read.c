@@ -144,7 +144,7 @@ read_for_user(struct hub *hub, struct peer *peer, const struct dw_wire *message,
 
 	if (!dw_room_ok(read->room) || !dw_user_ok(read->user) || read->wait_ms > WAIT_MAX_MS)
 		return DW_E_FIELD;
-	if (!hub->replaying && hub->poll == POLL_FIRST && stage_full(hub, peer))
+	if (!hub->replaying && hub->poll == POLL_FIRST && stage_full(hub, peer, HUB_SMALL))
 		return DW_E_BUSY;
 	err = right_check(hub, peer, message, &room);
 	if (err != DW_OK)

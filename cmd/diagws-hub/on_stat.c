@@ -105,7 +105,7 @@ show_room(
 	if (room == NULL)
 		return DW_E_NOMEM;
 	if (!dw_room_resident(room))
-		err = stage_full(hub, peer) ? DW_E_BUSY : room_wait(hub, room, peer, frame);
+		err = stage_full(hub, peer, HUB_SMALL) ? DW_E_BUSY : room_wait(hub, room, peer, frame);
 	else if (room->n == 0 && room->session_count == 0)
 		err = DW_E_UNKNOWN;
 	else

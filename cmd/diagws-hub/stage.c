@@ -132,26 +132,24 @@ stage_free(struct hub *hub, struct staged *staged)
 	free(staged);
 }
 
-/* It has so many times what is left. */
-static bool
-has_share(const struct hub *hub, const struct peer *peer, size_t times)
+static size_t
+left_of(const struct hub *hub)
 {
-	const size_t left = hub->staged_bytes < HUB_STAGED_MAX ? HUB_STAGED_MAX - hub->staged_bytes : 0;
-	const size_t own = peer->account != NULL ? peer->account->bytes : 0;
-
-	return own >= left * times;
+	return hub->staged_bytes < HUB_STAGED_MAX ? HUB_STAGED_MAX - hub->staged_bytes : 0;
 }
 
 bool
-stage_full(const struct hub *hub, const struct peer *peer)
+stage_full(const struct hub *hub, const struct peer *peer, size_t bytes)
 {
-	return has_share(hub, peer, 1) || peer->pending >= HUB_PENDING_MAX;
+	const size_t own = peer->account != NULL ? peer->account->bytes : 0;
+
+	return own + HUB_SPARE * bytes >= left_of(hub) || peer->pending >= HUB_PENDING_MAX;
 }
 
 bool
 stage_flooded(const struct hub *hub, const struct peer *peer)
 {
-	return peer->account != NULL && peer->account->bytes > HUB_BATCH_PART && has_share(hub, peer, 2);
+	return peer->account != NULL && peer->account->bytes > HUB_BATCH_PART && peer->account->bytes >= 2 * left_of(hub);
 }
 
 /* What is one's part of a batch: the more there are the less, so that a commit stays short for those who send a little.

@@ -191,7 +191,7 @@ publish(struct peer *peer, size_t size)
 {
 	struct staged *staged;
 
-	if (stage_full(&hub, peer))
+	if (stage_full(&hub, peer, size))
 		return DW_E_BUSY;
 	staged = stage_new(DW_OP_APPEND, DW_STR("123"));
 	assert_non_null(staged);
@@ -227,7 +227,7 @@ test_one_who_floods_has_half(void **state)
 	(void)state;
 	assert_near(HUB_STAGED_MAX / 2, flood(&peers[0], 64 * 1024));
 	assert_int_equal(DW_OK, publish(&peers[1], 64 * 1024));
-	assert_int_equal(DW_E_BUSY, publish(&peers[0], 1));
+	assert_int_equal(DW_E_BUSY, publish(&peers[0], 64 * 1024));
 	assert_near(HUB_STAGED_MAX / 4, flood(&peers[1], 64 * 1024));
 	assert_int_equal(DW_OK, publish(&peers[2], 64 * 1024));
 }
@@ -252,6 +252,22 @@ test_three_who_flood_have_a_quarter_each(void **state)
 		assert_near(HUB_STAGED_MAX / 4, bytes[i]);
 	for (int i = 0; i < 64; i++)
 		assert_int_equal(DW_OK, publish(&peers[3], 64 * 1024));
+}
+
+/* However many they are: who comes then finds room for something small. */
+static void
+test_a_thousand_who_flood_leave_something(void **state)
+{
+	size_t in = 0;
+
+	(void)state;
+	for (int i = 0; i < 1000; i++) {
+		in += publish(&peers[0], 256 * 1024) == DW_OK;
+		stage_forget(&peers[0]); /* the next is another one */
+	}
+	assert_in_range(in, 200, 255);
+	for (int i = 0; i < 100; i++)
+		assert_int_equal(DW_OK, publish(&peers[1], 1024));
 }
 
 static void
@@ -291,7 +307,7 @@ test_what_is_not_refused(void **state)
 	assert_int_equal(DW_OK, publish(&peers[1], 64 * 1024));
 	/* Whom others have left nothing has not flooded them. */
 	stage_count(&hub, account, HUB_STAGED_MAX);
-	assert_true(stage_full(&hub, &peers[1]));
+	assert_true(stage_full(&hub, &peers[1], 1));
 	assert_false(stage_flooded(&hub, &peers[1]));
 	stage_uncount(&hub, account, HUB_STAGED_MAX + kept);
 }
@@ -491,6 +507,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		EACH(test_one_who_floods_has_half),
 		EACH(test_three_who_flood_have_a_quarter_each),
+		EACH(test_a_thousand_who_flood_leave_something),
 		EACH(test_what_is_staged_outlives_its_peer),
 		EACH(test_what_is_not_refused),
 		EACH(test_a_part_of_the_batch),
