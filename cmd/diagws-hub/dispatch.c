@@ -94,12 +94,14 @@ must_wait(struct hub *hub, const struct handler *handler, struct peer *peer, con
 }
 
 /* By the socket that it came in by, never by what it says of itself; only an edge has sessions, whatever the socket. Of
- * the registry an edge may look one right up. */
+ * the registry an edge may look one right up; so only an edge may send on behalf of a user, whose right that shows. */
 static bool
 may_say(const struct peer *peer, const struct handler *handler, const struct dw_wire *message)
 {
 	if (message->kind == DW_OWN && (peer->roles & ROLE_ADMIN) == 0)
 		return (peer->roles & ROLE_EDGE) != 0 && dw_str_is(message->own.verb, "check");
+	if (message->kind == DW_PUBLISH && message->publish.user.n > 0 && (peer->roles & ROLE_EDGE) == 0)
+		return false;
 	return (handler->roles & peer->roles) != 0 && (handler->roles != ROLE_EDGE || peer->kind == DW_PEER_EDGE);
 }
 

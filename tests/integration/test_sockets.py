@@ -100,6 +100,25 @@ def test_a_cron_job_sends_and_does_nothing_else(roles):
     assert roles.stat("room", "123")["n"] == 21
 
 
+def test_a_sender_learns_nobodys_right(roles):
+    """Neither by a message that would be stored, nor by one that is wrong and would not."""
+    roles.run("diagws-owner", "grant", "123", "ann", env={"DIAGWS_HUB": uri_of(roles, "admin")})
+    with dealer(uri_of(roles, "sender")) as sender, dealer(uri_of(roles, "edge")) as edge:
+        sender.send(HELLO, VERSION, 2, 7, 1, "sender")
+        edge.send(HELLO, VERSION, 1, 8, 1, "edge")
+        assert sender.kind() == edge.kind() == WELCOME
+        told = {"sender": set(), "edge": set()}
+        for data in (b"{}", b"no JSON"):
+            for user in ("ann", "eve"):
+                for name, peer in (("sender", sender), ("edge", edge)):
+                    peer.send(PUBLISH, 1, "123", "a_update", user, data, user, False, "ann", 0, 0, 0, 0)
+                    told[name].add(tuple(peer.frame()[0][2:]))
+        assert len(told["sender"]) == 1 and {answer[0] for answer in told["sender"]} == {NO_PERMISSION}
+        assert len(told["edge"]) > 1
+        sender.send(PUBLISH, 2, "123", "a_update", "i", b"{}", "", False, "ann", 0, 0, 0, 0)
+        assert sender.frame()[0][:3] == [STORED, 2, 0]
+
+
 def test_nobody_takes_over_a_peer_of_another_socket(roles):
     with dealer(uri_of(roles, "edge")) as edge, dealer(uri_of(roles, "sender")) as other:
         edge.send(HELLO, VERSION, 1, 7, 1, "edge")
