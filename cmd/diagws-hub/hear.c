@@ -25,8 +25,7 @@ enum {
 static bool
 may_talk(const struct hub *hub, const struct peer *peer)
 {
-	return peer->out.len + dw_router_unsent(hub->router, peer->number) < HUB_UNSENT_MAX && !stage_crowded(hub, peer) &&
-		   !peer->held;
+	return !peer_is_deaf(hub, peer) && !stage_crowded(hub, peer) && !peer->held;
 }
 
 /* Through with its frame, or gone with the rest of it. */

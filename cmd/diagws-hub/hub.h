@@ -37,7 +37,9 @@ enum {
 	HUB_LOADS = 64,                      /* rooms that are being loaded at a time, */
 	HUB_LOADS_PEER = 32,                 /* and for one peer */
 	HUB_WAITS_MAX = 65536,               /* waits in all; see waits.c */
-	HUB_TIMERS = 1024,                   /* that fire in a turn */
+	HUB_TIMERS = 1024,                   /* that fire in a turn, */
+	HUB_TIMERS_BYTES = 2 * 1024 * 1024,  /* unless they have so much to say; */
+	HUB_TIMERS_STEP = 16,                /* which is looked at after so many */
 	HUB_CURSORS = 1024,                  /* cursors in a batch, but for the last */
 	HUB_LINGER_US = 500,                 /* see stage_commit */
 	HUB_CURSORS_US = 3000,               /* batches of cursors alone are so far apart */
@@ -89,7 +91,8 @@ struct peer {
 	struct peer *look_prev, *look_next; /* in hub->looks */
 	size_t pending;                     /* unanswered requests, */
 	struct wait *waits;                 /* those of them that wait, */
-	size_t waiting;                     /* and how many these are */
+	size_t waiting;                     /* and how many these are; */
+	bool stalled;                       /* some go on when it has taken what it was answered */
 	struct account *account;            /* what it has staged; NULL: nothing yet */
 	size_t sessions;
 	struct dw_reader *readers, *dirty;
@@ -137,6 +140,8 @@ void peer_mute(struct hub *hub, struct peer *peer, bool muted);
 /* It is to be served at the next flush, if it has something to get and credit; and not any more. */
 void peer_serve(struct hub *hub, struct peer *peer);
 void peer_rest(struct hub *hub, struct peer *peer);
+/* It has too much unread to be answered more. */
+bool peer_is_deaf(const struct hub *hub, const struct peer *peer);
 /* It could not be sent to. */
 void peer_lose(struct hub *hub, struct peer *peer);
 
@@ -329,7 +334,8 @@ const struct dw_place *place_of(const struct hub *hub, uint64_t seq);
 bool waits_full(const struct hub *hub, const struct peer *peer);
 /* STORED has been answered; DELIVERED will be when that many devices have it, or the time is over. */
 void wait_delivered(struct hub *hub, struct dw_room *room, const struct staged *staged);
-/* A READ that found nothing: it is answered when there is something, or the time is over. The READ is kept. It is
+/* A READ that found nothing, or that its peer cannot take the answer of now: it is answered when there is something, or
+ * the time is over, and the peer takes it. The READ is kept. It is
  * carried out again meanwhile, and must call this when there is still nothing (hub->poll says which time it is).
  * DW_E_BUSY, DW_E_NOMEM. */
 enum poll_state { POLL_FIRST, POLL_AGAIN, POLL_KEPT, POLL_OVER };
@@ -348,6 +354,8 @@ void waits_confirmed(struct hub *hub, struct dw_room *room, const struct dw_devi
 void waits_joined(struct hub *hub, struct dw_room *room, const struct dw_session *session, const struct had *before);
 void waits_message(struct hub *hub, struct dw_room *room);
 void waits_forget_peer(struct peer *peer);
+/* It has taken all that was sent to it. */
+void waits_peer_drained(struct hub *hub, struct peer *peer);
 
 /* ---- long views (scan.c) */
 

@@ -86,6 +86,20 @@ take_in(struct hub *hub, bool *more)
 	return 0;
 }
 
+/* True: more are due. */
+static bool
+run_timers(struct hub *hub)
+{
+	bool more = true;
+
+	for (int i = 0; more && i < HUB_TIMERS; i += HUB_TIMERS_STEP) {
+		more = dw_wheel_run(&hub->wheel, dw_mono_ms(), HUB_TIMERS_STEP);
+		if (hub->outbox.bytes >= HUB_TIMERS_BYTES)
+			break;
+	}
+	return more;
+}
+
 /* True: more is likely to come before it can be committed. */
 static bool
 turn(struct hub *hub, bool *more)
@@ -100,7 +114,7 @@ turn(struct hub *hub, bool *more)
 	rooms_write_cursors(hub, HUB_CURSORS);
 	if (hub->fatal == DW_OK)
 		stage_commit(hub);
-	*more |= dw_wheel_run(&hub->wheel, dw_mono_ms(), HUB_TIMERS);
+	*more |= run_timers(hub);
 	*more |= scans_turn(hub);
 	rooms_evict(hub);
 	outbox_flush(hub);

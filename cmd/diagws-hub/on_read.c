@@ -149,7 +149,11 @@ read_for_user(struct hub *hub, struct peer *peer, const struct dw_wire *message,
 	err = right_check(hub, peer, message, &room);
 	if (err != DW_OK)
 		return err;
-	err = read_room(hub, peer, room, read, out);
+	/* Many that waited for the same room would be answered at once, with more than a peer can take. */
+	if (hub->replaying && peer_is_deaf(hub, peer))
+		err = wait_message(hub, peer, room, read);
+	else
+		err = read_room(hub, peer, room, read, out);
 	room_settle(hub, room);
 	return err;
 }

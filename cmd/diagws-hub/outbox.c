@@ -150,8 +150,10 @@ outbox_flush(struct hub *hub)
 	uint32_t number;
 
 	while (dw_router_drained(hub->router, &number))
-		if ((peer = peer_find(hub, number)) != NULL)
+		if ((peer = peer_find(hub, number)) != NULL) {
 			peer_serve(hub, peer);
+			waits_peer_drained(hub, peer);
+		}
 	DL_FOREACH_SAFE2(hub->serving, peer, next, serve_next)
 	{
 		serve_peer(hub, peer);

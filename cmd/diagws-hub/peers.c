@@ -297,6 +297,12 @@ peer_count_late(struct peer *peer, struct dw_reader *reader)
 }
 
 bool
+peer_is_deaf(const struct hub *hub, const struct peer *peer)
+{
+	return peer->out.len + dw_router_unsent(hub->router, peer->number) >= HUB_UNSENT_MAX;
+}
+
+bool
 peer_has_credit(const struct hub *hub, const struct peer *peer)
 {
 	return peer->sent - peer->credited < HUB_WINDOW && peer->uncredited < HUB_WINDOW_BYTES &&

@@ -5,7 +5,8 @@
  * what it waits for and in one of its peer, and a timer: nothing here looks at waits that nothing has happened to.
  *
  * Happy path: a message is stored and answered, the devices that confirm it are counted (awaited.c), DELIVERED is
- * answered. A READ that found nothing is carried out again with each message of the room, and when its time is over.
+ * answered. A READ that found nothing is carried out again with each message of the room, and when its time is over: by
+ * its timer, so that of many polls of a room some are answered a turn, and none of a peer that has too much unread.
  *
  * Failure modes: the time is over (the count says how far it came). Too many wait: a peer may have as many as are still
  * free, so that there are always some for one that has none; more are told busy. The hub goes: whoever waits repeats
@@ -50,7 +51,8 @@ add(struct hub *hub, struct peer *peer, struct wait wait, uint64_t wait_ms, stru
 		memcpy(added->frame, frame.p, frame.n);
 	DL_APPEND(*list_of(added), added);
 	DL_APPEND2(peer->waits, added, peer_prev, peer_next);
-	dw_wheel_set(&hub->wheel, &added->timer, dw_mono_ms() + wait_ms);
+	added->until = dw_mono_ms() + wait_ms;
+	dw_wheel_set(&hub->wheel, &added->timer, added->until);
 	if (added->awaited != NULL)
 		added->awaited->wait_count++;
 	hub->waiting++;
@@ -141,6 +143,9 @@ wait_message(struct hub *hub, struct peer *peer, struct dw_room *room, const str
 	if (dw_buf_ok(&frame))
 		err = add(hub, peer, (struct wait) { .room = room }, read->wait_ms, (struct dw_str) { frame.data, frame.len });
 	dw_buf_clear(&frame);
+	/* There may be something: it is looked at as soon as that can be said. */
+	if (err == DW_OK && peer_is_deaf(hub, peer))
+		dw_wheel_set(&hub->wheel, &peer->waits->peer_prev->timer, dw_mono_ms());
 	return err;
 }
 
@@ -155,7 +160,7 @@ poll_again(struct hub *hub, const struct wait *wait, enum poll_state state)
 	if (dw_wire_unpack(&message, frame.p, frame.n, NULL) != DW_OK)
 		return true;
 	/* What is left of its time: should it have to ask the engine, it waits no longer than that. */
-	message.read.wait_ms = wait->timer.due > now ? wait->timer.due - now : 0;
+	message.read.wait_ms = wait->until > now ? wait->until - now : 0;
 	hub->poll = state;
 	hub_dispatch(hub, wait->peer, &message, frame);
 	state = hub->poll;
@@ -167,29 +172,58 @@ void
 waits_message(struct hub *hub, struct dw_room *room)
 {
 	struct seat *seat = room->user;
-	struct wait *wait, *next;
+	struct wait *wait;
 
-	if (seat == NULL || seat->polls == NULL)
+	if (seat == NULL)
 		return;
-	seat->holds++;
-	DL_FOREACH_SAFE(seat->polls, wait, next)
+	DL_FOREACH(seat->polls, wait)
 	{
-		if (poll_again(hub, wait, POLL_AGAIN))
-			end(wait);
+		if (!wait->stalled)
+			dw_wheel_set(&hub->wheel, &wait->timer, dw_mono_ms());
 	}
-	seat->holds--;
 }
 
-/* Its time is over. */
+void
+waits_peer_drained(struct hub *hub, struct peer *peer)
+{
+	struct wait *wait;
+
+	if (!peer->stalled)
+		return;
+	peer->stalled = false;
+	DL_FOREACH2(peer->waits, wait, peer_next)
+	{
+		if (wait->stalled)
+			dw_wheel_set(&hub->wheel, &wait->timer, dw_mono_ms());
+		wait->stalled = false;
+	}
+}
+
+/* A message has come, or its time is over. */
+static void
+fire_poll(struct wait *wait)
+{
+	const bool over = dw_mono_ms() >= wait->until;
+
+	if (peer_is_deaf(wait->hub, wait->peer))
+		wait->stalled = wait->peer->stalled = true;
+	else if (poll_again(wait->hub, wait, over ? POLL_OVER : POLL_AGAIN))
+		end(wait);
+	else
+		dw_wheel_set(&wait->hub->wheel, &wait->timer, wait->until);
+}
+
+/* Its time is over; of a poll see there. */
 static void
 fire(struct dw_wheel_timer *timer)
 {
 	struct wait *wait = (struct wait *)(void *)((char *)timer - offsetof(struct wait, timer));
 
-	if (wait->awaited != NULL)
-		tell_delivered(wait->hub, wait->peer, wait->corr, DW_E_UNDELIVERED, wait->awaited->count);
-	else
-		(void)poll_again(wait->hub, wait, POLL_OVER);
+	if (wait->awaited == NULL) {
+		fire_poll(wait);
+		return;
+	}
+	tell_delivered(wait->hub, wait->peer, wait->corr, DW_E_UNDELIVERED, wait->awaited->count);
 	end(wait);
 }
 

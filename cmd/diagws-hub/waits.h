@@ -8,6 +8,8 @@ struct wait {
 	struct wait *peer_prev, *peer_next; /* of its peer */
 	struct wait *prev, *next;           /* of what it waits for: a message, or the next one of a room */
 	struct dw_wheel_timer timer;
+	uint64_t until; /* dw_mono_ms: when its time is over */
+	bool stalled;   /* a READ that is to be carried out again when its peer has taken what it was answered */
 	struct hub *hub;
 	struct peer *peer;
 	struct dw_room *room;

@@ -391,6 +391,36 @@ def test_answers_that_many_do_not_read_have_a_bound(world):
             line.close()
 
 
+@pytest.mark.parametrize("when", ["poll", "load"])
+def test_who_reads_is_answered_however_much_comes_due_at_once(world, when):
+    """Polls of one room that a message ends, or reads that waited for the room to be loaded: by turns, as they are
+    taken; nobody is let go for what the hub has to say at once."""
+    hub = world.hub("--ownership", "either")
+    big = b'{"a":"' + b"x" * 60_000 + b'"}'
+    asked = 1000
+    if when == "load":
+        with dealer(world.endpoint) as sender:
+            greeted(sender)
+            for corr in range(1, 5):
+                sender.send_frame(publish(corr, "123", big))
+                sender.take(1)
+        hub.terminate()
+        world.hub("--ownership", "either")
+    with dealer(world.endpoint) as edge, dealer(world.endpoint) as sender:
+        greeted(edge, 1)
+        greeted(sender, number=8)
+        wait_ms = 60_000 if when == "poll" else 0
+        edge.send_frame(b"".join(packed([READ, corr, 0, "123", *NOWHERE, 10, "ann", True, "", wait_ms, 0])
+                                 for corr in range(asked)))
+        if when == "poll":
+            until(lambda: world.stat()["waiting"] == asked, "the polls to wait")
+            sender.send_frame(publish(1, "123", big))
+            sender.take(1)
+        answers = edge.take(asked)
+        assert sorted(answer[1] for answer in answers) == list(range(asked))
+        assert all(answer[2] == 0 and len(answer[-2]) > 60_000 for answer in answers)
+
+
 def test_sigterm_is_obeyed_whatever_comes_in(world):
     hub = world.hub("--ownership", "either")
     done = threading.Event()
