@@ -15,7 +15,6 @@
 
 enum {
 	SHARE = 64,                      /* of a peer, in messages of the simplest kind (hub_receive), */
-	ANSWER_PER_SIMPLE = 1024,        /* bytes of answers that count as one, */
 	A_TURN = 4096,                   /* messages of all, */
 	A_TURN_US = 2000,                /* or so long, */
 	OUTBOX_A_TURN = 8 * 1024 * 1024, /* or so many bytes of answers */
@@ -61,10 +60,7 @@ listen_to(struct hub *hub, uint32_t number)
 	struct peer *peer;
 
 	while (spent < SHARE && (peer = peer_find(hub, number)) != NULL && peer->rest.n > 0 && may_talk(hub, peer)) {
-		const size_t before = hub->outbox.bytes;
-
 		spent += hub_receive(hub, peer);
-		spent += (hub->outbox.bytes - before) / ANSWER_PER_SIMPLE;
 		count++;
 	}
 	return count;
