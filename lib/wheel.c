@@ -46,6 +46,11 @@ place(struct dw_wheel *wheel, struct dw_wheel_timer *timer)
 	uint64_t at = timer->due > wheel->now ? timer->due : wheel->now + 1;
 	unsigned level, slot;
 
+	/* At once; but what fires and is set again must not fire for ever. */
+	if (timer->due <= wheel->now && !wheel->runs) {
+		put(&wheel->due, timer);
+		return;
+	}
 	at = at < LAST ? at : LAST;
 	level = (63 - (unsigned)__builtin_clzll((at ^ wheel->now) | 1)) / DW_WHEEL_BITS;
 	slot = (unsigned)(at >> (level * DW_WHEEL_BITS)) % DW_WHEEL_SLOTS;
@@ -95,6 +100,7 @@ run_due(struct dw_wheel *wheel, size_t most)
 {
 	size_t count = 0;
 
+	wheel->runs = true;
 	while (wheel->due != NULL && count < most) {
 		struct dw_wheel_timer *timer = wheel->due;
 
@@ -105,6 +111,7 @@ run_due(struct dw_wheel *wheel, size_t most)
 			place(wheel, timer);
 		count++;
 	}
+	wheel->runs = false;
 	return count;
 }
 

@@ -21,14 +21,16 @@ struct dw_wheel_timer {
 };
 
 struct dw_wheel {
-	uint64_t now;                    /* up to where it was run */
-	struct dw_wheel_timer *due;      /* of that time, and not fired yet */
+	uint64_t now;               /* up to where it was run */
+	struct dw_wheel_timer *due; /* of that time, and not fired yet */
+	bool runs;
 	uint64_t taken[DW_WHEEL_LEVELS]; /* a bit for each slot that may hold something */
 	struct dw_wheel_timer *slots[DW_WHEEL_LEVELS][DW_WHEEL_SLOTS];
 };
 
 void dw_wheel_init(struct dw_wheel *wheel, uint64_t now);
-/* At the latest some thousand years after 1970, and in the next millisecond at the earliest. */
+/* At the latest some thousand years after 1970; at the earliest with the next run, and in the next millisecond where
+ * something that fires sets it. */
 void dw_wheel_set(struct dw_wheel *wheel, struct dw_wheel_timer *timer, uint64_t due);
 void dw_wheel_cancel(struct dw_wheel_timer *timer);
 /* Looks at so many timers at most. True: more are due. */
