@@ -166,6 +166,17 @@ def test_an_upgrade_behind_requests_on_the_same_connection(site):
         assert link.message()["type"] == "pong"
 
 
+def test_nothing_may_follow_an_upgrade_behind_a_request(site):
+    """Wherever what is read at once ends: at 12288 bytes it is right between the two."""
+    for size in (1000, 12287, 12288, 12289):
+        def sent(filler):
+            return GET + upgrade(f"/ws/123?token={site.alice}", f"X: {filler}")
+        with Link(site.the_edge.port, sent("x" * (size - len(sent("")))) + text(json.dumps({"type": "ping"}))) as link:
+            assert link.answer()[0] == 200
+            status, _, body = link.answer()
+            assert (size, status, code(body)) == (size, 400, "bad_upgrade")
+
+
 def test_a_silent_websocket_behind_a_request_stays(site):
     """Nothing of the HTTP connection that it was is left to end it, nor keeps it."""
     before = len(os.listdir(f"/proc/{site.the_edge.pid}/fd"))
@@ -394,11 +405,24 @@ def test_fewer_descriptors_than_connections(site):
         link.socket.close()
 
 
-def long_poll(site, edge):
+def long_poll(site, edge, behind=b""):
     """One that waits: nothing comes."""
     last = edge.request("/ws/messages/123?limit=1000&after=0", token=site.alice)[2]["head"]
     return Link(edge.port, f"GET /ws/messages/123?wait=20s&after={last} HTTP/1.1\r\nHost: x\r\n"
-                           f"Authorization: Bearer {site.alice}\r\n\r\n".encode())
+                           f"Authorization: Bearer {site.alice}\r\n\r\n".encode() + behind)
+
+
+def test_nothing_may_follow_an_upgrade_that_waits(site):
+    """Something comes behind it while the request before is under way: alone, and with it."""
+    edge, head, frame = site.edge(), upgrade(f"/ws/123?token={site.alice}"), text(json.dumps({"type": "ping"}))
+    for with_it, later in ((head, frame), (b"", head + frame)):
+        with long_poll(site, edge, with_it) as link:
+            assert edge.request("/healthz")[0] == 200  # so what came before is read
+            link.send(later)
+            site.send("x_update", "123", {})
+            assert link.answer()[0] == 200
+            status, _, body = link.answer()
+            assert (status, code(body)) == (400, "bad_upgrade")
 
 
 def test_websockets_and_requests_under_way_are_counted(site):

@@ -138,8 +138,17 @@ let_go(struct http_client *client, struct MHD_Connection *connection)
 	dw_wheel_set(&client->http->edge->wheel, &client->timer, dw_mono_ms() + LEAVE_MS);
 }
 
+/* How many bytes it has sent that were not read; -1: the system does not say. */
+static int
+unread(const struct http_client *client)
+{
+	int n = 0;
+
+	return ioctl(client->fd, FIONREAD, &n) == 0 ? n : -1;
+}
+
 /* Where it asks for a WebSocket, and all that came before is answered: libwebsockets gets a descriptor of its own, and
- * libmicrohttpd hears that the client is gone. */
+ * libmicrohttpd hears that the client is gone. Where more has come, read_client will be called, and refuses it. */
 static void
 hand_over(struct http_client *client)
 {
@@ -148,7 +157,8 @@ hand_over(struct http_client *client)
 	struct head head;
 	int fd;
 
-	if (!client->reader.upgrade || client->ended || client->reader.requests > client->reader.answered)
+	if (!client->reader.upgrade || client->ended || client->reader.requests > client->reader.answered ||
+		unread(client) > 0)
 		return;
 	client->ended = true;
 	if (edge->draining)
@@ -203,8 +213,7 @@ read_client(struct http_client *client, char *out, size_t n)
 		return 0;
 	for (;;) {
 		given += reader_get(reader, out + given, n - given);
-		if (given == n || reader->upgrade || reader->state == READ_NOTHING || client->finished ||
-			!fetch(client, n - given))
+		if (given == n || reader->state == READ_NOTHING || client->finished || !fetch(client, n - given))
 			break;
 	}
 	if (!dw_buf_ok(&reader->in) || !dw_buf_ok(&reader->out))
@@ -288,10 +297,7 @@ http_client_leave(struct http_client *client, struct MHD_Connection *connection)
 static bool
 has_unread(const struct http_client *client)
 {
-	int unread = 0;
-
-	return !client->ended && !client->finished &&
-		   (client->reader.state == READ_NOTHING || ioctl(client->fd, FIONREAD, &unread) != 0 || unread > 0);
+	return !client->ended && !client->finished && (client->reader.state == READ_NOTHING || unread(client) != 0);
 }
 
 static void

@@ -46,6 +46,10 @@ reader_put(struct reader *reader, const void *bytes, size_t n)
 {
 	if (reader->state == READ_NOTHING)
 		return;
+	if (reader->upgrade) { /* something follows it, as if all had come at once: its head is judged anew */
+		reader->upgrade = false;
+		reader->scanned = 0;
+	}
 	if (reader->in_at > 0) {
 		memmove(reader->in.data, reader->in.data + reader->in_at, waiting(reader));
 		reader->in.len -= reader->in_at;

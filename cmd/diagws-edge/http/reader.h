@@ -41,7 +41,7 @@ struct reader {
 	enum head_fault fault; /* of the newest request's body, which was cut short for it */
 	unsigned blank;        /* bytes of empty lines before the next head */
 	bool last;             /* the newest request is: its client, or its version of HTTP, said so */
-	bool upgrade;          /* a WebSocket is asked for: in has its head, nothing else */
+	bool upgrade;          /* a WebSocket is asked for: in has its head, nothing else; what is put takes it back */
 };
 
 /* What came. */
