@@ -180,7 +180,8 @@ kit_say(uint32_t peer, const struct dw_wire *message)
 	from->rest = (struct dw_str) { frame->data, frame->len };
 	from->heard = dw_mono_ms();
 	(void)hub_receive(&hub, from);
-	peer_talks(&hub, from, from->rest.n > 0);
+	if (peer_find(&hub, peer) == from) /* or it said BYE */
+		peer_talks(&hub, from, from->rest.n > 0);
 }
 
 static inline void
