@@ -26,7 +26,7 @@ import real  # noqa: E402
 
 SANITIZED = "sanitize" in drive.BUILD.name
 REAL = int(os.environ.get("REAL", 5 if SANITIZED else 40))
-SEEDS = int(os.environ.get("SEEDS", 500 if SANITIZED else 10000))
+SEEDS = int(os.environ.get("SEEDS", 500 if SANITIZED else 5000))
 
 
 KEPT = {path.name: history.read(path.read_text()) for path in sorted((HERE / "histories").iterdir())}
