@@ -286,8 +286,8 @@ model: $(BUILD)/tests/harness $(if $(REAL),all)
 		--seed $(or $(SEED),1)
 
 check-integration: all $(addprefix $(BUILD)/tests/,diagws-edge-v99 embed api api-v99 hold.so stick.so)
-	$(Q)DIAGWS_BUILD=$(abspath $(BUILD)) $(PYTHON) -m pytest -q -p no:cacheprovider -n 4 tests/integration $(PYTEST)
-	$(if $(PYTEST),,$(Q)$(MAKE) --no-print-directory stacks)
+	$(Q)DIAGWS_BUILD=$(abspath $(BUILD)) $(PYTHON) -m pytest -q -p no:cacheprovider -n 6 tests/integration $(PYTEST)
+	$(if $(PYTEST)$(SANITIZE),,$(Q)$(MAKE) --no-print-directory stacks)
 
 # Clients of other people's stacks: what of node, go and java is there is used, and fetches what it needs into build/stacks.
 stacks: all
