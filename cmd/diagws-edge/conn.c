@@ -93,7 +93,7 @@ conn_set_timer(struct conn *conn)
 	} else if (conn->state == CONN_REFUSED) {
 		due = conn->first.since + DENY_MS;
 	} else if (conn->state == CONN_CLOSING) {
-		due = now + (conn->stalled_at > 0 ? CUT_STALLED_MS / 3 : CUT_MS);
+		due = now + CUT_MS;
 	} else if (conn->early && conn->connected) {
 		due = now;
 	} else {
@@ -131,8 +131,7 @@ write_no_more(struct conn *conn)
 		conn->early = conn->slowed = false;
 		server_hold(conn->wsi, false);
 	}
-	if (conn->stalled_at > 0)
-		conn->stalled_at = dw_mono_ms();
+	conn->taken = server_taken(conn->wsi);
 	conn_set_timer(conn);
 }
 
@@ -453,7 +452,7 @@ keep_alive(struct conn *conn, uint64_t now)
 		confirm_ping(conn);
 }
 
-/* Whether a stalled client has taken something since this was last asked. */
+/* Whether a client that is stalled, or was sent its last, has taken something since this was last asked. */
 static bool
 has_taken(struct conn *conn)
 {
@@ -477,11 +476,9 @@ is_stuck(struct conn *conn, uint64_t now)
 
 /* Its Close frame was written, or follows what the client has not taken yet. */
 static void
-wait_for_end(struct conn *conn, uint64_t now)
+wait_for_end(struct conn *conn)
 {
-	if (conn->stalled_at > 0 && has_taken(conn))
-		conn->stalled_at = now;
-	if (conn->stalled_at > 0 && now < conn->stalled_at + CUT_STALLED_MS)
+	if (server_owes(conn->wsi) && has_taken(conn))
 		conn_set_timer(conn);
 	else
 		server_cut(conn->wsi);
@@ -492,7 +489,7 @@ static void
 look_for_end(struct conn *conn, uint64_t now)
 {
 	if (conn->state == CONN_CLOSING)
-		wait_for_end(conn, now);
+		wait_for_end(conn);
 	else if (conn->state == CONN_AWAITING && now >= conn->first.since + AUTH_MS)
 		conn_close(conn, 1008, dw_err_text(DW_E_TOKEN_MISSING));
 	else if (conn->state == CONN_REFUSED && now >= conn->first.since + DENY_MS)

@@ -92,7 +92,7 @@ struct conn {
 	uint64_t session; /* sessions.h; 0: none */
 	uint64_t expires; /* s since 1970 */
 	uint64_t heard_at, pinged_at;
-	uint64_t taken;          /* what the client's kernel had taken when it stalled */
+	uint64_t taken;          /* what the client's kernel had taken when it stalled, or was sent its last */
 	size_t waiting;          /* bytes it was told since */
 	uint64_t confirm_at;     /* confirm.h: when its newest PING of its own was written */
 	uint64_t counter;        /* that PING's number */

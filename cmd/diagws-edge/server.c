@@ -168,6 +168,12 @@ server_taken(struct lws *wsi)
 }
 
 bool
+server_owes(struct lws *wsi)
+{
+	return server_stalled(wsi) || socket_owes(lws_get_socket_fd(wsi));
+}
+
+bool
 server_ended(struct lws *wsi)
 {
 	const struct edge *edge = lws_context_user(lws_get_context(wsi));

@@ -47,6 +47,8 @@ void server_flush(int fd);
 bool server_stalled(struct lws *wsi);
 /* Changes with each byte that the other end's kernel takes. */
 uint64_t server_taken(struct lws *wsi);
+/* Whether there is some that it has not taken. */
+bool server_owes(struct lws *wsi);
 /* Reads nothing of it, or goes on. */
 void server_hold(struct lws *wsi, bool hold);
 /* Closes with the code and reason of its conn, as soon as the loop is reached. */

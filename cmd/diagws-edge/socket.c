@@ -50,6 +50,14 @@ socket_taken(int fd)
 	return (uint64_t)queued;
 }
 
+bool
+socket_owes(int fd)
+{
+	int queued = 0;
+
+	return ioctl(fd, SIOCOUTQ, &queued) == 0 && queued > 0;
+}
+
 void
 socket_widen(int fd)
 {
@@ -84,10 +92,8 @@ void
 socket_cut(int fd)
 {
 	const struct linger at_once = { .l_onoff = 1, .l_linger = 0 };
-	int queued = 0;
 
-	(void)ioctl(fd, SIOCOUTQ, &queued);
-	if (queued > 0)
+	if (socket_owes(fd))
 		(void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
 	(void)shutdown(fd, SHUT_RDWR);
 }

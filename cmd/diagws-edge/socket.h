@@ -12,6 +12,8 @@ void socket_prepare(int fd, bool tcp);
 void socket_cork(int fd, bool cork);
 /* Changes with each byte that the other end's kernel takes. */
 uint64_t socket_taken(int fd);
+/* Whether there is some that it has not taken. */
+bool socket_owes(int fd);
 /* Lets the kernel hold all that it may: what was bounded before is to leave the process. */
 void socket_widen(int fd);
 /* Reads what is there, a bounded part at a time, and drops it. False: the other end has ended the connection. */
