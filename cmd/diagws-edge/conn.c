@@ -93,7 +93,7 @@ conn_set_timer(struct conn *conn)
 	} else if (conn->state == CONN_REFUSED) {
 		due = conn->first.since + DENY_MS;
 	} else if (conn->state == CONN_CLOSING) {
-		due = now + CUT_MS;
+		due = now + (conn->stalled_at > 0 ? CUT_STALLED_MS / 3 : CUT_MS);
 	} else if (conn->early && conn->connected) {
 		due = now;
 	} else {
@@ -132,6 +132,8 @@ write_no_more(struct conn *conn)
 		server_hold(conn->wsi, false);
 	}
 	conn->taken = server_taken(conn->wsi);
+	if (conn->stalled_at > 0)
+		conn->stalled_at = dw_mono_ms();
 	conn_set_timer(conn);
 }
 
@@ -379,10 +381,10 @@ conn_writable(struct conn *conn)
 {
 	if (server_stalled(conn->wsi))
 		return;
-	conn->stalled_at = 0;
-	conn->waiting = 0;
 	if (conn->state == CONN_CLOSING)
 		return;
+	conn->stalled_at = 0;
+	conn->waiting = 0;
 	park(conn);
 	for (struct watch *watch = watch_first(conn); watch != NULL; watch = watch_after(watch))
 		watch_push(watch);
@@ -476,9 +478,11 @@ is_stuck(struct conn *conn, uint64_t now)
 
 /* Its Close frame was written, or follows what the client has not taken yet. */
 static void
-wait_for_end(struct conn *conn)
+wait_for_end(struct conn *conn, uint64_t now)
 {
-	if (server_owes(conn->wsi) && has_taken(conn))
+	if ((conn->stalled_at > 0 || server_owes(conn->wsi)) && has_taken(conn))
+		conn->stalled_at = now;
+	if (conn->stalled_at > 0 && now < conn->stalled_at + CUT_STALLED_MS)
 		conn_set_timer(conn);
 	else
 		server_cut(conn->wsi);
@@ -489,7 +493,7 @@ static void
 look_for_end(struct conn *conn, uint64_t now)
 {
 	if (conn->state == CONN_CLOSING)
-		wait_for_end(conn);
+		wait_for_end(conn, now);
 	else if (conn->state == CONN_AWAITING && now >= conn->first.since + AUTH_MS)
 		conn_close(conn, 1008, dw_err_text(DW_E_TOKEN_MISSING));
 	else if (conn->state == CONN_REFUSED && now >= conn->first.since + DENY_MS)

@@ -81,7 +81,7 @@ linger_start(struct edge *edge, int fd, bool said)
 	edge->counts.lingering++;
 	(void)shutdown(linger->fd, SHUT_WR);
 	(void)uv_poll_start(&linger->poll, UV_READABLE, on_readable);
-	dw_wheel_set(&edge->wheel, &linger->timer, dw_mono_ms() + CUT_MS);
+	dw_wheel_set(&edge->wheel, &linger->timer, dw_mono_ms() + CUT_STALLED_MS);
 }
 
 bool

@@ -1,7 +1,7 @@
 /* Sockets of clients that libwebsockets or libmicrohttpd has done with, until the clients end them.
  *
  * A socket that is closed with something unread resets its connection, and the client may never see the Close, or the
- * answer, that was sent. So its descriptor is kept and what comes is dropped, for CUT_MS at most.
+ * answer, that was sent. So its descriptor is kept and what comes is dropped, for CUT_STALLED_MS at most.
  */
 #ifndef LINGER_H
 #define LINGER_H
