@@ -23,7 +23,7 @@
 
 enum {
 	READERS = 16,
-	LARGE_TIMES = 8 /* so much more a page counts that is one value's own */
+	LARGE_TIMES = 32 /* so much more a page counts that is one value's own */
 };
 
 struct kv_lmdb {

@@ -16,7 +16,7 @@
 enum {
 	SHARE = 64,                      /* of a peer, in messages of the simplest kind (hub_receive), */
 	A_TURN = 4096,                   /* messages of all, */
-	A_TURN_US = 2000,                /* or so long, */
+	A_TURN_US = 500,                 /* or so long, */
 	OUTBOX_A_TURN = 8 * 1024 * 1024, /* or so many bytes of answers */
 };
 

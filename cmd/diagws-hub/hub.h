@@ -31,21 +31,23 @@ enum {
 	HUB_STAGED_MAX = 64 * 1024 * 1024,   /* bytes that wait for the store, and what it will bring; see stage_full */
 	HUB_SPARE = 4,                       /* times what a request takes must be left for it, */
 	HUB_SMALL = 1024,                    /* which is about so much, where it is not more */
-	HUB_BATCH_PART = 256 * 1024,         /* bytes of a batch that one peer fills before it is read from again, alone, */
-	HUB_BATCH_LEAST = 64 * 1024,         /* and where others are in it, */
-	HUB_STUCK_US = 100 * 1000,           /* unless the batch before takes longer than that */
-	HUB_LOADS = 64,                      /* rooms that are being loaded at a time, */
-	HUB_LOADS_PEER = 32,                 /* and for one peer */
-	HUB_WAITS_MAX = 65536,               /* waits in all; see waits.c */
-	HUB_TIMERS = 1024,                   /* that fire in a turn, */
-	HUB_TIMERS_BYTES = 2 * 1024 * 1024,  /* unless they have so much to say; */
-	HUB_TIMERS_STEP = 16,                /* which is looked at after so many */
-	HUB_CURSORS = 1024,                  /* cursors in a batch, but for the last */
-	HUB_LINGER_US = 500,                 /* see stage_commit */
-	HUB_CURSORS_US = 3000,               /* batches of cursors alone are so far apart */
-	HUB_GATHER_US = 100,                 /* see loop.c */
-	HUB_UNSENT_MAX = 1024 * 1024,        /* to a peer: past it nothing that it says is looked at */
-	HUB_COMMITS = 1024,                  /* commit times that the percentiles look back on */
+	HUB_BATCH_ALONE = 256 * 1024, /* bytes in a batch, past which nothing more is taken into it from one peer alone, */
+	HUB_BATCH_SHARED = 64 * 1024, /* or from several, but for those of whom it has, */
+	HUB_BATCH_LIGHT = 16 * 1024,  /* or the last that they were in had, less than this, */
+	HUB_ASKED = 1024,             /* where a look that a peer waits for counts as so many bytes, */
+	HUB_STUCK_US = 100 * 1000,    /* unless the batch before takes longer than that */
+	HUB_LOADS = 64,               /* rooms that are being loaded at a time, */
+	HUB_LOADS_PEER = 32,          /* and for one peer */
+	HUB_WAITS_MAX = 65536,        /* waits in all; see waits.c */
+	HUB_TIMERS = 1024,            /* that fire in a turn, */
+	HUB_TIMERS_BYTES = 2 * 1024 * 1024, /* unless they have so much to say; */
+	HUB_TIMERS_STEP = 16,               /* which is looked at after so many */
+	HUB_CURSORS = 1024,                 /* cursors in a batch, but for the last */
+	HUB_LINGER_US = 500,                /* see stage_commit */
+	HUB_CURSORS_US = 3000,              /* batches of cursors alone are so far apart */
+	HUB_GATHER_US = 100,                /* see loop.c */
+	HUB_UNSENT_MAX = 1024 * 1024,       /* to a peer: past it nothing that it says is looked at */
+	HUB_COMMITS = 1024,                 /* commit times that the percentiles look back on */
 };
 
 /* ---- options (options.c) */
@@ -177,10 +179,10 @@ enum reply { REPLY_NONE, REPLY_STORED, REPLY_OWNED, REPLY_OWNERS, REPLY_CHECKED,
 /* What one peer has staged. It outlives the peer, until all that is given back. */
 struct account {
 	size_t bytes;
-	uint64_t batch;              /* the number of the batch, */
-	size_t batch_bytes;          /* in which this much is its own, but for what each operation takes */
-	size_t loads;                /* rooms being loaded for it, */
-	struct seat *rooms;          /* and those to be loaded next */
+	uint64_t batch;     /* the number of the batch, */
+	size_t batch_bytes; /* in which this much is its own, but for what each operation takes; the last it was in */
+	size_t loads;       /* rooms being loaded for it, */
+	struct seat *rooms; /* and those to be loaded next */
 	struct account *prev, *next; /* in hub->loaders, while it may have one loaded */
 	bool listed;
 	bool gone; /* its peer is */
@@ -220,8 +222,9 @@ void stage_forget(struct peer *peer);
 bool stage_full(const struct hub *hub, const struct peer *peer, size_t bytes);
 /* It has twice that, by what cannot be refused. */
 bool stage_flooded(const struct hub *hub, const struct peer *peer);
-/* It has its part of the batch that is being gathered: it is not to be read from until that is handed over. False while
- * the store is stuck: then stage_full decides, so that what needs no store goes on. */
+/* The batch that is being gathered is full for those who send much, as it does: it is not to be read from until that is
+ * handed over. So a commit stays short for those who send a little, and who sends much takes turns with its like. False
+ * while the store is stuck: then stage_full decides, so that what needs no store goes on. */
 bool stage_crowded(const struct hub *hub, const struct peer *peer);
 /* Hands the batch over if there is one and the store is idle. Lone messages are handed over at once; but what is sent
  * together shall be committed together, for each commit costs a write to each client: where the last batches held
@@ -428,7 +431,8 @@ struct hub {
 	struct account *loaders; /* those whose next room may be loaded, by turns */
 	size_t loads;            /* rooms being loaded */
 	uint64_t batch_number;   /* of the one being staged, */
-	size_t batch_accounts;   /* whose operations it holds: so many; */
+	size_t batch_bytes;      /* which holds so many, as accounts count them, */
+	size_t batch_accounts;   /* of so many peers; */
 	size_t last_accounts;    /* and the one before */
 	uint64_t given_at;       /* dw_mono_us: when the one before was handed over */
 	uint64_t staged_at;      /* dw_mono_us: when the batch got its first operation */

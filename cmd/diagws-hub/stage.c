@@ -98,8 +98,10 @@ stage_add_for(struct hub *hub, struct account *account, struct staged *staged)
 		account->batch_bytes = 0;
 		hub->batch_accounts += own > 0;
 	}
+	own += staged->asked != NULL ? HUB_ASKED : 0;
 	account->batch = hub->batch_number;
 	account->batch_bytes += own;
+	hub->batch_bytes += own;
 	if (batch->count == 0)
 		hub->staged_at = dw_mono_us();
 	batch->ops[batch->count++] = &staged->op;
@@ -149,25 +151,17 @@ stage_full(const struct hub *hub, const struct peer *peer, size_t bytes)
 bool
 stage_flooded(const struct hub *hub, const struct peer *peer)
 {
-	return peer->account != NULL && peer->account->bytes > HUB_BATCH_PART && peer->account->bytes >= 2 * left_of(hub);
-}
-
-/* What is one's part of a batch: the more there are the less, so that a commit stays short for those who send a little.
- */
-static size_t
-batch_part(const struct hub *hub)
-{
-	const size_t accounts = dw_greater(hub->batch_accounts, hub->last_accounts);
-
-	return dw_greater(HUB_BATCH_LEAST, HUB_BATCH_PART / dw_greater(accounts, 1));
+	return peer->account != NULL && peer->account->bytes > HUB_BATCH_ALONE && peer->account->bytes >= 2 * left_of(hub);
 }
 
 bool
 stage_crowded(const struct hub *hub, const struct peer *peer)
 {
 	const struct account *account = peer->account;
+	const bool shared = hub->batch_accounts > 1 || hub->last_accounts > 1;
 
-	if (account == NULL || account->batch != hub->batch_number || account->batch_bytes < batch_part(hub))
+	if (account == NULL || account->batch_bytes < HUB_BATCH_LIGHT ||
+		hub->batch_bytes < (shared ? HUB_BATCH_SHARED : HUB_BATCH_ALONE))
 		return false;
 	return store_idle(hub->store) || dw_mono_us() < hub->given_at + HUB_STUCK_US;
 }
@@ -209,6 +203,6 @@ stage_commit(struct hub *hub)
 	hub->batch = hub->spare;
 	hub->batch_number++;
 	hub->last_accounts = hub->batch_accounts;
-	hub->batch_accounts = 0;
+	hub->batch_accounts = hub->batch_bytes = 0;
 	hub->spare = NULL;
 }

@@ -151,7 +151,7 @@ static int
 set_up(void **state)
 {
 	(void)state;
-	hub = (struct hub) { .batch = &batches[0], .spare = &batches[1] };
+	hub = (struct hub) { .batch = &batches[0], .spare = &batches[1], .batch_number = 1 };
 	for (uint32_t i = 0; i < PEERS; i++)
 		peers[i] = (struct peer) { .number = i, .known = true, .incarnation = 1 };
 	given = NULL;
@@ -318,7 +318,7 @@ test_a_part_of_the_batch(void **state)
 	(void)state;
 	assert_int_equal(DW_OK, publish(&peers[0], 1000));
 	assert_false(stage_crowded(&hub, &peers[0]));
-	assert_int_equal(DW_OK, publish(&peers[0], HUB_BATCH_PART));
+	assert_int_equal(DW_OK, publish(&peers[0], HUB_BATCH_ALONE));
 	assert_true(stage_crowded(&hub, &peers[0]));
 	assert_false(stage_crowded(&hub, &peers[1]));
 	/* Handed over: the next one has room again. */
@@ -327,12 +327,32 @@ test_a_part_of_the_batch(void **state)
 	assert_false(stage_crowded(&hub, &peers[0]));
 	assert_int_equal(DW_OK, publish(&peers[0], 1000));
 	assert_false(stage_crowded(&hub, &peers[0]));
-	assert_int_equal(DW_OK, publish(&peers[0], HUB_BATCH_PART));
+	assert_int_equal(DW_OK, publish(&peers[0], HUB_BATCH_ALONE));
 	now_us += HUB_STUCK_US - 1;
 	assert_true(stage_crowded(&hub, &peers[0]));
 	/* The store is stuck. */
 	now_us++;
 	assert_false(stage_crowded(&hub, &peers[0]));
+}
+
+/* Who sends much takes turns with its like; who sends a little rides with any of them. */
+static void
+test_turns_in_batches(void **state)
+{
+	(void)state;
+	assert_int_equal(DW_OK, publish(&peers[0], HUB_BATCH_SHARED));
+	assert_int_equal(DW_OK, publish(&peers[1], HUB_BATCH_SHARED));
+	assert_int_equal(DW_OK, publish(&peers[2], 100));
+	assert_true(stage_crowded(&hub, &peers[0]));
+	assert_true(stage_crowded(&hub, &peers[1]));
+	assert_false(stage_crowded(&hub, &peers[2]));
+	stage_commit(&hub);
+	assert_false(stage_crowded(&hub, &peers[0]));
+	assert_false(stage_crowded(&hub, &peers[1]));
+	assert_int_equal(DW_OK, publish(&peers[0], HUB_BATCH_SHARED));
+	assert_true(stage_crowded(&hub, &peers[1]));
+	assert_int_equal(DW_OK, publish(&peers[2], HUB_BATCH_LIGHT - 200));
+	assert_false(stage_crowded(&hub, &peers[2]));
 }
 
 /* ---- rights */
@@ -511,6 +531,7 @@ main(void)
 		EACH(test_what_is_staged_outlives_its_peer),
 		EACH(test_what_is_not_refused),
 		EACH(test_a_part_of_the_batch),
+		EACH(test_turns_in_batches),
 		EACH(test_a_refusal_takes_one_look_whatever_the_room),
 		EACH(test_who_may_goes_on),
 		EACH(test_what_is_carried_out_again_does_not_look_again),
