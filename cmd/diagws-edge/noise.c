@@ -14,7 +14,11 @@
 #include "edge.h"
 #include "server.h"
 
-enum { HEADER = 8 }; /* of a client's frame, at most */
+enum {
+	HEADER = 8, /* of a client's frame, at most */
+	READ_MOST = 4096,
+	READ_LEAST = 512,
+};
 
 static struct conn **conns; /* by descriptor */
 static size_t conns_size;
@@ -67,10 +71,28 @@ noise_abuse(struct conn *conn)
 	conn_set_timer(conn);
 }
 
+static struct conn *
+find(int fd)
+{
+	return fd >= 0 && (size_t)fd < conns_size ? conns[fd] : NULL;
+}
+
+size_t
+noise_most(int fd)
+{
+	const struct conn *conn = find(fd);
+
+	if (conn == NULL)
+		return SIZE_MAX;
+	if (conn->noise > CLIENT_NOISE - READ_LEAST)
+		return READ_LEAST;
+	return dw_less((uint64_t)(CLIENT_NOISE - conn->noise), READ_MOST);
+}
+
 void
 noise_read(int fd, size_t n)
 {
-	struct conn *conn = fd >= 0 && (size_t)fd < conns_size ? conns[fd] : NULL;
+	struct conn *conn = find(fd);
 	const uint32_t now = (uint32_t)dw_mono_ms();
 	uint64_t left;
 

@@ -16,6 +16,9 @@ struct conn;
 
 void noise_begin(struct conn *conn);
 void noise_end(const struct conn *conn);
+/* So much is to be read from a descriptor at once, whosever it is: of a client that has said much that says nothing, a
+ * little. */
+size_t noise_most(int fd);
 /* n bytes have been read from a descriptor, whosever it is. */
 void noise_read(int fd, size_t n);
 /* n bytes of a frame say something; whole: it ends with them. */

@@ -32,7 +32,6 @@ from attackers import ATTACKS, Control
 from servers import BUILD, LOAD, Diagws, Failed, cpu_seconds, until
 
 CLIENTS, ROOMS, RATE = 60, 20, 200
-NICE = 10
 RATIO = 2.0
 CALM = 20  # s, at most, after an attack
 HUB_ROOMS = 32  # --memory-limit
@@ -89,7 +88,7 @@ def play(attack, ready, stop, did):
     """The attacker's process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.sched_setaffinity(0, LOAD)
-    os.nice(NICE)
+    os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
     resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
     with contextlib.suppress(OSError):
         attack.begin()

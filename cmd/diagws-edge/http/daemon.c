@@ -241,8 +241,10 @@ http_recv(int fd, void *buffer, size_t n, int flags)
 
 	if (client != NULL)
 		return read_client(client, buffer, n);
-	got = recvfrom(fd, buffer, n, flags, NULL, NULL);
-	if (is_loop && got > 0 && (flags & MSG_PEEK) == 0)
+	if (!is_loop || (flags & MSG_PEEK) != 0)
+		return recvfrom(fd, buffer, n, flags, NULL, NULL);
+	got = recvfrom(fd, buffer, dw_less(n, noise_most(fd)), flags, NULL, NULL);
+	if (got > 0)
 		noise_read(fd, (size_t)got);
 	return got;
 }
