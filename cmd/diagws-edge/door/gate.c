@@ -31,7 +31,7 @@ enum {
 	GATE_MS = 10 * 1000,
 	GATE_MOST = 4096,
 	PEEK = 32 * 1024,
-	EVENTS = 256,
+	EVENTS = 4, /* a turn, as in listen.c */
 };
 
 static const char upgrade_prefix[] = "GET /ws/";

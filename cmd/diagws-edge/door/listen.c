@@ -33,7 +33,7 @@
 
 enum {
 	BACKLOG = 4096,
-	ACCEPT_AT_ONCE = 64, /* a turn: those who are here already are served between */
+	ACCEPT_AT_ONCE = 4, /* a turn: those who are here already are served between */
 	PAUSE_MS = 100,
 	SILENT_MS = 1000,
 	EVICTED = 16, /* where descriptors run out all the same */
