@@ -63,7 +63,7 @@ struct options {
 	const char *engine;
 	const char *ownership;
 	int64_t queue_limit, queue_ttl_ms, cursor_ttl_ms, id_window_ms;
-	int64_t store_limit, memory_limit;
+	int64_t store_limit, memory_limit, max_sessions;
 	bool check; /* -t */
 	char default_bind[DW_PATH_SIZE], default_dir[DW_PATH_SIZE];
 };

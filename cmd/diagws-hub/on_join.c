@@ -21,6 +21,23 @@ well_formed(const struct dw_join *join)
 		   join->expires < UINT64_MAX / 1000 / 2;
 }
 
+/* No more than are left for all others: see stage_full. */
+static bool
+has_too_many(struct hub *hub, const struct peer *peer, const struct dw_join *join)
+{
+	const size_t most = (size_t)hub->options->max_sessions, all = hub->rooms_shared.sessions;
+	struct dw_room *room;
+
+	if (all < most && peer->sessions < most - all)
+		return false;
+	room = room_find(hub, join->room);
+	if (room != NULL && dw_room_session(room, join->session) != NULL)
+		return false;
+	dw_log_warn(
+		"no more sessions", "peer=%s sessions=%zu of_all=%zu max_sessions=%zu", peer->name, peer->sessions, all, most);
+	return true;
+}
+
 static void
 end_rivals(struct hub *hub, struct dw_room *room, const struct dw_join *join)
 {
@@ -129,7 +146,7 @@ on_join(struct hub *hub, struct peer *peer, const struct dw_wire *message, struc
 	(void)frame;
 	if (!well_formed(join))
 		err = DW_E_FIELD;
-	else if (!hub->replaying && stage_full(hub, peer, HUB_SMALL))
+	else if ((!hub->replaying && stage_full(hub, peer, HUB_SMALL)) || has_too_many(hub, peer, join))
 		err = DW_E_BUSY;
 	else
 		err = right_check(hub, peer, message, &room);

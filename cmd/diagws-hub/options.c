@@ -33,6 +33,8 @@ static const struct dw_opt table[] = {
 		"30d", NULL, &o.cursor_ttl_ms, 1000, 3650 * DAY_MS },
 	{ DW_OPT_SIZE, 0, "memory-limit", "SIZE", "memory for diagnoses that nobody watches", "DIAGWS_HUB_MEMORY_LIMIT",
 		"256M", NULL, &o.memory_limit, 0, INT64_MAX / 2 },
+	{ DW_OPT_NUMBER, 0, "max-sessions", "N", "clients at a time, each counted in each diagnosis that it watches",
+		"DIAGWS_HUB_MAX_SESSIONS", "200000", NULL, &o.max_sessions, 2, 100 * 1000 * 1000 },
 	{ DW_OPT_HEADING, 0, NULL, NULL, "Who may watch:", NULL, NULL, NULL, NULL, 0, 0 },
 	{ DW_OPT_CHOICE, 0, "ownership", "HOW", "who decides: the registry, the token's claims, or either",
 		"DIAGWS_HUB_OWNERSHIP", "registry", "registry|claims|either", &o.ownership, 0, 0 },
@@ -104,6 +106,7 @@ options_read(struct options *options, int argc, char **argv)
 		.id_window_ms = DAY_MS,
 		.store_limit = 16LL << 30,
 		.memory_limit = 256LL << 20,
+		.max_sessions = 200000,
 	};
 	err = dw_opt_parse(&command, argc, argv, &first);
 	if (err != DW_OK)

@@ -442,11 +442,18 @@ class PublishFlood(Peers):
 
 class Unknown(Peers):
     name, title = "unknown", "READs and JOINs of unknown rooms in a flood"
-    kind = EDGE
+    kind, claimed = EDGE, False
 
     def frame(self, number):
         room = f"no{random.getrandbits(50)}"
-        return b"".join(raw.read(i, room + str(i)) + raw.join(i, i + 1, room + str(i)) for i in range(50))
+        return b"".join(raw.read(i, room + str(i), claimed=self.claimed) +
+                        raw.join(i, i + 1, room + str(i), claimed=self.claimed) for i in range(50))
+
+
+class Joins(Unknown):
+    name, title = "joins", "the same by an edge whose users may, up to its share of 20,000 sessions"
+    hub_options = "--max-sessions", "20000"
+    claimed = True
 
 
 class Silent(Attack):
@@ -491,5 +498,5 @@ class Waits(Silent):
         time.sleep(0.02)
 
 
-ATTACKS = [Idle, Status, StatusRoom, Readiness, StatsUnread, ReadsUnread, OwnLists, PublishFlood, Unknown, Silent, Waits,
+ATTACKS = [Idle, Status, StatusRoom, Readiness, StatsUnread, ReadsUnread, OwnLists, PublishFlood, Unknown, Joins, Silent, Waits,
            Pings, Pongs, Subscribe, Acks, Connects]

@@ -49,12 +49,12 @@ def publish(corr, room, data=b"{}", to="", wait=0, wait_ms=0, name="a"):
     return packed([PUBLISH, corr, room, "a_update", f"{name}{corr}", data, "", False, to, 0, 0, wait, wait_ms])
 
 
-def join(corr, session, room, user="ann"):
-    return packed([JOIN, corr, session, room, user, "phone", 2, *NOWHERE, "", *NOWHERE, 0, *NOWHERE, 0, 0, 0])
+def join(corr, session, room, user="ann", claimed=True):
+    return packed([JOIN, corr, session, room, user, "phone", 2 if claimed else 0, *NOWHERE, "", *NOWHERE, 0, *NOWHERE, 0, 0, 0])
 
 
-def read(corr, room, user="ann", wait_ms=0):
-    return packed([READ, corr, 0, room, *NOWHERE, 1000, user, True, "", wait_ms, 0])
+def read(corr, room, user="ann", wait_ms=0, claimed=True):
+    return packed([READ, corr, 0, room, *NOWHERE, 1000, user, claimed, "", wait_ms, 0])
 
 
 def stat(corr, view, room="", limit=10000):

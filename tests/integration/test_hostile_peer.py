@@ -496,3 +496,25 @@ def test_of_two_connections_of_a_device_the_later_one_stays(world):
             assert heard(second, JOINED, 2, 2000 + session)[3] == 0
             assert heard(first, CLOSE, 1, session)[3] == 4001
         assert world.stat()["connections"] == 200
+
+
+def test_an_edge_has_no_more_sessions_than_are_left_for_others(world):
+    world.hub("--max-sessions", "8")
+    world.run("diagws-owner", "import", input="".join(
+        json.dumps({"diagnosis_id": f"room-{number}", "user_id": "ann"}) + "\n" for number in range(9)))
+
+    def come(peer, number, session):
+        peer.send_frame(join(session, session, f"room-{number}", "ann"))
+        return heard(peer, JOINED, 1, session)[3]
+
+    with dealer(world.env["DIAGWS_HUB"]) as first, dealer(world.env["DIAGWS_HUB"]) as second:
+        greeted(first, 1, 8)
+        greeted(second, 1, 9)
+        assert [come(first, number, 1 + number) for number in range(6)] == [0, 0, 0, 0, BUSY, BUSY]
+        assert [come(second, 6 + number, 11 + number) for number in range(3)] == [0, 0, BUSY]
+        assert come(first, 0, 1) == 0  # it is there
+        assert world.stat()["rooms_resident"] == 6
+        first.send_frame(leave(1, "room-0"))
+        until(lambda: world.stat()["connections"] == 5, "it to leave")
+        assert come(second, 8, 13) == 0
+        assert come(first, 0, 1) == BUSY

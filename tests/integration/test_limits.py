@@ -416,3 +416,20 @@ def test_who_is_refused_together_with_others_is_told_why(site):
             told += piece
         for link in links:
             link.close()
+
+
+def test_a_client_waits_for_a_place_among_the_hubs_sessions(world):
+    world.hub("--max-sessions", "2")  # one for this edge, one for others
+    world.grant("123", "alice", "bob")
+    edge = world.edge()
+
+    async def run():
+        first = await come(edge, HERE, world.token("alice"))
+        assert (await receive(first))["type"] == "connect"
+        late = await come(edge, HERE, world.token("bob"))
+        until(lambda: "no more sessions" in world.processes[0].said(), "the hub to refuse it")
+        await first.close()
+        assert (await receive(late))["type"] == "connect"
+        assert await end_of(edge, HERE, world.token("alice")) == (1013, "try again later")
+        await late.close()
+    asyncio.run(run())

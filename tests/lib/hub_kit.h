@@ -12,7 +12,7 @@
 #include "diagws/clock.h"
 
 static struct hub hub;
-static struct options kit_options = { .queue_limit = 100, .memory_limit = INT64_MAX };
+static struct options kit_options = { .queue_limit = 100, .memory_limit = INT64_MAX, .max_sessions = INT32_MAX };
 
 /* What was said, since it was looked at last. */
 static struct {

@@ -140,7 +140,8 @@ hub_start(const struct sim_config *config)
 	options = (struct options) { .queue_limit = (int64_t)config->limit,
 		.queue_ttl_ms = (int64_t)config->ttl_ms,
 		.cursor_ttl_ms = (int64_t)config->cursor_ttl_ms,
-		.memory_limit = config->evict ? 0 : 256 << 20 };
+		.memory_limit = config->evict ? 0 : 256 << 20,
+		.max_sessions = INT32_MAX };
 	hub.options = &options;
 	hub.id = dw_random();
 	hub.started = dw_mono_ms();
