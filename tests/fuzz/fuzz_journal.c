@@ -9,10 +9,10 @@
 #include "../../lib/kv_journal.c"
 #include "fuzz.h"
 
-enum { FD = 1000, TAG = 7, COMMIT = 9, INPUT_MOST = 256 * 1024 };
+enum { FD = 1000, TAG = 7, COMMIT = 9, INPUT_MOST = 256 * 1024, FILE_SIZE = 16 << 20 };
 
-/* The file: what is behind the input is zeros. */
-static uint8_t file[INPUT_MOST];
+/* What is behind the input, which has file_size bytes, is zeros. */
+static uint8_t file[FILE_SIZE];
 static size_t file_size;
 
 ssize_t __real_pread(int fd, void *to, size_t n, off_t at);
@@ -21,14 +21,10 @@ ssize_t __wrap_pread(int fd, void *to, size_t n, off_t at);
 ssize_t
 __wrap_pread(int fd, void *to, size_t n, off_t at)
 {
-	const size_t from = (size_t)at < file_size ? (size_t)at : file_size;
-	const size_t there = n < file_size - from ? n : file_size - from;
-
 	if (fd != FD)
 		return __real_pread(fd, to, n, at);
-	REQUIRE(at >= 0 && at + (off_t)n <= SIZE);
-	memcpy(to, file + from, there);
-	memset((char *)to + there, 0, n - there);
+	REQUIRE(at >= 0 && SIZE == FILE_SIZE && at + (off_t)n <= SIZE);
+	memcpy(to, file + at, n);
 	return (ssize_t)n;
 }
 
@@ -73,7 +69,7 @@ check_written(const struct kv_journal *journal, const struct dw_buf *written)
 
 	for (uint64_t i = 0; i < journal->count; i++) {
 		memcpy(&head, file + at, sizeof(head));
-		REQUIRE(from + head.size <= all.n && at + sizeof(head) + head.size <= INPUT_MOST);
+		REQUIRE(from + head.size <= all.n && at + sizeof(head) + head.size <= FILE_SIZE);
 		REQUIRE(memcmp(all.p + from, file + at + sizeof(head), head.size) == 0);
 		from += head.size;
 		at += in_blocks(sizeof(head) + head.size);
@@ -105,6 +101,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		REQUIRE(dw_kv_journal_replay(&journal, note, &again) == DW_OK);
 		REQUIRE(fuzz_same(fuzz_bytes(&written.batch), fuzz_bytes(&again.batch)));
 	}
+	memset(file, 0, file_size);
 	dw_buf_clear(&journal.batch);
 	dw_buf_clear(&written.batch);
 	dw_buf_clear(&again.batch);

@@ -202,6 +202,23 @@ test_sizes(void **state)
 	assert_int_equal(head_end("\x16\x03\x01", 3, &scanned, &end), HEAD_START);
 }
 
+/* The same is told of it however it comes, though a line behind what it may have ends badly. */
+static void
+test_a_long_head_is_too_long_first(void **state)
+{
+	static char bytes[SOME] = "GET / HTTP/1.1\r\n";
+	const size_t line = strlen(bytes), n = line + LIMIT_HEADERS + 2;
+	size_t scanned = 0, end;
+
+	(void)state;
+	memset(bytes + line, 'x', LIMIT_HEADERS + 1);
+	bytes[n - 1] = '\n';
+	assert_int_equal(head_end(bytes, n, &scanned, &end), HEAD_SIZE);
+	scanned = 0;
+	assert_int_equal(head_end(bytes, n - 2, &scanned, &end), HEAD_OK);
+	assert_int_equal(head_end(bytes, n, &scanned, &end), HEAD_SIZE);
+}
+
 static void
 test_many_headers(void **state)
 {
@@ -260,6 +277,7 @@ main(void)
 		cmocka_unit_test(test_line_ends),
 		cmocka_unit_test(test_it_is_whole_at_its_last_byte),
 		cmocka_unit_test(test_sizes),
+		cmocka_unit_test(test_a_long_head_is_too_long_first),
 		cmocka_unit_test(test_many_headers),
 		cmocka_unit_test(test_lists),
 		cmocka_unit_test(test_arguments),

@@ -109,6 +109,8 @@ head_end(const char *bytes, size_t n, size_t *scanned, size_t *end)
 	if (line > START_LINE)
 		return HEAD_URL_SIZE;
 	for (size_t i = *scanned; i < n; i++) {
+		if (i >= line + LIMIT_HEADERS)
+			return HEAD_SIZE;
 		if (bytes[i] != '\n')
 			continue;
 		if (bytes[i - 1] != '\r')
@@ -119,7 +121,7 @@ head_end(const char *bytes, size_t n, size_t *scanned, size_t *end)
 		}
 	}
 	*scanned = n;
-	return (*end > 0 ? *end : n) - line > LIMIT_HEADERS ? HEAD_SIZE : HEAD_OK;
+	return HEAD_OK;
 }
 
 /* The target's path and query: bytes that a URL has, escapes that are whole. */
