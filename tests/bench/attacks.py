@@ -9,9 +9,9 @@ paired rounds, of each the median. What is no more than the control's ratio is t
 
 The edge has a core; the hub, the honest load and the attacker share the other. An attacker has machines of its own, so
 here it has the time that the others leave (SCHED_IDLE): with nice 10 already one that turned in a loop and talked to
-nobody cost the honest 2.6 to 5 × in p99. The hub starts with the soft limit of 1024 descriptors that a shell and systemd
-give. Memory is the most that a process had of its own; its
-bound is what it had alone at first, and what MEMORY in diagws-hub(8) and diagws-edge(8) allows on top.
+nobody cost the honest 2.6 to 5 × in p99. The hub starts with the soft limit of 1024 descriptors that a shell and
+systemd give. Memory is the most that a process had of its own; its bound is what it had alone at first, and what MEMORY
+in diagws-hub(8) and diagws-edge(8) allows on top.
 
 Failure modes: a hub or an edge that ends, or an honest run that loses a message, is refused one or does not end, is
 said in the row and makes it fail; the attack is then over. Ends with 1 when a row misses.
