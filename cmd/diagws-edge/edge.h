@@ -33,7 +33,7 @@ enum {
 	AGAIN_MS = 200,         /* a JOIN that met a busy hub is repeated after so long */
 	OVERDUE_MS = 5000,      /* a JOIN or READ without an answer is doubted after so long */
 	CUT_MS = 4000,          /* a closed client that does not end its connection is cut, before libwebsockets does, */
-	CUT_STALLED_MS = 3000,  /* one that takes nothing of what it was sent, after so long */
+	CUT_STALLED_MS = 3000,  /* one whose kernel takes nothing of what it was sent, after so long */
 	FEED_LIMIT = 1000,      /* records in a READ, at most */
 	LIMIT_WATCHES = 64,     /* rooms on one connection */
 	DENY_MS = 50,           /* refusals come no sooner: unknown and forbidden take the same time */

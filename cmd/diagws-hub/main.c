@@ -80,6 +80,7 @@ start(struct hub *hub, const struct options *options, struct dw_fault *fault)
 	hub->id = dw_random();
 	hub->started = dw_mono_ms();
 	dw_wheel_init(&hub->wheel, hub->started);
+	hub->batch_number = 1; /* an account that was in none yet has 0 */
 	hub->batch = calloc(1, sizeof(*hub->batch));
 	hub->spare = calloc(1, sizeof(*hub->spare));
 	if (hub->batch == NULL || hub->spare == NULL)

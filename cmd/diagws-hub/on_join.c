@@ -21,17 +21,19 @@ well_formed(const struct dw_join *join)
 		   join->expires < UINT64_MAX / 1000 / 2;
 }
 
-/* No more than are left for all others: see stage_full. */
+/* --max-sessions, of which an edge gets no more than are left for all others: see stage_full. Who comes back after the
+ * hub was away keeps its place whatever the order in which edges come. Who takes another's place makes none less. */
 static bool
-has_too_many(struct hub *hub, const struct peer *peer, const struct dw_join *join)
+is_full(struct hub *hub, const struct peer *peer, const struct dw_join *join)
 {
 	const size_t most = (size_t)hub->options->max_sessions, all = hub->rooms_shared.sessions;
+	const bool returns = (join->flags & DW_JOIN_RETURN) != 0;
 	struct dw_room *room;
 
-	if (all < most && peer->sessions < most - all)
+	if (all < most && (returns || peer->sessions < most - all))
 		return false;
 	room = room_find(hub, join->room);
-	if (room != NULL && dw_room_session(room, join->session) != NULL)
+	if (room != NULL && (dw_room_session(room, join->session) != NULL || dw_room_rival(room, join) != NULL))
 		return false;
 	dw_log_warn(
 		"no more sessions", "peer=%s sessions=%zu of_all=%zu max_sessions=%zu", peer->name, peer->sessions, all, most);
@@ -146,8 +148,10 @@ on_join(struct hub *hub, struct peer *peer, const struct dw_wire *message, struc
 	(void)frame;
 	if (!well_formed(join))
 		err = DW_E_FIELD;
-	else if ((!hub->replaying && stage_full(hub, peer, HUB_SMALL)) || has_too_many(hub, peer, join))
+	else if (!hub->replaying && stage_full(hub, peer, HUB_SMALL))
 		err = DW_E_BUSY;
+	else if (is_full(hub, peer, join))
+		err = DW_E_RATE;
 	else
 		err = right_check(hub, peer, message, &room);
 	if (err == DW_OK) {

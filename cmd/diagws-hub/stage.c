@@ -159,8 +159,9 @@ stage_crowded(const struct hub *hub, const struct peer *peer)
 {
 	const struct account *account = peer->account;
 	const bool shared = hub->batch_accounts > 1 || hub->last_accounts > 1;
+	const size_t light = peer->kind == DW_PEER_EDGE ? HUB_BATCH_SHARED : HUB_BATCH_LIGHT; /* an edge speaks for many */
 
-	if (account == NULL || account->batch_bytes < HUB_BATCH_LIGHT ||
+	if (account == NULL || account->batch_bytes < light ||
 		hub->batch_bytes < (shared ? HUB_BATCH_SHARED : HUB_BATCH_ALONE))
 		return false;
 	return store_idle(hub->store) || dw_mono_us() < hub->given_at + HUB_STUCK_US;

@@ -16,8 +16,9 @@ from test_commit import Tampered
 DEALER, LINGER, RCVTIMEO, DONTWAIT = 5, 17, 27, 1
 HELLO, PING, PUBLISH, JOIN, LEAVE, READ, STAT, OWN = 1, 2, 4, 5, 6, 9, 10, 11
 WELCOME, REFUSED, PONG, STORED, JOINED, CLOSE, RECORDS, TABLE = 33, 34, 35, 37, 38, 40, 41, 42
-BUSY, DENIED = 1105, 1201
+BUSY, DENIED, RATE = 1105, 1201, 1206
 VERSION = 6
+RETURN = 16  # a JOIN's flag
 NOWHERE = 0, 0, 0  # a position
 FRAME_MAX = 1 << 20
 
@@ -510,11 +511,16 @@ def test_an_edge_has_no_more_sessions_than_are_left_for_others(world):
     with dealer(world.env["DIAGWS_HUB"]) as first, dealer(world.env["DIAGWS_HUB"]) as second:
         greeted(first, 1, 8)
         greeted(second, 1, 9)
-        assert [come(first, number, 1 + number) for number in range(6)] == [0, 0, 0, 0, BUSY, BUSY]
-        assert [come(second, 6 + number, 11 + number) for number in range(3)] == [0, 0, BUSY]
+        assert [come(first, number, 1 + number) for number in range(6)] == [0, 0, 0, 0, RATE, RATE]
+        assert [come(second, 6 + number, 11 + number) for number in range(3)] == [0, 0, RATE]
         assert come(first, 0, 1) == 0  # it is there
         assert world.stat()["rooms_resident"] == 6
         first.send_frame(leave(1, "room-0"))
         until(lambda: world.stat()["connections"] == 5, "it to leave")
         assert come(second, 8, 13) == 0
-        assert come(first, 0, 1) == BUSY
+        assert come(first, 0, 1) == RATE
+        # Who takes the place of another connection of its device, or comes back, finds one.
+        first.send_frame(join(20, 20, "room-1", "ann"))
+        assert heard(first, JOINED, 1, 20)[3] == 0
+        first.send_frame(join(21, 21, "room-0", "ann", flags=RETURN))
+        assert heard(first, JOINED, 1, 21)[3] == 0

@@ -6,6 +6,7 @@ import asyncio
 import http.client
 import itertools
 import json
+import signal
 import socket
 
 import pytest
@@ -418,7 +419,7 @@ def test_who_is_refused_together_with_others_is_told_why(site):
             link.close()
 
 
-def test_a_client_waits_for_a_place_among_the_hubs_sessions(world):
+def test_a_client_finds_no_place_among_the_hubs_sessions(world):
     world.hub("--max-sessions", "2")  # one for this edge, one for others
     world.grant("123", "alice", "bob")
     edge = world.edge()
@@ -426,10 +427,34 @@ def test_a_client_waits_for_a_place_among_the_hubs_sessions(world):
     async def run():
         first = await come(edge, HERE, world.token("alice"))
         assert (await receive(first))["type"] == "connect"
-        late = await come(edge, HERE, world.token("bob"))
-        until(lambda: "no more sessions" in world.processes[0].said(), "the hub to refuse it")
+        assert await end_of(edge, HERE, world.token("bob")) == (1013, "try again later")
         await first.close()
-        assert (await receive(late))["type"] == "connect"
-        assert await end_of(edge, HERE, world.token("alice")) == (1013, "try again later")
-        await late.close()
+        until(lambda: world.stat()["connections"] == 0, "it to leave")
+        assert await end_of(edge, HERE, world.token("bob")) is None
     asyncio.run(run())
+
+
+def test_all_come_back_to_a_hub_that_has_a_place_for_each(world):
+    """Whichever edge comes first."""
+    options = ["--max-sessions", "8"]
+    hub = world.hub(*options)
+    world.grant("123", "alice")
+    edges = world.edge(), world.edge()
+
+    async def watch():
+        clients = []
+        for edge, count in zip(edges, (4, 2)):
+            for number in range(count):
+                clients.append(await come(edge, HERE, world.token("alice"), device=f"{edge.port}-{number}"))
+                assert (await receive(clients[-1]))["type"] == "connect"
+        edges[0].signal(signal.SIGSTOP)
+        hub.kill()
+        world.hub(*options)
+        until(lambda: world.stat()["connections"] == 2, "the second edge's clients")
+        edges[0].signal(signal.SIGCONT)
+        until(lambda: world.stat()["connections"] == 6, "the first one's")
+        world.send("x_update", "123", {})
+        for client in clients:
+            assert (await receive(client))["type"] == "x_update"
+            await client.close()
+    asyncio.run(watch())

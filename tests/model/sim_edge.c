@@ -166,6 +166,12 @@ server_taken(struct lws *wsi)
 	return client_of(wsi)->taken;
 }
 
+bool
+server_owes(struct lws *wsi)
+{
+	return client_of(wsi)->stalled;
+}
+
 void
 server_hold(struct lws *wsi, bool hold)
 {
