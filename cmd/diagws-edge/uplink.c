@@ -12,6 +12,7 @@
  */
 #include "uplink.h"
 
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -37,6 +38,7 @@ enum {
 	DEAD_MS = 5000,   /* and so long: the connection is made anew */
 	GREETINGS = 4,    /* a HELLO without an answer is repeated after PING_MS, and twice as long each of so many times */
 	PUMP_US = 2000,   /* frames are taken for so long in one turn of the loop */
+	YIELD_US = 500,   /* see on_turn */
 };
 
 struct uplink {
@@ -45,6 +47,8 @@ struct uplink {
 	uv_poll_t *poll;
 	uv_timer_t *tick;
 	uv_idle_t *more; /* runs while frames, or readers to be offered something, are left over from a turn */
+	uv_prepare_t *turn;
+	uint64_t yielded_at; /* dw_mono_us */
 	char name[128];
 	uint64_t peer, incarnation;
 	char epoch[DW_EPOCH_MAX + 1];
@@ -485,6 +489,20 @@ on_readable(uv_poll_t *poll, int status, int events)
 	pump(poll->data);
 }
 
+/* What the hub sends comes by a thread of libzmq. Where it shares a processor with a loop that always has something to
+ * do, the system lets it wait for milliseconds, unless it is let by. */
+static void
+on_turn(uv_prepare_t *turn)
+{
+	struct uplink *uplink = turn->data;
+	const uint64_t now = dw_mono_us();
+
+	if (now < uplink->yielded_at + YIELD_US)
+		return;
+	uplink->yielded_at = now;
+	(void)sched_yield();
+}
+
 /* A line that lost its other end in silence would stay as it is for many minutes. */
 static void
 look_for_death(struct uplink *uplink, uint64_t now)
@@ -525,17 +543,21 @@ open_handles(struct uplink *uplink, uv_loop_t *loop)
 	uplink->poll = calloc(1, sizeof(*uplink->poll));
 	uplink->tick = calloc(1, sizeof(*uplink->tick));
 	uplink->more = calloc(1, sizeof(*uplink->more));
-	if (uplink->poll == NULL || uplink->tick == NULL || uplink->more == NULL ||
+	uplink->turn = calloc(1, sizeof(*uplink->turn));
+	if (uplink->poll == NULL || uplink->tick == NULL || uplink->more == NULL || uplink->turn == NULL ||
 		uv_poll_init(loop, uplink->poll, dw_bus_fd(uplink->bus)) != 0) {
 		free(uplink->poll);
 		free(uplink->tick);
 		free(uplink->more);
+		free(uplink->turn);
 		uplink->poll = NULL;
 		return DW_E_NOMEM;
 	}
 	(void)uv_timer_init(loop, uplink->tick);
 	(void)uv_idle_init(loop, uplink->more);
-	uplink->poll->data = uplink->tick->data = uplink->more->data = uplink;
+	(void)uv_prepare_init(loop, uplink->turn);
+	uplink->poll->data = uplink->tick->data = uplink->more->data = uplink->turn->data = uplink;
+	(void)uv_prepare_start(uplink->turn, on_turn);
 	(void)uv_poll_start(uplink->poll, UV_READABLE, on_readable);
 	(void)uv_timer_start(uplink->tick, on_tick, 0, TICK_MS);
 	return DW_OK;
@@ -587,6 +609,7 @@ uplink_destroy(struct uplink **uplink_p)
 	uv_close((uv_handle_t *)uplink->poll, free_handle);
 	uv_close((uv_handle_t *)uplink->tick, free_handle);
 	uv_close((uv_handle_t *)uplink->more, free_handle);
+	uv_close((uv_handle_t *)uplink->turn, free_handle);
 	dw_buf_clear(&uplink->out);
 	dw_buf_clear(&uplink->asked);
 	departed_clear(&uplink->departed);

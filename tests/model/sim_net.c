@@ -538,6 +538,23 @@ uv_timer_start(uv_timer_t *handle, uv_timer_cb cb, uint64_t timeout, uint64_t re
 	return 0;
 }
 
+/* There is no other thread. */
+int
+uv_prepare_init(uv_loop_t *loop, uv_prepare_t *prepare)
+{
+	(void)loop;
+	(void)prepare;
+	return 0;
+}
+
+int
+uv_prepare_start(uv_prepare_t *prepare, uv_prepare_cb cb)
+{
+	(void)prepare;
+	(void)cb;
+	return 0;
+}
+
 int
 uv_idle_init(uv_loop_t *loop, uv_idle_t *idle)
 {
