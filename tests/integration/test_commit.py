@@ -4,6 +4,7 @@ strace makes the hub's fdatasync slow or broken; where it may not trace, these t
 """
 import asyncio
 import json
+import os
 import pathlib
 import re
 import signal
@@ -44,8 +45,8 @@ class Tampered:
 
 def sender(world, data):
     return subprocess.Popen([str(pathlib.Path(world.env["PATH"].split(":")[0]) / "diagws-send"), "--timeout", "20s",
-                             "note_update", "123", json.dumps(data)], env=world.env, stdout=subprocess.PIPE,
-                            stderr=subprocess.PIPE, text=True)
+                             "note_update", "123", json.dumps(data)], env={**os.environ, **world.env},
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 def test_nobody_hears_of_it_before_the_commit(clinic, tmp_path):
