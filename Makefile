@@ -28,14 +28,15 @@ WARN := -Wall -Wextra -Wconversion -Wshadow -Wformat=2 -Wvla -Wmissing-prototype
 	$(if $(WERROR),-Werror)
 HARD := -fstack-protector-strong -fPIE $(if $(SANITIZE),,-D_FORTIFY_SOURCE=2)
 SAN  := $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer)
-ALL_CFLAGS  = -std=c11 -D_GNU_SOURCE -DDW_VERSION='"$(VERSION)"' -Iinclude $(if $(filter cmd/diagws-edge/% tests/%,$<),-Icmd/diagws-edge) -include include/diagws/banned.h \
+ALL_CFLAGS  = -std=c11 -D_GNU_SOURCE -DDW_VERSION='"$(VERSION)"' -Iinclude -Ilib $(if $(filter cmd/diagws-edge/% tests/%,$<),-Icmd/diagws-edge) -include lib/base/banned.h \
 	$(WARN) $(HARD) $(SAN) -MMD -MP $(CFLAGS) $(CPPFLAGS)
 ALL_LDFLAGS = -pie -Wl,-z,relro,-z,now $(SAN) $(LDFLAGS)
 pc = $(shell pkg-config --libs $(1) 2>/dev/null)
 
 # libdiagws is what a sender needs; the commands link the objects they use from lib.a.
-CLIENT_SRC := $(addprefix lib/,err buf clock json json_plain msg wire wire_cells wire_wait bus endpoint paths pending client request diagws diagws_how diagws_updates)
-LIB_SRC    := $(wildcard lib/*.c)
+CLIENT_SRC := $(addprefix lib/,$(addprefix base/,buf clock err paths) json/json json/json_plain message/msg message/request \
+	$(addprefix wire/,bus cells endpoint wait wire) $(addprefix client/,client diagws diagws_how diagws_updates pending))
+LIB_SRC    := $(wildcard lib/*/*.c lib/*/*/*.c)
 LIB_OBJ    := $(LIB_SRC:%.c=$(BUILD)/%.o)
 LIB_A      := $(BUILD)/lib/lib.a
 EDGE_OBJ   := $(patsubst %.c,$(BUILD)/%.o,$(wildcard cmd/diagws-edge/*.c cmd/diagws-edge/*/*.c))
@@ -119,7 +120,7 @@ $(BUILD)/pic/%.o: %.c
 
 $(LIB_A): $(LIB_OBJ)
 	$(call say,AR,$@)
-	$(Q)rm -f $@ && ar rcs $@ $^
+	$(Q)rm -f $@ && ar qcs $@ $^
 
 # Each command is its folder's sources and whatever it names from lib/.
 define command_rule
@@ -133,14 +134,14 @@ $(foreach c,$(COMMANDS),$(eval $(call command_rule,$(c))))
 $(BUILD)/lib/libdiagws.a: $(PIC_OBJ)
 	@mkdir -p $(@D)
 	$(call say,AR,$@)
-	$(Q)rm -f $@ && ar rcs $@ $^
+	$(Q)rm -f $@ && ar qcs $@ $^
 
 $(BUILD)/lib/libdiagws.so: $(PIC_OBJ)
 	$(call say,LD,$@)
 	$(Q)$(CC) -shared -Wl,-soname,$(SONAME) -Wl,-z,relro,-z,now $(SAN) -o $(BUILD)/lib/$(SONAME) $^ $(call pc,$(CLIENT_LIBS))
 	$(Q)ln -sf $(SONAME) $@
 
-$(BUILD)/lib/pkgconfig/diagws.pc: lib/diagws.pc.in Makefile
+$(BUILD)/lib/pkgconfig/diagws.pc: lib/client/diagws.pc.in Makefile
 	@mkdir -p $(@D)
 	$(Q)sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' $< >$@
 
@@ -157,10 +158,10 @@ $(BUILD)/tests/%: tests/unit/%.c $(LIB_A) $(HUB_OBJ) $(EDGE_OBJ) $(BENCH_OBJ) $(
 		$(ALL_LDFLAGS) $$(pkg-config --libs cmocka $$(sed -n 's|^/\* libs: \(.*\) \*/$$|\1|p' $<)) -lpthread
 
 # An edge of another protocol version, for the test that a hub refuses it.
-$(BUILD)/tests/diagws-edge-v99: $(EDGE_OBJ) $(LIB_A) lib/wire.c
+$(BUILD)/tests/diagws-edge-v99: $(EDGE_OBJ) $(LIB_A) lib/wire/wire.c
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
-	$(Q)$(CC) $(ALL_CFLAGS) -DDW_PROTOCOL_VERSION=99 -c -o $(@D)/wire-v99.o lib/wire.c
+	$(Q)$(CC) $(ALL_CFLAGS) -DDW_PROTOCOL_VERSION=99 -c -o $(@D)/wire-v99.o lib/wire/wire.c
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $(filter-out %.c,$(filter %.o,$^)) $(@D)/wire-v99.o $(LIB_A) \
 		$(call pc,$(LIBS_diagws-edge)) -lpthread
 
@@ -176,11 +177,11 @@ $(BUILD)/tests/api: tests/lib/api.c $(LIBRARIES)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $< -pie $(SAN) -L$(BUILD)/lib -ldiagws -Wl,-rpath,$(abspath $(BUILD)/lib)
 
-$(BUILD)/tests/api-v99: tests/lib/api.c $(PIC_OBJ) lib/wire.c
+$(BUILD)/tests/api-v99: tests/lib/api.c $(PIC_OBJ) lib/wire/wire.c
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
-	$(Q)$(CC) $(ALL_CFLAGS) -DDW_PROTOCOL_VERSION=99 -c -o $@-wire.o lib/wire.c
-	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $< $@-wire.o $(filter-out %/wire.o,$(PIC_OBJ)) $(ALL_LDFLAGS) \
+	$(Q)$(CC) $(ALL_CFLAGS) -DDW_PROTOCOL_VERSION=99 -c -o $@-wire.o lib/wire/wire.c
+	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $< $@-wire.o $(filter-out %/wire/wire.o,$(PIC_OBJ)) $(ALL_LDFLAGS) \
 		$(call pc,$(CLIENT_LIBS)) -lpthread
 
 # Many WebSocket clients in one process, for the fault tests.
@@ -253,7 +254,7 @@ fuzz-live: all
 # `make check SANITIZE=thread`: the hub's unit tests, and what a store thread, checks of tokens, restarts and mutated bytes
 # make of hub and edge. Suppressed is only what lies wholly in libzmq.
 export TSAN_OPTIONS ?= suppressions=$(CURDIR)/tests/lib/tsan.supp
-THREAD_UNIT  := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(shell grep -lE '^/. links: .*(cmd/diagws-hub|lib/router)' $(UNIT_SRC)))
+THREAD_UNIT  := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(shell grep -lE '^/. links: .*(cmd/diagws-hub|lib/wire/router)' $(UNIT_SRC)))
 THREAD_TESTS := $(addprefix tests/integration/test_,commit.py restart.py tokens.py live_fuzz.py)
 check-thread: $(BINARIES) $(THREAD_UNIT)
 	$(Q)for t in $(THREAD_UNIT); do echo "$$t"; $$t || exit 1; done
@@ -382,10 +383,10 @@ lint:
 	$(Q)tests/lint-positions.sh
 	$(Q)shellcheck $(SCRIPTS) tests/*.sh completions/diagws.bash
 	$(Q)mandoc -T lint -W warning man/*.[1-8] >&2
-	$(Q)cppcheck --quiet --error-exitcode=1 --inline-suppr --std=c11 -j 2 -Iinclude --enable=warning,portability \
+	$(Q)cppcheck --quiet --error-exitcode=1 --inline-suppr --std=c11 -j 2 -Iinclude -Ilib --enable=warning,portability \
 		--suppress=missingIncludeSystem --suppress=uninitvar lib cmd
 	$(Q)printf '%s\n' $(filter %.c,$(filter lib/% cmd/%,$(SOURCES))) | xargs -P 2 -n 6 sh -c \
-		'clang-tidy --quiet "$$@" -- -std=c11 -D_GNU_SOURCE -DDW_VERSION=\"$(VERSION)\" -Iinclude -Icmd/diagws-edge 2>/dev/null' sh
+		'clang-tidy --quiet "$$@" -- -std=c11 -D_GNU_SOURCE -DDW_VERSION=\"$(VERSION)\" -Iinclude -Ilib -Icmd/diagws-edge 2>/dev/null' sh
 
 format:
 	$(Q)clang-format -i $(SOURCES)
@@ -398,7 +399,7 @@ install: all
 	$(Q)install $(BINARIES) $(D)/bin
 	$(Q)install -m 644 $(BUILD)/lib/libdiagws.a $(D)/lib
 	$(Q)install $(BUILD)/lib/$(SONAME) $(D)/lib && ln -sf $(SONAME) $(D)/lib/libdiagws.so
-	$(Q)sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' lib/diagws.pc.in >$(D)/lib/pkgconfig/diagws.pc
+	$(Q)sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' lib/client/diagws.pc.in >$(D)/lib/pkgconfig/diagws.pc
 	$(Q)chmod 644 $(D)/lib/pkgconfig/diagws.pc
 	$(Q)install -m 644 include/diagws.h $(D)/include
 	$(Q)for m in man/*.[1-8]; do install -m 644 $$m $(D)/share/man/man$${m##*.}; done

@@ -7,18 +7,18 @@ cd "$(dirname "$0")/.."
 fail=0
 # header pattern, who may include it (a pattern over file names)
 rules="
-zmq\.h              lib/bus\.c
-msgpack\.h          lib/wire_cells\.c
-jwt\.h              lib/auth\.c
-jansson\.h|jsmn\.h  lib/json\.c
-lmdb\.h             lib/kv_lmdb\.c
-openssl/sha\.h      lib/clock\.c
-openssl/[ep]        lib/signature\.c
+zmq\.h              lib/wire/bus\.c
+msgpack\.h          lib/wire/cells\.c
+jwt\.h              lib/token/auth\.c
+jansson\.h|jsmn\.h  lib/json/json\.c
+lmdb\.h             lib/store/kv/lmdb\.c
+openssl/sha\.h      lib/base/clock\.c
+openssl/[ep]        lib/token/signature\.c
 libwebsockets\.h    cmd/diagws-edge/.*
 uv\.h               cmd/diagws-edge/.*
 libsmartcols        cmd/diagws-stat/.*
-systemd/            lib/notify\.c
-getopt\.h           lib/opt\.c
+systemd/            lib/cli/notify\.c
+getopt\.h           lib/cli/opt\.c
 "
 while read -r header owner; do
     [ -n "$header" ] || continue

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Positions are made by the calls of include/diagws/position.h and by nothing else: nobody names their members or
+# Positions are made by the calls of lib/room/position.h and by nothing else: nobody names their members or
 # writes one down; and who takes one as it was said must have a reason.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-home=include/diagws/position.h
+home=lib/room/position.h
 fail=0
 
 # What is wrong, the files that may (a pattern), and what they may (another).
@@ -29,8 +29,8 @@ cmd/diagws-edge/http/messages.c  a client that polls: only its seq is looked at
 cmd/diagws-edge/watch.c     a client that joins: only its seq is looked at
 cmd/diagws-hub/on_read.c    the room, at its head
 cmd/diagws-hub/place.c      the engine
-lib/room_join.c             the room and the engine, at one seq; the room, at its head
-lib/room_read.c             the room, at its head
+lib/room/join.c             the room and the engine, at one seq; the room, at its head
+lib/room/read.c             the room, at its head
 '
 files=$(awk 'NF { print $1 }' <<<"$said")
 forbid "dw_position_said needs a reason (tests/lint-positions.sh)" \

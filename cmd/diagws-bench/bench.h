@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "diagws/opt.h"
+#include "cli/opt.h"
 
 struct options {
 	const char *ws, *publish, *body, *key_file, *token_file, *ready, *until, *name;

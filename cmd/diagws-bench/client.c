@@ -18,8 +18,8 @@
 #include <unistd.h>
 
 #include "crowd.h"
-#include "diagws/clock.h"
-#include "diagws/msg.h"
+#include "base/clock.h"
+#include "message/msg.h"
 #include "frame.h"
 
 enum { ANSWER_MAX = 16 * 1024, OUT_MAX = 4096, KEY_BYTES = 16, PONGS_MAX = 64 * FRAME_MASKED_MAX };

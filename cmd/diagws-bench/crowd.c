@@ -14,7 +14,7 @@
 #include <string.h>
 #include <sys/resource.h>
 
-#include "diagws/clock.h"
+#include "base/clock.h"
 #include "frame.h"
 
 enum { FILES_BESIDE = 256, STARTS_IN_A_TURN = 64, PONGS_BYTES = 64 * FRAME_MASKED_MAX };

@@ -1,11 +1,11 @@
-/* A lane through the hub's socket, by lib/client.c. Its own file because the other way (post.c) shares nothing with it.
- * Failure modes: the hub is away or refuses (each message is answered with the error).
+/* A lane through the hub's socket, by lib/client/client.c. Its own file because the other way (post.c) shares nothing
+ * with it. Failure modes: the hub is away or refuses (each message is answered with the error).
  */
 #include <stdlib.h>
 #include <sys/epoll.h>
 
-#include "diagws/client.h"
-#include "diagws/interrupt.h"
+#include "client/client.h"
+#include "cli/interrupt.h"
 #include "publisher.h"
 
 enum { POLL_NS = 20 * 1000000, WAIT_MS = 100 };

@@ -10,7 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "diagws/interrupt.h"
+#include "cli/interrupt.h"
 
 enum { EVENTS = 512, SECOND = 1000000000 };
 

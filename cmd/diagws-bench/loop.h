@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "diagws/err.h"
+#include "base/err.h"
 
 /* What waits for events; the first member of who owns it. */
 struct source {

@@ -11,8 +11,8 @@
 #include <string.h>
 #include <sys/resource.h>
 
-#include "diagws/interrupt.h"
-#include "diagws/msg.h"
+#include "cli/interrupt.h"
+#include "message/msg.h"
 #include "report.h"
 #include "run.h"
 

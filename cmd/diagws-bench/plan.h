@@ -8,8 +8,8 @@
 #include <sys/socket.h>
 
 #include "bench.h"
-#include "diagws/buf.h"
-#include "diagws/err.h"
+#include "base/buf.h"
+#include "base/err.h"
 
 enum { CLIENTS_OF_USER = 16, DATA_MIN = 64, NAME_BYTES = 48, ROOM_BYTES = 64 };
 

@@ -5,8 +5,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "diagws/err.h"
-#include "diagws/opt.h"
+#include "base/err.h"
+#include "cli/opt.h"
 
 struct usage {
 	uint64_t cpu_ns; /* user and system, of all threads that live */

@@ -4,7 +4,7 @@
 
 #include <stdint.h>
 
-#include "diagws/buf.h"
+#include "base/buf.h"
 
 struct run;
 

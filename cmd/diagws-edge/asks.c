@@ -17,9 +17,9 @@
 
 #include <uthash.h>
 
-#include "diagws/bus.h"
-#include "diagws/clock.h"
-#include "diagws/wheel.h"
+#include "wire/bus.h"
+#include "base/clock.h"
+#include "base/wheel.h"
 
 enum { ASKS_MAX = 4096, BYTES_MAX = 64 * 1024 * 1024 };
 

@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "diagws/wire.h"
+#include "wire/wire.h"
 #include "uplink.h"
 
 struct ask;

@@ -6,7 +6,7 @@
 #ifndef AUTH_H
 #define AUTH_H
 
-#include "diagws/buf.h"
+#include "base/buf.h"
 #include "door/check.h"
 
 struct conn;

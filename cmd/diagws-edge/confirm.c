@@ -13,7 +13,7 @@
 #include <string.h>
 
 #include "conn.h"
-#include "diagws/clock.h"
+#include "base/clock.h"
 #include "edge.h"
 #include "fanout.h"
 #include "room.h"

@@ -14,7 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "diagws/position.h"
+#include "room/position.h"
 
 struct conn;
 struct dw_log_entry;

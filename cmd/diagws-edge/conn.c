@@ -14,7 +14,7 @@
 
 #include "door/check.h"
 #include "confirm.h"
-#include "diagws/clock.h"
+#include "base/clock.h"
 #include "edge.h"
 #include "frame.h"
 #include "noise.h"

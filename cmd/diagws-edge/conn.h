@@ -13,14 +13,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "diagws/auth.h"
-#include "diagws/buf.h"
-#include "diagws/links.h"
-#include "diagws/utf8.h"
+#include "token/auth.h"
+#include "base/buf.h"
+#include "base/table.h"
+#include "base/utf8.h"
 #include "door/address.h"
 #include "users.h"
 #include "watch.h"
-#include "diagws/wheel.h"
+#include "base/wheel.h"
 
 struct edge;
 struct lws;

@@ -6,7 +6,7 @@
 
 #include <utlist.h>
 
-#include "diagws/clock.h"
+#include "base/clock.h"
 
 static struct dw_str
 copy(char **names, struct dw_str name)

@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "diagws/wire.h"
+#include "wire/wire.h"
 
 enum {
 	DEPARTED_MAX = 16 * 1024, /* are kept, the newest */

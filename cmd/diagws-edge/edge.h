@@ -6,12 +6,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "diagws/auth.h"
-#include "diagws/opt.h"
+#include "token/auth.h"
+#include "cli/opt.h"
 #include "door/limits.h"
 #include "room.h"
 #include "sessions.h"
-#include "diagws/wheel.h"
+#include "base/wheel.h"
 
 enum {
 	LIMIT_CLIENT_MESSAGE = 8 * 1024,

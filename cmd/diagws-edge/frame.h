@@ -7,8 +7,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "diagws/buf.h"
-#include "diagws/position.h"
+#include "base/buf.h"
+#include "room/position.h"
 
 enum { FRAME_HEADER_MAX = 10 };
 

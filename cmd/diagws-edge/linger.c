@@ -10,7 +10,7 @@
 #include <utlist.h>
 #include <uv.h>
 
-#include "diagws/clock.h"
+#include "base/clock.h"
 #include "edge.h"
 #include "socket.h"
 

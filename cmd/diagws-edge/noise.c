@@ -9,8 +9,8 @@
 #include <string.h>
 
 #include "conn.h"
-#include "diagws/clock.h"
-#include "diagws/position.h"
+#include "base/clock.h"
+#include "room/position.h"
 #include "edge.h"
 #include "server.h"
 

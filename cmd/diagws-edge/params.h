@@ -8,7 +8,7 @@
 #include <stddef.h>
 
 #include "door/check.h"
-#include "diagws/auth.h"
+#include "token/auth.h"
 
 struct address;
 struct edge;

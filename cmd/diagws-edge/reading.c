@@ -11,7 +11,7 @@
 
 #include "confirm.h"
 #include "conn.h"
-#include "diagws/clock.h"
+#include "base/clock.h"
 #include "edge.h"
 #include "room.h"
 #include "uplink.h"

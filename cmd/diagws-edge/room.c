@@ -13,7 +13,7 @@
 #include <utlist.h>
 
 #include "confirm.h"
-#include "diagws/clock.h"
+#include "base/clock.h"
 #include "edge.h"
 #include "fanout.h"
 #include "uplink.h"

@@ -13,13 +13,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "diagws/links.h"
-#include "diagws/log.h"
-#include "diagws/msg.h"
-#include "diagws/wire.h"
+#include "base/table.h"
+#include "base/ring.h"
+#include "message/msg.h"
+#include "wire/wire.h"
 #include "frame.h"
 #include "intake.h"
-#include "diagws/wheel.h"
+#include "base/wheel.h"
 
 struct edge;
 struct watch;

@@ -16,7 +16,7 @@
 #include <uv.h>
 
 #include "conn.h"
-#include "diagws/logging.h"
+#include "cli/logging.h"
 #include "door/address.h"
 #include "door/upgrade.h"
 #include "edge.h"

@@ -7,8 +7,8 @@
 
 #include <stdbool.h>
 
-#include "diagws/buf.h"
-#include "diagws/err.h"
+#include "base/buf.h"
+#include "base/err.h"
 
 struct address;
 struct edge;

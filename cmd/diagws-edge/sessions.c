@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 #include "conn.h"
-#include "diagws/clock.h"
+#include "base/clock.h"
 
 enum { PLACES_FIRST = 256, PLACE_BITS = 24 };
 

@@ -11,7 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "diagws/wire.h"
+#include "wire/wire.h"
 
 struct edge;
 struct room;

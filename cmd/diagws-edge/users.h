@@ -5,7 +5,7 @@
 
 #include <stddef.h>
 
-#include "diagws/links.h"
+#include "base/table.h"
 
 struct user {
 	struct dw_link link;

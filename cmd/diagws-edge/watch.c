@@ -15,7 +15,7 @@
 
 #include "confirm.h"
 #include "conn.h"
-#include "diagws/clock.h"
+#include "base/clock.h"
 #include "edge.h"
 #include "fanout.h"
 #include "room.h"

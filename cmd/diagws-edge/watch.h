@@ -11,8 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "diagws/msg.h"
-#include "diagws/wire.h"
+#include "message/msg.h"
+#include "wire/wire.h"
 #include "frame.h"
 
 struct conn;

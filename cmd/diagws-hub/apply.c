@@ -11,8 +11,8 @@
 
 #include <stdlib.h>
 
-#include "diagws/clock.h"
-#include "diagws/logging.h"
+#include "base/clock.h"
+#include "cli/logging.h"
 
 /* Into its room, for its readers; and to how many it goes. */
 static int

@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "diagws/clock.h"
+#include "base/clock.h"
 
 static struct lobby *
 find_lobby(const struct hub *hub, struct dw_str room)

@@ -17,7 +17,7 @@
 #include <string.h>
 #include <utlist.h>
 
-#include "diagws/clock.h"
+#include "base/clock.h"
 
 enum { OF_ROOM_MAX = 1024, OF_MESSAGE_MAX = 64 };
 

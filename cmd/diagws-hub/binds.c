@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "diagws/endpoint.h"
+#include "wire/endpoint.h"
 #include "hub.h"
 
 enum { MODE_MAX = 0777 };

@@ -9,8 +9,8 @@
  */
 #include "asked.h"
 
-#include "diagws/clock.h"
-#include "diagws/logging.h"
+#include "base/clock.h"
+#include "cli/logging.h"
 
 static const uint64_t ASK_EVERY_MS = 1000;
 

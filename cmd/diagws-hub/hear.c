@@ -10,8 +10,8 @@
  */
 #include "hub.h"
 
-#include "diagws/clock.h"
-#include "diagws/logging.h"
+#include "base/clock.h"
+#include "cli/logging.h"
 
 enum {
 	SHARE = 64,                      /* of a peer, in messages of the simplest kind (hub_receive), */

@@ -13,15 +13,15 @@
 #include <stdint.h>
 #include <uthash.h>
 
-#include "diagws/buf.h"
-#include "diagws/engine.h"
-#include "diagws/err.h"
-#include "diagws/opt.h"
-#include "diagws/paths.h"
-#include "diagws/room.h"
-#include "diagws/router.h"
-#include "diagws/wheel.h"
-#include "diagws/wire.h"
+#include "base/buf.h"
+#include "store/engine.h"
+#include "base/err.h"
+#include "cli/opt.h"
+#include "base/paths.h"
+#include "room/room.h"
+#include "wire/router.h"
+#include "base/wheel.h"
+#include "wire/wire.h"
 #include "table.h"
 
 enum {

@@ -22,9 +22,9 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-#include "diagws/clock.h"
-#include "diagws/logging.h"
-#include "diagws/notify.h"
+#include "base/clock.h"
+#include "cli/logging.h"
+#include "cli/notify.h"
 
 enum { TICK_MS = 1000, CURSORS_EVERY = 5, FAREWELL_MS = 500, MOMENT_MS = 100, LOOK_MS = 20 };
 

@@ -13,10 +13,10 @@
 #include <stdlib.h>
 #include <sys/resource.h>
 
-#include "diagws/clock.h"
-#include "diagws/json.h"
-#include "diagws/logging.h"
-#include "diagws/notify.h"
+#include "base/clock.h"
+#include "json/json.h"
+#include "cli/logging.h"
+#include "cli/notify.h"
 
 static void
 block_signals(void)

@@ -5,7 +5,7 @@
  */
 #include "hub.h"
 
-#include "diagws/logging.h"
+#include "cli/logging.h"
 
 void
 on_confirm(struct hub *hub, struct peer *peer, const struct dw_wire *message, struct dw_str frame)

@@ -6,7 +6,7 @@
 
 #include <stdio.h>
 
-#include "diagws/logging.h"
+#include "cli/logging.h"
 
 void
 on_hello(struct hub *hub, struct peer *peer, const struct dw_wire *message, struct dw_str frame)

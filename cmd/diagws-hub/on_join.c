@@ -10,9 +10,9 @@
 
 #include <stdlib.h>
 
-#include "diagws/clock.h"
-#include "diagws/logging.h"
-#include "diagws/msg.h"
+#include "base/clock.h"
+#include "cli/logging.h"
+#include "message/msg.h"
 
 static bool
 well_formed(const struct dw_join *join)

@@ -5,7 +5,7 @@
  */
 #include "asked.h"
 
-#include "diagws/clock.h"
+#include "base/clock.h"
 
 static void
 take_departed(

@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-#include "diagws/msg.h"
+#include "message/msg.h"
 
 enum { LIST_MAX = 1000, LIST_BYTES = 256 * 1024 };
 

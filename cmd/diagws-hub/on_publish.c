@@ -9,8 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "diagws/clock.h"
-#include "diagws/msg.h"
+#include "base/clock.h"
+#include "message/msg.h"
 
 enum { WAIT_MAX = 1000000, WAIT_MAX_MS = 3600 * 1000 };
 

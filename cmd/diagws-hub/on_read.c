@@ -9,8 +9,8 @@
  */
 #include "hub.h"
 
-#include "diagws/clock.h"
-#include "diagws/msg.h"
+#include "base/clock.h"
+#include "message/msg.h"
 
 enum { LIMIT_MAX = 1000, WAIT_MAX_MS = 60 * 1000 };
 

@@ -10,8 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "diagws/clock.h"
-#include "diagws/msg.h"
+#include "base/clock.h"
+#include "message/msg.h"
 #include "stat.h"
 
 struct view {

@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-#include "diagws/daemon.h"
+#include "cli/daemon.h"
 
 static struct options o;
 

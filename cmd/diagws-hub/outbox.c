@@ -13,7 +13,7 @@
 #include <string.h>
 #include <utlist.h>
 
-#include "diagws/clock.h"
+#include "base/clock.h"
 
 enum { KEEP_BYTES = 8 * 1024 }; /* of memory that a peer to whom nothing is to be said keeps */
 

@@ -14,8 +14,8 @@
 #include <string.h>
 #include <utlist.h>
 
-#include "diagws/clock.h"
-#include "diagws/logging.h"
+#include "base/clock.h"
+#include "cli/logging.h"
 
 static const uint64_t EDGE_SILENCE_MS = 10 * 1000;
 static const uint64_t CLIENT_SILENCE_MS = 60 * 1000;

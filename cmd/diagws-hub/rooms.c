@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <utlist.h>
 
-#include "diagws/clock.h"
+#include "base/clock.h"
 
 enum { AGES_MIN_MS = 60 * 1000, AGES_MAX_MS = 3600 * 1000 };
 

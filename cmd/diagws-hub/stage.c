@@ -10,7 +10,7 @@
 
 #include <stdlib.h>
 
-#include "diagws/clock.h"
+#include "base/clock.h"
 
 struct staged *
 stage_new(enum dw_op_kind kind, struct dw_str room)

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <utlist.h>
 
-#include "diagws/clock.h"
+#include "base/clock.h"
 
 enum { SORT_EVERY_MS = 1000 };
 /* Whether a device has a message is asked faster than a room looked at, and a byte copied. */

@@ -16,7 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "diagws/clock.h"
+#include "base/clock.h"
 
 enum { REST_AFTER_S = 1 };
 

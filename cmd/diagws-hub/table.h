@@ -13,8 +13,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "diagws/buf.h"
-#include "diagws/wire.h"
+#include "base/buf.h"
+#include "wire/wire.h"
 
 enum {
 	TABLE_ROWS_MAX = 100000,

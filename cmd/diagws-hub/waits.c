@@ -18,7 +18,7 @@
 #include <string.h>
 #include <utlist.h>
 
-#include "diagws/clock.h"
+#include "base/clock.h"
 
 static void fire(struct dw_wheel_timer *timer);
 

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include "diagws/rows.h"
+#include "cli/rows.h"
 #include "owner.h"
 
 struct listing {

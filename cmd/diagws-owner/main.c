@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "diagws/interrupt.h"
+#include "cli/interrupt.h"
 #include "owner.h"
 
 enum { EXIT_INTERRUPTED = 130 };

@@ -18,9 +18,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "diagws/clock.h"
-#include "diagws/interrupt.h"
-#include "diagws/lines.h"
+#include "base/clock.h"
+#include "cli/interrupt.h"
+#include "base/lines.h"
 #include "send.h"
 
 enum {

@@ -11,7 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "diagws/interrupt.h"
+#include "cli/interrupt.h"
 #include "send.h"
 
 static struct options options;

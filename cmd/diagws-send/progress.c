@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "diagws/clock.h"
+#include "base/clock.h"
 #include "send.h"
 
 enum { FIRST_MS = 1000, EVERY_MS = 200, COUNT_MS = 500, BLOCK = 64 * 1024, TEXT_SIZE = 160 };

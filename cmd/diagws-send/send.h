@@ -8,10 +8,10 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "diagws/client.h"
-#include "diagws/msg.h"
-#include "diagws/opt.h"
-#include "diagws/wire.h"
+#include "client/client.h"
+#include "message/msg.h"
+#include "cli/opt.h"
+#include "wire/wire.h"
 
 enum { INPUT_MAX = 256 * 1024 }; /* bytes of a line, or of one message's text before white space is dropped */
 

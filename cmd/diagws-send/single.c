@@ -11,8 +11,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "diagws/clock.h"
-#include "diagws/interrupt.h"
+#include "base/clock.h"
+#include "cli/interrupt.h"
 #include "send.h"
 
 enum { BLOCK = 32 * 1024, INTERRUPT_MS = 100 };

@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "diagws/rows.h"
+#include "cli/rows.h"
 
 /* Prints the first `count` rows to stdout; vertical: the only row as a list of name and value.
  * DW_E_NOMEM, DW_E_IO. */

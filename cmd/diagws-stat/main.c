@@ -8,11 +8,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "diagws/client.h"
-#include "diagws/interrupt.h"
-#include "diagws/msg.h"
-#include "diagws/opt.h"
-#include "diagws/rows.h"
+#include "client/client.h"
+#include "cli/interrupt.h"
+#include "message/msg.h"
+#include "cli/opt.h"
+#include "cli/rows.h"
 #include "draw.h"
 
 enum { ROWS_MAX = 100000, WAIT_MS = 1000 };

@@ -9,11 +9,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "diagws/auth.h"
-#include "diagws/clock.h"
-#include "diagws/msg.h"
-#include "diagws/paths.h"
-#include "diagws/token.h"
+#include "token/auth.h"
+#include "base/clock.h"
+#include "message/msg.h"
+#include "base/paths.h"
+#include "token/token.h"
 
 enum { INPUT_MAX = 64 * 1024 };
 

@@ -5,8 +5,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "diagws/buf.h"
-#include "diagws/opt.h"
+#include "base/buf.h"
+#include "cli/opt.h"
 
 struct options {
 	/* mint */

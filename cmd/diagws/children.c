@@ -23,8 +23,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "diagws/clock.h"
-#include "diagws/err.h"
+#include "base/clock.h"
+#include "base/err.h"
 #include "up.h"
 
 enum {

@@ -16,9 +16,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "diagws/buf.h"
-#include "diagws/clock.h"
-#include "diagws/opt.h"
+#include "base/buf.h"
+#include "base/clock.h"
+#include "cli/opt.h"
 #include "children.h"
 #include "ports.h"
 

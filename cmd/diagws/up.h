@@ -2,7 +2,7 @@
 #ifndef UP_H
 #define UP_H
 
-#include "diagws/paths.h"
+#include "base/paths.h"
 
 int up_main(int argc, char **argv);
 /* The program diagws-NAME: beside this one, else by PATH. */

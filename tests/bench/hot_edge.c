@@ -3,8 +3,8 @@
 /* The edge: a record becomes a frame in a room's ring, once; each client takes the run behind its position and answers
  * a PING. */
 #include "../../cmd/diagws-edge/frame.h"
-#include "diagws/log.h"
-#include "diagws/msg.h"
+#include "base/ring.h"
+#include "message/msg.h"
 #include "hot.h"
 
 enum { RING_BYTES = 256 * 1024, RUN = 8 };

@@ -3,7 +3,7 @@
 #include <jansson.h>
 #include <string.h>
 
-#include "diagws/msg.h"
+#include "message/msg.h"
 #include "hot.h"
 
 static struct dw_request request;

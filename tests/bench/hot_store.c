@@ -2,7 +2,7 @@
 /* The LMDB engine: a commit of 1,000 messages with ids to 100 rooms, each trimmed to its newest 100. */
 #include <string.h>
 
-#include "diagws/engine.h"
+#include "store/engine.h"
 #include "hot.h"
 
 enum { BATCH = 1000, ROOMS = 100 };

@@ -3,7 +3,7 @@
 #include <jansson.h>
 #include <sys/stat.h>
 
-#include "diagws/auth.h"
+#include "token/auth.h"
 #include "hot.h"
 
 enum { NOW = 1700000000 };

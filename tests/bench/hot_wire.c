@@ -1,6 +1,6 @@
 /* libs: msgpack */
 /* What hub, edges and senders say to each other: packed and unpacked; and records, as they are stored and sent. */
-#include "diagws/wire.h"
+#include "wire/wire.h"
 #include "hot.h"
 
 enum { RECORDS = 8, SESSIONS = 100 };

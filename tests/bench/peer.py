@@ -11,7 +11,7 @@ import socket
 import struct
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-VERSION = int(re.search(r"#define DW_PROTOCOL_VERSION (\d+)", (ROOT / "lib/wire.c").read_text())[1])
+VERSION = int(re.search(r"#define DW_PROTOCOL_VERSION (\d+)", (ROOT / "lib/wire/wire.c").read_text())[1])
 
 EDGE, CLIENT = 1, 2
 HELLO, PING, PUBLISH, JOIN, READ, STAT, OWN = 1, 2, 4, 5, 9, 10, 11

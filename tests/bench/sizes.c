@@ -3,7 +3,7 @@
 
 #include "../../cmd/diagws-edge/conn.h"
 #include "../../cmd/diagws-edge/room.h"
-#include "diagws/room.h"
+#include "room/room.h"
 
 #define SAY(type, part) (void)printf("%s\t%zu\t%s\n", #type, sizeof(type), part)
 

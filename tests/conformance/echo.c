@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "conn.h"
-#include "diagws/clock.h"
+#include "base/clock.h"
 #include "edge.h"
 #include "frame.h"
 #include "server.h"

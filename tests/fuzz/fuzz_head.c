@@ -3,7 +3,7 @@
 /* libs: jansson libcrypto */
 /* The gate's heads and what libmicrohttpd reads of a client: in whatever pieces the bytes come, the same is given; it
  * is canonical, and read once more it is itself. */
-#include "diagws/opt.h"
+#include "cli/opt.h"
 #include "fuzz.h"
 #include "http/reader.h"
 

@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 /* For the sums, which stay private to it. */
-#include "../../lib/kv_journal.c"
+#include "../../lib/store/kv/journal.c"
 #include "fuzz.h"
 
 enum { FD = 1000, TAG = 7, COMMIT = 9, INPUT_MOST = 256 * 1024, FILE_SIZE = 16 << 20 };

@@ -6,8 +6,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "diagws/lines.h"
-#include "diagws/msg.h"
+#include "base/lines.h"
+#include "message/msg.h"
 #include "fuzz.h"
 
 /* What a read gives: at most so many bytes. */

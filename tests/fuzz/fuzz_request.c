@@ -1,7 +1,7 @@
 /* libs: jansson */
 /* wraps: dw_plain_parse dw_plain_parse_spaced */
 /* Requests to publish: what is accepted keeps the rules, and the quick way and the parser say the same. */
-#include "diagws/msg.h"
+#include "message/msg.h"
 #include "fuzz.h"
 
 static bool slowly; /* the quick look says nothing */

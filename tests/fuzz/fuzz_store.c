@@ -8,8 +8,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "diagws/clock.h"
-#include "diagws/engine.h"
+#include "base/clock.h"
+#include "store/engine.h"
 #include "fuzz.h"
 
 enum { ROOMS = 4, JOURNAL_PART = 256 * 1024, USED_MOST = 2 << 20 };

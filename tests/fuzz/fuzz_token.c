@@ -6,7 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "diagws/auth.h"
+#include "token/auth.h"
 #include "fuzz.h"
 
 #define SECRET "0123456789abcdef0123456789abcdef"

@@ -3,7 +3,7 @@
  * bytes. */
 #include <msgpack.h>
 
-#include "diagws/wire.h"
+#include "wire/wire.h"
 #include "fuzz.h"
 
 /* What was packed has the first elements of what was taken, or that and no more. */

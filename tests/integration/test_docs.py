@@ -86,7 +86,7 @@ def options_in_page(text):
 def errors():
     """(number, exit status, text) of each row of DW_ERRORS."""
     rows = re.findall(r'X\(DW_E_\w+, (\d{4}), (\d+), "\w+", "([^"]+)"\)',
-                      (ROOT / "include/diagws/err.h").read_text())
+                      (ROOT / "lib/base/err.h").read_text())
     assert len(rows) > 20
     return [(int(number), int(status), text) for number, status, text in rows]
 
@@ -209,10 +209,10 @@ def test_library_example_compiles(tmp_path):
 
 def test_protocol_page_has_every_field():
     """The grammar on the page is the tables of wire.c."""
-    code = (ROOT / "lib/wire.c").read_text()
+    code = (ROOT / "lib/wire/wire.c").read_text()
     shapes = re.search(r"shapes\[\] = \{(.*?)^\};", code, re.M | re.S).group(1)
     page = re.search(r"^\.Bd -literal -compact\n(.*?)^\.Ed", source("diagws-protocol.7"), re.M | re.S).group(1)
-    kinds = dict(re.findall(r"\b(DW_[A-Z]+) = (\d+),", (ROOT / "include/diagws/wire.h").read_text()))
+    kinds = dict(re.findall(r"\b(DW_[A-Z]+) = (\d+),", (ROOT / "lib/wire/wire.h").read_text()))
     names = re.findall(r'\{ (DW_[A-Z]+), "([A-Z]+)",(.*?)\} \}', shapes, re.S)
     assert len(names) == len(re.findall(r"^\t\{ DW_", shapes, re.M)) >= 24
     for kind, name, fields in names:
@@ -261,7 +261,7 @@ def test_stat_answers_with_the_documented_columns(clinic):
 
 
 def test_pages_say_alike_how_far_back_numbers_are_known():
-    times = re.search(r"DW_HISTORY_TIMES = (\d+)", (ROOT / "include/diagws/engine.h").read_text()).group(1)
+    times = re.search(r"DW_HISTORY_TIMES = (\d+)", (ROOT / "lib/store/engine.h").read_text()).group(1)
     word = {"10": "ten"}[times]
     newest = f"for the newest {word} times -queue-limit"
     said = (f"Which number a seq has is known exactly {newest} messages to everyone of a diagnosis, "

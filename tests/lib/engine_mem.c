@@ -5,15 +5,15 @@
  * modes: DW_E_STORAGE_FULL by that check; memory in the middle of a batch is DW_E_STORAGE, after which the
  * caller must not go on, for what was done is not undone.
  */
-#include "diagws/engine.h"
+#include "store/engine.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <uthash.h>
 #include <utlist.h>
 
-#include "diagws/clock.h"
-#include "diagws/wire.h"
+#include "base/clock.h"
+#include "wire/wire.h"
 
 struct message {
 	struct message *prev, *next;

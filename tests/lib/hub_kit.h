@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "../../cmd/diagws-hub/hub.h"
-#include "diagws/clock.h"
+#include "base/clock.h"
 
 static struct hub hub;
 static struct options kit_options = { .queue_limit = 100, .memory_limit = INT64_MAX, .max_sessions = INT32_MAX };

@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "diagws/logging.h"
+#include "cli/logging.h"
 
 enum { WORDS = 16, SUBSTEP_MS = 1000, LONG_MS = 30 * 1000, LONG_SUBSTEP_MS = 4000 };
 

@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "diagws/wire.h"
+#include "wire/wire.h"
 
 enum { SENDER = 77, ALL_DEVICES = 1000000, BACK_MS = 1000 };
 

@@ -1,6 +1,6 @@
 """The line between one edge and its hub, so that a test decides when there is one: two sockets and what goes through.
 
-It knows one thing of what it carries: the hub is greeted (PING, lib/wire.c) with the edge's clock right after the edge
+It knows one thing of what it carries: the hub is greeted (PING, lib/wire/wire.c) with the edge's clock right after the edge
 has told it what its clients confirmed. So `told_since` is a condition for "the hub has been told".
 """
 import os

@@ -1,8 +1,8 @@
 /* One hub and its edges in one process, with a network and clocks that are ours.
  *
  * The hub is cmd/diagws-hub and the edges are cmd/diagws-edge as they are built, but for what touches the world: their
- * main loops, the ZeroMQ socket (lib/bus.c), the clocks, the store thread, libwebsockets and libuv. These are replaced
- * here at link time, so what is tested is what runs, in any order of events and in no time.
+ * main loops, the ZeroMQ socket (lib/wire/bus.c), the clocks, the store thread, libwebsockets and libuv. These are
+ * replaced here at link time, so what is tested is what runs, in any order of events and in no time.
  *
  *   sim_net.c    time, the bus between edges, senders and hub, and as much of libuv as an edge's link to its hub needs
  *   sim_hub.c    a hub's life: starts, takes a turn, writes cursors, dies
@@ -17,7 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "diagws/buf.h"
+#include "base/buf.h"
 
 enum { SIM_EDGES = 4, SIM_NAME = 32, SIM_SENDER = 1 };
 

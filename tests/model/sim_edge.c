@@ -17,7 +17,7 @@
 #include "../../cmd/diagws-edge/edge.h"
 #include "../../cmd/diagws-edge/server.h"
 #include "../../cmd/diagws-edge/uplink.h"
-#include "diagws/clock.h"
+#include "base/clock.h"
 #include "sim.h"
 
 enum { PING_MAX = 125, OP_TEXT = 1, OP_PING = 9 };

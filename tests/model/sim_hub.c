@@ -15,7 +15,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "diagws/clock.h"
+#include "base/clock.h"
 #include "sim.h"
 
 static struct hub hub;

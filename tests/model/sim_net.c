@@ -1,6 +1,6 @@
 /* Time, randomness, and the bus: frames lie in queues until who they are for takes them.
  *
- * Replaces at link time: dw_now_ms, dw_mono_ms, dw_mono_us, dw_random and dw_random_id (wrapped), lib/bus.c, the calls
+ * Replaces at link time: dw_now_ms, dw_mono_ms, dw_mono_us, dw_random and dw_random_id (wrapped), lib/wire/bus.c, the calls
  * that wait for a disk, and the libuv calls of cmd/diagws-edge/uplink.c. Failure modes: none; memory ends the process.
  */
 #include "sim.h"
@@ -14,9 +14,9 @@
 #include <utlist.h>
 #include <uv.h>
 
-#include "diagws/bus.h"
-#include "diagws/clock.h"
-#include "diagws/router.h"
+#include "wire/bus.h"
+#include "base/clock.h"
+#include "wire/router.h"
 
 uint64_t sim_wall, sim_mono;
 static uint64_t state;
@@ -253,7 +253,7 @@ line_hear(int line, struct dw_buf *frame)
 	return take(&lines[line].heard, frame, &peer);
 }
 
-/* ---- lib/bus.c */
+/* ---- lib/wire/bus.c */
 
 struct dw_bus {
 	int line;
@@ -337,7 +337,7 @@ dw_bus_wait(struct dw_bus *bus, int64_t timeout_ms)
 	return dw_bus_readable(bus);
 }
 
-/* ---- lib/router.c: one frame after another */
+/* ---- lib/wire/router.c: one frame after another */
 
 struct dw_router {
 	struct dw_buf frame;

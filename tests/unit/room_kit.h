@@ -13,7 +13,7 @@
 
 #include <cmocka.h>
 
-#include "diagws/room.h"
+#include "room/room.h"
 
 enum { NOW = 1000000000, LIMIT = 5, TTL = 1000000, CURSOR_TTL = 3000000, EDGE = 7, USERS = 16 };
 

@@ -1,7 +1,7 @@
 /* What a hub stages for whom: a right is looked up before a room is made or loaded, and nobody has more than a share.
  */
-/* links: cmd/diagws-hub/right.c cmd/diagws-hub/asked.c cmd/diagws-hub/stage.c lib/wire.c lib/buf.c lib/err.c */
-/* links: lib/engine.c lib/msg.c lib/utf8.c lib/json.c lib/json_plain.c */
+/* links: cmd/diagws-hub/right.c cmd/diagws-hub/asked.c cmd/diagws-hub/stage.c lib/wire/wire.c lib/base/buf.c lib/base/err.c */
+/* links: lib/store/engine.c lib/message/msg.c lib/base/utf8.c lib/json/json.c lib/json/json_plain.c */
 /* libs: jansson */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,7 +12,7 @@
 #include <cmocka.h>
 
 #include "../../cmd/diagws-hub/asked.h"
-#include "diagws/clock.h"
+#include "base/clock.h"
 
 enum { PEERS = 5 };
 

@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 #include "../../cmd/diagws-edge/door/budget.h"
-#include "diagws/err.h"
+#include "base/err.h"
 
 static const uint64_t secret[2] = { 0x1234567890abcdef, 0xfedcba0987654320 };
 static uint64_t now = 1000;

@@ -1,8 +1,8 @@
-/* links: lib/engine.c lib/engine_lmdb.c lib/engine_lmdb_log.c lib/engine_lmdb_ops.c */
-/* links: lib/engine_lmdb_rooms.c lib/engine_lmdb_ids.c lib/engine_lmdb_check.c */
-/* links: lib/engine_lmdb_lock.c lib/engine_lmdb_note.c */
-/* links: lib/kv.c lib/kv_lmdb.c lib/kv_file.c lib/kv_journal.c lib/kv_look.c lib/kv_tree.c */
-/* links: lib/wire.c lib/buf.c lib/err.c lib/clock.c lib/paths.c */
+/* links: lib/store/engine.c lib/store/lmdb/lmdb.c lib/store/lmdb/log.c lib/store/lmdb/ops.c */
+/* links: lib/store/lmdb/rooms.c lib/store/lmdb/ids.c lib/store/lmdb/check.c */
+/* links: lib/store/lmdb/lock.c lib/store/lmdb/note.c */
+/* links: lib/store/kv/kv.c lib/store/kv/lmdb.c lib/store/kv/file.c lib/store/kv/journal.c lib/store/kv/look.c lib/store/kv/tree.c */
+/* links: lib/wire/wire.c lib/base/buf.c lib/base/err.c lib/base/clock.c lib/base/paths.c */
 /* libs: lmdb libcrypto */
 /* A store whose file was damaged: whatever byte, page or length of it is wrong, it is refused with a reason, or opens
  * and says exactly what it said before. Never less, and never a crash: the tests would not survive one. */
@@ -17,8 +17,8 @@
 
 #include <cmocka.h>
 
-#include "diagws/clock.h"
-#include "diagws/engine.h"
+#include "base/clock.h"
+#include "store/engine.h"
 
 enum { ROOMS = 12, PAGE = 4096, FLIPS_A_PAGE = 12 };
 

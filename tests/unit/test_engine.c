@@ -1,8 +1,8 @@
-/* links: lib/engine.c tests/lib/engine_mem.c lib/engine_lmdb.c lib/engine_lmdb_log.c lib/engine_lmdb_ops.c */
-/* links: lib/engine_lmdb_rooms.c lib/engine_lmdb_ids.c lib/engine_lmdb_check.c */
-/* links: lib/engine_lmdb_lock.c lib/engine_lmdb_note.c */
-/* links: lib/kv.c lib/kv_lmdb.c lib/kv_file.c lib/kv_journal.c lib/kv_look.c lib/kv_tree.c */
-/* links: lib/wire.c lib/buf.c lib/err.c lib/clock.c lib/paths.c */
+/* links: lib/store/engine.c tests/lib/engine_mem.c lib/store/lmdb/lmdb.c lib/store/lmdb/log.c lib/store/lmdb/ops.c */
+/* links: lib/store/lmdb/rooms.c lib/store/lmdb/ids.c lib/store/lmdb/check.c */
+/* links: lib/store/lmdb/lock.c lib/store/lmdb/note.c */
+/* links: lib/store/kv/kv.c lib/store/kv/lmdb.c lib/store/kv/file.c lib/store/kv/journal.c lib/store/kv/look.c lib/store/kv/tree.c */
+/* links: lib/wire/wire.c lib/base/buf.c lib/base/err.c lib/base/clock.c lib/base/paths.c */
 /* libs: lmdb libcrypto */
 /* One contract for every engine: each test runs on LMDB in a directory of its own and on the twin in
  * memory; then what only a store on disk can do; then both side by side on random operations. */
@@ -20,9 +20,9 @@
 #include <cmocka.h>
 #include <lmdb.h>
 
-#include "diagws/clock.h"
-#include "diagws/engine.h"
-#include "diagws/wire.h"
+#include "base/clock.h"
+#include "store/engine.h"
+#include "wire/wire.h"
 
 struct fixture {
 	const struct dw_engine_ops *ops;

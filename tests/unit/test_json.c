@@ -1,4 +1,4 @@
-/* links: lib/json.c lib/json_plain.c lib/buf.c lib/err.c */
+/* links: lib/json/json.c lib/json/json_plain.c lib/base/buf.c lib/base/err.c */
 /* libs: jansson */
 /* What is JSON and what is not, where each member lies in the sender's bytes, and which keys changed. */
 #include <setjmp.h>
@@ -9,8 +9,8 @@
 
 #include <cmocka.h>
 
-#include "diagws/json.h"
-#include "diagws/json_plain.h"
+#include "json/json.h"
+#include "json/json_plain.h"
 
 #define S(literal) (literal), sizeof(literal) - 1
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))

@@ -1,4 +1,4 @@
-/* links: lib/keys.c lib/msg.c lib/json_plain.c lib/json.c lib/buf.c lib/err.c lib/paths.c */
+/* links: lib/token/keys.c lib/message/msg.c lib/json/json_plain.c lib/json/json.c lib/base/buf.c lib/base/err.c lib/base/paths.c */
 /* libs: jansson libcrypto */
 /* Key files: what each name means, and every way in which one is refused at the start. */
 #include <setjmp.h>
@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "diagws/keys.h"
+#include "token/keys.h"
 #include "token_kit.h"
 
 #define SECRET "0123456789abcdef0123456789abcdef"

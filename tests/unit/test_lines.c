@@ -1,4 +1,4 @@
-/* links: lib/lines.c lib/buf.c lib/err.c */
+/* links: lib/base/lines.c lib/base/buf.c lib/base/err.c */
 /* Lines out of a pipe that is filled piece by piece: ends of lines, ends of input, and the bound. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "diagws/lines.h"
+#include "base/lines.h"
 
 enum { MAX = 10 };
 

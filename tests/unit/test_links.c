@@ -1,5 +1,5 @@
 /* Links: found in their chain however far the table has grown, and nothing left when the last has gone. */
-/* links: lib/links.c */
+/* links: lib/base/table.c */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "diagws/links.h"
+#include "base/table.h"
 
 enum { MANY = 1000, CHAIN_MOST = 8 };
 

@@ -1,4 +1,4 @@
-/* links: lib/log.c lib/buf.c */
+/* links: lib/base/ring.c lib/base/buf.c */
 /* The log against a plain list that remembers everything: same entries, same bytes, same bounds. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "diagws/log.h"
+#include "base/ring.h"
 
 enum { MODEL_MAX = 20000 };
 

@@ -1,4 +1,4 @@
-/* links: lib/logging.c lib/utf8.c lib/buf.c */
+/* links: lib/cli/logging.c lib/base/utf8.c lib/base/buf.c */
 /* libs: jansson */
 /* What goes out of a flood of log lines, and what of a value that a stranger wrote. Each case logs in a process of its
  * own, whose clock stands still unless it is moved. */
@@ -17,9 +17,9 @@
 #include <cmocka.h>
 #include <jansson.h>
 
-#include "diagws/buf.h"
-#include "diagws/clock.h"
-#include "diagws/logging.h"
+#include "base/buf.h"
+#include "base/clock.h"
+#include "cli/logging.h"
 
 enum { SAID_MAX = 1 << 16 };
 

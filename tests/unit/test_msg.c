@@ -1,4 +1,4 @@
-/* links: lib/msg.c lib/json_plain.c lib/render.c lib/json.c lib/buf.c lib/err.c lib/clock.c */
+/* links: lib/message/msg.c lib/json/json_plain.c lib/message/render.c lib/json/json.c lib/base/buf.c lib/base/err.c lib/base/clock.c */
 /* libs: jansson libcrypto */
 /* Names, ids, the rules for each type's data, and what a client is shown. */
 #include <setjmp.h>
@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "diagws/msg.h"
+#include "message/msg.h"
 
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 

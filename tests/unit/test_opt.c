@@ -1,4 +1,4 @@
-/* links: lib/opt.c lib/opt_help.c lib/err.c */
+/* links: lib/cli/opt.c lib/cli/opt_help.c lib/base/err.c */
 /* Options: what the tables promise. Values, their sources and bounds; what is refused. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "diagws/opt.h"
+#include "cli/opt.h"
 
 static struct {
 	bool flag;

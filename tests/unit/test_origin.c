@@ -1,4 +1,4 @@
-/* links: cmd/diagws-edge/door/origin.c lib/buf.c lib/err.c */
+/* links: cmd/diagws-edge/door/origin.c lib/base/buf.c lib/base/err.c */
 /* Origins: the one form that each is compared in, what is none, and whom the list lets in. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,4 +1,4 @@
-/* links: lib/paths.c lib/err.c */
+/* links: lib/base/paths.c lib/base/err.c */
 /* Default places, directories and small files, on a folder of the test's own. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-#include "diagws/paths.h"
+#include "base/paths.h"
 
 static char dir[] = "/tmp/test-paths-XXXXXX";
 

@@ -16,7 +16,7 @@
 
 #include <cmocka.h>
 
-#include "diagws/err.h"
+#include "base/err.h"
 
 #define MAGIC "\r\n\r\n\0\r\nQUIT\n"
 #define LOCAL_HEAD "\x20"

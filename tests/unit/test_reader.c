@@ -1,6 +1,6 @@
 /* links: cmd/diagws-edge/http/reader.c cmd/diagws-edge/door/head.c cmd/diagws-edge/door/upgrade.c */
-/* links: cmd/diagws-edge/door/origin.c lib/msg.c lib/json.c lib/json_plain.c lib/utf8.c lib/buf.c lib/err.c */
-/* links: lib/clock.c */
+/* links: cmd/diagws-edge/door/origin.c lib/message/msg.c lib/json/json.c lib/json/json_plain.c lib/base/utf8.c lib/base/buf.c lib/base/err.c */
+/* links: lib/base/clock.c */
 /* libs: jansson libcrypto */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-#include "diagws/opt.h"
+#include "cli/opt.h"
 #include "http/reader.h"
 
 enum { SOME = 512 * 1024 };

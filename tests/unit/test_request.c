@@ -1,4 +1,4 @@
-/* links: lib/request.c lib/msg.c lib/json_plain.c lib/json.c lib/buf.c lib/err.c */
+/* links: lib/message/request.c lib/message/msg.c lib/json/json_plain.c lib/json/json.c lib/base/buf.c lib/base/err.c */
 /* libs: jansson */
 /* The two shapes of a request: what is taken from them, what is refused, and that the room is known
  * when something else is wrong. */
@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "diagws/msg.h"
+#include "message/msg.h"
 
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 

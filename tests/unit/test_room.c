@@ -1,6 +1,6 @@
-/* links: lib/room.c lib/room_member.c lib/room_join.c lib/room_confirm.c lib/room_read.c lib/room_queued.c */
-/* links: lib/room_present.c lib/log.c lib/record.c */
-/* links: lib/links.c lib/wire.c lib/buf.c lib/err.c lib/engine.c */
+/* links: lib/room/room.c lib/room/member.c lib/room/join.c lib/room/confirm.c lib/room/read.c lib/room/queued.c */
+/* links: lib/room/present.c lib/base/ring.c lib/message/record.c */
+/* links: lib/base/table.c lib/wire/wire.c lib/base/buf.c lib/base/err.c lib/store/engine.c */
 /* The rules of a room: where a join stands, takeover, devices, gaps, cursors, what is queued. Pure memory;
  * time is a number. Messages have seq 10, 20, 30, … unless a test says otherwise, for seq counts the
  * whole engine and n the room.
@@ -14,7 +14,7 @@
 
 #include <cmocka.h>
 
-#include "diagws/room.h"
+#include "room/room.h"
 
 enum { NOW = 1000000000, STEADY = 5000, LIMIT = 5, TTL = 1000000, CURSOR_TTL = 3000000, EDGE = 7, OTHER_EDGE = 8 };
 

@@ -1,6 +1,6 @@
-/* links: lib/room.c lib/room_member.c lib/room_join.c lib/room_confirm.c lib/room_read.c lib/room_queued.c */
-/* links: lib/room_present.c lib/log.c lib/record.c */
-/* links: lib/links.c lib/wire.c lib/buf.c lib/err.c lib/engine.c tests/lib/engine_mem.c lib/clock.c */
+/* links: lib/room/room.c lib/room/member.c lib/room/join.c lib/room/confirm.c lib/room/read.c lib/room/queued.c */
+/* links: lib/room/present.c lib/base/ring.c lib/message/record.c */
+/* links: lib/base/table.c lib/wire/wire.c lib/base/buf.c lib/base/err.c lib/store/engine.c tests/lib/engine_mem.c lib/base/clock.c */
 /* libs: libcrypto */
 /* A room that was there all the time, and one that is loaded now: both retain the same, tell the same gaps, and know of
  * each seq what is true or that they do not know. Random messages and jumps of time; the test keeps the truth.
@@ -16,8 +16,8 @@
 
 #include <cmocka.h>
 
-#include "diagws/engine.h"
-#include "diagws/room.h"
+#include "store/engine.h"
+#include "room/room.h"
 
 enum { LIMIT = 3, TTL = 100000, USERS = 6, STEPS = 400, RUNS = 60 };
 

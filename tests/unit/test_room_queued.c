@@ -1,6 +1,6 @@
-/* links: lib/room.c lib/room_member.c lib/room_join.c lib/room_confirm.c lib/room_read.c lib/room_queued.c */
-/* links: lib/room_present.c lib/log.c */
-/* links: lib/record.c lib/links.c lib/wire.c lib/buf.c lib/err.c lib/engine.c */
+/* links: lib/room/room.c lib/room/member.c lib/room/join.c lib/room/confirm.c lib/room/read.c lib/room/queued.c */
+/* links: lib/room/present.c lib/base/ring.c */
+/* links: lib/message/record.c lib/base/table.c lib/wire/wire.c lib/base/buf.c lib/base/err.c lib/store/engine.c */
 /* What is queued, retained and watched is kept, and never counted: after every step of random histories in three rooms
  * that share one struct dw_rooms it is what a walk over all of them finds. */
 #include <setjmp.h>
@@ -13,7 +13,7 @@
 
 #include <cmocka.h>
 
-#include "../../lib/room_parts.h"
+#include "../../lib/room/parts.h"
 
 enum {
 	ROOMS = 3,

@@ -1,4 +1,4 @@
-/* links: lib/router.c lib/router_io.c lib/router_listen.c lib/endpoint.c lib/zmtp.c lib/buf.c lib/err.c lib/paths.c */
+/* links: lib/wire/router.c lib/wire/router_io.c lib/wire/router_listen.c lib/wire/endpoint.c lib/wire/zmtp.c lib/base/buf.c lib/base/err.c lib/base/paths.c */
 /* Connections of the hub with a clock of the test's: turns, bounds, and who is let go when. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,10 +13,10 @@
 
 #include <cmocka.h>
 
-#include "diagws/clock.h"
-#include "diagws/router.h"
-#include "diagws/wire.h"
-#include "diagws/zmtp.h"
+#include "base/clock.h"
+#include "wire/router.h"
+#include "wire/wire.h"
+#include "wire/zmtp.h"
 
 #define READY "\x04\x1c\x05READY\x0bSocket-Type\0\0\0\6DEALER"
 

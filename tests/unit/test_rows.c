@@ -1,4 +1,4 @@
-/* links: lib/rows.c lib/wire.c lib/wire_cells.c lib/msg.c lib/json_plain.c lib/json.c lib/buf.c lib/err.c */
+/* links: lib/cli/rows.c lib/wire/wire.c lib/wire/cells.c lib/message/msg.c lib/json/json_plain.c lib/json/json.c lib/base/buf.c lib/base/err.c */
 /* libs: msgpack jansson */
 /* Tables as TSV and JSON, cut; and tables that do not add up. */
 #include <math.h>
@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "diagws/rows.h"
+#include "cli/rows.h"
 
 static void
 add_number(struct dw_buf *cells, int64_t number)

@@ -1,5 +1,5 @@
 /* Sessions: found by their id and by nothing else, their places used again, all of them met once. */
-/* links: cmd/diagws-edge/sessions.c lib/clock.c */
+/* links: cmd/diagws-edge/sessions.c lib/base/clock.c */
 /* libs: libcrypto */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,5 +1,5 @@
-/* links: lib/auth.c lib/keys.c lib/token.c lib/claims.c lib/signature.c lib/token_cache.c */
-/* links: lib/clock.c lib/msg.c lib/json_plain.c lib/json.c lib/buf.c lib/err.c lib/paths.c */
+/* links: lib/token/auth.c lib/token/keys.c lib/token/token.c lib/token/claims.c lib/token/signature.c lib/token/cache.c */
+/* links: lib/base/clock.c lib/message/msg.c lib/json/json_plain.c lib/json/json.c lib/base/buf.c lib/base/err.c lib/base/paths.c */
 /* libs: libjwt jansson libcrypto */
 /* Tokens that were made to deceive: unsigned, signed with what is public, pointing elsewhere, misshapen. */
 #include <setjmp.h>
@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "diagws/auth.h"
+#include "token/auth.h"
 #include "token_kit.h"
 
 #define SECRET "0123456789abcdef0123456789abcdef"

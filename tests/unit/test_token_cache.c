@@ -1,4 +1,4 @@
-/* links: lib/token_cache.c lib/claims.c lib/msg.c lib/json_plain.c lib/json.c lib/buf.c lib/err.c */
+/* links: lib/token/cache.c lib/token/claims.c lib/message/msg.c lib/json/json_plain.c lib/json/json.c lib/base/buf.c lib/base/err.c */
 /* libs: jansson */
 /* The cache of verified tokens: what goes in comes out, and both bounds hold. */
 #include <setjmp.h>
@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "diagws/token_cache.h"
+#include "token/cache.h"
 
 static void
 make_hash(unsigned number, uint8_t hash[DW_TOKEN_HASH])

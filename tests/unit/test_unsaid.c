@@ -1,5 +1,5 @@
 /* What was confirmed, on its way to the hub: together where it is the same, and with where each began to read. */
-/* links: cmd/diagws-edge/unsaid.c lib/wire.c lib/buf.c lib/err.c */
+/* links: cmd/diagws-edge/unsaid.c lib/wire/wire.c lib/base/buf.c lib/base/err.c */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,6 +1,6 @@
 /* UTF-8: every character there is, what is none, and texts that come in pieces. */
-/* links: lib/utf8.c */
-#include "diagws/utf8.h"
+/* links: lib/base/utf8.c */
+#include "base/utf8.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,4 +1,4 @@
-/* links: lib/wheel.c */
+/* links: lib/base/wheel.c */
 /* The timer wheel against the plain rule: fires once, never early, at the first run that is not; cancelled: never. And
  * what is not due is hardly looked at. */
 #include <setjmp.h>
@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "diagws/wheel.h"
+#include "base/wheel.h"
 
 enum { TIMERS = 500, STEP_MS = 10, HOUR_MS = 3600 * 1000 };
 

@@ -1,4 +1,4 @@
-/* links: lib/wire.c lib/wire_cells.c lib/buf.c lib/err.c */
+/* links: lib/wire/wire.c lib/wire/cells.c lib/base/buf.c lib/base/err.c */
 /* libs: msgpack */
 /* The protocol: what is packed comes back, and what is no message is refused whatever its bytes. */
 #include <setjmp.h>
@@ -10,7 +10,7 @@
 #include <cmocka.h>
 #include <msgpack.h>
 
-#include "diagws/wire.h"
+#include "wire/wire.h"
 
 static void
 pack_publish(struct dw_buf *out)

@@ -1,4 +1,4 @@
-/* links: lib/zmtp.c lib/buf.c */
+/* links: lib/wire/zmtp.c lib/base/buf.c */
 /* ZMTP at the accepting end: whole, byte by byte, and what is none. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -8,8 +8,8 @@
 
 #include <cmocka.h>
 
-#include "diagws/wire.h"
-#include "diagws/zmtp.h"
+#include "wire/wire.h"
+#include "wire/zmtp.h"
 
 #define READY "\x04\x1c\x05READY\x0bSocket-Type\0\0\0\6DEALER"
 

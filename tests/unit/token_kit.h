@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "diagws/buf.h"
+#include "base/buf.h"
 
 static char kit_folder[] = "/tmp/diagws-test-XXXXXX";
 

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "diagws/err.h"
+#include "base/err.h"
 
 enum { WAYS = 8, SETS = BUDGET_KEYS / WAYS };
 

@@ -12,7 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "diagws/buf.h"
+#include "base/buf.h"
 
 enum { BUDGET_KEYS = 65536, BUDGET_AT_ONCE = 10, BUDGET_MOST = 1000000 };
 

@@ -14,8 +14,8 @@
 #include <uv.h>
 
 #include "address.h"
-#include "diagws/clock.h"
-#include "diagws/logging.h"
+#include "base/clock.h"
+#include "cli/logging.h"
 #include "edge.h"
 #include "limits.h"
 

@@ -5,7 +5,7 @@
 #ifndef CHECK_H
 #define CHECK_H
 
-#include "diagws/auth.h"
+#include "token/auth.h"
 
 struct address;
 struct check;

@@ -18,8 +18,8 @@
 #include <utlist.h>
 #include <uv.h>
 
-#include "diagws/clock.h"
-#include "diagws/logging.h"
+#include "base/clock.h"
+#include "cli/logging.h"
 #include "door/address.h"
 #include "door/proxy.h"
 #include "door/upgrade.h"

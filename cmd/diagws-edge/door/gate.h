@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "diagws/err.h"
+#include "base/err.h"
 
 struct address;
 struct edge;

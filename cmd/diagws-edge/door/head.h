@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "diagws/buf.h"
+#include "base/buf.h"
 
 enum { LIMIT_URL = 8 * 1024, LIMIT_HEADERS = 16 * 1024, LIMIT_FIELDS = 100, LIMIT_ARGUMENTS = 32 };
 /* What is longer is no token (4 KiB), no media type, origin or method that is known: it is as good as any that is

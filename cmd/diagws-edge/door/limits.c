@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "diagws/clock.h"
+#include "base/clock.h"
 #include "edge.h"
 
 _Static_assert(offsetof(struct site, link) == 0, "a site is its link");

@@ -14,8 +14,8 @@
 
 #include "address.h"
 #include "budget.h"
-#include "diagws/auth.h"
-#include "diagws/links.h"
+#include "token/auth.h"
+#include "base/table.h"
 
 struct check;
 struct edge_config;

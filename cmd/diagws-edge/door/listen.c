@@ -20,8 +20,8 @@
 #include <unistd.h>
 #include <uv.h>
 
-#include "diagws/clock.h"
-#include "diagws/logging.h"
+#include "base/clock.h"
+#include "cli/logging.h"
 #include "conn.h"
 #include "door/address.h"
 #include "door/gate.h"

@@ -6,7 +6,7 @@
 
 #include <stdbool.h>
 
-#include "diagws/err.h"
+#include "base/err.h"
 
 struct edge;
 struct listeners;

@@ -8,9 +8,9 @@
 
 #include <stdbool.h>
 
-#include "diagws/buf.h"
-#include "diagws/err.h"
-#include "diagws/opt.h"
+#include "base/buf.h"
+#include "base/err.h"
+#include "cli/opt.h"
 
 enum { ORIGIN_SIZE = 320 };
 

@@ -15,7 +15,7 @@
 #include <stdbool.h>
 #include <string.h>
 
-#include "diagws/err.h"
+#include "base/err.h"
 
 enum { LOCAL = 0, PROXY = 1 };                     /* commands */
 enum { UNSPEC = 0, TCP4 = 1, TCP6 = 2, UNIX = 3 }; /* families */

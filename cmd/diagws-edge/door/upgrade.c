@@ -6,7 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "diagws/msg.h"
+#include "message/msg.h"
 #include "door/origin.h"
 
 enum { KEY_SIZE = 24 };

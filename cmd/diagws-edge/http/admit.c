@@ -6,8 +6,8 @@
 #include <string.h>
 #include <strings.h>
 
-#include "diagws/clock.h"
-#include "diagws/opt.h"
+#include "base/clock.h"
+#include "cli/opt.h"
 #include "door/check.h"
 #include "door/origin.h"
 #include "edge.h"

@@ -5,7 +5,7 @@
 
 #include <stdbool.h>
 
-#include "diagws/buf.h"
+#include "base/buf.h"
 
 /* Appends {"success":false,"error":{"code","message","field"},"detail"}; field may be NULL. */
 void answer_error(struct dw_buf *out, const char *code, const char *message, const char *field);

@@ -13,7 +13,7 @@
 
 #include <utlist.h>
 
-#include "diagws/clock.h"
+#include "base/clock.h"
 #include "edge.h"
 #include "messages.h"
 #include "publish.h"

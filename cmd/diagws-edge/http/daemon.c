@@ -22,7 +22,7 @@
 #include <utlist.h>
 #include <uv.h>
 
-#include "diagws/clock.h"
+#include "base/clock.h"
 #include "door/upgrade.h"
 #include "edge.h"
 #include "http/http.h"

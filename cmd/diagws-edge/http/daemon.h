@@ -9,11 +9,11 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "diagws/buf.h"
-#include "diagws/err.h"
+#include "base/buf.h"
+#include "base/err.h"
 #include "door/address.h"
 #include "http/reader.h"
-#include "diagws/wheel.h"
+#include "base/wheel.h"
 
 struct edge;
 struct http;

@@ -13,7 +13,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "diagws/clock.h"
+#include "base/clock.h"
 #include "door/check.h"
 #include "edge.h"
 #include "http/admit.h"

@@ -12,11 +12,11 @@
 #include <stddef.h>
 #include <microhttpd.h>
 
-#include "diagws/auth.h"
-#include "diagws/buf.h"
-#include "diagws/msg.h"
+#include "token/auth.h"
+#include "base/buf.h"
+#include "message/msg.h"
 #include "door/head.h"
-#include "diagws/wheel.h"
+#include "base/wheel.h"
 
 struct edge;
 struct http_client;

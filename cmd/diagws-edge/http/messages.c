@@ -19,9 +19,9 @@
 #include <string.h>
 
 #include "api.h"
-#include "diagws/clock.h"
-#include "diagws/opt.h"
-#include "diagws/wire.h"
+#include "base/clock.h"
+#include "cli/opt.h"
+#include "wire/wire.h"
 #include "edge.h"
 #include "uplink.h"
 

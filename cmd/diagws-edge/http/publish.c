@@ -14,8 +14,8 @@
 #include <string.h>
 
 #include "api.h"
-#include "diagws/clock.h"
-#include "diagws/opt.h"
+#include "base/clock.h"
+#include "cli/opt.h"
 #include "edge.h"
 #include "uplink.h"
 

@@ -13,7 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "diagws/buf.h"
+#include "base/buf.h"
 #include "door/head.h"
 
 struct dw_opt_list;

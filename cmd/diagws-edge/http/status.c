@@ -15,8 +15,8 @@
 #include <utlist.h>
 
 #include "api.h"
-#include "diagws/clock.h"
-#include "diagws/wire.h"
+#include "base/clock.h"
+#include "wire/wire.h"
 #include "edge.h"
 #include "uplink.h"
 

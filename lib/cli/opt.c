@@ -1,0 +1,428 @@
+/* Options from one table: parsing (getopt_long underneath) and the environment. Printing is in opt_help.c.
+ *
+ * Happy path: the environment's values are set first, then argv's, so that flags win. Failure modes: a
+ * value that is not allowed, told with where it came from, what was given and what is allowed.
+ */
+#include "cli/opt.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/opt_parts.h"
+
+enum { LONG_BASE = 256, OPTIONS_MAX = 96 };
+
+struct dw_common dw_common = { .timeout_ms = 5000, .color = "auto", .log_format = "auto" };
+
+static bool show_help, show_version, show_words;
+
+const struct dw_opt dw_opt_common[] = {
+	{ .kind = DW_OPT_HEADING, .help = "General" },
+	{ .kind = DW_OPT_COUNT, .letter = 'v', .name = "verbose", .help = "say more", .target = &dw_common.verbose },
+	{ .kind = DW_OPT_FLAG,
+		.letter = 'q',
+		.name = "quiet",
+		.help = "say only what went wrong",
+		.target = &dw_common.quiet },
+	{ .kind = DW_OPT_FLAG, .letter = 'h', .name = "help", .help = "print this and exit", .target = &show_help },
+	{ .kind = DW_OPT_FLAG,
+		.letter = 'V',
+		.name = "version",
+		.help = "print the version and exit",
+		.target = &show_version },
+	{ 0 },
+};
+const struct dw_opt dw_opt_hub[] = {
+	{ .kind = DW_OPT_HEADING, .help = "The hub" },
+	{ .kind = DW_OPT_TEXT,
+		.letter = 'e',
+		.name = "endpoint",
+		.arg = "URI",
+		.help = "the hub's socket",
+		.env = "DIAGWS_HUB",
+		.target = &dw_common.endpoint },
+	{ .kind = DW_OPT_DURATION,
+		.name = "timeout",
+		.arg = "DUR",
+		.help = "wait so long for an answer",
+		.env = "DIAGWS_TIMEOUT",
+		.initial = "5s",
+		.target = &dw_common.timeout_ms,
+		.min = 1,
+		.max = 3600000 },
+	{ 0 },
+};
+const struct dw_opt dw_opt_table[] = {
+	{ .kind = DW_OPT_HEADING, .help = "Output" },
+	{ .kind = DW_OPT_CHOICE,
+		.name = "format",
+		.arg = "FORMAT",
+		.help = "a table on a terminal, else tsv",
+		.choices = "table|tsv|json|ndjson",
+		.env = "DIAGWS_FORMAT",
+		.target = &dw_common.format },
+	{ .kind = DW_OPT_FLAG, .name = "json", .help = "short for --format json", .target = &dw_common.json },
+	{ .kind = DW_OPT_CHOICE,
+		.name = "color",
+		.arg = "WHEN",
+		.help = "colour what goes to a terminal",
+		.choices = "auto|always|never",
+		.env = "DIAGWS_COLOR",
+		.initial = "auto",
+		.target = &dw_common.color },
+	{ 0 },
+};
+static const struct dw_opt words_option = { .kind = DW_OPT_FLAG, .name = "list-words", .target = &show_words };
+
+bool
+dw_parse_number(const char *text, int64_t *value)
+{
+	char *end;
+	long long number;
+
+	if ((text[0] < '0' || text[0] > '9') && !(text[0] == '-' && text[1] >= '0' && text[1] <= '9'))
+		return false;
+	errno = 0;
+	number = strtoll(text, &end, 10);
+	if (errno != 0 || *end != '\0')
+		return false;
+	*value = number;
+	return true;
+}
+
+struct unit {
+	const char *name;
+	int64_t factor;
+};
+
+static bool
+parse_with_unit(const char *text, const struct unit *units, int64_t plain, int64_t *out)
+{
+	size_t digits = strspn(text, "0123456789");
+	int64_t factor = plain, number;
+	char head[20];
+
+	if (digits == 0 || digits >= sizeof(head))
+		return false;
+	memcpy(head, text, digits);
+	head[digits] = '\0';
+	if (!dw_parse_number(head, &number))
+		return false;
+	if (text[digits] != '\0') {
+		while (units->name != NULL && strcmp(units->name, text + digits) != 0)
+			units++;
+		if (units->name == NULL)
+			return false;
+		factor = units->factor;
+	}
+	if (number > INT64_MAX / factor)
+		return false;
+	*out = number * factor;
+	return true;
+}
+
+bool
+dw_parse_duration(const char *text, int64_t *ms)
+{
+	static const struct unit units[] = { { "ms", 1 }, { "s", 1000 }, { "m", 60000 }, { "h", 3600000 },
+		{ "d", 86400000 }, { NULL, 0 } };
+
+	return parse_with_unit(text, units, 1000, ms);
+}
+
+bool
+dw_parse_size(const char *text, int64_t *bytes)
+{
+	static const struct unit units[] = { { "K", 1 << 10 }, { "M", 1 << 20 }, { "G", 1 << 30 }, { NULL, 0 } };
+
+	return parse_with_unit(text, units, 1, bytes);
+}
+
+int
+dw_opt_misuse(const struct dw_command *command, const char *format, ...)
+{
+	char message[256], hint[96];
+	struct dw_fault fault = { 0 };
+	va_list args;
+
+	va_start(args, format);
+	(void)vsnprintf(message, sizeof(message), format, args);
+	va_end(args);
+	(void)snprintf(hint, sizeof(hint), "try '%s --help'", command->name);
+	(void)dw_fault_set(&fault, DW_E_USAGE, NULL, NULL, "%s", message);
+	dw_fault_print(stderr, command->name, DW_E_USAGE, &fault, hint);
+	return DW_E_USAGE;
+}
+
+/* Where a value came from: a flag, or a variable of the environment. */
+struct source {
+	const struct dw_command *command;
+	const struct dw_opt *opt;
+	bool from_env;
+};
+
+static int
+refuse(const struct source *source, const char *value, const char *wrong, const char *expected)
+{
+	struct dw_fault fault = { 0 };
+	char hint[96], given[64];
+
+	(void)snprintf(hint, sizeof(hint), "try '%s --help'", source->command->name);
+	(void)snprintf(given, sizeof(given), "%.40s%s", value, strlen(value) > 40 ? "..." : "");
+	(void)dw_fault_set(&fault, DW_E_USAGE, NULL, expected, "%s '%s%s': '%s' is %s",
+		source->from_env ? "variable" : "option", source->from_env ? "" : "--",
+		source->from_env ? source->opt->env : source->opt->name, given, wrong);
+	dw_fault_print(stderr, source->command->name, DW_E_USAGE, &fault, hint);
+	return DW_E_USAGE;
+}
+
+static bool
+is_choice(const char *choices, const char *value)
+{
+	size_t n = strlen(value);
+
+	for (const char *at = choices; at != NULL; at = strchr(at, '|')) {
+		if (*at == '|')
+			at++;
+		if (strcspn(at, "|") == n && strncmp(at, value, n) == 0)
+			return true;
+	}
+	return false;
+}
+
+static int
+set_numeric(const struct source *source, const char *value)
+{
+	const struct dw_opt *opt = source->opt;
+	const char *what = opt->kind == DW_OPT_DURATION ? "a duration like 250ms, 5s, 10m, 24h or 7d"
+					   : opt->kind == DW_OPT_SIZE   ? "a size like 4096, 64K, 256M or 16G"
+													: "a whole number";
+	const char *wrong = opt->kind == DW_OPT_DURATION ? "not a duration"
+						: opt->kind == DW_OPT_SIZE   ? "not a size"
+													 : "not a number";
+	int64_t max = opt->min == 0 && opt->max == 0 ? INT64_MAX : opt->max;
+	char expected[128];
+	int64_t number;
+	bool parsed;
+
+	if (opt->kind == DW_OPT_DURATION)
+		parsed = dw_parse_duration(value, &number);
+	else if (opt->kind == DW_OPT_SIZE)
+		parsed = dw_parse_size(value, &number);
+	else
+		parsed = dw_parse_number(value, &number);
+	if (parsed && number >= opt->min && number <= max) {
+		*(int64_t *)opt->target = number;
+		return DW_OK;
+	}
+	if (!parsed || max == INT64_MAX)
+		return refuse(source, value, parsed ? "out of range" : wrong, what);
+	(void)snprintf(expected, sizeof(expected), "%s, from %" PRId64 " to %" PRId64 "%s", what, opt->min, max,
+		opt->kind == DW_OPT_DURATION ? " ms" : "");
+	return refuse(source, value, "out of range", expected);
+}
+
+static int
+add_item(const struct source *source, const char *value)
+{
+	struct dw_opt_list *list = source->opt->target;
+
+	if (!list->from_flag && !source->from_env) {
+		list->count = 0;
+		list->from_flag = true;
+	}
+	if (list->count == DW_OPT_LIST_MAX)
+		return refuse(source, value, "one too many", "at most 64 of them");
+	list->item[list->count++] = value;
+	return DW_OK;
+}
+
+/* The variable's words; they live as long as the process. */
+static int
+add_words(const struct source *source, const char *value)
+{
+	static char pool[8192];
+	static size_t used;
+	struct dw_opt_list *list = source->opt->target;
+	size_t n = strlen(value) + 1;
+	char *at = pool + used;
+	int err = DW_OK;
+
+	if (n > sizeof(pool) - used)
+		return refuse(source, value, "too long", "at most 8192 bytes in all lists");
+	memcpy(at, value, n);
+	used += n;
+	list->count = 0;
+	while (err == DW_OK && *(at += strspn(at, " \t\n")) != '\0') {
+		size_t word = strcspn(at, " \t\n");
+		bool last = at[word] == '\0';
+
+		at[word] = '\0';
+		err = add_item(source, at);
+		at += word + !last;
+	}
+	return err;
+}
+
+static int
+set_value(const struct source *source, const char *value)
+{
+	const struct dw_opt *opt = source->opt;
+
+	switch (opt->kind) {
+	case DW_OPT_FLAG:
+		*(bool *)opt->target = true;
+		return DW_OK;
+	case DW_OPT_COUNT:
+		(*(int *)opt->target)++;
+		return DW_OK;
+	case DW_OPT_TEXT:
+		*(const char **)opt->target = value;
+		return DW_OK;
+	case DW_OPT_LIST:
+		return source->from_env ? add_words(source, value) : add_item(source, value);
+	case DW_OPT_CHOICE:
+		if (!is_choice(opt->choices, value))
+			return refuse(source, value, "not allowed", opt->choices);
+		*(const char **)opt->target = value;
+		return DW_OK;
+	case DW_OPT_HEADING:
+		return DW_OK;
+	case DW_OPT_NUMBER:
+	case DW_OPT_DURATION:
+	case DW_OPT_SIZE:
+		break;
+	}
+	return set_numeric(source, value);
+}
+
+struct tables {
+	const struct dw_opt *opts[OPTIONS_MAX];
+	struct option longs[OPTIONS_MAX + 1];
+	char letters[3 * OPTIONS_MAX];
+	int count;
+};
+
+static void
+add_option(struct tables *tables, const struct dw_opt *opt)
+{
+	bool has_arg = opt->kind != DW_OPT_FLAG && opt->kind != DW_OPT_COUNT;
+	size_t n = strlen(tables->letters);
+
+	if (opt->name == NULL || tables->count == OPTIONS_MAX)
+		return;
+	tables->opts[tables->count] = opt;
+	tables->longs[tables->count] =
+		(struct option) { opt->name, has_arg ? required_argument : no_argument, NULL, LONG_BASE + tables->count };
+	tables->count++;
+	if (opt->letter != 0)
+		(void)snprintf(tables->letters + n, sizeof(tables->letters) - n, "%c%s", opt->letter, has_arg ? ":" : "");
+}
+
+static const struct dw_opt *
+find_option(const struct tables *tables, int got)
+{
+	if (got >= LONG_BASE)
+		return tables->opts[got - LONG_BASE];
+	for (int i = 0; i < tables->count; i++)
+		if (tables->opts[i]->letter == got)
+			return tables->opts[i];
+	return NULL;
+}
+
+static int
+read_environment(const struct dw_command *command, const struct tables *tables)
+{
+	int err = DW_OK;
+
+	for (int i = 0; i < tables->count && err == DW_OK; i++) {
+		const struct source source = { command, tables->opts[i], true };
+		const char *value = source.opt->env != NULL ? getenv(source.opt->env) : NULL;
+
+		if (value != NULL && value[0] != '\0')
+			err = set_value(&source, value);
+	}
+	return err;
+}
+
+static int
+read_arguments(const struct dw_command *command, const struct tables *tables, int argc, char **argv)
+{
+	int err = DW_OK, got;
+
+	opterr = 0;
+	optind = 0;
+	while (err == DW_OK && (got = getopt_long(argc, argv, tables->letters, tables->longs, NULL)) != -1) {
+		const struct source source = { command, got == '?' || got == ':' ? NULL : find_option(tables, got), false };
+
+		if (source.opt != NULL)
+			err = set_value(&source, optarg != NULL ? optarg : "");
+		else if (got == ':')
+			err = dw_opt_misuse(command, "option '%s' needs a value", argv[optind - 1]);
+		else if (optopt >= LONG_BASE)
+			err = dw_opt_misuse(command, "option '--%s' takes no value", tables->opts[optopt - LONG_BASE]->name);
+		else if (optopt != 0)
+			err = dw_opt_misuse(command, "unknown option '-%c'", optopt);
+		else
+			err = dw_opt_misuse(command, "unknown or ambiguous option '%s'", argv[optind - 1]);
+	}
+	return err;
+}
+
+/* --help works whatever the environment holds. */
+static bool
+asks_only(int argc, char **argv)
+{
+	static const char *const asks[] = { "-h", "--help", "-V", "--version", "--list-words" };
+
+	for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
+		for (size_t k = 0; k < sizeof(asks) / sizeof(asks[0]); k++)
+			if (strcmp(argv[i], asks[k]) == 0)
+				return true;
+	return false;
+}
+
+int
+dw_opt_parse(const struct dw_command *command, int argc, char **argv, int *first)
+{
+	struct tables tables = { .letters = ":" };
+	int err;
+
+	for (const struct dw_opt *const *group = command->groups; *group != NULL; group++)
+		for (const struct dw_opt *opt = *group; !dw_opt_is_end(opt); opt++)
+			add_option(&tables, opt);
+	add_option(&tables, &words_option);
+	err = asks_only(argc, argv) ? DW_OK : read_environment(command, &tables);
+	if (err == DW_OK)
+		err = read_arguments(command, &tables, argc, argv);
+	if (show_help || show_version || show_words) {
+		if (show_help)
+			dw_opt_print_help(command);
+		else if (show_version)
+			printf("%s (diagws) %s\n", command->name, DW_VERSION);
+		else
+			dw_opt_print_words(command);
+		return DW_OPT_DONE;
+	}
+	if (err == DW_OK)
+		*first = optind;
+	return err;
+}
+
+bool
+dw_use_color(int fd)
+{
+	const char *term = getenv("TERM"), *no_color = getenv("NO_COLOR");
+
+	if (dw_common.color != NULL && strcmp(dw_common.color, "always") == 0)
+		return true;
+	if (dw_common.color != NULL && strcmp(dw_common.color, "never") == 0)
+		return false;
+	return (no_color == NULL || no_color[0] == '\0') && term != NULL && strcmp(term, "dumb") != 0 && isatty(fd);
+}

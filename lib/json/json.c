@@ -1,0 +1,426 @@
+/* JSON from a peer: jansson says whether it is right, jsmn says where its members lie.
+ *
+ * Its own file because two parsers have to agree here, and nobody else shall include either. On the
+ * way in: one pass over the text drops the white space outside strings into a copy and bounds the
+ * nesting, before jansson, which recurses, sees it; jansson judges the text as it came, so that its
+ * line and column are the sender's; jsmn then finds in the copy what jansson has accepted. The two walk
+ * the root's members side by side: jansson keeps them in the order of the text.
+ *
+ * Failures are the text's (with line and column, never with more of the text than an escape) or
+ * memory; jansson 2.14 itself does not survive every failed allocation (its issue 362), and takes others for a fault
+ * of the text: dw_json_watch_memory. A text that jansson accepted and jsmn cannot follow would be our own bug.
+ */
+#include "json/json.h"
+
+#include <assert.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define JSMN_STATIC
+#define JSMN_PARENT_LINKS /* without them a closing bracket looks through all tokens before it */
+#include <jsmn.h>
+
+enum { DEPTH_MAX = 64, TEXT_MAX = 16 * 1024 * 1024 };
+
+struct dw_json {
+	json_t *root;
+	char *compact; /* the text without white space outside strings; all slices lie in it */
+	size_t size;
+	struct dw_json_member *members;
+	size_t count;
+};
+
+static _Thread_local bool starved; /* an allocation of jansson failed */
+
+static void *
+take(size_t n)
+{
+	void *at = malloc(n);
+
+	starved |= at == NULL;
+	return at;
+}
+
+void
+dw_json_watch_memory(void)
+{
+	json_set_alloc_funcs(take, free);
+}
+
+static int
+fault_at(struct dw_fault *fault, const char *text, size_t at, const char *what)
+{
+	size_t line = 1, column = 1;
+
+	for (size_t i = 0; i < at; i++) {
+		if (text[i] == '\n') {
+			line++;
+			column = 1;
+		} else if (((unsigned char)text[i] & 0xC0U) != 0x80U) {
+			column++;
+		}
+	}
+	return dw_fault_set(fault, DW_E_JSON, NULL, "JSON (RFC 8259)", "line %zu, column %zu: %s", line, column, what);
+}
+
+/* jansson's verdict in our words. Its "near '…'" is left out: that is a piece of the payload. Numbers and
+ * \u0000 that the grammar allows and no parser here takes are a wrong field, not malformed JSON. */
+static int
+fault_of(struct dw_fault *fault, json_error_t *error)
+{
+	int err = DW_E_JSON;
+	int column = error->column > 0 ? error->column : 1;
+	const char *what = error->text, *expected = "JSON (RFC 8259)";
+	char *near = strstr(error->text, " near ");
+
+	if (near != NULL)
+		*near = '\0';
+	switch (json_error_code(error)) {
+	case json_error_unknown: /* jansson fills nothing in when some of its allocations fail */
+	case json_error_out_of_memory:
+		return dw_fault_set(fault, DW_E_NOMEM, NULL, NULL, "out of memory");
+	case json_error_duplicate_key:
+		what = "duplicate key";
+		expected = "each key once in an object";
+		break;
+	case json_error_numeric_overflow:
+		err = DW_E_FIELD;
+		what = "number too large";
+		expected = "integers of 64 bits with sign, other numbers below 1.8e308";
+		break;
+	case json_error_null_character:
+	case json_error_null_byte_in_key:
+		err = DW_E_FIELD;
+		what = "\\u0000 is not allowed";
+		expected = "strings without the character U+0000";
+		break;
+	case json_error_invalid_utf8:
+		what = "not valid UTF-8";
+		break;
+	case json_error_premature_end_of_input:
+		what = "unexpected end";
+		break;
+	default:
+		break;
+	}
+	return dw_fault_set(fault, err, NULL, expected, "line %d, column %d: %s", error->line, column, what);
+}
+
+/* Copies text without its white space outside strings. What is inside a string is judged as jansson
+ * does up to its first complaint, and nothing after that matters. */
+static int
+drop_space(struct dw_json *json, const char *text, size_t n, struct dw_fault *fault)
+{
+	bool in_string = false, escaped = false;
+	size_t depth = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		char c = text[i];
+
+		if (c == '\0')
+			return fault_at(fault, text, i, "a NUL byte is not allowed");
+		if (in_string) {
+			in_string = escaped || c != '"';
+			escaped = !escaped && c == '\\';
+		} else if (c == ' ' || c == '\t' || c == '\n' || c == '\r') {
+			continue;
+		} else if (c == '"') {
+			in_string = true;
+		} else if (c == '[' || c == '{') {
+			if (++depth > DEPTH_MAX)
+				return fault_at(fault, text, i, "nested deeper than 64 levels");
+		} else if ((c == ']' || c == '}') && depth > 0) {
+			depth--;
+		}
+		json->compact[json->size++] = c;
+	}
+	if (json->size == 0)
+		return fault_at(fault, text, 0, "nothing there");
+	if (json->size >= 3 && memcmp(json->compact, "\xEF\xBB\xBF", 3) == 0)
+		return fault_at(fault, text, 0, "a byte order mark is not allowed");
+	json->compact[json->size] = '\0';
+	return DW_OK;
+}
+
+static enum dw_json_type
+type_of(const json_t *node)
+{
+	switch (json_typeof(node)) {
+	case JSON_OBJECT:
+		return DW_JSON_OBJECT;
+	case JSON_ARRAY:
+		return DW_JSON_ARRAY;
+	case JSON_STRING:
+		return DW_JSON_STRING;
+	case JSON_INTEGER:
+		return DW_JSON_INTEGER;
+	case JSON_REAL:
+		return DW_JSON_REAL;
+	case JSON_TRUE:
+	case JSON_FALSE:
+		return DW_JSON_BOOL;
+	case JSON_NULL:
+		break;
+	}
+	return DW_JSON_NULL;
+}
+
+static size_t
+count_code_points(struct dw_str s)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < s.n; i++)
+		count += ((unsigned char)s.p[i] & 0xC0U) != 0x80U;
+	return count;
+}
+
+static void
+fill_value(struct dw_json_member *member, const json_t *node)
+{
+	member->private = node;
+	member->type = type_of(node);
+	switch (member->type) {
+	case DW_JSON_BOOL:
+		member->integer = json_is_true(node);
+		break;
+	case DW_JSON_INTEGER:
+		member->integer = json_integer_value(node);
+		member->number = json_number_value(node);
+		break;
+	case DW_JSON_REAL:
+		member->number = json_real_value(node);
+		break;
+	case DW_JSON_STRING:
+		member->text = (struct dw_str) { json_string_value(node), json_string_length(node) };
+		member->code_points = count_code_points(member->text);
+		break;
+	case DW_JSON_NULL:
+	case DW_JSON_ARRAY:
+	case DW_JSON_OBJECT:
+		break;
+	}
+}
+
+/* The bytes of a token; jsmn leaves a string's quotes out. */
+static struct dw_str
+slice(const struct dw_json *json, const jsmntok_t *token)
+{
+	int quote = token->type == JSMN_STRING;
+
+	return (struct dw_str) { json->compact + token->start - quote, (size_t)(token->end - token->start + 2 * quote) };
+}
+
+static void
+fill_members(struct dw_json *json, const jsmntok_t *tokens, size_t token_count)
+{
+	bool is_object = json_is_object(json->root);
+	void *iter = is_object ? json_object_iter(json->root) : NULL;
+	size_t at = 1;
+
+	for (size_t i = 0; i < json->count; i++) {
+		struct dw_json_member *member = &json->members[i];
+		int end;
+
+		if (is_object) {
+			assert(iter != NULL && at < token_count);
+			member->raw_key = slice(json, &tokens[at++]);
+			member->key = (struct dw_str) { json_object_iter_key(iter), json_object_iter_key_len(iter) };
+			fill_value(member, json_object_iter_value(iter));
+			iter = json_object_iter_next(json->root, iter);
+		} else {
+			fill_value(member, json_array_get(json->root, i));
+		}
+		assert(at < token_count);
+		member->raw = slice(json, &tokens[at]);
+		end = tokens[at].end;
+		do {
+			at++;
+		} while (at < token_count && tokens[at].start < end);
+	}
+}
+
+static int
+locate_members(struct dw_json *json)
+{
+	jsmn_parser parser;
+	jsmntok_t *tokens;
+	int wanted, found;
+
+	json->count = json_is_object(json->root) ? json_object_size(json->root) : json_array_size(json->root);
+	if (json->count == 0)
+		return DW_OK;
+	jsmn_init(&parser);
+	wanted = jsmn_parse(&parser, json->compact, json->size, NULL, 0);
+	assert(wanted > 0);
+	tokens = calloc((size_t)wanted, sizeof(*tokens));
+	json->members = calloc(json->count, sizeof(*json->members));
+	if (tokens == NULL || json->members == NULL) {
+		free(tokens);
+		return DW_E_NOMEM;
+	}
+	jsmn_init(&parser);
+	found = jsmn_parse(&parser, json->compact, json->size, tokens, (unsigned)wanted);
+	assert(found == wanted);
+	fill_members(json, tokens, (size_t)found);
+	free(tokens);
+	return DW_OK;
+}
+
+int
+dw_json_parse(struct dw_json **out, const char *text, size_t n, struct dw_fault *fault)
+{
+	struct dw_json *json;
+	json_error_t error;
+	int err;
+
+	if (n > TEXT_MAX)
+		return dw_fault_set(fault, DW_E_TOO_BIG, NULL, "at most 16 MiB", "%zu bytes of JSON are too many", n);
+	json = calloc(1, sizeof(*json));
+	err = DW_E_NOMEM;
+	if (json == NULL)
+		goto out;
+	json->compact = malloc(n + 1);
+	if (json->compact == NULL)
+		goto out;
+	err = drop_space(json, text, n, fault);
+	if (err != DW_OK)
+		goto out;
+	starved = false;
+	json->root = json_loadb(text, n, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
+	if (json->root == NULL) {
+		err = starved ? DW_E_NOMEM : fault_of(fault, &error);
+		goto out;
+	}
+	err = locate_members(json);
+	if (err != DW_OK)
+		goto out;
+	*out = json;
+	json = NULL;
+out:
+	if (err == DW_E_NOMEM)
+		(void)dw_fault_set(fault, err, NULL, NULL, "out of memory");
+	dw_json_destroy(&json);
+	return err;
+}
+
+void
+dw_json_destroy(struct dw_json **json_p)
+{
+	struct dw_json *json = *json_p;
+
+	if (json == NULL)
+		return;
+	json_decref(json->root);
+	free(json->members);
+	free(json->compact);
+	free(json);
+	*json_p = NULL;
+}
+
+enum dw_json_type
+dw_json_type(const struct dw_json *json)
+{
+	return type_of(json->root);
+}
+
+struct dw_str
+dw_json_text(const struct dw_json *json)
+{
+	return (struct dw_str) { json->compact, json->size };
+}
+
+size_t
+dw_json_count(const struct dw_json *json)
+{
+	return json->count;
+}
+
+const struct dw_json_member *
+dw_json_at(const struct dw_json *json, size_t index)
+{
+	return index < json->count ? &json->members[index] : NULL;
+}
+
+const struct dw_json_member *
+dw_json_get(const struct dw_json *json, const char *key)
+{
+	for (size_t i = 0; i < json->count; i++) {
+		if (json->members[i].raw_key.n > 0 && dw_str_is(json->members[i].key, key))
+			return &json->members[i];
+	}
+	return NULL;
+}
+
+/* An integer and a double are compared exactly: beyond 2^53 a cast alone would round. */
+static bool
+same_number(const json_t *a, const json_t *b)
+{
+	static const double two_to_63 = 9223372036854775808.0;
+	double real;
+
+	if (json_typeof(a) == json_typeof(b))
+		return json_is_integer(a) ? json_integer_value(a) == json_integer_value(b)
+								  : json_real_value(a) == json_real_value(b);
+	if (json_is_real(a))
+		return same_number(b, a);
+	real = json_real_value(b);
+	return real >= -two_to_63 && real < two_to_63 && (double)(json_int_t)real == real &&
+		   (json_int_t)real == json_integer_value(a);
+}
+
+/* jansson's json_equal holds 1 and 1.0 for different. The depth is bounded by DEPTH_MAX. */
+static bool
+same_value(const json_t *a, const json_t *b)
+{
+	if (json_is_number(a) && json_is_number(b))
+		return same_number(a, b);
+	if (json_typeof(a) != json_typeof(b))
+		return false;
+	if (json_is_array(a)) {
+		bool same = json_array_size(a) == json_array_size(b);
+
+		for (size_t i = 0; same && i < json_array_size(a); i++)
+			same = same_value(json_array_get(a, i), json_array_get(b, i));
+		return same;
+	}
+	if (json_is_object(a)) {
+		json_t *object = (json_t *)a;
+		bool same = json_object_size(a) == json_object_size(b);
+
+		for (void *i = json_object_iter(object); same && i != NULL; i = json_object_iter_next(object, i)) {
+			const json_t *other = json_object_get(b, json_object_iter_key(i));
+
+			same = other != NULL && same_value(json_object_iter_value(i), other);
+		}
+		return same;
+	}
+	return !json_is_string(a) || strcmp(json_string_value(a), json_string_value(b)) == 0;
+}
+
+static json_t *
+object_of(const struct dw_json_member *member)
+{
+	return member != NULL && member->type == DW_JSON_OBJECT ? (json_t *)member->private : NULL;
+}
+
+void
+dw_json_changed_keys(struct dw_buf *out, const struct dw_json_member *before, const struct dw_json_member *after)
+{
+	json_t *was = object_of(before), *is = object_of(after);
+	bool first = true;
+
+	dw_buf_addc(out, '[');
+	for (void *i = json_object_iter(is); i != NULL; i = json_object_iter_next(is, i)) {
+		const json_t *old = json_object_get(was, json_object_iter_key(i));
+
+		if (old != NULL && same_value(old, json_object_iter_value(i)))
+			continue;
+		if (!first)
+			dw_buf_addc(out, ',');
+		first = false;
+		dw_buf_add_json_string(out, (struct dw_str) { json_object_iter_key(i), json_object_iter_key_len(i) });
+	}
+	dw_buf_addc(out, ']');
+}

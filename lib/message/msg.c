@@ -1,0 +1,396 @@
+/* Messages: what their names may look like, and what their data must hold.
+ *
+ * Its own file because the command line, the library, the edge and the hub judge a message by the same
+ * rules, and a table shows them at a glance: one row per member, checked in the table's order; the
+ * first that is wrong is told. Members that no row names are the sender's affair.
+ *
+ * Failures are the sender's and say which member, what was given and what is allowed. The faults quote
+ * a piece of the payload: they are for whoever sent it and never go to a log.
+ */
+#include "message/msg.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "json/json_plain.h"
+
+enum kind { INTEGER, NUMBER, TEXT, OBJECT };
+
+struct rule {
+	const char *type;
+	const char *name;
+	enum kind kind;
+	bool optional;
+	int64_t min, max; /* the value's bounds; of TEXT, the number of code points */
+	const char *expected;
+};
+
+static const char SHARE[] = "a number from 0 to 1";
+static const char COUNT[] = "an integer, 0 or more";
+
+static const struct rule rules[] = {
+	{ "recommendation_update", "old_data", OBJECT, false, 0, 0, "a JSON object" },
+	{ "recommendation_update", "new_data", OBJECT, false, 0, 0, "a JSON object" },
+	{ "recommendation_update", "reason", TEXT, true, 0, DW_REASON_MAX, "a string of at most 2000 characters" },
+	{ "effectiveness_update", "recommendation_id", INTEGER, false, 0, INT64_MAX, COUNT },
+	{ "effectiveness_update", "new_effectiveness", NUMBER, false, 0, 1, SHARE },
+	{ "effectiveness_update", "confidence", NUMBER, false, 0, 1, SHARE },
+	{ "effectiveness_update", "sample_size", INTEGER, false, 0, INT64_MAX, COUNT },
+	{ "feedback_update", "feedback_id", INTEGER, false, 0, INT64_MAX, COUNT },
+	{ "feedback_update", "rating", INTEGER, false, 1, 5, "an integer from 1 to 5" },
+	{ "feedback_update", "effectiveness", NUMBER, false, 0, 1, SHARE },
+	{ "feedback_update", "recommendation_id", INTEGER, true, 0, INT64_MAX, COUNT },
+	{ "feedback_update", "comment", TEXT, true, 0, DW_COMMENT_MAX, "a string of at most 500 characters" },
+};
+
+static const char *const short_types[] = { "recommendation", "effectiveness", "feedback" };
+static const char SUFFIX[] = "_update";
+static const uint64_t NUMBER_IDS_END = UINT64_C(1) << 53; /* what JavaScript reads exactly ends here */
+
+/* The length of the character at s.p[at] by RFC 3629, 0 when it is none, and its number. */
+static size_t
+decode_character(struct dw_str s, size_t at, uint32_t *code)
+{
+	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
+	unsigned char first = (unsigned char)s.p[at];
+	size_t n = first < 0x80 ? 1 : first < 0xC0 ? 0 : first < 0xE0 ? 2 : first < 0xF0 ? 3 : first < 0xF8 ? 4 : 0;
+
+	if (n == 0 || n > s.n - at)
+		return 0;
+	*code = n == 1 ? first : first & (0xFFU >> (n + 1));
+	for (size_t i = 1; i < n; i++) {
+		unsigned char next = (unsigned char)s.p[at + i];
+
+		if ((next & 0xC0U) != 0x80)
+			return 0;
+		*code = *code << 6 | (next & 0x3FU);
+	}
+	if (*code < least[n] || *code > 0x10FFFF || (*code >= 0xD800 && *code < 0xE000))
+		return 0;
+	return n;
+}
+
+static bool
+is_control(uint32_t code)
+{
+	return code < 0x20 || (code >= 0x7F && code < 0xA0);
+}
+
+static bool
+is_alphanumeric(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+}
+
+/* `more` holds the bytes that are allowed beside letters and digits. */
+static bool
+name_ok(struct dw_str s, size_t max, const char more[4])
+{
+	if (s.n == 0 || s.n > max)
+		return false;
+	for (size_t i = 0; i < s.n; i++) {
+		const char c = s.p[i];
+
+		if (!is_alphanumeric(c) && (c == '\0' || (c != more[0] && c != more[1] && c != more[2] && c != more[3])))
+			return false;
+	}
+	return true;
+}
+
+bool
+dw_room_ok(struct dw_str s)
+{
+	return name_ok(s, DW_ROOM_MAX, "_-\0");
+}
+
+bool
+dw_device_ok(struct dw_str s)
+{
+	return name_ok(s, DW_DEVICE_MAX, "_.-");
+}
+
+bool
+dw_id_ok(struct dw_str s)
+{
+	return name_ok(s, DW_ID_MAX, "_.:-");
+}
+
+bool
+dw_type_ok(struct dw_str s)
+{
+	size_t suffix = sizeof(SUFFIX) - 1;
+
+	if (!name_ok(s, DW_TYPE_MAX, "_\0\0") || s.n <= suffix || memcmp(s.p + s.n - suffix, SUFFIX, suffix) != 0)
+		return false;
+	for (size_t i = 0; i < s.n; i++) {
+		if (s.p[i] >= 'A' && s.p[i] <= 'Z')
+			return false;
+	}
+	return true;
+}
+
+bool
+dw_user_ok(struct dw_str s)
+{
+	uint32_t code;
+	size_t step;
+
+	if (s.n == 0 || s.n > DW_USER_MAX)
+		return false;
+	for (size_t at = 0; at < s.n; at += step) {
+		step = decode_character(s, at, &code);
+		if (step == 0 || is_control(code))
+			return false;
+	}
+	return true;
+}
+
+const char *
+dw_quote(struct dw_str s, char out[DW_QUOTE_SIZE])
+{
+	static const char ellipsis[] = "…";
+	size_t room = DW_QUOTE_SIZE - sizeof(ellipsis), len = 0, step;
+
+	for (size_t at = 0; at < s.n; at += step) {
+		uint32_t code = 0;
+		bool shown;
+
+		step = decode_character(s, at, &code);
+		shown = step > 0 && !is_control(code);
+		if (step == 0)
+			step = 1;
+		if (len + (shown ? step : 1) > room) {
+			memcpy(out + len, ellipsis, sizeof(ellipsis));
+			return out;
+		}
+		if (shown)
+			memcpy(out + len, s.p + at, step);
+		else
+			out[len] = '?';
+		len += shown ? step : 1;
+	}
+	out[len] = '\0';
+	return out;
+}
+
+int
+dw_member_refuse(const struct dw_json_member *member, const char *why, const char *expected, struct dw_fault *fault)
+{
+	char name[DW_QUOTE_SIZE], value[DW_QUOTE_SIZE];
+
+	return dw_fault_set(fault, DW_E_FIELD, dw_quote(member->key, name), expected, "field '%s': %s %s", name,
+		dw_quote(member->raw, value), why);
+}
+
+int
+dw_type_expand(const char *word, char out[DW_TYPE_MAX + 1], struct dw_fault *fault)
+{
+	char quoted[DW_QUOTE_SIZE];
+
+	for (size_t i = 0; i < sizeof(short_types) / sizeof(short_types[0]); i++) {
+		if (strcmp(word, short_types[i]) == 0) {
+			(void)snprintf(out, DW_TYPE_MAX + 1, "%s%s", word, SUFFIX);
+			return DW_OK;
+		}
+	}
+	if (!dw_type_ok(dw_str(word)))
+		return dw_fault_set(fault, DW_E_FIELD, "type",
+			"recommendation, effectiveness, feedback or a name of at most 64 of a-z 0-9 _ that ends in _update",
+			"field 'type': \"%s\" is not a type of message", dw_quote(dw_str(word), quoted));
+	(void)dw_str_copy(dw_str(word), out, DW_TYPE_MAX + 1);
+	return DW_OK;
+}
+
+void
+dw_id_to_json(struct dw_buf *out, struct dw_str id)
+{
+	uint64_t value = 0;
+	bool number = id.n > 0 && id.n <= 16 && (id.p[0] != '0' || id.n == 1);
+
+	for (size_t i = 0; number && i < id.n; i++) {
+		number = id.p[i] >= '0' && id.p[i] <= '9';
+		value = value * 10 + (uint64_t)(id.p[i] - '0');
+	}
+	if (number && value < NUMBER_IDS_END)
+		dw_buf_add(out, id.p, id.n);
+	else
+		dw_buf_add_json_string(out, id);
+}
+
+int
+dw_id_from_json(const struct dw_json_member *member, char *out, size_t size, struct dw_fault *fault)
+{
+	static const char expected[] = "a string, or an integer from 0 to 9007199254740991";
+	char digits[24];
+
+	assert(member != NULL);
+	if (member->type == DW_JSON_STRING)
+		return dw_str_copy(member->text, out, size) ? DW_OK : dw_member_refuse(member, "is too long", expected, fault);
+	if (member->type != DW_JSON_INTEGER)
+		return dw_member_refuse(member, "is not an id", expected, fault);
+	if (member->integer < 0 || (uint64_t)member->integer >= NUMBER_IDS_END)
+		return dw_member_refuse(member, "is not within 0..9007199254740991", expected, fault);
+	(void)snprintf(digits, sizeof(digits), "%lld", (long long)member->integer);
+	return dw_str_copy(dw_str(digits), out, size) ? DW_OK : dw_member_refuse(member, "is too long", expected, fault);
+}
+
+static bool
+is_of_kind(const struct dw_json_member *member, enum kind kind)
+{
+	switch (kind) {
+	case INTEGER:
+		return member->type == DW_JSON_INTEGER;
+	case NUMBER:
+		return member->type == DW_JSON_INTEGER || member->type == DW_JSON_REAL;
+	case TEXT:
+		return member->type == DW_JSON_STRING;
+	case OBJECT:
+		break;
+	}
+	return member->type == DW_JSON_OBJECT;
+}
+
+static int
+check_member(const struct rule *rule, const struct dw_json_member *member, struct dw_fault *fault)
+{
+	static const char *const not_of_kind[] = { [INTEGER] = "is not an integer",
+		[NUMBER] = "is not a number",
+		[TEXT] = "is not a string",
+		[OBJECT] = "is not an object" };
+	char why[64];
+	bool within = true;
+
+	if (!is_of_kind(member, rule->kind))
+		return dw_member_refuse(member, not_of_kind[rule->kind], rule->expected, fault);
+	if (rule->kind == TEXT && member->code_points > (size_t)rule->max)
+		return dw_fault_set(fault, DW_E_FIELD, rule->name, rule->expected,
+			"field '%s': %zu characters are more than %lld", rule->name, member->code_points, (long long)rule->max);
+	if (rule->kind == INTEGER)
+		within = member->integer >= rule->min && member->integer <= rule->max;
+	else if (rule->kind == NUMBER)
+		within = member->number >= (double)rule->min && member->number <= (double)rule->max;
+	if (within)
+		return DW_OK;
+	if (rule->max == INT64_MAX)
+		(void)snprintf(why, sizeof(why), "is below %lld", (long long)rule->min);
+	else
+		(void)snprintf(why, sizeof(why), "is not within %lld..%lld", (long long)rule->min, (long long)rule->max);
+	return dw_member_refuse(member, why, rule->expected, fault);
+}
+
+int
+dw_members_check(struct dw_str type, const struct dw_json *object, struct dw_fault *fault)
+{
+	for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++) {
+		const struct rule *rule = &rules[i];
+		const struct dw_json_member *member;
+		int err;
+
+		if (!dw_str_is(type, rule->type))
+			continue;
+		member = dw_json_get(object, rule->name);
+		if (member == NULL && !rule->optional)
+			return dw_fault_set(fault, DW_E_FIELD, rule->name, rule->expected, "field '%s' is missing", rule->name);
+		if (member == NULL || (rule->optional && member->type == DW_JSON_NULL))
+			continue;
+		err = check_member(rule, member, fault);
+		if (err != DW_OK)
+			return err;
+	}
+	return DW_OK;
+}
+
+/* The whole part of a number that is not negative and has at most 18 digits there. */
+static int64_t
+whole_part(struct dw_str raw)
+{
+	int64_t value = 0;
+
+	for (size_t i = 0; i < raw.n && raw.p[i] >= '0' && raw.p[i] <= '9'; i++)
+		value = value * 10 + (raw.p[i] - '0');
+	return value;
+}
+
+/* False: it does not keep the rule, or that takes a closer look. */
+static bool
+plainly_within(const struct rule *rule, enum dw_json_type type, struct dw_str raw)
+{
+	switch (rule->kind) {
+	case INTEGER:
+		return type == DW_JSON_INTEGER && raw.p[0] != '-' && whole_part(raw) >= rule->min &&
+			   whole_part(raw) <= rule->max;
+	case NUMBER:
+		return (type == DW_JSON_INTEGER || type == DW_JSON_REAL) && raw.p[0] != '-' && whole_part(raw) >= rule->min &&
+			   whole_part(raw) < rule->max;
+	case TEXT:
+		return type == DW_JSON_STRING && raw.n <= (size_t)rule->max;
+	case OBJECT:
+		break;
+	}
+	return type == DW_JSON_OBJECT;
+}
+
+bool
+dw_members_plain(struct dw_str type, const struct dw_plain *plain)
+{
+	for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++) {
+		const struct rule *rule = &rules[i];
+		size_t at = 0;
+
+		if (!dw_str_is(type, rule->type))
+			continue;
+		while (at < plain->count && !dw_str_is(plain->member[at].key, rule->name))
+			at++;
+		if (at == plain->count ? !rule->optional : !plainly_within(rule, plain->member[at].type, plain->member[at].raw))
+			return false;
+	}
+	return true;
+}
+
+int
+dw_data_size_check(size_t n, struct dw_fault *fault)
+{
+	if (n <= DW_DATA_MAX)
+		return DW_OK;
+	return dw_fault_set(fault, DW_E_TOO_BIG, "data", "at most 65536 bytes, white space outside strings not counted",
+		"field 'data': %zu bytes are more than %d", n, DW_DATA_MAX);
+}
+
+int
+dw_data_check(struct dw_str type, const char *data, size_t n, struct dw_buf *compact, struct dw_fault *fault)
+{
+	char quoted[DW_QUOTE_SIZE];
+	struct dw_json *json = NULL;
+	struct dw_plain plain;
+	struct dw_str text;
+	int err;
+
+	if (!dw_type_ok(type))
+		return dw_fault_set(fault, DW_E_FIELD, "type", "1 to 57 of a-z 0-9 _, then _update",
+			"field 'type': \"%s\" is not a type of message", dw_quote(type, quoted));
+	if (n <= DW_DATA_MAX && dw_plain_parse(&plain, data, n) && dw_members_plain(type, &plain)) {
+		dw_buf_add(compact, data, n);
+		return dw_buf_ok(compact) ? DW_OK : dw_fault_set(fault, DW_E_NOMEM, NULL, NULL, "out of memory");
+	}
+	err = dw_json_parse(&json, data, n, fault);
+	if (err != DW_OK)
+		return err;
+	text = dw_json_text(json);
+	err = dw_data_size_check(text.n, fault);
+	if (err != DW_OK)
+		goto out;
+	if (dw_json_type(json) != DW_JSON_OBJECT)
+		err = dw_fault_set(
+			fault, DW_E_FIELD, "data", "a JSON object", "field 'data': %s is not an object", dw_quote(text, quoted));
+	else
+		err = dw_members_check(type, json, fault);
+	if (err != DW_OK)
+		goto out;
+	dw_buf_add(compact, text.p, text.n);
+	if (!dw_buf_ok(compact))
+		err = dw_fault_set(fault, DW_E_NOMEM, NULL, NULL, "out of memory");
+out:
+	dw_json_destroy(&json);
+	return err;
+}

@@ -1,0 +1,374 @@
+/* Requests to publish: a line of diagws-send -l, the body of a POST.
+ *
+ * Its own file because a request is what surrounds a message: where it goes, its id, what the answer to a
+ * POST repeats. Two shapes: the general one names its `data`; the flat one, of the three documented
+ * calls, is the data with diagnosis_id and id among its members.
+ *
+ * The room is read first, so that it is known when something else is wrong: whoever may not publish there
+ * is told that and nothing else.
+ */
+#include "message/msg.h"
+
+#include <string.h>
+
+#include "json/json_plain.h"
+
+/* Members of a POST's answer: a request's scalar of such a name is not repeated there. */
+static const char *const answer_names[] = { "diagnosis_id", "id", "type", "success", "status", "seq", "n", "duplicate",
+	"clients_notified", "devices_queued", "delivered", "message" };
+static const char *const general_names[] = { "diagnosis_id", "type", "data", "id", "user", "exclude_session", "ttl_s" };
+
+#define IS_ONE_OF(names, key) is_one_of(names, sizeof(names) / sizeof(names[0]), key)
+
+static bool
+is_one_of(const char *const *names, size_t count, struct dw_str key)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (dw_str_is(key, names[i]))
+			return true;
+	}
+	return false;
+}
+
+void
+dw_request_init(struct dw_request *request)
+{
+	*request = (struct dw_request) { 0 };
+}
+
+void
+dw_request_clear(struct dw_request *request)
+{
+	dw_buf_clear(&request->data);
+	dw_buf_clear(&request->scalars);
+	dw_request_init(request);
+}
+
+static int
+missing(const char *name, const char *expected, struct dw_fault *fault)
+{
+	return dw_fault_set(fault, DW_E_FIELD, name, expected, "field '%s' is missing", name);
+}
+
+static int
+parse_object(struct dw_json **out, const char *body, size_t n, struct dw_fault *fault)
+{
+	char quoted[DW_QUOTE_SIZE];
+	struct dw_json *json;
+	int err = dw_json_parse(&json, body, n, fault);
+
+	if (err != DW_OK)
+		return err;
+	if (dw_json_type(json) != DW_JSON_OBJECT) {
+		err = dw_fault_set(
+			fault, DW_E_FIELD, NULL, "a JSON object", "%s is not an object", dw_quote(dw_json_text(json), quoted));
+		dw_json_destroy(&json);
+		return err;
+	}
+	*out = json;
+	return DW_OK;
+}
+
+static int
+read_room(struct dw_request *request, const struct dw_json *json, const char *default_room, struct dw_fault *fault)
+{
+	static const char expected[] = "1 to 64 of A-Z a-z 0-9 _ -, or an integer from 0 to 9007199254740991";
+	const struct dw_json_member *member = dw_json_get(json, "diagnosis_id");
+	char room[DW_ROOM_MAX + 1], quoted[DW_QUOTE_SIZE];
+
+	if (member == NULL && default_room == NULL)
+		return missing("diagnosis_id", expected, fault);
+	if (member == NULL) {
+		if (!dw_room_ok(dw_str(default_room)))
+			return dw_fault_set(fault, DW_E_FIELD, "diagnosis_id", expected,
+				"field 'diagnosis_id': \"%s\" is not a diagnosis id", dw_quote(dw_str(default_room), quoted));
+		(void)dw_str_copy(dw_str(default_room), request->room, sizeof(request->room));
+		return DW_OK;
+	}
+	if (dw_id_from_json(member, room, sizeof(room), NULL) != DW_OK || !dw_room_ok(dw_str(room)))
+		return dw_member_refuse(member, "is not a diagnosis id", expected, fault);
+	(void)dw_str_copy(dw_str(room), request->room, sizeof(request->room));
+	return DW_OK;
+}
+
+static int
+read_id(struct dw_request *request, const struct dw_json *json, struct dw_fault *fault)
+{
+	static const char expected[] = "a string of 1 to 128 of A-Z a-z 0-9 _ . : -";
+	const struct dw_json_member *member = dw_json_get(json, "id");
+
+	if (member == NULL || member->type == DW_JSON_NULL)
+		return DW_OK;
+	if (member->type != DW_JSON_STRING)
+		return dw_member_refuse(member, "is not a string", expected, fault);
+	if (!dw_id_ok(member->text))
+		return dw_member_refuse(member, "is not an id", expected, fault);
+	(void)dw_str_copy(member->text, request->id, sizeof(request->id));
+	return DW_OK;
+}
+
+static int
+read_type(struct dw_request *request, const struct dw_json *json, const char *default_type, struct dw_fault *fault)
+{
+	static const char expected[] = "recommendation, effectiveness, feedback or another name that ends in _update";
+	const struct dw_json_member *member = dw_json_get(json, "type");
+
+	if (member == NULL && default_type == NULL)
+		return missing("type", expected, fault);
+	if (member == NULL)
+		return dw_type_expand(default_type, request->type, fault);
+	if (member->type != DW_JSON_STRING)
+		return dw_member_refuse(member, "is not a string", expected, fault);
+	return dw_type_expand(member->text.p, request->type, fault);
+}
+
+bool
+dw_session_parse(struct dw_str s, uint64_t *session)
+{
+	uint64_t value = 0;
+
+	if (s.n != 16)
+		return false;
+	for (size_t i = 0; i < s.n; i++) {
+		const char c = s.p[i];
+		const int digit = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+
+		if (digit < 0)
+			return false;
+		value = value << 4 | (uint64_t)digit;
+	}
+	if (value == 0)
+		return false;
+	*session = value;
+	return true;
+}
+
+/* Who gets it and for how long. */
+static int
+read_reach(struct dw_request *request, const struct dw_json *json, struct dw_fault *fault)
+{
+	static const char user[] = "a user id: 1 to 128 bytes without control characters, or an integer",
+					  session[] = "what `connect` gave as session: 16 hexadecimal digits",
+					  ttl[] = "an integer of seconds from 1 to 2592000";
+	const struct dw_json_member *member = dw_json_get(json, "user");
+
+	if (member != NULL && member->type != DW_JSON_NULL &&
+		(dw_id_from_json(member, request->to, sizeof(request->to), NULL) != DW_OK || !dw_user_ok(dw_str(request->to))))
+		return dw_member_refuse(member, "is not a user id", user, fault);
+	member = dw_json_get(json, "exclude_session");
+	if (member != NULL && member->type != DW_JSON_NULL &&
+		(member->type != DW_JSON_STRING || !dw_session_parse(member->text, &request->except)))
+		return dw_member_refuse(member, "is not a session", session, fault);
+	member = dw_json_get(json, "ttl_s");
+	if (member == NULL || member->type == DW_JSON_NULL)
+		return DW_OK;
+	if (member->type != DW_JSON_INTEGER)
+		return dw_member_refuse(member, "is not an integer", ttl, fault);
+	if (member->integer < 1 || member->integer > DW_TTL_MAX_S)
+		return dw_member_refuse(member, "is not within 1..2592000", ttl, fault);
+	request->ttl_ms = (uint64_t)member->integer * 1000;
+	return DW_OK;
+}
+
+static int
+check_names(const struct dw_json *json, struct dw_fault *fault)
+{
+	char name[DW_QUOTE_SIZE];
+
+	for (size_t i = 0; i < dw_json_count(json); i++) {
+		const struct dw_json_member *member = dw_json_at(json, i);
+
+		if (IS_ONE_OF(general_names, member->key))
+			continue;
+		(void)dw_quote(member->key, name);
+		return dw_fault_set(fault, DW_E_FIELD, name, "diagnosis_id, type, data, id, user, exclude_session, ttl_s",
+			"field '%s' is unknown", name);
+	}
+	return DW_OK;
+}
+
+static void
+add_member(struct dw_buf *out, const struct dw_json_member *member)
+{
+	if (out->len > 0 && out->data[out->len - 1] != '{')
+		dw_buf_addc(out, ',');
+	dw_buf_add(out, member->raw_key.p, member->raw_key.n);
+	dw_buf_addc(out, ':');
+	dw_buf_add(out, member->raw.p, member->raw.n);
+}
+
+static int
+memory_check(const struct dw_request *request, struct dw_fault *fault)
+{
+	if (dw_buf_ok(&request->data) && dw_buf_ok(&request->scalars))
+		return DW_OK;
+	return dw_fault_set(fault, DW_E_NOMEM, NULL, NULL, "out of memory");
+}
+
+static void
+start(struct dw_request *request)
+{
+	request->room[0] = request->type[0] = request->id[0] = request->to[0] = '\0';
+	request->except = request->ttl_ms = 0;
+	dw_buf_reset(&request->data);
+	dw_buf_reset(&request->scalars);
+}
+
+/* The text of a string that says itself, byte for byte, what it stands for; false: it is none. */
+static bool
+plain_text(enum dw_json_type type, struct dw_str raw, struct dw_str *text)
+{
+	*text = (struct dw_str) { raw.p + 1, raw.n - 2 };
+	return type == DW_JSON_STRING && memchr(raw.p, '\\', raw.n) == NULL;
+}
+
+/* An integer of so few digits that it is below 2^53 and its text is its shortest. */
+static bool
+plain_number(enum dw_json_type type, struct dw_str raw)
+{
+	return type == DW_JSON_INTEGER && raw.p[0] != '-' && raw.n <= 15;
+}
+
+static uint64_t
+number_of(struct dw_str digits)
+{
+	uint64_t value = 0;
+
+	for (size_t i = 0; i < digits.n; i++)
+		value = value * 10 + (uint64_t)(digits.p[i] - '0');
+	return value;
+}
+
+static bool
+take_plain(struct dw_request *request, struct dw_str key, enum dw_json_type type, struct dw_str raw)
+{
+	char word[DW_TYPE_MAX + 1];
+	struct dw_str text;
+	const bool is_text = plain_text(type, raw, &text);
+
+	if (dw_str_is(key, "diagnosis_id"))
+		return dw_str_copy(is_text ? text : raw, request->room, sizeof(request->room)) &&
+			   (is_text ? dw_room_ok(text) : plain_number(type, raw));
+	if (dw_str_is(key, "type"))
+		return is_text && dw_str_copy(text, word, sizeof(word)) && dw_type_expand(word, request->type, NULL) == DW_OK;
+	if (dw_str_is(key, "ttl_s")) {
+		request->ttl_ms = plain_number(type, raw) ? number_of(raw) * 1000 : 0;
+		return request->ttl_ms > 0 && request->ttl_ms <= (uint64_t)DW_TTL_MAX_S * 1000;
+	}
+	if (type == DW_JSON_NULL)
+		return dw_str_is(key, "id") || dw_str_is(key, "user") || dw_str_is(key, "exclude_session");
+	if (!is_text)
+		return false;
+	if (dw_str_is(key, "id"))
+		return dw_id_ok(text) && dw_str_copy(text, request->id, sizeof(request->id));
+	if (dw_str_is(key, "user"))
+		return dw_user_ok(text) && dw_str_copy(text, request->to, sizeof(request->to));
+	return dw_str_is(key, "exclude_session") && dw_session_parse(text, &request->except);
+}
+
+/* The usual request, read without a parser; false: it is not right, or takes a closer look. */
+static bool
+read_plain(struct dw_request *request, const char *default_room, const char *default_type, const char *body, size_t n)
+{
+	struct dw_str data = { NULL, 0 };
+	struct dw_plain plain, inner;
+	bool spaced;
+
+	if (!dw_plain_parse_spaced(&plain, &inner, body, n, &spaced))
+		return false;
+	for (size_t i = 0; i < plain.count; i++) {
+		if (dw_str_is(plain.member[i].key, "data") && plain.member[i].type == DW_JSON_OBJECT)
+			data = plain.member[i].raw;
+		else if (!take_plain(request, plain.member[i].key, plain.member[i].type, plain.member[i].raw))
+			return false;
+	}
+	if (data.p == NULL)
+		return false;
+	if (request->room[0] == '\0' && (default_room == NULL || !dw_room_ok(dw_str(default_room)) ||
+										!dw_str_copy(dw_str(default_room), request->room, sizeof(request->room))))
+		return false;
+	if (request->type[0] == '\0' &&
+		(default_type == NULL || dw_type_expand(default_type, request->type, NULL) != DW_OK))
+		return false;
+	/* No other member may be an object: the members within are those of `data`. */
+	if (!dw_members_plain(dw_str(request->type), &inner))
+		return false;
+	if (spaced)
+		dw_plain_squeeze(&request->data, data);
+	else
+		dw_buf_add(&request->data, data.p, data.n);
+	return request->data.len <= DW_DATA_MAX && dw_buf_ok(&request->data);
+}
+
+int
+dw_request_general(struct dw_request *request, const char *default_room, const char *default_type, const char *body,
+	size_t n, struct dw_fault *fault)
+{
+	const struct dw_json_member *data;
+	struct dw_json *json = NULL;
+	int err;
+
+	start(request);
+	if (read_plain(request, default_room, default_type, body, n))
+		return DW_OK;
+	start(request);
+	err = parse_object(&json, body, n, fault);
+	if (err != DW_OK)
+		return err;
+	err = read_room(request, json, default_room, fault);
+	if (err == DW_OK)
+		err = check_names(json, fault);
+	if (err == DW_OK)
+		err = read_type(request, json, default_type, fault);
+	if (err == DW_OK)
+		err = read_id(request, json, fault);
+	if (err == DW_OK)
+		err = read_reach(request, json, fault);
+	if (err != DW_OK)
+		goto out;
+	data = dw_json_get(json, "data");
+	if (data == NULL)
+		err = missing("data", "a JSON object", fault);
+	else
+		err = dw_data_check(dw_str(request->type), data->raw.p, data->raw.n, &request->data, fault);
+out:
+	dw_json_destroy(&json);
+	return err;
+}
+
+int
+dw_request_flat(struct dw_request *request, const char *type, const char *body, size_t n, struct dw_fault *fault)
+{
+	struct dw_json *json = NULL;
+	int err;
+
+	start(request);
+	err = parse_object(&json, body, n, fault);
+	if (err != DW_OK)
+		return err;
+	err = read_room(request, json, NULL, fault);
+	if (err == DW_OK)
+		err = dw_type_expand(type, request->type, fault);
+	if (err == DW_OK)
+		err = read_id(request, json, fault);
+	if (err == DW_OK)
+		err = dw_members_check(dw_str(request->type), json, fault);
+	if (err != DW_OK)
+		goto out;
+	dw_buf_addc(&request->data, '{');
+	for (size_t i = 0; i < dw_json_count(json); i++) {
+		const struct dw_json_member *member = dw_json_at(json, i);
+
+		if (!dw_str_is(member->key, "diagnosis_id") && !dw_str_is(member->key, "id"))
+			add_member(&request->data, member);
+		if (member->type < DW_JSON_ARRAY && !IS_ONE_OF(answer_names, member->key))
+			add_member(&request->scalars, member);
+	}
+	dw_buf_addc(&request->data, '}');
+	err = memory_check(request, fault);
+	if (err == DW_OK)
+		err = dw_data_size_check(request->data.len, fault);
+out:
+	dw_json_destroy(&json);
+	return err;
+}

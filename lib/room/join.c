@@ -1,0 +1,414 @@
+/* Joining a room: where a session stands.
+ *
+ * Its own file because these are the rules of resuming (ARCHITECTURE.md, "Devices and resuming"), each
+ * tested for itself without sockets and without a disk.
+ *
+ * Happy path: a device returns, its stored cursor is its position, and it gets what follows. Else: a
+ * position of its own, one of another store (reset), one whose messages are gone (gap), none (new).
+ *
+ * Failure modes: memory, and a session that another edge has. Invariants: a session that was told a gap stands
+ * behind it, and has confirmed nothing of it.
+ */
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+#include <utlist.h>
+
+#include "room/parts.h"
+
+enum { OPENED_MS = 64, OPENED_MASK = (1 << 30) - 1 };
+
+struct stand {
+	struct dw_position at;   /* what it has */
+	struct dw_position from; /* where it goes on: behind the gap, where there is one */
+	struct dw_gap gap, direct;
+	enum dw_resume resume;
+};
+
+bool
+dw_room_asks_place(const struct dw_room *room, struct dw_str user, uint64_t seq)
+{
+	uint64_t number;
+
+	return !dw_room_n_at(room, seq, &number) || !dw_room_own_at(room, user, seq, &number);
+}
+
+static struct stand
+stand_at(const struct dw_room *room, struct dw_position at, struct dw_str user)
+{
+	struct stand stand = { .at = at,
+		.from = dw_room_go_on(room, user, at),
+		.gap = dw_room_gap(room, at),
+		.direct = dw_room_direct_gap(room, user, at) };
+
+	if (stand.gap.reason != DW_GAP_NONE || stand.direct.reason != DW_GAP_NONE)
+		stand.resume = DW_RESUME_GAP;
+	return stand;
+}
+
+/* Before all that is retained for this user, and nothing is missing. */
+static struct stand
+stand_fresh(const struct dw_room *room, struct dw_str user, enum dw_resume resume)
+{
+	const struct dw_position at = dw_room_go_on(room, user, dw_position_start());
+
+	return (struct stand) { .at = at, .from = at, .resume = resume };
+}
+
+/* The numbers at a seq that somebody gave. */
+static struct dw_position
+position_at(const struct dw_room *room, struct dw_str user, uint64_t seq, const struct dw_place *place)
+{
+	uint64_t n, own;
+
+	/* Nothing of the room lies between its head and the engine's. */
+	seq = dw_less(seq, room->head);
+	if (!dw_room_n_at(room, seq, &n) && place != NULL)
+		n = dw_n(place->at);
+	if (!dw_room_own_at(room, user, seq, &own) && place != NULL)
+		own = dw_own(place->at);
+	return dw_position_said(seq, n, own);
+}
+
+/* Where one that returns says that it stands. */
+static struct dw_position
+returned(const struct dw_room *room, const struct dw_join *join)
+{
+	if (dw_room_is_position(room, dw_room_member(room, join->user), join->after))
+		return join->after;
+	return position_at(room, join->user, dw_seq(join->after), NULL);
+}
+
+/* Of another store, or ahead of this one. */
+static bool
+is_foreign(uint64_t seq, struct dw_str epoch, const struct dw_join_context *context)
+{
+	return (epoch.n > 0 && !dw_str_is(epoch, context->epoch)) || seq > context->engine_head;
+}
+
+bool
+dw_room_stand(const struct dw_room *room, struct dw_str user, uint64_t seq, struct dw_str epoch,
+	const struct dw_join_context *context, struct dw_position *at)
+{
+	const bool foreign = is_foreign(seq, epoch, context);
+
+	if (foreign || (seq == 0 && epoch.n == 0))
+		*at = dw_room_go_on(room, user, dw_position_start());
+	else
+		*at = position_at(room, user, seq, context->place);
+	return !foreign;
+}
+
+/* As the engine says: the room's head. */
+static struct dw_position
+at_head(const struct dw_room *room, struct dw_str user)
+{
+	const struct dw_member *member = dw_room_member(room, user);
+
+	return dw_position_said(room->head, room->n, member != NULL ? member->own : 0);
+}
+
+static struct stand
+find_stand(const struct dw_room *room, const struct dw_device *device, const struct dw_join *join,
+	const struct dw_join_context *context)
+{
+	const bool returns = (join->flags & DW_JOIN_RETURN) != 0;
+	const bool given = returns || (join->flags & DW_JOIN_AFTER) != 0;
+	const struct dw_position head = at_head(room, join->user);
+	const uint64_t after = dw_seq(join->after);
+
+	if (given && is_foreign(after, join->epoch, context))
+		return stand_fresh(room, join->user, DW_RESUME_RESET);
+	if (returns)
+		return stand_at(room, returned(room, join), join->user);
+	if ((join->flags & DW_JOIN_NEW) != 0)
+		return (struct stand) { .at = head, .from = head, .resume = DW_RESUME_NEW };
+	if (given && after == 0 && join->epoch.n == 0)
+		return stand_fresh(room, join->user, DW_RESUME_NEW);
+	if (given)
+		return stand_at(room, position_at(room, join->user, after, context->place), join->user);
+	if (device == NULL)
+		return stand_fresh(room, join->user, DW_RESUME_NEW);
+	if (dw_seq(device->at) > context->engine_head)
+		return stand_fresh(room, join->user, DW_RESUME_RESET);
+	return stand_at(room, device->resume, join->user);
+}
+
+/* An id is random, but one session may be in many rooms. */
+static uint32_t
+session_hash(const struct dw_room *room, uint64_t id)
+{
+	return dw_room_hash(room) ^ (uint32_t)(id >> 32) ^ (uint32_t)id;
+}
+
+static uint32_t
+link_hash(const struct dw_link *link)
+{
+	const struct dw_session *session = (const struct dw_session *)(const void *)link;
+
+	return session_hash(session->reader->room, session->id);
+}
+
+_Static_assert(offsetof(struct dw_session, link) == 0, "a session is its link");
+
+struct dw_session *
+dw_room_session(const struct dw_room *room, uint64_t id)
+{
+	struct dw_link *link = dw_links_chain(&room->all->by_id, session_hash(room, id));
+
+	for (; link != NULL; link = link->next) {
+		struct dw_session *session = (struct dw_session *)(void *)link;
+
+		if (session->id == id && session->reader->room == room)
+			return session;
+	}
+	return NULL;
+}
+
+void
+dw_room_unlink_session(struct dw_session *session)
+{
+	dw_links_remove(&session->reader->room->all->by_id, &session->link, link_hash(&session->link));
+}
+
+/* The device, of which one connection at a time is in the room. NULL: it is none of these. */
+static const struct dw_device *
+single_device(const struct dw_room *room, const struct dw_join *join)
+{
+	const struct dw_device *device =
+		(join->flags & DW_JOIN_DERIVED) == 0 ? dw_room_device(room, join->user, join->device) : NULL;
+
+	return device != NULL && !device->derived ? device : NULL;
+}
+
+static uint32_t
+opened_at(const struct dw_join *join, uint64_t steady)
+{
+	const uint64_t opened = steady - ((join->flags & DW_JOIN_RETURN) != 0 ? join->age : 0);
+
+	return (uint32_t)(opened / OPENED_MS);
+}
+
+bool
+dw_room_replaced(const struct dw_room *room, const struct dw_join *join, uint64_t steady)
+{
+	const struct dw_device *device = (join->flags & DW_JOIN_RETURN) != 0 ? single_device(room, join) : NULL;
+	const struct dw_session *session = device != NULL ? device->sessions : NULL;
+
+	while (session != NULL && ((session->opened - opened_at(join, steady)) & OPENED_MASK) > OPENED_MASK / 2)
+		session = session->next;
+	return session != NULL;
+}
+
+struct dw_session *
+dw_room_rival(const struct dw_room *room, const struct dw_join *join)
+{
+	const struct dw_device *device = single_device(room, join);
+
+	return device != NULL ? device->sessions : NULL;
+}
+
+static struct dw_reader *
+find_reader(const struct dw_room *room, uint32_t edge)
+{
+	struct dw_reader *reader;
+
+	DL_FOREACH(room->readers, reader)
+	{
+		if (reader->edge == edge)
+			return reader;
+	}
+	return NULL;
+}
+
+/* Where the stream has to begin for somebody who goes on from there. */
+static struct dw_position
+stream_for(const struct dw_room *room, const struct dw_join *join, struct dw_position from)
+{
+	return dw_room_stream_at(room, dw_room_member(room, join->user), dw_seq(from));
+}
+
+static struct dw_reader *
+new_reader(
+	struct dw_room *room, const struct dw_join *join, const struct dw_join_context *context, struct dw_position from)
+{
+	const bool has =
+		(join->flags & DW_JOIN_HAVE) != 0 && dw_seq(join->have) <= context->engine_head && dw_n(join->have) <= room->n;
+	struct dw_reader *reader = calloc(1, sizeof(*reader));
+
+	if (reader == NULL)
+		return NULL;
+	reader->room = room;
+	reader->edge = context->edge;
+	reader->sent = has ? join->have : stream_for(room, join, from);
+	reader->start = has ? 0 : dw_seq(reader->sent);
+	DL_APPEND(room->readers, reader);
+	return reader;
+}
+
+/* The edge gets once more what follows this position, and has it then for everyone: otherwise each session from there
+ * would have to be fed. One that returns the edge had served already. */
+static void
+set_back(const struct dw_room *room, struct dw_reader *reader, const struct dw_join *join, struct dw_position from)
+{
+	if ((join->flags & DW_JOIN_RETURN) != 0 || dw_seq(from) >= reader->start)
+		return;
+	reader->sent = stream_for(room, join, from);
+	reader->start = dw_seq(reader->sent);
+}
+
+/* What the session has certainly received. One that comes back was written up to its position; what of that it has
+ * confirmed it says (dw_room_join), and is at least what its device did. One that begins anew says nothing of what is
+ * gone before that. */
+static struct dw_position
+first_confirmed(
+	const struct dw_room *room, const struct dw_device *known, const struct dw_join *join, struct stand stand)
+{
+	const bool anew =
+		stand.resume == DW_RESUME_RESET || (stand.resume == DW_RESUME_NEW && (join->flags & DW_JOIN_NEW) == 0);
+	struct dw_position had = stand.at;
+
+	if (known != NULL && (anew || (join->flags & DW_JOIN_RETURN) != 0))
+		had = known->resume;
+	else if (!anew && (join->flags & DW_JOIN_RETURN) != 0)
+		had = dw_room_go_on(room, join->user, dw_position_start());
+	return dw_position_nearer(had, stand.at);
+}
+
+static void
+link_session(struct dw_room *room, struct dw_session *session)
+{
+	if (session->device->sessions == NULL)
+		room->device_connected++;
+	LL_PREPEND(session->device->sessions, session);
+	DL_APPEND2(session->reader->sessions, session, reader_prev, reader_next);
+	session->reader->session_count++;
+	dw_links_add(&room->all->by_id, &session->link, link_hash(&session->link));
+	room->all->watched += room->session_count == 0;
+	room->session_count++;
+	room->all->sessions++;
+}
+
+static struct dw_begun
+begun_at(const struct dw_join *join, struct stand stand)
+{
+	const bool says = (join->flags & DW_JOIN_RETURN) != 0 && stand.resume != DW_RESUME_RESET;
+
+	return says ? join->begun : (struct dw_begun) { dw_n(stand.from), dw_own(stand.from) };
+}
+
+static struct dw_device *
+touch_device(struct dw_room *room, struct dw_device *known, const struct dw_join *join,
+	const struct dw_join_context *context, struct stand stand, struct dw_position confirmed)
+{
+	const bool skips = (join->flags & DW_JOIN_NEW) != 0 && stand.resume == DW_RESUME_NEW;
+	struct dw_device *device = known != NULL ? known : dw_room_add_device(room, join->user, join->device, confirmed);
+
+	if (device == NULL)
+		return NULL;
+	if (known == NULL) {
+		device->resume = device->settled = confirmed;
+		device->had = (struct dw_span) { dw_n(confirmed), dw_n(confirmed) };
+		device->had_own = (struct dw_span) { dw_own(confirmed), dw_own(confirmed) };
+		dw_room_mark_dirty(room, device);
+	} else if (dw_seq(device->at) > context->engine_head || (skips && dw_seq(stand.at) > dw_seq(device->resume))) {
+		dw_room_move_device(room, device, stand.at);
+	} else if (device->trail == NULL && (join->flags & DW_JOIN_RETURN) == 0 &&
+			   device->seen + DW_OVERLAP_MS <= context->now) {
+		/* It was loaded. What it confirmed last it did at the latest when it was seen last. */
+		device->settled = dw_position_further(device->settled, device->at);
+	} else if (device->trail == NULL && !dw_position_same(device->at, device->settled)) {
+		/* That was not long ago, or the clock was set: it counts from now on. */
+		dw_device_note(device, device->at, context->steady);
+	}
+	device->seen = context->now;
+	device->derived = (join->flags & DW_JOIN_DERIVED) != 0;
+	dw_device_expires(device, join->expires * 1000);
+	return device;
+}
+
+static void
+fill_joined(const struct dw_room *room, const struct dw_session *session, struct stand stand, uint64_t now,
+	struct dw_joined *joined)
+{
+	const uint64_t first = dw_log_first(room->log), end = dw_log_end(room->log);
+
+	joined->session = session->id;
+	joined->room = dw_str(room->name);
+	joined->device = dw_str(session->device->id);
+	joined->resume = stand.resume;
+	joined->at = session->confirmed;
+	joined->from = stand.from;
+	joined->head = room->head;
+	joined->oldest = first < end ? dw_log_entry(room->log, first)->seq : 0;
+	joined->replaying = dw_room_count(room, dw_str(session->device->member->user), stand.from, now);
+	joined->gap = stand.gap;
+	joined->direct = stand.direct;
+	joined->sent = session->reader->sent;
+}
+
+int
+dw_room_join(struct dw_room *room, const struct dw_join *join, const struct dw_join_context *context,
+	struct dw_joined *joined, struct dw_session **out)
+{
+	struct dw_session *session;
+	struct dw_reader *reader;
+	struct dw_device *known;
+	struct dw_position confirmed;
+	struct stand stand;
+
+	assert(room->log != NULL);
+	if (dw_room_session(room, join->session) != NULL)
+		return DW_E_FIELD;
+	dw_room_expire(room, context->now);
+	known = dw_room_device(room, join->user, join->device);
+	stand = find_stand(room, known, join, context);
+	confirmed = first_confirmed(room, known, join, stand);
+	session = dw_links_reserve(&room->all->by_id, link_hash) ? calloc(1, sizeof(*session)) : NULL;
+	if (session == NULL)
+		return DW_E_NOMEM;
+	if (dw_rooms_come(room->all, join->user) == NULL) {
+		free(session);
+		return DW_E_NOMEM;
+	}
+	reader = find_reader(room, context->edge);
+	session->reader = reader != NULL ? reader : new_reader(room, join, context, stand.from);
+	session->device = touch_device(room, known, join, context, stand, confirmed);
+	if (session->reader == NULL || session->device == NULL) {
+		if (session->reader != reader)
+			dw_room_drop_reader(room, session->reader);
+		dw_rooms_go(room->all, join->user);
+		free(session);
+		return DW_E_NOMEM;
+	}
+	session->id = join->session;
+	session->confirmed = confirmed;
+	session->begun = begun_at(join, stand);
+	session->stay = (uint32_t)join->corr;
+	session->opened = opened_at(join, context->steady) & OPENED_MASK;
+	session->claimed = (join->flags & DW_JOIN_CLAIMED) != 0;
+	session->sure = (join->flags & DW_JOIN_SURE) != 0;
+	link_session(room, session);
+	set_back(room, session->reader, join, stand.from);
+	if ((join->flags & DW_JOIN_RETURN) != 0 && dw_seq(join->confirmed) <= dw_seq(stand.at))
+		(void)dw_room_confirm(room, session, join->confirmed, NULL, false, context->steady);
+	/* What one that acknowledges itself says that it has it has acknowledged. */
+	if (session->sure)
+		session->device->settled = dw_position_further(session->device->settled, session->confirmed);
+	dw_room_advance(room, session->device, context->steady);
+	dw_room_note_age(room, session->device);
+	fill_joined(room, session, stand, context->now, joined);
+	room->sent += joined->replaying;
+	room->all->sent += joined->replaying;
+	dw_room_sum_up(room);
+	*out = session;
+	return DW_OK;
+}
+
+void
+dw_room_drop_reader(struct dw_room *room, struct dw_reader *reader)
+{
+	assert(reader->session_count == 0);
+	DL_DELETE(room->readers, reader);
+	free(reader);
+}

@@ -1,0 +1,80 @@
+/* Ordered tables of keys and values in one directory, with transactions: what the engine needs of LMDB, and
+ * the only place that knows it.
+ *
+ * One transaction at a time, of one thread (see dw_kv_rest for another). Keys are ordered by their bytes. What a call
+ * returns points into the store and is good until the next change or the transaction's end. Each value is kept with a
+ * checksum, which is looked at whenever it is read. Disk is taken before it is used, with a reserve that only
+ * DW_KV_RESCUE may use.
+ *
+ * Besides what is said at each call: DW_E_AGAIN (no such key), DW_E_STORAGE_FULL (the map or the disk is full; abort,
+ * see dw_kv_grow), DW_E_STORAGE (the disk: the store cannot be trusted any more), DW_E_CORRUPT (damage was found),
+ * DW_E_NOMEM.
+ */
+#ifndef DIAGWS_KV_H
+#define DIAGWS_KV_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+
+struct dw_kv; /* opaque */
+
+/* Opens the tables (numbered as listed, at most 16), and makes what is missing; the map may grow to `limit` bytes and
+ * the reserve. What is there already must have been looked through (kv_look.h). A writing transaction is left open, so
+ * that a caller who looks inside and refuses leaves no trace; it holds what a process that was killed had committed to
+ * the journal. DW_E_PERMISSION, DW_E_CREATE. `dir` and `tables` are borrowed for the store's life. */
+int dw_kv_open(struct dw_kv **out, const char *dir, const char *const *tables, size_t count, uint64_t limit,
+	struct dw_fault *fault);
+/* Whether it held anything; that was not looked through yet. */
+bool dw_kv_recovered(const struct dw_kv *kv);
+/* Brings all that was committed from the journal into LMDB's file, which happens by itself within some seconds only
+ * while transactions go on. The thread that committed last does so before another one uses or closes the store. After
+ * DW_E_STORAGE_FULL or DW_E_NOMEM it is left to the next commit or opening. */
+int dw_kv_rest(struct dw_kv *kv);
+void dw_kv_close(struct dw_kv *kv); /* NULL is fine; an open transaction is aborted; rests */
+
+enum dw_kv_mode { DW_KV_READ, DW_KV_WRITE, DW_KV_RESCUE };
+int dw_kv_begin(struct dw_kv *kv, enum dw_kv_mode mode);
+/* Durable when DW_OK; ends the transaction in any case. DW_E_STORAGE_FULL: nothing of it was done. */
+int dw_kv_commit(struct dw_kv *kv);
+void dw_kv_abort(struct dw_kv *kv);
+
+int dw_kv_get(struct dw_kv *kv, size_t table, struct dw_str key, struct dw_str *value);
+/* A value of exactly so many bytes, copied out; of another size: DW_E_CORRUPT. */
+int dw_kv_get_fixed(struct dw_kv *kv, size_t table, struct dw_str key, void *out, size_t size);
+int dw_kv_put(struct dw_kv *kv, size_t table, struct dw_str key, struct dw_str value);
+/* Behind the table's last key; the value is the parts one after another. */
+int dw_kv_append(struct dw_kv *kv, size_t table, struct dw_str key, const struct dw_str *parts, size_t count);
+int dw_kv_delete(struct dw_kv *kv, size_t table, struct dw_str key);
+int dw_kv_empty(struct dw_kv *kv, size_t table);
+
+enum { DW_KV_DELETE = 1, DW_KV_STOP = 2 };
+/* Calls `each` in order of keys, beginning at the first that is not below `from`. It returns DW_OK to go on,
+ * DW_KV_DELETE to have this entry deleted and go on, anything else to end. Returns that, or DW_OK at the end. */
+int dw_kv_scan(struct dw_kv *kv, size_t table, struct dw_str from,
+	int (*each)(void *user, struct dw_str key, struct dw_str value), void *user);
+
+/* How many entries there are, in an open transaction. */
+uint64_t dw_kv_count(struct dw_kv *kv, size_t table);
+
+/* Tells the store's file from every copy of it, but for a copy over the file itself. */
+struct dw_kv_mark {
+	uint64_t inode;
+	int64_t born_s;
+	uint64_t born_ns;
+};
+struct dw_kv_mark dw_kv_mark(const struct dw_kv *kv);
+struct dw_kv_mark dw_kv_mark_of(int fd); /* the same of any file */
+
+/* Bytes in use on disk, by the last commit of LMDB. */
+uint64_t dw_kv_bytes(const struct dw_kv *kv);
+/* Takes more of the disk, within the limit; DW_E_STORAGE_FULL at the limit, or when it is the disk that is full. No
+ * transaction may be open. */
+int dw_kv_grow(struct dw_kv *kv);
+/* What the last failure was: LMDB's words, or which entry is damaged. */
+const char *dw_kv_text(const struct dw_kv *kv);
+
+#endif

@@ -1,0 +1,514 @@
+/* Tables and transactions of LMDB. A file of its own so that lmdb.h, its return codes and its traps stay
+ * in one place: the map that must be grown by hand, a disk that fills up in the middle of a commit, a partial write
+ * that is called EIO, a head that could not be written, after which LMDB wants to be opened again.
+ *
+ * Happy path: open makes the tables; begin, get and put, commit. LMDB syncs before a commit returns. The map ends
+ * within what the file was allocated (kv_file.c), so a full disk shows when the map is to grow, with nothing
+ * written.
+ *
+ * Failure modes: every code becomes one of ours in fail(), which also remembers it for the text. After a
+ * failure inside a transaction the caller aborts; a commit that fails has ended it. Where the system cannot
+ * allocate ahead, ENOSPC may come with any write: nothing was done then either, unless the sync has failed,
+ * which is DW_E_STORAGE whatever its code.
+ */
+#include <assert.h>
+#include <errno.h>
+#include <lmdb.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "store/kv/parts.h"
+
+enum {
+	READERS = 16,
+	LARGE_TIMES = 32 /* so much more a page counts that is one value's own */
+};
+
+struct kv_lmdb {
+	const char *dir;
+	const char *const *names;
+	size_t count;
+	MDB_env *env;
+	MDB_txn *txn;
+	MDB_dbi tables[KV_TABLES_MAX];
+	MDB_cursor *cursors[KV_TABLES_MAX]; /* of the open transaction: where it wrote last */
+	uint64_t touched[KV_TABLES_MAX];    /* bytes of pages, by the open transaction, at most */
+	uint64_t large;                     /* of which it wrote so many in values that have pages of their own */
+	struct kv_file file;
+	size_t page;
+	bool lent;        /* the map takes in the reserve */
+	bool changed;     /* the open transaction has changed something */
+	size_t committed; /* the last commit's number */
+	int last;         /* LMDB's code of the last failure */
+	char damage[128]; /* which entry, when that is damage */
+};
+
+static MDB_val
+val(struct dw_str s)
+{
+	return (MDB_val) { s.n, (void *)(uintptr_t)s.p };
+}
+
+static struct dw_str
+str(MDB_val value)
+{
+	return (struct dw_str) { value.mv_data, value.mv_size };
+}
+
+static int
+fail(struct kv_lmdb *kv, int rc)
+{
+	/* LMDB calls a write that the disk took only a part of EIO; so does a disk that breaks. */
+	if (rc == EIO && dw_kv_disk_is_full(&kv->file))
+		rc = ENOSPC;
+	if (rc != MDB_SUCCESS && rc != MDB_NOTFOUND) {
+		kv->last = rc;
+		kv->damage[0] = '\0';
+	}
+	switch (rc) {
+	case MDB_SUCCESS:
+		return DW_OK;
+	case MDB_NOTFOUND:
+		return DW_E_AGAIN;
+	case MDB_MAP_FULL:
+		return DW_E_STORAGE_FULL;
+	case ENOSPC:
+	case EDQUOT:
+	case EFBIG:
+		return dw_kv_sync_failed(&kv->file) ? DW_E_STORAGE : DW_E_STORAGE_FULL;
+	case ENOMEM:
+		return DW_E_NOMEM;
+	case MDB_CORRUPTED:
+	case MDB_PAGE_NOTFOUND:
+	case MDB_INCOMPATIBLE:
+		return DW_E_CORRUPT;
+	default:
+		return DW_E_STORAGE;
+	}
+}
+
+/* An entry is not what was stored. Its key is told: a number, or names. */
+static int
+fail_entry(struct kv_lmdb *kv, size_t table, struct dw_str key)
+{
+	int err = fail(kv, MDB_CORRUPTED);
+	char text[64];
+	uint64_t number = 0;
+
+	for (size_t i = 0; i < key.n && i < sizeof(text) - 1; i++) {
+		text[i] = (char)(key.p[i] > ' ' && key.p[i] < 0x7f ? key.p[i] : ' ');
+		number = number << 8 | (uint8_t)key.p[i];
+	}
+	text[key.n < sizeof(text) - 1 ? key.n : sizeof(text) - 1] = '\0';
+	if (key.n == sizeof(number))
+		(void)snprintf(text, sizeof(text), "%llu", (unsigned long long)number);
+	(void)snprintf(kv->damage, sizeof(kv->damage), "entry %s of table '%s' is not what was stored",
+		key.n == 16 ? "(a digest)" : text, kv->names[table]);
+	return err;
+}
+
+static int
+set_map(struct kv_lmdb *kv, bool lend)
+{
+	int rc = mdb_env_set_mapsize(kv->env, dw_kv_map_end(&kv->file, lend));
+
+	if (rc == MDB_SUCCESS)
+		kv->lent = lend;
+	return rc;
+}
+
+/* ---- transactions */
+
+/* A table that is missing is made. */
+static int
+open_tables(struct kv_lmdb *kv)
+{
+	int rc = mdb_txn_begin(kv->env, NULL, 0, &kv->txn);
+
+	kv->changed = false;
+	for (size_t i = 0; rc == MDB_SUCCESS && i < kv->count; i++) {
+		rc = mdb_dbi_open(kv->txn, kv->names[i], 0, &kv->tables[i]);
+		if (rc == MDB_NOTFOUND) {
+			kv->changed = true;
+			rc = mdb_dbi_open(kv->txn, kv->names[i], MDB_CREATE, &kv->tables[i]);
+		}
+	}
+	return rc;
+}
+
+static int
+open_env(struct kv_lmdb *kv)
+{
+	int rc = mdb_env_create(&kv->env);
+
+	if (rc == MDB_SUCCESS)
+		rc = mdb_env_set_maxdbs(kv->env, KV_TABLES_MAX);
+	if (rc == MDB_SUCCESS)
+		rc = mdb_env_set_maxreaders(kv->env, READERS);
+	if (rc == MDB_SUCCESS)
+		rc = mdb_env_set_mapsize(kv->env, dw_kv_map_end(&kv->file, false));
+	if (rc == MDB_SUCCESS)
+		rc = mdb_env_open(kv->env, kv->dir, 0, 0640);
+	kv->lent = false;
+	return rc;
+}
+
+static size_t
+page_size(const struct kv_lmdb *kv)
+{
+	MDB_stat stat = { 0 };
+
+	(void)mdb_env_stat(kv->env, &stat);
+	return stat.ms_psize;
+}
+
+static size_t
+commit_number(const struct kv_lmdb *kv)
+{
+	MDB_envinfo info;
+
+	return mdb_env_info(kv->env, &info) == MDB_SUCCESS ? info.me_last_txnid : 0;
+}
+
+/* After a head that could not be written LMDB refuses everything. What the disk holds must be what was committed
+ * before; if it is more, nobody knows what it will be after a power cut. */
+static int
+open_again(struct kv_lmdb *kv)
+{
+	int rc;
+
+	mdb_env_close(kv->env);
+	kv->env = NULL;
+	rc = open_env(kv);
+	if (rc == MDB_SUCCESS && commit_number(kv) != kv->committed)
+		rc = MDB_PANIC;
+	if (rc == MDB_SUCCESS)
+		rc = open_tables(kv);
+	if (rc == MDB_SUCCESS)
+		rc = mdb_txn_commit(kv->txn);
+	kv->txn = NULL;
+	return rc;
+}
+
+/* LMDB closes the cursors of a writing transaction itself. */
+static void
+forget_cursors(struct kv_lmdb *kv)
+{
+	kv->txn = NULL;
+	memset(kv->cursors, 0, sizeof(kv->cursors));
+}
+
+int
+dw_kv_lmdb_begin(struct kv_lmdb *kv, bool read)
+{
+	const bool was_full = kv->last == ENOSPC || kv->last == EDQUOT || kv->last == EFBIG;
+	int rc;
+
+	assert(kv->txn == NULL);
+	if (kv->env == NULL)
+		return fail(kv, MDB_PANIC);
+	rc = mdb_txn_begin(kv->env, NULL, read ? MDB_RDONLY : 0, &kv->txn);
+	if (rc == MDB_PANIC && was_full && !dw_kv_sync_failed(&kv->file)) {
+		rc = open_again(kv);
+		if (rc == MDB_SUCCESS)
+			rc = mdb_txn_begin(kv->env, NULL, read ? MDB_RDONLY : 0, &kv->txn);
+	}
+	if (rc == MDB_SUCCESS)
+		kv->last = MDB_SUCCESS;
+	kv->changed = false;
+	memset(kv->touched, 0, sizeof(kv->touched));
+	kv->large = 0;
+	return fail(kv, rc);
+}
+
+int
+dw_kv_lmdb_commit(struct kv_lmdb *kv)
+{
+	MDB_txn *txn = kv->txn;
+	int err;
+
+	forget_cursors(kv);
+	err = fail(kv, mdb_txn_commit(txn));
+	if (err == DW_OK)
+		kv->committed = commit_number(kv);
+	return err;
+}
+
+void
+dw_kv_lmdb_abort(struct kv_lmdb *kv)
+{
+	mdb_txn_abort(kv->txn);
+	forget_cursors(kv);
+}
+
+uint64_t
+dw_kv_lmdb_number(const struct kv_lmdb *kv)
+{
+	return mdb_txn_id(kv->txn);
+}
+
+uint64_t
+dw_kv_lmdb_committed(const struct kv_lmdb *kv)
+{
+	return kv->committed;
+}
+
+bool
+dw_kv_lmdb_changed(const struct kv_lmdb *kv)
+{
+	return kv->changed;
+}
+
+uint64_t
+dw_kv_lmdb_touched(const struct kv_lmdb *kv)
+{
+	/* A page of its own is written once however long it waits; to wait only makes the commit longer in which all of
+	 * them are, and in which others wait. */
+	uint64_t sum = (LARGE_TIMES - 1) * kv->large;
+
+	for (size_t i = 0; i < kv->count; i++) {
+		MDB_stat stat = { 0 };
+		uint64_t all;
+
+		/* No table has more than all of its pages. */
+		(void)mdb_stat(kv->txn, kv->tables[i], &stat);
+		all = (stat.ms_branch_pages + stat.ms_leaf_pages + stat.ms_overflow_pages) * kv->page;
+		sum += kv->touched[i] < all ? kv->touched[i] : all;
+	}
+	return sum;
+}
+
+/* ---- entries */
+
+int
+dw_kv_lmdb_get(struct kv_lmdb *kv, size_t table, struct dw_str key, struct dw_str *value)
+{
+	MDB_val k = val(key), v;
+	int err = fail(kv, mdb_get(kv->txn, kv->tables[table], &k, &v));
+
+	if (err == DW_OK && !kv_take(key, str(v), value))
+		err = fail_entry(kv, table, key);
+	return err;
+}
+
+int
+dw_kv_lmdb_put(
+	struct kv_lmdb *kv, size_t table, struct dw_str key, const struct dw_str *parts, size_t count, bool append)
+{
+	MDB_val k = val(key), v = { KV_SUM_SIZE, NULL };
+	struct dw_str value;
+	uint64_t sum;
+	char *to;
+	int err = DW_OK;
+
+	for (size_t i = 0; i < count; i++)
+		v.mv_size += parts[i].n;
+	kv->changed = true;
+	kv->touched[table] += key.n + v.mv_size + (append ? 0 : kv->page);
+	if (v.mv_size > kv->page)
+		kv->large += v.mv_size;
+	if (kv->cursors[table] == NULL)
+		err = fail(kv, mdb_cursor_open(kv->txn, kv->tables[table], &kv->cursors[table]));
+	if (err == DW_OK)
+		err = fail(kv, mdb_cursor_put(kv->cursors[table], &k, &v, (append ? MDB_APPEND : 0U) | MDB_RESERVE));
+	if (err != DW_OK)
+		return err;
+	value = (struct dw_str) { v.mv_data, v.mv_size - KV_SUM_SIZE };
+	to = v.mv_data;
+	for (size_t i = 0; i < count; to += parts[i++].n)
+		memcpy(to, parts[i].p, parts[i].n);
+	sum = kv_sum(key, value);
+	memcpy(to, &sum, sizeof(sum));
+	return DW_OK;
+}
+
+int
+dw_kv_lmdb_delete(struct kv_lmdb *kv, size_t table, struct dw_str key)
+{
+	MDB_val k = val(key);
+
+	kv->changed = true;
+	kv->touched[table] += kv->page;
+	return fail(kv, mdb_del(kv->txn, kv->tables[table], &k, NULL));
+}
+
+int
+dw_kv_lmdb_empty(struct kv_lmdb *kv, size_t table)
+{
+	kv->changed = true;
+	return fail(kv, mdb_drop(kv->txn, kv->tables[table], 0));
+}
+
+int
+dw_kv_lmdb_scan(struct kv_lmdb *kv, size_t table, struct dw_str from,
+	int (*each)(void *user, struct dw_str key, struct dw_str value), void *user)
+{
+	MDB_val key = val(from), stored;
+	struct dw_str value;
+	MDB_cursor *cursor;
+	int err = fail(kv, mdb_cursor_open(kv->txn, kv->tables[table], &cursor));
+
+	if (err != DW_OK)
+		return err;
+	err = fail(kv, mdb_cursor_get(cursor, &key, &stored, from.n > 0 ? MDB_SET_RANGE : MDB_FIRST));
+	while (err == DW_OK) {
+		err = kv_take(str(key), str(stored), &value) ? each(user, str(key), value) : fail_entry(kv, table, str(key));
+		if (err == DW_KV_DELETE) {
+			kv->changed = true;
+			kv->touched[table] += key.mv_size + stored.mv_size;
+			err = fail(kv, mdb_cursor_del(cursor, 0));
+		}
+		if (err == DW_OK)
+			err = fail(kv, mdb_cursor_get(cursor, &key, &stored, MDB_NEXT));
+	}
+	mdb_cursor_close(cursor);
+	return err == DW_E_AGAIN ? DW_OK : err;
+}
+
+uint64_t
+dw_kv_lmdb_count(struct kv_lmdb *kv, size_t table)
+{
+	MDB_stat stat = { 0 };
+
+	(void)mdb_stat(kv->txn, kv->tables[table], &stat);
+	return stat.ms_entries;
+}
+
+/* ---- the file */
+
+uint64_t
+dw_kv_lmdb_bytes(const struct kv_lmdb *kv)
+{
+	MDB_envinfo info;
+	MDB_stat stat;
+
+	if (mdb_env_info(kv->env, &info) != MDB_SUCCESS || mdb_env_stat(kv->env, &stat) != MDB_SUCCESS)
+		return 0;
+	return (uint64_t)(info.me_last_pgno + 1) * stat.ms_psize;
+}
+
+uint64_t
+dw_kv_lmdb_room(const struct kv_lmdb *kv)
+{
+	const uint64_t end = dw_kv_map_end(&kv->file, false), used = dw_kv_lmdb_bytes(kv);
+
+	return end > used ? end - used : 0;
+}
+
+int
+dw_kv_lmdb_lend(struct kv_lmdb *kv, bool lend)
+{
+	return kv->env == NULL || kv->lent == lend ? DW_OK : fail(kv, set_map(kv, lend));
+}
+
+int
+dw_kv_lmdb_grow(struct kv_lmdb *kv)
+{
+	int number = dw_kv_file_grow(&kv->file);
+
+	return number == 0 ? set_map(kv, false) : number;
+}
+
+struct dw_kv_mark
+dw_kv_lmdb_mark(const struct kv_lmdb *kv)
+{
+	return dw_kv_file_mark(&kv->file);
+}
+
+/* ---- failures */
+
+int
+dw_kv_lmdb_fail(struct kv_lmdb *kv, int number)
+{
+	return fail(kv, number);
+}
+
+int
+dw_kv_lmdb_fail_entry(struct kv_lmdb *kv, size_t table, struct dw_str key)
+{
+	return fail_entry(kv, table, key);
+}
+
+bool
+dw_kv_lmdb_map_is_full(const struct kv_lmdb *kv)
+{
+	return kv->last == MDB_MAP_FULL;
+}
+
+bool
+dw_kv_lmdb_is_sound(const struct kv_lmdb *kv)
+{
+	return kv->env != NULL && kv->last == MDB_SUCCESS;
+}
+
+const char *
+dw_kv_lmdb_text(const struct kv_lmdb *kv)
+{
+	if (kv->damage[0] != '\0')
+		return kv->damage;
+	return mdb_strerror(kv->last == MDB_MAP_FULL && kv->file.short_of_disk ? ENOSPC : kv->last);
+}
+
+/* ---- open and close */
+
+static int
+open_store(struct kv_lmdb *kv, struct dw_fault *fault)
+{
+	int rc = dw_kv_lock_open(&kv->file);
+
+	if (rc == 0)
+		rc = open_env(kv);
+	if (rc == MDB_SUCCESS)
+		rc = dw_kv_file_open(&kv->file, dw_kv_lmdb_bytes(kv));
+	if (rc == MDB_SUCCESS)
+		rc = set_map(kv, true);
+	kv->committed = rc == MDB_SUCCESS ? commit_number(kv) : 0;
+	kv->page = rc == MDB_SUCCESS ? page_size(kv) : 0;
+	if (rc == MDB_SUCCESS)
+		rc = open_tables(kv);
+	if (rc == MDB_SUCCESS)
+		return DW_OK;
+	kv->last = rc;
+	if (rc == EACCES || rc == EPERM || rc == EROFS)
+		return dw_fault_set(fault, DW_E_PERMISSION, "--state-dir", "a directory that this user may write to",
+			"cannot open the store in '%s': %s", kv->dir, mdb_strerror(rc));
+	return dw_fault_set(fault, rc == ENOSPC || rc == EDQUOT || rc == MDB_MAP_FULL ? DW_E_STORAGE_FULL : DW_E_CREATE,
+		"--state-dir", NULL, "cannot open the store in '%s': %s", kv->dir, dw_kv_lmdb_text(kv));
+}
+
+int
+dw_kv_lmdb_open(struct kv_lmdb **out, const char *dir, const char *const *tables, size_t count, uint64_t limit,
+	struct dw_fault *fault)
+{
+	struct kv_lmdb *kv = calloc(1, sizeof(*kv));
+	int err;
+
+	assert(count <= KV_TABLES_MAX);
+	if (kv == NULL)
+		return DW_E_NOMEM;
+	*kv = (struct kv_lmdb) {
+		.dir = dir, .names = tables, .count = count, .file = { .dir = dir, .limit = limit, .fd = -1 }
+	};
+	err = open_store(kv, fault);
+	if (err == DW_OK)
+		*out = kv;
+	else
+		dw_kv_lmdb_close(kv);
+	return err;
+}
+
+void
+dw_kv_lmdb_close(struct kv_lmdb *kv)
+{
+	if (kv == NULL)
+		return;
+	if (kv->txn != NULL)
+		dw_kv_lmdb_abort(kv);
+	if (kv->env != NULL)
+		mdb_env_close(kv->env);
+	if (kv->file.fd >= 0)
+		(void)close(kv->file.fd);
+	free(kv);
+}

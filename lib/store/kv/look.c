@@ -1,0 +1,364 @@
+/* The look-through of a store: LMDB's file from its heads down.
+ *
+ * The file is two heads (pages 0 and 1, the newer counts), then pages of trees (kv_tree.c). The main tree's values
+ * are the roots of the tables; one more tree lists the free pages.
+ *
+ *   tree    {pad 4, flags 2, depth 2, branches 8, leaves 8, large 8, entries 8, root 8}
+ *   head    page {magic 4, version 4, address 8, map size 8, tree of free pages, main tree, last page 8, commit 8}
+ *
+ * What must hold beside what kv_tree.c says: both heads are of neighbouring commits, and each one's tree carries its
+ * commit's number; the file has all its pages; each value has its checksum; no page is both free and in use.
+ *
+ * Failure modes: the first thing that does not hold ends it, with table and page in the fault.
+ */
+#include "store/kv/look.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/paths.h"
+#include "store/kv/parts.h"
+#include "store/kv/tree.h"
+
+enum { PAGE_HEAD = 16, PAGE_MIN = 512, PAGE_MAX = 65536, FLAG_META = 8, FREE_FLAGS = 8 /* keys are integers */ };
+
+static const uint32_t MAGIC = 0xBEEFC0DE;
+
+/* MDB_meta, without its first two words */
+struct head {
+	uint64_t address, map_size;
+	struct kv_tree free, main;
+	uint64_t last_page, commit;
+};
+
+struct dw_kv_look {
+	struct kv_pages pages;
+	const char *const *tables;
+	size_t count;
+	uint64_t file_size;
+	struct head heads[2];
+	size_t newer;
+	struct kv_walk free;
+	struct kv_walk walks[KV_TABLES_MAX];
+};
+
+static uint16_t
+get16(const uint8_t *at)
+{
+	uint16_t value;
+
+	memcpy(&value, at, sizeof(value));
+	return value;
+}
+
+/* The roots of the tables, out of a main tree. */
+static int
+read_main(struct dw_kv_look *look, const struct kv_tree *main_tree, bool marks, struct kv_tree trees[],
+	struct dw_fault *fault)
+{
+	struct kv_walk *walk = calloc(1, sizeof(*walk));
+	struct dw_str key, value;
+	int err;
+
+	if (walk == NULL)
+		return DW_E_NOMEM;
+	for (size_t i = 0; i < look->count; i++)
+		trees[i] = (struct kv_tree) { .root = KV_NO_PAGE };
+	dw_kv_walk_init(walk, "the list of tables", main_tree, marks);
+	while ((err = dw_kv_walk_next(&look->pages, walk, KV_NODE_TREE, &key, &value, fault)) == DW_OK) {
+		size_t i = 0;
+
+		while (i < look->count && !dw_str_is(key, look->tables[i]))
+			i++;
+		if (i == look->count || value.n != sizeof(trees[i])) {
+			err = dw_fault_set(fault, DW_E_CORRUPT, "--state-dir", "a directory of its own for each hub",
+				"'%s/data.mdb' is damaged, or another program's: it has tables that diagws does not know",
+				look->pages.dir);
+			break;
+		}
+		memcpy(&trees[i], value.p, sizeof(trees[i]));
+	}
+	dw_kv_walk_clear(walk);
+	free(walk);
+	return err == DW_E_AGAIN ? DW_OK : err;
+}
+
+static int
+find_raw(struct dw_kv_look *look, const char *name, const struct kv_tree *tree, struct dw_str key, struct dw_buf *value,
+	struct dw_fault *fault)
+{
+	struct kv_walk *walk = calloc(1, sizeof(*walk));
+	struct dw_str found, bytes;
+	int err;
+
+	if (walk == NULL)
+		return DW_E_NOMEM;
+	dw_kv_walk_init(walk, name, tree, false);
+	while ((err = dw_kv_walk_next(&look->pages, walk, 0, &found, &bytes, fault)) == DW_OK) {
+		if (found.n != key.n || memcmp(found.p, key.p, key.n) != 0)
+			continue;
+		dw_buf_reset(value);
+		dw_buf_add(value, bytes.p, bytes.n);
+		err = dw_buf_ok(value) ? DW_OK : DW_E_NOMEM;
+		break;
+	}
+	dw_kv_walk_clear(walk);
+	free(walk);
+	return err;
+}
+
+int
+dw_kv_look_raw(struct dw_kv_look *look, size_t table, struct dw_str key, struct dw_buf *value, struct dw_fault *fault)
+{
+	return find_raw(look, look->tables[table], &look->walks[table].tree, key, value, fault);
+}
+
+/* The number that the commit left in a head's tree. DW_E_AGAIN: it left none. */
+static int
+read_stamp(struct dw_kv_look *look, const struct head *head, uint64_t *number, struct dw_fault *fault)
+{
+	struct kv_tree trees[KV_TABLES_MAX] = { 0 };
+	struct dw_buf value = { 0 };
+	struct dw_str bare;
+	int err = read_main(look, &head->main, false, trees, fault);
+
+	*number = 0;
+	if (err == DW_OK)
+		err = find_raw(look, look->tables[0], &trees[0], DW_STR(KV_STAMP), &value, fault);
+	if (err == DW_OK && kv_take(DW_STR(KV_STAMP), (struct dw_str) { value.data, value.len }, &bare) &&
+		bare.n == sizeof(*number))
+		memcpy(number, bare.p, sizeof(*number));
+	dw_buf_clear(&value);
+	return err;
+}
+
+/* The newer head and its tree must be of one commit; copies that LMDB's tools compacted count from 1 again. The other
+ * may have the roots of a commit that failed, but then not the end of a longer file: that would be the newest one's. */
+static int
+check_stamps(struct dw_kv_look *look, struct dw_fault *fault)
+{
+	const struct head *head = &look->heads[look->newer], *other = &look->heads[1 - look->newer];
+	uint64_t number;
+	int err = read_stamp(look, head, &number, fault);
+
+	if (err == DW_OK && number != head->commit && head->commit > 1)
+		return dw_kv_damaged(&look->pages, fault, "the store's head", look->newer, "it is not of its tree's commit");
+	if (err != DW_OK && err != DW_E_AGAIN)
+		return err;
+	if (read_stamp(look, other, &number, NULL) == DW_OK && number > head->commit && other->last_page > head->last_page)
+		return dw_kv_damaged(
+			&look->pages, fault, "the store's head", 1 - look->newer, "it is not of its tree's commit");
+	return DW_OK;
+}
+
+static bool
+tree_ok(const struct kv_tree *tree, uint16_t flags, uint64_t pages)
+{
+	if (tree->flags != flags)
+		return false;
+	return tree->root == KV_NO_PAGE
+			   ? tree->entries == 0 && tree->depth == 0
+			   : tree->root >= 2 && tree->root < pages && tree->depth > 0 && tree->depth <= KV_DEPTH_MAX;
+}
+
+static int
+read_head(struct dw_kv_look *look, size_t i, struct dw_fault *fault)
+{
+	uint8_t bytes[PAGE_HEAD + 8 + sizeof(struct head)];
+	struct head *head = &look->heads[i];
+	uint64_t number;
+	uint32_t words[2];
+	int err = dw_kv_read_at(&look->pages, i * look->pages.page_size, bytes, sizeof(bytes), fault);
+
+	if (err != DW_OK)
+		return err;
+	memcpy(&number, bytes, sizeof(number));
+	memcpy(words, bytes + PAGE_HEAD, sizeof(words));
+	memcpy(head, bytes + PAGE_HEAD + sizeof(words), sizeof(*head));
+	if (number != i || (get16(bytes + 10) & FLAG_META) == 0 || words[0] != MAGIC || words[1] != 1)
+		return dw_kv_damaged(&look->pages, fault, "the store's head", i, "it is no head of LMDB's");
+	if (head->free.pad != look->pages.page_size)
+		return dw_kv_damaged(&look->pages, fault, "the store's head", i, "the two heads differ in their pages' size");
+	return DW_OK;
+}
+
+static int
+read_heads(struct dw_kv_look *look, struct dw_fault *fault)
+{
+	const struct head *head;
+	uint32_t size = 0;
+	int err;
+
+	if (look->file_size < PAGE_HEAD + 32)
+		return dw_kv_damaged(&look->pages, fault, "the store's head", 0, "the file ends before it");
+	err = dw_kv_read_at(&look->pages, PAGE_HEAD + 24, &size, sizeof(size), fault);
+	if (err != DW_OK)
+		return err;
+	if (size < PAGE_MIN || size > PAGE_MAX || (size & (size - 1)) != 0 || look->file_size < 2 * (uint64_t)size)
+		return dw_kv_damaged(&look->pages, fault, "the store's head", 0, "it is no head of LMDB's");
+	look->pages.page_size = size;
+	for (size_t i = 0; err == DW_OK && i < 2; i++)
+		err = read_head(look, i, fault);
+	if (err != DW_OK)
+		return err;
+	if (look->heads[0].commit == 0 && look->heads[1].commit == 0)
+		return DW_E_AGAIN;
+	look->newer = look->heads[1].commit > look->heads[0].commit;
+	if (look->heads[look->newer].commit != look->heads[1 - look->newer].commit + 1 ||
+		look->heads[look->newer].commit % 2 != look->newer)
+		return dw_kv_damaged(
+			&look->pages, fault, "the store's head", look->newer, "the two heads are not of neighbouring commits");
+	head = &look->heads[look->newer];
+	if (head->last_page >= look->file_size / look->pages.page_size)
+		return dw_kv_damaged(
+			&look->pages, fault, "the store's head", look->newer, "the file ends before its last page");
+	if (!tree_ok(&head->free, FREE_FLAGS, head->last_page + 1) || !tree_ok(&head->main, 0, head->last_page + 1))
+		return dw_kv_damaged(&look->pages, fault, "the store's head", look->newer, "a root is wrong");
+	look->pages.count = look->heads[look->newer].last_page + 1;
+	return DW_OK;
+}
+
+static int
+read_trees(struct dw_kv_look *look, struct dw_fault *fault)
+{
+	const struct head *head = &look->heads[look->newer];
+	struct kv_tree trees[KV_TABLES_MAX] = { 0 };
+	int err;
+
+	look->pages.used = calloc(1, look->pages.count / 8 + 1);
+	if (look->pages.used == NULL)
+		return DW_E_NOMEM;
+	err = read_main(look, &head->main, true, trees, fault);
+	for (size_t i = 0; err == DW_OK && i < look->count; i++) {
+		if (!tree_ok(&trees[i], 0, look->pages.count))
+			return dw_kv_damaged(&look->pages, fault, look->tables[i], trees[i].root, "its root is wrong");
+		dw_kv_walk_init(&look->walks[i], look->tables[i], &trees[i], true);
+	}
+	return err == DW_OK ? check_stamps(look, fault) : err;
+}
+
+/* A file of nothing but zeros is what a power cut leaves of one that was never synchronised. */
+static bool
+is_blank(const struct dw_kv_look *look)
+{
+	static uint8_t bytes[65536];
+
+	for (uint64_t at = 0; at < look->file_size; at += sizeof(bytes)) {
+		const uint64_t left = look->file_size - at;
+		const size_t n = left < sizeof(bytes) ? (size_t)left : sizeof(bytes);
+
+		if (dw_kv_read_at(&look->pages, at, bytes, n, NULL) != DW_OK)
+			return false;
+		for (size_t i = 0; i < n; i++) {
+			if (bytes[i] != 0)
+				return false;
+		}
+	}
+	return true;
+}
+
+static int
+open_file(struct dw_kv_look *look, int *exists, struct dw_fault *fault)
+{
+	char path[DW_PATH_SIZE];
+	struct stat about;
+
+	if (snprintf(path, sizeof(path), "%s/data.mdb", look->pages.dir) >= (int)sizeof(path))
+		return dw_fault_set(
+			fault, DW_E_CREATE, "--state-dir", "a shorter path", "the state directory's path is too long");
+	look->pages.fd = open(path, O_RDONLY | O_CLOEXEC);
+	*exists = look->pages.fd >= 0;
+	if (look->pages.fd < 0 && errno == ENOENT)
+		return DW_E_AGAIN;
+	if (look->pages.fd < 0 || fstat(look->pages.fd, &about) != 0)
+		return dw_fault_set(fault, DW_E_PERMISSION, "--state-dir", "a directory that this user may write to",
+			"cannot read '%s': %s", path, strerror(errno));
+	if (!S_ISREG(about.st_mode))
+		return dw_fault_set(fault, DW_E_CORRUPT, "--state-dir", "another directory", "'%s' is no file", path);
+	(void)posix_fadvise(look->pages.fd, 0, 0, POSIX_FADV_SEQUENTIAL);
+	look->file_size = (uint64_t)about.st_size;
+	return is_blank(look) ? DW_E_AGAIN : DW_OK;
+}
+
+int
+dw_kv_look_open(struct dw_kv_look **out, const char *dir, const char *const *tables, size_t count, int *exists,
+	struct dw_fault *fault)
+{
+	struct dw_kv_look *look = calloc(1, sizeof(*look));
+	int err;
+
+	if (look == NULL)
+		return DW_E_NOMEM;
+	look->pages.dir = dir;
+	look->tables = tables;
+	look->count = count;
+	look->pages.fd = -1;
+	look->free.native = true;
+	err = open_file(look, exists, fault);
+	if (err == DW_OK)
+		err = read_heads(look, fault);
+	if (err == DW_OK)
+		err = read_trees(look, fault);
+	if (err == DW_OK)
+		*out = look;
+	else
+		dw_kv_look_close(look);
+	return err;
+}
+
+void
+dw_kv_look_close(struct dw_kv_look *look)
+{
+	if (look == NULL)
+		return;
+	if (look->pages.fd >= 0)
+		(void)close(look->pages.fd);
+	for (size_t i = 0; i < look->count; i++)
+		dw_kv_walk_clear(&look->walks[i]);
+	dw_kv_walk_clear(&look->free);
+	free(look->pages.used);
+	free(look);
+}
+
+int
+dw_kv_look_next(struct dw_kv_look *look, size_t table, struct dw_str *key, struct dw_str *value, struct dw_fault *fault)
+{
+	struct kv_walk *walk = &look->walks[table];
+	struct dw_str stored;
+	int err = dw_kv_walk_next(&look->pages, walk, 0, key, &stored, fault);
+
+	if (err == DW_OK && !kv_take(*key, stored, value))
+		return dw_kv_damaged(
+			&look->pages, fault, walk->name, dw_kv_walk_page(walk), "a value is not what its checksum says");
+	return err;
+}
+
+int
+dw_kv_look_free(struct dw_kv_look *look, struct dw_fault *fault)
+{
+	struct kv_walk *walk = &look->free;
+	struct dw_str key, value;
+	uint64_t count, page;
+	int err;
+
+	dw_kv_walk_init(walk, "the list of free pages", &look->heads[look->newer].free, true);
+	while ((err = dw_kv_walk_next(&look->pages, walk, 0, &key, &value, fault)) == DW_OK) {
+		count = 0;
+		if (value.n >= sizeof(count))
+			memcpy(&count, value.p, sizeof(count));
+		if (key.n != sizeof(uint64_t) || value.n < sizeof(count) || count > value.n / sizeof(page) - 1)
+			return dw_kv_damaged(&look->pages, fault, walk->name, dw_kv_walk_page(walk), "an entry does not fit");
+		for (size_t i = 1; err == DW_OK && i <= count; i++) {
+			memcpy(&page, value.p + i * sizeof(page), sizeof(page));
+			if (!dw_kv_claim(&look->pages, page))
+				return dw_kv_damaged(&look->pages, fault, walk->name, page, "it is free and in use");
+		}
+	}
+	return err == DW_E_AGAIN ? DW_OK : err;
+}

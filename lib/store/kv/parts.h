@@ -1,0 +1,178 @@
+/* What the parts of the store (kv.c) share: LMDB (kv_lmdb.c), the file under it (kv_file.c), the journal beside it
+ * (kv_journal.c), and the look-through (kv_look.c, kv_tree.c). */
+#ifndef DIAGWS_KV_PARTS_H
+#define DIAGWS_KV_PARTS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "store/kv/kv.h"
+
+enum { KV_TABLES_MAX = 16, KV_SUM_SIZE = 8 };
+
+/* Each commit leaves its number under this key of the first table, so that a store's parts can be told to be of one
+ * commit; and under the other what marks the batches of the journal that follow it. */
+#define KV_STAMP "txn"
+#define KV_TAG "journal"
+
+static inline uint64_t
+kv_mix_word(uint64_t sum, uint64_t word)
+{
+	/* Each step can be undone, so two texts that differ in one word never have the same sum. */
+	sum = (sum ^ word) * 0x9e3779b97f4a7c15U;
+	return sum ^ sum >> 32;
+}
+
+static inline uint64_t
+kv_mix(uint64_t sum, struct dw_str s)
+{
+	uint64_t word;
+
+	for (; s.n >= sizeof(word); s = (struct dw_str) { s.p + sizeof(word), s.n - sizeof(word) }) {
+		memcpy(&word, s.p, sizeof(word));
+		sum = kv_mix_word(sum, word);
+	}
+	word = 0;
+	if (s.n > 0)
+		memcpy(&word, s.p, s.n);
+	return s.n > 0 ? kv_mix_word(sum, word) : sum;
+}
+
+/* For a table of slots, which takes the lowest bits: there a sum of short names that end differently is much the same.
+ */
+static inline uint64_t
+kv_hash(struct dw_str a, struct dw_str b)
+{
+	return kv_mix_word(kv_mix(kv_mix(a.n + 1, a), b), b.n);
+}
+
+/* Stands behind each value. It tells damage, not malice. */
+static inline uint64_t
+kv_sum(struct dw_str key, struct dw_str value)
+{
+	return kv_mix(kv_mix(((uint64_t)key.n << 32) + value.n + 1, key), value);
+}
+
+/* Takes the sum off a stored value; false: it is not that of key and value. */
+static inline bool
+kv_take(struct dw_str key, struct dw_str stored, struct dw_str *value)
+{
+	uint64_t sum;
+
+	if (stored.n < KV_SUM_SIZE)
+		return false;
+	*value = (struct dw_str) { stored.p, stored.n - KV_SUM_SIZE };
+	memcpy(&sum, stored.p + value->n, sizeof(sum));
+	return sum == kv_sum(key, *value);
+}
+
+/* ---- kv_file.c */
+
+struct kv_file {
+	const char *dir;
+	uint64_t limit;
+	int fd;
+	uint64_t allocated; /* its size */
+	bool short_of_disk; /* it could not be made longer */
+};
+
+enum { KV_AT_LIMIT = -1 };
+
+/* Opens the file, of which so many bytes are in use, and gives it its blocks; a disk that is full is no reason not to.
+ */
+int dw_kv_file_open(struct kv_file *file, uint64_t used);
+/* LMDB's lock file, likewise: it is mapped, and a block that is missing then would end the process. */
+int dw_kv_lock_open(struct kv_file *file);
+/* Makes it longer: 0, errno's number, or KV_AT_LIMIT. */
+int dw_kv_file_grow(struct kv_file *file);
+/* Where the map is to end, with the reserve or before it. LMDB makes that the end of what is used, where that is more.
+ */
+uint64_t dw_kv_map_end(const struct kv_file *file, bool lend);
+bool dw_kv_disk_is_full(const struct kv_file *file);
+/* What the system failed to synchronise it may forget, and says so once to each who has the file open. */
+bool dw_kv_sync_failed(const struct kv_file *file);
+
+struct dw_kv_mark dw_kv_file_mark(const struct kv_file *file);
+
+/* ---- kv_lmdb.c: LMDB. What has no comment is as in kv.h. */
+
+struct kv_lmdb; /* opaque */
+
+int dw_kv_lmdb_open(struct kv_lmdb **out, const char *dir, const char *const *tables, size_t count, uint64_t limit,
+	struct dw_fault *fault);
+void dw_kv_lmdb_close(struct kv_lmdb *kv);
+
+int dw_kv_lmdb_begin(struct kv_lmdb *kv, bool read);
+int dw_kv_lmdb_commit(struct kv_lmdb *kv);
+void dw_kv_lmdb_abort(struct kv_lmdb *kv);
+/* Of the open transaction: its number, whether it has changed anything, and how many bytes of pages, at most. */
+uint64_t dw_kv_lmdb_number(const struct kv_lmdb *kv);
+bool dw_kv_lmdb_changed(const struct kv_lmdb *kv);
+uint64_t dw_kv_lmdb_touched(const struct kv_lmdb *kv);
+/* The last commit's number. */
+uint64_t dw_kv_lmdb_committed(const struct kv_lmdb *kv);
+
+int dw_kv_lmdb_get(struct kv_lmdb *kv, size_t table, struct dw_str key, struct dw_str *value);
+/* `append`: it belongs behind the last key. */
+int dw_kv_lmdb_put(
+	struct kv_lmdb *kv, size_t table, struct dw_str key, const struct dw_str *parts, size_t count, bool append);
+int dw_kv_lmdb_delete(struct kv_lmdb *kv, size_t table, struct dw_str key);
+int dw_kv_lmdb_empty(struct kv_lmdb *kv, size_t table);
+int dw_kv_lmdb_scan(struct kv_lmdb *kv, size_t table, struct dw_str from,
+	int (*each)(void *user, struct dw_str key, struct dw_str value), void *user);
+uint64_t dw_kv_lmdb_count(struct kv_lmdb *kv, size_t table);
+
+/* Bytes of the file that are used, and that the map has left before the reserve. */
+uint64_t dw_kv_lmdb_bytes(const struct kv_lmdb *kv);
+uint64_t dw_kv_lmdb_room(const struct kv_lmdb *kv);
+/* Takes the reserve into the map, or out of it; makes the file and the map longer, which returns 0, KV_AT_LIMIT or
+ * errno's number. No transaction may be open. */
+int dw_kv_lmdb_lend(struct kv_lmdb *kv, bool lend);
+int dw_kv_lmdb_grow(struct kv_lmdb *kv);
+struct dw_kv_mark dw_kv_lmdb_mark(const struct kv_lmdb *kv);
+
+/* What errno's number means here; an entry that is not what was stored. Both are remembered for the text. */
+int dw_kv_lmdb_fail(struct kv_lmdb *kv, int number);
+int dw_kv_lmdb_fail_entry(struct kv_lmdb *kv, size_t table, struct dw_str key);
+bool dw_kv_lmdb_map_is_full(const struct kv_lmdb *kv); /* that was the last failure */
+bool dw_kv_lmdb_is_sound(const struct kv_lmdb *kv);    /* there was none since the last transaction began */
+const char *dw_kv_lmdb_text(const struct kv_lmdb *kv);
+
+/* ---- kv_journal.c */
+
+struct kv_journal {
+	const char *dir;
+	int fd;               /* -1: there is none */
+	bool allocated;       /* it has its blocks: batches may be written */
+	uint64_t tag, commit; /* of the commit that its batches follow */
+	uint64_t end, count;  /* of those batches */
+	struct dw_buf batch;  /* the one under way, or read */
+};
+
+enum kv_change { KV_PUT, KV_APPEND, KV_DELETE };
+typedef int dw_kv_change_fn(void *user, enum kv_change kind, size_t table, struct dw_str key, struct dw_str value);
+
+enum { KV_NO_BATCH = -1, KV_NO_JOURNAL = -2 };
+
+/* Makes it where there is none, unless it `must` be there (KV_NO_JOURNAL, as for one that was cut); it follows a commit
+ * already, `dir` is set, `fd` is -1. Where the disk has no room for it, it stays -1, or is only read. Returns 0 or
+ * errno's number. */
+int dw_kv_journal_open(struct kv_journal *journal, bool must);
+void dw_kv_journal_close(struct kv_journal *journal);
+/* What comes now follows this commit. */
+void dw_kv_journal_follow(struct kv_journal *journal, uint64_t tag, uint64_t commit);
+/* Carries out what is there, in order: DW_OK, what `change` returned, DW_E_CORRUPT, DW_E_STORAGE, DW_E_NOMEM. */
+int dw_kv_journal_replay(struct kv_journal *journal, dw_kv_change_fn *change, void *user);
+/* Whether nothing is beyond the end that must have been before it: DW_E_CORRUPT; likewise. */
+int dw_kv_journal_look(struct kv_journal *journal);
+/* A batch: its changes, whether it can be written, and writing it. Durable when 0; else errno's number, and `unsure`
+ * says whether the disk may hold it nevertheless. */
+void dw_kv_journal_begin(struct kv_journal *journal);
+void dw_kv_journal_note(struct kv_journal *journal, enum kv_change kind, size_t table, struct dw_str key,
+	const struct dw_str *parts, size_t count);
+bool dw_kv_journal_fits(const struct kv_journal *journal);
+int dw_kv_journal_write(struct kv_journal *journal, bool *unsure);
+
+#endif

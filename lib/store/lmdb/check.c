@@ -1,0 +1,467 @@
+/* The look-through of the LMDB engine's store at open: that it is whole, and means what it must.
+ *
+ * A file of its own because it trusts nothing that the others rely on. kv_look.h has every page and checksum looked
+ * at; here the entries are, against each other: the newest messages of rooms and users are there and no newer ones,
+ * their chains have no hole, nothing is above the last seq. So a
+ * page that was never written, and left an older one in its place, shows too.
+ *
+ * Happy path: rooms and users are read into two tables of hashes; one pass over messages and places, merged by seq,
+ * notes the last of each chain; then both tables must have been met exactly. The oldest of a chain may be anything, for
+ * the sweep deletes those behind DW_HISTORY_TIMES * queue_limit in no certain order; what is beyond the smallest limit
+ * this store ever had is not looked at for holes.
+ *
+ * Failure modes: DW_E_CORRUPT with what is wrong and where. Memory, until the store has been looked through: 88 bytes
+ * for each room, 40 for each user of direct messages in a room, four times at most, and half as much again while a
+ * table grows. It follows what is met, never what the file says that there is.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "store/kv/look.h"
+#include "store/lmdb/parts.h"
+#include "store/kv/parts.h"
+
+struct chain {
+	uint64_t seq, count; /* of the last one met */
+};
+
+struct room_slot {
+	uint64_t hash; /* of the name; 0: empty */
+	struct room_value value;
+	struct chain chain; /* to everyone */
+};
+
+struct user_slot {
+	uint64_t hash; /* of room NUL user */
+	struct user_value value;
+	struct chain chain;
+};
+
+/* A table of such slots, found by their first word; at most half full. */
+struct slots {
+	char *at;
+	size_t size; /* of a slot */
+	size_t mask, count;
+};
+
+struct check {
+	struct lmdb_engine *engine;
+	const char *dir;
+	struct dw_kv_look *look;
+	struct dw_fault *fault;
+	struct slots rooms, users;
+	uint64_t last; /* seq that was given */
+	uint64_t met;  /* the greatest one that is there */
+	uint64_t limit;
+	struct ids_state ids;
+};
+
+static int
+damaged(struct check *check, const char *what, uint64_t seq, struct dw_str room)
+{
+	return dw_fault_set(check->fault, DW_E_CORRUPT, "--state-dir",
+		"a store that is whole: restore a copy, or move this one away and begin anew",
+		"'%s/data.mdb' is damaged: %s, message %llu, diagnosis %.*s", check->dir, what, (unsigned long long)seq,
+		(int)room.n, room.p);
+}
+
+static int
+damaged_table(struct check *check, enum lmdb_table table)
+{
+	return dw_fault_set(check->fault, DW_E_CORRUPT, "--state-dir",
+		"a store that is whole: restore a copy, or move this one away and begin anew",
+		"'%s/data.mdb' is damaged: table '%s' has an entry that does not fit", check->dir, dw_lmdb_tables[table]);
+}
+
+static uint64_t
+hash_of(struct dw_str room, struct dw_str user)
+{
+	const uint64_t hash = kv_hash(room, user);
+
+	return hash != 0 ? hash : 1;
+}
+
+static uint64_t
+hash_at(const char *slot)
+{
+	uint64_t hash;
+
+	memcpy(&hash, slot, sizeof(hash));
+	return hash;
+}
+
+/* The slot with this hash, or the empty one where it belongs. */
+static void *
+slot_of(const struct slots *slots, uint64_t hash)
+{
+	for (size_t i = hash & slots->mask;; i = (i + 1) & slots->mask) {
+		char *slot = slots->at + i * slots->size;
+
+		if (hash_at(slot) == hash || hash_at(slot) == 0)
+			return slot;
+	}
+}
+
+static bool
+begin_slots(struct slots *slots, size_t size)
+{
+	enum { FIRST = 16 };
+
+	*slots = (struct slots) { .at = calloc(FIRST, size), .size = size, .mask = FIRST - 1 };
+	return slots->at != NULL;
+}
+
+/* A place for one more. */
+static bool
+reserve_slot(struct slots *slots)
+{
+	struct slots larger = *slots;
+
+	if (2 * ++slots->count <= slots->mask + 1)
+		return true;
+	larger.count++;
+	larger.mask = 2 * slots->mask + 1;
+	larger.at = calloc(larger.mask + 1, larger.size);
+	for (size_t i = 0; larger.at != NULL && i <= slots->mask; i++) {
+		const char *slot = slots->at + i * slots->size;
+
+		if (hash_at(slot) != 0)
+			memcpy(slot_of(&larger, hash_at(slot)), slot, slots->size);
+	}
+	if (larger.at == NULL)
+		return false;
+	free(slots->at);
+	*slots = larger;
+	return true;
+}
+
+static struct room_slot *
+room_slot(struct check *check, struct dw_str room)
+{
+	return slot_of(&check->rooms, hash_of(room, DW_STR("")));
+}
+
+static struct user_slot *
+user_slot(struct check *check, struct dw_str room, struct dw_str user)
+{
+	return slot_of(&check->users, hash_of(room, user));
+}
+
+static int
+next(struct check *check, enum lmdb_table table, struct dw_str *key, struct dw_str *value)
+{
+	return dw_kv_look_next(check->look, table, key, value, check->fault);
+}
+
+static int
+other_version(const char *dir, uint64_t version, struct dw_fault *fault)
+{
+	return dw_fault_set(fault, DW_E_CORRUPT, "--state-dir", "the release that wrote it, or another directory",
+		"'%s/data.mdb' has format version %llu; this release reads %d", dir, (unsigned long long)version, LMDB_FORMAT);
+}
+
+/* The version comes first: nothing else is known before. Version 1 had no checksums. */
+static int
+check_version(struct check *check)
+{
+	struct dw_buf stored = { 0 };
+	struct dw_str bare;
+	uint64_t version = 0;
+	int err = dw_kv_look_raw(check->look, META, DW_STR("version"), &stored, check->fault);
+
+	if (err == DW_E_AGAIN)
+		err = dw_fault_set(check->fault, DW_E_CORRUPT, "--state-dir",
+			"a store of diagws that is whole: restore a copy, or use another directory",
+			"'%s/data.mdb' is damaged, or another program's: it has no version", check->dir);
+	if (err == DW_OK && stored.len == sizeof(version))
+		memcpy(&version, stored.data, sizeof(version));
+	else if (err == DW_OK && kv_take(DW_STR("version"), (struct dw_str) { stored.data, stored.len }, &bare) &&
+			 bare.n == sizeof(version))
+		memcpy(&version, bare.p, sizeof(version));
+	if (err == DW_OK && version != 0 && version != LMDB_FORMAT)
+		err = other_version(check->dir, version, check->fault);
+	dw_buf_clear(&stored);
+	return err;
+}
+
+static int
+check_meta(struct check *check)
+{
+	struct dw_str key, value;
+	int err;
+
+	while ((err = next(check, META, &key, &value)) == DW_OK) {
+		uint64_t number = 0;
+
+		if (value.n == sizeof(number))
+			memcpy(&number, value.p, sizeof(number));
+		if (dw_str_is(key, "seq"))
+			check->last = number;
+		else if (dw_str_is(key, "limit"))
+			check->limit = number;
+		else if (dw_str_is(key, "ids") && value.n == sizeof(check->ids))
+			memcpy(&check->ids, value.p, sizeof(check->ids));
+	}
+	return err == DW_E_AGAIN ? DW_OK : err;
+}
+
+static int
+read_rooms(struct check *check)
+{
+	struct dw_str key, value;
+	int err;
+
+	while ((err = next(check, ROOMS, &key, &value)) == DW_OK) {
+		struct room_slot *slot;
+
+		if (!reserve_slot(&check->rooms))
+			return DW_E_NOMEM;
+		slot = room_slot(check, key);
+		if (value.n != sizeof(slot->value) || key.n > DW_ROOM_MAX || slot->hash != 0)
+			return damaged_table(check, ROOMS);
+		slot->hash = hash_of(key, DW_STR(""));
+		memcpy(&slot->value, value.p, sizeof(slot->value));
+	}
+	return err == DW_E_AGAIN ? DW_OK : err;
+}
+
+static int
+read_users(struct check *check)
+{
+	struct dw_str key, value;
+	int err;
+
+	while ((err = next(check, USERS, &key, &value)) == DW_OK) {
+		const char *nul = memchr(key.p, '\0', key.n);
+		struct user_slot *slot;
+		struct dw_str room, user;
+
+		if (nul == NULL || value.n != sizeof(slot->value))
+			return damaged_table(check, USERS);
+		if (!reserve_slot(&check->users))
+			return DW_E_NOMEM;
+		room = (struct dw_str) { key.p, (size_t)(nul - key.p) };
+		user = (struct dw_str) { nul + 1, key.n - room.n - 1 };
+		slot = user_slot(check, room, user);
+		slot->hash = hash_of(room, user);
+		memcpy(&slot->value, value.p, sizeof(slot->value));
+	}
+	return err == DW_E_AGAIN ? DW_OK : err;
+}
+
+/* The chain that it belongs to, and the number of the newest of it. */
+static struct chain *
+chain_of(struct check *check, struct room_slot *room, const struct lmdb_message *message, uint64_t *newest)
+{
+	struct user_slot *user;
+
+	if (message->user.n == 0) {
+		*newest = room->value.n;
+		return &room->chain;
+	}
+	user = user_slot(check, message->room, message->user);
+	/* Of a user that the table does not know the number is 0, and none is as low. */
+	*newest = message->head.total <= room->value.directs ? user->value.own : 0;
+	return &user->chain;
+}
+
+static int
+check_message(struct check *check, uint64_t seq, struct dw_str value, bool place)
+{
+	struct lmdb_message message;
+	struct room_slot *room;
+	struct chain *chain;
+	uint64_t newest;
+
+	if (dw_lmdb_take_message(value, place, &message) != DW_OK)
+		return damaged_table(check, place ? PLACES : MESSAGES);
+	room = room_slot(check, message.room);
+	chain = chain_of(check, room, &message, &newest);
+	if (room->hash == 0 || message.head.count > newest || message.head.count == 0 || message.head.prev >= seq)
+		return damaged(check, "a message that its diagnosis does not know", seq, message.room);
+	/* Whatever precedes one of the newest must be there, and be the last one met. */
+	if (chain->seq != 0 && newest - (message.head.count - 1) < DW_HISTORY_TIMES * check->limit &&
+		(chain->seq != message.head.prev || chain->count + 1 != message.head.count))
+		return damaged(check, "a message is missing before", seq, message.room);
+	*chain = (struct chain) { seq, message.head.count };
+	check->met = seq;
+	return DW_OK;
+}
+
+/* The next of one of the two tables; at its end seq is UINT64_MAX. */
+static int
+next_seq(struct check *check, enum lmdb_table table, uint64_t *seq, struct dw_str *value)
+{
+	struct dw_str key;
+	int err = next(check, table, &key, value);
+
+	*seq = UINT64_MAX;
+	if (err == DW_OK && key.n != sizeof(*seq))
+		return damaged_table(check, table);
+	if (err == DW_OK)
+		*seq = dw_lmdb_key_seq(key);
+	return err == DW_E_AGAIN ? DW_OK : err;
+}
+
+/* One pass over messages and places, in order of seq. */
+static int
+check_log(struct check *check)
+{
+	struct dw_str message, place;
+	uint64_t at, place_at;
+	int err = next_seq(check, MESSAGES, &at, &message);
+
+	if (err == DW_OK)
+		err = next_seq(check, PLACES, &place_at, &place);
+	while (err == DW_OK && (at != UINT64_MAX || place_at != UINT64_MAX)) {
+		const bool first = at < place_at;
+
+		err = check_message(check, first ? at : place_at, first ? message : place, !first);
+		if (err == DW_OK)
+			err = first ? next_seq(check, MESSAGES, &at, &message) : next_seq(check, PLACES, &place_at, &place);
+	}
+	return err;
+}
+
+/* Every room's newest, and every user's, were met. */
+static int
+check_ends(struct check *check)
+{
+	for (size_t i = 0; i <= check->rooms.mask; i++) {
+		const struct room_slot *room = (const void *)(check->rooms.at + i * check->rooms.size);
+		const struct room_value *value = &room->value;
+		const uint64_t head = value->last > value->direct ? value->last : value->direct;
+
+		if (room->hash != 0 && (room->chain.seq != value->last || room->chain.count != value->n || value->head != head))
+			return damaged(check, "the newest message of a diagnosis is missing", value->head, DW_STR("(unknown)"));
+	}
+	for (size_t i = 0; i <= check->users.mask; i++) {
+		const struct user_slot *user = (const void *)(check->users.at + i * check->users.size);
+
+		if (user->hash != 0 && (user->chain.seq != user->value.last || user->chain.count != user->value.own))
+			return damaged(check, "a user's newest direct message is missing", 0, DW_STR("(unknown)"));
+	}
+	if (check->met != check->last)
+		return damaged(check, "the newest message is missing", check->last, DW_STR("(unknown)"));
+	return DW_OK;
+}
+
+static bool
+entry_ok(const struct check *check, enum lmdb_table table, struct dw_str key, struct dw_str value)
+{
+	struct dw_cursor cursor;
+	struct dw_owner_row row;
+	struct id_value id;
+
+	switch (table) {
+	case CURSORS:
+		return dw_lmdb_take_cursor(key, value, &cursor);
+	case OWNERS:
+		return dw_lmdb_take_owner(key, value, &row);
+	default:
+		if (key.n != 16 || value.n != sizeof(id))
+			return false;
+		memcpy(&id, value.p, sizeof(id));
+		dw_lmdb_ids_note(check->engine, table - IDS0, (const uint8_t *)key.p);
+		return id.seq <= check->last;
+	}
+}
+
+static int
+check_rest(struct check *check)
+{
+	static const enum lmdb_table tables[] = { IDS0, IDS1, CURSORS, OWNERS };
+	struct dw_str key, value;
+	int err = DW_OK;
+
+	for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++) {
+		while ((err = next(check, tables[i], &key, &value)) == DW_OK) {
+			if (!entry_ok(check, tables[i], key, value))
+				return damaged_table(check, tables[i]);
+		}
+		if (err != DW_E_AGAIN)
+			return err;
+	}
+	return dw_kv_look_free(check->look, check->fault);
+}
+
+/* From what has not been carried into the tables yet to the last seq, the log of ids has no hole. */
+static int
+check_idlog(struct check *check)
+{
+	const uint64_t floor = dw_lmdb_ids_floor(check->ids.steps);
+	struct dw_str key, value;
+	uint64_t last = 0;
+	int err;
+
+	while ((err = next(check, IDLOG, &key, &value)) == DW_OK) {
+		const uint64_t first = dw_lmdb_key_seq(key), count = value.n / sizeof(struct id_row);
+
+		if (key.n != sizeof(first) || count == 0 || count > ID_ROWS_MAX || value.n % sizeof(struct id_row) != 0)
+			return damaged_table(check, IDLOG);
+		if (last == 0 ? first > floor + 1 : first != last + 1)
+			return damaged(check, "an id is missing", first - 1, DW_STR("(unknown)"));
+		last = first + count - 1;
+	}
+	if (err == DW_E_AGAIN && last != check->last)
+		return damaged(check, "an id is missing", check->last, DW_STR("(unknown)"));
+	return err == DW_E_AGAIN ? DW_OK : err;
+}
+
+static int
+look_through(struct check *check)
+{
+	int err = check_version(check);
+
+	if (err == DW_OK)
+		err = check_meta(check);
+	if (err != DW_OK)
+		return err;
+	if (!begin_slots(&check->rooms, sizeof(struct room_slot)) || !begin_slots(&check->users, sizeof(struct user_slot)))
+		return DW_E_NOMEM;
+	err = read_rooms(check);
+	if (err == DW_OK)
+		err = read_users(check);
+	if (err == DW_OK)
+		err = check_log(check);
+	if (err == DW_OK)
+		err = check_ends(check);
+	if (err == DW_OK)
+		err = check_idlog(check);
+	return err == DW_OK ? check_rest(check) : err;
+}
+
+/* Nothing is there. Where there was something, that is no beginning. */
+static int
+begin_anew(struct lmdb_engine *e, struct dw_fault *fault)
+{
+	if (e->note.there)
+		return dw_fault_set(fault, DW_E_CORRUPT, "--state-dir",
+			"a store that is whole: restore a copy, or move this one away and begin anew",
+			"'%s/data.mdb' is damaged: it was emptied", e->config.dir);
+	/* The file itself stays: its lock is ours. */
+	if (ftruncate(e->file, 0) != 0)
+		return dw_fault_set(
+			fault, DW_E_CREATE, "--state-dir", NULL, "cannot write in '%s': %s", e->config.dir, strerror(errno));
+	return DW_E_AGAIN;
+}
+
+int
+dw_lmdb_check(struct lmdb_engine *e, struct dw_fault *fault)
+{
+	const char *dir = e->config.dir;
+	struct check check = { .engine = e, .dir = dir, .fault = fault };
+	int exists = 0;
+	int err = dw_kv_look_open(&check.look, dir, dw_lmdb_tables, LMDB_TABLES, &exists, fault);
+
+	if (err == DW_OK)
+		err = look_through(&check);
+	else if (err == DW_E_AGAIN && exists)
+		err = begin_anew(e, fault);
+	dw_kv_look_close(check.look);
+	free(check.rooms.at);
+	free(check.users.at);
+	return err;
+}

@@ -1,0 +1,497 @@
+/* The embedded engine: LMDB in one directory, format version 5.
+ *
+ *   meta      what the store is and where it stands: version, epoch, seq, limit, sweeps, ids, file, noted
+ *   messages  seq (8 bytes, big endian) → head, room, user, record
+ *   places    seq → head, room, user: of messages that are no more
+ *   rooms     room → newest messages, n
+ *   users     room NUL user → newest direct message, and its number
+ *   ids0, ids1  16-byte digest of room and id → {content hash, time and two bits, seq, n}
+ *   idlog     the newest of these, by seq: see engine_lmdb_ids.c
+ *   cursors   room NUL user NUL device → positions, seen, expires, derived
+ *   owners    room NUL user → {state}
+ *
+ * Messages are appended at one end whatever their room, so that a commit dirties few pages; engine_lmdb_log.c
+ * says how a room is read. The dead are cleared away later, by a sweep that looks at a few with a commit.
+ * Ids live in two generations: when the newer is as old or as full as the window, the older is emptied.
+ *
+ * What kv.h commits may lie in its journal for a while; a store is looked through again when something came from there.
+ *
+ * Here: opening, the transaction around a batch, upkeep and scans. What each operation does is in
+ * engine_lmdb_ops.c, engine_lmdb_log.c and engine_lmdb_ids.c; LMDB itself is behind kv.h.
+ *
+ * Failure modes: a full map is grown and the batch done again, up to store_limit; then, or on ENOSPC,
+ * DW_E_STORAGE_FULL with nothing done. An I/O error is DW_E_STORAGE: the caller must not go on.
+ */
+#include "store/engine.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "store/lmdb/parts.h"
+
+enum { SWEEP_PER_APPEND = 4, SWEEP_LEAST = 16, SWEEP_WHEN_FULL = 4096 };
+
+/* As enum lmdb_table; the first is what tells our stores from others. */
+const char *const dw_lmdb_tables[LMDB_TABLES] = { "meta", "messages", "places", "rooms", "users", "ids0", "ids1",
+	"idlog", "cursors", "owners" };
+
+static int
+get_meta(struct lmdb_engine *e, const char *name, void *out, size_t size)
+{
+	return dw_kv_get_fixed(e->kv, META, dw_str(name), out, size);
+}
+
+static int
+put_meta(struct lmdb_engine *e, const char *name, const void *in, size_t size)
+{
+	return dw_kv_put(e->kv, META, dw_str(name), (struct dw_str) { in, size });
+}
+
+/* What is in memory becomes what the batch made, or what it was before. */
+static void
+settle(struct lmdb_engine *e, bool committed, bool appended)
+{
+	if (!committed) {
+		dw_lmdb_rooms_forget(e);
+		dw_lmdb_ids_abort(e);
+	} else if (appended) {
+		e->seq = e->next_seq - 1;
+		dw_lmdb_ids_committed(e);
+	}
+}
+
+/* The dead may take as much room as the living while there is room. */
+static bool
+is_nearly_full(const struct lmdb_engine *e)
+{
+	return dw_kv_bytes(e->kv) > e->config.store_limit / 4 * 3;
+}
+
+/* One transaction: the operations, and, where `budget` is not 0, the upkeep: a look at so many old messages, and
+ * at the age of the ids. What appends has a budget. */
+static int
+attempt(struct lmdb_engine *e, enum dw_kv_mode mode, struct dw_op **ops, size_t count, size_t budget)
+{
+	int err = dw_kv_begin(e->kv, mode);
+
+	if (err != DW_OK)
+		return err;
+	for (size_t i = 0; i < count; i++)
+		dw_op_reset(ops[i]);
+	e->now = dw_now_ms();
+	e->next_seq = e->seq + 1;
+	e->deleted = 0;
+	e->room = NULL;
+	dw_lmdb_rooms_begin(e);
+	if (budget > 0)
+		err = dw_lmdb_ids_begin(e);
+	for (size_t i = 0; err == DW_OK && i < count; i++) {
+		e->room = ops[i]->room;
+		err = dw_lmdb_op(e, ops[i]);
+	}
+	if (err == DW_OK)
+		e->room = NULL;
+	if (err == DW_OK && budget > 0)
+		err = dw_lmdb_sweep(e, budget, mode == DW_KV_RESCUE || is_nearly_full(e));
+	if (err == DW_OK && budget > 0)
+		err = dw_lmdb_ids_end(e);
+	if (err == DW_OK)
+		err = dw_lmdb_rooms_write(e);
+	if (err == DW_OK && budget > 0) {
+		const uint64_t last = e->next_seq - 1;
+
+		err = put_meta(e, "seq", &last, sizeof(last));
+	}
+	if (err == DW_OK)
+		err = dw_kv_commit(e->kv);
+	else
+		dw_kv_abort(e->kv);
+	settle(e, err == DW_OK, budget > 0);
+	return err;
+}
+
+/* DW_OK: there is some. Where the limit is reached, clears away the dead that the sweep had not come to yet, so that a
+ * full store mends itself when messages grow old. That takes pages too, of the reserve, so it tries ever fewer; and
+ * what one transaction frees, LMDB gives to the second after it. */
+static int
+make_room(struct lmdb_engine *e)
+{
+	int err = DW_E_STORAGE_FULL;
+
+	for (size_t budget = SWEEP_WHEN_FULL; budget >= SWEEP_LEAST; budget /= 16) {
+		err = attempt(e, DW_KV_RESCUE, NULL, 0, budget);
+		if (err == DW_OK && e->deleted > 0)
+			return attempt(e, DW_KV_RESCUE, NULL, 0, SWEEP_LEAST);
+		if (err != DW_E_STORAGE_FULL)
+			break;
+	}
+	return err == DW_OK ? DW_E_STORAGE_FULL : err;
+}
+
+/* Messages and grants wait until there is room; all else must go on without. */
+static bool
+can_wait(const struct dw_op *op)
+{
+	return op->kind == DW_OP_APPEND || (op->kind == DW_OP_OWNER && op->owner.state == DW_OWNER_GRANTED);
+}
+
+static int
+refuse(struct lmdb_engine *e, int err, const char *why, struct dw_fault *fault)
+{
+	/* What was not found had to be there. */
+	if (err == DW_E_AGAIN)
+		err = DW_E_CORRUPT;
+	e->failed = err == DW_E_STORAGE || err == DW_E_CORRUPT;
+	if (err == DW_E_CORRUPT)
+		return dw_fault_set(fault, err, NULL, NULL, "'%s/data.mdb' is damaged: %s%s%s", e->config.dir, why,
+			e->room != NULL ? ", diagnosis " : "", e->room != NULL ? e->room : "");
+	return dw_fault_set(fault, err, NULL, NULL, "the store said: %s", err == DW_E_NOMEM ? dw_err_text(err) : why);
+}
+
+static int
+lmdb_commit(struct dw_engine *engine, struct dw_op **ops, size_t count, struct dw_fault *fault)
+{
+	struct lmdb_engine *e = (struct lmdb_engine *)engine;
+	const char *why = NULL;
+	size_t appends = 0, patient = 0;
+	bool again;
+	int err;
+
+	if (e->failed)
+		return dw_fault_set(fault, DW_E_STORAGE, NULL, NULL, "the store has failed before: %s", dw_kv_text(e->kv));
+	for (size_t i = 0; i < count; i++) {
+		appends += ops[i]->kind == DW_OP_APPEND;
+		patient += can_wait(ops[i]);
+	}
+	do {
+		err = attempt(e, DW_KV_WRITE, ops, count, appends > 0 ? SWEEP_LEAST + SWEEP_PER_APPEND * appends : 0);
+		again = false;
+		if (err == DW_E_STORAGE_FULL) {
+			err = dw_kv_grow(e->kv);
+			why = dw_kv_text(e->kv); /* before make_room fails or succeeds with something else */
+			if (err == DW_E_STORAGE_FULL && patient > 0)
+				err = make_room(e);
+			again = err == DW_OK;
+		}
+	} while (again);
+	if (err == DW_E_STORAGE_FULL && patient == 0)
+		err = attempt(e, DW_KV_RESCUE, ops, count, 0);
+	if (err == DW_OK) {
+		dw_lmdb_note_head(e);
+		return DW_OK;
+	}
+	for (size_t i = 0; i < count; i++)
+		dw_op_reset(ops[i]);
+	return refuse(e, err, err == DW_E_STORAGE_FULL ? why : dw_kv_text(e->kv), fault);
+}
+
+/* That this epoch has been noted: from now on a note that is missing was taken away. */
+static int
+note_noted(struct lmdb_engine *e)
+{
+	int err = dw_kv_begin(e->kv, DW_KV_RESCUE);
+
+	if (err != DW_OK)
+		return err;
+	err = put_meta(e, "noted", e->epoch, sizeof(e->epoch));
+	if (err == DW_OK)
+		err = dw_kv_commit(e->kv);
+	else
+		dw_kv_abort(e->kv);
+	e->noted = err == DW_OK;
+	return err;
+}
+
+/* Beside the store too. What has no room now is tried again the next time. */
+static int
+note_standing(struct lmdb_engine *e)
+{
+	const int number = dw_lmdb_note_is_old(e) ? dw_lmdb_note_write(e) : 0;
+	const int err = number == 0 && !e->noted ? note_noted(e) : DW_OK;
+
+	return err == DW_E_STORAGE_FULL || err == DW_E_NOMEM ? DW_OK : err;
+}
+
+static void
+lmdb_close(struct dw_engine *engine)
+{
+	struct lmdb_engine *e = (struct lmdb_engine *)engine;
+
+	if (e == NULL)
+		return;
+	if (e->open && !e->failed)
+		(void)note_standing(e);
+	dw_kv_close(e->kv);
+	dw_lmdb_rooms_forget(e);
+	dw_lmdb_ids_close(e);
+	dw_lmdb_note_close(e);
+	dw_lmdb_unlock(e);
+	free(e);
+}
+
+static void
+lmdb_rest(struct dw_engine *engine)
+{
+	struct lmdb_engine *e = (struct lmdb_engine *)engine;
+	int err = e->failed ? DW_OK : note_standing(e);
+
+	if (err == DW_OK && !e->failed)
+		err = dw_kv_rest(e->kv);
+	e->failed = e->failed || err == DW_E_STORAGE || err == DW_E_CORRUPT;
+}
+
+static void
+lmdb_info(struct dw_engine *engine, struct dw_engine_info *info)
+{
+	const struct lmdb_engine *e = (const struct lmdb_engine *)engine;
+
+	memcpy(info->epoch, e->epoch, sizeof(info->epoch));
+	info->head = e->seq;
+	info->bytes = dw_kv_bytes(e->kv);
+	info->restored = e->renewed;
+}
+
+struct walk {
+	struct lmdb_engine *engine;
+	int (*room)(void *user, const struct dw_room_summary *summary);
+	int (*cursor)(void *user, const struct dw_cursor *cursor);
+	void *user;
+	int result; /* what the caller's function returned */
+};
+
+static int
+walk_room(void *user, struct dw_str key, struct dw_str value)
+{
+	struct walk *walk = user;
+	struct dw_room_summary summary;
+	struct room_value room;
+
+	if (value.n != sizeof(room))
+		return DW_E_CORRUPT;
+	memcpy(&room, value.p, sizeof(room));
+	if (!dw_lmdb_summary(walk->engine, &summary, key, &room))
+		return DW_OK;
+	walk->result = walk->room(walk->user, &summary);
+	return walk->result != 0 ? DW_KV_STOP : DW_OK;
+}
+
+static int
+walk_cursor(void *user, struct dw_str key, struct dw_str value)
+{
+	struct walk *walk = user;
+	struct dw_cursor cursor = { 0 };
+
+	if (!dw_lmdb_take_cursor(key, value, &cursor))
+		return DW_E_CORRUPT;
+	walk->result = walk->cursor(walk->user, &cursor);
+	return walk->result != 0 ? DW_KV_STOP : DW_OK;
+}
+
+static int
+walk_all(struct walk *walk, enum lmdb_table table, int (*each)(void *, struct dw_str, struct dw_str))
+{
+	struct dw_kv *kv = walk->engine->kv;
+	int err = dw_kv_begin(kv, DW_KV_READ);
+
+	if (err != DW_OK)
+		return err;
+	walk->engine->now = dw_now_ms();
+	err = dw_kv_scan(kv, table, (struct dw_str) { NULL, 0 }, each, walk);
+	dw_kv_abort(kv);
+	return err == DW_KV_STOP ? walk->result : err;
+}
+
+static int
+lmdb_rooms(struct dw_engine *engine, int (*each)(void *user, const struct dw_room_summary *summary), void *user)
+{
+	struct lmdb_engine *e = (struct lmdb_engine *)engine;
+
+	return walk_all(&(struct walk) { .engine = e, .room = each, .user = user }, ROOMS, walk_room);
+}
+
+static int
+lmdb_cursors(struct dw_engine *engine, int (*each)(void *user, const struct dw_cursor *cursor), void *user)
+{
+	struct lmdb_engine *e = (struct lmdb_engine *)engine;
+
+	return walk_all(&(struct walk) { .engine = e, .cursor = each, .user = user }, CURSORS, walk_cursor);
+}
+
+/* The smallest limit that this store ever had: history beyond it may have holes. */
+static int
+note_limit(struct lmdb_engine *e)
+{
+	const uint64_t limit = e->config.queue_limit;
+	uint64_t before;
+	int err = get_meta(e, "limit", &before, sizeof(before));
+
+	if (err == DW_E_AGAIN || (err == DW_OK && before > limit))
+		return put_meta(e, "limit", &limit, sizeof(limit));
+	return err;
+}
+
+/* A store that was restored goes on from an older state, so its positions mean something else from there on, and it
+ * must have another epoch. */
+static int
+begin_epoch(struct lmdb_engine *e, const struct dw_kv_mark *mark)
+{
+	int err;
+
+	/* Before: one of another epoch is never this one's, even if this one cannot be noted for long. */
+	dw_lmdb_note_drop(e);
+	dw_random_id(e->epoch);
+	e->noted = false;
+	err = put_meta(e, "epoch", e->epoch, sizeof(e->epoch));
+	return err == DW_OK ? put_meta(e, "file", mark, sizeof(*mark)) : err;
+}
+
+/* What it says of itself: its seq and its epoch, which is a new one where its file or the note beside it tell that it
+ * was restored. */
+static int
+read_standing(struct lmdb_engine *e, const struct dw_kv_mark *mark)
+{
+	struct dw_kv_mark before = { 0 };
+	char noted[DW_EPOCH_SIZE] = "";
+	int err = get_meta(e, "seq", &e->seq, sizeof(e->seq));
+
+	if (err == DW_E_AGAIN)
+		err = DW_OK; /* nothing was ever stored */
+	if (err == DW_OK)
+		err = get_meta(e, "epoch", e->epoch, sizeof(e->epoch));
+	e->epoch[sizeof(e->epoch) - 1] = '\0';
+	if (err == DW_OK)
+		err = get_meta(e, "noted", noted, sizeof(noted));
+	if (err == DW_E_AGAIN && e->epoch[0] != '\0')
+		err = DW_OK; /* that was never noted */
+	e->noted = memcmp(noted, e->epoch, sizeof(noted)) == 0;
+	if (err == DW_OK)
+		err = get_meta(e, "file", &before, sizeof(before));
+	if (err != DW_OK && err != DW_E_AGAIN)
+		return err;
+	if (err == DW_OK && memcmp(&before, mark, sizeof(before)) == 0 && !dw_lmdb_was_restored(e, e->noted))
+		return DW_OK;
+	e->renewed = true;
+	return begin_epoch(e, mark);
+}
+
+/* Reads, or in a new store writes, what it is. */
+static int
+read_meta(struct lmdb_engine *e, struct dw_fault *fault)
+{
+	const struct dw_kv_mark mark = dw_kv_mark(e->kv);
+	uint64_t version = LMDB_FORMAT;
+	int err = get_meta(e, "version", &version, sizeof(version));
+
+	if (err == DW_E_AGAIN) {
+		err = put_meta(e, "version", &version, sizeof(version));
+		if (err == DW_OK)
+			err = begin_epoch(e, &mark);
+	} else if (err == DW_OK) {
+		err = read_standing(e, &mark);
+	}
+	if (err == DW_OK)
+		err = note_limit(e);
+	if (err == DW_OK)
+		return DW_OK;
+	return dw_fault_set(fault, err, "--state-dir", NULL, "cannot read the store: %s", dw_kv_text(e->kv));
+}
+
+/* Opens it, looked through before, and leaves no transaction open. */
+static int
+open_looked(struct lmdb_engine *e, struct dw_fault *fault)
+{
+	int err = dw_lmdb_check(e, fault);
+
+	if (err == DW_OK || err == DW_E_AGAIN)
+		err = dw_kv_open(&e->kv, e->config.dir, dw_lmdb_tables, LMDB_TABLES, e->config.store_limit, fault);
+	if (err == DW_OK)
+		err = read_meta(e, fault);
+	if (err != DW_OK)
+		return err;
+	err = dw_kv_commit(e->kv);
+	if (err != DW_OK)
+		return dw_fault_set(fault, err, "--state-dir", NULL, "cannot write to the store: %s", dw_kv_text(e->kv));
+	return DW_OK;
+}
+
+static int
+open_ids(struct lmdb_engine *e)
+{
+	int err = dw_kv_begin(e->kv, DW_KV_READ);
+
+	if (err != DW_OK)
+		return err;
+	err = dw_lmdb_ids_open(e);
+	dw_kv_abort(e->kv);
+	return err;
+}
+
+/* Before anybody is told its epoch. A new note at each opening, for a copy may have been made of the one before. */
+static int
+begin_note(struct lmdb_engine *e, struct dw_fault *fault)
+{
+	int number = dw_lmdb_note_write(e), err;
+
+	if (number != 0 && number != ENOSPC && number != EDQUOT)
+		return dw_fault_set(
+			fault, DW_E_STORAGE, "--state-dir", NULL, "cannot write in '%s': %s", e->config.dir, strerror(number));
+	e->open = true;
+	err = note_standing(e);
+	if (err != DW_OK)
+		return dw_fault_set(fault, err, "--state-dir", NULL, "cannot write to the store: %s", dw_kv_text(e->kv));
+	return DW_OK;
+}
+
+static int
+open_store(struct lmdb_engine *e, struct dw_fault *fault)
+{
+	int err = dw_lmdb_ids_new(e);
+
+	if (err == DW_OK)
+		err = open_looked(e, fault);
+	/* What came from the journal is looked at like the rest. */
+	if (err == DW_OK && dw_kv_recovered(e->kv)) {
+		dw_kv_close(e->kv);
+		e->kv = NULL;
+		err = open_looked(e, fault);
+	}
+	if (err == DW_OK)
+		err = open_ids(e);
+	return err == DW_OK ? begin_note(e, fault) : err;
+}
+
+static int
+lmdb_open(struct dw_engine **out, const struct dw_engine_config *config, struct dw_fault *fault)
+{
+	struct lmdb_engine *e = calloc(1, sizeof(*e));
+	int err;
+
+	if (e == NULL)
+		return DW_E_NOMEM;
+	e->base.ops = &dw_engine_lmdb;
+	e->config = *config;
+	e->dir = e->file = e->note.fd = -1;
+	err = dw_lmdb_lock(e, fault);
+	if (err == DW_OK) {
+		dw_lmdb_note_read(e);
+		err = open_store(e, fault);
+	}
+	if (err != DW_OK)
+		lmdb_close(&e->base);
+	else
+		*out = &e->base;
+	return err;
+}
+
+const struct dw_engine_ops dw_engine_lmdb = {
+	.name = "lmdb",
+	.open = lmdb_open,
+	.rest = lmdb_rest,
+	.close = lmdb_close,
+	.info = lmdb_info,
+	.rooms = lmdb_rooms,
+	.cursors = lmdb_cursors,
+	.commit = lmdb_commit,
+};

@@ -1,0 +1,555 @@
+/* The LMDB engine's log: messages, what remains of them, and the chains through them.
+ *
+ * A room has a chain of the messages to everyone, and for each user one of the direct messages to that user. The value
+ * of the room, or of the user, knows the newest; each message knows the one before it and its number in the chain
+ * (`count`). So an append touches one entry of each table, whether a message is dead follows from numbers, and a
+ * chain is read from its newest backwards. Of users only those of one room are ever scanned.
+ *
+ * Dead is what queue_limit newer ones in its chain pushed out (or DW_HISTORY_TIMES as many direct ones to whomever in
+ * the room), or what is too old. The sweep moves the head of a dead message to the table of places, without its
+ * record, and deletes the place when DW_HISTORY_TIMES * queue_limit newer ones are in its chain. Until then both tables
+ * together hold the chain without a hole. The newest of a chain stays for ever, be it as its place.
+ *
+ * Failure modes: what cannot be taken apart is DW_E_CORRUPT and ends the batch.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "wire/wire.h"
+#include "store/lmdb/parts.h"
+
+enum { NAMES_MAX = DW_ROOM_MAX + DW_USER_MAX, PLACES_SHARE = 2 };
+
+void
+dw_lmdb_seq_key(uint64_t seq, uint8_t key[8])
+{
+	for (int i = 0; i < 8; i++)
+		key[i] = (uint8_t)(seq >> (56 - 8 * i));
+}
+
+uint64_t
+dw_lmdb_key_seq(struct dw_str key)
+{
+	uint64_t seq = 0;
+
+	for (size_t i = 0; i < 8 && i < key.n; i++)
+		seq = seq << 8 | ((const uint8_t *)key.p)[i];
+	return seq;
+}
+
+int
+dw_lmdb_take_message(struct dw_str value, bool place, struct lmdb_message *message)
+{
+	const char *names = value.p + sizeof(message->head);
+	size_t left;
+
+	if (value.n < sizeof(message->head))
+		return DW_E_CORRUPT;
+	left = value.n - sizeof(message->head);
+	memcpy(&message->head, value.p, sizeof(message->head));
+	if (message->head.room_size > DW_ROOM_MAX || message->head.user_size > DW_USER_MAX ||
+		message->head.room_size + message->head.user_size > left)
+		return DW_E_CORRUPT;
+	message->room = dw_bytes(names, message->head.room_size);
+	message->user = dw_bytes(names + message->room.n, message->head.user_size);
+	message->record = dw_bytes(message->user.p + message->user.n, left - message->room.n - message->user.n);
+	message->place = place;
+	return DW_OK;
+}
+
+/* The message, or else its place. DW_E_AGAIN: it is forgotten. */
+static int
+get(struct lmdb_engine *e, uint64_t seq, struct lmdb_message *message)
+{
+	uint8_t key[8];
+	struct dw_str value;
+	int err;
+
+	dw_lmdb_seq_key(seq, key);
+	err = dw_kv_get(e->kv, MESSAGES, dw_bytes(key, sizeof(key)), &value);
+	if (err == DW_OK)
+		return dw_lmdb_take_message(value, false, message);
+	if (err == DW_E_AGAIN)
+		err = dw_kv_get(e->kv, PLACES, dw_bytes(key, sizeof(key)), &value);
+	return err == DW_OK ? dw_lmdb_take_message(value, true, message) : err;
+}
+
+static struct dw_str
+user_key(char out[LMDB_KEY_MAX], struct dw_str room, struct dw_str user)
+{
+	memcpy(out, room.p, room.n);
+	out[room.n] = '\0';
+	memcpy(out + room.n + 1, user.p, user.n);
+	return dw_bytes(out, room.n + 1 + user.n);
+}
+
+/* All 0: there never was a direct message to that user. */
+static int
+get_user(struct lmdb_engine *e, struct dw_str room, struct dw_str user, struct user_value *value)
+{
+	char key[LMDB_KEY_MAX];
+	int err = dw_kv_get_fixed(e->kv, USERS, user_key(key, room, user), value, sizeof(*value));
+
+	if (err == DW_E_AGAIN)
+		*value = (struct user_value) { 0 };
+	return err == DW_E_AGAIN ? DW_OK : err;
+}
+
+bool
+dw_lmdb_expired(const struct lmdb_engine *e, uint64_t at)
+{
+	return e->now > at && e->now - at > e->config.queue_ttl_ms;
+}
+
+static uint64_t
+history_limit(const struct lmdb_engine *e)
+{
+	return (uint64_t)DW_HISTORY_TIMES * e->config.queue_limit;
+}
+
+/* The last numbers that a message is judged by. */
+struct ends {
+	uint64_t count;   /* of its chain */
+	uint64_t directs; /* of the room's direct messages */
+};
+
+static int
+get_ends(struct lmdb_engine *e, const struct room_value *room, const struct lmdb_message *message, struct ends *ends)
+{
+	struct user_value user = { .own = room->n };
+	int err = message->user.n > 0 ? get_user(e, message->room, message->user, &user) : DW_OK;
+
+	*ends = (struct ends) { user.own, room->directs };
+	return err;
+}
+
+/* Too many newer ones are in its chain for even its place to be kept. */
+static bool
+is_forgotten(const struct lmdb_engine *e, struct ends ends, const struct lmdb_message *message)
+{
+	return ends.count - message->head.count >= history_limit(e);
+}
+
+/* Of a direct one: too many newer ones are in the room, to whomever. */
+static bool
+is_crowded_out(const struct lmdb_engine *e, struct ends ends, const struct lmdb_message *message)
+{
+	return message->user.n > 0 && ends.directs - message->head.total >= history_limit(e);
+}
+
+static bool
+is_dead(const struct lmdb_engine *e, struct ends ends, const struct lmdb_message *message)
+{
+	return message->place || ends.count - message->head.count >= e->config.queue_limit ||
+		   is_crowded_out(e, ends, message) || dw_lmdb_expired(e, message->head.at);
+}
+
+/* ---- append */
+
+static int
+put_message(struct lmdb_engine *e, const struct dw_op *op, const struct message_head *head)
+{
+	const struct dw_str parts[] = { dw_bytes(head, sizeof(*head)), dw_str(op->room), dw_str(op->append.to),
+		{ op->append.record.data, op->append.record.len } };
+	uint8_t key[8];
+
+	dw_lmdb_seq_key(op->append.seq, key);
+	return dw_kv_append(e->kv, MESSAGES, dw_bytes(key, sizeof(key)), parts, sizeof(parts) / sizeof(parts[0]));
+}
+
+/* Takes the next place in its chain. */
+static int
+take_place(struct lmdb_engine *e, struct dw_op *op, struct room_value *room, struct message_head *head)
+{
+	const uint64_t seq = op->append.seq, at = op->append.at;
+	const struct dw_str name = dw_str(op->room), user = dw_str(op->append.to);
+	struct user_value value;
+	char key[LMDB_KEY_MAX];
+	int err;
+
+	*head = (struct message_head) { .at = at, .room_size = (uint32_t)name.n, .user_size = (uint32_t)user.n };
+	room->head = seq;
+	room->head_at = at;
+	if (user.n == 0) {
+		head->prev = room->last;
+		head->count = head->n = ++room->n;
+		room->last = seq;
+		room->last_at = at;
+		return DW_OK;
+	}
+	err = get_user(e, name, user, &value);
+	if (err != DW_OK)
+		return err;
+	head->prev = value.last;
+	head->count = op->append.own = ++value.own;
+	head->total = ++room->directs;
+	head->n = room->n;
+	value.last = room->direct = seq;
+	room->direct_at = at;
+	return dw_kv_put(e->kv, USERS, user_key(key, name, user), dw_bytes(&value, sizeof(value)));
+}
+
+int
+dw_lmdb_append(struct lmdb_engine *e, struct dw_op *op)
+{
+	const struct dw_str name = dw_str(op->room);
+	struct room_value room = { 0 };
+	struct message_head head;
+	int err = dw_lmdb_get_room(e, name, &room);
+
+	if (err != DW_OK && err != DW_E_AGAIN)
+		return err;
+	op->append.seq = e->next_seq++;
+	err = take_place(e, op, &room, &head);
+	if (err != DW_OK)
+		return err;
+	op->append.room_n = room.n;
+	op->append.n = head.user_size == 0 ? room.n : 0;
+	dw_record_pack(
+		&op->append.record, &(struct dw_record) { op->append.seq, room.n, op->append.at, dw_str(op->append.type),
+								dw_str(op->append.id), { op->append.data, op->append.size }, dw_str(op->append.to),
+								op->append.except, op->append.expires_at, op->append.own });
+	if (!dw_buf_ok(&op->append.record))
+		return DW_E_NOMEM;
+	err = put_message(e, op, &head);
+	return err == DW_OK ? dw_lmdb_put_room(e, name, &room) : err;
+}
+
+/* ---- reads */
+
+bool
+dw_lmdb_summary(
+	const struct lmdb_engine *e, struct dw_room_summary *summary, struct dw_str room, const struct room_value *value)
+{
+	const uint64_t most = history_limit(e);
+	const bool numbered = value->n > 0 && !dw_lmdb_expired(e, value->last_at);
+	const bool direct = value->directs > 0 && !dw_lmdb_expired(e, value->direct_at);
+
+	*summary = (struct dw_room_summary) {
+		.n = value->n, .head = value->head, .head_at = value->head_at, .oldest_n = value->n + 1
+	};
+	if (numbered)
+		summary->oldest_n = value->n > e->config.queue_limit ? value->n - e->config.queue_limit + 1 : 1;
+	if (direct)
+		summary->directs = value->directs < most ? value->directs : most;
+	(void)dw_str_copy(room, summary->room, sizeof(summary->room));
+	return numbered || direct;
+}
+
+/* Walks a chain backwards from seq; `each` returns DW_KV_STOP to end it. */
+static int
+walk(struct lmdb_engine *e, uint64_t seq, int (*each)(void *user, uint64_t seq, const struct lmdb_message *message),
+	void *user)
+{
+	while (seq != 0) {
+		struct lmdb_message message;
+		int err = get(e, seq, &message);
+
+		if (err == DW_OK)
+			err = each(user, seq, &message);
+		if (err != DW_OK)
+			return err == DW_KV_STOP || err == DW_E_AGAIN ? DW_OK : err;
+		seq = message.head.prev;
+	}
+	return DW_OK;
+}
+
+struct reading {
+	struct lmdb_engine *engine;
+	struct dw_op *op;
+	struct ends ends;
+	bool ended;          /* what is retained of the chain */
+	struct dw_buf found; /* newest first */
+};
+
+/* A message that is to be read. */
+struct found {
+	uint64_t seq;
+	bool dead;
+};
+
+static int
+note_found(struct reading *reading, uint64_t seq, bool dead)
+{
+	const struct found found = { seq, dead };
+
+	dw_buf_add(&reading->found, &found, sizeof(found));
+	return dw_buf_ok(&reading->found) ? DW_OK : DW_E_NOMEM;
+}
+
+static int
+read_one(void *user, uint64_t seq, const struct lmdb_message *message)
+{
+	struct reading *reading = user;
+
+	if (is_dead(reading->engine, reading->ends, message))
+		return DW_KV_STOP;
+	reading->op->read.summary.oldest = seq;
+	reading->op->read.summary.oldest_n = message->head.n;
+	return note_found(reading, seq, false);
+}
+
+/* Behind what is retained tombstones follow, as far as the room's newest direct ones go. */
+static int
+read_direct(void *user, uint64_t seq, const struct lmdb_message *message)
+{
+	struct reading *reading = user;
+
+	if (is_forgotten(reading->engine, reading->ends, message) ||
+		is_crowded_out(reading->engine, reading->ends, message))
+		return DW_KV_STOP;
+	reading->ended = reading->ended || is_dead(reading->engine, reading->ends, message);
+	reading->op->read.summary.directs += !reading->ended;
+	return note_found(reading, seq, reading->ended);
+}
+
+static int
+add_found(struct lmdb_engine *e, struct found found, struct dw_buf *out)
+{
+	struct lmdb_message message;
+	int err = get(e, found.seq, &message);
+
+	if (err != DW_OK)
+		return err;
+	if (found.dead)
+		dw_record_pack(out, &(struct dw_record) { .seq = found.seq,
+								.n = message.head.n,
+								.at = message.head.at,
+								.to = message.user,
+								.own = message.head.count });
+	else
+		dw_buf_add(out, message.record.p, message.record.n);
+	return dw_buf_ok(out) ? DW_OK : DW_E_NOMEM;
+}
+
+static int
+compare_found(const void *a, const void *b)
+{
+	const struct found *x = a, *y = b;
+
+	return x->seq < y->seq ? 1 : -1;
+}
+
+/* The oldest first. */
+static int
+add_records(struct reading *reading, struct dw_buf *out)
+{
+	const size_t count = reading->found.len / sizeof(struct found);
+	struct found *found = (struct found *)(void *)reading->found.data;
+	int err = DW_OK;
+
+	if (count > 0)
+		qsort(found, count, sizeof(*found), compare_found);
+	for (size_t i = count; i > 0 && err == DW_OK; i--)
+		err = add_found(reading->engine, found[i - 1], out);
+	dw_buf_reset(&reading->found);
+	return err;
+}
+
+/* The chain of one user. */
+static int
+read_user(void *user, struct dw_str key, struct dw_str value)
+{
+	struct reading *reading = user;
+	struct dw_op *op = reading->op;
+	const size_t room = strlen(op->room) + 1;
+	struct dw_user_row row = { 0 };
+	struct user_value last;
+
+	if (key.n < room || memcmp(key.p, op->room, room) != 0)
+		return DW_KV_STOP;
+	if (value.n != sizeof(last) || !dw_str_copy(dw_bytes(key.p + room, key.n - room), row.user, sizeof(row.user)))
+		return DW_E_CORRUPT;
+	memcpy(&last, value.p, sizeof(last));
+	row.own = last.own;
+	dw_buf_add(&op->read.users, &row, sizeof(row));
+	if (!dw_buf_ok(&op->read.users))
+		return DW_E_NOMEM;
+	reading->ends.count = last.own;
+	reading->ended = false;
+	return walk(reading->engine, last.last, read_direct, reading);
+}
+
+static int
+read_users(struct reading *reading)
+{
+	char key[LMDB_KEY_MAX];
+	const size_t n = dw_lmdb_join_key(key, reading->op->room, NULL, NULL);
+	int err = dw_kv_scan(reading->engine->kv, USERS, dw_bytes(key, n), read_user, reading);
+
+	return err == DW_KV_STOP ? DW_OK : err;
+}
+
+int
+dw_lmdb_load(struct lmdb_engine *e, struct dw_op *op)
+{
+	struct reading reading = { .engine = e, .op = op };
+	struct room_value room = { 0 };
+	int err = dw_lmdb_get_room(e, dw_str(op->room), &room);
+
+	(void)dw_lmdb_summary(e, &op->read.summary, dw_str(op->room), &room);
+	op->read.summary.oldest_n = room.n + 1;
+	op->read.summary.directs = 0;
+	if (err == DW_E_AGAIN)
+		return DW_OK;
+	reading.ends = (struct ends) { room.n, room.directs };
+	if (err == DW_OK)
+		err = walk(e, room.last, read_one, &reading);
+	if (err == DW_OK)
+		err = add_records(&reading, &op->read.records);
+	if (err == DW_OK)
+		err = read_users(&reading);
+	if (err == DW_OK)
+		err = add_records(&reading, &op->read.directs);
+	dw_buf_clear(&reading.found);
+	return err;
+}
+
+struct search {
+	struct lmdb_engine *engine;
+	struct ends ends;
+	uint64_t seq, count; /* wanted, and found there */
+};
+
+static int
+search_one(void *user, uint64_t seq, const struct lmdb_message *message)
+{
+	struct search *search = user;
+
+	if (is_forgotten(search->engine, search->ends, message))
+		return DW_KV_STOP;
+	if (seq > search->seq)
+		return DW_OK;
+	search->count = message->head.count;
+	return DW_KV_STOP;
+}
+
+/* The number at a seq in the chain that ends with `last`, which is `end`. */
+static int
+search_chain(struct lmdb_engine *e, uint64_t last, uint64_t end, uint64_t seq, uint64_t *count)
+{
+	struct search search = { .engine = e, .ends = { .count = end }, .seq = seq };
+	int err = seq > 0 ? walk(e, last, search_one, &search) : DW_OK;
+
+	*count = search.count;
+	return err;
+}
+
+int
+dw_lmdb_place(struct lmdb_engine *e, struct dw_op *op)
+{
+	struct user_value user;
+	struct room_value room;
+	int err = dw_lmdb_get_room(e, dw_str(op->room), &room);
+
+	if (err != DW_OK)
+		return err == DW_E_AGAIN ? DW_OK : err;
+	err = get_user(e, dw_str(op->room), dw_str(op->place.user), &user);
+	if (err == DW_OK)
+		err = search_chain(e, room.last, room.n, op->place.seq, &op->place.n);
+	if (err == DW_OK)
+		err = search_chain(e, user.last, user.own, op->place.seq, &op->place.own);
+	return err == DW_OK ? search_chain(e, user.last, user.own, op->place.until, &op->place.until_own) : err;
+}
+
+/* ---- sweep */
+
+/* A sweep is worth it when about half of what it meets is dead: it begins when the table is twice as long as what the
+ * last one left, or after SWEEP_EVERY_MS, for age makes no table longer. */
+enum { SWEEP_FROM = 1024 };
+static const uint64_t SWEEP_EVERY_MS = 3600 * 1000;
+
+/* In meta. */
+struct sweep_state {
+	uint64_t position;      /* where it goes on; 0: none is under way */
+	uint64_t left;          /* entries that it has left so far */
+	uint64_t from, from_at; /* the next begins at so many entries, or at that time */
+};
+
+struct sweep {
+	struct lmdb_engine *engine;
+	bool places;
+	size_t budget;
+	struct sweep_state state;
+};
+
+/* Keeps the head of a message that is about to be deleted. */
+static int
+keep_place(struct lmdb_engine *e, struct dw_str key, const struct lmdb_message *message)
+{
+	char bytes[sizeof(message->head) + NAMES_MAX];
+	char seq[8];
+	const size_t names = message->room.n + message->user.n;
+	int err;
+
+	/* Both lie in the store and may move when it changes. */
+	memcpy(seq, key.p, sizeof(seq));
+	memcpy(bytes, &message->head, sizeof(message->head));
+	memcpy(bytes + sizeof(message->head), message->room.p, names);
+	err = dw_kv_put(e->kv, PLACES, dw_bytes(seq, sizeof(seq)), dw_bytes(bytes, sizeof(message->head) + names));
+	e->deleted++;
+	return err == DW_OK ? DW_KV_DELETE : err;
+}
+
+static int
+sweep_one(void *user, struct dw_str key, struct dw_str value)
+{
+	struct sweep *sweep = user;
+	struct lmdb_engine *e = sweep->engine;
+	struct lmdb_message message;
+	struct room_value room;
+	struct ends ends;
+	int err;
+
+	sweep->state.position = dw_lmdb_key_seq(key);
+	if (sweep->budget-- == 0)
+		return DW_KV_STOP;
+	err = key.n == 8 ? dw_lmdb_take_message(value, sweep->places, &message) : DW_E_CORRUPT;
+	if (err == DW_OK)
+		err = dw_lmdb_get_room(e, message.room, &room);
+	if (err != DW_OK)
+		return err == DW_E_AGAIN ? DW_E_CORRUPT : err;
+	err = get_ends(e, &room, &message, &ends);
+	if (err != DW_OK)
+		return err;
+	if (is_forgotten(e, ends, &message)) {
+		e->deleted++;
+		return DW_KV_DELETE;
+	}
+	if (!sweep->places && is_dead(e, ends, &message))
+		return keep_place(e, key, &message);
+	sweep->state.left++;
+	return DW_OK;
+}
+
+static int
+sweep_table(struct lmdb_engine *e, enum lmdb_table table, const char *name, size_t budget, bool must)
+{
+	struct sweep sweep = { e, table == PLACES, budget, { 0 } };
+	struct sweep_state *state = &sweep.state;
+	uint8_t key[8];
+	int err = dw_kv_get_fixed(e->kv, META, dw_str(name), state, sizeof(*state));
+
+	if (err != DW_OK && err != DW_E_AGAIN)
+		return err;
+	if (state->position == 0) {
+		if (!must && dw_kv_count(e->kv, table) < state->from && e->now < state->from_at)
+			return DW_OK;
+		state->left = 0;
+	}
+	dw_lmdb_seq_key(state->position, key);
+	err = dw_kv_scan(e->kv, table, dw_bytes(key, sizeof(key)), sweep_one, &sweep);
+	if (err == DW_OK)
+		*state = (struct sweep_state) { .from = 2 * state->left + SWEEP_FROM, .from_at = e->now + SWEEP_EVERY_MS };
+	else if (err != DW_KV_STOP)
+		return err;
+	return dw_kv_put(e->kv, META, dw_str(name), dw_bytes(state, sizeof(*state)));
+}
+
+int
+dw_lmdb_sweep(struct lmdb_engine *e, size_t budget, bool must)
+{
+	int err = sweep_table(e, MESSAGES, "sweep", budget, must);
+
+	return err == DW_OK ? sweep_table(e, PLACES, "places", budget / PLACES_SHARE, must) : err;
+}

@@ -1,0 +1,199 @@
+/* The LMDB engine's note of where its store stands, in a file beside it: a copy that was written over the store's files
+ * is behind it, and must not give the numbers that come next a second meaning.
+ *
+ * A file of its own because it must know what the store does not: it is neither in the journal nor in LMDB. Its name
+ * begins with a dot, so a pattern does not take it along; and it names itself, so one that was copied too is none.
+ *
+ *   .standing  {magic 8, itself {inode 8, birth s 8, ns 8}, epoch 40, head 8, sum 8}, {later head 8, its sum 8}
+ *
+ * The first part is never written again: it is replaced as a whole (a new file, fsync, rename, fsync of the directory)
+ * when the store is opened, at rest and closed, and after NOTE_EVERY_MS of use. The second part is written in place
+ * after each commit and not synchronised: it costs next to nothing, and outlives the process.
+ *
+ * Happy path: it is read before the store is, written when the store is open, and follows its head. The store's meta
+ * says once that its epoch has been noted: from then on a note that is missing was taken away.
+ *
+ * Failure modes: a note that is missing, damaged, unreadable, copied, or ahead of the store: the store was restored,
+ * and gets a new epoch (dw_lmdb_was_restored). One that cannot be replaced (no room) stays, and is tried again later.
+ * What is noted was committed before: after a crash or a power cut it is never ahead of the store it belongs to. The
+ * second part may be lost or torn then; it has a sum of its own.
+ *
+ * What it cannot tell: after a power cut, a copy as new as the last replaced note, though messages were acknowledged
+ * since (NOTE_EVERY_MS at most, or until it rested); a copy of a store in use that took the note with it, restored
+ * before that was replaced, or where the file system knows no birth time and gives the same inode; a whole file system
+ * that was put back.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stddef.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "store/lmdb/parts.h"
+#include "store/kv/parts.h"
+
+#define NAME ".standing"
+#define NEW_NAME ".standing.new"
+
+static const uint64_t MAGIC = 0x31302d65746f6e64; /* "dnote-01" */
+static const uint64_t NOTE_EVERY_MS = 5000;
+
+struct later {
+	uint64_t head, sum;
+};
+
+struct note {
+	uint64_t magic;
+	struct dw_kv_mark self;
+	char epoch[40];
+	uint64_t head, sum;
+	struct later later;
+};
+
+static uint64_t
+sum_of(const struct note *note)
+{
+	return kv_mix(1, (struct dw_str) { (const char *)note, offsetof(struct note, sum) });
+}
+
+/* Of this note: what another one has left there is not taken for its own. */
+static uint64_t
+later_sum(uint64_t sum, uint64_t head)
+{
+	return kv_mix_word(sum, head);
+}
+
+/* ---- reading */
+
+static bool
+is_whole(int fd, struct note *note)
+{
+	struct dw_kv_mark self;
+
+	if (pread(fd, note, sizeof(*note), 0) != (ssize_t)sizeof(*note) || note->magic != MAGIC ||
+		note->sum != sum_of(note))
+		return false;
+	note->epoch[sizeof(note->epoch) - 1] = '\0';
+	self = dw_kv_mark_of(fd);
+	return memcmp(&self, &note->self, sizeof(self)) == 0;
+}
+
+void
+dw_lmdb_note_read(struct lmdb_engine *e)
+{
+	struct lmdb_note *known = &e->note;
+	struct note note;
+	int fd = openat(e->dir, NAME, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+
+	known->there = fd >= 0 || errno != ENOENT;
+	if (fd < 0 || !is_whole(fd, &note) || !dw_str_copy(dw_str(note.epoch), known->epoch, sizeof(known->epoch))) {
+		if (fd >= 0)
+			(void)close(fd);
+		return;
+	}
+	known->fd = fd;
+	known->sum = note.sum;
+	known->head = known->later = note.head;
+	if (note.later.sum == later_sum(note.sum, note.later.head) && note.later.head > note.head)
+		known->later = note.later.head;
+}
+
+bool
+dw_lmdb_was_restored(const struct lmdb_engine *e, bool noted)
+{
+	const struct lmdb_note *known = &e->note;
+
+	if (!known->there)
+		return noted;
+	return known->fd < 0 || strcmp(known->epoch, e->epoch) != 0 || known->later > e->seq;
+}
+
+/* ---- writing */
+
+/* Makes the new file, whole and safe on disk; 0 or errno's number. */
+static int
+make(struct lmdb_engine *e, struct note *note, int *fd)
+{
+	int number;
+
+	if (unlinkat(e->dir, NEW_NAME, 0) != 0 && errno != ENOENT)
+		return errno;
+	*fd = openat(e->dir, NEW_NAME, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0640);
+	if (*fd < 0)
+		return errno;
+	*note = (struct note) { .magic = MAGIC, .self = dw_kv_mark_of(*fd), .head = e->seq };
+	memcpy(note->epoch, e->epoch, sizeof(e->epoch));
+	note->sum = sum_of(note);
+	note->later = (struct later) { note->head, later_sum(note->sum, note->head) };
+	errno = ENOSPC; /* of a write that took only a part */
+	if (pwrite(*fd, note, sizeof(*note), 0) == (ssize_t)sizeof(*note) && fsync(*fd) == 0 &&
+		renameat(e->dir, NEW_NAME, e->dir, NAME) == 0)
+		return 0;
+	number = errno;
+	(void)close(*fd);
+	(void)unlinkat(e->dir, NEW_NAME, 0);
+	return number;
+}
+
+int
+dw_lmdb_note_write(struct lmdb_engine *e)
+{
+	struct lmdb_note *known = &e->note;
+	struct note note = { 0 };
+	int fd = -1, number;
+
+	/* Also when it fails: it is not tried with each commit. */
+	known->written_at = dw_mono_ms();
+	number = make(e, &note, &fd);
+	if (number != 0)
+		return number;
+	if (known->fd >= 0)
+		(void)close(known->fd);
+	known->fd = fd;
+	known->sum = note.sum;
+	known->there = true;
+	known->later = note.head;
+	memcpy(known->epoch, e->epoch, sizeof(known->epoch));
+	number = fsync(e->dir) == 0 ? 0 : errno;
+	known->head = number == 0 ? note.head : UINT64_MAX;
+	return number;
+}
+
+void
+dw_lmdb_note_head(struct lmdb_engine *e)
+{
+	struct lmdb_note *known = &e->note;
+	const struct later later = { e->seq, later_sum(known->sum, e->seq) };
+
+	if (known->later == e->seq && known->fd >= 0)
+		return;
+	if (known->fd >= 0 &&
+		pwrite(known->fd, &later, sizeof(later), offsetof(struct note, later)) == (ssize_t)sizeof(later))
+		known->later = e->seq;
+	if (dw_mono_ms() - known->written_at >= NOTE_EVERY_MS)
+		(void)dw_lmdb_note_write(e);
+}
+
+bool
+dw_lmdb_note_is_old(const struct lmdb_engine *e)
+{
+	return e->note.fd < 0 || e->note.head != e->seq;
+}
+
+void
+dw_lmdb_note_drop(struct lmdb_engine *e)
+{
+	dw_lmdb_note_close(e);
+	e->note = (struct lmdb_note) { .fd = -1 };
+	if (unlinkat(e->dir, NAME, 0) == 0)
+		(void)fsync(e->dir);
+}
+
+void
+dw_lmdb_note_close(struct lmdb_engine *e)
+{
+	if (e->note.fd >= 0)
+		(void)close(e->note.fd);
+	e->note.fd = -1;
+}

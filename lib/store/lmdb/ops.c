@@ -1,0 +1,342 @@
+/* The LMDB engine's operations: what each kind of a batch does in the open transaction.
+ *
+ * A file of its own so that the transaction around it (engine_lmdb.c) and the meaning of each operation can be read
+ * apart; what it means to store and read messages is in engine_lmdb_log.c. An operation that is refused says so in
+ * op->err and the batch goes on; a result that is not DW_OK ends the whole batch.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "store/lmdb/parts.h"
+
+struct cursor_value {
+	struct dw_position at, resume;
+	struct dw_span had, had_own;
+	uint64_t seen, expires, derived;
+};
+
+size_t
+dw_lmdb_join_key(char out[LMDB_KEY_MAX], const char *room, const char *user, const char *device)
+{
+	size_t n = strlen(room), m;
+
+	memcpy(out, room, n);
+	out[n++] = '\0';
+	if (user == NULL)
+		return n;
+	m = strlen(user);
+	memcpy(out + n, user, m);
+	n += m;
+	if (device == NULL)
+		return n;
+	out[n++] = '\0';
+	m = strlen(device);
+	memcpy(out + n, device, m);
+	return n + m;
+}
+
+/* Copies the parts of a key that NULs divide. */
+static bool
+split_key(struct dw_str key, char *parts[], const size_t sizes[], size_t count)
+{
+	const char *at = key.p;
+	size_t left = key.n;
+
+	for (size_t i = 0; i < count; i++) {
+		const char *end = left > 0 ? memchr(at, '\0', left) : NULL;
+		size_t n = end != NULL && i + 1 < count ? (size_t)(end - at) : left;
+
+		if (!dw_str_copy((struct dw_str) { at, n }, parts[i], sizes[i]))
+			return false;
+		at += n < left ? n + 1 : n;
+		left -= n < left ? n + 1 : n;
+	}
+	return true;
+}
+
+bool
+dw_lmdb_take_cursor(struct dw_str key, struct dw_str value, struct dw_cursor *cursor)
+{
+	char *parts[] = { cursor->room, cursor->user, cursor->device };
+	const size_t sizes[] = { sizeof(cursor->room), sizeof(cursor->user), sizeof(cursor->device) };
+	struct cursor_value stored;
+
+	if (value.n != sizeof(stored) || !split_key(key, parts, sizes, 3))
+		return false;
+	memcpy(&stored, value.p, sizeof(stored));
+	cursor->at = stored.at;
+	cursor->resume = stored.resume;
+	cursor->had = stored.had;
+	cursor->had_own = stored.had_own;
+	cursor->seen = stored.seen;
+	cursor->expires = stored.expires;
+	cursor->derived = stored.derived != 0;
+	return true;
+}
+
+bool
+dw_lmdb_take_owner(struct dw_str key, struct dw_str value, struct dw_owner_row *row)
+{
+	char *parts[] = { row->room, row->user };
+	const size_t sizes[] = { sizeof(row->room), sizeof(row->user) };
+
+	if (value.n != 1 || !split_key(key, parts, sizes, 2))
+		return false;
+	row->state = *(const uint8_t *)value.p == DW_OWNER_DENIED ? DW_OWNER_DENIED : DW_OWNER_GRANTED;
+	return true;
+}
+
+/* The entries of one room. */
+struct listing {
+	struct dw_op *op;
+	struct dw_str prefix;
+};
+
+static bool
+is_past(const struct listing *listing, struct dw_str key)
+{
+	return key.n < listing->prefix.n || memcmp(key.p, listing->prefix.p, listing->prefix.n) != 0;
+}
+
+static int
+load_cursor(void *user, struct dw_str key, struct dw_str value)
+{
+	const struct listing *listing = user;
+	struct dw_cursor cursor = { 0 };
+
+	if (is_past(listing, key))
+		return DW_KV_STOP;
+	if (!dw_lmdb_take_cursor(key, value, &cursor))
+		return DW_E_CORRUPT;
+	dw_buf_add(&listing->op->read.cursors, &cursor, sizeof(cursor));
+	return dw_buf_ok(&listing->op->read.cursors) ? DW_OK : DW_E_NOMEM;
+}
+
+static int
+add_owner(struct dw_op *op, const struct dw_owner_row *row)
+{
+	dw_buf_add(&op->read.owners, row, sizeof(*row));
+	return dw_buf_ok(&op->read.owners) ? DW_OK : DW_E_NOMEM;
+}
+
+static int
+load_owner(void *user, struct dw_str key, struct dw_str value)
+{
+	const struct listing *listing = user;
+	struct dw_owner_row row = { 0 };
+
+	if (is_past(listing, key))
+		return DW_KV_STOP;
+	return dw_lmdb_take_owner(key, value, &row) ? add_owner(listing->op, &row) : DW_E_CORRUPT;
+}
+
+static int
+list(struct lmdb_engine *e, struct dw_op *op, enum lmdb_table table, int (*each)(void *, struct dw_str, struct dw_str))
+{
+	char key[LMDB_KEY_MAX];
+	struct listing listing = { op, { key, dw_lmdb_join_key(key, op->room, NULL, NULL) } };
+	int err = dw_kv_scan(e->kv, table, listing.prefix, each, &listing);
+
+	return err == DW_KV_STOP ? DW_OK : err;
+}
+
+static int
+do_load(struct lmdb_engine *e, struct dw_op *op)
+{
+	int err = dw_lmdb_load(e, op);
+
+	if (err == DW_OK)
+		err = list(e, op, CURSORS, load_cursor);
+	return err == DW_OK ? list(e, op, OWNERS, load_owner) : err;
+}
+
+static int
+get_owner(struct lmdb_engine *e, const char *room, const char *user, enum dw_owner_state *state)
+{
+	char key[LMDB_KEY_MAX];
+	uint8_t stored;
+	int err =
+		dw_kv_get_fixed(e->kv, OWNERS, dw_bytes(key, dw_lmdb_join_key(key, room, user, NULL)), &stored, sizeof(stored));
+
+	*state = err != DW_OK ? DW_OWNER_NONE : stored == DW_OWNER_DENIED ? DW_OWNER_DENIED : DW_OWNER_GRANTED;
+	return err == DW_E_AGAIN ? DW_OK : err;
+}
+
+/* A page of the registry. */
+struct page {
+	struct dw_op *op;
+	struct dw_str prefix, after; /* keys */
+	size_t looks;
+	struct dw_owner_row last; /* that was looked at */
+	bool listed;              /* it is in the list */
+};
+
+/* The page is full, and here is one more. */
+static int
+end_page(struct page *page)
+{
+	page->op->read.more = true;
+	page->last.state = DW_OWNER_NONE;
+	return page->listed || add_owner(page->op, &page->last) == DW_OK ? DW_KV_STOP : DW_E_NOMEM;
+}
+
+static int
+list_owner(void *user, struct dw_str key, struct dw_str value)
+{
+	struct page *page = user;
+	struct dw_op *op = page->op;
+	const size_t limit = op->read.limit;
+
+	if (key.n < page->prefix.n || (page->prefix.n > 0 && memcmp(key.p, page->prefix.p, page->prefix.n) != 0))
+		return DW_KV_STOP;
+	if (key.n == page->after.n && memcmp(key.p, page->after.p, key.n) == 0)
+		return DW_OK;
+	if (op->read.owners.len / sizeof(page->last) >= limit || page->looks >= limit * DW_OWNERS_TIMES)
+		return end_page(page);
+	page->looks++;
+	page->last = (struct dw_owner_row) { 0 };
+	if (!dw_lmdb_take_owner(key, value, &page->last))
+		return DW_E_CORRUPT;
+	page->listed = op->read.user[0] == '\0' || strcmp(op->read.user, page->last.user) == 0;
+	return page->listed ? add_owner(op, &page->last) : DW_OK;
+}
+
+static int
+do_owners(struct lmdb_engine *e, struct dw_op *op)
+{
+	char prefix[LMDB_KEY_MAX], after[LMDB_KEY_MAX];
+	struct page page = { .op = op };
+	struct dw_owner_row row = { 0 };
+	int err;
+
+	/* The same work, whatever else there is of the room: who is refused must not learn that from the time it takes. */
+	if (op->room[0] != '\0' && op->read.user[0] != '\0') {
+		err = get_owner(e, op->room, op->read.user, &row.state);
+		(void)dw_str_copy(dw_str(op->room), row.room, sizeof(row.room));
+		(void)dw_str_copy(dw_str(op->read.user), row.user, sizeof(row.user));
+		return err == DW_OK && row.state != DW_OWNER_NONE ? add_owner(op, &row) : err;
+	}
+	if (op->room[0] != '\0')
+		page.prefix = dw_bytes(prefix, dw_lmdb_join_key(prefix, op->room, NULL, NULL));
+	if (op->read.after_room[0] != '\0')
+		page.after = dw_bytes(after, dw_lmdb_join_key(after, op->read.after_room, op->read.after_user, NULL));
+	err = dw_kv_scan(e->kv, OWNERS, page.after.n > 0 ? page.after : page.prefix, list_owner, &page);
+	return err == DW_KV_STOP ? DW_OK : err;
+}
+
+static int
+do_owner(struct lmdb_engine *e, struct dw_op *op)
+{
+	char bytes[LMDB_KEY_MAX];
+	struct dw_str key = dw_bytes(bytes, dw_lmdb_join_key(bytes, op->room, op->owner.user, NULL));
+	uint8_t state = (uint8_t)op->owner.state;
+	enum dw_owner_state before;
+	int err = get_owner(e, op->room, op->owner.user, &before);
+
+	if (err != DW_OK)
+		return err;
+	op->owner.changed = before != op->owner.state;
+	if (op->owner.dry || !op->owner.changed)
+		return DW_OK;
+	return op->owner.state == DW_OWNER_NONE ? dw_kv_delete(e->kv, OWNERS, key)
+											: dw_kv_put(e->kv, OWNERS, key, dw_bytes(&state, sizeof(state)));
+}
+
+static int
+do_cursor(struct lmdb_engine *e, struct dw_op *op)
+{
+	const struct dw_cursor *cursor = &op->cursor;
+	const struct cursor_value value = { cursor->at, cursor->resume, cursor->had, cursor->had_own, cursor->seen,
+		cursor->expires, cursor->derived };
+	char bytes[LMDB_KEY_MAX];
+	struct dw_str key = dw_bytes(bytes, dw_lmdb_join_key(bytes, cursor->room, cursor->user, cursor->device));
+	int err;
+
+	if (cursor->seen != 0)
+		return dw_kv_put(e->kv, CURSORS, key, dw_bytes(&value, sizeof(value)));
+	err = dw_kv_delete(e->kv, CURSORS, key);
+	return err == DW_E_AGAIN ? DW_OK : err;
+}
+
+static void
+id_key(const struct dw_op *op, uint8_t key[32])
+{
+	char text[DW_ROOM_MAX + DW_ID_MAX + 2];
+	size_t room = strlen(op->room) + 1, id = strlen(op->append.id);
+
+	memcpy(text, op->room, room);
+	memcpy(text + room, op->append.id, id);
+	dw_sha256(text, room + id, key);
+}
+
+/* DW_OK and duplicate or err set; DW_E_AGAIN: a new id. */
+static int
+find_id(struct lmdb_engine *e, struct dw_op *op, const uint8_t *digest)
+{
+	struct id_value value;
+	int err = dw_lmdb_id_find(e, digest, &value);
+
+	if (err != DW_OK)
+		return err;
+	op->append.seq = value.seq;
+	if (op->append.to[0] == '\0')
+		op->append.n = value.n;
+	else
+		op->append.own = value.n;
+	op->append.duplicate = memcmp(value.what.hash, op->append.hash, ID_HASH) == 0;
+	op->append.had_except = (dw_lmdb_id_at(&value.what) & ID_EXCEPT) != 0;
+	op->append.had_expiry = (dw_lmdb_id_at(&value.what) & ID_EXPIRY) != 0;
+	op->err = op->append.duplicate ? DW_OK : DW_E_ID_REUSED;
+	return DW_OK;
+}
+
+static int
+do_append(struct lmdb_engine *e, struct dw_op *op)
+{
+	struct id_value id;
+	enum dw_owner_state state;
+	uint8_t digest[32];
+	int err;
+
+	if (op->append.publisher[0] != '\0') {
+		err = get_owner(e, op->room, op->append.publisher, &state);
+		if (err != DW_OK)
+			return err;
+		if (!dw_may(e->config.ownership, state, op->append.claimed)) {
+			op->err = DW_E_DENIED;
+			return DW_OK;
+		}
+	}
+	id_key(op, digest);
+	err = find_id(e, op, digest);
+	if (err != DW_E_AGAIN)
+		return err;
+	err = dw_lmdb_append(e, op);
+	if (err != DW_OK)
+		return err;
+	id = (struct id_value) {
+		.what = dw_lmdb_id_what(op), .seq = op->append.seq, .n = op->append.own > 0 ? op->append.own : op->append.n
+	};
+	return dw_lmdb_id_add(e, digest, &id);
+}
+
+int
+dw_lmdb_op(struct lmdb_engine *e, struct dw_op *op)
+{
+	switch (op->kind) {
+	case DW_OP_APPEND:
+		return do_append(e, op);
+	case DW_OP_CURSOR:
+		return do_cursor(e, op);
+	case DW_OP_OWNER:
+		return do_owner(e, op);
+	case DW_OP_LOAD:
+		return do_load(e, op);
+	case DW_OP_PLACE:
+		return dw_lmdb_place(e, op);
+	case DW_OP_OWNERS:
+		return do_owners(e, op);
+	}
+	return DW_E_INTERNAL;
+}

@@ -1,0 +1,202 @@
+/* What the files of the LMDB engine share: its tables, the values in them, and the batch under way.
+ * engine_lmdb.c says what each table holds. */
+#ifndef DIAGWS_ENGINE_LMDB_PARTS_H
+#define DIAGWS_ENGINE_LMDB_PARTS_H
+
+#include "store/engine.h"
+#include "store/kv/kv.h"
+
+enum lmdb_table { META, MESSAGES, PLACES, ROOMS, USERS, IDS0, IDS1, IDLOG, CURSORS, OWNERS };
+
+enum { LMDB_KEY_MAX = DW_ROOM_MAX + DW_USER_MAX + DW_DEVICE_MAX + 3 };
+
+/* Before each message, and all of it that stays as its place: the room's and the user's names follow. */
+struct message_head {
+	uint64_t prev;  /* the seq before it in its chain */
+	uint64_t count; /* its number in that chain: n, or own */
+	uint64_t total; /* of a direct one: its number among all direct ones of the room */
+	uint64_t n, at;
+	uint32_t room_size, user_size; /* user_size 0: to everyone */
+};
+
+struct room_value {
+	uint64_t head, head_at;              /* the newest message */
+	uint64_t last, n, last_at;           /* the newest one to everyone */
+	uint64_t direct, directs, direct_at; /* the newest direct one, and how many there ever were */
+};
+
+/* The newest direct message to a user in a room. */
+struct user_value {
+	uint64_t last, own;
+};
+
+/* A message or its place, taken apart; everything points into the store. */
+struct lmdb_message {
+	struct message_head head;
+	struct dw_str room, user, record;
+	bool place; /* only its place is left */
+};
+
+/* What was stored under an id, as far as its hash begins, and when: ms, the lowest byte first. The two bits above say
+ * whether it had an except, and an expires_at. */
+enum { ID_HASH = 10, ID_TIME = 6 };
+#define ID_EXCEPT (UINT64_C(1) << 46)
+#define ID_EXPIRY (UINT64_C(1) << 47)
+struct id_what {
+	uint8_t hash[ID_HASH], at[ID_TIME];
+};
+
+struct id_value {
+	struct id_what what;
+	uint64_t seq, n;
+};
+
+/* A row of the log of ids. */
+enum { ID_DIGEST = 16 };
+struct id_row {
+	uint8_t digest[ID_DIGEST];
+	struct id_what what;
+	uint64_t n;
+};
+
+/* Which generation of ids is written to, since when, and how many it holds; the first seq of it, and of the one before;
+ * how many steps have carried ids from their log into the tables. */
+struct ids_state {
+	uint64_t current, begun, count, first, older, steps;
+};
+
+/* See engine_lmdb_ids.c. So many rows lie in one entry of the log that two entries fill a page. */
+enum { ID_PARTS = 256, ID_STEP = 512, ID_ROWS_MAX = 48 };
+
+struct lmdb_ids;   /* private to engine_lmdb_ids.c */
+struct lmdb_rooms; /* private to engine_lmdb_rooms.c */
+
+/* The note beside the store, private to engine_lmdb_note.c. */
+struct lmdb_note {
+	bool there; /* there is one, */
+	int fd;     /* and it is the store's own; else -1 */
+	char epoch[DW_EPOCH_SIZE];
+	uint64_t head, later; /* noted and synchronised; noted */
+	uint64_t sum;
+	uint64_t written_at; /* ms, monotonic: the last try */
+};
+
+struct lmdb_engine {
+	struct dw_engine base;
+	struct dw_engine_config config;
+	int dir, file; /* both locked */
+	struct lmdb_note note;
+	bool open;    /* the opening is done */
+	bool noted;   /* meta says that this epoch has been noted */
+	bool renewed; /* this opening began the epoch of a store that was restored */
+	struct dw_kv *kv;
+	char epoch[DW_EPOCH_SIZE];
+	uint64_t seq;
+	struct lmdb_ids *ids;
+	struct lmdb_rooms *rooms;
+	/* Of the batch under way: */
+	uint64_t next_seq, now;
+	struct ids_state ids_state;
+	size_t deleted;   /* messages by the sweep, and generations of ids */
+	const char *room; /* that it is at; NULL: at the upkeep */
+	bool failed;      /* the disk cannot be trusted any more */
+};
+
+/* engine_lmdb.c: as enum lmdb_table. */
+enum { LMDB_TABLES = OWNERS + 1, LMDB_FORMAT = 5 };
+extern const char *const dw_lmdb_tables[LMDB_TABLES];
+
+/* ---- engine_lmdb_log.c: messages and their places */
+
+/* Stores the message under the batch's next seq and fills the operation's results. */
+int dw_lmdb_append(struct lmdb_engine *e, struct dw_op *op);
+/* The summary, the records and the users of a LOAD. */
+int dw_lmdb_load(struct lmdb_engine *e, struct dw_op *op);
+int dw_lmdb_place(struct lmdb_engine *e, struct dw_op *op);
+/* Where it pays, or must be, looks at `budget` old messages, and at some places, from where the last sweep stopped;
+ * clears away the dead. */
+int dw_lmdb_sweep(struct lmdb_engine *e, size_t budget, bool must);
+bool dw_lmdb_expired(const struct lmdb_engine *e, uint64_t at);
+void dw_lmdb_seq_key(uint64_t seq, uint8_t key[8]);
+uint64_t dw_lmdb_key_seq(struct dw_str key);
+/* Takes a message or a place apart. DW_E_CORRUPT: it is none. */
+int dw_lmdb_take_message(struct dw_str value, bool place, struct lmdb_message *message);
+/* The summary as far as the room's value tells; false: the room retains nothing. */
+bool dw_lmdb_summary(
+	const struct lmdb_engine *e, struct dw_room_summary *summary, struct dw_str room, const struct room_value *value);
+
+/* ---- engine_lmdb_rooms.c: what the batch under way has made of the rooms */
+
+/* Before a batch's first operation, and before its commit. */
+void dw_lmdb_rooms_begin(struct lmdb_engine *e);
+int dw_lmdb_rooms_write(struct lmdb_engine *e);
+/* The batch was aborted, or the engine is closed. */
+void dw_lmdb_rooms_forget(struct lmdb_engine *e);
+/* DW_E_AGAIN: there is no such room. */
+int dw_lmdb_get_room(struct lmdb_engine *e, struct dw_str name, struct room_value *value);
+int dw_lmdb_put_room(struct lmdb_engine *e, struct dw_str name, const struct room_value *value);
+
+/* ---- engine_lmdb_ids.c: the ids that senders gave */
+
+/* Before the store is looked through, and when it has been opened. */
+int dw_lmdb_ids_new(struct lmdb_engine *e);
+int dw_lmdb_ids_open(struct lmdb_engine *e);
+void dw_lmdb_ids_close(struct lmdb_engine *e);
+/* The look-through has met this id in table 0 or 1. */
+void dw_lmdb_ids_note(struct lmdb_engine *e, size_t table, const uint8_t digest[ID_DIGEST]);
+/* Around a batch that appends; after the commit, or else after the abort of any. */
+int dw_lmdb_ids_begin(struct lmdb_engine *e);
+int dw_lmdb_ids_end(struct lmdb_engine *e);
+void dw_lmdb_ids_committed(struct lmdb_engine *e);
+void dw_lmdb_ids_abort(struct lmdb_engine *e);
+/* Of the message of an APPEND. */
+struct id_what dw_lmdb_id_what(const struct dw_op *op);
+/* When, and the two bits. */
+uint64_t dw_lmdb_id_at(const struct id_what *what);
+/* DW_E_AGAIN: it is new, or not remembered any more. */
+int dw_lmdb_id_find(struct lmdb_engine *e, const uint8_t digest[ID_DIGEST], struct id_value *value);
+/* For each message, in the order of seq. */
+int dw_lmdb_id_add(struct lmdb_engine *e, const uint8_t digest[ID_DIGEST], const struct id_value *value);
+/* Up to which seq the log is not needed any more after so many steps. */
+uint64_t dw_lmdb_ids_floor(uint64_t steps);
+
+/* ---- engine_lmdb_ops.c: the rest */
+
+/* Carries out one operation in the open transaction; its own outcome is in op. */
+int dw_lmdb_op(struct lmdb_engine *e, struct dw_op *op);
+/* Take an entry apart. False: it is none. */
+bool dw_lmdb_take_cursor(struct dw_str key, struct dw_str value, struct dw_cursor *cursor);
+bool dw_lmdb_take_owner(struct dw_str key, struct dw_str value, struct dw_owner_row *row);
+/* room NUL user NUL device, as far as given; its size. */
+size_t dw_lmdb_join_key(char out[LMDB_KEY_MAX], const char *room, const char *user, const char *device);
+
+/* ---- engine_lmdb_lock.c: the directory */
+
+/* Makes it, and the store's file in it, and takes both for the engine's life. DW_E_CREATE, DW_E_PERMISSION,
+ * DW_E_IN_USE. */
+int dw_lmdb_lock(struct lmdb_engine *e, struct dw_fault *fault);
+void dw_lmdb_unlock(struct lmdb_engine *e);
+
+/* ---- engine_lmdb_note.c: the note beside the store */
+
+/* Once, when the directory is locked. */
+void dw_lmdb_note_read(struct lmdb_engine *e);
+/* Whether the store with this epoch and seq is a restored copy; `noted`: its epoch has been noted once. */
+bool dw_lmdb_was_restored(const struct lmdb_engine *e, bool noted);
+/* Replaces it by where the store stands; 0 or errno's number. */
+int dw_lmdb_note_write(struct lmdb_engine *e);
+/* The same at little cost, after a commit. */
+void dw_lmdb_note_head(struct lmdb_engine *e);
+/* Whether replacing it tells more. */
+bool dw_lmdb_note_is_old(const struct lmdb_engine *e);
+/* Removes it: it says nothing of what comes. */
+void dw_lmdb_note_drop(struct lmdb_engine *e);
+void dw_lmdb_note_close(struct lmdb_engine *e);
+
+/* ---- engine_lmdb_check.c */
+
+/* Looks the engine's whole store through, and notes its ids. DW_E_AGAIN: there is none yet (or only the beginning of
+ * one, which is then removed); else as dw_engine_ops.open. */
+int dw_lmdb_check(struct lmdb_engine *e, struct dw_fault *fault);
+
+#endif

@@ -1,0 +1,32 @@
+/* Tokens that were verified, by their SHA-256, so that a reconnect storm does not verify each again.
+ *
+ * Bounded in entries and in bytes; past either bound the entry unused for longest goes. It holds what
+ * a token says, never the token. Times are the caller's to check at every use.
+ */
+#ifndef DIAGWS_TOKEN_CACHE_H
+#define DIAGWS_TOKEN_CACHE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "token/auth.h"
+
+enum { DW_TOKEN_HASH = 32 };
+
+struct dw_token_cache;
+
+int dw_token_cache_new(struct dw_token_cache **out, size_t max_entries, size_t max_bytes);
+void dw_token_cache_destroy(struct dw_token_cache **cache_p);
+void dw_token_cache_empty(struct dw_token_cache *cache);
+size_t dw_token_cache_count(const struct dw_token_cache *cache);
+
+/* Fills claims (init'ed by the caller) and *not_before; false: not there (or no memory to copy it). */
+bool dw_token_cache_find(
+	struct dw_token_cache *cache, const uint8_t hash[DW_TOKEN_HASH], struct dw_claims *claims, uint64_t *not_before);
+/* Keeps a copy, unless memory is short: the cache is a convenience. The hash must not be there yet. */
+void dw_token_cache_add(struct dw_token_cache *cache, const uint8_t hash[DW_TOKEN_HASH], const struct dw_claims *claims,
+	uint64_t not_before);
+void dw_token_cache_drop(struct dw_token_cache *cache, const uint8_t hash[DW_TOKEN_HASH]);
+
+#endif

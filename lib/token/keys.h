@@ -1,0 +1,46 @@
+/* Key files: each file of a directory is one key, and its name says whose and for what.
+ *
+ * KID.hs256 (hs384, hs512) holds a secret; KID.rs256.pem (rs384, rs512) and KID.es256.pem (es384,
+ * es512) a public key, or a private one where tokens are made. The name fixes the algorithm: nothing
+ * a token says can change it. Files whose name begins with a dot are passed over.
+ */
+#ifndef DIAGWS_KEYS_H
+#define DIAGWS_KEYS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+
+enum { DW_KID_MAX = 64, DW_SECRET_MIN = 32, DW_KEY_FILE_MAX = 64 * 1024, DW_KEYS_MAX = 256 };
+
+struct dw_key {
+	char kid[DW_KID_MAX + 1];
+	const char *algorithm;               /* "HS256", as a token's header spells it; static */
+	char *bytes;                         /* the secret, or PEM */
+	size_t size;                         /* never 0 */
+	size_t signature_min, signature_max; /* how long a signature is in base64url, when the key has the size it should */
+};
+
+struct dw_keys {
+	struct dw_key *key;
+	size_t count;
+};
+
+bool dw_kid_ok(struct dw_str s); /* [A-Za-z0-9_.-]{1,64} */
+
+/* Reads one file: `to_sign` wants a private key where the other keys are public, and leaves it to the signature to
+ * show what kind of key it is. *key is the caller's:
+ * dw_key_clear. DW_E_NOINPUT; DW_E_CONFIG: the name's form, a secret that others can read or that is too short, a
+ * file that others can write, PEM of another kind or size than the name says, a private key where a public one
+ * belongs; DW_E_NOMEM. */
+int dw_key_read(struct dw_key *key, const char *path, bool to_sign, struct dw_fault *fault);
+void dw_key_clear(struct dw_key *key); /* overwrites and frees */
+
+/* Reads the public keys and secrets of a directory, at least one, no two with the same kid. Fails like dw_key_read. */
+int dw_keys_read(struct dw_keys *keys, const char *directory, struct dw_fault *fault);
+void dw_keys_clear(struct dw_keys *keys);
+const struct dw_key *dw_keys_find(const struct dw_keys *keys, const char *kid); /* NULL: none of that name */
+
+#endif

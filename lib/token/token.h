@@ -1,0 +1,43 @@
+/* What a token says, apart from whether it may be believed: its form, its claims and its times.
+ *
+ *   header.payload.signature, each base64url without padding (RFC 7515, compact serialization)
+ *
+ * Nothing here checks a signature: that is dw_auth_check, in auth.h, which uses these in order.
+ */
+#ifndef DIAGWS_TOKEN_H
+#define DIAGWS_TOKEN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "token/auth.h"
+#include "token/keys.h"
+
+struct dw_token {
+	char algorithm[16];
+	char kid[DW_KID_MAX + 1]; /* "": none */
+	struct dw_buf payload;    /* decoded bytes, not looked at */
+	struct dw_buf signature;  /* likewise */
+	size_t signed_size;       /* bytes of the text, from its start, that are signed */
+};
+
+/* Takes the token apart, strictly: three parts, no padding, no stray bits, a header without duplicate members.
+ * DW_E_TOKEN: malformed, unsigned, `alg` none, a kid outside the grammar, `crit`; DW_E_NOMEM. *token is the
+ * caller's on success: dw_token_clear. */
+int dw_token_read(struct dw_token *token, struct dw_str text, struct dw_fault *fault);
+void dw_token_clear(struct dw_token *token);
+
+/* Reads the claims of a verified payload. `device` stays "" when neither sid nor jti serves. *claims and *not_before
+ * (0: no nbf) are filled on success only. DW_E_TOKEN, DW_E_NOMEM. */
+int dw_claims_read(struct dw_claims *claims, uint64_t *not_before, struct dw_str payload, const char *issuer,
+	const char *audience, struct dw_fault *fault);
+
+/* DW_E_TOKEN_EXPIRED from expires + leeway on, DW_E_TOKEN before not_before - leeway. */
+int dw_claims_check_times(
+	const struct dw_claims *claims, uint64_t not_before, uint64_t now_s, uint64_t leeway_s, struct dw_fault *fault);
+
+/* The bit of a word of `scope`, 0 for an unknown one; and the word of a bit, NULL for none. */
+unsigned dw_scope_bit(struct dw_str word);
+const char *dw_scope_word(unsigned bit);
+
+#endif

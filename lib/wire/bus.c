@@ -1,0 +1,204 @@
+/* A connection to a hub, by ZeroMQ. Its own file because only it includes zmq.h and knows its traps: heartbeats that
+ * lose accepted messages (so: none here, the protocol has its own), a DEALER that hoards for a hub that is not there
+ * (so: IMMEDIATE). The hub's end is router.h.
+ *
+ * Failure modes: a URI we refuse, a socket without permission. After set-up nothing fails but "not now".
+ */
+#include "wire/bus.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <zmq.h>
+
+#include "wire/endpoint.h"
+
+/* HIGH_WATER is frames, above every window of the protocol, so that it is only met by a hub that does not read. */
+enum { HIGH_WATER = 20000, LINGER_MS = 500, RECONNECT_MS = 50, RECONNECT_MAX_MS = 200 };
+
+/* What several sockets of one thread may share: ZeroMQ's own thread. */
+struct context {
+	void *zmq;
+	size_t users;
+};
+
+struct dw_bus {
+	struct context *context;
+	void *socket;
+	zmq_msg_t held; /* what the last recv lent out */
+	char *uri;
+	int fd;
+};
+
+static struct context *
+join_context(const struct dw_bus *beside)
+{
+	struct context *context = beside != NULL ? beside->context : calloc(1, sizeof(*context));
+
+	if (context != NULL && context->users++ == 0)
+		context->zmq = zmq_ctx_new();
+	return context;
+}
+
+static void
+leave_context(struct context *context)
+{
+	if (--context->users > 0)
+		return;
+	if (context->zmq != NULL)
+		(void)zmq_ctx_term(context->zmq);
+	free(context);
+}
+
+static struct dw_bus *
+new_bus(const struct dw_bus *beside)
+{
+	const int zero = 0, one = 1, high = HIGH_WATER, linger = LINGER_MS, again = RECONNECT_MS, most = RECONNECT_MAX_MS;
+	const int64_t frame_max = 2 * 1024 * 1024;
+	struct dw_bus *bus = calloc(1, sizeof(*bus));
+
+	if (bus == NULL)
+		return NULL;
+	bus->context = join_context(beside);
+	bus->socket = bus->context != NULL && bus->context->zmq != NULL ? zmq_socket(bus->context->zmq, ZMQ_DEALER) : NULL;
+	if (bus->socket == NULL) {
+		dw_bus_destroy(&bus);
+		return NULL;
+	}
+	(void)zmq_setsockopt(bus->socket, ZMQ_SNDHWM, &high, sizeof(high));
+	(void)zmq_setsockopt(bus->socket, ZMQ_RCVHWM, &high, sizeof(high));
+	(void)zmq_setsockopt(bus->socket, ZMQ_LINGER, &linger, sizeof(linger));
+	(void)zmq_setsockopt(bus->socket, ZMQ_MAXMSGSIZE, &frame_max, sizeof(frame_max));
+	(void)zmq_setsockopt(bus->socket, ZMQ_IPV6, &one, sizeof(one));
+	(void)zmq_setsockopt(bus->socket, ZMQ_HEARTBEAT_IVL, &zero, sizeof(zero));
+	(void)zmq_setsockopt(bus->socket, ZMQ_IMMEDIATE, &one, sizeof(one));
+	(void)zmq_setsockopt(bus->socket, ZMQ_RECONNECT_IVL, &again, sizeof(again));
+	(void)zmq_setsockopt(bus->socket, ZMQ_RECONNECT_IVL_MAX, &most, sizeof(most));
+	(void)zmq_msg_init(&bus->held);
+	return bus;
+}
+
+static int
+read_fd(struct dw_bus *bus)
+{
+	size_t size = sizeof(bus->fd);
+
+	return zmq_getsockopt(bus->socket, ZMQ_FD, &bus->fd, &size) == 0 ? DW_OK : DW_E_INTERNAL;
+}
+
+int
+dw_bus_connect(struct dw_bus **out, const char *uri, const struct dw_bus *beside, struct dw_fault *fault)
+{
+	const char *path = dw_endpoint_path(uri);
+	struct dw_bus *bus;
+	int err = dw_endpoint_check(uri, fault);
+
+	if (err != DW_OK)
+		return err;
+	if (path != NULL && access(path, W_OK) != 0 && (errno == EACCES || errno == EPERM))
+		return dw_fault_set(fault, DW_E_PERMISSION, "endpoint", "membership of the group that owns the socket",
+			"no permission to use '%s'", path);
+	bus = new_bus(beside);
+	if (bus == NULL)
+		return DW_E_NOMEM;
+	bus->uri = strdup(uri);
+	if (bus->uri == NULL)
+		err = DW_E_NOMEM;
+	else if (zmq_connect(bus->socket, uri) != 0)
+		err = dw_fault_set(
+			fault, DW_E_CONFIG, "endpoint", NULL, "cannot connect to '%s': %s", uri, zmq_strerror(zmq_errno()));
+	else
+		err = read_fd(bus);
+	if (err != DW_OK)
+		dw_bus_destroy(&bus);
+	else
+		*out = bus;
+	return err;
+}
+
+void
+dw_bus_reconnect(struct dw_bus *bus)
+{
+	(void)zmq_disconnect(bus->socket, bus->uri);
+	(void)zmq_connect(bus->socket, bus->uri);
+}
+
+void
+dw_bus_destroy(struct dw_bus **bus_p)
+{
+	struct dw_bus *bus = *bus_p;
+
+	if (bus == NULL)
+		return;
+	if (bus->socket != NULL) {
+		(void)zmq_msg_close(&bus->held);
+		(void)zmq_close(bus->socket);
+	}
+	if (bus->context != NULL)
+		leave_context(bus->context);
+	free(bus->uri);
+	free(bus);
+	*bus_p = NULL;
+}
+
+int
+dw_bus_fd(const struct dw_bus *bus)
+{
+	return bus->fd;
+}
+
+bool
+dw_bus_readable(struct dw_bus *bus)
+{
+	int events = 0;
+	size_t size = sizeof(events);
+
+	return zmq_getsockopt(bus->socket, ZMQ_EVENTS, &events, &size) == 0 && (events & ZMQ_POLLIN) != 0;
+}
+
+/* Reads the next part into `held`. */
+static bool
+next_part(struct dw_bus *bus)
+{
+	(void)zmq_msg_close(&bus->held);
+	(void)zmq_msg_init(&bus->held);
+	return zmq_msg_recv(&bus->held, bus->socket, ZMQ_DONTWAIT) >= 0;
+}
+
+/* Reads to the end of a message that has more parts than the protocol knows. */
+static void
+skip_rest(struct dw_bus *bus)
+{
+	while (zmq_msg_more(&bus->held) && next_part(bus))
+		continue;
+}
+
+int
+dw_bus_recv(struct dw_bus *bus, struct dw_str *frame)
+{
+	while (next_part(bus)) {
+		if (zmq_msg_more(&bus->held)) {
+			skip_rest(bus);
+			continue;
+		}
+		*frame = (struct dw_str) { zmq_msg_data(&bus->held), zmq_msg_size(&bus->held) };
+		return DW_OK;
+	}
+	return DW_E_AGAIN;
+}
+
+int
+dw_bus_send(struct dw_bus *bus, const void *frame, size_t n)
+{
+	return zmq_send(bus->socket, frame, n, ZMQ_DONTWAIT) >= 0 ? DW_OK : DW_E_AGAIN;
+}
+
+bool
+dw_bus_wait(struct dw_bus *bus, int64_t timeout_ms)
+{
+	zmq_pollitem_t item = { bus->socket, 0, ZMQ_POLLIN, 0 };
+
+	return zmq_poll(&item, 1, (long)timeout_ms) > 0;
+}
