@@ -126,7 +126,7 @@ ping_flags(unsigned from, unsigned count)
 }
 
 bool
-confirm_asks(const struct dw_log_entry *ping, uint64_t session)
+confirm_asks(const struct dw_ring_entry *ping, uint64_t session)
 {
 	const unsigned from = ping->flags >> FROM_SHIFT & (TURNS - 1), count = ping->flags >> COUNT_SHIFT;
 
@@ -322,12 +322,12 @@ confirm_forget(struct watch *watch)
 static struct dw_position
 find_in_ring(const struct room *room, uint64_t seq)
 {
-	uint64_t index = room->ring != NULL ? dw_log_after(room->ring, seq) : 0;
-	const struct dw_log_entry *entry;
+	uint64_t index = room->ring != NULL ? dw_ring_after(room->ring, seq) : 0;
+	const struct dw_ring_entry *entry;
 
-	if (room->ring == NULL || index == dw_log_first(room->ring))
+	if (room->ring == NULL || index == dw_ring_first(room->ring))
 		return dw_position_start();
-	entry = dw_log_entry(room->ring, index - 1);
+	entry = dw_ring_entry(room->ring, index - 1);
 	return dw_position_said(entry->seq, entry->n, 0);
 }
 

@@ -17,7 +17,7 @@
 #include "room/position.h"
 
 struct conn;
-struct dw_log_entry;
+struct dw_ring_entry;
 struct edge;
 struct room;
 struct watch;
@@ -30,7 +30,7 @@ void confirm_adapt(struct edge *edge, uint64_t now);
 /* Messages came into the room's ring: a PING follows, now or when it may; and when that is. */
 void confirm_room(struct room *room, bool came);
 /* Whether a PING of a ring is for this session. */
-bool confirm_asks(const struct dw_log_entry *ping, uint64_t session);
+bool confirm_asks(const struct dw_ring_entry *ping, uint64_t session);
 /* Something was written that no PING in a ring follows: one of its own does, now or when it may (confirm_adapt). */
 void confirm_owe(struct conn *conn);
 /* Writes the PING that is owed, if there is one and nothing is in its way any more. */

@@ -15,7 +15,7 @@
 
 #include "token/auth.h"
 #include "base/buf.h"
-#include "base/table.h"
+#include "base/hash.h"
 #include "base/utf8.h"
 #include "door/address.h"
 #include "users.h"

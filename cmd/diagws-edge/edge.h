@@ -95,7 +95,7 @@ struct edge {
 	struct dw_wheel wheel;
 	struct rooms rooms;
 	struct sessions sessions;
-	struct dw_links users; /* users.h */
+	struct dw_hash users; /* users.h */
 	struct limits limits;
 	struct conn_request *requests;   /* utlist */
 	struct check *checks;            /* under way (utlist) */

@@ -33,7 +33,7 @@ watch_stand(struct watch *watch, struct dw_position at)
 
 	watch->at = at;
 	watch->behind = !room_covers(room, dw_seq(at));
-	watch->index = room->ring != NULL ? dw_log_after(room->ring, dw_seq(at)) : 0;
+	watch->index = room->ring != NULL ? dw_ring_after(room->ring, dw_seq(at)) : 0;
 }
 
 /* Behind the ring: the hub is asked for what follows our position. */
@@ -60,7 +60,7 @@ ask_feed(struct watch *watch)
 /* Frames that are passed over: it was fed beyond what the stream had brought, and they come again; or it was told of a
  * gap, for the hub has those messages no longer, and the ring still has. */
 static bool
-is_next(const struct watch *watch, const struct dw_log_entry *entry)
+is_next(const struct watch *watch, const struct dw_ring_entry *entry)
 {
 	if ((entry->flags & ENTRY_PING) != 0)
 		return entry->seq >= dw_seq(watch->at) && entry->n >= dw_n(watch->at);
@@ -75,15 +75,15 @@ find_next(struct watch *watch)
 {
 	const struct room *room = watch->room;
 
-	if (watch->behind || room->ring == NULL || watch->index < dw_log_first(room->ring)) {
+	if (watch->behind || room->ring == NULL || watch->index < dw_ring_first(room->ring)) {
 		watch_stand(watch, watch->at);
 		if (watch->behind)
 			ask_feed(watch);
 		if (watch->behind || room->ring == NULL)
 			return false;
 	}
-	while (watch->index != dw_log_end(room->ring)) {
-		if (is_next(watch, dw_log_entry(room->ring, watch->index)))
+	while (watch->index != dw_ring_end(room->ring)) {
+		if (is_next(watch, dw_ring_entry(room->ring, watch->index)))
 			return true;
 		watch->index++;
 	}
@@ -124,7 +124,7 @@ tell_gap(struct watch *watch, struct dw_position at, struct dw_gap gap, bool dir
 
 /* What was written of an entry, or passed over; own: the number of one to this user alone. */
 static void
-pass_entry(struct watch *watch, const struct dw_log_entry *entry, uint64_t own)
+pass_entry(struct watch *watch, const struct dw_ring_entry *entry, uint64_t own)
 {
 	watch->at = dw_position_pass(watch->at, (struct dw_number) { entry->seq, entry->n, own }, own > 0);
 	if (watch->conn->sure || own > 0)
@@ -140,7 +140,7 @@ is_mine(const struct watch *watch, const struct condition *condition)
 
 /* Only the hub knows what is missing before an entry, and why. */
 static bool
-must_ask(const struct watch *watch, const struct dw_log_entry *entry)
+must_ask(const struct watch *watch, const struct dw_ring_entry *entry)
 {
 	struct condition condition;
 	struct dw_str frame;
@@ -149,16 +149,16 @@ must_ask(const struct watch *watch, const struct dw_log_entry *entry)
 		return entry->flags >> ENTRY_REASON == DW_GAP_NONE;
 	if ((entry->flags & ENTRY_CONDITION) == 0)
 		return (entry->flags & ENTRY_ASK) != 0;
-	frame = room_condition(dw_log_bytes(watch->room->ring, watch->index), &condition);
+	frame = room_condition(dw_ring_bytes(watch->room->ring, watch->index), &condition);
 	return is_mine(watch, &condition) && condition.own > dw_own(watch->at) + (frame.n > 0);
 }
 
 /* An entry that carries a condition. */
 static bool
-write_conditional(struct watch *watch, const struct dw_log_entry *entry)
+write_conditional(struct watch *watch, const struct dw_ring_entry *entry)
 {
 	struct condition condition;
-	struct dw_str frame = room_condition(dw_log_bytes(watch->room->ring, watch->index), &condition);
+	struct dw_str frame = room_condition(dw_ring_bytes(watch->room->ring, watch->index), &condition);
 	const bool mine = is_mine(watch, &condition);
 	const bool known = condition.to.n > 0 ? condition.own <= dw_own(watch->at) : entry->n <= dw_n(watch->at);
 	struct dw_buf gap = { 0 };
@@ -181,7 +181,7 @@ write_conditional(struct watch *watch, const struct dw_log_entry *entry)
 }
 
 static bool
-write_hole(struct watch *watch, const struct dw_log_entry *entry)
+write_hole(struct watch *watch, const struct dw_ring_entry *entry)
 {
 	const struct dw_gap gap = { 0, entry->n, entry->flags >> ENTRY_REASON };
 	struct dw_buf frame = { 0 };
@@ -196,7 +196,7 @@ write_hole(struct watch *watch, const struct dw_log_entry *entry)
 
 /* A PING of the ring that asks others. One with several rooms is asked by its own. */
 static bool
-asks_others(const struct watch *watch, const struct dw_log_entry *entry)
+asks_others(const struct watch *watch, const struct dw_ring_entry *entry)
 {
 	return (entry->flags & ENTRY_PING) != 0 && (watch->conn->many || !confirm_asks(entry, watch->conn->session));
 }
@@ -205,11 +205,11 @@ asks_others(const struct watch *watch, const struct dw_log_entry *entry)
 static bool
 pass_pings(const struct watch *watch, uint64_t *index)
 {
-	const struct dw_log *ring = watch->room->ring;
+	const struct dw_ring *ring = watch->room->ring;
 
-	while (*index != dw_log_end(ring) && asks_others(watch, dw_log_entry(ring, *index)))
+	while (*index != dw_ring_end(ring) && asks_others(watch, dw_ring_entry(ring, *index)))
 		++*index;
-	return *index != dw_log_end(ring) && (dw_log_entry(ring, *index)->flags & OWN_WAY) == 0;
+	return *index != dw_ring_end(ring) && (dw_ring_entry(ring, *index)->flags & OWN_WAY) == 0;
 }
 
 /* A run of frames that go out as they are, and the index behind it. Where PINGs that ask others lie in it, it is put
@@ -217,17 +217,17 @@ pass_pings(const struct watch *watch, uint64_t *index)
 static struct dw_str
 next_run(struct watch *watch, uint64_t *next)
 {
-	const struct dw_log *ring = watch->room->ring;
+	const struct dw_ring *ring = watch->room->ring;
 	const uint32_t stop = OWN_WAY | (watch->conn->many ? ENTRY_PING : ENTRY_TURNS);
-	struct dw_str part, run = dw_log_run_to(ring, watch->index, WRITE_MAX, stop, next);
+	struct dw_str part, run = dw_ring_run_to(ring, watch->index, WRITE_MAX, stop, next);
 	struct dw_buf *joined = &watch->conn->edge->rooms.run;
 	uint64_t after;
 
-	if (*next == dw_log_end(ring) || (dw_log_entry(ring, *next)->flags & ENTRY_PING) == 0)
+	if (*next == dw_ring_end(ring) || (dw_ring_entry(ring, *next)->flags & ENTRY_PING) == 0)
 		return run;
 	dw_buf_reset(joined);
 	while (pass_pings(watch, next)) {
-		part = dw_log_run_to(ring, *next, WRITE_MAX, stop, &after);
+		part = dw_ring_run_to(ring, *next, WRITE_MAX, stop, &after);
 		if (run.n + part.n > WRITE_MAX)
 			break;
 		if (joined->len == 0)
@@ -245,11 +245,11 @@ next_run(struct watch *watch, uint64_t *next)
 static bool
 write_run(struct watch *watch, uint64_t *next)
 {
-	const struct dw_log *ring = watch->room->ring;
+	const struct dw_ring *ring = watch->room->ring;
 	const bool going = conn_write(watch->conn, next_run(watch, next));
 
 	for (uint64_t i = watch->conn->sure ? watch->index : *next - 1; i != *next; i++)
-		pass_entry(watch, dw_log_entry(ring, i), 0);
+		pass_entry(watch, dw_ring_entry(ring, i), 0);
 	return going;
 }
 
@@ -262,7 +262,7 @@ watch_push(struct watch *watch)
 	if (watch->lacks && may_read(watch))
 		ask_feed(watch);
 	while (may_read(watch) && find_next(watch)) {
-		const struct dw_log_entry *entry = dw_log_entry(watch->room->ring, watch->index);
+		const struct dw_ring_entry *entry = dw_ring_entry(watch->room->ring, watch->index);
 		uint64_t next = watch->index + 1;
 		bool going = true;
 

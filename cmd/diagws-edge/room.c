@@ -43,9 +43,9 @@ fire_ping(struct dw_wheel_timer *timer)
 }
 
 static uint32_t
-hash_of(const struct dw_link *link)
+hash_of(const struct dw_hash_link *link)
 {
-	return dw_links_hash(dw_str(((const struct room *)(const void *)link)->id));
+	return dw_hash_of(dw_str(((const struct room *)(const void *)link)->id));
 }
 
 _Static_assert(offsetof(struct room, link) == 0, "a room is its link");
@@ -53,7 +53,7 @@ _Static_assert(offsetof(struct room, link) == 0, "a room is its link");
 struct room *
 room_find(struct edge *edge, struct dw_str id)
 {
-	struct dw_link *link = dw_links_chain(&edge->rooms.by_id, dw_links_hash(id));
+	struct dw_hash_link *link = dw_hash_chain(&edge->rooms.by_id, dw_hash_of(id));
 
 	for (; link != NULL; link = link->next) {
 		struct room *room = (struct room *)(void *)link;
@@ -71,13 +71,13 @@ room_get(struct edge *edge, const char *id)
 
 	if (room != NULL)
 		return room;
-	room = dw_links_reserve(&edge->rooms.by_id, hash_of) ? calloc(1, sizeof(*room) + strlen(id) + 1) : NULL;
+	room = dw_hash_reserve(&edge->rooms.by_id, hash_of) ? calloc(1, sizeof(*room) + strlen(id) + 1) : NULL;
 	if (room == NULL)
 		return NULL;
 	room->edge = edge;
 	room->ping.fire = fire_ping;
 	memcpy(room->id, id, strlen(id));
-	dw_links_add(&edge->rooms.by_id, &room->link, hash_of(&room->link));
+	dw_hash_add(&edge->rooms.by_id, &room->link, hash_of(&room->link));
 	return room;
 }
 
@@ -90,7 +90,7 @@ room_release(struct room *room)
 		return;
 	room_stream_end(room);
 	fanout_remove(room);
-	dw_links_remove(&edge->rooms.by_id, &room->link, hash_of(&room->link));
+	dw_hash_remove(&edge->rooms.by_id, &room->link, hash_of(&room->link));
 	free(room);
 }
 
@@ -118,8 +118,8 @@ rewind_to(struct room *room, struct dw_position at)
 	if (room->ring == NULL)
 		return;
 	/* Indexes go on, so that those who were at its end are so still. */
-	dw_log_expire(room->ring, UINT64_MAX);
-	room->base = dw_log_end(room->ring);
+	dw_ring_expire(room->ring, UINT64_MAX);
+	room->base = dw_ring_end(room->ring);
 }
 
 /* The newest position that came, be it only held. */
@@ -189,7 +189,7 @@ static void
 for_each(struct edge *edge, void (*act)(struct room *room))
 {
 	for (size_t i = 0; i < edge->rooms.by_id.cap; i++) {
-		struct dw_link *link = edge->rooms.by_id.chains[i];
+		struct dw_hash_link *link = edge->rooms.by_id.chains[i];
 
 		for (; link != NULL; link = link->next)
 			act((struct room *)(void *)link);
@@ -224,7 +224,7 @@ room_stream_end(struct room *room)
 	room->streaming = false;
 	room->furthest = 0;
 	dw_wheel_cancel(&room->ping);
-	dw_log_destroy(&room->ring);
+	dw_ring_destroy(&room->ring);
 }
 
 void
@@ -314,12 +314,12 @@ bool
 room_append(struct room *room, struct dw_position at, uint32_t flags)
 {
 	struct dw_buf *frame = &room->edge->rooms.frame;
-	const struct dw_log_entry entry = { .seq = dw_seq(at), .n = dw_n(at), .flags = flags };
+	const struct dw_ring_entry entry = { .seq = dw_seq(at), .n = dw_n(at), .flags = flags };
 
 	if (room->ring == NULL)
-		room->ring = dw_log_new(UINT32_MAX, LIMIT_RING);
+		room->ring = dw_ring_new(UINT32_MAX, LIMIT_RING);
 	return room->ring != NULL && dw_buf_ok(frame) &&
-		   dw_log_append(room->ring, &entry, frame->data, frame->len) == DW_OK;
+		   dw_ring_append(room->ring, &entry, frame->data, frame->len) == DW_OK;
 }
 
 /* What lies between the head and there the hub has no longer. Some who are here may have been fed with it. */
@@ -483,9 +483,9 @@ room_take_held(struct room *room)
 bool
 room_covers(const struct room *room, uint64_t seq)
 {
-	if (room->ring == NULL || dw_log_first(room->ring) == room->base)
+	if (room->ring == NULL || dw_ring_first(room->ring) == room->base)
 		return seq >= room->start;
-	return seq >= dw_log_entry(room->ring, dw_log_first(room->ring))->seq;
+	return seq >= dw_ring_entry(room->ring, dw_ring_first(room->ring))->seq;
 }
 
 void

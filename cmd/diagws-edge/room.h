@@ -13,7 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/table.h"
+#include "base/hash.h"
 #include "base/ring.h"
 #include "message/msg.h"
 #include "wire/wire.h"
@@ -42,9 +42,9 @@ struct condition {
 };
 
 struct room {
-	struct dw_link link; /* in the edge's rooms */
+	struct dw_hash_link link; /* in the edge's rooms */
 	struct edge *edge;
-	struct dw_log *ring;        /* NULL until the first message */
+	struct dw_ring *ring;       /* NULL until the first message */
 	bool streaming;             /* the hub streams this room to us */
 	uint64_t start;             /* the seq after which the stream began, */
 	uint64_t base;              /* and the ring's index then */
@@ -68,7 +68,7 @@ struct room {
 };
 
 struct rooms {
-	struct dw_links by_id;
+	struct dw_hash by_id;
 	struct room *queue;             /* those with something new */
 	struct intake intake;           /* of the hub's MESSAGES */
 	struct dw_buf json, frame, run; /* scratch */

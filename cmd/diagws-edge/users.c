@@ -6,17 +6,17 @@
 #include <string.h>
 
 static uint32_t
-user_hash(const struct dw_link *link)
+user_hash(const struct dw_hash_link *link)
 {
-	return dw_links_hash(dw_str(((const struct user *)(const void *)link)->name));
+	return dw_hash_of(dw_str(((const struct user *)(const void *)link)->name));
 }
 
 _Static_assert(offsetof(struct user, link) == 0, "a user is its link");
 
 static struct user *
-find(struct dw_links *users, const char *name)
+find(struct dw_hash *users, const char *name)
 {
-	struct dw_link *link = dw_links_chain(users, dw_links_hash(dw_str(name)));
+	struct dw_hash_link *link = dw_hash_chain(users, dw_hash_of(dw_str(name)));
 
 	for (; link != NULL; link = link->next)
 		if (strcmp(((struct user *)(void *)link)->name, name) == 0)
@@ -25,27 +25,27 @@ find(struct dw_links *users, const char *name)
 }
 
 struct user *
-users_get(struct dw_links *users, const char *name)
+users_get(struct dw_hash *users, const char *name)
 {
 	const size_t length = strlen(name);
 	struct user *user = find(users, name);
 
 	if (user == NULL) {
-		user = dw_links_reserve(users, user_hash) ? calloc(1, offsetof(struct user, name) + length + 1) : NULL;
+		user = dw_hash_reserve(users, user_hash) ? calloc(1, offsetof(struct user, name) + length + 1) : NULL;
 		if (user == NULL)
 			return NULL;
 		memcpy(user->name, name, length);
-		dw_links_add(users, &user->link, user_hash(&user->link));
+		dw_hash_add(users, &user->link, user_hash(&user->link));
 	}
 	user->uses++;
 	return user;
 }
 
 void
-users_release(struct dw_links *users, struct user *user)
+users_release(struct dw_hash *users, struct user *user)
 {
 	if (user == NULL || --user->uses > 0)
 		return;
-	dw_links_remove(users, &user->link, user_hash(&user->link));
+	dw_hash_remove(users, &user->link, user_hash(&user->link));
 	free(user);
 }

@@ -5,10 +5,10 @@
 
 #include <stddef.h>
 
-#include "base/table.h"
+#include "base/hash.h"
 
 struct user {
-	struct dw_link link;
+	struct dw_hash_link link;
 	unsigned uses;
 	unsigned connections; /* WebSockets */
 	size_t bytes;         /* of HTTP bodies and answers under way */
@@ -16,8 +16,8 @@ struct user {
 };
 
 /* The user, who is there until users_release was called as often. NULL: no memory. */
-struct user *users_get(struct dw_links *users, const char *name);
+struct user *users_get(struct dw_hash *users, const char *name);
 /* user may be NULL. */
-void users_release(struct dw_links *users, struct user *user);
+void users_release(struct dw_hash *users, struct user *user);
 
 #endif

@@ -127,16 +127,16 @@ serve_peer(struct hub *hub, struct peer *peer)
 void
 outbox_make_way(struct hub *hub, struct dw_room *room)
 {
-	uint64_t first = room->log != NULL ? dw_log_first(room->log) : 0;
+	uint64_t first = room->log != NULL ? dw_ring_first(room->log) : 0;
 	struct dw_reader *reader;
 
-	if (room->log == NULL || dw_log_end(room->log) - first < hub->rooms_shared.queue_limit)
+	if (room->log == NULL || dw_ring_end(room->log) - first < hub->rooms_shared.queue_limit)
 		return;
 	DL_FOREACH(room->readers, reader)
 	{
 		struct peer *peer = peer_find(hub, reader->edge);
 
-		if (dw_seq(reader->sent) >= dw_log_entry(room->log, first)->seq || peer == NULL || !peer_has_credit(hub, peer))
+		if (dw_seq(reader->sent) >= dw_ring_entry(room->log, first)->seq || peer == NULL || !peer_has_credit(hub, peer))
 			continue;
 		if (has_sizes(hub, peer))
 			(void)serve_reader(hub, peer, reader);

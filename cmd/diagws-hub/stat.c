@@ -109,8 +109,8 @@ add_room(struct table *table, const struct dw_room *room, uint64_t now)
 	table_number(table, room->n);
 	table_number(table, room->head);
 	add_oldest_queued(table, room, now);
-	if (room->log != NULL && dw_log_first(room->log) != dw_log_end(room->log))
-		table_number(table, dw_log_entry(room->log, dw_log_first(room->log))->seq);
+	if (room->log != NULL && dw_ring_first(room->log) != dw_ring_end(room->log))
+		table_number(table, dw_ring_entry(room->log, dw_ring_first(room->log))->seq);
 	else
 		table_nil(table);
 	table_number(table, room->sent);

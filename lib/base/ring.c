@@ -21,9 +21,9 @@ enum { FIRST_ENTRIES = 2, FIRST_BYTES = 128 };
 
 static const size_t NOWHERE = SIZE_MAX;
 
-struct dw_log {
+struct dw_ring {
 	size_t max_entries, max_bytes;
-	struct dw_log_entry *entries;
+	struct dw_ring_entry *entries;
 	size_t entry_cap; /* a power of two, or 0 */
 	char *arena;
 	size_t arena_cap;
@@ -31,10 +31,10 @@ struct dw_log {
 	size_t used;         /* bytes of the retained entries */
 };
 
-struct dw_log *
-dw_log_new(size_t max_entries, size_t max_bytes)
+struct dw_ring *
+dw_ring_new(size_t max_entries, size_t max_bytes)
 {
-	struct dw_log *log = calloc(1, sizeof(*log));
+	struct dw_ring *log = calloc(1, sizeof(*log));
 
 	assert(max_entries > 0 && max_bytes > 0);
 	if (log == NULL)
@@ -45,7 +45,7 @@ dw_log_new(size_t max_entries, size_t max_bytes)
 }
 
 void
-dw_log_destroy(struct dw_log **log_p)
+dw_ring_destroy(struct dw_ring **log_p)
 {
 	if (*log_p == NULL)
 		return;
@@ -55,14 +55,14 @@ dw_log_destroy(struct dw_log **log_p)
 	*log_p = NULL;
 }
 
-static struct dw_log_entry *
-slot(const struct dw_log *log, uint64_t index)
+static struct dw_ring_entry *
+slot(const struct dw_ring *log, uint64_t index)
 {
 	return &log->entries[index & (log->entry_cap - 1)];
 }
 
 static void
-drop_first(struct dw_log *log)
+drop_first(struct dw_ring *log)
 {
 	log->used -= slot(log, log->first)->size;
 	log->first++;
@@ -70,9 +70,9 @@ drop_first(struct dw_log *log)
 
 /* Where n bytes would go as the arena is, or NOWHERE. */
 static size_t
-find_place(const struct dw_log *log, size_t n)
+find_place(const struct dw_ring *log, size_t n)
 {
-	const struct dw_log_entry *oldest, *newest;
+	const struct dw_ring_entry *oldest, *newest;
 	size_t head;
 
 	if (log->first == log->end)
@@ -88,10 +88,10 @@ find_place(const struct dw_log *log, size_t n)
 }
 
 static int
-grow_entries(struct dw_log *log)
+grow_entries(struct dw_ring *log)
 {
 	size_t cap = log->entry_cap > 0 ? log->entry_cap * 2 : FIRST_ENTRIES;
-	struct dw_log_entry *entries = calloc(cap, sizeof(*entries));
+	struct dw_ring_entry *entries = calloc(cap, sizeof(*entries));
 
 	if (entries == NULL)
 		return DW_E_NOMEM;
@@ -105,7 +105,7 @@ grow_entries(struct dw_log *log)
 
 /* Moves all bytes to the start of an arena of `cap` bytes. */
 static int
-move_arena(struct dw_log *log, size_t cap)
+move_arena(struct dw_ring *log, size_t cap)
 {
 	char *arena = malloc(cap);
 	size_t at = 0;
@@ -113,7 +113,7 @@ move_arena(struct dw_log *log, size_t cap)
 	if (arena == NULL)
 		return DW_E_NOMEM;
 	for (uint64_t i = log->first; i != log->end; i++) {
-		struct dw_log_entry *entry = slot(log, i);
+		struct dw_ring_entry *entry = slot(log, i);
 
 		memcpy(arena + at, log->arena + entry->place, entry->size);
 		entry->place = at;
@@ -127,7 +127,7 @@ move_arena(struct dw_log *log, size_t cap)
 
 /* Finds a place for n bytes: as it is, in a larger arena, or where the oldest were. */
 static int
-make_place(struct dw_log *log, size_t n, size_t *place)
+make_place(struct dw_ring *log, size_t n, size_t *place)
 {
 	while ((*place = find_place(log, n)) == NOWHERE) {
 		size_t need = log->used + n;
@@ -151,9 +151,9 @@ make_place(struct dw_log *log, size_t n, size_t *place)
 }
 
 int
-dw_log_append(struct dw_log *log, const struct dw_log_entry *entry, const void *bytes, size_t n)
+dw_ring_append(struct dw_ring *log, const struct dw_ring_entry *entry, const void *bytes, size_t n)
 {
-	struct dw_log_entry *to;
+	struct dw_ring_entry *to;
 	size_t place;
 	int err;
 
@@ -180,78 +180,78 @@ dw_log_append(struct dw_log *log, const struct dw_log_entry *entry, const void *
 }
 
 void
-dw_log_drop(struct dw_log *log)
+dw_ring_drop(struct dw_ring *log)
 {
 	assert(log->first != log->end);
 	drop_first(log);
 }
 
 void
-dw_log_expire(struct dw_log *log, uint64_t at)
+dw_ring_expire(struct dw_ring *log, uint64_t at)
 {
 	while (log->first != log->end && slot(log, log->first)->at < at)
 		drop_first(log);
 }
 
 uint64_t
-dw_log_first(const struct dw_log *log)
+dw_ring_first(const struct dw_ring *log)
 {
 	return log != NULL ? log->first : 0;
 }
 
 uint64_t
-dw_log_end(const struct dw_log *log)
+dw_ring_end(const struct dw_ring *log)
 {
 	return log != NULL ? log->end : 0;
 }
 
 size_t
-dw_log_count(const struct dw_log *log)
+dw_ring_count(const struct dw_ring *log)
 {
 	return log != NULL ? (size_t)(log->end - log->first) : 0;
 }
 
 size_t
-dw_log_memory(const struct dw_log *log)
+dw_ring_memory(const struct dw_ring *log)
 {
 	return log == NULL ? 0 : sizeof(*log) + log->entry_cap * sizeof(*log->entries) + log->arena_cap;
 }
 
-const struct dw_log_entry *
-dw_log_entry(const struct dw_log *log, uint64_t index)
+const struct dw_ring_entry *
+dw_ring_entry(const struct dw_ring *log, uint64_t index)
 {
 	assert(index >= log->first && index < log->end);
 	return slot(log, index);
 }
 
 uint32_t *
-dw_log_flags(struct dw_log *log, uint64_t after)
+dw_ring_flags(struct dw_ring *log, uint64_t after)
 {
 	assert(after < log->end - log->first);
 	return &slot(log, log->end - 1 - after)->flags;
 }
 
 struct dw_str
-dw_log_bytes(const struct dw_log *log, uint64_t index)
+dw_ring_bytes(const struct dw_ring *log, uint64_t index)
 {
-	const struct dw_log_entry *entry = dw_log_entry(log, index);
+	const struct dw_ring_entry *entry = dw_ring_entry(log, index);
 
 	return (struct dw_str) { log->arena + entry->place, entry->size };
 }
 
 struct dw_str
-dw_log_run(const struct dw_log *log, uint64_t index, size_t max, uint64_t *next)
+dw_ring_run(const struct dw_ring *log, uint64_t index, size_t max, uint64_t *next)
 {
-	return dw_log_run_to(log, index, max, 0, next);
+	return dw_ring_run_to(log, index, max, 0, next);
 }
 
 struct dw_str
-dw_log_run_to(const struct dw_log *log, uint64_t index, size_t max, uint32_t stop, uint64_t *next)
+dw_ring_run_to(const struct dw_ring *log, uint64_t index, size_t max, uint32_t stop, uint64_t *next)
 {
 	struct dw_str run = { NULL, 0 };
 
 	while (index != log->end) {
-		const struct dw_log_entry *entry = dw_log_entry(log, index);
+		const struct dw_ring_entry *entry = dw_ring_entry(log, index);
 		const char *bytes = log->arena + entry->place;
 
 		if (run.p == NULL)
@@ -266,9 +266,9 @@ dw_log_run_to(const struct dw_log *log, uint64_t index, size_t max, uint32_t sto
 }
 
 uint64_t
-dw_log_after(const struct dw_log *log, uint64_t seq)
+dw_ring_after(const struct dw_ring *log, uint64_t seq)
 {
-	uint64_t low = dw_log_first(log), high = dw_log_end(log);
+	uint64_t low = dw_ring_first(log), high = dw_ring_end(log);
 
 	while (low < high) {
 		uint64_t middle = low + (high - low) / 2;

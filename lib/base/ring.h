@@ -7,10 +7,10 @@
  *
  * A reader is a cursor: the index of the next entry it will get. Indexes count appended entries from
  * 0 and never mean another entry. One that was dropped before it was read has fallen off: the
- * cursor is below dw_log_first.
+ * cursor is below dw_ring_first.
  */
-#ifndef DIAGWS_LOG_H
-#define DIAGWS_LOG_H
+#ifndef DIAGWS_RING_H
+#define DIAGWS_RING_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -19,7 +19,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 
-struct dw_log_entry {
+struct dw_ring_entry {
 	uint64_t seq; /* position after this entry; not less than its predecessor's */
 	uint64_t n;
 	uint64_t at;  /* ms since 1970 */
@@ -28,38 +28,38 @@ struct dw_log_entry {
 	uint32_t flags; /* the user's */
 };
 
-struct dw_log; /* opaque */
+struct dw_ring; /* opaque */
 
 /* max_entries ≥ 1, max_bytes ≥ 1. NULL: no memory. Memory grows with use up to the bounds (and one
  * entry larger than max_bytes). */
-struct dw_log *dw_log_new(size_t max_entries, size_t max_bytes);
-void dw_log_destroy(struct dw_log **log_p);
+struct dw_ring *dw_ring_new(size_t max_entries, size_t max_bytes);
+void dw_ring_destroy(struct dw_ring **log_p);
 
 /* Copies n ≥ 1 bytes in; of *entry seq, n, at and flags are taken. seq must not be below the newest entry's (asserted).
  * DW_E_NOMEM: nothing changed. */
-int dw_log_append(struct dw_log *log, const struct dw_log_entry *entry, const void *bytes, size_t n);
+int dw_ring_append(struct dw_ring *log, const struct dw_ring_entry *entry, const void *bytes, size_t n);
 /* Drops the oldest entry; there is one (asserted). */
-void dw_log_drop(struct dw_log *log);
+void dw_ring_drop(struct dw_ring *log);
 /* Drops entries from the front until the first has at ≥ `at`, or none is left. */
-void dw_log_expire(struct dw_log *log, uint64_t at);
+void dw_ring_expire(struct dw_ring *log, uint64_t at);
 
-/* A log may be NULL in these, and in dw_log_after: it is empty. */
-uint64_t dw_log_first(const struct dw_log *log); /* index of the oldest entry; == end when empty */
-uint64_t dw_log_end(const struct dw_log *log);   /* index after the newest */
-size_t dw_log_count(const struct dw_log *log);   /* entries */
-size_t dw_log_memory(const struct dw_log *log);  /* bytes of memory it holds */
+/* A log may be NULL in these, and in dw_ring_after: it is empty. */
+uint64_t dw_ring_first(const struct dw_ring *log); /* index of the oldest entry; == end when empty */
+uint64_t dw_ring_end(const struct dw_ring *log);   /* index after the newest */
+size_t dw_ring_count(const struct dw_ring *log);   /* entries */
+size_t dw_ring_memory(const struct dw_ring *log);  /* bytes of memory it holds */
 /* first ≤ index < end (asserted). The pointer lives until the next append or expire. */
-const struct dw_log_entry *dw_log_entry(const struct dw_log *log, uint64_t index);
+const struct dw_ring_entry *dw_ring_entry(const struct dw_ring *log, uint64_t index);
 /* The flags of the newest entry, or of one that so many were appended after (asserted), to be changed. */
-uint32_t *dw_log_flags(struct dw_log *log, uint64_t after);
+uint32_t *dw_ring_flags(struct dw_ring *log, uint64_t after);
 /* The entry's bytes. */
-struct dw_str dw_log_bytes(const struct dw_log *log, uint64_t index);
+struct dw_str dw_ring_bytes(const struct dw_ring *log, uint64_t index);
 /* The longest run of neighbouring bytes from `index` on, of at most max bytes but at least one
  * entry; *next is the index after it. Empty when index == end. */
-struct dw_str dw_log_run(const struct dw_log *log, uint64_t index, size_t max, uint64_t *next);
+struct dw_str dw_ring_run(const struct dw_ring *log, uint64_t index, size_t max, uint64_t *next);
 /* The same, up to the next entry that has one of the flags in `stop`. */
-struct dw_str dw_log_run_to(const struct dw_log *log, uint64_t index, size_t max, uint32_t stop, uint64_t *next);
+struct dw_str dw_ring_run_to(const struct dw_ring *log, uint64_t index, size_t max, uint32_t stop, uint64_t *next);
 /* The first index whose entry has seq > `seq`: where a reader that has `seq` goes on. `end` if none. */
-uint64_t dw_log_after(const struct dw_log *log, uint64_t seq);
+uint64_t dw_ring_after(const struct dw_ring *log, uint64_t seq);
 
 #endif

@@ -142,7 +142,7 @@ session_hash(const struct dw_room *room, uint64_t id)
 }
 
 static uint32_t
-link_hash(const struct dw_link *link)
+link_hash(const struct dw_hash_link *link)
 {
 	const struct dw_session *session = (const struct dw_session *)(const void *)link;
 
@@ -154,7 +154,7 @@ _Static_assert(offsetof(struct dw_session, link) == 0, "a session is its link");
 struct dw_session *
 dw_room_session(const struct dw_room *room, uint64_t id)
 {
-	struct dw_link *link = dw_links_chain(&room->all->by_id, session_hash(room, id));
+	struct dw_hash_link *link = dw_hash_chain(&room->all->by_id, session_hash(room, id));
 
 	for (; link != NULL; link = link->next) {
 		struct dw_session *session = (struct dw_session *)(void *)link;
@@ -168,7 +168,7 @@ dw_room_session(const struct dw_room *room, uint64_t id)
 void
 dw_room_unlink_session(struct dw_session *session)
 {
-	dw_links_remove(&session->reader->room->all->by_id, &session->link, link_hash(&session->link));
+	dw_hash_remove(&session->reader->room->all->by_id, &session->link, link_hash(&session->link));
 }
 
 /* The device, of which one connection at a time is in the room. NULL: it is none of these. */
@@ -283,7 +283,7 @@ link_session(struct dw_room *room, struct dw_session *session)
 	LL_PREPEND(session->device->sessions, session);
 	DL_APPEND2(session->reader->sessions, session, reader_prev, reader_next);
 	session->reader->session_count++;
-	dw_links_add(&room->all->by_id, &session->link, link_hash(&session->link));
+	dw_hash_add(&room->all->by_id, &session->link, link_hash(&session->link));
 	room->all->watched += room->session_count == 0;
 	room->session_count++;
 	room->all->sessions++;
@@ -331,7 +331,7 @@ static void
 fill_joined(const struct dw_room *room, const struct dw_session *session, struct stand stand, uint64_t now,
 	struct dw_joined *joined)
 {
-	const uint64_t first = dw_log_first(room->log), end = dw_log_end(room->log);
+	const uint64_t first = dw_ring_first(room->log), end = dw_ring_end(room->log);
 
 	joined->session = session->id;
 	joined->room = dw_str(room->name);
@@ -340,7 +340,7 @@ fill_joined(const struct dw_room *room, const struct dw_session *session, struct
 	joined->at = session->confirmed;
 	joined->from = stand.from;
 	joined->head = room->head;
-	joined->oldest = first < end ? dw_log_entry(room->log, first)->seq : 0;
+	joined->oldest = first < end ? dw_ring_entry(room->log, first)->seq : 0;
 	joined->replaying = dw_room_count(room, dw_str(session->device->member->user), stand.from, now);
 	joined->gap = stand.gap;
 	joined->direct = stand.direct;
@@ -364,7 +364,7 @@ dw_room_join(struct dw_room *room, const struct dw_join *join, const struct dw_j
 	known = dw_room_device(room, join->user, join->device);
 	stand = find_stand(room, known, join, context);
 	confirmed = first_confirmed(room, known, join, stand);
-	session = dw_links_reserve(&room->all->by_id, link_hash) ? calloc(1, sizeof(*session)) : NULL;
+	session = dw_hash_reserve(&room->all->by_id, link_hash) ? calloc(1, sizeof(*session)) : NULL;
 	if (session == NULL)
 		return DW_E_NOMEM;
 	if (dw_rooms_come(room->all, join->user) == NULL) {

@@ -25,11 +25,11 @@ dw_room_hash(const struct dw_room *room)
 static uint32_t
 member_hash(const struct dw_room *room, struct dw_str user)
 {
-	return dw_room_hash(room) ^ dw_links_hash(user);
+	return dw_room_hash(room) ^ dw_hash_of(user);
 }
 
 static uint32_t
-link_hash(const struct dw_link *link)
+link_hash(const struct dw_hash_link *link)
 {
 	const struct dw_member *member = (const struct dw_member *)(const void *)link;
 
@@ -41,7 +41,7 @@ _Static_assert(offsetof(struct dw_member, link) == 0, "a member is its link");
 struct dw_member *
 dw_room_member(const struct dw_room *room, struct dw_str user)
 {
-	struct dw_link *link = dw_links_chain(&room->all->by_user, member_hash(room, user));
+	struct dw_hash_link *link = dw_hash_chain(&room->all->by_user, member_hash(room, user));
 
 	for (; link != NULL; link = link->next) {
 		struct dw_member *member = (struct dw_member *)(void *)link;
@@ -57,7 +57,7 @@ dw_room_get_member(struct dw_room *room, struct dw_str user)
 {
 	struct dw_member *member = dw_room_member(room, user);
 
-	if (member != NULL || !dw_links_reserve(&room->all->by_user, link_hash))
+	if (member != NULL || !dw_hash_reserve(&room->all->by_user, link_hash))
 		return member;
 	member = calloc(1, offsetof(struct dw_member, user) + user.n + 1);
 	if (member == NULL)
@@ -65,7 +65,7 @@ dw_room_get_member(struct dw_room *room, struct dw_str user)
 	memcpy(member->user, user.p, user.n);
 	member->room = room;
 	member->first_own = 1;
-	dw_links_add(&room->all->by_user, &member->link, member_hash(room, user));
+	dw_hash_add(&room->all->by_user, &member->link, member_hash(room, user));
 	DL_APPEND(room->members, member);
 	room->member_count++;
 	return member;
@@ -74,7 +74,7 @@ dw_room_get_member(struct dw_room *room, struct dw_str user)
 static void
 drop_member(struct dw_room *room, struct dw_member *member)
 {
-	dw_links_remove(&room->all->by_user, &member->link, link_hash(&member->link));
+	dw_hash_remove(&room->all->by_user, &member->link, link_hash(&member->link));
 	DL_DELETE(room->members, member);
 	room->member_count--;
 	free(member);

@@ -26,7 +26,7 @@ bool dw_room_is_crowded(const struct dw_room *room);
 		for ((device) = (member)->devices; (device) != NULL; (device) = (device)->next)
 
 /* Unpacks an entry; its strings lie in the log. */
-bool dw_record_of(const struct dw_log *log, uint64_t index, struct dw_record *record);
+bool dw_record_of(const struct dw_ring *log, uint64_t index, struct dw_record *record);
 /* Whether an entry of the log of direct messages is to this member, and retained. */
 bool dw_room_is_own(
 	const struct dw_room *room, uint64_t index, const struct dw_member *member, struct dw_record *record);

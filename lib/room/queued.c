@@ -26,7 +26,7 @@ devices_at(struct dw_room *room, uint64_t n)
 		return &room->behind;
 	if (n > room->n)
 		return &room->ahead;
-	return dw_log_flags(room->log, room->n - n);
+	return dw_ring_flags(room->log, room->n - n);
 }
 
 /* To the lowest that some device has confirmed. */
@@ -136,8 +136,8 @@ dw_room_uncount_device(struct dw_room *room, const struct dw_device *device)
 void
 dw_room_drop_numbered(struct dw_room *room)
 {
-	room->behind += *dw_log_flags(room->log, room->n - room->oldest_n);
-	dw_log_drop(room->log);
+	room->behind += *dw_ring_flags(room->log, room->n - room->oldest_n);
+	dw_ring_drop(room->log);
 	room->oldest_n++;
 	room->uneven = true;
 }
@@ -199,7 +199,7 @@ dw_room_oldest_queued_at(const struct dw_room *room)
 {
 	const uint64_t numbered = room->log != NULL ? queued_numbered(room) : 0;
 
-	return numbered > 0 ? dw_log_entry(room->log, dw_log_end(room->log) - numbered)->at : 0;
+	return numbered > 0 ? dw_ring_entry(room->log, dw_ring_end(room->log) - numbered)->at : 0;
 }
 
 void

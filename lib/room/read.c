@@ -13,9 +13,9 @@
 #include "room/parts.h"
 
 bool
-dw_record_of(const struct dw_log *log, uint64_t index, struct dw_record *record)
+dw_record_of(const struct dw_ring *log, uint64_t index, struct dw_record *record)
 {
-	struct dw_str bytes = dw_log_bytes(log, index);
+	struct dw_str bytes = dw_ring_bytes(log, index);
 
 	*record = (struct dw_record) { 0 };
 	return dw_record_next(&bytes, record) == DW_OK;
@@ -24,9 +24,9 @@ dw_record_of(const struct dw_log *log, uint64_t index, struct dw_record *record)
 bool
 dw_room_is_own(const struct dw_room *room, uint64_t index, const struct dw_member *member, struct dw_record *record)
 {
-	const struct dw_log *log = room->direct;
+	const struct dw_ring *log = room->direct;
 
-	return member != NULL && dw_log_entry(log, index)->flags == dw_links_hash(dw_str(member->user)) &&
+	return member != NULL && dw_ring_entry(log, index)->flags == dw_hash_of(dw_str(member->user)) &&
 		   dw_record_of(log, index, record) && dw_str_is(record->to, member->user) && record->own >= member->first_own;
 }
 
@@ -43,7 +43,7 @@ dw_room_gap(const struct dw_room *room, struct dw_position at)
 bool
 dw_room_is_crowded(const struct dw_room *room)
 {
-	return dw_log_count(room->direct) >= room->all->queue_limit * DW_HISTORY_TIMES;
+	return dw_ring_count(room->direct) >= room->all->queue_limit * DW_HISTORY_TIMES;
 }
 
 struct dw_gap
@@ -62,16 +62,16 @@ dw_room_direct_gap(const struct dw_room *room, struct dw_str user, struct dw_pos
 static bool
 find_mine(const struct dw_room *room, const struct dw_member *member, uint64_t seq, struct dw_number *number)
 {
-	const uint64_t index = dw_log_after(room->log, seq);
-	const bool numbered = index < dw_log_end(room->log);
+	const uint64_t index = dw_ring_after(room->log, seq);
+	const bool numbered = index < dw_ring_end(room->log);
 
 	*number = (struct dw_number) { 0 };
 	if (numbered)
-		*number = (struct dw_number) { dw_log_entry(room->log, index)->seq, dw_log_entry(room->log, index)->n, 0 };
-	for (uint64_t i = dw_log_after(room->direct, seq); member != NULL && i < dw_log_end(room->direct); i++) {
+		*number = (struct dw_number) { dw_ring_entry(room->log, index)->seq, dw_ring_entry(room->log, index)->n, 0 };
+	for (uint64_t i = dw_ring_after(room->direct, seq); member != NULL && i < dw_ring_end(room->direct); i++) {
 		struct dw_record record;
 
-		if (numbered && dw_log_entry(room->direct, i)->seq > number->seq)
+		if (numbered && dw_ring_entry(room->direct, i)->seq > number->seq)
 			break;
 		if (dw_room_is_own(room, i, member, &record)) {
 			*number = dw_record_number(&record);
@@ -109,8 +109,8 @@ dw_room_n_at(const struct dw_room *room, uint64_t seq, uint64_t *n)
 		*n = room->n;
 		return true;
 	}
-	index = dw_log_after(room->log, seq);
-	*n = index > dw_log_first(room->log) ? dw_log_entry(room->log, index - 1)->n : 0;
+	index = dw_ring_after(room->log, seq);
+	*n = index > dw_ring_first(room->log) ? dw_ring_entry(room->log, index - 1)->n : 0;
 	/* Where everything there ever was is retained nothing precedes the oldest. */
 	return *n > 0 || seq == 0 || room->oldest_n == 1;
 }
@@ -129,7 +129,7 @@ dw_room_own_at(const struct dw_room *room, struct dw_str user, uint64_t seq, uin
 		return true;
 	}
 	first_own = member->own + 1;
-	for (uint64_t i = dw_log_end(room->direct); i-- > dw_log_first(room->direct);) {
+	for (uint64_t i = dw_ring_end(room->direct); i-- > dw_ring_first(room->direct);) {
 		struct dw_record record;
 
 		if (!dw_room_is_own(room, i, member, &record))
@@ -148,33 +148,33 @@ uint64_t
 dw_room_count(const struct dw_room *room, struct dw_str user, struct dw_position at, uint64_t now)
 {
 	const struct dw_member *member = dw_room_member(room, user);
-	const uint64_t first = dw_log_after(room->log, dw_seq(at));
+	const uint64_t first = dw_ring_after(room->log, dw_seq(at));
 	struct dw_record record;
 	uint64_t count = 0;
 
-	for (uint64_t i = dw_log_after(room->direct, dw_seq(at)); i < dw_log_end(room->direct); i++)
+	for (uint64_t i = dw_ring_after(room->direct, dw_seq(at)); i < dw_ring_end(room->direct); i++)
 		count += dw_room_is_own(room, i, member, &record) && !dw_record_dead(&record, now);
 	if (!room->mixed)
-		return count + dw_log_end(room->log) - first;
-	for (uint64_t i = first; i < dw_log_end(room->log); i++)
+		return count + dw_ring_end(room->log) - first;
+	for (uint64_t i = first; i < dw_ring_end(room->log); i++)
 		count += dw_record_of(room->log, i, &record) && !dw_record_dead(&record, now);
 	return count;
 }
 
 /* The next entry of either log after a seq. */
 struct next {
-	const struct dw_log *log;
+	const struct dw_ring *log;
 	uint64_t index;
 };
 
 static bool
 find_next(const struct dw_room *room, uint64_t seq, struct next *next)
 {
-	const uint64_t numbered = dw_log_after(room->log, seq), direct = dw_log_after(room->direct, seq);
-	const bool has_numbered = numbered < dw_log_end(room->log), has_direct = direct < dw_log_end(room->direct);
+	const uint64_t numbered = dw_ring_after(room->log, seq), direct = dw_ring_after(room->direct, seq);
+	const bool has_numbered = numbered < dw_ring_end(room->log), has_direct = direct < dw_ring_end(room->direct);
 
 	if (has_direct &&
-		(!has_numbered || dw_log_entry(room->direct, direct)->seq < dw_log_entry(room->log, numbered)->seq))
+		(!has_numbered || dw_ring_entry(room->direct, direct)->seq < dw_ring_entry(room->log, numbered)->seq))
 		*next = (struct next) { room->direct, direct };
 	else
 		*next = (struct next) { room->log, numbered };
@@ -186,7 +186,7 @@ find_next(const struct dw_room *room, uint64_t seq, struct next *next)
 static void
 add_record(const struct next *next, struct dw_record record, bool retained, uint64_t now, struct dw_buf *out)
 {
-	const struct dw_str bytes = dw_log_bytes(next->log, next->index);
+	const struct dw_str bytes = dw_ring_bytes(next->log, next->index);
 
 	if (retained && !dw_record_dead(&record, now)) {
 		dw_buf_add(out, bytes.p, bytes.n);
@@ -207,7 +207,7 @@ read_merged(const struct dw_room *room, const struct dw_str *user, struct dw_pos
 	struct next next;
 
 	for (size_t i = 0; find_next(room, dw_seq(*at), &next);) {
-		const struct dw_log_entry *entry = dw_log_entry(next.log, next.index);
+		const struct dw_ring_entry *entry = dw_ring_entry(next.log, next.index);
 		const bool direct = next.log == room->direct;
 		struct dw_record record;
 		bool mine, retained;
@@ -235,13 +235,13 @@ dw_room_read(const struct dw_room *room, const struct dw_str *user, struct dw_po
 	const size_t begun = out->len;
 	uint64_t index, end;
 
-	if (room->mixed || dw_log_count(room->direct) > 0)
+	if (room->mixed || dw_ring_count(room->direct) > 0)
 		return read_merged(room, user, at, limit, bytes, now, out);
-	index = dw_log_after(room->log, dw_seq(*at));
-	end = dw_log_end(room->log);
+	index = dw_ring_after(room->log, dw_seq(*at));
+	end = dw_ring_end(room->log);
 	for (size_t i = 0; index < end; i++, index++) {
-		const struct dw_log_entry *entry = dw_log_entry(room->log, index);
-		struct dw_str record = dw_log_bytes(room->log, index);
+		const struct dw_ring_entry *entry = dw_ring_entry(room->log, index);
+		struct dw_str record = dw_ring_bytes(room->log, index);
 
 		if (i >= limit || (out->len > begun && out->len - begun + record.n > bytes))
 			return true;

@@ -68,8 +68,8 @@ dw_room_destroy(struct dw_room **room_p)
 	room->all->retained -= room->counted_retained;
 	dw_room_free_members(room);
 	free_gone(room);
-	dw_log_destroy(&room->log);
-	dw_log_destroy(&room->direct);
+	dw_ring_destroy(&room->log);
+	dw_ring_destroy(&room->direct);
 	free(room);
 	*room_p = NULL;
 }
@@ -108,7 +108,7 @@ dw_room_count_cursor(struct dw_room *room, const struct dw_cursor *cursor, uint6
 
 /* The records must be what the summary says: growing in seq, without a hole in n, up to its n. */
 static int
-fill_log(struct dw_room *room, struct dw_log *log, struct dw_str records)
+fill_log(struct dw_room *room, struct dw_ring *log, struct dw_str records)
 {
 	struct dw_record record;
 	uint64_t seq = 0, n = 0;
@@ -117,7 +117,7 @@ fill_log(struct dw_room *room, struct dw_log *log, struct dw_str records)
 
 	while (records.n > 0) {
 		struct dw_str before = records;
-		struct dw_log_entry entry;
+		struct dw_ring_entry entry;
 		int err = dw_record_next(&records, &record);
 
 		if (err != DW_OK || record.seq <= seq || record.seq > room->head || (n > 0 && record.n != n + 1))
@@ -125,18 +125,18 @@ fill_log(struct dw_room *room, struct dw_log *log, struct dw_str records)
 		seq = record.seq;
 		n = record.n;
 		room->mixed |= !dw_record_plain(&record);
-		entry = (struct dw_log_entry) { .seq = seq, .n = n, .at = record.at };
-		err = dw_log_append(log, &entry, before.p, before.n - records.n);
+		entry = (struct dw_ring_entry) { .seq = seq, .n = n, .at = record.at };
+		err = dw_ring_append(log, &entry, before.p, before.n - records.n);
 		if (err != DW_OK)
 			return err;
 	}
 	return n == 0 || n == room->n ? DW_OK : DW_E_CORRUPT;
 }
 
-static struct dw_log *
+static struct dw_ring *
 new_log(size_t entries)
 {
-	return dw_log_new(entries, entries * (DW_DATA_MAX + RECORD_MORE) * SLACK);
+	return dw_ring_new(entries, entries * (DW_DATA_MAX + RECORD_MORE) * SLACK);
 }
 
 /* The oldest one, which its user may have lost before. */
@@ -145,22 +145,22 @@ drop_direct(struct dw_room *room)
 {
 	struct dw_record record;
 	struct dw_member *member =
-		dw_record_of(room->direct, dw_log_first(room->direct), &record) ? dw_room_member(room, record.to) : NULL;
+		dw_record_of(room->direct, dw_ring_first(room->direct), &record) ? dw_room_member(room, record.to) : NULL;
 
 	if (member != NULL && record.own >= member->first_own) {
 		dw_room_uncount_direct(room, member);
 		member->first_own = record.own + 1;
 		dw_room_count_direct(room, member);
 	}
-	room->direct_gone = dw_log_entry(room->direct, dw_log_first(room->direct))->seq;
-	dw_log_drop(room->direct);
+	room->direct_gone = dw_ring_entry(room->direct, dw_ring_first(room->direct))->seq;
+	dw_ring_drop(room->direct);
 }
 
 static int
 add_direct(struct dw_room *room, const struct dw_record *record, struct dw_str bytes)
 {
-	const struct dw_log_entry entry = {
-		.seq = record->seq, .n = record->n, .at = record->at, .flags = dw_links_hash(record->to) /* who it is to */
+	const struct dw_ring_entry entry = {
+		.seq = record->seq, .n = record->n, .at = record->at, .flags = dw_hash_of(record->to) /* who it is to */
 	};
 
 	if (room->direct == NULL)
@@ -171,7 +171,7 @@ add_direct(struct dw_room *room, const struct dw_record *record, struct dw_str b
 		drop_direct(room);
 	if (record->type.n > 0)
 		room->direct_at = record->at;
-	return dw_log_append(room->direct, &entry, bytes.p, bytes.n);
+	return dw_ring_append(room->direct, &entry, bytes.p, bytes.n);
 }
 
 static int
@@ -230,7 +230,7 @@ fill_direct(struct dw_room *room, struct dw_str records)
 	}
 	/* As many as the engine gives: there may have been more. */
 	if (dw_room_is_crowded(room))
-		room->direct_gone = dw_log_entry(room->direct, dw_log_first(room->direct))->seq - 1;
+		room->direct_gone = dw_ring_entry(room->direct, dw_ring_first(room->direct))->seq - 1;
 	return DW_OK;
 }
 
@@ -238,7 +238,7 @@ int
 dw_room_load(struct dw_room *room, const struct dw_op *load, uint64_t now)
 {
 	const struct dw_room before = *room;
-	struct dw_log *log = new_log(room->all->queue_limit);
+	struct dw_ring *log = new_log(room->all->queue_limit);
 	int err;
 
 	assert(room->log == NULL && load->kind == DW_OP_LOAD);
@@ -264,15 +264,15 @@ dw_room_load(struct dw_room *room, const struct dw_op *load, uint64_t now)
 		struct dw_gone *gone = room->gone;
 
 		dw_room_free_members(room);
-		dw_log_destroy(&log);
-		dw_log_destroy(&room->direct);
+		dw_ring_destroy(&log);
+		dw_ring_destroy(&room->direct);
 		*room = before;
 		room->gone = gone;
 		return err;
 	}
 	room->log = log;
 	room->prune_at = 0;
-	room->oldest_n = room->n + 1 - dw_log_count(log);
+	room->oldest_n = room->n + 1 - dw_ring_count(log);
 	dw_room_count_anew(room);
 	if (before.n > 0 && room->oldest_n > before.oldest_n)
 		room->all->dropped_expired += room->oldest_n - before.oldest_n;
@@ -302,8 +302,8 @@ dw_room_unload(struct dw_room *room)
 		dw_room_note_age(room, device);
 	}
 	dw_room_free_members(room);
-	dw_log_destroy(&room->log);
-	dw_log_destroy(&room->direct);
+	dw_ring_destroy(&room->log);
+	dw_ring_destroy(&room->direct);
 	dw_room_sum_up(room);
 }
 
@@ -315,7 +315,7 @@ dw_room_memory(const struct dw_room *room)
 
 	if (room->log == NULL)
 		return 0;
-	return dw_log_memory(room->log) + dw_log_memory(room->direct) +
+	return dw_ring_memory(room->log) + dw_ring_memory(room->direct) +
 		   room->member_count * (sizeof(struct dw_member) + EACH_MORE) +
 		   room->device_count * (sizeof(struct dw_device) + EACH_MORE);
 }
@@ -338,8 +338,8 @@ append_numbered(struct dw_room *room, const struct dw_record *record, struct dw_
 		room->all->dropped_limit++;
 	}
 	if (room->log != NULL) {
-		const struct dw_log_entry entry = { .seq = record->seq, .n = record->n, .at = record->at };
-		int err = dw_log_append(room->log, &entry, bytes.p, bytes.n);
+		const struct dw_ring_entry entry = { .seq = record->seq, .n = record->n, .at = record->at };
+		int err = dw_ring_append(room->log, &entry, bytes.p, bytes.n);
 
 		if (err != DW_OK)
 			return err;
@@ -351,7 +351,7 @@ append_numbered(struct dw_room *room, const struct dw_record *record, struct dw_
 	room->n = record->n;
 	if (room->ahead > 0)
 		dw_room_count_anew(room);
-	assert(room->log == NULL || dw_room_retained(room) == dw_log_count(room->log));
+	assert(room->log == NULL || dw_room_retained(room) == dw_ring_count(room->log));
 	return DW_OK;
 }
 
@@ -380,9 +380,9 @@ dw_room_append(struct dw_room *room, const struct dw_record *record, struct dw_s
 static void
 expire_logs(struct dw_room *room, uint64_t at)
 {
-	while (dw_log_count(room->direct) > 0 && dw_log_entry(room->direct, dw_log_first(room->direct))->at < at)
+	while (dw_ring_count(room->direct) > 0 && dw_ring_entry(room->direct, dw_ring_first(room->direct))->at < at)
 		drop_direct(room);
-	while (room->oldest_n <= room->n && dw_log_entry(room->log, dw_log_first(room->log))->at < at)
+	while (room->oldest_n <= room->n && dw_ring_entry(room->log, dw_ring_first(room->log))->at < at)
 		dw_room_drop_numbered(room);
 	if (room->direct_at < at)
 		room->direct_at = 0;
@@ -420,11 +420,11 @@ static uint64_t
 oldest_at(const struct dw_room *room)
 {
 	const uint64_t direct_at = room->direct_at > 0 ? room->direct_at : UINT64_MAX;
-	const uint64_t numbered = dw_log_count(room->log) > 0  ? dw_log_entry(room->log, dw_log_first(room->log))->at
+	const uint64_t numbered = dw_ring_count(room->log) > 0 ? dw_ring_entry(room->log, dw_ring_first(room->log))->at
 							  : dw_room_retained(room) > 0 ? room->head_at
 														   : UINT64_MAX;
 	const uint64_t direct =
-		dw_log_count(room->direct) > 0 ? dw_log_entry(room->direct, dw_log_first(room->direct))->at : direct_at;
+		dw_ring_count(room->direct) > 0 ? dw_ring_entry(room->direct, dw_ring_first(room->direct))->at : direct_at;
 
 	return dw_less(numbered, direct);
 }

@@ -35,7 +35,7 @@
 #include "base/buf.h"
 #include "store/engine.h"
 #include "base/err.h"
-#include "base/table.h"
+#include "base/hash.h"
 #include "base/ring.h"
 #include "room/position.h"
 #include "base/wheel.h"
@@ -56,8 +56,8 @@ struct dw_rooms {
 	uint64_t dropped_limit, dropped_expired; /* kept: messages dropped since the start */
 	uint64_t sent, confirmed;                /* kept: messages to sessions since the start */
 	struct dw_present *present;              /* private: users with sessions, by name */
-	struct dw_links by_id;                   /* private: sessions, by room and id */
-	struct dw_links by_user;                 /* private: members, by room and user */
+	struct dw_hash by_id;                    /* private: sessions, by room and id */
+	struct dw_hash by_user;                  /* private: members, by room and user */
 };
 
 /* A user who is connected. */
@@ -69,7 +69,7 @@ struct dw_present {
 };
 
 struct dw_member {
-	struct dw_link link; /* in all->by_user */
+	struct dw_hash_link link; /* in all->by_user */
 	struct dw_room *room;
 	struct dw_member *prev, *next; /* of the room */
 	struct dw_device *devices;
@@ -100,7 +100,7 @@ struct dw_device {
 };
 
 struct dw_session {
-	struct dw_link link; /* in all->by_id */
+	struct dw_hash_link link; /* in all->by_id */
 	uint64_t id;
 	struct dw_device *device;
 	struct dw_reader *reader;
@@ -149,8 +149,8 @@ struct dw_room {
 	uint64_t sent, confirmed;                  /* messages to its sessions since the start */
 
 	/* Resident. */
-	struct dw_log *log;     /* NULL: not resident */
-	struct dw_log *direct;  /* NULL also: nothing direct is known */
+	struct dw_ring *log;    /* NULL: not resident */
+	struct dw_ring *direct; /* NULL also: nothing direct is known */
 	uint64_t direct_gone;   /* seq of the newest direct message that is no longer in there; 0: none */
 	bool mixed;             /* some message in log may not be for everyone, whenever they read it */
 	uint32_t behind, ahead; /* private: devices before the oldest retained, and ahead of n (room_queued.c) */

@@ -9,7 +9,7 @@
 
 enum { RING_BYTES = 256 * 1024, RUN = 8 };
 
-static struct dw_log *ring;
+static struct dw_ring *ring;
 static struct dw_buf json, frame, ping;
 static struct dw_record record = { .at = 1700000000000,
 	.type = DW_STR("effectiveness_update"),
@@ -19,22 +19,22 @@ static struct dw_record record = { .at = 1700000000000,
 static void
 take(void)
 {
-	struct dw_log_entry entry = { .seq = ++record.seq, .n = ++record.n };
+	struct dw_ring_entry entry = { .seq = ++record.seq, .n = ++record.n };
 
 	dw_buf_reset(&json);
 	dw_buf_reset(&frame);
 	dw_record_to_json(&json, DW_STR("123"), &record);
 	frame_text(&frame, (struct dw_str) { json.data, json.len });
-	MUST(dw_log_append(ring, &entry, frame.data, frame.len) == DW_OK);
+	MUST(dw_ring_append(ring, &entry, frame.data, frame.len) == DW_OK);
 }
 
 static void
 run(void)
 {
-	uint64_t index = dw_log_end(ring) - RUN, next;
+	uint64_t index = dw_ring_end(ring) - RUN, next;
 
-	while (index < dw_log_end(ring)) {
-		MUST(dw_log_run(ring, index, SIZE_MAX, &next).n > 0);
+	while (index < dw_ring_end(ring)) {
+		MUST(dw_ring_run(ring, index, SIZE_MAX, &next).n > 0);
 		index = next;
 	}
 }
@@ -53,12 +53,12 @@ pong(void)
 int
 main(void)
 {
-	ring = dw_log_new(UINT32_MAX, RING_BYTES);
+	ring = dw_ring_new(UINT32_MAX, RING_BYTES);
 	MUST(ring != NULL);
 	hot("edge-take", 2000, 2000, take);
 	hot("edge-run-of-8", 10, 2000, run);
 	hot("edge-pong", 10, 2000, pong);
-	dw_log_destroy(&ring);
+	dw_ring_destroy(&ring);
 	dw_buf_clear(&json);
 	dw_buf_clear(&frame);
 	return 0;

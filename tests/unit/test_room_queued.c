@@ -1,6 +1,6 @@
 /* links: lib/room/room.c lib/room/member.c lib/room/join.c lib/room/confirm.c lib/room/read.c lib/room/queued.c */
 /* links: lib/room/present.c lib/base/ring.c */
-/* links: lib/message/record.c lib/base/table.c lib/wire/wire.c lib/base/buf.c lib/base/err.c lib/store/engine.c */
+/* links: lib/message/record.c lib/base/hash.c lib/wire/wire.c lib/base/buf.c lib/base/err.c lib/store/engine.c */
 /* What is queued, retained and watched is kept, and never counted: after every step of random histories in three rooms
  * that share one struct dw_rooms it is what a walk over all of them finds. */
 #include <setjmp.h>
@@ -54,7 +54,7 @@ walk_direct(const struct dw_room *room)
 {
 	uint64_t count = 0;
 
-	for (uint64_t i = dw_log_first(room->direct); i < dw_log_end(room->direct); i++) {
+	for (uint64_t i = dw_ring_first(room->direct); i < dw_ring_end(room->direct); i++) {
 		const struct dw_member *member;
 		const struct dw_device *device;
 		struct dw_record record;
@@ -96,7 +96,7 @@ compare(void)
 
 		if (dw_room_resident(room)) {
 			assert_int_equal(walk_numbered(room) + walk_direct(room), dw_room_queued(room));
-			assert_int_equal(dw_log_count(room->log), dw_room_retained(room));
+			assert_int_equal(dw_ring_count(room->log), dw_room_retained(room));
 		}
 		queued += dw_room_queued(room);
 		retained += dw_room_retained(room);

@@ -111,22 +111,22 @@ limits_bad_token(struct limits *limits, const struct address *address)
 }
 
 static uint32_t
-site_hash(const struct dw_link *link)
+site_hash(const struct dw_hash_link *link)
 {
 	const struct site *site = (const struct site *)(const void *)link;
 
-	return dw_links_hash(dw_bytes(site->key, sizeof(site->key)));
+	return dw_hash_of(dw_bytes(site->key, sizeof(site->key)));
 }
 
 struct site *
 limits_site(struct limits *limits, const struct address *address)
 {
 	uint8_t key[ADDRESS_KEY];
-	struct dw_link *link;
+	struct dw_hash_link *link;
 	struct site *site;
 
 	address_key(address, key);
-	link = dw_links_chain(&limits->sites, dw_links_hash(dw_bytes(key, sizeof(key))));
+	link = dw_hash_chain(&limits->sites, dw_hash_of(dw_bytes(key, sizeof(key))));
 	for (; link != NULL; link = link->next) {
 		site = (struct site *)(void *)link;
 		if (memcmp(site->key, key, sizeof(key)) == 0) {
@@ -134,12 +134,12 @@ limits_site(struct limits *limits, const struct address *address)
 			return site;
 		}
 	}
-	site = dw_links_reserve(&limits->sites, site_hash) ? calloc(1, sizeof(*site)) : NULL;
+	site = dw_hash_reserve(&limits->sites, site_hash) ? calloc(1, sizeof(*site)) : NULL;
 	if (site == NULL)
 		return NULL;
 	memcpy(site->key, key, sizeof(key));
 	site->uses = 1;
-	dw_links_add(&limits->sites, &site->link, site_hash(&site->link));
+	dw_hash_add(&limits->sites, &site->link, site_hash(&site->link));
 	return site;
 }
 
@@ -148,7 +148,7 @@ limits_release(struct limits *limits, struct site *site)
 {
 	if (--site->uses > 0)
 		return;
-	dw_links_remove(&limits->sites, &site->link, site_hash(&site->link));
+	dw_hash_remove(&limits->sites, &site->link, site_hash(&site->link));
 	free(site);
 }
 

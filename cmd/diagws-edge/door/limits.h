@@ -15,14 +15,14 @@
 #include "address.h"
 #include "budget.h"
 #include "token/auth.h"
-#include "base/table.h"
+#include "base/hash.h"
 
 struct check;
 struct edge_config;
 
 /* An address of which something is here now. */
 struct site {
-	struct dw_link link;
+	struct dw_hash_link link;
 	unsigned uses;
 	unsigned strangers;    /* connections without a good token */
 	unsigned checks;       /* of signatures, under way */
@@ -34,7 +34,7 @@ struct limits {
 	struct budget user_handshakes, user_requests;
 	struct budget address_handshakes, address_requests;
 	struct budget bad_tokens;
-	struct dw_links sites;  /* by address */
+	struct dw_hash sites;   /* by address */
 	unsigned strangers_max; /* 0: without bounds */
 };
 
