@@ -17,10 +17,10 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
-#include "crowd.h"
 #include "base/clock.h"
-#include "message/msg.h"
+#include "crowd.h"
 #include "frame.h"
+#include "message/msg.h"
 
 enum { ANSWER_MAX = 16 * 1024, OUT_MAX = 4096, KEY_BYTES = 16, PONGS_MAX = 64 * FRAME_MASKED_MAX };
 

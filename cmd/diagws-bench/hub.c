@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <sys/epoll.h>
 
-#include "client/client.h"
 #include "cli/interrupt.h"
+#include "client/client.h"
 #include "publisher.h"
 
 enum { POLL_NS = 20 * 1000000, WAIT_MS = 100 };

@@ -13,9 +13,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "token/auth.h"
 #include "base/clock.h"
 #include "base/paths.h"
+#include "token/auth.h"
 
 enum { TOKEN_FILE_MAX = 64 * 1024, TOKEN_LIFE_S = 24 * 3600, DATA_FIXED = 64 };
 

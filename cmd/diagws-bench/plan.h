@@ -7,9 +7,9 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
-#include "bench.h"
 #include "base/buf.h"
 #include "base/err.h"
+#include "bench.h"
 
 enum { CLIENTS_OF_USER = 16, DATA_MIN = 64, NAME_BYTES = 48, ROOM_BYTES = 64 };
 

@@ -17,9 +17,9 @@
 
 #include <uthash.h>
 
-#include "wire/bus.h"
 #include "base/clock.h"
 #include "base/wheel.h"
+#include "wire/bus.h"
 
 enum { ASKS_MAX = 4096, BYTES_MAX = 64 * 1024 * 1024 };
 

@@ -7,8 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "wire/wire.h"
 #include "uplink.h"
+#include "wire/wire.h"
 
 struct ask;
 struct dw_bus;

@@ -4,11 +4,11 @@
 #include <string.h>
 
 #include "auth.h"
+#include "base/clock.h"
 #include "confirm.h"
 #include "conn.h"
-#include "base/clock.h"
-#include "json/json.h"
 #include "edge.h"
+#include "json/json.h"
 #include "noise.h"
 #include "room.h"
 

@@ -12,8 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "conn.h"
 #include "base/clock.h"
+#include "conn.h"
 #include "edge.h"
 #include "fanout.h"
 #include "room.h"

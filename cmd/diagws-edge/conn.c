@@ -12,9 +12,9 @@
 #include <string.h>
 #include <utlist.h>
 
-#include "door/check.h"
-#include "confirm.h"
 #include "base/clock.h"
+#include "confirm.h"
+#include "door/check.h"
 #include "edge.h"
 #include "frame.h"
 #include "noise.h"

@@ -13,14 +13,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "token/auth.h"
 #include "base/buf.h"
 #include "base/hash.h"
 #include "base/utf8.h"
+#include "base/wheel.h"
 #include "door/address.h"
+#include "token/auth.h"
 #include "users.h"
 #include "watch.h"
-#include "base/wheel.h"
 
 struct edge;
 struct lws;

@@ -6,12 +6,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "token/auth.h"
+#include "base/wheel.h"
 #include "cli/opt.h"
 #include "door/limits.h"
 #include "room.h"
 #include "sessions.h"
-#include "base/wheel.h"
+#include "token/auth.h"
 
 enum {
 	LIMIT_CLIENT_MESSAGE = 8 * 1024,

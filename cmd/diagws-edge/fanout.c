@@ -10,8 +10,8 @@
 
 #include <utlist.h>
 
-#include "conn.h"
 #include "base/clock.h"
+#include "conn.h"
 #include "edge.h"
 #include "room.h"
 

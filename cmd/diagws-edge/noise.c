@@ -8,10 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "conn.h"
 #include "base/clock.h"
-#include "room/position.h"
+#include "conn.h"
 #include "edge.h"
+#include "room/position.h"
 #include "server.h"
 
 enum {

@@ -9,9 +9,9 @@
  */
 #include <string.h>
 
+#include "base/clock.h"
 #include "confirm.h"
 #include "conn.h"
-#include "base/clock.h"
 #include "edge.h"
 #include "room.h"
 #include "uplink.h"

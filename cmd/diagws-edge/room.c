@@ -12,8 +12,8 @@
 
 #include <utlist.h>
 
-#include "confirm.h"
 #include "base/clock.h"
+#include "confirm.h"
 #include "edge.h"
 #include "fanout.h"
 #include "uplink.h"

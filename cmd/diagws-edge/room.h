@@ -15,11 +15,11 @@
 
 #include "base/hash.h"
 #include "base/ring.h"
-#include "message/msg.h"
-#include "wire/wire.h"
+#include "base/wheel.h"
 #include "frame.h"
 #include "intake.h"
-#include "base/wheel.h"
+#include "message/msg.h"
+#include "wire/wire.h"
 
 struct edge;
 struct watch;

@@ -15,8 +15,8 @@
 #include <unistd.h>
 #include <uv.h>
 
-#include "conn.h"
 #include "cli/logging.h"
+#include "conn.h"
 #include "door/address.h"
 #include "door/upgrade.h"
 #include "edge.h"

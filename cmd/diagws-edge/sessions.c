@@ -4,8 +4,8 @@
 
 #include <stdlib.h>
 
-#include "conn.h"
 #include "base/clock.h"
+#include "conn.h"
 
 enum { PLACES_FIRST = 256, PLACE_BITS = 24 };
 

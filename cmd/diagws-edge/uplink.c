@@ -20,16 +20,16 @@
 #include <uv.h>
 
 #include "asks.h"
+#include "base/clock.h"
+#include "cli/logging.h"
 #include "confirm.h"
 #include "conn.h"
 #include "departed.h"
-#include "wire/bus.h"
-#include "base/clock.h"
-#include "cli/logging.h"
 #include "edge.h"
 #include "fanout.h"
 #include "room.h"
 #include "unsaid.h"
+#include "wire/bus.h"
 
 enum {
 	TICK_MS = 100,

@@ -13,9 +13,9 @@
 
 #include <utlist.h>
 
+#include "base/clock.h"
 #include "confirm.h"
 #include "conn.h"
-#include "base/clock.h"
 #include "edge.h"
 #include "fanout.h"
 #include "room.h"

@@ -11,9 +11,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "frame.h"
 #include "message/msg.h"
 #include "wire/wire.h"
-#include "frame.h"
 
 struct conn;
 struct edge;

@@ -11,13 +11,13 @@
 #include <string.h>
 
 #include "auth.h"
-#include "confirm.h"
-#include "conn.h"
 #include "base/clock.h"
 #include "cli/logging.h"
-#include "edge.h"
+#include "confirm.h"
+#include "conn.h"
 #include "door/head.h"
 #include "door/upgrade.h"
+#include "edge.h"
 #include "http/answer.h"
 #include "noise.h"
 #include "params.h"

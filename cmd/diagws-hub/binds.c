@@ -9,8 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "wire/endpoint.h"
 #include "hub.h"
+#include "wire/endpoint.h"
 
 enum { MODE_MAX = 0777 };
 

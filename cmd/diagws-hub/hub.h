@@ -14,15 +14,15 @@
 #include <uthash.h>
 
 #include "base/buf.h"
-#include "store/engine.h"
 #include "base/err.h"
-#include "cli/opt.h"
 #include "base/paths.h"
-#include "room/room.h"
-#include "wire/router.h"
 #include "base/wheel.h"
-#include "wire/wire.h"
+#include "cli/opt.h"
+#include "room/room.h"
+#include "store/engine.h"
 #include "table.h"
+#include "wire/router.h"
+#include "wire/wire.h"
 
 enum {
 	HUB_WINDOW = 1024,                   /* MESSAGES of an edge under way uncredited; */

@@ -14,9 +14,9 @@
 #include <sys/resource.h>
 
 #include "base/clock.h"
-#include "json/json.h"
 #include "cli/logging.h"
 #include "cli/notify.h"
+#include "json/json.h"
 
 static void
 block_signals(void)

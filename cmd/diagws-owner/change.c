@@ -12,9 +12,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/lines.h"
 #include "cli/interrupt.h"
 #include "json/json.h"
-#include "base/lines.h"
 #include "owner.h"
 
 enum { LINE_MAX_BYTES = 4096, WHERE_SIZE = 4200 };

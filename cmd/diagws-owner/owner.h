@@ -7,9 +7,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "cli/opt.h"
 #include "client/client.h"
 #include "message/msg.h"
-#include "cli/opt.h"
 
 enum { OWNER_WINDOW = 256, OWNER_WAIT_MS = 100 };
 

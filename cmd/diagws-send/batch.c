@@ -19,8 +19,8 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "cli/interrupt.h"
 #include "base/lines.h"
+#include "cli/interrupt.h"
 #include "send.h"
 
 enum {

@@ -8,9 +8,9 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "cli/opt.h"
 #include "client/client.h"
 #include "message/msg.h"
-#include "cli/opt.h"
 #include "wire/wire.h"
 
 enum { INPUT_MAX = 256 * 1024 }; /* bytes of a line, or of one message's text before white space is dropped */

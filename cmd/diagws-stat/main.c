@@ -8,12 +8,12 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "client/client.h"
 #include "cli/interrupt.h"
-#include "message/msg.h"
 #include "cli/opt.h"
 #include "cli/rows.h"
+#include "client/client.h"
 #include "draw.h"
+#include "message/msg.h"
 
 enum { ROWS_MAX = 100000, WAIT_MS = 1000 };
 

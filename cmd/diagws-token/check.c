@@ -9,10 +9,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "token/auth.h"
 #include "base/clock.h"
-#include "message/msg.h"
 #include "base/paths.h"
+#include "message/msg.h"
+#include "token/auth.h"
 #include "token/token.h"
 
 enum { INPUT_MAX = 64 * 1024 };

@@ -5,8 +5,8 @@
  */
 #include "command.h"
 
-#include "token/auth.h"
 #include "base/clock.h"
+#include "token/auth.h"
 
 static int
 check_usage(const struct options *options, int count, char **operands)

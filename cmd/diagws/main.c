@@ -10,8 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "cli/opt.h"
 #include "base/paths.h"
+#include "cli/opt.h"
 #include "up.h"
 
 static const struct {

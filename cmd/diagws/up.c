@@ -18,8 +18,8 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
-#include "cli/opt.h"
 #include "children.h"
+#include "cli/opt.h"
 #include "ports.h"
 
 enum {

@@ -20,10 +20,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "wire/bus.h"
 #include "base/clock.h"
 #include "base/paths.h"
 #include "client/pending.h"
+#include "wire/bus.h"
 
 enum {
 	NAME_MAX_BYTES = 128,

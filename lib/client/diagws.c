@@ -16,9 +16,9 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "client/diagws_parts.h"
 #include "message/msg.h"
 #include "wire/wire.h"
-#include "client/diagws_parts.h"
 
 enum { TIMEOUT_MS = 5000, WINDOW = 256, WINDOW_MAX = 4096, WAIT_MS = 1000 };
 

@@ -5,8 +5,8 @@
  *
  * Invariant: what is kept was checked, so that the hub need not refuse it.
  */
-#include "diagws.h"
 #include "client/diagws_parts.h"
+#include "diagws.h"
 
 enum { DEADLINE_MS = 5000, DEADLINE_MAX_MS = 3600 * 1000, TTL_MIN_MS = 1000, DEVICES_MAX = 1000000 };
 

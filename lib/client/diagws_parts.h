@@ -6,10 +6,10 @@
 #include <locale.h>
 #include <stdbool.h>
 
-#include "diagws.h"
 #include "base/buf.h"
-#include "client/client.h"
 #include "base/err.h"
+#include "client/client.h"
+#include "diagws.h"
 #include "message/msg.h"
 
 /* A diagws_how, checked. */

@@ -11,9 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "client/diagws_parts.h"
 #include "diagws.h"
 #include "json/json.h"
-#include "client/diagws_parts.h"
 
 /* The shortest of 15 or 17 digits that reads back the same. */
 static int

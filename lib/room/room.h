@@ -33,12 +33,12 @@
 #include <uthash.h>
 
 #include "base/buf.h"
-#include "store/engine.h"
 #include "base/err.h"
 #include "base/hash.h"
 #include "base/ring.h"
-#include "room/position.h"
 #include "base/wheel.h"
+#include "room/position.h"
+#include "store/engine.h"
 #include "wire/wire.h"
 
 enum { DW_DEVICES_PER_USER = 16, DW_OVERLAP_MS = 5000 };

@@ -20,11 +20,11 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "token/keys.h"
 #include "message/msg.h"
+#include "token/cache.h"
+#include "token/keys.h"
 #include "token/signature.h"
 #include "token/token.h"
-#include "token/cache.h"
 
 enum { LEEWAY_MAX_S = 30, CACHE_ENTRIES = 65536, CACHE_BYTES = 32 * 1024 * 1024 };
 

@@ -16,8 +16,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "message/msg.h"
 #include "base/paths.h"
+#include "message/msg.h"
 
 /* The DER of a public key begins with its algorithm and curve (RFC 5280 section 4.1.2.7, RFC 3279, RFC 5480), which in
  * the base64 of PEM is always the same text. With an RSA modulus of 2048 bits it is 292 bytes or more. */

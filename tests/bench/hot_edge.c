@@ -4,8 +4,8 @@
  * a PING. */
 #include "../../cmd/diagws-edge/frame.h"
 #include "base/ring.h"
-#include "message/msg.h"
 #include "hot.h"
+#include "message/msg.h"
 
 enum { RING_BYTES = 256 * 1024, RUN = 8 };
 

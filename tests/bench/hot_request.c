@@ -3,8 +3,8 @@
 #include <jansson.h>
 #include <string.h>
 
-#include "message/msg.h"
 #include "hot.h"
+#include "message/msg.h"
 
 static struct dw_request request;
 

@@ -1,9 +1,9 @@
 /* libs: msgpack */
 /* A room of the hub with 100 devices connected through one edge: a message is appended, the edge's share is read, each
  * session confirms and its cursor is taken to be written. */
+#include "hot.h"
 #include "room/room.h"
 #include "wire/wire.h"
-#include "hot.h"
 
 enum { DEVICES = 100, NOW = 1000000000, STEP_MS = 300 };
 

@@ -2,8 +2,8 @@
 /* The LMDB engine: a commit of 1,000 messages with ids to 100 rooms, each trimmed to its newest 100. */
 #include <string.h>
 
-#include "store/engine.h"
 #include "hot.h"
+#include "store/engine.h"
 
 enum { BATCH = 1000, ROOMS = 100 };
 

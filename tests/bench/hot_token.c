@@ -3,8 +3,8 @@
 #include <jansson.h>
 #include <sys/stat.h>
 
-#include "token/auth.h"
 #include "hot.h"
+#include "token/auth.h"
 
 enum { NOW = 1700000000 };
 

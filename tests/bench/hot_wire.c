@@ -1,7 +1,7 @@
 /* libs: msgpack */
 /* What hub, edges and senders say to each other: packed and unpacked; and records, as they are stored and sent. */
-#include "wire/wire.h"
 #include "hot.h"
+#include "wire/wire.h"
 
 enum { RECORDS = 8, SESSIONS = 100 };
 

@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "conn.h"
 #include "base/clock.h"
+#include "conn.h"
 #include "edge.h"
 #include "frame.h"
 #include "server.h"

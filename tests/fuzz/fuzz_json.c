@@ -2,9 +2,9 @@
 /* JSON: what is accepted is what jansson accepts, in the sender's bytes; the quick look says nothing else. */
 #include <jansson.h>
 
+#include "fuzz.h"
 #include "json/json.h"
 #include "json/json_plain.h"
-#include "fuzz.h"
 
 /* What only ours refuses: a NUL byte, or nested too deep. */
 static bool

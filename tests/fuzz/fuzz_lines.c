@@ -7,8 +7,8 @@
 #include <unistd.h>
 
 #include "base/lines.h"
-#include "message/msg.h"
 #include "fuzz.h"
+#include "message/msg.h"
 
 /* What a read gives: at most so many bytes. */
 static struct {

@@ -1,8 +1,8 @@
 /* libs: jansson libcrypto */
 /* Messages: what keeps the rules keeps them when it is looked at again, and what is rendered of any data is within the
  * bound that the edge's ring reckons with; of data that keeps the rules it is JSON. */
-#include "message/msg.h"
 #include "fuzz.h"
+#include "message/msg.h"
 
 static const char *const types[] = { "recommendation_update", "effectiveness_update", "feedback_update",
 	"note_update" };

@@ -1,8 +1,8 @@
 /* libs: jansson */
 /* wraps: dw_plain_parse dw_plain_parse_spaced */
 /* Requests to publish: what is accepted keeps the rules, and the quick way and the parser say the same. */
-#include "message/msg.h"
 #include "fuzz.h"
+#include "message/msg.h"
 
 static bool slowly; /* the quick look says nothing */
 

@@ -9,8 +9,8 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "store/engine.h"
 #include "fuzz.h"
+#include "store/engine.h"
 
 enum { ROOMS = 4, JOURNAL_PART = 256 * 1024, USED_MOST = 2 << 20 };
 

@@ -6,8 +6,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "token/auth.h"
 #include "fuzz.h"
+#include "token/auth.h"
 
 #define SECRET "0123456789abcdef0123456789abcdef"
 #define HEADER "{\"alg\":\"HS256\",\"kid\":\"main\"}"

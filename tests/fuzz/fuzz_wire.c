@@ -3,8 +3,8 @@
  * bytes. */
 #include <msgpack.h>
 
-#include "wire/wire.h"
 #include "fuzz.h"
+#include "wire/wire.h"
 
 /* What was packed has the first elements of what was taken, or that and no more. */
 static void

@@ -1,9 +1,9 @@
 /* ZMTP at the accepting end: in whatever pieces the bytes come, the same messages are taken and the same is answered;
  * each lies in what was taken, within its bound; and written with their heads they are taken once more. The first byte:
  * whether a sound greeting and READY come first; the second: the pieces' size. */
+#include "fuzz.h"
 #include "wire/wire.h"
 #include "wire/zmtp.h"
-#include "fuzz.h"
 
 #define READY "\4\34\5READY\13Socket-Type\0\0\0\6DEALER"
 

@@ -10,11 +10,11 @@
 
 #include <utlist.h>
 
-#include "../../cmd/diagws-edge/http/api.h"
-#include "../../cmd/diagws-edge/door/check.h"
 #include "../../cmd/diagws-edge/confirm.h"
 #include "../../cmd/diagws-edge/conn.h"
+#include "../../cmd/diagws-edge/door/check.h"
 #include "../../cmd/diagws-edge/edge.h"
+#include "../../cmd/diagws-edge/http/api.h"
 #include "../../cmd/diagws-edge/server.h"
 #include "../../cmd/diagws-edge/uplink.h"
 #include "base/clock.h"

@@ -9,8 +9,8 @@
 
 #include <utlist.h>
 
-#include "../../cmd/diagws-edge/http/api.h"
 #include "../../cmd/diagws-edge/edge.h"
+#include "../../cmd/diagws-edge/http/api.h"
 #include "../../cmd/diagws-edge/http/http.h"
 #include "../../cmd/diagws-edge/http/messages.h"
 #include "../../cmd/diagws-edge/uplink.h"

@@ -1,5 +1,5 @@
 /* Links: found in their chain however far the table has grown, and nothing left when the last has gone. */
-/* table: lib/base/hash.c */
+/* links: lib/base/hash.c */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

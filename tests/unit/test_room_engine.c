@@ -17,8 +17,8 @@
 
 #include <cmocka.h>
 
-#include "store/engine.h"
 #include "room/room.h"
+#include "store/engine.h"
 
 enum { LIMIT = 3, TTL = 100000, USERS = 6, STEPS = 400, RUNS = 60 };
 

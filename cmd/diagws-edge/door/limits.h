@@ -13,9 +13,9 @@
 #include <stdint.h>
 
 #include "address.h"
+#include "base/hash.h"
 #include "budget.h"
 #include "token/auth.h"
-#include "base/hash.h"
 
 struct check;
 struct edge_config;

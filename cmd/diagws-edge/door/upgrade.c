@@ -6,8 +6,8 @@
 #include <string.h>
 #include <strings.h>
 
-#include "message/msg.h"
 #include "door/origin.h"
+#include "message/msg.h"
 
 enum { KEY_SIZE = 24 };
 

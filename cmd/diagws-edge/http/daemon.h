@@ -11,9 +11,9 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/wheel.h"
 #include "door/address.h"
 #include "http/reader.h"
-#include "base/wheel.h"
 
 struct edge;
 struct http;

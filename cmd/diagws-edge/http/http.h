@@ -12,11 +12,11 @@
 #include <stddef.h>
 #include <microhttpd.h>
 
-#include "token/auth.h"
 #include "base/buf.h"
-#include "message/msg.h"
-#include "door/head.h"
 #include "base/wheel.h"
+#include "door/head.h"
+#include "message/msg.h"
+#include "token/auth.h"
 
 struct edge;
 struct http_client;

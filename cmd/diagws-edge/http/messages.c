@@ -21,9 +21,9 @@
 #include "api.h"
 #include "base/clock.h"
 #include "cli/opt.h"
-#include "wire/wire.h"
 #include "edge.h"
 #include "uplink.h"
+#include "wire/wire.h"
 
 enum { LIMIT = 100, LIMIT_MAX = 1000, WAIT_MAX_MS = 60 * 1000 };
 

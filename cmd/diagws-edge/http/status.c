@@ -16,9 +16,9 @@
 
 #include "api.h"
 #include "base/clock.h"
-#include "wire/wire.h"
 #include "edge.h"
 #include "uplink.h"
+#include "wire/wire.h"
 
 enum { FRESH_MS = 1000, ROWS_MAX = 10000, COLUMNS_MAX = 32 };
 

@@ -20,8 +20,8 @@
 #include <unistd.h>
 
 #include "store/kv/look.h"
-#include "store/lmdb/parts.h"
 #include "store/kv/parts.h"
+#include "store/lmdb/parts.h"
 
 struct chain {
 	uint64_t seq, count; /* of the last one met */

@@ -15,8 +15,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "wire/wire.h"
 #include "store/lmdb/parts.h"
+#include "wire/wire.h"
 
 enum { NAMES_MAX = DW_ROOM_MAX + DW_USER_MAX, PLACES_SHARE = 2 };
 

@@ -30,8 +30,8 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "store/lmdb/parts.h"
 #include "store/kv/parts.h"
+#include "store/lmdb/parts.h"
 
 #define NAME ".standing"
 #define NEW_NAME ".standing.new"

@@ -9,8 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "store/lmdb/parts.h"
 #include "store/kv/parts.h"
+#include "store/lmdb/parts.h"
 
 enum { ROOMS_KEPT = 16 * 1024, SLOTS_FIRST = 1024 };
 
