@@ -1,4 +1,5 @@
-/* links: lib/message/msg.c lib/json/json_plain.c lib/message/render.c lib/json/json.c lib/base/buf.c lib/base/err.c lib/base/clock.c */
+/* links: lib/message/msg.c lib/json/json_plain.c lib/message/render.c lib/json/json.c lib/base/buf.c lib/base/err.c */
+/* links: lib/base/clock.c */
 /* libs: jansson libcrypto */
 /* Names, ids, the rules for each type's data, and what a client is shown. */
 #include <setjmp.h>
