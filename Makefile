@@ -377,7 +377,9 @@ demo: deps
 SOURCES := $(shell git ls-files '*.c' '*.h' 2>/dev/null)
 SCRIPTS := .ci/run $(wildcard examples/*.sh)
 
-lint:
+# What a file needs of others is read from its object.
+lint: all
+	$(Q)tests/lint-layers.py $(BUILD)
 	$(Q)clang-format --dry-run -Werror $(SOURCES)
 	$(Q)tests/lint-includes.sh
 	$(Q)tests/lint-positions.sh
