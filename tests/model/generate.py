@@ -23,7 +23,7 @@ MOODS = {
     "old": dict(send=26, direct=18, open=12, close=6, pong=12, age=9, poll=6, wait=4, crash=2, write=2, receipts=4, sweep=2,
                 freeze=2, thaw=2, outlive=3),
     "own": dict(send=24, direct=14, open=12, close=8, pong=4, ack=18, receipts=6, age=4, crash=2, write=2),
-    "loyal": dict(send=16, direct=10, open=5, come=14, close=8, pong=2, ack=22, receipts=3, age=10, crash=2, restart=2, write=1),
+    "loyal": dict(send=6, direct=6, open=3, come=10, close=4, pong=2, ack=22, receipts=2, age=14, crash=1, restart=2, write=1),
     "gaps": dict(send=18, direct=18, burst=14, open=8, close=3, pong=4, crash=5, receipts=10, poll=3, freeze=4, thaw=4,
                  age=2),
     "copied": dict(send=26, direct=12, open=12, come=3, close=4, pong=10, backup=3, restore=4, poll=6, crash=1, restart=3,
@@ -46,6 +46,7 @@ class Generator:
         self.sent = []
         self.open = []
         self.seats = {}  # client -> (edge, room, user, device)
+        self.acked = None  # the seat of the last that acknowledged
         self.copied = False
         self.frozen, self.stopped, self.away = set(), set(), set()
         mood = self.r.choice(moods or list(MOODS))
@@ -161,9 +162,11 @@ class Generator:
 
     def do_come(self):
         """Somebody who was here, or still is, comes as the same device and asks for nothing but what it has missed."""
-        if self.seats:
-            _, *who = self.r.choice(list(self.seats.values())[-6:])
-            self.enter((self.r.randrange(self.edges), *who), "")
+        if not self.seats:
+            self.do_open()
+            return
+        _, *who = self.acked if self.acked and self.r.random() < 0.5 else self.r.choice(list(self.seats.values())[-6:])
+        self.enter((self.r.randrange(self.edges), *who), "")
 
     def enter(self, seat, place):
         client = self.name("c")
@@ -205,10 +208,16 @@ class Generator:
 
     def do_ack(self):
         client = self.one(self.open)
+        if self.mood == "loyal":
+            if client is None:
+                self.do_come()
+                return
+            if self.r.random() < 0.7:
+                self.do_send(self.r.choice(["", self.seats[client][2]]), self.seats[client][1])
         if client and self.sent:
-            _, room, user, _ = self.seats[client]
+            _, room, user, _ = self.acked = self.seats[client]
             its = [sent for sent in self.sent[-8:] if sent[0] == room and sent[2] in ("", user)]
-            wild = not its or self.r.random() < 0.2
+            wild = not its or self.r.random() < (0.1 if self.mood == "loyal" else 0.2)
             self.add("ack", client, self.r.choice(self.sent[-6:] if wild else its[-1:] * 2 + its[-2:])[1])
 
     def do_receipts(self):
@@ -263,6 +272,8 @@ class Generator:
     def do_age(self):
         if self.clocked and self.r.random() < 0.4:
             self.add("clock", self.r.choice([-100, -7, 3, 50, 3600]))
+        elif self.mood == "loyal":
+            self.add("age", self.r.choice([2, 3, 5, 6, 6, 7]))
         else:
             self.add("age", self.r.choice([1, 2, 3, 4, 6, 6, 11]))
 
@@ -325,7 +336,7 @@ class Generator:
         self.away = set(range(self.edges)) - self.stopped
         later = set()
         for edge in sorted(self.away, key=lambda _: self.r.random()):
-            if self.r.random() < 0.7:
+            if self.r.random() < (0.95 if self.mood == "loyal" else 0.7):
                 self.add("return", edge)
             else:
                 later.add(edge)
