@@ -51,12 +51,13 @@ class Generator:
         self.frozen, self.stopped, self.away = set(), set(), set()
         mood = self.r.choice(moods or list(MOODS))
         self.mood, self.weights = mood, dict(MOODS[mood])
-        few = mood == "loyal"
-        self.rooms = ROOMS[:self.r.choice([1, 1, 1, 2] if few else [1, 1, 1, 2, 3])]
-        self.users = USERS[:self.r.choice([1, 1, 2] if few else [2, 2, 3, 4])]
+        # Few that stay with it: what one acknowledges matters when it comes next.
+        self.loyal = mood == "loyal"
+        self.rooms = ROOMS[:self.r.choice([1, 1, 1, 2] if self.loyal else [1, 1, 1, 2, 3])]
+        self.users = USERS[:self.r.choice([1, 1, 2] if self.loyal else [2, 2, 3, 4])]
         self.edges = self.r.choice([1, 2, 2, 3])
-        self.devices = 20 if mood == "crowd" else 1 if few else 2
-        self.acking = {"own": 0.7, "loyal": 0.8}.get(mood, 0.1)
+        self.devices = 20 if mood == "crowd" else 1 if self.loyal else 2
+        self.acking = {"own": 0.7, "loyal": 0.8}.get(mood, 0.1)  # how likely one acknowledges itself
         self.limit = self.r.choice([1, 2, 3, 3, 4, 5, 5, 7, 10])
         self.dying = self.r.choice([0.03, 0.06, 0.3])
         self.big = mood == "slow" and self.r.random() < 0.5
@@ -111,7 +112,7 @@ class Generator:
 
     def do_send(self, to="", room=None):
         room = room or self.r.choice(self.rooms)
-        for _ in range(self.r.choice([1, 1, 1, 2] if self.mood == "loyal" else [1, 1, 1, 2, 3, self.limit + 1])):
+        for _ in range(self.r.choice([1, 1, 1, 2] if self.loyal else [1, 1, 1, 2, 3, self.limit + 1])):
             id = self.name("m")
             self.sent.append((room, id, to))
             self.add("send", room, id, "to=" + to if to else "",
@@ -156,7 +157,7 @@ class Generator:
 
     def do_open(self):
         user = self.r.choice(self.users)
-        derived = self.r.random() < (0.1 if self.mood == "loyal" else 0.3)
+        derived = self.r.random() < (0.1 if self.loyal else 0.3)
         device = ("t" if derived else "d") + str(self.r.randrange(self.devices))
         self.enter((self.r.randrange(self.edges), self.r.choice(self.rooms), user, device), self.place(0.35))
 
@@ -178,9 +179,9 @@ class Generator:
                  "claim" if self.r.random() < 0.1 else "", place)
 
     def gone(self, which):
-        """Those at such seats have been closed."""
-        self.open = [client for client in self.open if not which(self.seats[client])]
-        self.frozen &= set(self.open)
+        """Those at such seats have been closed, but where they watch more than that."""
+        if self.mood != "many":
+            self.open = [client for client in self.open if not which(self.seats[client])]
 
     def one(self, clients):
         clients = sorted(clients)
@@ -208,16 +209,17 @@ class Generator:
 
     def do_ack(self):
         client = self.one(self.open)
-        if self.mood == "loyal":
+        if self.loyal:
             if client is None:
                 self.do_come()
                 return
             if self.r.random() < 0.7:
                 self.do_send(self.r.choice(["", self.seats[client][2]]), self.seats[client][1])
         if client and self.sent:
-            _, room, user, _ = self.acked = self.seats[client]
+            self.acked = self.seats[client]
+            _, room, user, _ = self.acked
             its = [sent for sent in self.sent[-8:] if sent[0] == room and sent[2] in ("", user)]
-            wild = not its or self.r.random() < (0.1 if self.mood == "loyal" else 0.2)
+            wild = not its or self.r.random() < (0.1 if self.loyal else 0.2)
             self.add("ack", client, self.r.choice(self.sent[-6:] if wild else its[-1:] * 2 + its[-2:])[1])
 
     def do_receipts(self):
@@ -272,7 +274,7 @@ class Generator:
     def do_age(self):
         if self.clocked and self.r.random() < 0.4:
             self.add("clock", self.r.choice([-100, -7, 3, 50, 3600]))
-        elif self.mood == "loyal":
+        elif self.loyal:
             self.add("age", self.r.choice([2, 3, 5, 6, 6, 7]))
         else:
             self.add("age", self.r.choice([1, 2, 3, 4, 6, 6, 11]))
@@ -336,7 +338,7 @@ class Generator:
         self.away = set(range(self.edges)) - self.stopped
         later = set()
         for edge in sorted(self.away, key=lambda _: self.r.random()):
-            if self.r.random() < (0.95 if self.mood == "loyal" else 0.7):
+            if self.r.random() < (0.95 if self.loyal else 0.7):
                 self.add("return", edge)
             else:
                 later.add(edge)
