@@ -60,20 +60,22 @@ def shortest(failure):
 
 
 def search(seeds, first, engines, jobs, go_on=False):
-    """The failures (the first found, or all) and a line about what was done."""
+    """The failures (up to the first seed that fails, or all) and a line about what was done."""
     began, done, steps, failures = time.monotonic(), 0, 0, []
     with concurrent.futures.ProcessPoolExecutor(jobs) as pool:
         end = first + seeds
         waiting = {pool.submit(run_batch, batch, min(BATCH, end - batch), engines): min(BATCH, end - batch)
                    for batch in range(first, end, BATCH)}
         for future in concurrent.futures.as_completed(waiting):
+            if future.cancelled():
+                continue
             found, count = future.result()
             done, steps = done + waiting[future], steps + count
             failures += found
             if found and not go_on:
+                # They began in their order: what began before this one goes on to its end.
                 for other in waiting:
                     other.cancel()
-                break
     return sorted(failures), "%d histories of %d steps in %.1f s, seeds %d to %d: %s" % (
         done, steps, time.monotonic() - began, first, end - 1, "%d failed" % len(failures) if failures else "ok")
 

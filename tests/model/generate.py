@@ -2,7 +2,8 @@
 
 A history has a few of everything, so that what is rare in life meets often: clients that are away while direct messages
 are dropped, late PONGs, rights that go, edges that stand still, hubs that are killed before they wrote, time that goes
-by, streams that are set back for somebody who comes from further behind.
+by, streams that are set back for somebody who comes from further behind, devices that acknowledge and come back again and
+again, rights that go while an edge stands still, an older copy of the store that is put back.
 """
 import random
 
@@ -16,15 +17,17 @@ MOODS = {
     "broken": dict(send=22, direct=14, open=12, close=4, pong=14, ack=3, crash=5, restart=1, write=4, age=5, receipts=6,
                    kill=1, poll=3, wait=4),
     "rights": dict(send=22, direct=12, open=14, close=3, pong=10, revoke=5, grant=5, deny=1, age=4, freeze=2, thaw=2,
-                   poll=4, wait=4, crash=1),
+                   poll=4, wait=4, crash=1, miss=4),
     "still": dict(send=22, direct=12, open=12, close=3, pong=12, stop=5, cont=5, age=6, revoke=2, grant=2, crash=1,
-                  receipts=4, freeze=2, thaw=2, kill=1),
+                  receipts=4, freeze=2, thaw=2, kill=1, miss=5),
     "old": dict(send=26, direct=18, open=12, close=6, pong=12, age=9, poll=6, wait=4, crash=2, write=2, receipts=4, sweep=2,
                 freeze=2, thaw=2, outlive=3),
     "own": dict(send=24, direct=14, open=12, close=8, pong=4, ack=18, receipts=6, age=4, crash=2, write=2),
+    "loyal": dict(send=6, direct=6, open=3, come=10, close=4, pong=2, ack=22, receipts=2, age=14, crash=1, restart=2, write=1),
     "gaps": dict(send=18, direct=18, burst=14, open=8, close=3, pong=4, crash=5, receipts=10, poll=3, freeze=4, thaw=4,
                  age=2),
-    "copied": dict(send=26, direct=12, open=12, close=4, pong=10, backup=3, restore=3, poll=6, crash=1, restart=3, receipts=4),
+    "copied": dict(send=26, direct=12, open=12, come=3, close=4, pong=10, backup=3, restore=4, poll=6, crash=1, restart=3,
+                   receipts=4),
     "crowd": dict(send=10, direct=10, open=30, away=22, pong=12, receipts=6),
     "ids": dict(send=24, direct=8, again=16, open=6, pong=6, receipts=4, age=6, crash=2),
     "many": dict(send=26, direct=14, open=8, sub=12, unsub=5, close=3, pong=16, ack=2, receipts=4, freeze=2, thaw=2,
@@ -32,7 +35,7 @@ MOODS = {
 }
 
 # Of these real processes can play nearly all.
-REAL = ["busy", "away", "slow", "broken", "rights", "still", "own", "many", "gaps", "copied"]
+REAL = ["busy", "away", "slow", "broken", "rights", "still", "own", "many", "gaps", "copied", "loyal"]
 
 
 class Generator:
@@ -42,13 +45,19 @@ class Generator:
         self.count = {"m": 0, "c": 0, "w": 0}
         self.sent = []
         self.open = []
+        self.seats = {}  # client -> (edge, room, user, device)
+        self.acked = None  # the seat of the last that acknowledged
+        self.copied = False
         self.frozen, self.stopped, self.away = set(), set(), set()
         mood = self.r.choice(moods or list(MOODS))
         self.mood, self.weights = mood, dict(MOODS[mood])
-        self.rooms = ROOMS[:self.r.choice([1, 1, 1, 2, 3])]
-        self.users = USERS[:self.r.choice([2, 2, 3, 4])]
+        # Few that stay with it: what one acknowledges matters when it comes next.
+        self.loyal = mood == "loyal"
+        self.rooms = ROOMS[:self.r.choice([1, 1, 1, 2] if self.loyal else [1, 1, 1, 2, 3])]
+        self.users = USERS[:self.r.choice([1, 1, 2] if self.loyal else [2, 2, 3, 4])]
         self.edges = self.r.choice([1, 2, 2, 3])
-        self.devices = 20 if mood == "crowd" else 2
+        self.devices = 20 if mood == "crowd" else 1 if self.loyal else 2
+        self.acking = {"own": 0.7, "loyal": 0.8}.get(mood, 0.1)  # how likely one acknowledges itself
         self.limit = self.r.choice([1, 2, 3, 3, 4, 5, 5, 7, 10])
         self.dying = self.r.choice([0.03, 0.06, 0.3])
         self.big = mood == "slow" and self.r.random() < 0.5
@@ -101,9 +110,9 @@ class Generator:
 
     # ---- steps
 
-    def do_send(self, to=""):
-        room = self.r.choice(self.rooms)
-        for _ in range(self.r.choice([1, 1, 1, 2, 3, self.limit + 1])):
+    def do_send(self, to="", room=None):
+        room = room or self.r.choice(self.rooms)
+        for _ in range(self.r.choice([1, 1, 1, 2] if self.loyal else [1, 1, 1, 2, 3, self.limit + 1])):
             id = self.name("m")
             self.sent.append((room, id, to))
             self.add("send", room, id, "to=" + to if to else "",
@@ -148,13 +157,31 @@ class Generator:
 
     def do_open(self):
         user = self.r.choice(self.users)
-        derived = self.r.random() < 0.3
+        derived = self.r.random() < (0.1 if self.loyal else 0.3)
         device = ("t" if derived else "d") + str(self.r.randrange(self.devices))
+        self.enter((self.r.randrange(self.edges), self.r.choice(self.rooms), user, device), self.place(0.35))
+
+    def do_come(self):
+        """Somebody who was here, or still is, comes as the same device and asks for nothing but what it has missed."""
+        if not self.seats:
+            self.do_open()
+            return
+        _, *who = self.acked if self.acked and self.r.random() < 0.5 else self.r.choice(list(self.seats.values())[-6:])
+        self.enter((self.r.randrange(self.edges), *who), "")
+
+    def enter(self, seat, place):
         client = self.name("c")
+        if seat[3][0] != "t":
+            self.gone(lambda other: other[1:] == seat[1:])
         self.open.append(client)
-        self.add("open", client, self.r.randrange(self.edges), self.r.choice(self.rooms), user, device,
-                 "derived" if derived else "", "ack" if self.r.random() < (0.7 if self.mood == "own" else 0.1) else "",
-                 "claim" if self.r.random() < 0.1 else "", self.place(0.35))
+        self.seats[client] = seat
+        self.add("open", client, *seat, "derived" if seat[3][0] == "t" else "", "ack" if self.r.random() < self.acking else "",
+                 "claim" if self.r.random() < 0.1 else "", place)
+
+    def gone(self, which):
+        """Those at such seats have been closed, but where they watch more than that."""
+        if self.mood != "many":
+            self.open = [client for client in self.open if not which(self.seats[client])]
 
     def one(self, clients):
         clients = sorted(clients)
@@ -165,7 +192,7 @@ class Generator:
         if client:
             self.open.remove(client)
             self.frozen.discard(client)
-            late = self.sent and self.r.random() < (0.5 if self.mood == "own" else 0.1)
+            late = self.sent and self.r.random() < (0.5 if self.acking > 0.5 else 0.1)
             self.add("close", client, "ack=" + self.r.choice(self.sent[-4:])[1] if late else "")
 
     def do_away(self):
@@ -182,8 +209,18 @@ class Generator:
 
     def do_ack(self):
         client = self.one(self.open)
+        if self.loyal:
+            if client is None:
+                self.do_come()
+                return
+            if self.r.random() < 0.7:
+                self.do_send(self.r.choice(["", self.seats[client][2]]), self.seats[client][1])
         if client and self.sent:
-            self.add("ack", client, self.r.choice(self.sent[-6:])[1])
+            self.acked = self.seats[client]
+            _, room, user, _ = self.acked
+            its = [sent for sent in self.sent[-8:] if sent[0] == room and sent[2] in ("", user)]
+            wild = not its or self.r.random() < (0.1 if self.loyal else 0.2)
+            self.add("ack", client, self.r.choice(self.sent[-6:] if wild else its[-1:] * 2 + its[-2:])[1])
 
     def do_receipts(self):
         if self.sent:
@@ -230,14 +267,15 @@ class Generator:
     def do_back(self):
         """Somebody comes from further back than those who are there."""
         if self.sent:
-            client = self.name("c")
-            self.open.append(client)
-            self.add("open", client, self.r.randrange(self.edges), self.r.choice(self.rooms), self.r.choice(self.users),
-                     "b%d" % self.r.randrange(3), "after=" + self.r.choice(["0", self.sent[0][1], self.r.choice(self.sent)[1]]))
+            self.enter((self.r.randrange(self.edges), self.r.choice(self.rooms), self.r.choice(self.users),
+                        "b%d" % self.r.randrange(3)),
+                       "after=" + self.r.choice(["0", self.sent[0][1], self.r.choice(self.sent)[1]]))
 
     def do_age(self):
         if self.clocked and self.r.random() < 0.4:
             self.add("clock", self.r.choice([-100, -7, 3, 50, 3600]))
+        elif self.loyal:
+            self.add("age", self.r.choice([2, 3, 5, 6, 6, 7]))
         else:
             self.add("age", self.r.choice([1, 2, 3, 4, 6, 6, 11]))
 
@@ -257,10 +295,34 @@ class Generator:
             self.add("receipts", id)
 
     def do_revoke(self):
-        self.add("revoke", self.r.choice(self.rooms), self.r.choice(self.users))
+        self.revoke(self.r.choice(self.rooms), self.r.choice(self.users))
+
+    def revoke(self, room, user):
+        self.add("revoke", room, user)
+        self.gone(lambda seat: seat[1:3] == (room, user))
 
     def do_grant(self):
         self.add("grant", self.r.choice(self.rooms), self.r.choice(self.users))
+
+    def do_miss(self):
+        """An edge stands still until the hub takes it for gone; meanwhile one of those there loses a right, and messages
+        come."""
+        client = self.one(self.open)
+        if client is None:
+            self.do_open()
+            return
+        edge, room, user, _ = self.seats[client]
+        if self.r.random() < 0.7:
+            user = self.r.choice(self.users)
+            self.enter((edge, room, user, "d%d" % self.r.randrange(self.devices)), "")
+        self.add("stop", edge)
+        self.add("age", self.r.choice([4, 6, 11]))
+        if self.r.random() < 0.8:
+            self.revoke(room, user)
+        for _ in range(self.r.randrange(1, 3)):
+            self.do_send(self.r.choice(["", "", user]), room)
+        self.stopped.discard(edge)
+        self.add("cont", edge)
 
     def do_deny(self):
         self.add("deny", self.r.choice(self.rooms), self.r.choice(self.users))
@@ -276,7 +338,7 @@ class Generator:
         self.away = set(range(self.edges)) - self.stopped
         later = set()
         for edge in sorted(self.away, key=lambda _: self.r.random()):
-            if self.r.random() < 0.7:
+            if self.r.random() < (0.95 if self.loyal else 0.7):
                 self.add("return", edge)
             else:
                 later.add(edge)
@@ -295,10 +357,26 @@ class Generator:
         self.hub("restart", "limit=%d" % self.limit if lower else "")
 
     def do_backup(self):
+        self.copied = True
         self.add("backup")
 
     def do_restore(self):
+        """More has been published since the copy; some of it is what those who come then name."""
+        if not self.copied:
+            self.do_backup()
+            return
+        if self.r.random() < 0.5:
+            self.do_send()
+        before = self.sent[-4:]
         self.hub("restore")
+        for _ in range(self.r.randrange(3) if before else 0):
+            if self.r.random() < 0.5:
+                self.do_send()
+            place = "after=%s%s" % (self.r.choice(before)[1], self.r.choice(["", " epoch=first", " epoch=now"]))
+            if self.r.random() < 0.5 and self.seats:
+                self.enter(self.r.choice(list(self.seats.values())), place)
+            else:
+                self.add("poll", self.r.randrange(self.edges), self.r.choice(self.rooms), self.r.choice(self.users), place)
 
     def do_return(self):
         edge = self.one(self.away - self.stopped)

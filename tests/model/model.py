@@ -55,6 +55,7 @@ class Device:
         self.doubtful = False  # over its age, and maybe forgotten
         self.derived = self.ahead = False
         self.stored = None
+        self.coming = 0  # so many of its sessions return with one edge, and have not yet
 
     def advance(self, now):
         """After anything that its sessions confirmed, and as time goes by."""
@@ -65,15 +66,25 @@ class Device:
         together = low[0]
         for at in low:
             together = nearer(together, at)
-        self.low.move(together, now)
-        settled = further(self.low.when(now - SETTLED_MOST), self.low.acked)
-        self.low.resume = further(self.low.resume, nearer(together, settled))
-        together = high[0]
-        for at in high:
+        if self.coming == 0:
+            self.low.move(together, now)
+            settled = further(self.low.when(now - SETTLED_MOST), self.low.acked)
+            self.low.resume = further(self.low.resume, nearer(together, settled))
+        self.advance_high(high, now)
+
+    def advance_high(self, confirmed, now):
+        together = confirmed[0]
+        for at in confirmed:
             together = nearer(together, at)
         self.high.move(together, now)
         settled = further(self.high.when(now - SETTLED_LEAST), self.high.acked)
         self.high.resume = further(self.high.resume, nearer(together, settled))
+
+    def end_in_turn(self, ending, now):
+        """Each of those that end together may be the last, and count then with those alone that stay."""
+        staying = [session.known_high for session in self.sessions if session not in ending]
+        for session in ending if len(ending) > 1 else []:
+            self.advance_high([session.known_high, *staying], now)
 
     def delivered(self, log, begun, upto):
         """By the least that is to be remembered: of each log the newest run without a gap."""
@@ -209,6 +220,8 @@ class Base:
         """The hub ends them, in an order of its own."""
         for session in sessions:
             session.device.advance(now)
+        for device in {session.device for session in sessions}:
+            device.end_in_turn([session for session in sessions if session.device is device], now)
         for session in sessions:
             session.counted = False
             session.device.sessions.remove(session)

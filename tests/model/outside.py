@@ -198,6 +198,7 @@ class Outside:
                 room.limit = self.limit
         self.write_all()
         for device in self.devices.values():
+            device.end_in_turn(device.sessions, self.mono)
             device.forget_unwritten(self.mono, self.clock_was_set)
         self.hub_ends()
         self.doubt(swept=True)
@@ -244,6 +245,10 @@ class Outside:
             self.depart(session, when is None)
         edge.left = [(self.mono, session) for when, session in edge.left
                      if not other and (when is None or when > self.mono - LEFT)]
+        devices = {session: self.find_device(session) for client in edge.clients.values() for session in client.sessions}
+        for device in [] if other else devices.values():
+            if device is not None:
+                device.coming += 1
         for client in list(edge.clients.values()):
             if other:
                 for session in client.sessions:
@@ -251,6 +256,8 @@ class Outside:
                 client.close = (1012, "service restart")
                 continue
             for session in list(client.sessions):
+                if devices[session] is not None:
+                    devices[session].coming -= 1
                 if self.may(session.room.name, client.user, session.room.name in client.claims):
                     self.come_back(session)
                 else:

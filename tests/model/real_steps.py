@@ -153,6 +153,8 @@ class Steps(Place):
             client.tell(type="ack", seq=message.seq, diagnosis_id=number(message.room))
         client.leave()
         del self.clients[words[1]]
+        # A PING that came since the step before is answered by nobody.
+        self.lines[:] = [line for line in self.lines if line != "p " + words[1]]
 
     def do_freeze(self, words, options):
         self.answer = []

@@ -409,6 +409,14 @@ class Model(Outside, Base):
         return all(number >= min(told, len(log)) or log[number + 1] in reader.got
                    for number, told, log in zip(at, reader.told, logs))
 
+    @staticmethod
+    def end_of_gap(reader, log, number, told):
+        """In the midst of a gap that was told as one it may be all of it."""
+        if 0 < number <= len(log) and log[number] not in reader.got:
+            while number < min(told, len(log)) and log[number + 1] not in reader.got:
+                number += 1
+        return number
+
     def acknowledge(self, client, message, seen, told=True):
         """told: the hub is told of it at once."""
         session = client.session(message.room)
@@ -434,6 +442,7 @@ class Model(Outside, Base):
             session.acked_low = further(session.acked_low or (0, 0), (logs[0].upto(session.live.seq), 0))
         if got:
             most = further(most, got[-1][1])
+        most = tuple(self.end_of_gap(reader, log, at, told) for log, at, told in zip(logs, most, reader.told))
         session.high = further(session.high, most)
         session.acked_high = further(session.acked_high or (0, 0), most)
         if told and session.counted and self.edges[client.edge].there:
