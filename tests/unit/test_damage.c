@@ -288,7 +288,8 @@ test_each_bit_of_the_heads(void **state)
 static void
 test_each_bit_of_the_tables_counts(void **state)
 {
-	static const char *const tables[] = { "meta", "messages", "places", "rooms", "users", "cursors", "owners" };
+	static const char *const tables[] = { "meta", "messages", "places", "rooms", "users", "idlog", "cursors",
+		"owners" };
 	struct fixture *f = *state;
 
 	for (size_t table = 0; table < sizeof(tables) / sizeof(tables[0]); table++) {

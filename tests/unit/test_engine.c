@@ -1492,8 +1492,8 @@ test_twins(void **state)
 	twin.ops->close(twin.engine);
 }
 
-/* Enough ids for them to be carried into their tables, generations of them, and a store opened again: each is known
- * when it is among the newest, and told as the twin tells it. */
+/* Enough ids for their log to be trimmed for long, and a store opened again: each is known when it is among the newest,
+ * and told as the twin tells it. */
 static void
 test_very_many_ids(void **state)
 {
@@ -1561,9 +1561,9 @@ test_very_many_ids(void **state)
 	free(ops[1]);
 }
 
-/* One that was not remembered any more, stored anew before either had been carried into the tables. */
+/* One that was not remembered any more and was stored anew, among very many others. */
 static void
-test_the_newest_of_an_id_is_carried(void **state)
+test_the_newest_of_an_id_is_found(void **state)
 {
 	enum { IDS = 40, BATCH = 2000, OTHERS = 70 * BATCH };
 	struct fixture *f = *state;
@@ -1652,7 +1652,7 @@ main(void)
 		LMDB(test_a_full_store_mends_itself),
 		LMDB(test_twins),
 		LMDB(test_very_many_ids),
-		LMDB(test_the_newest_of_an_id_is_carried),
+		LMDB(test_the_newest_of_an_id_is_found),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
