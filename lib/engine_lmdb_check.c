@@ -2,8 +2,8 @@
  *
  * A file of its own because it trusts nothing that the others rely on. kv_look.h has every page and checksum looked
  * at; here the entries are, against each other: the newest messages of rooms and users are there and no newer ones,
- * their chains have no hole, nothing is above the last seq. So a
- * page that was never written, and left an older one in its place, shows too.
+ * neither their chains nor the log of ids has a hole, nothing is above the last seq. So a page that was never written,
+ * and left an older one in its place, shows too.
  *
  * Happy path: rooms and users are read into two tables of hashes; one pass over messages and places, merged by seq,
  * notes the last of each chain; then both tables must have been met exactly. The oldest of a chain may be anything, for
