@@ -38,7 +38,7 @@ open_engine(struct hub *hub, const struct options *options, struct dw_fault *fau
 		.queue_limit = (size_t)options->queue_limit,
 		.queue_ttl_ms = (uint64_t)options->queue_ttl_ms,
 		.id_window_ms = (uint64_t)options->id_window_ms,
-		.id_window_count = 10 * 1000 * 1000,
+		.id_window_count = 1000 * 1000,
 		.store_limit = (uint64_t)options->store_limit,
 		.ownership = options_ownership(options) };
 	int err = dw_engine_lmdb.open(&hub->engine, &config, fault);

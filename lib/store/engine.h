@@ -155,7 +155,7 @@ struct dw_engine_config {
 	size_t queue_limit;       /* messages retained per room */
 	uint64_t queue_ttl_ms;    /* and for how long */
 	uint64_t id_window_ms;    /* how long an id is remembered (by its message's `at`), */
-	uint64_t id_window_count; /* while it is one of the last so many (10 million) */
+	uint64_t id_window_count; /* while it is one of the last so many (1,000,000) */
 	uint64_t store_limit;     /* bytes on disk; past it DW_E_STORAGE_FULL */
 	enum dw_ownership ownership;
 };

@@ -51,7 +51,7 @@ main(void)
 	struct dw_engine_config config = { .queue_limit = 100,
 		.queue_ttl_ms = 7 * 86400000ULL,
 		.id_window_ms = 86400000,
-		.id_window_count = 10000000,
+		.id_window_count = 1000000,
 		.store_limit = 1ULL << 30,
 		.ownership = DW_OWNERSHIP_REGISTRY };
 	struct dw_fault fault = { 0 };

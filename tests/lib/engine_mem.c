@@ -51,9 +51,7 @@ struct mem_engine {
 	char epoch[DW_EPOCH_SIZE];
 	uint64_t seq, bytes, now;
 	struct room *rooms;
-	struct entry *ids[2]; /* the current generation, and the one before; they bound what must be kept */
-	uint64_t ids_begun;
-	struct entry *users, *cursors, *owners;
+	struct entry *ids, *users, *cursors, *owners; /* of ids all that ever were */
 };
 
 static struct dw_str
@@ -246,10 +244,8 @@ last_own(const struct mem_engine *e, const char *room, const char *user)
 static struct entry *
 find_id(const struct mem_engine *e, struct dw_str key)
 {
-	struct entry *id = find_entry(e->ids[0], key);
+	struct entry *id = find_entry(e->ids, key);
 
-	if (id == NULL)
-		id = find_entry(e->ids[1], key);
 	return id != NULL && e->seq + 1 - id->seq <= e->config.id_window_count &&
 				   (e->now <= id->at || e->now - id->at < e->config.id_window_ms)
 			   ? id
@@ -279,7 +275,7 @@ do_append(struct mem_engine *e, struct dw_op *op)
 		op->err = op->append.duplicate ? DW_OK : DW_E_ID_REUSED;
 		return DW_OK;
 	}
-	id = get_entry(&e->ids[0], key);
+	id = get_entry(&e->ids, key);
 	if (room == NULL && (room = calloc(1, sizeof(*room))) != NULL) {
 		(void)dw_str_copy(dw_str(op->room), room->name, sizeof(room->name));
 		HASH_ADD_STR(e->rooms, name, room);
@@ -567,14 +563,6 @@ mem_commit(struct dw_engine *engine, struct dw_op **ops, size_t count, struct dw
 		return dw_fault_set(fault, DW_E_STORAGE_FULL, NULL, NULL, "the store has its %llu bytes",
 			(unsigned long long)e->config.store_limit);
 	e->now = dw_now_ms();
-	if (e->ids_begun == 0)
-		e->ids_begun = e->now;
-	if (e->now >= e->ids_begun + e->config.id_window_ms || HASH_COUNT(e->ids[0]) >= e->config.id_window_count) {
-		clear_table(&e->ids[1]);
-		e->ids[1] = e->ids[0];
-		e->ids[0] = NULL;
-		e->ids_begun = e->now;
-	}
 	for (size_t i = 0; err == DW_OK && i < count; i++)
 		err = do_op(e, ops[i]);
 	for (size_t i = 0; i < count; i++) {
@@ -620,8 +608,7 @@ mem_close(struct dw_engine *engine)
 		free_list(room->directs);
 		free(room);
 	}
-	clear_table(&e->ids[0]);
-	clear_table(&e->ids[1]);
+	clear_table(&e->ids);
 	clear_table(&e->users);
 	clear_table(&e->cursors);
 	clear_table(&e->owners);

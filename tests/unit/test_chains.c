@@ -233,6 +233,48 @@ test_a_direct_message_behind_another_users(void **state)
 	assert_refused("a message is missing before, message 5");
 }
 
+static void
+test_an_id_is_missing(void **state)
+{
+	(void)state;
+	assert_int_equal(DW_OK, dw_kv_delete(kv, IDLOG, seq_key(3)));
+	assert_refused("an id is missing, message 3");
+}
+
+static void
+test_the_newest_id_is_missing(void **state)
+{
+	(void)state;
+	assert_int_equal(DW_OK, dw_kv_delete(kv, IDLOG, seq_key(6)));
+	assert_refused("an id is missing, message 6");
+}
+
+static void
+test_the_oldest_id_is_missing(void **state)
+{
+	(void)state;
+	assert_int_equal(DW_OK, dw_kv_delete(kv, IDLOG, seq_key(1)));
+	assert_refused("an id is missing, message 1");
+}
+
+static void
+test_an_id_of_before_the_log(void **state)
+{
+	const uint64_t floor = 2;
+
+	(void)state;
+	assert_int_equal(DW_OK, dw_kv_put(kv, META, DW_STR("ids"), dw_bytes(&floor, sizeof(floor))));
+	assert_refused("an id is missing, message 3");
+}
+
+static void
+test_half_an_id(void **state)
+{
+	(void)state;
+	assert_int_equal(DW_OK, dw_kv_put(kv, IDLOG, seq_key(6), DW_STR("half")));
+	assert_refused("table 'idlog' has an entry that does not fit");
+}
+
 int
 main(void)
 {
@@ -249,6 +291,11 @@ main(void)
 		TEST(test_a_direct_message_with_a_wrong_own),
 		TEST(test_a_direct_message_without_own),
 		TEST(test_a_direct_message_behind_another_users),
+		TEST(test_an_id_is_missing),
+		TEST(test_the_newest_id_is_missing),
+		TEST(test_the_oldest_id_is_missing),
+		TEST(test_an_id_of_before_the_log),
+		TEST(test_half_an_id),
 	};
 #undef TEST
 

@@ -296,13 +296,6 @@ dw_kv_delete(struct dw_kv *kv, size_t table, struct dw_str key)
 	return err;
 }
 
-int
-dw_kv_empty(struct dw_kv *kv, size_t table)
-{
-	kv->dirty = kv->whole = true;
-	return dw_kv_lmdb_empty(kv->lmdb, table);
-}
-
 struct scan {
 	struct dw_kv *kv;
 	size_t table;

@@ -49,7 +49,6 @@ int dw_kv_put(struct dw_kv *kv, size_t table, struct dw_str key, struct dw_str v
 /* Behind the table's last key; the value is the parts one after another. */
 int dw_kv_append(struct dw_kv *kv, size_t table, struct dw_str key, const struct dw_str *parts, size_t count);
 int dw_kv_delete(struct dw_kv *kv, size_t table, struct dw_str key);
-int dw_kv_empty(struct dw_kv *kv, size_t table);
 
 enum { DW_KV_DELETE = 1, DW_KV_STOP = 2 };
 /* Calls `each` in order of keys, beginning at the first that is not below `from`. It returns DW_OK to go on,

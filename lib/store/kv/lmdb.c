@@ -335,13 +335,6 @@ dw_kv_lmdb_delete(struct kv_lmdb *kv, size_t table, struct dw_str key)
 }
 
 int
-dw_kv_lmdb_empty(struct kv_lmdb *kv, size_t table)
-{
-	kv->changed = true;
-	return fail(kv, mdb_drop(kv->txn, kv->tables[table], 0));
-}
-
-int
 dw_kv_lmdb_scan(struct kv_lmdb *kv, size_t table, struct dw_str from,
 	int (*each)(void *user, struct dw_str key, struct dw_str value), void *user)
 {

@@ -119,7 +119,6 @@ int dw_kv_lmdb_get(struct kv_lmdb *kv, size_t table, struct dw_str key, struct d
 int dw_kv_lmdb_put(
 	struct kv_lmdb *kv, size_t table, struct dw_str key, const struct dw_str *parts, size_t count, bool append);
 int dw_kv_lmdb_delete(struct kv_lmdb *kv, size_t table, struct dw_str key);
-int dw_kv_lmdb_empty(struct kv_lmdb *kv, size_t table);
 int dw_kv_lmdb_scan(struct kv_lmdb *kv, size_t table, struct dw_str from,
 	int (*each)(void *user, struct dw_str key, struct dw_str value), void *user);
 uint64_t dw_kv_lmdb_count(struct kv_lmdb *kv, size_t table);

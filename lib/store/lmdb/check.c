@@ -2,8 +2,8 @@
  *
  * A file of its own because it trusts nothing that the others rely on. kv_look.h has every page and checksum looked
  * at; here the entries are, against each other: the newest messages of rooms and users are there and no newer ones,
- * their chains have no hole, nothing is above the last seq. So a
- * page that was never written, and left an older one in its place, shows too.
+ * neither their chains nor the log of ids has a hole, nothing is above the last seq. So a page that was never written,
+ * and left an older one in its place, shows too.
  *
  * Happy path: rooms and users are read into two tables of hashes; one pass over messages and places, merged by seq,
  * notes the last of each chain; then both tables must have been met exactly. The oldest of a chain may be anything, for
@@ -55,7 +55,7 @@ struct check {
 	uint64_t last; /* seq that was given */
 	uint64_t met;  /* the greatest one that is there */
 	uint64_t limit;
-	struct ids_state ids;
+	uint64_t ids; /* the log of ids begins behind this seq */
 };
 
 static int
@@ -201,8 +201,8 @@ check_meta(struct check *check)
 			check->last = number;
 		else if (dw_str_is(key, "limit"))
 			check->limit = number;
-		else if (dw_str_is(key, "ids") && value.n == sizeof(check->ids))
-			memcpy(&check->ids, value.p, sizeof(check->ids));
+		else if (dw_str_is(key, "ids"))
+			check->ids = number;
 	}
 	return err == DW_E_AGAIN ? DW_OK : err;
 }
@@ -348,52 +348,33 @@ check_ends(struct check *check)
 	return DW_OK;
 }
 
-static bool
-entry_ok(const struct check *check, enum lmdb_table table, struct dw_str key, struct dw_str value)
-{
-	struct dw_cursor cursor;
-	struct dw_owner_row row;
-	struct id_value id;
-
-	switch (table) {
-	case CURSORS:
-		return dw_lmdb_take_cursor(key, value, &cursor);
-	case OWNERS:
-		return dw_lmdb_take_owner(key, value, &row);
-	default:
-		if (key.n != 16 || value.n != sizeof(id))
-			return false;
-		memcpy(&id, value.p, sizeof(id));
-		dw_lmdb_ids_note(check->engine, table - IDS0, (const uint8_t *)key.p);
-		return id.seq <= check->last;
-	}
-}
-
 static int
 check_rest(struct check *check)
 {
-	static const enum lmdb_table tables[] = { IDS0, IDS1, CURSORS, OWNERS };
 	struct dw_str key, value;
-	int err = DW_OK;
+	struct dw_cursor cursor;
+	struct dw_owner_row row;
+	int err;
 
-	for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++) {
-		while ((err = next(check, tables[i], &key, &value)) == DW_OK) {
-			if (!entry_ok(check, tables[i], key, value))
-				return damaged_table(check, tables[i]);
-		}
-		if (err != DW_E_AGAIN)
-			return err;
+	while ((err = next(check, CURSORS, &key, &value)) == DW_OK) {
+		if (!dw_lmdb_take_cursor(key, value, &cursor))
+			return damaged_table(check, CURSORS);
 	}
-	return dw_kv_look_free(check->look, check->fault);
+	if (err != DW_E_AGAIN)
+		return err;
+	while ((err = next(check, OWNERS, &key, &value)) == DW_OK) {
+		if (!dw_lmdb_take_owner(key, value, &row))
+			return damaged_table(check, OWNERS);
+	}
+	return err == DW_E_AGAIN ? dw_kv_look_free(check->look, check->fault) : err;
 }
 
-/* From what has not been carried into the tables yet to the last seq, the log of ids has no hole. */
+/* The log of ids has no hole, from where it begins to the last seq. */
 static int
 check_idlog(struct check *check)
 {
-	const uint64_t floor = dw_lmdb_ids_floor(check->ids.steps);
 	struct dw_str key, value;
-	uint64_t last = 0;
+	uint64_t last = check->ids;
 	int err;
 
 	while ((err = next(check, IDLOG, &key, &value)) == DW_OK) {
@@ -401,9 +382,9 @@ check_idlog(struct check *check)
 
 		if (key.n != sizeof(first) || count == 0 || count > ID_ROWS_MAX || value.n % sizeof(struct id_row) != 0)
 			return damaged_table(check, IDLOG);
-		if (last == 0 ? first > floor + 1 : first != last + 1)
-			return damaged(check, "an id is missing", first - 1, DW_STR("(unknown)"));
-		last = first + count - 1;
+		if (first != last + 1)
+			return damaged(check, "an id is missing", last + 1, DW_STR("(unknown)"));
+		last += count;
 	}
 	if (err == DW_E_AGAIN && last != check->last)
 		return damaged(check, "an id is missing", check->last, DW_STR("(unknown)"));

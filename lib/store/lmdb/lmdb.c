@@ -1,18 +1,16 @@
-/* The embedded engine: LMDB in one directory, format version 5.
+/* The embedded engine: LMDB in one directory, format version 6.
  *
  *   meta      what the store is and where it stands: version, epoch, seq, limit, sweeps, ids, file, noted
  *   messages  seq (8 bytes, big endian) → head, room, user, record
  *   places    seq → head, room, user: of messages that are no more
  *   rooms     room → newest messages, n
  *   users     room NUL user → newest direct message, and its number
- *   ids0, ids1  16-byte digest of room and id → {content hash, time and two bits, seq, n}
- *   idlog     the newest of these, by seq: see engine_lmdb_ids.c
+ *   idlog     seq → the ids of that message and of those that follow it: see engine_lmdb_ids.c
  *   cursors   room NUL user NUL device → positions, seen, expires, derived
  *   owners    room NUL user → {state}
  *
  * Messages are appended at one end whatever their room, so that a commit dirties few pages; engine_lmdb_log.c
  * says how a room is read. The dead are cleared away later, by a sweep that looks at a few with a commit.
- * Ids live in two generations: when the newer is as old or as full as the window, the older is emptied.
  *
  * What kv.h commits may lie in its journal for a while; a store is looked through again when something came from there.
  *
@@ -34,8 +32,8 @@
 enum { SWEEP_PER_APPEND = 4, SWEEP_LEAST = 16, SWEEP_WHEN_FULL = 4096 };
 
 /* As enum lmdb_table; the first is what tells our stores from others. */
-const char *const dw_lmdb_tables[LMDB_TABLES] = { "meta", "messages", "places", "rooms", "users", "ids0", "ids1",
-	"idlog", "cursors", "owners" };
+const char *const dw_lmdb_tables[LMDB_TABLES] = { "meta", "messages", "places", "rooms", "users", "idlog", "cursors",
+	"owners" };
 
 static int
 get_meta(struct lmdb_engine *e, const char *name, void *out, size_t size)
@@ -53,13 +51,11 @@ put_meta(struct lmdb_engine *e, const char *name, const void *in, size_t size)
 static void
 settle(struct lmdb_engine *e, bool committed, bool appended)
 {
-	if (!committed) {
+	if (!committed)
 		dw_lmdb_rooms_forget(e);
-		dw_lmdb_ids_abort(e);
-	} else if (appended) {
+	else if (appended)
 		e->seq = e->next_seq - 1;
-		dw_lmdb_ids_committed(e);
-	}
+	dw_lmdb_ids_settle(e, committed);
 }
 
 /* The dead may take as much room as the living while there is room. */
@@ -70,7 +66,7 @@ is_nearly_full(const struct lmdb_engine *e)
 }
 
 /* One transaction: the operations, and, where `budget` is not 0, the upkeep: a look at so many old messages, and
- * at the age of the ids. What appends has a budget. */
+ * at fewer old ids. What appends has a budget. */
 static int
 attempt(struct lmdb_engine *e, enum dw_kv_mode mode, struct dw_op **ops, size_t count, size_t budget)
 {
@@ -85,8 +81,6 @@ attempt(struct lmdb_engine *e, enum dw_kv_mode mode, struct dw_op **ops, size_t 
 	e->deleted = 0;
 	e->room = NULL;
 	dw_lmdb_rooms_begin(e);
-	if (budget > 0)
-		err = dw_lmdb_ids_begin(e);
 	for (size_t i = 0; err == DW_OK && i < count; i++) {
 		e->room = ops[i]->room;
 		err = dw_lmdb_op(e, ops[i]);
@@ -96,7 +90,7 @@ attempt(struct lmdb_engine *e, enum dw_kv_mode mode, struct dw_op **ops, size_t 
 	if (err == DW_OK && budget > 0)
 		err = dw_lmdb_sweep(e, budget, mode == DW_KV_RESCUE || is_nearly_full(e));
 	if (err == DW_OK && budget > 0)
-		err = dw_lmdb_ids_end(e);
+		err = dw_lmdb_ids_end(e, budget / SWEEP_PER_APPEND);
 	if (err == DW_OK)
 		err = dw_lmdb_rooms_write(e);
 	if (err == DW_OK && budget > 0) {
@@ -447,10 +441,8 @@ begin_note(struct lmdb_engine *e, struct dw_fault *fault)
 static int
 open_store(struct lmdb_engine *e, struct dw_fault *fault)
 {
-	int err = dw_lmdb_ids_new(e);
+	int err = open_looked(e, fault);
 
-	if (err == DW_OK)
-		err = open_looked(e, fault);
 	/* What came from the journal is looked at like the rest. */
 	if (err == DW_OK && dw_kv_recovered(e->kv)) {
 		dw_kv_close(e->kv);

@@ -270,31 +270,9 @@ id_key(const struct dw_op *op, uint8_t key[32])
 	dw_sha256(text, room + id, key);
 }
 
-/* DW_OK and duplicate or err set; DW_E_AGAIN: a new id. */
-static int
-find_id(struct lmdb_engine *e, struct dw_op *op, const uint8_t *digest)
-{
-	struct id_value value;
-	int err = dw_lmdb_id_find(e, digest, &value);
-
-	if (err != DW_OK)
-		return err;
-	op->append.seq = value.seq;
-	if (op->append.to[0] == '\0')
-		op->append.n = value.n;
-	else
-		op->append.own = value.n;
-	op->append.duplicate = memcmp(value.what.hash, op->append.hash, ID_HASH) == 0;
-	op->append.had_except = (dw_lmdb_id_at(&value.what) & ID_EXCEPT) != 0;
-	op->append.had_expiry = (dw_lmdb_id_at(&value.what) & ID_EXPIRY) != 0;
-	op->err = op->append.duplicate ? DW_OK : DW_E_ID_REUSED;
-	return DW_OK;
-}
-
 static int
 do_append(struct lmdb_engine *e, struct dw_op *op)
 {
-	struct id_value id;
 	enum dw_owner_state state;
 	uint8_t digest[32];
 	int err;
@@ -309,16 +287,11 @@ do_append(struct lmdb_engine *e, struct dw_op *op)
 		}
 	}
 	id_key(op, digest);
-	err = find_id(e, op, digest);
+	err = dw_lmdb_id_find(e, op, digest);
 	if (err != DW_E_AGAIN)
 		return err;
 	err = dw_lmdb_append(e, op);
-	if (err != DW_OK)
-		return err;
-	id = (struct id_value) {
-		.what = dw_lmdb_id_what(op), .seq = op->append.seq, .n = op->append.own > 0 ? op->append.own : op->append.n
-	};
-	return dw_lmdb_id_add(e, digest, &id);
+	return err == DW_OK ? dw_lmdb_id_add(e, op, digest) : err;
 }
 
 int

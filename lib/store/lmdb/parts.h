@@ -6,7 +6,7 @@
 #include "store/engine.h"
 #include "store/kv/kv.h"
 
-enum lmdb_table { META, MESSAGES, PLACES, ROOMS, USERS, IDS0, IDS1, IDLOG, CURSORS, OWNERS };
+enum lmdb_table { META, MESSAGES, PLACES, ROOMS, USERS, IDLOG, CURSORS, OWNERS };
 
 enum { LMDB_KEY_MAX = DW_ROOM_MAX + DW_USER_MAX + DW_DEVICE_MAX + 3 };
 
@@ -37,36 +37,12 @@ struct lmdb_message {
 	bool place; /* only its place is left */
 };
 
-/* What was stored under an id, as far as its hash begins, and when: ms, the lowest byte first. The two bits above say
- * whether it had an except, and an expires_at. */
-enum { ID_HASH = 10, ID_TIME = 6 };
-#define ID_EXCEPT (UINT64_C(1) << 46)
-#define ID_EXPIRY (UINT64_C(1) << 47)
-struct id_what {
-	uint8_t hash[ID_HASH], at[ID_TIME];
-};
-
-struct id_value {
-	struct id_what what;
-	uint64_t seq, n;
-};
-
-/* A row of the log of ids. */
-enum { ID_DIGEST = 16 };
+/* A row of the log of ids; so many lie in one entry that two entries fill a page. */
+enum { ID_DIGEST = 16, ID_ROWS_MAX = 40 };
 struct id_row {
-	uint8_t digest[ID_DIGEST];
-	struct id_what what;
-	uint64_t n;
+	uint8_t digest[ID_DIGEST], hash[DW_HASH_SIZE];
+	uint64_t at, n; /* at: ms, and two bits that only engine_lmdb_ids.c knows */
 };
-
-/* Which generation of ids is written to, since when, and how many it holds; the first seq of it, and of the one before;
- * how many steps have carried ids from their log into the tables. */
-struct ids_state {
-	uint64_t current, begun, count, first, older, steps;
-};
-
-/* See engine_lmdb_ids.c. So many rows lie in one entry of the log that two entries fill a page. */
-enum { ID_PARTS = 256, ID_STEP = 512, ID_ROWS_MAX = 48 };
 
 struct lmdb_ids;   /* private to engine_lmdb_ids.c */
 struct lmdb_rooms; /* private to engine_lmdb_rooms.c */
@@ -96,14 +72,13 @@ struct lmdb_engine {
 	struct lmdb_rooms *rooms;
 	/* Of the batch under way: */
 	uint64_t next_seq, now;
-	struct ids_state ids_state;
-	size_t deleted;   /* messages by the sweep, and generations of ids */
+	size_t deleted;   /* messages by the sweep, and entries of the log of ids */
 	const char *room; /* that it is at; NULL: at the upkeep */
 	bool failed;      /* the disk cannot be trusted any more */
 };
 
 /* engine_lmdb.c: as enum lmdb_table. */
-enum { LMDB_TABLES = OWNERS + 1, LMDB_FORMAT = 5 };
+enum { LMDB_TABLES = OWNERS + 1, LMDB_FORMAT = 6 };
 extern const char *const dw_lmdb_tables[LMDB_TABLES];
 
 /* ---- engine_lmdb_log.c: messages and their places */
@@ -138,27 +113,17 @@ int dw_lmdb_put_room(struct lmdb_engine *e, struct dw_str name, const struct roo
 
 /* ---- engine_lmdb_ids.c: the ids that senders gave */
 
-/* Before the store is looked through, and when it has been opened. */
-int dw_lmdb_ids_new(struct lmdb_engine *e);
+/* In a transaction, of a store that was looked through. */
 int dw_lmdb_ids_open(struct lmdb_engine *e);
 void dw_lmdb_ids_close(struct lmdb_engine *e);
-/* The look-through has met this id in table 0 or 1. */
-void dw_lmdb_ids_note(struct lmdb_engine *e, size_t table, const uint8_t digest[ID_DIGEST]);
-/* Around a batch that appends; after the commit, or else after the abort of any. */
-int dw_lmdb_ids_begin(struct lmdb_engine *e);
-int dw_lmdb_ids_end(struct lmdb_engine *e);
-void dw_lmdb_ids_committed(struct lmdb_engine *e);
-void dw_lmdb_ids_abort(struct lmdb_engine *e);
-/* Of the message of an APPEND. */
-struct id_what dw_lmdb_id_what(const struct dw_op *op);
-/* When, and the two bits. */
-uint64_t dw_lmdb_id_at(const struct id_what *what);
-/* DW_E_AGAIN: it is new, or not remembered any more. */
-int dw_lmdb_id_find(struct lmdb_engine *e, const uint8_t digest[ID_DIGEST], struct id_value *value);
+/* DW_OK: it was there before, and the APPEND says so; DW_E_AGAIN: it is new, or not remembered any more. */
+int dw_lmdb_id_find(struct lmdb_engine *e, struct dw_op *op, const uint8_t digest[ID_DIGEST]);
 /* For each message, in the order of seq. */
-int dw_lmdb_id_add(struct lmdb_engine *e, const uint8_t digest[ID_DIGEST], const struct id_value *value);
-/* Up to which seq the log is not needed any more after so many steps. */
-uint64_t dw_lmdb_ids_floor(uint64_t steps);
+int dw_lmdb_id_add(struct lmdb_engine *e, const struct dw_op *op, const uint8_t digest[ID_DIGEST]);
+/* Before the commit of a batch that appends: deletes at most so many entries of what is not remembered. */
+int dw_lmdb_ids_end(struct lmdb_engine *e, size_t budget);
+/* After any commit, or any abort. */
+void dw_lmdb_ids_settle(struct lmdb_engine *e, bool committed);
 
 /* ---- engine_lmdb_ops.c: the rest */
 
@@ -195,7 +160,7 @@ void dw_lmdb_note_close(struct lmdb_engine *e);
 
 /* ---- engine_lmdb_check.c */
 
-/* Looks the engine's whole store through, and notes its ids. DW_E_AGAIN: there is none yet (or only the beginning of
+/* Looks the engine's whole store through. DW_E_AGAIN: there is none yet (or only the beginning of
  * one, which is then removed); else as dw_engine_ops.open. */
 int dw_lmdb_check(struct lmdb_engine *e, struct dw_fault *fault);
 
