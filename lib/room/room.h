@@ -37,7 +37,7 @@
 #include "base/hash.h"
 #include "base/ring.h"
 #include "base/wheel.h"
-#include "room/position.h"
+#include "message/position.h"
 #include "store/engine.h"
 #include "wire/wire.h"
 
