@@ -73,7 +73,10 @@ void dw_rooms_go(struct dw_rooms *all, struct dw_str user);
 
 /* Part of the hash of what is found by its room and something else. */
 uint32_t dw_room_hash(const struct dw_room *room);
-/* Out of the table of sessions. */
+/* session.c: a place for one more, false: no memory; a session whose device and reader are set comes into the room's
+ * lists and counts; and goes out of them. */
+bool dw_room_reserve_session(struct dw_room *room);
+void dw_room_link_session(struct dw_session *session);
 void dw_room_unlink_session(struct dw_session *session);
 
 /* A device that is not there yet, and stands there; the longest unseen make room. Not dirty. NULL: no memory. */
