@@ -33,10 +33,6 @@
 
 enum { SWEEP_PER_APPEND = 4, SWEEP_LEAST = 16, SWEEP_WHEN_FULL = 4096 };
 
-/* As enum lmdb_table; the first is what tells our stores from others. */
-const char *const dw_lmdb_tables[LMDB_TABLES] = { "meta", "messages", "places", "rooms", "users", "ids0", "ids1",
-	"idlog", "cursors", "owners" };
-
 static int
 get_meta(struct lmdb_engine *e, const char *name, void *out, size_t size)
 {

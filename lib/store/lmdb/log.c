@@ -20,23 +20,6 @@
 
 enum { NAMES_MAX = DW_ROOM_MAX + DW_USER_MAX, PLACES_SHARE = 2 };
 
-void
-dw_lmdb_seq_key(uint64_t seq, uint8_t key[8])
-{
-	for (int i = 0; i < 8; i++)
-		key[i] = (uint8_t)(seq >> (56 - 8 * i));
-}
-
-uint64_t
-dw_lmdb_key_seq(struct dw_str key)
-{
-	uint64_t seq = 0;
-
-	for (size_t i = 0; i < 8 && i < key.n; i++)
-		seq = seq << 8 | ((const uint8_t *)key.p)[i];
-	return seq;
-}
-
 int
 dw_lmdb_take_message(struct dw_str value, bool place, struct lmdb_message *message)
 {

@@ -16,26 +16,6 @@ struct cursor_value {
 	uint64_t seen, expires, derived;
 };
 
-size_t
-dw_lmdb_join_key(char out[LMDB_KEY_MAX], const char *room, const char *user, const char *device)
-{
-	size_t n = strlen(room), m;
-
-	memcpy(out, room, n);
-	out[n++] = '\0';
-	if (user == NULL)
-		return n;
-	m = strlen(user);
-	memcpy(out + n, user, m);
-	n += m;
-	if (device == NULL)
-		return n;
-	out[n++] = '\0';
-	m = strlen(device);
-	memcpy(out + n, device, m);
-	return n + m;
-}
-
 /* Copies the parts of a key that NULs divide. */
 static bool
 split_key(struct dw_str key, char *parts[], const size_t sizes[], size_t count)

@@ -102,9 +102,15 @@ struct lmdb_engine {
 	bool failed;      /* the disk cannot be trusted any more */
 };
 
-/* engine_lmdb.c: as enum lmdb_table. */
+/* ---- keys.c */
+
+/* As enum lmdb_table. */
 enum { LMDB_TABLES = OWNERS + 1, LMDB_FORMAT = 5 };
 extern const char *const dw_lmdb_tables[LMDB_TABLES];
+void dw_lmdb_seq_key(uint64_t seq, uint8_t key[8]);
+uint64_t dw_lmdb_key_seq(struct dw_str key);
+/* room NUL user NUL device, as far as given; its size. */
+size_t dw_lmdb_join_key(char out[LMDB_KEY_MAX], const char *room, const char *user, const char *device);
 
 /* ---- engine_lmdb_log.c: messages and their places */
 
@@ -117,8 +123,6 @@ int dw_lmdb_place(struct lmdb_engine *e, struct dw_op *op);
  * clears away the dead. */
 int dw_lmdb_sweep(struct lmdb_engine *e, size_t budget, bool must);
 bool dw_lmdb_expired(const struct lmdb_engine *e, uint64_t at);
-void dw_lmdb_seq_key(uint64_t seq, uint8_t key[8]);
-uint64_t dw_lmdb_key_seq(struct dw_str key);
 /* Takes a message or a place apart. DW_E_CORRUPT: it is none. */
 int dw_lmdb_take_message(struct dw_str value, bool place, struct lmdb_message *message);
 /* The summary as far as the room's value tells; false: the room retains nothing. */
@@ -167,8 +171,6 @@ int dw_lmdb_op(struct lmdb_engine *e, struct dw_op *op);
 /* Take an entry apart. False: it is none. */
 bool dw_lmdb_take_cursor(struct dw_str key, struct dw_str value, struct dw_cursor *cursor);
 bool dw_lmdb_take_owner(struct dw_str key, struct dw_str value, struct dw_owner_row *row);
-/* room NUL user NUL device, as far as given; its size. */
-size_t dw_lmdb_join_key(char out[LMDB_KEY_MAX], const char *room, const char *user, const char *device);
 
 /* ---- engine_lmdb_lock.c: the directory */
 
