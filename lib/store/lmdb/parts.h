@@ -119,15 +119,28 @@ int dw_lmdb_append(struct lmdb_engine *e, struct dw_op *op);
 /* The summary, the records and the users of a LOAD. */
 int dw_lmdb_load(struct lmdb_engine *e, struct dw_op *op);
 int dw_lmdb_place(struct lmdb_engine *e, struct dw_op *op);
-/* Where it pays, or must be, looks at `budget` old messages, and at some places, from where the last sweep stopped;
- * clears away the dead. */
-int dw_lmdb_sweep(struct lmdb_engine *e, size_t budget, bool must);
-bool dw_lmdb_expired(const struct lmdb_engine *e, uint64_t at);
+/* The last numbers that a message is judged by. */
+struct lmdb_ends {
+	uint64_t count;   /* of its chain */
+	uint64_t directs; /* of the room's direct messages */
+};
+int dw_lmdb_get_ends(
+	struct lmdb_engine *e, const struct room_value *room, const struct lmdb_message *message, struct lmdb_ends *ends);
+/* Too many newer ones are in its chain for even its place to be kept. */
+bool dw_lmdb_is_forgotten(const struct lmdb_engine *e, struct lmdb_ends ends, const struct lmdb_message *message);
+/* It is retained no more. */
+bool dw_lmdb_is_dead(const struct lmdb_engine *e, struct lmdb_ends ends, const struct lmdb_message *message);
 /* Takes a message or a place apart. DW_E_CORRUPT: it is none. */
 int dw_lmdb_take_message(struct dw_str value, bool place, struct lmdb_message *message);
 /* The summary as far as the room's value tells; false: the room retains nothing. */
 bool dw_lmdb_summary(
 	const struct lmdb_engine *e, struct dw_room_summary *summary, struct dw_str room, const struct room_value *value);
+
+/* ---- sweep.c */
+
+/* Where it pays, or must be, looks at `budget` old messages, and at some places, from where the last sweep stopped;
+ * clears away the dead. */
+int dw_lmdb_sweep(struct lmdb_engine *e, size_t budget, bool must);
 
 /* ---- engine_lmdb_rooms.c: what the batch under way has made of the rooms */
 
