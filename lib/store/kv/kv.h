@@ -66,7 +66,7 @@ struct dw_kv_mark {
 	int64_t born_s;
 	uint64_t born_ns;
 };
-struct dw_kv_mark dw_kv_mark(const struct dw_kv *kv);
+struct dw_kv_mark dw_kv_get_mark(const struct dw_kv *kv);
 struct dw_kv_mark dw_kv_mark_of(int fd); /* the same of any file */
 
 /* Bytes in use on disk, by the last commit of LMDB. */

@@ -414,7 +414,7 @@ dw_kv_lmdb_grow(struct kv_lmdb *kv)
 struct dw_kv_mark
 dw_kv_lmdb_mark(const struct kv_lmdb *kv)
 {
-	return dw_kv_file_mark(&kv->file);
+	return dw_kv_mark_of(kv->file.fd);
 }
 
 /* ---- failures */

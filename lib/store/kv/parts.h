@@ -94,8 +94,6 @@ bool dw_kv_disk_is_full(const struct kv_file *file);
 /* What the system failed to synchronise it may forget, and says so once to each who has the file open. */
 bool dw_kv_sync_failed(const struct kv_file *file);
 
-struct dw_kv_mark dw_kv_file_mark(const struct kv_file *file);
-
 /* ---- kv_lmdb.c: LMDB. What has no comment is as in kv.h. */
 
 struct kv_lmdb; /* opaque */

@@ -376,7 +376,7 @@ read_standing(struct lmdb_engine *e, const struct dw_kv_mark *mark)
 static int
 read_meta(struct lmdb_engine *e, struct dw_fault *fault)
 {
-	const struct dw_kv_mark mark = dw_kv_mark(e->kv);
+	const struct dw_kv_mark mark = dw_kv_get_mark(e->kv);
 	uint64_t version = LMDB_FORMAT;
 	int err = get_meta(e, "version", &version, sizeof(version));
 
