@@ -1,4 +1,4 @@
-/* links: lib/wire/wire.c lib/wire/cells.c lib/base/buf.c lib/base/err.c */
+/* links: lib/wire/wire.c lib/wire/msgpack.c lib/base/buf.c lib/base/err.c */
 /* libs: msgpack */
 /* The protocol: what is packed comes back, and what is no message is refused whatever its bytes. */
 #include <setjmp.h>
