@@ -45,7 +45,7 @@ void dw_device_expires(struct dw_device *device, uint64_t expires);
 void dw_room_advance(struct dw_room *room, struct dw_device *device, uint64_t steady);
 void dw_room_move_device(struct dw_room *room, struct dw_device *device, struct dw_position at);
 
-/* What is queued (room_queued.c). A device's `at` is changed by this alone. */
+/* What is queued (queued.c). A device's `at` is changed by this alone. */
 void dw_room_stand_device(struct dw_room *room, struct dw_device *device, struct dw_position at);
 /* The device has come to its member, where it stands; it has gone from there. */
 void dw_room_count_device(struct dw_room *room, const struct dw_device *device);

@@ -1,4 +1,4 @@
-/* The store of tables: LMDB (kv_lmdb.c) with a journal before it (kv_journal.c).
+/* The store of tables: LMDB (lmdb.c) with a journal before it (journal.c).
  *
  * Happy path: a commit writes the batch's changes to the journal; LMDB's transaction, which holds them too, stays open
  * for the next ones, until it has touched so many pages, or is so old, that LMDB commits it and the journal begins

@@ -3,7 +3,7 @@
  * that is called EIO, a head that could not be written, after which LMDB wants to be opened again.
  *
  * Happy path: open makes the tables; begin, get and put, commit. LMDB syncs before a commit returns. The map ends
- * within what the file was allocated (kv_file.c), so a full disk shows when the map is to grow, with nothing
+ * within what the file was allocated (file.c), so a full disk shows when the map is to grow, with nothing
  * written.
  *
  * Failure modes: every code becomes one of ours in dw_kv_lmdb_fail(), which also remembers it for the text. After a

@@ -6,18 +6,18 @@
  *   rooms     room → newest messages, n
  *   users     room NUL user → newest direct message, and its number
  *   ids0, ids1  16-byte digest of room and id → {content hash, time and two bits, seq, n}
- *   idlog     the newest of these, by seq: see engine_lmdb_ids.c
+ *   idlog     the newest of these, by seq: see ids.c
  *   cursors   room NUL user NUL device → positions, seen, expires, derived
  *   owners    room NUL user → {state}
  *
- * Messages are appended at one end whatever their room, so that a commit dirties few pages; engine_lmdb_log.c
+ * Messages are appended at one end whatever their room, so that a commit dirties few pages; log.c
  * says how a room is read. The dead are cleared away later, by a sweep that looks at a few with a commit.
  * Ids live in two generations: when the newer is as old or as full as the window, the older is emptied.
  *
  * What kv.h commits may lie in its journal for a while; a store is looked through again when something came from there.
  *
  * Here: opening, the transaction around a batch, upkeep and scans. What each operation does is in
- * engine_lmdb_ops.c, engine_lmdb_log.c and engine_lmdb_ids.c; LMDB itself is behind kv.h.
+ * ops.c, log.c and ids.c; LMDB itself is behind kv.h.
  *
  * Failure modes: a full map is grown and the batch done again, up to store_limit; then, or on ENOSPC,
  * DW_E_STORAGE_FULL with nothing done. An I/O error is DW_E_STORAGE: the caller must not go on.

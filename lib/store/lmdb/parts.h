@@ -1,5 +1,5 @@
 /* What the files of the LMDB engine share: its tables, the values in them, and the batch under way.
- * engine_lmdb.c says what each table holds. */
+ * lmdb.c says what each table holds. */
 #ifndef DIAGWS_ENGINE_LMDB_PARTS_H
 #define DIAGWS_ENGINE_LMDB_PARTS_H
 
@@ -69,9 +69,9 @@ struct ids_state {
 enum { ID_PARTS = 256, ID_STEP = 512, ID_ROWS_MAX = 48 };
 
 struct lmdb_ids;   /* private to engine_lmdb_ids.c */
-struct lmdb_rooms; /* private to engine_lmdb_rooms.c */
+struct lmdb_rooms; /* private to rooms.c */
 
-/* The note beside the store, private to engine_lmdb_note.c. */
+/* The note beside the store, private to note.c. */
 struct lmdb_note {
 	bool there; /* there is one, */
 	int fd;     /* and it is the store's own; else -1 */
@@ -112,7 +112,7 @@ uint64_t dw_lmdb_key_seq(struct dw_str key);
 /* room NUL user NUL device, as far as given; its size. */
 size_t dw_lmdb_join_key(char out[LMDB_KEY_MAX], const char *room, const char *user, const char *device);
 
-/* ---- engine_lmdb_log.c: messages and their places */
+/* ---- log.c: messages and their places */
 
 /* Stores the message under the batch's next seq and fills the operation's results. */
 int dw_lmdb_append(struct lmdb_engine *e, struct dw_op *op);
@@ -142,7 +142,7 @@ bool dw_lmdb_summary(
  * clears away the dead. */
 int dw_lmdb_sweep(struct lmdb_engine *e, size_t budget, bool must);
 
-/* ---- engine_lmdb_rooms.c: what the batch under way has made of the rooms */
+/* ---- rooms.c: what the batch under way has made of the rooms */
 
 /* Before a batch's first operation, and before its commit. */
 void dw_lmdb_rooms_begin(struct lmdb_engine *e);
@@ -177,7 +177,7 @@ int dw_lmdb_id_add(struct lmdb_engine *e, const uint8_t digest[ID_DIGEST], const
 /* Up to which seq the log is not needed any more after so many steps. */
 uint64_t dw_lmdb_ids_floor(uint64_t steps);
 
-/* ---- engine_lmdb_ops.c: the rest */
+/* ---- ops.c: the rest */
 
 /* Carries out one operation in the open transaction; its own outcome is in op. */
 int dw_lmdb_op(struct lmdb_engine *e, struct dw_op *op);
@@ -185,14 +185,14 @@ int dw_lmdb_op(struct lmdb_engine *e, struct dw_op *op);
 bool dw_lmdb_take_cursor(struct dw_str key, struct dw_str value, struct dw_cursor *cursor);
 bool dw_lmdb_take_owner(struct dw_str key, struct dw_str value, struct dw_owner_row *row);
 
-/* ---- engine_lmdb_lock.c: the directory */
+/* ---- lock.c: the directory */
 
 /* Makes it, and the store's file in it, and takes both for the engine's life. DW_E_CREATE, DW_E_PERMISSION,
  * DW_E_IN_USE. */
 int dw_lmdb_lock(struct lmdb_engine *e, struct dw_fault *fault);
 void dw_lmdb_unlock(struct lmdb_engine *e);
 
-/* ---- engine_lmdb_note.c: the note beside the store */
+/* ---- note.c: the note beside the store */
 
 /* Once, when the directory is locked. */
 void dw_lmdb_note_read(struct lmdb_engine *e);
