@@ -27,9 +27,6 @@ bool dw_room_is_crowded(const struct dw_room *room);
 
 /* Unpacks an entry; its strings lie in the log. */
 bool dw_record_of(const struct dw_ring *log, uint64_t index, struct dw_record *record);
-/* Whether an entry of the log of direct messages is to this member, and retained. */
-bool dw_room_is_own(
-	const struct dw_room *room, uint64_t index, const struct dw_member *member, struct dw_record *record);
 /* Of a stream: right before the first record after a seq that the member gets (NULL: only those to everyone). */
 struct dw_position dw_room_stream_at(const struct dw_room *room, const struct dw_member *member, uint64_t seq);
 
