@@ -197,23 +197,13 @@ reject_line(struct batch *batch, const char *room, int err, const struct dw_faul
 	report_failed(&batch->report, &message, err, fault);
 }
 
-static bool
-is_blank(struct dw_str line)
-{
-	for (size_t i = 0; i < line.n; i++) {
-		if (line.p[i] != ' ' && line.p[i] != '\t')
-			return false;
-	}
-	return true;
-}
-
 static void
 take_line(struct batch *batch, struct dw_str line)
 {
 	struct dw_fault fault = { 0 };
 	int err;
 
-	if (is_blank(line))
+	if (dw_line_is_blank(line))
 		return;
 	err = dw_request_general(&batch->request, batch->options->room, batch->options->type, line.p, line.n, &fault);
 	if (err != DW_OK)
