@@ -3,7 +3,6 @@
 #include "publisher.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 enum { FIRST_JOBS = 16 };
 

@@ -14,7 +14,6 @@
  * from earlier, and repeats more. Invariants: resume ≤ at, and none moves back; a session never confirms past
  * the head.
  */
-#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 #include <utlist.h>

@@ -11,7 +11,6 @@
  */
 #include <assert.h>
 #include <stdlib.h>
-#include <string.h>
 #include <utlist.h>
 
 #include "room/parts.h"

@@ -8,7 +8,6 @@
  * modes: memory, remembered by the buffer. What the log holds was checked when it came in; a record that
  * cannot be unpacked is passed over as a tombstone.
  */
-#include <string.h>
 
 #include "room/parts.h"
 

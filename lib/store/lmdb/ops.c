@@ -4,7 +4,6 @@
  * apart; what it means to store and read messages is in log.c. An operation that is refused says so in
  * op->err and the batch goes on; a result that is not DW_OK ends the whole batch.
  */
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
