@@ -6,6 +6,7 @@
  * away, and it is not asked.
  */
 #include "../../cmd/diagws-hub/hub.h"
+#include "../lib/engine_mem.h"
 
 #include <stdio.h>
 #include <stdlib.h>

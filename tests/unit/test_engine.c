@@ -21,6 +21,7 @@
 #include <cmocka.h>
 #include <lmdb.h>
 
+#include "../lib/engine_mem.h"
 #include "base/clock.h"
 #include "store/engine.h"
 #include "wire/wire.h"

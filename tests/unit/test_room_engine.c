@@ -18,6 +18,7 @@
 
 #include <cmocka.h>
 
+#include "../lib/engine_mem.h"
 #include "room/room.h"
 #include "store/engine.h"
 
