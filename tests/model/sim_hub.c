@@ -6,7 +6,6 @@
  * away, and it is not asked.
  */
 #include "../../cmd/diagws-hub/hub.h"
-#include "../lib/engine_mem.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +15,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "../lib/engine_mem.h"
 #include "base/clock.h"
 #include "sim.h"
 
