@@ -314,7 +314,7 @@ take_cell(const uint8_t *p, struct dw_cell *cell)
 	if (take_number(p, &number)) {
 		cell->number = (int64_t)number;
 	} else if (*p >= 0xe0) {
-		cell->number = (int8_t)*p;
+		cell->number = (int64_t)*p - 0x100;
 	} else if (*p >= 0xd0 && *p <= 0xd3) {
 		cell->number = take_signed(p);
 	} else if (*p == 0xca || *p == 0xcb) {
