@@ -8,7 +8,7 @@ fail=0
 # header pattern, who may include it (a pattern over file names)
 rules="
 zmq\.h              lib/wire/bus\.c
-msgpack\.h          lib/wire/cells\.c
+msgpack\.h          lib/wire/msgpack\.c
 jwt\.h              lib/token/auth\.c
 jansson\.h|jsmn\.h  lib/json/json\.c
 lmdb\.h             lib/store/kv/lmdb\.c

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Positions are made by the calls of lib/room/position.h and by nothing else: nobody names their members or
+# Positions are made by the calls of lib/message/position.h and by nothing else: nobody names their members or
 # writes one down; and who takes one as it was said must have a reason.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-home=lib/room/position.h
+home=lib/message/position.h
 fail=0
 
 # What is wrong, the files that may (a pattern), and what they may (another).

@@ -1,4 +1,5 @@
-/* diagws-bench: what its files share. main.c reads the options; each subcommand is a file of its own. */
+/* diagws-bench: what its files share. main.c finds the subcommand, each of which is a file of its own; options.c has
+ * the options. */
 #ifndef BENCH_BENCH_H
 #define BENCH_BENCH_H
 
@@ -14,8 +15,14 @@ struct options {
 	bool no_confirm, spin, json;
 };
 
-struct bench;
+/* Subcommands, as bits. */
+enum { FANOUT = 1, LATENCY = 2, CONNECT = 4, STORM = 8, PUBLISH = 16, MEMORY = 32 };
 
 extern const struct dw_command bench_command;
+
+extern struct options bench_options;
+
+/* Completes the options for this subcommand. DW_E_USAGE: they do not go with it, which has been told. */
+int check_options(const char *name, unsigned verb);
 
 #endif

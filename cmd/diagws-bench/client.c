@@ -3,13 +3,14 @@
  * Its own file because it is the part that knows sockets. What has come is read into one buffer for all and taken from
  * there; only the begin of a frame that is not complete is kept, and only a message in several frames is put together.
  * So an idle client costs its struct. Failure modes: refused, an answer other than 101 with the right accept, a frame
- * that breaks the rules, the end: all are crowd_down, with the reason. PONGs that a server does not read are dropped
+ * that breaks the rules, the end: all are client_down, with the reason. PONGs that a server does not read are dropped
  * beyond OUT_MAX.
  */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,6 +28,45 @@ enum { ANSWER_MAX = 16 * 1024, OUT_MAX = 4096, KEY_BYTES = 16, PONGS_MAX = 64 * 
 #ifndef IP_BIND_ADDRESS_NO_PORT
 #define IP_BIND_ADDRESS_NO_PORT 24
 #endif
+
+void
+client_cut(struct client *client)
+{
+	/* No TIME_WAIT: the next run needs the ports. */
+	const struct linger linger = { .l_onoff = 1 };
+
+	if (client->fd >= 0) {
+		(void)setsockopt(client->fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
+		(void)close(client->fd);
+	}
+	client->fd = -1;
+	crowd_forget(client->crowd, client);
+	free(client->rest);
+	client->rest = NULL;
+	client->have = 0;
+	dw_buf_clear(&client->parts);
+	dw_buf_clear(&client->out);
+}
+
+/* It goes DOWN, against our will. */
+__attribute__((format(printf, 3, 4))) static void
+client_down(struct client *client, int err, const char *format, ...)
+{
+	struct crowd *crowd = client->crowd;
+	char what[200];
+	va_list args;
+
+	if (client->state != CLIENT_READY)
+		crowd->failed++;
+	crowd->errors++;
+	client_cut(client);
+	if (crowd->err != DW_OK)
+		return;
+	va_start(args, format);
+	(void)vsnprintf(what, sizeof(what), format, args);
+	va_end(args);
+	crowd->err = dw_fault_set(&crowd->fault, err, NULL, NULL, "client %u: %s", client->index, what);
+}
 
 static uint64_t
 next_random(struct crowd *crowd)
@@ -142,13 +182,13 @@ client_open(struct client *client, uint64_t due, uint64_t after)
 	client->state = CLIENT_CONNECTING;
 	crowd->unfinished++;
 	if (fd < 0 || !make_request(client, after)) {
-		crowd_down(crowd, client, DW_E_NOMEM, "cannot open a socket: %s", strerror(errno));
+		client_down(client, DW_E_NOMEM, "cannot open a socket: %s", strerror(errno));
 		return;
 	}
 	choose_source(client, fd);
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 	if (connect(fd, (const struct sockaddr *)&target->address, target->size) != 0 && errno != EINPROGRESS) {
-		crowd_down(crowd, client, DW_E_HUB_AWAY, "cannot connect to '%s': %s", target->host, strerror(errno));
+		client_down(client, DW_E_HUB_AWAY, "cannot connect to '%s': %s", target->host, strerror(errno));
 		return;
 	}
 	/* On loopback it is connected already. */
@@ -157,9 +197,9 @@ client_open(struct client *client, uint64_t due, uint64_t after)
 	else if (errno == EAGAIN)
 		events |= EPOLLOUT;
 	else
-		return crowd_down(crowd, client, DW_E_HUB_AWAY, "cannot connect to '%s': %s", target->host, strerror(errno));
+		return client_down(client, DW_E_HUB_AWAY, "cannot connect to '%s': %s", target->host, strerror(errno));
 	if (!loop_add(crowd->loop, fd, events, &client->source))
-		crowd_down(crowd, client, DW_E_NOMEM, "cannot watch a socket: %s", strerror(errno));
+		client_down(client, DW_E_NOMEM, "cannot watch a socket: %s", strerror(errno));
 }
 
 static bool
@@ -193,14 +233,14 @@ take_upgrade(struct client *client, const uint8_t *bytes, size_t n, uint64_t now
 
 	if (end == NULL) {
 		if (n > ANSWER_MAX)
-			crowd_down(crowd, client, DW_E_PROTOCOL, "the answer to the upgrade is too long");
+			client_down(client, DW_E_PROTOCOL, "the answer to the upgrade is too long");
 		return 0;
 	}
 	first = (size_t)((const char *)memchr(p, '\r', n) - p);
 	if (strncmp(p, "HTTP/1.1 101", 12) != 0) {
 		const bool denied = strncmp(p, "HTTP/1.1 401", 12) == 0 || strncmp(p, "HTTP/1.1 403", 12) == 0;
 
-		crowd_down(crowd, client, denied ? DW_E_DENIED : DW_E_PROTOCOL, "the server answers '%s' to the upgrade",
+		client_down(client, denied ? DW_E_DENIED : DW_E_PROTOCOL, "the server answers '%s' to the upgrade",
 			dw_quote((struct dw_str) { p, first }, quoted));
 		return 0;
 	}
@@ -211,7 +251,7 @@ take_upgrade(struct client *client, const uint8_t *bytes, size_t n, uint64_t now
 		accepted = accepted || is_line(line, (size_t)(stop - line), "Sec-WebSocket-Accept:", client->accept);
 	}
 	if (!accepted) {
-		crowd_down(crowd, client, DW_E_PROTOCOL, "the server's Sec-WebSocket-Accept is wrong");
+		client_down(client, DW_E_PROTOCOL, "the server's Sec-WebSocket-Accept is wrong");
 		return 0;
 	}
 	client->state = CLIENT_WAITING;
@@ -227,12 +267,12 @@ take_part(struct client *client, const struct frame *frame, uint64_t now)
 	struct crowd *crowd = client->crowd;
 
 	if (client->parts.len + frame->size > FRAME_MAX) {
-		crowd_down(crowd, client, DW_E_TOO_BIG, "a message is over %d bytes", FRAME_MAX);
+		client_down(client, DW_E_TOO_BIG, "a message is over %d bytes", FRAME_MAX);
 		return;
 	}
 	dw_buf_add(&client->parts, frame->payload, frame->size);
 	if (client->parts.failed) {
-		crowd_down(crowd, client, DW_E_NOMEM, "no memory");
+		client_down(client, DW_E_NOMEM, "no memory");
 	} else if (frame->last) {
 		crowd_message(crowd, client, client->parts.data != NULL ? client->parts.data : "", client->parts.len, now);
 		dw_buf_clear(&client->parts);
@@ -246,7 +286,7 @@ take_close(struct client *client, const struct frame *frame)
 	const int n = frame->size > 2 ? (int)frame->size - 2 : 0;
 	char quoted[DW_QUOTE_SIZE];
 
-	crowd_down(client->crowd, client, code == 1008 ? DW_E_DENIED : DW_E_HUB_AWAY, "the server closed it: %u '%s'", code,
+	client_down(client, code == 1008 ? DW_E_DENIED : DW_E_HUB_AWAY, "the server closed it: %u '%s'", code,
 		dw_quote((struct dw_str) { (const char *)frame->payload + 2, (size_t)n }, quoted));
 }
 
@@ -309,8 +349,7 @@ take(struct client *client, const uint8_t *p, size_t n, uint64_t now)
 		const long taken = frame_next(p + done, n - done, &frame);
 
 		if (taken < 0)
-			crowd_down(
-				client->crowd, client, DW_E_PROTOCOL, "the server sent a frame that breaks the rules, or over 1 MiB");
+			client_down(client, DW_E_PROTOCOL, "the server sent a frame that breaks the rules, or over 1 MiB");
 		if (taken <= 0)
 			break;
 		take_frame(client, &frame, now);
@@ -333,7 +372,7 @@ keep_rest(struct client *client, const uint8_t *p, size_t n)
 	if (n == 0)
 		return;
 	if (rest == NULL) {
-		crowd_down(client->crowd, client, DW_E_NOMEM, "no memory");
+		client_down(client, DW_E_NOMEM, "no memory");
 		return;
 	}
 	memcpy(rest, p, n);
@@ -353,7 +392,7 @@ on_readable(struct client *client)
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (n <= 0) {
-		crowd_down(crowd, client, DW_E_HUB_AWAY, "the connection to '%s' ended: %s", crowd->plan->ws.host,
+		client_down(client, DW_E_HUB_AWAY, "the connection to '%s' ended: %s", crowd->plan->ws.host,
 			n < 0 ? strerror(errno) : "closed by the server");
 		return;
 	}
@@ -380,23 +419,4 @@ on_events(struct source *source, uint32_t events)
 	/* Errors are told by reading. */
 	if ((events & ~(uint32_t)EPOLLOUT) != 0)
 		on_readable(client);
-}
-
-void
-client_cut(struct client *client)
-{
-	/* No TIME_WAIT: the next run needs the ports. */
-	const struct linger linger = { .l_onoff = 1 };
-
-	if (client->fd >= 0) {
-		(void)setsockopt(client->fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
-		(void)close(client->fd);
-	}
-	client->fd = -1;
-	crowd_forget(client->crowd, client);
-	free(client->rest);
-	client->rest = NULL;
-	client->have = 0;
-	dw_buf_clear(&client->parts);
-	dw_buf_clear(&client->out);
 }

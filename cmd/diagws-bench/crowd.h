@@ -4,7 +4,7 @@
  * expected) → READY → DOWN. A message to a room is owed to each client that is READY then (crowd_issue), and to one
  * that comes back all since it left. `owed` is 0 when everybody has everything.
  *
- * client.c is the connection of one; crowd.c starts them and counts.
+ * client.c is the connection of one; crowd.c starts them, and count.c counts.
  */
 #ifndef BENCH_CROWD_H
 #define BENCH_CROWD_H
@@ -98,13 +98,10 @@ void client_open(struct client *client, uint64_t due, uint64_t after);
 /* Cuts it off, without a word. */
 void client_cut(struct client *client);
 
-/* for client.c: */
+/* count.c, for client.c */
 void crowd_ready(struct crowd *crowd, struct client *client, uint64_t now);
 /* It is DOWN. */
 void crowd_forget(struct crowd *crowd, struct client *client);
-/* It goes DOWN, against our will. */
-void crowd_down(struct crowd *crowd, struct client *client, int err, const char *format, ...)
-	__attribute__((format(printf, 4, 5)));
 void crowd_message(struct crowd *crowd, struct client *client, const char *p, size_t n, uint64_t now);
 
 #endif

@@ -7,7 +7,6 @@
 #include "plan.h"
 
 #include <arpa/inet.h>
-#include <errno.h>
 #include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,8 +20,9 @@ enum { TOKEN_FILE_MAX = 64 * 1024, TOKEN_LIFE_S = 24 * 3600, DATA_FIXED = 64 };
 
 #define DEFAULT_BODY "{\"diagnosis_id\":\"{room}\",\"type\":\"bench_update\",\"data\":{data}}"
 
-uint32_t
-plan_first_of(const struct plan *plan, uint32_t room)
+/* Clients of a room: first to before last. */
+static uint32_t
+first_of(const struct plan *plan, uint32_t room)
 {
 	return (uint32_t)(((uint64_t)room * plan->clients + plan->rooms - 1) / plan->rooms);
 }
@@ -49,7 +49,7 @@ token_of(const struct plan *plan, uint32_t client)
 
 	if (plan->tokens == NULL)
 		return plan->token != NULL ? plan->token : "";
-	return plan->tokens[plan->first_user[room] + (client - plan_first_of(plan, room)) / CLIENTS_OF_USER];
+	return plan->tokens[plan->first_user[room] + (client - first_of(plan, room)) / CLIENTS_OF_USER];
 }
 
 static void
@@ -281,7 +281,7 @@ count_users(struct plan *plan)
 	if (plan->first_user == NULL)
 		return DW_E_NOMEM;
 	for (uint32_t i = 0; i < plan->rooms; i++) {
-		const uint32_t clients = plan_first_of(plan, i + 1) - plan_first_of(plan, i);
+		const uint32_t clients = first_of(plan, i + 1) - first_of(plan, i);
 
 		/* A room without clients has a sender. */
 		plan->first_user[i + 1] =

@@ -39,8 +39,6 @@ int plan_init(struct plan *plan, const struct options *options, struct dw_fault 
 void plan_clear(struct plan *plan);
 
 uint32_t plan_room_of(const struct plan *plan, uint32_t client);
-/* Clients of a room: first to before last. */
-uint32_t plan_first_of(const struct plan *plan, uint32_t room);
 void plan_room_name(const struct plan *plan, uint32_t room, char out[ROOM_BYTES]);
 /* Appends the path that a client connects to; after: the position it returns with, or UINT64_MAX. */
 void plan_path(const struct plan *plan, struct dw_buf *out, uint32_t client, uint64_t after);

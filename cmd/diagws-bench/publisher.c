@@ -1,12 +1,8 @@
-/* Its own file because what is to be sent next, and what an answer means, is the same for both ways. Failure modes: a
- * message that is not stored (counted; the first one's reason is kept), no memory.
+/* Its own file because what is to be sent next is the same for both ways. Failure modes: no memory.
  */
 #include "publisher.h"
 
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 enum { FIRST_JOBS = 16 };
 
@@ -116,31 +112,4 @@ publisher_room(const struct publisher *publisher, size_t at)
 	const size_t taken = lane->waiting + lane->unanswered;
 
 	return taken < publisher->window ? publisher->window - taken : 0;
-}
-
-void
-lane_answered(struct lane *lane, uint64_t due, int err, const char *format, ...)
-{
-	struct publisher *publisher = lane->publisher;
-	const uint64_t now = now_ns();
-	char what[200];
-	va_list args;
-
-	lane->unanswered--;
-	if (err == DW_OK) {
-		publisher->loop->progress_at = now;
-		if (due < publisher->count_from)
-			return;
-		publisher->acknowledged++;
-		if (publisher->times != NULL)
-			histogram_add(publisher->times, (now - due + 500) / 1000);
-		return;
-	}
-	publisher->rejected++;
-	if (publisher->err != DW_OK)
-		return;
-	va_start(args, format);
-	(void)vsnprintf(what, sizeof(what), format, args);
-	va_end(args);
-	publisher->err = dw_fault_set(&publisher->fault, err, NULL, NULL, "a message was not stored: %s", what);
 }

@@ -74,7 +74,7 @@ uint64_t publisher_pending(const struct publisher *publisher);
 /* How many more jobs the lane could send at once. */
 size_t publisher_room(const struct publisher *publisher, size_t lane);
 
-/* For hub.c and post.c, which send. */
+/* lane.c: for hub.c and post.c, which send. */
 void lane_answered(struct lane *lane, uint64_t due, int err, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
 int hub_open(struct lane *lane, struct dw_fault *fault);

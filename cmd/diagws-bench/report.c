@@ -7,7 +7,7 @@
 
 #include "run.h"
 
-enum { NAME_WIDTH = 18, BAR_WIDTH = 50 };
+enum { BAR_WIDTH = 50 };
 
 void
 report_init(struct report *report, const char *command, bool json)

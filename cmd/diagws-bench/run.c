@@ -6,7 +6,6 @@
 #include "run.h"
 
 #include <stdio.h>
-#include <string.h>
 #include <unistd.h>
 
 enum { SHOW_NS = 250 * 1000000, WINDOW = 4096 };

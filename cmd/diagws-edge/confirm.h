@@ -14,7 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "room/position.h"
+#include "message/position.h"
 
 struct conn;
 struct dw_ring_entry;

@@ -8,7 +8,7 @@
 #include <stdint.h>
 
 #include "base/buf.h"
-#include "room/position.h"
+#include "message/position.h"
 
 enum { FRAME_HEADER_MAX = 10 };
 

@@ -11,7 +11,7 @@
 #include "base/clock.h"
 #include "conn.h"
 #include "edge.h"
-#include "room/position.h"
+#include "message/position.h"
 #include "server.h"
 
 enum {

@@ -218,16 +218,6 @@ parse_line(struct dw_str line, struct item *item, struct dw_fault *fault)
 	return err;
 }
 
-static bool
-is_blank(struct dw_str line)
-{
-	for (size_t i = 0; i < line.n; i++) {
-		if (line.p[i] != ' ' && line.p[i] != '\t')
-			return false;
-	}
-	return true;
-}
-
 /* Asks for the lines that are there, as far as the window goes. Returns whether input is needed to go on. */
 static bool
 take_lines(struct changes *changes, uint64_t *number)
@@ -241,7 +231,7 @@ take_lines(struct changes *changes, uint64_t *number)
 			return true;
 		if (err == DW_E_TOO_BIG)
 			(void)dw_fault_set(&fault, err, NULL, "at most 4096 bytes", "the line is too long");
-		else if (is_blank(line))
+		else if (dw_line_is_blank(line))
 			continue;
 		else
 			err = parse_line(line, changes->free, &fault);

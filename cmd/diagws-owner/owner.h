@@ -1,4 +1,5 @@
-/* diagws-owner: what its files share. main.c reads the options, change.c grants and imports, list.c lists.
+/* diagws-owner: what its files share. main.c finds the verb, options.c has the options, change.c grants and imports,
+ * list.c lists.
  */
 #ifndef DIAGWS_OWNER_H
 #define DIAGWS_OWNER_H
@@ -19,6 +20,7 @@ struct options {
 };
 
 extern const struct dw_command owner_command;
+extern struct options owner_options;
 
 /* A grant, revoke or deny of one user; words for its three outcomes. */
 struct verb {

@@ -197,23 +197,13 @@ reject_line(struct batch *batch, const char *room, int err, const struct dw_faul
 	report_failed(&batch->report, &message, err, fault);
 }
 
-static bool
-is_blank(struct dw_str line)
-{
-	for (size_t i = 0; i < line.n; i++) {
-		if (line.p[i] != ' ' && line.p[i] != '\t')
-			return false;
-	}
-	return true;
-}
-
 static void
 take_line(struct batch *batch, struct dw_str line)
 {
 	struct dw_fault fault = { 0 };
 	int err;
 
-	if (is_blank(line))
+	if (dw_line_is_blank(line))
 		return;
 	err = dw_request_general(&batch->request, batch->options->room, batch->options->type, line.p, line.n, &fault);
 	if (err != DW_OK)
@@ -328,7 +318,7 @@ tell_rest(const struct batch *batch)
 }
 
 static int
-set_up(struct batch *batch)
+set_up(struct batch *batch, struct dw_fault *fault)
 {
 	const size_t fixed = (size_t)batch->options->window, most = fixed > 0 ? fixed : WINDOW_MOST;
 
@@ -339,7 +329,7 @@ set_up(struct batch *batch)
 	batch->name = dw_random();
 	batch->prompt_ms =
 		(uint64_t)dw_common.timeout_ms / 50 < PROMPT_MS ? (uint64_t)dw_common.timeout_ms / 50 : PROMPT_MS;
-	return batch->options->dry ? DW_OK : open_client(&batch->client, &batch->report, most);
+	return batch->options->dry ? DW_OK : open_client(&batch->client, most, fault);
 }
 
 /* What -t and -d give is wrong for every line: told once, before any is read. */
@@ -374,7 +364,7 @@ send_lines(const struct options *options, const char *path)
 	err = dw_lines_open(&batch.lines, path, INPUT_MAX, &fault);
 	if (err == DW_OK) {
 		batch.report.source = dw_lines_name(batch.lines);
-		err = set_up(&batch);
+		err = set_up(&batch, &fault);
 	}
 	if (err == DW_OK) {
 		run(&batch);

@@ -1,5 +1,5 @@
-/* diagws-send: what its files share. main.c reads the options, single.c and batch.c send, report.c and
- * progress.c tell.
+/* diagws-send: what its files share. main.c takes a way, options.c has the options, single.c and batch.c send,
+ * report.c and progress.c tell.
  */
 #ifndef DIAGWS_SEND_H
 #define DIAGWS_SEND_H
@@ -26,6 +26,7 @@ struct options {
 };
 
 extern const struct dw_command send_command;
+extern struct options send_options;
 
 /* The line that says how far a batch is; nothing off a terminal. */
 struct progress {
@@ -81,8 +82,10 @@ int report_end(struct report *report);
 /* What the options say of every message is filled in too. */
 void set_publish(struct dw_wire *message, const struct options *options, const char *room, const char *type,
 	const char *id, const struct dw_buf *data);
-/* Connects; on failure the error has been told. */
-int open_client(struct dw_client **client, struct report *report, size_t window);
+/* Connects; fails like dw_client_new. */
+int open_client(struct dw_client **client, size_t window, struct dw_fault *fault);
+/* Whether they go together, with these operands; what is wrong has been told. */
+int check_options(int count, char **operands);
 /* Standard input is needed and is a terminal: short help; returns DW_E_USAGE. */
 int refuse_terminal(void);
 

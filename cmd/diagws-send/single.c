@@ -87,11 +87,14 @@ static void
 send_it(struct single *single, const struct options *options, const char *type, const struct dw_buf *data)
 {
 	struct dw_client *client = NULL;
+	struct dw_fault fault = { 0 };
 	struct dw_wire message;
-	int err;
+	int err = open_client(&client, 1, &fault);
 
-	if (open_client(&client, single->report, 1) != DW_OK)
+	if (err != DW_OK) {
+		report_fatal(single->report, err, &fault);
 		return;
+	}
 	single->client = client;
 	set_publish(&message, options, single->message.room, type, single->message.id, data);
 	err = dw_client_ask(client, &message, take_answer, single);

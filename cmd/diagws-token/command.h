@@ -22,6 +22,7 @@ struct options {
 };
 
 extern const struct dw_command token_command;
+extern struct options token_options;
 
 /* A verb gets its operands and returns the exit status. */
 int token_mint(const struct options *options, int count, char **operands);

@@ -25,7 +25,7 @@
 
 #include "base/clock.h"
 #include "base/err.h"
-#include "up.h"
+#include "sibling.h"
 
 enum {
 	ARGUMENTS_MAX = 16,

@@ -10,8 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/paths.h"
 #include "cli/opt.h"
+#include "sibling.h"
 #include "up.h"
 
 static const struct {
@@ -53,22 +53,6 @@ is_command(const char *name)
 		if (strcmp(commands[i].name, name) == 0)
 			return true;
 	return false;
-}
-
-void
-sibling_path(const char *name, char out[DW_PATH_SIZE])
-{
-	char self[DW_PATH_SIZE - 64];
-	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
-	char *slash;
-
-	self[n > 0 ? n : 0] = '\0';
-	slash = strrchr(self, '/');
-	if (slash != NULL)
-		*slash = '\0';
-	(void)snprintf(out, DW_PATH_SIZE, "%s/diagws-%s", self, name);
-	if (access(out, X_OK) != 0)
-		(void)snprintf(out, DW_PATH_SIZE, "diagws-%s", name);
 }
 
 static int

@@ -18,6 +18,7 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/paths.h"
 #include "children.h"
 #include "cli/opt.h"
 #include "ports.h"

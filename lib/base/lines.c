@@ -150,3 +150,13 @@ dw_lines_name(const struct dw_lines *lines)
 {
 	return lines->name;
 }
+
+bool
+dw_line_is_blank(struct dw_str line)
+{
+	for (size_t i = 0; i < line.n; i++) {
+		if (line.p[i] != ' ' && line.p[i] != '\t')
+			return false;
+	}
+	return true;
+}

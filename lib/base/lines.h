@@ -30,6 +30,8 @@ void dw_lines_destroy(struct dw_lines **lines_p); /* closes a file, not standard
  * passed. DW_E_AGAIN: none is complete yet, or there is none left (dw_lines_ended). *line is valid until the
  * next dw_lines_fill. */
 int dw_lines_next(struct dw_lines *lines, struct dw_str *line, uint64_t *number);
+/* It has nothing but spaces and tabs. */
+bool dw_line_is_blank(struct dw_str line);
 /* Reads once, what read(2) gives; waits if nothing is there. DW_OK also for a signal and at the end.
  * DW_E_NOINPUT: reading failed; the input counts as ended. Only after DW_E_AGAIN. */
 int dw_lines_fill(struct dw_lines *lines, struct dw_fault *fault);

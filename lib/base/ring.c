@@ -240,12 +240,6 @@ dw_ring_bytes(const struct dw_ring *log, uint64_t index)
 }
 
 struct dw_str
-dw_ring_run(const struct dw_ring *log, uint64_t index, size_t max, uint64_t *next)
-{
-	return dw_ring_run_to(log, index, max, 0, next);
-}
-
-struct dw_str
 dw_ring_run_to(const struct dw_ring *log, uint64_t index, size_t max, uint32_t stop, uint64_t *next)
 {
 	struct dw_str run = { NULL, 0 };

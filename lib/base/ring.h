@@ -55,9 +55,8 @@ uint32_t *dw_ring_flags(struct dw_ring *log, uint64_t after);
 /* The entry's bytes. */
 struct dw_str dw_ring_bytes(const struct dw_ring *log, uint64_t index);
 /* The longest run of neighbouring bytes from `index` on, of at most max bytes but at least one
- * entry; *next is the index after it. Empty when index == end. */
-struct dw_str dw_ring_run(const struct dw_ring *log, uint64_t index, size_t max, uint64_t *next);
-/* The same, up to the next entry that has one of the flags in `stop`. */
+ * entry, up to the next entry that has one of the flags in `stop`; *next is the index after it. Empty when
+ * index == end. */
 struct dw_str dw_ring_run_to(const struct dw_ring *log, uint64_t index, size_t max, uint32_t stop, uint64_t *next);
 /* The first index whose entry has seq > `seq`: where a reader that has `seq` goes on. `end` if none. */
 uint64_t dw_ring_after(const struct dw_ring *log, uint64_t seq);

@@ -11,7 +11,6 @@
  */
 #include "diagws.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 

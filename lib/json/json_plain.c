@@ -2,6 +2,9 @@
  *
  * Its own file because it knows the grammar by heart and nothing else (RFC 8259; RFC 3629 for UTF-8), and stands beside
  * json.c: what it accepts json.c accepts, and the tests compare the two. Failure modes: none; it says no.
+ *
+ * What it buys: a request with data of 200 bytes costs 6,900 instructions instead of 124,000 (make bench-check,
+ * request-effectiveness), and diagws-send -l 0.2 s of CPU time for 200,000 lines instead of 2.0.
  */
 #include "json/json_plain.h"
 

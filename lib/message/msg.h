@@ -14,7 +14,7 @@
 #include "base/err.h"
 #include "json/json.h"
 #include "json/json_plain.h"
-#include "room/position.h"
+#include "message/position.h"
 
 enum {
 	DW_ROOM_MAX = 64,        /* bytes of a diagnosis id: [A-Za-z0-9_-] */

@@ -14,7 +14,6 @@
  * from earlier, and repeats more. Invariants: resume ≤ at, and none moves back; a session never confirms past
  * the head.
  */
-#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 #include <utlist.h>
@@ -254,17 +253,9 @@ dw_room_leave(struct dw_room *room, struct dw_session *session, uint64_t ended, 
 	struct dw_device *device = session->device;
 
 	dw_room_advance(room, device, steady);
-	LL_DELETE(device->sessions, session);
-	DL_DELETE2(session->reader->sessions, session, reader_prev, reader_next);
 	dw_room_unlink_session(session);
 	dw_rooms_go(room->all, dw_str(device->member->user));
-	session->reader->session_count--;
-	room->session_count--;
-	room->all->sessions--;
-	room->all->watched -= room->session_count == 0;
 	free(session);
-	if (device->sessions == NULL)
-		room->device_connected--;
 	dw_room_advance(room, device, steady);
 	device->seen = ended;
 	dw_room_note_age(room, device);

@@ -11,7 +11,6 @@
  */
 #include <assert.h>
 #include <stdlib.h>
-#include <string.h>
 #include <utlist.h>
 
 #include "room/parts.h"
@@ -134,43 +133,6 @@ find_stand(const struct dw_room *room, const struct dw_device *device, const str
 	return stand_at(room, device->resume, join->user);
 }
 
-/* An id is random, but one session may be in many rooms. */
-static uint32_t
-session_hash(const struct dw_room *room, uint64_t id)
-{
-	return dw_room_hash(room) ^ (uint32_t)(id >> 32) ^ (uint32_t)id;
-}
-
-static uint32_t
-link_hash(const struct dw_hash_link *link)
-{
-	const struct dw_session *session = (const struct dw_session *)(const void *)link;
-
-	return session_hash(session->reader->room, session->id);
-}
-
-_Static_assert(offsetof(struct dw_session, link) == 0, "a session is its link");
-
-struct dw_session *
-dw_room_session(const struct dw_room *room, uint64_t id)
-{
-	struct dw_hash_link *link = dw_hash_chain(&room->all->by_id, session_hash(room, id));
-
-	for (; link != NULL; link = link->next) {
-		struct dw_session *session = (struct dw_session *)(void *)link;
-
-		if (session->id == id && session->reader->room == room)
-			return session;
-	}
-	return NULL;
-}
-
-void
-dw_room_unlink_session(struct dw_session *session)
-{
-	dw_hash_remove(&session->reader->room->all->by_id, &session->link, link_hash(&session->link));
-}
-
 /* The device, of which one connection at a time is in the room. NULL: it is none of these. */
 static const struct dw_device *
 single_device(const struct dw_room *room, const struct dw_join *join)
@@ -275,20 +237,6 @@ first_confirmed(
 	return dw_position_nearer(had, stand.at);
 }
 
-static void
-link_session(struct dw_room *room, struct dw_session *session)
-{
-	if (session->device->sessions == NULL)
-		room->device_connected++;
-	LL_PREPEND(session->device->sessions, session);
-	DL_APPEND2(session->reader->sessions, session, reader_prev, reader_next);
-	session->reader->session_count++;
-	dw_hash_add(&room->all->by_id, &session->link, link_hash(&session->link));
-	room->all->watched += room->session_count == 0;
-	room->session_count++;
-	room->all->sessions++;
-}
-
 static struct dw_begun
 begun_at(const struct dw_join *join, struct stand stand)
 {
@@ -364,7 +312,7 @@ dw_room_join(struct dw_room *room, const struct dw_join *join, const struct dw_j
 	known = dw_room_device(room, join->user, join->device);
 	stand = find_stand(room, known, join, context);
 	confirmed = first_confirmed(room, known, join, stand);
-	session = dw_hash_reserve(&room->all->by_id, link_hash) ? calloc(1, sizeof(*session)) : NULL;
+	session = dw_room_reserve_session(room) ? calloc(1, sizeof(*session)) : NULL;
 	if (session == NULL)
 		return DW_E_NOMEM;
 	if (dw_rooms_come(room->all, join->user) == NULL) {
@@ -388,7 +336,7 @@ dw_room_join(struct dw_room *room, const struct dw_join *join, const struct dw_j
 	session->opened = opened_at(join, context->steady) & OPENED_MASK;
 	session->claimed = (join->flags & DW_JOIN_CLAIMED) != 0;
 	session->sure = (join->flags & DW_JOIN_SURE) != 0;
-	link_session(room, session);
+	dw_room_link_session(session);
 	set_back(room, session->reader, join, stand.from);
 	if ((join->flags & DW_JOIN_RETURN) != 0 && dw_seq(join->confirmed) <= dw_seq(stand.at))
 		(void)dw_room_confirm(room, session, join->confirmed, NULL, false, context->steady);
@@ -403,12 +351,4 @@ dw_room_join(struct dw_room *room, const struct dw_join *join, const struct dw_j
 	dw_room_sum_up(room);
 	*out = session;
 	return DW_OK;
-}
-
-void
-dw_room_drop_reader(struct dw_room *room, struct dw_reader *reader)
-{
-	assert(reader->session_count == 0);
-	DL_DELETE(room->readers, reader);
-	free(reader);
 }

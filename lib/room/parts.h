@@ -27,9 +27,6 @@ bool dw_room_is_crowded(const struct dw_room *room);
 
 /* Unpacks an entry; its strings lie in the log. */
 bool dw_record_of(const struct dw_ring *log, uint64_t index, struct dw_record *record);
-/* Whether an entry of the log of direct messages is to this member, and retained. */
-bool dw_room_is_own(
-	const struct dw_room *room, uint64_t index, const struct dw_member *member, struct dw_record *record);
 /* Of a stream: right before the first record after a seq that the member gets (NULL: only those to everyone). */
 struct dw_position dw_room_stream_at(const struct dw_room *room, const struct dw_member *member, uint64_t seq);
 
@@ -45,7 +42,7 @@ void dw_device_expires(struct dw_device *device, uint64_t expires);
 void dw_room_advance(struct dw_room *room, struct dw_device *device, uint64_t steady);
 void dw_room_move_device(struct dw_room *room, struct dw_device *device, struct dw_position at);
 
-/* What is queued (room_queued.c). A device's `at` is changed by this alone. */
+/* What is queued (queued.c). A device's `at` is changed by this alone. */
 void dw_room_stand_device(struct dw_room *room, struct dw_device *device, struct dw_position at);
 /* The device has come to its member, where it stands; it has gone from there. */
 void dw_room_count_device(struct dw_room *room, const struct dw_device *device);
@@ -73,7 +70,10 @@ void dw_rooms_go(struct dw_rooms *all, struct dw_str user);
 
 /* Part of the hash of what is found by its room and something else. */
 uint32_t dw_room_hash(const struct dw_room *room);
-/* Out of the table of sessions. */
+/* session.c: a place for one more, false: no memory; a session whose device and reader are set comes into the room's
+ * lists and counts; and goes out of them. */
+bool dw_room_reserve_session(struct dw_room *room);
+void dw_room_link_session(struct dw_session *session);
 void dw_room_unlink_session(struct dw_session *session);
 
 /* A device that is not there yet, and stands there; the longest unseen make room. Not dirty. NULL: no memory. */

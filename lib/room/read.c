@@ -8,7 +8,6 @@
  * modes: memory, remembered by the buffer. What the log holds was checked when it came in; a record that
  * cannot be unpacked is passed over as a tombstone.
  */
-#include <string.h>
 
 #include "room/parts.h"
 
@@ -21,8 +20,9 @@ dw_record_of(const struct dw_ring *log, uint64_t index, struct dw_record *record
 	return dw_record_next(&bytes, record) == DW_OK;
 }
 
-bool
-dw_room_is_own(const struct dw_room *room, uint64_t index, const struct dw_member *member, struct dw_record *record)
+/* Whether an entry of the log of direct messages is to this member, and retained. */
+static bool
+is_own(const struct dw_room *room, uint64_t index, const struct dw_member *member, struct dw_record *record)
 {
 	const struct dw_ring *log = room->direct;
 
@@ -73,7 +73,7 @@ find_mine(const struct dw_room *room, const struct dw_member *member, uint64_t s
 
 		if (numbered && dw_ring_entry(room->direct, i)->seq > number->seq)
 			break;
-		if (dw_room_is_own(room, i, member, &record)) {
+		if (is_own(room, i, member, &record)) {
 			*number = dw_record_number(&record);
 			return true;
 		}
@@ -132,7 +132,7 @@ dw_room_own_at(const struct dw_room *room, struct dw_str user, uint64_t seq, uin
 	for (uint64_t i = dw_ring_end(room->direct); i-- > dw_ring_first(room->direct);) {
 		struct dw_record record;
 
-		if (!dw_room_is_own(room, i, member, &record))
+		if (!is_own(room, i, member, &record))
 			continue;
 		first_own = record.own;
 		if (record.seq <= seq) {
@@ -153,7 +153,7 @@ dw_room_count(const struct dw_room *room, struct dw_str user, struct dw_position
 	uint64_t count = 0;
 
 	for (uint64_t i = dw_ring_after(room->direct, dw_seq(at)); i < dw_ring_end(room->direct); i++)
-		count += dw_room_is_own(room, i, member, &record) && !dw_record_dead(&record, now);
+		count += is_own(room, i, member, &record) && !dw_record_dead(&record, now);
 	if (!room->mixed)
 		return count + dw_ring_end(room->log) - first;
 	for (uint64_t i = first; i < dw_ring_end(room->log); i++)
@@ -216,9 +216,9 @@ read_merged(const struct dw_room *room, const struct dw_str *user, struct dw_pos
 			return true;
 		if (!dw_record_of(next.log, next.index, &record))
 			record = (struct dw_record) { .seq = entry->seq, .n = entry->n };
-		mine = direct && dw_room_is_own(room, next.index, member, &record);
-		retained = !direct || mine ||
-				   (user == NULL && dw_room_is_own(room, next.index, dw_room_member(room, record.to), &record));
+		mine = direct && is_own(room, next.index, member, &record);
+		retained =
+			!direct || mine || (user == NULL && is_own(room, next.index, dw_room_member(room, record.to), &record));
 		if (retained || user == NULL) {
 			add_record(&next, record, retained, now, out);
 			i++;

@@ -1,8 +1,8 @@
 /* A room's life and its messages.
  *
  * Its own file because this is the part that every room has, read or not; members and devices are in
- * room_member.c, joins in room_join.c, confirmations in room_confirm.c, reading in room_read.c, and what is counted
- * about it in room_queued.c.
+ * member.c, sessions in session.c, joins in join.c, confirmations in confirm.c, reading in read.c, and what is counted
+ * about it in queued.c.
  *
  * Happy path: summarized at the start, loaded when somebody joins, appended to after each commit,
  * expired by age, unloaded when nobody has been there for long. A room that is not resident keeps

@@ -37,7 +37,7 @@
 #include "base/hash.h"
 #include "base/ring.h"
 #include "base/wheel.h"
-#include "room/position.h"
+#include "message/position.h"
 #include "store/engine.h"
 #include "wire/wire.h"
 
@@ -137,10 +137,10 @@ struct dw_room {
 	struct dw_rooms *all;
 
 	/* Summary. */
-	uint64_t n, head, head_at; /* of the newest message ever; 0 also when not known yet */
-	uint64_t oldest_n;         /* of the oldest retained; n + 1: none is */
-	uint64_t low_n;            /* the lowest n confirmed among the devices; see room_queued.c */
-	uint64_t prune_at;         /* when dw_room_prune may have something to do; 0: never */
+	uint64_t n, head, head_at;                           /* of the newest message ever; 0 also when not known yet */
+	uint64_t oldest_n;                                   /* of the oldest retained; n + 1: none is */
+	uint64_t low_n;                                      /* the lowest n confirmed among the devices; see queued.c */
+	uint64_t prune_at;                                   /* when dw_room_prune may have something to do; 0: never */
 	size_t member_count, device_count, device_connected; /* members: when it is resident */
 	size_t session_count;
 	uint64_t direct_at;     /* when the newest direct message was stored, at most; 0: there is none */
@@ -153,7 +153,7 @@ struct dw_room {
 	struct dw_ring *direct; /* NULL also: nothing direct is known */
 	uint64_t direct_gone;   /* seq of the newest direct message that is no longer in there; 0: none */
 	bool mixed;             /* some message in log may not be for everyone, whenever they read it */
-	uint32_t behind, ahead; /* private: devices before the oldest retained, and ahead of n (room_queued.c) */
+	uint32_t behind, ahead; /* private: devices before the oldest retained, and ahead of n (queued.c) */
 	bool uneven;            /* private: what is queued may have changed */
 	struct dw_member *members;
 	struct dw_device *dirty;

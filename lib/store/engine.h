@@ -196,6 +196,5 @@ struct dw_engine {
 };
 
 extern const struct dw_engine_ops dw_engine_lmdb;
-extern const struct dw_engine_ops dw_engine_memory;
 
 #endif

@@ -9,12 +9,10 @@
  * bound ends at once. Either is told by dw_router_gone, and only then is its number forgotten. Without a descriptor for
  * the next connection that one is closed.
  */
-#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/epoll.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -28,87 +26,6 @@ enum {
 	LOOKS = 1024,      /* in a tick */
 	PATIENT_MS = 1000, /* so long a stranger is safe from those who come after it */
 };
-
-struct line *
-router_find(const struct dw_router *router, uint32_t number)
-{
-	struct line *line;
-
-	HASH_FIND(hh, router->lines, &number, sizeof(number), line);
-	return line;
-}
-
-void
-router_ring(struct dw_router *router, struct line *line)
-{
-	if (line->ringed || line->lent || line->fd < 0)
-		return;
-	line->ringed = true;
-	DL_APPEND2(router->ring, line, ring_prev, ring_next);
-}
-
-void
-router_unring(struct dw_router *router, struct line *line)
-{
-	if (line->ringed)
-		DL_DELETE2(router->ring, line, ring_prev, ring_next);
-	line->ringed = false;
-}
-
-static void
-set_stranger(struct dw_router *router, struct line *line, bool stranger)
-{
-	if (line->stranger == stranger)
-		return;
-	line->stranger = stranger;
-	if (stranger)
-		DL_APPEND2(router->strangers, line, stranger_prev, stranger_next);
-	else
-		DL_DELETE2(router->strangers, line, stranger_prev, stranger_next);
-}
-
-/* Its number stays until dw_router_gone has told it. */
-void
-router_end(struct dw_router *router, struct line *line, const char *why)
-{
-	const size_t unsent = router_line_unsent(line);
-
-	if (line->fd < 0)
-		return;
-	(void)close(line->fd);
-	line->fd = -1;
-	dw_buf_clear(&line->out);
-	line->sent_up_to = 0;
-	router_note_unsent(router, line, unsent);
-	line->why = why;
-	line->listener->count--;
-	router->count--;
-	router_unring(router, line);
-	set_stranger(router, line, false);
-	assert(router->looks != line || line->look_prev == line || line->look_next != NULL);
-	DL_DELETE2(router->looks, line, look_prev, look_next);
-	DL_PREPEND2(router->looks, line, look_prev, look_next);
-}
-
-static void
-free_line(struct line *line)
-{
-	dw_buf_clear(&line->in);
-	dw_buf_clear(&line->out);
-	free(line);
-}
-
-static void
-forget(struct dw_router *router, struct line *line)
-{
-	if (line->is_drained)
-		DL_DELETE2(router->drained, line, drained_prev, drained_next);
-	DL_DELETE2(router->looks, line, look_prev, look_next);
-	assert(router->lines != NULL);
-	HASH_DEL(router->lines, line);
-	router->read -= router_counted(line);
-	free_line(line);
-}
 
 /* ---- accepting */
 
@@ -140,7 +57,7 @@ add_line(struct dw_router *router, struct listener *listener, int fd)
 	while (line->number == 0 || router_find(router, line->number) != NULL);
 	HASH_ADD(hh, router->lines, number, sizeof(line->number), line);
 	DL_APPEND2(router->looks, line, look_prev, look_next);
-	set_stranger(router, line, true);
+	router_set_stranger(router, line, true);
 	listener->count++;
 	router->count++;
 	return line;
@@ -281,7 +198,7 @@ dw_router_gone(struct dw_router *router, uint32_t *peer, const char **why)
 		asked_for = line->asked_for;
 		*peer = line->number;
 		*why = line->why;
-		forget(router, line);
+		router_forget(router, line);
 	}
 	return !asked_for;
 }
@@ -303,7 +220,7 @@ dw_router_known(struct dw_router *router, uint32_t peer, bool known)
 	struct line *line = router_find(router, peer);
 
 	if (line != NULL && line->fd >= 0)
-		set_stranger(router, line, !known);
+		router_set_stranger(router, line, !known);
 }
 
 unsigned
@@ -385,7 +302,7 @@ dw_router_destroy(struct dw_router **router_p)
 	{
 		if (line->fd >= 0)
 			(void)close(line->fd);
-		free_line(line);
+		router_free_line(line);
 	}
 	for (size_t i = 0; i < router->listener_count; i++)
 		router_unlisten(&router->listeners[i]);

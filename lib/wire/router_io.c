@@ -13,37 +13,11 @@
 #include "wire/router_parts.h"
 
 enum {
-	CHUNK = 64 * 1024,        /* read at once, */
-	LARGE_CHUNK = 256 * 1024, /* or of a frame that is known to be large; */
+	LARGE_CHUNK = 256 * 1024, /* read at once of a frame that is known to be large */
 	READS = 64,               /* so often to find the next frame */
 };
 
-/* How much of its buffer counts: what everybody may have does not. */
-size_t
-router_counted(const struct line *line)
-{
-	return line->in.cap > 2 * (size_t)CHUNK ? line->in.cap : 0;
-}
-
 /* ---- sending */
-
-size_t
-router_line_unsent(const struct line *line)
-{
-	return line->out.len - line->sent_up_to;
-}
-
-void
-router_note_unsent(struct dw_router *router, struct line *line, size_t before)
-{
-	const size_t now = router_line_unsent(line);
-
-	router->unsent += now - before;
-	if (before > 0 && now < before)
-		DL_DELETE2(router->unsents, line, unsent_prev, unsent_next);
-	if (now > 0 && (before == 0 || now < before))
-		DL_APPEND2(router->unsents, line, unsent_prev, unsent_next);
-}
 
 /* False: there is nothing left of it, or nobody to take it. */
 static bool
@@ -188,14 +162,14 @@ static size_t
 make_room(struct dw_router *router, struct line *line)
 {
 	const size_t before = router_counted(line);
-	size_t room = line->need > CHUNK ? LARGE_CHUNK : CHUNK;
+	size_t room = line->need > ROUTER_CHUNK ? LARGE_CHUNK : ROUTER_CHUNK;
 
 	if (line->at > 0) {
 		line->in.len -= line->at;
 		memmove(line->in.data, line->in.data + line->at, line->in.len);
 		line->at = 0;
 	}
-	if (line->in.len >= CHUNK && line->in.len + router->read > DW_ROUTER_READ_MAX)
+	if (line->in.len >= ROUTER_CHUNK && line->in.len + router->read > DW_ROUTER_READ_MAX)
 		return 0;
 	if (dw_buf_room(&line->in, room) == NULL) {
 		router->starved = true;

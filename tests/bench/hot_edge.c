@@ -34,7 +34,7 @@ run(void)
 	uint64_t index = dw_ring_end(ring) - RUN, next;
 
 	while (index < dw_ring_end(ring)) {
-		MUST(dw_ring_run(ring, index, SIZE_MAX, &next).n > 0);
+		MUST(dw_ring_run_to(ring, index, SIZE_MAX, 0, &next).n > 0);
 		index = next;
 	}
 }

@@ -213,8 +213,8 @@ def test_protocol_page_has_every_field():
     shapes = re.search(r"shapes\[\] = \{(.*?)^\};", code, re.M | re.S).group(1)
     page = re.search(r"^\.Bd -literal -compact\n(.*?)^\.Ed", source("diagws-protocol.7"), re.M | re.S).group(1)
     kinds = dict(re.findall(r"\b(DW_[A-Z]+) = (\d+),", (ROOT / "lib/wire/wire.h").read_text()))
-    names = re.findall(r'\{ (DW_[A-Z]+), "([A-Z]+)",(.*?)\} \}', shapes, re.S)
-    assert len(names) == len(re.findall(r"^\t\{ DW_", shapes, re.M)) >= 24
+    names = re.findall(r'\[(DW_[A-Z]+)\] = \{ "([A-Z]+)",(.*?)\} \}', shapes, re.S)
+    assert len(names) == len(re.findall(r"^\t\[DW_", shapes, re.M)) >= 24
     for kind, name, fields in names:
         # A position, and what else is several numbers, has one name there.
         several = [re.sub(r"\..*", "", f"*{field}") if kind == "P" or "." in field else field

@@ -5,7 +5,7 @@
  * modes: DW_E_STORAGE_FULL by that check; memory in the middle of a batch is DW_E_STORAGE, after which the
  * caller must not go on, for what was done is not undone.
  */
-#include "store/engine.h"
+#include "engine_mem.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -10,6 +10,7 @@
 
 #include "../../cmd/diagws-hub/hub.h"
 #include "base/clock.h"
+#include "engine_mem.h"
 
 static struct hub hub;
 static struct options kit_options = { .queue_limit = 100, .memory_limit = INT64_MAX, .max_sessions = INT32_MAX };

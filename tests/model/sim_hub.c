@@ -15,6 +15,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "../lib/engine_mem.h"
 #include "base/clock.h"
 #include "sim.h"
 

@@ -1,9 +1,10 @@
 /* What a hub stages for whom: a right is looked up before a room is made or loaded, and nobody has more than a share.
  */
-/* links: cmd/diagws-hub/right.c cmd/diagws-hub/asked.c cmd/diagws-hub/stage.c lib/wire/wire.c lib/base/buf.c */
+/* links: cmd/diagws-hub/right.c cmd/diagws-hub/asked.c cmd/diagws-hub/stage.c */
+/* links: lib/wire/wire.c lib/wire/msgpack.c lib/base/buf.c */
 /* links: lib/base/err.c */
 /* links: lib/store/engine.c lib/message/msg.c lib/base/utf8.c lib/json/json.c lib/json/json_plain.c */
-/* libs: jansson */
+/* libs: msgpack jansson */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,10 +1,10 @@
 /* links: lib/store/engine.c tests/lib/engine_mem.c lib/store/lmdb/lmdb.c lib/store/lmdb/log.c lib/store/lmdb/ops.c */
 /* links: lib/store/lmdb/rooms.c lib/store/lmdb/ids.c lib/store/lmdb/check.c */
-/* links: lib/store/lmdb/lock.c lib/store/lmdb/note.c */
+/* links: lib/store/lmdb/keys.c lib/store/lmdb/sweep.c lib/store/lmdb/lock.c lib/store/lmdb/note.c */
 /* links: lib/store/kv/kv.c lib/store/kv/lmdb.c lib/store/kv/file.c lib/store/kv/journal.c lib/store/kv/look.c */
 /* links: lib/store/kv/tree.c */
-/* links: lib/wire/wire.c lib/base/buf.c lib/base/err.c lib/base/clock.c lib/base/paths.c */
-/* libs: lmdb libcrypto */
+/* links: lib/wire/wire.c lib/wire/msgpack.c lib/base/buf.c lib/base/err.c lib/base/clock.c lib/base/paths.c */
+/* libs: msgpack lmdb libcrypto */
 /* One contract for every engine: each test runs on LMDB in a directory of its own and on the twin in
  * memory; then what only a store on disk can do; then both side by side on random operations. */
 #include <setjmp.h>
@@ -21,6 +21,7 @@
 #include <cmocka.h>
 #include <lmdb.h>
 
+#include "../lib/engine_mem.h"
 #include "base/clock.h"
 #include "store/engine.h"
 #include "wire/wire.h"

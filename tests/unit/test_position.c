@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "room/position.h"
+#include "message/position.h"
 
 static void
 assert_position(struct dw_position at, uint64_t seq, uint64_t n, uint64_t own)

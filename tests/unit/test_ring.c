@@ -45,7 +45,7 @@ compare(const struct dw_ring *log, const struct model *model)
 	assert_int_equal(model->count, dw_ring_end(log));
 	while (index != dw_ring_end(log)) {
 		uint64_t next;
-		struct dw_str run = dw_ring_run(log, index, 4096, &next);
+		struct dw_str run = dw_ring_run_to(log, index, 4096, 0, &next);
 		size_t at = 0;
 
 		assert_true(next > index);

@@ -1,6 +1,7 @@
-/* links: lib/room/room.c lib/room/member.c lib/room/join.c lib/room/confirm.c lib/room/read.c lib/room/queued.c */
-/* links: lib/room/present.c lib/base/ring.c lib/message/record.c */
-/* links: lib/base/hash.c lib/wire/wire.c lib/base/buf.c lib/base/err.c lib/store/engine.c */
+/* links: lib/room/room.c lib/room/member.c lib/room/join.c lib/room/session.c lib/room/confirm.c lib/room/read.c */
+/* links: lib/room/queued.c lib/room/present.c lib/base/ring.c lib/message/record.c */
+/* links: lib/base/hash.c lib/wire/wire.c lib/wire/msgpack.c lib/base/buf.c lib/base/err.c lib/store/engine.c */
+/* libs: msgpack */
 /* The rules of a room: where a join stands, takeover, devices, gaps, cursors, what is queued. Pure memory;
  * time is a number. Messages have seq 10, 20, 30, … unless a test says otherwise, for seq counts the
  * whole engine and n the room.

@@ -1,8 +1,9 @@
-/* links: lib/room/room.c lib/room/member.c lib/room/join.c lib/room/confirm.c lib/room/read.c lib/room/queued.c */
-/* links: lib/room/present.c lib/base/ring.c lib/message/record.c */
-/* links: lib/base/hash.c lib/wire/wire.c lib/base/buf.c lib/base/err.c lib/store/engine.c tests/lib/engine_mem.c */
+/* links: lib/room/room.c lib/room/member.c lib/room/join.c lib/room/session.c lib/room/confirm.c lib/room/read.c */
+/* links: lib/room/queued.c lib/room/present.c lib/base/ring.c lib/message/record.c */
+/* links: lib/base/hash.c */
+/* links: lib/wire/wire.c lib/wire/msgpack.c lib/base/buf.c lib/base/err.c lib/store/engine.c tests/lib/engine_mem.c */
 /* links: lib/base/clock.c */
-/* libs: libcrypto */
+/* libs: msgpack libcrypto */
 /* A room that was there all the time, and one that is loaded now: both retain the same, tell the same gaps, and know of
  * each seq what is true or that they do not know. Random messages and jumps of time; the test keeps the truth.
  */
@@ -17,6 +18,7 @@
 
 #include <cmocka.h>
 
+#include "../lib/engine_mem.h"
 #include "room/room.h"
 #include "store/engine.h"
 

@@ -1,4 +1,4 @@
-/* links: cmd/diagws-hub/table.c cmd/diagws-hub/table_sort.c lib/wire/wire.c lib/wire/cells.c lib/base/buf.c */
+/* links: cmd/diagws-hub/table.c cmd/diagws-hub/table_sort.c lib/wire/wire.c lib/wire/msgpack.c lib/base/buf.c */
 /* links: lib/base/err.c */
 /* libs: msgpack */
 /* The hub's tables: what is left out, and the first rows of many against sorting all of them. */

@@ -1,5 +1,6 @@
 /* What was confirmed, on its way to the hub: together where it is the same, and with where each began to read. */
-/* links: cmd/diagws-edge/unsaid.c lib/wire/wire.c lib/base/buf.c lib/base/err.c */
+/* links: cmd/diagws-edge/unsaid.c lib/wire/wire.c lib/wire/msgpack.c lib/base/buf.c lib/base/err.c */
+/* libs: msgpack */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,4 +1,4 @@
-/* links: lib/wire/wire.c lib/wire/cells.c lib/base/buf.c lib/base/err.c */
+/* links: lib/wire/wire.c lib/wire/msgpack.c lib/base/buf.c lib/base/err.c */
 /* libs: msgpack */
 /* The protocol: what is packed comes back, and what is no message is refused whatever its bytes. */
 #include <setjmp.h>
@@ -344,6 +344,49 @@ test_cells(void **state)
 	dw_buf_clear(&out);
 }
 
+/* Each form that a number or a text may take. */
+static void
+test_cell_forms(void **state)
+{
+	static const int64_t numbers[] = { 0, 127, 128, 255, 256, 65535, 65536, UINT32_MAX, INT64_MAX, -1, -32, -33, -128,
+		-129, INT16_MIN, INT16_MIN - 1, INT32_MIN, (int64_t)INT32_MIN - 1, INT64_MIN };
+	static const size_t sizes[] = { 0, 1, 31, 32, 255, 256, 65535, 65536 };
+	static const struct dw_str none[] = { DW_STR("\xc2"), DW_STR("\xc3"), DW_STR("\xc4\x01x"), DW_STR("\xd9\x02x"),
+		DW_STR("\xca\x3e\x80\x01") };
+	static char text[65536];
+	struct dw_buf out = { 0 };
+	struct dw_cell got;
+	struct dw_str rest;
+
+	(void)state;
+	memset(text, 'x', sizeof(text));
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+		dw_cell_pack(&out, &(struct dw_cell) { .type = DW_CELL_NUMBER, .number = numbers[i] });
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++)
+		dw_cell_pack(&out, &(struct dw_cell) { .type = DW_CELL_TEXT, .text = { text, sizes[i] } });
+	dw_buf_add(&out, "\xca\x3e\x80\0\0", 5);
+	rest = (struct dw_str) { out.data, out.len };
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+		assert_int_equal(DW_OK, dw_cell_next(&rest, &got));
+		assert_int_equal(DW_CELL_NUMBER, got.type);
+		assert_true(got.number == numbers[i]);
+	}
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		assert_int_equal(DW_OK, dw_cell_next(&rest, &got));
+		assert_int_equal(DW_CELL_TEXT, got.type);
+		assert_int_equal(sizes[i], got.text.n);
+	}
+	assert_int_equal(DW_OK, dw_cell_next(&rest, &got));
+	assert_int_equal(DW_CELL_REAL, got.type);
+	assert_true(got.real == 0.25);
+	assert_int_equal(DW_E_AGAIN, dw_cell_next(&rest, &got));
+	for (size_t i = 0; i < sizeof(none) / sizeof(none[0]); i++) {
+		rest = none[i];
+		assert_int_equal(DW_E_PROTOCOL, dw_cell_next(&rest, &got));
+	}
+	dw_buf_clear(&out);
+}
+
 /* Bytes at random, and messages with bytes changed: never more than an error. */
 static void
 test_noise(void **state)
@@ -451,6 +494,7 @@ main(void)
 		cmocka_unit_test(test_positions_come_back_from_an_edge),
 		cmocka_unit_test(test_positions_come_back_from_the_hub),
 		cmocka_unit_test(test_cells),
+		cmocka_unit_test(test_cell_forms),
 		cmocka_unit_test(test_noise),
 	};
 

@@ -30,12 +30,6 @@ dw_kv_mark_of(int fd)
 	return (struct dw_kv_mark) { about.stx_ino, about.stx_btime.tv_sec, about.stx_btime.tv_nsec };
 }
 
-struct dw_kv_mark
-dw_kv_file_mark(const struct kv_file *file)
-{
-	return dw_kv_mark_of(file->fd);
-}
-
 static uint64_t
 between(uint64_t least, uint64_t value, uint64_t most)
 {

@@ -1,4 +1,4 @@
-/* The store of tables: LMDB (kv_lmdb.c) with a journal before it (kv_journal.c).
+/* The store of tables: LMDB (lmdb.c) with a journal before it (journal.c).
  *
  * Happy path: a commit writes the batch's changes to the journal; LMDB's transaction, which holds them too, stays open
  * for the next ones, until it has touched so many pages, or is so old, that LMDB commits it and the journal begins
@@ -105,7 +105,7 @@ static int
 stamp(struct dw_kv *kv, uint64_t tag)
 {
 	const uint64_t number = dw_kv_lmdb_number(kv->lmdb);
-	const struct mark mark = { tag, dw_kv_mark(kv) };
+	const struct mark mark = { tag, dw_kv_get_mark(kv) };
 	const struct dw_str values[] = { { (const char *)&number, sizeof(number) }, { (const char *)&mark, sizeof(mark) } };
 	int err = dw_kv_lmdb_put(kv->lmdb, 0, DW_STR(KV_STAMP), &values[0], 1, false);
 
@@ -341,7 +341,7 @@ dw_kv_bytes(const struct dw_kv *kv)
 }
 
 struct dw_kv_mark
-dw_kv_mark(const struct dw_kv *kv)
+dw_kv_get_mark(const struct dw_kv *kv)
 {
 	return dw_kv_lmdb_mark(kv->lmdb);
 }
@@ -365,7 +365,7 @@ static int
 recover(struct dw_kv *kv)
 {
 	struct mark mark = { 0 };
-	const struct dw_kv_mark file = dw_kv_mark(kv);
+	const struct dw_kv_mark file = dw_kv_get_mark(kv);
 	int err = dw_kv_get_fixed(kv, 0, DW_STR(KV_TAG), &mark, sizeof(mark)), number;
 
 	if (err != DW_OK && err != DW_E_AGAIN)

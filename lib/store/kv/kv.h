@@ -23,7 +23,7 @@
 struct dw_kv; /* opaque */
 
 /* Opens the tables (numbered as listed, at most 16), and makes what is missing; the map may grow to `limit` bytes and
- * the reserve. What is there already must have been looked through (kv_look.h). A writing transaction is left open, so
+ * the reserve. What is there already must have been looked through (look.h). A writing transaction is left open, so
  * that a caller who looks inside and refuses leaves no trace; it holds what a process that was killed had committed to
  * the journal. DW_E_PERMISSION, DW_E_CREATE. `dir` and `tables` are borrowed for the store's life. */
 int dw_kv_open(struct dw_kv **out, const char *dir, const char *const *tables, size_t count, uint64_t limit,
@@ -65,7 +65,7 @@ struct dw_kv_mark {
 	int64_t born_s;
 	uint64_t born_ns;
 };
-struct dw_kv_mark dw_kv_mark(const struct dw_kv *kv);
+struct dw_kv_mark dw_kv_get_mark(const struct dw_kv *kv);
 struct dw_kv_mark dw_kv_mark_of(int fd); /* the same of any file */
 
 /* Bytes in use on disk, by the last commit of LMDB. */

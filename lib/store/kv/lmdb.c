@@ -3,10 +3,10 @@
  * that is called EIO, a head that could not be written, after which LMDB wants to be opened again.
  *
  * Happy path: open makes the tables; begin, get and put, commit. LMDB syncs before a commit returns. The map ends
- * within what the file was allocated (kv_file.c), so a full disk shows when the map is to grow, with nothing
+ * within what the file was allocated (file.c), so a full disk shows when the map is to grow, with nothing
  * written.
  *
- * Failure modes: every code becomes one of ours in fail(), which also remembers it for the text. After a
+ * Failure modes: every code becomes one of ours in dw_kv_lmdb_fail(), which also remembers it for the text. After a
  * failure inside a transaction the caller aborts; a commit that fails has ended it. Where the system cannot
  * allocate ahead, ENOSPC may come with any write: nothing was done then either, unless the sync has failed,
  * which is DW_E_STORAGE whatever its code.
@@ -57,8 +57,8 @@ str(MDB_val value)
 	return (struct dw_str) { value.mv_data, value.mv_size };
 }
 
-static int
-fail(struct kv_lmdb *kv, int rc)
+int
+dw_kv_lmdb_fail(struct kv_lmdb *kv, int rc)
 {
 	/* LMDB calls a write that the disk took only a part of EIO; so does a disk that breaks. */
 	if (rc == EIO && dw_kv_disk_is_full(&kv->file))
@@ -90,10 +90,10 @@ fail(struct kv_lmdb *kv, int rc)
 }
 
 /* An entry is not what was stored. Its key is told: a number, or names. */
-static int
-fail_entry(struct kv_lmdb *kv, size_t table, struct dw_str key)
+int
+dw_kv_lmdb_fail_entry(struct kv_lmdb *kv, size_t table, struct dw_str key)
 {
-	int err = fail(kv, MDB_CORRUPTED);
+	int err = dw_kv_lmdb_fail(kv, MDB_CORRUPTED);
 	char text[64];
 	uint64_t number = 0;
 
@@ -208,7 +208,7 @@ dw_kv_lmdb_begin(struct kv_lmdb *kv, bool read)
 
 	assert(kv->txn == NULL);
 	if (kv->env == NULL)
-		return fail(kv, MDB_PANIC);
+		return dw_kv_lmdb_fail(kv, MDB_PANIC);
 	rc = mdb_txn_begin(kv->env, NULL, read ? MDB_RDONLY : 0, &kv->txn);
 	if (rc == MDB_PANIC && was_full && !dw_kv_sync_failed(&kv->file)) {
 		rc = open_again(kv);
@@ -220,7 +220,7 @@ dw_kv_lmdb_begin(struct kv_lmdb *kv, bool read)
 	kv->changed = false;
 	memset(kv->touched, 0, sizeof(kv->touched));
 	kv->large = 0;
-	return fail(kv, rc);
+	return dw_kv_lmdb_fail(kv, rc);
 }
 
 int
@@ -230,7 +230,7 @@ dw_kv_lmdb_commit(struct kv_lmdb *kv)
 	int err;
 
 	forget_cursors(kv);
-	err = fail(kv, mdb_txn_commit(txn));
+	err = dw_kv_lmdb_fail(kv, mdb_txn_commit(txn));
 	if (err == DW_OK)
 		kv->committed = commit_number(kv);
 	return err;
@@ -286,10 +286,10 @@ int
 dw_kv_lmdb_get(struct kv_lmdb *kv, size_t table, struct dw_str key, struct dw_str *value)
 {
 	MDB_val k = val(key), v;
-	int err = fail(kv, mdb_get(kv->txn, kv->tables[table], &k, &v));
+	int err = dw_kv_lmdb_fail(kv, mdb_get(kv->txn, kv->tables[table], &k, &v));
 
 	if (err == DW_OK && !kv_take(key, str(v), value))
-		err = fail_entry(kv, table, key);
+		err = dw_kv_lmdb_fail_entry(kv, table, key);
 	return err;
 }
 
@@ -310,9 +310,9 @@ dw_kv_lmdb_put(
 	if (v.mv_size > kv->page)
 		kv->large += v.mv_size;
 	if (kv->cursors[table] == NULL)
-		err = fail(kv, mdb_cursor_open(kv->txn, kv->tables[table], &kv->cursors[table]));
+		err = dw_kv_lmdb_fail(kv, mdb_cursor_open(kv->txn, kv->tables[table], &kv->cursors[table]));
 	if (err == DW_OK)
-		err = fail(kv, mdb_cursor_put(kv->cursors[table], &k, &v, (append ? MDB_APPEND : 0U) | MDB_RESERVE));
+		err = dw_kv_lmdb_fail(kv, mdb_cursor_put(kv->cursors[table], &k, &v, (append ? MDB_APPEND : 0U) | MDB_RESERVE));
 	if (err != DW_OK)
 		return err;
 	value = (struct dw_str) { v.mv_data, v.mv_size - KV_SUM_SIZE };
@@ -331,7 +331,7 @@ dw_kv_lmdb_delete(struct kv_lmdb *kv, size_t table, struct dw_str key)
 
 	kv->changed = true;
 	kv->touched[table] += kv->page;
-	return fail(kv, mdb_del(kv->txn, kv->tables[table], &k, NULL));
+	return dw_kv_lmdb_fail(kv, mdb_del(kv->txn, kv->tables[table], &k, NULL));
 }
 
 int
@@ -341,20 +341,21 @@ dw_kv_lmdb_scan(struct kv_lmdb *kv, size_t table, struct dw_str from,
 	MDB_val key = val(from), stored;
 	struct dw_str value;
 	MDB_cursor *cursor;
-	int err = fail(kv, mdb_cursor_open(kv->txn, kv->tables[table], &cursor));
+	int err = dw_kv_lmdb_fail(kv, mdb_cursor_open(kv->txn, kv->tables[table], &cursor));
 
 	if (err != DW_OK)
 		return err;
-	err = fail(kv, mdb_cursor_get(cursor, &key, &stored, from.n > 0 ? MDB_SET_RANGE : MDB_FIRST));
+	err = dw_kv_lmdb_fail(kv, mdb_cursor_get(cursor, &key, &stored, from.n > 0 ? MDB_SET_RANGE : MDB_FIRST));
 	while (err == DW_OK) {
-		err = kv_take(str(key), str(stored), &value) ? each(user, str(key), value) : fail_entry(kv, table, str(key));
+		err = kv_take(str(key), str(stored), &value) ? each(user, str(key), value)
+													 : dw_kv_lmdb_fail_entry(kv, table, str(key));
 		if (err == DW_KV_DELETE) {
 			kv->changed = true;
 			kv->touched[table] += key.mv_size + stored.mv_size;
-			err = fail(kv, mdb_cursor_del(cursor, 0));
+			err = dw_kv_lmdb_fail(kv, mdb_cursor_del(cursor, 0));
 		}
 		if (err == DW_OK)
-			err = fail(kv, mdb_cursor_get(cursor, &key, &stored, MDB_NEXT));
+			err = dw_kv_lmdb_fail(kv, mdb_cursor_get(cursor, &key, &stored, MDB_NEXT));
 	}
 	mdb_cursor_close(cursor);
 	return err == DW_E_AGAIN ? DW_OK : err;
@@ -375,11 +376,8 @@ uint64_t
 dw_kv_lmdb_bytes(const struct kv_lmdb *kv)
 {
 	MDB_envinfo info;
-	MDB_stat stat;
 
-	if (mdb_env_info(kv->env, &info) != MDB_SUCCESS || mdb_env_stat(kv->env, &stat) != MDB_SUCCESS)
-		return 0;
-	return (uint64_t)(info.me_last_pgno + 1) * stat.ms_psize;
+	return mdb_env_info(kv->env, &info) == MDB_SUCCESS ? (uint64_t)(info.me_last_pgno + 1) * kv->page : 0;
 }
 
 uint64_t
@@ -393,7 +391,7 @@ dw_kv_lmdb_room(const struct kv_lmdb *kv)
 int
 dw_kv_lmdb_lend(struct kv_lmdb *kv, bool lend)
 {
-	return kv->env == NULL || kv->lent == lend ? DW_OK : fail(kv, set_map(kv, lend));
+	return kv->env == NULL || kv->lent == lend ? DW_OK : dw_kv_lmdb_fail(kv, set_map(kv, lend));
 }
 
 int
@@ -407,22 +405,10 @@ dw_kv_lmdb_grow(struct kv_lmdb *kv)
 struct dw_kv_mark
 dw_kv_lmdb_mark(const struct kv_lmdb *kv)
 {
-	return dw_kv_file_mark(&kv->file);
+	return dw_kv_mark_of(kv->file.fd);
 }
 
 /* ---- failures */
-
-int
-dw_kv_lmdb_fail(struct kv_lmdb *kv, int number)
-{
-	return fail(kv, number);
-}
-
-int
-dw_kv_lmdb_fail_entry(struct kv_lmdb *kv, size_t table, struct dw_str key)
-{
-	return fail_entry(kv, table, key);
-}
 
 bool
 dw_kv_lmdb_map_is_full(const struct kv_lmdb *kv)
@@ -453,12 +439,12 @@ open_store(struct kv_lmdb *kv, struct dw_fault *fault)
 
 	if (rc == 0)
 		rc = open_env(kv);
+	kv->page = rc == MDB_SUCCESS ? page_size(kv) : 0;
 	if (rc == MDB_SUCCESS)
 		rc = dw_kv_file_open(&kv->file, dw_kv_lmdb_bytes(kv));
 	if (rc == MDB_SUCCESS)
 		rc = set_map(kv, true);
 	kv->committed = rc == MDB_SUCCESS ? commit_number(kv) : 0;
-	kv->page = rc == MDB_SUCCESS ? page_size(kv) : 0;
 	if (rc == MDB_SUCCESS)
 		rc = open_tables(kv);
 	if (rc == MDB_SUCCESS)

@@ -1,12 +1,12 @@
 /* The look-through of a store: LMDB's file from its heads down.
  *
- * The file is two heads (pages 0 and 1, the newer counts), then pages of trees (kv_tree.c). The main tree's values
+ * The file is two heads (pages 0 and 1, the newer counts), then pages of trees (tree.c). The main tree's values
  * are the roots of the tables; one more tree lists the free pages.
  *
  *   tree    {pad 4, flags 2, depth 2, branches 8, leaves 8, large 8, entries 8, root 8}
  *   head    page {magic 4, version 4, address 8, map size 8, tree of free pages, main tree, last page 8, commit 8}
  *
- * What must hold beside what kv_tree.c says: both heads are of neighbouring commits, and each one's tree carries its
+ * What must hold beside what tree.c says: both heads are of neighbouring commits, and each one's tree carries its
  * commit's number; the file has all its pages; each value has its checksum; no page is both free and in use.
  *
  * Failure modes: the first thing that does not hold ends it, with table and page in the fault.

@@ -1,5 +1,5 @@
-/* What the parts of the store (kv.c) share: LMDB (kv_lmdb.c), the file under it (kv_file.c), the journal beside it
- * (kv_journal.c), and the look-through (kv_look.c, kv_tree.c). */
+/* What the parts of the store (kv.c) share: LMDB (lmdb.c), the file under it (file.c), the journal beside it
+ * (journal.c), and the look-through (look.c, tree.c). */
 #ifndef DIAGWS_KV_PARTS_H
 #define DIAGWS_KV_PARTS_H
 
@@ -68,7 +68,7 @@ kv_take(struct dw_str key, struct dw_str stored, struct dw_str *value)
 	return sum == kv_sum(key, *value);
 }
 
-/* ---- kv_file.c */
+/* ---- file.c */
 
 struct kv_file {
 	const char *dir;
@@ -94,9 +94,7 @@ bool dw_kv_disk_is_full(const struct kv_file *file);
 /* What the system failed to synchronise it may forget, and says so once to each who has the file open. */
 bool dw_kv_sync_failed(const struct kv_file *file);
 
-struct dw_kv_mark dw_kv_file_mark(const struct kv_file *file);
-
-/* ---- kv_lmdb.c: LMDB. What has no comment is as in kv.h. */
+/* ---- lmdb.c: LMDB. What has no comment is as in kv.h. */
 
 struct kv_lmdb; /* opaque */
 
@@ -139,7 +137,7 @@ bool dw_kv_lmdb_map_is_full(const struct kv_lmdb *kv); /* that was the last fail
 bool dw_kv_lmdb_is_sound(const struct kv_lmdb *kv);    /* there was none since the last transaction began */
 const char *dw_kv_lmdb_text(const struct kv_lmdb *kv);
 
-/* ---- kv_journal.c */
+/* ---- journal.c */
 
 struct kv_journal {
 	const char *dir;

@@ -1,4 +1,4 @@
-/* A tree of LMDB's file, walked along its leaves with nothing trusted: see kv_tree.c. */
+/* A tree of LMDB's file, walked along its leaves with nothing trusted: see tree.c. */
 #ifndef DIAGWS_KV_TREE_H
 #define DIAGWS_KV_TREE_H
 
@@ -55,7 +55,7 @@ struct kv_walk {
 void dw_kv_walk_init(struct kv_walk *walk, const char *name, const struct kv_tree *tree, bool marks);
 void dw_kv_walk_clear(struct kv_walk *walk);
 /* The next entry as it is stored, good until the next call; `kind` is KV_NODE_TREE in the list of tables, else 0.
- * DW_E_AGAIN: that was the last, and their number is right. Else as in kv_look.h. */
+ * DW_E_AGAIN: that was the last, and their number is right. Else as in look.h. */
 int dw_kv_walk_next(struct kv_pages *pages, struct kv_walk *walk, int kind, struct dw_str *key, struct dw_str *value,
 	struct dw_fault *fault);
 /* The page that the walk is at. */

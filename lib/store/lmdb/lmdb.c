@@ -5,17 +5,17 @@
  *   places    seq → head, room, user: of messages that are no more
  *   rooms     room → newest messages, n
  *   users     room NUL user → newest direct message, and its number
- *   idlog     seq → the ids of that message and of those that follow it: see engine_lmdb_ids.c
+ *   idlog     seq → the ids of that message and of those that follow it: see ids.c
  *   cursors   room NUL user NUL device → positions, seen, expires, derived
  *   owners    room NUL user → {state}
  *
- * Messages are appended at one end whatever their room, so that a commit dirties few pages; engine_lmdb_log.c
+ * Messages are appended at one end whatever their room, so that a commit dirties few pages; log.c
  * says how a room is read. The dead are cleared away later, by a sweep that looks at a few with a commit.
  *
  * What kv.h commits may lie in its journal for a while; a store is looked through again when something came from there.
  *
  * Here: opening, the transaction around a batch, upkeep and scans. What each operation does is in
- * engine_lmdb_ops.c, engine_lmdb_log.c and engine_lmdb_ids.c; LMDB itself is behind kv.h.
+ * ops.c, log.c and ids.c; LMDB itself is behind kv.h.
  *
  * Failure modes: a full map is grown and the batch done again, up to store_limit; then, or on ENOSPC,
  * DW_E_STORAGE_FULL with nothing done. An I/O error is DW_E_STORAGE: the caller must not go on.
@@ -30,10 +30,6 @@
 #include "store/lmdb/parts.h"
 
 enum { SWEEP_PER_APPEND = 4, SWEEP_LEAST = 16, SWEEP_WHEN_FULL = 4096 };
-
-/* As enum lmdb_table; the first is what tells our stores from others. */
-const char *const dw_lmdb_tables[LMDB_TABLES] = { "meta", "messages", "places", "rooms", "users", "idlog", "cursors",
-	"owners" };
 
 static int
 get_meta(struct lmdb_engine *e, const char *name, void *out, size_t size)
@@ -374,7 +370,7 @@ read_standing(struct lmdb_engine *e, const struct dw_kv_mark *mark)
 static int
 read_meta(struct lmdb_engine *e, struct dw_fault *fault)
 {
-	const struct dw_kv_mark mark = dw_kv_mark(e->kv);
+	const struct dw_kv_mark mark = dw_kv_get_mark(e->kv);
 	uint64_t version = LMDB_FORMAT;
 	int err = get_meta(e, "version", &version, sizeof(version));
 

@@ -5,7 +5,7 @@
  * whatever is removed from it, and the store's file's, which is the same from whatever directory it is opened.
  *
  * Happy path: the directory is made, and locked; then the file, which is made, empty, where there is none. Where the
- * file was taken away the note beside it (engine_lmdb_note.c) goes first: so an empty file with a note is never a
+ * file was taken away the note beside it (note.c) goes first: so an empty file with a note is never a
  * beginning, but a store that was emptied.
  *
  * Failure modes: DW_E_IN_USE. A file system that cannot lock directories leaves it at the file.

@@ -6,9 +6,9 @@
  * chain is read from its newest backwards. Of users only those of one room are ever scanned.
  *
  * Dead is what queue_limit newer ones in its chain pushed out (or DW_HISTORY_TIMES as many direct ones to whomever in
- * the room), or what is too old. The sweep moves the head of a dead message to the table of places, without its
- * record, and deletes the place when DW_HISTORY_TIMES * queue_limit newer ones are in its chain. Until then both tables
- * together hold the chain without a hole. The newest of a chain stays for ever, be it as its place.
+ * the room), or what is too old. Of a dead message the sweep (sweep.c) leaves its place, and not even that when
+ * DW_HISTORY_TIMES * queue_limit newer ones are in its chain. Until then the tables of messages and of places together
+ * hold the chain without a hole. The newest of a chain stays for ever, be it as its place.
  *
  * Failure modes: what cannot be taken apart is DW_E_CORRUPT and ends the batch.
  */
@@ -17,25 +17,6 @@
 
 #include "store/lmdb/parts.h"
 #include "wire/wire.h"
-
-enum { NAMES_MAX = DW_ROOM_MAX + DW_USER_MAX, PLACES_SHARE = 2 };
-
-void
-dw_lmdb_seq_key(uint64_t seq, uint8_t key[8])
-{
-	for (int i = 0; i < 8; i++)
-		key[i] = (uint8_t)(seq >> (56 - 8 * i));
-}
-
-uint64_t
-dw_lmdb_key_seq(struct dw_str key)
-{
-	uint64_t seq = 0;
-
-	for (size_t i = 0; i < 8 && i < key.n; i++)
-		seq = seq << 8 | ((const uint8_t *)key.p)[i];
-	return seq;
-}
 
 int
 dw_lmdb_take_message(struct dw_str value, bool place, struct lmdb_message *message)
@@ -95,8 +76,8 @@ get_user(struct lmdb_engine *e, struct dw_str room, struct dw_str user, struct u
 	return err == DW_E_AGAIN ? DW_OK : err;
 }
 
-bool
-dw_lmdb_expired(const struct lmdb_engine *e, uint64_t at)
+static bool
+is_expired(const struct lmdb_engine *e, uint64_t at)
 {
 	return e->now > at && e->now - at > e->config.queue_ttl_ms;
 }
@@ -107,41 +88,35 @@ history_limit(const struct lmdb_engine *e)
 	return (uint64_t)DW_HISTORY_TIMES * e->config.queue_limit;
 }
 
-/* The last numbers that a message is judged by. */
-struct ends {
-	uint64_t count;   /* of its chain */
-	uint64_t directs; /* of the room's direct messages */
-};
-
-static int
-get_ends(struct lmdb_engine *e, const struct room_value *room, const struct lmdb_message *message, struct ends *ends)
+int
+dw_lmdb_get_ends(
+	struct lmdb_engine *e, const struct room_value *room, const struct lmdb_message *message, struct lmdb_ends *ends)
 {
 	struct user_value user = { .own = room->n };
 	int err = message->user.n > 0 ? get_user(e, message->room, message->user, &user) : DW_OK;
 
-	*ends = (struct ends) { user.own, room->directs };
+	*ends = (struct lmdb_ends) { user.own, room->directs };
 	return err;
 }
 
-/* Too many newer ones are in its chain for even its place to be kept. */
-static bool
-is_forgotten(const struct lmdb_engine *e, struct ends ends, const struct lmdb_message *message)
+bool
+dw_lmdb_is_forgotten(const struct lmdb_engine *e, struct lmdb_ends ends, const struct lmdb_message *message)
 {
 	return ends.count - message->head.count >= history_limit(e);
 }
 
 /* Of a direct one: too many newer ones are in the room, to whomever. */
 static bool
-is_crowded_out(const struct lmdb_engine *e, struct ends ends, const struct lmdb_message *message)
+is_crowded_out(const struct lmdb_engine *e, struct lmdb_ends ends, const struct lmdb_message *message)
 {
 	return message->user.n > 0 && ends.directs - message->head.total >= history_limit(e);
 }
 
-static bool
-is_dead(const struct lmdb_engine *e, struct ends ends, const struct lmdb_message *message)
+bool
+dw_lmdb_is_dead(const struct lmdb_engine *e, struct lmdb_ends ends, const struct lmdb_message *message)
 {
 	return message->place || ends.count - message->head.count >= e->config.queue_limit ||
-		   is_crowded_out(e, ends, message) || dw_lmdb_expired(e, message->head.at);
+		   is_crowded_out(e, ends, message) || is_expired(e, message->head.at);
 }
 
 /* ---- append */
@@ -222,8 +197,8 @@ dw_lmdb_summary(
 	const struct lmdb_engine *e, struct dw_room_summary *summary, struct dw_str room, const struct room_value *value)
 {
 	const uint64_t most = history_limit(e);
-	const bool numbered = value->n > 0 && !dw_lmdb_expired(e, value->last_at);
-	const bool direct = value->directs > 0 && !dw_lmdb_expired(e, value->direct_at);
+	const bool numbered = value->n > 0 && !is_expired(e, value->last_at);
+	const bool direct = value->directs > 0 && !is_expired(e, value->direct_at);
 
 	*summary = (struct dw_room_summary) {
 		.n = value->n, .head = value->head, .head_at = value->head_at, .oldest_n = value->n + 1
@@ -257,7 +232,7 @@ walk(struct lmdb_engine *e, uint64_t seq, int (*each)(void *user, uint64_t seq, 
 struct reading {
 	struct lmdb_engine *engine;
 	struct dw_op *op;
-	struct ends ends;
+	struct lmdb_ends ends;
 	bool ended;          /* what is retained of the chain */
 	struct dw_buf found; /* newest first */
 };
@@ -282,7 +257,7 @@ read_one(void *user, uint64_t seq, const struct lmdb_message *message)
 {
 	struct reading *reading = user;
 
-	if (is_dead(reading->engine, reading->ends, message))
+	if (dw_lmdb_is_dead(reading->engine, reading->ends, message))
 		return DW_KV_STOP;
 	reading->op->read.summary.oldest = seq;
 	reading->op->read.summary.oldest_n = message->head.n;
@@ -295,10 +270,10 @@ read_direct(void *user, uint64_t seq, const struct lmdb_message *message)
 {
 	struct reading *reading = user;
 
-	if (is_forgotten(reading->engine, reading->ends, message) ||
+	if (dw_lmdb_is_forgotten(reading->engine, reading->ends, message) ||
 		is_crowded_out(reading->engine, reading->ends, message))
 		return DW_KV_STOP;
-	reading->ended = reading->ended || is_dead(reading->engine, reading->ends, message);
+	reading->ended = reading->ended || dw_lmdb_is_dead(reading->engine, reading->ends, message);
 	reading->op->read.summary.directs += !reading->ended;
 	return note_found(reading, seq, reading->ended);
 }
@@ -392,7 +367,7 @@ dw_lmdb_load(struct lmdb_engine *e, struct dw_op *op)
 	op->read.summary.directs = 0;
 	if (err == DW_E_AGAIN)
 		return DW_OK;
-	reading.ends = (struct ends) { room.n, room.directs };
+	reading.ends = (struct lmdb_ends) { room.n, room.directs };
 	if (err == DW_OK)
 		err = walk(e, room.last, read_one, &reading);
 	if (err == DW_OK)
@@ -407,7 +382,7 @@ dw_lmdb_load(struct lmdb_engine *e, struct dw_op *op)
 
 struct search {
 	struct lmdb_engine *engine;
-	struct ends ends;
+	struct lmdb_ends ends;
 	uint64_t seq, count; /* wanted, and found there */
 };
 
@@ -416,7 +391,7 @@ search_one(void *user, uint64_t seq, const struct lmdb_message *message)
 {
 	struct search *search = user;
 
-	if (is_forgotten(search->engine, search->ends, message))
+	if (dw_lmdb_is_forgotten(search->engine, search->ends, message))
 		return DW_KV_STOP;
 	if (seq > search->seq)
 		return DW_OK;
@@ -450,106 +425,4 @@ dw_lmdb_place(struct lmdb_engine *e, struct dw_op *op)
 	if (err == DW_OK)
 		err = search_chain(e, user.last, user.own, op->place.seq, &op->place.own);
 	return err == DW_OK ? search_chain(e, user.last, user.own, op->place.until, &op->place.until_own) : err;
-}
-
-/* ---- sweep */
-
-/* A sweep is worth it when about half of what it meets is dead: it begins when the table is twice as long as what the
- * last one left, or after SWEEP_EVERY_MS, for age makes no table longer. */
-enum { SWEEP_FROM = 1024 };
-static const uint64_t SWEEP_EVERY_MS = 3600 * 1000;
-
-/* In meta. */
-struct sweep_state {
-	uint64_t position;      /* where it goes on; 0: none is under way */
-	uint64_t left;          /* entries that it has left so far */
-	uint64_t from, from_at; /* the next begins at so many entries, or at that time */
-};
-
-struct sweep {
-	struct lmdb_engine *engine;
-	bool places;
-	size_t budget;
-	struct sweep_state state;
-};
-
-/* Keeps the head of a message that is about to be deleted. */
-static int
-keep_place(struct lmdb_engine *e, struct dw_str key, const struct lmdb_message *message)
-{
-	char bytes[sizeof(message->head) + NAMES_MAX];
-	char seq[8];
-	const size_t names = message->room.n + message->user.n;
-	int err;
-
-	/* Both lie in the store and may move when it changes. */
-	memcpy(seq, key.p, sizeof(seq));
-	memcpy(bytes, &message->head, sizeof(message->head));
-	memcpy(bytes + sizeof(message->head), message->room.p, names);
-	err = dw_kv_put(e->kv, PLACES, dw_bytes(seq, sizeof(seq)), dw_bytes(bytes, sizeof(message->head) + names));
-	e->deleted++;
-	return err == DW_OK ? DW_KV_DELETE : err;
-}
-
-static int
-sweep_one(void *user, struct dw_str key, struct dw_str value)
-{
-	struct sweep *sweep = user;
-	struct lmdb_engine *e = sweep->engine;
-	struct lmdb_message message;
-	struct room_value room;
-	struct ends ends;
-	int err;
-
-	sweep->state.position = dw_lmdb_key_seq(key);
-	if (sweep->budget-- == 0)
-		return DW_KV_STOP;
-	err = key.n == 8 ? dw_lmdb_take_message(value, sweep->places, &message) : DW_E_CORRUPT;
-	if (err == DW_OK)
-		err = dw_lmdb_get_room(e, message.room, &room);
-	if (err != DW_OK)
-		return err == DW_E_AGAIN ? DW_E_CORRUPT : err;
-	err = get_ends(e, &room, &message, &ends);
-	if (err != DW_OK)
-		return err;
-	if (is_forgotten(e, ends, &message)) {
-		e->deleted++;
-		return DW_KV_DELETE;
-	}
-	if (!sweep->places && is_dead(e, ends, &message))
-		return keep_place(e, key, &message);
-	sweep->state.left++;
-	return DW_OK;
-}
-
-static int
-sweep_table(struct lmdb_engine *e, enum lmdb_table table, const char *name, size_t budget, bool must)
-{
-	struct sweep sweep = { e, table == PLACES, budget, { 0 } };
-	struct sweep_state *state = &sweep.state;
-	uint8_t key[8];
-	int err = dw_kv_get_fixed(e->kv, META, dw_str(name), state, sizeof(*state));
-
-	if (err != DW_OK && err != DW_E_AGAIN)
-		return err;
-	if (state->position == 0) {
-		if (!must && dw_kv_count(e->kv, table) < state->from && e->now < state->from_at)
-			return DW_OK;
-		state->left = 0;
-	}
-	dw_lmdb_seq_key(state->position, key);
-	err = dw_kv_scan(e->kv, table, dw_bytes(key, sizeof(key)), sweep_one, &sweep);
-	if (err == DW_OK)
-		*state = (struct sweep_state) { .from = 2 * state->left + SWEEP_FROM, .from_at = e->now + SWEEP_EVERY_MS };
-	else if (err != DW_KV_STOP)
-		return err;
-	return dw_kv_put(e->kv, META, dw_str(name), dw_bytes(state, sizeof(*state)));
-}
-
-int
-dw_lmdb_sweep(struct lmdb_engine *e, size_t budget, bool must)
-{
-	int err = sweep_table(e, MESSAGES, "sweep", budget, must);
-
-	return err == DW_OK ? sweep_table(e, PLACES, "places", budget / PLACES_SHARE, must) : err;
 }

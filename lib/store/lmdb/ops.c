@@ -1,10 +1,9 @@
 /* The LMDB engine's operations: what each kind of a batch does in the open transaction.
  *
- * A file of its own so that the transaction around it (engine_lmdb.c) and the meaning of each operation can be read
- * apart; what it means to store and read messages is in engine_lmdb_log.c. An operation that is refused says so in
+ * A file of its own so that the transaction around it (lmdb.c) and the meaning of each operation can be read
+ * apart; what it means to store and read messages is in log.c. An operation that is refused says so in
  * op->err and the batch goes on; a result that is not DW_OK ends the whole batch.
  */
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -15,26 +14,6 @@ struct cursor_value {
 	struct dw_span had, had_own;
 	uint64_t seen, expires, derived;
 };
-
-size_t
-dw_lmdb_join_key(char out[LMDB_KEY_MAX], const char *room, const char *user, const char *device)
-{
-	size_t n = strlen(room), m;
-
-	memcpy(out, room, n);
-	out[n++] = '\0';
-	if (user == NULL)
-		return n;
-	m = strlen(user);
-	memcpy(out + n, user, m);
-	n += m;
-	if (device == NULL)
-		return n;
-	out[n++] = '\0';
-	m = strlen(device);
-	memcpy(out + n, device, m);
-	return n + m;
-}
 
 /* Copies the parts of a key that NULs divide. */
 static bool

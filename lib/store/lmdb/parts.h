@@ -1,5 +1,5 @@
 /* What the files of the LMDB engine share: its tables, the values in them, and the batch under way.
- * engine_lmdb.c says what each table holds. */
+ * lmdb.c says what each table holds. */
 #ifndef DIAGWS_ENGINE_LMDB_PARTS_H
 #define DIAGWS_ENGINE_LMDB_PARTS_H
 
@@ -41,13 +41,13 @@ struct lmdb_message {
 enum { ID_DIGEST = 16, ID_ROWS_MAX = 40 };
 struct id_row {
 	uint8_t digest[ID_DIGEST], hash[DW_HASH_SIZE];
-	uint64_t at, n; /* at: ms, and two bits that only engine_lmdb_ids.c knows */
+	uint64_t at, n; /* at: ms, and two bits that only ids.c knows */
 };
 
-struct lmdb_ids;   /* private to engine_lmdb_ids.c */
-struct lmdb_rooms; /* private to engine_lmdb_rooms.c */
+struct lmdb_ids;   /* private to ids.c */
+struct lmdb_rooms; /* private to rooms.c */
 
-/* The note beside the store, private to engine_lmdb_note.c. */
+/* The note beside the store, private to note.c. */
 struct lmdb_note {
 	bool there; /* there is one, */
 	int fd;     /* and it is the store's own; else -1 */
@@ -77,30 +77,47 @@ struct lmdb_engine {
 	bool failed;      /* the disk cannot be trusted any more */
 };
 
-/* engine_lmdb.c: as enum lmdb_table. */
+/* ---- keys.c */
+
+/* As enum lmdb_table. */
 enum { LMDB_TABLES = OWNERS + 1, LMDB_FORMAT = 6 };
 extern const char *const dw_lmdb_tables[LMDB_TABLES];
+void dw_lmdb_seq_key(uint64_t seq, uint8_t key[8]);
+uint64_t dw_lmdb_key_seq(struct dw_str key);
+/* room NUL user NUL device, as far as given; its size. */
+size_t dw_lmdb_join_key(char out[LMDB_KEY_MAX], const char *room, const char *user, const char *device);
 
-/* ---- engine_lmdb_log.c: messages and their places */
+/* ---- log.c: messages and their places */
 
 /* Stores the message under the batch's next seq and fills the operation's results. */
 int dw_lmdb_append(struct lmdb_engine *e, struct dw_op *op);
 /* The summary, the records and the users of a LOAD. */
 int dw_lmdb_load(struct lmdb_engine *e, struct dw_op *op);
 int dw_lmdb_place(struct lmdb_engine *e, struct dw_op *op);
-/* Where it pays, or must be, looks at `budget` old messages, and at some places, from where the last sweep stopped;
- * clears away the dead. */
-int dw_lmdb_sweep(struct lmdb_engine *e, size_t budget, bool must);
-bool dw_lmdb_expired(const struct lmdb_engine *e, uint64_t at);
-void dw_lmdb_seq_key(uint64_t seq, uint8_t key[8]);
-uint64_t dw_lmdb_key_seq(struct dw_str key);
+/* The last numbers that a message is judged by. */
+struct lmdb_ends {
+	uint64_t count;   /* of its chain */
+	uint64_t directs; /* of the room's direct messages */
+};
+int dw_lmdb_get_ends(
+	struct lmdb_engine *e, const struct room_value *room, const struct lmdb_message *message, struct lmdb_ends *ends);
+/* Too many newer ones are in its chain for even its place to be kept. */
+bool dw_lmdb_is_forgotten(const struct lmdb_engine *e, struct lmdb_ends ends, const struct lmdb_message *message);
+/* It is retained no more. */
+bool dw_lmdb_is_dead(const struct lmdb_engine *e, struct lmdb_ends ends, const struct lmdb_message *message);
 /* Takes a message or a place apart. DW_E_CORRUPT: it is none. */
 int dw_lmdb_take_message(struct dw_str value, bool place, struct lmdb_message *message);
 /* The summary as far as the room's value tells; false: the room retains nothing. */
 bool dw_lmdb_summary(
 	const struct lmdb_engine *e, struct dw_room_summary *summary, struct dw_str room, const struct room_value *value);
 
-/* ---- engine_lmdb_rooms.c: what the batch under way has made of the rooms */
+/* ---- sweep.c */
+
+/* Where it pays, or must be, looks at `budget` old messages, and at some places, from where the last sweep stopped;
+ * clears away the dead. */
+int dw_lmdb_sweep(struct lmdb_engine *e, size_t budget, bool must);
+
+/* ---- rooms.c: what the batch under way has made of the rooms */
 
 /* Before a batch's first operation, and before its commit. */
 void dw_lmdb_rooms_begin(struct lmdb_engine *e);
@@ -111,7 +128,7 @@ void dw_lmdb_rooms_forget(struct lmdb_engine *e);
 int dw_lmdb_get_room(struct lmdb_engine *e, struct dw_str name, struct room_value *value);
 int dw_lmdb_put_room(struct lmdb_engine *e, struct dw_str name, const struct room_value *value);
 
-/* ---- engine_lmdb_ids.c: the ids that senders gave */
+/* ---- ids.c: the ids that senders gave */
 
 /* In a transaction, of a store that was looked through. */
 int dw_lmdb_ids_open(struct lmdb_engine *e);
@@ -125,24 +142,22 @@ int dw_lmdb_ids_end(struct lmdb_engine *e, size_t budget);
 /* After any commit, or any abort. */
 void dw_lmdb_ids_settle(struct lmdb_engine *e, bool committed);
 
-/* ---- engine_lmdb_ops.c: the rest */
+/* ---- ops.c: the rest */
 
 /* Carries out one operation in the open transaction; its own outcome is in op. */
 int dw_lmdb_op(struct lmdb_engine *e, struct dw_op *op);
 /* Take an entry apart. False: it is none. */
 bool dw_lmdb_take_cursor(struct dw_str key, struct dw_str value, struct dw_cursor *cursor);
 bool dw_lmdb_take_owner(struct dw_str key, struct dw_str value, struct dw_owner_row *row);
-/* room NUL user NUL device, as far as given; its size. */
-size_t dw_lmdb_join_key(char out[LMDB_KEY_MAX], const char *room, const char *user, const char *device);
 
-/* ---- engine_lmdb_lock.c: the directory */
+/* ---- lock.c: the directory */
 
 /* Makes it, and the store's file in it, and takes both for the engine's life. DW_E_CREATE, DW_E_PERMISSION,
  * DW_E_IN_USE. */
 int dw_lmdb_lock(struct lmdb_engine *e, struct dw_fault *fault);
 void dw_lmdb_unlock(struct lmdb_engine *e);
 
-/* ---- engine_lmdb_note.c: the note beside the store */
+/* ---- note.c: the note beside the store */
 
 /* Once, when the directory is locked. */
 void dw_lmdb_note_read(struct lmdb_engine *e);
@@ -158,7 +173,7 @@ bool dw_lmdb_note_is_old(const struct lmdb_engine *e);
 void dw_lmdb_note_drop(struct lmdb_engine *e);
 void dw_lmdb_note_close(struct lmdb_engine *e);
 
-/* ---- engine_lmdb_check.c */
+/* ---- check.c */
 
 /* Looks the engine's whole store through. DW_E_AGAIN: there is none yet (or only the beginning of
  * one, which is then removed); else as dw_engine_ops.open. */

@@ -1,0 +1,94 @@
+/* The options of diagws-token. Its own file because the verbs, which main.c chooses from, name the command when they
+ * tell of its misuse.
+ */
+#include "command.h"
+
+#define TTL_MAX_MS (INT64_C(3650) * 24 * 3600 * 1000)
+
+struct options token_options = { .ttl_ms = 3600 * 1000 };
+
+static const struct dw_opt mint_options[] = {
+	{ .kind = DW_OPT_HEADING, .help = "To mint a token" },
+	{ .kind = DW_OPT_TEXT,
+		.name = "key-file",
+		.arg = "FILE",
+		.help = "the key that signs: KID.hs256, KID.rs256.pem, ...",
+		.target = &token_options.key_file },
+	{ .kind = DW_OPT_TEXT, .name = "sub", .arg = "USER", .help = "the user it is for", .target = &token_options.user },
+	{ .kind = DW_OPT_DURATION,
+		.name = "ttl",
+		.arg = "DUR",
+		.help = "the time until it expires",
+		.initial = "1h",
+		.target = &token_options.ttl_ms,
+		.min = 1000,
+		.max = TTL_MAX_MS },
+	{ .kind = DW_OPT_TEXT,
+		.name = "scope",
+		.arg = "WORDS",
+		.help = "what else it allows: words of publish, stat, admin",
+		.target = &token_options.scope },
+	{ .kind = DW_OPT_LIST,
+		.name = "diagnosis",
+		.arg = "ID",
+		.help = "a diagnosis it lets watch; may be repeated",
+		.target = &token_options.diagnoses },
+	{ .kind = DW_OPT_TEXT,
+		.name = "kid",
+		.arg = "KID",
+		.help = "the key id it names",
+		.initial = "from the file's name",
+		.target = &token_options.kid },
+	{ 0 },
+};
+
+static const struct dw_opt check_options[] = {
+	{ .kind = DW_OPT_HEADING, .help = "To check a token" },
+	{ .kind = DW_OPT_TEXT,
+		.name = "keys",
+		.arg = "DIR",
+		.help = "the keys to check it against",
+		.env = "DIAGWS_KEYS",
+		.target = &token_options.keys },
+	{ .kind = DW_OPT_DURATION,
+		.name = "leeway",
+		.arg = "DUR",
+		.help = "how far clocks may differ, up to 30s",
+		.env = "DIAGWS_LEEWAY",
+		.initial = "0s",
+		.target = &token_options.leeway_ms,
+		.min = 0,
+		.max = 30000 },
+	{ .kind = DW_OPT_FLAG, .name = "json", .help = "print the claims as a JSON object", .target = &token_options.json },
+	{ 0 },
+};
+
+static const struct dw_opt both_options[] = {
+	{ .kind = DW_OPT_HEADING, .help = "For both" },
+	{ .kind = DW_OPT_TEXT,
+		.name = "issuer",
+		.arg = "TEXT",
+		.help = "iss: to write, or to demand",
+		.env = "DIAGWS_ISSUER",
+		.target = &token_options.issuer },
+	{ .kind = DW_OPT_TEXT,
+		.name = "audience",
+		.arg = "TEXT",
+		.help = "aud: to write, or to demand",
+		.env = "DIAGWS_AUDIENCE",
+		.target = &token_options.audience },
+	{ 0 },
+};
+
+static const struct dw_opt *const groups[] = { mint_options, check_options, both_options, dw_opt_common, NULL };
+
+const struct dw_command token_command = {
+	.name = "diagws-token",
+	.summary = "make a token, or say what is wrong with one",
+	.usage = "mint --key-file FILE --sub USER [--ttl DUR] [--scope WORDS] [--diagnosis ID]... [--kid KID]\n"
+			 "check --keys DIR [--leeway DUR] [--json] [FILE|-]",
+	.words = "mint check",
+	.examples = "diagws-token mint --key-file clinic.hs256 --sub 55 --ttl 8h >token\n"
+				"diagws-token check --keys /etc/diagws/keys token",
+	.groups = groups,
+};

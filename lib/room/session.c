@@ -1,0 +1,91 @@
+/* Who is connected to a room: its sessions, each of a device and of a reader, found by their id.
+ *
+ * Its own file because joining, confirming and a room's end all find, link or unlink one, and none of these is above
+ * the others.
+ *
+ * Failure modes: memory, before anything was linked. Invariants: a session is in the lists of its device and of its
+ * reader, in the table by id, and in the counts, or in none of them.
+ */
+#include <assert.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <utlist.h>
+
+#include "room/parts.h"
+
+/* An id is random, but one session may be in many rooms. */
+static uint32_t
+session_hash(const struct dw_room *room, uint64_t id)
+{
+	return dw_room_hash(room) ^ (uint32_t)(id >> 32) ^ (uint32_t)id;
+}
+
+static uint32_t
+link_hash(const struct dw_hash_link *link)
+{
+	const struct dw_session *session = (const struct dw_session *)(const void *)link;
+
+	return session_hash(session->reader->room, session->id);
+}
+
+_Static_assert(offsetof(struct dw_session, link) == 0, "a session is its link");
+
+struct dw_session *
+dw_room_session(const struct dw_room *room, uint64_t id)
+{
+	struct dw_hash_link *link = dw_hash_chain(&room->all->by_id, session_hash(room, id));
+
+	for (; link != NULL; link = link->next) {
+		struct dw_session *session = (struct dw_session *)(void *)link;
+
+		if (session->id == id && session->reader->room == room)
+			return session;
+	}
+	return NULL;
+}
+
+bool
+dw_room_reserve_session(struct dw_room *room)
+{
+	return dw_hash_reserve(&room->all->by_id, link_hash);
+}
+
+void
+dw_room_link_session(struct dw_session *session)
+{
+	struct dw_room *room = session->reader->room;
+
+	if (session->device->sessions == NULL)
+		room->device_connected++;
+	LL_PREPEND(session->device->sessions, session);
+	DL_APPEND2(session->reader->sessions, session, reader_prev, reader_next);
+	session->reader->session_count++;
+	dw_hash_add(&room->all->by_id, &session->link, link_hash(&session->link));
+	room->all->watched += room->session_count == 0;
+	room->session_count++;
+	room->all->sessions++;
+}
+
+void
+dw_room_unlink_session(struct dw_session *session)
+{
+	struct dw_room *room = session->reader->room;
+
+	LL_DELETE(session->device->sessions, session);
+	DL_DELETE2(session->reader->sessions, session, reader_prev, reader_next);
+	session->reader->session_count--;
+	dw_hash_remove(&room->all->by_id, &session->link, link_hash(&session->link));
+	room->session_count--;
+	room->all->watched -= room->session_count == 0;
+	room->all->sessions--;
+	if (session->device->sessions == NULL)
+		room->device_connected--;
+}
+
+void
+dw_room_drop_reader(struct dw_room *room, struct dw_reader *reader)
+{
+	assert(reader->session_count == 0);
+	DL_DELETE(room->readers, reader);
+	free(reader);
+}
