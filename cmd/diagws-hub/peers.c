@@ -66,13 +66,10 @@ empty_peer(struct hub *hub, struct peer *peer)
 		struct dw_reader *reader = peer->readers;
 		struct dw_room *room = reader->room;
 
-		while (reader->sessions != NULL) {
-			/* When it was heard last is the latest that its connections were surely there. */
-			dw_room_leave(room, reader->sessions, dw_now_ms() - silence, dw_mono_ms() - silence);
-			peer->sessions--;
-		}
+		peer->sessions -= reader->session_count;
 		peer_remove_reader(peer, reader);
-		dw_room_drop_reader(room, reader);
+		/* When it was heard last is the latest that its connections were surely there. */
+		dw_room_lose_reader(room, reader, dw_now_ms() - silence, dw_mono_ms() - silence);
 		room_write_cursors(hub, room);
 		room_settle(hub, room);
 	}

@@ -247,20 +247,43 @@ dw_room_departed(struct dw_room *room, const struct dw_leave *leave, uint64_t st
 	return device->dirty ? device : NULL;
 }
 
+static void
+end_session(struct dw_room *room, struct dw_session *session, uint64_t ended)
+{
+	struct dw_device *device = session->device;
+
+	dw_room_unlink_session(session);
+	dw_rooms_go(room->all, dw_str(device->member->user));
+	free(session);
+	device->seen = ended;
+	dw_room_note_age(room, device);
+	dw_room_mark_dirty(room, device);
+}
+
 void
 dw_room_leave(struct dw_room *room, struct dw_session *session, uint64_t ended, uint64_t steady)
 {
 	struct dw_device *device = session->device;
 
 	dw_room_advance(room, device, steady);
-	dw_room_unlink_session(session);
-	dw_rooms_go(room->all, dw_str(device->member->user));
-	free(session);
+	end_session(room, session, ended);
 	dw_room_advance(room, device, steady);
-	device->seen = ended;
-	dw_room_note_age(room, device);
-	dw_room_mark_dirty(room, device);
 	dw_room_even_out(room);
+}
+
+void
+dw_room_lose_reader(struct dw_room *room, struct dw_reader *reader, uint64_t ended, uint64_t steady)
+{
+	struct dw_session *session;
+
+	DL_FOREACH2(reader->sessions, session, reader_next)
+	{
+		dw_room_advance(room, session->device, steady);
+	}
+	while (reader->sessions != NULL)
+		end_session(room, reader->sessions, ended);
+	dw_room_even_out(room);
+	dw_room_drop_reader(room, reader);
 }
 
 static bool

@@ -60,9 +60,7 @@ dw_room_destroy(struct dw_room **room_p)
 		return;
 	DL_FOREACH_SAFE(room->readers, reader, next_reader)
 	{
-		while (reader->sessions != NULL)
-			dw_room_leave(room, reader->sessions, 0, 0);
-		dw_room_drop_reader(room, reader);
+		dw_room_lose_reader(room, reader, 0, 0);
 	}
 	room->all->queued -= room->counted_queued;
 	room->all->retained -= room->counted_retained;

@@ -301,6 +301,9 @@ struct dw_device *dw_room_departed(struct dw_room *room, const struct dw_leave *
 void dw_room_settle(struct dw_room *room, uint64_t steady);
 /* Ends the session, whose connection ended at that time. Its reader stays, maybe with none: dw_room_drop_reader. */
 void dw_room_leave(struct dw_room *room, struct dw_session *session, uint64_t ended, uint64_t steady);
+/* The same of all sessions of a reader, and it is freed. They end together: what one of several connections of a device
+ * has not confirmed the device keeps for the next one, in whatever order they are looked at. */
+void dw_room_lose_reader(struct dw_room *room, struct dw_reader *reader, uint64_t ended, uint64_t steady);
 /* A reader without sessions (asserted). */
 void dw_room_drop_reader(struct dw_room *room, struct dw_reader *reader);
 

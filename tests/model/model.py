@@ -216,11 +216,11 @@ class Base:
 
     # ---- sessions begin and end
 
-    def leave_all(self, sessions, now, write=True):
-        """The hub ends them, in an order of its own."""
+    def leave_all(self, sessions, now, write=True, together=False):
+        """The hub ends them, in an order of its own, or together."""
         for session in sessions:
             session.device.advance(now)
-        for device in {session.device for session in sessions}:
+        for device in {session.device for session in sessions if not together}:
             device.end_in_turn([session for session in sessions if session.device is device], now)
         for session in sessions:
             session.counted = False

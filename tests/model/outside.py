@@ -147,7 +147,7 @@ class Outside:
         self.doubt()
 
     def silent(self, sessions, heard):
-        self.leave_all(sessions, heard)
+        self.leave_all(sessions, heard, together=True)
         for session in sessions:
             session.device.seen = session.device.least_seen = self.wall - (self.mono - heard)
         for room in {session.room for session in sessions}:
@@ -238,7 +238,8 @@ class Outside:
 
     def anew(self, edge):
         """It has introduced itself again: what the hub knew of it ends, and its sessions return."""
-        self.leave_all([s for client in edge.clients.values() for s in client.sessions if s.counted], edge.heard)
+        self.leave_all([s for client in edge.clients.values() for s in client.sessions if s.counted], edge.heard,
+                       together=True)
         other = edge.epoch != self.epoch
         edge.known, edge.heard, edge.epoch = True, self.mono, self.epoch
         for when, session in edge.left if not other else []:
