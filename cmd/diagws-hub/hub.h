@@ -20,7 +20,7 @@
 #include "cli/opt.h"
 #include "room/room.h"
 #include "store/engine.h"
-#include "table.h"
+#include "tables/table.h"
 #include "wire/router.h"
 #include "wire/wire.h"
 

@@ -1,7 +1,7 @@
 /* What a hub stages for whom: a right is looked up before a room is made or loaded, and nobody has more than a share.
  */
-/* links: cmd/diagws-hub/right.c cmd/diagws-hub/asked.c cmd/diagws-hub/stage.c lib/wire/wire.c lib/base/buf.c */
-/* links: lib/base/err.c */
+/* links: cmd/diagws-hub/rooms/right.c cmd/diagws-hub/store/asked.c cmd/diagws-hub/store/stage.c */
+/* links: lib/wire/wire.c lib/base/buf.c lib/base/err.c */
 /* links: lib/store/engine.c lib/message/msg.c lib/base/utf8.c lib/json/json.c lib/json/json_plain.c */
 /* libs: jansson */
 #include <setjmp.h>
@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-#include "../../cmd/diagws-hub/asked.h"
+#include "../../cmd/diagws-hub/store/asked.h"
 #include "base/clock.h"
 
 enum { PEERS = 5 };

@@ -1,4 +1,5 @@
-/* links: cmd/diagws-hub/table.c cmd/diagws-hub/table_sort.c lib/wire/wire.c lib/wire/cells.c lib/base/buf.c */
+/* links: cmd/diagws-hub/tables/table.c cmd/diagws-hub/tables/table_sort.c */
+/* links: lib/wire/wire.c lib/wire/cells.c lib/base/buf.c */
 /* links: lib/base/err.c */
 /* libs: msgpack */
 /* The hub's tables: what is left out, and the first rows of many against sorting all of them. */
@@ -12,7 +13,7 @@
 
 #include <cmocka.h>
 
-#include "../../cmd/diagws-hub/table.h"
+#include "../../cmd/diagws-hub/tables/table.h"
 
 enum { MANY = 60000 };
 

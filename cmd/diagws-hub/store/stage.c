@@ -6,7 +6,7 @@
  * the peer that asked until the operation is freed, also when that peer is gone. Failure modes: memory, told to the
  * handler, which answers.
  */
-#include "asked.h"
+#include "store/asked.h"
 
 #include <stdlib.h>
 

@@ -10,7 +10,7 @@
  *
  * Failure modes: memory, which the buffer of the cells remembers.
  */
-#include "table.h"
+#include "tables/table.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -12,7 +12,7 @@
 
 #include "base/clock.h"
 #include "message/msg.h"
-#include "stat.h"
+#include "tables/stat.h"
 
 struct view {
 	const char *name, *columns;

@@ -11,7 +11,7 @@
  * session that the message is not for has gone, nobody knows which device was its own, and one less is counted: never
  * too many.
  */
-#include "waits.h"
+#include "rooms/waits.h"
 
 #include <stdlib.h>
 #include <string.h>

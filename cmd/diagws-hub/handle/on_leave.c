@@ -3,7 +3,7 @@
  * One that ended before this hub, or before its edge came back, is told once more with its user and device: it moves
  * the cursor when nobody is connected there.
  */
-#include "asked.h"
+#include "store/asked.h"
 
 #include "base/clock.h"
 

@@ -8,7 +8,7 @@
  *
  * Failure modes: the peer is gone or has introduced itself anew, or the session left: nobody waits.
  */
-#include "asked.h"
+#include "store/asked.h"
 
 #include <stdlib.h>
 #include <string.h>

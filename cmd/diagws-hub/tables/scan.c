@@ -11,7 +11,7 @@
  * The peer goes: its scan goes. Invariants: what the first one stands on is kept by its owner (pins), or moved on when
  * that goes (a peer).
  */
-#include "scan.h"
+#include "tables/scan.h"
 
 #include <stdlib.h>
 #include <utlist.h>

@@ -12,7 +12,7 @@
  * free, so that there are always some for one that has none; more are told busy. The hub goes: whoever waits repeats
  * its request, and the devices' cursors tell the new hub who has what.
  */
-#include "waits.h"
+#include "rooms/waits.h"
 
 #include <stdlib.h>
 #include <string.h>

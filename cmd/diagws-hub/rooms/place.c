@@ -9,7 +9,7 @@
  *
  * Failure modes: nobody waits any more (asked.c). The engine could not say: the frame goes on with what the room knows.
  */
-#include "asked.h"
+#include "store/asked.h"
 
 #include <stdlib.h>
 

@@ -3,7 +3,7 @@
  *
  * Failure modes: memory, which the buffer remembers.
  */
-#include "table.h"
+#include "tables/table.h"
 
 #include <assert.h>
 #include <stdlib.h>

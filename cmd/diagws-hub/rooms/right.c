@@ -12,7 +12,7 @@
  * Failure modes: no memory; the engine failed (who asked is told that). A hub that is shutting down looks no more and
  * says nothing: the next one is asked again.
  */
-#include "asked.h"
+#include "store/asked.h"
 
 #include <stdlib.h>
 

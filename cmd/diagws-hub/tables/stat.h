@@ -3,7 +3,7 @@
 #ifndef DIAGWS_HUB_STAT_H
 #define DIAGWS_HUB_STAT_H
 
-#include "scan.h"
+#include "tables/scan.h"
 
 void stat_summary(struct hub *hub, struct table *table, const struct dw_room *room);
 void stat_room(struct hub *hub, struct table *table, const struct dw_room *room);

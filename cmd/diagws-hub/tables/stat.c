@@ -1,7 +1,7 @@
 /* The rows of each view of STAT (see on_stat.c for their columns). All from memory: what is kept as a number, or one
  * room, user, peer, member or message after another, as scan.c asks. Ids and counts only, never what a message says.
  */
-#include "stat.h"
+#include "tables/stat.h"
 
 #include <stdlib.h>
 #include <string.h>
