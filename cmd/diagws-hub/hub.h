@@ -234,7 +234,7 @@ void stage_commit(struct hub *hub);
 /* Microseconds until stage_commit has something to do; UINT64_MAX: nothing by itself. */
 uint64_t stage_due(const struct hub *hub);
 
-/* ---- rooms (rooms.c, resident.c) */
+/* ---- rooms */
 
 /* A frame that waits until its room is loaded. */
 struct waiting {
@@ -278,6 +278,9 @@ bool room_waits(const struct dw_room *room);
 int room_wait(struct hub *hub, struct dw_room *room, struct peer *peer, struct dw_str frame);
 /* Stages the loads whose turn it is. */
 void rooms_load(struct hub *hub);
+void waiting_free(struct hub *hub, struct waiting *waiting);
+/* Whether the account may have its next room loaded, when its turn comes. */
+void account_list(struct hub *hub, struct account *account);
 /* Its load is not to be staged any more. */
 void seat_unqueue(struct hub *hub, struct seat *seat);
 /* A load was committed (or failed): 1. carry it in, and, when the whole batch is, 2. serve what waits. */
@@ -297,6 +300,8 @@ void room_unhold(struct dw_room *room);
 /* False: there is no such position. */
 bool room_confirm(struct hub *hub, struct dw_room *room, struct dw_session *session, struct dw_position at,
 	const struct dw_begun *begun, bool sure);
+/* room may be NULL. False: no memory, it is to be written later. */
+bool cursor_stage(struct hub *hub, struct dw_room *room, const struct dw_cursor *cursor);
 /* Stages the changed cursors of the room, or of one device. */
 void room_write_cursors(struct hub *hub, struct dw_room *room);
 void room_write_device(struct hub *hub, struct dw_room *room, struct dw_device *device);

@@ -1,246 +1,67 @@
-/* Rooms in memory: asked for, loaded through the batch, kept while somebody is there, and given up least
+/* Rooms in memory: kept while somebody is there, looked at when something in them comes to its age, and given up least
  * recently used first when memory is over its bound.
  *
- * Happy path: a frame needs a room that is not resident: the frame waits, a load is staged; when its
- * batch is committed the room is filled and the frames that wait are carried out, in order. Only so many loads are
- * under way, for one peer and in all, and peers take turns: neither does a commit take long, nor one wait behind all
- * that another has asked for.
+ * Its own file because every use of a room ends here (room_settle), and so does its age, for which it has a timer.
  *
- * Failure modes: the load fails: whoever waits is told. Invariants: a room that has a session, something
- * to write, something on its way to or from the store, or a frame that waits, is not given up.
+ * Invariants: a room that has a session, something to write, something on its way to or from the store, or a frame that
+ * waits, is not given up.
  */
 #include "hub.h"
 
 #include <assert.h>
 #include <stdlib.h>
-#include <string.h>
 #include <utlist.h>
 
 #include "base/clock.h"
-#include "cli/logging.h"
 
-enum { LOAD_BASE = 4 * 1024, LOAD_MESSAGE = 512, LOAD_MOST = 4 * 1024 * 1024 };
+enum { AGES_MIN_MS = 60 * 1000, AGES_MAX_MS = 3600 * 1000 };
 
-bool
-room_waits(const struct dw_room *room)
+static struct hub *
+hub_of(struct dw_room *room)
 {
-	const struct seat *seat = room->user;
-
-	return seat != NULL && seat->loading;
-}
-
-/* Whether the account may have its next room loaded, when its turn comes. */
-static void
-list_loader(struct hub *hub, struct account *account)
-{
-	const bool may = account->rooms != NULL && account->loads < HUB_LOADS_PEER;
-
-	if (may == account->listed)
-		return;
-	account->listed = may;
-	if (may)
-		DL_APPEND(hub->loaders, account);
-	else
-		DL_DELETE(hub->loaders, account);
+	return (struct hub *)(void *)((char *)room->all - offsetof(struct hub, rooms_shared));
 }
 
 static void
-queue_seat(struct hub *hub, struct seat *seat, struct account *account)
+fire(struct dw_wheel_timer *timer)
 {
-	seat->account = account;
-	seat->queued = true;
-	DL_APPEND2(account->rooms, seat, load_prev, load_next);
-	list_loader(hub, account);
+	struct dw_room *room = (struct dw_room *)(void *)((char *)timer - offsetof(struct dw_room, ages));
+
+	room_look_at_ages(hub_of(room), room);
 }
 
+/* Not too often, for what is a minute late matters to nobody, and where many come to their age one after another it is
+ * one look; and once in a while, for the clock may be set meanwhile. */
 void
-seat_unqueue(struct hub *hub, struct seat *seat)
+room_watch_ages(struct hub *hub, struct dw_room *room)
 {
-	struct account *account = seat->account;
+	const uint64_t at = dw_room_next_age(room);
+	uint64_t now, left;
 
-	if (!seat->queued)
+	if (at == UINT64_MAX || (room->ages.link != NULL && at >= room->ages_at))
 		return;
-	seat->queued = false;
-	seat->account = NULL;
-	DL_DELETE2(account->rooms, seat, load_prev, load_next);
-	list_loader(hub, account);
-	stage_uncount(hub, account, 0);
-}
-
-static int
-take_seat(struct hub *hub, struct dw_room *room, struct account *account)
-{
-	struct seat *seat = account != NULL ? calloc(1, sizeof(*seat)) : NULL;
-
-	if (seat == NULL)
-		return DW_E_NOMEM;
-	seat->room = room;
-	seat->loading = true;
-	room->user = seat;
-	queue_seat(hub, seat, account);
-	return DW_OK;
-}
-
-/* What a load will bring, as far as it can be told: how many messages there are is known, and not how long they are. */
-static size_t
-guess_load(const struct dw_room *room)
-{
-	const uint64_t bytes = LOAD_BASE + dw_room_retained(room) * LOAD_MESSAGE;
-
-	return bytes < LOAD_MOST ? (size_t)bytes : LOAD_MOST;
-}
-
-/* False: no memory; it is tried again in the next turn. */
-static bool
-stage_load(struct hub *hub, struct seat *seat)
-{
-	struct account *account = seat->account;
-	struct staged *load = stage_new(DW_OP_LOAD, dw_str(seat->room->name));
-
-	if (load == NULL)
-		return false;
-	load->bytes = guess_load(seat->room);
-	if (stage_add_for(hub, account, load) != DW_OK)
-		return false;
-	account->loads++;
-	hub->loads++;
-	seat_unqueue(hub, seat);
-	return true;
-}
-
-/* Not when all who asked are gone. */
-static bool
-is_awaited(const struct seat *seat)
-{
-	const struct waiting *waiting = seat->waiting;
-
-	while (waiting != NULL && waiting->account->gone)
-		waiting = waiting->next;
-	return waiting != NULL || !seat->account->gone;
+	now = dw_now_ms();
+	left = at > now + AGES_MIN_MS ? at - now : AGES_MIN_MS;
+	room->ages_at = now + left;
+	room->ages.fire = fire;
+	dw_wheel_set(&hub->wheel, &room->ages, dw_mono_ms() + dw_less(left, AGES_MAX_MS));
 }
 
 void
-rooms_load(struct hub *hub)
+room_look_at_ages(struct hub *hub, struct dw_room *room)
 {
-	while (hub->loaders != NULL && hub->loads < HUB_LOADS && !hub->closing) {
-		struct account *account = hub->loaders;
-		struct seat *seat = account->rooms;
+	const uint64_t now = dw_now_ms();
+	const bool prunes = room->prune_at != 0 && room->prune_at <= now;
 
-		if (!is_awaited(seat)) {
-			seat_unqueue(hub, seat);
-			room_serve_waiting(hub, seat->room);
-			continue;
-		}
-		/* Its turn is over, unless it is alone. */
-		DL_DELETE(hub->loaders, account);
-		DL_APPEND(hub->loaders, account);
-		if (!stage_load(hub, seat))
-			return;
-	}
-}
-
-int
-room_wait(struct hub *hub, struct dw_room *room, struct peer *peer, struct dw_str frame)
-{
-	struct account *account = stage_account(hub, peer);
-	struct waiting *waiting;
-	struct seat *seat;
-
-	if (room->user == NULL) {
-		int err = take_seat(hub, room, account);
-
-		if (err != DW_OK)
-			return err;
-	}
-	seat = room->user;
-	assert(seat->loading);
-	/* Who waits for nothing else does not wait behind all that somebody else has asked for. */
-	if (seat->queued && account != NULL && account->rooms == NULL) {
-		seat_unqueue(hub, seat);
-		queue_seat(hub, seat, account);
-	}
-	if (peer == NULL)
-		return DW_OK;
-	waiting = account != NULL ? calloc(1, sizeof(*waiting) + frame.n) : NULL;
-	if (waiting == NULL)
-		return DW_E_NOMEM;
-	waiting->account = account;
-	waiting->peer = peer->number;
-	waiting->incarnation = peer->incarnation;
-	waiting->came_at = dw_mono_ms();
-	waiting->n = frame.n;
-	memcpy(waiting->frame, frame.p, frame.n);
-	DL_APPEND(seat->waiting, waiting);
-	stage_count(hub, account, sizeof(*waiting) + frame.n);
-	peer->pending++;
-	return DW_OK;
-}
-
-void
-room_loaded(struct hub *hub, struct staged *staged)
-{
-	struct dw_room *room = room_find(hub, dw_str(staged->op.room));
-	struct seat *seat = room->user;
-
-	assert(seat != NULL && seat->loading && !seat->queued);
-	hub->loads--;
-	staged->account->loads--;
-	list_loader(hub, staged->account);
-	seat->load_err = staged->op.err;
-	if (seat->load_err == DW_OK)
-		seat->load_err = dw_room_load(room, &staged->op, dw_now_ms());
-	if (seat->load_err != DW_OK)
-		dw_log_error("cannot load a room", "diagnosis_id=%s error=%s", room->name, dw_err_code(seat->load_err));
-	else
-		hub->resident++;
-}
-
-static void
-serve_one(struct hub *hub, const struct waiting *waiting, int load_err)
-{
-	const struct dw_str frame = { waiting->frame, waiting->n };
-	struct peer *peer = peer_find(hub, waiting->peer);
-	struct dw_wire message;
-
-	if (peer == NULL || peer->account != waiting->account)
-		return; /* it went, even if it is back */
-	peer_answered(peer);
-	/* Since then it has introduced itself anew, and asked again. */
-	if (!peer->known || peer->incarnation != waiting->incarnation)
-		return;
-	if (dw_wire_unpack(&message, frame.p, frame.n, NULL) != DW_OK) {
-		hub->fatal = DW_E_NOMEM; /* as in hub_receive */
-		return;
-	}
-	if (message.kind == DW_JOIN)
-		message.join.age += dw_mono_ms() - waiting->came_at;
-	if (load_err != DW_OK)
-		answer_failure(hub, peer->number, &message, load_err, NULL);
-	else
-		hub_dispatch(hub, peer, &message, frame);
-}
-
-void
-room_serve_waiting(struct hub *hub, struct dw_room *room)
-{
-	struct seat *seat = room->user;
-	struct waiting *queue = seat->waiting, *waiting, *next;
-	int load_err = seat->load_err;
-
-	seat->waiting = NULL;
-	seat->loading = false;
-	/* A frame in the queue must not give up the room for the next: this holds it. */
-	seat->holds++;
-	hub->replaying = true;
-	DL_FOREACH_SAFE(queue, waiting, next)
-	{
-		serve_one(hub, waiting, load_err);
-		stage_uncount(hub, waiting->account, sizeof(*waiting) + waiting->n);
-		free(waiting);
-	}
-	hub->replaying = false;
-	seat->holds--;
-	room_settle(hub, room);
+	dw_room_expire(room, now);
+	if (prunes && dw_room_resident(room))
+		dw_room_prune(room, now);
+	else if (prunes)
+		(void)room_wait(hub, room, NULL, (struct dw_str) { NULL, 0 });
+	room_watch_ages(hub, room);
+	/* Only where something changed, for settling counts as use. */
+	if (room->user == NULL || room->dirty != NULL || room->gone != NULL || dw_room_retained(room) == 0)
+		room_settle(hub, room);
 }
 
 static void
@@ -330,4 +151,32 @@ rooms_evict(struct hub *hub)
 {
 	while (hub->idle != NULL && hub->memory > (size_t)hub->options->memory_limit)
 		give_up(hub, hub->idle->room);
+}
+
+void
+room_hold(struct hub *hub, struct dw_room *room)
+{
+	((struct seat *)room->user)->holds++;
+	room_settle(hub, room);
+}
+
+void
+room_unhold(struct dw_room *room)
+{
+	((struct seat *)room->user)->holds--;
+}
+
+struct dw_room *
+rooms_next(struct hub *hub, struct dw_room *room, bool last)
+{
+	struct dw_room *next = room != NULL ? room->hh.next : hub->rooms;
+
+	if (last)
+		next = NULL;
+	if (next != NULL)
+		next->pins++;
+	/* It may have been given up but for that. */
+	if (room != NULL && --room->pins == 0 && room->user == NULL)
+		room_settle(hub, room);
+	return next;
 }

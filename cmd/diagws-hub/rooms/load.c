@@ -1,0 +1,138 @@
+/* Loads: staged when it is their turn, carried into their rooms, and the frames that waited for them are carried out,
+ * in order.
+ *
+ * Failure modes: the load fails: whoever waits is told. Where all who asked are gone the room is not loaded.
+ */
+#include "hub.h"
+
+#include <assert.h>
+#include <utlist.h>
+
+#include "base/clock.h"
+#include "cli/logging.h"
+
+enum { LOAD_BASE = 4 * 1024, LOAD_MESSAGE = 512, LOAD_MOST = 4 * 1024 * 1024 };
+
+/* What a load will bring, as far as it can be told: how many messages there are is known, and not how long they are. */
+static size_t
+guess_load(const struct dw_room *room)
+{
+	const uint64_t bytes = LOAD_BASE + dw_room_retained(room) * LOAD_MESSAGE;
+
+	return bytes < LOAD_MOST ? (size_t)bytes : LOAD_MOST;
+}
+
+/* False: no memory; it is tried again in the next turn. */
+static bool
+stage_load(struct hub *hub, struct seat *seat)
+{
+	struct account *account = seat->account;
+	struct staged *load = stage_new(DW_OP_LOAD, dw_str(seat->room->name));
+
+	if (load == NULL)
+		return false;
+	load->bytes = guess_load(seat->room);
+	if (stage_add_for(hub, account, load) != DW_OK)
+		return false;
+	account->loads++;
+	hub->loads++;
+	seat_unqueue(hub, seat);
+	return true;
+}
+
+/* Not when all who asked are gone. */
+static bool
+is_awaited(const struct seat *seat)
+{
+	const struct waiting *waiting = seat->waiting;
+
+	while (waiting != NULL && waiting->account->gone)
+		waiting = waiting->next;
+	return waiting != NULL || !seat->account->gone;
+}
+
+void
+rooms_load(struct hub *hub)
+{
+	while (hub->loaders != NULL && hub->loads < HUB_LOADS && !hub->closing) {
+		struct account *account = hub->loaders;
+		struct seat *seat = account->rooms;
+
+		if (!is_awaited(seat)) {
+			seat_unqueue(hub, seat);
+			room_serve_waiting(hub, seat->room);
+			continue;
+		}
+		/* Its turn is over, unless it is alone. */
+		DL_DELETE(hub->loaders, account);
+		DL_APPEND(hub->loaders, account);
+		if (!stage_load(hub, seat))
+			return;
+	}
+}
+
+void
+room_loaded(struct hub *hub, struct staged *staged)
+{
+	struct dw_room *room = room_find(hub, dw_str(staged->op.room));
+	struct seat *seat = room->user;
+
+	assert(seat != NULL && seat->loading && !seat->queued);
+	hub->loads--;
+	staged->account->loads--;
+	account_list(hub, staged->account);
+	seat->load_err = staged->op.err;
+	if (seat->load_err == DW_OK)
+		seat->load_err = dw_room_load(room, &staged->op, dw_now_ms());
+	if (seat->load_err != DW_OK)
+		dw_log_error("cannot load a room", "diagnosis_id=%s error=%s", room->name, dw_err_code(seat->load_err));
+	else
+		hub->resident++;
+}
+
+static void
+serve_one(struct hub *hub, const struct waiting *waiting, int load_err)
+{
+	const struct dw_str frame = { waiting->frame, waiting->n };
+	struct peer *peer = peer_find(hub, waiting->peer);
+	struct dw_wire message;
+
+	if (peer == NULL || peer->account != waiting->account)
+		return; /* it went, even if it is back */
+	peer_answered(peer);
+	/* Since then it has introduced itself anew, and asked again. */
+	if (!peer->known || peer->incarnation != waiting->incarnation)
+		return;
+	if (dw_wire_unpack(&message, frame.p, frame.n, NULL) != DW_OK) {
+		hub->fatal = DW_E_NOMEM; /* as in hub_receive */
+		return;
+	}
+	if (message.kind == DW_JOIN)
+		message.join.age += dw_mono_ms() - waiting->came_at;
+	if (load_err != DW_OK)
+		answer_failure(hub, peer->number, &message, load_err, NULL);
+	else
+		hub_dispatch(hub, peer, &message, frame);
+}
+
+void
+room_serve_waiting(struct hub *hub, struct dw_room *room)
+{
+	struct seat *seat = room->user;
+	struct waiting *queue = seat->waiting, *waiting, *next;
+	int load_err = seat->load_err;
+
+	seat->waiting = NULL;
+	seat->loading = false;
+	/* A frame in the queue must not give up the room for the next: this holds it. */
+	seat->holds++;
+	hub->replaying = true;
+	DL_FOREACH_SAFE(queue, waiting, next)
+	{
+		serve_one(hub, waiting, load_err);
+		waiting_free(hub, waiting);
+	}
+	hub->replaying = false;
+	seat->holds--;
+	room_settle(hub, room);
+}
