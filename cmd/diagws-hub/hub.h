@@ -116,8 +116,15 @@ struct hub;
 /* Known or not yet; NULL: no memory. */
 struct peer *peer_get(struct hub *hub, uint32_t number);
 struct peer *peer_find(struct hub *hub, uint32_t number);
-/* Takes a HELLO: forgets what an older incarnation of it left. False: it is older than what we have. */
-bool peer_hello(struct hub *hub, struct peer *peer, const struct dw_hello *hello);
+/* NULL: no such process has introduced itself. */
+struct peer *peer_of_id(const struct hub *hub, uint64_t id);
+/* It has said this; it was not known before. And what it said is no longer good. */
+void peer_introduce(struct hub *hub, struct peer *peer, const struct dw_hello *hello);
+void peer_unknown(struct hub *hub, struct peer *peer);
+/* Frees it: nothing belongs to it any more. */
+void peer_remove(struct hub *hub, struct peer *peer);
+/* Ends all its sessions and readers. */
+void peer_empty(struct hub *hub, struct peer *peer);
 /* Its sessions leave. Frees it. Its connection stays: should it say something, it is asked who it is. */
 void peer_forget(struct hub *hub, struct peer *peer);
 /* The same, and its connection is closed. */
@@ -385,7 +392,8 @@ void outbox_add(struct hub *hub, uint32_t peer, const struct dw_wire *message);
 /* The room's log is full and will drop its oldest message: readers that have not got it, and whose edge
  * has credit, get what there is now. */
 void outbox_make_way(struct hub *hub, struct dw_room *room);
-/* Serves the readers as far as their edges' credit goes, and sends that with what was added before. */
+/* Serves the readers as far as their edges' credit goes, and sends that with what was added before. Who takes nothing
+ * more is in hub->lost then. */
 void outbox_flush(struct hub *hub);
 /* The peer goes: nothing more is said to it. */
 void outbox_forget(struct hub *hub, struct peer *peer);
@@ -484,10 +492,15 @@ void on_read(struct hub *hub, struct peer *peer, const struct dw_wire *message, 
 void on_stat(struct hub *hub, struct peer *peer, const struct dw_wire *message, struct dw_str frame);
 void on_own(struct hub *hub, struct peer *peer, const struct dw_wire *message, struct dw_str frame);
 
+/* Stages what is to be loaded, and hands the batch over (turn.c); sends what is to be sent, and forgets who takes
+ * nothing more. */
+void turn_commit(struct hub *hub);
+void turn_send(struct hub *hub);
+
 /* Runs until a signal or a fatal error; the exit status (loop.c). */
 int loop_run(struct hub *hub);
 
-/* Answers with a table, and frees it (outbox.c); for STAT and the registry's list. */
+/* Answers with a table, and frees it (answer.c); for STAT and the registry's list. */
 void table_send(struct hub *hub, uint32_t peer, uint64_t corr, const char *columns, struct table *table);
 
 #endif

@@ -113,11 +113,11 @@ turn(struct hub *hub, bool *more)
 		apply_batch(hub, batch);
 	rooms_write_cursors(hub, HUB_CURSORS);
 	if (hub->fatal == DW_OK)
-		stage_commit(hub);
+		turn_commit(hub);
 	*more |= run_timers(hub);
 	*more |= scans_turn(hub);
 	rooms_evict(hub);
-	outbox_flush(hub);
+	turn_send(hub);
 	return came > 1 && (!store_idle(hub->store) || hub->batch->count > 0);
 }
 
@@ -149,7 +149,7 @@ say_shutdown(struct hub *hub)
 		if (peer->known)
 			outbox_add(hub, peer->number, &notice);
 	}
-	outbox_flush(hub);
+	turn_send(hub);
 	while (hub->peers != NULL && dw_mono_ms() < now + (is_unsent(hub) ? FAREWELL_MS : MOMENT_MS)) {
 		(void)poll(&fd, 1, LOOK_MS);
 		(void)dw_router_turn(hub->router);

@@ -144,7 +144,7 @@ kit_turn(void)
 
 	(void)hear(&hub, &more);
 	hub.expected = hub.cursors_at = 0;
-	stage_commit(&hub);
+	turn_commit(&hub);
 	if (kit_done != NULL) {
 		struct batch *batch = kit_done;
 
@@ -154,7 +154,7 @@ kit_turn(void)
 	rooms_write_cursors(&hub, HUB_CURSORS);
 	more |= dw_wheel_run(&hub.wheel, dw_mono_ms(), HUB_TIMERS);
 	more |= scans_turn(&hub);
-	outbox_flush(&hub);
+	turn_send(&hub);
 	return more;
 }
 

@@ -224,10 +224,10 @@ hub_turn(void)
 	rooms_write_cursors(&hub, HUB_CURSORS);
 	hub.expected = hub.cursors_at = 0;
 	if (hub.fatal == DW_OK)
-		stage_commit(&hub);
+		turn_commit(&hub);
 	(void)scans_turn(&hub);
 	rooms_evict(&hub);
-	outbox_flush(&hub);
+	turn_send(&hub);
 	peers_forget_gone(&hub);
 	if (hub.fatal != DW_OK)
 		die("ended", dw_err_code(hub.fatal));

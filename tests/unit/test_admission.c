@@ -22,7 +22,7 @@ static struct batch batches[2], *given;
 static struct peer peers[PEERS];
 static struct dw_room the_room;
 static bool is_known, is_resident, may;
-static size_t made, waited, dispatched, loads;
+static size_t made, waited, dispatched;
 static int told;
 static uint64_t now_us;
 
@@ -84,13 +84,6 @@ room_settle(struct hub *unused, struct dw_room *room)
 {
 	(void)unused;
 	(void)room;
-}
-
-void
-rooms_load(struct hub *unused)
-{
-	(void)unused;
-	loads++;
 }
 
 void
@@ -157,7 +150,7 @@ set_up(void **state)
 		peers[i] = (struct peer) { .number = i, .known = true, .incarnation = 1 };
 	given = NULL;
 	is_known = is_resident = may = false;
-	made = waited = dispatched = loads = 0;
+	made = waited = dispatched = 0;
 	told = DW_OK;
 	now_us = 1000000;
 	return 0;

@@ -8,6 +8,37 @@
 
 #include "cli/logging.h"
 
+/* As far as can be told: nobody takes over what came in by another door, or belongs to another user. */
+static bool
+is_same_process(const struct hub *hub, const struct peer *a, const struct peer *b)
+{
+	return a->roles == b->roles && dw_router_uid(hub->router, a->number) == dw_router_uid(hub->router, b->number);
+}
+
+/* Forgets what an older introduction of it left. False: it is older than what we have. */
+static bool
+introduce(struct hub *hub, struct peer *peer, const struct dw_hello *hello)
+{
+	struct peer *older = peer_of_id(hub, hello->peer);
+
+	if (older != NULL && older != peer && !is_same_process(hub, older, peer))
+		return false;
+	if (older != NULL) {
+		if (hello->incarnation < older->incarnation)
+			return false;
+		if (older == peer && hello->incarnation == older->incarnation)
+			return true;
+		if (older != peer)
+			peer_close(hub, older);
+	}
+	if (peer->known) {
+		peer_unknown(hub, peer);
+		peer_empty(hub, peer);
+	}
+	peer_introduce(hub, peer, hello);
+	return true;
+}
+
 void
 on_hello(struct hub *hub, struct peer *peer, const struct dw_wire *message, struct dw_str frame)
 {
@@ -27,7 +58,7 @@ on_hello(struct hub *hub, struct peer *peer, const struct dw_wire *message, stru
 		say_refused(hub, peer->number, DW_E_PERMISSION, "this socket of the hub is not for edges");
 		return;
 	}
-	if (!peer_hello(hub, peer, hello))
+	if (!introduce(hub, peer, hello))
 		return;
 	if (hello->kind == DW_PEER_EDGE)
 		dw_log_info("edge connected", "name=%s incarnation=%llu", peer->name, (unsigned long long)peer->incarnation);

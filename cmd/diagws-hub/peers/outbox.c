@@ -5,7 +5,7 @@
  * Its own file because order lives here: a JOINED is sent before the messages that follow its position, and an
  * answer to a publish only when its commit has put it here.
  *
- * Failure modes: a peer that is gone or takes nothing more is marked lost and forgotten after the flush.
+ * Failure modes: a peer that is gone or takes nothing more is marked lost; it is forgotten after the flush (turn.c).
  * A failed allocation would lose an answer: it ends the process, and all that was acknowledged is kept.
  */
 #include "hub.h"
@@ -147,13 +147,7 @@ void
 outbox_flush(struct hub *hub)
 {
 	struct peer *peer, *next;
-	uint32_t number;
 
-	while (dw_router_drained(hub->router, &number))
-		if ((peer = peer_find(hub, number)) != NULL) {
-			peer_serve(hub, peer);
-			waits_peer_drained(hub, peer);
-		}
 	DL_FOREACH_SAFE2(hub->serving, peer, next, serve_next)
 	{
 		serve_peer(hub, peer);
@@ -166,7 +160,6 @@ outbox_flush(struct hub *hub)
 			dw_buf_clear(&peer->out);
 	}
 	hub->outbox.bytes = 0;
-	peers_forget_lost(hub);
 }
 
 void
@@ -242,23 +235,4 @@ answer_failure(struct hub *hub, uint32_t peer, const struct dw_wire *request, in
 		return;
 	}
 	outbox_add(hub, peer, &answer);
-}
-
-void
-table_send(struct hub *hub, uint32_t peer, uint64_t corr, const char *columns, struct table *table)
-{
-	struct dw_wire answer = { .kind = DW_TABLE, .table = { .corr = corr } };
-
-	table_finish(table);
-	if (table_ok(table)) {
-		answer.table.columns = dw_str(columns);
-		answer.table.cells = (struct dw_str) { table->cells.data, table->cells.len };
-		answer.table.more = table->more;
-		answer.table.room = table->next_room;
-		answer.table.user = table->next_user;
-	} else {
-		answer.table.code = (uint64_t)-DW_E_NOMEM;
-	}
-	outbox_add(hub, peer, &answer);
-	table_clear(table);
 }

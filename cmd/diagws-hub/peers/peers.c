@@ -1,25 +1,15 @@
 /* Who is connected. The router numbers each connection afresh, so a peer is a number, and after its HELLO
  * also a process (`id`) in its so-many-th introduction (`incarnation`).
  *
- * Happy path: first frame, HELLO, frames, BYE. A process that lost its connection says HELLO on a new
- * one: what the older incarnation had here ends, and the process joins again with its positions.
- *
- * Failure modes: silence (an edge sends at least a PING each few seconds): the peer is forgotten; should it live, its
- * next frame is answered with WHO. A connection that ends or takes nothing more: it is forgotten at once.
+ * Its own file because everything else asks it who is there; how a peer goes, and what goes with it, is farewell.c.
  */
 #include "hub.h"
 
 #include <assert.h>
 #include <stdlib.h>
-#include <string.h>
 #include <utlist.h>
 
 #include "base/clock.h"
-#include "cli/logging.h"
-
-static const uint64_t EDGE_SILENCE_MS = 10 * 1000;
-static const uint64_t CLIENT_SILENCE_MS = 60 * 1000;
-enum { LOOKS = 1024 }; /* in a tick */
 
 struct peer *
 peer_find(struct hub *hub, uint32_t number)
@@ -54,71 +44,27 @@ count_kind(struct hub *hub, const struct peer *peer, size_t more)
 	hub->clients += peer->kind == DW_PEER_CLIENT ? more : 0;
 }
 
-/* Ends all its sessions and readers. */
-static void
-empty_peer(struct hub *hub, struct peer *peer)
+struct peer *
+peer_of_id(const struct hub *hub, uint64_t id)
 {
-	const uint64_t silence = dw_mono_ms() - peer->heard;
+	struct peer *peer;
 
-	waits_forget_peer(peer);
-	scans_forget_peer(hub, peer);
-	while (peer->readers != NULL) {
-		struct dw_reader *reader = peer->readers;
-		struct dw_room *room = reader->room;
-
-		while (reader->sessions != NULL) {
-			/* When it was heard last is the latest that its connections were surely there. */
-			dw_room_leave(room, reader->sessions, dw_now_ms() - silence, dw_mono_ms() - silence);
-			peer->sessions--;
-		}
-		peer_remove_reader(peer, reader);
-		dw_room_drop_reader(room, reader);
-		room_write_cursors(hub, room);
-		room_settle(hub, room);
-	}
-	peer_rest(hub, peer);
-	peer->sent = peer->credited = 0;
-	peer->uncredited = 0;
+	HASH_FIND(hh_id, hub->peers_by_id, &id, sizeof(id), peer);
+	return peer;
 }
 
 void
-peer_forget(struct hub *hub, struct peer *peer)
+peer_introduce(struct hub *hub, struct peer *peer, const struct dw_hello *hello)
 {
-	empty_peer(hub, peer);
-	outbox_forget(hub, peer);
-	if (peer->known) {
-		HASH_DELETE(hh_id, hub->peers_by_id, peer);
-		count_kind(hub, peer, (size_t)-1);
-		dw_log_debug("peer gone", "name=%s kind=%llu", peer->name, (unsigned long long)peer->kind);
-	}
-	dw_router_known(hub->router, peer->number, false);
-	peer_talks(hub, peer, false);
-	dw_router_done(hub->router, peer->number);
-	DL_DELETE2(hub->looks, peer, look_prev, look_next);
-	if (peer->lost)
-		DL_DELETE2(hub->lost, peer, lost_prev, lost_next);
-	scans_pass_peer(hub, peer);
-	assert(hub->peers != NULL);
-	HASH_DEL(hub->peers, peer);
-	stage_forget(peer);
-	free(peer->sizes);
-	free(peer);
-}
-
-void
-peer_close(struct hub *hub, struct peer *peer)
-{
-	const uint32_t number = peer->number;
-
-	peer_forget(hub, peer);
-	dw_router_close(hub->router, number);
-}
-
-/* As far as can be told: nobody takes over what came in by another door, or belongs to another user. */
-static bool
-is_same_process(const struct hub *hub, const struct peer *a, const struct peer *b)
-{
-	return a->roles == b->roles && dw_router_uid(hub->router, a->number) == dw_router_uid(hub->router, b->number);
+	peer->known = true;
+	dw_router_known(hub->router, peer->number, true);
+	peer->kind = hello->kind;
+	peer->id = hello->peer;
+	peer->incarnation = hello->incarnation;
+	peer->since = dw_mono_ms();
+	(void)dw_str_copy(hello->name, peer->name, sizeof(peer->name));
+	count_kind(hub, peer, 1);
+	HASH_ADD(hh_id, hub->peers_by_id, id, sizeof(peer->id), peer);
 }
 
 void
@@ -148,37 +94,30 @@ peer_mute(struct hub *hub, struct peer *peer, bool muted)
 	peer->muted = true;
 }
 
-bool
-peer_hello(struct hub *hub, struct peer *peer, const struct dw_hello *hello)
+void
+peer_unknown(struct hub *hub, struct peer *peer)
 {
-	struct peer *older;
+	if (!peer->known)
+		return;
+	HASH_DELETE(hh_id, hub->peers_by_id, peer);
+	count_kind(hub, peer, (size_t)-1);
+	peer->known = false;
+}
 
-	HASH_FIND(hh_id, hub->peers_by_id, &hello->peer, sizeof(hello->peer), older);
-	if (older != NULL && older != peer && !is_same_process(hub, older, peer))
-		return false;
-	if (older != NULL) {
-		if (hello->incarnation < older->incarnation)
-			return false;
-		if (older == peer && hello->incarnation == older->incarnation)
-			return true;
-		if (older != peer)
-			peer_close(hub, older);
-	}
-	if (peer->known) {
-		HASH_DELETE(hh_id, hub->peers_by_id, peer);
-		count_kind(hub, peer, (size_t)-1);
-		empty_peer(hub, peer);
-	}
-	peer->known = true;
-	dw_router_known(hub->router, peer->number, true);
-	peer->kind = hello->kind;
-	peer->id = hello->peer;
-	peer->incarnation = hello->incarnation;
-	peer->since = dw_mono_ms();
-	(void)dw_str_copy(hello->name, peer->name, sizeof(peer->name));
-	count_kind(hub, peer, 1);
-	HASH_ADD(hh_id, hub->peers_by_id, id, sizeof(peer->id), peer);
-	return true;
+void
+peer_remove(struct hub *hub, struct peer *peer)
+{
+	peer_unknown(hub, peer);
+	dw_router_known(hub->router, peer->number, false);
+	peer_talks(hub, peer, false);
+	dw_router_done(hub->router, peer->number);
+	DL_DELETE2(hub->looks, peer, look_prev, look_next);
+	if (peer->lost)
+		DL_DELETE2(hub->lost, peer, lost_prev, lost_next);
+	assert(hub->peers != NULL);
+	HASH_DEL(hub->peers, peer);
+	free(peer->sizes);
+	free(peer);
 }
 
 void
@@ -186,76 +125,6 @@ peer_answered(struct peer *peer)
 {
 	assert(peer->pending > 0);
 	peer->pending--;
-}
-
-static void
-look_at(struct hub *hub, struct peer *peer, uint64_t now)
-{
-	const uint64_t silence = peer->known && peer->kind == DW_PEER_CLIENT ? CLIENT_SILENCE_MS : EDGE_SILENCE_MS;
-
-	/* Who is not listened to now is not silent. */
-	if (now < peer->heard + silence || peer->talks || (peer->kind == DW_PEER_CLIENT && peer->pending > 0))
-		return;
-	if (peer->known && peer->kind == DW_PEER_EDGE)
-		dw_log_warn("edge is silent", "name=%s sessions=%zu", peer->name, peer->sessions);
-	peer_forget(hub, peer);
-}
-
-void
-peers_tick(struct hub *hub)
-{
-	const struct peer *first = hub->looks;
-	const uint64_t now = dw_mono_ms();
-
-	for (int i = 0; i < LOOKS && hub->looks != NULL; i++) {
-		struct peer *peer = hub->looks;
-
-		DL_DELETE2(hub->looks, peer, look_prev, look_next);
-		DL_APPEND2(hub->looks, peer, look_prev, look_next);
-		look_at(hub, peer, now);
-		if (hub->looks == first)
-			break;
-	}
-}
-
-void
-peers_forget_lost(struct hub *hub)
-{
-	struct peer *peer;
-
-	while ((peer = hub->lost) != NULL) {
-		/* In the end those that went without a word are only found out. */
-		if (peer->known && peer->kind == DW_PEER_EDGE && !hub->closing)
-			dw_log_warn("edge takes nothing more", "name=%s sessions=%zu", peer->name, peer->sessions);
-		peer_close(hub, peer);
-	}
-}
-
-void
-peers_forget_gone(struct hub *hub)
-{
-	const char *why;
-	uint32_t number;
-
-	while (dw_router_gone(hub->router, &number, &why)) {
-		struct peer *peer = peer_find(hub, number);
-
-		if (why != NULL)
-			dw_log_warn("let a peer go", "peer=%s reason=%s", peer != NULL ? peer->name : "", why);
-		if (peer != NULL)
-			peer_forget(hub, peer);
-	}
-}
-
-void
-peers_free(struct hub *hub)
-{
-	struct peer *peer, *next;
-
-	HASH_ITER(hh, hub->peers, peer, next)
-	{
-		peer_forget(hub, peer);
-	}
 }
 
 void

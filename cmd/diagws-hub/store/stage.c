@@ -192,7 +192,6 @@ stage_commit(struct hub *hub)
 {
 	const size_t appends = hub->batch->appends;
 
-	rooms_load(hub);
 	if (stage_due(hub) > 0)
 		return;
 	if (appends > 0)

@@ -1,0 +1,28 @@
+/* The steps of the hub's turn, which loop.c takes one after another.
+ *
+ * Its own file because what they are made of lies in several folders that know nothing of each other, and because tests
+ * take the same steps without the loop, its sockets and its store thread.
+ */
+#include "hub.h"
+
+void
+turn_commit(struct hub *hub)
+{
+	rooms_load(hub);
+	stage_commit(hub);
+}
+
+void
+turn_send(struct hub *hub)
+{
+	struct peer *peer;
+	uint32_t number;
+
+	while (dw_router_drained(hub->router, &number))
+		if ((peer = peer_find(hub, number)) != NULL) {
+			peer_serve(hub, peer);
+			waits_peer_drained(hub, peer);
+		}
+	outbox_flush(hub);
+	peers_forget_lost(hub);
+}
