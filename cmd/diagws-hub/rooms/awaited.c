@@ -1,4 +1,4 @@
-/* Messages that senders wait for to be delivered, and how many devices have each.
+/* Messages that senders wait for to be delivered, how many devices have each, and what the senders are told.
  *
  * Its own file because it counts: a device that confirms costs a look for each message that it has got by that, and not
  * one for everybody who waits; one that joins costs none.
@@ -81,8 +81,9 @@ count_first(const struct dw_room *room, const struct dw_op *op, struct dw_number
 		awaited->count--;
 }
 
-int
-awaited_get(struct hub *hub, struct dw_room *room, const struct dw_op *op, struct awaited **out)
+/* DW_E_BUSY: too much is awaited in this room, or of this message; DW_E_UNDELIVERED: nobody will ever have it. */
+static int
+get_awaited(struct hub *hub, struct dw_room *room, const struct dw_op *op, struct awaited **out)
 {
 	const uint64_t key = op->append.own > 0 ? op->append.own : op->append.n;
 	const struct dw_number number = { op->append.seq, op->append.n, op->append.own };
@@ -119,17 +120,60 @@ awaited_get(struct hub *hub, struct dw_room *room, const struct dw_op *op, struc
 	return DW_OK;
 }
 
-void
-awaited_drop_if_idle(struct hub *hub, struct awaited *awaited)
+static void
+tell_delivered(struct hub *hub, const struct peer *peer, uint64_t corr, int err, uint64_t count)
 {
-	struct seat *seat = awaited->key.room->user;
+	outbox_add(hub, peer->number,
+		&(struct dw_wire) {
+			.kind = DW_DELIVERED, .delivered = { .corr = corr, .code = (uint64_t)-err, .count = count } });
+}
 
-	if (awaited->waits != NULL)
+/* Those who wait for no more devices than have it. */
+static void
+answer_waits(struct hub *hub, struct awaited *awaited)
+{
+	struct wait *wait, *next;
+
+	/* It goes with the last of them. */
+	DL_FOREACH_SAFE(awaited->waits, wait, next)
+	{
+		if (awaited->count < wait->need)
+			continue;
+		tell_delivered(hub, wait->peer, wait->corr, DW_OK, awaited->count);
+		wait_end(wait);
+	}
+}
+
+/* Its time is over. */
+static void
+fire(struct dw_wheel_timer *timer)
+{
+	struct wait *wait = (struct wait *)(void *)((char *)timer - offsetof(struct wait, timer));
+
+	tell_delivered(wait->hub, wait->peer, wait->corr, DW_E_UNDELIVERED, wait->awaited->count);
+	wait_end(wait);
+}
+
+void
+wait_delivered(struct hub *hub, struct dw_room *room, const struct staged *staged)
+{
+	struct wait wait = { .room = room, .timer.fire = fire, .corr = staged->corr, .need = staged->wait };
+	struct peer *peer = peer_find(hub, staged->peer);
+	int err;
+
+	if (peer == NULL)
 		return;
-	HASH_DEL(hub->awaited, awaited);
-	DL_DELETE(seat->awaited, awaited);
-	seat->awaited_count--;
-	free(awaited);
+	err = waits_full(hub, peer) ? DW_E_BUSY : get_awaited(hub, room, &staged->op, &wait.awaited);
+	if (wait.awaited != NULL)
+		wait.list = &wait.awaited->waits;
+	if (err == DW_OK && wait.awaited->count < wait.need)
+		err = staged->wait_ms > 0 ? wait_add(hub, peer, &wait, staged->wait_ms, DW_STR("")) : DW_E_UNDELIVERED;
+	else if (err == DW_OK)
+		tell_delivered(hub, peer, wait.corr, DW_OK, wait.awaited->count);
+	if (err != DW_OK)
+		tell_delivered(hub, peer, wait.corr, err, wait.awaited != NULL ? wait.awaited->count : 0);
+	if (wait.awaited != NULL)
+		awaited_drop_if_idle(hub, wait.awaited);
 }
 
 static bool
@@ -165,7 +209,7 @@ count_one(struct hub *hub, struct awaited *awaited, const struct dw_device *devi
 		awaited->count = dw_greater(awaited->count, awaited->have - 1);
 	else if (awaited->except == 0 || !has_session(device, awaited->except))
 		awaited->count++;
-	waits_answer(hub, awaited);
+	answer_waits(hub, awaited);
 }
 
 /* It has the messages behind one number and up to another now. */
@@ -229,7 +273,7 @@ waits_joined(struct hub *hub, struct dw_room *room, const struct dw_session *ses
 			continue;
 		awaited->blind = false;
 		awaited->count = dw_greater(awaited->count, awaited->have - has_it(session->device, awaited));
-		waits_answer(hub, awaited);
+		answer_waits(hub, awaited);
 	}
 	seat->holds--;
 }

@@ -1,4 +1,4 @@
-/* What the two files of waits share: who waits (waits.c), and for which messages (awaited.c). */
+/* Who waits: for a message to be delivered (awaited.c), or for the next one (polls.c). */
 #ifndef DIAGWS_HUB_WAITS_H
 #define DIAGWS_HUB_WAITS_H
 
@@ -6,7 +6,8 @@
 
 struct wait {
 	struct wait *peer_prev, *peer_next; /* of its peer */
-	struct wait *prev, *next;           /* of what it waits for: a message, or the next one of a room */
+	struct wait *prev, *next;           /* of what it waits for: a message, or the next one of a room; */
+	struct wait **list;                 /* which has them all */
 	struct dw_wheel_timer timer;
 	uint64_t until; /* dw_mono_ms: when its time is over */
 	bool stalled;   /* a READ that is to be carried out again when its peer has taken what it was answered */
@@ -36,12 +37,11 @@ struct awaited {
 	size_t wait_count;
 };
 
-/* DW_E_BUSY: too much is awaited in this room, or of this message; DW_E_UNDELIVERED: nobody will ever have it. */
-int awaited_get(struct hub *hub, struct dw_room *room, const struct dw_op *op, struct awaited **out);
+/* Keeps the frame with it; its list is of what it waits for. DW_E_NOMEM. */
+int wait_add(struct hub *hub, struct peer *peer, const struct wait *wait, uint64_t wait_ms, struct dw_str frame);
+/* The room may be given up. */
+void wait_end(struct wait *wait);
 /* When nobody waits for it any more. */
 void awaited_drop_if_idle(struct hub *hub, struct awaited *awaited);
-
-/* Answers those who wait for no more devices than have it. */
-void waits_answer(struct hub *hub, struct awaited *awaited);
 
 #endif

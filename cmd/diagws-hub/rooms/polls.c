@@ -1,0 +1,99 @@
+/* Polls: READs that found nothing, or whose peer cannot take the answer now, and that wait for a message to come.
+ *
+ * Its own file because a poll is carried out again: with each message of the room, and when its time is over; by its
+ * timer, so that of many polls of a room some are answered a turn, and none of a peer that has too much unread.
+ */
+#include "rooms/waits.h"
+
+#include <utlist.h>
+
+#include "base/clock.h"
+
+/* Carries the READ out again. False: it still waits. */
+static bool
+poll_again(struct hub *hub, const struct wait *wait, enum poll_state state)
+{
+	const struct dw_str frame = { wait->frame, wait->n };
+	const uint64_t now = dw_mono_ms();
+	struct dw_wire message;
+
+	if (dw_wire_unpack(&message, frame.p, frame.n, NULL) != DW_OK)
+		return true;
+	/* What is left of its time: should it have to ask the engine, it waits no longer than that. */
+	message.read.wait_ms = wait->until > now ? wait->until - now : 0;
+	hub->poll = state;
+	hub_dispatch(hub, wait->peer, &message, frame);
+	state = hub->poll;
+	hub->poll = POLL_FIRST;
+	return state != POLL_KEPT;
+}
+
+/* A message has come, or its time is over. */
+static void
+fire(struct dw_wheel_timer *timer)
+{
+	struct wait *wait = (struct wait *)(void *)((char *)timer - offsetof(struct wait, timer));
+	const bool over = dw_mono_ms() >= wait->until;
+
+	if (peer_is_deaf(wait->hub, wait->peer))
+		wait->stalled = wait->peer->stalled = true;
+	else if (poll_again(wait->hub, wait, over ? POLL_OVER : POLL_AGAIN))
+		wait_end(wait);
+	else
+		dw_wheel_set(&wait->hub->wheel, &wait->timer, wait->until);
+}
+
+/* Packed anew, for what else a peer put into its frame is not to be kept. */
+int
+wait_message(struct hub *hub, struct peer *peer, struct dw_room *room, const struct dw_read *read)
+{
+	const struct wait wait = { .room = room, .timer.fire = fire, .list = &((struct seat *)room->user)->polls };
+	struct dw_buf frame = { 0 };
+	int err = DW_E_NOMEM;
+
+	if (hub->poll == POLL_AGAIN) {
+		hub->poll = POLL_KEPT;
+		return DW_OK;
+	}
+	if (waits_full(hub, peer))
+		return DW_E_BUSY;
+	dw_wire_pack(&frame, &(struct dw_wire) { .kind = DW_READ, .read = *read });
+	if (dw_buf_ok(&frame))
+		err = wait_add(hub, peer, &wait, read->wait_ms, (struct dw_str) { frame.data, frame.len });
+	dw_buf_clear(&frame);
+	/* There may be something: it is looked at as soon as that can be said. */
+	if (err == DW_OK && peer_is_deaf(hub, peer))
+		dw_wheel_set(&hub->wheel, &peer->waits->peer_prev->timer, dw_mono_ms());
+	return err;
+}
+
+void
+waits_message(struct hub *hub, struct dw_room *room)
+{
+	struct seat *seat = room->user;
+	struct wait *wait;
+
+	if (seat == NULL)
+		return;
+	DL_FOREACH(seat->polls, wait)
+	{
+		if (!wait->stalled)
+			dw_wheel_set(&hub->wheel, &wait->timer, dw_mono_ms());
+	}
+}
+
+void
+waits_peer_drained(struct hub *hub, struct peer *peer)
+{
+	struct wait *wait;
+
+	if (!peer->stalled)
+		return;
+	peer->stalled = false;
+	DL_FOREACH2(peer->waits, wait, peer_next)
+	{
+		if (wait->stalled)
+			dw_wheel_set(&hub->wheel, &wait->timer, dw_mono_ms());
+		wait->stalled = false;
+	}
+}
