@@ -18,6 +18,7 @@
 #include "base/paths.h"
 #include "base/wheel.h"
 #include "cli/opt.h"
+#include "request.h"
 #include "room/room.h"
 #include "store/engine.h"
 #include "tables/table.h"
@@ -205,10 +206,16 @@ struct staged {
 	uint64_t wait, wait_ms;  /* REPLY_STORED: see struct dw_publish */
 	bool holds;              /* its room has a seat that is held until it is applied */
 	struct asked *asked;     /* REPLY_RIGHT, REPLY_PLACE: the frame that waits; NULL: not any more */
+	struct later later;      /* that frame, or those that wait for the room, when the batch has been applied */
 	struct account *account; /* of who asked */
 	size_t bytes;            /* counted there; before stage_add what the engine will bring, at most */
 };
 
+static inline struct staged *
+staged_of(struct later *later)
+{
+	return (struct staged *)(void *)((char *)later - offsetof(struct staged, later));
+}
 /* NULL: no memory. To be filled and then given to stage_add, or freed. */
 struct staged *stage_new(enum dw_op_kind kind, struct dw_str room);
 /* Takes it over. DW_E_NOMEM: it has been freed. peer may be NULL (nobody waits, and it is not to wait either). */
@@ -290,9 +297,10 @@ void waiting_free(struct hub *hub, struct waiting *waiting);
 void account_list(struct hub *hub, struct account *account);
 /* Its load is not to be staged any more. */
 void seat_unqueue(struct hub *hub, struct seat *seat);
-/* A load was committed (or failed): 1. carry it in, and, when the whole batch is, 2. serve what waits. */
+/* A load was committed (or failed): 1. carry it in, and, when the whole batch is, 2. what waits is carried out later:
+ * it takes the operation over. */
 void room_loaded(struct hub *hub, struct staged *staged);
-void room_serve_waiting(struct hub *hub, struct dw_room *room);
+void room_found(struct hub *hub, struct staged *staged);
 /* After anything was done with the room: counts its memory, lists it, frees it (only it) when it holds nothing. */
 void room_settle(struct hub *hub, struct dw_room *room);
 /* One after another, as dw_room_next_member. */
@@ -319,20 +327,29 @@ void room_cursor_written(struct hub *hub, const struct dw_op *op);
 /* All readers have something to get. */
 void room_mark_readers(struct hub *hub, struct dw_room *room);
 
+/* ---- what waited and can be carried out now (later.c) */
+
+/* Behind what is in the queue; what is in it stays where it is. */
+void later_add(struct hub *hub, struct later *later, const struct later_ops *ops);
+void later_remove(struct hub *hub, struct later *later);
+/* Until there is none. */
+void later_serve(struct hub *hub, void (*dispatch)(struct hub *hub, struct peer *peer, struct request *request));
+
 /* ---- rights (right.c) */
 
 /* Whether the user of a JOIN, a READ or a PUBLISH may be in its room. DW_OK: yes, and the room is resident.
  * DW_E_DENIED: no. DW_E_AGAIN: it is answered, or dispatched again, when the registry has been looked at. Nothing of a
  * room is made or loaded for one who may not, and a refusal takes the same, whatever the room: one look. */
-int right_check(struct hub *hub, struct peer *peer, const struct dw_wire *message, struct dw_room **room);
-/* A look was committed: 1. who may not is told, and, when the whole batch is applied, 2. who may goes on. */
+int right_check(struct hub *hub, struct peer *peer, const struct request *request, struct dw_room **room);
+/* A look was committed: 1. who may not is told, and, when the whole batch is applied, 2. who may goes on later: it
+ * takes the operation over. */
 void right_told(struct hub *hub, struct staged *staged);
 void right_found(struct hub *hub, struct staged *staged);
 
 /* ---- places (place.c) */
 
 /* Asks the engine for the numbers at a seq, and for the user's own at `until`, too (0: not asked); the message is then
- * dispatched again, with hub->place set. */
+ * dispatched again, with what it said. */
 struct place_question {
 	struct dw_room *room; /* resident, and held until then */
 	struct dw_str user;
@@ -340,8 +357,8 @@ struct place_question {
 };
 int place_ask(struct hub *hub, struct peer *peer, const struct place_question *question, const struct dw_wire *message);
 void place_found(struct hub *hub, struct staged *staged);
-/* What is known of this seq from the answer that is just being dispatched; NULL: nothing. */
-const struct dw_place *place_of(const struct hub *hub, uint64_t seq);
+/* What the engine has said of this seq; NULL: nothing. */
+const struct dw_place *place_of(const struct request *request, uint64_t seq);
 
 /* ---- waits (waits.c): senders that wait for a message to be delivered, polls that wait for one to come */
 
@@ -351,10 +368,9 @@ bool waits_full(const struct hub *hub, const struct peer *peer);
 void wait_delivered(struct hub *hub, struct dw_room *room, const struct staged *staged);
 /* A READ that found nothing, or that its peer cannot take the answer of now: it is answered when there is something, or
  * the time is over, and the peer takes it. The READ is kept. It is
- * carried out again meanwhile, and must call this when there is still nothing (hub->poll says which time it is).
+ * carried out again meanwhile, and must call this when there is still nothing (request->poll says which time it is).
  * DW_E_BUSY, DW_E_NOMEM. */
-enum poll_state { POLL_FIRST, POLL_AGAIN, POLL_KEPT, POLL_OVER };
-int wait_message(struct hub *hub, struct peer *peer, struct dw_room *room, const struct dw_read *read);
+int wait_message(struct hub *hub, struct peer *peer, struct dw_room *room, struct request *request);
 /* What a device had been delivered, before something happened. */
 struct had {
 	struct dw_span numbered, direct;
@@ -453,10 +469,8 @@ struct hub {
 	size_t expected;         /* messages that the next batch is likely to hold, by the last ones */
 	struct outbox outbox;
 	struct counters counters;
-	bool replaying;               /* a frame that waited is being carried out, */
-	enum poll_state poll;         /* one of a READ that found nothing before, */
-	const struct dw_place *place; /* one that the engine was asked for */
-	struct asked *asked;          /* JOINs */
+	struct later *later; /* what waited and can be carried out now */
+	struct asked *asked; /* JOINs */
 	struct lobby *lobbies;
 	struct awaited *awaited; /* by room and number */
 	size_t waiting;          /* in all */
@@ -474,28 +488,34 @@ size_t hear(struct hub *hub, bool *more);
 /* The next message of peer->rest (dispatch.c). The peer may be forgotten by it. What it cost, in messages of the
  * simplest kind. */
 size_t hub_receive(struct hub *hub, struct peer *peer);
-void hub_dispatch(struct hub *hub, struct peer *peer, const struct dw_wire *message, struct dw_str frame);
+void hub_dispatch(struct hub *hub, struct peer *peer, struct request *request);
 
 /* A batch that came back (apply.c). It is the spare one then. */
 void apply_batch(struct hub *hub, struct batch *batch);
+/* Once the storage has failed, what is staged behind will not be stored either. */
+void apply_failure(struct hub *hub, int err);
 
 /* Handlers, a file each. The peer has said HELLO (but for on_hello). */
-void on_hello(struct hub *hub, struct peer *peer, const struct dw_wire *message, struct dw_str frame);
-void on_ping(struct hub *hub, struct peer *peer, const struct dw_wire *message, struct dw_str frame);
-void on_bye(struct hub *hub, struct peer *peer, const struct dw_wire *message, struct dw_str frame);
-void on_publish(struct hub *hub, struct peer *peer, const struct dw_wire *message, struct dw_str frame);
-void on_join(struct hub *hub, struct peer *peer, const struct dw_wire *message, struct dw_str frame);
-void on_leave(struct hub *hub, struct peer *peer, const struct dw_wire *message, struct dw_str frame);
-void on_confirm(struct hub *hub, struct peer *peer, const struct dw_wire *message, struct dw_str frame);
-void on_credit(struct hub *hub, struct peer *peer, const struct dw_wire *message, struct dw_str frame);
-void on_read(struct hub *hub, struct peer *peer, const struct dw_wire *message, struct dw_str frame);
-void on_stat(struct hub *hub, struct peer *peer, const struct dw_wire *message, struct dw_str frame);
-void on_own(struct hub *hub, struct peer *peer, const struct dw_wire *message, struct dw_str frame);
+void on_hello(struct hub *hub, struct peer *peer, struct request *request);
+void on_ping(struct hub *hub, struct peer *peer, struct request *request);
+void on_bye(struct hub *hub, struct peer *peer, struct request *request);
+void on_publish(struct hub *hub, struct peer *peer, struct request *request);
+void on_join(struct hub *hub, struct peer *peer, struct request *request);
+void on_leave(struct hub *hub, struct peer *peer, struct request *request);
+void on_confirm(struct hub *hub, struct peer *peer, struct request *request);
+void on_credit(struct hub *hub, struct peer *peer, struct request *request);
+void on_read(struct hub *hub, struct peer *peer, struct request *request);
+void on_stat(struct hub *hub, struct peer *peer, struct request *request);
+void on_own(struct hub *hub, struct peer *peer, struct request *request);
 
 /* Stages what is to be loaded, and hands the batch over (turn.c); sends what is to be sent, and forgets who takes
  * nothing more. */
 void turn_commit(struct hub *hub);
 void turn_send(struct hub *hub);
+/* A batch that came back, and then what waited for it. */
+void turn_apply(struct hub *hub, struct batch *batch);
+/* True: more are due. */
+bool turn_timers(struct hub *hub);
 
 /* Runs until a signal or a fatal error; the exit status (loop.c). */
 int loop_run(struct hub *hub);

@@ -86,20 +86,6 @@ take_in(struct hub *hub, bool *more)
 	return 0;
 }
 
-/* True: more are due. */
-static bool
-run_timers(struct hub *hub)
-{
-	bool more = true;
-
-	for (int i = 0; more && i < HUB_TIMERS; i += HUB_TIMERS_STEP) {
-		more = dw_wheel_run(&hub->wheel, dw_mono_ms(), HUB_TIMERS_STEP);
-		if (hub->outbox.bytes >= HUB_TIMERS_BYTES)
-			break;
-	}
-	return more;
-}
-
 /* True: more is likely to come before it can be committed. */
 static bool
 turn(struct hub *hub, bool *more)
@@ -110,11 +96,11 @@ turn(struct hub *hub, bool *more)
 	peers_forget_gone(hub); /* before anything is said to them */
 	batch = store_take(hub->store);
 	if (batch != NULL)
-		apply_batch(hub, batch);
+		turn_apply(hub, batch);
 	rooms_write_cursors(hub, HUB_CURSORS);
 	if (hub->fatal == DW_OK)
 		turn_commit(hub);
-	*more |= run_timers(hub);
+	*more |= turn_timers(hub);
 	*more |= scans_turn(hub);
 	rooms_evict(hub);
 	turn_send(hub);

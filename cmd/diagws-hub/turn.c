@@ -5,6 +5,8 @@
  */
 #include "hub.h"
 
+#include "base/clock.h"
+
 void
 turn_commit(struct hub *hub)
 {
@@ -25,4 +27,27 @@ turn_send(struct hub *hub)
 		}
 	outbox_flush(hub);
 	peers_forget_lost(hub);
+}
+
+void
+turn_apply(struct hub *hub, struct batch *batch)
+{
+	apply_batch(hub, batch);
+	later_serve(hub, hub_dispatch);
+	if (hub->fatal == DW_E_STORAGE)
+		apply_failure(hub, DW_E_STORAGE);
+}
+
+bool
+turn_timers(struct hub *hub)
+{
+	bool more = true;
+
+	for (int i = 0; more && i < HUB_TIMERS; i += HUB_TIMERS_STEP) {
+		more = dw_wheel_run(&hub->wheel, dw_mono_ms(), HUB_TIMERS_STEP);
+		later_serve(hub, hub_dispatch);
+		if (hub->outbox.bytes >= HUB_TIMERS_BYTES)
+			break;
+	}
+	return more;
 }

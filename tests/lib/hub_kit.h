@@ -149,10 +149,10 @@ kit_turn(void)
 		struct batch *batch = kit_done;
 
 		kit_done = NULL;
-		apply_batch(&hub, batch);
+		turn_apply(&hub, batch);
 	}
 	rooms_write_cursors(&hub, HUB_CURSORS);
-	more |= dw_wheel_run(&hub.wheel, dw_mono_ms(), HUB_TIMERS);
+	more |= turn_timers(&hub);
 	more |= scans_turn(&hub);
 	turn_send(&hub);
 	return more;

@@ -213,6 +213,7 @@ hub_turn(void)
 	if (!running)
 		return false;
 	(void)dw_wheel_run(&hub.wheel, dw_mono_ms(), SIZE_MAX);
+	later_serve(&hub, hub_dispatch);
 	if (is_idle())
 		return false;
 	do
@@ -220,7 +221,7 @@ hub_turn(void)
 	while (more);
 	batch = store_take(hub.store);
 	if (batch != NULL)
-		apply_batch(&hub, batch);
+		turn_apply(&hub, batch);
 	rooms_write_cursors(&hub, HUB_CURSORS);
 	hub.expected = hub.cursors_at = 0;
 	if (hub.fatal == DW_OK)

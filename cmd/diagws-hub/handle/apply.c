@@ -1,8 +1,8 @@
 /* What a commit brings: messages into their rooms, answers to those who asked.
  *
  * Its own file because this is the only place from which a message becomes visible and a sender is
- * answered: both only after the batch is durable. Operations are applied in their order; frames that
- * waited for a room are carried out when the whole batch has been.
+ * answered: both only after the batch is durable. Operations are applied in their order; frames that waited for one of
+ * them are carried out when the whole batch has been (rooms/later.c).
  *
  * Failure modes: an operation that was refused is answered with its reason. A storage that cannot be
  * trusted any more (DW_E_STORAGE) fails every operation, and then the process.
@@ -219,9 +219,8 @@ note_commit(struct hub *hub, const struct batch *batch)
 	hub->info.bytes = batch->info.bytes;
 }
 
-/* Once the storage has failed, what is staged behind will not be stored either. */
-static void
-fail_staged(struct hub *hub, int err)
+void
+apply_failure(struct hub *hub, int err)
 {
 	for (size_t i = 0; i < hub->batch->count; i++) {
 		struct staged *staged = (struct staged *)(void *)hub->batch->ops[i];
@@ -252,14 +251,13 @@ apply_batch(struct hub *hub, struct batch *batch)
 
 		if (staged->reply == REPLY_RIGHT)
 			right_found(hub, staged);
-		if (staged->op.kind == DW_OP_PLACE)
+		else if (staged->op.kind == DW_OP_PLACE)
 			place_found(hub, staged);
-		if (staged->op.kind == DW_OP_LOAD)
-			room_serve_waiting(hub, room_find(hub, dw_str(staged->op.room)));
-		stage_free(hub, staged);
+		else if (staged->op.kind == DW_OP_LOAD)
+			room_found(hub, staged);
+		else
+			stage_free(hub, staged);
 	}
-	if (hub->fatal == DW_E_STORAGE)
-		fail_staged(hub, DW_E_STORAGE);
 	batch->count = batch->appends = batch->patient = batch->cursors = 0;
 	hub->spare = batch;
 }

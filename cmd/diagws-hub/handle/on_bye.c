@@ -2,10 +2,9 @@
 #include "hub.h"
 
 void
-on_bye(struct hub *hub, struct peer *peer, const struct dw_wire *message, struct dw_str frame)
+on_bye(struct hub *hub, struct peer *peer, struct request *request)
 {
-	(void)message;
-	(void)frame;
+	(void)request;
 	/* What the outbox holds for it is dropped there: the number is then nobody's. */
 	peer_forget(hub, peer);
 }

@@ -8,16 +8,15 @@
 #include "cli/logging.h"
 
 void
-on_confirm(struct hub *hub, struct peer *peer, const struct dw_wire *message, struct dw_str frame)
+on_confirm(struct hub *hub, struct peer *peer, struct request *request)
 {
-	const struct dw_confirm *confirm = &message->confirm;
+	const struct dw_confirm *confirm = &request->message.confirm;
 	struct dw_room *room = confirm->room.n > 0 ? room_find(hub, confirm->room) : NULL;
 	const struct dw_begun *begun = confirm->anew ? &confirm->begun : NULL;
 	struct dw_str sessions = confirm->sessions;
 	bool said = false;
 	uint64_t id;
 
-	(void)frame;
 	if (room == NULL)
 		return;
 	while (dw_session_next(&sessions, &id)) {

@@ -2,11 +2,10 @@
 #include "hub.h"
 
 void
-on_credit(struct hub *hub, struct peer *peer, const struct dw_wire *message, struct dw_str frame)
+on_credit(struct hub *hub, struct peer *peer, struct request *request)
 {
-	uint64_t received = message->credit.received;
+	uint64_t received = request->message.credit.received;
 
-	(void)frame;
 	/* One that says more than was sent is of an older introduction, or wrong. */
 	if (received > peer->sent)
 		return;

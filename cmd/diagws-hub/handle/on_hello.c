@@ -40,13 +40,12 @@ introduce(struct hub *hub, struct peer *peer, const struct dw_hello *hello)
 }
 
 void
-on_hello(struct hub *hub, struct peer *peer, const struct dw_wire *message, struct dw_str frame)
+on_hello(struct hub *hub, struct peer *peer, struct request *request)
 {
-	const struct dw_hello *hello = &message->hello;
+	const struct dw_hello *hello = &request->message.hello;
 	struct dw_wire answer;
 	char text[160];
 
-	(void)frame;
 	if (hello->version != dw_protocol_version()) {
 		(void)snprintf(text, sizeof(text), "this hub speaks protocol version %llu, you speak %llu",
 			(unsigned long long)dw_protocol_version(), (unsigned long long)hello->version);

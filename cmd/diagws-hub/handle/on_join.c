@@ -74,14 +74,15 @@ drop_empty_readers(struct hub *hub, struct dw_room *room)
 }
 
 static int
-join_room(struct hub *hub, struct peer *peer, struct dw_room *room, const struct dw_join *join)
+join_room(struct hub *hub, struct peer *peer, struct dw_room *room, const struct request *request)
 {
+	const struct dw_join *join = &request->message.join;
 	const struct dw_join_context context = { .edge = peer->number,
 		.epoch = hub->info.epoch,
 		.engine_head = hub->info.head,
 		.now = dw_now_ms(),
 		.steady = dw_mono_ms(),
-		.place = place_of(hub, dw_seq(join->after)) };
+		.place = place_of(request, dw_seq(join->after)) };
 	struct dw_wire answer = { .kind = DW_JOINED };
 	struct dw_session *session = dw_room_session(room, join->session);
 	const struct had before = had_of(dw_room_device(room, join->user, join->device));
@@ -121,11 +122,13 @@ join_room(struct hub *hub, struct peer *peer, struct dw_room *room, const struct
 
 /* A position of the client's own whose message was dropped. */
 static bool
-asks_place(const struct hub *hub, const struct dw_room *room, const struct dw_join *join)
+asks_place(const struct hub *hub, const struct dw_room *room, const struct request *request)
 {
+	const struct dw_join *join = &request->message.join;
+
 	return (join->flags & DW_JOIN_AFTER) != 0 && (join->flags & (DW_JOIN_RETURN | DW_JOIN_NEW)) == 0 &&
 		   (join->epoch.n == 0 || dw_str_is(join->epoch, hub->info.epoch)) && dw_seq(join->after) <= hub->info.head &&
-		   place_of(hub, dw_seq(join->after)) == NULL && dw_room_asks_place(room, join->user, dw_seq(join->after));
+		   place_of(request, dw_seq(join->after)) == NULL && dw_room_asks_place(room, join->user, dw_seq(join->after));
 }
 
 static int
@@ -139,27 +142,27 @@ ask_place(struct hub *hub, struct peer *peer, struct dw_room *room, const struct
 }
 
 void
-on_join(struct hub *hub, struct peer *peer, const struct dw_wire *message, struct dw_str frame)
+on_join(struct hub *hub, struct peer *peer, struct request *request)
 {
-	const struct dw_join *join = &message->join;
+	const struct dw_join *join = &request->message.join;
 	struct dw_room *room = NULL;
 	int err;
 
-	(void)frame;
 	if (!well_formed(join))
 		err = DW_E_FIELD;
-	else if (!hub->replaying && stage_full(hub, peer, HUB_SMALL))
+	else if (!request->again && stage_full(hub, peer, HUB_SMALL))
 		err = DW_E_BUSY;
 	else if (is_full(hub, peer, join))
 		err = DW_E_RATE;
 	else
-		err = right_check(hub, peer, message, &room);
+		err = right_check(hub, peer, request, &room);
 	if (err == DW_OK) {
 		dw_room_expire(room, dw_now_ms());
-		err = asks_place(hub, room, join) ? ask_place(hub, peer, room, message) : join_room(hub, peer, room, join);
+		err = asks_place(hub, room, request) ? ask_place(hub, peer, room, &request->message)
+											 : join_room(hub, peer, room, request);
 	}
 	if (err != DW_OK && err != DW_E_AGAIN)
-		answer_failure(hub, peer->number, message, err, NULL);
+		answer_failure(hub, peer->number, &request->message, err, NULL);
 	if (room != NULL)
 		room_settle(hub, room);
 }

@@ -8,16 +8,16 @@
 #include "base/clock.h"
 
 static void
-take_departed(
-	struct hub *hub, struct peer *peer, struct dw_room *room, const struct dw_leave *leave, struct dw_str frame)
+take_departed(struct hub *hub, struct peer *peer, struct dw_room *room, const struct request *request)
 {
+	const struct dw_leave *leave = &request->message.leave;
 	struct dw_device *device;
 	struct had before;
 
 	if (!dw_room_resident(room)) {
 		/* Where too much waits already its client may be sent again what it has. */
 		if (!stage_full(hub, peer, HUB_SMALL))
-			(void)room_wait(hub, room, peer, frame);
+			(void)room_wait(hub, room, peer, request->frame);
 		return;
 	}
 	before = had_of(dw_room_device(room, leave->user, leave->device));
@@ -30,16 +30,16 @@ take_departed(
 }
 
 void
-on_leave(struct hub *hub, struct peer *peer, const struct dw_wire *message, struct dw_str frame)
+on_leave(struct hub *hub, struct peer *peer, struct request *request)
 {
-	const struct dw_leave *leave = &message->leave;
+	const struct dw_leave *leave = &request->message.leave;
 	struct dw_room *room = leave->room.n > 0 ? room_find(hub, leave->room) : NULL;
 	struct dw_session *session = room != NULL ? dw_room_session(room, leave->session) : NULL;
 	struct dw_device *device;
 
-	asked_forget(hub, peer, leave->session, leave->room);
+	asked_forget(hub, peer, leave->session, leave->room, request->again);
 	if (session == NULL && leave->user.n > 0 && room != NULL)
-		take_departed(hub, peer, room, leave, frame);
+		take_departed(hub, peer, room, request);
 	if (session == NULL || session->reader->edge != peer->number)
 		return;
 	device = session->device;

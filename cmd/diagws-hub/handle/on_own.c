@@ -90,12 +90,11 @@ stage_change(struct hub *hub, struct peer *peer, const struct dw_own *own)
 }
 
 void
-on_own(struct hub *hub, struct peer *peer, const struct dw_wire *message, struct dw_str frame)
+on_own(struct hub *hub, struct peer *peer, struct request *request)
 {
-	const struct dw_own *own = &message->own;
+	const struct dw_own *own = &request->message.own;
 	int err;
 
-	(void)frame;
 	if (hub->closing)
 		return; /* the next hub is asked again */
 	if (stage_full(
@@ -108,5 +107,5 @@ on_own(struct hub *hub, struct peer *peer, const struct dw_wire *message, struct
 	else
 		err = stage_change(hub, peer, own);
 	if (err != DW_OK)
-		answer_failure(hub, peer->number, message, err, NULL);
+		answer_failure(hub, peer->number, &request->message, err, NULL);
 }

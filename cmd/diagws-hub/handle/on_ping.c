@@ -3,10 +3,9 @@
 #include "hub.h"
 
 void
-on_ping(struct hub *hub, struct peer *peer, const struct dw_wire *message, struct dw_str frame)
+on_ping(struct hub *hub, struct peer *peer, struct request *request)
 {
-	const struct dw_wire answer = { .kind = DW_PONG, .pong = { message->ping.token, !hub->store_full } };
+	const struct dw_wire answer = { .kind = DW_PONG, .pong = { request->message.ping.token, !hub->store_full } };
 
-	(void)frame;
 	outbox_add(hub, peer->number, &answer);
 }

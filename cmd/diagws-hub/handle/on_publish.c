@@ -88,9 +88,9 @@ stage(struct hub *hub, struct peer *peer, const struct dw_publish *publish, stru
 
 /* Whose devices get it is only known of a room in memory: room is NULL where nobody asks. DW_E_AGAIN: it waits. */
 static int
-need_room(struct hub *hub, struct peer *peer, const struct dw_wire *message, struct dw_str frame, struct dw_room **room)
+need_room(struct hub *hub, struct peer *peer, const struct request *request, struct dw_room **room)
 {
-	const struct dw_publish *publish = &message->publish;
+	const struct dw_publish *publish = &request->message.publish;
 	int err;
 
 	if (publish->wait == 0 && publish->to.n == 0)
@@ -100,19 +100,19 @@ need_room(struct hub *hub, struct peer *peer, const struct dw_wire *message, str
 		return DW_OK;
 	/* It is not loaded for a user who may not publish there. */
 	if (publish->user.n > 0)
-		return right_check(hub, peer, message, room);
+		return right_check(hub, peer, request, room);
 	*room = room_get(hub, publish->room);
 	if (*room == NULL)
 		return DW_E_NOMEM;
-	err = room_wait(hub, *room, peer, frame);
+	err = room_wait(hub, *room, peer, request->frame);
 	room_settle(hub, *room);
 	return err == DW_OK ? DW_E_AGAIN : err;
 }
 
 void
-on_publish(struct hub *hub, struct peer *peer, const struct dw_wire *message, struct dw_str frame)
+on_publish(struct hub *hub, struct peer *peer, struct request *request)
 {
-	const struct dw_publish *publish = &message->publish;
+	const struct dw_publish *publish = &request->message.publish;
 	struct dw_fault fault = { 0 };
 	struct dw_buf data = { 0 };
 	struct dw_room *room = NULL;
@@ -120,14 +120,14 @@ on_publish(struct hub *hub, struct peer *peer, const struct dw_wire *message, st
 
 	if (hub->closing)
 		return;
-	hub->counters.received += !hub->replaying;
-	if (!hub->replaying &&
+	hub->counters.received += !request->again;
+	if (!request->again &&
 		(stage_full(hub, peer, HUB_SMALL + publish->data.n) || (publish->wait > 0 && waits_full(hub, peer))))
 		err = DW_E_BUSY;
 	if (err == DW_OK)
 		err = check_names(publish, &fault);
 	if (err == DW_OK)
-		err = need_room(hub, peer, message, frame, &room);
+		err = need_room(hub, peer, request, &room);
 	if (err == DW_OK)
 		err = dw_data_check(publish->type, publish->data.p, publish->data.n, &data, &fault);
 	if (err == DW_OK)
@@ -136,5 +136,5 @@ on_publish(struct hub *hub, struct peer *peer, const struct dw_wire *message, st
 	if (err == DW_OK || err == DW_E_AGAIN)
 		return;
 	hub->counters.rejected++;
-	answer_failure(hub, peer->number, message, err, fault.message[0] != '\0' ? fault.message : NULL);
+	answer_failure(hub, peer->number, &request->message, err, fault.message[0] != '\0' ? fault.message : NULL);
 }

@@ -105,9 +105,10 @@ ask_place(struct hub *hub, struct peer *peer, struct dw_room *room, const struct
 }
 
 static int
-read_room(struct hub *hub, struct peer *peer, struct dw_room *room, const struct dw_read *read, struct dw_buf *out)
+read_room(struct hub *hub, struct peer *peer, struct dw_room *room, struct request *request, struct dw_buf *out)
 {
-	const struct dw_place *place = place_of(hub, dw_seq(read->after));
+	const struct dw_read *read = &request->message.read;
+	const struct dw_place *place = place_of(request, dw_seq(read->after));
 	const struct dw_join_context context = { .edge = peer->number,
 		.epoch = hub->info.epoch,
 		.engine_head = hub->info.head,
@@ -127,8 +128,8 @@ read_room(struct hub *hub, struct peer *peer, struct dw_room *room, const struct
 		return err;
 	if (!cut_gaps(room, read, place, records) || asks)
 		return ask_place(hub, peer, room, read, dw_seq(records->last));
-	if (is_nothing(records) && read->wait_ms > 0 && hub->poll != POLL_OVER && !hub->closing)
-		return wait_message(hub, peer, room, read);
+	if (is_nothing(records) && read->wait_ms > 0 && request->poll != POLL_OVER && !hub->closing)
+		return wait_message(hub, peer, room, request);
 	if (!records->more)
 		records->last = dw_position_said(dw_greater(room->head, records->reset ? 0 : dw_seq(read->after)), room->n, 0);
 	outbox_add(hub, peer->number, &answer);
@@ -136,43 +137,42 @@ read_room(struct hub *hub, struct peer *peer, struct dw_room *room, const struct
 }
 
 static int
-read_for_user(struct hub *hub, struct peer *peer, const struct dw_wire *message, struct dw_buf *out)
+read_for_user(struct hub *hub, struct peer *peer, struct request *request, struct dw_buf *out)
 {
-	const struct dw_read *read = &message->read;
+	const struct dw_read *read = &request->message.read;
 	struct dw_room *room = NULL;
 	int err;
 
 	if (!dw_room_ok(read->room) || !dw_user_ok(read->user) || read->wait_ms > WAIT_MAX_MS)
 		return DW_E_FIELD;
-	if (!hub->replaying && hub->poll == POLL_FIRST && stage_full(hub, peer, HUB_SMALL))
+	if (!request->again && request->poll == POLL_FIRST && stage_full(hub, peer, HUB_SMALL))
 		return DW_E_BUSY;
-	err = right_check(hub, peer, message, &room);
+	err = right_check(hub, peer, request, &room);
 	if (err != DW_OK)
 		return err;
 	/* Many that waited for the same room would be answered at once, with more than a peer can take. */
-	if (hub->replaying && peer_is_deaf(hub, peer))
-		err = wait_message(hub, peer, room, read);
+	if (request->again && peer_is_deaf(hub, peer))
+		err = wait_message(hub, peer, room, request);
 	else
-		err = read_room(hub, peer, room, read, out);
+		err = read_room(hub, peer, room, request, out);
 	room_settle(hub, room);
 	return err;
 }
 
 void
-on_read(struct hub *hub, struct peer *peer, const struct dw_wire *message, struct dw_str frame)
+on_read(struct hub *hub, struct peer *peer, struct request *request)
 {
-	const struct dw_read *read = &message->read;
+	const struct dw_read *read = &request->message.read;
 	struct dw_buf out = { 0 };
 	int err;
 
-	(void)frame;
 	if (read->limit < 1 || read->limit > LIMIT_MAX)
 		err = DW_E_FIELD;
 	else if (read->session != 0)
 		err = read_for_session(hub, peer, read, &out);
 	else
-		err = read_for_user(hub, peer, message, &out);
+		err = read_for_user(hub, peer, request, &out);
 	if (err != DW_OK && err != DW_E_AGAIN)
-		answer_failure(hub, peer->number, message, err, NULL);
+		answer_failure(hub, peer->number, &request->message, err, NULL);
 	dw_buf_clear(&out);
 }

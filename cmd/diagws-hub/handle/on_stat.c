@@ -93,44 +93,45 @@ show(struct hub *hub, struct peer *peer, const struct dw_stat *stat, const struc
 
 /* A room that is not resident is loaded first. */
 static int
-show_room(
-	struct hub *hub, struct peer *peer, const struct dw_wire *message, struct dw_str frame, const struct view *view)
+show_room(struct hub *hub, struct peer *peer, struct request *request, const struct view *view)
 {
+	const struct dw_stat *stat = &request->message.stat;
 	struct dw_room *room;
 	int err = DW_OK;
 
-	if (!dw_room_ok(message->stat.room))
+	if (!dw_room_ok(stat->room))
 		return DW_E_FIELD;
-	room = room_get(hub, message->stat.room);
+	room = room_get(hub, stat->room);
 	if (room == NULL)
 		return DW_E_NOMEM;
 	if (!dw_room_resident(room))
-		err = stage_full(hub, peer, HUB_SMALL) ? DW_E_BUSY : room_wait(hub, room, peer, frame);
+		err = stage_full(hub, peer, HUB_SMALL) ? DW_E_BUSY : room_wait(hub, room, peer, request->frame);
 	else if (room->n == 0 && room->session_count == 0)
 		err = DW_E_UNKNOWN;
 	else
-		err = show(hub, peer, &message->stat, view, room);
+		err = show(hub, peer, stat, view, room);
 	room_settle(hub, room);
 	return err;
 }
 
 void
-on_stat(struct hub *hub, struct peer *peer, const struct dw_wire *message, struct dw_str frame)
+on_stat(struct hub *hub, struct peer *peer, struct request *request)
 {
-	const struct view *view = find_view(message->stat.view);
+	const struct dw_stat *stat = &request->message.stat;
+	const struct view *view = find_view(stat->view);
 	int err = DW_OK;
 
 	if (view == NULL)
 		err = DW_E_UNSUPPORTED;
-	else if (message->stat.sort.n > 0 && find_column(view->columns, message->stat.sort) < 0)
-		refuse_column(hub, peer, message->stat.corr, view);
+	else if (stat->sort.n > 0 && find_column(view->columns, stat->sort) < 0)
+		refuse_column(hub, peer, stat->corr, view);
 	else if (view->of_room)
-		err = show_room(hub, peer, message, frame, view);
+		err = show_room(hub, peer, request, view);
 	else
-		err = show(hub, peer, &message->stat, view, NULL);
+		err = show(hub, peer, stat, view, NULL);
 	/* It is not through with that. */
-	if (err == DW_E_BUSY && peer->scan != NULL && !hub->replaying)
+	if (err == DW_E_BUSY && peer->scan != NULL && !request->again)
 		peer->held = true;
 	else if (err != DW_OK)
-		answer_failure(hub, peer->number, message, err, NULL);
+		answer_failure(hub, peer->number, &request->message, err, NULL);
 }

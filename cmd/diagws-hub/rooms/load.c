@@ -51,6 +51,21 @@ is_awaited(const struct seat *seat)
 	return waiting != NULL || !seat->account->gone;
 }
 
+/* All who asked are gone. */
+static void
+drop(struct hub *hub, struct seat *seat)
+{
+	struct waiting *waiting;
+
+	seat_unqueue(hub, seat);
+	seat->loading = false;
+	while ((waiting = seat->waiting) != NULL) {
+		DL_DELETE(seat->waiting, waiting);
+		waiting_free(hub, waiting);
+	}
+	room_settle(hub, seat->room);
+}
+
 void
 rooms_load(struct hub *hub)
 {
@@ -59,8 +74,7 @@ rooms_load(struct hub *hub)
 		struct seat *seat = account->rooms;
 
 		if (!is_awaited(seat)) {
-			seat_unqueue(hub, seat);
-			room_serve_waiting(hub, seat->room);
+			drop(hub, seat);
 			continue;
 		}
 		/* Its turn is over, unless it is alone. */
@@ -90,49 +104,62 @@ room_loaded(struct hub *hub, struct staged *staged)
 		hub->resident++;
 }
 
-static void
-serve_one(struct hub *hub, const struct waiting *waiting, int load_err)
+/* The first frame that waits. */
+static struct peer *
+take(struct hub *hub, struct later *later, struct request *request)
 {
-	const struct dw_str frame = { waiting->frame, waiting->n };
-	struct peer *peer = peer_find(hub, waiting->peer);
-	struct dw_wire message;
+	struct dw_room *room = room_find(hub, dw_str(staged_of(later)->op.room));
+	struct seat *seat = room->user;
+	struct waiting *waiting = seat->waiting;
+	struct peer *peer = waiting != NULL ? peer_find(hub, waiting->peer) : NULL;
 
+	/* A frame in the queue must not give up the room for the next: this holds it. */
+	seat->holds += seat->loading;
+	seat->loading = false;
 	if (peer == NULL || peer->account != waiting->account)
-		return; /* it went, even if it is back */
+		return NULL; /* it went, even if it is back */
 	peer_answered(peer);
 	/* Since then it has introduced itself anew, and asked again. */
 	if (!peer->known || peer->incarnation != waiting->incarnation)
-		return;
-	if (dw_wire_unpack(&message, frame.p, frame.n, NULL) != DW_OK) {
+		return NULL;
+	request->again = true;
+	request->frame = (struct dw_str) { waiting->frame, waiting->n };
+	if (dw_wire_unpack(&request->message, waiting->frame, waiting->n, NULL) != DW_OK) {
 		hub->fatal = DW_E_NOMEM; /* as in hub_receive */
-		return;
+		return NULL;
 	}
-	if (message.kind == DW_JOIN)
-		message.join.age += dw_mono_ms() - waiting->came_at;
-	if (load_err != DW_OK)
-		answer_failure(hub, peer->number, &message, load_err, NULL);
-	else
-		hub_dispatch(hub, peer, &message, frame);
+	if (request->message.kind == DW_JOIN)
+		request->message.join.age += dw_mono_ms() - waiting->came_at;
+	if (seat->load_err == DW_OK)
+		return peer;
+	answer_failure(hub, peer->number, &request->message, seat->load_err, NULL);
+	return NULL;
+}
+
+static void
+done(struct hub *hub, struct later *later, const struct request *request)
+{
+	struct dw_room *room = room_find(hub, dw_str(staged_of(later)->op.room));
+	struct seat *seat = room->user;
+	struct waiting *waiting = seat->waiting;
+
+	(void)request;
+	if (waiting != NULL) {
+		DL_DELETE(seat->waiting, waiting);
+		waiting_free(hub, waiting);
+	}
+	if (seat->waiting != NULL)
+		return;
+	seat->holds--;
+	room_settle(hub, room);
+	later_remove(hub, later);
+	stage_free(hub, staged_of(later));
 }
 
 void
-room_serve_waiting(struct hub *hub, struct dw_room *room)
+room_found(struct hub *hub, struct staged *staged)
 {
-	struct seat *seat = room->user;
-	struct waiting *queue = seat->waiting, *waiting, *next;
-	int load_err = seat->load_err;
+	static const struct later_ops ops = { take, done };
 
-	seat->waiting = NULL;
-	seat->loading = false;
-	/* A frame in the queue must not give up the room for the next: this holds it. */
-	seat->holds++;
-	hub->replaying = true;
-	DL_FOREACH_SAFE(queue, waiting, next)
-	{
-		serve_one(hub, waiting, load_err);
-		waiting_free(hub, waiting);
-	}
-	hub->replaying = false;
-	seat->holds--;
-	room_settle(hub, room);
+	later_add(hub, &staged->later, &ops);
 }

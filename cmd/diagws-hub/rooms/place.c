@@ -36,36 +36,47 @@ place_ask(struct hub *hub, struct peer *peer, const struct place_question *quest
 	return err;
 }
 
-void
-place_found(struct hub *hub, struct staged *staged)
+static struct peer *
+take(struct hub *hub, struct later *later, struct request *request)
 {
+	const struct staged *staged = staged_of(later);
+	struct peer *peer = peer_find(hub, staged->peer);
+
+	if (!asked_take(hub, staged->asked, peer, &request->message, &request->frame))
+		return NULL;
+	request->again = request->looked_up = true;
 	/* What the engine could not say is 0. */
-	const struct dw_place found = {
+	request->place = (struct dw_place) {
 		.at = dw_position_said(staged->op.place.seq, staged->op.place.n, staged->op.place.own),
 		.until = staged->op.place.until,
 		.until_own = staged->op.place.until_own,
 	};
-	struct asked *asked = staged->asked;
-	struct dw_room *room = asked->room;
-	struct dw_wire message;
-	struct dw_str frame;
-	struct peer *peer = asked_take(hub, asked, &message, &frame);
+	return peer;
+}
 
-	staged->asked = NULL;
-	if (peer != NULL) {
-		hub->place = &found;
-		hub->replaying = true;
-		hub_dispatch(hub, peer, &message, frame);
-		hub->replaying = false;
-		hub->place = NULL;
-	}
+static void
+done(struct hub *hub, struct later *later, const struct request *request)
+{
+	struct staged *staged = staged_of(later);
+	struct dw_room *room = staged->asked->room;
+
+	(void)request;
 	room_unhold(room);
 	room_settle(hub, room);
-	asked_free(hub, asked);
+	later_remove(hub, later);
+	stage_free(hub, staged);
+}
+
+void
+place_found(struct hub *hub, struct staged *staged)
+{
+	static const struct later_ops ops = { take, done };
+
+	later_add(hub, &staged->later, &ops);
 }
 
 const struct dw_place *
-place_of(const struct hub *hub, uint64_t seq)
+place_of(const struct request *request, uint64_t seq)
 {
-	return hub->place != NULL && dw_seq(hub->place->at) == seq ? hub->place : NULL;
+	return request->looked_up && dw_seq(request->place.at) == seq ? &request->place : NULL;
 }

@@ -9,50 +9,66 @@
 
 #include "base/clock.h"
 
-/* Carries the READ out again. False: it still waits. */
-static bool
-poll_again(struct hub *hub, const struct wait *wait, enum poll_state state)
+static struct wait *
+wait_of(struct later *later)
 {
-	const struct dw_str frame = { wait->frame, wait->n };
-	const uint64_t now = dw_mono_ms();
-	struct dw_wire message;
+	return (struct wait *)(void *)((char *)later - offsetof(struct wait, later));
+}
 
-	if (dw_wire_unpack(&message, frame.p, frame.n, NULL) != DW_OK)
-		return true;
+static struct peer *
+take(struct hub *hub, struct later *later, struct request *request)
+{
+	struct wait *wait = wait_of(later);
+	const uint64_t now = dw_mono_ms();
+
+	request->poll = now >= wait->until ? POLL_OVER : POLL_AGAIN;
+	if (peer_is_deaf(hub, wait->peer)) {
+		wait->stalled = wait->peer->stalled = true;
+		return NULL;
+	}
+	request->frame = (struct dw_str) { wait->frame, wait->n };
+	if (dw_wire_unpack(&request->message, wait->frame, wait->n, NULL) != DW_OK)
+		return NULL;
 	/* What is left of its time: should it have to ask the engine, it waits no longer than that. */
-	message.read.wait_ms = wait->until > now ? wait->until - now : 0;
-	hub->poll = state;
-	hub_dispatch(hub, wait->peer, &message, frame);
-	state = hub->poll;
-	hub->poll = POLL_FIRST;
-	return state != POLL_KEPT;
+	request->message.read.wait_ms = wait->until > now ? wait->until - now : 0;
+	return wait->peer;
+}
+
+static void
+done(struct hub *hub, struct later *later, const struct request *request)
+{
+	struct wait *wait = wait_of(later);
+
+	later_remove(hub, later);
+	if (wait->stalled)
+		return;
+	if (request->poll == POLL_KEPT)
+		dw_wheel_set(&hub->wheel, &wait->timer, wait->until);
+	else
+		wait_end(wait);
 }
 
 /* A message has come, or its time is over. */
 static void
 fire(struct dw_wheel_timer *timer)
 {
+	static const struct later_ops ops = { take, done };
 	struct wait *wait = (struct wait *)(void *)((char *)timer - offsetof(struct wait, timer));
-	const bool over = dw_mono_ms() >= wait->until;
 
-	if (peer_is_deaf(wait->hub, wait->peer))
-		wait->stalled = wait->peer->stalled = true;
-	else if (poll_again(wait->hub, wait, over ? POLL_OVER : POLL_AGAIN))
-		wait_end(wait);
-	else
-		dw_wheel_set(&wait->hub->wheel, &wait->timer, wait->until);
+	later_add(wait->hub, &wait->later, &ops);
 }
 
 /* Packed anew, for what else a peer put into its frame is not to be kept. */
 int
-wait_message(struct hub *hub, struct peer *peer, struct dw_room *room, const struct dw_read *read)
+wait_message(struct hub *hub, struct peer *peer, struct dw_room *room, struct request *request)
 {
+	const struct dw_read *read = &request->message.read;
 	const struct wait wait = { .room = room, .timer.fire = fire, .list = &((struct seat *)room->user)->polls };
 	struct dw_buf frame = { 0 };
 	int err = DW_E_NOMEM;
 
-	if (hub->poll == POLL_AGAIN) {
-		hub->poll = POLL_KEPT;
+	if (request->poll == POLL_AGAIN) {
+		request->poll = POLL_KEPT;
 		return DW_OK;
 	}
 	if (waits_full(hub, peer))

@@ -52,11 +52,12 @@ look(struct hub *hub, struct peer *peer, const struct dw_wire *message, const st
 }
 
 int
-right_check(struct hub *hub, struct peer *peer, const struct dw_wire *message, struct dw_room **out)
+right_check(struct hub *hub, struct peer *peer, const struct request *request, struct dw_room **out)
 {
+	const struct dw_wire *message = &request->message;
 	const struct claim claim = claim_of(message);
 	struct dw_room *room = room_find(hub, claim.room);
-	const bool in_turn = hub->replaying || message->kind != DW_JOIN || !asked_joins(hub, claim.room);
+	const bool in_turn = request->again || message->kind != DW_JOIN || !asked_joins(hub, claim.room);
 	int err;
 
 	if (room != NULL && dw_room_resident(room) && in_turn) {
@@ -64,7 +65,7 @@ right_check(struct hub *hub, struct peer *peer, const struct dw_wire *message, s
 			*out = room;
 			return DW_OK;
 		}
-		if (hub->replaying)
+		if (request->again)
 			return DW_E_DENIED;
 	}
 	if (hub->closing)
@@ -89,47 +90,52 @@ right_told(struct hub *hub, struct staged *staged)
 	if (err == DW_OK)
 		return;
 	staged->asked = NULL;
-	if (asked_take(hub, asked, &message, &frame) != NULL) {
+	if (asked_take(hub, asked, peer_find(hub, staged->peer), &message, &frame)) {
 		hub->counters.rejected += message.kind == DW_PUBLISH;
 		answer_failure(hub, staged->peer, &message, err, NULL);
 	}
 	asked_free(hub, asked);
 }
 
-/* Its room is made, or loaded, now. */
-static void
-go_on(struct hub *hub, struct peer *peer, const struct dw_wire *message, struct dw_str frame)
+/* Who may goes on, or waits for the room: that is made, or loaded, now. */
+static struct peer *
+take(struct hub *hub, struct later *later, struct request *request)
 {
-	struct dw_room *room = room_get(hub, claim_of(message).room);
+	const struct staged *staged = staged_of(later);
+	struct peer *peer = peer_find(hub, staged->peer);
+	struct dw_room *room;
 	int err = DW_E_NOMEM;
 
-	if (room != NULL && dw_room_resident(room) && !room_waits(room)) {
-		hub->replaying = true;
-		hub_dispatch(hub, peer, message, frame);
-		hub->replaying = false;
-		return;
-	}
+	if (!asked_take(hub, staged->asked, peer, &request->message, &request->frame))
+		return NULL;
+	request->again = true;
+	room = room_get(hub, claim_of(&request->message).room);
+	if (room != NULL && dw_room_resident(room) && !room_waits(room))
+		return peer;
 	if (room != NULL) {
-		err = room_wait(hub, room, peer, frame);
+		err = room_wait(hub, room, peer, request->frame);
 		room_settle(hub, room);
 	}
 	if (err != DW_OK)
-		answer_failure(hub, peer->number, message, err, NULL);
+		answer_failure(hub, peer->number, &request->message, err, NULL);
+	return NULL;
+}
+
+static void
+done(struct hub *hub, struct later *later, const struct request *request)
+{
+	(void)request;
+	later_remove(hub, later);
+	stage_free(hub, staged_of(later));
 }
 
 void
 right_found(struct hub *hub, struct staged *staged)
 {
-	struct asked *asked = staged->asked;
-	struct dw_wire message;
-	struct dw_str frame;
-	struct peer *peer;
+	static const struct later_ops ops = { take, done };
 
-	if (asked == NULL)
-		return;
-	staged->asked = NULL;
-	peer = asked_take(hub, asked, &message, &frame);
-	if (peer != NULL)
-		go_on(hub, peer, &message, frame);
-	asked_free(hub, asked);
+	if (staged->asked != NULL)
+		later_add(hub, &staged->later, &ops);
+	else
+		stage_free(hub, staged);
 }

@@ -71,6 +71,7 @@ wait_end(struct wait *wait)
 	DL_DELETE(*wait->list, wait);
 	DL_DELETE2(wait->peer->waits, wait, peer_prev, peer_next);
 	dw_wheel_cancel(&wait->timer);
+	later_remove(hub, &wait->later);
 	hub->waiting--;
 	wait->peer->waiting--;
 	peer_answered(wait->peer);

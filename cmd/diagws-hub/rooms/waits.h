@@ -10,7 +10,8 @@ struct wait {
 	struct wait **list;                 /* which has them all */
 	struct dw_wheel_timer timer;
 	uint64_t until; /* dw_mono_ms: when its time is over */
-	bool stalled;   /* a READ that is to be carried out again when its peer has taken what it was answered */
+	struct later later;
+	bool stalled; /* a READ that is to be carried out again when its peer has taken what it was answered */
 	struct hub *hub;
 	struct peer *peer;
 	struct dw_room *room;

@@ -104,25 +104,24 @@ asked_free(struct hub *hub, struct asked *asked)
 	free(asked);
 }
 
-struct peer *
-asked_take(struct hub *hub, struct asked *asked, struct dw_wire *message, struct dw_str *frame)
+bool
+asked_take(struct hub *hub, struct asked *asked, const struct peer *peer, struct dw_wire *message, struct dw_str *frame)
 {
-	struct peer *peer = peer_find(hub, (uint32_t)asked->key.peer);
 	struct dw_buf *packed = &hub->outbox.scratch;
 
 	unlist(hub, asked);
 	*frame = (struct dw_str) { asked->frame, asked->n };
 	if (peer == NULL || !peer->known || peer->incarnation != asked->incarnation ||
 		dw_wire_unpack(message, asked->frame, asked->n, NULL) != DW_OK)
-		return NULL;
+		return false;
 	if (message->kind != DW_JOIN)
-		return peer;
+		return true;
 	message->join.age += dw_mono_ms() - asked->came_at;
 	dw_buf_reset(packed);
 	dw_wire_pack(packed, message);
 	if (dw_buf_ok(packed))
 		*frame = (struct dw_str) { packed->data, packed->len };
-	return peer;
+	return true;
 }
 
 static void
@@ -140,7 +139,7 @@ forget(struct hub *hub, const struct asked_key *key)
 }
 
 void
-asked_forget(struct hub *hub, const struct peer *peer, uint64_t session, struct dw_str room)
+asked_forget(struct hub *hub, const struct peer *peer, uint64_t session, struct dw_str room, bool again)
 {
 	struct asked_key key = key_of(peer, session, room, false);
 
@@ -150,7 +149,7 @@ asked_forget(struct hub *hub, const struct peer *peer, uint64_t session, struct 
 	/* Behind a LEAVE that waited itself there may be a JOIN that came later. But for a place only asks who has been let
 	 * in, in order. */
 	key.right = true;
-	if (!hub->replaying)
+	if (!again)
 		forget(hub, &key);
 }
 

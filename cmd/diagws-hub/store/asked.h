@@ -32,10 +32,12 @@ struct asked {
  * memory. */
 struct asked *asked_new(struct hub *hub, const struct peer *peer, const struct dw_wire *message, struct dw_room *room);
 void asked_free(struct hub *hub, struct asked *asked);
-/* The answer is there. NULL: nobody waits for it any more; else the peer, and the message as it was, but older. */
-struct peer *asked_take(struct hub *hub, struct asked *asked, struct dw_wire *message, struct dw_str *frame);
-/* The session left before its JOIN was carried out. */
-void asked_forget(struct hub *hub, const struct peer *peer, uint64_t session, struct dw_str room);
+/* The answer is there, and so is who asked; NULL: no more. False: nobody waits for it any more; else the message as it
+ * was, but older. */
+bool asked_take(
+	struct hub *hub, struct asked *asked, const struct peer *peer, struct dw_wire *message, struct dw_str *frame);
+/* The session left before its JOIN was carried out; again: the LEAVE has waited itself. */
+void asked_forget(struct hub *hub, const struct peer *peer, uint64_t session, struct dw_str room, bool again);
 /* JOINs of this room have asked for their right and not heard yet: who comes now must not overtake them. */
 bool asked_joins(const struct hub *hub, struct dw_str room);
 
