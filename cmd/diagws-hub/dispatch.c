@@ -7,10 +7,20 @@
  * what came in one frame before a malformed one has been handled, what came behind it is not looked at. A stranger is
  * asked who it is, at most once a second.
  */
-#include "store/asked.h"
+#include "dispatch.h"
 
 #include "base/clock.h"
 #include "cli/logging.h"
+#include "handle/handlers.h"
+#include "hub.h"
+#include "options.h"
+#include "peers/outbox.h"
+#include "peers/peers.h"
+#include "request.h"
+#include "rooms/load_queue.h"
+#include "rooms/rooms.h"
+#include "store/asked.h"
+#include "store/stage.h"
 
 static const uint64_t ASK_EVERY_MS = 1000;
 

@@ -8,10 +8,16 @@
  * Happy path: frame, messages, done. Failure modes: a frame that is too long is refused unread. A peer that is
  * forgotten in the middle of its frame takes the rest with it.
  */
-#include "hub.h"
+#include "hear.h"
 
 #include "base/clock.h"
 #include "cli/logging.h"
+#include "dispatch.h"
+#include "hub.h"
+#include "peers/outbox.h"
+#include "peers/peers.h"
+#include "store/stage.h"
+#include "wire/router.h"
 
 enum {
 	SHARE = 64,                      /* of a peer, in messages of the simplest kind (hub_receive), */

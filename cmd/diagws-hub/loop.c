@@ -5,7 +5,7 @@
  *   the store is idle → it gets the batch; the outbox is flushed, readers are served.
  *
  * Where a look brought several messages and a commit is at the disk (or about to be), peers are left alone for
- * HUB_GATHER_US: what comes has to wait for that commit anyway, and to wake for each frame costs more than the frame.
+ * GATHER_US: what comes has to wait for that commit anyway, and to wake for each frame costs more than the frame.
  *
  * Failure modes: none of its own. SIGTERM and SIGINT: nothing is heard any more, whatever comes; what is staged and
  * every cursor is committed and answered, peers are told, the loop ends. So it does when a socket's file is gone, for
@@ -13,7 +13,7 @@
  * sent was. A loop that is stuck leaves its watchdog without a word (notify.h); a disk that is does not, for the next
  * hub would wait for it as well.
  */
-#include "hub.h"
+#include "loop.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -23,10 +23,23 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/wheel.h"
 #include "cli/logging.h"
 #include "cli/notify.h"
+#include "handle/farewell.h"
+#include "hear.h"
+#include "hub.h"
+#include "peers/outbox.h"
+#include "peers/peers.h"
+#include "rooms/cursors.h"
+#include "rooms/resident.h"
+#include "store/stage.h"
+#include "store/store.h"
+#include "tables/scan.h"
+#include "turn.h"
+#include "wire/router.h"
 
-enum { TICK_MS = 1000, CURSORS_EVERY = 5, FAREWELL_MS = 500, MOMENT_MS = 100, LOOK_MS = 20 };
+enum { TICK_MS = 1000, CURSORS_EVERY = 5, GATHER_US = 100, FAREWELL_MS = 500, MOMENT_MS = 100, LOOK_MS = 20 };
 
 static void
 begin_close(struct hub *hub)
@@ -168,8 +181,8 @@ wait_for_work(struct hub *hub, struct pollfd fds[3], uint64_t until, bool gather
 		wait = due;
 	if (hub->talkers != NULL && wait > HUB_STUCK_US)
 		wait = HUB_STUCK_US; /* they may go on when the store is found to be stuck: see stage_crowded */
-	if (gathers && wait > HUB_GATHER_US)
-		wait = HUB_GATHER_US;
+	if (gathers && wait > GATHER_US)
+		wait = GATHER_US;
 	if (more || hub->serving != NULL || (!gathers && !hub->closing && dw_router_readable(hub->router)))
 		wait = 0;
 	most = (struct timespec) { (time_t)(wait / 1000000), (long)(wait % 1000000 * 1000) };

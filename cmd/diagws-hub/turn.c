@@ -3,9 +3,21 @@
  * Its own file because what they are made of lies in several folders that know nothing of each other, and because tests
  * take the same steps without the loop, its sockets and its store thread.
  */
-#include "hub.h"
+#include "turn.h"
 
 #include "base/clock.h"
+#include "base/wheel.h"
+#include "dispatch.h"
+#include "handle/apply.h"
+#include "handle/farewell.h"
+#include "hub.h"
+#include "peers/outbox.h"
+#include "peers/peers.h"
+#include "rooms/later.h"
+#include "rooms/load.h"
+#include "rooms/polls.h"
+#include "store/stage.h"
+#include "wire/router.h"
 
 void
 turn_commit(struct hub *hub)

@@ -8,8 +8,19 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../../cmd/diagws-hub/dispatch.h"
+#include "../../cmd/diagws-hub/hear.h"
 #include "../../cmd/diagws-hub/hub.h"
+#include "../../cmd/diagws-hub/options.h"
+#include "../../cmd/diagws-hub/turn.h"
 #include "base/clock.h"
+#include "handle/farewell.h"
+#include "peers/peers.h"
+#include "rooms/cursors.h"
+#include "rooms/rooms.h"
+#include "store/store.h"
+#include "tables/scan.h"
+#include "wire/router.h"
 
 static struct hub hub;
 static struct options kit_options = { .queue_limit = 100, .memory_limit = INT64_MAX, .max_sessions = INT32_MAX };

@@ -5,7 +5,11 @@
  * output, which fails the history. A crash leaves the engine's files as they are: its descriptors and maps are taken
  * away, and it is not asked.
  */
+#include "../../cmd/diagws-hub/dispatch.h"
+#include "../../cmd/diagws-hub/hear.h"
 #include "../../cmd/diagws-hub/hub.h"
+#include "../../cmd/diagws-hub/options.h"
+#include "../../cmd/diagws-hub/turn.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,7 +20,17 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "handle/farewell.h"
+#include "peers/peers.h"
+#include "rooms/cursors.h"
+#include "rooms/later.h"
+#include "rooms/resident.h"
+#include "rooms/rooms.h"
+#include "rooms/start.h"
 #include "sim.h"
+#include "store/store.h"
+#include "tables/scan.h"
+#include "wire/router.h"
 
 static struct hub hub;
 static struct options options;

@@ -13,8 +13,17 @@
 
 #include <cmocka.h>
 
-#include "../../cmd/diagws-hub/store/asked.h"
+#include "../../cmd/diagws-hub/hub.h"
 #include "base/clock.h"
+#include "peers/outbox.h"
+#include "peers/peers.h"
+#include "rooms/later.h"
+#include "rooms/load_queue.h"
+#include "rooms/resident.h"
+#include "rooms/right.h"
+#include "rooms/rooms.h"
+#include "store/asked.h"
+#include "store/store.h"
 
 enum { PEERS = 5 };
 

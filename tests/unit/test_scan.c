@@ -13,6 +13,8 @@
 #include <cmocka.h>
 
 #include "../lib/hub_kit.h"
+#include "rooms/resident.h"
+#include "rooms/sessions.h"
 
 enum { EDGE = 1, ASKER = 2, MANY = 4000, SLICE = 1000 };
 

@@ -13,7 +13,7 @@
 
 #include <cmocka.h>
 
-#include "../../cmd/diagws-hub/tables/table.h"
+#include "../../cmd/diagws-hub/tables/table_sort.h"
 
 enum { MANY = 60000 };
 

@@ -7,12 +7,28 @@
  * Failure modes: an operation that was refused is answered with its reason. A storage that cannot be
  * trusted any more (DW_E_STORAGE) fails every operation, and then the process.
  */
-#include "hub.h"
+#include "handle/apply.h"
 
 #include <stdlib.h>
 
 #include "base/clock.h"
 #include "cli/logging.h"
+#include "hub.h"
+#include "peers/outbox.h"
+#include "peers/peers.h"
+#include "rooms/awaited.h"
+#include "rooms/cursors.h"
+#include "rooms/load.h"
+#include "rooms/place.h"
+#include "rooms/polls.h"
+#include "rooms/resident.h"
+#include "rooms/right.h"
+#include "rooms/rooms.h"
+#include "rooms/sessions.h"
+#include "store/stage.h"
+#include "store/store.h"
+#include "tables/answer.h"
+#include "tables/table.h"
 
 /* Into its room, for its readers; and to how many it goes. */
 static int

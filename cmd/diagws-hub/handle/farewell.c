@@ -6,12 +6,21 @@
  * should it live, its next frame is answered with WHO. A connection that ends or takes nothing more: it is forgotten at
  * once. A process that comes back takes over what an older introduction of it left (on_hello.c).
  */
-#include "hub.h"
+#include "handle/farewell.h"
 
 #include <utlist.h>
 
 #include "base/clock.h"
 #include "cli/logging.h"
+#include "hub.h"
+#include "peers/outbox.h"
+#include "peers/peers.h"
+#include "rooms/cursors.h"
+#include "rooms/resident.h"
+#include "rooms/waits.h"
+#include "store/stage.h"
+#include "tables/scan.h"
+#include "wire/router.h"
 
 static const uint64_t EDGE_SILENCE_MS = 10 * 1000;
 static const uint64_t CLIENT_SILENCE_MS = 60 * 1000;

@@ -1,5 +1,7 @@
 /* BYE: the peer goes in order. What sessions it still has leave. */
-#include "hub.h"
+#include "handle/handlers.h"
+
+#include "handle/farewell.h"
 
 void
 on_bye(struct hub *hub, struct peer *peer, struct request *request)

@@ -3,9 +3,14 @@
  *
  * Failure modes: sessions that are not this edge's, and positions that the room never had, change nothing.
  */
-#include "hub.h"
+#include "handle/handlers.h"
 
 #include "cli/logging.h"
+#include "peers/peers.h"
+#include "request.h"
+#include "rooms/resident.h"
+#include "rooms/rooms.h"
+#include "rooms/sessions.h"
 
 void
 on_confirm(struct hub *hub, struct peer *peer, struct request *request)

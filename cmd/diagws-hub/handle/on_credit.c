@@ -1,5 +1,8 @@
 /* CREDIT: how many MESSAGES the edge has taken in since its HELLO. More may then be sent. */
-#include "hub.h"
+#include "handle/handlers.h"
+
+#include "peers/peers.h"
+#include "request.h"
 
 void
 on_credit(struct hub *hub, struct peer *peer, struct request *request)

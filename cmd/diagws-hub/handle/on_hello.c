@@ -2,11 +2,18 @@
  * be under way), or REFUSED when it speaks another version; then it is told both. So is an edge at a socket that is not
  * for edges.
  */
-#include "hub.h"
+#include "handle/handlers.h"
 
 #include <stdio.h>
 
 #include "cli/logging.h"
+#include "handle/farewell.h"
+#include "hub.h"
+#include "options.h"
+#include "peers/outbox.h"
+#include "peers/peers.h"
+#include "request.h"
+#include "wire/router.h"
 
 /* As far as can be told: nobody takes over what came in by another door, or belongs to another user. */
 static bool

@@ -6,13 +6,25 @@
  * Failure modes: a field is wrong; who may not watch is refused (right.c); a room that is not resident is loaded first,
  * for one who may, and the frame comes back here.
  */
-#include "hub.h"
+#include "handle/handlers.h"
 
 #include <stdlib.h>
 
 #include "base/clock.h"
 #include "cli/logging.h"
+#include "hub.h"
 #include "message/msg.h"
+#include "options.h"
+#include "peers/outbox.h"
+#include "peers/peers.h"
+#include "request.h"
+#include "rooms/awaited.h"
+#include "rooms/cursors.h"
+#include "rooms/place.h"
+#include "rooms/resident.h"
+#include "rooms/right.h"
+#include "rooms/rooms.h"
+#include "store/stage.h"
 
 static bool
 well_formed(const struct dw_join *join)

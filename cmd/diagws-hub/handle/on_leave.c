@@ -3,9 +3,19 @@
  * One that ended before this hub, or before its edge came back, is told once more with its user and device: it moves
  * the cursor when nobody is connected there.
  */
-#include "store/asked.h"
+#include "handle/handlers.h"
 
 #include "base/clock.h"
+#include "peers/peers.h"
+#include "request.h"
+#include "rooms/awaited.h"
+#include "rooms/cursors.h"
+#include "rooms/load_queue.h"
+#include "rooms/resident.h"
+#include "rooms/rooms.h"
+#include "rooms/sessions.h"
+#include "store/asked.h"
+#include "store/stage.h"
 
 static void
 take_departed(struct hub *hub, struct peer *peer, struct dw_room *room, const struct request *request)

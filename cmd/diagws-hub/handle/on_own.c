@@ -3,11 +3,16 @@
  * a time, and all that a page may take is staged with its question: so whoever asks for many takes no more than a
  * share.
  */
-#include "hub.h"
+#include "handle/handlers.h"
 
 #include <string.h>
 
+#include "hub.h"
 #include "message/msg.h"
+#include "peers/outbox.h"
+#include "peers/peers.h"
+#include "request.h"
+#include "store/stage.h"
 
 enum { LIST_MAX = 1000, LIST_BYTES = 256 * 1024 };
 

@@ -4,13 +4,23 @@
  * field or the contents are wrong (the text says which and why), too much waits already (busy). A hub
  * that is shutting down says nothing: what it was asked is asked of the next one again.
  */
-#include "hub.h"
+#include "handle/handlers.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
+#include "hub.h"
 #include "message/msg.h"
+#include "peers/outbox.h"
+#include "peers/peers.h"
+#include "request.h"
+#include "rooms/load_queue.h"
+#include "rooms/resident.h"
+#include "rooms/right.h"
+#include "rooms/rooms.h"
+#include "rooms/waits.h"
+#include "store/stage.h"
 
 enum { WAIT_MAX = 1000000, WAIT_MAX_MS = 3600 * 1000 };
 

@@ -7,10 +7,20 @@
  * Failure modes: a field is wrong; a stranger (right.c); a room that must be loaded first, a position that only the
  * engine knows: the frame comes back here when that is done.
  */
-#include "hub.h"
+#include "handle/handlers.h"
 
 #include "base/clock.h"
+#include "hub.h"
 #include "message/msg.h"
+#include "peers/outbox.h"
+#include "peers/peers.h"
+#include "request.h"
+#include "rooms/place.h"
+#include "rooms/polls.h"
+#include "rooms/resident.h"
+#include "rooms/right.h"
+#include "rooms/rooms.h"
+#include "store/stage.h"
 
 enum { LIMIT_MAX = 1000, WAIT_MAX_MS = 60 * 1000 };
 

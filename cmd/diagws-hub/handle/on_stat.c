@@ -5,14 +5,25 @@
  * One function per view, one table names them with their columns. Rows are sorted where all of them are: here, for an
  * answer may hold only the first of them.
  */
-#include "hub.h"
+#include "handle/handlers.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "message/msg.h"
+#include "peers/outbox.h"
+#include "peers/peers.h"
+#include "request.h"
+#include "rooms/load_queue.h"
+#include "rooms/resident.h"
+#include "rooms/rooms.h"
+#include "store/stage.h"
+#include "tables/answer.h"
+#include "tables/scan.h"
 #include "tables/stat.h"
+#include "tables/table.h"
+#include "tables/table_sort.h"
 
 struct view {
 	const char *name, *columns;

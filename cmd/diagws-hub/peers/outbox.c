@@ -8,12 +8,15 @@
  * Failure modes: a peer that is gone or takes nothing more is marked lost; it is forgotten after the flush (turn.c).
  * A failed allocation would lose an answer: it ends the process, and all that was acknowledged is kept.
  */
-#include "hub.h"
+#include "peers/outbox.h"
 
 #include <string.h>
 #include <utlist.h>
 
 #include "base/clock.h"
+#include "hub.h"
+#include "peers/peers.h"
+#include "wire/router.h"
 
 enum { KEEP_BYTES = 8 * 1024 }; /* of memory that a peer to whom nothing is to be said keeps */
 

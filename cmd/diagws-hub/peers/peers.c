@@ -3,13 +3,15 @@
  *
  * Its own file because everything else asks it who is there; how a peer goes, and what goes with it, is farewell.c.
  */
-#include "hub.h"
+#include "peers/peers.h"
 
 #include <assert.h>
 #include <stdlib.h>
 #include <utlist.h>
 
 #include "base/clock.h"
+#include "hub.h"
+#include "wire/router.h"
 
 struct peer *
 peer_find(struct hub *hub, uint32_t number)

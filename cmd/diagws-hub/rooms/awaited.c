@@ -11,13 +11,20 @@
  * session that the message is not for has gone, nobody knows which device was its own, and one less is counted: never
  * too many.
  */
-#include "rooms/waits.h"
+#include "rooms/awaited.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <utlist.h>
 
 #include "base/clock.h"
+#include "base/wheel.h"
+#include "hub.h"
+#include "peers/outbox.h"
+#include "peers/peers.h"
+#include "rooms/rooms.h"
+#include "rooms/waits.h"
+#include "store/stage.h"
 
 enum { OF_ROOM_MAX = 1024, OF_MESSAGE_MAX = 64 };
 

@@ -3,11 +3,16 @@
  *
  * Failure modes: a cursor that could not be staged or written is dirty again.
  */
-#include "hub.h"
+#include "rooms/cursors.h"
 
 #include <utlist.h>
 
 #include "base/clock.h"
+#include "hub.h"
+#include "rooms/resident.h"
+#include "rooms/rooms.h"
+#include "store/stage.h"
+#include "store/store.h"
 
 bool
 cursor_stage(struct hub *hub, struct dw_room *room, const struct dw_cursor *cursor)

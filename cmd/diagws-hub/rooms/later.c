@@ -3,9 +3,12 @@
  * Its own file because it knows neither what they waited for nor who carries them out: so those whom a message waits
  * for need not know what becomes of it. Order is that of the queue, and within one that has several their own.
  */
-#include "hub.h"
+#include "rooms/later.h"
 
 #include <utlist.h>
+
+#include "hub.h"
+#include "request.h"
 
 void
 later_add(struct hub *hub, struct later *later, const struct later_ops *ops)

@@ -3,14 +3,24 @@
  *
  * Failure modes: the load fails: whoever waits is told. Where all who asked are gone the room is not loaded.
  */
-#include "hub.h"
+#include "rooms/load.h"
 
 #include <assert.h>
 #include <utlist.h>
 
 #include "base/clock.h"
 #include "cli/logging.h"
+#include "hub.h"
+#include "peers/outbox.h"
+#include "peers/peers.h"
+#include "request.h"
+#include "rooms/later.h"
+#include "rooms/load_queue.h"
+#include "rooms/resident.h"
+#include "rooms/rooms.h"
+#include "store/stage.h"
 
+enum { LOADS = 64 }; /* rooms that are being loaded at a time */
 enum { LOAD_BASE = 4 * 1024, LOAD_MESSAGE = 512, LOAD_MOST = 4 * 1024 * 1024 };
 
 /* What a load will bring, as far as it can be told: how many messages there are is known, and not how long they are. */
@@ -69,7 +79,7 @@ drop(struct hub *hub, struct seat *seat)
 void
 rooms_load(struct hub *hub)
 {
-	while (hub->loaders != NULL && hub->loads < HUB_LOADS && !hub->closing) {
+	while (hub->loaders != NULL && hub->loads < LOADS && !hub->closing) {
 		struct account *account = hub->loaders;
 		struct seat *seat = account->rooms;
 

@@ -6,7 +6,7 @@
  * Happy path: a frame needs a room that is not resident: the frame waits, its room is queued, on the account of who
  * asked for it first; load.c takes it from there.
  */
-#include "hub.h"
+#include "rooms/load_queue.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -14,6 +14,12 @@
 #include <utlist.h>
 
 #include "base/clock.h"
+#include "hub.h"
+#include "peers/peers.h"
+#include "rooms/rooms.h"
+#include "store/stage.h"
+
+enum { LOADS_PEER = 32 }; /* rooms that are being loaded for one peer */
 
 bool
 room_waits(const struct dw_room *room)
@@ -26,7 +32,7 @@ room_waits(const struct dw_room *room)
 void
 account_list(struct hub *hub, struct account *account)
 {
-	const bool may = account->rooms != NULL && account->loads < HUB_LOADS_PEER;
+	const bool may = account->rooms != NULL && account->loads < LOADS_PEER;
 
 	if (may == account->listed)
 		return;

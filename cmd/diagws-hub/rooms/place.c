@@ -9,9 +9,16 @@
  *
  * Failure modes: nobody waits any more (asked.c). The engine could not say: the frame goes on with what the room knows.
  */
-#include "store/asked.h"
+#include "rooms/place.h"
 
 #include <stdlib.h>
+
+#include "peers/peers.h"
+#include "request.h"
+#include "rooms/later.h"
+#include "rooms/resident.h"
+#include "store/asked.h"
+#include "store/stage.h"
 
 int
 place_ask(struct hub *hub, struct peer *peer, const struct place_question *question, const struct dw_wire *message)

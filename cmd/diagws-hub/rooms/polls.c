@@ -3,11 +3,18 @@
  * Its own file because a poll is carried out again: with each message of the room, and when its time is over; by its
  * timer, so that of many polls of a room some are answered a turn, and none of a peer that has too much unread.
  */
-#include "rooms/waits.h"
+#include "rooms/polls.h"
 
 #include <utlist.h>
 
 #include "base/clock.h"
+#include "base/wheel.h"
+#include "hub.h"
+#include "peers/peers.h"
+#include "request.h"
+#include "rooms/later.h"
+#include "rooms/rooms.h"
+#include "rooms/waits.h"
 
 static struct wait *
 wait_of(struct later *later)

@@ -6,13 +6,18 @@
  * Invariants: a room that has a session, something to write, something on its way to or from the store, or a frame that
  * waits, is not given up.
  */
-#include "hub.h"
+#include "rooms/resident.h"
 
 #include <assert.h>
 #include <stdlib.h>
 #include <utlist.h>
 
 #include "base/clock.h"
+#include "base/wheel.h"
+#include "hub.h"
+#include "options.h"
+#include "rooms/load_queue.h"
+#include "rooms/rooms.h"
 
 enum { AGES_MIN_MS = 60 * 1000, AGES_MAX_MS = 3600 * 1000 };
 

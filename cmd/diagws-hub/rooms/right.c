@@ -12,9 +12,20 @@
  * Failure modes: no memory; the engine failed (who asked is told that). A hub that is shutting down looks no more and
  * says nothing: the next one is asked again.
  */
-#include "store/asked.h"
+#include "rooms/right.h"
 
 #include <stdlib.h>
+
+#include "hub.h"
+#include "peers/outbox.h"
+#include "peers/peers.h"
+#include "request.h"
+#include "rooms/later.h"
+#include "rooms/load_queue.h"
+#include "rooms/resident.h"
+#include "rooms/rooms.h"
+#include "store/asked.h"
+#include "store/stage.h"
 
 struct claim {
 	struct dw_str room, user;

@@ -6,10 +6,14 @@
  *
  * Failure modes: memory.
  */
-#include "hub.h"
+#include "rooms/rooms.h"
 
 #include <stdlib.h>
 #include <utlist.h>
+
+#include "base/wheel.h"
+#include "hub.h"
+#include "rooms/load_queue.h"
 
 struct dw_room *
 room_find(struct hub *hub, struct dw_str name)

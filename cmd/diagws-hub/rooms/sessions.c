@@ -1,11 +1,13 @@
 /* What sessions do to a room that others beside it must know: its edges, and whoever waits for its messages to be
  * delivered.
  */
-#include "hub.h"
+#include "rooms/sessions.h"
 
 #include <utlist.h>
 
 #include "base/clock.h"
+#include "peers/peers.h"
+#include "rooms/awaited.h"
 
 bool
 room_confirm(struct hub *hub, struct dw_room *room, struct dw_session *session, struct dw_position at,

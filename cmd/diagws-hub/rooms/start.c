@@ -2,9 +2,13 @@
  *
  * Failure modes: memory. A device that was away for too long is removed from the store.
  */
-#include "hub.h"
+#include "rooms/start.h"
 
 #include "base/clock.h"
+#include "hub.h"
+#include "rooms/cursors.h"
+#include "rooms/resident.h"
+#include "rooms/rooms.h"
 
 static int
 add_summary(void *user, const struct dw_room_summary *summary)

@@ -16,6 +16,12 @@
 #include <utlist.h>
 
 #include "base/clock.h"
+#include "base/wheel.h"
+#include "hub.h"
+#include "peers/peers.h"
+#include "rooms/later.h"
+#include "rooms/resident.h"
+#include "rooms/rooms.h"
 
 bool
 waits_full(const struct hub *hub, const struct peer *peer)

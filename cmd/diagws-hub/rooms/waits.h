@@ -2,7 +2,20 @@
 #ifndef DIAGWS_HUB_WAITS_H
 #define DIAGWS_HUB_WAITS_H
 
-#include "hub.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <uthash.h>
+
+#include "base/buf.h"
+#include "base/wheel.h"
+#include "request.h"
+#include "room/room.h"
+
+struct hub;
+struct peer;
+
+enum { HUB_WAITS_MAX = 65536 }; /* in all; see waits.c */
 
 struct wait {
 	struct wait *peer_prev, *peer_next; /* of its peer */
@@ -44,5 +57,9 @@ int wait_add(struct hub *hub, struct peer *peer, const struct wait *wait, uint64
 void wait_end(struct wait *wait);
 /* When nobody waits for it any more. */
 void awaited_drop_if_idle(struct hub *hub, struct awaited *awaited);
+
+/* This peer takes no more of them. */
+bool waits_full(const struct hub *hub, const struct peer *peer);
+void waits_forget_peer(struct peer *peer);
 
 #endif

@@ -14,6 +14,8 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "hub.h"
+#include "peers/peers.h"
 
 static struct lobby *
 find_lobby(const struct hub *hub, struct dw_str room)

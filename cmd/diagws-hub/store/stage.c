@@ -6,11 +6,15 @@
  * the peer that asked until the operation is freed, also when that peer is gone. Failure modes: memory, told to the
  * handler, which answers.
  */
-#include "store/asked.h"
+#include "store/stage.h"
 
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "hub.h"
+#include "peers/peers.h"
+#include "store/asked.h"
+#include "store/store.h"
 
 struct staged *
 stage_new(enum dw_op_kind kind, struct dw_str room)

@@ -7,7 +7,7 @@
  * joins and cursors go on; whoever was left out finds the error in its operation. Any other failure is
  * the batch's and each operation's.
  */
-#include "hub.h"
+#include "store/store.h"
 
 #include <errno.h>
 #include <pthread.h>

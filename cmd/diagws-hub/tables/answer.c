@@ -1,5 +1,8 @@
 /* A table as the answer to a request: STAT, or the registry's list. */
-#include "hub.h"
+#include "tables/answer.h"
+
+#include "peers/outbox.h"
+#include "tables/table.h"
 
 void
 table_send(struct hub *hub, uint32_t peer, uint64_t corr, const char *columns, struct table *table)

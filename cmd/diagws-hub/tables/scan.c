@@ -16,6 +16,13 @@
 #include <stdlib.h>
 #include <utlist.h>
 
+#include "hub.h"
+#include "peers/peers.h"
+#include "rooms/resident.h"
+#include "tables/answer.h"
+#include "tables/table.h"
+#include "tables/table_sort.h"
+
 enum { SLICE = 1000, COMPARISONS = 8, SCANS_MAX = 256 }; /* so many comparisons take as long as a look at a room */
 
 struct scan {

@@ -2,8 +2,15 @@
 #ifndef DIAGWS_HUB_SCAN_H
 #define DIAGWS_HUB_SCAN_H
 
-#include "hub.h"
+#include <stdbool.h>
+#include <stddef.h>
 
+#include "room/room.h"
+#include "tables/table.h"
+#include "wire/wire.h"
+
+struct hub;
+struct peer;
 struct scan;
 
 /* Where it stands; what it points to stays there until it goes on. All zero: before the first. */
@@ -25,5 +32,11 @@ typedef size_t scan_step(
  * else it is resident. DW_E_BUSY: the peer has one under way, or too many others have. DW_E_NOMEM. */
 int scan_begin(struct hub *hub, struct peer *peer, const struct dw_stat *stat, scan_step *step, const char *columns,
 	int sort, struct dw_room *room);
+
+/* A slice of the one that is the first in line. True: there is more to do, or to hear. */
+bool scans_turn(struct hub *hub);
+void scans_forget_peer(struct hub *hub, struct peer *peer);
+/* The peer is about to leave the list of all. */
+void scans_pass_peer(struct hub *hub, const struct peer *peer);
 
 #endif

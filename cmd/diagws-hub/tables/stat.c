@@ -8,6 +8,10 @@
 #include <utlist.h>
 
 #include "base/clock.h"
+#include "hub.h"
+#include "peers/peers.h"
+#include "rooms/resident.h"
+#include "tables/table.h"
 
 enum { SORT_EVERY_MS = 1000 };
 /* Whether a device has a message is asked faster than a room looked at, and a byte copied. */

@@ -8,6 +8,8 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "tables/table_sort.h"
+
 void
 table_init(struct table *table, uint64_t limit)
 {

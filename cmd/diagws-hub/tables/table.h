@@ -47,10 +47,6 @@ struct table {
 
 /* limit: rows. */
 void table_init(struct table *table, uint64_t limit);
-/* Before anything is added; what a text points to must then stay until its row is ended. Numbers from the largest down,
- * texts by their bytes upwards, and `reverse` the other way round; nothing last, and equal rows by the first column
- * upwards. */
-void table_sort(struct table *table, size_t column, bool reverse);
 void table_clear(struct table *table);
 
 void table_number(struct table *table, uint64_t value);
@@ -65,10 +61,5 @@ bool table_row(struct table *table);
 void table_finish(struct table *table);
 bool table_finish_some(struct table *table, size_t most);
 bool table_ok(const struct table *table);
-
-/* The parts of the above for a sorted table (table_sort.c). */
-bool table_keep(struct table *table);
-bool table_order_some(struct table *table, size_t most);
-void table_drop_rows(struct table *table);
 
 #endif

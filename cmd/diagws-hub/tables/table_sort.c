@@ -10,10 +10,12 @@
  *
  * Failure modes: memory, which the buffer of the cells remembers.
  */
-#include "tables/table.h"
+#include "tables/table_sort.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+#include "tables/table.h"
 
 /* What rows are compared by. */
 struct key {
