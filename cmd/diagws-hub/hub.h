@@ -27,7 +27,7 @@ struct lobby;
 struct options;
 struct peer;
 struct scan;
-struct seat;
+struct resident;
 struct store;
 
 enum { HUB_COMMITS = 1024 }; /* commit times that the percentiles look back on */
@@ -50,11 +50,11 @@ struct hub {
 	uint64_t started; /* dw_mono_ms */
 	struct dw_rooms rooms_shared;
 	struct dw_room *rooms;
-	struct seat *idle, *dirty;
+	struct resident *idle, *dirty;
 	size_t dirty_rooms;  /* in `dirty`, */
 	size_t cursor_rooms; /* and those that are still to write their cursors */
 	size_t memory;
-	size_t resident;
+	size_t resident_count;
 	struct peer *peers, *peers_by_id;
 	size_t edges, clients; /* among them */
 	struct peer *serving;  /* those with something to get, and credit */

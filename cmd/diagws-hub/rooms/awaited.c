@@ -95,7 +95,7 @@ get_awaited(struct hub *hub, struct dw_room *room, const struct dw_op *op, struc
 	const uint64_t key = op->append.own > 0 ? op->append.own : op->append.n;
 	const struct dw_number number = { op->append.seq, op->append.n, op->append.own };
 	const struct dw_member *member = NULL;
-	struct seat *seat = room->user;
+	struct resident *resident = room->user;
 	struct awaited *awaited;
 
 	if (op->append.own > 0) {
@@ -110,7 +110,7 @@ get_awaited(struct hub *hub, struct dw_room *room, const struct dw_op *op, struc
 		*out = awaited;
 		return DW_OK;
 	}
-	if (seat->awaited_count >= OF_ROOM_MAX)
+	if (resident->awaited_count >= OF_ROOM_MAX)
 		return DW_E_BUSY;
 	awaited = calloc(1, sizeof(*awaited));
 	if (awaited == NULL)
@@ -121,8 +121,8 @@ get_awaited(struct hub *hub, struct dw_room *room, const struct dw_op *op, struc
 	recall(room, op, number, awaited);
 	count_first(room, op, number, awaited);
 	HASH_ADD(hh, hub->awaited, key, sizeof(awaited->key), awaited);
-	DL_APPEND(seat->awaited, awaited);
-	seat->awaited_count++;
+	DL_APPEND(resident->awaited, awaited);
+	resident->awaited_count++;
 	*out = awaited;
 	return DW_OK;
 }
@@ -224,18 +224,18 @@ static void
 count_range(struct hub *hub, const struct dw_room *room, const struct dw_member *member, const struct dw_device *device,
 	struct dw_span range)
 {
-	const struct seat *seat = room->user;
+	const struct resident *resident = room->user;
 	struct awaited *awaited, *next;
 
 	if (range.to <= range.from)
 		return;
-	if (range.to - range.from <= seat->awaited_count) {
+	if (range.to - range.from <= resident->awaited_count) {
 		for (uint64_t number = range.from + 1; number <= range.to; number++)
 			if ((awaited = find(hub, room, member, number)) != NULL)
 				count_one(hub, awaited, device);
 		return;
 	}
-	DL_FOREACH_SAFE(seat->awaited, awaited, next)
+	DL_FOREACH_SAFE(resident->awaited, awaited, next)
 	{
 		if (awaited->key.member == member && range.from < awaited->key.number && awaited->key.number <= range.to)
 			count_one(hub, awaited, device);
@@ -254,27 +254,27 @@ count_more(struct hub *hub, const struct dw_room *room, const struct dw_member *
 void
 waits_confirmed(struct hub *hub, struct dw_room *room, const struct dw_device *device, const struct had *before)
 {
-	struct seat *seat = room->user;
+	struct resident *resident = room->user;
 
-	if (seat->awaited == NULL)
+	if (resident->awaited == NULL)
 		return;
-	seat->holds++;
+	resident->holds++;
 	count_more(hub, room, NULL, device, before->numbered, device->had);
 	count_more(hub, room, device->member, device, before->direct, device->had_own);
-	seat->holds--;
+	resident->holds--;
 }
 
 void
 waits_joined(struct hub *hub, struct dw_room *room, const struct dw_session *session, const struct had *before)
 {
-	struct seat *seat = room->user;
+	struct resident *resident = room->user;
 	struct awaited *awaited, *next;
 
-	if (seat->awaited == NULL)
+	if (resident->awaited == NULL)
 		return;
-	seat->holds++;
+	resident->holds++;
 	waits_confirmed(hub, room, session->device, before);
-	DL_FOREACH_SAFE(seat->awaited, awaited, next)
+	DL_FOREACH_SAFE(resident->awaited, awaited, next)
 	{
 		if (!awaited->blind || awaited->except != session->id)
 			continue;
@@ -282,5 +282,5 @@ waits_joined(struct hub *hub, struct dw_room *room, const struct dw_session *ses
 		awaited->count = dw_greater(awaited->count, awaited->have - has_it(session->device, awaited));
 		answer_waits(hub, awaited);
 	}
-	seat->holds--;
+	resident->holds--;
 }

@@ -18,16 +18,16 @@ bool
 cursor_stage(struct hub *hub, struct dw_room *room, const struct dw_cursor *cursor)
 {
 	struct staged *staged = stage_new(DW_OP_CURSOR, dw_str(cursor->room));
-	struct seat *seat = room != NULL ? room->user : NULL;
+	struct resident *resident = room != NULL ? room->user : NULL;
 
 	if (staged != NULL) {
 		staged->op.cursor = *cursor;
 		if (stage_add(hub, NULL, staged) != DW_OK)
 			staged = NULL;
 	}
-	if (seat != NULL && staged != NULL)
-		seat->writing++;
-	else if (seat != NULL)
+	if (resident != NULL && staged != NULL)
+		resident->writing++;
+	else if (resident != NULL)
 		dw_room_put_back(room, cursor);
 	return staged != NULL;
 }
@@ -77,15 +77,15 @@ void
 rooms_write_cursors(struct hub *hub, size_t most)
 {
 	while (hub->cursor_rooms > 0 && hub->dirty != NULL && hub->batch->cursors < most) {
-		struct seat *seat = hub->dirty;
+		struct resident *resident = hub->dirty;
 
-		if (write_some(hub, seat->room, most)) {
+		if (write_some(hub, resident->room, most)) {
 			/* It may stay in the list, with what is not old enough. */
 			hub->cursor_rooms--;
-			DL_DELETE2(hub->dirty, seat, dirty_prev, dirty_next);
-			DL_APPEND2(hub->dirty, seat, dirty_prev, dirty_next);
+			DL_DELETE2(hub->dirty, resident, dirty_prev, dirty_next);
+			DL_APPEND2(hub->dirty, resident, dirty_prev, dirty_next);
 		}
-		room_settle(hub, seat->room);
+		room_settle(hub, resident->room);
 	}
 }
 
@@ -93,12 +93,12 @@ void
 room_cursor_written(struct hub *hub, const struct dw_op *op)
 {
 	struct dw_room *room = room_find(hub, dw_str(op->cursor.room));
-	struct seat *seat = room != NULL ? room->user : NULL;
+	struct resident *resident = room != NULL ? room->user : NULL;
 
 	/* Not resident: it was a removal at the start, and will be one again at the next. */
-	if (seat == NULL || seat->writing == 0)
+	if (resident == NULL || resident->writing == 0)
 		return;
-	seat->writing--;
+	resident->writing--;
 	if (op->err != DW_OK)
 		dw_room_put_back(room, &op->cursor);
 	room_settle(hub, room);

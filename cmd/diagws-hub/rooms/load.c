@@ -34,46 +34,46 @@ guess_load(const struct dw_room *room)
 
 /* False: no memory; it is tried again in the next turn. */
 static bool
-stage_load(struct hub *hub, struct seat *seat)
+stage_load(struct hub *hub, struct resident *resident)
 {
-	struct account *account = seat->account;
-	struct staged *load = stage_new(DW_OP_LOAD, dw_str(seat->room->name));
+	struct account *account = resident->account;
+	struct staged *load = stage_new(DW_OP_LOAD, dw_str(resident->room->name));
 
 	if (load == NULL)
 		return false;
-	load->bytes = guess_load(seat->room);
+	load->bytes = guess_load(resident->room);
 	if (stage_add_for(hub, account, load) != DW_OK)
 		return false;
 	account->loads++;
 	hub->loads++;
-	seat_unqueue(hub, seat);
+	load_unqueue(hub, resident);
 	return true;
 }
 
 /* Not when all who asked are gone. */
 static bool
-is_awaited(const struct seat *seat)
+is_awaited(const struct resident *resident)
 {
-	const struct waiting *waiting = seat->waiting;
+	const struct waiting *waiting = resident->waiting;
 
 	while (waiting != NULL && waiting->account->gone)
 		waiting = waiting->next;
-	return waiting != NULL || !seat->account->gone;
+	return waiting != NULL || !resident->account->gone;
 }
 
 /* All who asked are gone. */
 static void
-drop(struct hub *hub, struct seat *seat)
+drop(struct hub *hub, struct resident *resident)
 {
 	struct waiting *waiting;
 
-	seat_unqueue(hub, seat);
-	seat->loading = false;
-	while ((waiting = seat->waiting) != NULL) {
-		DL_DELETE(seat->waiting, waiting);
+	load_unqueue(hub, resident);
+	resident->loading = false;
+	while ((waiting = resident->waiting) != NULL) {
+		DL_DELETE(resident->waiting, waiting);
 		waiting_free(hub, waiting);
 	}
-	room_settle(hub, seat->room);
+	room_settle(hub, resident->room);
 }
 
 void
@@ -81,16 +81,16 @@ rooms_load(struct hub *hub)
 {
 	while (hub->loaders != NULL && hub->loads < LOADS && !hub->closing) {
 		struct account *account = hub->loaders;
-		struct seat *seat = account->rooms;
+		struct resident *resident = account->rooms;
 
-		if (!is_awaited(seat)) {
-			drop(hub, seat);
+		if (!is_awaited(resident)) {
+			drop(hub, resident);
 			continue;
 		}
 		/* Its turn is over, unless it is alone. */
 		DL_DELETE(hub->loaders, account);
 		DL_APPEND(hub->loaders, account);
-		if (!stage_load(hub, seat))
+		if (!stage_load(hub, resident))
 			return;
 	}
 }
@@ -99,19 +99,19 @@ void
 room_loaded(struct hub *hub, struct staged *staged)
 {
 	struct dw_room *room = room_find(hub, dw_str(staged->op.room));
-	struct seat *seat = room->user;
+	struct resident *resident = room->user;
 
-	assert(seat != NULL && seat->loading && !seat->queued);
+	assert(resident != NULL && resident->loading && !resident->queued);
 	hub->loads--;
 	staged->account->loads--;
 	account_list(hub, staged->account);
-	seat->load_err = staged->op.err;
-	if (seat->load_err == DW_OK)
-		seat->load_err = dw_room_load(room, &staged->op, dw_now_ms());
-	if (seat->load_err != DW_OK)
-		dw_log_error("cannot load a room", "diagnosis_id=%s error=%s", room->name, dw_err_code(seat->load_err));
+	resident->load_err = staged->op.err;
+	if (resident->load_err == DW_OK)
+		resident->load_err = dw_room_load(room, &staged->op, dw_now_ms());
+	if (resident->load_err != DW_OK)
+		dw_log_error("cannot load a room", "diagnosis_id=%s error=%s", room->name, dw_err_code(resident->load_err));
 	else
-		hub->resident++;
+		hub->resident_count++;
 }
 
 /* The first frame that waits. */
@@ -119,13 +119,13 @@ static struct peer *
 take(struct hub *hub, struct later *later, struct request *request)
 {
 	struct dw_room *room = room_find(hub, dw_str(staged_of(later)->op.room));
-	struct seat *seat = room->user;
-	struct waiting *waiting = seat->waiting;
+	struct resident *resident = room->user;
+	struct waiting *waiting = resident->waiting;
 	struct peer *peer = waiting != NULL ? peer_find(hub, waiting->peer) : NULL;
 
 	/* A frame in the queue must not give up the room for the next: this holds it. */
-	seat->holds += seat->loading;
-	seat->loading = false;
+	resident->holds += resident->loading;
+	resident->loading = false;
 	if (peer == NULL || peer->account != waiting->account)
 		return NULL; /* it went, even if it is back */
 	peer_answered(peer);
@@ -140,9 +140,9 @@ take(struct hub *hub, struct later *later, struct request *request)
 	}
 	if (request->message.kind == DW_JOIN)
 		request->message.join.age += dw_mono_ms() - waiting->came_at;
-	if (seat->load_err == DW_OK)
+	if (resident->load_err == DW_OK)
 		return peer;
-	answer_failure(hub, peer->number, &request->message, seat->load_err, NULL);
+	answer_failure(hub, peer->number, &request->message, resident->load_err, NULL);
 	return NULL;
 }
 
@@ -150,17 +150,17 @@ static void
 done(struct hub *hub, struct later *later, const struct request *request)
 {
 	struct dw_room *room = room_find(hub, dw_str(staged_of(later)->op.room));
-	struct seat *seat = room->user;
-	struct waiting *waiting = seat->waiting;
+	struct resident *resident = room->user;
+	struct waiting *waiting = resident->waiting;
 
 	(void)request;
 	if (waiting != NULL) {
-		DL_DELETE(seat->waiting, waiting);
+		DL_DELETE(resident->waiting, waiting);
 		waiting_free(hub, waiting);
 	}
-	if (seat->waiting != NULL)
+	if (resident->waiting != NULL)
 		return;
-	seat->holds--;
+	resident->holds--;
 	room_settle(hub, room);
 	later_remove(hub, later);
 	stage_free(hub, staged_of(later));

@@ -24,9 +24,9 @@ enum { LOADS_PEER = 32 }; /* rooms that are being loaded for one peer */
 bool
 room_waits(const struct dw_room *room)
 {
-	const struct seat *seat = room->user;
+	const struct resident *resident = room->user;
 
-	return seat != NULL && seat->loading;
+	return resident != NULL && resident->loading;
 }
 
 void
@@ -44,39 +44,39 @@ account_list(struct hub *hub, struct account *account)
 }
 
 static void
-queue_seat(struct hub *hub, struct seat *seat, struct account *account)
+queue_load(struct hub *hub, struct resident *resident, struct account *account)
 {
-	seat->account = account;
-	seat->queued = true;
-	DL_APPEND2(account->rooms, seat, load_prev, load_next);
+	resident->account = account;
+	resident->queued = true;
+	DL_APPEND2(account->rooms, resident, load_prev, load_next);
 	account_list(hub, account);
 }
 
 void
-seat_unqueue(struct hub *hub, struct seat *seat)
+load_unqueue(struct hub *hub, struct resident *resident)
 {
-	struct account *account = seat->account;
+	struct account *account = resident->account;
 
-	if (!seat->queued)
+	if (!resident->queued)
 		return;
-	seat->queued = false;
-	seat->account = NULL;
-	DL_DELETE2(account->rooms, seat, load_prev, load_next);
+	resident->queued = false;
+	resident->account = NULL;
+	DL_DELETE2(account->rooms, resident, load_prev, load_next);
 	account_list(hub, account);
 	stage_uncount(hub, account, 0);
 }
 
 static int
-take_seat(struct hub *hub, struct dw_room *room, struct account *account)
+make_resident(struct hub *hub, struct dw_room *room, struct account *account)
 {
-	struct seat *seat = account != NULL ? calloc(1, sizeof(*seat)) : NULL;
+	struct resident *resident = account != NULL ? calloc(1, sizeof(*resident)) : NULL;
 
-	if (seat == NULL)
+	if (resident == NULL)
 		return DW_E_NOMEM;
-	seat->room = room;
-	seat->loading = true;
-	room->user = seat;
-	queue_seat(hub, seat, account);
+	resident->room = room;
+	resident->loading = true;
+	room->user = resident;
+	queue_load(hub, resident, account);
 	return DW_OK;
 }
 
@@ -85,20 +85,20 @@ room_wait(struct hub *hub, struct dw_room *room, struct peer *peer, struct dw_st
 {
 	struct account *account = stage_account(hub, peer);
 	struct waiting *waiting;
-	struct seat *seat;
+	struct resident *resident;
 
 	if (room->user == NULL) {
-		int err = take_seat(hub, room, account);
+		int err = make_resident(hub, room, account);
 
 		if (err != DW_OK)
 			return err;
 	}
-	seat = room->user;
-	assert(seat->loading);
+	resident = room->user;
+	assert(resident->loading);
 	/* Who waits for nothing else does not wait behind all that somebody else has asked for. */
-	if (seat->queued && account != NULL && account->rooms == NULL) {
-		seat_unqueue(hub, seat);
-		queue_seat(hub, seat, account);
+	if (resident->queued && account != NULL && account->rooms == NULL) {
+		load_unqueue(hub, resident);
+		queue_load(hub, resident, account);
 	}
 	if (peer == NULL)
 		return DW_OK;
@@ -111,7 +111,7 @@ room_wait(struct hub *hub, struct dw_room *room, struct peer *peer, struct dw_st
 	waiting->came_at = dw_mono_ms();
 	waiting->n = frame.n;
 	memcpy(waiting->frame, frame.p, frame.n);
-	DL_APPEND(seat->waiting, waiting);
+	DL_APPEND(resident->waiting, waiting);
 	stage_count(hub, account, sizeof(*waiting) + frame.n);
 	peer->pending++;
 	return DW_OK;

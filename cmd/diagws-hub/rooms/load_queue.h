@@ -12,7 +12,7 @@
 struct account;
 struct hub;
 struct peer;
-struct seat;
+struct resident;
 
 /* A frame that waits until its room is loaded. */
 struct waiting {
@@ -32,6 +32,6 @@ void waiting_free(struct hub *hub, struct waiting *waiting);
 /* Whether the account may have its next room loaded, when its turn comes. */
 void account_list(struct hub *hub, struct account *account);
 /* Its load is not to be staged any more. */
-void seat_unqueue(struct hub *hub, struct seat *seat);
+void load_unqueue(struct hub *hub, struct resident *resident);
 
 #endif

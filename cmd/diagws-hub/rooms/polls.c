@@ -70,7 +70,7 @@ int
 wait_message(struct hub *hub, struct peer *peer, struct dw_room *room, struct request *request)
 {
 	const struct dw_read *read = &request->message.read;
-	const struct wait wait = { .room = room, .timer.fire = fire, .list = &((struct seat *)room->user)->polls };
+	const struct wait wait = { .room = room, .timer.fire = fire, .list = &((struct resident *)room->user)->polls };
 	struct dw_buf frame = { 0 };
 	int err = DW_E_NOMEM;
 
@@ -93,12 +93,12 @@ wait_message(struct hub *hub, struct peer *peer, struct dw_room *room, struct re
 void
 waits_message(struct hub *hub, struct dw_room *room)
 {
-	struct seat *seat = room->user;
+	struct resident *resident = room->user;
 	struct wait *wait;
 
-	if (seat == NULL)
+	if (resident == NULL)
 		return;
-	DL_FOREACH(seat->polls, wait)
+	DL_FOREACH(resident->polls, wait)
 	{
 		if (!wait->stalled)
 			dw_wheel_set(&hub->wheel, &wait->timer, dw_mono_ms());

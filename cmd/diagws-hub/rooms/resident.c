@@ -70,27 +70,27 @@ room_look_at_ages(struct hub *hub, struct dw_room *room)
 }
 
 static void
-unlist_dirty(struct hub *hub, struct seat *seat)
+unlist_dirty(struct hub *hub, struct resident *resident)
 {
-	DL_DELETE2(hub->dirty, seat, dirty_prev, dirty_next);
+	DL_DELETE2(hub->dirty, resident, dirty_prev, dirty_next);
 	hub->dirty_rooms--;
 }
 
 static void
-leave_seat(struct hub *hub, struct dw_room *room)
+end_residence(struct hub *hub, struct dw_room *room)
 {
-	struct seat *seat = room->user;
+	struct resident *resident = room->user;
 
-	if (seat->idle)
-		DL_DELETE(hub->idle, seat);
-	if (seat->dirty)
-		unlist_dirty(hub, seat);
-	hub->memory -= seat->memory;
+	if (resident->idle)
+		DL_DELETE(hub->idle, resident);
+	if (resident->dirty)
+		unlist_dirty(hub, resident);
+	hub->memory -= resident->memory;
 	if (dw_room_resident(room)) {
 		dw_room_unload(room);
-		hub->resident--;
+		hub->resident_count--;
 	}
-	free(seat);
+	free(resident);
 	room->user = NULL;
 }
 
@@ -99,7 +99,7 @@ static void
 give_up(struct hub *hub, struct dw_room *room)
 {
 	if (room->user != NULL)
-		leave_seat(hub, room);
+		end_residence(hub, room);
 	if (room->pins > 0 || !dw_room_forgettable(room, dw_now_ms()))
 		return;
 	assert(hub->rooms != NULL);
@@ -109,44 +109,44 @@ give_up(struct hub *hub, struct dw_room *room)
 }
 
 static void
-list_dirty(struct hub *hub, struct dw_room *room, struct seat *seat)
+list_dirty(struct hub *hub, struct dw_room *room, struct resident *resident)
 {
 	bool dirty = room->dirty != NULL || room->gone != NULL || room->unsettled;
 
-	if (dirty == seat->dirty)
+	if (dirty == resident->dirty)
 		return;
-	seat->dirty = dirty;
+	resident->dirty = dirty;
 	if (!dirty) {
-		unlist_dirty(hub, seat);
+		unlist_dirty(hub, resident);
 		return;
 	}
-	DL_APPEND2(hub->dirty, seat, dirty_prev, dirty_next);
+	DL_APPEND2(hub->dirty, resident, dirty_prev, dirty_next);
 	hub->dirty_rooms++;
 }
 
 void
 room_settle(struct hub *hub, struct dw_room *room)
 {
-	struct seat *seat = room->user;
+	struct resident *resident = room->user;
 	bool held;
 
 	room_watch_ages(hub, room);
-	if (seat == NULL) {
+	if (resident == NULL) {
 		give_up(hub, room);
 		return;
 	}
-	hub->memory -= seat->memory;
-	seat->memory = dw_room_memory(room);
-	hub->memory += seat->memory;
-	list_dirty(hub, room, seat);
-	held = seat->loading || seat->writing > 0 || seat->holds > 0 || seat->polls != NULL || seat->awaited != NULL ||
-		   seat->dirty || room->session_count > 0 || room->readers != NULL;
-	if (seat->idle)
-		DL_DELETE(hub->idle, seat);
-	seat->idle = !held;
+	hub->memory -= resident->memory;
+	resident->memory = dw_room_memory(room);
+	hub->memory += resident->memory;
+	list_dirty(hub, room, resident);
+	held = resident->loading || resident->writing > 0 || resident->holds > 0 || resident->polls != NULL ||
+		   resident->awaited != NULL || resident->dirty || room->session_count > 0 || room->readers != NULL;
+	if (resident->idle)
+		DL_DELETE(hub->idle, resident);
+	resident->idle = !held;
 	if (held)
 		return;
-	DL_APPEND(hub->idle, seat);
+	DL_APPEND(hub->idle, resident);
 	if (!dw_room_resident(room) || dw_room_forgettable(room, dw_now_ms()))
 		give_up(hub, room);
 }
@@ -161,14 +161,14 @@ rooms_evict(struct hub *hub)
 void
 room_hold(struct hub *hub, struct dw_room *room)
 {
-	((struct seat *)room->user)->holds++;
+	((struct resident *)room->user)->holds++;
 	room_settle(hub, room);
 }
 
 void
 room_unhold(struct dw_room *room)
 {
-	((struct seat *)room->user)->holds--;
+	((struct resident *)room->user)->holds--;
 }
 
 struct dw_room *

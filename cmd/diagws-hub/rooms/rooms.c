@@ -45,19 +45,19 @@ rooms_free(struct hub *hub)
 
 	HASH_ITER(hh, hub->rooms, room, next)
 	{
-		struct seat *seat = room->user;
+		struct resident *resident = room->user;
 
 		HASH_DEL(hub->rooms, room);
 		dw_wheel_cancel(&room->ages);
-		if (seat != NULL) {
+		if (resident != NULL) {
 			struct waiting *waiting, *after;
 
-			DL_FOREACH_SAFE(seat->waiting, waiting, after)
+			DL_FOREACH_SAFE(resident->waiting, waiting, after)
 			{
 				waiting_free(hub, waiting);
 			}
-			seat_unqueue(hub, seat);
-			free(seat);
+			load_unqueue(hub, resident);
+			free(resident);
 		}
 		dw_room_destroy(&room);
 	}

@@ -15,15 +15,15 @@ struct wait;
 struct waiting;
 
 /* What the hub keeps of a room that is resident or about to be. */
-struct seat {
+struct resident {
 	struct dw_room *room;
 	struct wait *polls;      /* for the next message, */
 	struct awaited *awaited; /* and messages that somebody waits for (waits.h) */
 	size_t awaited_count;
-	struct seat *prev, *next;             /* in the hub's list of idle ones, oldest first */
-	struct seat *dirty_prev, *dirty_next; /* in the list of those with changed cursors */
-	struct seat *load_prev, *load_next;   /* in account->rooms, while its load waits for its turn */
-	struct account *account;              /* whose turn that is */
+	struct resident *prev, *next;             /* in the hub's list of idle ones, oldest first */
+	struct resident *dirty_prev, *dirty_next; /* in the list of those with changed cursors */
+	struct resident *load_prev, *load_next;   /* in account->rooms, while its load waits for its turn */
+	struct account *account;                  /* whose turn that is */
 	struct waiting *waiting;
 	size_t writing; /* cursors on their way to the store */
 	size_t holds;   /* other reasons not to give it up */

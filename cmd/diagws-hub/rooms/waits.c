@@ -57,13 +57,13 @@ wait_add(struct hub *hub, struct peer *peer, const struct wait *wait, uint64_t w
 void
 awaited_drop_if_idle(struct hub *hub, struct awaited *awaited)
 {
-	struct seat *seat = awaited->key.room->user;
+	struct resident *resident = awaited->key.room->user;
 
 	if (awaited->waits != NULL)
 		return;
 	HASH_DEL(hub->awaited, awaited);
-	DL_DELETE(seat->awaited, awaited);
-	seat->awaited_count--;
+	DL_DELETE(resident->awaited, awaited);
+	resident->awaited_count--;
 	free(awaited);
 }
 

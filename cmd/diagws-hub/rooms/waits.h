@@ -42,7 +42,7 @@ struct awaited {
 		const struct dw_member *member; /* NULL: it is to everyone */
 		uint64_t number;                /* n, or own */
 	} key;
-	struct awaited *prev, *next; /* of the seat */
+	struct awaited *prev, *next; /* of the room */
 	uint64_t except;             /* as dw_room_receipts takes it; */
 	bool blind;                  /* which device that is nobody knows */
 	uint64_t expires_at;         /* dw_now_ms; 0: never */

@@ -12,7 +12,7 @@
 struct asked;
 struct hub;
 struct peer;
-struct seat;
+struct resident;
 
 enum {
 	HUB_PENDING_MAX = 8192,            /* unanswered requests of a peer */
@@ -33,10 +33,10 @@ enum reply { REPLY_NONE, REPLY_STORED, REPLY_OWNED, REPLY_OWNERS, REPLY_CHECKED,
 /* What one peer has staged. It outlives the peer, until all that is given back. */
 struct account {
 	size_t bytes;
-	uint64_t batch;     /* the number of the batch, */
-	size_t batch_bytes; /* in which this much is its own, but for what each operation takes; the last it was in */
-	size_t loads;       /* rooms being loaded for it, */
-	struct seat *rooms; /* and those to be loaded next */
+	uint64_t batch;         /* the number of the batch, */
+	size_t batch_bytes;     /* in which this much is its own, but for what each operation takes; the last it was in */
+	size_t loads;           /* rooms being loaded for it, */
+	struct resident *rooms; /* and those to be loaded next */
 	struct account *prev, *next; /* in hub->loaders, while it may have one loaded */
 	bool listed;
 	bool gone; /* its peer is */
@@ -50,7 +50,7 @@ struct staged {
 	uint64_t corr;
 	bool claimed;            /* REPLY_CHECKED, REPLY_RIGHT: the user's token names the room */
 	uint64_t wait, wait_ms;  /* REPLY_STORED: see struct dw_publish */
-	bool holds;              /* its room has a seat that is held until it is applied */
+	bool holds;              /* its room is resident, and held until it is applied */
 	struct asked *asked;     /* REPLY_RIGHT, REPLY_PLACE: the frame that waits; NULL: not any more */
 	struct later later;      /* that frame, or those that wait for the room, when the batch has been applied */
 	struct account *account; /* of who asked */

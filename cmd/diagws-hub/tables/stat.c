@@ -68,7 +68,7 @@ stat_summary(struct hub *hub, struct table *table, const struct dw_room *room)
 	table_text(table, hub->info.epoch);
 	table_number(table, hub->info.head);
 	table_number(table, rooms->watched);
-	table_number(table, hub->resident);
+	table_number(table, hub->resident_count);
 	table_number(table, rooms->sessions);
 	table_number(table, hub->edges);
 	table_number(table, hub->clients);
