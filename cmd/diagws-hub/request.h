@@ -26,7 +26,7 @@ struct request {
 	struct dw_str frame;   /* it, as it was packed */
 	bool again;            /* it has waited, and was let in then */
 	bool looked_up;        /* a position of it was, */
-	struct dw_place place; /* and this is what the engine said */
+	struct dw_place found; /* and this is what the engine said */
 	enum poll_state poll;
 };
 

@@ -19,7 +19,7 @@
 #include "rooms/awaited.h"
 #include "rooms/cursors.h"
 #include "rooms/load.h"
-#include "rooms/place.h"
+#include "rooms/lookup.h"
 #include "rooms/polls.h"
 #include "rooms/resident.h"
 #include "rooms/right.h"
@@ -242,7 +242,7 @@ apply_failure(struct hub *hub, int err)
 		struct staged *staged = (struct staged *)(void *)hub->batch->ops[i];
 
 		staged->op.err = err;
-		if (staged->reply != REPLY_NONE && staged->reply != REPLY_PLACE)
+		if (staged->reply != REPLY_NONE && staged->reply != REPLY_LOOKUP)
 			apply_one(hub, staged);
 		stage_free(hub, staged);
 	}
@@ -268,7 +268,7 @@ apply_batch(struct hub *hub, struct batch *batch)
 		if (staged->reply == REPLY_RIGHT)
 			right_found(hub, staged);
 		else if (staged->op.kind == DW_OP_PLACE)
-			place_found(hub, staged);
+			lookup_found(hub, staged);
 		else if (staged->op.kind == DW_OP_LOAD)
 			room_found(hub, staged);
 		else

@@ -20,7 +20,7 @@
 #include "request.h"
 #include "rooms/awaited.h"
 #include "rooms/cursors.h"
-#include "rooms/place.h"
+#include "rooms/lookup.h"
 #include "rooms/resident.h"
 #include "rooms/right.h"
 #include "rooms/rooms.h"
@@ -94,7 +94,7 @@ join_room(struct hub *hub, struct peer *peer, struct dw_room *room, const struct
 		.engine_head = hub->info.head,
 		.now = dw_now_ms(),
 		.steady = dw_mono_ms(),
-		.place = place_of(request, dw_seq(join->after)) };
+		.place = lookup_of(request, dw_seq(join->after)) };
 	struct dw_wire answer = { .kind = DW_JOINED };
 	struct dw_session *session = dw_room_session(room, join->session);
 	const struct had before = had_of(dw_room_device(room, join->user, join->device));
@@ -134,23 +134,21 @@ join_room(struct hub *hub, struct peer *peer, struct dw_room *room, const struct
 
 /* A position of the client's own whose message was dropped. */
 static bool
-asks_place(const struct hub *hub, const struct dw_room *room, const struct request *request)
+needs_lookup(const struct hub *hub, const struct dw_room *room, const struct request *request)
 {
 	const struct dw_join *join = &request->message.join;
 
 	return (join->flags & DW_JOIN_AFTER) != 0 && (join->flags & (DW_JOIN_RETURN | DW_JOIN_NEW)) == 0 &&
 		   (join->epoch.n == 0 || dw_str_is(join->epoch, hub->info.epoch)) && dw_seq(join->after) <= hub->info.head &&
-		   place_of(request, dw_seq(join->after)) == NULL && dw_room_asks_place(room, join->user, dw_seq(join->after));
+		   lookup_of(request, dw_seq(join->after)) == NULL && dw_room_asks_place(room, join->user, dw_seq(join->after));
 }
 
 static int
-ask_place(struct hub *hub, struct peer *peer, struct dw_room *room, const struct dw_wire *message)
+look_up(struct hub *hub, struct peer *peer, struct dw_room *room, const struct dw_wire *message)
 {
-	const struct place_question question = {
-		.room = room, .user = message->join.user, .seq = dw_seq(message->join.after)
-	};
+	const struct lookup question = { .room = room, .user = message->join.user, .seq = dw_seq(message->join.after) };
 
-	return place_ask(hub, peer, &question, message);
+	return lookup_ask(hub, peer, &question, message);
 }
 
 void
@@ -170,8 +168,8 @@ on_join(struct hub *hub, struct peer *peer, struct request *request)
 		err = right_check(hub, peer, request, &room);
 	if (err == DW_OK) {
 		dw_room_expire(room, dw_now_ms());
-		err = asks_place(hub, room, request) ? ask_place(hub, peer, room, &request->message)
-											 : join_room(hub, peer, room, request);
+		err = needs_lookup(hub, room, request) ? look_up(hub, peer, room, &request->message)
+											   : join_room(hub, peer, room, request);
 	}
 	if (err != DW_OK && err != DW_E_AGAIN)
 		answer_failure(hub, peer->number, &request->message, err, NULL);

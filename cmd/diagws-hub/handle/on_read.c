@@ -15,7 +15,7 @@
 #include "peers/outbox.h"
 #include "peers/peers.h"
 #include "request.h"
-#include "rooms/place.h"
+#include "rooms/lookup.h"
 #include "rooms/polls.h"
 #include "rooms/resident.h"
 #include "rooms/right.h"
@@ -85,7 +85,7 @@ cut_gap(struct dw_gap *gap, uint64_t to)
  * to be asked how many direct messages that were. */
 static bool
 cut_gaps(
-	const struct dw_room *room, const struct dw_read *read, const struct dw_place *place, struct dw_records *records)
+	const struct dw_room *room, const struct dw_read *read, const struct dw_place *found, struct dw_records *records)
 {
 	const uint64_t last = dw_seq(records->last);
 	uint64_t own;
@@ -97,20 +97,20 @@ cut_gaps(
 		return true;
 	if (dw_room_own_at(room, read->user, last, &own))
 		cut_gap(&records->direct, own);
-	else if (place == NULL)
+	else if (found == NULL)
 		return false;
-	else if (place->until == last)
-		cut_gap(&records->direct, place->until_own);
+	else if (found->until == last)
+		cut_gap(&records->direct, found->until_own);
 	/* Else the page has become another one meanwhile: rather tell all of it than not all. */
 	return true;
 }
 
 /* With what is left of its wait. */
 static int
-ask_place(struct hub *hub, struct peer *peer, struct dw_room *room, const struct dw_read *read, uint64_t until)
+look_up(struct hub *hub, struct peer *peer, struct dw_room *room, const struct dw_read *read, uint64_t until)
 {
-	return place_ask(hub, peer,
-		&(struct place_question) { .room = room, .user = read->user, .seq = dw_seq(read->after), .until = until },
+	return lookup_ask(hub, peer,
+		&(struct lookup) { .room = room, .user = read->user, .seq = dw_seq(read->after), .until = until },
 		&(struct dw_wire) { .kind = DW_READ, .read = *read });
 }
 
@@ -118,12 +118,12 @@ static int
 read_room(struct hub *hub, struct peer *peer, struct dw_room *room, struct request *request, struct dw_buf *out)
 {
 	const struct dw_read *read = &request->message.read;
-	const struct dw_place *place = place_of(request, dw_seq(read->after));
+	const struct dw_place *found = lookup_of(request, dw_seq(read->after));
 	const struct dw_join_context context = { .edge = peer->number,
 		.epoch = hub->info.epoch,
 		.engine_head = hub->info.head,
 		.now = dw_now_ms(),
-		.place = place };
+		.place = found };
 	struct dw_wire answer = { .kind = DW_RECORDS };
 	struct dw_records *records = &answer.records;
 	struct dw_position at;
@@ -132,12 +132,12 @@ read_room(struct hub *hub, struct peer *peer, struct dw_room *room, struct reque
 
 	dw_room_expire(room, context.now);
 	records->reset = !dw_room_stand(room, read->user, dw_seq(read->after), read->epoch, &context, &at);
-	asks = !records->reset && place == NULL && dw_room_asks_place(room, read->user, dw_seq(read->after));
+	asks = !records->reset && found == NULL && dw_room_asks_place(room, read->user, dw_seq(read->after));
 	err = collect(room, read, read->user, at, out, records);
 	if (err != DW_OK)
 		return err;
-	if (!cut_gaps(room, read, place, records) || asks)
-		return ask_place(hub, peer, room, read, dw_seq(records->last));
+	if (!cut_gaps(room, read, found, records) || asks)
+		return look_up(hub, peer, room, read, dw_seq(records->last));
 	if (is_nothing(records) && read->wait_ms > 0 && request->poll != POLL_OVER && !hub->closing)
 		return wait_message(hub, peer, room, request);
 	if (!records->more)

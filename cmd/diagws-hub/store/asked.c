@@ -1,5 +1,5 @@
 /* Frames that wait until the engine has answered a question about them: whether their user may be in the room
- * (right.c), what the numbers were at a seq (place.c).
+ * (right.c), what the numbers were at a seq (lookup.c).
  *
  * Its own file because both wait in the same way, beside the operation in the batch that asks. A JOIN that waits is
  * found by a LEAVE of its session, at a cost that does not grow with how many wait; and a room whose JOINs are still
@@ -148,7 +148,7 @@ asked_forget(struct hub *hub, const struct peer *peer, uint64_t session, struct 
 	if (hub->asked == NULL)
 		return;
 	forget(hub, &key);
-	/* Behind a LEAVE that waited itself there may be a JOIN that came later. But for a place only asks who has been let
+	/* Behind a LEAVE that waited itself there may be a JOIN that came later. For a lookup only asks who has been let
 	 * in, in order. */
 	key.right = true;
 	if (!again)

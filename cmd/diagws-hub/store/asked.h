@@ -5,7 +5,7 @@
 #include "hub.h"
 
 struct asked_key {
-	uint64_t peer, session, right; /* right: 1, a place: 0 */
+	uint64_t peer, session, right; /* right: 1, a lookup: 0 */
 	char room[DW_ROOM_MAX + 8];    /* filled up with 0 */
 };
 
@@ -20,7 +20,7 @@ struct asked {
 	UT_hash_handle hh; /* a JOIN's, so that a LEAVE finds it */
 	struct asked_key key;
 	struct lobby *lobby;  /* of a JOIN that asks for its right */
-	struct dw_room *room; /* of a place: held until then */
+	struct dw_room *room; /* of a lookup: held until then */
 	uint64_t incarnation; /* UINT64_MAX: forgotten */
 	uint64_t came_at;     /* dw_mono_ms */
 	bool listed;
@@ -28,7 +28,7 @@ struct asked {
 	char frame[];
 };
 
-/* Keeps the message, but for what a peer added to it. room: resident, for a question about a place; else NULL. NULL: no
+/* Keeps the message, but for what a peer added to it. room: resident, for a lookup; else NULL. NULL: no
  * memory. */
 struct asked *asked_new(struct hub *hub, const struct peer *peer, const struct dw_wire *message, struct dw_room *room);
 void asked_free(struct hub *hub, struct asked *asked);

@@ -28,7 +28,7 @@ enum {
 	HUB_CURSORS_US = 3000,       /* batches of cursors alone are so far apart */
 };
 
-enum reply { REPLY_NONE, REPLY_STORED, REPLY_OWNED, REPLY_OWNERS, REPLY_CHECKED, REPLY_RIGHT, REPLY_PLACE };
+enum reply { REPLY_NONE, REPLY_STORED, REPLY_OWNED, REPLY_OWNERS, REPLY_CHECKED, REPLY_RIGHT, REPLY_LOOKUP };
 
 /* What one peer has staged. It outlives the peer, until all that is given back. */
 struct account {
@@ -51,7 +51,7 @@ struct staged {
 	bool claimed;            /* REPLY_CHECKED, REPLY_RIGHT: the user's token names the room */
 	uint64_t wait, wait_ms;  /* REPLY_STORED: see struct dw_publish */
 	bool holds;              /* its room is resident, and held until it is applied */
-	struct asked *asked;     /* REPLY_RIGHT, REPLY_PLACE: the frame that waits; NULL: not any more */
+	struct asked *asked;     /* REPLY_RIGHT, REPLY_LOOKUP: the frame that waits; NULL: not any more */
 	struct later later;      /* that frame, or those that wait for the room, when the batch has been applied */
 	struct account *account; /* of who asked */
 	size_t bytes;            /* counted there; before stage_add what the engine will bring, at most */

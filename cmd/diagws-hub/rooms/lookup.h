@@ -1,6 +1,6 @@
-/* What the numbers were at a seq (place.c). */
-#ifndef DIAGWS_HUB_PLACE_H
-#define DIAGWS_HUB_PLACE_H
+/* What the numbers were at a seq (lookup.c). */
+#ifndef DIAGWS_HUB_LOOKUP_H
+#define DIAGWS_HUB_LOOKUP_H
 
 #include <stdint.h>
 
@@ -14,14 +14,14 @@ struct staged;
 
 /* Asks the engine for the numbers at a seq, and for the user's own at `until`, too (0: not asked); the message is then
  * dispatched again, with what it said. */
-struct place_question {
+struct lookup {
 	struct dw_room *room; /* resident, and held until then */
 	struct dw_str user;
 	uint64_t seq, until;
 };
-int place_ask(struct hub *hub, struct peer *peer, const struct place_question *question, const struct dw_wire *message);
-void place_found(struct hub *hub, struct staged *staged);
+int lookup_ask(struct hub *hub, struct peer *peer, const struct lookup *question, const struct dw_wire *message);
+void lookup_found(struct hub *hub, struct staged *staged);
 /* What the engine has said of this seq; NULL: nothing. */
-const struct dw_place *place_of(const struct request *request, uint64_t seq);
+const struct dw_place *lookup_of(const struct request *request, uint64_t seq);
 
 #endif

@@ -1,15 +1,15 @@
-/* Places: what the numbers were at a seq that the room itself does not know any more, asked of the engine.
+/* Lookups: what the numbers were at a seq that the room itself does not know any more, asked of the engine.
  *
  * Its own file because it is the one question about a resident room that needs the disk. Who asks waits alone: others
  * who join the room are not held up.
  *
  * Happy path: a JOIN or READ gives a position whose message was dropped; the frame waits, the batch asks; when it has
- * been committed the frame is dispatched again, and finds the answer with place_of. Until then the room stays in
+ * been committed the frame is dispatched again, and finds the answer with lookup_of. Until then the room stays in
  * memory: else the frame would have it loaded, and ask anew, for ever.
  *
  * Failure modes: nobody waits any more (asked.c). The engine could not say: the frame goes on with what the room knows.
  */
-#include "rooms/place.h"
+#include "rooms/lookup.h"
 
 #include <stdlib.h>
 
@@ -21,7 +21,7 @@
 #include "store/stage.h"
 
 int
-place_ask(struct hub *hub, struct peer *peer, const struct place_question *question, const struct dw_wire *message)
+lookup_ask(struct hub *hub, struct peer *peer, const struct lookup *question, const struct dw_wire *message)
 {
 	struct staged *staged = stage_new(DW_OP_PLACE, dw_str(question->room->name));
 	int err;
@@ -31,7 +31,7 @@ place_ask(struct hub *hub, struct peer *peer, const struct place_question *quest
 	(void)dw_str_copy(question->user, staged->op.place.user, sizeof(staged->op.place.user));
 	staged->op.place.seq = question->seq;
 	staged->op.place.until = question->until;
-	staged->reply = REPLY_PLACE;
+	staged->reply = REPLY_LOOKUP;
 	staged->asked = asked_new(hub, peer, message, question->room);
 	if (staged->asked == NULL) {
 		stage_free(hub, staged);
@@ -53,7 +53,7 @@ take(struct hub *hub, struct later *later, struct request *request)
 		return NULL;
 	request->again = request->looked_up = true;
 	/* What the engine could not say is 0. */
-	request->place = (struct dw_place) {
+	request->found = (struct dw_place) {
 		.at = dw_position_said(staged->op.place.seq, staged->op.place.n, staged->op.place.own),
 		.until = staged->op.place.until,
 		.until_own = staged->op.place.until_own,
@@ -75,7 +75,7 @@ done(struct hub *hub, struct later *later, const struct request *request)
 }
 
 void
-place_found(struct hub *hub, struct staged *staged)
+lookup_found(struct hub *hub, struct staged *staged)
 {
 	static const struct later_ops ops = { take, done };
 
@@ -83,7 +83,7 @@ place_found(struct hub *hub, struct staged *staged)
 }
 
 const struct dw_place *
-place_of(const struct request *request, uint64_t seq)
+lookup_of(const struct request *request, uint64_t seq)
 {
-	return request->looked_up && dw_seq(request->place.at) == seq ? &request->place : NULL;
+	return request->looked_up && dw_seq(request->found.at) == seq ? &request->found : NULL;
 }
