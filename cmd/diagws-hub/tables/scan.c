@@ -31,7 +31,7 @@ struct scan {
 	uint64_t corr;
 	const char *columns;
 	scan_step *step;
-	struct scan_place place;
+	struct scan_point at;
 	struct dw_room *room;
 	struct table table;
 	bool looked; /* at all there is: the table is put in order, */
@@ -70,8 +70,8 @@ end(struct hub *hub, struct scan *scan)
 {
 	struct dw_room *room = scan->room;
 
-	if (scan->place.begun)
-		(void)scan->step(hub, &scan->place, room, &scan->table, true);
+	if (scan->at.begun)
+		(void)scan->step(hub, &scan->at, room, &scan->table, true);
 	DL_DELETE(hub->scans, scan);
 	hub->scan_count--;
 	scan->peer->scan = NULL;
@@ -93,8 +93,8 @@ go_on(struct hub *hub, struct scan *scan)
 	size_t cost = 0;
 
 	if (!scan->looked && !table->more)
-		cost = scan->step(hub, &scan->place, scan->room, table, false);
-	scan->place.begun = true;
+		cost = scan->step(hub, &scan->at, scan->room, table, false);
+	scan->at.begun = true;
 	scan->looked = cost == 0;
 	if (scan->looked) {
 		scan->done = table_finish_some(table, 1);
@@ -132,6 +132,6 @@ scans_forget_peer(struct hub *hub, struct peer *peer)
 void
 scans_pass_peer(struct hub *hub, const struct peer *peer)
 {
-	if (hub->scans != NULL && hub->scans->place.peer == peer)
-		hub->scans->place.peer = peer->hh.prev;
+	if (hub->scans != NULL && hub->scans->at.peer == peer)
+		hub->scans->at.peer = peer->hh.prev;
 }

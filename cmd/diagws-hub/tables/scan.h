@@ -14,7 +14,7 @@ struct peer;
 struct scan;
 
 /* Where it stands; what it points to stays there until it goes on. All zero: before the first. */
-struct scan_place {
+struct scan_point {
 	struct dw_room *room;
 	struct dw_member *member;
 	struct dw_present *present;
@@ -25,8 +25,7 @@ struct scan_place {
 
 /* Takes the next thing and adds its rows, if it has any; with `last` it goes away from where it stands, and adds none.
  * What that cost, in rooms or devices looked at; 0: there is no more. room: the one that the view is of, or NULL. */
-typedef size_t scan_step(
-	struct hub *hub, struct scan_place *place, struct dw_room *room, struct table *table, bool last);
+typedef size_t scan_step(struct hub *hub, struct scan_point *at, struct dw_room *room, struct table *table, bool last);
 
 /* Answers with a table of these columns when all rows have been looked at; sort: a column, or -1. room may be NULL,
  * else it is resident. DW_E_BUSY: the peer has one under way, or too many others have. DW_E_NOMEM. */

@@ -150,7 +150,7 @@ add_message(struct table *table, const struct dw_room *room, const struct dw_rec
 }
 
 size_t
-scan_messages(struct hub *hub, struct scan_place *place, struct dw_room *room, struct table *table, bool last)
+scan_messages(struct hub *hub, struct scan_point *at, struct dw_room *room, struct table *table, bool last)
 {
 	const uint64_t now = dw_now_ms();
 	struct dw_buf bytes = { 0 };
@@ -160,7 +160,7 @@ scan_messages(struct hub *hub, struct scan_place *place, struct dw_room *room, s
 
 	if (last)
 		return 0;
-	(void)dw_room_read(room, NULL, &place->position, 1, DW_WIRE_BATCH_MAX, now, &bytes);
+	(void)dw_room_read(room, NULL, &at->position, 1, DW_WIRE_BATCH_MAX, now, &bytes);
 	rest = (struct dw_str) { bytes.data, bytes.len };
 	if (!dw_buf_ok(&bytes))
 		hub->fatal = DW_E_NOMEM;
@@ -172,9 +172,9 @@ scan_messages(struct hub *hub, struct scan_place *place, struct dw_room *room, s
 }
 
 size_t
-scan_rooms(struct hub *hub, struct scan_place *place, struct dw_room *unused, struct table *table, bool last)
+scan_rooms(struct hub *hub, struct scan_point *at, struct dw_room *unused, struct table *table, bool last)
 {
-	struct dw_room *room = place->room = rooms_next(hub, place->room, last);
+	struct dw_room *room = at->room = rooms_next(hub, at->room, last);
 
 	(void)unused;
 	if (room == NULL)
@@ -187,9 +187,9 @@ scan_rooms(struct hub *hub, struct scan_place *place, struct dw_room *unused, st
 }
 
 size_t
-scan_queues(struct hub *hub, struct scan_place *place, struct dw_room *unused, struct table *table, bool last)
+scan_queues(struct hub *hub, struct scan_point *at, struct dw_room *unused, struct table *table, bool last)
 {
-	struct dw_room *room = place->room = rooms_next(hub, place->room, last);
+	struct dw_room *room = at->room = rooms_next(hub, at->room, last);
 
 	(void)unused;
 	if (room == NULL)
@@ -215,10 +215,10 @@ count_sessions(const struct dw_device *device)
 }
 
 size_t
-scan_devices(struct hub *hub, struct scan_place *place, struct dw_room *room, struct table *table, bool last)
+scan_devices(struct hub *hub, struct scan_point *at, struct dw_room *room, struct table *table, bool last)
 {
 	const uint64_t now = dw_now_ms();
-	const struct dw_member *member = place->member = dw_room_next_member(room, place->member, last);
+	const struct dw_member *member = at->member = dw_room_next_member(room, at->member, last);
 	const struct dw_device *device;
 
 	(void)hub;
@@ -241,9 +241,9 @@ scan_devices(struct hub *hub, struct scan_place *place, struct dw_room *room, st
 }
 
 size_t
-scan_edges(struct hub *hub, struct scan_place *place, struct dw_room *unused, struct table *table, bool last)
+scan_edges(struct hub *hub, struct scan_point *at, struct dw_room *unused, struct table *table, bool last)
 {
-	const struct peer *peer = place->peer = last ? NULL : place->peer != NULL ? place->peer->hh.next : hub->peers;
+	const struct peer *peer = at->peer = last ? NULL : at->peer != NULL ? at->peer->hh.next : hub->peers;
 
 	(void)unused;
 	if (peer == NULL)
@@ -262,9 +262,9 @@ scan_edges(struct hub *hub, struct scan_place *place, struct dw_room *unused, st
 }
 
 size_t
-scan_users(struct hub *hub, struct scan_place *place, struct dw_room *unused, struct table *table, bool last)
+scan_users(struct hub *hub, struct scan_point *at, struct dw_room *unused, struct table *table, bool last)
 {
-	struct dw_present *present = place->present = dw_rooms_next_present(&hub->rooms_shared, place->present, last);
+	struct dw_present *present = at->present = dw_rooms_next_present(&hub->rooms_shared, at->present, last);
 
 	(void)unused;
 	if (present == NULL)
