@@ -90,7 +90,7 @@ room_wait(struct hub *unused, struct dw_room *room, struct peer *peer, struct dw
 }
 
 void
-room_settle(struct hub *unused, struct dw_room *room)
+room_done(struct hub *unused, struct dw_room *room)
 {
 	(void)unused;
 	(void)room;

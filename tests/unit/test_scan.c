@@ -65,7 +65,7 @@ remove_room(const char *name)
 	struct dw_room *room = room_find(&hub, dw_str(name));
 
 	dw_room_expire(room, dw_now_ms() + 8 * 86400000ULL);
-	room_settle(&hub, room);
+	room_done(&hub, room);
 }
 
 /* How often each of the names is in the first column of the answer. */

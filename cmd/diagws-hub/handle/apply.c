@@ -98,7 +98,7 @@ apply_append(struct hub *hub, struct staged *staged)
 	if (staged->holds)
 		room_unhold(room_find(hub, dw_str(op->room)));
 	if ((room = room_find(hub, dw_str(op->room))) != NULL)
-		room_settle(hub, room);
+		room_done(hub, room);
 }
 
 static void
@@ -129,7 +129,7 @@ apply_owner(struct hub *hub, struct staged *staged)
 			return;
 		}
 		close_intruders(hub, room, user);
-		room_settle(hub, room);
+		room_done(hub, room);
 	}
 	outbox_add(hub, staged->peer, &answer);
 }

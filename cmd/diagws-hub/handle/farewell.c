@@ -45,7 +45,7 @@ peer_empty(struct hub *hub, struct peer *peer)
 		peer_remove_reader(peer, reader);
 		dw_room_drop_reader(room, reader);
 		room_write_cursors(hub, room);
-		room_settle(hub, room);
+		room_done(hub, room);
 	}
 	peer_rest(hub, peer);
 	peer->sent = peer->credited = 0;

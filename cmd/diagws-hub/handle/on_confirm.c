@@ -36,5 +36,5 @@ on_confirm(struct hub *hub, struct peer *peer, struct request *request)
 			said = true;
 		}
 	}
-	room_settle(hub, room);
+	room_done(hub, room);
 }

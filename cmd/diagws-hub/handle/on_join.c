@@ -174,5 +174,5 @@ on_join(struct hub *hub, struct peer *peer, struct request *request)
 	if (err != DW_OK && err != DW_E_AGAIN)
 		answer_failure(hub, peer->number, &request->message, err, NULL);
 	if (room != NULL)
-		room_settle(hub, room);
+		room_done(hub, room);
 }

@@ -36,7 +36,7 @@ take_departed(struct hub *hub, struct peer *peer, struct dw_room *room, const st
 		room_write_device(hub, room, device);
 		waits_confirmed(hub, room, device, &before);
 	}
-	room_settle(hub, room);
+	room_done(hub, room);
 }
 
 void
@@ -56,5 +56,5 @@ on_leave(struct hub *hub, struct peer *peer, struct request *request)
 	(void)room_confirm(hub, room, session, leave->at, &leave->begun, leave->sure);
 	room_end_session(hub, room, session);
 	room_write_device(hub, room, device);
-	room_settle(hub, room);
+	room_done(hub, room);
 }

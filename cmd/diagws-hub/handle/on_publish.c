@@ -115,7 +115,7 @@ need_room(struct hub *hub, struct peer *peer, const struct request *request, str
 	if (*room == NULL)
 		return DW_E_NOMEM;
 	err = room_wait(hub, *room, peer, request->frame);
-	room_settle(hub, *room);
+	room_done(hub, *room);
 	return err == DW_OK ? DW_E_AGAIN : err;
 }
 

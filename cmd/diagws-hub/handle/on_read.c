@@ -165,7 +165,7 @@ read_for_user(struct hub *hub, struct peer *peer, struct request *request, struc
 		err = wait_message(hub, peer, room, request);
 	else
 		err = read_room(hub, peer, room, request, out);
-	room_settle(hub, room);
+	room_done(hub, room);
 	return err;
 }
 

@@ -121,7 +121,7 @@ show_room(struct hub *hub, struct peer *peer, struct request *request, const str
 		err = DW_E_UNKNOWN;
 	else
 		err = show(hub, peer, stat, view, room);
-	room_settle(hub, room);
+	room_done(hub, room);
 	return err;
 }
 

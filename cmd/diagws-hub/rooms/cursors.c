@@ -85,7 +85,7 @@ rooms_write_cursors(struct hub *hub, size_t most)
 			DL_DELETE2(hub->dirty, resident, dirty_prev, dirty_next);
 			DL_APPEND2(hub->dirty, resident, dirty_prev, dirty_next);
 		}
-		room_settle(hub, resident->room);
+		room_done(hub, resident->room);
 	}
 }
 
@@ -101,5 +101,5 @@ room_cursor_written(struct hub *hub, const struct dw_op *op)
 	resident->writing--;
 	if (op->err != DW_OK)
 		dw_room_put_back(room, &op->cursor);
-	room_settle(hub, room);
+	room_done(hub, room);
 }

@@ -73,7 +73,7 @@ drop(struct hub *hub, struct resident *resident)
 		DL_DELETE(resident->waiting, waiting);
 		waiting_free(hub, waiting);
 	}
-	room_settle(hub, resident->room);
+	room_done(hub, resident->room);
 }
 
 void
@@ -161,7 +161,7 @@ done(struct hub *hub, struct later *later, const struct request *request)
 	if (resident->waiting != NULL)
 		return;
 	resident->holds--;
-	room_settle(hub, room);
+	room_done(hub, room);
 	later_remove(hub, later);
 	stage_free(hub, staged_of(later));
 }

@@ -69,7 +69,7 @@ done(struct hub *hub, struct later *later, const struct request *request)
 
 	(void)request;
 	room_unhold(room);
-	room_settle(hub, room);
+	room_done(hub, room);
 	later_remove(hub, later);
 	stage_free(hub, staged);
 }

@@ -1,7 +1,7 @@
 /* Rooms in memory: kept while somebody is there, looked at when something in them comes to its age, and given up least
  * recently used first when memory is over its bound.
  *
- * Its own file because every use of a room ends here (room_settle), and so does its age, for which it has a timer.
+ * Its own file because every use of a room ends here (room_done), and so does its age, for which it has a timer.
  *
  * Invariants: a room that has a session, something to write, something on its way to or from the store, or a frame that
  * waits, is not given up.
@@ -64,9 +64,9 @@ room_look_at_ages(struct hub *hub, struct dw_room *room)
 	else if (prunes)
 		(void)room_wait(hub, room, NULL, (struct dw_str) { NULL, 0 });
 	room_watch_ages(hub, room);
-	/* Only where something changed, for settling counts as use. */
+	/* Only where something changed, for this counts as use. */
 	if (room->user == NULL || room->dirty != NULL || room->gone != NULL || dw_room_retained(room) == 0)
-		room_settle(hub, room);
+		room_done(hub, room);
 }
 
 static void
@@ -125,7 +125,7 @@ list_dirty(struct hub *hub, struct dw_room *room, struct resident *resident)
 }
 
 void
-room_settle(struct hub *hub, struct dw_room *room)
+room_done(struct hub *hub, struct dw_room *room)
 {
 	struct resident *resident = room->user;
 	bool held;
@@ -162,7 +162,7 @@ void
 room_hold(struct hub *hub, struct dw_room *room)
 {
 	((struct resident *)room->user)->holds++;
-	room_settle(hub, room);
+	room_done(hub, room);
 }
 
 void
@@ -182,6 +182,6 @@ rooms_next(struct hub *hub, struct dw_room *room, bool last)
 		next->pins++;
 	/* It may have been given up but for that. */
 	if (room != NULL && --room->pins == 0 && room->user == NULL)
-		room_settle(hub, room);
+		room_done(hub, room);
 	return next;
 }

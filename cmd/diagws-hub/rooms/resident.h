@@ -9,7 +9,7 @@
 struct hub;
 
 /* After anything was done with the room: counts its memory, lists it, frees it (only it) when it holds nothing. */
-void room_settle(struct hub *hub, struct dw_room *room);
+void room_done(struct hub *hub, struct dw_room *room);
 /* Once a turn: gives up idle rooms while memory is over its bound. */
 void rooms_evict(struct hub *hub);
 /* Keeps a resident room in memory, and no longer. */

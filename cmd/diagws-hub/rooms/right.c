@@ -125,7 +125,7 @@ take(struct hub *hub, struct later *later, struct request *request)
 		return peer;
 	if (room != NULL) {
 		err = room_wait(hub, room, peer, request->frame);
-		room_settle(hub, room);
+		room_done(hub, room);
 	}
 	if (err != DW_OK)
 		answer_failure(hub, peer->number, &request->message, err, NULL);

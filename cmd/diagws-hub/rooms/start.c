@@ -35,7 +35,7 @@ add_cursor(void *user, const struct dw_cursor *cursor)
 
 		gone.seen = 0;
 		(void)cursor_stage(hub, NULL, &gone);
-		room_settle(hub, room);
+		room_done(hub, room);
 		return DW_OK;
 	}
 	room_watch_ages(hub, room);

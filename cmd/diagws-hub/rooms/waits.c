@@ -86,7 +86,7 @@ wait_end(struct wait *wait)
 		awaited->wait_count--;
 		awaited_drop_if_idle(hub, awaited);
 	}
-	room_settle(hub, room);
+	room_done(hub, room);
 }
 
 void

@@ -81,7 +81,7 @@ end(struct hub *hub, struct scan *scan)
 	if (room == NULL)
 		return;
 	room_unhold(room);
-	room_settle(hub, room);
+	room_done(hub, room);
 }
 
 /* The next bit of it, and what that cost. */

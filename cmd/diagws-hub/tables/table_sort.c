@@ -167,7 +167,7 @@ move_text(struct key *key, const struct dw_cell *cell, const struct dw_buf *pack
 }
 
 static void
-settle_text(struct key *key, const struct dw_cell *cell, const struct table_row *row)
+point_at_text(struct key *key, const struct dw_cell *cell, const struct table_row *row)
 {
 	if (cell->type != DW_CELL_TEXT)
 		return;
@@ -198,8 +198,8 @@ pack(struct table *table, struct table_row head)
 	*row = head;
 	row->n = (uint32_t)packing->len;
 	memcpy(row->cells, packing->data, packing->len);
-	settle_text(&row->first, &table->row[0], row);
-	settle_text(&row->key, &table->row[table->sort], row);
+	point_at_text(&row->first, &table->row[0], row);
+	point_at_text(&row->key, &table->row[table->sort], row);
 	return row;
 }
 
