@@ -74,7 +74,7 @@ listen_to(struct hub *hub, uint32_t number)
 
 /* A frame that has just come. */
 static size_t
-begin(struct hub *hub, uint32_t number, struct dw_str frame)
+begin_frame(struct hub *hub, uint32_t number, struct dw_str frame)
 {
 	struct peer *peer = peer_get(hub, number);
 	size_t count;
@@ -96,7 +96,7 @@ begin(struct hub *hub, uint32_t number, struct dw_str frame)
 /* The next of those who are not through with their frame and may go on. Whoever may not now may not before this is
  * over, and is not asked again. False: nobody may. */
 static bool
-go_on(struct hub *hub, size_t *count)
+resume_talker(struct hub *hub, size_t *count)
 {
 	struct peer *peer;
 
@@ -125,7 +125,7 @@ take_next(struct hub *hub, size_t *count)
 	if (err == DW_E_AGAIN)
 		return false;
 	if (err == DW_OK && frame.n > 0) {
-		*count += begin(hub, number, frame);
+		*count += begin_frame(hub, number, frame);
 		return true;
 	}
 	refuse_frame(hub, number, frame.n);
@@ -137,7 +137,7 @@ take_next(struct hub *hub, size_t *count)
 static bool
 hear_some(struct hub *hub, size_t *count)
 {
-	const bool went_on = go_on(hub, count), took = take_next(hub, count);
+	const bool went_on = resume_talker(hub, count), took = take_next(hub, count);
 
 	return (went_on || took) && hub->fatal == DW_OK;
 }

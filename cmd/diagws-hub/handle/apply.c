@@ -32,7 +32,7 @@
 
 /* Into its room, for its readers; and to how many it goes. */
 static int
-show(struct hub *hub, struct dw_room *room, const struct dw_op *op, struct dw_stored *stored)
+show_message(struct hub *hub, struct dw_room *room, const struct dw_op *op, struct dw_stored *stored)
 {
 	const struct dw_record record = { .seq = op->append.seq,
 		.n = op->append.room_n,
@@ -83,7 +83,7 @@ apply_append(struct hub *hub, struct staged *staged)
 		hub->counters.stored++;
 		hub->info.head = op->append.seq;
 		/* It is stored: without memory to show it, a new process must. */
-		if (room == NULL || show(hub, room, op, stored) != DW_OK) {
+		if (room == NULL || show_message(hub, room, op, stored) != DW_OK) {
 			hub->fatal = DW_E_NOMEM;
 			return;
 		}

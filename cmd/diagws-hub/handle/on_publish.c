@@ -62,7 +62,8 @@ hash_content(const struct dw_publish *publish, const struct dw_buf *data, uint8_
 
 /* Takes data's memory over. */
 static int
-stage(struct hub *hub, struct peer *peer, const struct dw_publish *publish, struct dw_room *room, struct dw_buf *data)
+stage_message(
+	struct hub *hub, struct peer *peer, const struct dw_publish *publish, struct dw_room *room, struct dw_buf *data)
 {
 	struct staged *staged = stage_new(DW_OP_APPEND, publish->room);
 	const uint64_t now = dw_now_ms();
@@ -141,7 +142,7 @@ on_publish(struct hub *hub, struct peer *peer, struct request *request)
 	if (err == DW_OK)
 		err = dw_data_check(publish->type, publish->data.p, publish->data.n, &data, &fault);
 	if (err == DW_OK)
-		err = stage(hub, peer, publish, room, &data);
+		err = stage_message(hub, peer, publish, room, &data);
 	dw_buf_clear(&data);
 	if (err == DW_OK || err == DW_E_AGAIN)
 		return;

@@ -26,7 +26,7 @@ enum { LIMIT_MAX = 1000, WAIT_MAX_MS = 60 * 1000 };
 
 /* Reads a page, and says where it ends. */
 static int
-collect(const struct dw_room *room, const struct dw_read *read, struct dw_str user, struct dw_position at,
+read_page(const struct dw_room *room, const struct dw_read *read, struct dw_str user, struct dw_position at,
 	struct dw_buf *out, struct dw_records *records)
 {
 	records->corr = read->corr;
@@ -56,7 +56,7 @@ read_for_session(struct hub *hub, struct peer *peer, const struct dw_read *read,
 		return DW_E_DENIED;
 	user = dw_str(session->device->member->user);
 	dw_room_expire(room, dw_now_ms());
-	err = collect(room, read, user, read->after, out, records);
+	err = read_page(room, read, user, read->after, out, records);
 	if (err != DW_OK)
 		return err;
 	records->last = dw_room_go_on(room, user, records->last);
@@ -133,7 +133,7 @@ read_room(struct hub *hub, struct peer *peer, struct dw_room *room, struct reque
 	dw_room_expire(room, context.now);
 	records->reset = !dw_room_stand(room, read->user, dw_seq(read->after), read->epoch, &context, &at);
 	asks = !records->reset && found == NULL && dw_room_asks_place(room, read->user, dw_seq(read->after));
-	err = collect(room, read, read->user, at, out, records);
+	err = read_page(room, read, read->user, at, out, records);
 	if (err != DW_OK)
 		return err;
 	if (!cut_gaps(room, read, found, records) || asks)

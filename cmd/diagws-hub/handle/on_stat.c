@@ -87,7 +87,7 @@ refuse_column(struct hub *hub, struct peer *peer, uint64_t corr, const struct vi
 
 /* The column has been looked at. */
 static int
-show(struct hub *hub, struct peer *peer, const struct dw_stat *stat, const struct view *view, struct dw_room *room)
+send_view(struct hub *hub, struct peer *peer, const struct dw_stat *stat, const struct view *view, struct dw_room *room)
 {
 	const int sort = stat->sort.n > 0 ? find_column(view->columns, stat->sort) : -1;
 	struct table table;
@@ -104,7 +104,7 @@ show(struct hub *hub, struct peer *peer, const struct dw_stat *stat, const struc
 
 /* A room that is not resident is loaded first. */
 static int
-show_room(struct hub *hub, struct peer *peer, struct request *request, const struct view *view)
+send_room_view(struct hub *hub, struct peer *peer, struct request *request, const struct view *view)
 {
 	const struct dw_stat *stat = &request->message.stat;
 	struct dw_room *room;
@@ -120,7 +120,7 @@ show_room(struct hub *hub, struct peer *peer, struct request *request, const str
 	else if (room->n == 0 && room->session_count == 0)
 		err = DW_E_UNKNOWN;
 	else
-		err = show(hub, peer, stat, view, room);
+		err = send_view(hub, peer, stat, view, room);
 	room_done(hub, room);
 	return err;
 }
@@ -137,9 +137,9 @@ on_stat(struct hub *hub, struct peer *peer, struct request *request)
 	else if (stat->sort.n > 0 && find_column(view->columns, stat->sort) < 0)
 		refuse_column(hub, peer, stat->corr, view);
 	else if (view->of_room)
-		err = show_room(hub, peer, request, view);
+		err = send_room_view(hub, peer, request, view);
 	else
-		err = show(hub, peer, stat, view, NULL);
+		err = send_view(hub, peer, stat, view, NULL);
 	/* It is not through with that. */
 	if (err == DW_E_BUSY && peer->scan != NULL && !request->again)
 		peer->held = true;

@@ -21,7 +21,7 @@
 enum { KEEP_BYTES = 8 * 1024 }; /* of memory that a peer to whom nothing is to be said keeps */
 
 static void
-fail(struct hub *hub)
+fail_for_memory(struct hub *hub)
 {
 	hub->fatal = DW_E_NOMEM;
 }
@@ -40,7 +40,7 @@ send_out(struct hub *hub, struct peer *peer, size_t n)
 
 /* Returns the message's size; 0: it was not added. */
 static size_t
-say(struct hub *hub, struct peer *peer, const struct dw_wire *message)
+append_message(struct hub *hub, struct peer *peer, const struct dw_wire *message)
 {
 	struct dw_buf *out = &peer->out;
 	const size_t before = out->len;
@@ -48,7 +48,7 @@ say(struct hub *hub, struct peer *peer, const struct dw_wire *message)
 
 	dw_wire_pack(out, message);
 	if (!dw_buf_ok(out)) {
-		fail(hub);
+		fail_for_memory(hub);
 		return 0;
 	}
 	size = out->len - before;
@@ -66,7 +66,7 @@ outbox_add(struct hub *hub, uint32_t number, const struct dw_wire *message)
 	struct peer *peer = peer_find(hub, number);
 
 	if (peer != NULL)
-		(void)say(hub, peer, message);
+		(void)append_message(hub, peer, message);
 }
 
 /* One MESSAGES of a reader's room. False: nothing was left to send. */
@@ -81,7 +81,7 @@ serve_reader(struct hub *hub, struct peer *peer, struct dw_reader *reader)
 	dw_buf_reset(records);
 	(void)dw_room_read(reader->room, NULL, &at, SIZE_MAX, DW_WIRE_BATCH_MAX, dw_now_ms(), records);
 	if (!dw_buf_ok(records)) {
-		fail(hub);
+		fail_for_memory(hub);
 		return false;
 	}
 	if (records->len == 0)
@@ -91,7 +91,7 @@ serve_reader(struct hub *hub, struct peer *peer, struct dw_reader *reader)
 		.reason = dw_room_gap(reader->room, reader->sent).reason,
 		.ask = dw_seq(reader->sent) < reader->room->direct_gone,
 		.records = { records->data, records->len } };
-	size = say(hub, peer, &message);
+	size = append_message(hub, peer, &message);
 	if (size == 0)
 		return false;
 	peer->sizes[peer->sent++ % HUB_WINDOW] = (uint32_t)size;
@@ -107,7 +107,7 @@ has_sizes(struct hub *hub, struct peer *peer)
 	if (peer->sizes == NULL)
 		peer->sizes = calloc(HUB_WINDOW, sizeof(*peer->sizes));
 	if (peer->sizes == NULL)
-		fail(hub);
+		fail_for_memory(hub);
 	return peer->sizes != NULL;
 }
 

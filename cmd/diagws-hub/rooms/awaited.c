@@ -29,7 +29,7 @@
 enum { OF_ROOM_MAX = 1024, OF_MESSAGE_MAX = 64 };
 
 static struct awaited *
-find(const struct hub *hub, const struct dw_room *room, const struct dw_member *member, uint64_t number)
+find_awaited(const struct hub *hub, const struct dw_room *room, const struct dw_member *member, uint64_t number)
 {
 	struct awaited_key key;
 	struct awaited *awaited;
@@ -103,7 +103,7 @@ get_awaited(struct hub *hub, struct dw_room *room, const struct dw_op *op, struc
 		if (member == NULL)
 			return DW_E_UNDELIVERED;
 	}
-	awaited = find(hub, room, member, key);
+	awaited = find_awaited(hub, room, member, key);
 	if (awaited != NULL && awaited->wait_count >= OF_MESSAGE_MAX)
 		return DW_E_BUSY;
 	if (awaited != NULL) {
@@ -153,7 +153,7 @@ answer_waits(struct hub *hub, struct awaited *awaited)
 
 /* Its time is over. */
 static void
-fire(struct dw_wheel_timer *timer)
+time_out(struct dw_wheel_timer *timer)
 {
 	struct wait *wait = (struct wait *)(void *)((char *)timer - offsetof(struct wait, timer));
 
@@ -164,7 +164,7 @@ fire(struct dw_wheel_timer *timer)
 void
 wait_delivered(struct hub *hub, struct dw_room *room, const struct staged *staged)
 {
-	struct wait wait = { .room = room, .timer.fire = fire, .corr = staged->corr, .need = staged->wait };
+	struct wait wait = { .room = room, .timer.fire = time_out, .corr = staged->corr, .need = staged->wait };
 	struct peer *peer = peer_find(hub, staged->peer);
 	int err;
 
@@ -231,7 +231,7 @@ count_range(struct hub *hub, const struct dw_room *room, const struct dw_member 
 		return;
 	if (range.to - range.from <= resident->awaited_count) {
 		for (uint64_t number = range.from + 1; number <= range.to; number++)
-			if ((awaited = find(hub, room, member, number)) != NULL)
+			if ((awaited = find_awaited(hub, room, member, number)) != NULL)
 				count_one(hub, awaited, device);
 		return;
 	}

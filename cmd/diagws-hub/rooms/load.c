@@ -63,7 +63,7 @@ is_awaited(const struct resident *resident)
 
 /* All who asked are gone. */
 static void
-drop(struct hub *hub, struct resident *resident)
+drop_load(struct hub *hub, struct resident *resident)
 {
 	struct waiting *waiting;
 
@@ -84,7 +84,7 @@ rooms_load(struct hub *hub)
 		struct resident *resident = account->rooms;
 
 		if (!is_awaited(resident)) {
-			drop(hub, resident);
+			drop_load(hub, resident);
 			continue;
 		}
 		/* Its turn is over, unless it is alone. */
@@ -116,7 +116,7 @@ room_loaded(struct hub *hub, struct staged *staged)
 
 /* The first frame that waits. */
 static struct peer *
-take(struct hub *hub, struct later *later, struct request *request)
+take_request(struct hub *hub, struct later *later, struct request *request)
 {
 	struct dw_room *room = room_find(hub, dw_str(staged_of(later)->op.room));
 	struct resident *resident = room->user;
@@ -147,7 +147,7 @@ take(struct hub *hub, struct later *later, struct request *request)
 }
 
 static void
-done(struct hub *hub, struct later *later, const struct request *request)
+end_request(struct hub *hub, struct later *later, const struct request *request)
 {
 	struct dw_room *room = room_find(hub, dw_str(staged_of(later)->op.room));
 	struct resident *resident = room->user;
@@ -169,7 +169,7 @@ done(struct hub *hub, struct later *later, const struct request *request)
 void
 room_found(struct hub *hub, struct staged *staged)
 {
-	static const struct later_ops ops = { take, done };
+	static const struct later_ops ops = { take_request, end_request };
 
 	later_add(hub, &staged->later, &ops);
 }

@@ -44,7 +44,7 @@ lookup_ask(struct hub *hub, struct peer *peer, const struct lookup *question, co
 }
 
 static struct peer *
-take(struct hub *hub, struct later *later, struct request *request)
+take_request(struct hub *hub, struct later *later, struct request *request)
 {
 	const struct staged *staged = staged_of(later);
 	struct peer *peer = peer_find(hub, staged->peer);
@@ -62,7 +62,7 @@ take(struct hub *hub, struct later *later, struct request *request)
 }
 
 static void
-done(struct hub *hub, struct later *later, const struct request *request)
+end_request(struct hub *hub, struct later *later, const struct request *request)
 {
 	struct staged *staged = staged_of(later);
 	struct dw_room *room = staged->asked->room;
@@ -77,7 +77,7 @@ done(struct hub *hub, struct later *later, const struct request *request)
 void
 lookup_found(struct hub *hub, struct staged *staged)
 {
-	static const struct later_ops ops = { take, done };
+	static const struct later_ops ops = { take_request, end_request };
 
 	later_add(hub, &staged->later, &ops);
 }

@@ -23,7 +23,7 @@ wait_of(struct later *later)
 }
 
 static struct peer *
-take(struct hub *hub, struct later *later, struct request *request)
+take_request(struct hub *hub, struct later *later, struct request *request)
 {
 	struct wait *wait = wait_of(later);
 	const uint64_t now = dw_mono_ms();
@@ -42,7 +42,7 @@ take(struct hub *hub, struct later *later, struct request *request)
 }
 
 static void
-done(struct hub *hub, struct later *later, const struct request *request)
+end_request(struct hub *hub, struct later *later, const struct request *request)
 {
 	struct wait *wait = wait_of(later);
 
@@ -57,9 +57,9 @@ done(struct hub *hub, struct later *later, const struct request *request)
 
 /* A message has come, or its time is over. */
 static void
-fire(struct dw_wheel_timer *timer)
+queue_poll(struct dw_wheel_timer *timer)
 {
-	static const struct later_ops ops = { take, done };
+	static const struct later_ops ops = { take_request, end_request };
 	struct wait *wait = (struct wait *)(void *)((char *)timer - offsetof(struct wait, timer));
 
 	later_add(wait->hub, &wait->later, &ops);
@@ -70,7 +70,9 @@ int
 wait_message(struct hub *hub, struct peer *peer, struct dw_room *room, struct request *request)
 {
 	const struct dw_read *read = &request->message.read;
-	const struct wait wait = { .room = room, .timer.fire = fire, .list = &((struct resident *)room->user)->polls };
+	const struct wait wait = {
+		.room = room, .timer.fire = queue_poll, .list = &((struct resident *)room->user)->polls
+	};
 	struct dw_buf frame = { 0 };
 	int err = DW_E_NOMEM;
 

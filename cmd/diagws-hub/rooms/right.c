@@ -43,7 +43,7 @@ claim_of(const struct dw_wire *message)
 }
 
 static int
-look(struct hub *hub, struct peer *peer, const struct dw_wire *message, const struct claim *claim)
+stage_look(struct hub *hub, struct peer *peer, const struct dw_wire *message, const struct claim *claim)
 {
 	struct staged *staged = stage_new(DW_OP_OWNERS, claim->room);
 
@@ -81,7 +81,7 @@ right_check(struct hub *hub, struct peer *peer, const struct request *request, s
 	}
 	if (hub->closing)
 		return DW_E_AGAIN;
-	err = look(hub, peer, message, &claim);
+	err = stage_look(hub, peer, message, &claim);
 	return err == DW_OK ? DW_E_AGAIN : err;
 }
 
@@ -110,7 +110,7 @@ right_told(struct hub *hub, struct staged *staged)
 
 /* Who may goes on, or waits for the room: that is made, or loaded, now. */
 static struct peer *
-take(struct hub *hub, struct later *later, struct request *request)
+take_request(struct hub *hub, struct later *later, struct request *request)
 {
 	const struct staged *staged = staged_of(later);
 	struct peer *peer = peer_find(hub, staged->peer);
@@ -133,7 +133,7 @@ take(struct hub *hub, struct later *later, struct request *request)
 }
 
 static void
-done(struct hub *hub, struct later *later, const struct request *request)
+end_request(struct hub *hub, struct later *later, const struct request *request)
 {
 	(void)request;
 	later_remove(hub, later);
@@ -143,7 +143,7 @@ done(struct hub *hub, struct later *later, const struct request *request)
 void
 right_found(struct hub *hub, struct staged *staged)
 {
-	static const struct later_ops ops = { take, done };
+	static const struct later_ops ops = { take_request, end_request };
 
 	if (staged->asked != NULL)
 		later_add(hub, &staged->later, &ops);

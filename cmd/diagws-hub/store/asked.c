@@ -127,7 +127,7 @@ asked_take(struct hub *hub, struct asked *asked, const struct peer *peer, struct
 }
 
 static void
-forget(struct hub *hub, const struct asked_key *key)
+forget_key(struct hub *hub, const struct asked_key *key)
 {
 	struct asked *asked;
 
@@ -147,12 +147,12 @@ asked_forget(struct hub *hub, const struct peer *peer, uint64_t session, struct 
 
 	if (hub->asked == NULL)
 		return;
-	forget(hub, &key);
+	forget_key(hub, &key);
 	/* Behind a LEAVE that waited itself there may be a JOIN that came later. For a lookup only asks who has been let
 	 * in, in order. */
 	key.right = true;
 	if (!again)
-		forget(hub, &key);
+		forget_key(hub, &key);
 }
 
 bool

@@ -66,7 +66,7 @@ scan_begin(struct hub *hub, struct peer *peer, const struct dw_stat *stat, scan_
 }
 
 static void
-end(struct hub *hub, struct scan *scan)
+end_scan(struct hub *hub, struct scan *scan)
 {
 	struct dw_room *room = scan->room;
 
@@ -86,7 +86,7 @@ end(struct hub *hub, struct scan *scan)
 
 /* The next bit of it, and what that cost. */
 static size_t
-go_on(struct hub *hub, struct scan *scan)
+take_step(struct hub *hub, struct scan *scan)
 {
 	struct table *table = &scan->table;
 	const uint64_t compared = table->compared;
@@ -112,12 +112,12 @@ scans_turn(struct hub *hub)
 	while (hub->scans != NULL && work < SLICE) {
 		struct scan *scan = hub->scans;
 
-		work += go_on(hub, scan);
+		work += take_step(hub, scan);
 		if (!scan->done)
 			continue;
 		held |= scan->peer->held;
 		table_send(hub, scan->peer->number, scan->corr, scan->columns, &scan->table);
-		end(hub, scan);
+		end_scan(hub, scan);
 	}
 	return held || hub->scans != NULL;
 }
@@ -126,7 +126,7 @@ void
 scans_forget_peer(struct hub *hub, struct peer *peer)
 {
 	if (peer->scan != NULL)
-		end(hub, peer->scan);
+		end_scan(hub, peer->scan);
 }
 
 void
