@@ -1,9 +1,14 @@
-/* The hub's parts and how they meet. One process, two threads: everything here belongs to the main
- * thread but the engine, which belongs to the store thread once it runs (store.c).
+/* The hub's parts and how they meet. One process, two threads: everything here belongs to the main thread but the
+ * engine, which belongs to the store thread once it runs (store/store.c).
  *
- * A turn (loop.c): frames → dispatch.c → on_*.c, which stage operations in the batch or append answers
- * to the outbox; the store thread commits a batch; apply.c carries its results into the rooms and
- * answers; the outbox is flushed and readers are served. Handlers never send.
+ * A turn (loop.c, turn.c): frames → hear.c → dispatch.c → a handler (handle/on_*.c), which stages operations in the
+ * batch (store/stage.c) or adds answers to the outbox (peers/outbox.c); the store thread commits a batch;
+ * handle/apply.c carries its results into the rooms and answers; what waited for them is dispatched again
+ * (rooms/later.c); the outbox is flushed and readers are served. Handlers never send.
+ *
+ * Calls run one way: from this folder to handle/, from there to rooms/, tables/, store/ and peers/; tables/ looks at
+ * rooms/ and peers/; rooms/ stages in store/ and answers through peers/; these two call nobody. Each header says what
+ * its file offers; what all share is the struct below.
  */
 #ifndef DIAGWS_HUB_HUB_H
 #define DIAGWS_HUB_HUB_H

@@ -1,4 +1,5 @@
-/* The hub's turn: hear what peers say (hear.c), hand the batch to the store, carry a commit into the rooms, send.
+/* The hub's loop: hear what peers say (hear.c), carry a commit into the rooms, hand the batch to the store, send
+ * (turn.c).
  *
  * Happy path of one turn:
  *   frames → handlers → batch and outbox; who has gone is forgotten; a batch that came back → rooms and outbox;

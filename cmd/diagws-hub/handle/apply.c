@@ -188,7 +188,7 @@ apply_owners(struct hub *hub, struct staged *staged)
 		table_text(&table, rows[i].room);
 		table_text(&table, rows[i].user);
 		table_text(&table, state_text(rows[i].state));
-		if (!table_row(&table))
+		if (!table_end_row(&table))
 			break;
 	}
 	table_send(hub, staged->peer, staged->corr, "diagnosis_id\tuser_id\tstate", &table);

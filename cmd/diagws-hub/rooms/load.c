@@ -1,7 +1,13 @@
-/* Loads: staged when it is their turn, carried into their rooms, and the frames that waited for them are carried out,
- * in order.
+/* Loads of rooms, and what becomes of the frames that waited for them.
  *
- * Failure modes: the load fails: whoever waits is told. Where all who asked are gone the room is not loaded.
+ * Its own file because a load has two ends that are far apart: it is staged when it is its turn (load_queue.c), and
+ * carried into its room when its batch has been committed.
+ *
+ * Happy path: staged, committed, the room is filled; when the whole batch has been applied the frames that wait are
+ * carried out, in order, before anything that comes later.
+ *
+ * Failure modes: the load fails: whoever waits is told. Where all who asked are gone the room is not loaded. Invariant:
+ * a room counts as loading until its first frame is carried out, so that none overtakes those that wait.
  */
 #include "rooms/load.h"
 

@@ -5,6 +5,9 @@
  *
  * Happy path: a frame needs a room that is not resident: the frame waits, its room is queued, on the account of who
  * asked for it first; load.c takes it from there.
+ *
+ * Failure modes: memory, told to whoever asked. Invariant: what a frame takes is on the account of its peer until it is
+ * freed, also when that peer is gone.
  */
 #include "rooms/load_queue.h"
 

@@ -2,6 +2,10 @@
  *
  * Its own file because a poll is carried out again: with each message of the room, and when its time is over; by its
  * timer, so that of many polls of a room some are answered a turn, and none of a peer that has too much unread.
+ *
+ * Happy path: a READ finds nothing, so it is kept; a message comes, its timer fires, it is in the queue (later.c) and
+ * dispatched again; it finds something and is answered, and the wait ends. Failure modes: see waits.c; its peer takes
+ * nothing now: it goes on when that has drained.
  */
 #include "rooms/polls.h"
 

@@ -9,9 +9,8 @@ struct hub;
 struct peer;
 
 /* A READ that found nothing, or that its peer cannot take the answer of now: it is answered when there is something, or
- * the time is over, and the peer takes it. The READ is kept. It is
- * carried out again meanwhile, and must call this when there is still nothing (request->poll says which time it is).
- * DW_E_BUSY, DW_E_NOMEM. */
+ * the time is over, and the peer takes it. The READ is kept. It is carried out again meanwhile, and must call this when
+ * there is still nothing (request->poll says which time it is). DW_E_BUSY, DW_E_NOMEM. */
 int wait_message(struct hub *hub, struct peer *peer, struct dw_room *room, struct request *request);
 
 /* A message has come. */

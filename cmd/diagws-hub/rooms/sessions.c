@@ -1,5 +1,8 @@
 /* What sessions do to a room that others beside it must know: its edges, and whoever waits for its messages to be
  * delivered.
+ *
+ * Its own file because it is where a room (lib/room), peers and waits meet. Failure modes: a position that the room
+ * never had is refused; a peer that is gone is passed over.
  */
 #include "rooms/sessions.h"
 

@@ -1,5 +1,7 @@
 /* What is known of rooms at the start: how much each retains, and where its devices stand. None is loaded for it.
  *
+ * Its own file because only here the main thread reads from the engine: the store thread does not run yet.
+ *
  * Failure modes: memory. A device that was away for too long is removed from the store.
  */
 #include "rooms/start.h"

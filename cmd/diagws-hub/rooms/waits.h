@@ -22,9 +22,9 @@ struct wait {
 	struct wait *prev, *next;           /* of what it waits for: a message, or the next one of a room; */
 	struct wait **list;                 /* which has them all */
 	struct dw_wheel_timer timer;
-	uint64_t until; /* dw_mono_ms: when its time is over */
-	struct later later;
-	bool stalled; /* a READ that is to be carried out again when its peer has taken what it was answered */
+	uint64_t until;     /* dw_mono_ms: when its time is over */
+	struct later later; /* a READ is in the queue: it is carried out again */
+	bool stalled;       /* a READ that is to be carried out again when its peer has taken what it was answered */
 	struct hub *hub;
 	struct peer *peer;
 	struct dw_room *room;

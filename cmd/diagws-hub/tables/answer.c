@@ -1,4 +1,8 @@
-/* A table as the answer to a request: STAT, or the registry's list. */
+/* A table as the answer to a request: STAT, or the registry's list.
+ *
+ * Its own file because a table (table.c) knows nothing of peers. Failure modes: memory that the table was short of is
+ * told to who asked.
+ */
 #include "tables/answer.h"
 
 #include "peers/outbox.h"

@@ -88,7 +88,7 @@ stat_summary(struct hub *hub, struct table *table, const struct dw_room *room)
 	table_number(table, rooms->confirmed);
 	table_number(table, hub->waiting);
 	table_number(table, !hub->store_full);
-	(void)table_row(table);
+	(void)table_end_row(table);
 }
 
 static void
@@ -126,7 +126,7 @@ stat_room(struct hub *hub, struct table *table, const struct dw_room *room)
 {
 	(void)hub;
 	add_room(table, room, dw_now_ms());
-	(void)table_row(table);
+	(void)table_end_row(table);
 }
 
 static void
@@ -146,7 +146,7 @@ add_message(struct table *table, const struct dw_room *room, const struct dw_rec
 	table_number(table, receipts.sent);
 	table_number(table, receipts.delivered);
 	table_number(table, record->to.n > 0);
-	(void)table_row(table);
+	(void)table_end_row(table);
 }
 
 size_t
@@ -181,7 +181,7 @@ scan_rooms(struct hub *hub, struct scan_point *at, struct dw_room *unused, struc
 		return 0;
 	if (room->session_count > 0 || dw_room_retained(room) > 0) {
 		add_room(table, room, dw_now_ms());
-		(void)table_row(table);
+		(void)table_end_row(table);
 	}
 	return 1;
 }
@@ -199,7 +199,7 @@ scan_queues(struct hub *hub, struct scan_point *at, struct dw_room *unused, stru
 		table_number(table, dw_room_queued(room));
 		add_oldest_queued(table, room, dw_now_ms());
 		table_number(table, room->device_count - room->device_connected);
-		(void)table_row(table);
+		(void)table_end_row(table);
 	}
 	return 1;
 }
@@ -234,7 +234,7 @@ scan_devices(struct hub *hub, struct scan_point *at, struct dw_room *room, struc
 		table_number(table, dw_seq(device->at));
 		table_number(table, dw_room_behind(room, dw_n(device->at)));
 		table_number(table, connected > 0 || now < device->seen ? 0 : (now - device->seen) / 1000);
-		if (!table_row(table))
+		if (!table_end_row(table))
 			break;
 	}
 	return 1 + member->device_count;
@@ -256,7 +256,7 @@ scan_edges(struct hub *hub, struct scan_point *at, struct dw_room *unused, struc
 		table_number(table, HUB_WINDOW - (peer->sent - peer->credited));
 		table_number(table, peer->late);
 		table_number(table, (dw_mono_ms() - peer->since) / 1000);
-		(void)table_row(table);
+		(void)table_end_row(table);
 	}
 	return 1;
 }
@@ -272,7 +272,7 @@ scan_users(struct hub *hub, struct scan_point *at, struct dw_room *unused, struc
 	if (present->sessions > 0) {
 		table_text(table, present->user);
 		table_number(table, present->sessions);
-		(void)table_row(table);
+		(void)table_end_row(table);
 	}
 	return 1;
 }

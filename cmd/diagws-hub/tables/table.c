@@ -93,7 +93,7 @@ table_ok(const struct table *table)
 }
 
 bool
-table_row(struct table *table)
+table_end_row(struct table *table)
 {
 	if (!table_ok(table))
 		return false;

@@ -55,7 +55,7 @@ void table_text(struct table *table, const char *text);
 void table_str(struct table *table, struct dw_str text);
 void table_nil(struct table *table);
 /* Ends a row. False: no further row will be taken. */
-bool table_row(struct table *table);
+bool table_end_row(struct table *table);
 /* After the last row. `rows`, `cells` and `more` are then what is to be sent. The same for `most` rows, to be called
  * again until it is true. */
 void table_finish(struct table *table);
