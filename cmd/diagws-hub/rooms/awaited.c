@@ -171,12 +171,12 @@ wait_delivered(struct hub *hub, struct dw_room *room, const struct staged *stage
 	if (peer == NULL)
 		return;
 	err = waits_full(hub, peer) ? DW_E_BUSY : get_awaited(hub, room, &staged->op, &wait.awaited);
-	if (wait.awaited != NULL)
+	if (err == DW_OK && wait.awaited->count < wait.need) {
 		wait.list = &wait.awaited->waits;
-	if (err == DW_OK && wait.awaited->count < wait.need)
 		err = staged->wait_ms > 0 ? wait_add(hub, peer, &wait, staged->wait_ms, DW_STR("")) : DW_E_UNDELIVERED;
-	else if (err == DW_OK)
+	} else if (err == DW_OK) {
 		tell_delivered(hub, peer, wait.corr, DW_OK, wait.awaited->count);
+	}
 	if (err != DW_OK)
 		tell_delivered(hub, peer, wait.corr, err, wait.awaited != NULL ? wait.awaited->count : 0);
 	if (wait.awaited != NULL)
