@@ -28,7 +28,8 @@ WARN := -Wall -Wextra -Wconversion -Wshadow -Wformat=2 -Wvla -Wmissing-prototype
 	$(if $(WERROR),-Werror)
 HARD := -fstack-protector-strong -fPIE $(if $(SANITIZE),,-D_FORTIFY_SOURCE=2)
 SAN  := $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer)
-ALL_CFLAGS  = -std=c11 -D_GNU_SOURCE -DDW_VERSION='"$(VERSION)"' -Iinclude -Ilib $(if $(filter cmd/diagws-edge/% tests/%,$<),-Icmd/diagws-edge) -include lib/base/banned.h \
+ALL_CFLAGS  = -std=c11 -D_GNU_SOURCE -DDW_VERSION='"$(VERSION)"' -Iinclude -Ilib $(if $(filter cmd/diagws-edge/% tests/%,$<),-Icmd/diagws-edge) \
+	$(if $(filter cmd/diagws-hub/% tests/%,$<),-Icmd/diagws-hub) -include lib/base/banned.h \
 	$(WARN) $(HARD) $(SAN) -MMD -MP $(CFLAGS) $(CPPFLAGS)
 ALL_LDFLAGS = -pie -Wl,-z,relro,-z,now $(SAN) $(LDFLAGS)
 pc = $(shell pkg-config --libs $(1) 2>/dev/null)
@@ -40,7 +41,7 @@ LIB_SRC    := $(wildcard lib/*/*.c lib/*/*/*.c)
 LIB_OBJ    := $(LIB_SRC:%.c=$(BUILD)/%.o)
 LIB_A      := $(BUILD)/lib/lib.a
 EDGE_OBJ   := $(patsubst %.c,$(BUILD)/%.o,$(wildcard cmd/diagws-edge/*.c cmd/diagws-edge/*/*.c))
-HUB_OBJ    := $(patsubst %.c,$(BUILD)/%.o,$(wildcard cmd/diagws-hub/*.c))
+HUB_OBJ    := $(patsubst %.c,$(BUILD)/%.o,$(wildcard cmd/diagws-hub/*.c cmd/diagws-hub/*/*.c))
 BENCH_OBJ  := $(patsubst %.c,$(BUILD)/%.o,$(wildcard cmd/diagws-bench/*.c))
 PIC_OBJ    := $(CLIENT_SRC:%=$(BUILD)/pic/%.o)
 SONAME     := libdiagws.so.0
@@ -147,7 +148,7 @@ $(BUILD)/lib/pkgconfig/diagws.pc: lib/client/diagws.pc.in Makefile
 
 # A unit test links only what it names: the header lines `/* links: lib/x.c … */` and `/* libs: y */`; `/* hub */` is a
 # hub without its loop, its socket and its store thread (tests/lib/hub_kit.h).
-HUB_KIT := $(filter-out $(addprefix $(BUILD)/cmd/diagws-hub/,main.o loop.o options.o store.o), $(HUB_OBJ)) \
+HUB_KIT := $(filter-out $(addprefix $(BUILD)/cmd/diagws-hub/,main.o loop.o options.o store/store.o), $(HUB_OBJ)) \
 	$(BUILD)/tests/lib/engine_mem.o
 $(BUILD)/tests/%: tests/unit/%.c $(LIB_A) $(HUB_OBJ) $(EDGE_OBJ) $(BENCH_OBJ) $(BUILD)/tests/lib/engine_mem.o
 	@mkdir -p $(@D)
@@ -206,7 +207,7 @@ $(BUILD)/tests/hold.so $(BUILD)/tests/stick.so: $(BUILD)/tests/%.so: tests/lib/%
 
 # A hub and its edges in one process, with clocks and a network of the test's (tests/model/sim.h): everything that the two
 # commands are made of but what touches the world. The two have functions of the same names: the hub's stay its own.
-SIM_HUB  := $(filter-out $(addprefix $(BUILD)/cmd/diagws-hub/,main.o loop.o options.o store.o), $(HUB_OBJ)) \
+SIM_HUB  := $(filter-out $(addprefix $(BUILD)/cmd/diagws-hub/,main.o loop.o options.o store/store.o), $(HUB_OBJ)) \
 	$(BUILD)/tests/model/sim_hub.o
 SIM_EDGE := $(filter-out $(addprefix $(BUILD)/cmd/diagws-edge/,main.o server.o socket.o linger.o ws.o params.o http/http.o http/daemon.o http/admit.o door/check.o door/gate.o door/listen.o), \
 	$(EDGE_OBJ)) $(addprefix $(BUILD)/tests/model/,harness.o harness_hub.o harness_client.o sim_edge.o sim_net.o sim_poll.o) $(BUILD)/tests/lib/engine_mem.o
@@ -388,7 +389,7 @@ lint: all
 	$(Q)cppcheck --quiet --error-exitcode=1 --inline-suppr --std=c11 -j 2 -Iinclude -Ilib --enable=warning,portability \
 		--suppress=missingIncludeSystem --suppress=uninitvar lib cmd
 	$(Q)printf '%s\n' $(filter %.c,$(filter lib/% cmd/%,$(SOURCES))) | xargs -P 2 -n 6 sh -c \
-		'clang-tidy --quiet "$$@" -- -std=c11 -D_GNU_SOURCE -DDW_VERSION=\"$(VERSION)\" -Iinclude -Ilib -Icmd/diagws-edge 2>/dev/null' sh
+		'clang-tidy --quiet "$$@" -- -std=c11 -D_GNU_SOURCE -DDW_VERSION=\"$(VERSION)\" -Iinclude -Ilib -Icmd/diagws-edge -Icmd/diagws-hub 2>/dev/null' sh
 
 format:
 	$(Q)clang-format -i $(SOURCES)

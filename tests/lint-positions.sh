@@ -27,8 +27,8 @@ cmd/diagws-edge/confirm.c   an entry of the ring: the hub
 cmd/diagws-edge/frame.c     a PONG
 cmd/diagws-edge/http/messages.c  a client that polls: only its seq is looked at
 cmd/diagws-edge/watch.c     a client that joins: only its seq is looked at
-cmd/diagws-hub/on_read.c    the room, at its head
-cmd/diagws-hub/place.c      the engine
+cmd/diagws-hub/handle/on_read.c    the room, at its head
+cmd/diagws-hub/rooms/lookup.c      the engine
 lib/room/join.c             the room and the engine, at one seq; the room, at its head
 lib/room/read.c             the room, at its head
 '

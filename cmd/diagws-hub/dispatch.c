@@ -7,16 +7,26 @@
  * what came in one frame before a malformed one has been handled, what came behind it is not looked at. A stranger is
  * asked who it is, at most once a second.
  */
-#include "asked.h"
+#include "dispatch.h"
 
 #include "base/clock.h"
 #include "cli/logging.h"
+#include "handle/handlers.h"
+#include "hub.h"
+#include "options.h"
+#include "peers/outbox.h"
+#include "peers/peers.h"
+#include "request.h"
+#include "rooms/load_queue.h"
+#include "rooms/rooms.h"
+#include "store/asked.h"
+#include "store/stage.h"
 
 static const uint64_t ASK_EVERY_MS = 1000;
 
 struct handler {
 	enum dw_wire_kind kind;
-	void (*handle)(struct hub *hub, struct peer *peer, const struct dw_wire *message, struct dw_str frame);
+	void (*handle)(struct hub *hub, struct peer *peer, struct request *request);
 	size_t room_at; /* where its room's name is; 0: it is about no room, needs none loaded, or sees to that itself */
 	unsigned roles; /* who may say it: any of these */
 	unsigned cost;  /* what it may take, in messages of the simplest kind */
@@ -61,9 +71,10 @@ find_handler(enum dw_wire_kind kind)
 
 /* Whether it now waits for its room. */
 static bool
-must_wait(struct hub *hub, const struct handler *handler, struct peer *peer, const struct dw_wire *message,
-	struct dw_str frame)
+must_wait(struct hub *hub, const struct handler *handler, struct peer *peer, const struct request *request)
 {
+	const struct dw_wire *message = &request->message;
+	struct dw_str frame = request->frame;
 	const struct dw_str *name;
 	struct dw_room *room;
 	int err;
@@ -77,7 +88,7 @@ must_wait(struct hub *hub, const struct handler *handler, struct peer *peer, con
 		return false;
 	/* A session that leaves must not be forgotten, however busy the hub is: but what else is in that frame. */
 	if (message->kind == DW_LEAVE) {
-		asked_forget(hub, peer, message->leave.session, message->leave.room);
+		asked_forget(hub, peer, message->leave.session, message->leave.room, request->again);
 		dw_buf_reset(&hub->outbox.scratch);
 		dw_wire_pack(&hub->outbox.scratch, message);
 		frame = (struct dw_str) { hub->outbox.scratch.data, hub->outbox.scratch.len };
@@ -113,8 +124,9 @@ forbid(struct hub *hub, const struct peer *peer, const struct dw_wire *message)
 }
 
 void
-hub_dispatch(struct hub *hub, struct peer *peer, const struct dw_wire *message, struct dw_str frame)
+hub_dispatch(struct hub *hub, struct peer *peer, struct request *request)
 {
+	const struct dw_wire *message = &request->message;
 	const struct handler *handler = find_handler(message->kind);
 
 	if (handler == NULL)
@@ -123,8 +135,8 @@ hub_dispatch(struct hub *hub, struct peer *peer, const struct dw_wire *message, 
 		ask_who(hub, peer);
 	else if (!may_say(peer, handler, message))
 		forbid(hub, peer, message);
-	else if (!must_wait(hub, handler, peer, message, frame))
-		handler->handle(hub, peer, message, frame);
+	else if (!must_wait(hub, handler, peer, request))
+		handler->handle(hub, peer, request);
 }
 
 size_t
@@ -133,8 +145,8 @@ hub_receive(struct hub *hub, struct peer *peer)
 	struct dw_str frame = peer->rest;
 	struct dw_fault fault = { 0 };
 	const struct handler *handler;
-	struct dw_wire message;
-	int err = dw_wire_next(&peer->rest, &message, &fault);
+	struct request request;
+	int err = dw_wire_next(&peer->rest, &request.message, &fault);
 
 	if (err != DW_OK) {
 		dw_log_warn("malformed frame", "peer=%s bytes=%zu reason=%s", peer->name, frame.n, fault.message);
@@ -142,10 +154,13 @@ hub_receive(struct hub *hub, struct peer *peer)
 		return LOOK;
 	}
 	frame.n -= peer->rest.n;
-	handler = find_handler(message.kind);
-	hub_dispatch(hub, peer, &message, frame);
+	request.frame = frame;
+	request.again = request.looked_up = false;
+	request.poll = POLL_FIRST;
+	handler = find_handler(request.message.kind);
+	hub_dispatch(hub, peer, &request);
 	/* It comes to that again. */
-	if (message.kind == DW_STAT && peer->held)
+	if (request.message.kind == DW_STAT && peer->held)
 		peer->rest = (struct dw_str) { frame.p, frame.n + peer->rest.n };
 	return (handler != NULL ? handler->cost : LOOK) + frame.n / BYTES_PER_SIMPLE;
 }

@@ -8,10 +8,16 @@
  * Happy path: frame, messages, done. Failure modes: a frame that is too long is refused unread. A peer that is
  * forgotten in the middle of its frame takes the rest with it.
  */
-#include "hub.h"
+#include "hear.h"
 
 #include "base/clock.h"
 #include "cli/logging.h"
+#include "dispatch.h"
+#include "hub.h"
+#include "peers/outbox.h"
+#include "peers/peers.h"
+#include "store/stage.h"
+#include "wire/router.h"
 
 enum {
 	SHARE = 64,                      /* of a peer, in messages of the simplest kind (hub_receive), */
@@ -68,7 +74,7 @@ listen_to(struct hub *hub, uint32_t number)
 
 /* A frame that has just come. */
 static size_t
-begin(struct hub *hub, uint32_t number, struct dw_str frame)
+begin_frame(struct hub *hub, uint32_t number, struct dw_str frame)
 {
 	struct peer *peer = peer_get(hub, number);
 	size_t count;
@@ -90,7 +96,7 @@ begin(struct hub *hub, uint32_t number, struct dw_str frame)
 /* The next of those who are not through with their frame and may go on. Whoever may not now may not before this is
  * over, and is not asked again. False: nobody may. */
 static bool
-go_on(struct hub *hub, size_t *count)
+resume_talker(struct hub *hub, size_t *count)
 {
 	struct peer *peer;
 
@@ -119,7 +125,7 @@ take_next(struct hub *hub, size_t *count)
 	if (err == DW_E_AGAIN)
 		return false;
 	if (err == DW_OK && frame.n > 0) {
-		*count += begin(hub, number, frame);
+		*count += begin_frame(hub, number, frame);
 		return true;
 	}
 	refuse_frame(hub, number, frame.n);
@@ -131,7 +137,7 @@ take_next(struct hub *hub, size_t *count)
 static bool
 hear_some(struct hub *hub, size_t *count)
 {
-	const bool went_on = go_on(hub, count), took = take_next(hub, count);
+	const bool went_on = resume_talker(hub, count), took = take_next(hub, count);
 
 	return (went_on || took) && hub->fatal == DW_OK;
 }

@@ -1,11 +1,12 @@
-/* The hub's turn: hear what peers say (hear.c), hand the batch to the store, carry a commit into the rooms, send.
+/* The hub's loop: hear what peers say (hear.c), carry a commit into the rooms, hand the batch to the store, send
+ * (turn.c).
  *
  * Happy path of one turn:
  *   frames → handlers → batch and outbox; who has gone is forgotten; a batch that came back → rooms and outbox;
  *   the store is idle → it gets the batch; the outbox is flushed, readers are served.
  *
  * Where a look brought several messages and a commit is at the disk (or about to be), peers are left alone for
- * HUB_GATHER_US: what comes has to wait for that commit anyway, and to wake for each frame costs more than the frame.
+ * GATHER_US: what comes has to wait for that commit anyway, and to wake for each frame costs more than the frame.
  *
  * Failure modes: none of its own. SIGTERM and SIGINT: nothing is heard any more, whatever comes; what is staged and
  * every cursor is committed and answered, peers are told, the loop ends. So it does when a socket's file is gone, for
@@ -13,7 +14,7 @@
  * sent was. A loop that is stuck leaves its watchdog without a word (notify.h); a disk that is does not, for the next
  * hub would wait for it as well.
  */
-#include "hub.h"
+#include "loop.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -23,10 +24,23 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/wheel.h"
 #include "cli/logging.h"
 #include "cli/notify.h"
+#include "handle/farewell.h"
+#include "hear.h"
+#include "hub.h"
+#include "peers/outbox.h"
+#include "peers/peers.h"
+#include "rooms/cursors.h"
+#include "rooms/resident.h"
+#include "store/stage.h"
+#include "store/store.h"
+#include "tables/scan.h"
+#include "turn.h"
+#include "wire/router.h"
 
-enum { TICK_MS = 1000, CURSORS_EVERY = 5, FAREWELL_MS = 500, MOMENT_MS = 100, LOOK_MS = 20 };
+enum { TICK_MS = 1000, CURSORS_EVERY = 5, GATHER_US = 100, FAREWELL_MS = 500, MOMENT_MS = 100, LOOK_MS = 20 };
 
 static void
 begin_close(struct hub *hub)
@@ -86,20 +100,6 @@ take_in(struct hub *hub, bool *more)
 	return 0;
 }
 
-/* True: more are due. */
-static bool
-run_timers(struct hub *hub)
-{
-	bool more = true;
-
-	for (int i = 0; more && i < HUB_TIMERS; i += HUB_TIMERS_STEP) {
-		more = dw_wheel_run(&hub->wheel, dw_mono_ms(), HUB_TIMERS_STEP);
-		if (hub->outbox.bytes >= HUB_TIMERS_BYTES)
-			break;
-	}
-	return more;
-}
-
 /* True: more is likely to come before it can be committed. */
 static bool
 turn(struct hub *hub, bool *more)
@@ -110,14 +110,14 @@ turn(struct hub *hub, bool *more)
 	peers_forget_gone(hub); /* before anything is said to them */
 	batch = store_take(hub->store);
 	if (batch != NULL)
-		apply_batch(hub, batch);
+		turn_apply(hub, batch);
 	rooms_write_cursors(hub, HUB_CURSORS);
 	if (hub->fatal == DW_OK)
-		stage_commit(hub);
-	*more |= run_timers(hub);
+		turn_commit(hub);
+	*more |= turn_timers(hub);
 	*more |= scans_turn(hub);
 	rooms_evict(hub);
-	outbox_flush(hub);
+	turn_send(hub);
 	return came > 1 && (!store_idle(hub->store) || hub->batch->count > 0);
 }
 
@@ -149,7 +149,7 @@ say_shutdown(struct hub *hub)
 		if (peer->known)
 			outbox_add(hub, peer->number, &notice);
 	}
-	outbox_flush(hub);
+	turn_send(hub);
 	while (hub->peers != NULL && dw_mono_ms() < now + (is_unsent(hub) ? FAREWELL_MS : MOMENT_MS)) {
 		(void)poll(&fd, 1, LOOK_MS);
 		(void)dw_router_turn(hub->router);
@@ -182,8 +182,8 @@ wait_for_work(struct hub *hub, struct pollfd fds[3], uint64_t until, bool gather
 		wait = due;
 	if (hub->talkers != NULL && wait > HUB_STUCK_US)
 		wait = HUB_STUCK_US; /* they may go on when the store is found to be stuck: see stage_crowded */
-	if (gathers && wait > HUB_GATHER_US)
-		wait = HUB_GATHER_US;
+	if (gathers && wait > GATHER_US)
+		wait = GATHER_US;
 	if (more || hub->serving != NULL || (!gathers && !hub->closing && dw_router_readable(hub->router)))
 		wait = 0;
 	most = (struct timespec) { (time_t)(wait / 1000000), (long)(wait % 1000000 * 1000) };

@@ -6,17 +6,26 @@
  * Failure modes: what cannot be opened or bound is said on stderr with its reason, and the exit status
  * is the error's (sysexits).
  */
-#include "hub.h"
-
 #include <malloc.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 
 #include "base/clock.h"
+#include "base/wheel.h"
 #include "cli/logging.h"
 #include "cli/notify.h"
+#include "handle/farewell.h"
+#include "hub.h"
 #include "json/json.h"
+#include "loop.h"
+#include "options.h"
+#include "peers/outbox.h"
+#include "rooms/rooms.h"
+#include "rooms/start.h"
+#include "store/stage.h"
+#include "store/store.h"
+#include "wire/router.h"
 
 static void
 block_signals(void)

@@ -1,10 +1,11 @@
 /* The hub's options: one table, and the checks that the table cannot say. Failure modes: usage (64), an
  * engine that this version does not have (69), an address that may not be listened on (78).
  */
-#include "hub.h"
+#include "options.h"
 
 #include <string.h>
 
+#include "binds.h"
 #include "cli/daemon.h"
 
 static struct options o;

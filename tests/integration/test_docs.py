@@ -229,7 +229,7 @@ def test_protocol_page_has_every_field():
 
 def stat_views():
     """view → columns, as the hub's table has them."""
-    text = (ROOT / "cmd/diagws-hub/on_stat.c").read_text()
+    text = (ROOT / "cmd/diagws-hub/handle/on_stat.c").read_text()
     room = re.search(r'#define ROOM_COLUMNS[\s\\\\]*"([^"]+)"', text).group(1)
     table = re.search(r"views\[\] = \{(.*?)^\};", text, re.M | re.S).group(1).replace("ROOM_COLUMNS", f'"{room}"')
     views = {}

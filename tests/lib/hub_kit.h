@@ -8,9 +8,20 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../../cmd/diagws-hub/dispatch.h"
+#include "../../cmd/diagws-hub/hear.h"
 #include "../../cmd/diagws-hub/hub.h"
+#include "../../cmd/diagws-hub/options.h"
+#include "../../cmd/diagws-hub/turn.h"
 #include "base/clock.h"
 #include "engine_mem.h"
+#include "handle/farewell.h"
+#include "peers/peers.h"
+#include "rooms/cursors.h"
+#include "rooms/rooms.h"
+#include "store/store.h"
+#include "tables/scan.h"
+#include "wire/router.h"
 
 static struct hub hub;
 static struct options kit_options = { .queue_limit = 100, .memory_limit = INT64_MAX, .max_sessions = INT32_MAX };
@@ -145,17 +156,17 @@ kit_turn(void)
 
 	(void)hear(&hub, &more);
 	hub.expected = hub.cursors_at = 0;
-	stage_commit(&hub);
+	turn_commit(&hub);
 	if (kit_done != NULL) {
 		struct batch *batch = kit_done;
 
 		kit_done = NULL;
-		apply_batch(&hub, batch);
+		turn_apply(&hub, batch);
 	}
 	rooms_write_cursors(&hub, HUB_CURSORS);
-	more |= dw_wheel_run(&hub.wheel, dw_mono_ms(), HUB_TIMERS);
+	more |= turn_timers(&hub);
 	more |= scans_turn(&hub);
-	outbox_flush(&hub);
+	turn_send(&hub);
 	return more;
 }
 

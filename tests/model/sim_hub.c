@@ -5,7 +5,11 @@
  * output, which fails the history. A crash leaves the engine's files as they are: its descriptors and maps are taken
  * away, and it is not asked.
  */
+#include "../../cmd/diagws-hub/dispatch.h"
+#include "../../cmd/diagws-hub/hear.h"
 #include "../../cmd/diagws-hub/hub.h"
+#include "../../cmd/diagws-hub/options.h"
+#include "../../cmd/diagws-hub/turn.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,7 +21,17 @@
 
 #include "../lib/engine_mem.h"
 #include "base/clock.h"
+#include "handle/farewell.h"
+#include "peers/peers.h"
+#include "rooms/cursors.h"
+#include "rooms/later.h"
+#include "rooms/resident.h"
+#include "rooms/rooms.h"
+#include "rooms/start.h"
 #include "sim.h"
+#include "store/store.h"
+#include "tables/scan.h"
+#include "wire/router.h"
 
 static struct hub hub;
 static struct options options;
@@ -214,6 +228,7 @@ hub_turn(void)
 	if (!running)
 		return false;
 	(void)dw_wheel_run(&hub.wheel, dw_mono_ms(), SIZE_MAX);
+	later_serve(&hub, hub_dispatch);
 	if (is_idle())
 		return false;
 	do
@@ -221,14 +236,14 @@ hub_turn(void)
 	while (more);
 	batch = store_take(hub.store);
 	if (batch != NULL)
-		apply_batch(&hub, batch);
+		turn_apply(&hub, batch);
 	rooms_write_cursors(&hub, HUB_CURSORS);
 	hub.expected = hub.cursors_at = 0;
 	if (hub.fatal == DW_OK)
-		stage_commit(&hub);
+		turn_commit(&hub);
 	(void)scans_turn(&hub);
 	rooms_evict(&hub);
-	outbox_flush(&hub);
+	turn_send(&hub);
 	peers_forget_gone(&hub);
 	if (hub.fatal != DW_OK)
 		die("ended", dw_err_code(hub.fatal));

@@ -1,8 +1,8 @@
 /* What a hub stages for whom: a right is looked up before a room is made or loaded, and nobody has more than a share.
  */
-/* links: cmd/diagws-hub/right.c cmd/diagws-hub/asked.c cmd/diagws-hub/stage.c */
-/* links: lib/wire/wire.c lib/wire/msgpack.c lib/base/buf.c */
-/* links: lib/base/err.c */
+/* links: cmd/diagws-hub/rooms/right.c cmd/diagws-hub/rooms/later.c */
+/* links: cmd/diagws-hub/store/asked.c cmd/diagws-hub/store/stage.c */
+/* links: lib/wire/wire.c lib/wire/msgpack.c lib/base/buf.c lib/base/err.c */
 /* links: lib/store/engine.c lib/message/msg.c lib/base/utf8.c lib/json/json.c lib/json/json_plain.c */
 /* libs: msgpack jansson */
 #include <setjmp.h>
@@ -13,8 +13,17 @@
 
 #include <cmocka.h>
 
-#include "../../cmd/diagws-hub/asked.h"
+#include "../../cmd/diagws-hub/hub.h"
 #include "base/clock.h"
+#include "peers/outbox.h"
+#include "peers/peers.h"
+#include "rooms/later.h"
+#include "rooms/load_queue.h"
+#include "rooms/resident.h"
+#include "rooms/right.h"
+#include "rooms/rooms.h"
+#include "store/asked.h"
+#include "store/store.h"
 
 enum { PEERS = 5 };
 
@@ -23,7 +32,7 @@ static struct batch batches[2], *given;
 static struct peer peers[PEERS];
 static struct dw_room the_room;
 static bool is_known, is_resident, may;
-static size_t made, waited, dispatched, loads;
+static size_t made, waited, dispatched;
 static int told;
 static uint64_t now_us;
 
@@ -81,26 +90,18 @@ room_wait(struct hub *unused, struct dw_room *room, struct peer *peer, struct dw
 }
 
 void
-room_settle(struct hub *unused, struct dw_room *room)
+room_done(struct hub *unused, struct dw_room *room)
 {
 	(void)unused;
 	(void)room;
 }
 
-void
-rooms_load(struct hub *unused)
-{
-	(void)unused;
-	loads++;
-}
-
-void
-hub_dispatch(struct hub *unused, struct peer *peer, const struct dw_wire *message, struct dw_str frame)
+static void
+dispatch(struct hub *unused, struct peer *peer, struct request *request)
 {
 	(void)unused;
 	(void)peer;
-	(void)message;
-	(void)frame;
+	assert_true(request->again);
 	dispatched++;
 }
 
@@ -158,7 +159,7 @@ set_up(void **state)
 		peers[i] = (struct peer) { .number = i, .known = true, .incarnation = 1 };
 	given = NULL;
 	is_known = is_resident = may = false;
-	made = waited = dispatched = loads = 0;
+	made = waited = dispatched = 0;
 	told = DW_OK;
 	now_us = 1000000;
 	return 0;
@@ -168,7 +169,8 @@ static void
 free_operations(struct batch *batch)
 {
 	for (size_t i = 0; i < batch->count; i++)
-		stage_free(&hub, (struct staged *)(void *)batch->ops[i]);
+		if (batch->ops[i] != NULL)
+			stage_free(&hub, (struct staged *)(void *)batch->ops[i]);
 	free(batch->ops);
 	*batch = (struct batch) { 0 };
 }
@@ -359,27 +361,30 @@ test_turns_in_batches(void **state)
 
 /* ---- rights */
 
-static const struct dw_wire a_join = { .kind = DW_JOIN,
-	.join = { .corr = 1, .session = 7, .room = { "123", 3 }, .user = { "eve", 3 }, .device = { "d", 1 } } };
-static const struct dw_wire a_read = { .kind = DW_READ,
-	.read = { .corr = 1, .room = { "123", 3 }, .user = { "eve", 3 }, .limit = 10 } };
-static const struct dw_wire a_publish = { .kind = DW_PUBLISH,
-	.publish = {
-		.corr = 1, .room = { "123", 3 }, .user = { "eve", 3 }, .type = { "a_update", 8 }, .data = { "{}", 2 } } };
+static const struct request a_join = {
+	.message = { .kind = DW_JOIN,
+		.join = { .corr = 1, .session = 7, .room = { "123", 3 }, .user = { "eve", 3 }, .device = { "d", 1 } } }
+};
+static const struct request a_read = {
+	.message = { .kind = DW_READ, .read = { .corr = 1, .room = { "123", 3 }, .user = { "eve", 3 }, .limit = 10 } }
+};
+static const struct request a_publish = { .message = { .kind = DW_PUBLISH,
+											  .publish = { .corr = 1,
+												  .room = { "123", 3 },
+												  .user = { "eve", 3 },
+												  .type = { "a_update", 8 },
+												  .data = { "{}", 2 } } } };
 
-static struct staged *
-only(void)
-{
-	assert_int_equal(1, hub.batch->count);
-	return (struct staged *)(void *)hub.batch->ops[0];
-}
-
-/* What the registry says. */
+/* What the registry says to the i-th of so many who ask. */
 static void
-find(struct staged *staged, enum dw_owner_state state)
+find(size_t i, size_t count, enum dw_owner_state state)
 {
 	struct dw_owner_row row = { .state = state };
+	struct staged *staged;
 
+	assert_int_equal(count, hub.batch->count);
+	staged = (struct staged *)(void *)hub.batch->ops[i];
+	hub.batch->ops[i] = NULL;
 	assert_int_equal(DW_OP_OWNERS, staged->op.kind);
 	assert_int_equal(1, staged->op.read.limit);
 	assert_string_equal("123", staged->op.room);
@@ -388,6 +393,7 @@ find(struct staged *staged, enum dw_owner_state state)
 		dw_buf_add(&staged->op.read.owners, &row, sizeof(row));
 	right_told(&hub, staged);
 	right_found(&hub, staged);
+	later_serve(&hub, dispatch);
 }
 
 static void
@@ -396,7 +402,7 @@ test_a_refusal_takes_one_look_whatever_the_room(void **state)
 	static const struct {
 		bool known, resident;
 	} rooms[] = { { false, false }, { true, false }, { true, true } };
-	static const struct dw_wire *const messages[] = { &a_join, &a_read, &a_publish };
+	static const struct request *const messages[] = { &a_join, &a_read, &a_publish };
 
 	for (size_t i = 0; i < sizeof(messages) / sizeof(messages[0]); i++) {
 		size_t bytes = 0;
@@ -409,12 +415,12 @@ test_a_refusal_takes_one_look_whatever_the_room(void **state)
 			is_resident = rooms[j].resident;
 			assert_int_equal(DW_E_AGAIN, right_check(&hub, &peers[0], messages[i], &room));
 			assert_int_equal(DW_OK, told);
-			find(only(), DW_OWNER_NONE);
+			assert_true(bytes == 0 || bytes == hub.staged_bytes);
+			bytes = hub.staged_bytes;
+			find(0, 1, DW_OWNER_NONE);
 			assert_int_equal(DW_E_DENIED, told);
 			assert_int_equal(0, made + waited + dispatched);
 			assert_null(room);
-			assert_true(bytes == 0 || bytes == hub.staged_bytes);
-			bytes = hub.staged_bytes;
 			(void)tear_down(state);
 		}
 	}
@@ -428,13 +434,13 @@ test_who_may_goes_on(void **state)
 
 	(void)state;
 	assert_int_equal(DW_E_AGAIN, right_check(&hub, &peers[0], &a_join, &room));
-	find(only(), DW_OWNER_GRANTED);
+	find(0, 1, DW_OWNER_GRANTED);
 	assert_int_equal(1, made);
 	assert_int_equal(1, waited);
 	/* Somebody else has had it loaded meanwhile. */
 	assert_int_equal(DW_E_AGAIN, right_check(&hub, &peers[0], &a_join, &room));
 	is_known = is_resident = true;
-	find((struct staged *)(void *)hub.batch->ops[1], DW_OWNER_GRANTED);
+	find(1, 2, DW_OWNER_GRANTED);
 	assert_int_equal(1, dispatched);
 	assert_int_equal(DW_OK, told);
 	/* Where the room knows, nobody is asked. */
@@ -448,28 +454,29 @@ test_who_may_goes_on(void **state)
 static void
 test_what_is_carried_out_again_does_not_look_again(void **state)
 {
+	struct request again = a_join;
 	struct dw_room *room = NULL;
 
 	(void)state;
-	is_known = is_resident = hub.replaying = true;
-	assert_int_equal(DW_E_DENIED, right_check(&hub, &peers[0], &a_join, &room));
+	is_known = is_resident = again.again = true;
+	assert_int_equal(DW_E_DENIED, right_check(&hub, &peers[0], &again, &room));
 	assert_int_equal(0, hub.batch->count);
 }
 
 static void
 test_a_join_does_not_overtake_one_that_is_outside(void **state)
 {
-	struct dw_wire other = a_join;
+	struct request other = a_join;
 	struct dw_room *room = NULL;
 
 	(void)state;
-	other.join.session = 8;
+	other.message.join.session = 8;
 	assert_int_equal(DW_E_AGAIN, right_check(&hub, &peers[0], &a_join, &room));
 	is_known = is_resident = may = true;
 	assert_int_equal(DW_E_AGAIN, right_check(&hub, &peers[1], &other, &room));
 	assert_int_equal(DW_OK, right_check(&hub, &peers[1], &a_read, &room));
-	find((struct staged *)(void *)hub.batch->ops[0], DW_OWNER_GRANTED);
-	find((struct staged *)(void *)hub.batch->ops[1], DW_OWNER_GRANTED);
+	find(0, 2, DW_OWNER_GRANTED);
+	find(1, 2, DW_OWNER_GRANTED);
 	assert_int_equal(2, dispatched);
 	assert_int_equal(DW_OK, right_check(&hub, &peers[1], &other, &room));
 }
@@ -483,15 +490,15 @@ test_nobody_waits_any_more(void **state)
 	(void)state;
 	for (int i = 0; i < 4; i++)
 		assert_int_equal(DW_E_AGAIN, right_check(&hub, &peers[i], &a_join, &room));
-	asked_forget(&hub, &peers[0], 6, room_name);
-	asked_forget(&hub, &peers[0], 7, DW_STR("12"));
-	find((struct staged *)(void *)hub.batch->ops[0], DW_OWNER_GRANTED);
+	asked_forget(&hub, &peers[0], 6, room_name, false);
+	asked_forget(&hub, &peers[0], 7, DW_STR("12"), false);
+	find(0, 4, DW_OWNER_GRANTED);
 	assert_int_equal(1, waited);
-	asked_forget(&hub, &peers[1], 7, room_name);
+	asked_forget(&hub, &peers[1], 7, room_name, false);
 	peers[2].incarnation = 2;
 	peers[3].known = false;
 	for (int i = 1; i < 4; i++)
-		find((struct staged *)(void *)hub.batch->ops[i], i == 1 ? DW_OWNER_NONE : DW_OWNER_GRANTED);
+		find((size_t)i, 4, i == 1 ? DW_OWNER_NONE : DW_OWNER_GRANTED);
 	assert_int_equal(1, waited);
 	assert_int_equal(DW_OK, told);
 }
@@ -504,10 +511,8 @@ test_a_leave_that_waited_takes_no_later_join_away(void **state)
 
 	(void)state;
 	assert_int_equal(DW_E_AGAIN, right_check(&hub, &peers[0], &a_join, &room));
-	hub.replaying = true;
-	asked_forget(&hub, &peers[0], 7, DW_STR("123"));
-	hub.replaying = false;
-	find(only(), DW_OWNER_GRANTED);
+	asked_forget(&hub, &peers[0], 7, DW_STR("123"), true);
+	find(0, 1, DW_OWNER_GRANTED);
 	assert_int_equal(1, waited);
 }
 

@@ -13,6 +13,8 @@
 #include <cmocka.h>
 
 #include "../lib/hub_kit.h"
+#include "rooms/resident.h"
+#include "rooms/sessions.h"
 
 enum { EDGE = 1, ASKER = 2, MANY = 4000, SLICE = 1000 };
 
@@ -63,7 +65,7 @@ remove_room(const char *name)
 	struct dw_room *room = room_find(&hub, dw_str(name));
 
 	dw_room_expire(room, dw_now_ms() + 8 * 86400000ULL);
-	room_settle(&hub, room);
+	room_done(&hub, room);
 }
 
 /* How often each of the names is in the first column of the answer. */

@@ -1,4 +1,5 @@
-/* links: cmd/diagws-hub/table.c cmd/diagws-hub/table_sort.c lib/wire/wire.c lib/wire/msgpack.c lib/base/buf.c */
+/* links: cmd/diagws-hub/tables/table.c cmd/diagws-hub/tables/table_sort.c */
+/* links: lib/wire/wire.c lib/wire/msgpack.c lib/base/buf.c */
 /* links: lib/base/err.c */
 /* libs: msgpack */
 /* The hub's tables: what is left out, and the first rows of many against sorting all of them. */
@@ -12,7 +13,7 @@
 
 #include <cmocka.h>
 
-#include "../../cmd/diagws-hub/table.h"
+#include "../../cmd/diagws-hub/tables/table_sort.h"
 
 enum { MANY = 60000 };
 
@@ -64,7 +65,7 @@ add_row(struct table *table, const struct model *row)
 	else
 		table_number(table, (uint64_t)row->value);
 	table_str(table, (struct dw_str) { xs, row->text_n });
-	assert_true(table_row(table));
+	assert_true(table_end_row(table));
 }
 
 /* The table holds the first rows, as many as there may be, and not one less. */
@@ -184,13 +185,13 @@ static void
 add_values(struct table *table)
 {
 	table_real(table, 0.5);
-	assert_true(table_row(table));
+	assert_true(table_end_row(table));
 	table_nil(table);
-	assert_true(table_row(table));
+	assert_true(table_end_row(table));
 	table_number(table, 3);
-	assert_true(table_row(table));
+	assert_true(table_end_row(table));
 	table_real(table, 2.25);
-	assert_true(table_row(table));
+	assert_true(table_end_row(table));
 }
 
 /* By value, whatever the kind, and by the first column itself. */
@@ -229,18 +230,18 @@ unsorted_as_they_come(void **state)
 	(void)state;
 	table_init(&table, 2);
 	table_number(&table, 5);
-	assert_true(table_row(&table));
+	assert_true(table_end_row(&table));
 	table_number(&table, 9);
-	assert_true(table_row(&table));
+	assert_true(table_end_row(&table));
 	table_number(&table, 7);
-	assert_false(table_row(&table));
+	assert_false(table_end_row(&table));
 	table_finish(&table);
 	assert_true(table.rows == 2 && table.more && table.cells.len == 2);
 	table_clear(&table);
 	table_init(&table, UINT64_MAX);
 	do
 		table_str(&table, (struct dw_str) { xs, sizeof(xs) });
-	while (table_row(&table));
+	while (table_end_row(&table));
 	assert_true(table.more && table.cells.len <= TABLE_CELLS_MAX && table.cells.len > TABLE_CELLS_MAX - 700);
 	table_clear(&table);
 }

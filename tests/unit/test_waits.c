@@ -11,8 +11,8 @@
 
 #include <cmocka.h>
 
-#include "../../cmd/diagws-hub/waits.h"
 #include "../lib/hub_kit.h"
+#include "rooms/waits.h"
 
 enum { EDGE = 1, FIRST = 10, PEERS = 12, EACH = HUB_PENDING_MAX - 1 };
 

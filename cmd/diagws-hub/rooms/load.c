@@ -1,0 +1,181 @@
+/* Loads of rooms, and what becomes of the frames that waited for them.
+ *
+ * Its own file because a load has two ends that are far apart: it is staged when it is its turn (load_queue.c), and
+ * carried into its room when its batch has been committed.
+ *
+ * Happy path: staged, committed, the room is filled; when the whole batch has been applied the frames that wait are
+ * carried out, in order, before anything that comes later.
+ *
+ * Failure modes: the load fails: whoever waits is told. Where all who asked are gone the room is not loaded. Invariant:
+ * a room counts as loading until its first frame is carried out, so that none overtakes those that wait.
+ */
+#include "rooms/load.h"
+
+#include <assert.h>
+#include <utlist.h>
+
+#include "base/clock.h"
+#include "cli/logging.h"
+#include "hub.h"
+#include "peers/outbox.h"
+#include "peers/peers.h"
+#include "request.h"
+#include "rooms/later.h"
+#include "rooms/load_queue.h"
+#include "rooms/resident.h"
+#include "rooms/rooms.h"
+#include "store/stage.h"
+
+enum { LOADS = 64 }; /* rooms that are being loaded at a time */
+enum { LOAD_BASE = 4 * 1024, LOAD_MESSAGE = 512, LOAD_MOST = 4 * 1024 * 1024 };
+
+/* What a load will bring, as far as it can be told: how many messages there are is known, and not how long they are. */
+static size_t
+guess_load(const struct dw_room *room)
+{
+	const uint64_t bytes = LOAD_BASE + dw_room_retained(room) * LOAD_MESSAGE;
+
+	return bytes < LOAD_MOST ? (size_t)bytes : LOAD_MOST;
+}
+
+/* False: no memory; it is tried again in the next turn. */
+static bool
+stage_load(struct hub *hub, struct resident *resident)
+{
+	struct account *account = resident->account;
+	struct staged *load = stage_new(DW_OP_LOAD, dw_str(resident->room->name));
+
+	if (load == NULL)
+		return false;
+	load->bytes = guess_load(resident->room);
+	if (stage_add_for(hub, account, load) != DW_OK)
+		return false;
+	account->loads++;
+	hub->loads++;
+	load_unqueue(hub, resident);
+	return true;
+}
+
+/* Not when all who asked are gone. */
+static bool
+is_awaited(const struct resident *resident)
+{
+	const struct waiting *waiting = resident->waiting;
+
+	while (waiting != NULL && waiting->account->gone)
+		waiting = waiting->next;
+	return waiting != NULL || !resident->account->gone;
+}
+
+/* All who asked are gone. */
+static void
+drop_load(struct hub *hub, struct resident *resident)
+{
+	struct waiting *waiting;
+
+	load_unqueue(hub, resident);
+	resident->loading = false;
+	while ((waiting = resident->waiting) != NULL) {
+		DL_DELETE(resident->waiting, waiting);
+		waiting_free(hub, waiting);
+	}
+	room_done(hub, resident->room);
+}
+
+void
+rooms_load(struct hub *hub)
+{
+	while (hub->loaders != NULL && hub->loads < LOADS && !hub->closing) {
+		struct account *account = hub->loaders;
+		struct resident *resident = account->rooms;
+
+		if (!is_awaited(resident)) {
+			drop_load(hub, resident);
+			continue;
+		}
+		/* Its turn is over, unless it is alone. */
+		DL_DELETE(hub->loaders, account);
+		DL_APPEND(hub->loaders, account);
+		if (!stage_load(hub, resident))
+			return;
+	}
+}
+
+void
+room_loaded(struct hub *hub, struct staged *staged)
+{
+	struct dw_room *room = room_find(hub, dw_str(staged->op.room));
+	struct resident *resident = room->user;
+
+	assert(resident != NULL && resident->loading && !resident->queued);
+	hub->loads--;
+	staged->account->loads--;
+	account_list(hub, staged->account);
+	resident->load_err = staged->op.err;
+	if (resident->load_err == DW_OK)
+		resident->load_err = dw_room_load(room, &staged->op, dw_now_ms());
+	if (resident->load_err != DW_OK)
+		dw_log_error("cannot load a room", "diagnosis_id=%s error=%s", room->name, dw_err_code(resident->load_err));
+	else
+		hub->resident_count++;
+}
+
+/* The first frame that waits. */
+static struct peer *
+take_request(struct hub *hub, struct later *later, struct request *request)
+{
+	struct dw_room *room = room_find(hub, dw_str(staged_of(later)->op.room));
+	struct resident *resident = room->user;
+	struct waiting *waiting = resident->waiting;
+	struct peer *peer = waiting != NULL ? peer_find(hub, waiting->peer) : NULL;
+
+	/* A frame in the queue must not give up the room for the next: this holds it. */
+	resident->holds += resident->loading;
+	resident->loading = false;
+	if (peer == NULL || peer->account != waiting->account)
+		return NULL; /* it went, even if it is back */
+	peer_answered(peer);
+	/* Since then it has introduced itself anew, and asked again. */
+	if (!peer->known || peer->incarnation != waiting->incarnation)
+		return NULL;
+	request->again = true;
+	request->frame = (struct dw_str) { waiting->frame, waiting->n };
+	if (dw_wire_unpack(&request->message, waiting->frame, waiting->n, NULL) != DW_OK) {
+		hub->fatal = DW_E_NOMEM; /* as in hub_receive */
+		return NULL;
+	}
+	if (request->message.kind == DW_JOIN)
+		request->message.join.age += dw_mono_ms() - waiting->came_at;
+	if (resident->load_err == DW_OK)
+		return peer;
+	answer_failure(hub, peer->number, &request->message, resident->load_err, NULL);
+	return NULL;
+}
+
+static void
+end_request(struct hub *hub, struct later *later, const struct request *request)
+{
+	struct dw_room *room = room_find(hub, dw_str(staged_of(later)->op.room));
+	struct resident *resident = room->user;
+	struct waiting *waiting = resident->waiting;
+
+	(void)request;
+	if (waiting != NULL) {
+		DL_DELETE(resident->waiting, waiting);
+		waiting_free(hub, waiting);
+	}
+	if (resident->waiting != NULL)
+		return;
+	resident->holds--;
+	room_done(hub, room);
+	later_remove(hub, later);
+	stage_free(hub, staged_of(later));
+}
+
+void
+room_found(struct hub *hub, struct staged *staged)
+{
+	static const struct later_ops ops = { take_request, end_request };
+
+	later_add(hub, &staged->later, &ops);
+}

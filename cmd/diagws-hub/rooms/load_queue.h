@@ -1,0 +1,37 @@
+/* Rooms to be loaded, and frames that wait for that (load_queue.c). */
+#ifndef DIAGWS_HUB_LOAD_QUEUE_H
+#define DIAGWS_HUB_LOAD_QUEUE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "room/room.h"
+
+struct account;
+struct hub;
+struct peer;
+struct resident;
+
+/* A frame that waits until its room is loaded. */
+struct waiting {
+	struct waiting *prev, *next;
+	struct account *account;
+	uint32_t peer;
+	uint64_t incarnation;
+	uint64_t came_at; /* dw_mono_ms */
+	size_t n;
+	char frame[];
+};
+
+bool room_waits(const struct dw_room *room);
+/* Keeps the frame until the room has been loaded. Not all are loaded at once: those who ask take turns. */
+int room_wait(struct hub *hub, struct dw_room *room, struct peer *peer, struct dw_str frame);
+void waiting_free(struct hub *hub, struct waiting *waiting);
+/* Whether the account may have its next room loaded, when its turn comes. */
+void account_list(struct hub *hub, struct account *account);
+/* Its load is not to be staged any more. */
+void load_unqueue(struct hub *hub, struct resident *resident);
+
+#endif

@@ -1,0 +1,40 @@
+/* The table of rooms (rooms.c), and what the hub keeps of each. */
+#ifndef DIAGWS_HUB_ROOMS_H
+#define DIAGWS_HUB_ROOMS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/buf.h"
+#include "room/room.h"
+
+struct account;
+struct awaited;
+struct hub;
+struct wait;
+struct waiting;
+
+/* What the hub keeps of a room that is resident or about to be. */
+struct resident {
+	struct dw_room *room;
+	struct wait *polls;      /* for the next message, */
+	struct awaited *awaited; /* and messages that somebody waits for (waits.h) */
+	size_t awaited_count;
+	struct resident *prev, *next;             /* in the hub's list of idle ones, oldest first */
+	struct resident *dirty_prev, *dirty_next; /* in the list of those with changed cursors */
+	struct resident *load_prev, *load_next;   /* in account->rooms, while its load waits for its turn */
+	struct account *account;                  /* whose turn that is */
+	struct waiting *waiting;
+	size_t writing; /* cursors on their way to the store */
+	size_t holds;   /* other reasons not to give it up */
+	size_t memory;  /* as counted in hub->memory */
+	int load_err;
+	bool loading, queued, idle, dirty;
+};
+
+struct dw_room *room_find(struct hub *hub, struct dw_str name);
+/* Makes it when needed. NULL: no memory. */
+struct dw_room *room_get(struct hub *hub, struct dw_str name);
+void rooms_free(struct hub *hub);
+
+#endif

@@ -1,0 +1,240 @@
+/* The store thread: takes a batch, commits it, gives it back. The only user of the engine while it runs.
+ *
+ * Its own file and thread so that a slow disk stalls nobody but those who wait for it. One batch is at
+ * the disk while the next is staged: that is the group commit.
+ *
+ * Failure modes: when the storage is full, what needs no room is tried again without what does, so that
+ * joins and cursors go on; whoever was left out finds the error in its operation. Any other failure is
+ * the batch's and each operation's.
+ */
+#include "store/store.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+
+enum { REST_AFTER_S = 1 };
+
+struct store {
+	struct dw_engine *engine;
+	pthread_t thread;
+	pthread_mutex_t mutex;
+	pthread_cond_t cond;
+	int fd;
+	bool busy;           /* main's view: given and not yet taken */
+	struct batch *given; /* under mutex, these three */
+	struct batch *done;
+	bool stop;
+};
+
+/* How much an operation may ask of a full disk: 0 reads, 1 writes in place of something, 2 adds. */
+static int
+weight(const struct dw_op *op)
+{
+	switch (op->kind) {
+	case DW_OP_LOAD:
+	case DW_OP_PLACE:
+	case DW_OP_OWNERS:
+		return 0;
+	case DW_OP_CURSOR:
+		return 1;
+	case DW_OP_APPEND:
+	case DW_OP_OWNER:
+		break;
+	}
+	return 2;
+}
+
+static int
+commit(struct dw_engine *engine, struct dw_op **ops, size_t count, struct dw_fault *fault)
+{
+	return count > 0 ? engine->ops->commit(engine, ops, count, fault) : DW_OK;
+}
+
+/* Moves what weighs at most `most` to the front, in order; the rest gets err. */
+static size_t
+keep_light(struct dw_op **ops, struct dw_op **rest, size_t count, int most, int err)
+{
+	size_t kept = 0, left = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		dw_op_reset(ops[i]);
+		if (weight(ops[i]) <= most) {
+			ops[kept++] = ops[i];
+		} else {
+			ops[i]->err = err;
+			rest[left++] = ops[i];
+		}
+	}
+	for (size_t i = 0; i < left; i++)
+		ops[kept + i] = rest[i];
+	return kept;
+}
+
+static void
+carry_out(struct dw_engine *engine, struct batch *batch)
+{
+	uint64_t from = dw_mono_us();
+	int err = commit(engine, batch->ops, batch->count, &batch->fault);
+	size_t count = batch->count;
+
+	batch->err = err;
+	if (err == DW_E_STORAGE_FULL) {
+		struct dw_op **rest = calloc(count, sizeof(struct dw_op *));
+
+		for (int most = 1; rest != NULL && err == DW_E_STORAGE_FULL && most >= 0; most--) {
+			count = keep_light(batch->ops, rest, count, most, err);
+			err = commit(engine, batch->ops, count, &batch->fault);
+		}
+		free(rest);
+	}
+	for (size_t i = 0; err != DW_OK && i < count; i++)
+		batch->ops[i]->err = err;
+	if (err != DW_OK)
+		batch->err = err;
+	engine->ops->info(engine, &batch->info);
+	batch->took_us = dw_mono_us() - from;
+}
+
+/* Waits for a batch, but not long; false: there is none yet. */
+static bool
+waited(struct store *store)
+{
+	struct timespec until;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += REST_AFTER_S;
+	while (store->given == NULL && !store->stop) {
+		if (pthread_cond_timedwait(&store->cond, &store->mutex, &until) == ETIMEDOUT)
+			return false;
+	}
+	return true;
+}
+
+static void *
+run(void *user)
+{
+	struct store *store = user;
+	const uint64_t one = 1;
+
+	pthread_mutex_lock(&store->mutex);
+	for (;;) {
+		struct batch *batch;
+
+		if (store->given == NULL && !store->stop && !waited(store)) {
+			pthread_mutex_unlock(&store->mutex);
+			store->engine->ops->rest(store->engine);
+			pthread_mutex_lock(&store->mutex);
+		}
+		while (store->given == NULL && !store->stop)
+			pthread_cond_wait(&store->cond, &store->mutex);
+		batch = store->given;
+		if (batch == NULL)
+			break;
+		store->given = NULL;
+		pthread_mutex_unlock(&store->mutex);
+		carry_out(store->engine, batch);
+		pthread_mutex_lock(&store->mutex);
+		store->done = batch;
+		/* Whom this wakes must not find the mutex taken, or it sleeps again. */
+		pthread_mutex_unlock(&store->mutex);
+		(void)!write(store->fd, &one, sizeof(one));
+		pthread_mutex_lock(&store->mutex);
+	}
+	pthread_mutex_unlock(&store->mutex);
+	store->engine->ops->rest(store->engine);
+	return NULL;
+}
+
+int
+store_start(struct store **out, struct dw_engine *engine)
+{
+	struct store *store = calloc(1, sizeof(*store));
+	pthread_condattr_t monotonic;
+
+	if (store == NULL)
+		return DW_E_NOMEM;
+	store->engine = engine;
+	store->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (store->fd < 0) {
+		free(store);
+		return DW_E_NOMEM;
+	}
+	pthread_mutex_init(&store->mutex, NULL);
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	pthread_cond_init(&store->cond, &monotonic);
+	pthread_condattr_destroy(&monotonic);
+	if (pthread_create(&store->thread, NULL, run, store) != 0) {
+		(void)close(store->fd);
+		free(store);
+		return DW_E_NOMEM;
+	}
+	*out = store;
+	return DW_OK;
+}
+
+int
+store_fd(const struct store *store)
+{
+	return store->fd;
+}
+
+bool
+store_idle(const struct store *store)
+{
+	return !store->busy;
+}
+
+void
+store_give(struct store *store, struct batch *batch)
+{
+	store->busy = true;
+	pthread_mutex_lock(&store->mutex);
+	store->given = batch;
+	pthread_mutex_unlock(&store->mutex);
+	pthread_cond_signal(&store->cond);
+}
+
+struct batch *
+store_take(struct store *store)
+{
+	struct batch *batch;
+	uint64_t count;
+
+	(void)!read(store->fd, &count, sizeof(count));
+	pthread_mutex_lock(&store->mutex);
+	batch = store->done;
+	store->done = NULL;
+	pthread_mutex_unlock(&store->mutex);
+	if (batch != NULL)
+		store->busy = false;
+	return batch;
+}
+
+struct batch *
+store_stop(struct store **store_p)
+{
+	struct store *store = *store_p;
+	struct batch *last;
+
+	if (store == NULL)
+		return NULL;
+	pthread_mutex_lock(&store->mutex);
+	store->stop = true;
+	pthread_cond_signal(&store->cond);
+	pthread_mutex_unlock(&store->mutex);
+	(void)pthread_join(store->thread, NULL);
+	last = store->done;
+	pthread_cond_destroy(&store->cond);
+	pthread_mutex_destroy(&store->mutex);
+	(void)close(store->fd);
+	free(store);
+	*store_p = NULL;
+	return last;
+}

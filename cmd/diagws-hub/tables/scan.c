@@ -1,0 +1,137 @@
+/* Scans: views that have a row for each of many, put together a slice a turn. One at a time, those of other peers wait
+ * in line; so there is one table in memory, and a peer that asks on and on comes in behind the others each time.
+ *
+ * Its own file because it is about turns and bounds, and knows nothing of rows (stat.c).
+ *
+ * Happy path: STAT comes in line, and when it is the first a slice of it is taken in each turn, which is the same one
+ * where there is little to look at. When all was looked at the table is answered. What comes and goes meanwhile may be
+ * in it or not; what stayed all the time is in it once.
+ *
+ * Failure modes: a peer asks for another meanwhile: it is not listened to until it has the one. Too many wait: busy.
+ * The peer goes: its scan goes. Invariants: what the first one stands on is kept by its owner (pins), or moved on when
+ * that goes (a peer).
+ */
+#include "tables/scan.h"
+
+#include <stdlib.h>
+#include <utlist.h>
+
+#include "hub.h"
+#include "peers/peers.h"
+#include "rooms/resident.h"
+#include "tables/answer.h"
+#include "tables/table.h"
+#include "tables/table_sort.h"
+
+enum { SLICE = 1000, COMPARISONS = 8, SCANS_MAX = 256 }; /* so many comparisons take as long as a look at a room */
+
+struct scan {
+	struct scan *prev, *next; /* in line */
+	struct peer *peer;
+	uint64_t corr;
+	const char *columns;
+	scan_step *step;
+	struct scan_point at;
+	struct dw_room *room;
+	struct table table;
+	bool looked; /* at all there is: the table is put in order, */
+	bool done;   /* and can be sent */
+};
+
+int
+scan_begin(struct hub *hub, struct peer *peer, const struct dw_stat *stat, scan_step *step, const char *columns,
+	int sort, struct dw_room *room)
+{
+	struct scan *scan;
+
+	if (peer->scan != NULL || hub->scan_count >= SCANS_MAX)
+		return DW_E_BUSY;
+	scan = calloc(1, sizeof(*scan));
+	if (scan == NULL)
+		return DW_E_NOMEM;
+	scan->peer = peer;
+	scan->corr = stat->corr;
+	scan->columns = columns;
+	scan->step = step;
+	scan->room = room;
+	table_init(&scan->table, stat->limit);
+	if (sort >= 0)
+		table_sort(&scan->table, (size_t)sort, stat->reverse);
+	DL_APPEND(hub->scans, scan);
+	hub->scan_count++;
+	peer->scan = scan;
+	if (room != NULL)
+		room_hold(hub, room);
+	return DW_OK;
+}
+
+static void
+end_scan(struct hub *hub, struct scan *scan)
+{
+	struct dw_room *room = scan->room;
+
+	if (scan->at.begun)
+		(void)scan->step(hub, &scan->at, room, &scan->table, true);
+	DL_DELETE(hub->scans, scan);
+	hub->scan_count--;
+	scan->peer->scan = NULL;
+	scan->peer->held = false;
+	table_clear(&scan->table);
+	free(scan);
+	if (room == NULL)
+		return;
+	room_unhold(room);
+	room_done(hub, room);
+}
+
+/* The next bit of it, and what that cost. */
+static size_t
+take_step(struct hub *hub, struct scan *scan)
+{
+	struct table *table = &scan->table;
+	const uint64_t compared = table->compared;
+	size_t cost = 0;
+
+	if (!scan->looked && !table->more)
+		cost = scan->step(hub, &scan->at, scan->room, table, false);
+	scan->at.begun = true;
+	scan->looked = cost == 0;
+	if (scan->looked) {
+		scan->done = table_finish_some(table, 1);
+		cost = 1;
+	}
+	return cost + (table->compared - compared) / COMPARISONS;
+}
+
+bool
+scans_turn(struct hub *hub)
+{
+	size_t work = 0;
+	bool held = false;
+
+	while (hub->scans != NULL && work < SLICE) {
+		struct scan *scan = hub->scans;
+
+		work += take_step(hub, scan);
+		if (!scan->done)
+			continue;
+		held |= scan->peer->held;
+		table_send(hub, scan->peer->number, scan->corr, scan->columns, &scan->table);
+		end_scan(hub, scan);
+	}
+	return held || hub->scans != NULL;
+}
+
+void
+scans_forget_peer(struct hub *hub, struct peer *peer)
+{
+	if (peer->scan != NULL)
+		end_scan(hub, peer->scan);
+}
+
+void
+scans_pass_peer(struct hub *hub, const struct peer *peer)
+{
+	if (hub->scans != NULL && hub->scans->at.peer == peer)
+		hub->scans->at.peer = peer->hh.prev;
+}

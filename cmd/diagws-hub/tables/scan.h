@@ -1,0 +1,41 @@
+/* Long views of STAT, a slice a turn: however many rows there are, nobody waits for more than a slice of them. */
+#ifndef DIAGWS_HUB_SCAN_H
+#define DIAGWS_HUB_SCAN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "room/room.h"
+#include "tables/table.h"
+#include "wire/wire.h"
+
+struct hub;
+struct peer;
+struct scan;
+
+/* Where it stands; what it points to stays there until it goes on. All zero: before the first. */
+struct scan_point {
+	struct dw_room *room;
+	struct dw_member *member;
+	struct dw_present *present;
+	struct peer *peer;
+	struct dw_position position;
+	bool begun;
+};
+
+/* Takes the next thing and adds its rows, if it has any; with `last` it goes away from where it stands, and adds none.
+ * What that cost, in rooms or devices looked at; 0: there is no more. room: the one that the view is of, or NULL. */
+typedef size_t scan_step(struct hub *hub, struct scan_point *at, struct dw_room *room, struct table *table, bool last);
+
+/* Answers with a table of these columns when all rows have been looked at; sort: a column, or -1. room may be NULL,
+ * else it is resident. DW_E_BUSY: the peer has one under way, or too many others have. DW_E_NOMEM. */
+int scan_begin(struct hub *hub, struct peer *peer, const struct dw_stat *stat, scan_step *step, const char *columns,
+	int sort, struct dw_room *room);
+
+/* A slice of the one that is the first in line. True: there is more to do, or to hear. */
+bool scans_turn(struct hub *hub);
+void scans_forget_peer(struct hub *hub, struct peer *peer);
+/* The peer is about to leave the list of all. */
+void scans_pass_peer(struct hub *hub, const struct peer *peer);
+
+#endif

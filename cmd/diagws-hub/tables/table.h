@@ -1,0 +1,65 @@
+/* Tables on the wire: cells row by row, within a count of rows and within one frame.
+ *
+ * A table takes what is added as it comes, and is full when one row does not fit; or, where table_sort was called, it
+ * takes all that is added and holds in the end the first rows in the order of one column, as many as fit. What it keeps
+ * meanwhile has a bound (table_sort.c), however many rows there are, and so has what one row takes.
+ *
+ * Memory that was not there is remembered and told by table_ok.
+ */
+#ifndef DIAGWS_HUB_TABLE_H
+#define DIAGWS_HUB_TABLE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "wire/wire.h"
+
+enum {
+	TABLE_ROWS_MAX = 100000,
+	TABLE_COLUMNS_MAX = 32,
+	TABLE_CELLS_MAX = DW_WIRE_FRAME_MAX - 8 * 1024, /* bytes; the message around them needs the rest */
+};
+
+struct table_row; /* table_sort.c */
+
+struct table {
+	struct dw_buf cells;
+	uint64_t limit, rows;
+	size_t row_at;                      /* where the row being written begins */
+	bool more;                          /* rows were left out; where they are sorted, known in the end */
+	struct dw_str next_room, next_user; /* where a list goes on */
+
+	bool sorted, reverse;
+	size_t sort;                           /* the column */
+	size_t columns;                        /* of the row being written, */
+	struct dw_cell row[TABLE_COLUMNS_MAX]; /* which is packed when it is kept: most are not */
+	struct table_row **heap;               /* [heaped]: kept, the last in order first; [heaped … rows): sorted */
+	size_t heap_cap, heaped;
+	size_t sent;           /* sorted ones that are in `cells` */
+	size_t kept_bytes;     /* of their cells */
+	struct table_row *bar; /* what comes behind this one will not fit; NULL: not known yet */
+	struct dw_buf packing; /* a row */
+	uint32_t came;         /* rows */
+	uint64_t compared;     /* how often two rows were: what sorting costs */
+};
+
+/* limit: rows. */
+void table_init(struct table *table, uint64_t limit);
+void table_clear(struct table *table);
+
+void table_number(struct table *table, uint64_t value);
+void table_real(struct table *table, double value);
+void table_text(struct table *table, const char *text);
+void table_str(struct table *table, struct dw_str text);
+void table_nil(struct table *table);
+/* Ends a row. False: no further row will be taken. */
+bool table_end_row(struct table *table);
+/* After the last row. `rows`, `cells` and `more` are then what is to be sent. The same for `most` rows, to be called
+ * again until it is true. */
+void table_finish(struct table *table);
+bool table_finish_some(struct table *table, size_t most);
+bool table_ok(const struct table *table);
+
+#endif
