@@ -9,8 +9,8 @@
 #include "base/wheel.h"
 #include "cli/opt.h"
 #include "door/limits.h"
-#include "room.h"
-#include "sessions.h"
+#include "room/rooms.h"
+#include "client/sessions.h"
 #include "token/auth.h"
 
 enum {

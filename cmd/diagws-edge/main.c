@@ -17,8 +17,8 @@
 #include "cli/daemon.h"
 #include "cli/logging.h"
 #include "cli/notify.h"
-#include "confirm.h"
-#include "conn.h"
+#include "client/confirm.h"
+#include "client/conn.h"
 #include "door/check.h"
 #include "door/gate.h"
 #include "door/listen.h"
@@ -28,9 +28,9 @@
 #include "http/daemon.h"
 #include "http/status.h"
 #include "json/json.h"
-#include "linger.h"
-#include "server.h"
-#include "uplink.h"
+#include "door/linger.h"
+#include "door/server.h"
+#include "hub/uplink.h"
 
 enum { TICK_MS = 50 }; /* timers fire so late at the most */
 

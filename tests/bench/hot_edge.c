@@ -1,8 +1,8 @@
-/* links: cmd/diagws-edge/frame.c */
+/* links: cmd/diagws-edge/room/frame.c */
 /* libs: msgpack jansson libcrypto */
 /* The edge: a record becomes a frame in a room's ring, once; each client takes the run behind its position and answers
  * a PING. */
-#include "../../cmd/diagws-edge/frame.h"
+#include "../../cmd/diagws-edge/room/frame.h"
 #include "base/ring.h"
 #include "hot.h"
 #include "message/msg.h"

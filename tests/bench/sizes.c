@@ -1,8 +1,8 @@
 /* How large what we keep for a client is: name, bytes, where. For the table of tests/bench/RESULTS.md. */
 #include <stdio.h>
 
-#include "../../cmd/diagws-edge/conn.h"
-#include "../../cmd/diagws-edge/room.h"
+#include "../../cmd/diagws-edge/client/conn.h"
+#include "../../cmd/diagws-edge/room/rooms.h"
 #include "room/room.h"
 
 #define SAY(type, part) (void)printf("%s\t%zu\t%s\n", #type, sizeof(type), part)

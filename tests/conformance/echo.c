@@ -9,11 +9,11 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "conn.h"
+#include "client/conn.h"
 #include "edge.h"
-#include "frame.h"
-#include "server.h"
-#include "ws.h"
+#include "room/frame.h"
+#include "door/server.h"
+#include "client/ws.h"
 
 enum { FDS = 65536, NO_FD = 0, BINARY_FINAL = 0x82 };
 

@@ -10,13 +10,13 @@
 
 #include <utlist.h>
 
-#include "../../cmd/diagws-edge/confirm.h"
-#include "../../cmd/diagws-edge/conn.h"
+#include "../../cmd/diagws-edge/client/confirm.h"
+#include "../../cmd/diagws-edge/client/conn.h"
 #include "../../cmd/diagws-edge/door/check.h"
 #include "../../cmd/diagws-edge/edge.h"
 #include "../../cmd/diagws-edge/http/api.h"
-#include "../../cmd/diagws-edge/server.h"
-#include "../../cmd/diagws-edge/uplink.h"
+#include "../../cmd/diagws-edge/door/server.h"
+#include "../../cmd/diagws-edge/hub/uplink.h"
 #include "base/clock.h"
 #include "sim.h"
 

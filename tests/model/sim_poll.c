@@ -13,7 +13,7 @@
 #include "../../cmd/diagws-edge/http/api.h"
 #include "../../cmd/diagws-edge/http/http.h"
 #include "../../cmd/diagws-edge/http/messages.h"
-#include "../../cmd/diagws-edge/uplink.h"
+#include "../../cmd/diagws-edge/hub/uplink.h"
 #include "sim.h"
 
 struct poll {

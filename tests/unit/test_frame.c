@@ -1,4 +1,4 @@
-/* links: cmd/diagws-edge/frame.c lib/base/buf.c */
+/* links: cmd/diagws-edge/room/frame.c lib/base/buf.c */
 /* The edge's PINGs: a PONG gives back the position, or the counter, that was sent, and anything else is none. And its
  * Close. */
 #include <setjmp.h>
@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "../../cmd/diagws-edge/frame.h"
+#include "../../cmd/diagws-edge/room/frame.h"
 
 enum { HEADER = 2 };
 

@@ -1,4 +1,4 @@
-/* links: cmd/diagws-edge/intake.c */
+/* links: cmd/diagws-edge/room/intake.c */
 /* What the hub is given credit for: all up to the oldest that is held, soon enough that it never waits for nothing. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "../../cmd/diagws-edge/intake.h"
+#include "../../cmd/diagws-edge/room/intake.h"
 
 /* The hub's window. */
 enum { WINDOW = 1024, WINDOW_BYTES = 16 * 1024 * 1024, LARGEST = 256 * 1024 };

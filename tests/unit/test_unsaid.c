@@ -1,5 +1,5 @@
 /* What was confirmed, on its way to the hub: together where it is the same, and with where each began to read. */
-/* links: cmd/diagws-edge/unsaid.c lib/wire/wire.c lib/base/buf.c lib/base/err.c */
+/* links: cmd/diagws-edge/client/unsaid.c lib/wire/wire.c lib/base/buf.c lib/base/err.c */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,11 +9,11 @@
 
 #include <cmocka.h>
 
-#include "../../cmd/diagws-edge/confirm.h"
-#include "../../cmd/diagws-edge/conn.h"
-#include "../../cmd/diagws-edge/room.h"
-#include "../../cmd/diagws-edge/unsaid.h"
-#include "../../cmd/diagws-edge/uplink.h"
+#include "../../cmd/diagws-edge/client/confirm.h"
+#include "../../cmd/diagws-edge/client/conn.h"
+#include "../../cmd/diagws-edge/room/rooms.h"
+#include "../../cmd/diagws-edge/client/unsaid.h"
+#include "../../cmd/diagws-edge/hub/uplink.h"
 
 enum { WATCHES = 3, SAID_MAX = 8 };
 

@@ -25,7 +25,7 @@
 #include "door/upgrade.h"
 #include "edge.h"
 #include "http/daemon.h"
-#include "server.h"
+#include "door/server.h"
 
 enum {
 	GATE_MS = 10 * 1000,

@@ -22,14 +22,14 @@
 
 #include "base/clock.h"
 #include "cli/logging.h"
-#include "conn.h"
+#include "client/conn.h"
 #include "door/address.h"
 #include "door/gate.h"
 #include "edge.h"
 #include "http/daemon.h"
-#include "linger.h"
-#include "server.h"
-#include "socket.h"
+#include "door/linger.h"
+#include "door/server.h"
+#include "door/socket.h"
 
 enum {
 	BACKLOG = 4096,

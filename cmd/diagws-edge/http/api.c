@@ -15,10 +15,10 @@
 
 #include "base/clock.h"
 #include "edge.h"
-#include "messages.h"
-#include "publish.h"
-#include "status.h"
-#include "uplink.h"
+#include "http/messages.h"
+#include "http/publish.h"
+#include "http/status.h"
+#include "hub/uplink.h"
 
 enum { WAITING_MAX = 2048 }; /* half of what may be unanswered */
 

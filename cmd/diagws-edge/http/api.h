@@ -5,7 +5,7 @@
 
 #include <stdbool.h>
 
-#include "http.h"
+#include "http/http.h"
 
 enum { ANSWER_MS = 5000 }; /* for the hub's answer to what it does not wait with */
 

@@ -26,9 +26,9 @@
 #include "door/upgrade.h"
 #include "edge.h"
 #include "http/http.h"
-#include "linger.h"
-#include "noise.h"
-#include "server.h"
+#include "door/linger.h"
+#include "client/noise.h"
+#include "door/server.h"
 
 enum {
 	HEAD_MS = 10 * 1000,

@@ -17,12 +17,12 @@
 #include "door/check.h"
 #include "edge.h"
 #include "http/admit.h"
-#include "http/answer.h"
+#include "door/answer.h"
 #include "http/api.h"
 #include "http/daemon.h"
-#include "socket.h"
-#include "uplink.h"
-#include "users.h"
+#include "door/socket.h"
+#include "hub/uplink.h"
+#include "door/users.h"
 
 enum {
 	TAKE_MS = 30 * 1000, /* an answer of which nothing was taken for so long ends the connection */

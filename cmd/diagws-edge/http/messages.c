@@ -18,11 +18,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "api.h"
+#include "http/api.h"
 #include "base/clock.h"
 #include "cli/opt.h"
 #include "edge.h"
-#include "uplink.h"
+#include "hub/uplink.h"
 #include "wire/wire.h"
 
 enum { LIMIT = 100, LIMIT_MAX = 1000, WAIT_MAX_MS = 60 * 1000 };

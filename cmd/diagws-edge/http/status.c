@@ -14,10 +14,10 @@
 
 #include <utlist.h>
 
-#include "api.h"
+#include "http/api.h"
 #include "base/clock.h"
 #include "edge.h"
-#include "uplink.h"
+#include "hub/uplink.h"
 #include "wire/wire.h"
 
 enum { FRESH_MS = 1000, ROWS_MAX = 10000, COLUMNS_MAX = 32 };

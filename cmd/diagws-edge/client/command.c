@@ -3,14 +3,14 @@
  */
 #include <string.h>
 
-#include "auth.h"
+#include "client/auth.h"
 #include "base/clock.h"
-#include "confirm.h"
-#include "conn.h"
+#include "client/confirm.h"
+#include "client/conn.h"
 #include "edge.h"
 #include "json/json.h"
-#include "noise.h"
-#include "room.h"
+#include "client/noise.h"
+#include "room/rooms.h"
 
 static void
 take_ping(struct conn *conn, const struct dw_json *json)

@@ -10,10 +10,10 @@
 
 #include <utlist.h>
 
-#include "confirm.h"
-#include "conn.h"
-#include "room.h"
-#include "uplink.h"
+#include "client/confirm.h"
+#include "client/conn.h"
+#include "room/rooms.h"
+#include "hub/uplink.h"
 
 enum { PONG = 1, ACK = 2 };
 

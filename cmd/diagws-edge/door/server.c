@@ -16,13 +16,13 @@
 #include <uv.h>
 
 #include "cli/logging.h"
-#include "conn.h"
+#include "client/conn.h"
 #include "door/address.h"
 #include "door/upgrade.h"
 #include "edge.h"
-#include "linger.h"
-#include "socket.h"
-#include "ws.h"
+#include "door/linger.h"
+#include "door/socket.h"
+#include "client/ws.h"
 
 enum {
 	RX_BUFFER = 128, /* each connection has one */

@@ -13,14 +13,14 @@
 #include <utlist.h>
 
 #include "base/clock.h"
-#include "confirm.h"
+#include "client/confirm.h"
 #include "door/check.h"
 #include "edge.h"
-#include "frame.h"
-#include "noise.h"
-#include "room.h"
-#include "server.h"
-#include "uplink.h"
+#include "room/frame.h"
+#include "client/noise.h"
+#include "room/rooms.h"
+#include "door/server.h"
+#include "hub/uplink.h"
 
 static void fire(struct dw_wheel_timer *timer);
 

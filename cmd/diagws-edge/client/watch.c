@@ -14,13 +14,13 @@
 #include <utlist.h>
 
 #include "base/clock.h"
-#include "confirm.h"
-#include "conn.h"
+#include "client/confirm.h"
+#include "client/conn.h"
 #include "edge.h"
-#include "fanout.h"
-#include "room.h"
-#include "server.h"
-#include "uplink.h"
+#include "room/fanout.h"
+#include "room/rooms.h"
+#include "door/server.h"
+#include "hub/uplink.h"
 
 static struct watch *
 in_use(struct watch *watch)

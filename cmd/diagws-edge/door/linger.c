@@ -12,7 +12,7 @@
 
 #include "base/clock.h"
 #include "edge.h"
-#include "socket.h"
+#include "door/socket.h"
 
 struct linger_socket {
 	uv_poll_t poll;

@@ -19,8 +19,8 @@
 #include "base/wheel.h"
 #include "door/address.h"
 #include "token/auth.h"
-#include "users.h"
-#include "watch.h"
+#include "door/users.h"
+#include "client/watch.h"
 
 struct edge;
 struct lws;

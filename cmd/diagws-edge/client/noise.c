@@ -9,10 +9,10 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "conn.h"
+#include "client/conn.h"
 #include "edge.h"
 #include "room/position.h"
-#include "server.h"
+#include "door/server.h"
 
 enum {
 	HEADER = 8, /* of a client's frame, at most */

@@ -13,9 +13,9 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "conn.h"
+#include "client/conn.h"
 #include "edge.h"
-#include "server.h"
+#include "door/server.h"
 
 #define LAST_YEAR_S UINT64_C(253402300799) /* 9999-12-31T23:59:59Z: RFC 3339 has no later time */
 

@@ -7,7 +7,7 @@
 
 #include "door/upgrade.h"
 #include "edge.h"
-#include "server.h"
+#include "door/server.h"
 
 static const char bearer[] = "Bearer ";
 

@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "frame.h"
+#include "room/frame.h"
 #include "message/msg.h"
 #include "wire/wire.h"
 

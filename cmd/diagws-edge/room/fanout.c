@@ -11,9 +11,9 @@
 #include <utlist.h>
 
 #include "base/clock.h"
-#include "conn.h"
+#include "client/conn.h"
 #include "edge.h"
-#include "room.h"
+#include "room/rooms.h"
 
 enum {
 	SLICE = 64,     /* readers of a room by turns: about half a millisecond */

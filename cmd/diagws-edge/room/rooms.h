@@ -6,8 +6,8 @@
  * before it. A message that is not for all (to one user, not to one session) or not for ever carries its
  * condition before its frame. The position of an entry is above its predecessor's, but for a PING's.
  */
-#ifndef ROOM_H
-#define ROOM_H
+#ifndef ROOMS_H
+#define ROOMS_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -16,8 +16,8 @@
 #include "base/hash.h"
 #include "base/ring.h"
 #include "base/wheel.h"
-#include "frame.h"
-#include "intake.h"
+#include "room/frame.h"
+#include "room/intake.h"
 #include "message/msg.h"
 #include "wire/wire.h"
 

@@ -13,11 +13,11 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "conn.h"
+#include "client/conn.h"
 #include "edge.h"
-#include "fanout.h"
-#include "room.h"
-#include "uplink.h"
+#include "room/fanout.h"
+#include "room/rooms.h"
+#include "hub/uplink.h"
 
 enum { WRITTEN_LEAST = 1, WRITTEN_KEPT = 16, WRITTEN_MAX = 1024 };
 

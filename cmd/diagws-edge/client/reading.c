@@ -10,12 +10,12 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "confirm.h"
-#include "conn.h"
+#include "client/confirm.h"
+#include "client/conn.h"
 #include "edge.h"
-#include "room.h"
-#include "uplink.h"
-#include "watch.h"
+#include "room/rooms.h"
+#include "hub/uplink.h"
+#include "client/watch.h"
 
 enum { WRITE_MAX = 16 * 1024 };
 enum { OWN_WAY = ENTRY_CONDITION | ENTRY_HOLE | ENTRY_ASK }; /* does not go out as it is */

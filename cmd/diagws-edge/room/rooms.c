@@ -5,7 +5,7 @@
  * Failure modes: a stream that does not follow (frames were lost on the way): said to the caller, who
  * starts over from positions; no memory: likewise. Numbers that jump are told to the clients as a gap.
  */
-#include "room.h"
+#include "rooms.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -13,11 +13,11 @@
 #include <utlist.h>
 
 #include "base/clock.h"
-#include "confirm.h"
+#include "client/confirm.h"
 #include "edge.h"
-#include "fanout.h"
-#include "uplink.h"
-#include "watch.h"
+#include "room/fanout.h"
+#include "hub/uplink.h"
+#include "client/watch.h"
 
 /* MESSAGES of the hub, from where they could not be taken on. */
 struct held {

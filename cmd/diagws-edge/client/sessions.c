@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
-#include "conn.h"
+#include "client/conn.h"
 
 enum { PLACES_FIRST = 256, PLACE_BITS = 24 };
 

@@ -10,18 +10,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "auth.h"
+#include "client/auth.h"
 #include "base/clock.h"
 #include "cli/logging.h"
-#include "confirm.h"
-#include "conn.h"
+#include "client/confirm.h"
+#include "client/conn.h"
 #include "door/head.h"
 #include "door/upgrade.h"
 #include "edge.h"
-#include "http/answer.h"
-#include "noise.h"
-#include "params.h"
-#include "server.h"
+#include "door/answer.h"
+#include "client/noise.h"
+#include "client/params.h"
+#include "door/server.h"
 
 enum { UPGRADE_REQUIRED = 426 };
 

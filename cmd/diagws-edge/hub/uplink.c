@@ -2,7 +2,7 @@
  *
  * Happy path: HELLO → WELCOME → every session joins, every request goes out (those of one turn of the loop as one
  * frame); MESSAGES become frames
- * (room.c), answers find their asker by corr. A tick each TICK_MS greets, pings, and tells confirmed
+ * (rooms.c), answers find their asker by corr. A tick each TICK_MS greets, pings, and tells confirmed
  * positions together, one CONFIRM for all sessions of a room that stand at one position.
  *
  * Failure modes: WHO (the hub does not know us) and whatever cannot be right end in `greet`: a HELLO
@@ -19,16 +19,16 @@
 #include <uthash.h>
 #include <uv.h>
 
-#include "asks.h"
+#include "hub/asks.h"
 #include "base/clock.h"
 #include "cli/logging.h"
-#include "confirm.h"
-#include "conn.h"
-#include "departed.h"
+#include "client/confirm.h"
+#include "client/conn.h"
+#include "hub/departed.h"
 #include "edge.h"
-#include "fanout.h"
-#include "room.h"
-#include "unsaid.h"
+#include "room/fanout.h"
+#include "room/rooms.h"
+#include "client/unsaid.h"
 #include "wire/bus.h"
 
 enum {

@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "uplink.h"
+#include "hub/uplink.h"
 #include "wire/wire.h"
 
 struct ask;
