@@ -11,6 +11,7 @@
 #include "door/limits.h"
 #include "room/rooms.h"
 #include "client/sessions.h"
+#include "client/unsaid.h"
 #include "token/auth.h"
 
 enum {
@@ -95,6 +96,7 @@ struct edge {
 	struct dw_wheel wheel;
 	struct rooms rooms;
 	struct sessions sessions;
+	struct unsaid unsaid;
 	struct dw_hash users; /* users.h */
 	struct limits limits;
 	struct conn_request *requests;   /* utlist */

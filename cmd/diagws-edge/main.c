@@ -24,10 +24,12 @@
 #include "door/listen.h"
 #include "door/origin.h"
 #include "edge.h"
+#include "events.h"
 #include "http/api.h"
 #include "http/daemon.h"
 #include "http/status.h"
 #include "json/json.h"
+#include "turn.h"
 #include "door/linger.h"
 #include "door/server.h"
 #include "hub/uplink.h"
@@ -248,7 +250,7 @@ on_tick(uv_timer_t *timer)
 	(void)timer;
 	(void)dw_notify_alive(now);
 	confirm_adapt(&edge, now);
-	(void)dw_wheel_run(&edge.wheel, now, SIZE_MAX);
+	turn_timers(&edge, now);
 }
 
 /* Reconnects are spread over more time the more there are to reconnect: 1 s per 1,000 clients. */
@@ -371,6 +373,9 @@ static int
 start(struct dw_fault *fault)
 {
 	static const int numbers[] = { SIGTERM, SIGINT, SIGHUP };
+	const struct uplink_config link = {
+		.uri = edge.config.hub, .name = edge.config.listen.item[0], .loop = &loop, .wheel = &edge.wheel
+	};
 	int err;
 
 	(void)signal(SIGPIPE, SIG_IGN);
@@ -391,7 +396,7 @@ start(struct dw_fault *fault)
 		(void)uv_signal_init(&loop, &signals[i]);
 		(void)uv_signal_start(&signals[i], on_signal, numbers[i]);
 	}
-	err = uplink_new(&edge.uplink, &edge, edge.config.hub, edge.config.listen.item[0], &loop, fault);
+	err = uplink_new(&edge.uplink, &link, &edge_events, &edge, fault);
 	if (err == DW_OK)
 		err = server_new(&edge.server, &edge, fault);
 	if (err == DW_OK)

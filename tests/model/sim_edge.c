@@ -14,9 +14,11 @@
 #include "../../cmd/diagws-edge/client/conn.h"
 #include "../../cmd/diagws-edge/door/check.h"
 #include "../../cmd/diagws-edge/edge.h"
+#include "../../cmd/diagws-edge/events.h"
 #include "../../cmd/diagws-edge/http/api.h"
 #include "../../cmd/diagws-edge/door/server.h"
 #include "../../cmd/diagws-edge/hub/uplink.h"
+#include "../../cmd/diagws-edge/turn.h"
 #include "base/clock.h"
 #include "sim.h"
 
@@ -229,7 +231,9 @@ edge_start(int number)
 	dw_wheel_init(&edge->wheel, sim_mono);
 	edges[number] = edge;
 	sim_attach(number);
-	if (uplink_new(&edge->uplink, edge, "", name, edge->loop, &fault) != DW_OK)
+	if (uplink_new(&edge->uplink,
+			&(struct uplink_config) { .uri = "", .name = name, .loop = edge->loop, .wheel = &edge->wheel },
+			&edge_events, edge, &fault) != DW_OK)
 		abort();
 }
 
@@ -290,7 +294,7 @@ edge_kill(int number)
 void
 edge_timers(int number)
 {
-	(void)dw_wheel_run(&edges[number]->wheel, sim_mono, SIZE_MAX);
+	turn_timers(edges[number], sim_mono);
 }
 
 static void

@@ -14,16 +14,13 @@
 
 #include "base/clock.h"
 #include "client/conn.h"
+#include "client/unsaid.h"
 #include "edge.h"
-#include "room/fanout.h"
+#include "room/pings.h"
 #include "room/rooms.h"
-#include "hub/uplink.h"
+#include "room/render.h"
 
 enum { WRITTEN_LEAST = 1, WRITTEN_KEPT = 16, WRITTEN_MAX = 1024 };
-
-/* From so many readers on a room is large. A session has one of the turns; flags of an entry: the first that is asked,
- * and how many. */
-enum { LARGE_ROOM = 1024, TURNS = 16, FROM_SHIFT = 8, COUNT_SHIFT = 16 };
 
 struct written {
 	struct dw_position acked;  /* by the client itself */
@@ -95,7 +92,7 @@ confirm(struct watch *watch, struct dw_position position)
 	watch->confirmed = position;
 	watch->anew |= mend_run(&watch->numbered, dw_n(position));
 	watch->anew |= mend_run(&watch->direct, dw_own(position));
-	uplink_confirmed(watch->conn->edge->uplink, watch, false);
+	unsaid_add(&watch->conn->edge->unsaid, watch, false);
 }
 
 void
@@ -112,67 +109,6 @@ confirm_adapt(struct edge *edge, uint64_t now)
 	edge->pongs = 0;
 }
 
-/* Of a room's PINGs: they are the same for all who watch it. */
-static struct frame_key
-key_of(const struct room *room)
-{
-	return (struct frame_key) { { room->edge->secret[0], room->edge->secret[1] }, (uintptr_t)room };
-}
-
-static uint32_t
-ping_flags(unsigned from, unsigned count)
-{
-	return count < TURNS ? ENTRY_PING | ENTRY_TURNS | from << FROM_SHIFT | count << COUNT_SHIFT : ENTRY_PING;
-}
-
-bool
-confirm_asks(const struct dw_ring_entry *ping, uint64_t session)
-{
-	const unsigned from = ping->flags >> FROM_SHIFT & (TURNS - 1), count = ping->flags >> COUNT_SHIFT;
-
-	/* Not of its lowest bits, which are a place: a room's clients may have come to every sixteenth. */
-	return (ping->flags & ENTRY_TURNS) == 0 || ((session >> 32) - from) % TURNS < count;
-}
-
-/* How many turns a PING asks now: as many of them as of the time between two PINGs have passed since the last. One that
- * no message goes with waits for all of that time, and then asks who is left. */
-static unsigned
-due_turns(const struct room *room, uint64_t now, bool came)
-{
-	const uint64_t passed = now - room->pinged_at, whole = room->edge->confirm_ms;
-
-	if (passed >= whole)
-		return room->unasked;
-	return came && room->reader_count >= LARGE_ROOM ? (unsigned)(passed * TURNS / whole) : 0;
-}
-
-void
-confirm_room(struct room *room, bool came)
-{
-	const uint64_t now = dw_mono_ms(), whole = room->edge->confirm_ms;
-	struct dw_buf *frame = &room->edge->rooms.frame;
-	const struct frame_key key = key_of(room);
-	unsigned turns;
-
-	if (came)
-		room->unasked = TURNS;
-	if (!room->streaming || room->unasked == 0)
-		return;
-	turns = due_turns(room, now, came);
-	if (turns < room->unasked && room->ping.link == NULL)
-		dw_wheel_set(&room->edge->wheel, &room->ping, room->pinged_at + whole);
-	if (turns == 0)
-		return;
-	dw_buf_reset(frame);
-	frame_ping(frame, room->head, &key);
-	if (!room_append(room, room->head, ping_flags(room->turn, turns)))
-		return;
-	room->pinged_at = turns < room->unasked ? room->pinged_at + turns * whole / TURNS : now;
-	room->unasked -= turns;
-	room->turn = (room->turn + turns) % TURNS;
-	fanout_add(room);
-}
-
 /* It answers a PING that this connection may have been sent; of one with a room it is the position. Any other moves
  * nothing, here or at the hub. */
 static bool
@@ -185,7 +121,7 @@ is_answer(const struct conn *conn, const void *payload, size_t n, struct dw_posi
 		return conn->awaited && frame_pong_counter(payload, n, &counter) && counter == conn->counter;
 	if (conn->first.room == NULL)
 		return false;
-	key = key_of(conn->first.room);
+	key = ping_key(conn->first.room);
 	return frame_pong(payload, n, &key, position) && dw_seq(*position) <= dw_seq(conn->first.at) &&
 		   dw_n(*position) <= dw_n(conn->first.at) && dw_own(*position) <= dw_own(conn->first.at);
 }
@@ -253,7 +189,7 @@ confirm_ping(struct conn *conn)
 			if (get_written(watch, WRITTEN_LEAST) != NULL)
 				watch->written->pinged = watch->at;
 	} else if (conn->first.room != NULL) {
-		const struct frame_key key = key_of(conn->first.room);
+		const struct frame_key key = ping_key(conn->first.room);
 
 		frame_ping(&frame, conn->first.at, &key);
 	}
@@ -351,6 +287,6 @@ confirm_ack(struct watch *watch, uint64_t seq)
 		watch->confirmed = at;
 	watch->anew |= mend_run(&watch->numbered, dw_n(at));
 	watch->anew |= mend_run(&watch->direct, dw_own(at));
-	uplink_confirmed(watch->conn->edge->uplink, watch, true);
+	unsaid_add(&watch->conn->edge->unsaid, watch, true);
 	return true;
 }

@@ -1,11 +1,9 @@
 /* What proves that a client has received what was written to it.
  *
- * A connection with one room answers the PINGs that lie in the room's ring: each carries its position. In a large
- * room, while messages come often, a PING asks some of the readers only, by turns, so that thousands of PONGs do not
- * come at once; each message is followed by one for each of them. One that
- * has subscribed gets PINGs of its own, which carry a counter: each stands for the positions of all its watches
- * when it was written. One that acknowledges itself (ack=client) is believed nothing but its `ack`.
- * Nothing is ever confirmed beyond what was written before the PING.
+ * A connection with one room answers the PINGs that lie in the room's ring (room/pings.h). One that has subscribed gets
+ * PINGs of its own, which carry a counter: each stands for the positions of all its watches when it was written. One
+ * that acknowledges itself (ack=client) is believed nothing but its `ack`. Nothing is ever confirmed beyond what was
+ * written before the PING.
  */
 #ifndef CONFIRM_H
 #define CONFIRM_H
@@ -17,9 +15,7 @@
 #include "room/position.h"
 
 struct conn;
-struct dw_ring_entry;
 struct edge;
-struct room;
 struct watch;
 struct written;
 
@@ -27,10 +23,6 @@ struct written;
 bool confirm_pong(struct conn *conn, const void *payload, size_t n);
 /* Each second: a PONG costs what a message does, so where there are too many PINGs become rarer. */
 void confirm_adapt(struct edge *edge, uint64_t now);
-/* Messages came into the room's ring: a PING follows, now or when it may; and when that is. */
-void confirm_room(struct room *room, bool came);
-/* Whether a PING of a ring is for this session. */
-bool confirm_asks(const struct dw_ring_entry *ping, uint64_t session);
 /* Something was written that no PING in a ring follows: one of its own does, now or when it may (confirm_adapt). */
 void confirm_owe(struct conn *conn);
 /* Writes the PING that is owed, if there is one and nothing is in its way any more. */

@@ -19,6 +19,7 @@
 #include "room/frame.h"
 #include "client/noise.h"
 #include "room/rooms.h"
+#include "room/stream.h"
 #include "door/server.h"
 #include "hub/uplink.h"
 

@@ -13,7 +13,10 @@
 #include "client/confirm.h"
 #include "client/conn.h"
 #include "edge.h"
+#include "room/pings.h"
+#include "room/render.h"
 #include "room/rooms.h"
+#include "room/stream.h"
 #include "hub/uplink.h"
 #include "client/watch.h"
 
@@ -198,7 +201,7 @@ write_hole(struct watch *watch, const struct dw_ring_entry *entry)
 static bool
 asks_others(const struct watch *watch, const struct dw_ring_entry *entry)
 {
-	return (entry->flags & ENTRY_PING) != 0 && (watch->conn->many || !confirm_asks(entry, watch->conn->session));
+	return (entry->flags & ENTRY_PING) != 0 && (watch->conn->many || !ping_asks(entry, watch->conn->session));
 }
 
 /* Passes over those from an entry on. False: nothing follows them that may go out with what is before. */

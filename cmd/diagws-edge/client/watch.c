@@ -16,9 +16,12 @@
 #include "base/clock.h"
 #include "client/confirm.h"
 #include "client/conn.h"
+#include "client/unsaid.h"
 #include "edge.h"
 #include "room/fanout.h"
 #include "room/rooms.h"
+#include "room/render.h"
+#include "room/stream.h"
 #include "door/server.h"
 #include "hub/uplink.h"
 
@@ -82,7 +85,7 @@ put_free(struct watch *watch)
 	free(watch);
 }
 
-/* How it comes, or comes back; what depends on where we stand is for uplink_join. */
+/* How it comes, or comes back, and what the room's stream has already. */
 static struct dw_join
 joining(const struct watch *watch)
 {
@@ -93,11 +96,17 @@ joining(const struct watch *watch)
 		.user = dw_str(conn->user->name),
 		.device = dw_str(conn->device),
 		.expires = conn->expires,
+		.corr = ++conn->edge->joins,
 		.flags = (conn->derived ? DW_JOIN_DERIVED : 0U) | (watch->claimed ? DW_JOIN_CLAIMED : 0U) |
 				 (conn->sure ? DW_JOIN_SURE : 0U) };
 
+	if (watch->room->streaming) {
+		join.flags |= DW_JOIN_HAVE;
+		join.have = watch->room->head;
+	}
 	if (request == NULL) {
 		join.flags |= DW_JOIN_RETURN;
+		join.epoch = dw_str(uplink_epoch(conn->edge->uplink));
 		join.after = watch->at;
 		join.confirmed = watch->confirmed;
 		join.begun = (struct dw_begun) { watch->numbered.begun, watch->direct.begun };
@@ -114,17 +123,17 @@ static void
 ask(struct watch *watch)
 {
 	struct conn *conn = watch->conn;
-	struct dw_join join;
+	struct dw_wire join = { .kind = DW_JOIN };
 
 	/* `connect` is the first message. */
 	if (watch->state == WATCH_DENIED || (!conn->connected && watch != &conn->first))
 		return;
-	join = joining(watch);
+	join.join = joining(watch);
 	if (watch->request == NULL)
 		watch->anew = false;
 	watch->asked_at = dw_mono_ms();
-	watch->asked = uplink_join(conn->edge->uplink, &join);
-	watch->stay = (uint32_t)join.corr;
+	watch->asked = uplink_send(conn->edge->uplink, &join);
+	watch->stay = (uint32_t)join.join.corr;
 }
 
 struct watch *
@@ -190,14 +199,44 @@ watch_lose_all(struct conn *conn)
 		unjoin(watch);
 }
 
+/* The hub is told, and what was confirmed last until it surely knows. */
+static void
+leave(struct watch *watch)
+{
+	const struct conn *conn = watch->conn;
+	struct uplink *uplink = conn->edge->uplink;
+	const bool sure = conn->sure || dw_position_same(confirm_acked(watch), watch->confirmed);
+	struct dw_leave leave = { .session = conn->session,
+		.room = dw_str(watch->room->id),
+		.at = watch->confirmed,
+		.sure = sure,
+		.begun = { watch->numbered.begun, watch->direct.begun } };
+
+	if (!sure)
+		unsaid_tell_ack(watch, uplink);
+	(void)uplink_send(uplink, &(struct dw_wire) { .kind = DW_LEAVE, .leave = leave });
+	if (conn->derived || watch->request != NULL)
+		return;
+	leave.user = dw_str(conn->user->name);
+	leave.device = dw_str(conn->device);
+	if (!sure && dw_seq(confirm_acked(watch)) > 0) {
+		struct dw_leave acked = leave;
+
+		acked.at = confirm_acked(watch);
+		acked.sure = true;
+		uplink_depart(uplink, &acked);
+	}
+	uplink_depart(uplink, &leave);
+}
+
 void
 watch_end(struct watch *watch)
 {
 	struct room *room = watch->room;
 
 	if (watch->joined || watch->asked)
-		uplink_leave(watch->conn->edge->uplink, watch);
-	uplink_forget(watch->conn->edge->uplink, watch);
+		leave(watch);
+	unsaid_remove(&watch->conn->edge->unsaid, watch);
 	unjoin(watch);
 	if (watch->parked)
 		DL_DELETE2(room->parked, watch, room_prev, room_next);
@@ -390,7 +429,7 @@ come_back(struct watch *watch, const struct dw_joined *joined)
 	}
 	watch->state = WATCH_READING;
 	if (!dw_position_same(confirm_acked(watch), dw_position_start()))
-		uplink_confirmed(watch->conn->edge->uplink, watch, true);
+		unsaid_add(&watch->conn->edge->unsaid, watch, true);
 	/* Of these nothing in the ring may tell. */
 	watch->lacks = joined->direct.reason != DW_GAP_NONE;
 	watch_stand(watch, watch->at);

@@ -49,7 +49,7 @@ struct watch {
 	struct dw_position at;                   /* written up to here */
 	uint16_t feed;                           /* records in a READ */
 	uint8_t state;                           /* enum watch_state */
-	uint8_t unsaid;                          /* uplink's */
+	uint8_t unsaid;                          /* unsaid.c's */
 	bool behind : 1;                         /* the ring does not cover `at`: the hub must feed */
 	bool joined : 1;                         /* the hub counts this session in this room */
 	bool asked : 1;                          /* a JOIN or READ is unanswered */
@@ -59,7 +59,7 @@ struct watch {
 	bool anew : 1;                           /* the hub is to be told where it began again */
 	bool parked : 1;                         /* in the room's list of those that are offered nothing */
 	struct watch *next;                      /* of the connection */
-	struct watch *unsaid_prev, *unsaid_next; /* uplink: confirmed, but the hub does not know yet */
+	struct watch *unsaid_prev, *unsaid_next; /* confirmed, but the hub does not know yet */
 	struct watch_request *request;           /* until joined */
 	struct written *written;                 /* confirm.h: what most never need */
 	struct dw_position confirmed;            /* proven up to here, or where it stood when it joined */

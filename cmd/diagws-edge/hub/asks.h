@@ -7,7 +7,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "hub/uplink.h"
 #include "wire/wire.h"
 
 struct ask;
@@ -20,6 +19,8 @@ struct asks {
 	size_t bytes;
 	uint64_t made;
 };
+
+typedef void uplink_done(void *user, int err, const struct dw_wire *answer);
 
 /* See uplink_ask; *frame is what is to be sent, and lives until the answer. */
 int asks_add(struct asks *asks, struct dw_wire *request, uint64_t timeout_ms, uplink_done *done, void *user,

@@ -1,9 +1,9 @@
-/* The connection to the hub. Its own file because it alone knows when the hub is there.
+/* The connection to the hub. Its own file because it alone knows when the hub is there; what it means that the hub says
+ * something is for who made it (struct uplink_events).
  *
- * Happy path: HELLO → WELCOME → every session joins, every request goes out (those of one turn of the loop as one
- * frame); MESSAGES become frames
- * (rooms.c), answers find their asker by corr. A tick each TICK_MS greets, pings, and tells confirmed
- * positions together, one CONFIRM for all sessions of a room that stand at one position.
+ * Happy path: HELLO → WELCOME → `welcomed`, every request goes out (those of one turn of the loop as one frame);
+ * answers find their asker by corr, all else goes to `said`. A tick each TICK_MS greets, pings, and tells of what
+ * ended.
  *
  * Failure modes: WHO (the hub does not know us) and whatever cannot be right end in `greet`: a HELLO
  * with a fresh incarnation; what arrives before its own WELCOME is not looked at. A send that does
@@ -22,13 +22,7 @@
 #include "hub/asks.h"
 #include "base/clock.h"
 #include "cli/logging.h"
-#include "client/confirm.h"
-#include "client/conn.h"
 #include "hub/departed.h"
-#include "edge.h"
-#include "room/fanout.h"
-#include "room/rooms.h"
-#include "client/unsaid.h"
 #include "wire/bus.h"
 
 enum {
@@ -43,6 +37,7 @@ enum {
 
 struct uplink {
 	struct edge *edge;
+	const struct uplink_events *events;
 	struct dw_bus *bus;
 	uv_poll_t *poll;
 	uv_timer_t *tick;
@@ -60,7 +55,6 @@ struct uplink {
 	uint64_t answered; /* when the newest PING was sent that the hub has answered, */
 	bool writable;     /* and what it said of its storage */
 	struct asks asks;
-	struct unsaid unsaid;
 	struct departed departed;
 	struct dw_buf out;
 	struct dw_buf asked; /* requests that are still to be sent */
@@ -107,7 +101,7 @@ greet(struct uplink *uplink)
 	uplink->up = false;
 	uplink->greeted_at = dw_mono_ms();
 	dw_buf_reset(&uplink->asked);
-	rooms_drop_held(uplink->edge);
+	uplink->events->lost(uplink->edge);
 	if (transmit(uplink, &hello) && uplink->greetings < GREETINGS)
 		uplink->greetings++;
 }
@@ -160,58 +154,9 @@ uplink_fatal(const struct uplink *uplink)
 }
 
 void
-uplink_confirmed(struct uplink *uplink, struct watch *watch, bool sure)
+uplink_depart(struct uplink *uplink, const struct dw_leave *leave)
 {
-	unsaid_add(&uplink->unsaid, watch, sure);
-}
-
-void
-uplink_forget(struct uplink *uplink, struct watch *watch)
-{
-	unsaid_remove(&uplink->unsaid, watch);
-}
-
-bool
-uplink_join(struct uplink *uplink, struct dw_join *join)
-{
-	const struct room *room = room_find(uplink->edge, join->room);
-
-	join->corr = ++uplink->edge->joins;
-	if (room != NULL && room->streaming) {
-		join->flags |= DW_JOIN_HAVE;
-		join->have = room->head;
-	}
-	if ((join->flags & DW_JOIN_RETURN) != 0)
-		join->epoch = dw_str(uplink->epoch);
-	return uplink_send(uplink, &(struct dw_wire) { .kind = DW_JOIN, .join = *join });
-}
-
-void
-uplink_leave(struct uplink *uplink, struct watch *watch)
-{
-	const struct conn *conn = watch->conn;
-	const bool sure = conn->sure || dw_position_same(confirm_acked(watch), watch->confirmed);
-	struct dw_leave leave = { .session = conn->session,
-		.room = dw_str(watch->room->id),
-		.at = watch->confirmed,
-		.sure = sure,
-		.begun = { watch->numbered.begun, watch->direct.begun } };
-
-	if (!sure)
-		unsaid_tell_ack(watch, uplink);
-	(void)uplink_send(uplink, &(struct dw_wire) { .kind = DW_LEAVE, .leave = leave });
-	if (conn->derived || watch->request != NULL)
-		return;
-	leave.user = dw_str(conn->user->name);
-	leave.device = dw_str(conn->device);
-	if (!sure && dw_seq(confirm_acked(watch)) > 0) {
-		struct dw_leave acked = leave;
-
-		acked.at = confirm_acked(watch);
-		acked.sure = true;
-		departed_add(&uplink->departed, &acked);
-	}
-	departed_add(&uplink->departed, &leave);
+	departed_add(&uplink->departed, leave);
 }
 
 static void
@@ -224,6 +169,12 @@ tell_departed(struct uplink *uplink)
 			return;
 		departed_told(&uplink->departed);
 	}
+}
+
+void
+uplink_distrust(struct uplink *uplink)
+{
+	greet(uplink);
 }
 
 void
@@ -264,29 +215,10 @@ uplink_give_up(struct uplink *uplink, uint64_t corr)
 	asks_give_up(&uplink->asks, corr, DW_E_CLOSING);
 }
 
-/* A store of another name: what clients hold of the old one means nothing here. */
-static void
-change_epoch(struct uplink *uplink)
-{
-	struct conn *conn;
-	size_t place = 0;
-
-	dw_log_warn("the hub has another store", NULL);
-	while ((conn = sessions_each(&uplink->edge->sessions, &place)) != NULL) {
-		watch_lose_all(conn);
-		if (conn->connected)
-			conn_close(conn, 1012, "service restart");
-	}
-	rooms_end_streams(uplink->edge);
-	departed_clear(&uplink->departed);
-}
-
 static void
 take_welcome(struct uplink *uplink, const struct dw_welcome *welcome)
 {
-	bool new_store = uplink->epoch[0] != '\0' && !dw_str_is(welcome->epoch, uplink->epoch);
-	struct conn *conn;
-	size_t place = 0;
+	const bool other = uplink->epoch[0] != '\0' && !dw_str_is(welcome->epoch, uplink->epoch);
 
 	if (welcome->incarnation != uplink->incarnation)
 		return;
@@ -296,12 +228,11 @@ take_welcome(struct uplink *uplink, const struct dw_welcome *welcome)
 	uplink->greetings = 0;
 	uplink->answered = uplink->pinged_at = 0;
 	dw_log_info("hub welcomed us", "epoch=%s head=%llu", uplink->epoch, (unsigned long long)welcome->head);
-	if (new_store)
-		change_epoch(uplink);
+	if (other)
+		departed_clear(&uplink->departed);
 	departed_again(&uplink->departed);
 	tell_departed(uplink);
-	while ((conn = sessions_each(&uplink->edge->sessions, &place)) != NULL)
-		watch_ask_all(conn);
+	uplink->events->welcomed(uplink->edge, other);
 	if (!asks_again(&uplink->asks, uplink->bus))
 		greet(uplink);
 }
@@ -319,76 +250,9 @@ take_refused(struct uplink *uplink, const struct dw_refused *refused)
 	dw_log_error("the hub refused a message", "code=%llu", (unsigned long long)refused->code);
 }
 
-void
-uplink_credit(struct uplink *uplink)
-{
-	struct intake *intake = &uplink->edge->rooms.intake;
-
-	if (intake_credit(intake))
-		(void)uplink_send(
-			uplink, &(struct dw_wire) { .kind = DW_CREDIT, .credit = { .received = intake->credited.messages } });
-}
-
-void
-uplink_distrust(struct uplink *uplink, const struct room *room)
-{
-	dw_log_warn("a stream of the hub has a hole", "room=%s", room->id);
-	greet(uplink);
-}
-
-static void
-take_messages(struct uplink *uplink, const struct dw_messages *messages)
-{
-	struct room *room = room_find(uplink->edge, messages->room);
-
-	intake_take(&uplink->edge->rooms.intake, messages->records.n);
-	/* A room that was left meanwhile: the hub learns of it in order, so this is no fault. */
-	if (room != NULL && room->streaming && !room_take(room, messages))
-		uplink_distrust(uplink, room);
-	else
-		uplink_credit(uplink);
-}
-
-static struct watch *
-find_watch(struct uplink *uplink, uint64_t session, struct dw_str room)
-{
-	struct conn *conn = sessions_find(&uplink->edge->sessions, session);
-
-	return conn != NULL ? watch_find(conn, room_find(uplink->edge, room)) : NULL;
-}
-
-static void
-take_joined(struct uplink *uplink, const struct dw_joined *joined)
-{
-	struct room *room = room_find(uplink->edge, joined->room);
-	struct watch *watch = find_watch(uplink, joined->session, joined->room);
-
-	/* So it is also when that client has gone. */
-	if (joined->code == 0 && room != NULL && room->streaming && !room_stream_at(room, joined->sent)) {
-		greet(uplink);
-		return;
-	}
-	if (watch != NULL)
-		watch_joined(watch, joined);
-}
-
-static void
-take_close(struct uplink *uplink, const struct dw_close *order)
-{
-	struct watch *watch = find_watch(uplink, order->session, order->room);
-	char reason[32] = "";
-
-	if (watch == NULL || order->stay != watch->stay)
-		return;
-	(void)dw_str_copy(order->reason, reason, sizeof(reason));
-	watch_closed(watch, (unsigned)order->code, reason);
-}
-
 static void
 take(struct uplink *uplink, const struct dw_wire *message)
 {
-	struct watch *watch;
-
 	uplink->heard_at = dw_mono_ms();
 	if (message->kind == DW_WHO) {
 		if (uplink->up || uplink->heard_at >= uplink->greeted_at + PING_MS)
@@ -406,21 +270,15 @@ take(struct uplink *uplink, const struct dw_wire *message)
 	if (!uplink->up)
 		return;
 	switch (message->kind) {
-	case DW_MESSAGES:
-		take_messages(uplink, &message->messages);
-		break;
-	case DW_JOINED:
-		take_joined(uplink, &message->joined);
-		break;
 	case DW_RECORDS:
 		if (asks_answer(&uplink->asks, message))
 			break;
-		watch = find_watch(uplink, message->records.corr, message->records.room);
-		if (watch != NULL)
-			watch_fed(watch, &message->records);
-		break;
+		/* fall through */
+	case DW_MESSAGES:
+	case DW_JOINED:
 	case DW_CLOSE:
-		take_close(uplink, &message->close);
+		if (!uplink->events->said(uplink->edge, message))
+			greet(uplink);
 		break;
 	case DW_STORED:
 	case DW_TABLE:
@@ -469,7 +327,7 @@ pump(struct uplink *uplink)
 	}
 	if (!send_asked(uplink))
 		greet(uplink);
-	if (fanout_run(uplink->edge) || uplink->rest.n > 0 || dw_bus_readable(uplink->bus))
+	if (uplink->events->turn(uplink->edge) || uplink->rest.n > 0 || dw_bus_readable(uplink->bus))
 		(void)uv_idle_start(uplink->more, pump_again);
 	else
 		(void)uv_idle_stop(uplink->more);
@@ -526,7 +384,7 @@ on_tick(uv_timer_t *timer)
 		if (now >= uplink->greeted_at + greet_wait(uplink) && uplink->fatal == 0)
 			greet(uplink);
 	} else {
-		unsaid_tell(&uplink->unsaid, uplink);
+		uplink->events->tick(uplink->edge);
 		tell_departed(uplink);
 		if (now >= uplink->pinged_at + PING_MS) {
 			uplink->pinged_at = now;
@@ -564,8 +422,8 @@ open_handles(struct uplink *uplink, uv_loop_t *loop)
 }
 
 int
-uplink_new(struct uplink **out, struct edge *edge, const char *uri, const char *name, struct uv_loop_s *loop,
-	struct dw_fault *fault)
+uplink_new(struct uplink **out, const struct uplink_config *config, const struct uplink_events *events,
+	struct edge *edge, struct dw_fault *fault)
 {
 	struct uplink *uplink = calloc(1, sizeof(*uplink));
 	int err;
@@ -573,13 +431,14 @@ uplink_new(struct uplink **out, struct edge *edge, const char *uri, const char *
 	if (uplink == NULL)
 		return DW_E_NOMEM;
 	uplink->edge = edge;
-	uplink->asks.wheel = &edge->wheel;
+	uplink->events = events;
+	uplink->asks.wheel = config->wheel;
 	uplink->peer = dw_random();
 	uplink->connected_at = dw_mono_ms();
-	(void)snprintf(uplink->name, sizeof(uplink->name), "%s", name);
-	err = dw_bus_connect(&uplink->bus, uri, NULL, fault);
+	(void)snprintf(uplink->name, sizeof(uplink->name), "%s", config->name);
+	err = dw_bus_connect(&uplink->bus, config->uri, NULL, fault);
 	if (err == DW_OK)
-		err = open_handles(uplink, loop);
+		err = open_handles(uplink, config->loop);
 	if (err != DW_OK) {
 		dw_bus_destroy(&uplink->bus);
 		free(uplink);

@@ -11,17 +11,37 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "hub/asks.h"
 #include "wire/wire.h"
 
+struct dw_wheel;
 struct edge;
-struct room;
 struct uplink;
 struct uv_loop_s;
-struct watch;
+
+struct uplink_config {
+	const char *uri, *name; /* of the hub's socket; of this edge */
+	struct uv_loop_s *loop;
+	struct dw_wheel *wheel;
+};
+
+/* What the link tells of; it looks into `edge` nowhere. */
+struct uplink_events {
+	/* It starts over: what the hub counted of us is over. */
+	void (*lost)(struct edge *edge);
+	/* The hub is there, and knows nothing of us but that; other: its store is another than before. */
+	void (*welcomed)(struct edge *edge, bool other);
+	/* MESSAGES, JOINED, CLOSE, or RECORDS that no request waits for. False: the link has to start over. */
+	bool (*said)(struct edge *edge, const struct dw_wire *message);
+	/* Ten times a second, while the hub is there. */
+	void (*tick)(struct edge *edge);
+	/* What has come was taken. True: the next turn is due at once. */
+	bool (*turn)(struct edge *edge);
+};
 
 /* Connects. DW_E_CONFIG, DW_E_PERMISSION, DW_E_NOMEM. */
-int uplink_new(struct uplink **out, struct edge *edge, const char *uri, const char *name, struct uv_loop_s *loop,
-	struct dw_fault *fault);
+int uplink_new(struct uplink **out, const struct uplink_config *config, const struct uplink_events *events,
+	struct edge *edge, struct dw_fault *fault);
 /* Says BYE. The loop must run once more for its handles to close. */
 void uplink_destroy(struct uplink **uplink_p);
 
@@ -31,19 +51,14 @@ const char *uplink_unready(const struct uplink *uplink);
 const char *uplink_epoch(const struct uplink *uplink);
 int uplink_fatal(const struct uplink *uplink); /* not 0: the hub will never have us (another version) */
 
-/* For watches. uplink_send: false when the hub is not there; what matters is asked again later. */
+/* False when the hub is not there; what matters is asked again later. */
 bool uplink_send(struct uplink *uplink, const struct dw_wire *message);
-/* `confirmed`, or `acked` when sure, has moved: the hub is told, soon and together. */
-void uplink_confirmed(struct uplink *uplink, struct watch *watch, bool sure);
-/* Fills in corr, and what depends on where we stand: have, epoch. */
-bool uplink_join(struct uplink *uplink, struct dw_join *join);
-void uplink_leave(struct uplink *uplink, struct watch *watch);
-void uplink_forget(struct uplink *uplink, struct watch *watch);
-/* For rooms: MESSAGES that were held are not any more; some do not follow; there is something to do in the edge's next
- * turn, which is soon. */
-void uplink_credit(struct uplink *uplink);
-void uplink_distrust(struct uplink *uplink, const struct room *room);
+/* A session has ended: the hub is told until it surely knows (departed.h). */
+void uplink_depart(struct uplink *uplink, const struct dw_leave *leave);
+/* There is something to do in the edge's next turn, which is soon. */
 void uplink_turn(struct uplink *uplink);
+/* What the hub has sent cannot be right: starts over. */
+void uplink_distrust(struct uplink *uplink);
 /* What was asked then has no answer: starts over if the hub must have had it. */
 void uplink_doubt(struct uplink *uplink, uint64_t asked_at);
 
@@ -51,7 +66,6 @@ void uplink_doubt(struct uplink *uplink, uint64_t asked_at);
  * within timeout_ms, or so long after what the hub was to wait; DW_E_BUSY is returned at once when too much is
  * unanswered). A PUBLISH with `wait` that is stored has `done` called twice: with STORED, then with DELIVERED or an
  * error. corr is filled in here. */
-typedef void uplink_done(void *user, int err, const struct dw_wire *answer);
 int uplink_ask(
 	struct uplink *uplink, struct dw_wire *request, uint64_t timeout_ms, uplink_done *done, void *user, uint64_t *corr);
 /* The asker is gone: `done` will not be called. */

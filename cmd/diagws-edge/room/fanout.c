@@ -10,15 +10,11 @@
 
 #include <utlist.h>
 
-#include "base/clock.h"
-#include "client/conn.h"
+#include "client/watch.h"
 #include "edge.h"
 #include "room/rooms.h"
 
-enum {
-	SLICE = 64,     /* readers of a room by turns: about half a millisecond */
-	TURN_US = 1000, /* and a turn */
-};
+enum { SLICE = 64 }; /* readers of a room by turns: about half a millisecond */
 
 void
 fanout_enter(struct watch *watch)
@@ -69,36 +65,25 @@ fanout_full(const struct room *room, size_t n)
 	return room->reader_count > 0 && room->unwritten > 0 && room->unwritten + n > LIMIT_RING;
 }
 
-static void
-offer_slice(struct room *room)
+struct room *
+fanout_slice(struct rooms *rooms, void (*offer)(struct watch *reader))
 {
+	struct room *room = rooms->queue;
+
 	for (int i = 0; i < SLICE && room->left > 0; i++) {
 		struct watch *watch = room->cursor != NULL ? room->cursor : room->readers;
 
 		room->cursor = watch->room_next;
 		room->left--;
 		__builtin_prefetch(room->cursor);
-		watch_push(watch);
+		offer(watch);
 	}
-}
-
-bool
-fanout_run(struct edge *edge)
-{
-	const uint64_t end = dw_mono_us() + TURN_US;
-
-	while (edge->rooms.queue != NULL && dw_mono_us() < end) {
-		struct room *room = edge->rooms.queue;
-
-		offer_slice(room);
-		fanout_remove(room);
-		if (room->left > 0) {
-			room->queued = true;
-			DL_APPEND2(edge->rooms.queue, room, queue_prev, queue_next);
-			continue;
-		}
-		room->unwritten = 0;
-		room_take_held(room);
+	fanout_remove(room);
+	if (room->left > 0) {
+		room->queued = true;
+		DL_APPEND2(rooms->queue, room, queue_prev, queue_next);
+		return NULL;
 	}
-	return edge->rooms.queue != NULL;
+	room->unwritten = 0;
+	return room;
 }

@@ -1,0 +1,133 @@
+/* What comes of the hub's messages: rooms take the stream, watches are let in, fed and closed. Its own file because the
+ * link knows neither, and neither knows the other.
+ *
+ * Happy path: MESSAGES → room_take, JOINED → watch_joined, RECORDS → watch_fed; each looks for whom it is by session
+ * and room, and what is for nobody any more is passed over: the hub learns in order that they left. Failure modes: a
+ * stream that does not follow, or no memory for it (false: the link starts over); another store (all are closed).
+ */
+#include "events.h"
+
+#include "cli/logging.h"
+#include "client/conn.h"
+#include "client/sessions.h"
+#include "client/unsaid.h"
+#include "client/watch.h"
+#include "edge.h"
+#include "room/rooms.h"
+#include "room/stream.h"
+#include "turn.h"
+
+/* A store of another name: what clients hold of the old one means nothing here. */
+static void
+leave_store(struct edge *edge)
+{
+	struct conn *conn;
+	size_t place = 0;
+
+	dw_log_warn("the hub has another store", NULL);
+	while ((conn = sessions_each(&edge->sessions, &place)) != NULL) {
+		watch_lose_all(conn);
+		if (conn->connected)
+			conn_close(conn, 1012, "service restart");
+	}
+	rooms_end_streams(edge);
+}
+
+static void
+welcomed(struct edge *edge, bool other)
+{
+	struct conn *conn;
+	size_t place = 0;
+
+	if (other)
+		leave_store(edge);
+	while ((conn = sessions_each(&edge->sessions, &place)) != NULL)
+		watch_ask_all(conn);
+}
+
+static bool
+take_messages(struct edge *edge, const struct dw_messages *messages)
+{
+	struct room *room = room_find(edge, messages->room);
+
+	intake_take(&edge->rooms.intake, messages->records.n);
+	/* A room that was left meanwhile: the hub learns of it in order, so this is no fault. */
+	if (room != NULL && room->streaming && !room_take(room, messages)) {
+		dw_log_warn("a stream of the hub has a hole", "room=%s", room->id);
+		return false;
+	}
+	turn_credit(edge);
+	return true;
+}
+
+static struct watch *
+find_watch(struct edge *edge, uint64_t session, struct dw_str room)
+{
+	struct conn *conn = sessions_find(&edge->sessions, session);
+
+	return conn != NULL ? watch_find(conn, room_find(edge, room)) : NULL;
+}
+
+static bool
+take_joined(struct edge *edge, const struct dw_joined *joined)
+{
+	struct room *room = room_find(edge, joined->room);
+	struct watch *watch = find_watch(edge, joined->session, joined->room);
+
+	/* So it is also when that client has gone. */
+	if (joined->code == 0 && room != NULL && room->streaming && !room_stream_at(room, joined->sent))
+		return false;
+	if (watch != NULL)
+		watch_joined(watch, joined);
+	return true;
+}
+
+static void
+take_records(struct edge *edge, const struct dw_records *records)
+{
+	struct watch *watch = find_watch(edge, records->corr, records->room);
+
+	if (watch != NULL)
+		watch_fed(watch, records);
+}
+
+static void
+take_close(struct edge *edge, const struct dw_close *order)
+{
+	struct watch *watch = find_watch(edge, order->session, order->room);
+	char reason[32] = "";
+
+	if (watch == NULL || order->stay != watch->stay)
+		return;
+	(void)dw_str_copy(order->reason, reason, sizeof(reason));
+	watch_closed(watch, (unsigned)order->code, reason);
+}
+
+static bool
+said(struct edge *edge, const struct dw_wire *message)
+{
+	switch (message->kind) {
+	case DW_MESSAGES:
+		return take_messages(edge, &message->messages);
+	case DW_JOINED:
+		return take_joined(edge, &message->joined);
+	case DW_RECORDS:
+		take_records(edge, &message->records);
+		return true;
+	case DW_CLOSE:
+		take_close(edge, &message->close);
+		return true;
+	default:
+		return true;
+	}
+}
+
+static void
+tick(struct edge *edge)
+{
+	unsaid_tell(&edge->unsaid, edge->uplink);
+}
+
+const struct uplink_events edge_events = {
+	.lost = rooms_drop_held, .welcomed = welcomed, .said = said, .tick = tick, .turn = turn_run
+};
