@@ -8,10 +8,10 @@
 
 #include "base/wheel.h"
 #include "cli/opt.h"
-#include "door/limits.h"
-#include "room/rooms.h"
 #include "client/sessions.h"
 #include "client/unsaid.h"
+#include "door/limits.h"
+#include "room/rooms.h"
 #include "token/auth.h"
 
 enum {

@@ -9,9 +9,11 @@
 
 #include "cli/logging.h"
 #include "client/conn.h"
+#include "client/reading.h"
 #include "client/sessions.h"
 #include "client/unsaid.h"
 #include "client/watch.h"
+#include "client/watches.h"
 #include "edge.h"
 #include "room/rooms.h"
 #include "room/stream.h"

@@ -21,18 +21,18 @@
 #include "client/conn.h"
 #include "door/check.h"
 #include "door/gate.h"
+#include "door/linger.h"
 #include "door/listen.h"
 #include "door/origin.h"
+#include "door/server.h"
 #include "edge.h"
 #include "events.h"
 #include "http/api.h"
 #include "http/daemon.h"
 #include "http/status.h"
+#include "hub/uplink.h"
 #include "json/json.h"
 #include "turn.h"
-#include "door/linger.h"
-#include "door/server.h"
-#include "hub/uplink.h"
 
 enum { TICK_MS = 50 }; /* timers fire so late at the most */
 

@@ -9,7 +9,7 @@
 
 #include "base/clock.h"
 #include "cli/logging.h"
-#include "client/watch.h"
+#include "client/reading.h"
 #include "edge.h"
 #include "hub/uplink.h"
 #include "room/fanout.h"

@@ -11,7 +11,12 @@
 #include <utlist.h>
 
 #include "../../cmd/diagws-edge/client/confirm.h"
+#include "../../cmd/diagws-edge/client/command.h"
 #include "../../cmd/diagws-edge/client/conn.h"
+#include "../../cmd/diagws-edge/client/life.h"
+#include "../../cmd/diagws-edge/client/reading.h"
+#include "../../cmd/diagws-edge/client/timers.h"
+#include "../../cmd/diagws-edge/client/watches.h"
 #include "../../cmd/diagws-edge/door/check.h"
 #include "../../cmd/diagws-edge/edge.h"
 #include "../../cmd/diagws-edge/events.h"
@@ -390,7 +395,7 @@ client_open(const char *name, int edge, const char *room, const char *user, cons
 	request->from.after = from->after;
 	(void)dw_str_copy(dw_str(from->epoch), request->from.epoch, sizeof(request->from.epoch));
 	DL_APPEND(clients, client);
-	client->conn = conn_new(edges[edge], (struct lws *)(void *)client, request);
+	client->conn = conn_new(edges[edge], (struct lws *)(void *)client, request, timers_fire);
 	if (client->conn == NULL)
 		abort();
 	conn_start(client->conn);
@@ -453,7 +458,7 @@ client_thaw(struct client *client)
 	if (kernel.len > 0)
 		read_bytes(client, kernel.data, kernel.len);
 	dw_buf_clear(&kernel);
-	conn_writable(client->conn);
+	watch_push_all(client->conn);
 }
 
 void

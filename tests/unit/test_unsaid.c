@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "../../cmd/diagws-edge/client/confirm.h"
+#include "../../cmd/diagws-edge/client/written.h"
 #include "../../cmd/diagws-edge/client/conn.h"
 #include "../../cmd/diagws-edge/room/rooms.h"
 #include "../../cmd/diagws-edge/client/unsaid.h"
@@ -37,7 +37,7 @@ uplink_send(struct uplink *uplink, const struct dw_wire *message)
 }
 
 struct dw_position
-confirm_acked(const struct watch *watch)
+written_acked(const struct watch *watch)
 {
 	return acked[watch->conn - conns];
 }

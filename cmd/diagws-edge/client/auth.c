@@ -14,8 +14,10 @@
 
 #include "base/clock.h"
 #include "client/conn.h"
-#include "edge.h"
+#include "client/life.h"
+#include "client/watch.h"
 #include "door/server.h"
+#include "edge.h"
 
 #define LAST_YEAR_S UINT64_C(253402300799) /* 9999-12-31T23:59:59Z: RFC 3339 has no later time */
 
@@ -96,6 +98,7 @@ end_renewal(struct conn *conn, int err)
 	} else {
 		tell_renewed(conn, claims->expires);
 		watch_renew_all(conn);
+		conn_wake(conn, dw_mono_ms());
 	}
 	conn_forget_request(conn);
 }

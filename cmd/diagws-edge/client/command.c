@@ -1,15 +1,19 @@
 /* What a client says on its WebSocket: one JSON object a message, answered or refused by name. Its
  * own file because it is all input from strangers: bounds first, then JSON, then the verb.
  */
+#include "command.h"
+
 #include <string.h>
 
-#include "client/auth.h"
 #include "base/clock.h"
+#include "client/auth.h"
 #include "client/confirm.h"
 #include "client/conn.h"
+#include "client/noise.h"
+#include "client/watch.h"
+#include "client/watches.h"
 #include "edge.h"
 #include "json/json.h"
-#include "client/noise.h"
 #include "room/rooms.h"
 
 static void
@@ -117,8 +121,6 @@ take_subscribe(struct conn *conn, const struct dw_json *json)
 	confirm_owe(conn);
 	if (watch_open(conn, room, conn_claims(conn, dw_str(room)), &from) == NULL)
 		conn_close(conn, 1013, "try again later");
-	else
-		conn_set_timer(conn);
 }
 
 static void

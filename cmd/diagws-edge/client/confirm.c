@@ -1,74 +1,23 @@
 /* Confirmations: see confirm.h.
  *
  * One PING of a connection's own is under way at a time: a stack may answer only the newest (RFC 6455, 5.5.3), and one
- * snapshot of positions is enough then. A PING in a ring knows nothing of a reader's own numbers, nor of the gaps that
- * only this one was told, and one that acknowledges itself may do so for what left the ring long ago: what was
- * written is noted, WRITTEN_MAX positions at most. Past that every second one is forgotten; what proves one of these
- * confirms up to the one before it. What a PONG has proven the client may still acknowledge itself: of that the newest
- * WRITTEN_KEPT stay.
+ * snapshot of positions is enough then. A PING in a ring proves what was written before it, as far as its position
+ * goes, and what was noted of this client alone (written.h). What a PONG has proven the client may still acknowledge
+ * itself: of that the newest WRITTEN_KEPT stay noted.
  */
 #include "confirm.h"
-
-#include <stdlib.h>
-#include <string.h>
 
 #include "base/clock.h"
 #include "client/conn.h"
 #include "client/unsaid.h"
+#include "client/watches.h"
+#include "client/written.h"
 #include "edge.h"
 #include "room/pings.h"
-#include "room/rooms.h"
 #include "room/render.h"
+#include "room/rooms.h"
 
-enum { WRITTEN_LEAST = 1, WRITTEN_KEPT = 16, WRITTEN_MAX = 1024 };
-
-struct written {
-	struct dw_position acked;  /* by the client itself */
-	struct dw_position pinged; /* where it stood at the connection's newest PING */
-	size_t count, cap;
-	struct dw_position at[];
-};
-
-/* Room for so many positions. NULL: no memory, and nothing changed. */
-static struct written *
-get_written(struct watch *watch, size_t cap)
-{
-	struct written *written = watch->written;
-
-	if (written != NULL && written->cap >= cap)
-		return written;
-	written = realloc(written, sizeof(*written) + cap * sizeof(written->at[0]));
-	if (written == NULL)
-		return NULL;
-	if (watch->written == NULL)
-		*written = (struct written) { 0 };
-	written->cap = cap;
-	watch->written = written;
-	return written;
-}
-
-struct dw_position
-confirm_acked(const struct watch *watch)
-{
-	return watch->written != NULL ? watch->written->acked : dw_position_start();
-}
-
-/* The furthest position up to seq that was noted. Of those all but the newest `keep` are forgotten. */
-static struct dw_position
-take_written(struct watch *watch, uint64_t seq, size_t keep)
-{
-	struct written *written = watch->written;
-	struct dw_position at = dw_position_start();
-	size_t i = 0;
-
-	while (written != NULL && i < written->count && dw_seq(written->at[i]) <= seq)
-		at = written->at[i++];
-	if (i <= keep)
-		return at;
-	written->count -= i - keep;
-	memmove(written->at, written->at + i - keep, written->count * sizeof(written->at[0]));
-	return at;
-}
+enum { WRITTEN_KEPT = 16 };
 
 /* Something behind the last gap is confirmed, or nothing is. */
 static bool
@@ -85,7 +34,7 @@ confirm(struct watch *watch, struct dw_position position)
 {
 	if (watch->room == NULL || dw_seq(position) > dw_seq(watch->at) || dw_n(position) > dw_n(watch->at))
 		return;
-	position = dw_position_further(position, take_written(watch, dw_seq(position), WRITTEN_KEPT));
+	position = dw_position_further(position, written_take(watch, dw_seq(position), WRITTEN_KEPT));
 	position = dw_position_further(position, watch->confirmed);
 	if (dw_position_same(position, watch->confirmed))
 		return;
@@ -186,7 +135,7 @@ confirm_ping(struct conn *conn)
 		frame_ping_counter(&frame, ++conn->counter);
 		/* What cannot be noted the next one asks for. */
 		for (struct watch *watch = watch_first(conn); watch != NULL; watch = watch_after(watch))
-			if (get_written(watch, WRITTEN_LEAST) != NULL)
+			if (written_get(watch, WRITTEN_LEAST) != NULL)
 				watch->written->pinged = watch->at;
 	} else if (conn->first.room != NULL) {
 		const struct frame_key key = ping_key(conn->first.room);
@@ -216,7 +165,7 @@ confirm_try(struct conn *conn)
 	if (dw_mono_ms() >= conn->confirm_at + conn->edge->confirm_ms)
 		confirm_ping(conn);
 	else
-		conn_set_timer(conn);
+		conn_wake(conn, conn->confirm_at + conn->edge->confirm_ms);
 }
 
 void
@@ -226,32 +175,6 @@ confirm_owe(struct conn *conn)
 		return;
 	conn->owed = true;
 	confirm_try(conn);
-}
-
-void
-confirm_written(struct watch *watch, struct dw_position at)
-{
-	struct written *written = watch->written;
-
-	if (written != NULL && written->count > 0 && dw_seq(written->at[written->count - 1]) >= dw_seq(at))
-		return;
-	if (written == NULL || written->count == written->cap)
-		written = get_written(watch, written == NULL ? WRITTEN_LEAST : dw_less(2 * written->cap, WRITTEN_MAX));
-	if (written == NULL)
-		return;
-	if (written->count == WRITTEN_MAX) {
-		for (size_t i = 0; i < WRITTEN_MAX / 2; i++)
-			written->at[i] = written->at[2 * i + 1];
-		written->count = WRITTEN_MAX / 2;
-	}
-	written->at[written->count++] = at;
-}
-
-void
-confirm_forget(struct watch *watch)
-{
-	free(watch->written);
-	watch->written = NULL;
 }
 
 /* The newest position up to seq that the room's ring has. */
@@ -274,13 +197,13 @@ confirm_ack(struct watch *watch, uint64_t seq)
 
 	if (seq > dw_seq(watch->at))
 		return false;
-	at = take_written(watch, seq, 0);
+	at = written_take(watch, seq, 0);
 	if (!watch->conn->sure)
 		at = dw_position_further(at, find_in_ring(watch->room, seq));
-	at = dw_position_further(at, confirm_acked(watch));
-	if (dw_position_same(at, confirm_acked(watch)) || dw_seq(at) > dw_seq(watch->at))
+	at = dw_position_further(at, written_acked(watch));
+	if (dw_position_same(at, written_acked(watch)) || dw_seq(at) > dw_seq(watch->at))
 		return true;
-	if (get_written(watch, WRITTEN_LEAST) == NULL)
+	if (written_get(watch, WRITTEN_LEAST) == NULL)
 		return true; /* the next one acknowledges this, too */
 	watch->written->acked = at;
 	if (watch->conn->sure)

@@ -12,12 +12,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "room/position.h"
-
 struct conn;
 struct edge;
 struct watch;
-struct written;
 
 /* False: they come in a flood, and this one was not looked at. */
 bool confirm_pong(struct conn *conn, const void *payload, size_t n);
@@ -32,13 +29,7 @@ uint64_t confirm_due(const struct conn *conn, uint64_t due);
 /* The keep-alive's PING. */
 void confirm_ping(struct conn *conn);
 
-/* Notes a position that was written: every one to a client that acknowledges itself, else those of the messages to it
- * alone, of which no PING in a ring knows. */
-void confirm_written(struct watch *watch, struct dw_position at);
-/* What the client itself has acknowledged; the start: nothing. */
-struct dw_position confirm_acked(const struct watch *watch);
 /* {"type":"ack","seq":SEQ}. False: nothing with that seq was sent. */
 bool confirm_ack(struct watch *watch, uint64_t seq);
-void confirm_forget(struct watch *watch);
 
 #endif

@@ -17,10 +17,10 @@
 #include "base/hash.h"
 #include "base/utf8.h"
 #include "base/wheel.h"
-#include "door/address.h"
-#include "token/auth.h"
-#include "door/users.h"
 #include "client/watch.h"
+#include "door/address.h"
+#include "door/users.h"
+#include "token/auth.h"
 
 struct edge;
 struct lws;
@@ -109,34 +109,18 @@ struct conn {
 	char device[];
 };
 
-/* Takes over *request (also on failure). NULL: no memory. */
-struct conn *conn_new(struct edge *edge, struct lws *wsi, struct conn_request *request);
-/* Lets it in, or begins to close it. One whose token is being checked starts with conn_checked. */
-void conn_start(struct conn *conn);
-/* Its request's check has ended, and the request says how. */
-void conn_checked(struct conn *conn);
-void conn_forget_request(struct conn *conn);
-/* What its token says counts from now on: its end, and the rooms that it names. false: no memory. */
-bool conn_claim(struct conn *conn, const struct dw_claims *claims);
-void conn_destroy(struct conn **conn_p);
-/* Cuts the one that was refused longest ago and has not ended. false: none. */
-bool conn_evict(struct edge *edge);
-
 void conn_close(struct conn *conn, unsigned code, const char *reason);
 /* Writes the Close frame itself, behind whatever is half sent, and nothing after it. Code 0: with neither. */
 void conn_tell_close(struct conn *conn, unsigned code, struct dw_str reason);
 /* Closes it with 1008 when DENY_MS are over since it came. */
 void conn_deny(struct conn *conn);
-/* When something is next due, after whatever may have changed that. */
-void conn_set_timer(struct conn *conn);
+/* Something will be due then: its timer fires no later. */
+void conn_wake(struct conn *conn, uint64_t at);
 /* Whether the token names the room. */
 bool conn_claims(const struct conn *conn, struct dw_str room);
 
-/* From the client. */
-void conn_text(struct conn *conn, const struct incoming *rx); /* a whole message */
+/* What has come of a message of the client. */
 void conn_drop_incoming(struct conn *conn);
-/* The kernel takes again. */
-void conn_writable(struct conn *conn);
 
 /* Hands ready frames to the kernel. False: the connection is at its end. While it is stalled nothing should be written
  * that can wait elsewhere: of what cannot LIMIT_WAITING bytes are kept, more ends the connection. */

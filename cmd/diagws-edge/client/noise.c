@@ -10,9 +10,9 @@
 
 #include "base/clock.h"
 #include "client/conn.h"
+#include "door/server.h"
 #include "edge.h"
 #include "room/position.h"
-#include "door/server.h"
 
 enum {
 	HEADER = 8, /* of a client's frame, at most */
@@ -59,7 +59,7 @@ slow(struct conn *conn)
 	conn->slowed = true;
 	conn->noise_at = (uint32_t)dw_mono_ms();
 	server_hold(conn->wsi, true);
-	conn_set_timer(conn);
+	conn_wake(conn, dw_mono_ms() + SLOWED_MS);
 }
 
 void
@@ -68,7 +68,7 @@ noise_abuse(struct conn *conn)
 	conn->over = true;
 	conn->budget_at = dw_mono_ms();
 	slow(conn);
-	conn_set_timer(conn);
+	conn_wake(conn, conn->budget_at + SLOWED_MS);
 }
 
 static struct conn *

@@ -5,9 +5,9 @@
 #include <libwebsockets.h>
 #include <string.h>
 
+#include "door/server.h"
 #include "door/upgrade.h"
 #include "edge.h"
-#include "door/server.h"
 
 static const char bearer[] = "Bearer ";
 

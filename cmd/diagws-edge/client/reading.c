@@ -7,18 +7,23 @@
  * WRITE_MAX or one frame at once, for that is what libwebsockets may have to keep; `at` is what was written, or told as
  * a gap: by its numbers nothing is given, or told, twice.
  */
+#include "reading.h"
+
 #include <string.h>
 
 #include "base/clock.h"
 #include "client/confirm.h"
 #include "client/conn.h"
+#include "client/watch.h"
+#include "client/watches.h"
+#include "client/written.h"
+#include "door/server.h"
 #include "edge.h"
+#include "hub/uplink.h"
 #include "room/pings.h"
 #include "room/render.h"
 #include "room/rooms.h"
 #include "room/stream.h"
-#include "hub/uplink.h"
-#include "client/watch.h"
 
 enum { WRITE_MAX = 16 * 1024 };
 enum { OWN_WAY = ENTRY_CONDITION | ENTRY_HOLE | ENTRY_ASK }; /* does not go out as it is */
@@ -57,6 +62,7 @@ ask_feed(struct watch *watch)
 	watch->state = WATCH_FEEDING;
 	watch->asked_at = dw_mono_ms();
 	watch->asked = uplink_send(watch->conn->edge->uplink, &read);
+	conn_wake(watch->conn, watch->asked_at + OVERDUE_MS);
 	watch_park(watch);
 }
 
@@ -131,7 +137,7 @@ pass_entry(struct watch *watch, const struct dw_ring_entry *entry, uint64_t own)
 {
 	watch->at = dw_position_pass(watch->at, (struct dw_number) { entry->seq, entry->n, own }, own > 0);
 	if (watch->conn->sure || own > 0)
-		confirm_written(watch, watch->at);
+		written_note(watch, watch->at);
 }
 
 /* It counts among the messages to its user, be it that this session does not get it. */
@@ -325,7 +331,7 @@ write_records(struct watch *watch, const struct dw_records *records, struct dw_p
 		*at = dw_position_pass(*at, dw_record_number(&record), mine);
 		/* A PING in the ring does not tell that a gap of this client's own came before this. */
 		if (watch->conn->sure || mine || (lacked && taken == 0))
-			confirm_written(watch, *at);
+			written_note(watch, *at);
 		taken++;
 		if (frames->len < WRITE_MAX || !dw_buf_ok(frames))
 			continue;
@@ -339,7 +345,7 @@ write_records(struct watch *watch, const struct dw_records *records, struct dw_p
 	}
 	*at = dw_position_further(*at, records->last);
 	if (watch->conn->sure || lacked)
-		confirm_written(watch, *at);
+		written_note(watch, *at);
 	watch->feed = FEED_LIMIT;
 	return err == DW_E_AGAIN ? DW_OK : err;
 }
@@ -380,4 +386,19 @@ watch_fed(struct watch *watch, const struct dw_records *records)
 		confirm_owe(conn);
 	}
 	dw_buf_clear(&frames);
+}
+
+void
+watch_push_all(struct conn *conn)
+{
+	if (server_stalled(conn->wsi))
+		return;
+	if (conn->state == CONN_CLOSING)
+		return;
+	conn->stalled_at = 0;
+	conn->waiting = 0;
+	watch_park_all(conn);
+	for (struct watch *watch = watch_first(conn); watch != NULL; watch = watch_after(watch))
+		watch_push(watch);
+	confirm_try(conn);
 }

@@ -10,10 +10,10 @@
 
 #include <utlist.h>
 
-#include "client/confirm.h"
 #include "client/conn.h"
-#include "room/rooms.h"
+#include "client/written.h"
 #include "hub/uplink.h"
+#include "room/rooms.h"
 
 enum { PONG = 1, ACK = 2 };
 
@@ -93,7 +93,7 @@ static struct said
 say(struct watch *watch, bool sure)
 {
 	struct said said = { .room = watch->room,
-		.at = sure ? confirm_acked(watch) : watch->confirmed,
+		.at = sure ? written_acked(watch) : watch->confirmed,
 		.sure = sure,
 		.anew = watch->anew,
 		.session = watch->conn->session };

@@ -11,79 +11,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <utlist.h>
-
 #include "base/clock.h"
 #include "client/confirm.h"
 #include "client/conn.h"
+#include "client/reading.h"
 #include "client/unsaid.h"
-#include "edge.h"
-#include "room/fanout.h"
-#include "room/rooms.h"
-#include "room/render.h"
-#include "room/stream.h"
+#include "client/watches.h"
+#include "client/written.h"
 #include "door/server.h"
+#include "edge.h"
 #include "hub/uplink.h"
-
-static struct watch *
-in_use(struct watch *watch)
-{
-	while (watch != NULL && watch->room == NULL)
-		watch = watch->next;
-	return watch;
-}
-
-struct watch *
-watch_first(struct conn *conn)
-{
-	return in_use(&conn->first);
-}
-
-struct watch *
-watch_after(struct watch *watch)
-{
-	return in_use(watch->next);
-}
-
-struct watch *
-watch_find(struct conn *conn, const struct room *room)
-{
-	struct watch *watch = room != NULL ? watch_first(conn) : NULL;
-
-	while (watch != NULL && watch->room != room)
-		watch = watch_after(watch);
-	return watch;
-}
-
-/* The first lies in its connection; the others are linked behind it. */
-static struct watch *
-get_free(struct conn *conn)
-{
-	struct watch *watch = &conn->first;
-
-	if (watch->room == NULL) {
-		*watch = (struct watch) { .next = watch->next };
-		return watch;
-	}
-	watch = calloc(1, sizeof(*watch));
-	if (watch == NULL)
-		return NULL;
-	watch->next = conn->first.next;
-	conn->first.next = watch;
-	return watch;
-}
-
-static void
-put_free(struct watch *watch)
-{
-	struct conn *conn = watch->conn;
-
-	watch->room = NULL;
-	if (watch == &conn->first)
-		return;
-	LL_DELETE(conn->first.next, watch);
-	free(watch);
-}
+#include "room/frame.h"
+#include "room/render.h"
+#include "room/rooms.h"
+#include "room/stream.h"
 
 /* How it comes, or comes back, and what the room's stream has already. */
 static struct dw_join
@@ -134,6 +75,7 @@ ask(struct watch *watch)
 	watch->asked_at = dw_mono_ms();
 	watch->asked = uplink_send(conn->edge->uplink, &join);
 	watch->stay = (uint32_t)join.join.corr;
+	conn_wake(conn, watch->asked_at + OVERDUE_MS);
 }
 
 struct watch *
@@ -141,7 +83,7 @@ watch_open(struct conn *conn, const char *name, bool claimed, const struct watch
 {
 	struct watch_request *copy = malloc(sizeof(*copy));
 	struct room *room = room_get(conn->edge, name);
-	struct watch *watch = copy != NULL && room != NULL ? get_free(conn) : NULL;
+	struct watch *watch = copy != NULL && room != NULL ? watch_get(conn, room) : NULL;
 
 	if (watch == NULL) {
 		free(copy);
@@ -150,37 +92,15 @@ watch_open(struct conn *conn, const char *name, bool claimed, const struct watch
 		return NULL;
 	}
 	*copy = *request;
-	watch->conn = conn;
-	watch->room = room;
 	watch->request = copy;
 	watch->claimed = claimed;
 	watch->state = WATCH_JOINING;
 	watch->since = dw_mono_ms();
 	watch->feed = FEED_LIMIT;
-	watch->parked = true;
-	DL_APPEND2(room->parked, watch, room_prev, room_next);
 	conn->watches++;
+	conn_wake(conn, watch->since + JOIN_WAIT_MS);
 	ask(watch);
 	return watch;
-}
-
-void
-watch_park(struct watch *watch)
-{
-	const struct conn *conn = watch->conn;
-	struct room *room = watch->room;
-	bool park = watch->state != WATCH_READING || conn->stalled_at > 0 || conn->state != CONN_OPEN;
-
-	if (park == watch->parked)
-		return;
-	watch->parked = park;
-	if (park) {
-		fanout_leave(watch);
-		DL_APPEND2(room->parked, watch, room_prev, room_next);
-	} else {
-		DL_DELETE2(room->parked, watch, room_prev, room_next);
-		fanout_enter(watch);
-	}
 }
 
 /* The hub does not count it any more. */
@@ -205,7 +125,7 @@ leave(struct watch *watch)
 {
 	const struct conn *conn = watch->conn;
 	struct uplink *uplink = conn->edge->uplink;
-	const bool sure = conn->sure || dw_position_same(confirm_acked(watch), watch->confirmed);
+	const bool sure = conn->sure || dw_position_same(written_acked(watch), watch->confirmed);
 	struct dw_leave leave = { .session = conn->session,
 		.room = dw_str(watch->room->id),
 		.at = watch->confirmed,
@@ -219,10 +139,10 @@ leave(struct watch *watch)
 		return;
 	leave.user = dw_str(conn->user->name);
 	leave.device = dw_str(conn->device);
-	if (!sure && dw_seq(confirm_acked(watch)) > 0) {
+	if (!sure && dw_seq(written_acked(watch)) > 0) {
 		struct dw_leave acked = leave;
 
-		acked.at = confirm_acked(watch);
+		acked.at = written_acked(watch);
 		acked.sure = true;
 		uplink_depart(uplink, &acked);
 	}
@@ -238,15 +158,11 @@ watch_end(struct watch *watch)
 		leave(watch);
 	unsaid_remove(&watch->conn->edge->unsaid, watch);
 	unjoin(watch);
-	if (watch->parked)
-		DL_DELETE2(room->parked, watch, room_prev, room_next);
-	else
-		fanout_leave(watch);
-	confirm_forget(watch);
+	written_forget(watch);
 	free(watch->request);
 	watch->request = NULL;
 	watch->conn->watches--;
-	put_free(watch);
+	watch_put(watch);
 	room_release(room);
 }
 
@@ -263,7 +179,6 @@ watch_ask_all(struct conn *conn)
 		ask(watch);
 		watch_park(watch);
 	}
-	conn_set_timer(conn);
 }
 
 void
@@ -321,7 +236,7 @@ deny(struct watch *watch)
 		conn_deny(watch->conn);
 	} else {
 		watch->state = WATCH_DENIED;
-		conn_set_timer(watch->conn);
+		conn_wake(watch->conn, watch->since + DENY_MS);
 	}
 }
 
@@ -381,7 +296,7 @@ welcome(struct watch *watch, const struct dw_joined *joined)
 	watch->confirmed = joined->at; /* a hub that is killed now may not remember that */
 	watch_stand(watch, joined->from);
 	if (gap && conn->sure)
-		confirm_written(watch, joined->from);
+		written_note(watch, joined->from);
 	watch_park(watch);
 	if (!dw_buf_ok(&frames))
 		conn_close(conn, 1013, "try again later");
@@ -392,8 +307,8 @@ welcome(struct watch *watch, const struct dw_joined *joined)
 	if (gap)
 		confirm_owe(conn);
 	dw_buf_clear(&frames);
-	if (conn->state == CONN_OPEN)
-		conn_set_timer(conn);
+	if (conn->early)
+		conn_wake(conn, dw_mono_ms());
 }
 
 /* Those that had to wait for `connect`. */
@@ -428,7 +343,7 @@ come_back(struct watch *watch, const struct dw_joined *joined)
 		return;
 	}
 	watch->state = WATCH_READING;
-	if (!dw_position_same(confirm_acked(watch), dw_position_start()))
+	if (!dw_position_same(written_acked(watch), dw_position_start()))
 		unsaid_add(&watch->conn->edge->unsaid, watch, true);
 	/* Of these nothing in the ring may tell. */
 	watch->lacks = joined->direct.reason != DW_GAP_NONE;
@@ -450,7 +365,7 @@ watch_joined(struct watch *watch, const struct dw_joined *joined)
 		deny(watch);
 	} else if (joined->code == (uint64_t)-DW_E_BUSY) {
 		watch->again = true;
-		conn_set_timer(conn);
+		conn_wake(conn, watch->asked_at + AGAIN_MS);
 	} else if (joined->code != 0 && watch->request == NULL) {
 		conn_close(conn, 1013, "try again later");
 	} else if (joined->code != 0) {

@@ -11,8 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "room/frame.h"
 #include "message/msg.h"
+#include "room/position.h"
 #include "wire/wire.h"
 
 struct conn;
@@ -61,18 +61,13 @@ struct watch {
 	struct watch *next;                      /* of the connection */
 	struct watch *unsaid_prev, *unsaid_next; /* confirmed, but the hub does not know yet */
 	struct watch_request *request;           /* until joined */
-	struct written *written;                 /* confirm.h: what most never need */
+	struct written *written;                 /* written.h: what most never need */
 	struct dw_position confirmed;            /* proven up to here, or where it stood when it joined */
 	struct run numbered, direct;
 	uint64_t since;    /* when it was opened */
 	uint64_t asked_at; /* when the unanswered JOIN or READ was sent */
 	uint32_t stay;     /* its newest JOIN's corr */
 };
-
-/* In use, in this order: watch_first, then watch_after until NULL. */
-struct watch *watch_first(struct conn *conn);
-struct watch *watch_after(struct watch *watch);
-struct watch *watch_find(struct conn *conn, const struct room *room); /* NULL: none; room may be NULL */
 
 /* Begins to watch a room. NULL: no memory. */
 struct watch *watch_open(struct conn *conn, const char *room, bool claimed, const struct watch_request *request);
@@ -89,14 +84,6 @@ void watch_fire(struct watch *watch, uint64_t now);
 
 /* From the hub. */
 void watch_joined(struct watch *watch, const struct dw_joined *joined);
-void watch_fed(struct watch *watch, const struct dw_records *records);
 void watch_closed(struct watch *watch, unsigned code, const char *reason); /* the hub has ended the session there */
-
-/* The client's own position, from which the ring or the hub goes on. */
-void watch_stand(struct watch *watch, struct dw_position at);
-/* Writes what the client has not got, as far as the kernel takes it. */
-void watch_push(struct watch *watch);
-/* In the right one of the room's lists: those that are offered what is new, or the others. */
-void watch_park(struct watch *watch);
 
 #endif

@@ -10,18 +10,21 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "client/auth.h"
 #include "base/clock.h"
 #include "cli/logging.h"
+#include "client/auth.h"
+#include "client/command.h"
 #include "client/confirm.h"
 #include "client/conn.h"
-#include "door/head.h"
-#include "door/upgrade.h"
-#include "edge.h"
-#include "door/answer.h"
+#include "client/life.h"
 #include "client/noise.h"
 #include "client/params.h"
+#include "client/timers.h"
+#include "door/answer.h"
+#include "door/head.h"
 #include "door/server.h"
+#include "door/upgrade.h"
+#include "edge.h"
 
 enum { UPGRADE_REQUIRED = 426 };
 
@@ -185,7 +188,7 @@ ws_filter(struct edge *edge, struct lws *wsi, struct conn **conn)
 		return -1;
 	dw_claims_init(&request->claims);
 	read_request(edge, wsi, request);
-	*conn = conn_new(edge, wsi, request);
+	*conn = conn_new(edge, wsi, request, timers_fire);
 	if (*conn != NULL)
 		noise_begin(*conn);
 	return *conn != NULL ? 0 : -1;

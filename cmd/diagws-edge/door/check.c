@@ -13,11 +13,11 @@
 #include <utlist.h>
 #include <uv.h>
 
-#include "door/address.h"
 #include "base/clock.h"
 #include "cli/logging.h"
-#include "edge.h"
+#include "door/address.h"
 #include "door/limits.h"
+#include "edge.h"
 
 struct check {
 	uv_work_t work;

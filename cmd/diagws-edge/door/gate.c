@@ -22,10 +22,10 @@
 #include "cli/logging.h"
 #include "door/address.h"
 #include "door/proxy.h"
+#include "door/server.h"
 #include "door/upgrade.h"
 #include "edge.h"
 #include "http/daemon.h"
-#include "door/server.h"
 
 enum {
 	GATE_MS = 10 * 1000,

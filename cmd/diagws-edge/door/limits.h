@@ -12,8 +12,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "door/address.h"
 #include "base/hash.h"
+#include "door/address.h"
 #include "door/budget.h"
 #include "token/auth.h"
 

@@ -11,8 +11,8 @@
 #include <uv.h>
 
 #include "base/clock.h"
-#include "edge.h"
 #include "door/socket.h"
+#include "edge.h"
 
 struct linger_socket {
 	uv_poll_t poll;

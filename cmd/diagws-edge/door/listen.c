@@ -22,14 +22,14 @@
 
 #include "base/clock.h"
 #include "cli/logging.h"
-#include "client/conn.h"
+#include "client/life.h"
 #include "door/address.h"
 #include "door/gate.h"
-#include "edge.h"
-#include "http/daemon.h"
 #include "door/linger.h"
 #include "door/server.h"
 #include "door/socket.h"
+#include "edge.h"
+#include "http/daemon.h"
 
 enum {
 	BACKLOG = 4096,

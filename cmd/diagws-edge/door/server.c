@@ -17,12 +17,14 @@
 
 #include "cli/logging.h"
 #include "client/conn.h"
+#include "client/life.h"
+#include "client/reading.h"
+#include "client/ws.h"
 #include "door/address.h"
-#include "door/upgrade.h"
-#include "edge.h"
 #include "door/linger.h"
 #include "door/socket.h"
-#include "client/ws.h"
+#include "door/upgrade.h"
+#include "edge.h"
 
 enum {
 	RX_BUFFER = 128, /* each connection has one */
@@ -74,7 +76,7 @@ callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in
 			ws_dropped(wsi, link->conn);
 		return 0;
 	case LWS_CALLBACK_SERVER_WRITEABLE:
-		conn_writable(link->conn);
+		watch_push_all(link->conn);
 		return 0;
 	case LWS_CALLBACK_TIMER:
 		return link != NULL && link->conn != NULL ? ws_end(wsi, link->conn) : 0;

@@ -40,7 +40,7 @@ enum server_outcome { SERVER_DONE, SERVER_STALLED, SERVER_DEAD };
 /* The socket that server_write may write to itself; -1: only libwebsockets may, for it encrypts. */
 int server_socket(struct lws *wsi);
 /* Writes ready frames to an established WebSocket, or whatever bytes; fd is its server_socket. STALLED: taken, but the
- * kernel is full; conn_writable is called when it takes again, and nothing should be written until then. */
+ * kernel is full; watch_push_all is called when it takes again, and nothing should be written until then. */
 enum server_outcome server_write(struct lws *wsi, int fd, struct dw_str bytes);
 /* What was kept since server_adopt goes out; fd is its server_socket. */
 void server_flush(int fd);

@@ -23,12 +23,12 @@
 #include <uv.h>
 
 #include "base/clock.h"
+#include "client/noise.h"
+#include "door/linger.h"
+#include "door/server.h"
 #include "door/upgrade.h"
 #include "edge.h"
 #include "http/http.h"
-#include "door/linger.h"
-#include "client/noise.h"
-#include "door/server.h"
 
 enum {
 	HEAD_MS = 10 * 1000,

@@ -14,15 +14,15 @@
 #include <sys/socket.h>
 
 #include "base/clock.h"
+#include "door/answer.h"
 #include "door/check.h"
+#include "door/socket.h"
+#include "door/users.h"
 #include "edge.h"
 #include "http/admit.h"
-#include "door/answer.h"
 #include "http/api.h"
 #include "http/daemon.h"
-#include "door/socket.h"
 #include "hub/uplink.h"
-#include "door/users.h"
 
 enum {
 	TAKE_MS = 30 * 1000, /* an answer of which nothing was taken for so long ends the connection */

@@ -18,10 +18,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "http/api.h"
 #include "base/clock.h"
 #include "cli/opt.h"
 #include "edge.h"
+#include "http/api.h"
 #include "hub/uplink.h"
 #include "wire/wire.h"
 

@@ -13,10 +13,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "http/api.h"
 #include "base/clock.h"
 #include "cli/opt.h"
 #include "edge.h"
+#include "http/api.h"
 #include "hub/uplink.h"
 
 enum { DEADLINE_MS = 5000, DEADLINE_MAX_MS = 60 * 1000, DEVICES_MAX = 1000000 };

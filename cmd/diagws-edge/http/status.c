@@ -14,9 +14,9 @@
 
 #include <utlist.h>
 
-#include "http/api.h"
 #include "base/clock.h"
 #include "edge.h"
+#include "http/api.h"
 #include "hub/uplink.h"
 #include "wire/wire.h"
 

@@ -19,9 +19,9 @@
 #include <uthash.h>
 #include <uv.h>
 
-#include "hub/asks.h"
 #include "base/clock.h"
 #include "cli/logging.h"
+#include "hub/asks.h"
 #include "hub/departed.h"
 #include "wire/bus.h"
 
