@@ -1,15 +1,13 @@
-/* What clients send that says nothing: see noise.h.
- *
- * Its own file because it alone knows a client by its descriptor: the recv of this process (http/daemon.c) is told
- * nothing else. Failure modes: without memory for the table a client is not weighed.
+/* What clients send that says nothing: see noise.h. Failure modes: without memory for its place a client is not
+ * weighed.
  */
 #include "noise.h"
 
-#include <stdlib.h>
-#include <string.h>
+#include <sys/socket.h>
 
 #include "base/clock.h"
 #include "client/conn.h"
+#include "door/receive.h"
 #include "door/server.h"
 #include "edge.h"
 #include "room/position.h"
@@ -19,37 +17,6 @@ enum {
 	READ_MOST = 4096,
 	READ_LEAST = 512,
 };
-
-static struct conn **conns; /* by descriptor */
-static size_t conns_size;
-
-void
-noise_begin(struct conn *conn)
-{
-	const size_t need = (size_t)conn->fd + 1;
-	struct conn **grown;
-
-	if (conn->fd < 0)
-		return;
-	if (need > conns_size) {
-		const size_t size = dw_greater(need, 2 * conns_size);
-
-		grown = realloc(conns, size * sizeof(struct conn *));
-		if (grown == NULL)
-			return;
-		memset(grown + conns_size, 0, (size - conns_size) * sizeof(struct conn *));
-		conns = grown;
-		conns_size = size;
-	}
-	conns[conn->fd] = conn;
-}
-
-void
-noise_end(const struct conn *conn)
-{
-	if (conn->fd >= 0 && (size_t)conn->fd < conns_size && conns[conn->fd] == conn)
-		conns[conn->fd] = NULL;
-}
 
 static void
 slow(struct conn *conn)
@@ -71,34 +38,21 @@ noise_abuse(struct conn *conn)
 	conn_wake(conn, conn->budget_at + SLOWED_MS);
 }
 
-static struct conn *
-find(int fd)
+/* So much is to be read from it at once: of one that has said much that says nothing, a little. */
+static size_t
+read_most(const struct conn *conn)
 {
-	return fd >= 0 && (size_t)fd < conns_size ? conns[fd] : NULL;
-}
-
-size_t
-noise_most(int fd)
-{
-	const struct conn *conn = find(fd);
-
-	if (conn == NULL)
-		return SIZE_MAX;
 	if (conn->noise > CLIENT_NOISE - READ_LEAST)
 		return READ_LEAST;
 	return dw_less((uint64_t)(CLIENT_NOISE - conn->noise), READ_MOST);
 }
 
-void
-noise_read(int fd, size_t n)
+static void
+weigh(struct conn *conn, size_t n)
 {
-	struct conn *conn = find(fd);
 	const uint32_t now = (uint32_t)dw_mono_ms();
-	uint64_t left;
+	const uint64_t left = (uint64_t)CLIENT_NOISE_RATE * (uint32_t)(now - conn->noise_at);
 
-	if (conn == NULL)
-		return;
-	left = (uint64_t)CLIENT_NOISE_RATE * (uint32_t)(now - conn->noise_at);
 	conn->noise = conn->noise > 0 && (uint64_t)conn->noise > left ? conn->noise - (int32_t)left : 0;
 	conn->noise_at = now;
 	if (conn->noise > CLIENT_NOISE && conn->state == CONN_OPEN && !conn->over)
@@ -106,6 +60,31 @@ noise_read(int fd, size_t n)
 	else if (conn->noise > CLIENT_NOISE && conn->state == CONN_AWAITING)
 		conn_close(conn, 1008, dw_err_text(DW_E_RATE));
 	conn->noise += (int32_t)n;
+}
+
+static ssize_t
+receive(void *user, int fd, void *buffer, size_t n, int flags)
+{
+	const bool peeks = (flags & MSG_PEEK) != 0;
+	const ssize_t got = recvfrom(fd, buffer, peeks ? n : dw_less(n, read_most(user)), flags, NULL, NULL);
+
+	if (got > 0 && !peeks)
+		weigh(user, (size_t)got);
+	return got;
+}
+
+void
+noise_begin(struct conn *conn)
+{
+	if (conn->fd >= 0)
+		(void)receive_set(conn->fd, receive, conn);
+}
+
+void
+noise_end(const struct conn *conn)
+{
+	if (receive_user(conn->fd, receive) == conn)
+		receive_unset(conn->fd);
 }
 
 void

@@ -14,13 +14,9 @@
 
 struct conn;
 
+/* What is read of it is weighed from now on; and not any more. */
 void noise_begin(struct conn *conn);
 void noise_end(const struct conn *conn);
-/* So much is to be read from a descriptor at once, whosever it is: of a client that has said much that says nothing, a
- * little. */
-size_t noise_most(int fd);
-/* n bytes have been read from a descriptor, whosever it is. */
-void noise_read(int fd, size_t n);
 /* n bytes of a frame say something; whole: it ends with them. */
 void noise_said(struct conn *conn, size_t n, bool whole);
 /* It has said too much. What else it says is dropped, and it is closed SLOWED_MS later: who comes again and again does

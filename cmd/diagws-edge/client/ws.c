@@ -321,3 +321,9 @@ ws_receive(struct lws *wsi, struct conn *conn, const void *bytes, size_t n)
 	conn_drop_incoming(conn);
 	return 0;
 }
+
+bool
+ws_said(const struct conn *conn)
+{
+	return conn->ended;
+}

@@ -3,6 +3,7 @@
 #ifndef WS_H
 #define WS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct conn;
@@ -23,5 +24,7 @@ int ws_peer_closes(struct conn *conn, const void *payload, size_t n);
 void ws_dropped(struct lws *wsi, struct conn *conn);
 /* The timer of server_close: ends the connection with its code. */
 int ws_end(struct lws *wsi, struct conn *conn);
+/* Whether both sides have said Close. */
+bool ws_said(const struct conn *conn);
 
 #endif

@@ -1,8 +1,8 @@
 /* libwebsockets on libuv.
  *
  * Happy path: server_adopt (from the gate or the HTTP side: an upgrade whose head was checked and written anew) or
- * server_adopt_tls → ws.c. Failure modes: TLS files that do not load (told at the start, by name; a later reload keeps
- * the old ones).
+ * server_adopt_tls → the events of whoever knows what a client is (struct server_events). Failure modes: TLS files that
+ * do not load (told at the start, by name; a later reload keeps the old ones).
  */
 #include "server.h"
 
@@ -16,10 +16,6 @@
 #include <uv.h>
 
 #include "cli/logging.h"
-#include "client/conn.h"
-#include "client/life.h"
-#include "client/reading.h"
-#include "client/ws.h"
 #include "door/address.h"
 #include "door/linger.h"
 #include "door/socket.h"
@@ -48,6 +44,8 @@ struct link {
 	struct conn *conn;
 };
 
+static const struct server_events *events; /* also for what libwebsockets ends when the server is gone */
+
 static int
 callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t n)
 {
@@ -56,44 +54,44 @@ callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in
 
 	switch (reason) {
 	case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE:
-		return ws_confirm(edge, wsi);
+		return events->confirm(edge, wsi);
 	case LWS_CALLBACK_FILTER_PROTOCOL_CONNECTION:
-		return ws_filter(edge, wsi, &link->conn);
+		return events->filter(edge, wsi, &link->conn);
 	case LWS_CALLBACK_ESTABLISHED:
-		conn_start(
-			link->conn); /* never -1: what was adopted is not consumed yet, and the Close would at times be lost */
+		/* never -1: what was adopted is not consumed yet, and the Close would at times be lost */
+		events->start(link->conn);
 		return 0;
 	case LWS_CALLBACK_RECEIVE:
-		return ws_receive(wsi, link->conn, in, n);
+		return events->receive(wsi, link->conn, in, n);
 	/* Of PINGs nobody is told, though libwebsockets (4.1) answers the first alone of those that it reads together, and
 	 * after what it has read behind it. */
 	case LWS_CALLBACK_RECEIVE_PONG:
-		return ws_pong(link->conn, in, n);
+		return events->pong(link->conn, in, n);
 	case LWS_CALLBACK_WS_PEER_INITIATED_CLOSE:
-		return ws_peer_closes(link->conn, in, n);
+		return events->peer_closes(link->conn, in, n);
 	case LWS_CALLBACK_WS_SERVER_DROP_PROTOCOL:
 		if (link != NULL && link->conn != NULL)
-			ws_dropped(wsi, link->conn);
+			events->dropped(wsi, link->conn);
 		return 0;
 	case LWS_CALLBACK_SERVER_WRITEABLE:
-		watch_push_all(link->conn);
+		events->writable(link->conn);
 		return 0;
 	case LWS_CALLBACK_TIMER:
-		return link != NULL && link->conn != NULL ? ws_end(wsi, link->conn) : 0;
+		return link != NULL && link->conn != NULL ? events->end(wsi, link->conn) : 0;
 	case LWS_CALLBACK_HTTP: /* on a TLS listener alone: elsewhere libwebsockets sees upgrades, no other request */
-		return ws_refuse_http(wsi);
+		return events->refuse_http(wsi);
 	case LWS_CALLBACK_WSI_CREATE:
 		edge->counts.websockets++;
 		return 0;
 	case LWS_CALLBACK_CLOSED:
 		if (link != NULL && link->conn != NULL && !edge->ending)
-			linger_start(edge, lws_get_socket_fd(wsi), link->conn->ended);
+			linger_start(edge, lws_get_socket_fd(wsi), events->said(link->conn));
 		/* fall through */
 	case LWS_CALLBACK_WSI_DESTROY:
 		if (reason == LWS_CALLBACK_WSI_DESTROY)
 			edge->counts.websockets--;
 		if (link != NULL) /* there was memory for it */
-			conn_destroy(&link->conn);
+			events->destroy(&link->conn);
 		return 0;
 	case LWS_CALLBACK_RAW_ADOPT: /* a CONNECT, which libwebsockets would make a raw connection */
 		return -1;
@@ -297,7 +295,7 @@ open_lws(struct server *server, struct dw_fault *fault)
 }
 
 int
-server_new(struct server **out, struct edge *edge, struct dw_fault *fault)
+server_new(struct server **out, struct edge *edge, const struct server_events *told, struct dw_fault *fault)
 {
 	struct server *server = calloc(1, sizeof(*server));
 	int err;
@@ -305,6 +303,7 @@ server_new(struct server **out, struct edge *edge, struct dw_fault *fault)
 	if (server == NULL)
 		return DW_E_NOMEM;
 	server->edge = edge;
+	events = told;
 	err = open_lws(server, fault);
 	if (err != DW_OK)
 		server_destroy(&server);

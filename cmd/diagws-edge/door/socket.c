@@ -75,7 +75,7 @@ socket_discard(int fd)
 
 	for (int i = 0; n > 0 && i < DISCARD_AT_ONCE; i++)
 		n = recvfrom(
-			fd, bytes, sizeof(bytes), MSG_DONTWAIT, NULL, NULL); /* recv would take it for requests (http/daemon.c) */
+			fd, bytes, sizeof(bytes), MSG_DONTWAIT, NULL, NULL); /* recv would take it for requests (receive.h) */
 	return n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR));
 }
 

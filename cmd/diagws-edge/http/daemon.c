@@ -2,9 +2,9 @@
  * socket tells it (a new connection, an answer to one that was suspended) is said by http_kick, and done in the same
  * turn.
  *
- * What it reads comes through our recv (below), so that it sees canonical requests alone (reader.h): it has no hook for
- * that, and the descriptor could not be handed on to it whole otherwise. For all other descriptors that recv is the
- * system's. A request for a WebSocket on a connection that was used before, as proxies send them, leaves by there, too.
+ * What it reads comes through our recv (door/receive.h), so that it sees canonical requests alone (reader.h): it has no
+ * hook for that, and the descriptor could not be handed on to it whole otherwise. A request for a WebSocket on a
+ * connection that was used before, as proxies send them, leaves by there, too.
  *
  * Time: idle for IDLE_MS, a head for HEAD_MS; a request's own deadlines are http.c's. libmicrohttpd's time-outs are
  * off: they count inactivity alone. Failure modes: no memory for a connection (it is closed).
@@ -23,8 +23,8 @@
 #include <uv.h>
 
 #include "base/clock.h"
-#include "client/noise.h"
 #include "door/linger.h"
+#include "door/receive.h"
 #include "door/server.h"
 #include "door/upgrade.h"
 #include "edge.h"
@@ -50,34 +50,12 @@ struct http {
 	bool due;
 };
 
-/* By descriptor, for recv: it is told nothing else. The loop's thread has them; libzmq's receives too. */
-static struct http_client **clients;
-static size_t clients_size;
-static _Thread_local bool is_loop;
+static receive_by read_client;
 
 static struct http_client *
 find(int fd)
 {
-	return is_loop && fd >= 0 && (size_t)fd < clients_size ? clients[fd] : NULL;
-}
-
-static bool
-make_place(int fd)
-{
-	size_t size = clients_size;
-	struct http_client **grown;
-
-	if ((size_t)fd < size)
-		return true;
-	for (size = size > 0 ? size : 256; size <= (size_t)fd; size *= 2)
-		;
-	grown = realloc(clients, size * sizeof(struct http_client *));
-	if (grown == NULL)
-		return false;
-	memset(grown + clients_size, 0, (size - clients_size) * sizeof(struct http_client *));
-	clients = grown;
-	clients_size = size;
-	return true;
+	return receive_user(fd, read_client);
 }
 
 static void
@@ -204,11 +182,15 @@ fetch(struct http_client *client, size_t most)
 
 /* As recv does. What is returned is less than n only where the socket has no more: libmicrohttpd then waits for it. */
 static ssize_t
-read_client(struct http_client *client, char *out, size_t n)
+read_client(void *user, int fd, void *buffer, size_t n, int flags)
 {
+	struct http_client *client = user;
 	struct reader *reader = &client->reader;
+	char *out = buffer;
 	size_t given = 0;
 
+	(void)fd;
+	(void)flags;
 	if (client->ended)
 		return 0;
 	for (;;) {
@@ -228,25 +210,6 @@ read_client(struct http_client *client, char *out, size_t n)
 		return 0;
 	errno = EAGAIN;
 	return -1;
-}
-
-ssize_t http_recv(int fd, void *buffer, size_t n, int flags) __asm__("recv");
-
-/* Every recv of this process, so that of libmicrohttpd, and of libwebsockets, whose reads are weighed. */
-ssize_t
-http_recv(int fd, void *buffer, size_t n, int flags)
-{
-	struct http_client *client = find(fd);
-	ssize_t got;
-
-	if (client != NULL)
-		return read_client(client, buffer, n);
-	if (!is_loop || (flags & MSG_PEEK) != 0)
-		return recvfrom(fd, buffer, n, flags, NULL, NULL);
-	got = recvfrom(fd, buffer, dw_less(n, noise_most(fd)), flags, NULL, NULL);
-	if (got > 0)
-		noise_read(fd, (size_t)got);
-	return got;
 }
 
 struct http_client *
@@ -311,7 +274,7 @@ on_connection(void *user, struct MHD_Connection *connection, void **context, enu
 	(void)context;
 	if (code != MHD_CONNECTION_NOTIFY_CLOSED || client == NULL)
 		return;
-	clients[client->fd] = NULL; /* from here on nothing that comes is a request */
+	receive_unset(client->fd); /* from here on nothing that comes is a request */
 	if (has_unread(client))
 		linger_start(client->http->edge, client->fd, false);
 	client->http->count--;
@@ -324,23 +287,24 @@ on_connection(void *user, struct MHD_Connection *connection, void **context, enu
 bool
 http_take(struct http *http, int fd, const struct address *address, struct dw_str taken)
 {
-	struct http_client *client = make_place(fd) ? calloc(1, sizeof(*client)) : NULL;
+	struct http_client *client = calloc(1, sizeof(*client));
 	const struct sockaddr none = { .sa_family = AF_UNSPEC };
 
-	if (client == NULL)
+	if (client == NULL || !receive_set(fd, read_client, client)) {
+		free(client);
 		return false;
+	}
 	client->http = http;
 	client->fd = fd;
 	client->address = *address;
 	client->timer.fire = fire;
 	client->reader.origins = &http->edge->config.origins;
 	reader_put(&client->reader, taken.p, taken.n);
-	clients[fd] = client;
 	http->count++;
 	set_timer(client);
 	/* On failure it closes the socket, and on_connection may not have been told. */
 	if (MHD_add_connection(http->daemon, fd, &none, sizeof(none)) != MHD_YES && find(fd) == client) {
-		clients[fd] = NULL;
+		receive_unset(fd);
 		http->count--;
 		set_idle(client, false);
 		dw_wheel_cancel(&client->timer);
@@ -456,7 +420,6 @@ http_new(struct http **out, struct edge *edge, struct dw_fault *fault)
 
 	if (http == NULL)
 		return DW_E_NOMEM;
-	is_loop = true;
 	http->edge = edge;
 	/* Turbo: a new connection is read at once, and closing it is left to us (linger.h). */
 	http->daemon =
@@ -489,14 +452,14 @@ http_destroy(struct http **http_p)
 	if (http == NULL)
 		return;
 	*http_p = NULL;
-	for (size_t i = 0; i < clients_size; i++)
-		if (clients[i] != NULL && clients[i]->request != NULL)
-			http_kill(clients[i]->request);
+	for (int fd = 0; fd < receive_end(); fd++) {
+		const struct http_client *client = find(fd);
+
+		if (client != NULL && client->request != NULL)
+			http_kill(client->request);
+	}
 	(void)MHD_run(http->daemon);
 	(void)uv_poll_stop(&http->poll);
 	MHD_stop_daemon(http->daemon);
 	release(http);
-	clients_size = 0;
-	free(clients);
-	clients = NULL;
 }
