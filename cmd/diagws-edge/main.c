@@ -29,9 +29,10 @@
 #include "door/server.h"
 #include "edge.h"
 #include "events.h"
-#include "http/api.h"
 #include "http/daemon.h"
+#include "http/routes.h"
 #include "http/status.h"
+#include "http/wait.h"
 #include "hub/uplink.h"
 #include "json/json.h"
 #include "options.h"
@@ -105,7 +106,7 @@ drain(void)
 	listen_close(&edge.listeners);
 	gate_close(edge.gate);
 	say_goodbye();
-	api_drain(&edge);
+	wait_drain(&edge);
 	http_close_idle(edge.http);
 	(void)uv_timer_start(&drain_timer, on_drain, 10, 20);
 }
@@ -173,6 +174,7 @@ evict(struct edge *of)
 		   http_evict(of->http, 0) || gate_evict(of->gate, 0);
 }
 
+/* See listen_room. */
 static bool
 make_room(struct edge *of, bool must)
 {
@@ -215,7 +217,7 @@ start(struct dw_fault *fault)
 	if (err == DW_OK)
 		err = gate_new(&edge.gate, &edge, to_http);
 	if (err == DW_OK)
-		err = http_new(&edge.http, &edge, fault);
+		err = http_new(&edge.http, &edge, edge_routes, fault);
 	if (err == DW_OK)
 		err = listen_open(&edge.listeners, &edge, make_room, fault);
 	return err;
@@ -247,7 +249,7 @@ stop(void)
 	receive_clear();
 	rooms_clear(&edge);
 	sessions_clear(&edge.sessions);
-	api_clear(&edge);
+	wait_clear(&edge);
 	status_clear(&edge);
 	limits_clear(&edge.limits);
 	dw_auth_destroy(&edge.auth);

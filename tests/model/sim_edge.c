@@ -20,7 +20,7 @@
 #include "../../cmd/diagws-edge/door/check.h"
 #include "../../cmd/diagws-edge/edge.h"
 #include "../../cmd/diagws-edge/events.h"
-#include "../../cmd/diagws-edge/http/api.h"
+#include "../../cmd/diagws-edge/http/wait.h"
 #include "../../cmd/diagws-edge/door/server.h"
 #include "../../cmd/diagws-edge/hub/uplink.h"
 #include "../../cmd/diagws-edge/turn.h"
@@ -287,7 +287,7 @@ edge_kill(int number)
 	uplink_destroy(&edge->uplink);
 	rooms_clear(edge);
 	sessions_clear(&edge->sessions);
-	api_clear(edge);
+	wait_clear(edge);
 	free(edge->rooms.by_id.chains);
 	free(edge->users.chains);
 	free(edge);

@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "edge.h"
 #include "http/api.h"
+#include "http/wait.h"
 #include "hub/uplink.h"
 #include "wire/wire.h"
 
