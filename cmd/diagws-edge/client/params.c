@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "door/server.h"
+#include "door/target.h"
 #include "door/upgrade.h"
 #include "edge.h"
 
@@ -21,7 +22,7 @@ find_argument(struct lws *wsi, const char *name, char *buffer, size_t size)
 	int n;
 
 	if (head != NULL)
-		return head_argument(head, name, buffer, size);
+		return target_argument(head, name, buffer, size);
 	for (int i = 0; (n = lws_hdr_copy_fragment(wsi, buffer, (int)size, WSI_TOKEN_HTTP_URI_ARGS, i)) >= 0; i++)
 		if ((size_t)n > length && strncmp(buffer, name, length) == 0 && buffer[length] == '=')
 			return buffer + length + 1;
