@@ -7,9 +7,12 @@
  */
 #include "turn.h"
 
+#include <stddef.h>
+
 #include "base/clock.h"
 #include "cli/logging.h"
 #include "client/reading.h"
+#include "client/watch.h"
 #include "edge.h"
 #include "hub/uplink.h"
 #include "room/fanout.h"
@@ -18,13 +21,21 @@
 
 enum { TURN_US = 1000 };
 
+_Static_assert(offsetof(struct watch, reader) == 0, "a watch is its reader");
+
+static void
+offer(struct room_reader *reader)
+{
+	watch_push((struct watch *)(void *)reader);
+}
+
 bool
 turn_run(struct edge *edge)
 {
 	const uint64_t end = dw_mono_us() + TURN_US;
 
 	while (edge->rooms.queue != NULL && dw_mono_us() < end) {
-		struct room *room = fanout_slice(&edge->rooms, watch_push);
+		struct room *room = fanout_slice(&edge->rooms, offer);
 
 		if (room == NULL || room_take_held(room))
 			continue;

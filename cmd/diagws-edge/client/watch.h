@@ -13,11 +13,11 @@
 
 #include "message/msg.h"
 #include "room/position.h"
+#include "room/rooms.h"
 #include "wire/wire.h"
 
 struct conn;
 struct edge;
-struct room;
 
 enum watch_state {
 	WATCH_JOINING,   /* the hub has been asked, or will be when it is there */
@@ -42,9 +42,9 @@ struct run {
 
 /* What is looked at for each message comes first, and so close together that it costs few lines of the cache. */
 struct watch {
+	struct room_reader reader; /* first: what is fetched ahead is the watch */
 	struct conn *conn;
-	struct room *room; /* NULL: nothing is watched (a connection's first, when it is free) */
-	struct watch *room_prev, *room_next;
+	struct room *room;                       /* NULL: nothing is watched (a connection's first, when it is free) */
 	uint64_t index;                          /* in the ring */
 	struct dw_position at;                   /* written up to here */
 	uint16_t feed;                           /* records in a READ */

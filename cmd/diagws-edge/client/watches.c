@@ -10,7 +10,6 @@
 
 #include "client/conn.h"
 #include "room/fanout.h"
-#include "room/rooms.h"
 
 static struct watch *
 in_use(struct watch *watch)
@@ -59,7 +58,7 @@ watch_get(struct conn *conn, struct room *room)
 	watch->conn = conn;
 	watch->room = room;
 	watch->parked = true;
-	DL_APPEND2(room->parked, watch, room_prev, room_next);
+	fanout_join(room, &watch->reader);
 	return watch;
 }
 
@@ -68,10 +67,7 @@ watch_put(struct watch *watch)
 {
 	struct conn *conn = watch->conn;
 
-	if (watch->parked)
-		DL_DELETE2(watch->room->parked, watch, room_prev, room_next);
-	else
-		fanout_leave(watch);
+	fanout_part(watch->room, &watch->reader, watch->parked);
 	watch->room = NULL;
 	if (watch == &conn->first)
 		return;
@@ -83,19 +79,15 @@ void
 watch_park(struct watch *watch)
 {
 	const struct conn *conn = watch->conn;
-	struct room *room = watch->room;
-	bool park = watch->state != WATCH_READING || conn->stalled_at > 0 || conn->state != CONN_OPEN;
+	const bool park = watch->state != WATCH_READING || conn->stalled_at > 0 || conn->state != CONN_OPEN;
 
 	if (park == watch->parked)
 		return;
 	watch->parked = park;
-	if (park) {
-		fanout_leave(watch);
-		DL_APPEND2(room->parked, watch, room_prev, room_next);
-	} else {
-		DL_DELETE2(room->parked, watch, room_prev, room_next);
-		fanout_enter(watch);
-	}
+	if (park)
+		fanout_park(watch->room, &watch->reader);
+	else
+		fanout_enter(watch->room, &watch->reader);
 }
 
 void

@@ -3,42 +3,61 @@
  * A room's readers are a ring of their own: `cursor` is the next to be offered something, `left` how many from there on
  * have not been since the newest message came. Messages that come meanwhile only set `left` to all of them; nobody is
  * moved, nothing is counted for a reader.
- * Failure modes: none; a reader that cannot take anything leaves (watch_park), which may be while it is offered.
+ * Failure modes: none; a reader that cannot take anything leaves (fanout_park), which may be while it is offered.
  * Invariants: left ≤ reader_count; a room is queued while left > 0.
  */
 #include "fanout.h"
 
 #include <utlist.h>
 
-#include "client/watch.h"
 #include "edge.h"
 #include "room/rooms.h"
 
 enum { SLICE = 64 }; /* readers of a room by turns: about half a millisecond */
 
 void
-fanout_enter(struct watch *watch)
+fanout_join(struct room *room, struct room_reader *reader)
 {
-	struct room *room = watch->room;
+	DL_APPEND(room->parked, reader);
+}
 
-	DL_APPEND2(room->readers, watch, room_prev, room_next);
+/* Not among those who are offered something any more. */
+static void
+take_out(struct room *room, struct room_reader *reader)
+{
+	if (room->cursor == reader)
+		room->cursor = reader->next;
+	DL_DELETE(room->readers, reader);
+	room->reader_count--;
+	if (room->left > room->reader_count)
+		room->left = room->reader_count;
+}
+
+void
+fanout_part(struct room *room, struct room_reader *reader, bool parked)
+{
+	if (parked)
+		DL_DELETE(room->parked, reader);
+	else
+		take_out(room, reader);
+}
+
+void
+fanout_park(struct room *room, struct room_reader *reader)
+{
+	take_out(room, reader);
+	DL_APPEND(room->parked, reader);
+}
+
+void
+fanout_enter(struct room *room, struct room_reader *reader)
+{
+	DL_DELETE(room->parked, reader);
+	DL_APPEND(room->readers, reader);
 	room->reader_count++;
 	/* It may lie among those that are left, and must not push the last of them out. */
 	if (room->left > 0)
 		room->left++;
-}
-
-void
-fanout_leave(struct watch *watch)
-{
-	struct room *room = watch->room;
-
-	if (room->cursor == watch)
-		room->cursor = watch->room_next;
-	DL_DELETE2(room->readers, watch, room_prev, room_next);
-	room->reader_count--;
-	if (room->left > room->reader_count)
-		room->left = room->reader_count;
 }
 
 void
@@ -66,17 +85,17 @@ fanout_full(const struct room *room, size_t n)
 }
 
 struct room *
-fanout_slice(struct rooms *rooms, void (*offer)(struct watch *reader))
+fanout_slice(struct rooms *rooms, void (*offer)(struct room_reader *reader))
 {
 	struct room *room = rooms->queue;
 
 	for (int i = 0; i < SLICE && room->left > 0; i++) {
-		struct watch *watch = room->cursor != NULL ? room->cursor : room->readers;
+		struct room_reader *reader = room->cursor != NULL ? room->cursor : room->readers;
 
-		room->cursor = watch->room_next;
+		room->cursor = reader->next;
 		room->left--;
 		__builtin_prefetch(room->cursor);
-		offer(watch);
+		offer(reader);
 	}
 	fanout_remove(room);
 	if (room->left > 0) {

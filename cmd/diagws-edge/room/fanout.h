@@ -11,13 +11,16 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+struct room_reader;
 struct room;
 struct rooms;
-struct watch;
 
-/* A reader of its room from now on, which has got all there is; and not any more. */
-void fanout_enter(struct watch *watch);
-void fanout_leave(struct watch *watch);
+/* One more who reads the room, parked: it is offered nothing. One that is not there any more. */
+void fanout_join(struct room *room, struct room_reader *reader);
+void fanout_part(struct room *room, struct room_reader *reader, bool parked);
+/* It is offered what is new from now on, and has got all there is; or is parked. */
+void fanout_enter(struct room *room, struct room_reader *reader);
+void fanout_park(struct room *room, struct room_reader *reader);
 
 /* All readers of the room are to be offered what is new. */
 void fanout_add(struct room *room);
@@ -27,6 +30,6 @@ bool fanout_full(const struct room *room, size_t n);
 
 /* Offers a slice of the readers of the room that waits longest what is new; one must wait. The room, when all of its
  * readers have been; else NULL. */
-struct room *fanout_slice(struct rooms *rooms, void (*offer)(struct watch *reader));
+struct room *fanout_slice(struct rooms *rooms, void (*offer)(struct room_reader *reader));
 
 #endif
