@@ -36,6 +36,7 @@
 #include "hub/uplink.h"
 #include "json/json.h"
 #include "options.h"
+#include "room/frame.h"
 #include "turn.h"
 
 enum {
@@ -204,6 +205,9 @@ start(struct dw_fault *fault)
 	dw_wheel_init(&edge.wheel, edge.started);
 	if (limits_init(&edge.limits, &edge.config) != DW_OK)
 		return DW_E_NOMEM;
+	if (!frame_open())
+		return dw_fault_set(
+			fault, DW_E_CONFIG, NULL, "OpenSSL with its default provider", "OpenSSL does not give SipHash");
 	(void)uv_timer_init(&loop, &ticks);
 	(void)uv_timer_init(&loop, &drain_timer);
 	(void)uv_timer_start(&ticks, on_tick, TICK_MS, TICK_MS);

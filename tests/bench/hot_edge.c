@@ -54,7 +54,7 @@ int
 main(void)
 {
 	ring = dw_ring_new(UINT32_MAX, RING_BYTES);
-	MUST(ring != NULL);
+	MUST(ring != NULL && frame_open());
 	hot("edge-take", 2000, 2000, take);
 	hot("edge-run-of-8", 10, 2000, run);
 	hot("edge-pong", 10, 2000, pong);

@@ -23,6 +23,7 @@
 #include "../../cmd/diagws-edge/http/wait.h"
 #include "../../cmd/diagws-edge/door/server.h"
 #include "../../cmd/diagws-edge/hub/uplink.h"
+#include "../../cmd/diagws-edge/room/frame.h"
 #include "../../cmd/diagws-edge/turn.h"
 #include "base/clock.h"
 #include "sim.h"
@@ -227,7 +228,7 @@ edge_start(int number)
 	struct dw_fault fault;
 	char name[16];
 
-	if (edge == NULL)
+	if (edge == NULL || !frame_open())
 		abort();
 	(void)snprintf(name, sizeof(name), "edge %d", number);
 	edge->loop = (struct uv_loop_s *)edge;

@@ -17,6 +17,8 @@ struct frame_key {
 	uint64_t secret[2], of;
 };
 
+/* Before the first PING. false: OpenSSL does not give SipHash, or no memory. */
+bool frame_open(void);
 /* Appends a text frame. */
 void frame_text(struct dw_buf *out, struct dw_str payload);
 /* Appends a Close; code 0: with neither. Of a reason 123 bytes. */
