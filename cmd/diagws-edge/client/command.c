@@ -16,6 +16,8 @@
 #include "json/json.h"
 #include "room/rooms.h"
 
+enum { LIMIT_WATCHES = 64 }; /* rooms on one connection */
+
 static void
 take_ping(struct conn *conn, const struct dw_json *json)
 {

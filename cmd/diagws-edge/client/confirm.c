@@ -17,7 +17,12 @@
 #include "room/render.h"
 #include "room/rooms.h"
 
-enum { WRITTEN_KEPT = 16 };
+enum {
+	WRITTEN_KEPT = 16,
+	CONFIRM_MOST_MS = 1000, /* between two PINGs for confirmation, when there are */
+	CONFIRM_PONGS = 2000,   /* more PONGs a second than this */
+	CLIENT_PONGS = 1000,    /* PONGs that a client may send at once, and then CLIENT_RATE in a second */
+};
 
 /* Something behind the last gap is confirmed, or nothing is. */
 static bool

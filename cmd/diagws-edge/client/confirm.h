@@ -16,6 +16,8 @@ struct conn;
 struct edge;
 struct watch;
 
+enum { CONFIRM_MS = 250 }; /* at most one PING for confirmation in so long: edge->confirm_ms at first */
+
 /* False: they come in a flood, and this one was not looked at. */
 bool confirm_pong(struct conn *conn, const void *payload, size_t n);
 /* Each second: a PONG costs what a message does, so where there are too many PINGs become rarer. */

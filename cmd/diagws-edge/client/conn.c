@@ -12,10 +12,13 @@
 
 #include "base/clock.h"
 #include "client/watches.h"
+#include "door/linger.h"
 #include "door/server.h"
 #include "edge.h"
 #include "room/frame.h"
 #include "room/rooms.h"
+
+enum { CUT_MS = 4000 }; /* a closed client that does not end its connection is cut, before libwebsockets does */
 
 static void
 set_timer(struct conn *conn, uint64_t due)

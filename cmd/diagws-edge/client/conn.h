@@ -25,6 +25,14 @@
 struct edge;
 struct lws;
 
+enum {
+	LIMIT_CLIENT_MESSAGE = 8 * 1024,
+	LIMIT_WAITING = 16 * 1024,
+	AUTH_MS = 5 * 1000,  /* with auth=message the token is to be there by then */
+	CLIENT_BUDGET = 100, /* messages that a client may send at once */
+	CLIENT_RATE = 20,    /* and then in a second */
+};
+
 enum conn_state {
 	CONN_OPEN,
 	CONN_AWAITING, /* its token is to come in its first message */

@@ -13,7 +13,10 @@
 #include "room/position.h"
 
 enum {
-	HEADER = 8, /* of a client's frame, at most */
+	CLIENT_NOISE = 8192,   /* bytes that a client may send at once in frames that say nothing, as PINGs, */
+	CLIENT_NOISE_RATE = 1, /* and then in a millisecond, */
+	SLOWED_MS = 1000,      /* or it is not read from for so long */
+	HEADER = 8,            /* of a client's frame, at most */
 	READ_MOST = 4096,
 	READ_LEAST = 512,
 };

@@ -14,10 +14,13 @@
 #include "client/noise.h"
 #include "client/watch.h"
 #include "client/watches.h"
+#include "door/linger.h"
 #include "door/server.h"
 #include "edge.h"
 #include "room/rooms.h"
 #include "room/stream.h"
+
+enum { KEEP_ALIVE_MS = 25 * 1000, SILENCE_MS = 60 * 1000 };
 
 /* When something is next due. */
 static void

@@ -26,6 +26,11 @@
 #include "room/rooms.h"
 #include "room/stream.h"
 
+enum {
+	JOIN_WAIT_MS = 5 * 1000, /* a new client waits so long for the hub, then 1013 */
+	AGAIN_MS = 200,          /* a JOIN that met a busy hub is repeated after so long */
+};
+
 /* How it comes, or comes back, and what the room's stream has already. */
 static struct dw_join
 joining(const struct watch *watch)

@@ -19,6 +19,11 @@
 struct conn;
 struct edge;
 
+enum {
+	OVERDUE_MS = 5000, /* a JOIN or READ without an answer is doubted after so long */
+	FEED_LIMIT = 1000, /* records in a READ, at most */
+};
+
 enum watch_state {
 	WATCH_JOINING,   /* the hub has been asked, or will be when it is there */
 	WATCH_READING,   /* reads the ring */

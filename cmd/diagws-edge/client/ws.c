@@ -26,7 +26,7 @@
 #include "door/upgrade.h"
 #include "edge.h"
 
-enum { UPGRADE_REQUIRED = 426 };
+enum { UPGRADE_REQUIRED = 426, LIMIT_CLIENT_FRAME = 64 * 1024 };
 
 static const char prefix[] = "/ws/";
 

@@ -19,6 +19,8 @@
 #include "door/limits.h"
 #include "edge.h"
 
+enum { ADDRESS_CHECKS = 64 }; /* of signatures, for one address at a time: the others of it wait */
+
 struct check {
 	uv_work_t work;
 	struct check *prev, *next;           /* in edge->checks */

@@ -10,6 +10,8 @@
 
 struct edge;
 
+enum { CUT_STALLED_MS = 3000 }; /* who takes nothing of what was sent is cut after so long */
+
 /* fd is about to be closed; said: both sides have said Close, nothing more is to come. They
  * count as connections: a drain waits for them. */
 void linger_start(struct edge *edge, int fd, bool said);

@@ -27,6 +27,9 @@
 #include "hub/uplink.h"
 
 enum {
+	LIMIT_USER_BYTES = 8 * 1024 * 1024, /* of bodies and answers under way: of one user, but for services, */
+	LIMIT_BYTES = 128 * 1024 * 1024,    /* and in all */
+	BODY_MS = 30 * 1000,
 	TAKE_MS = 30 * 1000, /* an answer of which nothing was taken for so long ends the connection */
 	BYTES_COUNT = 4096,  /* from so many on */
 	LOOK_MS = 1000,      /* so often it is looked whether a client that waits is still there */

@@ -21,6 +21,8 @@
 
 struct edge;
 
+enum { LIMIT_RING = 256 * 1024 };
+
 /* Whoever reads a room is more than this. */
 struct room_reader {
 	struct room_reader *prev, *next;
