@@ -52,7 +52,7 @@ take_messages(struct edge *edge, const struct dw_messages *messages)
 {
 	struct room *room = room_find(edge, messages->room);
 
-	intake_take(&edge->rooms.intake, messages->records.n);
+	credit_came(&edge->rooms.credit, messages->records.n);
 	/* A room that was left meanwhile: the hub learns of it in order, so this is no fault. */
 	if (room != NULL && room->streaming && !room_take(room, messages)) {
 		dw_log_warn("a stream of the hub has a hole", "room=%s", room->id);
@@ -131,5 +131,5 @@ tick(struct edge *edge)
 }
 
 const struct uplink_events edge_events = {
-	.lost = rooms_drop_held, .welcomed = welcomed, .said = said, .tick = tick, .turn = turn_run
+	.lost = rooms_drop_deferred, .welcomed = welcomed, .said = said, .tick = tick, .turn = turn_run
 };

@@ -1,9 +1,9 @@
 /* The turn: see turn.h. Its own file because nothing below knows both the rooms and those who read them.
  *
  * Happy path: the link has taken what came → turn_run gives each room with something new a slice of its readers by
- * turns (fanout.h), each of which writes what it lacks (watch_push) → credit for the hub. Failure modes: what was held
- * does not follow (frames were lost on the way): the link starts over. Invariant: whoever queues a room outside of a
- * turn asks for one, so nothing new waits for the next message.
+ * turns (fanout.h), each of which writes what it lacks (watch_push) → credit for the hub. Failure modes: what was
+ * deferred does not follow (frames were lost on the way): the link starts over. Invariant: whoever queues a room
+ * outside of a turn asks for one, so nothing new waits for the next message.
  */
 #include "turn.h"
 
@@ -37,7 +37,7 @@ turn_run(struct edge *edge)
 	while (edge->rooms.queue != NULL && dw_mono_us() < end) {
 		struct room *room = fanout_slice(&edge->rooms, offer);
 
-		if (room == NULL || room_take_held(room))
+		if (room == NULL || room_take_deferred(room))
 			continue;
 		dw_log_warn("a stream of the hub has a hole", "room=%s", room->id);
 		uplink_distrust(edge->uplink);
@@ -49,11 +49,11 @@ turn_run(struct edge *edge)
 void
 turn_credit(struct edge *edge)
 {
-	struct intake *intake = &edge->rooms.intake;
+	struct credit *credit = &edge->rooms.credit;
 
-	if (intake_credit(intake))
+	if (credit_due(credit))
 		(void)uplink_send(
-			edge->uplink, &(struct dw_wire) { .kind = DW_CREDIT, .credit = { .received = intake->credited.messages } });
+			edge->uplink, &(struct dw_wire) { .kind = DW_CREDIT, .credit = { .received = credit->credited.messages } });
 }
 
 void

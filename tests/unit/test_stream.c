@@ -1,8 +1,8 @@
-/* A room's stream from the hub: it becomes the ring, or says that it cannot; what has no place yet is held, and the hub
- * has no credit for it. No client, no link. */
+/* A room's stream from the hub: it becomes the ring, or says that it cannot; what has no place yet is deferred, and the
+ * hub has no credit for it. No client, no link. */
 /* links: cmd/diagws-edge/room/rooms.c cmd/diagws-edge/room/stream.c cmd/diagws-edge/room/fanout.c */
 /* links: cmd/diagws-edge/room/pings.c cmd/diagws-edge/room/render.c cmd/diagws-edge/room/frame.c */
-/* links: cmd/diagws-edge/room/intake.c lib/message/render.c lib/message/record.c lib/message/msg.c lib/json/json.c */
+/* links: cmd/diagws-edge/room/credit.c lib/message/render.c lib/message/record.c lib/message/msg.c lib/json/json.c */
 /* links: lib/json/json_plain.c lib/wire/wire.c lib/base/buf.c lib/base/clock.c lib/base/err.c lib/base/hash.c */
 /* links: lib/base/ring.c lib/base/utf8.c lib/base/wheel.c */
 /* libs: msgpack jansson libcrypto */
@@ -75,7 +75,7 @@ take(uint64_t seq, uint64_t n, size_t size, struct dw_position prev)
 		&records, &(struct dw_record) {
 					  .seq = seq, .n = n, .type = DW_STR("note"), .id = DW_STR("i"), .data = { data.data, data.len } });
 	messages.records = (struct dw_str) { records.data, records.len };
-	intake_take(&edge.rooms.intake, records.len);
+	credit_came(&edge.rooms.credit, records.len);
 	follows = room_take(room, &messages);
 	dw_buf_clear(&data);
 	return follows;
@@ -127,41 +127,41 @@ test_numbers_that_jump_leave_a_hole(void **state)
 
 /* What would push out of the ring what its reader was not offered waits, and the hub's credit with it. */
 static void
-test_what_has_no_place_is_held_without_credit(void **state)
+test_what_has_no_place_is_deferred_without_credit(void **state)
 {
 	uint64_t seq = 10;
 
 	(void)state;
-	while (room->held == NULL) {
+	while (room->deferred == NULL) {
 		seq++;
 		assert_true(take(seq, seq - 5, LARGE, dw_position_said(seq - 1, seq - 6, 0)));
 		assert_true(seq < 100);
 	}
-	edge.rooms.intake.came.messages += CREDIT_EVERY;
+	edge.rooms.credit.came.messages += CREDIT_EVERY;
 	assert_int_equal(seq - 1, room_newest(room));
-	assert_false(intake_credit(&edge.rooms.intake));
+	assert_false(credit_due(&edge.rooms.credit));
 	assert_ptr_equal(room, fanout_slice(&edge.rooms, offer));
-	assert_true(room_take_held(room));
-	assert_null(room->held);
+	assert_true(room_take_deferred(room));
+	assert_null(room->deferred);
 	assert_int_equal(seq, room_newest(room));
-	assert_true(intake_credit(&edge.rooms.intake));
+	assert_true(credit_due(&edge.rooms.credit));
 }
 
 static void
-test_what_is_held_and_does_not_follow_is_said(void **state)
+test_what_is_deferred_and_does_not_follow_is_said(void **state)
 {
 	uint64_t seq = 10;
 
 	(void)state;
-	while (room->held == NULL) {
+	while (room->deferred == NULL) {
 		seq++;
 		assert_true(take(seq, seq - 5, LARGE, dw_position_said(seq - 1, seq - 6, 0)));
 	}
 	assert_true(take(seq + 2, seq - 3, 10, dw_position_said(seq + 1, seq - 4, 0)));
 	(void)fanout_slice(&edge.rooms, offer);
-	assert_false(room_take_held(room));
-	rooms_drop_held(&edge);
-	assert_null(room->held);
+	assert_false(room_take_deferred(room));
+	rooms_drop_deferred(&edge);
+	assert_null(room->deferred);
 }
 
 /* For somebody who stands further back: the hub sends it once more. */
@@ -185,8 +185,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_what_follows_lies_in_the_ring_and_is_offered, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_what_does_not_follow_is_said, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_numbers_that_jump_leave_a_hole, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_what_has_no_place_is_held_without_credit, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_what_is_held_and_does_not_follow_is_said, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_what_has_no_place_is_deferred_without_credit, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_what_is_deferred_and_does_not_follow_is_said, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_a_stream_goes_back_and_the_newest_does_not, set_up, tear_down),
 	};
 

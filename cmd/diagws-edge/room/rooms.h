@@ -16,7 +16,7 @@
 #include "base/hash.h"
 #include "base/ring.h"
 #include "base/wheel.h"
-#include "room/intake.h"
+#include "room/credit.h"
 #include "wire/wire.h"
 
 struct edge;
@@ -50,14 +50,14 @@ struct room {
 	size_t unwritten;                     /* bytes that came since all had been offered everything */
 	struct room *queue_prev, *queue_next; /* while it is queued */
 	bool queued;
-	struct held *held; /* what came and has no place in the ring yet (utlist) */
+	struct deferred *deferred; /* what came and has no place in the ring yet (utlist) */
 	char id[];
 };
 
 struct rooms {
 	struct dw_hash by_id;
 	struct room *queue;             /* those with something new */
-	struct intake intake;           /* of the hub's MESSAGES */
+	struct credit credit;           /* of the hub's MESSAGES */
 	struct dw_buf json, frame, run; /* scratch */
 };
 

@@ -19,9 +19,9 @@
 #include "room/rooms.h"
 
 /* MESSAGES of the hub, from where they could not be taken on. */
-struct held {
-	struct held *prev, *next;
-	struct intake_hold hold;
+struct deferred {
+	struct deferred *prev, *next;
+	struct credit_deferred credit;
 	struct dw_position follows; /* the position before its first record; looked at when none of it was taken */
 	uint64_t reason;            /* of a hole before it */
 	bool ask, begun;
@@ -58,18 +58,18 @@ rewind_to(struct room *room, struct dw_position at)
 	room->base = dw_ring_end(room->ring);
 }
 
-/* The newest position that came, be it only held. */
+/* The newest position that came, be it only deferred. */
 static uint64_t
 stream_end(const struct room *room)
 {
 	struct dw_record record = { .seq = dw_seq(room->head) };
 	struct dw_str rest;
 
-	if (room->held == NULL)
+	if (room->deferred == NULL)
 		return dw_seq(room->head);
-	if (room->held->prev->moves)
-		return dw_seq(room->held->prev->follows);
-	rest = (struct dw_str) { room->held->prev->records, room->held->prev->size };
+	if (room->deferred->prev->moves)
+		return dw_seq(room->deferred->prev->follows);
+	rest = (struct dw_str) { room->deferred->prev->records, room->deferred->prev->size };
 	while (dw_record_next(&rest, &record) == DW_OK)
 		continue;
 	return record.seq;
@@ -120,31 +120,31 @@ move_stream(struct room *room, struct dw_position at)
 bool
 room_stream_at(struct room *room, struct dw_position at)
 {
-	struct held *held;
+	struct deferred *deferred;
 
 	if (dw_seq(at) == stream_end(room))
 		return true;
-	if (room->held == NULL)
+	if (room->deferred == NULL)
 		return move_stream(room, at);
-	held = calloc(1, sizeof(*held));
-	if (held == NULL)
+	deferred = calloc(1, sizeof(*deferred));
+	if (deferred == NULL)
 		return false;
-	held->follows = at;
-	held->moves = true;
-	DL_APPEND(room->held, held);
+	deferred->follows = at;
+	deferred->moves = true;
+	DL_APPEND(room->deferred, deferred);
 	return true;
 }
 
 static void
-drop_held(struct room *room)
+drop_deferred(struct room *room)
 {
-	struct held *held, *next;
+	struct deferred *deferred, *next;
 
-	DL_FOREACH_SAFE(room->held, held, next)
+	DL_FOREACH_SAFE(room->deferred, deferred, next)
 	{
-		free(held);
+		free(deferred);
 	}
-	room->held = NULL;
+	room->deferred = NULL;
 }
 
 /* No room may come or go meanwhile. */
@@ -160,26 +160,26 @@ for_each(struct edge *edge, void (*act)(struct room *room))
 }
 
 void
-rooms_drop_held(struct edge *edge)
+rooms_drop_deferred(struct edge *edge)
 {
-	for_each(edge, drop_held);
-	edge->rooms.intake = (struct intake) { 0 };
+	for_each(edge, drop_deferred);
+	edge->rooms.credit = (struct credit) { 0 };
 }
 
 static void
-release(struct room *room, struct held *held)
+release(struct room *room, struct deferred *deferred)
 {
-	DL_DELETE(room->held, held);
-	if (!held->moves)
-		intake_release(&room->edge->rooms.intake, &held->hold);
-	free(held);
+	DL_DELETE(room->deferred, deferred);
+	if (!deferred->moves)
+		credit_settle(&room->edge->rooms.credit, &deferred->credit);
+	free(deferred);
 }
 
 void
 room_stream_end(struct room *room)
 {
-	while (room->held != NULL)
-		release(room, room->held);
+	while (room->deferred != NULL)
+		release(room, room->deferred);
 	room->streaming = false;
 	room->furthest = 0;
 	dw_wheel_cancel(&room->ping);
@@ -236,21 +236,21 @@ take_records(struct room *room, uint64_t reason, bool ask, struct dw_str *rest)
 }
 
 static bool
-hold(struct room *room, const struct dw_messages *messages, size_t taken)
+defer(struct room *room, const struct dw_messages *messages, size_t taken)
 {
-	struct held *held = malloc(sizeof(*held) + messages->records.n);
+	struct deferred *deferred = malloc(sizeof(*deferred) + messages->records.n);
 
-	if (held == NULL)
+	if (deferred == NULL)
 		return false;
-	*held = (struct held) { .follows = messages->prev,
+	*deferred = (struct deferred) { .follows = messages->prev,
 		.reason = messages->reason,
 		.ask = messages->ask,
 		.begun = taken > 0,
 		.size = messages->records.n,
 		.at = taken };
-	memcpy(held->records, messages->records.p, messages->records.n);
-	DL_APPEND(room->held, held);
-	intake_hold(&room->edge->rooms.intake, &held->hold);
+	memcpy(deferred->records, messages->records.p, messages->records.n);
+	DL_APPEND(room->deferred, deferred);
+	credit_defer(&room->edge->rooms.credit, &deferred->credit);
 	return true;
 }
 
@@ -259,33 +259,33 @@ room_take(struct room *room, const struct dw_messages *messages)
 {
 	struct dw_str rest = messages->records;
 
-	if (room->held != NULL)
-		return hold(room, messages, 0);
+	if (room->deferred != NULL)
+		return defer(room, messages, 0);
 	if (!room->streaming || dw_seq(messages->prev) != dw_seq(room->head) ||
 		!take_records(room, messages->reason, messages->ask, &rest))
 		return false;
-	return rest.n == 0 || hold(room, messages, messages->records.n - rest.n);
+	return rest.n == 0 || defer(room, messages, messages->records.n - rest.n);
 }
 
 bool
-room_take_held(struct room *room)
+room_take_deferred(struct room *room)
 {
-	while (room->held != NULL) {
-		struct held *held = room->held;
-		struct dw_str rest = { held->records + held->at, held->size - held->at };
+	while (room->deferred != NULL) {
+		struct deferred *deferred = room->deferred;
+		struct dw_str rest = { deferred->records + deferred->at, deferred->size - deferred->at };
 
-		if (held->moves && move_stream(room, held->follows)) {
-			release(room, held);
+		if (deferred->moves && move_stream(room, deferred->follows)) {
+			release(room, deferred);
 			continue;
 		}
-		if (held->moves || (!held->begun && dw_seq(held->follows) != dw_seq(room->head)) ||
-			!take_records(room, held->reason, held->ask && !held->begun, &rest))
+		if (deferred->moves || (!deferred->begun && dw_seq(deferred->follows) != dw_seq(room->head)) ||
+			!take_records(room, deferred->reason, deferred->ask && !deferred->begun, &rest))
 			return false;
-		held->begun = true;
-		held->at = held->size - rest.n;
+		deferred->begun = true;
+		deferred->at = deferred->size - rest.n;
 		if (rest.n > 0)
 			break;
-		release(room, held);
+		release(room, deferred);
 	}
 	return true;
 }

@@ -26,12 +26,12 @@ bool room_stream_at(struct room *room, struct dw_position at);
 
 /* Takes what the hub sent. false: it does not follow what we have, or makes no sense: the edge must
  * introduce itself again. Watches get it in the edge's next turn (fanout.h). What would push out of the ring what
- * those who keep up were not offered yet is held until they were, which is said by room_take_held; the hub has its
- * credit for it only then (rooms->intake). */
+ * those who keep up were not offered yet is deferred until they were, which is said by room_take_deferred; the hub has
+ * its credit for it only then (rooms->credit). */
 bool room_take(struct room *room, const struct dw_messages *messages);
-bool room_take_held(struct room *room);
-/* What is held of all rooms belongs to an acquaintance with the hub that is over. */
-void rooms_drop_held(struct edge *edge);
+bool room_take_deferred(struct room *room);
+/* What is deferred of all rooms belongs to an acquaintance with the hub that is over. */
+void rooms_drop_deferred(struct edge *edge);
 /* Whether a reader at this position finds all that follows in the ring (or in the stream to come). */
 bool room_covers(const struct room *room, uint64_t seq);
 
