@@ -8,8 +8,8 @@
 
 #include "base/wheel.h"
 #include "cli/opt.h"
+#include "client/confirmations.h"
 #include "client/sessions.h"
-#include "client/unsaid.h"
 #include "door/limits.h"
 #include "room/rooms.h"
 #include "token/auth.h"
@@ -69,7 +69,7 @@ struct edge {
 	struct dw_wheel wheel;
 	struct rooms rooms;
 	struct sessions sessions;
-	struct unsaid unsaid;
+	struct confirmations confirmations;
 	struct dw_hash users; /* users.h */
 	struct limits limits;
 	struct conn_request *requests;   /* utlist */

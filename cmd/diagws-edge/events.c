@@ -8,10 +8,10 @@
 #include "events.h"
 
 #include "cli/logging.h"
+#include "client/confirmations.h"
 #include "client/conn.h"
 #include "client/reading.h"
 #include "client/sessions.h"
-#include "client/unsaid.h"
 #include "client/watch.h"
 #include "client/watches.h"
 #include "edge.h"
@@ -127,7 +127,7 @@ said(struct edge *edge, const struct dw_wire *message)
 static void
 tick(struct edge *edge)
 {
-	unsaid_tell(&edge->unsaid, edge->uplink);
+	confirmations_tell(&edge->confirmations, edge->uplink);
 }
 
 const struct uplink_events edge_events = {

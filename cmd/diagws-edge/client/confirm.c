@@ -8,8 +8,8 @@
 #include "confirm.h"
 
 #include "base/clock.h"
+#include "client/confirmations.h"
 #include "client/conn.h"
-#include "client/unsaid.h"
 #include "client/watches.h"
 #include "client/written.h"
 #include "edge.h"
@@ -46,7 +46,7 @@ confirm(struct watch *watch, struct dw_position position)
 	watch->confirmed = position;
 	watch->anew |= mend_run(&watch->numbered, dw_n(position));
 	watch->anew |= mend_run(&watch->direct, dw_own(position));
-	unsaid_add(&watch->conn->edge->unsaid, watch, false);
+	confirmations_add(&watch->conn->edge->confirmations, watch, false);
 }
 
 void
@@ -215,6 +215,6 @@ confirm_ack(struct watch *watch, uint64_t seq)
 		watch->confirmed = at;
 	watch->anew |= mend_run(&watch->numbered, dw_n(at));
 	watch->anew |= mend_run(&watch->direct, dw_own(at));
-	unsaid_add(&watch->conn->edge->unsaid, watch, true);
+	confirmations_add(&watch->conn->edge->confirmations, watch, true);
 	return true;
 }

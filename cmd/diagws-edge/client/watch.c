@@ -13,9 +13,9 @@
 
 #include "base/clock.h"
 #include "client/confirm.h"
+#include "client/confirmations.h"
 #include "client/conn.h"
 #include "client/reading.h"
-#include "client/unsaid.h"
 #include "client/watches.h"
 #include "client/written.h"
 #include "door/server.h"
@@ -138,7 +138,7 @@ leave(struct watch *watch)
 		.begun = { watch->numbered.begun, watch->direct.begun } };
 
 	if (!sure)
-		unsaid_tell_ack(watch, uplink);
+		confirmations_tell_ack(watch, uplink);
 	(void)uplink_send(uplink, &(struct dw_wire) { .kind = DW_LEAVE, .leave = leave });
 	if (conn->derived || watch->request != NULL)
 		return;
@@ -161,7 +161,7 @@ watch_end(struct watch *watch)
 
 	if (watch->joined || watch->asked)
 		leave(watch);
-	unsaid_remove(&watch->conn->edge->unsaid, watch);
+	confirmations_remove(&watch->conn->edge->confirmations, watch);
 	unjoin(watch);
 	written_forget(watch);
 	free(watch->request);
@@ -349,7 +349,7 @@ come_back(struct watch *watch, const struct dw_joined *joined)
 	}
 	watch->state = WATCH_READING;
 	if (!dw_position_same(written_acked(watch), dw_position_start()))
-		unsaid_add(&watch->conn->edge->unsaid, watch, true);
+		confirmations_add(&watch->conn->edge->confirmations, watch, true);
 	/* Of these nothing in the ring may tell. */
 	watch->lacks = joined->direct.reason != DW_GAP_NONE;
 	watch_stand(watch, watch->at);

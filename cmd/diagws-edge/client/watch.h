@@ -49,25 +49,25 @@ struct run {
 struct watch {
 	struct room_reader reader; /* first: what is fetched ahead is the watch */
 	struct conn *conn;
-	struct room *room;                       /* NULL: nothing is watched (a connection's first, when it is free) */
-	uint64_t index;                          /* in the ring */
-	struct dw_position at;                   /* written up to here */
-	uint16_t feed;                           /* records in a READ */
-	uint8_t state;                           /* enum watch_state */
-	uint8_t unsaid;                          /* unsaid.c's */
-	bool behind : 1;                         /* the ring does not cover `at`: the hub must feed */
-	bool joined : 1;                         /* the hub counts this session in this room */
-	bool asked : 1;                          /* a JOIN or READ is unanswered */
-	bool again : 1;                          /* the hub was busy: asked again soon */
-	bool claimed : 1;                        /* the token names the room */
-	bool lacks : 1;                          /* something that only the hub can tell: it is to be asked first */
-	bool anew : 1;                           /* the hub is to be told where it began again */
-	bool parked : 1;                         /* in the room's list of those that are offered nothing */
-	struct watch *next;                      /* of the connection */
-	struct watch *unsaid_prev, *unsaid_next; /* confirmed, but the hub does not know yet */
-	struct watch_request *request;           /* until joined */
-	struct written *written;                 /* written.h: what most never need */
-	struct dw_position confirmed;            /* proven up to here, or where it stood when it joined */
+	struct room *room;                         /* NULL: nothing is watched (a connection's first, when it is free) */
+	uint64_t index;                            /* in the ring */
+	struct dw_position at;                     /* written up to here */
+	uint16_t feed;                             /* records in a READ */
+	uint8_t state;                             /* enum watch_state */
+	uint8_t pending;                           /* confirmations.c's */
+	bool behind : 1;                           /* the ring does not cover `at`: the hub must feed */
+	bool joined : 1;                           /* the hub counts this session in this room */
+	bool asked : 1;                            /* a JOIN or READ is unanswered */
+	bool again : 1;                            /* the hub was busy: asked again soon */
+	bool claimed : 1;                          /* the token names the room */
+	bool lacks : 1;                            /* something that only the hub can tell: it is to be asked first */
+	bool anew : 1;                             /* the hub is to be told where it began again */
+	bool parked : 1;                           /* in the room's list of those that are offered nothing */
+	struct watch *next;                        /* of the connection */
+	struct watch *pending_prev, *pending_next; /* confirmed, but the hub does not know yet */
+	struct watch_request *request;             /* until joined */
+	struct written *written;                   /* written.h: what most never need */
+	struct dw_position confirmed;              /* proven up to here, or where it stood when it joined */
 	struct run numbered, direct;
 	uint64_t since;    /* when it was opened */
 	uint64_t asked_at; /* when the unanswered JOIN or READ was sent */

@@ -1,5 +1,5 @@
 /* What was confirmed, on its way to the hub: together where it is the same, and with where each began to read. */
-/* links: cmd/diagws-edge/client/unsaid.c lib/wire/wire.c lib/base/buf.c lib/base/err.c */
+/* links: cmd/diagws-edge/client/confirmations.c lib/wire/wire.c lib/base/buf.c lib/base/err.c */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,7 +12,7 @@
 #include "../../cmd/diagws-edge/client/written.h"
 #include "../../cmd/diagws-edge/client/conn.h"
 #include "../../cmd/diagws-edge/room/rooms.h"
-#include "../../cmd/diagws-edge/client/unsaid.h"
+#include "../../cmd/diagws-edge/client/confirmations.h"
 #include "../../cmd/diagws-edge/hub/uplink.h"
 
 enum { WATCHES = 3, SAID_MAX = 8 };
@@ -20,7 +20,7 @@ enum { WATCHES = 3, SAID_MAX = 8 };
 static struct room *room;
 static struct conn conns[WATCHES];
 static struct dw_position acked[WATCHES];
-static struct unsaid unsaid;
+static struct confirmations confirmations;
 static struct dw_confirm said[SAID_MAX]; /* without sessions, */
 static uint64_t sessions[SAID_MAX];      /* but how many */
 static size_t count;
@@ -50,7 +50,7 @@ set_up(void **state)
 	memcpy(room->id, "123", sizeof("123"));
 	memset(conns, 0, sizeof(conns));
 	memset(acked, 0, sizeof(acked));
-	unsaid = (struct unsaid) { 0 };
+	confirmations = (struct confirmations) { 0 };
 	count = 0;
 	for (size_t i = 0; i < WATCHES; i++) {
 		conns[i].session = i + 1;
@@ -74,7 +74,7 @@ static void
 confirmed(size_t i, struct dw_position at)
 {
 	conns[i].first.confirmed = at;
-	unsaid_add(&unsaid, &conns[i].first, false);
+	confirmations_add(&confirmations, &conns[i].first, false);
 }
 
 static void
@@ -84,12 +84,12 @@ test_who_stands_at_one_position_is_told_together(void **state)
 	confirmed(0, dw_position_said(10, 1, 0));
 	confirmed(1, dw_position_said(10, 1, 1));
 	confirmed(2, dw_position_said(10, 1, 0));
-	unsaid_tell(&unsaid, NULL);
+	confirmations_tell(&confirmations, NULL);
 	assert_int_equal(2, count);
 	assert_int_equal(2, sessions[0]);
 	assert_int_equal(1, sessions[1]);
 	assert_int_equal(1, dw_own(said[1].at));
-	unsaid_tell(&unsaid, NULL);
+	confirmations_tell(&confirmations, NULL);
 	assert_int_equal(2, count);
 }
 
@@ -104,7 +104,7 @@ test_where_it_began_again_is_told_once(void **state)
 	watch->anew = true;
 	confirmed(0, dw_position_said(90, 9, 3));
 	confirmed(1, dw_position_said(90, 9, 3));
-	unsaid_tell(&unsaid, NULL);
+	confirmations_tell(&confirmations, NULL);
 	assert_int_equal(2, count);
 	for (size_t i = 0; i < 2; i++) {
 		assert_int_equal(1, sessions[i]);
@@ -113,7 +113,7 @@ test_where_it_began_again_is_told_once(void **state)
 	}
 	assert_true(said[0].anew != said[1].anew);
 	confirmed(0, dw_position_said(100, 10, 3));
-	unsaid_tell(&unsaid, NULL);
+	confirmations_tell(&confirmations, NULL);
 	assert_int_equal(3, count);
 	assert_false(said[2].anew);
 }
@@ -124,10 +124,10 @@ test_one_that_returns_waits(void **state)
 	(void)state;
 	conns[0].first.state = WATCH_RETURNING;
 	confirmed(0, dw_position_said(10, 1, 0));
-	unsaid_tell(&unsaid, NULL);
+	confirmations_tell(&confirmations, NULL);
 	assert_int_equal(0, count);
 	conns[0].first.state = WATCH_READING;
-	unsaid_tell(&unsaid, NULL);
+	confirmations_tell(&confirmations, NULL);
 	assert_int_equal(1, count);
 }
 
@@ -138,8 +138,8 @@ test_both_ways_to_confirm_are_told(void **state)
 	(void)state;
 	acked[0] = dw_position_said(80, 8, 0);
 	confirmed(0, dw_position_said(90, 9, 0));
-	unsaid_add(&unsaid, &conns[0].first, true);
-	unsaid_tell(&unsaid, NULL);
+	confirmations_add(&confirmations, &conns[0].first, true);
+	confirmations_tell(&confirmations, NULL);
 	assert_int_equal(2, count);
 	assert_true(said[0].sure && !said[1].sure);
 	assert_int_equal(8, dw_n(said[0].at));
@@ -157,8 +157,8 @@ test_where_it_began_again_is_told_first(void **state)
 	watch->anew = true;
 	acked[0] = dw_position_said(80, 8, 0);
 	confirmed(0, dw_position_said(90, 9, 0));
-	unsaid_add(&unsaid, watch, true);
-	unsaid_tell(&unsaid, NULL);
+	confirmations_add(&confirmations, watch, true);
+	confirmations_tell(&confirmations, NULL);
 	assert_int_equal(2, count);
 	assert_true(said[0].anew);
 	assert_int_equal(7, said[0].begun.n);

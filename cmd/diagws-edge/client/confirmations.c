@@ -1,10 +1,10 @@
-/* Confirmed positions on their way to the hub. Ten thousand clients may stand at ten thousand positions: entering and
+/* Pending confirmations: see confirmations.h. Ten thousand clients may stand at ten thousand positions: entering and
  * leaving the list takes the same whatever its length, and telling it sorts it once.
  *
  * A client may have confirmed twice: its stack by a PONG, and further back it itself by an `ack`, which is worth
  * more to the hub. Both are told.
  */
-#include "unsaid.h"
+#include "confirmations.h"
 
 #include <stdlib.h>
 
@@ -17,7 +17,7 @@
 
 enum { PONG = 1, ACK = 2 };
 
-struct said {
+struct confirmation {
 	const struct room *room;
 	struct dw_position at;
 	bool sure, anew;
@@ -26,19 +26,19 @@ struct said {
 };
 
 void
-unsaid_add(struct unsaid *unsaid, struct watch *watch, bool sure)
+confirmations_add(struct confirmations *confirmations, struct watch *watch, bool sure)
 {
-	if (watch->unsaid == 0)
-		DL_APPEND2(unsaid->list, watch, unsaid_prev, unsaid_next);
-	watch->unsaid |= sure ? ACK : PONG;
+	if (watch->pending == 0)
+		DL_APPEND2(confirmations->list, watch, pending_prev, pending_next);
+	watch->pending |= sure ? ACK : PONG;
 }
 
 void
-unsaid_remove(struct unsaid *unsaid, struct watch *watch)
+confirmations_remove(struct confirmations *confirmations, struct watch *watch)
 {
-	if (watch->unsaid != 0)
-		DL_DELETE2(unsaid->list, watch, unsaid_prev, unsaid_next);
-	watch->unsaid = 0;
+	if (watch->pending != 0)
+		DL_DELETE2(confirmations->list, watch, pending_prev, pending_next);
+	watch->pending = 0;
 }
 
 static int
@@ -48,7 +48,7 @@ compare_numbers(uint64_t a, uint64_t b)
 }
 
 static int
-compare_places(const struct said *a, const struct said *b)
+compare_places(const struct confirmation *a, const struct confirmation *b)
 {
 	int order = compare_numbers((uintptr_t)a->room, (uintptr_t)b->room);
 
@@ -70,7 +70,7 @@ compare(const void *a, const void *b)
 
 /* Those of `said` from the first on that stand where it does, in one message. Returns how many. */
 static size_t
-tell_some(struct uplink *uplink, const struct said *said, size_t count, struct dw_buf *sessions)
+tell_some(struct uplink *uplink, const struct confirmation *said, size_t count, struct dw_buf *sessions)
 {
 	size_t n = 0;
 
@@ -89,10 +89,10 @@ tell_some(struct uplink *uplink, const struct said *said, size_t count, struct d
 }
 
 /* Where it began to read again is said once. */
-static struct said
-say(struct watch *watch, bool sure)
+static struct confirmation
+confirmation_of(struct watch *watch, bool sure)
 {
-	struct said said = { .room = watch->room,
+	struct confirmation said = { .room = watch->room,
 		.at = sure ? written_acked(watch) : watch->confirmed,
 		.sure = sure,
 		.anew = watch->anew,
@@ -105,28 +105,28 @@ say(struct watch *watch, bool sure)
 }
 
 void
-unsaid_tell(struct unsaid *unsaid, struct uplink *uplink)
+confirmations_tell(struct confirmations *confirmations, struct uplink *uplink)
 {
 	struct dw_buf sessions = { 0 };
 	struct watch *watch, *next;
-	struct said *said;
+	struct confirmation *said;
 	size_t count = 0, told = 0;
 
-	DL_COUNT2(unsaid->list, watch, count, unsaid_next);
+	DL_COUNT2(confirmations->list, watch, count, pending_next);
 	said = count > 0 ? malloc(2 * count * sizeof(*said)) : NULL;
 	if (said == NULL)
 		return;
 	count = 0;
-	DL_FOREACH_SAFE2(unsaid->list, watch, next, unsaid_next)
+	DL_FOREACH_SAFE2(confirmations->list, watch, next, pending_next)
 	{
 		/* Not before the hub counts it again. */
 		if (watch->state == WATCH_RETURNING)
 			continue;
-		if (watch->joined && (watch->unsaid & PONG) != 0)
-			said[count++] = say(watch, false);
-		if (watch->joined && (watch->unsaid & ACK) != 0)
-			said[count++] = say(watch, true);
-		unsaid_remove(unsaid, watch);
+		if (watch->joined && (watch->pending & PONG) != 0)
+			said[count++] = confirmation_of(watch, false);
+		if (watch->joined && (watch->pending & ACK) != 0)
+			said[count++] = confirmation_of(watch, true);
+		confirmations_remove(confirmations, watch);
 	}
 	qsort(said, count, sizeof(*said), compare);
 	while (told < count)
@@ -136,14 +136,14 @@ unsaid_tell(struct unsaid *unsaid, struct uplink *uplink)
 }
 
 void
-unsaid_tell_ack(struct watch *watch, struct uplink *uplink)
+confirmations_tell_ack(struct watch *watch, struct uplink *uplink)
 {
 	struct dw_buf sessions = { 0 };
-	struct said said;
+	struct confirmation said;
 
-	if ((watch->unsaid & ACK) == 0)
+	if ((watch->pending & ACK) == 0)
 		return;
-	said = say(watch, true);
+	said = confirmation_of(watch, true);
 	(void)tell_some(uplink, &said, 1, &sessions);
 	dw_buf_clear(&sessions);
 }
