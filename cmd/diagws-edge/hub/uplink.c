@@ -21,7 +21,7 @@
 
 #include "base/clock.h"
 #include "cli/logging.h"
-#include "hub/asks.h"
+#include "hub/inflight.h"
 #include "hub/departed.h"
 #include "wire/bus.h"
 
@@ -54,7 +54,7 @@ struct uplink {
 	uint64_t connected_at;
 	uint64_t answered; /* when the newest PING was sent that the hub has answered, */
 	bool writable;     /* and what it said of its storage */
-	struct asks asks;
+	struct inflight inflight;
 	struct departed departed;
 	struct dw_buf out;
 	struct dw_buf asked; /* requests that are still to be sent */
@@ -191,7 +191,7 @@ uplink_ask(
 	struct uplink *uplink, struct dw_wire *request, uint64_t timeout_ms, uplink_done *done, void *user, uint64_t *corr)
 {
 	struct dw_str frame;
-	int err = asks_add(&uplink->asks, request, timeout_ms, done, user, corr, &frame);
+	int err = inflight_add(&uplink->inflight, request, timeout_ms, done, user, corr, &frame);
 
 	if (err == DW_OK && uplink->up) {
 		if (uplink->asked.len + frame.n > DW_WIRE_TOGETHER && !send_asked(uplink))
@@ -206,13 +206,13 @@ uplink_ask(
 void
 uplink_cancel(struct uplink *uplink, uint64_t corr)
 {
-	asks_cancel(&uplink->asks, corr);
+	inflight_cancel(&uplink->inflight, corr);
 }
 
 void
 uplink_give_up(struct uplink *uplink, uint64_t corr)
 {
-	asks_give_up(&uplink->asks, corr, DW_E_CLOSING);
+	inflight_give_up(&uplink->inflight, corr, DW_E_CLOSING);
 }
 
 static void
@@ -233,7 +233,7 @@ take_welcome(struct uplink *uplink, const struct dw_welcome *welcome)
 	departed_again(&uplink->departed);
 	tell_departed(uplink);
 	uplink->events->welcomed(uplink->edge, other);
-	if (!asks_again(&uplink->asks, uplink->bus))
+	if (!inflight_again(&uplink->inflight, uplink->bus))
 		greet(uplink);
 }
 
@@ -271,7 +271,7 @@ take(struct uplink *uplink, const struct dw_wire *message)
 		return;
 	switch (message->kind) {
 	case DW_RECORDS:
-		if (asks_answer(&uplink->asks, message))
+		if (inflight_answer(&uplink->inflight, message))
 			break;
 		/* fall through */
 	case DW_MESSAGES:
@@ -284,7 +284,7 @@ take(struct uplink *uplink, const struct dw_wire *message)
 	case DW_TABLE:
 	case DW_OWNED:
 	case DW_DELIVERED:
-		(void)asks_answer(&uplink->asks, message);
+		(void)inflight_answer(&uplink->inflight, message);
 		break;
 	case DW_PONG:
 		uplink->answered = message->pong.token;
@@ -432,7 +432,7 @@ uplink_new(struct uplink **out, const struct uplink_config *config, const struct
 		return DW_E_NOMEM;
 	uplink->edge = edge;
 	uplink->events = events;
-	uplink->asks.wheel = config->wheel;
+	uplink->inflight.wheel = config->wheel;
 	uplink->peer = dw_random();
 	uplink->connected_at = dw_mono_ms();
 	(void)snprintf(uplink->name, sizeof(uplink->name), "%s", config->name);
@@ -462,7 +462,7 @@ uplink_destroy(struct uplink **uplink_p)
 	if (uplink == NULL)
 		return;
 	*uplink_p = NULL;
-	asks_end(&uplink->asks, DW_E_CLOSING);
+	inflight_end(&uplink->inflight, DW_E_CLOSING);
 	if (uplink->up)
 		(void)transmit(uplink, &(struct dw_wire) { .kind = DW_BYE });
 	uv_close((uv_handle_t *)uplink->poll, free_handle);

@@ -11,7 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "hub/asks.h"
+#include "hub/inflight.h"
 #include "wire/wire.h"
 
 struct dw_wheel;
