@@ -191,7 +191,7 @@ $(BUILD)/tests/clients: tests/fault/clients.c
 	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $< $(ALL_LDFLAGS)
 
 # An edge that echoes.
-ECHO_OURS := ws_receive ws_peer_closes lws_frame_is_binary lws_remaining_packet_payload dw_utf8_take conn_text watch_open
+ECHO_OURS := ws_receive ws_peer_closes lws_frame_is_binary lws_remaining_packet_payload dw_utf8_take conn_text sub_open
 $(BUILD)/tests/diagws-edge-echo: tests/conformance/echo.c $(EDGE_OBJ) $(LIB_A)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)

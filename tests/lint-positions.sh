@@ -26,7 +26,7 @@ said='
 cmd/diagws-edge/client/confirm.c   an entry of the ring: the hub
 cmd/diagws-edge/room/frame.c     a PONG
 cmd/diagws-edge/http/messages.c  a client that polls: only its seq is looked at
-cmd/diagws-edge/client/watch.c     a client that joins: only its seq is looked at
+cmd/diagws-edge/client/subscription.c  a client that joins: only its seq is looked at
 cmd/diagws-hub/on_read.c    the room, at its head
 cmd/diagws-hub/place.c      the engine
 lib/room/join.c             the room and the engine, at one seq; the room, at its head

@@ -1,7 +1,7 @@
-/* What comes of the hub's messages: rooms take the stream, watches are let in, fed and closed. Its own file because the
- * link knows neither, and neither knows the other.
+/* What comes of the hub's messages: rooms take the stream, subscriptions are let in, fed and closed. Its own file
+ * because the link knows neither, and neither knows the other.
  *
- * Happy path: MESSAGES → room_take, JOINED → watch_joined, RECORDS → watch_fed; each looks for whom it is by session
+ * Happy path: MESSAGES → room_take, JOINED → sub_joined, RECORDS → sub_fed; each looks for whom it is by session
  * and room, and what is for nobody any more is passed over: the hub learns in order that they left. Failure modes: a
  * stream that does not follow, or no memory for it (false: the link starts over); another store (all are closed).
  */
@@ -12,8 +12,8 @@
 #include "client/conn.h"
 #include "client/reading.h"
 #include "client/sessions.h"
-#include "client/watch.h"
-#include "client/watches.h"
+#include "client/subscription.h"
+#include "client/subscriptions.h"
 #include "edge.h"
 #include "room/rooms.h"
 #include "room/stream.h"
@@ -28,7 +28,7 @@ leave_store(struct edge *edge)
 
 	dw_log_warn("the hub has another store", NULL);
 	while ((conn = sessions_each(&edge->sessions, &place)) != NULL) {
-		watch_lose_all(conn);
+		sub_lose_all(conn);
 		if (conn->connected)
 			conn_close(conn, 1012, "service restart");
 	}
@@ -44,7 +44,7 @@ welcomed(struct edge *edge, bool other)
 	if (other)
 		leave_store(edge);
 	while ((conn = sessions_each(&edge->sessions, &place)) != NULL)
-		watch_ask_all(conn);
+		sub_ask_all(conn);
 }
 
 static bool
@@ -62,47 +62,47 @@ take_messages(struct edge *edge, const struct dw_messages *messages)
 	return true;
 }
 
-static struct watch *
-find_watch(struct edge *edge, uint64_t session, struct dw_str room)
+static struct subscription *
+find_sub(struct edge *edge, uint64_t session, struct dw_str room)
 {
 	struct conn *conn = sessions_find(&edge->sessions, session);
 
-	return conn != NULL ? watch_find(conn, room_find(edge, room)) : NULL;
+	return conn != NULL ? sub_find(conn, room_find(edge, room)) : NULL;
 }
 
 static bool
 take_joined(struct edge *edge, const struct dw_joined *joined)
 {
 	struct room *room = room_find(edge, joined->room);
-	struct watch *watch = find_watch(edge, joined->session, joined->room);
+	struct subscription *sub = find_sub(edge, joined->session, joined->room);
 
 	/* So it is also when that client has gone. */
 	if (joined->code == 0 && room != NULL && room->streaming && !room_stream_at(room, joined->sent))
 		return false;
-	if (watch != NULL)
-		watch_joined(watch, joined);
+	if (sub != NULL)
+		sub_joined(sub, joined);
 	return true;
 }
 
 static void
 take_records(struct edge *edge, const struct dw_records *records)
 {
-	struct watch *watch = find_watch(edge, records->corr, records->room);
+	struct subscription *sub = find_sub(edge, records->corr, records->room);
 
-	if (watch != NULL)
-		watch_fed(watch, records);
+	if (sub != NULL)
+		sub_fed(sub, records);
 }
 
 static void
 take_close(struct edge *edge, const struct dw_close *order)
 {
-	struct watch *watch = find_watch(edge, order->session, order->room);
+	struct subscription *sub = find_sub(edge, order->session, order->room);
 	char reason[32] = "";
 
-	if (watch == NULL || order->stay != watch->stay)
+	if (sub == NULL || order->stay != sub->stay)
 		return;
 	(void)dw_str_copy(order->reason, reason, sizeof(reason));
-	watch_closed(watch, (unsigned)order->code, reason);
+	sub_closed(sub, (unsigned)order->code, reason);
 }
 
 static bool

@@ -1,7 +1,7 @@
 /* The turn: see turn.h. Its own file because nothing below knows both the rooms and those who read them.
  *
  * Happy path: the link has taken what came → turn_run gives each room with something new a slice of its readers by
- * turns (fanout.h), each of which writes what it lacks (watch_push) → credit for the hub. Failure modes: what was
+ * turns (fanout.h), each of which writes what it lacks (sub_push) → credit for the hub. Failure modes: what was
  * deferred does not follow (frames were lost on the way): the link starts over. Invariant: whoever queues a room
  * outside of a turn asks for one, so nothing new waits for the next message.
  */
@@ -12,7 +12,7 @@
 #include "base/clock.h"
 #include "cli/logging.h"
 #include "client/reading.h"
-#include "client/watch.h"
+#include "client/subscription.h"
 #include "edge.h"
 #include "hub/uplink.h"
 #include "room/fanout.h"
@@ -21,12 +21,12 @@
 
 enum { TURN_US = 1000 };
 
-_Static_assert(offsetof(struct watch, reader) == 0, "a watch is its reader");
+_Static_assert(offsetof(struct subscription, reader) == 0, "a subscription is its reader");
 
 static void
 offer(struct room_reader *reader)
 {
-	watch_push((struct watch *)(void *)reader);
+	sub_push((struct subscription *)(void *)reader);
 }
 
 bool

@@ -10,8 +10,8 @@
 int
 main(void)
 {
-	SAY(struct conn, "edge, a connection: its first watch lies in it");
-	SAY(struct watch, "edge, a room on a connection");
+	SAY(struct conn, "edge, a connection: its first subscription lies in it");
+	SAY(struct subscription, "edge, a room on a connection");
 	SAY(struct room, "edge, a room");
 	SAY(struct dw_session, "hub, a connection in a room");
 	SAY(struct dw_device, "hub, a device in a room, and its id");

@@ -16,7 +16,7 @@
 #include "../../cmd/diagws-edge/client/life.h"
 #include "../../cmd/diagws-edge/client/reading.h"
 #include "../../cmd/diagws-edge/client/timers.h"
-#include "../../cmd/diagws-edge/client/watches.h"
+#include "../../cmd/diagws-edge/client/subscriptions.h"
 #include "../../cmd/diagws-edge/door/check.h"
 #include "../../cmd/diagws-edge/edge.h"
 #include "../../cmd/diagws-edge/events.h"
@@ -306,14 +306,14 @@ edge_timers(int number)
 static void
 hurry(struct conn *conn)
 {
-	struct watch *watch = watch_first(conn);
+	struct subscription *sub = sub_first(conn);
 	bool due = conn->state == CONN_REFUSED;
 
 	conn->first.since -= due ? DENY_MS : 0;
-	for (; !due && watch != NULL; watch = watch_after(watch)) {
-		if (watch->state != WATCH_DENIED)
+	for (; !due && sub != NULL; sub = sub_after(sub)) {
+		if (sub->state != SUB_DENIED)
 			continue;
-		watch->since -= DENY_MS;
+		sub->since -= DENY_MS;
 		due = true;
 	}
 	if (!due)
@@ -459,7 +459,7 @@ client_thaw(struct client *client)
 	if (kernel.len > 0)
 		read_bytes(client, kernel.data, kernel.len);
 	dw_buf_clear(&kernel);
-	watch_push_all(client->conn);
+	sub_push_all(client->conn);
 }
 
 void

@@ -15,11 +15,11 @@
 #include "../../cmd/diagws-edge/client/confirmations.h"
 #include "../../cmd/diagws-edge/hub/uplink.h"
 
-enum { WATCHES = 3, SAID_MAX = 8 };
+enum { SUBSCRIPTIONS = 3, SAID_MAX = 8 };
 
 static struct room *room;
-static struct conn conns[WATCHES];
-static struct dw_position acked[WATCHES];
+static struct conn conns[SUBSCRIPTIONS];
+static struct dw_position acked[SUBSCRIPTIONS];
 static struct confirmations confirmations;
 static struct dw_confirm said[SAID_MAX]; /* without sessions, */
 static uint64_t sessions[SAID_MAX];      /* but how many */
@@ -37,9 +37,9 @@ uplink_send(struct uplink *uplink, const struct dw_wire *message)
 }
 
 struct dw_position
-written_acked(const struct watch *watch)
+written_acked(const struct subscription *sub)
 {
-	return acked[watch->conn - conns];
+	return acked[sub->conn - conns];
 }
 
 static int
@@ -52,12 +52,12 @@ set_up(void **state)
 	memset(acked, 0, sizeof(acked));
 	confirmations = (struct confirmations) { 0 };
 	count = 0;
-	for (size_t i = 0; i < WATCHES; i++) {
+	for (size_t i = 0; i < SUBSCRIPTIONS; i++) {
 		conns[i].session = i + 1;
 		conns[i].first.conn = &conns[i];
 		conns[i].first.room = room;
 		conns[i].first.joined = true;
-		conns[i].first.state = WATCH_READING;
+		conns[i].first.state = SUB_READING;
 	}
 	return 0;
 }
@@ -96,12 +96,12 @@ test_who_stands_at_one_position_is_told_together(void **state)
 static void
 test_where_it_began_again_is_told_once(void **state)
 {
-	struct watch *watch = &conns[0].first;
+	struct subscription *sub = &conns[0].first;
 
 	(void)state;
-	watch->numbered.begun = 7;
-	watch->direct.begun = 2;
-	watch->anew = true;
+	sub->numbered.begun = 7;
+	sub->direct.begun = 2;
+	sub->anew = true;
 	confirmed(0, dw_position_said(90, 9, 3));
 	confirmed(1, dw_position_said(90, 9, 3));
 	confirmations_tell(&confirmations, NULL);
@@ -122,11 +122,11 @@ static void
 test_one_that_returns_waits(void **state)
 {
 	(void)state;
-	conns[0].first.state = WATCH_RETURNING;
+	conns[0].first.state = SUB_RETURNING;
 	confirmed(0, dw_position_said(10, 1, 0));
 	confirmations_tell(&confirmations, NULL);
 	assert_int_equal(0, count);
-	conns[0].first.state = WATCH_READING;
+	conns[0].first.state = SUB_READING;
 	confirmations_tell(&confirmations, NULL);
 	assert_int_equal(1, count);
 }
@@ -150,14 +150,14 @@ test_both_ways_to_confirm_are_told(void **state)
 static void
 test_where_it_began_again_is_told_first(void **state)
 {
-	struct watch *watch = &conns[0].first;
+	struct subscription *sub = &conns[0].first;
 
 	(void)state;
-	watch->numbered.begun = 7;
-	watch->anew = true;
+	sub->numbered.begun = 7;
+	sub->anew = true;
 	acked[0] = dw_position_said(80, 8, 0);
 	confirmed(0, dw_position_said(90, 9, 0));
-	confirmations_add(&confirmations, watch, true);
+	confirmations_add(&confirmations, sub, true);
 	confirmations_tell(&confirmations, NULL);
 	assert_int_equal(2, count);
 	assert_true(said[0].anew);

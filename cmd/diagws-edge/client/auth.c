@@ -2,7 +2,7 @@
  * who may have one, and for how long, is decided here.
  *
  * Happy path: first token → auth_judge → conn_checked, which starts the connection; fresh token → it is the same user's
- * → another end, another claim, and the hub is asked again for every room (watch_renew_all). Failure modes: a first
+ * → another end, another claim, and the hub is asked again for every room (sub_renew_all). Failure modes: a first
  * token that does not let in ends the connection; a fresh one that is not good changes nothing, and the client is told.
  * Invariant: a connection has one check under way, and conn->request holds what it is about.
  */
@@ -15,7 +15,7 @@
 #include "base/clock.h"
 #include "client/conn.h"
 #include "client/life.h"
-#include "client/watch.h"
+#include "client/subscription.h"
 #include "door/server.h"
 #include "edge.h"
 
@@ -97,7 +97,7 @@ end_renewal(struct conn *conn, int err)
 		conn_error(conn, NULL, "unavailable", NULL, "try again later");
 	} else {
 		tell_renewed(conn, claims->expires);
-		watch_renew_all(conn);
+		sub_renew_all(conn);
 		conn_wake(conn, dw_mono_ms());
 	}
 	conn_forget_request(conn);

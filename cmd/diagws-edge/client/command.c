@@ -10,13 +10,13 @@
 #include "client/confirm.h"
 #include "client/conn.h"
 #include "client/noise.h"
-#include "client/watch.h"
-#include "client/watches.h"
+#include "client/subscription.h"
+#include "client/subscriptions.h"
 #include "edge.h"
 #include "json/json.h"
 #include "room/rooms.h"
 
-enum { LIMIT_WATCHES = 64 }; /* rooms on one connection */
+enum { LIMIT_SUBSCRIPTIONS = 64 }; /* rooms on one connection */
 
 static void
 take_ping(struct conn *conn, const struct dw_json *json)
@@ -44,21 +44,21 @@ read_room(struct conn *conn, const struct dw_json *json, char out[DW_ROOM_MAX + 
 	return NULL;
 }
 
-/* The watch that a message is about: of the room that it names, or the only one. NULL: the client was told. */
-static struct watch *
-find_watch(struct conn *conn, const struct dw_json *json)
+/* The subscription that a message is about: of the room that it names, or the only one. NULL: the client was told. */
+static struct subscription *
+find_sub(struct conn *conn, const struct dw_json *json)
 {
 	char id[DW_ROOM_MAX + 1];
-	struct watch *watch = watch_first(conn);
+	struct subscription *sub = sub_first(conn);
 
-	if (dw_json_get(json, "diagnosis_id") == NULL && conn->watches == 1)
-		return watch;
+	if (dw_json_get(json, "diagnosis_id") == NULL && conn->subscriptions == 1)
+		return sub;
 	if (read_room(conn, json, id) == NULL)
 		return NULL;
-	watch = watch_find(conn, room_find(conn->edge, dw_str(id)));
-	if (watch == NULL)
+	sub = sub_find(conn, room_find(conn->edge, dw_str(id)));
+	if (sub == NULL)
 		conn_error(conn, id, "not_subscribed", "diagnosis_id", "this connection does not watch this diagnosis");
-	return watch;
+	return sub;
 }
 
 /* {"type":"ack","seq":N}: everything up to N was received. */
@@ -66,21 +66,21 @@ static void
 take_ack(struct conn *conn, const struct dw_json *json)
 {
 	const struct dw_json_member *seq = dw_json_get(json, "seq");
-	struct watch *watch = find_watch(conn, json);
+	struct subscription *sub = find_sub(conn, json);
 
-	if (watch == NULL)
+	if (sub == NULL)
 		return;
 	if (seq == NULL || seq->type != DW_JSON_INTEGER || seq->integer < 0)
-		conn_error(conn, watch->room->id, "invalid_field", "seq",
+		conn_error(conn, sub->room->id, "invalid_field", "seq",
 			"field 'seq': a whole number, the seq of a message that was received");
-	else if (!confirm_ack(watch, (uint64_t)seq->integer))
-		conn_error(conn, watch->room->id, "invalid_field", "seq",
+	else if (!confirm_ack(sub, (uint64_t)seq->integer))
+		conn_error(conn, sub->room->id, "invalid_field", "seq",
 			"field 'seq': nothing with this seq was sent on this connection");
 }
 
 /* Where to begin. False: a field is wrong; the client was told. */
 static bool
-read_from(struct conn *conn, const char *room, const struct dw_json *json, struct watch_request *from)
+read_from(struct conn *conn, const char *room, const struct dw_json *json, struct sub_request *from)
 {
 	const struct dw_json_member *after = dw_json_get(json, "after"), *epoch = dw_json_get(json, "epoch");
 
@@ -106,22 +106,22 @@ read_from(struct conn *conn, const char *room, const struct dw_json *json, struc
 static void
 take_subscribe(struct conn *conn, const struct dw_json *json)
 {
-	struct watch_request from = { 0 };
+	struct sub_request from = { 0 };
 	char room[DW_ROOM_MAX + 1];
 
 	if (read_room(conn, json, room) == NULL || !read_from(conn, room, json, &from))
 		return;
-	if (watch_find(conn, room_find(conn->edge, dw_str(room))) != NULL) {
+	if (sub_find(conn, room_find(conn->edge, dw_str(room))) != NULL) {
 		conn_error(conn, room, "already_subscribed", "diagnosis_id", "this connection watches this diagnosis");
 		return;
 	}
-	if (conn->watches >= LIMIT_WATCHES) {
+	if (conn->subscriptions >= LIMIT_SUBSCRIPTIONS) {
 		conn_error(conn, room, "too_many", "diagnosis_id", "one connection may watch 64 diagnoses");
 		return;
 	}
 	conn->many = true;
 	confirm_owe(conn);
-	if (watch_open(conn, room, conn_claims(conn, dw_str(room)), &from) == NULL)
+	if (sub_open(conn, room, conn_claims(conn, dw_str(room)), &from) == NULL)
 		conn_close(conn, 1013, "try again later");
 }
 
@@ -129,9 +129,9 @@ static void
 take_unsubscribe(struct conn *conn, const struct dw_json *json)
 {
 	char room[DW_ROOM_MAX + 1];
-	struct watch *watch = read_room(conn, json, room) != NULL ? find_watch(conn, json) : NULL;
+	struct subscription *sub = read_room(conn, json, room) != NULL ? find_sub(conn, json) : NULL;
 
-	if (watch == NULL)
+	if (sub == NULL)
 		return;
 	if (!conn->connected) {
 		conn_error(conn, room, "not_subscribed", "diagnosis_id", "not before `connect`");
@@ -139,7 +139,7 @@ take_unsubscribe(struct conn *conn, const struct dw_json *json)
 	}
 	conn->many = true;
 	confirm_owe(conn);
-	watch_end(watch);
+	sub_end(sub);
 	conn_tell(conn, "unsubscribed", room, "{}");
 }
 

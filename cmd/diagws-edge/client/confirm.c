@@ -10,7 +10,7 @@
 #include "base/clock.h"
 #include "client/confirmations.h"
 #include "client/conn.h"
-#include "client/watches.h"
+#include "client/subscriptions.h"
 #include "client/written.h"
 #include "edge.h"
 #include "room/pings.h"
@@ -35,18 +35,18 @@ mend_run(struct run *run, uint64_t number)
 }
 
 static void
-confirm(struct watch *watch, struct dw_position position)
+confirm(struct subscription *sub, struct dw_position position)
 {
-	if (watch->room == NULL || dw_seq(position) > dw_seq(watch->at) || dw_n(position) > dw_n(watch->at))
+	if (sub->room == NULL || dw_seq(position) > dw_seq(sub->at) || dw_n(position) > dw_n(sub->at))
 		return;
-	position = dw_position_further(position, written_take(watch, dw_seq(position), WRITTEN_KEPT));
-	position = dw_position_further(position, watch->confirmed);
-	if (dw_position_same(position, watch->confirmed))
+	position = dw_position_further(position, written_take(sub, dw_seq(position), WRITTEN_KEPT));
+	position = dw_position_further(position, sub->confirmed);
+	if (dw_position_same(position, sub->confirmed))
 		return;
-	watch->confirmed = position;
-	watch->anew |= mend_run(&watch->numbered, dw_n(position));
-	watch->anew |= mend_run(&watch->direct, dw_own(position));
-	confirmations_add(&watch->conn->edge->confirmations, watch, false);
+	sub->confirmed = position;
+	sub->anew |= mend_run(&sub->numbered, dw_n(position));
+	sub->anew |= mend_run(&sub->direct, dw_own(position));
+	confirmations_add(&sub->conn->edge->confirmations, sub, false);
 }
 
 void
@@ -112,9 +112,9 @@ take_pong(struct conn *conn, const void *payload, size_t n)
 		return;
 	}
 	conn->awaited = false;
-	for (struct watch *watch = watch_first(conn); watch != NULL; watch = watch_after(watch))
-		if (watch->written != NULL)
-			confirm(watch, watch->written->pinged);
+	for (struct subscription *sub = sub_first(conn); sub != NULL; sub = sub_after(sub))
+		if (sub->written != NULL)
+			confirm(sub, sub->written->pinged);
 	confirm_try(conn);
 }
 
@@ -139,9 +139,9 @@ confirm_ping(struct conn *conn)
 		conn->awaited = true;
 		frame_ping_counter(&frame, ++conn->counter);
 		/* What cannot be noted the next one asks for. */
-		for (struct watch *watch = watch_first(conn); watch != NULL; watch = watch_after(watch))
-			if (written_get(watch, WRITTEN_LEAST) != NULL)
-				watch->written->pinged = watch->at;
+		for (struct subscription *sub = sub_first(conn); sub != NULL; sub = sub_after(sub))
+			if (written_get(sub, WRITTEN_LEAST) != NULL)
+				sub->written->pinged = sub->at;
 	} else if (conn->first.room != NULL) {
 		const struct frame_key key = ping_key(conn->first.room);
 
@@ -196,25 +196,25 @@ find_in_ring(const struct room *room, uint64_t seq)
 }
 
 bool
-confirm_ack(struct watch *watch, uint64_t seq)
+confirm_ack(struct subscription *sub, uint64_t seq)
 {
 	struct dw_position at;
 
-	if (seq > dw_seq(watch->at))
+	if (seq > dw_seq(sub->at))
 		return false;
-	at = written_take(watch, seq, 0);
-	if (!watch->conn->sure)
-		at = dw_position_further(at, find_in_ring(watch->room, seq));
-	at = dw_position_further(at, written_acked(watch));
-	if (dw_position_same(at, written_acked(watch)) || dw_seq(at) > dw_seq(watch->at))
+	at = written_take(sub, seq, 0);
+	if (!sub->conn->sure)
+		at = dw_position_further(at, find_in_ring(sub->room, seq));
+	at = dw_position_further(at, written_acked(sub));
+	if (dw_position_same(at, written_acked(sub)) || dw_seq(at) > dw_seq(sub->at))
 		return true;
-	if (written_get(watch, WRITTEN_LEAST) == NULL)
+	if (written_get(sub, WRITTEN_LEAST) == NULL)
 		return true; /* the next one acknowledges this, too */
-	watch->written->acked = at;
-	if (watch->conn->sure)
-		watch->confirmed = at;
-	watch->anew |= mend_run(&watch->numbered, dw_n(at));
-	watch->anew |= mend_run(&watch->direct, dw_own(at));
-	confirmations_add(&watch->conn->edge->confirmations, watch, true);
+	sub->written->acked = at;
+	if (sub->conn->sure)
+		sub->confirmed = at;
+	sub->anew |= mend_run(&sub->numbered, dw_n(at));
+	sub->anew |= mend_run(&sub->direct, dw_own(at));
+	confirmations_add(&sub->conn->edge->confirmations, sub, true);
 	return true;
 }

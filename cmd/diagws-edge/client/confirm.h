@@ -1,9 +1,9 @@
 /* What proves that a client has received what was written to it.
  *
  * A connection with one room answers the PINGs that lie in the room's ring (room/pings.h). One that has subscribed gets
- * PINGs of its own, which carry a counter: each stands for the positions of all its watches when it was written. One
- * that acknowledges itself (ack=client) is believed nothing but its `ack`. Nothing is ever confirmed beyond what was
- * written before the PING.
+ * PINGs of its own, which carry a counter: each stands for the positions of all its subscriptions when it was written.
+ * One that acknowledges itself (ack=client) is believed nothing but its `ack`. Nothing is ever confirmed beyond what
+ * was written before the PING.
  */
 #ifndef CONFIRM_H
 #define CONFIRM_H
@@ -14,7 +14,7 @@
 
 struct conn;
 struct edge;
-struct watch;
+struct subscription;
 
 enum { CONFIRM_MS = 250 }; /* at most one PING for confirmation in so long: edge->confirm_ms at first */
 
@@ -32,6 +32,6 @@ uint64_t confirm_due(const struct conn *conn, uint64_t due);
 void confirm_ping(struct conn *conn);
 
 /* {"type":"ack","seq":SEQ}. False: nothing with that seq was sent. */
-bool confirm_ack(struct watch *watch, uint64_t seq);
+bool confirm_ack(struct subscription *sub, uint64_t seq);
 
 #endif

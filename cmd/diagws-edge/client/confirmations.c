@@ -26,19 +26,19 @@ struct confirmation {
 };
 
 void
-confirmations_add(struct confirmations *confirmations, struct watch *watch, bool sure)
+confirmations_add(struct confirmations *confirmations, struct subscription *sub, bool sure)
 {
-	if (watch->pending == 0)
-		DL_APPEND2(confirmations->list, watch, pending_prev, pending_next);
-	watch->pending |= sure ? ACK : PONG;
+	if (sub->pending == 0)
+		DL_APPEND2(confirmations->list, sub, pending_prev, pending_next);
+	sub->pending |= sure ? ACK : PONG;
 }
 
 void
-confirmations_remove(struct confirmations *confirmations, struct watch *watch)
+confirmations_remove(struct confirmations *confirmations, struct subscription *sub)
 {
-	if (watch->pending != 0)
-		DL_DELETE2(confirmations->list, watch, pending_prev, pending_next);
-	watch->pending = 0;
+	if (sub->pending != 0)
+		DL_DELETE2(confirmations->list, sub, pending_prev, pending_next);
+	sub->pending = 0;
 }
 
 static int
@@ -90,17 +90,17 @@ tell_some(struct uplink *uplink, const struct confirmation *said, size_t count, 
 
 /* Where it began to read again is said once. */
 static struct confirmation
-confirmation_of(struct watch *watch, bool sure)
+confirmation_of(struct subscription *sub, bool sure)
 {
-	struct confirmation said = { .room = watch->room,
-		.at = sure ? written_acked(watch) : watch->confirmed,
+	struct confirmation said = { .room = sub->room,
+		.at = sure ? written_acked(sub) : sub->confirmed,
 		.sure = sure,
-		.anew = watch->anew,
-		.session = watch->conn->session };
+		.anew = sub->anew,
+		.session = sub->conn->session };
 
-	if (watch->anew)
-		said.begun = (struct dw_begun) { watch->numbered.begun, watch->direct.begun };
-	watch->anew = false;
+	if (sub->anew)
+		said.begun = (struct dw_begun) { sub->numbered.begun, sub->direct.begun };
+	sub->anew = false;
 	return said;
 }
 
@@ -108,25 +108,25 @@ void
 confirmations_tell(struct confirmations *confirmations, struct uplink *uplink)
 {
 	struct dw_buf sessions = { 0 };
-	struct watch *watch, *next;
+	struct subscription *sub, *next;
 	struct confirmation *said;
 	size_t count = 0, told = 0;
 
-	DL_COUNT2(confirmations->list, watch, count, pending_next);
+	DL_COUNT2(confirmations->list, sub, count, pending_next);
 	said = count > 0 ? malloc(2 * count * sizeof(*said)) : NULL;
 	if (said == NULL)
 		return;
 	count = 0;
-	DL_FOREACH_SAFE2(confirmations->list, watch, next, pending_next)
+	DL_FOREACH_SAFE2(confirmations->list, sub, next, pending_next)
 	{
 		/* Not before the hub counts it again. */
-		if (watch->state == WATCH_RETURNING)
+		if (sub->state == SUB_RETURNING)
 			continue;
-		if (watch->joined && (watch->pending & PONG) != 0)
-			said[count++] = confirmation_of(watch, false);
-		if (watch->joined && (watch->pending & ACK) != 0)
-			said[count++] = confirmation_of(watch, true);
-		confirmations_remove(confirmations, watch);
+		if (sub->joined && (sub->pending & PONG) != 0)
+			said[count++] = confirmation_of(sub, false);
+		if (sub->joined && (sub->pending & ACK) != 0)
+			said[count++] = confirmation_of(sub, true);
+		confirmations_remove(confirmations, sub);
 	}
 	qsort(said, count, sizeof(*said), compare);
 	while (told < count)
@@ -136,14 +136,14 @@ confirmations_tell(struct confirmations *confirmations, struct uplink *uplink)
 }
 
 void
-confirmations_tell_ack(struct watch *watch, struct uplink *uplink)
+confirmations_tell_ack(struct subscription *sub, struct uplink *uplink)
 {
 	struct dw_buf sessions = { 0 };
 	struct confirmation said;
 
-	if ((watch->pending & ACK) == 0)
+	if ((sub->pending & ACK) == 0)
 		return;
-	said = confirmation_of(watch, true);
+	said = confirmation_of(sub, true);
 	(void)tell_some(uplink, &said, 1, &sessions);
 	dw_buf_clear(&sessions);
 }

@@ -1,4 +1,4 @@
-/* Pending confirmations: positions of watches that the hub does not know yet. Told together, one CONFIRM for all
+/* Pending confirmations: positions of subscriptions that the hub does not know yet. Told together, one CONFIRM for all
  * sessions of a room that stand at one position.
  */
 #ifndef CONFIRMATIONS_H
@@ -7,18 +7,18 @@
 #include <stdbool.h>
 
 struct uplink;
-struct watch;
+struct subscription;
 
 struct confirmations {
-	struct watch *list; /* utlist, by pending_next */
+	struct subscription *list; /* utlist, by pending_next */
 };
 
 /* `confirmed`, or `acked` when sure, has moved. */
-void confirmations_add(struct confirmations *confirmations, struct watch *watch, bool sure);
-void confirmations_remove(struct confirmations *confirmations, struct watch *watch);
+void confirmations_add(struct confirmations *confirmations, struct subscription *sub, bool sure);
+void confirmations_remove(struct confirmations *confirmations, struct subscription *sub);
 /* Tells all, and empties it. What no memory is left for stays. */
 void confirmations_tell(struct confirmations *confirmations, struct uplink *uplink);
 /* Tells what this one acknowledged itself, if that is not known yet. */
-void confirmations_tell_ack(struct watch *watch, struct uplink *uplink);
+void confirmations_tell_ack(struct subscription *sub, struct uplink *uplink);
 
 #endif

@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "client/watches.h"
+#include "client/subscriptions.h"
 #include "door/linger.h"
 #include "door/server.h"
 #include "edge.h"
@@ -45,7 +45,7 @@ static void
 write_no_more(struct conn *conn)
 {
 	conn->state = CONN_CLOSING;
-	watch_park_all(conn);
+	sub_park_all(conn);
 	if (conn->early || conn->slowed) { /* it is read on, for its Close is to come */
 		if (conn->early)
 			conn_drop_incoming(conn);
@@ -139,7 +139,7 @@ conn_write(struct conn *conn, struct dw_str frames)
 		if (conn->stalled_at == 0) {
 			conn->stalled_at = dw_mono_ms();
 			conn->taken = server_taken(conn->wsi);
-			watch_park_all(conn);
+			sub_park_all(conn);
 			conn_wake(conn, conn->stalled_at + (uint64_t)conn->edge->config.slow_ms);
 		}
 		return true;
@@ -152,12 +152,12 @@ conn_write(struct conn *conn, struct dw_str frames)
 void
 conn_tell(struct conn *conn, const char *type, const char *room, const char *data)
 {
-	const struct watch *watch = watch_first(conn);
+	const struct subscription *sub = sub_first(conn);
 	struct dw_buf json = { 0 }, frame = { 0 };
 	char now[DW_TIME_SIZE];
 
-	if (room == NULL && watch != NULL)
-		room = watch->room->id;
+	if (room == NULL && sub != NULL)
+		room = sub->room->id;
 	dw_time_text(dw_now_ms(), now);
 	dw_buf_addf(&json, "{\"type\":\"%s\",\"diagnosis_id\":", type);
 	if (room != NULL)

@@ -2,9 +2,9 @@
  *
  * Life: conn_new (the upgrade was read) → conn_start (established: its first room is asked for, or the
  * refusal is due; or, while its token is to come or being checked, neither before conn_checked) → conn_destroy (closed:
- * it leaves its rooms). What it gets of a room is watch.h's, that it has received it is confirm.h's. A connection is
- * never more than positions and what the kernel and libwebsockets hold of one write. Its first watch lies in it, for
- * most have no other.
+ * it leaves its rooms). What it gets of a room is subscription.h's, that it has received it is confirm.h's. A
+ * connection is never more than positions and what the kernel and libwebsockets hold of one write. Its first
+ * subscription lies in it, for most have no other.
  */
 #ifndef CONN_H
 #define CONN_H
@@ -17,7 +17,7 @@
 #include "base/hash.h"
 #include "base/utf8.h"
 #include "base/wheel.h"
-#include "client/watch.h"
+#include "client/subscription.h"
 #include "door/address.h"
 #include "door/users.h"
 #include "token/auth.h"
@@ -66,21 +66,21 @@ struct conn_request {
 	char room[DW_ROOM_MAX + 1];
 	struct dw_claims claims;
 	char device[DW_DEVICE_MAX + 1]; /* "": derived */
-	struct watch_request from;
+	struct sub_request from;
 	bool sure;      /* ack=client */
 	bool heartbeat; /* heartbeat=1 */
 };
 
-/* What is looked at for each message lies next to the first watch: see there. */
+/* What is looked at for each message lies next to the first subscription: see there. */
 struct conn {
 	struct edge *edge;
 	struct user *user;
 	struct conn_request *request; /* until started, and while a fresh token is being checked */
 	struct lws *wsi;
-	uint64_t stalled_at; /* since when the kernel takes nothing; 0: it does */
-	int fd;              /* server_write's */
-	uint8_t state;       /* enum conn_state */
-	uint8_t watches;     /* rooms that it watches or is about to */
+	uint64_t stalled_at;   /* since when the kernel takes nothing; 0: it does */
+	int fd;                /* server_write's */
+	uint8_t state;         /* enum conn_state */
+	uint8_t subscriptions; /* rooms that it watches or is about to */
 	bool derived : 1;
 	bool service : 1;   /* its token has the scope `publish` */
 	bool sure : 1;      /* it acknowledges itself */
@@ -95,7 +95,7 @@ struct conn {
 	bool told : 1;      /* a Close frame of our own was written: libwebsockets does not know of it; */
 	bool handed : 1;    /* or it is libwebsockets that writes it */
 	bool ended : 1;     /* the client's Close has come, and was answered; or none is waited for */
-	struct watch first;
+	struct subscription first;
 	struct dw_wheel_timer timer;
 	uint64_t session; /* sessions.h; 0: none */
 	uint64_t expires; /* s since 1970 */

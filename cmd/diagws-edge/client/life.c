@@ -12,8 +12,8 @@
 #include "base/clock.h"
 #include "client/conn.h"
 #include "client/noise.h"
-#include "client/watch.h"
-#include "client/watches.h"
+#include "client/subscription.h"
+#include "client/subscriptions.h"
 #include "door/check.h"
 #include "door/server.h"
 #include "edge.h"
@@ -90,7 +90,7 @@ enter(struct conn *conn, const struct conn_request *request)
 {
 	if (!conn_claim(conn, &request->claims) || !sessions_add(&conn->edge->sessions, conn))
 		return false;
-	return watch_open(conn, request->room, conn_claims(conn, dw_str(request->room)), &request->from) != NULL;
+	return sub_open(conn, request->room, conn_claims(conn, dw_str(request->room)), &request->from) != NULL;
 }
 
 /* Counts it as one of its user's, unless that has too many. */
@@ -175,15 +175,15 @@ void
 conn_destroy(struct conn **conn_p)
 {
 	struct conn *conn = *conn_p;
-	struct watch *watch;
+	struct subscription *sub;
 
 	if (conn == NULL)
 		return;
 	*conn_p = NULL;
 	noise_end(conn);
 	dw_wheel_cancel(&conn->timer);
-	while ((watch = watch_first(conn)) != NULL)
-		watch_end(watch);
+	while ((sub = sub_first(conn)) != NULL)
+		sub_end(sub);
 	if (conn->session != 0)
 		sessions_remove(&conn->edge->sessions, conn);
 	if (conn->user != NULL)

@@ -1,4 +1,4 @@
-/* How a watch gets what it has not got: from the room's ring, or, behind it, from the hub.
+/* How a subscription gets what it has not got: from the room's ring, or, behind it, from the hub.
  */
 #ifndef READING_H
 #define READING_H
@@ -7,15 +7,15 @@
 #include "wire/wire.h"
 
 struct conn;
-struct watch;
+struct subscription;
 
 /* The client's own position, from which the ring or the hub goes on. */
-void watch_stand(struct watch *watch, struct dw_position at);
+void sub_stand(struct subscription *sub, struct dw_position at);
 /* Writes what the client has not got, as far as the kernel takes it. */
-void watch_push(struct watch *watch);
+void sub_push(struct subscription *sub);
 /* Of all its rooms, now that the kernel takes again. */
-void watch_push_all(struct conn *conn);
+void sub_push_all(struct conn *conn);
 /* From the hub. */
-void watch_fed(struct watch *watch, const struct dw_records *records);
+void sub_fed(struct subscription *sub, const struct dw_records *records);
 
 #endif

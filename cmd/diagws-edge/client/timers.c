@@ -12,8 +12,8 @@
 #include "client/confirm.h"
 #include "client/conn.h"
 #include "client/noise.h"
-#include "client/watch.h"
-#include "client/watches.h"
+#include "client/subscription.h"
+#include "client/subscriptions.h"
 #include "door/linger.h"
 #include "door/server.h"
 #include "edge.h"
@@ -36,8 +36,8 @@ set_timer(struct conn *conn)
 		due = dw_less(due, conn->stalled_at + (uint64_t)conn->edge->config.slow_ms);
 	due = noise_due(conn, due);
 	due = confirm_due(conn, due);
-	for (struct watch *watch = watch_first(conn); watch != NULL; watch = watch_after(watch))
-		due = watch_due(watch, now, due);
+	for (struct subscription *sub = sub_first(conn); sub != NULL; sub = sub_after(sub))
+		due = sub_due(sub, now, due);
 	if (due < now || (conn->early && conn->connected))
 		due = now;
 	if (left_ms < due - now)
@@ -50,11 +50,11 @@ tell_heads(struct conn *conn)
 {
 	char data[48];
 
-	for (struct watch *watch = watch_first(conn); watch != NULL; watch = watch_after(watch)) {
-		if (watch->request != NULL || !watch->room->streaming)
+	for (struct subscription *sub = sub_first(conn); sub != NULL; sub = sub_after(sub)) {
+		if (sub->request != NULL || !sub->room->streaming)
 			continue;
-		(void)snprintf(data, sizeof(data), "{\"head\":%llu}", (unsigned long long)room_newest(watch->room));
-		conn_tell(conn, "heartbeat", watch->room->id, data);
+		(void)snprintf(data, sizeof(data), "{\"head\":%llu}", (unsigned long long)room_newest(sub->room));
+		conn_tell(conn, "heartbeat", sub->room->id, data);
 	}
 }
 
@@ -144,9 +144,9 @@ timers_fire(struct dw_wheel_timer *timer)
 		hear_early(conn);
 	if (conn->state != CONN_OPEN)
 		return;
-	for (struct watch *watch = watch_first(conn), *next; watch != NULL && conn->state == CONN_OPEN; watch = next) {
-		next = watch_after(watch);
-		watch_fire(watch, now);
+	for (struct subscription *sub = sub_first(conn), *next; sub != NULL && conn->state == CONN_OPEN; sub = next) {
+		next = sub_after(sub);
+		sub_fire(sub, now);
 	}
 	if (conn->state == CONN_OPEN && now >= conn->pinged_at + KEEP_ALIVE_MS)
 		keep_alive(conn, now);

@@ -6,37 +6,37 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "client/watch.h"
+#include "client/subscription.h"
 
 enum { WRITTEN_MAX = 1024 };
 
 struct written *
-written_get(struct watch *watch, size_t cap)
+written_get(struct subscription *sub, size_t cap)
 {
-	struct written *written = watch->written;
+	struct written *written = sub->written;
 
 	if (written != NULL && written->cap >= cap)
 		return written;
 	written = realloc(written, sizeof(*written) + cap * sizeof(written->at[0]));
 	if (written == NULL)
 		return NULL;
-	if (watch->written == NULL)
+	if (sub->written == NULL)
 		*written = (struct written) { 0 };
 	written->cap = cap;
-	watch->written = written;
+	sub->written = written;
 	return written;
 }
 
 struct dw_position
-written_acked(const struct watch *watch)
+written_acked(const struct subscription *sub)
 {
-	return watch->written != NULL ? watch->written->acked : dw_position_start();
+	return sub->written != NULL ? sub->written->acked : dw_position_start();
 }
 
 struct dw_position
-written_take(struct watch *watch, uint64_t seq, size_t keep)
+written_take(struct subscription *sub, uint64_t seq, size_t keep)
 {
-	struct written *written = watch->written;
+	struct written *written = sub->written;
 	struct dw_position at = dw_position_start();
 	size_t i = 0;
 
@@ -50,14 +50,14 @@ written_take(struct watch *watch, uint64_t seq, size_t keep)
 }
 
 void
-written_note(struct watch *watch, struct dw_position at)
+written_note(struct subscription *sub, struct dw_position at)
 {
-	struct written *written = watch->written;
+	struct written *written = sub->written;
 
 	if (written != NULL && written->count > 0 && dw_seq(written->at[written->count - 1]) >= dw_seq(at))
 		return;
 	if (written == NULL || written->count == written->cap)
-		written = written_get(watch, written == NULL ? WRITTEN_LEAST : dw_less(2 * written->cap, WRITTEN_MAX));
+		written = written_get(sub, written == NULL ? WRITTEN_LEAST : dw_less(2 * written->cap, WRITTEN_MAX));
 	if (written == NULL)
 		return;
 	if (written->count == WRITTEN_MAX) {
@@ -69,8 +69,8 @@ written_note(struct watch *watch, struct dw_position at)
 }
 
 void
-written_forget(struct watch *watch)
+written_forget(struct subscription *sub)
 {
-	free(watch->written);
-	watch->written = NULL;
+	free(sub->written);
+	sub->written = NULL;
 }

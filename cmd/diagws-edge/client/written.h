@@ -10,7 +10,7 @@
 
 #include "room/position.h"
 
-struct watch;
+struct subscription;
 
 enum { WRITTEN_LEAST = 1 };
 
@@ -22,14 +22,14 @@ struct written {
 };
 
 /* Room for so many positions. NULL: no memory, and nothing changed. */
-struct written *written_get(struct watch *watch, size_t cap);
+struct written *written_get(struct subscription *sub, size_t cap);
 /* Notes a position that was written: every one to a client that acknowledges itself, else those of the messages to it
  * alone, of which no PING in a ring knows. */
-void written_note(struct watch *watch, struct dw_position at);
+void written_note(struct subscription *sub, struct dw_position at);
 /* The furthest position up to seq that was noted. Of those all but the newest `keep` are forgotten. */
-struct dw_position written_take(struct watch *watch, uint64_t seq, size_t keep);
+struct dw_position written_take(struct subscription *sub, uint64_t seq, size_t keep);
 /* What the client itself has acknowledged; the start: nothing. */
-struct dw_position written_acked(const struct watch *watch);
-void written_forget(struct watch *watch);
+struct dw_position written_acked(const struct subscription *sub);
+void written_forget(struct subscription *sub);
 
 #endif

@@ -96,7 +96,7 @@ ws_confirm(struct edge *edge, struct lws *wsi)
 static void
 read_arguments(struct lws *wsi, struct conn_request *request)
 {
-	struct watch_request *from = &request->from;
+	struct sub_request *from = &request->from;
 	char value[32];
 	int64_t after;
 

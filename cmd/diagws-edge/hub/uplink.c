@@ -21,8 +21,8 @@
 
 #include "base/clock.h"
 #include "cli/logging.h"
-#include "hub/inflight.h"
 #include "hub/departed.h"
+#include "hub/inflight.h"
 #include "wire/bus.h"
 
 enum {

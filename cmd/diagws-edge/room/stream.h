@@ -25,7 +25,7 @@ uint64_t room_newest(const struct room *room);
 bool room_stream_at(struct room *room, struct dw_position at);
 
 /* Takes what the hub sent. false: it does not follow what we have, or makes no sense: the edge must
- * introduce itself again. Watches get it in the edge's next turn (fanout.h). What would push out of the ring what
+ * introduce itself again. Readers get it in the edge's next turn (fanout.h). What would push out of the ring what
  * those who keep up were not offered yet is deferred until they were, which is said by room_take_deferred; the hub has
  * its credit for it only then (rooms->credit). */
 bool room_take(struct room *room, const struct dw_messages *messages);
