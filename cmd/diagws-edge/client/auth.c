@@ -1,4 +1,4 @@
-/* Tokens of a WebSocket. Its own file because ws.c knows what came with an upgrade, and conn.c what a connection is;
+/* Tokens of a WebSocket. Its own file because ws.c knows what came with an upgrade, and life.c what a connection is;
  * who may have one, and for how long, is decided here.
  *
  * Happy path: first token → auth_judge → conn_checked, which starts the connection; fresh token → it is the same user's

@@ -14,7 +14,6 @@
 #include "client/written.h"
 #include "edge.h"
 #include "room/pings.h"
-#include "room/render.h"
 #include "room/rooms.h"
 
 enum {

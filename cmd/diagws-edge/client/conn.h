@@ -1,8 +1,7 @@
-/* A client's WebSocket: who it is, whether it is alive, what it may say, and the rooms that it watches.
+/* A client's WebSocket: what is known of it, and what it is told.
  *
- * Life: conn_new (the upgrade was read) → conn_start (established: its first room is asked for, or the
- * refusal is due; or, while its token is to come or being checked, neither before conn_checked) → conn_destroy (closed:
- * it leaves its rooms). What it gets of a room is subscription.h's, that it has received it is confirm.h's. A
+ * How it comes and goes is life.h's, what is due on it timers.h's, what it says command.h's, what it gets of a room
+ * subscription.h's, and that it has received it confirm.h's; all of these know this, and this knows none of them. A
  * connection is never more than positions and what the kernel and libwebsockets hold of one write. Its first
  * subscription lies in it, for most have no other.
  */
@@ -122,12 +121,12 @@ void conn_close(struct conn *conn, unsigned code, const char *reason);
 void conn_tell_close(struct conn *conn, unsigned code, struct dw_str reason);
 /* Closes it with 1008 when DENY_MS are over since it came. */
 void conn_deny(struct conn *conn);
-/* Something will be due then: its timer fires no later. */
+/* Something will be due then: while it is open, its timer fires no later. Whoever makes something due says so. */
 void conn_wake(struct conn *conn, uint64_t at);
 /* Whether the token names the room. */
 bool conn_claims(const struct conn *conn, struct dw_str room);
 
-/* What has come of a message of the client. */
+/* Drops what has come of a message of the client. */
 void conn_drop_incoming(struct conn *conn);
 
 /* Hands ready frames to the kernel. False: the connection is at its end. While it is stalled nothing should be written

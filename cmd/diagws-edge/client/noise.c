@@ -9,7 +9,6 @@
 #include "client/conn.h"
 #include "door/receive.h"
 #include "door/server.h"
-#include "edge.h"
 #include "room/position.h"
 
 enum {

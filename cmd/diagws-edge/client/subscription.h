@@ -8,7 +8,6 @@
 #define SUBSCRIPTION_H
 
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 
 #include "message/msg.h"

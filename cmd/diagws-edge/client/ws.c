@@ -10,8 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
-#include "cli/logging.h"
 #include "client/auth.h"
 #include "client/command.h"
 #include "client/confirm.h"

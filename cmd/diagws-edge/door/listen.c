@@ -20,7 +20,6 @@
 #include <unistd.h>
 #include <uv.h>
 
-#include "base/clock.h"
 #include "cli/logging.h"
 #include "door/address.h"
 #include "door/gate.h"

@@ -2,7 +2,6 @@
  */
 #include "receive.h"
 
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>

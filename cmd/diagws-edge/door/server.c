@@ -265,7 +265,7 @@ open_vhost(struct server *server, struct lws_context_creation_info *info, bool t
 static int
 open_lws(struct server *server, struct dw_fault *fault)
 {
-	/* Keep-alive is ours (conn.c): one timer wheel for all. */
+	/* Keep-alive is ours (client/timers.c): one timer wheel for all. */
 	static const lws_retry_bo_t no_pings = { .secs_since_valid_ping = 0, .secs_since_valid_hangup = 0 };
 	const bool tls = server->edge->config.tls_cert != NULL;
 	void *loops[1] = { server->edge->loop };

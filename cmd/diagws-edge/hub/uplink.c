@@ -16,7 +16,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <uthash.h>
 #include <uv.h>
 
 #include "base/clock.h"
