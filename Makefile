@@ -192,7 +192,7 @@ $(BUILD)/tests/clients: tests/fault/clients.c
 	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $< $(ALL_LDFLAGS)
 
 # An edge that echoes.
-ECHO_OURS := ws_receive ws_peer_closes lws_frame_is_binary lws_remaining_packet_payload dw_utf8_take conn_text watch_open
+ECHO_OURS := ws_receive ws_peer_closes lws_frame_is_binary lws_remaining_packet_payload dw_utf8_take conn_text sub_open
 $(BUILD)/tests/diagws-edge-echo: tests/conformance/echo.c $(EDGE_OBJ) $(LIB_A)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
@@ -209,7 +209,7 @@ $(BUILD)/tests/hold.so $(BUILD)/tests/stick.so: $(BUILD)/tests/%.so: tests/lib/%
 # commands are made of but what touches the world. The two have functions of the same names: the hub's stay its own.
 SIM_HUB  := $(filter-out $(addprefix $(BUILD)/cmd/diagws-hub/,main.o loop.o options.o store/store.o), $(HUB_OBJ)) \
 	$(BUILD)/tests/model/sim_hub.o
-SIM_EDGE := $(filter-out $(addprefix $(BUILD)/cmd/diagws-edge/,main.o server.o socket.o linger.o ws.o params.o http/http.o http/daemon.o http/admit.o door/check.o door/gate.o door/listen.o), \
+SIM_EDGE := $(filter-out $(addprefix $(BUILD)/cmd/diagws-edge/,main.o options.o client/ws.o client/params.o $(addprefix http/,admit.o client.o daemon.o http.o request.o) $(addprefix door/,check.o gate.o linger.o listen.o server.o socket.o)), \
 	$(EDGE_OBJ)) $(addprefix $(BUILD)/tests/model/,harness.o harness_hub.o harness_client.o sim_edge.o sim_net.o sim_poll.o) $(BUILD)/tests/lib/engine_mem.o
 SIM_OURS := dw_now_ms dw_mono_ms dw_mono_us dw_random dw_random_id fsync fdatasync fallocate pread
 $(BUILD)/tests/harness: $(SIM_HUB) $(SIM_EDGE) $(LIB_A)

@@ -13,7 +13,7 @@ jwt\.h              lib/token/auth\.c
 jansson\.h|jsmn\.h  lib/json/json\.c
 lmdb\.h             lib/store/kv/lmdb\.c
 openssl/sha\.h      lib/base/clock\.c
-openssl/[ep]        lib/token/signature\.c
+openssl/[cep]       lib/token/signature\.c|cmd/diagws-edge/room/frame\.c
 libwebsockets\.h    cmd/diagws-edge/.*
 uv\.h               cmd/diagws-edge/.*
 libsmartcols        cmd/diagws-stat/.*

@@ -23,10 +23,10 @@ forbid "only $home may write a position down" "$home" 'struct\s+dw_position\s+\w
 
 # Who has one from somebody who knew it, and from whom. Tests say what they like.
 said='
-cmd/diagws-edge/confirm.c   an entry of the ring: the hub
-cmd/diagws-edge/frame.c     a PONG
+cmd/diagws-edge/client/confirm.c   an entry of the ring: the hub
+cmd/diagws-edge/room/frame.c     a PONG
 cmd/diagws-edge/http/messages.c  a client that polls: only its seq is looked at
-cmd/diagws-edge/watch.c     a client that joins: only its seq is looked at
+cmd/diagws-edge/client/subscription.c  a client that joins: only its seq is looked at
 cmd/diagws-hub/handle/on_read.c    the room, at its head
 cmd/diagws-hub/rooms/lookup.c      the engine
 lib/room/join.c             the room and the engine, at one seq; the room, at its head

@@ -8,41 +8,15 @@
 
 #include "base/wheel.h"
 #include "cli/opt.h"
+#include "client/confirmations.h"
+#include "client/sessions.h"
 #include "door/limits.h"
-#include "room.h"
-#include "sessions.h"
+#include "room/rooms.h"
 #include "token/auth.h"
 
 enum {
-	LIMIT_CLIENT_MESSAGE = 8 * 1024,
-	LIMIT_CLIENT_FRAME = 64 * 1024,
 	LIMIT_USER_CONNECTIONS = 64,
-	ADDRESS_CHECKS = 64, /* of signatures, for one address at a time: the others of it wait */
-	LIMIT_WAITING = 16 * 1024,
-	LIMIT_USER_BYTES = 8 * 1024 * 1024, /* of HTTP bodies and answers under way: of one user, but for services, */
-	LIMIT_BYTES = 128 * 1024 * 1024,    /* and in all */
-	LIMIT_RING = 256 * 1024,
-	BODY_MS = 30 * 1000,
-	AUTH_MS = 5 * 1000,      /* with auth=message the token is to be there by then */
-	JOIN_WAIT_MS = 5 * 1000, /* a new client waits so long for the hub, then 1013 */
-	KEEP_ALIVE_MS = 25 * 1000,
-	SILENCE_MS = 60 * 1000,
-	CONFIRM_MS = 250,       /* at most one PING for confirmation in so long, */
-	CONFIRM_MOST_MS = 1000, /* in so long at the most when there are */
-	CONFIRM_PONGS = 2000,   /* more PONGs a second than this */
-	AGAIN_MS = 200,         /* a JOIN that met a busy hub is repeated after so long */
-	OVERDUE_MS = 5000,      /* a JOIN or READ without an answer is doubted after so long */
-	CUT_MS = 4000,          /* a closed client that does not end its connection is cut, before libwebsockets does, */
-	CUT_STALLED_MS = 3000,  /* one whose kernel takes nothing of what it was sent, after so long */
-	FEED_LIMIT = 1000,      /* records in a READ, at most */
-	LIMIT_WATCHES = 64,     /* rooms on one connection */
-	DENY_MS = 50,           /* refusals come no sooner: unknown and forbidden take the same time */
-	CLIENT_BUDGET = 100,    /* messages that a client may send at once */
-	CLIENT_RATE = 20,       /* and then in a second */
-	CLIENT_NOISE = 8192,    /* bytes that a client may send at once in frames that say nothing, as PINGs, */
-	CLIENT_NOISE_RATE = 1,  /* and then in a millisecond */
-	SLOWED_MS = 1000,       /* or it is not read from for so long */
-	CLIENT_PONGS = 1000,    /* PONGs that a client may send at once, and then CLIENT_RATE in a second */
+	DENY_MS = 50, /* refusals come no sooner: unknown and forbidden take the same time */
 };
 
 struct edge_config {
@@ -95,6 +69,7 @@ struct edge {
 	struct dw_wheel wheel;
 	struct rooms rooms;
 	struct sessions sessions;
+	struct confirmations confirmations;
 	struct dw_hash users; /* users.h */
 	struct limits limits;
 	struct conn_request *requests;   /* utlist */

@@ -13,227 +13,38 @@
 #include <uv.h>
 
 #include "base/clock.h"
-#include "base/paths.h"
 #include "cli/daemon.h"
 #include "cli/logging.h"
 #include "cli/notify.h"
-#include "confirm.h"
-#include "conn.h"
+#include "client/confirm.h"
+#include "client/conn.h"
+#include "client/life.h"
+#include "client/reading.h"
+#include "client/ws.h"
 #include "door/check.h"
 #include "door/gate.h"
+#include "door/linger.h"
 #include "door/listen.h"
-#include "door/origin.h"
+#include "door/receive.h"
+#include "door/server.h"
 #include "edge.h"
-#include "http/api.h"
+#include "events.h"
 #include "http/daemon.h"
+#include "http/routes.h"
 #include "http/status.h"
+#include "http/wait.h"
+#include "hub/uplink.h"
 #include "json/json.h"
-#include "linger.h"
-#include "server.h"
-#include "uplink.h"
+#include "options.h"
+#include "room/frame.h"
+#include "turn.h"
 
-enum { TICK_MS = 50 }; /* timers fire so late at the most */
-
-static struct edge edge = {
-	.config = {
-		.listen = { .item = { "127.0.0.1:8000" }, .count = 1 },
-		.leeway_ms = 0,
-		.drain_ms = 30 * 1000,
-		.slow_ms = 30 * 1000,
-		.max_connections = 20000,
-		.max_checks = 16384,
-		.max_user_connections = LIMIT_USER_CONNECTIONS,
-		.max_user_handshakes = 100,
-		.max_user_requests = 1000,
-		.max_address_connections = 4000,
-		.max_address_handshakes = 1000,
-		.max_address_requests = 1000,
-		.max_bad_tokens = 100,
-	},
+enum {
+	TICK_MS = 50, /* timers fire so late at the most */
+	SILENT_MS = 1000,
 };
 
-static const struct dw_opt options[] = {
-	{ .kind = DW_OPT_LIST,
-		.name = "listen",
-		.arg = "ADDR:PORT|wss://ADDR:PORT|unix:PATH",
-		.help = "serve clients here (wss: WebSockets alone, with TLS); may be repeated",
-		.env = "DIAGWS_LISTEN",
-		.initial = "127.0.0.1:8000",
-		.target = &edge.config.listen },
-	{ .kind = DW_OPT_TEXT,
-		.name = "hub",
-		.letter = 'e',
-		.arg = "URI",
-		.help = "the hub's socket",
-		.env = "DIAGWS_HUB",
-		.target = &edge.config.hub },
-	{ .kind = DW_OPT_TEXT,
-		.name = "keys",
-		.arg = "DIR",
-		.help = "keys that tokens are checked against",
-		.env = "DIAGWS_KEYS",
-		.target = &edge.config.keys },
-	{ .kind = DW_OPT_TEXT,
-		.name = "issuer",
-		.arg = "TEXT",
-		.help = "demand this iss in tokens",
-		.env = "DIAGWS_ISSUER",
-		.target = &edge.config.issuer },
-	{ .kind = DW_OPT_TEXT,
-		.name = "audience",
-		.arg = "TEXT",
-		.help = "demand this aud in tokens",
-		.env = "DIAGWS_AUDIENCE",
-		.target = &edge.config.audience },
-	{ .kind = DW_OPT_DURATION,
-		.name = "leeway",
-		.arg = "DUR",
-		.help = "clock difference allowed in tokens",
-		.env = "DIAGWS_LEEWAY",
-		.initial = "0s",
-		.target = &edge.config.leeway_ms,
-		.min = 0,
-		.max = 30000 },
-	{ .kind = DW_OPT_LIST,
-		.name = "origin",
-		.arg = "ORIGIN",
-		.help = "let browsers of this origin in ('*': all); may be repeated",
-		.env = "DIAGWS_ORIGIN",
-		.target = &edge.config.origins },
-	{ .kind = DW_OPT_TEXT,
-		.name = "tls-cert",
-		.arg = "FILE",
-		.help = "PEM certificate chain of the wss:// addresses",
-		.env = "DIAGWS_TLS_CERT",
-		.target = &edge.config.tls_cert },
-	{ .kind = DW_OPT_TEXT,
-		.name = "tls-key",
-		.arg = "FILE",
-		.help = "its private key",
-		.env = "DIAGWS_TLS_KEY",
-		.target = &edge.config.tls_key },
-	{ .kind = DW_OPT_FLAG,
-		.name = "proxy-protocol",
-		.help = "each connection begins with a PROXY header, version 2",
-		.env = "DIAGWS_PROXY_PROTOCOL",
-		.target = &edge.config.proxied },
-	{ .kind = DW_OPT_DURATION,
-		.name = "drain-timeout",
-		.arg = "DUR",
-		.help = "time to end in after SIGTERM",
-		.env = "DIAGWS_DRAIN_TIMEOUT",
-		.initial = "30s",
-		.target = &edge.config.drain_ms,
-		.min = 0,
-		.max = 3600000 },
-	{ .kind = DW_OPT_DURATION,
-		.name = "slow-timeout",
-		.arg = "DUR",
-		.help = "close a client that takes nothing for so long",
-		.env = "DIAGWS_SLOW_TIMEOUT",
-		.initial = "30s",
-		.target = &edge.config.slow_ms,
-		.min = 1000,
-		.max = 3600000 },
-	{ .kind = DW_OPT_NUMBER,
-		.name = "max-connections",
-		.arg = "N",
-		.help = "connections of clients at most",
-		.env = "DIAGWS_MAX_CONNECTIONS",
-		.initial = "20000",
-		.target = &edge.config.max_connections,
-		.min = 1,
-		.max = 1000000 },
-	{ .kind = DW_OPT_NUMBER,
-		.name = "max-checks",
-		.arg = "N",
-		.help = "tokens that may wait for the check of their signature",
-		.env = "DIAGWS_MAX_CHECKS",
-		.initial = "16384",
-		.target = &edge.config.max_checks,
-		.min = 1,
-		.max = 1000000 },
-	{ .kind = DW_OPT_NUMBER,
-		.name = "max-user-connections",
-		.arg = "N",
-		.help = "clients of one user at most (0: any number)",
-		.env = "DIAGWS_MAX_USER_CONNECTIONS",
-		.initial = "64",
-		.target = &edge.config.max_user_connections,
-		.min = 0,
-		.max = BUDGET_MOST },
-	{ .kind = DW_OPT_NUMBER,
-		.name = "max-user-handshakes",
-		.arg = "N",
-		.help = "new clients of one user a second",
-		.env = "DIAGWS_MAX_USER_HANDSHAKES",
-		.initial = "100",
-		.target = &edge.config.max_user_handshakes,
-		.min = 0,
-		.max = BUDGET_MOST },
-	{ .kind = DW_OPT_NUMBER,
-		.name = "max-user-requests",
-		.arg = "N",
-		.help = "HTTP requests and WebSocket messages of one user a second; services may make more",
-		.env = "DIAGWS_MAX_USER_REQUESTS",
-		.initial = "1000",
-		.target = &edge.config.max_user_requests,
-		.min = 0,
-		.max = BUDGET_MOST },
-	{ .kind = DW_OPT_NUMBER,
-		.name = "max-address-connections",
-		.arg = "N",
-		.help = "clients of one address whose user is not known",
-		.env = "DIAGWS_MAX_ADDRESS_CONNECTIONS",
-		.initial = "4000",
-		.target = &edge.config.max_address_connections,
-		.min = 0,
-		.max = BUDGET_MOST },
-	{ .kind = DW_OPT_NUMBER,
-		.name = "max-address-handshakes",
-		.arg = "N",
-		.help = "new ones of them a second",
-		.env = "DIAGWS_MAX_ADDRESS_HANDSHAKES",
-		.initial = "1000",
-		.target = &edge.config.max_address_handshakes,
-		.min = 0,
-		.max = BUDGET_MOST },
-	{ .kind = DW_OPT_NUMBER,
-		.name = "max-address-requests",
-		.arg = "N",
-		.help = "HTTP requests without a token of one address a second",
-		.env = "DIAGWS_MAX_ADDRESS_REQUESTS",
-		.initial = "1000",
-		.target = &edge.config.max_address_requests,
-		.min = 0,
-		.max = BUDGET_MOST },
-	{ .kind = DW_OPT_NUMBER,
-		.name = "max-bad-tokens",
-		.arg = "N",
-		.help = "tokens that are no good of one address a second",
-		.env = "DIAGWS_MAX_BAD_TOKENS",
-		.initial = "100",
-		.target = &edge.config.max_bad_tokens,
-		.min = 0,
-		.max = BUDGET_MOST },
-	{ .kind = DW_OPT_FLAG,
-		.letter = 't',
-		.name = "test",
-		.help = "check the configuration and exit",
-		.target = &edge.config.check_only },
-	{ 0 },
-};
-
-static const struct dw_opt *const groups[] = { options, dw_opt_daemon, dw_opt_common, NULL };
-
-static const struct dw_command command = {
-	.name = "diagws-edge",
-	.summary = "serve WebSocket clients and the HTTP API, and relay to the hub",
-	.usage = "[--listen ADDR:PORT]... [--hub URI] --keys DIR",
-	.examples = "diagws-edge --keys /etc/diagws/keys --listen 0.0.0.0:8000",
-	.groups = groups,
-};
-
+static struct edge edge;
 static uv_loop_t loop;
 static uv_signal_t signals[3];
 static uv_timer_t ticks;
@@ -248,7 +59,7 @@ on_tick(uv_timer_t *timer)
 	(void)timer;
 	(void)dw_notify_alive(now);
 	confirm_adapt(&edge, now);
-	(void)dw_wheel_run(&edge.wheel, now, SIZE_MAX);
+	turn_timers(&edge, now);
 }
 
 /* Reconnects are spread over more time the more there are to reconnect: 1 s per 1,000 clients. */
@@ -296,7 +107,7 @@ drain(void)
 	listen_close(&edge.listeners);
 	gate_close(edge.gate);
 	say_goodbye();
-	api_drain(&edge);
+	wait_drain(&edge);
 	http_close_idle(edge.http);
 	(void)uv_timer_start(&drain_timer, on_drain, 10, 20);
 }
@@ -319,63 +130,73 @@ on_signal(uv_signal_t *handle, int number)
 }
 
 static int
-check_listeners(struct dw_fault *fault)
-{
-	const bool certificate = edge.config.tls_cert != NULL;
-	bool tls = false;
-	int err = DW_OK;
-
-	for (size_t i = 0; err == DW_OK && i < edge.config.listen.count; i++) {
-		bool one = false;
-
-		err = listen_check(edge.config.listen.item[i], &one, fault);
-		tls |= one;
-	}
-	if (err != DW_OK)
-		return err;
-	if (certificate != (edge.config.tls_key != NULL))
-		return dw_fault_set(fault, DW_E_CONFIG, "--tls-cert", "both --tls-cert and --tls-key, or neither",
-			"'--tls-%s' is missing", certificate ? "key" : "cert");
-	if (tls != certificate)
-		return dw_fault_set(fault, DW_E_CONFIG, tls ? "--tls-cert" : "--listen",
-			"--listen wss://ADDR:PORT together with --tls-cert and --tls-key",
-			tls ? "'--tls-cert' is missing" : "a TLS certificate is given, but no '--listen wss://…' that uses it");
-	return DW_OK;
-}
-
-static int
 prepare(struct dw_fault *fault)
 {
-	static char endpoint[DW_PATH_SIZE], origins[DW_OPT_LIST_MAX][ORIGIN_SIZE];
-	const struct dw_auth_config auth = { .keys = edge.config.keys,
+	struct dw_auth_config auth;
+	int err = options_check(&edge.config, fault);
+
+	if (err != DW_OK)
+		return err;
+	auth = (struct dw_auth_config) { .keys = edge.config.keys,
 		.issuer = edge.config.issuer,
 		.audience = edge.config.audience,
 		.leeway_s = (uint64_t)edge.config.leeway_ms / 1000 };
-	int err;
-
-	if (edge.config.hub == NULL) {
-		dw_default_endpoint(false, endpoint);
-		edge.config.hub = endpoint;
-	}
-	if (edge.config.keys == NULL)
-		return dw_fault_set(fault, DW_E_CONFIG, "--keys", "a directory with key files", "option '--keys' is missing");
-	err = check_listeners(fault);
-	if (err != DW_OK)
-		return err;
-	if (origins_prepare(&edge.config.origins, origins, fault) != DW_OK)
-		return DW_E_CONFIG;
 	return dw_auth_new(&edge.auth, &auth, fault);
+}
+
+/* What libwebsockets reports of clients. */
+static const struct server_events clients = {
+	.confirm = ws_confirm,
+	.refuse_http = ws_refuse_http,
+	.filter = ws_filter,
+	.start = conn_start,
+	.receive = ws_receive,
+	.pong = ws_pong,
+	.peer_closes = ws_peer_closes,
+	.dropped = ws_dropped,
+	.writable = sub_push_all,
+	.end = ws_end,
+	.said = ws_said,
+	.destroy = conn_destroy,
+};
+
+static bool
+to_http(struct edge *to, int fd, const struct address *address, struct dw_str taken)
+{
+	return http_take(to->http, fd, address, taken);
+}
+
+/* Somebody goes whom nobody works for: at the gate, between two requests, in the midst of a head, or refused. Who has
+ * been so for a while goes before who has only just come. */
+static bool
+evict(struct edge *of)
+{
+	return linger_evict(of) || conn_evict(of) || gate_evict(of->gate, SILENT_MS) || http_evict(of->http, SILENT_MS) ||
+		   http_evict(of->http, 0) || gate_evict(of->gate, 0);
+}
+
+/* See listen_room. */
+static bool
+make_room(struct edge *of, bool must)
+{
+	const uint64_t all = gate_count(of->gate) + http_count(of->http) + of->counts.websockets + of->counts.lingering;
+
+	return (!must && all < (uint64_t)of->config.max_connections) || evict(of);
 }
 
 static int
 start(struct dw_fault *fault)
 {
 	static const int numbers[] = { SIGTERM, SIGINT, SIGHUP };
+	const struct uplink_config link = {
+		.uri = edge.config.hub, .name = edge.config.listen.item[0], .loop = &loop, .wheel = &edge.wheel
+	};
 	int err;
 
 	(void)signal(SIGPIPE, SIG_IGN);
 	if (uv_loop_init(&loop) != 0)
 		return DW_E_NOMEM;
+	receive_here();
 	edge.loop = &loop;
 	edge.started = edge.adapted_at = dw_mono_ms();
 	edge.confirm_ms = CONFIRM_MS;
@@ -384,6 +205,9 @@ start(struct dw_fault *fault)
 	dw_wheel_init(&edge.wheel, edge.started);
 	if (limits_init(&edge.limits, &edge.config) != DW_OK)
 		return DW_E_NOMEM;
+	if (!frame_open())
+		return dw_fault_set(
+			fault, DW_E_CONFIG, NULL, "OpenSSL with its default provider", "OpenSSL does not give SipHash");
 	(void)uv_timer_init(&loop, &ticks);
 	(void)uv_timer_init(&loop, &drain_timer);
 	(void)uv_timer_start(&ticks, on_tick, TICK_MS, TICK_MS);
@@ -391,15 +215,15 @@ start(struct dw_fault *fault)
 		(void)uv_signal_init(&loop, &signals[i]);
 		(void)uv_signal_start(&signals[i], on_signal, numbers[i]);
 	}
-	err = uplink_new(&edge.uplink, &edge, edge.config.hub, edge.config.listen.item[0], &loop, fault);
+	err = uplink_new(&edge.uplink, &link, &edge_events, &edge, fault);
 	if (err == DW_OK)
-		err = server_new(&edge.server, &edge, fault);
+		err = server_new(&edge.server, &edge, &clients, fault);
 	if (err == DW_OK)
-		err = gate_new(&edge.gate, &edge);
+		err = gate_new(&edge.gate, &edge, to_http);
 	if (err == DW_OK)
-		err = http_new(&edge.http, &edge, fault);
+		err = http_new(&edge.http, &edge, edge_routes, fault);
 	if (err == DW_OK)
-		err = listen_open(&edge.listeners, &edge, fault);
+		err = listen_open(&edge.listeners, &edge, make_room, fault);
 	return err;
 }
 
@@ -426,9 +250,10 @@ stop(void)
 	uv_walk(&loop, close_handle, NULL);
 	(void)uv_run(&loop, UV_RUN_DEFAULT);
 	(void)uv_loop_close(&loop);
+	receive_clear();
 	rooms_clear(&edge);
 	sessions_clear(&edge.sessions);
-	api_clear(&edge);
+	wait_clear(&edge);
 	status_clear(&edge);
 	limits_clear(&edge.limits);
 	dw_auth_destroy(&edge.auth);
@@ -440,12 +265,12 @@ main(int argc, char **argv)
 	struct dw_fault fault = { 0 };
 	int first, err;
 
-	err = dw_opt_parse(&command, argc, argv, &first);
+	err = dw_opt_parse(&edge_command, argc, argv, &first);
 	if (err != DW_OK)
 		return err == DW_OPT_DONE ? 0 : dw_err_exit(err);
 	if (first < argc)
-		return dw_err_exit(dw_opt_misuse(&command, "unexpected operand '%s'", argv[first]));
-	dw_daemon_log(command.name);
+		return dw_err_exit(dw_opt_misuse(&edge_command, "unexpected operand '%s'", argv[first]));
+	dw_daemon_log(edge_command.name);
 	dw_json_watch_memory();
 	err = prepare(&fault);
 	if (err == DW_OK && edge.config.check_only) {
@@ -469,6 +294,6 @@ main(int argc, char **argv)
 	if (edge.uplink != NULL)
 		stop();
 	if (err != DW_OK)
-		dw_fault_print(stderr, command.name, err, &fault, NULL);
+		dw_fault_print(stderr, edge_command.name, err, &fault, NULL);
 	return dw_err_exit(err);
 }

@@ -1,8 +1,8 @@
-/* links: cmd/diagws-edge/frame.c */
+/* links: cmd/diagws-edge/room/frame.c */
 /* libs: msgpack jansson libcrypto */
 /* The edge: a record becomes a frame in a room's ring, once; each client takes the run behind its position and answers
  * a PING. */
-#include "../../cmd/diagws-edge/frame.h"
+#include "../../cmd/diagws-edge/room/frame.h"
 #include "base/ring.h"
 #include "hot.h"
 #include "message/msg.h"
@@ -54,7 +54,7 @@ int
 main(void)
 {
 	ring = dw_ring_new(UINT32_MAX, RING_BYTES);
-	MUST(ring != NULL);
+	MUST(ring != NULL && frame_open());
 	hot("edge-take", 2000, 2000, take);
 	hot("edge-run-of-8", 10, 2000, run);
 	hot("edge-pong", 10, 2000, pong);

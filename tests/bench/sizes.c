@@ -1,8 +1,8 @@
 /* How large what we keep for a client is: name, bytes, where. For the table of tests/bench/RESULTS.md. */
 #include <stdio.h>
 
-#include "../../cmd/diagws-edge/conn.h"
-#include "../../cmd/diagws-edge/room.h"
+#include "../../cmd/diagws-edge/client/conn.h"
+#include "../../cmd/diagws-edge/room/rooms.h"
 #include "room/room.h"
 
 #define SAY(type, part) (void)printf("%s\t%zu\t%s\n", #type, sizeof(type), part)
@@ -10,8 +10,8 @@
 int
 main(void)
 {
-	SAY(struct conn, "edge, a connection: its first watch lies in it");
-	SAY(struct watch, "edge, a room on a connection");
+	SAY(struct conn, "edge, a connection: its first subscription lies in it");
+	SAY(struct subscription, "edge, a room on a connection");
 	SAY(struct room, "edge, a room");
 	SAY(struct dw_session, "hub, a connection in a room");
 	SAY(struct dw_device, "hub, a device in a room, and its id");

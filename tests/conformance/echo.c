@@ -9,11 +9,11 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "conn.h"
+#include "client/conn.h"
+#include "client/ws.h"
+#include "door/server.h"
 #include "edge.h"
-#include "frame.h"
-#include "server.h"
-#include "ws.h"
+#include "room/frame.h"
 
 enum { FDS = 65536, NO_FD = 0, BINARY_FINAL = 0x82 };
 
@@ -31,7 +31,8 @@ bool __wrap_dw_utf8_take(struct dw_utf8 *utf8, const void *bytes, size_t n);
 int __real_ws_peer_closes(struct conn *conn, const void *payload, size_t n);
 int __wrap_ws_peer_closes(struct conn *conn, const void *payload, size_t n);
 void __wrap_conn_text(struct conn *conn, const struct incoming *rx);
-struct watch *__wrap_watch_open(struct conn *conn, const char *room, bool claimed, const struct watch_request *request);
+struct subscription *__wrap_sub_open(
+	struct conn *conn, const char *room, bool claimed, const struct sub_request *request);
 
 /* Its total is what the limits are about: there never is one. */
 int
@@ -89,8 +90,8 @@ __wrap_conn_text(struct conn *conn, const struct incoming *rx)
 	dw_buf_clear(&frame);
 }
 
-struct watch *
-__wrap_watch_open(struct conn *conn, const char *room, bool claimed, const struct watch_request *request)
+struct subscription *
+__wrap_sub_open(struct conn *conn, const char *room, bool claimed, const struct sub_request *request)
 {
 	(void)room;
 	(void)claimed;

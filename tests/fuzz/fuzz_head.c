@@ -1,9 +1,10 @@
-/* links: cmd/diagws-edge/door/head.c cmd/diagws-edge/door/upgrade.c cmd/diagws-edge/door/origin.c */
-/* links: cmd/diagws-edge/http/reader.c */
+/* links: cmd/diagws-edge/door/head.c cmd/diagws-edge/door/target.c cmd/diagws-edge/door/upgrade.c */
+/* links: cmd/diagws-edge/door/origin.c cmd/diagws-edge/http/reader.c */
 /* libs: jansson libcrypto */
 /* The gate's heads and what libmicrohttpd reads of a client: in whatever pieces the bytes come, the same is given; it
  * is canonical, and read once more it is itself. */
 #include "cli/opt.h"
+#include "door/target.h"
 #include "fuzz.h"
 #include "http/reader.h"
 
@@ -98,7 +99,7 @@ check_head(struct dw_str bytes)
 	if (fault != HEAD_OK)
 		return;
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		const char *found = head_argument(&head, names[i], value, sizeof(value));
+		const char *found = target_argument(&head, names[i], value, sizeof(value));
 
 		REQUIRE(found == NULL || memchr(found, '\0', sizeof(value)) != NULL);
 	}

@@ -10,13 +10,21 @@
 
 #include <utlist.h>
 
-#include "../../cmd/diagws-edge/confirm.h"
-#include "../../cmd/diagws-edge/conn.h"
+#include "../../cmd/diagws-edge/client/command.h"
+#include "../../cmd/diagws-edge/client/confirm.h"
+#include "../../cmd/diagws-edge/client/conn.h"
+#include "../../cmd/diagws-edge/client/life.h"
+#include "../../cmd/diagws-edge/client/reading.h"
+#include "../../cmd/diagws-edge/client/subscriptions.h"
+#include "../../cmd/diagws-edge/client/timers.h"
 #include "../../cmd/diagws-edge/door/check.h"
+#include "../../cmd/diagws-edge/door/server.h"
 #include "../../cmd/diagws-edge/edge.h"
-#include "../../cmd/diagws-edge/http/api.h"
-#include "../../cmd/diagws-edge/server.h"
-#include "../../cmd/diagws-edge/uplink.h"
+#include "../../cmd/diagws-edge/events.h"
+#include "../../cmd/diagws-edge/http/wait.h"
+#include "../../cmd/diagws-edge/hub/uplink.h"
+#include "../../cmd/diagws-edge/room/frame.h"
+#include "../../cmd/diagws-edge/turn.h"
 #include "base/clock.h"
 #include "sim.h"
 
@@ -220,7 +228,7 @@ edge_start(int number)
 	struct dw_fault fault;
 	char name[16];
 
-	if (edge == NULL)
+	if (edge == NULL || !frame_open())
 		abort();
 	(void)snprintf(name, sizeof(name), "edge %d", number);
 	edge->loop = (struct uv_loop_s *)edge;
@@ -229,7 +237,9 @@ edge_start(int number)
 	dw_wheel_init(&edge->wheel, sim_mono);
 	edges[number] = edge;
 	sim_attach(number);
-	if (uplink_new(&edge->uplink, edge, "", name, edge->loop, &fault) != DW_OK)
+	if (uplink_new(&edge->uplink,
+			&(struct uplink_config) { .uri = "", .name = name, .loop = edge->loop, .wheel = &edge->wheel },
+			&edge_events, edge, &fault) != DW_OK)
 		abort();
 }
 
@@ -278,7 +288,7 @@ edge_kill(int number)
 	uplink_destroy(&edge->uplink);
 	rooms_clear(edge);
 	sessions_clear(&edge->sessions);
-	api_clear(edge);
+	wait_clear(edge);
 	free(edge->rooms.by_id.chains);
 	free(edge->users.chains);
 	free(edge);
@@ -290,20 +300,20 @@ edge_kill(int number)
 void
 edge_timers(int number)
 {
-	(void)dw_wheel_run(&edges[number]->wheel, sim_mono, SIZE_MAX);
+	turn_timers(edges[number], sim_mono);
 }
 
 static void
 hurry(struct conn *conn)
 {
-	struct watch *watch = watch_first(conn);
+	struct subscription *sub = sub_first(conn);
 	bool due = conn->state == CONN_REFUSED;
 
 	conn->first.since -= due ? DENY_MS : 0;
-	for (; !due && watch != NULL; watch = watch_after(watch)) {
-		if (watch->state != WATCH_DENIED)
+	for (; !due && sub != NULL; sub = sub_after(sub)) {
+		if (sub->state != SUB_DENIED)
 			continue;
-		watch->since -= DENY_MS;
+		sub->since -= DENY_MS;
 		due = true;
 	}
 	if (!due)
@@ -386,7 +396,7 @@ client_open(const char *name, int edge, const char *room, const char *user, cons
 	request->from.after = from->after;
 	(void)dw_str_copy(dw_str(from->epoch), request->from.epoch, sizeof(request->from.epoch));
 	DL_APPEND(clients, client);
-	client->conn = conn_new(edges[edge], (struct lws *)(void *)client, request);
+	client->conn = conn_new(edges[edge], (struct lws *)(void *)client, request, timers_fire);
 	if (client->conn == NULL)
 		abort();
 	conn_start(client->conn);
@@ -449,7 +459,7 @@ client_thaw(struct client *client)
 	if (kernel.len > 0)
 		read_bytes(client, kernel.data, kernel.len);
 	dw_buf_clear(&kernel);
-	conn_writable(client->conn);
+	sub_push_all(client->conn);
 }
 
 void

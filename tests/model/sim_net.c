@@ -1,7 +1,7 @@
 /* Time, randomness, and the bus: frames lie in queues until who they are for takes them.
  *
  * Replaces at link time: dw_now_ms, dw_mono_ms, dw_mono_us, dw_random and dw_random_id (wrapped), lib/wire/bus.c, the
- * calls that wait for a disk, and the libuv calls of cmd/diagws-edge/uplink.c. Failure modes: none; memory ends the
+ * calls that wait for a disk, and the libuv calls of cmd/diagws-edge/hub/uplink.c. Failure modes: none; memory ends the
  * process.
  */
 #include "sim.h"

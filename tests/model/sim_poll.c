@@ -10,10 +10,10 @@
 #include <utlist.h>
 
 #include "../../cmd/diagws-edge/edge.h"
-#include "../../cmd/diagws-edge/http/api.h"
-#include "../../cmd/diagws-edge/http/http.h"
 #include "../../cmd/diagws-edge/http/messages.h"
-#include "../../cmd/diagws-edge/uplink.h"
+#include "../../cmd/diagws-edge/http/request.h"
+#include "../../cmd/diagws-edge/http/wait.h"
+#include "../../cmd/diagws-edge/hub/uplink.h"
 #include "sim.h"
 
 struct poll {
@@ -90,7 +90,7 @@ end(struct poll *poll)
 	DL_DELETE(polls, poll);
 	if (request->corr != 0)
 		uplink_cancel(request->edge->uplink, request->corr);
-	api_wait_end(request, false);
+	wait_end(request, false);
 	if (request->forget != NULL)
 		request->forget(request);
 	dw_claims_clear(&request->claims);

@@ -1,4 +1,5 @@
-/* links: cmd/diagws-edge/frame.c lib/base/buf.c */
+/* links: cmd/diagws-edge/room/frame.c lib/base/buf.c */
+/* libs: libcrypto */
 /* The edge's PINGs: a PONG gives back the position, or the counter, that was sent, and anything else is none. And its
  * Close. */
 #include <setjmp.h>
@@ -10,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "../../cmd/diagws-edge/frame.h"
+#include "../../cmd/diagws-edge/room/frame.h"
 
 enum { HEADER = 2 };
 
@@ -114,5 +115,7 @@ main(void)
 		cmocka_unit_test(test_a_close_is_a_control_frame),
 	};
 
+	if (!frame_open())
+		return 1;
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

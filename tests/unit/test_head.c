@@ -1,4 +1,4 @@
-/* links: cmd/diagws-edge/door/head.c lib/base/buf.c */
+/* links: cmd/diagws-edge/door/head.c cmd/diagws-edge/door/target.c lib/base/buf.c */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "door/head.h"
+#include "door/target.h"
 
 enum { SOME = 64 * 1024 };
 
@@ -259,13 +260,13 @@ test_arguments(void **state)
 			"GET /p?token%3D1&Token=2&token&token=a%20b+c&token=3&t=4&long=123456789&empty= HTTP/1.1\nHost: x\n\n",
 			&head),
 		HEAD_OK);
-	assert_string_equal(head_argument(&head, "token", out, sizeof(out)), "a b c");
-	assert_string_equal(head_argument(&head, "t", out, sizeof(out)), "4");
-	assert_string_equal(head_argument(&head, "long", out, sizeof(out)), "1234567");
-	assert_string_equal(head_argument(&head, "empty", out, sizeof(out)), "");
-	assert_null(head_argument(&head, "tok", out, sizeof(out)));
+	assert_string_equal(target_argument(&head, "token", out, sizeof(out)), "a b c");
+	assert_string_equal(target_argument(&head, "t", out, sizeof(out)), "4");
+	assert_string_equal(target_argument(&head, "long", out, sizeof(out)), "1234567");
+	assert_string_equal(target_argument(&head, "empty", out, sizeof(out)), "");
+	assert_null(target_argument(&head, "tok", out, sizeof(out)));
 	assert_int_equal(read_head("GET /p HTTP/1.1\nHost: x\n\n", &head), HEAD_OK);
-	assert_null(head_argument(&head, "token", out, sizeof(out)));
+	assert_null(target_argument(&head, "token", out, sizeof(out)));
 }
 
 int

@@ -1,5 +1,5 @@
 /* Sessions: found by their id and by nothing else, their places used again, all of them met once. */
-/* links: cmd/diagws-edge/sessions.c lib/base/clock.c */
+/* links: cmd/diagws-edge/client/sessions.c lib/base/clock.c */
 /* libs: libcrypto */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -8,8 +8,8 @@
 
 #include <cmocka.h>
 
-#include "../../cmd/diagws-edge/conn.h"
-#include "../../cmd/diagws-edge/sessions.h"
+#include "../../cmd/diagws-edge/client/conn.h"
+#include "../../cmd/diagws-edge/client/sessions.h"
 
 enum { MANY = 3000 };
 

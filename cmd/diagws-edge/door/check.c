@@ -13,11 +13,13 @@
 #include <utlist.h>
 #include <uv.h>
 
-#include "address.h"
 #include "base/clock.h"
 #include "cli/logging.h"
+#include "door/address.h"
+#include "door/limits.h"
 #include "edge.h"
-#include "limits.h"
+
+enum { ADDRESS_CHECKS = 64 }; /* of signatures, for one address at a time: the others of it wait */
 
 struct check {
 	uv_work_t work;

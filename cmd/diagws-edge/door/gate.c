@@ -1,7 +1,7 @@
 /* The gate: see gate.h. It has an epoll set of its own, edge-triggered, so that a socket costs one system call to wait
  * and one to leave, and none where the request came with the connection.
  *
- * Happy path: gate_take → look, now or when something comes → http_take, or server_adopt. What begins with "GET /ws/"
+ * Happy path: gate_take → look, now or when something comes → gate_http, or server_adopt. What begins with "GET /ws/"
  * is taken from the socket as far as its head goes and not a byte further, so that frames behind it stay for
  * libwebsockets; everything else is left in the socket. Whatever is not a good upgrade goes to HTTP, which answers it.
  * Failure modes: silence for GATE_MS, a PROXY header that is none, no memory: closed. Too many wait: the oldest goes.
@@ -22,10 +22,9 @@
 #include "cli/logging.h"
 #include "door/address.h"
 #include "door/proxy.h"
+#include "door/server.h"
 #include "door/upgrade.h"
 #include "edge.h"
-#include "http/daemon.h"
-#include "server.h"
 
 enum {
 	GATE_MS = 10 * 1000,
@@ -49,6 +48,7 @@ struct visitor {
 
 struct gate {
 	struct edge *edge;
+	gate_http *http;
 	uv_poll_t poll;
 	int epoll;
 	struct visitor *visitors;
@@ -95,7 +95,7 @@ go_to_http(struct gate *gate, struct visitor *visitor)
 {
 	const struct dw_str taken = { visitor->taken.data, visitor->taken.len };
 
-	if (http_take(gate->edge->http, visitor->fd, &visitor->address, taken))
+	if (gate->http(gate->edge, visitor->fd, &visitor->address, taken))
 		leave(gate, visitor);
 	else
 		dismiss(gate, visitor);
@@ -284,7 +284,7 @@ fire(struct dw_wheel_timer *timer)
 }
 
 int
-gate_new(struct gate **out, struct edge *edge)
+gate_new(struct gate **out, struct edge *edge, gate_http *http)
 {
 	struct gate *gate = calloc(1, sizeof(*gate));
 
@@ -298,6 +298,7 @@ gate_new(struct gate **out, struct edge *edge)
 		return DW_E_NOMEM;
 	}
 	gate->edge = edge;
+	gate->http = http;
 	gate->timer.fire = fire;
 	gate->poll.data = gate;
 	(void)uv_poll_start(&gate->poll, UV_READABLE, on_readable);

@@ -10,13 +10,17 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/buf.h"
 #include "base/err.h"
 
 struct address;
 struct edge;
 struct gate;
 
-int gate_new(struct gate **out, struct edge *edge);
+/* A connection that is for HTTP, with what of it was taken from the socket. false: no memory; it is closed. */
+typedef bool gate_http(struct edge *edge, int fd, const struct address *address, struct dw_str taken);
+
+int gate_new(struct gate **out, struct edge *edge, gate_http *http);
 /* Ends all that wait. The loop must run until its handles are closed. */
 void gate_destroy(struct gate **gate_p);
 

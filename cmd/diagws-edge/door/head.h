@@ -81,9 +81,6 @@ const struct head_refusal *head_refusal(enum head_fault fault);
 enum head_fault head_end(const char *bytes, size_t n, size_t *scanned, size_t *end);
 /* Parses a whole head of n bytes. On a fault method and path are as far as they were read. */
 enum head_fault head_parse(const char *bytes, size_t n, struct head *out);
-/* The value of the first argument of this name in the query, decoded into out; NULL: there is none. One that does not
- * fit in is cut. */
-const char *head_argument(const struct head *head, const char *name, char *out, size_t size);
 /* Whether a line is a name, ':' and a value. */
 bool head_is_field(struct dw_str line);
 /* Appends "name: value" and the line's end. */

@@ -12,9 +12,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "address.h"
 #include "base/hash.h"
-#include "budget.h"
+#include "door/address.h"
+#include "door/budget.h"
 #include "token/auth.h"
 
 struct check;

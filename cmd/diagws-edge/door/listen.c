@@ -20,22 +20,17 @@
 #include <unistd.h>
 #include <uv.h>
 
-#include "base/clock.h"
 #include "cli/logging.h"
-#include "conn.h"
 #include "door/address.h"
 #include "door/gate.h"
+#include "door/server.h"
+#include "door/socket.h"
 #include "edge.h"
-#include "http/daemon.h"
-#include "linger.h"
-#include "server.h"
-#include "socket.h"
 
 enum {
 	BACKLOG = 4096,
 	ACCEPT_AT_ONCE = 4, /* a turn: those who are here already are served between */
 	PAUSE_MS = 100,
-	SILENT_MS = 1000,
 	EVICTED = 16, /* where descriptors run out all the same */
 };
 
@@ -45,6 +40,7 @@ struct listener {
 	uv_poll_t poll;
 	uv_timer_t pause;
 	struct edge *edge;
+	listen_room *make_room;
 	int fd;
 	int lock;
 	bool tls;
@@ -56,25 +52,6 @@ struct listeners {
 	size_t count;
 };
 
-/* Somebody goes whom nobody works for: at the gate, between two requests, in the midst of a head, or refused. Who has
- * been so for a while goes before who has only just come. */
-static bool
-evict(struct edge *edge)
-{
-	return linger_evict(edge) || conn_evict(edge) || gate_evict(edge->gate, SILENT_MS) ||
-		   http_evict(edge->http, SILENT_MS) || http_evict(edge->http, 0) || gate_evict(edge->gate, 0);
-}
-
-/* false: there is no room for one more connection. */
-static bool
-make_room(struct edge *edge)
-{
-	const uint64_t all =
-		gate_count(edge->gate) + http_count(edge->http) + edge->counts.websockets + edge->counts.lingering;
-
-	return all < (uint64_t)edge->config.max_connections || evict(edge);
-}
-
 static void
 take(struct listener *listener, int fd, const struct address *address)
 {
@@ -82,7 +59,7 @@ take(struct listener *listener, int fd, const struct address *address)
 	const uint64_t quarter = ((uint64_t)edge->config.max_connections + 3) / 4;
 	const uint64_t handshakes = quarter < LIMIT_HANDSHAKES ? quarter : LIMIT_HANDSHAKES;
 
-	if (!make_room(edge)) {
+	if (!listener->make_room(edge, false)) {
 		(void)close(fd);
 		return;
 	}
@@ -123,7 +100,7 @@ on_readable(uv_poll_t *poll, int status, int events)
 		}
 		if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
 			dw_log_warn("no descriptor left for a connection", "pause_ms=%d", PAUSE_MS);
-			for (int n = 0; n < EVICTED && evict(listener->edge); n++)
+			for (int n = 0; n < EVICTED && listener->make_room(listener->edge, true); n++)
 				;
 			(void)uv_poll_stop(poll);
 			(void)uv_timer_start(&listener->pause, on_pause_over, PAUSE_MS, 0);
@@ -256,7 +233,8 @@ listen_tcp(struct listener *listener, const char *text, struct dw_fault *fault)
 }
 
 static int
-add_listener(struct listeners *listeners, struct edge *edge, const char *text, struct dw_fault *fault)
+add_listener(
+	struct listeners *listeners, struct edge *edge, const char *text, listen_room *make_room, struct dw_fault *fault)
 {
 	struct listener *listener = calloc(1, sizeof(*listener));
 	int err;
@@ -265,6 +243,7 @@ add_listener(struct listeners *listeners, struct edge *edge, const char *text, s
 		return DW_E_NOMEM;
 	listener->fd = listener->lock = -1;
 	listener->edge = edge;
+	listener->make_room = make_room;
 	err = is_unix(text) ? listen_unix(listener, text, fault) : listen_tcp(listener, text, fault);
 	if (err != DW_OK) {
 		if (listener->fd >= 0)
@@ -317,13 +296,13 @@ listen_close(struct listeners **listeners_p)
 }
 
 int
-listen_open(struct listeners **out, struct edge *edge, struct dw_fault *fault)
+listen_open(struct listeners **out, struct edge *edge, listen_room *make_room, struct dw_fault *fault)
 {
 	struct listeners *listeners = calloc(1, sizeof(*listeners));
 	int err = listeners != NULL ? DW_OK : DW_E_NOMEM;
 
 	for (size_t i = 0; err == DW_OK && i < edge->config.listen.count; i++)
-		err = add_listener(listeners, edge, edge->config.listen.item[i], fault);
+		err = add_listener(listeners, edge, edge->config.listen.item[i], make_room, fault);
 	if (err != DW_OK)
 		listen_close(&listeners);
 	else

@@ -6,7 +6,7 @@
 
 #include <stddef.h>
 
-#include "address.h"
+#include "door/address.h"
 
 enum { PROXY_HEAD = 16, PROXY_MAX = PROXY_HEAD + 512 };
 

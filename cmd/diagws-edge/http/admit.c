@@ -12,7 +12,8 @@
 #include "door/origin.h"
 #include "edge.h"
 #include "http/api.h"
-#include "http/daemon.h"
+#include "http/client.h"
+#include "http/route.h"
 
 /* What the check of its token says. false: it has been answered. */
 static bool
@@ -69,8 +70,8 @@ check_token(struct request *request)
 	int err;
 
 	request->has_token = token.n > 0 || http_header(request, "Authorization") != NULL;
-	if (!request->has_token && !api_needs_token(request->route))
-		return !api_is_bounded(request->route) || judge(request, DW_OK);
+	if (!request->has_token && !request->route->token)
+		return request->route->free || judge(request, DW_OK);
 	err = check_begin(
 		request->edge, &request->client->address, token, &request->claims, &request->check, checked, request);
 	if (err != DW_E_AGAIN)
@@ -109,7 +110,7 @@ check_body(struct request *request)
 	const char *type = http_header(request, "Content-Type");
 	size_t n;
 
-	if (request->route == NULL || !api_has_body(request->route)) {
+	if (request->route == NULL || !request->route->post) {
 		if (request->body_due) {
 			request->close = true;
 			refuse_stranger(request, DW_HTTP_BAD_REQUEST, "bad_request", "this call takes no body");
@@ -148,7 +149,8 @@ check_origin(struct request *request)
 static bool
 check_route(struct request *request, const char *method, const char *path)
 {
-	enum answer_status status = api_route(method, path, &request->route, &request->allow);
+	enum answer_status status =
+		route_find(request->client->http->routes, method, path, &request->route, &request->allow);
 
 	if (status == DW_HTTP_UPGRADE)
 		refuse_stranger(request, status, "upgrade_required",

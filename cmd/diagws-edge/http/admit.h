@@ -3,7 +3,7 @@
 #ifndef ADMIT_H
 #define ADMIT_H
 
-#include "http/http.h"
+#include "http/request.h"
 
 /* false: it has been answered, or its token is being checked (REQUEST_CHECKING), which then answers it or makes it
  * REQUEST_CHECKED and resumes it. */

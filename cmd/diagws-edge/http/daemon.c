@@ -1,355 +1,23 @@
 /* libmicrohttpd on libuv: see daemon.h. It waits in an epoll set of its own, whose descriptor our loop watches; what no
  * socket tells it (a new connection, an answer to one that was suspended) is said by http_kick, and done in the same
- * turn.
- *
- * What it reads comes through our recv (below), so that it sees canonical requests alone (reader.h): it has no hook for
- * that, and the descriptor could not be handed on to it whole otherwise. For all other descriptors that recv is the
- * system's. A request for a WebSocket on a connection that was used before, as proxies send them, leaves by there, too.
- *
- * Time: idle for IDLE_MS, a head for HEAD_MS; a request's own deadlines are http.c's. libmicrohttpd's time-outs are
- * off: they count inactivity alone. Failure modes: no memory for a connection (it is closed).
+ * turn. Its time-outs are off: they count inactivity alone. Failure modes: no memory for a connection (it is closed).
  */
 #include "daemon.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <microhttpd.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
-#include <unistd.h>
 #include <utlist.h>
 #include <uv.h>
 
 #include "base/clock.h"
-#include "door/upgrade.h"
+#include "door/receive.h"
 #include "edge.h"
+#include "http/client.h"
 #include "http/http.h"
-#include "linger.h"
-#include "noise.h"
-#include "server.h"
+#include "http/request.h"
 
-enum {
-	HEAD_MS = 10 * 1000,
-	IDLE_MS = 30 * 1000,
-	LEAVE_MS = 1100,
-	MEMORY = 24 * 1024, /* of libmicrohttpd for a connection: a canonical head and that of the answer */
-	SCRATCH = 16 * 1024,
-};
-
-struct http {
-	struct edge *edge;
-	struct MHD_Daemon *daemon;
-	uv_poll_t poll;
-	uv_check_t check;
-	uv_idle_t idle;              /* while there is something to do: the loop must not wait then */
-	struct http_client *clients; /* the idle ones */
-	size_t count;
-	int handles;
-	bool due;
-};
-
-/* By descriptor, for recv: it is told nothing else. The loop's thread has them; libzmq's receives too. */
-static struct http_client **clients;
-static size_t clients_size;
-static _Thread_local bool is_loop;
-
-static struct http_client *
-find(int fd)
-{
-	return is_loop && fd >= 0 && (size_t)fd < clients_size ? clients[fd] : NULL;
-}
-
-static bool
-make_place(int fd)
-{
-	size_t size = clients_size;
-	struct http_client **grown;
-
-	if ((size_t)fd < size)
-		return true;
-	for (size = size > 0 ? size : 256; size <= (size_t)fd; size *= 2)
-		;
-	grown = realloc(clients, size * sizeof(struct http_client *));
-	if (grown == NULL)
-		return false;
-	memset(grown + clients_size, 0, (size - clients_size) * sizeof(struct http_client *));
-	clients = grown;
-	clients_size = size;
-	return true;
-}
-
-static void
-set_idle(struct http_client *client, bool idle)
-{
-	if (client->idle)
-		DL_DELETE(client->http->clients, client);
-	client->idle = idle;
-	client->since = dw_mono_ms();
-	if (idle)
-		DL_APPEND(client->http->clients, client);
-}
-
-/* After whatever may have changed what it is waited for. */
-static void
-set_timer(struct http_client *client)
-{
-	const bool busy = client->reader.requests > client->reader.answered;
-	const bool head = !busy && reader_begun(&client->reader);
-
-	if (client->leaves)
-		return;
-	if (busy ? client->idle && !client->refused : !client->idle || head != client->head)
-		set_idle(client, !busy);
-	if (busy)
-		dw_wheel_cancel(&client->timer);
-	else if (!head || !client->head)
-		dw_wheel_set(&client->http->edge->wheel, &client->timer, dw_mono_ms() + (head ? HEAD_MS : IDLE_MS));
-	client->head = head;
-}
-
-void
-http_client_cut(struct http_client *client)
-{
-	(void)shutdown(client->fd, SHUT_RDWR);
-}
-
-static void
-fire(struct dw_wheel_timer *timer)
-{
-	struct http_client *client = (struct http_client *)((char *)timer - offsetof(struct http_client, timer));
-
-	if (!client->leaves) {
-		http_client_cut(client);
-		return;
-	}
-	http_kick(client->http);
-	dw_wheel_set(&client->http->edge->wheel, timer, dw_mono_ms() + LEAVE_MS);
-}
-
-/* Its socket may be somebody else's by now, so it is not shut down: libmicrohttpd finds that its time is over. */
-static void
-let_go(struct http_client *client, struct MHD_Connection *connection)
-{
-	client->ended = client->leaves = true;
-	set_idle(client, false);
-	(void)MHD_set_connection_option(connection, MHD_CONNECTION_OPTION_TIMEOUT, 1U);
-	dw_wheel_set(&client->http->edge->wheel, &client->timer, dw_mono_ms() + LEAVE_MS);
-}
-
-/* How many bytes it has sent that were not read; -1: the system does not say. */
-static int
-unread(const struct http_client *client)
-{
-	int n = 0;
-
-	return ioctl(client->fd, FIONREAD, &n) == 0 ? n : -1;
-}
-
-/* Where it asks for a WebSocket, and all that came before is answered: libwebsockets gets a descriptor of its own, and
- * libmicrohttpd hears that the client is gone. Where more has come, read_client will be called, and refuses it. */
-static void
-hand_over(struct http_client *client)
-{
-	struct edge *edge = client->http->edge;
-	const struct dw_buf *in = &client->reader.in;
-	struct head head;
-	int fd;
-
-	if (!client->reader.upgrade || client->ended || client->reader.requests > client->reader.answered ||
-		unread(client) > 0)
-		return;
-	client->ended = true;
-	if (edge->draining)
-		return;
-	fd = fcntl(client->fd, F_DUPFD_CLOEXEC, 0);
-	if (fd >= 0 && head_parse(in->data + client->reader.in_at, in->len - client->reader.in_at, &head) == HEAD_OK)
-		(void)server_adopt(edge->server, fd, &client->address, &head);
-	else if (fd >= 0)
-		(void)close(fd);
-}
-
-/* It will send no more. libmicrohttpd would drop the answers that it waits for, so it hears of that only when there are
- * none; it asks only when something has happened, so something is made to happen. */
-static bool
-may_end(const struct http_client *client)
-{
-	const struct reader *reader = &client->reader;
-	const uint64_t waiting = reader->requests - reader->answered;
-
-	return waiting == 0 || (waiting == 1 && reader_in_body(reader));
-}
-
-static void
-make_readable(struct http_client *client)
-{
-	if (client->finished && may_end(client))
-		(void)shutdown(client->fd, SHUT_RD);
-}
-
-/* One read of the socket. false: there is nothing (errno), or it has ended. */
-static bool
-fetch(struct http_client *client, size_t most)
-{
-	static char scratch[SCRATCH];
-	const ssize_t n = recvfrom(client->fd, scratch, most < SCRATCH ? most : SCRATCH, 0, NULL, NULL);
-
-	if (n > 0)
-		reader_put(&client->reader, scratch, (size_t)n);
-	client->finished = n == 0;
-	client->ended = n < 0 && errno != EAGAIN && errno != EINTR;
-	return n > 0;
-}
-
-/* As recv does. What is returned is less than n only where the socket has no more: libmicrohttpd then waits for it. */
-static ssize_t
-read_client(struct http_client *client, char *out, size_t n)
-{
-	struct reader *reader = &client->reader;
-	size_t given = 0;
-
-	if (client->ended)
-		return 0;
-	for (;;) {
-		given += reader_get(reader, out + given, n - given);
-		if (given == n || reader->state == READ_NOTHING || client->finished || !fetch(client, n - given))
-			break;
-	}
-	if (!dw_buf_ok(&reader->in) || !dw_buf_ok(&reader->out))
-		client->ended = true;
-	set_timer(client);
-	if (given > 0) {
-		make_readable(client);
-		return (ssize_t)given;
-	}
-	hand_over(client);
-	if (client->ended || (client->finished && may_end(client)))
-		return 0;
-	errno = EAGAIN;
-	return -1;
-}
-
-ssize_t http_recv(int fd, void *buffer, size_t n, int flags) __asm__("recv");
-
-/* Every recv of this process, so that of libmicrohttpd, and of libwebsockets, whose reads are weighed. */
-ssize_t
-http_recv(int fd, void *buffer, size_t n, int flags)
-{
-	struct http_client *client = find(fd);
-	ssize_t got;
-
-	if (client != NULL)
-		return read_client(client, buffer, n);
-	if (!is_loop || (flags & MSG_PEEK) != 0)
-		return recvfrom(fd, buffer, n, flags, NULL, NULL);
-	got = recvfrom(fd, buffer, dw_less(n, noise_most(fd)), flags, NULL, NULL);
-	if (got > 0)
-		noise_read(fd, (size_t)got);
-	return got;
-}
-
-struct http_client *
-http_client_of(struct MHD_Connection *connection)
-{
-	const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-
-	return info != NULL ? find(info->connect_fd) : NULL;
-}
-
-void
-http_client_refused(struct http_client *client)
-{
-	client->refused = true;
-	set_idle(client, true);
-}
-
-void
-http_client_writes(struct http_client *client)
-{
-	client->refused = false;
-	set_idle(client, false);
-}
-
-void
-http_client_answered(struct http_client *client, struct MHD_Connection *connection, bool goes_on)
-{
-	client->reader.answered++;
-	client->refused = false;
-	if (client->leaves)
-		return;
-	set_timer(client);
-	if (!goes_on)
-		return;
-	hand_over(client);
-	if (client->ended && client->reader.upgrade)
-		let_go(client, connection);
-	else
-		make_readable(client);
-}
-
-void
-http_client_leave(struct http_client *client, struct MHD_Connection *connection)
-{
-	linger_start(client->http->edge, client->fd, false);
-	let_go(client, connection);
-}
-
-/* Whether it has sent, or may yet send, what nobody reads. */
-static bool
-has_unread(const struct http_client *client)
-{
-	return !client->ended && !client->finished && (client->reader.state == READ_NOTHING || unread(client) != 0);
-}
-
-static void
-on_connection(void *user, struct MHD_Connection *connection, void **context, enum MHD_ConnectionNotificationCode code)
-{
-	struct http_client *client = http_client_of(connection);
-
-	(void)user;
-	(void)context;
-	if (code != MHD_CONNECTION_NOTIFY_CLOSED || client == NULL)
-		return;
-	clients[client->fd] = NULL; /* from here on nothing that comes is a request */
-	if (has_unread(client))
-		linger_start(client->http->edge, client->fd, false);
-	client->http->count--;
-	set_idle(client, false);
-	dw_wheel_cancel(&client->timer);
-	reader_clear(&client->reader);
-	free(client);
-}
-
-bool
-http_take(struct http *http, int fd, const struct address *address, struct dw_str taken)
-{
-	struct http_client *client = make_place(fd) ? calloc(1, sizeof(*client)) : NULL;
-	const struct sockaddr none = { .sa_family = AF_UNSPEC };
-
-	if (client == NULL)
-		return false;
-	client->http = http;
-	client->fd = fd;
-	client->address = *address;
-	client->timer.fire = fire;
-	client->reader.origins = &http->edge->config.origins;
-	reader_put(&client->reader, taken.p, taken.n);
-	clients[fd] = client;
-	http->count++;
-	set_timer(client);
-	/* On failure it closes the socket, and on_connection may not have been told. */
-	if (MHD_add_connection(http->daemon, fd, &none, sizeof(none)) != MHD_YES && find(fd) == client) {
-		clients[fd] = NULL;
-		http->count--;
-		set_idle(client, false);
-		dw_wheel_cancel(&client->timer);
-		reader_clear(&client->reader);
-		free(client);
-	}
-	http_kick(http);
-	return true;
-}
+enum { MEMORY = 24 * 1024 }; /* of libmicrohttpd for a connection: a canonical head and that of the answer */
 
 size_t
 http_count(const struct http *http)
@@ -364,8 +32,7 @@ http_evict(struct http *http, uint64_t ms)
 
 	if (client == NULL || client->since + ms > dw_mono_ms())
 		return false;
-	set_idle(client, false);
-	http_client_cut(client);
+	http_client_dismiss(client);
 	return true;
 }
 
@@ -380,15 +47,34 @@ http_close_idle(struct http *http)
 			http_hurry(client->request);
 			continue;
 		}
-		set_idle(client, false);
-		http_client_cut(client);
+		http_client_dismiss(client);
 	}
 }
 
 static void
-on_idle(uv_idle_t *idle)
+on_connection(void *user, struct MHD_Connection *connection, void **context, enum MHD_ConnectionNotificationCode code)
 {
-	(void)idle;
+	struct http_client *client = http_client_of(connection);
+
+	(void)user;
+	(void)context;
+	if (code == MHD_CONNECTION_NOTIFY_CLOSED && client != NULL)
+		http_client_end(client);
+}
+
+bool
+http_take(struct http *http, int fd, const struct address *address, struct dw_str taken)
+{
+	struct http_client *client = http_client_new(http, fd, address, taken);
+	const struct sockaddr none = { .sa_family = AF_UNSPEC };
+
+	if (client == NULL)
+		return false;
+	/* On failure it closes the socket, and on_connection may not have been told. */
+	if (MHD_add_connection(http->daemon, fd, &none, sizeof(none)) != MHD_YES && http_client_at(fd) == client)
+		http_client_end(client);
+	http_kick(http);
+	return true;
 }
 
 static void
@@ -402,13 +88,6 @@ run(struct http *http)
 		(void)uv_idle_stop(&http->idle);
 	else
 		http_kick(http);
-}
-
-void
-http_kick(struct http *http)
-{
-	http->due = true;
-	(void)uv_idle_start(&http->idle, on_idle);
 }
 
 static void
@@ -449,15 +128,15 @@ release(struct http *http)
 }
 
 int
-http_new(struct http **out, struct edge *edge, struct dw_fault *fault)
+http_new(struct http **out, struct edge *edge, const struct route *routes, struct dw_fault *fault)
 {
 	struct http *http = calloc(1, sizeof(*http));
 	const union MHD_DaemonInfo *info;
 
 	if (http == NULL)
 		return DW_E_NOMEM;
-	is_loop = true;
 	http->edge = edge;
+	http->routes = routes;
 	/* Turbo: a new connection is read at once, and closing it is left to us (linger.h). */
 	http->daemon =
 		MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_TURBO | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME, 0, NULL,
@@ -489,14 +168,14 @@ http_destroy(struct http **http_p)
 	if (http == NULL)
 		return;
 	*http_p = NULL;
-	for (size_t i = 0; i < clients_size; i++)
-		if (clients[i] != NULL && clients[i]->request != NULL)
-			http_kill(clients[i]->request);
+	for (int fd = 0; fd < receive_end(); fd++) {
+		const struct http_client *client = http_client_at(fd);
+
+		if (client != NULL && client->request != NULL)
+			http_kill(client->request);
+	}
 	(void)MHD_run(http->daemon);
 	(void)uv_poll_stop(&http->poll);
 	MHD_stop_daemon(http->daemon);
 	release(http);
-	clients_size = 0;
-	free(clients);
-	clients = NULL;
 }

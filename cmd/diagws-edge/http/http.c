@@ -1,5 +1,5 @@
 /* The life of an HTTP request: a deadline and a bound for the body, one answer. Its own file because it is transport:
- * api.c knows what the calls mean, admit.c lets it in, reader.c has parsed its head.
+ * its route knows what the call means, admit.c lets it in, reader.c has parsed its head.
  *
  * libmicrohttpd calls http_handle with the head, again with each piece of the body, and once more when it is whole;
  * after a request was suspended it calls again for where it stood. In mid-body it takes no answer: what has to be said
@@ -8,117 +8,31 @@
 #include "http.h"
 
 #include <poll.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
 #include "base/clock.h"
+#include "door/answer.h"
 #include "door/check.h"
+#include "door/socket.h"
+#include "door/users.h"
 #include "edge.h"
 #include "http/admit.h"
-#include "http/answer.h"
 #include "http/api.h"
-#include "http/daemon.h"
-#include "socket.h"
-#include "uplink.h"
-#include "users.h"
+#include "http/client.h"
+#include "http/route.h"
+#include "http/wait.h"
+#include "hub/uplink.h"
 
 enum {
+	LIMIT_USER_BYTES = 8 * 1024 * 1024, /* of bodies and answers under way: of one user, but for services, */
+	LIMIT_BYTES = 128 * 1024 * 1024,    /* and in all */
+	BODY_MS = 30 * 1000,
 	TAKE_MS = 30 * 1000, /* an answer of which nothing was taken for so long ends the connection */
 	BYTES_COUNT = 4096,  /* from so many on */
 	LOOK_MS = 1000,      /* so often it is looked whether a client that waits is still there */
 };
-
-const char *
-http_header(const struct request *request, const char *name)
-{
-	return MHD_lookup_connection_value(request->connection, MHD_HEADER_KIND, name);
-}
-
-struct lookup {
-	const char *name, *value;
-};
-
-static enum MHD_Result
-look_up(void *user, enum MHD_ValueKind kind, const char *name, const char *value)
-{
-	struct lookup *lookup = user;
-
-	(void)kind;
-	if (value == NULL || strcmp(name, lookup->name) != 0)
-		return MHD_YES;
-	lookup->value = value;
-	return MHD_NO;
-}
-
-const char *
-http_argument_text(const struct request *request, const char *name)
-{
-	struct lookup lookup = { name, NULL };
-
-	(void)MHD_get_connection_values(request->connection, MHD_GET_ARGUMENT_KIND, look_up, &lookup);
-	return lookup.value;
-}
-
-bool
-http_argument(const struct request *request, const char *name, char *out, size_t size)
-{
-	const char *value = http_argument_text(request, name);
-
-	if (value == NULL)
-		return false;
-	if (!dw_str_copy(dw_str(value), out, size))
-		(void)dw_str_copy(DW_STR("\n"), out, size);
-	return true;
-}
-
-static void
-suspend(struct request *request)
-{
-	request->suspended = true;
-	MHD_suspend_connection(request->connection);
-}
-
-void
-http_resume(struct request *request)
-{
-	if (!request->suspended)
-		return;
-	request->suspended = false;
-	MHD_resume_connection(request->connection);
-	http_kick(request->edge->http);
-}
-
-void
-http_answer(struct request *request, enum answer_status status)
-{
-	if (request->state >= REQUEST_REFUSED)
-		return;
-	request->state = request->body_due ? REQUEST_REFUSED : REQUEST_ANSWERED;
-	request->status = status;
-	if (request->body_due)
-		http_client_refused(request->client);
-	else
-		dw_wheel_cancel(&request->timer);
-	http_resume(request);
-}
-
-void
-http_error(struct request *request, enum answer_status status, const char *code, const char *message, const char *field)
-{
-	dw_buf_reset(&request->answer);
-	answer_error(&request->answer, code, message, field);
-	http_answer(request, status);
-}
-
-void
-http_kill(struct request *request)
-{
-	request->state = REQUEST_DEAD;
-	http_client_cut(request->client);
-	http_resume(request);
-}
 
 static bool
 is_gone(const struct request *request)
@@ -180,8 +94,8 @@ fire(struct dw_wheel_timer *timer)
 		answer_at_once(request);
 	else if (request->state == REQUEST_WRITING ? takes_nothing(request) : is_gone(request))
 		http_kill(request);
-	else if (request->denied && request->state == REQUEST_TAKEN)
-		api_timer(request);
+	else if (request->due != NULL && request->state == REQUEST_TAKEN)
+		request->due(request);
 	else if (request->state < REQUEST_DEAD)
 		look_again(request, request->state == REQUEST_WRITING ? TAKE_MS : LOOK_MS);
 }
@@ -342,7 +256,7 @@ begin(struct request *request, const char *method, const char *path)
 		request->state = REQUEST_BODY;
 	} else if (request->state == REQUEST_CHECKING) {
 		look_again(request, LOOK_MS);
-		suspend(request);
+		http_suspend(request);
 	}
 }
 
@@ -379,10 +293,10 @@ take(struct request *request)
 		return;
 	}
 	request->state = REQUEST_TAKEN;
-	api_take(request);
+	request->route->take(request);
 	if (request->state != REQUEST_TAKEN)
 		return;
-	suspend(request);
+	http_suspend(request);
 	if (request->timer.link == NULL)
 		look_again(request, LOOK_MS);
 }
@@ -453,7 +367,7 @@ http_completed(void *user, struct MHD_Connection *connection, void **context, en
 	check_forget(&request->check);
 	if (request->corr != 0)
 		uplink_cancel(request->edge->uplink, request->corr);
-	api_wait_end(request, false);
+	wait_end(request, false);
 	if (request->forget != NULL)
 		request->forget(request);
 	dw_claims_clear(&request->claims);

@@ -18,11 +18,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "api.h"
 #include "base/clock.h"
 #include "cli/opt.h"
 #include "edge.h"
-#include "uplink.h"
+#include "http/api.h"
+#include "http/wait.h"
+#include "hub/uplink.h"
 #include "wire/wire.h"
 
 enum { LIMIT = 100, LIMIT_MAX = 1000, WAIT_MAX_MS = 60 * 1000 };
@@ -214,7 +215,7 @@ on_records(void *user, int err, const struct dw_wire *answer)
 	struct request *request = user;
 
 	request->corr = 0;
-	api_wait_end(request, true);
+	wait_end(request, true);
 	if (err != DW_OK)
 		api_fail(request, err, NULL, NULL);
 	else if (answer->records.code == 0)
@@ -263,7 +264,7 @@ ask(struct request *request, const struct reading *reading)
 	if (reading->err != DW_OK)
 		return uplink_ask(request->edge->uplink, &check, ANSWER_MS, on_checked, request, &request->corr);
 	if (reading->wait_ms > 0)
-		err = api_wait_begin(request, reading->wait_ms);
+		err = wait_begin(request, reading->wait_ms);
 	return err == DW_OK ? uplink_ask(request->edge->uplink, &read, ANSWER_MS, on_records, request, &request->corr)
 						: err;
 }

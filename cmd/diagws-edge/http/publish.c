@@ -13,11 +13,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "api.h"
 #include "base/clock.h"
 #include "cli/opt.h"
 #include "edge.h"
-#include "uplink.h"
+#include "http/api.h"
+#include "http/route.h"
+#include "http/wait.h"
+#include "hub/uplink.h"
 
 enum { DEADLINE_MS = 5000, DEADLINE_MAX_MS = 60 * 1000, DEVICES_MAX = 1000000 };
 
@@ -81,7 +83,7 @@ add_scalars(struct dw_buf *out, const struct request *request, const struct dw_r
 		dw_buf_addc(out, ',');
 		dw_buf_add(out, message->scalars.data, message->scalars.len);
 	}
-	if (api_type(request->route) != NULL)
+	if (request->route->type != NULL)
 		return;
 	dw_buf_addf(out, ",\"type\":\"%s\"", message->type);
 	if (message->to[0] != '\0') {
@@ -150,7 +152,7 @@ on_answer(void *user, int err, const struct dw_wire *answer)
 			return;
 	}
 	request->corr = 0;
-	api_wait_end(request, true);
+	wait_end(request, true);
 	if (err != DW_OK)
 		tell_error(request, err, publish->stored ? "stored, but not known on how many devices" : NULL, NULL, NULL);
 	else if (answer->kind == DW_DELIVERED && answer->delivered.code == 0)
@@ -185,7 +187,7 @@ ask_publish(struct request *request)
 			.ttl_ms = message->ttl_ms,
 			.wait = publish->wait,
 			.wait_ms = publish->wait_ms } };
-	int err = publish->wait > 0 ? api_wait_begin(request, publish->wait_ms) : DW_OK;
+	int err = publish->wait > 0 ? wait_begin(request, publish->wait_ms) : DW_OK;
 
 	if (err == DW_OK)
 		err = uplink_ask(request->edge->uplink, &ask, ANSWER_MS, on_answer, request, &request->corr);
@@ -258,7 +260,7 @@ publish_take(struct request *request)
 {
 	struct publish *publish = calloc(1, sizeof(*publish));
 	const struct dw_buf *body = &request->body;
-	const char *text = body->data != NULL ? body->data : "", *type = api_type(request->route);
+	const char *text = body->data != NULL ? body->data : "", *type = request->route->type;
 
 	if (publish == NULL || !dw_buf_ok(body)) {
 		free(publish);

@@ -14,10 +14,11 @@
 
 #include <utlist.h>
 
-#include "api.h"
 #include "base/clock.h"
 #include "edge.h"
-#include "uplink.h"
+#include "http/api.h"
+#include "http/wait.h"
+#include "hub/uplink.h"
 #include "wire/wire.h"
 
 enum { FRESH_MS = 1000, ROWS_MAX = 10000, COLUMNS_MAX = 32 };

@@ -1,0 +1,141 @@
+/* A client's WebSocket: what is known of it, and what it is told.
+ *
+ * How it comes and goes is life.h's, what is due on it timers.h's, what it says command.h's, what it gets of a room
+ * subscription.h's, and that it has received it confirm.h's; all of these know this, and this knows none of them. A
+ * connection is never more than positions and what the kernel and libwebsockets hold of one write. Its first
+ * subscription lies in it, for most have no other.
+ */
+#ifndef CONN_H
+#define CONN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/hash.h"
+#include "base/utf8.h"
+#include "base/wheel.h"
+#include "client/subscription.h"
+#include "door/address.h"
+#include "door/users.h"
+#include "token/auth.h"
+
+struct edge;
+struct lws;
+
+enum {
+	LIMIT_CLIENT_MESSAGE = 8 * 1024,
+	LIMIT_WAITING = 16 * 1024,
+	AUTH_MS = 5 * 1000,  /* with auth=message the token is to be there by then */
+	CLIENT_BUDGET = 100, /* messages that a client may send at once */
+	CLIENT_RATE = 20,    /* and then in a second */
+};
+
+enum conn_state {
+	CONN_OPEN,
+	CONN_AWAITING, /* its token is to come in its first message */
+	CONN_CHECKING, /* its token is being checked, and what it sends waits */
+	CONN_REFUSED,  /* will be closed when DENY_MS are over */
+	CONN_CLOSING   /* nothing is written any more */
+};
+
+/* A message of the client, as far as it is there. */
+struct incoming {
+	struct dw_buf text; /* no more than LIMIT_CLIENT_MESSAGE */
+	size_t total;
+	struct dw_utf8 utf8;
+};
+
+/* What a client asked for with its upgrade; refuse is NULL when nothing speaks against it yet. Of a client that sent a
+ * fresh token only the check and the claims are of use (auth.c). */
+struct conn_request {
+	struct conn_request *prev, *next; /* in edge->requests: of connections that have not started */
+	struct conn *conn;
+	struct check *check; /* of its token, while that is under way */
+	struct address address;
+	struct site *site;  /* where it is a stranger; NULL: it is none */
+	unsigned code;      /* to refuse it with, and */
+	const char *refuse; /* the reason */
+	bool awaits;        /* auth=message: its token is to come */
+	bool deny;          /* refused as one who may not: DENY_MS later */
+	bool limited;       /* refused for its address' limits */
+	const char *error;  /* code of an `error` that is told before 1008, and */
+	const char *detail; /* its words */
+	char room[DW_ROOM_MAX + 1];
+	struct dw_claims claims;
+	char device[DW_DEVICE_MAX + 1]; /* "": derived */
+	struct sub_request from;
+	bool sure;      /* ack=client */
+	bool heartbeat; /* heartbeat=1 */
+};
+
+/* What is looked at for each message lies next to the first subscription: see there. */
+struct conn {
+	struct edge *edge;
+	struct user *user;
+	struct conn_request *request; /* until started, and while a fresh token is being checked */
+	struct lws *wsi;
+	uint64_t stalled_at;   /* since when the kernel takes nothing; 0: it does */
+	int fd;                /* server_write's */
+	uint8_t state;         /* enum conn_state */
+	uint8_t subscriptions; /* rooms that it watches or is about to */
+	bool derived : 1;
+	bool service : 1;   /* its token has the scope `publish` */
+	bool sure : 1;      /* it acknowledges itself */
+	bool heartbeat : 1; /* it asked for them */
+	bool connected : 1; /* `connect` was told */
+	bool early : 1;     /* rx is a whole message that came before that */
+	bool slowed : 1;    /* nothing is read from it for a while, for all its noise */
+	bool over : 1;      /* it has said too much, and will be closed soon */
+	bool many : 1;      /* it has subscribed: PINGs of its own confirm */
+	bool owed : 1;      /* something was written that a PING of its own is to follow */
+	bool awaited : 1;   /* many: the PONG to its newest PING */
+	bool told : 1;      /* a Close frame of our own was written: libwebsockets does not know of it; */
+	bool handed : 1;    /* or it is libwebsockets that writes it */
+	bool ended : 1;     /* the client's Close has come, and was answered; or none is waited for */
+	struct subscription first;
+	struct dw_wheel_timer timer;
+	uint64_t session; /* sessions.h; 0: none */
+	uint64_t expires; /* s since 1970 */
+	uint64_t heard_at, pinged_at;
+	uint64_t taken;          /* what the client's kernel had taken when it stalled, or was sent its last */
+	size_t waiting;          /* bytes it was told since */
+	uint64_t confirm_at;     /* confirm.h: when its newest PING of its own was written */
+	uint64_t counter;        /* that PING's number */
+	struct dw_str diagnoses; /* the token's claim, for later rooms; owned */
+	struct incoming *rx;     /* an unfinished client message; NULL: none */
+	int32_t noise;           /* noise.h: bytes it has sent that say nothing, less those that it may, */
+	uint32_t noise_at;       /* as of when: ms, modulo 2^32 */
+	uint64_t pongs_at;       /* confirm.c: when it may send CLIENT_PONGS at once again */
+	uint64_t budget_at;
+	uint32_t budget; /* client messages that are still allowed */
+	uint16_t close_code;
+	uint16_t answered_at; /* confirm.c: when an answer to a PING was last counted: ms, modulo 2^16 */
+	char *close_reason;   /* NULL: none */
+	char device[];
+};
+
+void conn_close(struct conn *conn, unsigned code, const char *reason);
+/* Writes the Close frame itself, behind whatever is half sent, and nothing after it. Code 0: with neither. */
+void conn_tell_close(struct conn *conn, unsigned code, struct dw_str reason);
+/* Closes it with 1008 when DENY_MS are over since it came. */
+void conn_deny(struct conn *conn);
+/* Something will be due then: while it is open, its timer fires no later. Whoever makes something due says so. */
+void conn_wake(struct conn *conn, uint64_t at);
+/* Whether the token names the room. */
+bool conn_claims(const struct conn *conn, struct dw_str room);
+
+/* Drops what has come of a message of the client. */
+void conn_drop_incoming(struct conn *conn);
+
+/* Hands ready frames to the kernel. False: the connection is at its end. While it is stalled nothing should be written
+ * that can wait elsewhere: of what cannot LIMIT_WAITING bytes are kept, more ends the connection. */
+bool conn_write(struct conn *conn, struct dw_str frames);
+bool conn_can_write(const struct conn *conn);
+/* Sends one message to this client alone: {"type":…,"diagnosis_id":ROOM,…,"data":DATA}; room NULL: what it watches. */
+void conn_tell(struct conn *conn, const char *type, const char *room, const char *data);
+/* An `error`; field may be NULL. */
+void conn_error(struct conn *conn, const char *room, const char *code, const char *field, const char *message);
+
+#endif

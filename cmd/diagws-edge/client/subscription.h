@@ -1,0 +1,93 @@
+/* One room on one connection: where in that room the client stands, and how it gets what follows.
+ *
+ * Life: sub_open (a JOIN is asked of the hub, or will be when it is there) → sub_joined → it reads the
+ * room's ring by its position, or is fed by the hub (READ) until the ring covers it → sub_end. Towards the
+ * hub (session, room) names it: a connection has one session, whatever it watches.
+ */
+#ifndef SUBSCRIPTION_H
+#define SUBSCRIPTION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "message/msg.h"
+#include "message/position.h"
+#include "room/rooms.h"
+#include "wire/wire.h"
+
+struct conn;
+struct edge;
+
+enum {
+	OVERDUE_MS = 5000, /* a JOIN or READ without an answer is doubted after so long */
+	FEED_LIMIT = 1000, /* records in a READ, at most */
+};
+
+enum sub_state {
+	SUB_JOINING,   /* the hub has been asked, or will be when it is there */
+	SUB_READING,   /* reads the ring */
+	SUB_RETURNING, /* was here before the hub heard of us anew: reads nothing until the hub has let it in again */
+	SUB_FEEDING,   /* behind the ring: the hub has been asked for what is missing */
+	SUB_DENIED     /* will be told when DENY_MS are over */
+};
+
+/* Where a client wants to begin. */
+struct sub_request {
+	char epoch[DW_EPOCH_MAX + 1];
+	bool has_after, after_new;
+	uint64_t after;
+};
+
+/* Of one log: after which number it began to read, without a gap up to what is confirmed; and behind the last gap that
+ * it was told since, while nothing there is confirmed. 0: there was none. */
+struct run {
+	uint64_t begun, broke;
+};
+
+/* What is looked at for each message comes first, and so close together that it costs few lines of the cache. */
+struct subscription {
+	struct room_reader reader; /* first: what is fetched ahead is the subscription */
+	struct conn *conn;
+	struct room *room;         /* NULL: nothing is watched (a connection's first, when it is free) */
+	uint64_t index;            /* in the ring */
+	struct dw_position at;     /* written up to here */
+	uint16_t feed;             /* records in a READ */
+	uint8_t state;             /* enum sub_state */
+	uint8_t pending;           /* confirmations.c's */
+	bool behind : 1;           /* the ring does not cover `at`: the hub must feed */
+	bool joined : 1;           /* the hub counts this session in this room */
+	bool asked : 1;            /* a JOIN or READ is unanswered */
+	bool again : 1;            /* the hub was busy: asked again soon */
+	bool claimed : 1;          /* the token names the room */
+	bool lacks : 1;            /* something that only the hub can tell: it is to be asked first */
+	bool anew : 1;             /* the hub is to be told where it began again */
+	bool parked : 1;           /* in the room's list of those that are offered nothing */
+	struct subscription *next; /* of the connection */
+	struct subscription *pending_prev, *pending_next; /* confirmed, but the hub does not know yet */
+	struct sub_request *request;                      /* until joined */
+	struct written *written;                          /* written.h: what most never need */
+	struct dw_position confirmed;                     /* proven up to here, or where it stood when it joined */
+	struct run numbered, direct;
+	uint64_t since;    /* when it was opened */
+	uint64_t asked_at; /* when the unanswered JOIN or READ was sent */
+	uint32_t stay;     /* its newest JOIN's corr */
+};
+
+/* Begins to watch a room. NULL: no memory. */
+struct subscription *sub_open(struct conn *conn, const char *room, bool claimed, const struct sub_request *request);
+/* Leaves the room and tells the hub of it where it counts the session. An additional one is freed. */
+void sub_end(struct subscription *sub);
+void sub_ask_all(struct conn *conn); /* sends the JOINs (again): the hub is there */
+/* The token is a fresh one: whether it still may watch is asked of the hub, which keeps what the session has. */
+void sub_renew_all(struct conn *conn);
+void sub_lose_all(struct conn *conn); /* the hub has another store: what they confirmed means nothing to it */
+/* The earliest time after now at which sub_fire has something to do, at most `due`. */
+uint64_t sub_due(const struct subscription *sub, uint64_t now, uint64_t due);
+/* Does what is due. It may end the subscription. */
+void sub_fire(struct subscription *sub, uint64_t now);
+
+/* From the hub. */
+void sub_joined(struct subscription *sub, const struct dw_joined *joined);
+void sub_closed(struct subscription *sub, unsigned code, const char *reason); /* the hub has ended the session there */
+
+#endif

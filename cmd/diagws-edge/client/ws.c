@@ -1,0 +1,327 @@
+/* The upgrade of a client, and its frames.
+ *
+ * A refused client is accepted and then closed with 1008, so that a browser can read why: ws_filter
+ * only notes what speaks against it. A request that is no good upgrade never gets so far: it is answered in HTTP, by
+ * the HTTP side, or here where it comes by TLS. All sizes are checked before anything is kept.
+ */
+#include "ws.h"
+
+#include <libwebsockets.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "client/auth.h"
+#include "client/command.h"
+#include "client/confirm.h"
+#include "client/conn.h"
+#include "client/life.h"
+#include "client/noise.h"
+#include "client/params.h"
+#include "client/timers.h"
+#include "door/answer.h"
+#include "door/head.h"
+#include "door/server.h"
+#include "door/upgrade.h"
+#include "edge.h"
+
+enum { UPGRADE_REQUIRED = 426, LIMIT_CLIENT_FRAME = 64 * 1024 };
+
+static const char prefix[] = "/ws/";
+
+/* On a TLS listener, where libwebsockets reads the head itself. */
+static int
+refuse(struct lws *wsi, enum head_fault fault, const char *message)
+{
+	const struct head_refusal *refusal = head_refusal(fault);
+	struct dw_buf json = { 0 }, out = { 0 };
+
+	answer_error(&json, refusal->code, message != NULL ? message : refusal->message, NULL);
+	(void)dw_buf_room(&out, LWS_PRE);
+	dw_buf_grow(&out, LWS_PRE);
+	answer_raw(&out, refusal->status, dw_bytes(json.data, json.len),
+		refusal->status == UPGRADE_REQUIRED ? "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n" : "",
+		lws_hdr_total_length(wsi, WSI_TOKEN_HEAD_URI) == 0);
+	if (dw_buf_ok(&out) && dw_buf_ok(&json))
+		(void)lws_write(wsi, (unsigned char *)out.data + LWS_PRE, out.len - LWS_PRE, LWS_WRITE_HTTP_FINAL);
+	dw_buf_clear(&out);
+	dw_buf_clear(&json);
+	return -1;
+}
+
+int
+ws_refuse_http(struct lws *wsi)
+{
+	return refuse(wsi, HEAD_UPGRADE_VERSION, "here are WebSockets alone: for HTTP there is another address");
+}
+
+static struct dw_str
+copy_header(struct lws *wsi, enum lws_token_indexes token, char *out, size_t size)
+{
+	const int n = lws_hdr_copy(wsi, out, (int)size, token);
+
+	return (struct dw_str) { out, n > 0 ? (size_t)n : 0 };
+}
+
+int
+ws_confirm(struct edge *edge, struct lws *wsi)
+{
+	char upgrade[32], path[LIMIT_URL + 1], host[512], origin[512], key[64], version[8], protocols[LIMIT_URL];
+	struct head head = { .method = DW_STR("GET"), .upgrades = true };
+	enum head_fault fault;
+
+	if (lws_is_ssl(wsi) == 0) /* the gate has seen to it */
+		return 0;
+	head.websocket = strcasecmp(copy_header(wsi, WSI_TOKEN_UPGRADE, upgrade, sizeof(upgrade)).p, "websocket") == 0;
+	head.path = head.target = copy_header(wsi, WSI_TOKEN_GET_URI, path, sizeof(path));
+	head.host = copy_header(wsi, WSI_TOKEN_HOST, host, sizeof(host));
+	head.origin = copy_header(wsi, WSI_TOKEN_ORIGIN, origin, sizeof(origin));
+	head.has_origin = lws_hdr_total_length(wsi, WSI_TOKEN_ORIGIN) > 0;
+	head.chunked = lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_TRANSFER_ENCODING) > 0 ||
+				   lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_CONTENT_LENGTH) > 0;
+	head.key = copy_header(wsi, WSI_TOKEN_KEY, key, sizeof(key));
+	head.websocket_version = dw_str_is(copy_header(wsi, WSI_TOKEN_VERSION, version, sizeof(version)), "13") ? 13 : 0;
+	head.subprotocols = copy_header(wsi, WSI_TOKEN_PROTOCOL, protocols, sizeof(protocols));
+	head.has_subprotocols = lws_hdr_total_length(wsi, WSI_TOKEN_PROTOCOL) > 0;
+	fault = upgrade_asked(&head) ? upgrade_check(&head, &edge->config.origins)
+			: head.websocket     ? HEAD_NOWHERE
+								 : HEAD_UPGRADE;
+	if (fault == HEAD_OK && head.has_subprotocols && !dw_str_is(head.subprotocols, "diagws"))
+		return refuse(wsi, HEAD_SUBPROTOCOL, "the subprotocol has no room for a token here: send it with auth=message");
+	return fault == HEAD_OK ? 0 : refuse(wsi, fault, NULL);
+}
+
+/* The first thing that is wrong with the arguments. */
+static void
+read_arguments(struct lws *wsi, struct conn_request *request)
+{
+	struct sub_request *from = &request->from;
+	char value[32];
+	int64_t after;
+
+	request->error = "invalid_field";
+	request->detail = "auth: message";
+	if (params_get(wsi, "auth", value, sizeof(value))) {
+		request->awaits = strcmp(value, "message") == 0;
+		if (!request->awaits)
+			return;
+	}
+	request->detail = "ack: auto or client";
+	if (params_get(wsi, "ack", value, sizeof(value))) {
+		request->sure = strcmp(value, "client") == 0;
+		if (!request->sure && strcmp(value, "auto") != 0)
+			return;
+	}
+	request->detail = "heartbeat: 0 or 1";
+	if (params_get(wsi, "heartbeat", value, sizeof(value))) {
+		request->heartbeat = strcmp(value, "1") == 0;
+		if (!request->heartbeat && strcmp(value, "0") != 0)
+			return;
+	}
+	request->detail = "epoch: what a `connect` gave";
+	if (params_get(wsi, "epoch", from->epoch, sizeof(from->epoch)) && !dw_device_ok(dw_str(from->epoch)))
+		return;
+	request->detail = "device: 1 to 64 of A-Z a-z 0-9 _ . -";
+	if (params_get(wsi, "device", request->device, sizeof(request->device)) && !dw_device_ok(dw_str(request->device)))
+		return;
+	request->detail = "after: a seq or 'new'";
+	if (params_get(wsi, "after", value, sizeof(value))) {
+		from->after_new = strcmp(value, "new") == 0;
+		from->has_after = !from->after_new;
+		if (from->has_after && (!dw_parse_number(value, &after) || after < 0))
+			return;
+		from->after = from->has_after ? (uint64_t)after : 0;
+	}
+	request->error = request->detail = NULL;
+}
+
+/* It has shown no good token: err says why, and becomes why it may not stay. */
+static int
+admit_stranger(struct edge *edge, struct conn_request *request, int err)
+{
+	int refused = limits_stranger(&edge->limits, &request->address);
+
+	if (refused == DW_OK)
+		refused = limits_enter(&edge->limits, &request->address, &request->site);
+	if (refused == DW_OK)
+		return err;
+	request->awaits = false;
+	return refused;
+}
+
+static void
+read_request(struct edge *edge, struct lws *wsi, struct conn_request *request)
+{
+	char path[LIMIT_URL + 1];
+	struct dw_str room = { NULL, 0 };
+	int err = DW_E_AGAIN;
+
+	if (lws_hdr_copy(wsi, path, sizeof(path), WSI_TOKEN_GET_URI) > (int)strlen(prefix))
+		room = dw_str(path + strlen(prefix));
+	if (dw_room_ok(room))
+		(void)dw_str_copy(room, request->room, sizeof(request->room));
+	read_arguments(wsi, request);
+	server_address(wsi, &request->address);
+	if (!request->awaits)
+		err = params_authorize(edge, wsi, &request->address, &request->claims, &request->check, auth_checked, request);
+	if (err != DW_OK && request->check == NULL)
+		err = admit_stranger(edge, request, err);
+	if (err != DW_E_AGAIN)
+		auth_judge(request, err);
+}
+
+int
+ws_pong(struct conn *conn, const void *payload, size_t n)
+{
+	if (confirm_pong(conn, payload, n))
+		noise_said(conn, n, true);
+	return 0;
+}
+
+int
+ws_filter(struct edge *edge, struct lws *wsi, struct conn **conn)
+{
+	struct conn_request *request = calloc(1, sizeof(*request));
+
+	if (request == NULL)
+		return -1;
+	dw_claims_init(&request->claims);
+	read_request(edge, wsi, request);
+	*conn = conn_new(edge, wsi, request, timers_fire);
+	if (*conn != NULL)
+		noise_begin(*conn);
+	return *conn != NULL ? 0 : -1;
+}
+
+static struct dw_str
+reason_of(const struct conn *conn)
+{
+	return dw_str(conn->close_reason != NULL ? conn->close_reason : "");
+}
+
+/* libwebsockets sends no Close behind a frame that is half sent, and none before the kernel has room for much more:
+ * there it is ours, and the client's is waited for. */
+int
+ws_end(struct lws *wsi, struct conn *conn)
+{
+	const struct dw_str reason = reason_of(conn);
+
+	if (conn->told)
+		return 0;
+	if (conn->close_code != 1006 && (conn->stalled_at > 0 || server_stalled(wsi))) {
+		conn_tell_close(conn, conn->close_code, reason);
+		return 0;
+	}
+	/* Past a limit it takes no place in which its Close could be waited for. */
+	if (conn->request != NULL && conn->request->limited) {
+		conn->ended = true;
+		conn_tell_close(conn, conn->close_code, reason);
+		return -1;
+	}
+	conn->handed = true;
+	server_flush(conn->fd);
+	if (conn->close_code >= 1000 && conn->close_code != 1006)
+		lws_close_reason(wsi, (enum lws_close_status)conn->close_code, (unsigned char *)(uintptr_t)reason.p, reason.n);
+	return -1;
+}
+
+/* The code and reason of a Close that answers this one. libwebsockets has made 1002 of a code below 3000 that it does
+ * not know, also of 1012 to 1014, and of those nothing else is left to be seen. */
+static unsigned
+judge_close(const uint8_t *payload, size_t n, struct dw_str *reason)
+{
+	const unsigned code = n >= 2 ? (unsigned)payload[0] << 8 | payload[1] : 0;
+	struct dw_utf8 utf8 = { 0 };
+
+	if (n == 0)
+		return 0;
+	if (n == 1 || code < 1000 || code >= 5000)
+		return 1002;
+	if (!dw_utf8_take(&utf8, payload + 2, n - 2) || utf8.left > 0)
+		return 1007;
+	*reason = (struct dw_str) { (const char *)payload + 2, n - 2 };
+	return code;
+}
+
+/* Answered here, and not by libwebsockets in its own time: it would go on with what follows. */
+int
+ws_peer_closes(struct conn *conn, const void *payload, size_t n)
+{
+	struct dw_str reason = { "", 0 };
+	const unsigned code = judge_close(payload, n, &reason);
+
+	conn->ended = true;
+	if (!conn->told)
+		conn_tell_close(conn, code, reason);
+	return -1;
+}
+
+/* Not for a Close of ours or the client's, but for a frame that breaks the protocol: libwebsockets would read on in
+ * what is no frame, and sends no Close for a long control frame, or behind a frame that is half sent. There it does not
+ * let the client's own Close be seen either, and where it encrypts it sends nothing at all any more. */
+void
+ws_dropped(struct lws *wsi, struct conn *conn)
+{
+	if (conn->ended || conn->handed || conn->close_code == 1006 || server_ended(wsi))
+		return;
+	if (!conn->told && conn->state == CONN_CLOSING)
+		conn_tell_close(conn, conn->close_code, reason_of(conn));
+	else if (!conn->told && server_stalled(wsi))
+		conn_tell_close(conn, 1000, dw_str(""));
+	else if (!conn->told)
+		conn_tell_close(conn, 1002, dw_str("protocol error"));
+	server_finish(wsi);
+}
+
+/* Not by a failure of the callback: libwebsockets would then send no reason. */
+static int
+end_soon(struct conn *conn, unsigned code, const char *reason)
+{
+	conn_close(conn, code, reason);
+	return 0;
+}
+
+/* Whether a frame was masked nobody is told: libwebsockets (4.1) takes those that are not (RFC 6455, 5.1, wants them
+ * refused). */
+int
+ws_receive(struct lws *wsi, struct conn *conn, const void *bytes, size_t n)
+{
+	noise_said(conn, n, lws_remaining_packet_payload(wsi) == 0);
+	/* What was under way when we closed is read and dropped: left unread it would reset the connection, and the client
+	 * would never learn the reason. libwebsockets ends this after a few seconds. */
+	if (conn->state == CONN_CLOSING)
+		return 0;
+	if (lws_is_first_fragment(wsi) && lws_frame_is_binary(wsi))
+		return end_soon(conn, 1003, "text frames only");
+	if (conn->rx == NULL)
+		conn->rx = calloc(1, sizeof(*conn->rx));
+	if (conn->rx == NULL)
+		return end_soon(conn, 1013, "try again later");
+	if (conn->rx->total + n + lws_remaining_packet_payload(wsi) > LIMIT_CLIENT_FRAME)
+		return end_soon(conn, 1009, "too big");
+	if (!dw_utf8_take(&conn->rx->utf8, bytes, n))
+		return end_soon(conn, 1007, "bad utf8");
+	conn->rx->total += n;
+	if (conn->rx->total <= LIMIT_CLIENT_MESSAGE)
+		dw_buf_add(&conn->rx->text, bytes, n);
+	if (lws_remaining_packet_payload(wsi) > 0 || !lws_is_final_fragment(wsi))
+		return 0;
+	if (conn->rx->utf8.left > 0)
+		return end_soon(conn, 1007, "bad utf8");
+	if (!dw_buf_ok(&conn->rx->text))
+		return end_soon(conn, 1013, "try again later");
+	/* `connect` is the first that a client hears, so what it says before that waits, and so does what is behind. */
+	if (conn->state == CONN_OPEN && !conn->connected) {
+		conn->early = true;
+		server_hold(wsi, true);
+		return 0;
+	}
+	conn_text(conn, conn->rx);
+	conn_drop_incoming(conn);
+	return 0;
+}
+
+bool
+ws_said(const struct conn *conn)
+{
+	return conn->ended;
+}

@@ -1,0 +1,28 @@
+/* Every recv of this process: libmicrohttpd and libwebsockets have no other place where what a client sends can be
+ * looked at before they do.
+ *
+ * A descriptor may have somebody who reads for it; for all others, and on all threads but the loop's (libzmq receives,
+ * too), recv is the system's.
+ */
+#ifndef RECEIVE_H
+#define RECEIVE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+/* As recv, which it must not call: recvfrom is the system's. */
+typedef ssize_t receive_by(void *user, int fd, void *buffer, size_t n, int flags);
+
+/* The loop runs on this thread. */
+void receive_here(void);
+/* false: no memory, and recv stays the system's. */
+bool receive_set(int fd, receive_by *by, void *user);
+void receive_unset(int fd);
+/* The user that `by` reads for there; NULL: none. */
+void *receive_user(int fd, receive_by *by);
+/* One more than the highest descriptor that may have somebody. */
+int receive_end(void);
+void receive_clear(void);
+
+#endif

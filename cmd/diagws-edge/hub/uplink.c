@@ -1,0 +1,476 @@
+/* The connection to the hub. Its own file because it alone knows when the hub is there; what it means that the hub says
+ * something is for who made it (struct uplink_events).
+ *
+ * Happy path: HELLO → WELCOME → `welcomed`, every request goes out (those of one turn of the loop as one frame);
+ * answers find their asker by corr, all else goes to `said`. A tick each TICK_MS greets, pings, and tells of what
+ * ended.
+ *
+ * Failure modes: WHO (the hub does not know us) and whatever cannot be right end in `greet`: a HELLO
+ * with a fresh incarnation; what arrives before its own WELCOME is not looked at. A send that does
+ * not go through means the same, and so does an answer that does not come. A hub that is silent for long may be
+ * behind a line that is dead: the connection is made anew. REFUSED for another version is final.
+ */
+#include "uplink.h"
+
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <uv.h>
+
+#include "base/clock.h"
+#include "cli/logging.h"
+#include "hub/departed.h"
+#include "hub/inflight.h"
+#include "wire/bus.h"
+
+enum {
+	TICK_MS = 100,
+	PING_MS = 200,    /* so soon a new hub is found */
+	SILENT_MS = 2000, /* not heard so long: not ready */
+	DEAD_MS = 5000,   /* and so long: the connection is made anew */
+	GREETINGS = 4,    /* a HELLO without an answer is repeated after PING_MS, and twice as long each of so many times */
+	PUMP_US = 2000,   /* frames are taken for so long in one turn of the loop */
+	YIELD_US = 500,   /* see on_turn */
+};
+
+struct uplink {
+	struct edge *edge;
+	const struct uplink_events *events;
+	struct dw_bus *bus;
+	uv_poll_t *poll;
+	uv_timer_t *tick;
+	uv_idle_t *more; /* runs while frames, or readers to be offered something, are left over from a turn */
+	uv_prepare_t *turn;
+	uint64_t yielded_at; /* dw_mono_us */
+	char name[128];
+	uint64_t peer, incarnation;
+	char epoch[DW_EPOCH_MAX + 1];
+	uint64_t hub;
+	bool up;
+	unsigned greetings; /* HELLOs since the last WELCOME that went out */
+	uint64_t greeted_at, heard_at, pinged_at;
+	uint64_t connected_at;
+	uint64_t answered; /* when the newest PING was sent that the hub has answered, */
+	bool writable;     /* and what it said of its storage */
+	struct inflight inflight;
+	struct departed departed;
+	struct dw_buf out;
+	struct dw_buf asked; /* requests that are still to be sent */
+	struct dw_str rest;  /* of a frame of several messages: what was not taken yet */
+	int fatal;
+};
+
+static void pump(struct uplink *uplink);
+
+/* Also when they are lost, they are to be sent again only after the next WELCOME. */
+static bool
+send_asked(struct uplink *uplink)
+{
+	struct dw_buf *asked = &uplink->asked;
+	const bool sent =
+		dw_buf_ok(asked) && (asked->len == 0 || dw_bus_send(uplink->bus, asked->data, asked->len) == DW_OK);
+
+	dw_buf_reset(asked);
+	return sent;
+}
+
+static bool
+transmit(struct uplink *uplink, const struct dw_wire *message)
+{
+	dw_buf_reset(&uplink->out);
+	dw_wire_pack(&uplink->out, message);
+	return dw_buf_ok(&uplink->out) && send_asked(uplink) &&
+		   dw_bus_send(uplink->bus, uplink->out.data, uplink->out.len) == DW_OK;
+}
+
+/* Starts over: the hub forgets what it knew of us, we tell it all again after its WELCOME. */
+static void
+greet(struct uplink *uplink)
+{
+	const struct dw_wire hello = { .kind = DW_HELLO,
+		.hello = { .version = dw_protocol_version(),
+			.kind = DW_PEER_EDGE,
+			.peer = uplink->peer,
+			.incarnation = ++uplink->incarnation,
+			.name = dw_str(uplink->name) } };
+
+	if (uplink->up)
+		dw_log_warn("hub lost", "incarnation=%llu", (unsigned long long)uplink->incarnation);
+	uplink->up = false;
+	uplink->greeted_at = dw_mono_ms();
+	dw_buf_reset(&uplink->asked);
+	uplink->events->lost(uplink->edge);
+	if (transmit(uplink, &hello) && uplink->greetings < GREETINGS)
+		uplink->greetings++;
+}
+
+/* A busy hub must have the time to answer one HELLO before it is outdated by the next. */
+static uint64_t
+greet_wait(const struct uplink *uplink)
+{
+	return uplink->greetings == 0 ? TICK_MS : (uint64_t)PING_MS << (uplink->greetings - 1);
+}
+
+bool
+uplink_send(struct uplink *uplink, const struct dw_wire *message)
+{
+	if (!uplink->up)
+		return false;
+	if (transmit(uplink, message)) {
+		/* Sending may have used up the descriptor's edge for what came meanwhile. */
+		uplink_turn(uplink);
+		return true;
+	}
+	greet(uplink);
+	return false;
+}
+
+bool
+uplink_ready(const struct uplink *uplink)
+{
+	return uplink->up && dw_mono_ms() < uplink->heard_at + SILENT_MS;
+}
+
+const char *
+uplink_unready(const struct uplink *uplink)
+{
+	if (!uplink_ready(uplink) || dw_mono_ms() >= uplink->answered + SILENT_MS)
+		return "the hub does not answer";
+	return uplink->writable ? NULL : "the storage is full";
+}
+
+const char *
+uplink_epoch(const struct uplink *uplink)
+{
+	return uplink->epoch;
+}
+
+int
+uplink_fatal(const struct uplink *uplink)
+{
+	return uplink->fatal;
+}
+
+void
+uplink_depart(struct uplink *uplink, const struct dw_leave *leave)
+{
+	departed_add(&uplink->departed, leave);
+}
+
+static void
+tell_departed(struct uplink *uplink)
+{
+	const struct dw_leave *leave;
+
+	for (size_t i = 0; i < DEPARTED_AT_ONCE && (leave = departed_next(&uplink->departed)) != NULL; i++) {
+		if (!uplink_send(uplink, &(struct dw_wire) { .kind = DW_LEAVE, .leave = *leave }))
+			return;
+		departed_told(&uplink->departed);
+	}
+}
+
+void
+uplink_distrust(struct uplink *uplink)
+{
+	greet(uplink);
+}
+
+void
+uplink_doubt(struct uplink *uplink, uint64_t asked_at)
+{
+	if (uplink->up && uplink->answered > asked_at) {
+		dw_log_warn("the hub has not answered", NULL);
+		greet(uplink);
+	}
+}
+
+int
+uplink_ask(
+	struct uplink *uplink, struct dw_wire *request, uint64_t timeout_ms, uplink_done *done, void *user, uint64_t *corr)
+{
+	struct dw_str frame;
+	int err = inflight_add(&uplink->inflight, request, timeout_ms, done, user, corr, &frame);
+
+	if (err == DW_OK && uplink->up) {
+		if (uplink->asked.len + frame.n > DW_WIRE_TOGETHER && !send_asked(uplink))
+			greet(uplink);
+		else
+			dw_buf_add(&uplink->asked, frame.p, frame.n);
+	}
+	uplink_turn(uplink);
+	return err;
+}
+
+void
+uplink_cancel(struct uplink *uplink, uint64_t corr)
+{
+	inflight_cancel(&uplink->inflight, corr);
+}
+
+void
+uplink_give_up(struct uplink *uplink, uint64_t corr)
+{
+	inflight_give_up(&uplink->inflight, corr, DW_E_CLOSING);
+}
+
+static void
+take_welcome(struct uplink *uplink, const struct dw_welcome *welcome)
+{
+	const bool other = uplink->epoch[0] != '\0' && !dw_str_is(welcome->epoch, uplink->epoch);
+
+	if (welcome->incarnation != uplink->incarnation)
+		return;
+	(void)dw_str_copy(welcome->epoch, uplink->epoch, sizeof(uplink->epoch));
+	uplink->hub = welcome->hub;
+	uplink->up = true;
+	uplink->greetings = 0;
+	uplink->answered = uplink->pinged_at = 0;
+	dw_log_info("hub welcomed us", "epoch=%s head=%llu", uplink->epoch, (unsigned long long)welcome->head);
+	if (other)
+		departed_clear(&uplink->departed);
+	departed_again(&uplink->departed);
+	tell_departed(uplink);
+	uplink->events->welcomed(uplink->edge, other);
+	if (!inflight_again(&uplink->inflight, uplink->bus))
+		greet(uplink);
+}
+
+static void
+take_refused(struct uplink *uplink, const struct dw_refused *refused)
+{
+	if (refused->code == (uint64_t)-DW_E_VERSION || refused->code == (uint64_t)-DW_E_PERMISSION) {
+		dw_log_error("the hub refuses us", "code=%llu reason=%.*s", (unsigned long long)refused->code,
+			(int)refused->text.n, refused->text.p);
+		uplink->fatal = -(int)refused->code;
+		uv_stop(uplink->tick->loop);
+		return;
+	}
+	dw_log_error("the hub refused a message", "code=%llu", (unsigned long long)refused->code);
+}
+
+static void
+take(struct uplink *uplink, const struct dw_wire *message)
+{
+	uplink->heard_at = dw_mono_ms();
+	if (message->kind == DW_WHO) {
+		if (uplink->up || uplink->heard_at >= uplink->greeted_at + PING_MS)
+			greet(uplink);
+		return;
+	}
+	if (message->kind == DW_WELCOME) {
+		take_welcome(uplink, &message->welcome);
+		return;
+	}
+	if (message->kind == DW_REFUSED) {
+		take_refused(uplink, &message->refused);
+		return;
+	}
+	if (!uplink->up)
+		return;
+	switch (message->kind) {
+	case DW_RECORDS:
+		if (inflight_answer(&uplink->inflight, message))
+			break;
+		/* fall through */
+	case DW_MESSAGES:
+	case DW_JOINED:
+	case DW_CLOSE:
+		if (!uplink->events->said(uplink->edge, message))
+			greet(uplink);
+		break;
+	case DW_STORED:
+	case DW_TABLE:
+	case DW_OWNED:
+	case DW_DELIVERED:
+		(void)inflight_answer(&uplink->inflight, message);
+		break;
+	case DW_PONG:
+		uplink->answered = message->pong.token;
+		uplink->writable = message->pong.writable;
+		departed_known(&uplink->departed, uplink->answered);
+		break;
+	case DW_SHUTDOWN:
+		dw_log_info("the hub goes away", NULL);
+		break;
+	default:
+		break;
+	}
+}
+
+static void
+pump_again(uv_idle_t *idle)
+{
+	pump(idle->data);
+}
+
+/* The descriptor is edge-triggered: the loop sleeps only when nothing is left. */
+static void
+pump(struct uplink *uplink)
+{
+	const uint64_t end = dw_mono_us() + PUMP_US;
+	struct dw_fault fault;
+	struct dw_wire message;
+	int err;
+
+	while (dw_mono_us() < end) {
+		if (uplink->rest.n == 0 && dw_bus_recv(uplink->bus, &uplink->rest) != DW_OK)
+			break;
+		err = dw_wire_next(&uplink->rest, &message, &fault);
+		if (err == DW_OK)
+			take(uplink, &message);
+		else
+			dw_log_warn("cannot take what the hub sent", "reason=%s", fault.message);
+		if (err == DW_E_NOMEM)
+			greet(uplink);
+	}
+	if (!send_asked(uplink))
+		greet(uplink);
+	if (uplink->events->turn(uplink->edge) || uplink->rest.n > 0 || dw_bus_readable(uplink->bus))
+		(void)uv_idle_start(uplink->more, pump_again);
+	else
+		(void)uv_idle_stop(uplink->more);
+}
+
+void
+uplink_turn(struct uplink *uplink)
+{
+	(void)uv_idle_start(uplink->more, pump_again);
+}
+
+static void
+on_readable(uv_poll_t *poll, int status, int events)
+{
+	(void)status;
+	(void)events;
+	pump(poll->data);
+}
+
+/* What the hub sends comes by a thread of libzmq. Where it shares a processor with a loop that always has something to
+ * do, the system lets it wait for milliseconds, unless it is let by. */
+static void
+on_turn(uv_prepare_t *turn)
+{
+	struct uplink *uplink = turn->data;
+	const uint64_t now = dw_mono_us();
+
+	if (now < uplink->yielded_at + YIELD_US)
+		return;
+	uplink->yielded_at = now;
+	(void)sched_yield();
+}
+
+/* A line that lost its other end in silence would stay as it is for many minutes. */
+static void
+look_for_death(struct uplink *uplink, uint64_t now)
+{
+	if (now < uplink->heard_at + DEAD_MS || now < uplink->connected_at + DEAD_MS)
+		return;
+	uplink->connected_at = now;
+	dw_bus_reconnect(uplink->bus);
+	uplink->greetings = 0;
+	if (uplink->up)
+		greet(uplink);
+}
+
+static void
+on_tick(uv_timer_t *timer)
+{
+	struct uplink *uplink = timer->data;
+	uint64_t now = dw_mono_ms();
+
+	if (!uplink->up) {
+		if (now >= uplink->greeted_at + greet_wait(uplink) && uplink->fatal == 0)
+			greet(uplink);
+	} else {
+		uplink->events->tick(uplink->edge);
+		tell_departed(uplink);
+		if (now >= uplink->pinged_at + PING_MS) {
+			uplink->pinged_at = now;
+			(void)uplink_send(uplink, &(struct dw_wire) { .kind = DW_PING, .ping = { .token = now } });
+		}
+	}
+	look_for_death(uplink, now);
+	pump(uplink);
+}
+
+static int
+open_handles(struct uplink *uplink, uv_loop_t *loop)
+{
+	uplink->poll = calloc(1, sizeof(*uplink->poll));
+	uplink->tick = calloc(1, sizeof(*uplink->tick));
+	uplink->more = calloc(1, sizeof(*uplink->more));
+	uplink->turn = calloc(1, sizeof(*uplink->turn));
+	if (uplink->poll == NULL || uplink->tick == NULL || uplink->more == NULL || uplink->turn == NULL ||
+		uv_poll_init(loop, uplink->poll, dw_bus_fd(uplink->bus)) != 0) {
+		free(uplink->poll);
+		free(uplink->tick);
+		free(uplink->more);
+		free(uplink->turn);
+		uplink->poll = NULL;
+		return DW_E_NOMEM;
+	}
+	(void)uv_timer_init(loop, uplink->tick);
+	(void)uv_idle_init(loop, uplink->more);
+	(void)uv_prepare_init(loop, uplink->turn);
+	uplink->poll->data = uplink->tick->data = uplink->more->data = uplink->turn->data = uplink;
+	(void)uv_prepare_start(uplink->turn, on_turn);
+	(void)uv_poll_start(uplink->poll, UV_READABLE, on_readable);
+	(void)uv_timer_start(uplink->tick, on_tick, 0, TICK_MS);
+	return DW_OK;
+}
+
+int
+uplink_new(struct uplink **out, const struct uplink_config *config, const struct uplink_events *events,
+	struct edge *edge, struct dw_fault *fault)
+{
+	struct uplink *uplink = calloc(1, sizeof(*uplink));
+	int err;
+
+	if (uplink == NULL)
+		return DW_E_NOMEM;
+	uplink->edge = edge;
+	uplink->events = events;
+	uplink->inflight.wheel = config->wheel;
+	uplink->peer = dw_random();
+	uplink->connected_at = dw_mono_ms();
+	(void)snprintf(uplink->name, sizeof(uplink->name), "%s", config->name);
+	err = dw_bus_connect(&uplink->bus, config->uri, NULL, fault);
+	if (err == DW_OK)
+		err = open_handles(uplink, config->loop);
+	if (err != DW_OK) {
+		dw_bus_destroy(&uplink->bus);
+		free(uplink);
+		return err;
+	}
+	*out = uplink;
+	return DW_OK;
+}
+
+static void
+free_handle(uv_handle_t *handle)
+{
+	free(handle);
+}
+
+void
+uplink_destroy(struct uplink **uplink_p)
+{
+	struct uplink *uplink = *uplink_p;
+
+	if (uplink == NULL)
+		return;
+	*uplink_p = NULL;
+	inflight_end(&uplink->inflight, DW_E_CLOSING);
+	if (uplink->up)
+		(void)transmit(uplink, &(struct dw_wire) { .kind = DW_BYE });
+	uv_close((uv_handle_t *)uplink->poll, free_handle);
+	uv_close((uv_handle_t *)uplink->tick, free_handle);
+	uv_close((uv_handle_t *)uplink->more, free_handle);
+	uv_close((uv_handle_t *)uplink->turn, free_handle);
+	dw_buf_clear(&uplink->out);
+	dw_buf_clear(&uplink->asked);
+	departed_clear(&uplink->departed);
+	dw_bus_destroy(&uplink->bus);
+	free(uplink);
+}

@@ -1,0 +1,252 @@
+/* The edge's options: one table, and the checks that the table cannot say. Failure modes: usage (64), what does not go
+ * together (78).
+ */
+#include "options.h"
+
+#include "base/paths.h"
+#include "cli/daemon.h"
+#include "door/listen.h"
+#include "door/origin.h"
+
+static struct edge_config o = {
+	.listen = { .item = { "127.0.0.1:8000" }, .count = 1 },
+	.leeway_ms = 0,
+	.drain_ms = 30 * 1000,
+	.slow_ms = 30 * 1000,
+	.max_connections = 20000,
+	.max_checks = 16384,
+	.max_user_connections = LIMIT_USER_CONNECTIONS,
+	.max_user_handshakes = 100,
+	.max_user_requests = 1000,
+	.max_address_connections = 4000,
+	.max_address_handshakes = 1000,
+	.max_address_requests = 1000,
+	.max_bad_tokens = 100,
+};
+
+static const struct dw_opt options[] = {
+	{ .kind = DW_OPT_LIST,
+		.name = "listen",
+		.arg = "ADDR:PORT|wss://ADDR:PORT|unix:PATH",
+		.help = "serve clients here (wss: WebSockets alone, with TLS); may be repeated",
+		.env = "DIAGWS_LISTEN",
+		.initial = "127.0.0.1:8000",
+		.target = &o.listen },
+	{ .kind = DW_OPT_TEXT,
+		.name = "hub",
+		.letter = 'e',
+		.arg = "URI",
+		.help = "the hub's socket",
+		.env = "DIAGWS_HUB",
+		.target = &o.hub },
+	{ .kind = DW_OPT_TEXT,
+		.name = "keys",
+		.arg = "DIR",
+		.help = "keys that tokens are checked against",
+		.env = "DIAGWS_KEYS",
+		.target = &o.keys },
+	{ .kind = DW_OPT_TEXT,
+		.name = "issuer",
+		.arg = "TEXT",
+		.help = "demand this iss in tokens",
+		.env = "DIAGWS_ISSUER",
+		.target = &o.issuer },
+	{ .kind = DW_OPT_TEXT,
+		.name = "audience",
+		.arg = "TEXT",
+		.help = "demand this aud in tokens",
+		.env = "DIAGWS_AUDIENCE",
+		.target = &o.audience },
+	{ .kind = DW_OPT_DURATION,
+		.name = "leeway",
+		.arg = "DUR",
+		.help = "clock difference allowed in tokens",
+		.env = "DIAGWS_LEEWAY",
+		.initial = "0s",
+		.target = &o.leeway_ms,
+		.min = 0,
+		.max = 30000 },
+	{ .kind = DW_OPT_LIST,
+		.name = "origin",
+		.arg = "ORIGIN",
+		.help = "let browsers of this origin in ('*': all); may be repeated",
+		.env = "DIAGWS_ORIGIN",
+		.target = &o.origins },
+	{ .kind = DW_OPT_TEXT,
+		.name = "tls-cert",
+		.arg = "FILE",
+		.help = "PEM certificate chain of the wss:// addresses",
+		.env = "DIAGWS_TLS_CERT",
+		.target = &o.tls_cert },
+	{ .kind = DW_OPT_TEXT,
+		.name = "tls-key",
+		.arg = "FILE",
+		.help = "its private key",
+		.env = "DIAGWS_TLS_KEY",
+		.target = &o.tls_key },
+	{ .kind = DW_OPT_FLAG,
+		.name = "proxy-protocol",
+		.help = "each connection begins with a PROXY header, version 2",
+		.env = "DIAGWS_PROXY_PROTOCOL",
+		.target = &o.proxied },
+	{ .kind = DW_OPT_DURATION,
+		.name = "drain-timeout",
+		.arg = "DUR",
+		.help = "time to end in after SIGTERM",
+		.env = "DIAGWS_DRAIN_TIMEOUT",
+		.initial = "30s",
+		.target = &o.drain_ms,
+		.min = 0,
+		.max = 3600000 },
+	{ .kind = DW_OPT_DURATION,
+		.name = "slow-timeout",
+		.arg = "DUR",
+		.help = "close a client that takes nothing for so long",
+		.env = "DIAGWS_SLOW_TIMEOUT",
+		.initial = "30s",
+		.target = &o.slow_ms,
+		.min = 1000,
+		.max = 3600000 },
+	{ .kind = DW_OPT_NUMBER,
+		.name = "max-connections",
+		.arg = "N",
+		.help = "connections of clients at most",
+		.env = "DIAGWS_MAX_CONNECTIONS",
+		.initial = "20000",
+		.target = &o.max_connections,
+		.min = 1,
+		.max = 1000000 },
+	{ .kind = DW_OPT_NUMBER,
+		.name = "max-checks",
+		.arg = "N",
+		.help = "tokens that may wait for the check of their signature",
+		.env = "DIAGWS_MAX_CHECKS",
+		.initial = "16384",
+		.target = &o.max_checks,
+		.min = 1,
+		.max = 1000000 },
+	{ .kind = DW_OPT_NUMBER,
+		.name = "max-user-connections",
+		.arg = "N",
+		.help = "clients of one user at most (0: any number)",
+		.env = "DIAGWS_MAX_USER_CONNECTIONS",
+		.initial = "64",
+		.target = &o.max_user_connections,
+		.min = 0,
+		.max = BUDGET_MOST },
+	{ .kind = DW_OPT_NUMBER,
+		.name = "max-user-handshakes",
+		.arg = "N",
+		.help = "new clients of one user a second",
+		.env = "DIAGWS_MAX_USER_HANDSHAKES",
+		.initial = "100",
+		.target = &o.max_user_handshakes,
+		.min = 0,
+		.max = BUDGET_MOST },
+	{ .kind = DW_OPT_NUMBER,
+		.name = "max-user-requests",
+		.arg = "N",
+		.help = "HTTP requests and WebSocket messages of one user a second; services may make more",
+		.env = "DIAGWS_MAX_USER_REQUESTS",
+		.initial = "1000",
+		.target = &o.max_user_requests,
+		.min = 0,
+		.max = BUDGET_MOST },
+	{ .kind = DW_OPT_NUMBER,
+		.name = "max-address-connections",
+		.arg = "N",
+		.help = "clients of one address whose user is not known",
+		.env = "DIAGWS_MAX_ADDRESS_CONNECTIONS",
+		.initial = "4000",
+		.target = &o.max_address_connections,
+		.min = 0,
+		.max = BUDGET_MOST },
+	{ .kind = DW_OPT_NUMBER,
+		.name = "max-address-handshakes",
+		.arg = "N",
+		.help = "new ones of them a second",
+		.env = "DIAGWS_MAX_ADDRESS_HANDSHAKES",
+		.initial = "1000",
+		.target = &o.max_address_handshakes,
+		.min = 0,
+		.max = BUDGET_MOST },
+	{ .kind = DW_OPT_NUMBER,
+		.name = "max-address-requests",
+		.arg = "N",
+		.help = "HTTP requests without a token of one address a second",
+		.env = "DIAGWS_MAX_ADDRESS_REQUESTS",
+		.initial = "1000",
+		.target = &o.max_address_requests,
+		.min = 0,
+		.max = BUDGET_MOST },
+	{ .kind = DW_OPT_NUMBER,
+		.name = "max-bad-tokens",
+		.arg = "N",
+		.help = "tokens that are no good of one address a second",
+		.env = "DIAGWS_MAX_BAD_TOKENS",
+		.initial = "100",
+		.target = &o.max_bad_tokens,
+		.min = 0,
+		.max = BUDGET_MOST },
+	{ .kind = DW_OPT_FLAG,
+		.letter = 't',
+		.name = "test",
+		.help = "check the configuration and exit",
+		.target = &o.check_only },
+	{ 0 },
+};
+
+static const struct dw_opt *const groups[] = { options, dw_opt_daemon, dw_opt_common, NULL };
+
+const struct dw_command edge_command = {
+	.name = "diagws-edge",
+	.summary = "serve WebSocket clients and the HTTP API, and relay to the hub",
+	.usage = "[--listen ADDR:PORT]... [--hub URI] --keys DIR",
+	.examples = "diagws-edge --keys /etc/diagws/keys --listen 0.0.0.0:8000",
+	.groups = groups,
+};
+
+static int
+check_listeners(struct dw_fault *fault)
+{
+	const bool certificate = o.tls_cert != NULL;
+	bool tls = false;
+	int err = DW_OK;
+
+	for (size_t i = 0; err == DW_OK && i < o.listen.count; i++) {
+		bool one = false;
+
+		err = listen_check(o.listen.item[i], &one, fault);
+		tls |= one;
+	}
+	if (err != DW_OK)
+		return err;
+	if (certificate != (o.tls_key != NULL))
+		return dw_fault_set(fault, DW_E_CONFIG, "--tls-cert", "both --tls-cert and --tls-key, or neither",
+			"'--tls-%s' is missing", certificate ? "key" : "cert");
+	if (tls != certificate)
+		return dw_fault_set(fault, DW_E_CONFIG, tls ? "--tls-cert" : "--listen",
+			"--listen wss://ADDR:PORT together with --tls-cert and --tls-key",
+			tls ? "'--tls-cert' is missing" : "a TLS certificate is given, but no '--listen wss://…' that uses it");
+	return DW_OK;
+}
+
+int
+options_check(struct edge_config *out, struct dw_fault *fault)
+{
+	static char endpoint[DW_PATH_SIZE], origins[DW_OPT_LIST_MAX][ORIGIN_SIZE];
+	int err;
+
+	if (o.hub == NULL) {
+		dw_default_endpoint(false, endpoint);
+		o.hub = endpoint;
+	}
+	if (o.keys == NULL)
+		return dw_fault_set(fault, DW_E_CONFIG, "--keys", "a directory with key files", "option '--keys' is missing");
+	err = check_listeners(fault);
+	if (err == DW_OK && origins_prepare(&o.origins, origins, fault) != DW_OK)
+		err = DW_E_CONFIG;
+	if (err == DW_OK)
+		*out = o;
+	return err;
+}

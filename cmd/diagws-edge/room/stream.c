@@ -1,0 +1,299 @@
+/* The hub's stream of a room: see stream.h.
+ *
+ * Happy path: room_take renders each record and appends it; now and then a PING follows (pings.h); the room is queued,
+ * and in the edge's turn every reader writes from its own position (fanout.h).
+ * Failure modes: a stream that does not follow (frames were lost on the way): said to the caller, who starts over from
+ * positions; no memory: likewise. Numbers that jump are told to the clients as a gap.
+ */
+#include "stream.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <utlist.h>
+
+#include "edge.h"
+#include "room/fanout.h"
+#include "room/pings.h"
+#include "room/render.h"
+#include "room/rooms.h"
+
+/* MESSAGES of the hub, from where they could not be taken on. */
+struct deferred {
+	struct deferred *prev, *next;
+	struct credit_deferred credit;
+	struct dw_position follows; /* the position before its first record; looked at when none of it was taken */
+	uint64_t reason;            /* of a hole before it */
+	bool ask, begun;
+	bool moves; /* no MESSAGES: the stream goes on from `follows` */
+	size_t size, at;
+	char records[];
+};
+
+void
+room_stream_begin(struct room *room, struct dw_position at)
+{
+	room->streaming = true;
+	room->start = dw_seq(at);
+	room->head = at;
+	room->unasked = 0;
+	room->base = 0;
+}
+
+uint64_t
+room_newest(const struct room *room)
+{
+	return dw_greater(room->furthest, dw_seq(room->head));
+}
+
+static void
+rewind_to(struct room *room, struct dw_position at)
+{
+	room->furthest = room_newest(room);
+	room_stream_begin(room, at);
+	if (room->ring == NULL)
+		return;
+	/* Indexes go on, so that those who were at its end are so still. */
+	dw_ring_expire(room->ring, UINT64_MAX);
+	room->base = dw_ring_end(room->ring);
+}
+
+/* The newest position that came, be it only deferred. */
+static uint64_t
+stream_end(const struct room *room)
+{
+	struct dw_record record = { .seq = dw_seq(room->head) };
+	struct dw_str rest;
+
+	if (room->deferred == NULL)
+		return dw_seq(room->head);
+	if (room->deferred->prev->moves)
+		return dw_seq(room->deferred->prev->follows);
+	rest = (struct dw_str) { room->deferred->prev->records, room->deferred->prev->size };
+	while (dw_record_next(&rest, &record) == DW_OK)
+		continue;
+	return record.seq;
+}
+
+/* What lies between the head and there the hub has no longer. Some who are here may have been fed with it. */
+static bool
+take_hole(struct room *room, struct dw_position at, uint64_t reason)
+{
+	struct dw_buf *frame = &room->edge->rooms.frame;
+
+	if (dw_n(at) <= dw_n(room->head))
+		return true;
+	dw_buf_reset(frame);
+	dw_buf_addc(frame, '-');
+	if (!room_append(room, at, ENTRY_HOLE | (uint32_t)reason << ENTRY_REASON))
+		return false;
+	room->head = at;
+	return true;
+}
+
+/* The hub does not know whose direct messages are missing behind the head. */
+static bool
+take_ask(struct room *room)
+{
+	struct dw_buf *frame = &room->edge->rooms.frame;
+
+	dw_buf_reset(frame);
+	dw_buf_addc(frame, '-');
+	return room_append(room, room->head, ENTRY_ASK);
+}
+
+/* Back, or on over what the hub has no longer. */
+static bool
+move_stream(struct room *room, struct dw_position at)
+{
+	if (dw_seq(at) < dw_seq(room->head)) {
+		rewind_to(room, at);
+		return true;
+	}
+	if (!take_hole(room, at, DW_GAP_NONE))
+		return false;
+	room->head = at;
+	fanout_add(room);
+	return true;
+}
+
+bool
+room_stream_at(struct room *room, struct dw_position at)
+{
+	struct deferred *deferred;
+
+	if (dw_seq(at) == stream_end(room))
+		return true;
+	if (room->deferred == NULL)
+		return move_stream(room, at);
+	deferred = calloc(1, sizeof(*deferred));
+	if (deferred == NULL)
+		return false;
+	deferred->follows = at;
+	deferred->moves = true;
+	DL_APPEND(room->deferred, deferred);
+	return true;
+}
+
+static void
+drop_deferred(struct room *room)
+{
+	struct deferred *deferred, *next;
+
+	DL_FOREACH_SAFE(room->deferred, deferred, next)
+	{
+		free(deferred);
+	}
+	room->deferred = NULL;
+}
+
+/* No room may come or go meanwhile. */
+static void
+for_each(struct edge *edge, void (*act)(struct room *room))
+{
+	for (size_t i = 0; i < edge->rooms.by_id.cap; i++) {
+		struct dw_hash_link *link = edge->rooms.by_id.chains[i];
+
+		for (; link != NULL; link = link->next)
+			act((struct room *)(void *)link);
+	}
+}
+
+void
+rooms_drop_deferred(struct edge *edge)
+{
+	for_each(edge, drop_deferred);
+	edge->rooms.credit = (struct credit) { 0 };
+}
+
+static void
+release(struct room *room, struct deferred *deferred)
+{
+	DL_DELETE(room->deferred, deferred);
+	if (!deferred->moves)
+		credit_settle(&room->edge->rooms.credit, &deferred->credit);
+	free(deferred);
+}
+
+void
+room_stream_end(struct room *room)
+{
+	while (room->deferred != NULL)
+		release(room, room->deferred);
+	room->streaming = false;
+	room->furthest = 0;
+	dw_wheel_cancel(&room->ping);
+	dw_ring_destroy(&room->ring);
+}
+
+void
+rooms_end_streams(struct edge *edge)
+{
+	for_each(edge, room_stream_end);
+}
+
+static bool
+take_record(struct room *room, const struct dw_record *record, uint64_t reason)
+{
+	const struct dw_number number = dw_record_number(record);
+	struct dw_buf *frame = &room->edge->rooms.frame;
+	uint32_t flags;
+
+	if (number.seq <= dw_seq(room->head) || number.n < dw_n(room->head) + (number.own == 0))
+		return false;
+	if (!take_hole(room, dw_position_before(number), reason))
+		return false;
+	flags = room_render_entry(room, record);
+	if ((frame->len > 0 || !dw_buf_ok(frame)) && !room_append(room, dw_position_behind(number), flags))
+		return false;
+	room->head = dw_position_behind(number);
+	room->unwritten += frame->len;
+	return true;
+}
+
+/* Takes records off *rest, as many as there is a place for. */
+static bool
+take_records(struct room *room, uint64_t reason, bool ask, struct dw_str *rest)
+{
+	struct dw_str left = *rest;
+	struct dw_record record;
+	bool took = false, follows = true;
+	int err;
+
+	while ((err = dw_record_next(&left, &record)) == DW_OK && !fanout_full(room, room_entry_most(&record))) {
+		follows = (took || !ask || take_ask(room)) && take_record(room, &record, reason);
+		if (!follows)
+			break;
+		*rest = left;
+		took = true;
+	}
+	/* Whatever the rest is like: the ring would count as full for ever with what nobody is offered. */
+	if (took) {
+		fanout_add(room);
+		ping_room(room, true);
+	}
+	return follows && (err == DW_OK || err == DW_E_AGAIN);
+}
+
+static bool
+defer(struct room *room, const struct dw_messages *messages, size_t taken)
+{
+	struct deferred *deferred = malloc(sizeof(*deferred) + messages->records.n);
+
+	if (deferred == NULL)
+		return false;
+	*deferred = (struct deferred) { .follows = messages->prev,
+		.reason = messages->reason,
+		.ask = messages->ask,
+		.begun = taken > 0,
+		.size = messages->records.n,
+		.at = taken };
+	memcpy(deferred->records, messages->records.p, messages->records.n);
+	DL_APPEND(room->deferred, deferred);
+	credit_defer(&room->edge->rooms.credit, &deferred->credit);
+	return true;
+}
+
+bool
+room_take(struct room *room, const struct dw_messages *messages)
+{
+	struct dw_str rest = messages->records;
+
+	if (room->deferred != NULL)
+		return defer(room, messages, 0);
+	if (!room->streaming || dw_seq(messages->prev) != dw_seq(room->head) ||
+		!take_records(room, messages->reason, messages->ask, &rest))
+		return false;
+	return rest.n == 0 || defer(room, messages, messages->records.n - rest.n);
+}
+
+bool
+room_take_deferred(struct room *room)
+{
+	while (room->deferred != NULL) {
+		struct deferred *deferred = room->deferred;
+		struct dw_str rest = { deferred->records + deferred->at, deferred->size - deferred->at };
+
+		if (deferred->moves && move_stream(room, deferred->follows)) {
+			release(room, deferred);
+			continue;
+		}
+		if (deferred->moves || (!deferred->begun && dw_seq(deferred->follows) != dw_seq(room->head)) ||
+			!take_records(room, deferred->reason, deferred->ask && !deferred->begun, &rest))
+			return false;
+		deferred->begun = true;
+		deferred->at = deferred->size - rest.n;
+		if (rest.n > 0)
+			break;
+		release(room, deferred);
+	}
+	return true;
+}
+
+bool
+room_covers(const struct room *room, uint64_t seq)
+{
+	if (room->ring == NULL || dw_ring_first(room->ring) == room->base)
+		return seq >= room->start;
+	return seq >= dw_ring_entry(room->ring, dw_ring_first(room->ring))->seq;
+}
