@@ -1,11 +1,10 @@
-"""What the fault tests share: the real processes of the integration tests, and `need`.
+"""What the fault tests share: the real processes of tests/lib/processes.py, and `need`.
 
 A fault test says first what of the machine it needs: need("root", "loop"). Where that is missing the test is
 skipped with the line `skipped: why`, never passed. With CI set in the environment a skip for any other reason
 is a failure, so a test that could run cannot stay out unnoticed.
 """
 import functools
-import importlib.util
 import os
 import pathlib
 import shutil
@@ -15,15 +14,12 @@ import tempfile
 
 import pytest
 
-_path = pathlib.Path(__file__).resolve().parents[1] / "integration" / "conftest.py"
-_spec = importlib.util.spec_from_file_location("integration_conftest", _path)
-integration = importlib.util.module_from_spec(_spec)
-sys.modules["integration_conftest"] = integration
-_spec.loader.exec_module(integration)
-globals().update({name: value for name, value in vars(integration).items() if not name.startswith("_")})
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lib"))
+from processes import *  # noqa: E402, F401, F403
+from processes import SANITIZED  # noqa: E402
 
 # A sanitizer has the allocator for itself, and a mutant need be caught but once.
-collect_ignore = ["test_inject.py", "test_mutants.py"] if integration.SANITIZED else []
+collect_ignore = ["test_inject.py", "test_mutants.py"] if SANITIZED else []
 
 _missing = []  # the reasons for which need() skipped
 _measured = []

@@ -9,28 +9,17 @@ import time
 
 import pytest
 
-from conftest import PATIENCE, World, receive, receive_updates, until
+from conftest import PATIENCE, receive, receive_updates, shared_world, until
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
     """A hub, an edge, and alice."""
-    world = World(tmp_path_factory.mktemp("c", numbered=True).resolve())
-    try:
+    with shared_world(tmp_path_factory) as world:
         world.hub("--queue-limit", 300)
         world.the_edge = world.edge()
         world.alice = world.token("alice")
-        world.rooms = iter(range(1000, 2000))
         yield world
-    finally:
-        world.end()
-
-
-def fresh(world):
-    """A diagnosis of alice's that nobody has watched yet."""
-    room = str(next(world.rooms))
-    world.grant(room, "alice")
-    return room
 
 
 def run(coroutine):
@@ -135,7 +124,7 @@ class Frames:
 # ---- PONGs ----
 
 def test_a_pong_confirms_what_was_written_before_its_ping(site):
-    room = fresh(site)
+    room = site.room("alice")
 
     async def watch():
         client = await Frames().open(site, room, device="phone")
@@ -152,7 +141,7 @@ def test_a_pong_confirms_what_was_written_before_its_ping(site):
 
 
 def test_a_pong_that_no_ping_asked_for_confirms_nothing(site):
-    room = fresh(site)
+    room = site.room("alice")
 
     async def watch():
         client = await Frames().open(site, room, device="phone")
@@ -179,7 +168,7 @@ def test_a_pong_that_no_ping_asked_for_confirms_nothing(site):
 
 def test_pings_are_few_under_load(site):
     """At most one each 250 ms, however much there is to confirm."""
-    room = fresh(site)
+    room = site.room("alice")
 
     async def watch():
         client = await Frames().open(site, room, device="phone")
@@ -203,7 +192,7 @@ def test_pings_are_few_under_load(site):
 
 @pytest.mark.parametrize("kind", ["answers over and over", "anything"])
 def test_pongs_that_no_ping_asked_for_make_pings_no_rarer(site, kind):
-    room = fresh(site)
+    room = site.room("alice")
 
     async def flood(hostile, payload):
         frame = bytes([0x8A, 0x80 | len(payload)]) + bytes(4) + payload
@@ -245,7 +234,7 @@ FLOODS = {"pings": b"\x89\x80" + bytes(4), "long pings": b"\x89\xfd" + bytes(129
 @pytest.mark.parametrize("kind", FLOODS)
 def test_a_flood_of_frames_that_say_nothing_is_read_slowly(site, kind):
     """What a stack may send is read at once; of a flood others hear nothing, and it is heard in the end."""
-    room, frame = fresh(site), FLOODS[kind]
+    room, frame = site.room("alice"), FLOODS[kind]
 
     async def asked(client, before):
         """Its `ping`, behind so many bytes of the flood, has been answered."""
@@ -296,7 +285,7 @@ async def crowd(world, room):
 
 def test_a_large_room_is_asked_by_turns(site):
     """Its PONGs do not come all at once; each client has its turn, and is asked in the end."""
-    room = fresh(site)
+    room = site.room("alice")
 
     async def watch():
         clients = await crowd(site, room)
@@ -348,7 +337,7 @@ def test_a_large_room_is_asked_by_turns(site):
 # ---- more than one room ----
 
 def test_a_counter_confirms_all_rooms_of_a_connection(site):
-    one, two = fresh(site), fresh(site)
+    one, two = site.room("alice"), site.room("alice")
 
     async def watch():
         client = await Frames().open(site, one, device="many")
@@ -379,7 +368,7 @@ def test_a_counter_confirms_all_rooms_of_a_connection(site):
 
 
 def test_a_late_counter_confirms_nothing_that_came_after_it(site):
-    one, two = fresh(site), fresh(site)
+    one, two = site.room("alice"), site.room("alice")
 
     async def watch():
         client = await Frames().open(site, one, device="many")
@@ -402,7 +391,7 @@ def test_a_late_counter_confirms_nothing_that_came_after_it(site):
 # ---- ack=client ----
 
 def test_with_ack_client_only_the_client_confirms(site):
-    room = fresh(site)
+    room = site.room("alice")
 
     async def watch():
         socket, _ = await opened(site, room, device="sure", ack="client")
@@ -419,7 +408,7 @@ def test_with_ack_client_only_the_client_confirms(site):
 
 
 def test_an_ack_counts_when_the_ring_has_dropped_the_message(site):
-    room = fresh(site)
+    room = site.room("alice")
 
     async def watch():
         socket, _ = await opened(site, room, device="sure", ack="client")
@@ -434,7 +423,7 @@ def test_an_ack_counts_when_the_ring_has_dropped_the_message(site):
 
 def test_one_that_acknowledges_resumes_exactly(site):
     """No overlap: nothing comes again that it said it has."""
-    room = fresh(site)
+    room = site.room("alice")
 
     async def watch():
         socket, _ = await opened(site, room, device="sure", ack="client")
@@ -450,7 +439,7 @@ def test_one_that_acknowledges_resumes_exactly(site):
 
 
 def test_an_ack_on_any_connection_spares_the_repeats(site):
-    room = fresh(site)
+    room = site.room("alice")
 
     async def watch():
         socket, _ = await opened(site, room, device="phone")
@@ -466,7 +455,7 @@ def test_an_ack_on_any_connection_spares_the_repeats(site):
 
 
 def test_an_ack_names_its_room_where_there_are_many(site):
-    one, two = fresh(site), fresh(site)
+    one, two = site.room("alice"), site.room("alice")
 
     async def watch():
         socket, _ = await opened(site, one, device="sure", ack="client")
@@ -491,8 +480,7 @@ def test_an_ack_names_its_room_where_there_are_many(site):
 def test_a_hub_restart_forgets_no_acknowledgment(world):
     world.hub()
     world.the_edge = world.edge()
-    world.grant("1", "alice")
-    world.alice = world.token("alice")
+    world.alice = world.user("alice", "1")
 
     async def watch():
         socket, _ = await opened(world, "1", device="sure", ack="client")
@@ -513,7 +501,7 @@ def test_a_hub_restart_forgets_no_acknowledgment(world):
 # ---- keep-alive ----
 
 def test_heartbeats_tell_the_head_and_silence_ends(site):
-    one, two = fresh(site), fresh(site)
+    one, two = site.room("alice"), site.room("alice")
 
     async def watch():
         silent = await Frames().open(site, one, device="silent")

@@ -29,8 +29,7 @@ async def visit(world, edge, count, sure=False, **query):
 def test_a_device_unseen_for_too_long_is_forgotten(world):
     hub = world.hub("--cursor-ttl", "2s")
     edge = world.edge()
-    world.grant("123", "alice")
-    world.alice = world.token("alice")
+    world.alice = world.user("alice", "123")
     world.send("effectiveness", "123", EFFECTIVENESS)
     assert asyncio.run(visit(world, edge, 1, sure=True, device="phone"))[0]["resume"] == "new"
     assert asyncio.run(visit(world, edge, 0, device="phone"))[0]["resume"] == "exact"
@@ -78,8 +77,7 @@ def test_a_room_that_is_given_up_keeps_what_it_knows(world):
     """Direct messages, places and cursors of a room that had no place in memory."""
     world.hub("--memory-limit", "1M", "--queue-limit", 3)
     edge = world.edge()
-    world.grant("123", "alice")
-    world.alice = world.token("alice")
+    world.alice = world.user("alice", "123")
     world.send("effectiveness", "123", EFFECTIVENESS)
     asyncio.run(visit(world, edge, 1, sure=True, device="phone"))
     direct = [world.send("note_update", "123", {"i": i}, "-u", "alice") for i in range(5)]

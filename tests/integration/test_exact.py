@@ -110,8 +110,7 @@ def test_what_was_told_as_a_gap_is_not_delivered_after_a_restart(world):
     """n 1 to 6 were told as a gap, behind an older direct message; the hub was killed before that was confirmed."""
     hub = world.hub("--queue-limit", 3)
     world.the_edge = world.edge()
-    world.grant("r", "alice")
-    world.alice = world.token("alice")
+    world.alice = world.user("alice", "r")
 
     def again(number):
         done = world.run("diagws-send", "--json", "--wait", "delivered:1", "--deadline", "300ms", "-i", f"m{number}",

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from conftest import PATIENCE, World, closed, receive, receive_updates, until
+from conftest import PATIENCE, closed, receive, receive_updates, shared_world, until
 
 ROOMS = [str(number) for number in range(500, 570)]
 
@@ -12,25 +12,14 @@ ROOMS = [str(number) for number in range(500, 570)]
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
     """A hub, an edge, and alice who may watch many diagnoses; bob is another's doctor."""
-    world = World(tmp_path_factory.mktemp("r", numbered=True).resolve())
-    try:
+    with shared_world(tmp_path_factory) as world:
         world.hub("--ownership", "either")
         world.the_edge = world.edge()
         for room in ROOMS:
             world.grant(room, "alice")
         world.grant("900", "bob")
         world.alice = world.token("alice")
-        world.rooms = iter(range(1000, 2000))
         yield world
-    finally:
-        world.end()
-
-
-def fresh(world):
-    """A diagnosis of alice's that nobody has watched yet."""
-    room = str(next(world.rooms))
-    world.grant(room, "alice")
-    return room
 
 
 def run(coroutine):
@@ -72,7 +61,7 @@ async def until_confirmed(world, room, device, seq):
 
 
 def test_each_room_has_its_own_replay_and_order(site):
-    one, two, three = fresh(site), fresh(site), fresh(site)
+    one, two, three = site.room("alice"), site.room("alice"), site.room("alice")
     for number in range(3):
         site.send("note_update", two, {"number": number})
 
@@ -97,7 +86,7 @@ def test_each_room_has_its_own_replay_and_order(site):
 
 
 def test_a_subscription_begins_after_a_position_of_its_own(site):
-    one, two = fresh(site), fresh(site)
+    one, two = site.room("alice"), site.room("alice")
     seqs = [site.send("note_update", two, {"number": number})["seq"] for number in range(4)]
 
     async def watch():
@@ -114,7 +103,7 @@ def test_a_subscription_begins_after_a_position_of_its_own(site):
 
 
 def test_a_device_resumes_each_room_where_it_was(site):
-    one, two = fresh(site), fresh(site)
+    one, two = site.room("alice"), site.room("alice")
 
     async def visit(expected):
         socket = await opened(site, one, device="tablet")
@@ -137,7 +126,7 @@ def test_a_device_resumes_each_room_where_it_was(site):
 
 def test_unknown_and_forbidden_are_refused_alike(site):
     async def watch():
-        socket = await opened(site, fresh(site))
+        socket = await opened(site, site.room("alice"))
         for room in ("900", "901"):
             await tell(socket, "subscribe", room)
             error = await receive(socket)
@@ -164,7 +153,7 @@ def test_a_claim_of_the_token_lets_in_later_too(site):
 
 
 def test_what_was_unsubscribed_is_silent(site):
-    one, two = fresh(site), fresh(site)
+    one, two = site.room("alice"), site.room("alice")
 
     async def watch():
         socket = await opened(site, one)
@@ -206,7 +195,7 @@ def test_sixty_four_rooms_and_no_more(site):
 
 
 def test_replaced_in_one_room_of_several(site):
-    one, two = fresh(site), fresh(site)
+    one, two = site.room("alice"), site.room("alice")
 
     async def watch():
         old = await opened(site, one, device="phone")
@@ -225,7 +214,7 @@ def test_replaced_in_one_room_of_several(site):
 
 
 def test_revoked_in_one_room_of_several(site):
-    one, two = fresh(site), fresh(site)
+    one, two = site.room("alice"), site.room("alice")
 
     async def watch():
         socket = await opened(site, one)
@@ -242,7 +231,7 @@ def test_revoked_in_one_room_of_several(site):
 
 
 def test_subscribing_before_connect_was_told(site):
-    one, two = fresh(site), fresh(site)
+    one, two = site.room("alice"), site.room("alice")
 
     async def watch():
         socket = await site.the_edge.connect(one, site.alice)

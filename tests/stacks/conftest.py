@@ -1,20 +1,15 @@
-"""What the stacks' tests share: the real processes of the integration tests, and the line that says which stacks ran.
+"""What the stacks' tests share: the real processes of tests/lib/processes.py, and the line that says which stacks ran.
 
 `used("go", …)` notes a stack with its version; `missing(…)` notes why one is not here, and skips its test. Both are told
 in the summary, where nothing keeps them back.
 """
-import importlib.util
 import pathlib
 import sys
 
 import pytest
 
-_path = pathlib.Path(__file__).resolve().parents[1] / "integration" / "conftest.py"
-_spec = importlib.util.spec_from_file_location("integration_conftest", _path)
-integration = importlib.util.module_from_spec(_spec)
-sys.modules["integration_conftest"] = integration
-_spec.loader.exec_module(integration)
-globals().update({name: value for name, value in vars(integration).items() if not name.startswith("_")})
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lib"))
+from processes import *  # noqa: E402, F401, F403
 
 _used = set()
 _missing = set()
