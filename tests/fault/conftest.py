@@ -77,6 +77,11 @@ def need(*things):
             pytest.skip(reason)
 
 
+def pytest_collection_modifyitems(items):
+    """What takes longest begins first, so that in the end nobody waits for it alone."""
+    items.sort(key=lambda item: item.path.name != "test_torture.py")
+
+
 def measured(text):
     """Prints what a test has measured, also in the summary, where nothing keeps it back."""
     _measured.append(text)

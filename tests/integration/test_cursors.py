@@ -83,11 +83,10 @@ def test_a_room_that_is_given_up_keeps_what_it_knows(world):
     direct = [world.send("note_update", "123", {"i": i}, "-u", "alice") for i in range(5)]
     for i in range(5):
         world.send("effectiveness", "123", EFFECTIVENESS)
-    for i in range(40):
-        room = f"other-{i}"
-        world.grant(room, "alice")
-        for _ in range(3):
-            world.send("note_update", room, {"fill": "x" * 60000}, "-u", "bob")
+    others = [f"other-{i}" for i in range(40)]
+    world.grant_all(others, "alice")
+    world.run("diagws-send", "-l", "-t", "note_update", "-u", "bob", input="".join(
+        json.dumps({"diagnosis_id": room, "data": {"fill": "x" * 60000}}) + "\n" for room in others for _ in range(3)))
     assert world.stat("summary")["rooms_resident"] < 40
 
     async def watch():

@@ -15,8 +15,7 @@ def site(tmp_path_factory):
     with shared_world(tmp_path_factory) as world:
         world.hub("--ownership", "either")
         world.the_edge = world.edge()
-        for room in ROOMS:
-            world.grant(room, "alice")
+        world.grant_all(ROOMS, "alice")
         world.grant("900", "bob")
         world.alice = world.token("alice")
         yield world
@@ -246,9 +245,7 @@ def test_subscribing_before_connect_was_told(site):
 def test_a_killed_hub_loses_no_room(world):
     world.hub()
     world.the_edge = world.edge()
-    for room in ("1", "2", "3"):
-        world.grant(room, "alice")
-    world.alice = world.token("alice")
+    world.alice = world.user("alice", "1", "2", "3")
 
     async def watch():
         socket = await opened(world, "1", device="many")

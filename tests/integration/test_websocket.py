@@ -337,8 +337,9 @@ def test_a_character_in_two_fragments_is_whole(site):
         cut = text.index(b"\xc3") + 1
         await socket.write_frame(False, 0x1, text[:cut])
         await socket.write_frame(True, 0x0, text[cut:])
-        return (await receive(socket))["type"]
-    assert run(watch()) == "pong"
+        assert (await receive(socket))["type"] == "pong"
+        await socket.close()
+    run(watch())
 
 
 def test_any_bytes_in_a_ping_or_pong_are_fine_also_after_text(site):
@@ -350,8 +351,9 @@ def test_any_bytes_in_a_ping_or_pong_are_fine_also_after_text(site):
             await asyncio.wait_for(await socket.ping(payload), PATIENCE)
             await socket.pong(payload)
         await socket.send('{"type":"ping"}')
-        return (await receive(socket))["type"]
-    assert run(watch()) == "pong"
+        assert (await receive(socket))["type"] == "pong"
+        await socket.close()
+    run(watch())
 
 
 def test_a_frame_over_64_kib_is_1009(site):
