@@ -16,13 +16,12 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lib"))
 from processes import *  # noqa: E402, F401, F403
-from processes import SANITIZED  # noqa: E402
+from processes import SANITIZED, complete, tell, told  # noqa: E402
 
 # A sanitizer has the allocator for itself, and a mutant need be caught but once.
 collect_ignore = ["test_inject.py", "test_mutants.py"] if SANITIZED else []
 
 _missing = []  # the reasons for which need() skipped
-_measured = []
 
 
 def _works(*command):
@@ -73,6 +72,7 @@ def need(*things):
         if why is not None:
             reason = f"skipped: {what}: {why}"
             _missing.append(reason)
+            tell("missing", reason)
             print(reason)
             pytest.skip(reason)
 
@@ -84,7 +84,7 @@ def pytest_collection_modifyitems(items):
 
 def measured(text):
     """Prints what a test has measured, also in the summary, where nothing keeps it back."""
-    _measured.append(text)
+    tell("measured", text)
     print(text)
 
 
@@ -95,12 +95,9 @@ def pytest_runtest_makereport(item, call):
     if report.skipped and os.environ.get("CI") and not any(reason in str(report.longrepr) for reason in _missing):
         report.outcome = "failed"
         report.longrepr = f"{item.nodeid} was skipped, and not for what need() found missing: {report.longrepr}"
-    world = getattr(item, "funcargs", {}).get("world")
-    if report.failed and world is not None:
-        for process in world.processes:
-            report.sections.append((f"{process.name} {process.pid}", process.said()[-4000:]))
+    complete(item, report)
 
 
 def pytest_terminal_summary(terminalreporter):
-    for line in _measured + sorted(set(_missing)):
+    for line in told(terminalreporter, "measured") + told(terminalreporter, "missing"):
         terminalreporter.write_line(line)

@@ -251,14 +251,34 @@ def clinic(world):
     return world
 
 
-@pytest.hookimpl(hookwrapper=True)
-def pytest_runtest_makereport(item, call):
-    outcome = yield
-    report = outcome.get_result()
+_told = []
+
+
+def tell(kind, line):
+    """For the summary: the next report takes it there, from whichever process the test runs in."""
+    _told.append((kind, line))
+
+
+def told(terminalreporter, kind):
+    """What tests told of this kind."""
+    reports = (report for reports in terminalreporter.stats.values() for report in reports)
+    return sorted({line for report in reports for said, line in getattr(report, "user_properties", ()) if said == kind})
+
+
+def complete(item, report):
+    """Adds what was told, and of a failure what its processes said."""
+    report.user_properties += _told
+    _told.clear()
     world = getattr(item, "funcargs", {}).get("world")
     if report.failed and world is not None:
         for process in world.processes:
             report.sections.append((f"{process.name} {process.pid}", process.said()[-4000:]))
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    outcome = yield
+    complete(item, outcome.get_result())
 
 
 def upgraded(link, path, *headers):

@@ -10,21 +10,19 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lib"))
 from processes import *  # noqa: E402, F401, F403
-
-_used = set()
-_missing = set()
+from processes import tell, told  # noqa: E402
 
 
 def used(what):
-    _used.add(what)
+    tell("used", what)
 
 
 def missing(why):
-    _missing.add(why)
+    tell("missing", why)
     pytest.skip(why)
 
 
 def pytest_terminal_summary(terminalreporter):
-    terminalreporter.write_line("stacks used: " + ", ".join(sorted(_used)))
-    if _missing:
-        terminalreporter.write_line("stacks not used: " + ", ".join(sorted(_missing)))
+    terminalreporter.write_line("stacks used: " + ", ".join(told(terminalreporter, "used")))
+    if missed := told(terminalreporter, "missing"):
+        terminalreporter.write_line("stacks not used: " + ", ".join(missed))
