@@ -1,4 +1,5 @@
 """An edge whose checks of signatures are held back (tests/lib/hold.c), and keys and tokens that take it to one."""
+import asyncio
 import contextlib
 import os
 import subprocess
@@ -69,3 +70,12 @@ def slow_token(site, number=0, user="alice"):
 
 def descriptors(process):
     return len(os.listdir(f"/proc/{process.pid}/fd"))
+
+
+async def heard(reader, *words):
+    """All of them, in whatever pieces they come."""
+    said = b""
+    while not all(word in said for word in words):
+        piece = await asyncio.wait_for(reader.read(4096), PATIENCE)
+        assert piece, said
+        said += piece

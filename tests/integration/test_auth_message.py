@@ -9,7 +9,7 @@ import websockets
 
 import held
 from conftest import PATIENCE, closed, receive, until
-from held import THREADS, descriptors, slow_token
+from held import THREADS, descriptors, heard, slow_token
 from test_tokens import flip
 
 
@@ -168,11 +168,7 @@ def test_what_follows_it_waits_in_one_piece_too(site):
                      frame('{"type":"subscribe","diagnosis_id":124}'))
         await asyncio.to_thread(site.hold.until_held)
         site.hold.end()
-        said = b""
-        while not all(word in said for word in (b'"connect"', b'"pong"', b'"subscribed"')):
-            piece = await asyncio.wait_for(reader.read(4096), PATIENCE)
-            assert piece, said
-            said += piece
+        await heard(reader, b'"connect"', b'"pong"', b'"subscribed"')
         writer.close()
     asyncio.run(run())
 

@@ -14,7 +14,7 @@ import pytest
 
 import held
 from conftest import PATIENCE, closed, free_port, receive, until
-from held import THREADS, descriptors, openssl, slow_token
+from held import THREADS, descriptors, heard, openssl, slow_token
 from test_tokens import PUBLISH, UPDATE, flip
 
 site = pytest.fixture(held.site)
@@ -75,11 +75,7 @@ def test_frames_in_one_piece_with_the_upgrade_wait_too(site):
         assert b" 101 " in await reader.readuntil(b"\r\n\r\n")
         await asyncio.to_thread(site.hold.until_held)
         site.hold.end()
-        said = b""
-        while b'"connect"' not in said or b'"pong"' not in said:
-            piece = await asyncio.wait_for(reader.read(4096), PATIENCE)
-            assert piece, said
-            said += piece
+        await heard(reader, b'"connect"', b'"pong"')
         writer.close()
     asyncio.run(run())
 

@@ -48,17 +48,6 @@ async def note(world, room, **data):
     return await asyncio.to_thread(world.send, "note_update", room, data)
 
 
-def confirmed(world, room, device):
-    for row in world.stat("devices", room):
-        if row["device"] == device:
-            return row["confirmed_seq"]
-    return None
-
-
-async def until_confirmed(world, room, device, seq):
-    await asyncio.to_thread(until, lambda: confirmed(world, room, device) == seq, f"{device} to have {seq} of {room}")
-
-
 def test_each_room_has_its_own_replay_and_order(site):
     one, two, three = site.room("alice"), site.room("alice"), site.room("alice")
     for number in range(3):
@@ -79,7 +68,7 @@ def test_each_room_has_its_own_replay_and_order(site):
         assert all(str(update["diagnosis_id"]) == update["data"]["of"] for update in updates)
         last = {update["diagnosis_id"]: update["seq"] for update in updates}
         for room in (one, two, three):
-            await until_confirmed(site, room, "many", last[int(room)])
+            await site.until_confirmed(room, "many", last[int(room)])
         await socket.close()
     run(watch())
 
@@ -116,7 +105,7 @@ def test_a_device_resumes_each_room_where_it_was(site):
         seq = (await note(site, two))["seq"]
         await receive_updates(socket, 1)
         await tell(socket, "ack", two, seq=seq)
-        await until_confirmed(site, two, "tablet", seq)
+        await site.until_confirmed(two, "tablet", seq)
         await socket.close()
         await note(site, two)
         await (await visit(1)).close()
@@ -261,7 +250,7 @@ def test_a_killed_hub_loses_no_room(world):
             got.setdefault(update["diagnosis_id"], []).append((update["n"], update["data"]["number"]))
         assert got == {room: [(1, 0), (2, 1), (3, 2)] for room in (1, 2, 3)}
         for room in ("1", "2", "3"):
-            await until_confirmed(world, room, "many", world.stat("room", room)["head"])
+            await world.until_confirmed(room, "many", world.stat("room", room)["head"])
         await socket.close()
     run(watch())
 

@@ -214,6 +214,12 @@ class World:
         done = self.run("diagws-send", "--json", *options, kind, room, json.dumps(data))
         return json.loads(done.stdout)
 
+    def confirmed(self, room, device):
+        return {row["device"]: row["confirmed_seq"] for row in self.stat("devices", room)}.get(device)
+
+    async def until_confirmed(self, room, device, seq):
+        await asyncio.to_thread(until, lambda: self.confirmed(room, device) == seq, f"{device} to have {seq} of {room}")
+
     def stat(self, *arguments):
         return json.loads(self.run("diagws-stat", "--json", *arguments).stdout)
 

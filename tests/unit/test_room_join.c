@@ -7,6 +7,18 @@
 
 /* ---- joins */
 
+/* Ann's phone, while these messages were published; and it has confirmed so many of them. */
+static void
+was_here(uint64_t published, uint64_t n)
+{
+	struct dw_session *session;
+
+	publish_up_to(published);
+	session = visit(1, "phone", 0, 0);
+	confirm(session, n * 10, n, true);
+	leave(session);
+}
+
 static void
 test_first_visit_gets_all_retained(void)
 {
@@ -35,12 +47,7 @@ test_first_visit_of_an_empty_room(void)
 static void
 test_known_device_resumes_exactly(void)
 {
-	struct dw_session *session;
-
-	publish_up_to(3);
-	session = visit(1, "phone", 0, 0);
-	confirm(session, 20, 2, true);
-	leave(session);
+	was_here(3, 2);
 	publish_up_to(4);
 	(void)visit(2, "phone", 0, 0);
 	assert_joined(DW_RESUME_EXACT, 29, 2, 2);
@@ -50,12 +57,7 @@ test_known_device_resumes_exactly(void)
 static void
 test_known_device_is_told_its_gap(void)
 {
-	struct dw_session *session;
-
-	publish_up_to(2);
-	session = visit(1, "phone", 0, 0);
-	confirm(session, 20, 2, true);
-	leave(session);
+	was_here(2, 2);
 	publish_up_to(10);
 	(void)visit(2, "phone", 0, 0);
 	/* It goes on behind the gap. */
@@ -68,10 +70,7 @@ test_gap_is_told_again_until_confirmed(void)
 {
 	struct dw_session *session;
 
-	publish_up_to(2);
-	session = visit(1, "phone", 0, 0);
-	confirm(session, 20, 2, true);
-	leave(session);
+	was_here(2, 2);
 	publish_up_to(10);
 	leave(visit(2, "phone", 0, 0));
 	session = visit(3, "phone", 0, 0);
@@ -190,10 +189,7 @@ test_reset_does_not_move_the_cursor_back(void)
 {
 	struct dw_session *session;
 
-	publish_up_to(3);
-	session = visit(1, "phone", 0, 0);
-	confirm(session, 30, 3, true);
-	leave(session);
+	was_here(3, 3);
 	session = visit(2, "phone", DW_JOIN_AFTER, 5000);
 	assert_joined(DW_RESUME_RESET, 9, 0, 3);
 	assert_int_equal(dw_seq(session->device->at), 30);
