@@ -61,7 +61,7 @@ UNIT_SRC   := $(wildcard tests/unit/test_*.c)
 UNIT_TESTS := $(UNIT_SRC:tests/unit/%.c=$(BUILD)/tests/%)
 LIBRARIES  := $(BUILD)/lib/libdiagws.a $(BUILD)/lib/libdiagws.so $(BUILD)/lib/pkgconfig/diagws.pc
 
-.PHONY: all deps deps-bench bench bench-check timing demo check check-unit check-model check-integration check-fault check-fuzz check-thread fuzz fuzz-live stacks model torture attacks dropping hub-restarts slow-clients power-loss kill-every-syscall inject idle mutants conformance lint format install uninstall clean help
+.PHONY: all deps deps-bench bench bench-check timing demo check check-built check-unit check-model check-integration check-fault check-fuzz check-thread fuzz fuzz-live stacks model torture attacks dropping hub-restarts slow-clients power-loss kill-every-syscall inject idle mutants conformance lint format install uninstall clean help
 .SECONDARY:
 
 all: $(BINARIES) $(LIBRARIES)
@@ -262,7 +262,7 @@ check-thread: $(BINARIES) $(THREAD_UNIT)
 	$(Q)DIAGWS_BUILD=$(abspath $(BUILD)) $(PYTHON) -m pytest -q -p no:cacheprovider -n 2 $(THREAD_TESTS) $(PYTEST)
 
 check-fuzz:
-	$(Q)$(MAKE) --no-print-directory fuzz SECONDS=20 ONLY=
+	$(Q)$(MAKE) --no-print-directory fuzz SECONDS=10 ONLY=
 
 # Makes chosen calls of a process fail, when preloaded into it.
 $(BUILD)/tests/inject.so: tests/fault/inject.c
@@ -270,15 +270,22 @@ $(BUILD)/tests/inject.so: tests/fault/inject.c
 	$(call say,LD,$@)
 	$(Q)$(CC) $(filter-out $(SAN),$(ALL_CFLAGS)) -fPIC -shared -o $@ $<
 
+# What tests use beside the commands. It is built first, with all cores: the parts themselves take turns.
+FOR_INTEGRATION := $(addprefix $(BUILD)/tests/,diagws-edge-v99 embed api api-v99 hold.so stick.so)
+FOR_FAULT       := $(BUILD)/tests/clients $(if $(SANITIZE),,$(BUILD)/tests/inject.so)
+check-built: all $(UNIT_TESTS) $(BUILD)/tests/harness $(FOR_INTEGRATION) $(FOR_FAULT)
+
 check: deps
+	$(if $(filter thread,$(SANITIZE)),,$(Q)$(MAKE) --no-print-directory -j $(shell nproc) check-built)
 	$(Q)$(MAKE) --no-print-directory $(if $(filter thread,$(SANITIZE)),check-thread, \
 		check-unit check-model check-integration check-fault $(if $(SANITIZE),,check-fuzz))
 
 check-unit: $(UNIT_TESTS)
-	$(Q)for t in $(UNIT_TESTS); do echo "$$t"; $$t || exit 1; done
+	$(Q)printf '%s\n' $(UNIT_TESTS) | xargs -P $(shell nproc) -n 1 sh -c \
+		'said=$$("$$0" 2>&1); status=$$?; printf "%s\n%s\n" "$$0" "$$said"; [ $$status = 0 ] || exit 255'
 
 check-model: all $(BUILD)/tests/harness
-	$(Q)DIAGWS_BUILD=$(abspath $(BUILD)) $(PYTHON) -m pytest -q -p no:cacheprovider tests/model $(PYTEST)
+	$(Q)DIAGWS_BUILD=$(abspath $(BUILD)) $(PYTHON) -m pytest -q -p no:cacheprovider -n 2 tests/model $(PYTEST)
 
 # Random histories: SEEDS=1000000 of them, from SEED=1 on; ENGINE=memory or lmdb alone. What fails is printed as short as
 # it can be, and lies then in KEEP=directory. REAL=100: so many through real processes instead.
@@ -287,20 +294,16 @@ model: $(BUILD)/tests/harness $(if $(REAL),all)
 	$(Q)DIAGWS_BUILD=$(abspath $(BUILD)) $(PYTHON) tests/model/$(if $(REAL),real.py --seeds $(REAL),$(FUZZ)) \
 		--seed $(or $(SEED),1)
 
-check-integration: all $(addprefix $(BUILD)/tests/,diagws-edge-v99 embed api api-v99 hold.so stick.so)
+check-integration: all $(FOR_INTEGRATION)
 	$(Q)DIAGWS_BUILD=$(abspath $(BUILD)) $(PYTHON) -m pytest -q -p no:cacheprovider -n 6 tests/integration $(PYTEST)
 	$(if $(PYTEST)$(SANITIZE),,$(Q)$(MAKE) --no-print-directory stacks)
 
 # Clients of other people's stacks: what of node, go and java is there is used, and fetches what it needs into build/stacks.
 stacks: all
-	$(Q)DIAGWS_BUILD=$(abspath $(BUILD)) $(PYTHON) -m pytest -q -p no:cacheprovider tests/stacks $(PYTEST)
+	$(Q)DIAGWS_BUILD=$(abspath $(BUILD)) $(PYTHON) -m pytest -q -p no:cacheprovider -n 2 tests/stacks $(PYTEST)
 
-# Those that measure, or use what a machine has one of, have it for themselves.
-FAULT_ALONE := $(patsubst %,tests/fault/test_%.py,dropping fair further_back network power proxies restarts slow)
-check-fault: all $(BUILD)/tests/clients $(if $(SANITIZE),,$(BUILD)/tests/inject.so)
-	$(Q)DIAGWS_BUILD=$(abspath $(BUILD)) $(PYTHON) -m pytest -q -p no:cacheprovider $(if $(PYTEST),tests/fault $(PYTEST), \
-		-n 2 tests/fault $(FAULT_ALONE:%=--ignore=%))
-	$(if $(PYTEST),,$(Q)DIAGWS_BUILD=$(abspath $(BUILD)) $(PYTHON) -m pytest -q -p no:cacheprovider $(FAULT_ALONE))
+check-fault: all $(FOR_FAULT)
+	$(Q)DIAGWS_BUILD=$(abspath $(BUILD)) $(PYTHON) -m pytest -q -p no:cacheprovider $(if $(PYTEST),,-n 4) tests/fault $(PYTEST)
 
 # Autobahn's cases come as a package of PyPI, for Python 2: only its case files are used.
 AUTOBAHN := build/conformance/autobahntestsuite-25.10.1-py2-none-any.whl

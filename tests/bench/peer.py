@@ -9,8 +9,12 @@ import re
 import select
 import socket
 import struct
+import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests/lib"))
+from packed import packed  # noqa: E402
+
 VERSION = int(re.search(r"#define DW_PROTOCOL_VERSION (\d+)", (ROOT / "lib/wire/wire.c").read_text())[1])
 
 EDGE, CLIENT = 1, 2
@@ -20,18 +24,6 @@ NOWHERE = 0, 0, 0
 GREETING = b"\xff" + bytes(8) + b"\x7f\x03\x01" + b"NULL".ljust(20, b"\0") + bytes(32)
 READY = b"\x05READY\x0bSocket-Type" + struct.pack(">I", 6) + b"DEALER" + b"\x08Identity" + bytes(4)
 LONG, COMMAND = 2, 4
-
-
-def packed(value):
-    if isinstance(value, bool):
-        return b"\xc3" if value else b"\xc2"
-    if isinstance(value, int):
-        return b"\xcf" + struct.pack(">Q", value)
-    if isinstance(value, bytes):
-        return b"\xc6" + struct.pack(">I", len(value)) + value
-    if isinstance(value, str):
-        return b"\xdb" + struct.pack(">I", len(value.encode())) + value.encode()
-    return b"\xdc" + struct.pack(">H", len(value)) + b"".join(map(packed, value))
 
 
 def framed(payload):

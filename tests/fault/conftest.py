@@ -1,11 +1,10 @@
-"""What the fault tests share: the real processes of the integration tests, and `need`.
+"""What the fault tests share: the real processes of tests/lib/processes.py, and `need`.
 
 A fault test says first what of the machine it needs: need("root", "loop"). Where that is missing the test is
 skipped with the line `skipped: why`, never passed. With CI set in the environment a skip for any other reason
 is a failure, so a test that could run cannot stay out unnoticed.
 """
 import functools
-import importlib.util
 import os
 import pathlib
 import shutil
@@ -15,18 +14,14 @@ import tempfile
 
 import pytest
 
-_path = pathlib.Path(__file__).resolve().parents[1] / "integration" / "conftest.py"
-_spec = importlib.util.spec_from_file_location("integration_conftest", _path)
-integration = importlib.util.module_from_spec(_spec)
-sys.modules["integration_conftest"] = integration
-_spec.loader.exec_module(integration)
-globals().update({name: value for name, value in vars(integration).items() if not name.startswith("_")})
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lib"))
+from processes import *  # noqa: E402, F401, F403
+from processes import SANITIZED, complete, tell, told  # noqa: E402
 
 # A sanitizer has the allocator for itself, and a mutant need be caught but once.
-collect_ignore = ["test_inject.py", "test_mutants.py"] if integration.SANITIZED else []
+collect_ignore = ["test_inject.py", "test_mutants.py"] if SANITIZED else []
 
 _missing = []  # the reasons for which need() skipped
-_measured = []
 
 
 def _works(*command):
@@ -77,13 +72,19 @@ def need(*things):
         if why is not None:
             reason = f"skipped: {what}: {why}"
             _missing.append(reason)
+            tell("missing", reason)
             print(reason)
             pytest.skip(reason)
 
 
+def pytest_collection_modifyitems(items):
+    """What takes longest begins first, so that in the end nobody waits for it alone."""
+    items.sort(key=lambda item: item.path.name != "test_torture.py")
+
+
 def measured(text):
     """Prints what a test has measured, also in the summary, where nothing keeps it back."""
-    _measured.append(text)
+    tell("measured", text)
     print(text)
 
 
@@ -94,12 +95,9 @@ def pytest_runtest_makereport(item, call):
     if report.skipped and os.environ.get("CI") and not any(reason in str(report.longrepr) for reason in _missing):
         report.outcome = "failed"
         report.longrepr = f"{item.nodeid} was skipped, and not for what need() found missing: {report.longrepr}"
-    world = getattr(item, "funcargs", {}).get("world")
-    if report.failed and world is not None:
-        for process in world.processes:
-            report.sections.append((f"{process.name} {process.pid}", process.said()[-4000:]))
+    complete(item, report)
 
 
 def pytest_terminal_summary(terminalreporter):
-    for line in _measured + sorted(set(_missing)):
+    for line in told(terminalreporter, "measured") + told(terminalreporter, "missing"):
         terminalreporter.write_line(line)

@@ -4,6 +4,7 @@ What was written and not synced is gone after cut() and remount(), as after a pu
 the mount and its loop device go at close(), and when the test itself is killed, a shell that waits for that ends the
 process named last by holds() and unmounts.
 """
+import contextlib
 import fcntl
 import os
 import signal
@@ -71,6 +72,18 @@ class Disk:
         """The process that is to be ended with the disk."""
         self.guard.stdin.write(b"%d\n" % pid)
         self.guard.stdin.flush()
+
+    @contextlib.contextmanager
+    def of(self, world):
+        """Gives a world's store to this disk; in the end the hub is killed, and the disk goes."""
+        world.state = self.root / "state"
+        try:
+            yield self
+        finally:
+            for process in world.processes:
+                if process.name == "diagws-hub":
+                    process.kill()
+            self.close()
 
     def close(self):
         self.guard.stdin.write(b"\n")

@@ -126,8 +126,11 @@ def _not_gone(numbers, line, gap):
 
 
 def _before_the_first_visit(numbers, line, gap):
-    visit = gap.stream.device.first_visit
+    visit, streams = gap.stream.device.first_visit, gap.stream.device.streams
     if visit is None:
+        return
+    # The hub may know the device from a visit before, whose answer did not reach it.
+    if any(stream.welcomed is None for stream in streams[:streams.index(visit)]):
         return
     if gap.direct:
         first = line.get(gap.first)

@@ -234,6 +234,19 @@ def test_a_first_visit_has_missed_nothing(made, first, found, direct):
     assert made.found() == found
 
 
+@pytest.mark.parametrize("asked, found", [(True, set()), (False, {"over_told"})])
+def test_a_visit_whose_answer_was_lost_may_have_been_the_first(made, asked, found):
+    """The hub took the device, and the edge was killed before it said so."""
+    if asked:
+        made.history.connect("alice/phone", 7, user="alice").closed(1006)
+    made.store(1, 2, 3, 4, 5)
+    made.now += 1
+    one = made.enter(resume="gap", head=5, oldest=3)
+    one.message(made.gap(1, 2))
+    made.deliver(one, 3, 4, 5)
+    assert made.found() == found
+
+
 def test_one_that_is_over_may_be_told_in_its_place_also_to_who_comes_first(made):
     made.direct(1, ttl=5)
     made.now += 6

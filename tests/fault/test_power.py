@@ -36,15 +36,10 @@ def disk(world, tmp_path):
     need("loop")
     # Who ends the test by SIGTERM wants it to clean up as well.
     handler = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    disk = Disk(tmp_path)
-    world.state = disk.root / "state"
     try:
-        yield disk
+        with Disk(tmp_path).of(world) as disk:
+            yield disk
     finally:
-        for process in world.processes:
-            if process.name == "diagws-hub":
-                process.kill()
-        disk.close()
         signal.signal(signal.SIGTERM, handler)
 
 

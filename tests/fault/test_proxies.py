@@ -5,14 +5,11 @@ import asyncio
 import contextlib
 import json
 import os
-import pathlib
-import sys
 import time
 
 import pytest
 import websockets
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lib"))
 import fronts
 from conftest import free_port, receive, receive_updates, until
 

@@ -22,15 +22,8 @@ ROOM = "123"
 def disk(world, tmp_path):
     need("root")
     need("loop")
-    disk = Disk(tmp_path, 48 * MIB)
-    world.state = disk.root / "state"
-    try:
+    with Disk(tmp_path, 48 * MIB).of(world) as disk:
         yield disk
-    finally:
-        for process in world.processes:
-            if process.name == "diagws-hub":
-                process.kill()
-        disk.close()
 
 
 def fill(disk):

@@ -17,7 +17,8 @@ import time
 sys.path[:0] = [str(pathlib.Path(__file__).resolve().parent)]
 import live
 from live import PATIENCE, Finding
-from test_hostile_peer import HELLO, JOIN, LEAVE, PING, PONG, PUBLISH, READ, STAT, VERSION, WELCOME, messages, packed
+from packed import messages, packed
+from test_hostile_peer import HELLO, JOIN, LEAVE, PING, PONG, PUBLISH, READ, STAT, VERSION, WELCOME
 
 WHO, BYE, CONFIRM, CREDIT, OWN = 32, 3, 7, 8, 11
 GREETING = b"\xff" + bytes(8) + b"\x7f\x03\x00NULL" + bytes(16 + 32)

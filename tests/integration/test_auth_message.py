@@ -7,11 +7,10 @@ import time
 import pytest
 import websockets
 
+import held
 from conftest import PATIENCE, closed, receive, until
-from test_checks import Hold, descriptors, slow_token
-from test_tokens import flip, openssl
-
-THREADS = 4  # libuv's
+from held import THREADS, descriptors, heard, slow_token
+from test_tokens import flip
 
 
 def auth(token):
@@ -147,21 +146,7 @@ def test_who_has_sent_none_when_the_edge_ends(clinic):
 
 # ---- a token that takes long to check ----
 
-@pytest.fixture
-def site(world):
-    world.rsa = world.path / "rs.rs256.pem"
-    openssl("genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048", "-out", world.rsa)
-    world.rsa.chmod(0o600)
-    openssl("pkey", "-in", world.rsa, "-pubout", "-out", world.keys / world.rsa.name)
-    world.hold = Hold(world)
-    world.hub()
-    world.the_edge = world.edge(env=world.hold.env)
-    world.grant("123", "alice", "bob")
-    world.grant("124", "alice", "bob")
-    try:
-        yield world
-    finally:
-        world.hold.path.unlink(missing_ok=True)
+site = pytest.fixture(held.site)
 
 
 def frame(text):
@@ -183,11 +168,7 @@ def test_what_follows_it_waits_in_one_piece_too(site):
                      frame('{"type":"subscribe","diagnosis_id":124}'))
         await asyncio.to_thread(site.hold.until_held)
         site.hold.end()
-        said = b""
-        while not all(word in said for word in (b'"connect"', b'"pong"', b'"subscribed"')):
-            piece = await asyncio.wait_for(reader.read(4096), PATIENCE)
-            assert piece, said
-            said += piece
+        await heard(reader, b'"connect"', b'"pong"', b'"subscribed"')
         writer.close()
     asyncio.run(run())
 

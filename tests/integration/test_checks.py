@@ -4,7 +4,6 @@ The checks are held back (tests/lib/hold.c), so that what happens meanwhile does
 """
 import asyncio
 import json
-import os
 import signal
 import socket
 import ssl
@@ -13,51 +12,12 @@ import time
 
 import pytest
 
-from conftest import BUILD, PATIENCE, SANITIZED, closed, free_port, receive, until
-from test_tokens import PUBLISH, UPDATE, flip, openssl
+import held
+from conftest import PATIENCE, closed, free_port, receive, until
+from held import THREADS, descriptors, heard, openssl, slow_token
+from test_tokens import PUBLISH, UPDATE, flip
 
-THREADS = 4  # libuv's
-
-
-class Hold:
-    """As long as it lasts no check of a public key's signature ends."""
-
-    def __init__(self, world):
-        self.path = world.path / "hold"
-        self.env = {"HOLD": str(self.path), "LD_PRELOAD": str(BUILD / "tests" / "hold.so")}
-        if SANITIZED:
-            self.env["ASAN_OPTIONS"] = os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"
-
-    def begin(self):
-        self.path.touch()
-
-    def until_held(self, count=1):
-        until(lambda: self.path.stat().st_size >= count, f"{count} checks")
-
-    def end(self):
-        self.path.unlink()
-
-
-@pytest.fixture
-def site(world):
-    world.rsa = world.path / "rs.rs256.pem"
-    openssl("genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048", "-out", world.rsa)
-    world.rsa.chmod(0o600)
-    openssl("pkey", "-in", world.rsa, "-pubout", "-out", world.keys / world.rsa.name)
-    world.hold = Hold(world)
-    world.hub()
-    world.the_edge = world.edge(env=world.hold.env)
-    world.grant("123", "alice", "bob")
-    world.grant("124", "alice", "bob")
-    try:
-        yield world
-    finally:
-        world.hold.path.unlink(missing_ok=True)
-
-
-def slow_token(site, number=0, user="alice"):
-    """No two are the same: none is known from before."""
-    return site.token(user, "--issuer", f"number{number}", key=site.rsa)
+site = pytest.fixture(held.site)
 
 
 async def publish(site, token):
@@ -115,11 +75,7 @@ def test_frames_in_one_piece_with_the_upgrade_wait_too(site):
         assert b" 101 " in await reader.readuntil(b"\r\n\r\n")
         await asyncio.to_thread(site.hold.until_held)
         site.hold.end()
-        said = b""
-        while b'"connect"' not in said or b'"pong"' not in said:
-            piece = await asyncio.wait_for(reader.read(4096), PATIENCE)
-            assert piece, said
-            said += piece
+        await heard(reader, b'"connect"', b'"pong"')
         writer.close()
     asyncio.run(run())
 
@@ -238,10 +194,6 @@ def test_so_many_checks_and_no_more(site):
     asyncio.run(run())
 
 
-def descriptors(process):
-    return len(os.listdir(f"/proc/{process.pid}/fd"))
-
-
 def test_who_leaves_is_forgotten(site):
     edge = site.the_edge
 
@@ -318,15 +270,22 @@ def test_keys_that_change_meanwhile(site):
     asyncio.run(run())
 
 
+async def told_to_end(site):
+    """Connections whose checks are held back, at an edge that had a signal since."""
+    edge = site.the_edge
+    site.hold.begin()
+    clients = [await edge.connect("123", slow_token(site, number)) for number in range(2 * THREADS)]
+    await asyncio.to_thread(site.hold.until_held, THREADS)
+    edge.signal(signal.SIGTERM)
+    until(lambda: "shutting down" in edge.said(), "the signal")
+    return clients
+
+
 def test_an_edge_that_ends_meanwhile(site):
     edge = site.the_edge
 
     async def run():
-        site.hold.begin()
-        clients = [await edge.connect("123", slow_token(site, number)) for number in range(2 * THREADS)]
-        await asyncio.to_thread(site.hold.until_held, THREADS)
-        edge.signal(signal.SIGTERM)
-        until(lambda: "shutting down" in edge.said(), "the signal")
+        clients = await told_to_end(site)
         site.hold.end()
         for client in clients:
             assert await closed(client) == (1012, "service restart")
@@ -339,11 +298,7 @@ def test_an_edge_that_must_end_at_once(site):
     edge = site.the_edge
 
     async def run():
-        site.hold.begin()
-        clients = [await edge.connect("123", slow_token(site, number)) for number in range(2 * THREADS)]
-        await asyncio.to_thread(site.hold.until_held, THREADS)
-        edge.signal(signal.SIGTERM)
-        until(lambda: "shutting down" in edge.said(), "the signal")
+        clients = await told_to_end(site)
         edge.signal(signal.SIGTERM)
         site.hold.end()
         assert await asyncio.to_thread(edge.popen.wait, PATIENCE) == 0

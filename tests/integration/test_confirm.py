@@ -9,28 +9,17 @@ import time
 
 import pytest
 
-from conftest import PATIENCE, World, receive, receive_updates, until
+from conftest import PATIENCE, receive, receive_updates, shared_world, until
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
     """A hub, an edge, and alice."""
-    world = World(tmp_path_factory.mktemp("c", numbered=True).resolve())
-    try:
+    with shared_world(tmp_path_factory) as world:
         world.hub("--queue-limit", 300)
         world.the_edge = world.edge()
         world.alice = world.token("alice")
-        world.rooms = iter(range(1000, 2000))
         yield world
-    finally:
-        world.end()
-
-
-def fresh(world):
-    """A diagnosis of alice's that nobody has watched yet."""
-    room = str(next(world.rooms))
-    world.grant(room, "alice")
-    return room
 
 
 def run(coroutine):
@@ -50,24 +39,13 @@ def send(world, room, count=1, pad=0):
     world.run("diagws-send", "-l", "-d", room, "-t", "x_update", input=lines)
 
 
-def confirmed(world, room, device):
-    for row in world.stat("devices", room):
-        if row["device"] == device:
-            return row["confirmed_seq"]
-    return None
-
-
-async def until_confirmed(world, room, device, seq):
-    await asyncio.to_thread(until, lambda: confirmed(world, room, device) == seq, f"{device} to have {seq} of {room}")
-
-
 async def witness(world, room):
     """What one that just connects and answers PINGs has confirmed: by then others' PONGs have been heard, too."""
     socket, _ = await opened(world, room, device="witness", after=0)
     head = (await asyncio.to_thread(world.stat, "room", room))["head"]
     while (await receive(socket)).get("seq") != head:
         pass
-    await until_confirmed(world, room, "witness", head)
+    await world.until_confirmed(room, "witness", head)
     await socket.close()
 
 
@@ -135,7 +113,7 @@ class Frames:
 # ---- PONGs ----
 
 def test_a_pong_confirms_what_was_written_before_its_ping(site):
-    room = fresh(site)
+    room = site.room("alice")
 
     async def watch():
         client = await Frames().open(site, room, device="phone")
@@ -144,15 +122,15 @@ def test_a_pong_confirms_what_was_written_before_its_ping(site):
         payload, last = await client.ping_behind(room, 3)
         tag, _, seq, n = struct.unpack(">cQQQ", payload)
         assert (tag, seq, n) == (b"D", last["seq"], 3)
-        assert confirmed(site, room, "phone") < seq
+        assert site.confirmed(room, "phone") < seq
         await client.pong(payload)
-        await until_confirmed(site, room, "phone", seq)
+        await site.until_confirmed(room, "phone", seq)
         client.close()
     run(watch())
 
 
 def test_a_pong_that_no_ping_asked_for_confirms_nothing(site):
-    room = fresh(site)
+    room = site.room("alice")
 
     async def watch():
         client = await Frames().open(site, room, device="phone")
@@ -160,7 +138,7 @@ def test_a_pong_that_no_ping_asked_for_confirms_nothing(site):
         await asyncio.to_thread(send, site, room, 2)
         payload, last = await client.ping_behind(room, 2)
         seq, n = last["seq"], last["n"]
-        before = confirmed(site, room, "phone")
+        before = site.confirmed(room, "phone")
         sealed = payload[:9]
         for wrong in (b"", b"x", payload[:-1], payload + b"x", b"E" + payload[1:], struct.pack(">cQ", b"C", 1),
                       os.urandom(125), *(sealed + struct.pack(">QQ", *position) for position in (
@@ -169,17 +147,17 @@ def test_a_pong_that_no_ping_asked_for_confirms_nothing(site):
         await client.text(type="ping")
         assert json.loads((await client.frame())[1])["type"] == "pong"
         await witness(site, room)
-        assert confirmed(site, room, "phone") == before
+        assert site.confirmed(room, "phone") == before
         assert "confirmation of no position" not in site.processes[0].said()  # the hub was not bothered
         await client.pong(payload)
-        await until_confirmed(site, room, "phone", seq)
+        await site.until_confirmed(room, "phone", seq)
         client.close()
     run(watch())
 
 
 def test_pings_are_few_under_load(site):
     """At most one each 250 ms, however much there is to confirm."""
-    room = fresh(site)
+    room = site.room("alice")
 
     async def watch():
         client = await Frames().open(site, room, device="phone")
@@ -203,7 +181,7 @@ def test_pings_are_few_under_load(site):
 
 @pytest.mark.parametrize("kind", ["answers over and over", "anything"])
 def test_pongs_that_no_ping_asked_for_make_pings_no_rarer(site, kind):
-    room = fresh(site)
+    room = site.room("alice")
 
     async def flood(hostile, payload):
         frame = bytes([0x8A, 0x80 | len(payload)]) + bytes(4) + payload
@@ -245,7 +223,7 @@ FLOODS = {"pings": b"\x89\x80" + bytes(4), "long pings": b"\x89\xfd" + bytes(129
 @pytest.mark.parametrize("kind", FLOODS)
 def test_a_flood_of_frames_that_say_nothing_is_read_slowly(site, kind):
     """What a stack may send is read at once; of a flood others hear nothing, and it is heard in the end."""
-    room, frame = fresh(site), FLOODS[kind]
+    room, frame = site.room("alice"), FLOODS[kind]
 
     async def asked(client, before):
         """Its `ping`, behind so many bytes of the flood, has been answered."""
@@ -296,7 +274,7 @@ async def crowd(world, room):
 
 def test_a_large_room_is_asked_by_turns(site):
     """Its PONGs do not come all at once; each client has its turn, and is asked in the end."""
-    room = fresh(site)
+    room = site.room("alice")
 
     async def watch():
         clients = await crowd(site, room)
@@ -348,7 +326,7 @@ def test_a_large_room_is_asked_by_turns(site):
 # ---- more than one room ----
 
 def test_a_counter_confirms_all_rooms_of_a_connection(site):
-    one, two = fresh(site), fresh(site)
+    one, two = site.room("alice"), site.room("alice")
 
     async def watch():
         client = await Frames().open(site, one, device="many")
@@ -362,24 +340,24 @@ def test_a_counter_confirms_all_rooms_of_a_connection(site):
             opcode, text = await client.frame()
             assert opcode == 1  # one PING at a time: the next comes when this one was answered
             in_two = json.loads(text)
-        before = [confirmed(site, room, "many") for room in (one, two)]
+        before = [site.confirmed(room, "many") for room in (one, two)]
         tag, counter = struct.unpack(">cQ", payload)
         assert tag == b"C"
         await client.pong(struct.pack(">cQ", b"C", counter + 1))
         await client.pong(struct.pack(">cQQQ", b"D", 0, in_one["seq"], in_one["n"]))
         await client.pong(struct.pack(">cQQQ", b"D", 0, in_two["seq"], in_two["n"]))
         await witness(site, two)
-        assert [confirmed(site, room, "many") for room in (one, two)] == before
+        assert [site.confirmed(room, "many") for room in (one, two)] == before
         await client.pong(payload)
-        await until_confirmed(site, one, "many", in_one["seq"])
+        await site.until_confirmed(one, "many", in_one["seq"])
         await client.pong((await client.ping())[0])
-        await until_confirmed(site, two, "many", in_two["seq"])
+        await site.until_confirmed(two, "many", in_two["seq"])
         client.close()
     run(watch())
 
 
 def test_a_late_counter_confirms_nothing_that_came_after_it(site):
-    one, two = fresh(site), fresh(site)
+    one, two = site.room("alice"), site.room("alice")
 
     async def watch():
         client = await Frames().open(site, one, device="many")
@@ -392,9 +370,9 @@ def test_a_late_counter_confirms_nothing_that_came_after_it(site):
         second = json.loads(text)["seq"]
         assert (opcode, second > first["seq"]) == (1, True)
         await client.pong(payload)
-        await until_confirmed(site, two, "many", first["seq"])
+        await site.until_confirmed(two, "many", first["seq"])
         await client.pong((await client.ping())[0])
-        await until_confirmed(site, two, "many", second)
+        await site.until_confirmed(two, "many", second)
         client.close()
     run(watch())
 
@@ -402,24 +380,24 @@ def test_a_late_counter_confirms_nothing_that_came_after_it(site):
 # ---- ack=client ----
 
 def test_with_ack_client_only_the_client_confirms(site):
-    room = fresh(site)
+    room = site.room("alice")
 
     async def watch():
         socket, _ = await opened(site, room, device="sure", ack="client")
-        before = confirmed(site, room, "sure")
+        before = site.confirmed(room, "sure")
         await asyncio.to_thread(send, site, room, 100)
         updates = await receive_updates(socket, 100)
         await witness(site, room)
-        assert confirmed(site, room, "sure") == before
+        assert site.confirmed(room, "sure") == before
         for update in updates[9::10]:
             await acknowledge(socket, update["seq"])
-            await until_confirmed(site, room, "sure", update["seq"])
+            await site.until_confirmed(room, "sure", update["seq"])
         await socket.close()
     run(watch())
 
 
 def test_an_ack_counts_when_the_ring_has_dropped_the_message(site):
-    room = fresh(site)
+    room = site.room("alice")
 
     async def watch():
         socket, _ = await opened(site, room, device="sure", ack="client")
@@ -427,14 +405,14 @@ def test_an_ack_counts_when_the_ring_has_dropped_the_message(site):
         updates = await receive_updates(socket, 20)
         for number in (2, 3, 17, 19):
             await acknowledge(socket, updates[number]["seq"])
-            await until_confirmed(site, room, "sure", updates[number]["seq"])
+            await site.until_confirmed(room, "sure", updates[number]["seq"])
         await socket.close()
     run(watch())
 
 
 def test_one_that_acknowledges_resumes_exactly(site):
     """No overlap: nothing comes again that it said it has."""
-    room = fresh(site)
+    room = site.room("alice")
 
     async def watch():
         socket, _ = await opened(site, room, device="sure", ack="client")
@@ -450,13 +428,13 @@ def test_one_that_acknowledges_resumes_exactly(site):
 
 
 def test_an_ack_on_any_connection_spares_the_repeats(site):
-    room = fresh(site)
+    room = site.room("alice")
 
     async def watch():
         socket, _ = await opened(site, room, device="phone")
         await asyncio.to_thread(send, site, room, 5)
         updates = await receive_updates(socket, 5)
-        await until_confirmed(site, room, "phone", updates[4]["seq"])
+        await site.until_confirmed(room, "phone", updates[4]["seq"])
         await acknowledge(socket, updates[4]["seq"])
         await socket.close()
         socket, data = await opened(site, room, device="phone")
@@ -466,7 +444,7 @@ def test_an_ack_on_any_connection_spares_the_repeats(site):
 
 
 def test_an_ack_names_its_room_where_there_are_many(site):
-    one, two = fresh(site), fresh(site)
+    one, two = site.room("alice"), site.room("alice")
 
     async def watch():
         socket, _ = await opened(site, one, device="sure", ack="client")
@@ -479,7 +457,7 @@ def test_an_ack_names_its_room_where_there_are_many(site):
         await acknowledge(socket, updates[1]["seq"], diagnosis_id=999)
         assert (await receive(socket))["data"]["code"] == "not_subscribed"
         await acknowledge(socket, updates[1]["seq"], diagnosis_id=int(two))
-        await until_confirmed(site, two, "sure", updates[1]["seq"])
+        await site.until_confirmed(two, "sure", updates[1]["seq"])
         await acknowledge(socket, updates[3]["seq"] + 1, diagnosis_id=int(two))
         assert (await receive(socket))["data"]["field"] == "seq"
         await acknowledge(socket, 2**62, diagnosis_id=int(two))
@@ -491,8 +469,7 @@ def test_an_ack_names_its_room_where_there_are_many(site):
 def test_a_hub_restart_forgets_no_acknowledgment(world):
     world.hub()
     world.the_edge = world.edge()
-    world.grant("1", "alice")
-    world.alice = world.token("alice")
+    world.alice = world.user("alice", "1")
 
     async def watch():
         socket, _ = await opened(world, "1", device="sure", ack="client")
@@ -501,11 +478,11 @@ def test_a_hub_restart_forgets_no_acknowledgment(world):
         world.processes[0].kill()
         await acknowledge(socket, updates[3]["seq"])
         world.processes[0] = await asyncio.to_thread(world.hub)
-        await until_confirmed(world, "1", "sure", updates[3]["seq"])
+        await world.until_confirmed("1", "sure", updates[3]["seq"])
         await asyncio.to_thread(send, world, "1", 1)
         last, = await receive_updates(socket, 1)
         await acknowledge(socket, last["seq"])
-        await until_confirmed(world, "1", "sure", last["seq"])
+        await world.until_confirmed("1", "sure", last["seq"])
         await socket.close()
     run(watch())
 
@@ -513,7 +490,7 @@ def test_a_hub_restart_forgets_no_acknowledgment(world):
 # ---- keep-alive ----
 
 def test_heartbeats_tell_the_head_and_silence_ends(site):
-    one, two = fresh(site), fresh(site)
+    one, two = site.room("alice"), site.room("alice")
 
     async def watch():
         silent = await Frames().open(site, one, device="silent")

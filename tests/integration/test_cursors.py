@@ -29,8 +29,7 @@ async def visit(world, edge, count, sure=False, **query):
 def test_a_device_unseen_for_too_long_is_forgotten(world):
     hub = world.hub("--cursor-ttl", "2s")
     edge = world.edge()
-    world.grant("123", "alice")
-    world.alice = world.token("alice")
+    world.alice = world.user("alice", "123")
     world.send("effectiveness", "123", EFFECTIVENESS)
     assert asyncio.run(visit(world, edge, 1, sure=True, device="phone"))[0]["resume"] == "new"
     assert asyncio.run(visit(world, edge, 0, device="phone"))[0]["resume"] == "exact"
@@ -78,18 +77,16 @@ def test_a_room_that_is_given_up_keeps_what_it_knows(world):
     """Direct messages, places and cursors of a room that had no place in memory."""
     world.hub("--memory-limit", "1M", "--queue-limit", 3)
     edge = world.edge()
-    world.grant("123", "alice")
-    world.alice = world.token("alice")
+    world.alice = world.user("alice", "123")
     world.send("effectiveness", "123", EFFECTIVENESS)
     asyncio.run(visit(world, edge, 1, sure=True, device="phone"))
     direct = [world.send("note_update", "123", {"i": i}, "-u", "alice") for i in range(5)]
     for i in range(5):
         world.send("effectiveness", "123", EFFECTIVENESS)
-    for i in range(40):
-        room = f"other-{i}"
-        world.grant(room, "alice")
-        for _ in range(3):
-            world.send("note_update", room, {"fill": "x" * 60000}, "-u", "bob")
+    others = [f"other-{i}" for i in range(40)]
+    world.grant_all(others, "alice")
+    world.run("diagws-send", "-l", "-t", "note_update", "-u", "bob", input="".join(
+        json.dumps({"diagnosis_id": room, "data": {"fill": "x" * 60000}}) + "\n" for room in others for _ in range(3)))
     assert world.stat("summary")["rooms_resident"] < 40
 
     async def watch():

@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from conftest import PATIENCE, receive, receive_updates, until
+from conftest import PATIENCE, receive, receive_updates, until, upgraded
 
 
 def run(coroutine):
@@ -195,13 +195,7 @@ class Raw:
         self.socket = socket.socket()
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 256 * 1024)
         self.socket.connect(("127.0.0.1", edge.port))
-        self.socket.sendall((f"GET /ws/{room}?{named}token={token} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n"
-                             "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-                             "Sec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\n\r\n").encode())
-        self.file = self.socket.makefile("rb")
-        assert b" 101 " in self.file.readline()
-        while self.file.readline() != b"\r\n":
-            pass
+        self.file = upgraded(self.socket, f"/ws/{room}?{named}token={token}")
 
     def message(self, patience=30):
         """The next text frame as JSON; a PING is answered. None at the end."""

@@ -11,8 +11,8 @@ import time
 import pytest
 import websockets
 
-from conftest import EFFECTIVENESS, PATIENCE, SANITIZED, Edge, World, closed, free_port, receive, until
-from test_tokens import openssl
+from conftest import EFFECTIVENESS, PATIENCE, SANITIZED, Edge, closed, free_port, receive, shared_world, until
+from held import openssl
 
 EFFECT = "/ws/broadcast-effectiveness-update"
 UPDATE = json.dumps({"diagnosis_id": 123, **EFFECTIVENESS}).encode()
@@ -21,15 +21,11 @@ MASK = bytes(4)
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
-    world = World(tmp_path_factory.mktemp("d", numbered=True).resolve())
-    try:
+    with shared_world(tmp_path_factory) as world:
         world.hub()
         world.the_edge = world.edge("--origin", "https://clinic.example")
-        world.grant("123", "alice")
-        world.alice = world.token("alice")
+        world.alice = world.user("alice", "123")
         yield world
-    finally:
-        world.end()
 
 
 class Link:

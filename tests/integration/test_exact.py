@@ -110,8 +110,7 @@ def test_what_was_told_as_a_gap_is_not_delivered_after_a_restart(world):
     """n 1 to 6 were told as a gap, behind an older direct message; the hub was killed before that was confirmed."""
     hub = world.hub("--queue-limit", 3)
     world.the_edge = world.edge()
-    world.grant("r", "alice")
-    world.alice = world.token("alice")
+    world.alice = world.user("alice", "r")
 
     def again(number):
         done = world.run("diagws-send", "--json", "--wait", "delivered:1", "--deadline", "300ms", "-i", f"m{number}",
@@ -315,8 +314,7 @@ def counted(world, room):
 
 def test_a_takeover_does_not_end_who_has_come_anew(clinic):
     """The hub learns at once that the other took r over, and that the first left it and came again: that one stays."""
-    for room in ("q", "r"):
-        clinic.grant(room, "alice")
+    clinic.grant_all(["q", "r"], "alice")
 
     async def go():
         async with clinic.the_edge.connect("123", clinic.alice, device="d") as first, \
@@ -346,9 +344,7 @@ def test_who_leaves_before_being_let_in_again_is_not_counted(world, tmp_path):
     engine knows; the client leaves before that."""
     hub = world.hub("--queue-limit", 20)
     edge = world.edge()
-    for room in ("123", "r"):
-        world.grant(room, "alice")
-    alice = world.token("alice")
+    alice = world.user("alice", "123", "r")
     send(world, "r", 60, pad=0)
     forgotten = edge.request("/ws/messages/r", token=alice)[2]["messages"][0]["seq"] - 30
     slow = Raw(edge, "123", alice, "slow")

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from conftest import BIN, EFFECTIVENESS, PATIENCE, World, until
+from conftest import BIN, EFFECTIVENESS, PATIENCE, shared_world, until
 
 EFFECT, RECOMMEND, FEED, GENERAL = ("/ws/broadcast-effectiveness-update", "/ws/broadcast-recommendation-update",
                                     "/ws/broadcast-feedback-update", "/ws/broadcast")
@@ -19,18 +19,14 @@ UPDATE = {"diagnosis_id": 123, **EFFECTIVENESS}
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
     """A hub, an edge, alice who owns 123, a publisher, and a stranger."""
-    world = World(tmp_path_factory.mktemp("h", numbered=True).resolve())
-    try:
+    with shared_world(tmp_path_factory) as world:
         world.hub()
         world.the_edge = world.edge()
-        world.grant("123", "alice")
         world.grant("124", "someone")
-        world.alice = world.token("alice")
+        world.alice = world.user("alice", "123")
         world.publisher = world.token("backend", "--scope", "publish")
         world.stranger = world.token("mallory")
         yield world
-    finally:
-        world.end()
 
 
 def raw(edge, head, body=b""):

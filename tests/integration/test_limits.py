@@ -12,9 +12,10 @@ import socket
 import pytest
 import websockets
 
+import held
 from conftest import EFFECTIVENESS, PATIENCE, receive, until
-from test_checks import Hold, descriptors, slow_token
-from test_tokens import PUBLISH, UPDATE, flip, openssl
+from held import descriptors, slow_token
+from test_tokens import PUBLISH, UPDATE, flip
 
 HERE, THERE = "127.0.0.2", "127.0.0.3"
 ADDRESS_CHECKS = 64  # with the threads, of one address
@@ -22,17 +23,9 @@ ADDRESS_CHECKS = 64  # with the threads, of one address
 
 @pytest.fixture
 def site(world):
-    world.rsa = world.path / "rs.rs256.pem"
-    openssl("genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048", "-out", world.rsa)
-    world.rsa.chmod(0o600)
-    openssl("pkey", "-in", world.rsa, "-pubout", "-out", world.keys / world.rsa.name)
-    world.hold = Hold(world)
-    world.hub()
-    world.grant("123", "alice", "bob")
-    try:
+    with held.checks(world):
+        world.grant("123", "alice", "bob")
         yield world
-    finally:
-        world.hold.path.unlink(missing_ok=True)
 
 
 def ask(edge, path, source, token=None, body=None):

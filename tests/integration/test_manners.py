@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from conftest import PATIENCE, until
+from conftest import PATIENCE, until, upgraded
 
 TEXT, BINARY, CLOSE, PING, PONG = 0x81, 0x82, 0x88, 0x89, 0x8a
 PAD = 60 * 1024
@@ -41,13 +41,7 @@ class Client:
         self.socket.connect(("127.0.0.1", edge.port))
         self.port = self.socket.getsockname()[1]
         self.edge = edge
-        self.say((f"GET /ws/{room}?token={token}{query} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n"
-                  "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-                  "Sec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\n\r\n").encode())
-        self.file = self.socket.makefile("rb")
-        assert b" 101 " in self.file.readline()
-        while self.file.readline() != b"\r\n":
-            pass
+        self.file = upgraded(self.socket, f"/ws/{room}?token={token}{query}")
         head, payload = self.frame()
         assert (head, json.loads(payload)["type"]) == (TEXT, "connect")
 
@@ -113,8 +107,7 @@ class Client:
 @pytest.fixture
 def site(world):
     world.hub("--queue-limit", 200)
-    world.grant("123", "alice")
-    world.alice = world.token("alice")
+    world.alice = world.user("alice", "123")
     return world
 
 

@@ -2,16 +2,13 @@
 import asyncio
 import concurrent.futures
 import json
-import pathlib
 import re
 import signal
 import struct
-import sys
 
 import pytest
 import websockets
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lib"))
 import fronts
 from conftest import EFFECTIVENESS, PATIENCE, closed, free_port, receive, receive_updates, until
 
@@ -28,8 +25,7 @@ def certificates(tmp_path_factory):
 def shop(request, world, certificates):
     """A hub, two edges and a proxy: `front`. Alice may watch 123."""
     world.hub()
-    world.grant("123", "alice")
-    world.alice = world.token("alice")
+    world.alice = world.user("alice", "123")
     proxied = request.param != "nginx"
     one = free_port()
     shared = ["--listen", f"127.0.0.1:{one}"] if request.param == "hitch" else []

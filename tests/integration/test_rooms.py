@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from conftest import PATIENCE, World, closed, receive, receive_updates, until
+from conftest import PATIENCE, closed, receive, receive_updates, shared_world, until
 
 ROOMS = [str(number) for number in range(500, 570)]
 
@@ -12,25 +12,13 @@ ROOMS = [str(number) for number in range(500, 570)]
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
     """A hub, an edge, and alice who may watch many diagnoses; bob is another's doctor."""
-    world = World(tmp_path_factory.mktemp("r", numbered=True).resolve())
-    try:
+    with shared_world(tmp_path_factory) as world:
         world.hub("--ownership", "either")
         world.the_edge = world.edge()
-        for room in ROOMS:
-            world.grant(room, "alice")
+        world.grant_all(ROOMS, "alice")
         world.grant("900", "bob")
         world.alice = world.token("alice")
-        world.rooms = iter(range(1000, 2000))
         yield world
-    finally:
-        world.end()
-
-
-def fresh(world):
-    """A diagnosis of alice's that nobody has watched yet."""
-    room = str(next(world.rooms))
-    world.grant(room, "alice")
-    return room
 
 
 def run(coroutine):
@@ -60,19 +48,8 @@ async def note(world, room, **data):
     return await asyncio.to_thread(world.send, "note_update", room, data)
 
 
-def confirmed(world, room, device):
-    for row in world.stat("devices", room):
-        if row["device"] == device:
-            return row["confirmed_seq"]
-    return None
-
-
-async def until_confirmed(world, room, device, seq):
-    await asyncio.to_thread(until, lambda: confirmed(world, room, device) == seq, f"{device} to have {seq} of {room}")
-
-
 def test_each_room_has_its_own_replay_and_order(site):
-    one, two, three = fresh(site), fresh(site), fresh(site)
+    one, two, three = site.room("alice"), site.room("alice"), site.room("alice")
     for number in range(3):
         site.send("note_update", two, {"number": number})
 
@@ -91,13 +68,13 @@ def test_each_room_has_its_own_replay_and_order(site):
         assert all(str(update["diagnosis_id"]) == update["data"]["of"] for update in updates)
         last = {update["diagnosis_id"]: update["seq"] for update in updates}
         for room in (one, two, three):
-            await until_confirmed(site, room, "many", last[int(room)])
+            await site.until_confirmed(room, "many", last[int(room)])
         await socket.close()
     run(watch())
 
 
 def test_a_subscription_begins_after_a_position_of_its_own(site):
-    one, two = fresh(site), fresh(site)
+    one, two = site.room("alice"), site.room("alice")
     seqs = [site.send("note_update", two, {"number": number})["seq"] for number in range(4)]
 
     async def watch():
@@ -114,7 +91,7 @@ def test_a_subscription_begins_after_a_position_of_its_own(site):
 
 
 def test_a_device_resumes_each_room_where_it_was(site):
-    one, two = fresh(site), fresh(site)
+    one, two = site.room("alice"), site.room("alice")
 
     async def visit(expected):
         socket = await opened(site, one, device="tablet")
@@ -128,7 +105,7 @@ def test_a_device_resumes_each_room_where_it_was(site):
         seq = (await note(site, two))["seq"]
         await receive_updates(socket, 1)
         await tell(socket, "ack", two, seq=seq)
-        await until_confirmed(site, two, "tablet", seq)
+        await site.until_confirmed(two, "tablet", seq)
         await socket.close()
         await note(site, two)
         await (await visit(1)).close()
@@ -137,7 +114,7 @@ def test_a_device_resumes_each_room_where_it_was(site):
 
 def test_unknown_and_forbidden_are_refused_alike(site):
     async def watch():
-        socket = await opened(site, fresh(site))
+        socket = await opened(site, site.room("alice"))
         for room in ("900", "901"):
             await tell(socket, "subscribe", room)
             error = await receive(socket)
@@ -164,7 +141,7 @@ def test_a_claim_of_the_token_lets_in_later_too(site):
 
 
 def test_what_was_unsubscribed_is_silent(site):
-    one, two = fresh(site), fresh(site)
+    one, two = site.room("alice"), site.room("alice")
 
     async def watch():
         socket = await opened(site, one)
@@ -206,7 +183,7 @@ def test_sixty_four_rooms_and_no_more(site):
 
 
 def test_replaced_in_one_room_of_several(site):
-    one, two = fresh(site), fresh(site)
+    one, two = site.room("alice"), site.room("alice")
 
     async def watch():
         old = await opened(site, one, device="phone")
@@ -225,7 +202,7 @@ def test_replaced_in_one_room_of_several(site):
 
 
 def test_revoked_in_one_room_of_several(site):
-    one, two = fresh(site), fresh(site)
+    one, two = site.room("alice"), site.room("alice")
 
     async def watch():
         socket = await opened(site, one)
@@ -242,7 +219,7 @@ def test_revoked_in_one_room_of_several(site):
 
 
 def test_subscribing_before_connect_was_told(site):
-    one, two = fresh(site), fresh(site)
+    one, two = site.room("alice"), site.room("alice")
 
     async def watch():
         socket = await site.the_edge.connect(one, site.alice)
@@ -257,9 +234,7 @@ def test_subscribing_before_connect_was_told(site):
 def test_a_killed_hub_loses_no_room(world):
     world.hub()
     world.the_edge = world.edge()
-    for room in ("1", "2", "3"):
-        world.grant(room, "alice")
-    world.alice = world.token("alice")
+    world.alice = world.user("alice", "1", "2", "3")
 
     async def watch():
         socket = await opened(world, "1", device="many")
@@ -275,7 +250,7 @@ def test_a_killed_hub_loses_no_room(world):
             got.setdefault(update["diagnosis_id"], []).append((update["n"], update["data"]["number"]))
         assert got == {room: [(1, 0), (2, 1), (3, 2)] for room in (1, 2, 3)}
         for room in ("1", "2", "3"):
-            await until_confirmed(world, room, "many", world.stat("room", room)["head"])
+            await world.until_confirmed(room, "many", world.stat("room", room)["head"])
         await socket.close()
     run(watch())
 

@@ -59,8 +59,7 @@ def take(raw, last):
 def site(world):
     """A hub that keeps few messages, and alice."""
     world.hub("--queue-limit", 20)
-    world.grant("123", "alice")
-    world.alice = world.token("alice")
+    world.alice = world.user("alice", "123")
     return world
 
 

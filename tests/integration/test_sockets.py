@@ -15,8 +15,9 @@ import threading
 import pytest
 
 from conftest import BIN, PATIENCE, SANITIZED, until
+from packed import packed
 from test_hostile_peer import (HELLO, JOIN, NOWHERE, PING, PONG, PUBLISH, READ, REFUSED, STAT, STORED, VERSION, WELCOME,
-                               dealer, greeted, packed, publish, resident_kib)
+                               dealer, greeted, publish, resident_kib)
 
 JOINED, WHO = 38, 32
 NO_PERMISSION = 1205

@@ -8,12 +8,12 @@ import hashlib
 import hmac
 import json
 import signal
-import subprocess
 import time
 
 import pytest
 
-from conftest import EFFECTIVENESS, PATIENCE, World, closed, receive, until
+from conftest import EFFECTIVENESS, PATIENCE, closed, receive, shared_world, until
+from held import RSA, key_pair
 
 FOREVER = 4102444800  # 2100
 PUBLISH = "/ws/broadcast-effectiveness-update"
@@ -40,10 +40,6 @@ def flip(token, part):
     return ".".join(parts)
 
 
-def openssl(*arguments):
-    subprocess.run(["openssl", *map(str, arguments)], check=True, capture_output=True, timeout=PATIENCE)
-
-
 def outcome(edge, token, room="123"):
     """(code, reason) of a close, or the type of the first message."""
     async def connect():
@@ -58,20 +54,13 @@ def outcome(edge, token, room="123"):
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
     """A hub, and an edge with a key of each kind: test.hs256, rs.rs256.pem, es.es256.pem."""
-    world = World(tmp_path_factory.mktemp("t", numbered=True).resolve())
-    world.rsa, world.ec = world.path / "rs.rs256.pem", world.path / "es.es256.pem"
-    openssl("genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048", "-out", world.rsa)
-    openssl("genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", world.ec)
-    for private in (world.rsa, world.ec):
-        private.chmod(0o600)
-        openssl("pkey", "-in", private, "-pubout", "-out", world.keys / private.name)
-    try:
+    with shared_world(tmp_path_factory) as world:
+        world.rsa = key_pair(world, "rs.rs256.pem", *RSA)
+        world.ec = key_pair(world, "es.es256.pem", "EC", "-pkeyopt", "ec_paramgen_curve:P-256")
         world.hub()
         world.the_edge = world.edge()
         world.grant("123", "alice")
         yield world
-    finally:
-        world.end()
 
 
 CLAIMS = {"sub": "alice", "exp": FOREVER}

@@ -9,7 +9,7 @@ import urllib.request
 import pytest
 import websockets
 
-from conftest import EFFECTIVENESS, PATIENCE, Edge, World, closed, free_port, receive, receive_updates, until
+from conftest import EFFECTIVENESS, PATIENCE, closed, free_port, receive, receive_updates, shared_world, until
 
 STAMP = "%Y-%m-%dT%H:%M:%S"
 
@@ -17,17 +17,12 @@ STAMP = "%Y-%m-%dT%H:%M:%S"
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
     """A hub, an edge, alice who may watch 123 and status, and bob."""
-    world = World(tmp_path_factory.mktemp("s", numbered=True).resolve())
-    try:
+    with shared_world(tmp_path_factory) as world:
         world.hub()
         world.the_edge = world.edge("--origin", "HTTPS://Clinic.example:443")
-        world.grant("123", "alice")
         world.grant("124", "bob")
-        world.grant("status", "alice")
-        world.alice = world.token("alice")
+        world.alice = world.user("alice", "123", "status")
         yield world
-    finally:
-        world.end()
 
 
 def run(coroutine):
@@ -342,8 +337,9 @@ def test_a_character_in_two_fragments_is_whole(site):
         cut = text.index(b"\xc3") + 1
         await socket.write_frame(False, 0x1, text[:cut])
         await socket.write_frame(True, 0x0, text[cut:])
-        return (await receive(socket))["type"]
-    assert run(watch()) == "pong"
+        assert (await receive(socket))["type"] == "pong"
+        await socket.close()
+    run(watch())
 
 
 def test_any_bytes_in_a_ping_or_pong_are_fine_also_after_text(site):
@@ -355,8 +351,9 @@ def test_any_bytes_in_a_ping_or_pong_are_fine_also_after_text(site):
             await asyncio.wait_for(await socket.ping(payload), PATIENCE)
             await socket.pong(payload)
         await socket.send('{"type":"ping"}')
-        return (await receive(socket))["type"]
-    assert run(watch()) == "pong"
+        assert (await receive(socket))["type"] == "pong"
+        await socket.close()
+    run(watch())
 
 
 def test_a_frame_over_64_kib_is_1009(site):

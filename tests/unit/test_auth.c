@@ -36,18 +36,6 @@ open_folder(void **state)
 	return 0;
 }
 
-static struct dw_auth *
-open_auth(const char *directory, const char *issuer, const char *audience, uint64_t leeway_s)
-{
-	struct dw_auth_config config = { kit_path(directory), issuer, audience, leeway_s };
-	struct dw_fault fault = { 0 };
-	struct dw_auth *auth = NULL;
-
-	if (dw_auth_new(&auth, &config, &fault) != DW_OK)
-		fail_msg("%s", fault.message);
-	return auth;
-}
-
 static void
 assert_verdict(struct dw_auth *auth, struct dw_str token, uint64_t now_s, int want, const char *message)
 {
@@ -105,7 +93,7 @@ test_each_algorithm(void **state)
 		"private/r256.rs256.pem", "private/r384.rs384.pem", "private/r512.rs512.pem", "private/e256.es256.pem",
 		"private/e384.es384.pem", "private/e512.es512.pem" };
 	static const char *const diagnoses[] = { "123", "007", "x_Y-z" };
-	struct dw_auth *auth = open_auth("keys", "clinic", "diagws", 0);
+	struct dw_auth *auth = kit_auth("keys", "clinic", "diagws", 0);
 	struct dw_buf token = { 0 };
 	struct dw_claims claims;
 	struct dw_fault fault = { 0 };
@@ -159,7 +147,7 @@ test_claims(void **state)
 		{ ",\"scope\":\"\",\"iat\":1.5,\"aud\":[],\"other\":{\"deep\":[null]}", NULL, 0 },
 		{ ",\"nbf\":1800000000,\"scope\":\"STAT stat,admin\"", NULL, 0 },
 	};
-	struct dw_auth *auth = open_auth("one", NULL, NULL, 0);
+	struct dw_auth *auth = kit_auth("one", NULL, NULL, 0);
 	struct dw_buf token = { 0 };
 	struct dw_claims claims;
 
@@ -234,7 +222,7 @@ test_refused_claims(void **state)
 		{ "{\"sub\":\"u\",\"exp\":1800000001", NULL },
 		{ "", NULL },
 	};
-	struct dw_auth *auth = open_auth("one", NULL, NULL, 0);
+	struct dw_auth *auth = kit_auth("one", NULL, NULL, 0);
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
@@ -245,7 +233,7 @@ test_refused_claims(void **state)
 static void
 test_sizes(void **state)
 {
-	struct dw_auth *auth = open_auth("one", NULL, NULL, 0);
+	struct dw_auth *auth = kit_auth("one", NULL, NULL, 0);
 	struct dw_buf payload = { 0 };
 	char long_token[DW_TOKEN_MAX + 1];
 
@@ -292,7 +280,7 @@ test_issuer_and_audience(void **state)
 		{ "\"iss\":\"me\",\"aud\":[1]", "aud is not a string, want 'you'" },
 		{ "\"iss\":\"me\",\"aud\":\"yo\\nu\"", "aud is 'yo?u', want 'you'" },
 	};
-	struct dw_auth *auth = open_auth("one", "me", "you", 0);
+	struct dw_auth *auth = kit_auth("one", "me", "you", 0);
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -334,7 +322,7 @@ test_times(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		struct dw_auth *auth = open_auth("one", NULL, NULL, cases[i].leeway_s);
+		struct dw_auth *auth = kit_auth("one", NULL, NULL, cases[i].leeway_s);
 		char payload[100];
 
 		(void)snprintf(payload, sizeof(payload), "{\"sub\":\"u\",%s}", cases[i].times);
@@ -348,7 +336,7 @@ test_times(void **state)
 static void
 test_remembered_tokens_end_too(void **state)
 {
-	struct dw_auth *auth = open_auth("one", NULL, NULL, 0);
+	struct dw_auth *auth = kit_auth("one", NULL, NULL, 0);
 	struct dw_buf token = { 0 };
 
 	(void)state;
@@ -373,7 +361,7 @@ test_reload(void **state)
 
 	(void)state;
 	kit_run("rm -rf moving; cp -r one moving");
-	auth = open_auth("moving", NULL, NULL, 0);
+	auth = kit_auth("moving", NULL, NULL, 0);
 	mint_token("moving/main.hs256", NULL, &token);
 	assert_verdict(auth, str_of(&token), NOW, DW_OK, NULL);
 	kit_run("chmod 644 moving/main.hs256");

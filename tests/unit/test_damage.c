@@ -20,6 +20,7 @@
 
 #include "base/clock.h"
 #include "store/engine.h"
+#include "store_kit.h"
 
 enum { ROOMS = 12, PAGE = 4096, FLIPS_A_PAGE = 12 };
 
@@ -30,7 +31,7 @@ struct fixture {
 	struct dw_buf truth;        /* what the whole store says */
 	size_t used;                /* bytes of it that hold pages */
 	int serial;
-	char dir[64];
+	char dir[KIT_DIR];
 };
 
 static int
@@ -174,15 +175,10 @@ set_up(void **state)
 	struct dw_engine_info info;
 	struct dw_fault fault;
 
-	(void)snprintf(f->dir, sizeof(f->dir), "/tmp/diagws-damage-XXXXXX");
-	assert_non_null(mkdtemp(f->dir));
-	f->config = (struct dw_engine_config) { .dir = f->dir,
-		.queue_limit = 5,
-		.queue_ttl_ms = 7 * 86400000ULL,
-		.id_window_ms = 86400000,
-		.id_window_count = 250,
-		.store_limit = 1ULL << 30,
-		.ownership = DW_OWNERSHIP_REGISTRY };
+	f->config = kit_open_dir(f->dir);
+	f->config.queue_limit = 5;
+	f->config.id_window_count = 250;
+	f->config.ownership = DW_OWNERSHIP_REGISTRY;
 	assert_int_equal(DW_OK, open_engine(f, &fault));
 	for (int i = 0; i < 400; i++)
 		store_some(f, i % ROOMS, i % 50 == 0 ? 9000 : 60);
@@ -209,13 +205,11 @@ static int
 tear_down(void **state)
 {
 	struct fixture *f = *state;
-	char command[96];
 
 	dw_buf_clear(&f->before);
 	dw_buf_clear(&f->file);
 	dw_buf_clear(&f->truth);
-	(void)snprintf(command, sizeof(command), "rm -rf %s", f->dir);
-	assert_int_equal(0, system(command));
+	kit_close_dir(f->dir);
 	free(f);
 	return 0;
 }

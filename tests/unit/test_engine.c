@@ -24,13 +24,14 @@
 #include "../lib/engine_mem.h"
 #include "base/clock.h"
 #include "store/engine.h"
+#include "store_kit.h"
 #include "wire/wire.h"
 
 struct fixture {
 	const struct dw_engine_ops *ops;
 	struct dw_engine_config config;
 	struct dw_engine *engine;
-	char dir[64];
+	char dir[KIT_DIR];
 };
 
 static void
@@ -47,15 +48,9 @@ set_up(void **state, const struct dw_engine_ops *ops)
 	struct fixture *f = calloc(1, sizeof(*f));
 
 	f->ops = ops;
-	(void)snprintf(f->dir, sizeof(f->dir), "/tmp/diagws-engine-XXXXXX");
-	assert_non_null(mkdtemp(f->dir));
-	f->config = (struct dw_engine_config) { .dir = f->dir,
-		.queue_limit = 100,
-		.queue_ttl_ms = 7 * 86400000ULL,
-		.id_window_ms = 86400000,
-		.id_window_count = 1000000,
-		.store_limit = 1ULL << 30,
-		.ownership = DW_OWNERSHIP_REGISTRY };
+	f->config = kit_open_dir(f->dir);
+	f->config.id_window_count = 1000000;
+	f->config.ownership = DW_OWNERSHIP_REGISTRY;
 	open_engine(f);
 	*state = f;
 	return 0;
@@ -77,12 +72,10 @@ static int
 tear_down(void **state)
 {
 	struct fixture *f = *state;
-	char command[96];
 
 	if (f->engine != NULL)
 		f->ops->close(f->engine);
-	(void)snprintf(command, sizeof(command), "rm -rf %s", f->dir);
-	assert_int_equal(0, system(command));
+	kit_close_dir(f->dir);
 	free(f);
 	return 0;
 }

@@ -28,6 +28,7 @@
 
 #include "base/clock.h"
 #include "store/engine.h"
+#include "store_kit.h"
 
 enum { BLOCK = 4096, JOURNAL = 16 << 20 };
 
@@ -111,7 +112,7 @@ struct fixture {
 	struct dw_engine_config config;
 	struct dw_engine *engine;
 	struct dw_fault fault;
-	char dir[64], path[96];
+	char dir[KIT_DIR], path[96];
 };
 
 static int
@@ -311,15 +312,8 @@ set_up(void **state)
 {
 	struct fixture *f = calloc(1, sizeof(*f));
 
-	(void)snprintf(f->dir, sizeof(f->dir), "/tmp/diagws-journal-XXXXXX");
-	assert_non_null(mkdtemp(f->dir));
-	f->config = (struct dw_engine_config) { .dir = f->dir,
-		.queue_limit = 1000,
-		.queue_ttl_ms = 7 * 86400000ULL,
-		.id_window_ms = 86400000,
-		.id_window_count = 1000000,
-		.store_limit = 1ULL << 30,
-		.ownership = DW_OWNERSHIP_CLAIMS };
+	f->config = kit_open_dir(f->dir);
+	f->config.queue_limit = 1000;
 	/* Each is a batch of the journal's, a block. */
 	store_and_die(f, 1, 20, 60);
 	*state = f;
@@ -330,11 +324,9 @@ static int
 tear_down(void **state)
 {
 	struct fixture *f = *state;
-	char command[96];
 
 	memset(&faults, 0, sizeof(faults));
-	(void)snprintf(command, sizeof(command), "rm -rf %s", f->dir);
-	assert_int_equal(0, system(command));
+	kit_close_dir(f->dir);
 	free(f);
 	return 0;
 }

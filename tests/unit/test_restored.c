@@ -26,6 +26,7 @@
 
 #include "base/clock.h"
 #include "store/engine.h"
+#include "store_kit.h"
 
 #define NOTE ".standing"
 
@@ -57,7 +58,7 @@ struct fixture {
 	struct dw_engine_config config;
 	struct dw_engine *engine;
 	struct dw_fault fault;
-	char dir[64];
+	char dir[KIT_DIR];
 	char epoch[DW_EPOCH_SIZE];
 	uint64_t head;
 };
@@ -179,15 +180,7 @@ set_up(void **state)
 {
 	struct fixture *f = calloc(1, sizeof(*f));
 
-	(void)snprintf(f->dir, sizeof(f->dir), "/tmp/diagws-restored-XXXXXX");
-	assert_non_null(mkdtemp(f->dir));
-	f->config = (struct dw_engine_config) { .dir = f->dir,
-		.queue_limit = 100,
-		.queue_ttl_ms = 7 * 86400000ULL,
-		.id_window_ms = 86400000,
-		.id_window_count = 1000000,
-		.store_limit = 1ULL << 30,
-		.ownership = DW_OWNERSHIP_CLAIMS };
+	f->config = kit_open_dir(f->dir);
 	store_up_to(f, 10, CLOSED);
 	open_engine(f);
 	close_engine(f);
@@ -200,13 +193,11 @@ static int
 tear_down(void **state)
 {
 	struct fixture *f = *state;
-	char command[96];
 
 	memset(&faults, 0, sizeof(faults));
 	if (f->engine != NULL)
 		close_engine(f);
-	(void)snprintf(command, sizeof(command), "rm -rf %s", f->dir);
-	assert_int_equal(0, system(command));
+	kit_close_dir(f->dir);
 	free(f);
 	return 0;
 }
@@ -430,7 +421,7 @@ test_nobody_else_may_use_it_whatever_is_removed(void **state)
 
 		shell(f, removed[i]);
 		assert_int_equal(DW_E_IN_USE, try_open(&other));
-		assert_non_null(strstr(other.fault.message, "another hub uses '/tmp/diagws-restored-"));
+		assert_non_null(strstr(other.fault.message, "another hub uses '/tmp/diagws-store-"));
 		assert_null(other.engine);
 	}
 }

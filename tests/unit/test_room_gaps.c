@@ -35,9 +35,8 @@ fill_room_with_directs(void)
 /* ---- gaps of messages to everyone */
 
 static void
-test_gap_is_what_lies_before_the_oldest(void **state)
+test_gap_is_what_lies_before_the_oldest(void)
 {
-	(void)state;
 	assert_no_gap(gap_behind(0));
 	publish_some(LIMIT);
 	assert_no_gap(gap_behind(0));
@@ -49,9 +48,8 @@ test_gap_is_what_lies_before_the_oldest(void **state)
 }
 
 static void
-test_gap_of_all_there_was(void **state)
+test_gap_of_all_there_was(void)
 {
-	(void)state;
 	publish_some(2);
 	pass(TTL + 1);
 	dw_room_expire(room, now);
@@ -61,9 +59,8 @@ test_gap_of_all_there_was(void **state)
 
 /* However it was when they went. */
 static void
-test_reason_is_limit_where_as_many_are_retained(void **state)
+test_reason_is_limit_where_as_many_are_retained(void)
 {
-	(void)state;
 	publish_some(2);
 	pass(TTL + 1);
 	publish_some(LIMIT - 1);
@@ -78,9 +75,8 @@ test_reason_is_limit_where_as_many_are_retained(void **state)
 /* ---- gaps of direct messages */
 
 static void
-test_direct_gap_counts_the_users_own(void **state)
+test_direct_gap_counts_the_users_own(void)
 {
-	(void)state;
 	publish_some(1);
 	for (unsigned i = 0; i < LIMIT + 2; i++) {
 		publish("ann", 0, 0);
@@ -96,9 +92,8 @@ test_direct_gap_counts_the_users_own(void **state)
 }
 
 static void
-test_direct_gap_by_age(void **state)
+test_direct_gap_by_age(void)
 {
-	(void)state;
 	direct_some("ann", 2);
 	pass(TTL + 1);
 	direct_some("ann", LIMIT - 1);
@@ -111,9 +106,8 @@ test_direct_gap_by_age(void **state)
 }
 
 static void
-test_direct_gap_by_all_the_rooms(void **state)
+test_direct_gap_by_all_the_rooms(void)
 {
-	(void)state;
 	direct_some("ann", 2);
 	fill_room_with_directs();
 	assert_gap(direct_gap_behind(ANN, 0), 1, 2, DW_GAP_LIMIT);
@@ -127,9 +121,8 @@ test_direct_gap_by_all_the_rooms(void **state)
 
 /* Of those few are retained; it is the limit all the same, for the message is not old. */
 static void
-test_direct_gap_by_all_of_one_other_user(void **state)
+test_direct_gap_by_all_of_one_other_user(void)
 {
-	(void)state;
 	publish("ann", 0, 0);
 	direct_some("bob", LIMIT * DW_HISTORY_TIMES);
 	assert_gap(direct_gap_behind(ANN, 0), 1, 1, DW_GAP_LIMIT);
@@ -138,12 +131,10 @@ test_direct_gap_by_all_of_one_other_user(void **state)
 /* ---- joins */
 
 static void
-test_after_counts_both_as_the_engine_says(void **state)
+test_after_counts_both_as_the_engine_says(void)
 {
 	const struct dw_place answer = { .at = dw_position_said(30, 2, 1) };
-	struct dw_joined joined;
 
-	(void)state;
 	publish_some(1);
 	publish("ann", 0, 0); /* 20 */
 	publish_some(1);      /* 30 */
@@ -151,7 +142,7 @@ test_after_counts_both_as_the_engine_says(void **state)
 	direct_some("ann", LIMIT + 3);
 	assert_true(dw_room_asks_place(room, ANN, 30));
 	place = &answer;
-	(void)join_as(1, "ann", "phone", DW_JOIN_AFTER, 30, &joined);
+	(void)visit(1, "phone", DW_JOIN_AFTER, 30);
 	assert_int_equal(joined.resume, DW_RESUME_GAP);
 	assert_gap(joined.gap, 3, 4, DW_GAP_LIMIT);
 	assert_gap(joined.direct, 2, 4, DW_GAP_LIMIT);
@@ -159,21 +150,18 @@ test_after_counts_both_as_the_engine_says(void **state)
 	assert_int_equal(joined.replaying, 2 * LIMIT);
 	/* Without, it may be more, and is never less. */
 	place = NULL;
-	(void)join_as(2, "ann", "tablet", DW_JOIN_AFTER, 30, &joined);
+	(void)visit(2, "tablet", DW_JOIN_AFTER, 30);
 	assert_gap(joined.gap, 1, 4, DW_GAP_LIMIT);
 	assert_gap(joined.direct, 1, 4, DW_GAP_LIMIT);
 }
 
 static void
-test_one_gap_is_enough_to_be_told(void **state)
+test_one_gap_is_enough_to_be_told(void)
 {
-	struct dw_joined joined;
-
-	(void)state;
-	leave(join_as(1, "ann", "phone", 0, 0, &joined));
+	leave(visit(1, "phone", 0, 0));
 	direct_some("ann", LIMIT + 1);
 	publish_some(1);
-	(void)join_as(2, "ann", "phone", 0, 0, &joined);
+	(void)visit(2, "phone", 0, 0);
 	assert_int_equal(joined.resume, DW_RESUME_GAP);
 	assert_no_gap(joined.gap);
 	assert_gap(joined.direct, 1, 1, DW_GAP_LIMIT);
@@ -189,14 +177,11 @@ publish_an_old_direct_one(void)
 }
 
 static void
-test_a_direct_message_older_than_the_others_is_given_first(void **state)
+test_a_direct_message_older_than_the_others_is_given_first(void)
 {
-	struct dw_joined joined;
-
-	(void)state;
 	publish_an_old_direct_one();
 	/* A first visit gets no gap: it stands ahead by n of where it reads on. */
-	(void)join_as(1, "ann", "phone", 0, 0, &joined);
+	(void)visit(1, "phone", 0, 0);
 	assert_int_equal(joined.resume, DW_RESUME_NEW);
 	assert_no_gap(joined.gap);
 	assert_no_gap(joined.direct);
@@ -206,61 +191,55 @@ test_a_direct_message_older_than_the_others_is_given_first(void **state)
 }
 
 static void
-test_who_comes_from_an_old_direct_one_lacks_the_others(void **state)
+test_who_comes_from_an_old_direct_one_lacks_the_others(void)
 {
-	const struct dw_place answer = { .at = dw_position_said(10, 0, 1) }, later = { .at = dw_position_said(20, 1, 0) };
-	struct dw_joined joined;
+	const struct dw_place answer = { .at = dw_position_said(10, 0, 1) }, later = { .at = pos(20, 1) };
 
-	(void)state;
 	publish_an_old_direct_one();
 	place = &answer;
-	(void)join_as(1, "ann", "phone", DW_JOIN_AFTER, 10, &joined);
+	(void)visit(1, "phone", DW_JOIN_AFTER, 10);
 	assert_gap(joined.gap, 1, 2, DW_GAP_LIMIT);
 	assert_no_gap(joined.direct);
 	assert_position(joined.from, 39, 2, 1);
 	/* Of another user, who does not get it: its place is before what is missing all the same. */
 	place = &later;
-	(void)join_as(2, "bob", "phone", DW_JOIN_AFTER, 20, &joined);
+	(void)join_as(2, "bob", "phone", DW_JOIN_AFTER, 20);
 	assert_gap(joined.gap, 2, 2, DW_GAP_LIMIT);
 	assert_no_gap(joined.direct);
 	assert_position(joined.from, 39, 2, 0);
 }
 
 static void
-test_the_stream_goes_back_to_an_old_direct_one(void **state)
+test_the_stream_goes_back_to_an_old_direct_one(void)
 {
-	struct dw_joined joined;
 	struct dw_session *session;
 
-	(void)state;
 	publish_an_old_direct_one();
-	session = join_as(1, "bob", "phone", DW_JOIN_NEW, 0, &joined);
+	session = join_as(1, "bob", "phone", DW_JOIN_NEW, 0);
 	assert_position(joined.sent, 80, 7, 0);
-	(void)join_as(2, "ann", "phone", DW_JOIN_AFTER, 0, &joined);
+	(void)visit(2, "phone", DW_JOIN_AFTER, 0);
 	/* The stream's n is the room's there, and not ahead as the session's. */
 	assert_position(joined.from, 9, 2, 0);
 	assert_position(joined.sent, 9, 0, 0);
 	assert_position(session->reader->sent, 9, 0, 0);
 	/* And for one who gets nothing of it, before what that one gets. */
-	session->reader->sent = dw_position_said(80, 7, 0);
+	session->reader->sent = pos(80, 7);
 	session->reader->start = 80;
-	(void)join_as(3, "bob", "tablet", DW_JOIN_AFTER, 0, &joined);
+	(void)join_as(3, "bob", "tablet", DW_JOIN_AFTER, 0);
 	assert_position(joined.sent, 39, 2, 0);
 }
 
 static void
-test_a_position_ahead_by_n_is_confirmed(void **state)
+test_a_position_ahead_by_n_is_confirmed(void)
 {
-	struct dw_joined joined;
 	struct dw_session *session;
 
-	(void)state;
 	publish_an_old_direct_one();
-	session = join_as(1, "ann", "phone", 0, 0, &joined);
+	session = visit(1, "phone", 0, 0);
 	confirm_own(session, 10, 2, 1, true);
 	assert_position(session->confirmed, 10, 2, 1);
 	leave(session);
-	(void)join_as(2, "ann", "phone", 0, 0, &joined);
+	(void)visit(2, "phone", 0, 0);
 	assert_int_equal(joined.resume, DW_RESUME_EXACT);
 	assert_position(joined.from, 39, 2, 1);
 	/* But not by what is retained, nor by messages of its own that it never had. */
@@ -272,11 +251,10 @@ test_a_position_ahead_by_n_is_confirmed(void **state)
 /* ---- positions */
 
 static void
-test_go_on_is_behind_both_gaps_and_before_the_next(void **state)
+test_go_on_is_behind_both_gaps_and_before_the_next(void)
 {
 	struct dw_position at;
 
-	(void)state;
 	assert_position(dw_room_go_on(room, ANN, dw_position_start()), 0, 0, 0);
 	direct_some("ann", LIMIT + 1); /* 10 to 60: 2 to 6 are retained */
 	publish_some(LIMIT + 1);       /* 70 to 120: 2 to 6 */
@@ -301,9 +279,8 @@ assert_own_at(struct dw_str user, uint64_t seq, uint64_t own, bool known)
 }
 
 static void
-test_own_at_is_exact_or_asked_for(void **state)
+test_own_at_is_exact_or_asked_for(void)
 {
-	(void)state;
 	direct_some("ann", LIMIT); /* 10 to 50 */
 	publish("bob", 0, 0);      /* 60 */
 	publish_some(1);           /* 70 */
@@ -328,9 +305,8 @@ test_own_at_is_exact_or_asked_for(void **state)
 }
 
 static void
-test_n_at_is_exact_or_asked_for(void **state)
+test_n_at_is_exact_or_asked_for(void)
 {
-	(void)state;
 	publish_some(LIMIT);
 	assert_false(dw_room_asks_place(room, ANN, 5));
 	publish_some(1);
@@ -350,7 +326,7 @@ static uint64_t
 read_seqs(const char *user, uint64_t after, size_t limit, uint64_t seqs[], size_t size, bool *more)
 {
 	const struct dw_str whom = dw_str(user);
-	struct dw_position at = dw_position_said(after, 0, 0);
+	struct dw_position at = pos(after, 0);
 	struct dw_buf out = { 0 };
 	struct dw_record record;
 	struct dw_str rest;
@@ -367,12 +343,11 @@ read_seqs(const char *user, uint64_t after, size_t limit, uint64_t seqs[], size_
 }
 
 static void
-test_direct_messages_lie_between_the_others(void **state)
+test_direct_messages_lie_between_the_others(void)
 {
 	uint64_t seqs[8];
 	bool more;
 
-	(void)state;
 	publish("", 0, 0);
 	publish("ann", 0, 0);
 	publish("bob", 0, 0);
@@ -393,20 +368,18 @@ test_direct_messages_lie_between_the_others(void **state)
 }
 
 static void
-test_direct_messages_have_a_limit_of_their_own(void **state)
+test_direct_messages_have_a_limit_of_their_own(void)
 {
-	struct dw_joined joined;
 	uint64_t seqs[16];
 	bool more;
 
-	(void)state;
 	publish_some(1);
-	leave(join_as(1, "ann", "phone", DW_JOIN_NEW, 0, &joined));
+	leave(visit(1, "phone", DW_JOIN_NEW, 0));
 	direct_some("ann", LIMIT + 2); /* 20 to 80 */
 	publish("bob", 0, 0);
 	publish_some(LIMIT + 1);
 	assert_int_equal(read_seqs("ann", 0, 100, seqs, 16, &more), 2 * LIMIT);
-	(void)join_as(2, "ann", "phone", 0, 0, &joined);
+	(void)visit(2, "phone", 0, 0);
 	assert_gap(joined.direct, 1, 2, DW_GAP_LIMIT);
 	assert_gap(joined.gap, 2, 2, DW_GAP_LIMIT);
 	assert_int_equal(joined.replaying, 2 * LIMIT);
@@ -415,13 +388,12 @@ test_direct_messages_have_a_limit_of_their_own(void **state)
 }
 
 static void
-test_reading_moves_each_number_by_itself(void **state)
+test_reading_moves_each_number_by_itself(void)
 {
 	const struct dw_str ann = ANN;
 	struct dw_position at, stream = dw_position_start();
 	struct dw_buf out = { 0 };
 
-	(void)state;
 	publish_an_old_direct_one();
 	publish("bob", 0, 0); /* 90 */
 	at = dw_room_go_on(room, ann, dw_position_start());
@@ -441,13 +413,11 @@ test_reading_moves_each_number_by_itself(void **state)
 
 /* Told in its place, and no gap before it. */
 static void
-test_what_has_expired_is_a_tombstone(void **state)
+test_what_has_expired_is_a_tombstone(void)
 {
-	struct dw_joined joined;
 	uint64_t seqs[8];
 	bool more;
 
-	(void)state;
 	publish("", 0, now + 1000);
 	publish("ann", 0, now + 1000);
 	publish("", 0, 0);
@@ -460,7 +430,7 @@ test_what_has_expired_is_a_tombstone(void **state)
 	assert_int_equal(seqs[2], 30);
 	assert_int_equal(read_seqs("bob", 0, 100, seqs, 8, &more), 2);
 	assert_int_equal(dw_room_count(room, ANN, dw_position_start(), now), 1);
-	(void)join_as(1, "ann", "phone", DW_JOIN_AFTER, 10, &joined);
+	(void)visit(1, "phone", DW_JOIN_AFTER, 10);
 	assert_int_equal(joined.resume, DW_RESUME_EXACT);
 	assert_no_gap(joined.direct);
 	assert_position(joined.from, 19, 1, 0);
@@ -468,14 +438,13 @@ test_what_has_expired_is_a_tombstone(void **state)
 
 /* Whom it was not for is not told of it. */
 static void
-test_a_tombstone_says_whom_it_was_not_for(void **state)
+test_a_tombstone_says_whom_it_was_not_for(void)
 {
 	struct dw_position at = dw_position_start();
 	struct dw_buf out = { 0 };
 	struct dw_record record;
 	struct dw_str rest;
 
-	(void)state;
 	publish("", 7, now + 1000);
 	publish("ann", 8, now + 1000);
 	pass(1000);
@@ -493,16 +462,7 @@ test_a_tombstone_says_whom_it_was_not_for(void **state)
 /* ---- loading */
 
 static void
-add_user(struct dw_op *load, const char *name, uint64_t own)
-{
-	struct dw_user_row row = { .own = own };
-
-	assert_true(dw_str_copy(dw_str(name), row.user, sizeof(row.user)));
-	dw_buf_add(&load->read.users, &row, sizeof(row));
-}
-
-static void
-add_direct(struct dw_op *load, const char *to, uint64_t seq, uint64_t own, bool retained)
+load_direct(struct dw_op *load, const char *to, uint64_t seq, uint64_t own, bool retained)
 {
 	dw_record_pack(&load->read.directs,
 		&(struct dw_record) {
@@ -511,60 +471,39 @@ add_direct(struct dw_op *load, const char *to, uint64_t seq, uint64_t own, bool 
 	load->read.summary.head = seq;
 }
 
-static struct dw_op
-empty_load(void)
-{
-	struct dw_op load = { .kind = DW_OP_LOAD };
-
-	dw_room_unload(room);
-	load.read.summary = (struct dw_room_summary) { .head_at = now, .oldest_n = 1 };
-	return load;
-}
-
 static void
-finish_load(struct dw_op *load, int err)
-{
-	assert_int_equal(dw_room_load(room, load, now), err);
-	head = load->read.summary.head;
-	dw_op_clear(load);
-}
-
-static void
-test_a_load_says_what_is_retained_by_tombstones(void **state)
+test_a_load_says_what_is_retained_by_tombstones(void)
 {
 	struct dw_op load = empty_load();
-	struct dw_joined joined;
 
-	(void)state;
-	add_user(&load, "ann", 4);
-	add_user(&load, "bob", 1);
-	add_direct(&load, "bob", 10, 1, true);
-	add_direct(&load, "ann", 20, 2, false);
-	add_direct(&load, "ann", 30, 3, true);
-	add_direct(&load, "ann", 40, 4, true);
+	load_user(&load, "ann", 4);
+	load_user(&load, "bob", 1);
+	load_direct(&load, "bob", 10, 1, true);
+	load_direct(&load, "ann", 20, 2, false);
+	load_direct(&load, "ann", 30, 3, true);
+	load_direct(&load, "ann", 40, 4, true);
 	finish_load(&load, DW_OK);
 	assert_gap(direct_gap_behind(ANN, 0), 1, 2, DW_GAP_EXPIRED);
 	assert_no_gap(direct_gap_behind(BOB, 0));
 	assert_int_equal(dw_room_queued(room), 3);
-	(void)join_as(1, "ann", "phone", 0, 0, &joined);
+	(void)visit(1, "phone", 0, 0);
 	assert_int_equal(joined.replaying, 2);
 	assert_position(joined.from, 29, 0, 2);
 }
 
 /* Its reader is to hear of it in its place: the edge asks. */
 static void
-test_a_stream_has_a_tombstone_for_what_is_not_retained(void **state)
+test_a_stream_has_a_tombstone_for_what_is_not_retained(void)
 {
 	struct dw_op load = empty_load();
 	uint64_t seqs[8];
 	bool more;
 
-	(void)state;
-	add_user(&load, "ann", LIMIT + 1);
-	add_user(&load, "bob", 1);
-	add_direct(&load, "bob", 10, 1, true);
+	load_user(&load, "ann", LIMIT + 1);
+	load_user(&load, "bob", 1);
+	load_direct(&load, "bob", 10, 1, true);
 	for (uint64_t own = 1; own <= LIMIT + 1; own++)
-		add_direct(&load, "ann", 10 + own * 10, own, own > 1);
+		load_direct(&load, "ann", 10 + own * 10, own, own > 1);
 	finish_load(&load, DW_OK);
 	assert_gap(direct_gap_behind(ANN, 0), 1, 1, DW_GAP_LIMIT);
 	assert_int_equal(read_seqs("", 0, 100, seqs, 8, &more), LIMIT + 2);
@@ -575,12 +514,11 @@ test_a_stream_has_a_tombstone_for_what_is_not_retained(void **state)
 }
 
 static void
-test_numbers_go_on_after_a_load(void **state)
+test_numbers_go_on_after_a_load(void)
 {
 	struct dw_op load = empty_load();
 
-	(void)state;
-	add_user(&load, "ann", 7);
+	load_user(&load, "ann", 7);
 	load.read.summary.head = 70;
 	finish_load(&load, DW_OK);
 	users[0].name = "ann";
@@ -597,13 +535,10 @@ test_numbers_go_on_after_a_load(void **state)
 }
 
 static void
-test_a_member_with_direct_messages_alone_stays(void **state)
+test_a_member_with_direct_messages_alone_stays(void)
 {
-	struct dw_joined joined;
-
-	(void)state;
 	publish("ann", 0, 0);
-	leave(join_as(1, "bob", "phone", 0, 0, &joined));
+	leave(join_as(1, "bob", "phone", 0, 0));
 	pass(CURSOR_TTL + 1);
 	dw_room_expire(room, now);
 	dw_room_prune(room, now);
@@ -614,23 +549,22 @@ test_a_member_with_direct_messages_alone_stays(void **state)
 }
 
 static void
-test_a_load_that_does_not_fit_is_corrupt(void **state)
+test_a_load_that_does_not_fit_is_corrupt(void)
 {
 	struct dw_op load = empty_load();
 
-	(void)state;
 	/* To nobody who ever had one. */
-	add_direct(&load, "ann", 10, 1, true);
+	load_direct(&load, "ann", 10, 1, true);
 	finish_load(&load, DW_E_CORRUPT);
 	/* Above the last one. */
 	load = (struct dw_op) { .kind = DW_OP_LOAD };
-	add_user(&load, "ann", 1);
-	add_direct(&load, "ann", 10, 2, true);
+	load_user(&load, "ann", 1);
+	load_direct(&load, "ann", 10, 2, true);
 	finish_load(&load, DW_E_CORRUPT);
 	/* Without a number. */
 	load = (struct dw_op) { .kind = DW_OP_LOAD };
-	add_user(&load, "ann", 1);
-	add_direct(&load, "ann", 10, 0, true);
+	load_user(&load, "ann", 1);
+	load_direct(&load, "ann", 10, 0, true);
 	finish_load(&load, DW_E_CORRUPT);
 	assert_false(dw_room_resident(room));
 	assert_int_equal(room->member_count, 0);
@@ -639,12 +573,10 @@ test_a_load_that_does_not_fit_is_corrupt(void **state)
 }
 
 static void
-test_direct_messages_survive_unloading(void **state)
+test_direct_messages_survive_unloading(void)
 {
 	struct dw_op load = { .kind = DW_OP_LOAD };
-	struct dw_joined joined;
 
-	(void)state;
 	publish("ann", 0, 0);
 	publish("bob", 0, 0);
 	assert_int_equal(dw_room_queued(room), 2);
@@ -653,21 +585,20 @@ test_direct_messages_survive_unloading(void **state)
 	assert_int_equal(dw_room_queued(room), 2);
 	assert_false(dw_room_forgettable(room, now));
 	assert_true(dw_room_forgettable(room, now + TTL + 1));
-	add_user(&load, "ann", 1);
-	add_user(&load, "bob", 1);
-	add_direct(&load, "ann", 10, 1, true);
-	add_direct(&load, "bob", 20, 1, true);
+	load_user(&load, "ann", 1);
+	load_user(&load, "bob", 1);
+	load_direct(&load, "ann", 10, 1, true);
+	load_direct(&load, "bob", 20, 1, true);
 	load.read.summary.oldest_n = 1;
 	finish_load(&load, DW_OK);
-	(void)join_as(1, "ann", "phone", 0, 0, &joined);
+	(void)visit(1, "phone", 0, 0);
 	assert_int_equal(joined.replaying, 1);
 }
 
 int
 main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
-	const struct CMUnitTest tests[] = {
+	const struct room_test tests[] = {
 		TEST(test_gap_is_what_lies_before_the_oldest),
 		TEST(test_gap_of_all_there_was),
 		TEST(test_reason_is_limit_where_as_many_are_retained),
@@ -696,7 +627,6 @@ main(void)
 		TEST(test_a_load_that_does_not_fit_is_corrupt),
 		TEST(test_direct_messages_survive_unloading),
 	};
-#undef TEST
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return run_in_rooms(tests, sizeof(tests) / sizeof(tests[0]));
 }

@@ -9,20 +9,37 @@
 static uint64_t
 resumes_behind(const char *device)
 {
-	struct dw_joined joined;
-	struct dw_session *session = join_as(99, "ann", device, 0, 0, &joined);
+	struct dw_session *session = visit(99, device, 0, 0);
 
 	leave(session);
 	return dw_n(joined.from);
 }
 
-static void
-test_resumes_from_five_seconds_before_the_end(void **state)
+static struct dw_receipts
+receipts(uint64_t n, uint64_t except)
 {
-	struct dw_joined joined;
-	struct dw_session *session = join_as(1, "ann", "phone", 0, 0, &joined);
+	return dw_room_receipts(room, (struct dw_number) { n * 10, n, 0 }, DW_STR(""), except);
+}
 
-	(void)state;
+/* To how many devices; where nothing direct was published. */
+static uint64_t
+delivered(uint64_t n)
+{
+	return receipts(n, 0).delivered;
+}
+
+/* Of one to a user. */
+static uint64_t
+delivered_to(const char *user, uint64_t seq, uint64_t n, uint64_t own)
+{
+	return dw_room_receipts(room, (struct dw_number) { seq, n, own }, dw_str(user), 0).delivered;
+}
+
+static void
+test_resumes_from_five_seconds_before_the_end(void)
+{
+	struct dw_session *session = visit(1, "phone", 0, 0);
+
 	publish_some(3);
 	confirm(session, 10, 1, false);
 	pass(3000);
@@ -38,12 +55,10 @@ test_resumes_from_five_seconds_before_the_end(void **state)
 }
 
 static void
-test_resumes_from_the_newest_that_is_old_enough(void **state)
+test_resumes_from_the_newest_that_is_old_enough(void)
 {
-	struct dw_joined joined;
-	struct dw_session *session = join_as(1, "ann", "phone", 0, 0, &joined);
+	struct dw_session *session = visit(1, "phone", 0, 0);
 
-	(void)state;
 	publish_some(5);
 	for (unsigned i = 1; i <= 5; i++) {
 		pass(250);
@@ -55,13 +70,11 @@ test_resumes_from_the_newest_that_is_old_enough(void **state)
 }
 
 static void
-test_a_long_stream_overlaps_by_six_seconds_at_most(void **state)
+test_a_long_stream_overlaps_by_six_seconds_at_most(void)
 {
-	struct dw_joined joined;
-	struct dw_session *session = join_as(1, "ann", "phone", 0, 0, &joined);
+	struct dw_session *session = visit(1, "phone", 0, 0);
 	const struct dw_device *device = session->device;
 
-	(void)state;
 	for (unsigned i = 1; i <= 200; i++) {
 		publish("", 0, 0);
 		pass(250);
@@ -73,16 +86,13 @@ test_a_long_stream_overlaps_by_six_seconds_at_most(void **state)
 }
 
 static void
-test_one_that_always_goes_within_seconds_gets_on(void **state)
+test_one_that_always_goes_within_seconds_gets_on(void)
 {
-	struct dw_joined joined;
-
-	(void)state;
 	for (unsigned i = 1; i <= 5; i++) {
 		struct dw_session *session;
 
 		publish("", 0, 0);
-		session = join_as(i, "ann", "phone", 0, 0, &joined);
+		session = visit(i, "phone", 0, 0);
 		confirm(session, i * 10, i, false);
 		pass(2000);
 		leave(session);
@@ -92,36 +102,32 @@ test_one_that_always_goes_within_seconds_gets_on(void **state)
 }
 
 static void
-test_what_only_an_earlier_connection_confirmed_comes_again(void **state)
+test_what_only_an_earlier_connection_confirmed_comes_again(void)
 {
-	struct dw_joined joined;
 	struct dw_session *session;
 
-	(void)state;
 	publish_some(3);
-	session = join_as(1, "ann", "phone", 0, 0, &joined);
+	session = visit(1, "phone", 0, 0);
 	confirm(session, 30, 3, false);
 	leave(session);
 	pass(60000);
-	session = join_as(2, "ann", "phone", 0, 0, &joined);
+	session = visit(2, "phone", 0, 0);
 	confirm(session, 10, 1, false);
 	leave(session);
 	assert_int_equal(resumes_behind("phone"), 1);
 }
 
 static void
-test_who_acknowledges_itself_resumes_exactly(void **state)
+test_who_acknowledges_itself_resumes_exactly(void)
 {
-	struct dw_joined joined;
-	struct dw_session *session = join_as(1, "ann", "phone", DW_JOIN_SURE, 0, &joined);
+	struct dw_session *session = visit(1, "phone", DW_JOIN_SURE, 0);
 
-	(void)state;
 	publish_some(4);
 	confirm(session, 20, 2, true);
 	leave(session);
 	assert_int_equal(resumes_behind("phone"), 2);
 	/* One that did so once, on top of PONGs, has that for certain and no more. */
-	session = join_as(2, "ann", "phone", 0, 0, &joined);
+	session = visit(2, "phone", 0, 0);
 	confirm(session, 40, 4, false);
 	confirm(session, 30, 3, true);
 	leave(session);
@@ -129,13 +135,11 @@ test_who_acknowledges_itself_resumes_exactly(void **state)
 }
 
 static void
-test_settling_moves_the_stored_cursor(void **state)
+test_settling_moves_the_stored_cursor(void)
 {
-	struct dw_joined joined;
-	struct dw_session *session = join_as(1, "ann", "phone", 0, 0, &joined);
+	struct dw_session *session = visit(1, "phone", 0, 0);
 	struct dw_cursor cursor;
 
-	(void)state;
 	publish_some(2);
 	confirm(session, 20, 2, false);
 	assert_true(dw_room_take_cursor(room, now, &cursor));
@@ -153,12 +157,10 @@ test_settling_moves_the_stored_cursor(void **state)
 
 /* Somebody sets the clock. */
 static void
-test_the_clock_on_the_wall_settles_nothing(void **state)
+test_the_clock_on_the_wall_settles_nothing(void)
 {
-	struct dw_joined joined;
-	struct dw_session *session = join_as(1, "ann", "phone", 0, 0, &joined);
+	struct dw_session *session = visit(1, "phone", 0, 0);
 
-	(void)state;
 	publish_some(2);
 	confirm(session, 20, 2, false);
 	now += TTL / 2;
@@ -169,13 +171,11 @@ test_the_clock_on_the_wall_settles_nothing(void **state)
 }
 
 static void
-test_cursors_settle_when_the_clock_is_set_back(void **state)
+test_cursors_settle_when_the_clock_is_set_back(void)
 {
-	struct dw_joined joined;
-	struct dw_session *session = join_as(1, "ann", "phone", 0, 0, &joined);
+	struct dw_session *session = visit(1, "phone", 0, 0);
 	struct dw_cursor cursor;
 
-	(void)state;
 	publish_some(2);
 	confirm(session, 20, 2, false);
 	now -= 3600 * 1000 * 5;
@@ -192,37 +192,29 @@ test_cursors_settle_when_the_clock_is_set_back(void **state)
 static void
 begin_again(struct dw_session *session)
 {
-	struct dw_op load = { .kind = DW_OP_LOAD };
+	struct dw_op load;
 	struct dw_cursor cursor;
 
 	publish_some(2);
 	confirm(session, 20, 2, false);
 	leave(session);
 	assert_true(dw_room_take_cursor(room, now, &cursor));
-	dw_room_unload(room);
 	now += TTL / 2;
+	load = empty_load();
 	load.read.summary = (struct dw_room_summary) { .n = 2, .head = 20, .head_at = now, .oldest_n = 3 };
-	dw_buf_add(&load.read.cursors, &cursor, sizeof(cursor));
-	assert_int_equal(dw_room_load(room, &load, now), DW_OK);
-	dw_op_clear(&load);
+	load_cursor(&load, &cursor);
+	finish_load(&load, DW_OK);
 }
 
 static void
-test_a_session_that_returns_settles_by_the_steady_clock(void **state)
+test_a_session_that_returns_settles_by_the_steady_clock(void)
 {
-	struct dw_joined joined;
+	struct dw_join back = a_return(1, "phone", pos(20, 2));
 	struct dw_session *session;
 
-	(void)state;
-	begin_again(join_as(1, "ann", "phone", 0, 0, &joined));
-	session = join(&(struct dw_join) { .session = 1,
-					   .room = DW_STR("123"),
-					   .user = DW_STR("ann"),
-					   .device = DW_STR("phone"),
-					   .flags = DW_JOIN_RETURN,
-					   .after = dw_position_said(20, 2, 0),
-					   .confirmed = dw_position_said(20, 2, 0) },
-		&joined);
+	begin_again(visit(1, "phone", 0, 0));
+	back.confirmed = pos(20, 2);
+	session = join(&back);
 	assert_position(session->device->resume, 0, 0, 0);
 	pass(DW_OVERLAP_MS);
 	dw_room_settle(room, steady);
@@ -230,61 +222,49 @@ test_a_session_that_returns_settles_by_the_steady_clock(void **state)
 }
 
 static void
-test_what_a_later_connection_confirms_again_is_settled(void **state)
+test_what_a_later_connection_confirms_again_is_settled(void)
 {
-	struct dw_joined joined;
 	struct dw_session *session;
 
-	(void)state;
-	begin_again(join_as(1, "ann", "phone", 0, 0, &joined));
-	session = join_as(2, "ann", "phone", 0, 0, &joined);
+	begin_again(visit(1, "phone", 0, 0));
+	session = visit(2, "phone", 0, 0);
 	assert_position(session->device->resume, 0, 0, 0);
 	confirm(session, 20, 2, false);
 	assert_position(session->device->resume, 20, 2, 0);
 }
 
 static void
-test_who_has_departed_moves_a_device_that_nobody_uses(void **state)
+test_who_has_departed_moves_a_device_that_nobody_uses(void)
 {
-	const struct dw_leave left = {
-		.at = dw_position_said(20, 2, 0), .sure = true, .user = DW_STR("ann"), .device = DW_STR("phone")
-	};
-	struct dw_joined joined;
+	const struct dw_leave left = { .at = pos(20, 2), .sure = true, .user = DW_STR("ann"), .device = DW_STR("phone") };
 	struct dw_session *session;
 
-	(void)state;
 	assert_null(dw_room_departed(room, &left, steady));
-	session = join_as(1, "ann", "phone", 0, 0, &joined);
+	session = visit(1, "phone", 0, 0);
 	publish_some(3);
 	assert_null(dw_room_departed(room, &left, steady));
 	leave(session);
 	assert_non_null(dw_room_departed(room, &left, steady));
-	assert_int_equal(dw_room_receipts(room, (struct dw_number) { 20, 2, 0 }, DW_STR(""), 0).delivered, 1);
-	assert_int_equal(dw_room_receipts(room, (struct dw_number) { 30, 3, 0 }, DW_STR(""), 0).delivered, 0);
+	assert_int_equal(delivered(2), 1);
+	assert_int_equal(delivered(3), 0);
 	assert_int_equal(resumes_behind("phone"), 2);
 }
 
 static void
-test_who_has_departed_says_nothing_for_other_tabs(void **state)
+test_who_has_departed_says_nothing_for_other_tabs(void)
 {
-	const struct dw_leave left = {
-		.at = dw_position_said(20, 2, 0), .sure = true, .user = DW_STR("ann"), .device = DW_STR("tab")
-	};
-	struct dw_joined joined;
+	const struct dw_leave left = { .at = pos(20, 2), .sure = true, .user = DW_STR("ann"), .device = DW_STR("tab") };
 
-	(void)state;
 	publish_some(2);
-	leave(join_as(1, "ann", "tab", DW_JOIN_DERIVED, 0, &joined));
+	leave(visit(1, "tab", DW_JOIN_DERIVED, 0));
 	assert_null(dw_room_departed(room, &left, steady));
 }
 
 static void
-test_settling_takes_nothing_back_from_who_acknowledges(void **state)
+test_settling_takes_nothing_back_from_who_acknowledges(void)
 {
-	struct dw_joined joined;
-	struct dw_session *session = join_as(1, "ann", "phone", 0, 0, &joined);
+	struct dw_session *session = visit(1, "phone", 0, 0);
 
-	(void)state;
 	publish_some(4);
 	confirm(session, 20, 2, false);
 	pass(1000);
@@ -302,12 +282,10 @@ test_settling_takes_nothing_back_from_who_acknowledges(void **state)
 }
 
 static void
-test_own_numbers_settle_like_the_others(void **state)
+test_own_numbers_settle_like_the_others(void)
 {
-	struct dw_joined joined;
-	struct dw_session *session = join_as(1, "ann", "phone", 0, 0, &joined);
+	struct dw_session *session = visit(1, "phone", 0, 0);
 
-	(void)state;
 	publish("ann", 0, 0);
 	publish("", 0, 0);
 	publish("ann", 0, 0);
@@ -316,19 +294,17 @@ test_own_numbers_settle_like_the_others(void **state)
 	confirm_own(session, 30, 1, 2, false);
 	pass(2500);
 	leave(session);
-	session = join_as(2, "ann", "phone", 0, 0, &joined);
+	session = visit(2, "phone", 0, 0);
 	assert_int_equal(joined.resume, DW_RESUME_EXACT);
 	assert_position(joined.from, 29, 1, 1);
 }
 
 static void
-test_a_device_is_as_far_as_its_sessions_in_each_number(void **state)
+test_a_device_is_as_far_as_its_sessions_in_each_number(void)
 {
-	struct dw_joined joined;
-	struct dw_session *tab = join_as(1, "ann", "tabs", DW_JOIN_DERIVED, 0, &joined);
-	struct dw_session *other = join_as(2, "ann", "tabs", DW_JOIN_DERIVED, 0, &joined);
+	struct dw_session *tab = visit(1, "tabs", DW_JOIN_DERIVED, 0);
+	struct dw_session *other = visit(2, "tabs", DW_JOIN_DERIVED, 0);
 
-	(void)state;
 	publish_some(2);
 	direct_some("ann", 2);
 	confirm_own(tab, 40, 2, 2, false);
@@ -341,30 +317,15 @@ test_a_device_is_as_far_as_its_sessions_in_each_number(void **state)
 	assert_position(tab->device->at, 40, 2, 2);
 }
 
-static struct dw_receipts
-receipts(uint64_t n, uint64_t except)
-{
-	return dw_room_receipts(room, (struct dw_number) { n * 10, n, 0 }, DW_STR(""), except);
-}
-
-/* To how many devices; where nothing direct was published. */
-static uint64_t
-delivered(uint64_t n)
-{
-	return receipts(n, 0).delivered;
-}
-
 static void
-test_delivered_counts_devices_once(void **state)
+test_delivered_counts_devices_once(void)
 {
-	struct dw_joined joined;
 	struct dw_session *phone, *tab, *other;
 
-	(void)state;
 	publish_some(2);
-	phone = join_as(1, "ann", "phone", 0, 0, &joined);
-	tab = join_as(2, "ann", "tabs", DW_JOIN_DERIVED, 0, &joined);
-	other = join_as(3, "ann", "tabs", DW_JOIN_DERIVED, 0, &joined);
+	phone = visit(1, "phone", 0, 0);
+	tab = visit(2, "tabs", DW_JOIN_DERIVED, 0);
+	other = visit(3, "tabs", DW_JOIN_DERIVED, 0);
 	assert_int_equal(delivered(1), 0);
 	confirm(phone, 20, 2, false);
 	assert_int_equal(delivered(1), 1);
@@ -378,39 +339,35 @@ test_delivered_counts_devices_once(void **state)
 }
 
 static void
-test_what_was_skipped_is_not_delivered(void **state)
+test_what_was_skipped_is_not_delivered(void)
 {
-	struct dw_joined joined;
 	struct dw_session *session;
 
-	(void)state;
 	publish_some(3);
-	session = join_as(1, "ann", "phone", DW_JOIN_AFTER, 10, &joined);
+	session = visit(1, "phone", DW_JOIN_AFTER, 10);
 	confirm(session, 30, 3, false);
 	assert_int_equal(delivered(1), 0);
 	assert_int_equal(delivered(2), 1);
 	leave(session);
 	publish_some(1);
-	session = join_as(2, "ann", "phone", DW_JOIN_NEW, 0, &joined);
+	session = visit(2, "phone", DW_JOIN_NEW, 0);
 	publish_some(1);
 	confirm(session, 50, 5, false);
 	assert_int_equal(delivered(4), 0);
 	assert_int_equal(delivered(5), 1);
 	/* It reads what it had skipped. */
 	leave(session);
-	session = join_as(3, "ann", "phone", DW_JOIN_AFTER, 30, &joined);
+	session = visit(3, "phone", DW_JOIN_AFTER, 30);
 	confirm(session, 50, 5, false);
 	assert_int_equal(delivered(4), 1);
 }
 
 static void
-test_an_excluded_session_that_has_gone_is_not_counted(void **state)
+test_an_excluded_session_that_has_gone_is_not_counted(void)
 {
-	struct dw_joined joined;
-	struct dw_session *phone = join_as(1, "ann", "phone", 0, 0, &joined);
-	struct dw_session *tablet = join_as(2, "bob", "tablet", 0, 0, &joined);
+	struct dw_session *phone = visit(1, "phone", 0, 0);
+	struct dw_session *tablet = join_as(2, "bob", "tablet", 0, 0);
 
-	(void)state;
 	publish("", 1, 0);
 	confirm(phone, 10, 1, false);
 	assert_int_equal(receipts(1, 1).delivered, 0);
@@ -424,17 +381,15 @@ test_an_excluded_session_that_has_gone_is_not_counted(void **state)
 
 /* To begin further on is no reason to forget. */
 static void
-test_a_jump_ahead_takes_nothing_back(void **state)
+test_a_jump_ahead_takes_nothing_back(void)
 {
-	struct dw_joined joined;
-	struct dw_session *session = join_as(1, "ann", "phone", 0, 0, &joined);
+	struct dw_session *session = visit(1, "phone", 0, 0);
 
-	(void)state;
 	publish_some(5);
 	confirm(session, 20, 2, false);
 	leave(session);
 	assert_int_equal(delivered(1), 1);
-	(void)join_as(2, "ann", "phone", DW_JOIN_AFTER, 40, &joined);
+	(void)visit(2, "phone", DW_JOIN_AFTER, 40);
 	assert_int_equal(delivered(1), 1);
 	assert_int_equal(delivered(2), 1);
 	assert_int_equal(delivered(3), 0);
@@ -442,15 +397,11 @@ test_a_jump_ahead_takes_nothing_back(void **state)
 
 /* The edge, which told of the gap, says where each session began to read again. */
 static void
-test_what_lay_in_a_gap_is_not_delivered(void **state)
+test_what_lay_in_a_gap_is_not_delivered(void)
 {
-	const struct dw_join back = {
-		.session = 2, .room = DW_STR("123"), .user = DW_STR("ann"), .device = DW_STR("pad"), .flags = DW_JOIN_RETURN
-	};
-	struct dw_joined joined;
-	struct dw_session *session = join_as(1, "ann", "phone", 0, 0, &joined);
+	const struct dw_join back = a_return(2, "pad", dw_position_start());
+	struct dw_session *session = visit(1, "phone", 0, 0);
 
-	(void)state;
 	publish_some(LIMIT + 3);
 	/* Too slow: 1, 2 and 3 are no more. */
 	confirm_behind(session, 80, 8, 0, (struct dw_begun) { 3, 0 });
@@ -465,7 +416,7 @@ test_what_lay_in_a_gap_is_not_delivered(void **state)
 	assert_int_equal(delivered(9), 0);
 	assert_int_equal(delivered(10), 1);
 	/* One that was there from the beginning, and returns behind a gap. */
-	session = join(&back, &joined);
+	session = join(&back);
 	assert_int_equal(joined.resume, DW_RESUME_GAP);
 	confirm_behind(session, 140, 14, 0, (struct dw_begun) { 9, 0 });
 	assert_int_equal(delivered(9), 0);
@@ -473,31 +424,26 @@ test_what_lay_in_a_gap_is_not_delivered(void **state)
 }
 
 static void
-test_what_lay_in_a_gap_of_its_own_is_not_delivered(void **state)
+test_what_lay_in_a_gap_of_its_own_is_not_delivered(void)
 {
-	struct dw_joined joined;
-	struct dw_session *session = join_as(1, "ann", "phone", 0, 0, &joined);
+	struct dw_session *session = visit(1, "phone", 0, 0);
 
-	(void)state;
 	publish_some(1);
 	direct_some("ann", LIMIT + 2);
 	/* 1 and 2 are no more; of the others' nothing is. */
 	confirm_behind(session, head, 1, LIMIT + 2, (struct dw_begun) { 0, 2 });
 	assert_int_equal(delivered(1), 1);
 	for (uint64_t own = 1; own <= LIMIT + 2; own++)
-		assert_int_equal(
-			dw_room_receipts(room, (struct dw_number) { 10 + own * 10, 1, own }, DW_STR("ann"), 0).delivered, own > 2);
-	assert_int_equal(dw_room_receipts(room, (struct dw_number) { 50, 1, 4 }, DW_STR("bob"), 0).delivered, 0);
+		assert_int_equal(delivered_to("ann", 10 + own * 10, 1, own), own > 2);
+	assert_int_equal(delivered_to("bob", 50, 1, 4), 0);
 }
 
 /* Where it began to read goes on until the edge says otherwise. */
 static void
-test_without_a_gap_all_that_is_confirmed_is_delivered(void **state)
+test_without_a_gap_all_that_is_confirmed_is_delivered(void)
 {
-	struct dw_joined joined;
-	struct dw_session *session = join_as(1, "ann", "phone", 0, 0, &joined);
+	struct dw_session *session = visit(1, "phone", 0, 0);
 
-	(void)state;
 	publish_some(2);
 	confirm(session, 20, 2, false);
 	publish_some(LIMIT + 3);
@@ -507,18 +453,15 @@ test_without_a_gap_all_that_is_confirmed_is_delivered(void **state)
 }
 
 static void
-test_what_was_delivered_is_kept_in_the_cursor(void **state)
+test_what_was_delivered_is_kept_in_the_cursor(void)
 {
-	struct dw_op load = { .kind = DW_OP_LOAD };
-	const struct dw_user_row ann = { .user = "ann", .own = 2 };
-	struct dw_joined joined;
+	struct dw_op load;
 	struct dw_session *session;
 	struct dw_cursor cursor;
 
-	(void)state;
 	publish_some(2);
 	direct_some("ann", 2);
-	session = join_as(1, "ann", "phone", DW_JOIN_AFTER, 10, &joined);
+	session = visit(1, "phone", DW_JOIN_AFTER, 10);
 	confirm_behind(session, 40, 2, 2, (struct dw_begun) { 1, 1 });
 	leave(session);
 	assert_true(dw_room_take_cursor(room, now, &cursor));
@@ -526,37 +469,34 @@ test_what_was_delivered_is_kept_in_the_cursor(void **state)
 	assert_int_equal(cursor.had.to, 2);
 	assert_int_equal(cursor.had_own.from, 1);
 	assert_int_equal(cursor.had_own.to, 2);
-	dw_room_unload(room);
+	load = empty_load();
 	load.read.summary = (struct dw_room_summary) { .n = 2, .head = 40, .head_at = now, .oldest_n = 3 };
-	dw_buf_add(&load.read.users, &ann, sizeof(ann));
-	dw_buf_add(&load.read.cursors, &cursor, sizeof(cursor));
-	assert_int_equal(dw_room_load(room, &load, now), DW_OK);
-	dw_op_clear(&load);
+	load_user(&load, "ann", 2);
+	load_cursor(&load, &cursor);
+	finish_load(&load, DW_OK);
 	assert_int_equal(delivered(1), 0);
 	assert_int_equal(delivered(2), 1);
-	assert_int_equal(dw_room_receipts(room, (struct dw_number) { 30, 2, 1 }, DW_STR("ann"), 0).delivered, 0);
-	assert_int_equal(dw_room_receipts(room, (struct dw_number) { 40, 2, 2 }, DW_STR("ann"), 0).delivered, 1);
+	assert_int_equal(delivered_to("ann", 30, 2, 1), 0);
+	assert_int_equal(delivered_to("ann", 40, 2, 2), 1);
 }
 
 /* A stream is set back for one who begins further back, and what only that one lacks is dropped before it is sent. */
 static void
-test_a_gap_is_only_of_whom_it_was_told(void **state)
+test_a_gap_is_only_of_whom_it_was_told(void)
 {
-	struct dw_joined joined;
 	struct dw_session *first, *second, *third;
 
-	(void)state;
 	publish_some(LIMIT);
-	first = join_as(1, "ann", "phone", DW_JOIN_NEW, 0, &joined);
+	first = visit(1, "phone", DW_JOIN_NEW, 0);
 	publish_some(3);
-	first->reader->sent = dw_position_said(80, 8, 0);
-	second = join_as(2, "bob", "phone", DW_JOIN_AFTER, 60, &joined);
+	first->reader->sent = pos(80, 8);
+	second = join_as(2, "bob", "phone", DW_JOIN_AFTER, 60);
 	assert_position(joined.sent, 80, 8, 0);
-	third = join_as(3, "cid", "phone", DW_JOIN_AFTER, 40, &joined);
+	third = join_as(3, "cid", "phone", DW_JOIN_AFTER, 40);
 	assert_position(joined.sent, 49, 4, 0);
 	/* The oldest is 8. */
 	publish_some(4);
-	first->reader->sent = dw_position_said(120, 12, 0);
+	first->reader->sent = pos(120, 12);
 	confirm(first, 120, 12, false);
 	confirm(second, 120, 12, false);
 	confirm_behind(third, 120, 12, 0, (struct dw_begun) { 7, 0 });
@@ -566,37 +506,28 @@ test_a_gap_is_only_of_whom_it_was_told(void **state)
 }
 
 static void
-test_sent_follows_the_edges_stream(void **state)
+test_sent_follows_the_edges_stream(void)
 {
-	struct dw_joined joined;
-	struct dw_session *session = join_as(1, "ann", "phone", 0, 0, &joined);
+	struct dw_session *session = visit(1, "phone", 0, 0);
 
-	(void)state;
 	publish_some(2);
 	assert_int_equal(receipts(1, 0).sent, 0);
-	session->reader->sent = dw_position_said(10, 1, 0);
+	session->reader->sent = pos(10, 1);
 	assert_int_equal(receipts(1, 0).sent, 1);
 	assert_int_equal(receipts(2, 0).sent, 0);
 	assert_int_equal(receipts(1, 1).sent, 0);
 }
 
 static void
-test_one_that_returns_says_what_it_has(void **state)
+test_one_that_returns_says_what_it_has(void)
 {
-	struct dw_joined joined;
 	struct dw_session *session;
-	struct dw_join back = { .session = 1,
-		.room = DW_STR("123"),
-		.user = DW_STR("ann"),
-		.device = DW_STR("phone"),
-		.flags = DW_JOIN_RETURN,
-		.after = dw_position_said(40, 4, 0),
-		.confirmed = dw_position_said(30, 3, 0),
-		.begun = { 1, 0 } };
+	struct dw_join back = a_return(1, "phone", pos(40, 4));
 
-	(void)state;
+	back.confirmed = pos(30, 3);
+	back.begun.n = 1;
 	publish_some(4);
-	session = join(&back, &joined);
+	session = join(&back);
 	assert_position(session->confirmed, 30, 3, 0);
 	assert_int_equal(delivered(1), 0);
 	assert_int_equal(delivered(2), 1);
@@ -609,21 +540,19 @@ test_one_that_returns_says_what_it_has(void **state)
 	back.session = 2;
 	back.device = DW_STR("tablet");
 	back.begun.n = 0;
-	(void)join(&back, &joined);
+	(void)join(&back);
 	assert_int_equal(delivered(1), 1);
 	assert_int_equal(delivered(2), 2);
 }
 
 static void
-test_audience(void **state)
+test_audience(void)
 {
-	struct dw_joined joined;
 	struct dw_audience audience;
 
-	(void)state;
-	(void)join_as(1, "ann", "phone", 0, 0, &joined);
-	(void)join_as(2, "bob", "phone", 0, 0, &joined);
-	leave(join_as(3, "bob", "tablet", 0, 0, &joined));
+	(void)visit(1, "phone", 0, 0);
+	(void)join_as(2, "bob", "phone", 0, 0);
+	leave(join_as(3, "bob", "tablet", 0, 0));
 	audience = dw_room_audience(room, dw_str(""), 0);
 	assert_int_equal(audience.sessions, 2);
 	assert_int_equal(audience.devices, 1);
@@ -638,8 +567,7 @@ test_audience(void **state)
 int
 main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
-	const struct CMUnitTest tests[] = {
+	const struct room_test tests[] = {
 		TEST(test_resumes_from_five_seconds_before_the_end),
 		TEST(test_resumes_from_the_newest_that_is_old_enough),
 		TEST(test_a_long_stream_overlaps_by_six_seconds_at_most),
@@ -669,7 +597,6 @@ main(void)
 		TEST(test_one_that_returns_says_what_it_has),
 		TEST(test_audience),
 	};
-#undef TEST
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return run_in_rooms(tests, sizeof(tests) / sizeof(tests[0]));
 }

@@ -34,18 +34,6 @@ open_folder(void **state)
 	return 0;
 }
 
-static struct dw_auth *
-open_auth(const char *directory)
-{
-	struct dw_auth_config config = { kit_path(directory), NULL, NULL, 0 };
-	struct dw_fault fault = { 0 };
-	struct dw_auth *auth = NULL;
-
-	if (dw_auth_new(&auth, &config, &fault) != DW_OK)
-		fail_msg("%s", fault.message);
-	return auth;
-}
-
 /* message NULL: it must be accepted; "": in whatever words. */
 static void
 assert_verdict(struct dw_auth *auth, const char *token, size_t n, const char *message)
@@ -116,7 +104,7 @@ test_headers(void **state)
 		{ "{\"alg\":\"HS256\",\"kid\":\"main\"", SECRET, "" },
 		{ "", SECRET, "" },
 	};
-	struct dw_auth *auth = open_auth("several");
+	struct dw_auth *auth = kit_auth("several", NULL, NULL, 0);
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
@@ -127,7 +115,7 @@ test_headers(void **state)
 static void
 test_only_key(void **state)
 {
-	struct dw_auth *auth = open_auth("one");
+	struct dw_auth *auth = kit_auth("one", NULL, NULL, 0);
 
 	(void)state;
 	assert_header(auth, "{\"alg\":\"HS256\"}", SECRET, NULL);
@@ -151,7 +139,7 @@ test_public_key_as_secret(void **state)
 	pem[fread(pem, 1, sizeof(pem) - 1, file)] = '\0';
 	(void)fclose(file);
 	for (size_t i = 0; i < 2; i++) {
-		struct dw_auth *auth = open_auth(directories[i]);
+		struct dw_auth *auth = kit_auth(directories[i], NULL, NULL, 0);
 
 		assert_header(auth, "{\"alg\":\"HS256\",\"kid\":\"rsa\"}", pem, "alg is 'HS256', want 'RS256' for key 'rsa'");
 		assert_header(auth, "{\"alg\":\"RS256\",\"kid\":\"rsa\"}", pem, "the signature is not one of key 'rsa'");
@@ -165,7 +153,7 @@ static void
 test_changed_tokens(void **state)
 {
 	static const char *const files[] = { "several/main.hs256", "rsa.rs256.pem", "ec.es256.pem" };
-	struct dw_auth *auth = open_auth("several");
+	struct dw_auth *auth = kit_auth("several", NULL, NULL, 0);
 	struct dw_buf token = { 0 }, changed = { 0 };
 
 	(void)state;
@@ -200,7 +188,7 @@ test_changed_tokens(void **state)
 static void
 test_swapped_signature(void **state)
 {
-	struct dw_auth *auth = open_auth("one");
+	struct dw_auth *auth = kit_auth("one", NULL, NULL, 0);
 	struct dw_buf a = { 0 }, b = { 0 };
 	const char *header = "{\"alg\":\"HS256\"}";
 
@@ -247,7 +235,7 @@ test_shapes(void **state)
 		{ "eyJhbGciOiJIUzI1NiJ9.e30.", "the token is not signed" },
 		{ "eyJhbGciOiJIUzI1NiJ9.e30.e30", "the signature is not one of key 'main'" },
 	};
-	struct dw_auth *auth = open_auth("one");
+	struct dw_auth *auth = kit_auth("one", NULL, NULL, 0);
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
@@ -261,7 +249,7 @@ static void
 test_hidden_bytes(void **state)
 {
 	static const char payload[] = PAYLOAD "\0,\"sub\":\"other\"}";
-	struct dw_auth *auth = open_auth("one");
+	struct dw_auth *auth = kit_auth("one", NULL, NULL, 0);
 	struct dw_buf token = { 0 };
 
 	(void)state;

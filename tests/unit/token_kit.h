@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "token/auth.h"
 
 static char kit_folder[] = "/tmp/diagws-test-XXXXXX";
 
@@ -71,6 +72,18 @@ kit_write(const char *name, const char *text, size_t n, mode_t mode)
 	assert_int_equal(n, fwrite(text, 1, n, file));
 	assert_int_equal(0, fclose(file));
 	assert_int_equal(0, chmod(path, mode));
+}
+
+static inline struct dw_auth *
+kit_auth(const char *directory, const char *issuer, const char *audience, uint64_t leeway_s)
+{
+	struct dw_auth_config config = { kit_path(directory), issuer, audience, leeway_s };
+	struct dw_fault fault = { 0 };
+	struct dw_auth *auth = NULL;
+
+	if (dw_auth_new(&auth, &config, &fault) != DW_OK)
+		fail_msg("%s", fault.message);
+	return auth;
 }
 
 static inline void
