@@ -99,11 +99,11 @@ class Device:
         return message in self.got and first < message.number <= to
 
     def write(self):
-        self.stored = (self.low.at, self.low.resume, list(self.had), self.seen)
+        # That one is still connected is not noted where nothing else is to be.
+        self.stored = (self.low.at, self.low.resume, list(self.had), self.seen, self.least_seen)
 
     def forget_unwritten(self, now, clock_was_set):
-        at, resume, had, self.seen = self.stored
-        self.least_seen = min(self.least_seen, self.seen)
+        at, resume, had, self.seen, self.least_seen = self.stored
         self.low = Standing(at, NEVER)  # until it is there again
         self.low.resume = self.low.acked = resume
         self.had = list(had)

@@ -304,7 +304,7 @@ class Outside:
             fresh = tuple(session.room.oldest(user, self.wall) - 1 for user in (None, session.client.user))
             device.high.at = device.high.resume = further(session.high, further(fresh, device.high.at if known else fresh))
             device.high.trail = [(0, device.high.at)]
-            device.stored = (*device.stored[:3], self.wall)
+            device.stored = (*device.stored[:3], self.wall, self.wall)
         session.device = device
         session.counted = True
         session.known_low = session.known_high = (0, 0)
