@@ -3,7 +3,7 @@
 
 An arrow is a symbol that one object file needs and another one of the same program, or of lib/, defines (nm): so a
 function that is named in a table counts as a call. Between folders an #include counts, too, since a header may hold
-code and types. An arrow that tests/layers does not allow is an error, and so are a circle of files, a line that nothing
+code and types; but for those in a program's own top folder (hub.h, edge.h), which say what all of it shares. An arrow that tests/layers does not allow is an error, and so are a circle of files, a line that nothing
 uses any more, and a circle in the table itself. BUILD is made of the sources as they are (make all).
 """
 import collections
@@ -41,7 +41,7 @@ def symbols(build, files):
     return defined, needed
 
 
-def included(path, files):
+def included(path):
     """Headers of the project that a file includes, beside it, in its program or in lib."""
     places = [ROOT / path.parent, ROOT / "lib", ROOT / "include"]
     places += [ROOT / pathlib.Path(*path.parts[:2])] if path.parts[0] == "cmd" else []
@@ -77,13 +77,15 @@ def circles(arrows):
 
 
 def table():
-    """{folder: the folders that it may use}."""
+    """{folder: the folders that it may use}; a line is `FOLDER: OWN… ; LIB…`, of the same program and of lib/."""
     allowed = {}
     for line in (ROOT / "tests/layers").read_text().splitlines():
         line = line.partition("#")[0].strip()
         if line:
             folder, _, uses = line.partition(":")
-            allowed.setdefault(folder.strip(), set()).update(uses.split())
+            own, _, lib = uses.partition(";")
+            program = "lib" if folder.startswith("lib/") else "/".join(folder.split("/")[:2])
+            allowed[folder] = {f"{program}/{name}" for name in own.split()} | {f"lib/{name}" for name in lib.split()}
     return allowed
 
 
@@ -100,15 +102,16 @@ def main():
                     arrows[path].add(where[name])
                     folders[path.parent].setdefault(where[name].parent, f"{path} needs {name} of {where[name]}")
         for path in files:
-            for header in included(path, files):
-                folders[path.parent].setdefault(header.parent, f"{path} includes {header}")
+            for header in included(path):
+                if header.parts[0] != "include" and (program == "lib" or header.parent != pathlib.Path(program)):
+                    folders[path.parent].setdefault(header.parent, f"{path} includes {header}")
         faults += [f"a circle of calls in {program}: {' '.join(circle)}" for circle in circles(arrows)]
     allowed = table()
     for folder, uses in sorted(folders.items()):
         faults += [f"{folder} may not use {other} (tests/layers): {why}" for other, why in sorted(uses.items())
                    if other != folder and str(other) not in allowed.get(str(folder), ())]
     for folder, uses in allowed.items():
-        used = {str(other) for other in folders.get(pathlib.Path(folder), {})}
+        used = {str(other) for other in folders.get(pathlib.Path(folder), {})} - {folder}
         faults += [f"tests/layers: {folder} does not use {other} any more" for other in sorted(uses - used)]
     faults += [f"tests/layers: a circle of folders: {' '.join(circle)}" for circle in circles(allowed)]
     print("\n".join(faults), file=sys.stderr, end="\n" if faults else "")
