@@ -1,4 +1,4 @@
-/* A log of entries in order, and cursors in it. The hub's rooms and the edge's rings are both this.
+/* A ring of entries in order, and cursors in it: the logs of the hub's rooms, and the edge's rings of frames.
  *
  * Entries are bytes of any kind, each at a position. Positions grow. The log is bounded in entries
  * and in bytes: appending drops the oldest (but never the one just appended). Bytes of neighbouring

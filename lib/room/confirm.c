@@ -1,6 +1,6 @@
 /* What sessions have confirmed, and what follows from it: their devices' cursors, and who has been delivered what.
  *
- * Its own file because these are the rules of "Acknowledgment without client code" (ARCHITECTURE.md), each tested
+ * Its own file because these are the rules by which a PONG counts as received, each tested
  * for itself.
  *
  * Happy path: a position is confirmed; the device's `at` follows at once, and is noted with the time in its trail. What

@@ -1,6 +1,6 @@
 /* Joining a room: where a session stands.
  *
- * Its own file because these are the rules of resuming (ARCHITECTURE.md, "Devices and resuming"), each
+ * Its own file because these are the rules of resuming (the table at dw_room_join in room.h), each
  * tested for itself without sockets and without a disk.
  *
  * Happy path: a device returns, its stored cursor is its position, and it gets what follows. Else: a

@@ -1,4 +1,4 @@
-/* Reading a room: its two logs as one, in the order of seq, and what a reader has missed of either.
+/* Reading a room: its two logs as one, in the order of seq.
  *
  * Its own file because numbered and direct messages part only here: whoever reads a room (an edge's stream, a
  * client that is fed, a poll) gets them merged, what has expired as a tombstone, and the direct ones of others
@@ -28,34 +28,6 @@ is_own(const struct dw_room *room, uint64_t index, const struct dw_member *membe
 
 	return member != NULL && dw_ring_entry(log, index)->flags == dw_hash_of(dw_str(member->user)) &&
 		   dw_record_of(log, index, record) && dw_str_is(record->to, member->user) && record->own >= member->first_own;
-}
-
-struct dw_gap
-dw_room_gap(const struct dw_room *room, struct dw_position at)
-{
-	if (dw_n(at) + 1 >= room->oldest_n)
-		return (struct dw_gap) { 0, 0, DW_GAP_NONE };
-	/* With as many behind it as are retained, its age does not matter. */
-	return (struct dw_gap) { dw_n(at) + 1, room->oldest_n - 1,
-		dw_room_retained(room) >= room->all->queue_limit ? DW_GAP_LIMIT : DW_GAP_EXPIRED };
-}
-
-bool
-dw_room_is_crowded(const struct dw_room *room)
-{
-	return dw_ring_count(room->direct) >= room->all->queue_limit * DW_HISTORY_TIMES;
-}
-
-struct dw_gap
-dw_room_direct_gap(const struct dw_room *room, struct dw_str user, struct dw_position at)
-{
-	const struct dw_member *member = dw_room_member(room, user);
-
-	if (member == NULL || dw_own(at) + 1 >= member->first_own)
-		return (struct dw_gap) { 0, 0, DW_GAP_NONE };
-	return (struct dw_gap) { dw_own(at) + 1, member->first_own - 1,
-		member->own + 1 - member->first_own >= room->all->queue_limit || dw_room_is_crowded(room) ? DW_GAP_LIMIT
-																								  : DW_GAP_EXPIRED };
 }
 
 /* The next record after a seq that the member gets. False: there is none. */

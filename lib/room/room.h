@@ -1,9 +1,10 @@
 /* A room of the hub: one diagnosis as a log, and everyone who reads it as a position in that log.
  *
  * Pure memory: no socket, no disk, no clock of its own. `now` is ms since 1970, and what ages are counted by; `steady`
- * is ms of a clock that nobody sets, and says how long a confirmation has stood. Three layers: summary   always there:
- * the newest n and seq, how much is retained, how far its devices are resident  when loaded: the log of packed records,
- * that of direct messages, the members (users with devices, with a registry entry, or who ever had a direct message)
+ * is ms of a clock that nobody sets, and says how long a confirmation has stood. Three layers:
+ *   summary   always there: the newest n and seq, how much is retained, how far its devices are
+ *   resident  when loaded: the log of packed records, that of direct messages, the members (users with devices, with a
+ *             registry entry, or who ever had a direct message)
  *   live      who is connected: sessions, and readers (one for each edge that has a session here)
  * A room with sessions is resident. Sessions belong to a device and to a reader; devices to a member.
  *
@@ -256,8 +257,8 @@ struct dw_session *dw_room_rival(const struct dw_room *room, const struct dw_joi
  * lie in the room). The first join of an edge makes its reader, which begins where that session stands; a later one
  * that stands before that sets it back, so that the edge can serve all who come from there. The device is dirty when it
  * is new.
- *   where it stands (ARCHITECTURE.md, "Devices and resuming"):
- *     came back      after, after_n        exact or gap; reset when of another store or ahead of it
+ *   where it stands:
+ *     came back      after                 exact or gap; reset when of another store or ahead of it
  *     after=new      the room's head       new; moves the device there
  *     after=0        before the oldest     new; with an epoch it is a SEQ
  *     after=SEQ      SEQ                   exact or gap; reset when of another store or ahead of it

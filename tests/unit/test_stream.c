@@ -121,7 +121,7 @@ test_numbers_that_jump_leave_a_hole(void **state)
 	(void)state;
 	assert_true(take(20, 9, 10, dw_position_said(10, 5, 0)));
 	hole = dw_ring_entry(room->ring, 0);
-	assert_int_equal(ENTRY_HOLE | DW_GAP_LIMIT << ENTRY_REASON, hole->flags);
+	assert_int_equal(ENTRY_HOLE | DW_GAP_LIMIT << ENTRY_REASON_SHIFT, hole->flags);
 	assert_int_equal(8, hole->n);
 	assert_int_equal(9, dw_ring_entry(room->ring, 1)->n);
 }

@@ -116,6 +116,7 @@ struct conn {
 	char device[];
 };
 
+/* Closes it with this code and reason; CLOSE CODES in man/diagws.7 lists them. Nothing if it is closing already. */
 void conn_close(struct conn *conn, unsigned code, const char *reason);
 /* Writes the Close frame itself, behind whatever is half sent, and nothing after it. Code 0: with neither. */
 void conn_tell_close(struct conn *conn, unsigned code, struct dw_str reason);

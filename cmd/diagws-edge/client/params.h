@@ -14,8 +14,8 @@ struct address;
 struct edge;
 struct lws;
 
-/* The first argument of this name. false: not there. One that does not fit in size is cut at its last byte by a
- * character that no grammar allows, so that it is refused and never mistaken. */
+/* The first argument of this name. false: not there. In place of one that does not fit in size, out is "\n", which no
+ * argument may be: so it is refused, and never mistaken for a shorter one. */
 bool params_get(struct lws *wsi, const char *name, char *out, size_t size);
 /* Token from `Authorization: Bearer` or ?token=, checked now or later: see check_begin. */
 int params_authorize(struct edge *edge, struct lws *wsi, const struct address *address, struct dw_claims *claims,

@@ -155,7 +155,7 @@ must_ask(const struct subscription *sub, const struct dw_ring_entry *entry)
 	struct dw_str frame;
 
 	if ((entry->flags & ENTRY_HOLE) != 0)
-		return entry->flags >> ENTRY_REASON == DW_GAP_NONE;
+		return entry->flags >> ENTRY_REASON_SHIFT == DW_GAP_NONE;
 	if ((entry->flags & ENTRY_CONDITION) == 0)
 		return (entry->flags & ENTRY_ASK) != 0;
 	frame = room_condition(dw_ring_bytes(sub->room->ring, sub->index), &condition);
@@ -192,7 +192,7 @@ write_conditional(struct subscription *sub, const struct dw_ring_entry *entry)
 static bool
 write_hole(struct subscription *sub, const struct dw_ring_entry *entry)
 {
-	const struct dw_gap gap = { 0, entry->n, entry->flags >> ENTRY_REASON };
+	const struct dw_gap gap = { 0, entry->n, entry->flags >> ENTRY_REASON_SHIFT };
 	struct dw_buf frame = { 0 };
 	bool going;
 

@@ -14,9 +14,10 @@ struct subscription *sub_find(struct conn *conn, const struct room *room); /* NU
 /* One that watches this room, and is offered nothing yet: the first lies in its connection, the others are linked
  * behind it. NULL: no memory. */
 struct subscription *sub_get(struct conn *conn, struct room *room);
-/* It watches nothing any more, and is on no list. */
+/* Ends it: off its room's lists, and freed, but for the one that lies in the connection. */
 void sub_put(struct subscription *sub);
-/* In the right one of its room's lists: those that are offered what is new, or the others. */
+/* Moves it to where it belongs: among those of its room that are offered what is new, or parked. To be called whenever
+ * it may no longer read, or can again. */
 void sub_park(struct subscription *sub);
 void sub_park_all(struct conn *conn);
 

@@ -15,9 +15,9 @@ struct edge;
 typedef void check_done(void *user, int err, struct dw_claims *claims);
 
 /* What dw_auth_check says, where it can be said at once. DW_E_AGAIN: *slot is the check that has begun, and `done` will
- * be called from the loop. DW_E_BUSY: --max-checks are under way. DW_E_RATE, also as an outcome: the address that it
- * came from has spent its bad tokens, and this one is not known from before. The text is not needed any longer than
- * this call. */
+ * be called from the loop. DW_E_BUSY: --max-checks are under way. DW_E_RATE, also as an outcome: its address has sent
+ * as many bad tokens as it may, and this one was not verified before. The text is not needed any longer than this call.
+ */
 int check_begin(struct edge *edge, const struct address *address, struct dw_str token, struct dw_claims *claims,
 	struct check **slot, check_done *done, void *user);
 /* Who asked is gone: `done` will not be called. *slot may be NULL. */

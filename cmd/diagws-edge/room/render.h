@@ -20,8 +20,10 @@ enum entry_flag {
 	ENTRY_HOLE = 4,      /* messages up to its n never came: told to each reader as what that one lacks */
 	ENTRY_TURNS = 8,     /* a PING for some of the readers: ping_asks */
 	ENTRY_ASK = 16,      /* each reader has to ask the hub what it lacks from here on */
-	ENTRY_REASON = 8     /* shift: of a hole why; DW_GAP_NONE: the hub has to be asked */
 };
+
+/* Of a hole: above the flags lies its enum dw_gap_reason; DW_GAP_NONE: the hub has to be asked. */
+enum { ENTRY_REASON_SHIFT = 8 };
 
 /* Who gets a message, and until when. */
 struct condition {

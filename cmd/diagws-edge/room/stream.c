@@ -85,7 +85,7 @@ take_hole(struct room *room, struct dw_position at, uint64_t reason)
 		return true;
 	dw_buf_reset(frame);
 	dw_buf_addc(frame, '-');
-	if (!room_append(room, at, ENTRY_HOLE | (uint32_t)reason << ENTRY_REASON))
+	if (!room_append(room, at, ENTRY_HOLE | (uint32_t)reason << ENTRY_REASON_SHIFT))
 		return false;
 	room->head = at;
 	return true;

@@ -5,9 +5,10 @@
 struct batch;
 struct hub;
 
-/* A batch that came back. It is the spare one then. */
+/* Carries out a batch that the store has given back: messages into their rooms, answers to those who asked. Then it is
+ * empty, and hub->spare. */
 void apply_batch(struct hub *hub, struct batch *batch);
-/* Once the storage has failed, what is staged behind will not be stored either. */
+/* Fails all that is staged in the next batch with err: once the storage has failed, it will not be stored either. */
 void apply_failure(struct hub *hub, int err);
 
 #endif

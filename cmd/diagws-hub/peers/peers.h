@@ -19,7 +19,7 @@ struct wait;
 enum {
 	HUB_WINDOW = 1024,                   /* MESSAGES of an edge under way uncredited; */
 	HUB_WINDOW_BYTES = 16 * 1024 * 1024, /* and bytes */
-	HUB_UNSENT_MAX = 1024 * 1024,        /* to a peer: past it nothing that it says is looked at */
+	HUB_UNSENT_MAX = 1024 * 1024,        /* bytes that wait to be sent to a peer: see peer_is_deaf */
 };
 
 struct peer {
@@ -40,14 +40,14 @@ struct peer {
 	size_t pending;                     /* unanswered requests, */
 	struct wait *waits;                 /* those of them that wait, */
 	size_t waiting;                     /* and how many these are; */
-	bool stalled;                       /* some go on when it has taken what it was answered */
+	bool stalled;                       /* some found it deaf, and go on when it has read */
 	struct account *account;            /* what it has staged; NULL: nothing yet */
 	size_t sessions;
 	struct dw_reader *readers, *dirty;
 	size_t reader_count;
 	uint64_t late;                        /* messages to everyone that its readers have not been sent */
 	struct scan *scan;                    /* the view that it has asked for, */
-	bool held;                            /* and another, which it is to say again when that was sent */
+	bool held;                            /* and it has asked for another, which is looked at when that was sent */
 	struct peer *serve_prev, *serve_next; /* in hub->serving */
 	bool serving;
 	uint64_t sent, credited;                /* MESSAGES */
@@ -62,29 +62,30 @@ struct peer *peer_get(struct hub *hub, uint32_t number);
 struct peer *peer_find(struct hub *hub, uint32_t number);
 /* NULL: no such process has introduced itself. */
 struct peer *peer_of_id(const struct hub *hub, uint64_t id);
-/* It has said this; it was not known before. And what it said is no longer good. */
+/* Enters it by the id in its HELLO; it must not be known. peer_unknown takes that back. */
 void peer_introduce(struct hub *hub, struct peer *peer, const struct dw_hello *hello);
 void peer_unknown(struct hub *hub, struct peer *peer);
 /* Frees it: nothing belongs to it any more. */
 void peer_remove(struct hub *hub, struct peer *peer);
-/* One of its requests has been answered; of its own, and not of one that was here by this number before. */
+/* One less of its requests is unanswered. The caller makes sure that the request was this peer's. */
 void peer_answered(struct peer *peer);
 void peer_add_reader(struct peer *peer, struct dw_reader *reader);
 void peer_remove_reader(struct peer *peer, struct dw_reader *reader);
 void peer_mark_dirty(struct hub *hub, struct peer *peer, struct dw_reader *reader);
-/* To be given MESSAGES: and what it was given before has been taken. */
+/* Whether it may be sent MESSAGES: its window has room, and not too much is still unsent. */
 bool peer_has_credit(const struct hub *hub, const struct peer *peer);
 /* The reader's room or its position in it has changed: peer->late follows. */
 void peer_count_late(struct peer *peer, struct dw_reader *reader);
-/* Whether something of its frame is not handled yet; and whether it may not go on with that now. */
+/* Puts it among the talkers, of whose frames something is not handled yet, or takes it out. peer_mute: at their end, or
+ * (muted) aside, until it may go on. */
 void peer_talks(struct hub *hub, struct peer *peer, bool talks);
 void peer_mute(struct hub *hub, struct peer *peer, bool muted);
-/* It is to be served at the next flush, if it has something to get and credit; and not any more. */
+/* Lists it for the next outbox_flush, if it has something to get and credit. peer_rest takes it off that list. */
 void peer_serve(struct hub *hub, struct peer *peer);
 void peer_rest(struct hub *hub, struct peer *peer);
-/* It has too much unread to be answered more. */
+/* HUB_UNSENT_MAX bytes wait to be sent to it: until it reads, nothing that it says is handled. */
 bool peer_is_deaf(const struct hub *hub, const struct peer *peer);
-/* It could not be sent to. */
+/* It will be forgotten when this turn has sent: it could not be sent to, or does not speak or read as it should. */
 void peer_lose(struct hub *hub, struct peer *peer);
 
 #endif

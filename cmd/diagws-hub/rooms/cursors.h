@@ -10,16 +10,19 @@
 
 struct hub;
 
-enum { HUB_CURSORS = 1024 }; /* in a batch, but for the last */
+enum { HUB_CURSORS = 1024 }; /* of rooms_write_cursors in one batch; when the hub ends, all */
 
-/* room may be NULL. False: no memory, it is to be written later. */
+/* room NULL: a cursor without a resident room, to be removed at the start. False: not staged; with a room it is dirty
+ * again. */
 bool cursor_stage(struct hub *hub, struct dw_room *room, const struct dw_cursor *cursor);
 /* Stages the changed cursors of the room, or of one device. */
 void room_write_cursors(struct hub *hub, struct dw_room *room);
 void room_write_device(struct hub *hub, struct dw_room *room, struct dw_device *device);
-/* The rooms that have any now are to write them; as many as go into the batch, of which `most` may be theirs. */
+/* Marks the rooms that have changed cursors now. rooms_write_cursors stages some of theirs, until `most` of them are in
+ * the batch. */
 void rooms_begin_cursors(struct hub *hub);
 void rooms_write_cursors(struct hub *hub, size_t most);
+/* A staged cursor came back; one that was not written is dirty again. */
 void room_cursor_written(struct hub *hub, const struct dw_op *op);
 
 #endif

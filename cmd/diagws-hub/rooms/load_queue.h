@@ -25,11 +25,14 @@ struct waiting {
 	char frame[];
 };
 
+/* The room is being loaded, or about to be, and frames wait for that. */
 bool room_waits(const struct dw_room *room);
-/* Keeps the frame until the room has been loaded. Not all are loaded at once: those who ask take turns. */
+/* Keeps the frame until the room has been loaded; peer NULL: only loads it. The room must not be resident. Not all are
+ * loaded at once: those who ask take turns. */
 int room_wait(struct hub *hub, struct dw_room *room, struct peer *peer, struct dw_str frame);
 void waiting_free(struct hub *hub, struct waiting *waiting);
-/* Whether the account may have its next room loaded, when its turn comes. */
+/* Puts the account among those that take turns to have a room loaded, or takes it out: it has rooms queued, and not too
+ * many under way. To be called when either changed. */
 void account_list(struct hub *hub, struct account *account);
 /* Its load is not to be staged any more. */
 void load_unqueue(struct hub *hub, struct resident *resident);
