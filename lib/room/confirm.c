@@ -271,6 +271,16 @@ dw_room_leave(struct dw_room *room, struct dw_session *session, uint64_t ended, 
 	dw_room_even_out(room);
 }
 
+static bool
+reads_by(const struct dw_device *device, const struct dw_reader *reader)
+{
+	const struct dw_session *session = device->sessions;
+
+	while (session != NULL && session->reader != reader)
+		session = session->next;
+	return session != NULL;
+}
+
 void
 dw_room_lose_reader(struct dw_room *room, struct dw_reader *reader, uint64_t ended, uint64_t steady)
 {
@@ -280,8 +290,13 @@ dw_room_lose_reader(struct dw_room *room, struct dw_reader *reader, uint64_t end
 	{
 		dw_room_advance(room, session->device, steady);
 	}
-	while (reader->sessions != NULL)
+	while (reader->sessions != NULL) {
+		struct dw_device *device = reader->sessions->device;
+
 		end_session(room, reader->sessions, ended);
+		if (!reads_by(device, reader))
+			dw_room_advance(room, device, steady);
+	}
 	dw_room_even_out(room);
 	dw_room_drop_reader(room, reader);
 }

@@ -72,9 +72,18 @@ class Peer:
     def _await(self, count):
         """The hub's side of the handshake: libzmq drops whoever says more before it is over."""
         self.socket.settimeout(10)
-        head = self.socket.recv(count, socket.MSG_WAITALL)
-        self.socket.recv(head[-1] if len(head) == count else 1, socket.MSG_WAITALL)
+        self._read(self._read(count)[-1])
         self.socket.settimeout(None)
+
+    def _read(self, count):
+        """Exactly so many bytes; a time-out of the socket's makes MSG_WAITALL wait for nothing."""
+        got = b""
+        while len(got) < count:
+            more = self.socket.recv(count - len(got))
+            if not more:
+                raise OSError("the hub has let go of us")
+            got += more
+        return got
 
     def send(self, payload):
         self.socket.sendall(framed(payload))

@@ -132,11 +132,17 @@ class Run:
             self.load.over.set()
             await self.heal(watching, sending)
         finally:
-            for task in watching + sending:
+            await self.stop(watching + sending)
+
+    async def stop(self, tasks):
+        left = tasks
+        while left:
+            for task in left:
                 task.cancel()
-            for result in await asyncio.gather(*watching, *sending, return_exceptions=True):
-                if isinstance(result, Exception):
-                    self.load.odd.append(f"the test itself failed: {result!r}")
+            _, left = await asyncio.wait(left, timeout=1)  # wait_for may have swallowed one
+        for task in tasks:
+            if not task.cancelled() and task.exception() is not None:
+                self.load.odd.append(f"the test itself failed: {task.exception()!r}")
 
     async def break_all(self, tasks):
         began, running, said = time.monotonic(), [], 0

@@ -262,6 +262,33 @@ test_who_has_departed_says_nothing_for_other_tabs(void)
 }
 
 static void
+test_tabs_that_end_with_their_edge_end_together(void)
+{
+	struct dw_session *one = visit(1, "tab", DW_JOIN_DERIVED, 0);
+	struct dw_session *other = visit(2, "tab", DW_JOIN_DERIVED, 0);
+
+	publish_some(2);
+	confirm(other, 20, 2, false);
+	confirm(one, 10, 1, false);
+	dw_room_lose_reader(room, one->reader, now, steady);
+	assert_position(dw_room_device(room, DW_STR("ann"), DW_STR("tab"))->at, 10, 1, 0);
+}
+
+static void
+test_a_tab_that_ends_with_its_edge_leaves_the_others_behind(void)
+{
+	const struct dw_join elsewhere = a_join(2, "ann", "tab", DW_JOIN_DERIVED);
+	struct dw_session *one = visit(1, "tab", DW_JOIN_DERIVED, 0), *other = join_at(OTHER_EDGE, &elsewhere);
+
+	publish_some(2);
+	confirm(other, 20, 2, false);
+	assert_position(other->device->at, 0, 0, 0);
+	dw_room_lose_reader(room, one->reader, now, steady);
+	assert_position(other->device->at, 20, 2, 0);
+	assert_int_equal(dw_room_queued(room), 0);
+}
+
+static void
 test_settling_takes_nothing_back_from_who_acknowledges(void)
 {
 	struct dw_session *session = visit(1, "phone", 0, 0);
@@ -582,6 +609,8 @@ main(void)
 		TEST(test_what_a_later_connection_confirms_again_is_settled),
 		TEST(test_who_has_departed_moves_a_device_that_nobody_uses),
 		TEST(test_who_has_departed_says_nothing_for_other_tabs),
+		TEST(test_tabs_that_end_with_their_edge_end_together),
+		TEST(test_a_tab_that_ends_with_its_edge_leaves_the_others_behind),
 		TEST(test_settling_takes_nothing_back_from_who_acknowledges),
 		TEST(test_own_numbers_settle_like_the_others),
 		TEST(test_a_device_is_as_far_as_its_sessions_in_each_number),
