@@ -61,7 +61,7 @@ UNIT_SRC   := $(wildcard tests/unit/test_*.c)
 UNIT_TESTS := $(UNIT_SRC:tests/unit/%.c=$(BUILD)/tests/%)
 LIBRARIES  := $(BUILD)/lib/libdiagws.a $(BUILD)/lib/libdiagws.so $(BUILD)/lib/pkgconfig/diagws.pc
 
-.PHONY: all deps deps-bench bench bench-check timing demo check check-built check-unit check-model check-integration check-fault check-fuzz check-thread fuzz fuzz-live stacks model torture attacks dropping hub-restarts slow-clients power-loss kill-every-syscall inject idle mutants conformance lint format install uninstall clean help
+.PHONY: all deps deps-bench bench bench-check timing demo check check-built check-unit check-model check-integration check-fault check-fuzz check-thread fuzz fuzz-live stacks model torture attacks dropping hub-restarts slow-clients power-loss kill-every-syscall inject idle mutants conformance coverage lint format install uninstall clean help
 .SECONDARY:
 
 all: $(BINARIES) $(LIBRARIES)
@@ -90,6 +90,7 @@ help:
 	@echo 'make bench              beside Nchan, Redis, bare loops, into tests/bench/RESULTS.md: RUNS=3 ONLY=rows QUICK=1'
 	@echo 'make bench-check        instructions of hot paths against those stored: STORE=1 stores them anew'
 	@echo 'make timing             whether refusals tell unknown rooms from forbidden ones: TRIES=20000 SEED=number'
+	@echo 'make coverage           lines of the cores of hub and edge that the unit tests run: COVER=folders'
 	@echo 'make lint | format      check, or apply, the style'
 	@echo 'make install uninstall  DESTDIR and PREFIX as usual'
 	@echo 'make clean              remove build/'
@@ -377,6 +378,13 @@ timing: all
 demo: deps
 	$(Q)$(MAKE) --no-print-directory all
 	$(Q)DIAGWS_BIN=$(abspath $(BUILD)/bin) examples/demo.sh
+
+# Lines of the folders that are made to be driven without sockets, by the unit tests alone; COVER='lib/room cmd/...'.
+COVER_BUILD := build/cov
+coverage:
+	$(Q)find $(COVER_BUILD) -name '*.gcda' -delete 2>/dev/null || true
+	$(Q)$(MAKE) --no-print-directory check-unit BUILD=$(COVER_BUILD) CFLAGS='-O0 -g --coverage -U_FORTIFY_SOURCE' >&2
+	$(Q)tests/coverage.sh $(COVER_BUILD) $(COVER)
 
 SOURCES := $(shell git ls-files '*.c' '*.h' 2>/dev/null)
 SCRIPTS := .ci/run $(wildcard examples/*.sh)
