@@ -147,8 +147,9 @@ $(BUILD)/lib/pkgconfig/diagws.pc: lib/client/diagws.pc.in Makefile
 	@mkdir -p $(@D)
 	$(Q)sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' $< >$@
 
-# A unit test links only what it names: the header lines `/* links: lib/x.c … */` and `/* libs: y */`; `/* hub */` is a
-# hub without its loop, its socket and its store thread (tests/lib/hub_kit.h).
+# A unit test links only what it names: the header lines `/* links: lib/x.c … */` and `/* libs: y */`; `/* wraps: f … */`
+# are functions of ours that the test has its own of, as __wrap_f; `/* hub */` is a hub without its loop, its socket and
+# its store thread (tests/lib/hub_kit.h).
 HUB_KIT := $(filter-out $(addprefix $(BUILD)/cmd/diagws-hub/,main.o loop.o options.o store/store.o), $(HUB_OBJ)) \
 	$(BUILD)/tests/lib/engine_mem.o
 $(BUILD)/tests/%: tests/unit/%.c $(LIB_A) $(HUB_OBJ) $(EDGE_OBJ) $(BENCH_OBJ) $(BUILD)/tests/lib/engine_mem.o
@@ -157,6 +158,7 @@ $(BUILD)/tests/%: tests/unit/%.c $(LIB_A) $(HUB_OBJ) $(EDGE_OBJ) $(BENCH_OBJ) $(
 	$(Q)$(CC) $(ALL_CFLAGS) -DDW_TESTING -o $@ $< \
 		$$(sed -n 's|^/\* links: \(.*\) \*/$$|\1|p' $< | tr ' ' '\n' | sed -n 's|^\(.*\)\.c$$|$(BUILD)/\1.o|p') \
 		$$(grep -q '^/\* hub \*/$$' $< && echo $(HUB_KIT) $(LIB_A)) \
+		$$(sed -n 's|^/\* wraps: \(.*\) \*/$$|\1|p' $< | tr ' ' '\n' | sed 's|^|-Wl,--wrap=|') \
 		$(ALL_LDFLAGS) $$(pkg-config --libs cmocka $$(sed -n 's|^/\* libs: \(.*\) \*/$$|\1|p' $<)) -lpthread
 
 # An edge of another protocol version, for the test that a hub refuses it.
