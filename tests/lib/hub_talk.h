@@ -105,14 +105,14 @@ next_word(uint32_t peer)
 }
 
 static inline const struct dw_wire *
-hear_word(uint32_t peer, enum dw_wire_kind kind, int line)
+hear_word(uint32_t peer, enum dw_wire_kind kind, const char *file, int line)
 {
 	struct word *word = next_word(peer);
 
 	if (word == NULL || word->message.kind != kind) {
-		print_error("line %d: peer %u should be told %d, and is told %d\n", line, peer, (int)kind,
-			word != NULL ? (int)word->message.kind : 0);
-		_fail("hub_talk.h", line);
+		print_error(
+			"peer %u should be told %d, and is told %d\n", peer, (int)kind, word != NULL ? (int)word->message.kind : 0);
+		_fail(file, line);
 		return NULL;
 	}
 	DL_DELETE(talk_said, word);
@@ -121,8 +121,8 @@ hear_word(uint32_t peer, enum dw_wire_kind kind, int line)
 }
 
 /* The next message to this peer: at once, and when all that is under way is done. It is good until the test ends. */
-#define told_at_once(peer, kind) (turn_send(&hub), hear_word(peer, kind, __LINE__))
-#define told(peer, kind) (kit_settle(), hear_word(peer, kind, __LINE__))
+#define told_at_once(peer, kind) (turn_send(&hub), hear_word(peer, kind, __FILE__, __LINE__))
+#define told(peer, kind) (kit_settle(), hear_word(peer, kind, __FILE__, __LINE__))
 #define told_nothing(peer) (kit_settle(), assert_null(next_word(peer)))
 
 static inline void
