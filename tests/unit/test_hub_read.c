@@ -288,6 +288,42 @@ test_a_poll_whose_edge_goes(void **state)
 	(void)publishes();
 }
 
+/* Who asked goes while the engine is asked: the room is not held for it. */
+static void
+test_whose_edge_goes_while_it_is_looked_up(void **state)
+{
+	(void)state;
+	for (int i = 0; i < LIMIT + 3; i++)
+		(void)publishes_as((struct dw_publish) { .corr = 1, .to = DW_STR("ann") });
+	(void)reads((struct dw_read) { .limit = 1 });
+	read_as(EDGE, by_ann((struct dw_read) { .after = dw_position_said(2, 0, 0), .limit = 2 }));
+	assert_int_equal(1, peer_find(&hub, EDGE)->pending);
+	kit_say(EDGE, &(struct dw_wire) { .kind = DW_BYE });
+	kit_settle();
+	assert_int_equal(0, hub.staged_bytes);
+	kit_options.memory_limit = 0;
+	kit_settle();
+	assert_int_equal(0, hub.resident_count);
+}
+
+/* A page that ends before what is missing says nothing of that. */
+static void
+test_a_gap_behind_the_page(void **state)
+{
+	const struct dw_records *records;
+
+	(void)state;
+	for (int i = 0; i < 2; i++)
+		(void)publishes_as((struct dw_publish) { .corr = 1, .to = DW_STR("ann") });
+	publish_many(LIMIT + 2); /* 3 to 9, of which 5 to 9 stay */
+	records = reads((struct dw_read) { .after = dw_position_said(1, 0, 0), .limit = 1 });
+	assert_string_equal("2", seqs_of(records->records));
+	assert_gap(0, 0, DW_GAP_NONE, records->gap);
+	records = reads((struct dw_read) { .after = records->last, .limit = 1 });
+	assert_gap(1, 2, DW_GAP_LIMIT, records->gap);
+	assert_string_equal("5", seqs_of(records->records));
+}
+
 int
 main(void)
 {
@@ -305,6 +341,8 @@ main(void)
 		TALK(test_a_read_of_one_that_does_not_read),
 		TALK(test_a_poll_of_one_who_is_shut_out),
 		TALK(test_a_poll_whose_edge_goes),
+		TALK(test_whose_edge_goes_while_it_is_looked_up),
+		TALK(test_a_gap_behind_the_page),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

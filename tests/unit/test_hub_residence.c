@@ -128,6 +128,25 @@ test_nobody_waits(void **state)
 	assert_null(hub.loaders);
 }
 
+/* It has begun anew meanwhile: what it asked before is not answered, and the room is there. */
+static void
+test_who_asked_began_anew(void **state)
+{
+	(void)state;
+	store_rooms(1);
+	ask_for(ADMIN, 0);
+	kit_say(ADMIN, &(struct dw_wire) { .kind = DW_HELLO,
+					   .hello = { .version = dw_protocol_version(),
+						   .kind = DW_PEER_CLIENT,
+						   .peer = ADMIN,
+						   .incarnation = 2,
+						   .name = DW_STR("anew") } });
+	(void)told(ADMIN, DW_WELCOME);
+	told_nothing(ADMIN);
+	assert_int_equal(0, peer_find(&hub, ADMIN)->pending);
+	assert_int_equal(0, hub.staged_bytes);
+}
+
 /* The hub ends while rooms wait to be loaded. */
 static void
 test_it_ends_meanwhile(void **state)
@@ -207,6 +226,7 @@ main(void)
 		TALK(test_turns),
 		TALK(test_in_order),
 		TALK(test_nobody_waits),
+		TALK(test_who_asked_began_anew),
 		TALK(test_it_ends_meanwhile),
 		TALK(test_memory),
 		TALK(test_memory_of_those_who_wait),
