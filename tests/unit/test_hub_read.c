@@ -172,10 +172,12 @@ test_for_a_session(void **state)
 	assert_gap(1, 2, DW_GAP_LIMIT, records->gap);
 	assert_string_equal("3 4", seqs_of(records->records));
 	assert_true(records->more);
+	assert_position(4, 4, 0, records->last);
 	read_as(EDGE, (struct dw_read) { .corr = 4, .session = 1, .after = records->last });
 	records = &told(EDGE, DW_RECORDS)->records;
 	assert_string_equal("5 6 7", seqs_of(records->records));
 	assert_false(records->more);
+	assert_position(8, 7, 0, records->last);
 	assert_gap(0, 0, DW_GAP_NONE, records->gap);
 }
 
@@ -251,7 +253,7 @@ test_a_read_of_one_that_does_not_read(void **state)
 {
 	(void)state;
 	(void)publishes();
-	read_as(EDGE, by_ann((struct dw_read) { .corr = 4, .wait_ms = 0 }));
+	read_as(EDGE, by_ann((struct dw_read) { .corr = 4, .wait_ms = 30 * SECOND }));
 	kit_deaf = EDGE;
 	told_nothing(EDGE);
 	assert_int_equal(1, hub.waiting);

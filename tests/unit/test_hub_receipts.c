@@ -190,6 +190,21 @@ test_the_message_is_over(void **state)
 	forget_said();
 }
 
+/* The same of one that is repeated when it is retained no more: whoever passed it may have been told a gap. */
+static void
+test_the_message_was_over(void **state)
+{
+	(void)state;
+	(void)joins(EDGE, 1, "ann", "phone");
+	(void)publishes_as((struct dw_publish) { .corr = 4, .id = DW_STR("x"), .ttl_ms = HOUR });
+	confirms(EDGE, 1, 1, 1, 0);
+	publish_many(LIMIT);
+	awaits((struct dw_publish) { .corr = 5, .id = DW_STR("x"), .wait = 1 });
+	pass(30 * SECOND);
+	assert_delivered(told(SENDER, DW_DELIVERED), 5, DW_E_UNDELIVERED, 0);
+	forget_said();
+}
+
 /* A device that comes back with what it has confirmed meanwhile counts. */
 static void
 test_it_comes_back_with_it(void **state)
@@ -289,6 +304,7 @@ main(void)
 		TALK(test_its_own_is_away),
 		TALK(test_repeated_not_its_own),
 		TALK(test_the_message_is_over),
+		TALK(test_the_message_was_over),
 		TALK(test_it_comes_back_with_it),
 		TALK(test_it_leaves_with_it),
 		TALK(test_the_sender_goes),

@@ -102,6 +102,26 @@ test_a_newer_one_comes_back(void **state)
 	assert_replaced(told(EDGE, DW_CLOSE), 1);
 }
 
+/* What it waits for its right and for its room makes it older: so one that was opened after it still is the newer. */
+static void
+test_it_ages_while_it_waits(void **state)
+{
+	(void)state;
+	(void)publishes();
+	restart_hub();
+	talk_ms += MINUTE;
+	come_back(EDGE, 1, 11, 10 * SECOND);
+	talk_ms += 10 * SECOND;
+	(void)kit_turn(); /* it may be there, and waits for the room now */
+	assert_false(dw_room_resident(room_find(&hub, DW_STR("1"))));
+	talk_ms += 10 * SECOND;
+	assert_int_equal(0, told(EDGE, DW_JOINED)->joined.code);
+	come_back(OTHER_EDGE, 2, 12, 25 * SECOND);
+	assert_int_equal(0, told(OTHER_EDGE, DW_JOINED)->joined.code);
+	forget_said();
+	assert_int_equal(0, peer_find(&hub, EDGE)->sessions);
+}
+
 /* It was there already when it comes back as an older one: its reader is not left behind. */
 static void
 test_it_joins_again_as_an_older_one(void **state)
@@ -132,6 +152,26 @@ test_in_the_order_they_came(void **state)
 	assert_int_equal(2, told(OTHER_EDGE, DW_JOINED)->joined.session);
 }
 
+/* The room is there, and who needs no look waits all the same behind one that does. */
+static void
+test_in_the_order_they_came_into_a_room_that_is_there(void **state)
+{
+	struct dw_wire join = { .kind = DW_JOIN,
+		.join = { .session = 1, .room = DW_STR("1"), .user = DW_STR("ann"), .device = DW_STR("phone") } };
+
+	(void)state;
+	(void)joins(EDGE, 3, "bob", "phone");
+	own_as(ADMIN, (struct dw_own) { .verb = DW_STR("grant"), .user = DW_STR("ann") });
+	kit_say(EDGE, &join);
+	join.join.session = 2;
+	join.join.flags = DW_JOIN_CLAIMED;
+	kit_say(EDGE, &join);
+	(void)told(ADMIN, DW_OWNED);
+	assert_int_equal(1, told(EDGE, DW_JOINED)->joined.session);
+	assert_replaced(told(EDGE, DW_CLOSE), 1);
+	assert_int_equal(2, told(EDGE, DW_JOINED)->joined.session);
+}
+
 int
 main(void)
 {
@@ -141,8 +181,10 @@ main(void)
 		TALK(test_side_by_side),
 		TALK(test_an_older_one_comes_back),
 		TALK(test_a_newer_one_comes_back),
+		TALK(test_it_ages_while_it_waits),
 		TALK(test_it_joins_again_as_an_older_one),
 		TALK(test_in_the_order_they_came),
+		TALK(test_in_the_order_they_came_into_a_room_that_is_there),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
