@@ -92,6 +92,18 @@ test_gaps_of_direct_ones(void **state)
 	assert_int_equal(0, peer_find(&hub, EDGE)->pending);
 }
 
+/* Of everyone's 1 3 5 7 9 are there; of ann's 2 4 6 8 10 11 12 13 the last five. */
+static void
+mix(void)
+{
+	for (int i = 0; i < LIMIT; i++) {
+		(void)publishes();
+		(void)publishes_as((struct dw_publish) { .corr = 1, .to = DW_STR("ann") });
+	}
+	for (int i = 0; i < 3; i++)
+		(void)publishes_as((struct dw_publish) { .corr = 1, .to = DW_STR("ann") });
+}
+
 /* A page ends between messages to everyone while direct ones behind it are missing: only those before its end count. */
 static void
 test_a_page_between(void **state)
@@ -99,13 +111,7 @@ test_a_page_between(void **state)
 	const struct dw_records *records;
 
 	(void)state;
-	for (int i = 0; i < LIMIT; i++) {
-		(void)publishes();
-		(void)publishes_as((struct dw_publish) { .corr = 1, .to = DW_STR("ann") });
-	}
-	for (int i = 0; i < 3; i++)
-		(void)publishes_as((struct dw_publish) { .corr = 1, .to = DW_STR("ann") });
-	/* To everyone 1 3 5 7 9; to ann were 2 4 6 8 10 11 12 13, of which the last five stay. */
+	mix();
 	records = reads((struct dw_read) { .limit = 2, .after = dw_position_said(1, 0, 0) });
 	assert_string_equal("3 5", seqs_of(records->records));
 	assert_gap(1, 2, DW_GAP_LIMIT, records->direct);
@@ -179,6 +185,27 @@ test_for_a_session(void **state)
 	assert_false(records->more);
 	assert_position(8, 7, 0, records->last);
 	assert_gap(0, 0, DW_GAP_NONE, records->gap);
+}
+
+/* It is told all at once what it misses of direct messages, wherever its page ends; and not once more. */
+static void
+test_gaps_of_a_session(void **state)
+{
+	const struct dw_records *records;
+
+	(void)state;
+	(void)joins(EDGE, 1, "ann", "phone");
+	mix();
+	forget_said();
+	read_as(EDGE, (struct dw_read) { .session = 1, .limit = 2, .after = dw_position_said(1, 1, 0) });
+	records = &told(EDGE, DW_RECORDS)->records;
+	assert_string_equal("3 5", seqs_of(records->records));
+	assert_gap(1, 3, DW_GAP_LIMIT, records->direct);
+	assert_int_equal(3, dw_own(records->last));
+	read_as(EDGE, (struct dw_read) { .session = 1, .after = records->last });
+	records = &told(EDGE, DW_RECORDS)->records;
+	assert_string_equal("7 8 9 10 11 12 13", seqs_of(records->records));
+	assert_gap(0, 0, DW_GAP_NONE, records->direct);
 }
 
 /* A poll is answered with the next message, and not with what is for somebody else. */
@@ -337,6 +364,7 @@ main(void)
 		TALK(test_reset),
 		TALK(test_refused),
 		TALK(test_for_a_session),
+		TALK(test_gaps_of_a_session),
 		TALK(test_a_poll),
 		TALK(test_a_poll_is_over),
 		TALK(test_a_poll_of_one_that_does_not_read),
