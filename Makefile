@@ -61,7 +61,7 @@ UNIT_SRC   := $(wildcard tests/unit/test_*.c)
 UNIT_TESTS := $(UNIT_SRC:tests/unit/%.c=$(BUILD)/tests/%)
 LIBRARIES  := $(BUILD)/lib/libdiagws.a $(BUILD)/lib/libdiagws.so $(BUILD)/lib/pkgconfig/diagws.pc
 
-.PHONY: all deps deps-bench bench bench-check timing demo check check-built check-unit check-model check-integration check-fault check-fuzz check-thread fuzz fuzz-live stacks model torture attacks dropping hub-restarts slow-clients power-loss kill-every-syscall inject idle mutants conformance lint format install uninstall clean help
+.PHONY: all deps deps-bench bench bench-check timing demo check check-built check-unit check-model check-integration check-fault check-fuzz check-thread fuzz fuzz-live stacks model torture attacks dropping hub-restarts slow-clients power-loss kill-every-syscall inject idle mutants conformance coverage lint format install uninstall clean help
 .SECONDARY:
 
 all: $(BINARIES) $(LIBRARIES)
@@ -90,6 +90,7 @@ help:
 	@echo 'make bench              beside Nchan, Redis, bare loops, into tests/bench/RESULTS.md: RUNS=3 ONLY=rows QUICK=1'
 	@echo 'make bench-check        instructions of hot paths against those stored: STORE=1 stores them anew'
 	@echo 'make timing             whether refusals tell unknown rooms from forbidden ones: TRIES=20000 SEED=number'
+	@echo 'make coverage           lines of the cores of hub and edge that the unit tests run: COVER=folders'
 	@echo 'make lint | format      check, or apply, the style'
 	@echo 'make install uninstall  DESTDIR and PREFIX as usual'
 	@echo 'make clean              remove build/'
@@ -146,8 +147,9 @@ $(BUILD)/lib/pkgconfig/diagws.pc: lib/client/diagws.pc.in Makefile
 	@mkdir -p $(@D)
 	$(Q)sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' $< >$@
 
-# A unit test links only what it names: the header lines `/* links: lib/x.c … */` and `/* libs: y */`; `/* hub */` is a
-# hub without its loop, its socket and its store thread (tests/lib/hub_kit.h).
+# A unit test links only what it names: the header lines `/* links: lib/x.c … */` and `/* libs: y */`; `/* wraps: f … */`
+# are functions of ours that the test has its own of, as __wrap_f; `/* hub */` is a hub without its loop, its socket and
+# its store thread (tests/lib/hub_kit.h).
 HUB_KIT := $(filter-out $(addprefix $(BUILD)/cmd/diagws-hub/,main.o loop.o options.o store/store.o), $(HUB_OBJ)) \
 	$(BUILD)/tests/lib/engine_mem.o
 $(BUILD)/tests/%: tests/unit/%.c $(LIB_A) $(HUB_OBJ) $(EDGE_OBJ) $(BENCH_OBJ) $(BUILD)/tests/lib/engine_mem.o
@@ -156,6 +158,7 @@ $(BUILD)/tests/%: tests/unit/%.c $(LIB_A) $(HUB_OBJ) $(EDGE_OBJ) $(BENCH_OBJ) $(
 	$(Q)$(CC) $(ALL_CFLAGS) -DDW_TESTING -o $@ $< \
 		$$(sed -n 's|^/\* links: \(.*\) \*/$$|\1|p' $< | tr ' ' '\n' | sed -n 's|^\(.*\)\.c$$|$(BUILD)/\1.o|p') \
 		$$(grep -q '^/\* hub \*/$$' $< && echo $(HUB_KIT) $(LIB_A)) \
+		$$(sed -n 's|^/\* wraps: \(.*\) \*/$$|\1|p' $< | tr ' ' '\n' | sed 's|^|-Wl,--wrap=|') \
 		$(ALL_LDFLAGS) $$(pkg-config --libs cmocka $$(sed -n 's|^/\* libs: \(.*\) \*/$$|\1|p' $<)) -lpthread
 
 # An edge of another protocol version, for the test that a hub refuses it.
@@ -377,6 +380,13 @@ timing: all
 demo: deps
 	$(Q)$(MAKE) --no-print-directory all
 	$(Q)DIAGWS_BIN=$(abspath $(BUILD)/bin) examples/demo.sh
+
+# Lines of the folders that are made to be driven without sockets, by the unit tests alone; COVER='lib/room cmd/...'.
+COVER_BUILD := build/cov
+coverage:
+	$(Q)find $(COVER_BUILD) -name '*.gcda' -delete 2>/dev/null || true
+	$(Q)$(MAKE) --no-print-directory check-unit BUILD=$(COVER_BUILD) CFLAGS='-O0 -g --coverage -U_FORTIFY_SOURCE' >&2
+	$(Q)tests/coverage.sh $(COVER_BUILD) $(COVER)
 
 SOURCES := $(shell git ls-files '*.c' '*.h' 2>/dev/null)
 SCRIPTS := .ci/run $(wildcard examples/*.sh)

@@ -18,7 +18,9 @@
 #include "handle/farewell.h"
 #include "peers/peers.h"
 #include "rooms/cursors.h"
+#include "rooms/resident.h"
 #include "rooms/rooms.h"
+#include "rooms/start.h"
 #include "store/store.h"
 #include "tables/scan.h"
 #include "wire/router.h"
@@ -33,19 +35,30 @@ static struct {
 	size_t count; /* frames */
 } said;
 
-/* ---- the router: everybody may do everything, and takes all that is sent, but for those who are deaf */
+/* ---- the router: everybody may do everything, belongs to one user, and takes all that is sent; but for these */
 
-static uint32_t kit_deaf = UINT32_MAX; /* from this number on */
-static size_t kit_asked;               /* how often was looked whether somebody is */
+static void (*kit_catch)(uint32_t peer, const void *frame, size_t n); /* NULL, or hears all that is said */
+static uint32_t kit_deaf = UINT32_MAX;                                /* from this number on they do not read, */
+static uint32_t kit_lost = UINT32_MAX;                                /* nothing can be sent to them, */
+static uint32_t kit_strange = UINT32_MAX;                             /* or they belong to another user */
+static unsigned kit_roles = ROLE_ALL;                                 /* of those who come now */
+static uint32_t kit_drained, kit_gone; /* who has taken all that was sent, and who went; 0: nobody */
+static const char *kit_why;            /* it went */
+static uint32_t kit_closed;            /* whose connection the hub ended last */
+static size_t kit_asked;               /* how often was looked whether somebody is deaf */
 
 int
 dw_router_send(struct dw_router *router, uint32_t peer, const void *frame, size_t n)
 {
 	(void)router;
+	if (peer >= kit_lost)
+		return DW_E_AGAIN;
 	said.peer = peer;
 	said.count++;
 	dw_buf_reset(&said.frame);
 	dw_buf_add(&said.frame, frame, n);
+	if (kit_catch != NULL)
+		kit_catch(peer, frame, n);
 	return DW_OK;
 }
 
@@ -54,15 +67,14 @@ dw_router_roles(const struct dw_router *router, uint32_t peer)
 {
 	(void)router;
 	(void)peer;
-	return ROLE_ALL;
+	return kit_roles;
 }
 
 uid_t
 dw_router_uid(const struct dw_router *router, uint32_t peer)
 {
 	(void)router;
-	(void)peer;
-	return 0;
+	return peer >= kit_strange;
 }
 
 size_t
@@ -92,24 +104,26 @@ void
 dw_router_close(struct dw_router *router, uint32_t peer)
 {
 	(void)router;
-	(void)peer;
+	kit_closed = peer;
 }
 
 bool
 dw_router_drained(struct dw_router *router, uint32_t *peer)
 {
 	(void)router;
-	(void)peer;
-	return false;
+	*peer = kit_drained;
+	kit_drained = 0;
+	return *peer != 0;
 }
 
 bool
 dw_router_gone(struct dw_router *router, uint32_t *peer, const char **why)
 {
 	(void)router;
-	(void)peer;
-	(void)why;
-	return false;
+	*peer = kit_gone;
+	*why = kit_why;
+	kit_gone = 0;
+	return *peer != 0;
 }
 
 int
@@ -131,6 +145,7 @@ dw_router_recv(struct dw_router *router, uint32_t *peer, struct dw_str *frame)
 /* ---- the store */
 
 static struct batch *kit_done;
+static int kit_fails; /* so each commit fails */
 
 bool
 store_idle(const struct store *store)
@@ -143,7 +158,11 @@ void
 store_give(struct store *store, struct batch *batch)
 {
 	(void)store;
-	batch->err = hub.engine->ops->commit(hub.engine, batch->ops, batch->count, &batch->fault);
+	batch->err = kit_fails;
+	if (kit_fails == DW_OK)
+		batch->err = hub.engine->ops->commit(hub.engine, batch->ops, batch->count, &batch->fault);
+	for (size_t i = 0; batch->err != DW_OK && i < batch->count; i++)
+		batch->ops[i]->err = batch->err;
 	hub.engine->ops->info(hub.engine, &batch->info);
 	kit_done = batch;
 }
@@ -155,6 +174,7 @@ kit_turn(void)
 	bool more;
 
 	(void)hear(&hub, &more);
+	peers_forget_gone(&hub);
 	hub.expected = hub.cursors_at = 0;
 	turn_commit(&hub);
 	if (kit_done != NULL) {
@@ -166,6 +186,7 @@ kit_turn(void)
 	rooms_write_cursors(&hub, HUB_CURSORS);
 	more |= turn_timers(&hub);
 	more |= scans_turn(&hub);
+	rooms_evict(&hub);
 	turn_send(&hub);
 	return more;
 }
@@ -260,7 +281,7 @@ kit_heard(struct dw_wire *message)
 static inline bool
 kit_start(struct dw_engine *engine)
 {
-	const struct dw_engine_config config = { .queue_limit = 100,
+	const struct dw_engine_config config = { .queue_limit = (size_t)kit_options.queue_limit,
 		.queue_ttl_ms = 7 * 86400000ULL,
 		.id_window_ms = 86400000,
 		.id_window_count = 1000000,
@@ -293,18 +314,27 @@ kit_free_batch(struct batch *batch)
 	free(batch);
 }
 
-static inline void
-kit_end(void)
+/* The hub ends; what is stored stays for another (kit_start). */
+static inline struct dw_engine *
+kit_stop(void)
 {
 	peers_free(&hub);
 	rooms_free(&hub);
 	kit_free_batch(hub.batch);
 	kit_free_batch(hub.spare);
 	outbox_free(&hub.outbox);
-	hub.engine->ops->close(hub.engine);
 	free(hub.rooms_shared.by_id.chains);
 	free(hub.rooms_shared.by_user.chains);
 	dw_buf_clear(&said.frame);
+	return hub.engine;
+}
+
+static inline void
+kit_end(void)
+{
+	struct dw_engine *engine = kit_stop();
+
+	engine->ops->close(engine);
 }
 
 #endif
