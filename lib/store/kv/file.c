@@ -30,6 +30,12 @@ dw_kv_mark_of(int fd)
 	return (struct dw_kv_mark) { about.stx_ino, about.stx_btime.tv_sec, about.stx_btime.tv_nsec };
 }
 
+struct dw_kv_mark
+dw_kv_get_mark(const struct dw_kv *kv)
+{
+	return dw_kv_mark_of(kv->file.fd);
+}
+
 static uint64_t
 between(uint64_t least, uint64_t value, uint64_t most)
 {
