@@ -47,7 +47,6 @@ struct slots {
 };
 
 struct check {
-	struct lmdb_engine *engine;
 	const char *dir;
 	struct dw_kv_look *look;
 	struct dw_fault *fault;
@@ -155,34 +154,22 @@ next(struct check *check, enum lmdb_table table, struct dw_str *key, struct dw_s
 	return dw_kv_look_next(check->look, table, key, value, check->fault);
 }
 
-static int
-other_version(const char *dir, uint64_t version, struct dw_fault *fault)
-{
-	return dw_fault_set(fault, DW_E_CORRUPT, "--state-dir", "the release that wrote it, or another directory",
-		"'%s/data.mdb' has format version %llu; this release reads %d", dir, (unsigned long long)version, LMDB_FORMAT);
-}
-
 /* The version comes first: nothing else is known before. Version 1 had no checksums. */
 static int
 check_version(struct check *check)
 {
-	struct dw_buf stored = { 0 };
-	struct dw_str bare;
-	uint64_t version = 0;
-	int err = dw_kv_look_raw(check->look, META, DW_STR("version"), &stored, check->fault);
+	uint64_t version;
+	int err = dw_kv_look_number(check->look, "version", &version, check->fault);
 
 	if (err == DW_E_AGAIN)
-		err = dw_fault_set(check->fault, DW_E_CORRUPT, "--state-dir",
+		return dw_fault_set(check->fault, DW_E_CORRUPT, "--state-dir",
 			"a store of diagws that is whole: restore a copy, or use another directory",
 			"'%s/data.mdb' is damaged, or another program's: it has no version", check->dir);
-	if (err == DW_OK && stored.len == sizeof(version))
-		memcpy(&version, stored.data, sizeof(version));
-	else if (err == DW_OK && kv_take(DW_STR("version"), (struct dw_str) { stored.data, stored.len }, &bare) &&
-			 bare.n == sizeof(version))
-		memcpy(&version, bare.p, sizeof(version));
 	if (err == DW_OK && version != 0 && version != LMDB_FORMAT)
-		err = other_version(check->dir, version, check->fault);
-	dw_buf_clear(&stored);
+		return dw_fault_set(check->fault, DW_E_CORRUPT, "--state-dir",
+			"the release that wrote it, or another directory",
+			"'%s/data.mdb' has format version %llu; this release reads %d", check->dir, (unsigned long long)version,
+			LMDB_FORMAT);
 	return err;
 }
 
@@ -433,7 +420,7 @@ int
 dw_lmdb_check(struct lmdb_engine *e, struct dw_fault *fault)
 {
 	const char *dir = e->config.dir;
-	struct check check = { .engine = e, .dir = dir, .fault = fault };
+	struct check check = { .dir = dir, .fault = fault };
 	int exists = 0;
 	int err = dw_kv_look_open(&check.look, dir, dw_lmdb_tables, LMDB_TABLES, &exists, fault);
 
