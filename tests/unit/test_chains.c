@@ -109,8 +109,7 @@ seq_key(uint64_t seq)
 {
 	static uint8_t key[8];
 
-	dw_lmdb_seq_key(seq, key);
-	return (struct dw_str) { (const char *)key, sizeof(key) };
+	return dw_lmdb_seq_key(key, seq);
 }
 
 static void

@@ -114,7 +114,7 @@ static int
 list(struct lmdb_engine *e, struct dw_op *op, enum lmdb_table table, int (*each)(void *, struct dw_str, struct dw_str))
 {
 	char key[LMDB_KEY_MAX];
-	struct listing listing = { op, { key, dw_lmdb_join_key(key, op->room, NULL, NULL) } };
+	struct listing listing = { op, dw_lmdb_join_key(key, dw_str(op->room), DW_STR(""), NULL) };
 	int err = dw_kv_scan(e->kv, table, listing.prefix, each, &listing);
 
 	return err == DW_KV_STOP ? DW_OK : err;
@@ -135,8 +135,8 @@ get_owner(struct lmdb_engine *e, const char *room, const char *user, enum dw_own
 {
 	char key[LMDB_KEY_MAX];
 	uint8_t stored;
-	int err =
-		dw_kv_get_fixed(e->kv, OWNERS, dw_bytes(key, dw_lmdb_join_key(key, room, user, NULL)), &stored, sizeof(stored));
+	int err = dw_kv_get_fixed(
+		e->kv, OWNERS, dw_lmdb_join_key(key, dw_str(room), dw_str(user), NULL), &stored, sizeof(stored));
 
 	*state = err != DW_OK ? DW_OWNER_NONE : stored == DW_OWNER_DENIED ? DW_OWNER_DENIED : DW_OWNER_GRANTED;
 	return err == DW_E_AGAIN ? DW_OK : err;
@@ -197,9 +197,9 @@ do_owners(struct lmdb_engine *e, struct dw_op *op)
 		return err == DW_OK && row.state != DW_OWNER_NONE ? add_owner(op, &row) : err;
 	}
 	if (op->room[0] != '\0')
-		page.prefix = dw_bytes(prefix, dw_lmdb_join_key(prefix, op->room, NULL, NULL));
+		page.prefix = dw_lmdb_join_key(prefix, dw_str(op->room), DW_STR(""), NULL);
 	if (op->read.after_room[0] != '\0')
-		page.after = dw_bytes(after, dw_lmdb_join_key(after, op->read.after_room, op->read.after_user, NULL));
+		page.after = dw_lmdb_join_key(after, dw_str(op->read.after_room), dw_str(op->read.after_user), NULL);
 	err = dw_kv_scan(e->kv, OWNERS, page.after.n > 0 ? page.after : page.prefix, list_owner, &page);
 	return err == DW_KV_STOP ? DW_OK : err;
 }
@@ -208,7 +208,7 @@ static int
 do_owner(struct lmdb_engine *e, struct dw_op *op)
 {
 	char bytes[LMDB_KEY_MAX];
-	struct dw_str key = dw_bytes(bytes, dw_lmdb_join_key(bytes, op->room, op->owner.user, NULL));
+	struct dw_str key = dw_lmdb_join_key(bytes, dw_str(op->room), dw_str(op->owner.user), NULL);
 	uint8_t state = (uint8_t)op->owner.state;
 	enum dw_owner_state before;
 	int err = get_owner(e, op->room, op->owner.user, &before);
@@ -229,7 +229,7 @@ do_cursor(struct lmdb_engine *e, struct dw_op *op)
 	const struct cursor_value value = { cursor->at, cursor->resume, cursor->had, cursor->had_own, cursor->seen,
 		cursor->expires, cursor->derived };
 	char bytes[LMDB_KEY_MAX];
-	struct dw_str key = dw_bytes(bytes, dw_lmdb_join_key(bytes, cursor->room, cursor->user, cursor->device));
+	struct dw_str key = dw_lmdb_join_key(bytes, dw_str(cursor->room), dw_str(cursor->user), cursor->device);
 	int err;
 
 	if (cursor->seen != 0)
