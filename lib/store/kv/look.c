@@ -223,12 +223,9 @@ is_blank(const struct dw_kv_look *look)
 		const uint64_t left = look->file_size - at;
 		const size_t n = left < sizeof(bytes) ? (size_t)left : sizeof(bytes);
 
-		if (dw_kv_read_at(&look->pages, at, bytes, n, NULL) != DW_OK)
+		if (dw_kv_read_at(&look->pages, at, bytes, n, NULL) != DW_OK || bytes[0] != 0 ||
+			memcmp(bytes, bytes + 1, n - 1) != 0)
 			return false;
-		for (size_t i = 0; i < n; i++) {
-			if (bytes[i] != 0)
-				return false;
-		}
 	}
 	return true;
 }
@@ -303,8 +300,8 @@ dw_kv_look_next(struct dw_kv_look *look, size_t table, struct dw_str *key, struc
 	int err = dw_kv_walk_next(&look->pages, walk, 0, key, &stored, fault);
 
 	if (err == DW_OK && !kv_take(*key, stored, value))
-		return dw_kv_damaged(
-			&look->pages, fault, walk->name, dw_kv_walk_page(walk), "a value is not what its checksum says");
+		return dw_kv_damaged(&look->pages, fault, walk->name, walk->levels[walk->depth - 1].number,
+			"a value is not what its checksum says");
 	return err;
 }
 
@@ -324,7 +321,8 @@ dw_kv_look_free(struct dw_kv_look *look, struct dw_fault *fault)
 		if (value.n >= sizeof(count))
 			memcpy(&count, value.p, sizeof(count));
 		if (key.n != sizeof(uint64_t) || value.n < sizeof(count) || count > value.n / sizeof(page) - 1)
-			return dw_kv_damaged(&look->pages, fault, walk->name, dw_kv_walk_page(walk), "an entry does not fit");
+			return dw_kv_damaged(
+				&look->pages, fault, walk->name, walk->levels[walk->depth - 1].number, "an entry does not fit");
 		for (size_t i = 1; i <= count; i++) {
 			memcpy(&page, value.p + i * sizeof(page), sizeof(page));
 			err = dw_kv_claim(&look->pages, walk, page, 1, fault);

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/types.h>
 
 #include "base/buf.h"
 #include "store/kv/kv.h"
@@ -16,6 +17,9 @@ enum { KV_TABLES_MAX = 16, KV_SUM_SIZE = 8 };
  * commit; and under the other what marks the batches of the journal that follow it. */
 #define KV_STAMP "txn"
 #define KV_TAG "journal"
+
+/* What a store is expected to be. */
+#define KV_WHOLE "a store that is whole: restore a copy, or move this one away and begin anew"
 
 static inline uint64_t
 kv_mix_word(uint64_t sum, uint64_t word)
@@ -115,6 +119,9 @@ struct dw_kv {
 };
 
 /* ---- file.c */
+
+/* All of it, at that place: 0 or errno's number, ENODATA where the file ends before. */
+int dw_kv_read(int fd, void *out, size_t size, off_t at);
 
 enum { KV_AT_LIMIT = -1 };
 

@@ -16,36 +16,27 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
+
+#include "store/kv/parts.h"
 
 enum { NODE_HEAD = 8, FLAG_BRANCH = 1, FLAG_LEAF = 2, FLAG_OVERFLOW = 4, NODE_BIG = 1 };
 
 int
 dw_kv_damaged(const struct kv_pages *pages, struct dw_fault *fault, const char *where, uint64_t page, const char *what)
 {
-	return dw_fault_set(fault, DW_E_CORRUPT, "--state-dir",
-		"a store that is whole: restore a copy, or move this one away and begin anew",
-		"'%s/data.mdb' is damaged: %s, page %llu: %s", pages->dir, where, (unsigned long long)page, what);
+	return dw_fault_set(fault, DW_E_CORRUPT, "--state-dir", KV_WHOLE, "'%s/data.mdb' is damaged: %s, page %llu: %s",
+		pages->dir, where, (unsigned long long)page, what);
 }
 
 int
 dw_kv_read_at(const struct kv_pages *pages, uint64_t offset, void *out, size_t size, struct dw_fault *fault)
 {
-	uint8_t *to = out;
+	const int number = dw_kv_read(pages->fd, out, size, (off_t)offset);
 
-	while (size > 0) {
-		ssize_t n = pread(pages->fd, to, size, (off_t)offset);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return dw_fault_set(fault, DW_E_STORAGE, "--state-dir", NULL, "cannot read '%s/data.mdb' at %llu: %s",
-				pages->dir, (unsigned long long)offset, n < 0 ? strerror(errno) : "it ends there");
-		to += n;
-		offset += (uint64_t)n;
-		size -= (size_t)n;
-	}
-	return DW_OK;
+	if (number == 0)
+		return DW_OK;
+	return dw_fault_set(fault, DW_E_STORAGE, "--state-dir", NULL, "cannot read '%s/data.mdb' at %llu: %s", pages->dir,
+		(unsigned long long)offset, number == ENODATA ? "it ends there" : strerror(number));
 }
 
 int
@@ -252,10 +243,4 @@ dw_kv_walk_clear(struct kv_walk *walk)
 	for (size_t i = 0; i < KV_DEPTH_MAX; i++)
 		free(walk->levels[i].page);
 	dw_buf_clear(&walk->large);
-}
-
-uint64_t
-dw_kv_walk_page(const struct kv_walk *walk)
-{
-	return walk->depth > 0 ? walk->levels[walk->depth - 1].number : walk->tree.root;
 }

@@ -57,8 +57,6 @@ void dw_kv_walk_clear(struct kv_walk *walk);
  * DW_E_AGAIN: that was the last, and their number is right. Else as in look.h. */
 int dw_kv_walk_next(struct kv_pages *pages, struct kv_walk *walk, int kind, struct dw_str *key, struct dw_str *value,
 	struct dw_fault *fault);
-/* The page that the walk is at. */
-uint64_t dw_kv_walk_page(const struct kv_walk *walk);
 
 static inline uint16_t
 kv_get16(const uint8_t *at)

@@ -54,14 +54,13 @@ struct check {
 	uint64_t last; /* seq that was given */
 	uint64_t met;  /* the greatest one that is there */
 	uint64_t limit;
-	uint64_t ids; /* the log of ids begins behind this seq */
+	uint64_t ids; /* the log of ids begins behind this seq, and has been met up to it */
 };
 
 static int
 damaged(struct check *check, const char *what, uint64_t seq, struct dw_str room)
 {
-	return dw_fault_set(check->fault, DW_E_CORRUPT, "--state-dir",
-		"a store that is whole: restore a copy, or move this one away and begin anew",
+	return dw_fault_set(check->fault, DW_E_CORRUPT, "--state-dir", KV_WHOLE,
 		"'%s/data.mdb' is damaged: %s, message %llu, diagnosis %.*s", check->dir, what, (unsigned long long)seq,
 		(int)room.n, room.p);
 }
@@ -69,8 +68,7 @@ damaged(struct check *check, const char *what, uint64_t seq, struct dw_str room)
 static int
 damaged_table(struct check *check, enum lmdb_table table)
 {
-	return dw_fault_set(check->fault, DW_E_CORRUPT, "--state-dir",
-		"a store that is whole: restore a copy, or move this one away and begin anew",
+	return dw_fault_set(check->fault, DW_E_CORRUPT, "--state-dir", KV_WHOLE,
 		"'%s/data.mdb' is damaged: table '%s' has an entry that does not fit", check->dir, dw_lmdb_tables[table]);
 }
 
@@ -154,6 +152,20 @@ next(struct check *check, enum lmdb_table table, struct dw_str *key, struct dw_s
 	return dw_kv_look_next(check->look, table, key, value, check->fault);
 }
 
+static int
+each(struct check *check, enum lmdb_table table, int (*take)(struct check *, struct dw_str key, struct dw_str value))
+{
+	struct dw_str key, value;
+	int err;
+
+	while ((err = next(check, table, &key, &value)) == DW_OK) {
+		err = take(check, key, value);
+		if (err != DW_OK)
+			return err;
+	}
+	return err == DW_E_AGAIN ? DW_OK : err;
+}
+
 /* The version comes first: nothing else is known before. Version 1 had no checksums. */
 static int
 check_version(struct check *check)
@@ -174,68 +186,53 @@ check_version(struct check *check)
 }
 
 static int
-check_meta(struct check *check)
+take_meta(struct check *check, struct dw_str key, struct dw_str value)
 {
-	struct dw_str key, value;
-	int err;
+	uint64_t number = 0;
 
-	while ((err = next(check, META, &key, &value)) == DW_OK) {
-		uint64_t number = 0;
-
-		if (value.n == sizeof(number))
-			memcpy(&number, value.p, sizeof(number));
-		if (dw_str_is(key, "seq"))
-			check->last = number;
-		else if (dw_str_is(key, "limit"))
-			check->limit = number;
-		else if (dw_str_is(key, "ids"))
-			check->ids = number;
-	}
-	return err == DW_E_AGAIN ? DW_OK : err;
+	if (value.n == sizeof(number))
+		memcpy(&number, value.p, sizeof(number));
+	if (dw_str_is(key, "seq"))
+		check->last = number;
+	else if (dw_str_is(key, "limit"))
+		check->limit = number;
+	else if (dw_str_is(key, "ids"))
+		check->ids = number;
+	return DW_OK;
 }
 
 static int
-read_rooms(struct check *check)
+take_room(struct check *check, struct dw_str key, struct dw_str value)
 {
-	struct dw_str key, value;
-	int err;
+	struct room_slot *slot;
 
-	while ((err = next(check, ROOMS, &key, &value)) == DW_OK) {
-		struct room_slot *slot;
-
-		if (!reserve_slot(&check->rooms))
-			return DW_E_NOMEM;
-		slot = room_slot(check, key);
-		if (value.n != sizeof(slot->value) || key.n > DW_ROOM_MAX || slot->hash != 0)
-			return damaged_table(check, ROOMS);
-		slot->hash = hash_of(key, DW_STR(""));
-		memcpy(&slot->value, value.p, sizeof(slot->value));
-	}
-	return err == DW_E_AGAIN ? DW_OK : err;
+	if (!reserve_slot(&check->rooms))
+		return DW_E_NOMEM;
+	slot = room_slot(check, key);
+	if (value.n != sizeof(slot->value) || key.n > DW_ROOM_MAX || slot->hash != 0)
+		return damaged_table(check, ROOMS);
+	slot->hash = hash_of(key, DW_STR(""));
+	memcpy(&slot->value, value.p, sizeof(slot->value));
+	return DW_OK;
 }
 
 static int
-read_users(struct check *check)
+take_user(struct check *check, struct dw_str key, struct dw_str value)
 {
-	struct dw_str key, value;
-	int err;
+	const char *nul = memchr(key.p, '\0', key.n);
+	struct user_slot *slot;
+	struct dw_str room, user;
 
-	while ((err = next(check, USERS, &key, &value)) == DW_OK) {
-		const char *nul = memchr(key.p, '\0', key.n);
-		struct user_slot *slot;
-		struct dw_str room, user;
-
-		if (nul == NULL || value.n != sizeof(slot->value))
-			return damaged_table(check, USERS);
-		if (!reserve_slot(&check->users))
-			return DW_E_NOMEM;
-		room = (struct dw_str) { key.p, (size_t)(nul - key.p) };
-		user = (struct dw_str) { nul + 1, key.n - room.n - 1 };
-		slot = user_slot(check, room, user);
-		slot->hash = hash_of(room, user);
-		memcpy(&slot->value, value.p, sizeof(slot->value));
-	}
-	return err == DW_E_AGAIN ? DW_OK : err;
+	if (nul == NULL || value.n != sizeof(slot->value))
+		return damaged_table(check, USERS);
+	if (!reserve_slot(&check->users))
+		return DW_E_NOMEM;
+	room = (struct dw_str) { key.p, (size_t)(nul - key.p) };
+	user = (struct dw_str) { nul + 1, key.n - room.n - 1 };
+	slot = user_slot(check, room, user);
+	slot->hash = hash_of(room, user);
+	memcpy(&slot->value, value.p, sizeof(slot->value));
+	return DW_OK;
 }
 
 /* The chain that it belongs to, and the number of the newest of it. */
@@ -336,46 +333,47 @@ check_ends(struct check *check)
 }
 
 static int
-check_rest(struct check *check)
+take_cursor(struct check *check, struct dw_str key, struct dw_str value)
 {
-	struct dw_str key, value;
 	struct dw_cursor cursor;
-	struct dw_owner_row row;
-	int err;
 
-	while ((err = next(check, CURSORS, &key, &value)) == DW_OK) {
-		if (!dw_lmdb_take_cursor(key, value, &cursor))
-			return damaged_table(check, CURSORS);
-	}
-	if (err != DW_E_AGAIN)
-		return err;
-	while ((err = next(check, OWNERS, &key, &value)) == DW_OK) {
-		if (!dw_lmdb_take_owner(key, value, &row))
-			return damaged_table(check, OWNERS);
-	}
-	return err == DW_E_AGAIN ? dw_kv_look_free(check->look, check->fault) : err;
+	return dw_lmdb_take_cursor(key, value, &cursor) ? DW_OK : damaged_table(check, CURSORS);
+}
+
+static int
+take_owner(struct check *check, struct dw_str key, struct dw_str value)
+{
+	struct dw_owner_row row;
+
+	return dw_lmdb_take_owner(key, value, &row) ? DW_OK : damaged_table(check, OWNERS);
 }
 
 /* The log of ids has no hole, from where it begins to the last seq. */
 static int
-check_idlog(struct check *check)
+take_ids(struct check *check, struct dw_str key, struct dw_str value)
 {
-	struct dw_str key, value;
-	uint64_t last = check->ids;
-	int err;
+	const uint64_t first = dw_lmdb_key_seq(key), count = value.n / sizeof(struct id_row);
 
-	while ((err = next(check, IDLOG, &key, &value)) == DW_OK) {
-		const uint64_t first = dw_lmdb_key_seq(key), count = value.n / sizeof(struct id_row);
+	if (key.n != sizeof(first) || count == 0 || count > ID_ROWS_MAX || value.n % sizeof(struct id_row) != 0)
+		return damaged_table(check, IDLOG);
+	if (first != check->ids + 1)
+		return damaged(check, "an id is missing", check->ids + 1, DW_STR("(unknown)"));
+	check->ids += count;
+	return DW_OK;
+}
 
-		if (key.n != sizeof(first) || count == 0 || count > ID_ROWS_MAX || value.n % sizeof(struct id_row) != 0)
-			return damaged_table(check, IDLOG);
-		if (first != last + 1)
-			return damaged(check, "an id is missing", last + 1, DW_STR("(unknown)"));
-		last += count;
-	}
-	if (err == DW_E_AGAIN && last != check->last)
+static int
+check_rest(struct check *check)
+{
+	int err = each(check, IDLOG, take_ids);
+
+	if (err == DW_OK && check->ids != check->last)
 		return damaged(check, "an id is missing", check->last, DW_STR("(unknown)"));
-	return err == DW_E_AGAIN ? DW_OK : err;
+	if (err == DW_OK)
+		err = each(check, CURSORS, take_cursor);
+	if (err == DW_OK)
+		err = each(check, OWNERS, take_owner);
+	return err == DW_OK ? dw_kv_look_free(check->look, check->fault) : err;
 }
 
 static int
@@ -384,20 +382,18 @@ look_through(struct check *check)
 	int err = check_version(check);
 
 	if (err == DW_OK)
-		err = check_meta(check);
+		err = each(check, META, take_meta);
 	if (err != DW_OK)
 		return err;
 	if (!begin_slots(&check->rooms, sizeof(struct room_slot)) || !begin_slots(&check->users, sizeof(struct user_slot)))
 		return DW_E_NOMEM;
-	err = read_rooms(check);
+	err = each(check, ROOMS, take_room);
 	if (err == DW_OK)
-		err = read_users(check);
+		err = each(check, USERS, take_user);
 	if (err == DW_OK)
 		err = check_log(check);
 	if (err == DW_OK)
 		err = check_ends(check);
-	if (err == DW_OK)
-		err = check_idlog(check);
 	return err == DW_OK ? check_rest(check) : err;
 }
 
@@ -406,9 +402,8 @@ static int
 begin_anew(struct lmdb_engine *e, struct dw_fault *fault)
 {
 	if (e->note.there)
-		return dw_fault_set(fault, DW_E_CORRUPT, "--state-dir",
-			"a store that is whole: restore a copy, or move this one away and begin anew",
-			"'%s/data.mdb' is damaged: it was emptied", e->config.dir);
+		return dw_fault_set(
+			fault, DW_E_CORRUPT, "--state-dir", KV_WHOLE, "'%s/data.mdb' is damaged: it was emptied", e->config.dir);
 	/* The file itself stays: its lock is ours. */
 	if (ftruncate(e->file, 0) != 0)
 		return dw_fault_set(
