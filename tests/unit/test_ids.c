@@ -143,7 +143,7 @@ entries(void)
 	size_t count = 0;
 
 	assert_int_equal(DW_OK, dw_kv_begin(kv, DW_KV_READ));
-	assert_int_equal(DW_OK, dw_kv_scan(kv, IDLOG, dw_bytes(NULL, 0), count_entry, &count));
+	assert_int_equal(DW_OK, dw_kv_scan(kv, IDLOG, DW_STR(""), DW_STR(""), count_entry, &count));
 	dw_kv_abort(kv);
 	return count;
 }

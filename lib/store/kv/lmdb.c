@@ -330,7 +330,7 @@ delete_there(struct dw_kv *kv, size_t table, MDB_cursor *cursor)
 }
 
 int
-dw_kv_scan(struct dw_kv *kv, size_t table, struct dw_str from,
+dw_kv_scan(struct dw_kv *kv, size_t table, struct dw_str from, struct dw_str prefix,
 	int (*each)(void *user, struct dw_str key, struct dw_str value), void *user)
 {
 	MDB_val key = val(from), stored;
@@ -341,7 +341,7 @@ dw_kv_scan(struct dw_kv *kv, size_t table, struct dw_str from,
 	if (err != DW_OK)
 		return err;
 	err = dw_kv_lmdb_fail(kv, mdb_cursor_get(cursor, &key, &stored, from.n > 0 ? MDB_SET_RANGE : MDB_FIRST));
-	while (err == DW_OK) {
+	while (err == DW_OK && key.mv_size >= prefix.n && memcmp(key.mv_data, prefix.p, prefix.n) == 0) {
 		err = kv_take(str(key), str(stored), &value) ? each(user, str(key), value) : fail_entry(kv, table, str(key));
 		if (err == DW_KV_DELETE)
 			err = delete_there(kv, table, cursor);

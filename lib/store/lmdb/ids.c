@@ -132,7 +132,7 @@ dw_lmdb_ids_open(struct lmdb_engine *e)
 	if (e->ids == NULL)
 		return DW_E_NOMEM;
 	e->ids->key = dw_random() | 1;
-	return dw_kv_scan(e->kv, IDLOG, dw_bytes(NULL, 0), load_entry, e->ids);
+	return dw_kv_scan(e->kv, IDLOG, DW_STR(""), DW_STR(""), load_entry, e->ids);
 }
 
 void
@@ -265,7 +265,7 @@ dw_lmdb_ids_end(struct lmdb_engine *e, size_t budget)
 
 	ids->budget = budget;
 	if (err == DW_OK)
-		err = dw_kv_scan(e->kv, IDLOG, dw_bytes(NULL, 0), trim_entry, e);
+		err = dw_kv_scan(e->kv, IDLOG, DW_STR(""), DW_STR(""), trim_entry, e);
 	if (err != DW_OK && err != DW_KV_STOP)
 		return err;
 	return ids->trimmed == ids->floor

@@ -320,8 +320,6 @@ read_user(void *user, struct dw_str key, struct dw_str value)
 	struct dw_user_row row = { 0 };
 	struct user_value last;
 
-	if (key.n < room || memcmp(key.p, op->room, room) != 0)
-		return DW_KV_STOP;
 	if (value.n != sizeof(last) || !dw_str_copy(dw_bytes(key.p + room, key.n - room), row.user, sizeof(row.user)))
 		return DW_E_CORRUPT;
 	memcpy(&last, value.p, sizeof(last));
@@ -334,21 +332,13 @@ read_user(void *user, struct dw_str key, struct dw_str value)
 	return walk(reading->engine, last.last, read_direct, reading);
 }
 
-static int
-read_users(struct reading *reading)
-{
-	char key[LMDB_KEY_MAX];
-	const struct dw_str prefix = dw_lmdb_join_key(key, dw_str(reading->op->room), DW_STR(""), NULL);
-	int err = dw_kv_scan(reading->engine->kv, USERS, prefix, read_user, reading);
-
-	return err == DW_KV_STOP ? DW_OK : err;
-}
-
 int
 dw_lmdb_load(struct lmdb_engine *e, struct dw_op *op)
 {
 	struct reading reading = { .engine = e, .op = op };
 	struct room_value room = { 0 };
+	char key[LMDB_KEY_MAX];
+	const struct dw_str prefix = dw_lmdb_join_key(key, dw_str(op->room), DW_STR(""), NULL);
 	int err = dw_lmdb_get_room(e, dw_str(op->room), &room);
 
 	(void)dw_lmdb_summary(e, &op->read.summary, dw_str(op->room), &room);
@@ -362,7 +352,7 @@ dw_lmdb_load(struct lmdb_engine *e, struct dw_op *op)
 	if (err == DW_OK)
 		err = add_records(&reading, &op->read.records);
 	if (err == DW_OK)
-		err = read_users(&reading);
+		err = dw_kv_scan(e->kv, USERS, prefix, prefix, read_user, &reading);
 	if (err == DW_OK)
 		err = add_records(&reading, &op->read.directs);
 	dw_buf_clear(&reading.found);
