@@ -2,7 +2,7 @@
 /* links: lib/store/lmdb/rooms.c lib/store/lmdb/ids.c lib/store/lmdb/check.c */
 /* links: lib/store/lmdb/keys.c lib/store/lmdb/sweep.c lib/store/lmdb/lock.c lib/store/lmdb/note.c */
 /* links: lib/store/kv/kv.c lib/store/kv/lmdb.c lib/store/kv/file.c lib/store/kv/journal.c lib/store/kv/look.c */
-/* links: lib/store/kv/tree.c */
+/* links: lib/store/kv/tree.c lib/base/hash.c */
 /* links: lib/wire/wire.c lib/wire/msgpack.c lib/base/buf.c lib/base/err.c lib/base/clock.c lib/base/paths.c */
 /* libs: msgpack lmdb libcrypto */
 /* A store whose entries are each whole and do not belong together, as after a page that was never written: it is
@@ -109,8 +109,7 @@ seq_key(uint64_t seq)
 {
 	static uint8_t key[8];
 
-	dw_lmdb_seq_key(seq, key);
-	return (struct dw_str) { (const char *)key, sizeof(key) };
+	return dw_lmdb_seq_key(key, seq);
 }
 
 static void

@@ -3,7 +3,7 @@
 /* links: lib/store/lmdb/rooms.c lib/store/lmdb/check.c */
 /* links: lib/store/lmdb/lock.c lib/store/lmdb/note.c */
 /* links: lib/store/kv/kv.c lib/store/kv/lmdb.c lib/store/kv/file.c lib/store/kv/journal.c lib/store/kv/look.c */
-/* links: lib/store/kv/tree.c */
+/* links: lib/store/kv/tree.c lib/base/hash.c */
 /* links: lib/wire/wire.c lib/wire/msgpack.c lib/base/buf.c lib/base/err.c lib/base/clock.c lib/base/paths.c */
 /* libs: lmdb libcrypto msgpack */
 /* The ids of the LMDB engine by a clock of the test's: to the millisecond and the message what is remembered, what is
@@ -143,7 +143,7 @@ entries(void)
 	size_t count = 0;
 
 	assert_int_equal(DW_OK, dw_kv_begin(kv, DW_KV_READ));
-	assert_int_equal(DW_OK, dw_kv_scan(kv, IDLOG, dw_bytes(NULL, 0), count_entry, &count));
+	assert_int_equal(DW_OK, dw_kv_scan(kv, IDLOG, DW_STR(""), DW_STR(""), count_entry, &count));
 	dw_kv_abort(kv);
 	return count;
 }

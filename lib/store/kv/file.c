@@ -21,6 +21,23 @@ static const uint64_t STEP_LEAST = 64 << 10, STEP_FIRST = 1 << 20, STEP_MOST = 2
 static const uint64_t RESERVE_LEAST = 256 << 10, RESERVE_MOST = 16 << 20;
 static const off_t LOCK_SIZE = 4096;
 
+int
+dw_kv_read(int fd, void *out, size_t size, off_t at)
+{
+	for (char *to = out; size > 0;) {
+		ssize_t n = pread(fd, to, size, at);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n < 0 ? errno : ENODATA;
+		to += n;
+		at += n;
+		size -= (size_t)n;
+	}
+	return 0;
+}
+
 struct dw_kv_mark
 dw_kv_mark_of(int fd)
 {
@@ -28,6 +45,12 @@ dw_kv_mark_of(int fd)
 
 	(void)statx(fd, "", AT_EMPTY_PATH, STATX_INO | STATX_BTIME, &about);
 	return (struct dw_kv_mark) { about.stx_ino, about.stx_btime.tv_sec, about.stx_btime.tv_nsec };
+}
+
+struct dw_kv_mark
+dw_kv_get_mark(const struct dw_kv *kv)
+{
+	return dw_kv_mark_of(kv->file.fd);
 }
 
 static uint64_t

@@ -149,29 +149,12 @@ dw_kv_journal_follow(struct kv_journal *journal, uint64_t tag, uint64_t commit)
 
 /* ---- reading */
 
-static int
-read_all(int fd, char *to, size_t size, off_t at)
-{
-	while (size > 0) {
-		ssize_t n = pread(fd, to, size, at);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return n < 0 ? errno : EIO;
-		to += n;
-		at += n;
-		size -= (size_t)n;
-	}
-	return 0;
-}
-
 /* 0: a batch seems to begin there; KV_NO_BATCH; or errno's number. */
 static int
 read_head(const struct kv_journal *journal, uint64_t at, struct batch_head *head)
 {
-	int number = journal->fd >= 0 && at < (uint64_t)SIZE ? read_all(journal->fd, (char *)head, sizeof(*head), (off_t)at)
-														 : KV_NO_BATCH;
+	int number =
+		journal->fd >= 0 && at < (uint64_t)SIZE ? dw_kv_read(journal->fd, head, sizeof(*head), (off_t)at) : KV_NO_BATCH;
 
 	if (number != 0)
 		return number;
@@ -191,7 +174,7 @@ read_changes(struct kv_journal *journal, uint64_t at, const struct batch_head *h
 	changes = dw_buf_room(&journal->batch, head->size);
 	if (changes == NULL)
 		return ENOMEM;
-	number = read_all(journal->fd, changes, head->size, (off_t)(at + sizeof(*head)));
+	number = dw_kv_read(journal->fd, changes, head->size, (off_t)(at + sizeof(*head)));
 	if (number != 0)
 		return number;
 	dw_buf_grow(&journal->batch, head->size);

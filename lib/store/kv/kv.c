@@ -20,7 +20,6 @@
 
 /* TOUCHED_MOST: bytes of pages that may wait in memory for LMDB's commit. */
 enum {
-	KEY_MAX = 511 /* LMDB's */,
 	TOUCHED_MOST = 16 << 20,
 	ROOM_LEAST = 512 << 10,
 	ROOM_MOST = 2 * TOUCHED_MOST,
@@ -35,28 +34,7 @@ struct mark {
 	struct dw_kv_mark file;
 };
 
-struct dw_kv {
-	const char *dir;
-	size_t count;
-	struct kv_lmdb *lmdb;
-	struct kv_journal journal;
-	bool open;             /* LMDB's transaction is, */
-	bool kept;             /* also between ours: it holds what the journal does */
-	bool whole;            /* the open transaction is for LMDB's commit */
-	bool dirty;            /* it has changed something */
-	bool begun;            /* the one that the opening left has ended */
-	bool recovered;        /* the journal held something then */
-	uint64_t committed_at; /* ms, monotonic: LMDB's last commit */
-};
-
 /* ---- transactions */
-
-static void
-drop(struct dw_kv *kv)
-{
-	dw_kv_lmdb_abort(kv->lmdb);
-	kv->open = kv->kept = false;
-}
 
 static int
 replay_change(void *user, enum kv_change kind, size_t table, struct dw_str key, struct dw_str value)
@@ -65,15 +43,10 @@ replay_change(void *user, enum kv_change kind, size_t table, struct dw_str key, 
 
 	if (table >= kv->count)
 		return DW_E_CORRUPT;
-	switch (kind) {
-	case KV_PUT:
-		return dw_kv_lmdb_put(kv->lmdb, table, key, &value, 1, false);
-	case KV_APPEND:
-		return dw_kv_lmdb_put(kv->lmdb, table, key, &value, 1, true);
-	case KV_DELETE:
-		return dw_kv_lmdb_delete(kv->lmdb, table, key);
-	}
-	return DW_E_CORRUPT;
+	if (kind == KV_DELETE)
+		return dw_kv_lmdb_delete(kv, table, key);
+	return kind == KV_PUT || kind == KV_APPEND ? dw_kv_lmdb_put(kv, table, key, &value, 1, kind == KV_APPEND)
+											   : DW_E_CORRUPT;
 }
 
 /* What the journal holds and LMDB has not committed. */
@@ -94,9 +67,9 @@ take_room(struct dw_kv *kv)
 	const uint64_t most = 2 * dw_kv_bytes(kv);
 	const uint64_t wanted = most < ROOM_LEAST ? ROOM_LEAST : most < ROOM_MOST ? most : ROOM_MOST;
 
-	if (dw_kv_lmdb_room(kv->lmdb) >= wanted || dw_kv_lmdb_grow(kv->lmdb) != EIO)
+	if (dw_kv_lmdb_room(kv) >= wanted || dw_kv_lmdb_grow(kv) != EIO)
 		return DW_OK;
-	(void)dw_kv_lmdb_fail(kv->lmdb, EIO);
+	(void)dw_kv_lmdb_fail(kv, EIO);
 	return DW_E_STORAGE;
 }
 
@@ -104,12 +77,12 @@ take_room(struct dw_kv *kv)
 static int
 stamp(struct dw_kv *kv, uint64_t tag)
 {
-	const uint64_t number = dw_kv_lmdb_number(kv->lmdb);
+	const uint64_t number = dw_kv_lmdb_number(kv);
 	const struct mark mark = { tag, dw_kv_get_mark(kv) };
 	const struct dw_str values[] = { { (const char *)&number, sizeof(number) }, { (const char *)&mark, sizeof(mark) } };
-	int err = dw_kv_lmdb_put(kv->lmdb, 0, DW_STR(KV_STAMP), &values[0], 1, false);
+	int err = dw_kv_lmdb_put(kv, 0, DW_STR(KV_STAMP), &values[0], 1, false);
 
-	return err == DW_OK ? dw_kv_lmdb_put(kv->lmdb, 0, DW_STR(KV_TAG), &values[1], 1, false) : err;
+	return err == DW_OK ? dw_kv_lmdb_put(kv, 0, DW_STR(KV_TAG), &values[1], 1, false) : err;
 }
 
 /* LMDB's own commit, of what was kept too. */
@@ -121,15 +94,14 @@ commit_whole(struct dw_kv *kv, bool last)
 	int err = changed ? stamp(kv, tag) : DW_OK;
 
 	if (err != DW_OK) {
-		drop(kv);
+		dw_kv_lmdb_abort(kv);
 		return err;
 	}
-	kv->open = kv->kept = false;
-	err = dw_kv_lmdb_commit(kv->lmdb);
+	err = dw_kv_lmdb_commit(kv);
 	if (err != DW_OK || !changed)
 		return err;
 	kv->committed_at = dw_mono_ms();
-	dw_kv_journal_follow(&kv->journal, tag, dw_kv_lmdb_committed(kv->lmdb));
+	dw_kv_journal_follow(&kv->journal, tag, kv->committed);
 	return DW_OK;
 }
 
@@ -145,8 +117,8 @@ commit_to_journal(struct dw_kv *kv)
 	}
 	if (!unsure && (number == ENOSPC || number == EDQUOT || number == EFBIG))
 		return commit_whole(kv, false);
-	drop(kv);
-	(void)dw_kv_lmdb_fail(kv->lmdb, number);
+	dw_kv_lmdb_abort(kv);
+	(void)dw_kv_lmdb_fail(kv, number);
 	return number == ENOMEM ? DW_E_NOMEM : DW_E_STORAGE;
 }
 
@@ -154,20 +126,19 @@ commit_to_journal(struct dw_kv *kv)
 static int
 begin(struct dw_kv *kv, enum dw_kv_mode mode)
 {
-	int err = mode == DW_KV_READ ? DW_OK : dw_kv_lmdb_lend(kv->lmdb, mode == DW_KV_RESCUE);
+	int err = mode == DW_KV_READ ? DW_OK : dw_kv_lmdb_lend(kv, mode == DW_KV_RESCUE);
 
 	if (err == DW_OK && mode == DW_KV_WRITE)
 		err = take_room(kv);
 	if (err == DW_OK)
-		err = dw_kv_lmdb_begin(kv->lmdb, mode == DW_KV_READ && kv->journal.count == 0);
-	kv->open = err == DW_OK;
+		err = dw_kv_lmdb_begin(kv, mode == DW_KV_READ && kv->journal.count == 0);
 	if (err != DW_OK || kv->journal.count == 0)
 		return err;
 	err = replay(kv);
 	if (err == DW_OK)
 		kv->kept = true;
 	else
-		drop(kv);
+		dw_kv_lmdb_abort(kv);
 	return err;
 }
 
@@ -178,8 +149,8 @@ dw_kv_begin(struct dw_kv *kv, enum dw_kv_mode mode)
 
 	kv->begun = true;
 	if (kv->kept && mode == DW_KV_RESCUE)
-		drop(kv); /* it comes from the journal, into a larger map */
-	assert(kv->open == kv->kept);
+		dw_kv_lmdb_abort(kv); /* it comes from the journal, into a larger map */
+	assert((kv->txn != NULL) == kv->kept);
 	if (!kv->kept)
 		err = begin(kv, mode);
 	kv->whole = mode == DW_KV_RESCUE;
@@ -191,13 +162,13 @@ dw_kv_begin(struct dw_kv *kv, enum dw_kv_mode mode)
 int
 dw_kv_commit(struct dw_kv *kv)
 {
-	const uint64_t room = dw_kv_lmdb_room(kv->lmdb);
+	const uint64_t room = dw_kv_lmdb_room(kv);
 	const bool young = dw_mono_ms() - kv->committed_at < AGE_MOST_MS;
 
 	if (kv->kept && !kv->dirty && !kv->whole && young)
 		return DW_OK;
 	if (kv->dirty && !kv->whole && young && dw_kv_journal_fits(&kv->journal) &&
-		dw_kv_lmdb_touched(kv->lmdb) <= (room < ROOM_MOST ? room : ROOM_MOST) / 2)
+		dw_kv_lmdb_touched(kv) <= (room < ROOM_MOST ? room : ROOM_MOST) / 2)
 		return commit_to_journal(kv);
 	return commit_whole(kv, false);
 }
@@ -206,23 +177,7 @@ void
 dw_kv_abort(struct dw_kv *kv)
 {
 	if (!kv->kept || kv->dirty || kv->whole)
-		drop(kv);
-}
-
-int
-dw_kv_grow(struct dw_kv *kv)
-{
-	int number;
-
-	if (kv->kept)
-		drop(kv);
-	/* A disk that takes no write gets no room by a longer file. */
-	if (!dw_kv_lmdb_map_is_full(kv->lmdb))
-		return DW_E_STORAGE_FULL;
-	number = dw_kv_lmdb_grow(kv->lmdb);
-	if (number != 0 && number != KV_AT_LIMIT)
-		(void)dw_kv_lmdb_fail(kv->lmdb, number);
-	return number == 0 ? DW_OK : number == EIO ? DW_E_STORAGE : DW_E_STORAGE_FULL;
+		dw_kv_lmdb_abort(kv);
 }
 
 /* From here on the file is all that there is. */
@@ -231,7 +186,7 @@ finish(struct dw_kv *kv)
 {
 	int err;
 
-	if (!kv->begun || !dw_kv_lmdb_is_sound(kv->lmdb))
+	if (!kv->begun || kv->env == NULL || kv->last != 0)
 		return DW_OK;
 	err = kv->kept ? DW_OK : dw_kv_begin(kv, DW_KV_WRITE);
 	if (err != DW_OK)
@@ -249,31 +204,11 @@ dw_kv_rest(struct dw_kv *kv)
 /* ---- entries */
 
 int
-dw_kv_get(struct dw_kv *kv, size_t table, struct dw_str key, struct dw_str *value)
-{
-	return dw_kv_lmdb_get(kv->lmdb, table, key, value);
-}
-
-int
-dw_kv_get_fixed(struct dw_kv *kv, size_t table, struct dw_str key, void *out, size_t size)
-{
-	struct dw_str value = { "", 0 };
-	int err = dw_kv_get(kv, table, key, &value);
-
-	if (err != DW_OK)
-		return err;
-	if (value.n != size)
-		return dw_kv_lmdb_fail_entry(kv->lmdb, table, key);
-	memcpy(out, value.p, size);
-	return DW_OK;
-}
-
-int
 dw_kv_put(struct dw_kv *kv, size_t table, struct dw_str key, struct dw_str value)
 {
 	kv->dirty = true;
 	dw_kv_journal_note(&kv->journal, KV_PUT, table, key, &value, 1);
-	return dw_kv_lmdb_put(kv->lmdb, table, key, &value, 1, false);
+	return dw_kv_lmdb_put(kv, table, key, &value, 1, false);
 }
 
 int
@@ -281,75 +216,19 @@ dw_kv_append(struct dw_kv *kv, size_t table, struct dw_str key, const struct dw_
 {
 	kv->dirty = true;
 	dw_kv_journal_note(&kv->journal, KV_APPEND, table, key, parts, count);
-	return dw_kv_lmdb_put(kv->lmdb, table, key, parts, count, true);
+	return dw_kv_lmdb_put(kv, table, key, parts, count, true);
 }
 
 int
 dw_kv_delete(struct dw_kv *kv, size_t table, struct dw_str key)
 {
-	int err = dw_kv_lmdb_delete(kv->lmdb, table, key);
+	int err = dw_kv_lmdb_delete(kv, table, key);
 
 	if (err == DW_E_AGAIN)
 		return err;
 	kv->dirty = true;
 	dw_kv_journal_note(&kv->journal, KV_DELETE, table, key, NULL, 0);
 	return err;
-}
-
-struct scan {
-	struct dw_kv *kv;
-	size_t table;
-	int (*each)(void *user, struct dw_str key, struct dw_str value);
-	void *user;
-};
-
-static int
-scan_one(void *user, struct dw_str key, struct dw_str value)
-{
-	const struct scan *scan = user;
-	char bytes[KEY_MAX];
-	const size_t n = key.n < KEY_MAX ? key.n : KEY_MAX;
-	int err;
-
-	/* It may move when `each` changes something. */
-	memcpy(bytes, key.p, n);
-	err = scan->each(scan->user, key, value);
-	if (err == DW_KV_DELETE) {
-		scan->kv->dirty = true;
-		dw_kv_journal_note(&scan->kv->journal, KV_DELETE, scan->table, (struct dw_str) { bytes, n }, NULL, 0);
-	}
-	return err;
-}
-
-int
-dw_kv_scan(struct dw_kv *kv, size_t table, struct dw_str from,
-	int (*each)(void *user, struct dw_str key, struct dw_str value), void *user)
-{
-	return dw_kv_lmdb_scan(kv->lmdb, table, from, scan_one, &(struct scan) { kv, table, each, user });
-}
-
-uint64_t
-dw_kv_count(struct dw_kv *kv, size_t table)
-{
-	return dw_kv_lmdb_count(kv->lmdb, table);
-}
-
-uint64_t
-dw_kv_bytes(const struct dw_kv *kv)
-{
-	return dw_kv_lmdb_bytes(kv->lmdb);
-}
-
-struct dw_kv_mark
-dw_kv_get_mark(const struct dw_kv *kv)
-{
-	return dw_kv_lmdb_mark(kv->lmdb);
-}
-
-const char *
-dw_kv_text(const struct dw_kv *kv)
-{
-	return dw_kv_lmdb_text(kv->lmdb);
 }
 
 bool
@@ -370,11 +249,11 @@ recover(struct dw_kv *kv)
 
 	if (err != DW_OK && err != DW_E_AGAIN)
 		return err;
-	dw_kv_journal_follow(&kv->journal, mark.tag, dw_kv_lmdb_committed(kv->lmdb));
+	dw_kv_journal_follow(&kv->journal, mark.tag, kv->committed);
 	/* A copy may have been made of the file alone. */
 	number = dw_kv_journal_open(&kv->journal, mark.tag != 0 && memcmp(&mark.file, &file, sizeof(file)) == 0);
 	if (number != 0)
-		return number == KV_NO_JOURNAL ? DW_E_CORRUPT : dw_kv_lmdb_fail(kv->lmdb, number);
+		return number == KV_NO_JOURNAL ? DW_E_CORRUPT : dw_kv_lmdb_fail(kv, number);
 	err = replay(kv);
 	return err == DW_OK ? dw_kv_journal_look(&kv->journal) : err;
 }
@@ -388,16 +267,18 @@ dw_kv_open(struct dw_kv **out, const char *dir, const char *const *tables, size_
 
 	if (kv == NULL)
 		return DW_E_NOMEM;
-	*kv = (struct dw_kv) { .dir = dir, .count = count, .journal = { .dir = dir, .fd = -1 } };
-	err = dw_kv_lmdb_open(&kv->lmdb, dir, tables, count, limit, fault);
+	assert(count <= KV_TABLES_MAX);
+	*kv = (struct dw_kv) {
+		.dir = dir, .names = tables, .count = count, .whole = true, .journal = { .dir = dir, .fd = -1 }
+	};
+	err = dw_kv_lmdb_open(kv, limit, fault);
 	if (err != DW_OK) {
-		free(kv);
+		dw_kv_close(kv);
 		return err;
 	}
-	kv->open = kv->whole = true;
 	err = recover(kv);
-	kv->dirty = dw_kv_lmdb_changed(kv->lmdb);
 	kv->recovered = kv->journal.count > 0;
+	kv->dirty = kv->dirty || kv->recovered;
 	if (err == DW_E_CORRUPT)
 		(void)dw_fault_set(fault, err, "--state-dir", "all files of one copy",
 			"'%s/journal' is damaged, missing, or of another store than the 'data.mdb' beside it", dir);
@@ -415,11 +296,11 @@ dw_kv_close(struct dw_kv *kv)
 {
 	if (kv == NULL)
 		return;
-	if (kv->open && !kv->kept)
-		drop(kv);
+	if (kv->txn != NULL && !kv->kept)
+		dw_kv_lmdb_abort(kv);
 	if (kv->journal.tag != 0)
 		(void)finish(kv);
 	dw_kv_journal_close(&kv->journal);
-	dw_kv_lmdb_close(kv->lmdb);
+	dw_kv_lmdb_close(kv);
 	free(kv);
 }

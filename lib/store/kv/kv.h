@@ -51,9 +51,10 @@ int dw_kv_append(struct dw_kv *kv, size_t table, struct dw_str key, const struct
 int dw_kv_delete(struct dw_kv *kv, size_t table, struct dw_str key);
 
 enum { DW_KV_DELETE = 1, DW_KV_STOP = 2 };
-/* Calls `each` in order of keys, beginning at the first that is not below `from`. It returns DW_OK to go on,
- * DW_KV_DELETE to have this entry deleted and go on, anything else to end. Returns that, or DW_OK at the end. */
-int dw_kv_scan(struct dw_kv *kv, size_t table, struct dw_str from,
+/* Calls `each` in order of keys, beginning at the first that is not below `from`, as long as they begin with `prefix`.
+ * It returns DW_OK to go on, DW_KV_DELETE to have this entry deleted and go on, anything else to end. Returns that, or
+ * DW_OK at the end. */
+int dw_kv_scan(struct dw_kv *kv, size_t table, struct dw_str from, struct dw_str prefix,
 	int (*each)(void *user, struct dw_str key, struct dw_str value), void *user);
 
 /* How many entries there are, in an open transaction. */

@@ -1,6 +1,7 @@
-/* Tables and transactions of LMDB. A file of its own so that lmdb.h, its return codes and its traps stay
- * in one place: the map that must be grown by hand, a disk that fills up in the middle of a commit, a partial write
- * that is called EIO, a head that could not be written, after which LMDB wants to be opened again.
+/* Tables and transactions of LMDB: what of the store needs no journal, and what the rest (kv.c) stands on. A file of
+ * its own so that lmdb.h, its return codes and its traps stay in one place: the map that must be grown by hand, a disk
+ * that fills up in the middle of a commit, a partial write that is called EIO, a head that could not be written, after
+ * which LMDB wants to be opened again.
  *
  * Happy path: open makes the tables; begin, get and put, commit. LMDB syncs before a commit returns. The map ends
  * within what the file was allocated (file.c), so a full disk shows when the map is to grow, with nothing
@@ -26,25 +27,6 @@ enum {
 	LARGE_TIMES = 32 /* so much more a page counts that is one value's own */
 };
 
-struct kv_lmdb {
-	const char *dir;
-	const char *const *names;
-	size_t count;
-	MDB_env *env;
-	MDB_txn *txn;
-	MDB_dbi tables[KV_TABLES_MAX];
-	MDB_cursor *cursors[KV_TABLES_MAX]; /* of the open transaction: where it wrote last */
-	uint64_t touched[KV_TABLES_MAX];    /* bytes of pages, by the open transaction, at most */
-	uint64_t large;                     /* of which it wrote so many in values that have pages of their own */
-	struct kv_file file;
-	size_t page;
-	bool lent;        /* the map takes in the reserve */
-	bool changed;     /* the open transaction has changed something */
-	size_t committed; /* the last commit's number */
-	int last;         /* LMDB's code of the last failure */
-	char damage[128]; /* which entry, when that is damage */
-};
-
 static MDB_val
 val(struct dw_str s)
 {
@@ -58,7 +40,7 @@ str(MDB_val value)
 }
 
 int
-dw_kv_lmdb_fail(struct kv_lmdb *kv, int rc)
+dw_kv_lmdb_fail(struct dw_kv *kv, int rc)
 {
 	/* LMDB calls a write that the disk took only a part of EIO; so does a disk that breaks. */
 	if (rc == EIO && dw_kv_disk_is_full(&kv->file))
@@ -90,8 +72,8 @@ dw_kv_lmdb_fail(struct kv_lmdb *kv, int rc)
 }
 
 /* An entry is not what was stored. Its key is told: a number, or names. */
-int
-dw_kv_lmdb_fail_entry(struct kv_lmdb *kv, size_t table, struct dw_str key)
+static int
+fail_entry(struct dw_kv *kv, size_t table, struct dw_str key)
 {
 	int err = dw_kv_lmdb_fail(kv, MDB_CORRUPTED);
 	char text[64];
@@ -110,7 +92,7 @@ dw_kv_lmdb_fail_entry(struct kv_lmdb *kv, size_t table, struct dw_str key)
 }
 
 static int
-set_map(struct kv_lmdb *kv, bool lend)
+set_map(struct dw_kv *kv, bool lend)
 {
 	int rc = mdb_env_set_mapsize(kv->env, dw_kv_map_end(&kv->file, lend));
 
@@ -123,15 +105,14 @@ set_map(struct kv_lmdb *kv, bool lend)
 
 /* A table that is missing is made. */
 static int
-open_tables(struct kv_lmdb *kv)
+open_tables(struct dw_kv *kv)
 {
 	int rc = mdb_txn_begin(kv->env, NULL, 0, &kv->txn);
 
-	kv->changed = false;
 	for (size_t i = 0; rc == MDB_SUCCESS && i < kv->count; i++) {
 		rc = mdb_dbi_open(kv->txn, kv->names[i], 0, &kv->tables[i]);
 		if (rc == MDB_NOTFOUND) {
-			kv->changed = true;
+			kv->dirty = true;
 			rc = mdb_dbi_open(kv->txn, kv->names[i], MDB_CREATE, &kv->tables[i]);
 		}
 	}
@@ -139,7 +120,7 @@ open_tables(struct kv_lmdb *kv)
 }
 
 static int
-open_env(struct kv_lmdb *kv)
+open_env(struct dw_kv *kv)
 {
 	int rc = mdb_env_create(&kv->env);
 
@@ -156,7 +137,7 @@ open_env(struct kv_lmdb *kv)
 }
 
 static size_t
-page_size(const struct kv_lmdb *kv)
+page_size(const struct dw_kv *kv)
 {
 	MDB_stat stat = { 0 };
 
@@ -165,7 +146,7 @@ page_size(const struct kv_lmdb *kv)
 }
 
 static size_t
-commit_number(const struct kv_lmdb *kv)
+commit_number(const struct dw_kv *kv)
 {
 	MDB_envinfo info;
 
@@ -175,7 +156,7 @@ commit_number(const struct kv_lmdb *kv)
 /* After a head that could not be written LMDB refuses everything. What the disk holds must be what was committed
  * before; if it is more, nobody knows what it will be after a power cut. */
 static int
-open_again(struct kv_lmdb *kv)
+open_again(struct dw_kv *kv)
 {
 	int rc;
 
@@ -194,14 +175,15 @@ open_again(struct kv_lmdb *kv)
 
 /* LMDB closes the cursors of a writing transaction itself. */
 static void
-forget_cursors(struct kv_lmdb *kv)
+forget(struct dw_kv *kv)
 {
 	kv->txn = NULL;
+	kv->kept = false;
 	memset(kv->cursors, 0, sizeof(kv->cursors));
 }
 
 int
-dw_kv_lmdb_begin(struct kv_lmdb *kv, bool read)
+dw_kv_lmdb_begin(struct dw_kv *kv, bool read)
 {
 	const bool was_full = kv->last == ENOSPC || kv->last == EDQUOT || kv->last == EFBIG;
 	int rc;
@@ -217,19 +199,18 @@ dw_kv_lmdb_begin(struct kv_lmdb *kv, bool read)
 	}
 	if (rc == MDB_SUCCESS)
 		kv->last = MDB_SUCCESS;
-	kv->changed = false;
 	memset(kv->touched, 0, sizeof(kv->touched));
 	kv->large = 0;
 	return dw_kv_lmdb_fail(kv, rc);
 }
 
 int
-dw_kv_lmdb_commit(struct kv_lmdb *kv)
+dw_kv_lmdb_commit(struct dw_kv *kv)
 {
 	MDB_txn *txn = kv->txn;
 	int err;
 
-	forget_cursors(kv);
+	forget(kv);
 	err = dw_kv_lmdb_fail(kv, mdb_txn_commit(txn));
 	if (err == DW_OK)
 		kv->committed = commit_number(kv);
@@ -237,32 +218,20 @@ dw_kv_lmdb_commit(struct kv_lmdb *kv)
 }
 
 void
-dw_kv_lmdb_abort(struct kv_lmdb *kv)
+dw_kv_lmdb_abort(struct dw_kv *kv)
 {
 	mdb_txn_abort(kv->txn);
-	forget_cursors(kv);
+	forget(kv);
 }
 
 uint64_t
-dw_kv_lmdb_number(const struct kv_lmdb *kv)
+dw_kv_lmdb_number(const struct dw_kv *kv)
 {
 	return mdb_txn_id(kv->txn);
 }
 
 uint64_t
-dw_kv_lmdb_committed(const struct kv_lmdb *kv)
-{
-	return kv->committed;
-}
-
-bool
-dw_kv_lmdb_changed(const struct kv_lmdb *kv)
-{
-	return kv->changed;
-}
-
-uint64_t
-dw_kv_lmdb_touched(const struct kv_lmdb *kv)
+dw_kv_lmdb_touched(const struct dw_kv *kv)
 {
 	/* A page of its own is written once however long it waits; to wait only makes the commit longer in which all of
 	 * them are, and in which others wait. */
@@ -283,19 +252,32 @@ dw_kv_lmdb_touched(const struct kv_lmdb *kv)
 /* ---- entries */
 
 int
-dw_kv_lmdb_get(struct kv_lmdb *kv, size_t table, struct dw_str key, struct dw_str *value)
+dw_kv_get(struct dw_kv *kv, size_t table, struct dw_str key, struct dw_str *value)
 {
 	MDB_val k = val(key), v;
 	int err = dw_kv_lmdb_fail(kv, mdb_get(kv->txn, kv->tables[table], &k, &v));
 
 	if (err == DW_OK && !kv_take(key, str(v), value))
-		err = dw_kv_lmdb_fail_entry(kv, table, key);
+		err = fail_entry(kv, table, key);
 	return err;
 }
 
 int
-dw_kv_lmdb_put(
-	struct kv_lmdb *kv, size_t table, struct dw_str key, const struct dw_str *parts, size_t count, bool append)
+dw_kv_get_fixed(struct dw_kv *kv, size_t table, struct dw_str key, void *out, size_t size)
+{
+	struct dw_str value = { "", 0 };
+	int err = dw_kv_get(kv, table, key, &value);
+
+	if (err != DW_OK)
+		return err;
+	if (value.n != size)
+		return fail_entry(kv, table, key);
+	memcpy(out, value.p, size);
+	return DW_OK;
+}
+
+int
+dw_kv_lmdb_put(struct dw_kv *kv, size_t table, struct dw_str key, const struct dw_str *parts, size_t count, bool append)
 {
 	MDB_val k = val(key), v = { KV_SUM_SIZE, NULL };
 	struct dw_str value;
@@ -305,7 +287,6 @@ dw_kv_lmdb_put(
 
 	for (size_t i = 0; i < count; i++)
 		v.mv_size += parts[i].n;
-	kv->changed = true;
 	kv->touched[table] += key.n + v.mv_size + (append ? 0 : kv->page);
 	if (v.mv_size > kv->page)
 		kv->large += v.mv_size;
@@ -325,17 +306,31 @@ dw_kv_lmdb_put(
 }
 
 int
-dw_kv_lmdb_delete(struct kv_lmdb *kv, size_t table, struct dw_str key)
+dw_kv_lmdb_delete(struct dw_kv *kv, size_t table, struct dw_str key)
 {
 	MDB_val k = val(key);
 
-	kv->changed = true;
 	kv->touched[table] += kv->page;
 	return dw_kv_lmdb_fail(kv, mdb_del(kv->txn, kv->tables[table], &k, NULL));
 }
 
+/* The entry that the cursor is at; it may have moved since it was shown. */
+static int
+delete_there(struct dw_kv *kv, size_t table, MDB_cursor *cursor)
+{
+	MDB_val key, stored;
+	int err = dw_kv_lmdb_fail(kv, mdb_cursor_get(cursor, &key, &stored, MDB_GET_CURRENT));
+
+	if (err != DW_OK)
+		return err;
+	kv->dirty = true;
+	kv->touched[table] += key.mv_size + stored.mv_size;
+	dw_kv_journal_note(&kv->journal, KV_DELETE, table, str(key), NULL, 0);
+	return dw_kv_lmdb_fail(kv, mdb_cursor_del(cursor, 0));
+}
+
 int
-dw_kv_lmdb_scan(struct kv_lmdb *kv, size_t table, struct dw_str from,
+dw_kv_scan(struct dw_kv *kv, size_t table, struct dw_str from, struct dw_str prefix,
 	int (*each)(void *user, struct dw_str key, struct dw_str value), void *user)
 {
 	MDB_val key = val(from), stored;
@@ -346,14 +341,10 @@ dw_kv_lmdb_scan(struct kv_lmdb *kv, size_t table, struct dw_str from,
 	if (err != DW_OK)
 		return err;
 	err = dw_kv_lmdb_fail(kv, mdb_cursor_get(cursor, &key, &stored, from.n > 0 ? MDB_SET_RANGE : MDB_FIRST));
-	while (err == DW_OK) {
-		err = kv_take(str(key), str(stored), &value) ? each(user, str(key), value)
-													 : dw_kv_lmdb_fail_entry(kv, table, str(key));
-		if (err == DW_KV_DELETE) {
-			kv->changed = true;
-			kv->touched[table] += key.mv_size + stored.mv_size;
-			err = dw_kv_lmdb_fail(kv, mdb_cursor_del(cursor, 0));
-		}
+	while (err == DW_OK && key.mv_size >= prefix.n && memcmp(key.mv_data, prefix.p, prefix.n) == 0) {
+		err = kv_take(str(key), str(stored), &value) ? each(user, str(key), value) : fail_entry(kv, table, str(key));
+		if (err == DW_KV_DELETE)
+			err = delete_there(kv, table, cursor);
 		if (err == DW_OK)
 			err = dw_kv_lmdb_fail(kv, mdb_cursor_get(cursor, &key, &stored, MDB_NEXT));
 	}
@@ -362,7 +353,7 @@ dw_kv_lmdb_scan(struct kv_lmdb *kv, size_t table, struct dw_str from,
 }
 
 uint64_t
-dw_kv_lmdb_count(struct kv_lmdb *kv, size_t table)
+dw_kv_count(struct dw_kv *kv, size_t table)
 {
 	MDB_stat stat = { 0 };
 
@@ -373,7 +364,7 @@ dw_kv_lmdb_count(struct kv_lmdb *kv, size_t table)
 /* ---- the file */
 
 uint64_t
-dw_kv_lmdb_bytes(const struct kv_lmdb *kv)
+dw_kv_bytes(const struct dw_kv *kv)
 {
 	MDB_envinfo info;
 
@@ -381,49 +372,45 @@ dw_kv_lmdb_bytes(const struct kv_lmdb *kv)
 }
 
 uint64_t
-dw_kv_lmdb_room(const struct kv_lmdb *kv)
+dw_kv_lmdb_room(const struct dw_kv *kv)
 {
-	const uint64_t end = dw_kv_map_end(&kv->file, false), used = dw_kv_lmdb_bytes(kv);
+	const uint64_t end = dw_kv_map_end(&kv->file, false), used = dw_kv_bytes(kv);
 
 	return end > used ? end - used : 0;
 }
 
 int
-dw_kv_lmdb_lend(struct kv_lmdb *kv, bool lend)
+dw_kv_lmdb_lend(struct dw_kv *kv, bool lend)
 {
 	return kv->env == NULL || kv->lent == lend ? DW_OK : dw_kv_lmdb_fail(kv, set_map(kv, lend));
 }
 
 int
-dw_kv_lmdb_grow(struct kv_lmdb *kv)
+dw_kv_lmdb_grow(struct dw_kv *kv)
 {
 	int number = dw_kv_file_grow(&kv->file);
 
 	return number == 0 ? set_map(kv, false) : number;
 }
 
-struct dw_kv_mark
-dw_kv_lmdb_mark(const struct kv_lmdb *kv)
+int
+dw_kv_grow(struct dw_kv *kv)
 {
-	return dw_kv_mark_of(kv->file.fd);
-}
+	int number;
 
-/* ---- failures */
-
-bool
-dw_kv_lmdb_map_is_full(const struct kv_lmdb *kv)
-{
-	return kv->last == MDB_MAP_FULL;
-}
-
-bool
-dw_kv_lmdb_is_sound(const struct kv_lmdb *kv)
-{
-	return kv->env != NULL && kv->last == MDB_SUCCESS;
+	if (kv->kept)
+		dw_kv_lmdb_abort(kv);
+	/* A disk that takes no write gets no room by a longer file. */
+	if (kv->last != MDB_MAP_FULL)
+		return DW_E_STORAGE_FULL;
+	number = dw_kv_lmdb_grow(kv);
+	if (number != 0 && number != KV_AT_LIMIT)
+		(void)dw_kv_lmdb_fail(kv, number);
+	return number == 0 ? DW_OK : number == EIO ? DW_E_STORAGE : DW_E_STORAGE_FULL;
 }
 
 const char *
-dw_kv_lmdb_text(const struct kv_lmdb *kv)
+dw_kv_text(const struct dw_kv *kv)
 {
 	if (kv->damage[0] != '\0')
 		return kv->damage;
@@ -432,16 +419,18 @@ dw_kv_lmdb_text(const struct kv_lmdb *kv)
 
 /* ---- open and close */
 
-static int
-open_store(struct kv_lmdb *kv, struct dw_fault *fault)
+int
+dw_kv_lmdb_open(struct dw_kv *kv, uint64_t limit, struct dw_fault *fault)
 {
-	int rc = dw_kv_lock_open(&kv->file);
+	int rc;
 
+	kv->file = (struct kv_file) { .dir = kv->dir, .limit = limit, .fd = -1 };
+	rc = dw_kv_lock_open(&kv->file);
 	if (rc == 0)
 		rc = open_env(kv);
 	kv->page = rc == MDB_SUCCESS ? page_size(kv) : 0;
 	if (rc == MDB_SUCCESS)
-		rc = dw_kv_file_open(&kv->file, dw_kv_lmdb_bytes(kv));
+		rc = dw_kv_file_open(&kv->file, dw_kv_bytes(kv));
 	if (rc == MDB_SUCCESS)
 		rc = set_map(kv, true);
 	kv->committed = rc == MDB_SUCCESS ? commit_number(kv) : 0;
@@ -454,40 +443,16 @@ open_store(struct kv_lmdb *kv, struct dw_fault *fault)
 		return dw_fault_set(fault, DW_E_PERMISSION, "--state-dir", "a directory that this user may write to",
 			"cannot open the store in '%s': %s", kv->dir, mdb_strerror(rc));
 	return dw_fault_set(fault, rc == ENOSPC || rc == EDQUOT || rc == MDB_MAP_FULL ? DW_E_STORAGE_FULL : DW_E_CREATE,
-		"--state-dir", NULL, "cannot open the store in '%s': %s", kv->dir, dw_kv_lmdb_text(kv));
-}
-
-int
-dw_kv_lmdb_open(struct kv_lmdb **out, const char *dir, const char *const *tables, size_t count, uint64_t limit,
-	struct dw_fault *fault)
-{
-	struct kv_lmdb *kv = calloc(1, sizeof(*kv));
-	int err;
-
-	assert(count <= KV_TABLES_MAX);
-	if (kv == NULL)
-		return DW_E_NOMEM;
-	*kv = (struct kv_lmdb) {
-		.dir = dir, .names = tables, .count = count, .file = { .dir = dir, .limit = limit, .fd = -1 }
-	};
-	err = open_store(kv, fault);
-	if (err == DW_OK)
-		*out = kv;
-	else
-		dw_kv_lmdb_close(kv);
-	return err;
+		"--state-dir", NULL, "cannot open the store in '%s': %s", kv->dir, dw_kv_text(kv));
 }
 
 void
-dw_kv_lmdb_close(struct kv_lmdb *kv)
+dw_kv_lmdb_close(struct dw_kv *kv)
 {
-	if (kv == NULL)
-		return;
 	if (kv->txn != NULL)
 		dw_kv_lmdb_abort(kv);
 	if (kv->env != NULL)
 		mdb_env_close(kv->env);
 	if (kv->file.fd >= 0)
 		(void)close(kv->file.fd);
-	free(kv);
 }

@@ -30,7 +30,7 @@
 #include "store/kv/parts.h"
 #include "store/kv/tree.h"
 
-enum { PAGE_HEAD = 16, PAGE_MIN = 512, PAGE_MAX = 65536, FLAG_META = 8, FREE_FLAGS = 8 /* keys are integers */ };
+enum { PAGE_MIN = 512, PAGE_MAX = 65536, FLAG_META = 8, FREE_FLAGS = 8 /* keys are integers */ };
 
 static const uint32_t MAGIC = 0xBEEFC0DE;
 
@@ -52,30 +52,18 @@ struct dw_kv_look {
 	struct kv_walk walks[KV_TABLES_MAX];
 };
 
-static uint16_t
-get16(const uint8_t *at)
-{
-	uint16_t value;
-
-	memcpy(&value, at, sizeof(value));
-	return value;
-}
-
 /* The roots of the tables, out of a main tree. */
 static int
 read_main(struct dw_kv_look *look, const struct kv_tree *main_tree, bool marks, struct kv_tree trees[],
 	struct dw_fault *fault)
 {
-	struct kv_walk *walk = calloc(1, sizeof(*walk));
+	struct kv_walk walk = { .name = "the list of tables", .tree = *main_tree, .marks = marks };
 	struct dw_str key, value;
 	int err;
 
-	if (walk == NULL)
-		return DW_E_NOMEM;
 	for (size_t i = 0; i < look->count; i++)
 		trees[i] = (struct kv_tree) { .root = KV_NO_PAGE };
-	dw_kv_walk_init(walk, "the list of tables", main_tree, marks);
-	while ((err = dw_kv_walk_next(&look->pages, walk, KV_NODE_TREE, &key, &value, fault)) == DW_OK) {
+	while ((err = dw_kv_walk_next(&look->pages, &walk, KV_NODE_TREE, &key, &value, fault)) == DW_OK) {
 		size_t i = 0;
 
 		while (i < look->count && !dw_str_is(key, look->tables[i]))
@@ -88,58 +76,33 @@ read_main(struct dw_kv_look *look, const struct kv_tree *main_tree, bool marks, 
 		}
 		memcpy(&trees[i], value.p, sizeof(trees[i]));
 	}
-	dw_kv_walk_clear(walk);
-	free(walk);
+	dw_kv_walk_clear(&walk);
 	return err == DW_E_AGAIN ? DW_OK : err;
 }
 
+/* In a first table, which need not be the newest one: see dw_kv_look_number. */
 static int
-find_raw(struct dw_kv_look *look, const char *name, const struct kv_tree *tree, struct dw_str key, struct dw_buf *value,
-	struct dw_fault *fault)
+read_number(
+	struct dw_kv_look *look, const struct kv_tree *tree, const char *key, uint64_t *number, struct dw_fault *fault)
 {
-	struct kv_walk *walk = calloc(1, sizeof(*walk));
-	struct dw_str found, bytes;
+	struct kv_walk walk = { .name = look->tables[0], .tree = *tree };
+	struct dw_str found, stored, value;
 	int err;
 
-	if (walk == NULL)
-		return DW_E_NOMEM;
-	dw_kv_walk_init(walk, name, tree, false);
-	while ((err = dw_kv_walk_next(&look->pages, walk, 0, &found, &bytes, fault)) == DW_OK) {
-		if (found.n != key.n || memcmp(found.p, key.p, key.n) != 0)
-			continue;
-		dw_buf_reset(value);
-		dw_buf_add(value, bytes.p, bytes.n);
-		err = dw_buf_ok(value) ? DW_OK : DW_E_NOMEM;
-		break;
-	}
-	dw_kv_walk_clear(walk);
-	free(walk);
+	*number = 0;
+	do {
+		err = dw_kv_walk_next(&look->pages, &walk, 0, &found, &stored, fault);
+	} while (err == DW_OK && !dw_str_is(found, key));
+	if (err == DW_OK && (stored.n == sizeof(*number) || (kv_take(found, stored, &value) && value.n == sizeof(*number))))
+		memcpy(number, stored.p, sizeof(*number));
+	dw_kv_walk_clear(&walk);
 	return err;
 }
 
 int
-dw_kv_look_raw(struct dw_kv_look *look, size_t table, struct dw_str key, struct dw_buf *value, struct dw_fault *fault)
+dw_kv_look_number(struct dw_kv_look *look, const char *key, uint64_t *number, struct dw_fault *fault)
 {
-	return find_raw(look, look->tables[table], &look->walks[table].tree, key, value, fault);
-}
-
-/* The number that the commit left in a head's tree. DW_E_AGAIN: it left none. */
-static int
-read_stamp(struct dw_kv_look *look, const struct head *head, uint64_t *number, struct dw_fault *fault)
-{
-	struct kv_tree trees[KV_TABLES_MAX] = { 0 };
-	struct dw_buf value = { 0 };
-	struct dw_str bare;
-	int err = read_main(look, &head->main, false, trees, fault);
-
-	*number = 0;
-	if (err == DW_OK)
-		err = find_raw(look, look->tables[0], &trees[0], DW_STR(KV_STAMP), &value, fault);
-	if (err == DW_OK && kv_take(DW_STR(KV_STAMP), (struct dw_str) { value.data, value.len }, &bare) &&
-		bare.n == sizeof(*number))
-		memcpy(number, bare.p, sizeof(*number));
-	dw_buf_clear(&value);
-	return err;
+	return read_number(look, &look->walks[0].tree, key, number, fault);
 }
 
 /* The newer head and its tree must be of one commit; copies that LMDB's tools compacted count from 1 again. The other
@@ -148,14 +111,17 @@ static int
 check_stamps(struct dw_kv_look *look, struct dw_fault *fault)
 {
 	const struct head *head = &look->heads[look->newer], *other = &look->heads[1 - look->newer];
+	struct kv_tree trees[KV_TABLES_MAX] = { 0 };
 	uint64_t number;
-	int err = read_stamp(look, head, &number, fault);
+	int err = dw_kv_look_number(look, KV_STAMP, &number, fault);
 
 	if (err == DW_OK && number != head->commit && head->commit > 1)
 		return dw_kv_damaged(&look->pages, fault, "the store's head", look->newer, "it is not of its tree's commit");
 	if (err != DW_OK && err != DW_E_AGAIN)
 		return err;
-	if (read_stamp(look, other, &number, NULL) == DW_OK && number > head->commit && other->last_page > head->last_page)
+	if (read_main(look, &other->main, false, trees, NULL) == DW_OK &&
+		read_number(look, &trees[0], KV_STAMP, &number, NULL) == DW_OK && number > head->commit &&
+		other->last_page > head->last_page)
 		return dw_kv_damaged(
 			&look->pages, fault, "the store's head", 1 - look->newer, "it is not of its tree's commit");
 	return DW_OK;
@@ -174,7 +140,7 @@ tree_ok(const struct kv_tree *tree, uint16_t flags, uint64_t pages)
 static int
 read_head(struct dw_kv_look *look, size_t i, struct dw_fault *fault)
 {
-	uint8_t bytes[PAGE_HEAD + 8 + sizeof(struct head)];
+	uint8_t bytes[KV_PAGE_HEAD + 8 + sizeof(struct head)];
 	struct head *head = &look->heads[i];
 	uint64_t number;
 	uint32_t words[2];
@@ -183,9 +149,9 @@ read_head(struct dw_kv_look *look, size_t i, struct dw_fault *fault)
 	if (err != DW_OK)
 		return err;
 	memcpy(&number, bytes, sizeof(number));
-	memcpy(words, bytes + PAGE_HEAD, sizeof(words));
-	memcpy(head, bytes + PAGE_HEAD + sizeof(words), sizeof(*head));
-	if (number != i || (get16(bytes + 10) & FLAG_META) == 0 || words[0] != MAGIC || words[1] != 1)
+	memcpy(words, bytes + KV_PAGE_HEAD, sizeof(words));
+	memcpy(head, bytes + KV_PAGE_HEAD + sizeof(words), sizeof(*head));
+	if (number != i || (kv_get16(bytes + 10) & FLAG_META) == 0 || words[0] != MAGIC || words[1] != 1)
 		return dw_kv_damaged(&look->pages, fault, "the store's head", i, "it is no head of LMDB's");
 	if (head->free.pad != look->pages.page_size)
 		return dw_kv_damaged(&look->pages, fault, "the store's head", i, "the two heads differ in their pages' size");
@@ -199,9 +165,9 @@ read_heads(struct dw_kv_look *look, struct dw_fault *fault)
 	uint32_t size = 0;
 	int err;
 
-	if (look->file_size < PAGE_HEAD + 32)
+	if (look->file_size < KV_PAGE_HEAD + 32)
 		return dw_kv_damaged(&look->pages, fault, "the store's head", 0, "the file ends before it");
-	err = dw_kv_read_at(&look->pages, PAGE_HEAD + 24, &size, sizeof(size), fault);
+	err = dw_kv_read_at(&look->pages, KV_PAGE_HEAD + 24, &size, sizeof(size), fault);
 	if (err != DW_OK)
 		return err;
 	if (size < PAGE_MIN || size > PAGE_MAX || (size & (size - 1)) != 0 || look->file_size < 2 * (uint64_t)size)
@@ -242,7 +208,7 @@ read_trees(struct dw_kv_look *look, struct dw_fault *fault)
 	for (size_t i = 0; err == DW_OK && i < look->count; i++) {
 		if (!tree_ok(&trees[i], 0, look->pages.count))
 			return dw_kv_damaged(&look->pages, fault, look->tables[i], trees[i].root, "its root is wrong");
-		dw_kv_walk_init(&look->walks[i], look->tables[i], &trees[i], true);
+		look->walks[i] = (struct kv_walk) { .name = look->tables[i], .tree = trees[i], .marks = true };
 	}
 	return err == DW_OK ? check_stamps(look, fault) : err;
 }
@@ -257,12 +223,9 @@ is_blank(const struct dw_kv_look *look)
 		const uint64_t left = look->file_size - at;
 		const size_t n = left < sizeof(bytes) ? (size_t)left : sizeof(bytes);
 
-		if (dw_kv_read_at(&look->pages, at, bytes, n, NULL) != DW_OK)
+		if (dw_kv_read_at(&look->pages, at, bytes, n, NULL) != DW_OK || bytes[0] != 0 ||
+			memcmp(bytes, bytes + 1, n - 1) != 0)
 			return false;
-		for (size_t i = 0; i < n; i++) {
-			if (bytes[i] != 0)
-				return false;
-		}
 	}
 	return true;
 }
@@ -303,7 +266,6 @@ dw_kv_look_open(struct dw_kv_look **out, const char *dir, const char *const *tab
 	look->tables = tables;
 	look->count = count;
 	look->pages.fd = -1;
-	look->free.native = true;
 	err = open_file(look, exists, fault);
 	if (err == DW_OK)
 		err = read_heads(look, fault);
@@ -338,8 +300,8 @@ dw_kv_look_next(struct dw_kv_look *look, size_t table, struct dw_str *key, struc
 	int err = dw_kv_walk_next(&look->pages, walk, 0, key, &stored, fault);
 
 	if (err == DW_OK && !kv_take(*key, stored, value))
-		return dw_kv_damaged(
-			&look->pages, fault, walk->name, dw_kv_walk_page(walk), "a value is not what its checksum says");
+		return dw_kv_damaged(&look->pages, fault, walk->name, walk->levels[walk->depth - 1].number,
+			"a value is not what its checksum says");
 	return err;
 }
 
@@ -351,17 +313,21 @@ dw_kv_look_free(struct dw_kv_look *look, struct dw_fault *fault)
 	uint64_t count, page;
 	int err;
 
-	dw_kv_walk_init(walk, "the list of free pages", &look->heads[look->newer].free, true);
+	*walk = (struct kv_walk) {
+		.name = "the list of free pages", .tree = look->heads[look->newer].free, .marks = true, .native = true
+	};
 	while ((err = dw_kv_walk_next(&look->pages, walk, 0, &key, &value, fault)) == DW_OK) {
 		count = 0;
 		if (value.n >= sizeof(count))
 			memcpy(&count, value.p, sizeof(count));
 		if (key.n != sizeof(uint64_t) || value.n < sizeof(count) || count > value.n / sizeof(page) - 1)
-			return dw_kv_damaged(&look->pages, fault, walk->name, dw_kv_walk_page(walk), "an entry does not fit");
-		for (size_t i = 1; err == DW_OK && i <= count; i++) {
+			return dw_kv_damaged(
+				&look->pages, fault, walk->name, walk->levels[walk->depth - 1].number, "an entry does not fit");
+		for (size_t i = 1; i <= count; i++) {
 			memcpy(&page, value.p + i * sizeof(page), sizeof(page));
-			if (!dw_kv_claim(&look->pages, page))
-				return dw_kv_damaged(&look->pages, fault, walk->name, page, "it is free and in use");
+			err = dw_kv_claim(&look->pages, walk, page, 1, fault);
+			if (err != DW_OK)
+				return err;
 		}
 	}
 	return err == DW_E_AGAIN ? DW_OK : err;

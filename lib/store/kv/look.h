@@ -29,9 +29,9 @@ void dw_kv_look_close(struct dw_kv_look *look); /* NULL is fine */
  * DW_E_AGAIN: that was the last, and their number is right. */
 int dw_kv_look_next(
 	struct dw_kv_look *look, size_t table, struct dw_str *key, struct dw_str *value, struct dw_fault *fault);
-/* One entry of the table just as it is stored, its checksum unlooked at. DW_E_AGAIN: it has none such. */
-int dw_kv_look_raw(
-	struct dw_kv_look *look, size_t table, struct dw_str key, struct dw_buf *value, struct dw_fault *fault);
+/* The number under this key of the first table, whether it has its checksum or, as in the first format, none; 0 when it
+ * is no number. DW_E_AGAIN: there is no such entry. */
+int dw_kv_look_number(struct dw_kv_look *look, const char *key, uint64_t *number, struct dw_fault *fault);
 /* Looks at the pages that are free; to be called when every table has been read to its end. */
 int dw_kv_look_free(struct dw_kv_look *look, struct dw_fault *fault);
 

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/types.h>
 
 #include "base/buf.h"
 #include "store/kv/kv.h"
@@ -16,6 +17,9 @@ enum { KV_TABLES_MAX = 16, KV_SUM_SIZE = 8 };
  * commit; and under the other what marks the batches of the journal that follow it. */
 #define KV_STAMP "txn"
 #define KV_TAG "journal"
+
+/* What a store is expected to be. */
+#define KV_WHOLE "a store that is whole: restore a copy, or move this one away and begin anew"
 
 static inline uint64_t
 kv_mix_word(uint64_t sum, uint64_t word)
@@ -68,7 +72,7 @@ kv_take(struct dw_str key, struct dw_str stored, struct dw_str *value)
 	return sum == kv_sum(key, *value);
 }
 
-/* ---- file.c */
+/* ---- the store */
 
 struct kv_file {
 	const char *dir;
@@ -77,6 +81,47 @@ struct kv_file {
 	uint64_t allocated; /* its size */
 	bool short_of_disk; /* it could not be made longer */
 };
+
+struct kv_journal {
+	const char *dir;
+	int fd;               /* -1: there is none */
+	bool allocated;       /* it has its blocks: batches may be written */
+	uint64_t tag, commit; /* of the commit that its batches follow */
+	uint64_t end, count;  /* of those batches */
+	struct dw_buf batch;  /* the one under way, or read */
+};
+
+struct dw_kv {
+	const char *dir;
+	const char *const *names; /* of the tables */
+	size_t count;
+	/* LMDB (lmdb.c): */
+	struct MDB_env *env;
+	struct MDB_txn *txn; /* NULL: none is open */
+	unsigned tables[KV_TABLES_MAX];
+	struct MDB_cursor *cursors[KV_TABLES_MAX]; /* of the open transaction: where it wrote last */
+	uint64_t touched[KV_TABLES_MAX];           /* bytes of pages, by the open transaction, at most */
+	uint64_t large;                            /* of which it wrote so many in values that have pages of their own */
+	struct kv_file file;
+	size_t page;
+	bool lent;        /* the map takes in the reserve */
+	size_t committed; /* the last commit's number */
+	int last;         /* LMDB's code of the last failure since a transaction began */
+	char damage[128]; /* which entry, when that is damage */
+	/* And the journal before it (kv.c): */
+	struct kv_journal journal;
+	bool kept;             /* LMDB's transaction stays open between ours: it holds what the journal does */
+	bool whole;            /* the open transaction is for LMDB's commit */
+	bool dirty;            /* it has changed something */
+	bool begun;            /* the one that the opening left has ended */
+	bool recovered;        /* the journal held something then */
+	uint64_t committed_at; /* ms, monotonic: LMDB's last commit */
+};
+
+/* ---- file.c */
+
+/* All of it, at that place: 0 or errno's number, ENODATA where the file ends before. */
+int dw_kv_read(int fd, void *out, size_t size, off_t at);
 
 enum { KV_AT_LIMIT = -1 };
 
@@ -94,59 +139,35 @@ bool dw_kv_disk_is_full(const struct kv_file *file);
 /* What the system failed to synchronise it may forget, and says so once to each who has the file open. */
 bool dw_kv_sync_failed(const struct kv_file *file);
 
-/* ---- lmdb.c: LMDB. What has no comment is as in kv.h. */
+/* ---- lmdb.c: LMDB, and what of kv.h needs nothing else */
 
-struct kv_lmdb; /* opaque */
+/* Opens it, and makes the tables that are missing, in a transaction that is left open. */
+int dw_kv_lmdb_open(struct dw_kv *kv, uint64_t limit, struct dw_fault *fault);
+void dw_kv_lmdb_close(struct dw_kv *kv);
 
-int dw_kv_lmdb_open(struct kv_lmdb **out, const char *dir, const char *const *tables, size_t count, uint64_t limit,
-	struct dw_fault *fault);
-void dw_kv_lmdb_close(struct kv_lmdb *kv);
+int dw_kv_lmdb_begin(struct dw_kv *kv, bool read);
+int dw_kv_lmdb_commit(struct dw_kv *kv);
+void dw_kv_lmdb_abort(struct dw_kv *kv);
+/* Of the open transaction: its number, and how many bytes of pages it has changed, at most. */
+uint64_t dw_kv_lmdb_number(const struct dw_kv *kv);
+uint64_t dw_kv_lmdb_touched(const struct dw_kv *kv);
 
-int dw_kv_lmdb_begin(struct kv_lmdb *kv, bool read);
-int dw_kv_lmdb_commit(struct kv_lmdb *kv);
-void dw_kv_lmdb_abort(struct kv_lmdb *kv);
-/* Of the open transaction: its number, whether it has changed anything, and how many bytes of pages, at most. */
-uint64_t dw_kv_lmdb_number(const struct kv_lmdb *kv);
-bool dw_kv_lmdb_changed(const struct kv_lmdb *kv);
-uint64_t dw_kv_lmdb_touched(const struct kv_lmdb *kv);
-/* The last commit's number. */
-uint64_t dw_kv_lmdb_committed(const struct kv_lmdb *kv);
-
-int dw_kv_lmdb_get(struct kv_lmdb *kv, size_t table, struct dw_str key, struct dw_str *value);
 /* `append`: it belongs behind the last key. */
 int dw_kv_lmdb_put(
-	struct kv_lmdb *kv, size_t table, struct dw_str key, const struct dw_str *parts, size_t count, bool append);
-int dw_kv_lmdb_delete(struct kv_lmdb *kv, size_t table, struct dw_str key);
-int dw_kv_lmdb_scan(struct kv_lmdb *kv, size_t table, struct dw_str from,
-	int (*each)(void *user, struct dw_str key, struct dw_str value), void *user);
-uint64_t dw_kv_lmdb_count(struct kv_lmdb *kv, size_t table);
+	struct dw_kv *kv, size_t table, struct dw_str key, const struct dw_str *parts, size_t count, bool append);
+int dw_kv_lmdb_delete(struct dw_kv *kv, size_t table, struct dw_str key);
 
-/* Bytes of the file that are used, and that the map has left before the reserve. */
-uint64_t dw_kv_lmdb_bytes(const struct kv_lmdb *kv);
-uint64_t dw_kv_lmdb_room(const struct kv_lmdb *kv);
+/* Bytes that the map has left before the reserve. */
+uint64_t dw_kv_lmdb_room(const struct dw_kv *kv);
 /* Takes the reserve into the map, or out of it; makes the file and the map longer, which returns 0, KV_AT_LIMIT or
  * errno's number. No transaction may be open. */
-int dw_kv_lmdb_lend(struct kv_lmdb *kv, bool lend);
-int dw_kv_lmdb_grow(struct kv_lmdb *kv);
-struct dw_kv_mark dw_kv_lmdb_mark(const struct kv_lmdb *kv);
+int dw_kv_lmdb_lend(struct dw_kv *kv, bool lend);
+int dw_kv_lmdb_grow(struct dw_kv *kv);
 
-/* What errno's number means here; an entry that is not what was stored. Both are remembered for the text. */
-int dw_kv_lmdb_fail(struct kv_lmdb *kv, int number);
-int dw_kv_lmdb_fail_entry(struct kv_lmdb *kv, size_t table, struct dw_str key);
-bool dw_kv_lmdb_map_is_full(const struct kv_lmdb *kv); /* that was the last failure */
-bool dw_kv_lmdb_is_sound(const struct kv_lmdb *kv);    /* there was none since the last transaction began */
-const char *dw_kv_lmdb_text(const struct kv_lmdb *kv);
+/* What errno's number means here; it is remembered for the text. */
+int dw_kv_lmdb_fail(struct dw_kv *kv, int number);
 
 /* ---- journal.c */
-
-struct kv_journal {
-	const char *dir;
-	int fd;               /* -1: there is none */
-	bool allocated;       /* it has its blocks: batches may be written */
-	uint64_t tag, commit; /* of the commit that its batches follow */
-	uint64_t end, count;  /* of those batches */
-	struct dw_buf batch;  /* the one under way, or read */
-};
 
 enum kv_change { KV_PUT, KV_APPEND, KV_DELETE };
 typedef int dw_kv_change_fn(void *user, enum kv_change kind, size_t table, struct dw_str key, struct dw_str value);

@@ -16,111 +16,103 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-enum { PAGE_HEAD = 16, NODE_HEAD = 8, FLAG_BRANCH = 1, FLAG_LEAF = 2, FLAG_OVERFLOW = 4, NODE_BIG = 1 };
+#include "store/kv/parts.h"
+
+enum { NODE_HEAD = 8, FLAG_BRANCH = 1, FLAG_LEAF = 2, FLAG_OVERFLOW = 4, NODE_BIG = 1 };
 
 int
 dw_kv_damaged(const struct kv_pages *pages, struct dw_fault *fault, const char *where, uint64_t page, const char *what)
 {
-	return dw_fault_set(fault, DW_E_CORRUPT, "--state-dir",
-		"a store that is whole: restore a copy, or move this one away and begin anew",
-		"'%s/data.mdb' is damaged: %s, page %llu: %s", pages->dir, where, (unsigned long long)page, what);
-}
-
-static uint16_t
-get16(const uint8_t *at)
-{
-	uint16_t value;
-
-	memcpy(&value, at, sizeof(value));
-	return value;
+	return dw_fault_set(fault, DW_E_CORRUPT, "--state-dir", KV_WHOLE, "'%s/data.mdb' is damaged: %s, page %llu: %s",
+		pages->dir, where, (unsigned long long)page, what);
 }
 
 int
 dw_kv_read_at(const struct kv_pages *pages, uint64_t offset, void *out, size_t size, struct dw_fault *fault)
 {
-	uint8_t *to = out;
+	const int number = dw_kv_read(pages->fd, out, size, (off_t)offset);
 
-	while (size > 0) {
-		ssize_t n = pread(pages->fd, to, size, (off_t)offset);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return dw_fault_set(fault, DW_E_STORAGE, "--state-dir", NULL, "cannot read '%s/data.mdb' at %llu: %s",
-				pages->dir, (unsigned long long)offset, n < 0 ? strerror(errno) : "it ends there");
-		to += n;
-		offset += (uint64_t)n;
-		size -= (size_t)n;
-	}
-	return DW_OK;
+	if (number == 0)
+		return DW_OK;
+	return dw_fault_set(fault, DW_E_STORAGE, "--state-dir", NULL, "cannot read '%s/data.mdb' at %llu: %s", pages->dir,
+		(unsigned long long)offset, number == ENODATA ? "it ends there" : strerror(number));
 }
 
-bool
-dw_kv_claim(struct kv_pages *pages, uint64_t page)
-{
-	if (page < 2 || page >= pages->count || (pages->used[page / 8] >> (page % 8) & 1) != 0)
-		return false;
-	pages->used[page / 8] |= (uint8_t)(1U << (page % 8));
-	return true;
-}
-
-/* Notes pages as belonging to this walk; none may belong to two. */
-static int
-claim(struct kv_pages *pages, const struct kv_walk *walk, uint64_t page, uint64_t count, struct dw_fault *fault)
+int
+dw_kv_claim(struct kv_pages *pages, const struct kv_walk *walk, uint64_t page, uint64_t count, struct dw_fault *fault)
 {
 	if (page < 2 || page >= pages->count || count > pages->count - page)
 		return dw_kv_damaged(pages, fault, walk->name, page, "there is no such page");
 	for (uint64_t i = page; walk->marks && i < page + count; i++) {
-		if (!dw_kv_claim(pages, i))
+		if ((pages->used[i / 8] >> (i % 8) & 1) != 0)
 			return dw_kv_damaged(pages, fault, walk->name, i, "it is used twice");
+		pages->used[i / 8] |= (uint8_t)(1U << (i % 8));
 	}
 	return DW_OK;
 }
 
-static int
-compare(const struct kv_walk *walk, const uint8_t *a, size_t an, const uint8_t *b, size_t bn)
+static struct dw_str
+key_of(const uint8_t *node)
 {
-	uint64_t x = 0, y = 0;
-	int order;
+	return dw_bytes(node + NODE_HEAD, kv_get16(node + 6));
+}
 
-	if (walk->native && an == sizeof(x) && bn == sizeof(y)) {
-		memcpy(&x, a, sizeof(x));
-		memcpy(&y, b, sizeof(y));
-		return (x > y) - (x < y);
-	}
-	order = memcmp(a, b, an < bn ? an : bn);
-	return order != 0 ? order : (an > bn) - (an < bn);
+static size_t
+value_size(const uint8_t *node)
+{
+	return kv_get16(node) + ((size_t)kv_get16(node + 2) << 16);
 }
 
 static const uint8_t *
 node_at(const struct kv_level *level)
 {
-	return level->page + get16(level->page + PAGE_HEAD + 2 * level->at);
+	return level->page + kv_get16(level->page + KV_PAGE_HEAD + 2 * level->at);
+}
+
+/* Takes the next key; false: it is not above the one before it, or below a branch's. */
+static bool
+take_key(struct kv_walk *walk, struct dw_str key, bool branch)
+{
+	const size_t n = walk->last_size;
+	uint64_t x, y;
+	int order = memcmp(key.p, walk->last, key.n < n ? key.n : n);
+
+	if (walk->native && key.n == sizeof(x) && n == sizeof(y)) {
+		memcpy(&x, key.p, sizeof(x));
+		memcpy(&y, walk->last, sizeof(y));
+		order = (x > y) - (x < y);
+	} else if (order == 0) {
+		order = (key.n > n) - (key.n < n);
+	}
+	if (order < 0 || (order == 0 && !walk->branch) || (walk->native && key.n != sizeof(x)))
+		return false;
+	walk->branch = branch;
+	walk->last_size = key.n;
+	memcpy(walk->last, key.p, key.n);
+	return true;
 }
 
 /* Whether a page's nodes lie within it. */
 static bool
 nodes_fit(const struct kv_pages *pages, const uint8_t *page, bool leaf, size_t *count)
 {
-	const size_t lower = get16(page + 12), upper = get16(page + 14);
+	const size_t lower = kv_get16(page + 12), upper = kv_get16(page + 14);
 
-	if (lower < PAGE_HEAD || lower > upper || upper > pages->page_size || (lower - PAGE_HEAD) % 2 != 0)
+	if (lower < KV_PAGE_HEAD || lower > upper || upper > pages->page_size || (lower - KV_PAGE_HEAD) % 2 != 0)
 		return false;
-	*count = (lower - PAGE_HEAD) / 2;
+	*count = (lower - KV_PAGE_HEAD) / 2;
 	for (size_t i = 0; i < *count; i++) {
-		const size_t offset = get16(page + PAGE_HEAD + 2 * i);
+		const size_t offset = kv_get16(page + KV_PAGE_HEAD + 2 * i);
 		const uint8_t *node = page + offset;
 		size_t size;
 
 		if (offset < upper || offset + NODE_HEAD > pages->page_size)
 			return false;
-		size = NODE_HEAD + (size_t)get16(node + 6);
+		size = NODE_HEAD + key_of(node).n;
 		if (leaf)
-			size +=
-				(get16(node + 4) & NODE_BIG) != 0 ? sizeof(uint64_t) : get16(node) + ((size_t)get16(node + 2) << 16);
-		if (offset + size > pages->page_size || get16(node + 6) > KV_KEY_LONGEST)
+			size += (kv_get16(node + 4) & NODE_BIG) != 0 ? sizeof(uint64_t) : value_size(node);
+		if (offset + size > pages->page_size || key_of(node).n > KV_KEY_LONGEST)
 			return false;
 	}
 	return true;
@@ -137,7 +129,7 @@ descend(struct kv_pages *pages, struct kv_walk *walk, uint64_t number, struct dw
 
 	if (walk->depth >= walk->tree.depth || walk->depth >= KV_DEPTH_MAX)
 		return dw_kv_damaged(pages, fault, walk->name, number, "the tree is too deep");
-	err = claim(pages, walk, number, 1, fault);
+	err = dw_kv_claim(pages, walk, number, 1, fault);
 	if (level->page == NULL)
 		level->page = malloc(pages->page_size);
 	if (err == DW_OK && level->page == NULL)
@@ -149,7 +141,7 @@ descend(struct kv_pages *pages, struct kv_walk *walk, uint64_t number, struct dw
 	memcpy(&own, level->page, sizeof(own));
 	if (own != number)
 		return dw_kv_damaged(pages, fault, walk->name, number, "it carries another page's number");
-	if (get16(level->page + 10) != (leaf ? FLAG_LEAF : FLAG_BRANCH))
+	if (kv_get16(level->page + 10) != (leaf ? FLAG_LEAF : FLAG_BRANCH))
 		return dw_kv_damaged(pages, fault, walk->name, number, "it is of another kind");
 	/* LMDB insists on two children but in the tree of free pages. */
 	if (!nodes_fit(pages, level->page, leaf, &level->count) || level->count < (leaf || walk->native ? 1 : 2))
@@ -163,36 +155,26 @@ descend(struct kv_pages *pages, struct kv_walk *walk, uint64_t number, struct dw
 static uint64_t
 child_of(const uint8_t *node)
 {
-	return get16(node) | (uint64_t)get16(node + 2) << 16 | (uint64_t)get16(node + 4) << 32;
+	return kv_get16(node) | (uint64_t)kv_get16(node + 2) << 16 | (uint64_t)kv_get16(node + 4) << 32;
 }
 
 /* To the next leaf's node. DW_E_AGAIN: there is none. */
 static int
 advance(struct kv_pages *pages, struct kv_walk *walk, struct dw_fault *fault)
 {
+	const struct kv_level *level;
 	int err = DW_OK;
 
-	if (walk->depth == 0) {
-		if (walk->tree.root == KV_NO_PAGE)
-			return DW_E_AGAIN;
+	while (walk->depth > 0 && ++walk->levels[walk->depth - 1].at == walk->levels[walk->depth - 1].count)
+		walk->depth--;
+	if (walk->depth == 0 && (walk->entries > 0 || walk->tree.root == KV_NO_PAGE))
+		return DW_E_AGAIN;
+	level = &walk->levels[walk->depth > 0 ? walk->depth - 1 : 0];
+	/* What precedes a branch's key must be below it, what follows must not. */
+	if (walk->depth > 0 && walk->depth < walk->tree.depth && !take_key(walk, key_of(node_at(level)), true))
+		return dw_kv_damaged(pages, fault, walk->name, level->number, "a key is out of order");
+	if (walk->depth == 0)
 		err = descend(pages, walk, walk->tree.root, fault);
-	} else {
-		while (walk->depth > 0 && ++walk->levels[walk->depth - 1].at == walk->levels[walk->depth - 1].count)
-			walk->depth--;
-		if (walk->depth == 0)
-			return DW_E_AGAIN;
-		if (walk->depth < walk->tree.depth) {
-			const uint8_t *node = node_at(&walk->levels[walk->depth - 1]);
-
-			/* What precedes a branch's key must be below it, what follows must not. */
-			walk->bound_size = get16(node + 6);
-			memcpy(walk->bound, node + NODE_HEAD, walk->bound_size);
-			walk->bounded = true;
-			if (compare(walk, walk->last, walk->last_size, walk->bound, walk->bound_size) >= 0)
-				return dw_kv_damaged(
-					pages, fault, walk->name, walk->levels[walk->depth - 1].number, "a key is out of order");
-		}
-	}
 	while (err == DW_OK && walk->depth < walk->tree.depth)
 		err = descend(pages, walk, child_of(node_at(&walk->levels[walk->depth - 1])), fault);
 	return err;
@@ -203,15 +185,16 @@ static int
 read_large(
 	struct kv_pages *pages, struct kv_walk *walk, const uint8_t *node, struct dw_str *value, struct dw_fault *fault)
 {
-	const size_t size = get16(node) + ((size_t)get16(node + 2) << 16);
-	const uint64_t count = (PAGE_HEAD - 1 + size) / pages->page_size + 1;
-	uint8_t head[PAGE_HEAD];
+	const size_t size = value_size(node);
+	const uint64_t count = (KV_PAGE_HEAD - 1 + size) / pages->page_size + 1;
+	uint8_t head[KV_PAGE_HEAD];
 	uint64_t number, own;
 	uint32_t length;
+	char *to;
 	int err;
 
-	memcpy(&number, node + NODE_HEAD + get16(node + 6), sizeof(number));
-	err = claim(pages, walk, number, count, fault);
+	memcpy(&number, node + NODE_HEAD + key_of(node).n, sizeof(number));
+	err = dw_kv_claim(pages, walk, number, count, fault);
 	if (err == DW_OK)
 		err = dw_kv_read_at(pages, number * pages->page_size, head, sizeof(head), fault);
 	if (err != DW_OK)
@@ -219,21 +202,14 @@ read_large(
 	memcpy(&own, head, sizeof(own));
 	memcpy(&length, head + 12, sizeof(length));
 	/* Before memory is taken for it: the size may be what is wrong. */
-	if (own != number || get16(head + 10) != FLAG_OVERFLOW || length != count)
+	if (own != number || kv_get16(head + 10) != FLAG_OVERFLOW || length != count)
 		return dw_kv_damaged(pages, fault, walk->name, number, "it is not what its entry says");
-	if (walk->large_size < count * pages->page_size) {
-		free(walk->large);
-		walk->large_size = 0;
-		walk->large = malloc(count * pages->page_size);
-		if (walk->large == NULL)
-			return DW_E_NOMEM;
-		walk->large_size = count * pages->page_size;
-	}
-	err = dw_kv_read_at(pages, number * pages->page_size, walk->large, PAGE_HEAD + size, fault);
-	if (err != DW_OK)
-		return err;
-	*value = (struct dw_str) { (const char *)walk->large + PAGE_HEAD, size };
-	return DW_OK;
+	dw_buf_reset(&walk->large);
+	to = dw_buf_room(&walk->large, KV_PAGE_HEAD + size);
+	if (to == NULL)
+		return DW_E_NOMEM;
+	*value = dw_bytes(to + KV_PAGE_HEAD, size);
+	return dw_kv_read_at(pages, number * pages->page_size, to, KV_PAGE_HEAD + size, fault);
 }
 
 int
@@ -241,8 +217,7 @@ dw_kv_walk_next(struct kv_pages *pages, struct kv_walk *walk, int kind, struct d
 	struct dw_fault *fault)
 {
 	const struct kv_level *leaf;
-	const uint8_t *node, *bytes;
-	size_t size;
+	const uint8_t *node;
 	int err = advance(pages, walk, fault);
 
 	if (err == DW_E_AGAIN && walk->entries != walk->tree.entries)
@@ -251,29 +226,15 @@ dw_kv_walk_next(struct kv_pages *pages, struct kv_walk *walk, int kind, struct d
 		return err;
 	leaf = &walk->levels[walk->depth - 1];
 	node = node_at(leaf);
-	bytes = node + NODE_HEAD;
-	size = get16(node + 6);
-	if ((walk->entries > 0 && compare(walk, walk->last, walk->last_size, bytes, size) >= 0) ||
-		(walk->bounded && compare(walk, bytes, size, walk->bound, walk->bound_size) < 0))
+	if (!take_key(walk, key_of(node), false))
 		return dw_kv_damaged(pages, fault, walk->name, leaf->number, "a key is out of order");
 	if (walk->entries++ == walk->tree.entries)
 		return dw_kv_damaged(pages, fault, walk->name, leaf->number, "there are too many entries");
-	if ((get16(node + 4) & ~NODE_BIG) != kind)
+	if ((kv_get16(node + 4) & ~NODE_BIG) != kind)
 		return dw_kv_damaged(pages, fault, walk->name, leaf->number, "an entry is of another kind");
-	walk->bounded = false;
-	walk->last_size = size;
-	memcpy(walk->last, bytes, size);
-	*key = (struct dw_str) { (const char *)walk->last, size };
-	*value = (struct dw_str) { (const char *)bytes + size, get16(node) + ((size_t)get16(node + 2) << 16) };
-	return (get16(node + 4) & NODE_BIG) != 0 ? read_large(pages, walk, node, value, fault) : DW_OK;
-}
-
-void
-dw_kv_walk_init(struct kv_walk *walk, const char *name, const struct kv_tree *tree, bool marks)
-{
-	walk->name = name;
-	walk->tree = *tree;
-	walk->marks = marks;
+	*key = dw_bytes(walk->last, walk->last_size);
+	*value = dw_bytes(key_of(node).p + key->n, value_size(node));
+	return (kv_get16(node + 4) & NODE_BIG) != 0 ? read_large(pages, walk, node, value, fault) : DW_OK;
 }
 
 void
@@ -281,11 +242,5 @@ dw_kv_walk_clear(struct kv_walk *walk)
 {
 	for (size_t i = 0; i < KV_DEPTH_MAX; i++)
 		free(walk->levels[i].page);
-	free(walk->large);
-}
-
-uint64_t
-dw_kv_walk_page(const struct kv_walk *walk)
-{
-	return walk->depth > 0 ? walk->levels[walk->depth - 1].number : walk->tree.root;
+	dw_buf_clear(&walk->large);
 }

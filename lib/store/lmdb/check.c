@@ -5,64 +5,50 @@
  * neither their chains nor the log of ids has a hole, nothing is above the last seq. So a page that was never written,
  * and left an older one in its place, shows too.
  *
- * Happy path: rooms and users are read into two tables of hashes; one pass over messages and places, merged by seq,
- * notes the last of each chain; then both tables must have been met exactly. The oldest of a chain may be anything, for
- * the sweep deletes those behind DW_HISTORY_TIMES * queue_limit in no certain order; what is beyond the smallest limit
- * this store ever had is not looked at for holes.
+ * Happy path: what rooms and users say of their chains is read into a table of hashes; one pass over messages and
+ * places, merged by seq, notes the last of each chain; then that must be what was said. The oldest of a chain may be
+ * anything, for the sweep deletes those behind DW_HISTORY_TIMES * queue_limit in no certain order; what is beyond the
+ * smallest limit this store ever had is not looked at for holes.
  *
- * Failure modes: DW_E_CORRUPT with what is wrong and where. Memory, until the store has been looked through: 88 bytes
- * for each room, 40 for each user of direct messages in a room, four times at most, and half as much again while a
- * table grows. It follows what is met, never what the file says that there is.
+ * Failure modes: DW_E_CORRUPT with what is wrong and where. Memory, until the store has been looked through: 96 bytes
+ * for each room, and for each user of direct messages in a room. It follows what is met, never what the file says that
+ * there is.
  */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/hash.h"
 #include "store/kv/look.h"
 #include "store/kv/parts.h"
 #include "store/lmdb/parts.h"
 
+/* The chain of a room, or of a user's direct messages in one, by what is said of it and what of it was met. */
 struct chain {
-	uint64_t seq, count; /* of the last one met */
-};
-
-struct room_slot {
-	uint64_t hash; /* of the name; 0: empty */
-	struct room_value value;
-	struct chain chain; /* to everyone */
-};
-
-struct user_slot {
-	uint64_t hash; /* of room NUL user */
-	struct user_value value;
-	struct chain chain;
-};
-
-/* A table of such slots, found by their first word; at most half full. */
-struct slots {
-	char *at;
-	size_t size; /* of a slot */
-	size_t mask, count;
+	struct dw_hash_link link;
+	bool direct;
+	uint64_t hash;           /* of the names of room and user; the user's is "" for all */
+	uint64_t last, count;    /* the newest, by its room or its user */
+	uint64_t directs;        /* of a room: how many direct messages there were */
+	uint64_t met, met_count; /* the last one that was met */
 };
 
 struct check {
-	struct lmdb_engine *engine;
 	const char *dir;
 	struct dw_kv_look *look;
 	struct dw_fault *fault;
-	struct slots rooms, users;
+	struct dw_hash chains;
 	uint64_t last; /* seq that was given */
 	uint64_t met;  /* the greatest one that is there */
 	uint64_t limit;
-	uint64_t ids; /* the log of ids begins behind this seq */
+	uint64_t ids; /* the log of ids begins behind this seq, and has been met up to it */
 };
 
 static int
 damaged(struct check *check, const char *what, uint64_t seq, struct dw_str room)
 {
-	return dw_fault_set(check->fault, DW_E_CORRUPT, "--state-dir",
-		"a store that is whole: restore a copy, or move this one away and begin anew",
+	return dw_fault_set(check->fault, DW_E_CORRUPT, "--state-dir", KV_WHOLE,
 		"'%s/data.mdb' is damaged: %s, message %llu, diagnosis %.*s", check->dir, what, (unsigned long long)seq,
 		(int)room.n, room.p);
 }
@@ -70,83 +56,38 @@ damaged(struct check *check, const char *what, uint64_t seq, struct dw_str room)
 static int
 damaged_table(struct check *check, enum lmdb_table table)
 {
-	return dw_fault_set(check->fault, DW_E_CORRUPT, "--state-dir",
-		"a store that is whole: restore a copy, or move this one away and begin anew",
+	return dw_fault_set(check->fault, DW_E_CORRUPT, "--state-dir", KV_WHOLE,
 		"'%s/data.mdb' is damaged: table '%s' has an entry that does not fit", check->dir, dw_lmdb_tables[table]);
 }
 
-static uint64_t
-hash_of(struct dw_str room, struct dw_str user)
+static uint32_t
+chain_hash(const struct dw_hash_link *link)
+{
+	return (uint32_t)((const struct chain *)link)->hash;
+}
+
+static struct chain *
+find(const struct check *check, struct dw_str room, struct dw_str user)
 {
 	const uint64_t hash = kv_hash(room, user);
+	struct dw_hash_link *link = dw_hash_chain(&check->chains, (uint32_t)hash);
 
-	return hash != 0 ? hash : 1;
+	while (link != NULL && ((struct chain *)link)->hash != hash)
+		link = link->next;
+	return (struct chain *)link;
 }
 
-static uint64_t
-hash_at(const char *slot)
+static int
+add(struct check *check, struct dw_str room, struct dw_str user, const struct chain *said)
 {
-	uint64_t hash;
+	struct chain *chain = dw_hash_reserve(&check->chains, chain_hash) ? malloc(sizeof(*chain)) : NULL;
 
-	memcpy(&hash, slot, sizeof(hash));
-	return hash;
-}
-
-/* The slot with this hash, or the empty one where it belongs. */
-static void *
-slot_of(const struct slots *slots, uint64_t hash)
-{
-	for (size_t i = hash & slots->mask;; i = (i + 1) & slots->mask) {
-		char *slot = slots->at + i * slots->size;
-
-		if (hash_at(slot) == hash || hash_at(slot) == 0)
-			return slot;
-	}
-}
-
-static bool
-begin_slots(struct slots *slots, size_t size)
-{
-	enum { FIRST = 16 };
-
-	*slots = (struct slots) { .at = calloc(FIRST, size), .size = size, .mask = FIRST - 1 };
-	return slots->at != NULL;
-}
-
-/* A place for one more. */
-static bool
-reserve_slot(struct slots *slots)
-{
-	struct slots larger = *slots;
-
-	if (2 * ++slots->count <= slots->mask + 1)
-		return true;
-	larger.count++;
-	larger.mask = 2 * slots->mask + 1;
-	larger.at = calloc(larger.mask + 1, larger.size);
-	for (size_t i = 0; larger.at != NULL && i <= slots->mask; i++) {
-		const char *slot = slots->at + i * slots->size;
-
-		if (hash_at(slot) != 0)
-			memcpy(slot_of(&larger, hash_at(slot)), slot, slots->size);
-	}
-	if (larger.at == NULL)
-		return false;
-	free(slots->at);
-	*slots = larger;
-	return true;
-}
-
-static struct room_slot *
-room_slot(struct check *check, struct dw_str room)
-{
-	return slot_of(&check->rooms, hash_of(room, DW_STR("")));
-}
-
-static struct user_slot *
-user_slot(struct check *check, struct dw_str room, struct dw_str user)
-{
-	return slot_of(&check->users, hash_of(room, user));
+	if (chain == NULL)
+		return DW_E_NOMEM;
+	*chain = *said;
+	chain->hash = kv_hash(room, user);
+	dw_hash_add(&check->chains, &chain->link, chain_hash(&chain->link));
+	return DW_OK;
 }
 
 static int
@@ -156,137 +97,104 @@ next(struct check *check, enum lmdb_table table, struct dw_str *key, struct dw_s
 }
 
 static int
-other_version(const char *dir, uint64_t version, struct dw_fault *fault)
+each(struct check *check, enum lmdb_table table, int (*take)(struct check *, struct dw_str key, struct dw_str value))
 {
-	return dw_fault_set(fault, DW_E_CORRUPT, "--state-dir", "the release that wrote it, or another directory",
-		"'%s/data.mdb' has format version %llu; this release reads %d", dir, (unsigned long long)version, LMDB_FORMAT);
+	struct dw_str key, value;
+	int err;
+
+	while ((err = next(check, table, &key, &value)) == DW_OK) {
+		err = take(check, key, value);
+		if (err != DW_OK)
+			return err;
+	}
+	return err == DW_E_AGAIN ? DW_OK : err;
 }
 
 /* The version comes first: nothing else is known before. Version 1 had no checksums. */
 static int
 check_version(struct check *check)
 {
-	struct dw_buf stored = { 0 };
-	struct dw_str bare;
-	uint64_t version = 0;
-	int err = dw_kv_look_raw(check->look, META, DW_STR("version"), &stored, check->fault);
+	uint64_t version;
+	int err = dw_kv_look_number(check->look, "version", &version, check->fault);
 
 	if (err == DW_E_AGAIN)
-		err = dw_fault_set(check->fault, DW_E_CORRUPT, "--state-dir",
+		return dw_fault_set(check->fault, DW_E_CORRUPT, "--state-dir",
 			"a store of diagws that is whole: restore a copy, or use another directory",
 			"'%s/data.mdb' is damaged, or another program's: it has no version", check->dir);
-	if (err == DW_OK && stored.len == sizeof(version))
-		memcpy(&version, stored.data, sizeof(version));
-	else if (err == DW_OK && kv_take(DW_STR("version"), (struct dw_str) { stored.data, stored.len }, &bare) &&
-			 bare.n == sizeof(version))
-		memcpy(&version, bare.p, sizeof(version));
 	if (err == DW_OK && version != 0 && version != LMDB_FORMAT)
-		err = other_version(check->dir, version, check->fault);
-	dw_buf_clear(&stored);
+		return dw_fault_set(check->fault, DW_E_CORRUPT, "--state-dir",
+			"the release that wrote it, or another directory",
+			"'%s/data.mdb' has format version %llu; this release reads %d", check->dir, (unsigned long long)version,
+			LMDB_FORMAT);
 	return err;
 }
 
 static int
-check_meta(struct check *check)
+take_meta(struct check *check, struct dw_str key, struct dw_str value)
 {
-	struct dw_str key, value;
-	int err;
+	uint64_t number = 0;
 
-	while ((err = next(check, META, &key, &value)) == DW_OK) {
-		uint64_t number = 0;
-
-		if (value.n == sizeof(number))
-			memcpy(&number, value.p, sizeof(number));
-		if (dw_str_is(key, "seq"))
-			check->last = number;
-		else if (dw_str_is(key, "limit"))
-			check->limit = number;
-		else if (dw_str_is(key, "ids"))
-			check->ids = number;
-	}
-	return err == DW_E_AGAIN ? DW_OK : err;
+	if (value.n == sizeof(number))
+		memcpy(&number, value.p, sizeof(number));
+	if (dw_str_is(key, "seq"))
+		check->last = number;
+	else if (dw_str_is(key, "limit"))
+		check->limit = number;
+	else if (dw_str_is(key, "ids"))
+		check->ids = number;
+	return DW_OK;
 }
 
 static int
-read_rooms(struct check *check)
+take_room(struct check *check, struct dw_str key, struct dw_str value)
 {
-	struct dw_str key, value;
-	int err;
+	struct room_value room;
 
-	while ((err = next(check, ROOMS, &key, &value)) == DW_OK) {
-		struct room_slot *slot;
-
-		if (!reserve_slot(&check->rooms))
-			return DW_E_NOMEM;
-		slot = room_slot(check, key);
-		if (value.n != sizeof(slot->value) || key.n > DW_ROOM_MAX || slot->hash != 0)
-			return damaged_table(check, ROOMS);
-		slot->hash = hash_of(key, DW_STR(""));
-		memcpy(&slot->value, value.p, sizeof(slot->value));
-	}
-	return err == DW_E_AGAIN ? DW_OK : err;
+	if (value.n != sizeof(room) || key.n > DW_ROOM_MAX || find(check, key, DW_STR("")) != NULL)
+		return damaged_table(check, ROOMS);
+	memcpy(&room, value.p, sizeof(room));
+	if (room.head != (room.last > room.direct ? room.last : room.direct))
+		return damaged(check, "the newest message of a diagnosis is missing", room.head, key);
+	return add(check, key, DW_STR(""), &(struct chain) { .last = room.last, .count = room.n, .directs = room.directs });
 }
 
 static int
-read_users(struct check *check)
+take_user(struct check *check, struct dw_str key, struct dw_str value)
 {
-	struct dw_str key, value;
-	int err;
+	const char *nul = memchr(key.p, '\0', key.n);
+	struct user_value last;
+	struct dw_str room, user;
 
-	while ((err = next(check, USERS, &key, &value)) == DW_OK) {
-		const char *nul = memchr(key.p, '\0', key.n);
-		struct user_slot *slot;
-		struct dw_str room, user;
-
-		if (nul == NULL || value.n != sizeof(slot->value))
-			return damaged_table(check, USERS);
-		if (!reserve_slot(&check->users))
-			return DW_E_NOMEM;
-		room = (struct dw_str) { key.p, (size_t)(nul - key.p) };
-		user = (struct dw_str) { nul + 1, key.n - room.n - 1 };
-		slot = user_slot(check, room, user);
-		slot->hash = hash_of(room, user);
-		memcpy(&slot->value, value.p, sizeof(slot->value));
-	}
-	return err == DW_E_AGAIN ? DW_OK : err;
-}
-
-/* The chain that it belongs to, and the number of the newest of it. */
-static struct chain *
-chain_of(struct check *check, struct room_slot *room, const struct lmdb_message *message, uint64_t *newest)
-{
-	struct user_slot *user;
-
-	if (message->user.n == 0) {
-		*newest = room->value.n;
-		return &room->chain;
-	}
-	user = user_slot(check, message->room, message->user);
-	/* Of a user that the table does not know the number is 0, and none is as low. */
-	*newest = message->head.total <= room->value.directs ? user->value.own : 0;
-	return &user->chain;
+	if (nul == NULL || value.n != sizeof(last))
+		return damaged_table(check, USERS);
+	room = (struct dw_str) { key.p, (size_t)(nul - key.p) };
+	user = (struct dw_str) { nul + 1, key.n - room.n - 1 };
+	if (find(check, room, user) != NULL)
+		return damaged_table(check, USERS);
+	memcpy(&last, value.p, sizeof(last));
+	return add(check, room, user, &(struct chain) { .direct = true, .last = last.last, .count = last.own });
 }
 
 static int
 check_message(struct check *check, uint64_t seq, struct dw_str value, bool place)
 {
 	struct lmdb_message message;
-	struct room_slot *room;
-	struct chain *chain;
-	uint64_t newest;
+	struct chain *room, *chain;
 
 	if (dw_lmdb_take_message(value, place, &message) != DW_OK)
 		return damaged_table(check, place ? PLACES : MESSAGES);
-	room = room_slot(check, message.room);
-	chain = chain_of(check, room, &message, &newest);
-	if (room->hash == 0 || message.head.count > newest || message.head.count == 0 || message.head.prev >= seq)
+	room = chain = find(check, message.room, DW_STR(""));
+	if (message.user.n > 0)
+		chain = find(check, message.room, message.user);
+	if (room == NULL || chain == NULL || message.head.count > chain->count || message.head.count == 0 ||
+		message.head.prev >= seq || (message.user.n > 0 && message.head.total > room->directs))
 		return damaged(check, "a message that its diagnosis does not know", seq, message.room);
 	/* Whatever precedes one of the newest must be there, and be the last one met. */
-	if (chain->seq != 0 && newest - (message.head.count - 1) < DW_HISTORY_TIMES * check->limit &&
-		(chain->seq != message.head.prev || chain->count + 1 != message.head.count))
+	if (chain->met != 0 && chain->count - (message.head.count - 1) < DW_HISTORY_TIMES * check->limit &&
+		(chain->met != message.head.prev || chain->met_count + 1 != message.head.count))
 		return damaged(check, "a message is missing before", seq, message.room);
-	*chain = (struct chain) { seq, message.head.count };
-	check->met = seq;
+	chain->met = check->met = seq;
+	chain->met_count = message.head.count;
 	return DW_OK;
 }
 
@@ -329,19 +237,16 @@ check_log(struct check *check)
 static int
 check_ends(struct check *check)
 {
-	for (size_t i = 0; i <= check->rooms.mask; i++) {
-		const struct room_slot *room = (const void *)(check->rooms.at + i * check->rooms.size);
-		const struct room_value *value = &room->value;
-		const uint64_t head = value->last > value->direct ? value->last : value->direct;
+	for (size_t i = 0; i < check->chains.cap; i++) {
+		for (const struct dw_hash_link *link = check->chains.chains[i]; link != NULL; link = link->next) {
+			const struct chain *chain = (const struct chain *)link;
 
-		if (room->hash != 0 && (room->chain.seq != value->last || room->chain.count != value->n || value->head != head))
-			return damaged(check, "the newest message of a diagnosis is missing", value->head, DW_STR("(unknown)"));
-	}
-	for (size_t i = 0; i <= check->users.mask; i++) {
-		const struct user_slot *user = (const void *)(check->users.at + i * check->users.size);
-
-		if (user->hash != 0 && (user->chain.seq != user->value.last || user->chain.count != user->value.own))
-			return damaged(check, "a user's newest direct message is missing", 0, DW_STR("(unknown)"));
+			if (chain->met != chain->last || chain->met_count != chain->count)
+				return damaged(check,
+					chain->direct ? "a user's newest direct message is missing"
+								  : "the newest message of a diagnosis is missing",
+					chain->last, DW_STR("(unknown)"));
+		}
 	}
 	if (check->met != check->last)
 		return damaged(check, "the newest message is missing", check->last, DW_STR("(unknown)"));
@@ -349,46 +254,47 @@ check_ends(struct check *check)
 }
 
 static int
-check_rest(struct check *check)
+take_cursor(struct check *check, struct dw_str key, struct dw_str value)
 {
-	struct dw_str key, value;
 	struct dw_cursor cursor;
-	struct dw_owner_row row;
-	int err;
 
-	while ((err = next(check, CURSORS, &key, &value)) == DW_OK) {
-		if (!dw_lmdb_take_cursor(key, value, &cursor))
-			return damaged_table(check, CURSORS);
-	}
-	if (err != DW_E_AGAIN)
-		return err;
-	while ((err = next(check, OWNERS, &key, &value)) == DW_OK) {
-		if (!dw_lmdb_take_owner(key, value, &row))
-			return damaged_table(check, OWNERS);
-	}
-	return err == DW_E_AGAIN ? dw_kv_look_free(check->look, check->fault) : err;
+	return dw_lmdb_take_cursor(key, value, &cursor) ? DW_OK : damaged_table(check, CURSORS);
+}
+
+static int
+take_owner(struct check *check, struct dw_str key, struct dw_str value)
+{
+	struct dw_owner_row row;
+
+	return dw_lmdb_take_owner(key, value, &row) ? DW_OK : damaged_table(check, OWNERS);
 }
 
 /* The log of ids has no hole, from where it begins to the last seq. */
 static int
-check_idlog(struct check *check)
+take_ids(struct check *check, struct dw_str key, struct dw_str value)
 {
-	struct dw_str key, value;
-	uint64_t last = check->ids;
-	int err;
+	const uint64_t first = dw_lmdb_key_seq(key), count = value.n / sizeof(struct id_row);
 
-	while ((err = next(check, IDLOG, &key, &value)) == DW_OK) {
-		const uint64_t first = dw_lmdb_key_seq(key), count = value.n / sizeof(struct id_row);
+	if (key.n != sizeof(first) || count == 0 || count > ID_ROWS_MAX || value.n % sizeof(struct id_row) != 0)
+		return damaged_table(check, IDLOG);
+	if (first != check->ids + 1)
+		return damaged(check, "an id is missing", check->ids + 1, DW_STR("(unknown)"));
+	check->ids += count;
+	return DW_OK;
+}
 
-		if (key.n != sizeof(first) || count == 0 || count > ID_ROWS_MAX || value.n % sizeof(struct id_row) != 0)
-			return damaged_table(check, IDLOG);
-		if (first != last + 1)
-			return damaged(check, "an id is missing", last + 1, DW_STR("(unknown)"));
-		last += count;
-	}
-	if (err == DW_E_AGAIN && last != check->last)
+static int
+check_rest(struct check *check)
+{
+	int err = each(check, IDLOG, take_ids);
+
+	if (err == DW_OK && check->ids != check->last)
 		return damaged(check, "an id is missing", check->last, DW_STR("(unknown)"));
-	return err == DW_E_AGAIN ? DW_OK : err;
+	if (err == DW_OK)
+		err = each(check, CURSORS, take_cursor);
+	if (err == DW_OK)
+		err = each(check, OWNERS, take_owner);
+	return err == DW_OK ? dw_kv_look_free(check->look, check->fault) : err;
 }
 
 static int
@@ -397,21 +303,28 @@ look_through(struct check *check)
 	int err = check_version(check);
 
 	if (err == DW_OK)
-		err = check_meta(check);
-	if (err != DW_OK)
-		return err;
-	if (!begin_slots(&check->rooms, sizeof(struct room_slot)) || !begin_slots(&check->users, sizeof(struct user_slot)))
-		return DW_E_NOMEM;
-	err = read_rooms(check);
+		err = each(check, META, take_meta);
 	if (err == DW_OK)
-		err = read_users(check);
+		err = each(check, ROOMS, take_room);
+	if (err == DW_OK)
+		err = each(check, USERS, take_user);
 	if (err == DW_OK)
 		err = check_log(check);
 	if (err == DW_OK)
 		err = check_ends(check);
-	if (err == DW_OK)
-		err = check_idlog(check);
 	return err == DW_OK ? check_rest(check) : err;
+}
+
+static void
+forget(struct check *check)
+{
+	for (size_t i = 0; i < check->chains.cap; i++) {
+		for (struct dw_hash_link *link = check->chains.chains[i], *next_link; link != NULL; link = next_link) {
+			next_link = link->next;
+			free(link);
+		}
+	}
+	free(check->chains.chains);
 }
 
 /* Nothing is there. Where there was something, that is no beginning. */
@@ -419,9 +332,8 @@ static int
 begin_anew(struct lmdb_engine *e, struct dw_fault *fault)
 {
 	if (e->note.there)
-		return dw_fault_set(fault, DW_E_CORRUPT, "--state-dir",
-			"a store that is whole: restore a copy, or move this one away and begin anew",
-			"'%s/data.mdb' is damaged: it was emptied", e->config.dir);
+		return dw_fault_set(
+			fault, DW_E_CORRUPT, "--state-dir", KV_WHOLE, "'%s/data.mdb' is damaged: it was emptied", e->config.dir);
 	/* The file itself stays: its lock is ours. */
 	if (ftruncate(e->file, 0) != 0)
 		return dw_fault_set(
@@ -433,7 +345,7 @@ int
 dw_lmdb_check(struct lmdb_engine *e, struct dw_fault *fault)
 {
 	const char *dir = e->config.dir;
-	struct check check = { .engine = e, .dir = dir, .fault = fault };
+	struct check check = { .dir = dir, .fault = fault };
 	int exists = 0;
 	int err = dw_kv_look_open(&check.look, dir, dw_lmdb_tables, LMDB_TABLES, &exists, fault);
 
@@ -442,7 +354,6 @@ dw_lmdb_check(struct lmdb_engine *e, struct dw_fault *fault)
 	else if (err == DW_E_AGAIN && exists)
 		err = begin_anew(e, fault);
 	dw_kv_look_close(check.look);
-	free(check.rooms.at);
-	free(check.users.at);
+	forget(&check);
 	return err;
 }

@@ -132,7 +132,7 @@ dw_lmdb_ids_open(struct lmdb_engine *e)
 	if (e->ids == NULL)
 		return DW_E_NOMEM;
 	e->ids->key = dw_random() | 1;
-	return dw_kv_scan(e->kv, IDLOG, dw_bytes(NULL, 0), load_entry, e->ids);
+	return dw_kv_scan(e->kv, IDLOG, DW_STR(""), DW_STR(""), load_entry, e->ids);
 }
 
 void
@@ -167,8 +167,7 @@ read_row(struct lmdb_engine *e, uint64_t seq, struct id_row *row)
 		*row = e->ids->rows[at];
 		return DW_OK;
 	}
-	dw_lmdb_seq_key(seq - at, key);
-	err = dw_kv_get(e->kv, IDLOG, dw_bytes(key, sizeof(key)), &value);
+	err = dw_kv_get(e->kv, IDLOG, dw_lmdb_seq_key(key, seq - at), &value);
 	if (err != DW_OK || value.n < (at + 1) * sizeof(*row))
 		return err == DW_OK || err == DW_E_AGAIN ? DW_E_CORRUPT : err;
 	memcpy(row, value.p + at * sizeof(*row), sizeof(*row));
@@ -211,11 +210,11 @@ put_rows(struct lmdb_engine *e)
 {
 	struct lmdb_ids *ids = e->ids;
 	const struct dw_str rows = dw_bytes(ids->rows, ids->count * sizeof(ids->rows[0]));
-	uint8_t key[8];
+	uint8_t bytes[8];
+	const struct dw_str key = dw_lmdb_seq_key(bytes, ids->last - ids->count + 1);
 
-	dw_lmdb_seq_key(ids->last - ids->count + 1, key);
 	ids->count = 0;
-	return rows.n > 0 ? dw_kv_append(e->kv, IDLOG, dw_bytes(key, sizeof(key)), &rows, 1) : DW_OK;
+	return rows.n > 0 ? dw_kv_append(e->kv, IDLOG, key, &rows, 1) : DW_OK;
 }
 
 int
@@ -266,7 +265,7 @@ dw_lmdb_ids_end(struct lmdb_engine *e, size_t budget)
 
 	ids->budget = budget;
 	if (err == DW_OK)
-		err = dw_kv_scan(e->kv, IDLOG, dw_bytes(NULL, 0), trim_entry, e);
+		err = dw_kv_scan(e->kv, IDLOG, DW_STR(""), DW_STR(""), trim_entry, e);
 	if (err != DW_OK && err != DW_KV_STOP)
 		return err;
 	return ids->trimmed == ids->floor

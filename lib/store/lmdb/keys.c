@@ -12,11 +12,12 @@
 const char *const dw_lmdb_tables[LMDB_TABLES] = { "meta", "messages", "places", "rooms", "users", "idlog", "cursors",
 	"owners" };
 
-void
-dw_lmdb_seq_key(uint64_t seq, uint8_t key[8])
+struct dw_str
+dw_lmdb_seq_key(uint8_t out[8], uint64_t seq)
 {
 	for (int i = 0; i < 8; i++)
-		key[i] = (uint8_t)(seq >> (56 - 8 * i));
+		out[i] = (uint8_t)(seq >> (56 - 8 * i));
+	return dw_bytes(out, 8);
 }
 
 uint64_t
@@ -29,22 +30,17 @@ dw_lmdb_key_seq(struct dw_str key)
 	return seq;
 }
 
-size_t
-dw_lmdb_join_key(char out[LMDB_KEY_MAX], const char *room, const char *user, const char *device)
+struct dw_str
+dw_lmdb_join_key(char out[LMDB_KEY_MAX], struct dw_str room, struct dw_str user, const char *device)
 {
-	size_t n = strlen(room), m;
+	char *end = mempcpy(out, room.p, room.n);
 
-	memcpy(out, room, n);
-	out[n++] = '\0';
-	if (user == NULL)
-		return n;
-	m = strlen(user);
-	memcpy(out + n, user, m);
-	n += m;
-	if (device == NULL)
-		return n;
-	out[n++] = '\0';
-	m = strlen(device);
-	memcpy(out + n, device, m);
-	return n + m;
+	*end++ = '\0';
+	if (user.n > 0)
+		end = mempcpy(end, user.p, user.n);
+	if (device != NULL) {
+		*end++ = '\0';
+		end = mempcpy(end, device, strlen(device));
+	}
+	return dw_bytes(out, (size_t)(end - out));
 }

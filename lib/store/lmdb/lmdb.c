@@ -288,7 +288,7 @@ walk_all(struct walk *walk, enum lmdb_table table, int (*each)(void *, struct dw
 	if (err != DW_OK)
 		return err;
 	walk->engine->now = dw_now_ms();
-	err = dw_kv_scan(kv, table, (struct dw_str) { NULL, 0 }, each, walk);
+	err = dw_kv_scan(kv, table, DW_STR(""), DW_STR(""), each, walk);
 	dw_kv_abort(kv);
 	return err == DW_KV_STOP ? walk->result : err;
 }

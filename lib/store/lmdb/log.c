@@ -42,26 +42,16 @@ dw_lmdb_take_message(struct dw_str value, bool place, struct lmdb_message *messa
 static int
 get(struct lmdb_engine *e, uint64_t seq, struct lmdb_message *message)
 {
-	uint8_t key[8];
+	uint8_t bytes[8];
+	const struct dw_str key = dw_lmdb_seq_key(bytes, seq);
 	struct dw_str value;
-	int err;
+	int err = dw_kv_get(e->kv, MESSAGES, key, &value);
 
-	dw_lmdb_seq_key(seq, key);
-	err = dw_kv_get(e->kv, MESSAGES, dw_bytes(key, sizeof(key)), &value);
 	if (err == DW_OK)
 		return dw_lmdb_take_message(value, false, message);
 	if (err == DW_E_AGAIN)
-		err = dw_kv_get(e->kv, PLACES, dw_bytes(key, sizeof(key)), &value);
+		err = dw_kv_get(e->kv, PLACES, key, &value);
 	return err == DW_OK ? dw_lmdb_take_message(value, true, message) : err;
-}
-
-static struct dw_str
-user_key(char out[LMDB_KEY_MAX], struct dw_str room, struct dw_str user)
-{
-	memcpy(out, room.p, room.n);
-	out[room.n] = '\0';
-	memcpy(out + room.n + 1, user.p, user.n);
-	return dw_bytes(out, room.n + 1 + user.n);
 }
 
 /* All 0: there never was a direct message to that user. */
@@ -69,7 +59,7 @@ static int
 get_user(struct lmdb_engine *e, struct dw_str room, struct dw_str user, struct user_value *value)
 {
 	char key[LMDB_KEY_MAX];
-	int err = dw_kv_get_fixed(e->kv, USERS, user_key(key, room, user), value, sizeof(*value));
+	int err = dw_kv_get_fixed(e->kv, USERS, dw_lmdb_join_key(key, room, user, NULL), value, sizeof(*value));
 
 	if (err == DW_E_AGAIN)
 		*value = (struct user_value) { 0 };
@@ -128,8 +118,7 @@ put_message(struct lmdb_engine *e, const struct dw_op *op, const struct message_
 		{ op->append.record.data, op->append.record.len } };
 	uint8_t key[8];
 
-	dw_lmdb_seq_key(op->append.seq, key);
-	return dw_kv_append(e->kv, MESSAGES, dw_bytes(key, sizeof(key)), parts, sizeof(parts) / sizeof(parts[0]));
+	return dw_kv_append(e->kv, MESSAGES, dw_lmdb_seq_key(key, op->append.seq), parts, sizeof(parts) / sizeof(parts[0]));
 }
 
 /* Takes the next place in its chain. */
@@ -161,7 +150,7 @@ take_place(struct lmdb_engine *e, struct dw_op *op, struct room_value *room, str
 	head->n = room->n;
 	value.last = room->direct = seq;
 	room->direct_at = at;
-	return dw_kv_put(e->kv, USERS, user_key(key, name, user), dw_bytes(&value, sizeof(value)));
+	return dw_kv_put(e->kv, USERS, dw_lmdb_join_key(key, name, user, NULL), dw_bytes(&value, sizeof(value)));
 }
 
 int
@@ -331,8 +320,6 @@ read_user(void *user, struct dw_str key, struct dw_str value)
 	struct dw_user_row row = { 0 };
 	struct user_value last;
 
-	if (key.n < room || memcmp(key.p, op->room, room) != 0)
-		return DW_KV_STOP;
 	if (value.n != sizeof(last) || !dw_str_copy(dw_bytes(key.p + room, key.n - room), row.user, sizeof(row.user)))
 		return DW_E_CORRUPT;
 	memcpy(&last, value.p, sizeof(last));
@@ -345,21 +332,13 @@ read_user(void *user, struct dw_str key, struct dw_str value)
 	return walk(reading->engine, last.last, read_direct, reading);
 }
 
-static int
-read_users(struct reading *reading)
-{
-	char key[LMDB_KEY_MAX];
-	const size_t n = dw_lmdb_join_key(key, reading->op->room, NULL, NULL);
-	int err = dw_kv_scan(reading->engine->kv, USERS, dw_bytes(key, n), read_user, reading);
-
-	return err == DW_KV_STOP ? DW_OK : err;
-}
-
 int
 dw_lmdb_load(struct lmdb_engine *e, struct dw_op *op)
 {
 	struct reading reading = { .engine = e, .op = op };
 	struct room_value room = { 0 };
+	char key[LMDB_KEY_MAX];
+	const struct dw_str prefix = dw_lmdb_join_key(key, dw_str(op->room), DW_STR(""), NULL);
 	int err = dw_lmdb_get_room(e, dw_str(op->room), &room);
 
 	(void)dw_lmdb_summary(e, &op->read.summary, dw_str(op->room), &room);
@@ -373,7 +352,7 @@ dw_lmdb_load(struct lmdb_engine *e, struct dw_op *op)
 	if (err == DW_OK)
 		err = add_records(&reading, &op->read.records);
 	if (err == DW_OK)
-		err = read_users(&reading);
+		err = dw_kv_scan(e->kv, USERS, prefix, prefix, read_user, &reading);
 	if (err == DW_OK)
 		err = add_records(&reading, &op->read.directs);
 	dw_buf_clear(&reading.found);

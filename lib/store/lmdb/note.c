@@ -148,8 +148,7 @@ dw_lmdb_note_write(struct lmdb_engine *e)
 	number = make(e, &note, &fd);
 	if (number != 0)
 		return number;
-	if (known->fd >= 0)
-		(void)close(known->fd);
+	dw_lmdb_note_close(e);
 	known->fd = fd;
 	known->sum = note.sum;
 	known->there = true;

@@ -66,30 +66,16 @@ dw_lmdb_take_owner(struct dw_str key, struct dw_str value, struct dw_owner_row *
 	return true;
 }
 
-/* The entries of one room. */
-struct listing {
-	struct dw_op *op;
-	struct dw_str prefix;
-};
-
-static bool
-is_past(const struct listing *listing, struct dw_str key)
-{
-	return key.n < listing->prefix.n || memcmp(key.p, listing->prefix.p, listing->prefix.n) != 0;
-}
-
 static int
 load_cursor(void *user, struct dw_str key, struct dw_str value)
 {
-	const struct listing *listing = user;
+	struct dw_op *op = user;
 	struct dw_cursor cursor = { 0 };
 
-	if (is_past(listing, key))
-		return DW_KV_STOP;
 	if (!dw_lmdb_take_cursor(key, value, &cursor))
 		return DW_E_CORRUPT;
-	dw_buf_add(&listing->op->read.cursors, &cursor, sizeof(cursor));
-	return dw_buf_ok(&listing->op->read.cursors) ? DW_OK : DW_E_NOMEM;
+	dw_buf_add(&op->read.cursors, &cursor, sizeof(cursor));
+	return dw_buf_ok(&op->read.cursors) ? DW_OK : DW_E_NOMEM;
 }
 
 static int
@@ -102,32 +88,21 @@ add_owner(struct dw_op *op, const struct dw_owner_row *row)
 static int
 load_owner(void *user, struct dw_str key, struct dw_str value)
 {
-	const struct listing *listing = user;
 	struct dw_owner_row row = { 0 };
 
-	if (is_past(listing, key))
-		return DW_KV_STOP;
-	return dw_lmdb_take_owner(key, value, &row) ? add_owner(listing->op, &row) : DW_E_CORRUPT;
-}
-
-static int
-list(struct lmdb_engine *e, struct dw_op *op, enum lmdb_table table, int (*each)(void *, struct dw_str, struct dw_str))
-{
-	char key[LMDB_KEY_MAX];
-	struct listing listing = { op, { key, dw_lmdb_join_key(key, op->room, NULL, NULL) } };
-	int err = dw_kv_scan(e->kv, table, listing.prefix, each, &listing);
-
-	return err == DW_KV_STOP ? DW_OK : err;
+	return dw_lmdb_take_owner(key, value, &row) ? add_owner(user, &row) : DW_E_CORRUPT;
 }
 
 static int
 do_load(struct lmdb_engine *e, struct dw_op *op)
 {
+	char key[LMDB_KEY_MAX];
+	const struct dw_str prefix = dw_lmdb_join_key(key, dw_str(op->room), DW_STR(""), NULL);
 	int err = dw_lmdb_load(e, op);
 
 	if (err == DW_OK)
-		err = list(e, op, CURSORS, load_cursor);
-	return err == DW_OK ? list(e, op, OWNERS, load_owner) : err;
+		err = dw_kv_scan(e->kv, CURSORS, prefix, prefix, load_cursor, op);
+	return err == DW_OK ? dw_kv_scan(e->kv, OWNERS, prefix, prefix, load_owner, op) : err;
 }
 
 static int
@@ -135,8 +110,8 @@ get_owner(struct lmdb_engine *e, const char *room, const char *user, enum dw_own
 {
 	char key[LMDB_KEY_MAX];
 	uint8_t stored;
-	int err =
-		dw_kv_get_fixed(e->kv, OWNERS, dw_bytes(key, dw_lmdb_join_key(key, room, user, NULL)), &stored, sizeof(stored));
+	int err = dw_kv_get_fixed(
+		e->kv, OWNERS, dw_lmdb_join_key(key, dw_str(room), dw_str(user), NULL), &stored, sizeof(stored));
 
 	*state = err != DW_OK ? DW_OWNER_NONE : stored == DW_OWNER_DENIED ? DW_OWNER_DENIED : DW_OWNER_GRANTED;
 	return err == DW_E_AGAIN ? DW_OK : err;
@@ -145,7 +120,7 @@ get_owner(struct lmdb_engine *e, const char *room, const char *user, enum dw_own
 /* A page of the registry. */
 struct page {
 	struct dw_op *op;
-	struct dw_str prefix, after; /* keys */
+	struct dw_str after; /* a key */
 	size_t looks;
 	struct dw_owner_row last; /* that was looked at */
 	bool listed;              /* it is in the list */
@@ -167,8 +142,6 @@ list_owner(void *user, struct dw_str key, struct dw_str value)
 	struct dw_op *op = page->op;
 	const size_t limit = op->read.limit;
 
-	if (key.n < page->prefix.n || (page->prefix.n > 0 && memcmp(key.p, page->prefix.p, page->prefix.n) != 0))
-		return DW_KV_STOP;
 	if (key.n == page->after.n && memcmp(key.p, page->after.p, key.n) == 0)
 		return DW_OK;
 	if (op->read.owners.len / sizeof(page->last) >= limit || page->looks >= limit * DW_OWNERS_TIMES)
@@ -186,6 +159,7 @@ do_owners(struct lmdb_engine *e, struct dw_op *op)
 {
 	char prefix[LMDB_KEY_MAX], after[LMDB_KEY_MAX];
 	struct page page = { .op = op };
+	struct dw_str room = DW_STR("");
 	struct dw_owner_row row = { 0 };
 	int err;
 
@@ -197,10 +171,10 @@ do_owners(struct lmdb_engine *e, struct dw_op *op)
 		return err == DW_OK && row.state != DW_OWNER_NONE ? add_owner(op, &row) : err;
 	}
 	if (op->room[0] != '\0')
-		page.prefix = dw_bytes(prefix, dw_lmdb_join_key(prefix, op->room, NULL, NULL));
+		room = dw_lmdb_join_key(prefix, dw_str(op->room), DW_STR(""), NULL);
 	if (op->read.after_room[0] != '\0')
-		page.after = dw_bytes(after, dw_lmdb_join_key(after, op->read.after_room, op->read.after_user, NULL));
-	err = dw_kv_scan(e->kv, OWNERS, page.after.n > 0 ? page.after : page.prefix, list_owner, &page);
+		page.after = dw_lmdb_join_key(after, dw_str(op->read.after_room), dw_str(op->read.after_user), NULL);
+	err = dw_kv_scan(e->kv, OWNERS, page.after.n > 0 ? page.after : room, room, list_owner, &page);
 	return err == DW_KV_STOP ? DW_OK : err;
 }
 
@@ -208,7 +182,7 @@ static int
 do_owner(struct lmdb_engine *e, struct dw_op *op)
 {
 	char bytes[LMDB_KEY_MAX];
-	struct dw_str key = dw_bytes(bytes, dw_lmdb_join_key(bytes, op->room, op->owner.user, NULL));
+	struct dw_str key = dw_lmdb_join_key(bytes, dw_str(op->room), dw_str(op->owner.user), NULL);
 	uint8_t state = (uint8_t)op->owner.state;
 	enum dw_owner_state before;
 	int err = get_owner(e, op->room, op->owner.user, &before);
@@ -229,7 +203,7 @@ do_cursor(struct lmdb_engine *e, struct dw_op *op)
 	const struct cursor_value value = { cursor->at, cursor->resume, cursor->had, cursor->had_own, cursor->seen,
 		cursor->expires, cursor->derived };
 	char bytes[LMDB_KEY_MAX];
-	struct dw_str key = dw_bytes(bytes, dw_lmdb_join_key(bytes, cursor->room, cursor->user, cursor->device));
+	struct dw_str key = dw_lmdb_join_key(bytes, dw_str(cursor->room), dw_str(cursor->user), cursor->device);
 	int err;
 
 	if (cursor->seen != 0)

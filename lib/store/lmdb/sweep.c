@@ -96,8 +96,7 @@ sweep_table(struct lmdb_engine *e, enum lmdb_table table, const char *name, size
 			return DW_OK;
 		state->left = 0;
 	}
-	dw_lmdb_seq_key(state->position, key);
-	err = dw_kv_scan(e->kv, table, dw_bytes(key, sizeof(key)), sweep_one, &sweep);
+	err = dw_kv_scan(e->kv, table, dw_lmdb_seq_key(key, state->position), DW_STR(""), sweep_one, &sweep);
 	if (err == DW_OK)
 		*state = (struct sweep_state) { .from = 2 * state->left + SWEEP_FROM, .from_at = e->now + SWEEP_EVERY_MS };
 	else if (err != DW_KV_STOP)
