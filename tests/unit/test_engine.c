@@ -1301,6 +1301,7 @@ test_refuses_another_format(void **state)
 
 	remove_store(f);
 	put_raw(f, "meta", DW_STR("version"), &version, sizeof(version));
+	put_raw(f, "ids0", DW_STR("a table that is ours no more"), "value", 5);
 	assert_int_equal(DW_E_CORRUPT, f->ops->open(&f->engine, &f->config, &fault));
 	assert_non_null(strstr(fault.message, "has format version 1; this release reads 6"));
 	assert_non_null(strstr(fault.expected, "the release that wrote it"));

@@ -48,6 +48,7 @@ struct dw_kv_look {
 	uint64_t file_size;
 	struct head heads[2];
 	size_t newer;
+	bool strange; /* it has tables that are not ours: another release's, as its version says, or another program's */
 	struct kv_walk free;
 	struct kv_walk walks[KV_TABLES_MAX];
 };
@@ -68,13 +69,10 @@ read_main(struct dw_kv_look *look, const struct kv_tree *main_tree, bool marks, 
 
 		while (i < look->count && !dw_str_is(key, look->tables[i]))
 			i++;
-		if (i == look->count || value.n != sizeof(trees[i])) {
-			err = dw_fault_set(fault, DW_E_CORRUPT, "--state-dir", "a directory of its own for each hub",
-				"'%s/data.mdb' is damaged, or another program's: it has tables that diagws does not know",
-				look->pages.dir);
-			break;
-		}
-		memcpy(&trees[i], value.p, sizeof(trees[i]));
+		if (i < look->count && value.n == sizeof(trees[i]))
+			memcpy(&trees[i], value.p, sizeof(trees[i]));
+		else
+			look->strange |= marks;
 	}
 	dw_kv_walk_clear(&walk);
 	return err == DW_E_AGAIN ? DW_OK : err;
@@ -313,6 +311,9 @@ dw_kv_look_free(struct dw_kv_look *look, struct dw_fault *fault)
 	uint64_t count, page;
 	int err;
 
+	if (look->strange)
+		return dw_fault_set(fault, DW_E_CORRUPT, "--state-dir", "a directory of its own for each hub",
+			"'%s/data.mdb' is damaged, or another program's: it has tables that diagws does not know", look->pages.dir);
 	*walk = (struct kv_walk) {
 		.name = "the list of free pages", .tree = look->heads[look->newer].free, .marks = true, .native = true
 	};

@@ -32,7 +32,8 @@ int dw_kv_look_next(
 /* The number under this key of the first table, whether it has its checksum or, as in the first format, none; 0 when it
  * is no number. DW_E_AGAIN: there is no such entry. */
 int dw_kv_look_number(struct dw_kv_look *look, const char *key, uint64_t *number, struct dw_fault *fault);
-/* Looks at the pages that are free; to be called when every table has been read to its end. */
+/* Looks for tables of others, and at the pages that are free; to be called when every table has been read to its end.
+ */
 int dw_kv_look_free(struct dw_kv_look *look, struct dw_fault *fault);
 
 #endif
