@@ -130,30 +130,36 @@ a_direct_message_that_is_no_more_is_asked_about(void)
 	assert_asked_nothing();
 }
 
+/* Lets in one who came with after=10, with a gap from 6 up to n; returns when it has heard of that. */
+static struct client *
+enters_with_gap(const char *user, uint64_t n, enum dw_gap_reason reason, struct dw_position sent)
+{
+	struct client *client = arrive("123", "device=d&after=10", user);
+	const struct dw_join join = asked(DW_JOIN).join;
+	struct dw_joined joined = an_answer(&join, at(10, n));
+
+	joined.at = at(10, 5);
+	joined.resume = DW_RESUME_GAP;
+	joined.gap = (struct dw_gap) { 6, n, reason };
+	joined.sent = sent;
+	answer(joined);
+	assert_hears(client, "connect", "\"resume\":\"gap\"");
+	assert_hears(client, "gap", "{\"from\":6,\"to\":");
+	return client;
+}
+
 /* Numbers that jump in the hub's stream. */
 static void
 a_hole_is_told_once(void)
 {
 	struct client *ann = enters("123", "", "ann", at(10, 5)), *bob;
-	struct dw_join join;
 
 	bring("123", a_record(20, 9));
 	assert_hears(ann, "gap", "{\"from\":6,\"to\":8,\"count\":3,\"reason\":\"limit\"}");
 	assert_hears(ann, "a_update", "\"seq\":20,\"n\":9");
 	assert_hears_nothing(ann);
 	/* One who has been told a part of it when it joined is told the rest. */
-	bob = arrive("123", "after=10", "bob");
-	join = asked(DW_JOIN).join;
-	answer((struct dw_joined) { .corr = join.corr,
-		.session = join.session,
-		.room = join.room,
-		.resume = DW_RESUME_GAP,
-		.at = at(10, 5),
-		.from = at(10, 7),
-		.gap = { 6, 7, DW_GAP_EXPIRED },
-		.sent = at(20, 9) });
-	assert_hears(bob, "connect", "\"resume\":\"gap\"");
-	assert_hears(bob, "gap", "{\"from\":6,\"to\":7,\"count\":2,\"reason\":\"expired\"}");
+	bob = enters_with_gap("bob", 7, DW_GAP_EXPIRED, at(20, 9));
 	assert_hears(bob, "gap", "{\"from\":8,\"to\":8,\"count\":1,\"reason\":\"limit\"}");
 	assert_hears(bob, "a_update", "\"seq\":20,\"n\":9");
 	assert_hears_nothing(bob);
@@ -161,6 +167,19 @@ a_hole_is_told_once(void)
 	assert_hears(ann, "a_update", "\"seq\":21");
 	assert_hears(bob, "a_update", "\"seq\":21");
 	assert_hears_nothing(ann);
+	assert_hears_nothing(bob);
+}
+
+/* The hub has them no longer, and the ring still has. */
+static void
+what_was_told_as_a_gap_is_not_given(void)
+{
+	struct client *bob;
+
+	(void)enters("123", "", "ann", at(10, 5));
+	bring_some("123", 11, 6, 3);
+	bob = enters_with_gap("bob", 7, DW_GAP_LIMIT, at(13, 8));
+	assert_hears(bob, "a_update", "\"seq\":13,\"n\":8");
 	assert_hears_nothing(bob);
 }
 
@@ -303,15 +322,8 @@ a_second_gap_begins_the_run_anew(void)
 static void
 a_direct_message_behind_what_was_told_has_a_ping_of_its_own(void)
 {
-	struct client *ann = arrive("123", "device=d&after=10", "ann");
-	const struct dw_join join = asked(DW_JOIN).join;
-	struct dw_joined joined = an_answer(&join, at(10, 8));
+	struct client *ann = enters_with_gap("ann", 8, DW_GAP_LIMIT, at(10, 5));
 
-	joined.gap = (struct dw_gap) { 6, 8, DW_GAP_LIMIT };
-	joined.resume = DW_RESUME_GAP;
-	joined.sent = at(10, 5);
-	answer(joined);
-	assert_int_equal(hears_all(ann), 2);
 	pass(CONFIRM_MS);
 	bring("123", direct_record(11, 5, "ann", 1));
 	assert_hears(ann, "a_update", "\"direct_n\":1");
@@ -332,6 +344,7 @@ main(void)
 		TEST(what_expires_is_told_as_a_gap),
 		TEST(a_direct_message_that_is_no_more_is_asked_about),
 		TEST(a_hole_is_told_once),
+		TEST(what_was_told_as_a_gap_is_not_given),
 		TEST(what_nobody_knows_of_each_asks_about),
 		TEST(a_stream_that_is_set_back_is_passed_over_by_those_who_have_it),
 		TEST(a_stream_that_goes_on_further_leaves_a_hole_to_ask_about),
