@@ -167,7 +167,9 @@ heartbeats_tell_the_head_of_each_room(void)
 	struct client *ann = enters("123", "heartbeat=1", "ann", at(10, 5)), *bob = enters("123", "", "bob", at(10, 5));
 
 	subscribes(ann, "124", at(3, 1));
-	pass(24999);
+	pass(24000);
+	says(ann, "{\"type\":\"subscribe\",\"diagnosis_id\":125}"); /* of which nothing is known yet */
+	pass(999);
 	assert_hears_nothing(ann);
 	pass(1);
 	assert_hears(ann, "heartbeat", "\"diagnosis_id\":123");

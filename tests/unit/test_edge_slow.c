@@ -191,6 +191,29 @@ who_takes_nothing_for_too_long_is_closed_and_cut(void)
 	assert_true(ann->cut);
 }
 
+/* Nor is it sent the PING of the keep-alive: that would lie in memory behind the rest. */
+static void
+who_is_stalled_is_not_pinged(void)
+{
+	struct client *ann = enters("123", "heartbeat=1", "ann", at(10, 5));
+	size_t kept;
+
+	edge.config.slow_ms = 60 * 1000;
+	ann->space = 1;
+	says(ann, "{\"type\":\"ping\"}");
+	kept = ann->kept.len;
+	pass(25000);
+	assert_int_equal(ann->kept.len, kept);
+	drain(ann, NEVER_STALLS);
+	pass(24999);
+	assert_int_equal(hears_all(ann), 1);
+	assert_int_equal(ann->pings, 0);
+	pass(1);
+	assert_hears(ann, "heartbeat", "{\"head\":10}");
+	assert_hears_nothing(ann);
+	assert_int_equal(ann->pings, 1);
+}
+
 static void
 what_cannot_wait_is_kept_up_to_a_limit(void)
 {
@@ -363,6 +386,7 @@ main(void)
 		TEST(what_comes_when_it_cannot_take_it_is_asked_for_again),
 		TEST(a_read_without_an_answer_is_doubted),
 		TEST(who_takes_nothing_for_too_long_is_closed_and_cut),
+		TEST(who_is_stalled_is_not_pinged),
 		TEST(what_cannot_wait_is_kept_up_to_a_limit),
 		TEST(a_line_that_is_dead_is_closed_without_a_word),
 		TEST(credit_ends_where_something_is_deferred),
