@@ -75,6 +75,7 @@ who_may_not_come_back_is_closed(void)
 	struct client *ann = enters("123", "", "ann", at(10, 5)), *bob = enters("123", "", "bob", at(10, 5)),
 				  *eve = enters("123", "", "eve", at(10, 5));
 	struct dw_join join;
+	struct dw_joined joined;
 
 	hub_goes();
 	hub_comes("aaaa");
@@ -85,12 +86,9 @@ who_may_not_come_back_is_closed(void)
 	refuse(&join, DW_E_NOMEM);
 	assert_closes(bob, 1013, "try again later");
 	join = asked(DW_JOIN).join;
-	{
-		struct dw_joined joined = an_answer(&join, at(0, 0));
-
-		joined.resume = DW_RESUME_RESET;
-		answer(joined);
-	}
+	joined = an_answer(&join, at(0, 0));
+	joined.resume = DW_RESUME_RESET;
+	answer(joined);
 	assert_closes(eve, 1012, "service restart");
 }
 

@@ -84,16 +84,15 @@ a_stranger_that_floods_is_closed(void)
 static void
 a_client_by_tls_is_not_weighed(void)
 {
+	struct client *bob;
+
 	by_tls = true;
 	assert_false(is_weighed(enters("123", "", "ann", at(10, 5))));
 	by_tls = false;
-	{
-		struct client *bob = enters("123", "", "bob", at(10, 5));
-
-		assert_true(is_weighed(bob));
-		leaves(bob);
-		assert_false(is_weighed(bob));
-	}
+	bob = enters("123", "", "bob", at(10, 5));
+	assert_true(is_weighed(bob));
+	leaves(bob);
+	assert_false(is_weighed(bob));
 }
 
 /* What it said before `connect` is held back for another reason, and not let go by this. */

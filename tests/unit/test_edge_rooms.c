@@ -9,18 +9,16 @@ static void
 each_room_is_heard_with_its_own_name(void)
 {
 	struct client *ann = enters("123", "", "ann", at(10, 5));
+	struct dw_join join;
 
 	says(ann, "{\"type\":\"subscribe\",\"diagnosis_id\":124,\"after\":3,\"epoch\":\"e1\"}");
-	{
-		const struct dw_join join = asked(DW_JOIN).join;
-
-		assert_text(join.room, "124");
-		assert_text(join.epoch, "e1");
-		assert_int_equal(join.session, ann->conn->session);
-		assert_int_equal(join.flags, DW_JOIN_DERIVED | DW_JOIN_AFTER);
-		assert_position(join.after, 3, 0, 0);
-		answer(an_answer(&join, at(3, 1)));
-	}
+	join = asked(DW_JOIN).join;
+	assert_text(join.room, "124");
+	assert_text(join.epoch, "e1");
+	assert_int_equal(join.session, ann->conn->session);
+	assert_int_equal(join.flags, DW_JOIN_DERIVED | DW_JOIN_AFTER);
+	assert_position(join.after, 3, 0, 0);
+	answer(an_answer(&join, at(3, 1)));
 	assert_hears(ann, "subscribed", "{\"message\":\"subscribed\",");
 	bring("123", a_record(11, 6));
 	bring("124", a_record(4, 2));

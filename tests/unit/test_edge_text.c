@@ -40,6 +40,7 @@ static void
 bad_utf8_is_not_taken(void)
 {
 	static const char *const bad[] = { "\xff", "\xed\xa0\x80", "{\"type\":\"\xc3" };
+	struct client *bob;
 
 	for (size_t i = 0; i < 3; i++) {
 		struct client *ann = enters("123", "", "ann", at(10, 5));
@@ -48,13 +49,10 @@ bad_utf8_is_not_taken(void)
 		assert_closes(ann, 1007, "bad utf8");
 		assert_hears_nothing(ann);
 	}
-	{
-		struct client *bob = enters("123", "", "bob", at(10, 5));
-
-		says_piece(bob, "{\"type\":\"\xc3", first); /* one character in two pieces */
-		says_piece(bob, "\xa4\"}", last);
-		assert_refused(bob, "unknown_type", "type", "known are");
-	}
+	bob = enters("123", "", "bob", at(10, 5));
+	says_piece(bob, "{\"type\":\"\xc3", first); /* one character in two pieces */
+	says_piece(bob, "\xa4\"}", last);
+	assert_refused(bob, "unknown_type", "type", "known are");
 }
 
 /* What is too long for a message is told so, what is too long to be read on ends it, also by what is announced. */
