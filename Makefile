@@ -149,16 +149,21 @@ $(BUILD)/lib/pkgconfig/diagws.pc: lib/client/diagws.pc.in Makefile
 
 # A unit test links only what it names: the header lines `/* links: lib/x.c … */` and `/* libs: y */`; `/* wraps: f … */`
 # are functions of ours that the test has its own of, as __wrap_f; `/* hub */` is a hub without its loop, its socket and
-# its store thread (tests/lib/hub_kit.h).
+# its store thread (tests/lib/hub_kit.h); `/* edge */` an edge's cores, without sockets and clocks (tests/lib/edge_kit.h).
 HUB_KIT := $(filter-out $(addprefix $(BUILD)/cmd/diagws-hub/,main.o loop.o options.o store/store.o), $(HUB_OBJ)) \
 	$(BUILD)/tests/lib/engine_mem.o
-$(BUILD)/tests/%: tests/unit/%.c $(LIB_A) $(HUB_OBJ) $(EDGE_OBJ) $(BENCH_OBJ) $(BUILD)/tests/lib/engine_mem.o
+EDGE_CORES := $(filter-out $(addprefix $(BUILD)/cmd/diagws-edge/,main.o options.o hub/% http/% \
+	$(addprefix door/,check.o gate.o linger.o listen.o receive.o server.o socket.o)), $(EDGE_OBJ))
+EDGE_KIT := $(EDGE_CORES) $(addprefix $(BUILD)/tests/lib/edge_,kit.o lws.o world.o)
+EDGE_OURS := dw_now_ms dw_mono_ms dw_mono_us dw_random
+$(BUILD)/tests/%: tests/unit/%.c $(LIB_A) $(HUB_OBJ) $(EDGE_OBJ) $(BENCH_OBJ) $(BUILD)/tests/lib/engine_mem.o $(EDGE_KIT)
 	@mkdir -p $(@D)
 	$(call say,TEST,$@)
 	$(Q)$(CC) $(ALL_CFLAGS) -DDW_TESTING -o $@ $< \
 		$$(sed -n 's|^/\* links: \(.*\) \*/$$|\1|p' $< | tr ' ' '\n' | sed -n 's|^\(.*\)\.c$$|$(BUILD)/\1.o|p') \
 		$$(grep -q '^/\* hub \*/$$' $< && echo $(HUB_KIT) $(LIB_A)) \
 		$$(sed -n 's|^/\* wraps: \(.*\) \*/$$|\1|p' $< | tr ' ' '\n' | sed 's|^|-Wl,--wrap=|') \
+		$$(grep -q '^/\* edge \*/$$' $< && echo $(EDGE_KIT) $(LIB_A) $(EDGE_OURS:%=-Wl$(comma)--wrap=%)) \
 		$(ALL_LDFLAGS) $$(pkg-config --libs cmocka $$(sed -n 's|^/\* libs: \(.*\) \*/$$|\1|p' $<)) -lpthread
 
 # An edge of another protocol version, for the test that a hub refuses it.

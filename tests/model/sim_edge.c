@@ -25,10 +25,11 @@
 #include "../../cmd/diagws-edge/hub/uplink.h"
 #include "../../cmd/diagws-edge/room/frame.h"
 #include "../../cmd/diagws-edge/turn.h"
+#include "../lib/frames.h"
 #include "base/clock.h"
 #include "sim.h"
 
-enum { PING_MAX = 125, OP_TEXT = 1, OP_PING = 9 };
+enum { PING_MAX = 125 };
 
 struct ping {
 	struct ping *prev, *next;
@@ -98,25 +99,13 @@ read_frame(struct client *client, unsigned op, const char *payload, size_t n)
 }
 
 static void
-read_bytes(struct client *client, const char *p, size_t n)
+read_bytes(struct client *client, struct dw_str bytes)
 {
-	while (n >= 2) {
-		const uint8_t *u = (const uint8_t *)p;
-		size_t size = u[1], head = 2;
+	struct dw_str payload;
+	unsigned op;
 
-		if (size == 126) {
-			size = (size_t)u[2] << 8 | u[3];
-			head = 4;
-		} else if (size == 127) {
-			size = 0;
-			for (int i = 0; i < 8; i++)
-				size = size << 8 | u[2 + i];
-			head = 10;
-		}
-		read_frame(client, u[0] & 15U, p + head, size);
-		p += head + size;
-		n -= head + size;
-	}
+	while (next_frame(&bytes, &op, &payload))
+		read_frame(client, op, payload.p, payload.n);
 }
 
 /* ---- server.h */
@@ -141,7 +130,7 @@ server_write(struct lws *wsi, int fd, struct dw_str bytes)
 
 	(void)fd;
 	if (!client->frozen) {
-		read_bytes(client, bytes.p, bytes.n);
+		read_bytes(client, bytes);
 		return SERVER_DONE;
 	}
 	dw_buf_add(&client->kernel, bytes.p, bytes.n);
@@ -457,7 +446,7 @@ client_thaw(struct client *client)
 	client->taken += kernel.len;
 	client->kernel = (struct dw_buf) { 0 };
 	if (kernel.len > 0)
-		read_bytes(client, kernel.data, kernel.len);
+		read_bytes(client, (struct dw_str) { kernel.data, kernel.len });
 	dw_buf_clear(&kernel);
 	sub_push_all(client->conn);
 }

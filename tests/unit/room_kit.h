@@ -8,28 +8,14 @@
 #ifndef ROOM_KIT_H
 #define ROOM_KIT_H
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <cmocka.h>
-
+#include "../lib/plain_tests.h"
 #include "room/room.h"
 
-enum {
-	NOW = 1000000000,
-	LIMIT = 5,
-	TTL = 1000000,
-	CURSOR_TTL = 3000000,
-	EDGE = 7,
-	OTHER_EDGE = 8,
-	USERS = 16,
-	MOST_TESTS = 64
-};
+enum { NOW = 1000000000, LIMIT = 5, TTL = 1000000, CURSOR_TTL = 3000000, EDGE = 7, OTHER_EDGE = 8, USERS = 16 };
 
 static const char EPOCH[] = "0123456789abcdef0123456789abcdef";
 
@@ -44,16 +30,6 @@ static struct {
 	const char *name;
 	uint64_t own;
 } users[USERS];
-
-struct room_test {
-	const char *name;
-	void (*run)(void);
-};
-
-#define TEST(name)  \
-	{               \
-#name, name \
-	}
 
 static inline void
 load_empty(void)
@@ -91,22 +67,10 @@ tear_down(void **state)
 	return 0;
 }
 
-static inline void
-run_in_room(void **state)
-{
-	((const struct room_test *)*state)->run();
-}
-
 static inline int
-run_in_rooms(const struct room_test *tests, size_t count)
+run_in_rooms(const struct plain_test *tests, size_t count)
 {
-	struct CMUnitTest group[MOST_TESTS] = { 0 };
-
-	if (count > MOST_TESTS)
-		return 1;
-	for (size_t i = 0; i < count; i++)
-		group[i] = (struct CMUnitTest) { tests[i].name, run_in_room, set_up, tear_down, (void *)&tests[i] };
-	return _cmocka_run_group_tests("tests", group, count, NULL, NULL);
+	return run_plain_tests(tests, count, set_up, tear_down);
 }
 
 /* Time passes. */

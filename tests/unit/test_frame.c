@@ -105,6 +105,35 @@ test_a_close_is_a_control_frame(void **state)
 	dw_buf_clear(&out);
 }
 
+/* Its length takes one, three or nine bytes. */
+static void
+test_a_text_of_any_length_has_the_shortest_header(void **state)
+{
+	static const struct {
+		size_t n, header;
+		const char *bytes;
+	} lengths[] = {
+		{ 0, 2, "\x81\x00" },
+		{ 125, 2, "\x81\x7d" },
+		{ 126, 4, "\x81\x7e\x00\x7e" },
+		{ 65535, 4, "\x81\x7e\xff\xff" },
+		{ 65536, 10, "\x81\x7f\x00\x00\x00\x00\x00\x01\x00\x00" },
+	};
+	static char text[65536];
+	struct dw_buf out = { 0 };
+
+	(void)state;
+	memset(text, 'x', sizeof(text));
+	for (size_t i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
+		dw_buf_reset(&out);
+		frame_text(&out, (struct dw_str) { text, lengths[i].n });
+		assert_int_equal(out.len, lengths[i].header + lengths[i].n);
+		assert_memory_equal(out.data, lengths[i].bytes, lengths[i].header);
+		assert_memory_equal(out.data + lengths[i].header, text, lengths[i].n);
+	}
+	dw_buf_clear(&out);
+}
+
 int
 main(void)
 {
@@ -113,6 +142,7 @@ main(void)
 		cmocka_unit_test(test_no_other_position_is_believed),
 		cmocka_unit_test(test_a_counter_comes_back),
 		cmocka_unit_test(test_a_close_is_a_control_frame),
+		cmocka_unit_test(test_a_text_of_any_length_has_the_shortest_header),
 	};
 
 	if (!frame_open())

@@ -435,7 +435,7 @@ test_revoked_sessions_are_found(void)
 int
 main(void)
 {
-	const struct room_test tests[] = {
+	const struct plain_test tests[] = {
 		TEST(test_explicit_device_is_taken_over),
 		TEST(test_who_returns_stays_if_it_is_the_newest),
 		TEST(test_derived_devices_live_side_by_side),

@@ -599,7 +599,7 @@ test_direct_messages_survive_unloading(void)
 int
 main(void)
 {
-	const struct room_test tests[] = {
+	const struct plain_test tests[] = {
 		TEST(test_gap_is_what_lies_before_the_oldest),
 		TEST(test_gap_of_all_there_was),
 		TEST(test_reason_is_limit_where_as_many_are_retained),

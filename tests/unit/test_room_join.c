@@ -353,7 +353,7 @@ test_sent_goes_back(void)
 int
 main(void)
 {
-	const struct room_test tests[] = {
+	const struct plain_test tests[] = {
 		TEST(test_first_visit_gets_all_retained),
 		TEST(test_first_visit_of_an_empty_room),
 		TEST(test_known_device_resumes_exactly),

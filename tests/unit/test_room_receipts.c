@@ -595,7 +595,7 @@ test_audience(void)
 int
 main(void)
 {
-	const struct room_test tests[] = {
+	const struct plain_test tests[] = {
 		TEST(test_resumes_from_five_seconds_before_the_end),
 		TEST(test_resumes_from_the_newest_that_is_old_enough),
 		TEST(test_a_long_stream_overlaps_by_six_seconds_at_most),

@@ -26,10 +26,10 @@ enum { KEEP_ALIVE_MS = 25 * 1000, SILENCE_MS = 60 * 1000 };
 static void
 set_timer(struct conn *conn)
 {
-	const uint64_t now = dw_mono_ms(), now_s = dw_now_ms() / 1000;
-	const uint64_t left_ms = conn->expires == 0      ? UINT64_MAX / 2
-							 : conn->expires > now_s ? (conn->expires - now_s) * 1000
-													 : 0;
+	const uint64_t now = dw_mono_ms(), wall = dw_now_ms();
+	const uint64_t left_ms = conn->expires == 0            ? UINT64_MAX / 2
+							 : conn->expires > wall / 1000 ? (conn->expires - wall / 1000) * 1000 - wall % 1000
+														   : 0;
 	uint64_t due = dw_less(conn->pinged_at + KEEP_ALIVE_MS, conn->heard_at + SILENCE_MS);
 
 	if (conn->stalled_at > 0)
