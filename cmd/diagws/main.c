@@ -10,8 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "children.h"
 #include "cli/opt.h"
-#include "sibling.h"
 #include "up.h"
 
 static const struct {
