@@ -36,7 +36,7 @@ pc = $(shell pkg-config --libs $(1) 2>/dev/null)
 
 # libdiagws is what a sender needs; the commands link the objects they use from lib.a.
 CLIENT_SRC := $(addprefix lib/,$(addprefix base/,buf clock err paths) json/json json/json_plain message/msg message/request \
-	$(addprefix wire/,bus endpoint msgpack wait wire) $(addprefix client/,client diagws diagws_how diagws_updates pending))
+	$(addprefix wire/,bus endpoint msgpack wire) $(addprefix client/,client diagws diagws_how diagws_updates pending))
 LIB_SRC    := $(wildcard lib/*/*.c lib/*/*/*.c)
 LIB_OBJ    := $(LIB_SRC:%.c=$(BUILD)/%.o)
 LIB_A      := $(BUILD)/lib/lib.a
@@ -217,7 +217,7 @@ $(BUILD)/tests/hold.so $(BUILD)/tests/stick.so: $(BUILD)/tests/%.so: tests/lib/%
 # commands are made of but what touches the world. The two have functions of the same names: the hub's stay its own.
 SIM_HUB  := $(filter-out $(addprefix $(BUILD)/cmd/diagws-hub/,main.o loop.o options.o store/store.o), $(HUB_OBJ)) \
 	$(BUILD)/tests/model/sim_hub.o
-SIM_EDGE := $(filter-out $(addprefix $(BUILD)/cmd/diagws-edge/,main.o options.o client/ws.o client/params.o $(addprefix http/,admit.o client.o daemon.o http.o request.o) $(addprefix door/,check.o gate.o linger.o listen.o server.o socket.o)), \
+SIM_EDGE := $(filter-out $(addprefix $(BUILD)/cmd/diagws-edge/,main.o options.o client/ws.o $(addprefix http/,admit.o client.o daemon.o http.o request.o) $(addprefix door/,check.o gate.o linger.o listen.o server.o socket.o)), \
 	$(EDGE_OBJ)) $(addprefix $(BUILD)/tests/model/,harness.o harness_hub.o harness_client.o sim_edge.o sim_net.o sim_poll.o) $(BUILD)/tests/lib/engine_mem.o
 SIM_OURS := dw_now_ms dw_mono_ms dw_mono_us dw_random dw_random_id fsync fdatasync fallocate pread
 $(BUILD)/tests/harness: $(SIM_HUB) $(SIM_EDGE) $(LIB_A)

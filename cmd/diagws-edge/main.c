@@ -7,7 +7,6 @@
  */
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <utlist.h>
 #include <uv.h>
@@ -188,9 +187,7 @@ static int
 start(struct dw_fault *fault)
 {
 	static const int numbers[] = { SIGTERM, SIGINT, SIGHUP };
-	const struct uplink_config link = {
-		.uri = edge.config.hub, .name = edge.config.listen.item[0], .loop = &loop, .wheel = &edge.wheel
-	};
+	const struct uplink_config link = { .uri = edge.config.hub, .name = edge.config.listen.item[0], .loop = &loop };
 	int err;
 
 	(void)signal(SIGPIPE, SIG_IGN);

@@ -16,7 +16,6 @@
  */
 #include "loop.h"
 
-#include <errno.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>

@@ -152,10 +152,10 @@ static int
 check_names(const char *room, char **users, size_t count)
 {
 	struct dw_fault fault = { 0 };
-	int err = check_room(dw_str(room), &fault);
+	int err = dw_room_check(dw_str(room), "", &fault);
 
 	for (size_t i = 0; i < count && err == DW_OK; i++)
-		err = check_user(dw_str(users[i]), &fault);
+		err = dw_user_check(dw_str(users[i]), "", &fault);
 	if (err != DW_OK)
 		dw_fault_print(stderr, owner_command.name, err, &fault, NULL);
 	return err;
@@ -209,9 +209,9 @@ parse_line(struct dw_str line, struct item *item, struct dw_fault *fault)
 	if (err == DW_OK)
 		err = read_name(json, "user_id", item->user, sizeof(item->user), fault);
 	if (err == DW_OK)
-		err = check_room(dw_str(item->room), fault);
+		err = dw_room_check(dw_str(item->room), "", fault);
 	if (err == DW_OK)
-		err = check_user(dw_str(item->user), fault);
+		err = dw_user_check(dw_str(item->user), "", fault);
 	if (err == DW_OK && dw_json_count(json) > 2)
 		err = dw_fault_set(fault, DW_E_FIELD, NULL, expected, "the line has other fields, too");
 	dw_json_destroy(&json);

@@ -162,10 +162,10 @@ list_owners(const struct options *options, const char *room)
 {
 	struct dw_rows *rows = NULL;
 	struct dw_fault fault = { 0 };
-	int err = room != NULL ? check_room(dw_str(room), &fault) : DW_OK;
+	int err = room != NULL ? dw_room_check(dw_str(room), "", &fault) : DW_OK;
 
 	if (err == DW_OK && options->user != NULL)
-		err = check_user(dw_str(options->user), &fault);
+		err = dw_user_check(dw_str(options->user), "", &fault);
 	if (err != DW_OK) {
 		dw_fault_print(stderr, owner_command.name, err, &fault, NULL);
 		return err;

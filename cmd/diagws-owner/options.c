@@ -1,4 +1,4 @@
-/* The options of diagws-owner, and what all verbs make of them and of names. Its own file because the verbs use it, and
+/* The options of diagws-owner, and what all verbs make of them. Its own file because the verbs use it, and
  * main.c, which chooses one, is above them.
  */
 #include <stdio.h>
@@ -43,26 +43,4 @@ open_client(struct dw_client **client)
 	if (err != DW_OK)
 		dw_fault_print(stderr, owner_command.name, err, &fault, NULL);
 	return err;
-}
-
-int
-check_room(struct dw_str room, struct dw_fault *fault)
-{
-	char quoted[DW_QUOTE_SIZE];
-
-	if (dw_room_ok(room))
-		return DW_OK;
-	return dw_fault_set(fault, DW_E_FIELD, "diagnosis_id", "1 to 64 of A-Z a-z 0-9 _ -", "'%s' is not a diagnosis id",
-		dw_quote(room, quoted));
-}
-
-int
-check_user(struct dw_str user, struct dw_fault *fault)
-{
-	char quoted[DW_QUOTE_SIZE];
-
-	if (dw_user_ok(user))
-		return DW_OK;
-	return dw_fault_set(fault, DW_E_FIELD, "user_id", "1 to 128 bytes of UTF-8 without control characters",
-		"'%s' is not a user id", dw_quote(user, quoted));
 }

@@ -6,7 +6,6 @@
 
 #include <stdbool.h>
 #include <stddef.h>
-#include <stdint.h>
 
 #include "cli/opt.h"
 #include "client/client.h"
@@ -35,7 +34,5 @@ int import_users(const struct options *options, const struct verb *verb, const c
 int list_owners(const struct options *options, const char *room);
 
 int open_client(struct dw_client **client);
-int check_room(struct dw_str room, struct dw_fault *fault);
-int check_user(struct dw_str user, struct dw_fault *fault);
 
 #endif

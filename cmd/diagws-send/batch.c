@@ -336,13 +336,12 @@ set_up(struct batch *batch, struct dw_fault *fault)
 static int
 check_defaults(const struct options *options)
 {
-	char type[DW_TYPE_MAX + 1], quoted[DW_QUOTE_SIZE];
+	char type[DW_TYPE_MAX + 1];
 	struct dw_fault fault = { 0 };
 	int err = options->type != NULL ? dw_type_expand(options->type, type, &fault) : DW_OK;
 
-	if (err == DW_OK && options->room != NULL && !dw_room_ok(dw_str(options->room)))
-		err = dw_fault_set(&fault, DW_E_FIELD, NULL, "1 to 64 of A-Z a-z 0-9 _ -",
-			"option '--diagnosis': '%s' is not a diagnosis id", dw_quote(dw_str(options->room), quoted));
+	if (err == DW_OK && options->room != NULL)
+		err = dw_room_check(dw_str(options->room), "option '--diagnosis': ", &fault);
 	if (err != DW_OK)
 		dw_fault_print(stderr, send_command.name, err, &fault, NULL);
 	return err;

@@ -130,14 +130,11 @@ static int
 check_user(void)
 {
 	struct dw_fault fault = { 0 };
-	char quoted[DW_QUOTE_SIZE];
+	int err = send_options.to != NULL ? dw_user_check(dw_str(send_options.to), "option '--user': ", &fault) : DW_OK;
 
-	if (send_options.to == NULL || dw_user_ok(dw_str(send_options.to)))
-		return DW_OK;
-	(void)dw_fault_set(&fault, DW_E_FIELD, NULL, "1 to 128 bytes of UTF-8 without control characters",
-		"option '--user': '%s' is not a user id", dw_quote(dw_str(send_options.to), quoted));
-	dw_fault_print(stderr, send_command.name, DW_E_FIELD, &fault, NULL);
-	return DW_E_FIELD;
+	if (err != DW_OK)
+		dw_fault_print(stderr, send_command.name, err, &fault, NULL);
+	return err;
 }
 
 static int

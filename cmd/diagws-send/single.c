@@ -127,12 +127,10 @@ static int
 check_names(struct message *message, const char *room, const char *type, char full_type[DW_TYPE_MAX + 1],
 	struct dw_fault *fault)
 {
-	char quoted[DW_QUOTE_SIZE];
 	int err = dw_type_expand(type, full_type, fault);
 
-	if (err == DW_OK && !dw_room_ok(dw_str(room)))
-		err = dw_fault_set(fault, DW_E_FIELD, "diagnosis_id", "1 to 64 of A-Z a-z 0-9 _ -",
-			"'%s' is not a diagnosis id", dw_quote(dw_str(room), quoted));
+	if (err == DW_OK)
+		err = dw_room_check(dw_str(room), "", fault);
 	if (err == DW_OK)
 		(void)dw_str_copy(dw_str(room), message->room, sizeof(message->room));
 	return err;

@@ -81,7 +81,7 @@ check_usage(int count, char **operands, const struct view **view)
 {
 	const char *name = count > 0 ? operands[0] : "summary";
 	struct dw_fault fault = { 0 };
-	char quoted[DW_QUOTE_SIZE];
+	int err;
 
 	*view = find_view(name);
 	if (*view == NULL)
@@ -94,12 +94,10 @@ check_usage(int count, char **operands, const struct view **view)
 		return dw_opt_misuse(&command, "'%s' needs a diagnosis", name);
 	if (count > ((*view)->needs_room ? 2 : 1))
 		return dw_opt_misuse(&command, "'%s' is one operand too many", operands[count - 1]);
-	if (!(*view)->needs_room || dw_room_ok(dw_str(operands[1])))
-		return DW_OK;
-	(void)dw_fault_set(&fault, DW_E_FIELD, NULL, "1 to 64 of A-Z a-z 0-9 _ -", "'%s' is not a diagnosis id",
-		dw_quote(dw_str(operands[1]), quoted));
-	dw_fault_print(stderr, command.name, DW_E_FIELD, &fault, NULL);
-	return DW_E_FIELD;
+	err = (*view)->needs_room ? dw_room_check(dw_str(operands[1]), "", &fault) : DW_OK;
+	if (err != DW_OK)
+		dw_fault_print(stderr, command.name, err, &fault, NULL);
+	return err;
 }
 
 static void

@@ -1,6 +1,8 @@
-/* The options of diagws-token. Its own file because the verbs, which main.c chooses from, name the command when they
- * tell of its misuse.
+/* The options of diagws-token, and how a verb ends: with its output, or with a failure that is told. Its own file
+ * because the verbs, which main.c chooses from, name the command when they tell of its misuse.
  */
+#include <stdio.h>
+
 #include "command.h"
 
 #define TTL_MAX_MS (INT64_C(3650) * 24 * 3600 * 1000)
@@ -92,3 +94,23 @@ const struct dw_command token_command = {
 				"diagws-token check --keys /etc/diagws/keys token",
 	.groups = groups,
 };
+
+int
+token_fail(int err, const struct dw_fault *fault)
+{
+	dw_fault_print(stderr, token_command.name, err, fault, NULL);
+	return dw_err_exit(err);
+}
+
+int
+token_print(const struct dw_buf *text)
+{
+	struct dw_fault fault = { 0 };
+
+	if (!dw_buf_ok(text))
+		return token_fail(DW_E_NOMEM, NULL);
+	if (fwrite(text->data, 1, text->len, stdout) == text->len && fflush(stdout) == 0)
+		return 0;
+	(void)dw_fault_set(&fault, DW_E_IO, NULL, NULL, "cannot write to standard output");
+	return token_fail(DW_E_IO, &fault);
+}

@@ -1,5 +1,5 @@
-/* The processes that diagws up starts, and their watchdog. Its own file because what they are for (up.c) does not
- * matter here.
+/* The other commands: where they are, those that diagws up starts, and their watchdog. Its own file because what they
+ * are for (up.c) does not matter here.
  *
  * The watchdog is systemd's own protocol (sd_notify(3)): each child is given a datagram socket and a time, and says
  * from inside its loop that it is alive. The kernel tells whose word it is. Silence is counted in our own looks, of
@@ -25,7 +25,6 @@
 
 #include "base/clock.h"
 #include "base/err.h"
-#include "sibling.h"
 
 enum {
 	ARGUMENTS_MAX = 16,
@@ -48,6 +47,22 @@ static size_t count;
 static sigset_t child_mask;
 static int64_t watchdog;
 static int ear = -1;
+
+void
+sibling_path(const char *name, char out[DW_PATH_SIZE])
+{
+	char self[DW_PATH_SIZE - 64];
+	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+	char *slash;
+
+	self[n > 0 ? n : 0] = '\0';
+	slash = strrchr(self, '/');
+	if (slash != NULL)
+		*slash = '\0';
+	(void)snprintf(out, DW_PATH_SIZE, "%s/diagws-%s", self, name);
+	if (access(out, X_OK) != 0)
+		(void)snprintf(out, DW_PATH_SIZE, "diagws-%s", name);
+}
 
 static int
 listen_to_children(void)

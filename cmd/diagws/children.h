@@ -1,4 +1,4 @@
-/* The processes that diagws up starts, and their watchdog.
+/* Where the other commands are; the processes that diagws up starts, and their watchdog.
  *
  * Each is named by its place, in the order of their start. diagws up has no other children than these and those of
  * children_run.
@@ -11,7 +11,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/paths.h"
+
 enum { CHILDREN_MAX = 17 };
+
+/* The program diagws-NAME: beside this one, so that a build that was not installed uses its own, else by PATH. */
+void sibling_path(const char *name, char out[DW_PATH_SIZE]);
 
 /* Once, before all else: the signals of a child are `mask`; one that says nothing for watchdog_ms is stuck, 0: none
  * ever is. DW_OK or DW_E_NOMEM (errno). */

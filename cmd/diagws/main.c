@@ -6,12 +6,11 @@
  */
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "children.h"
 #include "cli/opt.h"
-#include "sibling.h"
 #include "up.h"
 
 static const struct {

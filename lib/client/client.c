@@ -1,5 +1,5 @@
 /* A client's connection to the hub: one DEALER, a window of unanswered requests, answers paired by `corr`.
- * Its own file because the library and three commands share it; an edge has other needs and its own.
+ * Its own file because the library and three commands share it; an edge has a loop, and a connection of its own.
  *
  * The happy path: HELLO until WELCOME, then each request goes out as it is asked (those that were asked before it
  * could, or while answers are taken, together), and the answer ends it. Which answer belongs to whom is pending.c's
@@ -29,6 +29,8 @@ enum {
 	NAME_MAX_BYTES = 128,
 	QUIET_MS = 1000, /* silence after which we ask again: PING, or HELLO when not welcomed */
 	PAUSE_MAX_MS = 50,
+	GRACE_MS = 1000,              /* so long after its deadline comes the hub's word on who has it */
+	UNSTORED_BYTES = 1024 * 1024, /* beyond: only what is alone. The hub has a share for each sender: far within */
 };
 
 enum state {
@@ -50,9 +52,8 @@ struct dw_client {
 	bool ever_welcomed;
 	bool polling; /* `done` may ask, but not poll */
 	bool gathers;
-	size_t gathered;   /* bytes asked for since something was last sent */
-	struct dw_buf out; /* several requests, to be sent together */
-	int failed;        /* the error that ended everything */
+	size_t gathered; /* bytes asked for since something was last sent */
+	int failed;      /* the error that ended everything */
 	struct dw_fault fault;
 	struct dw_pendings asked;
 };
@@ -68,10 +69,14 @@ set_up(struct dw_client *client, const struct dw_client_config *config)
 	(void)snprintf(client->name, sizeof(client->name), "%s", config->name != NULL ? config->name : "client");
 	if (config->endpoint == NULL)
 		dw_default_endpoint(false, endpoint);
+	client->asked = (struct dw_pendings) { .window = config->window,
+		.bytes_max = UNSTORED_BYTES,
+		.timeout_ms = (uint64_t)config->timeout_ms,
+		.grace_ms = config->timeout_ms < GRACE_MS ? (uint64_t)config->timeout_ms : GRACE_MS };
 	client->endpoint = strdup(config->endpoint != NULL ? config->endpoint : endpoint);
 	if (client->endpoint == NULL)
 		return DW_E_NOMEM;
-	return dw_pendings_init(&client->asked, config->window, (uint64_t)config->timeout_ms);
+	return dw_pendings_init(&client->asked);
 }
 
 int
@@ -102,34 +107,32 @@ end_all(struct dw_client *client, int err)
 	return err;
 }
 
-static int
-send_frame(struct dw_client *client, const struct dw_buf *frame)
+/* What could not be sent is tried again after a pause. */
+static bool
+note_sent(struct dw_client *client, bool sent)
 {
-	int err = dw_bus_send(client->bus, frame->data, frame->len);
-
-	if (err == DW_OK) {
+	if (sent) {
 		client->pause_ms = 1;
 	} else {
 		client->retry_at = dw_mono_ms() + client->pause_ms;
 		client->pause_ms = client->pause_ms * 2 < PAUSE_MAX_MS ? client->pause_ms * 2 : PAUSE_MAX_MS;
 	}
-	return err;
+	return sent;
 }
 
-static int
+static bool
 send_message(struct dw_client *client, const struct dw_wire *message)
 {
 	struct dw_buf frame;
-	int err = DW_E_AGAIN;
+	bool sent;
 
 	dw_buf_init(&frame);
 	dw_wire_pack(&frame, message);
-	if (dw_buf_ok(&frame))
-		err = send_frame(client, &frame);
+	sent = note_sent(client, dw_buf_ok(&frame) && dw_bus_send(client->bus, frame.data, frame.len) == DW_OK);
 	dw_buf_clear(&frame);
-	if (err == DW_OK)
+	if (sent)
 		client->spoken_at = dw_mono_ms();
-	return err;
+	return sent;
 }
 
 static void
@@ -142,31 +145,10 @@ greet(struct dw_client *client)
 	hello.hello.peer = client->peer;
 	hello.hello.incarnation = client->incarnation + 1;
 	hello.hello.name = dw_str(client->name);
-	if (send_message(client, &hello) != DW_OK)
+	if (!send_message(client, &hello))
 		return;
 	client->incarnation++;
 	client->state = GREETED;
-}
-
-/* Sends the next of what is unsent, and what fits behind it. */
-static bool
-send_next(struct dw_client *client)
-{
-	const struct dw_pending *first = client->asked.unsent;
-	struct dw_pending *next = first->next;
-	const struct dw_buf *frame = &first->frame;
-
-	if (next != NULL && frame->len + next->frame.len <= DW_WIRE_TOGETHER) {
-		dw_buf_reset(&client->out);
-		dw_buf_add(&client->out, frame->data, frame->len);
-		for (; next != NULL && client->out.len + next->frame.len <= DW_WIRE_TOGETHER; next = next->next)
-			dw_buf_add(&client->out, next->frame.data, next->frame.len);
-		frame = &client->out;
-	}
-	if (!dw_buf_ok(frame) || send_frame(client, frame) != DW_OK)
-		return false;
-	client->asked.unsent = next;
-	return true;
 }
 
 /* Says what is due, as far as the bus takes it. */
@@ -185,8 +167,8 @@ speak(struct dw_client *client, uint64_t now)
 	if (client->state != WELCOMED)
 		return;
 	client->gathered = 0;
-	while (client->asked.unsent != NULL && send_next(client))
-		continue;
+	if (client->asked.unsent != NULL)
+		(void)note_sent(client, dw_pendings_send(&client->asked, client->bus));
 	if (quiet && client->asked.count > 0 && client->asked.unsent == NULL) {
 		struct dw_wire ping = { .kind = DW_PING };
 
@@ -224,16 +206,10 @@ take_message(struct dw_client *client, const struct dw_wire *message)
 	case DW_REFUSED:
 		return take_refusal(client, &message->refused);
 	case DW_STORED:
-		dw_pendings_answer(&client->asked, message->stored.corr, message->stored.code, message);
-		return DW_OK;
 	case DW_DELIVERED:
-		dw_pendings_answer(&client->asked, message->delivered.corr, message->delivered.code, message);
-		return DW_OK;
 	case DW_TABLE:
-		dw_pendings_answer(&client->asked, message->table.corr, message->table.code, message);
-		return DW_OK;
 	case DW_OWNED:
-		dw_pendings_answer(&client->asked, message->owned.corr, message->owned.code, message);
+		(void)dw_pendings_answer(&client->asked, message);
 		return DW_OK;
 	case DW_PONG:
 	case DW_SHUTDOWN:
@@ -411,7 +387,6 @@ dw_client_destroy(struct dw_client **client_p)
 	}
 	(void)end_all(client, DW_E_CLOSING);
 	dw_bus_destroy(&client->bus);
-	dw_buf_clear(&client->out);
 	dw_pendings_clear(&client->asked);
 	free(client->endpoint);
 	free(client);

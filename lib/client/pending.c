@@ -1,8 +1,8 @@
-/* The unanswered requests of a client. Its own file because the connection (client.c) is trouble enough: here is
- * which answer belongs to whom, and when one is overdue.
+/* The unanswered requests of who asks a hub. Its own file because the connection is trouble enough: here is which
+ * answer belongs to whom, and when one is overdue; and this outlives every connection.
  *
- * The happy path: added at the end of the list, sent by the client, answered, out. A PUBLISH that waits for devices
- * has two answers: STORED leaves it in the list with a deadline of its own, DELIVERED ends it.
+ * The happy path: added at the end of the list, sent, answered, out. A PUBLISH that waits for devices has two answers:
+ * STORED leaves it in the list with a deadline of its own, DELIVERED ends it.
  *
  * Failure modes: an answer of a kind that does not fit (DW_E_PROTOCOL to its asker); no answer in time. An answer
  * that comes late, or twice after a repeat, is nobody's.
@@ -16,47 +16,28 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "wire/bus.h"
 
-enum {
-	KEEP_BYTES = 1024, /* a larger frame's memory is given back when it was answered */
-	GRACE_MS = 1000,   /* so long after its deadline comes the hub's word on who has it */
-};
+enum { KEEP_BYTES = 1024 }; /* a larger frame's memory is given back when it was answered */
 
 int
-dw_pendings_init(struct dw_pendings *all, size_t window, uint64_t timeout_ms)
+dw_pendings_init(struct dw_pendings *all)
 {
-	assert(window >= 1 && window <= DW_PENDING_MAX);
-	*all = (struct dw_pendings) { .window = window, .timeout_ms = timeout_ms, .look_at = UINT64_MAX };
-	all->slots = calloc(window, sizeof(*all->slots));
-	if (all->slots == NULL)
-		return DW_E_NOMEM;
-	for (size_t i = window; i-- > 0;) {
-		all->slots[i].next = all->free;
-		all->free = &all->slots[i];
-	}
-	return DW_OK;
+	assert(all->window >= 1 && all->window <= DW_PENDING_MAX);
+	all->look_at = UINT64_MAX;
+	all->slots = calloc(all->window, sizeof(*all->slots));
+	return all->slots != NULL ? DW_OK : DW_E_NOMEM;
 }
 
 void
 dw_pendings_clear(struct dw_pendings *all)
 {
 	assert(all->first == NULL);
-	for (size_t i = 0; all->slots != NULL && i < all->window; i++)
+	for (size_t i = 0; i < all->used; i++)
 		dw_buf_clear(&all->slots[i].frame);
+	dw_buf_clear(&all->together);
 	free(all->slots);
 	all->slots = NULL;
-}
-
-static void
-set_corr(struct dw_wire *message, uint64_t corr)
-{
-	assert(message->kind == DW_PUBLISH || message->kind == DW_STAT || message->kind == DW_OWN);
-	if (message->kind == DW_PUBLISH)
-		message->publish.corr = corr;
-	else if (message->kind == DW_STAT)
-		message->stat.corr = corr;
-	else
-		message->own.corr = corr;
 }
 
 static void
@@ -67,10 +48,26 @@ set_due(struct dw_pendings *all, struct dw_pending *request, uint64_t due)
 		all->look_at = due;
 }
 
+/* From now on the hub has so long for its answer. */
+static void
+await_answer(struct dw_pendings *all, struct dw_pending *request)
+{
+	request->since = dw_mono_ms();
+	set_due(all, request, request->since + (request->waits ? request->wait_ms + all->grace_ms : all->timeout_ms));
+}
+
 bool
 dw_pendings_full(const struct dw_pendings *all)
 {
-	return all->free == NULL || all->bytes >= DW_PENDING_BYTES;
+	return all->count == all->window || all->bytes >= all->bytes_max;
+}
+
+static uint64_t
+wait_of(const struct dw_wire *request)
+{
+	if (request->kind == DW_PUBLISH)
+		return request->publish.wait > 0 ? request->publish.wait_ms : 0;
+	return request->kind == DW_READ ? request->read.wait_ms : 0;
 }
 
 struct dw_pending *
@@ -79,18 +76,19 @@ dw_pendings_add(struct dw_pendings *all, const struct dw_wire *request, dw_clien
 	struct dw_pending *slot = all->free;
 	struct dw_wire message = *request;
 
-	assert(slot != NULL);
+	assert(all->count < all->window);
+	if (slot == NULL)
+		slot = all->free = &all->slots[all->used++];
 	slot->corr = ++all->made * DW_PENDING_MAX + (uint64_t)(slot - all->slots);
-	set_corr(&message, slot->corr);
+	message.publish.corr = slot->corr; /* the first field of every request */
 	dw_buf_reset(&slot->frame);
 	dw_wire_pack(&slot->frame, &message);
 	if (!dw_buf_ok(&slot->frame))
 		return NULL;
 	all->free = slot->next;
-	slot->since = dw_mono_ms();
-	set_due(all, slot, slot->since + all->timeout_ms);
-	slot->wait_ms = message.kind == DW_PUBLISH && message.publish.wait > 0 ? message.publish.wait_ms : 0;
-	slot->stored = false;
+	slot->wait_ms = wait_of(request);
+	slot->waits = message.kind == DW_READ && slot->wait_ms > 0; /* a PUBLISH not before it is stored */
+	await_answer(all, slot);
 	slot->asked = message.kind;
 	slot->done = done;
 	slot->user = user;
@@ -102,8 +100,30 @@ dw_pendings_add(struct dw_pendings *all, const struct dw_wire *request, dw_clien
 	if (all->unsent == NULL)
 		all->unsent = slot;
 	all->count++;
-	all->bytes += slot->frame.len;
+	slot->counted = slot->frame.len;
+	all->bytes += slot->counted;
 	return slot;
+}
+
+bool
+dw_pendings_send(struct dw_pendings *all, struct dw_bus *bus)
+{
+	while (all->unsent != NULL) {
+		const struct dw_buf *frame = &all->unsent->frame;
+		struct dw_pending *next = all->unsent->next;
+
+		if (next != NULL && frame->len + next->frame.len <= DW_WIRE_TOGETHER) {
+			dw_buf_reset(&all->together);
+			dw_buf_add(&all->together, frame->data, frame->len);
+			for (; next != NULL && all->together.len + next->frame.len <= DW_WIRE_TOGETHER; next = next->next)
+				dw_buf_add(&all->together, next->frame.data, next->frame.len);
+			frame = &all->together;
+		}
+		if (!dw_buf_ok(frame) || dw_bus_send(bus, frame->data, frame->len) != DW_OK)
+			return false;
+		all->unsent = next;
+	}
+	return true;
 }
 
 /* Takes a request out and tells its asker. */
@@ -119,11 +139,11 @@ end_request(struct dw_pendings *all, struct dw_pending *request, int err, const 
 	all->free = request;
 	all->count--;
 	all->ended++;
-	if (!request->stored)
-		all->bytes -= request->frame.len;
+	all->bytes -= request->counted;
 	if (request->frame.cap > KEEP_BYTES)
 		dw_buf_clear(&request->frame);
-	request->done(request->user, err, answer);
+	if (request->done != NULL)
+		request->done(request->user, err, answer);
 }
 
 void
@@ -138,7 +158,9 @@ fits(const struct dw_pending *request, enum dw_wire_kind answer)
 {
 	switch (request->asked) {
 	case DW_PUBLISH:
-		return answer == DW_STORED || (answer == DW_DELIVERED && request->stored);
+		return answer == DW_STORED || (answer == DW_DELIVERED && request->waits);
+	case DW_READ:
+		return answer == DW_RECORDS;
 	case DW_STAT:
 		return answer == DW_TABLE;
 	default:
@@ -150,30 +172,61 @@ fits(const struct dw_pending *request, enum dw_wire_kind answer)
 static void
 begin_wait(struct dw_pendings *all, struct dw_pending *request, const struct dw_wire *answer)
 {
-	const uint64_t grace = all->timeout_ms < GRACE_MS ? all->timeout_ms : GRACE_MS;
-
-	if (request->stored)
+	if (request->waits)
 		return;
-	request->stored = true;
-	all->bytes -= request->frame.len;
-	request->since = dw_mono_ms();
-	set_due(all, request, request->since + request->wait_ms + grace);
+	request->waits = true;
+	if (!all->counts_waiting) {
+		all->bytes -= request->counted;
+		request->counted = 0;
+	}
+	await_answer(all, request);
 	request->done(request->user, DW_OK, answer);
 }
 
-void
-dw_pendings_answer(struct dw_pendings *all, uint64_t corr, uint64_t code, const struct dw_wire *answer)
+static struct dw_pending *
+find(const struct dw_pendings *all, uint64_t corr)
 {
 	struct dw_pending *request = &all->slots[corr % DW_PENDING_MAX % all->window];
 
-	if (!request->in_use || request->corr != corr)
-		return;
+	return request->in_use && request->corr == corr ? request : NULL;
+}
+
+bool
+dw_pendings_answer(struct dw_pendings *all, const struct dw_wire *answer)
+{
+	struct dw_pending *request = find(all, answer->stored.corr); /* corr and code: the first fields of every answer */
+	const uint64_t code = answer->stored.code;
+
+	if (request == NULL)
+		return false;
 	if (!fits(request, answer->kind))
 		end_request(all, request, DW_E_PROTOCOL, NULL);
-	else if (answer->kind == DW_STORED && code == 0 && request->wait_ms > 0)
+	else if (answer->kind == DW_STORED && code == 0 && request->wait_ms > 0 && request->done != NULL)
 		begin_wait(all, request, answer);
 	else
 		end_request(all, request, code == 0 ? DW_OK : code <= 9999 ? -(int)code : DW_E_PROTOCOL, answer);
+	return true;
+}
+
+void
+dw_pendings_cancel(struct dw_pendings *all, uint64_t corr)
+{
+	struct dw_pending *request = find(all, corr);
+
+	if (request == NULL)
+		return;
+	request->done = NULL;
+	if (request->asked != DW_PUBLISH || request->waits)
+		end_request(all, request, DW_E_CLOSING, NULL);
+}
+
+void
+dw_pendings_give_up(struct dw_pendings *all, uint64_t corr, int err)
+{
+	struct dw_pending *request = find(all, corr);
+
+	if (request != NULL)
+		end_request(all, request, err, NULL);
 }
 
 void
@@ -185,13 +238,13 @@ dw_pendings_expire(struct dw_pendings *all, uint64_t now, uint64_t heard_at)
 		return;
 	all->look_at = UINT64_MAX;
 	while (request != NULL) {
-		struct dw_pending *const next = request->next;
-
-		if (now >= request->due)
+		if (now >= request->due) {
 			end_request(all, request, heard_at <= request->since ? DW_E_HUB_AWAY : DW_E_TIMEOUT, NULL);
-		else
+			request = all->first; /* its asker may have ended others */
+		} else {
 			set_due(all, request, request->due);
-		request = next;
+			request = request->next;
+		}
 	}
 }
 
@@ -204,7 +257,7 @@ dw_pendings_unsend(struct dw_pendings *all)
 	for (struct dw_pending *request = all->first; request != NULL; request = request->next) {
 		const uint64_t end = request->since + request->wait_ms;
 
-		if (request->stored)
+		if (request->waits)
 			(void)dw_wire_wait(&request->frame, end > now ? end - now : 1);
 	}
 }

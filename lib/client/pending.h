@@ -1,5 +1,5 @@
-/* Requests of a client of the hub that are not answered yet: kept, paired with their answers, timed out. What
- * client.c sends and receives; this knows nothing of the connection.
+/* Requests that the hub has not answered yet: kept, sent, paired with their answers, timed out. For whoever asks a hub:
+ * a client (client.c) and an edge (cmd/diagws-edge/hub/uplink.c). When the hub can be asked is their affair.
  */
 #ifndef DIAGWS_PENDING_H
 #define DIAGWS_PENDING_H
@@ -15,45 +15,60 @@ struct dw_pending {
 	uint64_t corr;
 	uint64_t since;   /* when it was asked, or stored */
 	uint64_t due;     /* when an answer is overdue */
-	uint64_t wait_ms; /* for devices; 0: it does not */
+	uint64_t wait_ms; /* at the hub, for devices or a message; 0: it does not */
 	struct dw_buf frame;
-	dw_client_done *done;
+	size_t counted;       /* of its frame, in `bytes` of all */
+	dw_client_done *done; /* NULL: the asker is gone */
 	void *user;
 	enum dw_wire_kind asked; /* the request's kind */
 	bool in_use;
-	bool stored; /* and waits for devices now */
+	bool waits; /* at the hub, now */
 };
+
+struct dw_bus;
+
+enum { DW_PENDING_MAX = 4096 };
 
 struct dw_pendings {
-	struct dw_pending *slots;
-	struct dw_pending *free; /* NULL: there are `window` of them */
+	/* Set by who asks, before dw_pendings_init: */
+	size_t window;       /* requests, 1..DW_PENDING_MAX */
+	size_t bytes_max;    /* beyond so many nothing more is asked */
+	bool counts_waiting; /* `bytes` are also of those that wait at the hub */
+	uint64_t timeout_ms; /* for an answer that is due at once, */
+	uint64_t grace_ms;   /* and after what the hub was to wait */
+	uint64_t made;       /* corr is made of it, and it grows */
+	/* Looked at: */
 	struct dw_pending *first, *last;
 	struct dw_pending *unsent; /* what is before it was sent on this acquaintance, the rest was not */
-	size_t window, count;
-	size_t bytes; /* of those that are not stored yet */
-	uint64_t timeout_ms;
+	size_t count, bytes;
 	uint64_t look_at; /* nothing is overdue before */
-	uint64_t made;    /* requests, ever; of corr */
 	uint64_t ended;   /* requests, ever */
+	/* Private: */
+	struct dw_pending *slots, *free;
+	size_t used;            /* of the slots, ever */
+	struct dw_buf together; /* several requests, to be sent at once */
 };
 
-/* Beyond so many bytes only what is alone is asked: the hub has a share for each sender, and this is far within. */
-enum { DW_PENDING_MAX = 4096, DW_PENDING_BYTES = 1024 * 1024 };
-
-/* window: 1..DW_PENDING_MAX. DW_E_NOMEM; to be cleared also then. */
-int dw_pendings_init(struct dw_pendings *all, size_t window, uint64_t timeout_ms);
+/* DW_E_NOMEM; to be cleared also then. */
+int dw_pendings_init(struct dw_pendings *all);
 void dw_pendings_clear(struct dw_pendings *all); /* none may be left */
 
 bool dw_pendings_full(const struct dw_pendings *all);
-/* Packs and keeps a PUBLISH, STAT or OWN; there must be a free place. NULL: no memory. */
+/* Packs and keeps a PUBLISH, READ, STAT or OWN; not when they are full. NULL: no memory. */
 struct dw_pending *dw_pendings_add(
 	struct dw_pendings *all, const struct dw_wire *request, dw_client_done *done, void *user);
-/* Gives an answer of the hub to its asker. */
-void dw_pendings_answer(struct dw_pendings *all, uint64_t corr, uint64_t code, const struct dw_wire *answer);
+/* Sends what is unsent, as much at once as fits. False: the bus did not take it all. */
+bool dw_pendings_send(struct dw_pendings *all, struct dw_bus *bus);
+/* Gives an answer of the hub to its asker, with the error that it names. False: nobody asked. */
+bool dw_pendings_answer(struct dw_pendings *all, const struct dw_wire *answer);
+/* The asker is gone: what only reads is dropped at once, a message is sent on until it is stored. */
+void dw_pendings_cancel(struct dw_pendings *all, uint64_t corr);
+/* The asker cannot wait any longer: `done` is called now, with this error. */
+void dw_pendings_give_up(struct dw_pendings *all, uint64_t corr, int err);
 /* Ends what is overdue; heard_at: when the hub was heard, 0 if it never was. */
 void dw_pendings_expire(struct dw_pendings *all, uint64_t now, uint64_t heard_at);
 void dw_pendings_end_all(struct dw_pendings *all, int err);
-/* Everything is to be sent again; what waits for devices waits there for the rest of its time. */
+/* Everything is to be sent again; what waits at the hub waits there for the rest of its time. */
 void dw_pendings_unsend(struct dw_pendings *all);
 
 #endif

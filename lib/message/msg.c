@@ -175,6 +175,28 @@ dw_quote(struct dw_str s, char out[DW_QUOTE_SIZE])
 }
 
 int
+dw_room_check(struct dw_str room, const char *from, struct dw_fault *fault)
+{
+	char quoted[DW_QUOTE_SIZE];
+
+	if (dw_room_ok(room))
+		return DW_OK;
+	return dw_fault_set(fault, DW_E_FIELD, "diagnosis_id", "1 to 64 of A-Z a-z 0-9 _ -", "%s'%s' is not a diagnosis id",
+		from, dw_quote(room, quoted));
+}
+
+int
+dw_user_check(struct dw_str user, const char *from, struct dw_fault *fault)
+{
+	char quoted[DW_QUOTE_SIZE];
+
+	if (dw_user_ok(user))
+		return DW_OK;
+	return dw_fault_set(fault, DW_E_FIELD, "user_id", "1 to 128 bytes of UTF-8 without control characters",
+		"%s'%s' is not a user id", from, dw_quote(user, quoted));
+}
+
+int
 dw_member_refuse(const struct dw_json_member *member, const char *why, const char *expected, struct dw_fault *fault)
 {
 	char name[DW_QUOTE_SIZE], value[DW_QUOTE_SIZE];

@@ -34,6 +34,11 @@ bool dw_device_ok(struct dw_str s);
 bool dw_type_ok(struct dw_str s);
 bool dw_id_ok(struct dw_str s);
 
+/* The same of a command's operand or option, told: `from` ("option '--user': ", or "") begins the message. DW_E_FIELD.
+ */
+int dw_room_check(struct dw_str room, const char *from, struct dw_fault *fault);
+int dw_user_check(struct dw_str user, const char *from, struct dw_fault *fault);
+
 /* Turns "recommendation", "effectiveness", "feedback" into their "…_update" and copies any valid
  * "*_update" as it is. DW_E_FIELD with fault. */
 int dw_type_expand(const char *word, char out[DW_TYPE_MAX + 1], struct dw_fault *fault);

@@ -283,3 +283,29 @@ dw_session_next(struct dw_str *rest, uint64_t *session)
 	*rest = (struct dw_str) { rest->p + sizeof(bytes), rest->n - sizeof(bytes) };
 	return true;
 }
+
+/* Unpacked and packed again: the frame is one that we packed. */
+int
+dw_wire_wait(struct dw_buf *frame, uint64_t wait_ms)
+{
+	struct dw_wire message;
+	struct dw_buf packed;
+	int err = dw_wire_unpack(&message, frame->data, frame->len, NULL);
+
+	if (err != DW_OK)
+		return err;
+	assert(message.kind == DW_PUBLISH || message.kind == DW_READ);
+	if (message.kind == DW_PUBLISH)
+		message.publish.wait_ms = wait_ms;
+	else
+		message.read.wait_ms = wait_ms;
+	dw_buf_init(&packed);
+	dw_wire_pack(&packed, &message);
+	if (!dw_buf_ok(&packed)) {
+		dw_buf_clear(&packed);
+		return DW_E_NOMEM;
+	}
+	dw_buf_clear(frame);
+	*frame = packed;
+	return DW_OK;
+}

@@ -226,9 +226,8 @@ edge_start(int number)
 	dw_wheel_init(&edge->wheel, sim_mono);
 	edges[number] = edge;
 	sim_attach(number);
-	if (uplink_new(&edge->uplink,
-			&(struct uplink_config) { .uri = "", .name = name, .loop = edge->loop, .wheel = &edge->wheel },
-			&edge_events, edge, &fault) != DW_OK)
+	if (uplink_new(&edge->uplink, &(struct uplink_config) { .uri = "", .name = name, .loop = edge->loop }, &edge_events,
+			edge, &fault) != DW_OK)
 		abort();
 }
 

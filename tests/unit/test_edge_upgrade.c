@@ -6,7 +6,6 @@
 #include <libwebsockets.h>
 
 #include "../lib/edge_kit.h"
-#include "client/params.h"
 
 static struct lws *
 ask(void)
@@ -99,22 +98,6 @@ a_token_stands_in_the_header_or_in_the_url(void)
 	assert_asked_nothing();
 }
 
-/* One that does not fit is never mistaken for a shorter one. */
-static void
-an_argument_that_is_too_long_is_none_that_is_allowed(void)
-{
-	struct lws *wsi = ask();
-	char out[4];
-
-	headers[WSI_TOKEN_HTTP_URI_ARGS] = "aa=no&a=123&b=1234";
-	assert_true(params_get(wsi, "a", out, sizeof(out)));
-	assert_string_equal(out, "123");
-	assert_true(params_get(wsi, "b", out, sizeof(out)));
-	assert_string_equal(out, "\n");
-	assert_false(params_get(wsi, "c", out, sizeof(out)));
-	headers[WSI_TOKEN_HTTP_URI_ARGS] = NULL;
-}
-
 /* Strangers, who show no good token, are counted; one more than may be is refused whatever it is about to show. */
 static void
 an_address_has_so_many_strangers(void)
@@ -143,7 +126,6 @@ main(void)
 		TEST(one_that_is_no_good_is_answered_in_http),
 		TEST(what_is_no_upgrade_is_sent_elsewhere),
 		TEST(a_token_stands_in_the_header_or_in_the_url),
-		TEST(an_argument_that_is_too_long_is_none_that_is_allowed),
 		TEST(an_address_has_so_many_strangers),
 	};
 

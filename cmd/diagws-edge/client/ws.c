@@ -16,11 +16,11 @@
 #include "client/conn.h"
 #include "client/life.h"
 #include "client/noise.h"
-#include "client/params.h"
 #include "client/timers.h"
 #include "door/answer.h"
 #include "door/head.h"
 #include "door/server.h"
+#include "door/target.h"
 #include "door/upgrade.h"
 #include "edge.h"
 
@@ -90,6 +90,67 @@ ws_confirm(struct edge *edge, struct lws *wsi)
 	return fault == HEAD_OK ? 0 : refuse(wsi, fault, NULL);
 }
 
+/* From what we have read, or, where libwebsockets has: it keeps each argument as one fragment, decoded: "name=value".
+ */
+static const char *
+find_argument(struct lws *wsi, const char *name, char *buffer, size_t size)
+{
+	const struct head *head = server_head(wsi);
+	const size_t length = strlen(name);
+	int n;
+
+	if (head != NULL)
+		return target_argument(head, name, buffer, size);
+	for (int i = 0; (n = lws_hdr_copy_fragment(wsi, buffer, (int)size, WSI_TOKEN_HTTP_URI_ARGS, i)) >= 0; i++)
+		if ((size_t)n > length && strncmp(buffer, name, length) == 0 && buffer[length] == '=')
+			return buffer + length + 1;
+	return NULL;
+}
+
+/* The first argument of this name. false: not there. In place of one that does not fit in size, out is "\n", which no
+ * argument may be: so it is refused, and never mistaken for a shorter one. */
+static bool
+get_argument(struct lws *wsi, const char *name, char *out, size_t size)
+{
+	char buffer[LIMIT_URL + 1];
+	const char *value = find_argument(wsi, name, buffer, sizeof(buffer));
+
+	if (value == NULL)
+		return false;
+	if (!dw_str_copy(dw_str(value), out, size))
+		(void)dw_str_copy(DW_STR("\n"), out, size);
+	return true;
+}
+
+/* The token's text in buffer, of `Authorization: Bearer` or ?token=, or NULL. */
+static const char *
+find_token(struct lws *wsi, char *buffer, size_t size)
+{
+	static const char bearer[] = "Bearer ";
+	const struct head *head = server_head(wsi);
+	const struct dw_str token = head != NULL ? upgrade_token(head) : (struct dw_str) { NULL, 0 };
+	const int n = head == NULL ? lws_hdr_copy(wsi, buffer, (int)size, WSI_TOKEN_HTTP_AUTHORIZATION) : 0;
+
+	if (token.n > 0 && dw_str_copy(token, buffer, size))
+		return buffer;
+	if (n > (int)strlen(bearer) && strncasecmp(buffer, bearer, strlen(bearer)) == 0)
+		return buffer + strlen(bearer);
+	return find_argument(wsi, "token", buffer, size);
+}
+
+/* The token is checked now or later: see check_begin. */
+static int
+begin_check(struct edge *edge, struct lws *wsi, struct conn_request *request)
+{
+	char buffer[LIMIT_HEADERS + 1];
+	const struct dw_str token = dw_str(find_token(wsi, buffer, sizeof(buffer)));
+	int err = check_begin(edge, &request->address, token, &request->claims, &request->check, auth_checked, request);
+
+	if (token.n > 0)
+		explicit_bzero(buffer, (size_t)(token.p - buffer) + token.n);
+	return err;
+}
+
 /* The first thing that is wrong with the arguments. */
 static void
 read_arguments(struct lws *wsi, struct conn_request *request)
@@ -100,31 +161,31 @@ read_arguments(struct lws *wsi, struct conn_request *request)
 
 	request->error = "invalid_field";
 	request->detail = "auth: message";
-	if (params_get(wsi, "auth", value, sizeof(value))) {
+	if (get_argument(wsi, "auth", value, sizeof(value))) {
 		request->awaits = strcmp(value, "message") == 0;
 		if (!request->awaits)
 			return;
 	}
 	request->detail = "ack: auto or client";
-	if (params_get(wsi, "ack", value, sizeof(value))) {
+	if (get_argument(wsi, "ack", value, sizeof(value))) {
 		request->sure = strcmp(value, "client") == 0;
 		if (!request->sure && strcmp(value, "auto") != 0)
 			return;
 	}
 	request->detail = "heartbeat: 0 or 1";
-	if (params_get(wsi, "heartbeat", value, sizeof(value))) {
+	if (get_argument(wsi, "heartbeat", value, sizeof(value))) {
 		request->heartbeat = strcmp(value, "1") == 0;
 		if (!request->heartbeat && strcmp(value, "0") != 0)
 			return;
 	}
 	request->detail = "epoch: what a `connect` gave";
-	if (params_get(wsi, "epoch", from->epoch, sizeof(from->epoch)) && !dw_device_ok(dw_str(from->epoch)))
+	if (get_argument(wsi, "epoch", from->epoch, sizeof(from->epoch)) && !dw_device_ok(dw_str(from->epoch)))
 		return;
 	request->detail = "device: 1 to 64 of A-Z a-z 0-9 _ . -";
-	if (params_get(wsi, "device", request->device, sizeof(request->device)) && !dw_device_ok(dw_str(request->device)))
+	if (get_argument(wsi, "device", request->device, sizeof(request->device)) && !dw_device_ok(dw_str(request->device)))
 		return;
 	request->detail = "after: a seq or 'new'";
-	if (params_get(wsi, "after", value, sizeof(value))) {
+	if (get_argument(wsi, "after", value, sizeof(value))) {
 		from->after_new = strcmp(value, "new") == 0;
 		from->has_after = !from->after_new;
 		if (from->has_after && (!dw_parse_number(value, &after) || after < 0))
@@ -162,7 +223,7 @@ read_request(struct edge *edge, struct lws *wsi, struct conn_request *request)
 	read_arguments(wsi, request);
 	server_address(wsi, &request->address);
 	if (!request->awaits)
-		err = params_authorize(edge, wsi, &request->address, &request->claims, &request->check, auth_checked, request);
+		err = begin_check(edge, wsi, request);
 	if (err != DW_OK && request->check == NULL)
 		err = admit_stranger(edge, request, err);
 	if (err != DW_E_AGAIN)

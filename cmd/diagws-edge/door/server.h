@@ -1,6 +1,6 @@
 /* The WebSockets of an edge: libwebsockets on a libuv loop.
  *
- * Only server.c, and client/params.c and ws.c, know libwebsockets; the rest of the edge sees these calls.
+ * Only server.c, and client/ws.c, know libwebsockets; the rest of the edge sees these calls.
  */
 #ifndef SERVER_H
 #define SERVER_H

@@ -216,14 +216,12 @@ on_records(void *user, int err, const struct dw_wire *answer)
 
 	request->corr = 0;
 	wait_end(request, true);
-	if (err != DW_OK)
-		api_fail(request, err, NULL, NULL);
-	else if (answer->records.code == 0)
+	if (err == DW_OK)
 		tell_records(request, &answer->records);
-	else if (answer->records.code == (uint64_t)-DW_E_DENIED)
+	else if (err == DW_E_DENIED)
 		api_deny(request);
 	else
-		api_fail(request, -(int)answer->records.code, NULL, NULL);
+		api_fail(request, err, NULL, NULL);
 }
 
 static void
@@ -232,15 +230,14 @@ on_checked(void *user, int err, const struct dw_wire *answer)
 	struct request *request = user;
 	const struct reading *reading = request->context;
 
+	(void)answer;
 	request->corr = 0;
-	if (err != DW_OK)
-		api_fail(request, err, NULL, NULL);
-	else if (answer->owned.code == 0)
+	if (err == DW_OK)
 		api_fail(request, reading->err, reading->fault.message, reading->fault.field);
-	else if (answer->owned.code == (uint64_t)-DW_E_DENIED)
+	else if (err == DW_E_DENIED)
 		api_deny(request);
 	else
-		api_fail(request, -(int)answer->owned.code, NULL, NULL);
+		api_fail(request, err, NULL, NULL);
 }
 
 /* Asks for the messages; when an argument is wrong, only whether the asker may be told of it. */
@@ -262,11 +259,10 @@ ask(struct request *request, const struct reading *reading)
 	int err = DW_OK;
 
 	if (reading->err != DW_OK)
-		return uplink_ask(request->edge->uplink, &check, ANSWER_MS, on_checked, request, &request->corr);
+		return uplink_ask(request->edge->uplink, &check, on_checked, request, &request->corr);
 	if (reading->wait_ms > 0)
 		err = wait_begin(request, reading->wait_ms);
-	return err == DW_OK ? uplink_ask(request->edge->uplink, &read, ANSWER_MS, on_records, request, &request->corr)
-						: err;
+	return err == DW_OK ? uplink_ask(request->edge->uplink, &read, on_records, request, &request->corr) : err;
 }
 
 void

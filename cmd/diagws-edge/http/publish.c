@@ -144,7 +144,7 @@ on_answer(void *user, int err, const struct dw_wire *answer)
 	struct request *request = user;
 	struct publish *publish = request->context;
 
-	if (err == DW_OK && answer->kind == DW_STORED && answer->stored.code == 0) {
+	if (err == DW_OK && answer->kind == DW_STORED) {
 		publish->stored = true;
 		publish->receipt = answer->stored;
 		publish->receipt.text = (struct dw_str) { NULL, 0 };
@@ -153,17 +153,15 @@ on_answer(void *user, int err, const struct dw_wire *answer)
 	}
 	request->corr = 0;
 	wait_end(request, true);
-	if (err != DW_OK)
-		tell_error(request, err, publish->stored ? "stored, but not known on how many devices" : NULL, NULL, NULL);
-	else if (answer->kind == DW_DELIVERED && answer->delivered.code == 0)
-		tell_stored(request, &answer->delivered.count);
-	else if (answer->kind == DW_DELIVERED && answer->delivered.code == (uint64_t)-DW_E_UNDELIVERED)
+	if (err == DW_OK)
+		tell_stored(request, answer->kind == DW_DELIVERED ? &answer->delivered.count : NULL);
+	else if (err == DW_E_UNDELIVERED && answer != NULL)
 		tell_undelivered(request, &answer->delivered);
-	else if (answer->kind == DW_DELIVERED)
-		tell_error(request, -(int)answer->delivered.code, "stored, but not known on how many devices", NULL, NULL);
-	else if (answer->stored.code == 0)
-		tell_stored(request, NULL);
-	else if (answer->stored.code == (uint64_t)-DW_E_DENIED)
+	else if (publish->stored)
+		tell_error(request, err, "stored, but not known on how many devices", NULL, NULL);
+	else if (answer == NULL)
+		tell_error(request, err, NULL, NULL, NULL);
+	else if (err == DW_E_DENIED)
 		api_deny(request);
 	else
 		tell_refusal(request, &answer->stored);
@@ -190,7 +188,7 @@ ask_publish(struct request *request)
 	int err = publish->wait > 0 ? wait_begin(request, publish->wait_ms) : DW_OK;
 
 	if (err == DW_OK)
-		err = uplink_ask(request->edge->uplink, &ask, ANSWER_MS, on_answer, request, &request->corr);
+		err = uplink_ask(request->edge->uplink, &ask, on_answer, request, &request->corr);
 	if (err != DW_OK)
 		tell_error(request, err, NULL, NULL, NULL);
 }
@@ -201,15 +199,14 @@ on_checked(void *user, int err, const struct dw_wire *answer)
 	struct request *request = user;
 	struct publish *publish = request->context;
 
+	(void)answer;
 	request->corr = 0;
-	if (err != DW_OK)
-		tell_error(request, err, NULL, NULL, NULL);
-	else if (answer->owned.code == 0)
+	if (err == DW_OK)
 		tell_error(request, publish->err, publish->fault.message, publish->fault.field, NULL);
-	else if (answer->owned.code == (uint64_t)-DW_E_DENIED)
+	else if (err == DW_E_DENIED)
 		api_deny(request);
 	else
-		tell_error(request, -(int)answer->owned.code, NULL, NULL, NULL);
+		tell_error(request, err, NULL, NULL, NULL);
 }
 
 /* Something is wrong; but one who may not publish there is told only that. */
@@ -222,7 +219,7 @@ ask_may(struct request *request)
 			.room = dw_str(publish->message.room),
 			.user = dw_str(request->claims.user),
 			.claimed = dw_claims_name(&request->claims, dw_str(publish->message.room)) } };
-	int err = uplink_ask(request->edge->uplink, &ask, ANSWER_MS, on_checked, request, &request->corr);
+	int err = uplink_ask(request->edge->uplink, &ask, on_checked, request, &request->corr);
 
 	if (err != DW_OK)
 		tell_error(request, err, NULL, NULL, NULL);

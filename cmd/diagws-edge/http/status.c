@@ -17,7 +17,6 @@
 #include "base/clock.h"
 #include "edge.h"
 #include "http/api.h"
-#include "http/wait.h"
 #include "hub/uplink.h"
 #include "wire/wire.h"
 
@@ -94,13 +93,6 @@ finish(struct page *page, int err)
 	}
 }
 
-/* Of an answer that is no table of rows. */
-static int
-error_of(int err, const struct dw_wire *answer)
-{
-	return err != DW_OK ? err : -(int)answer->table.code;
-}
-
 /* The index of a column by name, and how many there are. */
 static size_t
 find_column(struct dw_str columns, const char *name, size_t *count)
@@ -157,7 +149,6 @@ on_users(void *user, int err, const struct dw_wire *answer)
 {
 	struct page *page = user;
 
-	err = error_of(err, answer);
 	if (err == DW_OK) {
 		add_map(&page->next, "users", &answer->table, "user_id", "connections");
 		dw_buf_addc(&page->next, '}');
@@ -170,7 +161,6 @@ on_rooms(void *user, int err, const struct dw_wire *answer)
 {
 	struct page *page = user;
 
-	err = error_of(err, answer);
 	if (err != DW_OK) {
 		finish(page, err);
 		return;
@@ -201,7 +191,6 @@ on_summary(void *user, int err, const struct dw_wire *answer)
 	struct dw_cell cells[COLUMNS_MAX];
 	size_t count;
 
-	err = error_of(err, answer);
 	if (err == DW_OK && !first_row(&answer->table, cells))
 		err = DW_E_HUB_AWAY;
 	if (err != DW_OK) {
@@ -226,7 +215,7 @@ static void
 ask_view(struct page *page, const char *view, uplink_done *done)
 {
 	struct dw_wire ask = { .kind = DW_STAT, .stat = { .view = dw_str(view), .limit = ROWS_MAX } };
-	const int err = uplink_ask(page->edge->uplink, &ask, ANSWER_MS, done, page, &page->corr);
+	const int err = uplink_ask(page->edge->uplink, &ask, done, page, &page->corr);
 
 	if (err != DW_OK)
 		finish(page, err);

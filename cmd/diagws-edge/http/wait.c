@@ -55,7 +55,7 @@ wait_begin(struct request *request, uint64_t wait_ms)
 	if (waiter == NULL)
 		return DW_E_NOMEM;
 	waiter->request = request;
-	waiter->until = now + wait_ms + ANSWER_MS;
+	waiter->until = now + wait_ms + UPLINK_ANSWER_MS;
 	(void)dw_str_copy(dw_str(request->claims.user), waiter->user, sizeof(waiter->user));
 	DL_APPEND(edge->waiters, waiter);
 	request->waiter = waiter;

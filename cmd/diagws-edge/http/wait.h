@@ -13,8 +13,6 @@
 struct edge;
 struct request;
 
-enum { ANSWER_MS = 5000 }; /* for the hub's answer to what it does not wait with */
-
 /* The request is going to wait at the hub. DW_E_RATE: too many of this user do; DW_E_BUSY: too many in all;
  * DW_E_CLOSING, DW_E_NOMEM. */
 int wait_begin(struct request *request, uint64_t wait_ms);

@@ -20,8 +20,8 @@
 
 #include "base/clock.h"
 #include "cli/logging.h"
+#include "client/pending.h"
 #include "hub/departed.h"
-#include "hub/inflight.h"
 #include "wire/bus.h"
 
 enum {
@@ -32,7 +32,11 @@ enum {
 	GREETINGS = 4,    /* a HELLO without an answer is repeated after PING_MS, and twice as long each of so many times */
 	PUMP_US = 2000,   /* frames are taken for so long in one turn of the loop */
 	YIELD_US = 500,   /* see on_turn */
+	UNANSWERED_BYTES = 64 * 1024 * 1024,
 };
+
+/* Sessions number their READs themselves: ours have the highest bit set. */
+static const uint64_t FIRST_MADE = (UINT64_C(1) << 63) / DW_PENDING_MAX;
 
 struct uplink {
 	struct edge *edge;
@@ -53,26 +57,20 @@ struct uplink {
 	uint64_t connected_at;
 	uint64_t answered; /* when the newest PING was sent that the hub has answered, */
 	bool writable;     /* and what it said of its storage */
-	struct inflight inflight;
+	struct dw_pendings asked;
+	bool asks; /* what was asked may be sent: `welcomed` is over */
 	struct departed departed;
 	struct dw_buf out;
-	struct dw_buf asked; /* requests that are still to be sent */
-	struct dw_str rest;  /* of a frame of several messages: what was not taken yet */
+	struct dw_str rest; /* of a frame of several messages: what was not taken yet */
 	int fatal;
 };
 
 static void pump(struct uplink *uplink);
 
-/* Also when they are lost, they are to be sent again only after the next WELCOME. */
 static bool
 send_asked(struct uplink *uplink)
 {
-	struct dw_buf *asked = &uplink->asked;
-	const bool sent =
-		dw_buf_ok(asked) && (asked->len == 0 || dw_bus_send(uplink->bus, asked->data, asked->len) == DW_OK);
-
-	dw_buf_reset(asked);
-	return sent;
+	return !uplink->asks || dw_pendings_send(&uplink->asked, uplink->bus);
 }
 
 static bool
@@ -97,9 +95,8 @@ greet(struct uplink *uplink)
 
 	if (uplink->up)
 		dw_log_warn("hub lost", "incarnation=%llu", (unsigned long long)uplink->incarnation);
-	uplink->up = false;
+	uplink->up = uplink->asks = false;
 	uplink->greeted_at = dw_mono_ms();
-	dw_buf_reset(&uplink->asked);
 	uplink->events->lost(uplink->edge);
 	if (transmit(uplink, &hello) && uplink->greetings < GREETINGS)
 		uplink->greetings++;
@@ -186,32 +183,30 @@ uplink_doubt(struct uplink *uplink, uint64_t asked_at)
 }
 
 int
-uplink_ask(
-	struct uplink *uplink, struct dw_wire *request, uint64_t timeout_ms, uplink_done *done, void *user, uint64_t *corr)
+uplink_ask(struct uplink *uplink, const struct dw_wire *request, uplink_done *done, void *user, uint64_t *corr)
 {
-	struct dw_str frame;
-	int err = inflight_add(&uplink->inflight, request, timeout_ms, done, user, corr, &frame);
+	const struct dw_pending *pending;
 
-	if (err == DW_OK && uplink->up) {
-		if (uplink->asked.len + frame.n > DW_WIRE_TOGETHER && !send_asked(uplink))
-			greet(uplink);
-		else
-			dw_buf_add(&uplink->asked, frame.p, frame.n);
-	}
+	if (dw_pendings_full(&uplink->asked))
+		return DW_E_BUSY;
+	pending = dw_pendings_add(&uplink->asked, request, done, user);
+	if (pending == NULL)
+		return DW_E_NOMEM;
+	*corr = pending->corr;
 	uplink_turn(uplink);
-	return err;
+	return DW_OK;
 }
 
 void
 uplink_cancel(struct uplink *uplink, uint64_t corr)
 {
-	inflight_cancel(&uplink->inflight, corr);
+	dw_pendings_cancel(&uplink->asked, corr);
 }
 
 void
 uplink_give_up(struct uplink *uplink, uint64_t corr)
 {
-	inflight_give_up(&uplink->inflight, corr, DW_E_CLOSING);
+	dw_pendings_give_up(&uplink->asked, corr, DW_E_CLOSING);
 }
 
 static void
@@ -232,7 +227,9 @@ take_welcome(struct uplink *uplink, const struct dw_welcome *welcome)
 	departed_again(&uplink->departed);
 	tell_departed(uplink);
 	uplink->events->welcomed(uplink->edge, other);
-	if (!inflight_again(&uplink->inflight, uplink->bus))
+	dw_pendings_unsend(&uplink->asked);
+	uplink->asks = uplink->up;
+	if (!send_asked(uplink))
 		greet(uplink);
 }
 
@@ -270,7 +267,7 @@ take(struct uplink *uplink, const struct dw_wire *message)
 		return;
 	switch (message->kind) {
 	case DW_RECORDS:
-		if (inflight_answer(&uplink->inflight, message))
+		if (dw_pendings_answer(&uplink->asked, message))
 			break;
 		/* fall through */
 	case DW_MESSAGES:
@@ -283,7 +280,7 @@ take(struct uplink *uplink, const struct dw_wire *message)
 	case DW_TABLE:
 	case DW_OWNED:
 	case DW_DELIVERED:
-		(void)inflight_answer(&uplink->inflight, message);
+		(void)dw_pendings_answer(&uplink->asked, message);
 		break;
 	case DW_PONG:
 		uplink->answered = message->pong.token;
@@ -391,6 +388,7 @@ on_tick(uv_timer_t *timer)
 		}
 	}
 	look_for_death(uplink, now);
+	dw_pendings_expire(&uplink->asked, now, UINT64_MAX);
 	pump(uplink);
 }
 
@@ -431,15 +429,23 @@ uplink_new(struct uplink **out, const struct uplink_config *config, const struct
 		return DW_E_NOMEM;
 	uplink->edge = edge;
 	uplink->events = events;
-	uplink->inflight.wheel = config->wheel;
+	uplink->asked = (struct dw_pendings) { .window = DW_PENDING_MAX,
+		.bytes_max = UNANSWERED_BYTES,
+		.counts_waiting = true,
+		.timeout_ms = UPLINK_ANSWER_MS,
+		.grace_ms = UPLINK_ANSWER_MS,
+		.made = FIRST_MADE };
 	uplink->peer = dw_random();
 	uplink->connected_at = dw_mono_ms();
 	(void)snprintf(uplink->name, sizeof(uplink->name), "%s", config->name);
-	err = dw_bus_connect(&uplink->bus, config->uri, NULL, fault);
+	err = dw_pendings_init(&uplink->asked);
+	if (err == DW_OK)
+		err = dw_bus_connect(&uplink->bus, config->uri, NULL, fault);
 	if (err == DW_OK)
 		err = open_handles(uplink, config->loop);
 	if (err != DW_OK) {
 		dw_bus_destroy(&uplink->bus);
+		dw_pendings_clear(&uplink->asked);
 		free(uplink);
 		return err;
 	}
@@ -461,7 +467,7 @@ uplink_destroy(struct uplink **uplink_p)
 	if (uplink == NULL)
 		return;
 	*uplink_p = NULL;
-	inflight_end(&uplink->inflight, DW_E_CLOSING);
+	dw_pendings_end_all(&uplink->asked, DW_E_CLOSING);
 	if (uplink->up)
 		(void)transmit(uplink, &(struct dw_wire) { .kind = DW_BYE });
 	uv_close((uv_handle_t *)uplink->poll, free_handle);
@@ -469,7 +475,7 @@ uplink_destroy(struct uplink **uplink_p)
 	uv_close((uv_handle_t *)uplink->more, free_handle);
 	uv_close((uv_handle_t *)uplink->turn, free_handle);
 	dw_buf_clear(&uplink->out);
-	dw_buf_clear(&uplink->asked);
+	dw_pendings_clear(&uplink->asked);
 	departed_clear(&uplink->departed);
 	dw_bus_destroy(&uplink->bus);
 	free(uplink);

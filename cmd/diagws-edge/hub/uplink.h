@@ -11,18 +11,19 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "hub/inflight.h"
 #include "wire/wire.h"
 
-struct dw_wheel;
 struct edge;
 struct uplink;
 struct uv_loop_s;
 
+enum { UPLINK_ANSWER_MS = 5000 }; /* the hub has for an answer, besides what it is to wait */
+
+typedef void uplink_done(void *user, int err, const struct dw_wire *answer);
+
 struct uplink_config {
 	const char *uri, *name; /* of the hub's socket; of this edge */
 	struct uv_loop_s *loop;
-	struct dw_wheel *wheel;
 };
 
 /* What the link tells of; it looks into `edge` nowhere. */
@@ -62,12 +63,10 @@ void uplink_distrust(struct uplink *uplink);
 /* What was asked then has no answer: starts over if the hub must have had it. */
 void uplink_doubt(struct uplink *uplink, uint64_t asked_at);
 
-/* A request (PUBLISH, READ, STAT, OWN): `done` is called once, with the answer or an error (DW_E_TIMEOUT: no answer
- * within timeout_ms, or so long after what the hub was to wait; DW_E_BUSY is returned at once when too much is
- * unanswered). A PUBLISH with `wait` that is stored has `done` called twice: with STORED, then with DELIVERED or an
- * error. corr is filled in here. */
-int uplink_ask(
-	struct uplink *uplink, struct dw_wire *request, uint64_t timeout_ms, uplink_done *done, void *user, uint64_t *corr);
+/* A request (PUBLISH, READ, STAT, OWN): `done` is called once, with the answer and the error that it names, or with an
+ * error alone (DW_E_TIMEOUT; DW_E_BUSY is returned at once when too much is unanswered). A PUBLISH with `wait` that is
+ * stored has `done` called twice: with STORED, then with DELIVERED or an error. */
+int uplink_ask(struct uplink *uplink, const struct dw_wire *request, uplink_done *done, void *user, uint64_t *corr);
 /* The asker is gone: `done` will not be called. */
 void uplink_cancel(struct uplink *uplink, uint64_t corr);
 /* The asker cannot wait any longer: `done` is called now, with DW_E_CLOSING. */

@@ -9,8 +9,6 @@
  */
 #include "handle/apply.h"
 
-#include <stdlib.h>
-
 #include "base/clock.h"
 #include "cli/logging.h"
 #include "hub.h"

@@ -8,8 +8,6 @@
  */
 #include "handle/handlers.h"
 
-#include <stdlib.h>
-
 #include "base/clock.h"
 #include "cli/logging.h"
 #include "hub.h"

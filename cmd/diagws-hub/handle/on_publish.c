@@ -6,7 +6,6 @@
  */
 #include "handle/handlers.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"

@@ -7,10 +7,8 @@
  */
 #include "handle/handlers.h"
 
-#include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
 #include "message/msg.h"
 #include "peers/outbox.h"
 #include "peers/peers.h"

@@ -11,8 +11,6 @@
  */
 #include "rooms/lookup.h"
 
-#include <stdlib.h>
-
 #include "peers/peers.h"
 #include "request.h"
 #include "rooms/later.h"

@@ -14,8 +14,6 @@
  */
 #include "rooms/right.h"
 
-#include <stdlib.h>
-
 #include "hub.h"
 #include "peers/outbox.h"
 #include "peers/peers.h"

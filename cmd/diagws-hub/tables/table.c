@@ -6,7 +6,6 @@
 #include "tables/table.h"
 
 #include <assert.h>
-#include <stdlib.h>
 
 #include "tables/table_sort.h"
 
