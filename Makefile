@@ -396,6 +396,9 @@ coverage:
 SOURCES := $(shell git ls-files '*.c' '*.h' 2>/dev/null)
 SCRIPTS := .ci/run $(wildcard examples/*.sh)
 
+# Looks at files with the headers of one folder at hand.
+TIDY = sh -c 'own=$$0; clang-tidy --quiet "$$@" -- -std=c11 -D_GNU_SOURCE -DDW_VERSION=\"$(VERSION)\" -Iinclude -Ilib -I"$$own" 2>/dev/null'
+
 # What a file needs of others is read from its object.
 lint: all
 	$(Q)tests/lint-layers.py $(BUILD)
@@ -406,8 +409,8 @@ lint: all
 	$(Q)mandoc -T lint -W warning man/*.[1-8] >&2
 	$(Q)cppcheck --quiet --error-exitcode=1 --inline-suppr --std=c11 -j 2 -Iinclude -Ilib --enable=warning,portability \
 		--suppress=missingIncludeSystem --suppress=uninitvar lib cmd
-	$(Q)printf '%s\n' $(filter %.c,$(filter lib/% cmd/%,$(SOURCES))) | xargs -P 2 -n 6 sh -c \
-		'clang-tidy --quiet "$$@" -- -std=c11 -D_GNU_SOURCE -DDW_VERSION=\"$(VERSION)\" -Iinclude -Ilib -Icmd/diagws-edge -Icmd/diagws-hub 2>/dev/null' sh
+	$(Q)printf '%s\n' $(filter cmd/diagws-hub/%.c,$(SOURCES)) | xargs -P 2 -n 6 $(TIDY) cmd/diagws-hub
+	$(Q)printf '%s\n' $(filter-out cmd/diagws-hub/%,$(filter lib/%.c cmd/%.c,$(SOURCES))) | xargs -P 2 -n 6 $(TIDY) cmd/diagws-edge
 
 format:
 	$(Q)clang-format -i $(SOURCES)

@@ -284,16 +284,17 @@ reads_by(const struct dw_device *device, const struct dw_reader *reader)
 void
 dw_room_lose_reader(struct dw_room *room, struct dw_reader *reader, uint64_t ended, uint64_t steady)
 {
-	struct dw_session *session;
+	struct dw_session *session, *next;
 
 	DL_FOREACH2(reader->sessions, session, reader_next)
 	{
 		dw_room_advance(room, session->device, steady);
 	}
-	while (reader->sessions != NULL) {
-		struct dw_device *device = reader->sessions->device;
+	DL_FOREACH_SAFE2(reader->sessions, session, next, reader_next)
+	{
+		struct dw_device *device = session->device;
 
-		end_session(room, reader->sessions, ended);
+		end_session(room, session, ended);
 		if (!reads_by(device, reader))
 			dw_room_advance(room, device, steady);
 	}

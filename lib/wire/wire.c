@@ -288,7 +288,7 @@ dw_session_next(struct dw_str *rest, uint64_t *session)
 int
 dw_wire_wait(struct dw_buf *frame, uint64_t wait_ms)
 {
-	struct dw_wire message;
+	struct dw_wire message = { 0 };
 	struct dw_buf packed;
 	int err = dw_wire_unpack(&message, frame->data, frame->len, NULL);
 
