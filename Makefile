@@ -57,8 +57,8 @@ LIBS_diagws-token   := libjwt jansson libcrypto
 LIBS_diagws-bench   := $(CLIENT_LIBS) libjwt
 
 BINARIES   := $(COMMANDS:%=$(BUILD)/bin/%)
-UNIT_SRC   := $(wildcard tests/unit/test_*.c)
-UNIT_TESTS := $(UNIT_SRC:tests/unit/%.c=$(BUILD)/tests/%)
+UNIT_SRC   := $(wildcard tests/unit/*/test_*.c)
+UNIT_TESTS := $(patsubst %.c,$(BUILD)/tests/%,$(notdir $(UNIT_SRC)))
 LIBRARIES  := $(BUILD)/lib/libdiagws.a $(BUILD)/lib/libdiagws.so $(BUILD)/lib/pkgconfig/diagws.pc
 
 .PHONY: all deps deps-bench bench bench-check timing demo check check-built check-unit check-model check-integration check-fault check-fuzz check-thread fuzz fuzz-live stacks model torture attacks dropping hub-restarts slow-clients power-loss kill-every-syscall inject idle mutants conformance coverage lint format install uninstall clean help
@@ -156,7 +156,8 @@ EDGE_CORES := $(filter-out $(addprefix $(BUILD)/cmd/diagws-edge/,main.o options.
 	$(addprefix door/,check.o gate.o linger.o listen.o receive.o server.o socket.o)), $(EDGE_OBJ))
 EDGE_KIT := $(EDGE_CORES) $(addprefix $(BUILD)/tests/lib/edge_,kit.o lws.o world.o)
 EDGE_OURS := dw_now_ms dw_mono_ms dw_mono_us dw_random
-$(BUILD)/tests/%: tests/unit/%.c $(LIB_A) $(HUB_OBJ) $(EDGE_OBJ) $(BENCH_OBJ) $(BUILD)/tests/lib/engine_mem.o $(EDGE_KIT)
+vpath test_%.c $(sort $(dir $(UNIT_SRC)))
+$(BUILD)/tests/test_%: test_%.c $(LIB_A) $(HUB_OBJ) $(EDGE_OBJ) $(BENCH_OBJ) $(BUILD)/tests/lib/engine_mem.o $(EDGE_KIT)
 	@mkdir -p $(@D)
 	$(call say,TEST,$@)
 	$(Q)$(CC) $(ALL_CFLAGS) -DDW_TESTING -o $@ $< \
@@ -263,7 +264,7 @@ fuzz-live: all
 # `make check SANITIZE=thread`: the hub's unit tests, and what a store thread, checks of tokens, restarts and mutated bytes
 # make of hub and edge. Suppressed is only what lies wholly in libzmq.
 export TSAN_OPTIONS ?= suppressions=$(CURDIR)/tests/lib/tsan.supp
-THREAD_UNIT  := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(shell grep -lE '^/. links: .*(cmd/diagws-hub|lib/wire/router)' $(UNIT_SRC)))
+THREAD_UNIT  := $(patsubst %.c,$(BUILD)/tests/%,$(notdir $(shell grep -lE '^/. links: .*(cmd/diagws-hub|lib/wire/router)' $(UNIT_SRC))))
 THREAD_TESTS := $(addprefix tests/integration/test_,commit.py restart.py tokens.py live_fuzz.py)
 check-thread: $(BINARIES) $(THREAD_UNIT)
 	$(Q)for t in $(THREAD_UNIT); do echo "$$t"; $$t || exit 1; done

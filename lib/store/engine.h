@@ -14,7 +14,7 @@
  * Reads (DW_OP_LOAD, DW_OP_PLACE, DW_OP_OWNERS) are carried out in place in the batch too, on what it has
  * made so far; what they return is only true once the batch has been committed.
  *
- * One thread at a time uses an engine. Every implementation passes tests/unit/test_engine.c.
+ * One thread at a time uses an engine. Every implementation passes tests/unit/store/test_engine.c.
  */
 #ifndef DIAGWS_ENGINE_H
 #define DIAGWS_ENGINE_H

@@ -2,7 +2,7 @@
 
 A hub whose store is full tells senders so and goes on with all else: clients join, read and confirm, and what they
 confirmed outlives a restart. When there is room again it takes messages again, by itself. A damaged store
-is refused at the start, with what is wrong with it; tests/unit/test_damage.c damages every page of one.
+is refused at the start, with what is wrong with it; tests/unit/store/test_damage.c damages every page of one.
 """
 import asyncio
 import errno
