@@ -431,9 +431,9 @@ class Model(Outside, Base):
         reader, logs = session.reader, [session.room.log_of(user) for user in (None, client.user)]
         most = tuple(min(told, log.upto(message.seq)) for told, log in zip(reader.told, logs))
         got = [(m, mark) for m, mark in zip(reader.got, reader.marks) if m.seq <= message.seq]
-        if client.sure and (got or self.ends_there(reader, most)):
-            # In the midst of a gap it is as far as the last that it got before that.
-            least = most if self.ends_there(reader, most) else tuple(
+        if client.sure and got:
+            # Of a gap only its numbers are told: by a seq in it nothing of it is surely acknowledged.
+            least = most if message in reader.got and self.ends_there(reader, most) else tuple(
                 min(number, log.upto(got[-1][0].seq)) for number, log in zip(most, logs))
             session.low = further(session.low, least)
             session.acked_low = further(session.acked_low or (0, 0), least)
