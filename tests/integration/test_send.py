@@ -1,5 +1,6 @@
 """diagws-send from outside: what it reads, what it tells, and how it ends."""
 import asyncio
+import concurrent.futures
 import json
 import os
 import pathlib
@@ -32,7 +33,9 @@ def start(world, *arguments, **more):
 def finish(process):
     """Its status and what is left of its output."""
     process.stdin.close()
-    out, err = process.stdout.read(), process.stderr.read()
+    with concurrent.futures.ThreadPoolExecutor(1) as reader:
+        errors = reader.submit(process.stderr.read)  # beside the other: a full pipe holds it up
+        out, err = process.stdout.read(), errors.result()
     process.stdout.close()
     process.stderr.close()
     return process.wait(PATIENCE), out, err
