@@ -40,14 +40,14 @@ dw_room_move_device(struct dw_room *room, struct dw_device *device, struct dw_po
 	dw_room_mark_dirty(room, device);
 }
 
-/* Takes off the trail what is old enough. */
+/* Takes off the trail what is old enough. While nobody is connected nothing grows older. */
 static void
 settle_device(struct dw_device *device, uint64_t steady)
 {
 	struct dw_trail *trail = device->trail;
 	size_t old = 0;
 
-	if (trail == NULL)
+	if (trail == NULL || device->sessions == NULL)
 		return;
 	while (old < trail->count && trail->step[old].when + DW_OVERLAP_MS <= steady)
 		device->settled = dw_position_further(device->settled, trail->step[old++].at);
