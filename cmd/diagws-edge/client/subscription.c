@@ -300,7 +300,7 @@ welcome(struct subscription *sub, const struct dw_joined *joined)
 	conn->connected = true;
 	sub->confirmed = joined->at; /* a hub that is killed now may not remember that */
 	sub_stand(sub, joined->from);
-	if (gap && conn->sure)
+	if (gap)
 		written_note(sub, joined->from);
 	sub_park(sub);
 	if (!dw_buf_ok(&frames))
