@@ -390,7 +390,7 @@ demo: deps
 # Lines of the folders that are made to be driven without sockets, by the unit tests alone; COVER='lib/room cmd/...'.
 COVER_BUILD := build/cov
 coverage:
-	$(Q)find $(COVER_BUILD) -name '*.gcda' -delete 2>/dev/null || true
+	$(Q)mkdir -p $(COVER_BUILD) && find $(COVER_BUILD) -name '*.gcda' -delete
 	$(Q)$(MAKE) --no-print-directory check-unit BUILD=$(COVER_BUILD) CFLAGS='-O0 -g --coverage -U_FORTIFY_SOURCE' >&2
 	$(Q)tests/coverage.sh $(COVER_BUILD) $(COVER)
 
