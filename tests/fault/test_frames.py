@@ -112,7 +112,7 @@ def gap_of(message):
 
 
 def confirmed(world, device):
-    return {row["device"]: row["confirmed_seq"] for row in world.stat("devices", "123")}.get(device, 0)
+    return {row["device"]: row["confirmed_seq"] for row in world.devices("123")}.get(device, 0)
 
 
 def test_what_is_dropped_before_the_first_message_is_told(site):

@@ -170,7 +170,7 @@ def test_clients_whose_line_breaks_resume(behind_proxy, fault):
 
 def behind(world, device):
     """How many messages the device has not confirmed; None when it is not known."""
-    return {row["device"]: row["behind"] for row in world.stat("devices", ROOM)}.get(device)
+    return {row["device"]: row["behind"] for row in world.devices(ROOM)}.get(device)
 
 
 def test_single_bytes_make_no_difference(behind_proxy):

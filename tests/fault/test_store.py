@@ -68,7 +68,7 @@ class Sender:
 
 def device(world, name):
     """The position that the hub has of it; None when it is not known."""
-    rows = [row for row in world.stat("devices", ROOM) if row["device"] == name]
+    rows = [row for row in world.devices(ROOM) if row["device"] == name]
     return rows[0]["confirmed_seq"] if rows else None
 
 

@@ -118,7 +118,7 @@ def test_lone_messages_wait_for_none_that_are_not_to_come(clinic, tmp_path):
     asyncio.run(visit())
     with Tampered(hub, tmp_path / "trace", "trace=ppoll") as trace:
         hub.signal(signal.SIGCONT)  # all their positions at once
-        until(lambda: not any(row["connected"] for row in clinic.stat("devices", "123")), "them to be away")
+        until(lambda: not any(row["connected"] for row in clinic.devices("123")), "them to be away")
         for number in range(8):
             clinic.send("note_update", "123", {"number": number})
         calls = trace.calls()

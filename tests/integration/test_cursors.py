@@ -6,7 +6,7 @@ from conftest import EFFECTIVENESS, receive, receive_updates, until
 
 
 def devices(world):
-    return {row["device"]: row for row in world.stat("devices", "123")}
+    return {row["device"]: row for row in world.devices("123")}
 
 
 def confirmed(world, device, seq):

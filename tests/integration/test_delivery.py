@@ -42,7 +42,7 @@ async def nothing_more(ws):
 
 
 def devices(world, room):
-    return {row["device"]: row for row in world.stat("devices", room)}
+    return {row["device"]: row for row in world.devices(room)}
 
 
 def confirmed(world, room, device):

@@ -60,7 +60,7 @@ async def numbers(socket, count):
 
 def confirmed(world, device):
     def is_so():
-        return any(row["device"] == device and row["behind"] == 0 for row in world.stat("devices", "123"))
+        return any(row["device"] == device and row["behind"] == 0 for row in world.devices("123"))
     until(is_so, f"{device} to confirm")
 
 

@@ -129,13 +129,13 @@ def test_what_was_told_as_a_gap_is_not_delivered_after_a_restart(world):
     assert raw.message()["data"]["to"] == 6
     hub.kill()
     world.hub("--queue-limit", 3)
-    until(lambda: [row["connected"] for row in world.stat("devices", "r")] == [1], "the edge to return")
+    until(lambda: [row["connected"] for row in world.devices("r")] == [1], "the edge to return")
     # It answers the PINGs only now.
     assert [raw.message().get("n") for _ in range(4)] == [None, 7, 8, 9]
     publish(world, "r", 1)
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
         more = pool.submit(lambda: [raw.message().get("n") for _ in range(2)])
-        until(lambda: [row["behind"] for row in world.stat("devices", "r")] == [0], "the cursor")
+        until(lambda: [row["behind"] for row in world.devices("r")] == [0], "the cursor")
         assert again(9) == (0, 1)
         assert again(4) == (75, 0)
         publish(world, "r", 1)
@@ -190,7 +190,7 @@ def test_what_a_device_acknowledged_does_not_come_again(clinic):
                     await asyncio.to_thread(publish, clinic, "123", 1)
                     last = (await receive_updates(alice, 1))[0]["seq"]
                 await alice.send(json.dumps({"type": "ack", "seq": last}))
-        await asyncio.to_thread(until, lambda: clinic.stat("devices", "123")[0]["connected"] == 0, "the end")
+        await asyncio.to_thread(until, lambda: clinic.devices("123")[0]["connected"] == 0, "the end")
         async with clinic.the_edge.connect("123", clinic.alice, device="a", ack="client") as alice:
             hello = await hello_of(alice)
             assert (hello["resume"], hello["replaying"]) == ("exact", 0)
@@ -212,7 +212,7 @@ def test_a_gap_of_direct_messages_is_told_once(world):
             seqs = [message["seq"] for message in await receive_updates(socket, count)]
             await socket.send(json.dumps({"type": "ack", "seq": seqs[-1]}))
             await asyncio.to_thread(until, lambda: any(
-                row["device"] == device and row["confirmed_seq"] == seqs[-1] for row in world.stat("devices", "r")),
+                row["device"] == device and row["confirmed_seq"] == seqs[-1] for row in world.devices("r")),
                 "the ack")
 
     async def back(token, device, expected):
@@ -309,7 +309,7 @@ async def say(socket, *messages):
 
 
 def counted(world, room):
-    return sum(row["connected"] for row in world.stat("devices", room))
+    return sum(row["connected"] for row in world.devices(room))
 
 
 def test_a_takeover_does_not_end_who_has_come_anew(clinic):
@@ -393,7 +393,7 @@ def test_who_was_taken_over_unseen_does_not_come_back(world):
         update = (await receive_updates(socket, 1))[0]
         assert update["n"] == n
         await socket.send(json.dumps({"type": "ack", "seq": update["seq"]}))
-        await asyncio.to_thread(until, lambda: [row["confirmed_seq"] for row in world.stat("devices", "r")] == [
+        await asyncio.to_thread(until, lambda: [row["confirmed_seq"] for row in world.devices("r")] == [
             update["seq"]], "the ack")
 
     async def go():

@@ -16,7 +16,7 @@ def numbers(updates):
 
 def behind(world, device):
     """How many messages the device has not confirmed; None when it is not known."""
-    for row in world.stat("devices", "123"):
+    for row in world.devices("123"):
         if row["device"] == device:
             return row["behind"]
     return None

@@ -30,11 +30,11 @@ def run(coroutine):
 
 
 def connected(world, room, device):
-    return {row["device"]: row["connected"] for row in world.stat("devices", room)}.get(device, 0)
+    return {row["device"]: row["connected"] for row in world.devices(room)}.get(device, 0)
 
 
 def confirmed(world, room, device):
-    return {row["device"]: row["confirmed_seq"] for row in world.stat("devices", room)}.get(device, 0)
+    return {row["device"]: row["confirmed_seq"] for row in world.devices(room)}.get(device, 0)
 
 
 def take(raw, last):

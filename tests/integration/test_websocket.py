@@ -512,7 +512,7 @@ def test_ack_moves_the_device(site):
     room = fresh(site)
 
     def seen():
-        row, = [row for row in site.stat("devices", room) if row["device"] == "phone"]
+        row, = [row for row in site.devices(room) if row["device"] == "phone"]
         return row["confirmed_seq"]
 
     async def watch():

@@ -27,6 +27,7 @@ BUILD = pathlib.Path(os.environ.get("DIAGWS_BUILD", ROOT / "build"))
 BIN = BUILD / "bin"
 SANITIZED = "sanitize" in BUILD.name
 PATIENCE = 30.0 if SANITIZED else 10.0
+UNKNOWN_ROOM = 67  # how diagws-stat ends where nothing was sent and nobody watches
 
 EFFECTIVENESS = {"recommendation_id": 789, "new_effectiveness": 0.85, "confidence": 0.92, "sample_size": 150}
 
@@ -215,10 +216,16 @@ class World:
         return json.loads(done.stdout)
 
     def confirmed(self, room, device):
-        return {row["device"]: row["confirmed_seq"] for row in self.stat("devices", room)}.get(device)
+        return {row["device"]: row["confirmed_seq"] for row in self.devices(room)}.get(device)
 
     async def until_confirmed(self, room, device, seq):
         await asyncio.to_thread(until, lambda: self.confirmed(room, device) == seq, f"{device} to have {seq} of {room}")
+
+    def devices(self, room):
+        """The room's devices; none while the hub has not heard of it: an edge's JOIN may still be under way."""
+        done = self.run("diagws-stat", "--json", "devices", room, check=False)
+        assert done.returncode in (0, UNKNOWN_ROOM), done.stderr
+        return json.loads(done.stdout) if done.returncode == 0 else []
 
     def stat(self, *arguments):
         return json.loads(self.run("diagws-stat", "--json", *arguments).stdout)

@@ -155,7 +155,7 @@ def seqs(client):
 
 
 def device(site):
-    (row,) = site.stat("devices", "123")
+    (row,) = site.devices("123")
     return row
 
 
