@@ -87,7 +87,7 @@ help:
 	@echo 'make fuzz-live          a real hub and edge against mutated bytes, beside an honest pair: MINUTES=10 SEED=number'
 	@echo 'make mutants            break the product on purpose: MUTANTS=names; each must be caught'
 	@echo 'make conformance        Autobahn on WebSockets, and inputs that desynchronize HTTP, direct and behind proxies: CASES=7.*'
-	@echo 'make bench              beside Nchan, Redis, bare loops, into tests/bench/RESULTS.md: RUNS=3 ONLY=rows QUICK=1'
+	@echo 'make bench              beside Nchan, Redis, bare loops, into tests/bench/RESULTS.md: RUNS=3 ONLY=rows QUICK=1 BESIDE=build'
 	@echo 'make bench-check        instructions of hot paths against those stored: STORE=1 stores them anew'
 	@echo 'make timing             whether refusals tell unknown rooms from forbidden ones: TRIES=20000 SEED=number'
 	@echo 'make coverage           lines of the cores of hub and edge that the unit tests run: COVER=folders'
@@ -372,7 +372,8 @@ bench: deps
 	$(Q)$(MAKE) --no-print-directory deps-bench || echo 'going on without them'
 	$(Q)$(MAKE) --no-print-directory all $(FLOORS)
 	$(Q)$(MAKE) --no-print-directory $(BUILD)/tests/sizes || echo 'going on without it'
-	$(Q)DIAGWS_BUILD=$(abspath $(BUILD)) $(PYTHON) tests/bench/bench.py --runs $(or $(RUNS),3) $(if $(QUICK),--quick) $(ONLY)
+	$(Q)DIAGWS_BUILD=$(abspath $(BUILD)) $(PYTHON) tests/bench/bench.py --runs $(or $(RUNS),3) $(if $(QUICK),--quick) \
+		$(if $(BESIDE),--beside $(abspath $(BESIDE)) --minutes 25) $(ONLY)
 
 bench-check: deps-bench
 	$(Q)$(MAKE) --no-print-directory $(HOT)

@@ -1,13 +1,14 @@
 """Measures diagws beside what it is compared with, and writes tests/bench/RESULTS.md.
 
-    bench.py [--runs 3] [--quick] [ROW…]      (make bench [RUNS=3] [QUICK=1] [ONLY='ROW…'])
+    bench.py [--runs 3] [--quick] [--beside BUILD] [ROW…]   (make bench [RUNS=3] [QUICK=1] [BESIDE=BUILD] [ONLY='ROW…'])
 
 A row (rows.py) is one target of the design. Its contestants are measured by turns, A B C A B C …, each on fresh
 processes, and the report gives the median of the rounds and the ratios. The server has a core, the load another; the
 hub has a third where there is one, else it shares the load's.
 
 Of RESULTS.md, written after each row, only what was measured changes; what lies between `<!-- by hand … -->` and
-`<!-- /by hand -->` is kept. --quick takes small numbers and seconds, and writes into the build folder: it shows that
+`<!-- /by hand -->` is kept. --beside BUILD measures what is ours twice, with these programs and with those of another
+build folder, by turns, and ends each row with a table of both: what a change costs. --quick takes small numbers and seconds, and writes into the build folder: it shows that
 all of it works, and says nothing about speed.
 
 Failure modes: what fails is said in its row, and the others go on. After --minutes each row that is left gets one
@@ -26,11 +27,12 @@ import sys
 import time
 
 import load
-from rows import ROWS
+from rows import ROWS, table
 from servers import BUILD, CORES, HUB, LOAD, ROOT, SERVER, Diagws, Failed
 
 RESULTS = pathlib.Path(__file__).resolve().parent / "RESULTS.md"
 SPARE_MINUTES = 3
+OTHERS = ("bare", "Nchan", "Redis", "kernel")  # what is measured beside ours begins so
 PACKAGES = ("gcc", "libc6", "libwebsockets17", "libuv1", "libzmq5", "libmsgpackc2", "libjwt0", "libjansson4",
             "liblmdb0", "nginx", "libnginx-mod-nchan", "redis-tools")
 HEAD = """# What diagws costs, beside what it is compared with
@@ -51,12 +53,13 @@ class Bench:
 
     def filled(self, rooms):
         """A hub without an edge, with so many rooms of 100 messages: made when it is first asked for, and kept."""
-        if rooms not in self.stores:
+        key = rooms, Diagws.build
+        if key not in self.stores:
             servers = self.stack.enter_context(Diagws(edge=False))
             load.run("publish", servers, senders=8, window=1000, rooms=rooms, messages=rooms * 100, size=load.SIZE,
                      name=f"fill{rooms}", timeout="60s", patience=180)
-            self.stores[rooms] = servers
-        return self.stores[rooms]
+            self.stores[key] = servers
+        return self.stores[key]
 
     @staticmethod
     def sizes():
@@ -79,25 +82,29 @@ class Progress:
         print(f"{seconds // 60:3}:{seconds % 60:02} {text}", file=sys.stderr, flush=True)
 
 
-def measure(row, rounds, progress, minutes):
-    """({contestant: {figure: median}}, {contestant: why it failed}, rounds that were made)"""
-    found, failed, made = {label: [] for label in row.contestants}, {}, 0
+def measure(row, rounds, progress, options):
+    """({contestant: {figure: median}}, the same of the build beside this, {contestant: why it failed}, rounds made)"""
+    builds = [BUILD, options.beside] if options.beside else [BUILD]
+    found, failed, made = {build: {label: [] for label in row.contestants} for build in builds}, {}, 0
     for turn in range(rounds):
-        if turn > 0 and progress.minutes() > minutes:
+        if turn > 0 and progress.minutes() > options.minutes:
             break
         for label, contestant in row.contestants.items():
-            try:
-                if progress.minutes() > minutes + SPARE_MINUTES:
-                    raise Failed("there was no time left")
-                figures = contestant()
-                found[label].append(figures)
-                said = ", ".join(f"{name} {value:.4g}" for name, value in figures.items() if value is not None)
-            except Exception as error:  # whatever it is, the others are to be measured
-                failed[label] = str(error) if isinstance(error, Failed) else repr(error)
-                said = f"FAILED: {failed[label]}"
-            progress.say(f"{row.name} {turn + 1}/{rounds} {label}: {said}")
+            for Diagws.build in [BUILD] if label.startswith(OTHERS) else builds[::-1] if turn % 2 else builds:
+                beside = ", beside" if Diagws.build != BUILD else ""
+                try:
+                    if progress.minutes() > options.minutes + SPARE_MINUTES:
+                        raise Failed("there was no time left")
+                    figures = contestant()
+                    found[Diagws.build][label].append(figures)
+                    said = ", ".join(f"{name} {value:.4g}" for name, value in figures.items() if value is not None)
+                except Exception as error:  # whatever it is, the others are to be measured
+                    failed[label + beside] = str(error) if isinstance(error, Failed) else repr(error)
+                    said = f"FAILED: {failed[label + beside]}"
+                progress.say(f"{row.name} {turn + 1}/{rounds} {label}{beside}: {said}")
         made += 1
-    return {label: median(all_figures) for label, all_figures in found.items()}, failed, made
+    medians = [{label: median(all_figures) for label, all_figures in of.items()} for of in found.values()]
+    return medians[0], medians[1] if options.beside else {}, failed, made
 
 
 def median(all_figures):
@@ -107,12 +114,19 @@ def median(all_figures):
     return {name: statistics.median(v) for name, v in values.items() if v}
 
 
-def section(row, rounds, found, failed, about):
+def compared(found, beside):
+    """Each figure of ours: here, in the other build, and the ratio."""
+    rows = [[label, name, f"{value:.4g}", f"{beside[label][name]:.4g}", f"{value / beside[label][name]:.3f}"]
+            for label, figures in found.items() for name, value in figures.items() if beside.get(label, {}).get(name)]
+    return ["", *table(["", "figure", "here", "beside", "ratio"], rows)] if rows else []
+
+
+def section(row, rounds, found, beside, failed, about):
     today, met = row.judge(found)
     verdict = {True: "**met**", False: "**not measured**" if failed else "**missed**", None: ""}[met]
     lines = [f"## {row.title}", "", f"Target: {row.target}.", "", f"Today: {today}. {verdict}".rstrip(), "", row.how,
              ""]
-    lines += row.lines(found) + row.more(found)
+    lines += row.lines(found) + row.more(found) + compared(found, beside)
     lines += [""] + [f"- failed: {label}: {' '.join(why.split())}" for label, why in failed.items()]
     lines += [""] if failed else []
     lines += [f"<sub>{about}, {rounds} round{'s' if rounds > 1 else ''}</sub>"]
@@ -171,6 +185,7 @@ def arguments():
     parser.add_argument("--runs", type=int, default=3, help="rounds of each row")
     parser.add_argument("--minutes", type=float, default=11, help="after so many, one round for each row that is left")
     parser.add_argument("--quick", action="store_true", help="small numbers, to see that it works")
+    parser.add_argument("--beside", type=pathlib.Path, metavar="BUILD", help="measure those programs by turns with these")
     parser.add_argument("--out", type=pathlib.Path, help="write there, not RESULTS.md")
     parser.add_argument("rows", nargs="*", metavar="ROW", help=" ".join(row.name for row in ROWS))
     options = parser.parse_args()
@@ -196,8 +211,8 @@ def main():
                 continue
             row = kind(bench)
             rounds = 1 if row.once or options.quick else options.runs
-            found, failed, rounds = measure(row, rounds, progress, options.minutes)
-            sections[row.name] = section(row, rounds, found, failed, about)
+            found, beside, failed, rounds = measure(row, rounds, progress, options)
+            sections[row.name] = section(row, rounds, found, beside, failed, about)
             path.write_text(report(sections, by_hand))
             bad += len(failed)
     except KeyboardInterrupt:

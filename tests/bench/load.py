@@ -7,7 +7,7 @@ import re
 import signal
 import subprocess
 
-from servers import BUILD, LOAD, Diagws, Failed, pinned, until
+from servers import LOAD, Diagws, Failed, pinned, until
 
 SIZE = 200  # bytes of a message's data
 SOCKETS = "(?:TCP|sock_|filp|dentry|eventpoll|lsm_|skbuff|kmalloc-)"
@@ -17,7 +17,7 @@ ROUGH = {65: "something was lost, repeated or disordered"}
 def arguments(command, servers, options):
     """The command line. A peer's publish URL depends on the burst."""
     where = servers.where if isinstance(servers, Diagws) else servers.options(options.get("burst", 1))
-    line = [BUILD / "bin/diagws-bench", command, "--json", *where]
+    line = [Diagws.build / "bin/diagws-bench", command, "--json", *where]
     for name, pid in servers.pids.items():
         line += ["--process", f"{name}={pid}"]
     for name, value in options.items():

@@ -124,6 +124,8 @@ class Servers:
 class Diagws(Servers):
     """A hub, and an edge unless it is to go without one."""
 
+    build = BUILD  # whose programs, the load tool's too
+
     def __init__(self, edge=True, confirm=True):
         super().__init__()
         self.with_edge, self.confirm = edge, confirm
@@ -140,7 +142,7 @@ class Diagws(Servers):
         self.where = ["--endpoint", self.endpoint, "--key-file", self.key]
         if self.with_edge:
             self.port = free_port()
-            edge = self.start("edge", [BUILD / "bin/diagws-edge", "--listen", f"127.0.0.1:{self.port}", "--hub",
+            edge = self.start("edge", [self.build / "bin/diagws-edge", "--listen", f"127.0.0.1:{self.port}", "--hub",
                                        self.endpoint, "--keys", self.keys])
             until(lambda: edge.lives() and self.ready(), "the edge")
             self.where += ["--ws", f"ws://127.0.0.1:{self.port}/ws/{{room}}?token={{token}}&device=bench-{{client}}"]
@@ -150,7 +152,7 @@ class Diagws(Servers):
         """Starts it, and says how long it took from exec until it served."""
         begun = time.monotonic()
         cores = HUB if self.with_edge else SERVER
-        hub = self.start("hub", [BUILD / "bin/diagws-hub", "--bind", self.endpoint, "--state-dir",
+        hub = self.start("hub", [self.build / "bin/diagws-hub", "--bind", self.endpoint, "--state-dir",
                                  self.folder / "state", "--ownership", "claims"], cores)
         until(lambda: "hub ready" in hub.said() or not hub.lives(), "the hub")
         return time.monotonic() - begun
@@ -171,7 +173,7 @@ class Diagws(Servers):
     def command(self, *arguments, **more):
         """Runs a command of ours to its end, on the load's core."""
         with pinned(LOAD):
-            return subprocess.run([BUILD / "bin" / arguments[0], *map(str, arguments[1:])], capture_output=True,
+            return subprocess.run([self.build / "bin" / arguments[0], *map(str, arguments[1:])], capture_output=True,
                                   text=True, env={**os.environ, "DIAGWS_HUB": self.endpoint}, **more)
 
 
