@@ -100,6 +100,7 @@ class Slot:
         self.log = open(run.path / f"{name}.log", "ab")
         self.popen = None
         self.ours = False  # it ends because it was killed here
+        self.outage = asyncio.Lock()  # one at a time, also where the machine is late with what was planned
 
     def start(self):
         self.ours = False
@@ -117,22 +118,24 @@ class Slot:
             self.start()
 
     async def kill(self, outage):
-        self.look()
-        self.ours = True
-        span = self.run.outages.begin(self.name, "kill")
-        self.popen.kill()
-        await asyncio.to_thread(self.popen.wait)
-        await asyncio.sleep(outage)
-        self.start()
-        self.run.outages.end(span)
+        async with self.outage:
+            self.look()
+            self.ours = True
+            span = self.run.outages.begin(self.name, "kill")
+            self.popen.kill()
+            await asyncio.to_thread(self.popen.wait)
+            await asyncio.sleep(outage)
+            self.start()
+            self.run.outages.end(span)
 
     async def freeze(self, outage):
-        self.look()
-        span = self.run.outages.begin(self.name, "freeze")
-        self.popen.send_signal(signal.SIGSTOP)
-        await asyncio.sleep(outage)
-        self.popen.send_signal(signal.SIGCONT)
-        self.run.outages.end(span)
+        async with self.outage:
+            self.look()
+            span = self.run.outages.begin(self.name, "freeze")
+            self.popen.send_signal(signal.SIGSTOP)
+            await asyncio.sleep(outage)
+            self.popen.send_signal(signal.SIGCONT)
+            self.run.outages.end(span)
 
     def end(self):
         if not self._gone():
