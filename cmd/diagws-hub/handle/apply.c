@@ -174,7 +174,7 @@ apply_owners(struct hub *hub, struct staged *staged)
 		outbox_add(hub, staged->peer, &answer);
 		return;
 	}
-	table_init(&table, op->read.limit);
+	table_init(&table, op->read.limit, -1, false);
 	if (op->read.more) {
 		table.more = true;
 		table.next_room = dw_str(rows[count - 1].room);

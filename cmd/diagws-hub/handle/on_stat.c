@@ -21,7 +21,6 @@
 #include "tables/scan.h"
 #include "tables/stat.h"
 #include "tables/table.h"
-#include "tables/table_sort.h"
 
 struct view {
 	const char *name, *columns;
@@ -92,9 +91,7 @@ send_view(struct hub *hub, struct peer *peer, const struct dw_stat *stat, const 
 
 	if (view->fill == NULL)
 		return scan_begin(hub, peer, stat, view->step, view->columns, sort, room);
-	table_init(&table, stat->limit);
-	if (sort >= 0)
-		table_sort(&table, (size_t)sort, stat->reverse);
+	table_init(&table, stat->limit, sort, stat->reverse);
 	view->fill(hub, &table, room);
 	table_send(hub, peer->number, stat->corr, view->columns, &table);
 	return DW_OK;

@@ -21,7 +21,6 @@
 #include "rooms/resident.h"
 #include "tables/answer.h"
 #include "tables/table.h"
-#include "tables/table_sort.h"
 
 enum { SLICE = 1000, COMPARISONS = 8, SCANS_MAX = 256 }; /* so many comparisons take as long as a look at a room */
 
@@ -54,9 +53,7 @@ scan_begin(struct hub *hub, struct peer *peer, const struct dw_stat *stat, scan_
 	scan->columns = columns;
 	scan->step = step;
 	scan->room = room;
-	table_init(&scan->table, stat->limit);
-	if (sort >= 0)
-		table_sort(&scan->table, (size_t)sort, stat->reverse);
+	table_init(&scan->table, stat->limit, sort, stat->reverse);
 	DL_APPEND(hub->scans, scan);
 	hub->scan_count++;
 	peer->scan = scan;
