@@ -25,7 +25,7 @@
 #include "rooms/sessions.h"
 #include "store/stage.h"
 #include "store/store.h"
-#include "tables/answer.h"
+#include "tables/scan.h"
 #include "tables/table.h"
 
 /* Into its room, for its readers; and to how many it goes. */

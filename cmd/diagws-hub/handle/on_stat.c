@@ -17,9 +17,7 @@
 #include "rooms/resident.h"
 #include "rooms/rooms.h"
 #include "store/stage.h"
-#include "tables/answer.h"
 #include "tables/scan.h"
-#include "tables/stat.h"
 #include "tables/table.h"
 
 struct view {
