@@ -32,7 +32,7 @@
 #include "peers/outbox.h"
 #include "peers/peers.h"
 #include "rooms/cursors.h"
-#include "rooms/resident.h"
+#include "rooms/rooms.h"
 #include "store/stage.h"
 #include "store/store.h"
 #include "tables/scan.h"

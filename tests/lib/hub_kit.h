@@ -18,7 +18,6 @@
 #include "handle/farewell.h"
 #include "peers/peers.h"
 #include "rooms/cursors.h"
-#include "rooms/resident.h"
 #include "rooms/rooms.h"
 #include "rooms/start.h"
 #include "store/store.h"

@@ -25,7 +25,6 @@
 #include "peers/peers.h"
 #include "rooms/cursors.h"
 #include "rooms/later.h"
-#include "rooms/resident.h"
 #include "rooms/rooms.h"
 #include "rooms/start.h"
 #include "sim.h"

@@ -19,7 +19,6 @@
 #include "rooms/load.h"
 #include "rooms/lookup.h"
 #include "rooms/polls.h"
-#include "rooms/resident.h"
 #include "rooms/right.h"
 #include "rooms/rooms.h"
 #include "rooms/sessions.h"

@@ -16,7 +16,7 @@
 #include "peers/outbox.h"
 #include "peers/peers.h"
 #include "rooms/cursors.h"
-#include "rooms/resident.h"
+#include "rooms/rooms.h"
 #include "rooms/waits.h"
 #include "store/stage.h"
 #include "tables/scan.h"

@@ -8,7 +8,6 @@
 #include "cli/logging.h"
 #include "peers/peers.h"
 #include "request.h"
-#include "rooms/resident.h"
 #include "rooms/rooms.h"
 #include "rooms/sessions.h"
 

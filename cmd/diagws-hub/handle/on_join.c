@@ -19,7 +19,6 @@
 #include "rooms/awaited.h"
 #include "rooms/cursors.h"
 #include "rooms/lookup.h"
-#include "rooms/resident.h"
 #include "rooms/right.h"
 #include "rooms/rooms.h"
 #include "store/stage.h"

@@ -11,7 +11,6 @@
 #include "rooms/awaited.h"
 #include "rooms/cursors.h"
 #include "rooms/load_queue.h"
-#include "rooms/resident.h"
 #include "rooms/rooms.h"
 #include "rooms/sessions.h"
 #include "store/asked.h"

@@ -15,7 +15,6 @@
 #include "peers/peers.h"
 #include "request.h"
 #include "rooms/load_queue.h"
-#include "rooms/resident.h"
 #include "rooms/right.h"
 #include "rooms/rooms.h"
 #include "rooms/waits.h"

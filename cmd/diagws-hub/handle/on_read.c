@@ -17,7 +17,6 @@
 #include "request.h"
 #include "rooms/lookup.h"
 #include "rooms/polls.h"
-#include "rooms/resident.h"
 #include "rooms/right.h"
 #include "rooms/rooms.h"
 #include "store/stage.h"

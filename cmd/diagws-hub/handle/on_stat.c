@@ -14,7 +14,6 @@
 #include "peers/peers.h"
 #include "request.h"
 #include "rooms/load_queue.h"
-#include "rooms/resident.h"
 #include "rooms/rooms.h"
 #include "store/stage.h"
 #include "tables/scan.h"

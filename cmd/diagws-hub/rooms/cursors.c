@@ -9,7 +9,6 @@
 
 #include "base/clock.h"
 #include "hub.h"
-#include "rooms/resident.h"
 #include "rooms/rooms.h"
 #include "store/stage.h"
 #include "store/store.h"

@@ -22,7 +22,6 @@
 #include "request.h"
 #include "rooms/later.h"
 #include "rooms/load_queue.h"
-#include "rooms/resident.h"
 #include "rooms/rooms.h"
 #include "store/stage.h"
 

@@ -14,7 +14,7 @@
 #include "peers/peers.h"
 #include "request.h"
 #include "rooms/later.h"
-#include "rooms/resident.h"
+#include "rooms/rooms.h"
 #include "store/asked.h"
 #include "store/stage.h"
 

@@ -6,8 +6,8 @@
  * room loaded.
  *
  * Happy path: the room is resident, and knows that the user may: at once. Otherwise the message waits for the look; who
- * may goes on, to the room or to wait for it (resident.c). What is known once the room is there decides in the end, for
- * rights may change meanwhile.
+ * may goes on, to the room or to wait for it (load_queue.c). What is known once the room is there decides in the end,
+ * for rights may change meanwhile.
  *
  * Failure modes: no memory; the engine failed (who asked is told that). A hub that is shutting down looks no more and
  * says nothing: the next one is asked again.
@@ -20,7 +20,6 @@
 #include "request.h"
 #include "rooms/later.h"
 #include "rooms/load_queue.h"
-#include "rooms/resident.h"
 #include "rooms/rooms.h"
 #include "store/asked.h"
 #include "store/stage.h"

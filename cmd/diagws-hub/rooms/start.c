@@ -9,7 +9,6 @@
 #include "base/clock.h"
 #include "hub.h"
 #include "rooms/cursors.h"
-#include "rooms/resident.h"
 #include "rooms/rooms.h"
 
 static int

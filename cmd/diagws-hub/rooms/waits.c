@@ -20,7 +20,6 @@
 #include "hub.h"
 #include "peers/peers.h"
 #include "rooms/later.h"
-#include "rooms/resident.h"
 #include "rooms/rooms.h"
 
 bool

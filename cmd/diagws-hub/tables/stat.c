@@ -10,7 +10,7 @@
 #include "base/clock.h"
 #include "hub.h"
 #include "peers/peers.h"
-#include "rooms/resident.h"
+#include "rooms/rooms.h"
 #include "tables/table.h"
 
 enum { SORT_EVERY_MS = 1000 };

@@ -19,7 +19,6 @@
 #include "peers/peers.h"
 #include "rooms/later.h"
 #include "rooms/load_queue.h"
-#include "rooms/resident.h"
 #include "rooms/right.h"
 #include "rooms/rooms.h"
 #include "store/asked.h"
