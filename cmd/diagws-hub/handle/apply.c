@@ -17,9 +17,8 @@
 #include "rooms/awaited.h"
 #include "rooms/cursors.h"
 #include "rooms/load.h"
-#include "rooms/lookup.h"
 #include "rooms/polls.h"
-#include "rooms/right.h"
+#include "rooms/question.h"
 #include "rooms/rooms.h"
 #include "rooms/sessions.h"
 #include "store/stage.h"
@@ -137,19 +136,6 @@ state_text(enum dw_owner_state state)
 	return state == DW_OWNER_DENIED ? "denied" : "granted";
 }
 
-/* Whether the user may watch and publish, by the one row there can be. */
-static void
-apply_check(struct hub *hub, const struct staged *staged, const struct dw_owner_row *rows, size_t count)
-{
-	enum dw_owner_state state = count > 0 ? rows[0].state : DW_OWNER_NONE;
-	int err = staged->op.err;
-
-	if (err == DW_OK && !dw_may(hub->rooms_shared.ownership, state, staged->claimed))
-		err = DW_E_DENIED;
-	outbox_add(hub, staged->peer,
-		&(struct dw_wire) { .kind = DW_OWNED, .owned = { .corr = staged->corr, .code = (uint64_t)-err } });
-}
-
 static void
 apply_owners(struct hub *hub, struct staged *staged)
 {
@@ -163,7 +149,9 @@ apply_owners(struct hub *hub, struct staged *staged)
 		return;
 	}
 	if (staged->reply == REPLY_CHECKED) {
-		apply_check(hub, staged, rows, count);
+		outbox_add(hub, staged->peer,
+			&(struct dw_wire) {
+				.kind = DW_OWNED, .owned = { .corr = staged->corr, .code = (uint64_t)-right_found(hub, staged) } });
 		return;
 	}
 	if (op->err != DW_OK) {
@@ -262,10 +250,8 @@ apply_batch(struct hub *hub, struct batch *batch)
 	for (size_t i = 0; i < batch->count; i++) {
 		struct staged *staged = (struct staged *)(void *)batch->ops[i];
 
-		if (staged->reply == REPLY_RIGHT)
-			right_found(hub, staged);
-		else if (staged->op.kind == DW_OP_PLACE)
-			lookup_found(hub, staged);
+		if (staged->reply == REPLY_RIGHT || staged->reply == REPLY_LOOKUP)
+			question_answered(hub, staged);
 		else if (staged->op.kind == DW_OP_LOAD)
 			room_found(hub, staged);
 		else

@@ -3,8 +3,8 @@
  * Happy path: the room is resident, the user may watch, an older connection of the same device is told
  * that it is replaced, the session stands where the rules say (lib/room/join.c).
  *
- * Failure modes: a field is wrong; who may not watch is refused (right.c); a room that is not resident is loaded first,
- * for one who may, and the frame comes back here.
+ * Failure modes: a field is wrong; who may not watch is refused (question.c); a room that is not resident is loaded
+ * first, for one who may, and the frame comes back here.
  */
 #include "handle/handlers.h"
 
@@ -18,8 +18,7 @@
 #include "request.h"
 #include "rooms/awaited.h"
 #include "rooms/cursors.h"
-#include "rooms/lookup.h"
-#include "rooms/right.h"
+#include "rooms/question.h"
 #include "rooms/rooms.h"
 #include "store/stage.h"
 

@@ -15,7 +15,7 @@
 #include "peers/peers.h"
 #include "request.h"
 #include "rooms/load_queue.h"
-#include "rooms/right.h"
+#include "rooms/question.h"
 #include "rooms/rooms.h"
 #include "rooms/waits.h"
 #include "store/stage.h"

@@ -4,7 +4,7 @@
  * Happy path: the room is resident (with a session it always is), the records that the reader gets are collected,
  * what is no longer retained is told as a gap. Nothing there: a poll waits (waits.c).
  *
- * Failure modes: a field is wrong; a stranger (right.c); a room that must be loaded first, a position that only the
+ * Failure modes: a field is wrong; a stranger (question.c); a room that must be loaded first, a position that only the
  * engine knows: the frame comes back here when that is done.
  */
 #include "handle/handlers.h"
@@ -15,9 +15,8 @@
 #include "peers/outbox.h"
 #include "peers/peers.h"
 #include "request.h"
-#include "rooms/lookup.h"
 #include "rooms/polls.h"
-#include "rooms/right.h"
+#include "rooms/question.h"
 #include "rooms/rooms.h"
 #include "store/stage.h"
 

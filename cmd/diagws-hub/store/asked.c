@@ -1,5 +1,5 @@
 /* Frames that wait until the engine has answered a question about them: whether their user may be in the room
- * (right.c), what the numbers were at a seq (lookup.c).
+ * (question.c), what the numbers were at a seq (question.c).
  *
  * Its own file because both wait in the same way, beside the operation in the batch that asks. A JOIN that waits is
  * found by a LEAVE of its session, at a cost that does not grow with how many wait; and a room whose JOINs are still
