@@ -18,7 +18,7 @@
 #include "peers/peers.h"
 #include "rooms/later.h"
 #include "rooms/load.h"
-#include "rooms/polls.h"
+#include "rooms/waits.h"
 #include "store/stage.h"
 #include "wire/router.h"
 

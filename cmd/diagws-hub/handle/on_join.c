@@ -16,7 +16,7 @@
 #include "peers/outbox.h"
 #include "peers/peers.h"
 #include "request.h"
-#include "rooms/awaited.h"
+#include "rooms/waits.h"
 #include "rooms/cursors.h"
 #include "rooms/question.h"
 #include "rooms/rooms.h"

@@ -8,7 +8,7 @@
 #include "base/clock.h"
 #include "peers/peers.h"
 #include "request.h"
-#include "rooms/awaited.h"
+#include "rooms/waits.h"
 #include "rooms/cursors.h"
 #include "rooms/load_queue.h"
 #include "rooms/rooms.h"

@@ -15,7 +15,7 @@
 #include "peers/outbox.h"
 #include "peers/peers.h"
 #include "request.h"
-#include "rooms/polls.h"
+#include "rooms/waits.h"
 #include "rooms/question.h"
 #include "rooms/rooms.h"
 #include "store/stage.h"
@@ -136,7 +136,7 @@ read_room(struct hub *hub, struct peer *peer, struct dw_room *room, struct reque
 		return err;
 	if (!cut_gaps(room, read, found, records) || asks)
 		return look_up(hub, peer, room, read, dw_seq(records->last));
-	if (is_nothing(records) && read->wait_ms > 0 && request->poll != POLL_OVER && !hub->closing)
+	if (is_nothing(records) && read->wait_ms > 0 && !hub->closing)
 		return wait_message(hub, peer, room, request);
 	if (!records->more)
 		records->last = dw_position_said(dw_greater(room->head, records->reset ? 0 : dw_seq(read->after)), room->n, 0);

@@ -10,7 +10,7 @@
 
 #include "base/clock.h"
 #include "peers/peers.h"
-#include "rooms/awaited.h"
+#include "rooms/waits.h"
 
 bool
 room_confirm(struct hub *hub, struct dw_room *room, struct dw_session *session, struct dw_position at,
