@@ -20,6 +20,7 @@
 #include "rooms/cursors.h"
 #include "rooms/question.h"
 #include "rooms/rooms.h"
+#include "rooms/sessions.h"
 #include "store/stage.h"
 
 static bool
@@ -54,30 +55,8 @@ end_rivals(struct hub *hub, struct dw_room *room, const struct dw_join *join)
 	struct dw_session *rival;
 
 	while ((rival = dw_room_rival(room, join)) != NULL) {
-		struct peer *edge = peer_find(hub, rival->reader->edge);
-
 		say_close(hub, rival, 4001, DW_STR("replaced"));
-		if (edge != NULL)
-			edge->sessions--;
-		dw_room_leave(room, rival, dw_now_ms(), dw_mono_ms());
-	}
-}
-
-/* Only now, so that an edge that joins again goes on where its stream was. */
-static void
-drop_empty_readers(struct hub *hub, struct dw_room *room)
-{
-	struct dw_reader *reader, *next;
-
-	for (reader = room->readers; reader != NULL; reader = next) {
-		struct peer *edge = peer_find(hub, reader->edge);
-
-		next = reader->next;
-		if (reader->session_count > 0)
-			continue;
-		if (edge != NULL)
-			peer_remove_reader(edge, reader);
-		dw_room_drop_reader(room, reader);
+		room_leave(hub, room, rival);
 	}
 }
 
@@ -98,15 +77,13 @@ join_room(struct hub *hub, struct peer *peer, struct dw_room *room, const struct
 
 	if (session != NULL && session->reader->edge != peer->number)
 		return DW_E_FIELD;
-	if (session != NULL) {
-		dw_room_leave(room, session, context.now, context.steady);
-		peer->sessions--;
-	}
+	if (session != NULL)
+		room_leave(hub, room, session);
 	if (dw_room_replaced(room, join, context.steady)) {
 		outbox_add(hub, peer->number,
 			&(struct dw_wire) { .kind = DW_CLOSE,
 				.close = { join->session, join->room, 4001, DW_STR("replaced"), (uint32_t)join->corr } });
-		drop_empty_readers(hub, room);
+		room_drop_empty_readers(hub, room);
 		return DW_OK;
 	}
 	end_rivals(hub, room, join);
@@ -124,7 +101,7 @@ join_room(struct hub *hub, struct peer *peer, struct dw_room *room, const struct
 		outbox_add(hub, peer->number, &answer);
 		waits_joined(hub, room, session, &before);
 	}
-	drop_empty_readers(hub, room);
+	room_drop_empty_readers(hub, room);
 	return err;
 }
 

@@ -39,17 +39,36 @@ room_mark_readers(struct hub *hub, struct dw_room *room)
 }
 
 void
-room_end_session(struct hub *hub, struct dw_room *room, struct dw_session *session)
+room_leave(struct hub *hub, struct dw_room *room, struct dw_session *session)
 {
-	struct dw_reader *reader = session->reader;
-	struct peer *peer = peer_find(hub, reader->edge);
+	struct peer *peer = peer_find(hub, session->reader->edge);
 
 	dw_room_leave(room, session, dw_now_ms(), dw_mono_ms());
 	if (peer != NULL)
 		peer->sessions--;
-	if (reader->session_count > 0)
-		return;
-	if (peer != NULL)
-		peer_remove_reader(peer, reader);
-	dw_room_drop_reader(room, reader);
+}
+
+void
+room_drop_empty_readers(struct hub *hub, struct dw_room *room)
+{
+	struct dw_reader *reader, *next;
+
+	DL_FOREACH_SAFE(room->readers, reader, next)
+	{
+		struct peer *peer;
+
+		if (reader->session_count > 0)
+			continue;
+		peer = peer_find(hub, reader->edge);
+		if (peer != NULL)
+			peer_remove_reader(peer, reader);
+		dw_room_drop_reader(room, reader);
+	}
+}
+
+void
+room_end_session(struct hub *hub, struct dw_room *room, struct dw_session *session)
+{
+	room_leave(hub, room, session);
+	room_drop_empty_readers(hub, room);
 }

@@ -13,7 +13,10 @@ bool room_confirm(struct hub *hub, struct dw_room *room, struct dw_session *sess
 	const struct dw_begun *begun, bool sure);
 /* All readers have something to get. */
 void room_mark_readers(struct hub *hub, struct dw_room *room);
-/* Ends a session; its edge's reader goes with the last one. */
+/* A session leaves; its edge's reader stays, so that an edge that joins again goes on where its stream was; until
+ * those without sessions are dropped. Both at once. */
+void room_leave(struct hub *hub, struct dw_room *room, struct dw_session *session);
+void room_drop_empty_readers(struct hub *hub, struct dw_room *room);
 void room_end_session(struct hub *hub, struct dw_room *room, struct dw_session *session);
 
 #endif

@@ -56,7 +56,7 @@ struct wait {
 
 /* A message, and how many devices have it. */
 struct awaited {
-	UT_hash_handle hh; /* in hub->awaited */
+	UT_hash_handle hh;   /* in hub->awaited */
 	struct awaited_key { /* without a hole, for all its bytes are hashed */
 		const struct dw_room *room;
 		const struct dw_member *member; /* NULL: it is to everyone */
