@@ -5,13 +5,12 @@
  * Its own file because this is the whole of who may do what at the hub: a role belongs to a socket, and the socket to a
  * group. Failure modes: an address that may not be listened on (78), a word that is none (64).
  */
-#include "binds.h"
+#include "options.h"
 
 #include <grp.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "options.h"
 #include "wire/endpoint.h"
 
 enum { MODE_MAX = 0777 };

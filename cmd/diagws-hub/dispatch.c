@@ -7,7 +7,7 @@
  * what came in one frame before a malformed one has been handled, what came behind it is not looked at. A stranger is
  * asked who it is, at most once a second.
  */
-#include "dispatch.h"
+#include "turn.h"
 
 #include "base/clock.h"
 #include "cli/logging.h"

@@ -8,11 +8,10 @@
  * Happy path: frame, messages, done. Failure modes: a frame that is too long is refused unread. A peer that is
  * forgotten in the middle of its frame takes the rest with it.
  */
-#include "hear.h"
+#include "turn.h"
 
 #include "base/clock.h"
 #include "cli/logging.h"
-#include "dispatch.h"
 #include "hub.h"
 #include "peers/outbox.h"
 #include "peers/peers.h"

@@ -14,7 +14,7 @@
  * sent was. A loop that is stuck leaves its watchdog without a word (notify.h); a disk that is does not, for the next
  * hub would wait for it as well.
  */
-#include "loop.h"
+#include "turn.h"
 
 #include <poll.h>
 #include <signal.h>
@@ -26,8 +26,7 @@
 #include "base/wheel.h"
 #include "cli/logging.h"
 #include "cli/notify.h"
-#include "handle/farewell.h"
-#include "hear.h"
+#include "handle/handlers.h"
 #include "hub.h"
 #include "peers/outbox.h"
 #include "peers/peers.h"
@@ -36,7 +35,6 @@
 #include "store/stage.h"
 #include "store/store.h"
 #include "tables/scan.h"
-#include "turn.h"
 #include "wire/router.h"
 
 enum { TICK_MS = 1000, CURSORS_EVERY = 5, GATHER_US = 100, FAREWELL_MS = 500, MOMENT_MS = 100, LOOK_MS = 20 };

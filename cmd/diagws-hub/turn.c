@@ -10,9 +10,7 @@
 
 #include "base/clock.h"
 #include "base/wheel.h"
-#include "dispatch.h"
-#include "handle/apply.h"
-#include "handle/farewell.h"
+#include "handle/handlers.h"
 #include "hub.h"
 #include "peers/outbox.h"
 #include "peers/peers.h"

@@ -8,14 +8,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../cmd/diagws-hub/dispatch.h"
-#include "../../cmd/diagws-hub/hear.h"
+#include "../../cmd/diagws-hub/turn.h"
 #include "../../cmd/diagws-hub/hub.h"
 #include "../../cmd/diagws-hub/options.h"
-#include "../../cmd/diagws-hub/turn.h"
 #include "base/clock.h"
 #include "engine_mem.h"
-#include "handle/farewell.h"
+#include "handle/handlers.h"
 #include "peers/peers.h"
 #include "rooms/cursors.h"
 #include "rooms/rooms.h"

@@ -5,11 +5,9 @@
  * output, which fails the history. A crash leaves the engine's files as they are: its descriptors and maps are taken
  * away, and it is not asked.
  */
-#include "../../cmd/diagws-hub/dispatch.h"
-#include "../../cmd/diagws-hub/hear.h"
+#include "../../cmd/diagws-hub/turn.h"
 #include "../../cmd/diagws-hub/hub.h"
 #include "../../cmd/diagws-hub/options.h"
-#include "../../cmd/diagws-hub/turn.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,7 +19,7 @@
 
 #include "../lib/engine_mem.h"
 #include "base/clock.h"
-#include "handle/farewell.h"
+#include "handle/handlers.h"
 #include "peers/peers.h"
 #include "rooms/cursors.h"
 #include "rooms/later.h"

@@ -7,7 +7,7 @@
  * Failure modes: an operation that was refused is answered with its reason. A storage that cannot be
  * trusted any more (DW_E_STORAGE) fails every operation, and then the process.
  */
-#include "handle/apply.h"
+#include "handle/handlers.h"
 
 #include "base/clock.h"
 #include "cli/logging.h"

@@ -6,7 +6,7 @@
  * should it live, its next frame is answered with WHO. A connection that ends or takes nothing more: it is forgotten at
  * once. A process that comes back takes over what an older introduction of it left (on_hello.c).
  */
-#include "handle/farewell.h"
+#include "handle/handlers.h"
 
 #include <utlist.h>
 

@@ -15,7 +15,6 @@
 #include "options.h"
 #include "peers/outbox.h"
 #include "peers/peers.h"
-#include "request.h"
 #include "rooms/waits.h"
 #include "rooms/cursors.h"
 #include "rooms/question.h"

@@ -11,7 +11,6 @@
 #include "message/msg.h"
 #include "peers/outbox.h"
 #include "peers/peers.h"
-#include "request.h"
 #include "store/stage.h"
 
 enum { LIST_MAX = 1000, LIST_BYTES = 256 * 1024 };

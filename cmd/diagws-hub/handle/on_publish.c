@@ -13,7 +13,6 @@
 #include "message/msg.h"
 #include "peers/outbox.h"
 #include "peers/peers.h"
-#include "request.h"
 #include "rooms/load_queue.h"
 #include "rooms/question.h"
 #include "rooms/rooms.h"

@@ -14,7 +14,6 @@
 #include "message/msg.h"
 #include "peers/outbox.h"
 #include "peers/peers.h"
-#include "request.h"
 #include "rooms/waits.h"
 #include "rooms/question.h"
 #include "rooms/rooms.h"
