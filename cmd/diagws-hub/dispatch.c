@@ -17,7 +17,7 @@
 #include "peers/outbox.h"
 #include "peers/peers.h"
 #include "request.h"
-#include "rooms/load_queue.h"
+#include "rooms/load.h"
 #include "rooms/rooms.h"
 #include "store/asked.h"
 #include "store/stage.h"

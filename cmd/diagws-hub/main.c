@@ -22,7 +22,7 @@
 #include "options.h"
 #include "peers/outbox.h"
 #include "rooms/rooms.h"
-#include "rooms/start.h"
+#include "rooms/load.h"
 #include "store/stage.h"
 #include "store/store.h"
 #include "wire/router.h"

@@ -17,7 +17,7 @@
 #include "peers/peers.h"
 #include "rooms/cursors.h"
 #include "rooms/rooms.h"
-#include "rooms/start.h"
+#include "rooms/load.h"
 #include "store/store.h"
 #include "tables/scan.h"
 #include "wire/router.h"

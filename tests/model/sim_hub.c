@@ -24,7 +24,7 @@
 #include "rooms/cursors.h"
 #include "rooms/later.h"
 #include "rooms/rooms.h"
-#include "rooms/start.h"
+#include "rooms/load.h"
 #include "sim.h"
 #include "store/store.h"
 #include "tables/scan.h"

@@ -13,7 +13,7 @@
 #include "cli/logging.h"
 #include "peers/peers.h"
 #include "rooms/cursors.h"
-#include "rooms/load_queue.h"
+#include "rooms/load.h"
 #include "rooms/rooms.h"
 #include "rooms/sessions.h"
 #include "rooms/waits.h"

@@ -13,7 +13,7 @@
 #include "message/msg.h"
 #include "peers/outbox.h"
 #include "peers/peers.h"
-#include "rooms/load_queue.h"
+#include "rooms/load.h"
 #include "rooms/question.h"
 #include "rooms/rooms.h"
 #include "rooms/waits.h"

@@ -12,7 +12,7 @@
 #include "message/msg.h"
 #include "peers/outbox.h"
 #include "peers/peers.h"
-#include "rooms/load_queue.h"
+#include "rooms/load.h"
 #include "rooms/rooms.h"
 #include "store/stage.h"
 #include "tables/scan.h"

@@ -1,4 +1,6 @@
-/* Loads of rooms, and what becomes of the frames that waited for them.
+/* Loads of rooms, and what becomes of the frames that waited for them; and what is known of rooms at the start: how
+ * much each retains, and where its devices stand. None is loaded for that, and it is read from the engine by the main
+ * thread, for the store thread does not run yet.
  *
  * Its own file because a load has two ends that are far apart: it is staged when it is its turn (load_queue.c), and
  * carried into its room when its batch has been committed.
@@ -20,8 +22,8 @@
 #include "peers/outbox.h"
 #include "peers/peers.h"
 #include "request.h"
+#include "rooms/cursors.h"
 #include "rooms/later.h"
-#include "rooms/load_queue.h"
 #include "rooms/rooms.h"
 #include "store/stage.h"
 
@@ -177,4 +179,45 @@ room_found(struct hub *hub, struct staged *staged)
 	static const struct later_ops ops = { take_request, end_request };
 
 	later_add(hub, &staged->later, &ops);
+}
+
+static int
+add_summary(void *user, const struct dw_room_summary *summary)
+{
+	struct dw_room *room = room_get(user, dw_str(summary->room));
+
+	if (room == NULL)
+		return DW_E_NOMEM;
+	dw_room_summarize(room, summary, dw_now_ms());
+	room_watch_ages(user, room);
+	return DW_OK;
+}
+
+static int
+add_cursor(void *user, const struct dw_cursor *cursor)
+{
+	struct hub *hub = user;
+	struct dw_room *room = room_get(hub, dw_str(cursor->room));
+
+	if (room == NULL)
+		return DW_E_NOMEM;
+	/* A device that was away for too long is removed from the store. */
+	if (!dw_room_count_cursor(room, cursor, dw_now_ms())) {
+		struct dw_cursor gone = *cursor;
+
+		gone.seen = 0;
+		(void)cursor_stage(hub, NULL, &gone);
+		room_done(hub, room);
+		return DW_OK;
+	}
+	room_watch_ages(hub, room);
+	return DW_OK;
+}
+
+int
+rooms_start(struct hub *hub)
+{
+	int err = hub->engine->ops->rooms(hub->engine, add_summary, hub);
+
+	return err == DW_OK ? hub->engine->ops->cursors(hub->engine, add_cursor, hub) : err;
 }

@@ -9,7 +9,7 @@
  * Failure modes: memory, told to whoever asked. Invariant: what a frame takes is on the account of its peer until it is
  * freed, also when that peer is gone.
  */
-#include "rooms/load_queue.h"
+#include "rooms/load.h"
 
 #include <assert.h>
 #include <stdlib.h>

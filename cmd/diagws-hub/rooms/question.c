@@ -21,7 +21,7 @@
 #include "peers/outbox.h"
 #include "peers/peers.h"
 #include "rooms/later.h"
-#include "rooms/load_queue.h"
+#include "rooms/load.h"
 #include "rooms/rooms.h"
 #include "store/asked.h"
 #include "store/stage.h"

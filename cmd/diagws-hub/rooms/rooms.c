@@ -18,7 +18,7 @@
 #include "base/wheel.h"
 #include "hub.h"
 #include "options.h"
-#include "rooms/load_queue.h"
+#include "rooms/load.h"
 
 enum { AGES_MIN_MS = 60 * 1000, AGES_MAX_MS = 3600 * 1000 };
 

@@ -18,7 +18,7 @@
 #include "peers/outbox.h"
 #include "peers/peers.h"
 #include "rooms/later.h"
-#include "rooms/load_queue.h"
+#include "rooms/load.h"
 #include "rooms/question.h"
 #include "rooms/rooms.h"
 #include "store/asked.h"
