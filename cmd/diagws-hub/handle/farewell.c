@@ -76,7 +76,7 @@ look_at(struct hub *hub, struct peer *peer, uint64_t now)
 	const uint64_t silence = peer->known && peer->kind == DW_PEER_CLIENT ? CLIENT_SILENCE_MS : EDGE_SILENCE_MS;
 
 	/* Who is not listened to now is not silent. */
-	if (now < peer->heard + silence || peer->talks || (peer->kind == DW_PEER_CLIENT && peer->pending > 0))
+	if (now < peer->heard + silence || peer->talk != TALK_DONE || (peer->kind == DW_PEER_CLIENT && peer->pending > 0))
 		return;
 	if (peer->known && peer->kind == DW_PEER_EDGE)
 		dw_log_warn("edge is silent", "name=%s sessions=%zu", peer->name, peer->sessions);
