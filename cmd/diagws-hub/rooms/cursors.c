@@ -35,11 +35,9 @@ void
 room_write_cursors(struct hub *hub, struct dw_room *room)
 {
 	struct dw_cursor cursor;
-	size_t most = room->device_count + 1024;
 
-	/* Bounded, for one that cannot be staged comes back. */
-	while (most-- > 0 && dw_room_take_cursor(room, dw_now_ms(), &cursor))
-		(void)cursor_stage(hub, room, &cursor);
+	while (dw_room_take_cursor(room, dw_now_ms(), &cursor) && cursor_stage(hub, room, &cursor))
+		continue;
 }
 
 void

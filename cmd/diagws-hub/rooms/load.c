@@ -108,7 +108,7 @@ room_loaded(struct hub *hub, struct staged *staged)
 	struct dw_room *room = room_find(hub, dw_str(staged->op.room));
 	struct resident *resident = room->user;
 
-	assert(resident != NULL && resident->loading && !resident->queued);
+	assert(resident != NULL && resident->loading && resident->account == NULL);
 	hub->loads--;
 	staged->account->loads--;
 	account_list(hub, staged->account);

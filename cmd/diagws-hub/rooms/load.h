@@ -9,7 +9,6 @@
 #include "base/buf.h"
 #include "room/room.h"
 
-struct account;
 struct hub;
 struct peer;
 struct resident;

@@ -50,7 +50,6 @@ static void
 queue_load(struct hub *hub, struct resident *resident, struct account *account)
 {
 	resident->account = account;
-	resident->queued = true;
 	DL_APPEND2(account->rooms, resident, load_prev, load_next);
 	account_list(hub, account);
 }
@@ -60,9 +59,8 @@ load_unqueue(struct hub *hub, struct resident *resident)
 {
 	struct account *account = resident->account;
 
-	if (!resident->queued)
+	if (account == NULL)
 		return;
-	resident->queued = false;
 	resident->account = NULL;
 	DL_DELETE2(account->rooms, resident, load_prev, load_next);
 	account_list(hub, account);
@@ -99,7 +97,7 @@ room_wait(struct hub *hub, struct dw_room *room, struct peer *peer, struct dw_st
 	resident = room->user;
 	assert(resident->loading);
 	/* Who waits for nothing else does not wait behind all that somebody else has asked for. */
-	if (resident->queued && account != NULL && account->rooms == NULL) {
+	if (resident->account != NULL && account != NULL && account->rooms == NULL) {
 		load_unqueue(hub, resident);
 		queue_load(hub, resident, account);
 	}

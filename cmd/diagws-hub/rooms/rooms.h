@@ -19,13 +19,13 @@ struct resident {
 	struct resident *prev, *next;             /* in the hub's list of idle ones, oldest first */
 	struct resident *dirty_prev, *dirty_next; /* in the list of those with changed cursors */
 	struct resident *load_prev, *load_next;   /* in account->rooms, while its load waits for its turn */
-	struct account *account;                  /* whose turn that is */
+	struct account *account;                  /* whose turn that is; NULL: it does not wait */
 	struct waiting *waiting;
 	size_t writing; /* cursors on their way to the store */
 	size_t holds;   /* other reasons not to give it up */
 	size_t memory;  /* as counted in hub->memory */
 	int load_err;
-	bool loading, queued, idle, dirty;
+	bool loading, idle, dirty;
 };
 
 struct dw_room *room_find(struct hub *hub, struct dw_str name);
