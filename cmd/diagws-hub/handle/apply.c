@@ -57,34 +57,32 @@ show_message(struct hub *hub, struct dw_room *room, const struct dw_op *op, stru
 static void
 apply_append(struct hub *hub, struct staged *staged)
 {
-	struct dw_op *op = &staged->op;
-	struct dw_wire answer = { .kind = DW_STORED, .stored = { .corr = staged->corr } };
-	struct dw_stored *stored = &answer.stored;
-	struct dw_room *room = op->err == DW_OK ? room_get(hub, dw_str(op->room)) : NULL;
-	const bool fresh = op->err == DW_OK && !op->append.duplicate;
+	const struct dw_op *op = &staged->op;
+	const bool stored = op->err == DW_OK, fresh = stored && !op->append.duplicate;
+	struct dw_wire answer = { .kind = DW_STORED, .stored = { .corr = staged->corr, .code = (uint64_t)-op->err } };
+	struct dw_room *room = stored ? room_get(hub, dw_str(op->room)) : NULL;
 
-	if (op->err != DW_OK) {
-		hub->counters.rejected++;
-		stored->code = (uint64_t)-op->err;
-		stored->text = dw_str(dw_err_text(op->err));
-	} else {
-		stored->seq = op->append.seq;
-		stored->n = op->append.n;
-		stored->duplicate = op->append.duplicate;
-	}
 	hub->store_full = op->err == DW_E_STORAGE_FULL;
-	hub->counters.duplicates += op->err == DW_OK && op->append.duplicate;
+	hub->counters.rejected += !stored;
+	hub->counters.duplicates += stored && !fresh;
+	hub->counters.stored += fresh;
+	if (stored) {
+		answer.stored.seq = op->append.seq;
+		answer.stored.n = op->append.n;
+		answer.stored.duplicate = !fresh;
+	} else {
+		answer.stored.text = dw_str(dw_err_text(op->err));
+	}
 	if (fresh) {
-		hub->counters.stored++;
 		hub->info.head = op->append.seq;
 		/* It is stored: without memory to show it, a new process must. */
-		if (room == NULL || show_message(hub, room, op, stored) != DW_OK) {
+		if (room == NULL || show_message(hub, room, op, &answer.stored) != DW_OK) {
 			hub->fatal = DW_E_NOMEM;
 			return;
 		}
 	}
 	outbox_add(hub, staged->peer, &answer);
-	if (staged->wait > 0 && op->err == DW_OK && room != NULL)
+	if (staged->wait > 0 && room != NULL)
 		wait_delivered(hub, room, staged);
 	if (fresh) {
 		room_mark_readers(hub, room);
