@@ -195,7 +195,7 @@ drop(void)
 	free_batch(hub.batch);
 	free_batch(hub.spare);
 	hub.batch = hub.spare = NULL;
-	outbox_free(&hub.outbox);
+	dw_buf_clear(&hub.outbox.scratch);
 	dw_router_destroy(&hub.router);
 	free(hub.rooms_shared.by_id.chains);
 	free(hub.rooms_shared.by_user.chains);

@@ -174,12 +174,6 @@ outbox_forget(struct hub *hub, struct peer *peer)
 }
 
 void
-outbox_free(struct outbox *outbox)
-{
-	dw_buf_clear(&outbox->scratch);
-}
-
-void
 say_close(struct hub *hub, const struct dw_session *session, uint64_t code, struct dw_str reason)
 {
 	const struct dw_reader *reader = session->reader;

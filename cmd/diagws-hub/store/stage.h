@@ -9,10 +9,8 @@
 #include "request.h"
 #include "store/engine.h"
 
-struct asked;
 struct hub;
 struct peer;
-struct resident;
 
 enum {
 	HUB_PENDING_MAX = 8192,            /* unanswered requests of a peer */

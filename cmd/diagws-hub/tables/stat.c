@@ -28,9 +28,7 @@ compare_times(const void *a, const void *b)
 static double
 percentile_ms(const uint64_t *sorted, size_t count, size_t percent)
 {
-	size_t index = count > 0 ? (count - 1) * percent / 100 : 0;
-
-	return count > 0 ? (double)sorted[index] / 1000.0 : 0;
+	return (double)sorted[(count - 1) * percent / 100] / 1000.0;
 }
 
 /* Of the latest commits. To sort them takes longer than all else here, so what it gave is good for a while. */
