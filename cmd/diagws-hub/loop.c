@@ -30,7 +30,7 @@
 #include "hub.h"
 #include "peers/outbox.h"
 #include "peers/peers.h"
-#include "rooms/cursors.h"
+#include "rooms/sessions.h"
 #include "rooms/rooms.h"
 #include "store/stage.h"
 #include "store/store.h"
@@ -121,13 +121,11 @@ turn(struct hub *hub, bool *more)
 static bool
 is_unsent(const struct hub *hub)
 {
-	struct peer *peer, *next;
+	const struct peer *peer;
 
-	HASH_ITER(hh, hub->peers, peer, next)
-	{
+	for (peer = hub->peers; peer != NULL; peer = peer->hh.next)
 		if (dw_router_unsent(hub->router, peer->number) > 0)
 			return true;
-	}
 	return false;
 }
 
@@ -139,13 +137,11 @@ say_shutdown(struct hub *hub)
 	const struct dw_wire notice = { .kind = DW_SHUTDOWN };
 	const uint64_t now = dw_mono_ms();
 	struct pollfd fd = { dw_router_fd(hub->router), POLLIN, 0 };
-	struct peer *peer, *next;
+	const struct peer *peer;
 
-	HASH_ITER(hh, hub->peers, peer, next)
-	{
+	for (peer = hub->peers; peer != NULL; peer = peer->hh.next)
 		if (peer->known)
 			outbox_add(hub, peer->number, &notice);
-	}
 	turn_send(hub);
 	while (hub->peers != NULL && dw_mono_ms() < now + (is_unsent(hub) ? FAREWELL_MS : MOMENT_MS)) {
 		(void)poll(&fd, 1, LOOK_MS);

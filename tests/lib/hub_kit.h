@@ -15,7 +15,7 @@
 #include "engine_mem.h"
 #include "handle/handlers.h"
 #include "peers/peers.h"
-#include "rooms/cursors.h"
+#include "rooms/sessions.h"
 #include "rooms/rooms.h"
 #include "rooms/load.h"
 #include "store/store.h"

@@ -21,7 +21,7 @@
 #include "base/clock.h"
 #include "handle/handlers.h"
 #include "peers/peers.h"
-#include "rooms/cursors.h"
+#include "rooms/sessions.h"
 #include "rooms/later.h"
 #include "rooms/rooms.h"
 #include "rooms/load.h"

@@ -15,7 +15,6 @@
 #include "peers/outbox.h"
 #include "peers/peers.h"
 #include "rooms/waits.h"
-#include "rooms/cursors.h"
 #include "rooms/load.h"
 #include "rooms/question.h"
 #include "rooms/rooms.h"

@@ -15,7 +15,7 @@
 #include "hub.h"
 #include "peers/outbox.h"
 #include "peers/peers.h"
-#include "rooms/cursors.h"
+#include "rooms/sessions.h"
 #include "rooms/rooms.h"
 #include "rooms/waits.h"
 #include "store/stage.h"
@@ -132,10 +132,6 @@ peers_forget_gone(struct hub *hub)
 void
 peers_free(struct hub *hub)
 {
-	struct peer *peer, *next;
-
-	HASH_ITER(hh, hub->peers, peer, next)
-	{
-		peer_forget(hub, peer);
-	}
+	while (hub->peers != NULL)
+		peer_forget(hub, hub->peers);
 }

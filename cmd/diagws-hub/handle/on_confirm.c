@@ -12,7 +12,6 @@
 #include "base/clock.h"
 #include "cli/logging.h"
 #include "peers/peers.h"
-#include "rooms/cursors.h"
 #include "rooms/load.h"
 #include "rooms/rooms.h"
 #include "rooms/sessions.h"

@@ -16,7 +16,6 @@
 #include "peers/outbox.h"
 #include "peers/peers.h"
 #include "rooms/waits.h"
-#include "rooms/cursors.h"
 #include "rooms/question.h"
 #include "rooms/rooms.h"
 #include "rooms/sessions.h"

@@ -220,13 +220,11 @@ answer_failure(struct hub *hub, uint32_t peer, const struct dw_wire *request, in
 		answer.table = (struct dw_table) { .corr = request->stat.corr, .code = code };
 		break;
 	case DW_OWN:
-		if (dw_str_is(request->own.verb, "list")) {
-			answer.kind = DW_TABLE;
+		answer.kind = dw_str_is(request->own.verb, "list") ? DW_TABLE : DW_OWNED;
+		if (answer.kind == DW_TABLE)
 			answer.table = (struct dw_table) { .corr = request->own.corr, .code = code };
-		} else {
-			answer.kind = DW_OWNED;
+		else
 			answer.owned = (struct dw_owned) { .corr = request->own.corr, .code = code };
-		}
 		break;
 	default:
 		return;

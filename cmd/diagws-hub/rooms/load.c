@@ -22,7 +22,7 @@
 #include "peers/outbox.h"
 #include "peers/peers.h"
 #include "request.h"
-#include "rooms/cursors.h"
+#include "rooms/sessions.h"
 #include "rooms/later.h"
 #include "rooms/rooms.h"
 #include "store/stage.h"
@@ -72,14 +72,10 @@ is_awaited(const struct resident *resident)
 static void
 drop_load(struct hub *hub, struct resident *resident)
 {
-	struct waiting *waiting;
-
 	load_unqueue(hub, resident);
 	resident->loading = false;
-	while ((waiting = resident->waiting) != NULL) {
-		DL_DELETE(resident->waiting, waiting);
-		waiting_free(hub, waiting);
-	}
+	while (resident->waiting != NULL)
+		waiting_free(hub, resident);
 	room_done(hub, resident->room);
 }
 
@@ -158,13 +154,10 @@ end_request(struct hub *hub, struct later *later, const struct request *request)
 {
 	struct dw_room *room = room_find(hub, dw_str(staged_of(later)->op.room));
 	struct resident *resident = room->user;
-	struct waiting *waiting = resident->waiting;
 
 	(void)request;
-	if (waiting != NULL) {
-		DL_DELETE(resident->waiting, waiting);
-		waiting_free(hub, waiting);
-	}
+	if (resident->waiting != NULL)
+		waiting_free(hub, resident);
 	if (resident->waiting != NULL)
 		return;
 	resident->holds--;

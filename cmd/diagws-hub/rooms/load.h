@@ -30,7 +30,8 @@ bool room_waits(const struct dw_room *room);
 /* Keeps the frame until the room has been loaded; peer NULL: only loads it. The room must not be resident. Not all are
  * loaded at once: those who ask take turns. */
 int room_wait(struct hub *hub, struct dw_room *room, struct peer *peer, struct dw_str frame);
-void waiting_free(struct hub *hub, struct waiting *waiting);
+/* The first that waits. */
+void waiting_free(struct hub *hub, struct resident *resident);
 /* Puts the account among those that take turns to have a room loaded, or takes it out: it has rooms queued, and not too
  * many under way. To be called when either changed. */
 void account_list(struct hub *hub, struct account *account);

@@ -119,8 +119,11 @@ room_wait(struct hub *hub, struct dw_room *room, struct peer *peer, struct dw_st
 }
 
 void
-waiting_free(struct hub *hub, struct waiting *waiting)
+waiting_free(struct hub *hub, struct resident *resident)
 {
+	struct waiting *waiting = resident->waiting;
+
+	DL_DELETE(resident->waiting, waiting);
 	stage_uncount(hub, waiting->account, sizeof(*waiting) + waiting->n);
 	free(waiting);
 }

@@ -222,12 +222,8 @@ rooms_free(struct hub *hub)
 		HASH_DEL(hub->rooms, room);
 		dw_wheel_cancel(&room->ages);
 		if (resident != NULL) {
-			struct waiting *waiting, *after;
-
-			DL_FOREACH_SAFE(resident->waiting, waiting, after)
-			{
-				waiting_free(hub, waiting);
-			}
+			while (resident->waiting != NULL)
+				waiting_free(hub, resident);
 			load_unqueue(hub, resident);
 			free(resident);
 		}
