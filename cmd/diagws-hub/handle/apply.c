@@ -22,7 +22,6 @@
 #include "store/stage.h"
 #include "store/store.h"
 #include "tables/scan.h"
-#include "tables/table.h"
 
 /* Into its room, for its readers; and to how many it goes. */
 static int

@@ -114,14 +114,6 @@ needs_lookup(const struct hub *hub, const struct dw_room *room, const struct req
 		   lookup_of(request, dw_seq(join->after)) == NULL && dw_room_asks_place(room, join->user, dw_seq(join->after));
 }
 
-static int
-look_up(struct hub *hub, struct peer *peer, struct dw_room *room, const struct dw_wire *message)
-{
-	const struct lookup question = { .room = room, .user = message->join.user, .seq = dw_seq(message->join.after) };
-
-	return lookup_ask(hub, peer, &question, message);
-}
-
 void
 on_join(struct hub *hub, struct peer *peer, struct request *request)
 {
@@ -139,8 +131,11 @@ on_join(struct hub *hub, struct peer *peer, struct request *request)
 		err = right_check(hub, peer, request, &room);
 	if (err == DW_OK) {
 		dw_room_expire(room, dw_now_ms());
-		err = needs_lookup(hub, room, request) ? look_up(hub, peer, room, &request->message)
-											   : join_room(hub, peer, room, request);
+		if (needs_lookup(hub, room, request))
+			err = lookup_ask(hub, peer,
+				&(struct lookup) { .room = room, .user = join->user, .seq = dw_seq(join->after) }, &request->message);
+		else
+			err = join_room(hub, peer, room, request);
 	}
 	if (err != DW_OK && err != DW_E_AGAIN)
 		answer_failure(hub, peer->number, &request->message, err, NULL);

@@ -16,7 +16,6 @@
 #include "rooms/rooms.h"
 #include "store/stage.h"
 #include "tables/scan.h"
-#include "tables/table.h"
 
 struct view {
 	const char *name, *columns;

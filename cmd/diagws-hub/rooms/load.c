@@ -108,11 +108,10 @@ room_loaded(struct hub *hub, struct staged *staged)
 	hub->loads--;
 	staged->account->loads--;
 	account_list(hub, staged->account);
-	resident->load_err = staged->op.err;
-	if (resident->load_err == DW_OK)
-		resident->load_err = dw_room_load(room, &staged->op, dw_now_ms());
-	if (resident->load_err != DW_OK)
-		dw_log_error("cannot load a room", "diagnosis_id=%s error=%s", room->name, dw_err_code(resident->load_err));
+	if (staged->op.err == DW_OK)
+		staged->op.err = dw_room_load(room, &staged->op, dw_now_ms());
+	if (staged->op.err != DW_OK)
+		dw_log_error("cannot load a room", "diagnosis_id=%s error=%s", room->name, dw_err_code(staged->op.err));
 	else
 		hub->resident_count++;
 }
@@ -121,8 +120,8 @@ room_loaded(struct hub *hub, struct staged *staged)
 static struct peer *
 take_request(struct hub *hub, struct later *later, struct request *request)
 {
-	struct dw_room *room = room_find(hub, dw_str(staged_of(later)->op.room));
-	struct resident *resident = room->user;
+	const struct dw_op *load = &staged_of(later)->op;
+	struct resident *resident = room_find(hub, dw_str(load->room))->user;
 	struct waiting *waiting = resident->waiting;
 	struct peer *peer = waiting != NULL ? peer_find(hub, waiting->peer) : NULL;
 
@@ -143,9 +142,9 @@ take_request(struct hub *hub, struct later *later, struct request *request)
 	}
 	if (request->message.kind == DW_JOIN)
 		request->message.join.age += dw_mono_ms() - waiting->came_at;
-	if (resident->load_err == DW_OK)
+	if (load->err == DW_OK)
 		return peer;
-	answer_failure(hub, peer->number, &request->message, resident->load_err, NULL);
+	answer_failure(hub, peer->number, &request->message, load->err, NULL);
 	return NULL;
 }
 

@@ -24,7 +24,6 @@ struct resident {
 	size_t writing; /* cursors on their way to the store */
 	size_t holds;   /* other reasons not to give it up */
 	size_t memory;  /* as counted in hub->memory */
-	int load_err;
 	bool loading, idle, dirty;
 };
 

@@ -20,7 +20,6 @@
 #include "peers/outbox.h"
 #include "peers/peers.h"
 #include "rooms/rooms.h"
-#include "tables/table.h"
 
 enum { SLICE = 1000, COMPARISONS = 8, SCANS_MAX = 256 }; /* so many comparisons take as long as a look at a room */
 

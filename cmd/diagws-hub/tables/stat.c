@@ -11,7 +11,6 @@
 #include "hub.h"
 #include "peers/peers.h"
 #include "rooms/rooms.h"
-#include "tables/table.h"
 
 enum { SORT_EVERY_MS = 1000 };
 /* Whether a device has a message is asked faster than a room looked at, and a byte copied. */
