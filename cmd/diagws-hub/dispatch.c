@@ -111,27 +111,22 @@ may_say(const struct peer *peer, const struct handler *handler, const struct dw_
 	return (handler->roles & peer->roles) != 0 && (handler->roles != ROLE_EDGE || peer->kind == DW_PEER_EDGE);
 }
 
-static void
-forbid(struct hub *hub, const struct peer *peer, const struct dw_wire *message)
-{
-	dw_log_warn("refused what this socket is not for", "peer=%s kind=%d", peer->name, message->kind);
-	answer_failure(hub, peer->number, message, DW_E_PERMISSION, "this socket of the hub is not for that");
-}
-
 void
 hub_dispatch(struct hub *hub, struct peer *peer, struct request *request)
 {
 	const struct dw_wire *message = &request->message;
 	const struct handler *handler = find_handler(message->kind);
 
-	if (handler == NULL)
+	if (handler == NULL) {
 		say_refused(hub, peer->number, DW_E_PROTOCOL, "this message is not for a hub");
-	else if (!peer->known && message->kind != DW_HELLO)
+	} else if (!peer->known && message->kind != DW_HELLO) {
 		ask_who(hub, peer);
-	else if (!may_say(peer, handler, message))
-		forbid(hub, peer, message);
-	else if (!must_wait(hub, handler, peer, request))
+	} else if (!may_say(peer, handler, message)) {
+		dw_log_warn("refused what this socket is not for", "peer=%s kind=%d", peer->name, message->kind);
+		answer_failure(hub, peer->number, message, DW_E_PERMISSION, "this socket of the hub is not for that");
+	} else if (!must_wait(hub, handler, peer, request)) {
 		handler->handle(hub, peer, request);
+	}
 }
 
 size_t

@@ -125,12 +125,6 @@ apply_owner(struct hub *hub, struct staged *staged)
 	outbox_add(hub, staged->peer, &answer);
 }
 
-static const char *
-state_text(enum dw_owner_state state)
-{
-	return state == DW_OWNER_DENIED ? "denied" : "granted";
-}
-
 static void
 apply_owners(struct hub *hub, struct staged *staged)
 {
@@ -167,7 +161,7 @@ apply_owners(struct hub *hub, struct staged *staged)
 	for (size_t i = 0; i < count; i++) {
 		table_text(&table, rows[i].room);
 		table_text(&table, rows[i].user);
-		table_text(&table, state_text(rows[i].state));
+		table_text(&table, rows[i].state == DW_OWNER_DENIED ? "denied" : "granted");
 		if (!table_end_row(&table))
 			break;
 	}

@@ -102,15 +102,6 @@ cut_gaps(
 	return true;
 }
 
-/* With what is left of its wait. */
-static int
-look_up(struct hub *hub, struct peer *peer, struct dw_room *room, const struct dw_read *read, uint64_t until)
-{
-	return lookup_ask(hub, peer,
-		&(struct lookup) { .room = room, .user = read->user, .seq = dw_seq(read->after), .until = until },
-		&(struct dw_wire) { .kind = DW_READ, .read = *read });
-}
-
 static int
 read_room(struct hub *hub, struct peer *peer, struct dw_room *room, struct request *request, struct dw_buf *out)
 {
@@ -134,7 +125,10 @@ read_room(struct hub *hub, struct peer *peer, struct dw_room *room, struct reque
 	if (err != DW_OK)
 		return err;
 	if (!cut_gaps(room, read, found, records) || asks)
-		return look_up(hub, peer, room, read, dw_seq(records->last));
+		return lookup_ask(hub, peer,
+			&(struct lookup) {
+				.room = room, .user = read->user, .seq = dw_seq(read->after), .until = dw_seq(records->last) },
+			&request->message); /* with what is left of its wait */
 	if (is_nothing(records) && read->wait_ms > 0 && !hub->closing)
 		return wait_message(hub, peer, room, request);
 	if (!records->more)

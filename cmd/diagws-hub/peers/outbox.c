@@ -20,12 +20,6 @@
 
 enum { KEEP_BYTES = 8 * 1024 }; /* of memory that a peer to whom nothing is to be said keeps */
 
-static void
-fail_for_memory(struct hub *hub)
-{
-	hub->fatal = DW_E_NOMEM;
-}
-
 /* Sends the first n bytes of what is to be said to the peer, whole messages, as one frame. */
 static void
 send_out(struct hub *hub, struct peer *peer, size_t n)
@@ -48,7 +42,7 @@ append_message(struct hub *hub, struct peer *peer, const struct dw_wire *message
 
 	dw_wire_pack(out, message);
 	if (!dw_buf_ok(out)) {
-		fail_for_memory(hub);
+		hub->fatal = DW_E_NOMEM;
 		return 0;
 	}
 	size = out->len - before;
@@ -81,7 +75,7 @@ serve_reader(struct hub *hub, struct peer *peer, struct dw_reader *reader)
 	dw_buf_reset(records);
 	(void)dw_room_read(reader->room, NULL, &at, SIZE_MAX, DW_WIRE_BATCH_MAX, dw_now_ms(), records);
 	if (!dw_buf_ok(records)) {
-		fail_for_memory(hub);
+		hub->fatal = DW_E_NOMEM;
 		return false;
 	}
 	if (records->len == 0)
@@ -107,7 +101,7 @@ has_sizes(struct hub *hub, struct peer *peer)
 	if (peer->sizes == NULL)
 		peer->sizes = calloc(HUB_WINDOW, sizeof(*peer->sizes));
 	if (peer->sizes == NULL)
-		fail_for_memory(hub);
+		hub->fatal = DW_E_NOMEM;
 	return peer->sizes != NULL;
 }
 

@@ -67,43 +67,41 @@ load_unqueue(struct hub *hub, struct resident *resident)
 	stage_uncount(hub, account, 0);
 }
 
-static int
+/* NULL: no memory. */
+static struct resident *
 make_resident(struct hub *hub, struct dw_room *room, struct account *account)
 {
-	struct resident *resident = account != NULL ? calloc(1, sizeof(*resident)) : NULL;
+	struct resident *resident = calloc(1, sizeof(*resident));
 
 	if (resident == NULL)
-		return DW_E_NOMEM;
+		return NULL;
 	resident->room = room;
 	resident->loading = true;
 	room->user = resident;
 	queue_load(hub, resident, account);
-	return DW_OK;
+	return resident;
 }
 
 int
 room_wait(struct hub *hub, struct dw_room *room, struct peer *peer, struct dw_str frame)
 {
 	struct account *account = stage_account(hub, peer);
+	struct resident *resident = room->user;
 	struct waiting *waiting;
-	struct resident *resident;
 
-	if (room->user == NULL) {
-		int err = make_resident(hub, room, account);
-
-		if (err != DW_OK)
-			return err;
-	}
-	resident = room->user;
+	if (resident == NULL && account != NULL)
+		resident = make_resident(hub, room, account);
+	if (resident == NULL || account == NULL)
+		return DW_E_NOMEM;
 	assert(resident->loading);
 	/* Who waits for nothing else does not wait behind all that somebody else has asked for. */
-	if (resident->account != NULL && account != NULL && account->rooms == NULL) {
+	if (resident->account != NULL && account->rooms == NULL) {
 		load_unqueue(hub, resident);
 		queue_load(hub, resident, account);
 	}
 	if (peer == NULL)
 		return DW_OK;
-	waiting = account != NULL ? calloc(1, sizeof(*waiting) + frame.n) : NULL;
+	waiting = calloc(1, sizeof(*waiting) + frame.n);
 	if (waiting == NULL)
 		return DW_E_NOMEM;
 	waiting->account = account;

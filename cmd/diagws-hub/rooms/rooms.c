@@ -45,18 +45,12 @@ room_get(struct hub *hub, struct dw_str name)
 	return room;
 }
 
-static struct hub *
-hub_of(struct dw_room *room)
-{
-	return (struct hub *)(void *)((char *)room->all - offsetof(struct hub, rooms_shared));
-}
-
 static void
 fire(struct dw_wheel_timer *timer)
 {
 	struct dw_room *room = (struct dw_room *)(void *)((char *)timer - offsetof(struct dw_room, ages));
 
-	room_look_at_ages(hub_of(room), room);
+	room_look_at_ages((struct hub *)(void *)((char *)room->all - offsetof(struct hub, rooms_shared)), room);
 }
 
 /* Not too often, for what is a minute late matters to nobody, and where many come to their age one after another it is

@@ -41,7 +41,7 @@ table_send(struct hub *hub, uint32_t peer, uint64_t corr, const char *columns, s
 {
 	struct dw_wire answer = { .kind = DW_TABLE, .table = { .corr = corr } };
 
-	table_finish(table);
+	(void)table_finish(table, SIZE_MAX);
 	if (table_ok(table)) {
 		answer.table.columns = dw_str(columns);
 		answer.table.cells = (struct dw_str) { table->cells.data, table->cells.len };
@@ -112,7 +112,7 @@ take_step(struct hub *hub, struct scan *scan)
 	scan->at.begun = true;
 	scan->looked = cost == 0;
 	if (scan->looked) {
-		scan->done = table_finish_some(table, 1);
+		scan->done = table_finish(table, 1);
 		cost = 1;
 	}
 	return cost + (table->compared - compared) / COMPARISONS;

@@ -213,12 +213,6 @@ pack(struct table *table, const struct table_row *head)
 	return row;
 }
 
-static bool
-is_too_much(const struct table *table)
-{
-	return table->heaped > table->limit || table->kept_bytes > TABLE_CELLS_MAX;
-}
-
 /* In its place among the others, unless it comes behind the bar. */
 static bool
 keep_row(struct table *table)
@@ -235,7 +229,7 @@ keep_row(struct table *table)
 	}
 	table->kept_bytes += row->n;
 	sift_up(table, table->heaped++, row);
-	while (is_too_much(table)) {
+	while (table->heaped > table->limit || table->kept_bytes > TABLE_CELLS_MAX) {
 		free(table->bar);
 		table->bar = pop(table);
 		table->kept_bytes -= table->bar->n;
@@ -271,7 +265,7 @@ table_end_row(struct table *table)
 }
 
 bool
-table_finish_some(struct table *table, size_t most)
+table_finish(struct table *table, size_t most)
 {
 	if (table->sort < 0 || !table_ok(table))
 		return true;
@@ -292,10 +286,4 @@ table_finish_some(struct table *table, size_t most)
 		*row = NULL;
 	}
 	return table->sent == table->rows;
-}
-
-void
-table_finish(struct table *table)
-{
-	(void)table_finish_some(table, SIZE_MAX);
 }

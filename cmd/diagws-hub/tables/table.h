@@ -56,10 +56,9 @@ void table_str(struct table *table, struct dw_str text);
 void table_nil(struct table *table);
 /* Ends a row. False: no further row will be taken. */
 bool table_end_row(struct table *table);
-/* After the last row. `rows`, `cells` and `more` are then what is to be sent. The same for `most` rows, to be called
- * again until it is true. */
-void table_finish(struct table *table);
-bool table_finish_some(struct table *table, size_t most);
+/* After the last row: puts `most` of them in order, to be called again until it is true. `rows`, `cells` and `more` are
+ * then what is to be sent. */
+bool table_finish(struct table *table, size_t most);
 bool table_ok(const struct table *table);
 
 #endif

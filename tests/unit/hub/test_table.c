@@ -112,7 +112,7 @@ sort_and_compare(struct model *rows, size_t count, uint64_t limit, size_t column
 		add_row(&table, &rows[i]);
 		assert_true(table.rows <= 151100 && table.cells.len < 2 * TABLE_CELLS_MAX);
 	}
-	table_finish(&table);
+	assert_true(table_finish(&table, SIZE_MAX));
 	memcpy(sorted, rows, count * sizeof(*sorted));
 	backwards = reverse;
 	qsort(sorted, count, sizeof(*sorted), column == 1 ? compare_models : compare_texts);
@@ -174,7 +174,7 @@ no_rows(void **state)
 
 	(void)state;
 	table_init(&table, 10, 1, false);
-	table_finish(&table);
+	assert_true(table_finish(&table, SIZE_MAX));
 	assert_true(table_ok(&table) && table.rows == 0 && table.cells.len == 0 && !table.more);
 	table_clear(&table);
 }
@@ -193,7 +193,7 @@ unsorted_as_they_come(void **state)
 	assert_true(table_end_row(&table));
 	table_number(&table, 7);
 	assert_false(table_end_row(&table));
-	table_finish(&table);
+	assert_true(table_finish(&table, SIZE_MAX));
 	assert_true(table.rows == 2 && table.more && table.cells.len == 2);
 	table_clear(&table);
 	table_init(&table, UINT64_MAX, -1, false);
