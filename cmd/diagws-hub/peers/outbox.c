@@ -74,7 +74,9 @@ serve_reader(struct hub *hub, struct peer *peer, struct dw_reader *reader)
 
 	dw_buf_reset(records);
 	(void)dw_room_read(reader->room, NULL, &at, SIZE_MAX, DW_WIRE_BATCH_MAX, dw_now_ms(), records);
-	if (!dw_buf_ok(records)) {
+	if (peer->sizes == NULL)
+		peer->sizes = calloc(HUB_WINDOW, sizeof(*peer->sizes));
+	if (peer->sizes == NULL || !dw_buf_ok(records)) {
 		hub->fatal = DW_E_NOMEM;
 		return false;
 	}
@@ -95,22 +97,10 @@ serve_reader(struct hub *hub, struct peer *peer, struct dw_reader *reader)
 	return true;
 }
 
-static bool
-has_sizes(struct hub *hub, struct peer *peer)
-{
-	if (peer->sizes == NULL)
-		peer->sizes = calloc(HUB_WINDOW, sizeof(*peer->sizes));
-	if (peer->sizes == NULL)
-		hub->fatal = DW_E_NOMEM;
-	return peer->sizes != NULL;
-}
-
 /* Readers take turns, one MESSAGES each. */
 static void
 serve_peer(struct hub *hub, struct peer *peer)
 {
-	if (!has_sizes(hub, peer))
-		return;
 	while (peer->dirty != NULL && peer_has_credit(hub, peer) && !peer->lost) {
 		struct dw_reader *reader = peer->dirty;
 
@@ -135,8 +125,7 @@ outbox_make_way(struct hub *hub, struct dw_room *room)
 
 		if (dw_seq(reader->sent) >= dw_ring_entry(room->log, first)->seq || peer == NULL || !peer_has_credit(hub, peer))
 			continue;
-		if (has_sizes(hub, peer))
-			(void)serve_reader(hub, peer, reader);
+		(void)serve_reader(hub, peer, reader);
 	}
 }
 
