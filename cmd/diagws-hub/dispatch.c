@@ -18,7 +18,6 @@
 #include "peers/peers.h"
 #include "rooms/load.h"
 #include "rooms/rooms.h"
-#include "store/asked.h"
 #include "store/stage.h"
 
 static const uint64_t ASK_EVERY_MS = 1000;

@@ -16,7 +16,6 @@
 #include "rooms/rooms.h"
 #include "rooms/sessions.h"
 #include "rooms/waits.h"
-#include "store/asked.h"
 #include "store/stage.h"
 
 void

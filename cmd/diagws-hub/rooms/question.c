@@ -11,7 +11,7 @@
  * the room is there decides in the end, for rights may change meanwhile. A room that is asked about stays in memory
  * until then: else the message would have it loaded, and ask anew, for ever.
  *
- * Failure modes: no memory; nobody waits any more (asked.c). The engine failed: who asked for a right is told that, and
+ * Failure modes: no memory; nobody waits any more (stage.c). The engine failed: who asked for a right is told that, and
  * who asked for numbers goes on with what the room knows. A hub that is shutting down looks no right up and says
  * nothing: the next one is asked again.
  */
@@ -23,7 +23,6 @@
 #include "rooms/later.h"
 #include "rooms/load.h"
 #include "rooms/rooms.h"
-#include "store/asked.h"
 #include "store/stage.h"
 
 struct claim {

@@ -1,7 +1,7 @@
 /* What a hub stages for whom: a right is looked up before a room is made or loaded, and nobody has more than a share.
  */
 /* links: cmd/diagws-hub/rooms/question.c cmd/diagws-hub/rooms/later.c */
-/* links: cmd/diagws-hub/store/asked.c cmd/diagws-hub/store/stage.c */
+/* links: cmd/diagws-hub/store/stage.c */
 /* links: lib/wire/wire.c lib/wire/msgpack.c lib/base/buf.c lib/base/err.c */
 /* links: lib/store/engine.c lib/message/msg.c lib/base/utf8.c lib/json/json.c lib/json/json_plain.c */
 /* libs: msgpack jansson */
@@ -21,7 +21,7 @@
 #include "rooms/load.h"
 #include "rooms/question.h"
 #include "rooms/rooms.h"
-#include "store/asked.h"
+#include "store/stage.h"
 #include "store/store.h"
 
 enum { PEERS = 5 };
