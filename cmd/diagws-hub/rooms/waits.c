@@ -170,9 +170,9 @@ is_over(const struct awaited *awaited)
 	return awaited->expires_at != 0 && awaited->expires_at <= dw_now_ms();
 }
 
-/* Whom the message is not for, and when its time is over. What was stored decides, for who repeats a request may leave
- * either out, or name another session. Where the message is retained no more, only that it had them is known: whoever
- * has passed it may not have got it then. */
+/* Which session the message is not for, and when it expires. What was stored counts, for a repeated request may leave
+ * them out, or name another session. If the message is retained no more, only whether it had them is known; and if it
+ * could expire it is taken as expired, for a device that is past it may have been told of a gap instead. */
 static void
 recall(const struct dw_room *room, const struct dw_op *op, struct dw_number number, struct awaited *awaited)
 {

@@ -94,7 +94,6 @@ asked_new(struct hub *hub, const struct peer *peer, const struct dw_wire *messag
 	asked = dw_buf_ok(frame) ? calloc(1, sizeof(*asked) + frame->len) : NULL;
 	if (asked == NULL)
 		return NULL;
-	asked->key.peer = peer->number;
 	asked->room = room;
 	asked->incarnation = peer->incarnation;
 	asked->came_at = dw_mono_ms();
@@ -161,8 +160,8 @@ asked_forget(struct hub *hub, const struct peer *peer, uint64_t session, struct 
 	if (hub->asked == NULL)
 		return;
 	forget_key(hub, &key);
-	/* Behind a LEAVE that waited itself there may be a JOIN that came later. For a lookup only asks who has been let
-	 * in, in order. */
+	/* While the LEAVE itself waited a newer JOIN of the session may have come: it is left alone while it asks for its
+	 * right. (One that asks for a lookup has been let in, and was before the LEAVE.) */
 	key.right = true;
 	if (!again)
 		forget_key(hub, &key);

@@ -97,9 +97,9 @@ void stage_forget(struct peer *peer);
 bool stage_full(const struct hub *hub, const struct peer *peer, size_t bytes);
 /* It has twice that, by what cannot be refused. */
 bool stage_flooded(const struct hub *hub, const struct peer *peer);
-/* The batch that is being gathered is full for those who send much, as it does: it is not to be read from until that is
- * handed over. So a commit stays short for those who send a little, and who sends much takes turns with its like. False
- * while the store is stuck: then stage_full decides, so that what needs no store goes on. */
+/* The peer sends much, and the batch is full for those who do: nothing is read from it until the batch is handed over.
+ * That keeps commits short for those who send little, and those who send much take turns. False while the store is
+ * stuck: then stage_full decides, so that requests that need no store go on. */
 bool stage_crowded(const struct hub *hub, const struct peer *peer);
 /* Hands the batch over if there is one and the store is idle. Lone messages are handed over at once; but what is sent
  * together shall be committed together, for each commit costs a write to each client: where the last batches held
