@@ -56,8 +56,8 @@ struct wait {
 
 /* A message, and how many devices have it. */
 struct awaited {
-	UT_hash_handle hh;   /* in hub->awaited */
-	struct awaited_key { /* without a hole, for all its bytes are hashed */
+	UT_hash_handle hh; /* in hub->awaited */
+	struct awaited_key {
 		const struct dw_room *room;
 		const struct dw_member *member; /* NULL: it is to everyone */
 		uint64_t number;                /* n, or own */
@@ -156,9 +156,13 @@ waits_forget_peer(struct peer *peer)
 static struct awaited *
 find_awaited(const struct hub *hub, const struct dw_room *room, const struct dw_member *member, uint64_t number)
 {
-	const struct awaited_key key = { room, member, number };
+	struct awaited_key key;
 	struct awaited *awaited;
 
+	memset(&key, 0, sizeof(key)); /* all its bytes are hashed */
+	key.room = room;
+	key.member = member;
+	key.number = number;
 	HASH_FIND(hh, hub->awaited, &key, sizeof(key), awaited);
 	return awaited;
 }
