@@ -1,24 +1,19 @@
 /* Waits: senders that want to know when so many devices have their message, and READs that found nothing (polls) and
- * want the next message.
- *
- * Both are the same: something about a room is awaited until a time is over. A room with a wait stays in memory. A wait
- * ends with its peer, and counts as an unanswered request of it. It has its place in a list of what it waits for and in
- * one of its peer, and a timer: nothing here looks at waits that nothing has happened to.
+ * want the next message. Both wait for something about a room until a time is over, and keep it in memory. A wait ends with its peer, and
+ * counts as an unanswered request of it. It has its place in a list of what it waits for and in one of its peer, and a
+ * timer: nothing here looks at waits that nothing has happened to.
  *
  * A message that somebody waits for is awaited: a device that confirms costs a look for each message that it has got by
- * that, and not one for everybody who waits; one that joins costs none. A device gets on over its number, and it has
- * one more; all who wait for so many are answered. A message that was stored before (a duplicate) is counted once, over
- * the devices of its room.
+ * that, and not one for everybody who waits; one that joins costs none. All who wait for so many devices are answered.
+ * A message that was stored before (a duplicate) is counted once, over the devices of its room.
  *
- * A poll is carried out again with each message of the room, and when its time is over; by its timer, so that of many
- * polls of a room some are answered a turn, and none of a peer that has too much unread: it goes on when that has
- * drained. It is in the queue (later.c) and dispatched again, finds something and is answered, and the wait ends.
+ * A poll is dispatched again (later.c) with each message of the room, and when its time is over; by its timer, so that
+ * of many polls of a room some are answered a turn, and none of a peer that has too much unread until that has drained.
  *
  * Failure modes: too many wait: a peer may have as many as are still free, so that there are always some for one that
  * has none; more are told busy, and so is who waits where too much is awaited. Once counted, a device stays counted.
- * Where the session that the message is not for has gone, nobody knows which device was its own, and one less is
- * counted: never too many. The hub goes: whoever waits repeats its request, and the devices' cursors tell the new hub
- * who has what.
+ * Where the session that the message is not for has gone, its device is not known, and one less is counted: never too
+ * many. The hub goes: whoever waits asks again, and the devices' cursors tell the new hub who has what.
  */
 #include "rooms/waits.h"
 
