@@ -28,7 +28,7 @@ cmd/diagws-edge/room/frame.c     a PONG
 cmd/diagws-edge/http/messages.c  a client that polls: only its seq is looked at
 cmd/diagws-edge/client/subscription.c  a client that joins: only its seq is looked at
 cmd/diagws-hub/handle/on_read.c    the room, at its head
-cmd/diagws-hub/rooms/lookup.c      the engine
+cmd/diagws-hub/rooms/question.c    the engine
 lib/room/join.c             the room and the engine, at one seq; the room, at its head
 lib/room/read.c             the room, at its head
 '

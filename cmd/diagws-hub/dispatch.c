@@ -7,7 +7,7 @@
  * what came in one frame before a malformed one has been handled, what came behind it is not looked at. A stranger is
  * asked who it is, at most once a second.
  */
-#include "dispatch.h"
+#include "turn.h"
 
 #include "base/clock.h"
 #include "cli/logging.h"
@@ -16,16 +16,13 @@
 #include "options.h"
 #include "peers/outbox.h"
 #include "peers/peers.h"
-#include "request.h"
-#include "rooms/load_queue.h"
+#include "rooms/load.h"
 #include "rooms/rooms.h"
-#include "store/asked.h"
 #include "store/stage.h"
 
 static const uint64_t ASK_EVERY_MS = 1000;
 
 struct handler {
-	enum dw_wire_kind kind;
 	void (*handle)(struct hub *hub, struct peer *peer, struct request *request);
 	size_t room_at; /* where its room's name is; 0: it is about no room, needs none loaded, or sees to that itself */
 	unsigned roles; /* who may say it: any of these */
@@ -35,17 +32,17 @@ struct handler {
 enum { SIMPLE = 1, LOOK = 4, PAGE = 16, LIST = 64, BYTES_PER_SIMPLE = 256 };
 
 static const struct handler handlers[] = {
-	{ DW_HELLO, on_hello, 0, ROLE_ALL, LOOK },
-	{ DW_PING, on_ping, 0, ROLE_ALL, SIMPLE },
-	{ DW_BYE, on_bye, 0, ROLE_ALL, SIMPLE },
-	{ DW_PUBLISH, on_publish, 0, ROLE_EDGE | ROLE_SENDER, SIMPLE },
-	{ DW_JOIN, on_join, 0, ROLE_EDGE, LOOK },
-	{ DW_LEAVE, on_leave, offsetof(struct dw_wire, leave.room), ROLE_EDGE, SIMPLE },
-	{ DW_CONFIRM, on_confirm, offsetof(struct dw_wire, confirm.room), ROLE_EDGE, SIMPLE },
-	{ DW_CREDIT, on_credit, 0, ROLE_EDGE, SIMPLE },
-	{ DW_READ, on_read, offsetof(struct dw_wire, read.room), ROLE_EDGE, PAGE },
-	{ DW_STAT, on_stat, offsetof(struct dw_wire, stat.room), ROLE_EDGE | ROLE_STAT | ROLE_ADMIN, LIST },
-	{ DW_OWN, on_own, 0, ROLE_EDGE | ROLE_ADMIN, PAGE },
+	[DW_HELLO] = { on_hello, 0, ROLE_ALL, LOOK },
+	[DW_PING] = { on_ping, 0, ROLE_ALL, SIMPLE },
+	[DW_BYE] = { on_bye, 0, ROLE_ALL, SIMPLE },
+	[DW_PUBLISH] = { on_publish, 0, ROLE_EDGE | ROLE_SENDER, SIMPLE },
+	[DW_JOIN] = { on_join, 0, ROLE_EDGE, LOOK },
+	[DW_LEAVE] = { on_leave, offsetof(struct dw_wire, leave.room), ROLE_EDGE, SIMPLE },
+	[DW_CONFIRM] = { on_confirm, offsetof(struct dw_wire, confirm.room), ROLE_EDGE, SIMPLE },
+	[DW_CREDIT] = { on_credit, 0, ROLE_EDGE, SIMPLE },
+	[DW_READ] = { on_read, offsetof(struct dw_wire, read.room), ROLE_EDGE, PAGE },
+	[DW_STAT] = { on_stat, offsetof(struct dw_wire, stat.room), ROLE_EDGE | ROLE_STAT | ROLE_ADMIN, LIST },
+	[DW_OWN] = { on_own, 0, ROLE_EDGE | ROLE_ADMIN, PAGE },
 };
 
 static void
@@ -63,10 +60,7 @@ ask_who(struct hub *hub, struct peer *peer)
 static const struct handler *
 find_handler(enum dw_wire_kind kind)
 {
-	for (size_t i = 0; i < sizeof(handlers) / sizeof(handlers[0]); i++)
-		if (handlers[i].kind == kind)
-			return &handlers[i];
-	return NULL;
+	return kind < sizeof(handlers) / sizeof(handlers[0]) && handlers[kind].handle != NULL ? &handlers[kind] : NULL;
 }
 
 /* Whether it now waits for its room. */
@@ -116,27 +110,22 @@ may_say(const struct peer *peer, const struct handler *handler, const struct dw_
 	return (handler->roles & peer->roles) != 0 && (handler->roles != ROLE_EDGE || peer->kind == DW_PEER_EDGE);
 }
 
-static void
-forbid(struct hub *hub, const struct peer *peer, const struct dw_wire *message)
-{
-	dw_log_warn("refused what this socket is not for", "peer=%s kind=%d", peer->name, message->kind);
-	answer_failure(hub, peer->number, message, DW_E_PERMISSION, "this socket of the hub is not for that");
-}
-
 void
 hub_dispatch(struct hub *hub, struct peer *peer, struct request *request)
 {
 	const struct dw_wire *message = &request->message;
 	const struct handler *handler = find_handler(message->kind);
 
-	if (handler == NULL)
+	if (handler == NULL) {
 		say_refused(hub, peer->number, DW_E_PROTOCOL, "this message is not for a hub");
-	else if (!peer->known && message->kind != DW_HELLO)
+	} else if (!peer->known && message->kind != DW_HELLO) {
 		ask_who(hub, peer);
-	else if (!may_say(peer, handler, message))
-		forbid(hub, peer, message);
-	else if (!must_wait(hub, handler, peer, request))
+	} else if (!may_say(peer, handler, message)) {
+		dw_log_warn("refused what this socket is not for", "peer=%s kind=%d", peer->name, message->kind);
+		answer_failure(hub, peer->number, message, DW_E_PERMISSION, "this socket of the hub is not for that");
+	} else if (!must_wait(hub, handler, peer, request)) {
 		handler->handle(hub, peer, request);
+	}
 }
 
 size_t

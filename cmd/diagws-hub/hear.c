@@ -8,11 +8,10 @@
  * Happy path: frame, messages, done. Failure modes: a frame that is too long is refused unread. A peer that is
  * forgotten in the middle of its frame takes the rest with it.
  */
-#include "hear.h"
+#include "turn.h"
 
 #include "base/clock.h"
 #include "cli/logging.h"
-#include "dispatch.h"
 #include "hub.h"
 #include "peers/outbox.h"
 #include "peers/peers.h"
@@ -42,7 +41,7 @@ end_frame(struct hub *hub, uint32_t number)
 	if (peer != NULL && peer->rest.n > 0)
 		return;
 	if (peer != NULL)
-		peer_talks(hub, peer, false);
+		peer_talk(hub, peer, TALK_DONE);
 	dw_router_done(hub->router, number);
 }
 
@@ -87,7 +86,7 @@ begin_frame(struct hub *hub, uint32_t number, struct dw_str frame)
 	}
 	peer->heard = dw_mono_ms();
 	peer->rest = frame;
-	peer_talks(hub, peer, true);
+	peer_talk(hub, peer, TALK_ON);
 	count = listen_to(hub, number);
 	end_frame(hub, number);
 	return count;
@@ -104,7 +103,7 @@ resume_talker(struct hub *hub, size_t *count)
 		const bool may = may_talk(hub, peer);
 		const uint32_t number = peer->number;
 
-		peer_mute(hub, peer, !may); /* to the end of either */
+		peer_talk(hub, peer, may ? TALK_ON : TALK_MUTED);
 		if (!may)
 			continue;
 		*count += listen_to(hub, number);
@@ -153,7 +152,7 @@ hear(struct hub *hub, bool *more)
 		hub->fatal = DW_E_NOMEM; /* a hub that hears nobody is worse than one that is started again */
 	}
 	while (hub->muted != NULL)
-		peer_mute(hub, hub->muted, false);
+		peer_talk(hub, hub->muted, TALK_ON);
 	*more = false;
 	while (!*more && hub->fatal == DW_OK && hear_some(hub, &count))
 		*more = count >= A_TURN || hub->outbox.bytes >= OUTBOX_A_TURN || dw_mono_us() >= end;

@@ -23,18 +23,6 @@
 #include "store/engine.h"
 #include "store/stage.h"
 
-struct asked;
-struct awaited;
-struct batch;
-struct dw_router;
-struct later;
-struct lobby;
-struct options;
-struct peer;
-struct scan;
-struct resident;
-struct store;
-
 enum { HUB_COMMITS = 1024 }; /* commit times that the percentiles look back on */
 
 struct counters {

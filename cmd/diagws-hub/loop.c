@@ -14,7 +14,7 @@
  * sent was. A loop that is stuck leaves its watchdog without a word (notify.h); a disk that is does not, for the next
  * hub would wait for it as well.
  */
-#include "loop.h"
+#include "turn.h"
 
 #include <poll.h>
 #include <signal.h>
@@ -26,17 +26,15 @@
 #include "base/wheel.h"
 #include "cli/logging.h"
 #include "cli/notify.h"
-#include "handle/farewell.h"
-#include "hear.h"
+#include "handle/handlers.h"
 #include "hub.h"
 #include "peers/outbox.h"
 #include "peers/peers.h"
-#include "rooms/cursors.h"
-#include "rooms/resident.h"
+#include "rooms/sessions.h"
+#include "rooms/rooms.h"
 #include "store/stage.h"
 #include "store/store.h"
 #include "tables/scan.h"
-#include "turn.h"
 #include "wire/router.h"
 
 enum { TICK_MS = 1000, CURSORS_EVERY = 5, GATHER_US = 100, FAREWELL_MS = 500, MOMENT_MS = 100, LOOK_MS = 20 };
@@ -123,13 +121,11 @@ turn(struct hub *hub, bool *more)
 static bool
 is_unsent(const struct hub *hub)
 {
-	struct peer *peer, *next;
+	const struct peer *peer;
 
-	HASH_ITER(hh, hub->peers, peer, next)
-	{
+	for (peer = hub->peers; peer != NULL; peer = peer->hh.next)
 		if (dw_router_unsent(hub->router, peer->number) > 0)
 			return true;
-	}
 	return false;
 }
 
@@ -141,13 +137,11 @@ say_shutdown(struct hub *hub)
 	const struct dw_wire notice = { .kind = DW_SHUTDOWN };
 	const uint64_t now = dw_mono_ms();
 	struct pollfd fd = { dw_router_fd(hub->router), POLLIN, 0 };
-	struct peer *peer, *next;
+	const struct peer *peer;
 
-	HASH_ITER(hh, hub->peers, peer, next)
-	{
+	for (peer = hub->peers; peer != NULL; peer = peer->hh.next)
 		if (peer->known)
 			outbox_add(hub, peer->number, &notice);
-	}
 	turn_send(hub);
 	while (hub->peers != NULL && dw_mono_ms() < now + (is_unsent(hub) ? FAREWELL_MS : MOMENT_MS)) {
 		(void)poll(&fd, 1, LOOK_MS);

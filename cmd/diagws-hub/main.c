@@ -15,14 +15,13 @@
 #include "base/wheel.h"
 #include "cli/logging.h"
 #include "cli/notify.h"
-#include "handle/farewell.h"
+#include "handle/handlers.h"
 #include "hub.h"
 #include "json/json.h"
-#include "loop.h"
+#include "turn.h"
 #include "options.h"
-#include "peers/outbox.h"
 #include "rooms/rooms.h"
-#include "rooms/start.h"
+#include "rooms/load.h"
 #include "store/stage.h"
 #include "store/store.h"
 #include "wire/router.h"
@@ -122,7 +121,7 @@ stop(struct hub *hub)
 	rooms_free(hub);
 	free_batch(hub, hub->batch);
 	free_batch(hub, hub->spare);
-	outbox_free(&hub->outbox);
+	dw_buf_clear(&hub->outbox.scratch);
 	if (hub->engine != NULL)
 		hub->engine->ops->close(hub->engine);
 	dw_router_destroy(&hub->router);

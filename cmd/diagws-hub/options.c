@@ -5,7 +5,6 @@
 
 #include <string.h>
 
-#include "binds.h"
 #include "cli/daemon.h"
 
 static struct options o;

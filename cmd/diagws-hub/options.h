@@ -27,6 +27,8 @@ struct options {
 	char default_bind[DW_PATH_SIZE], default_dir[DW_PATH_SIZE];
 };
 
+/* What a --bind says (binds.c); its texts are kept for the life of the process. DW_E_CONFIG, DW_E_NOMEM. */
+int bind_read(const char *text, struct dw_bind *bind, struct dw_fault *fault);
 /* DW_OK, DW_OPT_DONE, or the error, which has been printed. */
 int options_read(struct options *options, int argc, char **argv);
 enum dw_ownership options_ownership(const struct options *options);

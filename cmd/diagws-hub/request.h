@@ -17,9 +17,9 @@ struct hub;
 struct peer;
 struct request;
 
-/* A READ that may wait for a message: it has just come; or it waits, and is looked at again: POLL_KEPT says that there
- * is still nothing; or its time is over. */
-enum poll_state { POLL_FIRST, POLL_AGAIN, POLL_KEPT, POLL_OVER };
+/* A READ that may wait for a message: it has just come; or it waits, and is looked at again; POLL_KEPT says that there
+ * is still nothing. */
+enum poll_state { POLL_FIRST, POLL_AGAIN, POLL_KEPT };
 
 struct request {
 	struct dw_wire message;

@@ -10,15 +10,13 @@
 
 #include "base/clock.h"
 #include "base/wheel.h"
-#include "dispatch.h"
-#include "handle/apply.h"
-#include "handle/farewell.h"
+#include "handle/handlers.h"
 #include "hub.h"
 #include "peers/outbox.h"
 #include "peers/peers.h"
 #include "rooms/later.h"
 #include "rooms/load.h"
-#include "rooms/polls.h"
+#include "rooms/waits.h"
 #include "store/stage.h"
 #include "wire/router.h"
 

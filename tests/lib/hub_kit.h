@@ -8,19 +8,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../cmd/diagws-hub/dispatch.h"
-#include "../../cmd/diagws-hub/hear.h"
+#include "../../cmd/diagws-hub/turn.h"
 #include "../../cmd/diagws-hub/hub.h"
 #include "../../cmd/diagws-hub/options.h"
-#include "../../cmd/diagws-hub/turn.h"
 #include "base/clock.h"
 #include "engine_mem.h"
-#include "handle/farewell.h"
+#include "handle/handlers.h"
 #include "peers/peers.h"
-#include "rooms/cursors.h"
-#include "rooms/resident.h"
+#include "rooms/sessions.h"
 #include "rooms/rooms.h"
-#include "rooms/start.h"
+#include "rooms/load.h"
 #include "store/store.h"
 #include "tables/scan.h"
 #include "wire/router.h"
@@ -214,7 +211,7 @@ kit_say(uint32_t peer, const struct dw_wire *message)
 	from->heard = dw_mono_ms();
 	(void)hub_receive(&hub, from);
 	if (peer_find(&hub, peer) == from) /* or it said BYE */
-		peer_talks(&hub, from, from->rest.n > 0);
+		peer_talk(&hub, from, from->rest.n > 0 ? TALK_ON : TALK_DONE);
 }
 
 static inline void
@@ -322,7 +319,7 @@ kit_stop(void)
 	rooms_free(&hub);
 	kit_free_batch(hub.batch);
 	kit_free_batch(hub.spare);
-	outbox_free(&hub.outbox);
+	dw_buf_clear(&hub.outbox.scratch);
 	free(hub.rooms_shared.by_id.chains);
 	free(hub.rooms_shared.by_user.chains);
 	dw_buf_clear(&said.frame);

@@ -5,11 +5,9 @@
  * output, which fails the history. A crash leaves the engine's files as they are: its descriptors and maps are taken
  * away, and it is not asked.
  */
-#include "../../cmd/diagws-hub/dispatch.h"
-#include "../../cmd/diagws-hub/hear.h"
+#include "../../cmd/diagws-hub/turn.h"
 #include "../../cmd/diagws-hub/hub.h"
 #include "../../cmd/diagws-hub/options.h"
-#include "../../cmd/diagws-hub/turn.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,13 +19,12 @@
 
 #include "../lib/engine_mem.h"
 #include "base/clock.h"
-#include "handle/farewell.h"
+#include "handle/handlers.h"
 #include "peers/peers.h"
-#include "rooms/cursors.h"
+#include "rooms/sessions.h"
 #include "rooms/later.h"
-#include "rooms/resident.h"
 #include "rooms/rooms.h"
-#include "rooms/start.h"
+#include "rooms/load.h"
 #include "sim.h"
 #include "store/store.h"
 #include "tables/scan.h"
@@ -198,7 +195,7 @@ drop(void)
 	free_batch(hub.batch);
 	free_batch(hub.spare);
 	hub.batch = hub.spare = NULL;
-	outbox_free(&hub.outbox);
+	dw_buf_clear(&hub.outbox.scratch);
 	dw_router_destroy(&hub.router);
 	free(hub.rooms_shared.by_id.chains);
 	free(hub.rooms_shared.by_user.chains);

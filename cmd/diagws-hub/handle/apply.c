@@ -7,26 +7,21 @@
  * Failure modes: an operation that was refused is answered with its reason. A storage that cannot be
  * trusted any more (DW_E_STORAGE) fails every operation, and then the process.
  */
-#include "handle/apply.h"
+#include "handle/handlers.h"
 
 #include "base/clock.h"
 #include "cli/logging.h"
 #include "hub.h"
 #include "peers/outbox.h"
 #include "peers/peers.h"
-#include "rooms/awaited.h"
-#include "rooms/cursors.h"
+#include "rooms/waits.h"
 #include "rooms/load.h"
-#include "rooms/lookup.h"
-#include "rooms/polls.h"
-#include "rooms/resident.h"
-#include "rooms/right.h"
+#include "rooms/question.h"
 #include "rooms/rooms.h"
 #include "rooms/sessions.h"
 #include "store/stage.h"
 #include "store/store.h"
-#include "tables/answer.h"
-#include "tables/table.h"
+#include "tables/scan.h"
 
 /* Into its room, for its readers; and to how many it goes. */
 static int
@@ -60,34 +55,32 @@ show_message(struct hub *hub, struct dw_room *room, const struct dw_op *op, stru
 static void
 apply_append(struct hub *hub, struct staged *staged)
 {
-	struct dw_op *op = &staged->op;
-	struct dw_wire answer = { .kind = DW_STORED, .stored = { .corr = staged->corr } };
-	struct dw_stored *stored = &answer.stored;
-	struct dw_room *room = op->err == DW_OK ? room_get(hub, dw_str(op->room)) : NULL;
-	const bool fresh = op->err == DW_OK && !op->append.duplicate;
+	const struct dw_op *op = &staged->op;
+	const bool stored = op->err == DW_OK, fresh = stored && !op->append.duplicate;
+	struct dw_wire answer = { .kind = DW_STORED, .stored = { .corr = staged->corr, .code = (uint64_t)-op->err } };
+	struct dw_room *room = stored ? room_get(hub, dw_str(op->room)) : NULL;
 
-	if (op->err != DW_OK) {
-		hub->counters.rejected++;
-		stored->code = (uint64_t)-op->err;
-		stored->text = dw_str(dw_err_text(op->err));
-	} else {
-		stored->seq = op->append.seq;
-		stored->n = op->append.n;
-		stored->duplicate = op->append.duplicate;
-	}
 	hub->store_full = op->err == DW_E_STORAGE_FULL;
-	hub->counters.duplicates += op->err == DW_OK && op->append.duplicate;
+	hub->counters.rejected += !stored;
+	hub->counters.duplicates += stored && !fresh;
+	hub->counters.stored += fresh;
+	if (stored) {
+		answer.stored.seq = op->append.seq;
+		answer.stored.n = op->append.n;
+		answer.stored.duplicate = !fresh;
+	} else {
+		answer.stored.text = dw_str(dw_err_text(op->err));
+	}
 	if (fresh) {
-		hub->counters.stored++;
 		hub->info.head = op->append.seq;
 		/* It is stored: without memory to show it, a new process must. */
-		if (room == NULL || show_message(hub, room, op, stored) != DW_OK) {
+		if (room == NULL || show_message(hub, room, op, &answer.stored) != DW_OK) {
 			hub->fatal = DW_E_NOMEM;
 			return;
 		}
 	}
 	outbox_add(hub, staged->peer, &answer);
-	if (staged->wait > 0 && op->err == DW_OK && room != NULL)
+	if (staged->wait > 0 && room != NULL)
 		wait_delivered(hub, room, staged);
 	if (fresh) {
 		room_mark_readers(hub, room);
@@ -132,25 +125,6 @@ apply_owner(struct hub *hub, struct staged *staged)
 	outbox_add(hub, staged->peer, &answer);
 }
 
-static const char *
-state_text(enum dw_owner_state state)
-{
-	return state == DW_OWNER_DENIED ? "denied" : "granted";
-}
-
-/* Whether the user may watch and publish, by the one row there can be. */
-static void
-apply_check(struct hub *hub, const struct staged *staged, const struct dw_owner_row *rows, size_t count)
-{
-	enum dw_owner_state state = count > 0 ? rows[0].state : DW_OWNER_NONE;
-	int err = staged->op.err;
-
-	if (err == DW_OK && !dw_may(hub->rooms_shared.ownership, state, staged->claimed))
-		err = DW_E_DENIED;
-	outbox_add(hub, staged->peer,
-		&(struct dw_wire) { .kind = DW_OWNED, .owned = { .corr = staged->corr, .code = (uint64_t)-err } });
-}
-
 static void
 apply_owners(struct hub *hub, struct staged *staged)
 {
@@ -164,7 +138,9 @@ apply_owners(struct hub *hub, struct staged *staged)
 		return;
 	}
 	if (staged->reply == REPLY_CHECKED) {
-		apply_check(hub, staged, rows, count);
+		outbox_add(hub, staged->peer,
+			&(struct dw_wire) {
+				.kind = DW_OWNED, .owned = { .corr = staged->corr, .code = (uint64_t)-right_found(hub, staged) } });
 		return;
 	}
 	if (op->err != DW_OK) {
@@ -174,7 +150,7 @@ apply_owners(struct hub *hub, struct staged *staged)
 		outbox_add(hub, staged->peer, &answer);
 		return;
 	}
-	table_init(&table, op->read.limit);
+	table_init(&table, op->read.limit, -1, false);
 	if (op->read.more) {
 		table.more = true;
 		table.next_room = dw_str(rows[count - 1].room);
@@ -185,7 +161,7 @@ apply_owners(struct hub *hub, struct staged *staged)
 	for (size_t i = 0; i < count; i++) {
 		table_text(&table, rows[i].room);
 		table_text(&table, rows[i].user);
-		table_text(&table, state_text(rows[i].state));
+		table_text(&table, rows[i].state == DW_OWNER_DENIED ? "denied" : "granted");
 		if (!table_end_row(&table))
 			break;
 	}
@@ -263,10 +239,8 @@ apply_batch(struct hub *hub, struct batch *batch)
 	for (size_t i = 0; i < batch->count; i++) {
 		struct staged *staged = (struct staged *)(void *)batch->ops[i];
 
-		if (staged->reply == REPLY_RIGHT)
-			right_found(hub, staged);
-		else if (staged->op.kind == DW_OP_PLACE)
-			lookup_found(hub, staged);
+		if (staged->reply == REPLY_RIGHT || staged->reply == REPLY_LOOKUP)
+			question_answered(hub, staged);
 		else if (staged->op.kind == DW_OP_LOAD)
 			room_found(hub, staged);
 		else

@@ -6,7 +6,7 @@
  * should it live, its next frame is answered with WHO. A connection that ends or takes nothing more: it is forgotten at
  * once. A process that comes back takes over what an older introduction of it left (on_hello.c).
  */
-#include "handle/farewell.h"
+#include "handle/handlers.h"
 
 #include <utlist.h>
 
@@ -15,8 +15,8 @@
 #include "hub.h"
 #include "peers/outbox.h"
 #include "peers/peers.h"
-#include "rooms/cursors.h"
-#include "rooms/resident.h"
+#include "rooms/sessions.h"
+#include "rooms/rooms.h"
 #include "rooms/waits.h"
 #include "store/stage.h"
 #include "tables/scan.h"
@@ -76,7 +76,7 @@ look_at(struct hub *hub, struct peer *peer, uint64_t now)
 	const uint64_t silence = peer->known && peer->kind == DW_PEER_CLIENT ? CLIENT_SILENCE_MS : EDGE_SILENCE_MS;
 
 	/* Who is not listened to now is not silent. */
-	if (now < peer->heard + silence || peer->talks || (peer->kind == DW_PEER_CLIENT && peer->pending > 0))
+	if (now < peer->heard + silence || peer->talk != TALK_DONE || (peer->kind == DW_PEER_CLIENT && peer->pending > 0))
 		return;
 	if (peer->known && peer->kind == DW_PEER_EDGE)
 		dw_log_warn("edge is silent", "name=%s sessions=%zu", peer->name, peer->sessions);
@@ -132,10 +132,6 @@ peers_forget_gone(struct hub *hub)
 void
 peers_free(struct hub *hub)
 {
-	struct peer *peer, *next;
-
-	HASH_ITER(hh, hub->peers, peer, next)
-	{
-		peer_forget(hub, peer);
-	}
+	while (hub->peers != NULL)
+		peer_forget(hub, hub->peers);
 }

@@ -1,18 +1,17 @@
-/* HELLO: a process introduces itself. Answered with WELCOME (which store, where its head is, how much may
- * be under way), or REFUSED when it speaks another version; then it is told both. So is an edge at a socket that is not
- * for edges.
+/* What a process says of itself: HELLO, PING, CREDIT, BYE.
+ *
+ * HELLO introduces it, and is answered with WELCOME (which store, where its head is, how much may be under way), or
+ * REFUSED when it speaks another version; then it is told both. So is an edge at a socket that is not for edges.
  */
 #include "handle/handlers.h"
 
 #include <stdio.h>
 
 #include "cli/logging.h"
-#include "handle/farewell.h"
 #include "hub.h"
 #include "options.h"
 #include "peers/outbox.h"
 #include "peers/peers.h"
-#include "request.h"
 #include "wire/router.h"
 
 /* As far as can be told: nobody takes over what came in by another door, or belongs to another user. */
@@ -76,4 +75,39 @@ on_hello(struct hub *hub, struct peer *peer, struct request *request)
 			.window = HUB_WINDOW,
 			.incarnation = hello->incarnation } };
 	outbox_add(hub, peer->number, &answer);
+}
+
+/* Answered with its own token. That a frame came is all that liveness needs; and whether messages are taken is all that
+ * an edge is asked for by probes of its readiness. */
+void
+on_ping(struct hub *hub, struct peer *peer, struct request *request)
+{
+	const struct dw_wire answer = { .kind = DW_PONG, .pong = { request->message.ping.token, !hub->store_full } };
+
+	outbox_add(hub, peer->number, &answer);
+}
+
+/* How many MESSAGES the edge has taken in since its HELLO. More may then be sent. */
+void
+on_credit(struct hub *hub, struct peer *peer, struct request *request)
+{
+	uint64_t received = request->message.credit.received;
+
+	/* One that says more than was sent is of an older introduction, or wrong. */
+	if (received > peer->sent)
+		return;
+	while (peer->credited < received) {
+		peer->uncredited -= peer->sizes[peer->credited % HUB_WINDOW];
+		peer->credited++;
+	}
+	peer_serve(hub, peer);
+}
+
+/* The peer goes in order. What sessions it still has leave. */
+void
+on_bye(struct hub *hub, struct peer *peer, struct request *request)
+{
+	(void)request;
+	/* What the outbox holds for it is dropped there: the number is then nobody's. */
+	peer_forget(hub, peer);
 }

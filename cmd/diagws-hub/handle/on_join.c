@@ -3,8 +3,8 @@
  * Happy path: the room is resident, the user may watch, an older connection of the same device is told
  * that it is replaced, the session stands where the rules say (lib/room/join.c).
  *
- * Failure modes: a field is wrong; who may not watch is refused (right.c); a room that is not resident is loaded first,
- * for one who may, and the frame comes back here.
+ * Failure modes: a field is wrong; who may not watch is refused (question.c); a room that is not resident is loaded
+ * first, for one who may, and the frame comes back here.
  */
 #include "handle/handlers.h"
 
@@ -15,13 +15,10 @@
 #include "options.h"
 #include "peers/outbox.h"
 #include "peers/peers.h"
-#include "request.h"
-#include "rooms/awaited.h"
-#include "rooms/cursors.h"
-#include "rooms/lookup.h"
-#include "rooms/resident.h"
-#include "rooms/right.h"
+#include "rooms/waits.h"
+#include "rooms/question.h"
 #include "rooms/rooms.h"
+#include "rooms/sessions.h"
 #include "store/stage.h"
 
 static bool
@@ -56,30 +53,8 @@ end_rivals(struct hub *hub, struct dw_room *room, const struct dw_join *join)
 	struct dw_session *rival;
 
 	while ((rival = dw_room_rival(room, join)) != NULL) {
-		struct peer *edge = peer_find(hub, rival->reader->edge);
-
 		say_close(hub, rival, 4001, DW_STR("replaced"));
-		if (edge != NULL)
-			edge->sessions--;
-		dw_room_leave(room, rival, dw_now_ms(), dw_mono_ms());
-	}
-}
-
-/* Only now, so that an edge that joins again goes on where its stream was. */
-static void
-drop_empty_readers(struct hub *hub, struct dw_room *room)
-{
-	struct dw_reader *reader, *next;
-
-	for (reader = room->readers; reader != NULL; reader = next) {
-		struct peer *edge = peer_find(hub, reader->edge);
-
-		next = reader->next;
-		if (reader->session_count > 0)
-			continue;
-		if (edge != NULL)
-			peer_remove_reader(edge, reader);
-		dw_room_drop_reader(room, reader);
+		room_leave(hub, room, rival);
 	}
 }
 
@@ -100,15 +75,13 @@ join_room(struct hub *hub, struct peer *peer, struct dw_room *room, const struct
 
 	if (session != NULL && session->reader->edge != peer->number)
 		return DW_E_FIELD;
-	if (session != NULL) {
-		dw_room_leave(room, session, context.now, context.steady);
-		peer->sessions--;
-	}
+	if (session != NULL)
+		room_leave(hub, room, session);
 	if (dw_room_replaced(room, join, context.steady)) {
 		outbox_add(hub, peer->number,
 			&(struct dw_wire) { .kind = DW_CLOSE,
 				.close = { join->session, join->room, 4001, DW_STR("replaced"), (uint32_t)join->corr } });
-		drop_empty_readers(hub, room);
+		room_drop_empty_readers(hub, room);
 		return DW_OK;
 	}
 	end_rivals(hub, room, join);
@@ -126,7 +99,7 @@ join_room(struct hub *hub, struct peer *peer, struct dw_room *room, const struct
 		outbox_add(hub, peer->number, &answer);
 		waits_joined(hub, room, session, &before);
 	}
-	drop_empty_readers(hub, room);
+	room_drop_empty_readers(hub, room);
 	return err;
 }
 
@@ -139,14 +112,6 @@ needs_lookup(const struct hub *hub, const struct dw_room *room, const struct req
 	return (join->flags & DW_JOIN_AFTER) != 0 && (join->flags & (DW_JOIN_RETURN | DW_JOIN_NEW)) == 0 &&
 		   (join->epoch.n == 0 || dw_str_is(join->epoch, hub->info.epoch)) && dw_seq(join->after) <= hub->info.head &&
 		   lookup_of(request, dw_seq(join->after)) == NULL && dw_room_asks_place(room, join->user, dw_seq(join->after));
-}
-
-static int
-look_up(struct hub *hub, struct peer *peer, struct dw_room *room, const struct dw_wire *message)
-{
-	const struct lookup question = { .room = room, .user = message->join.user, .seq = dw_seq(message->join.after) };
-
-	return lookup_ask(hub, peer, &question, message);
 }
 
 void
@@ -166,8 +131,11 @@ on_join(struct hub *hub, struct peer *peer, struct request *request)
 		err = right_check(hub, peer, request, &room);
 	if (err == DW_OK) {
 		dw_room_expire(room, dw_now_ms());
-		err = needs_lookup(hub, room, request) ? look_up(hub, peer, room, &request->message)
-											   : join_room(hub, peer, room, request);
+		if (needs_lookup(hub, room, request))
+			err = lookup_ask(hub, peer,
+				&(struct lookup) { .room = room, .user = join->user, .seq = dw_seq(join->after) }, &request->message);
+		else
+			err = join_room(hub, peer, room, request);
 	}
 	if (err != DW_OK && err != DW_E_AGAIN)
 		answer_failure(hub, peer->number, &request->message, err, NULL);

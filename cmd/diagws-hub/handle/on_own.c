@@ -11,7 +11,6 @@
 #include "message/msg.h"
 #include "peers/outbox.h"
 #include "peers/peers.h"
-#include "request.h"
 #include "store/stage.h"
 
 enum { LIST_MAX = 1000, LIST_BYTES = 256 * 1024 };
@@ -51,11 +50,8 @@ stage_look(struct hub *hub, struct peer *peer, const struct dw_own *own, enum re
 	const bool goes_on = own->after_room.n > 0 || own->after_user.n > 0;
 	struct staged *staged;
 
-	if (!whole && (own->room.n == 0 || own->user.n == 0))
-		return DW_E_FIELD;
-	if ((own->room.n > 0 && !dw_room_ok(own->room)) || (own->user.n > 0 && !dw_user_ok(own->user)))
-		return DW_E_FIELD;
-	if (goes_on && !may_go_on(own))
+	if ((!(whole && own->room.n == 0) && !dw_room_ok(own->room)) ||
+		(!(whole && own->user.n == 0) && !dw_user_ok(own->user)) || (goes_on && !may_go_on(own)))
 		return DW_E_FIELD;
 	staged = stage_new(DW_OP_OWNERS, own->room);
 	if (staged == NULL)

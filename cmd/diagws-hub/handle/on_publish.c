@@ -13,10 +13,8 @@
 #include "message/msg.h"
 #include "peers/outbox.h"
 #include "peers/peers.h"
-#include "request.h"
-#include "rooms/load_queue.h"
-#include "rooms/resident.h"
-#include "rooms/right.h"
+#include "rooms/load.h"
+#include "rooms/question.h"
 #include "rooms/rooms.h"
 #include "rooms/waits.h"
 #include "store/stage.h"
@@ -36,9 +34,7 @@ check_names(const struct dw_publish *publish, struct dw_fault *fault)
 	if (publish->id.n > 0 && !dw_id_ok(publish->id))
 		return dw_fault_set(
 			fault, DW_E_FIELD, "id", NULL, "field 'id' is not 1 to %d of A-Z a-z 0-9 _ . : -", DW_ID_MAX);
-	if (publish->user.n > 0 && !dw_user_ok(publish->user))
-		return dw_fault_set(fault, DW_E_FIELD, "user", NULL, "field 'user' is not a user id");
-	if (publish->to.n > 0 && !dw_user_ok(publish->to))
+	if ((publish->user.n > 0 && !dw_user_ok(publish->user)) || (publish->to.n > 0 && !dw_user_ok(publish->to)))
 		return dw_fault_set(fault, DW_E_FIELD, "user", NULL, "field 'user' is not a user id");
 	if (publish->ttl_ms > TTL_MAX_MS)
 		return dw_fault_set(fault, DW_E_FIELD, "ttl_s", NULL, "field 'ttl_s' is not within 1 s to 30 days");

@@ -4,7 +4,7 @@
  * Happy path: the room is resident (with a session it always is), the records that the reader gets are collected,
  * what is no longer retained is told as a gap. Nothing there: a poll waits (waits.c).
  *
- * Failure modes: a field is wrong; a stranger (right.c); a room that must be loaded first, a position that only the
+ * Failure modes: a field is wrong; a stranger (question.c); a room that must be loaded first, a position that only the
  * engine knows: the frame comes back here when that is done.
  */
 #include "handle/handlers.h"
@@ -14,11 +14,8 @@
 #include "message/msg.h"
 #include "peers/outbox.h"
 #include "peers/peers.h"
-#include "request.h"
-#include "rooms/lookup.h"
-#include "rooms/polls.h"
-#include "rooms/resident.h"
-#include "rooms/right.h"
+#include "rooms/waits.h"
+#include "rooms/question.h"
 #include "rooms/rooms.h"
 #include "store/stage.h"
 
@@ -105,15 +102,6 @@ cut_gaps(
 	return true;
 }
 
-/* With what is left of its wait. */
-static int
-look_up(struct hub *hub, struct peer *peer, struct dw_room *room, const struct dw_read *read, uint64_t until)
-{
-	return lookup_ask(hub, peer,
-		&(struct lookup) { .room = room, .user = read->user, .seq = dw_seq(read->after), .until = until },
-		&(struct dw_wire) { .kind = DW_READ, .read = *read });
-}
-
 static int
 read_room(struct hub *hub, struct peer *peer, struct dw_room *room, struct request *request, struct dw_buf *out)
 {
@@ -137,8 +125,11 @@ read_room(struct hub *hub, struct peer *peer, struct dw_room *room, struct reque
 	if (err != DW_OK)
 		return err;
 	if (!cut_gaps(room, read, found, records) || asks)
-		return look_up(hub, peer, room, read, dw_seq(records->last));
-	if (is_nothing(records) && read->wait_ms > 0 && request->poll != POLL_OVER && !hub->closing)
+		return lookup_ask(hub, peer,
+			&(struct lookup) {
+				.room = room, .user = read->user, .seq = dw_seq(read->after), .until = dw_seq(records->last) },
+			&request->message); /* with what is left of its wait */
+	if (is_nothing(records) && read->wait_ms > 0 && !hub->closing)
 		return wait_message(hub, peer, room, request);
 	if (!records->more)
 		records->last = dw_position_said(dw_greater(room->head, records->reset ? 0 : dw_seq(read->after)), room->n, 0);

@@ -12,16 +12,10 @@
 #include "message/msg.h"
 #include "peers/outbox.h"
 #include "peers/peers.h"
-#include "request.h"
-#include "rooms/load_queue.h"
-#include "rooms/resident.h"
+#include "rooms/load.h"
 #include "rooms/rooms.h"
 #include "store/stage.h"
-#include "tables/answer.h"
 #include "tables/scan.h"
-#include "tables/stat.h"
-#include "tables/table.h"
-#include "tables/table_sort.h"
 
 struct view {
 	const char *name, *columns;
@@ -92,9 +86,7 @@ send_view(struct hub *hub, struct peer *peer, const struct dw_stat *stat, const 
 
 	if (view->fill == NULL)
 		return scan_begin(hub, peer, stat, view->step, view->columns, sort, room);
-	table_init(&table, stat->limit);
-	if (sort >= 0)
-		table_sort(&table, (size_t)sort, stat->reverse);
+	table_init(&table, stat->limit, sort, stat->reverse);
 	view->fill(hub, &table, room);
 	table_send(hub, peer->number, stat->corr, view->columns, &table);
 	return DW_OK;

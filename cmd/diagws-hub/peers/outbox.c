@@ -20,12 +20,6 @@
 
 enum { KEEP_BYTES = 8 * 1024 }; /* of memory that a peer to whom nothing is to be said keeps */
 
-static void
-fail_for_memory(struct hub *hub)
-{
-	hub->fatal = DW_E_NOMEM;
-}
-
 /* Sends the first n bytes of what is to be said to the peer, whole messages, as one frame. */
 static void
 send_out(struct hub *hub, struct peer *peer, size_t n)
@@ -48,7 +42,7 @@ append_message(struct hub *hub, struct peer *peer, const struct dw_wire *message
 
 	dw_wire_pack(out, message);
 	if (!dw_buf_ok(out)) {
-		fail_for_memory(hub);
+		hub->fatal = DW_E_NOMEM;
 		return 0;
 	}
 	size = out->len - before;
@@ -80,8 +74,10 @@ serve_reader(struct hub *hub, struct peer *peer, struct dw_reader *reader)
 
 	dw_buf_reset(records);
 	(void)dw_room_read(reader->room, NULL, &at, SIZE_MAX, DW_WIRE_BATCH_MAX, dw_now_ms(), records);
-	if (!dw_buf_ok(records)) {
-		fail_for_memory(hub);
+	if (peer->sizes == NULL)
+		peer->sizes = calloc(HUB_WINDOW, sizeof(*peer->sizes));
+	if (peer->sizes == NULL || !dw_buf_ok(records)) {
+		hub->fatal = DW_E_NOMEM;
 		return false;
 	}
 	if (records->len == 0)
@@ -101,22 +97,10 @@ serve_reader(struct hub *hub, struct peer *peer, struct dw_reader *reader)
 	return true;
 }
 
-static bool
-has_sizes(struct hub *hub, struct peer *peer)
-{
-	if (peer->sizes == NULL)
-		peer->sizes = calloc(HUB_WINDOW, sizeof(*peer->sizes));
-	if (peer->sizes == NULL)
-		fail_for_memory(hub);
-	return peer->sizes != NULL;
-}
-
 /* Readers take turns, one MESSAGES each. */
 static void
 serve_peer(struct hub *hub, struct peer *peer)
 {
-	if (!has_sizes(hub, peer))
-		return;
 	while (peer->dirty != NULL && peer_has_credit(hub, peer) && !peer->lost) {
 		struct dw_reader *reader = peer->dirty;
 
@@ -141,8 +125,7 @@ outbox_make_way(struct hub *hub, struct dw_room *room)
 
 		if (dw_seq(reader->sent) >= dw_ring_entry(room->log, first)->seq || peer == NULL || !peer_has_credit(hub, peer))
 			continue;
-		if (has_sizes(hub, peer))
-			(void)serve_reader(hub, peer, reader);
+		(void)serve_reader(hub, peer, reader);
 	}
 }
 
@@ -171,12 +154,6 @@ outbox_forget(struct hub *hub, struct peer *peer)
 	if (peer->out.len > 0)
 		DL_DELETE2(hub->outbox.to, peer, spoken_prev, spoken_next);
 	dw_buf_clear(&peer->out);
-}
-
-void
-outbox_free(struct outbox *outbox)
-{
-	dw_buf_clear(&outbox->scratch);
 }
 
 void
@@ -226,13 +203,11 @@ answer_failure(struct hub *hub, uint32_t peer, const struct dw_wire *request, in
 		answer.table = (struct dw_table) { .corr = request->stat.corr, .code = code };
 		break;
 	case DW_OWN:
-		if (dw_str_is(request->own.verb, "list")) {
-			answer.kind = DW_TABLE;
+		answer.kind = dw_str_is(request->own.verb, "list") ? DW_TABLE : DW_OWNED;
+		if (answer.kind == DW_TABLE)
 			answer.table = (struct dw_table) { .corr = request->own.corr, .code = code };
-		} else {
-			answer.kind = DW_OWNED;
+		else
 			answer.owned = (struct dw_owned) { .corr = request->own.corr, .code = code };
-		}
 		break;
 	default:
 		return;

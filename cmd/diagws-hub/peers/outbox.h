@@ -27,7 +27,6 @@ void outbox_make_way(struct hub *hub, struct dw_room *room);
 void outbox_flush(struct hub *hub);
 /* The peer goes: nothing more is said to it. */
 void outbox_forget(struct hub *hub, struct peer *peer);
-void outbox_free(struct outbox *outbox);
 /* The session is about to end. */
 void say_close(struct hub *hub, const struct dw_session *session, uint64_t code, struct dw_str reason);
 /* To what is no request. */

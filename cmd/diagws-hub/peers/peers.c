@@ -75,30 +75,17 @@ peer_introduce(struct hub *hub, struct peer *peer, const struct dw_hello *hello)
 }
 
 void
-peer_talks(struct hub *hub, struct peer *peer, bool talks)
+peer_talk(struct hub *hub, struct peer *peer, enum talk talk)
 {
-	if (peer->talks == talks)
-		return;
-	if (peer->talks && peer->muted)
+	if (peer->talk == TALK_MUTED)
 		DL_DELETE2(hub->muted, peer, talk_prev, talk_next);
-	else if (peer->talks)
+	else if (peer->talk == TALK_ON)
 		DL_DELETE2(hub->talkers, peer, talk_prev, talk_next);
-	else
+	if (talk == TALK_MUTED)
+		DL_APPEND2(hub->muted, peer, talk_prev, talk_next);
+	else if (talk == TALK_ON)
 		DL_APPEND2(hub->talkers, peer, talk_prev, talk_next);
-	peer->talks = talks;
-	peer->muted = false;
-}
-
-void
-peer_mute(struct hub *hub, struct peer *peer, bool muted)
-{
-	peer_talks(hub, peer, false);
-	peer_talks(hub, peer, true);
-	if (!muted)
-		return;
-	DL_DELETE2(hub->talkers, peer, talk_prev, talk_next);
-	DL_APPEND2(hub->muted, peer, talk_prev, talk_next);
-	peer->muted = true;
+	peer->talk = talk;
 }
 
 void
@@ -116,7 +103,7 @@ peer_remove(struct hub *hub, struct peer *peer)
 {
 	peer_unknown(hub, peer);
 	dw_router_known(hub->router, peer->number, false);
-	peer_talks(hub, peer, false);
+	peer_talk(hub, peer, TALK_DONE);
 	dw_router_done(hub->router, peer->number);
 	DL_DELETE2(hub->looks, peer, look_prev, look_next);
 	if (peer->lost)

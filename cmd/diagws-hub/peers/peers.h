@@ -11,16 +11,16 @@
 #include "room/room.h"
 #include "wire/wire.h"
 
-struct account;
 struct hub;
-struct scan;
-struct wait;
 
 enum {
 	HUB_WINDOW = 1024,                   /* MESSAGES of an edge under way uncredited; */
 	HUB_WINDOW_BYTES = 16 * 1024 * 1024, /* and bytes */
 	HUB_UNSENT_MAX = 1024 * 1024,        /* bytes that wait to be sent to a peer: see peer_is_deaf */
 };
+
+/* All of its frame is handled; something is not yet; and may not be until the next hear. */
+enum talk { TALK_DONE, TALK_ON, TALK_MUTED };
 
 struct peer {
 	UT_hash_handle hh;    /* by number */
@@ -34,7 +34,7 @@ struct peer {
 	uint64_t heard, since, asked;       /* dw_mono_ms */
 	struct dw_str rest;                 /* of its frame: what is not handled yet; it lies in the router */
 	struct peer *talk_prev, *talk_next; /* in hub->talkers, or in hub->muted, */
-	bool talks, muted;                  /* while its frame is not handled */
+	enum talk talk;                     /* as this says */
 	struct peer *lost_prev, *lost_next; /* in hub->lost */
 	struct peer *look_prev, *look_next; /* in hub->looks */
 	size_t pending;                     /* unanswered requests, */
@@ -76,10 +76,8 @@ void peer_mark_dirty(struct hub *hub, struct peer *peer, struct dw_reader *reade
 bool peer_has_credit(const struct hub *hub, const struct peer *peer);
 /* The reader's room or its position in it has changed: peer->late follows. */
 void peer_count_late(struct peer *peer, struct dw_reader *reader);
-/* Puts it among the talkers, of whose frames something is not handled yet, or takes it out. peer_mute: at their end, or
- * (muted) aside, until it may go on. */
-void peer_talks(struct hub *hub, struct peer *peer, bool talks);
-void peer_mute(struct hub *hub, struct peer *peer, bool muted);
+/* Puts it at the end of the list that it belongs to now, if there is one. */
+void peer_talk(struct hub *hub, struct peer *peer, enum talk talk);
 /* Lists it for the next outbox_flush, if it has something to get and credit. peer_rest takes it off that list. */
 void peer_serve(struct hub *hub, struct peer *peer);
 void peer_rest(struct hub *hub, struct peer *peer);

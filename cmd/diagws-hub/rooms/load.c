@@ -1,4 +1,6 @@
-/* Loads of rooms, and what becomes of the frames that waited for them.
+/* Loads of rooms, and what becomes of the frames that waited for them; and what is known of rooms at the start: how
+ * much each retains, and where its devices stand. None is loaded for that, and it is read from the engine by the main
+ * thread, for the store thread does not run yet.
  *
  * Its own file because a load has two ends that are far apart: it is staged when it is its turn (load_queue.c), and
  * carried into its room when its batch has been committed.
@@ -20,9 +22,8 @@
 #include "peers/outbox.h"
 #include "peers/peers.h"
 #include "request.h"
+#include "rooms/sessions.h"
 #include "rooms/later.h"
-#include "rooms/load_queue.h"
-#include "rooms/resident.h"
 #include "rooms/rooms.h"
 #include "store/stage.h"
 
@@ -71,14 +72,10 @@ is_awaited(const struct resident *resident)
 static void
 drop_load(struct hub *hub, struct resident *resident)
 {
-	struct waiting *waiting;
-
 	load_unqueue(hub, resident);
 	resident->loading = false;
-	while ((waiting = resident->waiting) != NULL) {
-		DL_DELETE(resident->waiting, waiting);
-		waiting_free(hub, waiting);
-	}
+	while (resident->waiting != NULL)
+		waiting_free(hub, resident);
 	room_done(hub, resident->room);
 }
 
@@ -107,15 +104,14 @@ room_loaded(struct hub *hub, struct staged *staged)
 	struct dw_room *room = room_find(hub, dw_str(staged->op.room));
 	struct resident *resident = room->user;
 
-	assert(resident != NULL && resident->loading && !resident->queued);
+	assert(resident != NULL && resident->loading && resident->account == NULL);
 	hub->loads--;
 	staged->account->loads--;
 	account_list(hub, staged->account);
-	resident->load_err = staged->op.err;
-	if (resident->load_err == DW_OK)
-		resident->load_err = dw_room_load(room, &staged->op, dw_now_ms());
-	if (resident->load_err != DW_OK)
-		dw_log_error("cannot load a room", "diagnosis_id=%s error=%s", room->name, dw_err_code(resident->load_err));
+	if (staged->op.err == DW_OK)
+		staged->op.err = dw_room_load(room, &staged->op, dw_now_ms());
+	if (staged->op.err != DW_OK)
+		dw_log_error("cannot load a room", "diagnosis_id=%s error=%s", room->name, dw_err_code(staged->op.err));
 	else
 		hub->resident_count++;
 }
@@ -124,8 +120,8 @@ room_loaded(struct hub *hub, struct staged *staged)
 static struct peer *
 take_request(struct hub *hub, struct later *later, struct request *request)
 {
-	struct dw_room *room = room_find(hub, dw_str(staged_of(later)->op.room));
-	struct resident *resident = room->user;
+	const struct dw_op *load = &staged_of(later)->op;
+	struct resident *resident = room_find(hub, dw_str(load->room))->user;
 	struct waiting *waiting = resident->waiting;
 	struct peer *peer = waiting != NULL ? peer_find(hub, waiting->peer) : NULL;
 
@@ -146,9 +142,9 @@ take_request(struct hub *hub, struct later *later, struct request *request)
 	}
 	if (request->message.kind == DW_JOIN)
 		request->message.join.age += dw_mono_ms() - waiting->came_at;
-	if (resident->load_err == DW_OK)
+	if (load->err == DW_OK)
 		return peer;
-	answer_failure(hub, peer->number, &request->message, resident->load_err, NULL);
+	answer_failure(hub, peer->number, &request->message, load->err, NULL);
 	return NULL;
 }
 
@@ -157,13 +153,10 @@ end_request(struct hub *hub, struct later *later, const struct request *request)
 {
 	struct dw_room *room = room_find(hub, dw_str(staged_of(later)->op.room));
 	struct resident *resident = room->user;
-	struct waiting *waiting = resident->waiting;
 
 	(void)request;
-	if (waiting != NULL) {
-		DL_DELETE(resident->waiting, waiting);
-		waiting_free(hub, waiting);
-	}
+	if (resident->waiting != NULL)
+		waiting_free(hub, resident);
 	if (resident->waiting != NULL)
 		return;
 	resident->holds--;
@@ -178,4 +171,45 @@ room_found(struct hub *hub, struct staged *staged)
 	static const struct later_ops ops = { take_request, end_request };
 
 	later_add(hub, &staged->later, &ops);
+}
+
+static int
+add_summary(void *user, const struct dw_room_summary *summary)
+{
+	struct dw_room *room = room_get(user, dw_str(summary->room));
+
+	if (room == NULL)
+		return DW_E_NOMEM;
+	dw_room_summarize(room, summary, dw_now_ms());
+	room_watch_ages(user, room);
+	return DW_OK;
+}
+
+static int
+add_cursor(void *user, const struct dw_cursor *cursor)
+{
+	struct hub *hub = user;
+	struct dw_room *room = room_get(hub, dw_str(cursor->room));
+
+	if (room == NULL)
+		return DW_E_NOMEM;
+	/* A device that was away for too long is removed from the store. */
+	if (!dw_room_count_cursor(room, cursor, dw_now_ms())) {
+		struct dw_cursor gone = *cursor;
+
+		gone.seen = 0;
+		(void)cursor_stage(hub, NULL, &gone);
+		room_done(hub, room);
+		return DW_OK;
+	}
+	room_watch_ages(hub, room);
+	return DW_OK;
+}
+
+int
+rooms_start(struct hub *hub)
+{
+	int err = hub->engine->ops->rooms(hub->engine, add_summary, hub);
+
+	return err == DW_OK ? hub->engine->ops->cursors(hub->engine, add_cursor, hub) : err;
 }

@@ -9,7 +9,7 @@
  * Failure modes: memory, told to whoever asked. Invariant: what a frame takes is on the account of its peer until it is
  * freed, also when that peer is gone.
  */
-#include "rooms/load_queue.h"
+#include "rooms/load.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -50,7 +50,6 @@ static void
 queue_load(struct hub *hub, struct resident *resident, struct account *account)
 {
 	resident->account = account;
-	resident->queued = true;
 	DL_APPEND2(account->rooms, resident, load_prev, load_next);
 	account_list(hub, account);
 }
@@ -60,52 +59,49 @@ load_unqueue(struct hub *hub, struct resident *resident)
 {
 	struct account *account = resident->account;
 
-	if (!resident->queued)
+	if (account == NULL)
 		return;
-	resident->queued = false;
 	resident->account = NULL;
 	DL_DELETE2(account->rooms, resident, load_prev, load_next);
 	account_list(hub, account);
 	stage_uncount(hub, account, 0);
 }
 
-static int
+/* NULL: no memory. */
+static struct resident *
 make_resident(struct hub *hub, struct dw_room *room, struct account *account)
 {
-	struct resident *resident = account != NULL ? calloc(1, sizeof(*resident)) : NULL;
+	struct resident *resident = calloc(1, sizeof(*resident));
 
 	if (resident == NULL)
-		return DW_E_NOMEM;
+		return NULL;
 	resident->room = room;
 	resident->loading = true;
 	room->user = resident;
 	queue_load(hub, resident, account);
-	return DW_OK;
+	return resident;
 }
 
 int
 room_wait(struct hub *hub, struct dw_room *room, struct peer *peer, struct dw_str frame)
 {
 	struct account *account = stage_account(hub, peer);
+	struct resident *resident = room->user;
 	struct waiting *waiting;
-	struct resident *resident;
 
-	if (room->user == NULL) {
-		int err = make_resident(hub, room, account);
-
-		if (err != DW_OK)
-			return err;
-	}
-	resident = room->user;
+	if (resident == NULL && account != NULL)
+		resident = make_resident(hub, room, account);
+	if (resident == NULL || account == NULL)
+		return DW_E_NOMEM;
 	assert(resident->loading);
 	/* Who waits for nothing else does not wait behind all that somebody else has asked for. */
-	if (resident->queued && account != NULL && account->rooms == NULL) {
+	if (resident->account != NULL && account->rooms == NULL) {
 		load_unqueue(hub, resident);
 		queue_load(hub, resident, account);
 	}
 	if (peer == NULL)
 		return DW_OK;
-	waiting = account != NULL ? calloc(1, sizeof(*waiting) + frame.n) : NULL;
+	waiting = calloc(1, sizeof(*waiting) + frame.n);
 	if (waiting == NULL)
 		return DW_E_NOMEM;
 	waiting->account = account;
@@ -121,8 +117,11 @@ room_wait(struct hub *hub, struct dw_room *room, struct peer *peer, struct dw_st
 }
 
 void
-waiting_free(struct hub *hub, struct waiting *waiting)
+waiting_free(struct hub *hub, struct resident *resident)
 {
+	struct waiting *waiting = resident->waiting;
+
+	DL_DELETE(resident->waiting, waiting);
 	stage_uncount(hub, waiting->account, sizeof(*waiting) + waiting->n);
 	free(waiting);
 }

@@ -5,14 +5,13 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <uthash.h>
 
 #include "request.h"
 #include "store/engine.h"
 
-struct asked;
 struct hub;
 struct peer;
-struct resident;
 
 enum {
 	HUB_PENDING_MAX = 8192,            /* unanswered requests of a peer */
@@ -40,6 +39,22 @@ struct account {
 	struct account *prev, *next; /* in hub->loaders, while it may have one loaded */
 	bool listed;
 	bool gone; /* its peer is */
+};
+
+/* A frame that waits for the answer to a question about it, beside the operation that asks. */
+struct asked {
+	UT_hash_handle hh; /* a JOIN's, so that a LEAVE finds it */
+	struct asked_key {
+		uint64_t peer, session, right; /* right: 1, a lookup: 0 */
+		char room[DW_ROOM_MAX + 8];    /* filled up with 0 */
+	} key;
+	struct lobby *lobby;  /* of a JOIN that asks for its right */
+	struct dw_room *room; /* of a lookup: held until then */
+	uint64_t incarnation; /* UINT64_MAX: forgotten */
+	uint64_t came_at;     /* dw_mono_ms */
+	bool listed;
+	size_t n;
+	char frame[];
 };
 
 /* An operation in the batch, and who waits for it. */
@@ -82,9 +97,9 @@ void stage_forget(struct peer *peer);
 bool stage_full(const struct hub *hub, const struct peer *peer, size_t bytes);
 /* It has twice that, by what cannot be refused. */
 bool stage_flooded(const struct hub *hub, const struct peer *peer);
-/* The batch that is being gathered is full for those who send much, as it does: it is not to be read from until that is
- * handed over. So a commit stays short for those who send a little, and who sends much takes turns with its like. False
- * while the store is stuck: then stage_full decides, so that what needs no store goes on. */
+/* The peer sends much, and the batch is full for those who do: nothing is read from it until the batch is handed over.
+ * That keeps commits short for those who send little, and those who send much take turns. False while the store is
+ * stuck: then stage_full decides, so that requests that need no store go on. */
 bool stage_crowded(const struct hub *hub, const struct peer *peer);
 /* Hands the batch over if there is one and the store is idle. Lone messages are handed over at once; but what is sent
  * together shall be committed together, for each commit costs a write to each client: where the last batches held
@@ -93,5 +108,18 @@ bool stage_crowded(const struct hub *hub, const struct peer *peer);
 void stage_commit(struct hub *hub);
 /* Microseconds until stage_commit has something to do; UINT64_MAX: nothing by itself. */
 uint64_t stage_due(const struct hub *hub);
+
+/* Keeps the message, but for what a peer added to it. room: resident, for a lookup; else NULL. NULL: no
+ * memory. */
+struct asked *asked_new(struct hub *hub, const struct peer *peer, const struct dw_wire *message, struct dw_room *room);
+void asked_free(struct hub *hub, struct asked *asked);
+/* The answer is there, and so is who asked; NULL: no more. False: nobody waits for it any more; else the message as it
+ * was, but older. */
+bool asked_take(
+	struct hub *hub, struct asked *asked, const struct peer *peer, struct dw_wire *message, struct dw_str *frame);
+/* The session left before its JOIN was carried out; again: the LEAVE has waited itself. */
+void asked_forget(struct hub *hub, const struct peer *peer, uint64_t session, struct dw_str room, bool again);
+/* JOINs of this room have asked for their right and not heard yet: who comes now must not overtake them. */
+bool asked_joins(const struct hub *hub, struct dw_str room);
 
 #endif

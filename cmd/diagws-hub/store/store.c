@@ -9,27 +9,24 @@
  */
 #include "store/store.h"
 
-#include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 
-enum { REST_AFTER_S = 1 };
+enum { REST_AFTER_MS = 1000 };
 
+/* One side is at a batch at a time: whoever writes to a descriptor hands it to the other. */
 struct store {
 	struct dw_engine *engine;
 	pthread_t thread;
-	pthread_mutex_t mutex;
-	pthread_cond_t cond;
-	int fd;
+	int work, fd;        /* eventfds: a batch was given, or the thread is to end; a batch is done */
 	bool busy;           /* main's view: given and not yet taken */
-	struct batch *given; /* under mutex, these three */
+	struct batch *given; /* NULL: it is to end */
 	struct batch *done;
-	bool stop;
 };
 
 /* How much an operation may ask of a full disk: 0 reads, 1 writes in place of something, 2 adds. */
@@ -101,78 +98,70 @@ carry_out(struct dw_engine *engine, struct batch *batch)
 	batch->took_us = dw_mono_us() - from;
 }
 
-/* Waits for a batch, but not long; false: there is none yet. */
-static bool
-waited(struct store *store)
+static void
+post(int fd)
 {
-	struct timespec until;
+	const uint64_t one = 1;
 
-	(void)clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += REST_AFTER_S;
-	while (store->given == NULL && !store->stop) {
-		if (pthread_cond_timedwait(&store->cond, &store->mutex, &until) == ETIMEDOUT)
-			return false;
-	}
-	return true;
+	(void)!write(fd, &one, sizeof(one));
+}
+
+/* Takes one post off. */
+static bool
+take_post(int fd)
+{
+	uint64_t count;
+
+	return read(fd, &count, sizeof(count)) == (ssize_t)sizeof(count);
 }
 
 static void *
 run(void *user)
 {
 	struct store *store = user;
-	const uint64_t one = 1;
+	struct pollfd work = { store->work, POLLIN, 0 };
 
-	pthread_mutex_lock(&store->mutex);
 	for (;;) {
 		struct batch *batch;
 
-		if (store->given == NULL && !store->stop && !waited(store)) {
-			pthread_mutex_unlock(&store->mutex);
+		if (poll(&work, 1, REST_AFTER_MS) == 0)
 			store->engine->ops->rest(store->engine);
-			pthread_mutex_lock(&store->mutex);
-		}
-		while (store->given == NULL && !store->stop)
-			pthread_cond_wait(&store->cond, &store->mutex);
+		while (!take_post(store->work))
+			continue;
 		batch = store->given;
 		if (batch == NULL)
 			break;
 		store->given = NULL;
-		pthread_mutex_unlock(&store->mutex);
 		carry_out(store->engine, batch);
-		pthread_mutex_lock(&store->mutex);
 		store->done = batch;
-		/* Whom this wakes must not find the mutex taken, or it sleeps again. */
-		pthread_mutex_unlock(&store->mutex);
-		(void)!write(store->fd, &one, sizeof(one));
-		pthread_mutex_lock(&store->mutex);
+		post(store->fd);
 	}
-	pthread_mutex_unlock(&store->mutex);
 	store->engine->ops->rest(store->engine);
 	return NULL;
+}
+
+static void
+free_store(struct store *store)
+{
+	if (store->work >= 0)
+		(void)close(store->work);
+	if (store->fd >= 0)
+		(void)close(store->fd);
+	free(store);
 }
 
 int
 store_start(struct store **out, struct dw_engine *engine)
 {
 	struct store *store = calloc(1, sizeof(*store));
-	pthread_condattr_t monotonic;
 
 	if (store == NULL)
 		return DW_E_NOMEM;
 	store->engine = engine;
+	store->work = eventfd(0, EFD_CLOEXEC | EFD_SEMAPHORE);
 	store->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (store->fd < 0) {
-		free(store);
-		return DW_E_NOMEM;
-	}
-	pthread_mutex_init(&store->mutex, NULL);
-	pthread_condattr_init(&monotonic);
-	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-	pthread_cond_init(&store->cond, &monotonic);
-	pthread_condattr_destroy(&monotonic);
-	if (pthread_create(&store->thread, NULL, run, store) != 0) {
-		(void)close(store->fd);
-		free(store);
+	if (store->work < 0 || store->fd < 0 || pthread_create(&store->thread, NULL, run, store) != 0) {
+		free_store(store);
 		return DW_E_NOMEM;
 	}
 	*out = store;
@@ -195,25 +184,20 @@ void
 store_give(struct store *store, struct batch *batch)
 {
 	store->busy = true;
-	pthread_mutex_lock(&store->mutex);
 	store->given = batch;
-	pthread_mutex_unlock(&store->mutex);
-	pthread_cond_signal(&store->cond);
+	post(store->work);
 }
 
 struct batch *
 store_take(struct store *store)
 {
 	struct batch *batch;
-	uint64_t count;
 
-	(void)!read(store->fd, &count, sizeof(count));
-	pthread_mutex_lock(&store->mutex);
+	if (!take_post(store->fd))
+		return NULL;
 	batch = store->done;
 	store->done = NULL;
-	pthread_mutex_unlock(&store->mutex);
-	if (batch != NULL)
-		store->busy = false;
+	store->busy = false;
 	return batch;
 }
 
@@ -225,16 +209,10 @@ store_stop(struct store **store_p)
 
 	if (store == NULL)
 		return NULL;
-	pthread_mutex_lock(&store->mutex);
-	store->stop = true;
-	pthread_cond_signal(&store->cond);
-	pthread_mutex_unlock(&store->mutex);
+	post(store->work);
 	(void)pthread_join(store->thread, NULL);
 	last = store->done;
-	pthread_cond_destroy(&store->cond);
-	pthread_mutex_destroy(&store->mutex);
-	(void)close(store->fd);
-	free(store);
+	free_store(store);
 	*store_p = NULL;
 	return last;
 }

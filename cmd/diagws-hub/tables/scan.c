@@ -17,11 +17,9 @@
 #include <utlist.h>
 
 #include "hub.h"
+#include "peers/outbox.h"
 #include "peers/peers.h"
-#include "rooms/resident.h"
-#include "tables/answer.h"
-#include "tables/table.h"
-#include "tables/table_sort.h"
+#include "rooms/rooms.h"
 
 enum { SLICE = 1000, COMPARISONS = 8, SCANS_MAX = 256 }; /* so many comparisons take as long as a look at a room */
 
@@ -32,11 +30,30 @@ struct scan {
 	const char *columns;
 	scan_step *step;
 	struct scan_point at;
-	struct dw_room *room;
 	struct table table;
 	bool looked; /* at all there is: the table is put in order, */
 	bool done;   /* and can be sent */
 };
+
+/* Memory that the table was short of is told to who asked. */
+void
+table_send(struct hub *hub, uint32_t peer, uint64_t corr, const char *columns, struct table *table)
+{
+	struct dw_wire answer = { .kind = DW_TABLE, .table = { .corr = corr } };
+
+	(void)table_finish(table, SIZE_MAX);
+	if (table_ok(table)) {
+		answer.table.columns = dw_str(columns);
+		answer.table.cells = (struct dw_str) { table->cells.data, table->cells.len };
+		answer.table.more = table->more;
+		answer.table.room = table->next_room;
+		answer.table.user = table->next_user;
+	} else {
+		answer.table.code = (uint64_t)-DW_E_NOMEM;
+	}
+	outbox_add(hub, peer, &answer);
+	table_clear(table);
+}
 
 int
 scan_begin(struct hub *hub, struct peer *peer, const struct dw_stat *stat, scan_step *step, const char *columns,
@@ -53,10 +70,8 @@ scan_begin(struct hub *hub, struct peer *peer, const struct dw_stat *stat, scan_
 	scan->corr = stat->corr;
 	scan->columns = columns;
 	scan->step = step;
-	scan->room = room;
-	table_init(&scan->table, stat->limit);
-	if (sort >= 0)
-		table_sort(&scan->table, (size_t)sort, stat->reverse);
+	scan->at.of = room;
+	table_init(&scan->table, stat->limit, sort, stat->reverse);
 	DL_APPEND(hub->scans, scan);
 	hub->scan_count++;
 	peer->scan = scan;
@@ -68,10 +83,10 @@ scan_begin(struct hub *hub, struct peer *peer, const struct dw_stat *stat, scan_
 static void
 end_scan(struct hub *hub, struct scan *scan)
 {
-	struct dw_room *room = scan->room;
+	struct dw_room *room = scan->at.of;
 
 	if (scan->at.begun)
-		(void)scan->step(hub, &scan->at, room, &scan->table, true);
+		(void)scan->step(hub, &scan->at, &scan->table, true);
 	DL_DELETE(hub->scans, scan);
 	hub->scan_count--;
 	scan->peer->scan = NULL;
@@ -93,11 +108,11 @@ take_step(struct hub *hub, struct scan *scan)
 	size_t cost = 0;
 
 	if (!scan->looked && !table->more)
-		cost = scan->step(hub, &scan->at, scan->room, table, false);
+		cost = scan->step(hub, &scan->at, table, false);
 	scan->at.begun = true;
 	scan->looked = cost == 0;
 	if (scan->looked) {
-		scan->done = table_finish_some(table, 1);
+		scan->done = table_finish(table, 1);
 		cost = 1;
 	}
 	return cost + (table->compared - compared) / COMPARISONS;

@@ -1,7 +1,7 @@
 /* The rows of each view of STAT (see on_stat.c for their columns). All from memory: what is kept as a number, or one
  * room, user, peer, member or message after another, as scan.c asks. Ids and counts only, never what a message says.
  */
-#include "tables/stat.h"
+#include "tables/scan.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -10,8 +10,7 @@
 #include "base/clock.h"
 #include "hub.h"
 #include "peers/peers.h"
-#include "rooms/resident.h"
-#include "tables/table.h"
+#include "rooms/rooms.h"
 
 enum { SORT_EVERY_MS = 1000 };
 /* Whether a device has a message is asked faster than a room looked at, and a byte copied. */
@@ -28,9 +27,7 @@ compare_times(const void *a, const void *b)
 static double
 percentile_ms(const uint64_t *sorted, size_t count, size_t percent)
 {
-	size_t index = count > 0 ? (count - 1) * percent / 100 : 0;
-
-	return count > 0 ? (double)sorted[index] / 1000.0 : 0;
+	return (double)sorted[(count - 1) * percent / 100] / 1000.0;
 }
 
 /* Of the latest commits. To sort them takes longer than all else here, so what it gave is good for a while. */
@@ -150,8 +147,9 @@ add_message(struct table *table, const struct dw_room *room, const struct dw_rec
 }
 
 size_t
-scan_messages(struct hub *hub, struct scan_point *at, struct dw_room *room, struct table *table, bool last)
+scan_messages(struct hub *hub, struct scan_point *at, struct table *table, bool last)
 {
+	const struct dw_room *room = at->of;
 	const uint64_t now = dw_now_ms();
 	struct dw_buf bytes = { 0 };
 	struct dw_record record;
@@ -172,11 +170,10 @@ scan_messages(struct hub *hub, struct scan_point *at, struct dw_room *room, stru
 }
 
 size_t
-scan_rooms(struct hub *hub, struct scan_point *at, struct dw_room *unused, struct table *table, bool last)
+scan_rooms(struct hub *hub, struct scan_point *at, struct table *table, bool last)
 {
 	struct dw_room *room = at->room = rooms_next(hub, at->room, last);
 
-	(void)unused;
 	if (room == NULL)
 		return 0;
 	if (room->session_count > 0 || dw_room_retained(room) > 0) {
@@ -187,11 +184,10 @@ scan_rooms(struct hub *hub, struct scan_point *at, struct dw_room *unused, struc
 }
 
 size_t
-scan_queues(struct hub *hub, struct scan_point *at, struct dw_room *unused, struct table *table, bool last)
+scan_queues(struct hub *hub, struct scan_point *at, struct table *table, bool last)
 {
 	struct dw_room *room = at->room = rooms_next(hub, at->room, last);
 
-	(void)unused;
 	if (room == NULL)
 		return 0;
 	if (dw_room_queued(room) > 0) {
@@ -215,8 +211,9 @@ count_sessions(const struct dw_device *device)
 }
 
 size_t
-scan_devices(struct hub *hub, struct scan_point *at, struct dw_room *room, struct table *table, bool last)
+scan_devices(struct hub *hub, struct scan_point *at, struct table *table, bool last)
 {
+	struct dw_room *room = at->of;
 	const uint64_t now = dw_now_ms();
 	const struct dw_member *member = at->member = dw_room_next_member(room, at->member, last);
 	const struct dw_device *device;
@@ -241,11 +238,10 @@ scan_devices(struct hub *hub, struct scan_point *at, struct dw_room *room, struc
 }
 
 size_t
-scan_edges(struct hub *hub, struct scan_point *at, struct dw_room *unused, struct table *table, bool last)
+scan_edges(struct hub *hub, struct scan_point *at, struct table *table, bool last)
 {
 	const struct peer *peer = at->peer = last ? NULL : at->peer != NULL ? at->peer->hh.next : hub->peers;
 
-	(void)unused;
 	if (peer == NULL)
 		return 0;
 	if (peer->known && peer->kind == DW_PEER_EDGE) {
@@ -262,11 +258,10 @@ scan_edges(struct hub *hub, struct scan_point *at, struct dw_room *unused, struc
 }
 
 size_t
-scan_users(struct hub *hub, struct scan_point *at, struct dw_room *unused, struct table *table, bool last)
+scan_users(struct hub *hub, struct scan_point *at, struct table *table, bool last)
 {
 	struct dw_present *present = at->present = dw_rooms_next_present(&hub->rooms_shared, at->present, last);
 
-	(void)unused;
 	if (present == NULL)
 		return 0;
 	if (present->sessions > 0) {

@@ -1,8 +1,8 @@
 /* Tables on the wire: cells row by row, within a count of rows and within one frame.
  *
- * A table takes what is added as it comes, and is full when one row does not fit; or, where table_sort was called, it
- * takes all that is added and holds in the end the first rows in the order of one column, as many as fit. What it keeps
- * meanwhile has a bound (table_sort.c), however many rows there are, and so has what one row takes.
+ * A table takes rows as they come, and is full when one does not fit; or, where a column is named to sort by, it takes
+ * all rows and holds in the end the first ones in the order of that column, as many as fit. What it keeps meanwhile has
+ * a bound (table.c), however many rows there are, and so has what one row takes.
  *
  * Memory that was not there is remembered and told by table_ok.
  */
@@ -22,20 +22,18 @@ enum {
 	TABLE_CELLS_MAX = DW_WIRE_FRAME_MAX - 8 * 1024, /* bytes; the message around them needs the rest */
 };
 
-struct table_row; /* table_sort.c */
-
 struct table {
 	struct dw_buf cells;
 	uint64_t limit, rows;
-	size_t row_at;                      /* where the row being written begins */
 	bool more;                          /* rows were left out; where they are sorted, known in the end */
 	struct dw_str next_room, next_user; /* where a list goes on */
 
-	bool sorted, reverse;
-	size_t sort;                           /* the column */
 	size_t columns;                        /* of the row being written, */
 	struct dw_cell row[TABLE_COLUMNS_MAX]; /* which is packed when it is kept: most are not */
-	struct table_row **heap;               /* [heaped]: kept, the last in order first; [heaped … rows): sorted */
+
+	int sort; /* the column; -1: as they come, and nothing of what follows is used */
+	bool reverse;
+	struct table_row **heap; /* [heaped]: kept, the last in order first; [heaped … rows): sorted */
 	size_t heap_cap, heaped;
 	size_t sent;           /* sorted ones that are in `cells` */
 	size_t kept_bytes;     /* of their cells */
@@ -45,10 +43,12 @@ struct table {
 	uint64_t compared;     /* how often two rows were: what sorting costs */
 };
 
-/* limit: rows. */
-void table_init(struct table *table, uint64_t limit);
+/* limit: rows; sort: a column, or -1. Numbers from the largest down, texts by their bytes upwards, and `reverse` the
+ * other way round; nothing last, and equal rows by the first column upwards. */
+void table_init(struct table *table, uint64_t limit, int sort, bool reverse);
 void table_clear(struct table *table);
 
+/* The next cell of a row; what a text points to must stay until the row is ended. */
 void table_number(struct table *table, uint64_t value);
 void table_real(struct table *table, double value);
 void table_text(struct table *table, const char *text);
@@ -56,10 +56,9 @@ void table_str(struct table *table, struct dw_str text);
 void table_nil(struct table *table);
 /* Ends a row. False: no further row will be taken. */
 bool table_end_row(struct table *table);
-/* After the last row. `rows`, `cells` and `more` are then what is to be sent. The same for `most` rows, to be called
- * again until it is true. */
-void table_finish(struct table *table);
-bool table_finish_some(struct table *table, size_t most);
+/* After the last row: puts `most` of them in order, to be called again until it is true. `rows`, `cells` and `more` are
+ * then what is to be sent. */
+bool table_finish(struct table *table, size_t most);
 bool table_ok(const struct table *table);
 
 #endif

@@ -1,7 +1,7 @@
 /* What a hub stages for whom: a right is looked up before a room is made or loaded, and nobody has more than a share.
  */
-/* links: cmd/diagws-hub/rooms/right.c cmd/diagws-hub/rooms/later.c */
-/* links: cmd/diagws-hub/store/asked.c cmd/diagws-hub/store/stage.c */
+/* links: cmd/diagws-hub/rooms/question.c cmd/diagws-hub/rooms/later.c */
+/* links: cmd/diagws-hub/store/stage.c */
 /* links: lib/wire/wire.c lib/wire/msgpack.c lib/base/buf.c lib/base/err.c */
 /* links: lib/store/engine.c lib/message/msg.c lib/base/utf8.c lib/json/json.c lib/json/json_plain.c */
 /* libs: msgpack jansson */
@@ -18,11 +18,10 @@
 #include "peers/outbox.h"
 #include "peers/peers.h"
 #include "rooms/later.h"
-#include "rooms/load_queue.h"
-#include "rooms/resident.h"
-#include "rooms/right.h"
+#include "rooms/load.h"
+#include "rooms/question.h"
 #include "rooms/rooms.h"
-#include "store/asked.h"
+#include "store/stage.h"
 #include "store/store.h"
 
 enum { PEERS = 5 };
@@ -93,6 +92,19 @@ void
 room_done(struct hub *unused, struct dw_room *room)
 {
 	(void)unused;
+	(void)room;
+}
+
+void
+room_hold(struct hub *unused, struct dw_room *room)
+{
+	(void)unused;
+	(void)room;
+}
+
+void
+room_unhold(struct dw_room *room)
+{
 	(void)room;
 }
 
@@ -392,7 +404,7 @@ find(size_t i, size_t count, enum dw_owner_state state)
 	if (state != DW_OWNER_NONE)
 		dw_buf_add(&staged->op.read.owners, &row, sizeof(row));
 	right_told(&hub, staged);
-	right_found(&hub, staged);
+	question_answered(&hub, staged);
 	later_serve(&hub, dispatch);
 }
 

@@ -38,7 +38,7 @@ begin(uint32_t number, struct dw_str frame)
 	struct peer *peer = peer_get(&hub, number);
 
 	peer->rest = frame;
-	peer_talks(&hub, peer, true);
+	peer_talk(&hub, peer, TALK_ON);
 }
 
 /* Each is asked once, and not once for each message of the others. */

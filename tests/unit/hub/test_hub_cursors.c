@@ -4,7 +4,7 @@
 /* How far devices have got: when that is written, what becomes of it at the next start, and when it is forgotten. */
 #include "../../lib/hub_talk.h"
 
-#include "rooms/cursors.h"
+#include "rooms/sessions.h"
 
 /* With the next round, and not before. */
 static void

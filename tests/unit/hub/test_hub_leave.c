@@ -4,7 +4,7 @@
 /* Sessions that leave, also after their hub, and peers that go: with a word, without one, and in silence. */
 #include "../../lib/hub_talk.h"
 
-#include "rooms/load_queue.h"
+#include "rooms/load.h"
 
 #define DEPARTED .user = DW_STR("ann"), .device = DW_STR("phone")
 

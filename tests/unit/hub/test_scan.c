@@ -13,7 +13,7 @@
 #include <cmocka.h>
 
 #include "../../lib/hub_kit.h"
-#include "rooms/resident.h"
+#include "rooms/rooms.h"
 #include "rooms/sessions.h"
 
 enum { EDGE = 1, ASKER = 2, MANY = 4000, SLICE = 1000 };

@@ -1,4 +1,4 @@
-/* links: cmd/diagws-hub/tables/table.c cmd/diagws-hub/tables/table_sort.c */
+/* links: cmd/diagws-hub/tables/table.c */
 /* links: lib/wire/wire.c lib/wire/msgpack.c lib/base/buf.c */
 /* links: lib/base/err.c */
 /* libs: msgpack */
@@ -13,7 +13,7 @@
 
 #include <cmocka.h>
 
-#include "../../../cmd/diagws-hub/tables/table_sort.h"
+#include "../../../cmd/diagws-hub/tables/table.h"
 
 enum { MANY = 60000 };
 
@@ -106,14 +106,13 @@ sort_and_compare(struct model *rows, size_t count, uint64_t limit, size_t column
 	struct table table;
 
 	assert_non_null(sorted);
-	table_init(&table, limit);
-	table_sort(&table, column, reverse);
+	table_init(&table, limit, (int)column, reverse);
 	for (size_t i = 0; i < count; i++) {
 		rows[i].came = i;
 		add_row(&table, &rows[i]);
 		assert_true(table.rows <= 151100 && table.cells.len < 2 * TABLE_CELLS_MAX);
 	}
-	table_finish(&table);
+	assert_true(table_finish(&table, SIZE_MAX));
 	memcpy(sorted, rows, count * sizeof(*sorted));
 	backwards = reverse;
 	qsort(sorted, count, sizeof(*sorted), column == 1 ? compare_models : compare_texts);
@@ -174,51 +173,10 @@ no_rows(void **state)
 	struct table table;
 
 	(void)state;
-	table_init(&table, 10);
-	table_sort(&table, 1, false);
-	table_finish(&table);
+	table_init(&table, 10, 1, false);
+	assert_true(table_finish(&table, SIZE_MAX));
 	assert_true(table_ok(&table) && table.rows == 0 && table.cells.len == 0 && !table.more);
 	table_clear(&table);
-}
-
-static void
-add_values(struct table *table)
-{
-	table_real(table, 0.5);
-	assert_true(table_end_row(table));
-	table_nil(table);
-	assert_true(table_end_row(table));
-	table_number(table, 3);
-	assert_true(table_end_row(table));
-	table_real(table, 2.25);
-	assert_true(table_end_row(table));
-}
-
-/* By value, whatever the kind, and by the first column itself. */
-static void
-numbers_of_both_kinds(void **state)
-{
-	static const double down[] = { 3, 2.25, 0.5 };
-
-	(void)state;
-	for (int reverse = 0; reverse < 2; reverse++) {
-		struct dw_cell cell;
-		struct table table;
-		struct dw_str rest;
-
-		table_init(&table, 10);
-		table_sort(&table, 0, reverse != 0);
-		add_values(&table);
-		table_finish(&table);
-		rest = (struct dw_str) { table.cells.data, table.cells.len };
-		for (int i = 0; i < 3; i++) {
-			assert_int_equal(DW_OK, dw_cell_next(&rest, &cell));
-			assert_true((cell.type == DW_CELL_NUMBER ? (double)cell.number : cell.real) == down[reverse ? 2 - i : i]);
-		}
-		assert_int_equal(DW_OK, dw_cell_next(&rest, &cell));
-		assert_int_equal(DW_CELL_NIL, cell.type);
-		table_clear(&table);
-	}
 }
 
 /* Unsorted, rows come as they are added, until one does not fit. */
@@ -228,17 +186,17 @@ unsorted_as_they_come(void **state)
 	struct table table;
 
 	(void)state;
-	table_init(&table, 2);
+	table_init(&table, 2, -1, false);
 	table_number(&table, 5);
 	assert_true(table_end_row(&table));
 	table_number(&table, 9);
 	assert_true(table_end_row(&table));
 	table_number(&table, 7);
 	assert_false(table_end_row(&table));
-	table_finish(&table);
+	assert_true(table_finish(&table, SIZE_MAX));
 	assert_true(table.rows == 2 && table.more && table.cells.len == 2);
 	table_clear(&table);
-	table_init(&table, UINT64_MAX);
+	table_init(&table, UINT64_MAX, -1, false);
 	do
 		table_str(&table, (struct dw_str) { xs, sizeof(xs) });
 	while (table_end_row(&table));
@@ -253,7 +211,6 @@ main(void)
 		cmocka_unit_test(the_first_of_many),
 		cmocka_unit_test(the_best_come_last),
 		cmocka_unit_test(no_rows),
-		cmocka_unit_test(numbers_of_both_kinds),
 		cmocka_unit_test(unsorted_as_they_come),
 	};
 
