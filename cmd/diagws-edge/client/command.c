@@ -133,10 +133,6 @@ take_unsubscribe(struct conn *conn, const struct dw_json *json)
 
 	if (sub == NULL)
 		return;
-	if (!conn->connected) {
-		conn_error(conn, room, "not_subscribed", "diagnosis_id", "not before `connect`");
-		return;
-	}
 	conn->many = true;
 	confirm_owe(conn);
 	sub_end(sub);

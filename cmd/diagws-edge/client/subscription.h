@@ -81,8 +81,8 @@ void sub_ask_all(struct conn *conn); /* sends the JOINs (again): the hub is ther
 /* The token is a fresh one: whether it still may watch is asked of the hub, which keeps what the session has. */
 void sub_renew_all(struct conn *conn);
 void sub_lose_all(struct conn *conn); /* the hub has another store: what they confirmed means nothing to it */
-/* The earliest time after now at which sub_fire has something to do, at most `due`. */
-uint64_t sub_due(const struct subscription *sub, uint64_t now, uint64_t due);
+/* The earliest time at which sub_fire has something to do, at most `due`. */
+uint64_t sub_due(const struct subscription *sub, uint64_t due);
 /* Does what is due. It may end the subscription. */
 void sub_fire(struct subscription *sub, uint64_t now);
 

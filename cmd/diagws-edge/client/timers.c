@@ -37,7 +37,7 @@ set_timer(struct conn *conn)
 	due = noise_due(conn, due);
 	due = confirm_due(conn, due);
 	for (struct subscription *sub = sub_first(conn); sub != NULL; sub = sub_after(sub))
-		due = sub_due(sub, now, due);
+		due = sub_due(sub, due);
 	if (due < now || (conn->early && conn->connected))
 		due = now;
 	if (left_ms < due - now)
