@@ -27,7 +27,6 @@
 #include "door/receive.h"
 #include "door/server.h"
 #include "edge.h"
-#include "events.h"
 #include "http/daemon.h"
 #include "http/routes.h"
 #include "http/status.h"

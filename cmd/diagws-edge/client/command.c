@@ -6,12 +6,11 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "client/auth.h"
 #include "client/confirm.h"
 #include "client/conn.h"
+#include "client/life.h"
 #include "client/noise.h"
 #include "client/subscription.h"
-#include "client/subscriptions.h"
 #include "edge.h"
 #include "json/json.h"
 #include "room/rooms.h"

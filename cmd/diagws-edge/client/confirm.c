@@ -10,7 +10,6 @@
 #include "base/clock.h"
 #include "client/confirmations.h"
 #include "client/conn.h"
-#include "client/subscriptions.h"
 #include "client/written.h"
 #include "edge.h"
 #include "room/pings.h"

@@ -1,24 +1,112 @@
-/* What a connection is told, and how that ends: see conn.h. Who it is is life.c's, what is due timers.c's.
+/* What a connection watches and is told, and how that ends: see conn.h. Who it is is life.c's, what is due timers.c's.
  *
  * Happy path: ready frames go to the kernel. Failure modes: a kernel that is full (the connection is stalled: its rooms
  * offer it nothing, and what cannot wait is kept up to a bound, 1013 beyond), a line that is dead. Invariants: nothing
  * is written while the last write is unfinished, or after a Close; what is closed is in no list of readers; one timer
- * serves all that is ever due, and whoever makes something due says when (conn_wake).
+ * serves all that is ever due, and whoever makes something due says when (conn_wake); a subscription with a room is in
+ * one of that room's two lists.
  */
 #include "conn.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include <utlist.h>
 
 #include "base/clock.h"
-#include "client/subscriptions.h"
 #include "door/linger.h"
 #include "door/server.h"
 #include "edge.h"
+#include "room/fanout.h"
 #include "room/frame.h"
 #include "room/rooms.h"
 
 enum { CUT_MS = 4000 }; /* a closed client that does not end its connection is cut, before libwebsockets does */
+
+static struct subscription *
+in_use(struct subscription *sub)
+{
+	while (sub != NULL && sub->room == NULL)
+		sub = sub->next;
+	return sub;
+}
+
+struct subscription *
+sub_first(struct conn *conn)
+{
+	return in_use(&conn->first);
+}
+
+struct subscription *
+sub_after(struct subscription *sub)
+{
+	return in_use(sub->next);
+}
+
+struct subscription *
+sub_find(struct conn *conn, const struct room *room)
+{
+	struct subscription *sub = room != NULL ? sub_first(conn) : NULL;
+
+	while (sub != NULL && sub->room != room)
+		sub = sub_after(sub);
+	return sub;
+}
+
+struct subscription *
+sub_get(struct conn *conn, struct room *room)
+{
+	struct subscription *sub = &conn->first;
+
+	if (sub->room == NULL) {
+		*sub = (struct subscription) { .next = sub->next };
+	} else {
+		sub = calloc(1, sizeof(*sub));
+		if (sub == NULL)
+			return NULL;
+		sub->next = conn->first.next;
+		conn->first.next = sub;
+	}
+	sub->conn = conn;
+	sub->room = room;
+	sub->parked = true;
+	fanout_join(room, &sub->reader);
+	return sub;
+}
+
+void
+sub_put(struct subscription *sub)
+{
+	struct conn *conn = sub->conn;
+
+	fanout_part(sub->room, &sub->reader, sub->parked);
+	sub->room = NULL;
+	if (sub == &conn->first)
+		return;
+	LL_DELETE(conn->first.next, sub);
+	free(sub);
+}
+
+void
+sub_park(struct subscription *sub)
+{
+	const struct conn *conn = sub->conn;
+	const bool park = sub->state != SUB_READING || conn->stalled_at > 0 || conn->state != CONN_OPEN;
+
+	if (park == sub->parked)
+		return;
+	sub->parked = park;
+	if (park)
+		fanout_park(sub->room, &sub->reader);
+	else
+		fanout_enter(sub->room, &sub->reader);
+}
+
+void
+sub_park_all(struct conn *conn)
+{
+	for (struct subscription *sub = sub_first(conn); sub != NULL; sub = sub_after(sub))
+		sub_park(sub);
+}
 
 static void
 set_timer(struct conn *conn, uint64_t due)

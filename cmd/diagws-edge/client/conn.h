@@ -48,7 +48,7 @@ struct incoming {
 };
 
 /* What a client asked for with its upgrade; refuse is NULL when nothing speaks against it yet. Of a client that sent a
- * fresh token only the check and the claims are of use (auth.c). */
+ * fresh token only the check and the claims are of use (life.c). */
 struct conn_request {
 	struct conn_request *prev, *next; /* in edge->requests: of connections that have not started */
 	struct conn *conn;
@@ -115,6 +115,20 @@ struct conn {
 	char *close_reason;   /* NULL: none */
 	char device[];
 };
+
+/* The rooms that it watches, in this order: sub_first, then sub_after until NULL. */
+struct subscription *sub_first(struct conn *conn);
+struct subscription *sub_after(struct subscription *sub);
+struct subscription *sub_find(struct conn *conn, const struct room *room); /* NULL: none; room may be NULL */
+/* One that watches this room, and is offered nothing yet: the first lies in its connection, the others are linked
+ * behind it. NULL: no memory. */
+struct subscription *sub_get(struct conn *conn, struct room *room);
+/* Ends it: off its room's lists, and freed, but for the one that lies in the connection. */
+void sub_put(struct subscription *sub);
+/* Moves it to where it belongs: among those of its room that are offered what is new, or parked. To be called whenever
+ * it may no longer read, or can again. */
+void sub_park(struct subscription *sub);
+void sub_park_all(struct conn *conn);
 
 /* Closes it with this code and reason; CLOSE CODES in man/diagws.7 lists them. Nothing if it is closing already. */
 void conn_close(struct conn *conn, unsigned code, const char *reason);

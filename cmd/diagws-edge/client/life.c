@@ -1,10 +1,15 @@
 /* Connections: who they are, and whether they are let in. See life.h.
  *
- * Failure modes: a token that does not let in (1008, after DENY_MS where it is about the room), too many connections of
- * a user. Invariant: whoever was counted, with an address or a user, is not any more when the connection is gone.
+ * Happy path: first token → auth_judge → admit_checked, which starts the connection; fresh token → it is the same
+ * user's → another end, another claim, and the hub is asked again for every room (sub_renew_all). Failure modes: a
+ * first token that does not let in (1008, after DENY_MS where it is about the room); too many connections of a user; a
+ * fresh token that is not good changes nothing, and the client is told. Invariants: whoever was counted, with an
+ * address or a user, is not any more when the connection is gone; a connection has one check under way, and
+ * conn->request holds what it is about.
  */
 #include "life.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <utlist.h>
@@ -13,10 +18,10 @@
 #include "client/conn.h"
 #include "client/noise.h"
 #include "client/subscription.h"
-#include "client/subscriptions.h"
-#include "door/check.h"
 #include "door/server.h"
 #include "edge.h"
+
+#define LAST_YEAR_S UINT64_C(253402300799) /* 9999-12-31T23:59:59Z: RFC 3339 has no later time */
 
 static void
 free_request(struct edge *edge, struct conn_request **request_p)
@@ -32,8 +37,8 @@ free_request(struct edge *edge, struct conn_request **request_p)
 	*request_p = NULL;
 }
 
-void
-conn_forget_request(struct conn *conn)
+static void
+forget_request(struct conn *conn)
 {
 	free_request(conn->edge, &conn->request);
 }
@@ -67,8 +72,9 @@ conn_new(struct edge *edge, struct lws *wsi, struct conn_request *request, conn_
 	return conn;
 }
 
-bool
-conn_claim(struct conn *conn, const struct dw_claims *claims)
+/* What its token says counts from now on: its end, and the rooms that it names. false: no memory. */
+static bool
+use_claims(struct conn *conn, const struct dw_claims *claims)
 {
 	const struct dw_buf *diagnoses = &claims->diagnoses;
 	char *copy = diagnoses->len > 0 ? malloc(diagnoses->len) : NULL;
@@ -88,7 +94,7 @@ conn_claim(struct conn *conn, const struct dw_claims *claims)
 static bool
 enter(struct conn *conn, const struct conn_request *request)
 {
-	if (!conn_claim(conn, &request->claims) || !sessions_add(&conn->edge->sessions, conn))
+	if (!use_claims(conn, &request->claims) || !sessions_add(&conn->edge->sessions, conn))
 		return false;
 	return sub_open(conn, request->room, conn_claims(conn, dw_str(request->room)), &request->from) != NULL;
 }
@@ -150,7 +156,7 @@ conn_start(struct conn *conn)
 	}
 	if (conn->user != NULL)
 		in = enter(conn, request);
-	conn_forget_request(conn);
+	forget_request(conn);
 	if (in)
 		conn_wake(conn, dw_mono_ms());
 	else
@@ -158,7 +164,26 @@ conn_start(struct conn *conn)
 }
 
 void
-conn_checked(struct conn *conn)
+auth_judge(struct conn_request *request, int err)
+{
+	request->deny = err == DW_OK && request->room[0] == '\0';
+	request->limited = err == DW_E_RATE;
+	request->code = 1008;
+	if (err == DW_E_TOKEN_MISSING || err == DW_E_TOKEN || err == DW_E_TOKEN_EXPIRED || err == DW_E_RATE) {
+		request->refuse = dw_err_text(err);
+	} else if (err != DW_OK) {
+		request->code = 1013;
+		request->refuse = "try again later";
+	} else if (request->deny) {
+		request->refuse = dw_err_text(DW_E_DENIED);
+	}
+	if (request->refuse != NULL)
+		request->error = NULL;
+}
+
+/* The check of its first token has ended, and the request says how. */
+static void
+admit_checked(struct conn *conn)
 {
 	/* Not established yet, or closing. */
 	if (conn->state != CONN_CHECKING)
@@ -171,6 +196,110 @@ conn_checked(struct conn *conn)
 	conn_start(conn);
 }
 
+void
+auth_checked(void *user, int err, struct dw_claims *claims)
+{
+	struct conn_request *request = user;
+
+	request->claims = *claims;
+	dw_claims_init(claims);
+	auth_judge(request, err);
+	admit_checked(request->conn);
+}
+
+static void
+take_first(struct conn *conn, struct dw_str token)
+{
+	struct conn_request *request = conn->request;
+	struct address address;
+	int err;
+
+	request->awaits = false;
+	conn->state = CONN_CHECKING;
+	server_address(conn->wsi, &address);
+	err = check_begin(conn->edge, &address, token, &request->claims, &request->check, auth_checked, request);
+	if (err == DW_E_AGAIN) {
+		server_hold(conn->wsi, true);
+		return;
+	}
+	auth_judge(request, err);
+	admit_checked(conn);
+}
+
+static void
+tell_renewed(struct conn *conn, uint64_t expires)
+{
+	char at[DW_TIME_SIZE], data[64];
+
+	dw_time_text((expires < LAST_YEAR_S ? expires : LAST_YEAR_S) * 1000, at);
+	(void)snprintf(data, sizeof(data), "{\"expires\":\"%s\"}", at);
+	conn_tell(conn, "auth", NULL, data);
+}
+
+/* The check of a fresh token says this. */
+static void
+end_renewal(struct conn *conn, int err)
+{
+	const struct dw_claims *claims = &conn->request->claims;
+
+	if (err == DW_OK && strcmp(claims->user, conn->user->name) == 0)
+		err = limits_handshake(&conn->edge->limits, claims->user);
+	if (conn->state != CONN_OPEN) {
+		; /* it is being closed */
+	} else if (err == DW_E_TOKEN_MISSING || err == DW_E_TOKEN || err == DW_E_TOKEN_EXPIRED || err == DW_E_RATE) {
+		conn_error(conn, NULL, dw_err_code(err), "token", dw_err_text(err));
+	} else if (err == DW_OK && strcmp(claims->user, conn->user->name) != 0) {
+		conn_error(conn, NULL, dw_err_code(DW_E_DENIED), "token", "the token is another user's");
+	} else if (err != DW_OK || !use_claims(conn, claims)) {
+		conn_error(conn, NULL, "unavailable", NULL, "try again later");
+	} else {
+		tell_renewed(conn, claims->expires);
+		sub_renew_all(conn);
+		conn_wake(conn, dw_mono_ms());
+	}
+	forget_request(conn);
+}
+
+static void
+renewed(void *user, int err, struct dw_claims *claims)
+{
+	struct conn_request *request = user;
+
+	request->claims = *claims;
+	dw_claims_init(claims);
+	end_renewal(request->conn, err);
+}
+
+static void
+take_fresh(struct conn *conn, struct dw_str token)
+{
+	struct conn_request *request = calloc(1, sizeof(*request));
+	struct address address;
+	int err;
+
+	if (request == NULL) {
+		conn_error(conn, NULL, "unavailable", NULL, "try again later");
+		return;
+	}
+	dw_claims_init(&request->claims);
+	request->conn = conn;
+	conn->request = request;
+	server_address(conn->wsi, &address);
+	err = check_begin(conn->edge, &address, token, &request->claims, &request->check, renewed, request);
+	if (err != DW_E_AGAIN)
+		end_renewal(conn, err);
+}
+
+void
+auth_take(struct conn *conn, struct dw_str token)
+{
+	if (conn->state == CONN_AWAITING)
+		take_first(conn, token);
+	else if (conn->request == NULL)
+		take_fresh(conn, token);
+	else
+		conn_error(conn, NULL, "auth_pending", "token", "the token before this one is being checked");
+}
 void
 conn_destroy(struct conn **conn_p)
 {
@@ -189,7 +318,7 @@ conn_destroy(struct conn **conn_p)
 	if (conn->user != NULL)
 		conn->user->connections--;
 	users_release(&conn->edge->users, conn->user);
-	conn_forget_request(conn);
+	forget_request(conn);
 	free((char *)(uintptr_t)conn->diagnoses.p);
 	conn_drop_incoming(conn);
 	free(conn->close_reason);
@@ -208,7 +337,7 @@ conn_evict(struct edge *edge)
 
 		if (conn == NULL || conn->state != CONN_CLOSING)
 			continue;
-		conn_forget_request(conn);
+		forget_request(conn);
 		server_cut(conn->wsi);
 		return true;
 	}

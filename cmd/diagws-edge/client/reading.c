@@ -15,7 +15,6 @@
 #include "client/confirm.h"
 #include "client/conn.h"
 #include "client/subscription.h"
-#include "client/subscriptions.h"
 #include "client/written.h"
 #include "door/server.h"
 #include "edge.h"

@@ -16,7 +16,6 @@
 #include "client/confirmations.h"
 #include "client/conn.h"
 #include "client/reading.h"
-#include "client/subscriptions.h"
 #include "client/written.h"
 #include "door/server.h"
 #include "edge.h"

@@ -13,7 +13,6 @@
 #include "client/conn.h"
 #include "client/noise.h"
 #include "client/subscription.h"
-#include "client/subscriptions.h"
 #include "door/linger.h"
 #include "door/server.h"
 #include "edge.h"

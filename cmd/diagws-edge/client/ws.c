@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "client/auth.h"
 #include "client/command.h"
 #include "client/confirm.h"
 #include "client/conn.h"
