@@ -42,30 +42,25 @@ confirmations_remove(struct confirmations *confirmations, struct subscription *s
 }
 
 static int
-compare_numbers(uint64_t a, uint64_t b)
+compare(const void *one, const void *other)
 {
-	return (a > b) - (a < b);
-}
-
-static int
-compare_places(const struct confirmation *a, const struct confirmation *b)
-{
-	int order = compare_numbers((uintptr_t)a->room, (uintptr_t)b->room);
-
+	const struct confirmation *a = one, *b = other;
 	/* Where one began again the hub has to know before it hears of anything that it confirmed there. */
-	order = order != 0 ? order : (int)b->anew - (int)a->anew;
-	order = order != 0 ? order : compare_numbers(dw_seq(a->at), dw_seq(b->at));
-	order = order != 0 ? order : compare_numbers(dw_n(a->at), dw_n(b->at));
-	order = order != 0 ? order : compare_numbers(dw_own(a->at), dw_own(b->at));
-	order = order != 0 ? order : compare_numbers(a->begun.n, b->begun.n);
-	order = order != 0 ? order : compare_numbers(a->begun.own, b->begun.own);
-	return order != 0 ? order : (int)a->sure - (int)b->sure;
-}
+	const uint64_t pairs[][2] = {
+		{ (uintptr_t)a->room, (uintptr_t)b->room },
+		{ b->anew, a->anew },
+		{ dw_seq(a->at), dw_seq(b->at) },
+		{ dw_n(a->at), dw_n(b->at) },
+		{ dw_own(a->at), dw_own(b->at) },
+		{ a->begun.n, b->begun.n },
+		{ a->begun.own, b->begun.own },
+		{ a->sure, b->sure },
+	};
 
-static int
-compare(const void *a, const void *b)
-{
-	return compare_places(a, b);
+	for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++)
+		if (pairs[i][0] != pairs[i][1])
+			return pairs[i][0] < pairs[i][1] ? -1 : 1;
+	return 0;
 }
 
 /* Those of `said` from the first on that stand where it does, in one message. Returns how many. */
@@ -75,7 +70,7 @@ tell_some(struct uplink *uplink, const struct confirmation *said, size_t count, 
 	size_t n = 0;
 
 	dw_buf_reset(sessions);
-	while (n < count && n < DW_WIRE_SESSIONS_MAX && compare_places(&said[n], said) == 0)
+	while (n < count && n < DW_WIRE_SESSIONS_MAX && compare(&said[n], said) == 0)
 		dw_session_pack(sessions, said[n++].session);
 	if (dw_buf_ok(sessions))
 		(void)uplink_send(uplink, &(struct dw_wire) { .kind = DW_CONFIRM,
