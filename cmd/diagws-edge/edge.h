@@ -9,7 +9,6 @@
 #include "base/wheel.h"
 #include "cli/opt.h"
 #include "client/confirmations.h"
-#include "client/sessions.h"
 #include "door/limits.h"
 #include "room/rooms.h"
 #include "token/auth.h"
@@ -68,7 +67,7 @@ struct edge {
 	struct server *server;
 	struct dw_wheel wheel;
 	struct rooms rooms;
-	struct sessions sessions;
+	struct dw_hash sessions; /* connections that the hub knows (client/life.h) */
 	struct confirmations confirmations;
 	struct dw_hash users; /* users.h */
 	struct limits limits;

@@ -17,7 +17,7 @@
 #include "client/confirmations.h"
 #include "client/conn.h"
 #include "client/reading.h"
-#include "client/sessions.h"
+#include "client/life.h"
 #include "client/subscription.h"
 #include "edge.h"
 #include "room/fanout.h"
@@ -47,30 +47,22 @@ give_credit(struct edge *edge)
 
 /* A store of another name: what clients hold of the old one means nothing here. */
 static void
-leave_store(struct edge *edge)
+leave_store(struct conn *conn)
 {
-	struct conn *conn;
-	size_t place = 0;
-
-	dw_log_warn("the hub has another store", NULL);
-	while ((conn = sessions_each(&edge->sessions, &place)) != NULL) {
-		sub_lose_all(conn);
-		if (conn->connected)
-			conn_close(conn, 1012, "service restart");
-	}
-	rooms_end_streams(edge);
+	sub_lose_all(conn);
+	if (conn->connected)
+		conn_close(conn, 1012, "service restart");
 }
 
 static void
 welcomed(struct edge *edge, bool other)
 {
-	struct conn *conn;
-	size_t place = 0;
-
-	if (other)
-		leave_store(edge);
-	while ((conn = sessions_each(&edge->sessions, &place)) != NULL)
-		sub_ask_all(conn);
+	if (other) {
+		dw_log_warn("the hub has another store", NULL);
+		conn_each(edge, leave_store);
+		rooms_end_streams(edge);
+	}
+	conn_each(edge, sub_ask_all);
 }
 
 static bool
@@ -91,7 +83,7 @@ take_messages(struct edge *edge, const struct dw_messages *messages)
 static struct subscription *
 find_sub(struct edge *edge, uint64_t session, struct dw_str room)
 {
-	struct conn *conn = sessions_find(&edge->sessions, session);
+	struct conn *conn = conn_find(edge, session);
 
 	return conn != NULL ? sub_find(conn, room_find(edge, room)) : NULL;
 }

@@ -405,7 +405,7 @@ tear_down(void **state)
 	assert_null(edge.rooms.queue);
 	assert_null(edge.rooms.credit.deferred);
 	rooms_clear(&edge);
-	sessions_clear(&edge.sessions);
+	free(edge.sessions.chains);
 	limits_clear(&edge.limits);
 	free(edge.rooms.by_id.chains);
 	free(edge.users.chains);

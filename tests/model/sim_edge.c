@@ -273,7 +273,7 @@ edge_kill(int number)
 	polls_end(edge);
 	uplink_destroy(&edge->uplink);
 	rooms_clear(edge);
-	sessions_clear(&edge->sessions);
+	free(edge->sessions.chains);
 	wait_clear(edge);
 	free(edge->rooms.by_id.chains);
 	free(edge->users.chains);

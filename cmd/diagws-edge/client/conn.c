@@ -146,14 +146,6 @@ write_no_more(struct conn *conn)
 	set_timer(conn, dw_mono_ms() + (conn->stalled_at > 0 ? CUT_STALLED_MS / 3 : CUT_MS));
 }
 
-/* With the code and reason that are set. */
-static void
-begin_close(struct conn *conn)
-{
-	write_no_more(conn);
-	server_close(conn->wsi);
-}
-
 void
 conn_drop_incoming(struct conn *conn)
 {
@@ -178,7 +170,8 @@ conn_close(struct conn *conn, unsigned code, const char *reason)
 	if (conn->state == CONN_CLOSING)
 		return;
 	set_reason(conn, code, reason);
-	begin_close(conn);
+	write_no_more(conn);
+	server_close(conn->wsi);
 }
 
 void

@@ -47,7 +47,7 @@ struct incoming {
 	struct dw_utf8 utf8;
 };
 
-/* What a client asked for with its upgrade; refuse is NULL when nothing speaks against it yet. Of a client that sent a
+/* What a client asked for with its upgrade. Of a client that sent a
  * fresh token only the check and the claims are of use (life.c). */
 struct conn_request {
 	struct conn_request *prev, *next; /* in edge->requests: of connections that have not started */
@@ -55,11 +55,8 @@ struct conn_request {
 	struct check *check; /* of its token, while that is under way */
 	struct address address;
 	struct site *site;  /* where it is a stranger; NULL: it is none */
-	unsigned code;      /* to refuse it with, and */
-	const char *refuse; /* the reason */
+	int err;            /* why it is refused; DW_OK: nothing speaks against it yet */
 	bool awaits;        /* auth=message: its token is to come */
-	bool deny;          /* refused as one who may not: DENY_MS later */
-	bool limited;       /* refused for its address' limits */
 	const char *error;  /* code of an `error` that is told before 1008, and */
 	const char *detail; /* its words */
 	char room[DW_ROOM_MAX + 1];
@@ -96,8 +93,9 @@ struct conn {
 	bool ended : 1;     /* the client's Close has come, and was answered; or none is waited for */
 	struct subscription first;
 	struct dw_wheel_timer timer;
-	uint64_t session; /* sessions.h; 0: none */
-	uint64_t expires; /* s since 1970 */
+	struct dw_hash_link link; /* in edge->sessions, */
+	uint64_t session;         /* by this; 0: it is not */
+	uint64_t expires;         /* s since 1970 */
 	uint64_t heard_at, pinged_at;
 	uint64_t taken;          /* what the client's kernel had taken when it stalled, or was sent its last */
 	size_t waiting;          /* bytes it was told since */

@@ -1,6 +1,6 @@
 /* Connections: who they are, and whether they are let in. See life.h.
  *
- * Happy path: first token → auth_judge → admit_checked, which starts the connection; fresh token → it is the same
+ * Happy path: first token → admit_checked, which starts the connection; fresh token → it is the same
  * user's → another end, another claim, and the hub is asked again for every room (sub_renew_all). Failure modes: a
  * first token that does not let in (1008, after DENY_MS where it is about the room); too many connections of a user; a
  * fresh token that is not good changes nothing, and the client is told. Invariants: whoever was counted, with an
@@ -22,6 +22,55 @@
 #include "edge.h"
 
 #define LAST_YEAR_S UINT64_C(253402300799) /* 9999-12-31T23:59:59Z: RFC 3339 has no later time */
+
+static struct conn *
+conn_of(struct dw_hash_link *link)
+{
+	return (struct conn *)(void *)((char *)link - offsetof(struct conn, link));
+}
+
+static uint32_t
+hash_of(const struct dw_hash_link *link)
+{
+	return (uint32_t)conn_of((struct dw_hash_link *)(uintptr_t)link)->session;
+}
+
+struct conn *
+conn_find(const struct edge *edge, uint64_t session)
+{
+	struct dw_hash_link *link = dw_hash_chain(&edge->sessions, (uint32_t)session);
+
+	while (link != NULL && conn_of(link)->session != session)
+		link = link->next;
+	return link != NULL ? conn_of(link) : NULL;
+}
+
+void
+conn_each(struct edge *edge, void (*act)(struct conn *conn))
+{
+	for (size_t i = 0; i < edge->sessions.cap; i++)
+		for (struct dw_hash_link *link = edge->sessions.chains[i], *next; link != NULL; link = next) {
+			next = link->next;
+			act(conn_of(link));
+		}
+}
+
+/* The hub knows it by that from now on: 64 random bits, so that it is unique for ever. */
+static bool
+add_session(struct conn *conn)
+{
+	struct dw_hash *sessions = &conn->edge->sessions;
+	uint64_t session;
+
+	if (!dw_hash_reserve(sessions, hash_of))
+		return false;
+	do {
+		session = dw_random();
+	} while (session == 0 || conn_find(conn->edge, session) != NULL);
+	conn->session = session;
+	dw_hash_add(sessions, &conn->link, hash_of(&conn->link));
+	return true;
+}
 
 static void
 free_request(struct edge *edge, struct conn_request **request_p)
@@ -94,7 +143,7 @@ use_claims(struct conn *conn, const struct dw_claims *claims)
 static bool
 enter(struct conn *conn, const struct conn_request *request)
 {
-	if (!use_claims(conn, &request->claims) || !sessions_add(&conn->edge->sessions, conn))
+	if (!use_claims(conn, &request->claims) || !add_session(conn))
 		return false;
 	return sub_open(conn, request->room, conn_claims(conn, dw_str(request->room)), &request->from) != NULL;
 }
@@ -113,6 +162,13 @@ within_limits(struct conn *conn)
 	users_release(&conn->edge->users, conn->user);
 	conn->user = NULL;
 	return false;
+}
+
+/* What is wrong with a token, or with how often they come, is told; what is wrong here is not. */
+static bool
+is_told(int err)
+{
+	return err == DW_E_TOKEN_MISSING || err == DW_E_TOKEN || err == DW_E_TOKEN_EXPIRED || err == DW_E_RATE;
 }
 
 void
@@ -136,17 +192,19 @@ conn_start(struct conn *conn)
 		server_hold(conn->wsi, true);
 		return;
 	}
+	if (request->err != DW_OK) {
+		const bool told = is_told(request->err);
+
+		conn_close(conn, told ? 1008 : 1013, told ? dw_err_text(request->err) : "try again later");
+		return;
+	}
+	if (request->room[0] == '\0') {
+		conn_deny(conn);
+		return;
+	}
 	if (request->error != NULL) {
 		conn_error(conn, request->room, request->error, NULL, request->detail);
 		conn_close(conn, 1008, request->error);
-		return;
-	}
-	if (request->refuse != NULL && !request->deny) {
-		conn_close(conn, request->code, request->refuse);
-		return;
-	}
-	if (request->deny) {
-		conn_deny(conn);
 		return;
 	}
 	conn->user = users_get(&conn->edge->users, request->claims.user);
@@ -161,24 +219,6 @@ conn_start(struct conn *conn)
 		conn_wake(conn, dw_mono_ms());
 	else
 		conn_close(conn, 1013, "try again later");
-}
-
-void
-auth_judge(struct conn_request *request, int err)
-{
-	request->deny = err == DW_OK && request->room[0] == '\0';
-	request->limited = err == DW_E_RATE;
-	request->code = 1008;
-	if (err == DW_E_TOKEN_MISSING || err == DW_E_TOKEN || err == DW_E_TOKEN_EXPIRED || err == DW_E_RATE) {
-		request->refuse = dw_err_text(err);
-	} else if (err != DW_OK) {
-		request->code = 1013;
-		request->refuse = "try again later";
-	} else if (request->deny) {
-		request->refuse = dw_err_text(DW_E_DENIED);
-	}
-	if (request->refuse != NULL)
-		request->error = NULL;
 }
 
 /* The check of its first token has ended, and the request says how. */
@@ -203,7 +243,7 @@ auth_checked(void *user, int err, struct dw_claims *claims)
 
 	request->claims = *claims;
 	dw_claims_init(claims);
-	auth_judge(request, err);
+	request->err = err;
 	admit_checked(request->conn);
 }
 
@@ -222,7 +262,7 @@ take_first(struct conn *conn, struct dw_str token)
 		server_hold(conn->wsi, true);
 		return;
 	}
-	auth_judge(request, err);
+	request->err = err;
 	admit_checked(conn);
 }
 
@@ -246,7 +286,7 @@ end_renewal(struct conn *conn, int err)
 		err = limits_handshake(&conn->edge->limits, claims->user);
 	if (conn->state != CONN_OPEN) {
 		; /* it is being closed */
-	} else if (err == DW_E_TOKEN_MISSING || err == DW_E_TOKEN || err == DW_E_TOKEN_EXPIRED || err == DW_E_RATE) {
+	} else if (is_told(err)) {
 		conn_error(conn, NULL, dw_err_code(err), "token", dw_err_text(err));
 	} else if (err == DW_OK && strcmp(claims->user, conn->user->name) != 0) {
 		conn_error(conn, NULL, dw_err_code(DW_E_DENIED), "token", "the token is another user's");
@@ -314,7 +354,7 @@ conn_destroy(struct conn **conn_p)
 	while ((sub = sub_first(conn)) != NULL)
 		sub_end(sub);
 	if (conn->session != 0)
-		sessions_remove(&conn->edge->sessions, conn);
+		dw_hash_remove(&conn->edge->sessions, &conn->link, hash_of(&conn->link));
 	if (conn->user != NULL)
 		conn->user->connections--;
 	users_release(&conn->edge->users, conn->user);

@@ -25,12 +25,14 @@ struct conn *conn_new(struct edge *edge, struct lws *wsi, struct conn_request *r
 /* Lets it in, or begins to close it. */
 void conn_start(struct conn *conn);
 void conn_destroy(struct conn **conn_p);
+/* Of those that were let in: the one whose session this is (NULL: none), and all. Meanwhile none may come, and no other
+ * go. */
+struct conn *conn_find(const struct edge *edge, uint64_t session);
+void conn_each(struct edge *edge, void (*act)(struct conn *conn));
 /* Cuts the one that was refused longest ago and has not ended. false: none. */
 bool conn_evict(struct edge *edge);
 
-/* What the check of a first token means for its request. */
-void auth_judge(struct conn_request *request, int err);
-/* The same as a check_done, whose user is the request. */
+/* The check of a first token has ended; its user is the request. */
 check_done auth_checked;
 /* The client has sent a token: its first, while the connection waits for that (CONN_AWAITING), or a fresh one. */
 void auth_take(struct conn *conn, struct dw_str token);

@@ -31,7 +31,6 @@ ping_asks(const struct dw_ring_entry *ping, uint64_t session)
 {
 	const unsigned from = ping->flags >> FROM_SHIFT & (TURNS - 1), count = ping->flags >> COUNT_SHIFT;
 
-	/* Not of its lowest bits, which are a place: a room's clients may have come to every sixteenth. */
 	return (ping->flags & ENTRY_TURNS) == 0 || ((session >> 32) - from) % TURNS < count;
 }
 
