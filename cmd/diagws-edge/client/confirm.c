@@ -12,8 +12,8 @@
 #include "client/conn.h"
 #include "client/written.h"
 #include "edge.h"
-#include "room/pings.h"
 #include "room/rooms.h"
+#include "room/stream.h"
 
 enum {
 	WRITTEN_KEPT = 16,

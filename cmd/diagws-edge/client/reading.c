@@ -19,7 +19,6 @@
 #include "door/server.h"
 #include "edge.h"
 #include "hub/uplink.h"
-#include "room/pings.h"
 #include "room/render.h"
 #include "room/rooms.h"
 #include "room/stream.h"

@@ -16,10 +16,32 @@
 #include "base/hash.h"
 #include "base/ring.h"
 #include "base/wheel.h"
-#include "room/credit.h"
 #include "wire/wire.h"
 
 struct edge;
+
+/* What came of the hub's MESSAGES since our HELLO, and up to which of them the hub is given credit (CREDIT). Credit
+ * goes no further than the oldest that is still deferred: what the hub has under way is bounded in number and in bytes,
+ * and so is what the edge keeps for later. */
+enum {
+	CREDIT_EVERY = 128, /* MESSAGES, or so many bytes of records: well within the hub's window of either */
+	CREDIT_BYTES = 2 * 1024 * 1024,
+};
+
+struct extent {
+	uint64_t messages, bytes;
+};
+
+/* One that is deferred. */
+struct credit_deferred {
+	struct credit_deferred *prev, *next;
+	struct extent before; /* what had come before it */
+};
+
+struct credit {
+	struct extent before, came, credited; /* before the newest came, with it, what the hub was told */
+	struct credit_deferred *deferred;     /* oldest first (utlist) */
+};
 
 enum { LIMIT_RING = 256 * 1024 };
 
@@ -37,7 +59,7 @@ struct room {
 	uint64_t base;               /* and the ring's index then */
 	struct dw_position head;     /* where it stands */
 	uint64_t furthest;           /* the seq it stood at before it was set back; 0: it was not */
-	uint64_t pinged_at;          /* pings.h: when the newest PING was appended to the ring; */
+	uint64_t pinged_at;          /* stream.c: when the newest PING was appended to the ring; */
 	unsigned unasked;            /* turns that none behind the newest message has asked; */
 	unsigned turn;               /* the next one */
 	struct dw_wheel_timer ping;  /* a PING that is owed */

@@ -7,8 +7,12 @@
 #include <stdint.h>
 
 #include "message/position.h"
+#include "room/frame.h"
 #include "wire/wire.h"
 
+struct credit;
+struct credit_deferred;
+struct dw_ring_entry;
 struct edge;
 struct room;
 
@@ -34,5 +38,22 @@ bool room_take_deferred(struct room *room);
 void rooms_drop_deferred(struct edge *edge);
 /* Whether a reader at this position finds all that follows in the ring (or in the stream to come). */
 bool room_covers(const struct room *room, uint64_t seq);
+
+/* One has come, with so many bytes of records. */
+void credit_came(struct credit *credit, size_t bytes);
+/* The newest that came is deferred; and not any more. */
+void credit_defer(struct credit *credit, struct credit_deferred *one);
+void credit_settle(struct credit *credit, struct credit_deferred *one);
+/* Whether it is time to tell the hub that it has credit for all up to credit->credited; it counts as told then. */
+bool credit_due(struct credit *credit);
+
+
+/* The PINGs that lie in a room's ring: each carries its position, and its PONG confirms all before it
+ * (client/confirm.h). In a large room, while messages come often, a PING asks some of the readers only, by turns, so
+ * that thousands of PONGs do not come at once; each message is followed by one for each of them. */
+/* Whether a PING of a ring is for this session. */
+bool ping_asks(const struct dw_ring_entry *ping, uint64_t session);
+/* What seals a room's PINGs: they are the same for all who watch it. */
+struct frame_key ping_key(const struct room *room);
 
 #endif
