@@ -43,19 +43,6 @@ struct edge_counts {
 	uint64_t checks;      /* tokens whose check is under way */
 };
 
-struct check;
-struct linger_socket;
-struct conn;
-struct conn_request;
-struct uplink;
-struct waiter;
-struct gate;
-struct http;
-struct listeners;
-struct server;
-struct status;
-struct uv_loop_s;
-
 struct edge {
 	struct edge_config config;
 	struct uv_loop_s *loop;

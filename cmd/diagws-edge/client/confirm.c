@@ -56,7 +56,7 @@ confirm_adapt(struct edge *edge, uint64_t now)
 	if (passed < 1000)
 		return;
 	ms = edge->confirm_ms * edge->pongs * 1000 / (passed * CONFIRM_PONGS);
-	edge->confirm_ms = ms < CONFIRM_MS ? CONFIRM_MS : ms > CONFIRM_MOST_MS ? CONFIRM_MOST_MS : ms;
+	edge->confirm_ms = dw_greater(CONFIRM_MS, dw_less(ms, CONFIRM_MOST_MS));
 	edge->adapted_at = now;
 	edge->pongs = 0;
 }
@@ -150,25 +150,30 @@ confirm_ping(struct conn *conn)
 	dw_buf_clear(&frame);
 }
 
+/* Whether it owes a PING that may be written once it is time. */
+static bool
+is_owed(const struct conn *conn)
+{
+	return conn->owed && conn->stalled_at == 0 && !(conn->many && conn->awaited);
+}
+
 uint64_t
 confirm_due(const struct conn *conn, uint64_t due)
 {
-	bool waits = !conn->owed || conn->stalled_at > 0 || (conn->many && conn->awaited);
-
-	const uint64_t next = conn->confirm_at + conn->edge->confirm_ms;
-
-	return !waits && next < due ? next : due;
+	return is_owed(conn) ? dw_less(due, conn->confirm_at + conn->edge->confirm_ms) : due;
 }
 
 void
 confirm_try(struct conn *conn)
 {
-	if (!conn->owed || conn->state != CONN_OPEN || conn->stalled_at > 0 || (conn->many && conn->awaited))
+	const uint64_t next = conn->confirm_at + conn->edge->confirm_ms;
+
+	if (conn->state != CONN_OPEN || !is_owed(conn))
 		return;
-	if (dw_mono_ms() >= conn->confirm_at + conn->edge->confirm_ms)
+	if (dw_mono_ms() >= next)
 		confirm_ping(conn);
 	else
-		conn_wake(conn, conn->confirm_at + conn->edge->confirm_ms);
+		conn_wake(conn, next);
 }
 
 void

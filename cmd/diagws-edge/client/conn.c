@@ -158,10 +158,7 @@ conn_drop_incoming(struct conn *conn)
 bool
 conn_claims(const struct conn *conn, struct dw_str room)
 {
-	const struct dw_claims claims = { .diagnoses = {
-										  .data = (char *)(uintptr_t)conn->diagnoses.p, .len = conn->diagnoses.n } };
-
-	return dw_claims_name(&claims, room);
+	return dw_claims_name(&(struct dw_claims) { .diagnoses = conn->diagnoses }, room);
 }
 
 void

@@ -101,7 +101,7 @@ struct conn {
 	size_t waiting;          /* bytes it was told since */
 	uint64_t confirm_at;     /* confirm.h: when its newest PING of its own was written */
 	uint64_t counter;        /* that PING's number */
-	struct dw_str diagnoses; /* the token's claim, for later rooms; owned */
+	struct dw_buf diagnoses; /* the token's claim, for later rooms */
 	struct incoming *rx;     /* an unfinished client message; NULL: none */
 	int32_t noise;           /* noise.h: bytes it has sent that say nothing, less those that it may, */
 	uint32_t noise_at;       /* as of when: ms, modulo 2^32 */

@@ -93,7 +93,7 @@ forget_request(struct conn *conn)
 }
 
 struct conn *
-conn_new(struct edge *edge, struct lws *wsi, struct conn_request *request, conn_fire *fire)
+conn_new(struct edge *edge, struct lws *wsi, struct conn_request *request, void (*fire)(struct dw_wheel_timer *timer))
 {
 	const char *device = request->device[0] != '\0' ? request->device : request->claims.device;
 	const size_t size = request->check != NULL || request->awaits ? sizeof(request->device) : strlen(device) + 1;
@@ -121,31 +121,26 @@ conn_new(struct edge *edge, struct lws *wsi, struct conn_request *request, conn_
 	return conn;
 }
 
-/* What its token says counts from now on: its end, and the rooms that it names. false: no memory. */
-static bool
-use_claims(struct conn *conn, const struct dw_claims *claims)
+/* What its token says counts from now on: its end, and the rooms that it names. */
+static void
+use_claims(struct conn *conn)
 {
-	const struct dw_buf *diagnoses = &claims->diagnoses;
-	char *copy = diagnoses->len > 0 ? malloc(diagnoses->len) : NULL;
+	struct dw_claims *claims = &conn->request->claims;
+	const struct dw_buf before = conn->diagnoses;
 
-	if (copy == NULL && diagnoses->len > 0)
-		return false;
-	if (copy != NULL)
-		memcpy(copy, diagnoses->data, diagnoses->len);
-	free((char *)(uintptr_t)conn->diagnoses.p);
-	conn->diagnoses = (struct dw_str) { copy, diagnoses->len };
+	conn->diagnoses = claims->diagnoses;
+	claims->diagnoses = before; /* it goes with the request */
 	conn->service = (claims->scope & DW_SCOPE_PUBLISH) != 0;
 	conn->expires = claims->expires + (uint64_t)conn->edge->config.leeway_ms / 1000;
-	return true;
 }
 
 /* What is kept of the request. */
 static bool
 enter(struct conn *conn, const struct conn_request *request)
 {
-	if (!use_claims(conn, &request->claims) || !add_session(conn))
-		return false;
-	return sub_open(conn, request->room, conn_claims(conn, dw_str(request->room)), &request->from) != NULL;
+	use_claims(conn);
+	return add_session(conn) &&
+		   sub_open(conn, request->room, conn_claims(conn, dw_str(request->room)), &request->from) != NULL;
 }
 
 /* Counts it as one of its user's, unless that has too many. */
@@ -175,7 +170,7 @@ void
 conn_start(struct conn *conn)
 {
 	const struct conn_request *request = conn->request;
-	bool in = false;
+	bool in;
 
 	if (conn->edge->draining) {
 		conn_close(conn, 1012, "service restart");
@@ -212,8 +207,7 @@ conn_start(struct conn *conn)
 		conn_close(conn, 1008, dw_err_text(DW_E_RATE));
 		return;
 	}
-	if (conn->user != NULL)
-		in = enter(conn, request);
+	in = conn->user != NULL && enter(conn, request);
 	forget_request(conn);
 	if (in)
 		conn_wake(conn, dw_mono_ms());
@@ -236,36 +230,6 @@ admit_checked(struct conn *conn)
 	conn_start(conn);
 }
 
-void
-auth_checked(void *user, int err, struct dw_claims *claims)
-{
-	struct conn_request *request = user;
-
-	request->claims = *claims;
-	dw_claims_init(claims);
-	request->err = err;
-	admit_checked(request->conn);
-}
-
-static void
-take_first(struct conn *conn, struct dw_str token)
-{
-	struct conn_request *request = conn->request;
-	struct address address;
-	int err;
-
-	request->awaits = false;
-	conn->state = CONN_CHECKING;
-	server_address(conn->wsi, &address);
-	err = check_begin(conn->edge, &address, token, &request->claims, &request->check, auth_checked, request);
-	if (err == DW_E_AGAIN) {
-		server_hold(conn->wsi, true);
-		return;
-	}
-	request->err = err;
-	admit_checked(conn);
-}
-
 static void
 tell_renewed(struct conn *conn, uint64_t expires)
 {
@@ -278,9 +242,10 @@ tell_renewed(struct conn *conn, uint64_t expires)
 
 /* The check of a fresh token says this. */
 static void
-end_renewal(struct conn *conn, int err)
+end_renewal(struct conn *conn)
 {
 	const struct dw_claims *claims = &conn->request->claims;
+	int err = conn->request->err;
 
 	if (err == DW_OK && strcmp(claims->user, conn->user->name) == 0)
 		err = limits_handshake(&conn->edge->limits, claims->user);
@@ -290,9 +255,10 @@ end_renewal(struct conn *conn, int err)
 		conn_error(conn, NULL, dw_err_code(err), "token", dw_err_text(err));
 	} else if (err == DW_OK && strcmp(claims->user, conn->user->name) != 0) {
 		conn_error(conn, NULL, dw_err_code(DW_E_DENIED), "token", "the token is another user's");
-	} else if (err != DW_OK || !use_claims(conn, claims)) {
+	} else if (err != DW_OK) {
 		conn_error(conn, NULL, "unavailable", NULL, "try again later");
 	} else {
+		use_claims(conn);
 		tell_renewed(conn, claims->expires);
 		sub_renew_all(conn);
 		conn_wake(conn, dw_mono_ms());
@@ -300,22 +266,41 @@ end_renewal(struct conn *conn, int err)
 	forget_request(conn);
 }
 
-static void
-renewed(void *user, int err, struct dw_claims *claims)
+void
+auth_checked(void *user, int err, struct dw_claims *claims)
 {
 	struct conn_request *request = user;
 
 	request->claims = *claims;
 	dw_claims_init(claims);
-	end_renewal(request->conn, err);
+	request->err = err;
+	if (request->conn->user != NULL)
+		end_renewal(request->conn);
+	else
+		admit_checked(request->conn);
+}
+
+static void
+take_first(struct conn *conn, struct dw_str token)
+{
+	struct conn_request *request = conn->request;
+	int err;
+
+	request->awaits = false;
+	conn->state = CONN_CHECKING;
+	err = check_begin(conn->edge, &request->address, token, &request->claims, &request->check, auth_checked, request);
+	if (err == DW_E_AGAIN) {
+		server_hold(conn->wsi, true);
+		return;
+	}
+	request->err = err;
+	admit_checked(conn);
 }
 
 static void
 take_fresh(struct conn *conn, struct dw_str token)
 {
 	struct conn_request *request = calloc(1, sizeof(*request));
-	struct address address;
-	int err;
 
 	if (request == NULL) {
 		conn_error(conn, NULL, "unavailable", NULL, "try again later");
@@ -324,10 +309,11 @@ take_fresh(struct conn *conn, struct dw_str token)
 	dw_claims_init(&request->claims);
 	request->conn = conn;
 	conn->request = request;
-	server_address(conn->wsi, &address);
-	err = check_begin(conn->edge, &address, token, &request->claims, &request->check, renewed, request);
-	if (err != DW_E_AGAIN)
-		end_renewal(conn, err);
+	server_address(conn->wsi, &request->address);
+	request->err =
+		check_begin(conn->edge, &request->address, token, &request->claims, &request->check, auth_checked, request);
+	if (request->err != DW_E_AGAIN)
+		end_renewal(conn);
 }
 
 void
@@ -359,7 +345,7 @@ conn_destroy(struct conn **conn_p)
 		conn->user->connections--;
 	users_release(&conn->edge->users, conn->user);
 	forget_request(conn);
-	free((char *)(uintptr_t)conn->diagnoses.p);
+	dw_buf_clear(&conn->diagnoses);
 	conn_drop_incoming(conn);
 	free(conn->close_reason);
 	conn->edge->counts.connections--;

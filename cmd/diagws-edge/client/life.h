@@ -18,10 +18,9 @@ struct conn_request;
 struct edge;
 struct lws;
 
-typedef void conn_fire(struct dw_wheel_timer *timer);
-
 /* Takes over *request (also on failure); fire: its timer's. NULL: no memory. */
-struct conn *conn_new(struct edge *edge, struct lws *wsi, struct conn_request *request, conn_fire *fire);
+struct conn *conn_new(
+	struct edge *edge, struct lws *wsi, struct conn_request *request, void (*fire)(struct dw_wheel_timer *timer));
 /* Lets it in, or begins to close it. */
 void conn_start(struct conn *conn);
 void conn_destroy(struct conn **conn_p);
@@ -32,7 +31,7 @@ void conn_each(struct edge *edge, void (*act)(struct conn *conn));
 /* Cuts the one that was refused longest ago and has not ended. false: none. */
 bool conn_evict(struct edge *edge);
 
-/* The check of a first token has ended; its user is the request. */
+/* The check of a token has ended; its user is the request. */
 check_done auth_checked;
 /* The client has sent a token: its first, while the connection waits for that (CONN_AWAITING), or a fresh one. */
 void auth_take(struct conn *conn, struct dw_str token);

@@ -3,8 +3,8 @@
  * Happy path: room_take renders each record and appends it; now and then a PING follows; the room is queued,
  * and in the edge's turn every reader writes from its own position (fanout.h).
  * Failure modes: a stream that does not follow (frames were lost on the way): said to the caller, who starts over from
- * positions; no memory: likewise. Numbers that jump are told to the clients as a gap. Invariant: a PING lies behind each
- * message that somebody may confirm, or is owed and has its timer.
+ * positions; no memory: likewise. Numbers that jump are told to the clients as a gap. Invariant: a PING lies behind
+ * each message that somebody may confirm, or is owed and has its timer.
  */
 #include "stream.h"
 
@@ -80,17 +80,22 @@ stream_end(const struct room *room)
 	return record.seq;
 }
 
+/* An entry that nobody is sent as it is. */
+static bool
+append_mark(struct room *room, struct dw_position at, uint32_t flags)
+{
+	dw_buf_reset(&room->edge->rooms.frame);
+	dw_buf_addc(&room->edge->rooms.frame, '-');
+	return room_append(room, at, flags);
+}
+
 /* What lies between the head and there the hub has no longer. Some who are here may have been fed with it. */
 static bool
 take_hole(struct room *room, struct dw_position at, uint64_t reason)
 {
-	struct dw_buf *frame = &room->edge->rooms.frame;
-
 	if (dw_n(at) <= dw_n(room->head))
 		return true;
-	dw_buf_reset(frame);
-	dw_buf_addc(frame, '-');
-	if (!room_append(room, at, ENTRY_HOLE | (uint32_t)reason << ENTRY_REASON_SHIFT))
+	if (!append_mark(room, at, ENTRY_HOLE | (uint32_t)reason << ENTRY_REASON_SHIFT))
 		return false;
 	room->head = at;
 	return true;
@@ -100,11 +105,7 @@ take_hole(struct room *room, struct dw_position at, uint64_t reason)
 static bool
 take_ask(struct room *room)
 {
-	struct dw_buf *frame = &room->edge->rooms.frame;
-
-	dw_buf_reset(frame);
-	dw_buf_addc(frame, '-');
-	return room_append(room, room->head, ENTRY_ASK);
+	return append_mark(room, room->head, ENTRY_ASK);
 }
 
 /* Back, or on over what the hub has no longer. */
@@ -141,15 +142,19 @@ room_stream_at(struct room *room, struct dw_position at)
 }
 
 static void
+release(struct room *room, struct deferred *deferred)
+{
+	DL_DELETE(room->deferred, deferred);
+	if (!deferred->moves)
+		credit_settle(&room->edge->rooms.credit, &deferred->credit);
+	free(deferred);
+}
+
+static void
 drop_deferred(struct room *room)
 {
-	struct deferred *deferred, *next;
-
-	DL_FOREACH_SAFE(room->deferred, deferred, next)
-	{
-		free(deferred);
-	}
-	room->deferred = NULL;
+	while (room->deferred != NULL)
+		release(room, room->deferred);
 }
 
 /* No room may come or go meanwhile. */
@@ -171,20 +176,10 @@ rooms_drop_deferred(struct edge *edge)
 	edge->rooms.credit = (struct credit) { 0 };
 }
 
-static void
-release(struct room *room, struct deferred *deferred)
-{
-	DL_DELETE(room->deferred, deferred);
-	if (!deferred->moves)
-		credit_settle(&room->edge->rooms.credit, &deferred->credit);
-	free(deferred);
-}
-
 void
 room_stream_end(struct room *room)
 {
-	while (room->deferred != NULL)
-		release(room, room->deferred);
+	drop_deferred(room);
 	room->streaming = false;
 	room->furthest = 0;
 	dw_wheel_cancel(&room->ping);

@@ -47,7 +47,6 @@ void credit_settle(struct credit *credit, struct credit_deferred *one);
 /* Whether it is time to tell the hub that it has credit for all up to credit->credited; it counts as told then. */
 bool credit_due(struct credit *credit);
 
-
 /* The PINGs that lie in a room's ring: each carries its position, and its PONG confirms all before it
  * (client/confirm.h). In a large room, while messages come often, a PING asks some of the readers only, by turns, so
  * that thousands of PONGs do not come at once; each message is followed by one for each of them. */
