@@ -8,7 +8,7 @@
 
 #include "base/wheel.h"
 #include "cli/opt.h"
-#include "client/confirmations.h"
+#include "client/confirm.h"
 #include "door/limits.h"
 #include "room/rooms.h"
 #include "token/auth.h"
@@ -54,7 +54,8 @@ struct edge {
 	struct server *server;
 	struct dw_wheel wheel;
 	struct rooms rooms;
-	struct dw_hash sessions; /* connections that the hub knows (client/life.h) */
+	struct conn *conns;      /* that the hub knows (utlist), */
+	struct dw_hash sessions; /* and by session */
 	struct confirmations confirmations;
 	struct dw_hash users; /* users.h */
 	struct limits limits;

@@ -3,7 +3,7 @@
  *
  * Happy path: MESSAGES → room_take, JOINED → sub_joined, RECORDS → sub_fed; each looks for whom it is by session
  * and room, and what is for nobody any more is passed over: the hub learns in order that they left. When the link has
- * taken what came → turn_run gives each room with something new a slice of its readers by turns (fanout.h), each of
+ * taken what came → turn_run gives each room with something new a slice of its readers by turns (fanout.c), each of
  * which writes what it lacks (sub_push) → credit for the hub. Failure modes: a stream that does not follow, or no
  * memory for it: the link starts over; another store (all are closed). Invariant: whoever queues a room outside of a
  * turn asks for one, so nothing new waits for the next message.
@@ -14,15 +14,11 @@
 
 #include "base/clock.h"
 #include "cli/logging.h"
-#include "client/confirmations.h"
+#include "client/confirm.h"
 #include "client/conn.h"
-#include "client/reading.h"
-#include "client/life.h"
 #include "client/subscription.h"
 #include "edge.h"
-#include "room/fanout.h"
 #include "room/rooms.h"
-#include "room/stream.h"
 
 enum { TURN_US = 1000 };
 

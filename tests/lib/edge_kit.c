@@ -400,6 +400,7 @@ tear_down(void **state)
 			leaves(client_at(i));
 	assert_int_equal(edge.counts.connections, 0);
 	assert_int_equal(edge.sessions.count, 0);
+	assert_null(edge.conns);
 	assert_null(edge.confirmations.list);
 	assert_null(edge.requests);
 	assert_null(edge.rooms.queue);

@@ -17,10 +17,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "client/command.h"
 #include "client/confirm.h"
 #include "client/conn.h"
-#include "client/life.h"
 #include "client/noise.h"
 #include "client/ws.h"
 #include "edge.h"

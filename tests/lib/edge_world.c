@@ -3,7 +3,7 @@
  */
 #include <sys/socket.h>
 
-#include "client/reading.h"
+#include "client/subscription.h"
 #include "door/check.h"
 #include "door/linger.h"
 #include "door/receive.h"

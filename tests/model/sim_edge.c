@@ -10,12 +10,9 @@
 
 #include <utlist.h>
 
-#include "../../cmd/diagws-edge/client/command.h"
 #include "../../cmd/diagws-edge/client/confirm.h"
 #include "../../cmd/diagws-edge/client/conn.h"
-#include "../../cmd/diagws-edge/client/life.h"
-#include "../../cmd/diagws-edge/client/reading.h"
-#include "../../cmd/diagws-edge/client/timers.h"
+#include "../../cmd/diagws-edge/client/subscription.h"
 #include "../../cmd/diagws-edge/door/check.h"
 #include "../../cmd/diagws-edge/door/server.h"
 #include "../../cmd/diagws-edge/edge.h"

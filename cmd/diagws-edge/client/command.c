@@ -1,14 +1,12 @@
 /* What a client says on its WebSocket: one JSON object a message, answered or refused by name. Its
  * own file because it is all input from strangers: bounds first, then JSON, then the verb.
  */
-#include "command.h"
+#include "conn.h"
 
 #include <string.h>
 
 #include "base/clock.h"
 #include "client/confirm.h"
-#include "client/conn.h"
-#include "client/life.h"
 #include "client/noise.h"
 #include "client/subscription.h"
 #include "edge.h"

@@ -1,17 +1,16 @@
-/* Pending confirmations: see confirmations.h. Ten thousand clients may stand at ten thousand positions: entering and
+/* Pending confirmations: see confirm.h. Ten thousand clients may stand at ten thousand positions: entering and
  * leaving the list takes the same whatever its length, and telling it sorts it once.
  *
  * A client may have confirmed twice: its stack by a PONG, and further back it itself by an `ack`, which is worth
  * more to the hub. Both are told.
  */
-#include "confirmations.h"
+#include "confirm.h"
 
 #include <stdlib.h>
 
 #include <utlist.h>
 
 #include "client/conn.h"
-#include "client/written.h"
 #include "hub/uplink.h"
 #include "room/rooms.h"
 

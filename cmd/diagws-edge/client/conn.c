@@ -16,7 +16,6 @@
 #include "door/linger.h"
 #include "door/server.h"
 #include "edge.h"
-#include "room/fanout.h"
 #include "room/frame.h"
 #include "room/rooms.h"
 

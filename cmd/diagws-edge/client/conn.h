@@ -1,9 +1,9 @@
 /* A client's WebSocket: what is known of it, and what it is told.
  *
- * How it comes and goes is life.h's, what is due on it timers.h's, what it says command.h's, what it gets of a room
- * subscription.h's, and that it has received it confirm.h's; all of these know this, and this knows none of them. A
- * connection is never more than positions and what the kernel and libwebsockets hold of one write. Its first
- * subscription lies in it, for most have no other.
+ * What it is told, and how that ends, is conn.c's, how it comes and goes life.c's, what is due on it timers.c's, what
+ * it says command.c's; what it gets of a room subscription.h's, and that it has received it confirm.h's. A connection
+ * is never more than positions and what the kernel and libwebsockets hold of one write. Its first subscription lies in
+ * it, for most have no other.
  */
 #ifndef CONN_H
 #define CONN_H
@@ -18,6 +18,7 @@
 #include "base/wheel.h"
 #include "client/subscription.h"
 #include "door/address.h"
+#include "door/check.h"
 #include "door/users.h"
 #include "token/auth.h"
 
@@ -93,8 +94,9 @@ struct conn {
 	bool ended : 1;     /* the client's Close has come, and was answered; or none is waited for */
 	struct subscription first;
 	struct dw_wheel_timer timer;
-	struct dw_hash_link link; /* in edge->sessions, */
-	uint64_t session;         /* by this; 0: it is not */
+	struct conn *prev, *next; /* in edge->conns, */
+	struct dw_hash_link link; /* and in edge->sessions */
+	uint64_t session;         /* by this; 0: in neither */
 	uint64_t expires;         /* s since 1970 */
 	uint64_t heard_at, pinged_at;
 	uint64_t taken;          /* what the client's kernel had taken when it stalled, or was sent its last */
@@ -150,5 +152,36 @@ bool conn_can_write(const struct conn *conn);
 void conn_tell(struct conn *conn, const char *type, const char *room, const char *data);
 /* An `error`; field may be NULL. */
 void conn_error(struct conn *conn, const char *room, const char *code, const char *field, const char *message);
+
+/* ---- life.c: conn_new (the upgrade was read) → conn_start (established: its first room is asked for, or the refusal
+ * is due; or its token is to come, or being checked, and it starts when that is over) → conn_destroy (closed: it leaves
+ * its rooms).
+ *
+ * The first token comes with the upgrade (ws.c) or, where that asked for auth=message, in the client's first message. A
+ * later message with a token renews it: the same user's, with another end and other rooms in its claim. */
+
+/* Takes over *request (also on failure); fire: its timer's. NULL: no memory. */
+struct conn *conn_new(
+	struct edge *edge, struct lws *wsi, struct conn_request *request, void (*fire)(struct dw_wheel_timer *timer));
+/* Lets it in, or begins to close it. */
+void conn_start(struct conn *conn);
+void conn_destroy(struct conn **conn_p);
+/* Of those that were let in: the one whose session this is (NULL: none), and all, oldest first: so the hub hears of
+ * them again in the order in which they came. Meanwhile none may come, and no other go. */
+struct conn *conn_find(const struct edge *edge, uint64_t session);
+void conn_each(struct edge *edge, void (*act)(struct conn *conn));
+/* Cuts the one that was refused longest ago and has not ended. false: none. */
+bool conn_evict(struct edge *edge);
+
+/* The check of a token has ended; its user is the request. */
+check_done auth_checked;
+/* The client has sent a token: its first, while the connection waits for that (CONN_AWAITING), or a fresh one. */
+void auth_take(struct conn *conn, struct dw_str token);
+
+/* ---- command.c: a whole message of the client. */
+void conn_text(struct conn *conn, const struct incoming *rx);
+
+/* ---- timers.c: does what is due on a connection, and sets its one timer anew. May be called too early. */
+void timers_fire(struct dw_wheel_timer *timer);
 
 #endif

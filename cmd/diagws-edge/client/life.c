@@ -1,4 +1,4 @@
-/* Connections: who they are, and whether they are let in. See life.h.
+/* Connections: who they are, and whether they are let in. See conn.h.
  *
  * Happy path: first token → admit_checked, which starts the connection; fresh token → it is the same
  * user's → another end, another claim, and the hub is asked again for every room (sub_renew_all). Failure modes: a
@@ -7,7 +7,7 @@
  * address or a user, is not any more when the connection is gone; a connection has one check under way, and
  * conn->request holds what it is about.
  */
-#include "life.h"
+#include "conn.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,7 +15,6 @@
 #include <utlist.h>
 
 #include "base/clock.h"
-#include "client/conn.h"
 #include "client/noise.h"
 #include "client/subscription.h"
 #include "door/server.h"
@@ -48,11 +47,12 @@ conn_find(const struct edge *edge, uint64_t session)
 void
 conn_each(struct edge *edge, void (*act)(struct conn *conn))
 {
-	for (size_t i = 0; i < edge->sessions.cap; i++)
-		for (struct dw_hash_link *link = edge->sessions.chains[i], *next; link != NULL; link = next) {
-			next = link->next;
-			act(conn_of(link));
-		}
+	struct conn *conn, *next;
+
+	DL_FOREACH_SAFE(edge->conns, conn, next)
+	{
+		act(conn);
+	}
 }
 
 /* The hub knows it by that from now on: 64 random bits, so that it is unique for ever. */
@@ -69,6 +69,7 @@ add_session(struct conn *conn)
 	} while (session == 0 || conn_find(conn->edge, session) != NULL);
 	conn->session = session;
 	dw_hash_add(sessions, &conn->link, hash_of(&conn->link));
+	DL_APPEND(conn->edge->conns, conn);
 	return true;
 }
 
@@ -339,8 +340,10 @@ conn_destroy(struct conn **conn_p)
 	dw_wheel_cancel(&conn->timer);
 	while ((sub = sub_first(conn)) != NULL)
 		sub_end(sub);
-	if (conn->session != 0)
+	if (conn->session != 0) {
 		dw_hash_remove(&conn->edge->sessions, &conn->link, hash_of(&conn->link));
+		DL_DELETE(conn->edge->conns, conn);
+	}
 	if (conn->user != NULL)
 		conn->user->connections--;
 	users_release(&conn->edge->users, conn->user);

@@ -7,21 +7,18 @@
  * WRITE_MAX or one frame at once, for that is what libwebsockets may have to keep; `at` is what was written, or told as
  * a gap: by its numbers nothing is given, or told, twice.
  */
-#include "reading.h"
+#include "subscription.h"
 
 #include <string.h>
 
 #include "base/clock.h"
 #include "client/confirm.h"
 #include "client/conn.h"
-#include "client/subscription.h"
-#include "client/written.h"
 #include "door/server.h"
 #include "edge.h"
 #include "hub/uplink.h"
 #include "room/render.h"
 #include "room/rooms.h"
-#include "room/stream.h"
 
 enum { WRITE_MAX = 16 * 1024 };
 enum { OWN_WAY = ENTRY_CONDITION | ENTRY_HOLE | ENTRY_ASK }; /* does not go out as it is */

@@ -13,17 +13,13 @@
 
 #include "base/clock.h"
 #include "client/confirm.h"
-#include "client/confirmations.h"
 #include "client/conn.h"
-#include "client/reading.h"
-#include "client/written.h"
 #include "door/server.h"
 #include "edge.h"
 #include "hub/uplink.h"
 #include "room/frame.h"
 #include "room/render.h"
 #include "room/rooms.h"
-#include "room/stream.h"
 
 enum {
 	JOIN_WAIT_MS = 5 * 1000, /* a new client waits so long for the hub, then 1013 */

@@ -10,12 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "client/command.h"
 #include "client/confirm.h"
 #include "client/conn.h"
-#include "client/life.h"
 #include "client/noise.h"
-#include "client/timers.h"
 #include "door/answer.h"
 #include "door/head.h"
 #include "door/server.h"

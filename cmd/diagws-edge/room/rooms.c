@@ -6,8 +6,6 @@
 #include <string.h>
 
 #include "edge.h"
-#include "room/fanout.h"
-#include "room/stream.h"
 
 static uint32_t
 hash_of(const struct dw_hash_link *link)

@@ -1,12 +1,12 @@
-/* The hub's stream of a room: see stream.h.
+/* The hub's stream of a room: see rooms.h.
  *
  * Happy path: room_take renders each record and appends it; now and then a PING follows; the room is queued,
- * and in the edge's turn every reader writes from its own position (fanout.h).
+ * and in the edge's turn every reader writes from its own position (fanout.c).
  * Failure modes: a stream that does not follow (frames were lost on the way): said to the caller, who starts over from
  * positions; no memory: likewise. Numbers that jump are told to the clients as a gap. Invariant: a PING lies behind
  * each message that somebody may confirm, or is owed and has its timer.
  */
-#include "stream.h"
+#include "rooms.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -15,9 +15,7 @@
 
 #include "base/clock.h"
 #include "edge.h"
-#include "room/fanout.h"
 #include "room/render.h"
-#include "room/rooms.h"
 
 /* From so many readers on a room is large. A session has one of the turns; flags of an entry: the first that is asked,
  * and how many. */

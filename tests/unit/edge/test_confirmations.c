@@ -10,9 +10,8 @@
 
 #include <cmocka.h>
 
-#include "../../../cmd/diagws-edge/client/confirmations.h"
+#include "../../../cmd/diagws-edge/client/confirm.h"
 #include "../../../cmd/diagws-edge/client/conn.h"
-#include "../../../cmd/diagws-edge/client/written.h"
 #include "../../../cmd/diagws-edge/hub/uplink.h"
 #include "../../../cmd/diagws-edge/room/rooms.h"
 

@@ -17,7 +17,6 @@
 #include <cmocka.h>
 
 #include "room/rooms.h"
-#include "room/stream.h"
 
 /* The hub's window. */
 enum { WINDOW = 1024, WINDOW_BYTES = 16 * 1024 * 1024, LARGEST = 256 * 1024 };

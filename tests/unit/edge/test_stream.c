@@ -17,11 +17,9 @@
 #include <cmocka.h>
 
 #include "edge.h"
-#include "room/fanout.h"
 #include "room/frame.h"
 #include "room/render.h"
 #include "room/rooms.h"
-#include "room/stream.h"
 
 enum { LARGE = 60 * 1000 };
 
