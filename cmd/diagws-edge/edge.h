@@ -8,7 +8,6 @@
 
 #include "base/wheel.h"
 #include "cli/opt.h"
-#include "client/confirm.h"
 #include "door/limits.h"
 #include "room/rooms.h"
 #include "token/auth.h"
@@ -54,10 +53,10 @@ struct edge {
 	struct server *server;
 	struct dw_wheel wheel;
 	struct rooms rooms;
-	struct conn *conns;      /* that the hub knows (utlist), */
-	struct dw_hash sessions; /* and by session */
-	struct confirmations confirmations;
-	struct dw_hash users; /* users.h */
+	struct conn *conns;                 /* that the hub knows (utlist), */
+	struct dw_hash sessions;            /* and by session */
+	struct subscription *confirmations; /* pending (utlist, by pending_next) */
+	struct dw_hash users;               /* users.h */
 	struct limits limits;
 	struct conn_request *requests;   /* utlist */
 	struct check *checks;            /* under way (utlist) */

@@ -158,7 +158,7 @@ turn_run(struct edge *edge)
 static void
 tick(struct edge *edge)
 {
-	confirmations_tell(&edge->confirmations, edge->uplink);
+	confirmations_tell(edge);
 }
 
 const struct uplink_events edge_events = {

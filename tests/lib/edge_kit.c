@@ -401,7 +401,7 @@ tear_down(void **state)
 	assert_int_equal(edge.counts.connections, 0);
 	assert_int_equal(edge.sessions.count, 0);
 	assert_null(edge.conns);
-	assert_null(edge.confirmations.list);
+	assert_null(edge.confirmations);
 	assert_null(edge.requests);
 	assert_null(edge.rooms.queue);
 	assert_null(edge.rooms.credit.deferred);

@@ -397,7 +397,7 @@ client_say(struct client *client, const char *json)
 	struct incoming rx = { .total = strlen(json) };
 
 	dw_buf_adds(&rx.text, json);
-	client->conn->budget = CLIENT_BUDGET;
+	client->conn->budget_at = 0;
 	conn_text(client->conn, &rx);
 	dw_buf_clear(&rx.text);
 }

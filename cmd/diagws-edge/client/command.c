@@ -198,17 +198,8 @@ take_first(struct conn *conn, const struct dw_json *json)
 static bool
 within_budget(struct conn *conn)
 {
-	uint64_t now = dw_mono_ms();
-	uint64_t earned = (now - conn->budget_at) * CLIENT_RATE / 1000;
-
-	if (earned > 0) {
-		conn->budget_at = now;
-		conn->budget = conn->budget + earned > CLIENT_BUDGET ? CLIENT_BUDGET : conn->budget + (uint32_t)earned;
-	}
-	if (conn->budget == 0)
-		return false;
-	conn->budget--;
-	return conn->user == NULL || conn->service || limits_message(&conn->edge->limits, conn->user->name) == DW_OK;
+	return noise_may(&conn->budget_at, conn->heard_at, CLIENT_BUDGET) &&
+		   (conn->user == NULL || conn->service || limits_message(&conn->edge->limits, conn->user->name) == DW_OK);
 }
 
 /* An object within bounds; NULL: it is none, and the client was told. */

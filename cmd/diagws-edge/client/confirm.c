@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "client/conn.h"
+#include "client/noise.h"
 #include "edge.h"
 #include "room/rooms.h"
 
@@ -41,7 +42,7 @@ confirm(struct subscription *sub, struct dw_position position)
 	sub->confirmed = position;
 	sub->anew |= mend_run(&sub->numbered, dw_n(position));
 	sub->anew |= mend_run(&sub->direct, dw_own(position));
-	confirmations_add(&sub->conn->edge->confirmations, sub, false);
+	confirmations_add(sub, false);
 }
 
 void
@@ -75,18 +76,6 @@ is_answer(const struct conn *conn, const void *payload, size_t n, struct dw_posi
 		   dw_n(*position) <= dw_n(conn->first.at) && dw_own(*position) <= dw_own(conn->first.at);
 }
 
-/* PINGs come a few in a second. One who sends many more PONGs than that is no stack that answers them. */
-static bool
-is_flood(struct conn *conn)
-{
-	const uint64_t each = 1000 / CLIENT_RATE, again_at = dw_greater(conn->pongs_at, conn->heard_at);
-
-	if (again_at - conn->heard_at >= CLIENT_PONGS * each)
-		return true;
-	conn->pongs_at = again_at + each;
-	return false;
-}
-
 /* One of those that are no flood. */
 static void
 take_pong(struct conn *conn, const void *payload, size_t n)
@@ -117,7 +106,8 @@ bool
 confirm_pong(struct conn *conn, const void *payload, size_t n)
 {
 	conn->heard_at = dw_mono_ms();
-	if (is_flood(conn))
+	/* PINGs come a few in a second. One who sends many more PONGs than that is no stack that answers them. */
+	if (!noise_may(&conn->pongs_at, conn->heard_at, CLIENT_PONGS))
 		return false;
 	take_pong(conn, payload, n);
 	return true;
@@ -215,6 +205,6 @@ confirm_ack(struct subscription *sub, uint64_t seq)
 		sub->confirmed = at;
 	sub->anew |= mend_run(&sub->numbered, dw_n(at));
 	sub->anew |= mend_run(&sub->direct, dw_own(at));
-	confirmations_add(&sub->conn->edge->confirmations, sub, true);
+	confirmations_add(sub, true);
 	return true;
 }

@@ -1,9 +1,9 @@
 /* What proves that a client has received what was written to it.
  *
- * A connection with one room answers the PINGs that lie in the room's ring (room/stream.c). One that has subscribed gets
- * PINGs of its own, which carry a counter: each stands for the positions of all its subscriptions when it was written.
- * One that acknowledges itself (ack=client) is believed nothing but its `ack`. Nothing is ever confirmed beyond what
- * was written before the PING.
+ * A connection with one room answers the PINGs that lie in the room's ring (room/stream.c). One that has subscribed
+ * gets PINGs of its own, which carry a counter: each stands for the positions of all its subscriptions when it was
+ * written. One that acknowledges itself (ack=client) is believed nothing but its `ack`. Nothing is ever confirmed
+ * beyond what was written before the PING.
  */
 #ifndef CONFIRM_H
 #define CONFIRM_H
@@ -17,7 +17,6 @@
 struct conn;
 struct edge;
 struct subscription;
-struct uplink;
 
 enum { CONFIRM_MS = 250 }; /* at most one PING for confirmation in so long: edge->confirm_ms at first */
 
@@ -40,17 +39,13 @@ bool confirm_ack(struct subscription *sub, uint64_t seq);
 /* ---- confirmations.c: positions of subscriptions that the hub does not know yet. Told together, one CONFIRM for all
  * sessions of a room that stand at one position. */
 
-struct confirmations {
-	struct subscription *list; /* utlist, by pending_next */
-};
-
 /* `confirmed`, or `acked` when sure, has moved. */
-void confirmations_add(struct confirmations *confirmations, struct subscription *sub, bool sure);
-void confirmations_remove(struct confirmations *confirmations, struct subscription *sub);
+void confirmations_add(struct subscription *sub, bool sure);
+void confirmations_remove(struct subscription *sub);
 /* Tells all, and empties it. What no memory is left for stays. */
-void confirmations_tell(struct confirmations *confirmations, struct uplink *uplink);
+void confirmations_tell(struct edge *edge);
 /* Tells what this one acknowledged itself, if that is not known yet. */
-void confirmations_tell_ack(struct subscription *sub, struct uplink *uplink);
+void confirmations_tell_ack(struct subscription *sub);
 
 /* ---- written.c: positions that were written to one client and must be remembered, for no PING in the room's ring
  * tells them: those of messages to it alone and of gaps that only it was told. Of a client that acknowledges itself

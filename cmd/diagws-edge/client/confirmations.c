@@ -11,12 +11,16 @@
 #include <utlist.h>
 
 #include "client/conn.h"
+#include "edge.h"
 #include "hub/uplink.h"
 #include "room/rooms.h"
 
-enum { PONG = 1, ACK = 2 };
+enum { PONG = 1, ACK = 2, KEYS = 8 };
 
 struct confirmation {
+	/* All that is the same in one CONFIRM. Where one began again the hub has to know before it hears of anything that
+	 * it confirmed there. */
+	uint64_t key[KEYS];
 	const struct room *room;
 	struct dw_position at;
 	bool sure, anew;
@@ -25,18 +29,18 @@ struct confirmation {
 };
 
 void
-confirmations_add(struct confirmations *confirmations, struct subscription *sub, bool sure)
+confirmations_add(struct subscription *sub, bool sure)
 {
 	if (sub->pending == 0)
-		DL_APPEND2(confirmations->list, sub, pending_prev, pending_next);
+		DL_APPEND2(sub->conn->edge->confirmations, sub, pending_prev, pending_next);
 	sub->pending |= sure ? ACK : PONG;
 }
 
 void
-confirmations_remove(struct confirmations *confirmations, struct subscription *sub)
+confirmations_remove(struct subscription *sub)
 {
 	if (sub->pending != 0)
-		DL_DELETE2(confirmations->list, sub, pending_prev, pending_next);
+		DL_DELETE2(sub->conn->edge->confirmations, sub, pending_prev, pending_next);
 	sub->pending = 0;
 }
 
@@ -44,21 +48,10 @@ static int
 compare(const void *one, const void *other)
 {
 	const struct confirmation *a = one, *b = other;
-	/* Where one began again the hub has to know before it hears of anything that it confirmed there. */
-	const uint64_t pairs[][2] = {
-		{ (uintptr_t)a->room, (uintptr_t)b->room },
-		{ b->anew, a->anew },
-		{ dw_seq(a->at), dw_seq(b->at) },
-		{ dw_n(a->at), dw_n(b->at) },
-		{ dw_own(a->at), dw_own(b->at) },
-		{ a->begun.n, b->begun.n },
-		{ a->begun.own, b->begun.own },
-		{ a->sure, b->sure },
-	};
 
-	for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++)
-		if (pairs[i][0] != pairs[i][1])
-			return pairs[i][0] < pairs[i][1] ? -1 : 1;
+	for (size_t i = 0; i < KEYS; i++)
+		if (a->key[i] != b->key[i])
+			return a->key[i] < b->key[i] ? -1 : 1;
 	return 0;
 }
 
@@ -86,32 +79,34 @@ tell_some(struct uplink *uplink, const struct confirmation *said, size_t count, 
 static struct confirmation
 confirmation_of(struct subscription *sub, bool sure)
 {
-	struct confirmation said = { .room = sub->room,
-		.at = sure ? written_acked(sub) : sub->confirmed,
+	const struct dw_position at = sure ? written_acked(sub) : sub->confirmed;
+	const struct dw_begun begun = { sub->anew ? sub->numbered.begun : 0, sub->anew ? sub->direct.begun : 0 };
+	const struct confirmation said = { .room = sub->room,
+		.at = at,
 		.sure = sure,
 		.anew = sub->anew,
-		.session = sub->conn->session };
+		.begun = begun,
+		.session = sub->conn->session,
+		.key = { (uintptr_t)sub->room, !sub->anew, dw_seq(at), dw_n(at), dw_own(at), begun.n, begun.own, sure } };
 
-	if (sub->anew)
-		said.begun = (struct dw_begun) { sub->numbered.begun, sub->direct.begun };
 	sub->anew = false;
 	return said;
 }
 
 void
-confirmations_tell(struct confirmations *confirmations, struct uplink *uplink)
+confirmations_tell(struct edge *edge)
 {
 	struct dw_buf sessions = { 0 };
 	struct subscription *sub, *next;
 	struct confirmation *said;
 	size_t count = 0, told = 0;
 
-	DL_COUNT2(confirmations->list, sub, count, pending_next);
+	DL_COUNT2(edge->confirmations, sub, count, pending_next);
 	said = count > 0 ? malloc(2 * count * sizeof(*said)) : NULL;
 	if (said == NULL)
 		return;
 	count = 0;
-	DL_FOREACH_SAFE2(confirmations->list, sub, next, pending_next)
+	DL_FOREACH_SAFE2(edge->confirmations, sub, next, pending_next)
 	{
 		/* Not before the hub counts it again. */
 		if (sub->state == SUB_RETURNING)
@@ -120,17 +115,17 @@ confirmations_tell(struct confirmations *confirmations, struct uplink *uplink)
 			said[count++] = confirmation_of(sub, false);
 		if (sub->joined && (sub->pending & ACK) != 0)
 			said[count++] = confirmation_of(sub, true);
-		confirmations_remove(confirmations, sub);
+		confirmations_remove(sub);
 	}
 	qsort(said, count, sizeof(*said), compare);
 	while (told < count)
-		told += tell_some(uplink, said + told, count - told, &sessions);
+		told += tell_some(edge->uplink, said + told, count - told, &sessions);
 	dw_buf_clear(&sessions);
 	free(said);
 }
 
 void
-confirmations_tell_ack(struct subscription *sub, struct uplink *uplink)
+confirmations_tell_ack(struct subscription *sub)
 {
 	struct dw_buf sessions = { 0 };
 	struct confirmation said;
@@ -138,6 +133,6 @@ confirmations_tell_ack(struct subscription *sub, struct uplink *uplink)
 	if ((sub->pending & ACK) == 0)
 		return;
 	said = confirmation_of(sub, true);
-	(void)tell_some(uplink, &said, 1, &sessions);
+	(void)tell_some(sub->conn->edge->uplink, &said, 1, &sessions);
 	dw_buf_clear(&sessions);
 }

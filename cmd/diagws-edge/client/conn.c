@@ -201,6 +201,8 @@ conn_can_write(const struct conn *conn)
 bool
 conn_write(struct conn *conn, struct dw_str frames)
 {
+	enum server_outcome outcome;
+
 	if (conn->stalled_at > 0) {
 		conn->waiting += frames.n;
 		if (conn->waiting > LIMIT_WAITING) {
@@ -208,20 +210,16 @@ conn_write(struct conn *conn, struct dw_str frames)
 			return false;
 		}
 	}
-	switch (server_write(conn->wsi, conn->fd, frames)) {
-	case SERVER_DEAD:
+	outcome = server_write(conn->wsi, conn->fd, frames);
+	if (outcome == SERVER_DEAD) {
 		conn_close(conn, 1006, "");
 		return false;
-	case SERVER_STALLED:
-		if (conn->stalled_at == 0) {
-			conn->stalled_at = dw_mono_ms();
-			conn->taken = server_taken(conn->wsi);
-			sub_park_all(conn);
-			conn_wake(conn, conn->stalled_at + (uint64_t)conn->edge->config.slow_ms);
-		}
-		return true;
-	case SERVER_DONE:
-		break;
+	}
+	if (outcome == SERVER_STALLED && conn->stalled_at == 0) {
+		conn->stalled_at = dw_mono_ms();
+		conn->taken = server_taken(conn->wsi);
+		sub_park_all(conn);
+		conn_wake(conn, conn->stalled_at + (uint64_t)conn->edge->config.slow_ms);
 	}
 	return true;
 }

@@ -108,8 +108,7 @@ struct conn {
 	int32_t noise;           /* noise.h: bytes it has sent that say nothing, less those that it may, */
 	uint32_t noise_at;       /* as of when: ms, modulo 2^32 */
 	uint64_t pongs_at;       /* confirm.c: when it may send CLIENT_PONGS at once again */
-	uint64_t budget_at;
-	uint32_t budget; /* client messages that are still allowed */
+	uint64_t budget_at;      /* the same of CLIENT_BUDGET messages; where it is over: since when */
 	uint16_t close_code;
 	uint16_t answered_at; /* confirm.c: when an answer to a PING was last counted: ms, modulo 2^16 */
 	char *close_reason;   /* NULL: none */

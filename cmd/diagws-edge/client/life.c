@@ -116,8 +116,7 @@ conn_new(struct edge *edge, struct lws *wsi, struct conn_request *request, void 
 	memcpy(conn->device, device, strlen(device) + 1);
 	conn->timer.fire = fire;
 	conn->first.conn = conn;
-	conn->first.since = conn->heard_at = conn->pinged_at = conn->budget_at = dw_mono_ms();
-	conn->budget = CLIENT_BUDGET;
+	conn->first.since = conn->heard_at = conn->pinged_at = dw_mono_ms();
 	edge->counts.connections++;
 	return conn;
 }

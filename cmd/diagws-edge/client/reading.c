@@ -386,9 +386,7 @@ sub_fed(struct subscription *sub, const struct dw_records *records)
 void
 sub_push_all(struct conn *conn)
 {
-	if (server_stalled(conn->wsi))
-		return;
-	if (conn->state == CONN_CLOSING)
+	if (server_stalled(conn->wsi) || conn->state == CONN_CLOSING)
 		return;
 	conn->stalled_at = 0;
 	conn->waiting = 0;

@@ -132,7 +132,7 @@ leave(struct subscription *sub)
 		.begun = { sub->numbered.begun, sub->direct.begun } };
 
 	if (!sure)
-		confirmations_tell_ack(sub, uplink);
+		confirmations_tell_ack(sub);
 	(void)uplink_send(uplink, &(struct dw_wire) { .kind = DW_LEAVE, .leave = leave });
 	if (conn->derived || sub->request != NULL)
 		return;
@@ -155,7 +155,7 @@ sub_end(struct subscription *sub)
 
 	if (sub->joined || sub->asked)
 		leave(sub);
-	confirmations_remove(&sub->conn->edge->confirmations, sub);
+	confirmations_remove(sub);
 	unjoin(sub);
 	written_forget(sub);
 	free(sub->request);
@@ -330,7 +330,7 @@ come_back(struct subscription *sub, const struct dw_joined *joined)
 	}
 	sub->state = SUB_READING;
 	if (!dw_position_same(written_acked(sub), dw_position_start()))
-		confirmations_add(&sub->conn->edge->confirmations, sub, true);
+		confirmations_add(sub, true);
 	/* Of these nothing in the ring may tell. */
 	sub->lacks = joined->direct.reason != DW_GAP_NONE;
 	sub_stand(sub, sub->at);
