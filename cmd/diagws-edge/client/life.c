@@ -159,7 +159,7 @@ within_limits(struct conn *conn)
 	return false;
 }
 
-/* What is wrong with a token, or with how often they come, is told; what is wrong here is not. */
+/* A client is told what is wrong with its token, or that it comes too often; of our own trouble only to try again. */
 static bool
 is_told(int err)
 {

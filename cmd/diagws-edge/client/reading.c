@@ -61,8 +61,9 @@ ask_feed(struct subscription *sub)
 	sub_park(sub);
 }
 
-/* Frames that are passed over: it was fed beyond what the stream had brought, and they come again; or it was told of a
- * gap, for the hub has those messages no longer, and the ring still has. */
+/* Whether the client lacks this entry. It does not if the hub has fed it further than the stream had come, so that the
+ * stream brings the same once more; or if it was told the entry as a gap, because the hub no longer had what the ring
+ * still has. */
 static bool
 is_next(const struct subscription *sub, const struct dw_ring_entry *entry)
 {

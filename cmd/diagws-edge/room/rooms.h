@@ -110,7 +110,7 @@ void fanout_park(struct room *room, struct room_reader *reader);
 /* All readers of the room are to be offered what is new. */
 void fanout_add(struct room *room);
 void fanout_remove(struct room *room);
-/* Whether the ring has no place for so many bytes before those who keep up were offered what is in it. */
+/* Whether n more bytes would push out of the ring what readers that keep up have not been offered yet. */
 bool fanout_full(const struct room *room, size_t n);
 
 /* Offers a slice of the readers of the room that waits longest what is new; one must wait. The room, when all of its
@@ -126,9 +126,9 @@ void room_stream_end(struct room *room);
 void rooms_end_streams(struct edge *edge);
 /* The newest seq that the edge knows of; it never goes back. */
 uint64_t room_newest(const struct room *room);
-/* Where the hub's stream stands behind what it has sent so far. When that is less, it sends once more what follows, for
- * somebody who stands there; those who have it pass it over. When it is more, the hub has no longer what lies between:
- * a hole. false: no memory. */
+/* The hub says where its stream goes on. Further back than what it has sent: it sends again what follows from there,
+ * for a client that has come back to that position; clients that have it already pass it over. Further on: the hub no
+ * longer has what lies between, which becomes a hole in the ring. false: no memory. */
 bool room_stream_at(struct room *room, struct dw_position at);
 
 /* Takes what the hub sent. false: it does not follow what we have, or makes no sense: the edge must

@@ -56,7 +56,7 @@ rewind_to(struct room *room, struct dw_position at)
 	room_stream_begin(room, at);
 	if (room->ring == NULL)
 		return;
-	/* Indexes go on, so that those who were at its end are so still. */
+	/* Indexes are not used again: a reader that was at the end of the ring still is. */
 	dw_ring_expire(room->ring, UINT64_MAX);
 	room->base = dw_ring_end(room->ring);
 }
@@ -87,7 +87,8 @@ append_mark(struct room *room, struct dw_position at, uint32_t flags)
 	return room_append(room, at, flags);
 }
 
-/* What lies between the head and there the hub has no longer. Some who are here may have been fed with it. */
+/* The hub no longer has what lies between the head and `at`. Some readers may have been fed it before, so each is told
+ * only what it lacks. */
 static bool
 take_hole(struct room *room, struct dw_position at, uint64_t reason)
 {
