@@ -8,8 +8,6 @@
 
 #include "base/wheel.h"
 #include "cli/opt.h"
-#include "client/confirmations.h"
-#include "client/sessions.h"
 #include "door/limits.h"
 #include "room/rooms.h"
 #include "token/auth.h"
@@ -44,19 +42,6 @@ struct edge_counts {
 	uint64_t checks;      /* tokens whose check is under way */
 };
 
-struct check;
-struct linger_socket;
-struct conn;
-struct conn_request;
-struct uplink;
-struct waiter;
-struct gate;
-struct http;
-struct listeners;
-struct server;
-struct status;
-struct uv_loop_s;
-
 struct edge {
 	struct edge_config config;
 	struct uv_loop_s *loop;
@@ -68,9 +53,10 @@ struct edge {
 	struct server *server;
 	struct dw_wheel wheel;
 	struct rooms rooms;
-	struct sessions sessions;
-	struct confirmations confirmations;
-	struct dw_hash users; /* users.h */
+	struct conn *conns;                 /* that the hub knows (utlist), */
+	struct dw_hash sessions;            /* and by session */
+	struct subscription *confirmations; /* pending (utlist, by pending_next) */
+	struct dw_hash users;               /* users.h */
 	struct limits limits;
 	struct conn_request *requests;   /* utlist */
 	struct check *checks;            /* under way (utlist) */

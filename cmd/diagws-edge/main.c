@@ -7,6 +7,7 @@
  */
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <utlist.h>
 #include <uv.h>
@@ -17,8 +18,7 @@
 #include "cli/notify.h"
 #include "client/confirm.h"
 #include "client/conn.h"
-#include "client/life.h"
-#include "client/reading.h"
+#include "client/subscription.h"
 #include "client/ws.h"
 #include "door/check.h"
 #include "door/gate.h"
@@ -27,7 +27,6 @@
 #include "door/receive.h"
 #include "door/server.h"
 #include "edge.h"
-#include "events.h"
 #include "http/daemon.h"
 #include "http/routes.h"
 #include "http/status.h"
@@ -63,25 +62,15 @@ on_tick(uv_timer_t *timer)
 
 /* Reconnects are spread over more time the more there are to reconnect: 1 s per 1,000 clients. */
 static void
-say_goodbye(void)
+say_goodbye(struct conn *conn)
 {
-	uint64_t most = 1000 + edge.counts.connections;
-	struct conn_request *request;
-	struct conn *conn;
-	size_t place = 0;
 	char data[64];
 
-	(void)snprintf(data, sizeof(data), "{\"retry_after_ms\":[%d,%llu]}", 100, (unsigned long long)most);
-	while ((conn = sessions_each(&edge.sessions, &place)) != NULL) {
-		if (conn->connected)
-			conn_tell(conn, "shutdown", NULL, data);
-		conn_close(conn, 1012, "service restart");
-	}
-	DL_FOREACH(edge.requests, request)
-	{
-		if (request->conn->state == CONN_AWAITING)
-			conn_close(request->conn, 1012, "service restart");
-	}
+	(void)snprintf(data, sizeof(data), "{\"retry_after_ms\":[%d,%llu]}", 100,
+		1000ULL + (unsigned long long)edge.counts.connections);
+	if (conn->connected)
+		conn_tell(conn, "shutdown", NULL, data);
+	conn_close(conn, 1012, "service restart");
 }
 
 static void
@@ -95,6 +84,8 @@ on_drain(uv_timer_t *timer)
 static void
 drain(void)
 {
+	struct conn_request *request;
+
 	if (edge.draining) {
 		uv_stop(&loop);
 		return;
@@ -105,7 +96,12 @@ drain(void)
 	drain_until = dw_mono_ms() + (uint64_t)edge.config.drain_ms;
 	listen_close(&edge.listeners);
 	gate_close(edge.gate);
-	say_goodbye();
+	conn_each(&edge, say_goodbye);
+	DL_FOREACH(edge.requests, request)
+	{
+		if (request->conn->state == CONN_AWAITING)
+			conn_close(request->conn, 1012, "service restart");
+	}
 	wait_drain(&edge);
 	http_close_idle(edge.http);
 	(void)uv_timer_start(&drain_timer, on_drain, 10, 20);
@@ -249,7 +245,7 @@ stop(void)
 	(void)uv_loop_close(&loop);
 	receive_clear();
 	rooms_clear(&edge);
-	sessions_clear(&edge.sessions);
+	free(edge.sessions.chains);
 	wait_clear(&edge);
 	status_clear(&edge);
 	limits_clear(&edge.limits);

@@ -1,9 +1,12 @@
-/* The turn: see turn.h. Its own file because nothing below knows both the rooms and those who read them.
+/* The edge's turn, and what the hub's messages do in it. Its own file because the link to the hub knows neither rooms
+ * nor subscriptions, and neither of these knows the other.
  *
- * Happy path: the link has taken what came → turn_run gives each room with something new a slice of its readers by
- * turns (fanout.h), each of which writes what it lacks (sub_push) → credit for the hub. Failure modes: what was
- * deferred does not follow (frames were lost on the way): the link starts over. Invariant: whoever queues a room
- * outside of a turn asks for one, so nothing new waits for the next message.
+ * Happy path: MESSAGES → room_take, JOINED → sub_joined, RECORDS → sub_fed; each looks for whom it is by session
+ * and room, and what is for nobody any more is passed over: the hub learns in order that they left. When the link has
+ * taken what came → turn_run gives each room with something new a slice of its readers by turns (fanout.c), each of
+ * which writes what it lacks (sub_push) → credit for the hub. Failure modes: a stream that does not follow, or no
+ * memory for it: the link starts over; another store (all are closed). Invariant: whoever queues a room outside of a
+ * turn asks for one, so nothing new waits for the next message.
  */
 #include "turn.h"
 
@@ -11,13 +14,11 @@
 
 #include "base/clock.h"
 #include "cli/logging.h"
-#include "client/reading.h"
+#include "client/confirm.h"
+#include "client/conn.h"
 #include "client/subscription.h"
 #include "edge.h"
-#include "hub/uplink.h"
-#include "room/fanout.h"
 #include "room/rooms.h"
-#include "room/stream.h"
 
 enum { TURN_US = 1000 };
 
@@ -27,6 +28,114 @@ static void
 offer(struct room_reader *reader)
 {
 	sub_push((struct subscription *)(void *)reader);
+}
+
+/* The hub has its credit for what is deferred no longer, when it is time. */
+static void
+give_credit(struct edge *edge)
+{
+	struct credit *credit = &edge->rooms.credit;
+
+	if (credit_due(credit))
+		(void)uplink_send(
+			edge->uplink, &(struct dw_wire) { .kind = DW_CREDIT, .credit = { .received = credit->credited.messages } });
+}
+
+/* A store of another name: what clients hold of the old one means nothing here. */
+static void
+leave_store(struct conn *conn)
+{
+	sub_lose_all(conn);
+	if (conn->connected)
+		conn_close(conn, 1012, "service restart");
+}
+
+static void
+welcomed(struct edge *edge, bool other)
+{
+	if (other) {
+		dw_log_warn("the hub has another store", NULL);
+		conn_each(edge, leave_store);
+		rooms_end_streams(edge);
+	}
+	conn_each(edge, sub_ask_all);
+}
+
+static bool
+take_messages(struct edge *edge, const struct dw_messages *messages)
+{
+	struct room *room = room_find(edge, messages->room);
+
+	credit_came(&edge->rooms.credit, messages->records.n);
+	/* A room that was left meanwhile: the hub learns of it in order, so this is no fault. */
+	if (room != NULL && room->streaming && !room_take(room, messages)) {
+		dw_log_warn("a stream of the hub has a hole", "room=%s", room->id);
+		return false;
+	}
+	give_credit(edge);
+	return true;
+}
+
+static struct subscription *
+find_sub(struct edge *edge, uint64_t session, struct dw_str room)
+{
+	struct conn *conn = conn_find(edge, session);
+
+	return conn != NULL ? sub_find(conn, room_find(edge, room)) : NULL;
+}
+
+static bool
+take_joined(struct edge *edge, const struct dw_joined *joined)
+{
+	struct room *room = room_find(edge, joined->room);
+	struct subscription *sub = find_sub(edge, joined->session, joined->room);
+
+	/* So it is also when that client has gone. */
+	if (joined->code == 0 && room != NULL && room->streaming && !room_stream_at(room, joined->sent))
+		return false;
+	if (sub != NULL)
+		sub_joined(sub, joined);
+	return true;
+}
+
+static void
+take_records(struct edge *edge, const struct dw_records *records)
+{
+	struct subscription *sub = find_sub(edge, records->corr, records->room);
+
+	if (sub != NULL)
+		sub_fed(sub, records);
+}
+
+static void
+take_close(struct edge *edge, const struct dw_close *order)
+{
+	struct subscription *sub = find_sub(edge, order->session, order->room);
+	char reason[32] = "";
+
+	if (sub == NULL || order->stay != sub->stay)
+		return;
+	(void)dw_str_copy(order->reason, reason, sizeof(reason));
+	sub_closed(sub, (unsigned)order->code, reason);
+}
+
+static bool
+said(struct edge *edge, const struct dw_wire *message)
+{
+	switch (message->kind) {
+	case DW_MESSAGES:
+		return take_messages(edge, &message->messages);
+	case DW_JOINED:
+		return take_joined(edge, &message->joined);
+	case DW_RECORDS:
+		take_records(edge, &message->records);
+		return true;
+	case DW_CLOSE:
+		take_close(edge, &message->close);
+		return true;
+	default:
+		return true;
+	}
 }
 
 bool
@@ -42,19 +151,19 @@ turn_run(struct edge *edge)
 		dw_log_warn("a stream of the hub has a hole", "room=%s", room->id);
 		uplink_distrust(edge->uplink);
 	}
-	turn_credit(edge);
+	give_credit(edge);
 	return edge->rooms.queue != NULL;
 }
 
-void
-turn_credit(struct edge *edge)
+static void
+tick(struct edge *edge)
 {
-	struct credit *credit = &edge->rooms.credit;
-
-	if (credit_due(credit))
-		(void)uplink_send(
-			edge->uplink, &(struct dw_wire) { .kind = DW_CREDIT, .credit = { .received = credit->credited.messages } });
+	confirmations_tell(edge);
 }
+
+const struct uplink_events edge_events = {
+	.lost = rooms_drop_deferred, .welcomed = welcomed, .said = said, .tick = tick, .turn = turn_run
+};
 
 void
 turn_timers(struct edge *edge, uint64_t now)

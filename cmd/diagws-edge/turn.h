@@ -6,13 +6,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct edge;
+#include "hub/uplink.h"
+
+/* What the hub's messages do: the table for the link to the hub. */
+extern const struct uplink_events edge_events;
 
 /* Readers are offered what is new, for a while; what was deferred for them is taken. True: another turn is due at once.
  */
 bool turn_run(struct edge *edge);
-/* The hub has its credit for what is deferred no longer, when it is time. */
-void turn_credit(struct edge *edge);
 /* All timers that are due. A room may have something new then. */
 void turn_timers(struct edge *edge, uint64_t now);
 

@@ -400,12 +400,13 @@ tear_down(void **state)
 			leaves(client_at(i));
 	assert_int_equal(edge.counts.connections, 0);
 	assert_int_equal(edge.sessions.count, 0);
-	assert_null(edge.confirmations.list);
+	assert_null(edge.conns);
+	assert_null(edge.confirmations);
 	assert_null(edge.requests);
 	assert_null(edge.rooms.queue);
 	assert_null(edge.rooms.credit.deferred);
 	rooms_clear(&edge);
-	sessions_clear(&edge.sessions);
+	free(edge.sessions.chains);
 	limits_clear(&edge.limits);
 	free(edge.rooms.by_id.chains);
 	free(edge.users.chains);

@@ -17,15 +17,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "client/command.h"
 #include "client/confirm.h"
 #include "client/conn.h"
-#include "client/life.h"
 #include "client/noise.h"
-#include "client/subscriptions.h"
 #include "client/ws.h"
 #include "edge.h"
-#include "events.h"
 #include "plain_tests.h"
 #include "room/rooms.h"
 #include "turn.h"

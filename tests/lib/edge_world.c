@@ -3,7 +3,7 @@
  */
 #include <sys/socket.h>
 
-#include "client/reading.h"
+#include "client/subscription.h"
 #include "door/check.h"
 #include "door/linger.h"
 #include "door/receive.h"
@@ -51,7 +51,7 @@ __wrap_dw_mono_us(void)
 uint64_t
 __wrap_dw_random(void)
 {
-	return ++numbers << 8;
+	return ++numbers * ((UINT64_C(1) << 32) + 1);
 }
 
 /* ---- a client's socket: as many bytes as its kernel has room for, and what is behind them waits */

@@ -10,17 +10,12 @@
 
 #include <utlist.h>
 
-#include "../../cmd/diagws-edge/client/command.h"
 #include "../../cmd/diagws-edge/client/confirm.h"
 #include "../../cmd/diagws-edge/client/conn.h"
-#include "../../cmd/diagws-edge/client/life.h"
-#include "../../cmd/diagws-edge/client/reading.h"
-#include "../../cmd/diagws-edge/client/subscriptions.h"
-#include "../../cmd/diagws-edge/client/timers.h"
+#include "../../cmd/diagws-edge/client/subscription.h"
 #include "../../cmd/diagws-edge/door/check.h"
 #include "../../cmd/diagws-edge/door/server.h"
 #include "../../cmd/diagws-edge/edge.h"
-#include "../../cmd/diagws-edge/events.h"
 #include "../../cmd/diagws-edge/http/wait.h"
 #include "../../cmd/diagws-edge/hub/uplink.h"
 #include "../../cmd/diagws-edge/room/frame.h"
@@ -275,7 +270,7 @@ edge_kill(int number)
 	polls_end(edge);
 	uplink_destroy(&edge->uplink);
 	rooms_clear(edge);
-	sessions_clear(&edge->sessions);
+	free(edge->sessions.chains);
 	wait_clear(edge);
 	free(edge->rooms.by_id.chains);
 	free(edge->users.chains);
@@ -402,7 +397,7 @@ client_say(struct client *client, const char *json)
 	struct incoming rx = { .total = strlen(json) };
 
 	dw_buf_adds(&rx.text, json);
-	client->conn->budget = CLIENT_BUDGET;
+	client->conn->budget_at = 0;
 	conn_text(client->conn, &rx);
 	dw_buf_clear(&rx.text);
 }

@@ -1,17 +1,14 @@
 /* What a client says on its WebSocket: one JSON object a message, answered or refused by name. Its
  * own file because it is all input from strangers: bounds first, then JSON, then the verb.
  */
-#include "command.h"
+#include "conn.h"
 
 #include <string.h>
 
 #include "base/clock.h"
-#include "client/auth.h"
 #include "client/confirm.h"
-#include "client/conn.h"
 #include "client/noise.h"
 #include "client/subscription.h"
-#include "client/subscriptions.h"
 #include "edge.h"
 #include "json/json.h"
 #include "room/rooms.h"
@@ -133,10 +130,6 @@ take_unsubscribe(struct conn *conn, const struct dw_json *json)
 
 	if (sub == NULL)
 		return;
-	if (!conn->connected) {
-		conn_error(conn, room, "not_subscribed", "diagnosis_id", "not before `connect`");
-		return;
-	}
 	conn->many = true;
 	confirm_owe(conn);
 	sub_end(sub);
@@ -205,17 +198,8 @@ take_first(struct conn *conn, const struct dw_json *json)
 static bool
 within_budget(struct conn *conn)
 {
-	uint64_t now = dw_mono_ms();
-	uint64_t earned = (now - conn->budget_at) * CLIENT_RATE / 1000;
-
-	if (earned > 0) {
-		conn->budget_at = now;
-		conn->budget = conn->budget + earned > CLIENT_BUDGET ? CLIENT_BUDGET : conn->budget + (uint32_t)earned;
-	}
-	if (conn->budget == 0)
-		return false;
-	conn->budget--;
-	return conn->user == NULL || conn->service || limits_message(&conn->edge->limits, conn->user->name) == DW_OK;
+	return noise_may(&conn->budget_at, conn->heard_at, CLIENT_BUDGET) &&
+		   (conn->user == NULL || conn->service || limits_message(&conn->edge->limits, conn->user->name) == DW_OK);
 }
 
 /* An object within bounds; NULL: it is none, and the client was told. */

@@ -2,18 +2,15 @@
  *
  * One PING of a connection's own is under way at a time: a stack may answer only the newest (RFC 6455, 5.5.3), and one
  * snapshot of positions is enough then. A PING in a ring proves what was written before it, as far as its position
- * goes, and what was noted of this client alone (written.h). What a PONG has proven the client may still acknowledge
+ * goes, and what was noted of this client alone (written.c). What a PONG has proven the client may still acknowledge
  * itself: of that the newest WRITTEN_KEPT stay noted.
  */
 #include "confirm.h"
 
 #include "base/clock.h"
-#include "client/confirmations.h"
 #include "client/conn.h"
-#include "client/subscriptions.h"
-#include "client/written.h"
+#include "client/noise.h"
 #include "edge.h"
-#include "room/pings.h"
 #include "room/rooms.h"
 
 enum {
@@ -45,7 +42,7 @@ confirm(struct subscription *sub, struct dw_position position)
 	sub->confirmed = position;
 	sub->anew |= mend_run(&sub->numbered, dw_n(position));
 	sub->anew |= mend_run(&sub->direct, dw_own(position));
-	confirmations_add(&sub->conn->edge->confirmations, sub, false);
+	confirmations_add(sub, false);
 }
 
 void
@@ -57,7 +54,7 @@ confirm_adapt(struct edge *edge, uint64_t now)
 	if (passed < 1000)
 		return;
 	ms = edge->confirm_ms * edge->pongs * 1000 / (passed * CONFIRM_PONGS);
-	edge->confirm_ms = ms < CONFIRM_MS ? CONFIRM_MS : ms > CONFIRM_MOST_MS ? CONFIRM_MOST_MS : ms;
+	edge->confirm_ms = dw_greater(CONFIRM_MS, dw_less(ms, CONFIRM_MOST_MS));
 	edge->adapted_at = now;
 	edge->pongs = 0;
 }
@@ -77,18 +74,6 @@ is_answer(const struct conn *conn, const void *payload, size_t n, struct dw_posi
 	key = ping_key(conn->first.room);
 	return frame_pong(payload, n, &key, position) && dw_seq(*position) <= dw_seq(conn->first.at) &&
 		   dw_n(*position) <= dw_n(conn->first.at) && dw_own(*position) <= dw_own(conn->first.at);
-}
-
-/* PINGs come a few in a second. One who sends many more PONGs than that is no stack that answers them. */
-static bool
-is_flood(struct conn *conn)
-{
-	const uint64_t each = 1000 / CLIENT_RATE, again_at = dw_greater(conn->pongs_at, conn->heard_at);
-
-	if (again_at - conn->heard_at >= CLIENT_PONGS * each)
-		return true;
-	conn->pongs_at = again_at + each;
-	return false;
 }
 
 /* One of those that are no flood. */
@@ -121,7 +106,8 @@ bool
 confirm_pong(struct conn *conn, const void *payload, size_t n)
 {
 	conn->heard_at = dw_mono_ms();
-	if (is_flood(conn))
+	/* PINGs come a few in a second. One who sends many more PONGs than that is no stack that answers them. */
+	if (!noise_may(&conn->pongs_at, conn->heard_at, CLIENT_PONGS))
 		return false;
 	take_pong(conn, payload, n);
 	return true;
@@ -151,25 +137,30 @@ confirm_ping(struct conn *conn)
 	dw_buf_clear(&frame);
 }
 
+/* Whether it owes a PING that may be written once it is time. */
+static bool
+is_owed(const struct conn *conn)
+{
+	return conn->owed && conn->stalled_at == 0 && !(conn->many && conn->awaited);
+}
+
 uint64_t
 confirm_due(const struct conn *conn, uint64_t due)
 {
-	bool waits = !conn->owed || conn->stalled_at > 0 || (conn->many && conn->awaited);
-
-	const uint64_t next = conn->confirm_at + conn->edge->confirm_ms;
-
-	return !waits && next < due ? next : due;
+	return is_owed(conn) ? dw_less(due, conn->confirm_at + conn->edge->confirm_ms) : due;
 }
 
 void
 confirm_try(struct conn *conn)
 {
-	if (!conn->owed || conn->state != CONN_OPEN || conn->stalled_at > 0 || (conn->many && conn->awaited))
+	const uint64_t next = conn->confirm_at + conn->edge->confirm_ms;
+
+	if (conn->state != CONN_OPEN || !is_owed(conn))
 		return;
-	if (dw_mono_ms() >= conn->confirm_at + conn->edge->confirm_ms)
+	if (dw_mono_ms() >= next)
 		confirm_ping(conn);
 	else
-		conn_wake(conn, conn->confirm_at + conn->edge->confirm_ms);
+		conn_wake(conn, next);
 }
 
 void
@@ -214,6 +205,6 @@ confirm_ack(struct subscription *sub, uint64_t seq)
 		sub->confirmed = at;
 	sub->anew |= mend_run(&sub->numbered, dw_n(at));
 	sub->anew |= mend_run(&sub->direct, dw_own(at));
-	confirmations_add(&sub->conn->edge->confirmations, sub, true);
+	confirmations_add(sub, true);
 	return true;
 }

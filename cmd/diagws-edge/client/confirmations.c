@@ -1,23 +1,26 @@
-/* Pending confirmations: see confirmations.h. Ten thousand clients may stand at ten thousand positions: entering and
+/* Pending confirmations: see confirm.h. Ten thousand clients may stand at ten thousand positions: entering and
  * leaving the list takes the same whatever its length, and telling it sorts it once.
  *
  * A client may have confirmed twice: its stack by a PONG, and further back it itself by an `ack`, which is worth
  * more to the hub. Both are told.
  */
-#include "confirmations.h"
+#include "confirm.h"
 
 #include <stdlib.h>
 
 #include <utlist.h>
 
 #include "client/conn.h"
-#include "client/written.h"
+#include "edge.h"
 #include "hub/uplink.h"
 #include "room/rooms.h"
 
-enum { PONG = 1, ACK = 2 };
+enum { PONG = 1, ACK = 2, KEYS = 8 };
 
 struct confirmation {
+	/* All that is the same in one CONFIRM. Where one began again the hub has to know before it hears of anything that
+	 * it confirmed there. */
+	uint64_t key[KEYS];
 	const struct room *room;
 	struct dw_position at;
 	bool sure, anew;
@@ -26,46 +29,30 @@ struct confirmation {
 };
 
 void
-confirmations_add(struct confirmations *confirmations, struct subscription *sub, bool sure)
+confirmations_add(struct subscription *sub, bool sure)
 {
 	if (sub->pending == 0)
-		DL_APPEND2(confirmations->list, sub, pending_prev, pending_next);
+		DL_APPEND2(sub->conn->edge->confirmations, sub, pending_prev, pending_next);
 	sub->pending |= sure ? ACK : PONG;
 }
 
 void
-confirmations_remove(struct confirmations *confirmations, struct subscription *sub)
+confirmations_remove(struct subscription *sub)
 {
 	if (sub->pending != 0)
-		DL_DELETE2(confirmations->list, sub, pending_prev, pending_next);
+		DL_DELETE2(sub->conn->edge->confirmations, sub, pending_prev, pending_next);
 	sub->pending = 0;
 }
 
 static int
-compare_numbers(uint64_t a, uint64_t b)
+compare(const void *one, const void *other)
 {
-	return (a > b) - (a < b);
-}
+	const struct confirmation *a = one, *b = other;
 
-static int
-compare_places(const struct confirmation *a, const struct confirmation *b)
-{
-	int order = compare_numbers((uintptr_t)a->room, (uintptr_t)b->room);
-
-	/* Where one began again the hub has to know before it hears of anything that it confirmed there. */
-	order = order != 0 ? order : (int)b->anew - (int)a->anew;
-	order = order != 0 ? order : compare_numbers(dw_seq(a->at), dw_seq(b->at));
-	order = order != 0 ? order : compare_numbers(dw_n(a->at), dw_n(b->at));
-	order = order != 0 ? order : compare_numbers(dw_own(a->at), dw_own(b->at));
-	order = order != 0 ? order : compare_numbers(a->begun.n, b->begun.n);
-	order = order != 0 ? order : compare_numbers(a->begun.own, b->begun.own);
-	return order != 0 ? order : (int)a->sure - (int)b->sure;
-}
-
-static int
-compare(const void *a, const void *b)
-{
-	return compare_places(a, b);
+	for (size_t i = 0; i < KEYS; i++)
+		if (a->key[i] != b->key[i])
+			return a->key[i] < b->key[i] ? -1 : 1;
+	return 0;
 }
 
 /* Those of `said` from the first on that stand where it does, in one message. Returns how many. */
@@ -75,7 +62,7 @@ tell_some(struct uplink *uplink, const struct confirmation *said, size_t count, 
 	size_t n = 0;
 
 	dw_buf_reset(sessions);
-	while (n < count && n < DW_WIRE_SESSIONS_MAX && compare_places(&said[n], said) == 0)
+	while (n < count && n < DW_WIRE_SESSIONS_MAX && compare(&said[n], said) == 0)
 		dw_session_pack(sessions, said[n++].session);
 	if (dw_buf_ok(sessions))
 		(void)uplink_send(uplink, &(struct dw_wire) { .kind = DW_CONFIRM,
@@ -92,32 +79,34 @@ tell_some(struct uplink *uplink, const struct confirmation *said, size_t count, 
 static struct confirmation
 confirmation_of(struct subscription *sub, bool sure)
 {
-	struct confirmation said = { .room = sub->room,
-		.at = sure ? written_acked(sub) : sub->confirmed,
+	const struct dw_position at = sure ? written_acked(sub) : sub->confirmed;
+	const struct dw_begun begun = { sub->anew ? sub->numbered.begun : 0, sub->anew ? sub->direct.begun : 0 };
+	const struct confirmation said = { .room = sub->room,
+		.at = at,
 		.sure = sure,
 		.anew = sub->anew,
-		.session = sub->conn->session };
+		.begun = begun,
+		.session = sub->conn->session,
+		.key = { (uintptr_t)sub->room, !sub->anew, dw_seq(at), dw_n(at), dw_own(at), begun.n, begun.own, sure } };
 
-	if (sub->anew)
-		said.begun = (struct dw_begun) { sub->numbered.begun, sub->direct.begun };
 	sub->anew = false;
 	return said;
 }
 
 void
-confirmations_tell(struct confirmations *confirmations, struct uplink *uplink)
+confirmations_tell(struct edge *edge)
 {
 	struct dw_buf sessions = { 0 };
 	struct subscription *sub, *next;
 	struct confirmation *said;
 	size_t count = 0, told = 0;
 
-	DL_COUNT2(confirmations->list, sub, count, pending_next);
+	DL_COUNT2(edge->confirmations, sub, count, pending_next);
 	said = count > 0 ? malloc(2 * count * sizeof(*said)) : NULL;
 	if (said == NULL)
 		return;
 	count = 0;
-	DL_FOREACH_SAFE2(confirmations->list, sub, next, pending_next)
+	DL_FOREACH_SAFE2(edge->confirmations, sub, next, pending_next)
 	{
 		/* Not before the hub counts it again. */
 		if (sub->state == SUB_RETURNING)
@@ -126,17 +115,17 @@ confirmations_tell(struct confirmations *confirmations, struct uplink *uplink)
 			said[count++] = confirmation_of(sub, false);
 		if (sub->joined && (sub->pending & ACK) != 0)
 			said[count++] = confirmation_of(sub, true);
-		confirmations_remove(confirmations, sub);
+		confirmations_remove(sub);
 	}
 	qsort(said, count, sizeof(*said), compare);
 	while (told < count)
-		told += tell_some(uplink, said + told, count - told, &sessions);
+		told += tell_some(edge->uplink, said + told, count - told, &sessions);
 	dw_buf_clear(&sessions);
 	free(said);
 }
 
 void
-confirmations_tell_ack(struct subscription *sub, struct uplink *uplink)
+confirmations_tell_ack(struct subscription *sub)
 {
 	struct dw_buf sessions = { 0 };
 	struct confirmation said;
@@ -144,6 +133,6 @@ confirmations_tell_ack(struct subscription *sub, struct uplink *uplink)
 	if ((sub->pending & ACK) == 0)
 		return;
 	said = confirmation_of(sub, true);
-	(void)tell_some(uplink, &said, 1, &sessions);
+	(void)tell_some(sub->conn->edge->uplink, &said, 1, &sessions);
 	dw_buf_clear(&sessions);
 }

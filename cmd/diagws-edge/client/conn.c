@@ -1,17 +1,18 @@
-/* What a connection is told, and how that ends: see conn.h. Who it is is life.c's, what is due timers.c's.
+/* What a connection watches and is told, and how that ends: see conn.h. Who it is is life.c's, what is due timers.c's.
  *
  * Happy path: ready frames go to the kernel. Failure modes: a kernel that is full (the connection is stalled: its rooms
  * offer it nothing, and what cannot wait is kept up to a bound, 1013 beyond), a line that is dead. Invariants: nothing
  * is written while the last write is unfinished, or after a Close; what is closed is in no list of readers; one timer
- * serves all that is ever due, and whoever makes something due says when (conn_wake).
+ * serves all that is ever due, and whoever makes something due says when (conn_wake); a subscription with a room is in
+ * one of that room's two lists.
  */
 #include "conn.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include <utlist.h>
 
 #include "base/clock.h"
-#include "client/subscriptions.h"
 #include "door/linger.h"
 #include "door/server.h"
 #include "edge.h"
@@ -19,6 +20,92 @@
 #include "room/rooms.h"
 
 enum { CUT_MS = 4000 }; /* a closed client that does not end its connection is cut, before libwebsockets does */
+
+static struct subscription *
+in_use(struct subscription *sub)
+{
+	while (sub != NULL && sub->room == NULL)
+		sub = sub->next;
+	return sub;
+}
+
+struct subscription *
+sub_first(struct conn *conn)
+{
+	return in_use(&conn->first);
+}
+
+struct subscription *
+sub_after(struct subscription *sub)
+{
+	return in_use(sub->next);
+}
+
+struct subscription *
+sub_find(struct conn *conn, const struct room *room)
+{
+	struct subscription *sub = room != NULL ? sub_first(conn) : NULL;
+
+	while (sub != NULL && sub->room != room)
+		sub = sub_after(sub);
+	return sub;
+}
+
+struct subscription *
+sub_get(struct conn *conn, struct room *room)
+{
+	struct subscription *sub = &conn->first;
+
+	if (sub->room == NULL) {
+		*sub = (struct subscription) { .next = sub->next };
+	} else {
+		sub = calloc(1, sizeof(*sub));
+		if (sub == NULL)
+			return NULL;
+		sub->next = conn->first.next;
+		conn->first.next = sub;
+	}
+	sub->conn = conn;
+	sub->room = room;
+	sub->parked = true;
+	fanout_join(room, &sub->reader);
+	return sub;
+}
+
+void
+sub_put(struct subscription *sub)
+{
+	struct conn *conn = sub->conn;
+
+	fanout_part(sub->room, &sub->reader, sub->parked);
+	sub->room = NULL;
+	if (sub == &conn->first)
+		return;
+	LL_DELETE(conn->first.next, sub);
+	free(sub);
+}
+
+void
+sub_park(struct subscription *sub)
+{
+	const struct conn *conn = sub->conn;
+	const bool park = sub->state != SUB_READING || conn->stalled_at > 0 || conn->state != CONN_OPEN;
+
+	if (park == sub->parked)
+		return;
+	sub->parked = park;
+	if (park)
+		fanout_park(sub->room, &sub->reader);
+	else
+		fanout_enter(sub->room, &sub->reader);
+}
+
+void
+sub_park_all(struct conn *conn)
+{
+	for (struct subscription *sub = sub_first(conn); sub != NULL; sub = sub_after(sub))
+		sub_park(sub);
+}
 
 static void
 set_timer(struct conn *conn, uint64_t due)
@@ -58,14 +145,6 @@ write_no_more(struct conn *conn)
 	set_timer(conn, dw_mono_ms() + (conn->stalled_at > 0 ? CUT_STALLED_MS / 3 : CUT_MS));
 }
 
-/* With the code and reason that are set. */
-static void
-begin_close(struct conn *conn)
-{
-	write_no_more(conn);
-	server_close(conn->wsi);
-}
-
 void
 conn_drop_incoming(struct conn *conn)
 {
@@ -78,10 +157,7 @@ conn_drop_incoming(struct conn *conn)
 bool
 conn_claims(const struct conn *conn, struct dw_str room)
 {
-	const struct dw_claims claims = { .diagnoses = {
-										  .data = (char *)(uintptr_t)conn->diagnoses.p, .len = conn->diagnoses.n } };
-
-	return dw_claims_name(&claims, room);
+	return dw_claims_name(&(struct dw_claims) { .diagnoses = conn->diagnoses }, room);
 }
 
 void
@@ -90,7 +166,8 @@ conn_close(struct conn *conn, unsigned code, const char *reason)
 	if (conn->state == CONN_CLOSING)
 		return;
 	set_reason(conn, code, reason);
-	begin_close(conn);
+	write_no_more(conn);
+	server_close(conn->wsi);
 }
 
 void
@@ -124,6 +201,8 @@ conn_can_write(const struct conn *conn)
 bool
 conn_write(struct conn *conn, struct dw_str frames)
 {
+	enum server_outcome outcome;
+
 	if (conn->stalled_at > 0) {
 		conn->waiting += frames.n;
 		if (conn->waiting > LIMIT_WAITING) {
@@ -131,20 +210,16 @@ conn_write(struct conn *conn, struct dw_str frames)
 			return false;
 		}
 	}
-	switch (server_write(conn->wsi, conn->fd, frames)) {
-	case SERVER_DEAD:
+	outcome = server_write(conn->wsi, conn->fd, frames);
+	if (outcome == SERVER_DEAD) {
 		conn_close(conn, 1006, "");
 		return false;
-	case SERVER_STALLED:
-		if (conn->stalled_at == 0) {
-			conn->stalled_at = dw_mono_ms();
-			conn->taken = server_taken(conn->wsi);
-			sub_park_all(conn);
-			conn_wake(conn, conn->stalled_at + (uint64_t)conn->edge->config.slow_ms);
-		}
-		return true;
-	case SERVER_DONE:
-		break;
+	}
+	if (outcome == SERVER_STALLED && conn->stalled_at == 0) {
+		conn->stalled_at = dw_mono_ms();
+		conn->taken = server_taken(conn->wsi);
+		sub_park_all(conn);
+		conn_wake(conn, conn->stalled_at + (uint64_t)conn->edge->config.slow_ms);
 	}
 	return true;
 }

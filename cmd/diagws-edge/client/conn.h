@@ -1,9 +1,9 @@
 /* A client's WebSocket: what is known of it, and what it is told.
  *
- * How it comes and goes is life.h's, what is due on it timers.h's, what it says command.h's, what it gets of a room
- * subscription.h's, and that it has received it confirm.h's; all of these know this, and this knows none of them. A
- * connection is never more than positions and what the kernel and libwebsockets hold of one write. Its first
- * subscription lies in it, for most have no other.
+ * What it is told, and how that ends, is conn.c's, how it comes and goes life.c's, what is due on it timers.c's, what
+ * it says command.c's; what it gets of a room subscription.h's, and that it has received it confirm.h's. A connection
+ * is never more than positions and what the kernel and libwebsockets hold of one write. Its first subscription lies in
+ * it, for most have no other.
  */
 #ifndef CONN_H
 #define CONN_H
@@ -18,6 +18,7 @@
 #include "base/wheel.h"
 #include "client/subscription.h"
 #include "door/address.h"
+#include "door/check.h"
 #include "door/users.h"
 #include "token/auth.h"
 
@@ -47,19 +48,16 @@ struct incoming {
 	struct dw_utf8 utf8;
 };
 
-/* What a client asked for with its upgrade; refuse is NULL when nothing speaks against it yet. Of a client that sent a
- * fresh token only the check and the claims are of use (auth.c). */
+/* What a client asked for with its upgrade. Of a client that sent a
+ * fresh token only the check and the claims are of use (life.c). */
 struct conn_request {
 	struct conn_request *prev, *next; /* in edge->requests: of connections that have not started */
 	struct conn *conn;
 	struct check *check; /* of its token, while that is under way */
 	struct address address;
 	struct site *site;  /* where it is a stranger; NULL: it is none */
-	unsigned code;      /* to refuse it with, and */
-	const char *refuse; /* the reason */
+	int err;            /* why it is refused; DW_OK: nothing speaks against it yet */
 	bool awaits;        /* auth=message: its token is to come */
-	bool deny;          /* refused as one who may not: DENY_MS later */
-	bool limited;       /* refused for its address' limits */
 	const char *error;  /* code of an `error` that is told before 1008, and */
 	const char *detail; /* its words */
 	char room[DW_ROOM_MAX + 1];
@@ -96,25 +94,40 @@ struct conn {
 	bool ended : 1;     /* the client's Close has come, and was answered; or none is waited for */
 	struct subscription first;
 	struct dw_wheel_timer timer;
-	uint64_t session; /* sessions.h; 0: none */
-	uint64_t expires; /* s since 1970 */
+	struct conn *prev, *next; /* in edge->conns, */
+	struct dw_hash_link link; /* and in edge->sessions */
+	uint64_t session;         /* by this; 0: in neither */
+	uint64_t expires;         /* s since 1970 */
 	uint64_t heard_at, pinged_at;
 	uint64_t taken;          /* what the client's kernel had taken when it stalled, or was sent its last */
 	size_t waiting;          /* bytes it was told since */
 	uint64_t confirm_at;     /* confirm.h: when its newest PING of its own was written */
 	uint64_t counter;        /* that PING's number */
-	struct dw_str diagnoses; /* the token's claim, for later rooms; owned */
+	struct dw_buf diagnoses; /* the token's claim, for later rooms */
 	struct incoming *rx;     /* an unfinished client message; NULL: none */
 	int32_t noise;           /* noise.h: bytes it has sent that say nothing, less those that it may, */
 	uint32_t noise_at;       /* as of when: ms, modulo 2^32 */
 	uint64_t pongs_at;       /* confirm.c: when it may send CLIENT_PONGS at once again */
-	uint64_t budget_at;
-	uint32_t budget; /* client messages that are still allowed */
+	uint64_t budget_at;      /* the same of CLIENT_BUDGET messages; where it is over: since when */
 	uint16_t close_code;
 	uint16_t answered_at; /* confirm.c: when an answer to a PING was last counted: ms, modulo 2^16 */
 	char *close_reason;   /* NULL: none */
 	char device[];
 };
+
+/* The rooms that it watches, in this order: sub_first, then sub_after until NULL. */
+struct subscription *sub_first(struct conn *conn);
+struct subscription *sub_after(struct subscription *sub);
+struct subscription *sub_find(struct conn *conn, const struct room *room); /* NULL: none; room may be NULL */
+/* One that watches this room, and is offered nothing yet: the first lies in its connection, the others are linked
+ * behind it. NULL: no memory. */
+struct subscription *sub_get(struct conn *conn, struct room *room);
+/* Ends it: off its room's lists, and freed, but for the one that lies in the connection. */
+void sub_put(struct subscription *sub);
+/* Moves it to where it belongs: among those of its room that are offered what is new, or parked. To be called whenever
+ * it may no longer read, or can again. */
+void sub_park(struct subscription *sub);
+void sub_park_all(struct conn *conn);
 
 /* Closes it with this code and reason; CLOSE CODES in man/diagws.7 lists them. Nothing if it is closing already. */
 void conn_close(struct conn *conn, unsigned code, const char *reason);
@@ -138,5 +151,36 @@ bool conn_can_write(const struct conn *conn);
 void conn_tell(struct conn *conn, const char *type, const char *room, const char *data);
 /* An `error`; field may be NULL. */
 void conn_error(struct conn *conn, const char *room, const char *code, const char *field, const char *message);
+
+/* ---- life.c: conn_new (the upgrade was read) → conn_start (established: its first room is asked for, or the refusal
+ * is due; or its token is to come, or being checked, and it starts when that is over) → conn_destroy (closed: it leaves
+ * its rooms).
+ *
+ * The first token comes with the upgrade (ws.c) or, where that asked for auth=message, in the client's first message. A
+ * later message with a token renews it: the same user's, with another end and other rooms in its claim. */
+
+/* Takes over *request (also on failure); fire: its timer's. NULL: no memory. */
+struct conn *conn_new(
+	struct edge *edge, struct lws *wsi, struct conn_request *request, void (*fire)(struct dw_wheel_timer *timer));
+/* Lets it in, or begins to close it. */
+void conn_start(struct conn *conn);
+void conn_destroy(struct conn **conn_p);
+/* Of those that were let in: the one whose session this is (NULL: none), and all, oldest first: so the hub hears of
+ * them again in the order in which they came. Meanwhile none may come, and no other go. */
+struct conn *conn_find(const struct edge *edge, uint64_t session);
+void conn_each(struct edge *edge, void (*act)(struct conn *conn));
+/* Cuts the one that was refused longest ago and has not ended. false: none. */
+bool conn_evict(struct edge *edge);
+
+/* The check of a token has ended; its user is the request. */
+check_done auth_checked;
+/* The client has sent a token: its first, while the connection waits for that (CONN_AWAITING), or a fresh one. */
+void auth_take(struct conn *conn, struct dw_str token);
+
+/* ---- command.c: a whole message of the client. */
+void conn_text(struct conn *conn, const struct incoming *rx);
+
+/* ---- timers.c: does what is due on a connection, and sets its one timer anew. May be called too early. */
+void timers_fire(struct dw_wheel_timer *timer);
 
 #endif

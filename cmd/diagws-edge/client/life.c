@@ -1,22 +1,77 @@
-/* Connections: who they are, and whether they are let in. See life.h.
+/* Connections: who they are, and whether they are let in. See conn.h.
  *
- * Failure modes: a token that does not let in (1008, after DENY_MS where it is about the room), too many connections of
- * a user. Invariant: whoever was counted, with an address or a user, is not any more when the connection is gone.
+ * Happy path: first token → admit_checked, which starts the connection; fresh token → it is the same
+ * user's → another end, another claim, and the hub is asked again for every room (sub_renew_all). Failure modes: a
+ * first token that does not let in (1008, after DENY_MS where it is about the room); too many connections of a user; a
+ * fresh token that is not good changes nothing, and the client is told. Invariants: whoever was counted, with an
+ * address or a user, is not any more when the connection is gone; a connection has one check under way, and
+ * conn->request holds what it is about.
  */
-#include "life.h"
+#include "conn.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <utlist.h>
 
 #include "base/clock.h"
-#include "client/conn.h"
 #include "client/noise.h"
 #include "client/subscription.h"
-#include "client/subscriptions.h"
-#include "door/check.h"
 #include "door/server.h"
 #include "edge.h"
+
+#define LAST_YEAR_S UINT64_C(253402300799) /* 9999-12-31T23:59:59Z: RFC 3339 has no later time */
+
+static struct conn *
+conn_of(struct dw_hash_link *link)
+{
+	return (struct conn *)(void *)((char *)link - offsetof(struct conn, link));
+}
+
+static uint32_t
+hash_of(const struct dw_hash_link *link)
+{
+	return (uint32_t)conn_of((struct dw_hash_link *)(uintptr_t)link)->session;
+}
+
+struct conn *
+conn_find(const struct edge *edge, uint64_t session)
+{
+	struct dw_hash_link *link = dw_hash_chain(&edge->sessions, (uint32_t)session);
+
+	while (link != NULL && conn_of(link)->session != session)
+		link = link->next;
+	return link != NULL ? conn_of(link) : NULL;
+}
+
+void
+conn_each(struct edge *edge, void (*act)(struct conn *conn))
+{
+	struct conn *conn, *next;
+
+	DL_FOREACH_SAFE(edge->conns, conn, next)
+	{
+		act(conn);
+	}
+}
+
+/* The hub knows it by that from now on: 64 random bits, so that it is unique for ever. */
+static bool
+add_session(struct conn *conn)
+{
+	struct dw_hash *sessions = &conn->edge->sessions;
+	uint64_t session;
+
+	if (!dw_hash_reserve(sessions, hash_of))
+		return false;
+	do {
+		session = dw_random();
+	} while (session == 0 || conn_find(conn->edge, session) != NULL);
+	conn->session = session;
+	dw_hash_add(sessions, &conn->link, hash_of(&conn->link));
+	DL_APPEND(conn->edge->conns, conn);
+	return true;
+}
 
 static void
 free_request(struct edge *edge, struct conn_request **request_p)
@@ -32,14 +87,14 @@ free_request(struct edge *edge, struct conn_request **request_p)
 	*request_p = NULL;
 }
 
-void
-conn_forget_request(struct conn *conn)
+static void
+forget_request(struct conn *conn)
 {
 	free_request(conn->edge, &conn->request);
 }
 
 struct conn *
-conn_new(struct edge *edge, struct lws *wsi, struct conn_request *request, conn_fire *fire)
+conn_new(struct edge *edge, struct lws *wsi, struct conn_request *request, void (*fire)(struct dw_wheel_timer *timer))
 {
 	const char *device = request->device[0] != '\0' ? request->device : request->claims.device;
 	const size_t size = request->check != NULL || request->awaits ? sizeof(request->device) : strlen(device) + 1;
@@ -61,36 +116,31 @@ conn_new(struct edge *edge, struct lws *wsi, struct conn_request *request, conn_
 	memcpy(conn->device, device, strlen(device) + 1);
 	conn->timer.fire = fire;
 	conn->first.conn = conn;
-	conn->first.since = conn->heard_at = conn->pinged_at = conn->budget_at = dw_mono_ms();
-	conn->budget = CLIENT_BUDGET;
+	conn->first.since = conn->heard_at = conn->pinged_at = dw_mono_ms();
 	edge->counts.connections++;
 	return conn;
 }
 
-bool
-conn_claim(struct conn *conn, const struct dw_claims *claims)
+/* What its token says counts from now on: its end, and the rooms that it names. */
+static void
+use_claims(struct conn *conn)
 {
-	const struct dw_buf *diagnoses = &claims->diagnoses;
-	char *copy = diagnoses->len > 0 ? malloc(diagnoses->len) : NULL;
+	struct dw_claims *claims = &conn->request->claims;
+	const struct dw_buf before = conn->diagnoses;
 
-	if (copy == NULL && diagnoses->len > 0)
-		return false;
-	if (copy != NULL)
-		memcpy(copy, diagnoses->data, diagnoses->len);
-	free((char *)(uintptr_t)conn->diagnoses.p);
-	conn->diagnoses = (struct dw_str) { copy, diagnoses->len };
+	conn->diagnoses = claims->diagnoses;
+	claims->diagnoses = before; /* it goes with the request */
 	conn->service = (claims->scope & DW_SCOPE_PUBLISH) != 0;
 	conn->expires = claims->expires + (uint64_t)conn->edge->config.leeway_ms / 1000;
-	return true;
 }
 
 /* What is kept of the request. */
 static bool
 enter(struct conn *conn, const struct conn_request *request)
 {
-	if (!conn_claim(conn, &request->claims) || !sessions_add(&conn->edge->sessions, conn))
-		return false;
-	return sub_open(conn, request->room, conn_claims(conn, dw_str(request->room)), &request->from) != NULL;
+	use_claims(conn);
+	return add_session(conn) &&
+		   sub_open(conn, request->room, conn_claims(conn, dw_str(request->room)), &request->from) != NULL;
 }
 
 /* Counts it as one of its user's, unless that has too many. */
@@ -109,11 +159,18 @@ within_limits(struct conn *conn)
 	return false;
 }
 
+/* A client is told what is wrong with its token, or that it comes too often; of our own trouble only to try again. */
+static bool
+is_told(int err)
+{
+	return err == DW_E_TOKEN_MISSING || err == DW_E_TOKEN || err == DW_E_TOKEN_EXPIRED || err == DW_E_RATE;
+}
+
 void
 conn_start(struct conn *conn)
 {
 	const struct conn_request *request = conn->request;
-	bool in = false;
+	bool in;
 
 	if (conn->edge->draining) {
 		conn_close(conn, 1012, "service restart");
@@ -130,17 +187,19 @@ conn_start(struct conn *conn)
 		server_hold(conn->wsi, true);
 		return;
 	}
+	if (request->err != DW_OK) {
+		const bool told = is_told(request->err);
+
+		conn_close(conn, told ? 1008 : 1013, told ? dw_err_text(request->err) : "try again later");
+		return;
+	}
+	if (request->room[0] == '\0') {
+		conn_deny(conn);
+		return;
+	}
 	if (request->error != NULL) {
 		conn_error(conn, request->room, request->error, NULL, request->detail);
 		conn_close(conn, 1008, request->error);
-		return;
-	}
-	if (request->refuse != NULL && !request->deny) {
-		conn_close(conn, request->code, request->refuse);
-		return;
-	}
-	if (request->deny) {
-		conn_deny(conn);
 		return;
 	}
 	conn->user = users_get(&conn->edge->users, request->claims.user);
@@ -148,17 +207,17 @@ conn_start(struct conn *conn)
 		conn_close(conn, 1008, dw_err_text(DW_E_RATE));
 		return;
 	}
-	if (conn->user != NULL)
-		in = enter(conn, request);
-	conn_forget_request(conn);
+	in = conn->user != NULL && enter(conn, request);
+	forget_request(conn);
 	if (in)
 		conn_wake(conn, dw_mono_ms());
 	else
 		conn_close(conn, 1013, "try again later");
 }
 
-void
-conn_checked(struct conn *conn)
+/* The check of its first token has ended, and the request says how. */
+static void
+admit_checked(struct conn *conn)
 {
 	/* Not established yet, or closing. */
 	if (conn->state != CONN_CHECKING)
@@ -171,6 +230,102 @@ conn_checked(struct conn *conn)
 	conn_start(conn);
 }
 
+static void
+tell_renewed(struct conn *conn, uint64_t expires)
+{
+	char at[DW_TIME_SIZE], data[64];
+
+	dw_time_text((expires < LAST_YEAR_S ? expires : LAST_YEAR_S) * 1000, at);
+	(void)snprintf(data, sizeof(data), "{\"expires\":\"%s\"}", at);
+	conn_tell(conn, "auth", NULL, data);
+}
+
+/* The check of a fresh token says this. */
+static void
+end_renewal(struct conn *conn)
+{
+	const struct dw_claims *claims = &conn->request->claims;
+	int err = conn->request->err;
+
+	if (err == DW_OK && strcmp(claims->user, conn->user->name) == 0)
+		err = limits_handshake(&conn->edge->limits, claims->user);
+	if (conn->state != CONN_OPEN) {
+		; /* it is being closed */
+	} else if (is_told(err)) {
+		conn_error(conn, NULL, dw_err_code(err), "token", dw_err_text(err));
+	} else if (err == DW_OK && strcmp(claims->user, conn->user->name) != 0) {
+		conn_error(conn, NULL, dw_err_code(DW_E_DENIED), "token", "the token is another user's");
+	} else if (err != DW_OK) {
+		conn_error(conn, NULL, "unavailable", NULL, "try again later");
+	} else {
+		use_claims(conn);
+		tell_renewed(conn, claims->expires);
+		sub_renew_all(conn);
+		conn_wake(conn, dw_mono_ms());
+	}
+	forget_request(conn);
+}
+
+void
+auth_checked(void *user, int err, struct dw_claims *claims)
+{
+	struct conn_request *request = user;
+
+	request->claims = *claims;
+	dw_claims_init(claims);
+	request->err = err;
+	if (request->conn->user != NULL)
+		end_renewal(request->conn);
+	else
+		admit_checked(request->conn);
+}
+
+static void
+take_first(struct conn *conn, struct dw_str token)
+{
+	struct conn_request *request = conn->request;
+	int err;
+
+	request->awaits = false;
+	conn->state = CONN_CHECKING;
+	err = check_begin(conn->edge, &request->address, token, &request->claims, &request->check, auth_checked, request);
+	if (err == DW_E_AGAIN) {
+		server_hold(conn->wsi, true);
+		return;
+	}
+	request->err = err;
+	admit_checked(conn);
+}
+
+static void
+take_fresh(struct conn *conn, struct dw_str token)
+{
+	struct conn_request *request = calloc(1, sizeof(*request));
+
+	if (request == NULL) {
+		conn_error(conn, NULL, "unavailable", NULL, "try again later");
+		return;
+	}
+	dw_claims_init(&request->claims);
+	request->conn = conn;
+	conn->request = request;
+	server_address(conn->wsi, &request->address);
+	request->err =
+		check_begin(conn->edge, &request->address, token, &request->claims, &request->check, auth_checked, request);
+	if (request->err != DW_E_AGAIN)
+		end_renewal(conn);
+}
+
+void
+auth_take(struct conn *conn, struct dw_str token)
+{
+	if (conn->state == CONN_AWAITING)
+		take_first(conn, token);
+	else if (conn->request == NULL)
+		take_fresh(conn, token);
+	else
+		conn_error(conn, NULL, "auth_pending", "token", "the token before this one is being checked");
+}
 void
 conn_destroy(struct conn **conn_p)
 {
@@ -184,13 +339,15 @@ conn_destroy(struct conn **conn_p)
 	dw_wheel_cancel(&conn->timer);
 	while ((sub = sub_first(conn)) != NULL)
 		sub_end(sub);
-	if (conn->session != 0)
-		sessions_remove(&conn->edge->sessions, conn);
+	if (conn->session != 0) {
+		dw_hash_remove(&conn->edge->sessions, &conn->link, hash_of(&conn->link));
+		DL_DELETE(conn->edge->conns, conn);
+	}
 	if (conn->user != NULL)
 		conn->user->connections--;
 	users_release(&conn->edge->users, conn->user);
-	conn_forget_request(conn);
-	free((char *)(uintptr_t)conn->diagnoses.p);
+	forget_request(conn);
+	dw_buf_clear(&conn->diagnoses);
 	conn_drop_incoming(conn);
 	free(conn->close_reason);
 	conn->edge->counts.connections--;
@@ -208,7 +365,7 @@ conn_evict(struct edge *edge)
 
 		if (conn == NULL || conn->state != CONN_CLOSING)
 			continue;
-		conn_forget_request(conn);
+		forget_request(conn);
 		server_cut(conn->wsi);
 		return true;
 	}

@@ -49,6 +49,17 @@ read_most(const struct conn *conn)
 	return dw_less((uint64_t)(CLIENT_NOISE - conn->noise), READ_MOST);
 }
 
+bool
+noise_may(uint64_t *all_at, uint64_t now, uint64_t most)
+{
+	const uint64_t each = 1000 / CLIENT_RATE, at = dw_greater(*all_at, now);
+
+	if (at - now >= most * each)
+		return false;
+	*all_at = at + each;
+	return true;
+}
+
 static void
 weigh(struct conn *conn, size_t n)
 {

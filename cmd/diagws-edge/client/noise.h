@@ -19,6 +19,9 @@ void noise_begin(struct conn *conn);
 void noise_end(const struct conn *conn);
 /* n bytes of a frame say something; whole: it ends with them. */
 void noise_said(struct conn *conn, size_t n, bool whole);
+/* Whether it may send one more of those that it may send `most` of at once, and then CLIENT_RATE in a second. *all_at:
+ * when it may send all of them again. */
+bool noise_may(uint64_t *all_at, uint64_t now, uint64_t most);
 /* It has said too much. What else it says is dropped, and it is closed SLOWED_MS later: who comes again and again does
  * so no more often than that. */
 void noise_abuse(struct conn *conn);

@@ -7,23 +7,18 @@
  * WRITE_MAX or one frame at once, for that is what libwebsockets may have to keep; `at` is what was written, or told as
  * a gap: by its numbers nothing is given, or told, twice.
  */
-#include "reading.h"
+#include "subscription.h"
 
 #include <string.h>
 
 #include "base/clock.h"
 #include "client/confirm.h"
 #include "client/conn.h"
-#include "client/subscription.h"
-#include "client/subscriptions.h"
-#include "client/written.h"
 #include "door/server.h"
 #include "edge.h"
 #include "hub/uplink.h"
-#include "room/pings.h"
 #include "room/render.h"
 #include "room/rooms.h"
-#include "room/stream.h"
 
 enum { WRITE_MAX = 16 * 1024 };
 enum { OWN_WAY = ENTRY_CONDITION | ENTRY_HOLE | ENTRY_ASK }; /* does not go out as it is */
@@ -66,8 +61,9 @@ ask_feed(struct subscription *sub)
 	sub_park(sub);
 }
 
-/* Frames that are passed over: it was fed beyond what the stream had brought, and they come again; or it was told of a
- * gap, for the hub has those messages no longer, and the ring still has. */
+/* Whether the client lacks this entry. It does not if the hub has fed it further than the stream had come, so that the
+ * stream brings the same once more; or if it was told the entry as a gap, because the hub no longer had what the ring
+ * still has. */
 static bool
 is_next(const struct subscription *sub, const struct dw_ring_entry *entry)
 {
@@ -391,9 +387,7 @@ sub_fed(struct subscription *sub, const struct dw_records *records)
 void
 sub_push_all(struct conn *conn)
 {
-	if (server_stalled(conn->wsi))
-		return;
-	if (conn->state == CONN_CLOSING)
+	if (server_stalled(conn->wsi) || conn->state == CONN_CLOSING)
 		return;
 	conn->stalled_at = 0;
 	conn->waiting = 0;

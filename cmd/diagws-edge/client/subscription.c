@@ -13,18 +13,13 @@
 
 #include "base/clock.h"
 #include "client/confirm.h"
-#include "client/confirmations.h"
 #include "client/conn.h"
-#include "client/reading.h"
-#include "client/subscriptions.h"
-#include "client/written.h"
 #include "door/server.h"
 #include "edge.h"
 #include "hub/uplink.h"
 #include "room/frame.h"
 #include "room/render.h"
 #include "room/rooms.h"
-#include "room/stream.h"
 
 enum {
 	JOIN_WAIT_MS = 5 * 1000, /* a new client waits so long for the hub, then 1013 */
@@ -71,8 +66,7 @@ ask(struct subscription *sub)
 	struct conn *conn = sub->conn;
 	struct dw_wire join = { .kind = DW_JOIN };
 
-	/* `connect` is the first message. */
-	if (sub->state == SUB_DENIED || (!conn->connected && sub != &conn->first))
+	if (sub->state == SUB_DENIED)
 		return;
 	join.join = joining(sub);
 	if (sub->request == NULL)
@@ -138,7 +132,7 @@ leave(struct subscription *sub)
 		.begun = { sub->numbered.begun, sub->direct.begun } };
 
 	if (!sure)
-		confirmations_tell_ack(sub, uplink);
+		confirmations_tell_ack(sub);
 	(void)uplink_send(uplink, &(struct dw_wire) { .kind = DW_LEAVE, .leave = leave });
 	if (conn->derived || sub->request != NULL)
 		return;
@@ -161,7 +155,7 @@ sub_end(struct subscription *sub)
 
 	if (sub->joined || sub->asked)
 		leave(sub);
-	confirmations_remove(&sub->conn->edge->confirmations, sub);
+	confirmations_remove(sub);
 	unjoin(sub);
 	written_forget(sub);
 	free(sub->request);
@@ -199,15 +193,13 @@ static void
 give_up(struct subscription *sub, unsigned code, const char *reason, const char *error)
 {
 	struct conn *conn = sub->conn;
-	char room[DW_ROOM_MAX + 1];
 
 	if (!conn->connected) {
 		conn_close(conn, code, reason);
 		return;
 	}
-	(void)dw_str_copy(dw_str(sub->room->id), room, sizeof(room));
+	conn_error(conn, sub->room->id, error, NULL, reason);
 	sub_end(sub);
-	conn_error(conn, room, error, NULL, reason);
 }
 
 /* It may not watch any more. Its only room ends the connection. */
@@ -216,7 +208,6 @@ shut_out(struct subscription *sub, unsigned code, const char *reason)
 {
 	struct conn *conn = sub->conn;
 	struct dw_buf data = { 0 };
-	char room[DW_ROOM_MAX + 1];
 
 	if (conn->subscriptions == 1) {
 		conn_close(conn, code, reason);
@@ -225,10 +216,9 @@ shut_out(struct subscription *sub, unsigned code, const char *reason)
 	dw_buf_adds(&data, "{\"reason\":");
 	dw_buf_add_json_string(&data, dw_str(reason));
 	dw_buf_addc(&data, '}');
-	(void)dw_str_copy(dw_str(sub->room->id), room, sizeof(room));
-	sub_end(sub);
 	if (dw_buf_ok(&data))
-		conn_tell(conn, "unsubscribed", room, data.data);
+		conn_tell(conn, "unsubscribed", sub->room->id, data.data);
+	sub_end(sub);
 	dw_buf_clear(&data);
 }
 
@@ -316,15 +306,6 @@ welcome(struct subscription *sub, const struct dw_joined *joined)
 		conn_wake(conn, dw_mono_ms());
 }
 
-/* Those that had to wait for `connect`. */
-static void
-ask_others(struct conn *conn)
-{
-	for (struct subscription *sub = sub_first(conn); sub != NULL; sub = sub_after(sub))
-		if (sub->request != NULL && !sub->asked)
-			ask(sub);
-}
-
 /* The hub counts it. */
 static void
 join(struct subscription *sub, const struct dw_joined *joined)
@@ -349,7 +330,7 @@ come_back(struct subscription *sub, const struct dw_joined *joined)
 	}
 	sub->state = SUB_READING;
 	if (!dw_position_same(written_acked(sub), dw_position_start()))
-		confirmations_add(&sub->conn->edge->confirmations, sub, true);
+		confirmations_add(sub, true);
 	/* Of these nothing in the ring may tell. */
 	sub->lacks = joined->direct.reason != DW_GAP_NONE;
 	sub_stand(sub, sub->at);
@@ -376,34 +357,26 @@ sub_joined(struct subscription *sub, const struct dw_joined *joined)
 	} else if (joined->code != 0) {
 		give_up(sub, 1013, "try again later", "unavailable");
 	} else {
-		bool first = !conn->connected;
-
 		join(sub, joined);
 		if (sub->request != NULL)
 			welcome(sub, joined);
 		else
 			come_back(sub, joined);
-		if (first)
-			ask_others(conn);
 	}
 }
 
 uint64_t
-sub_due(const struct subscription *sub, uint64_t now, uint64_t due)
+sub_due(const struct subscription *sub, uint64_t due)
 {
-	uint64_t mine = due;
-
 	if (sub->state == SUB_DENIED)
-		mine = sub->since + DENY_MS;
+		due = dw_less(due, sub->since + DENY_MS);
 	else if (sub->state == SUB_JOINING)
-		mine = sub->since + JOIN_WAIT_MS;
-	if (sub->again && sub->asked_at + AGAIN_MS < mine)
-		mine = sub->asked_at + AGAIN_MS;
-	else if (sub->asked && sub->asked_at + OVERDUE_MS < mine)
-		mine = sub->asked_at + OVERDUE_MS;
-	if (mine < now)
-		mine = now;
-	return mine < due ? mine : due;
+		due = dw_less(due, sub->since + JOIN_WAIT_MS);
+	if (sub->again)
+		due = dw_less(due, sub->asked_at + AGAIN_MS);
+	else if (sub->asked)
+		due = dw_less(due, sub->asked_at + OVERDUE_MS);
+	return due;
 }
 
 void

@@ -65,7 +65,7 @@ struct subscription {
 	struct subscription *next; /* of the connection */
 	struct subscription *pending_prev, *pending_next; /* confirmed, but the hub does not know yet */
 	struct sub_request *request;                      /* until joined */
-	struct written *written;                          /* written.h: what most never need */
+	struct written *written;                          /* confirm.h: what most never need */
 	struct dw_position confirmed;                     /* proven up to here, or where it stood when it joined */
 	struct run numbered, direct;
 	uint64_t since;    /* when it was opened */
@@ -81,13 +81,24 @@ void sub_ask_all(struct conn *conn); /* sends the JOINs (again): the hub is ther
 /* The token is a fresh one: whether it still may watch is asked of the hub, which keeps what the session has. */
 void sub_renew_all(struct conn *conn);
 void sub_lose_all(struct conn *conn); /* the hub has another store: what they confirmed means nothing to it */
-/* The earliest time after now at which sub_fire has something to do, at most `due`. */
-uint64_t sub_due(const struct subscription *sub, uint64_t now, uint64_t due);
+/* The earliest time at which sub_fire has something to do, at most `due`. */
+uint64_t sub_due(const struct subscription *sub, uint64_t due);
 /* Does what is due. It may end the subscription. */
 void sub_fire(struct subscription *sub, uint64_t now);
 
 /* From the hub. */
 void sub_joined(struct subscription *sub, const struct dw_joined *joined);
 void sub_closed(struct subscription *sub, unsigned code, const char *reason); /* the hub has ended the session there */
+
+/* ---- reading.c: how it gets what it has not got, from the room's ring, or, behind it, from the hub. */
+
+/* The client's own position, from which the ring or the hub goes on. */
+void sub_stand(struct subscription *sub, struct dw_position at);
+/* Writes what the client has not got, as far as the kernel takes it. */
+void sub_push(struct subscription *sub);
+/* Of all its rooms, now that the kernel takes again. */
+void sub_push_all(struct conn *conn);
+/* From the hub. */
+void sub_fed(struct subscription *sub, const struct dw_records *records);
 
 #endif

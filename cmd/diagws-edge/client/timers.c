@@ -1,24 +1,20 @@
-/* What is due on a connection: see timers.h. Its own file because it alone knows all that may be.
+/* What is due on a connection: see conn.h. Its own file because it alone knows all that may be.
  *
  * Happy path: a PING each KEEP_ALIVE_MS. Failure modes: a client that takes nothing for --slow-timeout (1013), that is
  * silent, or whose token ends; one that takes nothing more, not even its Close frame, is cut.
  */
-#include "timers.h"
+#include "conn.h"
 
 #include <stdio.h>
 
 #include "base/clock.h"
-#include "client/command.h"
 #include "client/confirm.h"
-#include "client/conn.h"
 #include "client/noise.h"
 #include "client/subscription.h"
-#include "client/subscriptions.h"
 #include "door/linger.h"
 #include "door/server.h"
 #include "edge.h"
 #include "room/rooms.h"
-#include "room/stream.h"
 
 enum { KEEP_ALIVE_MS = 25 * 1000, SILENCE_MS = 60 * 1000 };
 
@@ -37,7 +33,7 @@ set_timer(struct conn *conn)
 	due = noise_due(conn, due);
 	due = confirm_due(conn, due);
 	for (struct subscription *sub = sub_first(conn); sub != NULL; sub = sub_after(sub))
-		due = sub_due(sub, now, due);
+		due = sub_due(sub, due);
 	if (due < now || (conn->early && conn->connected))
 		due = now;
 	if (left_ms < due - now)

@@ -1,7 +1,7 @@
-/* Noted positions: see written.h. Past WRITTEN_MAX every second one is forgotten; what proves one of these confirms up
+/* Noted positions: see confirm.h. Past WRITTEN_MAX every second one is forgotten; what proves one of these confirms up
  * to the one before it. Failure modes: without memory a position is not noted, and what follows it proves less.
  */
-#include "written.h"
+#include "confirm.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -10,13 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "client/auth.h"
-#include "client/command.h"
 #include "client/confirm.h"
 #include "client/conn.h"
-#include "client/life.h"
 #include "client/noise.h"
-#include "client/timers.h"
 #include "door/answer.h"
 #include "door/head.h"
 #include "door/server.h"
@@ -226,8 +222,7 @@ read_request(struct edge *edge, struct lws *wsi, struct conn_request *request)
 		err = begin_check(edge, wsi, request);
 	if (err != DW_OK && request->check == NULL)
 		err = admit_stranger(edge, request, err);
-	if (err != DW_E_AGAIN)
-		auth_judge(request, err);
+	request->err = err;
 }
 
 int
@@ -273,7 +268,7 @@ ws_end(struct lws *wsi, struct conn *conn)
 		return 0;
 	}
 	/* Past a limit it takes no place in which its Close could be waited for. */
-	if (conn->request != NULL && conn->request->limited) {
+	if (conn->request != NULL && conn->request->err == DW_E_RATE) {
 		conn->ended = true;
 		conn_tell_close(conn, conn->close_code, reason);
 		return -1;

@@ -42,15 +42,15 @@ struct uplink {
 	struct edge *edge;
 	const struct uplink_events *events;
 	struct dw_bus *bus;
-	uv_poll_t *poll;
-	uv_timer_t *tick;
-	uv_idle_t *more; /* runs while frames, or readers to be offered something, are left over from a turn */
-	uv_prepare_t *turn;
+	uv_poll_t poll;
+	uv_timer_t tick;
+	uv_idle_t more; /* runs while frames, or readers to be offered something, are left over from a turn */
+	uv_prepare_t turn;
+	unsigned open;       /* of these four */
 	uint64_t yielded_at; /* dw_mono_us */
 	char name[128];
 	uint64_t peer, incarnation;
 	char epoch[DW_EPOCH_MAX + 1];
-	uint64_t hub;
 	bool up;
 	unsigned greetings; /* HELLOs since the last WELCOME that went out */
 	uint64_t greeted_at, heard_at, pinged_at;
@@ -217,7 +217,6 @@ take_welcome(struct uplink *uplink, const struct dw_welcome *welcome)
 	if (welcome->incarnation != uplink->incarnation)
 		return;
 	(void)dw_str_copy(welcome->epoch, uplink->epoch, sizeof(uplink->epoch));
-	uplink->hub = welcome->hub;
 	uplink->up = true;
 	uplink->greetings = 0;
 	uplink->answered = uplink->pinged_at = 0;
@@ -240,7 +239,7 @@ take_refused(struct uplink *uplink, const struct dw_refused *refused)
 		dw_log_error("the hub refuses us", "code=%llu reason=%.*s", (unsigned long long)refused->code,
 			(int)refused->text.n, refused->text.p);
 		uplink->fatal = -(int)refused->code;
-		uv_stop(uplink->tick->loop);
+		uv_stop(uplink->tick.loop);
 		return;
 	}
 	dw_log_error("the hub refused a message", "code=%llu", (unsigned long long)refused->code);
@@ -250,22 +249,19 @@ static void
 take(struct uplink *uplink, const struct dw_wire *message)
 {
 	uplink->heard_at = dw_mono_ms();
-	if (message->kind == DW_WHO) {
-		if (uplink->up || uplink->heard_at >= uplink->greeted_at + PING_MS)
-			greet(uplink);
-		return;
-	}
-	if (message->kind == DW_WELCOME) {
-		take_welcome(uplink, &message->welcome);
-		return;
-	}
-	if (message->kind == DW_REFUSED) {
-		take_refused(uplink, &message->refused);
-		return;
-	}
-	if (!uplink->up)
+	if (!uplink->up && message->kind != DW_WHO && message->kind != DW_WELCOME && message->kind != DW_REFUSED)
 		return;
 	switch (message->kind) {
+	case DW_WHO:
+		if (uplink->up || uplink->heard_at >= uplink->greeted_at + PING_MS)
+			greet(uplink);
+		break;
+	case DW_WELCOME:
+		take_welcome(uplink, &message->welcome);
+		break;
+	case DW_REFUSED:
+		take_refused(uplink, &message->refused);
+		break;
 	case DW_RECORDS:
 		if (dw_pendings_answer(&uplink->asked, message))
 			break;
@@ -324,15 +320,15 @@ pump(struct uplink *uplink)
 	if (!send_asked(uplink))
 		greet(uplink);
 	if (uplink->events->turn(uplink->edge) || uplink->rest.n > 0 || dw_bus_readable(uplink->bus))
-		(void)uv_idle_start(uplink->more, pump_again);
+		(void)uv_idle_start(&uplink->more, pump_again);
 	else
-		(void)uv_idle_stop(uplink->more);
+		(void)uv_idle_stop(&uplink->more);
 }
 
 void
 uplink_turn(struct uplink *uplink)
 {
-	(void)uv_idle_start(uplink->more, pump_again);
+	(void)uv_idle_start(&uplink->more, pump_again);
 }
 
 static void
@@ -395,26 +391,16 @@ on_tick(uv_timer_t *timer)
 static int
 open_handles(struct uplink *uplink, uv_loop_t *loop)
 {
-	uplink->poll = calloc(1, sizeof(*uplink->poll));
-	uplink->tick = calloc(1, sizeof(*uplink->tick));
-	uplink->more = calloc(1, sizeof(*uplink->more));
-	uplink->turn = calloc(1, sizeof(*uplink->turn));
-	if (uplink->poll == NULL || uplink->tick == NULL || uplink->more == NULL || uplink->turn == NULL ||
-		uv_poll_init(loop, uplink->poll, dw_bus_fd(uplink->bus)) != 0) {
-		free(uplink->poll);
-		free(uplink->tick);
-		free(uplink->more);
-		free(uplink->turn);
-		uplink->poll = NULL;
+	if (uv_poll_init(loop, &uplink->poll, dw_bus_fd(uplink->bus)) != 0)
 		return DW_E_NOMEM;
-	}
-	(void)uv_timer_init(loop, uplink->tick);
-	(void)uv_idle_init(loop, uplink->more);
-	(void)uv_prepare_init(loop, uplink->turn);
-	uplink->poll->data = uplink->tick->data = uplink->more->data = uplink->turn->data = uplink;
-	(void)uv_prepare_start(uplink->turn, on_turn);
-	(void)uv_poll_start(uplink->poll, UV_READABLE, on_readable);
-	(void)uv_timer_start(uplink->tick, on_tick, 0, TICK_MS);
+	(void)uv_timer_init(loop, &uplink->tick);
+	(void)uv_idle_init(loop, &uplink->more);
+	(void)uv_prepare_init(loop, &uplink->turn);
+	uplink->open = 4;
+	uplink->poll.data = uplink->tick.data = uplink->more.data = uplink->turn.data = uplink;
+	(void)uv_prepare_start(&uplink->turn, on_turn);
+	(void)uv_poll_start(&uplink->poll, UV_READABLE, on_readable);
+	(void)uv_timer_start(&uplink->tick, on_tick, 0, TICK_MS);
 	return DW_OK;
 }
 
@@ -454,15 +440,19 @@ uplink_new(struct uplink **out, const struct uplink_config *config, const struct
 }
 
 static void
-free_handle(uv_handle_t *handle)
+close_handle(uv_handle_t *handle)
 {
-	free(handle);
+	struct uplink *uplink = handle->data;
+
+	if (--uplink->open == 0)
+		free(uplink);
 }
 
 void
 uplink_destroy(struct uplink **uplink_p)
 {
 	struct uplink *uplink = *uplink_p;
+	struct dw_bus *bus;
 
 	if (uplink == NULL)
 		return;
@@ -470,13 +460,13 @@ uplink_destroy(struct uplink **uplink_p)
 	dw_pendings_end_all(&uplink->asked, DW_E_CLOSING);
 	if (uplink->up)
 		(void)transmit(uplink, &(struct dw_wire) { .kind = DW_BYE });
-	uv_close((uv_handle_t *)uplink->poll, free_handle);
-	uv_close((uv_handle_t *)uplink->tick, free_handle);
-	uv_close((uv_handle_t *)uplink->more, free_handle);
-	uv_close((uv_handle_t *)uplink->turn, free_handle);
 	dw_buf_clear(&uplink->out);
 	dw_pendings_clear(&uplink->asked);
 	departed_clear(&uplink->departed);
-	dw_bus_destroy(&uplink->bus);
-	free(uplink);
+	bus = uplink->bus;
+	uv_close((uv_handle_t *)&uplink->poll, close_handle);
+	uv_close((uv_handle_t *)&uplink->tick, close_handle);
+	uv_close((uv_handle_t *)&uplink->more, close_handle);
+	uv_close((uv_handle_t *)&uplink->turn, close_handle);
+	dw_bus_destroy(&bus);
 }

@@ -1,4 +1,4 @@
-/* Slices of readers: see fanout.h.
+/* Slices of readers: see rooms.h.
  *
  * A room's readers are a ring of their own: `cursor` is the next to be offered something, `left` how many from there on
  * have not been since the newest message came. Messages that come meanwhile only set `left` to all of them; nobody is
@@ -6,12 +6,11 @@
  * Failure modes: none; a reader that cannot take anything leaves (fanout_park), which may be while it is offered.
  * Invariants: left ≤ reader_count; a room is queued while left > 0.
  */
-#include "fanout.h"
+#include "rooms.h"
 
 #include <utlist.h>
 
 #include "edge.h"
-#include "room/rooms.h"
 
 enum { SLICE = 64 }; /* readers of a room by turns: about half a millisecond */
 

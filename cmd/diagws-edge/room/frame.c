@@ -23,6 +23,13 @@ enum {
 
 static EVP_MAC_CTX *mac; /* one for all: a seal is a few steps on one thread */
 
+static void
+put_number(uint8_t *to, uint64_t value)
+{
+	for (size_t i = 0; i < 8; i++)
+		to[i] = (uint8_t)(value >> (56 - 8 * i));
+}
+
 void
 frame_text(struct dw_buf *out, struct dw_str payload)
 {
@@ -38,8 +45,7 @@ frame_text(struct dw_buf *out, struct dw_str payload)
 		size = 4;
 	} else {
 		header[1] = 127;
-		for (size_t i = 0; i < 8; i++)
-			header[2 + i] = (uint8_t)((uint64_t)payload.n >> (56 - 8 * i));
+		put_number(header + 2, payload.n);
 		size = 10;
 	}
 	dw_buf_add(out, header, size);
@@ -55,13 +61,6 @@ frame_close(struct dw_buf *out, unsigned code, struct dw_str reason)
 	dw_buf_add(out, head, code > 0 ? 4 : 2);
 	if (code > 0)
 		dw_buf_add(out, reason.p, n);
-}
-
-static void
-put_number(uint8_t *to, uint64_t value)
-{
-	for (size_t i = 0; i < 8; i++)
-		to[i] = (uint8_t)(value >> (56 - 8 * i));
 }
 
 static uint64_t

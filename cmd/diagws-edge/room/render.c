@@ -104,26 +104,16 @@ uint32_t
 room_render_entry(struct room *room, const struct dw_record *record)
 {
 	struct rooms *rooms = &room->edge->rooms;
+	const bool not_kept = record->type.n == 0 && record->to.n > 0;
+	const bool dead = record->to.n == 0 && dw_record_dead(record, dw_now_ms());
+	const bool plain = dead ? record->except == 0 : !not_kept && dw_record_plain(record);
 
 	dw_buf_reset(&rooms->frame);
-	if (record->type.n == 0 && record->to.n > 0) {
+	if (!plain)
 		add_condition(&rooms->frame, record);
-		/* What is not retained its user asks the hub about. */
-		if (record->expires_at > 0)
-			room_render_expired(rooms, &rooms->frame, room->id, record);
-		return ENTRY_CONDITION;
-	}
-	if (record->to.n == 0 && dw_record_dead(record, dw_now_ms())) {
-		if (record->except != 0)
-			add_condition(&rooms->frame, record);
+	if (dead || (not_kept && record->expires_at > 0))
 		room_render_expired(rooms, &rooms->frame, room->id, record);
-		return record->except != 0 ? ENTRY_CONDITION : 0;
-	}
-	if (dw_record_plain(record)) {
+	else if (!not_kept) /* else its user asks the hub about it */
 		room_render(rooms, &rooms->frame, room->id, record);
-		return 0;
-	}
-	add_condition(&rooms->frame, record);
-	room_render(rooms, &rooms->frame, room->id, record);
-	return ENTRY_CONDITION;
+	return plain ? 0 : ENTRY_CONDITION;
 }

@@ -6,17 +6,6 @@
 #include <string.h>
 
 #include "edge.h"
-#include "room/fanout.h"
-#include "room/pings.h"
-#include "room/stream.h"
-
-static void
-fire_ping(struct dw_wheel_timer *timer)
-{
-	struct room *room = (struct room *)((char *)timer - offsetof(struct room, ping));
-
-	ping_room(room, false);
-}
 
 static uint32_t
 hash_of(const struct dw_hash_link *link)
@@ -51,7 +40,6 @@ room_get(struct edge *edge, const char *id)
 	if (room == NULL)
 		return NULL;
 	room->edge = edge;
-	room->ping.fire = fire_ping;
 	memcpy(room->id, id, strlen(id));
 	dw_hash_add(&edge->rooms.by_id, &room->link, hash_of(&room->link));
 	return room;

@@ -16,10 +16,34 @@
 #include "base/hash.h"
 #include "base/ring.h"
 #include "base/wheel.h"
-#include "room/credit.h"
+#include "message/position.h"
+#include "room/frame.h"
 #include "wire/wire.h"
 
 struct edge;
+
+/* What came of the hub's MESSAGES since our HELLO, and up to which of them the hub is given credit (CREDIT). Credit
+ * goes no further than the oldest that is still deferred: what the hub has under way is bounded in number and in bytes,
+ * and so is what the edge keeps for later. */
+enum {
+	CREDIT_EVERY = 128, /* MESSAGES, or so many bytes of records: well within the hub's window of either */
+	CREDIT_BYTES = 2 * 1024 * 1024,
+};
+
+struct extent {
+	uint64_t messages, bytes;
+};
+
+/* One that is deferred. */
+struct credit_deferred {
+	struct credit_deferred *prev, *next;
+	struct extent before; /* what had come before it */
+};
+
+struct credit {
+	struct extent before, came, credited; /* before the newest came, with it, what the hub was told */
+	struct credit_deferred *deferred;     /* oldest first (utlist) */
+};
 
 enum { LIMIT_RING = 256 * 1024 };
 
@@ -37,14 +61,14 @@ struct room {
 	uint64_t base;               /* and the ring's index then */
 	struct dw_position head;     /* where it stands */
 	uint64_t furthest;           /* the seq it stood at before it was set back; 0: it was not */
-	uint64_t pinged_at;          /* pings.h: when the newest PING was appended to the ring; */
+	uint64_t pinged_at;          /* stream.c: when the newest PING was appended to the ring; */
 	unsigned unasked;            /* turns that none behind the newest message has asked; */
 	unsigned turn;               /* the next one */
 	struct dw_wheel_timer ping;  /* a PING that is owed */
 	struct room_reader *readers; /* those who are offered what is new (utlist) */
 	struct room_reader *parked;  /* and the others: joining, being fed, stalled, closing */
 	size_t joined;               /* how many of them the hub counts */
-	/* fanout.h: */
+	/* fanout.c: */
 	struct room_reader *cursor; /* the next reader to be offered something; NULL: the first */
 	size_t reader_count, left;
 	size_t unwritten;                     /* bytes that came since all had been offered everything */
@@ -68,5 +92,70 @@ struct room *room_find(struct edge *edge, struct dw_str id);
 void room_release(struct room *room);
 
 void rooms_clear(struct edge *edge);
+
+/* ---- fanout.c: who of a room's readers is offered what is new, and when.
+ *
+ * A room with something new goes to the end of a queue. A turn (turn.c) gives each room in it by turns a slice of its
+ * readers, until nobody is left or the turn's time is over; the loop then looks at its sockets before the next turn. So
+ * a room of ten readers waits for one slice of a room of ten thousand, never for all of it, and one that got more
+ * meanwhile gets it in the same write. */
+
+/* One more who reads the room, parked: it is offered nothing. One that is not there any more. */
+void fanout_join(struct room *room, struct room_reader *reader);
+void fanout_part(struct room *room, struct room_reader *reader, bool parked);
+/* It is offered what is new from now on, and has got all there is; or is parked. */
+void fanout_enter(struct room *room, struct room_reader *reader);
+void fanout_park(struct room *room, struct room_reader *reader);
+
+/* All readers of the room are to be offered what is new. */
+void fanout_add(struct room *room);
+void fanout_remove(struct room *room);
+/* Whether n more bytes would push out of the ring what readers that keep up have not been offered yet. */
+bool fanout_full(const struct room *room, size_t n);
+
+/* Offers a slice of the readers of the room that waits longest what is new; one must wait. The room, when all of its
+ * readers have been; else NULL. */
+struct room *fanout_slice(struct rooms *rooms, void (*offer)(struct room_reader *reader));
+
+/* ---- stream.c: the hub's stream of a room, as it comes into the ring. */
+
+/* The hub's stream begins here (from the first JOINED), or ends (the last session left). */
+void room_stream_begin(struct room *room, struct dw_position at);
+void room_stream_end(struct room *room);
+/* All streams end: what comes is of another store. */
+void rooms_end_streams(struct edge *edge);
+/* The newest seq that the edge knows of; it never goes back. */
+uint64_t room_newest(const struct room *room);
+/* The hub says where its stream goes on. Further back than what it has sent: it sends again what follows from there,
+ * for a client that has come back to that position; clients that have it already pass it over. Further on: the hub no
+ * longer has what lies between, which becomes a hole in the ring. false: no memory. */
+bool room_stream_at(struct room *room, struct dw_position at);
+
+/* Takes what the hub sent. false: it does not follow what we have, or makes no sense: the edge must
+ * introduce itself again. Readers get it in the edge's next turn (fanout.c). What would push out of the ring what
+ * those who keep up were not offered yet is deferred until they were, which is said by room_take_deferred; the hub has
+ * its credit for it only then (rooms->credit). */
+bool room_take(struct room *room, const struct dw_messages *messages);
+bool room_take_deferred(struct room *room);
+/* What is deferred of all rooms belongs to an acquaintance with the hub that is over. */
+void rooms_drop_deferred(struct edge *edge);
+/* Whether a reader at this position finds all that follows in the ring (or in the stream to come). */
+bool room_covers(const struct room *room, uint64_t seq);
+
+/* One has come, with so many bytes of records. */
+void credit_came(struct credit *credit, size_t bytes);
+/* The newest that came is deferred; and not any more. */
+void credit_defer(struct credit *credit, struct credit_deferred *one);
+void credit_settle(struct credit *credit, struct credit_deferred *one);
+/* Whether it is time to tell the hub that it has credit for all up to credit->credited; it counts as told then. */
+bool credit_due(struct credit *credit);
+
+/* The PINGs that lie in a room's ring: each carries its position, and its PONG confirms all before it
+ * (client/confirm.h). In a large room, while messages come often, a PING asks some of the readers only, by turns, so
+ * that thousands of PONGs do not come at once; each message is followed by one for each of them. */
+/* Whether a PING of a ring is for this session. */
+bool ping_asks(const struct dw_ring_entry *ping, uint64_t session);
+/* What seals a room's PINGs: they are the same for all who watch it. */
+struct frame_key ping_key(const struct room *room);
 
 #endif

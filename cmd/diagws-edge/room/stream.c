@@ -1,22 +1,25 @@
-/* The hub's stream of a room: see stream.h.
+/* The hub's stream of a room: see rooms.h.
  *
- * Happy path: room_take renders each record and appends it; now and then a PING follows (pings.h); the room is queued,
- * and in the edge's turn every reader writes from its own position (fanout.h).
+ * Happy path: room_take renders each record and appends it; now and then a PING follows; the room is queued,
+ * and in the edge's turn every reader writes from its own position (fanout.c).
  * Failure modes: a stream that does not follow (frames were lost on the way): said to the caller, who starts over from
- * positions; no memory: likewise. Numbers that jump are told to the clients as a gap.
+ * positions; no memory: likewise. Numbers that jump are told to the clients as a gap. Invariant: a PING lies behind
+ * each message that somebody may confirm, or is owed and has its timer.
  */
-#include "stream.h"
+#include "rooms.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include <utlist.h>
 
+#include "base/clock.h"
 #include "edge.h"
-#include "room/fanout.h"
-#include "room/pings.h"
 #include "room/render.h"
-#include "room/rooms.h"
+
+/* From so many readers on a room is large. A session has one of the turns; flags of an entry: the first that is asked,
+ * and how many. */
+enum { LARGE_ROOM = 1024, TURNS = 16, FROM_SHIFT = 8, COUNT_SHIFT = 16 };
 
 /* MESSAGES of the hub, from where they could not be taken on. */
 struct deferred {
@@ -53,7 +56,7 @@ rewind_to(struct room *room, struct dw_position at)
 	room_stream_begin(room, at);
 	if (room->ring == NULL)
 		return;
-	/* Indexes go on, so that those who were at its end are so still. */
+	/* Indexes are not used again: a reader that was at the end of the ring still is. */
 	dw_ring_expire(room->ring, UINT64_MAX);
 	room->base = dw_ring_end(room->ring);
 }
@@ -75,17 +78,23 @@ stream_end(const struct room *room)
 	return record.seq;
 }
 
-/* What lies between the head and there the hub has no longer. Some who are here may have been fed with it. */
+/* An entry that nobody is sent as it is. */
+static bool
+append_mark(struct room *room, struct dw_position at, uint32_t flags)
+{
+	dw_buf_reset(&room->edge->rooms.frame);
+	dw_buf_addc(&room->edge->rooms.frame, '-');
+	return room_append(room, at, flags);
+}
+
+/* The hub no longer has what lies between the head and `at`. Some readers may have been fed it before, so each is told
+ * only what it lacks. */
 static bool
 take_hole(struct room *room, struct dw_position at, uint64_t reason)
 {
-	struct dw_buf *frame = &room->edge->rooms.frame;
-
 	if (dw_n(at) <= dw_n(room->head))
 		return true;
-	dw_buf_reset(frame);
-	dw_buf_addc(frame, '-');
-	if (!room_append(room, at, ENTRY_HOLE | (uint32_t)reason << ENTRY_REASON_SHIFT))
+	if (!append_mark(room, at, ENTRY_HOLE | (uint32_t)reason << ENTRY_REASON_SHIFT))
 		return false;
 	room->head = at;
 	return true;
@@ -95,11 +104,7 @@ take_hole(struct room *room, struct dw_position at, uint64_t reason)
 static bool
 take_ask(struct room *room)
 {
-	struct dw_buf *frame = &room->edge->rooms.frame;
-
-	dw_buf_reset(frame);
-	dw_buf_addc(frame, '-');
-	return room_append(room, room->head, ENTRY_ASK);
+	return append_mark(room, room->head, ENTRY_ASK);
 }
 
 /* Back, or on over what the hub has no longer. */
@@ -136,15 +141,19 @@ room_stream_at(struct room *room, struct dw_position at)
 }
 
 static void
+release(struct room *room, struct deferred *deferred)
+{
+	DL_DELETE(room->deferred, deferred);
+	if (!deferred->moves)
+		credit_settle(&room->edge->rooms.credit, &deferred->credit);
+	free(deferred);
+}
+
+static void
 drop_deferred(struct room *room)
 {
-	struct deferred *deferred, *next;
-
-	DL_FOREACH_SAFE(room->deferred, deferred, next)
-	{
-		free(deferred);
-	}
-	room->deferred = NULL;
+	while (room->deferred != NULL)
+		release(room, room->deferred);
 }
 
 /* No room may come or go meanwhile. */
@@ -166,20 +175,10 @@ rooms_drop_deferred(struct edge *edge)
 	edge->rooms.credit = (struct credit) { 0 };
 }
 
-static void
-release(struct room *room, struct deferred *deferred)
-{
-	DL_DELETE(room->deferred, deferred);
-	if (!deferred->moves)
-		credit_settle(&room->edge->rooms.credit, &deferred->credit);
-	free(deferred);
-}
-
 void
 room_stream_end(struct room *room)
 {
-	while (room->deferred != NULL)
-		release(room, room->deferred);
+	drop_deferred(room);
 	room->streaming = false;
 	room->furthest = 0;
 	dw_wheel_cancel(&room->ping);
@@ -190,6 +189,110 @@ void
 rooms_end_streams(struct edge *edge)
 {
 	for_each(edge, room_stream_end);
+}
+
+void
+credit_came(struct credit *credit, size_t bytes)
+{
+	credit->before = credit->came;
+	credit->came.messages++;
+	credit->came.bytes += bytes;
+}
+
+void
+credit_defer(struct credit *credit, struct credit_deferred *one)
+{
+	one->before = credit->before;
+	DL_APPEND(credit->deferred, one);
+}
+
+void
+credit_settle(struct credit *credit, struct credit_deferred *one)
+{
+	DL_DELETE(credit->deferred, one);
+}
+
+bool
+credit_due(struct credit *credit)
+{
+	const struct extent *done = credit->deferred != NULL ? &credit->deferred->before : &credit->came;
+
+	if (done->messages - credit->credited.messages < CREDIT_EVERY &&
+		done->bytes - credit->credited.bytes < CREDIT_BYTES)
+		return false;
+	credit->credited = *done;
+	return true;
+}
+
+struct frame_key
+ping_key(const struct room *room)
+{
+	return (struct frame_key) { { room->edge->secret[0], room->edge->secret[1] }, (uintptr_t)room };
+}
+
+static uint32_t
+ping_flags(unsigned from, unsigned count)
+{
+	return count < TURNS ? ENTRY_PING | ENTRY_TURNS | from << FROM_SHIFT | count << COUNT_SHIFT : ENTRY_PING;
+}
+
+bool
+ping_asks(const struct dw_ring_entry *ping, uint64_t session)
+{
+	const unsigned from = ping->flags >> FROM_SHIFT & (TURNS - 1), count = ping->flags >> COUNT_SHIFT;
+
+	return (ping->flags & ENTRY_TURNS) == 0 || ((session >> 32) - from) % TURNS < count;
+}
+
+/* How many turns a PING asks now: as many of them as of the time between two PINGs have passed since the last. One that
+ * no message goes with waits for all of that time, and then asks who is left. */
+static unsigned
+due_turns(const struct room *room, uint64_t now, bool came)
+{
+	const uint64_t passed = now - room->pinged_at, whole = room->edge->confirm_ms;
+
+	if (passed >= whole)
+		return room->unasked;
+	return came && room->reader_count >= LARGE_ROOM ? (unsigned)(passed * TURNS / whole) : 0;
+}
+
+static void ping_room(struct room *room, bool came);
+
+static void
+fire_ping(struct dw_wheel_timer *timer)
+{
+	ping_room((struct room *)((char *)timer - offsetof(struct room, ping)), false);
+}
+
+/* Messages came into the room's ring, or the time has: a PING follows, now or when it may. Without memory for one, the
+ * next says the same. */
+static void
+ping_room(struct room *room, bool came)
+{
+	const uint64_t now = dw_mono_ms(), whole = room->edge->confirm_ms;
+	struct dw_buf *frame = &room->edge->rooms.frame;
+	const struct frame_key key = ping_key(room);
+	unsigned turns;
+
+	if (came)
+		room->unasked = TURNS;
+	if (!room->streaming || room->unasked == 0)
+		return;
+	turns = due_turns(room, now, came);
+	if (turns < room->unasked && room->ping.link == NULL) {
+		room->ping.fire = fire_ping;
+		dw_wheel_set(&room->edge->wheel, &room->ping, room->pinged_at + whole);
+	}
+	if (turns == 0)
+		return;
+	dw_buf_reset(frame);
+	frame_ping(frame, room->head, &key);
+	if (!room_append(room, room->head, ping_flags(room->turn, turns)))
+		return;
+	room->pinged_at = turns < room->unasked ? room->pinged_at + turns * whole / TURNS : now;
+	room->unasked -= turns;
+	room->turn = (room->turn + turns) % TURNS;
+	fanout_add(room);
 }
 
 static bool

@@ -10,9 +10,9 @@
 
 #include <cmocka.h>
 
-#include "../../../cmd/diagws-edge/client/confirmations.h"
+#include "../../../cmd/diagws-edge/client/confirm.h"
 #include "../../../cmd/diagws-edge/client/conn.h"
-#include "../../../cmd/diagws-edge/client/written.h"
+#include "../../../cmd/diagws-edge/edge.h"
 #include "../../../cmd/diagws-edge/hub/uplink.h"
 #include "../../../cmd/diagws-edge/room/rooms.h"
 
@@ -21,7 +21,7 @@ enum { SUBSCRIPTIONS = 3, SAID_MAX = 8 };
 static struct room *room;
 static struct conn conns[SUBSCRIPTIONS];
 static struct dw_position acked[SUBSCRIPTIONS];
-static struct confirmations confirmations;
+static struct edge edge;
 static struct dw_confirm said[SAID_MAX]; /* without sessions, */
 static uint64_t sessions[SAID_MAX];      /* but how many */
 static size_t count;
@@ -51,9 +51,10 @@ set_up(void **state)
 	memcpy(room->id, "123", sizeof("123"));
 	memset(conns, 0, sizeof(conns));
 	memset(acked, 0, sizeof(acked));
-	confirmations = (struct confirmations) { 0 };
+	edge.confirmations = NULL;
 	count = 0;
 	for (size_t i = 0; i < SUBSCRIPTIONS; i++) {
+		conns[i].edge = &edge;
 		conns[i].session = i + 1;
 		conns[i].first.conn = &conns[i];
 		conns[i].first.room = room;
@@ -75,7 +76,7 @@ static void
 confirmed(size_t i, struct dw_position at)
 {
 	conns[i].first.confirmed = at;
-	confirmations_add(&confirmations, &conns[i].first, false);
+	confirmations_add(&conns[i].first, false);
 }
 
 static void
@@ -85,12 +86,12 @@ test_who_stands_at_one_position_is_told_together(void **state)
 	confirmed(0, dw_position_said(10, 1, 0));
 	confirmed(1, dw_position_said(10, 1, 1));
 	confirmed(2, dw_position_said(10, 1, 0));
-	confirmations_tell(&confirmations, NULL);
+	confirmations_tell(&edge);
 	assert_int_equal(2, count);
 	assert_int_equal(2, sessions[0]);
 	assert_int_equal(1, sessions[1]);
 	assert_int_equal(1, dw_own(said[1].at));
-	confirmations_tell(&confirmations, NULL);
+	confirmations_tell(&edge);
 	assert_int_equal(2, count);
 }
 
@@ -105,7 +106,7 @@ test_where_it_began_again_is_told_once(void **state)
 	sub->anew = true;
 	confirmed(0, dw_position_said(90, 9, 3));
 	confirmed(1, dw_position_said(90, 9, 3));
-	confirmations_tell(&confirmations, NULL);
+	confirmations_tell(&edge);
 	assert_int_equal(2, count);
 	for (size_t i = 0; i < 2; i++) {
 		assert_int_equal(1, sessions[i]);
@@ -114,7 +115,7 @@ test_where_it_began_again_is_told_once(void **state)
 	}
 	assert_true(said[0].anew != said[1].anew);
 	confirmed(0, dw_position_said(100, 10, 3));
-	confirmations_tell(&confirmations, NULL);
+	confirmations_tell(&edge);
 	assert_int_equal(3, count);
 	assert_false(said[2].anew);
 }
@@ -125,10 +126,10 @@ test_one_that_returns_waits(void **state)
 	(void)state;
 	conns[0].first.state = SUB_RETURNING;
 	confirmed(0, dw_position_said(10, 1, 0));
-	confirmations_tell(&confirmations, NULL);
+	confirmations_tell(&edge);
 	assert_int_equal(0, count);
 	conns[0].first.state = SUB_READING;
-	confirmations_tell(&confirmations, NULL);
+	confirmations_tell(&edge);
 	assert_int_equal(1, count);
 }
 
@@ -139,8 +140,8 @@ test_both_ways_to_confirm_are_told(void **state)
 	(void)state;
 	acked[0] = dw_position_said(80, 8, 0);
 	confirmed(0, dw_position_said(90, 9, 0));
-	confirmations_add(&confirmations, &conns[0].first, true);
-	confirmations_tell(&confirmations, NULL);
+	confirmations_add(&conns[0].first, true);
+	confirmations_tell(&edge);
 	assert_int_equal(2, count);
 	assert_true(said[0].sure && !said[1].sure);
 	assert_int_equal(8, dw_n(said[0].at));
@@ -158,8 +159,8 @@ test_where_it_began_again_is_told_first(void **state)
 	sub->anew = true;
 	acked[0] = dw_position_said(80, 8, 0);
 	confirmed(0, dw_position_said(90, 9, 0));
-	confirmations_add(&confirmations, sub, true);
-	confirmations_tell(&confirmations, NULL);
+	confirmations_add(sub, true);
+	confirmations_tell(&edge);
 	assert_int_equal(2, count);
 	assert_true(said[0].anew);
 	assert_int_equal(7, said[0].begun.n);

@@ -1,4 +1,10 @@
-/* links: cmd/diagws-edge/room/credit.c */
+/* links: cmd/diagws-edge/room/rooms.c cmd/diagws-edge/room/stream.c cmd/diagws-edge/room/fanout.c */
+/* links: cmd/diagws-edge/room/render.c cmd/diagws-edge/room/frame.c */
+/* links: lib/message/render.c lib/message/record.c lib/message/msg.c lib/json/json.c */
+/* links: lib/json/json_plain.c lib/wire/wire.c lib/wire/msgpack.c lib/base/buf.c lib/base/clock.c */
+/* links: lib/base/err.c lib/base/hash.c */
+/* links: lib/base/ring.c lib/base/utf8.c lib/base/wheel.c */
+/* libs: msgpack jansson libcrypto */
 /* What the hub is given credit for: all up to the oldest that is deferred, soon enough that it never waits for nothing.
  */
 #include <setjmp.h>
@@ -10,7 +16,7 @@
 
 #include <cmocka.h>
 
-#include "../../../cmd/diagws-edge/room/credit.h"
+#include "room/rooms.h"
 
 /* The hub's window. */
 enum { WINDOW = 1024, WINDOW_BYTES = 16 * 1024 * 1024, LARGEST = 256 * 1024 };

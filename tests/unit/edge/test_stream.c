@@ -1,8 +1,8 @@
 /* A room's stream from the hub: it becomes the ring, or says that it cannot; what has no place yet is deferred, and the
  * hub has no credit for it. No client, no link. */
 /* links: cmd/diagws-edge/room/rooms.c cmd/diagws-edge/room/stream.c cmd/diagws-edge/room/fanout.c */
-/* links: cmd/diagws-edge/room/pings.c cmd/diagws-edge/room/render.c cmd/diagws-edge/room/frame.c */
-/* links: cmd/diagws-edge/room/credit.c lib/message/render.c lib/message/record.c lib/message/msg.c lib/json/json.c */
+/* links: cmd/diagws-edge/room/render.c cmd/diagws-edge/room/frame.c */
+/* links: lib/message/render.c lib/message/record.c lib/message/msg.c lib/json/json.c */
 /* links: lib/json/json_plain.c lib/wire/wire.c lib/wire/msgpack.c lib/base/buf.c lib/base/clock.c */
 /* links: lib/base/err.c lib/base/hash.c */
 /* links: lib/base/ring.c lib/base/utf8.c lib/base/wheel.c */
@@ -17,11 +17,9 @@
 #include <cmocka.h>
 
 #include "edge.h"
-#include "room/fanout.h"
 #include "room/frame.h"
 #include "room/render.h"
 #include "room/rooms.h"
-#include "room/stream.h"
 
 enum { LARGE = 60 * 1000 };
 

@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 #include "client/subscription.h"
-#include "client/written.h"
+#include "client/confirm.h"
 
 static struct subscription sub;
 
