@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 struct dw_str {
 	const char *p; /* borrowed; not NUL-terminated; may be NULL when n is 0 */
@@ -31,7 +32,13 @@ dw_bytes(const void *p, size_t n)
 {
 	return (struct dw_str) { (const char *)p, n };
 }
-bool dw_str_is(struct dw_str s, const char *text);
+static inline bool
+dw_str_is(struct dw_str s, const char *text)
+{
+	const size_t n = strlen(text);
+
+	return s.n == n && (n == 0 || memcmp(s.p, text, n) == 0);
+}
 /* Copies s and a NUL into out[size]; false (and out untouched) when it does not fit. */
 bool dw_str_copy(struct dw_str s, char *out, size_t size);
 
