@@ -7,6 +7,7 @@
 #ifndef DIAGWS_BUF_H
 #define DIAGWS_BUF_H
 
+#include <endian.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -31,6 +32,28 @@ static inline struct dw_str
 dw_bytes(const void *p, size_t n)
 {
 	return (struct dw_str) { (const char *)p, n };
+}
+/* n: 1, 2, 4 or 8. */
+static inline uint64_t
+dw_big_endian(const void *p, size_t n)
+{
+	uint16_t two;
+	uint32_t four;
+	uint64_t eight;
+
+	switch (n) {
+	case 1:
+		return *(const uint8_t *)p;
+	case 2:
+		memcpy(&two, p, sizeof(two));
+		return be16toh(two);
+	case 4:
+		memcpy(&four, p, sizeof(four));
+		return be32toh(four);
+	default:
+		memcpy(&eight, p, sizeof(eight));
+		return be64toh(eight);
+	}
 }
 static inline bool
 dw_str_is(struct dw_str s, const char *text)
