@@ -113,12 +113,25 @@ struct dw_record {
 	uint64_t own;        /* of a direct one: its number among those to that user in the room; else 0 */
 };
 
-struct dw_number dw_record_number(const struct dw_record *record);
+static inline struct dw_number
+dw_record_number(const struct dw_record *record)
+{
+	return (struct dw_number) { record->seq, record->n, record->own };
+}
 
 /* Whether it is for everyone, whenever they read it. */
-bool dw_record_plain(const struct dw_record *record);
+static inline bool
+dw_record_plain(const struct dw_record *record)
+{
+	return record->type.n > 0 && record->to.n == 0 && record->except == 0 && record->expires_at == 0;
+}
+
 /* Whether it is, or has become, a tombstone. */
-bool dw_record_dead(const struct dw_record *record, uint64_t now);
+static inline bool
+dw_record_dead(const struct dw_record *record, uint64_t now)
+{
+	return record->type.n == 0 || (record->expires_at != 0 && record->expires_at <= now);
+}
 
 /* The longest that dw_record_to_json makes of data of n bytes: the data itself; of a recommendation_update its old_data
  * and new_data once more, and the names in new_data, which come as a list again; and what stands around it. */
