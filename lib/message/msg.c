@@ -13,6 +13,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/utf8.h"
+
 struct rule {
 	const char *type;
 	const char *name;
@@ -45,33 +47,15 @@ static const char *const short_types[] = { "recommendation", "effectiveness", "f
 static const char SUFFIX[] = "_update";
 static const uint64_t NUMBER_IDS_END = UINT64_C(1) << 53; /* what JavaScript reads exactly ends here */
 
-/* The length of the character at s.p[at] by RFC 3629, 0 when it is none, and its number. */
+/* The size of the character at s.p[at], 0 when it is none; shown: it is one, and not of those that control. */
 static size_t
-decode_character(struct dw_str s, size_t at, uint32_t *code)
+character(struct dw_str s, size_t at, bool *shown)
 {
-	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
-	unsigned char first = (unsigned char)s.p[at];
-	size_t n = first < 0x80 ? 1 : first < 0xC0 ? 0 : first < 0xE0 ? 2 : first < 0xF0 ? 3 : first < 0xF8 ? 4 : 0;
+	const unsigned char *p = (const unsigned char *)s.p + at;
+	const size_t n = dw_utf8_character(p, s.n - at);
 
-	if (n == 0 || n > s.n - at)
-		return 0;
-	*code = n == 1 ? first : first & (0xFFU >> (n + 1));
-	for (size_t i = 1; i < n; i++) {
-		unsigned char next = (unsigned char)s.p[at + i];
-
-		if ((next & 0xC0U) != 0x80)
-			return 0;
-		*code = *code << 6 | (next & 0x3FU);
-	}
-	if (*code < least[n] || *code > 0x10FFFF || (*code >= 0xD800 && *code < 0xE000))
-		return 0;
+	*shown = n > 0 && *p >= 0x20 && *p != 0x7F && (*p != 0xC2 || p[1] >= 0xA0);
 	return n;
-}
-
-static bool
-is_control(uint32_t code)
-{
-	return code < 0x20 || (code >= 0x7F && code < 0xA0);
 }
 
 static bool
@@ -130,17 +114,11 @@ dw_type_ok(struct dw_str s)
 bool
 dw_user_ok(struct dw_str s)
 {
-	uint32_t code;
-	size_t step;
+	bool shown = s.n > 0 && s.n <= DW_USER_MAX;
 
-	if (s.n == 0 || s.n > DW_USER_MAX)
-		return false;
-	for (size_t at = 0; at < s.n; at += step) {
-		step = decode_character(s, at, &code);
-		if (step == 0 || is_control(code))
-			return false;
-	}
-	return true;
+	for (size_t at = 0; shown && at < s.n;)
+		at += character(s, at, &shown);
+	return shown;
 }
 
 const char *
@@ -150,11 +128,9 @@ dw_quote(struct dw_str s, char out[DW_QUOTE_SIZE])
 	size_t room = DW_QUOTE_SIZE - sizeof(ellipsis), len = 0, step;
 
 	for (size_t at = 0; at < s.n; at += step) {
-		uint32_t code = 0;
 		bool shown;
 
-		step = decode_character(s, at, &code);
-		shown = step > 0 && !is_control(code);
+		step = character(s, at, &shown);
 		if (step == 0)
 			step = 1;
 		if (len + (shown ? step : 1) > room) {

@@ -1,4 +1,4 @@
-/* links: lib/json/json.c lib/json/json_plain.c lib/base/buf.c lib/base/err.c */
+/* links: lib/json/json.c lib/json/json_plain.c lib/base/buf.c lib/base/err.c lib/base/utf8.c */
 /* libs: jansson */
 /* What is JSON and what is not, where each member lies in the sender's bytes, and which keys changed. */
 #include <setjmp.h>

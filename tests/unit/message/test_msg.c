@@ -1,5 +1,5 @@
 /* links: lib/message/msg.c lib/json/json_plain.c lib/message/render.c lib/json/json.c lib/base/buf.c lib/base/err.c */
-/* links: lib/base/clock.c */
+/* links: lib/base/clock.c lib/base/utf8.c */
 /* libs: jansson libcrypto */
 /* Names, ids, the rules for each type's data, and what a client is shown. */
 #include <setjmp.h>
