@@ -333,7 +333,7 @@ same_value(const json_t *a, const json_t *b)
 		}
 		return same;
 	}
-	return !json_is_string(a) || strcmp(json_string_value(a), json_string_value(b)) == 0;
+	return json_equal(a, b);
 }
 
 static json_t *

@@ -155,8 +155,7 @@ skip_word(struct scan *s, const char *word)
 	return true;
 }
 
-static bool scan_object(struct scan *s, struct dw_plain *plain, size_t depth);
-static bool scan_array(struct scan *s, size_t depth);
+static bool scan_list(struct scan *s, struct dw_json *object, size_t depth);
 
 static bool
 scan_string(struct scan *s, struct dw_json_member *member)
@@ -169,6 +168,14 @@ scan_string(struct scan *s, struct dw_json_member *member)
 	member->code_points = (size_t)(s->at - from) - 1;
 	member->text = (struct dw_str) { from, s->escaped ? 0 : member->code_points };
 	return true;
+}
+
+static bool
+scan_object(struct scan *s, struct dw_plain *plain, size_t depth)
+{
+	plain->object.members = plain->members;
+	plain->object.count = 0;
+	return scan_list(s, &plain->object, depth);
 }
 
 static bool
@@ -186,7 +193,7 @@ scan_value(struct scan *s, struct dw_json_member *member, size_t depth)
 		return scan_object(s, depth == 2 && s->inner != NULL ? s->inner : &inner, depth);
 	case '[':
 		member->type = DW_JSON_ARRAY;
-		return scan_array(s, depth);
+		return scan_list(s, NULL, depth);
 	case 't':
 		member->type = DW_JSON_BOOL;
 		return skip_word(s, "true");
@@ -201,39 +208,14 @@ scan_value(struct scan *s, struct dw_json_member *member, size_t depth)
 	}
 }
 
-static bool
-scan_array(struct scan *s, size_t depth)
-{
-	struct dw_json_member element;
-
-	s->at++;
-	skip_space(s);
-	if (s->at < s->end && *s->at == ']') {
-		s->at++;
-		return true;
-	}
-	while (scan_value(s, &element, depth + 1)) {
-		char c;
-
-		skip_space(s);
-		if (s->at == s->end)
-			return false;
-		c = *s->at++;
-		if (c != ',')
-			return c == ']';
-		skip_space(s);
-	}
-	return false;
-}
-
-/* A name and its value, up to what follows. */
+/* A name and its value. */
 static bool
 scan_member(struct scan *s, struct dw_json *object, size_t depth)
 {
 	struct dw_json_member *member = &object->members[object->count], *other = object->members;
 	const char *from = s->at++;
 
-	if (!skip_string(s) || s->escaped)
+	if (*from != '"' || object->count == DW_PLAIN_MEMBERS || !skip_string(s) || s->escaped)
 		return false;
 	member->raw_key = (struct dw_str) { from, (size_t)(s->at - from) };
 	member->key = (struct dw_str) { from + 1, member->raw_key.n - 2 };
@@ -248,29 +230,31 @@ scan_member(struct scan *s, struct dw_json *object, size_t depth)
 		return false;
 	member->raw = (struct dw_str) { from, (size_t)(s->at - from) };
 	object->count++;
-	skip_space(s);
 	return true;
 }
 
+/* Of members or, where object is NULL, of values alone; up to behind its end. */
 static bool
-scan_object(struct scan *s, struct dw_plain *plain, size_t depth)
+scan_list(struct scan *s, struct dw_json *object, size_t depth)
 {
-	plain->object.members = plain->members;
-	plain->object.count = 0;
+	const char close = object != NULL ? '}' : ']';
+	struct dw_json_member element;
+
 	s->at++;
 	skip_space(s);
-	if (s->at < s->end && *s->at == '}') {
+	if (s->at < s->end && *s->at == close) {
 		s->at++;
 		return true;
 	}
-	while (s->at < s->end && *s->at == '"' && plain->object.count < DW_PLAIN_MEMBERS) {
+	while (s->at < s->end && (object != NULL ? scan_member(s, object, depth) : scan_value(s, &element, depth + 1))) {
 		char c;
 
-		if (!scan_member(s, &plain->object, depth) || s->at == s->end)
+		skip_space(s);
+		if (s->at == s->end)
 			return false;
 		c = *s->at++;
 		if (c != ',')
-			return c == '}';
+			return c == close;
 		skip_space(s);
 	}
 	return false;

@@ -256,13 +256,10 @@ dw_session_pack(struct dw_buf *out, uint64_t session)
 bool
 dw_session_next(struct dw_str *rest, uint64_t *session)
 {
-	uint64_t bytes;
-
-	if (rest->n < sizeof(bytes))
+	if (rest->n < sizeof(*session))
 		return false;
-	memcpy(&bytes, rest->p, sizeof(bytes));
-	*session = be64toh(bytes);
-	*rest = (struct dw_str) { rest->p + sizeof(bytes), rest->n - sizeof(bytes) };
+	*session = dw_big_endian(rest->p, sizeof(*session));
+	*rest = dw_bytes(rest->p + sizeof(*session), rest->n - sizeof(*session));
 	return true;
 }
 
