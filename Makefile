@@ -36,7 +36,7 @@ pc = $(shell pkg-config --libs $(1) 2>/dev/null)
 
 # libdiagws is what a sender needs; the commands link the objects they use from lib.a.
 CLIENT_SRC := $(addprefix lib/,$(addprefix base/,buf clock err paths utf8) json/json json/json_plain message/msg message/request \
-	$(addprefix wire/,bus endpoint msgpack wire) $(addprefix client/,client diagws diagws_how diagws_updates pending))
+	$(addprefix wire/,bus endpoint msgpack wire) $(addprefix client/,client diagws diagws_updates pending))
 LIB_SRC    := $(wildcard lib/*/*.c lib/*/*/*.c)
 LIB_OBJ    := $(LIB_SRC:%.c=$(BUILD)/%.o)
 LIB_A      := $(BUILD)/lib/lib.a

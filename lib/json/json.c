@@ -50,47 +50,40 @@ fault_at(struct dw_fault *fault, const char *text, size_t at, const char *what)
 	return dw_fault_set(fault, DW_E_JSON, NULL, "JSON (RFC 8259)", "line %zu, column %zu: %s", line, column, what);
 }
 
+static const struct verdict {
+	enum json_error_code code;
+	int err;
+	const char *what, *expected;
+} verdicts[] = {
+	{ json_error_duplicate_key, DW_E_JSON, "duplicate key", "each key once in an object" },
+	{ json_error_numeric_overflow, DW_E_FIELD, "number too large",
+		"integers of 64 bits with sign, other numbers below 1.8e308" },
+	{ json_error_null_character, DW_E_FIELD, "\\u0000 is not allowed", "strings without the character U+0000" },
+	{ json_error_null_byte_in_key, DW_E_FIELD, "\\u0000 is not allowed", "strings without the character U+0000" },
+	{ json_error_invalid_utf8, DW_E_JSON, "not valid UTF-8", "JSON (RFC 8259)" },
+	{ json_error_premature_end_of_input, DW_E_JSON, "unexpected end", "JSON (RFC 8259)" },
+};
+
 /* jansson's verdict in our words. Its "near '…'" is left out: that is a piece of the payload. Numbers and
  * \u0000 that the grammar allows and no parser here takes are a wrong field, not malformed JSON. */
 static int
 fault_of(struct dw_fault *fault, json_error_t *error)
 {
-	int err = DW_E_JSON;
-	int column = error->column > 0 ? error->column : 1;
-	const char *what = error->text, *expected = "JSON (RFC 8259)";
+	const enum json_error_code code = json_error_code(error);
+	struct verdict verdict = { code, DW_E_JSON, error->text, "JSON (RFC 8259)" };
 	char *near = strstr(error->text, " near ");
 
+	/* jansson fills nothing in when some of its allocations fail. */
+	if (code == json_error_unknown || code == json_error_out_of_memory)
+		return dw_fault_set(fault, DW_E_NOMEM, NULL, NULL, "out of memory");
 	if (near != NULL)
 		*near = '\0';
-	switch (json_error_code(error)) {
-	case json_error_unknown: /* jansson fills nothing in when some of its allocations fail */
-	case json_error_out_of_memory:
-		return dw_fault_set(fault, DW_E_NOMEM, NULL, NULL, "out of memory");
-	case json_error_duplicate_key:
-		what = "duplicate key";
-		expected = "each key once in an object";
-		break;
-	case json_error_numeric_overflow:
-		err = DW_E_FIELD;
-		what = "number too large";
-		expected = "integers of 64 bits with sign, other numbers below 1.8e308";
-		break;
-	case json_error_null_character:
-	case json_error_null_byte_in_key:
-		err = DW_E_FIELD;
-		what = "\\u0000 is not allowed";
-		expected = "strings without the character U+0000";
-		break;
-	case json_error_invalid_utf8:
-		what = "not valid UTF-8";
-		break;
-	case json_error_premature_end_of_input:
-		what = "unexpected end";
-		break;
-	default:
-		break;
+	for (size_t i = 0; i < sizeof(verdicts) / sizeof(verdicts[0]); i++) {
+		if (verdicts[i].code == code)
+			verdict = verdicts[i];
 	}
-	return dw_fault_set(fault, err, NULL, expected, "line %d, column %d: %s", error->line, column, what);
+	return dw_fault_set(fault, verdict.err, NULL, verdict.expected, "line %d, column %d: %s", error->line,
+		error->column > 0 ? error->column : 1, verdict.what);
 }
 
 /* Copies text without its white space outside strings. What is inside a string is judged as jansson

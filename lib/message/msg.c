@@ -9,7 +9,6 @@
  */
 #include "message/msg.h"
 
-#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -217,17 +216,18 @@ int
 dw_id_from_json(const struct dw_json_member *member, char *out, size_t size, struct dw_fault *fault)
 {
 	static const char expected[] = "a string, or an integer from 0 to 9007199254740991";
+	struct dw_str id = member->text;
 	char digits[24];
 
-	assert(member != NULL);
-	if (member->type == DW_JSON_STRING)
-		return dw_str_copy(member->text, out, size) ? DW_OK : dw_member_refuse(member, "is too long", expected, fault);
-	if (member->type != DW_JSON_INTEGER)
+	if (member->type == DW_JSON_INTEGER) {
+		if (member->integer < 0 || (uint64_t)member->integer >= NUMBER_IDS_END)
+			return dw_member_refuse(member, "is not within 0..9007199254740991", expected, fault);
+		(void)snprintf(digits, sizeof(digits), "%lld", (long long)member->integer);
+		id = dw_str(digits);
+	} else if (member->type != DW_JSON_STRING) {
 		return dw_member_refuse(member, "is not an id", expected, fault);
-	if (member->integer < 0 || (uint64_t)member->integer >= NUMBER_IDS_END)
-		return dw_member_refuse(member, "is not within 0..9007199254740991", expected, fault);
-	(void)snprintf(digits, sizeof(digits), "%lld", (long long)member->integer);
-	return dw_str_copy(dw_str(digits), out, size) ? DW_OK : dw_member_refuse(member, "is too long", expected, fault);
+	}
+	return dw_str_copy(id, out, size) ? DW_OK : dw_member_refuse(member, "is too long", expected, fault);
 }
 
 static int
