@@ -305,7 +305,8 @@ dw_data_check(struct dw_str type, const char *data, size_t n, struct dw_buf *com
 	if (n <= DW_DATA_MAX && dw_plain_parse(&plain, NULL, data, n, &spaced) && !spaced &&
 		dw_members_check(type, &plain.object, NULL) == DW_OK) {
 		dw_buf_add(compact, data, n);
-		return dw_buf_ok(compact) ? DW_OK : dw_fault_set(fault, DW_E_NOMEM, NULL, NULL, "out of memory");
+		err = DW_OK;
+		goto out;
 	}
 	err = dw_json_parse(&json, data, n, fault);
 	if (err != DW_OK)
@@ -319,12 +320,11 @@ dw_data_check(struct dw_str type, const char *data, size_t n, struct dw_buf *com
 			fault, DW_E_FIELD, "data", "a JSON object", "field 'data': %s is not an object", dw_quote(text, quoted));
 	else
 		err = dw_members_check(type, json, fault);
-	if (err != DW_OK)
-		goto out;
-	dw_buf_add(compact, text.p, text.n);
-	if (!dw_buf_ok(compact))
-		err = dw_fault_set(fault, DW_E_NOMEM, NULL, NULL, "out of memory");
+	if (err == DW_OK)
+		dw_buf_add(compact, text.p, text.n);
 out:
 	dw_json_destroy(&json);
+	if (err == DW_OK && !dw_buf_ok(compact))
+		err = dw_fault_set(fault, DW_E_NOMEM, NULL, NULL, "out of memory");
 	return err;
 }

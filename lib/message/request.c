@@ -78,16 +78,12 @@ read_room(struct dw_request *request, const struct dw_json *json, const char *de
 
 	if (member == NULL && default_room == NULL)
 		return missing("diagnosis_id", expected, fault);
-	if (member == NULL) {
-		if (!dw_room_ok(dw_str(default_room)))
-			return dw_fault_set(fault, DW_E_FIELD, "diagnosis_id", expected,
-				"field 'diagnosis_id': \"%s\" is not a diagnosis id", dw_quote(dw_str(default_room), quoted));
-		(void)dw_str_copy(dw_str(default_room), request->room, sizeof(request->room));
-		return DW_OK;
-	}
-	if (dw_id_from_json(member, room, sizeof(room), NULL) != DW_OK || !dw_room_ok(dw_str(room)))
+	if (member == NULL && !dw_room_ok(dw_str(default_room)))
+		return dw_fault_set(fault, DW_E_FIELD, "diagnosis_id", expected,
+			"field 'diagnosis_id': \"%s\" is not a diagnosis id", dw_quote(dw_str(default_room), quoted));
+	if (member != NULL && (dw_id_from_json(member, room, sizeof(room), NULL) != DW_OK || !dw_room_ok(dw_str(room))))
 		return dw_member_refuse(member, "is not a diagnosis id", expected, fault);
-	(void)dw_str_copy(dw_str(room), request->room, sizeof(request->room));
+	(void)dw_str_copy(dw_str(member != NULL ? room : default_room), request->room, sizeof(request->room));
 	return DW_OK;
 }
 
@@ -197,14 +193,6 @@ add_member(struct dw_buf *out, const struct dw_json_member *member)
 	dw_buf_add(out, member->raw.p, member->raw.n);
 }
 
-static int
-memory_check(const struct dw_request *request, struct dw_fault *fault)
-{
-	if (dw_buf_ok(&request->data) && dw_buf_ok(&request->scalars))
-		return DW_OK;
-	return dw_fault_set(fault, DW_E_NOMEM, NULL, NULL, "out of memory");
-}
-
 static void
 start(struct dw_request *request)
 {
@@ -310,9 +298,10 @@ dw_request_flat(struct dw_request *request, const char *type, const char *body, 
 			add_member(&request->scalars, member);
 	}
 	dw_buf_addc(&request->data, '}');
-	err = memory_check(request, fault);
-	if (err == DW_OK)
+	if (dw_buf_ok(&request->data) && dw_buf_ok(&request->scalars))
 		err = dw_data_size_check(request->data.len, fault);
+	else
+		err = dw_fault_set(fault, DW_E_NOMEM, NULL, NULL, "out of memory");
 out:
 	dw_json_destroy(&json);
 	return err;

@@ -193,7 +193,7 @@ take(struct dw_str *bytes, const struct head *head, struct dw_str *body)
 	bytes->n -= head->header + body->n;
 }
 
-/* One frame that is no part of what a hub is told in: several, or too many bytes. */
+/* Passes over a frame that is too long, or one of several that are one message. */
 static int
 begin_passing(struct dw_zmtp *zmtp, struct dw_str *bytes, const struct head *head, struct dw_str *frame)
 {
