@@ -17,7 +17,7 @@ COMMANDS := diagws diagws-hub diagws-edge diagws-send diagws-stat diagws-owner d
 
 # What a fresh Debian 12 lacks. Build and run first, then what only tests, lint and the demo need.
 PACKAGES := gcc binutils libc6-dev make pkg-config libwebsockets-dev libwebsockets-evlib-uv libmicrohttpd-dev libuv1-dev libzmq3-dev \
-	libmsgpack-dev libjwt-dev libjansson-dev libjsmn-dev liblmdb-dev uthash-dev libsmartcols-dev libsystemd-dev \
+	libmsgpack-dev libjwt-dev libjansson-dev liblmdb-dev uthash-dev libsmartcols-dev libsystemd-dev \
 	libssl-dev libcmocka-dev python3 python3-pip python3-websockets python3-pytest python3-pytest-xdist curl jq strace openssl mandoc \
 	bash-completion clang libclang-rt-14-dev clang-format clang-tidy cppcheck shellcheck iproute2 e2fsprogs patch chromium systemd \
 	nginx haproxy hitch
@@ -35,8 +35,8 @@ ALL_LDFLAGS = -pie -Wl,-z,relro,-z,now $(SAN) $(LDFLAGS)
 pc = $(shell pkg-config --libs $(1) 2>/dev/null)
 
 # libdiagws is what a sender needs; the commands link the objects they use from lib.a.
-CLIENT_SRC := $(addprefix lib/,$(addprefix base/,buf clock err paths) json/json json/json_plain message/msg message/request \
-	$(addprefix wire/,bus endpoint msgpack wire) $(addprefix client/,client diagws diagws_how diagws_updates pending))
+CLIENT_SRC := $(addprefix lib/,$(addprefix base/,buf clock err paths utf8) json/json json/json_plain message/msg message/request \
+	$(addprefix wire/,bus endpoint msgpack wire) $(addprefix client/,client diagws diagws_updates pending))
 LIB_SRC    := $(wildcard lib/*/*.c lib/*/*/*.c)
 LIB_OBJ    := $(LIB_SRC:%.c=$(BUILD)/%.o)
 LIB_A      := $(BUILD)/lib/lib.a

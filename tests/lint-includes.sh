@@ -9,7 +9,7 @@ rules="
 zmq\.h              lib/wire/bus\.c
 msgpack\.h          lib/wire/msgpack\.c
 jwt\.h              lib/token/auth\.c
-jansson\.h|jsmn\.h  lib/json/json\.c
+jansson\.h  lib/json/json\.c
 lmdb\.h             lib/store/kv/lmdb\.c
 openssl/sha\.h      lib/base/clock\.c
 openssl/[cep]       lib/token/signature\.c|cmd/diagws-edge/room/frame\.c

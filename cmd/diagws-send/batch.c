@@ -338,7 +338,7 @@ check_defaults(const struct options *options)
 {
 	char type[DW_TYPE_MAX + 1];
 	struct dw_fault fault = { 0 };
-	int err = options->type != NULL ? dw_type_expand(options->type, type, &fault) : DW_OK;
+	int err = options->type != NULL ? dw_type_expand(dw_str(options->type), type, &fault) : DW_OK;
 
 	if (err == DW_OK && options->room != NULL)
 		err = dw_room_check(dw_str(options->room), "option '--diagnosis': ", &fault);

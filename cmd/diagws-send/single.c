@@ -127,7 +127,7 @@ static int
 check_names(struct message *message, const char *room, const char *type, char full_type[DW_TYPE_MAX + 1],
 	struct dw_fault *fault)
 {
-	int err = dw_type_expand(type, full_type, fault);
+	int err = dw_type_expand(dw_str(type), full_type, fault);
 
 	if (err == DW_OK)
 		err = dw_room_check(dw_str(room), "", fault);

@@ -15,14 +15,6 @@ dw_str(const char *text)
 }
 
 bool
-dw_str_is(struct dw_str s, const char *text)
-{
-	size_t n = strlen(text);
-
-	return s.n == n && (n == 0 || memcmp(s.p, text, n) == 0);
-}
-
-bool
 dw_str_copy(struct dw_str s, char *out, size_t size)
 {
 	if (s.n >= size)

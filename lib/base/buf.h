@@ -7,9 +7,11 @@
 #ifndef DIAGWS_BUF_H
 #define DIAGWS_BUF_H
 
+#include <endian.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 struct dw_str {
 	const char *p; /* borrowed; not NUL-terminated; may be NULL when n is 0 */
@@ -31,7 +33,35 @@ dw_bytes(const void *p, size_t n)
 {
 	return (struct dw_str) { (const char *)p, n };
 }
-bool dw_str_is(struct dw_str s, const char *text);
+/* n: 1, 2, 4 or 8. */
+static inline uint64_t
+dw_big_endian(const void *p, size_t n)
+{
+	uint16_t two;
+	uint32_t four;
+	uint64_t eight;
+
+	switch (n) {
+	case 1:
+		return *(const uint8_t *)p;
+	case 2:
+		memcpy(&two, p, sizeof(two));
+		return be16toh(two);
+	case 4:
+		memcpy(&four, p, sizeof(four));
+		return be32toh(four);
+	default:
+		memcpy(&eight, p, sizeof(eight));
+		return be64toh(eight);
+	}
+}
+static inline bool
+dw_str_is(struct dw_str s, const char *text)
+{
+	const size_t n = strlen(text);
+
+	return s.n == n && (n == 0 || memcmp(s.p, text, n) == 0);
+}
 /* Copies s and a NUL into out[size]; false (and out untouched) when it does not fit. */
 bool dw_str_copy(struct dw_str s, char *out, size_t size);
 

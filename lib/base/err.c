@@ -10,47 +10,45 @@
 #include <stdarg.h>
 #include <string.h>
 
-static const struct {
+struct error {
 	int err;
 	int status;
 	const char *code;
 	const char *text;
-} errors[] = {
+};
+
+static const struct error errors[] = { { DW_OK, 0, "ok", "ok" },
 #define X(name, number, status, code, text) { name, status, code, text },
 	DW_ERRORS(X)
 #undef X
 };
 
-static size_t
+static const struct error *
 find(int err)
 {
-	size_t internal = 0;
-
 	for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
 		if (errors[i].err == err)
-			return i;
-		if (errors[i].err == DW_E_INTERNAL)
-			internal = i;
+			return &errors[i];
 	}
-	return internal;
+	return find(DW_E_INTERNAL);
 }
 
 const char *
 dw_err_text(int err)
 {
-	return err == DW_OK ? "ok" : errors[find(err)].text;
+	return find(err)->text;
 }
 
 const char *
 dw_err_code(int err)
 {
-	return err == DW_OK ? "ok" : errors[find(err)].code;
+	return find(err)->code;
 }
 
 int
 dw_err_exit(int err)
 {
-	return err == DW_OK ? 0 : errors[find(err)].status;
+	return find(err)->status;
 }
 
 /* Takes back the bytes of a UTF-8 character that the buffer's end cut in two. */

@@ -19,7 +19,6 @@ enum { BLOCK = 256 * 1024 };
 
 struct dw_lines {
 	int fd;
-	bool ours; /* to close */
 	bool ended;
 	bool skipping;
 	const char *name;
@@ -47,7 +46,7 @@ dw_lines_open(struct dw_lines **out, const char *path, size_t max, struct dw_fau
 			(void)close(fd);
 		return DW_E_NOMEM;
 	}
-	*lines = (struct dw_lines) { .fd = fd, .ours = !is_stdin, .max = max, .size = size };
+	*lines = (struct dw_lines) { .fd = fd, .max = max, .size = size };
 	lines->name = is_stdin ? "stdin" : path;
 	*out = lines;
 	return DW_OK;
@@ -60,7 +59,7 @@ dw_lines_destroy(struct dw_lines **lines_p)
 
 	if (lines == NULL)
 		return;
-	if (lines->ours)
+	if (lines->fd != STDIN_FILENO)
 		(void)close(lines->fd);
 	free(lines);
 	*lines_p = NULL;

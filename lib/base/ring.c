@@ -1,4 +1,4 @@
-/* A log of entries in order: the hub's rooms and the edge's rings.
+/* A ring of entries in order: of the hub's rooms, and of the edge's frames.
  *
  * Two rings: `entries` (a power of two of fixed-size entries, by index) and `arena` (bytes). The bytes
  * of an entry are never split: one that does not fit before the arena's end begins again at its
@@ -34,116 +34,116 @@ struct dw_ring {
 struct dw_ring *
 dw_ring_new(size_t max_entries, size_t max_bytes)
 {
-	struct dw_ring *log = calloc(1, sizeof(*log));
+	struct dw_ring *ring = calloc(1, sizeof(*ring));
 
 	assert(max_entries > 0 && max_bytes > 0);
-	if (log == NULL)
+	if (ring == NULL)
 		return NULL;
-	log->max_entries = max_entries;
-	log->max_bytes = max_bytes;
-	return log;
+	ring->max_entries = max_entries;
+	ring->max_bytes = max_bytes;
+	return ring;
 }
 
 void
-dw_ring_destroy(struct dw_ring **log_p)
+dw_ring_destroy(struct dw_ring **ring_p)
 {
-	if (*log_p == NULL)
+	if (*ring_p == NULL)
 		return;
-	free((*log_p)->entries);
-	free((*log_p)->arena);
-	free(*log_p);
-	*log_p = NULL;
+	free((*ring_p)->entries);
+	free((*ring_p)->arena);
+	free(*ring_p);
+	*ring_p = NULL;
 }
 
 static struct dw_ring_entry *
-slot(const struct dw_ring *log, uint64_t index)
+slot(const struct dw_ring *ring, uint64_t index)
 {
-	return &log->entries[index & (log->entry_cap - 1)];
+	return &ring->entries[index & (ring->entry_cap - 1)];
 }
 
 static void
-drop_first(struct dw_ring *log)
+drop_first(struct dw_ring *ring)
 {
-	log->used -= slot(log, log->first)->size;
-	log->first++;
+	ring->used -= slot(ring, ring->first)->size;
+	ring->first++;
 }
 
 /* Where n bytes would go as the arena is, or NOWHERE. */
 static size_t
-find_place(const struct dw_ring *log, size_t n)
+find_place(const struct dw_ring *ring, size_t n)
 {
 	const struct dw_ring_entry *oldest, *newest;
 	size_t head;
 
-	if (log->first == log->end)
-		return n <= log->arena_cap ? 0 : NOWHERE;
-	oldest = slot(log, log->first);
-	newest = slot(log, log->end - 1);
+	if (ring->first == ring->end)
+		return n <= ring->arena_cap ? 0 : NOWHERE;
+	oldest = slot(ring, ring->first);
+	newest = slot(ring, ring->end - 1);
 	head = newest->place + newest->size;
 	if (newest->place < oldest->place)
 		return n <= oldest->place - head ? head : NOWHERE;
-	if (n <= log->arena_cap - head)
+	if (n <= ring->arena_cap - head)
 		return head;
 	return n <= oldest->place ? 0 : NOWHERE;
 }
 
 static int
-grow_entries(struct dw_ring *log)
+grow_entries(struct dw_ring *ring)
 {
-	size_t cap = log->entry_cap > 0 ? log->entry_cap * 2 : FIRST_ENTRIES;
+	size_t cap = ring->entry_cap > 0 ? ring->entry_cap * 2 : FIRST_ENTRIES;
 	struct dw_ring_entry *entries = calloc(cap, sizeof(*entries));
 
 	if (entries == NULL)
 		return DW_E_NOMEM;
-	for (uint64_t i = log->first; i != log->end; i++)
-		entries[i & (cap - 1)] = *slot(log, i);
-	free(log->entries);
-	log->entries = entries;
-	log->entry_cap = cap;
+	for (uint64_t i = ring->first; i != ring->end; i++)
+		entries[i & (cap - 1)] = *slot(ring, i);
+	free(ring->entries);
+	ring->entries = entries;
+	ring->entry_cap = cap;
 	return DW_OK;
 }
 
 /* Moves all bytes to the start of an arena of `cap` bytes. */
 static int
-move_arena(struct dw_ring *log, size_t cap)
+move_arena(struct dw_ring *ring, size_t cap)
 {
 	char *arena = malloc(cap);
 	size_t at = 0;
 
 	if (arena == NULL)
 		return DW_E_NOMEM;
-	for (uint64_t i = log->first; i != log->end; i++) {
-		struct dw_ring_entry *entry = slot(log, i);
+	for (uint64_t i = ring->first; i != ring->end; i++) {
+		struct dw_ring_entry *entry = slot(ring, i);
 
-		memcpy(arena + at, log->arena + entry->place, entry->size);
+		memcpy(arena + at, ring->arena + entry->place, entry->size);
 		entry->place = at;
 		at += entry->size;
 	}
-	free(log->arena);
-	log->arena = arena;
-	log->arena_cap = cap;
+	free(ring->arena);
+	ring->arena = arena;
+	ring->arena_cap = cap;
 	return DW_OK;
 }
 
 /* Finds a place for n bytes: as it is, in a larger arena, or where the oldest were. */
 static int
-make_place(struct dw_ring *log, size_t n, size_t *place)
+make_place(struct dw_ring *ring, size_t n, size_t *place)
 {
-	while ((*place = find_place(log, n)) == NOWHERE) {
-		size_t need = log->used + n;
-		size_t cap = log->arena_cap > 0 ? log->arena_cap : FIRST_BYTES;
+	while ((*place = find_place(ring, n)) == NOWHERE) {
+		size_t need = ring->used + n;
+		size_t cap = ring->arena_cap > 0 ? ring->arena_cap : FIRST_BYTES;
 		int err;
 
-		if (need <= log->arena_cap && log->arena_cap >= log->max_bytes) {
-			drop_first(log);
+		if (need <= ring->arena_cap && ring->arena_cap >= ring->max_bytes) {
+			drop_first(ring);
 			continue;
 		}
 		do {
 			cap *= 2;
 		} while (cap < need);
-		if (cap > log->max_bytes)
-			cap = log->max_bytes > need ? log->max_bytes : need;
-		err = move_arena(log, cap);
+		if (cap > ring->max_bytes)
+			cap = ring->max_bytes > need ? ring->max_bytes : need;
+		err = move_arena(ring, cap);
 		if (err != DW_OK)
 			return err;
 	}
@@ -151,102 +151,103 @@ make_place(struct dw_ring *log, size_t n, size_t *place)
 }
 
 int
-dw_ring_append(struct dw_ring *log, const struct dw_ring_entry *entry, const void *bytes, size_t n)
+dw_ring_append(struct dw_ring *ring, const struct dw_ring_entry *entry, const void *bytes, size_t n)
 {
 	struct dw_ring_entry *to;
 	size_t place;
 	int err;
 
 	assert(n > 0 && n <= UINT32_MAX);
-	assert(log->first == log->end || entry->seq >= slot(log, log->end - 1)->seq);
-	if (log->end - log->first == log->entry_cap && log->entry_cap < log->max_entries) {
-		err = grow_entries(log);
+	assert(ring->first == ring->end || entry->seq >= slot(ring, ring->end - 1)->seq);
+	if (ring->end - ring->first == ring->entry_cap && ring->entry_cap < ring->max_entries) {
+		err = grow_entries(ring);
 		if (err != DW_OK)
 			return err;
 	}
-	while (log->first != log->end && (log->end - log->first >= log->max_entries || log->used + n > log->max_bytes))
-		drop_first(log);
-	err = make_place(log, n, &place);
+	while (
+		ring->first != ring->end && (ring->end - ring->first >= ring->max_entries || ring->used + n > ring->max_bytes))
+		drop_first(ring);
+	err = make_place(ring, n, &place);
 	if (err != DW_OK)
 		return err;
-	to = slot(log, log->end);
+	to = slot(ring, ring->end);
 	*to = *entry;
 	to->place = place;
 	to->size = (uint32_t)n;
-	memcpy(log->arena + place, bytes, n);
-	log->used += n;
-	log->end++;
+	memcpy(ring->arena + place, bytes, n);
+	ring->used += n;
+	ring->end++;
 	return DW_OK;
 }
 
 void
-dw_ring_drop(struct dw_ring *log)
+dw_ring_drop(struct dw_ring *ring)
 {
-	assert(log->first != log->end);
-	drop_first(log);
+	assert(ring->first != ring->end);
+	drop_first(ring);
 }
 
 void
-dw_ring_expire(struct dw_ring *log, uint64_t at)
+dw_ring_expire(struct dw_ring *ring, uint64_t at)
 {
-	while (log->first != log->end && slot(log, log->first)->at < at)
-		drop_first(log);
+	while (ring->first != ring->end && slot(ring, ring->first)->at < at)
+		drop_first(ring);
 }
 
 uint64_t
-dw_ring_first(const struct dw_ring *log)
+dw_ring_first(const struct dw_ring *ring)
 {
-	return log != NULL ? log->first : 0;
+	return ring != NULL ? ring->first : 0;
 }
 
 uint64_t
-dw_ring_end(const struct dw_ring *log)
+dw_ring_end(const struct dw_ring *ring)
 {
-	return log != NULL ? log->end : 0;
+	return ring != NULL ? ring->end : 0;
 }
 
 size_t
-dw_ring_count(const struct dw_ring *log)
+dw_ring_count(const struct dw_ring *ring)
 {
-	return log != NULL ? (size_t)(log->end - log->first) : 0;
+	return ring != NULL ? (size_t)(ring->end - ring->first) : 0;
 }
 
 size_t
-dw_ring_memory(const struct dw_ring *log)
+dw_ring_memory(const struct dw_ring *ring)
 {
-	return log == NULL ? 0 : sizeof(*log) + log->entry_cap * sizeof(*log->entries) + log->arena_cap;
+	return ring == NULL ? 0 : sizeof(*ring) + ring->entry_cap * sizeof(*ring->entries) + ring->arena_cap;
 }
 
 const struct dw_ring_entry *
-dw_ring_entry(const struct dw_ring *log, uint64_t index)
+dw_ring_entry(const struct dw_ring *ring, uint64_t index)
 {
-	assert(index >= log->first && index < log->end);
-	return slot(log, index);
+	assert(index >= ring->first && index < ring->end);
+	return slot(ring, index);
 }
 
 uint32_t *
-dw_ring_flags(struct dw_ring *log, uint64_t after)
+dw_ring_flags(struct dw_ring *ring, uint64_t after)
 {
-	assert(after < log->end - log->first);
-	return &slot(log, log->end - 1 - after)->flags;
+	assert(after < ring->end - ring->first);
+	return &slot(ring, ring->end - 1 - after)->flags;
 }
 
 struct dw_str
-dw_ring_bytes(const struct dw_ring *log, uint64_t index)
+dw_ring_bytes(const struct dw_ring *ring, uint64_t index)
 {
-	const struct dw_ring_entry *entry = dw_ring_entry(log, index);
+	const struct dw_ring_entry *entry = dw_ring_entry(ring, index);
 
-	return (struct dw_str) { log->arena + entry->place, entry->size };
+	return (struct dw_str) { ring->arena + entry->place, entry->size };
 }
 
 struct dw_str
-dw_ring_run_to(const struct dw_ring *log, uint64_t index, size_t max, uint32_t stop, uint64_t *next)
+dw_ring_run_to(const struct dw_ring *ring, uint64_t index, size_t max, uint32_t stop, uint64_t *next)
 {
 	struct dw_str run = { NULL, 0 };
 
-	while (index != log->end) {
-		const struct dw_ring_entry *entry = dw_ring_entry(log, index);
-		const char *bytes = log->arena + entry->place;
+	while (index != ring->end) {
+		const struct dw_ring_entry *entry = dw_ring_entry(ring, index);
+		const char *bytes = ring->arena + entry->place;
 
 		if (run.p == NULL)
 			run.p = bytes;
@@ -260,14 +261,14 @@ dw_ring_run_to(const struct dw_ring *log, uint64_t index, size_t max, uint32_t s
 }
 
 uint64_t
-dw_ring_after(const struct dw_ring *log, uint64_t seq)
+dw_ring_after(const struct dw_ring *ring, uint64_t seq)
 {
-	uint64_t low = dw_ring_first(log), high = dw_ring_end(log);
+	uint64_t low = dw_ring_first(ring), high = dw_ring_end(ring);
 
 	while (low < high) {
 		uint64_t middle = low + (high - low) / 2;
 
-		if (slot(log, middle)->seq > seq)
+		if (slot(ring, middle)->seq > seq)
 			high = middle;
 		else
 			low = middle + 1;

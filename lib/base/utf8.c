@@ -46,3 +46,15 @@ dw_utf8_take(struct dw_utf8 *utf8, const void *bytes, size_t n)
 	}
 	return true;
 }
+
+size_t
+dw_utf8_character(const void *bytes, size_t n)
+{
+	struct dw_utf8 utf8 = { 0 };
+
+	for (size_t i = 0; i < n && dw_utf8_take(&utf8, (const uint8_t *)bytes + i, 1); i++) {
+		if (utf8.left == 0)
+			return i + 1;
+	}
+	return 0;
+}

@@ -14,5 +14,7 @@ struct dw_utf8 {
 
 /* The next n bytes. False: they are no UTF-8, and the text is lost. */
 bool dw_utf8_take(struct dw_utf8 *utf8, const void *bytes, size_t n);
+/* The size of the character that n bytes begin with; 0: it is none, or not whole. */
+size_t dw_utf8_character(const void *bytes, size_t n);
 
 #endif

@@ -29,8 +29,8 @@ struct dw_wheel {
 };
 
 void dw_wheel_init(struct dw_wheel *wheel, uint64_t now);
-/* At the latest some thousand years after 1970; at the earliest with the next run, and in the next millisecond where
- * something that fires sets it. */
+/* It fires in the next run at the earliest or, where something that fires sets it, a millisecond after that; and at the
+ * latest when the clock shows some 139 years. */
 void dw_wheel_set(struct dw_wheel *wheel, struct dw_wheel_timer *timer, uint64_t due);
 void dw_wheel_cancel(struct dw_wheel_timer *timer);
 /* Looks at so many timers at most. True: more are due. */

@@ -14,6 +14,7 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <utlist.h>
 
 #include "base/clock.h"
 #include "wire/bus.h"
@@ -93,10 +94,7 @@ dw_pendings_add(struct dw_pendings *all, const struct dw_wire *request, dw_clien
 	slot->done = done;
 	slot->user = user;
 	slot->in_use = true;
-	slot->prev = all->last;
-	slot->next = NULL;
-	*(all->last != NULL ? &all->last->next : &all->first) = slot;
-	all->last = slot;
+	DL_APPEND(all->first, slot);
 	if (all->unsent == NULL)
 		all->unsent = slot;
 	all->count++;
@@ -132,8 +130,7 @@ end_request(struct dw_pendings *all, struct dw_pending *request, int err, const 
 {
 	if (all->unsent == request)
 		all->unsent = request->next;
-	*(request->prev != NULL ? &request->prev->next : &all->first) = request->next;
-	*(request->next != NULL ? &request->next->prev : &all->last) = request->prev;
+	DL_DELETE(all->first, request);
 	request->in_use = false;
 	request->next = all->free;
 	all->free = request;

@@ -38,8 +38,8 @@ struct dw_pendings {
 	uint64_t grace_ms;   /* and after what the hub was to wait */
 	uint64_t made;       /* corr is made of it, and it grows */
 	/* Looked at: */
-	struct dw_pending *first, *last;
-	struct dw_pending *unsent; /* what is before it was sent on this acquaintance, the rest was not */
+	struct dw_pending *first;
+	struct dw_pending *unsent; /* from here on nothing was sent since the hub last welcomed us; NULL: all was */
 	size_t count, bytes;
 	uint64_t look_at; /* nothing is overdue before */
 	uint64_t ended;   /* requests, ever */

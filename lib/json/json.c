@@ -1,35 +1,21 @@
-/* JSON from a peer: jansson says whether it is right, jsmn says where its members lie.
+/* JSON from a peer: jansson says whether it is right, and the text itself where its members lie.
  *
- * Its own file because two parsers have to agree here, and nobody else shall include either. On the
- * way in: one pass over the text drops the white space outside strings into a copy and bounds the
- * nesting, before jansson, which recurses, sees it; jansson judges the text as it came, so that its
- * line and column are the sender's; jsmn then finds in the copy what jansson has accepted. The two walk
- * the root's members side by side: jansson keeps them in the order of the text.
+ * Its own file because nobody else shall include jansson. On the way in: one pass over the text drops the white space
+ * outside strings into a copy and bounds the nesting, before jansson, which recurses, sees it; jansson judges the text
+ * as it came, so that its line and column are the sender's. Then the copy, which is right now, is gone through beside
+ * the root's members: jansson keeps them in the order of the text.
  *
  * Failures are the text's (with line and column, never with more of the text than an escape) or
  * memory; jansson 2.14 itself does not survive every failed allocation (its issue 362), and takes others for a fault
- * of the text: dw_json_watch_memory. A text that jansson accepted and jsmn cannot follow would be our own bug.
+ * of the text: dw_json_watch_memory.
  */
 #include "json/json.h"
 
-#include <assert.h>
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define JSMN_STATIC
-#define JSMN_PARENT_LINKS /* without them a closing bracket looks through all tokens before it */
-#include <jsmn.h>
-
 enum { DEPTH_MAX = 64, TEXT_MAX = 16 * 1024 * 1024 };
-
-struct dw_json {
-	json_t *root;
-	char *compact; /* the text without white space outside strings; all slices lie in it */
-	size_t size;
-	struct dw_json_member *members;
-	size_t count;
-};
 
 static _Thread_local bool starved; /* an allocation of jansson failed */
 
@@ -64,47 +50,40 @@ fault_at(struct dw_fault *fault, const char *text, size_t at, const char *what)
 	return dw_fault_set(fault, DW_E_JSON, NULL, "JSON (RFC 8259)", "line %zu, column %zu: %s", line, column, what);
 }
 
+static const struct verdict {
+	enum json_error_code code;
+	int err;
+	const char *what, *expected;
+} verdicts[] = {
+	{ json_error_duplicate_key, DW_E_JSON, "duplicate key", "each key once in an object" },
+	{ json_error_numeric_overflow, DW_E_FIELD, "number too large",
+		"integers of 64 bits with sign, other numbers below 1.8e308" },
+	{ json_error_null_character, DW_E_FIELD, "\\u0000 is not allowed", "strings without the character U+0000" },
+	{ json_error_null_byte_in_key, DW_E_FIELD, "\\u0000 is not allowed", "strings without the character U+0000" },
+	{ json_error_invalid_utf8, DW_E_JSON, "not valid UTF-8", "JSON (RFC 8259)" },
+	{ json_error_premature_end_of_input, DW_E_JSON, "unexpected end", "JSON (RFC 8259)" },
+};
+
 /* jansson's verdict in our words. Its "near '…'" is left out: that is a piece of the payload. Numbers and
  * \u0000 that the grammar allows and no parser here takes are a wrong field, not malformed JSON. */
 static int
 fault_of(struct dw_fault *fault, json_error_t *error)
 {
-	int err = DW_E_JSON;
-	int column = error->column > 0 ? error->column : 1;
-	const char *what = error->text, *expected = "JSON (RFC 8259)";
+	const enum json_error_code code = json_error_code(error);
+	struct verdict verdict = { code, DW_E_JSON, error->text, "JSON (RFC 8259)" };
 	char *near = strstr(error->text, " near ");
 
+	/* jansson fills nothing in when some of its allocations fail. */
+	if (code == json_error_unknown || code == json_error_out_of_memory)
+		return dw_fault_set(fault, DW_E_NOMEM, NULL, NULL, "out of memory");
 	if (near != NULL)
 		*near = '\0';
-	switch (json_error_code(error)) {
-	case json_error_unknown: /* jansson fills nothing in when some of its allocations fail */
-	case json_error_out_of_memory:
-		return dw_fault_set(fault, DW_E_NOMEM, NULL, NULL, "out of memory");
-	case json_error_duplicate_key:
-		what = "duplicate key";
-		expected = "each key once in an object";
-		break;
-	case json_error_numeric_overflow:
-		err = DW_E_FIELD;
-		what = "number too large";
-		expected = "integers of 64 bits with sign, other numbers below 1.8e308";
-		break;
-	case json_error_null_character:
-	case json_error_null_byte_in_key:
-		err = DW_E_FIELD;
-		what = "\\u0000 is not allowed";
-		expected = "strings without the character U+0000";
-		break;
-	case json_error_invalid_utf8:
-		what = "not valid UTF-8";
-		break;
-	case json_error_premature_end_of_input:
-		what = "unexpected end";
-		break;
-	default:
-		break;
+	for (size_t i = 0; i < sizeof(verdicts) / sizeof(verdicts[0]); i++) {
+		if (verdicts[i].code == code)
+			verdict = verdicts[i];
 	}
-	return dw_fault_set(fault, err, NULL, expected, "line %d, column %d: %s", error->line, column, what);
+	return dw_fault_set(fault, verdict.err, NULL, verdict.expected, "line %d, column %d: %s", error->line,
+		error->column > 0 ? error->column : 1, verdict.what);
 }
 
 /* Copies text without its white space outside strings. What is inside a string is judged as jansson
@@ -146,24 +125,16 @@ drop_space(struct dw_json *json, const char *text, size_t n, struct dw_fault *fa
 static enum dw_json_type
 type_of(const json_t *node)
 {
-	switch (json_typeof(node)) {
-	case JSON_OBJECT:
-		return DW_JSON_OBJECT;
-	case JSON_ARRAY:
-		return DW_JSON_ARRAY;
-	case JSON_STRING:
-		return DW_JSON_STRING;
-	case JSON_INTEGER:
-		return DW_JSON_INTEGER;
-	case JSON_REAL:
-		return DW_JSON_REAL;
-	case JSON_TRUE:
-	case JSON_FALSE:
-		return DW_JSON_BOOL;
-	case JSON_NULL:
-		break;
-	}
-	return DW_JSON_NULL;
+	static const enum dw_json_type types[] = { [JSON_OBJECT] = DW_JSON_OBJECT,
+		[JSON_ARRAY] = DW_JSON_ARRAY,
+		[JSON_STRING] = DW_JSON_STRING,
+		[JSON_INTEGER] = DW_JSON_INTEGER,
+		[JSON_REAL] = DW_JSON_REAL,
+		[JSON_TRUE] = DW_JSON_BOOL,
+		[JSON_FALSE] = DW_JSON_BOOL,
+		[JSON_NULL] = DW_JSON_NULL };
+
+	return types[json_typeof(node)];
 }
 
 static size_t
@@ -176,95 +147,64 @@ count_code_points(struct dw_str s)
 	return count;
 }
 
+/* jansson gives 0 and NULL for what a value is not. */
 static void
 fill_value(struct dw_json_member *member, const json_t *node)
 {
 	member->private = node;
 	member->type = type_of(node);
-	switch (member->type) {
-	case DW_JSON_BOOL:
-		member->integer = json_is_true(node);
-		break;
-	case DW_JSON_INTEGER:
-		member->integer = json_integer_value(node);
-		member->number = json_number_value(node);
-		break;
-	case DW_JSON_REAL:
-		member->number = json_real_value(node);
-		break;
-	case DW_JSON_STRING:
-		member->text = (struct dw_str) { json_string_value(node), json_string_length(node) };
-		member->code_points = count_code_points(member->text);
-		break;
-	case DW_JSON_NULL:
-	case DW_JSON_ARRAY:
-	case DW_JSON_OBJECT:
-		break;
-	}
+	member->integer = json_is_true(node) ? 1 : json_integer_value(node);
+	member->number = json_number_value(node);
+	member->text = (struct dw_str) { json_string_value(node), json_string_length(node) };
+	member->code_points = count_code_points(member->text);
 }
 
-/* The bytes of a token; jsmn leaves a string's quotes out. */
+/* Takes a name or a value, and the character behind it. */
 static struct dw_str
-slice(const struct dw_json *json, const jsmntok_t *token)
+take_slice(const char **at)
 {
-	int quote = token->type == JSMN_STRING;
+	const char *const from = *at, *p = from;
+	bool in_string = false;
 
-	return (struct dw_str) { json->compact + token->start - quote, (size_t)(token->end - token->start + 2 * quote) };
+	for (size_t depth = 0; in_string || depth > 0 || strchr(",:]}", *p) == NULL; p++) {
+		if (*p == '"')
+			in_string = !in_string;
+		else if (in_string)
+			p += *p == '\\';
+		else if (*p == '[' || *p == '{')
+			depth++;
+		else if (*p == ']' || *p == '}')
+			depth--;
+	}
+	*at = p + 1;
+	return (struct dw_str) { from, (size_t)(p - from) };
 }
 
-static void
-fill_members(struct dw_json *json, const jsmntok_t *tokens, size_t token_count)
+static int
+locate_members(struct dw_json *json)
 {
-	bool is_object = json_is_object(json->root);
-	void *iter = is_object ? json_object_iter(json->root) : NULL;
-	size_t at = 1;
+	void *iter = json_object_iter(json->root); /* NULL: it is no object, or an empty one */
+	const char *at = json->compact + 1;
 
+	json->count = iter != NULL ? json_object_size(json->root) : json_array_size(json->root);
+	if (json->count == 0)
+		return DW_OK;
+	json->members = calloc(json->count, sizeof(*json->members));
+	if (json->members == NULL)
+		return DW_E_NOMEM;
 	for (size_t i = 0; i < json->count; i++) {
 		struct dw_json_member *member = &json->members[i];
-		int end;
 
-		if (is_object) {
-			assert(iter != NULL && at < token_count);
-			member->raw_key = slice(json, &tokens[at++]);
+		if (iter != NULL) {
+			member->raw_key = take_slice(&at);
 			member->key = (struct dw_str) { json_object_iter_key(iter), json_object_iter_key_len(iter) };
 			fill_value(member, json_object_iter_value(iter));
 			iter = json_object_iter_next(json->root, iter);
 		} else {
 			fill_value(member, json_array_get(json->root, i));
 		}
-		assert(at < token_count);
-		member->raw = slice(json, &tokens[at]);
-		end = tokens[at].end;
-		do {
-			at++;
-		} while (at < token_count && tokens[at].start < end);
+		member->raw = take_slice(&at);
 	}
-}
-
-static int
-locate_members(struct dw_json *json)
-{
-	jsmn_parser parser;
-	jsmntok_t *tokens;
-	int wanted, found;
-
-	json->count = json_is_object(json->root) ? json_object_size(json->root) : json_array_size(json->root);
-	if (json->count == 0)
-		return DW_OK;
-	jsmn_init(&parser);
-	wanted = jsmn_parse(&parser, json->compact, json->size, NULL, 0);
-	assert(wanted > 0);
-	tokens = calloc((size_t)wanted, sizeof(*tokens));
-	json->members = calloc(json->count, sizeof(*json->members));
-	if (tokens == NULL || json->members == NULL) {
-		free(tokens);
-		return DW_E_NOMEM;
-	}
-	jsmn_init(&parser);
-	found = jsmn_parse(&parser, json->compact, json->size, tokens, (unsigned)wanted);
-	assert(found == wanted);
-	fill_members(json, tokens, (size_t)found);
-	free(tokens);
 	return DW_OK;
 }
 
@@ -343,16 +283,6 @@ dw_json_at(const struct dw_json *json, size_t index)
 	return index < json->count ? &json->members[index] : NULL;
 }
 
-const struct dw_json_member *
-dw_json_get(const struct dw_json *json, const char *key)
-{
-	for (size_t i = 0; i < json->count; i++) {
-		if (json->members[i].raw_key.n > 0 && dw_str_is(json->members[i].key, key))
-			return &json->members[i];
-	}
-	return NULL;
-}
-
 /* An integer and a double are compared exactly: beyond 2^53 a cast alone would round. */
 static bool
 same_number(const json_t *a, const json_t *b)
@@ -396,7 +326,7 @@ same_value(const json_t *a, const json_t *b)
 		}
 		return same;
 	}
-	return !json_is_string(a) || strcmp(json_string_value(a), json_string_value(b)) == 0;
+	return json_equal(a, b);
 }
 
 static json_t *

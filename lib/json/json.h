@@ -1,8 +1,8 @@
 /* JSON that a peer sent: checked strictly, then looked at one level deep, in the sender's own bytes.
  *
  * jansson judges (RFC 8259, UTF-8, no duplicate keys at any depth, no \u0000, no number beyond 64
- * bits or a double), jsmn locates: what we forward are the sender's bytes, not a re-print of them,
- * for a parser's re-print turns 1.10 into 1.1000000000000001. White space outside strings is dropped.
+ * bits or a double). What we forward are the sender's bytes, not a re-print of them, for a parser's
+ * re-print turns 1.10 into 1.1000000000000001. White space outside strings is dropped.
  */
 #ifndef DIAGWS_JSON_H
 #define DIAGWS_JSON_H
@@ -36,7 +36,14 @@ struct dw_json_member {
 	const void *private; /* the parser's own node */
 };
 
-struct dw_json; /* one parsed value; everything reached from it lives as long as it */
+/* One parsed value; everything reached from it lives as long as it. Its members are private. */
+struct dw_json {
+	struct dw_json_member *members;
+	size_t count;
+	struct json_t *root;
+	char *compact; /* the text without white space outside strings; all slices lie in it */
+	size_t size;
+};
 
 /* Parses exactly one value, nested at most 64 deep. The fault says "line L, column C: …" and never quotes the text.
  * DW_E_JSON: not JSON, a duplicate key, a byte order mark, a NUL byte, nested deeper; DW_E_FIELD: JSON, but with a
@@ -55,11 +62,37 @@ struct dw_str dw_json_text(const struct dw_json *json);
 /* The members of the object, or elements of the array, that is the root; 0 for others. */
 size_t dw_json_count(const struct dw_json *json);
 const struct dw_json_member *dw_json_at(const struct dw_json *json, size_t index);
-const struct dw_json_member *dw_json_get(const struct dw_json *json, const char *key); /* NULL: not there */
+/* NULL: not there. Inline, for what is looked for is known where it is looked for. */
+static inline const struct dw_json_member *
+dw_json_get(const struct dw_json *json, const char *key)
+{
+	for (size_t i = 0; i < json->count; i++) {
+		if (json->members[i].raw_key.n > 0 && dw_str_is(json->members[i].key, key))
+			return &json->members[i];
+	}
+	return NULL;
+}
 
 /* The keys of object `after` that `before` lacks or has another value for, as a JSON array of
  * strings, in the order of `after`. Two numbers are the same when their values are. Both members
  * must be of objects; anything else counts as empty. */
 void dw_json_changed_keys(struct dw_buf *out, const struct dw_json_member *before, const struct dw_json_member *after);
+
+enum { DW_PLAIN_MEMBERS = 16 };
+
+/* An object as machines write it, looked at quickly, without a parser and without memory (json_plain.c). Of its
+ * members, `text` is empty where there are escapes, `code_points` are bytes, and `number` of a real that is not
+ * negative is the whole part and a half: what is then within bounds that are whole numbers is so in truth. */
+struct dw_plain {
+	struct dw_json object; /* for dw_json_get, _at and _count; not to be destroyed */
+	struct dw_json_member members[DW_PLAIN_MEMBERS];
+};
+
+/* True: dw_json_parse would accept the text, too. False says nothing: whatever is rare (escapes in names, pairs of \u,
+ * very long numbers, many members) is left to that. White space may stand between the parts, and stays in raw values;
+ * *spaced says whether there was any. inner, unless NULL: the last of the values that is an object. */
+bool dw_plain_parse(struct dw_plain *plain, struct dw_plain *inner, const char *text, size_t n, bool *spaced);
+/* Appends a value without its white space; only what was parsed so. */
+void dw_plain_squeeze(struct dw_buf *out, struct dw_str text);
 
 #endif

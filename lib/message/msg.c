@@ -9,20 +9,17 @@
  */
 #include "message/msg.h"
 
-#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "json/json_plain.h"
-
-enum kind { INTEGER, NUMBER, TEXT, OBJECT };
+#include "base/utf8.h"
 
 struct rule {
 	const char *type;
 	const char *name;
-	enum kind kind;
+	enum dw_json_type kind; /* DW_JSON_REAL: any number */
 	bool optional;
-	int64_t min, max; /* the value's bounds; of TEXT, the number of code points */
+	int64_t min, max; /* the value's bounds; of a string, the number of code points */
 	const char *expected;
 };
 
@@ -30,51 +27,34 @@ static const char SHARE[] = "a number from 0 to 1";
 static const char COUNT[] = "an integer, 0 or more";
 
 static const struct rule rules[] = {
-	{ "recommendation_update", "old_data", OBJECT, false, 0, 0, "a JSON object" },
-	{ "recommendation_update", "new_data", OBJECT, false, 0, 0, "a JSON object" },
-	{ "recommendation_update", "reason", TEXT, true, 0, DW_REASON_MAX, "a string of at most 2000 characters" },
-	{ "effectiveness_update", "recommendation_id", INTEGER, false, 0, INT64_MAX, COUNT },
-	{ "effectiveness_update", "new_effectiveness", NUMBER, false, 0, 1, SHARE },
-	{ "effectiveness_update", "confidence", NUMBER, false, 0, 1, SHARE },
-	{ "effectiveness_update", "sample_size", INTEGER, false, 0, INT64_MAX, COUNT },
-	{ "feedback_update", "feedback_id", INTEGER, false, 0, INT64_MAX, COUNT },
-	{ "feedback_update", "rating", INTEGER, false, 1, 5, "an integer from 1 to 5" },
-	{ "feedback_update", "effectiveness", NUMBER, false, 0, 1, SHARE },
-	{ "feedback_update", "recommendation_id", INTEGER, true, 0, INT64_MAX, COUNT },
-	{ "feedback_update", "comment", TEXT, true, 0, DW_COMMENT_MAX, "a string of at most 500 characters" },
+	{ "recommendation_update", "old_data", DW_JSON_OBJECT, false, 0, 0, "a JSON object" },
+	{ "recommendation_update", "new_data", DW_JSON_OBJECT, false, 0, 0, "a JSON object" },
+	{ "recommendation_update", "reason", DW_JSON_STRING, true, 0, DW_REASON_MAX,
+		"a string of at most 2000 characters" },
+	{ "effectiveness_update", "recommendation_id", DW_JSON_INTEGER, false, 0, INT64_MAX, COUNT },
+	{ "effectiveness_update", "new_effectiveness", DW_JSON_REAL, false, 0, 1, SHARE },
+	{ "effectiveness_update", "confidence", DW_JSON_REAL, false, 0, 1, SHARE },
+	{ "effectiveness_update", "sample_size", DW_JSON_INTEGER, false, 0, INT64_MAX, COUNT },
+	{ "feedback_update", "feedback_id", DW_JSON_INTEGER, false, 0, INT64_MAX, COUNT },
+	{ "feedback_update", "rating", DW_JSON_INTEGER, false, 1, 5, "an integer from 1 to 5" },
+	{ "feedback_update", "effectiveness", DW_JSON_REAL, false, 0, 1, SHARE },
+	{ "feedback_update", "recommendation_id", DW_JSON_INTEGER, true, 0, INT64_MAX, COUNT },
+	{ "feedback_update", "comment", DW_JSON_STRING, true, 0, DW_COMMENT_MAX, "a string of at most 500 characters" },
 };
 
 static const char *const short_types[] = { "recommendation", "effectiveness", "feedback" };
 static const char SUFFIX[] = "_update";
 static const uint64_t NUMBER_IDS_END = UINT64_C(1) << 53; /* what JavaScript reads exactly ends here */
 
-/* The length of the character at s.p[at] by RFC 3629, 0 when it is none, and its number. */
+/* The size of the character at s.p[at], 0 when it is none; shown: it is one, and not of those that control. */
 static size_t
-decode_character(struct dw_str s, size_t at, uint32_t *code)
+character(struct dw_str s, size_t at, bool *shown)
 {
-	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
-	unsigned char first = (unsigned char)s.p[at];
-	size_t n = first < 0x80 ? 1 : first < 0xC0 ? 0 : first < 0xE0 ? 2 : first < 0xF0 ? 3 : first < 0xF8 ? 4 : 0;
+	const unsigned char *p = (const unsigned char *)s.p + at;
+	const size_t n = dw_utf8_character(p, s.n - at);
 
-	if (n == 0 || n > s.n - at)
-		return 0;
-	*code = n == 1 ? first : first & (0xFFU >> (n + 1));
-	for (size_t i = 1; i < n; i++) {
-		unsigned char next = (unsigned char)s.p[at + i];
-
-		if ((next & 0xC0U) != 0x80)
-			return 0;
-		*code = *code << 6 | (next & 0x3FU);
-	}
-	if (*code < least[n] || *code > 0x10FFFF || (*code >= 0xD800 && *code < 0xE000))
-		return 0;
+	*shown = n > 0 && *p >= 0x20 && *p != 0x7F && (*p != 0xC2 || p[1] >= 0xA0);
 	return n;
-}
-
-static bool
-is_control(uint32_t code)
-{
-	return code < 0x20 || (code >= 0x7F && code < 0xA0);
 }
 
 static bool
@@ -133,17 +113,11 @@ dw_type_ok(struct dw_str s)
 bool
 dw_user_ok(struct dw_str s)
 {
-	uint32_t code;
-	size_t step;
+	bool shown = s.n > 0 && s.n <= DW_USER_MAX;
 
-	if (s.n == 0 || s.n > DW_USER_MAX)
-		return false;
-	for (size_t at = 0; at < s.n; at += step) {
-		step = decode_character(s, at, &code);
-		if (step == 0 || is_control(code))
-			return false;
-	}
-	return true;
+	for (size_t at = 0; shown && at < s.n;)
+		at += character(s, at, &shown);
+	return shown;
 }
 
 const char *
@@ -153,11 +127,9 @@ dw_quote(struct dw_str s, char out[DW_QUOTE_SIZE])
 	size_t room = DW_QUOTE_SIZE - sizeof(ellipsis), len = 0, step;
 
 	for (size_t at = 0; at < s.n; at += step) {
-		uint32_t code = 0;
 		bool shown;
 
-		step = decode_character(s, at, &code);
-		shown = step > 0 && !is_control(code);
+		step = character(s, at, &shown);
 		if (step == 0)
 			step = 1;
 		if (len + (shown ? step : 1) > room) {
@@ -206,21 +178,21 @@ dw_member_refuse(const struct dw_json_member *member, const char *why, const cha
 }
 
 int
-dw_type_expand(const char *word, char out[DW_TYPE_MAX + 1], struct dw_fault *fault)
+dw_type_expand(struct dw_str word, char out[DW_TYPE_MAX + 1], struct dw_fault *fault)
 {
 	char quoted[DW_QUOTE_SIZE];
 
 	for (size_t i = 0; i < sizeof(short_types) / sizeof(short_types[0]); i++) {
-		if (strcmp(word, short_types[i]) == 0) {
-			(void)snprintf(out, DW_TYPE_MAX + 1, "%s%s", word, SUFFIX);
+		if (dw_str_is(word, short_types[i])) {
+			(void)snprintf(out, DW_TYPE_MAX + 1, "%s%s", short_types[i], SUFFIX);
 			return DW_OK;
 		}
 	}
-	if (!dw_type_ok(dw_str(word)))
+	if (!dw_type_ok(word))
 		return dw_fault_set(fault, DW_E_FIELD, "type",
 			"recommendation, effectiveness, feedback or a name of at most 64 of a-z 0-9 _ that ends in _update",
-			"field 'type': \"%s\" is not a type of message", dw_quote(dw_str(word), quoted));
-	(void)dw_str_copy(dw_str(word), out, DW_TYPE_MAX + 1);
+			"field 'type': \"%s\" is not a type of message", dw_quote(word, quoted));
+	(void)dw_str_copy(word, out, DW_TYPE_MAX + 1);
 	return DW_OK;
 }
 
@@ -244,53 +216,38 @@ int
 dw_id_from_json(const struct dw_json_member *member, char *out, size_t size, struct dw_fault *fault)
 {
 	static const char expected[] = "a string, or an integer from 0 to 9007199254740991";
+	struct dw_str id = member->text;
 	char digits[24];
 
-	assert(member != NULL);
-	if (member->type == DW_JSON_STRING)
-		return dw_str_copy(member->text, out, size) ? DW_OK : dw_member_refuse(member, "is too long", expected, fault);
-	if (member->type != DW_JSON_INTEGER)
+	if (member->type == DW_JSON_INTEGER) {
+		if (member->integer < 0 || (uint64_t)member->integer >= NUMBER_IDS_END)
+			return dw_member_refuse(member, "is not within 0..9007199254740991", expected, fault);
+		(void)snprintf(digits, sizeof(digits), "%lld", (long long)member->integer);
+		id = dw_str(digits);
+	} else if (member->type != DW_JSON_STRING) {
 		return dw_member_refuse(member, "is not an id", expected, fault);
-	if (member->integer < 0 || (uint64_t)member->integer >= NUMBER_IDS_END)
-		return dw_member_refuse(member, "is not within 0..9007199254740991", expected, fault);
-	(void)snprintf(digits, sizeof(digits), "%lld", (long long)member->integer);
-	return dw_str_copy(dw_str(digits), out, size) ? DW_OK : dw_member_refuse(member, "is too long", expected, fault);
-}
-
-static bool
-is_of_kind(const struct dw_json_member *member, enum kind kind)
-{
-	switch (kind) {
-	case INTEGER:
-		return member->type == DW_JSON_INTEGER;
-	case NUMBER:
-		return member->type == DW_JSON_INTEGER || member->type == DW_JSON_REAL;
-	case TEXT:
-		return member->type == DW_JSON_STRING;
-	case OBJECT:
-		break;
 	}
-	return member->type == DW_JSON_OBJECT;
+	return dw_str_copy(id, out, size) ? DW_OK : dw_member_refuse(member, "is too long", expected, fault);
 }
 
 static int
 check_member(const struct rule *rule, const struct dw_json_member *member, struct dw_fault *fault)
 {
-	static const char *const not_of_kind[] = { [INTEGER] = "is not an integer",
-		[NUMBER] = "is not a number",
-		[TEXT] = "is not a string",
-		[OBJECT] = "is not an object" };
+	static const char *const not_of_kind[] = { [DW_JSON_INTEGER] = "is not an integer",
+		[DW_JSON_REAL] = "is not a number",
+		[DW_JSON_STRING] = "is not a string",
+		[DW_JSON_OBJECT] = "is not an object" };
 	char why[64];
 	bool within = true;
 
-	if (!is_of_kind(member, rule->kind))
+	if (member->type != rule->kind && (rule->kind != DW_JSON_REAL || member->type != DW_JSON_INTEGER))
 		return dw_member_refuse(member, not_of_kind[rule->kind], rule->expected, fault);
-	if (rule->kind == TEXT && member->code_points > (size_t)rule->max)
+	if (rule->kind == DW_JSON_STRING && member->code_points > (size_t)rule->max)
 		return dw_fault_set(fault, DW_E_FIELD, rule->name, rule->expected,
 			"field '%s': %zu characters are more than %lld", rule->name, member->code_points, (long long)rule->max);
-	if (rule->kind == INTEGER)
+	if (rule->kind == DW_JSON_INTEGER)
 		within = member->integer >= rule->min && member->integer <= rule->max;
-	else if (rule->kind == NUMBER)
+	else if (rule->kind == DW_JSON_REAL)
 		within = member->number >= (double)rule->min && member->number <= (double)rule->max;
 	if (within)
 		return DW_OK;
@@ -323,53 +280,6 @@ dw_members_check(struct dw_str type, const struct dw_json *object, struct dw_fau
 	return DW_OK;
 }
 
-/* The whole part of a number that is not negative and has at most 18 digits there. */
-static int64_t
-whole_part(struct dw_str raw)
-{
-	int64_t value = 0;
-
-	for (size_t i = 0; i < raw.n && raw.p[i] >= '0' && raw.p[i] <= '9'; i++)
-		value = value * 10 + (raw.p[i] - '0');
-	return value;
-}
-
-/* False: it does not keep the rule, or that takes a closer look. */
-static bool
-plainly_within(const struct rule *rule, enum dw_json_type type, struct dw_str raw)
-{
-	switch (rule->kind) {
-	case INTEGER:
-		return type == DW_JSON_INTEGER && raw.p[0] != '-' && whole_part(raw) >= rule->min &&
-			   whole_part(raw) <= rule->max;
-	case NUMBER:
-		return (type == DW_JSON_INTEGER || type == DW_JSON_REAL) && raw.p[0] != '-' && whole_part(raw) >= rule->min &&
-			   whole_part(raw) < rule->max;
-	case TEXT:
-		return type == DW_JSON_STRING && raw.n <= (size_t)rule->max;
-	case OBJECT:
-		break;
-	}
-	return type == DW_JSON_OBJECT;
-}
-
-bool
-dw_members_plain(struct dw_str type, const struct dw_plain *plain)
-{
-	for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++) {
-		const struct rule *rule = &rules[i];
-		size_t at = 0;
-
-		if (!dw_str_is(type, rule->type))
-			continue;
-		while (at < plain->count && !dw_str_is(plain->member[at].key, rule->name))
-			at++;
-		if (at == plain->count ? !rule->optional : !plainly_within(rule, plain->member[at].type, plain->member[at].raw))
-			return false;
-	}
-	return true;
-}
-
 int
 dw_data_size_check(size_t n, struct dw_fault *fault)
 {
@@ -386,14 +296,17 @@ dw_data_check(struct dw_str type, const char *data, size_t n, struct dw_buf *com
 	struct dw_json *json = NULL;
 	struct dw_plain plain;
 	struct dw_str text;
+	bool spaced;
 	int err;
 
 	if (!dw_type_ok(type))
 		return dw_fault_set(fault, DW_E_FIELD, "type", "1 to 57 of a-z 0-9 _, then _update",
 			"field 'type': \"%s\" is not a type of message", dw_quote(type, quoted));
-	if (n <= DW_DATA_MAX && dw_plain_parse(&plain, data, n) && dw_members_plain(type, &plain)) {
+	if (n <= DW_DATA_MAX && dw_plain_parse(&plain, NULL, data, n, &spaced) && !spaced &&
+		dw_members_check(type, &plain.object, NULL) == DW_OK) {
 		dw_buf_add(compact, data, n);
-		return dw_buf_ok(compact) ? DW_OK : dw_fault_set(fault, DW_E_NOMEM, NULL, NULL, "out of memory");
+		err = DW_OK;
+		goto out;
 	}
 	err = dw_json_parse(&json, data, n, fault);
 	if (err != DW_OK)
@@ -407,12 +320,11 @@ dw_data_check(struct dw_str type, const char *data, size_t n, struct dw_buf *com
 			fault, DW_E_FIELD, "data", "a JSON object", "field 'data': %s is not an object", dw_quote(text, quoted));
 	else
 		err = dw_members_check(type, json, fault);
-	if (err != DW_OK)
-		goto out;
-	dw_buf_add(compact, text.p, text.n);
-	if (!dw_buf_ok(compact))
-		err = dw_fault_set(fault, DW_E_NOMEM, NULL, NULL, "out of memory");
+	if (err == DW_OK)
+		dw_buf_add(compact, text.p, text.n);
 out:
 	dw_json_destroy(&json);
+	if (err == DW_OK && !dw_buf_ok(compact))
+		err = dw_fault_set(fault, DW_E_NOMEM, NULL, NULL, "out of memory");
 	return err;
 }

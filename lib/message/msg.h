@@ -13,7 +13,6 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "json/json.h"
-#include "json/json_plain.h"
 #include "message/position.h"
 
 enum {
@@ -41,7 +40,7 @@ int dw_user_check(struct dw_str user, const char *from, struct dw_fault *fault);
 
 /* Turns "recommendation", "effectiveness", "feedback" into their "…_update" and copies any valid
  * "*_update" as it is. DW_E_FIELD with fault. */
-int dw_type_expand(const char *word, char out[DW_TYPE_MAX + 1], struct dw_fault *fault);
+int dw_type_expand(struct dw_str word, char out[DW_TYPE_MAX + 1], struct dw_fault *fault);
 
 /* A diagnosis or user id as JSON shows it: a number when it is all digits without a leading zero
  * and below 2^53, else a string; and back: what a JSON member gives as an id (a string, or an integer
@@ -55,8 +54,6 @@ int dw_id_from_json(const struct dw_json_member *member, char *out, size_t size,
 int dw_data_check(struct dw_str type, const char *data, size_t n, struct dw_buf *compact, struct dw_fault *fault);
 /* The part of it that looks at members, for an object that is parsed already and may have more of them. DW_E_FIELD. */
 int dw_members_check(struct dw_str type, const struct dw_json *object, struct dw_fault *fault);
-/* Whether members found the quick way are right; false: they are not, or dw_data_check has to look. */
-bool dw_members_plain(struct dw_str type, const struct dw_plain *object);
 /* DW_E_TOO_BIG when `data` of so many bytes is over the limit. */
 int dw_data_size_check(size_t n, struct dw_fault *fault);
 
@@ -116,12 +113,25 @@ struct dw_record {
 	uint64_t own;        /* of a direct one: its number among those to that user in the room; else 0 */
 };
 
-struct dw_number dw_record_number(const struct dw_record *record);
+static inline struct dw_number
+dw_record_number(const struct dw_record *record)
+{
+	return (struct dw_number) { record->seq, record->n, record->own };
+}
 
 /* Whether it is for everyone, whenever they read it. */
-bool dw_record_plain(const struct dw_record *record);
+static inline bool
+dw_record_plain(const struct dw_record *record)
+{
+	return record->type.n > 0 && record->to.n == 0 && record->except == 0 && record->expires_at == 0;
+}
+
 /* Whether it is, or has become, a tombstone. */
-bool dw_record_dead(const struct dw_record *record, uint64_t now);
+static inline bool
+dw_record_dead(const struct dw_record *record, uint64_t now)
+{
+	return record->type.n == 0 || (record->expires_at != 0 && record->expires_at <= now);
+}
 
 /* The longest that dw_record_to_json makes of data of n bytes: the data itself; of a recommendation_update its old_data
  * and new_data once more, and the names in new_data, which come as a list again; and what stands around it. */

@@ -11,20 +11,20 @@
 
 #include <string.h>
 
-#include "json/json_plain.h"
-
 /* Members of a POST's answer: a request's scalar of such a name is not repeated there. */
-static const char *const answer_names[] = { "diagnosis_id", "id", "type", "success", "status", "seq", "n", "duplicate",
-	"clients_notified", "devices_queued", "delivered", "message" };
-static const char *const general_names[] = { "diagnosis_id", "type", "data", "id", "user", "exclude_session", "ttl_s" };
+static const struct dw_str answer_names[] = { DW_STR("diagnosis_id"), DW_STR("id"), DW_STR("type"), DW_STR("success"),
+	DW_STR("status"), DW_STR("seq"), DW_STR("n"), DW_STR("duplicate"), DW_STR("clients_notified"),
+	DW_STR("devices_queued"), DW_STR("delivered"), DW_STR("message") };
+static const struct dw_str general_names[] = { DW_STR("diagnosis_id"), DW_STR("type"), DW_STR("data"), DW_STR("id"),
+	DW_STR("user"), DW_STR("exclude_session"), DW_STR("ttl_s") };
 
 #define IS_ONE_OF(names, key) is_one_of(names, sizeof(names) / sizeof(names[0]), key)
 
 static bool
-is_one_of(const char *const *names, size_t count, struct dw_str key)
+is_one_of(const struct dw_str *names, size_t count, struct dw_str key)
 {
 	for (size_t i = 0; i < count; i++) {
-		if (dw_str_is(key, names[i]))
+		if (key.n == names[i].n && memcmp(key.p, names[i].p, key.n) == 0)
 			return true;
 	}
 	return false;
@@ -78,16 +78,12 @@ read_room(struct dw_request *request, const struct dw_json *json, const char *de
 
 	if (member == NULL && default_room == NULL)
 		return missing("diagnosis_id", expected, fault);
-	if (member == NULL) {
-		if (!dw_room_ok(dw_str(default_room)))
-			return dw_fault_set(fault, DW_E_FIELD, "diagnosis_id", expected,
-				"field 'diagnosis_id': \"%s\" is not a diagnosis id", dw_quote(dw_str(default_room), quoted));
-		(void)dw_str_copy(dw_str(default_room), request->room, sizeof(request->room));
-		return DW_OK;
-	}
-	if (dw_id_from_json(member, room, sizeof(room), NULL) != DW_OK || !dw_room_ok(dw_str(room)))
+	if (member == NULL && !dw_room_ok(dw_str(default_room)))
+		return dw_fault_set(fault, DW_E_FIELD, "diagnosis_id", expected,
+			"field 'diagnosis_id': \"%s\" is not a diagnosis id", dw_quote(dw_str(default_room), quoted));
+	if (member != NULL && (dw_id_from_json(member, room, sizeof(room), NULL) != DW_OK || !dw_room_ok(dw_str(room))))
 		return dw_member_refuse(member, "is not a diagnosis id", expected, fault);
-	(void)dw_str_copy(dw_str(room), request->room, sizeof(request->room));
+	(void)dw_str_copy(dw_str(member != NULL ? room : default_room), request->room, sizeof(request->room));
 	return DW_OK;
 }
 
@@ -116,10 +112,10 @@ read_type(struct dw_request *request, const struct dw_json *json, const char *de
 	if (member == NULL && default_type == NULL)
 		return missing("type", expected, fault);
 	if (member == NULL)
-		return dw_type_expand(default_type, request->type, fault);
+		return dw_type_expand(dw_str(default_type), request->type, fault);
 	if (member->type != DW_JSON_STRING)
 		return dw_member_refuse(member, "is not a string", expected, fault);
-	return dw_type_expand(member->text.p, request->type, fault);
+	return dw_type_expand(member->text, request->type, fault);
 }
 
 bool
@@ -197,14 +193,6 @@ add_member(struct dw_buf *out, const struct dw_json_member *member)
 	dw_buf_add(out, member->raw.p, member->raw.n);
 }
 
-static int
-memory_check(const struct dw_request *request, struct dw_fault *fault)
-{
-	if (dw_buf_ok(&request->data) && dw_buf_ok(&request->scalars))
-		return DW_OK;
-	return dw_fault_set(fault, DW_E_NOMEM, NULL, NULL, "out of memory");
-}
-
 static void
 start(struct dw_request *request)
 {
@@ -214,89 +202,42 @@ start(struct dw_request *request)
 	dw_buf_reset(&request->scalars);
 }
 
-/* The text of a string that says itself, byte for byte, what it stands for; false: it is none. */
-static bool
-plain_text(enum dw_json_type type, struct dw_str raw, struct dw_str *text)
+/* All but `data`. */
+static int
+read_members(struct dw_request *request, const struct dw_json *json, const char *default_room, const char *default_type,
+	struct dw_fault *fault)
 {
-	*text = (struct dw_str) { raw.p + 1, raw.n - 2 };
-	return type == DW_JSON_STRING && memchr(raw.p, '\\', raw.n) == NULL;
-}
+	int err = read_room(request, json, default_room, fault);
 
-/* An integer of so few digits that it is below 2^53 and its text is its shortest. */
-static bool
-plain_number(enum dw_json_type type, struct dw_str raw)
-{
-	return type == DW_JSON_INTEGER && raw.p[0] != '-' && raw.n <= 15;
-}
-
-static uint64_t
-number_of(struct dw_str digits)
-{
-	uint64_t value = 0;
-
-	for (size_t i = 0; i < digits.n; i++)
-		value = value * 10 + (uint64_t)(digits.p[i] - '0');
-	return value;
-}
-
-static bool
-take_plain(struct dw_request *request, struct dw_str key, enum dw_json_type type, struct dw_str raw)
-{
-	char word[DW_TYPE_MAX + 1];
-	struct dw_str text;
-	const bool is_text = plain_text(type, raw, &text);
-
-	if (dw_str_is(key, "diagnosis_id"))
-		return dw_str_copy(is_text ? text : raw, request->room, sizeof(request->room)) &&
-			   (is_text ? dw_room_ok(text) : plain_number(type, raw));
-	if (dw_str_is(key, "type"))
-		return is_text && dw_str_copy(text, word, sizeof(word)) && dw_type_expand(word, request->type, NULL) == DW_OK;
-	if (dw_str_is(key, "ttl_s")) {
-		request->ttl_ms = plain_number(type, raw) ? number_of(raw) * 1000 : 0;
-		return request->ttl_ms > 0 && request->ttl_ms <= (uint64_t)DW_TTL_MAX_S * 1000;
-	}
-	if (type == DW_JSON_NULL)
-		return dw_str_is(key, "id") || dw_str_is(key, "user") || dw_str_is(key, "exclude_session");
-	if (!is_text)
-		return false;
-	if (dw_str_is(key, "id"))
-		return dw_id_ok(text) && dw_str_copy(text, request->id, sizeof(request->id));
-	if (dw_str_is(key, "user"))
-		return dw_user_ok(text) && dw_str_copy(text, request->to, sizeof(request->to));
-	return dw_str_is(key, "exclude_session") && dw_session_parse(text, &request->except);
+	if (err == DW_OK)
+		err = check_names(json, fault);
+	if (err == DW_OK)
+		err = read_type(request, json, default_type, fault);
+	if (err == DW_OK)
+		err = read_id(request, json, fault);
+	return err == DW_OK ? read_reach(request, json, fault) : err;
 }
 
 /* The usual request, read without a parser; false: it is not right, or takes a closer look. */
 static bool
 read_plain(struct dw_request *request, const char *default_room, const char *default_type, const char *body, size_t n)
 {
-	struct dw_str data = { NULL, 0 };
+	const struct dw_json_member *data;
 	struct dw_plain plain, inner;
 	bool spaced;
 
-	if (!dw_plain_parse_spaced(&plain, &inner, body, n, &spaced))
-		return false;
-	for (size_t i = 0; i < plain.count; i++) {
-		if (dw_str_is(plain.member[i].key, "data") && plain.member[i].type == DW_JSON_OBJECT)
-			data = plain.member[i].raw;
-		else if (!take_plain(request, plain.member[i].key, plain.member[i].type, plain.member[i].raw))
-			return false;
-	}
-	if (data.p == NULL)
-		return false;
-	if (request->room[0] == '\0' && (default_room == NULL || !dw_room_ok(dw_str(default_room)) ||
-										!dw_str_copy(dw_str(default_room), request->room, sizeof(request->room))))
-		return false;
-	if (request->type[0] == '\0' &&
-		(default_type == NULL || dw_type_expand(default_type, request->type, NULL) != DW_OK))
+	if (!dw_plain_parse(&plain, &inner, body, n, &spaced) ||
+		read_members(request, &plain.object, default_room, default_type, NULL) != DW_OK)
 		return false;
 	/* No other member may be an object: the members within are those of `data`. */
-	if (!dw_members_plain(dw_str(request->type), &inner))
+	data = dw_json_get(&plain.object, "data");
+	if (data == NULL || data->type != DW_JSON_OBJECT ||
+		dw_members_check(dw_str(request->type), &inner.object, NULL) != DW_OK)
 		return false;
 	if (spaced)
-		dw_plain_squeeze(&request->data, data);
+		dw_plain_squeeze(&request->data, data->raw);
 	else
-		dw_buf_add(&request->data, data.p, data.n);
+		dw_buf_add(&request->data, data->raw.p, data->raw.n);
 	return request->data.len <= DW_DATA_MAX && dw_buf_ok(&request->data);
 }
 
@@ -315,15 +256,7 @@ dw_request_general(struct dw_request *request, const char *default_room, const c
 	err = parse_object(&json, body, n, fault);
 	if (err != DW_OK)
 		return err;
-	err = read_room(request, json, default_room, fault);
-	if (err == DW_OK)
-		err = check_names(json, fault);
-	if (err == DW_OK)
-		err = read_type(request, json, default_type, fault);
-	if (err == DW_OK)
-		err = read_id(request, json, fault);
-	if (err == DW_OK)
-		err = read_reach(request, json, fault);
+	err = read_members(request, json, default_room, default_type, fault);
 	if (err != DW_OK)
 		goto out;
 	data = dw_json_get(json, "data");
@@ -348,7 +281,7 @@ dw_request_flat(struct dw_request *request, const char *type, const char *body, 
 		return err;
 	err = read_room(request, json, NULL, fault);
 	if (err == DW_OK)
-		err = dw_type_expand(type, request->type, fault);
+		err = dw_type_expand(dw_str(type), request->type, fault);
 	if (err == DW_OK)
 		err = read_id(request, json, fault);
 	if (err == DW_OK)
@@ -365,9 +298,10 @@ dw_request_flat(struct dw_request *request, const char *type, const char *body, 
 			add_member(&request->scalars, member);
 	}
 	dw_buf_addc(&request->data, '}');
-	err = memory_check(request, fault);
-	if (err == DW_OK)
+	if (dw_buf_ok(&request->data) && dw_buf_ok(&request->scalars))
 		err = dw_data_size_check(request->data.len, fault);
+	else
+		err = dw_fault_set(fault, DW_E_NOMEM, NULL, NULL, "out of memory");
 out:
 	dw_json_destroy(&json);
 	return err;

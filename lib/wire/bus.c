@@ -54,7 +54,9 @@ leave_context(struct context *context)
 static struct dw_bus *
 new_bus(const struct dw_bus *beside)
 {
-	const int zero = 0, one = 1, high = HIGH_WATER, linger = LINGER_MS, again = RECONNECT_MS, most = RECONNECT_MAX_MS;
+	static const int options[][2] = { { ZMQ_SNDHWM, HIGH_WATER }, { ZMQ_RCVHWM, HIGH_WATER }, { ZMQ_LINGER, LINGER_MS },
+		{ ZMQ_IPV6, 1 }, { ZMQ_HEARTBEAT_IVL, 0 }, { ZMQ_IMMEDIATE, 1 }, { ZMQ_RECONNECT_IVL, RECONNECT_MS },
+		{ ZMQ_RECONNECT_IVL_MAX, RECONNECT_MAX_MS } };
 	const int64_t frame_max = 2 * 1024 * 1024;
 	struct dw_bus *bus = calloc(1, sizeof(*bus));
 
@@ -66,15 +68,9 @@ new_bus(const struct dw_bus *beside)
 		dw_bus_destroy(&bus);
 		return NULL;
 	}
-	(void)zmq_setsockopt(bus->socket, ZMQ_SNDHWM, &high, sizeof(high));
-	(void)zmq_setsockopt(bus->socket, ZMQ_RCVHWM, &high, sizeof(high));
-	(void)zmq_setsockopt(bus->socket, ZMQ_LINGER, &linger, sizeof(linger));
+	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++)
+		(void)zmq_setsockopt(bus->socket, options[i][0], &options[i][1], sizeof(int));
 	(void)zmq_setsockopt(bus->socket, ZMQ_MAXMSGSIZE, &frame_max, sizeof(frame_max));
-	(void)zmq_setsockopt(bus->socket, ZMQ_IPV6, &one, sizeof(one));
-	(void)zmq_setsockopt(bus->socket, ZMQ_HEARTBEAT_IVL, &zero, sizeof(zero));
-	(void)zmq_setsockopt(bus->socket, ZMQ_IMMEDIATE, &one, sizeof(one));
-	(void)zmq_setsockopt(bus->socket, ZMQ_RECONNECT_IVL, &again, sizeof(again));
-	(void)zmq_setsockopt(bus->socket, ZMQ_RECONNECT_IVL_MAX, &most, sizeof(most));
 	(void)zmq_msg_init(&bus->held);
 	return bus;
 }
@@ -157,35 +153,23 @@ dw_bus_readable(struct dw_bus *bus)
 	return zmq_getsockopt(bus->socket, ZMQ_EVENTS, &events, &size) == 0 && (events & ZMQ_POLLIN) != 0;
 }
 
-/* Reads the next part into `held`. */
-static bool
-next_part(struct dw_bus *bus)
-{
-	(void)zmq_msg_close(&bus->held);
-	(void)zmq_msg_init(&bus->held);
-	return zmq_msg_recv(&bus->held, bus->socket, ZMQ_DONTWAIT) >= 0;
-}
-
-/* Reads to the end of a message that has more parts than the protocol knows. */
-static void
-skip_rest(struct dw_bus *bus)
-{
-	while (zmq_msg_more(&bus->held) && next_part(bus))
-		continue;
-}
-
+/* A message that has more parts than the protocol knows is passed over. */
 int
 dw_bus_recv(struct dw_bus *bus, struct dw_str *frame)
 {
-	while (next_part(bus)) {
-		if (zmq_msg_more(&bus->held)) {
-			skip_rest(bus);
-			continue;
-		}
-		*frame = (struct dw_str) { zmq_msg_data(&bus->held), zmq_msg_size(&bus->held) };
-		return DW_OK;
+	bool first = true, last;
+
+	for (;; first = last) {
+		(void)zmq_msg_close(&bus->held);
+		(void)zmq_msg_init(&bus->held);
+		if (zmq_msg_recv(&bus->held, bus->socket, ZMQ_DONTWAIT) < 0)
+			return DW_E_AGAIN;
+		last = !zmq_msg_more(&bus->held);
+		if (first && last)
+			break;
 	}
-	return DW_E_AGAIN;
+	*frame = (struct dw_str) { zmq_msg_data(&bus->held), zmq_msg_size(&bus->held) };
+	return DW_OK;
 }
 
 int

@@ -104,29 +104,6 @@ dw_cell_pack(struct dw_buf *out, const struct dw_cell *cell)
 
 /* ---- taking apart */
 
-/* n: 1, 2, 4 or 8. */
-static uint64_t
-big_endian(const uint8_t *p, size_t n)
-{
-	uint16_t two;
-	uint32_t four;
-	uint64_t eight;
-
-	switch (n) {
-	case 1:
-		return *p;
-	case 2:
-		memcpy(&two, p, sizeof(two));
-		return be16toh(two);
-	case 4:
-		memcpy(&four, p, sizeof(four));
-		return be32toh(four);
-	default:
-		memcpy(&eight, p, sizeof(eight));
-		return be64toh(eight);
-	}
-}
-
 /* The size of one value that holds no other (header and body), or 0 when it is a container, an extension, or longer
  * than what is left. */
 static size_t
@@ -156,7 +133,7 @@ scalar_size(const uint8_t *p, size_t left)
 	if (header > left)
 		return 0;
 	if (header > 1)
-		body = big_endian(p + 1, header - 1);
+		body = dw_big_endian(p + 1, header - 1);
 	return body <= left - header ? header + (size_t)body : 0;
 }
 
@@ -170,30 +147,13 @@ dw_array_take(struct dw_str *rest, size_t max, size_t *count)
 		*count = *p & 0x0fU;
 		head = 1;
 	} else if (rest->n >= 3 && *p == 0xdc) {
-		*count = (size_t)big_endian(p + 1, 2);
+		*count = (size_t)dw_big_endian(p + 1, 2);
 		head = 3;
 	} else {
 		return false;
 	}
 	*rest = (struct dw_str) { rest->p + head, rest->n - head };
 	return *count <= max;
-}
-
-size_t
-dw_array_size(struct dw_str text, size_t max)
-{
-	struct dw_str rest = text;
-	const uint8_t *p, *const end = (const uint8_t *)text.p + text.n;
-	size_t count, size;
-
-	if (!dw_array_take(&rest, max, &count))
-		return 0;
-	for (p = (const uint8_t *)rest.p; count > 0; count--, p += size) {
-		size = scalar_size(p, (size_t)(end - p));
-		if (size == 0)
-			return 0;
-	}
-	return text.n - (size_t)(end - p);
 }
 
 /* The following look at one scalar whose size was looked at, in all its forms. */
@@ -203,9 +163,9 @@ take_number(const uint8_t *p, uint64_t *value)
 	if (*p <= 0x7f)
 		*value = *p;
 	else if (*p >= 0xcc && *p <= 0xcf)
-		*value = big_endian(p + 1, (size_t)1 << (*p - 0xcc));
+		*value = dw_big_endian(p + 1, (size_t)1 << (*p - 0xcc));
 	else if (*p >= 0xd0 && *p <= 0xd3 && p[1] <= 0x7f) /* signed, and not negative */
-		*value = big_endian(p + 1, (size_t)1 << (*p - 0xd0));
+		*value = dw_big_endian(p + 1, (size_t)1 << (*p - 0xd0));
 	else
 		return false;
 	return true;
@@ -219,7 +179,7 @@ take_run(const uint8_t *p, uint8_t first, struct dw_str *value)
 	if (*p < first || *p > first + 2)
 		return false;
 	header = (size_t)1 << (*p - first);
-	*value = (struct dw_str) { (const char *)p + 1 + header, (size_t)big_endian(p + 1, header) };
+	*value = (struct dw_str) { (const char *)p + 1 + header, (size_t)dw_big_endian(p + 1, header) };
 	return true;
 }
 
@@ -252,35 +212,32 @@ take_field(const struct field *field, const uint8_t *p, void *to)
 }
 
 bool
-dw_number_take(struct dw_str *rest, uint64_t *value)
-{
-	const uint8_t *p = (const uint8_t *)rest->p;
-	const size_t size = scalar_size(p, rest->n);
-
-	*rest = (struct dw_str) { rest->p + size, rest->n - size };
-	return size > 0 && take_number(p, value);
-}
-
-int
 dw_fields_take(struct dw_str *rest, const struct field *fields, size_t count, void *to, size_t *taken)
 {
 	const uint8_t *p = (const uint8_t *)rest->p;
 	const uint8_t *const end = p + rest->n;
-	int err = DW_OK;
-	size_t i;
+	size_t i, size;
 
-	for (i = 0; i < count; i++) {
-		const size_t size = scalar_size(p, (size_t)(end - p));
-
-		if (size == 0 || !take_field(&fields[i], p, (char *)to + fields[i].offset)) {
-			err = p == end ? DW_E_AGAIN : DW_E_PROTOCOL;
+	for (i = 0; i < count; i++, p += size) {
+		size = scalar_size(p, (size_t)(end - p));
+		if (size == 0 || !take_field(&fields[i], p, (char *)to + fields[i].offset))
 			break;
-		}
-		p += size;
 	}
-	*rest = (struct dw_str) { (const char *)p, (size_t)(end - p) };
+	*rest = dw_bytes(p, (size_t)(end - p));
 	*taken = i;
-	return err;
+	return i == count;
+}
+
+bool
+dw_values_skip(struct dw_str *rest, size_t count)
+{
+	for (size_t size; count > 0; count--) {
+		size = scalar_size((const uint8_t *)rest->p, rest->n);
+		if (size == 0)
+			return false;
+		*rest = dw_bytes(rest->p + size, rest->n - size);
+	}
+	return true;
 }
 
 /* Sign and all. */
@@ -289,13 +246,13 @@ take_signed(const uint8_t *p)
 {
 	const size_t n = (size_t)1 << (*p - 0xd0);
 
-	return (int64_t)(big_endian(p + 1, n) << (64 - 8 * n)) >> (64 - 8 * n);
+	return (int64_t)(dw_big_endian(p + 1, n) << (64 - 8 * n)) >> (64 - 8 * n);
 }
 
 static double
 take_real(const uint8_t *p)
 {
-	const uint64_t bits = big_endian(p + 1, *p == 0xca ? 4 : 8);
+	const uint64_t bits = dw_big_endian(p + 1, *p == 0xca ? 4 : 8);
 	const uint32_t half = (uint32_t)bits;
 	double real;
 	float single;

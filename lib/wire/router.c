@@ -293,16 +293,12 @@ void
 dw_router_destroy(struct dw_router **router_p)
 {
 	struct dw_router *router = *router_p;
-	struct line *line, *next;
 
 	if (router == NULL)
 		return;
-	HASH_CLEAR(hh, router->lines);
-	DL_FOREACH_SAFE2(router->looks, line, next, look_next)
-	{
-		if (line->fd >= 0)
-			(void)close(line->fd);
-		router_free_line(line);
+	while (router->looks != NULL) {
+		router_end(router, router->looks, NULL);
+		router_forget(router, router->looks);
 	}
 	for (size_t i = 0; i < router->listener_count; i++)
 		router_unlisten(&router->listeners[i]);

@@ -74,8 +74,8 @@ int dw_router_send(struct dw_router *router, uint32_t peer, const void *frame, s
 size_t dw_router_unsent(const struct dw_router *router, uint32_t peer);
 /* The next of those to whom all has been sent, of which there was more than could be at once. False: none. */
 bool dw_router_drained(struct dw_router *router, uint32_t *peer);
-/* The next of those who went, or were let go: *why, in words; NULL: of its own accord, and all that it said has been
- * taken. It is unknown then. */
+/* Takes the next connection that has ended, and forgets its number. *why: what it was let go for, in words; NULL: the
+ * peer closed it, and all that it had said was taken. False: none has ended. */
 bool dw_router_gone(struct dw_router *router, uint32_t *peer, const char **why);
 /* Lets it go. What was sent to it may be lost. */
 void dw_router_close(struct dw_router *router, uint32_t peer);

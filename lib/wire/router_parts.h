@@ -68,15 +68,6 @@ struct dw_router {
 	bool starved; /* there was no memory */
 };
 
-enum { ROUTER_CHUNK = 64 * 1024 }; /* read at once */
-
-/* How much of what was read counts towards DW_ROUTER_READ_MAX: what everybody may have does not. */
-static inline size_t
-router_counted(const struct line *line)
-{
-	return line->in.cap > 2 * (size_t)ROUTER_CHUNK ? line->in.cap : 0;
-}
-
 /* Bytes that were sent and lie here. */
 static inline size_t
 router_line_unsent(const struct line *line)
@@ -86,19 +77,14 @@ router_line_unsent(const struct line *line)
 
 /* router_line.c */
 struct line *router_find(const struct dw_router *router, uint32_t number);
-/* Into the ring, if it may be there; and out of it. */
+/* Into the ring, if it may be there. */
 void router_ring(struct dw_router *router, struct line *line);
-void router_unring(struct dw_router *router, struct line *line);
 void router_set_stranger(struct dw_router *router, struct line *line, bool stranger);
-/* There were so many bytes unsent before: counts and lists what there is now. */
-void router_note_unsent(struct dw_router *router, struct line *line, size_t before);
 /* Its number stays until dw_router_gone has told it. */
 void router_end(struct dw_router *router, struct line *line, const char *why);
 /* It has ended, and that has been told. */
 void router_forget(struct dw_router *router, struct line *line);
-void router_free_line(struct line *line);
-
-/* router_io.c: sends on what lies there. */
+/* Sends on what lies there. */
 void router_flush(struct dw_router *router, struct line *line);
 /* DW_E_AGAIN: it takes nothing more. DW_E_NOMEM: a part of it may have been sent. Others may be ended by this. */
 int router_transmit(struct dw_router *router, struct line *line, const struct iovec *parts, size_t count);

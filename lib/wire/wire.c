@@ -1,8 +1,7 @@
 /* The protocol in code: one table per message says its fields, their kinds and their bounds; packing
  * and unpacking are the same few lines for all of them (msgpack.c), which take no memory but the buffer's.
  *
- * Its own file because it is what both ends agree on, and nothing of how a value is written. What a peer sent is first
- * looked through: every length and count must fit into the bytes that are left, and arrays may not nest in a message.
+ * Its own file because it is what both ends agree on, and nothing of how a value is written.
  *
  * Failure modes: DW_E_PROTOCOL with what is wrong; memory is remembered by the buffer.
  */
@@ -28,30 +27,20 @@ struct shape {
 
 enum { NAME_MAX_BYTES = 128, TEXT_MAX_BYTES = 512 };
 
+#define FIELD(name, kind, at, max) \
+	{                              \
+		name, kind, at, max        \
+	}
 #define AT(member, field) offsetof(struct dw_wire, member.field)
-#define U(member, field)                     \
-	{                                        \
-#field, NUMBER, AT(member, field), 0 \
-	}
-#define T(member, field, max)                \
-	{                                        \
-#field, TEXT, AT(member, field), max \
-	}
-#define B(member, field, max)                 \
-	{                                         \
-#field, BYTES, AT(member, field), max \
-	}
-#define F(member, field)                   \
-	{                                      \
-#field, FLAG, AT(member, field), 0 \
-	}
+#define U(member, field) FIELD(#field, NUMBER, AT(member, field), 0)
+#define T(member, field, max) FIELD(#field, TEXT, AT(member, field), max)
+#define B(member, field, max) FIELD(#field, BYTES, AT(member, field), max)
+#define F(member, field) FIELD(#field, FLAG, AT(member, field), 0)
 
 /* A position is three numbers one behind another (position.h). */
-#define P(member, field)                                                                                        \
-	{ #field, NUMBER, AT(member, field), 0 }, { #field ".n", NUMBER, AT(member, field) + sizeof(uint64_t), 0 }, \
-	{                                                                                                           \
-#field ".own", NUMBER, AT(member, field) + 2 * sizeof(uint64_t), 0                                      \
-	}
+#define NTH(member, field, name, i) FIELD(#field name, NUMBER, AT(member, field) + (i) * sizeof(uint64_t), 0)
+#define P(member, field) NTH(member, field, "", 0), NTH(member, field, ".n", 1), NTH(member, field, ".own", 2)
+#define G(member, field) U(member, field.from), U(member, field.to), U(member, field.reason)
 
 _Static_assert(sizeof(struct dw_position) == 3 * sizeof(uint64_t), "a position is three numbers");
 
@@ -95,17 +84,14 @@ static const struct shape shapes[] = {
 	[DW_JOINED] = { "JOINED",
 		{ U(joined, corr), U(joined, session), U(joined, code), T(joined, room, DW_ROOM_MAX),
 			T(joined, device, DW_DEVICE_MAX), U(joined, resume), P(joined, at), P(joined, from), U(joined, head),
-			U(joined, oldest), U(joined, replaying), U(joined, gap.from), U(joined, gap.to), U(joined, gap.reason),
-			U(joined, direct.from), U(joined, direct.to), U(joined, direct.reason), P(joined, sent) } },
+			U(joined, oldest), U(joined, replaying), G(joined, gap), G(joined, direct), P(joined, sent) } },
 	[DW_MESSAGES] = { "MESSAGES", { T(messages, room, DW_ROOM_MAX), P(messages, prev), U(messages, reason),
 									  F(messages, ask), B(messages, records, DW_WIRE_FRAME_MAX) } },
 	[DW_CLOSE] = { "CLOSE",
 		{ U(close, session), T(close, room, DW_ROOM_MAX), U(close, code), T(close, reason, 123), U(close, stay) } },
-	[DW_RECORDS] = { "RECORDS",
-		{ U(records, corr), U(records, code), T(records, room, DW_ROOM_MAX), U(records, gap.from), U(records, gap.to),
-			U(records, gap.reason), U(records, direct.from), U(records, direct.to), U(records, direct.reason),
-			U(records, head), F(records, reset), F(records, more), P(records, last),
-			B(records, records, DW_WIRE_FRAME_MAX), U(records, stay) } },
+	[DW_RECORDS] = { "RECORDS", { U(records, corr), U(records, code), T(records, room, DW_ROOM_MAX), G(records, gap),
+									G(records, direct), U(records, head), F(records, reset), F(records, more),
+									P(records, last), B(records, records, DW_WIRE_FRAME_MAX), U(records, stay) } },
 	[DW_TABLE] = { "TABLE",
 		{ U(table, corr), U(table, code), T(table, columns, 4096), B(table, cells, DW_WIRE_FRAME_MAX), F(table, more),
 			T(table, room, DW_ROOM_MAX), T(table, user, DW_USER_MAX) } },
@@ -167,53 +153,49 @@ is_foreign_hello(struct dw_wire *message, struct dw_str rest, const struct shape
 {
 	size_t taken;
 
-	return message->kind == DW_HELLO && dw_fields_take(&rest, shape->fields, 1, message, &taken) == DW_OK &&
+	return message->kind == DW_HELLO && dw_fields_take(&rest, shape->fields, 1, message, &taken) &&
 		   message->hello.version != dw_protocol_version();
 }
 
-/* Of a frame that was skimmed. */
 static int
-take_message(struct dw_wire *message, struct dw_str rest, struct dw_fault *fault)
+take_message(struct dw_wire *message, struct dw_str *rest, struct dw_fault *fault)
 {
+	static const struct field kind_field = { .name = "kind", .kind = NUMBER };
 	const struct shape *shape;
-	const struct field *field;
-	size_t count = 0, taken = 0;
+	size_t there = 0, known, taken = 0;
 	uint64_t kind;
-	int err;
 
-	if (!dw_array_take(&rest, FIELDS_MAX * 2, &count) || !dw_number_take(&rest, &kind))
+	if (!dw_array_take(rest, FIELDS_MAX * 2, &there) || there-- == 0)
+		return dw_fault_set(fault, DW_E_PROTOCOL, NULL, NULL, "the frame is not made of arrays of scalars");
+	if (!dw_fields_take(rest, &kind_field, 1, &kind, &taken))
 		return dw_fault_set(fault, DW_E_PROTOCOL, NULL, NULL, "the frame does not begin with a message kind");
 	shape = find_shape(kind);
 	if (shape == NULL)
 		return dw_fault_set(fault, DW_E_PROTOCOL, NULL, NULL, "unknown message kind %llu", (unsigned long long)kind);
 	memset(message, 0, sizeof(*message));
 	message->kind = (enum dw_wire_kind)kind;
-	if (is_foreign_hello(message, rest, shape))
-		return DW_OK;
-	err = dw_fields_take(&rest, shape->fields, count_fields(shape), message, &taken);
-	if (err == DW_OK)
-		return DW_OK;
-	field = &shape->fields[taken];
-	return dw_fault_set(fault, DW_E_PROTOCOL, field->name, NULL, "%s: field '%s' %s", shape->name, field->name,
-		err == DW_E_AGAIN ? "is missing" : "has a wrong type or is too long");
+	known = there > 0 && is_foreign_hello(message, *rest, shape) ? 1 : count_fields(shape);
+	if (!dw_fields_take(rest, shape->fields, known < there ? known : there, message, &taken) || taken < known)
+		return dw_fault_set(fault, DW_E_PROTOCOL, shape->fields[taken].name, NULL, "%s: field '%s' %s", shape->name,
+			shape->fields[taken].name, taken == there ? "is missing" : "has a wrong type or is too long");
+	if (!dw_values_skip(rest, there - known))
+		return dw_fault_set(fault, DW_E_PROTOCOL, NULL, NULL, "the frame is not made of arrays of scalars");
+	return DW_OK;
 }
 
 int
 dw_wire_next(struct dw_str *rest, struct dw_wire *message, struct dw_fault *fault)
 {
-	const struct dw_str frame = *rest;
-	const size_t size = frame.n <= DW_WIRE_FRAME_MAX ? dw_array_size(frame, FIELDS_MAX * 2) : 0;
+	struct dw_str left = *rest;
 	int err;
 
 	*rest = (struct dw_str) { 0 };
-	if (frame.n > DW_WIRE_FRAME_MAX)
+	if (left.n > DW_WIRE_FRAME_MAX)
 		return dw_fault_set(
-			fault, DW_E_TOO_BIG, NULL, NULL, "a frame of %zu bytes; at most %d", frame.n, DW_WIRE_FRAME_MAX);
-	if (size == 0)
-		return dw_fault_set(fault, DW_E_PROTOCOL, NULL, NULL, "the frame is not made of arrays of scalars");
-	err = take_message(message, (struct dw_str) { frame.p, size }, fault);
+			fault, DW_E_TOO_BIG, NULL, NULL, "a frame of %zu bytes; at most %d", left.n, DW_WIRE_FRAME_MAX);
+	err = take_message(message, &left, fault);
 	if (err == DW_OK)
-		*rest = (struct dw_str) { frame.p + size, frame.n - size };
+		*rest = left;
 	return err;
 }
 
@@ -257,7 +239,7 @@ dw_record_next(struct dw_str *rest, struct dw_record *record)
 	if (left.n == 0)
 		return DW_E_AGAIN;
 	if (!dw_array_take(&left, RECORD_FIELDS, &count) || count != RECORD_FIELDS ||
-		dw_fields_take(&left, record_fields, RECORD_FIELDS, record, &taken) != DW_OK)
+		!dw_fields_take(&left, record_fields, RECORD_FIELDS, record, &taken))
 		return DW_E_PROTOCOL;
 	*rest = left;
 	return DW_OK;
@@ -274,13 +256,10 @@ dw_session_pack(struct dw_buf *out, uint64_t session)
 bool
 dw_session_next(struct dw_str *rest, uint64_t *session)
 {
-	uint64_t bytes;
-
-	if (rest->n < sizeof(bytes))
+	if (rest->n < sizeof(*session))
 		return false;
-	memcpy(&bytes, rest->p, sizeof(bytes));
-	*session = be64toh(bytes);
-	*rest = (struct dw_str) { rest->p + sizeof(bytes), rest->n - sizeof(bytes) };
+	*session = dw_big_endian(rest->p, sizeof(*session));
+	*rest = dw_bytes(rest->p + sizeof(*session), rest->n - sizeof(*session));
 	return true;
 }
 

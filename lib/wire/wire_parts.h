@@ -25,13 +25,11 @@ struct field {
 void dw_fields_pack(
 	struct dw_buf *out, const uint64_t *first, const struct field *fields, size_t count, const void *from);
 
-/* The size of the array of at most `max` scalars that a text begins with, 0: it begins with none that is whole. */
-size_t dw_array_size(struct dw_str text, size_t max);
 /* Takes an array's head, of at most `max` elements. */
 bool dw_array_take(struct dw_str *rest, size_t max, size_t *count);
-bool dw_number_take(struct dw_str *rest, uint64_t *value);
-/* Takes values into these fields of a struct. DW_E_AGAIN: there is none for the one at *taken; DW_E_PROTOCOL: it is of
- * another kind, or too long. */
-int dw_fields_take(struct dw_str *rest, const struct field *fields, size_t count, void *to, size_t *taken);
+/* Takes values into these fields of a struct. False: the one at *taken is of another kind, too long, or none. */
+bool dw_fields_take(struct dw_str *rest, const struct field *fields, size_t count, void *to, size_t *taken);
+/* Takes so many values of any kind that hold no others. */
+bool dw_values_skip(struct dw_str *rest, size_t count);
 
 #endif

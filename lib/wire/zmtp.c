@@ -98,12 +98,11 @@ take_greeting(struct dw_zmtp *zmtp, struct dw_str *bytes, size_t *need)
 static bool
 take_run(struct dw_str *rest, size_t header, struct dw_str *run)
 {
-	size_t n = 0;
+	size_t n;
 
 	if (rest->n < header)
 		return false;
-	for (size_t i = 0; i < header; i++)
-		n = n << 8 | (uint8_t)rest->p[i];
+	n = (size_t)dw_big_endian(rest->p, header);
 	if (n > rest->n - header)
 		return false;
 	*run = (struct dw_str) { rest->p + header, n };
@@ -170,9 +169,7 @@ read_head(struct dw_str bytes, struct head *head, size_t *need)
 	*need = head->header;
 	if (bytes.n < *need)
 		return false;
-	head->size = 0;
-	for (size_t i = 1; i < head->header; i++)
-		head->size = head->size << 8 | (uint8_t)bytes.p[i];
+	head->size = dw_big_endian(bytes.p + 1, head->header - 1);
 	return true;
 }
 
@@ -196,7 +193,7 @@ take(struct dw_str *bytes, const struct head *head, struct dw_str *body)
 	bytes->n -= head->header + body->n;
 }
 
-/* One frame that is no part of what a hub is told in: several, or too many bytes. */
+/* Passes over a frame that is too long, or one of several that are one message. */
 static int
 begin_passing(struct dw_zmtp *zmtp, struct dw_str *bytes, const struct head *head, struct dw_str *frame)
 {

@@ -1,28 +1,18 @@
 /* libs: jansson */
-/* wraps: dw_plain_parse dw_plain_parse_spaced */
+/* wraps: dw_plain_parse */
 /* Requests to publish: what is accepted keeps the rules, and the quick way and the parser say the same. */
 #include "fuzz.h"
 #include "message/msg.h"
 
 static bool slowly; /* the quick look says nothing */
 
-bool __real_dw_plain_parse(struct dw_plain *plain, const char *text, size_t n);
-bool __wrap_dw_plain_parse(struct dw_plain *plain, const char *text, size_t n);
-bool __real_dw_plain_parse_spaced(
-	struct dw_plain *plain, struct dw_plain *inner, const char *text, size_t n, bool *spaced);
-bool __wrap_dw_plain_parse_spaced(
-	struct dw_plain *plain, struct dw_plain *inner, const char *text, size_t n, bool *spaced);
+bool __real_dw_plain_parse(struct dw_plain *plain, struct dw_plain *inner, const char *text, size_t n, bool *spaced);
+bool __wrap_dw_plain_parse(struct dw_plain *plain, struct dw_plain *inner, const char *text, size_t n, bool *spaced);
 
 bool
-__wrap_dw_plain_parse(struct dw_plain *plain, const char *text, size_t n)
+__wrap_dw_plain_parse(struct dw_plain *plain, struct dw_plain *inner, const char *text, size_t n, bool *spaced)
 {
-	return !slowly && __real_dw_plain_parse(plain, text, n);
-}
-
-bool
-__wrap_dw_plain_parse_spaced(struct dw_plain *plain, struct dw_plain *inner, const char *text, size_t n, bool *spaced)
-{
-	return !slowly && __real_dw_plain_parse_spaced(plain, inner, text, n, spaced);
+	return !slowly && __real_dw_plain_parse(plain, inner, text, n, spaced);
 }
 
 static int

@@ -217,8 +217,8 @@ def test_protocol_page_has_every_field():
     assert len(names) == len(re.findall(r"^\t\[DW_", shapes, re.M)) >= 24
     for kind, name, fields in names:
         # A position, and what else is several numbers, has one name there.
-        several = [re.sub(r"\..*", "", f"*{field}") if kind == "P" or "." in field else field
-                   for kind, field in re.findall(r"\b([UTBFP])\(\w+, ([\w.]+)", fields)]
+        several = [re.sub(r"\..*", "", f"*{field}") if kind in "PG" or "." in field else field
+                   for kind, field in re.findall(r"\b([UTBFPG])\(\w+, ([\w.]+)", fields)]
         wanted = [kinds[kind], *(field for field, _ in itertools.groupby(several))]
         found = re.search(rf"^{name.lower()} +=\s*\[(.*?)\]", page, re.M | re.S)
         assert found, name

@@ -1,5 +1,5 @@
 /* links: lib/cli/rows.c lib/wire/wire.c lib/wire/msgpack.c lib/message/msg.c lib/json/json_plain.c lib/json/json.c */
-/* links: lib/base/buf.c lib/base/err.c */
+/* links: lib/base/buf.c lib/base/err.c lib/base/utf8.c */
 /* libs: msgpack jansson */
 /* Tables as TSV and JSON, cut; and tables that do not add up. */
 #include <math.h>

@@ -1,5 +1,5 @@
 /* links: lib/message/msg.c lib/json/json_plain.c lib/message/render.c lib/json/json.c lib/base/buf.c lib/base/err.c */
-/* links: lib/base/clock.c */
+/* links: lib/base/clock.c lib/base/utf8.c */
 /* libs: jansson libcrypto */
 /* Names, ids, the rules for each type's data, and what a client is shown. */
 #include <setjmp.h>
@@ -79,19 +79,19 @@ test_type_expand(void **state)
 	struct dw_fault fault;
 
 	(void)state;
-	assert_int_equal(DW_E_FIELD, dw_type_expand("vitals", type, &fault));
+	assert_int_equal(DW_E_FIELD, dw_type_expand(dw_str("vitals"), type, &fault));
 	assert_string_equal("type", fault.field);
 	assert_string_equal("field 'type': \"vitals\" is not a type of message", fault.message);
-	assert_int_equal(DW_E_FIELD, dw_type_expand("", type, NULL));
-	assert_int_equal(DW_E_FIELD, dw_type_expand("Recommendation", type, NULL));
+	assert_int_equal(DW_E_FIELD, dw_type_expand(dw_str(""), type, NULL));
+	assert_int_equal(DW_E_FIELD, dw_type_expand(dw_str("Recommendation"), type, NULL));
 	assert_string_equal("kept", type);
-	assert_int_equal(DW_OK, dw_type_expand("recommendation", type, NULL));
+	assert_int_equal(DW_OK, dw_type_expand(dw_str("recommendation"), type, NULL));
 	assert_string_equal("recommendation_update", type);
-	assert_int_equal(DW_OK, dw_type_expand("effectiveness", type, NULL));
+	assert_int_equal(DW_OK, dw_type_expand(dw_str("effectiveness"), type, NULL));
 	assert_string_equal("effectiveness_update", type);
-	assert_int_equal(DW_OK, dw_type_expand("feedback", type, NULL));
+	assert_int_equal(DW_OK, dw_type_expand(dw_str("feedback"), type, NULL));
 	assert_string_equal("feedback_update", type);
-	assert_int_equal(DW_OK, dw_type_expand("vitals_update", type, NULL));
+	assert_int_equal(DW_OK, dw_type_expand(dw_str("vitals_update"), type, NULL));
 	assert_string_equal("vitals_update", type);
 }
 
@@ -320,7 +320,7 @@ test_data_refused(void **state)
 		struct dw_fault fault = { 0 };
 
 		dw_buf_init(&out);
-		assert_int_equal(DW_OK, dw_type_expand(bad[i].type, type, NULL));
+		assert_int_equal(DW_OK, dw_type_expand(dw_str(bad[i].type), type, NULL));
 		if (dw_data_check(dw_str(type), bad[i].data, strlen(bad[i].data), &out, &fault) != bad[i].err)
 			fail_msg("%s: %s", bad[i].data, fault.message);
 		assert_string_equal(bad[i].message, fault.message);

@@ -1,4 +1,5 @@
 /* links: lib/message/request.c lib/message/msg.c lib/json/json_plain.c lib/json/json.c lib/base/buf.c lib/base/err.c */
+/* links: lib/base/utf8.c */
 /* libs: jansson */
 /* The two shapes of a request: what is taken from them, what is refused, and that the room is known
  * when something else is wrong. */

@@ -1,5 +1,5 @@
 /* links: lib/token/keys.c lib/message/msg.c lib/json/json_plain.c lib/json/json.c lib/base/buf.c lib/base/err.c */
-/* links: lib/base/paths.c */
+/* links: lib/base/paths.c lib/base/utf8.c */
 /* libs: jansson libcrypto */
 /* Key files: what each name means, and every way in which one is refused at the start. */
 #include <setjmp.h>

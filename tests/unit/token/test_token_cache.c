@@ -1,5 +1,5 @@
 /* links: lib/token/cache.c lib/token/claims.c lib/message/msg.c lib/json/json_plain.c lib/json/json.c lib/base/buf.c */
-/* links: lib/base/err.c */
+/* links: lib/base/err.c lib/base/utf8.c */
 /* libs: jansson */
 /* The cache of verified tokens: what goes in comes out, and both bounds hold. */
 #include <setjmp.h>

@@ -1,4 +1,4 @@
-/* links: lib/wire/router.c lib/wire/router_line.c lib/wire/router_io.c lib/wire/router_listen.c */
+/* links: lib/wire/router.c lib/wire/router_line.c lib/wire/router_listen.c */
 /* links: lib/wire/endpoint.c lib/wire/zmtp.c lib/base/buf.c lib/base/err.c lib/base/paths.c */
 /* Connections of the hub with a clock of the test's: turns, bounds, and who is let go when. */
 #include <setjmp.h>
