@@ -1,6 +1,6 @@
 /* links: cmd/diagws-edge/room/rooms.c cmd/diagws-edge/room/stream.c cmd/diagws-edge/room/fanout.c */
 /* links: cmd/diagws-edge/room/render.c cmd/diagws-edge/room/frame.c */
-/* links: lib/message/render.c lib/message/record.c lib/message/msg.c lib/json/json.c */
+/* links: lib/message/render.c lib/message/msg.c lib/json/json.c */
 /* links: lib/json/json_plain.c lib/wire/wire.c lib/wire/msgpack.c lib/base/buf.c lib/base/clock.c */
 /* links: lib/base/err.c lib/base/hash.c */
 /* links: lib/base/ring.c lib/base/utf8.c lib/base/wheel.c */
