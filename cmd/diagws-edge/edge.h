@@ -44,12 +44,12 @@ struct edge_counts {
 	uint64_t checks;      /* tokens whose check is under way */
 };
 
+struct ask;
 struct check;
 struct linger_socket;
 struct conn;
 struct conn_request;
 struct uplink;
-struct waiter;
 struct gate;
 struct http;
 struct listeners;
@@ -74,7 +74,7 @@ struct edge {
 	struct limits limits;
 	struct conn_request *requests;   /* utlist */
 	struct check *checks;            /* under way (utlist) */
-	struct waiter *waiters;          /* HTTP requests that wait at the hub (utlist) */
+	struct ask *waiting;             /* what HTTP requests wait for at the hub (utlist) */
 	struct status *status;           /* what was answered to /ws/status last */
 	struct linger_socket *lingering; /* utlist */
 	uint32_t joins;                  /* JOINs sent: their corr */

@@ -28,10 +28,9 @@
 #include "door/server.h"
 #include "edge.h"
 #include "events.h"
+#include "http/ask.h"
 #include "http/daemon.h"
 #include "http/routes.h"
-#include "http/status.h"
-#include "http/wait.h"
 #include "hub/uplink.h"
 #include "json/json.h"
 #include "options.h"
@@ -106,7 +105,7 @@ drain(void)
 	listen_close(&edge.listeners);
 	gate_close(edge.gate);
 	say_goodbye();
-	wait_drain(&edge);
+	ask_drain(&edge);
 	http_close_idle(edge.http);
 	(void)uv_timer_start(&drain_timer, on_drain, 10, 20);
 }
@@ -250,7 +249,6 @@ stop(void)
 	receive_clear();
 	rooms_clear(&edge);
 	sessions_clear(&edge.sessions);
-	wait_clear(&edge);
 	status_clear(&edge);
 	limits_clear(&edge.limits);
 	dw_auth_destroy(&edge.auth);

@@ -21,7 +21,6 @@
 #include "../../cmd/diagws-edge/door/server.h"
 #include "../../cmd/diagws-edge/edge.h"
 #include "../../cmd/diagws-edge/events.h"
-#include "../../cmd/diagws-edge/http/wait.h"
 #include "../../cmd/diagws-edge/hub/uplink.h"
 #include "../../cmd/diagws-edge/room/frame.h"
 #include "../../cmd/diagws-edge/turn.h"
@@ -276,7 +275,6 @@ edge_kill(int number)
 	uplink_destroy(&edge->uplink);
 	rooms_clear(edge);
 	sessions_clear(&edge->sessions);
-	wait_clear(edge);
 	free(edge->rooms.by_id.chains);
 	free(edge->users.chains);
 	free(edge);

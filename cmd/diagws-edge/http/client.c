@@ -216,17 +216,10 @@ http_client_of(struct MHD_Connection *connection)
 }
 
 void
-http_client_refused(struct http_client *client)
+http_client_refused(struct http_client *client, bool refused)
 {
-	client->refused = true;
-	set_idle(client, true);
-}
-
-void
-http_client_writes(struct http_client *client)
-{
-	client->refused = false;
-	set_idle(client, false);
+	client->refused = refused;
+	set_idle(client, refused);
 }
 
 void

@@ -60,10 +60,8 @@ struct http_client *http_client_at(int fd); /* NULL: none */
 /* libmicrohttpd has something to do that no socket tells it. */
 void http_kick(struct http *http);
 struct http_client *http_client_of(struct MHD_Connection *connection);
-/* Its request was refused, and only the rest of its body is waited for. */
-void http_client_refused(struct http_client *client);
-/* Its answer is being written. */
-void http_client_writes(struct http_client *client);
+/* Its request was refused, and only the rest of its body is waited for; or no longer: its answer is being written. */
+void http_client_refused(struct http_client *client, bool refused);
 /* Its request has ended; goes_on: well, and more may come. */
 void http_client_answered(struct http_client *client, struct MHD_Connection *connection, bool goes_on);
 /* All has been said to it: it is not read any more, and its connection ends when it ends it, or soon. */

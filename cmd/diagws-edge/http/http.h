@@ -20,5 +20,8 @@ void http_completed(
 	void *user, struct MHD_Connection *connection, void **context, enum MHD_RequestTerminationCode code);
 /* Its refusal waits for the end of its body no longer. */
 void http_hurry(struct request *request);
+/* Lets a request go on by its head (REQUEST_BODY), or answers it; while its token is being checked (REQUEST_CHECKING)
+ * neither is known. See admit.c. */
+void admit_head(struct request *request, const char *method, const char *path);
 
 #endif

@@ -7,7 +7,7 @@
  * Failure modes: the hub does not answer, or is busy with the long views of others: all who wait are told so (503). One
  * who leaves is taken off the list; the page is finished all the same.
  */
-#include "status.h"
+#include "http/routes.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -62,7 +62,7 @@ static void
 answer(struct request *request, const struct page *page)
 {
 	dw_buf_add(&request->answer, page->last.data, page->last.len);
-	http_answer(request, DW_HTTP_OK);
+	http_answer(request, MHD_HTTP_OK);
 }
 
 /* err: of the call, or what the hub says. */
