@@ -54,7 +54,6 @@ struct gate;
 struct http;
 struct listeners;
 struct server;
-struct status;
 struct uv_loop_s;
 
 struct edge {
@@ -75,7 +74,6 @@ struct edge {
 	struct conn_request *requests;   /* utlist */
 	struct check *checks;            /* under way (utlist) */
 	struct ask *waiting;             /* what HTTP requests wait for at the hub (utlist) */
-	struct status *status;           /* what was answered to /ws/status last */
 	struct linger_socket *lingering; /* utlist */
 	uint32_t joins;                  /* JOINs sent: their corr */
 	struct edge_counts counts;

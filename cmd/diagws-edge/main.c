@@ -249,7 +249,7 @@ stop(void)
 	receive_clear();
 	rooms_clear(&edge);
 	sessions_clear(&edge.sessions);
-	status_clear(&edge);
+	status_clear();
 	limits_clear(&edge.limits);
 	dw_auth_destroy(&edge.auth);
 }

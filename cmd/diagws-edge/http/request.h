@@ -30,6 +30,7 @@ enum request_state {
 };
 
 struct request {
+	struct request *prev, *next; /* of those that wait for the same (status.c) */
 	struct edge *edge;
 	struct http_client *client;
 	struct MHD_Connection *connection;

@@ -13,6 +13,6 @@ void publish_take(struct request *request);  /* publish.c: the four that publish
 void messages_take(struct request *request); /* messages.c: /ws/messages/{diagnosis_id} */
 void status_take(struct request *request);   /* status.c: /ws/status */
 /* At the end, when nothing is asked any more. */
-void status_clear(struct edge *edge);
+void status_clear(void);
 
 #endif
