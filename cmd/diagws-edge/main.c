@@ -29,7 +29,7 @@
 #include "edge.h"
 #include "events.h"
 #include "http/ask.h"
-#include "http/daemon.h"
+#include "http/http.h"
 #include "http/routes.h"
 #include "hub/uplink.h"
 #include "json/json.h"

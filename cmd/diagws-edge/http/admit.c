@@ -1,7 +1,6 @@
-/* What may be said of a request before its body: see admit.h. Its own file because it is the contract's order of
+/* What may be said of a request before its body: see http.h. Its own file because it is the contract's order of
  * checks, in one place: 404/405, the Origin, 413/415, 401.
  */
-
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -10,27 +9,23 @@
 #include "door/check.h"
 #include "door/origin.h"
 #include "edge.h"
-#include "http/api.h"
-#include "http/client.h"
 #include "http/http.h"
 #include "http/request.h"
 #include "http/route.h"
 
-/* What the check of its token says. false: it has been answered. */
-static bool
+/* What the check of its token says. */
+static void
 judge(struct request *request, int err)
 {
-	const bool good = err == DW_OK && request->has_token;
+	const struct dw_claims *claims = request->claims.user[0] != '\0' ? &request->claims : NULL;
 
 	if (err == DW_OK || err == DW_E_TOKEN_MISSING) {
-		const int spent =
-			limits_request(&request->edge->limits, &request->client->address, good ? &request->claims : NULL);
+		const int spent = limits_request(&request->edge->limits, &request->client->address, claims);
 
 		err = spent != DW_OK ? spent : err;
 	}
 	if (err != DW_OK)
 		api_fail(request, err, err == DW_E_BUSY ? "too many tokens are being checked" : NULL, NULL);
-	return err == DW_OK;
 }
 
 static void
@@ -43,7 +38,8 @@ checked(void *user, int err, struct dw_claims *claims)
 	request->claims = *claims;
 	dw_claims_init(claims);
 	request->begun_at = dw_mono_ms();
-	if (!judge(request, err))
+	judge(request, err);
+	if (request->state != REQUEST_CHECKING)
 		return;
 	dw_wheel_cancel(&request->timer);
 	request->state = REQUEST_BODY;
@@ -68,14 +64,13 @@ check_token(struct request *request)
 	const struct dw_str token = find_token(request);
 	int err = DW_OK;
 
-	request->has_token = token.n > 0 || http_header(request, "Authorization") != NULL;
-	if (request->has_token || (request->route->flags & ROUTE_TOKEN) != 0)
+	if (token.n > 0 || http_header(request, "Authorization") != NULL || (request->route->flags & ROUTE_TOKEN) != 0)
 		err = check_begin(
 			request->edge, &request->client->address, token, &request->claims, &request->check, checked, request);
 	else if ((request->route->flags & ROUTE_FREE) != 0)
 		return;
 	if (err != DW_E_AGAIN)
-		(void)judge(request, err);
+		judge(request, err);
 	else
 		request->state = REQUEST_CHECKING;
 }

@@ -1,7 +1,7 @@
-/* What those who take requests share: see api.h. Its own file because how an error is said in HTTP is one contract for
- * all calls. A 403 comes no sooner than DENY_MS, so that unknown and forbidden take the same time.
+/* What those who take requests share: see request.h. Its own file because how an error is said in HTTP is one contract
+ * for all calls. A 403 comes no sooner than DENY_MS, so that unknown and forbidden take the same time.
  */
-#include "api.h"
+#include "request.h"
 
 #include "base/clock.h"
 #include "edge.h"

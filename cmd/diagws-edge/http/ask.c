@@ -9,7 +9,7 @@
 #include <utlist.h>
 
 #include "edge.h"
-#include "http/api.h"
+#include "http/request.h"
 #include "hub/uplink.h"
 #include "wire/wire.h"
 
@@ -138,7 +138,11 @@ ask_drain(struct edge *edge)
 
 	DL_FOREACH_SAFE(edge->waiting, ask, next)
 	{
-		if (ask->request != NULL)
-			uplink_give_up(edge->uplink, ask->corr);
+		struct request *request = ask->request;
+
+		if (request == NULL)
+			continue;
+		ask_forget(request);
+		ask->done(request, DW_E_CLOSING, NULL);
 	}
 }

@@ -1,5 +1,5 @@
-/* The life of an HTTP request: a deadline and a bound for the body, one answer. Its own file because it is transport:
- * its route knows what the call means, admit.c lets it in, reader.c has parsed its head.
+/* The life of an HTTP request, see http.h: a deadline and a bound for the body, one answer. Its own file because it is
+ * transport: its route knows what the call means, admit.c lets it in, reader.c has parsed its head.
  *
  * libmicrohttpd calls http_handle with the head, again with each piece of the body, and once more when it is whole;
  * after a request was suspended it calls again for where it stood. In mid-body it takes no answer: what has to be said
@@ -18,9 +18,8 @@
 #include "door/socket.h"
 #include "door/users.h"
 #include "edge.h"
-#include "http/api.h"
 #include "http/ask.h"
-#include "http/client.h"
+#include "http/request.h"
 #include "http/route.h"
 
 enum {
@@ -51,24 +50,19 @@ set_timer(struct request *request, uint64_t ms)
 }
 
 /* In mid-body, where libmicrohttpd takes no answer. */
-static void
-answer_at_once(struct request *request)
+void
+http_hurry(struct request *request)
 {
 	struct dw_buf out = { 0 };
 
+	if (request->state != REQUEST_REFUSED)
+		return;
 	answer_raw(&out, (int)request->status, dw_bytes(request->answer.data, request->answer.len), "", !request->heads);
 	if (dw_buf_ok(&out) && dw_buf_ok(&request->answer))
 		(void)send(request->client->fd, out.data, out.len, MSG_DONTWAIT | MSG_NOSIGNAL);
 	dw_buf_clear(&out);
 	request->state = REQUEST_DEAD;
 	http_client_leave(request->client, request->connection);
-}
-
-void
-http_hurry(struct request *request)
-{
-	if (request->state == REQUEST_REFUSED)
-		answer_at_once(request);
 }
 
 static bool
@@ -89,30 +83,13 @@ fire(struct dw_wheel_timer *timer)
 	if (request->state == REQUEST_BODY)
 		http_error(request, MHD_HTTP_REQUEST_TIMEOUT, "timeout", "the body did not come within 30 s", NULL);
 	if (request->state == REQUEST_REFUSED)
-		answer_at_once(request);
+		http_hurry(request);
 	else if (request->state == REQUEST_WRITING ? takes_nothing(request) : is_gone(request))
 		http_kill(request);
 	else if (request->denied && request->state == REQUEST_TAKEN)
 		api_fail(request, DW_E_DENIED, NULL, NULL);
 	else if (request->state < REQUEST_DEAD)
 		set_timer(request, request->state == REQUEST_WRITING ? TAKE_MS : LOOK_MS);
-}
-
-static struct request *
-request_new(struct edge *edge, struct MHD_Connection *connection)
-{
-	struct request *request = calloc(1, sizeof(*request));
-
-	if (request == NULL)
-		return NULL;
-	request->edge = edge;
-	request->connection = connection;
-	request->client = http_client_of(connection);
-	request->timer.fire = fire;
-	request->begun_at = dw_mono_ms();
-	dw_claims_init(&request->claims);
-	edge->counts.requests++;
-	return request;
 }
 
 static bool
@@ -300,11 +277,19 @@ after_head(struct request *request)
 static enum MHD_Result
 begin(struct edge *edge, struct MHD_Connection *connection, const char *method, const char *path, void **context)
 {
-	struct request *request = request_new(edge, connection);
+	struct request *request = calloc(1, sizeof(*request));
 	const char *slash = strrchr(path, '/');
 
 	*context = request;
-	if (request == NULL || request->client == NULL)
+	if (request == NULL)
+		return MHD_NO;
+	request->edge = edge;
+	request->connection = connection;
+	request->client = http_client_of(connection);
+	request->timer.fire = fire;
+	request->begun_at = dw_mono_ms();
+	edge->counts.requests++;
+	if (request->client == NULL)
 		return MHD_NO;
 	request->client->request = request;
 	if (slash != NULL)

@@ -13,15 +13,14 @@
  *
  * Failure modes: a wrong argument (422, but 403 first); no hub (503).
  */
-
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "cli/opt.h"
 #include "edge.h"
-#include "http/api.h"
 #include "http/ask.h"
+#include "http/request.h"
 #include "http/routes.h"
 #include "hub/uplink.h"
 #include "wire/wire.h"
@@ -39,10 +38,6 @@ struct holes {
 	struct dw_buf list;
 	size_t first;      /* bytes of the first one */
 	struct dw_gap gap; /* the present one; reason DW_GAP_NONE: none */
-};
-
-struct page {
-	struct holes numbered, direct;
 };
 
 static int
@@ -102,19 +97,9 @@ add_hole(struct holes *holes, struct dw_gap gap)
 	holes->gap.to = gap.to;
 }
 
-/* A message that is no more. */
-static void
-add_dead(struct page *page, const struct dw_record *record)
-{
-	if (record->to.n == 0)
-		add_hole(&page->numbered, (struct dw_gap) { record->n, record->n, DW_GAP_EXPIRED });
-	else
-		add_hole(&page->direct, (struct dw_gap) { record->own, record->own, DW_GAP_EXPIRED });
-}
-
 /* DW_E_PROTOCOL: the hub sent what is no record. */
 static int
-add_messages(struct dw_buf *out, struct page *page, const struct dw_records *records)
+add_messages(struct dw_buf *out, struct holes *numbered, struct holes *direct, const struct dw_records *records)
 {
 	const uint64_t now = dw_now_ms();
 	struct dw_str rest = records->records;
@@ -124,7 +109,9 @@ add_messages(struct dw_buf *out, struct page *page, const struct dw_records *rec
 
 	while ((err = dw_record_next(&rest, &record)) == DW_OK) {
 		if (dw_record_dead(&record, now)) {
-			add_dead(page, &record);
+			const uint64_t n = record.to.n == 0 ? record.n : record.own;
+
+			add_hole(record.to.n == 0 ? numbered : direct, (struct dw_gap) { n, n, DW_GAP_EXPIRED });
 			continue;
 		}
 		if (!first)
@@ -154,21 +141,21 @@ add_holes(struct dw_buf *out, const char *name, struct holes *holes)
 static void
 tell_records(struct request *request, const struct dw_records *records)
 {
-	struct page page = { 0 };
+	struct holes numbered = { 0 }, direct = { 0 };
 	struct dw_buf *out = &request->answer;
 	int err;
 
 	dw_buf_adds(out, "{\"messages\":[");
-	add_hole(&page.numbered, records->gap);
-	add_hole(&page.direct, records->direct);
-	err = add_messages(out, &page, records);
+	add_hole(&numbered, records->gap);
+	add_hole(&direct, records->direct);
+	err = add_messages(out, &numbered, &direct, records);
 	dw_buf_addf(out, "],\"epoch\":\"%s\",\"head\":%llu,\"last\":%llu,\"more\":%s%s",
 		uplink_epoch(request->edge->uplink), (unsigned long long)records->head,
 		(unsigned long long)dw_seq(records->last), records->more ? "true" : "false",
 		records->reset ? ",\"reset\":true" : "");
-	add_holes(out, "", &page.numbered);
-	if (page.direct.list.len > 0 || page.direct.gap.reason != DW_GAP_NONE)
-		add_holes(out, "direct_", &page.direct);
+	add_holes(out, "", &numbered);
+	if (direct.list.len > 0 || direct.gap.reason != DW_GAP_NONE)
+		add_holes(out, "direct_", &direct);
 	dw_buf_addc(out, '}');
 	if (err == DW_OK && !dw_buf_ok(out))
 		err = DW_E_NOMEM;

@@ -8,15 +8,14 @@
  * Failure modes: what the hub refuses; no answer in time (503, with the id to try again with); stored, but on too
  * few devices (504), or not known on how many (503): both tell seq and id.
  */
-
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "cli/opt.h"
-#include "http/api.h"
 #include "http/ask.h"
+#include "http/request.h"
 #include "http/routes.h"
 #include "wire/wire.h"
 

@@ -7,7 +7,7 @@
 
 #include "door/answer.h"
 #include "edge.h"
-#include "http/client.h"
+#include "http/http.h"
 
 const char *
 http_header(const struct request *request, const char *name)

@@ -1,4 +1,5 @@
-/* An HTTP request: what it says, and answering it. What the answers say is for who takes it (route.h).
+/* An HTTP request: what it says, and answering it (api.c; request.c where libmicrohttpd is needed). What the answers
+ * say is for who takes it (route.h).
  */
 #ifndef REQUEST_H
 #define REQUEST_H
@@ -39,9 +40,8 @@ struct request {
 	uint64_t begun_at;
 	enum request_state state;
 	bool suspended;
-	bool head_done; /* its head has been looked at */
-	bool close;     /* the connection ends after the answer */
-	bool has_token;
+	bool head_done;      /* its head has been looked at */
+	bool close;          /* the connection ends after the answer */
 	bool heads;          /* its answer has no body */
 	bool body_due;       /* a body is still to come */
 	struct check *check; /* of its token, while that is under way */
@@ -72,8 +72,14 @@ void http_suspend(struct request *request);
 void http_resume(struct request *request);
 /* The first argument of the URL of this name, or NULL. */
 const char *http_argument(const struct request *request, const char *name);
+/* An argument of the URL, as `parse` reads it (dw_parse_number, dw_parse_duration). false: it is there, and is none
+ * within these bounds. *out stays as it is where the argument is not there. */
+bool api_argument(const struct request *request, const char *name, bool (*parse)(const char *text, int64_t *value),
+	int64_t min, int64_t max, int64_t *out);
 /* Answers with what is in request->answer (JSON). */
 void http_answer(struct request *request, unsigned status);
+/* Answers an error; message and field may be NULL. A 403 says nothing more, and comes when DENY_MS are over. */
+void api_fail(struct request *request, int err, const char *message, const char *field);
 /* {"success":false,"error":{"code","message","field"},"detail"}; field may be NULL. */
 void http_error(struct request *request, unsigned status, const char *code, const char *message, const char *field);
 

@@ -5,8 +5,6 @@
 
 #include "http/route.h"
 
-struct edge;
-
 extern const struct route edge_routes[];
 
 void publish_take(struct request *request);  /* publish.c: the four that publish */

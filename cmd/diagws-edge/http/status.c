@@ -12,7 +12,7 @@
 #include "base/clock.h"
 #include "cli/rows.h"
 #include "edge.h"
-#include "http/api.h"
+#include "http/request.h"
 #include "http/routes.h"
 #include "hub/uplink.h"
 #include "wire/wire.h"
