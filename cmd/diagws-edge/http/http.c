@@ -110,6 +110,8 @@ static bool
 add_headers(struct MHD_Response *response, const struct request *request)
 {
 	const bool preflight = http_header(request, "Access-Control-Request-Method") != NULL;
+	const bool upgrade = request->status == MHD_HTTP_UPGRADE_REQUIRED;
+	const bool later = request->status == MHD_HTTP_SERVICE_UNAVAILABLE || request->status == MHD_HTTP_TOO_MANY_REQUESTS;
 	const struct {
 		const char *name, *value;
 	} headers[] = {
@@ -118,11 +120,9 @@ add_headers(struct MHD_Response *response, const struct request *request)
 		{ "X-Content-Type-Options", "nosniff" },
 		{ "Allow", request->allow },
 		{ "WWW-Authenticate", request->status == MHD_HTTP_UNAUTHORIZED ? "Bearer" : NULL },
-		{ "Retry-After",
-			request->status == MHD_HTTP_SERVICE_UNAVAILABLE || request->status == MHD_HTTP_TOO_MANY_REQUESTS ? "1"
-																											 : NULL },
-		{ "Upgrade", request->status == MHD_HTTP_UPGRADE_REQUIRED ? "websocket" : NULL },
-		{ "Sec-WebSocket-Version", request->status == MHD_HTTP_UPGRADE_REQUIRED ? "13" : NULL },
+		{ "Retry-After", later ? "1" : NULL },
+		{ "Upgrade", upgrade ? "websocket" : NULL },
+		{ "Sec-WebSocket-Version", upgrade ? "13" : NULL },
 		{ "Vary", request->origin != NULL ? "Origin" : NULL },
 		{ "Access-Control-Allow-Origin", request->origin },
 		{ "Access-Control-Allow-Methods", preflight ? request->allow : NULL },
@@ -137,59 +137,37 @@ add_headers(struct MHD_Response *response, const struct request *request)
 	return true;
 }
 
-/* Bytes of a body or answer count until the request ends. DW_E_RATE, DW_E_BUSY: too many are under way; DW_E_NOMEM. */
-static int
-count_bytes(struct request *request, size_t size)
+/* Bytes of a body or answer count until the request ends. false: too many are under way, and that is the answer;
+ * message: where they are this user's. */
+static bool
+count_bytes(struct request *request, size_t size, const char *message)
 {
 	const bool service = (request->claims.scope & DW_SCOPE_PUBLISH) != 0;
 	struct edge *edge = request->edge;
+	int err = DW_OK;
 
 	if (request->user == NULL) {
 		size += request->counted;
 		request->counted = size < BYTES_COUNT ? size : 0;
 		if (size < BYTES_COUNT)
-			return DW_OK;
+			return true;
 		request->user = users_get(&edge->users, request->claims.user);
-		if (request->user == NULL)
-			return DW_E_NOMEM;
 	}
-	if (!service && request->user->bytes + size > LIMIT_USER_BYTES)
-		return DW_E_RATE;
-	if (edge->counts.bytes + size > LIMIT_BYTES)
-		return DW_E_BUSY;
+	if (request->user == NULL)
+		err = DW_E_NOMEM;
+	else if (!service && request->user->bytes + size > LIMIT_USER_BYTES)
+		err = DW_E_RATE;
+	else if (edge->counts.bytes + size > LIMIT_BYTES)
+		err = DW_E_BUSY;
+	if (err != DW_OK) {
+		request->state = REQUEST_TAKEN; /* though it was answered */
+		api_fail(request, err, err == DW_E_RATE ? message : "too much is under way", NULL);
+		return false;
+	}
 	request->counted += size;
 	request->user->bytes += size;
 	edge->counts.bytes += size;
-	return DW_OK;
-}
-
-static void
-uncount_bytes(struct request *request)
-{
-	if (request->user == NULL)
-		return;
-	request->user->bytes -= request->counted;
-	request->edge->counts.bytes -= request->counted;
-	users_release(&request->edge->users, request->user);
-}
-
-static void
-refuse_bytes(struct request *request, int err, const char *message)
-{
-	api_fail(request, err, err == DW_E_RATE ? message : "too much is under way", NULL);
-}
-
-/* A large answer that does not fit in is not given; what a small one says is worth more than its bytes. */
-static void
-count_answer(struct request *request)
-{
-	const bool large = dw_buf_ok(&request->answer) && request->answer.len >= BYTES_COUNT;
-	const int err = large ? count_bytes(request, request->answer.len) : DW_OK;
-
-	if (err == DW_OK)
-		return;
-	request->state = REQUEST_TAKEN;
-	refuse_bytes(request, err, "too many answers of this user are not read");
+	return true;
 }
 
 /* The answer becomes libmicrohttpd's. */
@@ -199,7 +177,9 @@ write_answer(struct request *request)
 	struct MHD_Response *response;
 	enum MHD_Result result = MHD_NO;
 
-	count_answer(request);
+	/* A large answer that does not fit in is not given; what a small one says is worth more than its bytes. */
+	if (dw_buf_ok(&request->answer) && request->answer.len >= BYTES_COUNT)
+		(void)count_bytes(request, request->answer.len, "too many answers of this user are not read");
 	if (!dw_buf_ok(&request->answer))
 		return MHD_NO;
 	response = MHD_create_response_from_buffer(request->answer.len, request->answer.data,
@@ -222,16 +202,11 @@ write_answer(struct request *request)
 static void
 take_body(struct request *request, const char *bytes, size_t n)
 {
-	int err;
-
 	if (request->state != REQUEST_BODY)
 		return;
 	dw_buf_add(&request->body, bytes, n);
-	err = count_bytes(request, n);
-	if (err == DW_OK)
-		return;
-	dw_buf_clear(&request->body);
-	refuse_bytes(request, err, "too many bodies of this user are under way");
+	if (!count_bytes(request, n, "too many bodies of this user are under way"))
+		dw_buf_clear(&request->body);
 }
 
 /* It is whole. */
@@ -344,7 +319,11 @@ http_completed(void *user, struct MHD_Connection *connection, void **context, en
 	dw_claims_clear(&request->claims);
 	dw_buf_clear(&request->body);
 	dw_buf_clear(&request->answer);
-	uncount_bytes(request);
+	if (request->user != NULL) {
+		request->user->bytes -= request->counted;
+		request->edge->counts.bytes -= request->counted;
+		users_release(&request->edge->users, request->user);
+	}
 	request->edge->counts.requests--;
 	if (request->client != NULL) {
 		request->client->request = NULL;

@@ -7,6 +7,7 @@
  */
 #include "reader.h"
 
+#include <ctype.h>
 #include <string.h>
 
 #include "door/upgrade.h"
@@ -244,6 +245,7 @@ find_line(struct reader *reader, size_t limit, size_t *length)
 static bool
 take_chunk_size(struct reader *reader)
 {
+	static const char digits[] = "0123456789abcdef";
 	const char *from = rest(reader).p;
 	uint64_t size = 0;
 	size_t length, i = 0;
@@ -251,14 +253,11 @@ take_chunk_size(struct reader *reader)
 	if (!find_line(reader, LIMIT_CHUNK_LINE, &length))
 		return reader->state == READ_NOTHING;
 	for (; i < length && i < 8; i++) {
-		const char c = from[i], lower = (char)(c | 0x20);
+		const char *digit = memchr(digits, tolower((unsigned char)from[i]), sizeof(digits) - 1);
 
-		if (c >= '0' && c <= '9')
-			size = size << 4 | (uint64_t)(c - '0');
-		else if (lower >= 'a' && lower <= 'f')
-			size = size << 4 | (uint64_t)(lower - 'a' + 10);
-		else
+		if (digit == NULL)
 			break;
+		size = size << 4 | (uint64_t)(digit - digits);
 	}
 	reader->total += size;
 	if (i == 0 || (i < length && from[i] != ';'))
