@@ -13,9 +13,6 @@
  *
  * Failure modes: a wrong argument (422, but 403 first); no hub (503).
  */
-#include <stdlib.h>
-#include <string.h>
-
 #include "base/clock.h"
 #include "cli/opt.h"
 #include "edge.h"
@@ -27,35 +24,12 @@
 
 enum { LIMIT = 100, LIMIT_MAX = 1000, WAIT_MAX_MS = 60 * 1000 };
 
-/* The arguments. */
-struct reading {
-	int64_t after, limit, wait_ms;
-	const char *epoch; /* or NULL */
-};
-
 /* What is no more of one log, while it is put together. */
 struct holes {
 	struct dw_buf list;
 	size_t first;      /* bytes of the first one */
 	struct dw_gap gap; /* the present one; reason DW_GAP_NONE: none */
 };
-
-static int
-read_arguments(struct request *request, struct reading *reading)
-{
-	struct dw_fault *fault = &request->fault;
-
-	if (!api_argument(request, "after", dw_parse_number, 0, INT64_MAX, &reading->after))
-		return dw_fault_set(fault, DW_E_FIELD, "after", NULL, "after is no seq");
-	if (!api_argument(request, "limit", dw_parse_number, 1, LIMIT_MAX, &reading->limit))
-		return dw_fault_set(fault, DW_E_FIELD, "limit", NULL, "limit is not within 1..%d", LIMIT_MAX);
-	if (!api_argument(request, "wait", dw_parse_duration, 0, WAIT_MAX_MS, &reading->wait_ms))
-		return dw_fault_set(fault, DW_E_FIELD, "wait", NULL, "wait is not a duration of at most 60s");
-	reading->epoch = http_argument(request, "epoch");
-	if (reading->epoch != NULL && (strlen(reading->epoch) > DW_EPOCH_MAX || !dw_device_ok(dw_str(reading->epoch))))
-		return dw_fault_set(fault, DW_E_FIELD, "epoch", NULL, "epoch is not what a `connect` gave");
-	return DW_OK;
-}
 
 /* How long to wait: until the asker's token ends, and no longer, for the next request is then told. */
 static uint64_t
@@ -65,6 +39,27 @@ bound_wait(const struct request *request, uint64_t wait_ms)
 	const uint64_t now = dw_now_ms(), left = end > now ? end - now : 0;
 
 	return wait_ms < left ? wait_ms : left;
+}
+
+static int
+read_arguments(struct request *request, struct dw_read *read)
+{
+	struct dw_fault *fault = &request->fault;
+	int64_t after = 0, limit = LIMIT, wait_ms = 0;
+
+	if (!api_argument(request, "after", dw_parse_number, 0, INT64_MAX, &after))
+		return dw_fault_set(fault, DW_E_FIELD, "after", NULL, "after is no seq");
+	if (!api_argument(request, "limit", dw_parse_number, 1, LIMIT_MAX, &limit))
+		return dw_fault_set(fault, DW_E_FIELD, "limit", NULL, "limit is not within 1..%d", LIMIT_MAX);
+	if (!api_argument(request, "wait", dw_parse_duration, 0, WAIT_MAX_MS, &wait_ms))
+		return dw_fault_set(fault, DW_E_FIELD, "wait", NULL, "wait is not a duration of at most 60s");
+	read->after = dw_position_said((uint64_t)after, 0, 0);
+	read->limit = (uint64_t)limit;
+	read->wait_ms = bound_wait(request, (uint64_t)wait_ms);
+	read->epoch = dw_str(http_argument(request, "epoch"));
+	if (read->epoch.p != NULL && (read->epoch.n > DW_EPOCH_MAX || !dw_device_ok(read->epoch)))
+		return dw_fault_set(fault, DW_E_FIELD, "epoch", NULL, "epoch is not what a `connect` gave");
+	return DW_OK;
 }
 
 /* The present hole is whole. */
@@ -178,24 +173,19 @@ void
 messages_take(struct request *request)
 {
 	const struct dw_str room = dw_str(request->last);
-	struct reading reading = { .limit = LIMIT };
-	struct dw_wire wire = { .kind = DW_READ,
-		.read = {
-			.room = room, .user = dw_str(request->claims.user), .claimed = dw_claims_name(&request->claims, room) } };
+	struct dw_wire wire = { .kind = DW_READ };
 	int err;
 
 	if (!dw_room_ok(room)) {
 		api_fail(request, DW_E_DENIED, NULL, NULL);
 		return;
 	}
-	err = read_arguments(request, &reading);
-	if (err != DW_OK) {
+	wire.read.room = room;
+	wire.read.user = dw_str(request->claims.user);
+	wire.read.claimed = dw_claims_name(&request->claims, room);
+	err = read_arguments(request, &wire.read);
+	if (err == DW_OK)
+		ask_hub(request, &wire, wire.read.wait_ms, on_records);
+	else
 		ask_refusal(request, room, err);
-		return;
-	}
-	wire.read.after = dw_position_said((uint64_t)reading.after, 0, 0);
-	wire.read.limit = (uint64_t)reading.limit;
-	wire.read.epoch = dw_str(reading.epoch);
-	wire.read.wait_ms = bound_wait(request, (uint64_t)reading.wait_ms);
-	ask_hub(request, &wire, wire.read.wait_ms, on_records);
 }
