@@ -60,8 +60,7 @@ struct edge {
 	struct limits limits;
 	struct conn_request *requests;   /* utlist */
 	struct check *checks;            /* under way (utlist) */
-	struct waiter *waiters;          /* HTTP requests that wait at the hub (utlist) */
-	struct status *status;           /* what was answered to /ws/status last */
+	struct ask *waiting;             /* what HTTP requests wait for at the hub (utlist) */
 	struct linger_socket *lingering; /* utlist */
 	uint32_t joins;                  /* JOINs sent: their corr */
 	struct edge_counts counts;

@@ -27,10 +27,9 @@
 #include "door/receive.h"
 #include "door/server.h"
 #include "edge.h"
-#include "http/daemon.h"
+#include "http/ask.h"
+#include "http/http.h"
 #include "http/routes.h"
-#include "http/status.h"
-#include "http/wait.h"
 #include "hub/uplink.h"
 #include "json/json.h"
 #include "options.h"
@@ -102,7 +101,7 @@ drain(void)
 		if (request->conn->state == CONN_AWAITING)
 			conn_close(request->conn, 1012, "service restart");
 	}
-	wait_drain(&edge);
+	ask_drain(&edge);
 	http_close_idle(edge.http);
 	(void)uv_timer_start(&drain_timer, on_drain, 10, 20);
 }
@@ -246,8 +245,7 @@ stop(void)
 	receive_clear();
 	rooms_clear(&edge);
 	free(edge.sessions.chains);
-	wait_clear(&edge);
-	status_clear(&edge);
+	status_clear();
 	limits_clear(&edge.limits);
 	dw_auth_destroy(&edge.auth);
 }

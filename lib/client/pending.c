@@ -218,15 +218,6 @@ dw_pendings_cancel(struct dw_pendings *all, uint64_t corr)
 }
 
 void
-dw_pendings_give_up(struct dw_pendings *all, uint64_t corr, int err)
-{
-	struct dw_pending *request = find(all, corr);
-
-	if (request != NULL)
-		end_request(all, request, err, NULL);
-}
-
-void
 dw_pendings_expire(struct dw_pendings *all, uint64_t now, uint64_t heard_at)
 {
 	struct dw_pending *request = all->first;

@@ -63,8 +63,6 @@ bool dw_pendings_send(struct dw_pendings *all, struct dw_bus *bus);
 bool dw_pendings_answer(struct dw_pendings *all, const struct dw_wire *answer);
 /* The asker is gone: what only reads is dropped at once, a message is sent on until it is stored. */
 void dw_pendings_cancel(struct dw_pendings *all, uint64_t corr);
-/* The asker cannot wait any longer: `done` is called now, with this error. */
-void dw_pendings_give_up(struct dw_pendings *all, uint64_t corr, int err);
 /* Ends what is overdue; heard_at: when the hub was heard, 0 if it never was. */
 void dw_pendings_expire(struct dw_pendings *all, uint64_t now, uint64_t heard_at);
 void dw_pendings_end_all(struct dw_pendings *all, int err);

@@ -16,7 +16,6 @@
 #include "../../cmd/diagws-edge/door/check.h"
 #include "../../cmd/diagws-edge/door/server.h"
 #include "../../cmd/diagws-edge/edge.h"
-#include "../../cmd/diagws-edge/http/wait.h"
 #include "../../cmd/diagws-edge/hub/uplink.h"
 #include "../../cmd/diagws-edge/room/frame.h"
 #include "../../cmd/diagws-edge/turn.h"
@@ -271,7 +270,6 @@ edge_kill(int number)
 	uplink_destroy(&edge->uplink);
 	rooms_clear(edge);
 	free(edge->sessions.chains);
-	wait_clear(edge);
 	free(edge->rooms.by_id.chains);
 	free(edge->users.chains);
 	free(edge);

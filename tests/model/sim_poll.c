@@ -10,9 +10,8 @@
 #include <utlist.h>
 
 #include "../../cmd/diagws-edge/edge.h"
-#include "../../cmd/diagws-edge/http/messages.h"
-#include "../../cmd/diagws-edge/http/request.h"
-#include "../../cmd/diagws-edge/http/wait.h"
+#include "../../cmd/diagws-edge/http/ask.h"
+#include "../../cmd/diagws-edge/http/routes.h"
 #include "../../cmd/diagws-edge/hub/uplink.h"
 #include "sim.h"
 
@@ -28,8 +27,8 @@ static struct {
 	char after[24], limit[24], epoch[40], wait[16];
 } arguments;
 
-bool
-http_argument(const struct request *request, const char *name, char *out, size_t size)
+const char *
+http_argument(const struct request *request, const char *name)
 {
 	const char *value = strcmp(name, "after") == 0   ? arguments.after
 						: strcmp(name, "limit") == 0 ? arguments.limit
@@ -38,7 +37,7 @@ http_argument(const struct request *request, const char *name, char *out, size_t
 													 : "";
 
 	(void)request;
-	return value[0] != '\0' && dw_str_copy(dw_str(value), out, size);
+	return value[0] != '\0' ? value : NULL;
 }
 
 static const struct poll *
@@ -48,7 +47,7 @@ poll_of(const struct request *request)
 }
 
 static void
-print_status(const struct request *request, enum answer_status status)
+print_status(const struct request *request, unsigned status)
 {
 	const struct poll *poll = poll_of(request);
 
@@ -59,7 +58,7 @@ print_status(const struct request *request, enum answer_status status)
 }
 
 void
-http_answer(struct request *request, enum answer_status status)
+http_answer(struct request *request, unsigned status)
 {
 	static const char mark[] = "\"last\":";
 	const char *text = request->answer.data != NULL ? request->answer.data : "", *last = strstr(text, mark);
@@ -73,7 +72,7 @@ http_answer(struct request *request, enum answer_status status)
 }
 
 void
-http_error(struct request *request, enum answer_status status, const char *code, const char *message, const char *field)
+http_error(struct request *request, unsigned status, const char *code, const char *message, const char *field)
 {
 	(void)message;
 	(void)field;
@@ -88,9 +87,7 @@ end(struct poll *poll)
 	struct request *request = &poll->request;
 
 	DL_DELETE(polls, poll);
-	if (request->corr != 0)
-		uplink_cancel(request->edge->uplink, request->corr);
-	wait_end(request, false);
+	ask_forget(request);
 	if (request->forget != NULL)
 		request->forget(request);
 	dw_claims_clear(&request->claims);

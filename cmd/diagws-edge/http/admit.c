@@ -1,37 +1,31 @@
-/* What may be said of a request before its body: see admit.h. Its own file because it is the contract's order of
+/* What may be said of a request before its body: see http.h. Its own file because it is the contract's order of
  * checks, in one place: 404/405, the Origin, 413/415, 401.
  */
-#include "admit.h"
-
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 #include "base/clock.h"
-#include "cli/opt.h"
 #include "door/check.h"
 #include "door/origin.h"
 #include "edge.h"
-#include "http/api.h"
-#include "http/client.h"
+#include "http/http.h"
+#include "http/request.h"
 #include "http/route.h"
 
-/* What the check of its token says. false: it has been answered. */
-static bool
+/* What the check of its token says. */
+static void
 judge(struct request *request, int err)
 {
-	const bool good = err == DW_OK && request->has_token;
+	const struct dw_claims *claims = request->claims.user[0] != '\0' ? &request->claims : NULL;
 
 	if (err == DW_OK || err == DW_E_TOKEN_MISSING) {
-		const int spent =
-			limits_request(&request->edge->limits, &request->client->address, good ? &request->claims : NULL);
+		const int spent = limits_request(&request->edge->limits, &request->client->address, claims);
 
 		err = spent != DW_OK ? spent : err;
 	}
-	if (err == DW_E_TOKEN_MISSING || err == DW_E_TOKEN || err == DW_E_TOKEN_EXPIRED)
-		http_error(request, DW_HTTP_UNAUTHORIZED, dw_err_code(err), dw_err_text(err), NULL);
-	else if (err != DW_OK)
+	if (err != DW_OK)
 		api_fail(request, err, err == DW_E_BUSY ? "too many tokens are being checked" : NULL, NULL);
-	return err == DW_OK;
 }
 
 static void
@@ -44,9 +38,11 @@ checked(void *user, int err, struct dw_claims *claims)
 	request->claims = *claims;
 	dw_claims_init(claims);
 	request->begun_at = dw_mono_ms();
-	if (!judge(request, err))
+	judge(request, err);
+	if (request->state != REQUEST_CHECKING)
 		return;
-	request->state = REQUEST_CHECKED;
+	dw_wheel_cancel(&request->timer);
+	request->state = REQUEST_BODY;
 	http_resume(request);
 }
 
@@ -59,80 +55,68 @@ find_token(const struct request *request)
 
 	if (text != NULL && strncasecmp(text, bearer, sizeof(bearer) - 1) == 0)
 		return dw_str(text + sizeof(bearer) - 1);
-	return dw_str(http_argument_text(request, "token"));
+	return dw_str(http_argument(request, "token"));
 }
 
-/* false: it has been answered, or will be when the check has ended. */
-static bool
+static void
 check_token(struct request *request)
 {
 	const struct dw_str token = find_token(request);
-	int err;
+	int err = DW_OK;
 
-	request->has_token = token.n > 0 || http_header(request, "Authorization") != NULL;
-	if (!request->has_token && !request->route->token)
-		return request->route->free || judge(request, DW_OK);
-	err = check_begin(
-		request->edge, &request->client->address, token, &request->claims, &request->check, checked, request);
+	if (token.n > 0 || http_header(request, "Authorization") != NULL || (request->route->flags & ROUTE_TOKEN) != 0)
+		err = check_begin(
+			request->edge, &request->client->address, token, &request->claims, &request->check, checked, request);
+	else if ((request->route->flags & ROUTE_FREE) != 0)
+		return;
 	if (err != DW_E_AGAIN)
-		return judge(request, err);
-	request->state = REQUEST_CHECKING;
-	return false;
+		judge(request, err);
+	else
+		request->state = REQUEST_CHECKING;
 }
 
 /* Before the token is looked at: it counts as a stranger's request. */
 static void
-refuse_stranger(struct request *request, int status, const char *code, const char *message)
+refuse_stranger(struct request *request, const struct head_refusal *refusal)
 {
 	if (limits_request(&request->edge->limits, &request->client->address, NULL) == DW_OK) {
-		http_error(request, (enum answer_status)status, code, message, NULL);
+		http_error(request, (unsigned)refusal->status, refusal->code, refusal->message, NULL);
 		return;
 	}
 	request->close = true;
 	api_fail(request, DW_E_RATE, NULL, NULL);
 }
 
-static bool
-refuse(struct request *request, enum head_fault fault)
-{
-	const struct head_refusal *refusal = head_refusal(fault);
+/* The checks of a head: NULL, or what speaks against it. */
 
-	if (fault == HEAD_OK)
-		return false;
-	request->close = fault != HEAD_BODY;
-	refuse_stranger(request, refusal->status, refusal->code, refusal->message);
-	return true;
-}
-
-static bool
+static const struct head_refusal *
 check_body(struct request *request)
 {
+	static const struct head_refusal none = { MHD_HTTP_BAD_REQUEST, "bad_request", "this call takes no body" };
+	static const struct head_refusal plain = { MHD_HTTP_UNSUPPORTED_MEDIA_TYPE, "media_type",
+		"a body is taken as it is: no Content-Encoding" };
+	static const struct head_refusal json = { MHD_HTTP_UNSUPPORTED_MEDIA_TYPE, "media_type",
+		"the Content-Type must be application/json" };
 	const char *type = http_header(request, "Content-Type");
 	size_t n;
 
-	if (request->route == NULL || !request->route->post) {
-		if (request->body_due) {
-			request->close = true;
-			refuse_stranger(request, DW_HTTP_BAD_REQUEST, "bad_request", "this call takes no body");
-		}
-		return !request->body_due;
+	if (request->route == NULL || (request->route->flags & ROUTE_POST) == 0) {
+		request->close |= request->body_due;
+		return request->body_due ? &none : NULL;
 	}
-	if (http_header(request, "Encoded") != NULL) {
-		refuse_stranger(request, DW_HTTP_MEDIA_TYPE, "media_type", "a body is taken as it is: no Content-Encoding");
-		return false;
-	}
+	if (http_header(request, "Encoded") != NULL)
+		return &plain;
 	if (type == NULL)
-		return true;
+		return NULL;
 	n = strcspn(type, "; \t");
 	if ((n == 16 && strncasecmp(type, "application/json", n) == 0) ||
 		(n > 5 && strncasecmp(type + n - 5, "+json", 5) == 0))
-		return true;
-	refuse_stranger(request, DW_HTTP_MEDIA_TYPE, "media_type", "the Content-Type must be application/json");
-	return false;
+		return NULL;
+	return &json;
 }
 
 /* Whether a page of the Origin may use this edge. A refusal it may read, as far as the protocol lets it. */
-static bool
+static const struct head_refusal *
 check_origin(struct request *request)
 {
 	const char *origin = http_header(request, "Origin");
@@ -140,45 +124,41 @@ check_origin(struct request *request)
 	request->origin = origin;
 	if (origin == NULL ||
 		origin_allowed(&request->edge->config.origins, dw_str(origin), dw_str(http_header(request, "Host"))))
-		return true;
+		return NULL;
 	request->origin = "*";
-	refuse_stranger(request, DW_HTTP_FORBIDDEN, head_refusal(HEAD_ORIGIN)->code, head_refusal(HEAD_ORIGIN)->message);
-	return false;
+	return head_refusal(HEAD_ORIGIN);
 }
 
-static bool
-check_route(struct request *request, const char *method, const char *path)
+static const struct head_refusal *
+check_head(struct request *request, const char *method, const char *path, enum head_fault fault)
 {
-	enum answer_status status =
-		route_find(request->client->http->routes, method, path, &request->route, &request->allow);
+	const struct head_refusal *refusal;
 
-	if (status == DW_HTTP_UPGRADE)
-		refuse_stranger(request, status, "upgrade_required",
-			"here are WebSockets: a proxy in front must pass Upgrade and Connection on");
-	else if (status == DW_HTTP_NOT_FOUND)
-		refuse_stranger(request, status, "not_found", "no such path");
-	else if (status == DW_HTTP_METHOD)
-		refuse_stranger(request, status, "method_not_allowed", "this path does not take that method");
-	return status == DW_HTTP_OK;
+	if (fault != HEAD_OK && fault != HEAD_BODY) {
+		request->close = true;
+		return head_refusal(fault);
+	}
+	refusal = route_find(request->client->http->routes, method, path, &request->route, &request->allow);
+	if (refusal == NULL)
+		refusal = check_origin(request);
+	if (refusal == NULL)
+		refusal = fault == HEAD_BODY ? head_refusal(fault) : check_body(request);
+	return refusal;
 }
 
-bool
+void
 admit_head(struct request *request, const char *method, const char *path)
 {
-	const char *refused = http_header(request, "Refused"), *length = http_header(request, "Content-Length");
-	int64_t number = HEAD_OK;
-	enum head_fault fault;
+	const char *fault = http_header(request, "Refused"), *length = http_header(request, "Content-Length");
+	const struct head_refusal *refusal;
 
 	request->body_due =
 		http_header(request, "Transfer-Encoding") != NULL || (length != NULL && strcmp(length, "0") != 0);
-	(void)dw_parse_number(refused != NULL ? refused : "0", &number);
-	fault = (enum head_fault)number;
-	if (fault != HEAD_BODY && refuse(request, fault))
-		return false;
-	if (!check_route(request, method, path) || !check_origin(request) || refuse(request, fault) || !check_body(request))
-		return false;
-	if (request->route != NULL)
-		return check_token(request);
-	http_answer(request, DW_HTTP_NO_CONTENT);
-	return false;
+	refusal = check_head(request, method, path, fault != NULL ? (enum head_fault)strtoul(fault, NULL, 10) : HEAD_OK);
+	if (refusal != NULL)
+		refuse_stranger(request, refusal);
+	else if (request->route != NULL)
+		check_token(request);
+	else
+		http_answer(request, MHD_HTTP_NO_CONTENT);
 }

@@ -1,59 +1,78 @@
-/* What those who take requests share: see api.h. Its own file because how an error is said in HTTP is one contract for
- * all calls. A 403 comes no sooner than DENY_MS, so that unknown and forbidden take the same time.
+/* What those who take requests share: see request.h. Its own file because how an error is said in HTTP is one contract
+ * for all calls. A 403 comes no sooner than DENY_MS, so that unknown and forbidden take the same time.
  */
-#include "api.h"
+#include "request.h"
 
 #include "base/clock.h"
 #include "edge.h"
 #include "hub/uplink.h"
 
-static enum answer_status
+static unsigned
 status_of(int err)
 {
-	switch (err) {
-	case DW_E_JSON:
-		return DW_HTTP_BAD_REQUEST;
-	case DW_E_TOO_BIG:
-		return DW_HTTP_TOO_LARGE;
-	case DW_E_FIELD:
-	case DW_E_ID_REUSED:
-		return DW_HTTP_UNPROCESSABLE;
-	case DW_E_DENIED:
-		return DW_HTTP_FORBIDDEN;
-	case DW_E_UNDELIVERED:
-		return DW_HTTP_UNDELIVERED;
-	case DW_E_RATE:
-		return DW_HTTP_TOO_MANY;
-	case DW_E_NOMEM:
-	case DW_E_HUB_AWAY:
-	case DW_E_TIMEOUT:
-	case DW_E_STORAGE:
-	case DW_E_STORAGE_FULL:
-	case DW_E_BUSY:
-	case DW_E_CLOSING:
-		return DW_HTTP_UNAVAILABLE;
-	default:
-		return DW_HTTP_INTERNAL;
-	}
+	static const struct {
+		int err;
+		unsigned status;
+	} statuses[] = {
+		{ DW_E_JSON, MHD_HTTP_BAD_REQUEST },
+		{ DW_E_TOKEN_MISSING, MHD_HTTP_UNAUTHORIZED },
+		{ DW_E_TOKEN, MHD_HTTP_UNAUTHORIZED },
+		{ DW_E_TOKEN_EXPIRED, MHD_HTTP_UNAUTHORIZED },
+		{ DW_E_DENIED, MHD_HTTP_FORBIDDEN },
+		{ DW_E_TOO_BIG, MHD_HTTP_CONTENT_TOO_LARGE },
+		{ DW_E_FIELD, MHD_HTTP_UNPROCESSABLE_CONTENT },
+		{ DW_E_ID_REUSED, MHD_HTTP_UNPROCESSABLE_CONTENT },
+		{ DW_E_RATE, MHD_HTTP_TOO_MANY_REQUESTS },
+		{ DW_E_NOMEM, MHD_HTTP_SERVICE_UNAVAILABLE },
+		{ DW_E_HUB_AWAY, MHD_HTTP_SERVICE_UNAVAILABLE },
+		{ DW_E_TIMEOUT, MHD_HTTP_SERVICE_UNAVAILABLE },
+		{ DW_E_STORAGE, MHD_HTTP_SERVICE_UNAVAILABLE },
+		{ DW_E_STORAGE_FULL, MHD_HTTP_SERVICE_UNAVAILABLE },
+		{ DW_E_BUSY, MHD_HTTP_SERVICE_UNAVAILABLE },
+		{ DW_E_CLOSING, MHD_HTTP_SERVICE_UNAVAILABLE },
+		{ DW_E_UNDELIVERED, MHD_HTTP_GATEWAY_TIMEOUT },
+	};
+
+	for (size_t i = 0; i < sizeof(statuses) / sizeof(statuses[0]); i++)
+		if (statuses[i].err == err)
+			return statuses[i].status;
+	return MHD_HTTP_INTERNAL_SERVER_ERROR;
 }
 
 void
 api_fail(struct request *request, int err, const char *message, const char *field)
 {
+	const uint64_t deny_at = request->begun_at + DENY_MS;
+	struct dw_buf *out = &request->answer;
+
+	request->denied = err == DW_E_DENIED;
+	if (request->denied && dw_mono_ms() < deny_at) {
+		dw_wheel_set(&request->edge->wheel, &request->timer, deny_at);
+		return;
+	}
 	if (err == DW_E_TIMEOUT && !uplink_ready(request->edge->uplink))
 		err = DW_E_HUB_AWAY;
-	http_error(request, status_of(err), dw_err_code(err),
-		message != NULL && message[0] != '\0' ? message : dw_err_text(err), field);
+	if (request->denied || message == NULL || message[0] == '\0')
+		message = dw_err_text(err);
+	http_error(request, status_of(err), dw_err_code(err), message, request->denied ? NULL : field);
+	if (request->add_more == NULL || request->status < MHD_HTTP_SERVICE_UNAVAILABLE || !dw_buf_ok(out))
+		return;
+	out->len--;
+	request->add_more(request, out);
+	dw_buf_addc(out, '}');
 }
 
-void
-api_deny(struct request *request)
+bool
+api_argument(const struct request *request, const char *name, bool (*parse)(const char *text, int64_t *value),
+	int64_t min, int64_t max, int64_t *out)
 {
-	uint64_t due = request->begun_at + DENY_MS;
+	const char *text = http_argument(request, name);
+	int64_t value;
 
-	if (dw_mono_ms() >= due)
-		api_fail(request, DW_E_DENIED, NULL, NULL);
-	else
-		dw_wheel_set(&request->edge->wheel, &request->timer, due);
-	request->due = api_deny;
+	if (text == NULL)
+		return true;
+	if (!parse(text, &value) || value < min || value > max)
+		return false;
+	*out = value;
+	return true;
 }

@@ -1,5 +1,4 @@
-/* Clients of the HTTP side: see client.h. Its own file because all that a request, or libmicrohttpd, asks of a
- * connection is here, and knows of neither what it is for.
+/* Clients of the HTTP side: see http.h. Its own file because it serves connections alike whatever is asked on them.
  *
  * What libmicrohttpd reads comes through our recv (door/receive.h), so that it sees canonical requests alone
  * (reader.h): it has no hook for that, and the descriptor could not be handed on to it whole otherwise. A request for a
@@ -8,11 +7,10 @@
  * Time: idle for IDLE_MS, a head for HEAD_MS; a request's own deadlines are http.c's. Failure modes: no memory for a
  * connection (it is closed).
  */
-#include "client.h"
+#include "http.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <microhttpd.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -34,17 +32,10 @@ enum {
 
 static receive_by read_client;
 
-static void
-on_idle(uv_idle_t *idle)
-{
-	(void)idle;
-}
-
 void
 http_kick(struct http *http)
 {
-	http->due = true;
-	(void)uv_idle_start(&http->idle, on_idle);
+	(void)uv_idle_start(&http->idle, http->run);
 }
 
 struct http_client *
@@ -85,6 +76,7 @@ set_timer(struct http_client *client)
 void
 http_client_cut(struct http_client *client)
 {
+	set_idle(client, false);
 	(void)shutdown(client->fd, SHUT_RDWR);
 }
 
@@ -143,8 +135,7 @@ hand_over(struct http_client *client)
 		(void)close(fd);
 }
 
-/* It will send no more. libmicrohttpd would drop the answers that it waits for, so it hears of that only when there are
- * none; it asks only when something has happened, so something is made to happen. */
+/* Whether libmicrohttpd may learn that the client will send no more: it then drops every answer that is still due. */
 static bool
 may_end(const struct http_client *client)
 {
@@ -154,6 +145,7 @@ may_end(const struct http_client *client)
 	return waiting == 0 || (waiting == 1 && reader_in_body(reader));
 }
 
+/* So that libmicrohttpd reads, and learns it now. */
 static void
 make_readable(struct http_client *client)
 {
@@ -216,17 +208,10 @@ http_client_of(struct MHD_Connection *connection)
 }
 
 void
-http_client_refused(struct http_client *client)
+http_client_refused(struct http_client *client, bool refused)
 {
-	client->refused = true;
-	set_idle(client, true);
-}
-
-void
-http_client_writes(struct http_client *client)
-{
-	client->refused = false;
-	set_idle(client, false);
+	client->refused = refused;
+	set_idle(client, refused);
 }
 
 void
@@ -293,11 +278,4 @@ http_client_new(struct http *http, int fd, const struct address *address, struct
 	http->count++;
 	set_timer(client);
 	return client;
-}
-
-void
-http_client_dismiss(struct http_client *client)
-{
-	set_idle(client, false);
-	http_client_cut(client);
 }

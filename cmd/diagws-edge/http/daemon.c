@@ -1,20 +1,17 @@
-/* libmicrohttpd on libuv: see daemon.h. It waits in an epoll set of its own, whose descriptor our loop watches; what no
- * socket tells it (a new connection, an answer to one that was suspended) is said by http_kick, and done in the same
- * turn. Its time-outs are off: they count inactivity alone. Failure modes: no memory for a connection (it is closed).
+/* libmicrohttpd on libuv: see http.h. It waits in an epoll set of its own, whose descriptor our loop watches; what no
+ * socket tells it (a new connection, an answer to one that was suspended) is said by http_kick, and done in the
+ * next turn, for which the loop then does not wait. Its time-outs are off: they count inactivity alone. Failure modes:
+ * no memory for a connection (it is closed).
  */
-#include "daemon.h"
+#include "http.h"
 
-#include <microhttpd.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <utlist.h>
-#include <uv.h>
 
 #include "base/clock.h"
 #include "door/receive.h"
 #include "edge.h"
-#include "http/client.h"
-#include "http/http.h"
 #include "http/request.h"
 
 enum { MEMORY = 24 * 1024 }; /* of libmicrohttpd for a connection: a canonical head and that of the answer */
@@ -32,7 +29,7 @@ http_evict(struct http *http, uint64_t ms)
 
 	if (client == NULL || client->since + ms > dw_mono_ms())
 		return false;
-	http_client_dismiss(client);
+	http_client_cut(client);
 	return true;
 }
 
@@ -47,7 +44,7 @@ http_close_idle(struct http *http)
 			http_hurry(client->request);
 			continue;
 		}
-		http_client_dismiss(client);
+		http_client_cut(client);
 	}
 }
 
@@ -78,25 +75,15 @@ http_take(struct http *http, int fd, const struct address *address, struct dw_st
 }
 
 static void
-run(struct http *http)
+run(uv_idle_t *idle)
 {
+	struct http *http = idle->data;
 	MHD_UNSIGNED_LONG_LONG wait = 1;
 
-	http->due = false;
+	(void)uv_idle_stop(idle);
 	(void)MHD_run(http->daemon);
-	if (!http->due && (MHD_get_timeout(http->daemon, &wait) != MHD_YES || wait > 0))
-		(void)uv_idle_stop(&http->idle);
-	else
+	if (MHD_get_timeout(http->daemon, &wait) == MHD_YES && wait == 0)
 		http_kick(http);
-}
-
-static void
-on_check(uv_check_t *check)
-{
-	struct http *http = check->data;
-
-	if (http->due)
-		run(http);
 }
 
 static void
@@ -106,7 +93,7 @@ on_readable(uv_poll_t *poll, int status, int events)
 
 	(void)status;
 	(void)events;
-	http->due = true; /* on_check comes in this turn */
+	run(&http->idle);
 }
 
 static void
@@ -116,15 +103,6 @@ closed(uv_handle_t *handle)
 
 	if (--http->handles == 0)
 		free(http);
-}
-
-static void
-release(struct http *http)
-{
-	uv_handle_t *handles[] = { (uv_handle_t *)&http->poll, (uv_handle_t *)&http->check, (uv_handle_t *)&http->idle };
-
-	for (size_t i = 0; i < sizeof(handles) / sizeof(handles[0]); i++)
-		uv_close(handles[i], closed);
 }
 
 int
@@ -149,12 +127,11 @@ http_new(struct http **out, struct edge *edge, const struct route *routes, struc
 		return dw_fault_set(fault, DW_E_CONFIG, NULL, "the package libmicrohttpd12", "libmicrohttpd did not start");
 	}
 	(void)uv_poll_init(edge->loop, &http->poll, info->epoll_fd);
-	(void)uv_check_init(edge->loop, &http->check);
 	(void)uv_idle_init(edge->loop, &http->idle);
-	http->poll.data = http->check.data = http->idle.data = http;
-	http->handles = 3;
+	http->run = run;
+	http->poll.data = http->idle.data = http;
+	http->handles = 2;
 	(void)uv_poll_start(&http->poll, UV_READABLE, on_readable);
-	(void)uv_check_start(&http->check, on_check);
 	*out = http;
 	return DW_OK;
 }
@@ -177,5 +154,6 @@ http_destroy(struct http **http_p)
 	(void)MHD_run(http->daemon);
 	(void)uv_poll_stop(&http->poll);
 	MHD_stop_daemon(http->daemon);
-	release(http);
+	uv_close((uv_handle_t *)&http->poll, closed);
+	uv_close((uv_handle_t *)&http->idle, closed);
 }

@@ -1,5 +1,5 @@
-/* The life of an HTTP request: a deadline and a bound for the body, one answer. Its own file because it is transport:
- * its route knows what the call means, admit.c lets it in, reader.c has parsed its head.
+/* The life of an HTTP request, see http.h: a deadline and a bound for the body, one answer. Its own file because it is
+ * transport: its route knows what the call means, admit.c lets it in, reader.c has parsed its head.
  *
  * libmicrohttpd calls http_handle with the head, again with each piece of the body, and once more when it is whole;
  * after a request was suspended it calls again for where it stood. In mid-body it takes no answer: what has to be said
@@ -18,12 +18,9 @@
 #include "door/socket.h"
 #include "door/users.h"
 #include "edge.h"
-#include "http/admit.h"
-#include "http/api.h"
-#include "http/client.h"
+#include "http/ask.h"
+#include "http/request.h"
 #include "http/route.h"
-#include "http/wait.h"
-#include "hub/uplink.h"
 
 enum {
 	LIMIT_USER_BYTES = 8 * 1024 * 1024, /* of bodies and answers under way: of one user, but for services, */
@@ -47,30 +44,25 @@ is_gone(const struct request *request)
 }
 
 static void
-look_again(struct request *request, uint64_t ms)
+set_timer(struct request *request, uint64_t ms)
 {
 	dw_wheel_set(&request->edge->wheel, &request->timer, dw_mono_ms() + ms);
 }
 
 /* In mid-body, where libmicrohttpd takes no answer. */
-static void
-answer_at_once(struct request *request)
+void
+http_hurry(struct request *request)
 {
 	struct dw_buf out = { 0 };
 
-	answer_raw(&out, request->status, dw_bytes(request->answer.data, request->answer.len), "", !request->heads);
+	if (request->state != REQUEST_REFUSED)
+		return;
+	answer_raw(&out, (int)request->status, dw_bytes(request->answer.data, request->answer.len), "", !request->heads);
 	if (dw_buf_ok(&out) && dw_buf_ok(&request->answer))
 		(void)send(request->client->fd, out.data, out.len, MSG_DONTWAIT | MSG_NOSIGNAL);
 	dw_buf_clear(&out);
 	request->state = REQUEST_DEAD;
 	http_client_leave(request->client, request->connection);
-}
-
-void
-http_hurry(struct request *request)
-{
-	if (request->state == REQUEST_REFUSED)
-		answer_at_once(request);
 }
 
 static bool
@@ -89,32 +81,15 @@ fire(struct dw_wheel_timer *timer)
 	struct request *request = (struct request *)((char *)timer - offsetof(struct request, timer));
 
 	if (request->state == REQUEST_BODY)
-		http_error(request, DW_HTTP_TIMEOUT, "timeout", "the body did not come within 30 s", NULL);
+		http_error(request, MHD_HTTP_REQUEST_TIMEOUT, "timeout", "the body did not come within 30 s", NULL);
 	if (request->state == REQUEST_REFUSED)
-		answer_at_once(request);
+		http_hurry(request);
 	else if (request->state == REQUEST_WRITING ? takes_nothing(request) : is_gone(request))
 		http_kill(request);
-	else if (request->due != NULL && request->state == REQUEST_TAKEN)
-		request->due(request);
+	else if (request->denied && request->state == REQUEST_TAKEN)
+		api_fail(request, DW_E_DENIED, NULL, NULL);
 	else if (request->state < REQUEST_DEAD)
-		look_again(request, request->state == REQUEST_WRITING ? TAKE_MS : LOOK_MS);
-}
-
-static struct request *
-request_new(struct edge *edge, struct MHD_Connection *connection)
-{
-	struct request *request = calloc(1, sizeof(*request));
-
-	if (request == NULL)
-		return NULL;
-	request->edge = edge;
-	request->connection = connection;
-	request->client = http_client_of(connection);
-	request->timer.fire = fire;
-	request->begun_at = dw_mono_ms();
-	dw_claims_init(&request->claims);
-	edge->counts.requests++;
-	return request;
+		set_timer(request, request->state == REQUEST_WRITING ? TAKE_MS : LOOK_MS);
 }
 
 static bool
@@ -134,24 +109,25 @@ ends_here(const struct request *request)
 static bool
 add_headers(struct MHD_Response *response, const struct request *request)
 {
+	const bool preflight = http_header(request, "Access-Control-Request-Method") != NULL;
+	const bool upgrade = request->status == MHD_HTTP_UPGRADE_REQUIRED;
+	const bool later = request->status == MHD_HTTP_SERVICE_UNAVAILABLE || request->status == MHD_HTTP_TOO_MANY_REQUESTS;
 	const struct {
 		const char *name, *value;
 	} headers[] = {
-		{ "Content-Type", request->size > 0 ? "application/json" : NULL },
+		{ "Content-Type", request->status != MHD_HTTP_NO_CONTENT ? "application/json" : NULL },
 		{ "Cache-Control", "no-store" },
 		{ "X-Content-Type-Options", "nosniff" },
 		{ "Allow", request->allow },
-		{ "WWW-Authenticate", request->status == DW_HTTP_UNAUTHORIZED ? "Bearer" : NULL },
-		{ "Retry-After", request->status == DW_HTTP_UNAVAILABLE || request->status == DW_HTTP_TOO_MANY ? "1" : NULL },
-		{ "Upgrade", request->status == DW_HTTP_UPGRADE ? "websocket" : NULL },
-		{ "Sec-WebSocket-Version", request->status == DW_HTTP_UPGRADE ? "13" : NULL },
+		{ "WWW-Authenticate", request->status == MHD_HTTP_UNAUTHORIZED ? "Bearer" : NULL },
+		{ "Retry-After", later ? "1" : NULL },
+		{ "Upgrade", upgrade ? "websocket" : NULL },
+		{ "Sec-WebSocket-Version", upgrade ? "13" : NULL },
 		{ "Vary", request->origin != NULL ? "Origin" : NULL },
 		{ "Access-Control-Allow-Origin", request->origin },
-		{ "Access-Control-Allow-Methods",
-			http_header(request, "Access-Control-Request-Method") != NULL ? request->allow : NULL },
-		{ "Access-Control-Allow-Headers",
-			http_header(request, "Access-Control-Request-Method") != NULL ? "Authorization, Content-Type" : NULL },
-		{ "Access-Control-Max-Age", http_header(request, "Access-Control-Request-Method") != NULL ? "600" : NULL },
+		{ "Access-Control-Allow-Methods", preflight ? request->allow : NULL },
+		{ "Access-Control-Allow-Headers", preflight ? "Authorization, Content-Type" : NULL },
+		{ "Access-Control-Max-Age", preflight ? "600" : NULL },
 		{ "Connection", ends_here(request) ? "close" : NULL },
 	};
 
@@ -161,58 +137,37 @@ add_headers(struct MHD_Response *response, const struct request *request)
 	return true;
 }
 
-/* What is some size counts until the request ends. false: there is too much of it under way. */
+/* Bytes of a body or answer count until the request ends. false: too many are under way, and that is the answer;
+ * message: where they are this user's. */
 static bool
-count_bytes(struct request *request, size_t size, int *err)
+count_bytes(struct request *request, size_t size, const char *message)
 {
+	const bool service = (request->claims.scope & DW_SCOPE_PUBLISH) != 0;
 	struct edge *edge = request->edge;
+	int err = DW_OK;
 
-	if (request->user == NULL && request->counted + size < BYTES_COUNT) {
-		request->counted += size;
-		return true;
-	}
 	if (request->user == NULL) {
-		request->user = users_get(&edge->users, request->claims.user);
-		if (request->user == NULL) {
-			*err = DW_E_NOMEM;
-			return false;
-		}
 		size += request->counted;
-		request->counted = 0;
+		request->counted = size < BYTES_COUNT ? size : 0;
+		if (size < BYTES_COUNT)
+			return true;
+		request->user = users_get(&edge->users, request->claims.user);
 	}
-	*err = (request->claims.scope & DW_SCOPE_PUBLISH) == 0 && request->user->bytes + size > LIMIT_USER_BYTES ? DW_E_RATE
-		   : edge->counts.bytes + size > LIMIT_BYTES                                                         ? DW_E_BUSY
-																											 : DW_OK;
-	if (*err != DW_OK)
+	if (request->user == NULL)
+		err = DW_E_NOMEM;
+	else if (!service && request->user->bytes + size > LIMIT_USER_BYTES)
+		err = DW_E_RATE;
+	else if (edge->counts.bytes + size > LIMIT_BYTES)
+		err = DW_E_BUSY;
+	if (err != DW_OK) {
+		request->state = REQUEST_TAKEN; /* though it was answered */
+		api_fail(request, err, err == DW_E_RATE ? message : "too much is under way", NULL);
 		return false;
+	}
 	request->counted += size;
 	request->user->bytes += size;
 	edge->counts.bytes += size;
 	return true;
-}
-
-static void
-uncount_bytes(struct request *request)
-{
-	if (request->user == NULL)
-		return;
-	request->user->bytes -= request->counted;
-	request->edge->counts.bytes -= request->counted;
-	users_release(&request->edge->users, request->user);
-}
-
-/* A large answer that does not fit in is not given; what a small one says is worth more than its bytes. */
-static void
-count_answer(struct request *request)
-{
-	int err = DW_OK;
-
-	if (!dw_buf_ok(&request->answer) || request->answer.len < BYTES_COUNT ||
-		count_bytes(request, request->answer.len, &err))
-		return;
-	request->state = REQUEST_TAKEN;
-	api_fail(
-		request, err, err == DW_E_RATE ? "too many answers of this user are not read" : "too much is under way", NULL);
 }
 
 /* The answer becomes libmicrohttpd's. */
@@ -222,19 +177,20 @@ write_answer(struct request *request)
 	struct MHD_Response *response;
 	enum MHD_Result result = MHD_NO;
 
-	count_answer(request);
+	/* A large answer that does not fit in is not given; what a small one says is worth more than its bytes. */
+	if (dw_buf_ok(&request->answer) && request->answer.len >= BYTES_COUNT)
+		(void)count_bytes(request, request->answer.len, "too many answers of this user are not read");
 	if (!dw_buf_ok(&request->answer))
 		return MHD_NO;
-	request->size = request->answer.len;
 	response = MHD_create_response_from_buffer(request->answer.len, request->answer.data,
 		request->answer.data != NULL ? MHD_RESPMEM_MUST_FREE : MHD_RESPMEM_PERSISTENT);
 	if (response == NULL)
 		return MHD_NO;
 	dw_buf_init(&request->answer);
 	request->state = REQUEST_WRITING;
-	http_client_writes(request->client);
+	http_client_refused(request->client, false);
 	request->taken = socket_taken(request->client->fd);
-	look_again(request, TAKE_MS);
+	set_timer(request, TAKE_MS);
 	request->client->reader.last |= ends_here(request); /* what may be behind it is nobody's */
 	if (add_headers(response, request))
 		result = MHD_queue_response(request->connection, request->status, response);
@@ -242,38 +198,15 @@ write_answer(struct request *request)
 	return result;
 }
 
-static void
-begin(struct request *request, const char *method, const char *path)
-{
-	const char *slash = strrchr(path, '/');
-
-	if (slash != NULL)
-		(void)dw_str_copy(dw_str(slash + 1), request->last, sizeof(request->last));
-	if (request->edge->draining)
-		request->close = true;
-	request->heads = strcmp(method, "HEAD") == 0;
-	if (admit_head(request, method, path)) {
-		request->state = REQUEST_BODY;
-	} else if (request->state == REQUEST_CHECKING) {
-		look_again(request, LOOK_MS);
-		http_suspend(request);
-	}
-}
-
 /* Never more than LIMIT_BODY: the reader sees to it. */
 static void
 take_body(struct request *request, const char *bytes, size_t n)
 {
-	int err;
-
 	if (request->state != REQUEST_BODY)
 		return;
 	dw_buf_add(&request->body, bytes, n);
-	if (count_bytes(request, n, &err))
-		return;
-	dw_buf_clear(&request->body);
-	api_fail(
-		request, err, err == DW_E_RATE ? "too many bodies of this user are under way" : "too much is under way", NULL);
+	if (!count_bytes(request, n, "too many bodies of this user are under way"))
+		dw_buf_clear(&request->body);
 }
 
 /* It is whole. */
@@ -289,7 +222,7 @@ take(struct request *request)
 	if (is_newest(request) && request->client->reader.fault != HEAD_OK) {
 		const struct head_refusal *refusal = head_refusal(request->client->reader.fault);
 
-		http_error(request, (enum answer_status)refusal->status, refusal->code, refusal->message, NULL);
+		http_error(request, (unsigned)refusal->status, refusal->code, refusal->message, NULL);
 		return;
 	}
 	request->state = REQUEST_TAKEN;
@@ -298,7 +231,7 @@ take(struct request *request)
 		return;
 	http_suspend(request);
 	if (request->timer.link == NULL)
-		look_again(request, LOOK_MS);
+		set_timer(request, LOOK_MS);
 }
 
 /* The head has been looked at. A client that waits to be asked for a body which is refused gets its answer now, and so
@@ -307,10 +240,8 @@ static enum MHD_Result
 after_head(struct request *request)
 {
 	request->head_done = true;
-	if (request->state == REQUEST_CHECKED)
-		request->state = REQUEST_BODY;
 	if (request->body_due)
-		dw_wheel_set(&request->edge->wheel, &request->timer, dw_mono_ms() + BODY_MS);
+		set_timer(request, BODY_MS);
 	if (request->state != REQUEST_REFUSED || (http_header(request, "Expect") == NULL && !request->close))
 		return MHD_YES;
 	request->close = true;
@@ -319,16 +250,33 @@ after_head(struct request *request)
 }
 
 static enum MHD_Result
-http_begin(struct edge *edge, struct MHD_Connection *connection, const char *method, const char *path, void **context)
+begin(struct edge *edge, struct MHD_Connection *connection, const char *method, const char *path, void **context)
 {
-	struct request *request = request_new(edge, connection);
+	struct request *request = calloc(1, sizeof(*request));
+	const char *slash = strrchr(path, '/');
 
 	*context = request;
-	if (request == NULL || request->client == NULL)
+	if (request == NULL)
+		return MHD_NO;
+	request->edge = edge;
+	request->connection = connection;
+	request->client = http_client_of(connection);
+	request->timer.fire = fire;
+	request->begun_at = dw_mono_ms();
+	edge->counts.requests++;
+	if (request->client == NULL)
 		return MHD_NO;
 	request->client->request = request;
-	begin(request, method, path);
-	return request->state == REQUEST_CHECKING ? MHD_YES : after_head(request);
+	if (slash != NULL)
+		(void)dw_str_copy(dw_str(slash + 1), request->last, sizeof(request->last));
+	request->close = edge->draining;
+	request->heads = strcmp(method, "HEAD") == 0;
+	admit_head(request, method, path);
+	if (request->state != REQUEST_CHECKING)
+		return after_head(request);
+	set_timer(request, LOOK_MS);
+	http_suspend(request);
+	return MHD_YES;
 }
 
 enum MHD_Result
@@ -339,7 +287,7 @@ http_handle(void *user, struct MHD_Connection *connection, const char *path, con
 
 	(void)version;
 	if (request == NULL)
-		return http_begin(user, connection, method, path, context);
+		return begin(user, connection, method, path, context);
 	if (request->state == REQUEST_DEAD)
 		return MHD_NO;
 	if (!request->head_done)
@@ -365,15 +313,17 @@ http_completed(void *user, struct MHD_Connection *connection, void **context, en
 	*context = NULL;
 	dw_wheel_cancel(&request->timer);
 	check_forget(&request->check);
-	if (request->corr != 0)
-		uplink_cancel(request->edge->uplink, request->corr);
-	wait_end(request, false);
+	ask_forget(request);
 	if (request->forget != NULL)
 		request->forget(request);
 	dw_claims_clear(&request->claims);
 	dw_buf_clear(&request->body);
 	dw_buf_clear(&request->answer);
-	uncount_bytes(request);
+	if (request->user != NULL) {
+		request->user->bytes -= request->counted;
+		request->edge->counts.bytes -= request->counted;
+		users_release(&request->edge->users, request->user);
+	}
 	request->edge->counts.requests--;
 	if (request->client != NULL) {
 		request->client->request = NULL;

@@ -7,6 +7,7 @@
  */
 #include "reader.h"
 
+#include <ctype.h>
 #include <string.h>
 
 #include "door/upgrade.h"
@@ -26,10 +27,21 @@ empty(struct dw_buf *buf, size_t *at)
 		dw_buf_reset(buf);
 }
 
-static size_t
-waiting(const struct reader *reader)
+/* What came and was not taken yet. */
+static struct dw_str
+rest(const struct reader *reader)
 {
-	return reader->in.len - reader->in_at;
+	const size_t n = reader->in.len - reader->in_at;
+
+	return dw_bytes(n > 0 ? reader->in.data + reader->in_at : NULL, n);
+}
+
+static bool
+begins(const struct reader *reader, const char *text)
+{
+	const size_t n = strlen(text);
+
+	return rest(reader).n >= n && memcmp(rest(reader).p, text, n) == 0;
 }
 
 static void
@@ -51,8 +63,8 @@ reader_put(struct reader *reader, const void *bytes, size_t n)
 		reader->scanned = 0;
 	}
 	if (reader->in_at > 0) {
-		memmove(reader->in.data, reader->in.data + reader->in_at, waiting(reader));
 		reader->in.len -= reader->in_at;
+		memmove(reader->in.data, reader->in.data + reader->in_at, reader->in.len);
 		reader->in_at = 0;
 	}
 	dw_buf_add(&reader->in, bytes, n);
@@ -120,7 +132,7 @@ write_head(struct reader *reader, const struct head *head, enum head_fault fault
 }
 
 /* Nothing is read behind it. */
-static void
+static bool
 refuse(struct reader *reader, const struct head *head, enum head_fault fault)
 {
 	struct head shown = { .method = DW_STR("GET"), .target = DW_STR("/"), .path = DW_STR("/"), .old = head->old };
@@ -129,6 +141,7 @@ refuse(struct reader *reader, const struct head *head, enum head_fault fault)
 		shown.method = head->method;
 	write_head(reader, &shown, fault, false);
 	reader->state = READ_NOTHING;
+	return true;
 }
 
 /* false: it is left where it is, for it asks for a WebSocket and may have it. */
@@ -137,7 +150,7 @@ take_upgrade(struct reader *reader, const struct head *head, size_t end)
 {
 	enum head_fault fault = upgrade_check(head, reader->origins);
 
-	if (fault == HEAD_OK && end < waiting(reader))
+	if (fault == HEAD_OK && end < rest(reader).n)
 		fault = HEAD_EAGER;
 	reader->upgrade = fault == HEAD_OK;
 	if (reader->upgrade)
@@ -170,33 +183,28 @@ take_head(struct reader *reader)
 	enum head_fault fault;
 	size_t end = 0;
 
-	while (waiting(reader) >= 2 && memcmp(reader->in.data + reader->in_at, "\r\n", 2) == 0) {
+	for (; begins(reader, "\r\n"); reader->blank += 2)
 		drop(reader, 2);
-		reader->blank += 2;
-	}
-	if (reader->blank > LIMIT_BLANK) {
-		refuse(reader, &head, HEAD_START);
-		return true;
-	}
+	if (reader->blank > LIMIT_BLANK)
+		return refuse(reader, &head, HEAD_START);
 	if (reader->last) {
 		reader->state = READ_NOTHING;
 		return false;
 	}
-	if (waiting(reader) == 0 || (waiting(reader) == 1 && reader->in.data[reader->in_at] == '\r'))
+	if (rest(reader).n == 0 || (rest(reader).n == 1 && rest(reader).p[0] == '\r'))
 		return false;
-	fault = head_end(reader->in.data + reader->in_at, waiting(reader), &reader->scanned, &end);
+	fault = head_end(rest(reader).p, rest(reader).n, &reader->scanned, &end);
 	if (fault == HEAD_OK && end == 0)
 		return false;
 	if (end > 0) {
-		const enum head_fault parsed = head_parse(reader->in.data + reader->in_at, end, &head);
+		const enum head_fault parsed = head_parse(rest(reader).p, end, &head);
 
 		fault = fault != HEAD_OK ? fault : parsed;
 	}
 	if (fault != HEAD_OK) {
-		if (waiting(reader) > 5 && memcmp(reader->in.data + reader->in_at, "HEAD ", 5) == 0)
+		if (begins(reader, "HEAD "))
 			head.method = DW_STR("HEAD"); /* whatever came of the rest: its answer has no body */
-		refuse(reader, &head, fault);
-		return true;
+		return refuse(reader, &head, fault);
 	}
 	if (upgrade_asked(&head))
 		return take_upgrade(reader, &head, end);
@@ -208,26 +216,27 @@ take_head(struct reader *reader)
 }
 
 /* The chunked body ends here, whatever comes. */
-static void
+static bool
 end_body(struct reader *reader, enum head_fault fault)
 {
 	dw_buf_adds(&reader->out, reader->state == READ_TRAILER ? "\r\n" : "0\r\n\r\n");
 	reader->fault = fault;
 	reader->state = READ_NOTHING;
+	return true;
 }
 
 /* A line's length without CR LF. false: it is not whole, or malformed and the body has ended. */
 static bool
 find_line(struct reader *reader, size_t limit, size_t *length)
 {
-	const char *from = reader->in.data + reader->in_at, *end = memchr(from, '\n', waiting(reader));
-	const size_t n = end != NULL ? (size_t)(end - from) : waiting(reader);
+	const char *from = rest(reader).p, *end = memchr(from, '\n', rest(reader).n);
+	const size_t n = end != NULL ? (size_t)(end - from) : rest(reader).n;
 	bool good = n <= limit && (end == NULL || (n > 0 && from[n - 1] == '\r'));
 
 	for (size_t i = 0; good && end != NULL && i + 1 < n; i++)
 		good = (unsigned char)from[i] >= ' ' || from[i] == '\t';
 	if (!good)
-		end_body(reader, HEAD_CHUNK);
+		(void)end_body(reader, HEAD_CHUNK);
 	*length = n > 0 ? n - 1 : 0;
 	return good && end != NULL;
 }
@@ -236,31 +245,25 @@ find_line(struct reader *reader, size_t limit, size_t *length)
 static bool
 take_chunk_size(struct reader *reader)
 {
-	const char *from = reader->in.data + reader->in_at;
+	static const char digits[] = "0123456789abcdef";
+	const char *from = rest(reader).p;
 	uint64_t size = 0;
 	size_t length, i = 0;
 
 	if (!find_line(reader, LIMIT_CHUNK_LINE, &length))
 		return reader->state == READ_NOTHING;
 	for (; i < length && i < 8; i++) {
-		const char c = from[i], lower = (char)(c | 0x20);
+		const char *digit = memchr(digits, tolower((unsigned char)from[i]), sizeof(digits) - 1);
 
-		if (c >= '0' && c <= '9')
-			size = size << 4 | (uint64_t)(c - '0');
-		else if (lower >= 'a' && lower <= 'f')
-			size = size << 4 | (uint64_t)(lower - 'a' + 10);
-		else
+		if (digit == NULL)
 			break;
+		size = size << 4 | (uint64_t)(digit - digits);
 	}
 	reader->total += size;
-	if (i == 0 || (i < length && from[i] != ';')) {
-		end_body(reader, HEAD_CHUNK);
-		return true;
-	}
-	if (reader->total > LIMIT_BODY) {
-		end_body(reader, HEAD_BODY);
-		return true;
-	}
+	if (i == 0 || (i < length && from[i] != ';'))
+		return end_body(reader, HEAD_CHUNK);
+	if (reader->total > LIMIT_BODY)
+		return end_body(reader, HEAD_BODY);
 	drop(reader, length + 2);
 	dw_buf_addf(&reader->out, "%llx\r\n", (unsigned long long)size);
 	reader->left = size;
@@ -271,15 +274,12 @@ take_chunk_size(struct reader *reader)
 static bool
 take_chunk_end(struct reader *reader)
 {
-	if (waiting(reader) < 2 && reader->in.data[reader->in_at] == '\r')
+	if (rest(reader).n < 2 && begins(reader, "\r"))
 		return false;
-	if (memcmp(reader->in.data + reader->in_at, "\r\n", waiting(reader) < 2 ? 1 : 2) != 0) {
-		dw_buf_adds(&reader->out, "\r\n");
-		end_body(reader, HEAD_CHUNK);
-		return true;
-	}
-	drop(reader, 2);
 	dw_buf_adds(&reader->out, "\r\n");
+	if (!begins(reader, "\r\n"))
+		return end_body(reader, HEAD_CHUNK);
+	drop(reader, 2);
 	reader->state = READ_CHUNK;
 	return true;
 }
@@ -293,14 +293,8 @@ take_trailer(struct reader *reader)
 	if (!find_line(reader, LIMIT_TRAILER, &length))
 		return reader->state == READ_NOTHING;
 	reader->total += length;
-	if (reader->total > LIMIT_BODY + LIMIT_TRAILER) {
-		end_body(reader, HEAD_CHUNK);
-		return true;
-	}
-	if (length > 0 && !head_is_field(dw_bytes(reader->in.data + reader->in_at, length))) {
-		end_body(reader, HEAD_CHUNK);
-		return true;
-	}
+	if (reader->total > LIMIT_BODY + LIMIT_TRAILER || (length > 0 && !head_is_field(dw_bytes(rest(reader).p, length))))
+		return end_body(reader, HEAD_CHUNK);
 	drop(reader, length + 2);
 	if (length == 0) {
 		dw_buf_adds(&reader->out, "\r\n");
@@ -327,33 +321,30 @@ step(struct reader *reader)
 	}
 }
 
+/* Gives what is ready of a buffer, up to n bytes. */
 static size_t
-least(size_t a, size_t b)
+give(struct dw_buf *buf, size_t *at, char *out, size_t n)
 {
-	return a < b ? a : b;
-}
+	const size_t size = n < buf->len - *at ? n : buf->len - *at;
 
-/* What is ready, of the canonical head or of the body. */
-static size_t
-give(struct reader *reader, char *out, size_t n)
-{
-	size_t size = least(n, reader->out.len - reader->out_at);
-
-	if (size > 0) {
-		memcpy(out, reader->out.data + reader->out_at, size);
-		reader->out_at += size;
-		if (reader->out_at == reader->out.len)
-			empty(&reader->out, &reader->out_at);
-		return size;
-	}
-	if (reader->state != READ_BODY && reader->state != READ_CHUNK_DATA)
-		return 0;
-	size = least(n, waiting(reader));
-	size = reader->left < size ? (size_t)reader->left : size;
 	if (size == 0)
 		return 0;
-	memcpy(out, reader->in.data + reader->in_at, size);
-	drop(reader, size);
+	memcpy(out, buf->data + *at, size);
+	*at += size;
+	if (*at == buf->len)
+		empty(buf, at);
+	return size;
+}
+
+/* The same of the canonical head, or else of the body. */
+static size_t
+give_ready(struct reader *reader, char *out, size_t n)
+{
+	size_t size = give(&reader->out, &reader->out_at, out, n);
+
+	if (size > 0 || (reader->state != READ_BODY && reader->state != READ_CHUNK_DATA))
+		return size;
+	size = give(&reader->in, &reader->in_at, out, reader->left < n ? (size_t)reader->left : n);
 	reader->left -= size;
 	if (reader->left == 0)
 		reader->state = reader->state == READ_BODY ? READ_HEAD : READ_CHUNK_END;
@@ -366,9 +357,9 @@ reader_get(struct reader *reader, char *out, size_t n)
 	size_t given = 0, size;
 
 	while (given < n) {
-		size = give(reader, out + given, n - given);
+		size = give_ready(reader, out + given, n - given);
 		given += size;
-		if (size == 0 && (reader->upgrade || waiting(reader) == 0 || !step(reader)))
+		if (size == 0 && (reader->upgrade || rest(reader).n == 0 || !step(reader)))
 			break;
 	}
 	return given;
@@ -377,7 +368,7 @@ reader_get(struct reader *reader, char *out, size_t n)
 bool
 reader_begun(const struct reader *reader)
 {
-	return reader->state == READ_HEAD && waiting(reader) > 0;
+	return reader->state == READ_HEAD && rest(reader).n > 0;
 }
 
 bool

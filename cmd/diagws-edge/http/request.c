@@ -7,7 +7,7 @@
 
 #include "door/answer.h"
 #include "edge.h"
-#include "http/client.h"
+#include "http/http.h"
 
 const char *
 http_header(const struct request *request, const char *name)
@@ -32,24 +32,12 @@ look_up(void *user, enum MHD_ValueKind kind, const char *name, const char *value
 }
 
 const char *
-http_argument_text(const struct request *request, const char *name)
+http_argument(const struct request *request, const char *name)
 {
 	struct lookup lookup = { name, NULL };
 
 	(void)MHD_get_connection_values(request->connection, MHD_GET_ARGUMENT_KIND, look_up, &lookup);
 	return lookup.value;
-}
-
-bool
-http_argument(const struct request *request, const char *name, char *out, size_t size)
-{
-	const char *value = http_argument_text(request, name);
-
-	if (value == NULL)
-		return false;
-	if (!dw_str_copy(dw_str(value), out, size))
-		(void)dw_str_copy(DW_STR("\n"), out, size);
-	return true;
 }
 
 void
@@ -70,21 +58,21 @@ http_resume(struct request *request)
 }
 
 void
-http_answer(struct request *request, enum answer_status status)
+http_answer(struct request *request, unsigned status)
 {
 	if (request->state >= REQUEST_REFUSED)
 		return;
 	request->state = request->body_due ? REQUEST_REFUSED : REQUEST_ANSWERED;
 	request->status = status;
 	if (request->body_due)
-		http_client_refused(request->client);
+		http_client_refused(request->client, true);
 	else
 		dw_wheel_cancel(&request->timer);
 	http_resume(request);
 }
 
 void
-http_error(struct request *request, enum answer_status status, const char *code, const char *message, const char *field)
+http_error(struct request *request, unsigned status, const char *code, const char *message, const char *field)
 {
 	dw_buf_reset(&request->answer);
 	answer_error(&request->answer, code, message, field);

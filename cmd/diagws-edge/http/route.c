@@ -5,45 +5,39 @@
 #include <string.h>
 
 static bool
-matches(const struct route *route, const char *path)
+has_one_more(const char *path, const char *prefix)
 {
-	const size_t n = strlen(route->path);
+	const size_t n = strlen(prefix);
 
-	if (!route->prefix)
-		return strcmp(path, route->path) == 0;
-	return strncmp(path, route->path, n) == 0 && path[n] != '\0' && strchr(path + n, '/') == NULL;
+	return strncmp(path, prefix, n) == 0 && path[n] != '\0' && strchr(path + n, '/') == NULL;
 }
 
-static bool
-is_one(const char *method, const char *one, const char *other)
-{
-	return strcmp(method, one) == 0 || strcmp(method, other) == 0;
-}
-
-enum answer_status
+const struct head_refusal *
 route_find(
 	const struct route *routes, const char *method, const char *path, const struct route **route, const char **allow)
 {
-	static const char websockets[] = "/ws/";
-	const size_t n = sizeof(websockets) - 1;
-	const bool asks = strcmp(method, "OPTIONS") == 0;
+	static const struct head_refusal no_path = { 404, "not_found", "no such path" };
+	static const struct head_refusal no_method = { 405, "method_not_allowed", "this path does not take that method" };
+	static const struct head_refusal upgrade = { 426, "upgrade_required",
+		"here are WebSockets: a proxy in front must pass Upgrade and Connection on" };
+	const bool asks = strcmp(method, "OPTIONS") == 0, posts = strcmp(method, "POST") == 0;
+	const bool reads = strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0;
 
-	for (size_t i = 0; routes[i].path != NULL; i++) {
-		if (!matches(&routes[i], path))
+	for (; routes->path != NULL; routes++) {
+		const bool post = (routes->flags & ROUTE_POST) != 0;
+
+		if ((routes->flags & ROUTE_PREFIX) != 0 ? !has_one_more(path, routes->path) : strcmp(path, routes->path) != 0)
 			continue;
-		if (routes[i].post ? strcmp(method, "POST") == 0 : is_one(method, "GET", "HEAD")) {
-			*route = &routes[i];
-			return DW_HTTP_OK;
+		if (post ? posts : reads) {
+			*route = routes;
+			return NULL;
 		}
-		*allow = routes[i].post ? "POST, OPTIONS" : "GET, HEAD, OPTIONS";
-		return asks ? DW_HTTP_OK : DW_HTTP_METHOD;
+		*allow = post ? "POST, OPTIONS" : "GET, HEAD, OPTIONS";
+		return asks ? NULL : &no_method;
 	}
-	*allow = "GET, HEAD, POST, OPTIONS";
-	if (asks && strcmp(path, "*") == 0)
-		return DW_HTTP_OK;
-	*allow = NULL;
-	if (strncmp(path, websockets, n) == 0 && path[n] != '\0' && strchr(path + n, '/') == NULL &&
-		is_one(method, "GET", "HEAD"))
-		return DW_HTTP_UPGRADE;
-	return DW_HTTP_NOT_FOUND;
+	if (asks && strcmp(path, "*") == 0) {
+		*allow = "GET, HEAD, POST, OPTIONS";
+		return NULL;
+	}
+	return reads && has_one_more(path, "/ws/") ? &upgrade : &no_path;
 }

@@ -1,26 +1,31 @@
-/* The HTTP calls as data: the HTTP side is given a table of them, and knows none by name.
+/* HTTP calls as data: the HTTP side is given a table of them, and knows none by name.
  */
 #ifndef ROUTE_H
 #define ROUTE_H
 
-#include <stdbool.h>
+#include "door/head.h"
 
-#include "http/request.h"
+struct request;
+
+enum route_flag {
+	ROUTE_POST = 1,   /* it takes a POST with a body; else GET and HEAD */
+	ROUTE_TOKEN = 2,  /* there must be one */
+	ROUTE_PREFIX = 4, /* the path has one part more */
+	ROUTE_FREE = 8,   /* it may be asked for as often as one likes: whether the edge is alive */
+};
 
 struct route {
 	const char *path; /* NULL: the table ends */
-	bool post;        /* it takes a POST with a body; else GET and HEAD */
-	bool token;       /* there must be one */
-	bool prefix;      /* the path has one part more */
-	bool free;        /* it may be asked for as often as one likes: whether the edge is alive */
+	unsigned flags;
 	/* The request is whole: answers it, or asks the hub and answers then. */
 	void (*take)(struct request *request);
 	const char *type; /* of a flat publish; NULL: the general one */
 };
 
-/* DW_HTTP_OK and a route, or, for OPTIONS, what is allowed; DW_HTTP_NOT_FOUND; DW_HTTP_METHOD with what is allowed;
- * DW_HTTP_UPGRADE: there are WebSockets. *route and *allow are left alone otherwise. */
-enum answer_status route_find(
+/* NULL, with a route or, for OPTIONS, what is allowed; or why there is none. *route and *allow are left alone
+ * otherwise.
+ */
+const struct head_refusal *route_find(
 	const struct route *routes, const char *method, const char *path, const struct route **route, const char **allow);
 
 #endif

@@ -3,16 +3,14 @@
 #include "routes.h"
 
 #include "edge.h"
-#include "http/messages.h"
-#include "http/publish.h"
-#include "http/status.h"
+#include "http/request.h"
 #include "hub/uplink.h"
 
 static void
 take_health(struct request *request)
 {
 	dw_buf_adds(&request->answer, "{\"status\":\"ok\"}");
-	http_answer(request, DW_HTTP_OK);
+	http_answer(request, MHD_HTTP_OK);
 }
 
 static void
@@ -25,32 +23,20 @@ take_ready(struct request *request)
 		return;
 	}
 	dw_buf_addf(&request->answer, "{\"status\":\"unavailable\",\"reasons\":[\"%s\"]}", reason);
-	http_answer(request, DW_HTTP_UNAVAILABLE);
+	http_answer(request, MHD_HTTP_SERVICE_UNAVAILABLE);
 }
 
 const struct route edge_routes[] = {
-	{ .path = "/ws/status", .take = status_take },
-	{ .path = "/ws/broadcast-recommendation-update",
-		.post = true,
-		.token = true,
-		.take = publish_take,
-		.type = "recommendation_update" },
-	{ .path = "/ws/broadcast-effectiveness-update",
-		.post = true,
-		.token = true,
-		.take = publish_take,
-		.type = "effectiveness_update" },
-	{ .path = "/ws/broadcast-feedback-update",
-		.post = true,
-		.token = true,
-		.take = publish_take,
-		.type = "feedback_update" },
-	{ .path = "/ws/broadcast", .post = true, .token = true, .take = publish_take },
-	{ .path = "/ws/messages/", .token = true, .prefix = true, .take = messages_take },
-	{ .path = "/healthz", .free = true, .take = take_health },
-	{ .path = "/health", .free = true, .take = take_health },
-	{ .path = "/health/live", .free = true, .take = take_health },
-	{ .path = "/readyz", .free = true, .take = take_ready },
-	{ .path = "/health/ready", .free = true, .take = take_ready },
+	{ "/ws/status", 0, status_take, NULL },
+	{ "/ws/broadcast-recommendation-update", ROUTE_POST | ROUTE_TOKEN, publish_take, "recommendation_update" },
+	{ "/ws/broadcast-effectiveness-update", ROUTE_POST | ROUTE_TOKEN, publish_take, "effectiveness_update" },
+	{ "/ws/broadcast-feedback-update", ROUTE_POST | ROUTE_TOKEN, publish_take, "feedback_update" },
+	{ "/ws/broadcast", ROUTE_POST | ROUTE_TOKEN, publish_take, NULL },
+	{ "/ws/messages/", ROUTE_TOKEN | ROUTE_PREFIX, messages_take, NULL },
+	{ "/healthz", ROUTE_FREE, take_health, NULL },
+	{ "/health", ROUTE_FREE, take_health, NULL },
+	{ "/health/live", ROUTE_FREE, take_health, NULL },
+	{ "/readyz", ROUTE_FREE, take_ready, NULL },
+	{ "/health/ready", ROUTE_FREE, take_ready, NULL },
 	{ 0 },
 };

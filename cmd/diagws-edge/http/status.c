@@ -1,5 +1,5 @@
-/* GET /ws/status. One view of the hub after another (summary, and with the `stat` scope rooms and users) becomes one
- * JSON object. Its own file because it alone reads the hub's tables.
+/* GET /ws/status: totals for anyone; ids of diagnoses and users only for a token with the `stat` scope. One view of the
+ * hub after another becomes one JSON object. Its own file because it alone reads the hub's tables.
  *
  * There are two pages, with ids and without. Whoever asks for one while the hub is asked for it gets the same, and so
  * does who asks within FRESH_MS: it costs the hub a few answers a second, however many ask here.
@@ -7,62 +7,49 @@
  * Failure modes: the hub does not answer, or is busy with the long views of others: all who wait are told so (503). One
  * who leaves is taken off the list; the page is finished all the same.
  */
-#include "status.h"
-
-#include <stdlib.h>
-#include <string.h>
-
 #include <utlist.h>
 
 #include "base/clock.h"
+#include "cli/rows.h"
 #include "edge.h"
-#include "http/api.h"
+#include "http/request.h"
+#include "http/routes.h"
 #include "hub/uplink.h"
 #include "wire/wire.h"
 
-enum { FRESH_MS = 1000, ROWS_MAX = 10000, COLUMNS_MAX = 32 };
+enum { FRESH_MS = 1000, ROWS_MAX = 10000 };
 
 struct page {
 	struct edge *edge;
-	bool full;            /* with ids */
-	bool asking;          /* the hub, for what is put together in */
-	struct dw_buf next;   /* this */
-	struct dw_buf last;   /* what was answered last, */
-	uint64_t made_at;     /* and when; dw_mono_ms */
-	struct asker *askers; /* utlist */
-	uint64_t corr;
+	size_t views;           /* of the hub, that it shows */
+	size_t asked;           /* the view that the hub is asked for, */
+	bool asking;            /* if it is, for what is put together in */
+	struct dw_buf next;     /* this */
+	struct dw_buf last;     /* what was answered last, */
+	uint64_t made_at;       /* and when; dw_mono_ms */
+	struct request *askers; /* utlist */
 };
 
-/* A request that waits for a page. */
-struct asker {
-	struct asker *prev, *next;
-	struct page *page;
-	struct request *request;
-};
+static const char *const views[] = { "summary", "rooms", "users" };
 
-struct status {
-	struct page plain, full;
-};
+static struct page plain = { .views = 1 }, full = { .views = sizeof(views) / sizeof(views[0]) };
 
-static void ask_view(struct page *page, const char *view, uplink_done *done);
+static void ask_view(struct page *page);
 
 static void
 forget(struct request *request)
 {
-	struct asker *asker = request->context;
+	struct page *page = request->context;
 
-	if (asker == NULL)
-		return;
-	DL_DELETE(asker->page->askers, asker);
-	free(asker);
-	request->context = NULL;
+	DL_DELETE(page->askers, request);
+	request->forget = NULL;
 }
 
 static void
 answer(struct request *request, const struct page *page)
 {
 	dw_buf_add(&request->answer, page->last.data, page->last.len);
-	http_answer(request, DW_HTTP_OK);
+	http_answer(request, MHD_HTTP_OK);
 }
 
 /* err: of the call, or what the hub says. */
@@ -83,7 +70,7 @@ finish(struct page *page, int err)
 		dw_buf_clear(&made);
 	}
 	while (page->askers != NULL) {
-		struct request *request = page->askers->request;
+		struct request *request = page->askers;
 
 		forget(request);
 		if (err == DW_OK)
@@ -93,178 +80,118 @@ finish(struct page *page, int err)
 	}
 }
 
-/* The index of a column by name, and how many there are. */
+/* rows->columns: there is none of this name. */
 static size_t
-find_column(struct dw_str columns, const char *name, size_t *count)
+find_column(const struct dw_rows *rows, const char *name)
 {
-	size_t found = COLUMNS_MAX, index = 0, from = 0;
+	size_t at = 0;
 
-	for (size_t i = 0; i <= columns.n; i++) {
-		if (i < columns.n && columns.p[i] != '\t')
-			continue;
-		if (dw_str_is((struct dw_str) { columns.p + from, i - from }, name))
-			found = index;
-		index++;
-		from = i + 1;
-	}
-	*count = index;
-	return found;
+	while (at < rows->columns && !dw_str_is(rows->names[at], name))
+		at++;
+	return at;
 }
 
-/* The next row's cells. */
-static bool
-next_row(struct dw_str *rest, size_t count, struct dw_cell *cells)
-{
-	for (size_t i = 0; i < count; i++)
-		if (i >= COLUMNS_MAX || dw_cell_next(rest, &cells[i]) != DW_OK)
-			return false;
-	return count > 0;
-}
-
-/* `,"name":{"123":4,…}` of two columns. */
+/* `,"name":{"123":4,…}`: a column by the first one, which has the ids. */
 static void
-add_map(struct dw_buf *out, const char *name, const struct dw_table *table, const char *key, const char *value)
+add_map(struct dw_buf *out, const char *name, const struct dw_rows *rows, const char *column)
 {
-	struct dw_str rest = table->cells;
-	struct dw_cell cells[COLUMNS_MAX];
-	size_t count, key_at = find_column(table->columns, key, &count), value_at;
-	bool first = true;
+	const size_t at = find_column(rows, column);
+	const char *separator = "";
 
-	value_at = find_column(table->columns, value, &count);
 	dw_buf_addf(out, ",\"%s\":{", name);
-	while (key_at < count && value_at < count && next_row(&rest, count, cells)) {
-		if (cells[value_at].number == 0)
+	for (size_t row = 0; at < rows->columns && row < rows->rows; row++) {
+		if (rows->cells[row][at].number == 0)
 			continue;
-		if (!first)
-			dw_buf_addc(out, ',');
-		first = false;
-		dw_buf_add_json_string(out, cells[key_at].text);
-		dw_buf_addf(out, ":%lld", (long long)cells[value_at].number);
+		dw_buf_adds(out, separator);
+		separator = ",";
+		dw_buf_add_json_string(out, rows->cells[row][0].text);
+		dw_buf_addf(out, ":%lld", (long long)rows->cells[row][at].number);
 	}
 	dw_buf_addc(out, '}');
 }
 
+/* `{"name":4,…`: the only row of a summary. */
 static void
-on_users(void *user, int err, const struct dw_wire *answer)
+add_totals(struct dw_buf *out, const struct dw_rows *rows)
+{
+	static const char *const totals[][2] = { { "{\"total_diagnoses", "rooms" },
+		{ ",\"total_connections", "connections" }, { ",\"queued_messages", "queued" }, { ",\"uptime_s", "uptime_s" } };
+
+	for (size_t i = 0; i < sizeof(totals) / sizeof(totals[0]); i++) {
+		const size_t at = find_column(rows, totals[i][1]);
+
+		dw_buf_addf(out, "%s\":%lld", totals[i][0], at < rows->columns ? (long long)rows->cells[0][at].number : 0LL);
+	}
+}
+
+static void
+add_view(struct dw_buf *out, size_t view, const struct dw_rows *rows)
+{
+	if (view == 0) {
+		add_totals(out, rows);
+	} else if (view == 1) {
+		add_map(out, "connections_by_diagnosis", rows, "connections");
+		add_map(out, "queued_messages_by_diagnosis", rows, "queued");
+	} else {
+		add_map(out, "users", rows, "connections");
+	}
+}
+
+static void
+on_view(void *user, int err, const struct dw_wire *answer)
 {
 	struct page *page = user;
+	struct dw_rows *rows = NULL;
 
-	if (err == DW_OK) {
-		add_map(&page->next, "users", &answer->table, "user_id", "connections");
-		dw_buf_addc(&page->next, '}');
+	if (err == DW_OK)
+		err = dw_rows_new(&rows, &answer->table);
+	if (err == DW_OK && page->asked == 0 && rows->rows == 0)
+		err = DW_E_HUB_AWAY;
+	if (err == DW_OK)
+		add_view(&page->next, page->asked, rows);
+	dw_rows_destroy(&rows);
+	if (err == DW_OK && ++page->asked < page->views) {
+		ask_view(page);
+		return;
 	}
+	dw_buf_addc(&page->next, '}');
 	finish(page, err);
 }
 
 static void
-on_rooms(void *user, int err, const struct dw_wire *answer)
+ask_view(struct page *page)
 {
-	struct page *page = user;
-
-	if (err != DW_OK) {
-		finish(page, err);
-		return;
-	}
-	add_map(&page->next, "connections_by_diagnosis", &answer->table, "diagnosis_id", "connections");
-	add_map(&page->next, "queued_messages_by_diagnosis", &answer->table, "diagnosis_id", "queued");
-	ask_view(page, "users", on_users);
-}
-
-static bool
-first_row(const struct dw_table *table, struct dw_cell *cells)
-{
-	struct dw_str rest = table->cells;
-	size_t count;
-
-	(void)find_column(table->columns, "", &count);
-	return next_row(&rest, count, cells);
-}
-
-static void
-on_summary(void *user, int err, const struct dw_wire *answer)
-{
-	static const struct {
-		const char *column, *name;
-	} totals[] = { { "rooms", "total_diagnoses" }, { "connections", "total_connections" },
-		{ "queued", "queued_messages" }, { "uptime_s", "uptime_s" } };
-	struct page *page = user;
-	struct dw_cell cells[COLUMNS_MAX];
-	size_t count;
-
-	if (err == DW_OK && !first_row(&answer->table, cells))
-		err = DW_E_HUB_AWAY;
-	if (err != DW_OK) {
-		finish(page, err);
-		return;
-	}
-	for (size_t i = 0; i < sizeof(totals) / sizeof(totals[0]); i++) {
-		size_t at = find_column(answer->table.columns, totals[i].column, &count);
-
-		dw_buf_addf(&page->next, "%c\"%s\":%lld", i == 0 ? '{' : ',', totals[i].name,
-			at < count ? (long long)cells[at].number : 0LL);
-	}
-	if (page->full) {
-		ask_view(page, "rooms", on_rooms);
-		return;
-	}
-	dw_buf_addc(&page->next, '}');
-	finish(page, DW_OK);
-}
-
-static void
-ask_view(struct page *page, const char *view, uplink_done *done)
-{
-	struct dw_wire ask = { .kind = DW_STAT, .stat = { .view = dw_str(view), .limit = ROWS_MAX } };
-	const int err = uplink_ask(page->edge->uplink, &ask, done, page, &page->corr);
+	const struct dw_wire ask = { .kind = DW_STAT, .stat = { .view = dw_str(views[page->asked]), .limit = ROWS_MAX } };
+	uint64_t corr;
+	const int err = uplink_ask(page->edge->uplink, &ask, on_view, page, &corr);
 
 	if (err != DW_OK)
 		finish(page, err);
 }
 
-static struct page *
-get_page(struct edge *edge, bool full)
-{
-	if (edge->status == NULL)
-		edge->status = calloc(1, sizeof(*edge->status));
-	if (edge->status == NULL)
-		return NULL;
-	edge->status->plain.edge = edge->status->full.edge = edge;
-	edge->status->full.full = true;
-	return full ? &edge->status->full : &edge->status->plain;
-}
-
 void
 status_take(struct request *request)
 {
-	struct page *page = get_page(request->edge, (request->claims.scope & DW_SCOPE_STAT) != 0);
-	struct asker *asker;
+	struct page *page = (request->claims.scope & DW_SCOPE_STAT) != 0 ? &full : &plain;
 
-	if (page != NULL && page->last.len > 0 && dw_mono_ms() < page->made_at + FRESH_MS) {
+	if (page->last.len > 0 && dw_mono_ms() < page->made_at + FRESH_MS) {
 		answer(request, page);
 		return;
 	}
-	asker = page != NULL ? calloc(1, sizeof(*asker)) : NULL;
-	if (asker == NULL) {
-		api_fail(request, DW_E_NOMEM, NULL, NULL);
-		return;
-	}
-	*asker = (struct asker) { .page = page, .request = request };
-	request->context = asker;
+	request->context = page;
 	request->forget = forget;
-	DL_APPEND(page->askers, asker);
+	DL_APPEND(page->askers, request);
 	if (page->asking)
 		return;
+	page->edge = request->edge;
 	page->asking = true;
-	ask_view(page, "summary", on_summary);
+	page->asked = 0;
+	ask_view(page);
 }
 
 void
-status_clear(struct edge *edge)
+status_clear(void)
 {
-	if (edge->status == NULL)
-		return;
-	dw_buf_clear(&edge->status->plain.last);
-	dw_buf_clear(&edge->status->full.last);
-	free(edge->status);
-	edge->status = NULL;
+	dw_buf_clear(&plain.last);
+	dw_buf_clear(&full.last);
 }

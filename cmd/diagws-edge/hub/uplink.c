@@ -203,12 +203,6 @@ uplink_cancel(struct uplink *uplink, uint64_t corr)
 	dw_pendings_cancel(&uplink->asked, corr);
 }
 
-void
-uplink_give_up(struct uplink *uplink, uint64_t corr)
-{
-	dw_pendings_give_up(&uplink->asked, corr, DW_E_CLOSING);
-}
-
 static void
 take_welcome(struct uplink *uplink, const struct dw_welcome *welcome)
 {

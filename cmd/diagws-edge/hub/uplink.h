@@ -69,7 +69,5 @@ void uplink_doubt(struct uplink *uplink, uint64_t asked_at);
 int uplink_ask(struct uplink *uplink, const struct dw_wire *request, uplink_done *done, void *user, uint64_t *corr);
 /* The asker is gone: `done` will not be called. */
 void uplink_cancel(struct uplink *uplink, uint64_t corr);
-/* The asker cannot wait any longer: `done` is called now, with DW_E_CLOSING. */
-void uplink_give_up(struct uplink *uplink, uint64_t corr);
 
 #endif
