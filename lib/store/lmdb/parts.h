@@ -3,6 +3,7 @@
 #ifndef DIAGWS_ENGINE_LMDB_PARTS_H
 #define DIAGWS_ENGINE_LMDB_PARTS_H
 
+#include "base/hash.h"
 #include "store/engine.h"
 #include "store/kv/kv.h"
 
@@ -44,8 +45,7 @@ struct id_row {
 	uint64_t at, n; /* at: ms, and two bits that only ids.c knows */
 };
 
-struct lmdb_ids;   /* private to ids.c */
-struct lmdb_rooms; /* private to rooms.c */
+struct lmdb_ids; /* private to ids.c */
 
 /* The note beside the store, private to note.c. */
 struct lmdb_note {
@@ -69,7 +69,8 @@ struct lmdb_engine {
 	char epoch[DW_EPOCH_SIZE];
 	uint64_t seq;
 	struct lmdb_ids *ids;
-	struct lmdb_rooms *rooms;
+	struct dw_hash rooms; /* private to rooms.c, like those of them that the batch has changed: */
+	struct kept *changed;
 	/* Of the batch under way: */
 	uint64_t next_seq, now;
 	size_t deleted;   /* messages by the sweep, and entries of the log of ids */
