@@ -19,7 +19,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/hash.h"
 #include "store/kv/look.h"
 #include "store/kv/parts.h"
 #include "store/lmdb/parts.h"
