@@ -248,7 +248,6 @@ struct walk {
 	int (*room)(void *user, const struct dw_room_summary *summary);
 	int (*cursor)(void *user, const struct dw_cursor *cursor);
 	void *user;
-	int result; /* what the caller's function returned */
 };
 
 static int
@@ -261,10 +260,7 @@ walk_room(void *user, struct dw_str key, struct dw_str value)
 	if (value.n != sizeof(room))
 		return DW_E_CORRUPT;
 	memcpy(&room, value.p, sizeof(room));
-	if (!dw_lmdb_summary(walk->engine, &summary, key, &room))
-		return DW_OK;
-	walk->result = walk->room(walk->user, &summary);
-	return walk->result != 0 ? DW_KV_STOP : DW_OK;
+	return dw_lmdb_summary(walk->engine, &summary, key, &room) ? walk->room(walk->user, &summary) : DW_OK;
 }
 
 static int
@@ -273,10 +269,7 @@ walk_cursor(void *user, struct dw_str key, struct dw_str value)
 	struct walk *walk = user;
 	struct dw_cursor cursor = { 0 };
 
-	if (!dw_lmdb_take_cursor(key, value, &cursor))
-		return DW_E_CORRUPT;
-	walk->result = walk->cursor(walk->user, &cursor);
-	return walk->result != 0 ? DW_KV_STOP : DW_OK;
+	return dw_lmdb_take_cursor(key, value, &cursor) ? walk->cursor(walk->user, &cursor) : DW_E_CORRUPT;
 }
 
 static int
@@ -290,7 +283,7 @@ walk_all(struct walk *walk, enum lmdb_table table, int (*each)(void *, struct dw
 	walk->engine->now = dw_now_ms();
 	err = dw_kv_scan(kv, table, DW_STR(""), DW_STR(""), each, walk);
 	dw_kv_abort(kv);
-	return err == DW_KV_STOP ? walk->result : err;
+	return err;
 }
 
 static int
@@ -383,6 +376,8 @@ read_meta(struct lmdb_engine *e, struct dw_fault *fault)
 	}
 	if (err == DW_OK)
 		err = note_limit(e);
+	if (err == DW_OK && !dw_kv_recovered(e->kv))
+		err = dw_lmdb_ids_open(e);
 	if (err == DW_OK)
 		return DW_OK;
 	return dw_fault_set(fault, err, "--state-dir", NULL, "cannot read the store: %s", dw_kv_text(e->kv));
@@ -404,18 +399,6 @@ open_looked(struct lmdb_engine *e, struct dw_fault *fault)
 	if (err != DW_OK)
 		return dw_fault_set(fault, err, "--state-dir", NULL, "cannot write to the store: %s", dw_kv_text(e->kv));
 	return DW_OK;
-}
-
-static int
-open_ids(struct lmdb_engine *e)
-{
-	int err = dw_kv_begin(e->kv, DW_KV_READ);
-
-	if (err != DW_OK)
-		return err;
-	err = dw_lmdb_ids_open(e);
-	dw_kv_abort(e->kv);
-	return err;
 }
 
 /* Before anybody is told its epoch. A new note at each opening, for a copy may have been made of the one before. */
@@ -445,8 +428,6 @@ open_store(struct lmdb_engine *e, struct dw_fault *fault)
 		e->kv = NULL;
 		err = open_looked(e, fault);
 	}
-	if (err == DW_OK)
-		err = open_ids(e);
 	return err == DW_OK ? begin_note(e, fault) : err;
 }
 
