@@ -37,8 +37,7 @@ struct dw_room_summary {
 	uint64_t n;        /* of the newest message ever to everyone */
 	uint64_t head;     /* seq of the newest message ever, direct ones included; 0: none */
 	uint64_t head_at;  /* when that was stored, ms */
-	uint64_t oldest;   /* seq of the oldest retained message to everyone; 0: none retained */
-	uint64_t oldest_n; /* its n; n + 1 when none is retained */
+	uint64_t oldest_n; /* of the oldest retained message to everyone; n + 1 when none is retained */
 	uint64_t directs;  /* direct messages retained, at most */
 };
 
@@ -180,9 +179,8 @@ struct dw_engine_ops {
 	void (*rest)(struct dw_engine *engine);
 	void (*close)(struct dw_engine *engine);
 	void (*info)(struct dw_engine *engine, struct dw_engine_info *info);
-	/* Every room that retains anything, in any order; a non-zero return of `each` ends it and is returned. Of a
-	 * summary from here `oldest` may be 0 although something is retained, and `oldest_n` may count messages that
-	 * have expired since: LOAD tells exactly. */
+	/* Every room that retains anything, in any order; an error that `each` returns ends it and is returned. A summary
+	 * from here may count messages that have expired since: LOAD tells exactly. */
 	int (*rooms)(struct dw_engine *engine, int (*each)(void *user, const struct dw_room_summary *summary), void *user);
 	/* The cursors of all rooms, likewise. */
 	int (*cursors)(struct dw_engine *engine, int (*each)(void *user, const struct dw_cursor *cursor), void *user);

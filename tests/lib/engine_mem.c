@@ -311,7 +311,6 @@ fill_summary(struct dw_room_summary *summary, const struct room *room)
 	*summary = (struct dw_room_summary) { .n = room->n,
 		.head = room->head,
 		.head_at = room->head_at,
-		.oldest = oldest != NULL ? oldest->seq : 0,
 		.oldest_n = oldest != NULL ? oldest->n : room->n + 1 };
 	DL_FOREACH(room->directs, message)
 	{
@@ -640,7 +639,7 @@ mem_rooms(struct dw_engine *engine, int (*each)(void *user, const struct dw_room
 
 		trim(e, room);
 		fill_summary(&summary, room);
-		if (result == 0 && (summary.oldest != 0 || summary.directs > 0))
+		if (result == 0 && (summary.oldest_n <= summary.n || summary.directs > 0))
 			result = each(user, &summary);
 	}
 	return result;

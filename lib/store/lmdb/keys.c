@@ -4,6 +4,7 @@
  * above the others. Keys sort as what they are made of: numbers with the highest byte first, names with a NUL behind
  * each but the last, so that all entries of a room lie together.
  */
+#include <endian.h>
 #include <string.h>
 
 #include "store/lmdb/parts.h"
@@ -13,11 +14,10 @@ const char *const dw_lmdb_tables[LMDB_TABLES] = { "meta", "messages", "places", 
 	"owners" };
 
 struct dw_str
-dw_lmdb_seq_key(uint8_t out[8], uint64_t seq)
+dw_lmdb_seq_key(uint64_t *out, uint64_t seq)
 {
-	for (int i = 0; i < 8; i++)
-		out[i] = (uint8_t)(seq >> (56 - 8 * i));
-	return dw_bytes(out, 8);
+	*out = htobe64(seq);
+	return dw_bytes(out, sizeof(*out));
 }
 
 uint64_t
@@ -25,9 +25,8 @@ dw_lmdb_key_seq(struct dw_str key)
 {
 	uint64_t seq = 0;
 
-	for (size_t i = 0; i < 8 && i < key.n; i++)
-		seq = seq << 8 | ((const uint8_t *)key.p)[i];
-	return seq;
+	memcpy(&seq, key.p, key.n < sizeof(seq) ? key.n : sizeof(seq));
+	return be64toh(seq);
 }
 
 struct dw_str

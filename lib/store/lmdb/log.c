@@ -42,8 +42,8 @@ dw_lmdb_take_message(struct dw_str value, bool place, struct lmdb_message *messa
 static int
 get(struct lmdb_engine *e, uint64_t seq, struct lmdb_message *message)
 {
-	uint8_t bytes[8];
-	const struct dw_str key = dw_lmdb_seq_key(bytes, seq);
+	uint64_t bytes;
+	const struct dw_str key = dw_lmdb_seq_key(&bytes, seq);
 	struct dw_str value;
 	int err = dw_kv_get(e->kv, MESSAGES, key, &value);
 
@@ -116,9 +116,10 @@ put_message(struct lmdb_engine *e, const struct dw_op *op, const struct message_
 {
 	const struct dw_str parts[] = { dw_bytes(head, sizeof(*head)), dw_str(op->room), dw_str(op->append.to),
 		{ op->append.record.data, op->append.record.len } };
-	uint8_t key[8];
+	uint64_t key;
 
-	return dw_kv_append(e->kv, MESSAGES, dw_lmdb_seq_key(key, op->append.seq), parts, sizeof(parts) / sizeof(parts[0]));
+	return dw_kv_append(
+		e->kv, MESSAGES, dw_lmdb_seq_key(&key, op->append.seq), parts, sizeof(parts) / sizeof(parts[0]));
 }
 
 /* Takes the next place in its chain. */
@@ -248,7 +249,6 @@ read_one(void *user, uint64_t seq, const struct lmdb_message *message)
 
 	if (dw_lmdb_is_dead(reading->engine, reading->ends, message))
 		return DW_KV_STOP;
-	reading->op->read.summary.oldest = seq;
 	reading->op->read.summary.oldest_n = message->head.n;
 	return note_found(reading, seq, false);
 }

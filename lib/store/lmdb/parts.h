@@ -83,7 +83,7 @@ struct lmdb_engine {
 /* As enum lmdb_table. */
 enum { LMDB_TABLES = OWNERS + 1, LMDB_FORMAT = 6 };
 extern const char *const dw_lmdb_tables[LMDB_TABLES];
-struct dw_str dw_lmdb_seq_key(uint8_t out[8], uint64_t seq);
+struct dw_str dw_lmdb_seq_key(uint64_t *out, uint64_t seq);
 uint64_t dw_lmdb_key_seq(struct dw_str key);
 /* room NUL user NUL device, the user and the device as far as given: "", NULL. */
 struct dw_str dw_lmdb_join_key(char out[LMDB_KEY_MAX], struct dw_str room, struct dw_str user, const char *device);

@@ -321,7 +321,7 @@ static void
 test_start_counts_without_loading(void)
 {
 	const struct dw_room_summary summary = {
-		.room = "123", .n = 9, .head = 90, .head_at = NOW, .oldest = 60, .oldest_n = 6
+		.room = "123", .n = 9, .head = 90, .head_at = NOW, .oldest_n = 6
 	};
 	struct dw_cursor cursor = { .room = "123", .user = "ann", .device = "a", .at = pos(80, 8), .seen = NOW };
 
@@ -345,7 +345,7 @@ static void
 test_lowered_limit_holds_at_the_start(void)
 {
 	const struct dw_room_summary summary = {
-		.room = "123", .n = 100, .head = 1000, .head_at = NOW, .oldest = 10, .oldest_n = 1
+		.room = "123", .n = 100, .head = 1000, .head_at = NOW, .oldest_n = 1
 	};
 
 	dw_room_unload(room);
@@ -364,7 +364,7 @@ fill_load(struct dw_op *load, uint64_t from_n, uint64_t to_n)
 		dw_record_pack(&load->read.records, &record);
 	}
 	load->read.summary =
-		(struct dw_room_summary) { .n = to_n, .head = to_n * 10, .head_at = NOW, .oldest = from_n * 10 };
+		(struct dw_room_summary) { .n = to_n, .head = to_n * 10, .head_at = NOW };
 }
 
 static void

@@ -107,9 +107,9 @@ assert_refused(const char *what)
 static struct dw_str
 seq_key(uint64_t seq)
 {
-	static uint8_t key[8];
+	static uint64_t key;
 
-	return dw_lmdb_seq_key(key, seq);
+	return dw_lmdb_seq_key(&key, seq);
 }
 
 static void

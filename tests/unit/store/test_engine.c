@@ -371,7 +371,6 @@ test_load(void **state)
 	assert_int_equal(ops[0]->append.seq, seqs[99]);
 	assert_int_equal(150, ops[1]->read.summary.n);
 	assert_int_equal(seqs[99], ops[1]->read.summary.head);
-	assert_int_equal(seqs[0], ops[1]->read.summary.oldest);
 	assert_int_equal(51, ops[1]->read.summary.oldest_n);
 	assert_int_equal(sizeof(*cursors), ops[1]->read.cursors.len);
 	cursors = (const struct dw_cursor *)(const void *)ops[1]->read.cursors.data;
@@ -490,7 +489,6 @@ test_direct_messages(void **state)
 	assert_int_equal(1, load->read.summary.n);
 	assert_int_equal(2, load->read.summary.head);
 	assert_int_equal(op->append.at, load->read.summary.head_at);
-	assert_int_equal(1, load->read.summary.oldest);
 	assert_int_equal(1, load->read.summary.directs);
 	assert_int_equal(1, seqs_of(&load->read.records, seqs, 4));
 	rest = (struct dw_str) { load->read.directs.data, load->read.directs.len };
@@ -856,7 +854,6 @@ test_a_room_outlives_its_messages(void **state)
 	assert_int_equal(0, load->read.records.len);
 	assert_int_equal(1, load->read.summary.n);
 	assert_int_equal(1, load->read.summary.head);
-	assert_int_equal(0, load->read.summary.oldest);
 	assert_int_equal(2, load->read.summary.oldest_n);
 	assert_int_equal(2, append(f, "a", "young", &n));
 	assert_int_equal(2, n);
@@ -1435,7 +1432,6 @@ same_result(const struct dw_op *a, const struct dw_op *b)
 		assert_int_equal(a->read.summary.directs, b->read.summary.directs);
 		same_bytes(&a->read.directs, &b->read.directs);
 		same_bytes(&a->read.users, &b->read.users);
-		assert_int_equal(a->read.summary.oldest, b->read.summary.oldest);
 		assert_int_equal(a->read.summary.oldest_n, b->read.summary.oldest_n);
 		assert_int_equal(a->read.cursors.len, b->read.cursors.len);
 		/* fall through */
