@@ -169,7 +169,6 @@ struct dw_engine_info {
 struct dw_engine; /* starts with `const struct dw_engine_ops *ops` */
 
 struct dw_engine_ops {
-	const char *name;
 	/* DW_E_CREATE or DW_E_PERMISSION (directory), DW_E_IN_USE (another process has it open),
 	 * DW_E_CORRUPT (not ours, damaged, or of another format: which, and what to do), DW_E_NOMEM. The whole
 	 * store is looked through: a torn or damaged one is refused here, not found out later. */

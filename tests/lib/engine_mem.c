@@ -676,7 +676,6 @@ mem_open(struct dw_engine **out, const struct dw_engine_config *config, struct d
 }
 
 const struct dw_engine_ops dw_engine_memory = {
-	.name = "memory",
 	.open = mem_open,
 	.rest = mem_rest,
 	.close = mem_close,

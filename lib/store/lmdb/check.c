@@ -23,6 +23,10 @@
 #include "store/kv/parts.h"
 #include "store/lmdb/parts.h"
 
+/* The first is what tells our stores from others. */
+const char *const dw_lmdb_tables[LMDB_TABLES] = { "meta", "messages", "places", "rooms", "users", "idlog", "cursors",
+	"owners" };
+
 /* The chain of a room, or of a user's direct messages in one, by what is said of it and what of it was met. */
 struct chain {
 	struct dw_hash_link link;
@@ -226,7 +230,7 @@ check_log(struct check *check)
 	return err;
 }
 
-/* Every room's newest, and every user's, were met. */
+/* Every room's newest, and every user's, were met, and the last seq's id. */
 static int
 check_ends(struct check *check)
 {
@@ -243,6 +247,8 @@ check_ends(struct check *check)
 	}
 	if (check->met != check->last)
 		return damaged(check, "the newest message is missing", check->last, DW_STR("(unknown)"));
+	if (check->ids != check->last)
+		return damaged(check, "an id is missing", check->last, DW_STR("(unknown)"));
 	return DW_OK;
 }
 
@@ -277,20 +283,6 @@ take_ids(struct check *check, struct dw_str key, struct dw_str value)
 }
 
 static int
-check_rest(struct check *check)
-{
-	int err = each(check, IDLOG, take_ids);
-
-	if (err == DW_OK && check->ids != check->last)
-		return damaged(check, "an id is missing", check->last, DW_STR("(unknown)"));
-	if (err == DW_OK)
-		err = each(check, CURSORS, take_cursor);
-	if (err == DW_OK)
-		err = each(check, OWNERS, take_owner);
-	return err == DW_OK ? dw_kv_look_free(check->look) : err;
-}
-
-static int
 look_through(struct check *check)
 {
 	int err = check_version(check);
@@ -304,8 +296,14 @@ look_through(struct check *check)
 	if (err == DW_OK)
 		err = check_log(check);
 	if (err == DW_OK)
+		err = each(check, IDLOG, take_ids);
+	if (err == DW_OK)
 		err = check_ends(check);
-	return err == DW_OK ? check_rest(check) : err;
+	if (err == DW_OK)
+		err = each(check, CURSORS, take_cursor);
+	if (err == DW_OK)
+		err = each(check, OWNERS, take_owner);
+	return err == DW_OK ? dw_kv_look_free(check->look) : err;
 }
 
 /* Nothing is there. Where there was something, that is no beginning. */

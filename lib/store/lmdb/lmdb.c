@@ -455,7 +455,6 @@ lmdb_open(struct dw_engine **out, const struct dw_engine_config *config, struct 
 }
 
 const struct dw_engine_ops dw_engine_lmdb = {
-	.name = "lmdb",
 	.open = lmdb_open,
 	.rest = lmdb_rest,
 	.close = lmdb_close,

@@ -223,8 +223,8 @@ struct reading {
 	struct lmdb_engine *engine;
 	struct dw_op *op;
 	struct lmdb_ends ends;
-	bool ended;          /* what is retained of the chain */
-	struct dw_buf found; /* newest first */
+	bool ended; /* what is retained of the chain */
+	struct dw_buf found;
 };
 
 /* A message that is to be read. */
@@ -238,8 +238,7 @@ note_found(struct reading *reading, uint64_t seq, bool dead)
 {
 	const struct found found = { seq, dead };
 
-	dw_buf_add(&reading->found, &found, sizeof(found));
-	return dw_buf_ok(&reading->found) ? DW_OK : DW_E_NOMEM;
+	return dw_lmdb_add_row(&reading->found, &found, sizeof(found));
 }
 
 static int
@@ -291,7 +290,7 @@ compare_found(const void *a, const void *b)
 {
 	const struct found *x = a, *y = b;
 
-	return x->seq < y->seq ? 1 : -1;
+	return x->seq > y->seq ? 1 : -1;
 }
 
 /* The oldest first. */
@@ -304,8 +303,8 @@ add_records(struct reading *reading, struct dw_buf *out)
 
 	if (count > 0)
 		qsort(found, count, sizeof(*found), compare_found);
-	for (size_t i = count; i > 0 && err == DW_OK; i--)
-		err = add_found(reading->engine, found[i - 1], out);
+	for (size_t i = 0; i < count && err == DW_OK; i++)
+		err = add_found(reading->engine, found[i], out);
 	dw_buf_reset(&reading->found);
 	return err;
 }
@@ -319,17 +318,16 @@ read_user(void *user, struct dw_str key, struct dw_str value)
 	const size_t room = strlen(op->room) + 1;
 	struct dw_user_row row = { 0 };
 	struct user_value last;
+	int err;
 
 	if (value.n != sizeof(last) || !dw_str_copy(dw_bytes(key.p + room, key.n - room), row.user, sizeof(row.user)))
 		return DW_E_CORRUPT;
 	memcpy(&last, value.p, sizeof(last));
 	row.own = last.own;
-	dw_buf_add(&op->read.users, &row, sizeof(row));
-	if (!dw_buf_ok(&op->read.users))
-		return DW_E_NOMEM;
 	reading->ends.count = last.own;
 	reading->ended = false;
-	return walk(reading->engine, last.last, read_direct, reading);
+	err = dw_lmdb_add_row(&op->read.users, &row, sizeof(row));
+	return err == DW_OK ? walk(reading->engine, last.last, read_direct, reading) : err;
 }
 
 int

@@ -3,11 +3,18 @@
 #ifndef DIAGWS_ENGINE_LMDB_PARTS_H
 #define DIAGWS_ENGINE_LMDB_PARTS_H
 
+#include <endian.h>
+#include <string.h>
+
 #include "base/hash.h"
 #include "store/engine.h"
 #include "store/kv/kv.h"
 
+/* As dw_lmdb_tables (check.c). */
 enum lmdb_table { META, MESSAGES, PLACES, ROOMS, USERS, IDLOG, CURSORS, OWNERS };
+
+enum { LMDB_TABLES = OWNERS + 1, LMDB_FORMAT = 6 };
+extern const char *const dw_lmdb_tables[LMDB_TABLES];
 
 enum { LMDB_KEY_MAX = DW_ROOM_MAX + DW_USER_MAX + DW_DEVICE_MAX + 3 };
 
@@ -78,15 +85,48 @@ struct lmdb_engine {
 	bool failed;      /* the disk cannot be trusted any more */
 };
 
-/* ---- keys.c */
+/* ---- keys: they sort as what they are made of */
 
-/* As enum lmdb_table. */
-enum { LMDB_TABLES = OWNERS + 1, LMDB_FORMAT = 6 };
-extern const char *const dw_lmdb_tables[LMDB_TABLES];
-struct dw_str dw_lmdb_seq_key(uint64_t *out, uint64_t seq);
-uint64_t dw_lmdb_key_seq(struct dw_str key);
-/* room NUL user NUL device, the user and the device as far as given: "", NULL. */
-struct dw_str dw_lmdb_join_key(char out[LMDB_KEY_MAX], struct dw_str room, struct dw_str user, const char *device);
+static inline struct dw_str
+dw_lmdb_seq_key(uint64_t *out, uint64_t seq)
+{
+	*out = htobe64(seq);
+	return dw_bytes(out, sizeof(*out));
+}
+
+static inline uint64_t
+dw_lmdb_key_seq(struct dw_str key)
+{
+	uint64_t seq = 0;
+
+	memcpy(&seq, key.p, key.n < sizeof(seq) ? key.n : sizeof(seq));
+	return be64toh(seq);
+}
+
+/* room NUL user NUL device, the user and the device as far as given (else "", NULL): all entries of a room lie
+ * together. */
+static inline struct dw_str
+dw_lmdb_join_key(char out[LMDB_KEY_MAX], struct dw_str room, struct dw_str user, const char *device)
+{
+	char *end = mempcpy(out, room.p, room.n);
+
+	*end++ = '\0';
+	if (user.n > 0)
+		end = mempcpy(end, user.p, user.n);
+	if (device != NULL) {
+		*end++ = '\0';
+		end = mempcpy(end, device, strlen(device));
+	}
+	return dw_bytes(out, (size_t)(end - out));
+}
+
+/* Adds a row to what an operation returns. */
+static inline int
+dw_lmdb_add_row(struct dw_buf *rows, const void *row, size_t size)
+{
+	dw_buf_add(rows, row, size);
+	return dw_buf_ok(rows) ? DW_OK : DW_E_NOMEM;
+}
 
 /* ---- log.c: messages and their places */
 
