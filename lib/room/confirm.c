@@ -331,22 +331,10 @@ was_sent(const struct dw_device *device, struct dw_number number, struct dw_str 
 	return false;
 }
 
-static bool
-has_session(const struct dw_device *device, uint64_t id)
-{
-	const struct dw_session *session;
-
-	LL_FOREACH(device->sessions, session)
-	{
-		if (session->id == id)
-			return true;
-	}
-	return false;
-}
-
 struct dw_receipts
 dw_room_receipts(const struct dw_room *room, struct dw_number number, struct dw_str to, uint64_t except)
 {
+	const struct dw_session *own = except != 0 ? dw_room_session(room, except) : NULL;
 	struct dw_receipts receipts = { 0 };
 	const struct dw_member *member;
 	const struct dw_device *device;
@@ -355,12 +343,12 @@ dw_room_receipts(const struct dw_room *room, struct dw_number number, struct dw_
 	{
 		const bool has = dw_device_has(device, number, to);
 
-		if (except != 0 && has_session(device, except))
+		if (own != NULL && own->device == device)
 			continue;
 		receipts.delivered += has;
 		receipts.sent += has || was_sent(device, number, to);
 	}
-	if (except != 0 && dw_room_session(room, except) == NULL) {
+	if (except != 0 && own == NULL) {
 		receipts.delivered -= receipts.delivered > 0;
 		receipts.sent -= receipts.sent > 0;
 	}

@@ -98,22 +98,13 @@ dw_room_stand(const struct dw_room *room, struct dw_str user, uint64_t seq, stru
 	return !foreign;
 }
 
-/* As the engine says: the room's head. */
-static struct dw_position
-at_head(const struct dw_room *room, struct dw_str user)
-{
-	const struct dw_member *member = dw_room_member(room, user);
-
-	return dw_position_said(room->head, room->n, member != NULL ? member->own : 0);
-}
-
 static struct stand
 find_stand(const struct dw_room *room, const struct dw_device *device, const struct dw_join *join,
 	const struct dw_join_context *context)
 {
 	const bool returns = (join->flags & DW_JOIN_RETURN) != 0;
 	const bool given = returns || (join->flags & DW_JOIN_AFTER) != 0;
-	const struct dw_position head = at_head(room, join->user);
+	const struct dw_position head = position_at(room, join->user, room->head, NULL);
 	const uint64_t after = dw_seq(join->after);
 
 	if (given && is_foreign(after, join->epoch, context))
@@ -183,27 +174,28 @@ find_reader(const struct dw_room *room, uint32_t edge)
 	return NULL;
 }
 
-/* Where the stream has to begin for somebody who goes on from there. */
-static struct dw_position
-stream_for(const struct dw_room *room, const struct dw_join *join, struct dw_position from)
+/* For somebody who goes on from there. */
+static void
+begin_stream(const struct dw_room *room, struct dw_reader *reader, const struct dw_join *join, struct dw_position from)
 {
-	return dw_room_stream_at(room, dw_room_member(room, join->user), dw_seq(from));
+	reader->sent = dw_room_stream_at(room, dw_room_member(room, join->user), dw_seq(from));
+	reader->start = dw_seq(reader->sent);
 }
 
 static struct dw_reader *
 new_reader(
 	struct dw_room *room, const struct dw_join *join, const struct dw_join_context *context, struct dw_position from)
 {
-	const bool has =
-		(join->flags & DW_JOIN_HAVE) != 0 && dw_seq(join->have) <= context->engine_head && dw_n(join->have) <= room->n;
 	struct dw_reader *reader = calloc(1, sizeof(*reader));
 
 	if (reader == NULL)
 		return NULL;
 	reader->room = room;
 	reader->edge = context->edge;
-	reader->sent = has ? join->have : stream_for(room, join, from);
-	reader->start = has ? 0 : dw_seq(reader->sent);
+	if ((join->flags & DW_JOIN_HAVE) != 0 && dw_seq(join->have) <= context->engine_head && dw_n(join->have) <= room->n)
+		reader->sent = join->have;
+	else
+		begin_stream(room, reader, join, from);
 	DL_APPEND(room->readers, reader);
 	return reader;
 }
@@ -213,10 +205,8 @@ new_reader(
 static void
 set_back(const struct dw_room *room, struct dw_reader *reader, const struct dw_join *join, struct dw_position from)
 {
-	if ((join->flags & DW_JOIN_RETURN) != 0 || dw_seq(from) >= reader->start)
-		return;
-	reader->sent = stream_for(room, join, from);
-	reader->start = dw_seq(reader->sent);
+	if ((join->flags & DW_JOIN_RETURN) == 0 && dw_seq(from) < reader->start)
+		begin_stream(room, reader, join, from);
 }
 
 /* What the session has certainly received. One that comes back was written up to its position; what of that it has
@@ -313,9 +303,7 @@ dw_room_join(struct dw_room *room, const struct dw_join *join, const struct dw_j
 	stand = find_stand(room, known, join, context);
 	confirmed = first_confirmed(room, known, join, stand);
 	session = dw_room_reserve_session(room) ? calloc(1, sizeof(*session)) : NULL;
-	if (session == NULL)
-		return DW_E_NOMEM;
-	if (dw_rooms_come(room->all, join->user) == NULL) {
+	if (session == NULL || !dw_rooms_come(room->all, join->user)) {
 		free(session);
 		return DW_E_NOMEM;
 	}

@@ -20,7 +20,12 @@ struct dw_trail {
 };
 
 /* Its log of direct messages holds as many as it may. */
-bool dw_room_is_crowded(const struct dw_room *room);
+static inline bool
+dw_room_is_crowded(const struct dw_room *room)
+{
+	return dw_ring_count(room->direct) >= room->all->queue_limit * DW_HISTORY_TIMES;
+}
+
 #define DW_EACH_DEVICE(room, member, device)                                      \
 	for ((member) = (room)->members; (member) != NULL; (member) = (member)->next) \
 		for ((device) = (member)->devices; (device) != NULL; (device) = (device)->next)
@@ -64,8 +69,8 @@ dw_room_even_out(struct dw_room *room)
 		dw_room_sum_up(room);
 }
 
-/* A session of this user comes. NULL: no memory. And goes. */
-struct dw_present *dw_rooms_come(struct dw_rooms *all, struct dw_str user);
+/* A session of this user comes. False: no memory. And goes. */
+bool dw_rooms_come(struct dw_rooms *all, struct dw_str user);
 void dw_rooms_go(struct dw_rooms *all, struct dw_str user);
 
 /* Part of the hash of what is found by its room and something else. */

@@ -1,4 +1,4 @@
-/* Reading a room: its two logs as one, in the order of seq.
+/* Reading a room: its two logs as one, in the order of seq, and what is no more of them.
  *
  * Its own file because numbered and direct messages part only here: whoever reads a room (an edge's stream, a
  * client that is fed, a poll) gets them merged, what has expired as a tombstone, and the direct ones of others
@@ -51,6 +51,35 @@ find_mine(const struct dw_room *room, const struct dw_member *member, uint64_t s
 		}
 	}
 	return numbered;
+}
+
+/* A gap is what lies between where a reader stands and the oldest that its room still has, by numbers alone: a message
+ * to everyone is counted by the room's n, a direct one by its user's own. What moves the oldest is in room.c; who is
+ * told, and when, is up to those who ask: a join, a poll, an edge's stream. */
+static struct dw_gap
+gap_to(uint64_t number, uint64_t oldest, bool full)
+{
+	if (number + 1 >= oldest)
+		return (struct dw_gap) { 0, 0, DW_GAP_NONE };
+	/* With as many behind it as are retained, its age does not matter. */
+	return (struct dw_gap) { number + 1, oldest - 1, full ? DW_GAP_LIMIT : DW_GAP_EXPIRED };
+}
+
+struct dw_gap
+dw_room_gap(const struct dw_room *room, struct dw_position at)
+{
+	return gap_to(dw_n(at), room->oldest_n, dw_room_retained(room) >= room->all->queue_limit);
+}
+
+struct dw_gap
+dw_room_direct_gap(const struct dw_room *room, struct dw_str user, struct dw_position at)
+{
+	const struct dw_member *member = dw_room_member(room, user);
+
+	if (member == NULL)
+		return (struct dw_gap) { 0, 0, DW_GAP_NONE };
+	return gap_to(dw_own(at), member->first_own,
+		member->own + 1 - member->first_own >= room->all->queue_limit || dw_room_is_crowded(room));
 }
 
 struct dw_position
