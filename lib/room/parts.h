@@ -52,7 +52,7 @@ void dw_room_stand_device(struct dw_room *room, struct dw_device *device, struct
 /* The device has come to its member, where it stands; it has gone from there. */
 void dw_room_count_device(struct dw_room *room, const struct dw_device *device);
 void dw_room_uncount_device(struct dw_room *room, const struct dw_device *device);
-/* Drops the oldest message to everyone from a resident room's log, and from what is retained. */
+/* Drops the oldest message to everyone from what is retained, and from the log. */
 void dw_room_drop_numbered(struct dw_room *room);
 /* Before and after `own` or `first_own` of a member change. */
 void dw_room_uncount_direct(struct dw_room *room, const struct dw_member *member);

@@ -85,17 +85,22 @@ dw_room_uncount_direct(struct dw_room *room, const struct dw_member *member)
 }
 
 static void
-find_low_own(struct dw_room *room, struct dw_member *member)
+find_low_own(struct dw_member *member)
 {
 	const struct dw_device *device;
-	uint64_t low = member->devices != NULL ? UINT64_MAX : 0;
 
+	member->low_own = member->devices != NULL ? UINT64_MAX : 0;
 	LL_FOREACH(member->devices, device)
 	{
-		low = dw_less(low, dw_own(device->at));
+		member->low_own = dw_less(member->low_own, dw_own(device->at));
 	}
+}
+
+static void
+count_direct_anew(struct dw_room *room, struct dw_member *member)
+{
 	dw_room_uncount_direct(room, member);
-	member->low_own = low;
+	find_low_own(member);
 	dw_room_count_direct(room, member);
 }
 
@@ -112,7 +117,7 @@ dw_room_stand_device(struct dw_room *room, struct dw_device *device, struct dw_p
 		count_at(room, dw_n(at));
 	}
 	if (dw_own(at) != dw_own(before) && dw_less(dw_own(at), dw_own(before)) <= device->member->low_own)
-		find_low_own(room, device->member);
+		count_direct_anew(room, device->member);
 }
 
 void
@@ -121,7 +126,7 @@ dw_room_count_device(struct dw_room *room, const struct dw_device *device)
 	if (room->log == NULL)
 		return;
 	count_at(room, dw_n(device->at));
-	find_low_own(room, device->member);
+	count_direct_anew(room, device->member);
 }
 
 void
@@ -130,14 +135,16 @@ dw_room_uncount_device(struct dw_room *room, const struct dw_device *device)
 	if (room->log == NULL)
 		return;
 	uncount_at(room, dw_n(device->at));
-	find_low_own(room, device->member);
+	count_direct_anew(room, device->member);
 }
 
 void
 dw_room_drop_numbered(struct dw_room *room)
 {
-	room->behind += *dw_ring_flags(room->log, room->n - room->oldest_n);
-	dw_ring_drop(room->log);
+	if (room->log != NULL) {
+		room->behind += *dw_ring_flags(room->log, room->n - room->oldest_n);
+		dw_ring_drop(room->log);
+	}
 	room->oldest_n++;
 	room->uneven = true;
 }
@@ -155,14 +162,11 @@ dw_room_count_anew(struct dw_room *room)
 		*devices_at(room, n) = 0;
 	DL_FOREACH(room->members, member)
 	{
-		uint64_t low = member->devices != NULL ? UINT64_MAX : 0;
-
 		LL_FOREACH(member->devices, device)
 		{
 			count_at(room, dw_n(device->at));
-			low = dw_less(low, dw_own(device->at));
 		}
-		member->low_own = low;
+		find_low_own(member);
 		dw_room_count_direct(room, member);
 	}
 }

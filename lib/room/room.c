@@ -38,23 +38,12 @@ dw_room_new(struct dw_rooms *all, const char *name)
 	return room;
 }
 
-static void
-free_gone(struct dw_room *room)
-{
-	struct dw_gone *gone, *next;
-
-	DL_FOREACH_SAFE(room->gone, gone, next)
-	{
-		free(gone);
-	}
-	room->gone = NULL;
-}
-
 void
 dw_room_destroy(struct dw_room **room_p)
 {
 	struct dw_room *room = *room_p;
 	struct dw_reader *reader, *next_reader;
+	struct dw_gone *gone, *next_gone;
 
 	if (room == NULL)
 		return;
@@ -65,7 +54,10 @@ dw_room_destroy(struct dw_room **room_p)
 	room->all->queued -= room->counted_queued;
 	room->all->retained -= room->counted_retained;
 	dw_room_free_members(room);
-	free_gone(room);
+	DL_FOREACH_SAFE(room->gone, gone, next_gone)
+	{
+		free(gone);
+	}
 	dw_ring_destroy(&room->log);
 	dw_ring_destroy(&room->direct);
 	free(room);
@@ -318,21 +310,12 @@ dw_room_memory(const struct dw_room *room)
 		   room->device_count * (sizeof(struct dw_device) + EACH_MORE);
 }
 
-static void
-drop_oldest(struct dw_room *room)
-{
-	if (room->log != NULL)
-		dw_room_drop_numbered(room);
-	else
-		room->oldest_n++;
-}
-
 /* A message to everyone. */
 static int
 append_numbered(struct dw_room *room, const struct dw_record *record, struct dw_str bytes)
 {
 	if (dw_room_retained(room) >= room->all->queue_limit) {
-		drop_oldest(room);
+		dw_room_drop_numbered(room);
 		room->all->dropped_limit++;
 	}
 	if (room->log != NULL) {
@@ -375,12 +358,19 @@ dw_room_append(struct dw_room *room, const struct dw_record *record, struct dw_s
 	return DW_OK;
 }
 
+/* When a log's oldest message was stored; UINT64_MAX: there is none. */
+static uint64_t
+first_at(const struct dw_ring *log)
+{
+	return dw_ring_count(log) > 0 ? dw_ring_entry(log, dw_ring_first(log))->at : UINT64_MAX;
+}
+
 static void
 expire_logs(struct dw_room *room, uint64_t at)
 {
-	while (dw_ring_count(room->direct) > 0 && dw_ring_entry(room->direct, dw_ring_first(room->direct))->at < at)
+	while (first_at(room->direct) < at)
 		drop_direct(room);
-	while (room->oldest_n <= room->n && dw_ring_entry(room->log, dw_ring_first(room->log))->at < at)
+	while (first_at(room->log) < at)
 		dw_room_drop_numbered(room);
 	if (room->direct_at < at)
 		room->direct_at = 0;
@@ -412,27 +402,18 @@ dw_room_expire(struct dw_room *room, uint64_t now)
 	room->all->dropped_expired += room->oldest_n - before;
 }
 
-/* When the oldest message of either log was stored; of a room that is not resident, the newest. UINT64_MAX: there is
- * none. */
-static uint64_t
-oldest_at(const struct dw_room *room)
-{
-	const uint64_t direct_at = room->direct_at > 0 ? room->direct_at : UINT64_MAX;
-	const uint64_t numbered = dw_ring_count(room->log) > 0 ? dw_ring_entry(room->log, dw_ring_first(room->log))->at
-							  : dw_room_retained(room) > 0 ? room->head_at
-														   : UINT64_MAX;
-	const uint64_t direct =
-		dw_ring_count(room->direct) > 0 ? dw_ring_entry(room->direct, dw_ring_first(room->direct))->at : direct_at;
-
-	return dw_less(numbered, direct);
-}
-
 uint64_t
 dw_room_next_age(const struct dw_room *room)
 {
-	const uint64_t oldest = oldest_at(room), pruned = room->prune_at > 0 ? room->prune_at : UINT64_MAX;
+	uint64_t at = dw_less(first_at(room->log), first_at(room->direct));
 
-	return oldest == UINT64_MAX ? pruned : dw_less(pruned, oldest + room->all->queue_ttl_ms + 1);
+	if (room->log == NULL && dw_room_retained(room) > 0)
+		at = room->head_at;
+	if (room->direct_at > 0)
+		at = dw_less(at, room->direct_at);
+	if (at < UINT64_MAX)
+		at += room->all->queue_ttl_ms + 1;
+	return room->prune_at > 0 ? dw_less(at, room->prune_at) : at;
 }
 
 bool
