@@ -188,16 +188,6 @@ deliver(struct dw_span *had, uint64_t begun, uint64_t upto)
 	return had->from != before.from || had->to != before.to;
 }
 
-static void
-count_confirmed(struct dw_room *room, struct dw_position from, struct dw_position to)
-{
-	const uint64_t first = dw_greater(dw_n(from), room->oldest_n - 1);
-	const uint64_t count = dw_n(to) > first ? dw_n(to) - first : 0;
-
-	room->confirmed += count;
-	room->all->confirmed += count;
-}
-
 /* Not all up to there was delivered: where it began is what its device had, or skipped. */
 static void
 note_confirmed(struct dw_room *room, struct dw_device *device, struct dw_position at, struct dw_begun begun, bool sure)
@@ -216,6 +206,7 @@ dw_room_confirm(struct dw_room *room, struct dw_session *session, struct dw_posi
 {
 	struct dw_device *device = session->device;
 	struct dw_position all;
+	uint64_t count;
 
 	if (!dw_room_is_position(room, device->member, at))
 		return false;
@@ -223,7 +214,9 @@ dw_room_confirm(struct dw_room *room, struct dw_session *session, struct dw_posi
 		session->begun = *begun;
 	at = with_own(room, device->member, at);
 	all = dw_position_further(session->confirmed, at);
-	count_confirmed(room, session->confirmed, all);
+	count = dw_room_behind(room, dw_n(session->confirmed)) - dw_room_behind(room, dw_n(all));
+	room->confirmed += count;
+	room->all->confirmed += count;
 	session->confirmed = all;
 	note_confirmed(room, device, at, session->begun, sure);
 	dw_room_advance(room, device, steady);
@@ -355,38 +348,24 @@ dw_room_receipts(const struct dw_room *room, struct dw_number number, struct dw_
 	return receipts;
 }
 
-static void
-add_audience(const struct dw_member *member, uint64_t except, struct dw_audience *audience)
-{
-	const struct dw_device *device;
-
-	LL_FOREACH(member->devices, device)
-	{
-		const struct dw_session *session;
-
-		audience->devices += device->sessions == NULL;
-		LL_FOREACH(device->sessions, session)
-		{
-			audience->sessions += session->id != except;
-		}
-	}
-}
-
 struct dw_audience
 dw_room_audience(const struct dw_room *room, struct dw_str to, uint64_t except)
 {
+	const struct dw_member *member = to.n > 0 ? dw_room_member(room, to) : NULL;
+	const struct dw_device *device = member != NULL ? member->devices : NULL;
+	const struct dw_session *session;
 	struct dw_audience audience = { 0 };
 
-	if (to.n > 0) {
-		const struct dw_member *member = dw_room_member(room, to);
-
-		if (member != NULL)
-			add_audience(member, except, &audience);
-		return audience;
+	if (to.n == 0) {
+		audience.sessions = room->session_count - (except != 0 && dw_room_session(room, except) != NULL);
+		audience.devices = room->device_count - room->device_connected;
 	}
-	audience.sessions = room->session_count;
-	audience.devices = room->device_count - room->device_connected;
-	if (except != 0 && dw_room_session(room, except) != NULL)
-		audience.sessions--;
+	for (; device != NULL; device = device->next) {
+		audience.devices += device->sessions == NULL;
+		LL_FOREACH(device->sessions, session)
+		{
+			audience.sessions += session->id != except;
+		}
+	}
 	return audience;
 }

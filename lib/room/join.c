@@ -269,8 +269,6 @@ static void
 fill_joined(const struct dw_room *room, const struct dw_session *session, struct stand stand, uint64_t now,
 	struct dw_joined *joined)
 {
-	const uint64_t first = dw_ring_first(room->log), end = dw_ring_end(room->log);
-
 	joined->session = session->id;
 	joined->room = dw_str(room->name);
 	joined->device = dw_str(session->device->id);
@@ -278,7 +276,7 @@ fill_joined(const struct dw_room *room, const struct dw_session *session, struct
 	joined->at = session->confirmed;
 	joined->from = stand.from;
 	joined->head = room->head;
-	joined->oldest = first < end ? dw_ring_entry(room->log, first)->seq : 0;
+	joined->oldest = dw_ring_count(room->log) > 0 ? dw_ring_entry(room->log, dw_ring_first(room->log))->seq : 0;
 	joined->replaying = dw_room_count(room, dw_str(session->device->member->user), stand.from, now);
 	joined->gap = stand.gap;
 	joined->direct = stand.direct;

@@ -86,8 +86,7 @@ struct dw_device *dw_room_add_device(struct dw_room *room, struct dw_str user, s
 void dw_room_mark_dirty(struct dw_room *room, struct dw_device *device);
 /* Makes it when needed. NULL: no memory. */
 struct dw_member *dw_room_get_member(struct dw_room *room, struct dw_str user);
-int dw_room_load_cursors(struct dw_room *room, const struct dw_cursor *cursors, size_t count);
-int dw_room_load_owners(struct dw_room *room, const struct dw_owner_row *rows, size_t count);
+int dw_room_load_cursors(struct dw_room *room, const struct dw_buf *rows);
 void dw_room_free_members(struct dw_room *room);
 /* Something about its age has changed, so that room->prune_at may be earlier. */
 void dw_room_note_age(struct dw_room *room, const struct dw_device *device);

@@ -181,17 +181,30 @@ append_direct(struct dw_room *room, const struct dw_record *record, struct dw_st
 }
 
 static int
-load_users(struct dw_room *room, const struct dw_user_row *rows, size_t count)
+load_users(struct dw_room *room, const struct dw_buf *rows)
 {
-	for (size_t i = 0; i < count; i++) {
-		struct dw_member *member = dw_room_get_member(room, dw_str(rows[i].user));
+	const struct dw_user_row *row = (const void *)rows->data;
+
+	for (size_t left = rows->len / sizeof(*row); left > 0; left--, row++) {
+		struct dw_member *member = dw_room_get_member(room, dw_str(row->user));
 
 		if (member == NULL)
 			return DW_E_NOMEM;
-		member->own = rows[i].own;
-		member->first_own = rows[i].own + 1;
+		member->own = row->own;
+		member->first_own = row->own + 1;
 	}
 	return DW_OK;
+}
+
+static int
+load_owners(struct dw_room *room, const struct dw_buf *rows)
+{
+	const struct dw_owner_row *row = (const void *)rows->data;
+	int err = DW_OK;
+
+	for (size_t left = rows->len / sizeof(*row); left > 0 && err == DW_OK; left--, row++)
+		err = dw_room_own(room, dw_str(row->user), row->state);
+	return err;
 }
 
 static int
@@ -238,18 +251,15 @@ dw_room_load(struct dw_room *room, const struct dw_op *load, uint64_t now)
 	room->head = load->read.summary.head;
 	room->head_at = load->read.summary.head_at;
 	room->device_count = 0;
-	err = fill_log(room, log, (struct dw_str) { load->read.records.data, load->read.records.len });
+	err = fill_log(room, log, dw_bytes(load->read.records.data, load->read.records.len));
 	if (err == DW_OK)
-		err = load_users(room, (const struct dw_user_row *)(const void *)load->read.users.data,
-			load->read.users.len / sizeof(struct dw_user_row));
+		err = load_users(room, &load->read.users);
 	if (err == DW_OK)
-		err = fill_direct(room, (struct dw_str) { load->read.directs.data, load->read.directs.len });
+		err = fill_direct(room, dw_bytes(load->read.directs.data, load->read.directs.len));
 	if (err == DW_OK)
-		err = dw_room_load_cursors(room, (const struct dw_cursor *)(const void *)load->read.cursors.data,
-			load->read.cursors.len / sizeof(struct dw_cursor));
+		err = dw_room_load_cursors(room, &load->read.cursors);
 	if (err == DW_OK)
-		err = dw_room_load_owners(room, (const struct dw_owner_row *)(const void *)load->read.owners.data,
-			load->read.owners.len / sizeof(struct dw_owner_row));
+		err = load_owners(room, &load->read.owners);
 	if (err != DW_OK) {
 		struct dw_gone *gone = room->gone;
 
