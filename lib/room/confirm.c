@@ -264,16 +264,6 @@ dw_room_leave(struct dw_room *room, struct dw_session *session, uint64_t ended, 
 	dw_room_even_out(room);
 }
 
-static bool
-reads_by(const struct dw_device *device, const struct dw_reader *reader)
-{
-	const struct dw_session *session = device->sessions;
-
-	while (session != NULL && session->reader != reader)
-		session = session->next;
-	return session != NULL;
-}
-
 void
 dw_room_lose_reader(struct dw_room *room, struct dw_reader *reader, uint64_t ended, uint64_t steady)
 {
@@ -286,9 +276,11 @@ dw_room_lose_reader(struct dw_room *room, struct dw_reader *reader, uint64_t end
 	DL_FOREACH_SAFE2(reader->sessions, session, next, reader_next)
 	{
 		struct dw_device *device = session->device;
+		const struct dw_session *other;
 
 		end_session(room, session, ended);
-		if (!reads_by(device, reader))
+		LL_SEARCH_SCALAR(device->sessions, other, reader, reader);
+		if (other == NULL)
 			dw_room_advance(room, device, steady);
 	}
 	dw_room_even_out(room);

@@ -124,14 +124,13 @@ find_stand(const struct dw_room *room, const struct dw_device *device, const str
 	return stand_at(room, device->resume, join->user);
 }
 
-/* The device, of which one connection at a time is in the room. NULL: it is none of these. */
-static const struct dw_device *
-single_device(const struct dw_room *room, const struct dw_join *join)
+struct dw_session *
+dw_room_rival(const struct dw_room *room, const struct dw_join *join)
 {
 	const struct dw_device *device =
 		(join->flags & DW_JOIN_DERIVED) == 0 ? dw_room_device(room, join->user, join->device) : NULL;
 
-	return device != NULL && !device->derived ? device : NULL;
+	return device != NULL && !device->derived ? device->sessions : NULL;
 }
 
 static uint32_t
@@ -145,33 +144,11 @@ opened_at(const struct dw_join *join, uint64_t steady)
 bool
 dw_room_replaced(const struct dw_room *room, const struct dw_join *join, uint64_t steady)
 {
-	const struct dw_device *device = (join->flags & DW_JOIN_RETURN) != 0 ? single_device(room, join) : NULL;
-	const struct dw_session *session = device != NULL ? device->sessions : NULL;
+	const struct dw_session *session = (join->flags & DW_JOIN_RETURN) != 0 ? dw_room_rival(room, join) : NULL;
 
 	while (session != NULL && ((session->opened - opened_at(join, steady)) & OPENED_MASK) > OPENED_MASK / 2)
 		session = session->next;
 	return session != NULL;
-}
-
-struct dw_session *
-dw_room_rival(const struct dw_room *room, const struct dw_join *join)
-{
-	const struct dw_device *device = single_device(room, join);
-
-	return device != NULL ? device->sessions : NULL;
-}
-
-static struct dw_reader *
-find_reader(const struct dw_room *room, uint32_t edge)
-{
-	struct dw_reader *reader;
-
-	DL_FOREACH(room->readers, reader)
-	{
-		if (reader->edge == edge)
-			return reader;
-	}
-	return NULL;
 }
 
 /* For somebody who goes on from there. */
@@ -245,10 +222,7 @@ touch_device(struct dw_room *room, struct dw_device *known, const struct dw_join
 	if (device == NULL)
 		return NULL;
 	if (known == NULL) {
-		device->resume = device->settled = confirmed;
-		device->had = (struct dw_span) { dw_n(confirmed), dw_n(confirmed) };
-		device->had_own = (struct dw_span) { dw_own(confirmed), dw_own(confirmed) };
-		dw_room_mark_dirty(room, device);
+		dw_room_move_device(room, device, confirmed);
 	} else if (dw_seq(device->at) > context->engine_head || (skips && dw_seq(stand.at) > dw_seq(device->resume))) {
 		dw_room_move_device(room, device, stand.at);
 	} else if (device->trail == NULL && (join->flags & DW_JOIN_RETURN) == 0 &&
@@ -305,7 +279,7 @@ dw_room_join(struct dw_room *room, const struct dw_join *join, const struct dw_j
 		free(session);
 		return DW_E_NOMEM;
 	}
-	reader = find_reader(room, context->edge);
+	DL_SEARCH_SCALAR(room->readers, reader, edge, context->edge);
 	session->reader = reader != NULL ? reader : new_reader(room, join, context, stand.from);
 	session->device = touch_device(room, known, join, context, stand, confirmed);
 	if (session->reader == NULL || session->device == NULL) {
