@@ -247,7 +247,7 @@ recover(struct dw_kv *kv)
 	const struct dw_kv_mark file = dw_kv_get_mark(kv);
 	int err = dw_kv_get_fixed(kv, 0, DW_STR(KV_TAG), &mark, sizeof(mark)), number;
 
-	if (err != DW_OK && err != DW_E_AGAIN)
+	if (err != DW_OK)
 		return err;
 	dw_kv_journal_follow(&kv->journal, mark.tag, kv->committed);
 	/* A copy may have been made of the file alone. */

@@ -310,9 +310,7 @@ note_limit(struct lmdb_engine *e)
 	uint64_t before;
 	int err = get_meta(e, "limit", &before, sizeof(before));
 
-	if (err == DW_E_AGAIN || (err == DW_OK && before > limit))
-		return put_meta(e, "limit", &limit, sizeof(limit));
-	return err;
+	return err == DW_OK && (before == 0 || before > limit) ? put_meta(e, "limit", &limit, sizeof(limit)) : err;
 }
 
 /* A store that was restored goes on from an older state, so its positions mean something else from there on, and it
@@ -335,25 +333,21 @@ begin_epoch(struct lmdb_engine *e, const struct dw_kv_mark *mark)
 static int
 read_standing(struct lmdb_engine *e, const struct dw_kv_mark *mark)
 {
-	struct dw_kv_mark before = { 0 };
+	struct dw_kv_mark before;
 	char noted[DW_EPOCH_SIZE] = "";
 	int err = get_meta(e, "seq", &e->seq, sizeof(e->seq));
 
-	if (err == DW_E_AGAIN)
-		err = DW_OK; /* nothing was ever stored */
 	if (err == DW_OK)
 		err = get_meta(e, "epoch", e->epoch, sizeof(e->epoch));
 	e->epoch[sizeof(e->epoch) - 1] = '\0';
 	if (err == DW_OK)
 		err = get_meta(e, "noted", noted, sizeof(noted));
-	if (err == DW_E_AGAIN && e->epoch[0] != '\0')
-		err = DW_OK; /* that was never noted */
-	e->noted = memcmp(noted, e->epoch, sizeof(noted)) == 0;
 	if (err == DW_OK)
 		err = get_meta(e, "file", &before, sizeof(before));
-	if (err != DW_OK && err != DW_E_AGAIN)
+	if (err != DW_OK)
 		return err;
-	if (err == DW_OK && memcmp(&before, mark, sizeof(before)) == 0 && !dw_lmdb_was_restored(e, e->noted))
+	e->noted = memcmp(noted, e->epoch, sizeof(noted)) == 0;
+	if (e->epoch[0] != '\0' && memcmp(&before, mark, sizeof(before)) == 0 && !dw_lmdb_was_restored(e))
 		return DW_OK;
 	e->renewed = true;
 	return begin_epoch(e, mark);
@@ -364,10 +358,11 @@ static int
 read_meta(struct lmdb_engine *e, struct dw_fault *fault)
 {
 	const struct dw_kv_mark mark = dw_kv_get_mark(e->kv);
-	uint64_t version = LMDB_FORMAT;
+	uint64_t version;
 	int err = get_meta(e, "version", &version, sizeof(version));
 
-	if (err == DW_E_AGAIN) {
+	if (err == DW_OK && version == 0) {
+		version = LMDB_FORMAT;
 		err = put_meta(e, "version", &version, sizeof(version));
 		if (err == DW_OK)
 			err = begin_epoch(e, &mark);

@@ -59,11 +59,8 @@ static int
 get_user(struct lmdb_engine *e, struct dw_str room, struct dw_str user, struct user_value *value)
 {
 	char key[LMDB_KEY_MAX];
-	int err = dw_kv_get_fixed(e->kv, USERS, dw_lmdb_join_key(key, room, user, NULL), value, sizeof(*value));
 
-	if (err == DW_E_AGAIN)
-		*value = (struct user_value) { 0 };
-	return err == DW_E_AGAIN ? DW_OK : err;
+	return dw_kv_get_fixed(e->kv, USERS, dw_lmdb_join_key(key, room, user, NULL), value, sizeof(*value));
 }
 
 static bool
@@ -158,11 +155,11 @@ int
 dw_lmdb_append(struct lmdb_engine *e, struct dw_op *op)
 {
 	const struct dw_str name = dw_str(op->room);
-	struct room_value room = { 0 };
+	struct room_value room;
 	struct message_head head;
 	int err = dw_lmdb_get_room(e, name, &room);
 
-	if (err != DW_OK && err != DW_E_AGAIN)
+	if (err != DW_OK)
 		return err;
 	op->append.seq = e->next_seq++;
 	err = take_place(e, op, &room, &head);
@@ -334,19 +331,18 @@ int
 dw_lmdb_load(struct lmdb_engine *e, struct dw_op *op)
 {
 	struct reading reading = { .engine = e, .op = op };
-	struct room_value room = { 0 };
+	struct room_value room;
 	char key[LMDB_KEY_MAX];
 	const struct dw_str prefix = dw_lmdb_join_key(key, dw_str(op->room), DW_STR(""), NULL);
 	int err = dw_lmdb_get_room(e, dw_str(op->room), &room);
 
+	if (err != DW_OK)
+		return err;
 	(void)dw_lmdb_summary(e, &op->read.summary, dw_str(op->room), &room);
 	op->read.summary.oldest_n = room.n + 1;
 	op->read.summary.directs = 0;
-	if (err == DW_E_AGAIN)
-		return DW_OK;
 	reading.ends = (struct lmdb_ends) { room.n, room.directs };
-	if (err == DW_OK)
-		err = walk(e, room.last, read_one, &reading);
+	err = walk(e, room.last, read_one, &reading);
 	if (err == DW_OK)
 		err = add_records(&reading, &op->read.records);
 	if (err == DW_OK)
@@ -394,9 +390,8 @@ dw_lmdb_place(struct lmdb_engine *e, struct dw_op *op)
 	struct room_value room;
 	int err = dw_lmdb_get_room(e, dw_str(op->room), &room);
 
-	if (err != DW_OK)
-		return err == DW_E_AGAIN ? DW_OK : err;
-	err = get_user(e, dw_str(op->room), dw_str(op->place.user), &user);
+	if (err == DW_OK)
+		err = get_user(e, dw_str(op->room), dw_str(op->place.user), &user);
 	if (err == DW_OK)
 		err = search_chain(e, room.last, room.n, op->place.seq, &op->place.n);
 	if (err == DW_OK)

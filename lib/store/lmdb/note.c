@@ -100,12 +100,12 @@ dw_lmdb_note_read(struct lmdb_engine *e)
 }
 
 bool
-dw_lmdb_was_restored(const struct lmdb_engine *e, bool noted)
+dw_lmdb_was_restored(const struct lmdb_engine *e)
 {
 	const struct lmdb_note *known = &e->note;
 
 	if (!known->there)
-		return noted;
+		return e->noted;
 	return known->fd < 0 || strcmp(known->epoch, e->epoch) != 0 || known->later > e->seq;
 }
 

@@ -107,8 +107,8 @@ get_owner(struct lmdb_engine *e, const char *room, const char *user, enum dw_own
 	int err = dw_kv_get_fixed(
 		e->kv, OWNERS, dw_lmdb_join_key(key, dw_str(room), dw_str(user), NULL), &stored, sizeof(stored));
 
-	*state = err != DW_OK ? DW_OWNER_NONE : stored == DW_OWNER_DENIED ? DW_OWNER_DENIED : DW_OWNER_GRANTED;
-	return err == DW_E_AGAIN ? DW_OK : err;
+	*state = err != DW_OK ? DW_OWNER_NONE : (enum dw_owner_state)stored;
+	return err;
 }
 
 /* A page of the registry. */

@@ -165,7 +165,7 @@ void dw_lmdb_rooms_begin(struct lmdb_engine *e);
 int dw_lmdb_rooms_write(struct lmdb_engine *e);
 /* The batch was aborted, or the engine is closed. */
 void dw_lmdb_rooms_forget(struct lmdb_engine *e);
-/* DW_E_AGAIN: there is no such room. */
+/* All zeros: there is no such room. */
 int dw_lmdb_get_room(struct lmdb_engine *e, struct dw_str name, struct room_value *value);
 int dw_lmdb_put_room(struct lmdb_engine *e, struct dw_str name, const struct room_value *value);
 
@@ -202,8 +202,8 @@ void dw_lmdb_unlock(struct lmdb_engine *e);
 
 /* Once, when the directory is locked. */
 void dw_lmdb_note_read(struct lmdb_engine *e);
-/* Whether the store with this epoch and seq is a restored copy; `noted`: its epoch has been noted once. */
-bool dw_lmdb_was_restored(const struct lmdb_engine *e, bool noted);
+/* Whether the store with this epoch and seq is a restored copy. */
+bool dw_lmdb_was_restored(const struct lmdb_engine *e);
 /* Replaces it by where the store stands; 0 or errno's number. */
 int dw_lmdb_note_write(struct lmdb_engine *e);
 /* The same at little cost, after a commit. */

@@ -20,7 +20,6 @@ struct kept {
 	struct kept *next; /* of those that were changed */
 	struct room_value value;
 	uint32_t hash;
-	bool there; /* it is in the store, or will be */
 	bool changed;
 	uint8_t size; /* of its name */
 	char name[];
@@ -56,12 +55,11 @@ read_room(struct lmdb_engine *e, struct dw_str name, uint32_t hash, struct kept 
 	if (kept == NULL)
 		return DW_E_NOMEM;
 	err = dw_kv_get_fixed(e->kv, ROOMS, name, &kept->value, sizeof(kept->value));
-	if (err != DW_OK && err != DW_E_AGAIN) {
+	if (err != DW_OK) {
 		free(kept);
 		return err;
 	}
 	kept->hash = hash;
-	kept->there = err == DW_OK;
 	kept->size = (uint8_t)name.n;
 	memcpy(kept->name, name.p, name.n);
 	dw_hash_add(&e->rooms, &kept->link, hash);
@@ -93,8 +91,6 @@ dw_lmdb_get_room(struct lmdb_engine *e, struct dw_str name, struct room_value *v
 	struct kept *kept;
 	int err = find(e, name, &kept);
 
-	if (err == DW_OK && !kept->there)
-		err = DW_E_AGAIN;
 	if (err == DW_OK)
 		*value = kept->value;
 	return err;
@@ -111,7 +107,7 @@ dw_lmdb_put_room(struct lmdb_engine *e, struct dw_str name, const struct room_va
 	kept->value = *value;
 	if (!kept->changed)
 		LL_PREPEND(e->changed, kept);
-	kept->there = kept->changed = true;
+	kept->changed = true;
 	return DW_OK;
 }
 

@@ -66,9 +66,10 @@ sweep_one(void *user, struct dw_str key, struct dw_str value)
 	err = key.n == 8 ? dw_lmdb_take_message(value, sweep->places, &message) : DW_E_CORRUPT;
 	if (err == DW_OK)
 		err = dw_lmdb_get_room(e, message.room, &room);
-	if (err != DW_OK)
-		return err == DW_E_AGAIN ? DW_E_CORRUPT : err;
-	err = dw_lmdb_get_ends(e, &room, &message, &ends);
+	if (err == DW_OK && room.head == 0)
+		err = DW_E_CORRUPT;
+	if (err == DW_OK)
+		err = dw_lmdb_get_ends(e, &room, &message, &ends);
 	if (err != DW_OK)
 		return err;
 	if (dw_lmdb_is_forgotten(e, ends, &message)) {
@@ -89,7 +90,7 @@ sweep_table(struct lmdb_engine *e, enum lmdb_table table, const char *name, size
 	uint64_t key;
 	int err = dw_kv_get_fixed(e->kv, META, dw_str(name), state, sizeof(*state));
 
-	if (err != DW_OK && err != DW_E_AGAIN)
+	if (err != DW_OK)
 		return err;
 	if (state->position == 0) {
 		if (!must && dw_kv_count(e->kv, table) < state->from && e->now < state->from_at)
