@@ -43,17 +43,6 @@ put_meta(struct lmdb_engine *e, const char *name, const void *in, size_t size)
 	return dw_kv_put(e->kv, META, dw_str(name), (struct dw_str) { in, size });
 }
 
-/* What is in memory becomes what the batch made, or what it was before. */
-static void
-settle(struct lmdb_engine *e, bool committed, bool appended)
-{
-	if (!committed)
-		dw_lmdb_rooms_forget(e);
-	else if (appended)
-		e->seq = e->next_seq - 1;
-	dw_lmdb_ids_settle(e, committed);
-}
-
 /* The dead may take as much room as the living while there is room. */
 static bool
 is_nearly_full(const struct lmdb_engine *e)
@@ -98,7 +87,12 @@ attempt(struct lmdb_engine *e, enum dw_kv_mode mode, struct dw_op **ops, size_t 
 		err = dw_kv_commit(e->kv);
 	else
 		dw_kv_abort(e->kv);
-	settle(e, err == DW_OK, budget > 0);
+	/* What is in memory becomes what the batch made, or what it was before. */
+	if (err != DW_OK)
+		dw_lmdb_rooms_forget(e);
+	else if (budget > 0)
+		e->seq = e->next_seq - 1;
+	dw_lmdb_ids_settle(e, err == DW_OK);
 	return err;
 }
 
@@ -198,7 +192,7 @@ note_noted(struct lmdb_engine *e)
 static int
 note_standing(struct lmdb_engine *e)
 {
-	const int number = dw_lmdb_note_is_old(e) ? dw_lmdb_note_write(e) : 0;
+	const int number = dw_lmdb_note_renew(e);
 	const int err = number == 0 && !e->noted ? note_noted(e) : DW_OK;
 
 	return err == DW_E_STORAGE_FULL || err == DW_E_NOMEM ? DW_OK : err;

@@ -191,25 +191,21 @@ int dw_lmdb_op(struct lmdb_engine *e, struct dw_op *op);
 bool dw_lmdb_take_cursor(struct dw_str key, struct dw_str value, struct dw_cursor *cursor);
 bool dw_lmdb_take_owner(struct dw_str key, struct dw_str value, struct dw_owner_row *row);
 
-/* ---- lock.c: the directory */
+/* ---- note.c: the directory, and the note in it */
 
 /* Makes it, and the store's file in it, and takes both for the engine's life. DW_E_CREATE, DW_E_PERMISSION,
  * DW_E_IN_USE. */
 int dw_lmdb_lock(struct lmdb_engine *e, struct dw_fault *fault);
 void dw_lmdb_unlock(struct lmdb_engine *e);
-
-/* ---- note.c: the note beside the store */
-
 /* Once, when the directory is locked. */
 void dw_lmdb_note_read(struct lmdb_engine *e);
 /* Whether the store with this epoch and seq is a restored copy. */
 bool dw_lmdb_was_restored(const struct lmdb_engine *e);
-/* Replaces it by where the store stands; 0 or errno's number. */
+/* Replaces it by where the store stands, in any case or where that tells more; 0 or errno's number. */
 int dw_lmdb_note_write(struct lmdb_engine *e);
+int dw_lmdb_note_renew(struct lmdb_engine *e);
 /* The same at little cost, after a commit. */
 void dw_lmdb_note_head(struct lmdb_engine *e);
-/* Whether replacing it tells more. */
-bool dw_lmdb_note_is_old(const struct lmdb_engine *e);
 /* Removes it: it says nothing of what comes. */
 void dw_lmdb_note_drop(struct lmdb_engine *e);
 void dw_lmdb_note_close(struct lmdb_engine *e);
