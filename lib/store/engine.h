@@ -168,6 +168,9 @@ struct dw_engine_info {
 
 struct dw_engine; /* starts with `const struct dw_engine_ops *ops` */
 
+typedef int dw_each_room(void *user, const struct dw_room_summary *summary);
+typedef int dw_each_cursor(void *user, const struct dw_cursor *cursor);
+
 struct dw_engine_ops {
 	/* DW_E_CREATE or DW_E_PERMISSION (directory), DW_E_IN_USE (another process has it open),
 	 * DW_E_CORRUPT (not ours, damaged, or of another format: which, and what to do), DW_E_NOMEM. The whole
@@ -178,11 +181,10 @@ struct dw_engine_ops {
 	void (*rest)(struct dw_engine *engine);
 	void (*close)(struct dw_engine *engine);
 	void (*info)(struct dw_engine *engine, struct dw_engine_info *info);
-	/* Every room that retains anything, in any order; an error that `each` returns ends it and is returned. A summary
-	 * from here may count messages that have expired since: LOAD tells exactly. */
-	int (*rooms)(struct dw_engine *engine, int (*each)(void *user, const struct dw_room_summary *summary), void *user);
-	/* The cursors of all rooms, likewise. */
-	int (*cursors)(struct dw_engine *engine, int (*each)(void *user, const struct dw_cursor *cursor), void *user);
+	/* Every room that retains anything, then every cursor, each in any order; NULL: none of them. An error that is
+	 * returned to it ends it and is returned. A summary from here may count messages that have expired since: LOAD
+	 * tells exactly. */
+	int (*scan)(struct dw_engine *engine, dw_each_room *room, dw_each_cursor *cursor, void *user);
 	/* Carries out and commits; durable when it returns DW_OK. DW_E_STORAGE_FULL: nothing was done, more room
 	 * mends it; DW_E_STORAGE: the disk cannot be trusted, the process must end. */
 	int (*commit)(struct dw_engine *engine, struct dw_op **ops, size_t count, struct dw_fault *fault);

@@ -239,8 +239,8 @@ lmdb_info(struct dw_engine *engine, struct dw_engine_info *info)
 
 struct walk {
 	struct lmdb_engine *engine;
-	int (*room)(void *user, const struct dw_room_summary *summary);
-	int (*cursor)(void *user, const struct dw_cursor *cursor);
+	dw_each_room *room;
+	dw_each_cursor *cursor;
 	void *user;
 };
 
@@ -267,33 +267,21 @@ walk_cursor(void *user, struct dw_str key, struct dw_str value)
 }
 
 static int
-walk_all(struct walk *walk, enum lmdb_table table, int (*each)(void *, struct dw_str, struct dw_str))
+lmdb_scan(struct dw_engine *engine, dw_each_room *room, dw_each_cursor *cursor, void *user)
 {
-	struct dw_kv *kv = walk->engine->kv;
-	int err = dw_kv_begin(kv, DW_KV_READ);
+	struct lmdb_engine *e = (struct lmdb_engine *)engine;
+	struct walk walk = { e, room, cursor, user };
+	int err = dw_kv_begin(e->kv, DW_KV_READ);
 
 	if (err != DW_OK)
 		return err;
-	walk->engine->now = dw_now_ms();
-	err = dw_kv_scan(kv, table, DW_STR(""), DW_STR(""), each, walk);
-	dw_kv_abort(kv);
+	e->now = dw_now_ms();
+	if (room != NULL)
+		err = dw_kv_scan(e->kv, ROOMS, DW_STR(""), DW_STR(""), walk_room, &walk);
+	if (err == DW_OK && cursor != NULL)
+		err = dw_kv_scan(e->kv, CURSORS, DW_STR(""), DW_STR(""), walk_cursor, &walk);
+	dw_kv_abort(e->kv);
 	return err;
-}
-
-static int
-lmdb_rooms(struct dw_engine *engine, int (*each)(void *user, const struct dw_room_summary *summary), void *user)
-{
-	struct lmdb_engine *e = (struct lmdb_engine *)engine;
-
-	return walk_all(&(struct walk) { .engine = e, .room = each, .user = user }, ROOMS, walk_room);
-}
-
-static int
-lmdb_cursors(struct dw_engine *engine, int (*each)(void *user, const struct dw_cursor *cursor), void *user)
-{
-	struct lmdb_engine *e = (struct lmdb_engine *)engine;
-
-	return walk_all(&(struct walk) { .engine = e, .cursor = each, .user = user }, CURSORS, walk_cursor);
 }
 
 /* The smallest limit that this store ever had: history beyond it may have holes. */
@@ -448,7 +436,6 @@ const struct dw_engine_ops dw_engine_lmdb = {
 	.rest = lmdb_rest,
 	.close = lmdb_close,
 	.info = lmdb_info,
-	.rooms = lmdb_rooms,
-	.cursors = lmdb_cursors,
+	.scan = lmdb_scan,
 	.commit = lmdb_commit,
 };

@@ -564,14 +564,14 @@ test_direct_messages_age(void **state)
 	uint64_t sum = 0;
 
 	(void)direct(f, "a", "alice", before);
-	assert_int_equal(0, f->ops->rooms(f->engine, sum_directs, &sum));
+	assert_int_equal(0, f->ops->scan(f->engine, sum_directs, NULL, &sum));
 	assert_int_equal(0, sum);
 	assert_int_equal(1, load_directs(f, "a", "alice").all);
 	assert_int_equal(0, load_directs(f, "a", "alice").whole);
 	(void)direct(f, "a", "alice", now);
 	assert_int_equal(2, load_directs(f, "a", "alice").all);
 	assert_int_equal(1, load_directs(f, "a", "alice").whole);
-	assert_int_equal(0, f->ops->rooms(f->engine, sum_directs, &sum));
+	assert_int_equal(0, f->ops->scan(f->engine, sum_directs, NULL, &sum));
 	assert_true(sum >= 1);
 }
 
@@ -848,7 +848,7 @@ test_a_room_outlives_its_messages(void **state)
 
 	old->append.at = dw_now_ms() - f->config.queue_ttl_ms - 1000;
 	assert_int_equal(DW_OK, run(f, old));
-	assert_int_equal(0, f->ops->rooms(f->engine, count_room, &sum));
+	assert_int_equal(0, f->ops->scan(f->engine, count_room, NULL, &sum));
 	assert_int_equal(0, sum);
 	assert_int_equal(DW_OK, run(f, load));
 	assert_int_equal(0, load->read.records.len);
@@ -1030,12 +1030,12 @@ test_scans(void **state)
 	set_cursor(f, "b", "alice", "pad", 40, 1);
 	set_cursor(f, "b", "alice", "phone", 0, 0);
 	set_cursor(f, "b", "alice", "never", 0, 0);
-	assert_int_equal(0, f->ops->cursors(f->engine, count_cursor, &sum));
+	assert_int_equal(0, f->ops->scan(f->engine, NULL, count_cursor, &sum));
 	assert_int_equal(50, sum);
 	sum = 0;
-	assert_int_equal(0, f->ops->rooms(f->engine, count_room, &sum));
+	assert_int_equal(0, f->ops->scan(f->engine, count_room, NULL, &sum));
 	assert_int_equal(7, sum);
-	assert_int_equal(DW_E_BUSY, f->ops->rooms(f->engine, stop_at_once, &calls));
+	assert_int_equal(DW_E_BUSY, f->ops->scan(f->engine, stop_at_once, NULL, &calls));
 	assert_int_equal(1, calls);
 }
 
