@@ -65,7 +65,6 @@ attempt(struct lmdb_engine *e, enum dw_kv_mode mode, struct dw_op **ops, size_t 
 	e->next_seq = e->seq + 1;
 	e->deleted = 0;
 	e->room = NULL;
-	dw_lmdb_rooms_begin(e);
 	for (size_t i = 0; err == DW_OK && i < count; i++) {
 		e->room = ops[i]->room;
 		err = dw_lmdb_op(e, ops[i]);
@@ -284,17 +283,6 @@ lmdb_scan(struct dw_engine *engine, dw_each_room *room, dw_each_cursor *cursor, 
 	return err;
 }
 
-/* The smallest limit that this store ever had: history beyond it may have holes. */
-static int
-note_limit(struct lmdb_engine *e)
-{
-	const uint64_t limit = e->config.queue_limit;
-	uint64_t before;
-	int err = get_meta(e, "limit", &before, sizeof(before));
-
-	return err == DW_OK && (before == 0 || before > limit) ? put_meta(e, "limit", &limit, sizeof(limit)) : err;
-}
-
 /* A store that was restored goes on from an older state, so its positions mean something else from there on, and it
  * must have another epoch. */
 static int
@@ -340,7 +328,8 @@ static int
 read_meta(struct lmdb_engine *e, struct dw_fault *fault)
 {
 	const struct dw_kv_mark mark = dw_kv_get_mark(e->kv);
-	uint64_t version;
+	const uint64_t limit = e->config.queue_limit;
+	uint64_t version, least;
 	int err = get_meta(e, "version", &version, sizeof(version));
 
 	if (err == DW_OK && version == 0) {
@@ -351,8 +340,11 @@ read_meta(struct lmdb_engine *e, struct dw_fault *fault)
 	} else if (err == DW_OK) {
 		err = read_standing(e, &mark);
 	}
+	/* The smallest limit that this store ever had: history beyond it may have holes. */
 	if (err == DW_OK)
-		err = note_limit(e);
+		err = get_meta(e, "limit", &least, sizeof(least));
+	if (err == DW_OK && (least == 0 || least > limit))
+		err = put_meta(e, "limit", &limit, sizeof(limit));
 	if (err == DW_OK && !dw_kv_recovered(e->kv))
 		err = dw_lmdb_ids_open(e);
 	if (err == DW_OK)

@@ -244,19 +244,14 @@ do_append(struct lmdb_engine *e, struct dw_op *op)
 int
 dw_lmdb_op(struct lmdb_engine *e, struct dw_op *op)
 {
-	switch (op->kind) {
-	case DW_OP_APPEND:
-		return do_append(e, op);
-	case DW_OP_CURSOR:
-		return do_cursor(e, op);
-	case DW_OP_OWNER:
-		return do_owner(e, op);
-	case DW_OP_LOAD:
-		return do_load(e, op);
-	case DW_OP_PLACE:
-		return dw_lmdb_place(e, op);
-	case DW_OP_OWNERS:
-		return do_owners(e, op);
-	}
-	return DW_E_INTERNAL;
+	static int (*const kinds[])(struct lmdb_engine *, struct dw_op *) = {
+		[DW_OP_APPEND] = do_append,
+		[DW_OP_CURSOR] = do_cursor,
+		[DW_OP_OWNER] = do_owner,
+		[DW_OP_LOAD] = do_load,
+		[DW_OP_PLACE] = dw_lmdb_place,
+		[DW_OP_OWNERS] = do_owners,
+	};
+
+	return kinds[op->kind](e, op);
 }

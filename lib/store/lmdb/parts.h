@@ -160,8 +160,7 @@ int dw_lmdb_sweep(struct lmdb_engine *e, size_t budget, bool must);
 
 /* ---- rooms.c: what the batch under way has made of the rooms */
 
-/* Before a batch's first operation, and before its commit. */
-void dw_lmdb_rooms_begin(struct lmdb_engine *e);
+/* Before a batch's commit. */
 int dw_lmdb_rooms_write(struct lmdb_engine *e);
 /* The batch was aborted, or the engine is closed. */
 void dw_lmdb_rooms_forget(struct lmdb_engine *e);

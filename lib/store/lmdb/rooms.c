@@ -38,13 +38,6 @@ dw_lmdb_rooms_forget(struct lmdb_engine *e)
 	e->changed = NULL;
 }
 
-void
-dw_lmdb_rooms_begin(struct lmdb_engine *e)
-{
-	if (e->rooms.count > ROOMS_KEPT)
-		dw_lmdb_rooms_forget(e);
-}
-
 /* From the store. */
 static int
 read_room(struct lmdb_engine *e, struct dw_str name, uint32_t hash, struct kept **out)
@@ -132,5 +125,7 @@ dw_lmdb_rooms_write(struct lmdb_engine *e)
 		kept->changed = false;
 		err = dw_kv_put(e->kv, ROOMS, dw_bytes(kept->name, kept->size), dw_bytes(&kept->value, sizeof(kept->value)));
 	}
+	if (e->rooms.count > ROOMS_KEPT)
+		dw_lmdb_rooms_forget(e);
 	return err;
 }
