@@ -218,11 +218,11 @@ static void
 lmdb_rest(struct dw_engine *engine)
 {
 	struct lmdb_engine *e = (struct lmdb_engine *)engine;
-	int err = e->failed ? DW_OK : note_standing(e);
+	int err = e->failed ? DW_E_STORAGE : note_standing(e);
 
-	if (err == DW_OK && !e->failed)
+	if (err == DW_OK)
 		err = dw_kv_rest(e->kv);
-	e->failed = e->failed || err == DW_E_STORAGE || err == DW_E_CORRUPT;
+	e->failed = err == DW_E_STORAGE || err == DW_E_CORRUPT;
 }
 
 static void

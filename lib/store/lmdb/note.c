@@ -49,7 +49,7 @@ static const uint64_t MAGIC = 0x31302d65746f6e64; /* "dnote-01" */
 static const uint64_t NOTE_EVERY_MS = 5000;
 
 struct later {
-	uint64_t head, sum;
+	uint64_t head, sum; /* the note's sum goes into this one: what another note has left there is not its own */
 };
 
 struct note {
@@ -64,13 +64,6 @@ static uint64_t
 sum_of(const struct note *note)
 {
 	return kv_mix(1, (struct dw_str) { (const char *)note, offsetof(struct note, sum) });
-}
-
-/* Of this note: what another one has left there is not taken for its own. */
-static uint64_t
-later_sum(uint64_t sum, uint64_t head)
-{
-	return kv_mix_word(sum, head);
 }
 
 /* ---- reading */
@@ -104,7 +97,7 @@ dw_lmdb_note_read(struct lmdb_engine *e)
 	known->fd = fd;
 	known->sum = note.sum;
 	known->head = known->later = note.head;
-	if (note.later.sum == later_sum(note.sum, note.later.head) && note.later.head > note.head)
+	if (note.later.sum == kv_mix_word(note.sum, note.later.head) && note.later.head > note.head)
 		known->later = note.later.head;
 }
 
@@ -134,7 +127,7 @@ make(struct lmdb_engine *e, struct note *note, int *fd)
 	*note = (struct note) { .magic = MAGIC, .self = dw_kv_mark_of(*fd), .head = e->seq };
 	memcpy(note->epoch, e->epoch, sizeof(e->epoch));
 	note->sum = sum_of(note);
-	note->later = (struct later) { note->head, later_sum(note->sum, note->head) };
+	note->later = (struct later) { note->head, kv_mix_word(note->sum, note->head) };
 	errno = ENOSPC; /* of a write that took only a part */
 	if (pwrite(*fd, note, sizeof(*note), 0) == (ssize_t)sizeof(*note) && fsync(*fd) == 0 &&
 		renameat(e->dir, NEW_NAME, e->dir, NAME) == 0)
@@ -172,7 +165,7 @@ void
 dw_lmdb_note_head(struct lmdb_engine *e)
 {
 	struct lmdb_note *known = &e->note;
-	const struct later later = { e->seq, later_sum(known->sum, e->seq) };
+	const struct later later = { e->seq, kv_mix_word(known->sum, e->seq) };
 
 	if (known->later == e->seq && known->fd >= 0)
 		return;
