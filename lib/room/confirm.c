@@ -188,6 +188,16 @@ deliver(struct dw_span *had, uint64_t begun, uint64_t upto)
 	return had->from != before.from || had->to != before.to;
 }
 
+static void
+count_confirmed(struct dw_room *room, struct dw_position from, struct dw_position to)
+{
+	const uint64_t first = dw_greater(dw_n(from), room->oldest_n - 1);
+	const uint64_t count = dw_n(to) > first ? dw_n(to) - first : 0;
+
+	room->confirmed += count;
+	room->all->confirmed += count;
+}
+
 /* Not all up to there was delivered: where it began is what its device had, or skipped. */
 static void
 note_confirmed(struct dw_room *room, struct dw_device *device, struct dw_position at, struct dw_begun begun, bool sure)
@@ -206,7 +216,6 @@ dw_room_confirm(struct dw_room *room, struct dw_session *session, struct dw_posi
 {
 	struct dw_device *device = session->device;
 	struct dw_position all;
-	uint64_t count;
 
 	if (!dw_room_is_position(room, device->member, at))
 		return false;
@@ -214,9 +223,7 @@ dw_room_confirm(struct dw_room *room, struct dw_session *session, struct dw_posi
 		session->begun = *begun;
 	at = with_own(room, device->member, at);
 	all = dw_position_further(session->confirmed, at);
-	count = dw_room_behind(room, dw_n(session->confirmed)) - dw_room_behind(room, dw_n(all));
-	room->confirmed += count;
-	room->all->confirmed += count;
+	count_confirmed(room, session->confirmed, all);
 	session->confirmed = all;
 	note_confirmed(room, device, at, session->begun, sure);
 	dw_room_advance(room, device, steady);

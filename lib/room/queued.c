@@ -3,9 +3,9 @@
  *
  * Its own file because these numbers are kept while things change, and never counted when somebody asks: statistics of
  * 100,000 rooms cost a few additions. Each change costs its own size:
- *   - each entry of the log says how many devices have confirmed up to it (its flags), and the room how many are
- *     before the oldest entry (`behind`). `low_n` is the lowest of them: a device that leaves it as the last one takes
- * it along, over as many entries as the device has just confirmed at the most;
+ *   - each entry of the log counts, in its flags, the devices that have confirmed up to it and no further; `behind`
+ *     counts those before the oldest entry. `low_n` is where the last of them all stands: when the only device there
+ *     goes on, low_n moves to the next entry with a device, which is at most as far as that device went;
  *   - a member knows the lowest `own` among its few devices, which is looked for anew when one leaves it;
  *   - dw_room_sum_up carries what that makes of the room into the sums of all rooms.
  * A room that is not resident keeps low_n and direct_queued as they were.

@@ -380,7 +380,7 @@ expire_logs(struct dw_room *room, uint64_t at)
 {
 	while (first_at(room->direct) < at)
 		drop_direct(room);
-	while (first_at(room->log) < at)
+	while (room->oldest_n <= room->n && dw_ring_entry(room->log, dw_ring_first(room->log))->at < at)
 		dw_room_drop_numbered(room);
 	if (room->direct_at < at)
 		room->direct_at = 0;

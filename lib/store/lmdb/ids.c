@@ -66,7 +66,7 @@ tag_of(const struct lmdb_ids *ids, const void *digest)
 	return (uint32_t)(number * ids->key >> 32);
 }
 
-/* A head too far back for `back` is below the floor, as is then what `back` says. */
+/* 32 bits are enough for `back`: no ring is so long, so what is further back is no longer in it, and the chain ends. */
 static void
 link_row(struct lmdb_ids *ids, uint64_t seq)
 {
