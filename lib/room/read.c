@@ -112,7 +112,8 @@ dw_room_go_on(const struct dw_room *room, struct dw_str user, struct dw_position
 	const struct dw_member *member = dw_room_member(room, user);
 
 	at = dw_position_skip(at, room->oldest_n - 1, member != NULL ? member->first_own - 1 : 0);
-	return dw_position_near(at, dw_room_stream_at(room, member, dw_seq(at)));
+	/* Nothing is retained between it and the stream, whose own is 0. */
+	return dw_position_further(at, dw_room_stream_at(room, member, dw_seq(at)));
 }
 
 bool

@@ -181,15 +181,14 @@ read_heads(struct dw_kv_look *look)
 	if (look->heads[0].commit == 0 && look->heads[1].commit == 0)
 		return DW_E_AGAIN;
 	look->newer = look->heads[1].commit > look->heads[0].commit;
-	if (look->heads[look->newer].commit != look->heads[1 - look->newer].commit + 1 ||
-		look->heads[look->newer].commit % 2 != look->newer)
-		return bad_head(look, look->newer, "the two heads are not of neighbouring commits");
 	head = &look->heads[look->newer];
+	if (head->commit != look->heads[1 - look->newer].commit + 1 || head->commit % 2 != look->newer)
+		return bad_head(look, look->newer, "the two heads are not of neighbouring commits");
 	if (head->last_page >= look->file_size / look->pages.page_size)
 		return bad_head(look, look->newer, "the file ends before its last page");
-	if (!tree_ok(&head->free, FREE_FLAGS, head->last_page + 1) || !tree_ok(&head->main, 0, head->last_page + 1))
+	look->pages.count = head->last_page + 1;
+	if (!tree_ok(&head->free, FREE_FLAGS, look->pages.count) || !tree_ok(&head->main, 0, look->pages.count))
 		return bad_head(look, look->newer, "a root is wrong");
-	look->pages.count = look->heads[look->newer].last_page + 1;
 	return DW_OK;
 }
 
