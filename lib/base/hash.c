@@ -82,6 +82,19 @@ dw_hash_remove(struct dw_hash *table, struct dw_hash_link *link, uint32_t hash)
 	*table = (struct dw_hash) { 0 };
 }
 
+void
+dw_hash_free(struct dw_hash *table)
+{
+	for (size_t i = 0; i < table->cap; i++) {
+		for (struct dw_hash_link *link = table->chains[i], *next; link != NULL; link = next) {
+			next = link->next;
+			free(link);
+		}
+	}
+	free(table->chains);
+	*table = (struct dw_hash) { 0 };
+}
+
 struct dw_hash_link *
 dw_hash_chain(const struct dw_hash *table, uint32_t hash)
 {

@@ -36,5 +36,7 @@ void dw_hash_add(struct dw_hash *table, struct dw_hash_link *link, uint32_t hash
 void dw_hash_remove(struct dw_hash *table, struct dw_hash_link *link, uint32_t hash);
 /* The chain of this hash, by `next`; others are in it too. */
 struct dw_hash_link *dw_hash_chain(const struct dw_hash *table, uint32_t hash);
+/* Empties it; each link is the beginning of something that was malloc'ed, and is freed. */
+void dw_hash_free(struct dw_hash *table);
 
 #endif

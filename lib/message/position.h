@@ -117,11 +117,4 @@ dw_position_skip(struct dw_position at, uint64_t n, uint64_t own)
 	return (struct dw_position) { at.seq_, dw_greater(at.n_, n), dw_greater(at.own_, own) };
 }
 
-/* Nothing is retained between it and `stream`. */
-static inline struct dw_position
-dw_position_near(struct dw_position at, struct dw_position stream)
-{
-	return (struct dw_position) { dw_greater(at.seq_, stream.seq_), dw_greater(at.n_, stream.n_), at.own_ };
-}
-
 #endif

@@ -271,16 +271,6 @@ dw_room_leave(struct dw_room *room, struct dw_session *session, uint64_t ended, 
 	dw_room_even_out(room);
 }
 
-static bool
-reads_by(const struct dw_device *device, const struct dw_reader *reader)
-{
-	const struct dw_session *session = device->sessions;
-
-	while (session != NULL && session->reader != reader)
-		session = session->next;
-	return session != NULL;
-}
-
 void
 dw_room_lose_reader(struct dw_room *room, struct dw_reader *reader, uint64_t ended, uint64_t steady)
 {
@@ -293,9 +283,11 @@ dw_room_lose_reader(struct dw_room *room, struct dw_reader *reader, uint64_t end
 	DL_FOREACH_SAFE2(reader->sessions, session, next, reader_next)
 	{
 		struct dw_device *device = session->device;
+		const struct dw_session *other;
 
 		end_session(room, session, ended);
-		if (!reads_by(device, reader))
+		LL_SEARCH_SCALAR(device->sessions, other, reader, reader);
+		if (other == NULL)
 			dw_room_advance(room, device, steady);
 	}
 	dw_room_even_out(room);
@@ -331,22 +323,10 @@ was_sent(const struct dw_device *device, struct dw_number number, struct dw_str 
 	return false;
 }
 
-static bool
-has_session(const struct dw_device *device, uint64_t id)
-{
-	const struct dw_session *session;
-
-	LL_FOREACH(device->sessions, session)
-	{
-		if (session->id == id)
-			return true;
-	}
-	return false;
-}
-
 struct dw_receipts
 dw_room_receipts(const struct dw_room *room, struct dw_number number, struct dw_str to, uint64_t except)
 {
+	const struct dw_session *own = except != 0 ? dw_room_session(room, except) : NULL;
 	struct dw_receipts receipts = { 0 };
 	const struct dw_member *member;
 	const struct dw_device *device;
@@ -355,50 +335,36 @@ dw_room_receipts(const struct dw_room *room, struct dw_number number, struct dw_
 	{
 		const bool has = dw_device_has(device, number, to);
 
-		if (except != 0 && has_session(device, except))
+		if (own != NULL && own->device == device)
 			continue;
 		receipts.delivered += has;
 		receipts.sent += has || was_sent(device, number, to);
 	}
-	if (except != 0 && dw_room_session(room, except) == NULL) {
+	if (except != 0 && own == NULL) {
 		receipts.delivered -= receipts.delivered > 0;
 		receipts.sent -= receipts.sent > 0;
 	}
 	return receipts;
 }
 
-static void
-add_audience(const struct dw_member *member, uint64_t except, struct dw_audience *audience)
-{
-	const struct dw_device *device;
-
-	LL_FOREACH(member->devices, device)
-	{
-		const struct dw_session *session;
-
-		audience->devices += device->sessions == NULL;
-		LL_FOREACH(device->sessions, session)
-		{
-			audience->sessions += session->id != except;
-		}
-	}
-}
-
 struct dw_audience
 dw_room_audience(const struct dw_room *room, struct dw_str to, uint64_t except)
 {
+	const struct dw_member *member = to.n > 0 ? dw_room_member(room, to) : NULL;
+	const struct dw_device *device = member != NULL ? member->devices : NULL;
+	const struct dw_session *session;
 	struct dw_audience audience = { 0 };
 
-	if (to.n > 0) {
-		const struct dw_member *member = dw_room_member(room, to);
-
-		if (member != NULL)
-			add_audience(member, except, &audience);
-		return audience;
+	if (to.n == 0) {
+		audience.sessions = room->session_count - (except != 0 && dw_room_session(room, except) != NULL);
+		audience.devices = room->device_count - room->device_connected;
 	}
-	audience.sessions = room->session_count;
-	audience.devices = room->device_count - room->device_connected;
-	if (except != 0 && dw_room_session(room, except) != NULL)
-		audience.sessions--;
+	for (; device != NULL; device = device->next) {
+		audience.devices += device->sessions == NULL;
+		LL_FOREACH(device->sessions, session)
+		{
+			audience.sessions += session->id != except;
+		}
+	}
 	return audience;
 }

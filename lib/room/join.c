@@ -98,22 +98,13 @@ dw_room_stand(const struct dw_room *room, struct dw_str user, uint64_t seq, stru
 	return !foreign;
 }
 
-/* As the engine says: the room's head. */
-static struct dw_position
-at_head(const struct dw_room *room, struct dw_str user)
-{
-	const struct dw_member *member = dw_room_member(room, user);
-
-	return dw_position_said(room->head, room->n, member != NULL ? member->own : 0);
-}
-
 static struct stand
 find_stand(const struct dw_room *room, const struct dw_device *device, const struct dw_join *join,
 	const struct dw_join_context *context)
 {
 	const bool returns = (join->flags & DW_JOIN_RETURN) != 0;
 	const bool given = returns || (join->flags & DW_JOIN_AFTER) != 0;
-	const struct dw_position head = at_head(room, join->user);
+	const struct dw_position head = position_at(room, join->user, room->head, NULL);
 	const uint64_t after = dw_seq(join->after);
 
 	if (given && is_foreign(after, join->epoch, context))
@@ -133,14 +124,13 @@ find_stand(const struct dw_room *room, const struct dw_device *device, const str
 	return stand_at(room, device->resume, join->user);
 }
 
-/* The device, of which one connection at a time is in the room. NULL: it is none of these. */
-static const struct dw_device *
-single_device(const struct dw_room *room, const struct dw_join *join)
+struct dw_session *
+dw_room_rival(const struct dw_room *room, const struct dw_join *join)
 {
 	const struct dw_device *device =
 		(join->flags & DW_JOIN_DERIVED) == 0 ? dw_room_device(room, join->user, join->device) : NULL;
 
-	return device != NULL && !device->derived ? device : NULL;
+	return device != NULL && !device->derived ? device->sessions : NULL;
 }
 
 static uint32_t
@@ -154,56 +144,35 @@ opened_at(const struct dw_join *join, uint64_t steady)
 bool
 dw_room_replaced(const struct dw_room *room, const struct dw_join *join, uint64_t steady)
 {
-	const struct dw_device *device = (join->flags & DW_JOIN_RETURN) != 0 ? single_device(room, join) : NULL;
-	const struct dw_session *session = device != NULL ? device->sessions : NULL;
+	const struct dw_session *session = (join->flags & DW_JOIN_RETURN) != 0 ? dw_room_rival(room, join) : NULL;
 
 	while (session != NULL && ((session->opened - opened_at(join, steady)) & OPENED_MASK) > OPENED_MASK / 2)
 		session = session->next;
 	return session != NULL;
 }
 
-struct dw_session *
-dw_room_rival(const struct dw_room *room, const struct dw_join *join)
+/* For somebody who goes on from there. */
+static void
+begin_stream(const struct dw_room *room, struct dw_reader *reader, const struct dw_join *join, struct dw_position from)
 {
-	const struct dw_device *device = single_device(room, join);
-
-	return device != NULL ? device->sessions : NULL;
-}
-
-static struct dw_reader *
-find_reader(const struct dw_room *room, uint32_t edge)
-{
-	struct dw_reader *reader;
-
-	DL_FOREACH(room->readers, reader)
-	{
-		if (reader->edge == edge)
-			return reader;
-	}
-	return NULL;
-}
-
-/* Where the stream has to begin for somebody who goes on from there. */
-static struct dw_position
-stream_for(const struct dw_room *room, const struct dw_join *join, struct dw_position from)
-{
-	return dw_room_stream_at(room, dw_room_member(room, join->user), dw_seq(from));
+	reader->sent = dw_room_stream_at(room, dw_room_member(room, join->user), dw_seq(from));
+	reader->start = dw_seq(reader->sent);
 }
 
 static struct dw_reader *
 new_reader(
 	struct dw_room *room, const struct dw_join *join, const struct dw_join_context *context, struct dw_position from)
 {
-	const bool has =
-		(join->flags & DW_JOIN_HAVE) != 0 && dw_seq(join->have) <= context->engine_head && dw_n(join->have) <= room->n;
 	struct dw_reader *reader = calloc(1, sizeof(*reader));
 
 	if (reader == NULL)
 		return NULL;
 	reader->room = room;
 	reader->edge = context->edge;
-	reader->sent = has ? join->have : stream_for(room, join, from);
-	reader->start = has ? 0 : dw_seq(reader->sent);
+	if ((join->flags & DW_JOIN_HAVE) != 0 && dw_seq(join->have) <= context->engine_head && dw_n(join->have) <= room->n)
+		reader->sent = join->have;
+	else
+		begin_stream(room, reader, join, from);
 	DL_APPEND(room->readers, reader);
 	return reader;
 }
@@ -213,10 +182,8 @@ new_reader(
 static void
 set_back(const struct dw_room *room, struct dw_reader *reader, const struct dw_join *join, struct dw_position from)
 {
-	if ((join->flags & DW_JOIN_RETURN) != 0 || dw_seq(from) >= reader->start)
-		return;
-	reader->sent = stream_for(room, join, from);
-	reader->start = dw_seq(reader->sent);
+	if ((join->flags & DW_JOIN_RETURN) == 0 && dw_seq(from) < reader->start)
+		begin_stream(room, reader, join, from);
 }
 
 /* What the session has certainly received. One that comes back was written up to its position; what of that it has
@@ -255,10 +222,7 @@ touch_device(struct dw_room *room, struct dw_device *known, const struct dw_join
 	if (device == NULL)
 		return NULL;
 	if (known == NULL) {
-		device->resume = device->settled = confirmed;
-		device->had = (struct dw_span) { dw_n(confirmed), dw_n(confirmed) };
-		device->had_own = (struct dw_span) { dw_own(confirmed), dw_own(confirmed) };
-		dw_room_mark_dirty(room, device);
+		dw_room_move_device(room, device, confirmed);
 	} else if (dw_seq(device->at) > context->engine_head || (skips && dw_seq(stand.at) > dw_seq(device->resume))) {
 		dw_room_move_device(room, device, stand.at);
 	} else if (device->trail == NULL && (join->flags & DW_JOIN_RETURN) == 0 &&
@@ -279,8 +243,6 @@ static void
 fill_joined(const struct dw_room *room, const struct dw_session *session, struct stand stand, uint64_t now,
 	struct dw_joined *joined)
 {
-	const uint64_t first = dw_ring_first(room->log), end = dw_ring_end(room->log);
-
 	joined->session = session->id;
 	joined->room = dw_str(room->name);
 	joined->device = dw_str(session->device->id);
@@ -288,7 +250,7 @@ fill_joined(const struct dw_room *room, const struct dw_session *session, struct
 	joined->at = session->confirmed;
 	joined->from = stand.from;
 	joined->head = room->head;
-	joined->oldest = first < end ? dw_ring_entry(room->log, first)->seq : 0;
+	joined->oldest = dw_ring_count(room->log) > 0 ? dw_ring_entry(room->log, dw_ring_first(room->log))->seq : 0;
 	joined->replaying = dw_room_count(room, dw_str(session->device->member->user), stand.from, now);
 	joined->gap = stand.gap;
 	joined->direct = stand.direct;
@@ -313,13 +275,11 @@ dw_room_join(struct dw_room *room, const struct dw_join *join, const struct dw_j
 	stand = find_stand(room, known, join, context);
 	confirmed = first_confirmed(room, known, join, stand);
 	session = dw_room_reserve_session(room) ? calloc(1, sizeof(*session)) : NULL;
-	if (session == NULL)
-		return DW_E_NOMEM;
-	if (dw_rooms_come(room->all, join->user) == NULL) {
+	if (session == NULL || !dw_rooms_come(room->all, join->user)) {
 		free(session);
 		return DW_E_NOMEM;
 	}
-	reader = find_reader(room, context->edge);
+	DL_SEARCH_SCALAR(room->readers, reader, edge, context->edge);
 	session->reader = reader != NULL ? reader : new_reader(room, join, context, stand.from);
 	session->device = touch_device(room, known, join, context, stand, confirmed);
 	if (session->reader == NULL || session->device == NULL) {

@@ -227,10 +227,11 @@ dw_room_add_device(struct dw_room *room, struct dw_str user, struct dw_str id, s
 }
 
 int
-dw_room_load_cursors(struct dw_room *room, const struct dw_cursor *cursors, size_t count)
+dw_room_load_cursors(struct dw_room *room, const struct dw_buf *rows)
 {
-	for (size_t i = 0; i < count; i++) {
-		const struct dw_cursor *cursor = &cursors[i];
+	const struct dw_cursor *cursor = (const void *)rows->data;
+
+	for (size_t left = rows->len / sizeof(*cursor); left > 0; left--, cursor++) {
 		struct dw_device *device = dw_room_add_device(room, dw_str(cursor->user), dw_str(cursor->device), cursor->at);
 
 		if (device == NULL)
@@ -242,18 +243,6 @@ dw_room_load_cursors(struct dw_room *room, const struct dw_cursor *cursors, size
 		dw_device_expires(device, cursor->expires);
 		device->derived = cursor->derived;
 		device->stored = true;
-	}
-	return DW_OK;
-}
-
-int
-dw_room_load_owners(struct dw_room *room, const struct dw_owner_row *rows, size_t count)
-{
-	for (size_t i = 0; i < count; i++) {
-		int err = dw_room_own(room, dw_str(rows[i].user), rows[i].state);
-
-		if (err != DW_OK)
-			return err;
 	}
 	return DW_OK;
 }

@@ -20,7 +20,12 @@ struct dw_trail {
 };
 
 /* Its log of direct messages holds as many as it may. */
-bool dw_room_is_crowded(const struct dw_room *room);
+static inline bool
+dw_room_is_crowded(const struct dw_room *room)
+{
+	return dw_ring_count(room->direct) >= room->all->queue_limit * DW_HISTORY_TIMES;
+}
+
 #define DW_EACH_DEVICE(room, member, device)                                      \
 	for ((member) = (room)->members; (member) != NULL; (member) = (member)->next) \
 		for ((device) = (member)->devices; (device) != NULL; (device) = (device)->next)
@@ -47,7 +52,7 @@ void dw_room_stand_device(struct dw_room *room, struct dw_device *device, struct
 /* The device has come to its member, where it stands; it has gone from there. */
 void dw_room_count_device(struct dw_room *room, const struct dw_device *device);
 void dw_room_uncount_device(struct dw_room *room, const struct dw_device *device);
-/* Drops the oldest message to everyone from a resident room's log, and from what is retained. */
+/* Drops the oldest message to everyone from what is retained, and from the log. */
 void dw_room_drop_numbered(struct dw_room *room);
 /* Before and after `own` or `first_own` of a member change. */
 void dw_room_uncount_direct(struct dw_room *room, const struct dw_member *member);
@@ -64,8 +69,8 @@ dw_room_even_out(struct dw_room *room)
 		dw_room_sum_up(room);
 }
 
-/* A session of this user comes. NULL: no memory. And goes. */
-struct dw_present *dw_rooms_come(struct dw_rooms *all, struct dw_str user);
+/* A session of this user comes. False: no memory. And goes. */
+bool dw_rooms_come(struct dw_rooms *all, struct dw_str user);
 void dw_rooms_go(struct dw_rooms *all, struct dw_str user);
 
 /* Part of the hash of what is found by its room and something else. */
@@ -81,8 +86,7 @@ struct dw_device *dw_room_add_device(struct dw_room *room, struct dw_str user, s
 void dw_room_mark_dirty(struct dw_room *room, struct dw_device *device);
 /* Makes it when needed. NULL: no memory. */
 struct dw_member *dw_room_get_member(struct dw_room *room, struct dw_str user);
-int dw_room_load_cursors(struct dw_room *room, const struct dw_cursor *cursors, size_t count);
-int dw_room_load_owners(struct dw_room *room, const struct dw_owner_row *rows, size_t count);
+int dw_room_load_cursors(struct dw_room *room, const struct dw_buf *rows);
 void dw_room_free_members(struct dw_room *room);
 /* Something about its age has changed, so that room->prune_at may be earlier. */
 void dw_room_note_age(struct dw_room *room, const struct dw_device *device);

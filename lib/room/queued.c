@@ -3,9 +3,9 @@
  *
  * Its own file because these numbers are kept while things change, and never counted when somebody asks: statistics of
  * 100,000 rooms cost a few additions. Each change costs its own size:
- *   - each entry of the log says how many devices have confirmed up to it (its flags), and the room how many are
- *     before the oldest entry (`behind`). `low_n` is the lowest of them: a device that leaves it as the last one takes
- * it along, over as many entries as the device has just confirmed at the most;
+ *   - each entry of the log counts, in its flags, the devices that have confirmed up to it and no further; `behind`
+ *     counts those before the oldest entry. `low_n` is where the last of them all stands: when the only device there
+ *     goes on, low_n moves to the next entry with a device, which is at most as far as that device went;
  *   - a member knows the lowest `own` among its few devices, which is looked for anew when one leaves it;
  *   - dw_room_sum_up carries what that makes of the room into the sums of all rooms.
  * A room that is not resident keeps low_n and direct_queued as they were.
@@ -85,17 +85,22 @@ dw_room_uncount_direct(struct dw_room *room, const struct dw_member *member)
 }
 
 static void
-find_low_own(struct dw_room *room, struct dw_member *member)
+find_low_own(struct dw_member *member)
 {
 	const struct dw_device *device;
-	uint64_t low = member->devices != NULL ? UINT64_MAX : 0;
 
+	member->low_own = member->devices != NULL ? UINT64_MAX : 0;
 	LL_FOREACH(member->devices, device)
 	{
-		low = dw_less(low, dw_own(device->at));
+		member->low_own = dw_less(member->low_own, dw_own(device->at));
 	}
+}
+
+static void
+count_direct_anew(struct dw_room *room, struct dw_member *member)
+{
 	dw_room_uncount_direct(room, member);
-	member->low_own = low;
+	find_low_own(member);
 	dw_room_count_direct(room, member);
 }
 
@@ -112,7 +117,7 @@ dw_room_stand_device(struct dw_room *room, struct dw_device *device, struct dw_p
 		count_at(room, dw_n(at));
 	}
 	if (dw_own(at) != dw_own(before) && dw_less(dw_own(at), dw_own(before)) <= device->member->low_own)
-		find_low_own(room, device->member);
+		count_direct_anew(room, device->member);
 }
 
 void
@@ -121,7 +126,7 @@ dw_room_count_device(struct dw_room *room, const struct dw_device *device)
 	if (room->log == NULL)
 		return;
 	count_at(room, dw_n(device->at));
-	find_low_own(room, device->member);
+	count_direct_anew(room, device->member);
 }
 
 void
@@ -130,14 +135,16 @@ dw_room_uncount_device(struct dw_room *room, const struct dw_device *device)
 	if (room->log == NULL)
 		return;
 	uncount_at(room, dw_n(device->at));
-	find_low_own(room, device->member);
+	count_direct_anew(room, device->member);
 }
 
 void
 dw_room_drop_numbered(struct dw_room *room)
 {
-	room->behind += *dw_ring_flags(room->log, room->n - room->oldest_n);
-	dw_ring_drop(room->log);
+	if (room->log != NULL) {
+		room->behind += *dw_ring_flags(room->log, room->n - room->oldest_n);
+		dw_ring_drop(room->log);
+	}
 	room->oldest_n++;
 	room->uneven = true;
 }
@@ -155,14 +162,11 @@ dw_room_count_anew(struct dw_room *room)
 		*devices_at(room, n) = 0;
 	DL_FOREACH(room->members, member)
 	{
-		uint64_t low = member->devices != NULL ? UINT64_MAX : 0;
-
 		LL_FOREACH(member->devices, device)
 		{
 			count_at(room, dw_n(device->at));
-			low = dw_less(low, dw_own(device->at));
 		}
-		member->low_own = low;
+		find_low_own(member);
 		dw_room_count_direct(room, member);
 	}
 }

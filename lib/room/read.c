@@ -1,4 +1,4 @@
-/* Reading a room: its two logs as one, in the order of seq.
+/* Reading a room: its two logs as one, in the order of seq, and what is no more of them.
  *
  * Its own file because numbered and direct messages part only here: whoever reads a room (an edge's stream, a
  * client that is fed, a poll) gets them merged, what has expired as a tombstone, and the direct ones of others
@@ -30,36 +30,79 @@ is_own(const struct dw_room *room, uint64_t index, const struct dw_member *membe
 		   dw_record_of(log, index, record) && dw_str_is(record->to, member->user) && record->own >= member->first_own;
 }
 
-/* The next record after a seq that the member gets. False: there is none. */
-static bool
-find_mine(const struct dw_room *room, const struct dw_member *member, uint64_t seq, struct dw_number *number)
+/* The entries of both logs in the order of seq. */
+struct next {
+	const struct dw_ring *log; /* the one that the next is of */
+	uint64_t index;
+	uint64_t numbered, direct; /* where the logs go on behind it */
+};
+
+static struct next
+after(const struct dw_room *room, uint64_t seq)
 {
-	const uint64_t index = dw_ring_after(room->log, seq);
-	const bool numbered = index < dw_ring_end(room->log);
+	return (struct next) { .numbered = dw_ring_after(room->log, seq), .direct = dw_ring_after(room->direct, seq) };
+}
 
-	*number = (struct dw_number) { 0 };
-	if (numbered)
-		*number = (struct dw_number) { dw_ring_entry(room->log, index)->seq, dw_ring_entry(room->log, index)->n, 0 };
-	for (uint64_t i = dw_ring_after(room->direct, seq); member != NULL && i < dw_ring_end(room->direct); i++) {
-		struct dw_record record;
+static bool
+find_next(const struct dw_room *room, struct next *next)
+{
+	const bool has_numbered = next->numbered < dw_ring_end(room->log),
+			   has_direct = next->direct < dw_ring_end(room->direct);
 
-		if (numbered && dw_ring_entry(room->direct, i)->seq > number->seq)
-			break;
-		if (is_own(room, i, member, &record)) {
-			*number = dw_record_number(&record);
-			return true;
-		}
+	if (has_direct && (!has_numbered || dw_ring_entry(room->direct, next->direct)->seq <
+											dw_ring_entry(room->log, next->numbered)->seq)) {
+		next->log = room->direct;
+		next->index = next->direct++;
+	} else if (has_numbered) {
+		next->log = room->log;
+		next->index = next->numbered++;
 	}
-	return numbered;
+	return has_numbered || has_direct;
+}
+
+/* A gap is what lies between where a reader stands and the oldest that its room still has, by numbers alone: a message
+ * to everyone is counted by the room's n, a direct one by its user's own. What moves the oldest is in room.c; who is
+ * told, and when, is up to those who ask: a join, a poll, an edge's stream. */
+static struct dw_gap
+gap_to(uint64_t number, uint64_t oldest, bool full)
+{
+	if (number + 1 >= oldest)
+		return (struct dw_gap) { 0, 0, DW_GAP_NONE };
+	/* With as many behind it as are retained, its age does not matter. */
+	return (struct dw_gap) { number + 1, oldest - 1, full ? DW_GAP_LIMIT : DW_GAP_EXPIRED };
+}
+
+struct dw_gap
+dw_room_gap(const struct dw_room *room, struct dw_position at)
+{
+	return gap_to(dw_n(at), room->oldest_n, dw_room_retained(room) >= room->all->queue_limit);
+}
+
+struct dw_gap
+dw_room_direct_gap(const struct dw_room *room, struct dw_str user, struct dw_position at)
+{
+	const struct dw_member *member = dw_room_member(room, user);
+
+	if (member == NULL)
+		return (struct dw_gap) { 0, 0, DW_GAP_NONE };
+	return gap_to(dw_own(at), member->first_own,
+		member->own + 1 - member->first_own >= room->all->queue_limit || dw_room_is_crowded(room));
 }
 
 struct dw_position
 dw_room_stream_at(const struct dw_room *room, const struct dw_member *member, uint64_t seq)
 {
-	struct dw_number number;
+	struct next next = after(room, seq);
+	struct dw_record record;
 
-	if (find_mine(room, member, seq, &number))
-		return dw_position_before(number);
+	while (find_next(room, &next)) {
+		const struct dw_ring_entry *entry = dw_ring_entry(next.log, next.index);
+
+		if (next.log == room->log)
+			return dw_position_before((struct dw_number) { entry->seq, entry->n, 0 });
+		if (is_own(room, next.index, member, &record))
+			return dw_position_before(dw_record_number(&record));
+	}
 	return dw_position_said(room->head, room->n, 0);
 }
 
@@ -69,7 +112,8 @@ dw_room_go_on(const struct dw_room *room, struct dw_str user, struct dw_position
 	const struct dw_member *member = dw_room_member(room, user);
 
 	at = dw_position_skip(at, room->oldest_n - 1, member != NULL ? member->first_own - 1 : 0);
-	return dw_position_near(at, dw_room_stream_at(room, member, dw_seq(at)));
+	/* Nothing is retained between it and the stream, whose own is 0. */
+	return dw_position_further(at, dw_room_stream_at(room, member, dw_seq(at)));
 }
 
 bool
@@ -133,26 +177,6 @@ dw_room_count(const struct dw_room *room, struct dw_str user, struct dw_position
 	return count;
 }
 
-/* The next entry of either log after a seq. */
-struct next {
-	const struct dw_ring *log;
-	uint64_t index;
-};
-
-static bool
-find_next(const struct dw_room *room, uint64_t seq, struct next *next)
-{
-	const uint64_t numbered = dw_ring_after(room->log, seq), direct = dw_ring_after(room->direct, seq);
-	const bool has_numbered = numbered < dw_ring_end(room->log), has_direct = direct < dw_ring_end(room->direct);
-
-	if (has_direct &&
-		(!has_numbered || dw_ring_entry(room->direct, direct)->seq < dw_ring_entry(room->log, numbered)->seq))
-		*next = (struct next) { room->direct, direct };
-	else
-		*next = (struct next) { room->log, numbered };
-	return has_numbered || has_direct;
-}
-
 /* Of one that is no more its position stays, what it said does not. Where only its own time is over, whoever it was not
  * for is not to be told of that either. */
 static void
@@ -176,9 +200,9 @@ read_merged(const struct dw_room *room, const struct dw_str *user, struct dw_pos
 {
 	const struct dw_member *member = user != NULL ? dw_room_member(room, *user) : NULL;
 	const size_t begun = out->len;
-	struct next next;
+	struct next next = after(room, dw_seq(*at));
 
-	for (size_t i = 0; find_next(room, dw_seq(*at), &next);) {
+	for (size_t i = 0; find_next(room, &next);) {
 		const struct dw_ring_entry *entry = dw_ring_entry(next.log, next.index);
 		const bool direct = next.log == room->direct;
 		struct dw_record record;

@@ -38,23 +38,12 @@ dw_room_new(struct dw_rooms *all, const char *name)
 	return room;
 }
 
-static void
-free_gone(struct dw_room *room)
-{
-	struct dw_gone *gone, *next;
-
-	DL_FOREACH_SAFE(room->gone, gone, next)
-	{
-		free(gone);
-	}
-	room->gone = NULL;
-}
-
 void
 dw_room_destroy(struct dw_room **room_p)
 {
 	struct dw_room *room = *room_p;
 	struct dw_reader *reader, *next_reader;
+	struct dw_gone *gone, *next_gone;
 
 	if (room == NULL)
 		return;
@@ -65,7 +54,10 @@ dw_room_destroy(struct dw_room **room_p)
 	room->all->queued -= room->counted_queued;
 	room->all->retained -= room->counted_retained;
 	dw_room_free_members(room);
-	free_gone(room);
+	DL_FOREACH_SAFE(room->gone, gone, next_gone)
+	{
+		free(gone);
+	}
 	dw_ring_destroy(&room->log);
 	dw_ring_destroy(&room->direct);
 	free(room);
@@ -189,17 +181,30 @@ append_direct(struct dw_room *room, const struct dw_record *record, struct dw_st
 }
 
 static int
-load_users(struct dw_room *room, const struct dw_user_row *rows, size_t count)
+load_users(struct dw_room *room, const struct dw_buf *rows)
 {
-	for (size_t i = 0; i < count; i++) {
-		struct dw_member *member = dw_room_get_member(room, dw_str(rows[i].user));
+	const struct dw_user_row *row = (const void *)rows->data;
+
+	for (size_t left = rows->len / sizeof(*row); left > 0; left--, row++) {
+		struct dw_member *member = dw_room_get_member(room, dw_str(row->user));
 
 		if (member == NULL)
 			return DW_E_NOMEM;
-		member->own = rows[i].own;
-		member->first_own = rows[i].own + 1;
+		member->own = row->own;
+		member->first_own = row->own + 1;
 	}
 	return DW_OK;
+}
+
+static int
+load_owners(struct dw_room *room, const struct dw_buf *rows)
+{
+	const struct dw_owner_row *row = (const void *)rows->data;
+	int err = DW_OK;
+
+	for (size_t left = rows->len / sizeof(*row); left > 0 && err == DW_OK; left--, row++)
+		err = dw_room_own(room, dw_str(row->user), row->state);
+	return err;
 }
 
 static int
@@ -246,18 +251,15 @@ dw_room_load(struct dw_room *room, const struct dw_op *load, uint64_t now)
 	room->head = load->read.summary.head;
 	room->head_at = load->read.summary.head_at;
 	room->device_count = 0;
-	err = fill_log(room, log, (struct dw_str) { load->read.records.data, load->read.records.len });
+	err = fill_log(room, log, dw_bytes(load->read.records.data, load->read.records.len));
 	if (err == DW_OK)
-		err = load_users(room, (const struct dw_user_row *)(const void *)load->read.users.data,
-			load->read.users.len / sizeof(struct dw_user_row));
+		err = load_users(room, &load->read.users);
 	if (err == DW_OK)
-		err = fill_direct(room, (struct dw_str) { load->read.directs.data, load->read.directs.len });
+		err = fill_direct(room, dw_bytes(load->read.directs.data, load->read.directs.len));
 	if (err == DW_OK)
-		err = dw_room_load_cursors(room, (const struct dw_cursor *)(const void *)load->read.cursors.data,
-			load->read.cursors.len / sizeof(struct dw_cursor));
+		err = dw_room_load_cursors(room, &load->read.cursors);
 	if (err == DW_OK)
-		err = dw_room_load_owners(room, (const struct dw_owner_row *)(const void *)load->read.owners.data,
-			load->read.owners.len / sizeof(struct dw_owner_row));
+		err = load_owners(room, &load->read.owners);
 	if (err != DW_OK) {
 		struct dw_gone *gone = room->gone;
 
@@ -318,21 +320,12 @@ dw_room_memory(const struct dw_room *room)
 		   room->device_count * (sizeof(struct dw_device) + EACH_MORE);
 }
 
-static void
-drop_oldest(struct dw_room *room)
-{
-	if (room->log != NULL)
-		dw_room_drop_numbered(room);
-	else
-		room->oldest_n++;
-}
-
 /* A message to everyone. */
 static int
 append_numbered(struct dw_room *room, const struct dw_record *record, struct dw_str bytes)
 {
 	if (dw_room_retained(room) >= room->all->queue_limit) {
-		drop_oldest(room);
+		dw_room_drop_numbered(room);
 		room->all->dropped_limit++;
 	}
 	if (room->log != NULL) {
@@ -375,10 +368,17 @@ dw_room_append(struct dw_room *room, const struct dw_record *record, struct dw_s
 	return DW_OK;
 }
 
+/* When a log's oldest message was stored; UINT64_MAX: there is none. */
+static uint64_t
+first_at(const struct dw_ring *log)
+{
+	return dw_ring_count(log) > 0 ? dw_ring_entry(log, dw_ring_first(log))->at : UINT64_MAX;
+}
+
 static void
 expire_logs(struct dw_room *room, uint64_t at)
 {
-	while (dw_ring_count(room->direct) > 0 && dw_ring_entry(room->direct, dw_ring_first(room->direct))->at < at)
+	while (first_at(room->direct) < at)
 		drop_direct(room);
 	while (room->oldest_n <= room->n && dw_ring_entry(room->log, dw_ring_first(room->log))->at < at)
 		dw_room_drop_numbered(room);
@@ -412,27 +412,18 @@ dw_room_expire(struct dw_room *room, uint64_t now)
 	room->all->dropped_expired += room->oldest_n - before;
 }
 
-/* When the oldest message of either log was stored; of a room that is not resident, the newest. UINT64_MAX: there is
- * none. */
-static uint64_t
-oldest_at(const struct dw_room *room)
-{
-	const uint64_t direct_at = room->direct_at > 0 ? room->direct_at : UINT64_MAX;
-	const uint64_t numbered = dw_ring_count(room->log) > 0 ? dw_ring_entry(room->log, dw_ring_first(room->log))->at
-							  : dw_room_retained(room) > 0 ? room->head_at
-														   : UINT64_MAX;
-	const uint64_t direct =
-		dw_ring_count(room->direct) > 0 ? dw_ring_entry(room->direct, dw_ring_first(room->direct))->at : direct_at;
-
-	return dw_less(numbered, direct);
-}
-
 uint64_t
 dw_room_next_age(const struct dw_room *room)
 {
-	const uint64_t oldest = oldest_at(room), pruned = room->prune_at > 0 ? room->prune_at : UINT64_MAX;
+	uint64_t at = dw_less(first_at(room->log), first_at(room->direct));
 
-	return oldest == UINT64_MAX ? pruned : dw_less(pruned, oldest + room->all->queue_ttl_ms + 1);
+	if (room->log == NULL && dw_room_retained(room) > 0)
+		at = room->head_at;
+	if (room->direct_at > 0)
+		at = dw_less(at, room->direct_at);
+	if (at < UINT64_MAX)
+		at += room->all->queue_ttl_ms + 1;
+	return room->prune_at > 0 ? dw_less(at, room->prune_at) : at;
 }
 
 bool

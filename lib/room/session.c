@@ -1,14 +1,17 @@
-/* Who is connected to a room: its sessions, each of a device and of a reader, found by their id.
+/* Who is connected: to a room, its sessions, each of a device and of a reader, found by their id; and to whichever
+ * rooms, users by name, each with how many sessions.
  *
- * Its own file because joining, confirming and a room's end all find, link or unlink one, and none of these is above
- * the others.
+ * Its own file because joining, confirming and a room's end all find, link or unlink a session, and none of these is
+ * above the others.
  *
- * Failure modes: memory, before anything was linked. Invariants: a session is in the lists of its device and of its
- * reader, in the table by id, and in the counts, or in none of them.
+ * Failure modes: memory, before anything was linked. A user who goes while somebody looks at them stays until that one
+ * looks on. Invariants: a session is in the lists of its device and of its reader, in the table by id, and in the
+ * counts, or in none of them.
  */
 #include <assert.h>
 #include <stddef.h>
 #include <stdlib.h>
+#include <string.h>
 #include <utlist.h>
 
 #include "room/parts.h"
@@ -88,4 +91,65 @@ dw_room_drop_reader(struct dw_room *room, struct dw_reader *reader)
 	assert(reader->session_count == 0);
 	DL_DELETE(room->readers, reader);
 	free(reader);
+}
+
+/* ---- in all rooms */
+
+static struct dw_present *
+find_present(const struct dw_rooms *all, struct dw_str user)
+{
+	struct dw_present *present;
+
+	HASH_FIND(hh, all->present, user.p, user.n, present);
+	return present;
+}
+
+static void
+drop_present_if_gone(struct dw_rooms *all, struct dw_present *present)
+{
+	if (present->sessions > 0 || present->pins > 0)
+		return;
+	HASH_DEL(all->present, present);
+	free(present);
+}
+
+bool
+dw_rooms_come(struct dw_rooms *all, struct dw_str user)
+{
+	struct dw_present *present = find_present(all, user);
+
+	if (present == NULL) {
+		present = calloc(1, sizeof(*present) + user.n + 1);
+		if (present == NULL)
+			return false;
+		memcpy(present->user, user.p, user.n);
+		HASH_ADD_KEYPTR(hh, all->present, present->user, user.n, present);
+	}
+	present->sessions++;
+	return true;
+}
+
+void
+dw_rooms_go(struct dw_rooms *all, struct dw_str user)
+{
+	struct dw_present *present = find_present(all, user);
+
+	present->sessions--;
+	drop_present_if_gone(all, present);
+}
+
+struct dw_present *
+dw_rooms_next_present(struct dw_rooms *all, struct dw_present *present, bool last)
+{
+	struct dw_present *next = present != NULL ? present->hh.next : all->present;
+
+	if (last)
+		next = NULL;
+	if (next != NULL)
+		next->pins++;
+	if (present != NULL) {
+		present->pins--;
+		drop_present_if_gone(all, present);
+	}
+	return next;
 }

@@ -6,24 +6,16 @@
 void
 dw_op_clear(struct dw_op *op)
 {
-	switch (op->kind) {
-	case DW_OP_APPEND:
+	if (op->kind == DW_OP_APPEND) {
 		free(op->append.data);
 		op->append.data = NULL;
 		dw_buf_clear(&op->append.record);
-		break;
-	case DW_OP_LOAD:
-	case DW_OP_OWNERS:
+	} else if (op->kind == DW_OP_LOAD || op->kind == DW_OP_OWNERS) {
 		dw_buf_clear(&op->read.records);
 		dw_buf_clear(&op->read.directs);
 		dw_buf_clear(&op->read.users);
 		dw_buf_clear(&op->read.cursors);
 		dw_buf_clear(&op->read.owners);
-		break;
-	case DW_OP_CURSOR:
-	case DW_OP_OWNER:
-	case DW_OP_PLACE:
-		break;
 	}
 }
 
@@ -53,15 +45,8 @@ dw_op_reset(struct dw_op *op)
 bool
 dw_may(enum dw_ownership ownership, enum dw_owner_state state, bool claimed)
 {
-	if (state == DW_OWNER_DENIED)
-		return false;
-	switch (ownership) {
-	case DW_OWNERSHIP_REGISTRY:
-		return state == DW_OWNER_GRANTED;
-	case DW_OWNERSHIP_CLAIMS:
-		return claimed;
-	case DW_OWNERSHIP_EITHER:
-		return claimed || state == DW_OWNER_GRANTED;
-	}
-	return false;
+	const bool granted = ownership != DW_OWNERSHIP_CLAIMS && state == DW_OWNER_GRANTED;
+	const bool named = ownership != DW_OWNERSHIP_REGISTRY && claimed;
+
+	return state != DW_OWNER_DENIED && (granted || named);
 }

@@ -37,8 +37,7 @@ struct dw_room_summary {
 	uint64_t n;        /* of the newest message ever to everyone */
 	uint64_t head;     /* seq of the newest message ever, direct ones included; 0: none */
 	uint64_t head_at;  /* when that was stored, ms */
-	uint64_t oldest;   /* seq of the oldest retained message to everyone; 0: none retained */
-	uint64_t oldest_n; /* its n; n + 1 when none is retained */
+	uint64_t oldest_n; /* of the oldest retained message to everyone; n + 1 when none is retained */
 	uint64_t directs;  /* direct messages retained, at most */
 };
 
@@ -169,8 +168,10 @@ struct dw_engine_info {
 
 struct dw_engine; /* starts with `const struct dw_engine_ops *ops` */
 
+typedef int dw_each_room(void *user, const struct dw_room_summary *summary);
+typedef int dw_each_cursor(void *user, const struct dw_cursor *cursor);
+
 struct dw_engine_ops {
-	const char *name;
 	/* DW_E_CREATE or DW_E_PERMISSION (directory), DW_E_IN_USE (another process has it open),
 	 * DW_E_CORRUPT (not ours, damaged, or of another format: which, and what to do), DW_E_NOMEM. The whole
 	 * store is looked through: a torn or damaged one is refused here, not found out later. */
@@ -180,12 +181,10 @@ struct dw_engine_ops {
 	void (*rest)(struct dw_engine *engine);
 	void (*close)(struct dw_engine *engine);
 	void (*info)(struct dw_engine *engine, struct dw_engine_info *info);
-	/* Every room that retains anything, in any order; a non-zero return of `each` ends it and is returned. Of a
-	 * summary from here `oldest` may be 0 although something is retained, and `oldest_n` may count messages that
-	 * have expired since: LOAD tells exactly. */
-	int (*rooms)(struct dw_engine *engine, int (*each)(void *user, const struct dw_room_summary *summary), void *user);
-	/* The cursors of all rooms, likewise. */
-	int (*cursors)(struct dw_engine *engine, int (*each)(void *user, const struct dw_cursor *cursor), void *user);
+	/* Every room that retains anything, then every cursor, each in any order; NULL: none of them. An error that is
+	 * returned to it ends it and is returned. A summary from here may count messages that have expired since: LOAD
+	 * tells exactly. */
+	int (*scan)(struct dw_engine *engine, dw_each_room *room, dw_each_cursor *cursor, void *user);
 	/* Carries out and commits; durable when it returns DW_OK. DW_E_STORAGE_FULL: nothing was done, more room
 	 * mends it; DW_E_STORAGE: the disk cannot be trusted, the process must end. */
 	int (*commit)(struct dw_engine *engine, struct dw_op **ops, size_t count, struct dw_fault *fault);

@@ -308,11 +308,9 @@ fill_summary(struct dw_room_summary *summary, const struct room *room)
 		if (oldest->record != NULL)
 			break;
 	}
-	*summary = (struct dw_room_summary) { .n = room->n,
-		.head = room->head,
-		.head_at = room->head_at,
-		.oldest = oldest != NULL ? oldest->seq : 0,
-		.oldest_n = oldest != NULL ? oldest->n : room->n + 1 };
+	*summary = (struct dw_room_summary) {
+		.n = room->n, .head = room->head, .head_at = room->head_at, .oldest_n = oldest != NULL ? oldest->n : room->n + 1
+	};
 	DL_FOREACH(room->directs, message)
 	{
 		summary->directs += message->record != NULL;
@@ -627,9 +625,10 @@ mem_info(struct dw_engine *engine, struct dw_engine_info *info)
 }
 
 static int
-mem_rooms(struct dw_engine *engine, int (*each)(void *user, const struct dw_room_summary *summary), void *user)
+mem_scan(struct dw_engine *engine, dw_each_room *each_room, dw_each_cursor *each_cursor, void *user)
 {
 	struct mem_engine *e = (struct mem_engine *)engine;
+	const struct entry *entry, *next_entry;
 	struct room *room, *next;
 	int result = 0;
 
@@ -640,23 +639,13 @@ mem_rooms(struct dw_engine *engine, int (*each)(void *user, const struct dw_room
 
 		trim(e, room);
 		fill_summary(&summary, room);
-		if (result == 0 && (summary.oldest != 0 || summary.directs > 0))
-			result = each(user, &summary);
+		if (each_room != NULL && result == 0 && (summary.oldest_n <= summary.n || summary.directs > 0))
+			result = each_room(user, &summary);
 	}
-	return result;
-}
-
-static int
-mem_cursors(struct dw_engine *engine, int (*each)(void *user, const struct dw_cursor *cursor), void *user)
-{
-	struct mem_engine *e = (struct mem_engine *)engine;
-	const struct entry *entry, *next;
-	int result = 0;
-
-	HASH_ITER(hh, e->cursors, entry, next)
+	HASH_ITER(hh, e->cursors, entry, next_entry)
 	{
-		if (result == 0)
-			result = each(user, &entry->cursor);
+		if (each_cursor != NULL && result == 0)
+			result = each_cursor(user, &entry->cursor);
 	}
 	return result;
 }
@@ -677,12 +666,10 @@ mem_open(struct dw_engine **out, const struct dw_engine_config *config, struct d
 }
 
 const struct dw_engine_ops dw_engine_memory = {
-	.name = "memory",
 	.open = mem_open,
 	.rest = mem_rest,
 	.close = mem_close,
 	.info = mem_info,
-	.rooms = mem_rooms,
-	.cursors = mem_cursors,
+	.scan = mem_scan,
 	.commit = mem_commit,
 };

@@ -304,7 +304,7 @@ stored_cursor(const char *user, const char *device)
 
 	(void)dw_str_copy(dw_str(user), cursor.user, sizeof(cursor.user));
 	(void)dw_str_copy(dw_str(device), cursor.device, sizeof(cursor.device));
-	(void)hub.engine->ops->cursors(hub.engine, keep_cursor, &cursor);
+	(void)hub.engine->ops->scan(hub.engine, NULL, keep_cursor, &cursor);
 	return cursor;
 }
 

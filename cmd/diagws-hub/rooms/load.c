@@ -209,7 +209,5 @@ add_cursor(void *user, const struct dw_cursor *cursor)
 int
 rooms_start(struct hub *hub)
 {
-	int err = hub->engine->ops->rooms(hub->engine, add_summary, hub);
-
-	return err == DW_OK ? hub->engine->ops->cursors(hub->engine, add_cursor, hub) : err;
+	return hub->engine->ops->scan(hub->engine, add_summary, add_cursor, hub);
 }

@@ -196,18 +196,16 @@ fill(const struct kv_journal *journal)
 {
 	static const char zeros[16 * BLOCK];
 	struct stat about;
+	int number = 0;
 
 	if (fstat(journal->fd, &about) != 0)
 		return errno;
-	for (off_t at = about.st_size; at < SIZE;) {
+	for (off_t at = about.st_size; number == 0 && at < SIZE; at += (off_t)sizeof(zeros)) {
 		const size_t left = (size_t)(SIZE - at);
-		const ssize_t n = pwrite(journal->fd, zeros, left < sizeof(zeros) ? left : sizeof(zeros), at);
 
-		if (n <= 0)
-			return n < 0 ? errno : ENOSPC;
-		at += n;
+		number = write_all(journal->fd, zeros, left < sizeof(zeros) ? left : sizeof(zeros), at);
 	}
-	return 0;
+	return number;
 }
 
 /* Its blocks, and its name: what is acknowledged soon must be found. */

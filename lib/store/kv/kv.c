@@ -40,23 +40,16 @@ static int
 replay_change(void *user, enum kv_change kind, size_t table, struct dw_str key, struct dw_str value)
 {
 	struct dw_kv *kv = user;
+	int err;
 
 	if (table >= kv->count)
 		return DW_E_CORRUPT;
-	if (kind == KV_DELETE)
-		return dw_kv_lmdb_delete(kv, table, key);
+	if (kind == KV_DELETE) {
+		err = dw_kv_lmdb_delete(kv, table, key);
+		return err == DW_E_AGAIN ? DW_E_CORRUPT : err;
+	}
 	return kind == KV_PUT || kind == KV_APPEND ? dw_kv_lmdb_put(kv, table, key, &value, 1, kind == KV_APPEND)
 											   : DW_E_CORRUPT;
-}
-
-/* What the journal holds and LMDB has not committed. */
-static int
-replay(struct dw_kv *kv)
-{
-	int err = dw_kv_journal_replay(&kv->journal, replay_change, kv);
-
-	/* What is to be deleted is not there. */
-	return err == DW_E_AGAIN ? DW_E_CORRUPT : err;
 }
 
 /* The room that the journal's changes need is taken ahead, while there is any: enough for them to touch every page that
@@ -134,7 +127,7 @@ begin(struct dw_kv *kv, enum dw_kv_mode mode)
 		err = dw_kv_lmdb_begin(kv, mode == DW_KV_READ && kv->journal.count == 0);
 	if (err != DW_OK || kv->journal.count == 0)
 		return err;
-	err = replay(kv);
+	err = dw_kv_journal_replay(&kv->journal, replay_change, kv);
 	if (err == DW_OK)
 		kv->kept = true;
 	else
@@ -247,14 +240,14 @@ recover(struct dw_kv *kv)
 	const struct dw_kv_mark file = dw_kv_get_mark(kv);
 	int err = dw_kv_get_fixed(kv, 0, DW_STR(KV_TAG), &mark, sizeof(mark)), number;
 
-	if (err != DW_OK && err != DW_E_AGAIN)
+	if (err != DW_OK)
 		return err;
 	dw_kv_journal_follow(&kv->journal, mark.tag, kv->committed);
 	/* A copy may have been made of the file alone. */
 	number = dw_kv_journal_open(&kv->journal, mark.tag != 0 && memcmp(&mark.file, &file, sizeof(file)) == 0);
 	if (number != 0)
 		return number == KV_NO_JOURNAL ? DW_E_CORRUPT : dw_kv_lmdb_fail(kv, number);
-	err = replay(kv);
+	err = dw_kv_journal_replay(&kv->journal, replay_change, kv);
 	return err == DW_OK ? dw_kv_journal_look(&kv->journal) : err;
 }
 

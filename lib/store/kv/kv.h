@@ -43,7 +43,7 @@ int dw_kv_commit(struct dw_kv *kv);
 void dw_kv_abort(struct dw_kv *kv);
 
 int dw_kv_get(struct dw_kv *kv, size_t table, struct dw_str key, struct dw_str *value);
-/* A value of exactly so many bytes, copied out; of another size: DW_E_CORRUPT. */
+/* A value of exactly so many bytes, copied out (of another size: DW_E_CORRUPT); all zeros where there is none. */
 int dw_kv_get_fixed(struct dw_kv *kv, size_t table, struct dw_str key, void *out, size_t size);
 int dw_kv_put(struct dw_kv *kv, size_t table, struct dw_str key, struct dw_str value);
 /* Behind the table's last key; the value is the parts one after another. */

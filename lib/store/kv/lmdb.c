@@ -268,12 +268,13 @@ dw_kv_get_fixed(struct dw_kv *kv, size_t table, struct dw_str key, void *out, si
 	struct dw_str value = { "", 0 };
 	int err = dw_kv_get(kv, table, key, &value);
 
-	if (err != DW_OK)
-		return err;
-	if (value.n != size)
-		return fail_entry(kv, table, key);
-	memcpy(out, value.p, size);
-	return DW_OK;
+	if (err == DW_OK && value.n != size)
+		err = fail_entry(kv, table, key);
+	if (err == DW_OK)
+		memcpy(out, value.p, size);
+	else if (err == DW_E_AGAIN)
+		memset(out, 0, size);
+	return err == DW_E_AGAIN ? DW_OK : err;
 }
 
 int

@@ -18,6 +18,7 @@ enum { KV_PAGE_HEAD = 16, KV_DEPTH_MAX = 32, KV_KEY_LONGEST = 511, KV_NODE_TREE 
 struct kv_pages {
 	const char *dir;
 	int fd;
+	struct dw_fault *fault; /* what is said of damage; or NULL */
 	size_t page_size;
 	uint64_t count;
 	uint8_t *used; /* a bit for each page */
@@ -55,8 +56,7 @@ struct kv_walk {
 void dw_kv_walk_clear(struct kv_walk *walk);
 /* The next entry as it is stored, good until the next call; `kind` is KV_NODE_TREE in the list of tables, else 0.
  * DW_E_AGAIN: that was the last, and their number is right. Else as in look.h. */
-int dw_kv_walk_next(struct kv_pages *pages, struct kv_walk *walk, int kind, struct dw_str *key, struct dw_str *value,
-	struct dw_fault *fault);
+int dw_kv_walk_next(struct kv_pages *pages, struct kv_walk *walk, int kind, struct dw_str *key, struct dw_str *value);
 
 static inline uint16_t
 kv_get16(const uint8_t *at)
@@ -67,11 +67,9 @@ kv_get16(const uint8_t *at)
 	return value;
 }
 
-int dw_kv_read_at(const struct kv_pages *pages, uint64_t offset, void *out, size_t size, struct dw_fault *fault);
+int dw_kv_read_at(const struct kv_pages *pages, uint64_t offset, void *out, size_t size);
 /* Whether there are such pages; they are noted as used where the walk marks, and none may be used already. */
-int dw_kv_claim(
-	struct kv_pages *pages, const struct kv_walk *walk, uint64_t page, uint64_t count, struct dw_fault *fault);
-int dw_kv_damaged(
-	const struct kv_pages *pages, struct dw_fault *fault, const char *where, uint64_t page, const char *what);
+int dw_kv_claim(struct kv_pages *pages, const struct kv_walk *walk, uint64_t page, uint64_t count);
+int dw_kv_damaged(const struct kv_pages *pages, const char *where, uint64_t page, const char *what);
 
 #endif

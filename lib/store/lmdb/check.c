@@ -19,10 +19,13 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/hash.h"
 #include "store/kv/look.h"
 #include "store/kv/parts.h"
 #include "store/lmdb/parts.h"
+
+/* The first is what tells our stores from others. */
+const char *const dw_lmdb_tables[LMDB_TABLES] = { "meta", "messages", "places", "rooms", "users", "idlog", "cursors",
+	"owners" };
 
 /* The chain of a room, or of a user's direct messages in one, by what is said of it and what of it was met. */
 struct chain {
@@ -91,18 +94,12 @@ add(struct check *check, struct dw_str room, struct dw_str user, const struct ch
 }
 
 static int
-next(struct check *check, enum lmdb_table table, struct dw_str *key, struct dw_str *value)
-{
-	return dw_kv_look_next(check->look, table, key, value, check->fault);
-}
-
-static int
 each(struct check *check, enum lmdb_table table, int (*take)(struct check *, struct dw_str key, struct dw_str value))
 {
 	struct dw_str key, value;
 	int err;
 
-	while ((err = next(check, table, &key, &value)) == DW_OK) {
+	while ((err = dw_kv_look_next(check->look, table, &key, &value)) == DW_OK) {
 		err = take(check, key, value);
 		if (err != DW_OK)
 			return err;
@@ -115,7 +112,7 @@ static int
 check_version(struct check *check)
 {
 	uint64_t version;
-	int err = dw_kv_look_number(check->look, "version", &version, check->fault);
+	int err = dw_kv_look_number(check->look, "version", &version);
 
 	if (err == DW_E_AGAIN)
 		return dw_fault_set(check->fault, DW_E_CORRUPT, "--state-dir",
@@ -203,7 +200,7 @@ static int
 next_seq(struct check *check, enum lmdb_table table, uint64_t *seq, struct dw_str *value)
 {
 	struct dw_str key;
-	int err = next(check, table, &key, value);
+	int err = dw_kv_look_next(check->look, table, &key, value);
 
 	*seq = UINT64_MAX;
 	if (err == DW_OK && key.n != sizeof(*seq))
@@ -233,7 +230,7 @@ check_log(struct check *check)
 	return err;
 }
 
-/* Every room's newest, and every user's, were met. */
+/* Every room's newest, and every user's, were met, and the last seq's id. */
 static int
 check_ends(struct check *check)
 {
@@ -250,6 +247,8 @@ check_ends(struct check *check)
 	}
 	if (check->met != check->last)
 		return damaged(check, "the newest message is missing", check->last, DW_STR("(unknown)"));
+	if (check->ids != check->last)
+		return damaged(check, "an id is missing", check->last, DW_STR("(unknown)"));
 	return DW_OK;
 }
 
@@ -284,20 +283,6 @@ take_ids(struct check *check, struct dw_str key, struct dw_str value)
 }
 
 static int
-check_rest(struct check *check)
-{
-	int err = each(check, IDLOG, take_ids);
-
-	if (err == DW_OK && check->ids != check->last)
-		return damaged(check, "an id is missing", check->last, DW_STR("(unknown)"));
-	if (err == DW_OK)
-		err = each(check, CURSORS, take_cursor);
-	if (err == DW_OK)
-		err = each(check, OWNERS, take_owner);
-	return err == DW_OK ? dw_kv_look_free(check->look, check->fault) : err;
-}
-
-static int
 look_through(struct check *check)
 {
 	int err = check_version(check);
@@ -311,20 +296,14 @@ look_through(struct check *check)
 	if (err == DW_OK)
 		err = check_log(check);
 	if (err == DW_OK)
+		err = each(check, IDLOG, take_ids);
+	if (err == DW_OK)
 		err = check_ends(check);
-	return err == DW_OK ? check_rest(check) : err;
-}
-
-static void
-forget(struct check *check)
-{
-	for (size_t i = 0; i < check->chains.cap; i++) {
-		for (struct dw_hash_link *link = check->chains.chains[i], *next_link; link != NULL; link = next_link) {
-			next_link = link->next;
-			free(link);
-		}
-	}
-	free(check->chains.chains);
+	if (err == DW_OK)
+		err = each(check, CURSORS, take_cursor);
+	if (err == DW_OK)
+		err = each(check, OWNERS, take_owner);
+	return err == DW_OK ? dw_kv_look_free(check->look) : err;
 }
 
 /* Nothing is there. Where there was something, that is no beginning. */
@@ -346,14 +325,13 @@ dw_lmdb_check(struct lmdb_engine *e, struct dw_fault *fault)
 {
 	const char *dir = e->config.dir;
 	struct check check = { .dir = dir, .fault = fault };
-	int exists = 0;
-	int err = dw_kv_look_open(&check.look, dir, dw_lmdb_tables, LMDB_TABLES, &exists, fault);
+	int err = dw_kv_look_open(&check.look, dir, e->file, dw_lmdb_tables, LMDB_TABLES, fault);
 
 	if (err == DW_OK)
 		err = look_through(&check);
-	else if (err == DW_E_AGAIN && exists)
+	else if (err == DW_E_AGAIN)
 		err = begin_anew(e, fault);
 	dw_kv_look_close(check.look);
-	forget(&check);
+	dw_hash_free(&check.chains);
 	return err;
 }

@@ -66,7 +66,7 @@ tag_of(const struct lmdb_ids *ids, const void *digest)
 	return (uint32_t)(number * ids->key >> 32);
 }
 
-/* A head too far back for `back` is below the floor, as is then what `back` says. */
+/* 32 bits are enough for `back`: no ring is so long, so what is further back is no longer in it, and the chain ends. */
 static void
 link_row(struct lmdb_ids *ids, uint64_t seq)
 {
@@ -160,14 +160,14 @@ read_row(struct lmdb_engine *e, uint64_t seq, struct id_row *row)
 {
 	const size_t at = slot_of(e->ids, seq)->at;
 	struct dw_str value = { 0 };
-	uint8_t key[8];
+	uint64_t key;
 	int err;
 
 	if (seq > e->ids->last - e->ids->count) {
 		*row = e->ids->rows[at];
 		return DW_OK;
 	}
-	err = dw_kv_get(e->kv, IDLOG, dw_lmdb_seq_key(key, seq - at), &value);
+	err = dw_kv_get(e->kv, IDLOG, dw_lmdb_seq_key(&key, seq - at), &value);
 	if (err != DW_OK || value.n < (at + 1) * sizeof(*row))
 		return err == DW_OK || err == DW_E_AGAIN ? DW_E_CORRUPT : err;
 	memcpy(row, value.p + at * sizeof(*row), sizeof(*row));
@@ -210,8 +210,8 @@ put_rows(struct lmdb_engine *e)
 {
 	struct lmdb_ids *ids = e->ids;
 	const struct dw_str rows = dw_bytes(ids->rows, ids->count * sizeof(ids->rows[0]));
-	uint8_t bytes[8];
-	const struct dw_str key = dw_lmdb_seq_key(bytes, ids->last - ids->count + 1);
+	uint64_t bytes;
+	const struct dw_str key = dw_lmdb_seq_key(&bytes, ids->last - ids->count + 1);
 
 	ids->count = 0;
 	return rows.n > 0 ? dw_kv_append(e->kv, IDLOG, key, &rows, 1) : DW_OK;

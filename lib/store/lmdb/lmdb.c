@@ -43,17 +43,6 @@ put_meta(struct lmdb_engine *e, const char *name, const void *in, size_t size)
 	return dw_kv_put(e->kv, META, dw_str(name), (struct dw_str) { in, size });
 }
 
-/* What is in memory becomes what the batch made, or what it was before. */
-static void
-settle(struct lmdb_engine *e, bool committed, bool appended)
-{
-	if (!committed)
-		dw_lmdb_rooms_forget(e);
-	else if (appended)
-		e->seq = e->next_seq - 1;
-	dw_lmdb_ids_settle(e, committed);
-}
-
 /* The dead may take as much room as the living while there is room. */
 static bool
 is_nearly_full(const struct lmdb_engine *e)
@@ -76,7 +65,6 @@ attempt(struct lmdb_engine *e, enum dw_kv_mode mode, struct dw_op **ops, size_t 
 	e->next_seq = e->seq + 1;
 	e->deleted = 0;
 	e->room = NULL;
-	dw_lmdb_rooms_begin(e);
 	for (size_t i = 0; err == DW_OK && i < count; i++) {
 		e->room = ops[i]->room;
 		err = dw_lmdb_op(e, ops[i]);
@@ -98,7 +86,12 @@ attempt(struct lmdb_engine *e, enum dw_kv_mode mode, struct dw_op **ops, size_t 
 		err = dw_kv_commit(e->kv);
 	else
 		dw_kv_abort(e->kv);
-	settle(e, err == DW_OK, budget > 0);
+	/* What is in memory becomes what the batch made, or what it was before. */
+	if (err != DW_OK)
+		dw_lmdb_rooms_forget(e);
+	else if (budget > 0)
+		e->seq = e->next_seq - 1;
+	dw_lmdb_ids_settle(e, err == DW_OK);
 	return err;
 }
 
@@ -198,7 +191,7 @@ note_noted(struct lmdb_engine *e)
 static int
 note_standing(struct lmdb_engine *e)
 {
-	const int number = dw_lmdb_note_is_old(e) ? dw_lmdb_note_write(e) : 0;
+	const int number = dw_lmdb_note_renew(e);
 	const int err = number == 0 && !e->noted ? note_noted(e) : DW_OK;
 
 	return err == DW_E_STORAGE_FULL || err == DW_E_NOMEM ? DW_OK : err;
@@ -225,11 +218,11 @@ static void
 lmdb_rest(struct dw_engine *engine)
 {
 	struct lmdb_engine *e = (struct lmdb_engine *)engine;
-	int err = e->failed ? DW_OK : note_standing(e);
+	int err = e->failed ? DW_E_STORAGE : note_standing(e);
 
-	if (err == DW_OK && !e->failed)
+	if (err == DW_OK)
 		err = dw_kv_rest(e->kv);
-	e->failed = e->failed || err == DW_E_STORAGE || err == DW_E_CORRUPT;
+	e->failed = err == DW_E_STORAGE || err == DW_E_CORRUPT;
 }
 
 static void
@@ -245,10 +238,9 @@ lmdb_info(struct dw_engine *engine, struct dw_engine_info *info)
 
 struct walk {
 	struct lmdb_engine *engine;
-	int (*room)(void *user, const struct dw_room_summary *summary);
-	int (*cursor)(void *user, const struct dw_cursor *cursor);
+	dw_each_room *room;
+	dw_each_cursor *cursor;
 	void *user;
-	int result; /* what the caller's function returned */
 };
 
 static int
@@ -261,10 +253,7 @@ walk_room(void *user, struct dw_str key, struct dw_str value)
 	if (value.n != sizeof(room))
 		return DW_E_CORRUPT;
 	memcpy(&room, value.p, sizeof(room));
-	if (!dw_lmdb_summary(walk->engine, &summary, key, &room))
-		return DW_OK;
-	walk->result = walk->room(walk->user, &summary);
-	return walk->result != 0 ? DW_KV_STOP : DW_OK;
+	return dw_lmdb_summary(walk->engine, &summary, key, &room) ? walk->room(walk->user, &summary) : DW_OK;
 }
 
 static int
@@ -273,52 +262,24 @@ walk_cursor(void *user, struct dw_str key, struct dw_str value)
 	struct walk *walk = user;
 	struct dw_cursor cursor = { 0 };
 
-	if (!dw_lmdb_take_cursor(key, value, &cursor))
-		return DW_E_CORRUPT;
-	walk->result = walk->cursor(walk->user, &cursor);
-	return walk->result != 0 ? DW_KV_STOP : DW_OK;
+	return dw_lmdb_take_cursor(key, value, &cursor) ? walk->cursor(walk->user, &cursor) : DW_E_CORRUPT;
 }
 
 static int
-walk_all(struct walk *walk, enum lmdb_table table, int (*each)(void *, struct dw_str, struct dw_str))
+lmdb_scan(struct dw_engine *engine, dw_each_room *room, dw_each_cursor *cursor, void *user)
 {
-	struct dw_kv *kv = walk->engine->kv;
-	int err = dw_kv_begin(kv, DW_KV_READ);
+	struct lmdb_engine *e = (struct lmdb_engine *)engine;
+	struct walk walk = { e, room, cursor, user };
+	int err = dw_kv_begin(e->kv, DW_KV_READ);
 
 	if (err != DW_OK)
 		return err;
-	walk->engine->now = dw_now_ms();
-	err = dw_kv_scan(kv, table, DW_STR(""), DW_STR(""), each, walk);
-	dw_kv_abort(kv);
-	return err == DW_KV_STOP ? walk->result : err;
-}
-
-static int
-lmdb_rooms(struct dw_engine *engine, int (*each)(void *user, const struct dw_room_summary *summary), void *user)
-{
-	struct lmdb_engine *e = (struct lmdb_engine *)engine;
-
-	return walk_all(&(struct walk) { .engine = e, .room = each, .user = user }, ROOMS, walk_room);
-}
-
-static int
-lmdb_cursors(struct dw_engine *engine, int (*each)(void *user, const struct dw_cursor *cursor), void *user)
-{
-	struct lmdb_engine *e = (struct lmdb_engine *)engine;
-
-	return walk_all(&(struct walk) { .engine = e, .cursor = each, .user = user }, CURSORS, walk_cursor);
-}
-
-/* The smallest limit that this store ever had: history beyond it may have holes. */
-static int
-note_limit(struct lmdb_engine *e)
-{
-	const uint64_t limit = e->config.queue_limit;
-	uint64_t before;
-	int err = get_meta(e, "limit", &before, sizeof(before));
-
-	if (err == DW_E_AGAIN || (err == DW_OK && before > limit))
-		return put_meta(e, "limit", &limit, sizeof(limit));
+	e->now = dw_now_ms();
+	if (room != NULL)
+		err = dw_kv_scan(e->kv, ROOMS, DW_STR(""), DW_STR(""), walk_room, &walk);
+	if (err == DW_OK && cursor != NULL)
+		err = dw_kv_scan(e->kv, CURSORS, DW_STR(""), DW_STR(""), walk_cursor, &walk);
+	dw_kv_abort(e->kv);
 	return err;
 }
 
@@ -342,25 +303,21 @@ begin_epoch(struct lmdb_engine *e, const struct dw_kv_mark *mark)
 static int
 read_standing(struct lmdb_engine *e, const struct dw_kv_mark *mark)
 {
-	struct dw_kv_mark before = { 0 };
+	struct dw_kv_mark before;
 	char noted[DW_EPOCH_SIZE] = "";
 	int err = get_meta(e, "seq", &e->seq, sizeof(e->seq));
 
-	if (err == DW_E_AGAIN)
-		err = DW_OK; /* nothing was ever stored */
 	if (err == DW_OK)
 		err = get_meta(e, "epoch", e->epoch, sizeof(e->epoch));
 	e->epoch[sizeof(e->epoch) - 1] = '\0';
 	if (err == DW_OK)
 		err = get_meta(e, "noted", noted, sizeof(noted));
-	if (err == DW_E_AGAIN && e->epoch[0] != '\0')
-		err = DW_OK; /* that was never noted */
-	e->noted = memcmp(noted, e->epoch, sizeof(noted)) == 0;
 	if (err == DW_OK)
 		err = get_meta(e, "file", &before, sizeof(before));
-	if (err != DW_OK && err != DW_E_AGAIN)
+	if (err != DW_OK)
 		return err;
-	if (err == DW_OK && memcmp(&before, mark, sizeof(before)) == 0 && !dw_lmdb_was_restored(e, e->noted))
+	e->noted = memcmp(noted, e->epoch, sizeof(noted)) == 0;
+	if (e->epoch[0] != '\0' && memcmp(&before, mark, sizeof(before)) == 0 && !dw_lmdb_was_restored(e))
 		return DW_OK;
 	e->renewed = true;
 	return begin_epoch(e, mark);
@@ -371,18 +328,25 @@ static int
 read_meta(struct lmdb_engine *e, struct dw_fault *fault)
 {
 	const struct dw_kv_mark mark = dw_kv_get_mark(e->kv);
-	uint64_t version = LMDB_FORMAT;
+	const uint64_t limit = e->config.queue_limit;
+	uint64_t version, least;
 	int err = get_meta(e, "version", &version, sizeof(version));
 
-	if (err == DW_E_AGAIN) {
+	if (err == DW_OK && version == 0) {
+		version = LMDB_FORMAT;
 		err = put_meta(e, "version", &version, sizeof(version));
 		if (err == DW_OK)
 			err = begin_epoch(e, &mark);
 	} else if (err == DW_OK) {
 		err = read_standing(e, &mark);
 	}
+	/* The smallest limit that this store ever had: history beyond it may have holes. */
 	if (err == DW_OK)
-		err = note_limit(e);
+		err = get_meta(e, "limit", &least, sizeof(least));
+	if (err == DW_OK && (least == 0 || least > limit))
+		err = put_meta(e, "limit", &limit, sizeof(limit));
+	if (err == DW_OK && !dw_kv_recovered(e->kv))
+		err = dw_lmdb_ids_open(e);
 	if (err == DW_OK)
 		return DW_OK;
 	return dw_fault_set(fault, err, "--state-dir", NULL, "cannot read the store: %s", dw_kv_text(e->kv));
@@ -404,18 +368,6 @@ open_looked(struct lmdb_engine *e, struct dw_fault *fault)
 	if (err != DW_OK)
 		return dw_fault_set(fault, err, "--state-dir", NULL, "cannot write to the store: %s", dw_kv_text(e->kv));
 	return DW_OK;
-}
-
-static int
-open_ids(struct lmdb_engine *e)
-{
-	int err = dw_kv_begin(e->kv, DW_KV_READ);
-
-	if (err != DW_OK)
-		return err;
-	err = dw_lmdb_ids_open(e);
-	dw_kv_abort(e->kv);
-	return err;
 }
 
 /* Before anybody is told its epoch. A new note at each opening, for a copy may have been made of the one before. */
@@ -445,8 +397,6 @@ open_store(struct lmdb_engine *e, struct dw_fault *fault)
 		e->kv = NULL;
 		err = open_looked(e, fault);
 	}
-	if (err == DW_OK)
-		err = open_ids(e);
 	return err == DW_OK ? begin_note(e, fault) : err;
 }
 
@@ -474,12 +424,10 @@ lmdb_open(struct dw_engine **out, const struct dw_engine_config *config, struct 
 }
 
 const struct dw_engine_ops dw_engine_lmdb = {
-	.name = "lmdb",
 	.open = lmdb_open,
 	.rest = lmdb_rest,
 	.close = lmdb_close,
 	.info = lmdb_info,
-	.rooms = lmdb_rooms,
-	.cursors = lmdb_cursors,
+	.scan = lmdb_scan,
 	.commit = lmdb_commit,
 };

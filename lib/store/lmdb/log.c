@@ -42,8 +42,8 @@ dw_lmdb_take_message(struct dw_str value, bool place, struct lmdb_message *messa
 static int
 get(struct lmdb_engine *e, uint64_t seq, struct lmdb_message *message)
 {
-	uint8_t bytes[8];
-	const struct dw_str key = dw_lmdb_seq_key(bytes, seq);
+	uint64_t bytes;
+	const struct dw_str key = dw_lmdb_seq_key(&bytes, seq);
 	struct dw_str value;
 	int err = dw_kv_get(e->kv, MESSAGES, key, &value);
 
@@ -59,11 +59,8 @@ static int
 get_user(struct lmdb_engine *e, struct dw_str room, struct dw_str user, struct user_value *value)
 {
 	char key[LMDB_KEY_MAX];
-	int err = dw_kv_get_fixed(e->kv, USERS, dw_lmdb_join_key(key, room, user, NULL), value, sizeof(*value));
 
-	if (err == DW_E_AGAIN)
-		*value = (struct user_value) { 0 };
-	return err == DW_E_AGAIN ? DW_OK : err;
+	return dw_kv_get_fixed(e->kv, USERS, dw_lmdb_join_key(key, room, user, NULL), value, sizeof(*value));
 }
 
 static bool
@@ -116,9 +113,10 @@ put_message(struct lmdb_engine *e, const struct dw_op *op, const struct message_
 {
 	const struct dw_str parts[] = { dw_bytes(head, sizeof(*head)), dw_str(op->room), dw_str(op->append.to),
 		{ op->append.record.data, op->append.record.len } };
-	uint8_t key[8];
+	uint64_t key;
 
-	return dw_kv_append(e->kv, MESSAGES, dw_lmdb_seq_key(key, op->append.seq), parts, sizeof(parts) / sizeof(parts[0]));
+	return dw_kv_append(
+		e->kv, MESSAGES, dw_lmdb_seq_key(&key, op->append.seq), parts, sizeof(parts) / sizeof(parts[0]));
 }
 
 /* Takes the next place in its chain. */
@@ -157,11 +155,11 @@ int
 dw_lmdb_append(struct lmdb_engine *e, struct dw_op *op)
 {
 	const struct dw_str name = dw_str(op->room);
-	struct room_value room = { 0 };
+	struct room_value room;
 	struct message_head head;
 	int err = dw_lmdb_get_room(e, name, &room);
 
-	if (err != DW_OK && err != DW_E_AGAIN)
+	if (err != DW_OK)
 		return err;
 	op->append.seq = e->next_seq++;
 	err = take_place(e, op, &room, &head);
@@ -222,8 +220,8 @@ struct reading {
 	struct lmdb_engine *engine;
 	struct dw_op *op;
 	struct lmdb_ends ends;
-	bool ended;          /* what is retained of the chain */
-	struct dw_buf found; /* newest first */
+	bool ended; /* what is retained of the chain */
+	struct dw_buf found;
 };
 
 /* A message that is to be read. */
@@ -237,8 +235,7 @@ note_found(struct reading *reading, uint64_t seq, bool dead)
 {
 	const struct found found = { seq, dead };
 
-	dw_buf_add(&reading->found, &found, sizeof(found));
-	return dw_buf_ok(&reading->found) ? DW_OK : DW_E_NOMEM;
+	return dw_lmdb_add_row(&reading->found, &found, sizeof(found));
 }
 
 static int
@@ -248,7 +245,6 @@ read_one(void *user, uint64_t seq, const struct lmdb_message *message)
 
 	if (dw_lmdb_is_dead(reading->engine, reading->ends, message))
 		return DW_KV_STOP;
-	reading->op->read.summary.oldest = seq;
 	reading->op->read.summary.oldest_n = message->head.n;
 	return note_found(reading, seq, false);
 }
@@ -291,7 +287,7 @@ compare_found(const void *a, const void *b)
 {
 	const struct found *x = a, *y = b;
 
-	return x->seq < y->seq ? 1 : -1;
+	return x->seq > y->seq ? 1 : -1;
 }
 
 /* The oldest first. */
@@ -304,8 +300,8 @@ add_records(struct reading *reading, struct dw_buf *out)
 
 	if (count > 0)
 		qsort(found, count, sizeof(*found), compare_found);
-	for (size_t i = count; i > 0 && err == DW_OK; i--)
-		err = add_found(reading->engine, found[i - 1], out);
+	for (size_t i = 0; i < count && err == DW_OK; i++)
+		err = add_found(reading->engine, found[i], out);
 	dw_buf_reset(&reading->found);
 	return err;
 }
@@ -319,36 +315,34 @@ read_user(void *user, struct dw_str key, struct dw_str value)
 	const size_t room = strlen(op->room) + 1;
 	struct dw_user_row row = { 0 };
 	struct user_value last;
+	int err;
 
 	if (value.n != sizeof(last) || !dw_str_copy(dw_bytes(key.p + room, key.n - room), row.user, sizeof(row.user)))
 		return DW_E_CORRUPT;
 	memcpy(&last, value.p, sizeof(last));
 	row.own = last.own;
-	dw_buf_add(&op->read.users, &row, sizeof(row));
-	if (!dw_buf_ok(&op->read.users))
-		return DW_E_NOMEM;
 	reading->ends.count = last.own;
 	reading->ended = false;
-	return walk(reading->engine, last.last, read_direct, reading);
+	err = dw_lmdb_add_row(&op->read.users, &row, sizeof(row));
+	return err == DW_OK ? walk(reading->engine, last.last, read_direct, reading) : err;
 }
 
 int
 dw_lmdb_load(struct lmdb_engine *e, struct dw_op *op)
 {
 	struct reading reading = { .engine = e, .op = op };
-	struct room_value room = { 0 };
+	struct room_value room;
 	char key[LMDB_KEY_MAX];
 	const struct dw_str prefix = dw_lmdb_join_key(key, dw_str(op->room), DW_STR(""), NULL);
 	int err = dw_lmdb_get_room(e, dw_str(op->room), &room);
 
+	if (err != DW_OK)
+		return err;
 	(void)dw_lmdb_summary(e, &op->read.summary, dw_str(op->room), &room);
 	op->read.summary.oldest_n = room.n + 1;
 	op->read.summary.directs = 0;
-	if (err == DW_E_AGAIN)
-		return DW_OK;
 	reading.ends = (struct lmdb_ends) { room.n, room.directs };
-	if (err == DW_OK)
-		err = walk(e, room.last, read_one, &reading);
+	err = walk(e, room.last, read_one, &reading);
 	if (err == DW_OK)
 		err = add_records(&reading, &op->read.records);
 	if (err == DW_OK)
@@ -396,9 +390,8 @@ dw_lmdb_place(struct lmdb_engine *e, struct dw_op *op)
 	struct room_value room;
 	int err = dw_lmdb_get_room(e, dw_str(op->room), &room);
 
-	if (err != DW_OK)
-		return err == DW_E_AGAIN ? DW_OK : err;
-	err = get_user(e, dw_str(op->room), dw_str(op->place.user), &user);
+	if (err == DW_OK)
+		err = get_user(e, dw_str(op->room), dw_str(op->place.user), &user);
 	if (err == DW_OK)
 		err = search_chain(e, room.last, room.n, op->place.seq, &op->place.n);
 	if (err == DW_OK)

@@ -1,8 +1,12 @@
-/* The LMDB engine's note of where its store stands, in a file beside it: a copy that was written over the store's files
- * is behind it, and must not give the numbers that come next a second meaning.
+/* The LMDB engine's directory: that nobody else uses it, and the note in it of where its store stands: a copy that was
+ * written over the store's files is behind it, and must not give the numbers that come next a second meaning.
  *
- * A file of its own because it must know what the store does not: it is neither in the journal nor in LMDB. Its name
- * begins with a dot, so a pattern does not take it along; and it names itself, so one that was copied too is none.
+ * A file of its own because it comes before all else: nothing is read or written by one who does not hold the locks.
+ * There are two, each held for life, each gone with the process however it ends (flock): the directory's, which stays
+ * whatever is removed from it, and the store's file's, which is the same from whatever directory it is opened.
+ *
+ * The note knows what the store does not: it is neither in the journal nor in LMDB. Its name begins with a dot, so a
+ * pattern does not take it along; and it names itself, so one that was copied too is none.
  *
  *   .standing  {magic 8, itself {inode 8, birth s 8, ns 8}, epoch 40, head 8, sum 8}, {later head 8, its sum 8}
  *
@@ -10,13 +14,16 @@
  * when the store is opened, at rest and closed, and after NOTE_EVERY_MS of use. The second part is written in place
  * after each commit and not synchronised: it costs next to nothing, and outlives the process.
  *
- * Happy path: it is read before the store is, written when the store is open, and follows its head. The store's meta
- * says once that its epoch has been noted: from then on a note that is missing was taken away.
+ * Happy path: the directory is made, and locked; then the file, which is made, empty, where there is none. The note is
+ * read before the store is, written when the store is open, and follows its head. The store's meta says once that its
+ * epoch has been noted: from then on a note that is missing was taken away. Where the file was taken away the note goes
+ * first: so an empty file with a note is never a beginning, but a store that was emptied.
  *
- * Failure modes: a note that is missing, damaged, unreadable, copied, or ahead of the store: the store was restored,
- * and gets a new epoch (dw_lmdb_was_restored). One that cannot be replaced (no room) stays, and is tried again later.
- * What is noted was committed before: after a crash or a power cut it is never ahead of the store it belongs to. The
- * second part may be lost or torn then; it has a sum of its own.
+ * Failure modes: DW_E_IN_USE; a file system that cannot lock directories leaves it at the file. A note that is missing,
+ * damaged, unreadable, copied, or ahead of the store: the store was restored, and gets a new epoch
+ * (dw_lmdb_was_restored). One that cannot be replaced (no room) stays, and is tried again later. What is noted was
+ * committed before: after a crash or a power cut it is never ahead of the store it belongs to. The second part may be
+ * lost or torn then; it has a sum of its own.
  *
  * What it cannot tell: after a power cut, a copy as new as the last replaced note, though messages were acknowledged
  * since (NOTE_EVERY_MS at most, or until it rested); a copy of a store in use that took the note with it, restored
@@ -27,9 +34,11 @@
 #include <fcntl.h>
 #include <stddef.h>
 #include <string.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/paths.h"
 #include "store/kv/parts.h"
 #include "store/lmdb/parts.h"
 
@@ -40,7 +49,7 @@ static const uint64_t MAGIC = 0x31302d65746f6e64; /* "dnote-01" */
 static const uint64_t NOTE_EVERY_MS = 5000;
 
 struct later {
-	uint64_t head, sum;
+	uint64_t head, sum; /* the note's sum goes into this one: what another note has left there is not its own */
 };
 
 struct note {
@@ -55,13 +64,6 @@ static uint64_t
 sum_of(const struct note *note)
 {
 	return kv_mix(1, (struct dw_str) { (const char *)note, offsetof(struct note, sum) });
-}
-
-/* Of this note: what another one has left there is not taken for its own. */
-static uint64_t
-later_sum(uint64_t sum, uint64_t head)
-{
-	return kv_mix_word(sum, head);
 }
 
 /* ---- reading */
@@ -95,17 +97,17 @@ dw_lmdb_note_read(struct lmdb_engine *e)
 	known->fd = fd;
 	known->sum = note.sum;
 	known->head = known->later = note.head;
-	if (note.later.sum == later_sum(note.sum, note.later.head) && note.later.head > note.head)
+	if (note.later.sum == kv_mix_word(note.sum, note.later.head) && note.later.head > note.head)
 		known->later = note.later.head;
 }
 
 bool
-dw_lmdb_was_restored(const struct lmdb_engine *e, bool noted)
+dw_lmdb_was_restored(const struct lmdb_engine *e)
 {
 	const struct lmdb_note *known = &e->note;
 
 	if (!known->there)
-		return noted;
+		return e->noted;
 	return known->fd < 0 || strcmp(known->epoch, e->epoch) != 0 || known->later > e->seq;
 }
 
@@ -125,7 +127,7 @@ make(struct lmdb_engine *e, struct note *note, int *fd)
 	*note = (struct note) { .magic = MAGIC, .self = dw_kv_mark_of(*fd), .head = e->seq };
 	memcpy(note->epoch, e->epoch, sizeof(e->epoch));
 	note->sum = sum_of(note);
-	note->later = (struct later) { note->head, later_sum(note->sum, note->head) };
+	note->later = (struct later) { note->head, kv_mix_word(note->sum, note->head) };
 	errno = ENOSPC; /* of a write that took only a part */
 	if (pwrite(*fd, note, sizeof(*note), 0) == (ssize_t)sizeof(*note) && fsync(*fd) == 0 &&
 		renameat(e->dir, NEW_NAME, e->dir, NAME) == 0)
@@ -163,7 +165,7 @@ void
 dw_lmdb_note_head(struct lmdb_engine *e)
 {
 	struct lmdb_note *known = &e->note;
-	const struct later later = { e->seq, later_sum(known->sum, e->seq) };
+	const struct later later = { e->seq, kv_mix_word(known->sum, e->seq) };
 
 	if (known->later == e->seq && known->fd >= 0)
 		return;
@@ -174,10 +176,10 @@ dw_lmdb_note_head(struct lmdb_engine *e)
 		(void)dw_lmdb_note_write(e);
 }
 
-bool
-dw_lmdb_note_is_old(const struct lmdb_engine *e)
+int
+dw_lmdb_note_renew(struct lmdb_engine *e)
 {
-	return e->note.fd < 0 || e->note.head != e->seq;
+	return e->note.fd < 0 || e->note.head != e->seq ? dw_lmdb_note_write(e) : 0;
 }
 
 void
@@ -195,4 +197,62 @@ dw_lmdb_note_close(struct lmdb_engine *e)
 	if (e->note.fd >= 0)
 		(void)close(e->note.fd);
 	e->note.fd = -1;
+}
+
+/* ---- the directory */
+
+static int
+in_use(const struct lmdb_engine *e, struct dw_fault *fault)
+{
+	return dw_fault_set(fault, DW_E_IN_USE, "--state-dir", "a directory of its own for each hub",
+		"another hub uses '%s'", e->config.dir);
+}
+
+static int
+refuse(const struct lmdb_engine *e, const char *what, struct dw_fault *fault)
+{
+	const bool forbidden = errno == EACCES || errno == EPERM || errno == EROFS;
+
+	return dw_fault_set(fault, forbidden ? DW_E_PERMISSION : DW_E_CREATE, "--state-dir",
+		"a directory that this user may write to", "cannot %s '%s': %s", what, e->config.dir, strerror(errno));
+}
+
+static int
+lock_file(struct lmdb_engine *e, struct dw_fault *fault)
+{
+	e->file = openat(e->dir, "data.mdb", O_RDWR | O_CLOEXEC);
+	if (e->file < 0 && errno == ENOENT) {
+		dw_lmdb_note_drop(e);
+		e->file = openat(e->dir, "data.mdb", O_RDWR | O_CREAT | O_CLOEXEC, 0640);
+	}
+	/* A directory in its place is told by who looks into it. */
+	if (e->file < 0)
+		return errno == EISDIR ? DW_OK : refuse(e, "write in", fault);
+	if (flock(e->file, LOCK_EX | LOCK_NB) == 0)
+		return DW_OK;
+	return errno == EWOULDBLOCK ? in_use(e, fault) : refuse(e, "lock the store in", fault);
+}
+
+int
+dw_lmdb_lock(struct lmdb_engine *e, struct dw_fault *fault)
+{
+	int err = dw_make_dirs(e->config.dir, 0750, fault);
+
+	if (err != DW_OK)
+		return err;
+	e->dir = open(e->config.dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (e->dir < 0)
+		return refuse(e, "write in", fault);
+	if (flock(e->dir, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
+		return in_use(e, fault);
+	return lock_file(e, fault);
+}
+
+void
+dw_lmdb_unlock(struct lmdb_engine *e)
+{
+	if (e->file >= 0)
+		(void)close(e->file);
+	if (e->dir >= 0)
+		(void)close(e->dir);
 }

@@ -19,17 +19,13 @@ struct cursor_value {
 static bool
 split_key(struct dw_str key, char *parts[], const size_t sizes[], size_t count)
 {
-	const char *at = key.p;
-	size_t left = key.n;
-
 	for (size_t i = 0; i < count; i++) {
-		const char *end = left > 0 ? memchr(at, '\0', left) : NULL;
-		size_t n = end != NULL && i + 1 < count ? (size_t)(end - at) : left;
+		const char *end = i + 1 < count && key.n > 0 ? memchr(key.p, '\0', key.n) : NULL;
+		const size_t n = end != NULL ? (size_t)(end - key.p) : key.n, more = end != NULL;
 
-		if (!dw_str_copy((struct dw_str) { at, n }, parts[i], sizes[i]))
+		if (!dw_str_copy(dw_bytes(key.p, n), parts[i], sizes[i]))
 			return false;
-		at += n < left ? n + 1 : n;
-		left -= n < left ? n + 1 : n;
+		key = dw_bytes(key.p + n + more, key.n - n - more);
 	}
 	return true;
 }
@@ -74,15 +70,13 @@ load_cursor(void *user, struct dw_str key, struct dw_str value)
 
 	if (!dw_lmdb_take_cursor(key, value, &cursor))
 		return DW_E_CORRUPT;
-	dw_buf_add(&op->read.cursors, &cursor, sizeof(cursor));
-	return dw_buf_ok(&op->read.cursors) ? DW_OK : DW_E_NOMEM;
+	return dw_lmdb_add_row(&op->read.cursors, &cursor, sizeof(cursor));
 }
 
 static int
 add_owner(struct dw_op *op, const struct dw_owner_row *row)
 {
-	dw_buf_add(&op->read.owners, row, sizeof(*row));
-	return dw_buf_ok(&op->read.owners) ? DW_OK : DW_E_NOMEM;
+	return dw_lmdb_add_row(&op->read.owners, row, sizeof(*row));
 }
 
 static int
@@ -113,8 +107,8 @@ get_owner(struct lmdb_engine *e, const char *room, const char *user, enum dw_own
 	int err = dw_kv_get_fixed(
 		e->kv, OWNERS, dw_lmdb_join_key(key, dw_str(room), dw_str(user), NULL), &stored, sizeof(stored));
 
-	*state = err != DW_OK ? DW_OWNER_NONE : stored == DW_OWNER_DENIED ? DW_OWNER_DENIED : DW_OWNER_GRANTED;
-	return err == DW_E_AGAIN ? DW_OK : err;
+	*state = err != DW_OK ? DW_OWNER_NONE : (enum dw_owner_state)stored;
+	return err;
 }
 
 /* A page of the registry. */
@@ -250,19 +244,14 @@ do_append(struct lmdb_engine *e, struct dw_op *op)
 int
 dw_lmdb_op(struct lmdb_engine *e, struct dw_op *op)
 {
-	switch (op->kind) {
-	case DW_OP_APPEND:
-		return do_append(e, op);
-	case DW_OP_CURSOR:
-		return do_cursor(e, op);
-	case DW_OP_OWNER:
-		return do_owner(e, op);
-	case DW_OP_LOAD:
-		return do_load(e, op);
-	case DW_OP_PLACE:
-		return dw_lmdb_place(e, op);
-	case DW_OP_OWNERS:
-		return do_owners(e, op);
-	}
-	return DW_E_INTERNAL;
+	static int (*const kinds[])(struct lmdb_engine *, struct dw_op *) = {
+		[DW_OP_APPEND] = do_append,
+		[DW_OP_CURSOR] = do_cursor,
+		[DW_OP_OWNER] = do_owner,
+		[DW_OP_LOAD] = do_load,
+		[DW_OP_PLACE] = dw_lmdb_place,
+		[DW_OP_OWNERS] = do_owners,
+	};
+
+	return kinds[op->kind](e, op);
 }

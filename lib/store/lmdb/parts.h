@@ -3,10 +3,18 @@
 #ifndef DIAGWS_ENGINE_LMDB_PARTS_H
 #define DIAGWS_ENGINE_LMDB_PARTS_H
 
+#include <endian.h>
+#include <string.h>
+
+#include "base/hash.h"
 #include "store/engine.h"
 #include "store/kv/kv.h"
 
+/* As dw_lmdb_tables (check.c). */
 enum lmdb_table { META, MESSAGES, PLACES, ROOMS, USERS, IDLOG, CURSORS, OWNERS };
+
+enum { LMDB_TABLES = OWNERS + 1, LMDB_FORMAT = 6 };
+extern const char *const dw_lmdb_tables[LMDB_TABLES];
 
 enum { LMDB_KEY_MAX = DW_ROOM_MAX + DW_USER_MAX + DW_DEVICE_MAX + 3 };
 
@@ -44,8 +52,7 @@ struct id_row {
 	uint64_t at, n; /* at: ms, and two bits that only ids.c knows */
 };
 
-struct lmdb_ids;   /* private to ids.c */
-struct lmdb_rooms; /* private to rooms.c */
+struct lmdb_ids; /* private to ids.c */
 
 /* The note beside the store, private to note.c. */
 struct lmdb_note {
@@ -69,7 +76,8 @@ struct lmdb_engine {
 	char epoch[DW_EPOCH_SIZE];
 	uint64_t seq;
 	struct lmdb_ids *ids;
-	struct lmdb_rooms *rooms;
+	struct dw_hash rooms; /* private to rooms.c, like those of them that the batch has changed: */
+	struct kept *changed;
 	/* Of the batch under way: */
 	uint64_t next_seq, now;
 	size_t deleted;   /* messages by the sweep, and entries of the log of ids */
@@ -77,15 +85,48 @@ struct lmdb_engine {
 	bool failed;      /* the disk cannot be trusted any more */
 };
 
-/* ---- keys.c */
+/* ---- keys: they sort as what they are made of */
 
-/* As enum lmdb_table. */
-enum { LMDB_TABLES = OWNERS + 1, LMDB_FORMAT = 6 };
-extern const char *const dw_lmdb_tables[LMDB_TABLES];
-struct dw_str dw_lmdb_seq_key(uint8_t out[8], uint64_t seq);
-uint64_t dw_lmdb_key_seq(struct dw_str key);
-/* room NUL user NUL device, the user and the device as far as given: "", NULL. */
-struct dw_str dw_lmdb_join_key(char out[LMDB_KEY_MAX], struct dw_str room, struct dw_str user, const char *device);
+static inline struct dw_str
+dw_lmdb_seq_key(uint64_t *out, uint64_t seq)
+{
+	*out = htobe64(seq);
+	return dw_bytes(out, sizeof(*out));
+}
+
+static inline uint64_t
+dw_lmdb_key_seq(struct dw_str key)
+{
+	uint64_t seq = 0;
+
+	memcpy(&seq, key.p, key.n < sizeof(seq) ? key.n : sizeof(seq));
+	return be64toh(seq);
+}
+
+/* room NUL user NUL device, the user and the device as far as given (else "", NULL): all entries of a room lie
+ * together. */
+static inline struct dw_str
+dw_lmdb_join_key(char out[LMDB_KEY_MAX], struct dw_str room, struct dw_str user, const char *device)
+{
+	char *end = mempcpy(out, room.p, room.n);
+
+	*end++ = '\0';
+	if (user.n > 0)
+		end = mempcpy(end, user.p, user.n);
+	if (device != NULL) {
+		*end++ = '\0';
+		end = mempcpy(end, device, strlen(device));
+	}
+	return dw_bytes(out, (size_t)(end - out));
+}
+
+/* Adds a row to what an operation returns. */
+static inline int
+dw_lmdb_add_row(struct dw_buf *rows, const void *row, size_t size)
+{
+	dw_buf_add(rows, row, size);
+	return dw_buf_ok(rows) ? DW_OK : DW_E_NOMEM;
+}
 
 /* ---- log.c: messages and their places */
 
@@ -119,12 +160,11 @@ int dw_lmdb_sweep(struct lmdb_engine *e, size_t budget, bool must);
 
 /* ---- rooms.c: what the batch under way has made of the rooms */
 
-/* Before a batch's first operation, and before its commit. */
-void dw_lmdb_rooms_begin(struct lmdb_engine *e);
+/* Before a batch's commit. */
 int dw_lmdb_rooms_write(struct lmdb_engine *e);
 /* The batch was aborted, or the engine is closed. */
 void dw_lmdb_rooms_forget(struct lmdb_engine *e);
-/* DW_E_AGAIN: there is no such room. */
+/* All zeros: there is no such room. */
 int dw_lmdb_get_room(struct lmdb_engine *e, struct dw_str name, struct room_value *value);
 int dw_lmdb_put_room(struct lmdb_engine *e, struct dw_str name, const struct room_value *value);
 
@@ -150,25 +190,21 @@ int dw_lmdb_op(struct lmdb_engine *e, struct dw_op *op);
 bool dw_lmdb_take_cursor(struct dw_str key, struct dw_str value, struct dw_cursor *cursor);
 bool dw_lmdb_take_owner(struct dw_str key, struct dw_str value, struct dw_owner_row *row);
 
-/* ---- lock.c: the directory */
+/* ---- note.c: the directory, and the note in it */
 
 /* Makes it, and the store's file in it, and takes both for the engine's life. DW_E_CREATE, DW_E_PERMISSION,
  * DW_E_IN_USE. */
 int dw_lmdb_lock(struct lmdb_engine *e, struct dw_fault *fault);
 void dw_lmdb_unlock(struct lmdb_engine *e);
-
-/* ---- note.c: the note beside the store */
-
 /* Once, when the directory is locked. */
 void dw_lmdb_note_read(struct lmdb_engine *e);
-/* Whether the store with this epoch and seq is a restored copy; `noted`: its epoch has been noted once. */
-bool dw_lmdb_was_restored(const struct lmdb_engine *e, bool noted);
-/* Replaces it by where the store stands; 0 or errno's number. */
+/* Whether the store with this epoch and seq is a restored copy. */
+bool dw_lmdb_was_restored(const struct lmdb_engine *e);
+/* Replaces it by where the store stands, in any case or where that tells more; 0 or errno's number. */
 int dw_lmdb_note_write(struct lmdb_engine *e);
+int dw_lmdb_note_renew(struct lmdb_engine *e);
 /* The same at little cost, after a commit. */
 void dw_lmdb_note_head(struct lmdb_engine *e);
-/* Whether replacing it tells more. */
-bool dw_lmdb_note_is_old(const struct lmdb_engine *e);
 /* Removes it: it says nothing of what comes. */
 void dw_lmdb_note_drop(struct lmdb_engine *e);
 void dw_lmdb_note_close(struct lmdb_engine *e);

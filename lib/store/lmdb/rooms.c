@@ -8,88 +8,55 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include <utlist.h>
 
 #include "store/kv/parts.h"
 #include "store/lmdb/parts.h"
 
-enum { ROOMS_KEPT = 16 * 1024, SLOTS_FIRST = 1024 };
+enum { ROOMS_KEPT = 16 * 1024 };
 
 struct kept {
+	struct dw_hash_link link;
+	struct kept *next; /* of those that were changed */
 	struct room_value value;
-	uint8_t size; /* of its name */
-	bool there;   /* it is in the store, or will be */
+	uint32_t hash;
 	bool changed;
-	char name[DW_ROOM_MAX];
+	uint8_t size; /* of its name */
+	char name[];
 };
 
-struct lmdb_rooms {
-	struct kept *rooms;
-	uint32_t *slots; /* 1 + index of a room; 0: empty */
-	uint32_t *order; /* as large: for writing */
-	size_t count, mask;
-};
-
-static struct dw_str
-name_of(const struct kept *kept)
+static uint32_t
+hash_of(const struct dw_hash_link *link)
 {
-	return (struct dw_str) { kept->name, kept->size };
-}
-
-static uint32_t *
-slot_of(const struct lmdb_rooms *rooms, struct dw_str name)
-{
-	for (uint64_t i = kv_hash(name, DW_STR("")) & rooms->mask;; i = (i + 1) & rooms->mask) {
-		uint32_t *slot = &rooms->slots[i];
-
-		if (*slot == 0 ||
-			(rooms->rooms[*slot - 1].size == name.n && memcmp(rooms->rooms[*slot - 1].name, name.p, name.n) == 0))
-			return slot;
-	}
+	return ((const struct kept *)link)->hash;
 }
 
 void
 dw_lmdb_rooms_forget(struct lmdb_engine *e)
 {
-	struct lmdb_rooms *rooms = e->rooms;
-
-	e->rooms = NULL;
-	if (rooms == NULL)
-		return;
-	free(rooms->rooms);
-	free(rooms->slots);
-	free(rooms->order);
-	free(rooms);
+	dw_hash_free(&e->rooms);
+	e->changed = NULL;
 }
 
-void
-dw_lmdb_rooms_begin(struct lmdb_engine *e)
-{
-	if (e->rooms != NULL && e->rooms->count > ROOMS_KEPT)
-		dw_lmdb_rooms_forget(e);
-}
-
-/* So many slots, half of which may be taken. */
+/* From the store. */
 static int
-grow(struct lmdb_rooms *rooms, size_t slots)
+read_room(struct lmdb_engine *e, struct dw_str name, uint32_t hash, struct kept **out)
 {
-	struct kept *kept = realloc(rooms->rooms, slots / 2 * sizeof(*kept));
-	uint32_t *order, *empty;
+	struct kept *kept = dw_hash_reserve(&e->rooms, hash_of) ? calloc(1, sizeof(*kept) + name.n) : NULL;
+	int err;
 
 	if (kept == NULL)
 		return DW_E_NOMEM;
-	rooms->rooms = kept;
-	order = realloc(rooms->order, slots / 2 * sizeof(*order));
-	if (order == NULL)
-		return DW_E_NOMEM;
-	rooms->order = order;
-	empty = calloc(slots, sizeof(*empty));
-	if (empty == NULL)
-		return DW_E_NOMEM;
-	free(rooms->slots);
-	rooms->slots = empty;
-	rooms->mask = slots - 1;
-	for (size_t i = 0; i < rooms->count; i++)
-		*slot_of(rooms, name_of(&kept[i])) = (uint32_t)i + 1;
+	err = dw_kv_get_fixed(e->kv, ROOMS, name, &kept->value, sizeof(kept->value));
+	if (err != DW_OK) {
+		free(kept);
+		return err;
+	}
+	kept->hash = hash;
+	kept->size = (uint8_t)name.n;
+	memcpy(kept->name, name.p, name.n);
+	dw_hash_add(&e->rooms, &kept->link, hash);
+	*out = kept;
 	return DW_OK;
 }
 
@@ -97,32 +64,18 @@ grow(struct lmdb_rooms *rooms, size_t slots)
 static int
 find(struct lmdb_engine *e, struct dw_str name, struct kept **out)
 {
-	struct lmdb_rooms *rooms = e->rooms;
-	struct kept *kept;
-	uint32_t *slot;
-	int err = DW_OK;
+	const uint32_t hash = (uint32_t)kv_hash(name, DW_STR(""));
+	struct dw_hash_link *link = dw_hash_chain(&e->rooms, hash);
 
 	if (name.n > DW_ROOM_MAX)
 		return DW_E_CORRUPT;
-	if (rooms == NULL && (rooms = e->rooms = calloc(1, sizeof(*rooms))) == NULL)
-		return DW_E_NOMEM;
-	if (rooms->slots == NULL || 2 * rooms->count > rooms->mask)
-		err = grow(rooms, rooms->slots != NULL ? 2 * (rooms->mask + 1) : SLOTS_FIRST);
-	if (err != DW_OK)
-		return err;
-	slot = slot_of(rooms, name);
-	if (*slot == 0) {
-		kept = &rooms->rooms[rooms->count];
-		*kept = (struct kept) { .size = (uint8_t)name.n };
-		memcpy(kept->name, name.p, name.n);
-		err = dw_kv_get_fixed(e->kv, ROOMS, name, &kept->value, sizeof(kept->value));
-		if (err != DW_OK && err != DW_E_AGAIN)
-			return err;
-		kept->there = err == DW_OK;
-		*slot = (uint32_t)++rooms->count;
+	for (; link != NULL; link = link->next) {
+		struct kept *kept = *out = (struct kept *)link;
+
+		if (kept->hash == hash && kept->size == name.n && memcmp(kept->name, name.p, name.n) == 0)
+			return DW_OK;
 	}
-	*out = &rooms->rooms[*slot - 1];
-	return DW_OK;
+	return read_room(e, name, hash, out);
 }
 
 int
@@ -131,8 +84,6 @@ dw_lmdb_get_room(struct lmdb_engine *e, struct dw_str name, struct room_value *v
 	struct kept *kept;
 	int err = find(e, name, &kept);
 
-	if (err == DW_OK && !kept->there)
-		err = DW_E_AGAIN;
 	if (err == DW_OK)
 		*value = kept->value;
 	return err;
@@ -147,14 +98,15 @@ dw_lmdb_put_room(struct lmdb_engine *e, struct dw_str name, const struct room_va
 	if (err != DW_OK)
 		return err;
 	kept->value = *value;
-	kept->there = kept->changed = true;
+	if (!kept->changed)
+		LL_PREPEND(e->changed, kept);
+	kept->changed = true;
 	return DW_OK;
 }
 
 static int
-compare_names(const void *a, const void *b, void *user)
+compare_names(const struct kept *x, const struct kept *y)
 {
-	const struct kept *rooms = user, *x = &rooms[*(const uint32_t *)a], *y = &rooms[*(const uint32_t *)b];
 	int order = memcmp(x->name, y->name, x->size < y->size ? x->size : y->size);
 
 	return order != 0 ? order : x->size - y->size;
@@ -163,24 +115,17 @@ compare_names(const void *a, const void *b, void *user)
 int
 dw_lmdb_rooms_write(struct lmdb_engine *e)
 {
-	struct lmdb_rooms *rooms = e->rooms;
-	size_t changed = 0;
+	struct kept *kept;
 	int err = DW_OK;
 
-	if (rooms == NULL)
-		return DW_OK;
-	for (size_t i = 0; i < rooms->count; i++) {
-		if (rooms->rooms[i].changed)
-			rooms->order[changed++] = (uint32_t)i;
-	}
 	/* In order, so that neighbours fall into the same page while it is at hand. */
-	qsort_r(rooms->order, changed, sizeof(*rooms->order), compare_names, rooms->rooms);
-	for (size_t i = 0; i < changed && err == DW_OK; i++) {
-		struct kept *kept = &rooms->rooms[rooms->order[i]];
-
+	LL_SORT(e->changed, compare_names);
+	while (err == DW_OK && (kept = e->changed) != NULL) {
+		e->changed = kept->next;
 		kept->changed = false;
-		err =
-			dw_kv_put(e->kv, ROOMS, name_of(kept), (struct dw_str) { (const char *)&kept->value, sizeof(kept->value) });
+		err = dw_kv_put(e->kv, ROOMS, dw_bytes(kept->name, kept->size), dw_bytes(&kept->value, sizeof(kept->value)));
 	}
+	if (e->rooms.count > ROOMS_KEPT)
+		dw_lmdb_rooms_forget(e);
 	return err;
 }

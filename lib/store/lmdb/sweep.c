@@ -37,15 +37,15 @@ static int
 keep_place(struct lmdb_engine *e, struct dw_str key, const struct lmdb_message *message)
 {
 	char bytes[sizeof(message->head) + NAMES_MAX];
-	char seq[8];
 	const size_t names = message->room.n + message->user.n;
+	uint64_t seq;
 	int err;
 
 	/* Both lie in the store and may move when it changes. */
-	memcpy(seq, key.p, sizeof(seq));
+	memcpy(&seq, key.p, sizeof(seq));
 	memcpy(bytes, &message->head, sizeof(message->head));
 	memcpy(bytes + sizeof(message->head), message->room.p, names);
-	err = dw_kv_put(e->kv, PLACES, dw_bytes(seq, sizeof(seq)), dw_bytes(bytes, sizeof(message->head) + names));
+	err = dw_kv_put(e->kv, PLACES, dw_bytes(&seq, sizeof(seq)), dw_bytes(bytes, sizeof(message->head) + names));
 	e->deleted++;
 	return err == DW_OK ? DW_KV_DELETE : err;
 }
@@ -66,9 +66,10 @@ sweep_one(void *user, struct dw_str key, struct dw_str value)
 	err = key.n == 8 ? dw_lmdb_take_message(value, sweep->places, &message) : DW_E_CORRUPT;
 	if (err == DW_OK)
 		err = dw_lmdb_get_room(e, message.room, &room);
-	if (err != DW_OK)
-		return err == DW_E_AGAIN ? DW_E_CORRUPT : err;
-	err = dw_lmdb_get_ends(e, &room, &message, &ends);
+	if (err == DW_OK && room.head == 0)
+		err = DW_E_CORRUPT;
+	if (err == DW_OK)
+		err = dw_lmdb_get_ends(e, &room, &message, &ends);
 	if (err != DW_OK)
 		return err;
 	if (dw_lmdb_is_forgotten(e, ends, &message)) {
@@ -86,17 +87,17 @@ sweep_table(struct lmdb_engine *e, enum lmdb_table table, const char *name, size
 {
 	struct sweep sweep = { e, table == PLACES, budget, { 0 } };
 	struct sweep_state *state = &sweep.state;
-	uint8_t key[8];
+	uint64_t key;
 	int err = dw_kv_get_fixed(e->kv, META, dw_str(name), state, sizeof(*state));
 
-	if (err != DW_OK && err != DW_E_AGAIN)
+	if (err != DW_OK)
 		return err;
 	if (state->position == 0) {
 		if (!must && dw_kv_count(e->kv, table) < state->from && e->now < state->from_at)
 			return DW_OK;
 		state->left = 0;
 	}
-	err = dw_kv_scan(e->kv, table, dw_lmdb_seq_key(key, state->position), DW_STR(""), sweep_one, &sweep);
+	err = dw_kv_scan(e->kv, table, dw_lmdb_seq_key(&key, state->position), DW_STR(""), sweep_one, &sweep);
 	if (err == DW_OK)
 		*state = (struct sweep_state) { .from = 2 * state->left + SWEEP_FROM, .from_at = e->now + SWEEP_EVERY_MS };
 	else if (err != DW_KV_STOP)

@@ -59,8 +59,8 @@ static void
 test_nothing_lies_between_it_and_the_stream(void **state)
 {
 	(void)state;
-	assert_position(dw_position_near(dw_position_said(40, 8, 2), dw_position_said(90, 7, 0)), 90, 8, 2);
-	assert_position(dw_position_near(dw_position_said(40, 8, 2), dw_position_said(30, 9, 0)), 40, 9, 2);
+	assert_position(dw_position_further(dw_position_said(40, 8, 2), dw_position_said(90, 7, 0)), 90, 8, 2);
+	assert_position(dw_position_further(dw_position_said(40, 8, 2), dw_position_said(30, 9, 0)), 40, 9, 2);
 }
 
 static void

@@ -1,6 +1,5 @@
 /* links: lib/room/room.c lib/room/member.c lib/room/join.c lib/room/session.c lib/room/confirm.c lib/room/read.c */
-/* links: lib/room/gap.c */
-/* links: lib/room/queued.c lib/room/present.c lib/base/ring.c */
+/* links: lib/room/queued.c lib/base/ring.c */
 /* links: lib/base/hash.c lib/wire/wire.c lib/wire/msgpack.c lib/base/buf.c lib/base/err.c lib/store/engine.c */
 /* libs: msgpack */
 /* The rules of a room: takeover, devices, cursors, what is queued, what a load brings, whose it is. */
@@ -320,9 +319,7 @@ test_queued_survives_unloading(void)
 static void
 test_start_counts_without_loading(void)
 {
-	const struct dw_room_summary summary = {
-		.room = "123", .n = 9, .head = 90, .head_at = NOW, .oldest = 60, .oldest_n = 6
-	};
+	const struct dw_room_summary summary = { .room = "123", .n = 9, .head = 90, .head_at = NOW, .oldest_n = 6 };
 	struct dw_cursor cursor = { .room = "123", .user = "ann", .device = "a", .at = pos(80, 8), .seen = NOW };
 
 	dw_room_unload(room);
@@ -344,9 +341,7 @@ test_start_counts_without_loading(void)
 static void
 test_lowered_limit_holds_at_the_start(void)
 {
-	const struct dw_room_summary summary = {
-		.room = "123", .n = 100, .head = 1000, .head_at = NOW, .oldest = 10, .oldest_n = 1
-	};
+	const struct dw_room_summary summary = { .room = "123", .n = 100, .head = 1000, .head_at = NOW, .oldest_n = 1 };
 
 	dw_room_unload(room);
 	dw_room_summarize(room, &summary, now);
@@ -363,8 +358,7 @@ fill_load(struct dw_op *load, uint64_t from_n, uint64_t to_n)
 
 		dw_record_pack(&load->read.records, &record);
 	}
-	load->read.summary =
-		(struct dw_room_summary) { .n = to_n, .head = to_n * 10, .head_at = NOW, .oldest = from_n * 10 };
+	load->read.summary = (struct dw_room_summary) { .n = to_n, .head = to_n * 10, .head_at = NOW };
 }
 
 static void

@@ -1,6 +1,5 @@
 /* links: lib/room/room.c lib/room/member.c lib/room/join.c lib/room/session.c lib/room/confirm.c lib/room/read.c */
-/* links: lib/room/gap.c */
-/* links: lib/room/queued.c lib/room/present.c lib/base/ring.c */
+/* links: lib/room/queued.c lib/base/ring.c */
 /* links: lib/base/hash.c */
 /* links: lib/wire/wire.c lib/wire/msgpack.c lib/base/buf.c lib/base/err.c lib/store/engine.c */
 /* libs: msgpack */

@@ -1,6 +1,6 @@
 /* links: lib/store/engine.c lib/store/lmdb/lmdb.c lib/store/lmdb/log.c lib/store/lmdb/ops.c */
 /* links: lib/store/lmdb/rooms.c lib/store/lmdb/ids.c lib/store/lmdb/check.c */
-/* links: lib/store/lmdb/keys.c lib/store/lmdb/sweep.c lib/store/lmdb/lock.c lib/store/lmdb/note.c */
+/* links: lib/store/lmdb/sweep.c lib/store/lmdb/note.c */
 /* links: lib/store/kv/kv.c lib/store/kv/lmdb.c lib/store/kv/file.c lib/store/kv/journal.c lib/store/kv/look.c */
 /* links: lib/store/kv/tree.c lib/base/hash.c */
 /* links: lib/wire/wire.c lib/wire/msgpack.c lib/base/buf.c lib/base/err.c lib/base/clock.c lib/base/paths.c */
@@ -107,9 +107,9 @@ assert_refused(const char *what)
 static struct dw_str
 seq_key(uint64_t seq)
 {
-	static uint8_t key[8];
+	static uint64_t key;
 
-	return dw_lmdb_seq_key(key, seq);
+	return dw_lmdb_seq_key(&key, seq);
 }
 
 static void

@@ -1,6 +1,6 @@
 /* links: lib/store/engine.c tests/lib/engine_mem.c lib/store/lmdb/lmdb.c lib/store/lmdb/log.c lib/store/lmdb/ops.c */
 /* links: lib/store/lmdb/rooms.c lib/store/lmdb/ids.c lib/store/lmdb/check.c */
-/* links: lib/store/lmdb/keys.c lib/store/lmdb/sweep.c lib/store/lmdb/lock.c lib/store/lmdb/note.c */
+/* links: lib/store/lmdb/sweep.c lib/store/lmdb/note.c */
 /* links: lib/store/kv/kv.c lib/store/kv/lmdb.c lib/store/kv/file.c lib/store/kv/journal.c lib/store/kv/look.c */
 /* links: lib/store/kv/tree.c lib/base/hash.c */
 /* links: lib/wire/wire.c lib/wire/msgpack.c lib/base/buf.c lib/base/err.c lib/base/clock.c lib/base/paths.c */
@@ -371,7 +371,6 @@ test_load(void **state)
 	assert_int_equal(ops[0]->append.seq, seqs[99]);
 	assert_int_equal(150, ops[1]->read.summary.n);
 	assert_int_equal(seqs[99], ops[1]->read.summary.head);
-	assert_int_equal(seqs[0], ops[1]->read.summary.oldest);
 	assert_int_equal(51, ops[1]->read.summary.oldest_n);
 	assert_int_equal(sizeof(*cursors), ops[1]->read.cursors.len);
 	cursors = (const struct dw_cursor *)(const void *)ops[1]->read.cursors.data;
@@ -490,7 +489,6 @@ test_direct_messages(void **state)
 	assert_int_equal(1, load->read.summary.n);
 	assert_int_equal(2, load->read.summary.head);
 	assert_int_equal(op->append.at, load->read.summary.head_at);
-	assert_int_equal(1, load->read.summary.oldest);
 	assert_int_equal(1, load->read.summary.directs);
 	assert_int_equal(1, seqs_of(&load->read.records, seqs, 4));
 	rest = (struct dw_str) { load->read.directs.data, load->read.directs.len };
@@ -566,14 +564,14 @@ test_direct_messages_age(void **state)
 	uint64_t sum = 0;
 
 	(void)direct(f, "a", "alice", before);
-	assert_int_equal(0, f->ops->rooms(f->engine, sum_directs, &sum));
+	assert_int_equal(0, f->ops->scan(f->engine, sum_directs, NULL, &sum));
 	assert_int_equal(0, sum);
 	assert_int_equal(1, load_directs(f, "a", "alice").all);
 	assert_int_equal(0, load_directs(f, "a", "alice").whole);
 	(void)direct(f, "a", "alice", now);
 	assert_int_equal(2, load_directs(f, "a", "alice").all);
 	assert_int_equal(1, load_directs(f, "a", "alice").whole);
-	assert_int_equal(0, f->ops->rooms(f->engine, sum_directs, &sum));
+	assert_int_equal(0, f->ops->scan(f->engine, sum_directs, NULL, &sum));
 	assert_true(sum >= 1);
 }
 
@@ -850,13 +848,12 @@ test_a_room_outlives_its_messages(void **state)
 
 	old->append.at = dw_now_ms() - f->config.queue_ttl_ms - 1000;
 	assert_int_equal(DW_OK, run(f, old));
-	assert_int_equal(0, f->ops->rooms(f->engine, count_room, &sum));
+	assert_int_equal(0, f->ops->scan(f->engine, count_room, NULL, &sum));
 	assert_int_equal(0, sum);
 	assert_int_equal(DW_OK, run(f, load));
 	assert_int_equal(0, load->read.records.len);
 	assert_int_equal(1, load->read.summary.n);
 	assert_int_equal(1, load->read.summary.head);
-	assert_int_equal(0, load->read.summary.oldest);
 	assert_int_equal(2, load->read.summary.oldest_n);
 	assert_int_equal(2, append(f, "a", "young", &n));
 	assert_int_equal(2, n);
@@ -1033,12 +1030,12 @@ test_scans(void **state)
 	set_cursor(f, "b", "alice", "pad", 40, 1);
 	set_cursor(f, "b", "alice", "phone", 0, 0);
 	set_cursor(f, "b", "alice", "never", 0, 0);
-	assert_int_equal(0, f->ops->cursors(f->engine, count_cursor, &sum));
+	assert_int_equal(0, f->ops->scan(f->engine, NULL, count_cursor, &sum));
 	assert_int_equal(50, sum);
 	sum = 0;
-	assert_int_equal(0, f->ops->rooms(f->engine, count_room, &sum));
+	assert_int_equal(0, f->ops->scan(f->engine, count_room, NULL, &sum));
 	assert_int_equal(7, sum);
-	assert_int_equal(DW_E_BUSY, f->ops->rooms(f->engine, stop_at_once, &calls));
+	assert_int_equal(DW_E_BUSY, f->ops->scan(f->engine, stop_at_once, NULL, &calls));
 	assert_int_equal(1, calls);
 }
 
@@ -1435,7 +1432,6 @@ same_result(const struct dw_op *a, const struct dw_op *b)
 		assert_int_equal(a->read.summary.directs, b->read.summary.directs);
 		same_bytes(&a->read.directs, &b->read.directs);
 		same_bytes(&a->read.users, &b->read.users);
-		assert_int_equal(a->read.summary.oldest, b->read.summary.oldest);
 		assert_int_equal(a->read.summary.oldest_n, b->read.summary.oldest_n);
 		assert_int_equal(a->read.cursors.len, b->read.cursors.len);
 		/* fall through */
