@@ -16,7 +16,7 @@ struct options {
 };
 
 /* Subcommands, as bits. */
-enum { FANOUT = 1, LATENCY = 2, CONNECT = 4, STORM = 8, PUBLISH = 16, MEMORY = 32 };
+enum { FANOUT = 1, LATENCY = 2, CONNECT = 4, STORM = 8, PUBLISH = 16, MEMORY = 32, ALL = 63 };
 
 extern const struct dw_command bench_command;
 

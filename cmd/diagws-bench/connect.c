@@ -3,7 +3,6 @@
  * Its own file because here a connection that fails is counted and not the end. With --rate the schedule waits for
  * nobody but --concurrency, and a client that had to wait counts from when it was due.
  */
-#include "report.h"
 #include "run.h"
 
 static uint64_t
@@ -29,21 +28,4 @@ connect_run(struct run *run)
 	if (err == DW_E_TIMEOUT)
 		run->crowd.failed += run->crowd.unfinished;
 	return run_end(run, err);
-}
-
-void
-connect_report(const struct run *run, struct report *report)
-{
-	const double seconds = run_seconds(run);
-
-	report_crowd(report, run);
-	report_number(report, "rate", (uint64_t)run->options->rate);
-	report_number(report, "concurrency", (uint64_t)run->options->concurrency);
-	report_number(report, "connected", run->latency.count);
-	report_number(report, "failed", run->crowd.failed);
-	report_real(report, "seconds", seconds, 3);
-	report_real(report, "connects_per_s", seconds > 0 ? (double)run->latency.count / seconds : 0, 0);
-	report_latency(report, run);
-	report_number(report, "errors", run->crowd.errors);
-	report_processes(report, run, "client", run->latency.count);
 }

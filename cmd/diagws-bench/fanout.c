@@ -3,7 +3,6 @@
  * Its own file because it is a schedule that follows the deliveries: it measures how fast a server can go round, and
  * the time from the moment a burst was due, which is when the one before had come to all.
  */
-#include "report.h"
 #include "run.h"
 
 struct fanout {
@@ -73,14 +72,4 @@ fanout_run(struct run *run)
 	if (err == DW_OK)
 		err = run_loop(run, fanout_turn, &fanout);
 	return run_end(run, err);
-}
-
-void
-fanout_report(const struct run *run, struct report *report)
-{
-	report_crowd(report, run);
-	report_number(report, "messages", run->publisher.acknowledged / run->plan.rooms);
-	report_number(report, "burst", (uint64_t)run->options->burst);
-	report_number(report, "size", (uint64_t)run->options->size);
-	report_deliveries(report, run);
 }

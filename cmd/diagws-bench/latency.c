@@ -4,7 +4,6 @@
  * meanwhile, and so are we when we are late. The rooms take turns. A warm-up is a schedule of its own before it, so
  * that reading what processes use delays no message.
  */
-#include "report.h"
 #include "run.h"
 
 struct latency {
@@ -77,14 +76,4 @@ latency_run(struct run *run)
 		err = run_schedule(&latency,
 			options->messages > 0 ? (uint64_t)options->messages : rate * (uint64_t)options->duration_ms / 1000);
 	return run_end(run, err);
-}
-
-void
-latency_report(const struct run *run, struct report *report)
-{
-	report_crowd(report, run);
-	report_number(report, "messages", run->publisher.acknowledged);
-	report_number(report, "rate", (uint64_t)run->options->rate);
-	report_number(report, "size", (uint64_t)run->options->size);
-	report_deliveries(report, run);
 }

@@ -20,17 +20,16 @@ enum { INTERRUPTED = 130 };
 struct verb {
 	const char *name;
 	run_command *run;
-	run_report *report;
 	unsigned bit;
 };
 
 static const struct verb verbs[] = {
-	{ "fanout", fanout_run, fanout_report, FANOUT },
-	{ "latency", latency_run, latency_report, LATENCY },
-	{ "connect", connect_run, connect_report, CONNECT },
-	{ "storm", storm_run, storm_report, STORM },
-	{ "publish", publish_run, publish_report, PUBLISH },
-	{ "memory", memory_run, memory_report, MEMORY },
+	{ "fanout", fanout_run, FANOUT },
+	{ "latency", latency_run, LATENCY },
+	{ "connect", connect_run, CONNECT },
+	{ "storm", storm_run, STORM },
+	{ "publish", publish_run, PUBLISH },
+	{ "memory", memory_run, MEMORY },
 };
 
 /* Says what was measured; what went wrong, to stderr. */
@@ -38,14 +37,10 @@ static int
 tell(struct run *run, const struct verb *verb, int err)
 {
 	const struct crowd *crowd = &run->crowd;
-	struct report report;
 
 	if (run->measured) {
-		int failed;
+		const int failed = report_write(run, verb->name, verb->bit);
 
-		report_init(&report, verb->name, run->options->json);
-		verb->report(run, &report);
-		failed = report_end(&report);
 		if (failed != DW_OK) {
 			dw_fault_print(stderr, bench_command.name, failed, NULL, NULL);
 			return dw_err_exit(failed);

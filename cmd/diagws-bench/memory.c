@@ -3,7 +3,6 @@
  * Its own file because nothing is sent in it. Read before the first client connects, and again when all have been idle
  * for --duration.
  */
-#include "report.h"
 #include "run.h"
 
 static uint64_t
@@ -27,12 +26,4 @@ memory_run(struct run *run)
 	run->measured = true;
 	run->begun_at = now_ns();
 	return run_end(run, run_loop(run, idle_turn, run));
-}
-
-void
-memory_report(const struct run *run, struct report *report)
-{
-	report_crowd(report, run);
-	report_number(report, "errors", run->crowd.errors);
-	report_processes(report, run, "client", run->crowd.ready);
 }

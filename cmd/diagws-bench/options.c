@@ -8,7 +8,7 @@
 #include "plan.h"
 #include "publisher.h"
 
-enum { ALL = FANOUT | LATENCY | CONNECT | STORM | PUBLISH | MEMORY, NOT_GIVEN = -1 };
+enum { NOT_GIVEN = -1 };
 enum { CLIENTS_MAX = 1000000, ROOMS_MAX = 100000, SENDERS_MAX = 4096, WINDOW_MAX = 4096, BURST_MAX = 4096 };
 
 struct options bench_options = {
@@ -218,13 +218,13 @@ static const struct {
 	unsigned verbs;
 	int64_t initial;
 } limits[] = {
-	{ "clients", &bench_options.clients, ALL & ~(unsigned)PUBLISH, 1000 },
+	{ "clients", &bench_options.clients, ALL & ~PUBLISH, 1000 },
 	{ "messages", &bench_options.messages, FANOUT | LATENCY | PUBLISH, 0 },
 	{ "duration", &bench_options.duration_ms, FANOUT | LATENCY | PUBLISH | MEMORY, 0 },
 	{ "warm-up", &bench_options.warm_up, FANOUT | LATENCY, 0 },
 	{ "burst", &bench_options.burst, FANOUT, 1 },
 	{ "rate", &bench_options.rate, LATENCY | CONNECT, 0 },
-	{ "concurrency", &bench_options.concurrency, ALL & ~(unsigned)PUBLISH, 100 },
+	{ "concurrency", &bench_options.concurrency, ALL & ~PUBLISH, 100 },
 	{ "missed", &bench_options.missed, STORM, 10 },
 	{ "senders", &bench_options.senders, PUBLISH, 1 },
 	{ "window", &bench_options.window, PUBLISH, 1 },

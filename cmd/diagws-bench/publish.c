@@ -3,7 +3,6 @@
  * Its own file because it is the one without clients. The time of an answer counts from when its message was sent,
  * which is when its place in the window was free.
  */
-#include "report.h"
 #include "run.h"
 
 struct publish {
@@ -73,22 +72,4 @@ publish_run(struct run *run)
 		err = run->publisher.err;
 	}
 	return err;
-}
-
-void
-publish_report(const struct run *run, struct report *report)
-{
-	const uint64_t acknowledged = run->publisher.acknowledged;
-	const double seconds = run_seconds(run);
-
-	report_number(report, "rooms", run->plan.rooms);
-	report_number(report, "senders", (uint64_t)run->options->senders);
-	report_number(report, "window", run->publisher.window);
-	report_number(report, "size", (uint64_t)run->options->size);
-	report_number(report, "acknowledged", acknowledged);
-	report_number(report, "rejected", run->publisher.rejected);
-	report_real(report, "seconds", seconds, 3);
-	report_real(report, "messages_per_s", seconds > 0 ? (double)acknowledged / seconds : 0, 0);
-	report_latency(report, run);
-	report_processes(report, run, "message", acknowledged);
 }

@@ -162,9 +162,3 @@ run_lost(const struct run *run)
 {
 	return crowd_lost(&run->crowd, !run->cut_short);
 }
-
-double
-run_seconds(const struct run *run)
-{
-	return (double)(run->ended_at - run->begun_at) / 1e9;
-}

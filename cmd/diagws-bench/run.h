@@ -29,14 +29,9 @@ struct run {
 	struct dw_fault fault;
 };
 
-struct report;
-
 /* A subcommand: DW_OK, or what ended it. What it has measured is reported in any case. */
 typedef int run_command(struct run *run);
 run_command fanout_run, latency_run, connect_run, storm_run, publish_run, memory_run;
-/* Says what was measured. */
-typedef void run_report(const struct run *run, struct report *report);
-run_report fanout_report, latency_report, connect_report, storm_report, publish_report, memory_report;
 
 /* On failure run->fault may say more. To be cleared also then. */
 int run_init(struct run *run, const struct options *options);
@@ -60,6 +55,5 @@ bool run_refused(struct run *run);
 void run_progress(struct run *run, uint64_t now, const char *what, uint64_t done, uint64_t all);
 /* Messages that did not come. */
 uint64_t run_lost(const struct run *run);
-double run_seconds(const struct run *run);
 
 #endif

@@ -4,7 +4,6 @@
  * knows its position ("seq" of the message, or its "number" where the server gives none) and returns with it. A client
  * has caught up when it has the last message of its room; one that failed to come back is not waited for.
  */
-#include "report.h"
 #include "run.h"
 
 enum { STARTS_IN_A_TURN = 64 };
@@ -86,21 +85,4 @@ storm_run(struct run *run)
 	if (err == DW_OK)
 		err = run_loop(run, return_turn, &storm);
 	return run_end(run, err);
-}
-
-void
-storm_report(const struct run *run, struct report *report)
-{
-	const uint64_t missed = (uint64_t)run->options->missed * run->plan.clients;
-
-	report_crowd(report, run);
-	report_number(report, "missed", (uint64_t)run->options->missed);
-	report_number(report, "size", (uint64_t)run->options->size);
-	report_number(report, "caught_up", run->latency.count);
-	report_real(report, "caught_up_s", (double)run->latency.max / 1e6, 3);
-	report_latency(report, run);
-	report_number(report, "missed_total", missed);
-	report_number(report, "deliveries", run->crowd.deliveries);
-	report_order(report, run);
-	report_processes(report, run, "client", run->plan.clients);
 }
