@@ -42,7 +42,6 @@ run_clear(struct run *run)
 {
 	publisher_clear(&run->publisher);
 	crowd_clear(&run->crowd);
-	processes_clear(&run->processes);
 	plan_clear(&run->plan);
 	loop_clear(&run->loop);
 }
