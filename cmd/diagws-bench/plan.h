@@ -1,5 +1,6 @@
 /* What a run is made of, worked out before it starts: which client is in which room and whose token it has, the
- * names, the addresses, and the texts that are sent.
+ * names, the addresses, and the texts that are sent. Each client has a seat in a room; a run without clients has one
+ * in each room, for its sender's token.
  */
 #ifndef BENCH_PLAN_H
 #define BENCH_PLAN_H
@@ -11,7 +12,7 @@
 #include "base/err.h"
 #include "bench.h"
 
-enum { CLIENTS_OF_USER = 16, DATA_MIN = 64, NAME_BYTES = 48, ROOM_BYTES = 64 };
+enum { DATA_MIN = 64, NAME_BYTES = 48, ROOM_BYTES = 64 };
 
 struct target {
 	struct sockaddr_storage address;
@@ -24,13 +25,11 @@ struct plan {
 	const struct options *options;
 	char name[NAME_BYTES]; /* of the rooms */
 	uint64_t run;          /* random: in the ids of its messages */
-	uint32_t clients, rooms;
-	uint64_t *first_user;        /* of each room, and one more: how many users there are */
-	char **tokens;               /* by user; NULL: no tokens, or the one */
+	uint32_t clients, rooms, seats;
+	char **tokens;               /* of each seat; NULL: no tokens, or the one */
 	char *token;                 /* --token-file; NULL: none */
 	struct target ws, publish;   /* publish.path NULL: through the hub's socket */
 	uint32_t sources, of_source; /* own addresses 127.0.0.x, and how many clients each has; 0: the system chooses */
-	char *fill;                  /* as many x as a message may need */
 };
 
 /* DW_E_USAGE, DW_E_FIELD, DW_E_NOINPUT, DW_E_CONFIG, DW_E_HUB_AWAY (unknown host), DW_E_NOMEM. To be cleared also then.
