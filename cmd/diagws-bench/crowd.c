@@ -7,10 +7,7 @@
 #include <string.h>
 #include <sys/resource.h>
 
-#include "base/clock.h"
-#include "frame.h"
-
-enum { FILES_BESIDE = 256, STARTS_IN_A_TURN = 64, PONGS_BYTES = 64 * FRAME_MASKED_MAX };
+enum { FILES_BESIDE = 256, STARTS_IN_A_TURN = 64 };
 
 static int
 raise_limit(uint32_t clients, struct dw_fault *fault)
@@ -45,16 +42,13 @@ crowd_init(struct crowd *crowd, const struct plan *plan, struct loop *loop, stru
 		.sent = { "\"sent", 5, 0 },
 		.number = { "\"number", 7, 0 },
 		.seq = { "\"seq", 4, 0 },
-		.random = dw_random() | 1,
 	};
 	crowd->clients = calloc((size_t)plan->clients + 1, sizeof(*crowd->clients));
 	crowd->rooms = calloc(plan->rooms, sizeof(*crowd->rooms));
-	crowd->buffer = malloc(FRAME_MAX + FRAME_HEADER_MAX);
-	crowd->pongs = malloc(PONGS_BYTES);
-	if (crowd->clients == NULL || crowd->rooms == NULL || crowd->buffer == NULL || crowd->pongs == NULL)
+	if (crowd->clients == NULL || crowd->rooms == NULL)
 		return DW_E_NOMEM;
 	for (uint32_t i = 0; i < plan->clients; i++) {
-		crowd->clients[i].fd = -1;
+		crowd->clients[i].stream.fd = -1;
 		crowd->clients[i].index = i;
 		crowd->clients[i].room = plan_room_of(plan, i);
 		crowd->clients[i].crowd = crowd;
@@ -69,8 +63,6 @@ crowd_clear(struct crowd *crowd)
 		client_cut(&crowd->clients[i]);
 	free(crowd->clients);
 	free(crowd->rooms);
-	free(crowd->buffer);
-	free(crowd->pongs);
 	*crowd = (struct crowd) { 0 };
 }
 

@@ -1,8 +1,8 @@
 /* The clients of a run: connecting them, and what became of the messages sent to them.
  *
- * A client's life: DOWN → (client_open) CONNECTING → UPGRADING (the request is out) → WAITING (101; --ready is
- * expected) → READY → DOWN. A message to a room is owed to each client that is READY then (crowd_issue), and to one
- * that comes back all since it left. `owed` is 0 when everybody has everything.
+ * A client's life: DOWN → (client_open) UPGRADING → WAITING (101; --ready is expected) → READY → DOWN. A message to a
+ * room is owed to each client that is READY then (crowd_issue), and to one that comes back all since it left. `owed` is
+ * 0 when everybody has everything.
  *
  * client.c is the connection of one; crowd.c starts them, and count.c counts.
  */
@@ -17,19 +17,17 @@
 #include "loop.h"
 #include "order.h"
 #include "plan.h"
+#include "stream.h"
 
-enum client_state { CLIENT_DOWN, CLIENT_CONNECTING, CLIENT_UPGRADING, CLIENT_WAITING, CLIENT_READY };
+enum client_state { CLIENT_DOWN, CLIENT_UPGRADING, CLIENT_WAITING, CLIENT_READY };
 
 struct client {
-	struct source source; /* the first member */
-	int fd;
+	struct stream stream; /* the first member */
 	uint32_t index, room;
 	enum client_state state;
 	bool joined;         /* was READY once: order counts */
-	uint32_t have;       /* bytes in rest */
-	uint8_t *rest;       /* the begin of a frame, or of the answer, that is not complete */
+	struct dw_buf rest;  /* the begin of a frame, or of the answer, that is not complete */
 	struct dw_buf parts; /* of a message in several frames */
-	struct dw_buf out;   /* what the kernel has not taken yet */
 	uint64_t due;        /* ns: when it was to connect */
 	struct order order;
 	uint64_t seq; /* "seq" of the last message; storm */
@@ -70,11 +68,6 @@ struct crowd {
 	struct histogram *connects; /* from due to READY; NULL: of none */
 	struct histogram *caught;   /* from due to having all of the room; NULL: of none */
 	struct field sent, number, seq;
-	/* scratch of a read */
-	uint8_t *buffer;
-	uint8_t *pongs;
-	size_t pongs_n;
-	uint64_t random;
 	/* the first thing that went wrong with a connection */
 	int err;
 	struct dw_fault fault;

@@ -32,12 +32,8 @@ publish_turn(void *user, uint64_t now)
 
 	for (size_t i = 0; i < publisher->count && !is_over(publish, now); i++) {
 		for (size_t room = publisher_room(publisher, i); room > 0 && publish->number < publish->until; room--) {
-			const struct job job = {
-				.number = publish->number + 1, .due = now, .room = (uint32_t)(publish->number % run->plan.rooms)
-			};
-
+			publisher_add(publisher, i, (uint32_t)(publish->number % run->plan.rooms), publish->number + 1, now);
 			publish->number++;
-			(void)publisher_add(publisher, i, &job);
 		}
 	}
 	publisher_turn(publisher, now);

@@ -140,10 +140,8 @@ run_end(struct run *run, int err)
 void
 run_message(struct run *run, size_t lane, uint32_t room, uint64_t number, uint64_t due)
 {
-	const struct job job = { .number = number, .due = due, .room = room };
-
 	crowd_issue(&run->crowd, room, number);
-	(void)publisher_add(&run->publisher, lane, &job);
+	publisher_add(&run->publisher, lane, room, number, due);
 }
 
 bool
