@@ -167,7 +167,7 @@ open_hub(struct lane *lane, struct dw_fault *fault)
 	if (err != DW_OK)
 		return err;
 	lane->source.ready = on_hub;
-	return loop_add(lane->publisher->loop, dw_client_fd(lane->hub), EPOLLIN, &lane->source) ? DW_OK : DW_E_NOMEM;
+	return loop_add(lane->publisher->loop, dw_client_fd(lane->hub), &lane->source) ? DW_OK : DW_E_NOMEM;
 }
 
 int

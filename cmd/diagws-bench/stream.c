@@ -30,7 +30,7 @@ stream_open(struct stream *stream, struct loop *loop, const struct target *targe
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 	if (connect(fd, (const struct sockaddr *)&target->address, target->size) != 0 && errno != EINPROGRESS)
 		return false;
-	return loop_add(loop, fd, EPOLLIN, &stream->source);
+	return loop_add(loop, fd, &stream->source);
 }
 
 void
