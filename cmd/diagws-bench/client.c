@@ -1,9 +1,10 @@
-/* One client's connection: the upgrade (RFC 6455 section 4.1), frames in, PONGs out.
+/* The clients' connections: starting them, the upgrade (RFC 6455 section 4.1), frames in, PONGs out.
  *
  * What has come is read into one buffer for all and taken from there; only the begin of a frame that is not complete is
  * kept, and only a message in several frames is put together. So an idle client costs its struct. Failure modes:
  * refused, an answer other than 101 with the right accept, a frame that breaks the rules, the end: all are client_down,
- * with the reason. PONGs that a server does not read are dropped beyond OUT_MAX.
+ * with the reason; a limit of open files that cannot be raised. PONGs that a server does not read are dropped beyond
+ * OUT_MAX.
  */
 #include <errno.h>
 #include <openssl/evp.h>
@@ -12,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 
 #include "base/clock.h"
 #include "crowd.h"
@@ -19,9 +21,10 @@
 #include "message/msg.h"
 
 enum { ANSWER_MAX = 16 * 1024, OUT_MAX = 8 * 1024, ACCEPT_BYTES = 28 };
+enum { FILES_BESIDE = 256, STARTS_IN_A_TURN = 64 };
 
-void
-client_cut(struct client *client)
+static void
+cut(struct client *client)
 {
 	/* No TIME_WAIT: the next run needs the ports. */
 	const struct linger linger = { .l_onoff = 1 };
@@ -45,7 +48,7 @@ client_down(struct client *client, int err, const char *format, ...)
 	if (client->state != CLIENT_READY)
 		crowd->failed++;
 	crowd->errors++;
-	client_cut(client);
+	cut(client);
 	if (crowd->err != DW_OK)
 		return;
 	va_start(args, format);
@@ -56,7 +59,7 @@ client_down(struct client *client, int err, const char *format, ...)
 
 /* The upgrade; what is to be answered to its key is kept. */
 static void
-add_request(struct client *client, uint64_t after)
+add_request(struct client *client)
 {
 	const struct plan *plan = client->crowd->plan;
 	const uint64_t random[2] = { dw_random(), dw_random() };
@@ -69,7 +72,7 @@ add_request(struct client *client, uint64_t after)
 	dw_sha1(text, strlen(text), digest);
 	(void)EVP_EncodeBlock((unsigned char *)client->accept, digest, sizeof(digest));
 	dw_buf_adds(out, "GET ");
-	plan_path(plan, out, client->index, after);
+	plan_path(plan, out, client->index, client->joined ? client->seq : UINT64_MAX);
 	dw_buf_addf(out,
 		" HTTP/1.1\r\nHost: %s\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: %s\r\n"
 		"Sec-WebSocket-Version: 13\r\n\r\n",
@@ -91,8 +94,8 @@ flush(struct client *client)
 
 static void on_events(struct source *source, uint32_t events);
 
-void
-client_open(struct client *client, uint64_t due, uint64_t after)
+static void
+open_client(struct client *client, uint64_t due)
 {
 	struct crowd *crowd = client->crowd;
 	const struct plan *plan = crowd->plan;
@@ -104,7 +107,7 @@ client_open(struct client *client, uint64_t due, uint64_t after)
 	client->due = due;
 	client->state = CLIENT_UPGRADING;
 	crowd->unfinished++;
-	add_request(client, after);
+	add_request(client);
 	if (!dw_buf_ok(&client->stream.out))
 		client_down(client, DW_E_NOMEM, "no memory");
 	else if (!stream_open(&client->stream, crowd->loop, &plan->ws, plan->sources > 0 ? &from : NULL) ||
@@ -272,4 +275,88 @@ on_events(struct source *source, uint32_t events)
 		flush(client);
 	if (client->stream.fd >= 0 && (events & ~(uint32_t)EPOLLOUT) != 0)
 		on_readable(client);
+}
+
+static int
+raise_limit(uint32_t clients, struct dw_fault *fault)
+{
+	const rlim_t wanted = (rlim_t)clients + FILES_BESIDE;
+	struct rlimit limit, more;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted)
+		return DW_OK;
+	more = (struct rlimit) { wanted, limit.rlim_max > wanted ? limit.rlim_max : wanted };
+	if (setrlimit(RLIMIT_NOFILE, &more) == 0)
+		return DW_OK;
+	return dw_fault_set(fault, DW_E_CONFIG, NULL, "a hard limit (ulimit -Hn) of as many",
+		"%u connections need %llu open files, and only %llu are allowed", clients, (unsigned long long)wanted,
+		(unsigned long long)limit.rlim_max);
+}
+
+int
+crowd_init(struct crowd *crowd, const struct plan *plan, struct loop *loop, struct dw_fault *fault)
+{
+	const struct options *options = plan->options;
+
+	*crowd = (struct crowd) {
+		.plan = plan,
+		.loop = loop,
+		.count = plan->clients,
+		.no_confirm = options->no_confirm,
+		.ready_text = options->ready,
+		.ready_n = strlen(options->ready),
+		.begun_at = now_ns(),
+		.count_from = UINT64_MAX,
+		.sent = { "\"sent", 5, 0 },
+		.number = { "\"number", 7, 0 },
+		.seq = { "\"seq", 4, 0 },
+	};
+	crowd->clients = calloc((size_t)plan->clients + 1, sizeof(*crowd->clients));
+	crowd->rooms = calloc(plan->rooms, sizeof(*crowd->rooms));
+	if (crowd->clients == NULL || crowd->rooms == NULL)
+		return DW_E_NOMEM;
+	for (uint32_t i = 0; i < plan->clients; i++) {
+		crowd->clients[i].stream.fd = -1;
+		crowd->clients[i].index = i;
+		crowd->clients[i].room = plan_room_of(plan, i);
+		crowd->clients[i].crowd = crowd;
+	}
+	for (uint32_t i = 0; i < plan->rooms; i++)
+		crowd->rooms[i].floor = UINT64_MAX;
+	return raise_limit(plan->clients + (uint32_t)options->senders, fault);
+}
+
+void
+crowd_cut(struct crowd *crowd)
+{
+	for (uint32_t i = 0; crowd->clients != NULL && i < crowd->count; i++)
+		cut(&crowd->clients[i]);
+}
+
+void
+crowd_clear(struct crowd *crowd)
+{
+	if (crowd->rooms != NULL)
+		crowd_cut(crowd);
+	free(crowd->clients);
+	free(crowd->rooms);
+}
+
+uint64_t
+crowd_connect(struct crowd *crowd, uint64_t now, uint64_t rate, uint32_t concurrency)
+{
+	for (uint32_t i = 0; crowd->started < crowd->count; i++) {
+		const uint64_t due = rate > 0 ? crowd->start_at + crowd->started * UINT64_C(1000000000) / rate : now;
+
+		if (crowd->unfinished >= concurrency)
+			return LOOP_IDLE;
+		if (due > now)
+			return due;
+		/* What has come meanwhile is not to wait for all of them. */
+		if (i == STARTS_IN_A_TURN)
+			return now;
+		crowd->started++;
+		open_client(&crowd->clients[crowd->started - 1], due);
+	}
+	return LOOP_IDLE;
 }

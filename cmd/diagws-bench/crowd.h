@@ -1,10 +1,10 @@
 /* The clients of a run: connecting them, and what became of the messages sent to them.
  *
- * A client's life: DOWN → (client_open) UPGRADING → WAITING (101; --ready is expected) → READY → DOWN. A message to a
+ * A client's life: DOWN → (crowd_connect) UPGRADING → WAITING (101; --ready is expected) → READY → DOWN. A message to a
  * room is owed to each client that is READY then (crowd_issue), and to one that comes back all since it left. `owed` is
  * 0 when everybody has everything.
  *
- * client.c is the connection of one; crowd.c starts them, and count.c counts.
+ * client.c connects them, and count.c counts.
  */
 #ifndef BENCH_CROWD_H
 #define BENCH_CROWD_H
@@ -76,20 +76,17 @@ struct crowd {
 /* Raises the limit of open files. DW_E_CONFIG: it cannot; DW_E_NOMEM. To be cleared also then. */
 int crowd_init(struct crowd *crowd, const struct plan *plan, struct loop *loop, struct dw_fault *fault);
 void crowd_clear(struct crowd *crowd);
+/* Cuts all off, without a word. */
+void crowd_cut(struct crowd *crowd);
 
-/* Starts those whose time has come: `rate` a second from start_at on (0: at once), and no more than `concurrency`
- * unfinished. Returns when to be called again, or LOOP_IDLE. */
+/* Starts those whose time has come: `rate` a second from start_at on (0: each is due when it can be started), and no
+ * more than `concurrency` unfinished; with the position it had where it was READY before. Returns when to be called
+ * again, or LOOP_IDLE. */
 uint64_t crowd_connect(struct crowd *crowd, uint64_t now, uint64_t rate, uint32_t concurrency);
 /* A message with this number goes to the room. */
 void crowd_issue(struct crowd *crowd, uint32_t room, uint64_t number);
 /* How many messages did not come. final: nothing is under way any more. */
 uint64_t crowd_lost(const struct crowd *crowd, bool final);
-
-/* client.c */
-/* after: where it left, UINT64_MAX: nowhere. What fails is counted. */
-void client_open(struct client *client, uint64_t due, uint64_t after);
-/* Cuts it off, without a word. */
-void client_cut(struct client *client);
 
 /* count.c, for client.c */
 void crowd_ready(struct crowd *crowd, struct client *client, uint64_t now);

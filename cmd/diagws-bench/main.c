@@ -1,6 +1,6 @@
 /* diagws-bench: measures a server that pushes messages to WebSocket clients, ours or another.
  *
- * This file finds the subcommand; each is a file of its own, which is its schedule.
+ * This file finds the subcommand, and says what became of it.
  *
  * Exit status: 0; 64 wrong usage; 65 a message was lost, repeated or out of order; 66 a file or process that cannot be
  * read; 74 the output cannot be written; 75 the server or the hub is away; 76 it is none; 77 it lets us not in; 130
@@ -19,17 +19,17 @@ enum { INTERRUPTED = 130 };
 
 struct verb {
 	const char *name;
-	run_command *run;
+	int (*run)(struct run *run);
 	unsigned bit;
 };
 
 static const struct verb verbs[] = {
-	{ "fanout", fanout_run, FANOUT },
-	{ "latency", latency_run, LATENCY },
-	{ "connect", connect_run, CONNECT },
-	{ "storm", storm_run, STORM },
-	{ "publish", publish_run, PUBLISH },
-	{ "memory", memory_run, MEMORY },
+	{ "fanout", run_fanout, FANOUT },
+	{ "latency", run_latency, LATENCY },
+	{ "connect", run_connects, CONNECT },
+	{ "storm", run_storm, STORM },
+	{ "publish", run_publish, PUBLISH },
+	{ "memory", run_memory, MEMORY },
 };
 
 /* Says what was measured; what went wrong, to stderr. */
@@ -37,7 +37,11 @@ static int
 tell(struct run *run, const struct verb *verb, int err)
 {
 	const struct crowd *crowd = &run->crowd;
+	const struct publisher *publisher = &run->publisher;
+	const struct dw_fault *fault;
 
+	if (run->measured)
+		err = run_end(run, err);
 	if (run->measured) {
 		const int failed = report_write(run, verb->name, verb->bit);
 
@@ -48,12 +52,14 @@ tell(struct run *run, const struct verb *verb, int err)
 	}
 	if (dw_interrupted())
 		return INTERRUPTED;
-	if (err == DW_OK && crowd->err != DW_OK) {
-		err = crowd->err;
-		run->fault = crowd->fault;
-	}
+	if (err == DW_OK)
+		err = crowd->err != DW_OK ? crowd->err : publisher->err;
+	if (run->fault.message[0] != '\0')
+		fault = &run->fault;
+	else
+		fault = err == crowd->err ? &crowd->fault : &publisher->fault;
 	if (err != DW_OK)
-		dw_fault_print(stderr, bench_command.name, err, &run->fault, NULL);
+		dw_fault_print(stderr, bench_command.name, err, fault, NULL);
 	if (run->measured && !run->cut_short && (run_lost(run) > 0 || crowd->repeated > 0 || crowd->disordered > 0))
 		return dw_err_exit(DW_E_FIELD);
 	return dw_err_exit(err);

@@ -46,6 +46,8 @@ end_job(struct job *job, int err, const char *text)
 		publisher->rejected++;
 		if (publisher->err == DW_OK)
 			publisher->err = dw_fault_set(&publisher->fault, err, NULL, NULL, "a message was not stored: %s", text);
+		if (publisher->strict && publisher->loop->failed == DW_OK)
+			publisher->loop->failed = publisher->err;
 		return;
 	}
 	publisher->loop->progress_at = now;
@@ -177,8 +179,10 @@ publisher_init(struct publisher *publisher, const struct plan *plan, struct loop
 	const bool posts = plan->publish.path != NULL;
 	int err = DW_OK;
 
-	*publisher =
-		(struct publisher) { .plan = plan, .loop = loop, .window = posts ? 1 : window, .count_from = UINT64_MAX };
+	publisher->plan = plan;
+	publisher->loop = loop;
+	publisher->window = posts ? 1 : window;
+	publisher->count_from = UINT64_MAX;
 	publisher->lanes = calloc(lanes, sizeof(*publisher->lanes));
 	if (publisher->lanes == NULL)
 		return DW_E_NOMEM;

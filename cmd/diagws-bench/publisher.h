@@ -23,6 +23,7 @@ struct publisher {
 	struct loop *loop;
 	struct lane *lanes;
 	size_t count, window;
+	bool strict; /* a message that is not stored ends the loop */
 	uint64_t acknowledged, rejected;
 	uint64_t count_from;     /* ns: what was due before is not counted in these */
 	struct histogram *times; /* from due to the answer; NULL: not wanted */

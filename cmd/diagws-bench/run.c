@@ -16,6 +16,7 @@ run_init(struct run *run, const struct options *options)
 	int err;
 
 	run->options = options;
+	run->end_at = UINT64_MAX;
 	err = loop_init(&run->loop, dw_common.timeout_ms);
 	run->loop.spin = run->options->spin;
 	if (err == DW_OK)
@@ -34,6 +35,7 @@ run_publisher(struct run *run, uint64_t parallel)
 
 	if (run->plan.publish.path == NULL)
 		lanes = 1;
+	run->publisher.strict = true;
 	return publisher_init(&run->publisher, &run->plan, &run->loop, lanes, WINDOW, &run->fault);
 }
 
@@ -98,14 +100,10 @@ connect_turn(void *user, uint64_t now)
 {
 	struct run *run = user;
 	struct crowd *crowd = &run->crowd;
-	uint64_t next;
+	const uint64_t next = crowd_connect(crowd, now, 0, (uint32_t)run->options->concurrency);
 
-	if (crowd->failed > 0) {
-		run->fault = crowd->fault;
+	if (crowd->failed > 0)
 		run->loop.failed = crowd->err;
-		return LOOP_IDLE;
-	}
-	next = crowd_connect(crowd, now, 0, (uint32_t)run->options->concurrency);
 	run_progress(run, now, "connecting", crowd->ready, crowd->count);
 	return crowd->ready == crowd->count ? LOOP_DONE : next;
 }
@@ -121,10 +119,18 @@ run_begin(struct run *run)
 {
 	int err = processes_begin(&run->processes, &run->fault);
 
+	run_count(run);
+	return err;
+}
+
+void
+run_count(struct run *run)
+{
 	run->measured = true;
 	run->begun_at = run->ended_at = now_ns();
 	run->crowd.count_from = run->publisher.count_from = run->begun_at;
-	return err;
+	if (run->options->duration_ms > 0)
+		run->end_at = run->begun_at + (uint64_t)run->options->duration_ms * 1000000;
 }
 
 int
@@ -145,13 +151,9 @@ run_message(struct run *run, size_t lane, uint32_t room, uint64_t number, uint64
 }
 
 bool
-run_refused(struct run *run)
+run_is_quiet(const struct run *run)
 {
-	if (run->publisher.err == DW_OK || run->loop.failed != DW_OK)
-		return run->loop.failed != DW_OK;
-	run->fault = run->publisher.fault;
-	run->loop.failed = run->publisher.err;
-	return true;
+	return run->crowd.owed == 0 && publisher_pending(&run->publisher) == 0;
 }
 
 uint64_t
