@@ -143,7 +143,7 @@ take_upgrade(struct client *client, const uint8_t *bytes, size_t n, uint64_t now
 		return 0;
 	}
 	client->state = CLIENT_WAITING;
-	if (crowd->ready_n == 0)
+	if (crowd->plan->options->ready[0] == '\0')
 		crowd_ready(crowd, client, now);
 	return (size_t)(end - p) + 4;
 }
@@ -205,7 +205,7 @@ take_frame(struct client *client, const struct frame *frame, uint64_t now)
 		take_part(client, frame, now);
 		break;
 	case FRAME_PING:
-		if (!crowd->no_confirm)
+		if (!crowd->plan->options->no_confirm)
 			add_pong(client, frame);
 		break;
 	case FRAME_PONG:
@@ -302,9 +302,7 @@ crowd_init(struct crowd *crowd, const struct plan *plan, struct loop *loop, stru
 		.plan = plan,
 		.loop = loop,
 		.count = plan->clients,
-		.no_confirm = options->no_confirm,
-		.ready_text = options->ready,
-		.ready_n = strlen(options->ready),
+		.concurrency = (uint64_t)options->concurrency,
 		.begun_at = now_ns(),
 		.count_from = UINT64_MAX,
 		.sent = { "\"sent", 5, 0 },
@@ -343,12 +341,13 @@ crowd_clear(struct crowd *crowd)
 }
 
 uint64_t
-crowd_connect(struct crowd *crowd, uint64_t now, uint64_t rate, uint32_t concurrency)
+crowd_connect(struct crowd *crowd, uint64_t now)
 {
 	for (uint32_t i = 0; crowd->started < crowd->count; i++) {
-		const uint64_t due = rate > 0 ? crowd->start_at + crowd->started * UINT64_C(1000000000) / rate : now;
+		const uint64_t due =
+			crowd->rate > 0 ? crowd->start_at + crowd->started * UINT64_C(1000000000) / crowd->rate : now;
 
-		if (crowd->unfinished >= concurrency)
+		if (crowd->unfinished >= crowd->concurrency)
 			return LOOP_IDLE;
 		if (due > now)
 			return due;

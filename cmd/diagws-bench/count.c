@@ -155,9 +155,10 @@ take_update(struct crowd *crowd, struct client *client, uint64_t sent, uint64_t 
 void
 crowd_message(struct crowd *crowd, struct client *client, const char *p, size_t n, uint64_t now)
 {
+	const char *ready = crowd->plan->options->ready;
 	uint64_t sent, number, seq;
 
-	if (client->state == CLIENT_WAITING && memmem(p, n, crowd->ready_text, crowd->ready_n) != NULL)
+	if (client->state == CLIENT_WAITING && memmem(p, n, ready, strlen(ready)) != NULL)
 		crowd_ready(crowd, client, now);
 	if (!client->joined || !find_number(&crowd->sent, p, n, &sent) || !find_number(&crowd->number, p, n, &number))
 		return;

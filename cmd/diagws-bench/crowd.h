@@ -53,12 +53,11 @@ struct crowd {
 	struct client *clients;
 	struct room *rooms;
 	uint32_t count;
-	bool no_confirm, wants_seq;
-	const char *ready_text;
-	size_t ready_n;
+	bool wants_seq;
 	/* connecting */
 	uint32_t started, unfinished, ready, failed;
-	uint64_t start_at; /* ns: when the first one is due */
+	uint64_t start_at;          /* ns: when the first one is due */
+	uint64_t rate, concurrency; /* so many a second (0: each is due when it can be started), unfinished at a time */
 	/* messages */
 	uint64_t owed, deliveries, holes, repeated, disordered, errors;
 	uint64_t begun_at;          /* what was sent before is another run's */
@@ -79,10 +78,9 @@ void crowd_clear(struct crowd *crowd);
 /* Cuts all off, without a word. */
 void crowd_cut(struct crowd *crowd);
 
-/* Starts those whose time has come: `rate` a second from start_at on (0: each is due when it can be started), and no
- * more than `concurrency` unfinished; with the position it had where it was READY before. Returns when to be called
+/* Starts those whose time has come, with the position it had where one was READY before. Returns when to be called
  * again, or LOOP_IDLE. */
-uint64_t crowd_connect(struct crowd *crowd, uint64_t now, uint64_t rate, uint32_t concurrency);
+uint64_t crowd_connect(struct crowd *crowd, uint64_t now);
 /* A message with this number goes to the room. */
 void crowd_issue(struct crowd *crowd, uint32_t room, uint64_t number);
 /* How many messages did not come. final: nothing is under way any more. */

@@ -12,7 +12,6 @@
 #include <sys/resource.h>
 
 #include "cli/interrupt.h"
-#include "report.h"
 #include "run.h"
 
 enum { INTERRUPTED = 130 };
@@ -26,7 +25,7 @@ struct verb {
 static const struct verb verbs[] = {
 	{ "fanout", run_fanout, FANOUT },
 	{ "latency", run_latency, LATENCY },
-	{ "connect", run_connects, CONNECT },
+	{ "connect", run_connect, CONNECT },
 	{ "storm", run_storm, STORM },
 	{ "publish", run_publish, PUBLISH },
 	{ "memory", run_memory, MEMORY },

@@ -6,8 +6,8 @@
 #include "process.h"
 
 #include <errno.h>
-#include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -35,6 +35,15 @@ read_cpu(pid_t pid, uint64_t *ns)
 	return true;
 }
 
+/* "Rss:    1234 kB"; 0: the line is another's. */
+static uint64_t
+read_kb(const char *line, const char *name)
+{
+	const size_t n = strlen(name);
+
+	return strncmp(line, name, n) == 0 ? strtoull(line + n, NULL, 10) : 0;
+}
+
 static bool
 read_memory(pid_t pid, struct usage *usage)
 {
@@ -47,14 +56,9 @@ read_memory(pid_t pid, struct usage *usage)
 		return false;
 	usage->private_kb = usage->pss_kb = usage->rss_kb = 0;
 	while (fgets(line, sizeof(line), file) != NULL) {
-		unsigned long long kb;
-
-		if (sscanf(line, "Private_Clean: %llu", &kb) == 1 || sscanf(line, "Private_Dirty: %llu", &kb) == 1)
-			usage->private_kb += kb;
-		else if (sscanf(line, "Pss: %llu", &kb) == 1)
-			usage->pss_kb = kb;
-		else if (sscanf(line, "Rss: %llu", &kb) == 1)
-			usage->rss_kb = kb;
+		usage->private_kb += read_kb(line, "Private_Clean:") + read_kb(line, "Private_Dirty:");
+		usage->pss_kb += read_kb(line, "Pss:");
+		usage->rss_kb += read_kb(line, "Rss:");
 	}
 	(void)fclose(file);
 	return usage->rss_kb > 0;
@@ -84,27 +88,20 @@ processes_init(struct processes *processes, const struct dw_opt_list *wanted, st
 		process->pid = (pid_t)pid;
 		processes->count++;
 	}
-	return processes_begin(processes, fault);
+	return processes_read(processes, false, fault);
 }
 
 int
-processes_begin(struct processes *processes, struct dw_fault *fault)
+processes_read(struct processes *processes, bool again, struct dw_fault *fault)
 {
 	int err = DW_OK;
 
 	for (size_t i = 0; i < processes->count && err == DW_OK; i++) {
-		err = read_usage(&processes->all[i], &processes->all[i].before, fault);
-		processes->all[i].after = processes->all[i].before;
+		struct process *process = &processes->all[i];
+
+		err = read_usage(process, &process->after, fault);
+		if (!again)
+			process->before = process->after;
 	}
-	return err;
-}
-
-int
-processes_end(struct processes *processes, struct dw_fault *fault)
-{
-	int err = DW_OK;
-
-	for (size_t i = 0; i < processes->count && err == DW_OK; i++)
-		err = read_usage(&processes->all[i], &processes->all[i].after, fault);
 	return err;
 }

@@ -2,6 +2,7 @@
 #ifndef BENCH_PROCESS_H
 #define BENCH_PROCESS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -26,8 +27,7 @@ struct processes {
 
 /* DW_E_USAGE (not NAME=PID), DW_E_NOINPUT (no such process, or it may not be read). */
 int processes_init(struct processes *processes, const struct dw_opt_list *wanted, struct dw_fault *fault);
-/* Reads all of them: at the begin of what is counted, and at its end. DW_E_NOINPUT. */
-int processes_begin(struct processes *processes, struct dw_fault *fault);
-int processes_end(struct processes *processes, struct dw_fault *fault);
+/* Reads all of them: at the begin of what is counted, and again at its end. DW_E_NOINPUT. */
+int processes_read(struct processes *processes, bool again, struct dw_fault *fault);
 
 #endif

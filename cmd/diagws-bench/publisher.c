@@ -26,10 +26,10 @@ struct job {
 struct lane {
 	struct source source; /* the first member: the hub's */
 	struct publisher *publisher;
-	struct job *jobs; /* utlist: those that wait, the oldest first */
-	size_t waiting, unanswered;
-	struct dw_client *hub; /* NULL: by POST */
-	int greeting;          /* how the hub answered the first request */
+	struct job *jobs;           /* utlist: those that wait, the oldest first */
+	size_t pending, unanswered; /* with those that wait, and without */
+	struct dw_client *hub;      /* NULL: by POST */
+	int greeting;               /* how the hub answered the first request */
 	uint64_t polled_at;
 	struct post post;
 };
@@ -40,6 +40,8 @@ end_job(struct job *job, int err, const char *text)
 	struct publisher *publisher = job->lane->publisher;
 	const uint64_t due = job->due, now = now_ns();
 
+	publisher->pending--;
+	job->lane->pending--;
 	job->lane->unanswered--;
 	free(job);
 	if (err != DW_OK) {
@@ -225,7 +227,8 @@ publisher_add(struct publisher *publisher, size_t at, uint32_t room, uint64_t nu
 	}
 	*job = (struct job) { .lane = lane, .number = number, .due = due, .room = room };
 	DL_APPEND(lane->jobs, job);
-	lane->waiting++;
+	lane->pending++;
+	publisher->pending++;
 }
 
 void
@@ -238,7 +241,6 @@ publisher_turn(struct publisher *publisher, uint64_t now)
 			struct job *job = lane->jobs;
 
 			DL_DELETE(lane->jobs, job);
-			lane->waiting--;
 			lane->unanswered++;
 			if (lane->hub != NULL) {
 				send_to_hub(lane, job);
@@ -252,21 +254,8 @@ publisher_turn(struct publisher *publisher, uint64_t now)
 	}
 }
 
-uint64_t
-publisher_pending(const struct publisher *publisher)
+bool
+publisher_has_room(const struct publisher *publisher, size_t at)
 {
-	uint64_t pending = 0;
-
-	for (size_t i = 0; i < publisher->count; i++)
-		pending += publisher->lanes[i].waiting + publisher->lanes[i].unanswered;
-	return pending;
-}
-
-size_t
-publisher_room(const struct publisher *publisher, size_t at)
-{
-	const struct lane *lane = &publisher->lanes[at];
-	const size_t taken = lane->waiting + lane->unanswered;
-
-	return taken < publisher->window ? publisher->window - taken : 0;
+	return publisher->lanes[at].pending < publisher->window;
 }

@@ -23,7 +23,8 @@ struct publisher {
 	struct loop *loop;
 	struct lane *lanes;
 	size_t count, window;
-	bool strict; /* a message that is not stored ends the loop */
+	bool strict;      /* a message that is not stored ends the loop */
+	uint64_t pending; /* messages that are not answered yet */
 	uint64_t acknowledged, rejected;
 	uint64_t count_from;     /* ns: what was due before is not counted in these */
 	struct histogram *times; /* from due to the answer; NULL: not wanted */
@@ -39,9 +40,7 @@ void publisher_clear(struct publisher *publisher);
 void publisher_add(struct publisher *publisher, size_t lane, uint32_t room, uint64_t number, uint64_t due);
 /* Sends what can be sent. To be called in every turn. */
 void publisher_turn(struct publisher *publisher, uint64_t now);
-/* Messages that are not answered yet. */
-uint64_t publisher_pending(const struct publisher *publisher);
-/* How many more messages the lane could send at once. */
-size_t publisher_room(const struct publisher *publisher, size_t lane);
+/* The lane could send another message at once. */
+bool publisher_has_room(const struct publisher *publisher, size_t lane);
 
 #endif

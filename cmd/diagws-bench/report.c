@@ -1,17 +1,15 @@
 /* Its own file so that no subcommand knows how it is shown. Which figures each of them has is one table, in the order
  * in which they are said. Failure mode: an stdout that cannot be written.
  */
-#include "report.h"
+#include "run.h"
 
 #include <stdio.h>
-
-#include "run.h"
 
 enum { BAR_WIDTH = 50, CROWDS = ALL & ~PUBLISH, DELIVERS = FANOUT | LATENCY };
 
 struct row {
-	const char *name;
-	unsigned verbs; /* that have it */
+	const char *name; /* NULL: here come the times */
+	unsigned verbs;   /* that have it */
 	int decimals;
 	double value;
 };
@@ -42,65 +40,6 @@ find_unit(const struct run *run, unsigned verb)
 		return (struct unit) { "delivery", deliveries,
 			deliveries > 0 ? (double)(run->crowd.last_at - run->begun_at) / 1e9 : 0 };
 	}
-}
-
-static void
-print_rows(const struct row *rows, size_t count, unsigned verb, bool json)
-{
-	for (size_t i = 0; i < count; i++) {
-		if ((rows[i].verbs & verb) != 0)
-			printf(json ? ",\"%s\":%.*f" : "%-18s %.*f\n", rows[i].name, rows[i].decimals, rows[i].value);
-	}
-}
-
-/* The load, and what became of it. */
-static void
-print_load(const struct run *run, unsigned verb, const struct unit *unit)
-{
-	const struct options *options = run->options;
-	const double acknowledged = (double)run->publisher.acknowledged, done = (double)run->latency.count;
-	const double per_s = unit->seconds > 0 ? (double)unit->count / unit->seconds : 0;
-	const struct row rows[] = {
-		{ "clients", CROWDS, 0, run->plan.clients },
-		{ "rooms", ALL, 0, run->plan.rooms },
-		{ "messages", FANOUT, 0, (double)(run->publisher.acknowledged / run->plan.rooms) },
-		{ "messages", LATENCY, 0, acknowledged },
-		{ "burst", FANOUT, 0, (double)options->burst },
-		{ "rate", LATENCY | CONNECT, 0, (double)options->rate },
-		{ "concurrency", CONNECT, 0, (double)options->concurrency },
-		{ "senders", PUBLISH, 0, (double)options->senders },
-		{ "window", PUBLISH, 0, (double)run->publisher.window },
-		{ "missed", STORM, 0, (double)options->missed },
-		{ "size", DELIVERS | STORM | PUBLISH, 0, (double)options->size },
-		{ "connected", CONNECT, 0, done },
-		{ "failed", CONNECT, 0, run->crowd.failed },
-		{ "acknowledged", PUBLISH, 0, acknowledged },
-		{ "rejected", PUBLISH, 0, (double)run->publisher.rejected },
-		{ "deliveries", DELIVERS, 0, (double)run->crowd.deliveries },
-		{ "seconds", DELIVERS | CONNECT | PUBLISH, 3, unit->seconds },
-		{ "deliveries_per_s", DELIVERS, 0, per_s },
-		{ "connects_per_s", CONNECT, 0, per_s },
-		{ "messages_per_s", PUBLISH, 0, per_s },
-		{ "caught_up", STORM, 0, done },
-		{ "caught_up_s", STORM, 3, (double)run->latency.max / 1e6 },
-	};
-
-	print_rows(rows, sizeof(rows) / sizeof(rows[0]), verb, options->json);
-}
-
-static void
-print_losses(const struct run *run, unsigned verb)
-{
-	const struct row rows[] = {
-		{ "missed_total", STORM, 0, (double)run->options->missed * run->plan.clients },
-		{ "deliveries", STORM, 0, (double)run->crowd.deliveries },
-		{ "lost", DELIVERS | STORM, 0, (double)run_lost(run) },
-		{ "repeated", DELIVERS | STORM, 0, (double)run->crowd.repeated },
-		{ "disordered", DELIVERS | STORM, 0, (double)run->crowd.disordered },
-		{ "errors", CROWDS, 0, (double)run->crowd.errors },
-	};
-
-	print_rows(rows, sizeof(rows) / sizeof(rows[0]), verb, run->options->json);
 }
 
 /* A row for each 1, 2 and 5 of a decade that has any. */
@@ -150,6 +89,55 @@ print_latency(const struct histogram *latency, bool json)
 		printf(json ? ",\"%s\":%llu" : "  %-16s %llu us\n", rows[i].name, (unsigned long long)rows[i].us);
 	if (json)
 		printf("}");
+}
+
+/* The load, and what became of it. */
+static void
+print_figures(const struct run *run, unsigned verb, const struct unit *unit)
+{
+	const struct options *options = run->options;
+	const double acknowledged = (double)run->publisher.acknowledged, done = (double)run->latency.count;
+	const double per_s = unit->seconds > 0 ? (double)unit->count / unit->seconds : 0;
+	const struct row rows[] = {
+		{ "clients", CROWDS, 0, run->plan.clients },
+		{ "rooms", ALL, 0, run->plan.rooms },
+		{ "messages", FANOUT, 0, (double)(run->publisher.acknowledged / run->plan.rooms) },
+		{ "messages", LATENCY, 0, acknowledged },
+		{ "burst", FANOUT, 0, (double)options->burst },
+		{ "rate", LATENCY | CONNECT, 0, (double)options->rate },
+		{ "concurrency", CONNECT, 0, (double)options->concurrency },
+		{ "senders", PUBLISH, 0, (double)options->senders },
+		{ "window", PUBLISH, 0, (double)run->publisher.window },
+		{ "missed", STORM, 0, (double)options->missed },
+		{ "size", DELIVERS | STORM | PUBLISH, 0, (double)options->size },
+		{ "connected", CONNECT, 0, done },
+		{ "failed", CONNECT, 0, run->crowd.failed },
+		{ "acknowledged", PUBLISH, 0, acknowledged },
+		{ "rejected", PUBLISH, 0, (double)run->publisher.rejected },
+		{ "deliveries", DELIVERS, 0, (double)run->crowd.deliveries },
+		{ "seconds", DELIVERS | CONNECT | PUBLISH, 3, unit->seconds },
+		{ "deliveries_per_s", DELIVERS, 0, per_s },
+		{ "connects_per_s", CONNECT, 0, per_s },
+		{ "messages_per_s", PUBLISH, 0, per_s },
+		{ "caught_up", STORM, 0, done },
+		{ "caught_up_s", STORM, 3, (double)run->latency.max / 1e6 },
+		{ NULL, ALL & ~MEMORY, 0, 0 },
+		{ "missed_total", STORM, 0, (double)options->missed * run->plan.clients },
+		{ "deliveries", STORM, 0, (double)run->crowd.deliveries },
+		{ "lost", DELIVERS | STORM, 0, (double)run_lost(run) },
+		{ "repeated", DELIVERS | STORM, 0, (double)run->crowd.repeated },
+		{ "disordered", DELIVERS | STORM, 0, (double)run->crowd.disordered },
+		{ "errors", CROWDS, 0, (double)run->crowd.errors },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		if ((rows[i].verbs & verb) == 0)
+			continue;
+		if (rows[i].name == NULL)
+			print_latency(&run->latency, options->json);
+		else
+			printf(options->json ? ",\"%s\":%.*f" : "%-18s %.*f\n", rows[i].name, rows[i].decimals, rows[i].value);
+	}
 }
 
 static void
@@ -215,10 +203,7 @@ report_write(const struct run *run, const char *name, unsigned verb)
 
 	if (json)
 		printf("{\"command\":\"%s\"", name);
-	print_load(run, verb, &unit);
-	if (verb != MEMORY)
-		print_latency(&run->latency, json);
-	print_losses(run, verb);
+	print_figures(run, verb, &unit);
 	if (!json && run->latency.count > 0)
 		print_bars(&run->latency);
 	print_processes(run, &unit);

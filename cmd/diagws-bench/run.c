@@ -79,7 +79,7 @@ run_loop(struct run *run, uint64_t (*turn)(void *user, uint64_t now), void *user
 	if (shows())
 		fprintf(stderr, "\r\033[K");
 	/* What the server has not acknowledged it may not have. */
-	if (err != DW_OK && (err != DW_E_TIMEOUT || publisher_pending(&run->publisher) > 0))
+	if (err != DW_OK && (err != DW_E_TIMEOUT || run->publisher.pending > 0))
 		run->cut_short = true;
 	if (err == DW_E_TIMEOUT && run->fault.message[0] == '\0') {
 		if (run->crowd.unfinished > 0)
@@ -90,7 +90,7 @@ run_loop(struct run *run, uint64_t (*turn)(void *user, uint64_t now), void *user
 			(void)dw_fault_set(&run->fault, err, NULL, NULL,
 				"nothing came for %lld ms: %llu messages are missing, %llu not acknowledged",
 				(long long)dw_common.timeout_ms, (unsigned long long)run->crowd.owed,
-				(unsigned long long)publisher_pending(&run->publisher));
+				(unsigned long long)run->publisher.pending);
 	}
 	return err;
 }
@@ -100,16 +100,19 @@ connect_turn(void *user, uint64_t now)
 {
 	struct run *run = user;
 	struct crowd *crowd = &run->crowd;
-	const uint64_t next = crowd_connect(crowd, now, 0, (uint32_t)run->options->concurrency);
+	const uint64_t next = crowd_connect(crowd, now);
 
-	if (crowd->failed > 0)
+	if (!run->measured && crowd->errors > 0)
 		run->loop.failed = crowd->err;
-	run_progress(run, now, "connecting", crowd->ready, crowd->count);
-	return crowd->ready == crowd->count ? LOOP_DONE : next;
+	if (crowd->caught != NULL)
+		run_progress(run, now, "caught up", run->latency.count, crowd->count);
+	else
+		run_progress(run, now, "connecting", crowd->ready, crowd->count);
+	return crowd->started == crowd->count && crowd->unfinished == 0 && crowd->owed == 0 ? LOOP_DONE : next;
 }
 
 int
-run_connect(struct run *run)
+run_clients(struct run *run)
 {
 	return run_loop(run, connect_turn, run);
 }
@@ -117,7 +120,7 @@ run_connect(struct run *run)
 int
 run_begin(struct run *run)
 {
-	int err = processes_begin(&run->processes, &run->fault);
+	int err = processes_read(&run->processes, false, &run->fault);
 
 	run_count(run);
 	return err;
@@ -139,7 +142,7 @@ run_end(struct run *run, int err)
 	int failed;
 
 	run->ended_at = now_ns();
-	failed = processes_end(&run->processes, err == DW_OK ? &run->fault : NULL);
+	failed = processes_read(&run->processes, true, err == DW_OK ? &run->fault : NULL);
 	return err != DW_OK ? err : failed;
 }
 
@@ -153,7 +156,7 @@ run_message(struct run *run, size_t lane, uint32_t room, uint64_t number, uint64
 bool
 run_is_quiet(const struct run *run)
 {
-	return run->crowd.owed == 0 && publisher_pending(&run->publisher) == 0;
+	return run->crowd.owed == 0 && run->publisher.pending == 0;
 }
 
 uint64_t

@@ -1,6 +1,6 @@
 /* A run: everything that a subcommand works with.
  *
- * Life: run_init → the subcommand (run_connect, run_begin, its own turns in run_loop) → run_end → report → run_clear.
+ * Life: run_init → the subcommand (run_clients, run_begin, its own turns in run_loop) → run_end → report → run_clear.
  * `measured` says whether there is anything to report.
  */
 #ifndef BENCH_RUN_H
@@ -33,7 +33,7 @@ struct run {
 /* The subcommands: DW_OK, or what ended it. What it has measured is reported in any case. */
 int run_fanout(struct run *run);
 int run_latency(struct run *run);
-int run_connects(struct run *run);
+int run_connect(struct run *run);
 int run_storm(struct run *run);
 int run_publish(struct run *run);
 int run_memory(struct run *run);
@@ -47,8 +47,9 @@ void run_clear(struct run *run);
 
 /* loop_run, with words for what went wrong. */
 int run_loop(struct run *run, uint64_t (*turn)(void *user, uint64_t now), void *user);
-/* Connects all clients, `concurrency` at a time; all must come in. */
-int run_connect(struct run *run);
+/* Connects all clients, and waits until each has all that is owed to it. Before run_begin all must come in; what fails
+ * later is counted. */
+int run_clients(struct run *run);
 /* What is sent from now on counts, and what processes use. */
 int run_begin(struct run *run);
 /* The same without the processes. */
@@ -61,6 +62,8 @@ void run_message(struct run *run, size_t lane, uint32_t room, uint64_t number, u
 bool run_is_quiet(const struct run *run);
 /* On a terminal: how far it is, four times a second. */
 void run_progress(struct run *run, uint64_t now, const char *what, uint64_t done, uint64_t all);
+/* report.c: writes to stdout what this subcommand measures. DW_E_IO. */
+int report_write(const struct run *run, const char *name, unsigned verb);
 /* Messages that did not come. */
 uint64_t run_lost(const struct run *run);
 

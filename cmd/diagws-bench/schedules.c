@@ -58,7 +58,7 @@ run_fanout(struct run *run)
 
 	bursts.mixed = run->publisher.count > 1;
 	if (err == DW_OK)
-		err = run_connect(run);
+		err = run_clients(run);
 	if (err == DW_OK && options->warm_up > 0)
 		err = run_loop(run, burst_turn, &bursts);
 	if (err == DW_OK)
@@ -124,7 +124,7 @@ run_latency(struct run *run)
 	int err = run_publisher(run, run->plan.rooms);
 
 	if (err == DW_OK)
-		err = run_connect(run);
+		err = run_clients(run);
 	if (err == DW_OK && options->warm_up > 0)
 		err = keep_pace(&pace, rate * (uint64_t)options->warm_up);
 	if (err == DW_OK)
@@ -135,41 +135,20 @@ run_latency(struct run *run)
 	return keep_pace(&pace, messages > 0 ? messages : rate * (uint64_t)options->duration_ms / 1000);
 }
 
-/* The schedule waits for nobody but --concurrency, and a client that had to wait counts from when it was due. */
-static uint64_t
-connect_turn(void *user, uint64_t now)
-{
-	struct run *run = user;
-	struct crowd *crowd = &run->crowd;
-	const uint64_t next = crowd_connect(crowd, now, (uint64_t)run->options->rate, (uint32_t)run->options->concurrency);
-
-	run_progress(run, now, "connecting", run->latency.count, crowd->count);
-	return run->latency.count + crowd->failed >= crowd->count ? LOOP_DONE : next;
-}
-
+/* Clients wait for nobody but --concurrency, and one that had to wait counts from when it was due. */
 int
-run_connects(struct run *run)
+run_connect(struct run *run)
 {
 	int err = run_begin(run);
 
 	run->crowd.connects = &run->latency;
 	run->crowd.start_at = run->begun_at;
+	run->crowd.rate = (uint64_t)run->options->rate;
 	if (err == DW_OK)
-		err = run_loop(run, connect_turn, run);
+		err = run_clients(run);
 	if (err == DW_E_TIMEOUT)
 		run->crowd.failed += run->crowd.unfinished;
 	return err;
-}
-
-static uint64_t
-return_turn(void *user, uint64_t now)
-{
-	struct run *run = user;
-	struct crowd *crowd = &run->crowd;
-	const uint64_t next = crowd_connect(crowd, now, UINT64_MAX, UINT32_MAX);
-
-	run_progress(run, now, "caught up", run->latency.count, crowd->count);
-	return crowd->started == crowd->count && crowd->unfinished == 0 && crowd->owed == 0 ? LOOP_DONE : next;
 }
 
 static int
@@ -193,7 +172,7 @@ run_storm(struct run *run)
 
 	run->crowd.wants_seq = true;
 	if (err == DW_OK)
-		err = run_connect(run);
+		err = run_clients(run);
 	if (err == DW_OK)
 		err = send_at_once(&bursts, 1);
 	crowd_cut(&run->crowd);
@@ -205,8 +184,9 @@ run_storm(struct run *run)
 	run->crowd.caught = &run->latency;
 	run->crowd.count_from = cut_at;
 	run->crowd.start_at = run->begun_at;
+	run->crowd.rate = run->crowd.concurrency = UINT64_MAX;
 	run->crowd.started = 0;
-	return err == DW_OK ? run_loop(run, return_turn, run) : err;
+	return err == DW_OK ? run_clients(run) : err;
 }
 
 struct window {
@@ -230,21 +210,19 @@ window_turn(void *user, uint64_t now)
 	struct window *window = user;
 	struct run *run = window->run;
 	struct publisher *publisher = &run->publisher;
-	uint64_t pending;
 
 	for (size_t i = 0; i < publisher->count && !is_over(window, now); i++) {
-		for (size_t room = publisher_room(publisher, i); room > 0 && window->number < window->until; room--) {
+		while (window->number < window->until && publisher_has_room(publisher, i)) {
 			publisher_add(publisher, i, (uint32_t)(window->number % run->plan.rooms), window->number + 1, now);
 			window->number++;
 		}
 	}
 	publisher_turn(publisher, now);
 	run_progress(run, now, "acknowledged", publisher->acknowledged, window->until);
-	pending = publisher_pending(publisher);
 	if (is_over(window, now))
-		return pending == 0 ? LOOP_DONE : LOOP_IDLE;
+		return publisher->pending == 0 ? LOOP_DONE : LOOP_IDLE;
 	/* What was refused at once leaves a place that no event will tell of. */
-	return pending < publisher->count * publisher->window ? now : LOOP_IDLE;
+	return publisher->pending < publisher->count * publisher->window ? now : LOOP_IDLE;
 }
 
 int
@@ -275,10 +253,10 @@ idle_turn(void *user, uint64_t now)
 int
 run_memory(struct run *run)
 {
-	int err = processes_begin(&run->processes, &run->fault);
+	int err = processes_read(&run->processes, false, &run->fault);
 
 	if (err == DW_OK)
-		err = run_connect(run);
+		err = run_clients(run);
 	if (err != DW_OK)
 		return err;
 	run_count(run);
