@@ -99,18 +99,18 @@ open_client(struct client *client, uint64_t due)
 {
 	struct crowd *crowd = client->crowd;
 	const struct plan *plan = crowd->plan;
-	/* An address of ours when there are more clients than one has ports for. */
-	const struct sockaddr_in from = { .sin_family = AF_INET,
-		.sin_addr.s_addr = htonl(INADDR_LOOPBACK + 1 + client->index / plan->of_source) };
+	struct sockaddr_in from = { .sin_family = AF_INET };
 
 	client->stream.source.ready = on_events;
 	client->due = due;
 	client->state = CLIENT_UPGRADING;
 	crowd->unfinished++;
+	if (plan->of_source > 0)
+		from.sin_addr.s_addr = htonl(INADDR_LOOPBACK + 1 + client->index / plan->of_source);
 	add_request(client);
 	if (!dw_buf_ok(&client->stream.out))
 		client_down(client, DW_E_NOMEM, "no memory");
-	else if (!stream_open(&client->stream, crowd->loop, &plan->ws, plan->sources > 0 ? &from : NULL) ||
+	else if (!stream_open(&client->stream, crowd->loop, &plan->ws, plan->of_source > 0 ? &from : NULL) ||
 			 !stream_flush(&client->stream))
 		client_down(client, DW_E_HUB_AWAY, "cannot connect to '%s': %s", plan->ws.host, strerror(errno));
 }
@@ -171,11 +171,11 @@ static void
 take_close(struct client *client, const struct frame *frame)
 {
 	const unsigned code = frame->size >= 2 ? (unsigned)frame->payload[0] << 8 | frame->payload[1] : 1005;
-	const int n = frame->size > 2 ? (int)frame->size - 2 : 0;
+	const size_t n = frame->size > 2 ? frame->size - 2 : 0;
 	char quoted[DW_QUOTE_SIZE];
 
 	client_down(client, code == 1008 ? DW_E_DENIED : DW_E_HUB_AWAY, "the server closed it: %u '%s'", code,
-		dw_quote((struct dw_str) { (const char *)frame->payload + 2, (size_t)n }, quoted));
+		dw_quote(dw_bytes(frame->payload + 2, n), quoted));
 }
 
 static void

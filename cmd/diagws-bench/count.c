@@ -25,9 +25,8 @@ owed_to(const struct crowd *crowd, const struct client *client)
 static void
 note_caught_up(struct crowd *crowd, const struct client *client, uint64_t now)
 {
-	if (crowd->caught != NULL && client->state == CLIENT_READY &&
-		client->order.next > crowd->rooms[client->room].target)
-		histogram_add(crowd->caught, (now - client->due + 500) / 1000);
+	if (client->state == CLIENT_READY && client->order.next > crowd->rooms[client->room].target)
+		histogram_add_since(crowd->caught, client->due, now);
 }
 
 void
@@ -44,8 +43,7 @@ crowd_ready(struct crowd *crowd, struct client *client, uint64_t now)
 	crowd->ready++;
 	crowd->unfinished--;
 	crowd->loop->progress_at = now;
-	if (crowd->connects != NULL)
-		histogram_add(crowd->connects, (now - client->due + 500) / 1000);
+	histogram_add_since(crowd->connects, client->due, now);
 	note_caught_up(crowd, client, now);
 }
 
@@ -148,8 +146,7 @@ take_update(struct crowd *crowd, struct client *client, uint64_t sent, uint64_t 
 	if (sent < crowd->count_from)
 		return;
 	crowd->deliveries++;
-	if (crowd->latency != NULL)
-		histogram_add(crowd->latency, (now - sent + 500) / 1000);
+	histogram_add_since(crowd->latency, sent, now);
 }
 
 void

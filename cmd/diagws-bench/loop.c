@@ -85,7 +85,7 @@ wait_for_events(struct loop *loop, uint64_t next)
 }
 
 int
-loop_run(struct loop *loop, uint64_t (*turn)(void *user, uint64_t now), void *user)
+loop_run(struct loop *loop, loop_turn *turn, struct run *run)
 {
 	loop->progress_at = now_ns();
 	while (loop->failed == DW_OK) {
@@ -93,7 +93,7 @@ loop_run(struct loop *loop, uint64_t (*turn)(void *user, uint64_t now), void *us
 		uint64_t next;
 
 		loop->wake_at = LOOP_IDLE;
-		next = turn(user, now);
+		next = turn(run, now);
 		if (loop->failed != DW_OK)
 			break;
 		if (next == LOOP_DONE)

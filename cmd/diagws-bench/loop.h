@@ -37,8 +37,10 @@ void loop_clear(struct loop *loop);
 /* Level-triggered, and for EPOLLIN until it is changed. false: see errno. */
 bool loop_add(struct loop *loop, int fd, struct source *source);
 void loop_change(struct loop *loop, int fd, uint32_t events, struct source *source);
+struct run;
+typedef uint64_t loop_turn(struct run *run, uint64_t now);
 /* turn returns when it wants to be called again (ns), LOOP_IDLE or LOOP_DONE.
  * DW_OK: done. DW_E_CLOSING: SIGINT. DW_E_TIMEOUT: no progress. Else loop->failed. */
-int loop_run(struct loop *loop, uint64_t (*turn)(void *user, uint64_t now), void *user);
+int loop_run(struct loop *loop, loop_turn *turn, struct run *run);
 
 #endif

@@ -182,18 +182,17 @@ choose_sources(struct plan *plan)
 	unsigned long from = 32768, to = 60999;
 	FILE *file = fopen("/proc/sys/net/ipv4/ip_local_port_range", "re");
 	char line[64], *end;
+	uint32_t ports;
 
-	if (file != NULL) {
-		if (fgets(line, sizeof(line), file) != NULL) {
-			from = strtoul(line, &end, 10);
-			to = strtoul(end, NULL, 10);
-		}
-		(void)fclose(file);
+	if (file != NULL && fgets(line, sizeof(line), file) != NULL) {
+		from = strtoul(line, &end, 10);
+		to = strtoul(end, NULL, 10);
 	}
-	plan->of_source = to > from ? (uint32_t)(to - from) / 2 + 1 : 1;
-	if (plan->clients > plan->of_source && address->sin_family == AF_INET &&
-		ntohl(address->sin_addr.s_addr) >> 24 == 127)
-		plan->sources = plan->clients / plan->of_source + 1;
+	if (file != NULL)
+		(void)fclose(file);
+	ports = to > from ? (uint32_t)(to - from) / 2 + 1 : 1;
+	if (plan->clients > ports && address->sin_family == AF_INET && ntohl(address->sin_addr.s_addr) >> 24 == 127)
+		plan->of_source = ports;
 }
 
 static bool

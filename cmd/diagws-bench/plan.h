@@ -26,10 +26,10 @@ struct plan {
 	char name[NAME_BYTES]; /* of the rooms */
 	uint64_t run;          /* random: in the ids of its messages */
 	uint32_t clients, rooms, seats;
-	char **tokens;               /* of each seat; NULL: no tokens, or the one */
-	char *token;                 /* --token-file; NULL: none */
-	struct target ws, publish;   /* publish.path NULL: through the hub's socket */
-	uint32_t sources, of_source; /* own addresses 127.0.0.x, and how many clients each has; 0: the system chooses */
+	char **tokens;             /* of each seat; NULL: no tokens, or the one */
+	char *token;               /* --token-file; NULL: none */
+	struct target ws, publish; /* publish.path NULL: through the hub's socket */
+	uint32_t of_source;        /* so many clients have the same own address 127.0.0.x; 0: the system chooses */
 };
 
 /* DW_E_USAGE, DW_E_FIELD, DW_E_NOINPUT, DW_E_CONFIG, DW_E_HUB_AWAY (unknown host), DW_E_NOMEM. To be cleared also then.

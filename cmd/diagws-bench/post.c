@@ -11,6 +11,8 @@
 #include <string.h>
 #include <sys/epoll.h>
 
+#define LAST_CHUNK "\r\n0\r\n\r\n"
+
 enum { ANSWER_MAX = 256 * 1024, READ_BYTES = 16 * 1024 };
 
 void
@@ -40,39 +42,15 @@ fail(struct post *post, int err, const char *what, const char *why)
 	end_request(post, err, fault.message);
 }
 
-/* The bytes of a chunked body; 0: it is not complete, -1: it is none. */
-static long
-chunks_size(const char *p, size_t n)
-{
-	size_t at = 0;
-
-	for (;;) {
-		const char *stop = memchr(p + at, '\n', n - at);
-		char *end;
-		unsigned long size;
-
-		if (stop == NULL)
-			return 0;
-		size = strtoul(p + at, &end, 16);
-		if (end == p + at || size > ANSWER_MAX)
-			return -1;
-		at = (size_t)(stop - p) + 1 + size + 2;
-		if (at > n)
-			return 0;
-		if (size == 0)
-			return (long)at;
-	}
-}
-
-/* The bytes of the answer with its body; 0: it is not complete, -1: it is none. */
-static long
-answer_size(const struct dw_buf *in, int *status, bool *closes)
+/* What has come is a whole answer: 1; 0: not yet, -1: it is none. As one request is sent at a time, nothing follows. */
+static int
+read_answer(const struct dw_buf *in, int *status, bool *closes)
 {
 	const char *end = memmem(in->data, in->len, "\r\n\r\n", 4), *value;
-	const size_t head = end != NULL ? (size_t)(end - in->data) + 4 : 0;
-	unsigned long size = 0;
+	const size_t last_n = strlen(LAST_CHUNK);
+	unsigned long size;
 
-	if (in->len >= 9 && strncmp(in->data, "HTTP/1.", 7) != 0)
+	if (in->len > ANSWER_MAX || (in->len >= 9 && strncmp(in->data, "HTTP/1.", 7) != 0))
 		return -1;
 	if (end == NULL)
 		return 0;
@@ -80,17 +58,13 @@ answer_size(const struct dw_buf *in, int *status, bool *closes)
 	value = head_value(in->data, end, "Connection:");
 	*closes = in->data[7] == '0' || (value != NULL && strncasecmp(value, "close", 5) == 0);
 	value = head_value(in->data, end, "Transfer-Encoding:");
-	if (value != NULL && strncasecmp(value, "chunked", 7) == 0) {
-		const long body = chunks_size(in->data + head, in->len - head);
-
-		return body > 0 ? (long)head + body : body;
-	}
+	if (value != NULL && strncasecmp(value, "chunked", 7) == 0)
+		return memcmp(in->data + in->len - last_n, LAST_CHUNK, last_n) == 0;
 	value = head_value(in->data, end, "Content-Length:");
-	if (value != NULL)
-		size = strtoul(value, NULL, 10);
+	size = value != NULL ? strtoul(value, NULL, 10) : 0;
 	if (size > ANSWER_MAX)
 		return -1;
-	return in->len - head >= size ? (long)(head + size) : 0;
+	return in->len - (size_t)(end + 4 - in->data) >= size;
 }
 
 static void
@@ -98,14 +72,14 @@ take_answer(struct post *post)
 {
 	bool closes = false;
 	int status = 0, err = DW_E_FIELD;
-	const long size = answer_size(&post->in, &status, &closes);
+	const int whole = read_answer(&post->in, &status, &closes);
 	struct dw_fault fault;
 
-	if (size < 0 || post->in.len > ANSWER_MAX || (size > 0 && post->user == NULL)) {
+	if (whole < 0 || (whole > 0 && post->user == NULL)) {
 		fail(post, DW_E_PROTOCOL, "the answer of", "is no HTTP, or too long");
 		return;
 	}
-	if (size == 0)
+	if (whole == 0)
 		return;
 	if (closes || post->stream.out.len > 0)
 		post_close(post);

@@ -56,8 +56,7 @@ end_job(struct job *job, int err, const char *text)
 	if (due < publisher->count_from)
 		return;
 	publisher->acknowledged++;
-	if (publisher->times != NULL)
-		histogram_add(publisher->times, (now - due + 500) / 1000);
+	histogram_add_since(publisher->times, due, now);
 }
 
 static void

@@ -51,19 +51,17 @@ run_clear(struct run *run)
 static bool
 shows(void)
 {
-	static int shown = -1;
-
-	if (shown < 0)
-		shown = isatty(STDERR_FILENO) && !dw_common.quiet;
-	return shown == 1;
+	return !dw_common.quiet && isatty(STDERR_FILENO);
 }
 
 void
 run_progress(struct run *run, uint64_t now, const char *what, uint64_t done, uint64_t all)
 {
-	if (!shows() || now < run->shown_at + SHOW_NS)
+	if (now < run->shown_at + SHOW_NS)
 		return;
 	run->shown_at = now;
+	if (!shows())
+		return;
 	fprintf(stderr, "\r%s %llu", what, (unsigned long long)done);
 	if (all != UINT64_MAX && all > 0)
 		fprintf(stderr, "/%llu %d%%", (unsigned long long)all, (int)(done * 100 / all));
@@ -72,9 +70,9 @@ run_progress(struct run *run, uint64_t now, const char *what, uint64_t done, uin
 }
 
 int
-run_loop(struct run *run, uint64_t (*turn)(void *user, uint64_t now), void *user)
+run_loop(struct run *run, loop_turn *turn)
 {
-	int err = loop_run(&run->loop, turn, user);
+	int err = loop_run(&run->loop, turn, run);
 
 	if (shows())
 		fprintf(stderr, "\r\033[K");
@@ -96,9 +94,8 @@ run_loop(struct run *run, uint64_t (*turn)(void *user, uint64_t now), void *user
 }
 
 static uint64_t
-connect_turn(void *user, uint64_t now)
+connect_turn(struct run *run, uint64_t now)
 {
-	struct run *run = user;
 	struct crowd *crowd = &run->crowd;
 	const uint64_t next = crowd_connect(crowd, now);
 
@@ -114,7 +111,7 @@ connect_turn(void *user, uint64_t now)
 int
 run_clients(struct run *run)
 {
-	return run_loop(run, connect_turn, run);
+	return run_loop(run, connect_turn);
 }
 
 int

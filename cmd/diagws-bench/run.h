@@ -24,6 +24,12 @@ struct run {
 	struct histogram latency;
 	uint64_t begun_at, ended_at; /* ns: what is counted */
 	uint64_t end_at;             /* ns: --duration is over; UINT64_MAX: there is none */
+	/* what is sent */
+	uint64_t number, until; /* messages so far, and at the end: to each room, or over all */
+	uint64_t first;         /* number before this part of the schedule, which */
+	uint64_t start_at;      /* began then (ns) */
+	bool mixed;             /* messages of a burst go out by several lanes, and may come in any order */
+	size_t lane;            /* the next one's */
 	bool measured;
 	bool cut_short;    /* what is under way is not lost: we do not wait for it */
 	uint64_t shown_at; /* the progress line */
@@ -46,7 +52,7 @@ int run_publisher(struct run *run, uint64_t parallel);
 void run_clear(struct run *run);
 
 /* loop_run, with words for what went wrong. */
-int run_loop(struct run *run, uint64_t (*turn)(void *user, uint64_t now), void *user);
+int run_loop(struct run *run, loop_turn *turn);
 /* Connects all clients, and waits until each has all that is owed to it. Before run_begin all must come in; what fails
  * later is counted. */
 int run_clients(struct run *run);
