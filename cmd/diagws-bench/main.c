@@ -39,11 +39,11 @@ tell(struct run *run, const struct verb *verb, int err)
 	const struct publisher *publisher = &run->publisher;
 	const struct dw_fault *fault;
 
-	if (run->measured)
-		err = run_end(run, err);
 	if (run->measured) {
-		const int failed = report_write(run, verb->name, verb->bit);
+		int failed;
 
+		err = run_end(run, err);
+		failed = report_write(run, verb->name, verb->bit);
 		if (failed != DW_OK) {
 			dw_fault_print(stderr, bench_command.name, failed, NULL, NULL);
 			return dw_err_exit(failed);

@@ -54,14 +54,14 @@ read_memory(pid_t pid, struct usage *usage)
 	file = fopen(path, "re");
 	if (file == NULL)
 		return false;
-	usage->private_kb = usage->pss_kb = usage->rss_kb = 0;
+	memset(usage->kb, 0, sizeof(usage->kb));
 	while (fgets(line, sizeof(line), file) != NULL) {
-		usage->private_kb += read_kb(line, "Private_Clean:") + read_kb(line, "Private_Dirty:");
-		usage->pss_kb += read_kb(line, "Pss:");
-		usage->rss_kb += read_kb(line, "Rss:");
+		usage->kb[MEMORY_PRIVATE] += read_kb(line, "Private_Clean:") + read_kb(line, "Private_Dirty:");
+		usage->kb[MEMORY_PSS] += read_kb(line, "Pss:");
+		usage->kb[MEMORY_RSS] += read_kb(line, "Rss:");
 	}
 	(void)fclose(file);
-	return usage->rss_kb > 0;
+	return usage->kb[MEMORY_RSS] > 0;
 }
 
 static int

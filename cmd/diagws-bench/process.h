@@ -9,9 +9,11 @@
 #include "base/err.h"
 #include "cli/opt.h"
 
+enum memory_kind { MEMORY_PRIVATE, MEMORY_PSS, MEMORY_RSS, MEMORY_KINDS };
+
 struct usage {
 	uint64_t cpu_ns; /* user and system, of all threads */
-	uint64_t private_kb, pss_kb, rss_kb;
+	uint64_t kb[MEMORY_KINDS];
 };
 
 struct process {

@@ -141,24 +141,19 @@ print_figures(const struct run *run, unsigned verb, const struct unit *unit)
 }
 
 static void
-print_kb(const char *name, uint64_t before, uint64_t after)
-{
-	printf(",\"%s_kb_before\":%llu,\"%s_kb_after\":%llu", name, (unsigned long long)before, name,
-		(unsigned long long)after);
-}
-
-static void
 print_process(const struct process *process, const struct unit *unit, uint32_t clients, bool json)
 {
+	static const char *const kinds[] = { "private", "pss", "rss" };
 	const struct usage *before = &process->before, *after = &process->after;
 	const double cpu_s = ((double)after->cpu_ns - (double)before->cpu_ns) / 1e9;
 	const double cpu_us = unit->count > 0 ? cpu_s * 1e6 / (double)unit->count : 0;
-	const double bytes = ((double)after->private_kb - (double)before->private_kb) * 1024 / (clients > 0 ? clients : 1);
+	const double bytes =
+		((double)after->kb[MEMORY_PRIVATE] - (double)before->kb[MEMORY_PRIVATE]) * 1024 / (clients > 0 ? clients : 1);
 	struct dw_buf name;
 
 	if (!json) {
 		printf("%-16s %10.3f %10.3f /%-8s %12llu %12llu", process->name, cpu_s, cpu_us, unit->name,
-			(unsigned long long)after->private_kb, (unsigned long long)after->pss_kb);
+			(unsigned long long)after->kb[MEMORY_PRIVATE], (unsigned long long)after->kb[MEMORY_PSS]);
 		printf(clients > 0 ? " %12.0f\n" : "\n", bytes);
 		return;
 	}
@@ -167,9 +162,9 @@ print_process(const struct process *process, const struct unit *unit, uint32_t c
 	printf("{\"name\":%s,\"pid\":%d,\"cpu_s\":%.6f,\"cpu_us_per_%s\":%.3f", dw_buf_ok(&name) ? name.data : "null",
 		(int)process->pid, cpu_s, unit->name, cpu_us);
 	dw_buf_clear(&name);
-	print_kb("private", before->private_kb, after->private_kb);
-	print_kb("pss", before->pss_kb, after->pss_kb);
-	print_kb("rss", before->rss_kb, after->rss_kb);
+	for (int i = 0; i < MEMORY_KINDS; i++)
+		printf(",\"%s_kb_before\":%llu,\"%s_kb_after\":%llu", kinds[i], (unsigned long long)before->kb[i], kinds[i],
+			(unsigned long long)after->kb[i]);
 	if (clients > 0)
 		printf(",\"private_bytes_per_client\":%.0f", bytes);
 	printf("}");
