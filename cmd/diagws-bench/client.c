@@ -69,7 +69,7 @@ add_request(struct client *client)
 
 	(void)EVP_EncodeBlock(key, (const unsigned char *)random, sizeof(random));
 	(void)snprintf(text, sizeof(text), "%s258EAFA5-E914-47DA-95CA-C5AB0DC85B11", (const char *)key);
-	dw_sha1(text, strlen(text), digest);
+	(void)EVP_Digest(text, strlen(text), digest, NULL, EVP_sha1(), NULL);
 	(void)EVP_EncodeBlock((unsigned char *)client->accept, digest, sizeof(digest));
 	dw_buf_adds(out, "GET ");
 	plan_path(plan, out, client->index, client->joined ? client->seq : UINT64_MAX);
