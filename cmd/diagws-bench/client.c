@@ -143,7 +143,7 @@ take_upgrade(struct client *client, const uint8_t *bytes, size_t n, uint64_t now
 		return 0;
 	}
 	client->state = CLIENT_WAITING;
-	if (crowd->plan->options->ready[0] == '\0')
+	if (bench_options.ready[0] == '\0')
 		crowd_ready(crowd, client, now);
 	return (size_t)(end - p) + 4;
 }
@@ -185,7 +185,7 @@ add_pong(struct client *client, const struct frame *frame)
 	char *to = out->len < OUT_MAX ? dw_buf_room(out, FRAME_MASKED_MAX) : NULL;
 
 	if (to != NULL)
-		dw_buf_grow(out, frame_control((uint8_t *)to, FRAME_PONG, frame->payload, frame->size, (uint32_t)mrand48()));
+		dw_buf_grow(out, frame_pong((uint8_t *)to, frame->payload, frame->size, (uint32_t)mrand48()));
 }
 
 static void
@@ -205,7 +205,7 @@ take_frame(struct client *client, const struct frame *frame, uint64_t now)
 		take_part(client, frame, now);
 		break;
 	case FRAME_PING:
-		if (!crowd->plan->options->no_confirm)
+		if (!bench_options.no_confirm)
 			add_pong(client, frame);
 		break;
 	case FRAME_PONG:
@@ -296,13 +296,12 @@ raise_limit(uint32_t clients, struct dw_fault *fault)
 int
 crowd_init(struct crowd *crowd, const struct plan *plan, struct loop *loop, struct dw_fault *fault)
 {
-	const struct options *options = plan->options;
 
 	*crowd = (struct crowd) {
 		.plan = plan,
 		.loop = loop,
 		.count = plan->clients,
-		.concurrency = (uint64_t)options->concurrency,
+		.concurrency = (uint64_t)bench_options.concurrency,
 		.begun_at = now_ns(),
 		.count_from = UINT64_MAX,
 		.sent = { "\"sent", 5, 0 },
@@ -321,7 +320,7 @@ crowd_init(struct crowd *crowd, const struct plan *plan, struct loop *loop, stru
 	}
 	for (uint32_t i = 0; i < plan->rooms; i++)
 		crowd->rooms[i].floor = UINT64_MAX;
-	return raise_limit(plan->clients + (uint32_t)options->senders, fault);
+	return raise_limit(plan->clients + (uint32_t)bench_options.senders, fault);
 }
 
 void

@@ -152,7 +152,7 @@ take_update(struct crowd *crowd, struct client *client, uint64_t sent, uint64_t 
 void
 crowd_message(struct crowd *crowd, struct client *client, const char *p, size_t n, uint64_t now)
 {
-	const char *ready = crowd->plan->options->ready;
+	const char *ready = bench_options.ready;
 	uint64_t sent, number, seq;
 
 	if (client->state == CLIENT_WAITING && memmem(p, n, ready, strlen(ready)) != NULL)

@@ -113,7 +113,7 @@ main(int argc, char **argv)
 	err = check_options(verb->name, verb->bit);
 	if (err != DW_OK)
 		return dw_err_exit(err);
-	err = run_init(&run, &bench_options);
+	err = run_init(&run);
 	if (err == DW_OK)
 		err = verb->run(&run);
 	status = tell(&run, verb, err);

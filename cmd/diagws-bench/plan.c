@@ -93,9 +93,9 @@ plan_path(const struct plan *plan, struct dw_buf *out, uint32_t client, uint64_t
 }
 
 void
-plan_data(const struct plan *plan, struct dw_buf *out, uint64_t sent_ns, uint64_t number)
+plan_data(struct dw_buf *out, uint64_t sent_ns, uint64_t number)
 {
-	const size_t end = out->len + (size_t)plan->options->size - 2;
+	const size_t end = out->len + (size_t)bench_options.size - 2;
 
 	dw_buf_addf(
 		out, "{\"sent\":%llu,\"number\":%llu,\"fill\":\"", (unsigned long long)sent_ns, (unsigned long long)number);
@@ -114,14 +114,14 @@ plan_data(const struct plan *plan, struct dw_buf *out, uint64_t sent_ns, uint64_
 void
 plan_post(const struct plan *plan, struct dw_buf *out, uint32_t room, uint64_t sent_ns, uint64_t number)
 {
-	const char *form = plan->options->body != NULL ? plan->options->body : DEFAULT_BODY;
+	const char *form = bench_options.body != NULL ? bench_options.body : DEFAULT_BODY;
 	const struct dw_str token = token_of(plan, first_of(plan, room));
 	struct dw_buf data, body;
 	char name[ROOM_BYTES];
 
 	dw_buf_init(&data);
 	dw_buf_init(&body);
-	plan_data(plan, &data, sent_ns, number);
+	plan_data(&data, sent_ns, number);
 	plan_room_name(plan, room, name);
 	add_filled_in(&body, form,
 		(const struct value[]) {
@@ -215,7 +215,7 @@ mint_tokens(struct plan *plan, struct dw_fault *fault)
 		char user[32], room[ROOM_BYTES];
 		const char *const diagnoses = room;
 		const struct dw_mint mint = {
-			.key_file = plan->options->key_file,
+			.key_file = bench_options.key_file,
 			.user = user,
 			.issued_s = now_s,
 			.expires_s = now_s + TOKEN_LIFE_S,
@@ -242,7 +242,7 @@ static int
 read_token(struct plan *plan, struct dw_fault *fault)
 {
 	size_t n;
-	int err = dw_read_file(plan->options->token_file, TOKEN_FILE_MAX, &plan->token, &n, fault);
+	int err = dw_read_file(bench_options.token_file, TOKEN_FILE_MAX, &plan->token, &n, fault);
 
 	if (err == DW_OK)
 		plan->token[strcspn(plan->token, " \t\r\n")] = '\0';
@@ -250,26 +250,25 @@ read_token(struct plan *plan, struct dw_fault *fault)
 }
 
 int
-plan_init(struct plan *plan, const struct options *options, struct dw_fault *fault)
+plan_init(struct plan *plan, struct dw_fault *fault)
 {
 	int err = DW_OK;
 
-	*plan = (struct plan) { .options = options,
-		.run = dw_random(),
-		.clients = (uint32_t)options->clients,
-		.rooms = (uint32_t)options->rooms,
-		.seats = (uint32_t)(options->clients > 0 ? options->clients : options->rooms) };
-	if (options->name != NULL)
-		(void)snprintf(plan->name, sizeof(plan->name), "%s", options->name);
+	*plan = (struct plan) { .run = dw_random(),
+		.clients = (uint32_t)bench_options.clients,
+		.rooms = (uint32_t)bench_options.rooms,
+		.seats = (uint32_t)(bench_options.clients > 0 ? bench_options.clients : bench_options.rooms) };
+	if (bench_options.name != NULL)
+		(void)snprintf(plan->name, sizeof(plan->name), "%s", bench_options.name);
 	else
 		(void)snprintf(plan->name, sizeof(plan->name), "bench-%08x", (unsigned)(plan->run >> 32));
 	if (plan->clients > 0)
-		err = read_url(&plan->ws, "ws", options->ws, "ws://", fault);
-	if (err == DW_OK && options->publish != NULL)
-		err = read_url(&plan->publish, "publish", options->publish, "http://", fault);
-	if (err == DW_OK && options->key_file != NULL)
+		err = read_url(&plan->ws, "ws", bench_options.ws, "ws://", fault);
+	if (err == DW_OK && bench_options.publish != NULL)
+		err = read_url(&plan->publish, "publish", bench_options.publish, "http://", fault);
+	if (err == DW_OK && bench_options.key_file != NULL)
 		err = mint_tokens(plan, fault);
-	if (err == DW_OK && options->token_file != NULL)
+	if (err == DW_OK && bench_options.token_file != NULL)
 		err = read_token(plan, fault);
 	if (err == DW_OK)
 		choose_sources(plan);

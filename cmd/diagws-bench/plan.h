@@ -22,7 +22,6 @@ struct target {
 };
 
 struct plan {
-	const struct options *options;
 	char name[NAME_BYTES]; /* of the rooms */
 	uint64_t run;          /* random: in the ids of its messages */
 	uint32_t clients, rooms, seats;
@@ -34,7 +33,7 @@ struct plan {
 
 /* DW_E_USAGE, DW_E_FIELD, DW_E_NOINPUT, DW_E_CONFIG, DW_E_HUB_AWAY (unknown host), DW_E_NOMEM. To be cleared also then.
  */
-int plan_init(struct plan *plan, const struct options *options, struct dw_fault *fault);
+int plan_init(struct plan *plan, struct dw_fault *fault);
 void plan_clear(struct plan *plan);
 
 uint32_t plan_room_of(const struct plan *plan, uint32_t client);
@@ -42,7 +41,7 @@ void plan_room_name(const struct plan *plan, uint32_t room, char out[ROOM_BYTES]
 /* Appends the path that a client connects to; after: the position it returns with, or UINT64_MAX. */
 void plan_path(const struct plan *plan, struct dw_buf *out, uint32_t client, uint64_t after);
 /* Appends a message's data: a JSON object of --size bytes. */
-void plan_data(const struct plan *plan, struct dw_buf *out, uint64_t sent_ns, uint64_t number);
+void plan_data(struct dw_buf *out, uint64_t sent_ns, uint64_t number);
 /* Appends a POST. */
 void plan_post(const struct plan *plan, struct dw_buf *out, uint32_t room, uint64_t sent_ns, uint64_t number);
 

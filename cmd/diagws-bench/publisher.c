@@ -89,7 +89,7 @@ send_to_hub(struct lane *lane, struct job *job)
 
 	plan_room_name(plan, job->room, room);
 	dw_buf_init(&data);
-	plan_data(plan, &data, job->due, job->number);
+	plan_data(&data, job->due, job->number);
 	(void)snprintf(id, sizeof(id), "%016llx-%llu", (unsigned long long)plan->run, (unsigned long long)job->number);
 	message.publish.room = dw_str(room);
 	message.publish.type = DW_STR("bench_update");

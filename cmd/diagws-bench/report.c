@@ -65,7 +65,7 @@ print_bars(const struct histogram *histogram)
 }
 
 static void
-print_latency(const struct histogram *latency, bool json)
+print_latency(const struct histogram *latency)
 {
 	const uint64_t count = latency->count;
 	const struct {
@@ -81,13 +81,13 @@ print_latency(const struct histogram *latency, bool json)
 		{ "mean", count > 0 ? (latency->sum + count / 2) / count : 0 },
 	};
 
-	if (json)
+	if (bench_options.json)
 		printf(",\"latency_us\":{\"count\":%llu", (unsigned long long)count);
 	else
 		printf("latency\n");
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-		printf(json ? ",\"%s\":%llu" : "  %-16s %llu us\n", rows[i].name, (unsigned long long)rows[i].us);
-	if (json)
+		printf(bench_options.json ? ",\"%s\":%llu" : "  %-16s %llu us\n", rows[i].name, (unsigned long long)rows[i].us);
+	if (bench_options.json)
 		printf("}");
 }
 
@@ -95,7 +95,6 @@ print_latency(const struct histogram *latency, bool json)
 static void
 print_figures(const struct run *run, unsigned verb, const struct unit *unit)
 {
-	const struct options *options = run->options;
 	const double acknowledged = (double)run->publisher.acknowledged, done = (double)run->latency.count;
 	const double per_s = unit->seconds > 0 ? (double)unit->count / unit->seconds : 0;
 	const struct row rows[] = {
@@ -103,13 +102,13 @@ print_figures(const struct run *run, unsigned verb, const struct unit *unit)
 		{ "rooms", ALL, 0, run->plan.rooms },
 		{ "messages", FANOUT, 0, (double)(run->publisher.acknowledged / run->plan.rooms) },
 		{ "messages", LATENCY, 0, acknowledged },
-		{ "burst", FANOUT, 0, (double)options->burst },
-		{ "rate", LATENCY | CONNECT, 0, (double)options->rate },
-		{ "concurrency", CONNECT, 0, (double)options->concurrency },
-		{ "senders", PUBLISH, 0, (double)options->senders },
+		{ "burst", FANOUT, 0, (double)bench_options.burst },
+		{ "rate", LATENCY | CONNECT, 0, (double)bench_options.rate },
+		{ "concurrency", CONNECT, 0, (double)bench_options.concurrency },
+		{ "senders", PUBLISH, 0, (double)bench_options.senders },
 		{ "window", PUBLISH, 0, (double)run->publisher.window },
-		{ "missed", STORM, 0, (double)options->missed },
-		{ "size", DELIVERS | STORM | PUBLISH, 0, (double)options->size },
+		{ "missed", STORM, 0, (double)bench_options.missed },
+		{ "size", DELIVERS | STORM | PUBLISH, 0, (double)bench_options.size },
 		{ "connected", CONNECT, 0, done },
 		{ "failed", CONNECT, 0, run->crowd.failed },
 		{ "acknowledged", PUBLISH, 0, acknowledged },
@@ -122,7 +121,7 @@ print_figures(const struct run *run, unsigned verb, const struct unit *unit)
 		{ "caught_up", STORM, 0, done },
 		{ "caught_up_s", STORM, 3, (double)run->latency.max / 1e6 },
 		{ NULL, ALL & ~MEMORY, 0, 0 },
-		{ "missed_total", STORM, 0, (double)options->missed * run->plan.clients },
+		{ "missed_total", STORM, 0, (double)bench_options.missed * run->plan.clients },
 		{ "deliveries", STORM, 0, (double)run->crowd.deliveries },
 		{ "lost", DELIVERS | STORM, 0, (double)run_lost(run) },
 		{ "repeated", DELIVERS | STORM, 0, (double)run->crowd.repeated },
@@ -134,14 +133,14 @@ print_figures(const struct run *run, unsigned verb, const struct unit *unit)
 		if ((rows[i].verbs & verb) == 0)
 			continue;
 		if (rows[i].name == NULL)
-			print_latency(&run->latency, options->json);
+			print_latency(&run->latency);
 		else
-			printf(options->json ? ",\"%s\":%.*f" : "%-18s %.*f\n", rows[i].name, rows[i].decimals, rows[i].value);
+			printf(bench_options.json ? ",\"%s\":%.*f" : "%-18s %.*f\n", rows[i].name, rows[i].decimals, rows[i].value);
 	}
 }
 
 static void
-print_process(const struct process *process, const struct unit *unit, uint32_t clients, bool json)
+print_process(const struct process *process, const struct unit *unit, uint32_t clients)
 {
 	static const char *const kinds[] = { "private", "pss", "rss" };
 	const struct usage *before = &process->before, *after = &process->after;
@@ -151,7 +150,7 @@ print_process(const struct process *process, const struct unit *unit, uint32_t c
 		((double)after->kb[MEMORY_PRIVATE] - (double)before->kb[MEMORY_PRIVATE]) * 1024 / (clients > 0 ? clients : 1);
 	struct dw_buf name;
 
-	if (!json) {
+	if (!bench_options.json) {
 		printf("%-16s %10.3f %10.3f /%-8s %12llu %12llu", process->name, cpu_s, cpu_us, unit->name,
 			(unsigned long long)after->kb[MEMORY_PRIVATE], (unsigned long long)after->kb[MEMORY_PSS]);
 		printf(clients > 0 ? " %12.0f\n" : "\n", bytes);
@@ -174,19 +173,18 @@ static void
 print_processes(const struct run *run, const struct unit *unit)
 {
 	const uint32_t clients = run->plan.clients;
-	const bool json = run->options->json;
 
-	if (json)
+	if (bench_options.json)
 		printf(",\"processes\":[");
 	else if (run->processes.count > 0)
 		printf("\n%-16s %10s %10s %-9s %12s %12s%s\n", "process", "cpu s", "cpu us", "", "private KiB", "pss KiB",
 			clients > 0 ? " bytes/client" : "");
 	for (size_t i = 0; i < run->processes.count; i++) {
-		if (json && i > 0)
+		if (bench_options.json && i > 0)
 			printf(",");
-		print_process(&run->processes.all[i], unit, clients, json);
+		print_process(&run->processes.all[i], unit, clients);
 	}
-	if (json)
+	if (bench_options.json)
 		printf("]}\n");
 }
 
@@ -194,12 +192,11 @@ int
 report_write(const struct run *run, const char *name, unsigned verb)
 {
 	const struct unit unit = find_unit(run, verb);
-	const bool json = run->options->json;
 
-	if (json)
+	if (bench_options.json)
 		printf("{\"command\":\"%s\"", name);
 	print_figures(run, verb, &unit);
-	if (!json && run->latency.count > 0)
+	if (!bench_options.json && run->latency.count > 0)
 		print_bars(&run->latency);
 	print_processes(run, &unit);
 	return fflush(stdout) != 0 || ferror(stdout) ? DW_E_IO : DW_OK;

@@ -11,18 +11,17 @@
 enum { SHOW_NS = 250 * 1000000, WINDOW = 4096 };
 
 int
-run_init(struct run *run, const struct options *options)
+run_init(struct run *run)
 {
 	int err;
 
-	run->options = options;
 	run->end_at = UINT64_MAX;
 	err = loop_init(&run->loop, dw_common.timeout_ms);
-	run->loop.spin = run->options->spin;
+	run->loop.spin = bench_options.spin;
 	if (err == DW_OK)
-		err = plan_init(&run->plan, options, &run->fault);
+		err = plan_init(&run->plan, &run->fault);
 	if (err == DW_OK)
-		err = processes_init(&run->processes, &options->processes, &run->fault);
+		err = processes_init(&run->processes, &bench_options.processes, &run->fault);
 	if (err == DW_OK)
 		err = crowd_init(&run->crowd, &run->plan, &run->loop, &run->fault);
 	return err;
@@ -129,8 +128,8 @@ run_count(struct run *run)
 	run->measured = true;
 	run->begun_at = run->ended_at = now_ns();
 	run->crowd.count_from = run->publisher.count_from = run->begun_at;
-	if (run->options->duration_ms > 0)
-		run->end_at = run->begun_at + (uint64_t)run->options->duration_ms * 1000000;
+	if (bench_options.duration_ms > 0)
+		run->end_at = run->begun_at + (uint64_t)bench_options.duration_ms * 1000000;
 }
 
 int

@@ -15,7 +15,6 @@
 #include "publisher.h"
 
 struct run {
-	const struct options *options;
 	struct plan plan;
 	struct loop loop;
 	struct crowd crowd;
@@ -45,7 +44,7 @@ int run_publish(struct run *run);
 int run_memory(struct run *run);
 
 /* On failure run->fault may say more. To be cleared also then. */
-int run_init(struct run *run, const struct options *options);
+int run_init(struct run *run);
 /* Over HTTP at most so many, and at most LANES_MAX, messages are unanswered at a time, each on a lane of its own. One
  * that is not stored ends the loop. */
 int run_publisher(struct run *run, uint64_t parallel);

@@ -29,7 +29,7 @@ burst_turn(struct run *run, uint64_t now)
 	const bool over = run->number == run->until || now >= run->end_at || run->crowd.ready == 0;
 
 	if (run->crowd.owed == 0 && !over)
-		send_burst(run, (uint64_t)run->options->burst, now);
+		send_burst(run, (uint64_t)bench_options.burst, now);
 	publisher_turn(&run->publisher, now);
 	run_progress(run, now, "messages", run->number, run->until);
 	return over && run_is_quiet(run) ? LOOP_DONE : LOOP_IDLE;
@@ -38,19 +38,18 @@ burst_turn(struct run *run, uint64_t now)
 int
 run_fanout(struct run *run)
 {
-	const struct options *options = run->options;
-	int err = run_publisher(run, 2 * (uint64_t)options->burst * run->plan.rooms);
+	int err = run_publisher(run, 2 * (uint64_t)bench_options.burst * run->plan.rooms);
 
 	run->mixed = run->publisher.count > 1;
-	run->until = (uint64_t)options->warm_up;
+	run->until = (uint64_t)bench_options.warm_up;
 	if (err == DW_OK)
 		err = run_clients(run);
-	if (err == DW_OK && options->warm_up > 0)
+	if (err == DW_OK && bench_options.warm_up > 0)
 		err = run_loop(run, burst_turn);
 	if (err == DW_OK)
 		err = run_begin(run);
 	run->crowd.latency = &run->latency;
-	run->until = options->messages > 0 ? run->number + (uint64_t)options->messages : UINT64_MAX;
+	run->until = bench_options.messages > 0 ? run->number + (uint64_t)bench_options.messages : UINT64_MAX;
 	return err == DW_OK ? run_loop(run, burst_turn) : err;
 }
 
@@ -58,7 +57,7 @@ run_fanout(struct run *run)
 static uint64_t
 pace_turn(struct run *run, uint64_t now)
 {
-	const uint64_t rate = (uint64_t)run->options->rate;
+	const uint64_t rate = (uint64_t)bench_options.rate;
 	uint64_t due = LOOP_IDLE;
 
 	while (run->number < run->until) {
@@ -91,20 +90,19 @@ keep_pace(struct run *run, uint64_t count)
 int
 run_latency(struct run *run)
 {
-	const struct options *options = run->options;
-	const uint64_t rate = (uint64_t)options->rate, messages = (uint64_t)options->messages;
+	const uint64_t rate = (uint64_t)bench_options.rate, messages = (uint64_t)bench_options.messages;
 	int err = run_publisher(run, run->plan.rooms);
 
 	if (err == DW_OK)
 		err = run_clients(run);
-	if (err == DW_OK && options->warm_up > 0)
-		err = keep_pace(run, rate * (uint64_t)options->warm_up);
+	if (err == DW_OK && bench_options.warm_up > 0)
+		err = keep_pace(run, rate * (uint64_t)bench_options.warm_up);
 	if (err == DW_OK)
 		err = run_begin(run);
 	run->crowd.latency = &run->latency;
 	if (err != DW_OK)
 		return err;
-	return keep_pace(run, messages > 0 ? messages : rate * (uint64_t)options->duration_ms / 1000);
+	return keep_pace(run, messages > 0 ? messages : rate * (uint64_t)bench_options.duration_ms / 1000);
 }
 
 /* Clients wait for nobody but --concurrency, and one that had to wait counts from when it was due. */
@@ -115,7 +113,7 @@ run_connect(struct run *run)
 
 	run->crowd.connects = &run->latency;
 	run->crowd.start_at = run->begun_at;
-	run->crowd.rate = (uint64_t)run->options->rate;
+	run->crowd.rate = (uint64_t)bench_options.rate;
 	if (err == DW_OK)
 		err = run_clients(run);
 	if (err == DW_E_TIMEOUT)
@@ -148,7 +146,7 @@ run_storm(struct run *run)
 	crowd_cut(&run->crowd);
 	cut_at = now_ns();
 	if (err == DW_OK)
-		err = send_at_once(run, (uint64_t)run->options->missed);
+		err = send_at_once(run, (uint64_t)bench_options.missed);
 	if (err == DW_OK)
 		err = run_begin(run);
 	run->crowd.caught = &run->latency;
@@ -191,14 +189,13 @@ window_turn(struct run *run, uint64_t now)
 int
 run_publish(struct run *run)
 {
-	const struct options *options = run->options;
-	int err = publisher_init(
-		&run->publisher, &run->plan, &run->loop, (size_t)options->senders, (size_t)options->window, &run->fault);
+	int err = publisher_init(&run->publisher, &run->plan, &run->loop, (size_t)bench_options.senders,
+		(size_t)bench_options.window, &run->fault);
 
 	if (err == DW_OK)
 		err = run_begin(run);
 	run->publisher.times = &run->latency;
-	run->until = options->messages > 0 ? (uint64_t)options->messages : UINT64_MAX;
+	run->until = bench_options.messages > 0 ? (uint64_t)bench_options.messages : UINT64_MAX;
 	return err == DW_OK ? run_loop(run, window_turn) : err;
 }
 
