@@ -67,7 +67,7 @@ add_filled_in(struct dw_buf *out, const char *text, const struct value *values)
 	for (const char *open; (open = strchr(text, '{')) != NULL;) {
 		const struct value *value = values;
 
-		while (strncmp(open, value->name, strlen(value->name)) != 0)
+		while (value->name[1] != '\0' && strncmp(open, value->name, strlen(value->name)) != 0)
 			value++;
 		dw_buf_add(out, text, (size_t)(open - text));
 		dw_buf_add(out, value->text.p, value->text.n);

@@ -203,13 +203,15 @@ publisher_clear(struct publisher *publisher)
 {
 	for (size_t i = 0; i < publisher->count; i++) {
 		struct lane *lane = &publisher->lanes[i];
-		struct job *job, *next;
+		struct job *job;
 
 		dw_client_destroy(&lane->hub);
 		post_close(&lane->post);
 		free(lane->post.user);
-		DL_FOREACH_SAFE(lane->jobs, job, next)
-		free(job);
+		while ((job = lane->jobs) != NULL) {
+			DL_DELETE(lane->jobs, job);
+			free(job);
+		}
 	}
 	free(publisher->lanes);
 }

@@ -96,11 +96,12 @@ static void
 print_figures(const struct run *run, unsigned verb, const struct unit *unit)
 {
 	const double acknowledged = (double)run->publisher.acknowledged, done = (double)run->latency.count;
+	const uint64_t to_each = run->publisher.acknowledged / run->plan.rooms;
 	const double per_s = unit->seconds > 0 ? (double)unit->count / unit->seconds : 0;
 	const struct row rows[] = {
 		{ "clients", CROWDS, 0, run->plan.clients },
 		{ "rooms", ALL, 0, run->plan.rooms },
-		{ "messages", FANOUT, 0, (double)(run->publisher.acknowledged / run->plan.rooms) },
+		{ "messages", FANOUT, 0, (double)to_each },
 		{ "messages", LATENCY, 0, acknowledged },
 		{ "burst", FANOUT, 0, (double)bench_options.burst },
 		{ "rate", LATENCY | CONNECT, 0, (double)bench_options.rate },
