@@ -1,5 +1,4 @@
-/* diagws-bench: what its files share. main.c finds the subcommand, each of which is a file of its own; options.c has
- * the options. */
+/* diagws-bench: what its files share. the options, which options.c completes and everybody reads. */
 #ifndef BENCH_BENCH_H
 #define BENCH_BENCH_H
 

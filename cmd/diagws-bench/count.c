@@ -12,8 +12,8 @@
 
 #include "crowd.h"
 
-/* What a client has yet to get. One that was passed over is lost, or late, unless it is under way together with the
- * one that came. */
+/* How many messages a client has yet to get. One that was passed over counts only where it was sent together with the
+ * one that came: it may still be under way. Else it is lost, or late. */
 static uint64_t
 owed_to(const struct crowd *crowd, const struct client *client)
 {
@@ -83,7 +83,7 @@ crowd_lost(const struct crowd *crowd, bool final)
 	return lost;
 }
 
-/* The number behind a key that ends before p[i]: "key": 1, and \"key\":1 where the message is a text within a text. */
+/* Reads the number behind a key that ends at p[i]: "key": 1, or \"key\":1 where the message stands in a JSON string. */
 static bool
 read_number(const char *p, size_t n, size_t i, uint64_t *value)
 {

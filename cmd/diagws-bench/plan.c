@@ -50,7 +50,7 @@ token_of(const struct plan *plan, uint32_t client)
 	return dw_str(token != NULL ? token : "");
 }
 
-/* What is to stand for a name in braces. A list of them ends with OTHER_BRACE, which stays. */
+/* What is to stand for a name in braces. OTHER_BRACE ends a list: any other brace stays as it is. */
 struct value {
 	const char *name;
 	struct dw_str text;

@@ -1,10 +1,12 @@
 /* The subcommands: each is a schedule, which is called in every turn of the loop and says when it wants the next one.
  *
- * Its own file because what they have in common (run.c) knows none of them. fanout follows the deliveries: it measures
- * how fast a server can go round. latency waits for nobody: a server that stalls is late with all that was due
- * meanwhile, and so are we when we are late. In connect a connection that fails is counted and not the end. storm is
- * the only one with two lives of a client. publish is the one without clients; the time of an answer counts from when
- * its message was sent, which is when its place in the window was free. In memory nothing is sent.
+ * Its own file because what they have in common (run.c) knows none of them.
+ * - fanout follows the deliveries: it measures how fast a server can go round.
+ * - latency waits for nobody: a server that stalls is late with all that was due meanwhile, and so are we.
+ * - connect counts a connection that fails, and goes on.
+ * - storm cuts all clients off and lets them come back at once.
+ * - publish has no clients; a message is due when a place in its sender's window is free.
+ * - memory sends nothing.
  */
 #include "run.h"
 
