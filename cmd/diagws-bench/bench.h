@@ -1,5 +1,4 @@
-/* diagws-bench: what its files share. main.c finds the subcommand, each of which is a file of its own; options.c has
- * the options. */
+/* diagws-bench: what its files share. the options, which options.c completes and everybody reads. */
 #ifndef BENCH_BENCH_H
 #define BENCH_BENCH_H
 
@@ -16,7 +15,7 @@ struct options {
 };
 
 /* Subcommands, as bits. */
-enum { FANOUT = 1, LATENCY = 2, CONNECT = 4, STORM = 8, PUBLISH = 16, MEMORY = 32 };
+enum { FANOUT = 1, LATENCY = 2, CONNECT = 4, STORM = 8, PUBLISH = 16, MEMORY = 32, ALL = 63 };
 
 extern const struct dw_command bench_command;
 

@@ -1,51 +1,40 @@
-/* One client's connection: TCP, the upgrade (RFC 6455 section 4.1), frames in, PONGs out.
+/* The clients' connections: starting them, the upgrade (RFC 6455 section 4.1), frames in, PONGs out.
  *
- * Its own file because it is the part that knows sockets. What has come is read into one buffer for all and taken from
- * there; only the begin of a frame that is not complete is kept, and only a message in several frames is put together.
- * So an idle client costs its struct. Failure modes: refused, an answer other than 101 with the right accept, a frame
- * that breaks the rules, the end: all are client_down, with the reason. PONGs that a server does not read are dropped
- * beyond OUT_MAX.
+ * What has come is read into one buffer for all and taken from there; only the begin of a frame that is not complete is
+ * kept, and only a message in several frames is put together. So an idle client costs its struct. Failure modes:
+ * refused, an answer other than 101 with the right accept, a frame that breaks the rules, the end: all are client_down,
+ * with the reason; a limit of open files that cannot be raised. PONGs that a server does not read are dropped beyond
+ * OUT_MAX.
  */
-#include <arpa/inet.h>
 #include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
+#include <openssl/evp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/epoll.h>
-#include <unistd.h>
+#include <sys/resource.h>
 
 #include "base/clock.h"
 #include "crowd.h"
 #include "frame.h"
 #include "message/msg.h"
 
-enum { ANSWER_MAX = 16 * 1024, OUT_MAX = 4096, KEY_BYTES = 16, PONGS_MAX = 64 * FRAME_MASKED_MAX };
+enum { ANSWER_MAX = 16 * 1024, OUT_MAX = 8 * 1024, ACCEPT_BYTES = 28 };
+enum { FILES_BESIDE = 256, STARTS_IN_A_TURN = 64 };
 
-#ifndef IP_BIND_ADDRESS_NO_PORT
-#define IP_BIND_ADDRESS_NO_PORT 24
-#endif
-
-void
-client_cut(struct client *client)
+static void
+cut(struct client *client)
 {
 	/* No TIME_WAIT: the next run needs the ports. */
 	const struct linger linger = { .l_onoff = 1 };
 
-	if (client->fd >= 0) {
-		(void)setsockopt(client->fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
-		(void)close(client->fd);
-	}
-	client->fd = -1;
+	if (client->stream.fd >= 0)
+		(void)setsockopt(client->stream.fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
+	stream_close(&client->stream);
 	crowd_forget(client->crowd, client);
-	free(client->rest);
-	client->rest = NULL;
-	client->have = 0;
+	dw_buf_clear(&client->rest);
 	dw_buf_clear(&client->parts);
-	dw_buf_clear(&client->out);
 }
 
 /* It goes DOWN, against our will. */
@@ -59,7 +48,7 @@ client_down(struct client *client, int err, const char *format, ...)
 	if (client->state != CLIENT_READY)
 		crowd->failed++;
 	crowd->errors++;
-	client_cut(client);
+	cut(client);
 	if (crowd->err != DW_OK)
 		return;
 	va_start(args, format);
@@ -68,157 +57,62 @@ client_down(struct client *client, int err, const char *format, ...)
 	crowd->err = dw_fault_set(&crowd->fault, err, NULL, NULL, "client %u: %s", client->index, what);
 }
 
-static uint64_t
-next_random(struct crowd *crowd)
-{
-	crowd->random ^= crowd->random << 13;
-	crowd->random ^= crowd->random >> 7;
-	crowd->random ^= crowd->random << 17;
-	return crowd->random;
-}
-
+/* The upgrade; what is to be answered to its key is kept. */
 static void
-to_base64(const uint8_t *bytes, size_t n, char *out)
-{
-	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
-	for (size_t i = 0; i < n; i += 3) {
-		const size_t left = n - i < 3 ? n - i : 3;
-		uint8_t three[3] = { 0 };
-
-		memcpy(three, bytes + i, left);
-		out[0] = digits[three[0] >> 2];
-		out[1] = digits[(three[0] & 3) << 4 | three[1] >> 4];
-		out[2] = digits[(three[1] & 15) << 2 | three[2] >> 6];
-		out[3] = digits[three[2] & 63];
-		memset(out + 1 + left, '=', 3 - left);
-		out += 4;
-	}
-	*out = '\0';
-}
-
-/* Fills key and what is to be answered to it. */
-static void
-make_key(struct client *client, char key[32])
-{
-	char text[80];
-	uint8_t digest[20], random[KEY_BYTES];
-
-	for (size_t i = 0; i < KEY_BYTES; i += sizeof(uint64_t)) {
-		const uint64_t bits = next_random(client->crowd);
-
-		memcpy(random + i, &bits, sizeof(bits));
-	}
-	to_base64(random, KEY_BYTES, key);
-	(void)snprintf(text, sizeof(text), "%s258EAFA5-E914-47DA-95CA-C5AB0DC85B11", key);
-	dw_sha1(text, strlen(text), digest);
-	to_base64(digest, sizeof(digest), client->accept);
-}
-
-static bool
-make_request(struct client *client, uint64_t after)
+add_request(struct client *client)
 {
 	const struct plan *plan = client->crowd->plan;
-	struct dw_buf *out = &client->out;
-	char key[32];
+	const uint64_t random[2] = { dw_random(), dw_random() };
+	struct dw_buf *out = &client->stream.out;
+	unsigned char key[32], digest[20];
+	char text[80];
 
-	make_key(client, key);
-	dw_buf_reset(out);
+	(void)EVP_EncodeBlock(key, (const unsigned char *)random, sizeof(random));
+	(void)snprintf(text, sizeof(text), "%s258EAFA5-E914-47DA-95CA-C5AB0DC85B11", (const char *)key);
+	(void)EVP_Digest(text, strlen(text), digest, NULL, EVP_sha1(), NULL);
+	(void)EVP_EncodeBlock((unsigned char *)client->accept, digest, sizeof(digest));
 	dw_buf_adds(out, "GET ");
-	plan_path(plan, out, client->index, after);
+	plan_path(plan, out, client->index, client->joined ? client->seq : UINT64_MAX);
 	dw_buf_addf(out,
 		" HTTP/1.1\r\nHost: %s\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: %s\r\n"
 		"Sec-WebSocket-Version: 13\r\n\r\n",
-		plan->ws.host, key);
-	return dw_buf_ok(out);
+		plan->ws.host, (const char *)key);
+}
+
+static void
+end_connection(struct client *client, const char *why)
+{
+	client_down(client, DW_E_HUB_AWAY, "the connection to '%s' ended: %s", client->crowd->plan->ws.host, why);
+}
+
+static void
+flush(struct client *client)
+{
+	if (!stream_flush(&client->stream))
+		end_connection(client, strerror(errno));
 }
 
 static void on_events(struct source *source, uint32_t events);
 
-/* Binds to an address of ours when there are more clients than one has ports for. */
 static void
-choose_source(const struct client *client, int fd)
-{
-	const struct plan *plan = client->crowd->plan;
-	struct sockaddr_in own = { .sin_family = AF_INET };
-	const int one = 1;
-
-	if (plan->sources == 0)
-		return;
-	own.sin_addr.s_addr = htonl(INADDR_LOOPBACK + 1 + client->index / plan->of_source);
-	(void)setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof(one));
-	(void)bind(fd, (struct sockaddr *)&own, sizeof(own));
-}
-
-/* Sends what waits. True: nothing does any more. */
-static bool
-flush_out(struct client *client)
-{
-	ssize_t n = send(client->fd, client->out.data, client->out.len, MSG_NOSIGNAL | MSG_DONTWAIT);
-
-	if (n < 0)
-		return false;
-	errno = EAGAIN;
-	if ((size_t)n < client->out.len) {
-		memmove(client->out.data, client->out.data + n, client->out.len - (size_t)n);
-		client->out.len -= (size_t)n;
-		return false;
-	}
-	dw_buf_clear(&client->out);
-	return true;
-}
-
-void
-client_open(struct client *client, uint64_t due, uint64_t after)
+open_client(struct client *client, uint64_t due)
 {
 	struct crowd *crowd = client->crowd;
-	const struct target *target = &crowd->plan->ws;
-	const int fd = socket(target->address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), one = 1;
-	uint32_t events = EPOLLIN;
+	const struct plan *plan = crowd->plan;
+	struct sockaddr_in from = { .sin_family = AF_INET };
 
-	client->fd = fd;
+	client->stream.source.ready = on_events;
 	client->due = due;
-	client->source.ready = on_events;
-	client->state = CLIENT_CONNECTING;
+	client->state = CLIENT_UPGRADING;
 	crowd->unfinished++;
-	if (fd < 0 || !make_request(client, after)) {
-		client_down(client, DW_E_NOMEM, "cannot open a socket: %s", strerror(errno));
-		return;
-	}
-	choose_source(client, fd);
-	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-	if (connect(fd, (const struct sockaddr *)&target->address, target->size) != 0 && errno != EINPROGRESS) {
-		client_down(client, DW_E_HUB_AWAY, "cannot connect to '%s': %s", target->host, strerror(errno));
-		return;
-	}
-	/* On loopback it is connected already. */
-	if (flush_out(client))
-		client->state = CLIENT_UPGRADING;
-	else if (errno == EAGAIN)
-		events |= EPOLLOUT;
-	else
-		return client_down(client, DW_E_HUB_AWAY, "cannot connect to '%s': %s", target->host, strerror(errno));
-	if (!loop_add(crowd->loop, fd, events, &client->source))
-		client_down(client, DW_E_NOMEM, "cannot watch a socket: %s", strerror(errno));
-}
-
-static bool
-is_line(const char *line, size_t n, const char *name, const char *value)
-{
-	const size_t name_n = strlen(name);
-	size_t end = n;
-
-	if (n < name_n || strncasecmp(line, name, name_n) != 0)
-		return false;
-	line += name_n;
-	end -= name_n;
-	while (end > 0 && (*line == ' ' || *line == '\t')) {
-		line++;
-		end--;
-	}
-	while (end > 0 && (line[end - 1] == ' ' || line[end - 1] == '\t'))
-		end--;
-	return end == strlen(value) && memcmp(line, value, end) == 0;
+	if (plan->of_source > 0)
+		from.sin_addr.s_addr = htonl(INADDR_LOOPBACK + 1 + client->index / plan->of_source);
+	add_request(client);
+	if (!dw_buf_ok(&client->stream.out))
+		client_down(client, DW_E_NOMEM, "no memory");
+	else if (!stream_open(&client->stream, crowd->loop, &plan->ws, plan->of_source > 0 ? &from : NULL) ||
+			 !stream_flush(&client->stream))
+		client_down(client, DW_E_HUB_AWAY, "cannot connect to '%s': %s", plan->ws.host, strerror(errno));
 }
 
 /* The answer to the upgrade: its bytes; 0: it is not complete, or the client is down. */
@@ -228,34 +122,28 @@ take_upgrade(struct client *client, const uint8_t *bytes, size_t n, uint64_t now
 	const char *p = (const char *)bytes, *end = memmem(p, n, "\r\n\r\n", 4);
 	struct crowd *crowd = client->crowd;
 	char quoted[DW_QUOTE_SIZE];
-	bool accepted = false;
-	size_t first;
+	const char *accept;
 
 	if (end == NULL) {
 		if (n > ANSWER_MAX)
 			client_down(client, DW_E_PROTOCOL, "the answer to the upgrade is too long");
 		return 0;
 	}
-	first = (size_t)((const char *)memchr(p, '\r', n) - p);
 	if (strncmp(p, "HTTP/1.1 101", 12) != 0) {
 		const bool denied = strncmp(p, "HTTP/1.1 401", 12) == 0 || strncmp(p, "HTTP/1.1 403", 12) == 0;
 
 		client_down(client, denied ? DW_E_DENIED : DW_E_PROTOCOL, "the server answers '%s' to the upgrade",
-			dw_quote((struct dw_str) { p, first }, quoted));
+			dw_quote(dw_bytes(p, strcspn(p, "\r")), quoted));
 		return 0;
 	}
-	for (const char *line = p + first + 2; line < end;
-		 line = (const char *)memchr(line, '\n', (size_t)(end + 2 - line)) + 1) {
-		const char *stop = memchr(line, '\r', (size_t)(end + 1 - line));
-
-		accepted = accepted || is_line(line, (size_t)(stop - line), "Sec-WebSocket-Accept:", client->accept);
-	}
-	if (!accepted) {
+	accept = head_value(p, end, "Sec-WebSocket-Accept:");
+	if (accept == NULL || strcspn(accept, " \t\r") != ACCEPT_BYTES ||
+		memcmp(accept, client->accept, ACCEPT_BYTES) != 0) {
 		client_down(client, DW_E_PROTOCOL, "the server's Sec-WebSocket-Accept is wrong");
 		return 0;
 	}
 	client->state = CLIENT_WAITING;
-	if (crowd->ready_n == 0)
+	if (bench_options.ready[0] == '\0')
 		crowd_ready(crowd, client, now);
 	return (size_t)(end - p) + 4;
 }
@@ -283,11 +171,21 @@ static void
 take_close(struct client *client, const struct frame *frame)
 {
 	const unsigned code = frame->size >= 2 ? (unsigned)frame->payload[0] << 8 | frame->payload[1] : 1005;
-	const int n = frame->size > 2 ? (int)frame->size - 2 : 0;
+	const size_t n = frame->size > 2 ? frame->size - 2 : 0;
 	char quoted[DW_QUOTE_SIZE];
 
 	client_down(client, code == 1008 ? DW_E_DENIED : DW_E_HUB_AWAY, "the server closed it: %u '%s'", code,
-		dw_quote((struct dw_str) { (const char *)frame->payload + 2, (size_t)n }, quoted));
+		dw_quote(dw_bytes(frame->payload + 2, n), quoted));
+}
+
+static void
+add_pong(struct client *client, const struct frame *frame)
+{
+	struct dw_buf *out = &client->stream.out;
+	char *to = out->len < OUT_MAX ? dw_buf_room(out, FRAME_MASKED_MAX) : NULL;
+
+	if (to != NULL)
+		dw_buf_grow(out, frame_pong((uint8_t *)to, frame->payload, frame->size, (uint32_t)mrand48()));
 }
 
 static void
@@ -307,9 +205,8 @@ take_frame(struct client *client, const struct frame *frame, uint64_t now)
 		take_part(client, frame, now);
 		break;
 	case FRAME_PING:
-		if (!crowd->no_confirm && crowd->pongs_n + FRAME_MASKED_MAX <= PONGS_MAX)
-			crowd->pongs_n += frame_control(
-				crowd->pongs + crowd->pongs_n, FRAME_PONG, frame->payload, frame->size, (uint32_t)next_random(crowd));
+		if (!bench_options.no_confirm)
+			add_pong(client, frame);
 		break;
 	case FRAME_PONG:
 		break;
@@ -319,22 +216,6 @@ take_frame(struct client *client, const struct frame *frame, uint64_t now)
 	}
 }
 
-static void
-send_pongs(struct client *client)
-{
-	struct crowd *crowd = client->crowd;
-	ssize_t n = 0;
-
-	if (client->out.len == 0)
-		n = send(client->fd, crowd->pongs, crowd->pongs_n, MSG_NOSIGNAL | MSG_DONTWAIT);
-	if (n < 0)
-		n = 0;
-	if ((size_t)n == crowd->pongs_n || (n == 0 && client->out.len > OUT_MAX))
-		return;
-	dw_buf_add(&client->out, crowd->pongs + n, crowd->pongs_n - (size_t)n);
-	loop_change(crowd->loop, client->fd, EPOLLIN | EPOLLOUT, &client->source);
-}
-
 /* Takes what is complete, and returns how many bytes that was. */
 static size_t
 take(struct client *client, const uint8_t *p, size_t n, uint64_t now)
@@ -342,7 +223,6 @@ take(struct client *client, const uint8_t *p, size_t n, uint64_t now)
 	size_t done = 0;
 	struct frame frame;
 
-	client->crowd->pongs_n = 0;
 	if (client->state == CLIENT_UPGRADING)
 		done = take_upgrade(client, p, n, now);
 	while (client->state >= CLIENT_WAITING) {
@@ -355,53 +235,35 @@ take(struct client *client, const uint8_t *p, size_t n, uint64_t now)
 		take_frame(client, &frame, now);
 		done += (size_t)taken;
 	}
-	if (client->crowd->pongs_n > 0 && client->state != CLIENT_DOWN)
-		send_pongs(client);
 	return done;
-}
-
-static void
-keep_rest(struct client *client, const uint8_t *p, size_t n)
-{
-	uint8_t *rest = n > 0 ? realloc(client->rest, n) : NULL;
-
-	if (rest == NULL)
-		free(client->rest);
-	client->rest = rest;
-	client->have = 0;
-	if (n == 0)
-		return;
-	if (rest == NULL) {
-		client_down(client, DW_E_NOMEM, "no memory");
-		return;
-	}
-	memcpy(rest, p, n);
-	client->have = (uint32_t)n;
 }
 
 static void
 on_readable(struct client *client)
 {
-	struct crowd *crowd = client->crowd;
-	uint8_t *const buffer = crowd->buffer;
-	const size_t size = FRAME_MAX + FRAME_HEADER_MAX;
-	size_t have = client->have, done;
-	ssize_t n;
+	static uint8_t buffer[FRAME_MAX + FRAME_HEADER_MAX];
+	size_t have = client->rest.len, done;
+	const ssize_t n = recv(client->stream.fd, buffer + have, sizeof(buffer) - have, MSG_DONTWAIT);
 
-	n = recv(client->fd, buffer + have, size - have, MSG_DONTWAIT);
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (n <= 0) {
-		client_down(client, DW_E_HUB_AWAY, "the connection to '%s' ended: %s", crowd->plan->ws.host,
-			n < 0 ? strerror(errno) : "closed by the server");
+		end_connection(client, n < 0 ? strerror(errno) : "closed by the server");
 		return;
 	}
 	if (have > 0)
-		memcpy(buffer, client->rest, have);
+		memcpy(buffer, client->rest.data, have);
 	have += (size_t)n;
 	done = take(client, buffer, have, now_ns());
-	if (client->state != CLIENT_DOWN && (have > done || client->have > 0))
-		keep_rest(client, buffer + done, have - done);
+	if (client->state == CLIENT_DOWN)
+		return;
+	dw_buf_clear(&client->rest);
+	if (have > done)
+		dw_buf_add(&client->rest, buffer + done, have - done);
+	if (!dw_buf_ok(&client->rest))
+		client_down(client, DW_E_NOMEM, "no memory");
+	else if (client->stream.out.len > 0 && !client->stream.blocked)
+		flush(client);
 }
 
 static void
@@ -409,14 +271,90 @@ on_events(struct source *source, uint32_t events)
 {
 	struct client *client = (struct client *)source;
 
-	if (client->fd < 0)
-		return;
-	if ((events & EPOLLOUT) != 0 && client->out.len > 0 && flush_out(client)) {
-		if (client->state == CLIENT_CONNECTING)
-			client->state = CLIENT_UPGRADING;
-		loop_change(client->crowd->loop, client->fd, EPOLLIN, &client->source);
-	}
-	/* Errors are told by reading. */
-	if ((events & ~(uint32_t)EPOLLOUT) != 0)
+	if (client->stream.fd >= 0 && (events & EPOLLOUT) != 0)
+		flush(client);
+	if (client->stream.fd >= 0 && (events & ~(uint32_t)EPOLLOUT) != 0)
 		on_readable(client);
+}
+
+static int
+raise_limit(uint32_t clients, struct dw_fault *fault)
+{
+	const rlim_t wanted = (rlim_t)clients + FILES_BESIDE;
+	struct rlimit limit, more;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted)
+		return DW_OK;
+	more = (struct rlimit) { wanted, limit.rlim_max > wanted ? limit.rlim_max : wanted };
+	if (setrlimit(RLIMIT_NOFILE, &more) == 0)
+		return DW_OK;
+	return dw_fault_set(fault, DW_E_CONFIG, NULL, "a hard limit (ulimit -Hn) of as many",
+		"%u connections need %llu open files, and only %llu are allowed", clients, (unsigned long long)wanted,
+		(unsigned long long)limit.rlim_max);
+}
+
+int
+crowd_init(struct crowd *crowd, const struct plan *plan, struct loop *loop, struct dw_fault *fault)
+{
+
+	*crowd = (struct crowd) {
+		.plan = plan,
+		.loop = loop,
+		.count = plan->clients,
+		.concurrency = (uint64_t)bench_options.concurrency,
+		.begun_at = now_ns(),
+		.count_from = UINT64_MAX,
+		.sent = { "\"sent", 5, 0 },
+		.number = { "\"number", 7, 0 },
+		.seq = { "\"seq", 4, 0 },
+	};
+	crowd->clients = calloc((size_t)plan->clients + 1, sizeof(*crowd->clients));
+	crowd->rooms = calloc(plan->rooms, sizeof(*crowd->rooms));
+	if (crowd->clients == NULL || crowd->rooms == NULL)
+		return DW_E_NOMEM;
+	for (uint32_t i = 0; i < plan->clients; i++) {
+		crowd->clients[i].stream.fd = -1;
+		crowd->clients[i].index = i;
+		crowd->clients[i].room = plan_room_of(plan, i);
+		crowd->clients[i].crowd = crowd;
+	}
+	for (uint32_t i = 0; i < plan->rooms; i++)
+		crowd->rooms[i].floor = UINT64_MAX;
+	return raise_limit(plan->clients + (uint32_t)bench_options.senders, fault);
+}
+
+void
+crowd_cut(struct crowd *crowd)
+{
+	for (uint32_t i = 0; crowd->clients != NULL && i < crowd->count; i++)
+		cut(&crowd->clients[i]);
+}
+
+void
+crowd_clear(struct crowd *crowd)
+{
+	if (crowd->rooms != NULL)
+		crowd_cut(crowd);
+	free(crowd->clients);
+	free(crowd->rooms);
+}
+
+uint64_t
+crowd_connect(struct crowd *crowd, uint64_t now)
+{
+	for (uint32_t i = 0; crowd->started < crowd->count; i++) {
+		const uint64_t due =
+			crowd->rate > 0 ? crowd->start_at + crowd->started * UINT64_C(1000000000) / crowd->rate : now;
+
+		if (crowd->unfinished >= crowd->concurrency)
+			return LOOP_IDLE;
+		if (due > now)
+			return due;
+		/* What has come meanwhile is not to wait for all of them. */
+		if (i == STARTS_IN_A_TURN)
+			return now;
+		crowd->started++;
+		open_client(&crowd->clients[crowd->started - 1], due);
+	}
+	return LOOP_IDLE;
 }

@@ -12,8 +12,8 @@
 
 #include "crowd.h"
 
-/* What a client has yet to get. One that was passed over is lost, or late, unless it is under way together with the
- * one that came. */
+/* How many messages a client has yet to get. One that was passed over counts only where it was sent together with the
+ * one that came: it may still be under way. Else it is lost, or late. */
 static uint64_t
 owed_to(const struct crowd *crowd, const struct client *client)
 {
@@ -25,9 +25,8 @@ owed_to(const struct crowd *crowd, const struct client *client)
 static void
 note_caught_up(struct crowd *crowd, const struct client *client, uint64_t now)
 {
-	if (crowd->caught != NULL && client->state == CLIENT_READY &&
-		client->order.next > crowd->rooms[client->room].target)
-		histogram_add(crowd->caught, (now - client->due + 500) / 1000);
+	if (client->state == CLIENT_READY && client->order.next > crowd->rooms[client->room].target)
+		histogram_add_since(crowd->caught, client->due, now);
 }
 
 void
@@ -44,8 +43,7 @@ crowd_ready(struct crowd *crowd, struct client *client, uint64_t now)
 	crowd->ready++;
 	crowd->unfinished--;
 	crowd->loop->progress_at = now;
-	if (crowd->connects != NULL)
-		histogram_add(crowd->connects, (now - client->due + 500) / 1000);
+	histogram_add_since(crowd->connects, client->due, now);
 	note_caught_up(crowd, client, now);
 }
 
@@ -85,7 +83,7 @@ crowd_lost(const struct crowd *crowd, bool final)
 	return lost;
 }
 
-/* The number behind a key that ends before p[i]: "key": 1, and \"key\":1 where the message is a text within a text. */
+/* Reads the number behind a key that ends at p[i]: "key": 1, or \"key\":1 where the message stands in a JSON string. */
 static bool
 read_number(const char *p, size_t n, size_t i, uint64_t *value)
 {
@@ -148,16 +146,16 @@ take_update(struct crowd *crowd, struct client *client, uint64_t sent, uint64_t 
 	if (sent < crowd->count_from)
 		return;
 	crowd->deliveries++;
-	if (crowd->latency != NULL)
-		histogram_add(crowd->latency, (now - sent + 500) / 1000);
+	histogram_add_since(crowd->latency, sent, now);
 }
 
 void
 crowd_message(struct crowd *crowd, struct client *client, const char *p, size_t n, uint64_t now)
 {
+	const char *ready = bench_options.ready;
 	uint64_t sent, number, seq;
 
-	if (client->state == CLIENT_WAITING && memmem(p, n, crowd->ready_text, crowd->ready_n) != NULL)
+	if (client->state == CLIENT_WAITING && memmem(p, n, ready, strlen(ready)) != NULL)
 		crowd_ready(crowd, client, now);
 	if (!client->joined || !find_number(&crowd->sent, p, n, &sent) || !find_number(&crowd->number, p, n, &number))
 		return;

@@ -1,10 +1,10 @@
 /* The clients of a run: connecting them, and what became of the messages sent to them.
  *
- * A client's life: DOWN → (client_open) CONNECTING → UPGRADING (the request is out) → WAITING (101; --ready is
- * expected) → READY → DOWN. A message to a room is owed to each client that is READY then (crowd_issue), and to one
- * that comes back all since it left. `owed` is 0 when everybody has everything.
+ * A client's life: DOWN → (crowd_connect) UPGRADING → WAITING (101; --ready is expected) → READY → DOWN. A message to a
+ * room is owed to each client that is READY then (crowd_issue), and to one that comes back all since it left. `owed` is
+ * 0 when everybody has everything.
  *
- * client.c is the connection of one; crowd.c starts them, and count.c counts.
+ * client.c connects them, and count.c counts.
  */
 #ifndef BENCH_CROWD_H
 #define BENCH_CROWD_H
@@ -17,19 +17,17 @@
 #include "loop.h"
 #include "order.h"
 #include "plan.h"
+#include "stream.h"
 
-enum client_state { CLIENT_DOWN, CLIENT_CONNECTING, CLIENT_UPGRADING, CLIENT_WAITING, CLIENT_READY };
+enum client_state { CLIENT_DOWN, CLIENT_UPGRADING, CLIENT_WAITING, CLIENT_READY };
 
 struct client {
-	struct source source; /* the first member */
-	int fd;
+	struct stream stream; /* the first member */
 	uint32_t index, room;
 	enum client_state state;
 	bool joined;         /* was READY once: order counts */
-	uint32_t have;       /* bytes in rest */
-	uint8_t *rest;       /* the begin of a frame, or of the answer, that is not complete */
+	struct dw_buf rest;  /* the begin of a frame, or of the answer, that is not complete */
 	struct dw_buf parts; /* of a message in several frames */
-	struct dw_buf out;   /* what the kernel has not taken yet */
 	uint64_t due;        /* ns: when it was to connect */
 	struct order order;
 	uint64_t seq; /* "seq" of the last message; storm */
@@ -55,12 +53,11 @@ struct crowd {
 	struct client *clients;
 	struct room *rooms;
 	uint32_t count;
-	bool no_confirm, wants_seq;
-	const char *ready_text;
-	size_t ready_n;
+	bool wants_seq;
 	/* connecting */
 	uint32_t started, unfinished, ready, failed;
-	uint64_t start_at; /* ns: when the first one is due */
+	uint64_t start_at;          /* ns: when the first one is due */
+	uint64_t rate, concurrency; /* so many a second (0: each is due when it can be started), unfinished at a time */
 	/* messages */
 	uint64_t owed, deliveries, holes, repeated, disordered, errors;
 	uint64_t begun_at;          /* what was sent before is another run's */
@@ -70,11 +67,6 @@ struct crowd {
 	struct histogram *connects; /* from due to READY; NULL: of none */
 	struct histogram *caught;   /* from due to having all of the room; NULL: of none */
 	struct field sent, number, seq;
-	/* scratch of a read */
-	uint8_t *buffer;
-	uint8_t *pongs;
-	size_t pongs_n;
-	uint64_t random;
 	/* the first thing that went wrong with a connection */
 	int err;
 	struct dw_fault fault;
@@ -83,20 +75,16 @@ struct crowd {
 /* Raises the limit of open files. DW_E_CONFIG: it cannot; DW_E_NOMEM. To be cleared also then. */
 int crowd_init(struct crowd *crowd, const struct plan *plan, struct loop *loop, struct dw_fault *fault);
 void crowd_clear(struct crowd *crowd);
+/* Cuts all off, without a word. */
+void crowd_cut(struct crowd *crowd);
 
-/* Starts those whose time has come: `rate` a second from start_at on (0: at once), and no more than `concurrency`
- * unfinished. Returns when to be called again, or LOOP_IDLE. */
-uint64_t crowd_connect(struct crowd *crowd, uint64_t now, uint64_t rate, uint32_t concurrency);
+/* Starts those whose time has come, with the position it had where one was READY before. Returns when to be called
+ * again, or LOOP_IDLE. */
+uint64_t crowd_connect(struct crowd *crowd, uint64_t now);
 /* A message with this number goes to the room. */
 void crowd_issue(struct crowd *crowd, uint32_t room, uint64_t number);
 /* How many messages did not come. final: nothing is under way any more. */
 uint64_t crowd_lost(const struct crowd *crowd, bool final);
-
-/* client.c */
-/* after: where it left, UINT64_MAX: nowhere. What fails is counted. */
-void client_open(struct client *client, uint64_t due, uint64_t after);
-/* Cuts it off, without a word. */
-void client_cut(struct client *client);
 
 /* count.c, for client.c */
 void crowd_ready(struct crowd *crowd, struct client *client, uint64_t now);

@@ -47,9 +47,9 @@ frame_next(const uint8_t *p, size_t n, struct frame *frame)
 }
 
 size_t
-frame_control(uint8_t *out, enum frame_opcode opcode, const uint8_t *payload, size_t n, uint32_t mask)
+frame_pong(uint8_t *out, const uint8_t *payload, size_t n, uint32_t mask)
 {
-	out[0] = (uint8_t)(LAST | opcode);
+	out[0] = (uint8_t)(LAST | FRAME_PONG);
 	out[1] = (uint8_t)(MASKED | n);
 	memcpy(out + 2, &mask, sizeof(mask));
 	for (size_t i = 0; i < n; i++)

@@ -1,5 +1,5 @@
 /* WebSocket frames (RFC 6455 section 5): what a server sends, found in the bytes as they came, and what a client
- * sends, masked.
+ * answers, masked.
  */
 #ifndef BENCH_FRAME_H
 #define BENCH_FRAME_H
@@ -29,7 +29,7 @@ struct frame {
 /* Finds the frame that begins at p: its bytes with the header, 0 when it is not complete yet, or -1 when it is none
  * that a server may send or over FRAME_MAX. */
 long frame_next(const uint8_t *p, size_t n, struct frame *frame);
-/* Writes a masked control frame to out[FRAME_MASKED_MAX] and returns its bytes; n ≤ FRAME_CONTROL_MAX. */
-size_t frame_control(uint8_t *out, enum frame_opcode opcode, const uint8_t *payload, size_t n, uint32_t mask);
+/* Writes a PONG to out[FRAME_MASKED_MAX] and returns its bytes; n ≤ FRAME_CONTROL_MAX. */
+size_t frame_pong(uint8_t *out, const uint8_t *payload, size_t n, uint32_t mask);
 
 #endif

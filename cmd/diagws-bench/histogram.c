@@ -3,6 +3,8 @@
  */
 #include "histogram.h"
 
+#include <stddef.h>
+
 static unsigned
 slot_of(uint64_t us)
 {
@@ -32,6 +34,13 @@ histogram_add(struct histogram *histogram, uint64_t us)
 	histogram->count++;
 	histogram->sum += us;
 	histogram->slots[slot_of(us)]++;
+}
+
+void
+histogram_add_since(struct histogram *histogram, uint64_t from, uint64_t to)
+{
+	if (histogram != NULL)
+		histogram_add(histogram, (to - from + 500) / 1000);
 }
 
 uint64_t

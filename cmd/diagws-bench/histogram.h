@@ -16,6 +16,8 @@ struct histogram {
 
 /* All zeros is an empty one. */
 void histogram_add(struct histogram *histogram, uint64_t us);
+/* The same of two times in ns. NULL: nothing is measured. */
+void histogram_add_since(struct histogram *histogram, uint64_t from, uint64_t to);
 /* The value that so large a share (0 to 1) of what was added does not exceed; 0 when nothing was. */
 uint64_t histogram_quantile(const struct histogram *histogram, double share);
 /* How many are at most `us`, to the digits it has. */

@@ -1,4 +1,4 @@
-/* The loop: descriptors, one alarm, and SIGINT.
+/* The loop: descriptors, times, and SIGINT.
  *
  * A turn: what is due is done (the subcommand's `turn`), then events are waited for until the time it named and given
  * to their owners. It ends when the turn says so, by SIGINT, by a failure, or when for --timeout nothing that counts
@@ -21,14 +21,12 @@ struct source {
 #define LOOP_IDLE UINT64_MAX /* nothing is due before an event */
 
 struct loop {
-	int poller, alarm;
-	uint64_t alarm_at;    /* what the alarm is set to; 0: not */
+	int poller;
 	uint64_t wake_at;     /* the turn is wanted by then, whoever wants it sets it in each turn */
 	uint64_t progress_at; /* ns; who makes progress sets it */
 	uint64_t patience;    /* ns */
 	bool spin;            /* it never sleeps: waking us would cost who sends */
 	int failed;           /* who sets it ends the loop with it */
-	struct source alarm_source, interrupt_source;
 };
 
 /* Nanoseconds of CLOCK_MONOTONIC. */
@@ -36,11 +34,13 @@ uint64_t now_ns(void);
 
 int loop_init(struct loop *loop, int64_t timeout_ms);
 void loop_clear(struct loop *loop);
-/* events as for epoll(7); level-triggered. false: no memory. */
-bool loop_add(struct loop *loop, int fd, uint32_t events, struct source *source);
+/* Level-triggered, and for EPOLLIN until it is changed. false: see errno. */
+bool loop_add(struct loop *loop, int fd, struct source *source);
 void loop_change(struct loop *loop, int fd, uint32_t events, struct source *source);
+struct run;
+typedef uint64_t loop_turn(struct run *run, uint64_t now);
 /* turn returns when it wants to be called again (ns), LOOP_IDLE or LOOP_DONE.
  * DW_OK: done. DW_E_CLOSING: SIGINT. DW_E_TIMEOUT: no progress. Else loop->failed. */
-int loop_run(struct loop *loop, uint64_t (*turn)(void *user, uint64_t now), void *user);
+int loop_run(struct loop *loop, loop_turn *turn, struct run *run);
 
 #endif

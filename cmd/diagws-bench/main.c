@@ -1,6 +1,6 @@
 /* diagws-bench: measures a server that pushes messages to WebSocket clients, ours or another.
  *
- * This file finds the subcommand; each is a file of its own, which is its schedule.
+ * This file finds the subcommand, and says what became of it.
  *
  * Exit status: 0; 64 wrong usage; 65 a message was lost, repeated or out of order; 66 a file or process that cannot be
  * read; 74 the output cannot be written; 75 the server or the hub is away; 76 it is none; 77 it lets us not in; 130
@@ -12,25 +12,23 @@
 #include <sys/resource.h>
 
 #include "cli/interrupt.h"
-#include "report.h"
 #include "run.h"
 
 enum { INTERRUPTED = 130 };
 
 struct verb {
 	const char *name;
-	run_command *run;
-	run_report *report;
+	int (*run)(struct run *run);
 	unsigned bit;
 };
 
 static const struct verb verbs[] = {
-	{ "fanout", fanout_run, fanout_report, FANOUT },
-	{ "latency", latency_run, latency_report, LATENCY },
-	{ "connect", connect_run, connect_report, CONNECT },
-	{ "storm", storm_run, storm_report, STORM },
-	{ "publish", publish_run, publish_report, PUBLISH },
-	{ "memory", memory_run, memory_report, MEMORY },
+	{ "fanout", run_fanout, FANOUT },
+	{ "latency", run_latency, LATENCY },
+	{ "connect", run_connect, CONNECT },
+	{ "storm", run_storm, STORM },
+	{ "publish", run_publish, PUBLISH },
+	{ "memory", run_memory, MEMORY },
 };
 
 /* Says what was measured; what went wrong, to stderr. */
@@ -38,14 +36,14 @@ static int
 tell(struct run *run, const struct verb *verb, int err)
 {
 	const struct crowd *crowd = &run->crowd;
-	struct report report;
+	const struct publisher *publisher = &run->publisher;
+	const struct dw_fault *fault;
 
 	if (run->measured) {
 		int failed;
 
-		report_init(&report, verb->name, run->options->json);
-		verb->report(run, &report);
-		failed = report_end(&report);
+		err = run_end(run, err);
+		failed = report_write(run, verb->name, verb->bit);
 		if (failed != DW_OK) {
 			dw_fault_print(stderr, bench_command.name, failed, NULL, NULL);
 			return dw_err_exit(failed);
@@ -53,12 +51,14 @@ tell(struct run *run, const struct verb *verb, int err)
 	}
 	if (dw_interrupted())
 		return INTERRUPTED;
-	if (err == DW_OK && crowd->err != DW_OK) {
-		err = crowd->err;
-		run->fault = crowd->fault;
-	}
+	if (err == DW_OK)
+		err = crowd->err != DW_OK ? crowd->err : publisher->err;
+	if (run->fault.message[0] != '\0')
+		fault = &run->fault;
+	else
+		fault = err == crowd->err ? &crowd->fault : &publisher->fault;
 	if (err != DW_OK)
-		dw_fault_print(stderr, bench_command.name, err, &run->fault, NULL);
+		dw_fault_print(stderr, bench_command.name, err, fault, NULL);
 	if (run->measured && !run->cut_short && (run_lost(run) > 0 || crowd->repeated > 0 || crowd->disordered > 0))
 		return dw_err_exit(DW_E_FIELD);
 	return dw_err_exit(err);
@@ -113,7 +113,7 @@ main(int argc, char **argv)
 	err = check_options(verb->name, verb->bit);
 	if (err != DW_OK)
 		return dw_err_exit(err);
-	err = run_init(&run, &bench_options);
+	err = run_init(&run);
 	if (err == DW_OK)
 		err = verb->run(&run);
 	status = tell(&run, verb, err);

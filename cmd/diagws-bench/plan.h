@@ -1,5 +1,6 @@
 /* What a run is made of, worked out before it starts: which client is in which room and whose token it has, the
- * names, the addresses, and the texts that are sent.
+ * names, the addresses, and the texts that are sent. Each client has a seat in a room; a run without clients has one
+ * in each room, for its sender's token.
  */
 #ifndef BENCH_PLAN_H
 #define BENCH_PLAN_H
@@ -11,7 +12,7 @@
 #include "base/err.h"
 #include "bench.h"
 
-enum { CLIENTS_OF_USER = 16, DATA_MIN = 64, NAME_BYTES = 48, ROOM_BYTES = 64 };
+enum { DATA_MIN = 64, NAME_BYTES = 48, ROOM_BYTES = 64 };
 
 struct target {
 	struct sockaddr_storage address;
@@ -21,21 +22,18 @@ struct target {
 };
 
 struct plan {
-	const struct options *options;
 	char name[NAME_BYTES]; /* of the rooms */
 	uint64_t run;          /* random: in the ids of its messages */
-	uint32_t clients, rooms;
-	uint64_t *first_user;        /* of each room, and one more: how many users there are */
-	char **tokens;               /* by user; NULL: no tokens, or the one */
-	char *token;                 /* --token-file; NULL: none */
-	struct target ws, publish;   /* publish.path NULL: through the hub's socket */
-	uint32_t sources, of_source; /* own addresses 127.0.0.x, and how many clients each has; 0: the system chooses */
-	char *fill;                  /* as many x as a message may need */
+	uint32_t clients, rooms, seats;
+	char **tokens;             /* of each seat; NULL: no tokens, or the one */
+	char *token;               /* --token-file; NULL: none */
+	struct target ws, publish; /* publish.path NULL: through the hub's socket */
+	uint32_t of_source;        /* so many clients have the same own address 127.0.0.x; 0: the system chooses */
 };
 
 /* DW_E_USAGE, DW_E_FIELD, DW_E_NOINPUT, DW_E_CONFIG, DW_E_HUB_AWAY (unknown host), DW_E_NOMEM. To be cleared also then.
  */
-int plan_init(struct plan *plan, const struct options *options, struct dw_fault *fault);
+int plan_init(struct plan *plan, struct dw_fault *fault);
 void plan_clear(struct plan *plan);
 
 uint32_t plan_room_of(const struct plan *plan, uint32_t client);
@@ -43,7 +41,7 @@ void plan_room_name(const struct plan *plan, uint32_t room, char out[ROOM_BYTES]
 /* Appends the path that a client connects to; after: the position it returns with, or UINT64_MAX. */
 void plan_path(const struct plan *plan, struct dw_buf *out, uint32_t client, uint64_t after);
 /* Appends a message's data: a JSON object of --size bytes. */
-void plan_data(const struct plan *plan, struct dw_buf *out, uint64_t sent_ns, uint64_t number);
+void plan_data(struct dw_buf *out, uint64_t sent_ns, uint64_t number);
 /* Appends a POST. */
 void plan_post(const struct plan *plan, struct dw_buf *out, uint32_t room, uint64_t sent_ns, uint64_t number);
 

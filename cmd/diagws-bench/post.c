@@ -1,217 +1,139 @@
-/* A lane by HTTP/1.1 POST over a connection that is kept; one request at a time. Its own file because the other way
- * (hub.c) shares nothing with it.
+/* Its own file because it is all that knows HTTP's answers.
  *
  * Happy path: request out, status line and headers in, the body (Content-Length or chunks) thrown away. Any 2xx is an
  * acknowledgment. Failure modes: no connection, another status, an answer that is no HTTP or over its bound: the
- * message counts as rejected. One that the server closed while it was idle is opened anew.
+ * message counts as rejected. A connection that the server closed while it was idle is opened anew.
  */
+#include "post.h"
+
 #include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
-#include "publisher.h"
+#define LAST_CHUNK "\r\n0\r\n\r\n"
 
 enum { ANSWER_MAX = 256 * 1024, READ_BYTES = 16 * 1024 };
 
 void
-post_close(struct lane *lane)
+post_close(struct post *post)
 {
-	if (lane->fd >= 0)
-		(void)close(lane->fd);
-	lane->fd = -1;
-	lane->connected = false;
-	dw_buf_clear(&lane->out);
-	dw_buf_clear(&lane->in);
+	stream_close(&post->stream);
+	dw_buf_clear(&post->in);
 }
 
 static void
-fail(struct lane *lane, int err, const char *what, const char *why)
+end_request(struct post *post, int err, const char *text)
 {
-	const bool busy = lane->unanswered > 0;
-	const uint64_t due = lane->due;
+	void *user = post->user;
 
-	post_close(lane);
-	if (busy)
-		lane_answered(lane, due, err, "%s '%s': %s", what, lane->publisher->plan->publish.host, why);
+	post->user = NULL;
+	if (user != NULL)
+		post->done(user, err, text);
 }
 
 static void
-write_out(struct lane *lane)
+fail(struct post *post, int err, const char *what, const char *why)
 {
-	while (lane->sent < lane->out.len) {
-		const ssize_t n =
-			send(lane->fd, lane->out.data + lane->sent, lane->out.len - lane->sent, MSG_NOSIGNAL | MSG_DONTWAIT);
+	struct dw_fault fault;
 
-		if (n < 0 && errno == EAGAIN) {
-			loop_change(lane->publisher->loop, lane->fd, EPOLLIN | EPOLLOUT, &lane->source);
-			return;
-		}
-		if (n < 0) {
-			fail(lane, DW_E_HUB_AWAY, "cannot send to", strerror(errno));
-			return;
-		}
-		lane->sent += (size_t)n;
-	}
-	if (!lane->connected)
-		loop_change(lane->publisher->loop, lane->fd, EPOLLIN, &lane->source);
-	lane->connected = true;
+	(void)dw_fault_set(&fault, err, NULL, NULL, "%s '%s': %s", what, post->target->host, why);
+	post_close(post);
+	end_request(post, err, fault.message);
 }
 
-/* The value of a header, up to the line's end; NULL: it is not there. */
-static const char *
-header(const char *head, const char *end, const char *name)
-{
-	const size_t n = strlen(name);
-
-	for (const char *line = head; line != NULL && line < end; line = memchr(line, '\n', (size_t)(end - line))) {
-		line += *line == '\n';
-		if ((size_t)(end - line) > n && strncasecmp(line, name, n) == 0)
-			return line + n + strspn(line + n, " \t");
-	}
-	return NULL;
-}
-
-/* The bytes of a chunked body; 0: it is not complete, -1: it is none. */
-static long
-chunks_size(const char *p, size_t n)
-{
-	size_t at = 0;
-
-	for (;;) {
-		const char *stop = memchr(p + at, '\n', n - at);
-		char *end;
-		unsigned long size;
-
-		if (stop == NULL)
-			return 0;
-		size = strtoul(p + at, &end, 16);
-		if (end == p + at || size > ANSWER_MAX)
-			return -1;
-		at = (size_t)(stop - p) + 1 + size + 2;
-		if (at > n)
-			return 0;
-		if (size == 0)
-			return (long)at;
-	}
-}
-
-/* The bytes of the answer with its body; 0: it is not complete, -1: it is none. */
-static long
-answer_size(const struct dw_buf *in, int *status, bool *closes)
+/* What has come is a whole answer: 1; 0: not yet, -1: it is none. As one request is sent at a time, nothing follows. */
+static int
+read_answer(const struct dw_buf *in, int *status, bool *closes)
 {
 	const char *end = memmem(in->data, in->len, "\r\n\r\n", 4), *value;
-	const size_t head = end != NULL ? (size_t)(end - in->data) + 4 : 0;
-	unsigned long size = 0;
+	const size_t last_n = strlen(LAST_CHUNK);
+	unsigned long size;
 
-	if (in->len >= 9 && strncmp(in->data, "HTTP/1.", 7) != 0)
+	if (in->len > ANSWER_MAX || (in->len >= 9 && strncmp(in->data, "HTTP/1.", 7) != 0))
 		return -1;
 	if (end == NULL)
 		return 0;
 	*status = (int)strtol(in->data + 8, NULL, 10);
-	value = header(in->data, end, "Connection:");
+	value = head_value(in->data, end, "Connection:");
 	*closes = in->data[7] == '0' || (value != NULL && strncasecmp(value, "close", 5) == 0);
-	value = header(in->data, end, "Transfer-Encoding:");
-	if (value != NULL && strncasecmp(value, "chunked", 7) == 0) {
-		const long body = chunks_size(in->data + head, in->len - head);
-
-		return body > 0 ? (long)head + body : body;
-	}
-	value = header(in->data, end, "Content-Length:");
-	if (value != NULL)
-		size = strtoul(value, NULL, 10);
+	value = head_value(in->data, end, "Transfer-Encoding:");
+	if (value != NULL && strncasecmp(value, "chunked", 7) == 0)
+		return memcmp(in->data + in->len - last_n, LAST_CHUNK, last_n) == 0;
+	value = head_value(in->data, end, "Content-Length:");
+	size = value != NULL ? strtoul(value, NULL, 10) : 0;
 	if (size > ANSWER_MAX)
 		return -1;
-	return in->len - head >= size ? (long)(head + size) : 0;
+	return in->len - (size_t)(end + 4 - in->data) >= size;
 }
 
 static void
-take_answer(struct lane *lane)
+take_answer(struct post *post)
 {
 	bool closes = false;
-	int status = 0;
-	const long size = answer_size(&lane->in, &status, &closes);
+	int status = 0, err = DW_E_FIELD;
+	const int whole = read_answer(&post->in, &status, &closes);
+	struct dw_fault fault;
 
-	if (size < 0 || lane->in.len > ANSWER_MAX || (size > 0 && lane->unanswered == 0)) {
-		fail(lane, DW_E_PROTOCOL, "the answer of", "is no HTTP, or too long");
+	if (whole < 0 || (whole > 0 && post->user == NULL)) {
+		fail(post, DW_E_PROTOCOL, "the answer of", "is no HTTP, or too long");
 		return;
 	}
-	if (size == 0)
+	if (whole == 0)
 		return;
-	if (closes)
-		post_close(lane);
+	if (closes || post->stream.out.len > 0)
+		post_close(post);
 	else
-		dw_buf_reset(&lane->in);
+		dw_buf_reset(&post->in);
 	if (status >= 200 && status <= 299)
-		lane_answered(lane, lane->due, DW_OK, "stored");
-	else
-		lane_answered(lane, lane->due,
-			status == 401 || status == 403 ? DW_E_DENIED
-			: status >= 500                ? DW_E_BUSY
-										   : DW_E_FIELD,
-			"'%s' answers %d", lane->publisher->plan->publish.host, status);
+		err = DW_OK;
+	else if (status == 401 || status == 403)
+		err = DW_E_DENIED;
+	else if (status >= 500)
+		err = DW_E_BUSY;
+	(void)dw_fault_set(&fault, err, NULL, NULL, "'%s' answers %d", post->target->host, status);
+	end_request(post, err, fault.message);
+}
+
+static void
+flush(struct post *post)
+{
+	if (!stream_flush(&post->stream))
+		fail(post, DW_E_HUB_AWAY, "cannot send to", strerror(errno));
 }
 
 static void
 on_events(struct source *source, uint32_t events)
 {
-	struct lane *lane = (struct lane *)source;
+	struct post *post = (struct post *)source;
 	char *to;
 	ssize_t n;
 
-	if (lane->fd < 0)
+	if (post->stream.fd >= 0 && (events & EPOLLOUT) != 0)
+		flush(post);
+	if (post->stream.fd < 0 || (events & ~(uint32_t)EPOLLOUT) == 0)
 		return;
-	if ((events & EPOLLOUT) != 0) {
-		lane->connected = false;
-		write_out(lane);
-	}
-	if (lane->fd < 0 || (events & ~(uint32_t)EPOLLOUT) == 0)
-		return;
-	to = dw_buf_room(&lane->in, READ_BYTES);
-	n = to != NULL ? recv(lane->fd, to, READ_BYTES, MSG_DONTWAIT) : 0;
+	to = dw_buf_room(&post->in, READ_BYTES);
+	n = to != NULL ? recv(post->stream.fd, to, READ_BYTES, MSG_DONTWAIT) : 0;
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (n <= 0) {
-		fail(lane, DW_E_HUB_AWAY, "no answer of", n < 0 ? strerror(errno) : "it closed the connection");
+		fail(post, DW_E_HUB_AWAY, "no answer of", n < 0 ? strerror(errno) : "it closed the connection");
 		return;
 	}
-	dw_buf_grow(&lane->in, (size_t)n);
-	take_answer(lane);
-}
-
-static bool
-open_connection(struct lane *lane)
-{
-	const struct target *target = &lane->publisher->plan->publish;
-	const int one = 1;
-
-	lane->source.ready = on_events;
-	lane->fd = socket(target->address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (lane->fd < 0)
-		return false;
-	(void)setsockopt(lane->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-	if (connect(lane->fd, (const struct sockaddr *)&target->address, target->size) != 0 && errno != EINPROGRESS)
-		return false;
-	return loop_add(lane->publisher->loop, lane->fd, EPOLLIN | EPOLLOUT, &lane->source);
+	dw_buf_grow(&post->in, (size_t)n);
+	take_answer(post);
 }
 
 void
-post_send(struct lane *lane, const struct job *job)
+post_send(struct post *post, struct loop *loop, void *user)
 {
-	lane->due = job->due;
-	lane->sent = 0;
-	if (lane->fd < 0 && !open_connection(lane)) {
-		fail(lane, DW_E_HUB_AWAY, "cannot connect to", strerror(errno));
-		return;
-	}
-	dw_buf_reset(&lane->out);
-	plan_post(lane->publisher->plan, &lane->out, job->room, job->due, job->number);
-	if (!dw_buf_ok(&lane->out))
-		fail(lane, DW_E_NOMEM, "cannot send to", "no memory");
+	post->user = user;
+	post->stream.source.ready = on_events;
+	if (!dw_buf_ok(&post->stream.out))
+		fail(post, DW_E_NOMEM, "cannot send to", "no memory");
+	else if (post->stream.fd < 0 && !stream_open(&post->stream, loop, post->target, NULL))
+		fail(post, DW_E_HUB_AWAY, "cannot connect to", strerror(errno));
 	else
-		write_out(lane);
+		flush(post);
 }

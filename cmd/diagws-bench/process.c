@@ -1,19 +1,19 @@
-/* Its own file because only it reads /proc.
+/* Its own file because only it looks at other processes.
  *
- * CPU: the sum of task/TID/schedstat, which counts nanoseconds; where the kernel has none, utime and stime of stat,
- * which count ticks. Memory: smaps_rollup. Failure modes: a process that ended, or that is another user's: the run
- * ends, for its figures would be half a truth.
+ * CPU: the process's clock, in nanoseconds. Memory: smaps_rollup. Failure modes: a process that ended, or that is
+ * another user's: the run ends, for its figures would be half a truth.
  */
 #include "process.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
+#include <time.h>
 
-enum { PATH_BYTES = 64, LINE_BYTES = 512, TICKS_FROM_STATE = 11 };
+#include "base/buf.h"
+
+enum { PATH_BYTES = 64, LINE_BYTES = 512 };
 
 static int
 refuse(struct dw_fault *fault, const struct process *process, const char *what)
@@ -22,95 +22,46 @@ refuse(struct dw_fault *fault, const struct process *process, const char *what)
 		process->name, (int)process->pid, what, strerror(errno));
 }
 
-/* The first line of a file of /proc. */
-static bool
-read_line(const char *path, char line[LINE_BYTES])
-{
-	FILE *file = fopen(path, "re");
-	bool got;
-
-	if (file == NULL)
-		return false;
-	got = fgets(line, LINE_BYTES, file) != NULL;
-	(void)fclose(file);
-	return got;
-}
-
-static bool
-read_ticks(pid_t pid, uint64_t *ns)
-{
-	char path[PATH_BYTES], line[LINE_BYTES], *at;
-	uint64_t user, system;
-
-	(void)snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
-	if (!read_line(path, line) || (at = strrchr(line, ')')) == NULL)
-		return false;
-	for (int i = 0; i < TICKS_FROM_STATE + 1 && at != NULL; i++)
-		at = strchr(at + 1, ' ');
-	if (at == NULL)
-		return false;
-	user = strtoull(at, &at, 10);
-	system = strtoull(at, NULL, 10);
-	*ns = (user + system) * (1000000000U / (uint64_t)sysconf(_SC_CLK_TCK));
-	return true;
-}
-
 static bool
 read_cpu(pid_t pid, uint64_t *ns)
 {
-	char path[PATH_BYTES + NAME_MAX], line[LINE_BYTES];
-	struct dirent *entry;
-	uint64_t sum = 0;
-	bool any = false;
-	DIR *tasks;
+	clockid_t clock;
+	struct timespec time;
 
-	(void)snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
-	tasks = opendir(path);
-	while (tasks != NULL && (entry = readdir(tasks)) != NULL) {
-		(void)snprintf(path, sizeof(path), "/proc/%d/task/%s/schedstat", (int)pid, entry->d_name);
-		if (entry->d_name[0] == '.' || !read_line(path, line))
-			continue;
-		sum += strtoull(line, NULL, 10);
-		any = true;
-	}
-	if (tasks != NULL)
-		(void)closedir(tasks);
-	if (any)
-		*ns = sum;
-	return any || read_ticks(pid, ns);
+	errno = clock_getcpuclockid(pid, &clock);
+	if (errno != 0 || clock_gettime(clock, &time) != 0)
+		return false;
+	*ns = (uint64_t)time.tv_sec * 1000000000 + (uint64_t)time.tv_nsec;
+	return true;
 }
 
-/* "Rss:    1234 kB" */
-static bool
-take_kb(const char *line, const char *name, uint64_t *kb)
+/* "Rss:    1234 kB"; 0: the line is another's. */
+static uint64_t
+read_kb(const char *line, const char *name)
 {
 	const size_t n = strlen(name);
 
-	if (strncmp(line, name, n) != 0)
-		return false;
-	*kb += strtoull(line + n, NULL, 10);
-	return true;
+	return strncmp(line, name, n) == 0 ? strtoull(line + n, NULL, 10) : 0;
 }
 
 static bool
 read_memory(pid_t pid, struct usage *usage)
 {
 	char path[PATH_BYTES], line[LINE_BYTES];
-	bool any = false;
 	FILE *file;
 
 	(void)snprintf(path, sizeof(path), "/proc/%d/smaps_rollup", (int)pid);
 	file = fopen(path, "re");
 	if (file == NULL)
 		return false;
-	usage->private_kb = usage->pss_kb = usage->rss_kb = 0;
+	memset(usage->kb, 0, sizeof(usage->kb));
 	while (fgets(line, sizeof(line), file) != NULL) {
-		any = take_kb(line, "Private_Clean:", &usage->private_kb) ||
-			  take_kb(line, "Private_Dirty:", &usage->private_kb) || take_kb(line, "Pss:", &usage->pss_kb) ||
-			  take_kb(line, "Rss:", &usage->rss_kb) || any;
+		usage->kb[MEMORY_PRIVATE] += read_kb(line, "Private_Clean:") + read_kb(line, "Private_Dirty:");
+		usage->kb[MEMORY_PSS] += read_kb(line, "Pss:");
+		usage->kb[MEMORY_RSS] += read_kb(line, "Rss:");
 	}
 	(void)fclose(file);
-	return any;
+	return usage->kb[MEMORY_RSS] > 0;
 }
 
 static int
@@ -124,50 +75,33 @@ read_usage(const struct process *process, struct usage *usage, struct dw_fault *
 int
 processes_init(struct processes *processes, const struct dw_opt_list *wanted, struct dw_fault *fault)
 {
-	processes->all = calloc(wanted->count + 1, sizeof(*processes->all));
-	if (processes->all == NULL)
-		return DW_E_NOMEM;
 	for (size_t i = 0; i < wanted->count; i++) {
 		const char *text = wanted->item[i], *sign = strchr(text, '=');
 		struct process *process = &processes->all[i];
 		int64_t pid;
 
-		if (sign == NULL || sign == text || (size_t)(sign - text) >= sizeof(process->name) ||
+		if (sign == NULL || sign == text ||
+			!dw_str_copy(dw_bytes(text, (size_t)(sign - text)), process->name, sizeof(process->name)) ||
 			!dw_parse_number(sign + 1, &pid) || pid < 1 || pid > INT32_MAX)
 			return dw_fault_set(fault, DW_E_USAGE, "process", "NAME=PID, the name at most 31 bytes",
 				"option '--process': '%.40s' is not NAME=PID", text);
-		(void)snprintf(process->name, sizeof(process->name), "%.*s", (int)(sign - text), text);
 		process->pid = (pid_t)pid;
 		processes->count++;
 	}
-	return processes_begin(processes, fault);
-}
-
-void
-processes_clear(struct processes *processes)
-{
-	free(processes->all);
-	*processes = (struct processes) { 0 };
+	return processes_read(processes, false, fault);
 }
 
 int
-processes_begin(struct processes *processes, struct dw_fault *fault)
+processes_read(struct processes *processes, bool again, struct dw_fault *fault)
 {
 	int err = DW_OK;
 
 	for (size_t i = 0; i < processes->count && err == DW_OK; i++) {
-		err = read_usage(&processes->all[i], &processes->all[i].before, fault);
-		processes->all[i].after = processes->all[i].before;
+		struct process *process = &processes->all[i];
+
+		err = read_usage(process, &process->after, fault);
+		if (!again)
+			process->before = process->after;
 	}
-	return err;
-}
-
-int
-processes_end(struct processes *processes, struct dw_fault *fault)
-{
-	int err = DW_OK;
-
-	for (size_t i = 0; i < processes->count && err == DW_OK; i++)
-		err = read_usage(&processes->all[i], &processes->all[i].after, fault);
 	return err;
 }

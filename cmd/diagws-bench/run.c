@@ -11,17 +11,17 @@
 enum { SHOW_NS = 250 * 1000000, WINDOW = 4096 };
 
 int
-run_init(struct run *run, const struct options *options)
+run_init(struct run *run)
 {
 	int err;
 
-	run->options = options;
+	run->end_at = UINT64_MAX;
 	err = loop_init(&run->loop, dw_common.timeout_ms);
-	run->loop.spin = run->options->spin;
+	run->loop.spin = bench_options.spin;
 	if (err == DW_OK)
-		err = plan_init(&run->plan, options, &run->fault);
+		err = plan_init(&run->plan, &run->fault);
 	if (err == DW_OK)
-		err = processes_init(&run->processes, &options->processes, &run->fault);
+		err = processes_init(&run->processes, &bench_options.processes, &run->fault);
 	if (err == DW_OK)
 		err = crowd_init(&run->crowd, &run->plan, &run->loop, &run->fault);
 	return err;
@@ -34,6 +34,7 @@ run_publisher(struct run *run, uint64_t parallel)
 
 	if (run->plan.publish.path == NULL)
 		lanes = 1;
+	run->publisher.strict = true;
 	return publisher_init(&run->publisher, &run->plan, &run->loop, lanes, WINDOW, &run->fault);
 }
 
@@ -42,7 +43,6 @@ run_clear(struct run *run)
 {
 	publisher_clear(&run->publisher);
 	crowd_clear(&run->crowd);
-	processes_clear(&run->processes);
 	plan_clear(&run->plan);
 	loop_clear(&run->loop);
 }
@@ -50,19 +50,17 @@ run_clear(struct run *run)
 static bool
 shows(void)
 {
-	static int shown = -1;
-
-	if (shown < 0)
-		shown = isatty(STDERR_FILENO) && !dw_common.quiet;
-	return shown == 1;
+	return !dw_common.quiet && isatty(STDERR_FILENO);
 }
 
 void
 run_progress(struct run *run, uint64_t now, const char *what, uint64_t done, uint64_t all)
 {
-	if (!shows() || now < run->shown_at + SHOW_NS)
+	if (now < run->shown_at + SHOW_NS)
 		return;
 	run->shown_at = now;
+	if (!shows())
+		return;
 	fprintf(stderr, "\r%s %llu", what, (unsigned long long)done);
 	if (all != UINT64_MAX && all > 0)
 		fprintf(stderr, "/%llu %d%%", (unsigned long long)all, (int)(done * 100 / all));
@@ -71,14 +69,14 @@ run_progress(struct run *run, uint64_t now, const char *what, uint64_t done, uin
 }
 
 int
-run_loop(struct run *run, uint64_t (*turn)(void *user, uint64_t now), void *user)
+run_loop(struct run *run, loop_turn *turn)
 {
-	int err = loop_run(&run->loop, turn, user);
+	int err = loop_run(&run->loop, turn, run);
 
 	if (shows())
 		fprintf(stderr, "\r\033[K");
 	/* What the server has not acknowledged it may not have. */
-	if (err != DW_OK && (err != DW_E_TIMEOUT || publisher_pending(&run->publisher) > 0))
+	if (err != DW_OK && (err != DW_E_TIMEOUT || run->publisher.pending > 0))
 		run->cut_short = true;
 	if (err == DW_E_TIMEOUT && run->fault.message[0] == '\0') {
 		if (run->crowd.unfinished > 0)
@@ -89,43 +87,49 @@ run_loop(struct run *run, uint64_t (*turn)(void *user, uint64_t now), void *user
 			(void)dw_fault_set(&run->fault, err, NULL, NULL,
 				"nothing came for %lld ms: %llu messages are missing, %llu not acknowledged",
 				(long long)dw_common.timeout_ms, (unsigned long long)run->crowd.owed,
-				(unsigned long long)publisher_pending(&run->publisher));
+				(unsigned long long)run->publisher.pending);
 	}
 	return err;
 }
 
 static uint64_t
-connect_turn(void *user, uint64_t now)
+connect_turn(struct run *run, uint64_t now)
 {
-	struct run *run = user;
 	struct crowd *crowd = &run->crowd;
-	uint64_t next;
+	const uint64_t next = crowd_connect(crowd, now);
 
-	if (crowd->failed > 0) {
-		run->fault = crowd->fault;
+	if (!run->measured && crowd->errors > 0)
 		run->loop.failed = crowd->err;
-		return LOOP_IDLE;
-	}
-	next = crowd_connect(crowd, now, 0, (uint32_t)run->options->concurrency);
-	run_progress(run, now, "connecting", crowd->ready, crowd->count);
-	return crowd->ready == crowd->count ? LOOP_DONE : next;
+	if (crowd->caught != NULL)
+		run_progress(run, now, "caught up", run->latency.count, crowd->count);
+	else
+		run_progress(run, now, "connecting", crowd->ready, crowd->count);
+	return crowd->started == crowd->count && crowd->unfinished == 0 && crowd->owed == 0 ? LOOP_DONE : next;
 }
 
 int
-run_connect(struct run *run)
+run_clients(struct run *run)
 {
-	return run_loop(run, connect_turn, run);
+	return run_loop(run, connect_turn);
 }
 
 int
 run_begin(struct run *run)
 {
-	int err = processes_begin(&run->processes, &run->fault);
+	int err = processes_read(&run->processes, false, &run->fault);
 
+	run_count(run);
+	return err;
+}
+
+void
+run_count(struct run *run)
+{
 	run->measured = true;
 	run->begun_at = run->ended_at = now_ns();
 	run->crowd.count_from = run->publisher.count_from = run->begun_at;
-	return err;
+	if (bench_options.duration_ms > 0)
+		run->end_at = run->begun_at + (uint64_t)bench_options.duration_ms * 1000000;
 }
 
 int
@@ -134,37 +138,25 @@ run_end(struct run *run, int err)
 	int failed;
 
 	run->ended_at = now_ns();
-	failed = processes_end(&run->processes, err == DW_OK ? &run->fault : NULL);
+	failed = processes_read(&run->processes, true, err == DW_OK ? &run->fault : NULL);
 	return err != DW_OK ? err : failed;
 }
 
 void
 run_message(struct run *run, size_t lane, uint32_t room, uint64_t number, uint64_t due)
 {
-	const struct job job = { .number = number, .due = due, .room = room };
-
 	crowd_issue(&run->crowd, room, number);
-	(void)publisher_add(&run->publisher, lane, &job);
+	publisher_add(&run->publisher, lane, room, number, due);
 }
 
 bool
-run_refused(struct run *run)
+run_is_quiet(const struct run *run)
 {
-	if (run->publisher.err == DW_OK || run->loop.failed != DW_OK)
-		return run->loop.failed != DW_OK;
-	run->fault = run->publisher.fault;
-	run->loop.failed = run->publisher.err;
-	return true;
+	return run->crowd.owed == 0 && run->publisher.pending == 0;
 }
 
 uint64_t
 run_lost(const struct run *run)
 {
 	return crowd_lost(&run->crowd, !run->cut_short);
-}
-
-double
-run_seconds(const struct run *run)
-{
-	return (double)(run->ended_at - run->begun_at) / 1e9;
 }

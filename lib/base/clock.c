@@ -83,13 +83,3 @@ dw_sha256(const void *bytes, size_t n, uint8_t out[32])
 {
 	dw_sha256_parts(&(struct dw_str) { bytes, n }, 1, out);
 }
-
-void
-dw_sha1(const void *bytes, size_t n, uint8_t out[20])
-{
-	SHA_CTX state;
-
-	(void)SHA1_Init(&state);
-	(void)SHA1_Update(&state, bytes, n);
-	(void)SHA1_Final(out, &state);
-}

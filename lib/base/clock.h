@@ -24,7 +24,5 @@ void dw_random_id(char out[DW_HEX_ID_SIZE]);
 /* SHA-256 (FIPS 180-4), 32 bytes; the same of parts that lie apart. */
 void dw_sha256(const void *bytes, size_t n, uint8_t out[32]);
 void dw_sha256_parts(const struct dw_str *parts, size_t count, uint8_t out[32]);
-/* SHA-1, 20 bytes: for the WebSocket handshake alone. */
-void dw_sha1(const void *bytes, size_t n, uint8_t out[20]);
 
 #endif

@@ -65,7 +65,7 @@ test_refused(void **state)
 }
 
 static void
-test_control_is_masked(void **state)
+test_a_pong_is_masked(void **state)
 {
 	uint8_t out[FRAME_MASKED_MAX], payload[FRAME_CONTROL_MAX];
 	size_t n;
@@ -73,7 +73,7 @@ test_control_is_masked(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(payload); i++)
 		payload[i] = (uint8_t)i;
-	n = frame_control(out, FRAME_PONG, payload, sizeof(payload), 0x12345678);
+	n = frame_pong(out, payload, sizeof(payload), 0x12345678);
 	assert_int_equal(sizeof(payload) + 6, n);
 	assert_int_equal(0x8a, out[0]);
 	assert_int_equal(0x80 | sizeof(payload), out[1]);
@@ -118,7 +118,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_lengths),
 		cmocka_unit_test(test_refused),
-		cmocka_unit_test(test_control_is_masked),
+		cmocka_unit_test(test_a_pong_is_masked),
 		cmocka_unit_test(test_order),
 	};
 
