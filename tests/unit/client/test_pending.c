@@ -28,7 +28,7 @@ struct asker {
 	size_t count; /* of calls */
 	int err;      /* the last call's, */
 	enum dw_wire_kind kind;
-	bool gives_up; /* all others, when it is told */
+	bool ends_others; /* when it is told */
 };
 
 static uint64_t now;
@@ -91,8 +91,8 @@ note(void *user, int err, const struct dw_wire *message)
 	asker->count++;
 	asker->err = err;
 	asker->kind = message != NULL ? message->kind : (enum dw_wire_kind)0;
-	while (asker->gives_up && all.first != NULL)
-		dw_pendings_give_up(&all, all.first->corr, DW_E_BUSY);
+	if (asker->ends_others)
+		dw_pendings_end_all(&all, DW_E_BUSY);
 }
 
 static uint64_t
@@ -253,7 +253,7 @@ test_overdue(void **state)
 static void
 test_the_overdue_end_others(void **state)
 {
-	struct asker a = { .gives_up = true }, b = { 0 };
+	struct asker a = { .ends_others = true }, b = { 0 };
 
 	(void)state;
 	(void)ask_for(DW_STAT, &a);
@@ -277,7 +277,6 @@ test_askers_that_go(void **state)
 	dw_pendings_cancel(&all, second);
 	dw_pendings_cancel(&all, third);
 	dw_pendings_cancel(&all, UINT64_MAX);
-	dw_pendings_give_up(&all, first, DW_E_CLOSING);
 	assert_int_equal(all.count, 1);
 	assert_true(answer(second, DW_STORED, 0)); /* nobody is there to wait for devices */
 	assert_int_equal(all.count, 0);
