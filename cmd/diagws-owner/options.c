@@ -8,10 +8,8 @@
 struct options owner_options;
 
 static const struct dw_opt own_options[] = {
-	{ DW_OPT_FLAG, 'n', "dry-run", NULL, "say what would change, change nothing", NULL, NULL, NULL, &owner_options.dry,
-		0, 0 },
-	{ DW_OPT_TEXT, 0, "user", "USER", "list: only what this user may watch or may not", NULL, NULL, NULL,
-		&owner_options.user, 0, 0 },
+	{ DW_OPT_FLAG, 'n', "dry-run", NULL, "say what would change, change nothing", .target = &owner_options.dry },
+	{ DW_OPT_TEXT, 0, "user", "USER", "list: only what this user may watch or may not", .target = &owner_options.user },
 	{ 0 },
 };
 

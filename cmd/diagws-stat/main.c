@@ -22,10 +22,11 @@ static bool reverse;
 static int64_t top;
 
 static const struct dw_opt view_options[] = {
-	{ DW_OPT_TEXT, 0, "sort", "COL", "sort by this column: numbers from the largest, names from a", NULL, NULL, NULL,
-		&sort_column, 0, 0 },
-	{ DW_OPT_FLAG, 0, "reverse", NULL, "sort the other way round", NULL, NULL, NULL, &reverse, 0, 0 },
-	{ DW_OPT_NUMBER, 0, "top", "N", "only the first N rows", NULL, "all", NULL, &top, 1, ROWS_MAX },
+	{ DW_OPT_TEXT, 0, "sort", "COL", "sort by this column: numbers from the largest, names from a",
+		.target = &sort_column },
+	{ DW_OPT_FLAG, 0, "reverse", NULL, "sort the other way round", .target = &reverse },
+	{ DW_OPT_NUMBER, 0, "top", "N", "only the first N rows", .initial = "all", .target = &top, .min = 1,
+		.max = ROWS_MAX },
 	{ 0 },
 };
 

@@ -8,15 +8,9 @@
 #include "cli/logging.h"
 
 const struct dw_opt dw_opt_daemon[] = {
-	{ .kind = DW_OPT_HEADING, .help = "Diagnostics" },
-	{ .kind = DW_OPT_CHOICE,
-		.name = "log-format",
-		.arg = "FORMAT",
-		.help = "how to write what happens",
-		.choices = "auto|logfmt|json",
-		.env = "DIAGWS_LOG_FORMAT",
-		.initial = "auto",
-		.target = &dw_common.log_format },
+	{ DW_OPT_HEADING, .help = "Diagnostics" },
+	{ DW_OPT_CHOICE, 0, "log-format", "FORMAT", "how to write what happens", .env = "DIAGWS_LOG_FORMAT",
+		.initial = "auto", .choices = "auto|logfmt|json", .target = &dw_common.log_format },
 	{ 0 },
 };
 
