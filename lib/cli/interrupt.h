@@ -7,6 +7,8 @@
 
 #include <stdbool.h>
 
+enum { DW_EXIT_INTERRUPTED = 130 }; /* the exit status of a command that SIGINT ended early */
+
 /* Fills standard streams that are closed with something that fails when it is used, so that no socket
  * takes their numbers. To be called first. */
 void dw_hold_streams(void);

@@ -1,0 +1,90 @@
+/* The commands that talk to the hub: beginning, connecting, asking for a table. Its own file because diagws-send,
+ * diagws-owner and diagws-stat do these alike, and no other command has a hub.
+ *
+ * Failure modes: misuse ends the process; a hub that does not answer, or not with a table, is told in a fault.
+ */
+#include "cli/command.h"
+
+#include <signal.h>
+#include <stdlib.h>
+
+#include "cli/interrupt.h"
+
+/* A page that is waited for, and the entry behind which the next one goes on. */
+struct page {
+	struct dw_rows *rows;
+	char room[DW_ROOM_MAX + 1], user[DW_USER_MAX + 1];
+	int err;
+};
+
+int
+dw_command_begin(const struct dw_command *command, int argc, char **argv)
+{
+	int first = argc, err;
+
+	dw_hold_streams();
+	err = dw_opt_parse(command, argc, argv, &first);
+	if (err != DW_OK)
+		exit(err == DW_OPT_DONE ? 0 : dw_err_exit(err));
+	(void)signal(SIGPIPE, SIG_IGN);
+	return first;
+}
+
+int
+dw_command_connect(struct dw_client **out, const char *name, size_t window, bool gathers, struct dw_fault *fault)
+{
+	const struct dw_client_config config = { .endpoint = dw_common.endpoint,
+		.name = name,
+		.timeout_ms = dw_common.timeout_ms,
+		.window = window,
+		.gathers = gathers };
+
+	return dw_client_new(out, &config, fault);
+}
+
+static void
+take_page(void *user, int err, const struct dw_wire *message)
+{
+	const struct dw_table *table = message != NULL && message->kind == DW_TABLE ? &message->table : NULL;
+	struct page *page = user;
+
+	page->err = err;
+	if (table == NULL && err == DW_OK)
+		page->err = DW_E_PROTOCOL;
+	if (table == NULL || (err != DW_OK && table->columns.n == 0))
+		return;
+	page->err = dw_rows_add(page->rows, table);
+	if (page->err == DW_OK)
+		page->err = err;
+	(void)dw_str_copy(table->room, page->room, sizeof(page->room));
+	(void)dw_str_copy(table->user, page->user, sizeof(page->user));
+}
+
+int
+dw_command_ask(const char *name, struct dw_wire *request, struct dw_rows *rows, struct dw_fault *fault)
+{
+	const bool in_pages = request->kind == DW_OWN;
+	struct page page = { .rows = rows };
+	struct dw_client *client = NULL;
+	int err = dw_command_connect(&client, name, 1, false, fault);
+
+	if (err != DW_OK)
+		return err;
+	do {
+		err = dw_client_ask(client, request, take_page, &page);
+		if (err == DW_OK) {
+			(void)dw_client_flush(client);
+			err = page.err;
+		}
+		if (err == DW_OK && in_pages && rows->more) {
+			request->own.after_room = dw_str(page.room);
+			request->own.after_user = dw_str(page.user);
+			if (page.room[0] == '\0' || page.user[0] == '\0')
+				err = DW_E_PROTOCOL;
+		}
+	} while (err == DW_OK && in_pages && rows->more);
+	if (err != DW_OK)
+		dw_client_explain(client, err, fault);
+	dw_client_destroy(&client);
+	return err;
+}

@@ -1,0 +1,23 @@
+/* What the commands that talk to the hub share: how they begin, their connection, and the tables that they ask for. */
+#ifndef DIAGWS_COMMAND_H
+#define DIAGWS_COMMAND_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "cli/opt.h"
+#include "cli/rows.h"
+#include "client/client.h"
+
+/* Reads the options and says where the operands begin. Where there is nothing more to do (--help, misuse) it ends the
+ * process. From then on an stdout that nobody reads is an error of writing, not a signal. */
+int dw_command_begin(const struct dw_command *command, int argc, char **argv);
+
+/* A client of the hub that the options name; fails like dw_client_new. */
+int dw_command_connect(struct dw_client **out, const char *name, size_t window, bool gathers, struct dw_fault *fault);
+
+/* Asks the hub for a table and waits for all its pages; *request is used up. A fault says what failed. DW_E_FIELD with
+ * columns in *rows: there is no column of the name to sort by. */
+int dw_command_ask(const char *name, struct dw_wire *request, struct dw_rows *rows, struct dw_fault *fault);
+
+#endif
