@@ -17,7 +17,7 @@
 #include "json/json.h"
 #include "owner.h"
 
-enum { LINE_MAX_BYTES = 4096, WHERE_SIZE = 4200, WINDOW = 256, WAIT_MS = 100 };
+enum { LINE_MAX_BYTES = 4096, WINDOW = 256, WAIT_MS = 100 };
 
 struct changes;
 
@@ -50,15 +50,8 @@ note_error(struct changes *changes, int err)
 static void
 tell_fault(struct changes *changes, uint64_t line, int err, const struct dw_fault *fault)
 {
-	char where[WHERE_SIZE];
-
 	note_error(changes, err);
-	if (line > 0)
-		(void)snprintf(
-			where, sizeof(where), "%s: %s:%llu", OWNER_NAME, dw_lines_name(changes->lines), (unsigned long long)line);
-	else
-		(void)snprintf(where, sizeof(where), "%s", OWNER_NAME);
-	dw_fault_print(stderr, where, err, fault, NULL);
+	dw_command_tell(OWNER_NAME, line > 0 ? dw_lines_name(changes->lines) : NULL, line, err, fault, NULL);
 }
 
 static void

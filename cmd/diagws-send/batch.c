@@ -12,14 +12,13 @@
  * what comes behind would fare no better, and whoever runs it again knows from which line. SIGINT: nothing more is
  * read, what is under way is waited for. A message that too few devices have confirmed in time stops nothing.
  */
-#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/lines.h"
+#include "cli/command.h"
 #include "cli/interrupt.h"
 #include "send.h"
 
@@ -46,12 +45,13 @@ struct batch {
 	struct dw_client *client; /* NULL: only check */
 	struct report report;
 	struct dw_request request;
-	struct item *items, *free;
-	size_t window, under_way; /* messages; the items up to `window` are in use */
-	uint64_t name;            /* of this run, in the ids it makes */
-	uint64_t line;            /* the last one taken */
-	uint64_t timed;           /* a line under way whose answer is timed; 0: none */
-	uint64_t timed_since;     /* ms */
+	struct item *items, *free; /* free: of those that were in use before */
+	size_t used;               /* of the items, ever */
+	size_t window, under_way;  /* messages */
+	uint64_t name;             /* of this run, in the ids it makes */
+	uint64_t line;             /* the last one taken */
+	uint64_t timed;            /* a line under way whose answer is timed; 0: none */
+	uint64_t timed_since;      /* ms */
 	uint64_t prompt_ms;
 	bool prompt; /* the last such answer was */
 	bool stop;   /* nothing more is to be read */
@@ -64,18 +64,6 @@ static bool
 has_room(const struct batch *batch)
 {
 	return batch->under_way < batch->window && dw_client_has_room(batch->client);
-}
-
-static void
-widen(struct batch *batch, size_t window)
-{
-	while (batch->window < window) {
-		struct item *item = &batch->items[batch->window++];
-
-		item->batch = batch;
-		item->next = batch->free;
-		batch->free = item;
-	}
 }
 
 static char *
@@ -159,25 +147,29 @@ static void
 send_request(struct batch *batch, struct dw_str line)
 {
 	const struct dw_request *request = &batch->request;
-	struct item *item = batch->free;
+	struct item *item = batch->free != NULL ? batch->free : &batch->items[batch->used++];
 	struct message *message = &item->message;
-	struct dw_wire publish;
+	struct dw_wire publish = { .kind = DW_PUBLISH, .publish = batch->options->publish };
 	int err;
 
-	assert(item != NULL);
+	if (item == batch->free)
+		batch->free = item->next;
+	item->batch = batch;
 	*message = (struct message) { .line = batch->line, .made = request->id[0] == '\0' };
 	(void)dw_str_copy(dw_str(request->room), message->room, sizeof(message->room));
 	if (message->made)
 		make_id(batch, line, message->id);
 	else
 		(void)dw_str_copy(dw_str(request->id), message->id, sizeof(message->id));
-	set_publish(&publish, batch->options, message->room, request->type, message->id, &request->data);
+	publish.publish.room = dw_str(message->room);
+	publish.publish.type = dw_str(request->type);
+	publish.publish.id = dw_str(message->id);
+	publish.publish.data = dw_bytes(request->data.data, request->data.len);
 	publish.publish.except = request->except;
 	if (request->to[0] != '\0')
 		publish.publish.to = dw_str(request->to);
 	if (request->ttl_ms > 0)
 		publish.publish.ttl_ms = request->ttl_ms;
-	batch->free = item->next;
 	batch->under_way++;
 	if (batch->timed == 0) {
 		batch->timed = batch->line;
@@ -266,7 +258,7 @@ made_room(struct batch *batch)
 	if (!has_room(batch))
 		return false;
 	if (batch->options->window == 0 && batch->prompt && batch->window < WINDOW_MOST)
-		widen(batch, batch->window * 2);
+		batch->window *= 2;
 	batch->prompt = false;
 	return true;
 }
@@ -313,7 +305,7 @@ tell_rest(const struct batch *batch)
 	if (batch->report.failed == 0 && !batch->report.output_broken)
 		return;
 	if (!dw_lines_ended(batch->lines))
-		fprintf(stderr, "%s: %s: stopped after line %llu; what follows was not sent\n", send_command.name,
+		fprintf(stderr, "%s: %s: stopped after line %llu; what follows was not sent\n", SEND_NAME,
 			dw_lines_name(batch->lines), (unsigned long long)batch->line);
 }
 
@@ -325,26 +317,11 @@ set_up(struct batch *batch, struct dw_fault *fault)
 	batch->items = calloc(most, sizeof(*batch->items));
 	if (batch->items == NULL)
 		return DW_E_NOMEM;
-	widen(batch, fixed > 0 ? fixed : WINDOW_FIRST);
+	batch->window = fixed > 0 ? fixed : WINDOW_FIRST;
 	batch->name = dw_random();
 	batch->prompt_ms =
 		(uint64_t)dw_common.timeout_ms / 50 < PROMPT_MS ? (uint64_t)dw_common.timeout_ms / 50 : PROMPT_MS;
-	return batch->options->dry ? DW_OK : open_client(&batch->client, most, fault);
-}
-
-/* What -t and -d give is wrong for every line: told once, before any is read. */
-static int
-check_defaults(const struct options *options)
-{
-	char type[DW_TYPE_MAX + 1];
-	struct dw_fault fault = { 0 };
-	int err = options->type != NULL ? dw_type_expand(options->type, type, &fault) : DW_OK;
-
-	if (err == DW_OK && options->room != NULL)
-		err = dw_room_check(dw_str(options->room), "option '--diagnosis': ", &fault);
-	if (err != DW_OK)
-		dw_fault_print(stderr, send_command.name, err, &fault, NULL);
-	return err;
+	return batch->options->dry ? DW_OK : dw_command_connect(&batch->client, SEND_NAME, most, true, fault);
 }
 
 int
@@ -352,13 +329,9 @@ send_lines(const struct options *options, const char *path)
 {
 	struct batch batch = { .options = options };
 	struct dw_fault fault = { 0 };
-	int err = check_defaults(options);
+	int err;
 
-	if (err != DW_OK)
-		return dw_err_exit(err);
-	if ((path == NULL || strcmp(path, "-") == 0) && isatty(STDIN_FILENO))
-		return dw_err_exit(refuse_terminal());
-	report_init(&batch.report, options, NULL);
+	report_init(&batch.report, options);
 	dw_request_init(&batch.request);
 	err = dw_lines_open(&batch.lines, path, INPUT_MAX, &fault);
 	if (err == DW_OK) {

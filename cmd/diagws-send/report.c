@@ -7,19 +7,18 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cli/command.h"
+#include "cli/interrupt.h"
 #include "send.h"
 
-enum { EXIT_INTERRUPTED = 130, WHERE_SIZE = 4200, HINT_SIZE = 384 };
+enum { HINT_SIZE = 384 };
 
 void
-report_init(struct report *report, const struct options *options, const char *source)
+report_init(struct report *report, const struct options *options)
 {
 	const char *format = dw_common.format != NULL ? dw_common.format : "table";
 
-	*report = (struct report) { .source = source,
-		.lines = options->lines,
-		.wait = (uint64_t)options->wait,
-		.wait_ms = (uint64_t)options->wait_ms };
+	*report = (struct report) { .options = options };
 	report->json = dw_common.json || strcmp(format, "json") == 0 || strcmp(format, "ndjson") == 0;
 	report->receipts = !report->json && (options->receipts || strcmp(format, "tsv") == 0);
 }
@@ -99,17 +98,6 @@ tell_stored(struct report *report, const struct message *message, int err, const
 		print_receipt(message, err, count);
 }
 
-static void
-name_place(const struct report *report, uint64_t line, char where[WHERE_SIZE])
-{
-	if (report->source == NULL)
-		(void)snprintf(where, WHERE_SIZE, "%s", send_command.name);
-	else if (report->lines && line > 0)
-		(void)snprintf(where, WHERE_SIZE, "%s: %s:%llu", send_command.name, report->source, (unsigned long long)line);
-	else
-		(void)snprintf(where, WHERE_SIZE, "%s: %s", send_command.name, report->source);
-}
-
 /* How to go on after this error, into hint; NULL when there is nothing to say. */
 static const char *
 advise(const struct report *report, const struct message *message, int err, char hint[HINT_SIZE])
@@ -117,7 +105,7 @@ advise(const struct report *report, const struct message *message, int err, char
 	const char *then = message->stored ? "it is waited for again" : "it is stored once";
 
 	if (dw_err_exit(err) == 75 && message->id[0] != '\0') {
-		if (!report->lines)
+		if (!report->options->lines)
 			(void)snprintf(hint, HINT_SIZE, "id %s: run again with -i %s, and %s", message->id, message->id, then);
 		else
 			(void)snprintf(hint, HINT_SIZE, "id %s: send the line again with %s, and %s", message->id,
@@ -128,14 +116,15 @@ advise(const struct report *report, const struct message *message, int err, char
 		return "another message had this id: give this one its own";
 	if (dw_err_exit(err) != 65)
 		return NULL;
-	return report->lines ? "correct the line and send it again; the others are not held up by it"
-						 : "option -n checks without sending";
+	return report->options->lines ? "correct the line and send it again; the others are not held up by it"
+								  : "option -n checks without sending";
 }
 
 static void
 tell_failed(struct report *report, const struct message *message, int err, const struct dw_fault *fault)
 {
-	char where[WHERE_SIZE], hint[HINT_SIZE];
+	const uint64_t line = report->options->lines ? message->line : 0;
+	char hint[HINT_SIZE];
 
 	if (err == DW_E_UNDELIVERED)
 		report->undelivered++;
@@ -145,9 +134,8 @@ tell_failed(struct report *report, const struct message *message, int err, const
 		report->rejected++;
 	if (report->first == DW_OK)
 		report->first = err;
-	name_place(report, message->line, where);
 	progress_hide(&report->progress);
-	dw_fault_print(stderr, where, err, fault, advise(report, message, err, hint));
+	dw_command_tell(SEND_NAME, report->source, line, err, fault, advise(report, message, err, hint));
 }
 
 void
@@ -163,14 +151,15 @@ static void
 explain(const struct report *report, const struct message *message, const struct dw_client *client, int err,
 	const struct dw_wire *answer, struct dw_fault *fault)
 {
+	const struct dw_publish *asked = &report->options->publish;
 	struct dw_fault cause = { 0 };
 
 	*fault = cause;
 	if (err == DW_E_UNDELIVERED && answer != NULL) {
 		(void)dw_fault_set(fault, err, NULL, NULL, "stored, but %llu of %llu devices have confirmed it within %llu%s",
-			(unsigned long long)answer->delivered.count, (unsigned long long)report->wait,
-			(unsigned long long)(report->wait_ms % 1000 == 0 ? report->wait_ms / 1000 : report->wait_ms),
-			report->wait_ms % 1000 == 0 ? "s" : "ms");
+			(unsigned long long)answer->delivered.count, (unsigned long long)asked->wait,
+			(unsigned long long)(asked->wait_ms % 1000 == 0 ? asked->wait_ms / 1000 : asked->wait_ms),
+			asked->wait_ms % 1000 == 0 ? "s" : "ms");
 		return;
 	}
 	if (answer == NULL)
@@ -202,7 +191,7 @@ report_answer(struct report *report, struct message *message, const struct dw_cl
 		message->stored = true;
 		message->receipt = answer->stored;
 		message->receipt.text = (struct dw_str) { NULL, 0 };
-		if (report->wait > 0)
+		if (report->options->publish.wait > 0)
 			return false;
 	}
 	if (message->stored)
@@ -222,14 +211,11 @@ report_answer(struct report *report, struct message *message, const struct dw_cl
 void
 report_fatal(struct report *report, int err, const struct dw_fault *fault)
 {
-	char where[WHERE_SIZE];
-
 	if (report->fatal != DW_OK)
 		return;
 	report->fatal = err;
-	name_place(report, 0, where);
 	progress_hide(&report->progress);
-	dw_fault_print(stderr, err == DW_E_NOINPUT ? where : send_command.name, err, fault, NULL);
+	dw_command_tell(SEND_NAME, err == DW_E_NOINPUT ? report->source : NULL, 0, err, fault, NULL);
 }
 
 void
@@ -239,7 +225,7 @@ report_flush(struct report *report)
 		return;
 	report->output_broken = true;
 	progress_hide(&report->progress);
-	fprintf(stderr, "%s: cannot write the results to standard output [DW%d]\n", send_command.name, -DW_E_IO);
+	fprintf(stderr, "%s: cannot write the results to standard output [DW%d]\n", SEND_NAME, -DW_E_IO);
 }
 
 /* "stored 3, duplicates 1, rejected 2, clients 3, queued 1": what is 0 is left out, but for stored. */
@@ -275,12 +261,12 @@ static int
 exit_status(const struct report *report)
 {
 	if (report->interrupted)
-		return EXIT_INTERRUPTED;
+		return DW_EXIT_INTERRUPTED;
 	if (report->output_broken)
 		return dw_err_exit(DW_E_IO);
 	if (report->fatal != DW_OK)
 		return dw_err_exit(report->fatal);
-	if (!report->lines)
+	if (!report->options->lines)
 		return dw_err_exit(report->first);
 	if (report->failed > 0 || report->undelivered > 0)
 		return dw_err_exit(DW_E_HUB_AWAY);
@@ -293,7 +279,7 @@ report_end(struct report *report)
 	report_flush(report);
 	progress_hide(&report->progress);
 	if (!dw_common.quiet && isatty(STDERR_FILENO) && report->fatal == DW_OK &&
-		(report->lines || report->first == DW_OK))
+		(report->options->lines || report->first == DW_OK))
 		print_summary(report);
 	return exit_status(report);
 }

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "cli/command.h"
 #include "cli/interrupt.h"
 #include "send.h"
 
@@ -88,15 +89,18 @@ send_it(struct single *single, const struct options *options, const char *type, 
 {
 	struct dw_client *client = NULL;
 	struct dw_fault fault = { 0 };
-	struct dw_wire message;
-	int err = open_client(&client, 1, &fault);
+	struct dw_wire message = { .kind = DW_PUBLISH, .publish = options->publish };
+	int err = dw_command_connect(&client, SEND_NAME, 1, true, &fault);
 
 	if (err != DW_OK) {
 		report_fatal(single->report, err, &fault);
 		return;
 	}
 	single->client = client;
-	set_publish(&message, options, single->message.room, type, single->message.id, data);
+	message.publish.room = dw_str(single->message.room);
+	message.publish.type = dw_str(type);
+	message.publish.id = dw_str(single->message.id);
+	message.publish.data = dw_bytes(data->data, data->len);
 	err = dw_client_ask(client, &message, take_answer, single);
 	if (err != DW_OK)
 		take_answer(single, err, NULL);
@@ -139,7 +143,6 @@ check_names(struct message *message, const char *room, const char *type, char fu
 int
 send_single(const struct options *options, const char *type, const char *room, const char *data)
 {
-	const bool from_stdin = data == NULL || strcmp(data, "-") == 0 || strcmp(data, "@-") == 0;
 	char full_type[DW_TYPE_MAX + 1];
 	struct dw_fault fault = { 0 };
 	struct dw_buf text, compact;
@@ -149,15 +152,13 @@ send_single(const struct options *options, const char *type, const char *room, c
 
 	dw_buf_init(&text);
 	dw_buf_init(&compact);
-	report_init(&report, options, NULL);
+	report_init(&report, options);
 	single.report = &report;
-	if (from_stdin && isatty(STDIN_FILENO))
-		return dw_err_exit(refuse_terminal());
 	err = check_names(&single.message, room, type, full_type, &fault);
 	if (err == DW_OK)
 		err = set_id(&single.message, options->id, &fault);
 	if (err == DW_OK) {
-		report.source = from_stdin ? "stdin" : data[0] == '@' ? data + 1 : NULL;
+		report.source = data == NULL ? "stdin" : data[0] == '@' ? data + 1 : NULL;
 		err = read_data(data, &text, &report, &fault);
 	}
 	if (err == DW_OK && !report.interrupted)

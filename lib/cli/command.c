@@ -6,9 +6,12 @@
 #include "cli/command.h"
 
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "cli/interrupt.h"
+
+enum { WHERE_SIZE = 4200 };
 
 /* A page that is waited for, and the entry behind which the next one goes on. */
 struct page {
@@ -28,6 +31,19 @@ dw_command_begin(const struct dw_command *command, int argc, char **argv)
 		exit(err == DW_OPT_DONE ? 0 : dw_err_exit(err));
 	(void)signal(SIGPIPE, SIG_IGN);
 	return first;
+}
+
+void
+dw_command_tell(
+	const char *name, const char *source, uint64_t line, int err, const struct dw_fault *fault, const char *hint)
+{
+	char where[WHERE_SIZE], number[24] = "";
+
+	if (line > 0)
+		(void)snprintf(number, sizeof(number), ":%llu", (unsigned long long)line);
+	(void)snprintf(where, sizeof(where), "%s%s%s%s", name, source != NULL ? ": " : "", source != NULL ? source : "",
+		source != NULL ? number : "");
+	dw_fault_print(stderr, where, err, fault, hint);
 }
 
 int

@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "cli/opt.h"
 #include "cli/rows.h"
@@ -12,6 +13,10 @@
 /* Reads the options and says where the operands begin. Where there is nothing more to do (--help, misuse) it ends the
  * process. From then on an stdout that nobody reads is an error of writing, not a signal. */
 int dw_command_begin(const struct dw_command *command, int argc, char **argv);
+
+/* dw_fault_print from "NAME: SOURCE:LINE"; source may be NULL, and line 0: that is then left out. */
+void dw_command_tell(
+	const char *name, const char *source, uint64_t line, int err, const struct dw_fault *fault, const char *hint);
 
 /* A client of the hub that the options name; fails like dw_client_new. */
 int dw_command_connect(struct dw_client **out, const char *name, size_t window, bool gathers, struct dw_fault *fault);
