@@ -118,7 +118,7 @@ connect_to_hub(struct changes *changes)
 
 	(void)dw_interrupt_fd();
 	err = dw_command_connect(&changes->client, OWNER_NAME, WINDOW, false, &fault);
-	changes->tells = !dw_common.quiet && (dw_common.verbose > 0 || isatty(STDOUT_FILENO));
+	changes->tells = !dw_common.quiet && (dw_common.verbose || isatty(STDOUT_FILENO));
 	if (err != DW_OK)
 		dw_fault_print(stderr, OWNER_NAME, err, &fault, NULL);
 	return err;

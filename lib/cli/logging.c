@@ -48,14 +48,18 @@ struct kind {
 
 static struct kind kinds[KINDS_MAX];
 
+const struct dw_opt dw_opt_daemon[] = {
+	{ DW_OPT_HEADING, .help = "Diagnostics" },
+	{ DW_OPT_CHOICE, 0, "log-format", "FORMAT", "how to write what happens", .env = "DIAGWS_LOG_FORMAT",
+		.initial = "auto", .choices = "auto|logfmt|json", .target = &dw_common.log_format },
+	{ 0 },
+};
+
 static void tell_left_out(void);
 
 void
-dw_log_setup(const char *program, enum dw_log_level level, enum dw_log_format format)
+dw_log_setup(const char *program, enum dw_log_level level)
 {
-	const char *no_color = getenv("NO_COLOR"), *term = getenv("TERM");
-	bool color = (no_color == NULL || no_color[0] == '\0') && term != NULL && strcmp(term, "dumb") != 0;
-
 	static bool once;
 
 	if (!once)
@@ -63,14 +67,20 @@ dw_log_setup(const char *program, enum dw_log_level level, enum dw_log_format fo
 	once = true;
 	program_name = program;
 	most = level;
-	if (format == DW_LOG_JSON)
+	if (strcmp(dw_common.log_format, "json") == 0)
 		style = STYLE_JSON;
-	else if (format == DW_LOG_LOGFMT)
+	else if (strcmp(dw_common.log_format, "logfmt") == 0)
 		style = STYLE_LOGFMT;
 	else if (getenv("JOURNAL_STREAM") != NULL && !isatty(STDERR_FILENO))
 		style = STYLE_JOURNAL;
 	else
-		style = isatty(STDERR_FILENO) && color ? STYLE_COLOR : STYLE_LOGFMT;
+		style = dw_use_color(STDERR_FILENO) ? STYLE_COLOR : STYLE_LOGFMT;
+}
+
+void
+dw_log_begin(const char *program)
+{
+	dw_log_setup(program, dw_common.verbose ? DW_LOG_DEBUG : dw_common.quiet ? DW_LOG_WARN : DW_LOG_INFO);
 }
 
 /* The character that a text begins with, and its bytes. One that is no UTF-8 stands for its first byte. */
@@ -152,7 +162,7 @@ add_pair(struct dw_buf *line, struct dw_str key, struct dw_str value)
 	add_value(line, value);
 }
 
-/* The next value, by its conversion: those that dw_log_*() have. Each alone, for no character is safe as a mark between
+/* The next value, by its conversion: those that dw_log() has. Each alone, for no character is safe as a mark between
  * values that may hold any. */
 static void
 render_value(const char *spec, char *out, va_list *args)
@@ -243,7 +253,7 @@ may_say(struct kind *kind)
 	return true;
 }
 
-/* values: NULL, or as the dw_log_*() are given them, with args. */
+/* values: NULL, or as dw_log() is given them, with args. */
 static void
 write_line(enum dw_log_level level, const char *message, const char *values, va_list *args, uint64_t left_out)
 {
@@ -268,10 +278,11 @@ write_line(enum dw_log_level level, const char *message, const char *values, va_
 	dw_buf_clear(&line);
 }
 
-static void
-write_event(enum dw_log_level level, const char *message, const char *values, va_list *args)
+void
+dw_log(enum dw_log_level level, const char *message, const char *values, ...)
 {
 	struct kind *kind;
+	va_list args;
 
 	if (level > most)
 		return;
@@ -282,7 +293,9 @@ write_event(enum dw_log_level level, const char *message, const char *values, va
 		kind->left_out++;
 		return;
 	}
-	write_line(level, message, values, args, kind->left_out);
+	va_start(args, values);
+	write_line(level, message, values, &args, kind->left_out);
+	va_end(args);
 	kind->left_out = 0;
 }
 
@@ -295,17 +308,3 @@ tell_left_out(void)
 		kind->left_out = 0;
 	}
 }
-
-#define LOG_FUNCTION(name, level)                           \
-	void name(const char *message, const char *values, ...) \
-	{                                                       \
-		va_list args;                                       \
-		va_start(args, values);                             \
-		write_event(level, message, values, &args);         \
-		va_end(args);                                       \
-	}
-
-LOG_FUNCTION(dw_log_error, DW_LOG_ERROR)
-LOG_FUNCTION(dw_log_warn, DW_LOG_WARN)
-LOG_FUNCTION(dw_log_info, DW_LOG_INFO)
-LOG_FUNCTION(dw_log_debug, DW_LOG_DEBUG)
