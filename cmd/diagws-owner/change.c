@@ -17,7 +17,7 @@
 #include "json/json.h"
 #include "owner.h"
 
-enum { LINE_MAX_BYTES = 4096, WINDOW = 256, WAIT_MS = 100 };
+enum { LINE_MAX_BYTES = 4096, WINDOW = 256 };
 
 struct changes;
 
@@ -128,7 +128,7 @@ connect_to_hub(struct changes *changes)
 static int
 finish(struct changes *changes)
 {
-	while (changes->client != NULL && dw_client_poll(changes->client, WAIT_MS) > 0)
+	while (changes->client != NULL && dw_client_poll(changes->client, DW_COMMAND_WAIT_MS) > 0)
 		(void)dw_interrupted();
 	if (fflush(stdout) != 0 || ferror(stdout)) {
 		dw_fault_print(stderr, OWNER_NAME, DW_E_IO, NULL, NULL);
@@ -233,11 +233,7 @@ run_import(struct changes *changes)
 		if (!needs_input && dw_client_has_room(changes->client))
 			continue;
 		(void)fflush(stdout);
-		if ((dw_interrupt_wait(needs_input ? dw_lines_fd(changes->lines) : -1, dw_client_fd(changes->client),
-				 left > 0 ? WAIT_MS : -1) &
-				DW_READY_ONE) == 0)
-			continue;
-		if (dw_lines_fill(changes->lines, &fault) != DW_OK)
+		if (dw_command_wait(changes->lines, needs_input, changes->client, left > 0, &fault) != DW_OK)
 			tell_fault(changes, 0, DW_E_NOINPUT, &fault);
 	}
 	if (changes->stop && !dw_lines_ended(changes->lines))

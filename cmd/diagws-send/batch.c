@@ -23,7 +23,6 @@
 #include "send.h"
 
 enum {
-	WAIT_MS = 100,
 	WINDOW_FIRST = 256, /* of a window that grows */
 	WINDOW_MOST = 4096,
 	LOOK_EVERY = 64, /* lines between two looks for answers */
@@ -234,22 +233,6 @@ take_lines(struct batch *batch)
 	return ENDED;
 }
 
-/* Waits until there is input (when it is wanted) or a frame, and reads that input. */
-static void
-wait_and_fill(struct batch *batch, bool wants_input, bool waits_for_hub)
-{
-	const int input = wants_input ? dw_lines_fd(batch->lines) : -1;
-	const int hub = batch->client != NULL ? dw_client_fd(batch->client) : -1;
-	struct dw_fault fault = { 0 };
-	int err;
-
-	if ((dw_interrupt_wait(input, hub, waits_for_hub ? WAIT_MS : -1) & DW_READY_ONE) == 0)
-		return;
-	err = dw_lines_fill(batch->lines, &fault);
-	if (err != DW_OK)
-		report_fatal(&batch->report, err, &fault);
-}
-
 /* The window is full: whether answers have made room. A prompt one widens it: not more is under way, of all senders
  * together, than the hub stores in that time, which is far from what makes it refuse. */
 static bool
@@ -275,23 +258,25 @@ run(struct batch *batch)
 	progress_begin(&batch->report.progress, &batch->report, dw_lines_fd(batch->lines));
 	for (;;) {
 		const enum turn turn = take_lines(batch);
-		int left = 0;
+		struct dw_fault fault = { 0 };
+		int left = 0, err;
 
 		if (batch->client != NULL)
 			left = dw_client_poll(batch->client, 0);
-		batch->report.interrupted = dw_interrupted();
 		tell_progress(batch);
-		if (turn == ENDED || left < 0 || batch->stop || batch->report.interrupted)
+		if (dw_interrupted() || turn == ENDED || left < 0 || batch->stop)
 			break;
 		if (turn == TIME_TO_LOOK || (turn == WINDOW_FULL && made_room(batch)))
 			continue;
 		report_flush(&batch->report);
 		if (batch->report.output_broken)
 			break;
-		wait_and_fill(batch, turn == NEEDS_INPUT, left > 0);
+		err = dw_command_wait(batch->lines, turn == NEEDS_INPUT, batch->client, left > 0, &fault);
+		if (err != DW_OK)
+			report_fatal(&batch->report, err, &fault);
 	}
-	while (batch->client != NULL && dw_client_poll(batch->client, WAIT_MS) > 0) {
-		batch->report.interrupted = dw_interrupted();
+	while (batch->client != NULL && dw_client_poll(batch->client, DW_COMMAND_WAIT_MS) > 0) {
+		(void)dw_interrupted();
 		tell_progress(batch);
 		report_flush(&batch->report);
 	}

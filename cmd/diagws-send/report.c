@@ -28,9 +28,8 @@ static void
 print_json(const struct message *message, const uint64_t *count)
 {
 	const struct dw_stored *stored = &message->receipt;
-	struct dw_buf line;
+	struct dw_buf line = { 0 };
 
-	dw_buf_init(&line);
 	dw_buf_adds(&line, "{\"diagnosis_id\":");
 	dw_id_to_json(&line, dw_str(message->room));
 	dw_buf_adds(&line, ",\"seq\":");
@@ -120,12 +119,14 @@ advise(const struct report *report, const struct message *message, int err, char
 								  : "option -n checks without sending";
 }
 
-static void
-tell_failed(struct report *report, const struct message *message, int err, const struct dw_fault *fault)
+void
+report_failed(struct report *report, const struct message *message, int err, const struct dw_fault *fault)
 {
 	const uint64_t line = report->options->lines ? message->line : 0;
 	char hint[HINT_SIZE];
 
+	if (report->receipts && !message->stored)
+		print_receipt(message, err, NULL);
 	if (err == DW_E_UNDELIVERED)
 		report->undelivered++;
 	else if (dw_err_exit(err) == 75)
@@ -138,23 +139,14 @@ tell_failed(struct report *report, const struct message *message, int err, const
 	dw_command_tell(SEND_NAME, report->source, line, err, fault, advise(report, message, err, hint));
 }
 
-void
-report_failed(struct report *report, const struct message *message, int err, const struct dw_fault *fault)
-{
-	if (report->receipts)
-		print_receipt(message, err, NULL);
-	tell_failed(report, message, err, fault);
-}
-
 /* What the client or the answer says of an error. */
 static void
 explain(const struct report *report, const struct message *message, const struct dw_client *client, int err,
 	const struct dw_wire *answer, struct dw_fault *fault)
 {
 	const struct dw_publish *asked = &report->options->publish;
-	struct dw_fault cause = { 0 };
+	struct dw_fault cause;
 
-	*fault = cause;
 	if (err == DW_E_UNDELIVERED && answer != NULL) {
 		(void)dw_fault_set(fault, err, NULL, NULL, "stored, but %llu of %llu devices have confirmed it within %llu%s",
 			(unsigned long long)answer->delivered.count, (unsigned long long)asked->wait,
@@ -163,14 +155,13 @@ explain(const struct report *report, const struct message *message, const struct
 		return;
 	}
 	if (answer == NULL)
-		dw_client_explain(client, err, &cause);
+		dw_client_explain(client, err, fault);
 	else if (answer->kind == DW_STORED && answer->stored.text.n > 0)
-		(void)dw_fault_set(&cause, err, NULL, NULL, "%.*s", (int)answer->stored.text.n, answer->stored.text.p);
+		(void)dw_fault_set(fault, err, NULL, NULL, "%.*s", (int)answer->stored.text.n, answer->stored.text.p);
+	cause = *fault;
 	if (message->stored)
 		(void)dw_fault_set(fault, err, NULL, NULL, "stored, but not known who has it: %s",
 			cause.message[0] != '\0' ? cause.message : dw_err_text(err));
-	else
-		*fault = cause;
 }
 
 /* Whether this error says that no later message will fare better. */
@@ -185,7 +176,7 @@ report_answer(struct report *report, struct message *message, const struct dw_cl
 	const struct dw_wire *answer)
 {
 	const uint64_t *count = answer != NULL && answer->kind == DW_DELIVERED ? &answer->delivered.count : NULL;
-	struct dw_fault fault;
+	struct dw_fault fault = { 0 };
 
 	if (err == DW_OK && answer != NULL && answer->kind == DW_STORED) {
 		message->stored = true;
@@ -201,8 +192,6 @@ report_answer(struct report *report, struct message *message, const struct dw_cl
 	explain(report, message, client, err, answer, &fault);
 	if (is_fatal(err, answer))
 		report_fatal(report, err, &fault);
-	else if (message->stored)
-		tell_failed(report, message, err, &fault);
 	else
 		report_failed(report, message, err, &fault);
 	return true;
@@ -260,7 +249,7 @@ print_summary(const struct report *report)
 static int
 exit_status(const struct report *report)
 {
-	if (report->interrupted)
+	if (dw_interrupted())
 		return DW_EXIT_INTERRUPTED;
 	if (report->output_broken)
 		return dw_err_exit(DW_E_IO);

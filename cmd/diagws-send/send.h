@@ -40,7 +40,6 @@ struct report {
 	const char *source; /* "stdin", a file, or NULL: the command line */
 	bool json, receipts;
 	bool output_broken;
-	bool interrupted;
 	uint64_t checked, stored, duplicates, rejected, failed, undelivered, clients, queued;
 	int fatal; /* an error that ended the whole run */
 	int first; /* the first error of a message, for a single one's exit status */

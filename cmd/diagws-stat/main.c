@@ -95,9 +95,8 @@ explain_column(const struct view *view, const struct dw_rows *rows)
 {
 	struct dw_fault fault = { 0 };
 	char quoted[DW_QUOTE_SIZE];
-	struct dw_buf hint;
+	struct dw_buf hint = { 0 };
 
-	dw_buf_init(&hint);
 	dw_buf_adds(&hint, "its columns are:");
 	dw_rows_add_names(&hint, rows);
 	(void)dw_fault_set(&fault, DW_E_USAGE, NULL, NULL, "option '--sort': '%s' is no column of '%s'",

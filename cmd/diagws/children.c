@@ -9,7 +9,7 @@
  * Failure modes: a child that ends by itself is told to the caller; so is a successor that cannot even be started, as
  * one that ended. Invariant: no child outlives us (PR_SET_PDEATHSIG).
  */
-#include "children.h"
+#include "up.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -125,6 +125,16 @@ launch(struct child *child)
 	return child->pid > 0;
 }
 
+static int
+fail_start(const char *name)
+{
+	struct dw_fault fault = { 0 };
+
+	(void)dw_fault_set(&fault, DW_E_NOMEM, NULL, NULL, "cannot start '%s': %s", name, strerror(errno));
+	dw_fault_print(stderr, "diagws-up", DW_E_NOMEM, &fault, NULL);
+	return DW_E_NOMEM;
+}
+
 int
 children_start(const char *name, char *const *arguments)
 {
@@ -134,10 +144,10 @@ children_start(const char *name, char *const *arguments)
 	for (size_t i = 0; arguments[i] != NULL; i++) {
 		child->arguments[i] = strdup(arguments[i]);
 		if (child->arguments[i] == NULL)
-			return DW_E_NOMEM;
+			return fail_start(name);
 	}
 	if (!launch(child))
-		return DW_E_NOMEM;
+		return fail_start(name);
 	count++;
 	return DW_OK;
 }
@@ -151,7 +161,7 @@ children_run(const char *name, char *const *arguments, char *out, size_t size)
 	pid_t pid;
 
 	if (pipe2(pipes, O_CLOEXEC) != 0)
-		return DW_E_NOMEM;
+		return fail_start(name);
 	pid = start(name, arguments, pipes[1]);
 	(void)close(pipes[1]);
 	while (size > 0 && used + 1 < size && (n = read(pipes[0], out + used, size - used - 1)) > 0)
@@ -162,7 +172,7 @@ children_run(const char *name, char *const *arguments, char *out, size_t size)
 	while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		continue;
 	if (pid < 0)
-		return DW_E_NOMEM;
+		return fail_start(name);
 	return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? DW_OK : DW_E_UNSUPPORTED;
 }
 

@@ -18,10 +18,7 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
-#include "base/paths.h"
-#include "children.h"
 #include "cli/opt.h"
-#include "ports.h"
 
 enum {
 	EDGES_MAX = CHILDREN_MAX - 1,
@@ -126,23 +123,6 @@ make_key(void)
 	return n == (int)strlen(secret) ? DW_OK : fail(DW_E_IO, "cannot write", up.key);
 }
 
-static int
-keep(const char *name, char *const *arguments)
-{
-	int err = children_start(name, arguments);
-
-	return err == DW_OK ? DW_OK : fail(err, "cannot start", name);
-}
-
-/* One that fails says itself why. */
-static int
-run(const char *name, char *const *arguments, char *out, size_t size)
-{
-	int err = children_run(name, arguments, out, size);
-
-	return err == DW_E_NOMEM ? fail(err, "cannot start", name) : err;
-}
-
 #define WORD(text) ((char *)(uintptr_t)(text))
 
 static int
@@ -153,7 +133,7 @@ start_hub(void)
 		NULL };
 
 	(void)snprintf(state, sizeof(state), "%s/state", up.dir);
-	return keep("hub", arguments);
+	return children_start("hub", arguments);
 }
 
 /* Each on a port of its own, and all on the first one, where the kernel shares out who comes. */
@@ -176,7 +156,7 @@ start_edges(void)
 		(void)snprintf(shared, sizeof(shared), "127.0.0.1:%d", i > 0 ? up.ports[0] : port);
 		*second = i > 0 ? WORD("--listen") : NULL;
 		up.ports[i] = port++;
-		err = keep("edge", arguments);
+		err = children_start("edge", arguments);
 	}
 	return err;
 }
@@ -210,10 +190,10 @@ admit_user(void)
 		WORD(wish.user), NULL };
 	char *mint[] = { WORD("diagws-token"), WORD("mint"), WORD("--key-file"), up.key, WORD("--sub"), WORD(wish.user),
 		WORD("--ttl"), WORD("24h"), WORD("--scope"), WORD("publish stat"), NULL };
-	int err = run("owner", grant, NULL, 0);
+	int err = children_run("owner", grant, NULL, 0);
 
 	if (err == DW_OK)
-		err = run("token", mint, up.token, sizeof(up.token));
+		err = children_run("token", mint, up.token, sizeof(up.token));
 	up.token[strcspn(up.token, "\n")] = '\0';
 	return err;
 }

@@ -60,11 +60,7 @@ static void tell_left_out(void);
 void
 dw_log_setup(const char *program, enum dw_log_level level)
 {
-	static bool once;
-
-	if (!once)
-		(void)atexit(tell_left_out);
-	once = true;
+	(void)atexit(tell_left_out);
 	program_name = program;
 	most = level;
 	if (strcmp(dw_common.log_format, "json") == 0)
@@ -207,27 +203,21 @@ add_values(struct dw_buf *line, const char *values, va_list *args)
 static void
 add_head(struct dw_buf *line, enum dw_log_level level, const char *message)
 {
+	const char *name = levels[level].name;
 	char now[DW_TIME_SIZE];
 
 	dw_time_text(dw_now_ms(), now);
-	switch (style) {
-	case STYLE_COLOR:
-		dw_buf_addf(line, "%s%-5s\033[0m %s:", levels[level].color, levels[level].name, message);
-		break;
-	case STYLE_JOURNAL:
-		dw_buf_addf(line, "<%d>level=%s msg=", levels[level].priority, levels[level].name);
-		add_value(line, dw_str(message));
-		break;
-	case STYLE_LOGFMT:
-		dw_buf_addf(line, "time=%s level=%s program=%s msg=", now, levels[level].name, program_name);
-		add_value(line, dw_str(message));
-		break;
-	case STYLE_JSON:
-		dw_buf_addf(line, "{\"time\":\"%s\",\"level\":\"%s\",\"program\":\"%s\",\"msg\":", now, levels[level].name,
-			program_name);
-		add_value(line, dw_str(message));
-		break;
+	if (style == STYLE_COLOR) {
+		dw_buf_addf(line, "%s%-5s\033[0m %s:", levels[level].color, name, message);
+		return;
 	}
+	if (style == STYLE_JOURNAL)
+		dw_buf_addf(line, "<%d>level=%s msg=", levels[level].priority, name);
+	else if (style == STYLE_LOGFMT)
+		dw_buf_addf(line, "time=%s level=%s program=%s msg=", now, name, program_name);
+	else
+		dw_buf_addf(line, "{\"time\":\"%s\",\"level\":\"%s\",\"program\":\"%s\",\"msg\":", now, name, program_name);
+	add_value(line, dw_str(message));
 }
 
 static struct kind *
