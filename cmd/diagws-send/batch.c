@@ -233,8 +233,8 @@ take_lines(struct batch *batch)
 	return ENDED;
 }
 
-/* The window is full: whether answers have made room. A prompt one widens it: not more is under way, of all senders
- * together, than the hub stores in that time, which is far from what makes it refuse. */
+/* The window is full: have answers made room? It doubles when the last answer that was timed came promptly. However many
+ * senders do so, they have no more under way together than the hub stores in PROMPT_MS, far below what it refuses. */
 static bool
 made_room(struct batch *batch)
 {

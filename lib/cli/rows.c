@@ -188,9 +188,9 @@ add_tsv(struct dw_buf *out, const struct dw_rows *rows)
 
 /* ---- for people ---- */
 
-/* Puts a cell into text and says how wide it is. */
+/* Puts a cell into text and says how wide it is; without memory, out has failed. */
 static size_t
-put_cell(struct dw_buf *text, const struct dw_cell *cell)
+put_cell(struct dw_buf *out, struct dw_buf *text, const struct dw_cell *cell)
 {
 	size_t wide = 0;
 
@@ -198,6 +198,7 @@ put_cell(struct dw_buf *text, const struct dw_cell *cell)
 	add_cell(text, cell);
 	if (text->len == 0)
 		dw_buf_addc(text, '-');
+	out->failed = out->failed || !dw_buf_ok(text);
 	for (size_t i = 0; i < text->len; i++)
 		wide += ((unsigned char)text->data[i] & 0xC0U) != 0x80U;
 	return wide;
@@ -215,7 +216,7 @@ add_aligned(struct dw_buf *out, struct dw_str cells, size_t columns, bool uprigh
 
 	for (size_t i = 0; rest.n > 0; i++) {
 		const struct dw_cell cell = take_cell(&rest);
-		const size_t column = i % columns, wide = put_cell(&text, &cell);
+		const size_t column = i % columns, wide = put_cell(out, &text, &cell);
 
 		widths[column] = wide > widths[column] ? wide : widths[column];
 		has_text[column] = has_text[column] || (cell.type == DW_CELL_TEXT && (upright || i >= columns));
@@ -223,7 +224,7 @@ add_aligned(struct dw_buf *out, struct dw_str cells, size_t columns, bool uprigh
 	rest = cells;
 	for (size_t i = 0; rest.n > 0; i++) {
 		const struct dw_cell cell = take_cell(&rest);
-		const size_t column = i % columns, pad = widths[column] - put_cell(&text, &cell);
+		const size_t column = i % columns, pad = widths[column] - put_cell(out, &text, &cell);
 		const size_t before = has_text[column] ? 0 : pad;
 		const bool last = column + 1 == columns, tint = color && (upright ? column == 0 : i < columns);
 
@@ -232,7 +233,6 @@ add_aligned(struct dw_buf *out, struct dw_str cells, size_t columns, bool uprigh
 		if (last)
 			dw_buf_addc(out, '\n');
 	}
-	out->failed = out->failed || !dw_buf_ok(&text);
 	dw_buf_clear(&text);
 }
 
