@@ -233,8 +233,9 @@ take_lines(struct batch *batch)
 	return ENDED;
 }
 
-/* The window is full: have answers made room? It doubles when the last answer that was timed came promptly. However many
- * senders do so, they have no more under way together than the hub stores in PROMPT_MS, far below what it refuses. */
+/* The window is full: have answers made room? It doubles when the last answer that was timed came promptly. However
+ * many senders do so, they have no more under way together than the hub stores in PROMPT_MS, far below what it refuses.
+ */
 static bool
 made_room(struct batch *batch)
 {

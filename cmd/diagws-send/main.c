@@ -138,12 +138,6 @@ check_usage(int count, char **operands)
 	return DW_OK;
 }
 
-static bool
-is_stdin(const char *input)
-{
-	return input == NULL || strcmp(input, "-") == 0 || (!options.lines && strcmp(input, "@-") == 0);
-}
-
 int
 main(int argc, char **argv)
 {
@@ -156,7 +150,7 @@ main(int argc, char **argv)
 		err = check_wait();
 	if (err == DW_OK)
 		err = check_values();
-	if (is_stdin(input))
+	if (input != NULL && (strcmp(input, "-") == 0 || (!options.lines && strcmp(input, "@-") == 0)))
 		input = NULL;
 	if (err == DW_OK && input == NULL && isatty(STDIN_FILENO))
 		err = refuse_terminal();

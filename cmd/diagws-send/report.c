@@ -164,13 +164,6 @@ explain(const struct report *report, const struct message *message, const struct
 			cause.message[0] != '\0' ? cause.message : dw_err_text(err));
 }
 
-/* Whether this error says that no later message will fare better. */
-static bool
-is_fatal(int err, const struct dw_wire *answer)
-{
-	return answer == NULL && err != DW_E_HUB_AWAY && err != DW_E_TIMEOUT;
-}
-
 bool
 report_answer(struct report *report, struct message *message, const struct dw_client *client, int err,
 	const struct dw_wire *answer)
@@ -190,7 +183,7 @@ report_answer(struct report *report, struct message *message, const struct dw_cl
 	if (err == DW_OK)
 		return true;
 	explain(report, message, client, err, answer, &fault);
-	if (is_fatal(err, answer))
+	if (answer == NULL && err != DW_E_HUB_AWAY && err != DW_E_TIMEOUT) /* no later message will fare better */
 		report_fatal(report, err, &fault);
 	else
 		report_failed(report, message, err, &fault);

@@ -56,16 +56,6 @@ static const struct view views[] = {
 	{ "users", false, false },
 };
 
-static const struct view *
-find_view(const char *name)
-{
-	for (size_t i = 0; i < sizeof(views) / sizeof(views[0]); i++) {
-		if (strcmp(views[i].name, name) == 0)
-			return &views[i];
-	}
-	return NULL;
-}
-
 static int
 check_usage(int count, char **operands, const struct view **view)
 {
@@ -73,7 +63,10 @@ check_usage(int count, char **operands, const struct view **view)
 	struct dw_fault fault = { 0 };
 	int err;
 
-	*view = find_view(name);
+	*view = NULL;
+	for (size_t i = 0; i < sizeof(views) / sizeof(views[0]); i++)
+		if (strcmp(views[i].name, name) == 0)
+			*view = &views[i];
 	if (*view == NULL)
 		return dw_opt_misuse(&command, "'%s' is not one of: %s", name, command.words);
 	if (sort_column != NULL && sort_column[0] == '\0')
@@ -152,7 +145,7 @@ int
 main(int argc, char **argv)
 {
 	const int first = dw_command_begin(&command, argc, argv);
-	const struct view *view = NULL;
+	const struct view *view;
 	struct dw_rows rows = { 0 };
 	int err = check_usage(argc - first, argv + first, &view);
 

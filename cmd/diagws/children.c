@@ -39,7 +39,7 @@ enum {
 struct child {
 	pid_t pid; /* 0: ended */
 	const char *name;
-	char *arguments[ARGUMENTS_MAX + 1];
+	const char *arguments[ARGUMENTS_MAX + 1];
 	int64_t silent_ms; /* below 0: it has not begun to speak */
 };
 
@@ -97,7 +97,7 @@ children_init(const sigset_t *mask, int64_t watchdog_ms)
 
 /* Starts diagws-NAME; its standard output goes to out when that is not -1. */
 static pid_t
-start(const char *name, char *const *arguments, int out)
+start(const char *name, const char *const *arguments, int out)
 {
 	char path[DW_PATH_SIZE];
 	pid_t parent = getpid(), pid;
@@ -113,7 +113,7 @@ start(const char *name, char *const *arguments, int out)
 	/* A terminal's ^C reaches us alone: we end the children in order. */
 	(void)setpgid(0, 0);
 	(void)dup2(out >= 0 ? out : STDERR_FILENO, STDOUT_FILENO);
-	(void)execvp(path, arguments);
+	(void)execvp(path, (char *const *)(uintptr_t)arguments);
 	fprintf(stderr, "diagws-up: cannot run '%s': %s\n", path, strerror(errno));
 	_exit(69);
 }
@@ -137,7 +137,7 @@ fail_start(const char *name)
 }
 
 int
-children_start(const char *name, char *const *arguments)
+children_start(const char *name, const char *const *arguments)
 {
 	struct child *child = &children[count];
 
@@ -154,7 +154,7 @@ children_start(const char *name, char *const *arguments)
 }
 
 int
-children_run(const char *name, char *const *arguments, char *out, size_t size)
+children_run(const char *name, const char *const *arguments, char *out, size_t size)
 {
 	int pipes[2], status = -1;
 	size_t used = 0;
@@ -215,14 +215,6 @@ await_end(struct child *child, uint64_t until)
 }
 
 static void
-hear(pid_t pid)
-{
-	for (size_t i = 0; i < count; i++)
-		if (children[i].pid == pid)
-			children[i].silent_ms = 0;
-}
-
-static void
 hear_all(void)
 {
 	char text[64];
@@ -240,7 +232,9 @@ hear_all(void)
 		if (head == NULL || head->cmsg_level != SOL_SOCKET || head->cmsg_type != SCM_CREDENTIALS)
 			continue;
 		memcpy(&sender, CMSG_DATA(head), sizeof(sender));
-		hear(sender.pid);
+		for (size_t i = 0; i < count; i++)
+			if (children[i].pid == sender.pid)
+				children[i].silent_ms = 0;
 	}
 }
 

@@ -86,10 +86,12 @@ make_folders(void)
 			return fail(DW_E_CREATE, "cannot make", up.dir);
 	} else {
 		err = dw_make_dirs(wish.state_dir, 0700, &fault);
-		if (err != DW_OK || realpath(wish.state_dir, up.key) == NULL) {
+		if (err != DW_OK) {
 			dw_fault_print(stderr, command.name, err, &fault, NULL);
-			return err != DW_OK ? err : DW_E_CREATE;
+			return err;
 		}
+		if (realpath(wish.state_dir, up.key) == NULL)
+			return fail(DW_E_CREATE, "cannot use", wish.state_dir);
 		if (!dw_str_copy(dw_str(up.key), up.dir, sizeof(up.dir)))
 			return fail(DW_E_CREATE, "too long a path", wish.state_dir);
 	}
@@ -123,14 +125,11 @@ make_key(void)
 	return n == (int)strlen(secret) ? DW_OK : fail(DW_E_IO, "cannot write", up.key);
 }
 
-#define WORD(text) ((char *)(uintptr_t)(text))
-
 static int
 start_hub(void)
 {
 	char state[DW_PATH_SIZE];
-	char *arguments[] = { WORD("diagws-hub"), WORD("-q"), WORD("--bind"), up.endpoint, WORD("--state-dir"), state,
-		NULL };
+	const char *arguments[] = { "diagws-hub", "-q", "--bind", up.endpoint, "--state-dir", state, NULL };
 
 	(void)snprintf(state, sizeof(state), "%s/state", up.dir);
 	return children_start("hub", arguments);
@@ -142,9 +141,9 @@ start_edges(void)
 {
 	int port = (int)wish.port;
 	char keys[DW_PATH_SIZE], listen[32], shared[32];
-	char *arguments[] = { WORD("diagws-edge"), WORD("-q"), WORD("--listen"), listen, WORD("--hub"), up.endpoint,
-		WORD("--keys"), keys, WORD("--origin"), WORD("*"), NULL, shared, NULL };
-	char **const second = &arguments[10];
+	const char *arguments[] = { "diagws-edge", "-q", "--listen", listen, "--hub", up.endpoint, "--keys", keys,
+		"--origin", "*", NULL, shared, NULL };
+	const char **const second = &arguments[10];
 	int err = DW_OK;
 
 	(void)snprintf(keys, sizeof(keys), "%s/keys", up.dir);
@@ -154,7 +153,7 @@ start_edges(void)
 			return fail(DW_E_IN_USE, "no free port from", "--port on");
 		(void)snprintf(listen, sizeof(listen), "127.0.0.1:%d", port);
 		(void)snprintf(shared, sizeof(shared), "127.0.0.1:%d", i > 0 ? up.ports[0] : port);
-		*second = i > 0 ? WORD("--listen") : NULL;
+		*second = i > 0 ? "--listen" : NULL;
 		up.ports[i] = port++;
 		err = children_start("edge", arguments);
 	}
@@ -186,10 +185,9 @@ wait_ready(const sigset_t *asked)
 static int
 admit_user(void)
 {
-	char *grant[] = { WORD("diagws-owner"), WORD("-q"), WORD("-e"), up.endpoint, WORD("grant"), WORD("--"), WORD("123"),
-		WORD(wish.user), NULL };
-	char *mint[] = { WORD("diagws-token"), WORD("mint"), WORD("--key-file"), up.key, WORD("--sub"), WORD(wish.user),
-		WORD("--ttl"), WORD("24h"), WORD("--scope"), WORD("publish stat"), NULL };
+	const char *grant[] = { "diagws-owner", "-q", "-e", up.endpoint, "grant", "--", "123", wish.user, NULL };
+	const char *mint[] = { "diagws-token", "mint", "--key-file", up.key, "--sub", wish.user, "--ttl", "24h", "--scope",
+		"publish stat", NULL };
 	int err = children_run("owner", grant, NULL, 0);
 
 	if (err == DW_OK)

@@ -26,11 +26,11 @@ void sibling_path(const char *name, char out[DW_PATH_SIZE]);
 int children_init(const sigset_t *mask, int64_t watchdog_ms);
 
 /* Starts diagws-NAME, which is to stay; both are copied but for the name. DW_OK or DW_E_NOMEM. */
-int children_start(const char *name, char *const *arguments);
+int children_start(const char *name, const char *const *arguments);
 
 /* Runs diagws-NAME to its end; what it prints goes to out[size] when size is not 0. DW_OK when it succeeded, DW_E_NOMEM
  * when it could not be started, else DW_E_UNSUPPORTED: it has said why. */
-int children_run(const char *name, char *const *arguments, char *out, size_t size);
+int children_run(const char *name, const char *const *arguments, char *out, size_t size);
 
 size_t children_count(void);
 int children_pid(size_t place);

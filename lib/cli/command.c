@@ -73,16 +73,16 @@ take_page(void *user, int err, const struct dw_wire *message)
 	const struct dw_table *table = message != NULL && message->kind == DW_TABLE ? &message->table : NULL;
 	struct page *page = user;
 
+	if (table != NULL && (err == DW_OK || table->columns.n > 0)) {
+		const int added = dw_rows_add(page->rows, table);
+
+		err = added != DW_OK ? added : err;
+		(void)dw_str_copy(table->room, page->room, sizeof(page->room));
+		(void)dw_str_copy(table->user, page->user, sizeof(page->user));
+	} else if (err == DW_OK) {
+		err = DW_E_PROTOCOL;
+	}
 	page->err = err;
-	if (table == NULL && err == DW_OK)
-		page->err = DW_E_PROTOCOL;
-	if (table == NULL || (err != DW_OK && table->columns.n == 0))
-		return;
-	page->err = dw_rows_add(page->rows, table);
-	if (page->err == DW_OK)
-		page->err = err;
-	(void)dw_str_copy(table->room, page->room, sizeof(page->room));
-	(void)dw_str_copy(table->user, page->user, sizeof(page->user));
 }
 
 int
@@ -96,17 +96,17 @@ dw_command_ask(const char *name, struct dw_wire *request, struct dw_rows *rows, 
 	if (err != DW_OK)
 		return err;
 	do {
+		if (in_pages) {
+			request->own.after_room = dw_str(page.room);
+			request->own.after_user = dw_str(page.user);
+		}
 		err = dw_client_ask(client, request, take_page, &page);
 		if (err == DW_OK) {
 			(void)dw_client_flush(client);
 			err = page.err;
 		}
-		if (err == DW_OK && in_pages && rows->more) {
-			request->own.after_room = dw_str(page.room);
-			request->own.after_user = dw_str(page.user);
-			if (page.room[0] == '\0' || page.user[0] == '\0')
-				err = DW_E_PROTOCOL;
-		}
+		if (err == DW_OK && in_pages && rows->more && (page.room[0] == '\0' || page.user[0] == '\0'))
+			err = DW_E_PROTOCOL;
 	} while (err == DW_OK && in_pages && rows->more);
 	if (err != DW_OK)
 		dw_client_explain(client, err, fault);

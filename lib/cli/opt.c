@@ -70,24 +70,20 @@ struct unit {
 static bool
 parse_with_unit(const char *text, const struct unit *units, int64_t plain, int64_t *out)
 {
-	size_t digits = strspn(text, "0123456789");
-	int64_t factor = plain, number;
-	char head[20];
+	int64_t factor = plain;
+	long long number;
+	char *unit;
 
-	if (digits == 0 || digits >= sizeof(head))
+	if (text[0] < '0' || text[0] > '9')
 		return false;
-	memcpy(head, text, digits);
-	head[digits] = '\0';
-	if (!dw_parse_number(head, &number))
-		return false;
-	if (text[digits] != '\0') {
-		while (units->name != NULL && strcmp(units->name, text + digits) != 0)
+	errno = 0;
+	number = strtoll(text, &unit, 10);
+	if (*unit != '\0') {
+		while (units->name != NULL && strcmp(units->name, unit) != 0)
 			units++;
-		if (units->name == NULL)
-			return false;
 		factor = units->factor;
 	}
-	if (number > INT64_MAX / factor)
+	if (errno != 0 || factor == 0 || number > INT64_MAX / factor)
 		return false;
 	*out = number * factor;
 	return true;
@@ -323,7 +319,7 @@ read_arguments(const struct dw_command *command, const struct tables *tables, in
 	opterr = 0;
 	optind = 0;
 	while (err == DW_OK && (got = getopt_long(argc, argv, tables->letters, tables->longs, NULL)) != -1) {
-		const struct source source = { command, got == '?' || got == ':' ? NULL : find_option(tables, got), false };
+		const struct source source = { command, find_option(tables, got), false };
 
 		if (source.opt != NULL)
 			err = set_value(&source, optarg != NULL ? optarg : "");
@@ -365,18 +361,18 @@ dw_opt_parse(const struct dw_command *command, int argc, char **argv, int *first
 	err = asks_only(argc, argv) ? DW_OK : read_environment(command, &tables);
 	if (err == DW_OK)
 		err = read_arguments(command, &tables, argc, argv);
-	if (show_help || show_version || show_words) {
-		if (show_help)
-			dw_opt_print_help(command);
-		else if (show_version)
-			printf("%s (diagws) %s\n", command->name, DW_VERSION);
-		else
-			dw_opt_print_words(command);
-		return DW_OPT_DONE;
+	if (!show_help && !show_version && !show_words) {
+		if (err == DW_OK)
+			*first = optind;
+		return err;
 	}
-	if (err == DW_OK)
-		*first = optind;
-	return err;
+	if (show_help)
+		dw_opt_print_help(command);
+	else if (show_version)
+		printf("%s (diagws) %s\n", command->name, DW_VERSION);
+	else
+		dw_opt_print_words(command);
+	return DW_OPT_DONE;
 }
 
 bool
