@@ -146,14 +146,17 @@ static void
 send_request(struct batch *batch, struct dw_str line)
 {
 	const struct dw_request *request = &batch->request;
-	struct item *item = batch->free != NULL ? batch->free : &batch->items[batch->used++];
-	struct message *message = &item->message;
+	struct item *item = batch->free;
+	struct message *message;
 	struct dw_wire publish = { .kind = DW_PUBLISH, .publish = batch->options->publish };
 	int err;
 
-	if (item == batch->free)
+	if (item != NULL)
 		batch->free = item->next;
+	else
+		item = &batch->items[batch->used++];
 	item->batch = batch;
+	message = &item->message;
 	*message = (struct message) { .line = batch->line, .made = request->id[0] == '\0' };
 	(void)dw_str_copy(dw_str(request->room), message->room, sizeof(message->room));
 	if (message->made)
