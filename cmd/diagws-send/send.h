@@ -66,7 +66,7 @@ void report_init(struct report *report, const struct options *options);
  * has it. */
 bool report_answer(struct report *report, struct message *message, const struct dw_client *client, int err,
 	const struct dw_wire *answer);
-/* One message's failure. */
+/* The failure of one message, with its receipt unless it was told as stored. */
 void report_failed(struct report *report, const struct message *message, int err, const struct dw_fault *fault);
 /* What ends the whole run; told once. */
 void report_fatal(struct report *report, int err, const struct dw_fault *fault);
