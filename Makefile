@@ -17,7 +17,7 @@ COMMANDS := diagws diagws-hub diagws-edge diagws-send diagws-stat diagws-owner d
 
 # What a fresh Debian 12 lacks. Build and run first, then what only tests, lint and the demo need.
 PACKAGES := gcc binutils libc6-dev make pkg-config libwebsockets-dev libwebsockets-evlib-uv libmicrohttpd-dev libuv1-dev libzmq3-dev \
-	libmsgpack-dev libjwt-dev libjansson-dev liblmdb-dev uthash-dev libsmartcols-dev libsystemd-dev \
+	libmsgpack-dev libjwt-dev libjansson-dev liblmdb-dev uthash-dev libsystemd-dev \
 	libssl-dev libcmocka-dev python3 python3-pip python3-websockets python3-pytest python3-pytest-xdist curl jq strace openssl mandoc \
 	bash-completion clang libclang-rt-14-dev clang-format clang-tidy cppcheck shellcheck iproute2 e2fsprogs patch chromium systemd \
 	nginx haproxy hitch
@@ -51,7 +51,7 @@ LIBS_diagws         := libcrypto
 LIBS_diagws-hub     := $(CLIENT_LIBS) lmdb libsystemd
 LIBS_diagws-edge    := $(CLIENT_LIBS) libwebsockets libmicrohttpd libuv libjwt libsystemd
 LIBS_diagws-send    := $(CLIENT_LIBS)
-LIBS_diagws-stat    := $(CLIENT_LIBS) smartcols
+LIBS_diagws-stat    := $(CLIENT_LIBS)
 LIBS_diagws-owner   := $(CLIENT_LIBS)
 LIBS_diagws-token   := libjwt jansson libcrypto
 LIBS_diagws-bench   := $(CLIENT_LIBS) libjwt

@@ -15,7 +15,6 @@ openssl/sha\.h      lib/base/clock\.c
 openssl/[cep]       lib/token/signature\.c|cmd/diagws-edge/room/frame\.c|cmd/diagws-bench/client\.c
 libwebsockets\.h    cmd/diagws-edge/.*
 uv\.h               cmd/diagws-edge/.*
-libsmartcols        cmd/diagws-stat/.*
 systemd/            lib/cli/notify\.c
 getopt\.h           lib/cli/opt\.c
 "

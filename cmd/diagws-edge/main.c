@@ -13,7 +13,6 @@
 #include <uv.h>
 
 #include "base/clock.h"
-#include "cli/daemon.h"
 #include "cli/logging.h"
 #include "cli/notify.h"
 #include "client/confirm.h"
@@ -261,7 +260,7 @@ main(int argc, char **argv)
 		return err == DW_OPT_DONE ? 0 : dw_err_exit(err);
 	if (first < argc)
 		return dw_err_exit(dw_opt_misuse(&edge_command, "unexpected operand '%s'", argv[first]));
-	dw_daemon_log(edge_command.name);
+	dw_log_begin(edge_command.name);
 	dw_json_watch_memory();
 	err = prepare(&fault);
 	if (err == DW_OK && edge.config.check_only) {

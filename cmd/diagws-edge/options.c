@@ -4,7 +4,7 @@
 #include "options.h"
 
 #include "base/paths.h"
-#include "cli/daemon.h"
+#include "cli/logging.h"
 #include "door/listen.h"
 #include "door/origin.h"
 

@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-#include "cli/daemon.h"
+#include "cli/logging.h"
 
 static struct options o;
 
@@ -113,7 +113,7 @@ options_read(struct options *options, int argc, char **argv)
 		return err;
 	if (first < argc)
 		return dw_opt_misuse(&command, "unexpected operand '%s'", argv[first]);
-	dw_daemon_log(command.name);
+	dw_log_begin(command.name);
 	err = check_engine();
 	if (err == DW_OK)
 		err = check_binds();

@@ -1,42 +1,39 @@
 /* diagws-owner grant, revoke, deny and import: changes, up to a window of them unanswered.
  *
  * Its own file because a list of users and a file of lines are the same work: each change is asked as it comes and
- * told when it is durable. All names of a command line are checked before the first change; a line of an import that
- * is wrong is told by its number and passed.
+ * told when it is durable. A line of an import that is wrong is told by its number and passed.
  *
  * Failure modes: a hub that does not answer ends the import, with the line from which to go on; the changes are
  * idempotent, so running it again from the start does no harm.
  */
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "base/lines.h"
+#include "cli/command.h"
 #include "cli/interrupt.h"
 #include "json/json.h"
 #include "owner.h"
 
-enum { LINE_MAX_BYTES = 4096, WHERE_SIZE = 4200 };
+enum { LINE_MAX_BYTES = 4096, WINDOW = 256 };
 
 struct changes;
 
 /* A change under way. */
 struct item {
 	struct changes *changes;
-	struct item *next; /* while it is free */
-	uint64_t line;     /* 0: of a command line */
+	uint64_t line; /* 0: of a command line */
 	char room[DW_ROOM_MAX + 1];
 	char user[DW_USER_MAX + 1];
 };
 
 struct changes {
-	const struct options *options;
 	const struct verb *verb;
+	bool dry;
 	struct dw_client *client;
 	struct dw_lines *lines; /* NULL: a command line */
-	struct item *items, *free;
-	bool tells; /* what changed is printed */
+	bool tells;             /* what changed is printed */
 	bool stop;
 	bool told_fatal;
 	int err; /* what the exit status is for: the hub's failures before wrong lines */
@@ -52,23 +49,16 @@ note_error(struct changes *changes, int err)
 static void
 tell_fault(struct changes *changes, uint64_t line, int err, const struct dw_fault *fault)
 {
-	char where[WHERE_SIZE];
-
 	note_error(changes, err);
-	if (line > 0)
-		(void)snprintf(where, sizeof(where), "%s: %s:%llu", owner_command.name, dw_lines_name(changes->lines),
-			(unsigned long long)line);
-	else
-		(void)snprintf(where, sizeof(where), "%s", owner_command.name);
-	dw_fault_print(stderr, where, err, fault, NULL);
+	dw_command_tell(OWNER_NAME, line > 0 ? dw_lines_name(changes->lines) : NULL, line, err, fault, NULL);
 }
 
 static void
 tell_change(const struct changes *changes, const struct item *item, bool changed)
 {
-	if (changes->options->dry && changed)
+	if (changes->dry && changed)
 		(void)printf("would %s %s %s\n", changes->verb->name, item->room, item->user);
-	else if (!changes->options->dry && changes->tells)
+	else if (!changes->dry && changes->tells)
 		(void)printf("%s %s %s\n", changed ? changes->verb->done : changes->verb->already, item->room, item->user);
 }
 
@@ -90,92 +80,74 @@ take_answer(void *user, int err, const struct dw_wire *answer)
 		dw_client_explain(changes->client, err, &fault);
 		note_error(changes, err);
 		if (!changes->told_fatal)
-			dw_fault_print(stderr, owner_command.name, err, &fault, NULL);
+			dw_fault_print(stderr, OWNER_NAME, err, &fault, NULL);
 		changes->told_fatal = true;
 	}
 	changes->stop = changes->stop || changes->told_fatal || dw_err_exit(err) == 75;
-	item->next = changes->free;
-	changes->free = item;
+	free(item);
 }
 
-/* item: from the free list, with its names set. */
 static void
-ask(struct changes *changes, struct item *item)
+ask(struct changes *changes, const struct item *change)
 {
+	struct item *item = malloc(sizeof(*item));
 	struct dw_wire request = { .kind = DW_OWN };
 	int err;
 
-	changes->free = item->next;
+	if (item == NULL) {
+		tell_fault(changes, change->line, DW_E_NOMEM, NULL);
+		changes->stop = true;
+		return;
+	}
+	*item = *change;
 	request.own.verb = dw_str(changes->verb->name);
 	request.own.room = dw_str(item->room);
 	request.own.user = dw_str(item->user);
-	request.own.dry = changes->options->dry;
+	request.own.dry = changes->dry;
 	err = dw_client_ask(changes->client, &request, take_answer, item);
 	if (err != DW_OK)
 		take_answer(item, err, NULL);
 }
 
 static int
-set_up(struct changes *changes, const struct options *options, const struct verb *verb)
+connect_to_hub(struct changes *changes)
 {
+	struct dw_fault fault = { 0 };
+	int err;
+
 	(void)dw_interrupt_fd();
-	changes->options = options;
-	changes->verb = verb;
-	changes->tells = !dw_common.quiet && (dw_common.verbose > 0 || isatty(STDOUT_FILENO));
-	changes->items = calloc(OWNER_WINDOW, sizeof(*changes->items));
-	if (changes->items == NULL)
-		return DW_E_NOMEM;
-	for (size_t i = OWNER_WINDOW; i-- > 0;) {
-		changes->items[i].changes = changes;
-		changes->items[i].next = changes->free;
-		changes->free = &changes->items[i];
-	}
-	return open_client(&changes->client);
+	err = dw_command_connect(&changes->client, OWNER_NAME, WINDOW, false, &fault);
+	changes->tells = !dw_common.quiet && (dw_common.verbose || isatty(STDOUT_FILENO));
+	if (err != DW_OK)
+		dw_fault_print(stderr, OWNER_NAME, err, &fault, NULL);
+	return err;
 }
 
 /* Waits for what is under way, and tells what is left to tell. */
 static int
 finish(struct changes *changes)
 {
-	while (changes->client != NULL && dw_client_poll(changes->client, OWNER_WAIT_MS) > 0)
+	while (changes->client != NULL && dw_client_poll(changes->client, DW_COMMAND_WAIT_MS) > 0)
 		(void)dw_interrupted();
 	if (fflush(stdout) != 0 || ferror(stdout)) {
-		dw_fault_print(stderr, owner_command.name, DW_E_IO, NULL, NULL);
+		dw_fault_print(stderr, OWNER_NAME, DW_E_IO, NULL, NULL);
 		changes->err = DW_E_IO;
 	}
 	dw_client_destroy(&changes->client);
-	free(changes->items);
 	return changes->err;
 }
 
-static int
-check_names(const char *room, char **users, size_t count)
-{
-	struct dw_fault fault = { 0 };
-	int err = dw_room_check(dw_str(room), "", &fault);
-
-	for (size_t i = 0; i < count && err == DW_OK; i++)
-		err = dw_user_check(dw_str(users[i]), "", &fault);
-	if (err != DW_OK)
-		dw_fault_print(stderr, owner_command.name, err, &fault, NULL);
-	return err;
-}
-
 int
-change_users(const struct options *options, const struct verb *verb, const char *room, char **users, size_t count)
+change_users(const struct verb *verb, bool dry, const char *room, char **users, size_t count)
 {
-	struct changes changes = { 0 };
-	int err = check_names(room, users, count);
+	struct changes changes = { .verb = verb, .dry = dry };
+	struct item item = { .changes = &changes };
 
-	if (err != DW_OK)
-		return err;
-	changes.err = set_up(&changes, options, verb);
+	changes.err = connect_to_hub(&changes);
+	(void)dw_str_copy(dw_str(room), item.room, sizeof(item.room));
 	for (size_t i = 0; i < count && changes.err == DW_OK && !changes.stop; i++) {
-		while (changes.free == NULL)
-			(void)dw_client_poll(changes.client, OWNER_WAIT_MS);
-		(void)dw_str_copy(dw_str(room), changes.free->room, sizeof(changes.free->room));
-		(void)dw_str_copy(dw_str(users[i]), changes.free->user, sizeof(changes.free->user));
-		ask(&changes, changes.free);
+		(void)dw_str_copy(dw_str(users[i]), item.user, sizeof(item.user));
+		ask(&changes, &item);
 	}
 	return finish(&changes);
 }
@@ -222,7 +194,8 @@ parse_line(struct dw_str line, struct item *item, struct dw_fault *fault)
 static bool
 take_lines(struct changes *changes, uint64_t *number)
 {
-	while (!changes->stop && changes->free != NULL) {
+	while (!changes->stop && dw_client_has_room(changes->client)) {
+		struct item item = { .changes = changes };
 		struct dw_fault fault = { 0 };
 		struct dw_str line;
 		int err = dw_lines_next(changes->lines, &line, number);
@@ -234,10 +207,10 @@ take_lines(struct changes *changes, uint64_t *number)
 		else if (dw_line_is_blank(line))
 			continue;
 		else
-			err = parse_line(line, changes->free, &fault);
-		changes->free->line = *number;
+			err = parse_line(line, &item, &fault);
+		item.line = *number;
 		if (err == DW_OK)
-			ask(changes, changes->free);
+			ask(changes, &item);
 		else
 			tell_fault(changes, *number, err, &fault);
 	}
@@ -256,36 +229,29 @@ run_import(struct changes *changes)
 
 		if (changes->stop || left < 0 || (needs_input && dw_lines_ended(changes->lines)))
 			break;
-		if (!needs_input && changes->free != NULL)
+		if (!needs_input && dw_client_has_room(changes->client))
 			continue;
 		(void)fflush(stdout);
-		if ((dw_interrupt_wait(needs_input ? dw_lines_fd(changes->lines) : -1, dw_client_fd(changes->client),
-				 left > 0 ? OWNER_WAIT_MS : -1) &
-				DW_READY_ONE) == 0)
-			continue;
-		if (dw_lines_fill(changes->lines, &fault) != DW_OK)
+		if (dw_command_wait(changes->lines, needs_input, changes->client, left > 0, &fault) != DW_OK)
 			tell_fault(changes, 0, DW_E_NOINPUT, &fault);
 	}
 	if (changes->stop && !dw_lines_ended(changes->lines))
-		fprintf(stderr, "%s: %s: stopped after line %llu\n", owner_command.name, dw_lines_name(changes->lines),
+		fprintf(stderr, "%s: %s: stopped after line %llu\n", OWNER_NAME, dw_lines_name(changes->lines),
 			(unsigned long long)number);
 }
 
 int
-import_users(const struct options *options, const struct verb *verb, const char *path)
+import_users(const struct verb *verb, bool dry, const char *path)
 {
-	struct changes changes = { 0 };
+	struct changes changes = { .verb = verb, .dry = dry };
 	struct dw_fault fault = { 0 };
-	int err;
+	int err = dw_lines_open(&changes.lines, path, LINE_MAX_BYTES, &fault);
 
-	if ((path == NULL || strcmp(path, "-") == 0) && isatty(STDIN_FILENO))
-		return dw_opt_misuse(&owner_command, "the lines are to come from standard input, which is a terminal");
-	err = dw_lines_open(&changes.lines, path, LINE_MAX_BYTES, &fault);
 	if (err != DW_OK) {
-		dw_fault_print(stderr, owner_command.name, err, &fault, NULL);
+		dw_fault_print(stderr, OWNER_NAME, err, &fault, NULL);
 		return err;
 	}
-	changes.err = set_up(&changes, options, verb);
+	changes.err = connect_to_hub(&changes);
 	if (changes.err == DW_OK)
 		run_import(&changes);
 	err = finish(&changes);

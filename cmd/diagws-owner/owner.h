@@ -1,25 +1,14 @@
-/* diagws-owner: what its files share. main.c finds the verb, options.c has the options, change.c grants and imports,
- * list.c lists.
- */
+/* diagws-owner: what its files share. main.c has the options, finds the verb and lists; change.c grants and imports. */
 #ifndef DIAGWS_OWNER_H
 #define DIAGWS_OWNER_H
 
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "cli/opt.h"
-#include "client/client.h"
+#include "base/err.h"
 #include "message/msg.h"
 
-enum { OWNER_WINDOW = 256, OWNER_WAIT_MS = 100 };
-
-struct options {
-	const char *user; /* list: only this user's */
-	bool dry;
-};
-
-extern const struct dw_command owner_command;
-extern struct options owner_options;
+#define OWNER_NAME "diagws-owner"
 
 /* A grant, revoke or deny of one user; words for its three outcomes. */
 struct verb {
@@ -28,11 +17,9 @@ struct verb {
 	const char *already; /* nothing changed */
 };
 
-/* Each returns DW_OK or the error that gives the exit status; everything has been told. */
-int change_users(const struct options *options, const struct verb *verb, const char *room, char **users, size_t count);
-int import_users(const struct options *options, const struct verb *verb, const char *path);
-int list_owners(const struct options *options, const char *room);
-
-int open_client(struct dw_client **client);
+/* Each returns DW_OK or the error that gives the exit status; everything has been told. dry: say what would change,
+ * change nothing. */
+int change_users(const struct verb *verb, bool dry, const char *room, char **users, size_t count);
+int import_users(const struct verb *verb, bool dry, const char *path);
 
 #endif

@@ -12,19 +12,17 @@
  * what comes behind would fare no better, and whoever runs it again knows from which line. SIGINT: nothing more is
  * read, what is under way is waited for. A message that too few devices have confirmed in time stops nothing.
  */
-#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/lines.h"
+#include "cli/command.h"
 #include "cli/interrupt.h"
 #include "send.h"
 
 enum {
-	WAIT_MS = 100,
 	WINDOW_FIRST = 256, /* of a window that grows */
 	WINDOW_MOST = 4096,
 	LOOK_EVERY = 64, /* lines between two looks for answers */
@@ -46,12 +44,13 @@ struct batch {
 	struct dw_client *client; /* NULL: only check */
 	struct report report;
 	struct dw_request request;
-	struct item *items, *free;
-	size_t window, under_way; /* messages; the items up to `window` are in use */
-	uint64_t name;            /* of this run, in the ids it makes */
-	uint64_t line;            /* the last one taken */
-	uint64_t timed;           /* a line under way whose answer is timed; 0: none */
-	uint64_t timed_since;     /* ms */
+	struct item *items, *free; /* free: of those that were in use before */
+	size_t used;               /* of the items, ever */
+	size_t window, under_way;  /* messages */
+	uint64_t name;             /* of this run, in the ids it makes */
+	uint64_t line;             /* the last one taken */
+	uint64_t timed;            /* a line under way whose answer is timed; 0: none */
+	uint64_t timed_since;      /* ms */
 	uint64_t prompt_ms;
 	bool prompt; /* the last such answer was */
 	bool stop;   /* nothing more is to be read */
@@ -64,18 +63,6 @@ static bool
 has_room(const struct batch *batch)
 {
 	return batch->under_way < batch->window && dw_client_has_room(batch->client);
-}
-
-static void
-widen(struct batch *batch, size_t window)
-{
-	while (batch->window < window) {
-		struct item *item = &batch->items[batch->window++];
-
-		item->batch = batch;
-		item->next = batch->free;
-		batch->free = item;
-	}
 }
 
 static char *
@@ -160,24 +147,31 @@ send_request(struct batch *batch, struct dw_str line)
 {
 	const struct dw_request *request = &batch->request;
 	struct item *item = batch->free;
-	struct message *message = &item->message;
-	struct dw_wire publish;
+	struct message *message;
+	struct dw_wire publish = { .kind = DW_PUBLISH, .publish = batch->options->publish };
 	int err;
 
-	assert(item != NULL);
+	if (item != NULL)
+		batch->free = item->next;
+	else
+		item = &batch->items[batch->used++];
+	item->batch = batch;
+	message = &item->message;
 	*message = (struct message) { .line = batch->line, .made = request->id[0] == '\0' };
 	(void)dw_str_copy(dw_str(request->room), message->room, sizeof(message->room));
 	if (message->made)
 		make_id(batch, line, message->id);
 	else
 		(void)dw_str_copy(dw_str(request->id), message->id, sizeof(message->id));
-	set_publish(&publish, batch->options, message->room, request->type, message->id, &request->data);
+	publish.publish.room = dw_str(message->room);
+	publish.publish.type = dw_str(request->type);
+	publish.publish.id = dw_str(message->id);
+	publish.publish.data = dw_bytes(request->data.data, request->data.len);
 	publish.publish.except = request->except;
 	if (request->to[0] != '\0')
 		publish.publish.to = dw_str(request->to);
 	if (request->ttl_ms > 0)
 		publish.publish.ttl_ms = request->ttl_ms;
-	batch->free = item->next;
 	batch->under_way++;
 	if (batch->timed == 0) {
 		batch->timed = batch->line;
@@ -242,31 +236,16 @@ take_lines(struct batch *batch)
 	return ENDED;
 }
 
-/* Waits until there is input (when it is wanted) or a frame, and reads that input. */
-static void
-wait_and_fill(struct batch *batch, bool wants_input, bool waits_for_hub)
-{
-	const int input = wants_input ? dw_lines_fd(batch->lines) : -1;
-	const int hub = batch->client != NULL ? dw_client_fd(batch->client) : -1;
-	struct dw_fault fault = { 0 };
-	int err;
-
-	if ((dw_interrupt_wait(input, hub, waits_for_hub ? WAIT_MS : -1) & DW_READY_ONE) == 0)
-		return;
-	err = dw_lines_fill(batch->lines, &fault);
-	if (err != DW_OK)
-		report_fatal(&batch->report, err, &fault);
-}
-
-/* The window is full: whether answers have made room. A prompt one widens it: not more is under way, of all senders
- * together, than the hub stores in that time, which is far from what makes it refuse. */
+/* The window is full: have answers made room? It doubles when the last answer that was timed came promptly. However
+ * many senders do so, they have no more under way together than the hub stores in PROMPT_MS, far below what it refuses.
+ */
 static bool
 made_room(struct batch *batch)
 {
 	if (!has_room(batch))
 		return false;
 	if (batch->options->window == 0 && batch->prompt && batch->window < WINDOW_MOST)
-		widen(batch, batch->window * 2);
+		batch->window *= 2;
 	batch->prompt = false;
 	return true;
 }
@@ -283,23 +262,25 @@ run(struct batch *batch)
 	progress_begin(&batch->report.progress, &batch->report, dw_lines_fd(batch->lines));
 	for (;;) {
 		const enum turn turn = take_lines(batch);
-		int left = 0;
+		struct dw_fault fault = { 0 };
+		int left = 0, err;
 
 		if (batch->client != NULL)
 			left = dw_client_poll(batch->client, 0);
-		batch->report.interrupted = dw_interrupted();
 		tell_progress(batch);
-		if (turn == ENDED || left < 0 || batch->stop || batch->report.interrupted)
+		if (dw_interrupted() || turn == ENDED || left < 0 || batch->stop)
 			break;
 		if (turn == TIME_TO_LOOK || (turn == WINDOW_FULL && made_room(batch)))
 			continue;
 		report_flush(&batch->report);
 		if (batch->report.output_broken)
 			break;
-		wait_and_fill(batch, turn == NEEDS_INPUT, left > 0);
+		err = dw_command_wait(batch->lines, turn == NEEDS_INPUT, batch->client, left > 0, &fault);
+		if (err != DW_OK)
+			report_fatal(&batch->report, err, &fault);
 	}
-	while (batch->client != NULL && dw_client_poll(batch->client, WAIT_MS) > 0) {
-		batch->report.interrupted = dw_interrupted();
+	while (batch->client != NULL && dw_client_poll(batch->client, DW_COMMAND_WAIT_MS) > 0) {
+		(void)dw_interrupted();
 		tell_progress(batch);
 		report_flush(&batch->report);
 	}
@@ -313,7 +294,7 @@ tell_rest(const struct batch *batch)
 	if (batch->report.failed == 0 && !batch->report.output_broken)
 		return;
 	if (!dw_lines_ended(batch->lines))
-		fprintf(stderr, "%s: %s: stopped after line %llu; what follows was not sent\n", send_command.name,
+		fprintf(stderr, "%s: %s: stopped after line %llu; what follows was not sent\n", SEND_NAME,
 			dw_lines_name(batch->lines), (unsigned long long)batch->line);
 }
 
@@ -325,26 +306,11 @@ set_up(struct batch *batch, struct dw_fault *fault)
 	batch->items = calloc(most, sizeof(*batch->items));
 	if (batch->items == NULL)
 		return DW_E_NOMEM;
-	widen(batch, fixed > 0 ? fixed : WINDOW_FIRST);
+	batch->window = fixed > 0 ? fixed : WINDOW_FIRST;
 	batch->name = dw_random();
 	batch->prompt_ms =
 		(uint64_t)dw_common.timeout_ms / 50 < PROMPT_MS ? (uint64_t)dw_common.timeout_ms / 50 : PROMPT_MS;
-	return batch->options->dry ? DW_OK : open_client(&batch->client, most, fault);
-}
-
-/* What -t and -d give is wrong for every line: told once, before any is read. */
-static int
-check_defaults(const struct options *options)
-{
-	char type[DW_TYPE_MAX + 1];
-	struct dw_fault fault = { 0 };
-	int err = options->type != NULL ? dw_type_expand(dw_str(options->type), type, &fault) : DW_OK;
-
-	if (err == DW_OK && options->room != NULL)
-		err = dw_room_check(dw_str(options->room), "option '--diagnosis': ", &fault);
-	if (err != DW_OK)
-		dw_fault_print(stderr, send_command.name, err, &fault, NULL);
-	return err;
+	return batch->options->dry ? DW_OK : dw_command_connect(&batch->client, SEND_NAME, most, true, fault);
 }
 
 int
@@ -352,13 +318,9 @@ send_lines(const struct options *options, const char *path)
 {
 	struct batch batch = { .options = options };
 	struct dw_fault fault = { 0 };
-	int err = check_defaults(options);
+	int err;
 
-	if (err != DW_OK)
-		return dw_err_exit(err);
-	if ((path == NULL || strcmp(path, "-") == 0) && isatty(STDIN_FILENO))
-		return dw_err_exit(refuse_terminal());
-	report_init(&batch.report, options, NULL);
+	report_init(&batch.report, options);
 	dw_request_init(&batch.request);
 	err = dw_lines_open(&batch.lines, path, INPUT_MAX, &fault);
 	if (err == DW_OK) {

@@ -13,9 +13,10 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "cli/opt.h"
 #include "send.h"
 
-enum { FIRST_MS = 1000, EVERY_MS = 200, COUNT_MS = 500, BLOCK = 64 * 1024, TEXT_SIZE = 160 };
+enum { FIRST_MS = 1000, EVERY_MS = 200, COUNT_MS = 500, BLOCK = 64 * 1024 };
 
 void
 progress_begin(struct progress *progress, const struct report *report, int fd)
@@ -53,33 +54,12 @@ count_lines(const struct progress *progress)
 	return got == 0 ? count + (last != '\n') : 0;
 }
 
-static size_t
-add_rate(char *text, size_t size, uint64_t rate)
-{
-	const int n = rate < 10000 ? snprintf(text, size, " %llu/s", (unsigned long long)rate)
-							   : snprintf(text, size, " %lluk/s", (unsigned long long)rate / 1000);
-
-	return (size_t)n;
-}
-
-static void
-add_eta(char *text, size_t size, uint64_t seconds)
-{
-	const unsigned long long hours = seconds / 3600, minutes = seconds / 60 % 60, rest = seconds % 60;
-
-	if (hours > 0)
-		(void)snprintf(text, size, " eta %llu:%02llu:%02llu", hours, minutes, rest);
-	else
-		(void)snprintf(text, size, " eta %llu:%02llu", minutes, rest);
-}
-
 void
 progress_tell(struct progress *progress, uint64_t done, uint64_t rejected)
 {
 	const uint64_t now = progress->on ? dw_mono_ms() : 0;
-	char text[TEXT_SIZE];
-	uint64_t rate;
-	size_t n;
+	struct dw_buf text = { 0 };
+	uint64_t rate, left;
 
 	if (!progress->on || now < progress->due)
 		return;
@@ -88,16 +68,25 @@ progress_tell(struct progress *progress, uint64_t done, uint64_t rejected)
 	progress->counted = true;
 	progress->due = now + EVERY_MS;
 	rate = done * 1000 / (now - progress->begun);
-	n = (size_t)snprintf(text, sizeof(text), "%llu", (unsigned long long)done);
+	dw_buf_addu(&text, done);
 	if (progress->total > 0 && progress->total >= done)
-		n += (size_t)snprintf(text + n, sizeof(text) - n, "/%llu %llu%%", (unsigned long long)progress->total,
+		dw_buf_addf(&text, "/%llu %llu%%", (unsigned long long)progress->total,
 			(unsigned long long)(done * 100 / progress->total));
-	n += add_rate(text + n, sizeof(text) - n, rate);
+	dw_buf_addf(&text, " %llu%s/s", (unsigned long long)(rate < 10000 ? rate : rate / 1000), rate < 10000 ? "" : "k");
 	if (rejected > 0)
-		n += (size_t)snprintf(text + n, sizeof(text) - n, " rejected %llu", (unsigned long long)rejected);
-	if (progress->total >= done && rate > 0)
-		add_eta(text + n, sizeof(text) - n, (progress->total - done + rate - 1) / rate);
-	fprintf(stderr, "\r%s\033[K", text);
+		dw_buf_addf(&text, " rejected %llu", (unsigned long long)rejected);
+	if (progress->total >= done && rate > 0) {
+		left = (progress->total - done + rate - 1) / rate;
+		dw_buf_adds(&text, " eta ");
+		if (left >= 3600)
+			dw_buf_addf(&text, "%llu:%02llu", (unsigned long long)left / 3600, (unsigned long long)left / 60 % 60);
+		else
+			dw_buf_addu(&text, left / 60);
+		dw_buf_addf(&text, ":%02llu", (unsigned long long)left % 60);
+	}
+	if (dw_buf_ok(&text))
+		fprintf(stderr, "\r%s\033[K", text.data);
+	dw_buf_clear(&text);
 	progress->shown = true;
 }
 

@@ -7,19 +7,18 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cli/command.h"
+#include "cli/interrupt.h"
 #include "send.h"
 
-enum { EXIT_INTERRUPTED = 130, WHERE_SIZE = 4200, HINT_SIZE = 384 };
+enum { HINT_SIZE = 384 };
 
 void
-report_init(struct report *report, const struct options *options, const char *source)
+report_init(struct report *report, const struct options *options)
 {
 	const char *format = dw_common.format != NULL ? dw_common.format : "table";
 
-	*report = (struct report) { .source = source,
-		.lines = options->lines,
-		.wait = (uint64_t)options->wait,
-		.wait_ms = (uint64_t)options->wait_ms };
+	*report = (struct report) { .options = options };
 	report->json = dw_common.json || strcmp(format, "json") == 0 || strcmp(format, "ndjson") == 0;
 	report->receipts = !report->json && (options->receipts || strcmp(format, "tsv") == 0);
 }
@@ -29,9 +28,8 @@ static void
 print_json(const struct message *message, const uint64_t *count)
 {
 	const struct dw_stored *stored = &message->receipt;
-	struct dw_buf line;
+	struct dw_buf line = { 0 };
 
-	dw_buf_init(&line);
 	dw_buf_adds(&line, "{\"diagnosis_id\":");
 	dw_id_to_json(&line, dw_str(message->room));
 	dw_buf_adds(&line, ",\"seq\":");
@@ -99,17 +97,6 @@ tell_stored(struct report *report, const struct message *message, int err, const
 		print_receipt(message, err, count);
 }
 
-static void
-name_place(const struct report *report, uint64_t line, char where[WHERE_SIZE])
-{
-	if (report->source == NULL)
-		(void)snprintf(where, WHERE_SIZE, "%s", send_command.name);
-	else if (report->lines && line > 0)
-		(void)snprintf(where, WHERE_SIZE, "%s: %s:%llu", send_command.name, report->source, (unsigned long long)line);
-	else
-		(void)snprintf(where, WHERE_SIZE, "%s: %s", send_command.name, report->source);
-}
-
 /* How to go on after this error, into hint; NULL when there is nothing to say. */
 static const char *
 advise(const struct report *report, const struct message *message, int err, char hint[HINT_SIZE])
@@ -117,7 +104,7 @@ advise(const struct report *report, const struct message *message, int err, char
 	const char *then = message->stored ? "it is waited for again" : "it is stored once";
 
 	if (dw_err_exit(err) == 75 && message->id[0] != '\0') {
-		if (!report->lines)
+		if (!report->options->lines)
 			(void)snprintf(hint, HINT_SIZE, "id %s: run again with -i %s, and %s", message->id, message->id, then);
 		else
 			(void)snprintf(hint, HINT_SIZE, "id %s: send the line again with %s, and %s", message->id,
@@ -128,15 +115,18 @@ advise(const struct report *report, const struct message *message, int err, char
 		return "another message had this id: give this one its own";
 	if (dw_err_exit(err) != 65)
 		return NULL;
-	return report->lines ? "correct the line and send it again; the others are not held up by it"
-						 : "option -n checks without sending";
+	return report->options->lines ? "correct the line and send it again; the others are not held up by it"
+								  : "option -n checks without sending";
 }
 
-static void
-tell_failed(struct report *report, const struct message *message, int err, const struct dw_fault *fault)
+void
+report_failed(struct report *report, const struct message *message, int err, const struct dw_fault *fault)
 {
-	char where[WHERE_SIZE], hint[HINT_SIZE];
+	const uint64_t line = report->options->lines ? message->line : 0;
+	char hint[HINT_SIZE];
 
+	if (report->receipts && !message->stored)
+		print_receipt(message, err, NULL);
 	if (err == DW_E_UNDELIVERED)
 		report->undelivered++;
 	else if (dw_err_exit(err) == 75)
@@ -145,17 +135,8 @@ tell_failed(struct report *report, const struct message *message, int err, const
 		report->rejected++;
 	if (report->first == DW_OK)
 		report->first = err;
-	name_place(report, message->line, where);
 	progress_hide(&report->progress);
-	dw_fault_print(stderr, where, err, fault, advise(report, message, err, hint));
-}
-
-void
-report_failed(struct report *report, const struct message *message, int err, const struct dw_fault *fault)
-{
-	if (report->receipts)
-		print_receipt(message, err, NULL);
-	tell_failed(report, message, err, fault);
+	dw_command_tell(SEND_NAME, report->source, line, err, fault, advise(report, message, err, hint));
 }
 
 /* What the client or the answer says of an error. */
@@ -163,32 +144,24 @@ static void
 explain(const struct report *report, const struct message *message, const struct dw_client *client, int err,
 	const struct dw_wire *answer, struct dw_fault *fault)
 {
-	struct dw_fault cause = { 0 };
+	const struct dw_publish *asked = &report->options->publish;
+	struct dw_fault cause;
 
-	*fault = cause;
 	if (err == DW_E_UNDELIVERED && answer != NULL) {
 		(void)dw_fault_set(fault, err, NULL, NULL, "stored, but %llu of %llu devices have confirmed it within %llu%s",
-			(unsigned long long)answer->delivered.count, (unsigned long long)report->wait,
-			(unsigned long long)(report->wait_ms % 1000 == 0 ? report->wait_ms / 1000 : report->wait_ms),
-			report->wait_ms % 1000 == 0 ? "s" : "ms");
+			(unsigned long long)answer->delivered.count, (unsigned long long)asked->wait,
+			(unsigned long long)(asked->wait_ms % 1000 == 0 ? asked->wait_ms / 1000 : asked->wait_ms),
+			asked->wait_ms % 1000 == 0 ? "s" : "ms");
 		return;
 	}
 	if (answer == NULL)
-		dw_client_explain(client, err, &cause);
+		dw_client_explain(client, err, fault);
 	else if (answer->kind == DW_STORED && answer->stored.text.n > 0)
-		(void)dw_fault_set(&cause, err, NULL, NULL, "%.*s", (int)answer->stored.text.n, answer->stored.text.p);
+		(void)dw_fault_set(fault, err, NULL, NULL, "%.*s", (int)answer->stored.text.n, answer->stored.text.p);
+	cause = *fault;
 	if (message->stored)
 		(void)dw_fault_set(fault, err, NULL, NULL, "stored, but not known who has it: %s",
 			cause.message[0] != '\0' ? cause.message : dw_err_text(err));
-	else
-		*fault = cause;
-}
-
-/* Whether this error says that no later message will fare better. */
-static bool
-is_fatal(int err, const struct dw_wire *answer)
-{
-	return answer == NULL && err != DW_E_HUB_AWAY && err != DW_E_TIMEOUT;
 }
 
 bool
@@ -196,13 +169,13 @@ report_answer(struct report *report, struct message *message, const struct dw_cl
 	const struct dw_wire *answer)
 {
 	const uint64_t *count = answer != NULL && answer->kind == DW_DELIVERED ? &answer->delivered.count : NULL;
-	struct dw_fault fault;
+	struct dw_fault fault = { 0 };
 
 	if (err == DW_OK && answer != NULL && answer->kind == DW_STORED) {
 		message->stored = true;
 		message->receipt = answer->stored;
 		message->receipt.text = (struct dw_str) { NULL, 0 };
-		if (report->wait > 0)
+		if (report->options->publish.wait > 0)
 			return false;
 	}
 	if (message->stored)
@@ -210,10 +183,8 @@ report_answer(struct report *report, struct message *message, const struct dw_cl
 	if (err == DW_OK)
 		return true;
 	explain(report, message, client, err, answer, &fault);
-	if (is_fatal(err, answer))
+	if (answer == NULL && err != DW_E_HUB_AWAY && err != DW_E_TIMEOUT) /* no later message will fare better */
 		report_fatal(report, err, &fault);
-	else if (message->stored)
-		tell_failed(report, message, err, &fault);
 	else
 		report_failed(report, message, err, &fault);
 	return true;
@@ -222,14 +193,11 @@ report_answer(struct report *report, struct message *message, const struct dw_cl
 void
 report_fatal(struct report *report, int err, const struct dw_fault *fault)
 {
-	char where[WHERE_SIZE];
-
 	if (report->fatal != DW_OK)
 		return;
 	report->fatal = err;
-	name_place(report, 0, where);
 	progress_hide(&report->progress);
-	dw_fault_print(stderr, err == DW_E_NOINPUT ? where : send_command.name, err, fault, NULL);
+	dw_command_tell(SEND_NAME, err == DW_E_NOINPUT ? report->source : NULL, 0, err, fault, NULL);
 }
 
 void
@@ -239,7 +207,7 @@ report_flush(struct report *report)
 		return;
 	report->output_broken = true;
 	progress_hide(&report->progress);
-	fprintf(stderr, "%s: cannot write the results to standard output [DW%d]\n", send_command.name, -DW_E_IO);
+	fprintf(stderr, "%s: cannot write the results to standard output [DW%d]\n", SEND_NAME, -DW_E_IO);
 }
 
 /* "stored 3, duplicates 1, rejected 2, clients 3, queued 1": what is 0 is left out, but for stored. */
@@ -274,13 +242,13 @@ print_summary(const struct report *report)
 static int
 exit_status(const struct report *report)
 {
-	if (report->interrupted)
-		return EXIT_INTERRUPTED;
+	if (dw_interrupted())
+		return DW_EXIT_INTERRUPTED;
 	if (report->output_broken)
 		return dw_err_exit(DW_E_IO);
 	if (report->fatal != DW_OK)
 		return dw_err_exit(report->fatal);
-	if (!report->lines)
+	if (!report->options->lines)
 		return dw_err_exit(report->first);
 	if (report->failed > 0 || report->undelivered > 0)
 		return dw_err_exit(DW_E_HUB_AWAY);
@@ -293,7 +261,7 @@ report_end(struct report *report)
 	report_flush(report);
 	progress_hide(&report->progress);
 	if (!dw_common.quiet && isatty(STDERR_FILENO) && report->fatal == DW_OK &&
-		(report->lines || report->first == DW_OK))
+		(report->options->lines || report->first == DW_OK))
 		print_summary(report);
 	return exit_status(report);
 }

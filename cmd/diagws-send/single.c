@@ -7,15 +7,15 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "cli/command.h"
 #include "cli/interrupt.h"
 #include "send.h"
 
-enum { BLOCK = 32 * 1024, INTERRUPT_MS = 100 };
+enum { BLOCK = 32 * 1024 };
 
 struct single {
 	struct report *report;
@@ -26,7 +26,7 @@ struct single {
 
 /* Reads all of fd, at most INPUT_MAX bytes; an interrupt ends it early. */
 static int
-read_all(int fd, struct dw_buf *text, struct report *report, struct dw_fault *fault)
+read_all(int fd, struct dw_buf *text, struct dw_fault *fault)
 {
 	for (;;) {
 		char *to = dw_buf_room(text, BLOCK);
@@ -34,10 +34,9 @@ read_all(int fd, struct dw_buf *text, struct report *report, struct dw_fault *fa
 
 		if (to == NULL)
 			return DW_E_NOMEM;
-		while ((dw_interrupt_wait(fd, -1, -1) & DW_READY_ONE) == 0 && !dw_interrupted())
+		while (!dw_interrupt_wait(fd, -1, -1) && !dw_interrupted())
 			continue;
-		report->interrupted = dw_interrupted();
-		if (report->interrupted)
+		if (dw_interrupted())
 			return DW_OK;
 		got = read(fd, to, BLOCK);
 		if (got == 0)
@@ -53,24 +52,19 @@ read_all(int fd, struct dw_buf *text, struct report *report, struct dw_fault *fa
 	}
 }
 
+/* path: NULL is standard input. */
 static int
-read_data(const char *data, struct dw_buf *text, struct report *report, struct dw_fault *fault)
+read_input(const char *path, struct dw_buf *text, struct dw_fault *fault)
 {
-	const bool is_stdin = report->source != NULL && strcmp(report->source, "stdin") == 0;
-	int err, fd = STDIN_FILENO;
+	const int fd = path == NULL ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
+	int err;
 
-	if (report->source == NULL) {
-		dw_buf_adds(text, data);
-		return dw_buf_ok(text) ? DW_OK : DW_E_NOMEM;
-	}
-	if (!is_stdin)
-		fd = open(report->source, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return dw_fault_set(fault, DW_E_NOINPUT, NULL, NULL, "cannot open: %s", strerror(errno));
-	err = read_all(fd, text, report, fault);
-	if (!is_stdin)
+	err = read_all(fd, text, fault);
+	if (path != NULL)
 		(void)close(fd);
-	if (err == DW_OK && !report->interrupted && (text->len == 0 || strspn(text->data, " \t\r\n") == text->len))
+	if (err == DW_OK && !dw_interrupted() && (text->len == 0 || strspn(text->data, " \t\r\n") == text->len))
 		err = dw_fault_set(fault, DW_E_JSON, NULL, "a JSON object", "the input is empty");
 	return err;
 }
@@ -88,84 +82,73 @@ send_it(struct single *single, const struct options *options, const char *type, 
 {
 	struct dw_client *client = NULL;
 	struct dw_fault fault = { 0 };
-	struct dw_wire message;
-	int err = open_client(&client, 1, &fault);
+	struct dw_wire message = { .kind = DW_PUBLISH, .publish = options->publish };
+	int err = dw_command_connect(&client, SEND_NAME, 1, true, &fault);
 
 	if (err != DW_OK) {
 		report_fatal(single->report, err, &fault);
 		return;
 	}
 	single->client = client;
-	set_publish(&message, options, single->message.room, type, single->message.id, data);
+	message.publish.room = dw_str(single->message.room);
+	message.publish.type = dw_str(type);
+	message.publish.id = dw_str(single->message.id);
+	message.publish.data = dw_bytes(data->data, data->len);
 	err = dw_client_ask(client, &message, take_answer, single);
 	if (err != DW_OK)
 		take_answer(single, err, NULL);
 	while (err == DW_OK && !single->answered) {
-		(void)dw_client_poll(client, INTERRUPT_MS);
+		(void)dw_client_poll(client, DW_COMMAND_WAIT_MS);
 		(void)dw_interrupted();
 	}
-	single->report->interrupted = dw_interrupted();
 	dw_client_destroy(&client);
 }
 
+/* id: NULL, one is made. */
 static int
-set_id(struct message *message, const char *id, struct dw_fault *fault)
-{
-	message->made = id == NULL;
-	if (id == NULL) {
-		dw_random_id(message->id);
-		return DW_OK;
-	}
-	if (!dw_id_ok(dw_str(id)))
-		return dw_fault_set(
-			fault, DW_E_FIELD, "id", "1 to 128 of A-Z a-z 0-9 _ . : -", "option '--id': the value is not an id");
-	(void)dw_str_copy(dw_str(id), message->id, sizeof(message->id));
-	return DW_OK;
-}
-
-static int
-check_names(struct message *message, const char *room, const char *type, char full_type[DW_TYPE_MAX + 1],
+set_names(struct message *message, const char *id, const char *room, const char *type, char full_type[DW_TYPE_MAX + 1],
 	struct dw_fault *fault)
 {
 	int err = dw_type_expand(dw_str(type), full_type, fault);
 
 	if (err == DW_OK)
 		err = dw_room_check(dw_str(room), "", fault);
-	if (err == DW_OK)
-		(void)dw_str_copy(dw_str(room), message->room, sizeof(message->room));
+	if (err != DW_OK)
+		return err;
+	(void)dw_str_copy(dw_str(room), message->room, sizeof(message->room));
+	message->made = id == NULL;
+	if (id == NULL)
+		dw_random_id(message->id);
+	else if (!dw_id_ok(dw_str(id)) || !dw_str_copy(dw_str(id), message->id, sizeof(message->id)))
+		err = dw_fault_set(
+			fault, DW_E_FIELD, "id", "1 to 128 of A-Z a-z 0-9 _ . : -", "option '--id': the value is not an id");
 	return err;
 }
 
 int
 send_single(const struct options *options, const char *type, const char *room, const char *data)
 {
-	const bool from_stdin = data == NULL || strcmp(data, "-") == 0 || strcmp(data, "@-") == 0;
 	char full_type[DW_TYPE_MAX + 1];
+	struct dw_str input = dw_str(data);
 	struct dw_fault fault = { 0 };
-	struct dw_buf text, compact;
-	struct single single = { .message = { .line = 1 } };
+	struct dw_buf text = { 0 }, compact = { 0 };
 	struct report report;
+	struct single single = { .report = &report, .message = { .line = 1 } };
 	int err;
 
-	dw_buf_init(&text);
-	dw_buf_init(&compact);
-	report_init(&report, options, NULL);
-	single.report = &report;
-	if (from_stdin && isatty(STDIN_FILENO))
-		return dw_err_exit(refuse_terminal());
-	err = check_names(&single.message, room, type, full_type, &fault);
-	if (err == DW_OK)
-		err = set_id(&single.message, options->id, &fault);
-	if (err == DW_OK) {
-		report.source = from_stdin ? "stdin" : data[0] == '@' ? data + 1 : NULL;
-		err = read_data(data, &text, &report, &fault);
+	report_init(&report, options);
+	err = set_names(&single.message, options->id, room, type, full_type, &fault);
+	if (err == DW_OK && (data == NULL || data[0] == '@')) {
+		report.source = data == NULL ? "stdin" : data + 1;
+		err = read_input(data == NULL ? NULL : data + 1, &text, &fault);
+		input = dw_bytes(text.data, text.len);
 	}
-	if (err == DW_OK && !report.interrupted)
-		err = dw_data_check(dw_str(full_type), text.data, text.len, &compact, &fault);
+	if (err == DW_OK && !dw_interrupted())
+		err = dw_data_check(dw_str(full_type), input.p, input.n, &compact, &fault);
 	if (err != DW_OK) {
 		single.message.id[0] = '\0';
 		report_failed(&report, &single.message, err, &fault);
-	} else if (!report.interrupted) {
+	} else if (!dw_interrupted()) {
 		report.source = NULL;
 		report.checked = options->dry ? 1 : 0;
 		if (!options->dry)

@@ -3,29 +3,25 @@
  * One view is asked of the hub, which sorts and cuts it, and printed: drawn on a terminal, TSV in a pipe, or JSON.
  * Failure modes and exit status: diagws(7); a diagnosis that nobody knows is 67, a hub that does not answer 75.
  */
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "cli/interrupt.h"
-#include "cli/opt.h"
-#include "cli/rows.h"
-#include "client/client.h"
-#include "draw.h"
+#include "cli/command.h"
 #include "message/msg.h"
 
-enum { ROWS_MAX = 100000, WAIT_MS = 1000 };
+enum { ROWS_MAX = 100000 };
 
 static const char *sort_column;
 static bool reverse;
 static int64_t top;
 
 static const struct dw_opt view_options[] = {
-	{ DW_OPT_TEXT, 0, "sort", "COL", "sort by this column: numbers from the largest, names from a", NULL, NULL, NULL,
-		&sort_column, 0, 0 },
-	{ DW_OPT_FLAG, 0, "reverse", NULL, "sort the other way round", NULL, NULL, NULL, &reverse, 0, 0 },
-	{ DW_OPT_NUMBER, 0, "top", "N", "only the first N rows", NULL, "all", NULL, &top, 1, ROWS_MAX },
+	{ DW_OPT_TEXT, 0, "sort", "COL", "sort by this column: numbers from the largest, names from a",
+		.target = &sort_column },
+	{ DW_OPT_FLAG, 0, "reverse", NULL, "sort the other way round", .target = &reverse },
+	{ DW_OPT_NUMBER, 0, "top", "N", "only the first N rows", .initial = "all", .target = &top, .min = 1,
+		.max = ROWS_MAX },
 	{ 0 },
 };
 
@@ -60,22 +56,6 @@ static const struct view views[] = {
 	{ "users", false, false },
 };
 
-struct answer {
-	bool came;
-	int err;
-	struct dw_rows *rows; /* none, but the columns, where there is not the one to sort by */
-};
-
-static const struct view *
-find_view(const char *name)
-{
-	for (size_t i = 0; i < sizeof(views) / sizeof(views[0]); i++) {
-		if (strcmp(views[i].name, name) == 0)
-			return &views[i];
-	}
-	return NULL;
-}
-
 static int
 check_usage(int count, char **operands, const struct view **view)
 {
@@ -83,7 +63,10 @@ check_usage(int count, char **operands, const struct view **view)
 	struct dw_fault fault = { 0 };
 	int err;
 
-	*view = find_view(name);
+	*view = NULL;
+	for (size_t i = 0; i < sizeof(views) / sizeof(views[0]); i++)
+		if (strcmp(views[i].name, name) == 0)
+			*view = &views[i];
 	if (*view == NULL)
 		return dw_opt_misuse(&command, "'%s' is not one of: %s", name, command.words);
 	if (sort_column != NULL && sort_column[0] == '\0')
@@ -101,31 +84,14 @@ check_usage(int count, char **operands, const struct view **view)
 }
 
 static void
-take_answer(void *user, int err, const struct dw_wire *message)
-{
-	struct answer *answer = user;
-
-	answer->came = true;
-	answer->err = err;
-	if (err == DW_OK || (message != NULL && message->table.columns.n > 0))
-		answer->err = dw_rows_new(&answer->rows, &message->table);
-	if (answer->err == DW_OK)
-		answer->err = err;
-}
-
-static void
 explain_column(const struct view *view, const struct dw_rows *rows)
 {
 	struct dw_fault fault = { 0 };
 	char quoted[DW_QUOTE_SIZE];
-	struct dw_buf hint;
+	struct dw_buf hint = { 0 };
 
-	dw_buf_init(&hint);
 	dw_buf_adds(&hint, "its columns are:");
-	for (size_t i = 0; i < rows->columns; i++) {
-		dw_buf_addc(&hint, ' ');
-		dw_rows_cell_text(&hint, &(struct dw_cell) { .type = DW_CELL_TEXT, .text = rows->names[i] });
-	}
+	dw_rows_add_names(&hint, rows);
 	(void)dw_fault_set(&fault, DW_E_USAGE, NULL, NULL, "option '--sort': '%s' is no column of '%s'",
 		dw_quote(dw_str(sort_column), quoted), view->name);
 	dw_fault_print(stderr, command.name, DW_E_USAGE, &fault, dw_buf_ok(&hint) ? hint.data : NULL);
@@ -134,70 +100,40 @@ explain_column(const struct view *view, const struct dw_rows *rows)
 
 /* What the hub says; failures have been told. */
 static int
-ask(const struct view *view, const char *room, struct dw_rows **rows)
+ask(const struct view *view, const char *room, struct dw_rows *rows)
 {
-	const struct dw_client_config config = {
-		.endpoint = dw_common.endpoint, .name = command.name, .timeout_ms = dw_common.timeout_ms, .window = 1
-	};
-	struct dw_wire request = { .kind = DW_STAT };
-	struct dw_client *client = NULL;
+	struct dw_wire request = { .kind = DW_STAT,
+		.stat = { .view = dw_str(view->name),
+			.room = dw_str(room),
+			.limit = top > 0 ? (uint64_t)top : ROWS_MAX,
+			.reverse = reverse } };
 	struct dw_fault fault = { 0 };
-	struct answer answer = { 0 };
-	int err = dw_client_new(&client, &config, &fault);
+	int err;
 
-	request.stat.view = dw_str(view->name);
-	request.stat.room = dw_str(room);
-	request.stat.limit = top > 0 ? (uint64_t)top : ROWS_MAX;
-	request.stat.reverse = reverse;
 	if (sort_column != NULL) /* one that is too long for a column is none as far as it is sent, either */
 		request.stat.sort = (struct dw_str) { sort_column, strnlen(sort_column, DW_COLUMN_MAX) };
-	if (err == DW_OK) {
-		err = dw_client_ask(client, &request, take_answer, &answer);
-		while (err == DW_OK && !answer.came)
-			(void)dw_client_poll(client, WAIT_MS);
-		err = err == DW_OK ? answer.err : err;
-		if (err == DW_E_UNKNOWN && room != NULL)
-			(void)dw_fault_set(
-				&fault, err, NULL, NULL, "diagnosis '%s' is unknown: nothing was sent and nobody watches", room);
-		else if (err != DW_OK)
-			dw_client_explain(client, err, &fault);
+	err = dw_command_ask(command.name, &request, rows, &fault);
+	if (err == DW_E_FIELD && rows->columns > 0) {
+		explain_column(view, rows);
+		return DW_E_USAGE;
 	}
-	dw_client_destroy(&client);
-	if (err == DW_OK) {
-		*rows = answer.rows;
-		return DW_OK;
-	}
-	if (err == DW_E_FIELD && answer.rows != NULL) {
-		explain_column(view, answer.rows);
-		err = DW_E_USAGE;
-	} else {
+	if (err == DW_E_UNKNOWN && room != NULL)
+		(void)dw_fault_set(
+			&fault, err, NULL, NULL, "diagnosis '%s' is unknown: nothing was sent and nobody watches", room);
+	if (err != DW_OK)
 		dw_fault_print(stderr, command.name, err, &fault, NULL);
-	}
-	dw_rows_destroy(&answer.rows);
 	return err;
 }
 
+/* A drawn table without rows is nothing at all. */
 static int
 print_rows(const struct dw_rows *rows, const struct view *view)
 {
-	const size_t count = top > 0 ? (size_t)top : rows->rows;
 	const enum dw_rows_format format = dw_rows_format(dw_common.format, dw_common.json, isatty(STDOUT_FILENO) != 0);
-	struct dw_buf text;
 	int err = DW_OK;
 
-	if (format == DW_ROWS_TABLE) {
-		err = draw_rows(rows, count, view->single && rows->rows == 1, dw_use_color(STDOUT_FILENO));
-	} else {
-		dw_buf_init(&text);
-		dw_rows_print(&text, rows, count, format, view->single);
-		if (!dw_buf_ok(&text))
-			err = DW_E_NOMEM;
-		else if (text.len > 0 && fwrite(text.data, 1, text.len, stdout) != text.len)
-			err = DW_E_IO;
-		dw_buf_clear(&text);
-	}
-	if (err == DW_OK && (fflush(stdout) != 0 || ferror(stdout)))
-		err = DW_E_IO;
+	if (format != DW_ROWS_TABLE || rows->rows > 0)
+		err = dw_rows_print(rows, format, view->single, 1);
 	if (err != DW_OK)
 		dw_fault_print(stderr, command.name, err, NULL, NULL);
 	else if (rows->more && (top == 0 || rows->rows < (size_t)top) && !dw_common.quiet)
@@ -208,23 +144,15 @@ print_rows(const struct dw_rows *rows, const struct view *view)
 int
 main(int argc, char **argv)
 {
-	const struct view *view = NULL;
-	struct dw_rows *rows = NULL;
-	int first = argc;
-	int err;
+	const int first = dw_command_begin(&command, argc, argv);
+	const struct view *view;
+	struct dw_rows rows = { 0 };
+	int err = check_usage(argc - first, argv + first, &view);
 
-	dw_hold_streams();
-	err = dw_opt_parse(&command, argc, argv, &first);
-
-	if (err == DW_OPT_DONE)
-		return 0;
-	(void)signal(SIGPIPE, SIG_IGN);
-	if (err == DW_OK)
-		err = check_usage(argc - first, argv + first, &view);
 	if (err == DW_OK)
 		err = ask(view, view->needs_room ? argv[first + 1] : NULL, &rows);
 	if (err == DW_OK)
-		err = print_rows(rows, view);
-	dw_rows_destroy(&rows);
+		err = print_rows(&rows, view);
+	dw_rows_clear(&rows);
 	return dw_err_exit(err);
 }

@@ -2,14 +2,15 @@
  * are for (up.c) does not matter here.
  *
  * The watchdog is systemd's own protocol (sd_notify(3)): each child is given a datagram socket and a time, and says
- * from inside its loop that it is alive. The kernel tells whose word it is. Silence is counted in our own looks, of
- * which LOOKS make the time: while we stand still ourselves (^Z), nobody grows silent. One that is stuck gets SIGABRT,
- * which leaves a core dump where these are kept, and a moment later SIGKILL; its successor has the same arguments.
+ * from inside its loop that it is alive. The kernel tells whose word it is. Silence is not measured by the clock: we
+ * count our own looks, LOOKS to that time, so that nobody grows silent while we are stopped ourselves (^Z). A child
+ * that is stuck gets SIGABRT, which leaves a core dump where these are kept, and a moment later SIGKILL; its successor
+ * has the same arguments.
  *
  * Failure modes: a child that ends by itself is told to the caller; so is a successor that cannot even be started, as
  * one that ended. Invariant: no child outlives us (PR_SET_PDEATHSIG).
  */
-#include "children.h"
+#include "up.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -38,7 +39,7 @@ enum {
 struct child {
 	pid_t pid; /* 0: ended */
 	const char *name;
-	char *arguments[ARGUMENTS_MAX + 1];
+	const char *arguments[ARGUMENTS_MAX + 1];
 	int64_t silent_ms; /* below 0: it has not begun to speak */
 };
 
@@ -96,7 +97,7 @@ children_init(const sigset_t *mask, int64_t watchdog_ms)
 
 /* Starts diagws-NAME; its standard output goes to out when that is not -1. */
 static pid_t
-start(const char *name, char *const *arguments, int out)
+start(const char *name, const char *const *arguments, int out)
 {
 	char path[DW_PATH_SIZE];
 	pid_t parent = getpid(), pid;
@@ -112,7 +113,7 @@ start(const char *name, char *const *arguments, int out)
 	/* A terminal's ^C reaches us alone: we end the children in order. */
 	(void)setpgid(0, 0);
 	(void)dup2(out >= 0 ? out : STDERR_FILENO, STDOUT_FILENO);
-	(void)execvp(path, arguments);
+	(void)execvp(path, (char *const *)(uintptr_t)arguments);
 	fprintf(stderr, "diagws-up: cannot run '%s': %s\n", path, strerror(errno));
 	_exit(69);
 }
@@ -125,8 +126,18 @@ launch(struct child *child)
 	return child->pid > 0;
 }
 
+static int
+fail_start(const char *name)
+{
+	struct dw_fault fault = { 0 };
+
+	(void)dw_fault_set(&fault, DW_E_NOMEM, NULL, NULL, "cannot start '%s': %s", name, strerror(errno));
+	dw_fault_print(stderr, "diagws-up", DW_E_NOMEM, &fault, NULL);
+	return DW_E_NOMEM;
+}
+
 int
-children_start(const char *name, char *const *arguments)
+children_start(const char *name, const char *const *arguments)
 {
 	struct child *child = &children[count];
 
@@ -134,16 +145,16 @@ children_start(const char *name, char *const *arguments)
 	for (size_t i = 0; arguments[i] != NULL; i++) {
 		child->arguments[i] = strdup(arguments[i]);
 		if (child->arguments[i] == NULL)
-			return DW_E_NOMEM;
+			return fail_start(name);
 	}
 	if (!launch(child))
-		return DW_E_NOMEM;
+		return fail_start(name);
 	count++;
 	return DW_OK;
 }
 
 int
-children_run(const char *name, char *const *arguments, char *out, size_t size)
+children_run(const char *name, const char *const *arguments, char *out, size_t size)
 {
 	int pipes[2], status = -1;
 	size_t used = 0;
@@ -151,7 +162,7 @@ children_run(const char *name, char *const *arguments, char *out, size_t size)
 	pid_t pid;
 
 	if (pipe2(pipes, O_CLOEXEC) != 0)
-		return DW_E_NOMEM;
+		return fail_start(name);
 	pid = start(name, arguments, pipes[1]);
 	(void)close(pipes[1]);
 	while (size > 0 && used + 1 < size && (n = read(pipes[0], out + used, size - used - 1)) > 0)
@@ -162,7 +173,7 @@ children_run(const char *name, char *const *arguments, char *out, size_t size)
 	while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		continue;
 	if (pid < 0)
-		return DW_E_NOMEM;
+		return fail_start(name);
 	return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? DW_OK : DW_E_UNSUPPORTED;
 }
 
@@ -204,14 +215,6 @@ await_end(struct child *child, uint64_t until)
 }
 
 static void
-hear(pid_t pid)
-{
-	for (size_t i = 0; i < count; i++)
-		if (children[i].pid == pid)
-			children[i].silent_ms = 0;
-}
-
-static void
 hear_all(void)
 {
 	char text[64];
@@ -229,7 +232,9 @@ hear_all(void)
 		if (head == NULL || head->cmsg_level != SOL_SOCKET || head->cmsg_type != SCM_CREDENTIALS)
 			continue;
 		memcpy(&sender, CMSG_DATA(head), sizeof(sender));
-		hear(sender.pid);
+		for (size_t i = 0; i < count; i++)
+			if (children[i].pid == sender.pid)
+				children[i].silent_ms = 0;
 	}
 }
 

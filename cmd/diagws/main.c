@@ -9,7 +9,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "children.h"
 #include "cli/opt.h"
 #include "up.h"
 

@@ -6,7 +6,7 @@
  * port and goes with the process, however that ends.
  * Failure modes: no free port (0); an edge that does not answer within a second is not ready.
  */
-#include "ports.h"
+#include "up.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>

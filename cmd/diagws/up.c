@@ -18,10 +18,7 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
-#include "base/paths.h"
-#include "children.h"
 #include "cli/opt.h"
-#include "ports.h"
 
 enum {
 	EDGES_MAX = CHILDREN_MAX - 1,
@@ -38,43 +35,15 @@ static struct {
 } wish = { .port = 8000, .edges = 1, .watchdog_ms = 10000, .user = "demo" };
 
 static const struct dw_opt options[] = {
-	{ .kind = DW_OPT_NUMBER,
-		.name = "port",
-		.arg = "PORT",
-		.help = "the first edge's port, or the next free one",
-		.env = "DIAGWS_UP_PORT",
-		.initial = "8000",
-		.target = &wish.port,
-		.min = 1,
-		.max = 65000 },
-	{ .kind = DW_OPT_NUMBER,
-		.name = "edges",
-		.arg = "N",
-		.help = "so many edges, on one port and each on one of its own",
-		.initial = "1",
-		.target = &wish.edges,
-		.min = 1,
-		.max = EDGES_MAX },
-	{ .kind = DW_OPT_TEXT,
-		.name = "state-dir",
-		.arg = "DIR",
-		.help = "keep everything here (else it is temporary)",
-		.target = &wish.state_dir },
-	{ .kind = DW_OPT_TEXT,
-		.name = "user",
-		.arg = "USER",
-		.help = "who may watch diagnosis 123",
-		.initial = "demo",
-		.target = &wish.user },
-	{ .kind = DW_OPT_DURATION,
-		.name = "watchdog",
-		.arg = "DUR",
-		.help = "replace a process that is stuck for so long; 0: never",
-		.initial = "10s",
-		.target = &wish.watchdog_ms,
-		.min = 0,
-		.max = 3600000 },
-	{ .kind = DW_OPT_FLAG, .name = "json", .help = "print one JSON object", .target = &wish.json },
+	{ DW_OPT_NUMBER, 0, "port", "PORT", "the first edge's port, or the next free one", .env = "DIAGWS_UP_PORT",
+		.initial = "8000", .target = &wish.port, .min = 1, .max = 65000 },
+	{ DW_OPT_NUMBER, 0, "edges", "N", "so many edges, on one port and each on one of its own", .initial = "1",
+		.target = &wish.edges, .min = 1, .max = EDGES_MAX },
+	{ DW_OPT_TEXT, 0, "state-dir", "DIR", "keep everything here (else it is temporary)", .target = &wish.state_dir },
+	{ DW_OPT_TEXT, 0, "user", "USER", "who may watch diagnosis 123", .initial = "demo", .target = &wish.user },
+	{ DW_OPT_DURATION, 0, "watchdog", "DUR", "replace a process that is stuck for so long; 0: never", .initial = "10s",
+		.target = &wish.watchdog_ms, .max = 3600000 },
+	{ DW_OPT_FLAG, 0, "json", NULL, "print one JSON object", .target = &wish.json },
 	{ 0 },
 };
 static const struct dw_opt *const groups[] = { options, dw_opt_common, NULL };
@@ -117,10 +86,12 @@ make_folders(void)
 			return fail(DW_E_CREATE, "cannot make", up.dir);
 	} else {
 		err = dw_make_dirs(wish.state_dir, 0700, &fault);
-		if (err != DW_OK || realpath(wish.state_dir, up.key) == NULL) {
+		if (err != DW_OK) {
 			dw_fault_print(stderr, command.name, err, &fault, NULL);
-			return err != DW_OK ? err : DW_E_CREATE;
+			return err;
 		}
+		if (realpath(wish.state_dir, up.key) == NULL)
+			return fail(DW_E_CREATE, "cannot use", wish.state_dir);
 		if (!dw_str_copy(dw_str(up.key), up.dir, sizeof(up.dir)))
 			return fail(DW_E_CREATE, "too long a path", wish.state_dir);
 	}
@@ -155,33 +126,13 @@ make_key(void)
 }
 
 static int
-keep(const char *name, char *const *arguments)
-{
-	int err = children_start(name, arguments);
-
-	return err == DW_OK ? DW_OK : fail(err, "cannot start", name);
-}
-
-/* One that fails says itself why. */
-static int
-run(const char *name, char *const *arguments, char *out, size_t size)
-{
-	int err = children_run(name, arguments, out, size);
-
-	return err == DW_E_NOMEM ? fail(err, "cannot start", name) : err;
-}
-
-#define WORD(text) ((char *)(uintptr_t)(text))
-
-static int
 start_hub(void)
 {
 	char state[DW_PATH_SIZE];
-	char *arguments[] = { WORD("diagws-hub"), WORD("-q"), WORD("--bind"), up.endpoint, WORD("--state-dir"), state,
-		NULL };
+	const char *arguments[] = { "diagws-hub", "-q", "--bind", up.endpoint, "--state-dir", state, NULL };
 
 	(void)snprintf(state, sizeof(state), "%s/state", up.dir);
-	return keep("hub", arguments);
+	return children_start("hub", arguments);
 }
 
 /* Each on a port of its own, and all on the first one, where the kernel shares out who comes. */
@@ -190,9 +141,9 @@ start_edges(void)
 {
 	int port = (int)wish.port;
 	char keys[DW_PATH_SIZE], listen[32], shared[32];
-	char *arguments[] = { WORD("diagws-edge"), WORD("-q"), WORD("--listen"), listen, WORD("--hub"), up.endpoint,
-		WORD("--keys"), keys, WORD("--origin"), WORD("*"), NULL, shared, NULL };
-	char **const second = &arguments[10];
+	const char *arguments[] = { "diagws-edge", "-q", "--listen", listen, "--hub", up.endpoint, "--keys", keys,
+		"--origin", "*", NULL, shared, NULL };
+	const char **const second = &arguments[10];
 	int err = DW_OK;
 
 	(void)snprintf(keys, sizeof(keys), "%s/keys", up.dir);
@@ -202,9 +153,9 @@ start_edges(void)
 			return fail(DW_E_IN_USE, "no free port from", "--port on");
 		(void)snprintf(listen, sizeof(listen), "127.0.0.1:%d", port);
 		(void)snprintf(shared, sizeof(shared), "127.0.0.1:%d", i > 0 ? up.ports[0] : port);
-		*second = i > 0 ? WORD("--listen") : NULL;
+		*second = i > 0 ? "--listen" : NULL;
 		up.ports[i] = port++;
-		err = keep("edge", arguments);
+		err = children_start("edge", arguments);
 	}
 	return err;
 }
@@ -234,14 +185,13 @@ wait_ready(const sigset_t *asked)
 static int
 admit_user(void)
 {
-	char *grant[] = { WORD("diagws-owner"), WORD("-q"), WORD("-e"), up.endpoint, WORD("grant"), WORD("--"), WORD("123"),
-		WORD(wish.user), NULL };
-	char *mint[] = { WORD("diagws-token"), WORD("mint"), WORD("--key-file"), up.key, WORD("--sub"), WORD(wish.user),
-		WORD("--ttl"), WORD("24h"), WORD("--scope"), WORD("publish stat"), NULL };
-	int err = run("owner", grant, NULL, 0);
+	const char *grant[] = { "diagws-owner", "-q", "-e", up.endpoint, "grant", "--", "123", wish.user, NULL };
+	const char *mint[] = { "diagws-token", "mint", "--key-file", up.key, "--sub", wish.user, "--ttl", "24h", "--scope",
+		"publish stat", NULL };
+	int err = children_run("owner", grant, NULL, 0);
 
 	if (err == DW_OK)
-		err = run("token", mint, up.token, sizeof(up.token));
+		err = children_run("token", mint, up.token, sizeof(up.token));
 	up.token[strcspn(up.token, "\n")] = '\0';
 	return err;
 }

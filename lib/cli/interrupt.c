@@ -59,16 +59,14 @@ dw_interrupted(void)
 	return came;
 }
 
-int
-dw_interrupt_wait(int one, int other, int timeout_ms)
+bool
+dw_interrupt_wait(int input, int other, int timeout_ms)
 {
 	struct pollfd set[3] = {
-		{ .fd = one, .events = POLLIN },
+		{ .fd = input, .events = POLLIN },
 		{ .fd = other, .events = POLLIN },
 		{ .fd = descriptor, .events = POLLIN },
 	};
 
-	if (poll(set, 3, timeout_ms) <= 0)
-		return 0;
-	return (set[0].revents != 0 ? DW_READY_ONE : 0) | (set[1].revents != 0 ? DW_READY_OTHER : 0);
+	return poll(set, 3, timeout_ms) > 0 && set[0].revents != 0;
 }

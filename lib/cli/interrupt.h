@@ -7,6 +7,8 @@
 
 #include <stdbool.h>
 
+enum { DW_EXIT_INTERRUPTED = 130 }; /* the exit status of a command that SIGINT ended early */
+
 /* Fills standard streams that are closed with something that fails when it is used, so that no socket
  * takes their numbers. To be called first. */
 void dw_hold_streams(void);
@@ -16,9 +18,8 @@ void dw_hold_streams(void);
 int dw_interrupt_fd(void);
 /* Whether SIGINT has come; once it has, the next one ends the process. */
 bool dw_interrupted(void);
-enum { DW_READY_ONE = 1, DW_READY_OTHER = 2 };
 /* poll(2) for reading on up to two descriptors (-1: none) and for SIGINT; timeout_ms -1: for ever.
- * Says which of the two are to be read: readable, ended or broken. */
-int dw_interrupt_wait(int one, int other, int timeout_ms);
+ * Whether `input` is to be read: readable, ended or broken. */
+bool dw_interrupt_wait(int input, int other, int timeout_ms);
 
 #endif

@@ -38,7 +38,8 @@ static const struct {
 } levels[] = { { "error", "\033[31m", 3 }, { "warn", "\033[33m", 4 }, { "info", "\033[32m", 6 },
 	{ "debug", "\033[2m", 7 } };
 
-/* One is said to have all of BURST again at full_at: by that alone it is known what it may still say. */
+/* A bucket that holds BURST lines and gets one back each EVERY_MS: when it will be full again says how many are in it.
+ */
 struct kind {
 	const char *message;
 	enum dw_log_level level;
@@ -48,29 +49,35 @@ struct kind {
 
 static struct kind kinds[KINDS_MAX];
 
+const struct dw_opt dw_opt_daemon[] = {
+	{ DW_OPT_HEADING, .help = "Diagnostics" },
+	{ DW_OPT_CHOICE, 0, "log-format", "FORMAT", "how to write what happens", .env = "DIAGWS_LOG_FORMAT",
+		.initial = "auto", .choices = "auto|logfmt|json", .target = &dw_common.log_format },
+	{ 0 },
+};
+
 static void tell_left_out(void);
 
 void
-dw_log_setup(const char *program, enum dw_log_level level, enum dw_log_format format)
+dw_log_setup(const char *program, enum dw_log_level level)
 {
-	const char *no_color = getenv("NO_COLOR"), *term = getenv("TERM");
-	bool color = (no_color == NULL || no_color[0] == '\0') && term != NULL && strcmp(term, "dumb") != 0;
-
-	static bool once;
-
-	if (!once)
-		(void)atexit(tell_left_out);
-	once = true;
+	(void)atexit(tell_left_out);
 	program_name = program;
 	most = level;
-	if (format == DW_LOG_JSON)
+	if (strcmp(dw_common.log_format, "json") == 0)
 		style = STYLE_JSON;
-	else if (format == DW_LOG_LOGFMT)
+	else if (strcmp(dw_common.log_format, "logfmt") == 0)
 		style = STYLE_LOGFMT;
 	else if (getenv("JOURNAL_STREAM") != NULL && !isatty(STDERR_FILENO))
 		style = STYLE_JOURNAL;
 	else
-		style = isatty(STDERR_FILENO) && color ? STYLE_COLOR : STYLE_LOGFMT;
+		style = dw_use_color(STDERR_FILENO) ? STYLE_COLOR : STYLE_LOGFMT;
+}
+
+void
+dw_log_begin(const char *program)
+{
+	dw_log_setup(program, dw_common.verbose ? DW_LOG_DEBUG : dw_common.quiet ? DW_LOG_WARN : DW_LOG_INFO);
 }
 
 /* The character that a text begins with, and its bytes. One that is no UTF-8 stands for its first byte. */
@@ -152,7 +159,7 @@ add_pair(struct dw_buf *line, struct dw_str key, struct dw_str value)
 	add_value(line, value);
 }
 
-/* The next value, by its conversion: those that dw_log_*() have. Each alone, for no character is safe as a mark between
+/* The next value, by its conversion: those that dw_log() has. Each alone, for no character is safe as a mark between
  * values that may hold any. */
 static void
 render_value(const char *spec, char *out, va_list *args)
@@ -197,27 +204,21 @@ add_values(struct dw_buf *line, const char *values, va_list *args)
 static void
 add_head(struct dw_buf *line, enum dw_log_level level, const char *message)
 {
+	const char *name = levels[level].name;
 	char now[DW_TIME_SIZE];
 
 	dw_time_text(dw_now_ms(), now);
-	switch (style) {
-	case STYLE_COLOR:
-		dw_buf_addf(line, "%s%-5s\033[0m %s:", levels[level].color, levels[level].name, message);
-		break;
-	case STYLE_JOURNAL:
-		dw_buf_addf(line, "<%d>level=%s msg=", levels[level].priority, levels[level].name);
-		add_value(line, dw_str(message));
-		break;
-	case STYLE_LOGFMT:
-		dw_buf_addf(line, "time=%s level=%s program=%s msg=", now, levels[level].name, program_name);
-		add_value(line, dw_str(message));
-		break;
-	case STYLE_JSON:
-		dw_buf_addf(line, "{\"time\":\"%s\",\"level\":\"%s\",\"program\":\"%s\",\"msg\":", now, levels[level].name,
-			program_name);
-		add_value(line, dw_str(message));
-		break;
+	if (style == STYLE_COLOR) {
+		dw_buf_addf(line, "%s%-5s\033[0m %s:", levels[level].color, name, message);
+		return;
 	}
+	if (style == STYLE_JOURNAL)
+		dw_buf_addf(line, "<%d>level=%s msg=", levels[level].priority, name);
+	else if (style == STYLE_LOGFMT)
+		dw_buf_addf(line, "time=%s level=%s program=%s msg=", now, name, program_name);
+	else
+		dw_buf_addf(line, "{\"time\":\"%s\",\"level\":\"%s\",\"program\":\"%s\",\"msg\":", now, name, program_name);
+	add_value(line, dw_str(message));
 }
 
 static struct kind *
@@ -243,7 +244,7 @@ may_say(struct kind *kind)
 	return true;
 }
 
-/* values: NULL, or as the dw_log_*() are given them, with args. */
+/* values: NULL, or as dw_log() is given them, with args. */
 static void
 write_line(enum dw_log_level level, const char *message, const char *values, va_list *args, uint64_t left_out)
 {
@@ -268,10 +269,11 @@ write_line(enum dw_log_level level, const char *message, const char *values, va_
 	dw_buf_clear(&line);
 }
 
-static void
-write_event(enum dw_log_level level, const char *message, const char *values, va_list *args)
+void
+dw_log(enum dw_log_level level, const char *message, const char *values, ...)
 {
 	struct kind *kind;
+	va_list args;
 
 	if (level > most)
 		return;
@@ -282,7 +284,9 @@ write_event(enum dw_log_level level, const char *message, const char *values, va
 		kind->left_out++;
 		return;
 	}
-	write_line(level, message, values, args, kind->left_out);
+	va_start(args, values);
+	write_line(level, message, values, &args, kind->left_out);
+	va_end(args);
 	kind->left_out = 0;
 }
 
@@ -295,17 +299,3 @@ tell_left_out(void)
 		kind->left_out = 0;
 	}
 }
-
-#define LOG_FUNCTION(name, level)                           \
-	void name(const char *message, const char *values, ...) \
-	{                                                       \
-		va_list args;                                       \
-		va_start(args, values);                             \
-		write_event(level, message, values, &args);         \
-		va_end(args);                                       \
-	}
-
-LOG_FUNCTION(dw_log_error, DW_LOG_ERROR)
-LOG_FUNCTION(dw_log_warn, DW_LOG_WARN)
-LOG_FUNCTION(dw_log_info, DW_LOG_INFO)
-LOG_FUNCTION(dw_log_debug, DW_LOG_DEBUG)

@@ -16,15 +16,22 @@
 #ifndef DIAGWS_LOGGING_H
 #define DIAGWS_LOGGING_H
 
+#include "cli/opt.h"
+
 enum dw_log_level { DW_LOG_ERROR, DW_LOG_WARN, DW_LOG_INFO, DW_LOG_DEBUG };
-enum dw_log_format { DW_LOG_AUTO, DW_LOG_LOGFMT, DW_LOG_JSON };
 
-/* `program` must outlive the process. Until called: level INFO, format AUTO, program "diagws". */
-void dw_log_setup(const char *program, enum dw_log_level level, enum dw_log_format format);
+extern const struct dw_opt dw_opt_daemon[]; /* --log-format */
 
-void dw_log_error(const char *message, const char *values, ...) __attribute__((format(printf, 2, 3)));
-void dw_log_warn(const char *message, const char *values, ...) __attribute__((format(printf, 2, 3)));
-void dw_log_info(const char *message, const char *values, ...) __attribute__((format(printf, 2, 3)));
-void dw_log_debug(const char *message, const char *values, ...) __attribute__((format(printf, 2, 3)));
+/* After dw_opt_parse: -v says everything, -q only warnings and errors. `program` must outlive the process. */
+void dw_log_begin(const char *program);
+/* The same with a level that is not the options'. Until either is called: INFO, as logfmt, program "diagws". */
+void dw_log_setup(const char *program, enum dw_log_level level);
+
+void dw_log(enum dw_log_level level, const char *message, const char *values, ...)
+	__attribute__((format(printf, 3, 4)));
+#define dw_log_error(...) dw_log(DW_LOG_ERROR, __VA_ARGS__)
+#define dw_log_warn(...) dw_log(DW_LOG_WARN, __VA_ARGS__)
+#define dw_log_info(...) dw_log(DW_LOG_INFO, __VA_ARGS__)
+#define dw_log_debug(...) dw_log(DW_LOG_DEBUG, __VA_ARGS__)
 
 #endif

@@ -14,8 +14,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "cli/opt_parts.h"
-
 enum { LONG_BASE = 256, OPTIONS_MAX = 96 };
 
 struct dw_common dw_common = { .timeout_ms = 5000, .color = "auto", .log_format = "auto" };
@@ -23,62 +21,30 @@ struct dw_common dw_common = { .timeout_ms = 5000, .color = "auto", .log_format 
 static bool show_help, show_version, show_words;
 
 const struct dw_opt dw_opt_common[] = {
-	{ .kind = DW_OPT_HEADING, .help = "General" },
-	{ .kind = DW_OPT_COUNT, .letter = 'v', .name = "verbose", .help = "say more", .target = &dw_common.verbose },
-	{ .kind = DW_OPT_FLAG,
-		.letter = 'q',
-		.name = "quiet",
-		.help = "say only what went wrong",
-		.target = &dw_common.quiet },
-	{ .kind = DW_OPT_FLAG, .letter = 'h', .name = "help", .help = "print this and exit", .target = &show_help },
-	{ .kind = DW_OPT_FLAG,
-		.letter = 'V',
-		.name = "version",
-		.help = "print the version and exit",
-		.target = &show_version },
+	{ DW_OPT_HEADING, .help = "General" },
+	{ DW_OPT_FLAG, 'v', "verbose", NULL, "say more", .target = &dw_common.verbose },
+	{ DW_OPT_FLAG, 'q', "quiet", NULL, "say only what went wrong", .target = &dw_common.quiet },
+	{ DW_OPT_FLAG, 'h', "help", NULL, "print this and exit", .target = &show_help },
+	{ DW_OPT_FLAG, 'V', "version", NULL, "print the version and exit", .target = &show_version },
 	{ 0 },
 };
 const struct dw_opt dw_opt_hub[] = {
-	{ .kind = DW_OPT_HEADING, .help = "The hub" },
-	{ .kind = DW_OPT_TEXT,
-		.letter = 'e',
-		.name = "endpoint",
-		.arg = "URI",
-		.help = "the hub's socket",
-		.env = "DIAGWS_HUB",
-		.target = &dw_common.endpoint },
-	{ .kind = DW_OPT_DURATION,
-		.name = "timeout",
-		.arg = "DUR",
-		.help = "wait so long for an answer",
-		.env = "DIAGWS_TIMEOUT",
-		.initial = "5s",
-		.target = &dw_common.timeout_ms,
-		.min = 1,
-		.max = 3600000 },
+	{ DW_OPT_HEADING, .help = "The hub" },
+	{ DW_OPT_TEXT, 'e', "endpoint", "URI", "the hub's socket", .env = "DIAGWS_HUB", .target = &dw_common.endpoint },
+	{ DW_OPT_DURATION, 0, "timeout", "DUR", "wait so long for an answer", .env = "DIAGWS_TIMEOUT", .initial = "5s",
+		.target = &dw_common.timeout_ms, .min = 1, .max = 3600000 },
 	{ 0 },
 };
 const struct dw_opt dw_opt_table[] = {
-	{ .kind = DW_OPT_HEADING, .help = "Output" },
-	{ .kind = DW_OPT_CHOICE,
-		.name = "format",
-		.arg = "FORMAT",
-		.help = "a table on a terminal, else tsv",
-		.choices = "table|tsv|json|ndjson",
-		.env = "DIAGWS_FORMAT",
-		.target = &dw_common.format },
-	{ .kind = DW_OPT_FLAG, .name = "json", .help = "short for --format json", .target = &dw_common.json },
-	{ .kind = DW_OPT_CHOICE,
-		.name = "color",
-		.arg = "WHEN",
-		.help = "colour what goes to a terminal",
-		.choices = "auto|always|never",
-		.env = "DIAGWS_COLOR",
-		.initial = "auto",
-		.target = &dw_common.color },
+	{ DW_OPT_HEADING, .help = "Output" },
+	{ DW_OPT_CHOICE, 0, "format", "FORMAT", "a table on a terminal, else tsv", .env = "DIAGWS_FORMAT",
+		.choices = "table|tsv|json|ndjson", .target = &dw_common.format },
+	{ DW_OPT_FLAG, 0, "json", NULL, "short for --format json", .target = &dw_common.json },
+	{ DW_OPT_CHOICE, 0, "color", "WHEN", "colour what goes to a terminal", .env = "DIAGWS_COLOR", .initial = "auto",
+		.choices = "auto|always|never", .target = &dw_common.color },
 	{ 0 },
 };
-static const struct dw_opt words_option = { .kind = DW_OPT_FLAG, .name = "list-words", .target = &show_words };
+static const struct dw_opt words_option = { DW_OPT_FLAG, 0, "list-words", NULL, NULL, .target = &show_words };
 
 bool
 dw_parse_number(const char *text, int64_t *value)
@@ -104,24 +70,20 @@ struct unit {
 static bool
 parse_with_unit(const char *text, const struct unit *units, int64_t plain, int64_t *out)
 {
-	size_t digits = strspn(text, "0123456789");
-	int64_t factor = plain, number;
-	char head[20];
+	int64_t factor = plain;
+	long long number;
+	char *unit;
 
-	if (digits == 0 || digits >= sizeof(head))
+	if (text[0] < '0' || text[0] > '9')
 		return false;
-	memcpy(head, text, digits);
-	head[digits] = '\0';
-	if (!dw_parse_number(head, &number))
-		return false;
-	if (text[digits] != '\0') {
-		while (units->name != NULL && strcmp(units->name, text + digits) != 0)
+	errno = 0;
+	number = strtoll(text, &unit, 10);
+	if (*unit != '\0') {
+		while (units->name != NULL && strcmp(units->name, unit) != 0)
 			units++;
-		if (units->name == NULL)
-			return false;
 		factor = units->factor;
 	}
-	if (number > INT64_MAX / factor)
+	if (errno != 0 || factor == 0 || number > INT64_MAX / factor)
 		return false;
 	*out = number * factor;
 	return true;
@@ -144,20 +106,27 @@ dw_parse_size(const char *text, int64_t *bytes)
 	return parse_with_unit(text, units, 1, bytes);
 }
 
+/* Tells it, with a hint to --help. */
+static int
+refuse_usage(const struct dw_command *command, const struct dw_fault *fault)
+{
+	char hint[96];
+
+	(void)snprintf(hint, sizeof(hint), "try '%s --help'", command->name);
+	dw_fault_print(stderr, command->name, DW_E_USAGE, fault, hint);
+	return DW_E_USAGE;
+}
+
 int
 dw_opt_misuse(const struct dw_command *command, const char *format, ...)
 {
-	char message[256], hint[96];
 	struct dw_fault fault = { 0 };
 	va_list args;
 
 	va_start(args, format);
-	(void)vsnprintf(message, sizeof(message), format, args);
+	(void)vsnprintf(fault.message, sizeof(fault.message), format, args);
 	va_end(args);
-	(void)snprintf(hint, sizeof(hint), "try '%s --help'", command->name);
-	(void)dw_fault_set(&fault, DW_E_USAGE, NULL, NULL, "%s", message);
-	dw_fault_print(stderr, command->name, DW_E_USAGE, &fault, hint);
-	return DW_E_USAGE;
+	return refuse_usage(command, &fault);
 }
 
 /* Where a value came from: a flag, or a variable of the environment. */
@@ -171,15 +140,13 @@ static int
 refuse(const struct source *source, const char *value, const char *wrong, const char *expected)
 {
 	struct dw_fault fault = { 0 };
-	char hint[96], given[64];
+	char given[64];
 
-	(void)snprintf(hint, sizeof(hint), "try '%s --help'", source->command->name);
 	(void)snprintf(given, sizeof(given), "%.40s%s", value, strlen(value) > 40 ? "..." : "");
 	(void)dw_fault_set(&fault, DW_E_USAGE, NULL, expected, "%s '%s%s': '%s' is %s",
 		source->from_env ? "variable" : "option", source->from_env ? "" : "--",
 		source->from_env ? source->opt->env : source->opt->name, given, wrong);
-	dw_fault_print(stderr, source->command->name, DW_E_USAGE, &fault, hint);
-	return DW_E_USAGE;
+	return refuse_usage(source->command, &fault);
 }
 
 static bool
@@ -196,36 +163,33 @@ is_choice(const char *choices, const char *value)
 	return false;
 }
 
+static const struct {
+	bool (*parse)(const char *text, int64_t *value);
+	const char *wrong, *expected, *unit;
+} numeric[] = {
+	[DW_OPT_NUMBER] = { dw_parse_number, "not a number", "a whole number", "" },
+	[DW_OPT_DURATION] = { dw_parse_duration, "not a duration", "a duration like 250ms, 5s, 10m, 24h or 7d", " ms" },
+	[DW_OPT_SIZE] = { dw_parse_size, "not a size", "a size like 4096, 64K, 256M or 16G", "" },
+};
+
 static int
 set_numeric(const struct source *source, const char *value)
 {
 	const struct dw_opt *opt = source->opt;
-	const char *what = opt->kind == DW_OPT_DURATION ? "a duration like 250ms, 5s, 10m, 24h or 7d"
-					   : opt->kind == DW_OPT_SIZE   ? "a size like 4096, 64K, 256M or 16G"
-													: "a whole number";
-	const char *wrong = opt->kind == DW_OPT_DURATION ? "not a duration"
-						: opt->kind == DW_OPT_SIZE   ? "not a size"
-													 : "not a number";
-	int64_t max = opt->min == 0 && opt->max == 0 ? INT64_MAX : opt->max;
-	char expected[128];
+	const char *expected = numeric[opt->kind].expected;
+	const int64_t max = opt->min == 0 && opt->max == 0 ? INT64_MAX : opt->max;
+	char range[128];
 	int64_t number;
-	bool parsed;
 
-	if (opt->kind == DW_OPT_DURATION)
-		parsed = dw_parse_duration(value, &number);
-	else if (opt->kind == DW_OPT_SIZE)
-		parsed = dw_parse_size(value, &number);
-	else
-		parsed = dw_parse_number(value, &number);
-	if (parsed && number >= opt->min && number <= max) {
+	if (!numeric[opt->kind].parse(value, &number))
+		return refuse(source, value, numeric[opt->kind].wrong, expected);
+	if (number >= opt->min && number <= max) {
 		*(int64_t *)opt->target = number;
 		return DW_OK;
 	}
-	if (!parsed || max == INT64_MAX)
-		return refuse(source, value, parsed ? "out of range" : wrong, what);
-	(void)snprintf(expected, sizeof(expected), "%s, from %" PRId64 " to %" PRId64 "%s", what, opt->min, max,
-		opt->kind == DW_OPT_DURATION ? " ms" : "");
-	return refuse(source, value, "out of range", expected);
+	(void)snprintf(range, sizeof(range), "%s, from %" PRId64 " to %" PRId64 "%s", expected, opt->min, max,
+		numeric[opt->kind].unit);
+	return refuse(source, value, "out of range", max == INT64_MAX ? expected : range);
 }
 
 static int
@@ -279,9 +243,6 @@ set_value(const struct source *source, const char *value)
 	case DW_OPT_FLAG:
 		*(bool *)opt->target = true;
 		return DW_OK;
-	case DW_OPT_COUNT:
-		(*(int *)opt->target)++;
-		return DW_OK;
 	case DW_OPT_TEXT:
 		*(const char **)opt->target = value;
 		return DW_OK;
@@ -292,8 +253,7 @@ set_value(const struct source *source, const char *value)
 			return refuse(source, value, "not allowed", opt->choices);
 		*(const char **)opt->target = value;
 		return DW_OK;
-	case DW_OPT_HEADING:
-		return DW_OK;
+	case DW_OPT_HEADING: /* is never given */
 	case DW_OPT_NUMBER:
 	case DW_OPT_DURATION:
 	case DW_OPT_SIZE:
@@ -312,7 +272,7 @@ struct tables {
 static void
 add_option(struct tables *tables, const struct dw_opt *opt)
 {
-	bool has_arg = opt->kind != DW_OPT_FLAG && opt->kind != DW_OPT_COUNT;
+	bool has_arg = opt->kind != DW_OPT_FLAG;
 	size_t n = strlen(tables->letters);
 
 	if (opt->name == NULL || tables->count == OPTIONS_MAX)
@@ -359,7 +319,7 @@ read_arguments(const struct dw_command *command, const struct tables *tables, in
 	opterr = 0;
 	optind = 0;
 	while (err == DW_OK && (got = getopt_long(argc, argv, tables->letters, tables->longs, NULL)) != -1) {
-		const struct source source = { command, got == '?' || got == ':' ? NULL : find_option(tables, got), false };
+		const struct source source = { command, find_option(tables, got), false };
 
 		if (source.opt != NULL)
 			err = set_value(&source, optarg != NULL ? optarg : "");
@@ -401,18 +361,18 @@ dw_opt_parse(const struct dw_command *command, int argc, char **argv, int *first
 	err = asks_only(argc, argv) ? DW_OK : read_environment(command, &tables);
 	if (err == DW_OK)
 		err = read_arguments(command, &tables, argc, argv);
-	if (show_help || show_version || show_words) {
-		if (show_help)
-			dw_opt_print_help(command);
-		else if (show_version)
-			printf("%s (diagws) %s\n", command->name, DW_VERSION);
-		else
-			dw_opt_print_words(command);
-		return DW_OPT_DONE;
+	if (!show_help && !show_version && !show_words) {
+		if (err == DW_OK)
+			*first = optind;
+		return err;
 	}
-	if (err == DW_OK)
-		*first = optind;
-	return err;
+	if (show_help)
+		dw_opt_print_help(command);
+	else if (show_version)
+		printf("%s (diagws) %s\n", command->name, DW_VERSION);
+	else
+		dw_opt_print_words(command);
+	return DW_OPT_DONE;
 }
 
 bool

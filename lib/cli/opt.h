@@ -18,7 +18,6 @@
 
 enum dw_opt_kind {
 	DW_OPT_FLAG,     /* target: bool */
-	DW_OPT_COUNT,    /* target: int; each occurrence adds one (-v) */
 	DW_OPT_TEXT,     /* target: const char *; borrowed from argv or the environment */
 	DW_OPT_LIST,     /* target: struct dw_opt_list; may be repeated; the variable splits at white space */
 	DW_OPT_NUMBER,   /* target: int64_t, within min..max */
@@ -75,10 +74,9 @@ bool dw_parse_size(const char *text, int64_t *bytes);
 bool dw_parse_number(const char *text, int64_t *value); /* decimal digits with an optional '-' */
 
 /* What all commands have. Commands that talk to the hub add dw_opt_hub, those that print tables
- * dw_opt_table, daemons dw_opt_daemon (daemon.h). */
+ * dw_opt_table, daemons dw_opt_daemon (logging.h). */
 struct dw_common {
-	int verbose;
-	bool quiet;
+	bool verbose, quiet;
 	const char *endpoint; /* NULL: dw_default_endpoint */
 	int64_t timeout_ms;   /* 5000 */
 	const char *format;   /* NULL: table on a terminal, else tsv */
@@ -94,5 +92,14 @@ extern const struct dw_opt dw_opt_table[];  /* --format, --json, --color */
 
 /* Whether to colour what goes to this descriptor: --color, NO_COLOR, TERM=dumb, isatty. */
 bool dw_use_color(int fd);
+
+/* For opt.c and opt_help.c alone. */
+static inline bool
+dw_opt_is_end(const struct dw_opt *opt)
+{
+	return opt->name == NULL && opt->help == NULL;
+}
+void dw_opt_print_help(const struct dw_command *command);
+void dw_opt_print_words(const struct dw_command *command);
 
 #endif

@@ -4,7 +4,7 @@
  * within 80 columns; examples are printed as they are, for pasting. Failure modes: none of its own; a write error of
  * stdout is the caller's at exit. Invariant: an option's name starts its line, which completion and tests read.
  */
-#include "cli/opt_parts.h"
+#include "cli/opt.h"
 
 #include <stdio.h>
 #include <string.h>

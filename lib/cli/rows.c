@@ -1,117 +1,63 @@
-/* Tables of the hub as text. Its own file because two commands print them in the same words, and only the
- * drawing on a terminal is each one's own.
+/* Tables of the hub as text: what diagws-stat and diagws-owner print.
  *
- * Failure modes: a peer's table that does not add up; memory. Texts in it may come from another peer (an edge's
- * name) and are not trusted to be text.
+ * A table is kept as the hub sent it, and its cells are unpacked as they are printed. Failure modes: a peer's table
+ * that does not add up, told when it comes; memory; an stdout that cannot be written. Texts in it may come from another
+ * peer (an edge's name) and are not trusted to be text.
  */
 #include "cli/rows.h"
 
 #include <math.h>
-#include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "cli/opt.h"
 #include "message/msg.h"
 
 enum { COLUMNS_MAX = 128 };
 
-/* How many names the tab-separated list has. */
-static size_t
-count_names(struct dw_str list)
+/* Takes the first name off a list with tabs between them. */
+static struct dw_str
+next_name(struct dw_str *rest)
 {
-	size_t count = list.n > 0 ? 1 : 0;
+	const char *tab = rest->n > 0 ? memchr(rest->p, '\t', rest->n) : NULL;
+	const struct dw_str name = { rest->p, tab != NULL ? (size_t)(tab - rest->p) : rest->n };
 
-	for (size_t i = 0; i < list.n; i++)
-		count += list.p[i] == '\t';
-	return count;
-}
-
-static void
-split_names(struct dw_str list, struct dw_str *names, size_t count)
-{
-	const char *from = list.p, *end = list.p + list.n;
-
-	for (size_t i = 0; i < count; i++) {
-		const char *tab = memchr(from, '\t', (size_t)(end - from));
-
-		names[i] = (struct dw_str) { from, (size_t)((tab != NULL ? tab : end) - from) };
-		from += names[i].n + 1;
-	}
-}
-
-/* Counts the cells, and stores them where `to` is given. */
-static int
-walk_cells(struct dw_str cells, struct dw_cell *to, size_t *count)
-{
-	struct dw_cell cell;
-	size_t n = 0;
-	int err;
-
-	while ((err = dw_cell_next(&cells, &cell)) == DW_OK) {
-		if (to != NULL)
-			to[n] = cell;
-		n++;
-	}
-	*count = n;
-	return err == DW_E_AGAIN ? DW_OK : err;
-}
-
-static int
-fill(struct dw_rows *rows, const struct dw_table *table)
-{
-	struct dw_str columns, cells;
-	size_t count = 0;
-	int err = walk_cells(table->cells, NULL, &count);
-
-	if (err != DW_OK)
-		return err;
-	rows->columns = count_names(table->columns);
-	rows->more = table->more;
-	if (rows->columns == 0 || rows->columns > COLUMNS_MAX || count % rows->columns != 0)
-		return DW_E_PROTOCOL;
-	rows->rows = count / rows->columns;
-	rows->memory = malloc(table->columns.n + table->cells.n + 1);
-	rows->names = calloc(rows->columns, sizeof(*rows->names));
-	rows->all = calloc(count + 1, sizeof(*rows->all));
-	rows->cells = calloc(rows->rows + 1, sizeof(*rows->cells));
-	if (rows->memory == NULL || rows->names == NULL || rows->all == NULL || rows->cells == NULL)
-		return DW_E_NOMEM;
-	memcpy(rows->memory, table->columns.p, table->columns.n);
-	if (table->cells.n > 0)
-		memcpy(rows->memory + table->columns.n, table->cells.p, table->cells.n);
-	columns = (struct dw_str) { rows->memory, table->columns.n };
-	cells = (struct dw_str) { rows->memory + table->columns.n, table->cells.n };
-	split_names(columns, rows->names, rows->columns);
-	for (size_t i = 0; i < rows->rows; i++)
-		rows->cells[i] = rows->all + i * rows->columns;
-	return walk_cells(cells, rows->all, &count);
+	if (tab != NULL)
+		*rest = (struct dw_str) { tab + 1, rest->n - name.n - 1 };
+	return name;
 }
 
 int
-dw_rows_new(struct dw_rows **out, const struct dw_table *table)
+dw_rows_add(struct dw_rows *rows, const struct dw_table *page)
 {
-	struct dw_rows *rows = calloc(1, sizeof(*rows));
-	int err = rows != NULL ? fill(rows, table) : DW_E_NOMEM;
+	struct dw_str names = page->columns, cells = page->cells;
+	size_t columns = names.n > 0, count = 0;
+	struct dw_cell cell;
+	int err;
 
-	if (err == DW_OK)
-		*out = rows;
-	else
-		dw_rows_destroy(&rows);
-	return err;
+	while ((err = dw_cell_next(&cells, &cell)) == DW_OK)
+		count++;
+	if (err != DW_E_AGAIN)
+		return err;
+	for (size_t i = 0; i < names.n; i++)
+		columns += names.p[i] == '\t';
+	if (columns == 0 || columns > COLUMNS_MAX || count % columns != 0 ||
+		(rows->columns != 0 && columns != rows->columns))
+		return DW_E_PROTOCOL;
+	for (; rows->columns < columns; rows->columns++)
+		dw_cell_pack(&rows->cells, &(struct dw_cell) { .type = DW_CELL_TEXT, .text = next_name(&names) });
+	dw_buf_add(&rows->cells, page->cells.p, page->cells.n);
+	rows->rows += count / columns;
+	rows->more = page->more;
+	return dw_buf_ok(&rows->cells) ? DW_OK : DW_E_NOMEM;
 }
 
 void
-dw_rows_destroy(struct dw_rows **rows_p)
+dw_rows_clear(struct dw_rows *rows)
 {
-	struct dw_rows *rows = *rows_p;
-
-	if (rows == NULL)
-		return;
-	free(rows->names);
-	free(rows->cells);
-	free(rows->all);
-	free(rows->memory);
-	free(rows);
-	*rows_p = NULL;
+	dw_buf_clear(&rows->cells);
+	*rows = (struct dw_rows) { 0 };
 }
 
 enum dw_rows_format
@@ -138,8 +84,8 @@ add_text(struct dw_buf *out, struct dw_str text)
 		dw_buf_add(out, text.p[i] >= ' ' && text.p[i] <= '~' ? &text.p[i] : "?", 1);
 }
 
-void
-dw_rows_cell_text(struct dw_buf *out, const struct dw_cell *cell)
+static void
+add_cell(struct dw_buf *out, const struct dw_cell *cell)
 {
 	if (cell->type == DW_CELL_NUMBER)
 		dw_buf_addf(out, "%lld", (long long)cell->number);
@@ -164,59 +110,189 @@ add_json_text(struct dw_buf *out, struct dw_str name, struct dw_str text)
 	dw_buf_clear(&clean);
 }
 
-static void
-add_object(struct dw_buf *out, const struct dw_rows *rows, const struct dw_cell *row)
+struct dw_str
+dw_rows_names(const struct dw_rows *rows)
 {
+	return dw_bytes(rows->cells.data, rows->cells.len);
+}
+
+struct dw_str
+dw_rows_cells(const struct dw_rows *rows)
+{
+	struct dw_str rest = dw_rows_names(rows);
+
+	for (size_t i = 0; i < rows->columns; i++)
+		(void)dw_rows_take(&rest);
+	return rest;
+}
+
+/* dw_rows_add has walked them all: none fails. */
+struct dw_cell
+dw_rows_take(struct dw_str *rest)
+{
+	struct dw_cell cell = { .type = DW_CELL_NIL };
+
+	(void)dw_cell_next(rest, &cell);
+	return cell;
+}
+
+void
+dw_rows_add_names(struct dw_buf *out, const struct dw_rows *rows)
+{
+	struct dw_str rest = dw_rows_names(rows);
+
 	for (size_t i = 0; i < rows->columns; i++) {
+		dw_buf_addc(out, ' ');
+		add_text(out, dw_rows_take(&rest).text);
+	}
+}
+
+static void
+add_object(struct dw_buf *out, const struct dw_rows *rows, struct dw_str *cells)
+{
+	struct dw_str names = dw_rows_names(rows);
+
+	for (size_t i = 0; i < rows->columns; i++) {
+		const struct dw_str name = dw_rows_take(&names).text;
+		const struct dw_cell cell = dw_rows_take(cells);
+
 		dw_buf_addc(out, i == 0 ? '{' : ',');
-		dw_buf_add_json_string(out, rows->names[i]);
+		dw_buf_add_json_string(out, name);
 		dw_buf_addc(out, ':');
-		if (row[i].type == DW_CELL_TEXT)
-			add_json_text(out, rows->names[i], row[i].text);
-		else if (row[i].type == DW_CELL_NIL || (row[i].type == DW_CELL_REAL && !isfinite(row[i].real)))
+		if (cell.type == DW_CELL_TEXT)
+			add_json_text(out, name, cell.text);
+		else if (cell.type == DW_CELL_NIL || (cell.type == DW_CELL_REAL && !isfinite(cell.real)))
 			dw_buf_adds(out, "null");
 		else
-			dw_rows_cell_text(out, &row[i]);
+			add_cell(out, &cell);
 	}
 	dw_buf_addc(out, '}');
 }
 
 static void
-add_line(struct dw_buf *out, const struct dw_rows *rows, const struct dw_cell *row)
+add_json(struct dw_buf *out, const struct dw_rows *rows, bool array)
 {
-	for (size_t i = 0; i < rows->columns; i++) {
-		if (i > 0)
-			dw_buf_addc(out, '\t');
-		if (row != NULL)
-			dw_rows_cell_text(out, &row[i]);
-		else
-			add_text(out, rows->names[i]);
-	}
-	dw_buf_addc(out, '\n');
-}
+	struct dw_str rest = dw_rows_cells(rows);
 
-void
-dw_rows_print(struct dw_buf *out, const struct dw_rows *rows, size_t count, enum dw_rows_format format, bool single)
-{
-	const bool array = format == DW_ROWS_JSON && !single;
-
-	if (count > rows->rows)
-		count = rows->rows;
-	if (format == DW_ROWS_TSV)
-		add_line(out, rows, NULL);
 	if (array)
 		dw_buf_addc(out, '[');
-	for (size_t i = 0; i < count; i++) {
-		if (format == DW_ROWS_TSV) {
-			add_line(out, rows, rows->cells[i]);
-			continue;
-		}
+	for (size_t i = 0; i < rows->rows; i++) {
 		if (array)
 			dw_buf_adds(out, i == 0 ? "\n" : ",\n");
-		add_object(out, rows, rows->cells[i]);
+		add_object(out, rows, &rest);
 		if (!array)
 			dw_buf_addc(out, '\n');
 	}
 	if (array)
-		dw_buf_adds(out, count > 0 ? "\n]\n" : "]\n");
+		dw_buf_adds(out, rows->rows > 0 ? "\n]\n" : "]\n");
+}
+
+static void
+add_tsv(struct dw_buf *out, const struct dw_rows *rows)
+{
+	struct dw_str rest = dw_rows_names(rows);
+
+	for (size_t i = 1; rest.n > 0; i++) {
+		const struct dw_cell cell = dw_rows_take(&rest);
+
+		add_cell(out, &cell);
+		dw_buf_addc(out, i % rows->columns == 0 ? '\n' : '\t');
+	}
+}
+
+/* ---- for people ---- */
+
+/* Puts a cell into text and says how wide it is; without memory, out has failed. */
+static size_t
+put_cell(struct dw_buf *out, struct dw_buf *text, const struct dw_cell *cell)
+{
+	size_t wide = 0;
+
+	dw_buf_reset(text);
+	add_cell(text, cell);
+	if (text->len == 0)
+		dw_buf_addc(text, '-');
+	out->failed = out->failed || !dw_buf_ok(text);
+	for (size_t i = 0; i < text->len; i++)
+		wide += ((unsigned char)text->data[i] & 0xC0U) != 0x80U;
+	return wide;
+}
+
+/* Columns as wide as their widest cell, numbers at the right. The header is the first row, or the first column. */
+static void
+add_aligned(struct dw_buf *out, struct dw_str cells, size_t columns, bool upright, size_t gap)
+{
+	const bool color = dw_use_color(STDOUT_FILENO);
+	struct dw_buf text = { 0 };
+	size_t widths[COLUMNS_MAX] = { 0 };
+	bool has_text[COLUMNS_MAX] = { 0 };
+	struct dw_str rest = cells;
+
+	for (size_t i = 0; rest.n > 0; i++) {
+		const struct dw_cell cell = dw_rows_take(&rest);
+		const size_t column = i % columns, wide = put_cell(out, &text, &cell);
+
+		widths[column] = wide > widths[column] ? wide : widths[column];
+		has_text[column] = has_text[column] || (cell.type == DW_CELL_TEXT && (upright || i >= columns));
+	}
+	rest = cells;
+	for (size_t i = 0; rest.n > 0; i++) {
+		const struct dw_cell cell = dw_rows_take(&rest);
+		const size_t column = i % columns, pad = widths[column] - put_cell(out, &text, &cell);
+		const size_t before = has_text[column] ? 0 : pad;
+		const bool last = column + 1 == columns, tint = color && (upright ? column == 0 : i < columns);
+
+		dw_buf_addf(out, "%*s%s%s%s%*s", (int)before, "", tint ? "\033[36m" : "", text.len > 0 ? text.data : "",
+			tint ? "\033[0m" : "", last ? 0 : (int)(pad - before + gap), "");
+		if (last)
+			dw_buf_addc(out, '\n');
+	}
+	dw_buf_clear(&text);
+}
+
+/* The only row, a line for each of its values. */
+static void
+add_upright(struct dw_buf *out, const struct dw_rows *rows, size_t gap)
+{
+	struct dw_str names = dw_rows_names(rows), values = dw_rows_cells(rows);
+	struct dw_buf pairs = { 0 };
+	struct dw_cell cell;
+
+	while (values.n > 0) {
+		cell = dw_rows_take(&names);
+		dw_cell_pack(&pairs, &cell);
+		cell = dw_rows_take(&values);
+		dw_cell_pack(&pairs, &cell);
+	}
+	add_aligned(out, dw_bytes(pairs.data, pairs.len), 2, true, gap);
+	out->failed = out->failed || !dw_buf_ok(&pairs);
+	dw_buf_clear(&pairs);
+}
+
+void
+dw_rows_add_to(struct dw_buf *out, const struct dw_rows *rows, enum dw_rows_format format, bool single, size_t gap)
+{
+	if (format == DW_ROWS_TSV)
+		add_tsv(out, rows);
+	else if (format != DW_ROWS_TABLE)
+		add_json(out, rows, format == DW_ROWS_JSON && !single);
+	else if (single && rows->rows == 1)
+		add_upright(out, rows, gap);
+	else
+		add_aligned(out, dw_rows_names(rows), rows->columns, false, gap);
+}
+
+int
+dw_rows_print(const struct dw_rows *rows, enum dw_rows_format format, bool single, size_t gap)
+{
+	struct dw_buf text = { 0 };
+	int err = DW_OK;
+
+	dw_rows_add_to(&text, rows, format, single, gap);
+	if (!dw_buf_ok(&text))
+		err = DW_E_NOMEM;
+	else if ((text.len > 0 && fwrite(text.data, 1, text.len, stdout) != text.len) || fflush(stdout) != 0)
+		err = DW_E_IO;
+	dw_buf_clear(&text);
+	return err;
 }

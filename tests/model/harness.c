@@ -303,7 +303,8 @@ main(int argc, char **argv)
 		return 64;
 	}
 	(void)snprintf(world.base, sizeof(world.base), "%s", argv[1]);
-	dw_log_setup("harness", getenv("HARNESS_LOG") != NULL ? DW_LOG_DEBUG : DW_LOG_ERROR, DW_LOG_LOGFMT);
+	dw_common.log_format = "logfmt";
+	dw_log_setup("harness", getenv("HARNESS_LOG") != NULL ? DW_LOG_DEBUG : DW_LOG_ERROR);
 	/* Who dies is to have said all before. */
 	if (getenv("HARNESS_LINES") != NULL)
 		(void)setvbuf(stdout, NULL, _IOLBF, BUFSIZ);

@@ -80,13 +80,14 @@ finish(struct page *page, int err)
 	}
 }
 
-/* rows->columns: there is none of this name. */
+/* Which column has this name; rows->columns: none has. */
 static size_t
 find_column(const struct dw_rows *rows, const char *name)
 {
+	struct dw_str names = dw_rows_names(rows);
 	size_t at = 0;
 
-	while (at < rows->columns && !dw_str_is(rows->names[at], name))
+	while (at < rows->columns && !dw_str_is(dw_rows_take(&names).text, name))
 		at++;
 	return at;
 }
@@ -96,16 +97,21 @@ static void
 add_map(struct dw_buf *out, const char *name, const struct dw_rows *rows, const char *column)
 {
 	const size_t at = find_column(rows, column);
+	struct dw_str rest = dw_rows_cells(rows), id = { 0 };
 	const char *separator = "";
 
 	dw_buf_addf(out, ",\"%s\":{", name);
-	for (size_t row = 0; at < rows->columns && row < rows->rows; row++) {
-		if (rows->cells[row][at].number == 0)
+	for (size_t i = 0; rest.n > 0; i++) {
+		const struct dw_cell cell = dw_rows_take(&rest);
+
+		if (i % rows->columns == 0)
+			id = cell.text;
+		if (i % rows->columns != at || cell.number == 0)
 			continue;
 		dw_buf_adds(out, separator);
 		separator = ",";
-		dw_buf_add_json_string(out, rows->cells[row][0].text);
-		dw_buf_addf(out, ":%lld", (long long)rows->cells[row][at].number);
+		dw_buf_add_json_string(out, id);
+		dw_buf_addf(out, ":%lld", (long long)cell.number);
 	}
 	dw_buf_addc(out, '}');
 }
@@ -119,8 +125,11 @@ add_totals(struct dw_buf *out, const struct dw_rows *rows)
 
 	for (size_t i = 0; i < sizeof(totals) / sizeof(totals[0]); i++) {
 		const size_t at = find_column(rows, totals[i][1]);
+		struct dw_str rest = dw_rows_cells(rows);
 
-		dw_buf_addf(out, "%s\":%lld", totals[i][0], at < rows->columns ? (long long)rows->cells[0][at].number : 0LL);
+		for (size_t before = 0; before < at; before++)
+			(void)dw_rows_take(&rest);
+		dw_buf_addf(out, "%s\":%lld", totals[i][0], (long long)dw_rows_take(&rest).number);
 	}
 }
 
@@ -141,15 +150,15 @@ static void
 on_view(void *user, int err, const struct dw_wire *answer)
 {
 	struct page *page = user;
-	struct dw_rows *rows = NULL;
+	struct dw_rows rows = { 0 };
 
 	if (err == DW_OK)
-		err = dw_rows_new(&rows, &answer->table);
-	if (err == DW_OK && page->asked == 0 && rows->rows == 0)
+		err = dw_rows_add(&rows, &answer->table);
+	if (err == DW_OK && page->asked == 0 && rows.rows == 0)
 		err = DW_E_HUB_AWAY;
 	if (err == DW_OK)
-		add_view(&page->next, page->asked, rows);
-	dw_rows_destroy(&rows);
+		add_view(&page->next, page->asked, &rows);
+	dw_rows_clear(&rows);
 	if (err == DW_OK && ++page->asked < page->views) {
 		ask_view(page);
 		return;

@@ -1,4 +1,4 @@
-/* links: lib/cli/logging.c lib/base/utf8.c lib/base/buf.c */
+/* links: lib/cli/logging.c lib/cli/opt.c lib/cli/opt_help.c lib/base/utf8.c lib/base/buf.c lib/base/err.c */
 /* libs: jansson */
 /* What goes out of a flood of log lines, and what of a value that a stranger wrote. Each case logs in a process of its
  * own, whose clock stands still unless it is moved. */
@@ -55,7 +55,8 @@ log_in_child(enum look look, int fd, void (*speak)(void))
 	(void)unsetenv("JOURNAL_STREAM");
 	if (look == JOURNAL)
 		(void)setenv("JOURNAL_STREAM", "1:2", 1);
-	dw_log_setup("test", DW_LOG_INFO, look == JSON ? DW_LOG_JSON : look == LOGFMT ? DW_LOG_LOGFMT : DW_LOG_AUTO);
+	dw_common.log_format = look == JSON ? "json" : look == LOGFMT ? "logfmt" : "auto";
+	dw_log_setup("test", DW_LOG_INFO);
 	speak();
 	exit(0);
 }

@@ -12,8 +12,7 @@
 #include "cli/opt.h"
 
 static struct {
-	bool flag;
-	int count;
+	bool flag, cold;
 	const char *text, *choice;
 	struct dw_opt_list list;
 	int64_t number, duration, size;
@@ -22,7 +21,7 @@ static struct {
 static const struct dw_opt options[] = {
 	{ .kind = DW_OPT_HEADING, .help = "Things" },
 	{ .kind = DW_OPT_FLAG, .letter = 'f', .name = "flag", .help = "a flag", .target = &got.flag },
-	{ .kind = DW_OPT_COUNT, .letter = 'c', .name = "count", .help = "counts", .target = &got.count },
+	{ .kind = DW_OPT_FLAG, .letter = 'c', .name = "cold", .help = "another", .target = &got.cold },
 	{ .kind = DW_OPT_TEXT,
 		.letter = 't',
 		.name = "text",
@@ -95,7 +94,7 @@ test_values(void **state)
 	assert_int_equal(DW_OK, parse(&operands, &operand, "-fcc", "x", "--text=a b", "--choice", "two", "--list", "l1",
 								"--list=l2", "--number", "10", "--duration", "2m", "--size=64K", "--", "-f", NULL));
 	assert_true(got.flag);
-	assert_int_equal(2, got.count);
+	assert_true(got.cold);
 	assert_string_equal("a b", got.text);
 	assert_string_equal("two", got.choice);
 	assert_int_equal(2, got.list.count);
