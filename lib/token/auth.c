@@ -1,12 +1,10 @@
-/* Tokens judged and made: the only file that knows libjwt.
+/* Tokens judged and made: the only file that knows libjwt, which signs.
  *
  * Its own file because trust is decided here and nowhere else. The happy path of a check: size → cache
- * by hash → form (token.c) → key by exact kid (keys.c) → algorithm is the key's → signature (libjwt by a secret,
- * signature.c by a public key) → claims (claims.c) → times → cache. Claims are read from the bytes that were signed
- * rather than from libjwt's own print of them, which has lost which members came twice and how numbers were written.
+ * by hash → form (token.c) → key by exact kid (keys.c) → algorithm is the key's → signature (signature.c) → claims
+ * (claims.c) → times → cache. libjwt checks nothing here: it accepts any token with an empty key, and prints claims
+ * anew, which loses what members came twice and how numbers were written.
  *
- * libjwt accepts any token without a key or with an empty one: a key that was read is never empty, and the
- * algorithm is compared before and after. A public key is never given to it.
  * A stranger's token can only fail with DW_E_TOKEN*; anything else is a lack of memory.
  * Keys are replaced as a whole and only by keys that were read without a fault; who began with the old ones ends
  * with them. Between dw_auth_begin and dw_auth_end a check reads what does not change, and writes only itself.
@@ -23,30 +21,22 @@
 #include "message/msg.h"
 #include "token/cache.h"
 #include "token/keys.h"
-#include "token/signature.h"
 #include "token/token.h"
 
 enum { LEEWAY_MAX_S = 30, CACHE_ENTRIES = 65536, CACHE_BYTES = 32 * 1024 * 1024 };
 
-/* Keys as they were read at one time. Nothing here is changed while anybody uses it. */
-struct keyset {
-	unsigned uses; /* counted on the first thread only */
-	struct dw_keys keys;
-	struct dw_public *public[DW_KEYS_MAX]; /* beside each key; NULL: it is a secret */
-};
-
 struct dw_auth {
 	char *directory, *issuer, *audience;
 	uint64_t leeway_s;
-	struct keyset *keys;
+	struct dw_keys *keys;
 	struct dw_token_cache *cache;
 };
 
 /* A token that is being judged: all that this takes, so that any thread may do it. */
 struct dw_check {
 	const struct dw_auth *auth; /* only what never changes: issuer and audience */
-	struct keyset *keys;
-	size_t key; /* index of the one that may have signed it */
+	struct dw_keys *keys;
+	const struct dw_key *key; /* the one of them that may have signed it */
 	struct dw_token token;
 	uint8_t hash[DW_TOKEN_HASH];
 	int err;
@@ -71,51 +61,6 @@ keep(char **to, const char *text)
 	return text == NULL || *to != NULL;
 }
 
-/* Gives up one use. */
-static void
-release_keys(struct keyset **keys_p)
-{
-	struct keyset *keys = *keys_p;
-
-	*keys_p = NULL;
-	if (keys == NULL || --keys->uses > 0)
-		return;
-	for (size_t i = 0; i < keys->keys.count; i++)
-		dw_public_destroy(&keys->public[i]);
-	dw_keys_clear(&keys->keys);
-	free(keys);
-}
-
-static int
-read_keys(struct keyset **out, const char *directory, struct dw_fault *fault)
-{
-	struct keyset *keys = calloc(1, sizeof(*keys));
-	int err;
-
-	if (keys == NULL)
-		return no_memory(fault);
-	keys->uses = 1;
-	err = dw_keys_read(&keys->keys, directory, fault);
-	for (size_t i = 0; err == DW_OK && i < keys->keys.count; i++) {
-		const struct dw_key *key = &keys->keys.key[i];
-
-		if (!dw_public_is(key->algorithm))
-			continue;
-		err = dw_public_read(
-			&keys->public [i], key -> algorithm, (struct dw_str) { key->bytes, key->size });
-		if (err == DW_E_NOMEM)
-			(void)no_memory(fault);
-		else if (err != DW_OK)
-			(void)dw_fault_set(fault, err, key->kid, "a public key in PEM of the kind and size that its name says",
-				"key '%s' holds no public key for %s", key->kid, key->algorithm);
-	}
-	if (err == DW_OK)
-		*out = keys;
-	else
-		release_keys(&keys);
-	return err;
-}
-
 int
 dw_auth_new(struct dw_auth **out, const struct dw_auth_config *config, struct dw_fault *fault)
 {
@@ -137,7 +82,7 @@ dw_auth_new(struct dw_auth **out, const struct dw_auth_config *config, struct dw
 		err = no_memory(fault);
 		goto out;
 	}
-	err = read_keys(&auth->keys, auth->directory, fault);
+	err = dw_keys_read(&auth->keys, auth->directory, fault);
 out:
 	if (err == DW_OK)
 		*out = auth;
@@ -154,7 +99,7 @@ dw_auth_destroy(struct dw_auth **auth_p)
 	if (auth == NULL)
 		return;
 	dw_token_cache_destroy(&auth->cache);
-	release_keys(&auth->keys);
+	dw_keys_release(&auth->keys);
 	free(auth->directory);
 	free(auth->issuer);
 	free(auth->audience);
@@ -165,12 +110,12 @@ dw_auth_destroy(struct dw_auth **auth_p)
 int
 dw_auth_reload(struct dw_auth *auth, struct dw_fault *fault)
 {
-	struct keyset *keys = NULL;
-	int err = read_keys(&keys, auth->directory, fault);
+	struct dw_keys *keys = NULL;
+	int err = dw_keys_read(&keys, auth->directory, fault);
 
 	if (err != DW_OK)
 		return err;
-	release_keys(&auth->keys);
+	dw_keys_release(&auth->keys);
 	auth->keys = keys;
 	dw_token_cache_empty(auth->cache);
 	return DW_OK;
@@ -178,7 +123,7 @@ dw_auth_reload(struct dw_auth *auth, struct dw_fault *fault)
 
 /* The one key that may have made this token. */
 static int
-choose_key(const struct dw_keys *keys, const struct dw_token *token, size_t *out, struct dw_fault *fault)
+choose_key(const struct dw_keys *keys, const struct dw_token *token, const struct dw_key **out, struct dw_fault *fault)
 {
 	const struct dw_key *key = token->kid[0] != '\0' ? dw_keys_find(keys, token->kid) : &keys->key[0];
 	char quoted[DW_QUOTE_SIZE];
@@ -188,61 +133,36 @@ choose_key(const struct dw_keys *keys, const struct dw_token *token, size_t *out
 			fault, DW_E_TOKEN, "kid", "a kid, for there are several keys", "the header's kid is missing");
 	if (key == NULL)
 		return dw_fault_set(fault, DW_E_TOKEN, "kid", NULL, "no key is named '%s'", token->kid);
-	if (strcmp(token->algorithm, key->algorithm) != 0)
+	if (strcmp(token->algorithm, key->algorithm->name) != 0)
 		return dw_fault_set(fault, DW_E_TOKEN, "alg", NULL, "alg is '%s', want '%s' for key '%s'",
-			dw_quote(dw_str(token->algorithm), quoted), key->algorithm, key->kid);
-	*out = (size_t)(key - keys->key);
+			dw_quote(dw_str(token->algorithm), quoted), key->algorithm->name, key->kid);
+	*out = key;
 	return DW_OK;
-}
-
-/* By a secret: libjwt's part. */
-static int
-verify_secret(const struct dw_key *key, const char *text)
-{
-	jwt_t *jwt = NULL;
-	int failed;
-	bool same;
-
-	assert(key->size > 0);
-	failed = jwt_decode(&jwt, text, (const unsigned char *)key->bytes, (int)key->size);
-	if (failed != 0)
-		return failed == ENOMEM ? DW_E_NOMEM : DW_E_TOKEN;
-	same = jwt_get_alg(jwt) == jwt_str_alg(key->algorithm);
-	jwt_free(jwt);
-	return same ? DW_OK : DW_E_TOKEN;
 }
 
 static void
 set_derived_device(struct dw_check *check)
 {
-	static const char digits[] = "0123456789abcdef";
 	char *out = check->claims.device;
 
 	if (out[0] != '\0')
 		return;
-	for (size_t i = 0; i < DW_TOKEN_HASH / 2; i++) {
-		*out++ = digits[check->hash[i] >> 4];
-		*out++ = digits[check->hash[i] & 15];
-	}
-	*out = '\0';
+	for (size_t i = 0; i < DW_TOKEN_HASH / 2; i++)
+		(void)snprintf(out + 2 * i, 3, "%02x", check->hash[i]);
 }
 
 void
 dw_auth_verify(struct dw_check *check)
 {
-	const struct dw_key *key = &check->keys->keys.key[check->key];
-	const struct dw_public *public = check->keys->public[check->key];
 	const struct dw_token *token = &check->token;
 
-	if (public != NULL)
-		check->err = dw_public_check(public, (struct dw_str) { check->text, token->signed_size },
-			(struct dw_str) { token->signature.data, token->signature.len });
-	else
-		check->err = verify_secret(key, check->text);
+	check->err = dw_key_check(check->key, (struct dw_str) { check->text, token->signed_size },
+		(struct dw_str) { token->signature.data, token->signature.len });
 	if (check->err == DW_E_NOMEM)
 		(void)no_memory(&check->fault);
 	else if (check->err != DW_OK)
-		(void)dw_fault_set(&check->fault, check->err, NULL, NULL, "the signature is not one of key '%s'", key->kid);
+		(void)dw_fault_set(
+			&check->fault, check->err, NULL, NULL, "the signature is not one of key '%s'", check->key->kid);
 	if (check->err == DW_OK)
 		check->err = dw_claims_read(&check->claims, &check->not_before,
 			(struct dw_str) { token->payload.data, token->payload.len }, check->auth->issuer, check->auth->audience,
@@ -267,7 +187,7 @@ new_check(const struct dw_auth *auth, struct dw_str text, const uint8_t hash[DW_
 	check->keys->uses++;
 	check->err = dw_token_read(&check->token, text, &check->fault);
 	if (check->err == DW_OK)
-		check->err = choose_key(&check->keys->keys, &check->token, &check->key, &check->fault);
+		check->err = choose_key(check->keys, &check->token, &check->key, &check->fault);
 	return check;
 }
 
@@ -308,7 +228,7 @@ dw_auth_begin(struct dw_auth *auth, struct dw_str token, uint64_t now_s, struct 
 	check = new_check(auth, token, hash);
 	if (check == NULL)
 		return no_memory(fault);
-	if (check->err == DW_OK && check->keys->public[check->key] != NULL) {
+	if (check->err == DW_OK && check->key->public != NULL) {
 		check->err = DW_E_TOKEN; /* until it is verified */
 		*later = check;
 		return DW_E_AGAIN;
@@ -352,7 +272,7 @@ dw_auth_end(
 		if (fault != NULL)
 			*fault = check->fault;
 	}
-	release_keys(&check->keys);
+	dw_keys_release(&check->keys);
 	dw_token_clear(&check->token);
 	explicit_bzero(check->text, check->size);
 	free(check);
@@ -440,11 +360,11 @@ static int
 sign(const struct dw_key *key, const char *kid, const char *claims, char **text, struct dw_fault *fault)
 {
 	jwt_t *jwt = NULL;
-	size_t signature;
+	size_t size;
 	int err = DW_OK;
 
 	if (jwt_new(&jwt) != 0 || jwt_add_header(jwt, "kid", kid) != 0 ||
-		jwt_set_alg(jwt, jwt_str_alg(key->algorithm), (const unsigned char *)key->bytes, (int)key->size) != 0) {
+		jwt_set_alg(jwt, jwt_str_alg(key->algorithm->name), (const unsigned char *)key->bytes, (int)key->size) != 0) {
 		err = no_memory(fault);
 		goto out;
 	}
@@ -455,14 +375,14 @@ sign(const struct dw_key *key, const char *kid, const char *claims, char **text,
 	*text = jwt_encode_str(jwt);
 	if (*text == NULL) {
 		err = dw_fault_set(fault, DW_E_CONFIG, NULL, "a key for the algorithm in the file's name",
-			"the key cannot sign with %s", key->algorithm);
+			"the key cannot sign with %s", key->algorithm->name);
 		goto out;
 	}
 	/* libjwt signs ES256 with any curve and RS256 with any size; the signature's length tells. */
-	signature = strlen(strrchr(*text, '.') + 1);
-	if (signature < key->signature_min || signature > key->signature_max)
+	size = strlen(strrchr(*text, '.') + 1) * 3 / 4;
+	if (size < key->algorithm->size || (key->algorithm->curve != NULL && size > key->algorithm->size))
 		err = dw_fault_set(fault, DW_E_CONFIG, NULL, "RSA of at least 2048 bits; P-256, P-384, P-521",
-			"the key has not the size or curve of %s", key->algorithm);
+			"the key has not the size or curve of %s", key->algorithm->name);
 out:
 	jwt_free(jwt);
 	return err;
