@@ -26,15 +26,14 @@
 enum { LEEWAY_MAX_S = 30, CACHE_ENTRIES = 65536, CACHE_BYTES = 32 * 1024 * 1024 };
 
 struct dw_auth {
-	char *directory, *issuer, *audience;
-	uint64_t leeway_s;
+	struct dw_auth_config config;
 	struct dw_keys *keys;
-	struct dw_token_cache *cache;
+	struct dw_token_cache cache;
 };
 
 /* A token that is being judged: all that this takes, so that any thread may do it. */
 struct dw_check {
-	const struct dw_auth *auth; /* only what never changes: issuer and audience */
+	const struct dw_auth_config *config;
 	struct dw_keys *keys;
 	const struct dw_key *key; /* the one of them that may have signed it */
 	struct dw_token token;
@@ -53,14 +52,6 @@ no_memory(struct dw_fault *fault)
 	return dw_fault_set(fault, DW_E_NOMEM, NULL, NULL, "out of memory");
 }
 
-/* A copy of text that may be NULL; false: out of memory. */
-static bool
-keep(char **to, const char *text)
-{
-	*to = text != NULL ? strdup(text) : NULL;
-	return text == NULL || *to != NULL;
-}
-
 int
 dw_auth_new(struct dw_auth **out, const struct dw_auth_config *config, struct dw_fault *fault)
 {
@@ -75,15 +66,9 @@ dw_auth_new(struct dw_auth **out, const struct dw_auth_config *config, struct dw
 	auth = calloc(1, sizeof(*auth));
 	if (auth == NULL)
 		return no_memory(fault);
-	auth->leeway_s = config->leeway_s;
-	if (!keep(&auth->directory, config->keys) || !keep(&auth->issuer, config->issuer) ||
-		!keep(&auth->audience, config->audience) ||
-		dw_token_cache_new(&auth->cache, CACHE_ENTRIES, CACHE_BYTES) != DW_OK) {
-		err = no_memory(fault);
-		goto out;
-	}
-	err = dw_keys_read(&auth->keys, auth->directory, fault);
-out:
+	auth->config = *config;
+	auth->cache = (struct dw_token_cache) { .max_entries = CACHE_ENTRIES, .max_bytes = CACHE_BYTES };
+	err = dw_keys_read(&auth->keys, config->keys, fault);
 	if (err == DW_OK)
 		*out = auth;
 	else
@@ -98,11 +83,8 @@ dw_auth_destroy(struct dw_auth **auth_p)
 
 	if (auth == NULL)
 		return;
-	dw_token_cache_destroy(&auth->cache);
+	dw_token_cache_clear(&auth->cache);
 	dw_keys_release(&auth->keys);
-	free(auth->directory);
-	free(auth->issuer);
-	free(auth->audience);
 	free(auth);
 	*auth_p = NULL;
 }
@@ -111,13 +93,13 @@ int
 dw_auth_reload(struct dw_auth *auth, struct dw_fault *fault)
 {
 	struct dw_keys *keys = NULL;
-	int err = dw_keys_read(&keys, auth->directory, fault);
+	int err = dw_keys_read(&keys, auth->config.keys, fault);
 
 	if (err != DW_OK)
 		return err;
 	dw_keys_release(&auth->keys);
 	auth->keys = keys;
-	dw_token_cache_empty(auth->cache);
+	dw_token_cache_clear(&auth->cache);
 	return DW_OK;
 }
 
@@ -165,7 +147,7 @@ dw_auth_verify(struct dw_check *check)
 			&check->fault, check->err, NULL, NULL, "the signature is not one of key '%s'", check->key->kid);
 	if (check->err == DW_OK)
 		check->err = dw_claims_read(&check->claims, &check->not_before,
-			(struct dw_str) { token->payload.data, token->payload.len }, check->auth->issuer, check->auth->audience,
+			(struct dw_str) { token->payload.data, token->payload.len }, check->config->issuer, check->config->audience,
 			&check->fault);
 	if (check->err == DW_OK)
 		set_derived_device(check);
@@ -182,31 +164,13 @@ new_check(const struct dw_auth *auth, struct dw_str text, const uint8_t hash[DW_
 	memcpy(check->text, text.p, text.n);
 	memcpy(check->hash, hash, DW_TOKEN_HASH);
 	check->size = text.n;
-	check->auth = auth;
+	check->config = &auth->config;
 	check->keys = auth->keys;
 	check->keys->uses++;
 	check->err = dw_token_read(&check->token, text, &check->fault);
 	if (check->err == DW_OK)
 		check->err = choose_key(check->keys, &check->token, &check->key, &check->fault);
 	return check;
-}
-
-/* From the cache. */
-static int
-check_known(struct dw_auth *auth, const uint8_t hash[DW_TOKEN_HASH], uint64_t not_before, uint64_t now_s,
-	struct dw_claims *new, struct dw_claims *claims, struct dw_fault *fault)
-{
-	int err = dw_claims_check_times(new, not_before, now_s, auth->leeway_s, fault);
-
-	if (err == DW_E_TOKEN_EXPIRED)
-		dw_token_cache_drop(auth->cache, hash);
-	if (err != DW_OK) {
-		dw_claims_clear(new);
-		return err;
-	}
-	dw_claims_clear(claims);
-	*claims = *new;
-	return DW_OK;
 }
 
 int
@@ -217,18 +181,24 @@ dw_auth_begin(struct dw_auth *auth, struct dw_str token, uint64_t now_s, struct 
 	struct dw_check *check;
 	uint8_t hash[DW_TOKEN_HASH];
 	uint64_t not_before = 0;
+	int err;
 
 	if (token.n == 0)
 		return dw_fault_set(fault, DW_E_TOKEN_MISSING, NULL, "a token", "there is no token");
 	if (token.n > DW_TOKEN_MAX)
 		return dw_fault_set(fault, DW_E_TOKEN, NULL, "at most 4096 bytes", "the token is too long, %zu bytes", token.n);
 	dw_sha256(token.p, token.n, hash);
-	if (dw_token_cache_find(auth->cache, hash, &known, &not_before))
-		return check_known(auth, hash, not_before, now_s, &known, claims, fault);
+	if (dw_token_cache_find(&auth->cache, hash, &known, &not_before)) {
+		err = dw_claims_check_times(&known, not_before, now_s, auth->config.leeway_s, fault);
+		dw_claims_clear(err == DW_OK ? claims : &known);
+		if (err == DW_OK)
+			*claims = known;
+		return err;
+	}
 	check = new_check(auth, token, hash);
 	if (check == NULL)
 		return no_memory(fault);
-	if (check->err == DW_OK && check->key->public != NULL) {
+	if (check->err == DW_OK && check->key->public_half != NULL) {
 		check->err = DW_E_TOKEN; /* until it is verified */
 		*later = check;
 		return DW_E_AGAIN;
@@ -236,22 +206,6 @@ dw_auth_begin(struct dw_auth *auth, struct dw_str token, uint64_t now_s, struct 
 	if (check->err == DW_OK)
 		dw_auth_verify(check);
 	return dw_auth_end(auth, &check, now_s, claims, fault);
-}
-
-/* Unless the keys have changed since: what the old ones verified is good for this once. */
-static void
-remember(struct dw_auth *auth, const struct dw_check *check)
-{
-	struct dw_claims known = { 0 };
-	uint64_t not_before;
-
-	if (check->keys != auth->keys)
-		return;
-	/* The same token may have been checked twice at the same time. */
-	if (dw_token_cache_find(auth->cache, check->hash, &known, &not_before))
-		dw_claims_clear(&known);
-	else
-		dw_token_cache_add(auth->cache, check->hash, &check->claims, check->not_before);
 }
 
 int
@@ -262,9 +216,10 @@ dw_auth_end(
 	int err = check->err;
 
 	if (err == DW_OK)
-		err = dw_claims_check_times(&check->claims, check->not_before, now_s, auth->leeway_s, &check->fault);
+		err = dw_claims_check_times(&check->claims, check->not_before, now_s, auth->config.leeway_s, &check->fault);
 	if (err == DW_OK) {
-		remember(auth, check);
+		if (check->keys == auth->keys) /* what old ones verified is good for this once */
+			dw_token_cache_add(&auth->cache, check->hash, &check->claims, check->not_before);
 		dw_claims_clear(claims);
 		*claims = check->claims;
 	} else {
@@ -294,25 +249,10 @@ dw_auth_check(
 }
 
 static int
-check_scope(const char *scope, struct dw_fault *fault)
-{
-	char quoted[DW_QUOTE_SIZE];
-
-	for (const char *at = scope + strspn(scope, " "); *at != '\0'; at += strspn(at, " ")) {
-		struct dw_str word = { at, strcspn(at, " ") };
-
-		if (dw_scope_bit(word) == 0)
-			return dw_fault_set(fault, DW_E_FIELD, "scope", "words of publish, stat, admin", "scope: '%s' is unknown",
-				dw_quote(word, quoted));
-		at += word.n;
-	}
-	return DW_OK;
-}
-
-static int
 check_wishes(const struct dw_mint *mint, struct dw_fault *fault)
 {
 	char quoted[DW_QUOTE_SIZE];
+	struct dw_str unknown;
 
 	if (mint->user == NULL || !dw_user_ok(dw_str(mint->user)))
 		return dw_fault_set(fault, DW_E_FIELD, "sub", "1 to 128 bytes of UTF-8 without control characters",
@@ -327,7 +267,11 @@ check_wishes(const struct dw_mint *mint, struct dw_fault *fault)
 			return dw_fault_set(fault, DW_E_FIELD, "diagnosis", "[A-Za-z0-9_-]{1,64}",
 				"diagnosis: '%s' is not a diagnosis id", dw_quote(dw_str(mint->diagnoses[i]), quoted));
 	}
-	return mint->scope != NULL ? check_scope(mint->scope, fault) : DW_OK;
+	(void)dw_scope_bits(dw_str(mint->scope), &unknown);
+	if (unknown.n > 0)
+		return dw_fault_set(fault, DW_E_FIELD, "scope", "words of publish, stat, admin", "scope: '%s' is unknown",
+			dw_quote(unknown, quoted));
+	return DW_OK;
 }
 
 static void

@@ -54,14 +54,34 @@ dw_claims_name(const struct dw_claims *claims, struct dw_str room)
 	return false;
 }
 
-unsigned
-dw_scope_bit(struct dw_str word)
+static unsigned
+scope_bit(struct dw_str word)
 {
 	for (size_t i = 0; i < sizeof(scopes) / sizeof(scopes[0]); i++) {
 		if (dw_str_is(word, scopes[i].word))
 			return scopes[i].bit;
 	}
 	return 0;
+}
+
+unsigned
+dw_scope_bits(struct dw_str words, struct dw_str *unknown)
+{
+	unsigned bits = 0;
+
+	*unknown = (struct dw_str) { NULL, 0 };
+	while (words.n > 0) {
+		const char *space = memchr(words.p, ' ', words.n);
+		const struct dw_str word = { words.p, space != NULL ? (size_t)(space - words.p) : words.n };
+		const unsigned bit = scope_bit(word);
+
+		bits |= bit;
+		if (bit == 0 && word.n > 0)
+			*unknown = word;
+		words.p += word.n + (space != NULL);
+		words.n -= word.n + (space != NULL);
+	}
+	return bits;
 }
 
 const char *
@@ -123,21 +143,13 @@ static int
 read_scope(struct dw_claims *claims, const struct dw_json *json, struct dw_fault *fault)
 {
 	const struct dw_json_member *scope = dw_json_get(json, "scope");
-	struct dw_str rest;
+	struct dw_str unknown;
 
 	if (scope == NULL)
 		return DW_OK;
 	if (scope->type != DW_JSON_STRING)
 		return refuse(fault, "scope", "words separated by spaces, in one string", "is not a string");
-	rest = scope->text;
-	while (rest.n > 0) {
-		const char *space = memchr(rest.p, ' ', rest.n);
-		size_t word = space != NULL ? (size_t)(space - rest.p) : rest.n;
-		size_t step = space != NULL ? word + 1 : word;
-
-		claims->scope |= dw_scope_bit((struct dw_str) { rest.p, word });
-		rest = (struct dw_str) { rest.p + step, rest.n - step };
-	}
+	claims->scope = dw_scope_bits(scope->text, &unknown);
 	return DW_OK;
 }
 

@@ -34,7 +34,7 @@ struct dw_key {
 	char *bytes; /* the secret, or PEM */
 	size_t size; /* never 0 */
 	EVP_MD *hash;
-	EVP_PKEY *public; /* NULL: a secret, or a key to sign with */
+	EVP_PKEY *public_half; /* NULL: a secret, or a key to sign with */
 };
 
 struct dw_keys {

@@ -57,11 +57,11 @@ dw_key_open(struct dw_key *key)
 
 	key->hash = EVP_MD_fetch(NULL, key->algorithm->hash, NULL);
 	if (bio != NULL && key->algorithm->type != NULL)
-		key->public = PEM_read_bio_PUBKEY(bio, NULL, no_passphrase, NULL);
+		key->public_half = PEM_read_bio_PUBKEY(bio, NULL, no_passphrase, NULL);
 	BIO_free(bio);
 	if (bio == NULL || key->hash == NULL)
 		return failure(DW_E_NOMEM);
-	if (key->algorithm->type != NULL && (key->public == NULL || !fits(key->public, key->algorithm)))
+	if (key->algorithm->type != NULL && (key->public_half == NULL || !fits(key->public_half, key->algorithm)))
 		return failure(DW_E_CONFIG);
 	return DW_OK;
 }
@@ -69,7 +69,7 @@ dw_key_open(struct dw_key *key)
 void
 dw_key_close(struct dw_key *key)
 {
-	EVP_PKEY_free(key->public);
+	EVP_PKEY_free(key->public_half);
 	EVP_MD_free(key->hash);
 }
 
@@ -89,7 +89,7 @@ check_bytes(const struct dw_key *key, struct dw_str text, const unsigned char *s
 	EVP_MD_CTX *context = EVP_MD_CTX_new();
 	int err = DW_E_NOMEM;
 
-	if (context != NULL && EVP_DigestVerifyInit(context, NULL, key->hash, NULL, key->public) == 1)
+	if (context != NULL && EVP_DigestVerifyInit(context, NULL, key->hash, NULL, key->public_half) == 1)
 		err = EVP_DigestVerify(context, signature, n, (const unsigned char *)text.p, text.n) == 1 ? DW_OK : DW_E_TOKEN;
 	EVP_MD_CTX_free(context);
 	return err == DW_OK ? DW_OK : failure(err);

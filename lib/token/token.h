@@ -36,8 +36,10 @@ int dw_claims_read(struct dw_claims *claims, uint64_t *not_before, struct dw_str
 int dw_claims_check_times(
 	const struct dw_claims *claims, uint64_t not_before, uint64_t now_s, uint64_t leeway_s, struct dw_fault *fault);
 
-/* The bit of a word of `scope`, 0 for an unknown one; and the word of a bit, NULL for none. */
-unsigned dw_scope_bit(struct dw_str word);
+/* The bits of the words of `scope`, and one of them that has none (n 0: all have); and the word of a bit, NULL for
+ * none.
+ */
+unsigned dw_scope_bits(struct dw_str words, struct dw_str *unknown);
 const char *dw_scope_word(unsigned bit);
 
 #endif
