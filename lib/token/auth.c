@@ -267,7 +267,7 @@ check_wishes(const struct dw_mint *mint, struct dw_fault *fault)
 			return dw_fault_set(fault, DW_E_FIELD, "diagnosis", "[A-Za-z0-9_-]{1,64}",
 				"diagnosis: '%s' is not a diagnosis id", dw_quote(dw_str(mint->diagnoses[i]), quoted));
 	}
-	(void)dw_scope_bits(dw_str(mint->scope), &unknown);
+	(void)dw_scope_bits(mint->scope != NULL ? mint->scope : "", &unknown);
 	if (unknown.n > 0)
 		return dw_fault_set(fault, DW_E_FIELD, "scope", "words of publish, stat, admin", "scope: '%s' is unknown",
 			dw_quote(unknown, quoted));

@@ -65,21 +65,19 @@ scope_bit(struct dw_str word)
 }
 
 unsigned
-dw_scope_bits(struct dw_str words, struct dw_str *unknown)
+dw_scope_bits(const char *words, struct dw_str *unknown)
 {
 	unsigned bits = 0;
 
 	*unknown = (struct dw_str) { NULL, 0 };
-	while (words.n > 0) {
-		const char *space = memchr(words.p, ' ', words.n);
-		const struct dw_str word = { words.p, space != NULL ? (size_t)(space - words.p) : words.n };
+	for (const char *at = words + strspn(words, " "); *at != '\0'; at += strspn(at, " ")) {
+		const struct dw_str word = { at, strcspn(at, " ") };
 		const unsigned bit = scope_bit(word);
 
 		bits |= bit;
-		if (bit == 0 && word.n > 0)
+		if (bit == 0)
 			*unknown = word;
-		words.p += word.n + (space != NULL);
-		words.n -= word.n + (space != NULL);
+		at += word.n;
 	}
 	return bits;
 }
@@ -149,7 +147,7 @@ read_scope(struct dw_claims *claims, const struct dw_json *json, struct dw_fault
 		return DW_OK;
 	if (scope->type != DW_JSON_STRING)
 		return refuse(fault, "scope", "words separated by spaces, in one string", "is not a string");
-	claims->scope = dw_scope_bits(scope->text, &unknown);
+	claims->scope = dw_scope_bits(scope->text.p, &unknown);
 	return DW_OK;
 }
 

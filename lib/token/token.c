@@ -24,15 +24,10 @@ refuse(struct dw_fault *fault, const char *expected, const char *what)
 static int
 digit(char c)
 {
-	if (c >= 'A' && c <= 'Z')
-		return c - 'A';
-	if (c >= 'a' && c <= 'z')
-		return c - 'a' + 26;
-	if (c >= '0' && c <= '9')
-		return c - '0' + 52;
-	if (c == '-')
-		return 62;
-	return c == '_' ? 63 : -1;
+	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+	const char *at = memchr(digits, c, sizeof(digits) - 1);
+
+	return at != NULL ? (int)(at - digits) : -1;
 }
 
 static bool

@@ -39,7 +39,7 @@ int dw_claims_check_times(
 /* The bits of the words of `scope`, and one of them that has none (n 0: all have); and the word of a bit, NULL for
  * none.
  */
-unsigned dw_scope_bits(struct dw_str words, struct dw_str *unknown);
+unsigned dw_scope_bits(const char *words, struct dw_str *unknown);
 const char *dw_scope_word(unsigned bit);
 
 #endif
