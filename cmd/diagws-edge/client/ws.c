@@ -20,7 +20,6 @@
 #include "door/answer.h"
 #include "door/head.h"
 #include "door/server.h"
-#include "door/target.h"
 #include "door/upgrade.h"
 #include "edge.h"
 

@@ -68,7 +68,7 @@ take(struct listener *listener, int fd, const struct address *address)
 	if (listener->tls && edge->counts.websockets - edge->counts.connections >= handshakes)
 		(void)close(fd);
 	else if (listener->tls)
-		server_adopt_tls(edge->server, fd, address);
+		server_adopt_tls(edge->server, fd);
 	else
 		gate_take(edge->gate, fd, address);
 }

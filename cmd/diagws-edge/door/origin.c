@@ -7,6 +7,7 @@
 #include "origin.h"
 
 #include <arpa/inet.h>
+#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -27,28 +28,6 @@ port_of(const char *scheme)
 	return 0;
 }
 
-static char
-lower(char c)
-{
-	static const char letters[] = "abcdefghijklmnopqrstuvwxyz";
-
-	if (c < 'A' || c > 'Z')
-		return c;
-	return letters[c - 'A'];
-}
-
-static bool
-is_letter(char c)
-{
-	return lower(c) >= 'a' && lower(c) <= 'z';
-}
-
-static bool
-is_digit(char c)
-{
-	return c >= '0' && c <= '9';
-}
-
 /* Copies at most max bytes in lower case, each a letter, a digit or one of `others`. */
 static bool
 copy_lower(struct dw_str text, const char *others, char *out, size_t max)
@@ -56,9 +35,11 @@ copy_lower(struct dw_str text, const char *others, char *out, size_t max)
 	if (text.n > max)
 		return false;
 	for (size_t i = 0; i < text.n; i++) {
-		if (!is_letter(text.p[i]) && !is_digit(text.p[i]) && (text.p[i] == '\0' || strchr(others, text.p[i]) == NULL))
+		const unsigned char c = (unsigned char)text.p[i];
+
+		if (isalnum(c) == 0 && (c == '\0' || strchr(others, c) == NULL))
 			return false;
-		out[i] = lower(text.p[i]);
+		out[i] = (char)tolower(c);
 	}
 	out[text.n] = '\0';
 	return true;
@@ -96,7 +77,7 @@ read_port(struct dw_str text, unsigned *port)
 	if (text.p[0] != ':' || text.n < 2 || text.n > sizeof(":65535") - 1)
 		return false;
 	for (size_t i = 1; i < text.n; i++) {
-		if (!is_digit(text.p[i]))
+		if (isdigit((unsigned char)text.p[i]) == 0)
 			return false;
 		*port = *port * 10 + (unsigned)(text.p[i] - '0');
 	}
@@ -112,7 +93,7 @@ read_origin(struct dw_str text, char out[ORIGIN_SIZE])
 	struct dw_str rest;
 	unsigned port;
 
-	if (mark == NULL || !is_letter(text.p[0]) ||
+	if (mark == NULL || isalpha((unsigned char)text.p[0]) == 0 ||
 		!copy_lower((struct dw_str) { text.p, (size_t)(mark - text.p) }, "+-.", scheme, SCHEME_MAX))
 		return "it begins with no scheme like https://";
 	rest = (struct dw_str) { mark + 3, text.n - (size_t)(mark + 3 - text.p) };

@@ -36,15 +36,24 @@ struct server {
 	struct lws_vhost *plain, *tls;  /* tls: NULL where no listener has it */
 	const struct address *adopting; /* of the client that is being adopted, */
 	const struct head *head;        /* and what it has sent; else NULL */
-	struct address *proxied;        /* of clients behind a proxy, by descriptor */
-	size_t proxied_size;
 };
 
 struct link {
 	struct conn *conn;
+	struct address address;
 };
 
 static const struct server_events *events; /* also for what libwebsockets ends when the server is gone */
+
+/* Who a client is that will be a conn: what a proxy says of it no socket knows. */
+static void
+keep_address(const struct server *server, struct lws *wsi, struct link *link)
+{
+	if (server->adopting != NULL)
+		link->address = *server->adopting;
+	else
+		address_of_socket(lws_get_socket_fd(wsi), &link->address);
+}
 
 static int
 callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t n)
@@ -56,6 +65,7 @@ callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in
 	case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE:
 		return events->confirm(edge, wsi);
 	case LWS_CALLBACK_FILTER_PROTOCOL_CONNECTION:
+		keep_address(edge->server, wsi, link);
 		return events->filter(edge, wsi, &link->conn);
 	case LWS_CALLBACK_ESTABLISHED:
 		/* never -1: what was adopted is not consumed yet, and the Close would at times be lost */
@@ -312,28 +322,6 @@ server_new(struct server **out, struct edge *edge, const struct server_events *t
 	return err;
 }
 
-/* What a proxy says of a client no socket knows. */
-static void
-keep_address(struct server *server, int fd, const struct address *address)
-{
-	size_t size = server->proxied_size > 0 ? server->proxied_size : 256;
-	struct address *grown;
-
-	if (!server->edge->config.proxied)
-		return;
-	while (size <= (size_t)fd)
-		size *= 2;
-	if (size > server->proxied_size) {
-		grown = realloc(server->proxied, size * sizeof(*grown));
-		if (grown == NULL)
-			return;
-		memset(grown + server->proxied_size, 0, (size - server->proxied_size) * sizeof(*grown));
-		server->proxied = grown;
-		server->proxied_size = size;
-	}
-	server->proxied[fd] = *address;
-}
-
 bool
 server_adopt(struct server *server, int fd, const struct address *address, const struct head *head)
 {
@@ -344,7 +332,6 @@ server_adopt(struct server *server, int fd, const struct address *address, const
 	 * is a tenth of what a connect costs. */
 	if (address->family != ADDRESS_NONE)
 		socket_cork(fd, true);
-	keep_address(server, fd, address);
 	upgrade_write(head, &canonical);
 	server->adopting = address;
 	server->head = head;
@@ -369,28 +356,18 @@ server_head(struct lws *wsi)
 }
 
 void
-server_adopt_tls(struct server *server, int fd, const struct address *address)
+server_adopt_tls(struct server *server, int fd)
 {
-	keep_address(server, fd, address);
-	if (server->tls == NULL)
-		(void)close(fd);
-	else if (lws_adopt_socket_vhost(server->tls, fd) == NULL)
+	if (lws_adopt_socket_vhost(server->tls, fd) == NULL)
 		dw_log_debug("a connection could not be taken", NULL);
 }
 
 void
 server_address(struct lws *wsi, struct address *out)
 {
-	const struct edge *edge = lws_context_user(lws_get_context(wsi));
-	const struct server *server = edge->server;
-	const int fd = lws_get_socket_fd(wsi);
+	const struct link *link = lws_wsi_user(wsi);
 
-	if (server->adopting != NULL)
-		*out = *server->adopting;
-	else if (fd >= 0 && (size_t)fd < server->proxied_size)
-		*out = server->proxied[fd];
-	else
-		address_of_socket(fd, out);
+	*out = link->address;
 }
 
 void
@@ -413,6 +390,5 @@ server_destroy(struct server **server_p)
 	if (server->lws != NULL)
 		lws_context_destroy(server->lws); /* its connections end later, in the loop */
 	*server_p = NULL;
-	free(server->proxied);
 	free(server);
 }

@@ -55,7 +55,7 @@ bool server_adopt(struct server *server, int fd, const struct address *address, 
 /* What the client of a connection that is being adopted has sent; NULL: libwebsockets has read it itself, by TLS. */
 const struct head *server_head(struct lws *wsi);
 /* One that begins with TLS. */
-void server_adopt_tls(struct server *server, int fd, const struct address *address);
+void server_adopt_tls(struct server *server, int fd);
 /* Who its client is. */
 void server_address(struct lws *wsi, struct address *out);
 /* Reads the TLS files again, for new connections. */
