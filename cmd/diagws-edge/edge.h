@@ -70,7 +70,7 @@ struct edge {
 	struct rooms rooms;
 	struct sessions sessions;
 	struct confirmations confirmations;
-	struct dw_hash users; /* users.h */
+	struct dw_hash users; /* limits.h */
 	struct limits limits;
 	struct conn_request *requests;   /* utlist */
 	struct check *checks;            /* under way (utlist) */

@@ -18,7 +18,7 @@
 #include "base/wheel.h"
 #include "client/subscription.h"
 #include "door/address.h"
-#include "door/users.h"
+#include "door/limits.h"
 #include "token/auth.h"
 
 struct edge;
@@ -54,7 +54,7 @@ struct conn_request {
 	struct conn *conn;
 	struct check *check; /* of its token, while that is under way */
 	struct address address;
-	struct site *site;  /* where it is a stranger; NULL: it is none */
+	struct guest *site; /* where it is a stranger; NULL: it is none */
 	unsigned code;      /* to refuse it with, and */
 	const char *refuse; /* the reason */
 	bool awaits;        /* auth=message: its token is to come */
@@ -73,7 +73,7 @@ struct conn_request {
 /* What is looked at for each message lies next to the first subscription: see there. */
 struct conn {
 	struct edge *edge;
-	struct user *user;
+	struct guest *user;
 	struct conn_request *request; /* until started, and while a fresh token is being checked */
 	struct lws *wsi;
 	uint64_t stalled_at;   /* since when the kernel takes nothing; 0: it does */

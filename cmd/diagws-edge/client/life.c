@@ -104,7 +104,7 @@ within_limits(struct conn *conn)
 		conn->user->connections++;
 		return true;
 	}
-	users_release(&conn->edge->users, conn->user);
+	guests_release(&conn->edge->users, conn->user);
 	conn->user = NULL;
 	return false;
 }
@@ -143,7 +143,7 @@ conn_start(struct conn *conn)
 		conn_deny(conn);
 		return;
 	}
-	conn->user = users_get(&conn->edge->users, request->claims.user);
+	conn->user = guests_get(&conn->edge->users, dw_str(request->claims.user));
 	if (conn->user != NULL && !within_limits(conn)) {
 		conn_close(conn, 1008, dw_err_text(DW_E_RATE));
 		return;
@@ -188,7 +188,7 @@ conn_destroy(struct conn **conn_p)
 		sessions_remove(&conn->edge->sessions, conn);
 	if (conn->user != NULL)
 		conn->user->connections--;
-	users_release(&conn->edge->users, conn->user);
+	guests_release(&conn->edge->users, conn->user);
 	conn_forget_request(conn);
 	free((char *)(uintptr_t)conn->diagnoses.p);
 	conn_drop_incoming(conn);

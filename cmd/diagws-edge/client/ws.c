@@ -198,10 +198,8 @@ read_arguments(struct lws *wsi, struct conn_request *request)
 static int
 admit_stranger(struct edge *edge, struct conn_request *request, int err)
 {
-	int refused = limits_stranger(&edge->limits, &request->address);
+	int refused = limits_enter(&edge->limits, &request->address, &request->site);
 
-	if (refused == DW_OK)
-		refused = limits_enter(&edge->limits, &request->address, &request->site);
 	if (refused == DW_OK)
 		return err;
 	request->awaits = false;

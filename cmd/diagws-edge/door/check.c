@@ -27,7 +27,7 @@ struct check {
 	struct check *wait_prev, *wait_next; /* in its site's, until it is */
 	bool given;                          /* to the threads */
 	struct edge *edge;
-	struct site *site;
+	struct guest *site;
 	struct address address;
 	struct dw_check *token;
 	struct check **slot; /* NULL: nobody waits */
@@ -68,7 +68,7 @@ finish(struct check *check, int err, struct dw_claims *claims)
 		check->done(check->user, note(&check->address, err), claims);
 	}
 	dw_claims_clear(claims);
-	limits_release(&edge->limits, check->site);
+	guests_release(&edge->limits.sites, check->site);
 	free(check);
 }
 
@@ -97,7 +97,7 @@ give(struct check *check)
 
 /* One of its address has ended. */
 static void
-give_next(struct edge *edge, struct site *site)
+give_next(struct edge *edge, struct guest *site)
 {
 	struct check *check;
 
@@ -125,7 +125,7 @@ after(uv_work_t *work, int status)
 {
 	struct check *check = work->data;
 	struct edge *edge = check->edge;
-	struct site *site = check->site;
+	struct guest *site = check->site;
 	struct dw_claims claims;
 	int err;
 
@@ -137,7 +137,7 @@ after(uv_work_t *work, int status)
 	site->uses++;
 	finish(check, err, &claims);
 	give_next(edge, site);
-	limits_release(&edge->limits, site);
+	guests_release(&edge->limits.sites, site);
 }
 
 /* NULL: too many, or no memory. */
@@ -162,7 +162,7 @@ new_check(struct edge *edge, const struct address *address)
 static bool
 give_or_wait(struct check *check)
 {
-	struct site *site = check->site;
+	struct guest *site = check->site;
 
 	if (check->address.family == ADDRESS_NONE || site->checks < ADDRESS_CHECKS)
 		return give(check);
@@ -194,7 +194,7 @@ check_begin(struct edge *edge, const struct address *address, struct dw_str toke
 	}
 	if (check == NULL || !give_or_wait(check)) {
 		if (check != NULL)
-			limits_release(&edge->limits, check->site);
+			guests_release(&edge->limits.sites, check->site);
 		free(check);
 		(void)dw_auth_end(edge->auth, &later, 0, &unused, NULL);
 		return note(address, err != DW_OK ? err : DW_E_BUSY);

@@ -16,7 +16,6 @@
 #include "door/answer.h"
 #include "door/check.h"
 #include "door/socket.h"
-#include "door/users.h"
 #include "edge.h"
 #include "http/admit.h"
 #include "http/api.h"
@@ -172,7 +171,7 @@ count_bytes(struct request *request, size_t size, int *err)
 		return true;
 	}
 	if (request->user == NULL) {
-		request->user = users_get(&edge->users, request->claims.user);
+		request->user = guests_get(&edge->users, dw_str(request->claims.user));
 		if (request->user == NULL) {
 			*err = DW_E_NOMEM;
 			return false;
@@ -198,7 +197,7 @@ uncount_bytes(struct request *request)
 		return;
 	request->user->bytes -= request->counted;
 	request->edge->counts.bytes -= request->counted;
-	users_release(&request->edge->users, request->user);
+	guests_release(&request->edge->users, request->user);
 }
 
 /* A large answer that does not fit in is not given; what a small one says is worth more than its bytes. */

@@ -15,9 +15,9 @@
 #include "token/auth.h"
 
 struct edge;
+struct guest;
 struct http_client;
 struct route;
-struct user;
 struct waiter;
 
 enum answer_status {
@@ -73,7 +73,7 @@ struct request {
 	struct dw_buf answer;
 	size_t size;                          /* of the answer that is being written */
 	size_t counted;                       /* bytes of body and answer, */
-	struct user *user;                    /* and with whom they count; NULL: too few to count */
+	struct guest *user;                   /* and with whom they count; NULL: too few to count */
 	const char *allow;                    /* for 405, and for OPTIONS */
 	const char *origin;                   /* of a browser's page that may read the answer; NULL: none */
 	uint64_t taken;                       /* what the client's kernel had taken when that was last looked at */
