@@ -1,7 +1,7 @@
 /* Where a connection waits until it is known what it wants: a WebSocket (libwebsockets gets it, with a head that was
  * read and written anew) or HTTP (libmicrohttpd gets it). It costs little to wait here: silent connections do.
  *
- * With --proxy-protocol each connection first says for whom it is (door/proxy.h); one that does not is closed.
+ * With --proxy-protocol each connection first says for whom it is (address.h); one that does not is closed.
  */
 #ifndef GATE_H
 #define GATE_H
