@@ -44,7 +44,6 @@ struct edge_counts {
 	uint64_t checks;      /* tokens whose check is under way */
 };
 
-struct check;
 struct linger_socket;
 struct conn;
 struct conn_request;
@@ -73,7 +72,6 @@ struct edge {
 	struct dw_hash users; /* limits.h */
 	struct limits limits;
 	struct conn_request *requests;   /* utlist */
-	struct check *checks;            /* under way (utlist) */
 	struct waiter *waiters;          /* HTTP requests that wait at the hub (utlist) */
 	struct status *status;           /* what was answered to /ws/status last */
 	struct linger_socket *lingering; /* utlist */

@@ -20,7 +20,6 @@
 #include "client/life.h"
 #include "client/reading.h"
 #include "client/ws.h"
-#include "door/check.h"
 #include "door/gate.h"
 #include "door/linger.h"
 #include "door/listen.h"
@@ -115,6 +114,7 @@ static void
 on_signal(uv_signal_t *handle, int number)
 {
 	struct dw_fault fault = { 0 };
+	int err;
 
 	(void)handle;
 	if (number != SIGHUP) {
@@ -122,10 +122,12 @@ on_signal(uv_signal_t *handle, int number)
 		return;
 	}
 	server_reload_tls(edge.server);
-	if (dw_auth_reload(edge.auth, &fault) == DW_OK)
+	err = dw_auth_reload(edge.auth, &fault);
+	if (err == DW_OK)
 		dw_log_info("keys read again", NULL);
 	else
-		dw_log_error("keys not read again; the old ones stay", "reason=%s", fault.message);
+		dw_log_error("keys not read again; the old ones stay", "reason=%s",
+			err == DW_E_NOMEM ? dw_err_text(err) : fault.message);
 }
 
 static int
@@ -236,7 +238,6 @@ static void
 stop(void)
 {
 	edge.ending = true;
-	checks_end(&edge);
 	listen_close(&edge.listeners);
 	http_destroy(&edge.http);
 	server_destroy(&edge.server);

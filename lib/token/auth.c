@@ -46,26 +46,16 @@ struct dw_check {
 	char text[];
 };
 
-static int
-no_memory(struct dw_fault *fault)
-{
-	return dw_fault_set(fault, DW_E_NOMEM, NULL, NULL, "out of memory");
-}
-
 int
 dw_auth_new(struct dw_auth **out, const struct dw_auth_config *config, struct dw_fault *fault)
 {
 	struct dw_auth *auth;
 	int err;
 
-	if (config->keys == NULL)
-		return dw_fault_set(fault, DW_E_CONFIG, "keys", "a directory of key files", "no key directory was given");
-	if (config->leeway_s > LEEWAY_MAX_S)
-		return dw_fault_set(fault, DW_E_CONFIG, "leeway", "at most 30 s", "leeway of %llu s is too long",
-			(unsigned long long)config->leeway_s);
+	assert(config->keys != NULL && config->leeway_s <= LEEWAY_MAX_S);
 	auth = calloc(1, sizeof(*auth));
 	if (auth == NULL)
-		return no_memory(fault);
+		return DW_E_NOMEM;
 	auth->config = *config;
 	auth->cache = (struct dw_token_cache) { .max_entries = CACHE_ENTRIES, .max_bytes = CACHE_BYTES };
 	err = dw_keys_read(&auth->keys, config->keys, fault);
@@ -140,9 +130,7 @@ dw_auth_verify(struct dw_check *check)
 
 	check->err = dw_key_check(check->key, (struct dw_str) { check->text, token->signed_size },
 		(struct dw_str) { token->signature.data, token->signature.len });
-	if (check->err == DW_E_NOMEM)
-		(void)no_memory(&check->fault);
-	else if (check->err != DW_OK)
+	if (check->err == DW_E_TOKEN)
 		(void)dw_fault_set(
 			&check->fault, check->err, NULL, NULL, "the signature is not one of key '%s'", check->key->kid);
 	if (check->err == DW_OK)
@@ -197,7 +185,7 @@ dw_auth_begin(struct dw_auth *auth, struct dw_str token, uint64_t now_s, struct 
 	}
 	check = new_check(auth, token, hash);
 	if (check == NULL)
-		return no_memory(fault);
+		return DW_E_NOMEM;
 	if (check->err == DW_OK && check->key->public_half != NULL) {
 		check->err = DW_E_TOKEN; /* until it is verified */
 		*later = check;
@@ -309,7 +297,7 @@ sign(const struct dw_key *key, const char *kid, const char *claims, char **text,
 
 	if (jwt_new(&jwt) != 0 || jwt_add_header(jwt, "kid", kid) != 0 ||
 		jwt_set_alg(jwt, jwt_str_alg(key->algorithm->name), (const unsigned char *)key->bytes, (int)key->size) != 0) {
-		err = no_memory(fault);
+		err = DW_E_NOMEM;
 		goto out;
 	}
 	if (jwt_add_grants_json(jwt, claims) != 0) {
@@ -346,14 +334,14 @@ dw_auth_mint(const struct dw_mint *mint, struct dw_buf *out, struct dw_fault *fa
 		return err;
 	write_claims(&claims, mint);
 	err = dw_buf_ok(&claims) ? sign(&key, mint->kid != NULL ? mint->kid : key.kid, claims.data, &text, fault)
-							 : no_memory(fault);
+							 : DW_E_NOMEM;
 	assert(err != DW_OK || text != NULL);
 	if (err == DW_OK && strlen(text) > DW_TOKEN_MAX)
 		err = dw_fault_set(fault, DW_E_FIELD, NULL, "at most 4096 bytes: name fewer diagnoses",
 			"the token would be too long, %zu bytes", strlen(text));
 	if (err == DW_OK) {
 		dw_buf_adds(out, text);
-		err = dw_buf_ok(out) ? DW_OK : no_memory(fault);
+		err = dw_buf_ok(out) ? DW_OK : DW_E_NOMEM;
 	}
 	free(text);
 	dw_buf_clear(&claims);

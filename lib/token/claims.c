@@ -178,7 +178,7 @@ read_diagnoses(struct dw_claims *claims, const struct dw_json *json, struct dw_f
 			dw_buf_add(&claims->diagnoses, id, strlen(id) + 1);
 	}
 	if (err == DW_OK && !dw_buf_ok(&claims->diagnoses))
-		err = dw_fault_set(fault, DW_E_NOMEM, NULL, NULL, "out of memory");
+		err = DW_E_NOMEM;
 	dw_json_destroy(&list);
 	return err;
 }
@@ -234,7 +234,7 @@ dw_claims_read(struct dw_claims *claims, uint64_t *not_before, struct dw_str pay
 	int err = dw_json_parse(&json, payload.p, payload.n, &json_fault);
 
 	if (err == DW_E_NOMEM)
-		return dw_fault_set(fault, err, NULL, NULL, "out of memory");
+		return err;
 	if (err != DW_OK)
 		return dw_fault_set(fault, DW_E_TOKEN, NULL, "a JSON object", "the claims: %s", json_fault.message);
 	if (dw_json_type(json) != DW_JSON_OBJECT)
@@ -269,14 +269,15 @@ dw_claims_read(struct dw_claims *claims, uint64_t *not_before, struct dw_str pay
 static void
 span_text(uint64_t seconds, char *out, size_t size)
 {
-	if (seconds < 120)
-		(void)snprintf(out, size, "%llu s", (unsigned long long)seconds);
-	else if (seconds < UINT64_C(2) * 3600)
-		(void)snprintf(out, size, "%llu min", (unsigned long long)(seconds / 60));
-	else if (seconds < UINT64_C(2) * 86400)
-		(void)snprintf(out, size, "%llu h", (unsigned long long)(seconds / 3600));
-	else
-		(void)snprintf(out, size, "%llu d", (unsigned long long)(seconds / 86400));
+	static const struct {
+		uint64_t seconds;
+		const char *name;
+	} units[] = { { 86400, "d" }, { 3600, "h" }, { 60, "min" }, { 1, "s" } };
+	size_t i = 0;
+
+	while (units[i].seconds > 1 && seconds / units[i].seconds < 2)
+		i++;
+	(void)snprintf(out, size, "%llu %s", (unsigned long long)(seconds / units[i].seconds), units[i].name);
 }
 
 int

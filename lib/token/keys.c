@@ -46,12 +46,6 @@ refuse(struct dw_fault *fault, const char *path, const char *expected, const cha
 	return dw_fault_set(fault, DW_E_CONFIG, name, expected, "key file '%s' %s", shown, what);
 }
 
-static int
-no_memory(struct dw_fault *fault)
-{
-	return dw_fault_set(fault, DW_E_NOMEM, NULL, NULL, "out of memory");
-}
-
 bool
 dw_kid_ok(struct dw_str s)
 {
@@ -149,7 +143,7 @@ open_key(struct dw_key *key, const char *path, struct dw_fault *fault)
 		return refuse(fault, path,
 			"RSA of at least 2048 bits for rs; P-256 for es256, P-384 for es384, P-521 for es512",
 			"holds a key that does not fit the algorithm in its name");
-	return err == DW_OK ? err : no_memory(fault);
+	return err;
 }
 
 int
@@ -232,7 +226,7 @@ dw_keys_read(struct dw_keys **out, const char *directory, struct dw_fault *fault
 	else if (count > DW_KEYS_MAX)
 		err = dw_fault_set(fault, DW_E_CONFIG, directory, "at most 256 keys", "too many key files in '%s'", directory);
 	else if ((new = calloc(1, sizeof(*new) + (size_t)count * sizeof(new->key[0]))) == NULL)
-		err = no_memory(fault);
+		err = DW_E_NOMEM;
 	else
 		new->uses = 1;
 	for (int i = 0; i < count; i++) {

@@ -122,11 +122,9 @@ dw_token_read(struct dw_token *token, struct dw_str text, struct dw_fault *fault
 	decode(part[1], &new.payload);
 	err = dw_buf_ok(&header) && dw_buf_ok(&new.payload) ? dw_json_parse(&json, header.data, header.len, &json_fault)
 														: DW_E_NOMEM;
-	if (err == DW_E_NOMEM)
-		dw_fault_set(fault, err, NULL, NULL, "out of memory");
-	else if (err != DW_OK)
+	if (err != DW_OK && err != DW_E_NOMEM)
 		err = dw_fault_set(fault, DW_E_TOKEN, NULL, "a JSON object", "the header: %s", json_fault.message);
-	else
+	if (err == DW_OK)
 		err = read_header(&new, json, fault);
 	if (err == DW_OK && part[2].n == 0)
 		err = refuse(fault, form, "the token is not signed");
@@ -138,7 +136,7 @@ dw_token_read(struct dw_token *token, struct dw_str text, struct dw_fault *fault
 		decode(part[2], &new.signature);
 		new.signed_size = part[0].n + 1 + part[1].n;
 		if (!dw_buf_ok(&new.signature))
-			err = dw_fault_set(fault, DW_E_NOMEM, NULL, NULL, "out of memory");
+			err = DW_E_NOMEM;
 	}
 	if (err == DW_OK)
 		*token = new;

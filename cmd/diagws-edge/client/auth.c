@@ -86,7 +86,7 @@ end_renewal(struct conn *conn, int err)
 	const struct dw_claims *claims = &conn->request->claims;
 
 	if (err == DW_OK && strcmp(claims->user, conn->user->name) == 0)
-		err = limits_handshake(&conn->edge->limits, claims->user);
+		err = limits_user(&conn->edge->limits, USER_HANDSHAKES, claims->user);
 	if (conn->state != CONN_OPEN) {
 		; /* it is being closed */
 	} else if (err == DW_E_TOKEN_MISSING || err == DW_E_TOKEN || err == DW_E_TOKEN_EXPIRED || err == DW_E_RATE) {

@@ -215,7 +215,8 @@ within_budget(struct conn *conn)
 	if (conn->budget == 0)
 		return false;
 	conn->budget--;
-	return conn->user == NULL || conn->service || limits_message(&conn->edge->limits, conn->user->name) == DW_OK;
+	return conn->user == NULL || conn->service ||
+		   limits_user(&conn->edge->limits, USER_REQUESTS, conn->user->name) == DW_OK;
 }
 
 /* An object within bounds; NULL: it is none, and the client was told. */

@@ -100,7 +100,7 @@ within_limits(struct conn *conn)
 	const uint64_t most = (uint64_t)conn->edge->config.max_user_connections;
 
 	if ((most == 0 || conn->user->connections < most) &&
-		limits_handshake(&conn->edge->limits, conn->user->name) == DW_OK) {
+		limits_user(&conn->edge->limits, USER_HANDSHAKES, conn->user->name) == DW_OK) {
 		conn->user->connections++;
 		return true;
 	}

@@ -23,9 +23,8 @@ enum { ADDRESS_CHECKS = 64 }; /* of signatures, for one address at a time: the o
 
 struct check {
 	uv_work_t work;
-	struct check *prev, *next;           /* in edge->checks */
-	struct check *wait_prev, *wait_next; /* in its site's, until it is */
-	bool given;                          /* to the threads */
+	struct check *prev, *next; /* in its site's, until it is */
+	bool given;                /* to the threads */
 	struct edge *edge;
 	struct guest *site;
 	struct address address;
@@ -61,11 +60,11 @@ finish(struct check *check, int err, struct dw_claims *claims)
 {
 	struct edge *edge = check->edge;
 
-	DL_DELETE(edge->checks, check);
 	edge->counts.checks--;
 	if (check->slot != NULL) {
 		*check->slot = NULL;
-		check->done(check->user, note(&check->address, err), claims);
+		if (!edge->ending)
+			check->done(check->user, note(&check->address, err), claims);
 	}
 	dw_claims_clear(claims);
 	guests_release(&edge->limits.sites, check->site);
@@ -102,9 +101,9 @@ give_next(struct edge *edge, struct guest *site)
 	struct check *check;
 
 	while ((check = site->waiting) != NULL && site->checks < ADDRESS_CHECKS) {
-		int err = limits_token(&edge->limits, &check->address);
+		int err = edge->ending ? DW_E_CLOSING : limits_token(&edge->limits, &check->address);
 
-		DL_DELETE2(site->waiting, check, wait_prev, wait_next);
+		DL_DELETE(site->waiting, check);
 		if (err == DW_OK && !give(check))
 			err = DW_E_BUSY;
 		if (err != DW_OK)
@@ -156,6 +155,7 @@ new_check(struct edge *edge, const struct address *address)
 	check->work.data = check;
 	check->edge = edge;
 	check->address = *address;
+	edge->counts.checks++;
 	return check;
 }
 
@@ -166,7 +166,7 @@ give_or_wait(struct check *check)
 
 	if (check->address.family == ADDRESS_NONE || site->checks < ADDRESS_CHECKS)
 		return give(check);
-	DL_APPEND2(site->waiting, check, wait_prev, wait_next);
+	DL_APPEND(site->waiting, check);
 	return true;
 }
 
@@ -186,22 +186,19 @@ check_begin(struct edge *edge, const struct address *address, struct dw_str toke
 	}
 	err = limits_token(&edge->limits, address);
 	check = err == DW_OK ? new_check(edge, address) : NULL;
-	if (check != NULL) {
-		check->token = later;
-		check->slot = slot;
-		check->done = done;
-		check->user = user;
-	}
-	if (check == NULL || !give_or_wait(check)) {
-		if (check != NULL)
-			guests_release(&edge->limits.sites, check->site);
-		free(check);
+	if (check == NULL) {
 		(void)dw_auth_end(edge->auth, &later, 0, &unused, NULL);
 		return note(address, err != DW_OK ? err : DW_E_BUSY);
 	}
-	DL_APPEND(edge->checks, check);
-	edge->counts.checks++;
+	check->token = later;
+	check->done = done;
+	check->user = user;
+	if (!give_or_wait(check)) {
+		drop(check, DW_E_BUSY);
+		return note(address, DW_E_BUSY);
+	}
 	*slot = check;
+	check->slot = slot;
 	return DW_E_AGAIN;
 }
 
@@ -218,18 +215,6 @@ check_forget(struct check **slot)
 		(void)uv_cancel((uv_req_t *)&check->work); /* too late when it has begun; `after` comes either way */
 		return;
 	}
-	DL_DELETE2(check->site->waiting, check, wait_prev, wait_next);
+	DL_DELETE(check->site->waiting, check);
 	drop(check, DW_OK);
-}
-
-void
-checks_end(struct edge *edge)
-{
-	struct check *check, *next;
-
-	DL_FOREACH_SAFE(edge->checks, check, next)
-	{
-		if (check->slot != NULL)
-			check_forget(check->slot);
-	}
 }

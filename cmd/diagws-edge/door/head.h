@@ -51,7 +51,6 @@ enum head_fault {
 #define X(name, status, code, message) name,
 	HEAD_FAULTS(X)
 #undef X
-		HEAD_FAULT_COUNT
 };
 
 struct head_refusal {

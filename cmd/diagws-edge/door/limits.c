@@ -84,8 +84,8 @@ limits_clear(struct limits *limits)
 		budget_clear(&limits->budgets[i]);
 }
 
-static int
-take_user(struct limits *limits, enum limit_budget budget, const char *user)
+int
+limits_user(struct limits *limits, enum limit_budget budget, const char *user)
 {
 	return budget_take(&limits->budgets[budget], dw_str(user), dw_mono_ms()) ? DW_OK : DW_E_RATE;
 }
@@ -102,23 +102,11 @@ take_address(struct limits *limits, enum limit_budget budget, const struct addre
 }
 
 int
-limits_handshake(struct limits *limits, const char *user)
-{
-	return take_user(limits, USER_HANDSHAKES, user);
-}
-
-int
 limits_request(struct limits *limits, const struct address *address, const struct dw_claims *claims)
 {
 	if (claims == NULL)
 		return take_address(limits, ADDRESS_REQUESTS, address);
-	return (claims->scope & DW_SCOPE_PUBLISH) != 0 ? DW_OK : take_user(limits, USER_REQUESTS, claims->user);
-}
-
-int
-limits_message(struct limits *limits, const char *user)
-{
-	return take_user(limits, USER_REQUESTS, user);
+	return (claims->scope & DW_SCOPE_PUBLISH) != 0 ? DW_OK : limits_user(limits, USER_REQUESTS, claims->user);
 }
 
 int

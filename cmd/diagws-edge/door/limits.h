@@ -50,14 +50,13 @@ struct limits {
 int limits_init(struct limits *limits, const struct edge_config *config);
 void limits_clear(struct limits *limits);
 
-/* The next ones are DW_OK or DW_E_RATE. A WebSocket of a user, or a fresh token on one. */
-int limits_handshake(struct limits *limits, const char *user);
+/* The next ones are DW_OK or DW_E_RATE. USER_HANDSHAKES: a WebSocket of a user, or a fresh token on one.
+ * USER_REQUESTS: a message on one, of who is no service: it counts as a request, so that coming again, or on many at
+ * once, gains nothing over what one connection may say. */
+int limits_user(struct limits *limits, enum limit_budget budget, const char *user);
 /* An HTTP request, once its token has been checked, or as soon as it is sure that none will be; claims are NULL for one
  * without a good token. */
 int limits_request(struct limits *limits, const struct address *address, const struct dw_claims *claims);
-/* A message on a user's WebSocket, who is no service: it counts as a request, so that coming again, or on many at once,
- * gains nothing over what one connection may say. */
-int limits_message(struct limits *limits, const char *user);
 /* Whether the address may have a public key's signature checked: it has not spent its bad tokens. */
 int limits_token(const struct limits *limits, const struct address *address);
 /* It was no good. */

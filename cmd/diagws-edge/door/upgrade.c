@@ -35,13 +35,10 @@ static bool
 key_ok(struct dw_str key)
 {
 	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	char text[KEY_SIZE + 1];
 
-	if (key.n != KEY_SIZE || key.p[KEY_SIZE - 1] != '=' || key.p[KEY_SIZE - 2] != '=')
-		return false;
-	for (size_t i = 0; i < KEY_SIZE - 2; i++)
-		if (key.p[i] == '\0' || strchr(digits, key.p[i]) == NULL)
-			return false;
-	return true;
+	return dw_str_copy(key, text, sizeof(text)) && strspn(text, digits) == KEY_SIZE - 2 &&
+		   strcmp(text + KEY_SIZE - 2, "==") == 0;
 }
 
 /* `diagws`, maybe a token behind it. */
