@@ -38,13 +38,12 @@ struct edge_config {
 struct edge_counts {
 	uint64_t connections; /* clients' WebSockets, open now */
 	uint64_t websockets;  /* what libwebsockets has: these, and those that are not so far or are ending */
-	uint64_t lingering;   /* sockets that wait for their clients to end them (linger.h) */
+	uint64_t lingering;   /* sockets that wait for their clients to end them (gate.h) */
 	uint64_t requests;    /* HTTP requests unanswered now */
 	uint64_t bytes;       /* of HTTP bodies and answers under way */
 	uint64_t checks;      /* tokens whose check is under way */
 };
 
-struct linger_socket;
 struct conn;
 struct conn_request;
 struct uplink;
@@ -71,11 +70,10 @@ struct edge {
 	struct confirmations confirmations;
 	struct dw_hash users; /* limits.h */
 	struct limits limits;
-	struct conn_request *requests;   /* utlist */
-	struct waiter *waiters;          /* HTTP requests that wait at the hub (utlist) */
-	struct status *status;           /* what was answered to /ws/status last */
-	struct linger_socket *lingering; /* utlist */
-	uint32_t joins;                  /* JOINs sent: their corr */
+	struct conn_request *requests; /* utlist */
+	struct waiter *waiters;        /* HTTP requests that wait at the hub (utlist) */
+	struct status *status;         /* what was answered to /ws/status last */
+	uint32_t joins;                /* JOINs sent: their corr */
 	struct edge_counts counts;
 	uint64_t secret[2];  /* seals PINGs: frame.h */
 	uint64_t confirm_ms; /* confirm.h: between two PINGs; */

@@ -21,7 +21,6 @@
 #include "client/reading.h"
 #include "client/ws.h"
 #include "door/gate.h"
-#include "door/linger.h"
 #include "door/listen.h"
 #include "door/receive.h"
 #include "door/server.h"
@@ -103,7 +102,8 @@ drain(void)
 	edge.draining = true;
 	drain_until = dw_mono_ms() + (uint64_t)edge.config.drain_ms;
 	listen_close(&edge.listeners);
-	gate_close(edge.gate);
+	while (gate_evict(edge.gate, 0))
+		;
 	say_goodbye();
 	wait_drain(&edge);
 	http_close_idle(edge.http);
@@ -157,7 +157,7 @@ static const struct server_events clients = {
 	.dropped = ws_dropped,
 	.writable = sub_push_all,
 	.end = ws_end,
-	.said = ws_said,
+	.closed = ws_closed,
 	.destroy = conn_destroy,
 };
 
@@ -172,8 +172,8 @@ to_http(struct edge *to, int fd, const struct address *address, struct dw_str ta
 static bool
 evict(struct edge *of)
 {
-	return linger_evict(of) || conn_evict(of) || gate_evict(of->gate, SILENT_MS) || http_evict(of->http, SILENT_MS) ||
-		   http_evict(of->http, 0) || gate_evict(of->gate, 0);
+	return gate_evict_leaving(of->gate) || conn_evict(of) || gate_evict(of->gate, SILENT_MS) ||
+		   http_evict(of->http, SILENT_MS) || http_evict(of->http, 0) || gate_evict(of->gate, 0);
 }
 
 /* See listen_room. */
@@ -244,7 +244,6 @@ stop(void)
 	gate_destroy(&edge.gate);
 	uplink_destroy(&edge.uplink);
 	(void)uv_run(&loop, UV_RUN_NOWAIT);
-	linger_end_all(&edge);
 	uv_walk(&loop, close_handle, NULL);
 	(void)uv_run(&loop, UV_RUN_DEFAULT);
 	(void)uv_loop_close(&loop);

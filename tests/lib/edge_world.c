@@ -5,7 +5,7 @@
 
 #include "client/reading.h"
 #include "door/check.h"
-#include "door/linger.h"
+#include "door/gate.h"
 #include "door/receive.h"
 #include "door/server.h"
 #include "edge_kit.h"
@@ -16,6 +16,7 @@ struct edge edge;
 struct hub hub;
 struct token token;
 bool by_tls;
+bool said_close;
 struct address address;
 
 static struct client clients[CLIENTS];
@@ -161,6 +162,14 @@ void
 server_cut(struct lws *wsi)
 {
 	client_get(wsi)->cut = true;
+}
+
+void
+gate_linger(struct gate *gate, int fd, bool said)
+{
+	(void)gate;
+	(void)fd;
+	said_close = said;
 }
 
 void

@@ -12,7 +12,6 @@
 
 #include "base/clock.h"
 #include "client/subscriptions.h"
-#include "door/linger.h"
 #include "door/server.h"
 #include "edge.h"
 #include "room/frame.h"

@@ -14,7 +14,6 @@
 #include "client/noise.h"
 #include "client/subscription.h"
 #include "client/subscriptions.h"
-#include "door/linger.h"
 #include "door/server.h"
 #include "edge.h"
 #include "room/rooms.h"

@@ -18,6 +18,7 @@
 #include "client/noise.h"
 #include "client/timers.h"
 #include "door/answer.h"
+#include "door/gate.h"
 #include "door/head.h"
 #include "door/server.h"
 #include "door/upgrade.h"
@@ -378,8 +379,8 @@ ws_receive(struct lws *wsi, struct conn *conn, const void *bytes, size_t n)
 	return 0;
 }
 
-bool
-ws_said(const struct conn *conn)
+void
+ws_closed(const struct conn *conn, int fd)
 {
-	return conn->ended;
+	gate_linger(conn->edge->gate, fd, conn->ended);
 }

@@ -5,11 +5,13 @@
  * /ws/" is taken from the socket as far as its head goes and not a byte further, so that frames behind it stay for
  * libwebsockets; everything else is left in the socket. Whatever is not a good upgrade goes to HTTP, which answers it.
  * Failure modes: silence for GATE_MS, a PROXY header that is none, no memory: closed. Too many wait: the oldest goes.
- * Invariants: all wait equally long, so the list is in the order of their ends.
+ * Who lingers is read and dropped, and cut after CUT_STALLED_MS. Invariants: all of a list wait equally long, so it is
+ * in the order of their ends.
  */
 #include "gate.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -22,6 +24,7 @@
 #include "cli/logging.h"
 #include "door/address.h"
 #include "door/server.h"
+#include "door/socket.h"
 #include "door/upgrade.h"
 #include "edge.h"
 
@@ -40,6 +43,7 @@ struct visitor {
 	int fd;
 	bool watched; /* in the epoll set */
 	bool proxied; /* its PROXY header is still to come */
+	bool leaves;  /* it is done with, and what it sends is dropped */
 	size_t scanned;
 	struct dw_buf taken; /* of an upgrade's head */
 	struct address address;
@@ -50,8 +54,8 @@ struct gate {
 	gate_http *http;
 	uv_poll_t poll;
 	int epoll;
-	struct visitor *visitors;
-	size_t count;
+	struct visitor *visitors, *leaving;
+	size_t count; /* of visitors */
 	struct dw_wheel_timer timer;
 	char bytes[PEEK];
 };
@@ -59,10 +63,14 @@ struct gate {
 static void
 set_timer(struct gate *gate)
 {
-	if (gate->visitors == NULL)
+	uint64_t due = gate->visitors != NULL ? gate->visitors->until : UINT64_MAX;
+
+	if (gate->leaving != NULL && gate->leaving->until < due)
+		due = gate->leaving->until;
+	if (due == UINT64_MAX)
 		dw_wheel_cancel(&gate->timer);
-	else if (gate->timer.link == NULL || gate->timer.due != gate->visitors->until)
-		dw_wheel_set(&gate->edge->wheel, &gate->timer, gate->visitors->until);
+	else if (gate->timer.link == NULL || gate->timer.due != due)
+		dw_wheel_set(&gate->edge->wheel, &gate->timer, due);
 }
 
 /* It leaves the gate; head: of one that upgrades. */
@@ -78,8 +86,13 @@ leave(struct gate *gate, struct visitor *visitor, enum fate fate, const struct h
 		(void)server_adopt(gate->edge->server, fd, &visitor->address, head);
 	else if (fate == ENDS || !gate->http(gate->edge, fd, &visitor->address, taken))
 		(void)close(fd);
-	DL_DELETE(gate->visitors, visitor);
-	gate->count--;
+	if (visitor->leaves) {
+		DL_DELETE(gate->leaving, visitor);
+		gate->edge->counts.lingering--;
+	} else {
+		DL_DELETE(gate->visitors, visitor);
+		gate->count--;
+	}
 	set_timer(gate);
 	if (taken.n > 0)
 		explicit_bzero(visitor->taken.data, taken.n); /* there may be a token in it */
@@ -147,8 +160,11 @@ take_proxy_header(struct gate *gate, struct visitor *visitor, size_t n)
 static enum fate
 look_at_bytes(struct gate *gate, struct visitor *visitor, struct head *head)
 {
-	const ssize_t n = recv(visitor->fd, gate->bytes, sizeof(gate->bytes), MSG_PEEK | MSG_DONTWAIT);
+	ssize_t n;
 
+	if (visitor->leaves)
+		return socket_discard(visitor->fd) ? WAITS : ENDS;
+	n = recv(visitor->fd, gate->bytes, sizeof(gate->bytes), MSG_PEEK | MSG_DONTWAIT);
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return WAITS;
 	if (n <= 0)
@@ -188,10 +204,21 @@ on_readable(uv_poll_t *poll, int status, int events)
 		(void)look(gate, ready[i].data.ptr);
 }
 
+static void
+watch(struct gate *gate, struct visitor *visitor, uint32_t events)
+{
+	struct epoll_event event = { .events = events, .data.ptr = visitor };
+
+	visitor->watched = epoll_ctl(gate->epoll, EPOLL_CTL_ADD, visitor->fd, &event) == 0;
+	if (!visitor->watched)
+		leave(gate, visitor, ENDS, NULL);
+	else
+		set_timer(gate);
+}
+
 void
 gate_take(struct gate *gate, int fd, const struct address *address)
 {
-	struct epoll_event event = { .events = EPOLLIN | EPOLLET };
 	struct visitor *visitor = calloc(1, sizeof(*visitor));
 
 	if (visitor == NULL) {
@@ -206,14 +233,31 @@ gate_take(struct gate *gate, int fd, const struct address *address)
 	visitor->address = *address;
 	DL_APPEND(gate->visitors, visitor);
 	gate->count++;
-	if (!look(gate, visitor))
+	if (look(gate, visitor))
+		watch(gate, visitor, EPOLLIN | EPOLLET);
+}
+
+void
+gate_linger(struct gate *gate, int fd, bool said)
+{
+	struct visitor *visitor;
+
+	if (!socket_discard(fd) || said)
 		return;
-	event.data.ptr = visitor;
-	visitor->watched = epoll_ctl(gate->epoll, EPOLL_CTL_ADD, fd, &event) == 0;
-	if (!visitor->watched)
-		leave(gate, visitor, ENDS, NULL);
-	else
-		set_timer(gate);
+	visitor = calloc(1, sizeof(*visitor));
+	if (visitor == NULL)
+		return;
+	visitor->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	if (visitor->fd < 0) {
+		free(visitor);
+		return;
+	}
+	visitor->leaves = true;
+	visitor->until = dw_mono_ms() + CUT_STALLED_MS;
+	DL_APPEND(gate->leaving, visitor);
+	gate->edge->counts.lingering++;
+	(void)shutdown(visitor->fd, SHUT_WR);
+	watch(gate, visitor, EPOLLIN);
 }
 
 size_t
@@ -231,11 +275,13 @@ gate_evict(struct gate *gate, uint64_t ms)
 	return true;
 }
 
-void
-gate_close(struct gate *gate)
+bool
+gate_evict_leaving(struct gate *gate)
 {
-	while (gate_evict(gate, 0))
-		;
+	if (gate->leaving == NULL)
+		return false;
+	leave(gate, gate->leaving, ENDS, NULL);
+	return true;
 }
 
 static void
@@ -246,6 +292,10 @@ fire(struct dw_wheel_timer *timer)
 
 	while (gate->visitors != NULL && gate->visitors->until <= now)
 		leave(gate, gate->visitors, ENDS, NULL);
+	while (gate->leaving != NULL && gate->leaving->until <= now) {
+		socket_cut(gate->leaving->fd);
+		leave(gate, gate->leaving, ENDS, NULL);
+	}
 	set_timer(gate);
 }
 
@@ -286,7 +336,8 @@ gate_destroy(struct gate **gate_p)
 	if (gate == NULL)
 		return;
 	*gate_p = NULL;
-	gate_close(gate);
+	while (gate_evict(gate, 0) || gate_evict_leaving(gate))
+		;
 	dw_wheel_cancel(&gate->timer);
 	(void)uv_poll_stop(&gate->poll);
 	(void)close(gate->epoll);

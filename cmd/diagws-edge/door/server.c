@@ -17,7 +17,6 @@
 
 #include "cli/logging.h"
 #include "door/address.h"
-#include "door/linger.h"
 #include "door/socket.h"
 #include "door/upgrade.h"
 #include "edge.h"
@@ -95,7 +94,7 @@ callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in
 		return 0;
 	case LWS_CALLBACK_CLOSED:
 		if (link != NULL && link->conn != NULL && !edge->ending)
-			linger_start(edge, lws_get_socket_fd(wsi), events->said(link->conn));
+			events->closed(link->conn, lws_get_socket_fd(wsi));
 		/* fall through */
 	case LWS_CALLBACK_WSI_DESTROY:
 		if (reason == LWS_CALLBACK_WSI_DESTROY)
