@@ -126,17 +126,13 @@ set_derived_device(struct dw_check *check)
 void
 dw_auth_verify(struct dw_check *check)
 {
-	const struct dw_token *token = &check->token;
-
-	check->err = dw_key_check(check->key, (struct dw_str) { check->text, token->signed_size },
-		(struct dw_str) { token->signature.data, token->signature.len });
+	check->err = dw_key_check(check->key, check->token.signed_part, check->token.signature);
 	if (check->err == DW_E_TOKEN)
 		(void)dw_fault_set(
 			&check->fault, check->err, NULL, NULL, "the signature is not one of key '%s'", check->key->kid);
 	if (check->err == DW_OK)
-		check->err = dw_claims_read(&check->claims, &check->not_before,
-			(struct dw_str) { token->payload.data, token->payload.len }, check->config->issuer, check->config->audience,
-			&check->fault);
+		check->err = dw_claims_read(&check->claims, &check->not_before, dw_token_payload(&check->token, check->text),
+			check->config->issuer, check->config->audience, &check->fault);
 	if (check->err == DW_OK)
 		set_derived_device(check);
 }
@@ -145,7 +141,7 @@ dw_auth_verify(struct dw_check *check)
 static struct dw_check *
 new_check(const struct dw_auth *auth, struct dw_str text, const uint8_t hash[DW_TOKEN_HASH])
 {
-	struct dw_check *check = calloc(1, sizeof(*check) + text.n + 1);
+	struct dw_check *check = calloc(1, sizeof(*check) + text.n);
 
 	if (check == NULL)
 		return NULL;
@@ -155,7 +151,7 @@ new_check(const struct dw_auth *auth, struct dw_str text, const uint8_t hash[DW_
 	check->config = &auth->config;
 	check->keys = auth->keys;
 	check->keys->uses++;
-	check->err = dw_token_read(&check->token, text, &check->fault);
+	check->err = dw_token_read(&check->token, check->text, text.n, &check->fault);
 	if (check->err == DW_OK)
 		check->err = choose_key(check->keys, &check->token, &check->key, &check->fault);
 	return check;
@@ -216,7 +212,6 @@ dw_auth_end(
 			*fault = check->fault;
 	}
 	dw_keys_release(&check->keys);
-	dw_token_clear(&check->token);
 	explicit_bzero(check->text, check->size);
 	free(check);
 	*check_p = NULL;

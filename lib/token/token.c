@@ -4,8 +4,7 @@
  * skips what is no base64, stops at a NUL, and takes the last of two members of one name: a token has
  * exactly one spelling here, and what is read is what was signed.
  *
- * Nothing is allocated for a part before its alphabet is known to be right; the whole is at most
- * DW_TOKEN_MAX bytes. Every failure is DW_E_TOKEN (or memory).
+ * Every failure is DW_E_TOKEN (or memory).
  */
 #include "token/token.h"
 
@@ -43,22 +42,22 @@ is_base64url(struct dw_str s)
 	return s.n % 4 == 0 || ((unsigned)digit(s.p[s.n - 1]) & (s.n % 4 == 2 ? 15U : 3U)) == 0;
 }
 
-static void
-decode(struct dw_str s, struct dw_buf *out)
+/* What is_base64url has passed becomes shorter, so it may be decoded into itself. */
+static struct dw_str
+decode(struct dw_str s, char *out)
 {
 	unsigned bits = 0, have = 0;
 	size_t n = 0;
-	char *room = dw_buf_room(out, s.n);
 
-	for (size_t i = 0; room != NULL && i < s.n; i++) {
+	for (size_t i = 0; i < s.n; i++) {
 		bits = (bits << 6 | (unsigned)digit(s.p[i])) & 0x3FFFU;
 		have += 6;
 		if (have >= 8) {
 			have -= 8;
-			room[n++] = (char)(bits >> have & 0xFFU);
+			out[n++] = (char)(bits >> have & 0xFFU);
 		}
 	}
-	dw_buf_grow(out, n);
+	return (struct dw_str) { out, n };
 }
 
 /* Cuts text at its two dots; false when there are not two. */
@@ -104,51 +103,40 @@ read_header(struct dw_token *token, const struct dw_json *header, struct dw_faul
 }
 
 int
-dw_token_read(struct dw_token *token, struct dw_str text, struct dw_fault *fault)
+dw_token_read(struct dw_token *token, char *text, size_t n, struct dw_fault *fault)
 {
 	static const char form[] = "header.payload.signature, each in base64url without padding";
-	struct dw_token new = { 0 };
-	struct dw_buf header = { 0 };
+	char header[DW_TOKEN_MAX];
 	struct dw_json *json = NULL;
 	struct dw_fault json_fault = { 0 };
-	struct dw_str part[3];
+	struct dw_str part[3], decoded;
 	int err;
 
-	if (!split(text, part))
+	if (!split((struct dw_str) { text, n }, part))
 		return refuse(fault, form, "the token has not three parts");
 	if (!is_base64url(part[0]) || !is_base64url(part[1]))
 		return refuse(fault, form, "the token's header or payload is not base64url");
-	decode(part[0], &header);
-	decode(part[1], &new.payload);
-	err = dw_buf_ok(&header) && dw_buf_ok(&new.payload) ? dw_json_parse(&json, header.data, header.len, &json_fault)
-														: DW_E_NOMEM;
-	if (err != DW_OK && err != DW_E_NOMEM)
+	decoded = decode(part[0], header);
+	err = dw_json_parse(&json, decoded.p, decoded.n, &json_fault);
+	if (err == DW_OK)
+		err = read_header(token, json, fault);
+	else if (err != DW_E_NOMEM)
 		err = dw_fault_set(fault, DW_E_TOKEN, NULL, "a JSON object", "the header: %s", json_fault.message);
-	if (err == DW_OK)
-		err = read_header(&new, json, fault);
-	if (err == DW_OK && part[2].n == 0)
-		err = refuse(fault, form, "the token is not signed");
-	if (err == DW_OK && !is_base64url(part[2]))
-		err = refuse(fault, form, "the token's signature is not base64url");
 	dw_json_destroy(&json);
-	dw_buf_clear(&header);
-	if (err == DW_OK) {
-		decode(part[2], &new.signature);
-		new.signed_size = part[0].n + 1 + part[1].n;
-		if (!dw_buf_ok(&new.signature))
-			err = DW_E_NOMEM;
-	}
-	if (err == DW_OK)
-		*token = new;
-	else
-		dw_token_clear(&new);
-	return err;
+	if (err != DW_OK)
+		return err;
+	if (part[2].n == 0)
+		return refuse(fault, form, "the token is not signed");
+	if (!is_base64url(part[2]))
+		return refuse(fault, form, "the token's signature is not base64url");
+	token->signature = decode(part[2], text + (part[2].p - text));
+	token->payload = part[1];
+	token->signed_part = (struct dw_str) { text, part[0].n + 1 + part[1].n };
+	return DW_OK;
 }
 
-void
-dw_token_clear(struct dw_token *token)
+struct dw_str
+dw_token_payload(const struct dw_token *token, char *text)
 {
-	dw_buf_clear(&token->payload);
-	dw_buf_clear(&token->signature);
-	*token = (struct dw_token) { 0 };
+	return decode(token->payload, text);
 }

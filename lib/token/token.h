@@ -13,19 +13,21 @@
 #include "token/auth.h"
 #include "token/keys.h"
 
+/* Slices of its text. */
 struct dw_token {
 	char algorithm[16];
-	char kid[DW_KID_MAX + 1]; /* "": none */
-	struct dw_buf payload;    /* decoded bytes, not looked at */
-	struct dw_buf signature;  /* likewise */
-	size_t signed_size;       /* bytes of the text, from its start, that are signed */
+	char kid[DW_KID_MAX + 1];  /* "": none */
+	struct dw_str signed_part; /* as it came */
+	struct dw_str payload;     /* likewise */
+	struct dw_str signature;   /* decoded */
 };
 
-/* Takes the token apart, strictly: three parts, no padding, no stray bits, a header without duplicate members.
- * DW_E_TOKEN: malformed, unsigned, `alg` none, a kid outside the grammar, `crit`; DW_E_NOMEM. *token is the
- * caller's on success: dw_token_clear. */
-int dw_token_read(struct dw_token *token, struct dw_str text, struct dw_fault *fault);
-void dw_token_clear(struct dw_token *token);
+/* Takes the token apart, strictly: three parts, no padding, no stray bits, a header without duplicate members. The text
+ * is at most DW_TOKEN_MAX long, and its last part is decoded in place. DW_E_TOKEN: malformed, unsigned, `alg` none, a
+ * kid outside the grammar, `crit`; DW_E_NOMEM. */
+int dw_token_read(struct dw_token *token, char *text, size_t n, struct dw_fault *fault);
+/* Decodes the payload over the text, of which nothing is left but that. */
+struct dw_str dw_token_payload(const struct dw_token *token, char *text);
 
 /* Reads the claims of a verified payload. `device` stays "" when neither sid nor jti serves. *claims and *not_before
  * (0: no nbf) are filled on success only. DW_E_TOKEN, DW_E_NOMEM. */
