@@ -50,7 +50,7 @@ struct uplink;
 struct waiter;
 struct gate;
 struct http;
-struct listeners;
+struct listener;
 struct server;
 struct status;
 struct uv_loop_s;
@@ -60,7 +60,7 @@ struct edge {
 	struct uv_loop_s *loop;
 	struct dw_auth *auth;
 	struct uplink *uplink;
-	struct listeners *listeners;
+	struct listener *listeners; /* utlist */
 	struct gate *gate;
 	struct http *http;
 	struct server *server;

@@ -213,12 +213,6 @@ receive_set(int fd, receive_by *by, void *user)
 	return true;
 }
 
-void
-receive_unset(int fd)
-{
-	readings[fd] = (struct reading) { NULL, NULL };
-}
-
 void *
 receive_user(int fd, receive_by *by)
 {

@@ -84,14 +84,12 @@ drop(struct check *check, int err)
 
 static void after(uv_work_t *work, int status);
 
-static bool
+static void
 give(struct check *check)
 {
-	if (uv_queue_work(check->edge->loop, &check->work, verify, after) != 0)
-		return false;
+	(void)uv_queue_work(check->edge->loop, &check->work, verify, after); /* it cannot fail */
 	check->given = true;
 	check->site->checks++;
-	return true;
 }
 
 /* One of its address has ended. */
@@ -104,9 +102,9 @@ give_next(struct edge *edge, struct guest *site)
 		int err = edge->ending ? DW_E_CLOSING : limits_token(&edge->limits, &check->address);
 
 		DL_DELETE(site->waiting, check);
-		if (err == DW_OK && !give(check))
-			err = DW_E_BUSY;
-		if (err != DW_OK)
+		if (err == DW_OK)
+			give(check);
+		else
 			drop(check, err);
 	}
 }
@@ -159,17 +157,6 @@ new_check(struct edge *edge, const struct address *address)
 	return check;
 }
 
-static bool
-give_or_wait(struct check *check)
-{
-	struct guest *site = check->site;
-
-	if (check->address.family == ADDRESS_NONE || site->checks < ADDRESS_CHECKS)
-		return give(check);
-	DL_APPEND(site->waiting, check);
-	return true;
-}
-
 int
 check_begin(struct edge *edge, const struct address *address, struct dw_str token, struct dw_claims *claims,
 	struct check **slot, check_done *done, void *user)
@@ -193,12 +180,12 @@ check_begin(struct edge *edge, const struct address *address, struct dw_str toke
 	check->token = later;
 	check->done = done;
 	check->user = user;
-	if (!give_or_wait(check)) {
-		drop(check, DW_E_BUSY);
-		return note(address, DW_E_BUSY);
-	}
-	*slot = check;
 	check->slot = slot;
+	*slot = check;
+	if (address->family == ADDRESS_NONE || check->site->checks < ADDRESS_CHECKS)
+		give(check);
+	else
+		DL_APPEND(check->site->waiting, check);
 	return DW_E_AGAIN;
 }
 

@@ -19,6 +19,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
+#include <utlist.h>
 #include <uv.h>
 
 #include "base/clock.h"
@@ -39,6 +40,7 @@ enum {
 static const char tls_prefix[] = "wss://";
 
 struct listener {
+	struct listener *next;
 	uv_poll_t poll;
 	struct dw_wheel_timer pause; /* until it accepts again */
 	struct edge *edge;
@@ -47,11 +49,6 @@ struct listener {
 	int lock;
 	bool tls;
 	char path[sizeof(((struct sockaddr_un *)NULL)->sun_path)]; /* of a unix socket; else "" */
-};
-
-struct listeners {
-	struct listener *one[DW_OPT_LIST_MAX];
-	size_t count;
 };
 
 static void
@@ -246,7 +243,7 @@ close_files(const struct listener *listener)
 
 static int
 add_listener(
-	struct listeners *listeners, struct edge *edge, const char *text, listen_room *make_room, struct dw_fault *fault)
+	struct listener **listeners, struct edge *edge, const char *text, listen_room *make_room, struct dw_fault *fault)
 {
 	struct listener *listener = calloc(1, sizeof(*listener));
 	int err;
@@ -266,7 +263,7 @@ add_listener(
 	listener->poll.data = listener;
 	listener->pause.fire = end_pause;
 	(void)uv_poll_start(&listener->poll, UV_READABLE, on_readable);
-	listeners->one[listeners->count++] = listener;
+	LL_PREPEND(*listeners, listener);
 	return DW_OK;
 }
 
@@ -277,30 +274,27 @@ free_listener(uv_handle_t *handle)
 }
 
 void
-listen_close(struct listeners **listeners_p)
+listen_close(struct listener **listeners)
 {
-	struct listeners *listeners = *listeners_p;
+	while (*listeners != NULL) {
+		struct listener *listener = *listeners;
 
-	*listeners_p = NULL;
-	while (listeners != NULL && listeners->count > 0) {
-		struct listener *listener = listeners->one[--listeners->count];
-
+		*listeners = listener->next;
 		(void)uv_poll_stop(&listener->poll);
 		close_files(listener);
 		dw_wheel_cancel(&listener->pause);
 		uv_close((uv_handle_t *)&listener->poll, free_listener);
 	}
-	free(listeners);
 }
 
 int
-listen_open(struct listeners **out, struct edge *edge, listen_room *make_room, struct dw_fault *fault)
+listen_open(struct listener **out, struct edge *edge, listen_room *make_room, struct dw_fault *fault)
 {
-	struct listeners *listeners = calloc(1, sizeof(*listeners));
-	int err = listeners != NULL ? DW_OK : DW_E_NOMEM;
+	struct listener *listeners = NULL;
+	int err = DW_OK;
 
 	for (size_t i = 0; err == DW_OK && i < edge->config.listen.count; i++)
-		err = add_listener(listeners, edge, edge->config.listen.item[i], make_room, fault);
+		err = add_listener(&listeners, edge, edge->config.listen.item[i], make_room, fault);
 	if (err != DW_OK)
 		listen_close(&listeners);
 	else

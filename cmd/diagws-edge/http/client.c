@@ -265,7 +265,7 @@ http_client_end(struct http_client *client)
 {
 	struct http *http = client->http;
 
-	receive_unset(client->fd); /* from here on nothing that comes is a request */
+	(void)receive_set(client->fd, NULL, NULL); /* from here on nothing that comes is a request */
 	if (has_unread(client))
 		gate_linger(http->edge->gate, client->fd, false);
 	http->count--;
