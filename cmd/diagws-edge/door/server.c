@@ -255,38 +255,21 @@ limit_descriptors(struct edge *edge)
 }
 
 static int
-open_vhost(struct server *server, struct lws_context_creation_info *info, bool tls, struct dw_fault *fault)
-{
-	const struct edge_config *config = &server->edge->config;
-	struct lws_vhost **vhost = tls ? &server->tls : &server->plain;
-
-	info->vhost_name = tls ? "tls" : "plain";
-	info->ssl_cert_filepath = tls ? config->tls_cert : NULL;
-	info->ssl_private_key_filepath = tls ? config->tls_key : NULL;
-	*vhost = lws_create_vhost(server->lws, info);
-	if (*vhost != NULL)
-		return DW_OK;
-	return dw_fault_set(fault, DW_E_CONFIG, tls ? "--tls-cert" : NULL,
-		tls ? "a PEM certificate chain and its key" : NULL,
-		tls ? "the TLS certificate or key cannot be used" : "libwebsockets did not start");
-}
-
-static int
 open_lws(struct server *server, struct dw_fault *fault)
 {
 	/* Keep-alive is ours (client/timers.c): one timer wheel for all. */
 	static const lws_retry_bo_t no_pings = { .secs_since_valid_ping = 0, .secs_since_valid_hangup = 0 };
-	const bool tls = server->edge->config.tls_cert != NULL;
+	const struct edge_config *config = &server->edge->config;
+	const bool tls = config->tls_cert != NULL;
 	void *loops[1] = { server->edge->loop };
-	struct lws_context_creation_info info = { 0 };
-	int err;
+	struct lws_context_creation_info info = { .vhost_name = "plain" };
 
 	limit_descriptors(server->edge);
 	lws_set_log_level(LLL_ERR, emit_log);
 	info.port = CONTEXT_PORT_NO_LISTEN_SERVER;
 	info.protocols = protocols;
-	info.options = LWS_SERVER_OPTION_LIBUV | LWS_SERVER_OPTION_EXPLICIT_VHOSTS | LWS_SERVER_OPTION_DISABLE_IPV6 |
-				   (tls ? LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT : 0);
+	info.options =
+		LWS_SERVER_OPTION_LIBUV | LWS_SERVER_OPTION_DISABLE_IPV6 | (tls ? LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT : 0);
 	info.foreign_loops = loops;
 	info.user = server->edge;
 	info.pt_serv_buf_size = HEADER_DATA;
@@ -299,8 +282,16 @@ open_lws(struct server *server, struct dw_fault *fault)
 	if (server->lws == NULL)
 		return dw_fault_set(
 			fault, DW_E_CONFIG, NULL, "the package libwebsockets-evlib-uv", "libwebsockets did not start");
-	err = open_vhost(server, &info, false, fault);
-	return err == DW_OK && tls ? open_vhost(server, &info, true, fault) : err;
+	server->plain = lws_get_vhost_by_name(server->lws, info.vhost_name);
+	if (!tls)
+		return DW_OK;
+	info.vhost_name = "tls";
+	info.ssl_cert_filepath = config->tls_cert;
+	info.ssl_private_key_filepath = config->tls_key;
+	server->tls = lws_create_vhost(server->lws, &info);
+	return server->tls != NULL ? DW_OK
+							   : dw_fault_set(fault, DW_E_CONFIG, "--tls-cert", "a PEM certificate chain and its key",
+									 "the TLS certificate or key cannot be used");
 }
 
 int
