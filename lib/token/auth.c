@@ -1,9 +1,9 @@
 /* Tokens judged and made: the only file that knows libjwt, which signs.
  *
- * Its own file because trust is decided here and nowhere else. The happy path of a check: size → cache
- * by hash → form (token.c) → key by exact kid (keys.c) → algorithm is the key's → signature (signature.c) → claims
- * (claims.c) → times → cache. libjwt checks nothing here: it accepts any token with an empty key, and prints claims
- * anew, which loses what members came twice and how numbers were written.
+ * Its own file because trust is decided here and nowhere else. The happy path of a check: size → cache by hash → form
+ * (token.c) → key by exact kid (keys.c) → algorithm is the key's → signature (signature.c) → claims and times (token.c)
+ * → cache. libjwt checks nothing here: it accepts any token with an empty key, and prints claims anew, which loses what
+ * members came twice and how numbers were written.
  *
  * A stranger's token can only fail with DW_E_TOKEN*; anything else is a lack of memory.
  * Keys are replaced as a whole and only by keys that were read without a fault; who began with the old ones ends
@@ -12,7 +12,6 @@
 #include "token/auth.h"
 
 #include <assert.h>
-#include <errno.h>
 #include <jwt.h>
 #include <stdlib.h>
 #include <string.h>
@@ -240,7 +239,7 @@ check_wishes(const struct dw_mint *mint, struct dw_fault *fault)
 	if (mint->user == NULL || !dw_user_ok(dw_str(mint->user)))
 		return dw_fault_set(fault, DW_E_FIELD, "sub", "1 to 128 bytes of UTF-8 without control characters",
 			"sub: '%s' is not a user id", dw_quote(dw_str(mint->user), quoted));
-	if (mint->kid != NULL && !dw_kid_ok(dw_str(mint->kid)))
+	if (mint->kid != NULL && !dw_device_ok(dw_str(mint->kid)))
 		return dw_fault_set(fault, DW_E_FIELD, "kid", "[A-Za-z0-9_.-]{1,64}", "kid: '%s' is not a key id",
 			dw_quote(dw_str(mint->kid), quoted));
 	if (mint->diagnoses_count > DW_DIAGNOSES_MAX)

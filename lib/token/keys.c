@@ -46,12 +46,6 @@ refuse(struct dw_fault *fault, const char *path, const char *expected, const cha
 	return dw_fault_set(fault, DW_E_CONFIG, name, expected, "key file '%s' %s", shown, what);
 }
 
-bool
-dw_kid_ok(struct dw_str s)
-{
-	return dw_device_ok(s);
-}
-
 /* What the file's name says; NULL when it has not the form. */
 static const struct dw_algorithm *
 read_name(const char *path, char kid[DW_KID_MAX + 1])
@@ -66,7 +60,7 @@ read_name(const char *path, char kid[DW_KID_MAX + 1])
 		if (name.n <= ending || memcmp(name.p + name.n - ending, algorithms[i].ending, ending) != 0)
 			continue;
 		stem = (struct dw_str) { name.p, name.n - ending };
-		return dw_kid_ok(stem) && dw_str_copy(stem, kid, DW_KID_MAX + 1) ? &algorithms[i] : NULL;
+		return dw_device_ok(stem) && dw_str_copy(stem, kid, DW_KID_MAX + 1) ? &algorithms[i] : NULL;
 	}
 	return NULL;
 }

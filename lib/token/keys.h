@@ -29,7 +29,7 @@ struct dw_algorithm {
 };
 
 struct dw_key {
-	char kid[DW_KID_MAX + 1];
+	char kid[DW_KID_MAX + 1]; /* [A-Za-z0-9_.-]{1,64}, as a device */
 	const struct dw_algorithm *algorithm;
 	char *bytes; /* the secret, or PEM */
 	size_t size; /* never 0 */
@@ -38,12 +38,10 @@ struct dw_key {
 };
 
 struct dw_keys {
-	unsigned uses; /* 1 when it was read */
+	unsigned uses; /* 1 when it was read; counted on one thread only */
 	size_t count;
 	struct dw_key key[];
 };
-
-bool dw_kid_ok(struct dw_str s); /* [A-Za-z0-9_.-]{1,64} */
 
 /* Reads one file: `to_sign` wants a private key where the other keys are public, and leaves it to the signature to
  * show what kind of key it is. *key is the caller's:

@@ -1,4 +1,4 @@
-/* links: lib/token/cache.c lib/token/claims.c lib/message/msg.c lib/json/json_plain.c lib/json/json.c lib/base/buf.c */
+/* links: lib/token/cache.c lib/token/token.c lib/message/msg.c lib/json/json_plain.c lib/json/json.c lib/base/buf.c */
 /* links: lib/base/err.c */
 /* libs: jansson */
 /* The cache of verified tokens: what goes in comes out, and both bounds hold. */
