@@ -38,6 +38,7 @@ struct edge_config {
 struct edge_counts {
 	uint64_t connections; /* clients' WebSockets, open now */
 	uint64_t websockets;  /* what libwebsockets has: these, and those that are not so far or are ending */
+	uint64_t visitors;    /* sockets of which it is not known yet what they want (gate.h) */
 	uint64_t lingering;   /* sockets that wait for their clients to end them (gate.h) */
 	uint64_t requests;    /* HTTP requests unanswered now */
 	uint64_t bytes;       /* of HTTP bodies and answers under way */

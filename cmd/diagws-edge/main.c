@@ -180,7 +180,7 @@ evict(struct edge *of)
 static bool
 make_room(struct edge *of, bool must)
 {
-	const uint64_t all = gate_count(of->gate) + http_count(of->http) + of->counts.websockets + of->counts.lingering;
+	const uint64_t all = of->counts.visitors + http_count(of->http) + of->counts.websockets + of->counts.lingering;
 
 	return (!must && all < (uint64_t)of->config.max_connections) || evict(of);
 }

@@ -130,7 +130,7 @@ dw_auth_verify(struct dw_check *check)
 		(void)dw_fault_set(
 			&check->fault, check->err, NULL, NULL, "the signature is not one of key '%s'", check->key->kid);
 	if (check->err == DW_OK)
-		check->err = dw_claims_read(&check->claims, &check->not_before, dw_token_payload(&check->token, check->text),
+		check->err = dw_claims_read(&check->claims, &check->not_before, &check->token, check->text,
 			check->config->issuer, check->config->audience, &check->fault);
 	if (check->err == DW_OK)
 		set_derived_device(check);

@@ -128,18 +128,6 @@ check_secret(struct dw_key *key, const char *path, struct dw_fault *fault)
 	return DW_OK;
 }
 
-static int
-open_key(struct dw_key *key, const char *path, struct dw_fault *fault)
-{
-	const int err = dw_key_open(key);
-
-	if (err == DW_E_CONFIG)
-		return refuse(fault, path,
-			"RSA of at least 2048 bits for rs; P-256 for es256, P-384 for es384, P-521 for es512",
-			"holds a key that does not fit the algorithm in its name");
-	return err;
-}
-
 int
 dw_key_read(struct dw_key *key, const char *path, bool to_sign, struct dw_fault *fault)
 {
@@ -162,8 +150,13 @@ dw_key_read(struct dw_key *key, const char *path, bool to_sign, struct dw_fault 
 		err = check_secret(&new, path, fault);
 	else
 		err = to_sign ? check_private(&new, path, fault) : check_public(&new, path, fault);
-	if (err == DW_OK && !to_sign)
-		err = open_key(&new, path, fault);
+	if (err == DW_OK && !to_sign) {
+		err = dw_key_open(&new);
+		if (err == DW_E_CONFIG)
+			err = refuse(fault, path,
+				"RSA of at least 2048 bits for rs; P-256 for es256, P-384 for es384, P-521 for es512",
+				"holds a key that does not fit the algorithm in its name");
+	}
 	if (err == DW_OK)
 		*key = new;
 	else

@@ -39,25 +39,15 @@ fits(const EVP_PKEY *key, const struct dw_algorithm *algorithm)
 	return EVP_PKEY_get_group_name(key, curve, sizeof(curve), NULL) == 1 && strcmp(curve, algorithm->curve) == 0;
 }
 
-/* Nobody is asked for a passphrase: a public key has none. */
-static int
-no_passphrase(char *out, int size, int writing, void *user)
-{
-	(void)out;
-	(void)size;
-	(void)writing;
-	(void)user;
-	return -1;
-}
-
 int
 dw_key_open(struct dw_key *key)
 {
+	static char passphrase[] = ""; /* a public key has none, and nobody is to be asked for it */
 	BIO *bio = BIO_new_mem_buf(key->bytes, (int)key->size);
 
 	key->hash = EVP_MD_fetch(NULL, key->algorithm->hash, NULL);
 	if (bio != NULL && key->algorithm->type != NULL)
-		key->public_half = PEM_read_bio_PUBKEY(bio, NULL, no_passphrase, NULL);
+		key->public_half = PEM_read_bio_PUBKEY(bio, NULL, NULL, passphrase);
 	BIO_free(bio);
 	if (bio == NULL || key->hash == NULL)
 		return failure(DW_E_NOMEM);

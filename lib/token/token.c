@@ -141,12 +141,6 @@ dw_token_read(struct dw_token *token, char *text, size_t n, struct dw_fault *fau
 	return DW_OK;
 }
 
-struct dw_str
-dw_token_payload(const struct dw_token *token, char *text)
-{
-	return decode(token->payload, text);
-}
-
 static const int64_t TIME_END = INT64_C(1) << 53;
 
 static const struct {
@@ -356,13 +350,12 @@ want_claim(const struct dw_json *json, const char *claim, bool may_be_list, cons
 }
 
 int
-dw_claims_read(struct dw_claims *claims, uint64_t *not_before, struct dw_str payload, const char *issuer,
-	const char *audience, struct dw_fault *fault)
+dw_claims_read(struct dw_claims *claims, uint64_t *not_before, const struct dw_token *token, char *text,
+	const char *issuer, const char *audience, struct dw_fault *fault)
 {
-	struct dw_claims new = { 0 };
+	const struct dw_str payload = decode(token->payload, text);
 	struct dw_json *json = NULL;
 	struct dw_fault json_fault = { 0 };
-	uint64_t begins = 0;
 	int err = dw_json_parse(&json, payload.p, payload.n, &json_fault);
 
 	if (err == DW_E_NOMEM)
@@ -372,29 +365,22 @@ dw_claims_read(struct dw_claims *claims, uint64_t *not_before, struct dw_str pay
 	if (dw_json_type(json) != DW_JSON_OBJECT)
 		err = dw_fault_set(fault, DW_E_TOKEN, NULL, "a JSON object", "the claims are not a JSON object");
 	if (err == DW_OK)
-		err = read_user(&new, json, fault);
+		err = read_user(claims, json, fault);
 	if (err == DW_OK)
-		err = read_time(json, "exp", true, &new.expires, fault);
+		err = read_time(json, "exp", true, &claims->expires, fault);
 	if (err == DW_OK)
-		err = read_time(json, "nbf", false, &begins, fault);
+		err = read_time(json, "nbf", false, not_before, fault);
 	if (err == DW_OK)
 		err = want_claim(json, "iss", false, issuer, fault);
 	if (err == DW_OK)
 		err = want_claim(json, "aud", true, audience, fault);
 	if (err == DW_OK)
-		err = read_scope(&new, json, fault);
+		err = read_scope(claims, json, fault);
 	if (err == DW_OK)
-		err = read_diagnoses(&new, json, fault);
-	read_device(&new, json);
+		err = read_diagnoses(claims, json, fault);
+	read_device(claims, json);
 	dw_json_destroy(&json);
-	if (err != DW_OK) {
-		dw_claims_clear(&new);
-		return err;
-	}
-	dw_claims_clear(claims);
-	*claims = new;
-	*not_before = begins;
-	return DW_OK;
+	return err;
 }
 
 /* "40 s", "4 min", "5 h", "12 d": the largest unit that is not 1. */

@@ -26,13 +26,12 @@ struct dw_token {
  * is at most DW_TOKEN_MAX long, and its last part is decoded in place. DW_E_TOKEN: malformed, unsigned, `alg` none, a
  * kid outside the grammar, `crit`; DW_E_NOMEM. */
 int dw_token_read(struct dw_token *token, char *text, size_t n, struct dw_fault *fault);
-/* Decodes the payload over the text, of which nothing is left but that. */
-struct dw_str dw_token_payload(const struct dw_token *token, char *text);
 
-/* Reads the claims of a verified payload. `device` stays "" when neither sid nor jti serves. *claims and *not_before
- * (0: no nbf) are filled on success only. DW_E_TOKEN, DW_E_NOMEM. */
-int dw_claims_read(struct dw_claims *claims, uint64_t *not_before, struct dw_str payload, const char *issuer,
-	const char *audience, struct dw_fault *fault);
+/* Reads the claims of a verified token, of whose text nothing is left then but the payload, decoded. `device` stays ""
+ * when neither sid nor jti serves. *claims (init'ed by the caller) and *not_before (0: no nbf) are half filled on
+ * failure. DW_E_TOKEN, DW_E_NOMEM. */
+int dw_claims_read(struct dw_claims *claims, uint64_t *not_before, const struct dw_token *token, char *text,
+	const char *issuer, const char *audience, struct dw_fault *fault);
 
 /* DW_E_TOKEN_EXPIRED from expires + leeway on, DW_E_TOKEN before not_before - leeway. */
 int dw_claims_check_times(

@@ -75,9 +75,8 @@ finish(struct check *check, int err, struct dw_claims *claims)
 static void
 drop(struct check *check, int err)
 {
-	struct dw_claims none;
+	struct dw_claims none = { 0 };
 
-	dw_claims_init(&none);
 	(void)dw_auth_end(check->edge->auth, &check->token, 0, &none, NULL);
 	finish(check, err, &none);
 }
@@ -109,27 +108,17 @@ give_next(struct edge *edge, struct guest *site)
 	}
 }
 
-/* The outcome of a token's check. One that has expired was good. */
-static void
-judge(struct edge *edge, const struct address *address, int err)
-{
-	if (err == DW_E_TOKEN)
-		limits_bad_token(&edge->limits, address);
-}
-
 static void
 after(uv_work_t *work, int status)
 {
 	struct check *check = work->data;
 	struct edge *edge = check->edge;
 	struct guest *site = check->site;
-	struct dw_claims claims;
-	int err;
+	struct dw_claims claims = { 0 };
+	int err = dw_auth_end(edge->auth, &check->token, dw_now_ms() / 1000, &claims, NULL);
 
-	dw_claims_init(&claims);
-	err = dw_auth_end(edge->auth, &check->token, dw_now_ms() / 1000, &claims, NULL);
-	if (status == 0) /* else it was taken back before it began, and nobody waits */
-		judge(edge, &check->address, err);
+	if (status == 0 && err == DW_E_TOKEN) /* not 0: it was taken back before it began, and nobody waits */
+		limits_bad_token(&edge->limits, &check->address);
 	site->checks--;
 	site->uses++;
 	finish(check, err, &claims);
@@ -168,7 +157,8 @@ check_begin(struct edge *edge, const struct address *address, struct dw_str toke
 	int err = dw_auth_begin(edge->auth, token, now_s, claims, &later, NULL);
 
 	if (later == NULL) {
-		judge(edge, address, err);
+		if (err == DW_E_TOKEN) /* one that has expired was good */
+			limits_bad_token(&edge->limits, address);
 		return note(address, err);
 	}
 	err = limits_token(&edge->limits, address);

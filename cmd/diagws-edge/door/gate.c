@@ -55,7 +55,6 @@ struct gate {
 	uv_poll_t poll;
 	int epoll;
 	struct visitor *visitors, *leaving;
-	size_t count; /* of visitors */
 	struct dw_wheel_timer timer;
 	char bytes[PEEK];
 };
@@ -91,7 +90,7 @@ leave(struct gate *gate, struct visitor *visitor, enum fate fate, const struct h
 		gate->edge->counts.lingering--;
 	} else {
 		DL_DELETE(gate->visitors, visitor);
-		gate->count--;
+		gate->edge->counts.visitors--;
 	}
 	set_timer(gate);
 	if (taken.n > 0)
@@ -225,14 +224,14 @@ gate_take(struct gate *gate, int fd, const struct address *address)
 		(void)close(fd);
 		return;
 	}
-	if (gate->count >= GATE_MOST)
+	if (gate->edge->counts.visitors >= GATE_MOST)
 		(void)gate_evict(gate, 0);
 	visitor->fd = fd;
 	visitor->until = dw_mono_ms() + GATE_MS;
 	visitor->proxied = gate->edge->config.proxied;
 	visitor->address = *address;
 	DL_APPEND(gate->visitors, visitor);
-	gate->count++;
+	gate->edge->counts.visitors++;
 	if (look(gate, visitor))
 		watch(gate, visitor, EPOLLIN | EPOLLET);
 }
@@ -258,12 +257,6 @@ gate_linger(struct gate *gate, int fd, bool said)
 	gate->edge->counts.lingering++;
 	(void)shutdown(visitor->fd, SHUT_WR);
 	watch(gate, visitor, EPOLLIN);
-}
-
-size_t
-gate_count(const struct gate *gate)
-{
-	return gate->count;
 }
 
 bool

@@ -30,7 +30,6 @@ void gate_destroy(struct gate **gate_p);
 
 /* A new connection; the descriptor is the gate's from now on. */
 void gate_take(struct gate *gate, int fd, const struct address *address);
-size_t gate_count(const struct gate *gate);
 /* Closes the one that has waited longest, where that is so long. false: none. */
 bool gate_evict(struct gate *gate, uint64_t ms);
 /* fd is about to be closed; said: both sides have said Close, nothing more is to come. Those that linger count as
