@@ -1,11 +1,9 @@
 /* Key files, read and judged once, at start and at reload.
  *
- * Its own file because keys are the administrator's and tokens are strangers': what is wrong here is
- * told in full, and all of it before the first token comes: libjwt cannot tell a wrong key from a wrong
- * signature, checks ES256 with any curve, and would ask for a passphrase on the terminal.
- *
- * A key that was read is fit for its algorithm and not empty (libjwt accepts any token with an empty
- * key). Secrets are overwritten before they are freed and never part of a message.
+ * Its own file because keys are the administrator's and tokens are strangers': what is wrong here is told in full, and
+ * all of it before the first token comes. A key that was read is fit for its algorithm and not empty; one to sign with
+ * has no passphrase, for libjwt would ask for it on the terminal. Secrets are overwritten before they are freed and
+ * never part of a message.
  */
 #include "token/keys.h"
 
@@ -93,14 +91,11 @@ holds(const struct dw_key *key, const char *text)
 static int
 check_public(const struct dw_key *key, const char *path, struct dw_fault *fault)
 {
-	const char *begin;
-
 	if (holds(key, "PRIVATE KEY-----"))
 		return refuse(fault, path,
 			"its public half (openssl pkey -pubout); the private key belongs where tokens are made",
 			"holds a private key");
-	begin = strstr(key->bytes, "-----BEGIN PUBLIC KEY-----");
-	if (begin == NULL || strstr(begin, "-----END PUBLIC KEY-----") == NULL)
+	if (!holds(key, "-----BEGIN PUBLIC KEY-----") || !holds(key, "-----END PUBLIC KEY-----"))
 		return refuse(fault, path, "a public key in PEM (-----BEGIN PUBLIC KEY-----)", "holds no public key");
 	return DW_OK;
 }

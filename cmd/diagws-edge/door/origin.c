@@ -9,6 +9,7 @@
 #include <arpa/inet.h>
 #include <ctype.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { SCHEME_MAX = 32, HOST_MAX = 255, PORT_MAX = 65535 };
@@ -71,16 +72,15 @@ take_host(struct dw_str *rest, char out[HOST_MAX + 1])
 static bool
 read_port(struct dw_str text, unsigned *port)
 {
+	char digits[sizeof("65535")];
+
 	*port = 0;
 	if (text.n == 0)
 		return true;
-	if (text.p[0] != ':' || text.n < 2 || text.n > sizeof(":65535") - 1)
+	if (text.p[0] != ':' || !dw_str_copy((struct dw_str) { text.p + 1, text.n - 1 }, digits, sizeof(digits)) ||
+		strspn(digits, "0123456789") != text.n - 1)
 		return false;
-	for (size_t i = 1; i < text.n; i++) {
-		if (isdigit((unsigned char)text.p[i]) == 0)
-			return false;
-		*port = *port * 10 + (unsigned)(text.p[i] - '0');
-	}
+	*port = (unsigned)strtoul(digits, NULL, 10);
 	return *port >= 1 && *port <= PORT_MAX;
 }
 
