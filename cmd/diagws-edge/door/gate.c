@@ -118,7 +118,7 @@ look_at_head(struct gate *gate, struct visitor *visitor, size_t n, struct head *
 		return ENDS;
 	if (head_end(visitor->taken.data, visitor->taken.len, &visitor->scanned, &end) == HEAD_OK && end == 0)
 		return take_bytes(gate, visitor, n);
-	/* Whole, or never to be: exactly what is looked at goes along. */
+	/* It is whole, or can never be; HTTP gets exactly what was looked at. */
 	visitor->taken.len = end > 0 ? end : visitor->taken.len;
 	if (take_bytes(gate, visitor, visitor->taken.len - before) == ENDS)
 		return ENDS;

@@ -2,8 +2,9 @@
  * ask.
  *
  * Two kinds: budgets (so many a second, budget.h), and guests, who count what is here now and are there only while
- * something is. Failure modes: no memory for a guest; a budget that is spent. Invariant: who has a good token is
- * refused for its address only where that has spent its bad tokens and this one's check would cost as much.
+ * something is. Failure modes: no memory for a guest; a budget that is spent. Invariant: a good token is refused
+ * because of others at its address only where these have spent its bad tokens and its own signature has not been
+ * checked before.
  */
 #include "limits.h"
 

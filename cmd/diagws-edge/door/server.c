@@ -234,8 +234,9 @@ emit_log(int level, const char *line)
 	dw_log_debug("libwebsockets", "text=%.*s", (int)n, line); /* strangers make it say things */
 }
 
-/* Exactly as many as are needed, also where more are allowed: with fewer than the process may have, libwebsockets looks
- * through all of its table for each that it wants to find. Where fewer are allowed there are fewer connections. */
+/* libwebsockets finds a connection at once only if its table has room for all the descriptors that the process may
+ * have; otherwise it searches. So the process may have as many as are needed and no more; where the system allows
+ * fewer, there are fewer connections. */
 static void
 limit_descriptors(struct edge *edge)
 {
