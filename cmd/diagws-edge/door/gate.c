@@ -10,6 +10,7 @@
  */
 #include "gate.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -264,6 +265,7 @@ gate_evict(struct gate *gate, uint64_t ms)
 {
 	if (gate->visitors == NULL || gate->visitors->until - GATE_MS + ms > dw_mono_ms())
 		return false;
+	assert(!gate->visitors->leaves);
 	leave(gate, gate->visitors, ENDS, NULL);
 	return true;
 }
@@ -273,6 +275,7 @@ gate_evict_leaving(struct gate *gate)
 {
 	if (gate->leaving == NULL)
 		return false;
+	assert(gate->leaving->leaves);
 	leave(gate, gate->leaving, ENDS, NULL);
 	return true;
 }
@@ -283,11 +286,11 @@ fire(struct dw_wheel_timer *timer)
 	struct gate *gate = (struct gate *)((char *)timer - offsetof(struct gate, timer));
 	const uint64_t now = dw_mono_ms();
 
-	while (gate->visitors != NULL && gate->visitors->until <= now)
-		leave(gate, gate->visitors, ENDS, NULL);
+	while (gate_evict(gate, GATE_MS))
+		;
 	while (gate->leaving != NULL && gate->leaving->until <= now) {
 		socket_cut(gate->leaving->fd);
-		leave(gate, gate->leaving, ENDS, NULL);
+		(void)gate_evict_leaving(gate);
 	}
 	set_timer(gate);
 }

@@ -85,8 +85,14 @@ decode(struct dw_str value, char *out, size_t size)
 	for (size_t i = 0; i < value.n && n + 1 < size; i++) {
 		const int escaped = read_escape(value, i);
 
-		out[n++] = escaped >= 0 ? (char)(unsigned char)escaped : value.p[i] == '+' ? ' ' : value.p[i];
-		i += escaped >= 0 ? 2 : 0;
+		out[n] = value.p[i];
+		if (value.p[i] == '+')
+			out[n] = ' ';
+		if (escaped >= 0) {
+			out[n] = (char)(unsigned char)escaped;
+			i += 2;
+		}
+		n++;
 	}
 	out[n] = '\0';
 }
