@@ -9,6 +9,7 @@
 
 #include "token/cache.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 #include <uthash.h>
@@ -28,6 +29,7 @@ drop_first(struct dw_token_cache *cache)
 {
 	struct dw_token_entry *entry = cache->entries;
 
+	assert(entry->hh.prev == NULL);
 	HASH_DEL(cache->entries, entry);
 	cache->bytes -= entry->size;
 	free(entry);

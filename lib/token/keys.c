@@ -7,6 +7,7 @@
  */
 #include "token/keys.h"
 
+#include <assert.h>
 #include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
@@ -173,9 +174,11 @@ static int
 add_file(struct dw_keys *keys, const char *directory, const char *name, struct dw_fault *fault)
 {
 	char path[DW_PATH_SIZE];
-	struct dw_key *key = &keys->key[keys->count];
+	struct dw_key *key;
 	int err;
 
+	assert(keys != NULL);
+	key = &keys->key[keys->count];
 	(void)snprintf(path, sizeof(path), "%s/%s", directory, name);
 	err = dw_key_read(key, path, false, fault);
 	if (err != DW_OK)
