@@ -36,7 +36,8 @@ struct edge_config {
 struct edge_counts {
 	uint64_t connections; /* clients' WebSockets, open now */
 	uint64_t websockets;  /* what libwebsockets has: these, and those that are not so far or are ending */
-	uint64_t lingering;   /* sockets that wait for their clients to end them (linger.h) */
+	uint64_t visitors;    /* sockets of which it is not known yet what they want (gate.h) */
+	uint64_t lingering;   /* sockets that wait for their clients to end them (gate.h) */
 	uint64_t requests;    /* HTTP requests unanswered now */
 	uint64_t bytes;       /* of HTTP bodies and answers under way */
 	uint64_t checks;      /* tokens whose check is under way */
@@ -47,7 +48,7 @@ struct edge {
 	struct uv_loop_s *loop;
 	struct dw_auth *auth;
 	struct uplink *uplink;
-	struct listeners *listeners;
+	struct listener *listeners; /* utlist */
 	struct gate *gate;
 	struct http *http;
 	struct server *server;
@@ -56,13 +57,11 @@ struct edge {
 	struct conn *conns;                 /* that the hub knows (utlist), */
 	struct dw_hash sessions;            /* and by session */
 	struct subscription *confirmations; /* pending (utlist, by pending_next) */
-	struct dw_hash users;               /* users.h */
+	struct dw_hash users;               /* limits.h */
 	struct limits limits;
-	struct conn_request *requests;   /* utlist */
-	struct check *checks;            /* under way (utlist) */
-	struct ask *waiting;             /* what HTTP requests wait for at the hub (utlist) */
-	struct linger_socket *lingering; /* utlist */
-	uint32_t joins;                  /* JOINs sent: their corr */
+	struct conn_request *requests; /* utlist */
+	struct ask *waiting;           /* what HTTP requests wait for at the hub (utlist) */
+	uint32_t joins;                /* JOINs sent: their corr */
 	struct edge_counts counts;
 	uint64_t secret[2];  /* seals PINGs: frame.h */
 	uint64_t confirm_ms; /* confirm.h: between two PINGs; */

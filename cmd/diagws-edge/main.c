@@ -19,9 +19,7 @@
 #include "client/conn.h"
 #include "client/subscription.h"
 #include "client/ws.h"
-#include "door/check.h"
 #include "door/gate.h"
-#include "door/linger.h"
 #include "door/listen.h"
 #include "door/receive.h"
 #include "door/server.h"
@@ -93,7 +91,8 @@ drain(void)
 	edge.draining = true;
 	drain_until = dw_mono_ms() + (uint64_t)edge.config.drain_ms;
 	listen_close(&edge.listeners);
-	gate_close(edge.gate);
+	while (gate_evict(edge.gate, 0))
+		;
 	conn_each(&edge, say_goodbye);
 	DL_FOREACH(edge.requests, request)
 	{
@@ -109,6 +108,7 @@ static void
 on_signal(uv_signal_t *handle, int number)
 {
 	struct dw_fault fault = { 0 };
+	int err;
 
 	(void)handle;
 	if (number != SIGHUP) {
@@ -116,10 +116,12 @@ on_signal(uv_signal_t *handle, int number)
 		return;
 	}
 	server_reload_tls(edge.server);
-	if (dw_auth_reload(edge.auth, &fault) == DW_OK)
+	err = dw_auth_reload(edge.auth, &fault);
+	if (err == DW_OK)
 		dw_log_info("keys read again", NULL);
 	else
-		dw_log_error("keys not read again; the old ones stay", "reason=%s", fault.message);
+		dw_log_error("keys not read again; the old ones stay", "reason=%s",
+			err == DW_E_NOMEM ? dw_err_text(err) : fault.message);
 }
 
 static int
@@ -149,7 +151,7 @@ static const struct server_events clients = {
 	.dropped = ws_dropped,
 	.writable = sub_push_all,
 	.end = ws_end,
-	.said = ws_said,
+	.closed = ws_closed,
 	.destroy = conn_destroy,
 };
 
@@ -164,15 +166,15 @@ to_http(struct edge *to, int fd, const struct address *address, struct dw_str ta
 static bool
 evict(struct edge *of)
 {
-	return linger_evict(of) || conn_evict(of) || gate_evict(of->gate, SILENT_MS) || http_evict(of->http, SILENT_MS) ||
-		   http_evict(of->http, 0) || gate_evict(of->gate, 0);
+	return gate_evict_leaving(of->gate) || conn_evict(of) || gate_evict(of->gate, SILENT_MS) ||
+		   http_evict(of->http, SILENT_MS) || http_evict(of->http, 0) || gate_evict(of->gate, 0);
 }
 
 /* See listen_room. */
 static bool
 make_room(struct edge *of, bool must)
 {
-	const uint64_t all = gate_count(of->gate) + http_count(of->http) + of->counts.websockets + of->counts.lingering;
+	const uint64_t all = of->counts.visitors + http_count(of->http) + of->counts.websockets + of->counts.lingering;
 
 	return (!must && all < (uint64_t)of->config.max_connections) || evict(of);
 }
@@ -230,14 +232,12 @@ static void
 stop(void)
 {
 	edge.ending = true;
-	checks_end(&edge);
 	listen_close(&edge.listeners);
 	http_destroy(&edge.http);
 	server_destroy(&edge.server);
 	gate_destroy(&edge.gate);
 	uplink_destroy(&edge.uplink);
 	(void)uv_run(&loop, UV_RUN_NOWAIT);
-	linger_end_all(&edge);
 	uv_walk(&loop, close_handle, NULL);
 	(void)uv_run(&loop, UV_RUN_DEFAULT);
 	(void)uv_loop_close(&loop);

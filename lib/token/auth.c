@@ -1,12 +1,10 @@
-/* Tokens judged and made: the only file that knows libjwt.
+/* Tokens judged and made: the only file that knows libjwt, which signs.
  *
- * Its own file because trust is decided here and nowhere else. The happy path of a check: size → cache
- * by hash → form (token.c) → key by exact kid (keys.c) → algorithm is the key's → signature (libjwt by a secret,
- * signature.c by a public key) → claims (claims.c) → times → cache. Claims are read from the bytes that were signed
- * rather than from libjwt's own print of them, which has lost which members came twice and how numbers were written.
+ * Its own file because trust is decided here and nowhere else. The happy path of a check: size → cache by hash → form
+ * (token.c) → key by exact kid (keys.c) → algorithm is the key's → signature (signature.c) → claims and times (token.c)
+ * → cache. libjwt checks nothing here: it accepts any token with an empty key, and prints claims anew, which loses what
+ * members came twice and how numbers were written.
  *
- * libjwt accepts any token without a key or with an empty one: a key that was read is never empty, and the
- * algorithm is compared before and after. A public key is never given to it.
  * A stranger's token can only fail with DW_E_TOKEN*; anything else is a lack of memory.
  * Keys are replaced as a whole and only by keys that were read without a fault; who began with the old ones ends
  * with them. Between dw_auth_begin and dw_auth_end a check reads what does not change, and writes only itself.
@@ -14,7 +12,6 @@
 #include "token/auth.h"
 
 #include <assert.h>
-#include <errno.h>
 #include <jwt.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,30 +20,21 @@
 #include "message/msg.h"
 #include "token/cache.h"
 #include "token/keys.h"
-#include "token/signature.h"
 #include "token/token.h"
 
 enum { LEEWAY_MAX_S = 30, CACHE_ENTRIES = 65536, CACHE_BYTES = 32 * 1024 * 1024 };
 
-/* Keys as they were read at one time. Nothing here is changed while anybody uses it. */
-struct keyset {
-	unsigned uses; /* counted on the first thread only */
-	struct dw_keys keys;
-	struct dw_public *public[DW_KEYS_MAX]; /* beside each key; NULL: it is a secret */
-};
-
 struct dw_auth {
-	char *directory, *issuer, *audience;
-	uint64_t leeway_s;
-	struct keyset *keys;
-	struct dw_token_cache *cache;
+	struct dw_auth_config config;
+	struct dw_keys *keys;
+	struct dw_token_cache cache;
 };
 
 /* A token that is being judged: all that this takes, so that any thread may do it. */
 struct dw_check {
-	const struct dw_auth *auth; /* only what never changes: issuer and audience */
-	struct keyset *keys;
-	size_t key; /* index of the one that may have signed it */
+	const struct dw_auth_config *config;
+	struct dw_keys *keys;
+	const struct dw_key *key; /* the one of them that may have signed it */
 	struct dw_token token;
 	uint8_t hash[DW_TOKEN_HASH];
 	int err;
@@ -57,88 +45,19 @@ struct dw_check {
 	char text[];
 };
 
-static int
-no_memory(struct dw_fault *fault)
-{
-	return dw_fault_set(fault, DW_E_NOMEM, NULL, NULL, "out of memory");
-}
-
-/* A copy of text that may be NULL; false: out of memory. */
-static bool
-keep(char **to, const char *text)
-{
-	*to = text != NULL ? strdup(text) : NULL;
-	return text == NULL || *to != NULL;
-}
-
-/* Gives up one use. */
-static void
-release_keys(struct keyset **keys_p)
-{
-	struct keyset *keys = *keys_p;
-
-	*keys_p = NULL;
-	if (keys == NULL || --keys->uses > 0)
-		return;
-	for (size_t i = 0; i < keys->keys.count; i++)
-		dw_public_destroy(&keys->public[i]);
-	dw_keys_clear(&keys->keys);
-	free(keys);
-}
-
-static int
-read_keys(struct keyset **out, const char *directory, struct dw_fault *fault)
-{
-	struct keyset *keys = calloc(1, sizeof(*keys));
-	int err;
-
-	if (keys == NULL)
-		return no_memory(fault);
-	keys->uses = 1;
-	err = dw_keys_read(&keys->keys, directory, fault);
-	for (size_t i = 0; err == DW_OK && i < keys->keys.count; i++) {
-		const struct dw_key *key = &keys->keys.key[i];
-
-		if (!dw_public_is(key->algorithm))
-			continue;
-		err = dw_public_read(
-			&keys->public [i], key -> algorithm, (struct dw_str) { key->bytes, key->size });
-		if (err == DW_E_NOMEM)
-			(void)no_memory(fault);
-		else if (err != DW_OK)
-			(void)dw_fault_set(fault, err, key->kid, "a public key in PEM of the kind and size that its name says",
-				"key '%s' holds no public key for %s", key->kid, key->algorithm);
-	}
-	if (err == DW_OK)
-		*out = keys;
-	else
-		release_keys(&keys);
-	return err;
-}
-
 int
 dw_auth_new(struct dw_auth **out, const struct dw_auth_config *config, struct dw_fault *fault)
 {
 	struct dw_auth *auth;
 	int err;
 
-	if (config->keys == NULL)
-		return dw_fault_set(fault, DW_E_CONFIG, "keys", "a directory of key files", "no key directory was given");
-	if (config->leeway_s > LEEWAY_MAX_S)
-		return dw_fault_set(fault, DW_E_CONFIG, "leeway", "at most 30 s", "leeway of %llu s is too long",
-			(unsigned long long)config->leeway_s);
+	assert(config->keys != NULL && config->leeway_s <= LEEWAY_MAX_S);
 	auth = calloc(1, sizeof(*auth));
 	if (auth == NULL)
-		return no_memory(fault);
-	auth->leeway_s = config->leeway_s;
-	if (!keep(&auth->directory, config->keys) || !keep(&auth->issuer, config->issuer) ||
-		!keep(&auth->audience, config->audience) ||
-		dw_token_cache_new(&auth->cache, CACHE_ENTRIES, CACHE_BYTES) != DW_OK) {
-		err = no_memory(fault);
-		goto out;
-	}
-	err = read_keys(&auth->keys, auth->directory, fault);
-out:
+		return DW_E_NOMEM;
+	auth->config = *config;
+	auth->cache = (struct dw_token_cache) { .max_entries = CACHE_ENTRIES, .max_bytes = CACHE_BYTES };
+	err = dw_keys_read(&auth->keys, config->keys, fault);
 	if (err == DW_OK)
 		*out = auth;
 	else
@@ -153,11 +72,8 @@ dw_auth_destroy(struct dw_auth **auth_p)
 
 	if (auth == NULL)
 		return;
-	dw_token_cache_destroy(&auth->cache);
-	release_keys(&auth->keys);
-	free(auth->directory);
-	free(auth->issuer);
-	free(auth->audience);
+	dw_token_cache_clear(&auth->cache);
+	dw_keys_release(&auth->keys);
 	free(auth);
 	*auth_p = NULL;
 }
@@ -165,20 +81,20 @@ dw_auth_destroy(struct dw_auth **auth_p)
 int
 dw_auth_reload(struct dw_auth *auth, struct dw_fault *fault)
 {
-	struct keyset *keys = NULL;
-	int err = read_keys(&keys, auth->directory, fault);
+	struct dw_keys *keys = NULL;
+	int err = dw_keys_read(&keys, auth->config.keys, fault);
 
 	if (err != DW_OK)
 		return err;
-	release_keys(&auth->keys);
+	dw_keys_release(&auth->keys);
 	auth->keys = keys;
-	dw_token_cache_empty(auth->cache);
+	dw_token_cache_clear(&auth->cache);
 	return DW_OK;
 }
 
 /* The one key that may have made this token. */
 static int
-choose_key(const struct dw_keys *keys, const struct dw_token *token, size_t *out, struct dw_fault *fault)
+choose_key(const struct dw_keys *keys, const struct dw_token *token, const struct dw_key **out, struct dw_fault *fault)
 {
 	const struct dw_key *key = token->kid[0] != '\0' ? dw_keys_find(keys, token->kid) : &keys->key[0];
 	char quoted[DW_QUOTE_SIZE];
@@ -188,65 +104,34 @@ choose_key(const struct dw_keys *keys, const struct dw_token *token, size_t *out
 			fault, DW_E_TOKEN, "kid", "a kid, for there are several keys", "the header's kid is missing");
 	if (key == NULL)
 		return dw_fault_set(fault, DW_E_TOKEN, "kid", NULL, "no key is named '%s'", token->kid);
-	if (strcmp(token->algorithm, key->algorithm) != 0)
+	if (strcmp(token->algorithm, key->algorithm->name) != 0)
 		return dw_fault_set(fault, DW_E_TOKEN, "alg", NULL, "alg is '%s', want '%s' for key '%s'",
-			dw_quote(dw_str(token->algorithm), quoted), key->algorithm, key->kid);
-	*out = (size_t)(key - keys->key);
+			dw_quote(dw_str(token->algorithm), quoted), key->algorithm->name, key->kid);
+	*out = key;
 	return DW_OK;
-}
-
-/* By a secret: libjwt's part. */
-static int
-verify_secret(const struct dw_key *key, const char *text)
-{
-	jwt_t *jwt = NULL;
-	int failed;
-	bool same;
-
-	assert(key->size > 0);
-	failed = jwt_decode(&jwt, text, (const unsigned char *)key->bytes, (int)key->size);
-	if (failed != 0)
-		return failed == ENOMEM ? DW_E_NOMEM : DW_E_TOKEN;
-	same = jwt_get_alg(jwt) == jwt_str_alg(key->algorithm);
-	jwt_free(jwt);
-	return same ? DW_OK : DW_E_TOKEN;
 }
 
 static void
 set_derived_device(struct dw_check *check)
 {
-	static const char digits[] = "0123456789abcdef";
 	char *out = check->claims.device;
 
 	if (out[0] != '\0')
 		return;
-	for (size_t i = 0; i < DW_TOKEN_HASH / 2; i++) {
-		*out++ = digits[check->hash[i] >> 4];
-		*out++ = digits[check->hash[i] & 15];
-	}
-	*out = '\0';
+	for (size_t i = 0; i < DW_TOKEN_HASH / 2; i++)
+		(void)snprintf(out + 2 * i, 3, "%02x", check->hash[i]);
 }
 
 void
 dw_auth_verify(struct dw_check *check)
 {
-	const struct dw_key *key = &check->keys->keys.key[check->key];
-	const struct dw_public *public = check->keys->public[check->key];
-	const struct dw_token *token = &check->token;
-
-	if (public != NULL)
-		check->err = dw_public_check(public, (struct dw_str) { check->text, token->signed_size },
-			(struct dw_str) { token->signature.data, token->signature.len });
-	else
-		check->err = verify_secret(key, check->text);
-	if (check->err == DW_E_NOMEM)
-		(void)no_memory(&check->fault);
-	else if (check->err != DW_OK)
-		(void)dw_fault_set(&check->fault, check->err, NULL, NULL, "the signature is not one of key '%s'", key->kid);
+	check->err = dw_key_check(check->key, check->token.signed_part, check->token.signature);
+	if (check->err == DW_E_TOKEN)
+		(void)dw_fault_set(
+			&check->fault, check->err, NULL, NULL, "the signature is not one of key '%s'", check->key->kid);
 	if (check->err == DW_OK)
-		check->err = dw_claims_read(&check->claims, &check->not_before,
-			(struct dw_str) { token->payload.data, token->payload.len }, check->auth->issuer, check->auth->audience,
-			&check->fault);
+		check->err = dw_claims_read(&check->claims, &check->not_before, &check->token, check->text,
+			check->config->issuer, check->config->audience, &check->fault);
 	if (check->err == DW_OK)
 		set_derived_device(check);
 }
@@ -255,38 +140,20 @@ dw_auth_verify(struct dw_check *check)
 static struct dw_check *
 new_check(const struct dw_auth *auth, struct dw_str text, const uint8_t hash[DW_TOKEN_HASH])
 {
-	struct dw_check *check = calloc(1, sizeof(*check) + text.n + 1);
+	struct dw_check *check = calloc(1, sizeof(*check) + text.n);
 
 	if (check == NULL)
 		return NULL;
 	memcpy(check->text, text.p, text.n);
 	memcpy(check->hash, hash, DW_TOKEN_HASH);
 	check->size = text.n;
-	check->auth = auth;
+	check->config = &auth->config;
 	check->keys = auth->keys;
 	check->keys->uses++;
-	check->err = dw_token_read(&check->token, text, &check->fault);
+	check->err = dw_token_read(&check->token, check->text, text.n, &check->fault);
 	if (check->err == DW_OK)
-		check->err = choose_key(&check->keys->keys, &check->token, &check->key, &check->fault);
+		check->err = choose_key(check->keys, &check->token, &check->key, &check->fault);
 	return check;
-}
-
-/* From the cache. */
-static int
-check_known(struct dw_auth *auth, const uint8_t hash[DW_TOKEN_HASH], uint64_t not_before, uint64_t now_s,
-	struct dw_claims *new, struct dw_claims *claims, struct dw_fault *fault)
-{
-	int err = dw_claims_check_times(new, not_before, now_s, auth->leeway_s, fault);
-
-	if (err == DW_E_TOKEN_EXPIRED)
-		dw_token_cache_drop(auth->cache, hash);
-	if (err != DW_OK) {
-		dw_claims_clear(new);
-		return err;
-	}
-	dw_claims_clear(claims);
-	*claims = *new;
-	return DW_OK;
 }
 
 int
@@ -297,18 +164,24 @@ dw_auth_begin(struct dw_auth *auth, struct dw_str token, uint64_t now_s, struct 
 	struct dw_check *check;
 	uint8_t hash[DW_TOKEN_HASH];
 	uint64_t not_before = 0;
+	int err;
 
 	if (token.n == 0)
 		return dw_fault_set(fault, DW_E_TOKEN_MISSING, NULL, "a token", "there is no token");
 	if (token.n > DW_TOKEN_MAX)
 		return dw_fault_set(fault, DW_E_TOKEN, NULL, "at most 4096 bytes", "the token is too long, %zu bytes", token.n);
 	dw_sha256(token.p, token.n, hash);
-	if (dw_token_cache_find(auth->cache, hash, &known, &not_before))
-		return check_known(auth, hash, not_before, now_s, &known, claims, fault);
+	if (dw_token_cache_find(&auth->cache, hash, &known, &not_before)) {
+		err = dw_claims_check_times(&known, not_before, now_s, auth->config.leeway_s, fault);
+		dw_claims_clear(err == DW_OK ? claims : &known);
+		if (err == DW_OK)
+			*claims = known;
+		return err;
+	}
 	check = new_check(auth, token, hash);
 	if (check == NULL)
-		return no_memory(fault);
-	if (check->err == DW_OK && check->keys->public[check->key] != NULL) {
+		return DW_E_NOMEM;
+	if (check->err == DW_OK && check->key->public_half != NULL) {
 		check->err = DW_E_TOKEN; /* until it is verified */
 		*later = check;
 		return DW_E_AGAIN;
@@ -316,22 +189,6 @@ dw_auth_begin(struct dw_auth *auth, struct dw_str token, uint64_t now_s, struct 
 	if (check->err == DW_OK)
 		dw_auth_verify(check);
 	return dw_auth_end(auth, &check, now_s, claims, fault);
-}
-
-/* Unless the keys have changed since: what the old ones verified is good for this once. */
-static void
-remember(struct dw_auth *auth, const struct dw_check *check)
-{
-	struct dw_claims known = { 0 };
-	uint64_t not_before;
-
-	if (check->keys != auth->keys)
-		return;
-	/* The same token may have been checked twice at the same time. */
-	if (dw_token_cache_find(auth->cache, check->hash, &known, &not_before))
-		dw_claims_clear(&known);
-	else
-		dw_token_cache_add(auth->cache, check->hash, &check->claims, check->not_before);
 }
 
 int
@@ -342,9 +199,10 @@ dw_auth_end(
 	int err = check->err;
 
 	if (err == DW_OK)
-		err = dw_claims_check_times(&check->claims, check->not_before, now_s, auth->leeway_s, &check->fault);
+		err = dw_claims_check_times(&check->claims, check->not_before, now_s, auth->config.leeway_s, &check->fault);
 	if (err == DW_OK) {
-		remember(auth, check);
+		if (check->keys == auth->keys) /* what old ones verified is good for this once */
+			dw_token_cache_add(&auth->cache, check->hash, &check->claims, check->not_before);
 		dw_claims_clear(claims);
 		*claims = check->claims;
 	} else {
@@ -352,8 +210,7 @@ dw_auth_end(
 		if (fault != NULL)
 			*fault = check->fault;
 	}
-	release_keys(&check->keys);
-	dw_token_clear(&check->token);
+	dw_keys_release(&check->keys);
 	explicit_bzero(check->text, check->size);
 	free(check);
 	*check_p = NULL;
@@ -374,30 +231,15 @@ dw_auth_check(
 }
 
 static int
-check_scope(const char *scope, struct dw_fault *fault)
-{
-	char quoted[DW_QUOTE_SIZE];
-
-	for (const char *at = scope + strspn(scope, " "); *at != '\0'; at += strspn(at, " ")) {
-		struct dw_str word = { at, strcspn(at, " ") };
-
-		if (dw_scope_bit(word) == 0)
-			return dw_fault_set(fault, DW_E_FIELD, "scope", "words of publish, stat, admin", "scope: '%s' is unknown",
-				dw_quote(word, quoted));
-		at += word.n;
-	}
-	return DW_OK;
-}
-
-static int
 check_wishes(const struct dw_mint *mint, struct dw_fault *fault)
 {
 	char quoted[DW_QUOTE_SIZE];
+	struct dw_str unknown;
 
 	if (mint->user == NULL || !dw_user_ok(dw_str(mint->user)))
 		return dw_fault_set(fault, DW_E_FIELD, "sub", "1 to 128 bytes of UTF-8 without control characters",
 			"sub: '%s' is not a user id", dw_quote(dw_str(mint->user), quoted));
-	if (mint->kid != NULL && !dw_kid_ok(dw_str(mint->kid)))
+	if (mint->kid != NULL && !dw_device_ok(dw_str(mint->kid)))
 		return dw_fault_set(fault, DW_E_FIELD, "kid", "[A-Za-z0-9_.-]{1,64}", "kid: '%s' is not a key id",
 			dw_quote(dw_str(mint->kid), quoted));
 	if (mint->diagnoses_count > DW_DIAGNOSES_MAX)
@@ -407,7 +249,11 @@ check_wishes(const struct dw_mint *mint, struct dw_fault *fault)
 			return dw_fault_set(fault, DW_E_FIELD, "diagnosis", "[A-Za-z0-9_-]{1,64}",
 				"diagnosis: '%s' is not a diagnosis id", dw_quote(dw_str(mint->diagnoses[i]), quoted));
 	}
-	return mint->scope != NULL ? check_scope(mint->scope, fault) : DW_OK;
+	(void)dw_scope_bits(mint->scope != NULL ? mint->scope : "", &unknown);
+	if (unknown.n > 0)
+		return dw_fault_set(fault, DW_E_FIELD, "scope", "words of publish, stat, admin", "scope: '%s' is unknown",
+			dw_quote(unknown, quoted));
+	return DW_OK;
 }
 
 static void
@@ -440,12 +286,12 @@ static int
 sign(const struct dw_key *key, const char *kid, const char *claims, char **text, struct dw_fault *fault)
 {
 	jwt_t *jwt = NULL;
-	size_t signature;
+	size_t size;
 	int err = DW_OK;
 
 	if (jwt_new(&jwt) != 0 || jwt_add_header(jwt, "kid", kid) != 0 ||
-		jwt_set_alg(jwt, jwt_str_alg(key->algorithm), (const unsigned char *)key->bytes, (int)key->size) != 0) {
-		err = no_memory(fault);
+		jwt_set_alg(jwt, jwt_str_alg(key->algorithm->name), (const unsigned char *)key->bytes, (int)key->size) != 0) {
+		err = DW_E_NOMEM;
 		goto out;
 	}
 	if (jwt_add_grants_json(jwt, claims) != 0) {
@@ -455,14 +301,14 @@ sign(const struct dw_key *key, const char *kid, const char *claims, char **text,
 	*text = jwt_encode_str(jwt);
 	if (*text == NULL) {
 		err = dw_fault_set(fault, DW_E_CONFIG, NULL, "a key for the algorithm in the file's name",
-			"the key cannot sign with %s", key->algorithm);
+			"the key cannot sign with %s", key->algorithm->name);
 		goto out;
 	}
 	/* libjwt signs ES256 with any curve and RS256 with any size; the signature's length tells. */
-	signature = strlen(strrchr(*text, '.') + 1);
-	if (signature < key->signature_min || signature > key->signature_max)
+	size = strlen(strrchr(*text, '.') + 1) * 3 / 4;
+	if (size < key->algorithm->size || (key->algorithm->curve != NULL && size > key->algorithm->size))
 		err = dw_fault_set(fault, DW_E_CONFIG, NULL, "RSA of at least 2048 bits; P-256, P-384, P-521",
-			"the key has not the size or curve of %s", key->algorithm);
+			"the key has not the size or curve of %s", key->algorithm->name);
 out:
 	jwt_free(jwt);
 	return err;
@@ -482,14 +328,14 @@ dw_auth_mint(const struct dw_mint *mint, struct dw_buf *out, struct dw_fault *fa
 		return err;
 	write_claims(&claims, mint);
 	err = dw_buf_ok(&claims) ? sign(&key, mint->kid != NULL ? mint->kid : key.kid, claims.data, &text, fault)
-							 : no_memory(fault);
+							 : DW_E_NOMEM;
 	assert(err != DW_OK || text != NULL);
 	if (err == DW_OK && strlen(text) > DW_TOKEN_MAX)
 		err = dw_fault_set(fault, DW_E_FIELD, NULL, "at most 4096 bytes: name fewer diagnoses",
 			"the token would be too long, %zu bytes", strlen(text));
 	if (err == DW_OK) {
 		dw_buf_adds(out, text);
-		err = dw_buf_ok(out) ? DW_OK : no_memory(fault);
+		err = dw_buf_ok(out) ? DW_OK : DW_E_NOMEM;
 	}
 	free(text);
 	dw_buf_clear(&claims);

@@ -3,7 +3,7 @@
  * Key files: KID.hs256 (and hs384, hs512): the secret, at least 32 bytes, one trailing newline is not
  * part of it; KID.rs256.pem (rs384, rs512), KID.es256.pem (es384, es512): a public key. `none`, and an
  * algorithm other than the key's, are refused. A token without `kid` may use the only key. Verified
- * tokens are remembered by hash until they expire, in a bounded cache.
+ * tokens are remembered by hash, in a bounded cache.
  */
 #ifndef DIAGWS_AUTH_H
 #define DIAGWS_AUTH_H
@@ -32,6 +32,7 @@ void dw_claims_init(struct dw_claims *claims);
 void dw_claims_clear(struct dw_claims *claims);
 bool dw_claims_name(const struct dw_claims *claims, struct dw_str room); /* does `diagnoses` name the room? */
 
+/* The texts are borrowed for as long as the dw_auth lives. */
 struct dw_auth_config {
 	const char *keys;     /* directory */
 	const char *issuer;   /* demanded when not NULL */

@@ -2,8 +2,8 @@
  *
  * Its own file because it is a container with bounds and no notion of tokens beyond their claims. An
  * entry is one allocation: the fixed part, then user, device and diagnoses, each with its NUL. A hit moves
- * the entry to the end, so the first one is always the one unused for longest, and expired ones, which
- * are never hit twice, drift there by themselves. Nobody can aim at a bucket: the keys are SHA-256.
+ * the entry to the end, so the first one is always the one unused for longest; one that has expired goes when nobody
+ * sends it any more. Nobody can aim at a bucket: the keys are SHA-256.
  */
 #define HASH_NONFATAL_OOM 1
 
@@ -14,7 +14,7 @@
 #include <string.h>
 #include <uthash.h>
 
-struct entry {
+struct dw_token_entry {
 	uint8_t hash[DW_TOKEN_HASH];
 	UT_hash_handle hh;
 	uint64_t expires, not_before;
@@ -24,55 +24,22 @@ struct entry {
 	char text[];
 };
 
-struct dw_token_cache {
-	struct entry *entries;
-	size_t max_entries, max_bytes;
-	size_t bytes;
-};
-
-int
-dw_token_cache_new(struct dw_token_cache **out, size_t max_entries, size_t max_bytes)
-{
-	struct dw_token_cache *cache = calloc(1, sizeof(*cache));
-
-	if (cache == NULL)
-		return DW_E_NOMEM;
-	cache->max_entries = max_entries;
-	cache->max_bytes = max_bytes;
-	*out = cache;
-	return DW_OK;
-}
-
 static void
-drop(struct dw_token_cache *cache, struct entry *entry)
+drop_first(struct dw_token_cache *cache)
 {
+	struct dw_token_entry *entry = cache->entries;
+
+	assert(entry->hh.prev == NULL);
 	HASH_DEL(cache->entries, entry);
 	cache->bytes -= entry->size;
 	free(entry);
 }
 
-static void
-drop_first(struct dw_token_cache *cache)
-{
-	assert(cache->entries->hh.prev == NULL);
-	drop(cache, cache->entries);
-}
-
 void
-dw_token_cache_empty(struct dw_token_cache *cache)
+dw_token_cache_clear(struct dw_token_cache *cache)
 {
 	while (cache->entries != NULL)
 		drop_first(cache);
-}
-
-void
-dw_token_cache_destroy(struct dw_token_cache **cache_p)
-{
-	if (*cache_p == NULL)
-		return;
-	dw_token_cache_empty(*cache_p);
-	free(*cache_p);
-	*cache_p = NULL;
 }
 
 size_t
@@ -81,10 +48,10 @@ dw_token_cache_count(const struct dw_token_cache *cache)
 	return HASH_COUNT(cache->entries);
 }
 
-static struct entry *
+static struct dw_token_entry *
 find(const struct dw_token_cache *cache, const uint8_t hash[DW_TOKEN_HASH])
 {
-	struct entry *entry;
+	struct dw_token_entry *entry;
 
 	HASH_FIND(hh, cache->entries, hash, DW_TOKEN_HASH, entry);
 	return entry;
@@ -92,7 +59,7 @@ find(const struct dw_token_cache *cache, const uint8_t hash[DW_TOKEN_HASH])
 
 /* Adds at the end of the order; false when uthash had no memory. */
 static bool
-append(struct dw_token_cache *cache, struct entry *entry)
+append(struct dw_token_cache *cache, struct dw_token_entry *entry)
 {
 	HASH_ADD(hh, cache->entries, hash, DW_TOKEN_HASH, entry);
 	return entry->hh.tbl != NULL;
@@ -102,7 +69,7 @@ bool
 dw_token_cache_find(
 	struct dw_token_cache *cache, const uint8_t hash[DW_TOKEN_HASH], struct dw_claims *claims, uint64_t *not_before)
 {
-	struct entry *entry = find(cache, hash);
+	struct dw_token_entry *entry = find(cache, hash);
 	struct dw_buf diagnoses = { 0 };
 
 	if (entry == NULL)
@@ -131,11 +98,10 @@ dw_token_cache_add(struct dw_token_cache *cache, const uint8_t hash[DW_TOKEN_HAS
 	uint64_t not_before)
 {
 	size_t user = strlen(claims->user) + 1, device = strlen(claims->device) + 1;
-	size_t size = sizeof(struct entry) + user + device + claims->diagnoses.len;
-	struct entry *entry;
+	size_t size = sizeof(struct dw_token_entry) + user + device + claims->diagnoses.len;
+	struct dw_token_entry *entry;
 
-	assert(find(cache, hash) == NULL);
-	if (size > cache->max_bytes || cache->max_entries == 0)
+	if (size > cache->max_bytes || find(cache, hash) != NULL)
 		return;
 	while (cache->entries != NULL &&
 		   (dw_token_cache_count(cache) >= cache->max_entries || cache->bytes > cache->max_bytes - size))
@@ -159,13 +125,4 @@ dw_token_cache_add(struct dw_token_cache *cache, const uint8_t hash[DW_TOKEN_HAS
 		cache->bytes += size;
 	else
 		free(entry);
-}
-
-void
-dw_token_cache_drop(struct dw_token_cache *cache, const uint8_t hash[DW_TOKEN_HASH])
-{
-	struct entry *entry = find(cache, hash);
-
-	if (entry != NULL)
-		drop(cache, entry);
 }

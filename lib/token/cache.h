@@ -14,19 +14,21 @@
 
 enum { DW_TOKEN_HASH = 32 };
 
-struct dw_token_cache;
+/* Both bounds, and else all zero: empty. */
+struct dw_token_cache {
+	size_t max_entries, max_bytes;
+	size_t bytes;
+	struct dw_token_entry *entries; /* by uthash, in the order of last use */
+};
 
-int dw_token_cache_new(struct dw_token_cache **out, size_t max_entries, size_t max_bytes);
-void dw_token_cache_destroy(struct dw_token_cache **cache_p);
-void dw_token_cache_empty(struct dw_token_cache *cache);
+void dw_token_cache_clear(struct dw_token_cache *cache); /* usable again */
 size_t dw_token_cache_count(const struct dw_token_cache *cache);
 
 /* Fills claims (init'ed by the caller) and *not_before; false: not there (or no memory to copy it). */
 bool dw_token_cache_find(
 	struct dw_token_cache *cache, const uint8_t hash[DW_TOKEN_HASH], struct dw_claims *claims, uint64_t *not_before);
-/* Keeps a copy, unless memory is short: the cache is a convenience. The hash must not be there yet. */
+/* Keeps a copy, unless memory is short or it is there already: the cache is a convenience. */
 void dw_token_cache_add(struct dw_token_cache *cache, const uint8_t hash[DW_TOKEN_HASH], const struct dw_claims *claims,
 	uint64_t not_before);
-void dw_token_cache_drop(struct dw_token_cache *cache, const uint8_t hash[DW_TOKEN_HASH]);
 
 #endif

@@ -1,17 +1,16 @@
 /* Key files, read and judged once, at start and at reload.
  *
- * Its own file because keys are the administrator's and tokens are strangers': what is wrong here is
- * told in full, and all of it before the first token comes: libjwt cannot tell a wrong key from a wrong
- * signature, checks ES256 with any curve, and would ask for a passphrase on the terminal.
- *
- * A key that was read is fit for its algorithm and not empty (libjwt accepts any token with an empty
- * key). Secrets are overwritten before they are freed and never part of a message.
+ * Its own file because keys are the administrator's and tokens are strangers': what is wrong here is told in full, and
+ * all of it before the first token comes. A key that was read is fit for its algorithm and not empty; one to sign with
+ * has no passphrase, for libjwt would ask for it on the terminal. Secrets are overwritten before they are freed and
+ * never part of a message.
  */
 #include "token/keys.h"
 
 #include <assert.h>
 #include <dirent.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -19,30 +18,18 @@
 #include "base/paths.h"
 #include "message/msg.h"
 
-/* The DER of a public key begins with its algorithm and curve (RFC 5280 section 4.1.2.7, RFC 3279, RFC 5480), which in
- * the base64 of PEM is always the same text. With an RSA modulus of 2048 bits it is 292 bytes or more. */
-static const char BEGIN_PUBLIC[] = "-----BEGIN PUBLIC KEY-----";
-static const char RSA_MARK[] = "BgkqhkiG9w0BAQEF";
+enum { RSA_BYTES_MIN = 2048 / 8 };
 
-enum { RSA_MARK_AT = 8, RSA_CHARS_MIN = 388, RSA_SIGNATURE_MIN = 342 };
-
-static const struct algorithm {
-	const char *name;
-	const char *ending; /* of the file's name */
-	const char *mark;   /* NULL: a secret */
-	size_t mark_at;
-	size_t chars_min;                    /* of the key in base64 */
-	size_t signature_min, signature_max; /* in base64url */
-} algorithms[] = {
-	{ "HS256", ".hs256", NULL, 0, 0, 43, 43 },
-	{ "HS384", ".hs384", NULL, 0, 0, 64, 64 },
-	{ "HS512", ".hs512", NULL, 0, 0, 86, 86 },
-	{ "RS256", ".rs256.pem", RSA_MARK, RSA_MARK_AT, RSA_CHARS_MIN, RSA_SIGNATURE_MIN, SIZE_MAX },
-	{ "RS384", ".rs384.pem", RSA_MARK, RSA_MARK_AT, RSA_CHARS_MIN, RSA_SIGNATURE_MIN, SIZE_MAX },
-	{ "RS512", ".rs512.pem", RSA_MARK, RSA_MARK_AT, RSA_CHARS_MIN, RSA_SIGNATURE_MIN, SIZE_MAX },
-	{ "ES256", ".es256.pem", "EwYHKoZIzj0CAQYIKoZIzj0DAQcD", 4, 76, 86, 86 },
-	{ "ES384", ".es384.pem", "EAYHKoZIzj0CAQYFK4EEACID", 4, 96, 128, 128 },
-	{ "ES512", ".es512.pem", "MBAGByqGSM49AgEGBSuBBAAjA4GG", 4, 208, 176, 176 },
+static const struct dw_algorithm algorithms[] = {
+	{ "HS256", ".hs256", "SHA256", NULL, NULL, 32 },
+	{ "HS384", ".hs384", "SHA384", NULL, NULL, 48 },
+	{ "HS512", ".hs512", "SHA512", NULL, NULL, 64 },
+	{ "RS256", ".rs256.pem", "SHA256", "RSA", NULL, RSA_BYTES_MIN },
+	{ "RS384", ".rs384.pem", "SHA384", "RSA", NULL, RSA_BYTES_MIN },
+	{ "RS512", ".rs512.pem", "SHA512", "RSA", NULL, RSA_BYTES_MIN },
+	{ "ES256", ".es256.pem", "SHA256", "EC", "prime256v1", 64 },
+	{ "ES384", ".es384.pem", "SHA384", "EC", "secp384r1", 96 },
+	{ "ES512", ".es512.pem", "SHA512", "EC", "secp521r1", 132 },
 };
 
 static const char endings[] = "KID.hs256, KID.rs256.pem or KID.es256.pem (or 384, 512), KID of [A-Za-z0-9_.-]{1,64}";
@@ -58,14 +45,8 @@ refuse(struct dw_fault *fault, const char *path, const char *expected, const cha
 	return dw_fault_set(fault, DW_E_CONFIG, name, expected, "key file '%s' %s", shown, what);
 }
 
-bool
-dw_kid_ok(struct dw_str s)
-{
-	return dw_device_ok(s);
-}
-
 /* What the file's name says; NULL when it has not the form. */
-static const struct algorithm *
+static const struct dw_algorithm *
 read_name(const char *path, char kid[DW_KID_MAX + 1])
 {
 	const char *slash = strrchr(path, '/');
@@ -78,7 +59,7 @@ read_name(const char *path, char kid[DW_KID_MAX + 1])
 		if (name.n <= ending || memcmp(name.p + name.n - ending, algorithms[i].ending, ending) != 0)
 			continue;
 		stem = (struct dw_str) { name.p, name.n - ending };
-		return dw_kid_ok(stem) && dw_str_copy(stem, kid, DW_KID_MAX + 1) ? &algorithms[i] : NULL;
+		return dw_device_ok(stem) && dw_str_copy(stem, kid, DW_KID_MAX + 1) ? &algorithms[i] : NULL;
 	}
 	return NULL;
 }
@@ -108,35 +89,15 @@ holds(const struct dw_key *key, const char *text)
 	return memmem(key->bytes, key->size, text, strlen(text)) != NULL;
 }
 
-/* Whether the public key in PEM at `text` (NUL-terminated) is one for this algorithm. */
-static bool
-fits(const char *text, const struct algorithm *algorithm)
-{
-	size_t chars = 0;
-
-	text += strspn(text, "\r\n");
-	for (const char *at = text; *at != '\0' && *at != '-'; at++)
-		chars += *at != '\r' && *at != '\n';
-	return chars >= algorithm->chars_min &&
-		   strncmp(text + algorithm->mark_at, algorithm->mark, strlen(algorithm->mark)) == 0;
-}
-
 static int
-check_public(const struct dw_key *key, const struct algorithm *algorithm, const char *path, struct dw_fault *fault)
+check_public(const struct dw_key *key, const char *path, struct dw_fault *fault)
 {
-	const char *begin;
-
 	if (holds(key, "PRIVATE KEY-----"))
 		return refuse(fault, path,
 			"its public half (openssl pkey -pubout); the private key belongs where tokens are made",
 			"holds a private key");
-	begin = strstr(key->bytes, BEGIN_PUBLIC);
-	if (begin == NULL || strstr(begin, "-----END PUBLIC KEY-----") == NULL)
+	if (!holds(key, "-----BEGIN PUBLIC KEY-----") || !holds(key, "-----END PUBLIC KEY-----"))
 		return refuse(fault, path, "a public key in PEM (-----BEGIN PUBLIC KEY-----)", "holds no public key");
-	if (!fits(begin + sizeof(BEGIN_PUBLIC) - 1, algorithm))
-		return refuse(fault, path,
-			"RSA of at least 2048 bits for rs; P-256 for es256, P-384 for es384, P-521 for es512",
-			"holds a key that does not fit the algorithm in its name");
 	return DW_OK;
 }
 
@@ -167,25 +128,31 @@ int
 dw_key_read(struct dw_key *key, const char *path, bool to_sign, struct dw_fault *fault)
 {
 	struct dw_key new = { 0 };
-	const struct algorithm *algorithm = read_name(path, new.kid);
+	bool secret;
 	int err;
 
-	if (algorithm == NULL)
+	new.algorithm = read_name(path, new.kid);
+	if (new.algorithm == NULL)
 		return refuse(fault, path, endings, "is not named after a key id and an algorithm");
-	new.algorithm = algorithm->name;
-	new.signature_min = algorithm->signature_min;
-	new.signature_max = algorithm->signature_max;
-	err = check_file(path, to_sign || algorithm->mark == NULL, fault);
+	secret = new.algorithm->type == NULL;
+	err = check_file(path, to_sign || secret, fault);
 	if (err == DW_OK)
 		err = dw_read_file(path, DW_KEY_FILE_MAX, &new.bytes, &new.size, fault);
 	if (err == DW_E_TOO_BIG)
 		err = refuse(fault, path, "at most 64 KiB", "is too big");
 	if (err != DW_OK)
 		return err;
-	if (algorithm->mark == NULL)
+	if (secret)
 		err = check_secret(&new, path, fault);
 	else
-		err = to_sign ? check_private(&new, path, fault) : check_public(&new, algorithm, path, fault);
+		err = to_sign ? check_private(&new, path, fault) : check_public(&new, path, fault);
+	if (err == DW_OK && !to_sign) {
+		err = dw_key_open(&new);
+		if (err == DW_E_CONFIG)
+			err = refuse(fault, path,
+				"RSA of at least 2048 bits for rs; P-256 for es256, P-384 for es384, P-521 for es512",
+				"holds a key that does not fit the algorithm in its name");
+	}
 	if (err == DW_OK)
 		*key = new;
 	else
@@ -199,35 +166,26 @@ dw_key_clear(struct dw_key *key)
 	if (key->bytes != NULL)
 		explicit_bzero(key->bytes, key->size);
 	free(key->bytes);
+	dw_key_close(key);
 	*key = (struct dw_key) { 0 };
 }
 
 static int
 add_file(struct dw_keys *keys, const char *directory, const char *name, struct dw_fault *fault)
 {
-	struct dw_buf path = { 0 };
-	struct dw_key key = { 0 };
+	char path[DW_PATH_SIZE];
+	struct dw_key *key;
 	int err;
 
-	assert(keys->key != NULL);
-	if (keys->count == DW_KEYS_MAX)
-		return dw_fault_set(fault, DW_E_CONFIG, directory, "at most 256 keys", "too many key files in '%s'", directory);
-	dw_buf_addf(&path, "%s/%s", directory, name);
-	if (!dw_buf_ok(&path)) {
-		err = dw_fault_set(fault, DW_E_NOMEM, NULL, NULL, "out of memory");
-		goto out;
-	}
-	err = dw_key_read(&key, path.data, false, fault);
+	assert(keys != NULL);
+	key = &keys->key[keys->count];
+	(void)snprintf(path, sizeof(path), "%s/%s", directory, name);
+	err = dw_key_read(key, path, false, fault);
 	if (err != DW_OK)
-		goto out;
-	if (dw_keys_find(keys, key.kid) != NULL) {
-		err = refuse(fault, path.data, "one algorithm for each key id", "has the key id of another file");
-		dw_key_clear(&key);
-		goto out;
-	}
-	keys->key[keys->count++] = key;
-out:
-	dw_buf_clear(&path);
+		return err;
+	if (dw_keys_find(keys, key->kid) != NULL)
+		err = refuse(fault, path, "one algorithm for each key id", "has the key id of another file");
+	keys->count++;
 	return err;
 }
 
@@ -238,9 +196,9 @@ is_shown(const struct dirent *entry)
 }
 
 int
-dw_keys_read(struct dw_keys *keys, const char *directory, struct dw_fault *fault)
+dw_keys_read(struct dw_keys **out, const char *directory, struct dw_fault *fault)
 {
-	struct dw_keys new = { 0 };
+	struct dw_keys *new = NULL;
 	struct dirent **names = NULL;
 	int count = scandir(directory, &names, is_shown, alphasort);
 	int err = DW_OK;
@@ -250,29 +208,36 @@ dw_keys_read(struct dw_keys *keys, const char *directory, struct dw_fault *fault
 			"cannot read key directory '%s': %s", directory, strerror(errno));
 	if (count == 0)
 		err = dw_fault_set(fault, DW_E_CONFIG, "keys", endings, "no key in '%s'", directory);
-	new.key = calloc((size_t)count + 1, sizeof(*new.key));
-	if (new.key == NULL)
-		err = dw_fault_set(fault, DW_E_NOMEM, NULL, NULL, "out of memory");
+	else if (count > DW_KEYS_MAX)
+		err = dw_fault_set(fault, DW_E_CONFIG, directory, "at most 256 keys", "too many key files in '%s'", directory);
+	else if ((new = calloc(1, sizeof(*new) + (size_t)count * sizeof(new->key[0]))) == NULL)
+		err = DW_E_NOMEM;
+	else
+		new->uses = 1;
 	for (int i = 0; i < count; i++) {
 		if (err == DW_OK)
-			err = add_file(&new, directory, names[i]->d_name, fault);
+			err = add_file(new, directory, names[i]->d_name, fault);
 		free(names[i]);
 	}
 	free(names);
 	if (err == DW_OK)
-		*keys = new;
+		*out = new;
 	else
-		dw_keys_clear(&new);
+		dw_keys_release(&new);
 	return err;
 }
 
 void
-dw_keys_clear(struct dw_keys *keys)
+dw_keys_release(struct dw_keys **keys_p)
 {
+	struct dw_keys *keys = *keys_p;
+
+	*keys_p = NULL;
+	if (keys == NULL || --keys->uses > 0)
+		return;
 	for (size_t i = 0; i < keys->count; i++)
 		dw_key_clear(&keys->key[i]);
-	free(keys->key);
-	*keys = (struct dw_keys) { 0 };
+	free(keys);
 }
 
 const struct dw_key *

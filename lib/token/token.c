@@ -1,11 +1,15 @@
-/* The form of a token: three parts of base64url, and a header that names a key.
+/* What a token says: its form, three parts of base64url and a header that names a key; and, once it is verified, its
+ * claims: who, until when, and what for.
  *
- * Its own file because this is what a stranger's bytes meet first. It is stricter than libjwt, which
- * skips what is no base64, stops at a NUL, and takes the last of two members of one name: a token has
- * exactly one spelling here, and what is read is what was signed.
+ * Its own file because this is what a stranger's bytes meet first, and because claims are policy and signatures are
+ * not: nothing here knows a key. The form is stricter than libjwt, which skips what is no base64, stops at a NUL, and
+ * takes the last of two members of one name: a token has exactly one spelling here, and what is read is what was
+ * signed.
  *
- * Nothing is allocated for a part before its alphabet is known to be right; the whole is at most
- * DW_TOKEN_MAX bytes. Every failure is DW_E_TOKEN (or memory).
+ * A claim that is there and is not what it should be makes the token invalid; it is never passed over, for half a token
+ * might allow what the whole did not mean to. Only unknown claims and unknown words of `scope` are passed over. Times
+ * are whole seconds from 0 to 2^53 - 1, so that no sum or product of them in milliseconds overflows. Every failure is
+ * DW_E_TOKEN (or memory).
  */
 #include "token/token.h"
 
@@ -13,6 +17,7 @@
 #include <strings.h>
 
 #include "json/json.h"
+#include "message/msg.h"
 
 static int
 refuse(struct dw_fault *fault, const char *expected, const char *what)
@@ -24,15 +29,10 @@ refuse(struct dw_fault *fault, const char *expected, const char *what)
 static int
 digit(char c)
 {
-	if (c >= 'A' && c <= 'Z')
-		return c - 'A';
-	if (c >= 'a' && c <= 'z')
-		return c - 'a' + 26;
-	if (c >= '0' && c <= '9')
-		return c - '0' + 52;
-	if (c == '-')
-		return 62;
-	return c == '_' ? 63 : -1;
+	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+	const char *at = memchr(digits, c, sizeof(digits) - 1);
+
+	return at != NULL ? (int)(at - digits) : -1;
 }
 
 static bool
@@ -48,22 +48,22 @@ is_base64url(struct dw_str s)
 	return s.n % 4 == 0 || ((unsigned)digit(s.p[s.n - 1]) & (s.n % 4 == 2 ? 15U : 3U)) == 0;
 }
 
-static void
-decode(struct dw_str s, struct dw_buf *out)
+/* What is_base64url has passed becomes shorter, so it may be decoded into itself. */
+static struct dw_str
+decode(struct dw_str s, char *out)
 {
 	unsigned bits = 0, have = 0;
 	size_t n = 0;
-	char *room = dw_buf_room(out, s.n);
 
-	for (size_t i = 0; room != NULL && i < s.n; i++) {
+	for (size_t i = 0; i < s.n; i++) {
 		bits = (bits << 6 | (unsigned)digit(s.p[i])) & 0x3FFFU;
 		have += 6;
 		if (have >= 8) {
 			have -= 8;
-			room[n++] = (char)(bits >> have & 0xFFU);
+			out[n++] = (char)(bits >> have & 0xFFU);
 		}
 	}
-	dw_buf_grow(out, n);
+	return (struct dw_str) { out, n };
 }
 
 /* Cuts text at its two dots; false when there are not two. */
@@ -97,7 +97,7 @@ read_header(struct dw_token *token, const struct dw_json *header, struct dw_faul
 		return refuse(fault, "an alg that a key has", "the header's alg is missing or unknown");
 	if (strcasecmp(token->algorithm, "none") == 0)
 		return refuse(fault, "a signed token", "alg is none: the token is not signed");
-	if (kid != NULL && (kid->type != DW_JSON_STRING || !dw_kid_ok(kid->text) ||
+	if (kid != NULL && (kid->type != DW_JSON_STRING || !dw_device_ok(kid->text) ||
 						   !dw_str_copy(kid->text, token->kid, sizeof(token->kid))))
 		return refuse(fault, "[A-Za-z0-9_.-]{1,64}", "the header's kid is not a key id");
 	/* RFC 7515 section 4.1.11: whoever does not understand what is critical must refuse it. */
@@ -109,53 +109,308 @@ read_header(struct dw_token *token, const struct dw_json *header, struct dw_faul
 }
 
 int
-dw_token_read(struct dw_token *token, struct dw_str text, struct dw_fault *fault)
+dw_token_read(struct dw_token *token, char *text, size_t n, struct dw_fault *fault)
 {
 	static const char form[] = "header.payload.signature, each in base64url without padding";
-	struct dw_token new = { 0 };
-	struct dw_buf header = { 0 };
+	char header[DW_TOKEN_MAX];
 	struct dw_json *json = NULL;
 	struct dw_fault json_fault = { 0 };
-	struct dw_str part[3];
+	struct dw_str part[3], decoded;
 	int err;
 
-	if (!split(text, part))
+	if (!split((struct dw_str) { text, n }, part))
 		return refuse(fault, form, "the token has not three parts");
 	if (!is_base64url(part[0]) || !is_base64url(part[1]))
 		return refuse(fault, form, "the token's header or payload is not base64url");
-	decode(part[0], &header);
-	decode(part[1], &new.payload);
-	err = dw_buf_ok(&header) && dw_buf_ok(&new.payload) ? dw_json_parse(&json, header.data, header.len, &json_fault)
-														: DW_E_NOMEM;
-	if (err == DW_E_NOMEM)
-		dw_fault_set(fault, err, NULL, NULL, "out of memory");
-	else if (err != DW_OK)
-		err = dw_fault_set(fault, DW_E_TOKEN, NULL, "a JSON object", "the header: %s", json_fault.message);
-	else
-		err = read_header(&new, json, fault);
-	if (err == DW_OK && part[2].n == 0)
-		err = refuse(fault, form, "the token is not signed");
-	if (err == DW_OK && !is_base64url(part[2]))
-		err = refuse(fault, form, "the token's signature is not base64url");
-	dw_json_destroy(&json);
-	dw_buf_clear(&header);
-	if (err == DW_OK) {
-		decode(part[2], &new.signature);
-		new.signed_size = part[0].n + 1 + part[1].n;
-		if (!dw_buf_ok(&new.signature))
-			err = dw_fault_set(fault, DW_E_NOMEM, NULL, NULL, "out of memory");
-	}
+	decoded = decode(part[0], header);
+	err = dw_json_parse(&json, decoded.p, decoded.n, &json_fault);
 	if (err == DW_OK)
-		*token = new;
-	else
-		dw_token_clear(&new);
-	return err;
+		err = read_header(token, json, fault);
+	else if (err != DW_E_NOMEM)
+		err = dw_fault_set(fault, DW_E_TOKEN, NULL, "a JSON object", "the header: %s", json_fault.message);
+	dw_json_destroy(&json);
+	if (err != DW_OK)
+		return err;
+	if (part[2].n == 0)
+		return refuse(fault, form, "the token is not signed");
+	if (!is_base64url(part[2]))
+		return refuse(fault, form, "the token's signature is not base64url");
+	token->signature = decode(part[2], text + (part[2].p - text));
+	token->payload = part[1];
+	token->signed_part = (struct dw_str) { text, part[0].n + 1 + part[1].n };
+	return DW_OK;
+}
+
+static const int64_t TIME_END = INT64_C(1) << 53;
+
+static const struct {
+	unsigned bit;
+	const char *word;
+} scopes[] = { { DW_SCOPE_PUBLISH, "publish" }, { DW_SCOPE_STAT, "stat" }, { DW_SCOPE_ADMIN, "admin" } };
+
+static int
+refuse_claim(struct dw_fault *fault, const char *claim, const char *expected, const char *what)
+{
+	return dw_fault_set(fault, DW_E_TOKEN, claim, expected, "%s %s", claim, what);
 }
 
 void
-dw_token_clear(struct dw_token *token)
+dw_claims_init(struct dw_claims *claims)
 {
-	dw_buf_clear(&token->payload);
-	dw_buf_clear(&token->signature);
-	*token = (struct dw_token) { 0 };
+	*claims = (struct dw_claims) { 0 };
+}
+
+void
+dw_claims_clear(struct dw_claims *claims)
+{
+	dw_buf_clear(&claims->diagnoses);
+	dw_claims_init(claims);
+}
+
+bool
+dw_claims_name(const struct dw_claims *claims, struct dw_str room)
+{
+	const char *at = claims->diagnoses.data;
+	const char *end = at != NULL ? at + claims->diagnoses.len : NULL;
+
+	for (; at < end; at += strlen(at) + 1) {
+		if (dw_str_is(room, at))
+			return true;
+	}
+	return false;
+}
+
+static unsigned
+scope_bit(struct dw_str word)
+{
+	for (size_t i = 0; i < sizeof(scopes) / sizeof(scopes[0]); i++) {
+		if (dw_str_is(word, scopes[i].word))
+			return scopes[i].bit;
+	}
+	return 0;
+}
+
+unsigned
+dw_scope_bits(const char *words, struct dw_str *unknown)
+{
+	unsigned bits = 0;
+
+	*unknown = (struct dw_str) { NULL, 0 };
+	for (const char *at = words + strspn(words, " "); *at != '\0'; at += strspn(at, " ")) {
+		const struct dw_str word = { at, strcspn(at, " ") };
+		const unsigned bit = scope_bit(word);
+
+		bits |= bit;
+		if (bit == 0)
+			*unknown = word;
+		at += word.n;
+	}
+	return bits;
+}
+
+const char *
+dw_scope_word(unsigned bit)
+{
+	for (size_t i = 0; i < sizeof(scopes) / sizeof(scopes[0]); i++) {
+		if (scopes[i].bit == bit)
+			return scopes[i].word;
+	}
+	return NULL;
+}
+
+static int
+read_user(struct dw_claims *claims, const struct dw_json *json, struct dw_fault *fault)
+{
+	static const char expected[] = "a string of 1 to 128 bytes without control characters";
+	const struct dw_json_member *sub = dw_json_get(json, "sub");
+
+	if (sub == NULL)
+		return refuse_claim(fault, "sub", expected, "is missing");
+	if (sub->type != DW_JSON_STRING)
+		return refuse_claim(fault, "sub", expected, "is not a string");
+	if (!dw_user_ok(sub->text) || !dw_str_copy(sub->text, claims->user, sizeof(claims->user)))
+		return refuse_claim(fault, "sub", expected, "is not a user id");
+	return DW_OK;
+}
+
+static void
+read_device(struct dw_claims *claims, const struct dw_json *json)
+{
+	static const char *const names[] = { "sid", "jti" };
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		const struct dw_json_member *member = dw_json_get(json, names[i]);
+
+		if (member != NULL && member->type == DW_JSON_STRING && dw_device_ok(member->text) &&
+			dw_str_copy(member->text, claims->device, sizeof(claims->device)))
+			return;
+	}
+}
+
+static int
+read_time(const struct dw_json *json, const char *claim, bool required, uint64_t *at, struct dw_fault *fault)
+{
+	static const char expected[] = "seconds since 1970, an integer from 0 to 9007199254740991";
+	const struct dw_json_member *member = dw_json_get(json, claim);
+
+	if (member == NULL)
+		return required ? refuse_claim(fault, claim, expected, "is missing") : DW_OK;
+	if (member->type != DW_JSON_INTEGER)
+		return refuse_claim(fault, claim, expected, "is not an integer");
+	if (member->integer < 0 || member->integer >= TIME_END)
+		return refuse_claim(fault, claim, expected, "is out of range");
+	*at = (uint64_t)member->integer;
+	return DW_OK;
+}
+
+static int
+read_scope(struct dw_claims *claims, const struct dw_json *json, struct dw_fault *fault)
+{
+	const struct dw_json_member *scope = dw_json_get(json, "scope");
+	struct dw_str unknown;
+
+	if (scope == NULL)
+		return DW_OK;
+	if (scope->type != DW_JSON_STRING)
+		return refuse_claim(fault, "scope", "words separated by spaces, in one string", "is not a string");
+	claims->scope = dw_scope_bits(scope->text.p, &unknown);
+	return DW_OK;
+}
+
+static int
+read_diagnoses(struct dw_claims *claims, const struct dw_json *json, struct dw_fault *fault)
+{
+	static const char expected[] = "an array of at most 1024 diagnosis ids";
+	const struct dw_json_member *member = dw_json_get(json, "diagnoses");
+	struct dw_json *list = NULL;
+	int err = DW_OK;
+
+	if (member == NULL)
+		return DW_OK;
+	if (member->type != DW_JSON_ARRAY)
+		return refuse_claim(fault, "diagnoses", expected, "is not an array");
+	err = dw_json_parse(&list, member->raw.p, member->raw.n, fault);
+	if (err != DW_OK)
+		return err;
+	if (dw_json_count(list) > DW_DIAGNOSES_MAX)
+		err = refuse_claim(fault, "diagnoses", expected, "has too many entries");
+	for (size_t i = 0; i < dw_json_count(list) && err == DW_OK; i++) {
+		char id[DW_ROOM_MAX + 1];
+
+		if (dw_id_from_json(dw_json_at(list, i), id, sizeof(id), NULL) != DW_OK || !dw_room_ok(dw_str(id)))
+			err = dw_fault_set(fault, DW_E_TOKEN, "diagnoses", "an integer, or a string [A-Za-z0-9_-]{1,64}",
+				"entry %zu of diagnoses is not a diagnosis id", i + 1);
+		else
+			dw_buf_add(&claims->diagnoses, id, strlen(id) + 1);
+	}
+	if (err == DW_OK && !dw_buf_ok(&claims->diagnoses))
+		err = DW_E_NOMEM;
+	dw_json_destroy(&list);
+	return err;
+}
+
+static int
+want_text(const char *claim, const struct dw_json_member *member, const char *want, struct dw_fault *fault)
+{
+	char quoted[DW_QUOTE_SIZE];
+
+	if (member->type != DW_JSON_STRING)
+		return dw_fault_set(fault, DW_E_TOKEN, claim, NULL, "%s is not a string, want '%s'", claim, want);
+	if (dw_str_is(member->text, want))
+		return DW_OK;
+	return dw_fault_set(
+		fault, DW_E_TOKEN, claim, NULL, "%s is '%s', want '%s'", claim, dw_quote(member->text, quoted), want);
+}
+
+/* RFC 7519 section 4.1.3: aud is a string, or an array of strings of which one must be ours. */
+static int
+want_claim(const struct dw_json *json, const char *claim, bool may_be_list, const char *want, struct dw_fault *fault)
+{
+	const struct dw_json_member *member = dw_json_get(json, claim);
+	struct dw_json *list = NULL;
+	struct dw_fault last = { 0 };
+	int err;
+
+	if (want == NULL)
+		return DW_OK;
+	if (member == NULL)
+		return dw_fault_set(fault, DW_E_TOKEN, claim, NULL, "%s is missing, want '%s'", claim, want);
+	if (!may_be_list || member->type != DW_JSON_ARRAY)
+		return want_text(claim, member, want, fault);
+	err = dw_json_parse(&list, member->raw.p, member->raw.n, fault);
+	if (err != DW_OK)
+		return err;
+	err = dw_fault_set(&last, DW_E_TOKEN, claim, NULL, "%s is an empty list, want '%s'", claim, want);
+	for (size_t i = 0; i < dw_json_count(list) && err != DW_OK; i++)
+		err = want_text(claim, dw_json_at(list, i), want, &last);
+	if (err != DW_OK && fault != NULL)
+		*fault = last;
+	dw_json_destroy(&list);
+	return err;
+}
+
+int
+dw_claims_read(struct dw_claims *claims, uint64_t *not_before, const struct dw_token *token, char *text,
+	const char *issuer, const char *audience, struct dw_fault *fault)
+{
+	const struct dw_str payload = decode(token->payload, text);
+	struct dw_json *json = NULL;
+	struct dw_fault json_fault = { 0 };
+	int err = dw_json_parse(&json, payload.p, payload.n, &json_fault);
+
+	if (err == DW_E_NOMEM)
+		return err;
+	if (err != DW_OK)
+		return dw_fault_set(fault, DW_E_TOKEN, NULL, "a JSON object", "the claims: %s", json_fault.message);
+	if (dw_json_type(json) != DW_JSON_OBJECT)
+		err = dw_fault_set(fault, DW_E_TOKEN, NULL, "a JSON object", "the claims are not a JSON object");
+	if (err == DW_OK)
+		err = read_user(claims, json, fault);
+	if (err == DW_OK)
+		err = read_time(json, "exp", true, &claims->expires, fault);
+	if (err == DW_OK)
+		err = read_time(json, "nbf", false, not_before, fault);
+	if (err == DW_OK)
+		err = want_claim(json, "iss", false, issuer, fault);
+	if (err == DW_OK)
+		err = want_claim(json, "aud", true, audience, fault);
+	if (err == DW_OK)
+		err = read_scope(claims, json, fault);
+	if (err == DW_OK)
+		err = read_diagnoses(claims, json, fault);
+	read_device(claims, json);
+	dw_json_destroy(&json);
+	return err;
+}
+
+/* "40 s", "4 min", "5 h", "12 d": the largest unit that is not 1. */
+static void
+span_text(uint64_t seconds, char *out, size_t size)
+{
+	static const struct {
+		uint64_t seconds;
+		const char *name;
+	} units[] = { { 86400, "d" }, { 3600, "h" }, { 60, "min" }, { 1, "s" } };
+	size_t i = 0;
+
+	while (units[i].seconds > 1 && seconds / units[i].seconds < 2)
+		i++;
+	(void)snprintf(out, size, "%llu %s", (unsigned long long)(seconds / units[i].seconds), units[i].name);
+}
+
+int
+dw_claims_check_times(
+	const struct dw_claims *claims, uint64_t not_before, uint64_t now_s, uint64_t leeway_s, struct dw_fault *fault)
+{
+	char span[32];
+
+	if (now_s >= claims->expires && now_s - claims->expires >= leeway_s) {
+		span_text(now_s - claims->expires, span, sizeof(span));
+		return dw_fault_set(fault, DW_E_TOKEN_EXPIRED, "exp", NULL, "expired %s ago", span);
+	}
+	if (not_before > now_s && not_before - now_s > leeway_s) {
+		span_text(not_before - now_s, span, sizeof(span));
+		return dw_fault_set(fault, DW_E_TOKEN, "nbf", NULL, "not valid before %s from now", span);
+	}
+	return DW_OK;
 }

@@ -13,31 +13,34 @@
 #include "token/auth.h"
 #include "token/keys.h"
 
+/* Slices of its text. */
 struct dw_token {
 	char algorithm[16];
-	char kid[DW_KID_MAX + 1]; /* "": none */
-	struct dw_buf payload;    /* decoded bytes, not looked at */
-	struct dw_buf signature;  /* likewise */
-	size_t signed_size;       /* bytes of the text, from its start, that are signed */
+	char kid[DW_KID_MAX + 1];  /* "": none */
+	struct dw_str signed_part; /* as it came */
+	struct dw_str payload;     /* likewise */
+	struct dw_str signature;   /* decoded */
 };
 
-/* Takes the token apart, strictly: three parts, no padding, no stray bits, a header without duplicate members.
- * DW_E_TOKEN: malformed, unsigned, `alg` none, a kid outside the grammar, `crit`; DW_E_NOMEM. *token is the
- * caller's on success: dw_token_clear. */
-int dw_token_read(struct dw_token *token, struct dw_str text, struct dw_fault *fault);
-void dw_token_clear(struct dw_token *token);
+/* Takes the token apart, strictly: three parts, no padding, no stray bits, a header without duplicate members. The text
+ * is at most DW_TOKEN_MAX long, and its last part is decoded in place. DW_E_TOKEN: malformed, unsigned, `alg` none, a
+ * kid outside the grammar, `crit`; DW_E_NOMEM. */
+int dw_token_read(struct dw_token *token, char *text, size_t n, struct dw_fault *fault);
 
-/* Reads the claims of a verified payload. `device` stays "" when neither sid nor jti serves. *claims and *not_before
- * (0: no nbf) are filled on success only. DW_E_TOKEN, DW_E_NOMEM. */
-int dw_claims_read(struct dw_claims *claims, uint64_t *not_before, struct dw_str payload, const char *issuer,
-	const char *audience, struct dw_fault *fault);
+/* Reads the claims of a verified token, of whose text nothing is left then but the payload, decoded. `device` stays ""
+ * when neither sid nor jti serves. *claims (init'ed by the caller) and *not_before (0: no nbf) are half filled on
+ * failure. DW_E_TOKEN, DW_E_NOMEM. */
+int dw_claims_read(struct dw_claims *claims, uint64_t *not_before, const struct dw_token *token, char *text,
+	const char *issuer, const char *audience, struct dw_fault *fault);
 
 /* DW_E_TOKEN_EXPIRED from expires + leeway on, DW_E_TOKEN before not_before - leeway. */
 int dw_claims_check_times(
 	const struct dw_claims *claims, uint64_t not_before, uint64_t now_s, uint64_t leeway_s, struct dw_fault *fault);
 
-/* The bit of a word of `scope`, 0 for an unknown one; and the word of a bit, NULL for none. */
-unsigned dw_scope_bit(struct dw_str word);
+/* The bits of the words of `scope`, and one of them that has none (n 0: all have); and the word of a bit, NULL for
+ * none.
+ */
+unsigned dw_scope_bits(const char *words, struct dw_str *unknown);
 const char *dw_scope_word(unsigned bit);
 
 #endif

@@ -4,7 +4,6 @@
 /* The gate's heads and what libmicrohttpd reads of a client: in whatever pieces the bytes come, the same is given; it
  * is canonical, and read once more it is itself. */
 #include "cli/opt.h"
-#include "door/target.h"
 #include "fuzz.h"
 #include "http/reader.h"
 

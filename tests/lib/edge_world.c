@@ -5,7 +5,7 @@
 
 #include "client/subscription.h"
 #include "door/check.h"
-#include "door/linger.h"
+#include "door/gate.h"
 #include "door/receive.h"
 #include "door/server.h"
 #include "edge_kit.h"
@@ -16,6 +16,7 @@ struct edge edge;
 struct hub hub;
 struct token token;
 bool by_tls;
+bool said_close;
 struct address address;
 
 static struct client clients[CLIENTS];
@@ -164,6 +165,14 @@ server_cut(struct lws *wsi)
 }
 
 void
+gate_linger(struct gate *gate, int fd, bool said)
+{
+	(void)gate;
+	(void)fd;
+	said_close = said;
+}
+
+void
 server_finish(struct lws *wsi)
 {
 	client_get(wsi)->finished = true;
@@ -202,12 +211,6 @@ receive_set(int fd, receive_by *by, void *user)
 {
 	readings[fd] = (struct reading) { by, user };
 	return true;
-}
-
-void
-receive_unset(int fd)
-{
-	readings[fd] = (struct reading) { NULL, NULL };
 }
 
 void *

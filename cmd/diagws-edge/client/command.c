@@ -199,7 +199,8 @@ static bool
 within_budget(struct conn *conn)
 {
 	return noise_may(&conn->budget_at, conn->heard_at, CLIENT_BUDGET) &&
-		   (conn->user == NULL || conn->service || limits_message(&conn->edge->limits, conn->user->name) == DW_OK);
+		   (conn->user == NULL || conn->service ||
+			   limits_user(&conn->edge->limits, USER_REQUESTS, conn->user->name) == DW_OK);
 }
 
 /* An object within bounds; NULL: it is none, and the client was told. */

@@ -13,7 +13,6 @@
 #include <utlist.h>
 
 #include "base/clock.h"
-#include "door/linger.h"
 #include "door/server.h"
 #include "edge.h"
 #include "room/frame.h"

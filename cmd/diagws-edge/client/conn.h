@@ -19,7 +19,7 @@
 #include "client/subscription.h"
 #include "door/address.h"
 #include "door/check.h"
-#include "door/users.h"
+#include "door/limits.h"
 #include "token/auth.h"
 
 struct edge;
@@ -55,7 +55,7 @@ struct conn_request {
 	struct conn *conn;
 	struct check *check; /* of its token, while that is under way */
 	struct address address;
-	struct site *site;  /* where it is a stranger; NULL: it is none */
+	struct guest *site; /* where it is a stranger; NULL: it is none */
 	int err;            /* why it is refused; DW_OK: nothing speaks against it yet */
 	bool awaits;        /* auth=message: its token is to come */
 	const char *error;  /* code of an `error` that is told before 1008, and */
@@ -71,7 +71,7 @@ struct conn_request {
 /* What is looked at for each message lies next to the first subscription: see there. */
 struct conn {
 	struct edge *edge;
-	struct user *user;
+	struct guest *user;
 	struct conn_request *request; /* until started, and while a fresh token is being checked */
 	struct lws *wsi;
 	uint64_t stalled_at;   /* since when the kernel takes nothing; 0: it does */

@@ -150,11 +150,11 @@ within_limits(struct conn *conn)
 	const uint64_t most = (uint64_t)conn->edge->config.max_user_connections;
 
 	if ((most == 0 || conn->user->connections < most) &&
-		limits_handshake(&conn->edge->limits, conn->user->name) == DW_OK) {
+		limits_user(&conn->edge->limits, USER_HANDSHAKES, conn->user->name) == DW_OK) {
 		conn->user->connections++;
 		return true;
 	}
-	users_release(&conn->edge->users, conn->user);
+	guests_release(&conn->edge->users, conn->user);
 	conn->user = NULL;
 	return false;
 }
@@ -202,7 +202,7 @@ conn_start(struct conn *conn)
 		conn_close(conn, 1008, request->error);
 		return;
 	}
-	conn->user = users_get(&conn->edge->users, request->claims.user);
+	conn->user = guests_get(&conn->edge->users, dw_str(request->claims.user));
 	if (conn->user != NULL && !within_limits(conn)) {
 		conn_close(conn, 1008, dw_err_text(DW_E_RATE));
 		return;
@@ -248,7 +248,7 @@ end_renewal(struct conn *conn)
 	int err = conn->request->err;
 
 	if (err == DW_OK && strcmp(claims->user, conn->user->name) == 0)
-		err = limits_handshake(&conn->edge->limits, claims->user);
+		err = limits_user(&conn->edge->limits, USER_HANDSHAKES, claims->user);
 	if (conn->state != CONN_OPEN) {
 		; /* it is being closed */
 	} else if (is_told(err)) {
@@ -345,7 +345,7 @@ conn_destroy(struct conn **conn_p)
 	}
 	if (conn->user != NULL)
 		conn->user->connections--;
-	users_release(&conn->edge->users, conn->user);
+	guests_release(&conn->edge->users, conn->user);
 	forget_request(conn);
 	dw_buf_clear(&conn->diagnoses);
 	conn_drop_incoming(conn);

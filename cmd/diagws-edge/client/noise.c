@@ -97,7 +97,7 @@ void
 noise_end(const struct conn *conn)
 {
 	if (receive_user(conn->fd, receive) == conn)
-		receive_unset(conn->fd);
+		(void)receive_set(conn->fd, NULL, NULL);
 }
 
 void

@@ -11,7 +11,6 @@
 #include "client/confirm.h"
 #include "client/noise.h"
 #include "client/subscription.h"
-#include "door/linger.h"
 #include "door/server.h"
 #include "edge.h"
 #include "room/rooms.h"

@@ -14,9 +14,9 @@
 #include "client/conn.h"
 #include "client/noise.h"
 #include "door/answer.h"
+#include "door/gate.h"
 #include "door/head.h"
 #include "door/server.h"
-#include "door/target.h"
 #include "door/upgrade.h"
 #include "edge.h"
 
@@ -195,10 +195,8 @@ read_arguments(struct lws *wsi, struct conn_request *request)
 static int
 admit_stranger(struct edge *edge, struct conn_request *request, int err)
 {
-	int refused = limits_stranger(&edge->limits, &request->address);
+	int refused = limits_enter(&edge->limits, &request->address, &request->site);
 
-	if (refused == DW_OK)
-		refused = limits_enter(&edge->limits, &request->address, &request->site);
 	if (refused == DW_OK)
 		return err;
 	request->awaits = false;
@@ -376,8 +374,8 @@ ws_receive(struct lws *wsi, struct conn *conn, const void *bytes, size_t n)
 	return 0;
 }
 
-bool
-ws_said(const struct conn *conn)
+void
+ws_closed(const struct conn *conn, int fd)
 {
-	return conn->ended;
+	gate_linger(conn->edge->gate, fd, conn->ended);
 }

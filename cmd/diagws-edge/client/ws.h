@@ -24,7 +24,7 @@ int ws_peer_closes(struct conn *conn, const void *payload, size_t n);
 void ws_dropped(struct lws *wsi, struct conn *conn);
 /* The timer of server_close: ends the connection with its code. */
 int ws_end(struct lws *wsi, struct conn *conn);
-/* Whether both sides have said Close. */
-bool ws_said(const struct conn *conn);
+/* fd, its socket, will be closed next. */
+void ws_closed(const struct conn *conn, int fd);
 
 #endif

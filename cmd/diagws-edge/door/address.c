@@ -10,6 +10,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "base/err.h"
+
 void
 address_set(struct address *address, enum address_family family, const void *bytes, const void *port)
 {
@@ -28,6 +30,83 @@ address_set(struct address *address, enum address_family family, const void *byt
 	memcpy(address->bytes, at, family == ADDRESS_V4 ? 4 : 16);
 	memcpy(&number, port, sizeof(number));
 	address->port = ntohs(number);
+}
+
+/* A PROXY header of version 2.
+ *
+ *   0          12         13         14      16        16 + length
+ *   +----------+----------+----------+-------+---------+
+ *   | "magic"  | version, | family,  | length| source, destination, their ports; extensions (TLV)
+ *   |          | command  | protocol |       |
+ *   +----------+----------+----------+-------+---------+
+ *
+ * Happy path: the fixed head is right, the rest is there, the source's address and port are taken and all else is
+ * skipped. Failure modes: anything that no header begins with is told at its first byte, so that a client that connects
+ * to the proxies' port is not waited for. Invariant: *address and *used are written only with DW_OK.
+ */
+enum { LOCAL = 0, PROXY = 1 };                     /* commands */
+enum { UNSPEC = 0, TCP4 = 1, TCP6 = 2, UNIX = 3 }; /* families */
+enum { STREAM = 1, DGRAM = 2 };                    /* protocols */
+enum { VERSION = 2, AT_COMMAND = 12, AT_FAMILY = 13, AT_LENGTH = 14 };
+
+static const uint8_t magic[AT_COMMAND] = "\r\n\r\n\0\r\nQUIT\n";
+static const uint8_t sizes[] = { [UNSPEC] = 0, [TCP4] = 12, [TCP6] = 36, [UNIX] = 216 };
+
+/* Whether some header has these n bytes as its fixed head, or as the beginning of it. */
+static bool
+begins_well(const uint8_t *head, size_t n)
+{
+	unsigned command, family, protocol;
+	size_t length;
+
+	if (memcmp(head, magic, n < sizeof(magic) ? n : sizeof(magic)) != 0)
+		return false;
+	if (n <= AT_COMMAND)
+		return true;
+	command = head[AT_COMMAND] & 0x0f;
+	if (head[AT_COMMAND] >> 4 != VERSION || command > PROXY)
+		return false;
+	if (n <= AT_FAMILY)
+		return true;
+	family = head[AT_FAMILY] >> 4;
+	protocol = head[AT_FAMILY] & 0x0f;
+	if (command == PROXY && (family > UNIX || protocol > DGRAM))
+		return false;
+	if (n < PROXY_HEAD)
+		return n <= AT_LENGTH || head[AT_LENGTH] <= (PROXY_MAX - PROXY_HEAD) >> 8;
+	length = (size_t)head[AT_LENGTH] << 8 | head[AT_LENGTH + 1];
+	return length <= PROXY_MAX - PROXY_HEAD && (command == LOCAL || length >= sizes[family]);
+}
+
+/* Addresses first, then the ports. */
+static void
+take_source(const uint8_t *block, unsigned family, struct address *address)
+{
+	if (family == TCP4)
+		address_set(address, ADDRESS_V4, block, block + 8);
+	else if (family == TCP6)
+		address_set(address, ADDRESS_V6, block, block + 32);
+	else if (family == UNIX)
+		address_set(address, ADDRESS_NONE, NULL, NULL);
+}
+
+int
+proxy_read(const void *bytes, size_t n, size_t *used, struct address *address)
+{
+	const uint8_t *head = bytes;
+	size_t size;
+
+	if (!begins_well(head, n))
+		return DW_E_PROTOCOL;
+	if (n < PROXY_HEAD)
+		return DW_E_AGAIN;
+	size = PROXY_HEAD + ((size_t)head[AT_LENGTH] << 8 | head[AT_LENGTH + 1]);
+	if (n < size)
+		return DW_E_AGAIN;
+	if ((head[AT_COMMAND] & 0x0f) == PROXY && (head[AT_FAMILY] & 0x0f) == STREAM)
+		take_source(head + PROXY_HEAD, head[AT_FAMILY] >> 4, address);
+	*used = size;
+	return DW_OK;
 }
 
 union name {

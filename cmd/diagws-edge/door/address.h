@@ -29,4 +29,15 @@ void address_text(const struct address *address, char out[ADDRESS_TEXT]);
 /* What counts as one place: an IPv4 address, an IPv6 network of 64 bits, all unix sockets together. */
 void address_key(const struct address *address, uint8_t out[ADDRESS_KEY]);
 
+/* The PROXY protocol, version 2 (doc/proxy-protocol.txt of HAProxy, 2.2): what a proxy in front says first about the
+ * client behind a connection.
+ */
+enum { PROXY_HEAD = 16, PROXY_MAX = PROXY_HEAD + 512 };
+
+/* Looks at the first n bytes of a connection. DW_OK: a whole header, *used bytes long; *address is the client's, and is
+ * left as it was where the header names none (LOCAL: the proxy's own check; UNSPEC, or not a stream). DW_E_AGAIN: as
+ * far as it goes, and more is needed; never with PROXY_MAX bytes. DW_E_PROTOCOL: no such header, or longer than
+ * PROXY_MAX. */
+int proxy_read(const void *bytes, size_t n, size_t *used, struct address *address);
+
 #endif

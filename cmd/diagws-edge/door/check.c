@@ -23,11 +23,10 @@ enum { ADDRESS_CHECKS = 64 }; /* of signatures, for one address at a time: the o
 
 struct check {
 	uv_work_t work;
-	struct check *prev, *next;           /* in edge->checks */
-	struct check *wait_prev, *wait_next; /* in its site's, until it is */
-	bool given;                          /* to the threads */
+	struct check *prev, *next; /* in its site's, until it is */
+	bool given;                /* to the threads */
 	struct edge *edge;
-	struct site *site;
+	struct guest *site;
 	struct address address;
 	struct dw_check *token;
 	struct check **slot; /* NULL: nobody waits */
@@ -61,14 +60,14 @@ finish(struct check *check, int err, struct dw_claims *claims)
 {
 	struct edge *edge = check->edge;
 
-	DL_DELETE(edge->checks, check);
 	edge->counts.checks--;
 	if (check->slot != NULL) {
 		*check->slot = NULL;
-		check->done(check->user, note(&check->address, err), claims);
+		if (!edge->ending)
+			check->done(check->user, note(&check->address, err), claims);
 	}
 	dw_claims_clear(claims);
-	limits_release(&edge->limits, check->site);
+	guests_release(&edge->limits.sites, check->site);
 	free(check);
 }
 
@@ -76,48 +75,37 @@ finish(struct check *check, int err, struct dw_claims *claims)
 static void
 drop(struct check *check, int err)
 {
-	struct dw_claims none;
+	struct dw_claims none = { 0 };
 
-	dw_claims_init(&none);
 	(void)dw_auth_end(check->edge->auth, &check->token, 0, &none, NULL);
 	finish(check, err, &none);
 }
 
 static void after(uv_work_t *work, int status);
 
-static bool
+static void
 give(struct check *check)
 {
-	if (uv_queue_work(check->edge->loop, &check->work, verify, after) != 0)
-		return false;
+	(void)uv_queue_work(check->edge->loop, &check->work, verify, after); /* it cannot fail */
 	check->given = true;
 	check->site->checks++;
-	return true;
 }
 
 /* One of its address has ended. */
 static void
-give_next(struct edge *edge, struct site *site)
+give_next(struct edge *edge, struct guest *site)
 {
 	struct check *check;
 
 	while ((check = site->waiting) != NULL && site->checks < ADDRESS_CHECKS) {
-		int err = limits_token(&edge->limits, &check->address);
+		int err = edge->ending ? DW_E_CLOSING : limits_token(&edge->limits, &check->address);
 
-		DL_DELETE2(site->waiting, check, wait_prev, wait_next);
-		if (err == DW_OK && !give(check))
-			err = DW_E_BUSY;
-		if (err != DW_OK)
+		DL_DELETE(site->waiting, check);
+		if (err == DW_OK)
+			give(check);
+		else
 			drop(check, err);
 	}
-}
-
-/* The outcome of a token's check. One that has expired was good. */
-static void
-judge(struct edge *edge, const struct address *address, int err)
-{
-	if (err == DW_E_TOKEN)
-		limits_bad_token(&edge->limits, address);
 }
 
 static void
@@ -125,19 +113,17 @@ after(uv_work_t *work, int status)
 {
 	struct check *check = work->data;
 	struct edge *edge = check->edge;
-	struct site *site = check->site;
-	struct dw_claims claims;
-	int err;
+	struct guest *site = check->site;
+	struct dw_claims claims = { 0 };
+	int err = dw_auth_end(edge->auth, &check->token, dw_now_ms() / 1000, &claims, NULL);
 
-	dw_claims_init(&claims);
-	err = dw_auth_end(edge->auth, &check->token, dw_now_ms() / 1000, &claims, NULL);
-	if (status == 0) /* else it was taken back before it began, and nobody waits */
-		judge(edge, &check->address, err);
+	if (status == 0 && err == DW_E_TOKEN) /* not 0: it was taken back before it began, and nobody waits */
+		limits_bad_token(&edge->limits, &check->address);
 	site->checks--;
 	site->uses++;
 	finish(check, err, &claims);
 	give_next(edge, site);
-	limits_release(&edge->limits, site);
+	guests_release(&edge->limits.sites, site);
 }
 
 /* NULL: too many, or no memory. */
@@ -156,18 +142,8 @@ new_check(struct edge *edge, const struct address *address)
 	check->work.data = check;
 	check->edge = edge;
 	check->address = *address;
+	edge->counts.checks++;
 	return check;
-}
-
-static bool
-give_or_wait(struct check *check)
-{
-	struct site *site = check->site;
-
-	if (check->address.family == ADDRESS_NONE || site->checks < ADDRESS_CHECKS)
-		return give(check);
-	DL_APPEND2(site->waiting, check, wait_prev, wait_next);
-	return true;
 }
 
 int
@@ -181,27 +157,25 @@ check_begin(struct edge *edge, const struct address *address, struct dw_str toke
 	int err = dw_auth_begin(edge->auth, token, now_s, claims, &later, NULL);
 
 	if (later == NULL) {
-		judge(edge, address, err);
+		if (err == DW_E_TOKEN) /* one that has expired was good */
+			limits_bad_token(&edge->limits, address);
 		return note(address, err);
 	}
 	err = limits_token(&edge->limits, address);
 	check = err == DW_OK ? new_check(edge, address) : NULL;
-	if (check != NULL) {
-		check->token = later;
-		check->slot = slot;
-		check->done = done;
-		check->user = user;
-	}
-	if (check == NULL || !give_or_wait(check)) {
-		if (check != NULL)
-			limits_release(&edge->limits, check->site);
-		free(check);
+	if (check == NULL) {
 		(void)dw_auth_end(edge->auth, &later, 0, &unused, NULL);
 		return note(address, err != DW_OK ? err : DW_E_BUSY);
 	}
-	DL_APPEND(edge->checks, check);
-	edge->counts.checks++;
+	check->token = later;
+	check->done = done;
+	check->user = user;
+	check->slot = slot;
 	*slot = check;
+	if (address->family == ADDRESS_NONE || check->site->checks < ADDRESS_CHECKS)
+		give(check);
+	else
+		DL_APPEND(check->site->waiting, check);
 	return DW_E_AGAIN;
 }
 
@@ -218,18 +192,6 @@ check_forget(struct check **slot)
 		(void)uv_cancel((uv_req_t *)&check->work); /* too late when it has begun; `after` comes either way */
 		return;
 	}
-	DL_DELETE2(check->site->waiting, check, wait_prev, wait_next);
+	DL_DELETE(check->site->waiting, check);
 	drop(check, DW_OK);
-}
-
-void
-checks_end(struct edge *edge)
-{
-	struct check *check, *next;
-
-	DL_FOREACH_SAFE(edge->checks, check, next)
-	{
-		if (check->slot != NULL)
-			check_forget(check->slot);
-	}
 }

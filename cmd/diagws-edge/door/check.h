@@ -1,6 +1,7 @@
 /* Tokens that are checked without holding up the loop: a public key's signature takes long, and is another thread's.
  *
- * Who asks keeps a pointer to the check, which is NULL again once it has ended, however it ends.
+ * Who asks keeps a pointer to the check, which is NULL again once it has ended, however it ends. Where the
+ * edge itself is ending nobody is told; the loop must run until all are done.
  */
 #ifndef CHECK_H
 #define CHECK_H
@@ -22,7 +23,5 @@ int check_begin(struct edge *edge, const struct address *address, struct dw_str 
 	struct check **slot, check_done *done, void *user);
 /* Who asked is gone: `done` will not be called. *slot may be NULL. */
 void check_forget(struct check **slot);
-/* Nobody is told any more. The loop must run until all are done. */
-void checks_end(struct edge *edge);
 
 #endif

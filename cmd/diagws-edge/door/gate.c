@@ -1,15 +1,18 @@
 /* The gate: see gate.h. It has an epoll set of its own, edge-triggered, so that a socket costs one system call to wait
  * and one to leave, and none where the request came with the connection.
  *
- * Happy path: gate_take → look, now or when something comes → gate_http, or server_adopt. What begins with "GET /ws/"
- * is taken from the socket as far as its head goes and not a byte further, so that frames behind it stay for
+ * Happy path: gate_take → look, now or when something comes → leave: gate_http, or server_adopt. What begins with "GET
+ * /ws/" is taken from the socket as far as its head goes and not a byte further, so that frames behind it stay for
  * libwebsockets; everything else is left in the socket. Whatever is not a good upgrade goes to HTTP, which answers it.
  * Failure modes: silence for GATE_MS, a PROXY header that is none, no memory: closed. Too many wait: the oldest goes.
- * Invariants: all wait equally long, so the list is in the order of their ends.
+ * Who lingers is read and dropped, and cut after CUT_STALLED_MS. Invariants: all of a list wait equally long, so it is
+ * in the order of their ends.
  */
 #include "gate.h"
 
+#include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -21,8 +24,8 @@
 #include "base/clock.h"
 #include "cli/logging.h"
 #include "door/address.h"
-#include "door/proxy.h"
 #include "door/server.h"
+#include "door/socket.h"
 #include "door/upgrade.h"
 #include "edge.h"
 
@@ -33,7 +36,7 @@ enum {
 	EVENTS = 4, /* a turn, as in listen.c */
 };
 
-static const char upgrade_prefix[] = "GET /ws/";
+enum fate { WAITS, HAS_MORE, ENDS, GOES_TO_HTTP, UPGRADES };
 
 struct visitor {
 	struct visitor *prev, *next;
@@ -41,6 +44,7 @@ struct visitor {
 	int fd;
 	bool watched; /* in the epoll set */
 	bool proxied; /* its PROXY header is still to come */
+	bool leaves;  /* it is done with, and what it sends is dropped */
 	size_t scanned;
 	struct dw_buf taken; /* of an upgrade's head */
 	struct address address;
@@ -51,8 +55,7 @@ struct gate {
 	gate_http *http;
 	uv_poll_t poll;
 	int epoll;
-	struct visitor *visitors;
-	size_t count;
+	struct visitor *visitors, *leaving;
 	struct dw_wheel_timer timer;
 	char bytes[PEEK];
 };
@@ -60,148 +63,132 @@ struct gate {
 static void
 set_timer(struct gate *gate)
 {
-	if (gate->visitors == NULL)
+	uint64_t due = gate->visitors != NULL ? gate->visitors->until : UINT64_MAX;
+
+	if (gate->leaving != NULL && gate->leaving->until < due)
+		due = gate->leaving->until;
+	if (due == UINT64_MAX)
 		dw_wheel_cancel(&gate->timer);
-	else if (gate->timer.link == NULL || gate->timer.due != gate->visitors->until)
-		dw_wheel_set(&gate->edge->wheel, &gate->timer, gate->visitors->until);
+	else if (gate->timer.link == NULL || gate->timer.due != due)
+		dw_wheel_set(&gate->edge->wheel, &gate->timer, due);
 }
 
-/* It leaves the gate; its descriptor stays open. */
+/* It leaves the gate; head: of one that upgrades. */
 static void
-leave(struct gate *gate, struct visitor *visitor)
+leave(struct gate *gate, struct visitor *visitor, enum fate fate, const struct head *head)
 {
+	const struct dw_str taken = { visitor->taken.data, visitor->taken.len };
+	const int fd = visitor->fd;
+
 	if (visitor->watched)
-		(void)epoll_ctl(gate->epoll, EPOLL_CTL_DEL, visitor->fd, NULL);
-	DL_DELETE(gate->visitors, visitor);
-	gate->count--;
+		(void)epoll_ctl(gate->epoll, EPOLL_CTL_DEL, fd, NULL);
+	if (fate == UPGRADES)
+		(void)server_adopt(gate->edge->server, fd, &visitor->address, head);
+	else if (fate == ENDS || !gate->http(gate->edge, fd, &visitor->address, taken))
+		(void)close(fd);
+	if (visitor->leaves) {
+		DL_DELETE(gate->leaving, visitor);
+		gate->edge->counts.lingering--;
+	} else {
+		DL_DELETE(gate->visitors, visitor);
+		gate->edge->counts.visitors--;
+	}
 	set_timer(gate);
-	if (visitor->taken.data != NULL)
-		explicit_bzero(visitor->taken.data, visitor->taken.len); /* there may be a token in it */
+	if (taken.n > 0)
+		explicit_bzero(visitor->taken.data, taken.n); /* there may be a token in it */
 	dw_buf_clear(&visitor->taken);
 	free(visitor);
 }
 
-static void
-dismiss(struct gate *gate, struct visitor *visitor)
-{
-	const int fd = visitor->fd;
-
-	leave(gate, visitor);
-	(void)close(fd);
-}
-
-static void
-go_to_http(struct gate *gate, struct visitor *visitor)
-{
-	const struct dw_str taken = { visitor->taken.data, visitor->taken.len };
-
-	if (gate->http(gate->edge, visitor->fd, &visitor->address, taken))
-		leave(gate, visitor);
-	else
-		dismiss(gate, visitor);
-}
-
-/* Takes n bytes that have been peeked at from the socket; false: that did not work. */
-static bool
+/* Takes n bytes that have been peeked at from the socket. */
+static enum fate
 take_bytes(struct gate *gate, struct visitor *visitor, size_t n)
 {
-	return recv(visitor->fd, gate->bytes, n, MSG_DONTWAIT) == (ssize_t)n;
+	return recv(visitor->fd, gate->bytes, n, MSG_DONTWAIT) == (ssize_t)n ? HAS_MORE : ENDS;
 }
 
-/* The head of what may be an upgrade; n bytes of it are in the socket, and in gate->bytes. false: it has left. */
-static bool
-look_at_head(struct gate *gate, struct visitor *visitor, size_t n)
+/* The head of what may be an upgrade; n bytes of it are in the socket, and in gate->bytes. */
+static enum fate
+look_at_head(struct gate *gate, struct visitor *visitor, size_t n, struct head *head)
 {
 	const size_t before = visitor->taken.len;
-	struct head head;
 	size_t end;
 
 	dw_buf_add(&visitor->taken, gate->bytes, n);
-	if (!dw_buf_ok(&visitor->taken)) {
-		dismiss(gate, visitor);
-		return false;
-	}
+	if (!dw_buf_ok(&visitor->taken))
+		return ENDS;
 	if (head_end(visitor->taken.data, visitor->taken.len, &visitor->scanned, &end) == HEAD_OK && end == 0)
 		return take_bytes(gate, visitor, n);
-	/* Whole, or never to be: exactly what is looked at goes along. */
+	/* It is whole, or can never be; HTTP gets exactly what was looked at. */
 	visitor->taken.len = end > 0 ? end : visitor->taken.len;
-	if (!take_bytes(gate, visitor, visitor->taken.len - before)) {
-		dismiss(gate, visitor);
-	} else if (end > 0 && head_parse(visitor->taken.data, end, &head) == HEAD_OK && upgrade_asked(&head) &&
-			   upgrade_check(&head, &gate->edge->config.origins) == HEAD_OK) {
-		const int fd = visitor->fd;
-
-		if (visitor->watched)
-			(void)epoll_ctl(gate->epoll, EPOLL_CTL_DEL, fd, NULL);
-		visitor->watched = false;
-		(void)server_adopt(gate->edge->server, fd, &visitor->address, &head);
-		leave(gate, visitor);
-	} else {
-		go_to_http(gate, visitor);
-	}
-	return false;
+	if (take_bytes(gate, visitor, visitor->taken.len - before) == ENDS)
+		return ENDS;
+	return end > 0 && head_parse(visitor->taken.data, end, head) == HEAD_OK && upgrade_asked(head) &&
+				   upgrade_check(head, &gate->edge->config.origins) == HEAD_OK
+			   ? UPGRADES
+			   : GOES_TO_HTTP;
 }
 
 /* Whether the first bytes may still become, or are, those of an upgrade. */
 static bool
 may_be_upgrade(struct dw_str taken, struct dw_str more)
 {
-	static const char polls[] = "GET /ws/messages/";
+	static const char upgrades[] = "GET /ws/", polls[] = "GET /ws/messages/";
 	const struct dw_str first = taken.n > 0 ? taken : more; /* what was taken has looked like one */
-	const size_t n = sizeof(upgrade_prefix) - 1, m = sizeof(polls) - 1;
+	const size_t n = sizeof(upgrades) - 1, m = sizeof(polls) - 1;
 
 	if (first.n >= m && memcmp(first.p, polls, m) == 0)
 		return false;
-	return memcmp(first.p, upgrade_prefix, first.n < n ? first.n : n) == 0;
+	return memcmp(first.p, upgrades, first.n < n ? first.n : n) == 0;
 }
 
-/* false: it has left, or is to be closed. */
-static bool
+static enum fate
 take_proxy_header(struct gate *gate, struct visitor *visitor, size_t n)
 {
 	size_t used;
 	int err = proxy_read(gate->bytes, n, &used, &visitor->address);
 
 	if (err == DW_E_AGAIN)
-		return true;
-	if (err != DW_OK || !take_bytes(gate, visitor, used)) {
-		dw_log_debug("a connection without a PROXY header was closed", NULL);
-		dismiss(gate, visitor);
-		return false;
-	}
+		return WAITS;
 	visitor->proxied = false;
-	return true;
+	if (err == DW_OK && take_bytes(gate, visitor, used) != ENDS)
+		return HAS_MORE;
+	dw_log_debug("a connection without a PROXY header was closed", NULL);
+	return ENDS;
+}
+
+static enum fate
+look_at_bytes(struct gate *gate, struct visitor *visitor, struct head *head)
+{
+	ssize_t n;
+
+	if (visitor->leaves)
+		return socket_discard(visitor->fd) ? WAITS : ENDS;
+	n = recv(visitor->fd, gate->bytes, sizeof(gate->bytes), MSG_PEEK | MSG_DONTWAIT);
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return WAITS;
+	if (n <= 0)
+		return ENDS;
+	if (visitor->proxied)
+		return take_proxy_header(gate, visitor, (size_t)n);
+	if (!may_be_upgrade(dw_bytes(visitor->taken.data, visitor->taken.len), dw_bytes(gate->bytes, (size_t)n)))
+		return GOES_TO_HTTP;
+	return look_at_head(gate, visitor, (size_t)n, head);
 }
 
 /* As far as the socket has something. false: it has left. */
 static bool
 look(struct gate *gate, struct visitor *visitor)
 {
-	for (;;) {
-		const bool proxied = visitor->proxied;
-		const ssize_t n = recv(visitor->fd, gate->bytes, sizeof(gate->bytes), MSG_PEEK | MSG_DONTWAIT);
+	struct head head;
+	enum fate fate;
 
-		if (n < 0 && (errno == EAGAIN || errno == EINTR))
-			return true;
-		if (n <= 0) {
-			dismiss(gate, visitor);
-			return false;
-		}
-		if (proxied) {
-			if (!take_proxy_header(gate, visitor, (size_t)n))
-				return false;
-			if (visitor->proxied)
-				return true;
-			continue;
-		}
-		if (!may_be_upgrade((struct dw_str) { visitor->taken.data, visitor->taken.len },
-				(struct dw_str) { gate->bytes, (size_t)n })) {
-			go_to_http(gate, visitor);
-			return false;
-		}
-		if (!look_at_head(gate, visitor, (size_t)n))
-			return false;
-	}
+	do
+		fate = look_at_bytes(gate, visitor, &head);
+	while (fate == HAS_MORE);
+	if (fate != WAITS)
+		leave(gate, visitor, fate, &head);
+	return fate == WAITS;
 }
 
 static void
@@ -218,13 +205,13 @@ on_readable(uv_poll_t *poll, int status, int events)
 }
 
 static void
-watch(struct gate *gate, struct visitor *visitor)
+watch(struct gate *gate, struct visitor *visitor, uint32_t events)
 {
-	struct epoll_event event = { .events = EPOLLIN | EPOLLET, .data.ptr = visitor };
+	struct epoll_event event = { .events = events, .data.ptr = visitor };
 
 	visitor->watched = epoll_ctl(gate->epoll, EPOLL_CTL_ADD, visitor->fd, &event) == 0;
 	if (!visitor->watched)
-		dismiss(gate, visitor);
+		leave(gate, visitor, ENDS, NULL);
 	else
 		set_timer(gate);
 }
@@ -238,22 +225,39 @@ gate_take(struct gate *gate, int fd, const struct address *address)
 		(void)close(fd);
 		return;
 	}
-	if (gate->count >= GATE_MOST)
+	if (gate->edge->counts.visitors >= GATE_MOST)
 		(void)gate_evict(gate, 0);
 	visitor->fd = fd;
 	visitor->until = dw_mono_ms() + GATE_MS;
 	visitor->proxied = gate->edge->config.proxied;
 	visitor->address = *address;
 	DL_APPEND(gate->visitors, visitor);
-	gate->count++;
+	gate->edge->counts.visitors++;
 	if (look(gate, visitor))
-		watch(gate, visitor);
+		watch(gate, visitor, EPOLLIN | EPOLLET);
 }
 
-size_t
-gate_count(const struct gate *gate)
+void
+gate_linger(struct gate *gate, int fd, bool said)
 {
-	return gate->count;
+	struct visitor *visitor;
+
+	if (!socket_discard(fd) || said)
+		return;
+	visitor = calloc(1, sizeof(*visitor));
+	if (visitor == NULL)
+		return;
+	visitor->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	if (visitor->fd < 0) {
+		free(visitor);
+		return;
+	}
+	visitor->leaves = true;
+	visitor->until = dw_mono_ms() + CUT_STALLED_MS;
+	DL_APPEND(gate->leaving, visitor);
+	gate->edge->counts.lingering++;
+	(void)shutdown(visitor->fd, SHUT_WR);
+	watch(gate, visitor, EPOLLIN);
 }
 
 bool
@@ -261,15 +265,19 @@ gate_evict(struct gate *gate, uint64_t ms)
 {
 	if (gate->visitors == NULL || gate->visitors->until - GATE_MS + ms > dw_mono_ms())
 		return false;
-	dismiss(gate, gate->visitors);
+	assert(!gate->visitors->leaves);
+	leave(gate, gate->visitors, ENDS, NULL);
 	return true;
 }
 
-void
-gate_close(struct gate *gate)
+bool
+gate_evict_leaving(struct gate *gate)
 {
-	while (gate_evict(gate, 0))
-		;
+	if (gate->leaving == NULL)
+		return false;
+	assert(gate->leaving->leaves);
+	leave(gate, gate->leaving, ENDS, NULL);
+	return true;
 }
 
 static void
@@ -278,8 +286,12 @@ fire(struct dw_wheel_timer *timer)
 	struct gate *gate = (struct gate *)((char *)timer - offsetof(struct gate, timer));
 	const uint64_t now = dw_mono_ms();
 
-	while (gate->visitors != NULL && gate->visitors->until <= now)
-		dismiss(gate, gate->visitors);
+	while (gate_evict(gate, GATE_MS))
+		;
+	while (gate->leaving != NULL && gate->leaving->until <= now) {
+		socket_cut(gate->leaving->fd);
+		(void)gate_evict_leaving(gate);
+	}
 	set_timer(gate);
 }
 
@@ -320,7 +332,8 @@ gate_destroy(struct gate **gate_p)
 	if (gate == NULL)
 		return;
 	*gate_p = NULL;
-	gate_close(gate);
+	while (gate_evict(gate, 0) || gate_evict_leaving(gate))
+		;
 	dw_wheel_cancel(&gate->timer);
 	(void)uv_poll_stop(&gate->poll);
 	(void)close(gate->epoll);

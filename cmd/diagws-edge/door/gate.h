@@ -1,7 +1,11 @@
 /* Where a connection waits until it is known what it wants: a WebSocket (libwebsockets gets it, with a head that was
  * read and written anew) or HTTP (libmicrohttpd gets it). It costs little to wait here: silent connections do.
  *
- * With --proxy-protocol each connection first says for whom it is (door/proxy.h); one that does not is closed.
+ * And where one waits that either of them has done with, until its client ends it: a socket that is closed with
+ * something unread resets its connection, and the client may never see the Close, or the answer, that was sent. So its
+ * descriptor is kept and what comes is dropped, for CUT_STALLED_MS at most.
+ *
+ * With --proxy-protocol each connection first says for whom it is (address.h); one that does not is closed.
  */
 #ifndef GATE_H
 #define GATE_H
@@ -26,10 +30,12 @@ void gate_destroy(struct gate **gate_p);
 
 /* A new connection; the descriptor is the gate's from now on. */
 void gate_take(struct gate *gate, int fd, const struct address *address);
-size_t gate_count(const struct gate *gate);
 /* Closes the one that has waited longest, where that is so long. false: none. */
 bool gate_evict(struct gate *gate, uint64_t ms);
-/* Closes all that wait: no more requests are taken. */
-void gate_close(struct gate *gate);
+/* fd is about to be closed; said: both sides have said Close, nothing more is to come. Those that linger count as
+ * connections: a drain waits for them. */
+void gate_linger(struct gate *gate, int fd, bool said);
+/* Closes the one that has lingered longest; false: none does. */
+bool gate_evict_leaving(struct gate *gate);
 
 #endif

@@ -10,8 +10,6 @@
 #include <string.h>
 #include <strings.h>
 
-#include "door/target.h"
-
 enum { START_LINE = LIMIT_URL + 48 }; /* a method and a version of some bytes beside the URL */
 
 static const struct head_refusal refusals[] = { [HEAD_OK] = { 200, "ok", "ok" },
@@ -23,7 +21,7 @@ static const struct head_refusal refusals[] = { [HEAD_OK] = { 200, "ok", "ok" },
 const struct head_refusal *
 head_refusal(enum head_fault fault)
 {
-	return &refusals[fault < HEAD_FAULT_COUNT ? fault : HEAD_FIELD];
+	return &refusals[fault];
 }
 
 static bool
@@ -254,6 +252,8 @@ take_upgrade(struct head *head, struct dw_str value)
 static enum head_fault
 take_expect(struct head *head, struct dw_str value)
 {
+	if (head->continues)
+		return HEAD_TWICE;
 	head->continues = equals(value, "100-continue");
 	return head->continues ? HEAD_OK : HEAD_EXPECT;
 }
@@ -268,8 +268,9 @@ take_encoding(struct head *head, struct dw_str value)
 static enum head_fault
 take_host(struct head *head, struct dw_str value)
 {
-	if (!host_ok(value))
+	if (head->has_host || !host_ok(value))
 		return HEAD_HOST;
+	head->has_host = true;
 	if (head->host.n == 0) /* an absolute target has said it */
 		head->host = value;
 	return HEAD_OK;
@@ -278,43 +279,31 @@ take_host(struct head *head, struct dw_str value)
 static enum head_fault
 take_websocket_version(struct head *head, struct dw_str value)
 {
+	if (head->websocket_version != 0)
+		return HEAD_TWICE;
 	head->websocket_version = dw_str_is(value, "13") ? 13 : 1;
 	return HEAD_OK;
 }
 
-/* Those that may come once, a bit each. */
-enum {
-	SEEN_HOST = 1 << 0,
-	SEEN_AUTHORIZATION = 1 << 1,
-	SEEN_ORIGIN = 1 << 2,
-	SEEN_TYPE = 1 << 3,
-	SEEN_METHOD = 1 << 4,
-	SEEN_KEY = 1 << 5,
-	SEEN_SUBPROTOCOLS = 1 << 6,
-	SEEN_VERSION = 1 << 7,
-	SEEN_EXPECT = 1 << 8,
-};
-
 static const struct {
 	const char *name;
 	enum head_fault (*take)(struct head *head, struct dw_str value);
-	size_t kept;   /* where it is kept, where take is NULL */
-	unsigned once; /* 0: as often as it likes */
+	size_t kept; /* where it is kept, where take is NULL; such a one may come once */
 } fields[] = {
-	{ "host", take_host, 0, SEEN_HOST },
-	{ "authorization", NULL, offsetof(struct head, authorization), SEEN_AUTHORIZATION },
-	{ "origin", NULL, offsetof(struct head, origin), SEEN_ORIGIN },
-	{ "content-type", NULL, offsetof(struct head, content_type), SEEN_TYPE },
-	{ "access-control-request-method", NULL, offsetof(struct head, asked_method), SEEN_METHOD },
-	{ "sec-websocket-key", NULL, offsetof(struct head, key), SEEN_KEY },
-	{ "sec-websocket-protocol", NULL, offsetof(struct head, subprotocols), SEEN_SUBPROTOCOLS },
-	{ "sec-websocket-version", take_websocket_version, 0, SEEN_VERSION },
-	{ "expect", take_expect, 0, SEEN_EXPECT },
-	{ "content-length", take_length, 0, 0 },
-	{ "transfer-encoding", take_coding, 0, 0 },
-	{ "content-encoding", take_encoding, 0, 0 },
-	{ "connection", take_connection, 0, 0 },
-	{ "upgrade", take_upgrade, 0, 0 },
+	{ "host", take_host, 0 },
+	{ "authorization", NULL, offsetof(struct head, authorization) },
+	{ "origin", NULL, offsetof(struct head, origin) },
+	{ "content-type", NULL, offsetof(struct head, content_type) },
+	{ "access-control-request-method", NULL, offsetof(struct head, asked_method) },
+	{ "sec-websocket-key", NULL, offsetof(struct head, key) },
+	{ "sec-websocket-protocol", NULL, offsetof(struct head, subprotocols) },
+	{ "sec-websocket-version", take_websocket_version, 0 },
+	{ "expect", take_expect, 0 },
+	{ "content-length", take_length, 0 },
+	{ "transfer-encoding", take_coding, 0 },
+	{ "content-encoding", take_encoding, 0 },
+	{ "connection", take_connection, 0 },
+	{ "upgrade", take_upgrade, 0 },
 };
 
 bool
@@ -325,12 +314,12 @@ head_is_field(struct dw_str line)
 	return colon != NULL && all_tokens((struct dw_str) { line.p, (size_t)(colon - line.p) });
 }
 
-/* name ':' value; seen: those that may come once. */
+/* name ':' value */
 static enum head_fault
-take_field(struct head *head, struct dw_str line, unsigned *seen)
+take_field(struct head *head, struct dw_str line)
 {
 	const char *colon = memchr(line.p, ':', line.n);
-	struct dw_str name, value;
+	struct dw_str name, value, *kept;
 
 	if (!head_is_field(line))
 		return HEAD_FIELD;
@@ -339,13 +328,13 @@ take_field(struct head *head, struct dw_str line, unsigned *seen)
 	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
 		if (!equals(name, fields[i].name))
 			continue;
-		if ((*seen & fields[i].once) != 0)
-			return fields[i].once == SEEN_HOST ? HEAD_HOST : HEAD_TWICE;
-		*seen |= fields[i].once;
 		if (fields[i].take != NULL)
 			return fields[i].take(head, value);
-		memcpy((char *)head + fields[i].kept, &value, sizeof(value));
-		return HEAD_OK;
+		kept = (struct dw_str *)(void *)((char *)head + fields[i].kept);
+		if (kept->p != NULL)
+			return HEAD_TWICE;
+		*kept = value;
+		break;
 	}
 	return HEAD_OK;
 }
@@ -368,11 +357,11 @@ next_line(const char *bytes, size_t n, size_t *at, struct dw_str *line)
 
 /* What is wrong with the head as a whole. */
 static enum head_fault
-judge(struct head *head, unsigned seen)
+judge(struct head *head)
 {
-	head->has_authorization = (seen & SEEN_AUTHORIZATION) != 0;
-	head->has_origin = (seen & SEEN_ORIGIN) != 0;
-	head->has_subprotocols = (seen & SEEN_SUBPROTOCOLS) != 0;
+	head->has_authorization = head->authorization.p != NULL;
+	head->has_origin = head->origin.p != NULL;
+	head->has_subprotocols = head->subprotocols.p != NULL;
 	if (head->host.n == 0 && !head->old)
 		return HEAD_HOST;
 	if (head->chunked && (head->old || head->has_length))
@@ -385,7 +374,6 @@ head_parse(const char *bytes, size_t n, struct head *head)
 {
 	enum head_fault fault;
 	struct dw_str line;
-	unsigned seen = 0;
 	size_t at = 0;
 
 	*head = (struct head) { 0 };
@@ -397,8 +385,8 @@ head_parse(const char *bytes, size_t n, struct head *head)
 		if (fault != HEAD_OK)
 			break;
 		if (line.n == 0)
-			return at == n ? judge(head, seen) : HEAD_LINE;
-		fault = count < LIMIT_FIELDS ? take_field(head, line, &seen) : HEAD_COUNT;
+			return at == n ? judge(head) : HEAD_LINE;
+		fault = count < LIMIT_FIELDS ? take_field(head, line) : HEAD_COUNT;
 	}
 	return fault;
 }

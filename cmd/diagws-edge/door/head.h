@@ -11,8 +11,8 @@
 #include "base/buf.h"
 
 enum { LIMIT_URL = 8 * 1024, LIMIT_HEADERS = 16 * 1024, LIMIT_FIELDS = 100, LIMIT_ARGUMENTS = 32 };
-/* What is longer is no token (4 KiB), no media type, origin or method that is known: it is as good as any that is
- * wrong. */
+/* No token (4 KiB), and no media type, origin or method that we know, is longer: what is longer is wrong in any case.
+ */
 enum { LIMIT_AUTHORIZATION = 4096 + 16, LIMIT_VALUE = 512 };
 
 /* X(name, status, code, what is wrong and what is allowed) */
@@ -51,7 +51,6 @@ enum head_fault {
 #define X(name, status, code, message) name,
 	HEAD_FAULTS(X)
 #undef X
-		HEAD_FAULT_COUNT
 };
 
 struct head_refusal {
@@ -68,7 +67,7 @@ struct head {
 	uint64_t length; /* of the body, where it is not chunked */
 	unsigned websocket_version;
 	bool old; /* HTTP/1.0 */
-	bool has_authorization, has_origin, has_subprotocols, has_length;
+	bool has_host, has_authorization, has_origin, has_subprotocols, has_length;
 	bool chunked, continues /* Expect: 100-continue */, encoded /* Content-Encoding */;
 	bool closes, keeps, upgrades; /* Connection */
 	bool websocket;               /* Upgrade */
@@ -87,5 +86,11 @@ bool head_is_field(struct dw_str line);
 void head_write(struct dw_buf *out, const char *name, struct dw_str value);
 /* One element of a comma-separated list at a time, without the white space around it; false: there are no more. */
 bool head_next(struct dw_str *list, struct dw_str *element);
+
+/* target.c: bytes that a URL has, escapes that are whole, no path that means another one. It begins with its path. */
+enum head_fault target_check(struct dw_str target, struct dw_str path);
+/* The value of the first argument of this name in the query, decoded into out; NULL: there is none. One that does not
+ * fit in is cut. */
+const char *target_argument(const struct head *head, const char *name, char *out, size_t size);
 
 #endif

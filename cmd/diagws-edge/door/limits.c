@@ -1,9 +1,10 @@
 /* Limits that people share. Its own file because both sides of the door (WebSockets, HTTP) and the checks of tokens
  * ask.
  *
- * Two kinds: budgets (so many a second, budget.h), and sites, which count what is here now and are there only while
- * something is. Failure modes: no memory for a site; a budget that is spent. Invariant: who has a good token is
- * refused for its address only where that has spent its bad tokens and this one's check would cost as much.
+ * Two kinds: budgets (so many a second, budget.h), and guests, who count what is here now and are there only while
+ * something is. Failure modes: no memory for a guest; a budget that is spent. Invariant: a good token is refused
+ * because of others at its address only where these have spent its bad tokens and its own signature has not been
+ * checked before.
  */
 #include "limits.h"
 
@@ -13,26 +14,63 @@
 #include "base/clock.h"
 #include "edge.h"
 
-_Static_assert(offsetof(struct site, link) == 0, "a site is its link");
+_Static_assert(offsetof(struct guest, link) == 0, "a guest is its link");
+
+static uint32_t
+guest_hash(const struct dw_hash_link *link)
+{
+	const struct guest *guest = (const struct guest *)(const void *)link;
+
+	return dw_hash_of(dw_bytes(guest->name, guest->length));
+}
+
+struct guest *
+guests_get(struct dw_hash *guests, struct dw_str name)
+{
+	struct dw_hash_link *link = dw_hash_chain(guests, dw_hash_of(name));
+	struct guest *guest;
+
+	for (; link != NULL; link = link->next) {
+		guest = (struct guest *)(void *)link;
+		if (guest->length == name.n && memcmp(guest->name, name.p, name.n) == 0) {
+			guest->uses++;
+			return guest;
+		}
+	}
+	guest = dw_hash_reserve(guests, guest_hash) ? calloc(1, sizeof(*guest) + name.n + 1) : NULL;
+	if (guest == NULL)
+		return NULL;
+	memcpy(guest->name, name.p, name.n);
+	guest->length = (unsigned)name.n;
+	guest->uses = 1;
+	dw_hash_add(guests, &guest->link, guest_hash(&guest->link));
+	return guest;
+}
+
+void
+guests_release(struct dw_hash *guests, struct guest *guest)
+{
+	if (guest == NULL || --guest->uses > 0)
+		return;
+	dw_hash_remove(guests, &guest->link, guest_hash(&guest->link));
+	free(guest);
+}
 
 int
 limits_init(struct limits *limits, const struct edge_config *config)
 {
-	const struct {
-		struct budget *budget;
-		int64_t per_second;
-	} budgets[] = {
-		{ &limits->user_handshakes, config->max_user_handshakes },
-		{ &limits->user_requests, config->max_user_requests },
-		{ &limits->address_handshakes, config->max_address_handshakes },
-		{ &limits->address_requests, config->max_address_requests },
-		{ &limits->bad_tokens, config->max_bad_tokens },
+	const int64_t per_second[LIMIT_BUDGETS] = {
+		[USER_HANDSHAKES] = config->max_user_handshakes,
+		[USER_REQUESTS] = config->max_user_requests,
+		[ADDRESS_HANDSHAKES] = config->max_address_handshakes,
+		[ADDRESS_REQUESTS] = config->max_address_requests,
+		[BAD_TOKENS] = config->max_bad_tokens,
 	};
 	const uint64_t secret[2] = { dw_random(), dw_random() };
 
 	*limits = (struct limits) { .strangers_max = (unsigned)config->max_address_connections };
-	for (size_t i = 0; i < sizeof(budgets) / sizeof(budgets[0]); i++) {
-		if (budget_init(budgets[i].budget, (uint64_t)budgets[i].per_second, secret) != DW_OK) {
+	for (size_t i = 0; i < LIMIT_BUDGETS; i++) {
+		if (budget_init(&limits->budgets[i], (uint64_t)per_second[i], secret) != DW_OK) {
 			limits_clear(limits);
 			return DW_E_NOMEM;
 		}
@@ -43,54 +81,33 @@ limits_init(struct limits *limits, const struct edge_config *config)
 void
 limits_clear(struct limits *limits)
 {
-	budget_clear(&limits->user_handshakes);
-	budget_clear(&limits->user_requests);
-	budget_clear(&limits->address_handshakes);
-	budget_clear(&limits->address_requests);
-	budget_clear(&limits->bad_tokens);
+	for (size_t i = 0; i < LIMIT_BUDGETS; i++)
+		budget_clear(&limits->budgets[i]);
 }
 
-static int
-take_user(struct budget *budget, const char *user)
+int
+limits_user(struct limits *limits, enum limit_budget budget, const char *user)
 {
-	return budget_take(budget, dw_str(user), dw_mono_ms()) ? DW_OK : DW_E_RATE;
+	return budget_take(&limits->budgets[budget], dw_str(user), dw_mono_ms()) ? DW_OK : DW_E_RATE;
 }
 
 static int
-take_address(struct budget *budget, const struct address *address)
+take_address(struct limits *limits, enum limit_budget budget, const struct address *address)
 {
 	uint8_t key[ADDRESS_KEY];
 
 	if (address->family == ADDRESS_NONE)
 		return DW_OK;
 	address_key(address, key);
-	return budget_take(budget, dw_bytes(key, sizeof(key)), dw_mono_ms()) ? DW_OK : DW_E_RATE;
-}
-
-int
-limits_handshake(struct limits *limits, const char *user)
-{
-	return take_user(&limits->user_handshakes, user);
-}
-
-int
-limits_stranger(struct limits *limits, const struct address *address)
-{
-	return take_address(&limits->address_handshakes, address);
+	return budget_take(&limits->budgets[budget], dw_bytes(key, sizeof(key)), dw_mono_ms()) ? DW_OK : DW_E_RATE;
 }
 
 int
 limits_request(struct limits *limits, const struct address *address, const struct dw_claims *claims)
 {
 	if (claims == NULL)
-		return take_address(&limits->address_requests, address);
-	return (claims->scope & DW_SCOPE_PUBLISH) != 0 ? DW_OK : take_user(&limits->user_requests, claims->user);
-}
-
-int
-limits_message(struct limits *limits, const char *user)
-{
-	return take_user(&limits->user_requests, user);
+		return take_address(limits, ADDRESS_REQUESTS, address);
+	return (claims->scope & DW_SCOPE_PUBLISH) != 0 ? DW_OK : limits_user(limits, USER_REQUESTS, claims->user);
 }
 
 int
@@ -101,81 +118,52 @@ limits_token(const struct limits *limits, const struct address *address)
 	if (address->family == ADDRESS_NONE)
 		return DW_OK;
 	address_key(address, key);
-	return budget_has(&limits->bad_tokens, dw_bytes(key, sizeof(key)), dw_mono_ms()) ? DW_OK : DW_E_RATE;
+	return budget_has(&limits->budgets[BAD_TOKENS], dw_bytes(key, sizeof(key)), dw_mono_ms()) ? DW_OK : DW_E_RATE;
 }
 
 void
 limits_bad_token(struct limits *limits, const struct address *address)
 {
-	(void)take_address(&limits->bad_tokens, address);
+	(void)take_address(limits, BAD_TOKENS, address);
 }
 
-static uint32_t
-site_hash(const struct dw_hash_link *link)
-{
-	const struct site *site = (const struct site *)(const void *)link;
-
-	return dw_hash_of(dw_bytes(site->key, sizeof(site->key)));
-}
-
-struct site *
+struct guest *
 limits_site(struct limits *limits, const struct address *address)
 {
 	uint8_t key[ADDRESS_KEY];
-	struct dw_hash_link *link;
-	struct site *site;
 
 	address_key(address, key);
-	link = dw_hash_chain(&limits->sites, dw_hash_of(dw_bytes(key, sizeof(key))));
-	for (; link != NULL; link = link->next) {
-		site = (struct site *)(void *)link;
-		if (memcmp(site->key, key, sizeof(key)) == 0) {
-			site->uses++;
-			return site;
-		}
-	}
-	site = dw_hash_reserve(&limits->sites, site_hash) ? calloc(1, sizeof(*site)) : NULL;
-	if (site == NULL)
-		return NULL;
-	memcpy(site->key, key, sizeof(key));
-	site->uses = 1;
-	dw_hash_add(&limits->sites, &site->link, site_hash(&site->link));
-	return site;
-}
-
-void
-limits_release(struct limits *limits, struct site *site)
-{
-	if (--site->uses > 0)
-		return;
-	dw_hash_remove(&limits->sites, &site->link, site_hash(&site->link));
-	free(site);
+	return guests_get(&limits->sites, dw_bytes(key, sizeof(key)));
 }
 
 int
-limits_enter(struct limits *limits, const struct address *address, struct site **out)
+limits_enter(struct limits *limits, const struct address *address, struct guest **out)
 {
-	struct site *site = limits_site(limits, address);
+	int err = take_address(limits, ADDRESS_HANDSHAKES, address);
+	struct guest *site;
 
+	if (err != DW_OK)
+		return err;
+	site = limits_site(limits, address);
 	if (site == NULL)
 		return DW_E_NOMEM;
-	if (limits->strangers_max > 0 && address->family != ADDRESS_NONE && site->strangers >= limits->strangers_max) {
-		limits_release(limits, site);
+	if (limits->strangers_max > 0 && address->family != ADDRESS_NONE && site->connections >= limits->strangers_max) {
+		guests_release(&limits->sites, site);
 		return DW_E_RATE;
 	}
-	site->strangers++;
+	site->connections++;
 	*out = site;
 	return DW_OK;
 }
 
 void
-limits_leave(struct limits *limits, struct site **site_p)
+limits_leave(struct limits *limits, struct guest **site_p)
 {
-	struct site *site = *site_p;
+	struct guest *site = *site_p;
 
 	if (site == NULL)
 		return;
 	*site_p = NULL;
-	site->strangers--;
-	limits_release(limits, site);
+	site->connections--;
+	guests_release(&limits->sites, site);
 }

@@ -20,21 +20,29 @@
 struct check;
 struct edge_config;
 
-/* An address of which something is here now. */
-struct site {
+/* Who has something here now: a user by its name, or an address by its key. What one may have at once is counted with
+ * it. */
+struct guest {
 	struct dw_hash_link link;
 	unsigned uses;
-	unsigned strangers;    /* connections without a good token */
-	unsigned checks;       /* of signatures, under way */
+	unsigned connections;  /* a user's WebSockets; an address' connections without a good token */
+	unsigned checks;       /* of signatures, under way, */
+	unsigned length;       /* of its name */
 	struct check *waiting; /* and those that wait for their end (check.c) */
-	uint8_t key[ADDRESS_KEY];
+	size_t bytes;          /* of HTTP bodies and answers under way */
+	char name[];
 };
 
+/* The guest, who is there until guests_release was called as often. NULL: no memory. */
+struct guest *guests_get(struct dw_hash *guests, struct dw_str name);
+/* guest may be NULL. */
+void guests_release(struct dw_hash *guests, struct guest *guest);
+
+enum limit_budget { USER_HANDSHAKES, USER_REQUESTS, ADDRESS_HANDSHAKES, ADDRESS_REQUESTS, BAD_TOKENS, LIMIT_BUDGETS };
+
 struct limits {
-	struct budget user_handshakes, user_requests;
-	struct budget address_handshakes, address_requests;
-	struct budget bad_tokens;
-	struct dw_hash sites;   /* by address */
+	struct budget budgets[LIMIT_BUDGETS];
+	struct dw_hash sites;   /* addresses */
 	unsigned strangers_max; /* 0: without bounds */
 };
 
@@ -42,27 +50,23 @@ struct limits {
 int limits_init(struct limits *limits, const struct edge_config *config);
 void limits_clear(struct limits *limits);
 
-/* The next ones are DW_OK or DW_E_RATE. A WebSocket of a user, or a fresh token on one. */
-int limits_handshake(struct limits *limits, const char *user);
-/* A WebSocket without a good token. */
-int limits_stranger(struct limits *limits, const struct address *address);
+/* The next ones are DW_OK or DW_E_RATE. USER_HANDSHAKES: a WebSocket of a user, or a fresh token on one.
+ * USER_REQUESTS: a message on one, of who is no service: it counts as a request, so that coming again, or on many at
+ * once, gains nothing over what one connection may say. */
+int limits_user(struct limits *limits, enum limit_budget budget, const char *user);
 /* An HTTP request, once its token has been checked, or as soon as it is sure that none will be; claims are NULL for one
  * without a good token. */
 int limits_request(struct limits *limits, const struct address *address, const struct dw_claims *claims);
-/* A message on a user's WebSocket, who is no service: it counts as a request, so that coming again, or on many at once,
- * gains nothing over what one connection may say. */
-int limits_message(struct limits *limits, const char *user);
 /* Whether the address may have a public key's signature checked: it has not spent its bad tokens. */
 int limits_token(const struct limits *limits, const struct address *address);
 /* It was no good. */
 void limits_bad_token(struct limits *limits, const struct address *address);
 
-/* The address' site, which is there until limits_release was called as often. NULL: no memory. */
-struct site *limits_site(struct limits *limits, const struct address *address);
-void limits_release(struct limits *limits, struct site *site);
-/* A connection without a good token comes, and *site is where: DW_E_RATE, DW_E_NOMEM. When that is known, or when it
+/* The address among limits->sites, to be released. NULL: no memory. */
+struct guest *limits_site(struct limits *limits, const struct address *address);
+/* A WebSocket without a good token comes, and *site is where: DW_E_RATE, DW_E_NOMEM. When that is known, or when it
  * ends: limits_leave, to which NULL may be given. */
-int limits_enter(struct limits *limits, const struct address *address, struct site **site);
-void limits_leave(struct limits *limits, struct site **site);
+int limits_enter(struct limits *limits, const struct address *address, struct guest **site);
+void limits_leave(struct limits *limits, struct guest **site);
 
 #endif

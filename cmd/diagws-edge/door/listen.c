@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,8 +19,10 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
+#include <utlist.h>
 #include <uv.h>
 
+#include "base/clock.h"
 #include "cli/logging.h"
 #include "door/address.h"
 #include "door/gate.h"
@@ -37,19 +40,15 @@ enum {
 static const char tls_prefix[] = "wss://";
 
 struct listener {
+	struct listener *next;
 	uv_poll_t poll;
-	uv_timer_t pause;
+	struct dw_wheel_timer pause; /* until it accepts again */
 	struct edge *edge;
 	listen_room *make_room;
 	int fd;
 	int lock;
 	bool tls;
 	char path[sizeof(((struct sockaddr_un *)NULL)->sun_path)]; /* of a unix socket; else "" */
-};
-
-struct listeners {
-	struct listener *one[DW_OPT_LIST_MAX];
-	size_t count;
 };
 
 static void
@@ -68,7 +67,7 @@ take(struct listener *listener, int fd, const struct address *address)
 	if (listener->tls && edge->counts.websockets - edge->counts.connections >= handshakes)
 		(void)close(fd);
 	else if (listener->tls)
-		server_adopt_tls(edge->server, fd, address);
+		server_adopt_tls(edge->server, fd);
 	else
 		gate_take(edge->gate, fd, address);
 }
@@ -76,9 +75,9 @@ take(struct listener *listener, int fd, const struct address *address)
 static void on_readable(uv_poll_t *poll, int status, int events);
 
 static void
-on_pause_over(uv_timer_t *timer)
+end_pause(struct dw_wheel_timer *timer)
 {
-	struct listener *listener = timer->data;
+	struct listener *listener = (struct listener *)((char *)timer - offsetof(struct listener, pause));
 
 	(void)uv_poll_start(&listener->poll, UV_READABLE, on_readable);
 }
@@ -103,7 +102,7 @@ on_readable(uv_poll_t *poll, int status, int events)
 			for (int n = 0; n < EVICTED && listener->make_room(listener->edge, true); n++)
 				;
 			(void)uv_poll_stop(poll);
-			(void)uv_timer_start(&listener->pause, on_pause_over, PAUSE_MS, 0);
+			dw_wheel_set(&listener->edge->wheel, &listener->pause, dw_mono_ms() + PAUSE_MS);
 		}
 		return;
 	}
@@ -148,24 +147,23 @@ listen_unix(struct listener *listener, const char *text, struct dw_fault *fault)
 	return DW_OK;
 }
 
-static int
+static void
 try_address(struct listener *listener, const struct addrinfo *info)
 {
 	const int one = 1;
 
 	listener->fd = socket(info->ai_family, info->ai_socktype | SOCK_NONBLOCK | SOCK_CLOEXEC, info->ai_protocol);
 	if (listener->fd < 0)
-		return -1;
+		return;
 	(void)setsockopt(listener->fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
 	(void)setsockopt(listener->fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof(one));
 	socket_prepare(listener->fd, true); /* Linux passes it on to what is accepted; not so for unix sockets */
 	if (info->ai_family == AF_INET6)
 		(void)setsockopt(listener->fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one));
 	if (bind(listener->fd, info->ai_addr, info->ai_addrlen) == 0 && listen(listener->fd, BACKLOG) == 0)
-		return 0;
+		return;
 	(void)close(listener->fd);
 	listener->fd = -1;
-	return -1;
 }
 
 /* What an address of TCP says: its host ("" is any) and port. */
@@ -227,14 +225,25 @@ listen_tcp(struct listener *listener, const char *text, struct dw_fault *fault)
 		return dw_fault_set(fault, DW_E_CONFIG, "--listen", "an address of this machine",
 			"'%s' is no address that is known here", text);
 	for (const struct addrinfo *info = found; info != NULL && listener->fd < 0; info = info->ai_next)
-		(void)try_address(listener, info);
+		try_address(listener, info);
 	freeaddrinfo(found);
 	return listener->fd >= 0 ? DW_OK : fail_listen(text, fault);
 }
 
+static void
+close_files(const struct listener *listener)
+{
+	if (listener->fd >= 0)
+		(void)close(listener->fd);
+	if (listener->path[0] != '\0')
+		(void)unlink(listener->path);
+	if (listener->lock >= 0)
+		(void)close(listener->lock);
+}
+
 static int
 add_listener(
-	struct listeners *listeners, struct edge *edge, const char *text, listen_room *make_room, struct dw_fault *fault)
+	struct listener **listeners, struct edge *edge, const char *text, listen_room *make_room, struct dw_fault *fault)
 {
 	struct listener *listener = calloc(1, sizeof(*listener));
 	int err;
@@ -246,18 +255,15 @@ add_listener(
 	listener->make_room = make_room;
 	err = is_unix(text) ? listen_unix(listener, text, fault) : listen_tcp(listener, text, fault);
 	if (err != DW_OK) {
-		if (listener->fd >= 0)
-			(void)close(listener->fd);
-		if (listener->lock >= 0)
-			(void)close(listener->lock);
+		close_files(listener);
 		free(listener);
 		return err;
 	}
 	(void)uv_poll_init(edge->loop, &listener->poll, listener->fd);
-	(void)uv_timer_init(edge->loop, &listener->pause);
-	listener->poll.data = listener->pause.data = listener;
+	listener->poll.data = listener;
+	listener->pause.fire = end_pause;
 	(void)uv_poll_start(&listener->poll, UV_READABLE, on_readable);
-	listeners->one[listeners->count++] = listener;
+	LL_PREPEND(*listeners, listener);
 	return DW_OK;
 }
 
@@ -267,42 +273,28 @@ free_listener(uv_handle_t *handle)
 	free(handle->data);
 }
 
-static void
-close_pause(uv_handle_t *handle)
-{
-	struct listener *listener = handle->data;
-
-	uv_close((uv_handle_t *)&listener->pause, free_listener);
-}
-
 void
-listen_close(struct listeners **listeners_p)
+listen_close(struct listener **listeners)
 {
-	struct listeners *listeners = *listeners_p;
+	while (*listeners != NULL) {
+		struct listener *listener = *listeners;
 
-	*listeners_p = NULL;
-	while (listeners != NULL && listeners->count > 0) {
-		struct listener *listener = listeners->one[--listeners->count];
-
+		*listeners = listener->next;
 		(void)uv_poll_stop(&listener->poll);
-		(void)close(listener->fd);
-		if (listener->path[0] != '\0')
-			(void)unlink(listener->path);
-		if (listener->lock >= 0)
-			(void)close(listener->lock);
-		uv_close((uv_handle_t *)&listener->poll, close_pause);
+		close_files(listener);
+		dw_wheel_cancel(&listener->pause);
+		uv_close((uv_handle_t *)&listener->poll, free_listener);
 	}
-	free(listeners);
 }
 
 int
-listen_open(struct listeners **out, struct edge *edge, listen_room *make_room, struct dw_fault *fault)
+listen_open(struct listener **out, struct edge *edge, listen_room *make_room, struct dw_fault *fault)
 {
-	struct listeners *listeners = calloc(1, sizeof(*listeners));
-	int err = listeners != NULL ? DW_OK : DW_E_NOMEM;
+	struct listener *listeners = NULL;
+	int err = DW_OK;
 
 	for (size_t i = 0; err == DW_OK && i < edge->config.listen.count; i++)
-		err = add_listener(listeners, edge, edge->config.listen.item[i], make_room, fault);
+		err = add_listener(&listeners, edge, edge->config.listen.item[i], make_room, fault);
 	if (err != DW_OK)
 		listen_close(&listeners);
 	else

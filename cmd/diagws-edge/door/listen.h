@@ -9,7 +9,7 @@
 #include "base/err.h"
 
 struct edge;
-struct listeners;
+struct listener;
 
 /* Whether the text has the form of an address: ADDR:PORT, [ADDR]:PORT, unix:PATH, wss://ADDR:PORT. *tls: it is the
  * last. DW_E_CONFIG. */
@@ -20,8 +20,8 @@ typedef bool listen_room(struct edge *edge, bool must);
 
 /* Binds every --listen address; what is accepted goes to the gate, or, where it is TLS, to libwebsockets. DW_E_CONFIG,
  * DW_E_IN_USE, DW_E_CREATE, DW_E_PERMISSION. */
-int listen_open(struct listeners **out, struct edge *edge, listen_room *make_room, struct dw_fault *fault);
-/* No new connections from now on; *listeners_p may be NULL. */
-void listen_close(struct listeners **listeners_p);
+int listen_open(struct listener **out, struct edge *edge, listen_room *make_room, struct dw_fault *fault);
+/* No new connections from now on; *listeners may be NULL. */
+void listen_close(struct listener **listeners);
 
 #endif

@@ -7,7 +7,9 @@
 #include "origin.h"
 
 #include <arpa/inet.h>
+#include <ctype.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { SCHEME_MAX = 32, HOST_MAX = 255, PORT_MAX = 65535 };
@@ -27,28 +29,6 @@ port_of(const char *scheme)
 	return 0;
 }
 
-static char
-lower(char c)
-{
-	static const char letters[] = "abcdefghijklmnopqrstuvwxyz";
-
-	if (c < 'A' || c > 'Z')
-		return c;
-	return letters[c - 'A'];
-}
-
-static bool
-is_letter(char c)
-{
-	return lower(c) >= 'a' && lower(c) <= 'z';
-}
-
-static bool
-is_digit(char c)
-{
-	return c >= '0' && c <= '9';
-}
-
 /* Copies at most max bytes in lower case, each a letter, a digit or one of `others`. */
 static bool
 copy_lower(struct dw_str text, const char *others, char *out, size_t max)
@@ -56,9 +36,11 @@ copy_lower(struct dw_str text, const char *others, char *out, size_t max)
 	if (text.n > max)
 		return false;
 	for (size_t i = 0; i < text.n; i++) {
-		if (!is_letter(text.p[i]) && !is_digit(text.p[i]) && (text.p[i] == '\0' || strchr(others, text.p[i]) == NULL))
+		const unsigned char c = (unsigned char)text.p[i];
+
+		if (isalnum(c) == 0 && (c == '\0' || strchr(others, c) == NULL))
 			return false;
-		out[i] = lower(text.p[i]);
+		out[i] = (char)tolower(c);
 	}
 	out[text.n] = '\0';
 	return true;
@@ -90,16 +72,15 @@ take_host(struct dw_str *rest, char out[HOST_MAX + 1])
 static bool
 read_port(struct dw_str text, unsigned *port)
 {
+	char digits[sizeof("65535")];
+
 	*port = 0;
 	if (text.n == 0)
 		return true;
-	if (text.p[0] != ':' || text.n < 2 || text.n > sizeof(":65535") - 1)
+	if (text.p[0] != ':' || !dw_str_copy((struct dw_str) { text.p + 1, text.n - 1 }, digits, sizeof(digits)) ||
+		strspn(digits, "0123456789") != text.n - 1)
 		return false;
-	for (size_t i = 1; i < text.n; i++) {
-		if (!is_digit(text.p[i]))
-			return false;
-		*port = *port * 10 + (unsigned)(text.p[i] - '0');
-	}
+	*port = (unsigned)strtoul(digits, NULL, 10);
 	return *port >= 1 && *port <= PORT_MAX;
 }
 
@@ -112,7 +93,7 @@ read_origin(struct dw_str text, char out[ORIGIN_SIZE])
 	struct dw_str rest;
 	unsigned port;
 
-	if (mark == NULL || !is_letter(text.p[0]) ||
+	if (mark == NULL || isalpha((unsigned char)text.p[0]) == 0 ||
 		!copy_lower((struct dw_str) { text.p, (size_t)(mark - text.p) }, "+-.", scheme, SCHEME_MAX))
 		return "it begins with no scheme like https://";
 	rest = (struct dw_str) { mark + 3, text.n - (size_t)(mark + 3 - text.p) };

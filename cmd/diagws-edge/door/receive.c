@@ -58,13 +58,6 @@ receive_set(int fd, receive_by *by, void *user)
 	return true;
 }
 
-void
-receive_unset(int fd)
-{
-	if (fd >= 0 && (size_t)fd < size)
-		readings[fd] = (struct reading) { NULL, NULL };
-}
-
 void *
 receive_user(int fd, receive_by *by)
 {

@@ -16,9 +16,8 @@ typedef ssize_t receive_by(void *user, int fd, void *buffer, size_t n, int flags
 
 /* The loop runs on this thread. */
 void receive_here(void);
-/* false: no memory, and recv stays the system's. */
+/* false: no memory, and recv stays the system's. `by` NULL: nobody reads any more, which cannot fail. */
 bool receive_set(int fd, receive_by *by, void *user);
-void receive_unset(int fd);
 /* The user that `by` reads for there; NULL: none. */
 void *receive_user(int fd, receive_by *by);
 /* One more than the highest descriptor that may have somebody. */

@@ -17,7 +17,6 @@
 
 #include "cli/logging.h"
 #include "door/address.h"
-#include "door/linger.h"
 #include "door/socket.h"
 #include "door/upgrade.h"
 #include "edge.h"
@@ -36,15 +35,24 @@ struct server {
 	struct lws_vhost *plain, *tls;  /* tls: NULL where no listener has it */
 	const struct address *adopting; /* of the client that is being adopted, */
 	const struct head *head;        /* and what it has sent; else NULL */
-	struct address *proxied;        /* of clients behind a proxy, by descriptor */
-	size_t proxied_size;
 };
 
 struct link {
 	struct conn *conn;
+	struct address address;
 };
 
 static const struct server_events *events; /* also for what libwebsockets ends when the server is gone */
+
+/* Who a client is that will be a conn: what a proxy says of it no socket knows. */
+static void
+keep_address(const struct server *server, struct lws *wsi, struct link *link)
+{
+	if (server->adopting != NULL)
+		link->address = *server->adopting;
+	else
+		address_of_socket(lws_get_socket_fd(wsi), &link->address);
+}
 
 static int
 callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t n)
@@ -56,6 +64,7 @@ callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in
 	case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE:
 		return events->confirm(edge, wsi);
 	case LWS_CALLBACK_FILTER_PROTOCOL_CONNECTION:
+		keep_address(edge->server, wsi, link);
 		return events->filter(edge, wsi, &link->conn);
 	case LWS_CALLBACK_ESTABLISHED:
 		/* never -1: what was adopted is not consumed yet, and the Close would at times be lost */
@@ -85,7 +94,7 @@ callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in
 		return 0;
 	case LWS_CALLBACK_CLOSED:
 		if (link != NULL && link->conn != NULL && !edge->ending)
-			linger_start(edge, lws_get_socket_fd(wsi), events->said(link->conn));
+			events->closed(link->conn, lws_get_socket_fd(wsi));
 		/* fall through */
 	case LWS_CALLBACK_WSI_DESTROY:
 		if (reason == LWS_CALLBACK_WSI_DESTROY)
@@ -225,8 +234,9 @@ emit_log(int level, const char *line)
 	dw_log_debug("libwebsockets", "text=%.*s", (int)n, line); /* strangers make it say things */
 }
 
-/* Exactly as many as are needed, also where more are allowed: with fewer than the process may have, libwebsockets looks
- * through all of its table for each that it wants to find. Where fewer are allowed there are fewer connections. */
+/* libwebsockets finds a connection at once only if its table has room for all the descriptors that the process may
+ * have; otherwise it searches. So the process may have as many as are needed and no more; where the system allows
+ * fewer, there are fewer connections. */
 static void
 limit_descriptors(struct edge *edge)
 {
@@ -246,38 +256,21 @@ limit_descriptors(struct edge *edge)
 }
 
 static int
-open_vhost(struct server *server, struct lws_context_creation_info *info, bool tls, struct dw_fault *fault)
-{
-	const struct edge_config *config = &server->edge->config;
-	struct lws_vhost **vhost = tls ? &server->tls : &server->plain;
-
-	info->vhost_name = tls ? "tls" : "plain";
-	info->ssl_cert_filepath = tls ? config->tls_cert : NULL;
-	info->ssl_private_key_filepath = tls ? config->tls_key : NULL;
-	*vhost = lws_create_vhost(server->lws, info);
-	if (*vhost != NULL)
-		return DW_OK;
-	return dw_fault_set(fault, DW_E_CONFIG, tls ? "--tls-cert" : NULL,
-		tls ? "a PEM certificate chain and its key" : NULL,
-		tls ? "the TLS certificate or key cannot be used" : "libwebsockets did not start");
-}
-
-static int
 open_lws(struct server *server, struct dw_fault *fault)
 {
 	/* Keep-alive is ours (client/timers.c): one timer wheel for all. */
 	static const lws_retry_bo_t no_pings = { .secs_since_valid_ping = 0, .secs_since_valid_hangup = 0 };
-	const bool tls = server->edge->config.tls_cert != NULL;
+	const struct edge_config *config = &server->edge->config;
+	const bool tls = config->tls_cert != NULL;
 	void *loops[1] = { server->edge->loop };
-	struct lws_context_creation_info info = { 0 };
-	int err;
+	struct lws_context_creation_info info = { .vhost_name = "plain" };
 
 	limit_descriptors(server->edge);
 	lws_set_log_level(LLL_ERR, emit_log);
 	info.port = CONTEXT_PORT_NO_LISTEN_SERVER;
 	info.protocols = protocols;
-	info.options = LWS_SERVER_OPTION_LIBUV | LWS_SERVER_OPTION_EXPLICIT_VHOSTS | LWS_SERVER_OPTION_DISABLE_IPV6 |
-				   (tls ? LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT : 0);
+	info.options =
+		LWS_SERVER_OPTION_LIBUV | LWS_SERVER_OPTION_DISABLE_IPV6 | (tls ? LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT : 0);
 	info.foreign_loops = loops;
 	info.user = server->edge;
 	info.pt_serv_buf_size = HEADER_DATA;
@@ -290,8 +283,16 @@ open_lws(struct server *server, struct dw_fault *fault)
 	if (server->lws == NULL)
 		return dw_fault_set(
 			fault, DW_E_CONFIG, NULL, "the package libwebsockets-evlib-uv", "libwebsockets did not start");
-	err = open_vhost(server, &info, false, fault);
-	return err == DW_OK && tls ? open_vhost(server, &info, true, fault) : err;
+	server->plain = lws_get_vhost_by_name(server->lws, info.vhost_name);
+	if (!tls)
+		return DW_OK;
+	info.vhost_name = "tls";
+	info.ssl_cert_filepath = config->tls_cert;
+	info.ssl_private_key_filepath = config->tls_key;
+	server->tls = lws_create_vhost(server->lws, &info);
+	return server->tls != NULL ? DW_OK
+							   : dw_fault_set(fault, DW_E_CONFIG, "--tls-cert", "a PEM certificate chain and its key",
+									 "the TLS certificate or key cannot be used");
 }
 
 int
@@ -312,28 +313,6 @@ server_new(struct server **out, struct edge *edge, const struct server_events *t
 	return err;
 }
 
-/* What a proxy says of a client no socket knows. */
-static void
-keep_address(struct server *server, int fd, const struct address *address)
-{
-	size_t size = server->proxied_size > 0 ? server->proxied_size : 256;
-	struct address *grown;
-
-	if (!server->edge->config.proxied)
-		return;
-	while (size <= (size_t)fd)
-		size *= 2;
-	if (size > server->proxied_size) {
-		grown = realloc(server->proxied, size * sizeof(*grown));
-		if (grown == NULL)
-			return;
-		memset(grown + server->proxied_size, 0, (size - server->proxied_size) * sizeof(*grown));
-		server->proxied = grown;
-		server->proxied_size = size;
-	}
-	server->proxied[fd] = *address;
-}
-
 bool
 server_adopt(struct server *server, int fd, const struct address *address, const struct head *head)
 {
@@ -344,7 +323,6 @@ server_adopt(struct server *server, int fd, const struct address *address, const
 	 * is a tenth of what a connect costs. */
 	if (address->family != ADDRESS_NONE)
 		socket_cork(fd, true);
-	keep_address(server, fd, address);
 	upgrade_write(head, &canonical);
 	server->adopting = address;
 	server->head = head;
@@ -369,28 +347,18 @@ server_head(struct lws *wsi)
 }
 
 void
-server_adopt_tls(struct server *server, int fd, const struct address *address)
+server_adopt_tls(struct server *server, int fd)
 {
-	keep_address(server, fd, address);
-	if (server->tls == NULL)
-		(void)close(fd);
-	else if (lws_adopt_socket_vhost(server->tls, fd) == NULL)
+	if (lws_adopt_socket_vhost(server->tls, fd) == NULL)
 		dw_log_debug("a connection could not be taken", NULL);
 }
 
 void
 server_address(struct lws *wsi, struct address *out)
 {
-	const struct edge *edge = lws_context_user(lws_get_context(wsi));
-	const struct server *server = edge->server;
-	const int fd = lws_get_socket_fd(wsi);
+	const struct link *link = lws_wsi_user(wsi);
 
-	if (server->adopting != NULL)
-		*out = *server->adopting;
-	else if (fd >= 0 && (size_t)fd < server->proxied_size)
-		*out = server->proxied[fd];
-	else
-		address_of_socket(fd, out);
+	*out = link->address;
 }
 
 void
@@ -413,6 +381,5 @@ server_destroy(struct server **server_p)
 	if (server->lws != NULL)
 		lws_context_destroy(server->lws); /* its connections end later, in the loop */
 	*server_p = NULL;
-	free(server->proxied);
 	free(server);
 }

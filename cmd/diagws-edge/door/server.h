@@ -39,8 +39,8 @@ struct server_events {
 	void (*writable)(struct conn *conn);
 	/* server_close was called. */
 	int (*end)(struct lws *wsi, struct conn *conn);
-	/* Whether both sides have said Close. */
-	bool (*said)(const struct conn *conn);
+	/* fd, its socket, will be closed next. */
+	void (*closed)(const struct conn *conn, int fd);
 	void (*destroy)(struct conn **conn);
 };
 
@@ -55,13 +55,16 @@ bool server_adopt(struct server *server, int fd, const struct address *address, 
 /* What the client of a connection that is being adopted has sent; NULL: libwebsockets has read it itself, by TLS. */
 const struct head *server_head(struct lws *wsi);
 /* One that begins with TLS. */
-void server_adopt_tls(struct server *server, int fd, const struct address *address);
+void server_adopt_tls(struct server *server, int fd);
 /* Who its client is. */
 void server_address(struct lws *wsi, struct address *out);
 /* Reads the TLS files again, for new connections. */
 void server_reload_tls(struct server *server);
 
-enum { LIMIT_HANDSHAKES = 1024 }; /* by TLS, under way at a time */
+enum {
+	LIMIT_HANDSHAKES = 1024, /* by TLS, under way at a time */
+	CUT_STALLED_MS = 3000,   /* who takes nothing of what was sent is cut after so long */
+};
 
 enum server_outcome { SERVER_DONE, SERVER_STALLED, SERVER_DEAD };
 

@@ -1,10 +1,9 @@
-/* A target's bytes: see target.h. Its own file because a URL is one grammar, and a head's fields are another. Pure, and
- * linear in what is read.
+/* The path and the arguments of a request: see head.h. Its own file because a URL is one grammar, and a head's fields
+ * are another. Pure, and linear in what is read.
  */
-#include "target.h"
-
 #include <string.h>
-#include <strings.h>
+
+#include "door/head.h"
 
 static int
 hex_digit(char c)
@@ -15,6 +14,19 @@ hex_digit(char c)
 	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
+/* The byte that the escape at i stands for; -1: there is none. */
+static int
+read_escape(struct dw_str text, size_t i)
+{
+	int high, low;
+
+	if (text.p[i] != '%' || text.n - i < 3)
+		return -1;
+	high = hex_digit(text.p[i + 1]);
+	low = hex_digit(text.p[i + 2]);
+	return high >= 0 && low >= 0 ? high << 4 | low : -1;
+}
+
 /* The target's path and query: bytes that a URL has, escapes that are whole. */
 static enum head_fault
 check_bytes(struct dw_str target, size_t path)
@@ -23,7 +35,7 @@ check_bytes(struct dw_str target, size_t path)
 
 	for (size_t i = 0; i < target.n; i++) {
 		const unsigned char c = (unsigned char)target.p[i];
-		int high, low;
+		int escaped;
 
 		if (c <= ' ' || c >= 0x7f || c == '#')
 			return HEAD_TARGET;
@@ -32,11 +44,10 @@ check_bytes(struct dw_str target, size_t path)
 			return HEAD_ARGUMENTS;
 		if (c != '%')
 			continue;
-		high = i + 2 < target.n ? hex_digit(target.p[i + 1]) : -1;
-		low = i + 2 < target.n ? hex_digit(target.p[i + 2]) : -1;
-		if (high < 0 || low < 0 || (high == 0 && low == 0))
+		escaped = read_escape(target, i);
+		if (escaped <= 0)
 			return HEAD_ESCAPE;
-		if (i < path && (high << 4 | low) != 0 && strchr("/\\", high << 4 | low) != NULL)
+		if (i < path && (escaped == '/' || escaped == '\\'))
 			return HEAD_PATH;
 	}
 	return HEAD_OK;
@@ -55,7 +66,7 @@ has_dots(struct dw_str path)
 			dots = others = 0;
 		} else if (path.p[i] == '.') {
 			dots++;
-		} else if (path.n - i >= 3 && strncasecmp(path.p + i, "%2e", 3) == 0) {
+		} else if (read_escape(path, i) == '.') {
 			dots++;
 			i += 2;
 		} else {
@@ -72,14 +83,13 @@ decode(struct dw_str value, char *out, size_t size)
 	size_t n = 0;
 
 	for (size_t i = 0; i < value.n && n + 1 < size; i++) {
-		const int high = i + 2 < value.n ? hex_digit(value.p[i + 1]) : -1;
-		const int low = i + 2 < value.n ? hex_digit(value.p[i + 2]) : -1;
+		const int escaped = read_escape(value, i);
 
 		out[n] = value.p[i];
 		if (value.p[i] == '+')
 			out[n] = ' ';
-		if (value.p[i] == '%' && high >= 0 && low >= 0) {
-			out[n] = (char)(unsigned char)((unsigned)high << 4 | (unsigned)low);
+		if (escaped >= 0) {
+			out[n] = (char)(unsigned char)escaped;
 			i += 2;
 		}
 		n++;

@@ -35,13 +35,10 @@ static bool
 key_ok(struct dw_str key)
 {
 	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	char text[KEY_SIZE + 1];
 
-	if (key.n != KEY_SIZE || key.p[KEY_SIZE - 1] != '=' || key.p[KEY_SIZE - 2] != '=')
-		return false;
-	for (size_t i = 0; i < KEY_SIZE - 2; i++)
-		if (key.p[i] == '\0' || strchr(digits, key.p[i]) == NULL)
-			return false;
-	return true;
+	return dw_str_copy(key, text, sizeof(text)) && strspn(text, digits) == KEY_SIZE - 2 &&
+		   strcmp(text + KEY_SIZE - 2, "==") == 0;
 }
 
 /* `diagws`, maybe a token behind it. */
@@ -74,12 +71,16 @@ upgrade_check(const struct head *head, const struct dw_opt_list *origins)
 	return !head->has_origin || origin_allowed(origins, head->origin, head->host) ? HEAD_OK : HEAD_ORIGIN;
 }
 
-static bool
-is_bearer(struct dw_str authorization)
+/* What is behind "Bearer "; p NULL: it is of another kind. */
+static struct dw_str
+bearer_token(struct dw_str authorization)
 {
 	static const char bearer[] = "Bearer ";
+	const size_t n = sizeof(bearer) - 1;
 
-	return authorization.n >= sizeof(bearer) - 1 && strncasecmp(authorization.p, bearer, sizeof(bearer) - 1) == 0;
+	if (authorization.n < n || strncasecmp(authorization.p, bearer, n) != 0)
+		return (struct dw_str) { NULL, 0 };
+	return (struct dw_str) { authorization.p + n, authorization.n - n };
 }
 
 struct dw_str
@@ -87,18 +88,16 @@ upgrade_authorization(const struct head *head)
 {
 	if (head->authorization.n <= LIMIT_AUTHORIZATION)
 		return head->authorization;
-	return is_bearer(head->authorization) ? DW_STR("Bearer !") : DW_STR("!");
+	return bearer_token(head->authorization).p != NULL ? DW_STR("Bearer !") : DW_STR("!");
 }
 
 struct dw_str
 upgrade_token(const struct head *head)
 {
-	static const size_t n = sizeof("Bearer ") - 1;
-	struct dw_str token;
+	struct dw_str token = bearer_token(head->authorization);
 
-	if (is_bearer(head->authorization))
-		return (struct dw_str) { head->authorization.p + n, head->authorization.n - n };
-	(void)read_subprotocols(head, &token);
+	if (token.p == NULL)
+		(void)read_subprotocols(head, &token);
 	return token;
 }
 

@@ -18,7 +18,7 @@
 #include <utlist.h>
 
 #include "base/clock.h"
-#include "door/linger.h"
+#include "door/gate.h"
 #include "door/receive.h"
 #include "door/server.h"
 #include "edge.h"
@@ -234,7 +234,7 @@ http_client_answered(struct http_client *client, struct MHD_Connection *connecti
 void
 http_client_leave(struct http_client *client, struct MHD_Connection *connection)
 {
-	linger_start(client->http->edge, client->fd, false);
+	gate_linger(client->http->edge->gate, client->fd, false);
 	let_go(client, connection);
 }
 
@@ -250,9 +250,9 @@ http_client_end(struct http_client *client)
 {
 	struct http *http = client->http;
 
-	receive_unset(client->fd); /* from here on nothing that comes is a request */
+	(void)receive_set(client->fd, NULL, NULL); /* from here on nothing that comes is a request */
 	if (has_unread(client))
-		linger_start(http->edge, client->fd, false);
+		gate_linger(http->edge->gate, client->fd, false);
 	http->count--;
 	set_idle(client, false);
 	dw_wheel_cancel(&client->timer);

@@ -115,7 +115,7 @@ http_new(struct http **out, struct edge *edge, const struct route *routes, struc
 		return DW_E_NOMEM;
 	http->edge = edge;
 	http->routes = routes;
-	/* Turbo: a new connection is read at once, and closing it is left to us (linger.h). */
+	/* Turbo: a new connection is read at once, and closing it is left to us (gate.h). */
 	http->daemon =
 		MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_TURBO | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME, 0, NULL,
 			NULL, http_handle, edge, MHD_OPTION_NOTIFY_CONNECTION, on_connection, NULL, MHD_OPTION_NOTIFY_COMPLETED,

@@ -16,7 +16,6 @@
 #include "door/answer.h"
 #include "door/check.h"
 #include "door/socket.h"
-#include "door/users.h"
 #include "edge.h"
 #include "http/ask.h"
 #include "http/request.h"
@@ -151,7 +150,7 @@ count_bytes(struct request *request, size_t size, const char *message)
 		request->counted = size < BYTES_COUNT ? size : 0;
 		if (size < BYTES_COUNT)
 			return true;
-		request->user = users_get(&edge->users, request->claims.user);
+		request->user = guests_get(&edge->users, dw_str(request->claims.user));
 	}
 	if (request->user == NULL)
 		err = DW_E_NOMEM;
@@ -322,7 +321,7 @@ http_completed(void *user, struct MHD_Connection *connection, void **context, en
 	if (request->user != NULL) {
 		request->user->bytes -= request->counted;
 		request->edge->counts.bytes -= request->counted;
-		users_release(&request->edge->users, request->user);
+		guests_release(&request->edge->users, request->user);
 	}
 	request->edge->counts.requests--;
 	if (request->client != NULL) {

@@ -17,8 +17,8 @@
 
 struct ask;
 struct edge;
+struct guest;
 struct http_client;
-struct user;
 
 enum request_state {
 	REQUEST_BODY,     /* it is being read */
@@ -51,7 +51,7 @@ struct request {
 	unsigned status;
 	struct dw_buf answer;
 	size_t counted;        /* bytes of body and answer, */
-	struct user *user;     /* and with whom they count; NULL: too few to count */
+	struct guest *user;    /* and with whom they count; NULL: too few to count */
 	const char *allow;     /* for 405, and for OPTIONS */
 	const char *origin;    /* of a browser's page that may read the answer; NULL: none */
 	uint64_t taken;        /* what the client's kernel had taken when that was last looked at */

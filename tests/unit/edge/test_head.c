@@ -9,7 +9,6 @@
 #include <cmocka.h>
 
 #include "door/head.h"
-#include "door/target.h"
 
 enum { SOME = 64 * 1024 };
 

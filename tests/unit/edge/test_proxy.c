@@ -1,7 +1,7 @@
 /* The PROXY header, version 2: every beginning of every kind, every malformation, random bytes; and what addresses are.
  */
-/* links: cmd/diagws-edge/door/proxy.c cmd/diagws-edge/door/address.c */
-#include "door/proxy.h"
+/* links: cmd/diagws-edge/door/address.c */
+#include "door/address.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>

@@ -1,4 +1,4 @@
-/* links: lib/token/auth.c lib/token/keys.c lib/token/token.c lib/token/claims.c lib/token/signature.c */
+/* links: lib/token/auth.c lib/token/keys.c lib/token/token.c lib/token/signature.c */
 /* links: lib/token/cache.c */
 /* links: lib/base/clock.c lib/message/msg.c lib/json/json_plain.c lib/json/json.c lib/base/buf.c lib/base/err.c */
 /* links: lib/base/paths.c lib/base/utf8.c */

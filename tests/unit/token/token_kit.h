@@ -77,10 +77,12 @@ kit_write(const char *name, const char *text, size_t n, mode_t mode)
 static inline struct dw_auth *
 kit_auth(const char *directory, const char *issuer, const char *audience, uint64_t leeway_s)
 {
-	struct dw_auth_config config = { kit_path(directory), issuer, audience, leeway_s };
+	static char path[400];
+	struct dw_auth_config config = { path, issuer, audience, leeway_s };
 	struct dw_fault fault = { 0 };
 	struct dw_auth *auth = NULL;
 
+	(void)snprintf(path, sizeof(path), "%s", kit_path(directory));
 	if (dw_auth_new(&auth, &config, &fault) != DW_OK)
 		fail_msg("%s", fault.message);
 	return auth;
