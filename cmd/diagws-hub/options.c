@@ -7,40 +7,41 @@
 
 #include "cli/logging.h"
 
-static struct options o;
+#define AGE_MOST_MS (3650 * 24LL * 3600 * 1000)
 
-#define DAY_MS (24LL * 3600 * 1000)
+static struct options o;
+static const char *engine = "lmdb";
 
 static const struct dw_opt table[] = {
-	{ DW_OPT_HEADING, 0, NULL, NULL, "Where it listens and keeps things:", NULL, NULL, NULL, NULL, 0, 0 },
+	{ DW_OPT_HEADING, .help = "Where it listens and keeps things:" },
 	{ DW_OPT_LIST, 0, "bind", "URI[,role=ROLE][,group=GROUP][,mode=MODE]",
 		"listen here (ipc:///path, tcp://127.0.0.1:port), for edge, sender, stat, admin or all; may be repeated",
 		"DIAGWS_BIND", "ipc:///run/diagws/hub.sock", NULL, &o.bind, 0, 0 },
 	{ DW_OPT_TEXT, 0, "state-dir", "DIR", "keep the store in this directory", "DIAGWS_HUB_STATE_DIR", "/var/lib/diagws",
 		NULL, &o.state_dir, 0, 0 },
-	{ DW_OPT_TEXT, 0, "engine", "ENGINE", "what keeps the store: lmdb", "DIAGWS_HUB_ENGINE", "lmdb", NULL, &o.engine, 0,
+	{ DW_OPT_TEXT, 0, "engine", "ENGINE", "what keeps the store: lmdb", "DIAGWS_HUB_ENGINE", "lmdb", NULL, &engine, 0,
 		0 },
 	{ DW_OPT_SIZE, 0, "store-limit", "SIZE", "refuse messages when the store is this large", "DIAGWS_HUB_STORE_LIMIT",
 		"16G", NULL, &o.store_limit, 1024 * 1024, INT64_MAX / 2 },
-	{ DW_OPT_HEADING, 0, NULL, NULL, "What it keeps and for how long:", NULL, NULL, NULL, NULL, 0, 0 },
+	{ DW_OPT_HEADING, .help = "What it keeps and for how long:" },
 	{ DW_OPT_NUMBER, 0, "queue-limit", "N", "messages kept per diagnosis", "DIAGWS_HUB_QUEUE_LIMIT", "100", NULL,
 		&o.queue_limit, 1, 10000 },
 	{ DW_OPT_DURATION, 0, "queue-ttl", "DUR", "and for how long", "DIAGWS_HUB_QUEUE_TTL", "7d", NULL, &o.queue_ttl_ms,
-		1000, 3650 * DAY_MS },
+		1000, AGE_MOST_MS },
 	{ DW_OPT_DURATION, 0, "id-window", "DUR", "how long the id of a message is remembered", "DIAGWS_HUB_ID_WINDOW",
-		"24h", NULL, &o.id_window_ms, 1000, 3650 * DAY_MS },
+		"24h", NULL, &o.id_window_ms, 1000, AGE_MOST_MS },
 	{ DW_OPT_DURATION, 0, "cursor-ttl", "DUR", "forget a device that was away for so long", "DIAGWS_HUB_CURSOR_TTL",
-		"30d", NULL, &o.cursor_ttl_ms, 1000, 3650 * DAY_MS },
+		"30d", NULL, &o.cursor_ttl_ms, 1000, AGE_MOST_MS },
 	{ DW_OPT_SIZE, 0, "memory-limit", "SIZE", "memory for diagnoses that nobody watches", "DIAGWS_HUB_MEMORY_LIMIT",
 		"256M", NULL, &o.memory_limit, 0, INT64_MAX / 2 },
 	{ DW_OPT_NUMBER, 0, "max-sessions", "N", "clients at a time, each counted in each diagnosis that it watches",
 		"DIAGWS_HUB_MAX_SESSIONS", "200000", NULL, &o.max_sessions, 2, 100 * 1000 * 1000 },
-	{ DW_OPT_HEADING, 0, NULL, NULL, "Who may watch:", NULL, NULL, NULL, NULL, 0, 0 },
+	{ DW_OPT_HEADING, .help = "Who may watch:" },
 	{ DW_OPT_CHOICE, 0, "ownership", "HOW", "who decides: the registry, the token's claims, or either",
 		"DIAGWS_HUB_OWNERSHIP", "registry", "registry|claims|either", &o.ownership, 0, 0 },
-	{ DW_OPT_HEADING, 0, NULL, NULL, "Else:", NULL, NULL, NULL, NULL, 0, 0 },
-	{ DW_OPT_FLAG, 't', "test", NULL, "check the configuration and exit", NULL, NULL, NULL, &o.check, 0, 0 },
-	{ DW_OPT_HEADING, 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0, 0 },
+	{ DW_OPT_HEADING, .help = "Else:" },
+	{ DW_OPT_FLAG, 't', "test", NULL, "check the configuration and exit", .target = &o.check },
+	{ 0 },
 };
 
 static const struct dw_opt *const groups[] = { table, dw_opt_daemon, dw_opt_common, NULL };
@@ -54,6 +55,7 @@ static const struct dw_command command = {
 		"diagws-hub --bind ipc:///tmp/hub.sock --state-dir /tmp/hub --ownership either\n"
 		"diagws-hub --bind ipc:///run/diagws/hub.sock --bind ipc:///run/diagws-send/hub.sock,role=sender,group=cron",
 	.groups = groups,
+	.takes_initials = true,
 };
 
 static int
@@ -68,13 +70,13 @@ check_engine(void)
 {
 	struct dw_fault fault = { 0 };
 
-	if (strcmp(o.engine, "lmdb") == 0)
+	if (strcmp(engine, "lmdb") == 0)
 		return DW_OK;
-	if (strncmp(o.engine, "nats://", strlen("nats://")) == 0)
+	if (strncmp(engine, "nats://", strlen("nats://")) == 0)
 		return complain(dw_fault_set(&fault, DW_E_UNSUPPORTED, "--engine", "lmdb",
-							"the engine '%s' is not supported by this version", o.engine),
+							"the engine '%s' is not supported by this version", engine),
 			&fault);
-	return dw_opt_misuse(&command, "option '--engine': '%s' is no engine; lmdb is", o.engine);
+	return dw_opt_misuse(&command, "option '--engine': '%s' is no engine; lmdb is", engine);
 }
 
 static int
@@ -97,17 +99,6 @@ options_read(struct options *options, int argc, char **argv)
 {
 	int first = 0, err;
 
-	o = (struct options) {
-		.engine = "lmdb",
-		.ownership = "registry",
-		.queue_limit = 100,
-		.queue_ttl_ms = 7 * DAY_MS,
-		.cursor_ttl_ms = 30 * DAY_MS,
-		.id_window_ms = DAY_MS,
-		.store_limit = 16LL << 30,
-		.memory_limit = 256LL << 20,
-		.max_sessions = 200000,
-	};
 	err = dw_opt_parse(&command, argc, argv, &first);
 	if (err != DW_OK)
 		return err;

@@ -19,7 +19,6 @@ struct options {
 	struct dw_bind binds[DW_ROUTER_BINDS_MAX]; /* what they say */
 	size_t bind_count;
 	const char *state_dir; /* never NULL after options_check */
-	const char *engine;
 	const char *ownership;
 	int64_t queue_limit, queue_ttl_ms, cursor_ttl_ms, id_window_ms;
 	int64_t store_limit, memory_limit, max_sessions;

@@ -305,6 +305,8 @@ read_environment(const struct dw_command *command, const struct tables *tables)
 		const struct source source = { command, tables->opts[i], true };
 		const char *value = source.opt->env != NULL ? getenv(source.opt->env) : NULL;
 
+		if ((value == NULL || value[0] == '\0') && command->takes_initials && source.opt->kind >= DW_OPT_NUMBER)
+			value = source.opt->initial;
 		if (value != NULL && value[0] != '\0')
 			err = set_value(&source, value);
 	}
