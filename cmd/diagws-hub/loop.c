@@ -57,7 +57,7 @@ take_signals(struct hub *hub, int fd)
 	struct signalfd_siginfo info;
 
 	while (read(fd, &info, sizeof(info)) == (ssize_t)sizeof(info))
-		if (info.ssi_signo != SIGHUP)
+		if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT)
 			begin_close(hub);
 }
 
@@ -192,10 +192,7 @@ loop_run(struct hub *hub)
 	bool gathers = false, more = false;
 	sigset_t signals;
 
-	sigemptyset(&signals);
-	sigaddset(&signals, SIGTERM);
-	sigaddset(&signals, SIGINT);
-	sigaddset(&signals, SIGHUP);
+	(void)pthread_sigmask(SIG_BLOCK, NULL, &signals); /* what main blocked */
 	fds[1].fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
 	(void)prctl(PR_SET_TIMERSLACK, 1); /* or the kernel makes HUB_LINGER_US half as long again */
 	while (hub->fatal == DW_OK) {
