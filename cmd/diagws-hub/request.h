@@ -15,7 +15,6 @@
 
 struct hub;
 struct peer;
-struct request;
 
 /* A READ that may wait for a message: it has just come; or it waits, and is looked at again; POLL_KEPT says that there
  * is still nothing. */
@@ -30,17 +29,19 @@ struct request {
 	enum poll_state poll;
 };
 
+typedef void dispatch_fn(struct hub *hub, struct peer *peer, struct request *request);
+
 /* Something in the queue that has messages to be carried out now. */
 struct later {
-	const struct later_ops *ops; /* NULL: not in the queue */
-	struct later *prev, *next;
+	/* Dispatches its next message, if who sent it is there; whoever has no more takes itself out of the queue. */
+	void (*serve)(struct hub *hub, struct later *later, dispatch_fn *dispatch);
+	struct later *prev, *next; /* prev NULL: not in the queue */
 };
 
-struct later_ops {
-	/* Fills in the next message; NULL: it is not to be dispatched, for its peer has gone or was answered. */
-	struct peer *(*take)(struct hub *hub, struct later *later, struct request *request);
-	/* After each take: whoever has no more takes itself out of the queue. */
-	void (*done)(struct hub *hub, struct later *later, const struct request *request);
-};
+/* The queue (rooms/later.c). Behind what is in it; what is in it stays where it is. */
+void later_add(struct hub *hub, struct later *later);
+void later_remove(struct hub *hub, struct later *later);
+/* Until there is none. */
+void later_serve(struct hub *hub, dispatch_fn *dispatch);
 
 #endif

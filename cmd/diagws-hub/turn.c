@@ -14,7 +14,6 @@
 #include "hub.h"
 #include "peers/outbox.h"
 #include "peers/peers.h"
-#include "rooms/later.h"
 #include "rooms/load.h"
 #include "rooms/waits.h"
 #include "store/stage.h"

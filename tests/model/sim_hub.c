@@ -22,7 +22,6 @@
 #include "handle/handlers.h"
 #include "peers/peers.h"
 #include "rooms/sessions.h"
-#include "rooms/later.h"
 #include "rooms/rooms.h"
 #include "rooms/load.h"
 #include "sim.h"

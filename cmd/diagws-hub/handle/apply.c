@@ -239,10 +239,8 @@ apply_batch(struct hub *hub, struct batch *batch)
 	for (size_t i = 0; i < batch->count; i++) {
 		struct staged *staged = (struct staged *)(void *)batch->ops[i];
 
-		if (staged->reply == REPLY_RIGHT || staged->reply == REPLY_LOOKUP)
-			question_answered(hub, staged);
-		else if (staged->op.kind == DW_OP_LOAD)
-			room_found(hub, staged);
+		if (staged->later.serve != NULL)
+			later_add(hub, &staged->later);
 		else
 			stage_free(hub, staged);
 	}

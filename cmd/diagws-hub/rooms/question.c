@@ -20,7 +20,6 @@
 #include "hub.h"
 #include "peers/outbox.h"
 #include "peers/peers.h"
-#include "rooms/later.h"
 #include "rooms/load.h"
 #include "rooms/rooms.h"
 #include "store/stage.h"
@@ -40,10 +39,68 @@ claim_of(const struct dw_wire *message)
 	return (struct claim) { message->publish.room, message->publish.user, message->publish.claimed };
 }
 
+/* Who may goes on, or waits for the room: that is made, or loaded, now. True: it goes on. */
+static bool
+enter_room(struct hub *hub, struct peer *peer, const struct request *request)
+{
+	struct dw_room *room = room_get(hub, claim_of(&request->message).room);
+	int err = DW_E_NOMEM;
+
+	if (room != NULL && dw_room_resident(room) && !room_waits(room))
+		return true;
+	if (room != NULL) {
+		err = room_wait(hub, room, peer, request->frame);
+		room_done(hub, room);
+	}
+	if (err != DW_OK)
+		answer_failure(hub, peer->number, &request->message, err, NULL);
+	return false;
+}
+
+/* NULL: it is not to be dispatched. */
+static struct peer *
+take_request(struct hub *hub, const struct staged *staged, struct request *request)
+{
+	struct peer *peer = peer_find(hub, staged->peer);
+
+	if (!asked_take(hub, staged->asked, peer, &request->message, &request->frame))
+		return NULL;
+	request->again = true;
+	if (staged->reply == REPLY_RIGHT)
+		return enter_room(hub, peer, request) ? peer : NULL;
+	request->looked_up = true;
+	/* What the engine could not say is 0. */
+	request->found = (struct dw_place) {
+		.at = dw_position_said(staged->op.place.seq, staged->op.place.n, staged->op.place.own),
+		.until = staged->op.place.until,
+		.until_own = staged->op.place.until_own,
+	};
+	return peer;
+}
+
+static void
+serve_asked(struct hub *hub, struct later *later, dispatch_fn *dispatch)
+{
+	struct staged *staged = staged_of(later);
+	struct dw_room *room = staged->asked->room;
+	struct request request = { .poll = POLL_FIRST };
+	struct peer *peer = take_request(hub, staged, &request);
+
+	if (peer != NULL)
+		dispatch(hub, peer, &request);
+	if (room != NULL) {
+		room_unhold(room);
+		room_done(hub, room);
+	}
+	later_remove(hub, later);
+	stage_free(hub, staged);
+}
+
 /* The message waits for what is staged, which this takes over; room: as asked_new takes it. */
 static int
 ask(struct hub *hub, struct peer *peer, struct staged *staged, const struct dw_wire *message, struct dw_room *room)
 {
+	staged->later.serve = serve_asked;
 	staged->asked = asked_new(hub, peer, message, room);
 	if (staged->asked != NULL)
 		return stage_add(hub, peer, staged);
@@ -112,6 +169,7 @@ right_told(struct hub *hub, struct staged *staged)
 	if (err == DW_OK)
 		return;
 	staged->asked = NULL;
+	staged->later.serve = NULL;
 	if (asked_take(hub, asked, peer_find(hub, staged->peer), &message, &frame)) {
 		hub->counters.rejected += message.kind == DW_PUBLISH;
 		answer_failure(hub, staged->peer, &message, err, NULL);
@@ -141,69 +199,4 @@ const struct dw_place *
 lookup_of(const struct request *request, uint64_t seq)
 {
 	return request->looked_up && dw_seq(request->found.at) == seq ? &request->found : NULL;
-}
-
-/* Who may goes on, or waits for the room: that is made, or loaded, now. True: it goes on. */
-static bool
-enter_room(struct hub *hub, struct peer *peer, const struct request *request)
-{
-	struct dw_room *room = room_get(hub, claim_of(&request->message).room);
-	int err = DW_E_NOMEM;
-
-	if (room != NULL && dw_room_resident(room) && !room_waits(room))
-		return true;
-	if (room != NULL) {
-		err = room_wait(hub, room, peer, request->frame);
-		room_done(hub, room);
-	}
-	if (err != DW_OK)
-		answer_failure(hub, peer->number, &request->message, err, NULL);
-	return false;
-}
-
-static struct peer *
-take_request(struct hub *hub, struct later *later, struct request *request)
-{
-	const struct staged *staged = staged_of(later);
-	struct peer *peer = peer_find(hub, staged->peer);
-
-	if (!asked_take(hub, staged->asked, peer, &request->message, &request->frame))
-		return NULL;
-	request->again = true;
-	if (staged->reply == REPLY_RIGHT)
-		return enter_room(hub, peer, request) ? peer : NULL;
-	request->looked_up = true;
-	/* What the engine could not say is 0. */
-	request->found = (struct dw_place) {
-		.at = dw_position_said(staged->op.place.seq, staged->op.place.n, staged->op.place.own),
-		.until = staged->op.place.until,
-		.until_own = staged->op.place.until_own,
-	};
-	return peer;
-}
-
-static void
-end_request(struct hub *hub, struct later *later, const struct request *request)
-{
-	struct staged *staged = staged_of(later);
-	struct dw_room *room = staged->asked->room;
-
-	(void)request;
-	if (room != NULL) {
-		room_unhold(room);
-		room_done(hub, room);
-	}
-	later_remove(hub, later);
-	stage_free(hub, staged);
-}
-
-void
-question_answered(struct hub *hub, struct staged *staged)
-{
-	static const struct later_ops ops = { take_request, end_request };
-
-	if (staged->asked != NULL)
-		later_add(hub, &staged->later, &ops);
-	else
-		stage_free(hub, staged);
 }

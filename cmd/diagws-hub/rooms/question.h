@@ -7,8 +7,6 @@
 #include "request.h"
 #include "room/room.h"
 
-struct hub;
-struct peer;
 struct staged;
 
 /* Whether the user of a JOIN, a READ or a PUBLISH may be in its room. DW_OK: yes, and the room is resident.
@@ -30,8 +28,5 @@ struct lookup {
 int lookup_ask(struct hub *hub, struct peer *peer, const struct lookup *question, const struct dw_wire *message);
 /* What the engine has said of this seq; NULL: nothing. */
 const struct dw_place *lookup_of(const struct request *request, uint64_t seq);
-
-/* The whole batch has been applied: whoever asked and was not told goes on later. Takes the operation over. */
-void question_answered(struct hub *hub, struct staged *staged);
 
 #endif

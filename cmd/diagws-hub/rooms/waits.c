@@ -1,7 +1,7 @@
 /* Waits: senders that want to know when so many devices have their message, and READs that found nothing (polls) and
- * want the next message. Both wait for something about a room until a time is over, and keep it in memory. A wait ends with its peer, and
- * counts as an unanswered request of it. It has its place in a list of what it waits for and in one of its peer, and a
- * timer: nothing here looks at waits that nothing has happened to.
+ * want the next message. Both wait for something about a room until a time is over, and keep it in memory. A wait ends
+ * with its peer, and counts as an unanswered request of it. It has its place in a list of what it waits for and in one
+ * of its peer, and a timer: nothing here looks at waits that nothing has happened to.
  *
  * A message that somebody waits for is awaited: a device that confirms costs a look for each message that it has got by
  * that, and not one for everybody who waits; one that joins costs none. All who wait for so many devices are answered.
@@ -26,7 +26,6 @@
 #include "hub.h"
 #include "peers/outbox.h"
 #include "peers/peers.h"
-#include "rooms/later.h"
 #include "rooms/rooms.h"
 #include "store/stage.h"
 
@@ -391,20 +390,13 @@ waits_joined(struct hub *hub, struct dw_room *room, const struct dw_session *ses
 
 /* ---- READs that wait for a message */
 
-static struct wait *
-wait_of(struct later *later)
-{
-	return (struct wait *)(void *)((char *)later - offsetof(struct wait, later));
-}
-
+/* NULL: it is not to be dispatched. */
 static struct peer *
-take_request(struct hub *hub, struct later *later, struct request *request)
+take_request(struct wait *wait, struct request *request)
 {
-	struct wait *wait = wait_of(later);
 	const uint64_t now = dw_mono_ms();
 
-	request->poll = POLL_AGAIN;
-	if (peer_is_deaf(hub, wait->peer)) {
+	if (peer_is_deaf(wait->hub, wait->peer)) {
 		wait->stalled = wait->peer->stalled = true;
 		return NULL;
 	}
@@ -417,14 +409,18 @@ take_request(struct hub *hub, struct later *later, struct request *request)
 }
 
 static void
-end_request(struct hub *hub, struct later *later, const struct request *request)
+serve_poll(struct hub *hub, struct later *later, dispatch_fn *dispatch)
 {
-	struct wait *wait = wait_of(later);
+	struct wait *wait = (struct wait *)(void *)((char *)later - offsetof(struct wait, later));
+	struct request request = { .poll = POLL_AGAIN };
+	struct peer *peer = take_request(wait, &request);
 
+	if (peer != NULL)
+		dispatch(hub, peer, &request);
 	later_remove(hub, later);
 	if (wait->stalled)
 		return;
-	if (request->poll == POLL_KEPT)
+	if (request.poll == POLL_KEPT)
 		dw_wheel_set(&hub->wheel, &wait->timer, wait->until);
 	else
 		end_wait(wait);
@@ -434,10 +430,9 @@ end_request(struct hub *hub, struct later *later, const struct request *request)
 static void
 queue_poll(struct dw_wheel_timer *timer)
 {
-	static const struct later_ops ops = { take_request, end_request };
 	struct wait *wait = (struct wait *)(void *)((char *)timer - offsetof(struct wait, timer));
 
-	later_add(wait->hub, &wait->later, &ops);
+	later_add(wait->hub, &wait->later);
 }
 
 /* Packed anew, for what else a peer put into its frame is not to be kept. */
@@ -445,9 +440,10 @@ int
 wait_message(struct hub *hub, struct peer *peer, struct dw_room *room, struct request *request)
 {
 	const struct dw_read *read = &request->message.read;
-	const struct wait wait = {
-		.room = room, .timer.fire = queue_poll, .list = &((struct resident *)room->user)->polls
-	};
+	const struct wait wait = { .room = room,
+		.timer.fire = queue_poll,
+		.later.serve = serve_poll,
+		.list = &((struct resident *)room->user)->polls };
 	struct dw_buf frame = { 0 };
 	int err = DW_E_NOMEM;
 

@@ -67,7 +67,8 @@ struct staged {
 	uint64_t wait, wait_ms;  /* REPLY_STORED: see struct dw_publish */
 	bool holds;              /* its room is resident, and held until it is applied */
 	struct asked *asked;     /* REPLY_RIGHT, REPLY_LOOKUP: the frame that waits; NULL: not any more */
-	struct later later;      /* that frame, or those that wait for the room, when the batch has been applied */
+	struct later later;      /* that frame, or those that wait for the room, when the batch has been applied; `serve`
+							  * is NULL where there is none */
 	struct account *account; /* of who asked */
 	size_t bytes;            /* counted there; before stage_add what the engine will bring, at most */
 };

@@ -17,7 +17,6 @@
 #include "base/clock.h"
 #include "peers/outbox.h"
 #include "peers/peers.h"
-#include "rooms/later.h"
 #include "rooms/load.h"
 #include "rooms/question.h"
 #include "rooms/rooms.h"
@@ -404,7 +403,10 @@ find(size_t i, size_t count, enum dw_owner_state state)
 	if (state != DW_OWNER_NONE)
 		dw_buf_add(&staged->op.read.owners, &row, sizeof(row));
 	right_told(&hub, staged);
-	question_answered(&hub, staged);
+	if (staged->later.serve != NULL)
+		later_add(&hub, &staged->later);
+	else
+		stage_free(&hub, staged);
 	later_serve(&hub, dispatch);
 }
 
