@@ -23,7 +23,7 @@
 static const uint64_t ASK_EVERY_MS = 1000;
 
 struct handler {
-	void (*handle)(struct hub *hub, struct peer *peer, struct request *request);
+	request_fn *handle;
 	size_t room_at; /* where its room's name is; 0: it is about no room, needs none loaded, or sees to that itself */
 	unsigned roles; /* who may say it: any of these */
 	unsigned cost;  /* what it may take, in messages of the simplest kind */
@@ -144,7 +144,8 @@ hub_receive(struct hub *hub, struct peer *peer)
 	}
 	frame.n -= peer->rest.n;
 	request.frame = frame;
-	request.again = request.looked_up = false;
+	request.again = false;
+	request.found = NULL;
 	request.poll = POLL_FIRST;
 	handler = find_handler(request.message.kind);
 	hub_dispatch(hub, peer, &request);

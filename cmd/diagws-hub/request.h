@@ -22,19 +22,19 @@ enum poll_state { POLL_FIRST, POLL_AGAIN, POLL_KEPT };
 
 struct request {
 	struct dw_wire message;
-	struct dw_str frame;   /* it, as it was packed */
-	bool again;            /* it has waited, and was let in then */
-	bool looked_up;        /* a position of it was, */
-	struct dw_place found; /* and this is what the engine said */
+	struct dw_str frame;          /* it, as it was packed */
+	bool again;                   /* it has waited, and was let in then */
+	const struct dw_place *found; /* what the engine said of its position; NULL: that was not looked up */
 	enum poll_state poll;
 };
 
-typedef void dispatch_fn(struct hub *hub, struct peer *peer, struct request *request);
+/* Carries a message out. */
+typedef void request_fn(struct hub *hub, struct peer *peer, struct request *request);
 
 /* Something in the queue that has messages to be carried out now. */
 struct later {
 	/* Dispatches its next message, if who sent it is there; whoever has no more takes itself out of the queue. */
-	void (*serve)(struct hub *hub, struct later *later, dispatch_fn *dispatch);
+	void (*serve)(struct hub *hub, struct later *later, request_fn *dispatch);
 	struct later *prev, *next; /* prev NULL: not in the queue */
 };
 
@@ -42,6 +42,6 @@ struct later {
 void later_add(struct hub *hub, struct later *later);
 void later_remove(struct hub *hub, struct later *later);
 /* Until there is none. */
-void later_serve(struct hub *hub, dispatch_fn *dispatch);
+void later_serve(struct hub *hub, request_fn *dispatch);
 
 #endif

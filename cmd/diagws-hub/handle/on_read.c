@@ -106,7 +106,7 @@ static int
 read_room(struct hub *hub, struct peer *peer, struct dw_room *room, struct request *request, struct dw_buf *out)
 {
 	const struct dw_read *read = &request->message.read;
-	const struct dw_place *found = lookup_of(request, dw_seq(read->after));
+	const struct dw_place *found = request->found;
 	const struct dw_join_context context = { .edge = peer->number,
 		.epoch = hub->info.epoch,
 		.engine_head = hub->info.head,
@@ -125,10 +125,8 @@ read_room(struct hub *hub, struct peer *peer, struct dw_room *room, struct reque
 	if (err != DW_OK)
 		return err;
 	if (!cut_gaps(room, read, found, records) || asks)
-		return lookup_ask(hub, peer,
-			&(struct lookup) {
-				.room = room, .user = read->user, .seq = dw_seq(read->after), .until = dw_seq(records->last) },
-			&request->message); /* with what is left of its wait */
+		/* With what is left of its wait. */
+		return lookup_ask(hub, peer, &request->message, room, dw_seq(records->last));
 	if (is_nothing(records) && read->wait_ms > 0 && !hub->closing)
 		return wait_message(hub, peer, room, request);
 	if (!records->more)

@@ -29,7 +29,7 @@ later_remove(struct hub *hub, struct later *later)
 }
 
 void
-later_serve(struct hub *hub, dispatch_fn *dispatch)
+later_serve(struct hub *hub, request_fn *dispatch)
 {
 	while (hub->later != NULL)
 		hub->later->serve(hub, hub->later, dispatch);

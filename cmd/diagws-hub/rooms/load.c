@@ -69,7 +69,7 @@ take_request(struct hub *hub, const struct dw_op *load, struct resident *residen
 }
 
 static void
-serve_waiting(struct hub *hub, struct later *later, dispatch_fn *dispatch)
+serve_waiting(struct hub *hub, struct later *later, request_fn *dispatch)
 {
 	struct staged *load = staged_of(later);
 	struct dw_room *room = room_find(hub, dw_str(load->op.room));

@@ -57,36 +57,26 @@ enter_room(struct hub *hub, struct peer *peer, const struct request *request)
 	return false;
 }
 
-/* NULL: it is not to be dispatched. */
-static struct peer *
-take_request(struct hub *hub, const struct staged *staged, struct request *request)
-{
-	struct peer *peer = peer_find(hub, staged->peer);
-
-	if (!asked_take(hub, staged->asked, peer, &request->message, &request->frame))
-		return NULL;
-	request->again = true;
-	if (staged->reply == REPLY_RIGHT)
-		return enter_room(hub, peer, request) ? peer : NULL;
-	request->looked_up = true;
-	/* What the engine could not say is 0. */
-	request->found = (struct dw_place) {
-		.at = dw_position_said(staged->op.place.seq, staged->op.place.n, staged->op.place.own),
-		.until = staged->op.place.until,
-		.until_own = staged->op.place.until_own,
-	};
-	return peer;
-}
-
 static void
-serve_asked(struct hub *hub, struct later *later, dispatch_fn *dispatch)
+serve_asked(struct hub *hub, struct later *later, request_fn *dispatch)
 {
 	struct staged *staged = staged_of(later);
 	struct dw_room *room = staged->asked->room;
-	struct request request = { .poll = POLL_FIRST };
-	struct peer *peer = take_request(hub, staged, &request);
+	struct peer *peer = peer_find(hub, staged->peer);
+	struct request request = { .again = true };
+	struct dw_place found;
 
-	if (peer != NULL)
+	if (room != NULL) {
+		/* What the engine could not say is 0. */
+		found = (struct dw_place) {
+			.at = dw_position_said(staged->op.place.seq, staged->op.place.n, staged->op.place.own),
+			.until = staged->op.place.until,
+			.until_own = staged->op.place.until_own,
+		};
+		request.found = &found;
+	}
+	if (asked_take(hub, staged->asked, peer, &request.message, &request.frame) &&
+		(room != NULL || enter_room(hub, peer, &request)))
 		dispatch(hub, peer, &request);
 	if (room != NULL) {
 		room_unhold(room);
@@ -178,25 +168,19 @@ right_told(struct hub *hub, struct staged *staged)
 }
 
 int
-lookup_ask(struct hub *hub, struct peer *peer, const struct lookup *question, const struct dw_wire *message)
+lookup_ask(struct hub *hub, struct peer *peer, const struct dw_wire *message, struct dw_room *room, uint64_t until)
 {
-	struct staged *staged = stage_new(DW_OP_PLACE, dw_str(question->room->name));
+	struct staged *staged = stage_new(DW_OP_PLACE, dw_str(room->name));
 	int err;
 
 	if (staged == NULL)
 		return DW_E_NOMEM;
-	(void)dw_str_copy(question->user, staged->op.place.user, sizeof(staged->op.place.user));
-	staged->op.place.seq = question->seq;
-	staged->op.place.until = question->until;
+	(void)dw_str_copy(claim_of(message).user, staged->op.place.user, sizeof(staged->op.place.user));
+	staged->op.place.seq = dw_seq(message->kind == DW_JOIN ? message->join.after : message->read.after);
+	staged->op.place.until = until;
 	staged->reply = REPLY_LOOKUP;
-	err = ask(hub, peer, staged, message, question->room);
+	err = ask(hub, peer, staged, message, room);
 	if (err == DW_OK)
-		room_hold(hub, question->room);
+		room_hold(hub, room);
 	return err;
-}
-
-const struct dw_place *
-lookup_of(const struct request *request, uint64_t seq)
-{
-	return request->looked_up && dw_seq(request->found.at) == seq ? &request->found : NULL;
 }

@@ -409,7 +409,7 @@ take_request(struct wait *wait, struct request *request)
 }
 
 static void
-serve_poll(struct hub *hub, struct later *later, dispatch_fn *dispatch)
+serve_poll(struct hub *hub, struct later *later, request_fn *dispatch)
 {
 	struct wait *wait = (struct wait *)(void *)((char *)later - offsetof(struct wait, later));
 	struct request request = { .poll = POLL_AGAIN };

@@ -10,9 +10,6 @@
 #include "request.h"
 #include "store/engine.h"
 
-struct hub;
-struct peer;
-
 enum {
 	HUB_PENDING_MAX = 8192,            /* unanswered requests of a peer */
 	HUB_STAGED_MAX = 64 * 1024 * 1024, /* bytes that wait for the store, and what it will bring; see stage_full */

@@ -31,7 +31,7 @@ note(char *text, char name)
 }
 
 static void
-serve_line(struct hub *unused, struct later *later, dispatch_fn *dispatch)
+serve_line(struct hub *unused, struct later *later, request_fn *dispatch)
 {
 	struct line *line = (struct line *)(void *)later;
 	struct request request = { .message.ping.token = (uint64_t)line->name };
