@@ -139,15 +139,11 @@ apply_owners(struct hub *hub, struct staged *staged)
 	}
 	if (staged->reply == REPLY_CHECKED) {
 		outbox_add(hub, staged->peer,
-			&(struct dw_wire) {
-				.kind = DW_OWNED, .owned = { .corr = staged->corr, .code = (uint64_t)-right_found(hub, staged) } });
+			&(struct dw_wire) { DW_OWNED, .owned = { staged->corr, (uint64_t)-right_found(hub, staged) } });
 		return;
 	}
 	if (op->err != DW_OK) {
-		const struct dw_wire answer = { .kind = DW_TABLE,
-			.table = { .corr = staged->corr, .code = (uint64_t)-op->err } };
-
-		outbox_add(hub, staged->peer, &answer);
+		outbox_add(hub, staged->peer, &(struct dw_wire) { DW_TABLE, .table = { staged->corr, (uint64_t)-op->err } });
 		return;
 	}
 	table_init(&table, op->read.limit, -1, false);

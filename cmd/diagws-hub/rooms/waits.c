@@ -244,9 +244,7 @@ get_awaited(struct hub *hub, struct dw_room *room, const struct dw_op *op, struc
 static void
 tell_delivered(struct hub *hub, const struct peer *peer, uint64_t corr, int err, uint64_t count)
 {
-	outbox_add(hub, peer->number,
-		&(struct dw_wire) {
-			.kind = DW_DELIVERED, .delivered = { .corr = corr, .code = (uint64_t)-err, .count = count } });
+	outbox_add(hub, peer->number, &(struct dw_wire) { DW_DELIVERED, .delivered = { corr, (uint64_t)-err, count } });
 }
 
 /* Those who wait for no more devices than have it. */
