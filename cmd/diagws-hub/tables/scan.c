@@ -42,7 +42,7 @@ table_send(struct hub *hub, uint32_t peer, uint64_t corr, const char *columns, s
 	struct dw_wire answer = { .kind = DW_TABLE, .table = { .corr = corr } };
 
 	(void)table_finish(table, SIZE_MAX);
-	if (table_ok(table)) {
+	if (dw_buf_ok(&table->cells)) {
 		answer.table.columns = dw_str(columns);
 		answer.table.cells = (struct dw_str) { table->cells.data, table->cells.len };
 		answer.table.more = table->more;

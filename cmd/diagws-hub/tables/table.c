@@ -86,12 +86,6 @@ table_nil(struct table *table)
 	(void)next_cell(table, DW_CELL_NIL);
 }
 
-bool
-table_ok(const struct table *table)
-{
-	return dw_buf_ok(&table->cells);
-}
-
 static int
 compare_texts(struct dw_str a, struct dw_str b)
 {
@@ -258,7 +252,7 @@ append_row(struct table *table)
 bool
 table_end_row(struct table *table)
 {
-	const bool taken = table_ok(table) && (table->sort >= 0 ? keep_row(table) : append_row(table));
+	const bool taken = dw_buf_ok(&table->cells) && (table->sort >= 0 ? keep_row(table) : append_row(table));
 
 	table->columns = 0;
 	return taken;
@@ -267,7 +261,7 @@ table_end_row(struct table *table)
 bool
 table_finish(struct table *table, size_t most)
 {
-	if (table->sort < 0 || !table_ok(table))
+	if (table->sort < 0 || !dw_buf_ok(&table->cells))
 		return true;
 	table->more = table->bar != NULL;
 	while (table->heaped > 0 && most > 0) {

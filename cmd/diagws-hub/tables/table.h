@@ -4,7 +4,7 @@
  * all rows and holds in the end the first ones in the order of that column, as many as fit. What it keeps meanwhile has
  * a bound (table.c), however many rows there are, and so has what one row takes.
  *
- * Memory that was not there is remembered and told by table_ok.
+ * Memory that was not there is remembered by `cells`.
  */
 #ifndef DIAGWS_HUB_TABLE_H
 #define DIAGWS_HUB_TABLE_H
@@ -59,6 +59,5 @@ bool table_end_row(struct table *table);
 /* After the last row: puts `most` of them in order, to be called again until it is true. `rows`, `cells` and `more` are
  * then what is to be sent. */
 bool table_finish(struct table *table, size_t most);
-bool table_ok(const struct table *table);
 
 #endif
