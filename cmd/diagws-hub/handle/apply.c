@@ -87,8 +87,8 @@ apply_append(struct hub *hub, struct staged *staged)
 		waits_message(hub, room);
 	}
 	if (staged->holds)
-		room_unhold(room_find(hub, dw_str(op->room)));
-	if ((room = room_find(hub, dw_str(op->room))) != NULL)
+		room_unhold(hub, room_find(hub, dw_str(op->room)));
+	else if ((room = room_find(hub, dw_str(op->room))) != NULL)
 		room_done(hub, room);
 }
 

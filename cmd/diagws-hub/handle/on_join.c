@@ -8,6 +8,8 @@
  */
 #include "handle/handlers.h"
 
+#include <utlist.h>
+
 #include "base/clock.h"
 #include "cli/logging.h"
 #include "hub.h"
@@ -88,8 +90,10 @@ join_room(struct hub *hub, struct peer *peer, struct dw_room *room, const struct
 	err = dw_room_join(room, join, &context, &answer.joined, &session);
 	if (err == DW_OK) {
 		peer->sessions++;
-		if (session->reader->session_count == 1 && session->reader->edge_prev == NULL)
-			peer_add_reader(peer, session->reader);
+		if (session->reader->session_count == 1 && session->reader->edge_prev == NULL) {
+			DL_APPEND2(peer->readers, session->reader, edge_prev, edge_next);
+			peer->reader_count++;
+		}
 		if (dw_seq(session->reader->sent) < room->head)
 			peer_mark_dirty(hub, peer, session->reader);
 		answer.joined.corr = join->corr;

@@ -67,16 +67,6 @@ find_column(const char *names, struct dw_str name)
 	}
 }
 
-/* The asker learns which columns there are. */
-static void
-refuse_column(struct hub *hub, struct peer *peer, uint64_t corr, const struct view *view)
-{
-	const struct dw_wire answer = { .kind = DW_TABLE,
-		.table = { .corr = corr, .code = (uint64_t)-DW_E_FIELD, .columns = dw_str(view->columns) } };
-
-	outbox_add(hub, peer->number, &answer);
-}
-
 /* The column has been looked at. */
 static int
 send_view(struct hub *hub, struct peer *peer, const struct dw_stat *stat, const struct view *view, struct dw_room *room)
@@ -125,7 +115,9 @@ on_stat(struct hub *hub, struct peer *peer, struct request *request)
 	if (view == NULL)
 		err = DW_E_UNSUPPORTED;
 	else if (stat->sort.n > 0 && find_column(view->columns, stat->sort) < 0)
-		refuse_column(hub, peer, stat->corr, view);
+		outbox_add(hub, peer->number, /* the asker learns which columns there are */
+			&(struct dw_wire) {
+				DW_TABLE, .table = { stat->corr, (uint64_t)-DW_E_FIELD, .columns = dw_str(view->columns) } });
 	else if (view->of_room)
 		err = send_room_view(hub, peer, request, view);
 	else

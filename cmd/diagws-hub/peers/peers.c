@@ -122,13 +122,6 @@ peer_answered(struct peer *peer)
 }
 
 void
-peer_add_reader(struct peer *peer, struct dw_reader *reader)
-{
-	DL_APPEND2(peer->readers, reader, edge_prev, edge_next);
-	peer->reader_count++;
-}
-
-void
 peer_remove_reader(struct peer *peer, struct dw_reader *reader)
 {
 	DL_DELETE2(peer->readers, reader, edge_prev, edge_next);

@@ -78,10 +78,8 @@ serve_asked(struct hub *hub, struct later *later, request_fn *dispatch)
 	if (asked_take(hub, staged->asked, peer, &request.message, &request.frame) &&
 		(room != NULL || enter_room(hub, peer, &request)))
 		dispatch(hub, peer, &request);
-	if (room != NULL) {
-		room_unhold(room);
-		room_done(hub, room);
-	}
+	if (room != NULL)
+		room_unhold(hub, room);
 	later_remove(hub, later);
 	stage_free(hub, staged);
 }

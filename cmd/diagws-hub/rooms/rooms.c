@@ -184,9 +184,10 @@ room_hold(struct hub *hub, struct dw_room *room)
 }
 
 void
-room_unhold(struct dw_room *room)
+room_unhold(struct hub *hub, struct dw_room *room)
 {
 	((struct resident *)room->user)->holds--;
+	room_done(hub, room);
 }
 
 struct dw_room *

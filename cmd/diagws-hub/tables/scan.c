@@ -93,10 +93,8 @@ end_scan(struct hub *hub, struct scan *scan)
 	scan->peer->held = false;
 	table_clear(&scan->table);
 	free(scan);
-	if (room == NULL)
-		return;
-	room_unhold(room);
-	room_done(hub, room);
+	if (room != NULL)
+		room_unhold(hub, room);
 }
 
 /* The next bit of it, and what that cost. */

@@ -102,8 +102,9 @@ room_hold(struct hub *unused, struct dw_room *room)
 }
 
 void
-room_unhold(struct dw_room *room)
+room_unhold(struct hub *unused, struct dw_room *room)
 {
+	(void)unused;
 	(void)room;
 }
 
