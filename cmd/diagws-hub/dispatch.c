@@ -1,6 +1,4 @@
-/* From a frame to its handler, by a table: what each message needs before it is handled, and who may say it.
- *
- * Its own file because these checks are the same for all: the peer must have said HELLO, and a message
+/* From a frame to its handler, by a table: what each message needs before it is handled, and who may say it. A message
  * about a room waits behind others that wait until that room is loaded, so that none overtakes.
  *
  * Failure modes: a malformed message, or one that is not for a hub, is answered with REFUSED and the peer goes on;

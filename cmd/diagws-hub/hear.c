@@ -1,12 +1,12 @@
-/* What peers say: frames from the router, message by message to dispatch.c, by turns.
+/* What peers say: frames from the router, message by message to dispatch.c.
  *
  * Its own file because it is where time is shared out. Each peer says a few messages, then the next one does; a peer
  * that is not through with its frame (a talker) comes again, and in between come those who begin. Nobody is read from
  * while its frame is not handled, and nobody is handled who has too much unread: so what a peer makes the hub keep and
  * do is bounded before it is done.
  *
- * Happy path: frame, messages, done. Failure modes: a frame that is too long is refused unread. A peer that is
- * forgotten in the middle of its frame takes the rest with it.
+ * Failure modes: a frame that is too long is refused unread. A peer that is forgotten in the middle of its frame takes
+ * the rest with it.
  */
 #include "turn.h"
 

@@ -1,8 +1,6 @@
-/* A message of a peer while it is carried out: when it comes, and again where it had to wait.
- *
- * What cannot be carried out yet (its room is not loaded, a right or a position must be looked up, a poll found
- * nothing) is kept where it waits. When that is over it goes to one queue (rooms/later.c), and is dispatched again from
- * the top of the turn.
+/* A message of a peer while it is carried out. What cannot be carried out yet (its room is not loaded, a right or a
+ * position must be looked up, a poll found nothing) is kept where it waits; when that is over it goes to one queue
+ * (rooms/later.c), and is dispatched again from the top of the turn.
  */
 #ifndef DIAGWS_HUB_REQUEST_H
 #define DIAGWS_HUB_REQUEST_H

@@ -1,6 +1,4 @@
-/* How peers go: what they left in rooms, waits, scans and the outbox ends with them.
- *
- * Its own file because it is the one that knows all of that; who is connected (peers.c) knows none of it.
+/* How peers go: what they left in rooms, waits, scans and the outbox ends with them; peers.c knows none of it.
  *
  * Happy path: BYE. Failure modes: silence (an edge sends at least a PING each few seconds): the peer is forgotten;
  * should it live, its next frame is answered with WHO. A connection that ends or takes nothing more: it is forgotten at

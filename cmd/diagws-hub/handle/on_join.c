@@ -1,10 +1,9 @@
 /* JOIN: a session comes to a room. Answered with JOINED; the messages after its position follow.
  *
  * Happy path: the room is resident, the user may watch, an older connection of the same device is told
- * that it is replaced, the session stands where the rules say (lib/room/join.c).
- *
- * Failure modes: a field is wrong; who may not watch is refused (question.c); a room that is not resident is loaded
- * first, for one who may, and the frame comes back here.
+ * that it is replaced, the session stands where the rules say (lib/room/join.c). Failure modes: a field is wrong; who
+ * may not watch is refused (question.c); a room that is not resident is loaded first, for one who may, and the frame
+ * comes back here.
  */
 #include "handle/handlers.h"
 

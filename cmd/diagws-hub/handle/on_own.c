@@ -1,7 +1,6 @@
-/* OWN: the registry of who may watch what. Changes and looks both go through the batch: a change is
- * answered when it is durable, and the sessions that it shuts out are closed with it (apply.c). A list comes a page at
- * a time, and all that a page may take is staged with its question: so whoever asks for many takes no more than a
- * share.
+/* OWN: the registry of who may watch what. Changes and looks both go through the batch: a change is answered when it is
+ * durable, and the sessions that it shuts out are closed with it (apply.c). A list comes a page at a time, and all that
+ * a page may take is staged with its question: so whoever asks for many takes no more than a share.
  */
 #include "handle/handlers.h"
 

@@ -1,8 +1,6 @@
 /* READ: messages of a room after a position, answered with RECORDS from memory. Two kinds ask: an edge for a session
- * that fell behind its ring, and an edge for somebody who reads without one (session 0), by right of their token.
- *
- * Happy path: the room is resident (with a session it always is), the records that the reader gets are collected,
- * what is no longer retained is told as a gap. Nothing there: a poll waits (waits.c).
+ * that fell behind its ring (its room is resident), and an edge for somebody who reads without one (session 0), by
+ * right of their token. What is no longer retained is told as a gap. Nothing there: a poll waits (waits.c).
  *
  * Failure modes: a field is wrong; a stranger (question.c); a room that must be loaded first, a position that only the
  * engine knows: the frame comes back here when that is done.

@@ -1,9 +1,6 @@
 /* STAT: what the hub knows about itself, as a table. Answered from memory, so that it never waits for the
  * disk; only `devices`, `messages`, and `room` for one that is not in memory, load that room first. What may have many
- * rows is put together a slice a turn (scan.c).
- *
- * One function per view, one table names them with their columns. Rows are sorted where all of them are: here, for an
- * answer may hold only the first of them.
+ * rows is put together a slice a turn (scan.c), and sorted here, for an answer may hold only the first of them.
  */
 #include "handle/handlers.h"
 

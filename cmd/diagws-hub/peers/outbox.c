@@ -1,12 +1,11 @@
 /* What goes out. Handlers and commits append answers; once a turn every reader that has something to get is served with
- * MESSAGES, as far as its edge's credit reaches, and all that one peer gets is sent together: as one frame, or as few
- * as it fits into.
+ * MESSAGES, as far as its edge's credit reaches, and all that one peer gets is sent in as few frames as it fits into.
  *
  * Its own file because order lives here: a JOINED is sent before the messages that follow its position, and an
  * answer to a publish only when its commit has put it here.
  *
- * Failure modes: a peer that is gone or takes nothing more is marked lost; it is forgotten after the flush (turn.c).
- * A failed allocation would lose an answer: it ends the process, and all that was acknowledged is kept.
+ * Failure modes: a peer that is gone or takes nothing more is marked lost, and forgotten after the flush (turn.c). A
+ * failed allocation would lose an answer: it ends the process, and all that was acknowledged is kept.
  */
 #include "peers/outbox.h"
 

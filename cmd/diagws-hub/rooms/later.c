@@ -1,11 +1,8 @@
 /* The queue of messages that waited and can be carried out now.
  *
- * Its own file because it knows neither what they waited for nor who carries them out: so those whom a message waits
- * for need not know what becomes of it. Order is that of the queue, and within one that has several their own.
- *
- * Happy path: a batch has been applied, or a timer has fired, and something is added; right after that the turn serves
- * the queue until it is empty (turn.c). Failure modes: whoever waited may have gone: what is in the queue sees to that
- * when it is its turn. Invariant: between two steps of a turn the queue is empty.
+ * Its own file because it knows neither what they waited for nor who carries them out. Happy path: a batch has been
+ * applied, or a timer has fired, and something is added; right after that the turn serves the queue until it is empty
+ * (turn.c). Whoever waited may have gone: what is in the queue sees to that when it is its turn.
  */
 #include "request.h"
 

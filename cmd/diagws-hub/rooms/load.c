@@ -1,12 +1,9 @@
 /* Loads of rooms, and what becomes of the frames that waited for them; and what is known of rooms at the start: how
- * much each retains, and where its devices stand. None is loaded for that, and it is read from the engine by the main
- * thread, for the store thread does not run yet.
+ * much each retains, and where its devices stand, which the main thread reads before the store thread runs.
  *
  * Its own file because a load has two ends that are far apart: it is staged when it is its turn (load_queue.c), and
- * carried into its room when its batch has been committed.
- *
- * Happy path: staged, committed, the room is filled; when the whole batch has been applied the frames that wait are
- * carried out, in order, before anything that comes later.
+ * carried into its room when its batch has been committed. The frames that wait are carried out after the whole batch,
+ * in order, before anything that comes later.
  *
  * Failure modes: the load fails: whoever waits is told. Where all who asked are gone the room is not loaded. Invariant:
  * a room counts as loading until its first frame is carried out, so that none overtakes those that wait.

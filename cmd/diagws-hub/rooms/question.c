@@ -1,15 +1,14 @@
 /* What a message asks of the engine before it is carried out: whether its user may be in the room, before anything of
- * that room is made or loaded (right_…); and what the numbers were at a seq, where the room itself does not know any
- * more (lookup_…).
+ * that room is made or loaded (right_…); and what the numbers were at a seq that the room does not know any more
+ * (lookup_…).
  *
- * What the first must not do is easily undone: a room that is unknown, one that is forbidden, and one that is forbidden
- * and in memory are refused after the same work, a look at one entry of the registry in one batch. So neither code nor
- * body nor time tells them apart, and no stranger has a room loaded.
+ * A room that is unknown, one that is forbidden, and one that is forbidden and in memory are refused after the same
+ * work, a look at one entry of the registry in one batch: so neither code nor body nor time tells them apart.
  *
- * Happy path: the room is resident and knows: at once. Otherwise the message waits alone, others are not held up; the
- * batch asks, and when it has been committed the message is dispatched again, or waits for its room. What is known once
- * the room is there decides in the end, for rights may change meanwhile. A room that is asked about stays in memory
- * until then: else the message would have it loaded, and ask anew, for ever.
+ * Happy path: the room is resident and knows: at once. Otherwise the message waits alone; when the batch that asks has
+ * been committed it is dispatched again, or waits for its room. What is known once the room is there decides in the
+ * end, for rights may change meanwhile. A room that is asked about is held until then: else the message would have it
+ * loaded, and ask anew, for ever.
  *
  * Failure modes: no memory; nobody waits any more (stage.c). The engine failed: who asked for a right is told that, and
  * who asked for numbers goes on with what the room knows. A hub that is shutting down looks no right up and says

@@ -1,19 +1,19 @@
 /* Waits: senders that want to know when so many devices have their message, and READs that found nothing (polls) and
- * want the next message. Both wait for something about a room until a time is over, and keep it in memory. A wait ends
- * with its peer, and counts as an unanswered request of it. It has its place in a list of what it waits for and in one
- * of its peer, and a timer: nothing here looks at waits that nothing has happened to.
+ * want the next one. A wait keeps its room in memory, ends with its peer and counts as an unanswered request of it. It
+ * is in a list of what it waits for and in one of its peer, and has a timer: nothing looks at waits that nothing has
+ * happened to.
  *
  * A message that somebody waits for is awaited: a device that confirms costs a look for each message that it has got by
- * that, and not one for everybody who waits; one that joins costs none. All who wait for so many devices are answered.
- * A message that was stored before (a duplicate) is counted once, over the devices of its room.
+ * that, and not one for everybody who waits; one that joins costs none. A message that was stored before (a duplicate)
+ * is counted once, over the devices of its room.
  *
  * A poll is dispatched again (later.c) with each message of the room, and when its time is over; by its timer, so that
  * of many polls of a room some are answered a turn, and none of a peer that has too much unread until that has drained.
  *
  * Failure modes: too many wait: a peer may have as many as are still free, so that there are always some for one that
- * has none; more are told busy, and so is who waits where too much is awaited. Once counted, a device stays counted.
- * Where the session that the message is not for has gone, its device is not known, and one less is counted: never too
- * many. The hub goes: whoever waits asks again, and the devices' cursors tell the new hub who has what.
+ * has none; more are told busy, and so is who waits where too much is awaited. Where the session that the message is
+ * not for has gone, its device is not known, and one less is counted: never too many. The hub goes: whoever waits asks
+ * again, and the devices' cursors tell the new hub who has what.
  */
 #include "rooms/waits.h"
 

@@ -1,7 +1,5 @@
-/* The store thread: takes a batch, commits it, gives it back. The only user of the engine while it runs.
- *
- * Its own file and thread so that a slow disk stalls nobody but those who wait for it. One batch is at
- * the disk while the next is staged: that is the group commit.
+/* The store thread: takes a batch, commits it, gives it back, so that a slow disk stalls nobody but those who wait for
+ * it. One batch is at the disk while the next is staged: that is the group commit.
  *
  * Failure modes: when the storage is full, what needs no room is tried again without what does, so that
  * joins and cursors go on; whoever was left out finds the error in its operation. Any other failure is

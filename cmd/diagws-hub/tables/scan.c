@@ -1,11 +1,8 @@
 /* Scans: views that have a row for each of many, put together a slice a turn. One at a time, those of other peers wait
  * in line; so there is one table in memory, and a peer that asks on and on comes in behind the others each time.
  *
- * Its own file because it is about turns and bounds, and knows nothing of rows (stat.c).
- *
- * Happy path: STAT comes in line, and when it is the first a slice of it is taken in each turn, which is the same one
- * where there is little to look at. When all was looked at the table is answered. What comes and goes meanwhile may be
- * in it or not; what stayed all the time is in it once.
+ * Where there is little to look at it is answered in the same turn. What comes and goes meanwhile may be in it or not;
+ * what stayed all the time is in it once.
  *
  * Failure modes: a peer asks for another meanwhile: it is not listened to until it has the one. Too many wait: busy.
  * The peer goes: its scan goes. Invariants: what the first one stands on is kept by its owner (pins), or moved on when
