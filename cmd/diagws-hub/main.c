@@ -44,7 +44,7 @@ open_engine(struct hub *hub, const struct options *options, struct dw_fault *fau
 		.id_window_ms = (uint64_t)options->id_window_ms,
 		.id_window_count = 1000 * 1000,
 		.store_limit = (uint64_t)options->store_limit,
-		.ownership = options_ownership(options) };
+		.ownership = options->ownership };
 	int err = dw_engine_lmdb.open(&hub->engine, &config, fault);
 
 	if (err != DW_OK)

@@ -15,7 +15,7 @@
 
 static struct options o;
 static struct dw_opt_list bind_list;
-static const char *engine = "lmdb";
+static const char *engine = "lmdb", *ownership;
 
 static const struct dw_opt table[] = {
 	{ DW_OPT_HEADING, .help = "Where it listens and keeps things:" },
@@ -43,7 +43,7 @@ static const struct dw_opt table[] = {
 		"DIAGWS_HUB_MAX_SESSIONS", "200000", NULL, &o.max_sessions, 2, 100 * 1000 * 1000 },
 	{ DW_OPT_HEADING, .help = "Who may watch:" },
 	{ DW_OPT_CHOICE, 0, "ownership", "HOW", "who decides: the registry, the token's claims, or either",
-		"DIAGWS_HUB_OWNERSHIP", "registry", "registry|claims|either", &o.ownership, 0, 0 },
+		"DIAGWS_HUB_OWNERSHIP", "registry", "registry|claims|either", &ownership, 0, 0 },
 	{ DW_OPT_HEADING, .help = "Else:" },
 	{ DW_OPT_FLAG, 't', "test", NULL, "check the configuration and exit", .target = &o.check },
 	{ 0 },
@@ -206,6 +206,8 @@ options_read(struct options *options, int argc, char **argv)
 	if (err != DW_OK)
 		return err;
 	*options = o;
+	if (strcmp(ownership, "registry") != 0)
+		options->ownership = strcmp(ownership, "claims") == 0 ? DW_OWNERSHIP_CLAIMS : DW_OWNERSHIP_EITHER;
 	if (options->bind_count == 0) {
 		dw_default_endpoint(true, options->default_bind);
 		options->binds[options->bind_count++] = (struct dw_bind) { options->default_bind, NULL, 0660, ROLE_ALL };
@@ -215,12 +217,4 @@ options_read(struct options *options, int argc, char **argv)
 		options->state_dir = options->default_dir;
 	}
 	return DW_OK;
-}
-
-enum dw_ownership
-options_ownership(const struct options *options)
-{
-	if (strcmp(options->ownership, "claims") == 0)
-		return DW_OWNERSHIP_CLAIMS;
-	return strcmp(options->ownership, "either") == 0 ? DW_OWNERSHIP_EITHER : DW_OWNERSHIP_REGISTRY;
 }

@@ -17,7 +17,7 @@ struct options {
 	struct dw_bind binds[DW_ROUTER_BINDS_MAX];
 	size_t bind_count;
 	const char *state_dir; /* never NULL after options_check */
-	const char *ownership;
+	enum dw_ownership ownership;
 	int64_t queue_limit, queue_ttl_ms, cursor_ttl_ms, id_window_ms;
 	int64_t store_limit, memory_limit, max_sessions;
 	bool check; /* -t */
@@ -26,6 +26,5 @@ struct options {
 
 /* DW_OK, DW_OPT_DONE, or the error, which has been printed. */
 int options_read(struct options *options, int argc, char **argv);
-enum dw_ownership options_ownership(const struct options *options);
 
 #endif

@@ -55,7 +55,7 @@ peer_forget(struct hub *hub, struct peer *peer)
 	if (peer->known)
 		dw_log_debug("peer gone", "name=%s kind=%llu", peer->name, (unsigned long long)peer->kind);
 	scans_pass_peer(hub, peer);
-	stage_forget(peer);
+	stage_forget(hub, peer);
 	peer_remove(hub, peer);
 }
 

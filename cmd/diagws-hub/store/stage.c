@@ -208,13 +208,6 @@ stage_account(struct hub *hub, struct peer *peer)
 	return peer->account;
 }
 
-static void
-free_unused(struct account *account)
-{
-	if (account->gone && account->bytes == 0 && account->rooms == NULL)
-		free(account);
-}
-
 void
 stage_count(struct hub *hub, struct account *account, size_t bytes)
 {
@@ -227,16 +220,17 @@ stage_uncount(struct hub *hub, struct account *account, size_t bytes)
 {
 	account->bytes -= bytes;
 	hub->staged_bytes -= bytes;
-	free_unused(account);
+	if (account->gone && account->bytes == 0 && account->rooms == NULL)
+		free(account);
 }
 
 void
-stage_forget(struct peer *peer)
+stage_forget(struct hub *hub, struct peer *peer)
 {
 	if (peer->account == NULL)
 		return;
 	peer->account->gone = true;
-	free_unused(peer->account);
+	stage_uncount(hub, peer->account, 0);
 	peer->account = NULL;
 }
 

@@ -87,7 +87,7 @@ struct account *stage_account(struct hub *hub, struct peer *peer);
 /* Bytes on it, and off it again; then it may be freed. */
 void stage_count(struct hub *hub, struct account *account, size_t bytes);
 void stage_uncount(struct hub *hub, struct account *account, size_t bytes);
-void stage_forget(struct peer *peer);
+void stage_forget(struct hub *hub, struct peer *peer);
 /* The peer has its share: as much as is left for all others. So one that floods gets half, three get a quarter each,
  * and who comes then finds room (Choudhury and Hahne, Dynamic queue length thresholds, 1998, with alpha 1). So that
  * this holds among a thousand, too, who asks for much (bytes) is refused before who asks for little. Or it has too

@@ -192,7 +192,7 @@ tear_down(void **state)
 {
 	(void)state;
 	for (int i = 0; i < PEERS; i++)
-		stage_forget(&peers[i]);
+		stage_forget(&hub, &peers[i]);
 	free_operations(&batches[0]);
 	free_operations(&batches[1]);
 	dw_buf_clear(&hub.outbox.scratch);
@@ -279,7 +279,7 @@ test_a_thousand_who_flood_leave_something(void **state)
 	(void)state;
 	for (int i = 0; i < 1000; i++) {
 		in += publish(&peers[0], 256 * 1024) == DW_OK;
-		stage_forget(&peers[0]); /* the next is another one */
+		stage_forget(&hub, &peers[0]); /* the next is another one */
 	}
 	assert_in_range(in, 200, 255);
 	for (int i = 0; i < 100; i++)
@@ -295,7 +295,7 @@ test_what_is_staged_outlives_its_peer(void **state)
 	(void)flood(&peers[0], 64 * 1024);
 	staged = hub.staged_bytes;
 	/* It comes back under its old number, or another one. */
-	stage_forget(&peers[0]);
+	stage_forget(&hub, &peers[0]);
 	assert_int_equal(staged, hub.staged_bytes);
 	assert_near(HUB_STAGED_MAX / 4, flood(&peers[0], 64 * 1024));
 	free_operations(hub.batch);
