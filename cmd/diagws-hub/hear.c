@@ -133,14 +133,6 @@ take_next(struct hub *hub, size_t *count)
 	return true;
 }
 
-static bool
-hear_some(struct hub *hub, size_t *count)
-{
-	const bool went_on = resume_talker(hub, count), took = take_next(hub, count);
-
-	return (went_on || took) && hub->fatal == DW_OK;
-}
-
 size_t
 hear(struct hub *hub, bool *more)
 {
@@ -154,7 +146,12 @@ hear(struct hub *hub, bool *more)
 	while (hub->muted != NULL)
 		peer_talk(hub, hub->muted, TALK_ON);
 	*more = false;
-	while (!*more && hub->fatal == DW_OK && hear_some(hub, &count))
+	while (!*more && hub->fatal == DW_OK) {
+		const bool went_on = resume_talker(hub, &count), took = take_next(hub, &count);
+
+		if (!went_on && !took)
+			break;
 		*more = count >= A_TURN || hub->outbox.bytes >= OUTBOX_A_TURN || dw_mono_us() >= end;
+	}
 	return count;
 }

@@ -32,12 +32,6 @@ static const int weights[] = {
 	[DW_OP_LOAD] = 0, [DW_OP_PLACE] = 0, [DW_OP_OWNERS] = 0, [DW_OP_CURSOR] = 1, [DW_OP_APPEND] = 2, [DW_OP_OWNER] = 2
 };
 
-static int
-commit(struct dw_engine *engine, struct dw_op **ops, size_t count, struct dw_fault *fault)
-{
-	return count > 0 ? engine->ops->commit(engine, ops, count, fault) : DW_OK;
-}
-
 /* Moves what weighs at most `most` to the front, in order; the rest gets err. */
 static size_t
 keep_light(struct dw_op **ops, struct dw_op **rest, size_t count, int most, int err)
@@ -62,7 +56,7 @@ static void
 carry_out(struct dw_engine *engine, struct batch *batch)
 {
 	uint64_t from = dw_mono_us();
-	int err = commit(engine, batch->ops, batch->count, &batch->fault);
+	int err = engine->ops->commit(engine, batch->ops, batch->count, &batch->fault);
 	size_t count = batch->count;
 
 	batch->err = err;
@@ -71,7 +65,7 @@ carry_out(struct dw_engine *engine, struct batch *batch)
 
 		for (int most = 1; rest != NULL && err == DW_E_STORAGE_FULL && most >= 0; most--) {
 			count = keep_light(batch->ops, rest, count, most, err);
-			err = commit(engine, batch->ops, count, &batch->fault);
+			err = count > 0 ? engine->ops->commit(engine, batch->ops, count, &batch->fault) : DW_OK;
 		}
 		free(rest);
 	}
