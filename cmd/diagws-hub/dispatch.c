@@ -46,13 +46,12 @@ static const struct handler handlers[] = {
 static void
 ask_who(struct hub *hub, struct peer *peer)
 {
-	const struct dw_wire question = { .kind = DW_WHO };
-	uint64_t now = dw_mono_ms();
+	const uint64_t now = dw_mono_ms();
 
 	if (peer->asked != 0 && now < peer->asked + ASK_EVERY_MS)
 		return;
 	peer->asked = now;
-	outbox_add(hub, peer->number, &question);
+	outbox_add(hub, peer->number, &(struct dw_wire) { .kind = DW_WHO });
 }
 
 static const struct handler *

@@ -26,15 +26,6 @@
 enum { LOADS = 64 }; /* rooms that are being loaded at a time */
 enum { LOAD_BASE = 4 * 1024, LOAD_MESSAGE = 512, LOAD_MOST = 4 * 1024 * 1024 };
 
-/* What a load will bring, as far as it can be told: how many messages there are is known, and not how long they are. */
-static size_t
-guess_load(const struct dw_room *room)
-{
-	const uint64_t bytes = LOAD_BASE + dw_room_retained(room) * LOAD_MESSAGE;
-
-	return bytes < LOAD_MOST ? (size_t)bytes : LOAD_MOST;
-}
-
 /* The first frame that waits; NULL: it is not to be dispatched. */
 static struct peer *
 take_request(struct hub *hub, const struct dw_op *load, struct resident *resident, struct request *request)
@@ -95,7 +86,8 @@ stage_load(struct hub *hub, struct resident *resident)
 
 	if (load == NULL)
 		return false;
-	load->bytes = guess_load(resident->room);
+	/* What it will bring: how many messages there are is known, and not how long they are. */
+	load->bytes = dw_less(LOAD_BASE + dw_room_retained(resident->room) * LOAD_MESSAGE, LOAD_MOST);
 	load->later.serve = serve_waiting;
 	if (stage_add_for(hub, account, load) != DW_OK)
 		return false;
