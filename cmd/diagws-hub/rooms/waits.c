@@ -1,7 +1,7 @@
 /* Waits: senders that want to know when so many devices have their message, and READs that found nothing (polls) and
- * want the next message. Both wait for something about a room until a time is over, and keep it in memory. A wait ends with its peer, and
- * counts as an unanswered request of it. It has its place in a list of what it waits for and in one of its peer, and a
- * timer: nothing here looks at waits that nothing has happened to.
+ * want the next message. Both wait for something about a room until a time is over, and keep it in memory. A wait ends
+ * with its peer, and counts as an unanswered request of it. It has its place in a list of what it waits for and in one
+ * of its peer, and a timer: nothing here looks at waits that nothing has happened to.
  *
  * A message that somebody waits for is awaited: a device that confirms costs a look for each message that it has got by
  * that, and not one for everybody who waits; one that joins costs none. All who wait for so many devices are answered.
