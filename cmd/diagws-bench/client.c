@@ -296,7 +296,6 @@ raise_limit(uint32_t clients, struct dw_fault *fault)
 int
 crowd_init(struct crowd *crowd, const struct plan *plan, struct loop *loop, struct dw_fault *fault)
 {
-
 	*crowd = (struct crowd) {
 		.plan = plan,
 		.loop = loop,

@@ -14,8 +14,6 @@
 #include "cli/interrupt.h"
 #include "run.h"
 
-enum { INTERRUPTED = 130 };
-
 struct verb {
 	const char *name;
 	int (*run)(struct run *run);
@@ -50,7 +48,7 @@ tell(struct run *run, const struct verb *verb, int err)
 		}
 	}
 	if (dw_interrupted())
-		return INTERRUPTED;
+		return DW_EXIT_INTERRUPTED;
 	if (err == DW_OK)
 		err = crowd->err != DW_OK ? crowd->err : publisher->err;
 	if (run->fault.message[0] != '\0')

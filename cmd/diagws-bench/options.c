@@ -3,7 +3,6 @@
  */
 #include <string.h>
 
-#include "bench.h"
 #include "message/msg.h"
 #include "plan.h"
 #include "publisher.h"

@@ -50,16 +50,11 @@ token_of(const struct plan *plan, uint32_t client)
 	return dw_str(token != NULL ? token : "");
 }
 
-/* What is to stand for a name in braces. OTHER_BRACE ends a list: any other brace stays as it is. */
+/* What is to stand for a name in braces. One that is all zero ends a list: any other brace stays as it is. */
 struct value {
 	const char *name;
 	struct dw_str text;
 };
-
-#define OTHER_BRACE      \
-	{                    \
-		"{", DW_STR("{") \
-	}
 
 static void
 add_filled_in(struct dw_buf *out, const char *text, const struct value *values)
@@ -67,11 +62,11 @@ add_filled_in(struct dw_buf *out, const char *text, const struct value *values)
 	for (const char *open; (open = strchr(text, '{')) != NULL;) {
 		const struct value *value = values;
 
-		while (value->name[1] != '\0' && strncmp(open, value->name, strlen(value->name)) != 0)
+		while (value->name != NULL && strncmp(open, value->name, strlen(value->name)) != 0)
 			value++;
 		dw_buf_add(out, text, (size_t)(open - text));
-		dw_buf_add(out, value->text.p, value->text.n);
-		text = open + strlen(value->name);
+		dw_buf_add(out, value->name != NULL ? value->text.p : "{", value->name != NULL ? value->text.n : 1);
+		text = open + (value->name != NULL ? strlen(value->name) : 1);
 	}
 	dw_buf_adds(out, text);
 }
@@ -87,7 +82,7 @@ plan_path(const struct plan *plan, struct dw_buf *out, uint32_t client, uint64_t
 	(void)snprintf(position, sizeof(position), "%llu", after == UINT64_MAX ? 0 : (unsigned long long)after);
 	add_filled_in(out, path,
 		(const struct value[]) { { "{room}", dw_str(room) }, { "{client}", dw_str(number) },
-			{ "{token}", token_of(plan, client) }, { "{after}", dw_str(position) }, OTHER_BRACE });
+			{ "{token}", token_of(plan, client) }, { "{after}", dw_str(position) }, { 0 } });
 	if (after != UINT64_MAX && strstr(path, "{after}") == NULL)
 		dw_buf_addf(out, "%cafter=%s", strchr(path, '?') != NULL ? '&' : '?', position);
 }
@@ -124,10 +119,9 @@ plan_post(const struct plan *plan, struct dw_buf *out, uint32_t room, uint64_t s
 	plan_data(&data, sent_ns, number);
 	plan_room_name(plan, room, name);
 	add_filled_in(&body, form,
-		(const struct value[]) {
-			{ "{room}", dw_str(name) }, { "{data}", dw_bytes(data.data, data.len) }, OTHER_BRACE });
+		(const struct value[]) { { "{room}", dw_str(name) }, { "{data}", dw_bytes(data.data, data.len) }, { 0 } });
 	dw_buf_adds(out, "POST ");
-	add_filled_in(out, plan->publish.path, (const struct value[]) { { "{room}", dw_str(name) }, OTHER_BRACE });
+	add_filled_in(out, plan->publish.path, (const struct value[]) { { "{room}", dw_str(name) }, { 0 } });
 	dw_buf_addf(out, " HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n",
 		plan->publish.host, body.len);
 	if (token.n > 0)

@@ -3,7 +3,7 @@
  * CPU: the process's clock, in nanoseconds. Memory: smaps_rollup. Failure modes: a process that ended, or that is
  * another user's: the run ends, for its figures would be half a truth.
  */
-#include "process.h"
+#include "run.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -14,13 +14,6 @@
 #include "base/buf.h"
 
 enum { PATH_BYTES = 64, LINE_BYTES = 512 };
-
-static int
-refuse(struct dw_fault *fault, const struct process *process, const char *what)
-{
-	return dw_fault_set(fault, DW_E_NOINPUT, "process", NULL, "process '%s' (%d): cannot read its %s: %s",
-		process->name, (int)process->pid, what, strerror(errno));
-}
 
 static bool
 read_cpu(pid_t pid, uint64_t *ns)
@@ -67,9 +60,15 @@ read_memory(pid_t pid, struct usage *usage)
 static int
 read_usage(const struct process *process, struct usage *usage, struct dw_fault *fault)
 {
-	if (!read_cpu(process->pid, &usage->cpu_ns))
-		return refuse(fault, process, "CPU time");
-	return read_memory(process->pid, usage) ? DW_OK : refuse(fault, process, "memory");
+	const char *what = "CPU time";
+
+	if (read_cpu(process->pid, &usage->cpu_ns)) {
+		if (read_memory(process->pid, usage))
+			return DW_OK;
+		what = "memory";
+	}
+	return dw_fault_set(fault, DW_E_NOINPUT, "process", NULL, "process '%s' (%d): cannot read its %s: %s",
+		process->name, (int)process->pid, what, strerror(errno));
 }
 
 int

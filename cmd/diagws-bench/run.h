@@ -1,18 +1,40 @@
 /* A run: everything that a subcommand works with.
  *
- * Life: run_init → the subcommand (run_clients, run_begin, its own turns in run_loop) → run_end → report → run_clear.
- * `measured` says whether there is anything to report.
+ * Life: run_init → the subcommand (connect_clients, begin_counting, its own turns in loop_until_done) → run_end →
+ * report → run_clear. `measured` says whether there is anything to report.
  */
 #ifndef BENCH_RUN_H
 #define BENCH_RUN_H
 
-#include "bench.h"
 #include "crowd.h"
 #include "histogram.h"
 #include "loop.h"
 #include "plan.h"
-#include "process.h"
 #include "publisher.h"
+
+/* What a process of --process NAME=PID uses: CPU time and memory. process.c reads it. */
+enum memory_kind { MEMORY_PRIVATE, MEMORY_PSS, MEMORY_RSS, MEMORY_KINDS };
+
+struct usage {
+	uint64_t cpu_ns; /* user and system, of all threads */
+	uint64_t kb[MEMORY_KINDS];
+};
+
+struct process {
+	char name[32];
+	pid_t pid;
+	struct usage before, after;
+};
+
+struct processes {
+	struct process all[DW_OPT_LIST_MAX];
+	size_t count;
+};
+
+/* DW_E_USAGE (not NAME=PID), DW_E_NOINPUT (no such process, or it may not be read). */
+int processes_init(struct processes *processes, const struct dw_opt_list *wanted, struct dw_fault *fault);
+/* Reads all of them: at the begin of what is counted, and again at its end. DW_E_NOINPUT. */
+int processes_read(struct processes *processes, bool again, struct dw_fault *fault);
 
 struct run {
 	struct plan plan;
@@ -45,28 +67,10 @@ int run_memory(struct run *run);
 
 /* On failure run->fault may say more. To be cleared also then. */
 int run_init(struct run *run);
-/* Over HTTP at most so many, and at most LANES_MAX, messages are unanswered at a time, each on a lane of its own. One
- * that is not stored ends the loop. */
-int run_publisher(struct run *run, uint64_t parallel);
 void run_clear(struct run *run);
 
-/* loop_run, with words for what went wrong. */
-int run_loop(struct run *run, loop_turn *turn);
-/* Connects all clients, and waits until each has all that is owed to it. Before run_begin all must come in; what fails
- * later is counted. */
-int run_clients(struct run *run);
-/* What is sent from now on counts, and what processes use. */
-int run_begin(struct run *run);
-/* The same without the processes. */
-void run_count(struct run *run);
 /* err: what ended it; returns that, or what went wrong now. */
 int run_end(struct run *run, int err);
-/* A message to a room is due. */
-void run_message(struct run *run, size_t lane, uint32_t room, uint64_t number, uint64_t due);
-/* Everybody has everything, and the publisher all its answers. */
-bool run_is_quiet(const struct run *run);
-/* On a terminal: how far it is, four times a second. */
-void run_progress(struct run *run, uint64_t now, const char *what, uint64_t done, uint64_t all);
 /* report.c: writes to stdout what this subcommand measures. DW_E_IO. */
 int report_write(const struct run *run, const char *name, unsigned verb);
 /* Messages that did not come. */
