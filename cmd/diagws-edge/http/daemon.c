@@ -16,12 +16,6 @@
 
 enum { MEMORY = 24 * 1024 }; /* of libmicrohttpd for a connection: a canonical head and that of the answer */
 
-size_t
-http_count(const struct http *http)
-{
-	return http->count;
-}
-
 bool
 http_evict(struct http *http, uint64_t ms)
 {

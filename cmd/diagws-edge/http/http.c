@@ -17,7 +17,6 @@
 #include "door/check.h"
 #include "door/socket.h"
 #include "edge.h"
-#include "http/ask.h"
 #include "http/request.h"
 #include "http/route.h"
 

@@ -37,7 +37,7 @@ struct http {
 	uv_idle_t idle;              /* while there is something to do that no socket tells: it calls */
 	uv_idle_cb run;              /* this */
 	struct http_client *clients; /* the idle ones */
-	size_t count;
+	size_t count;                /* of all clients */
 	int handles;
 };
 
@@ -82,7 +82,6 @@ void http_destroy(struct http **http_p);
 
 /* A connection that wants HTTP; taken was read of it already. true: the descriptor is ours. */
 bool http_take(struct http *http, int fd, const struct address *address, struct dw_str taken);
-size_t http_count(const struct http *http);
 /* Closes the one that has been longest between two requests, in the midst of a head, or refused, where that is so long.
  * false: none. */
 bool http_evict(struct http *http, uint64_t ms);

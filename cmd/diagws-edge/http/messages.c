@@ -16,9 +16,8 @@
 #include "base/clock.h"
 #include "cli/opt.h"
 #include "edge.h"
-#include "http/ask.h"
 #include "http/request.h"
-#include "http/routes.h"
+#include "http/route.h"
 #include "hub/uplink.h"
 #include "wire/wire.h"
 

@@ -14,9 +14,8 @@
 
 #include "base/clock.h"
 #include "cli/opt.h"
-#include "http/ask.h"
 #include "http/request.h"
-#include "http/routes.h"
+#include "http/route.h"
 #include "wire/wire.h"
 
 enum { DEADLINE_MS = 5000, DEADLINE_MAX_MS = 60 * 1000, DEVICES_MAX = 1000000 };

@@ -13,7 +13,7 @@
 #include "cli/rows.h"
 #include "edge.h"
 #include "http/request.h"
-#include "http/routes.h"
+#include "http/route.h"
 #include "hub/uplink.h"
 #include "wire/wire.h"
 
