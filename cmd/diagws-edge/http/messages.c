@@ -13,6 +13,8 @@
  *
  * Failure modes: a wrong argument (422, but 403 first); no hub (503).
  */
+#include <string.h>
+
 #include "base/clock.h"
 #include "cli/opt.h"
 #include "edge.h"
@@ -26,7 +28,6 @@ enum { LIMIT = 100, LIMIT_MAX = 1000, WAIT_MAX_MS = 60 * 1000 };
 /* What is no more of one log, while it is put together. */
 struct holes {
 	struct dw_buf list;
-	size_t first;      /* bytes of the first one */
 	struct dw_gap gap; /* the present one; reason DW_GAP_NONE: none */
 };
 
@@ -69,13 +70,11 @@ end_hole(struct holes *holes)
 
 	if (gap.reason == DW_GAP_NONE)
 		return;
-	if (holes->first > 0)
+	if (holes->list.len > 0)
 		dw_buf_addc(&holes->list, ',');
 	dw_buf_addf(&holes->list, "{\"from\":%llu,\"to\":%llu,\"count\":%llu,\"reason\":\"%s\"}",
 		(unsigned long long)gap.from, (unsigned long long)gap.to, (unsigned long long)(gap.to - gap.from + 1),
 		dw_gap_text(gap.reason));
-	if (holes->first == 0)
-		holes->first = holes->list.len;
 	holes->gap.reason = DW_GAP_NONE;
 }
 
@@ -98,7 +97,7 @@ add_messages(struct dw_buf *out, struct holes *numbered, struct holes *direct, c
 	const uint64_t now = dw_now_ms();
 	struct dw_str rest = records->records;
 	struct dw_record record;
-	bool first = true;
+	const char *separator = "";
 	int err;
 
 	while ((err = dw_record_next(&rest, &record)) == DW_OK) {
@@ -108,9 +107,8 @@ add_messages(struct dw_buf *out, struct holes *numbered, struct holes *direct, c
 			add_hole(record.to.n == 0 ? numbered : direct, (struct dw_gap) { n, n, DW_GAP_EXPIRED });
 			continue;
 		}
-		if (!first)
-			dw_buf_addc(out, ',');
-		first = false;
+		dw_buf_adds(out, separator);
+		separator = ",";
 		dw_record_to_json(out, records->room, &record);
 	}
 	return err == DW_E_AGAIN ? DW_OK : err;
@@ -119,21 +117,19 @@ add_messages(struct dw_buf *out, struct holes *numbered, struct holes *direct, c
 static void
 add_holes(struct dw_buf *out, const char *name, struct holes *holes)
 {
+	const char *list;
+
 	end_hole(holes);
-	dw_buf_addf(out, ",\"%sgap\":", name);
-	if (holes->first > 0)
-		dw_buf_add(out, holes->list.data, holes->first);
-	else
-		dw_buf_adds(out, "null");
-	dw_buf_addf(out, ",\"%sgaps\":[", name);
-	dw_buf_add(out, holes->list.data, holes->list.len);
-	dw_buf_addc(out, ']');
+	list = holes->list.len > 0 ? holes->list.data : NULL;
+	dw_buf_addf(out, ",\"%sgap\":%.*s,\"%sgaps\":[%s]", name, list != NULL ? (int)strcspn(list, "}") + 1 : 4,
+		list != NULL ? list : "null", name, list != NULL ? list : "");
 	out->failed |= holes->list.failed;
 	dw_buf_clear(&holes->list);
 }
 
-static void
-tell_records(struct request *request, const struct dw_records *records)
+/* DW_E_PROTOCOL, DW_E_NOMEM. */
+static int
+add_records(struct request *request, const struct dw_records *records)
 {
 	struct holes numbered = { 0 }, direct = { 0 };
 	struct dw_buf *out = &request->answer;
@@ -151,19 +147,16 @@ tell_records(struct request *request, const struct dw_records *records)
 	if (direct.list.len > 0 || direct.gap.reason != DW_GAP_NONE)
 		add_holes(out, "direct_", &direct);
 	dw_buf_addc(out, '}');
-	if (err == DW_OK && !dw_buf_ok(out))
-		err = DW_E_NOMEM;
-	if (err == DW_OK)
-		http_answer(request, MHD_HTTP_OK);
-	else
-		api_fail(request, err, NULL, NULL);
+	return err == DW_OK && !dw_buf_ok(out) ? DW_E_NOMEM : err;
 }
 
 static void
 on_records(struct request *request, int err, const struct dw_wire *answer)
 {
 	if (err == DW_OK)
-		tell_records(request, &answer->records);
+		err = add_records(request, &answer->records);
+	if (err == DW_OK)
+		http_answer(request, MHD_HTTP_OK);
 	else
 		api_fail(request, err, NULL, NULL);
 }
