@@ -191,18 +191,14 @@ add_pong(struct client *client, const struct frame *frame)
 static void
 take_frame(struct client *client, const struct frame *frame, uint64_t now)
 {
-	struct crowd *crowd = client->crowd;
-
 	switch (frame->opcode) {
 	case FRAME_TEXT:
 	case FRAME_BINARY:
-		if (frame->last)
-			crowd_message(crowd, client, (const char *)frame->payload, frame->size, now);
+	case FRAME_MORE:
+		if (frame->last && frame->opcode != FRAME_MORE)
+			crowd_message(client->crowd, client, (const char *)frame->payload, frame->size, now);
 		else
 			take_part(client, frame, now);
-		break;
-	case FRAME_MORE:
-		take_part(client, frame, now);
 		break;
 	case FRAME_PING:
 		if (!bench_options.no_confirm)

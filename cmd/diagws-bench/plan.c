@@ -252,10 +252,9 @@ plan_init(struct plan *plan, struct dw_fault *fault)
 		.clients = (uint32_t)bench_options.clients,
 		.rooms = (uint32_t)bench_options.rooms,
 		.seats = (uint32_t)(bench_options.clients > 0 ? bench_options.clients : bench_options.rooms) };
+	(void)snprintf(plan->name, sizeof(plan->name), "bench-%08x", (unsigned)(plan->run >> 32));
 	if (bench_options.name != NULL)
-		(void)snprintf(plan->name, sizeof(plan->name), "%s", bench_options.name);
-	else
-		(void)snprintf(plan->name, sizeof(plan->name), "bench-%08x", (unsigned)(plan->run >> 32));
+		(void)dw_str_copy(dw_str(bench_options.name), plan->name, sizeof(plan->name));
 	if (plan->clients > 0)
 		err = read_url(&plan->ws, "ws", bench_options.ws, "ws://", fault);
 	if (err == DW_OK && bench_options.publish != NULL)

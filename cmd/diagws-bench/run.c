@@ -103,6 +103,8 @@ loop_until_done(struct run *run, loop_turn *turn)
 	return err;
 }
 
+/* Connects all clients, until each has all that is owed to it. Before begin_counting all must come in; what fails later
+ * is counted. */
 static uint64_t
 connect_turn(struct run *run, uint64_t now)
 {
@@ -116,14 +118,6 @@ connect_turn(struct run *run, uint64_t now)
 	else
 		show_progress(run, now, "connecting", crowd->ready, crowd->count);
 	return crowd->started == crowd->count && crowd->unfinished == 0 && crowd->owed == 0 ? LOOP_DONE : next;
-}
-
-/* Connects all clients, and waits until each has all that is owed to it. Before begin_counting all must come in; what
- * fails later is counted. */
-static int
-connect_clients(struct run *run)
-{
-	return loop_until_done(run, connect_turn);
 }
 
 /* What is sent from now on counts. */
@@ -205,7 +199,7 @@ burst_turn(struct run *run, uint64_t now)
 	return over && is_quiet(run) ? LOOP_DONE : LOOP_IDLE;
 }
 
-int
+static int
 run_fanout(struct run *run)
 {
 	int err = open_publisher(run, 2 * (uint64_t)bench_options.burst * run->plan.rooms);
@@ -213,7 +207,7 @@ run_fanout(struct run *run)
 	run->mixed = run->publisher.count > 1;
 	run->until = (uint64_t)bench_options.warm_up;
 	if (err == DW_OK)
-		err = connect_clients(run);
+		err = loop_until_done(run, connect_turn);
 	if (err == DW_OK && bench_options.warm_up > 0)
 		err = loop_until_done(run, burst_turn);
 	if (err == DW_OK)
@@ -257,14 +251,14 @@ keep_pace(struct run *run, uint64_t count)
 }
 
 /* The warm-up is a schedule of its own, so that reading what processes use delays no message. */
-int
+static int
 run_latency(struct run *run)
 {
 	const uint64_t rate = (uint64_t)bench_options.rate, messages = (uint64_t)bench_options.messages;
 	int err = open_publisher(run, run->plan.rooms);
 
 	if (err == DW_OK)
-		err = connect_clients(run);
+		err = loop_until_done(run, connect_turn);
 	if (err == DW_OK && bench_options.warm_up > 0)
 		err = keep_pace(run, rate * (uint64_t)bench_options.warm_up);
 	if (err == DW_OK)
@@ -276,7 +270,7 @@ run_latency(struct run *run)
 }
 
 /* Clients wait for nobody but --concurrency, and one that had to wait counts from when it was due. */
-int
+static int
 run_connect(struct run *run)
 {
 	int err = begin_counting(run);
@@ -285,7 +279,7 @@ run_connect(struct run *run)
 	run->crowd.start_at = run->begun_at;
 	run->crowd.rate = (uint64_t)bench_options.rate;
 	if (err == DW_OK)
-		err = connect_clients(run);
+		err = loop_until_done(run, connect_turn);
 	if (err == DW_E_TIMEOUT)
 		run->crowd.failed += run->crowd.unfinished;
 	return err;
@@ -302,7 +296,7 @@ send_at_once(struct run *run, uint64_t count)
 /* Each client has got a message before it is cut, so it knows its position ("seq" of the message, or its "number" where
  * the server gives none) and returns with it. It has caught up when it has the last message of its room; one that
  * failed to come back is not waited for. */
-int
+static int
 run_storm(struct run *run)
 {
 	uint64_t cut_at;
@@ -310,7 +304,7 @@ run_storm(struct run *run)
 
 	run->crowd.wants_seq = true;
 	if (err == DW_OK)
-		err = connect_clients(run);
+		err = loop_until_done(run, connect_turn);
 	if (err == DW_OK)
 		err = send_at_once(run, 1);
 	crowd_cut(&run->crowd);
@@ -324,7 +318,7 @@ run_storm(struct run *run)
 	run->crowd.start_at = run->begun_at;
 	run->crowd.rate = run->crowd.concurrency = UINT64_MAX;
 	run->crowd.started = 0;
-	return err == DW_OK ? connect_clients(run) : err;
+	return err == DW_OK ? loop_until_done(run, connect_turn) : err;
 }
 
 static bool
@@ -356,7 +350,7 @@ window_turn(struct run *run, uint64_t now)
 	return publisher->pending < publisher->count * publisher->window ? now : LOOP_IDLE;
 }
 
-int
+static int
 run_publish(struct run *run)
 {
 	int err = publisher_init(&run->publisher, &run->plan, &run->loop, (size_t)bench_options.senders,
@@ -376,15 +370,25 @@ idle_turn(struct run *run, uint64_t now)
 }
 
 /* What processes use is read before the first client connects, and again when all have been idle for --duration. */
-int
+static int
 run_memory(struct run *run)
 {
 	int err = processes_read(&run->processes, false, &run->fault);
 
 	if (err == DW_OK)
-		err = connect_clients(run);
+		err = loop_until_done(run, connect_turn);
 	if (err != DW_OK)
 		return err;
 	begin_messages(run);
 	return loop_until_done(run, idle_turn);
 }
+
+const struct verb bench_verbs[] = {
+	{ "fanout", run_fanout, FANOUT },
+	{ "latency", run_latency, LATENCY },
+	{ "connect", run_connect, CONNECT },
+	{ "storm", run_storm, STORM },
+	{ "publish", run_publish, PUBLISH },
+	{ "memory", run_memory, MEMORY },
+	{ 0 },
+};

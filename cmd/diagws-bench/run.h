@@ -1,7 +1,6 @@
 /* A run: everything that a subcommand works with.
  *
- * Life: run_init → the subcommand (connect_clients, begin_counting, its own turns in loop_until_done) → run_end →
- * report → run_clear. `measured` says whether there is anything to report.
+ * Life: run_init → the subcommand → run_end → report → run_clear. `measured` says whether there is anything to report.
  */
 #ifndef BENCH_RUN_H
 #define BENCH_RUN_H
@@ -57,13 +56,13 @@ struct run {
 	struct dw_fault fault;
 };
 
-/* The subcommands: DW_OK, or what ended it. What it has measured is reported in any case. */
-int run_fanout(struct run *run);
-int run_latency(struct run *run);
-int run_connect(struct run *run);
-int run_storm(struct run *run);
-int run_publish(struct run *run);
-int run_memory(struct run *run);
+struct verb {
+	const char *name;             /* NULL: the table ends */
+	int (*measure)(struct run *); /* DW_OK, or what ended it; what it has measured is reported in any case */
+	unsigned bit;
+};
+
+extern const struct verb bench_verbs[];
 
 /* On failure run->fault may say more. To be cleared also then. */
 int run_init(struct run *run);
