@@ -7,7 +7,7 @@
 
 #include <stdlib.h>
 #include <string.h>
-
+#include <sysexits.h>
 #include <utlist.h>
 
 #include "base/clock.h"
@@ -43,20 +43,14 @@ status_of(int err)
 		{ DW_E_FIELD, MHD_HTTP_UNPROCESSABLE_CONTENT },
 		{ DW_E_ID_REUSED, MHD_HTTP_UNPROCESSABLE_CONTENT },
 		{ DW_E_RATE, MHD_HTTP_TOO_MANY_REQUESTS },
-		{ DW_E_NOMEM, MHD_HTTP_SERVICE_UNAVAILABLE },
-		{ DW_E_HUB_AWAY, MHD_HTTP_SERVICE_UNAVAILABLE },
-		{ DW_E_TIMEOUT, MHD_HTTP_SERVICE_UNAVAILABLE },
-		{ DW_E_STORAGE, MHD_HTTP_SERVICE_UNAVAILABLE },
-		{ DW_E_STORAGE_FULL, MHD_HTTP_SERVICE_UNAVAILABLE },
-		{ DW_E_BUSY, MHD_HTTP_SERVICE_UNAVAILABLE },
-		{ DW_E_CLOSING, MHD_HTTP_SERVICE_UNAVAILABLE },
 		{ DW_E_UNDELIVERED, MHD_HTTP_GATEWAY_TIMEOUT },
 	};
 
 	for (size_t i = 0; i < sizeof(statuses) / sizeof(statuses[0]); i++)
 		if (statuses[i].err == err)
 			return statuses[i].status;
-	return MHD_HTTP_INTERNAL_SERVER_ERROR;
+	/* What a command may try again, a client of HTTP may, too. */
+	return dw_err_exit(err) == EX_TEMPFAIL ? MHD_HTTP_SERVICE_UNAVAILABLE : MHD_HTTP_INTERNAL_SERVER_ERROR;
 }
 
 void
