@@ -1,10 +1,9 @@
 /* The clients' connections: starting them, the upgrade (RFC 6455 section 4.1), frames in, PONGs out.
  *
- * What has come is read into one buffer for all and taken from there; only the begin of a frame that is not complete is
- * kept, and only a message in several frames is put together. So an idle client costs its struct. Failure modes:
- * refused, an answer other than 101 with the right accept, a frame that breaks the rules, the end: all are client_down,
- * with the reason; a limit of open files that cannot be raised. PONGs that a server does not read are dropped beyond
- * OUT_MAX.
+ * What has come is read into one buffer for all; only the begin of a frame that is not complete is kept, and only a
+ * message in several frames is put together. So an idle client costs its struct. Failure modes: what ends a connection
+ * is told to client_down; a limit of open files that cannot be raised. PONGs that a server does not read are dropped
+ * beyond OUT_MAX.
  */
 #include <errno.h>
 #include <openssl/evp.h>

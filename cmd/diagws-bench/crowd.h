@@ -2,9 +2,7 @@
  *
  * A client's life: DOWN → (crowd_connect) UPGRADING → WAITING (101; --ready is expected) → READY → DOWN. A message to a
  * room is owed to each client that is READY then (crowd_issue), and to one that comes back all since it left. `owed` is
- * 0 when everybody has everything.
- *
- * client.c connects them, and count.c counts.
+ * 0 when everybody has everything. client.c connects them, and count.c counts.
  */
 #ifndef BENCH_CROWD_H
 #define BENCH_CROWD_H

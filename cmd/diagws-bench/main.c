@@ -1,7 +1,5 @@
 /* diagws-bench: measures a server that pushes messages to WebSocket clients, ours or another.
  *
- * This file finds the subcommand, and says what became of it.
- *
  * Exit status: 0; 64 wrong usage; 65 a message was lost, repeated or out of order; 66 a file or process that cannot be
  * read; 74 the output cannot be written; 75 the server or the hub is away; 76 it is none; 77 it lets us not in; 130
  * SIGINT, after saying what was measured.

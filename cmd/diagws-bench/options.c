@@ -1,5 +1,4 @@
-/* The options of diagws-bench, and which of them go with which subcommand. Its own file because subcommands name the
- * command, and main.c, which chooses one, is above them. Failure modes: misuse, told before anything is measured.
+/* The options of diagws-bench, and which of them go with which subcommand. Misuse is told before anything is measured.
  */
 #include <string.h>
 

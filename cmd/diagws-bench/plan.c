@@ -1,6 +1,4 @@
-/* Its own file because nothing here touches a connection.
- *
- * The rooms of a run have a name of their own unless one is given, so that nothing of another run is replayed in it.
+/* The rooms of a run have a name of their own unless one is given, so that nothing of another run is replayed in it.
  * Clients are spread evenly, those of a room side by side; 16 of a room are a user. Failure modes: a URL that is none,
  * a host that is unknown, a key or token file that cannot be used.
  */

@@ -1,7 +1,5 @@
-/* Its own file because only it looks at other processes.
- *
- * CPU: the process's clock, in nanoseconds. Memory: smaps_rollup. Failure modes: a process that ended, or that is
- * another user's: the run ends, for its figures would be half a truth.
+/* CPU time by the process's clock, in nanoseconds; memory by smaps_rollup. A process that ended, or that is another
+ * user's, ends the run: its figures would be half a truth.
  */
 #include "run.h"
 

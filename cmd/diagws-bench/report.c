@@ -1,5 +1,4 @@
-/* Its own file so that no subcommand knows how it is shown. Which figures each of them has is one table, in the order
- * in which they are said. Failure mode: an stdout that cannot be written.
+/* What a subcommand measured. Which figures each of them has is one table, in the order in which they are said.
  */
 #include "run.h"
 

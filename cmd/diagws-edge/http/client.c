@@ -1,11 +1,8 @@
 /* Clients of the HTTP side: see http.h. Its own file because it serves connections alike whatever is asked on them.
  *
- * What libmicrohttpd reads comes through our recv (door/receive.h), so that it sees canonical requests alone
- * (reader.h): it has no hook for that, and the descriptor could not be handed on to it whole otherwise. A request for a
- * WebSocket on a connection that was used before, as proxies send them, leaves by there, too.
- *
- * Time: idle for IDLE_MS, a head for HEAD_MS; a request's own deadlines are http.c's. Failure modes: no memory for a
- * connection (it is closed).
+ * libmicrohttpd has no hook for what it reads, so it reads through our recv (door/receive.h) and sees canonical
+ * requests alone (reader.h). A request for a WebSocket on a connection that was used before, as proxies send them,
+ * leaves by there, too. Failure modes: no memory for a connection (it is closed).
  */
 #include "http.h"
 

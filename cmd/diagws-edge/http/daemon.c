@@ -1,7 +1,6 @@
 /* libmicrohttpd on libuv: see http.h. It waits in an epoll set of its own, whose descriptor our loop watches; what no
  * socket tells it (a new connection, an answer to one that was suspended) is said by http_kick, and done in the
- * next turn, for which the loop then does not wait. Its time-outs are off: they count inactivity alone. Failure modes:
- * no memory for a connection (it is closed).
+ * next turn, for which the loop then does not wait. Its time-outs are off: they count inactivity alone.
  */
 #include "http.h"
 

@@ -4,12 +4,8 @@
  * The hub decides who may, and waits (long poll). Its answer is bounded (DW_WIRE_BATCH_MAX of records, a thousand of
  * them), so ours is: under 1.5 MiB, for a recommendation is shown with its old and new data twice.
  *
- * What is no more is told in `gaps`, each with the room's first and last n, the count and the reason: what was
- * trimmed, then each run of messages that expired among those that are left. `gap` is the first of them or null.
- * `direct_gap` and `direct_gaps` say the same of this user's direct messages, by their own numbers; they are left out
- * where there is none.
- *
- * A wait ends with the asker's token at the latest, with what is there then.
+ * `gaps` tells what was trimmed, then each run of messages that expired among those that are left; `gap` is the first
+ * of them or null. `direct_gap` and `direct_gaps` say the same of this user's direct messages, if there is any gap.
  *
  * Failure modes: a wrong argument (422, but 403 first); no hub (503).
  */
