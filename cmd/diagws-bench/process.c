@@ -70,11 +70,11 @@ read_usage(const struct process *process, struct usage *usage, struct dw_fault *
 }
 
 int
-processes_init(struct processes *processes, const struct dw_opt_list *wanted, struct dw_fault *fault)
+processes_init(struct process *processes, struct dw_fault *fault)
 {
-	for (size_t i = 0; i < wanted->count; i++) {
-		const char *text = wanted->item[i], *sign = strchr(text, '=');
-		struct process *process = &processes->all[i];
+	for (size_t i = 0; i < bench_options.processes.count; i++) {
+		const char *text = bench_options.processes.item[i], *sign = strchr(text, '=');
+		struct process *process = &processes[i];
 		int64_t pid;
 
 		if (sign == NULL || sign == text ||
@@ -83,18 +83,17 @@ processes_init(struct processes *processes, const struct dw_opt_list *wanted, st
 			return dw_fault_set(fault, DW_E_USAGE, "process", "NAME=PID, the name at most 31 bytes",
 				"option '--process': '%.40s' is not NAME=PID", text);
 		process->pid = (pid_t)pid;
-		processes->count++;
 	}
 	return processes_read(processes, false, fault);
 }
 
 int
-processes_read(struct processes *processes, bool again, struct dw_fault *fault)
+processes_read(struct process *processes, bool again, struct dw_fault *fault)
 {
 	int err = DW_OK;
 
-	for (size_t i = 0; i < processes->count && err == DW_OK; i++) {
-		struct process *process = &processes->all[i];
+	for (size_t i = 0; i < bench_options.processes.count && err == DW_OK; i++) {
+		struct process *process = &processes[i];
 
 		err = read_usage(process, &process->after, fault);
 		if (!again)

@@ -176,13 +176,13 @@ print_processes(const struct run *run, const struct unit *unit)
 
 	if (bench_options.json)
 		printf(",\"processes\":[");
-	else if (run->processes.count > 0)
+	else if (bench_options.processes.count > 0)
 		printf("\n%-16s %10s %10s %-9s %12s %12s%s\n", "process", "cpu s", "cpu us", "", "private KiB", "pss KiB",
 			clients > 0 ? " bytes/client" : "");
-	for (size_t i = 0; i < run->processes.count; i++) {
+	for (size_t i = 0; i < bench_options.processes.count; i++) {
 		if (bench_options.json && i > 0)
 			printf(",");
-		print_process(&run->processes.all[i], unit, clients);
+		print_process(&run->processes[i], unit, clients);
 	}
 	if (bench_options.json)
 		printf("]}\n");

@@ -28,7 +28,7 @@ run_init(struct run *run)
 	if (err == DW_OK)
 		err = plan_init(&run->plan, &run->fault);
 	if (err == DW_OK)
-		err = processes_init(&run->processes, &bench_options.processes, &run->fault);
+		err = processes_init(run->processes, &run->fault);
 	if (err == DW_OK)
 		err = crowd_init(&run->crowd, &run->plan, &run->loop, &run->fault);
 	return err;
@@ -135,7 +135,7 @@ begin_messages(struct run *run)
 static int
 begin_counting(struct run *run)
 {
-	int err = processes_read(&run->processes, false, &run->fault);
+	int err = processes_read(run->processes, false, &run->fault);
 
 	begin_messages(run);
 	return err;
@@ -147,7 +147,7 @@ run_end(struct run *run, int err)
 	int failed;
 
 	run->ended_at = now_ns();
-	failed = processes_read(&run->processes, true, err == DW_OK ? &run->fault : NULL);
+	failed = processes_read(run->processes, true, err == DW_OK ? &run->fault : NULL);
 	return err != DW_OK ? err : failed;
 }
 
@@ -369,14 +369,12 @@ idle_turn(struct run *run, uint64_t now)
 	return now >= run->end_at ? LOOP_DONE : run->end_at;
 }
 
-/* What processes use is read before the first client connects, and again when all have been idle for --duration. */
+/* What processes use was read by run_init, and is again when all have been idle for --duration. */
 static int
 run_memory(struct run *run)
 {
-	int err = processes_read(&run->processes, false, &run->fault);
+	int err = loop_until_done(run, connect_turn);
 
-	if (err == DW_OK)
-		err = loop_until_done(run, connect_turn);
 	if (err != DW_OK)
 		return err;
 	begin_messages(run);

@@ -25,22 +25,17 @@ struct process {
 	struct usage before, after;
 };
 
-struct processes {
-	struct process all[DW_OPT_LIST_MAX];
-	size_t count;
-};
-
 /* DW_E_USAGE (not NAME=PID), DW_E_NOINPUT (no such process, or it may not be read). */
-int processes_init(struct processes *processes, const struct dw_opt_list *wanted, struct dw_fault *fault);
+int processes_init(struct process *processes, struct dw_fault *fault);
 /* Reads all of them: at the begin of what is counted, and again at its end. DW_E_NOINPUT. */
-int processes_read(struct processes *processes, bool again, struct dw_fault *fault);
+int processes_read(struct process *processes, bool again, struct dw_fault *fault);
 
 struct run {
 	struct plan plan;
 	struct loop loop;
 	struct crowd crowd;
 	struct publisher publisher;
-	struct processes processes;
+	struct process processes[DW_OPT_LIST_MAX]; /* as many as bench_options.processes */
 	struct histogram latency;
 	uint64_t begun_at, ended_at; /* ns: what is counted */
 	uint64_t end_at;             /* ns: --duration is over; UINT64_MAX: there is none */
