@@ -4,7 +4,6 @@
  */
 #include "http.h"
 
-#include <stdlib.h>
 #include <sys/socket.h>
 #include <utlist.h>
 
@@ -89,23 +88,13 @@ on_readable(uv_poll_t *poll, int status, int events)
 	run(&http->idle);
 }
 
-static void
-closed(uv_handle_t *handle)
-{
-	struct http *http = handle->data;
-
-	if (--http->handles == 0)
-		free(http);
-}
-
 int
 http_new(struct http **out, struct edge *edge, const struct route *routes, struct dw_fault *fault)
 {
-	struct http *http = calloc(1, sizeof(*http));
+	static struct http only;
+	struct http *http = &only;
 	const union MHD_DaemonInfo *info;
 
-	if (http == NULL)
-		return DW_E_NOMEM;
 	http->edge = edge;
 	http->routes = routes;
 	/* Turbo: a new connection is read at once, and closing it is left to us (gate.h). */
@@ -115,15 +104,12 @@ http_new(struct http **out, struct edge *edge, const struct route *routes, struc
 			http_completed, edge, MHD_OPTION_CONNECTION_LIMIT, (unsigned)edge->config.max_connections + 64U,
 			MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)MEMORY, MHD_OPTION_END);
 	info = http->daemon != NULL ? MHD_get_daemon_info(http->daemon, MHD_DAEMON_INFO_EPOLL_FD) : NULL;
-	if (info == NULL) {
-		free(http);
+	if (info == NULL)
 		return dw_fault_set(fault, DW_E_CONFIG, NULL, "the package libmicrohttpd12", "libmicrohttpd did not start");
-	}
 	(void)uv_poll_init(edge->loop, &http->poll, info->epoll_fd);
 	(void)uv_idle_init(edge->loop, &http->idle);
 	http->run = run;
 	http->poll.data = http->idle.data = http;
-	http->handles = 2;
 	(void)uv_poll_start(&http->poll, UV_READABLE, on_readable);
 	*out = http;
 	return DW_OK;
@@ -147,6 +133,6 @@ http_destroy(struct http **http_p)
 	(void)MHD_run(http->daemon);
 	(void)uv_poll_stop(&http->poll);
 	MHD_stop_daemon(http->daemon);
-	uv_close((uv_handle_t *)&http->poll, closed);
-	uv_close((uv_handle_t *)&http->idle, closed);
+	uv_close((uv_handle_t *)&http->poll, NULL);
+	uv_close((uv_handle_t *)&http->idle, NULL);
 }
