@@ -58,15 +58,12 @@ read_memory(pid_t pid, struct usage *usage)
 static int
 read_usage(const struct process *process, struct usage *usage, struct dw_fault *fault)
 {
-	const char *what = "CPU time";
+	const bool timed = read_cpu(process->pid, &usage->cpu_ns);
 
-	if (read_cpu(process->pid, &usage->cpu_ns)) {
-		if (read_memory(process->pid, usage))
-			return DW_OK;
-		what = "memory";
-	}
+	if (timed && read_memory(process->pid, usage))
+		return DW_OK;
 	return dw_fault_set(fault, DW_E_NOINPUT, "process", NULL, "process '%s' (%d): cannot read its %s: %s",
-		process->name, (int)process->pid, what, strerror(errno));
+		process->name, (int)process->pid, timed ? "memory" : "CPU time", strerror(errno));
 }
 
 int
