@@ -16,10 +16,6 @@
 #include "cli/interrupt.h"
 #include "plan.h"
 
-#ifndef IP_BIND_ADDRESS_NO_PORT
-#define IP_BIND_ADDRESS_NO_PORT 24
-#endif
-
 enum { EVENTS = 512, SECOND = 1000000000 };
 
 uint64_t

@@ -56,8 +56,9 @@ set_idle(struct http_client *client, bool idle)
 static void
 set_timer(struct http_client *client)
 {
-	const bool busy = client->reader.requests > client->reader.answered;
-	const bool head = !busy && reader_begun(&client->reader);
+	const struct reader *reader = &client->reader;
+	const bool busy = reader->requests > reader->answered;
+	const bool head = !busy && reader->state == READ_HEAD && reader->in.len > reader->in_at;
 
 	if (client->leaves)
 		return;
@@ -139,7 +140,7 @@ may_end(const struct http_client *client)
 	const struct reader *reader = &client->reader;
 	const uint64_t waiting = reader->requests - reader->answered;
 
-	return waiting == 0 || (waiting == 1 && reader_in_body(reader));
+	return waiting == 0 || (waiting == 1 && reader->state != READ_HEAD && reader->state != READ_NOTHING);
 }
 
 /* So that libmicrohttpd reads, and learns it now. */

@@ -356,18 +356,6 @@ reader_get(struct reader *reader, char *out, size_t n)
 	return given;
 }
 
-bool
-reader_begun(const struct reader *reader)
-{
-	return reader->state == READ_HEAD && rest(reader).n > 0;
-}
-
-bool
-reader_in_body(const struct reader *reader)
-{
-	return reader->state != READ_HEAD && reader->state != READ_NOTHING;
-}
-
 void
 reader_clear(struct reader *reader)
 {
