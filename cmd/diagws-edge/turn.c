@@ -149,20 +149,14 @@ turn_run(struct edge *edge)
 		if (room == NULL || room_take_deferred(room))
 			continue;
 		dw_log_warn("a stream of the hub has a hole", "room=%s", room->id);
-		uplink_distrust(edge->uplink);
+		uplink_greet(edge->uplink);
 	}
 	give_credit(edge);
 	return edge->rooms.queue != NULL;
 }
 
-static void
-tick(struct edge *edge)
-{
-	confirmations_tell(edge);
-}
-
 const struct uplink_events edge_events = {
-	.lost = rooms_drop_deferred, .welcomed = welcomed, .said = said, .tick = tick, .turn = turn_run
+	.lost = rooms_drop_deferred, .welcomed = welcomed, .said = said, .tick = confirmations_tell, .turn = turn_run
 };
 
 void

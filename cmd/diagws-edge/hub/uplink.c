@@ -5,7 +5,7 @@
  * answers find their asker by corr, all else goes to `said`. A tick each TICK_MS greets, pings, and tells of what
  * ended.
  *
- * Failure modes: WHO (the hub does not know us) and whatever cannot be right end in `greet`: a HELLO
+ * Failure modes: WHO (the hub does not know us) and whatever cannot be right end in uplink_greet: a HELLO
  * with a fresh incarnation; what arrives before its own WELCOME is not looked at. A send that does
  * not go through means the same, and so does an answer that does not come. A hub that is silent for long may be
  * behind a line that is dead: the connection is made anew. REFUSED for another version is final.
@@ -65,8 +65,6 @@ struct uplink {
 	int fatal;
 };
 
-static void pump(struct uplink *uplink);
-
 static bool
 send_asked(struct uplink *uplink)
 {
@@ -82,9 +80,9 @@ transmit(struct uplink *uplink, const struct dw_wire *message)
 		   dw_bus_send(uplink->bus, uplink->out.data, uplink->out.len) == DW_OK;
 }
 
-/* Starts over: the hub forgets what it knew of us, we tell it all again after its WELCOME. */
-static void
-greet(struct uplink *uplink)
+/* The hub forgets what it knew of us, we tell it all again after its WELCOME. */
+void
+uplink_greet(struct uplink *uplink)
 {
 	const struct dw_wire hello = { .kind = DW_HELLO,
 		.hello = { .version = dw_protocol_version(),
@@ -119,7 +117,7 @@ uplink_send(struct uplink *uplink, const struct dw_wire *message)
 		uplink_turn(uplink);
 		return true;
 	}
-	greet(uplink);
+	uplink_greet(uplink);
 	return false;
 }
 
@@ -168,17 +166,11 @@ tell_departed(struct uplink *uplink)
 }
 
 void
-uplink_distrust(struct uplink *uplink)
-{
-	greet(uplink);
-}
-
-void
 uplink_doubt(struct uplink *uplink, uint64_t asked_at)
 {
 	if (uplink->up && uplink->answered > asked_at) {
 		dw_log_warn("the hub has not answered", NULL);
-		greet(uplink);
+		uplink_greet(uplink);
 	}
 }
 
@@ -223,7 +215,7 @@ take_welcome(struct uplink *uplink, const struct dw_welcome *welcome)
 	dw_pendings_unsend(&uplink->asked);
 	uplink->asks = uplink->up;
 	if (!send_asked(uplink))
-		greet(uplink);
+		uplink_greet(uplink);
 }
 
 static void
@@ -248,7 +240,7 @@ take(struct uplink *uplink, const struct dw_wire *message)
 	switch (message->kind) {
 	case DW_WHO:
 		if (uplink->up || uplink->heard_at >= uplink->greeted_at + PING_MS)
-			greet(uplink);
+			uplink_greet(uplink);
 		break;
 	case DW_WELCOME:
 		take_welcome(uplink, &message->welcome);
@@ -264,7 +256,7 @@ take(struct uplink *uplink, const struct dw_wire *message)
 	case DW_JOINED:
 	case DW_CLOSE:
 		if (!uplink->events->said(uplink->edge, message))
-			greet(uplink);
+			uplink_greet(uplink);
 		break;
 	case DW_STORED:
 	case DW_TABLE:
@@ -285,12 +277,6 @@ take(struct uplink *uplink, const struct dw_wire *message)
 	}
 }
 
-static void
-pump_again(uv_idle_t *idle)
-{
-	pump(idle->data);
-}
-
 /* The descriptor is edge-triggered: the loop sleeps only when nothing is left. */
 static void
 pump(struct uplink *uplink)
@@ -309,14 +295,20 @@ pump(struct uplink *uplink)
 		else
 			dw_log_warn("cannot take what the hub sent", "reason=%s", fault.message);
 		if (err == DW_E_NOMEM)
-			greet(uplink);
+			uplink_greet(uplink);
 	}
 	if (!send_asked(uplink))
-		greet(uplink);
+		uplink_greet(uplink);
 	if (uplink->events->turn(uplink->edge) || uplink->rest.n > 0 || dw_bus_readable(uplink->bus))
-		(void)uv_idle_start(&uplink->more, pump_again);
+		uplink_turn(uplink);
 	else
 		(void)uv_idle_stop(&uplink->more);
+}
+
+static void
+pump_again(uv_idle_t *idle)
+{
+	pump(idle->data);
 }
 
 void
@@ -357,7 +349,7 @@ look_for_death(struct uplink *uplink, uint64_t now)
 	dw_bus_reconnect(uplink->bus);
 	uplink->greetings = 0;
 	if (uplink->up)
-		greet(uplink);
+		uplink_greet(uplink);
 }
 
 static void
@@ -368,7 +360,7 @@ on_tick(uv_timer_t *timer)
 
 	if (!uplink->up) {
 		if (now >= uplink->greeted_at + greet_wait(uplink) && uplink->fatal == 0)
-			greet(uplink);
+			uplink_greet(uplink);
 	} else {
 		uplink->events->tick(uplink->edge);
 		tell_departed(uplink);

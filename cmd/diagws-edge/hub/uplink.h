@@ -58,8 +58,8 @@ bool uplink_send(struct uplink *uplink, const struct dw_wire *message);
 void uplink_depart(struct uplink *uplink, const struct dw_leave *leave);
 /* There is something to do in the edge's next turn, which is soon. */
 void uplink_turn(struct uplink *uplink);
-/* What the hub has sent cannot be right: starts over. */
-void uplink_distrust(struct uplink *uplink);
+/* Starts over: what the hub has sent cannot be right. */
+void uplink_greet(struct uplink *uplink);
 /* What was asked then has no answer: starts over if the hub must have had it. */
 void uplink_doubt(struct uplink *uplink, uint64_t asked_at);
 
