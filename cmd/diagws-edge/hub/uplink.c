@@ -158,11 +158,10 @@ tell_departed(struct uplink *uplink)
 {
 	const struct dw_leave *leave;
 
-	for (size_t i = 0; i < DEPARTED_AT_ONCE && (leave = departed_next(&uplink->departed)) != NULL; i++) {
+	/* After a send that fails all are told again. */
+	for (size_t i = 0; i < DEPARTED_AT_ONCE && (leave = departed_next(&uplink->departed)) != NULL; i++)
 		if (!uplink_send(uplink, &(struct dw_wire) { .kind = DW_LEAVE, .leave = *leave }))
 			return;
-		departed_told(&uplink->departed);
-	}
 }
 
 void
