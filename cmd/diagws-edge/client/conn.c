@@ -10,7 +10,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <utlist.h>
 
 #include "base/clock.h"
 #include "door/server.h"
@@ -48,40 +47,6 @@ sub_find(struct conn *conn, const struct room *room)
 	while (sub != NULL && sub->room != room)
 		sub = sub_after(sub);
 	return sub;
-}
-
-struct subscription *
-sub_get(struct conn *conn, struct room *room)
-{
-	struct subscription *sub = &conn->first;
-
-	if (sub->room == NULL) {
-		*sub = (struct subscription) { .next = sub->next };
-	} else {
-		sub = calloc(1, sizeof(*sub));
-		if (sub == NULL)
-			return NULL;
-		sub->next = conn->first.next;
-		conn->first.next = sub;
-	}
-	sub->conn = conn;
-	sub->room = room;
-	sub->parked = true;
-	fanout_join(room, &sub->reader);
-	return sub;
-}
-
-void
-sub_put(struct subscription *sub)
-{
-	struct conn *conn = sub->conn;
-
-	fanout_part(sub->room, &sub->reader, sub->parked);
-	sub->room = NULL;
-	if (sub == &conn->first)
-		return;
-	LL_DELETE(conn->first.next, sub);
-	free(sub);
 }
 
 void

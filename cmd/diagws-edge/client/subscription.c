@@ -9,7 +9,8 @@
 #include "subscription.h"
 
 #include <stdlib.h>
-#include <string.h>
+
+#include <utlist.h>
 
 #include "base/clock.h"
 #include "client/confirm.h"
@@ -80,22 +81,31 @@ ask(struct subscription *sub)
 struct subscription *
 sub_open(struct conn *conn, const char *name, bool claimed, const struct sub_request *request)
 {
+	struct subscription *first = &conn->first, *more = first->room != NULL ? calloc(1, sizeof(*more)) : NULL;
+	struct subscription *sub = first->room != NULL ? more : first;
 	struct sub_request *copy = malloc(sizeof(*copy));
 	struct room *room = room_get(conn->edge, name);
-	struct subscription *sub = copy != NULL && room != NULL ? sub_get(conn, room) : NULL;
 
-	if (sub == NULL) {
+	if (sub == NULL || copy == NULL || room == NULL) {
+		free(more);
 		free(copy);
 		if (room != NULL)
 			room_release(room);
 		return NULL;
 	}
+	if (more != NULL)
+		LL_PREPEND(first->next, more);
 	*copy = *request;
-	sub->request = copy;
-	sub->claimed = claimed;
-	sub->state = SUB_JOINING;
-	sub->since = dw_mono_ms();
-	sub->feed = FEED_LIMIT;
+	*sub = (struct subscription) { .conn = conn,
+		.room = room,
+		.next = sub->next,
+		.request = copy,
+		.claimed = claimed,
+		.state = SUB_JOINING,
+		.since = dw_mono_ms(),
+		.feed = FEED_LIMIT,
+		.parked = true };
+	fanout_join(room, &sub->reader);
 	conn->subscriptions++;
 	conn_wake(conn, sub->since + JOIN_WAIT_MS);
 	ask(sub);
@@ -151,6 +161,7 @@ leave(struct subscription *sub)
 void
 sub_end(struct subscription *sub)
 {
+	struct conn *conn = sub->conn;
 	struct room *room = sub->room;
 
 	if (sub->joined || sub->asked)
@@ -160,8 +171,15 @@ sub_end(struct subscription *sub)
 	written_forget(sub);
 	free(sub->request);
 	sub->request = NULL;
-	sub->conn->subscriptions--;
-	sub_put(sub);
+	conn->subscriptions--;
+	if (!sub->parked)
+		fanout_park(room, &sub->reader);
+	fanout_part(room, &sub->reader);
+	sub->room = NULL;
+	if (sub != &conn->first) {
+		LL_DELETE(conn->first.next, sub);
+		free(sub);
+	}
 	room_release(room);
 }
 

@@ -20,9 +20,14 @@ fanout_join(struct room *room, struct room_reader *reader)
 	DL_APPEND(room->parked, reader);
 }
 
-/* Not among those who are offered something any more. */
-static void
-take_out(struct room *room, struct room_reader *reader)
+void
+fanout_part(struct room *room, struct room_reader *reader)
+{
+	DL_DELETE(room->parked, reader);
+}
+
+void
+fanout_park(struct room *room, struct room_reader *reader)
 {
 	if (room->cursor == reader)
 		room->cursor = reader->next;
@@ -30,21 +35,6 @@ take_out(struct room *room, struct room_reader *reader)
 	room->reader_count--;
 	if (room->left > room->reader_count)
 		room->left = room->reader_count;
-}
-
-void
-fanout_part(struct room *room, struct room_reader *reader, bool parked)
-{
-	if (parked)
-		DL_DELETE(room->parked, reader);
-	else
-		take_out(room, reader);
-}
-
-void
-fanout_park(struct room *room, struct room_reader *reader)
-{
-	take_out(room, reader);
 	DL_APPEND(room->parked, reader);
 }
 

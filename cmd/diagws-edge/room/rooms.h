@@ -100,9 +100,9 @@ void rooms_clear(struct edge *edge);
  * a room of ten readers waits for one slice of a room of ten thousand, never for all of it, and one that got more
  * meanwhile gets it in the same write. */
 
-/* One more who reads the room, parked: it is offered nothing. One that is not there any more. */
+/* One more who reads the room, parked: it is offered nothing. One that is parked, and not there any more. */
 void fanout_join(struct room *room, struct room_reader *reader);
-void fanout_part(struct room *room, struct room_reader *reader, bool parked);
+void fanout_part(struct room *room, struct room_reader *reader);
 /* It is offered what is new from now on, and has got all there is; or is parked. */
 void fanout_enter(struct room *room, struct room_reader *reader);
 void fanout_park(struct room *room, struct room_reader *reader);
@@ -144,9 +144,8 @@ bool room_covers(const struct room *room, uint64_t seq);
 
 /* One has come, with so many bytes of records. */
 void credit_came(struct credit *credit, size_t bytes);
-/* The newest that came is deferred; and not any more. */
+/* The newest that came is deferred, until it is taken off credit->deferred. */
 void credit_defer(struct credit *credit, struct credit_deferred *one);
-void credit_settle(struct credit *credit, struct credit_deferred *one);
 /* Whether it is time to tell the hub that it has credit for all up to credit->credited; it counts as told then. */
 bool credit_due(struct credit *credit);
 

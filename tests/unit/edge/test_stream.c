@@ -49,7 +49,8 @@ static int
 tear_down(void **state)
 {
 	(void)state;
-	fanout_part(room, &reader, false);
+	fanout_park(room, &reader);
+	fanout_part(room, &reader);
 	room_release(room);
 	rooms_clear(&edge);
 	free(edge.rooms.by_id.chains);
