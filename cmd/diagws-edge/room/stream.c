@@ -100,13 +100,6 @@ take_hole(struct room *room, struct dw_position at, uint64_t reason)
 	return true;
 }
 
-/* The hub does not know whose direct messages are missing behind the head. */
-static bool
-take_ask(struct room *room)
-{
-	return append_mark(room, room->head, ENTRY_ASK);
-}
-
 /* Back, or on over what the hub has no longer. */
 static bool
 move_stream(struct room *room, struct dw_position at)
@@ -145,7 +138,7 @@ release(struct room *room, struct deferred *deferred)
 {
 	DL_DELETE(room->deferred, deferred);
 	if (!deferred->moves)
-		credit_settle(&room->edge->rooms.credit, &deferred->credit);
+		DL_DELETE(room->edge->rooms.credit.deferred, &deferred->credit);
 	free(deferred);
 }
 
@@ -204,12 +197,6 @@ credit_defer(struct credit *credit, struct credit_deferred *one)
 {
 	one->before = credit->before;
 	DL_APPEND(credit->deferred, one);
-}
-
-void
-credit_settle(struct credit *credit, struct credit_deferred *one)
-{
-	DL_DELETE(credit->deferred, one);
 }
 
 bool
@@ -324,7 +311,8 @@ take_records(struct room *room, uint64_t reason, bool ask, struct dw_str *rest)
 	int err;
 
 	while ((err = dw_record_next(&left, &record)) == DW_OK && !fanout_full(room, room_entry_most(&record))) {
-		follows = (took || !ask || take_ask(room)) && take_record(room, &record, reason);
+		/* `ask`: the hub does not know whose direct messages are missing behind the head. */
+		follows = (took || !ask || append_mark(room, room->head, ENTRY_ASK)) && take_record(room, &record, reason);
 		if (!follows)
 			break;
 		*rest = left;
