@@ -26,8 +26,6 @@ take_ping(struct conn *conn, const struct dw_json *json)
 	conn_tell(conn, "pong", NULL, data);
 }
 
-static const char diagnosis_rule[] = "field 'diagnosis_id': 1 to 64 of A-Z a-z 0-9 _ -, or a whole number";
-
 /* The room that a message names, in out. NULL: it names none well; the client was told. */
 static const char *
 read_room(struct conn *conn, const struct dw_json *json, char out[DW_ROOM_MAX + 1])
@@ -37,7 +35,8 @@ read_room(struct conn *conn, const struct dw_json *json, char out[DW_ROOM_MAX + 
 
 	if (member != NULL && dw_id_from_json(member, out, DW_ROOM_MAX + 1, &fault) == DW_OK && dw_room_ok(dw_str(out)))
 		return out;
-	conn_error(conn, NULL, "invalid_field", "diagnosis_id", diagnosis_rule);
+	conn_error(conn, NULL, "invalid_field", "diagnosis_id",
+		"field 'diagnosis_id': 1 to 64 of A-Z a-z 0-9 _ -, or a whole number");
 	return NULL;
 }
 

@@ -71,17 +71,11 @@ sub_park_all(struct conn *conn)
 		sub_park(sub);
 }
 
-static void
-set_timer(struct conn *conn, uint64_t due)
-{
-	dw_wheel_set(&conn->edge->wheel, &conn->timer, due);
-}
-
 void
 conn_wake(struct conn *conn, uint64_t at)
 {
 	if (conn->state == CONN_OPEN && (conn->timer.link == NULL || at < conn->timer.due))
-		set_timer(conn, at);
+		dw_wheel_set(&conn->edge->wheel, &conn->timer, at);
 }
 
 static void
@@ -106,7 +100,7 @@ write_no_more(struct conn *conn)
 	conn->taken = server_taken(conn->wsi);
 	if (conn->stalled_at > 0)
 		conn->stalled_at = dw_mono_ms();
-	set_timer(conn, dw_mono_ms() + (conn->stalled_at > 0 ? CUT_STALLED_MS / 3 : CUT_MS));
+	dw_wheel_set(&conn->edge->wheel, &conn->timer, dw_mono_ms() + (conn->stalled_at > 0 ? CUT_STALLED_MS / 3 : CUT_MS));
 }
 
 void
@@ -153,7 +147,7 @@ conn_deny(struct conn *conn)
 {
 	conn->state = CONN_REFUSED;
 	set_reason(conn, 1008, "access denied");
-	set_timer(conn, conn->first.since + DENY_MS);
+	dw_wheel_set(&conn->edge->wheel, &conn->timer, conn->first.since + DENY_MS);
 }
 
 bool

@@ -58,8 +58,7 @@ struct conn_request {
 	struct guest *site; /* where it is a stranger; NULL: it is none */
 	int err;            /* why it is refused; DW_OK: nothing speaks against it yet */
 	bool awaits;        /* auth=message: its token is to come */
-	const char *error;  /* code of an `error` that is told before 1008, and */
-	const char *detail; /* its words */
+	const char *wrong;  /* with its arguments, as its client is told before 1008; NULL: nothing */
 	char room[DW_ROOM_MAX + 1];
 	struct dw_claims claims;
 	char device[DW_DEVICE_MAX + 1]; /* "": derived */

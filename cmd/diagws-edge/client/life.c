@@ -74,7 +74,7 @@ add_session(struct conn *conn)
 }
 
 static void
-free_request(struct edge *edge, struct conn_request **request_p)
+forget_request(struct edge *edge, struct conn_request **request_p)
 {
 	if (*request_p == NULL)
 		return;
@@ -87,12 +87,6 @@ free_request(struct edge *edge, struct conn_request **request_p)
 	*request_p = NULL;
 }
 
-static void
-forget_request(struct conn *conn)
-{
-	free_request(conn->edge, &conn->request);
-}
-
 struct conn *
 conn_new(struct edge *edge, struct lws *wsi, struct conn_request *request, void (*fire)(struct dw_wheel_timer *timer))
 {
@@ -101,7 +95,7 @@ conn_new(struct edge *edge, struct lws *wsi, struct conn_request *request, void 
 	struct conn *conn = calloc(1, sizeof(*conn) + size);
 
 	if (conn == NULL) {
-		free_request(edge, &request);
+		forget_request(edge, &request);
 		return NULL;
 	}
 	conn->edge = edge;
@@ -197,9 +191,9 @@ conn_start(struct conn *conn)
 		conn_deny(conn);
 		return;
 	}
-	if (request->error != NULL) {
-		conn_error(conn, request->room, request->error, NULL, request->detail);
-		conn_close(conn, 1008, request->error);
+	if (request->wrong != NULL) {
+		conn_error(conn, request->room, "invalid_field", NULL, request->wrong);
+		conn_close(conn, 1008, "invalid_field");
 		return;
 	}
 	conn->user = guests_get(&conn->edge->users, dw_str(request->claims.user));
@@ -208,7 +202,7 @@ conn_start(struct conn *conn)
 		return;
 	}
 	in = conn->user != NULL && enter(conn, request);
-	forget_request(conn);
+	forget_request(conn->edge, &conn->request);
 	if (in)
 		conn_wake(conn, dw_mono_ms());
 	else
@@ -263,7 +257,7 @@ end_renewal(struct conn *conn)
 		sub_renew_all(conn);
 		conn_wake(conn, dw_mono_ms());
 	}
-	forget_request(conn);
+	forget_request(conn->edge, &conn->request);
 }
 
 void
@@ -326,6 +320,7 @@ auth_take(struct conn *conn, struct dw_str token)
 	else
 		conn_error(conn, NULL, "auth_pending", "token", "the token before this one is being checked");
 }
+
 void
 conn_destroy(struct conn **conn_p)
 {
@@ -346,7 +341,7 @@ conn_destroy(struct conn **conn_p)
 	if (conn->user != NULL)
 		conn->user->connections--;
 	guests_release(&conn->edge->users, conn->user);
-	forget_request(conn);
+	forget_request(conn->edge, &conn->request);
 	dw_buf_clear(&conn->diagnoses);
 	conn_drop_incoming(conn);
 	free(conn->close_reason);
@@ -363,9 +358,9 @@ conn_evict(struct edge *edge)
 	{
 		struct conn *conn = request->conn;
 
-		if (conn == NULL || conn->state != CONN_CLOSING)
+		if (conn->state != CONN_CLOSING)
 			continue;
-		forget_request(conn);
+		forget_request(conn->edge, &conn->request);
 		server_cut(conn->wsi);
 		return true;
 	}

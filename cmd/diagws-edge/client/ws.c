@@ -147,48 +147,44 @@ begin_check(struct edge *edge, struct lws *wsi, struct conn_request *request)
 	return err;
 }
 
-/* The first thing that is wrong with the arguments. */
-static void
+/* An argument that is one of two words, or is not there. false: it is neither. */
+static bool
+choose(struct lws *wsi, const char *name, const char *yes, const char *no, bool *chosen)
+{
+	char value[32];
+
+	if (!get_argument(wsi, name, value, sizeof(value)))
+		return true;
+	*chosen = strcmp(value, yes) == 0;
+	return *chosen || strcmp(value, no) == 0;
+}
+
+/* Returns the first thing that is wrong with the arguments; NULL: nothing is. */
+static const char *
 read_arguments(struct lws *wsi, struct conn_request *request)
 {
 	struct sub_request *from = &request->from;
 	char value[32];
-	int64_t after;
+	int64_t after = 0;
 
-	request->error = "invalid_field";
-	request->detail = "auth: message";
-	if (get_argument(wsi, "auth", value, sizeof(value))) {
-		request->awaits = strcmp(value, "message") == 0;
-		if (!request->awaits)
-			return;
-	}
-	request->detail = "ack: auto or client";
-	if (get_argument(wsi, "ack", value, sizeof(value))) {
-		request->sure = strcmp(value, "client") == 0;
-		if (!request->sure && strcmp(value, "auto") != 0)
-			return;
-	}
-	request->detail = "heartbeat: 0 or 1";
-	if (get_argument(wsi, "heartbeat", value, sizeof(value))) {
-		request->heartbeat = strcmp(value, "1") == 0;
-		if (!request->heartbeat && strcmp(value, "0") != 0)
-			return;
-	}
-	request->detail = "epoch: what a `connect` gave";
+	if (!choose(wsi, "auth", "message", "message", &request->awaits))
+		return "auth: message";
+	if (!choose(wsi, "ack", "client", "auto", &request->sure))
+		return "ack: auto or client";
+	if (!choose(wsi, "heartbeat", "1", "0", &request->heartbeat))
+		return "heartbeat: 0 or 1";
 	if (get_argument(wsi, "epoch", from->epoch, sizeof(from->epoch)) && !dw_device_ok(dw_str(from->epoch)))
-		return;
-	request->detail = "device: 1 to 64 of A-Z a-z 0-9 _ . -";
+		return "epoch: what a `connect` gave";
 	if (get_argument(wsi, "device", request->device, sizeof(request->device)) && !dw_device_ok(dw_str(request->device)))
-		return;
-	request->detail = "after: a seq or 'new'";
-	if (get_argument(wsi, "after", value, sizeof(value))) {
-		from->after_new = strcmp(value, "new") == 0;
-		from->has_after = !from->after_new;
-		if (from->has_after && (!dw_parse_number(value, &after) || after < 0))
-			return;
-		from->after = from->has_after ? (uint64_t)after : 0;
-	}
-	request->error = request->detail = NULL;
+		return "device: 1 to 64 of A-Z a-z 0-9 _ . -";
+	if (!get_argument(wsi, "after", value, sizeof(value)))
+		return NULL;
+	from->after_new = strcmp(value, "new") == 0;
+	from->has_after = !from->after_new;
+	if (from->has_after && (!dw_parse_number(value, &after) || after < 0))
+		return "after: a seq or 'new'";
+	from->after = (uint64_t)after;
+	return NULL;
 }
 
 /* It has shown no good token: err says why, and becomes why it may not stay. */
@@ -214,7 +210,7 @@ read_request(struct edge *edge, struct lws *wsi, struct conn_request *request)
 		room = dw_str(path + strlen(prefix));
 	if (dw_room_ok(room))
 		(void)dw_str_copy(room, request->room, sizeof(request->room));
-	read_arguments(wsi, request);
+	request->wrong = read_arguments(wsi, request);
 	server_address(wsi, &request->address);
 	if (!request->awaits)
 		err = begin_check(edge, wsi, request);
