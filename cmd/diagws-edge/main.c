@@ -18,7 +18,6 @@
 #include "client/confirm.h"
 #include "client/conn.h"
 #include "client/subscription.h"
-#include "client/ws.h"
 #include "door/gate.h"
 #include "door/listen.h"
 #include "door/receive.h"

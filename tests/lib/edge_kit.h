@@ -19,8 +19,6 @@
 
 #include "client/confirm.h"
 #include "client/conn.h"
-#include "client/noise.h"
-#include "client/ws.h"
 #include "edge.h"
 #include "plain_tests.h"
 #include "room/rooms.h"

@@ -7,7 +7,6 @@
 
 #include "base/clock.h"
 #include "client/confirm.h"
-#include "client/noise.h"
 #include "client/subscription.h"
 #include "edge.h"
 #include "json/json.h"

@@ -9,7 +9,6 @@
 
 #include "base/clock.h"
 #include "client/conn.h"
-#include "client/noise.h"
 #include "edge.h"
 #include "room/rooms.h"
 

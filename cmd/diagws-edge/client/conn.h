@@ -104,7 +104,7 @@ struct conn {
 	uint64_t counter;        /* that PING's number */
 	struct dw_buf diagnoses; /* the token's claim, for later rooms */
 	struct incoming *rx;     /* an unfinished client message; NULL: none */
-	int32_t noise;           /* noise.h: bytes it has sent that say nothing, less those that it may, */
+	int32_t noise;           /* noise.c: bytes it has sent that say nothing, less those that it may, */
 	uint32_t noise_at;       /* as of when: ms, modulo 2^32 */
 	uint64_t pongs_at;       /* confirm.c: when it may send CLIENT_PONGS at once again */
 	uint64_t budget_at;      /* the same of CLIENT_BUDGET messages; where it is over: since when */
@@ -176,5 +176,46 @@ void conn_text(struct conn *conn, const struct incoming *rx);
 
 /* ---- timers.c: does what is due on a connection, and sets its one timer anew. May be called too early. */
 void timers_fire(struct dw_wheel_timer *timer);
+
+/* ---- noise.c: what a client sends that says nothing: PINGs, empty fragments, PONGs in a flood.
+ *
+ * libwebsockets answers or drops these and tells nobody, and each read of a few bytes of them costs as much as a
+ * message. So what is read of a client is weighed against what we are told of it. CLIENT_NOISE bytes more may come at
+ * once, and then CLIENT_NOISE_RATE; beyond that nothing is read from it for SLOWED_MS. It is not closed: to come again
+ * would cost more. A client by TLS is not weighed, for what it sends is not read by recv. */
+
+/* What is read of it is weighed from now on; and not any more. */
+void noise_begin(struct conn *conn);
+void noise_end(const struct conn *conn);
+/* n bytes of a frame say something; whole: it ends with them. */
+void noise_said(struct conn *conn, size_t n, bool whole);
+/* Whether it may send one more of those that it may send `most` of at once, and then CLIENT_RATE in a second. *all_at:
+ * when it may send all of them again. */
+bool noise_may(uint64_t *all_at, uint64_t now, uint64_t most);
+/* It has said too much. What else it says is dropped, and it is closed SLOWED_MS later: who comes again and again does
+ * so no more often than that. */
+void noise_abuse(struct conn *conn);
+/* When it is to be read from again, at most `due`; and that, or its end, when it is time. */
+uint64_t noise_due(const struct conn *conn, uint64_t due);
+void noise_fire(struct conn *conn, uint64_t now);
+
+/* ---- ws.c: upgrades and frames, as libwebsockets reports them. Return values are its own: 0 goes on. */
+
+/* Before the upgrade, by TLS: whether it is a good one. Not 0: answered with an HTTP error. */
+int ws_confirm(struct edge *edge, struct lws *wsi);
+/* By TLS: no upgrade at all. */
+int ws_refuse_http(struct lws *wsi);
+/* Reads what the client asked for while its headers are there. */
+int ws_filter(struct edge *edge, struct lws *wsi, struct conn **conn);
+int ws_pong(struct conn *conn, const void *payload, size_t n);
+int ws_receive(struct lws *wsi, struct conn *conn, const void *bytes, size_t n);
+/* The client's Close. */
+int ws_peer_closes(struct conn *conn, const void *payload, size_t n);
+/* libwebsockets is about to end the connection, for whatever reason. */
+void ws_dropped(struct lws *wsi, struct conn *conn);
+/* The timer of server_close: ends the connection with its code. */
+int ws_end(struct lws *wsi, struct conn *conn);
+/* fd, its socket, will be closed next. */
+void ws_closed(const struct conn *conn, int fd);
 
 #endif

@@ -15,7 +15,6 @@
 #include <utlist.h>
 
 #include "base/clock.h"
-#include "client/noise.h"
 #include "client/subscription.h"
 #include "door/server.h"
 #include "edge.h"

@@ -17,7 +17,6 @@
 #include "door/server.h"
 #include "edge.h"
 #include "hub/uplink.h"
-#include "room/render.h"
 #include "room/rooms.h"
 
 enum { WRITE_MAX = 16 * 1024 };

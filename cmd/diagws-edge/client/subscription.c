@@ -19,7 +19,6 @@
 #include "edge.h"
 #include "hub/uplink.h"
 #include "room/frame.h"
-#include "room/render.h"
 #include "room/rooms.h"
 
 enum {

@@ -9,7 +9,6 @@
 
 #include "base/clock.h"
 #include "client/confirm.h"
-#include "client/noise.h"
 #include "client/subscription.h"
 #include "door/server.h"
 #include "edge.h"

@@ -4,15 +4,13 @@
  * only notes what speaks against it. A request that is no good upgrade never gets so far: it is answered in HTTP, by
  * the HTTP side, or here where it comes by TLS. All sizes are checked before anything is kept.
  */
-#include "ws.h"
+#include "conn.h"
 
 #include <libwebsockets.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "client/confirm.h"
-#include "client/conn.h"
-#include "client/noise.h"
 #include "door/answer.h"
 #include "door/gate.h"
 #include "door/head.h"

@@ -1,14 +1,13 @@
-/* Entries: see render.h. Its own file because whatever goes into a ring is made here, and nothing here knows when.
+/* Entries: see rooms.h. Its own file because whatever goes into a ring is made here, and nothing here knows when.
  * Failure modes: no memory (said by the buffer, or by room_append).
  */
-#include "render.h"
+#include "rooms.h"
 
 #include <string.h>
 
 #include "base/clock.h"
 #include "edge.h"
 #include "room/frame.h"
-#include "room/rooms.h"
 
 void
 room_render(struct rooms *rooms, struct dw_buf *out, const char *room, const struct dw_record *record)

@@ -15,7 +15,6 @@
 
 #include "base/clock.h"
 #include "edge.h"
-#include "room/render.h"
 
 /* From so many readers on a room is large. A session has one of the turns; flags of an entry: the first that is asked,
  * and how many. */

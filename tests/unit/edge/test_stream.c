@@ -18,7 +18,6 @@
 
 #include "edge.h"
 #include "room/frame.h"
-#include "room/render.h"
 #include "room/rooms.h"
 
 enum { LARGE = 60 * 1000 };
