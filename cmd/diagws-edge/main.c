@@ -160,22 +160,16 @@ to_http(struct edge *to, int fd, const struct address *address, struct dw_str ta
 	return http_take(to->http, fd, address, taken);
 }
 
-/* Somebody goes whom nobody works for: at the gate, between two requests, in the midst of a head, or refused. Who has
- * been so for a while goes before who has only just come. */
-static bool
-evict(struct edge *of)
-{
-	return gate_evict_leaving(of->gate) || conn_evict(of) || gate_evict(of->gate, SILENT_MS) ||
-		   http_evict(of->http, SILENT_MS) || http_evict(of->http, 0) || gate_evict(of->gate, 0);
-}
-
-/* See listen_room. */
+/* See listen_room. Whoever goes is one whom nobody works for: at the gate, between two requests, in the midst of a
+ * head, or refused; who has been so for a while before who has only just come. */
 static bool
 make_room(struct edge *of, bool must)
 {
 	const uint64_t all = of->counts.visitors + http_count(of->http) + of->counts.websockets + of->counts.lingering;
 
-	return (!must && all < (uint64_t)of->config.max_connections) || evict(of);
+	return (!must && all < (uint64_t)of->config.max_connections) || gate_evict_leaving(of->gate) || conn_evict(of) ||
+		   gate_evict(of->gate, SILENT_MS) || http_evict(of->http, SILENT_MS) || http_evict(of->http, 0) ||
+		   gate_evict(of->gate, 0);
 }
 
 static int

@@ -70,6 +70,5 @@ void written_note(struct subscription *sub, struct dw_position at);
 struct dw_position written_take(struct subscription *sub, uint64_t seq, size_t keep);
 /* What the client itself has acknowledged; the start: nothing. */
 struct dw_position written_acked(const struct subscription *sub);
-void written_forget(struct subscription *sub);
 
 #endif

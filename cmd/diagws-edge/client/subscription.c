@@ -104,7 +104,7 @@ sub_open(struct conn *conn, const char *name, bool claimed, const struct sub_req
 		.since = dw_mono_ms(),
 		.feed = FEED_LIMIT,
 		.parked = true };
-	fanout_join(room, &sub->reader);
+	DL_APPEND(room->parked, &sub->reader);
 	conn->subscriptions++;
 	conn_wake(conn, sub->since + JOIN_WAIT_MS);
 	ask(sub);
@@ -167,13 +167,14 @@ sub_end(struct subscription *sub)
 		leave(sub);
 	confirmations_remove(sub);
 	unjoin(sub);
-	written_forget(sub);
+	free(sub->written);
+	sub->written = NULL;
 	free(sub->request);
 	sub->request = NULL;
 	conn->subscriptions--;
 	if (!sub->parked)
 		fanout_park(room, &sub->reader);
-	fanout_part(room, &sub->reader);
+	DL_DELETE(room->parked, &sub->reader);
 	sub->room = NULL;
 	if (sub != &conn->first) {
 		LL_DELETE(conn->first.next, sub);

@@ -67,10 +67,3 @@ written_note(struct subscription *sub, struct dw_position at)
 	}
 	written->at[written->count++] = at;
 }
-
-void
-written_forget(struct subscription *sub)
-{
-	free(sub->written);
-	sub->written = NULL;
-}

@@ -15,18 +15,6 @@
 enum { SLICE = 64 }; /* readers of a room by turns: about half a millisecond */
 
 void
-fanout_join(struct room *room, struct room_reader *reader)
-{
-	DL_APPEND(room->parked, reader);
-}
-
-void
-fanout_part(struct room *room, struct room_reader *reader)
-{
-	DL_DELETE(room->parked, reader);
-}
-
-void
 fanout_park(struct room *room, struct room_reader *reader)
 {
 	if (room->cursor == reader)

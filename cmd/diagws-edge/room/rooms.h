@@ -67,7 +67,7 @@ struct room {
 	unsigned turn;               /* the next one */
 	struct dw_wheel_timer ping;  /* a PING that is owed */
 	struct room_reader *readers; /* those who are offered what is new (utlist) */
-	struct room_reader *parked;  /* and the others: joining, being fed, stalled, closing */
+	struct room_reader *parked;  /* and the others: joining, being fed, stalled, closing; who comes or goes is there */
 	size_t joined;               /* how many of them the hub counts */
 	/* fanout.c: */
 	struct room_reader *cursor; /* the next reader to be offered something; NULL: the first */
@@ -101,10 +101,7 @@ void rooms_clear(struct edge *edge);
  * a room of ten readers waits for one slice of a room of ten thousand, never for all of it, and one that got more
  * meanwhile gets it in the same write. */
 
-/* One more who reads the room, parked: it is offered nothing. One that is parked, and not there any more. */
-void fanout_join(struct room *room, struct room_reader *reader);
-void fanout_part(struct room *room, struct room_reader *reader);
-/* It is offered what is new from now on, and has got all there is; or is parked. */
+/* A parked reader is offered what is new from now on, and has got all there is; or is parked again. */
 void fanout_enter(struct room *room, struct room_reader *reader);
 void fanout_park(struct room *room, struct room_reader *reader);
 

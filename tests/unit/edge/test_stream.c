@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include <cmocka.h>
+#include <utlist.h>
 
 #include "edge.h"
 #include "room/frame.h"
@@ -38,7 +39,7 @@ set_up(void **state)
 		return 1;
 	dw_wheel_init(&edge.wheel, 0);
 	room = room_get(&edge, "123");
-	fanout_join(room, &reader);
+	DL_APPEND(room->parked, &reader);
 	fanout_enter(room, &reader);
 	room_stream_begin(room, dw_position_said(10, 5, 0));
 	return 0;
@@ -49,7 +50,7 @@ tear_down(void **state)
 {
 	(void)state;
 	fanout_park(room, &reader);
-	fanout_part(room, &reader);
+	DL_DELETE(room->parked, &reader);
 	room_release(room);
 	rooms_clear(&edge);
 	free(edge.rooms.by_id.chains);
