@@ -1,9 +1,8 @@
 /* diagws-edge: terminates clients' WebSockets and the HTTP API, checks tokens, and relays to the hub.
  *
- * Life: options → keys → sockets → uplink → loop. SIGHUP reads the keys again. SIGTERM or SIGINT
- * drains: no new connections, every client is told when to come back (`shutdown`) and closed with 1012,
- * requests are finished, all within --drain-timeout. Ends by itself only when the hub will never have
- * it (another protocol version).
+ * SIGHUP reads the keys again. SIGTERM or SIGINT drains: no new connections, every client is told when to come back
+ * (`shutdown`) and closed with 1012, requests are finished, all within --drain-timeout. Ends by itself only when the
+ * hub will never have it (another protocol version).
  */
 #include <signal.h>
 #include <stdio.h>

@@ -1,5 +1,5 @@
-/* What a client says on its WebSocket: one JSON object a message, answered or refused by name. Its
- * own file because it is all input from strangers: bounds first, then JSON, then the verb.
+/* What a client says on its WebSocket: one JSON object a message. All input from strangers: bounds first, then JSON,
+ * then the verb.
  */
 #include "conn.h"
 

@@ -1,8 +1,6 @@
-/* Pending confirmations: see confirm.h. Ten thousand clients may stand at ten thousand positions: entering and
- * leaving the list takes the same whatever its length, and telling it sorts it once.
- *
- * A client may have confirmed twice: its stack by a PONG, and further back it itself by an `ack`, which is worth
- * more to the hub. Both are told.
+/* Pending confirmations: see confirm.h. Ten thousand clients may stand at ten thousand positions: telling them sorts
+ * the list once. A client may have confirmed twice, its stack by a PONG, and further back it itself by an `ack`, which
+ * is worth more to the hub: both are told.
  */
 #include "confirm.h"
 

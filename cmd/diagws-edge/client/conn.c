@@ -1,10 +1,9 @@
-/* What a connection watches and is told, and how that ends: see conn.h. Who it is is life.c's, what is due timers.c's.
+/* What a connection watches and is told, and how that ends: see conn.h.
  *
- * Happy path: ready frames go to the kernel. Failure modes: a kernel that is full (the connection is stalled: its rooms
- * offer it nothing, and what cannot wait is kept up to a bound, 1013 beyond), a line that is dead. Invariants: nothing
- * is written while the last write is unfinished, or after a Close; what is closed is in no list of readers; one timer
- * serves all that is ever due, and whoever makes something due says when (conn_wake); a subscription with a room is in
- * one of that room's two lists.
+ * Failure modes: a kernel that is full (the connection is stalled: its rooms offer it nothing, and what cannot wait is
+ * kept up to a bound, 1013 beyond), a line that is dead. Invariants: nothing is written while the last write is
+ * unfinished, or after a Close; what is closed is in no list of readers; one timer serves all that is ever due; a
+ * subscription with a room is in one of that room's two lists.
  */
 #include "conn.h"
 

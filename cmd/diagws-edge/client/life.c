@@ -1,11 +1,9 @@
 /* Connections: who they are, and whether they are let in. See conn.h.
  *
- * Happy path: first token → admit_checked, which starts the connection; fresh token → it is the same
- * user's → another end, another claim, and the hub is asked again for every room (sub_renew_all). Failure modes: a
- * first token that does not let in (1008, after DENY_MS where it is about the room); too many connections of a user; a
- * fresh token that is not good changes nothing, and the client is told. Invariants: whoever was counted, with an
- * address or a user, is not any more when the connection is gone; a connection has one check under way, and
- * conn->request holds what it is about.
+ * Failure modes: a first token that does not let in (1008, after DENY_MS where it is about the room); too many
+ * connections of a user; a fresh token that is not good, or another user's, changes nothing, and the client is told.
+ * Invariants: whoever was counted, with an address or a user, is not any more when the connection is gone; a connection
+ * has one check under way, and conn->request holds what it is about.
  */
 #include "conn.h"
 

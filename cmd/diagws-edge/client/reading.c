@@ -1,11 +1,10 @@
 /* How a subscription gets what it has not got: from the room's ring, or, behind it, from the hub.
  *
- * Happy path: a run of ready frames from the ring goes out in one write, as often as the kernel takes it. A frame that
- * is not for all, or not for ever, ends a run and is looked at by itself.
- * Failure modes: a client that reads too slowly falls off the ring, and is fed (READ); what the hub no longer
- * has either is told as a gap. Invariants: nothing is written while the last write is unfinished, and no more than
- * WRITE_MAX or one frame at once, for that is what libwebsockets may have to keep; `at` is what was written, or told as
- * a gap: by its numbers nothing is given, or told, twice.
+ * Happy path: a run of ready frames goes out in one write, as often as the kernel takes it; a frame that is not for
+ * all, or not for ever, by itself. Failure modes: a client that reads too slowly falls off the ring, and is fed (READ);
+ * what the hub no longer has either is told as a gap. Invariants: no more than WRITE_MAX or one frame is written at
+ * once, for that is what libwebsockets may have to keep; by `at`, which was written or told as a gap, nothing is given
+ * twice.
  */
 #include "subscription.h"
 

@@ -1,10 +1,9 @@
 /* Subscriptions: asking to join, being let in or not, leaving.
  *
- * Happy path: JOIN → JOINED → `connect` (or `subscribed`), then what follows the position (reading.c). Failure
- * modes: the hub is away (the client waits, then 1013 or an `error`), it is busy (asked again), it says no
- * (told after DENY_MS, so that unknown and forbidden take the same time), its answer is lost (the uplink
- * starts over), it ends the session later (the connection closes, or goes on with its other rooms).
- * Invariants: `confirmed` ≤ `at`; a room that is not watched any more was left.
+ * Happy path: JOIN → JOINED → `connect` (or `subscribed`), then what follows the position (reading.c). Failure modes:
+ * the hub is away (the client waits, then 1013 or an `error`), is busy (asked again), says no (told after DENY_MS), its
+ * answer is lost (the uplink starts over), it ends the session later (the connection closes, or goes on with its other
+ * rooms). Invariants: `confirmed` ≤ `at`; a room that is not watched any more was left.
  */
 #include "subscription.h"
 

@@ -1,8 +1,7 @@
 /* One room on one connection: where in that room the client stands, and how it gets what follows.
  *
- * Life: sub_open (a JOIN is asked of the hub, or will be when it is there) → sub_joined → it reads the
- * room's ring by its position, or is fed by the hub (READ) until the ring covers it → sub_end. Towards the
- * hub (session, room) names it: a connection has one session, whatever it watches.
+ * Life: sub_open (a JOIN) → sub_joined → it reads the room's ring by its position, or is fed by the hub (READ) until
+ * the ring covers it → sub_end. Towards the hub (session, room) names it.
  */
 #ifndef SUBSCRIPTION_H
 #define SUBSCRIPTION_H

@@ -1,14 +1,12 @@
-/* The connection to the hub. Its own file because it alone knows when the hub is there; what it means that the hub says
- * something is for who made it (struct uplink_events).
+/* The connection to the hub. It alone knows when the hub is there; what the hub's messages mean is for who made it
+ * (struct uplink_events).
  *
- * Happy path: HELLO → WELCOME → `welcomed`, every request goes out (those of one turn of the loop as one frame);
- * answers find their asker by corr, all else goes to `said`. A tick each TICK_MS greets, pings, and tells of what
- * ended.
+ * Happy path: HELLO → WELCOME → every request goes out (those of one turn of the loop as one frame); answers find their
+ * asker by corr, all else goes to `said`. A tick each TICK_MS greets, pings, and tells of what ended.
  *
- * Failure modes: WHO (the hub does not know us) and whatever cannot be right end in uplink_greet: a HELLO
- * with a fresh incarnation; what arrives before its own WELCOME is not looked at. A send that does
- * not go through means the same, and so does an answer that does not come. A hub that is silent for long may be
- * behind a line that is dead: the connection is made anew. REFUSED for another version is final.
+ * Failure modes: WHO (the hub does not know us), a send that does not go through, an answer that does not come, and
+ * whatever cannot be right end in uplink_greet; what arrives before its WELCOME is not looked at. A hub that is silent
+ * for long may be behind a dead line: the connection is made anew. REFUSED for another version is final.
  */
 #include "uplink.h"
 

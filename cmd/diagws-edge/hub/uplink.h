@@ -1,8 +1,5 @@
-/* The edge's connection to its hub: introduces itself, asks, and after any trouble starts over from
- * positions.
- *
- * Whatever breaks (hub killed or frozen, frames lost, a full pipe) has one answer: HELLO with a fresh
- * incarnation, then every session joins again from where it stands, and requests that were not
+/* The edge's connection to its hub. Whatever breaks (hub killed or frozen, frames lost, a full pipe) has one answer:
+ * HELLO with a fresh incarnation, then every session joins again from where it stands, and requests that were not
  * answered are sent again (a PUBLISH has an id, so it is stored once).
  */
 #ifndef UPLINK_H

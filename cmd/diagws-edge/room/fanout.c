@@ -1,10 +1,8 @@
 /* Slices of readers: see rooms.h.
  *
  * A room's readers are a ring of their own: `cursor` is the next to be offered something, `left` how many from there on
- * have not been since the newest message came. Messages that come meanwhile only set `left` to all of them; nobody is
- * moved, nothing is counted for a reader.
- * Failure modes: none; a reader that cannot take anything leaves (fanout_park), which may be while it is offered.
- * Invariants: left ≤ reader_count; a room is queued while left > 0.
+ * have not been since the newest message came, which only sets `left` to all of them. A reader may leave (fanout_park)
+ * while it is offered something. Invariants: left ≤ reader_count; a room is queued while left > 0.
  */
 #include "rooms.h"
 

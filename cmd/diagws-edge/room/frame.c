@@ -1,7 +1,6 @@
 /* WebSocket frames, built once and sent to many. Layout of a PING's payload: a tag, then 'D': a seal, the position's
- * seq and n, and own where it is not 0, 'C': a counter; 8 bytes each, big endian. A PONG must give the same bytes back:
- * of a counter who sent it knows which one is due, of a position there may be any number, so that the seal tells those
- * that were sent from all others.
+ * seq and n, and own where it is not 0, 'C': a counter; 8 bytes each, big endian. Of a counter the sender knows which
+ * one is due; many positions may be, and the seal tells those that were sent from all others.
  */
 #include "frame.h"
 

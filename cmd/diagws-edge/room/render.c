@@ -1,6 +1,4 @@
-/* Entries: see rooms.h. Its own file because whatever goes into a ring is made here, and nothing here knows when.
- * Failure modes: no memory (said by the buffer, or by room_append).
- */
+/* Entries of a ring: see rooms.h. That there is no memory the buffer says, or room_append. */
 #include "rooms.h"
 
 #include <string.h>

@@ -1,10 +1,9 @@
 /* The hub's stream of a room: see rooms.h.
  *
- * Happy path: room_take renders each record and appends it; now and then a PING follows; the room is queued,
- * and in the edge's turn every reader writes from its own position (fanout.c).
- * Failure modes: a stream that does not follow (frames were lost on the way): said to the caller, who starts over from
- * positions; no memory: likewise. Numbers that jump are told to the clients as a gap. Invariant: a PING lies behind
- * each message that somebody may confirm, or is owed and has its timer.
+ * Happy path: room_take renders each record and appends it; now and then a PING follows; the room is queued, and in the
+ * edge's turn every reader writes from its own position (fanout.c). Failure modes: a stream that does not follow, or no
+ * memory: the caller starts over from positions. Numbers that jump are told to the clients as a gap. Invariant: a PING
+ * lies behind each message that somebody may confirm, or is owed and has its timer.
  */
 #include "rooms.h"
 
