@@ -257,6 +257,16 @@ end_renewal(struct conn *conn)
 	forget_request(conn->edge, &conn->request);
 }
 
+/* A connection with a user has started. */
+static void
+end_check(struct conn *conn)
+{
+	if (conn->user != NULL)
+		end_renewal(conn);
+	else
+		admit_checked(conn);
+}
+
 void
 auth_checked(void *user, int err, struct dw_claims *claims)
 {
@@ -265,57 +275,37 @@ auth_checked(void *user, int err, struct dw_claims *claims)
 	request->claims = *claims;
 	dw_claims_init(claims);
 	request->err = err;
-	if (request->conn->user != NULL)
-		end_renewal(request->conn);
-	else
-		admit_checked(request->conn);
-}
-
-static void
-take_first(struct conn *conn, struct dw_str token)
-{
-	struct conn_request *request = conn->request;
-	int err;
-
-	request->awaits = false;
-	conn->state = CONN_CHECKING;
-	err = check_begin(conn->edge, &request->address, token, &request->claims, &request->check, auth_checked, request);
-	if (err == DW_E_AGAIN) {
-		server_hold(conn->wsi, true);
-		return;
-	}
-	request->err = err;
-	admit_checked(conn);
-}
-
-static void
-take_fresh(struct conn *conn, struct dw_str token)
-{
-	struct conn_request *request = calloc(1, sizeof(*request));
-
-	if (request == NULL) {
-		conn_error(conn, NULL, "unavailable", NULL, "try again later");
-		return;
-	}
-	dw_claims_init(&request->claims);
-	request->conn = conn;
-	conn->request = request;
-	server_address(conn->wsi, &request->address);
-	request->err =
-		check_begin(conn->edge, &request->address, token, &request->claims, &request->check, auth_checked, request);
-	if (request->err != DW_E_AGAIN)
-		end_renewal(conn);
+	end_check(request->conn);
 }
 
 void
 auth_take(struct conn *conn, struct dw_str token)
 {
-	if (conn->state == CONN_AWAITING)
-		take_first(conn, token);
-	else if (conn->request == NULL)
-		take_fresh(conn, token);
-	else
+	struct conn_request *request = conn->request;
+
+	if (conn->state == CONN_AWAITING) {
+		request->awaits = false;
+		conn->state = CONN_CHECKING;
+	} else if (request != NULL) {
 		conn_error(conn, NULL, "auth_pending", "token", "the token before this one is being checked");
+		return;
+	} else {
+		request = calloc(1, sizeof(*request));
+		if (request == NULL) {
+			conn_error(conn, NULL, "unavailable", NULL, "try again later");
+			return;
+		}
+		dw_claims_init(&request->claims);
+		request->conn = conn;
+		conn->request = request;
+		server_address(conn->wsi, &request->address);
+	}
+	request->err =
+		check_begin(conn->edge, &request->address, token, &request->claims, &request->check, auth_checked, request);
+	if (request->err != DW_E_AGAIN)
+		end_check(conn);
+	else if (conn->state == CONN_CHECKING)
+		server_hold(conn->wsi, true);
 }
 
 void

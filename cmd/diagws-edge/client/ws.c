@@ -240,18 +240,12 @@ ws_filter(struct edge *edge, struct lws *wsi, struct conn **conn)
 	return *conn != NULL ? 0 : -1;
 }
 
-static struct dw_str
-reason_of(const struct conn *conn)
-{
-	return dw_str(conn->close_reason != NULL ? conn->close_reason : "");
-}
-
 /* libwebsockets sends no Close behind a frame that is half sent, and none before the kernel has room for much more:
  * there it is ours, and the client's is waited for. */
 int
 ws_end(struct lws *wsi, struct conn *conn)
 {
-	const struct dw_str reason = reason_of(conn);
+	const struct dw_str reason = dw_str(conn->close_reason);
 
 	if (conn->told)
 		return 0;
@@ -312,7 +306,7 @@ ws_dropped(struct lws *wsi, struct conn *conn)
 	if (conn->ended || conn->handed || conn->close_code == 1006 || server_ended(wsi))
 		return;
 	if (!conn->told && conn->state == CONN_CLOSING)
-		conn_tell_close(conn, conn->close_code, reason_of(conn));
+		conn_tell_close(conn, conn->close_code, dw_str(conn->close_reason));
 	else if (!conn->told && server_stalled(wsi))
 		conn_tell_close(conn, 1000, dw_str(""));
 	else if (!conn->told)

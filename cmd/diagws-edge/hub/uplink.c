@@ -52,7 +52,6 @@ struct uplink {
 	bool up;
 	unsigned greetings; /* HELLOs since the last WELCOME that went out */
 	uint64_t greeted_at, heard_at, pinged_at;
-	uint64_t connected_at;
 	uint64_t answered; /* when the newest PING was sent that the hub has answered, */
 	bool writable;     /* and what it said of its storage */
 	struct dw_pendings asked;
@@ -340,9 +339,9 @@ on_turn(uv_prepare_t *turn)
 static void
 look_for_death(struct uplink *uplink, uint64_t now)
 {
-	if (now < uplink->heard_at + DEAD_MS || now < uplink->connected_at + DEAD_MS)
+	if (now < uplink->heard_at + DEAD_MS)
 		return;
-	uplink->connected_at = now;
+	uplink->heard_at = now; /* the next time as long after this one */
 	dw_bus_reconnect(uplink->bus);
 	uplink->greetings = 0;
 	if (uplink->up)
@@ -405,7 +404,7 @@ uplink_new(struct uplink **out, const struct uplink_config *config, const struct
 		.grace_ms = UPLINK_ANSWER_MS,
 		.made = FIRST_MADE };
 	uplink->peer = dw_random();
-	uplink->connected_at = dw_mono_ms();
+	uplink->heard_at = dw_mono_ms();
 	(void)snprintf(uplink->name, sizeof(uplink->name), "%s", config->name);
 	err = dw_pendings_init(&uplink->asked);
 	if (err == DW_OK)
