@@ -14,7 +14,6 @@
 #include "base/clock.h"
 #include "cli/logging.h"
 #include "cli/notify.h"
-#include "client/confirm.h"
 #include "client/conn.h"
 #include "client/subscription.h"
 #include "door/gate.h"

@@ -12,7 +12,6 @@
 
 #include "base/clock.h"
 #include "cli/logging.h"
-#include "client/confirm.h"
 #include "client/conn.h"
 #include "client/subscription.h"
 #include "edge.h"

@@ -17,7 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "client/confirm.h"
+#include "client/subscription.h"
 #include "client/conn.h"
 #include "edge.h"
 #include "plain_tests.h"

@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "client/confirm.h"
 #include "client/subscription.h"
 #include "edge.h"
 #include "json/json.h"

@@ -1,10 +1,10 @@
-/* Confirmations: see confirm.h.
+/* Confirmations: see subscription.h.
  *
  * One PING of a connection's own is under way at a time: a stack may answer only the newest (RFC 6455, 5.5.3), and one
  * snapshot of positions is enough then. What a PONG has proven the client may still acknowledge itself: of that the
  * newest WRITTEN_KEPT stay noted.
  */
-#include "confirm.h"
+#include "subscription.h"
 
 #include "base/clock.h"
 #include "client/conn.h"

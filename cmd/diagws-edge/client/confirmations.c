@@ -1,8 +1,8 @@
-/* Pending confirmations: see confirm.h. Ten thousand clients may stand at ten thousand positions: telling them sorts
- * the list once. A client may have confirmed twice, its stack by a PONG, and further back it itself by an `ack`, which
- * is worth more to the hub: both are told.
+/* Pending confirmations: see subscription.h. Ten thousand clients may stand at ten thousand positions: telling them
+ * sorts the list once. A client may have confirmed twice, its stack by a PONG, and further back it itself by an `ack`,
+ * which is worth more to the hub: both are told.
  */
-#include "confirm.h"
+#include "subscription.h"
 
 #include <stdlib.h>
 

@@ -1,9 +1,9 @@
 /* A client's WebSocket: what is known of it, and what it is told.
  *
  * What it is told, and how that ends, is conn.c's, how it comes and goes life.c's, what is due on it timers.c's, what
- * it says command.c's; what it gets of a room subscription.h's, and that it has received it confirm.h's. A connection
- * is never more than positions and what the kernel and libwebsockets hold of one write. Its first subscription lies in
- * it, for most have no other.
+ * it says command.c's; what it gets of a room and has received subscription.h's. A connection is never more than
+ * positions and what the kernel and libwebsockets hold of one write. Its first subscription lies in it, for most have
+ * no other.
  */
 #ifndef CONN_H
 #define CONN_H
@@ -100,7 +100,7 @@ struct conn {
 	uint64_t heard_at, pinged_at;
 	uint64_t taken;          /* what the client's kernel had taken when it stalled, or was sent its last */
 	size_t waiting;          /* bytes it was told since */
-	uint64_t confirm_at;     /* confirm.h: when its newest PING of its own was written */
+	uint64_t confirm_at;     /* confirm.c: when its newest PING of its own was written */
 	uint64_t counter;        /* that PING's number */
 	struct dw_buf diagnoses; /* the token's claim, for later rooms */
 	struct incoming *rx;     /* an unfinished client message; NULL: none */
@@ -133,7 +133,6 @@ void conn_deny(struct conn *conn);
 void conn_wake(struct conn *conn, uint64_t at);
 /* Whether the token names the room. */
 bool conn_claims(const struct conn *conn, struct dw_str room);
-
 /* Drops what has come of a message of the client. */
 void conn_drop_incoming(struct conn *conn);
 
@@ -146,9 +145,9 @@ void conn_tell(struct conn *conn, const char *type, const char *room, const char
 /* An `error`; field may be NULL. */
 void conn_error(struct conn *conn, const char *room, const char *code, const char *field, const char *message);
 
-/* ---- life.c: conn_new (the upgrade was read) → conn_start (established: its first room is asked for, or the refusal
- * is due; or its token is to come, or being checked, and it starts when that is over) → conn_destroy (closed: it leaves
- * its rooms).
+/* ---- life.c: conn_new (the upgrade was read) → conn_start (established: its first room is asked for, or it is
+ * refused; or its token is to come, or being checked, and it starts when that is over) → conn_destroy (it leaves its
+ * rooms).
  *
  * The first token comes with the upgrade (ws.c) or, where that asked for auth=message, in the client's first message. A
  * later message with a token renews it: the same user's, with another end and other rooms in its claim. */
@@ -179,10 +178,9 @@ void timers_fire(struct dw_wheel_timer *timer);
 
 /* ---- noise.c: what a client sends that says nothing: PINGs, empty fragments, PONGs in a flood.
  *
- * libwebsockets answers or drops these and tells nobody, and each read of a few bytes of them costs as much as a
- * message. So what is read of a client is weighed against what we are told of it. CLIENT_NOISE bytes more may come at
- * once, and then CLIENT_NOISE_RATE; beyond that nothing is read from it for SLOWED_MS. It is not closed: to come again
- * would cost more. A client by TLS is not weighed, for what it sends is not read by recv. */
+ * libwebsockets tells nobody of these, and each read of a few bytes of them costs as much as a message. So what is read
+ * of a client is weighed against what we are told of it: beyond CLIENT_NOISE nothing is read from it for SLOWED_MS. It
+ * is not closed: to come again would cost more. One by TLS is not weighed, for what it sends is not read by recv. */
 
 /* What is read of it is weighed from now on; and not any more. */
 void noise_begin(struct conn *conn);

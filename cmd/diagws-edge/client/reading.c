@@ -11,7 +11,6 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "client/confirm.h"
 #include "client/conn.h"
 #include "door/server.h"
 #include "edge.h"

@@ -12,7 +12,6 @@
 #include <utlist.h>
 
 #include "base/clock.h"
-#include "client/confirm.h"
 #include "client/conn.h"
 #include "door/server.h"
 #include "edge.h"

@@ -6,7 +6,6 @@
 #include <stdio.h>
 
 #include "base/clock.h"
-#include "client/confirm.h"
 #include "client/subscription.h"
 #include "door/server.h"
 #include "edge.h"

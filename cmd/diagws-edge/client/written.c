@@ -1,12 +1,11 @@
-/* Noted positions: see confirm.h. Past WRITTEN_MAX every second one is forgotten; what proves one of these confirms up
- * to the one before it. Failure modes: without memory a position is not noted, and what follows it proves less.
+/* Noted positions: see subscription.h. Past WRITTEN_MAX every second one is forgotten; what proves one of these
+ * confirms up to the one before it. Failure modes: without memory a position is not noted, and what follows it proves
+ * less.
  */
-#include "confirm.h"
+#include "subscription.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-#include "client/subscription.h"
 
 enum { WRITTEN_MAX = 1024 };
 

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "client/confirm.h"
+#include "client/subscription.h"
 #include "door/answer.h"
 #include "door/gate.h"
 #include "door/head.h"

@@ -1,10 +1,8 @@
 /* A room as the edge has it: one ring of ready-made frames, and those who read it.
  *
- * The hub sends an edge each message of a room once; it becomes a frame here, once. `head` is where
- * the hub's stream stands; the ring holds what came since the room was entered, or the newest
- * LIMIT_RING bytes of it. Now and then a PING frame lies between the messages: its PONG confirms all
- * before it. A message that is not for all (to one user, not to one session) or not for ever carries its
- * condition before its frame. The position of an entry is above its predecessor's, but for a PING's.
+ * The hub sends an edge each message of a room once; it becomes a frame here, once. `head` is where the hub's stream
+ * stands; the ring holds what came since the room was entered, or the newest LIMIT_RING bytes of it, and PINGs between
+ * the messages. The position of an entry is above its predecessor's, but for a PING's.
  */
 #ifndef ROOMS_H
 #define ROOMS_H
@@ -23,9 +21,8 @@
 
 struct edge;
 
-/* What came of the hub's MESSAGES since our HELLO, and up to which of them the hub is given credit (CREDIT). Credit
- * goes no further than the oldest that is still deferred: what the hub has under way is bounded in number and in bytes,
- * and so is what the edge keeps for later. */
+/* What came of the hub's MESSAGES since our HELLO, and up to which of them the hub is given credit (CREDIT): no further
+ * than the oldest that is still deferred. So what is under way or kept for later is bounded, in number and in bytes. */
 enum {
 	CREDIT_EVERY = 128, /* MESSAGES, or so many bytes of records: well within the hub's window of either */
 	CREDIT_BYTES = 2 * 1024 * 1024,
@@ -96,10 +93,9 @@ void rooms_clear(struct edge *edge);
 
 /* ---- fanout.c: who of a room's readers is offered what is new, and when.
  *
- * A room with something new goes to the end of a queue. A turn (turn.c) gives each room in it by turns a slice of its
- * readers, until nobody is left or the turn's time is over; the loop then looks at its sockets before the next turn. So
- * a room of ten readers waits for one slice of a room of ten thousand, never for all of it, and one that got more
- * meanwhile gets it in the same write. */
+ * A room with something new goes to the end of a queue. A turn (turn.c) offers it to a slice of the readers of each
+ * room by turns, until nobody is left or the turn's time is over; the loop then looks at its sockets. So a room of ten
+ * readers waits for one slice of a room of ten thousand, never for all of it. */
 
 /* A parked reader is offered what is new from now on, and has got all there is; or is parked again. */
 void fanout_enter(struct room *room, struct room_reader *reader);
@@ -129,10 +125,9 @@ uint64_t room_newest(const struct room *room);
  * longer has what lies between, which becomes a hole in the ring. false: no memory. */
 bool room_stream_at(struct room *room, struct dw_position at);
 
-/* Takes what the hub sent. false: it does not follow what we have, or makes no sense: the edge must
- * introduce itself again. Readers get it in the edge's next turn (fanout.c). What would push out of the ring what
- * those who keep up were not offered yet is deferred until they were, which is said by room_take_deferred; the hub has
- * its credit for it only then (rooms->credit). */
+/* Takes what the hub sent. false: it does not follow what we have, or makes no sense: the edge must introduce itself
+ * again. Readers get it in the edge's next turn (fanout.c). What would push out of the ring what those who keep up were
+ * not offered yet is deferred until they were (room_take_deferred); only then the hub has its credit for it. */
 bool room_take(struct room *room, const struct dw_messages *messages);
 bool room_take_deferred(struct room *room);
 /* What is deferred of all rooms belongs to an acquaintance with the hub that is over. */
@@ -148,7 +143,7 @@ void credit_defer(struct credit *credit, struct credit_deferred *one);
 bool credit_due(struct credit *credit);
 
 /* The PINGs that lie in a room's ring: each carries its position, and its PONG confirms all before it
- * (client/confirm.h). In a large room, while messages come often, a PING asks some of the readers only, by turns, so
+ * (client/confirm.c). In a large room, while messages come often, a PING asks some of the readers only, by turns, so
  * that thousands of PONGs do not come at once; each message is followed by one for each of them. */
 /* Whether a PING of a ring is for this session. */
 bool ping_asks(const struct dw_ring_entry *ping, uint64_t session);

@@ -10,7 +10,6 @@
 #include <cmocka.h>
 
 #include "client/subscription.h"
-#include "client/confirm.h"
 
 static struct subscription sub;
 
