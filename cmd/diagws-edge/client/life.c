@@ -125,15 +125,6 @@ use_claims(struct conn *conn)
 	conn->expires = claims->expires + (uint64_t)conn->edge->config.leeway_ms / 1000;
 }
 
-/* What is kept of the request. */
-static bool
-enter(struct conn *conn, const struct conn_request *request)
-{
-	use_claims(conn);
-	return add_session(conn) &&
-		   sub_open(conn, request->room, conn_claims(conn, dw_str(request->room)), &request->from) != NULL;
-}
-
 /* Counts it as one of its user's, unless that has too many. */
 static bool
 within_limits(struct conn *conn)
@@ -198,7 +189,9 @@ conn_start(struct conn *conn)
 		conn_close(conn, 1008, dw_err_text(DW_E_RATE));
 		return;
 	}
-	in = conn->user != NULL && enter(conn, request);
+	use_claims(conn);
+	in = conn->user != NULL && add_session(conn) &&
+		 sub_open(conn, request->room, conn_claims(conn, dw_str(request->room)), &request->from) != NULL;
 	forget_request(conn->edge, &conn->request);
 	if (in)
 		conn_wake(conn, dw_mono_ms());

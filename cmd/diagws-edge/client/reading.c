@@ -133,13 +133,6 @@ pass_entry(struct subscription *sub, const struct dw_ring_entry *entry, uint64_t
 		written_note(sub, sub->at);
 }
 
-/* It counts among the messages to its user, be it that this session does not get it. */
-static bool
-is_mine(const struct subscription *sub, const struct condition *condition)
-{
-	return condition->to.n > 0 && dw_str_is(condition->to, sub->conn->user->name);
-}
-
 /* Only the hub knows what is missing before an entry, and why. */
 static bool
 must_ask(const struct subscription *sub, const struct dw_ring_entry *entry)
@@ -152,7 +145,7 @@ must_ask(const struct subscription *sub, const struct dw_ring_entry *entry)
 	if ((entry->flags & ENTRY_CONDITION) == 0)
 		return (entry->flags & ENTRY_ASK) != 0;
 	frame = room_condition(dw_ring_bytes(sub->room->ring, sub->index), &condition);
-	return is_mine(sub, &condition) && condition.own > dw_own(sub->at) + (frame.n > 0);
+	return dw_str_is(condition.to, sub->conn->user->name) && condition.own > dw_own(sub->at) + (frame.n > 0);
 }
 
 /* An entry that carries a condition. */
@@ -161,7 +154,8 @@ write_conditional(struct subscription *sub, const struct dw_ring_entry *entry)
 {
 	struct condition condition;
 	struct dw_str frame = room_condition(dw_ring_bytes(sub->room->ring, sub->index), &condition);
-	const bool mine = is_mine(sub, &condition);
+	/* It counts among the messages to its user, be it that this session does not get it. */
+	const bool mine = dw_str_is(condition.to, sub->conn->user->name);
 	const bool known = condition.to.n > 0 ? condition.own <= dw_own(sub->at) : entry->n <= dw_n(sub->at);
 	struct dw_buf gap = { 0 };
 	bool going = true;
