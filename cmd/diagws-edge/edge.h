@@ -64,7 +64,7 @@ struct edge {
 	uint32_t joins;                /* JOINs sent: their corr */
 	struct edge_counts counts;
 	uint64_t secret[2];  /* seals PINGs: frame.h */
-	uint64_t confirm_ms; /* confirm.h: between two PINGs; */
+	uint64_t confirm_ms; /* confirm.c: between two PINGs; */
 	uint64_t pongs;      /* answers to them since */
 	uint64_t adapted_at; /* dw_mono_ms */
 	uint64_t started;    /* dw_mono_ms */

@@ -1,9 +1,8 @@
 /* diagws-edge: terminates clients' WebSockets and the HTTP API, checks tokens, and relays to the hub.
  *
- * Life: options → keys → sockets → uplink → loop. SIGHUP reads the keys again. SIGTERM or SIGINT
- * drains: no new connections, every client is told when to come back (`shutdown`) and closed with 1012,
- * requests are finished, all within --drain-timeout. Ends by itself only when the hub will never have
- * it (another protocol version).
+ * SIGHUP reads the keys again. SIGTERM or SIGINT drains: no new connections, every client is told when to come back
+ * (`shutdown`) and closed with 1012, requests are finished, all within --drain-timeout. Ends by itself only when the
+ * hub will never have it (another protocol version).
  */
 #include <signal.h>
 #include <stdio.h>
@@ -15,10 +14,8 @@
 #include "base/clock.h"
 #include "cli/logging.h"
 #include "cli/notify.h"
-#include "client/confirm.h"
 #include "client/conn.h"
 #include "client/subscription.h"
-#include "client/ws.h"
 #include "door/gate.h"
 #include "door/listen.h"
 #include "door/receive.h"
@@ -161,22 +158,16 @@ to_http(struct edge *to, int fd, const struct address *address, struct dw_str ta
 	return http_take(to->http, fd, address, taken);
 }
 
-/* Somebody goes whom nobody works for: at the gate, between two requests, in the midst of a head, or refused. Who has
- * been so for a while goes before who has only just come. */
-static bool
-evict(struct edge *of)
-{
-	return gate_evict_leaving(of->gate) || conn_evict(of) || gate_evict(of->gate, SILENT_MS) ||
-		   http_evict(of->http, SILENT_MS) || http_evict(of->http, 0) || gate_evict(of->gate, 0);
-}
-
-/* See listen_room. */
+/* See listen_room. Whoever goes is one whom nobody works for: at the gate, between two requests, in the midst of a
+ * head, or refused; who has been so for a while before who has only just come. */
 static bool
 make_room(struct edge *of, bool must)
 {
 	const uint64_t all = of->counts.visitors + of->http->count + of->counts.websockets + of->counts.lingering;
 
-	return (!must && all < (uint64_t)of->config.max_connections) || evict(of);
+	return (!must && all < (uint64_t)of->config.max_connections) || gate_evict_leaving(of->gate) || conn_evict(of) ||
+		   gate_evict(of->gate, SILENT_MS) || http_evict(of->http, SILENT_MS) || http_evict(of->http, 0) ||
+		   gate_evict(of->gate, 0);
 }
 
 static int

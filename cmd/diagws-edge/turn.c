@@ -1,12 +1,10 @@
-/* The edge's turn, and what the hub's messages do in it. Its own file because the link to the hub knows neither rooms
- * nor subscriptions, and neither of these knows the other.
+/* The edge's turn, and what the hub's messages do in it: the link to the hub knows neither rooms nor subscriptions, and
+ * neither of these knows the other.
  *
- * Happy path: MESSAGES → room_take, JOINED → sub_joined, RECORDS → sub_fed; each looks for whom it is by session
- * and room, and what is for nobody any more is passed over: the hub learns in order that they left. When the link has
- * taken what came → turn_run gives each room with something new a slice of its readers by turns (fanout.c), each of
- * which writes what it lacks (sub_push) → credit for the hub. Failure modes: a stream that does not follow, or no
- * memory for it: the link starts over; another store (all are closed). Invariant: whoever queues a room outside of a
- * turn asks for one, so nothing new waits for the next message.
+ * Happy path: each message of the hub finds its room or subscription; what is for nobody any more is passed over, for
+ * the hub learns in order that they left. Then turn_run offers readers what is new (fanout.c), each writes what it
+ * lacks (sub_push), and the hub gets credit. Failure modes: a stream that does not follow, or no memory for it: the
+ * link starts over; another store: all are closed. Invariant: whoever queues a room outside of a turn asks for one.
  */
 #include "turn.h"
 
@@ -14,7 +12,6 @@
 
 #include "base/clock.h"
 #include "cli/logging.h"
-#include "client/confirm.h"
 #include "client/conn.h"
 #include "client/subscription.h"
 #include "edge.h"
@@ -30,7 +27,6 @@ offer(struct room_reader *reader)
 	sub_push((struct subscription *)(void *)reader);
 }
 
-/* The hub has its credit for what is deferred no longer, when it is time. */
 static void
 give_credit(struct edge *edge)
 {
@@ -149,20 +145,14 @@ turn_run(struct edge *edge)
 		if (room == NULL || room_take_deferred(room))
 			continue;
 		dw_log_warn("a stream of the hub has a hole", "room=%s", room->id);
-		uplink_distrust(edge->uplink);
+		uplink_greet(edge->uplink);
 	}
 	give_credit(edge);
 	return edge->rooms.queue != NULL;
 }
 
-static void
-tick(struct edge *edge)
-{
-	confirmations_tell(edge);
-}
-
 const struct uplink_events edge_events = {
-	.lost = rooms_drop_deferred, .welcomed = welcomed, .said = said, .tick = tick, .turn = turn_run
+	.lost = rooms_drop_deferred, .welcomed = welcomed, .said = said, .tick = confirmations_tell, .turn = turn_run
 };
 
 void

@@ -10,7 +10,6 @@
 
 #include "base/clock.h"
 #include "client/conn.h"
-#include "client/ws.h"
 #include "door/server.h"
 #include "edge.h"
 #include "room/frame.h"

@@ -17,10 +17,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "client/confirm.h"
+#include "client/subscription.h"
 #include "client/conn.h"
-#include "client/noise.h"
-#include "client/ws.h"
 #include "edge.h"
 #include "plain_tests.h"
 #include "room/rooms.h"

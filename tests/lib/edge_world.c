@@ -369,7 +369,7 @@ uplink_turn(struct uplink *uplink)
 }
 
 void
-uplink_distrust(struct uplink *uplink)
+uplink_greet(struct uplink *uplink)
 {
 	(void)uplink;
 	hub.distrusted++;

@@ -10,7 +10,6 @@
 
 #include <utlist.h>
 
-#include "../../cmd/diagws-edge/client/confirm.h"
 #include "../../cmd/diagws-edge/client/conn.h"
 #include "../../cmd/diagws-edge/client/subscription.h"
 #include "../../cmd/diagws-edge/door/check.h"

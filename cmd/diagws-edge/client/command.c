@@ -1,13 +1,11 @@
-/* What a client says on its WebSocket: one JSON object a message, answered or refused by name. Its
- * own file because it is all input from strangers: bounds first, then JSON, then the verb.
+/* What a client says on its WebSocket: one JSON object a message. All input from strangers: bounds first, then JSON,
+ * then the verb.
  */
 #include "conn.h"
 
 #include <string.h>
 
 #include "base/clock.h"
-#include "client/confirm.h"
-#include "client/noise.h"
 #include "client/subscription.h"
 #include "edge.h"
 #include "json/json.h"
@@ -26,8 +24,6 @@ take_ping(struct conn *conn, const struct dw_json *json)
 	conn_tell(conn, "pong", NULL, data);
 }
 
-static const char diagnosis_rule[] = "field 'diagnosis_id': 1 to 64 of A-Z a-z 0-9 _ -, or a whole number";
-
 /* The room that a message names, in out. NULL: it names none well; the client was told. */
 static const char *
 read_room(struct conn *conn, const struct dw_json *json, char out[DW_ROOM_MAX + 1])
@@ -37,7 +33,8 @@ read_room(struct conn *conn, const struct dw_json *json, char out[DW_ROOM_MAX + 
 
 	if (member != NULL && dw_id_from_json(member, out, DW_ROOM_MAX + 1, &fault) == DW_OK && dw_room_ok(dw_str(out)))
 		return out;
-	conn_error(conn, NULL, "invalid_field", "diagnosis_id", diagnosis_rule);
+	conn_error(conn, NULL, "invalid_field", "diagnosis_id",
+		"field 'diagnosis_id': 1 to 64 of A-Z a-z 0-9 _ -, or a whole number");
 	return NULL;
 }
 

@@ -1,15 +1,13 @@
-/* Confirmations: see confirm.h.
+/* Confirmations: see subscription.h.
  *
  * One PING of a connection's own is under way at a time: a stack may answer only the newest (RFC 6455, 5.5.3), and one
- * snapshot of positions is enough then. A PING in a ring proves what was written before it, as far as its position
- * goes, and what was noted of this client alone (written.c). What a PONG has proven the client may still acknowledge
- * itself: of that the newest WRITTEN_KEPT stay noted.
+ * snapshot of positions is enough then. What a PONG has proven the client may still acknowledge itself: of that the
+ * newest WRITTEN_KEPT stay noted.
  */
-#include "confirm.h"
+#include "subscription.h"
 
 #include "base/clock.h"
 #include "client/conn.h"
-#include "client/noise.h"
 #include "edge.h"
 #include "room/rooms.h"
 

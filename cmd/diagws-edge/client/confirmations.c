@@ -1,10 +1,8 @@
-/* Pending confirmations: see confirm.h. Ten thousand clients may stand at ten thousand positions: entering and
- * leaving the list takes the same whatever its length, and telling it sorts it once.
- *
- * A client may have confirmed twice: its stack by a PONG, and further back it itself by an `ack`, which is worth
- * more to the hub. Both are told.
+/* Pending confirmations: see subscription.h. Ten thousand clients may stand at ten thousand positions: telling them
+ * sorts the list once. A client may have confirmed twice, its stack by a PONG, and further back it itself by an `ack`,
+ * which is worth more to the hub: both are told.
  */
-#include "confirm.h"
+#include "subscription.h"
 
 #include <stdlib.h>
 
@@ -21,10 +19,7 @@ struct confirmation {
 	/* All that is the same in one CONFIRM. Where one began again the hub has to know before it hears of anything that
 	 * it confirmed there. */
 	uint64_t key[KEYS];
-	const struct room *room;
-	struct dw_position at;
-	bool sure, anew;
-	struct dw_begun begun;
+	struct dw_confirm confirm; /* but for its sessions */
 	uint64_t session;
 };
 
@@ -59,19 +54,15 @@ compare(const void *one, const void *other)
 static size_t
 tell_some(struct uplink *uplink, const struct confirmation *said, size_t count, struct dw_buf *sessions)
 {
+	struct dw_wire message = { .kind = DW_CONFIRM, .confirm = said->confirm };
 	size_t n = 0;
 
 	dw_buf_reset(sessions);
 	while (n < count && n < DW_WIRE_SESSIONS_MAX && compare(&said[n], said) == 0)
 		dw_session_pack(sessions, said[n++].session);
+	message.confirm.sessions = dw_bytes(sessions->data, sessions->len);
 	if (dw_buf_ok(sessions))
-		(void)uplink_send(uplink, &(struct dw_wire) { .kind = DW_CONFIRM,
-									  .confirm = { .room = dw_str(said->room->id),
-										  .at = said->at,
-										  .sure = said->sure,
-										  .anew = said->anew,
-										  .begun = said->begun,
-										  .sessions = { sessions->data, sessions->len } } });
+		(void)uplink_send(uplink, &message);
 	return n;
 }
 
@@ -81,12 +72,8 @@ confirmation_of(struct subscription *sub, bool sure)
 {
 	const struct dw_position at = sure ? written_acked(sub) : sub->confirmed;
 	const struct dw_begun begun = { sub->anew ? sub->numbered.begun : 0, sub->anew ? sub->direct.begun : 0 };
-	const struct confirmation said = { .room = sub->room,
-		.at = at,
-		.sure = sure,
-		.anew = sub->anew,
-		.begun = begun,
-		.session = sub->conn->session,
+	const struct confirmation said = { .session = sub->conn->session,
+		.confirm = { .room = dw_str(sub->room->id), .at = at, .sure = sure, .anew = sub->anew, .begun = begun },
 		.key = { (uintptr_t)sub->room, !sub->anew, dw_seq(at), dw_n(at), dw_own(at), begun.n, begun.own, sure } };
 
 	sub->anew = false;

@@ -1,16 +1,14 @@
-/* What a connection watches and is told, and how that ends: see conn.h. Who it is is life.c's, what is due timers.c's.
+/* What a connection watches and is told, and how that ends: see conn.h.
  *
- * Happy path: ready frames go to the kernel. Failure modes: a kernel that is full (the connection is stalled: its rooms
- * offer it nothing, and what cannot wait is kept up to a bound, 1013 beyond), a line that is dead. Invariants: nothing
- * is written while the last write is unfinished, or after a Close; what is closed is in no list of readers; one timer
- * serves all that is ever due, and whoever makes something due says when (conn_wake); a subscription with a room is in
- * one of that room's two lists.
+ * Failure modes: a kernel that is full (the connection is stalled: its rooms offer it nothing, and what cannot wait is
+ * kept up to a bound, 1013 beyond), a line that is dead. Invariants: nothing is written while the last write is
+ * unfinished, or after a Close; what is closed is in no list of readers; one timer serves all that is ever due; a
+ * subscription with a room is in one of that room's two lists.
  */
 #include "conn.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <utlist.h>
 
 #include "base/clock.h"
 #include "door/server.h"
@@ -50,40 +48,6 @@ sub_find(struct conn *conn, const struct room *room)
 	return sub;
 }
 
-struct subscription *
-sub_get(struct conn *conn, struct room *room)
-{
-	struct subscription *sub = &conn->first;
-
-	if (sub->room == NULL) {
-		*sub = (struct subscription) { .next = sub->next };
-	} else {
-		sub = calloc(1, sizeof(*sub));
-		if (sub == NULL)
-			return NULL;
-		sub->next = conn->first.next;
-		conn->first.next = sub;
-	}
-	sub->conn = conn;
-	sub->room = room;
-	sub->parked = true;
-	fanout_join(room, &sub->reader);
-	return sub;
-}
-
-void
-sub_put(struct subscription *sub)
-{
-	struct conn *conn = sub->conn;
-
-	fanout_part(sub->room, &sub->reader, sub->parked);
-	sub->room = NULL;
-	if (sub == &conn->first)
-		return;
-	LL_DELETE(conn->first.next, sub);
-	free(sub);
-}
-
 void
 sub_park(struct subscription *sub)
 {
@@ -106,17 +70,11 @@ sub_park_all(struct conn *conn)
 		sub_park(sub);
 }
 
-static void
-set_timer(struct conn *conn, uint64_t due)
-{
-	dw_wheel_set(&conn->edge->wheel, &conn->timer, due);
-}
-
 void
 conn_wake(struct conn *conn, uint64_t at)
 {
 	if (conn->state == CONN_OPEN && (conn->timer.link == NULL || at < conn->timer.due))
-		set_timer(conn, at);
+		dw_wheel_set(&conn->edge->wheel, &conn->timer, at);
 }
 
 static void
@@ -141,7 +99,7 @@ write_no_more(struct conn *conn)
 	conn->taken = server_taken(conn->wsi);
 	if (conn->stalled_at > 0)
 		conn->stalled_at = dw_mono_ms();
-	set_timer(conn, dw_mono_ms() + (conn->stalled_at > 0 ? CUT_STALLED_MS / 3 : CUT_MS));
+	dw_wheel_set(&conn->edge->wheel, &conn->timer, dw_mono_ms() + (conn->stalled_at > 0 ? CUT_STALLED_MS / 3 : CUT_MS));
 }
 
 void
@@ -188,7 +146,7 @@ conn_deny(struct conn *conn)
 {
 	conn->state = CONN_REFUSED;
 	set_reason(conn, 1008, "access denied");
-	set_timer(conn, conn->first.since + DENY_MS);
+	dw_wheel_set(&conn->edge->wheel, &conn->timer, conn->first.since + DENY_MS);
 }
 
 bool

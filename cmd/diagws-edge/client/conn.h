@@ -1,9 +1,9 @@
 /* A client's WebSocket: what is known of it, and what it is told.
  *
  * What it is told, and how that ends, is conn.c's, how it comes and goes life.c's, what is due on it timers.c's, what
- * it says command.c's; what it gets of a room subscription.h's, and that it has received it confirm.h's. A connection
- * is never more than positions and what the kernel and libwebsockets hold of one write. Its first subscription lies in
- * it, for most have no other.
+ * it says command.c's; what it gets of a room and has received subscription.h's. A connection is never more than
+ * positions and what the kernel and libwebsockets hold of one write. Its first subscription lies in it, for most have
+ * no other.
  */
 #ifndef CONN_H
 #define CONN_H
@@ -58,8 +58,7 @@ struct conn_request {
 	struct guest *site; /* where it is a stranger; NULL: it is none */
 	int err;            /* why it is refused; DW_OK: nothing speaks against it yet */
 	bool awaits;        /* auth=message: its token is to come */
-	const char *error;  /* code of an `error` that is told before 1008, and */
-	const char *detail; /* its words */
+	const char *wrong;  /* with its arguments, as its client is told before 1008; NULL: nothing */
 	char room[DW_ROOM_MAX + 1];
 	struct dw_claims claims;
 	char device[DW_DEVICE_MAX + 1]; /* "": derived */
@@ -101,11 +100,11 @@ struct conn {
 	uint64_t heard_at, pinged_at;
 	uint64_t taken;          /* what the client's kernel had taken when it stalled, or was sent its last */
 	size_t waiting;          /* bytes it was told since */
-	uint64_t confirm_at;     /* confirm.h: when its newest PING of its own was written */
+	uint64_t confirm_at;     /* confirm.c: when its newest PING of its own was written */
 	uint64_t counter;        /* that PING's number */
 	struct dw_buf diagnoses; /* the token's claim, for later rooms */
 	struct incoming *rx;     /* an unfinished client message; NULL: none */
-	int32_t noise;           /* noise.h: bytes it has sent that say nothing, less those that it may, */
+	int32_t noise;           /* noise.c: bytes it has sent that say nothing, less those that it may, */
 	uint32_t noise_at;       /* as of when: ms, modulo 2^32 */
 	uint64_t pongs_at;       /* confirm.c: when it may send CLIENT_PONGS at once again */
 	uint64_t budget_at;      /* the same of CLIENT_BUDGET messages; where it is over: since when */
@@ -119,11 +118,6 @@ struct conn {
 struct subscription *sub_first(struct conn *conn);
 struct subscription *sub_after(struct subscription *sub);
 struct subscription *sub_find(struct conn *conn, const struct room *room); /* NULL: none; room may be NULL */
-/* One that watches this room, and is offered nothing yet: the first lies in its connection, the others are linked
- * behind it. NULL: no memory. */
-struct subscription *sub_get(struct conn *conn, struct room *room);
-/* Ends it: off its room's lists, and freed, but for the one that lies in the connection. */
-void sub_put(struct subscription *sub);
 /* Moves it to where it belongs: among those of its room that are offered what is new, or parked. To be called whenever
  * it may no longer read, or can again. */
 void sub_park(struct subscription *sub);
@@ -139,7 +133,6 @@ void conn_deny(struct conn *conn);
 void conn_wake(struct conn *conn, uint64_t at);
 /* Whether the token names the room. */
 bool conn_claims(const struct conn *conn, struct dw_str room);
-
 /* Drops what has come of a message of the client. */
 void conn_drop_incoming(struct conn *conn);
 
@@ -152,9 +145,9 @@ void conn_tell(struct conn *conn, const char *type, const char *room, const char
 /* An `error`; field may be NULL. */
 void conn_error(struct conn *conn, const char *room, const char *code, const char *field, const char *message);
 
-/* ---- life.c: conn_new (the upgrade was read) → conn_start (established: its first room is asked for, or the refusal
- * is due; or its token is to come, or being checked, and it starts when that is over) → conn_destroy (closed: it leaves
- * its rooms).
+/* ---- life.c: conn_new (the upgrade was read) → conn_start (established: its first room is asked for, or it is
+ * refused; or its token is to come, or being checked, and it starts when that is over) → conn_destroy (it leaves its
+ * rooms).
  *
  * The first token comes with the upgrade (ws.c) or, where that asked for auth=message, in the client's first message. A
  * later message with a token renews it: the same user's, with another end and other rooms in its claim. */
@@ -182,5 +175,45 @@ void conn_text(struct conn *conn, const struct incoming *rx);
 
 /* ---- timers.c: does what is due on a connection, and sets its one timer anew. May be called too early. */
 void timers_fire(struct dw_wheel_timer *timer);
+
+/* ---- noise.c: what a client sends that says nothing: PINGs, empty fragments, PONGs in a flood.
+ *
+ * libwebsockets tells nobody of these, and each read of a few bytes of them costs as much as a message. So what is read
+ * of a client is weighed against what we are told of it: beyond CLIENT_NOISE nothing is read from it for SLOWED_MS. It
+ * is not closed: to come again would cost more. One by TLS is not weighed, for what it sends is not read by recv. */
+
+/* What is read of it is weighed from now on; and not any more. */
+void noise_begin(struct conn *conn);
+void noise_end(const struct conn *conn);
+/* n bytes of a frame say something; whole: it ends with them. */
+void noise_said(struct conn *conn, size_t n, bool whole);
+/* Whether it may send one more of those that it may send `most` of at once, and then CLIENT_RATE in a second. *all_at:
+ * when it may send all of them again. */
+bool noise_may(uint64_t *all_at, uint64_t now, uint64_t most);
+/* It has said too much. What else it says is dropped, and it is closed SLOWED_MS later: who comes again and again does
+ * so no more often than that. */
+void noise_abuse(struct conn *conn);
+/* When it is to be read from again, at most `due`; and that, or its end, when it is time. */
+uint64_t noise_due(const struct conn *conn, uint64_t due);
+void noise_fire(struct conn *conn, uint64_t now);
+
+/* ---- ws.c: upgrades and frames, as libwebsockets reports them. Return values are its own: 0 goes on. */
+
+/* Before the upgrade, by TLS: whether it is a good one. Not 0: answered with an HTTP error. */
+int ws_confirm(struct edge *edge, struct lws *wsi);
+/* By TLS: no upgrade at all. */
+int ws_refuse_http(struct lws *wsi);
+/* Reads what the client asked for while its headers are there. */
+int ws_filter(struct edge *edge, struct lws *wsi, struct conn **conn);
+int ws_pong(struct conn *conn, const void *payload, size_t n);
+int ws_receive(struct lws *wsi, struct conn *conn, const void *bytes, size_t n);
+/* The client's Close. */
+int ws_peer_closes(struct conn *conn, const void *payload, size_t n);
+/* libwebsockets is about to end the connection, for whatever reason. */
+void ws_dropped(struct lws *wsi, struct conn *conn);
+/* The timer of server_close: ends the connection with its code. */
+int ws_end(struct lws *wsi, struct conn *conn);
+/* fd, its socket, will be closed next. */
+void ws_closed(const struct conn *conn, int fd);
 
 #endif

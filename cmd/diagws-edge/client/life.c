@@ -1,11 +1,9 @@
 /* Connections: who they are, and whether they are let in. See conn.h.
  *
- * Happy path: first token → admit_checked, which starts the connection; fresh token → it is the same
- * user's → another end, another claim, and the hub is asked again for every room (sub_renew_all). Failure modes: a
- * first token that does not let in (1008, after DENY_MS where it is about the room); too many connections of a user; a
- * fresh token that is not good changes nothing, and the client is told. Invariants: whoever was counted, with an
- * address or a user, is not any more when the connection is gone; a connection has one check under way, and
- * conn->request holds what it is about.
+ * Failure modes: a first token that does not let in (1008, after DENY_MS where it is about the room); too many
+ * connections of a user; a fresh token that is not good, or another user's, changes nothing, and the client is told.
+ * Invariants: whoever was counted, with an address or a user, is not any more when the connection is gone; a connection
+ * has one check under way, and conn->request holds what it is about.
  */
 #include "conn.h"
 
@@ -15,7 +13,6 @@
 #include <utlist.h>
 
 #include "base/clock.h"
-#include "client/noise.h"
 #include "client/subscription.h"
 #include "door/server.h"
 #include "edge.h"
@@ -74,7 +71,7 @@ add_session(struct conn *conn)
 }
 
 static void
-free_request(struct edge *edge, struct conn_request **request_p)
+forget_request(struct edge *edge, struct conn_request **request_p)
 {
 	if (*request_p == NULL)
 		return;
@@ -87,12 +84,6 @@ free_request(struct edge *edge, struct conn_request **request_p)
 	*request_p = NULL;
 }
 
-static void
-forget_request(struct conn *conn)
-{
-	free_request(conn->edge, &conn->request);
-}
-
 struct conn *
 conn_new(struct edge *edge, struct lws *wsi, struct conn_request *request, void (*fire)(struct dw_wheel_timer *timer))
 {
@@ -101,7 +92,7 @@ conn_new(struct edge *edge, struct lws *wsi, struct conn_request *request, void 
 	struct conn *conn = calloc(1, sizeof(*conn) + size);
 
 	if (conn == NULL) {
-		free_request(edge, &request);
+		forget_request(edge, &request);
 		return NULL;
 	}
 	conn->edge = edge;
@@ -132,15 +123,6 @@ use_claims(struct conn *conn)
 	claims->diagnoses = before; /* it goes with the request */
 	conn->service = (claims->scope & DW_SCOPE_PUBLISH) != 0;
 	conn->expires = claims->expires + (uint64_t)conn->edge->config.leeway_ms / 1000;
-}
-
-/* What is kept of the request. */
-static bool
-enter(struct conn *conn, const struct conn_request *request)
-{
-	use_claims(conn);
-	return add_session(conn) &&
-		   sub_open(conn, request->room, conn_claims(conn, dw_str(request->room)), &request->from) != NULL;
 }
 
 /* Counts it as one of its user's, unless that has too many. */
@@ -197,9 +179,9 @@ conn_start(struct conn *conn)
 		conn_deny(conn);
 		return;
 	}
-	if (request->error != NULL) {
-		conn_error(conn, request->room, request->error, NULL, request->detail);
-		conn_close(conn, 1008, request->error);
+	if (request->wrong != NULL) {
+		conn_error(conn, request->room, "invalid_field", NULL, request->wrong);
+		conn_close(conn, 1008, "invalid_field");
 		return;
 	}
 	conn->user = guests_get(&conn->edge->users, dw_str(request->claims.user));
@@ -207,8 +189,10 @@ conn_start(struct conn *conn)
 		conn_close(conn, 1008, dw_err_text(DW_E_RATE));
 		return;
 	}
-	in = conn->user != NULL && enter(conn, request);
-	forget_request(conn);
+	use_claims(conn);
+	in = conn->user != NULL && add_session(conn) &&
+		 sub_open(conn, request->room, conn_claims(conn, dw_str(request->room)), &request->from) != NULL;
+	forget_request(conn->edge, &conn->request);
 	if (in)
 		conn_wake(conn, dw_mono_ms());
 	else
@@ -263,7 +247,17 @@ end_renewal(struct conn *conn)
 		sub_renew_all(conn);
 		conn_wake(conn, dw_mono_ms());
 	}
-	forget_request(conn);
+	forget_request(conn->edge, &conn->request);
+}
+
+/* A connection with a user has started. */
+static void
+end_check(struct conn *conn)
+{
+	if (conn->user != NULL)
+		end_renewal(conn);
+	else
+		admit_checked(conn);
 }
 
 void
@@ -274,58 +268,39 @@ auth_checked(void *user, int err, struct dw_claims *claims)
 	request->claims = *claims;
 	dw_claims_init(claims);
 	request->err = err;
-	if (request->conn->user != NULL)
-		end_renewal(request->conn);
-	else
-		admit_checked(request->conn);
-}
-
-static void
-take_first(struct conn *conn, struct dw_str token)
-{
-	struct conn_request *request = conn->request;
-	int err;
-
-	request->awaits = false;
-	conn->state = CONN_CHECKING;
-	err = check_begin(conn->edge, &request->address, token, &request->claims, &request->check, auth_checked, request);
-	if (err == DW_E_AGAIN) {
-		server_hold(conn->wsi, true);
-		return;
-	}
-	request->err = err;
-	admit_checked(conn);
-}
-
-static void
-take_fresh(struct conn *conn, struct dw_str token)
-{
-	struct conn_request *request = calloc(1, sizeof(*request));
-
-	if (request == NULL) {
-		conn_error(conn, NULL, "unavailable", NULL, "try again later");
-		return;
-	}
-	dw_claims_init(&request->claims);
-	request->conn = conn;
-	conn->request = request;
-	server_address(conn->wsi, &request->address);
-	request->err =
-		check_begin(conn->edge, &request->address, token, &request->claims, &request->check, auth_checked, request);
-	if (request->err != DW_E_AGAIN)
-		end_renewal(conn);
+	end_check(request->conn);
 }
 
 void
 auth_take(struct conn *conn, struct dw_str token)
 {
-	if (conn->state == CONN_AWAITING)
-		take_first(conn, token);
-	else if (conn->request == NULL)
-		take_fresh(conn, token);
-	else
+	struct conn_request *request = conn->request;
+
+	if (conn->state == CONN_AWAITING) {
+		request->awaits = false;
+		conn->state = CONN_CHECKING;
+	} else if (request != NULL) {
 		conn_error(conn, NULL, "auth_pending", "token", "the token before this one is being checked");
+		return;
+	} else {
+		request = calloc(1, sizeof(*request));
+		if (request == NULL) {
+			conn_error(conn, NULL, "unavailable", NULL, "try again later");
+			return;
+		}
+		dw_claims_init(&request->claims);
+		request->conn = conn;
+		conn->request = request;
+		server_address(conn->wsi, &request->address);
+	}
+	request->err =
+		check_begin(conn->edge, &request->address, token, &request->claims, &request->check, auth_checked, request);
+	if (request->err != DW_E_AGAIN)
+		end_check(conn);
+	else if (conn->state == CONN_CHECKING)
+		server_hold(conn->wsi, true);
 }
+
 void
 conn_destroy(struct conn **conn_p)
 {
@@ -346,7 +321,7 @@ conn_destroy(struct conn **conn_p)
 	if (conn->user != NULL)
 		conn->user->connections--;
 	guests_release(&conn->edge->users, conn->user);
-	forget_request(conn);
+	forget_request(conn->edge, &conn->request);
 	dw_buf_clear(&conn->diagnoses);
 	conn_drop_incoming(conn);
 	free(conn->close_reason);
@@ -363,9 +338,9 @@ conn_evict(struct edge *edge)
 	{
 		struct conn *conn = request->conn;
 
-		if (conn == NULL || conn->state != CONN_CLOSING)
+		if (conn->state != CONN_CLOSING)
 			continue;
-		forget_request(conn);
+		forget_request(conn->edge, &conn->request);
 		server_cut(conn->wsi);
 		return true;
 	}

@@ -1,12 +1,11 @@
-/* What clients send that says nothing: see noise.h. Failure modes: without memory for its place a client is not
+/* What clients send that says nothing: see conn.h. Failure modes: without memory for its place a client is not
  * weighed.
  */
-#include "noise.h"
+#include "conn.h"
 
 #include <sys/socket.h>
 
 #include "base/clock.h"
-#include "client/conn.h"
 #include "door/receive.h"
 #include "door/server.h"
 #include "message/position.h"

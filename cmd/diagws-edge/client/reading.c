@@ -1,23 +1,20 @@
 /* How a subscription gets what it has not got: from the room's ring, or, behind it, from the hub.
  *
- * Happy path: a run of ready frames from the ring goes out in one write, as often as the kernel takes it. A frame that
- * is not for all, or not for ever, ends a run and is looked at by itself.
- * Failure modes: a client that reads too slowly falls off the ring, and is fed (READ); what the hub no longer
- * has either is told as a gap. Invariants: nothing is written while the last write is unfinished, and no more than
- * WRITE_MAX or one frame at once, for that is what libwebsockets may have to keep; `at` is what was written, or told as
- * a gap: by its numbers nothing is given, or told, twice.
+ * Happy path: a run of ready frames goes out in one write, as often as the kernel takes it; a frame that is not for
+ * all, or not for ever, by itself. Failure modes: a client that reads too slowly falls off the ring, and is fed (READ);
+ * what the hub no longer has either is told as a gap. Invariants: no more than WRITE_MAX or one frame is written at
+ * once, for that is what libwebsockets may have to keep; by `at`, which was written or told as a gap, nothing is given
+ * twice.
  */
 #include "subscription.h"
 
 #include <string.h>
 
 #include "base/clock.h"
-#include "client/confirm.h"
 #include "client/conn.h"
 #include "door/server.h"
 #include "edge.h"
 #include "hub/uplink.h"
-#include "room/render.h"
 #include "room/rooms.h"
 
 enum { WRITE_MAX = 16 * 1024 };
@@ -136,13 +133,6 @@ pass_entry(struct subscription *sub, const struct dw_ring_entry *entry, uint64_t
 		written_note(sub, sub->at);
 }
 
-/* It counts among the messages to its user, be it that this session does not get it. */
-static bool
-is_mine(const struct subscription *sub, const struct condition *condition)
-{
-	return condition->to.n > 0 && dw_str_is(condition->to, sub->conn->user->name);
-}
-
 /* Only the hub knows what is missing before an entry, and why. */
 static bool
 must_ask(const struct subscription *sub, const struct dw_ring_entry *entry)
@@ -155,7 +145,7 @@ must_ask(const struct subscription *sub, const struct dw_ring_entry *entry)
 	if ((entry->flags & ENTRY_CONDITION) == 0)
 		return (entry->flags & ENTRY_ASK) != 0;
 	frame = room_condition(dw_ring_bytes(sub->room->ring, sub->index), &condition);
-	return is_mine(sub, &condition) && condition.own > dw_own(sub->at) + (frame.n > 0);
+	return dw_str_is(condition.to, sub->conn->user->name) && condition.own > dw_own(sub->at) + (frame.n > 0);
 }
 
 /* An entry that carries a condition. */
@@ -164,7 +154,8 @@ write_conditional(struct subscription *sub, const struct dw_ring_entry *entry)
 {
 	struct condition condition;
 	struct dw_str frame = room_condition(dw_ring_bytes(sub->room->ring, sub->index), &condition);
-	const bool mine = is_mine(sub, &condition);
+	/* It counts among the messages to its user, be it that this session does not get it. */
+	const bool mine = dw_str_is(condition.to, sub->conn->user->name);
 	const bool known = condition.to.n > 0 ? condition.own <= dw_own(sub->at) : entry->n <= dw_n(sub->at);
 	struct dw_buf gap = { 0 };
 	bool going = true;

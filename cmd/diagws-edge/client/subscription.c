@@ -1,24 +1,22 @@
 /* Subscriptions: asking to join, being let in or not, leaving.
  *
- * Happy path: JOIN → JOINED → `connect` (or `subscribed`), then what follows the position (reading.c). Failure
- * modes: the hub is away (the client waits, then 1013 or an `error`), it is busy (asked again), it says no
- * (told after DENY_MS, so that unknown and forbidden take the same time), its answer is lost (the uplink
- * starts over), it ends the session later (the connection closes, or goes on with its other rooms).
- * Invariants: `confirmed` ≤ `at`; a room that is not watched any more was left.
+ * Happy path: JOIN → JOINED → `connect` (or `subscribed`), then what follows the position (reading.c). Failure modes:
+ * the hub is away (the client waits, then 1013 or an `error`), is busy (asked again), says no (told after DENY_MS), its
+ * answer is lost (the uplink starts over), it ends the session later (the connection closes, or goes on with its other
+ * rooms). Invariants: `confirmed` ≤ `at`; a room that is not watched any more was left.
  */
 #include "subscription.h"
 
 #include <stdlib.h>
-#include <string.h>
+
+#include <utlist.h>
 
 #include "base/clock.h"
-#include "client/confirm.h"
 #include "client/conn.h"
 #include "door/server.h"
 #include "edge.h"
 #include "hub/uplink.h"
 #include "room/frame.h"
-#include "room/render.h"
 #include "room/rooms.h"
 
 enum {
@@ -80,22 +78,31 @@ ask(struct subscription *sub)
 struct subscription *
 sub_open(struct conn *conn, const char *name, bool claimed, const struct sub_request *request)
 {
+	struct subscription *first = &conn->first, *more = first->room != NULL ? calloc(1, sizeof(*more)) : NULL;
+	struct subscription *sub = first->room != NULL ? more : first;
 	struct sub_request *copy = malloc(sizeof(*copy));
 	struct room *room = room_get(conn->edge, name);
-	struct subscription *sub = copy != NULL && room != NULL ? sub_get(conn, room) : NULL;
 
-	if (sub == NULL) {
+	if (sub == NULL || copy == NULL || room == NULL) {
+		free(more);
 		free(copy);
 		if (room != NULL)
 			room_release(room);
 		return NULL;
 	}
+	if (more != NULL)
+		LL_PREPEND(first->next, more);
 	*copy = *request;
-	sub->request = copy;
-	sub->claimed = claimed;
-	sub->state = SUB_JOINING;
-	sub->since = dw_mono_ms();
-	sub->feed = FEED_LIMIT;
+	*sub = (struct subscription) { .conn = conn,
+		.room = room,
+		.next = sub->next,
+		.request = copy,
+		.claimed = claimed,
+		.state = SUB_JOINING,
+		.since = dw_mono_ms(),
+		.feed = FEED_LIMIT,
+		.parked = true };
+	DL_APPEND(room->parked, &sub->reader);
 	conn->subscriptions++;
 	conn_wake(conn, sub->since + JOIN_WAIT_MS);
 	ask(sub);
@@ -151,17 +158,26 @@ leave(struct subscription *sub)
 void
 sub_end(struct subscription *sub)
 {
+	struct conn *conn = sub->conn;
 	struct room *room = sub->room;
 
 	if (sub->joined || sub->asked)
 		leave(sub);
 	confirmations_remove(sub);
 	unjoin(sub);
-	written_forget(sub);
+	free(sub->written);
+	sub->written = NULL;
 	free(sub->request);
 	sub->request = NULL;
-	sub->conn->subscriptions--;
-	sub_put(sub);
+	conn->subscriptions--;
+	if (!sub->parked)
+		fanout_park(room, &sub->reader);
+	DL_DELETE(room->parked, &sub->reader);
+	sub->room = NULL;
+	if (sub != &conn->first) {
+		LL_DELETE(conn->first.next, sub);
+		free(sub);
+	}
 	room_release(room);
 }
 

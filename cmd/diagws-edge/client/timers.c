@@ -1,15 +1,11 @@
-/* What is due on a connection: see conn.h. Its own file because it alone knows all that may be.
- *
- * Happy path: a PING each KEEP_ALIVE_MS. Failure modes: a client that takes nothing for --slow-timeout (1013), that is
- * silent, or whose token ends; one that takes nothing more, not even its Close frame, is cut.
+/* What is due on a connection: see conn.h. Failure modes: a client that takes nothing for --slow-timeout (1013), that
+ * is silent, or whose token ends; one that takes nothing more, not even its Close frame, is cut.
  */
 #include "conn.h"
 
 #include <stdio.h>
 
 #include "base/clock.h"
-#include "client/confirm.h"
-#include "client/noise.h"
 #include "client/subscription.h"
 #include "door/server.h"
 #include "edge.h"

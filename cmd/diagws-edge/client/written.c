@@ -1,12 +1,11 @@
-/* Noted positions: see confirm.h. Past WRITTEN_MAX every second one is forgotten; what proves one of these confirms up
- * to the one before it. Failure modes: without memory a position is not noted, and what follows it proves less.
+/* Noted positions: see subscription.h. Past WRITTEN_MAX every second one is forgotten; what proves one of these
+ * confirms up to the one before it. Failure modes: without memory a position is not noted, and what follows it proves
+ * less.
  */
-#include "confirm.h"
+#include "subscription.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-#include "client/subscription.h"
 
 enum { WRITTEN_MAX = 1024 };
 
@@ -66,11 +65,4 @@ written_note(struct subscription *sub, struct dw_position at)
 		written->count = WRITTEN_MAX / 2;
 	}
 	written->at[written->count++] = at;
-}
-
-void
-written_forget(struct subscription *sub)
-{
-	free(sub->written);
-	sub->written = NULL;
 }

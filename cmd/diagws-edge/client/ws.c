@@ -4,15 +4,13 @@
  * only notes what speaks against it. A request that is no good upgrade never gets so far: it is answered in HTTP, by
  * the HTTP side, or here where it comes by TLS. All sizes are checked before anything is kept.
  */
-#include "ws.h"
+#include "conn.h"
 
 #include <libwebsockets.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "client/confirm.h"
-#include "client/conn.h"
-#include "client/noise.h"
+#include "client/subscription.h"
 #include "door/answer.h"
 #include "door/gate.h"
 #include "door/head.h"
@@ -147,48 +145,44 @@ begin_check(struct edge *edge, struct lws *wsi, struct conn_request *request)
 	return err;
 }
 
-/* The first thing that is wrong with the arguments. */
-static void
+/* An argument that is one of two words, or is not there. false: it is neither. */
+static bool
+choose(struct lws *wsi, const char *name, const char *yes, const char *no, bool *chosen)
+{
+	char value[32];
+
+	if (!get_argument(wsi, name, value, sizeof(value)))
+		return true;
+	*chosen = strcmp(value, yes) == 0;
+	return *chosen || strcmp(value, no) == 0;
+}
+
+/* Returns the first thing that is wrong with the arguments; NULL: nothing is. */
+static const char *
 read_arguments(struct lws *wsi, struct conn_request *request)
 {
 	struct sub_request *from = &request->from;
 	char value[32];
-	int64_t after;
+	int64_t after = 0;
 
-	request->error = "invalid_field";
-	request->detail = "auth: message";
-	if (get_argument(wsi, "auth", value, sizeof(value))) {
-		request->awaits = strcmp(value, "message") == 0;
-		if (!request->awaits)
-			return;
-	}
-	request->detail = "ack: auto or client";
-	if (get_argument(wsi, "ack", value, sizeof(value))) {
-		request->sure = strcmp(value, "client") == 0;
-		if (!request->sure && strcmp(value, "auto") != 0)
-			return;
-	}
-	request->detail = "heartbeat: 0 or 1";
-	if (get_argument(wsi, "heartbeat", value, sizeof(value))) {
-		request->heartbeat = strcmp(value, "1") == 0;
-		if (!request->heartbeat && strcmp(value, "0") != 0)
-			return;
-	}
-	request->detail = "epoch: what a `connect` gave";
+	if (!choose(wsi, "auth", "message", "message", &request->awaits))
+		return "auth: message";
+	if (!choose(wsi, "ack", "client", "auto", &request->sure))
+		return "ack: auto or client";
+	if (!choose(wsi, "heartbeat", "1", "0", &request->heartbeat))
+		return "heartbeat: 0 or 1";
 	if (get_argument(wsi, "epoch", from->epoch, sizeof(from->epoch)) && !dw_device_ok(dw_str(from->epoch)))
-		return;
-	request->detail = "device: 1 to 64 of A-Z a-z 0-9 _ . -";
+		return "epoch: what a `connect` gave";
 	if (get_argument(wsi, "device", request->device, sizeof(request->device)) && !dw_device_ok(dw_str(request->device)))
-		return;
-	request->detail = "after: a seq or 'new'";
-	if (get_argument(wsi, "after", value, sizeof(value))) {
-		from->after_new = strcmp(value, "new") == 0;
-		from->has_after = !from->after_new;
-		if (from->has_after && (!dw_parse_number(value, &after) || after < 0))
-			return;
-		from->after = from->has_after ? (uint64_t)after : 0;
-	}
-	request->error = request->detail = NULL;
+		return "device: 1 to 64 of A-Z a-z 0-9 _ . -";
+	if (!get_argument(wsi, "after", value, sizeof(value)))
+		return NULL;
+	from->after_new = strcmp(value, "new") == 0;
+	from->has_after = !from->after_new;
+	if (from->has_after && (!dw_parse_number(value, &after) || after < 0))
+		return "after: a seq or 'new'";
+	from->after = (uint64_t)after;
+	return NULL;
 }
 
 /* It has shown no good token: err says why, and becomes why it may not stay. */
@@ -214,7 +208,7 @@ read_request(struct edge *edge, struct lws *wsi, struct conn_request *request)
 		room = dw_str(path + strlen(prefix));
 	if (dw_room_ok(room))
 		(void)dw_str_copy(room, request->room, sizeof(request->room));
-	read_arguments(wsi, request);
+	request->wrong = read_arguments(wsi, request);
 	server_address(wsi, &request->address);
 	if (!request->awaits)
 		err = begin_check(edge, wsi, request);
@@ -246,18 +240,12 @@ ws_filter(struct edge *edge, struct lws *wsi, struct conn **conn)
 	return *conn != NULL ? 0 : -1;
 }
 
-static struct dw_str
-reason_of(const struct conn *conn)
-{
-	return dw_str(conn->close_reason != NULL ? conn->close_reason : "");
-}
-
 /* libwebsockets sends no Close behind a frame that is half sent, and none before the kernel has room for much more:
  * there it is ours, and the client's is waited for. */
 int
 ws_end(struct lws *wsi, struct conn *conn)
 {
-	const struct dw_str reason = reason_of(conn);
+	const struct dw_str reason = dw_str(conn->close_reason);
 
 	if (conn->told)
 		return 0;
@@ -318,7 +306,7 @@ ws_dropped(struct lws *wsi, struct conn *conn)
 	if (conn->ended || conn->handed || conn->close_code == 1006 || server_ended(wsi))
 		return;
 	if (!conn->told && conn->state == CONN_CLOSING)
-		conn_tell_close(conn, conn->close_code, reason_of(conn));
+		conn_tell_close(conn, conn->close_code, dw_str(conn->close_reason));
 	else if (!conn->told && server_stalled(wsi))
 		conn_tell_close(conn, 1000, dw_str(""));
 	else if (!conn->told)

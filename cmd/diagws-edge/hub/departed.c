@@ -52,33 +52,26 @@ departed_add(struct departed *departed, const struct dw_leave *leave)
 void
 departed_again(struct departed *departed)
 {
-	struct departure *departure;
-
 	departed->next = departed->list;
-	DL_FOREACH(departed->list, departure)
-	{
-		departure->told_at = UINT64_MAX;
-	}
 }
 
 const struct dw_leave *
-departed_next(const struct departed *departed)
+departed_next(struct departed *departed)
 {
-	return departed->next != NULL ? &departed->next->leave : NULL;
-}
+	struct departure *next = departed->next;
 
-void
-departed_told(struct departed *departed)
-{
-	departed->next->told_at = dw_mono_ms();
-	departed->next = departed->next->next;
+	if (next == NULL)
+		return NULL;
+	next->told_at = dw_mono_ms();
+	departed->next = next->next;
+	return &next->leave;
 }
 
 void
 departed_known(struct departed *departed, uint64_t pinged_at)
 {
-	while (departed->list != NULL && departed->list->told_at < pinged_at &&
-		   pinged_at - departed->list->told_at >= DEPARTED_MS)
+	while (departed->list != NULL && departed->list != departed->next &&
+		   departed->list->told_at + DEPARTED_MS <= pinged_at)
 		drop_first(departed);
 }
 

@@ -20,7 +20,7 @@ enum {
 
 struct departure {
 	struct departure *prev, *next;
-	uint64_t told_at; /* dw_mono_ms */
+	uint64_t told_at; /* dw_mono_ms; of those from `next` on: before it came back */
 	struct dw_leave leave;
 	char names[];
 };
@@ -35,9 +35,8 @@ struct departed {
 void departed_add(struct departed *departed, const struct dw_leave *leave);
 /* The hub has come (back): it is to be told again. */
 void departed_again(struct departed *departed);
-/* What it is to be told next, until departed_told. NULL: nothing. */
-const struct dw_leave *departed_next(const struct departed *departed);
-void departed_told(struct departed *departed);
+/* What it is told next. NULL: nothing. */
+const struct dw_leave *departed_next(struct departed *departed);
 /* The hub has answered a PING of this time. */
 void departed_known(struct departed *departed, uint64_t pinged_at);
 void departed_clear(struct departed *departed);

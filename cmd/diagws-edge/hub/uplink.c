@@ -1,14 +1,12 @@
-/* The connection to the hub. Its own file because it alone knows when the hub is there; what it means that the hub says
- * something is for who made it (struct uplink_events).
+/* The connection to the hub. It alone knows when the hub is there; what the hub's messages mean is for who made it
+ * (struct uplink_events).
  *
- * Happy path: HELLO → WELCOME → `welcomed`, every request goes out (those of one turn of the loop as one frame);
- * answers find their asker by corr, all else goes to `said`. A tick each TICK_MS greets, pings, and tells of what
- * ended.
+ * Happy path: HELLO → WELCOME → every request goes out (those of one turn of the loop as one frame); answers find their
+ * asker by corr, all else goes to `said`. A tick each TICK_MS greets, pings, and tells of what ended.
  *
- * Failure modes: WHO (the hub does not know us) and whatever cannot be right end in `greet`: a HELLO
- * with a fresh incarnation; what arrives before its own WELCOME is not looked at. A send that does
- * not go through means the same, and so does an answer that does not come. A hub that is silent for long may be
- * behind a line that is dead: the connection is made anew. REFUSED for another version is final.
+ * Failure modes: WHO (the hub does not know us), a send that does not go through, an answer that does not come, and
+ * whatever cannot be right end in uplink_greet; what arrives before its WELCOME is not looked at. A hub that is silent
+ * for long may be behind a dead line: the connection is made anew. REFUSED for another version is final.
  */
 #include "uplink.h"
 
@@ -54,7 +52,6 @@ struct uplink {
 	bool up;
 	unsigned greetings; /* HELLOs since the last WELCOME that went out */
 	uint64_t greeted_at, heard_at, pinged_at;
-	uint64_t connected_at;
 	uint64_t answered; /* when the newest PING was sent that the hub has answered, */
 	bool writable;     /* and what it said of its storage */
 	struct dw_pendings asked;
@@ -64,8 +61,6 @@ struct uplink {
 	struct dw_str rest; /* of a frame of several messages: what was not taken yet */
 	int fatal;
 };
-
-static void pump(struct uplink *uplink);
 
 static bool
 send_asked(struct uplink *uplink)
@@ -82,9 +77,9 @@ transmit(struct uplink *uplink, const struct dw_wire *message)
 		   dw_bus_send(uplink->bus, uplink->out.data, uplink->out.len) == DW_OK;
 }
 
-/* Starts over: the hub forgets what it knew of us, we tell it all again after its WELCOME. */
-static void
-greet(struct uplink *uplink)
+/* The hub forgets what it knew of us, we tell it all again after its WELCOME. */
+void
+uplink_greet(struct uplink *uplink)
 {
 	const struct dw_wire hello = { .kind = DW_HELLO,
 		.hello = { .version = dw_protocol_version(),
@@ -119,7 +114,7 @@ uplink_send(struct uplink *uplink, const struct dw_wire *message)
 		uplink_turn(uplink);
 		return true;
 	}
-	greet(uplink);
+	uplink_greet(uplink);
 	return false;
 }
 
@@ -160,17 +155,10 @@ tell_departed(struct uplink *uplink)
 {
 	const struct dw_leave *leave;
 
-	for (size_t i = 0; i < DEPARTED_AT_ONCE && (leave = departed_next(&uplink->departed)) != NULL; i++) {
+	/* After a send that fails all are told again. */
+	for (size_t i = 0; i < DEPARTED_AT_ONCE && (leave = departed_next(&uplink->departed)) != NULL; i++)
 		if (!uplink_send(uplink, &(struct dw_wire) { .kind = DW_LEAVE, .leave = *leave }))
 			return;
-		departed_told(&uplink->departed);
-	}
-}
-
-void
-uplink_distrust(struct uplink *uplink)
-{
-	greet(uplink);
 }
 
 void
@@ -178,7 +166,7 @@ uplink_doubt(struct uplink *uplink, uint64_t asked_at)
 {
 	if (uplink->up && uplink->answered > asked_at) {
 		dw_log_warn("the hub has not answered", NULL);
-		greet(uplink);
+		uplink_greet(uplink);
 	}
 }
 
@@ -223,7 +211,7 @@ take_welcome(struct uplink *uplink, const struct dw_welcome *welcome)
 	dw_pendings_unsend(&uplink->asked);
 	uplink->asks = uplink->up;
 	if (!send_asked(uplink))
-		greet(uplink);
+		uplink_greet(uplink);
 }
 
 static void
@@ -248,7 +236,7 @@ take(struct uplink *uplink, const struct dw_wire *message)
 	switch (message->kind) {
 	case DW_WHO:
 		if (uplink->up || uplink->heard_at >= uplink->greeted_at + PING_MS)
-			greet(uplink);
+			uplink_greet(uplink);
 		break;
 	case DW_WELCOME:
 		take_welcome(uplink, &message->welcome);
@@ -264,7 +252,7 @@ take(struct uplink *uplink, const struct dw_wire *message)
 	case DW_JOINED:
 	case DW_CLOSE:
 		if (!uplink->events->said(uplink->edge, message))
-			greet(uplink);
+			uplink_greet(uplink);
 		break;
 	case DW_STORED:
 	case DW_TABLE:
@@ -285,12 +273,6 @@ take(struct uplink *uplink, const struct dw_wire *message)
 	}
 }
 
-static void
-pump_again(uv_idle_t *idle)
-{
-	pump(idle->data);
-}
-
 /* The descriptor is edge-triggered: the loop sleeps only when nothing is left. */
 static void
 pump(struct uplink *uplink)
@@ -309,14 +291,20 @@ pump(struct uplink *uplink)
 		else
 			dw_log_warn("cannot take what the hub sent", "reason=%s", fault.message);
 		if (err == DW_E_NOMEM)
-			greet(uplink);
+			uplink_greet(uplink);
 	}
 	if (!send_asked(uplink))
-		greet(uplink);
+		uplink_greet(uplink);
 	if (uplink->events->turn(uplink->edge) || uplink->rest.n > 0 || dw_bus_readable(uplink->bus))
-		(void)uv_idle_start(&uplink->more, pump_again);
+		uplink_turn(uplink);
 	else
 		(void)uv_idle_stop(&uplink->more);
+}
+
+static void
+pump_again(uv_idle_t *idle)
+{
+	pump(idle->data);
 }
 
 void
@@ -351,13 +339,13 @@ on_turn(uv_prepare_t *turn)
 static void
 look_for_death(struct uplink *uplink, uint64_t now)
 {
-	if (now < uplink->heard_at + DEAD_MS || now < uplink->connected_at + DEAD_MS)
+	if (now < uplink->heard_at + DEAD_MS)
 		return;
-	uplink->connected_at = now;
+	uplink->heard_at = now; /* the next time as long after this one */
 	dw_bus_reconnect(uplink->bus);
 	uplink->greetings = 0;
 	if (uplink->up)
-		greet(uplink);
+		uplink_greet(uplink);
 }
 
 static void
@@ -368,7 +356,7 @@ on_tick(uv_timer_t *timer)
 
 	if (!uplink->up) {
 		if (now >= uplink->greeted_at + greet_wait(uplink) && uplink->fatal == 0)
-			greet(uplink);
+			uplink_greet(uplink);
 	} else {
 		uplink->events->tick(uplink->edge);
 		tell_departed(uplink);
@@ -416,7 +404,7 @@ uplink_new(struct uplink **out, const struct uplink_config *config, const struct
 		.grace_ms = UPLINK_ANSWER_MS,
 		.made = FIRST_MADE };
 	uplink->peer = dw_random();
-	uplink->connected_at = dw_mono_ms();
+	uplink->heard_at = dw_mono_ms();
 	(void)snprintf(uplink->name, sizeof(uplink->name), "%s", config->name);
 	err = dw_pendings_init(&uplink->asked);
 	if (err == DW_OK)

@@ -1,8 +1,5 @@
-/* The edge's connection to its hub: introduces itself, asks, and after any trouble starts over from
- * positions.
- *
- * Whatever breaks (hub killed or frozen, frames lost, a full pipe) has one answer: HELLO with a fresh
- * incarnation, then every session joins again from where it stands, and requests that were not
+/* The edge's connection to its hub. Whatever breaks (hub killed or frozen, frames lost, a full pipe) has one answer:
+ * HELLO with a fresh incarnation, then every session joins again from where it stands, and requests that were not
  * answered are sent again (a PUBLISH has an id, so it is stored once).
  */
 #ifndef UPLINK_H
@@ -58,8 +55,8 @@ bool uplink_send(struct uplink *uplink, const struct dw_wire *message);
 void uplink_depart(struct uplink *uplink, const struct dw_leave *leave);
 /* There is something to do in the edge's next turn, which is soon. */
 void uplink_turn(struct uplink *uplink);
-/* What the hub has sent cannot be right: starts over. */
-void uplink_distrust(struct uplink *uplink);
+/* Starts over: what the hub has sent cannot be right. */
+void uplink_greet(struct uplink *uplink);
 /* What was asked then has no answer: starts over if the hub must have had it. */
 void uplink_doubt(struct uplink *uplink, uint64_t asked_at);
 

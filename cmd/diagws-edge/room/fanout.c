@@ -1,10 +1,8 @@
 /* Slices of readers: see rooms.h.
  *
  * A room's readers are a ring of their own: `cursor` is the next to be offered something, `left` how many from there on
- * have not been since the newest message came. Messages that come meanwhile only set `left` to all of them; nobody is
- * moved, nothing is counted for a reader.
- * Failure modes: none; a reader that cannot take anything leaves (fanout_park), which may be while it is offered.
- * Invariants: left ≤ reader_count; a room is queued while left > 0.
+ * have not been since the newest message came, which only sets `left` to all of them. A reader may leave (fanout_park)
+ * while it is offered something. Invariants: left ≤ reader_count; a room is queued while left > 0.
  */
 #include "rooms.h"
 
@@ -15,14 +13,7 @@
 enum { SLICE = 64 }; /* readers of a room by turns: about half a millisecond */
 
 void
-fanout_join(struct room *room, struct room_reader *reader)
-{
-	DL_APPEND(room->parked, reader);
-}
-
-/* Not among those who are offered something any more. */
-static void
-take_out(struct room *room, struct room_reader *reader)
+fanout_park(struct room *room, struct room_reader *reader)
 {
 	if (room->cursor == reader)
 		room->cursor = reader->next;
@@ -30,21 +21,6 @@ take_out(struct room *room, struct room_reader *reader)
 	room->reader_count--;
 	if (room->left > room->reader_count)
 		room->left = room->reader_count;
-}
-
-void
-fanout_part(struct room *room, struct room_reader *reader, bool parked)
-{
-	if (parked)
-		DL_DELETE(room->parked, reader);
-	else
-		take_out(room, reader);
-}
-
-void
-fanout_park(struct room *room, struct room_reader *reader)
-{
-	take_out(room, reader);
 	DL_APPEND(room->parked, reader);
 }
 

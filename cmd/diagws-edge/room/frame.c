@@ -1,9 +1,11 @@
 /* WebSocket frames, built once and sent to many. Layout of a PING's payload: a tag, then 'D': a seal, the position's
- * seq and n, and own where it is not 0, 'C': a counter; 8 bytes each, big endian. A PONG must give the same bytes back:
- * of a counter who sent it knows which one is due, of a position there may be any number, so that the seal tells those
- * that were sent from all others.
+ * seq and n, and own where it is not 0, 'C': a counter; 8 bytes each, big endian. Of a counter the sender knows which
+ * one is due; many positions may be, and the seal tells those that were sent from all others.
  */
 #include "frame.h"
+
+#include <endian.h>
+#include <string.h>
 
 #include <openssl/core_names.h>
 #include <openssl/evp.h>
@@ -26,8 +28,9 @@ static EVP_MAC_CTX *mac; /* one for all: a seal is a few steps on one thread */
 static void
 put_number(uint8_t *to, uint64_t value)
 {
-	for (size_t i = 0; i < 8; i++)
-		to[i] = (uint8_t)(value >> (56 - 8 * i));
+	const uint64_t big_endian = htobe64(value);
+
+	memcpy(to, &big_endian, sizeof(big_endian));
 }
 
 void
@@ -61,16 +64,6 @@ frame_close(struct dw_buf *out, unsigned code, struct dw_str reason)
 	dw_buf_add(out, head, code > 0 ? 4 : 2);
 	if (code > 0)
 		dw_buf_add(out, reason.p, n);
-}
-
-static uint64_t
-get_number(const uint8_t *from)
-{
-	uint64_t value = 0;
-
-	for (size_t i = 0; i < 8; i++)
-		value = value << 8 | from[i];
-	return value;
 }
 
 bool
@@ -123,8 +116,9 @@ frame_pong(const void *payload, size_t n, const struct frame_key *key, struct dw
 
 	if ((n != POSITION_SIZE && n != OWN_SIZE) || p[0] != POSITION)
 		return false;
-	said = dw_position_said(get_number(p + 9), get_number(p + 17), n == OWN_SIZE ? get_number(p + 25) : 0);
-	if (!seal_of(key, said, &seal) || get_number(p + 1) != seal)
+	said = dw_position_said(
+		dw_big_endian(p + 9, 8), dw_big_endian(p + 17, 8), n == OWN_SIZE ? dw_big_endian(p + 25, 8) : 0);
+	if (!seal_of(key, said, &seal) || dw_big_endian(p + 1, 8) != seal)
 		return false;
 	*position = said;
 	return true;
@@ -146,6 +140,6 @@ frame_pong_counter(const void *payload, size_t n, uint64_t *counter)
 
 	if (n != COUNTER_SIZE || p[0] != COUNTER)
 		return false;
-	*counter = get_number(p + 1);
+	*counter = dw_big_endian(p + 1, 8);
 	return true;
 }

@@ -1,14 +1,11 @@
-/* Entries: see render.h. Its own file because whatever goes into a ring is made here, and nothing here knows when.
- * Failure modes: no memory (said by the buffer, or by room_append).
- */
-#include "render.h"
+/* Entries of a ring: see rooms.h. That there is no memory the buffer says, or room_append. */
+#include "rooms.h"
 
 #include <string.h>
 
 #include "base/clock.h"
 #include "edge.h"
 #include "room/frame.h"
-#include "room/rooms.h"
 
 void
 room_render(struct rooms *rooms, struct dw_buf *out, const char *room, const struct dw_record *record)
@@ -51,24 +48,14 @@ room_render_expired(struct rooms *rooms, struct dw_buf *out, const char *room, c
 struct prefix {
 	uint64_t except, expires_at, own;
 	uint8_t to_size;
-	char to[DW_USER_MAX];
+	char to[];
 };
 
 /* The most that a record takes in the ring. */
 size_t
 room_entry_most(const struct dw_record *record)
 {
-	return sizeof(struct prefix) + FRAME_HEADER_MAX + dw_rendered_most(record->data.n);
-}
-
-static void
-add_condition(struct dw_buf *out, const struct dw_record *record)
-{
-	struct prefix prefix = { .except = record->except, .expires_at = record->expires_at, .own = record->own };
-
-	prefix.to_size = (uint8_t)record->to.n;
-	memcpy(prefix.to, record->to.p, record->to.n);
-	dw_buf_add(out, &prefix, offsetof(struct prefix, to) + record->to.n);
+	return sizeof(struct prefix) + DW_USER_MAX + FRAME_HEADER_MAX + dw_rendered_most(record->data.n);
 }
 
 struct dw_str
@@ -106,11 +93,14 @@ room_render_entry(struct room *room, const struct dw_record *record)
 	struct rooms *rooms = &room->edge->rooms;
 	const bool not_kept = record->type.n == 0 && record->to.n > 0;
 	const bool dead = record->to.n == 0 && dw_record_dead(record, dw_now_ms());
+	const struct prefix prefix = { record->except, record->expires_at, record->own, (uint8_t)record->to.n };
 	const bool plain = dead ? record->except == 0 : !not_kept && dw_record_plain(record);
 
 	dw_buf_reset(&rooms->frame);
-	if (!plain)
-		add_condition(&rooms->frame, record);
+	if (!plain) {
+		dw_buf_add(&rooms->frame, &prefix, offsetof(struct prefix, to));
+		dw_buf_add(&rooms->frame, record->to.p, record->to.n);
+	}
 	if (dead || (not_kept && record->expires_at > 0))
 		room_render_expired(rooms, &rooms->frame, room->id, record);
 	else if (!not_kept) /* else its user asks the hub about it */

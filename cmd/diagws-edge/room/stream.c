@@ -1,10 +1,9 @@
 /* The hub's stream of a room: see rooms.h.
  *
- * Happy path: room_take renders each record and appends it; now and then a PING follows; the room is queued,
- * and in the edge's turn every reader writes from its own position (fanout.c).
- * Failure modes: a stream that does not follow (frames were lost on the way): said to the caller, who starts over from
- * positions; no memory: likewise. Numbers that jump are told to the clients as a gap. Invariant: a PING lies behind
- * each message that somebody may confirm, or is owed and has its timer.
+ * Happy path: room_take renders each record and appends it; now and then a PING follows; the room is queued, and in the
+ * edge's turn every reader writes from its own position (fanout.c). Failure modes: a stream that does not follow, or no
+ * memory: the caller starts over from positions. Numbers that jump are told to the clients as a gap. Invariant: a PING
+ * lies behind each message that somebody may confirm, or is owed and has its timer.
  */
 #include "rooms.h"
 
@@ -15,7 +14,6 @@
 
 #include "base/clock.h"
 #include "edge.h"
-#include "room/render.h"
 
 /* From so many readers on a room is large. A session has one of the turns; flags of an entry: the first that is asked,
  * and how many. */
@@ -100,13 +98,6 @@ take_hole(struct room *room, struct dw_position at, uint64_t reason)
 	return true;
 }
 
-/* The hub does not know whose direct messages are missing behind the head. */
-static bool
-take_ask(struct room *room)
-{
-	return append_mark(room, room->head, ENTRY_ASK);
-}
-
 /* Back, or on over what the hub has no longer. */
 static bool
 move_stream(struct room *room, struct dw_position at)
@@ -145,7 +136,7 @@ release(struct room *room, struct deferred *deferred)
 {
 	DL_DELETE(room->deferred, deferred);
 	if (!deferred->moves)
-		credit_settle(&room->edge->rooms.credit, &deferred->credit);
+		DL_DELETE(room->edge->rooms.credit.deferred, &deferred->credit);
 	free(deferred);
 }
 
@@ -204,12 +195,6 @@ credit_defer(struct credit *credit, struct credit_deferred *one)
 {
 	one->before = credit->before;
 	DL_APPEND(credit->deferred, one);
-}
-
-void
-credit_settle(struct credit *credit, struct credit_deferred *one)
-{
-	DL_DELETE(credit->deferred, one);
 }
 
 bool
@@ -324,7 +309,8 @@ take_records(struct room *room, uint64_t reason, bool ask, struct dw_str *rest)
 	int err;
 
 	while ((err = dw_record_next(&left, &record)) == DW_OK && !fanout_full(room, room_entry_most(&record))) {
-		follows = (took || !ask || take_ask(room)) && take_record(room, &record, reason);
+		/* `ask`: the hub does not know whose direct messages are missing behind the head. */
+		follows = (took || !ask || append_mark(room, room->head, ENTRY_ASK)) && take_record(room, &record, reason);
 		if (!follows)
 			break;
 		*rest = left;

@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "../../../cmd/diagws-edge/client/confirm.h"
+#include "../../../cmd/diagws-edge/client/subscription.h"
 #include "../../../cmd/diagws-edge/client/conn.h"
 #include "../../../cmd/diagws-edge/edge.h"
 #include "../../../cmd/diagws-edge/hub/uplink.h"

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 
 #include <cmocka.h>
+#include <utlist.h>
 
 #include "room/rooms.h"
 
@@ -62,9 +63,9 @@ no_credit_beyond_the_oldest_held(void **state)
 	take(&credit, 4 * CREDIT_EVERY, 1);
 	assert_true(credit_due(&credit));
 	assert_int_equal(credit.credited.messages, CREDIT_EVERY);
-	credit_settle(&credit, &second);
+	DL_DELETE(credit.deferred, &second);
 	assert_false(credit_due(&credit));
-	credit_settle(&credit, &first);
+	DL_DELETE(credit.deferred, &first);
 	assert_true(credit_due(&credit));
 	assert_int_equal(credit.credited.messages, 6 * CREDIT_EVERY + 2);
 }
@@ -82,7 +83,7 @@ let_go(struct credit *credit, struct sent *one, size_t *deferred)
 {
 	if (!one->deferred)
 		return;
-	credit_settle(credit, &one->credit);
+	DL_DELETE(credit->deferred, &one->credit);
 	one->deferred = false;
 	*deferred -= one->bytes;
 }

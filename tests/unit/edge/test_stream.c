@@ -15,10 +15,10 @@
 #include <string.h>
 
 #include <cmocka.h>
+#include <utlist.h>
 
 #include "edge.h"
 #include "room/frame.h"
-#include "room/render.h"
 #include "room/rooms.h"
 
 enum { LARGE = 60 * 1000 };
@@ -39,7 +39,7 @@ set_up(void **state)
 		return 1;
 	dw_wheel_init(&edge.wheel, 0);
 	room = room_get(&edge, "123");
-	fanout_join(room, &reader);
+	DL_APPEND(room->parked, &reader);
 	fanout_enter(room, &reader);
 	room_stream_begin(room, dw_position_said(10, 5, 0));
 	return 0;
@@ -49,7 +49,8 @@ static int
 tear_down(void **state)
 {
 	(void)state;
-	fanout_part(room, &reader, false);
+	fanout_park(room, &reader);
+	DL_DELETE(room->parked, &reader);
 	room_release(room);
 	rooms_clear(&edge);
 	free(edge.rooms.by_id.chains);

@@ -10,7 +10,6 @@
 #include <cmocka.h>
 
 #include "client/subscription.h"
-#include "client/confirm.h"
 
 static struct subscription sub;
 
@@ -18,7 +17,8 @@ static int
 tear_down(void **state)
 {
 	(void)state;
-	written_forget(&sub);
+	free(sub.written);
+	sub.written = NULL;
 	return 0;
 }
 
