@@ -1,9 +1,8 @@
 /* diagws-send: sends an update to every client that watches a diagnosis, from a shell, a cron job or a batch.
  *
  * One message: TYPE DIAGNOSIS [JSON|@FILE|-]. Many: -l [FILE|-], a JSON object a line. The command ends when the
- * hub has stored all of them, or it is told of each that it has not. single.c and batch.c are the two
- * ways, of which this file takes one; it has the options, and what holds for every message is checked here, before
- * anything is read.
+ * hub has stored all of them, or it is told of each that it has not. What holds for every message is checked here,
+ * before anything is read.
  *
  * Failure modes and exit status: diagws(7). Standard input is touched only when it is what is to be sent.
  */

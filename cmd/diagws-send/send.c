@@ -1,20 +1,24 @@
-/* diagws-send -l: a message from each line, up to a window of them unanswered.
+/* diagws-send's messages: one, whose data is the whole input, or with -l one from each line, up to a window of them
+ * unanswered.
  *
- * Its own file because reading and answers go side by side here: a line is sent as soon as it is there, answers
- * are told as soon as they come, and whichever is late the other is not held up. A line that is wrong is told
- * by its number and passed.
+ * Of lines, reading and answers go side by side: a line is sent as soon as it is there, answers are told as soon as
+ * they come, and whichever is late the other is not held up. A turn: send the complete lines for which the window has
+ * room, take the answers that are there, and only when neither is left wait for input (if there is room) and for the
+ * hub. A hub that commits many at once stores no more than a window for each commit: so the window grows while answers
+ * are prompt.
  *
- * The happy path of a turn: send the complete lines for which the window has room, take the answers that
- * are there, and only when neither is left wait for input (if there is room) and for the hub. A hub that commits many
- * at once stores no more than a window for each commit: so the window grows while answers are prompt.
- *
- * Failure modes: after the first message that the hub did not take for now (away, full, busy) nothing more is read:
- * what comes behind would fare no better, and whoever runs it again knows from which line. SIGINT: nothing more is
- * read, what is under way is waited for. A message that too few devices have confirmed in time stops nothing.
+ * Failure modes: what is wrong is told with its field and bounds (of a line, its number) and not sent. After the first
+ * message that the hub did not take for now (away, full, busy) no more lines are read: what comes behind would fare no
+ * better, and whoever runs it again knows from which line; each has an id, so that it can be repeated safely. SIGINT:
+ * nothing more is read, what is under way is waited for. A message that too few devices have confirmed in time stops
+ * nothing.
  */
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/lines.h"
@@ -23,6 +27,8 @@
 #include "send.h"
 
 enum {
+	INPUT_MAX = 256 * 1024, /* bytes of a line, or of one message's text before white space is dropped */
+	BLOCK = 32 * 1024,
 	WINDOW_FIRST = 256, /* of a window that grows */
 	WINDOW_MOST = 4096,
 	LOOK_EVERY = 64, /* lines between two looks for answers */
@@ -40,7 +46,7 @@ struct item {
 
 struct batch {
 	const struct options *options;
-	struct dw_lines *lines;
+	struct dw_lines *lines;   /* NULL: one message */
 	struct dw_client *client; /* NULL: only check */
 	struct report report;
 	struct dw_request request;
@@ -151,6 +157,10 @@ send_request(struct batch *batch, struct dw_str line)
 	struct dw_wire publish = { .kind = DW_PUBLISH, .publish = batch->options->publish };
 	int err;
 
+	if (batch->client == NULL) {
+		batch->report.checked++;
+		return;
+	}
 	if (item != NULL)
 		batch->free = item->next;
 	else
@@ -183,7 +193,7 @@ send_request(struct batch *batch, struct dw_str line)
 }
 
 static void
-reject_line(struct batch *batch, const char *room, int err, const struct dw_fault *fault)
+reject(struct batch *batch, const char *room, int err, const struct dw_fault *fault)
 {
 	struct message message = { .line = batch->line };
 
@@ -201,9 +211,7 @@ take_line(struct batch *batch, struct dw_str line)
 		return;
 	err = dw_request_general(&batch->request, batch->options->room, batch->options->type, line.p, line.n, &fault);
 	if (err != DW_OK)
-		reject_line(batch, batch->request.room, err, &fault);
-	else if (batch->client == NULL)
-		batch->report.checked++;
+		reject(batch, batch->request.room, err, &fault);
 	else
 		send_request(batch, line);
 }
@@ -231,7 +239,7 @@ take_lines(struct batch *batch)
 		}
 		fault = (struct dw_fault) { 0 };
 		(void)dw_fault_set(&fault, err, NULL, "at most 256 KiB", "the line is too long");
-		reject_line(batch, "", err, &fault);
+		reject(batch, "", err, &fault);
 	}
 	return ENDED;
 }
@@ -253,13 +261,23 @@ made_room(struct batch *batch)
 static void
 tell_progress(struct batch *batch)
 {
-	progress_tell(&batch->report.progress, batch->line - batch->under_way, batch->report.rejected);
+	report_tell_progress(&batch->report, batch->line - batch->under_way);
+}
+
+static void
+await_answers(struct batch *batch)
+{
+	while (batch->client != NULL && dw_client_poll(batch->client, DW_COMMAND_WAIT_MS) > 0) {
+		(void)dw_interrupted();
+		tell_progress(batch);
+		report_flush(&batch->report);
+	}
 }
 
 static void
 run(struct batch *batch)
 {
-	progress_begin(&batch->report.progress, &batch->report, dw_lines_fd(batch->lines));
+	report_begin_progress(&batch->report, dw_lines_fd(batch->lines));
 	for (;;) {
 		const enum turn turn = take_lines(batch);
 		struct dw_fault fault = { 0 };
@@ -279,12 +297,8 @@ run(struct batch *batch)
 		if (err != DW_OK)
 			report_fatal(&batch->report, err, &fault);
 	}
-	while (batch->client != NULL && dw_client_poll(batch->client, DW_COMMAND_WAIT_MS) > 0) {
-		(void)dw_interrupted();
-		tell_progress(batch);
-		report_flush(&batch->report);
-	}
-	progress_hide(&batch->report.progress);
+	await_answers(batch);
+	report_hide_progress(&batch->report);
 }
 
 /* Said when input was left alone, so that the rest can be sent by a later run. */
@@ -301,7 +315,8 @@ tell_rest(const struct batch *batch)
 static int
 set_up(struct batch *batch, struct dw_fault *fault)
 {
-	const size_t fixed = (size_t)batch->options->window, most = fixed > 0 ? fixed : WINDOW_MOST;
+	const size_t fixed = batch->lines != NULL ? (size_t)batch->options->window : 1;
+	const size_t most = fixed > 0 ? fixed : WINDOW_MOST;
 
 	batch->items = calloc(most, sizeof(*batch->items));
 	if (batch->items == NULL)
@@ -313,6 +328,16 @@ set_up(struct batch *batch, struct dw_fault *fault)
 	return batch->options->dry ? DW_OK : dw_command_connect(&batch->client, SEND_NAME, most, true, fault);
 }
 
+static int
+finish(struct batch *batch)
+{
+	dw_client_destroy(&batch->client);
+	dw_request_clear(&batch->request);
+	dw_lines_destroy(&batch->lines);
+	free(batch->items);
+	return report_end(&batch->report);
+}
+
 int
 send_lines(const struct options *options, const char *path)
 {
@@ -321,7 +346,6 @@ send_lines(const struct options *options, const char *path)
 	int err;
 
 	report_init(&batch.report, options);
-	dw_request_init(&batch.request);
 	err = dw_lines_open(&batch.lines, path, INPUT_MAX, &fault);
 	if (err == DW_OK) {
 		batch.report.source = dw_lines_name(batch.lines);
@@ -333,9 +357,104 @@ send_lines(const struct options *options, const char *path)
 	} else {
 		report_fatal(&batch.report, err, &fault);
 	}
-	dw_client_destroy(&batch.client);
-	dw_request_clear(&batch.request);
-	dw_lines_destroy(&batch.lines);
-	free(batch.items);
-	return report_end(&batch.report);
+	return finish(&batch);
+}
+
+/* ---- one message ---- */
+
+/* Reads all of fd, at most INPUT_MAX bytes; an interrupt ends it early. */
+static int
+read_all(int fd, struct dw_buf *text, struct dw_fault *fault)
+{
+	for (;;) {
+		char *to = dw_buf_room(text, BLOCK);
+		ssize_t got;
+
+		if (to == NULL)
+			return DW_E_NOMEM;
+		while (!dw_interrupt_wait(fd, -1, -1) && !dw_interrupted())
+			continue;
+		if (dw_interrupted())
+			return DW_OK;
+		got = read(fd, to, BLOCK);
+		if (got == 0)
+			return DW_OK;
+		if (got < 0 && (errno == EINTR || errno == EAGAIN))
+			continue;
+		if (got < 0)
+			return dw_fault_set(fault, DW_E_NOINPUT, NULL, NULL, "cannot read: %s", strerror(errno));
+		dw_buf_grow(text, (size_t)got);
+		if (text->len > INPUT_MAX)
+			return dw_fault_set(
+				fault, DW_E_TOO_BIG, NULL, "at most 64 KiB of data", "more than %d KiB of input", INPUT_MAX / 1024);
+	}
+}
+
+/* path: NULL is standard input. */
+static int
+read_input(const char *path, struct dw_buf *text, struct dw_fault *fault)
+{
+	const int fd = path == NULL ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
+	int err;
+
+	if (fd < 0)
+		return dw_fault_set(fault, DW_E_NOINPUT, NULL, NULL, "cannot open: %s", strerror(errno));
+	err = read_all(fd, text, fault);
+	if (path != NULL)
+		(void)close(fd);
+	if (err == DW_OK && !dw_interrupted() && (text->len == 0 || strspn(text->data, " \t\r\n") == text->len))
+		err = dw_fault_set(fault, DW_E_JSON, NULL, "a JSON object", "the input is empty");
+	return err;
+}
+
+static int
+take_names(struct dw_request *request, const char *id, const char *room, const char *type, struct dw_fault *fault)
+{
+	int err = dw_type_expand(dw_str(type), request->type, fault);
+
+	if (err == DW_OK)
+		err = dw_room_check(dw_str(room), "", fault);
+	if (err != DW_OK)
+		return err;
+	(void)dw_str_copy(dw_str(room), request->room, sizeof(request->room));
+	if (id == NULL)
+		dw_random_id(request->id);
+	else if (!dw_id_ok(dw_str(id)) || !dw_str_copy(dw_str(id), request->id, sizeof(request->id)))
+		err = dw_fault_set(
+			fault, DW_E_FIELD, "id", "1 to 128 of A-Z a-z 0-9 _ . : -", "option '--id': the value is not an id");
+	return err;
+}
+
+int
+send_single(const struct options *options, const char *type, const char *room, const char *data)
+{
+	struct batch batch = { .options = options, .line = 1 };
+	struct dw_request *request = &batch.request;
+	struct dw_str input = dw_str(data);
+	struct dw_fault fault = { 0 };
+	struct dw_buf text = { 0 };
+	int err;
+
+	report_init(&batch.report, options);
+	err = take_names(request, options->id, room, type, &fault);
+	if (err == DW_OK && (data == NULL || data[0] == '@')) {
+		batch.report.source = data == NULL ? "stdin" : data + 1;
+		err = read_input(data == NULL ? NULL : data + 1, &text, &fault);
+		input = dw_bytes(text.data, text.len);
+	}
+	if (err == DW_OK && !dw_interrupted())
+		err = dw_data_check(dw_str(request->type), input.p, input.n, &request->data, &fault);
+	if (err != DW_OK) {
+		reject(&batch, request->room, err, &fault);
+	} else if (!dw_interrupted()) {
+		batch.report.source = NULL;
+		err = set_up(&batch, &fault);
+		if (err != DW_OK)
+			report_fatal(&batch.report, err, &fault);
+		else
+			send_request(&batch, input);
+		await_answers(&batch);
+	}
+	dw_buf_clear(&text);
+	return finish(&batch);
 }
