@@ -6,15 +6,12 @@
  * read; 74 the output cannot be written; 75 the server or the hub is away; 76 it is none; 77 it lets us not in; 130
  * SIGINT, after saying what was measured.
  */
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
 
-#include "cli/interrupt.h"
+#include "cli/command.h"
 #include "run.h"
-
-enum { INTERRUPTED = 130 };
 
 struct verb {
 	const char *name;
@@ -50,7 +47,7 @@ tell(struct run *run, const struct verb *verb, int err)
 		}
 	}
 	if (dw_interrupted())
-		return INTERRUPTED;
+		return DW_EXIT_INTERRUPTED;
 	if (err == DW_OK)
 		err = crowd->err != DW_OK ? crowd->err : publisher->err;
 	if (run->fault.message[0] != '\0')
@@ -98,15 +95,9 @@ main(int argc, char **argv)
 {
 	static struct run run;
 	const struct verb *verb;
-	int first = argc, err, status;
+	const int first = dw_command_begin(&bench_command, argc, argv);
+	int err, status;
 
-	dw_hold_streams();
-	(void)signal(SIGPIPE, SIG_IGN);
-	err = dw_opt_parse(&bench_command, argc, argv, &first);
-	if (err == DW_OPT_DONE)
-		return 0;
-	if (err != DW_OK)
-		return dw_err_exit(err);
 	verb = find_verb(argc - first, argv + first);
 	if (verb == NULL)
 		return dw_err_exit(DW_E_USAGE);

@@ -9,7 +9,7 @@
 #include <sys/epoll.h>
 #include <utlist.h>
 
-#include "cli/interrupt.h"
+#include "cli/command.h"
 #include "client/client.h"
 #include "post.h"
 

@@ -15,7 +15,6 @@
 
 #include "base/lines.h"
 #include "cli/command.h"
-#include "cli/interrupt.h"
 #include "json/json.h"
 #include "message/msg.h"
 

@@ -11,7 +11,6 @@
 #include <unistd.h>
 
 #include "cli/command.h"
-#include "cli/interrupt.h"
 #include "send.h"
 
 enum { DEADLINE_MS = 5000, DEADLINE_MAX_MS = 3600 * 1000, DEVICES_MAX = 1000000 };

@@ -12,7 +12,6 @@
 
 #include "base/clock.h"
 #include "cli/command.h"
-#include "cli/interrupt.h"
 #include "send.h"
 
 enum { HINT_SIZE = 384, FIRST_MS = 1000, EVERY_MS = 200, COUNT_MS = 500, BLOCK = 64 * 1024 };

@@ -23,7 +23,6 @@
 #include "base/clock.h"
 #include "base/lines.h"
 #include "cli/command.h"
-#include "cli/interrupt.h"
 #include "send.h"
 
 enum {
