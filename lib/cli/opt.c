@@ -223,14 +223,9 @@ add_words(const struct source *source, const char *value)
 	memcpy(at, value, n);
 	used += n;
 	list->count = 0;
-	while (err == DW_OK && *(at += strspn(at, " \t\n")) != '\0') {
-		size_t word = strcspn(at, " \t\n");
-		bool last = at[word] == '\0';
-
-		at[word] = '\0';
-		err = add_item(source, at);
-		at += word + !last;
-	}
+	for (char *rest, *word = strtok_r(at, " \t\n", &rest); word != NULL && err == DW_OK;
+		 word = strtok_r(NULL, " \t\n", &rest))
+		err = add_item(source, word);
 	return err;
 }
 
