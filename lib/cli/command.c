@@ -9,6 +9,7 @@
 #include "cli/command.h"
 
 #include <fcntl.h>
+#include <locale.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -51,6 +52,7 @@ dw_command_begin(const struct dw_command *command, int argc, char **argv)
 	if (err != DW_OK)
 		exit(err == DW_OPT_DONE ? 0 : dw_err_exit(err));
 	(void)signal(SIGPIPE, SIG_IGN);
+	(void)setlocale(LC_CTYPE, "C.UTF-8"); /* how wide characters are, in tables; nothing else depends on it */
 	return first;
 }
 
