@@ -57,105 +57,101 @@ static const struct verb verbs[] = {
 	{ "deny", "denied", "already denied" },
 };
 
-struct changes;
-
 /* A change under way. */
 struct item {
-	struct changes *changes;
 	uint64_t line; /* 0: of a command line */
 	char room[DW_ROOM_MAX + 1];
 	char user[DW_USER_MAX + 1];
 };
 
-struct changes {
-	const struct verb *verb;
+static const struct verb *verb = &verbs[0]; /* an import grants */
+static struct {
 	struct dw_client *client;
 	struct dw_lines *lines; /* NULL: a command line */
 	bool tells;             /* what changed is printed */
 	bool stop;
 	bool told_fatal;
 	int err; /* what the exit status is for: the hub's failures before wrong lines */
-};
+} changes;
 
 static void
-note_error(struct changes *changes, int err)
+note_error(int err)
 {
-	if (changes->err == DW_OK || (dw_err_exit(changes->err) == 65 && dw_err_exit(err) != 65))
-		changes->err = err;
+	if (changes.err == DW_OK || (dw_err_exit(changes.err) == 65 && dw_err_exit(err) != 65))
+		changes.err = err;
 }
 
 static void
-tell_fault(struct changes *changes, uint64_t line, int err, const struct dw_fault *fault)
+tell_fault(uint64_t line, int err, const struct dw_fault *fault)
 {
-	note_error(changes, err);
-	dw_command_tell(command.name, line > 0 ? dw_lines_name(changes->lines) : NULL, line, err, fault, NULL);
+	note_error(err);
+	dw_command_tell(command.name, line > 0 ? dw_lines_name(changes.lines) : NULL, line, err, fault, NULL);
 }
 
 static void
-tell_change(const struct changes *changes, const struct item *item, bool changed)
+tell_change(const struct item *item, bool changed)
 {
 	if (dry && changed)
-		(void)printf("would %s %s %s\n", changes->verb->name, item->room, item->user);
-	else if (!dry && changes->tells)
-		(void)printf("%s %s %s\n", changed ? changes->verb->done : changes->verb->already, item->room, item->user);
+		(void)printf("would %s %s %s\n", verb->name, item->room, item->user);
+	else if (!dry && changes.tells)
+		(void)printf("%s %s %s\n", changed ? verb->done : verb->already, item->room, item->user);
 }
 
 static void
 take_answer(void *user, int err, const struct dw_wire *answer)
 {
 	struct item *item = user;
-	struct changes *changes = item->changes;
 	struct dw_fault fault = { 0 };
 
 	if (err == DW_OK && answer != NULL && answer->kind == DW_OWNED) {
-		tell_change(changes, item, answer->owned.changed);
+		tell_change(item, answer->owned.changed);
 	} else if (answer != NULL) {
 		err = err == DW_OK ? DW_E_PROTOCOL : err;
-		(void)dw_fault_set(&fault, err, NULL, NULL, "cannot %s %s %s: %s", changes->verb->name, item->room, item->user,
-			dw_err_text(err));
-		tell_fault(changes, item->line, err, &fault);
+		(void)dw_fault_set(
+			&fault, err, NULL, NULL, "cannot %s %s %s: %s", verb->name, item->room, item->user, dw_err_text(err));
+		tell_fault(item->line, err, &fault);
 	} else {
-		dw_client_explain(changes->client, err, &fault);
-		note_error(changes, err);
-		if (!changes->told_fatal)
+		dw_client_explain(changes.client, err, &fault);
+		note_error(err);
+		if (!changes.told_fatal)
 			dw_fault_print(stderr, command.name, err, &fault, NULL);
-		changes->told_fatal = true;
+		changes.told_fatal = true;
 	}
-	changes->stop = changes->stop || changes->told_fatal || dw_err_exit(err) == 75;
+	changes.stop = changes.stop || changes.told_fatal || dw_err_exit(err) == 75;
 	free(item);
 }
 
 static void
-ask(struct changes *changes, const struct item *change)
+ask(const struct item *change)
 {
 	struct item *item = malloc(sizeof(*item));
 	struct dw_wire request = { .kind = DW_OWN };
 	int err;
 
 	if (item == NULL) {
-		tell_fault(changes, change->line, DW_E_NOMEM, NULL);
-		changes->stop = true;
+		tell_fault(change->line, DW_E_NOMEM, NULL);
+		changes.stop = true;
 		return;
 	}
 	*item = *change;
-	request.own.verb = dw_str(changes->verb->name);
+	request.own.verb = dw_str(verb->name);
 	request.own.room = dw_str(item->room);
 	request.own.user = dw_str(item->user);
 	request.own.dry = dry;
-	err = dw_client_ask(changes->client, &request, take_answer, item);
+	err = dw_client_ask(changes.client, &request, take_answer, item);
 	if (err != DW_OK)
 		take_answer(item, err, NULL);
 }
 
 static int
-connect_to_hub(struct changes *changes)
+connect_to_hub(void)
 {
 	struct dw_fault fault = { 0 };
 	int err;
 
 	(void)dw_interrupt_fd();
-	err = dw_command_connect(&changes->client, command.name, WINDOW, false, &fault);
-	changes->tells = !dw_common.quiet && (dw_common.verbose || isatty(STDOUT_FILENO));
+	err = dw_command_connect(&changes.client, command.name, WINDOW, false, &fault);
+	changes.tells = !dw_common.quiet && (dw_common.verbose || isatty(STDOUT_FILENO));
 	if (err != DW_OK)
 		dw_fault_print(stderr, command.name, err, &fault, NULL);
 	return err;
@@ -163,31 +159,30 @@ connect_to_hub(struct changes *changes)
 
 /* Waits for what is under way, and tells what is left to tell. */
 static int
-finish(struct changes *changes)
+finish(void)
 {
-	while (changes->client != NULL && dw_client_poll(changes->client, DW_COMMAND_WAIT_MS) > 0)
+	while (changes.client != NULL && dw_client_poll(changes.client, DW_COMMAND_WAIT_MS) > 0)
 		(void)dw_interrupted();
 	if (fflush(stdout) != 0 || ferror(stdout)) {
 		dw_fault_print(stderr, command.name, DW_E_IO, NULL, NULL);
-		changes->err = DW_E_IO;
+		changes.err = DW_E_IO;
 	}
-	dw_client_destroy(&changes->client);
-	return changes->err;
+	dw_client_destroy(&changes.client);
+	return changes.err;
 }
 
 static int
-change_users(const struct verb *verb, const char *room, char **users, size_t count)
+change_users(const char *room, char **users, size_t count)
 {
-	struct changes changes = { .verb = verb };
-	struct item item = { .changes = &changes };
+	struct item item = { 0 };
 
-	changes.err = connect_to_hub(&changes);
+	changes.err = connect_to_hub();
 	(void)dw_str_copy(dw_str(room), item.room, sizeof(item.room));
 	for (size_t i = 0; i < count && changes.err == DW_OK && !changes.stop; i++) {
 		(void)dw_str_copy(dw_str(users[i]), item.user, sizeof(item.user));
-		ask(&changes, &item);
+		ask(&item);
 	}
-	return finish(&changes);
+	return finish();
 }
 
 /* ---- import ---- */
@@ -230,13 +225,13 @@ parse_line(struct dw_str line, struct item *item, struct dw_fault *fault)
 
 /* Asks for the lines that are there, as far as the window goes. Returns whether input is needed to go on. */
 static bool
-take_lines(struct changes *changes, uint64_t *number)
+take_lines(uint64_t *number)
 {
-	while (!changes->stop && dw_client_has_room(changes->client)) {
-		struct item item = { .changes = changes };
+	while (!changes.stop && dw_client_has_room(changes.client)) {
+		struct item item = { 0 };
 		struct dw_fault fault = { 0 };
 		struct dw_str line;
-		int err = dw_lines_next(changes->lines, &line, number);
+		int err = dw_lines_next(changes.lines, &line, number);
 
 		if (err == DW_E_AGAIN)
 			return true;
@@ -248,40 +243,39 @@ take_lines(struct changes *changes, uint64_t *number)
 			err = parse_line(line, &item, &fault);
 		item.line = *number;
 		if (err == DW_OK)
-			ask(changes, &item);
+			ask(&item);
 		else
-			tell_fault(changes, *number, err, &fault);
+			tell_fault(*number, err, &fault);
 	}
 	return false;
 }
 
 static void
-run_import(struct changes *changes)
+run_import(void)
 {
 	uint64_t number = 0;
 
-	while (!changes->stop && !dw_interrupted()) {
-		const bool needs_input = take_lines(changes, &number);
-		const int left = dw_client_poll(changes->client, 0);
+	while (!changes.stop && !dw_interrupted()) {
+		const bool needs_input = take_lines(&number);
+		const int left = dw_client_poll(changes.client, 0);
 		struct dw_fault fault = { 0 };
 
-		if (changes->stop || left < 0 || (needs_input && dw_lines_ended(changes->lines)))
+		if (changes.stop || left < 0 || (needs_input && dw_lines_ended(changes.lines)))
 			break;
-		if (!needs_input && dw_client_has_room(changes->client))
+		if (!needs_input && dw_client_has_room(changes.client))
 			continue;
 		(void)fflush(stdout);
-		if (dw_command_wait(changes->lines, needs_input, changes->client, left > 0, &fault) != DW_OK)
-			tell_fault(changes, 0, DW_E_NOINPUT, &fault);
+		if (dw_command_wait(changes.lines, needs_input, changes.client, left > 0, &fault) != DW_OK)
+			tell_fault(0, DW_E_NOINPUT, &fault);
 	}
-	if (changes->stop && !dw_lines_ended(changes->lines))
-		fprintf(stderr, "%s: %s: stopped after line %llu\n", command.name, dw_lines_name(changes->lines),
+	if (changes.stop && !dw_lines_ended(changes.lines))
+		fprintf(stderr, "%s: %s: stopped after line %llu\n", command.name, dw_lines_name(changes.lines),
 			(unsigned long long)number);
 }
 
 static int
 import_users(const char *path)
 {
-	struct changes changes = { .verb = &verbs[0] };
 	struct dw_fault fault = { 0 };
 	int err = dw_lines_open(&changes.lines, path, LINE_MAX_BYTES, &fault);
 
@@ -289,10 +283,10 @@ import_users(const char *path)
 		dw_fault_print(stderr, command.name, err, &fault, NULL);
 		return err;
 	}
-	changes.err = connect_to_hub(&changes);
+	changes.err = connect_to_hub();
 	if (changes.err == DW_OK)
-		run_import(&changes);
-	err = finish(&changes);
+		run_import();
+	err = finish();
 	dw_lines_destroy(&changes.lines);
 	return err;
 }
@@ -360,9 +354,10 @@ run(int count, char **operands)
 			continue;
 		if (count < 3)
 			return dw_opt_misuse(&command, "'%s' needs a diagnosis and at least one user", name);
+		verb = &verbs[i];
 		for (int user = 2; user < count && err == DW_OK; user++)
 			err = check_names(operands[1], operands[user]);
-		return err == DW_OK ? change_users(&verbs[i], operands[1], operands + 2, (size_t)count - 2) : err;
+		return err == DW_OK ? change_users(operands[1], operands + 2, (size_t)count - 2) : err;
 	}
 	return dw_opt_misuse(&command, "'%s' is not one of: %s", name, command.words);
 }

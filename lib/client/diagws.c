@@ -304,25 +304,18 @@ ask_and_wait(struct call *call, const struct dw_wire *message, dw_client_done *t
 }
 
 int
-dw_diagws_publish(struct diagws *d, const char *diagnosis, const char *type, struct dw_str data, const char *id,
-	struct diagws_receipt *receipt)
+diagws_publish(struct diagws *d, const char *diagnosis, const char *type, const char *data, size_t data_size,
+	const char *id, struct diagws_receipt *receipt)
 {
 	struct call call = { .d = d };
 	struct dw_wire message;
-	int err = prepare(&call, &message, diagnosis, type, data, id);
+	int err = prepare(&call, &message, diagnosis, type, (struct dw_str) { data, data_size }, id);
 
 	if (err == DW_OK)
 		err = ask_and_wait(&call, &message, take_published);
 	if (receipt != NULL)
 		*receipt = call.receipt;
 	return err;
-}
-
-int
-diagws_publish(struct diagws *d, const char *diagnosis, const char *type, const char *data, size_t data_size,
-	const char *id, struct diagws_receipt *receipt)
-{
-	return dw_diagws_publish(d, diagnosis, type, (struct dw_str) { data, data_size }, id, receipt);
 }
 
 int

@@ -92,7 +92,7 @@ finish(
 		return err;
 	}
 	d->built.data[d->built.len - 1] = '}';
-	return dw_diagws_publish(d, diagnosis, type, (struct dw_str) { d->built.data, d->built.len }, NULL, receipt);
+	return diagws_publish(d, diagnosis, type, d->built.data, d->built.len, NULL, receipt);
 }
 
 int
