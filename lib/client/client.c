@@ -58,40 +58,32 @@ struct dw_client {
 	struct dw_pendings asked;
 };
 
-static int
-set_up(struct dw_client *client, const struct dw_client_config *config)
-{
-	char endpoint[DW_PATH_SIZE];
-
-	client->peer = dw_random();
-	client->pause_ms = 1;
-	client->gathers = config->gathers;
-	(void)snprintf(client->name, sizeof(client->name), "%s", config->name != NULL ? config->name : "client");
-	if (config->endpoint == NULL)
-		dw_default_endpoint(false, endpoint);
-	client->asked = (struct dw_pendings) { .window = config->window,
-		.bytes_max = UNSTORED_BYTES,
-		.timeout_ms = (uint64_t)config->timeout_ms,
-		.grace_ms = config->timeout_ms < GRACE_MS ? (uint64_t)config->timeout_ms : GRACE_MS };
-	client->endpoint = strdup(config->endpoint != NULL ? config->endpoint : endpoint);
-	if (client->endpoint == NULL)
-		return DW_E_NOMEM;
-	return dw_pendings_init(&client->asked);
-}
-
 int
 dw_client_new(struct dw_client **out, const struct dw_client_config *config, struct dw_fault *fault)
 {
 	struct dw_client *client = calloc(1, sizeof(*client));
+	const struct dw_bus *beside = config->beside != NULL ? config->beside->bus : NULL;
+	const uint64_t timeout_ms = (uint64_t)config->timeout_ms;
+	char endpoint[DW_PATH_SIZE];
 	int err;
 
 	assert(config->timeout_ms >= 0);
 	if (client == NULL)
 		return DW_E_NOMEM;
-	err = set_up(client, config);
+	client->peer = dw_random();
+	client->pause_ms = 1;
+	client->gathers = config->gathers;
+	client->asked = (struct dw_pendings) { .window = config->window,
+		.bytes_max = UNSTORED_BYTES,
+		.timeout_ms = timeout_ms,
+		.grace_ms = timeout_ms < GRACE_MS ? timeout_ms : GRACE_MS };
+	(void)snprintf(client->name, sizeof(client->name), "%s", config->name != NULL ? config->name : "client");
+	if (config->endpoint == NULL)
+		dw_default_endpoint(false, endpoint);
+	client->endpoint = strdup(config->endpoint != NULL ? config->endpoint : endpoint);
+	err = client->endpoint != NULL ? dw_pendings_init(&client->asked) : DW_E_NOMEM;
 	if (err == DW_OK)
-		err =
-			dw_bus_connect(&client->bus, client->endpoint, config->beside != NULL ? config->beside->bus : NULL, fault);
+		err = dw_bus_connect(&client->bus, client->endpoint, beside, fault);
 	if (err == DW_OK)
 		*out = client;
 	else
