@@ -29,8 +29,6 @@ static const struct dw_opt own_options[] = {
 	{ 0 },
 };
 
-static const struct dw_opt *const groups[] = { own_options, dw_opt_table, dw_opt_hub, dw_opt_common, NULL };
-
 static const struct dw_command command = {
 	.name = "diagws-owner",
 	.summary = "say who may watch which diagnosis",
@@ -41,7 +39,7 @@ static const struct dw_command command = {
 	.examples = "diagws-owner grant 123 alice bob\n"
 				"diagws-owner list 123\n"
 				"echo '{\"diagnosis_id\":123,\"user_id\":\"alice\"}' | diagws-owner import",
-	.groups = groups,
+	.groups = (const struct dw_opt *const[]) { own_options, dw_opt_table, dw_opt_hub, dw_opt_common, NULL },
 };
 
 /* A grant, revoke or deny of one user; words for its three outcomes. */

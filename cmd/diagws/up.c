@@ -46,13 +46,12 @@ static const struct dw_opt options[] = {
 	{ DW_OPT_FLAG, 0, "json", NULL, "print one JSON object", .target = &wish.json },
 	{ 0 },
 };
-static const struct dw_opt *const groups[] = { options, dw_opt_common, NULL };
 static const struct dw_command command = {
 	.name = "diagws-up",
 	.summary = "run a hub and edges for development, with a key, a user and a token",
 	.usage = "[--port PORT] [--edges N] [--state-dir DIR] [--user USER] [--watchdog DUR] [--json]",
 	.examples = "diagws up\ndiagws up --edges 2 --json",
-	.groups = groups,
+	.groups = (const struct dw_opt *const[]) { options, dw_opt_common, NULL },
 };
 
 static struct {
