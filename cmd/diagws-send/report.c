@@ -1,6 +1,5 @@
 /* What diagws-send tells: what became of each message, receipts and JSON on stdout, failures on stderr, a line at the
- * end and how far a batch is on a terminal, and the exit status. Its own file because one message and many tell the
- * same things.
+ * end and how far a batch is on a terminal, and the exit status.
  *
  * Failure mode: stdout that cannot be written any more (a reader that left): remembered, told once, exit 74.
  */

@@ -1,8 +1,8 @@
-/* What the files of diagws share: where the other commands are (children.c, main.c), and what diagws up is made of: its
- * processes with their watchdog (children.c) and the ports of its edges (ports.c).
+/* What the files of diagws share: where the other commands are, the processes of diagws up with their watchdog
+ * (children.c), and the ports of its edges (ports.c).
  *
- * Each process is named by its place, in the order of their start. diagws up has no other children than these and those
- * of children_run. What could not be started has been told.
+ * A process is named by its place, in the order of their start. diagws up has no other children than these and those of
+ * children_run. What could not be started has been told.
  */
 #ifndef UP_H
 #define UP_H

@@ -1,9 +1,8 @@
 /* Diagnostics: one event a line on stderr, in the form that its reader wants.
  *
- * Happy path: has the kind, which is its message, something left to say (BURST lines at once, then one each EVERY_MS)?
- * Then its line goes out, each value rendered alone and escaped, so that nothing that a stranger made us say begins
- * a line, adds a value or reaches a terminal as anything but letters. What was left out is told with the next line of
- * that kind that goes out, or when the process ends.
+ * Each value is rendered alone and escaped, so that nothing that a stranger made us say begins a line, adds a value or
+ * reaches a terminal as anything but letters. What a kind (its message) leaves out, after BURST lines at once and one
+ * each EVERY_MS, is told with its next line, or when the process ends.
  *
  * Failure modes: a value over VALUE_MAX bytes is cut; without memory the bare message goes out; a full pipe loses the
  * line, never the process. Kinds past KINDS_MAX share the last one's allowance; no program has so many.

@@ -1,8 +1,8 @@
 /* Printing what a command's tables say: --help for people, --list-words for completion.
  *
- * Its own file because reading options (opt.c) needs none of it. Lines break at spaces so that they stay
- * within 80 columns; examples are printed as they are, for pasting. Failure modes: none of its own; a write error of
- * stdout is the caller's at exit. Invariant: an option's name starts its line, which completion and tests read.
+ * Lines break at spaces so that they stay within 80 columns; examples are printed as they are, for pasting. A write
+ * error of stdout is the caller's at exit. Invariant: an option's name starts its line, which completion and tests
+ * read.
  */
 #include "cli/opt.h"
 

@@ -1,8 +1,7 @@
-/* Tables of the hub as text: what diagws-stat and diagws-owner print.
+/* Tables of the hub as text. A table is kept as the hub sent it, and its cells are unpacked as they are printed.
  *
- * A table is kept as the hub sent it, and its cells are unpacked as they are printed. Failure modes: a peer's table
- * that does not add up, told when it comes; memory; an stdout that cannot be written. Texts in it may come from another
- * peer (an edge's name) and are not trusted to be text.
+ * Failure modes: a peer's table that does not add up, told when it comes; memory; an stdout that cannot be written.
+ * Texts in it may come from another peer (an edge's name) and are not trusted to be text.
  */
 #include "cli/rows.h"
 

@@ -1,17 +1,14 @@
-/* A client's connection to the hub: one DEALER, a window of unanswered requests, answers paired by `corr`.
- * Its own file because the library and three commands share it; an edge has a loop, and a connection of its own.
+/* A client's connection to the hub: one DEALER, a window of unanswered requests, answers paired by `corr` (pending.c).
  *
  * The happy path: HELLO until WELCOME, then each request goes out as it is asked (those that were asked before it
- * could, or while answers are taken, together), and the answer ends it. Which answer belongs to whom is pending.c's
- * affair.
+ * could, or while answers are taken, together), and the answer ends it.
  *
  * Failure modes: no hub (nothing can be sent: retried with a growing pause until the deadlines pass); a hub that
  * restarted (it answers WHO, to a PING at the latest: HELLO with a higher incarnation, then all that is unanswered
  * again, oldest first, and what waits for devices waits there for the rest of its time only); a hub that refuses us or
  * does not speak the protocol (ends everything, for good).
  *
- * Invariants: after every send the bus is drained again, because
- * its descriptor is edge-triggered.
+ * Invariant: after every send the bus is drained again, because its descriptor is edge-triggered.
  */
 #include "client/client.h"
 

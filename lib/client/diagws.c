@@ -1,11 +1,9 @@
-/* libdiagws: the public calls of diagws.h, each checked here and carried by a client of the hub.
+/* libdiagws: the public calls of diagws.h. Its names and those of diagws_updates.c are all that leaves the library.
  *
- * Its own file because its names and those of diagws_updates.c are all that leaves the shared library. The happy path
- * of a call: the arguments are checked with the rules that the hub has too, the hub is asked, and the call waits
- * for its own answer (other answers that come meanwhile go to their callbacks).
- *
- * Failure modes: arguments that are wrong (nothing is sent, last_error says what), a hub that does not answer or
- * refuses. Errors are the numbers of err.h, of which diagws.h names those that can come.
+ * The happy path of a call: the arguments are checked with the rules that the hub has too, the hub is asked, and the
+ * call waits for its own answer (other answers that come meanwhile go to their callbacks). Failure modes: arguments
+ * that are wrong (nothing is sent, last_error says what), a hub that does not answer or refuses. Errors are the
+ * numbers of err.h, of which diagws.h names those that can come.
  *
  * Invariants: every accepted request has one `struct call`; nothing waits inside a callback.
  */
