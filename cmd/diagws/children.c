@@ -175,16 +175,10 @@ children_run(const char *name, const char *const *arguments, char *out, size_t s
 	return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? DW_OK : DW_E_UNSUPPORTED;
 }
 
-size_t
-children_count(void)
-{
-	return count;
-}
-
 int
 children_pid(size_t place)
 {
-	return (int)children[place].pid;
+	return place < count ? (int)children[place].pid : 0;
 }
 
 const char *

@@ -32,8 +32,7 @@ int children_start(const char *name, const char *const *arguments);
  * when it could not be started, else DW_E_UNSUPPORTED: it has said why. */
 int children_run(const char *name, const char *const *arguments, char *out, size_t size);
 
-size_t children_count(void);
-int children_pid(size_t place);
+int children_pid(size_t place); /* 0: no such, or it has ended */
 
 /* The name of one that has ended by itself, or NULL; each is named once. */
 const char *children_find_dead(void);
