@@ -18,11 +18,11 @@ enum { HINT_SIZE = 384, FIRST_MS = 1000, EVERY_MS = 200, COUNT_MS = 500, BLOCK =
 void
 report_init(struct report *report, const struct options *options)
 {
-	const char *format = dw_common.format != NULL ? dw_common.format : "table";
+	const enum dw_rows_format format = dw_rows_format(dw_common.format, dw_common.json, true);
 
 	*report = (struct report) { .options = options };
-	report->json = dw_common.json || strcmp(format, "json") == 0 || strcmp(format, "ndjson") == 0;
-	report->receipts = !report->json && (options->receipts || strcmp(format, "tsv") == 0);
+	report->json = format == DW_ROWS_JSON || format == DW_ROWS_NDJSON;
+	report->receipts = !report->json && (options->receipts || format == DW_ROWS_TSV);
 }
 
 /* ---- how far a long batch is: a line on a terminal, written over itself ---- */

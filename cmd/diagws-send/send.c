@@ -192,25 +192,31 @@ send_request(struct batch *batch, struct dw_str line)
 }
 
 static void
-reject(struct batch *batch, const char *room, int err, const struct dw_fault *fault)
+reject(struct batch *batch, int err, const struct dw_fault *fault)
 {
 	struct message message = { .line = batch->line };
 
-	(void)dw_str_copy(dw_str(room), message.room, sizeof(message.room));
+	(void)dw_str_copy(dw_str(batch->request.room), message.room, sizeof(message.room));
 	report_failed(&batch->report, &message, err, fault);
 }
 
+/* err: DW_OK, or the line is too long. */
 static void
-take_line(struct batch *batch, struct dw_str line)
+take_line(struct batch *batch, struct dw_str line, int err)
 {
+	struct dw_request *request = &batch->request;
 	struct dw_fault fault = { 0 };
-	int err;
 
-	if (dw_line_is_blank(line))
+	if (err != DW_OK) {
+		request->room[0] = '\0';
+		(void)dw_fault_set(&fault, err, NULL, "at most 256 KiB", "the line is too long");
+	} else if (dw_line_is_blank(line)) {
 		return;
-	err = dw_request_general(&batch->request, batch->options->room, batch->options->type, line.p, line.n, &fault);
+	} else {
+		err = dw_request_general(request, batch->options->room, batch->options->type, line.p, line.n, &fault);
+	}
 	if (err != DW_OK)
-		reject(batch, batch->request.room, err, &fault);
+		reject(batch, err, &fault);
 	else
 		send_request(batch, line);
 }
@@ -221,8 +227,7 @@ take_lines(struct batch *batch)
 	const uint64_t first = batch->line;
 
 	while (!batch->stop) {
-		struct dw_fault fault;
-		struct dw_str line;
+		struct dw_str line = { 0 };
 		int err;
 
 		if (batch->client != NULL && !has_room(batch))
@@ -232,13 +237,7 @@ take_lines(struct batch *batch)
 		err = dw_lines_next(batch->lines, &line, &batch->line);
 		if (err == DW_E_AGAIN)
 			return dw_lines_ended(batch->lines) ? ENDED : NEEDS_INPUT;
-		if (err == DW_OK) {
-			take_line(batch, line);
-			continue;
-		}
-		fault = (struct dw_fault) { 0 };
-		(void)dw_fault_set(&fault, err, NULL, "at most 256 KiB", "the line is too long");
-		reject(batch, "", err, &fault);
+		take_line(batch, line, err);
 	}
 	return ENDED;
 }
@@ -444,7 +443,7 @@ send_single(const struct options *options, const char *type, const char *room, c
 	if (err == DW_OK && !dw_interrupted())
 		err = dw_data_check(dw_str(request->type), input.p, input.n, &request->data, &fault);
 	if (err != DW_OK) {
-		reject(&batch, request->room, err, &fault);
+		reject(&batch, err, &fault);
 	} else if (!dw_interrupted()) {
 		batch.report.source = NULL;
 		err = set_up(&batch, &fault);
