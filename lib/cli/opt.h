@@ -93,6 +93,10 @@ extern const struct dw_opt dw_opt_table[];  /* --format, --json, --color */
 /* Whether to colour what goes to this descriptor: --color, NO_COLOR, TERM=dumb, isatty. */
 bool dw_use_color(int fd);
 
+/* The columns that a terminal gives a text, by the locale (dw_command_begin): none to a combining mark or a joiner, two
+ * to most of East Asia. Without a locale of UTF-8, one to each character. */
+size_t dw_text_width(const char *text, size_t n);
+
 /* For opt.c and opt_help.c alone. */
 static inline bool
 dw_opt_is_end(const struct dw_opt *opt)

@@ -9,9 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
-#include <wchar.h>
 
-#include "base/utf8.h"
 #include "cli/opt.h"
 #include "message/msg.h"
 
@@ -203,28 +201,6 @@ add_tsv(struct dw_buf *out, const struct dw_rows *rows)
 
 /* ---- for people ---- */
 
-/* The columns that a terminal gives a text, by the locale (dw_command_begin): none to a combining mark or a joiner, two
- * to most of East Asia. */
-static size_t
-width(const struct dw_buf *text)
-{
-	size_t wide = 0, size;
-
-	for (size_t i = 0; i < text->len; i += size) {
-		mbstate_t state = { 0 };
-		wchar_t character;
-		int columns = 1;
-
-		size = mbrtowc(&character, text->data + i, text->len - i, &state);
-		if (size >= 1 && size <= text->len)
-			columns = wcwidth(character);
-		else
-			size = dw_utf8_character(text->data + i, text->len - i);
-		wide += columns >= 0 ? (size_t)columns : 1;
-	}
-	return wide;
-}
-
 /* Puts a cell into text and says how wide it is; without memory, out has failed. */
 static size_t
 put_cell(struct dw_buf *out, struct dw_buf *text, const struct dw_cell *cell)
@@ -234,7 +210,7 @@ put_cell(struct dw_buf *out, struct dw_buf *text, const struct dw_cell *cell)
 	if (text->len == 0)
 		dw_buf_addc(text, '-');
 	out->failed = out->failed || !dw_buf_ok(text);
-	return width(text);
+	return dw_text_width(text->data, text->len);
 }
 
 /* Columns as wide as their widest cell, numbers at the right. The header is the first row, or the first column. */
