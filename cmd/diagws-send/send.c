@@ -1,17 +1,14 @@
-/* diagws-send's messages: one, whose data is the whole input, or with -l one from each line, up to a window of them
- * unanswered.
+/* diagws-send's messages: one, whose data is the whole input, or with -l one from each line.
  *
- * Of lines, reading and answers go side by side: a line is sent as soon as it is there, answers are told as soon as
- * they come, and whichever is late the other is not held up. A turn: send the complete lines for which the window has
- * room, take the answers that are there, and only when neither is left wait for input (if there is room) and for the
- * hub. A hub that commits many at once stores no more than a window for each commit: so the window grows while answers
- * are prompt.
+ * Of lines, up to a window are unanswered, and neither reading nor answers hold up the other. A turn: send the complete
+ * lines for which the window has room, take the answers that are there, and only when neither is left wait for input
+ * (if there is room) and for the hub. A hub that commits many at once stores no more than a window for each commit: so
+ * the window grows while answers are prompt.
  *
- * Failure modes: what is wrong is told with its field and bounds (of a line, its number) and not sent. After the first
- * message that the hub did not take for now (away, full, busy) no more lines are read: what comes behind would fare no
- * better, and whoever runs it again knows from which line; each has an id, so that it can be repeated safely. SIGINT:
- * nothing more is read, what is under way is waited for. A message that too few devices have confirmed in time stops
- * nothing.
+ * Failure modes: what is wrong is told and not sent. After the first message that the hub did not take for now (away,
+ * full, busy) no more lines are read: what comes behind would fare no better, and whoever runs it again knows from
+ * which line; each has an id, so that it can be repeated safely. SIGINT: nothing more is read, what is under way is
+ * waited for. A message that too few devices have confirmed in time stops nothing.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -23,10 +23,9 @@ struct options {
 struct progress {
 	bool shown, counted;
 	int fd;
-	off_t from;     /* where the input began */
-	uint64_t total; /* lines; 0: not known */
-	uint64_t begun; /* ms */
-	uint64_t due;   /* ms; 0: never */
+	off_t from;          /* where the input began */
+	uint64_t total;      /* lines; 0: not known */
+	uint64_t begun, due; /* ms; due 0: never */
 };
 
 /* What happened, for the exit status and the last line. */

@@ -1,5 +1,4 @@
-/* What commands share: beginning, the first SIGINT as something to poll for, so that they can stop reading, wait for
- * their answers and go; connecting to the hub, and asking it for a table.
+/* What commands share: beginning, SIGINT, connecting to the hub and asking it for a table.
  *
  * SIGINT is blocked and read from a signalfd(2): no handler runs, so there is no moment between looking and waiting in
  * which one could be lost. When it came it is unblocked, so that a second one ends the process. Failure modes: misuse

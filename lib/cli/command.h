@@ -20,9 +20,8 @@ enum {
  * process. From then on an stdout that nobody reads is an error of writing, not a signal. */
 int dw_command_begin(const struct dw_command *command, int argc, char **argv);
 
-/* To be called before other threads start. A SIGINT that was ignored at the start (a job in the background) stays
- * ignored. Returns a descriptor that becomes readable, or -1 (then SIGINT works as
- * usual). Once for a process. */
+/* Once, before other threads start. Returns a descriptor that SIGINT makes readable, or -1: it works as usual, or was
+ * ignored at the start (a job in the background) and stays so. */
 int dw_interrupt_fd(void);
 /* Whether SIGINT has come; once it has, the next one ends the process. */
 bool dw_interrupted(void);

@@ -37,8 +37,7 @@ static const struct {
 } levels[] = { { "error", "\033[31m", 3 }, { "warn", "\033[33m", 4 }, { "info", "\033[32m", 6 },
 	{ "debug", "\033[2m", 7 } };
 
-/* A bucket that holds BURST lines and gets one back each EVERY_MS: when it will be full again says how many are in it.
- */
+/* A bucket of BURST lines that gets one back each EVERY_MS; when it will be full again says how many are in it. */
 struct kind {
 	const char *message;
 	enum dw_log_level level;

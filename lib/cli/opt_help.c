@@ -1,8 +1,7 @@
 /* Printing what a command's tables say: --help for people, --list-words for completion.
  *
  * Lines break at spaces so that they stay within 80 columns; examples are printed as they are, for pasting. A write
- * error of stdout is the caller's at exit. Invariant: an option's name starts its line, which completion and tests
- * read.
+ * error of stdout is the caller's at exit. Invariant: an option's name starts its line, for completion and tests.
  */
 #include "cli/opt.h"
 
