@@ -31,16 +31,14 @@ enum {
 	PROMPT_MS = 100, /* so soon is an answer prompt, or within a fiftieth of the timeout */
 };
 
-struct batch;
-
 /* A message under way. */
 struct item {
-	struct batch *batch;
 	struct item *next; /* while it is free */
 	struct message message;
 };
 
-struct batch {
+/* What this run is made of. */
+static struct {
 	const struct options *options;
 	struct dw_lines *lines;   /* NULL: one message */
 	struct dw_client *client; /* NULL: only check */
@@ -56,15 +54,15 @@ struct batch {
 	uint64_t prompt_ms;
 	bool prompt; /* the last such answer was */
 	bool stop;   /* nothing more is to be read */
-};
+} batch;
 
 /* What ended a turn's taking of lines. */
 enum turn { WINDOW_FULL, TIME_TO_LOOK, NEEDS_INPUT, ENDED };
 
 static bool
-has_room(const struct batch *batch)
+has_room(void)
 {
-	return batch->under_way < batch->window && dw_client_has_room(batch->client);
+	return batch.under_way < batch.window && dw_client_has_room(batch.client);
 }
 
 static char *
@@ -117,56 +115,54 @@ static void
 take_answer(void *at, int err, const struct dw_wire *answer)
 {
 	struct item *item = at;
-	struct batch *batch = item->batch;
 
-	if (!report_answer(&batch->report, &item->message, batch->client, err, answer))
+	if (!report_answer(&batch.report, &item->message, batch.client, err, answer))
 		return;
-	batch->stop = batch->stop || batch->report.fatal != DW_OK || batch->report.failed > 0;
-	item->next = batch->free;
-	batch->free = item;
-	batch->under_way--;
-	if (item->message.line != batch->timed)
+	batch.stop = batch.stop || batch.report.fatal != DW_OK || batch.report.failed > 0;
+	item->next = batch.free;
+	batch.free = item;
+	batch.under_way--;
+	if (item->message.line != batch.timed)
 		return;
-	batch->prompt = err == DW_OK && dw_mono_ms() - batch->timed_since <= batch->prompt_ms;
-	batch->timed = 0;
+	batch.prompt = err == DW_OK && dw_mono_ms() - batch.timed_since <= batch.prompt_ms;
+	batch.timed = 0;
 }
 
 /* The run, the place and the content: the same line sent twice by this run is the same message. */
 static void
-make_id(const struct batch *batch, struct dw_str line, char id[DW_ID_MAX + 1])
+make_id(struct dw_str line, char id[DW_ID_MAX + 1])
 {
-	char *at = put_hex(id, batch->name);
+	char *at = put_hex(id, batch.name);
 
 	*at++ = '-';
-	at = put_decimal(at, batch->line);
+	at = put_decimal(at, batch.line);
 	*at++ = '-';
 	at = put_hex(at, mix(line));
 	*at = '\0';
 }
 
 static void
-send_request(struct batch *batch, struct dw_str line)
+send_request(struct dw_str line)
 {
-	const struct dw_request *request = &batch->request;
-	struct item *item = batch->free;
+	const struct dw_request *request = &batch.request;
+	struct item *item = batch.free;
 	struct message *message;
-	struct dw_wire publish = { .kind = DW_PUBLISH, .publish = batch->options->publish };
+	struct dw_wire publish = { .kind = DW_PUBLISH, .publish = batch.options->publish };
 	int err;
 
-	if (batch->client == NULL) {
-		batch->report.checked++;
+	if (batch.client == NULL) {
+		batch.report.checked++;
 		return;
 	}
 	if (item != NULL)
-		batch->free = item->next;
+		batch.free = item->next;
 	else
-		item = &batch->items[batch->used++];
-	item->batch = batch;
+		item = &batch.items[batch.used++];
 	message = &item->message;
-	*message = (struct message) { .line = batch->line, .made = request->id[0] == '\0' };
+	*message = (struct message) { .line = batch.line, .made = request->id[0] == '\0' };
 	(void)dw_str_copy(dw_str(request->room), message->room, sizeof(message->room));
 	if (message->made)
-		make_id(batch, line, message->id);
+		make_id(line, message->id);
 	else
 		(void)dw_str_copy(dw_str(request->id), message->id, sizeof(message->id));
 	publish.publish.room = dw_str(message->room);
@@ -178,30 +174,30 @@ send_request(struct batch *batch, struct dw_str line)
 		publish.publish.to = dw_str(request->to);
 	if (request->ttl_ms > 0)
 		publish.publish.ttl_ms = request->ttl_ms;
-	batch->under_way++;
-	if (batch->timed == 0) {
-		batch->timed = batch->line;
-		batch->timed_since = dw_mono_ms();
+	batch.under_way++;
+	if (batch.timed == 0) {
+		batch.timed = batch.line;
+		batch.timed_since = dw_mono_ms();
 	}
-	err = dw_client_ask(batch->client, &publish, take_answer, item);
+	err = dw_client_ask(batch.client, &publish, take_answer, item);
 	if (err != DW_OK)
 		take_answer(item, err, NULL);
 }
 
 static void
-reject(struct batch *batch, int err, const struct dw_fault *fault)
+reject(int err, const struct dw_fault *fault)
 {
-	struct message message = { .line = batch->line };
+	struct message message = { .line = batch.line };
 
-	(void)dw_str_copy(dw_str(batch->request.room), message.room, sizeof(message.room));
-	report_failed(&batch->report, &message, err, fault);
+	(void)dw_str_copy(dw_str(batch.request.room), message.room, sizeof(message.room));
+	report_failed(&batch.report, &message, err, fault);
 }
 
 /* err: DW_OK, or the line is too long. */
 static void
-take_line(struct batch *batch, struct dw_str line, int err)
+take_line(struct dw_str line, int err)
 {
-	struct dw_request *request = &batch->request;
+	struct dw_request *request = &batch.request;
 	struct dw_fault fault = { 0 };
 
 	if (err != DW_OK) {
@@ -210,31 +206,31 @@ take_line(struct batch *batch, struct dw_str line, int err)
 	} else if (dw_line_is_blank(line)) {
 		return;
 	} else {
-		err = dw_request_general(request, batch->options->room, batch->options->type, line.p, line.n, &fault);
+		err = dw_request_general(request, batch.options->room, batch.options->type, line.p, line.n, &fault);
 	}
 	if (err != DW_OK)
-		reject(batch, err, &fault);
+		reject(err, &fault);
 	else
-		send_request(batch, line);
+		send_request(line);
 }
 
 static enum turn
-take_lines(struct batch *batch)
+take_lines(void)
 {
-	const uint64_t first = batch->line;
+	const uint64_t first = batch.line;
 
-	while (!batch->stop) {
+	while (!batch.stop) {
 		struct dw_str line = { 0 };
 		int err;
 
-		if (batch->client != NULL && !has_room(batch))
+		if (batch.client != NULL && !has_room())
 			return WINDOW_FULL;
-		if (batch->line - first >= LOOK_EVERY)
+		if (batch.line - first >= LOOK_EVERY)
 			return TIME_TO_LOOK;
-		err = dw_lines_next(batch->lines, &line, &batch->line);
+		err = dw_lines_next(batch.lines, &line, &batch.line);
 		if (err == DW_E_AGAIN)
-			return dw_lines_ended(batch->lines) ? ENDED : NEEDS_INPUT;
-		take_line(batch, line, err);
+			return dw_lines_ended(batch.lines) ? ENDED : NEEDS_INPUT;
+		take_line(line, err);
 	}
 	return ENDED;
 }
@@ -243,116 +239,115 @@ take_lines(struct batch *batch)
  * many senders do so, they have no more under way together than the hub stores in PROMPT_MS, far below what it refuses.
  */
 static bool
-made_room(struct batch *batch)
+made_room(void)
 {
-	if (!has_room(batch))
+	if (!has_room())
 		return false;
-	if (batch->options->window == 0 && batch->prompt && batch->window < WINDOW_MOST)
-		batch->window *= 2;
-	batch->prompt = false;
+	if (batch.options->window == 0 && batch.prompt && batch.window < WINDOW_MOST)
+		batch.window *= 2;
+	batch.prompt = false;
 	return true;
 }
 
 static void
-tell_progress(struct batch *batch)
+tell_progress(void)
 {
-	report_tell_progress(&batch->report, batch->line - batch->under_way);
+	report_tell_progress(&batch.report, batch.line - batch.under_way);
 }
 
 static void
-await_answers(struct batch *batch)
+await_answers(void)
 {
-	while (batch->client != NULL && dw_client_poll(batch->client, DW_COMMAND_WAIT_MS) > 0) {
+	while (batch.client != NULL && dw_client_poll(batch.client, DW_COMMAND_WAIT_MS) > 0) {
 		(void)dw_interrupted();
-		tell_progress(batch);
-		report_flush(&batch->report);
+		tell_progress();
+		report_flush(&batch.report);
 	}
 }
 
 static void
-run(struct batch *batch)
+run(void)
 {
-	report_begin_progress(&batch->report, dw_lines_fd(batch->lines));
+	report_begin_progress(&batch.report, dw_lines_fd(batch.lines));
 	for (;;) {
-		const enum turn turn = take_lines(batch);
+		const enum turn turn = take_lines();
 		struct dw_fault fault = { 0 };
 		int left = 0, err;
 
-		if (batch->client != NULL)
-			left = dw_client_poll(batch->client, 0);
-		tell_progress(batch);
-		if (dw_interrupted() || turn == ENDED || left < 0 || batch->stop)
+		if (batch.client != NULL)
+			left = dw_client_poll(batch.client, 0);
+		tell_progress();
+		if (dw_interrupted() || turn == ENDED || left < 0 || batch.stop)
 			break;
-		if (turn == TIME_TO_LOOK || (turn == WINDOW_FULL && made_room(batch)))
+		if (turn == TIME_TO_LOOK || (turn == WINDOW_FULL && made_room()))
 			continue;
-		report_flush(&batch->report);
-		if (batch->report.output_broken)
+		report_flush(&batch.report);
+		if (batch.report.output_broken)
 			break;
-		err = dw_command_wait(batch->lines, turn == NEEDS_INPUT, batch->client, left > 0, &fault);
+		err = dw_command_wait(batch.lines, turn == NEEDS_INPUT, batch.client, left > 0, &fault);
 		if (err != DW_OK)
-			report_fatal(&batch->report, err, &fault);
+			report_fatal(&batch.report, err, &fault);
 	}
-	await_answers(batch);
-	report_hide_progress(&batch->report);
+	await_answers();
+	report_hide_progress(&batch.report);
 }
 
 /* Said when input was left alone, so that the rest can be sent by a later run. */
 static void
-tell_rest(const struct batch *batch)
+tell_rest(void)
 {
-	if (batch->report.failed == 0 && !batch->report.output_broken)
+	if (batch.report.failed == 0 && !batch.report.output_broken)
 		return;
-	if (!dw_lines_ended(batch->lines))
+	if (!dw_lines_ended(batch.lines))
 		fprintf(stderr, "%s: %s: stopped after line %llu; what follows was not sent\n", SEND_NAME,
-			dw_lines_name(batch->lines), (unsigned long long)batch->line);
+			dw_lines_name(batch.lines), (unsigned long long)batch.line);
 }
 
 static int
-set_up(struct batch *batch, struct dw_fault *fault)
+set_up(struct dw_fault *fault)
 {
-	const size_t fixed = batch->lines != NULL ? (size_t)batch->options->window : 1;
+	const size_t fixed = batch.lines != NULL ? (size_t)batch.options->window : 1;
 	const size_t most = fixed > 0 ? fixed : WINDOW_MOST;
 
-	batch->items = calloc(most, sizeof(*batch->items));
-	if (batch->items == NULL)
+	batch.items = calloc(most, sizeof(*batch.items));
+	if (batch.items == NULL)
 		return DW_E_NOMEM;
-	batch->window = fixed > 0 ? fixed : WINDOW_FIRST;
-	batch->name = dw_random();
-	batch->prompt_ms =
-		(uint64_t)dw_common.timeout_ms / 50 < PROMPT_MS ? (uint64_t)dw_common.timeout_ms / 50 : PROMPT_MS;
-	return batch->options->dry ? DW_OK : dw_command_connect(&batch->client, SEND_NAME, most, true, fault);
+	batch.window = fixed > 0 ? fixed : WINDOW_FIRST;
+	batch.name = dw_random();
+	batch.prompt_ms = (uint64_t)dw_common.timeout_ms / 50 < PROMPT_MS ? (uint64_t)dw_common.timeout_ms / 50 : PROMPT_MS;
+	return batch.options->dry ? DW_OK : dw_command_connect(&batch.client, SEND_NAME, most, true, fault);
 }
 
 static int
-finish(struct batch *batch)
+finish(void)
 {
-	dw_client_destroy(&batch->client);
-	dw_request_clear(&batch->request);
-	dw_lines_destroy(&batch->lines);
-	free(batch->items);
-	return report_end(&batch->report);
+	dw_client_destroy(&batch.client);
+	dw_request_clear(&batch.request);
+	dw_lines_destroy(&batch.lines);
+	free(batch.items);
+	return report_end(&batch.report);
 }
 
 int
 send_lines(const struct options *options, const char *path)
 {
-	struct batch batch = { .options = options };
 	struct dw_fault fault = { 0 };
 	int err;
 
+	batch.options = options;
 	report_init(&batch.report, options);
 	err = dw_lines_open(&batch.lines, path, INPUT_MAX, &fault);
 	if (err == DW_OK) {
 		batch.report.source = dw_lines_name(batch.lines);
-		err = set_up(&batch, &fault);
+		err = set_up(&fault);
 	}
 	if (err == DW_OK) {
-		run(&batch);
-		tell_rest(&batch);
+		run();
+		tell_rest();
 	} else {
 		report_fatal(&batch.report, err, &fault);
 	}
-	return finish(&batch);
+	return finish();
 }
 
 /* ---- one message ---- */
@@ -423,13 +418,14 @@ take_names(struct dw_request *request, const char *id, const char *room, const c
 int
 send_single(const struct options *options, const char *type, const char *room, const char *data)
 {
-	struct batch batch = { .options = options, .line = 1 };
 	struct dw_request *request = &batch.request;
 	struct dw_str input = dw_str(data);
 	struct dw_fault fault = { 0 };
 	struct dw_buf text = { 0 };
 	int err;
 
+	batch.options = options;
+	batch.line = 1;
 	report_init(&batch.report, options);
 	err = take_names(request, options->id, room, type, &fault);
 	if (err == DW_OK && (data == NULL || data[0] == '@')) {
@@ -440,16 +436,16 @@ send_single(const struct options *options, const char *type, const char *room, c
 	if (err == DW_OK && !dw_interrupted())
 		err = dw_data_check(dw_str(request->type), input.p, input.n, &request->data, &fault);
 	if (err != DW_OK) {
-		reject(&batch, err, &fault);
+		reject(err, &fault);
 	} else if (!dw_interrupted()) {
 		batch.report.source = NULL;
-		err = set_up(&batch, &fault);
+		err = set_up(&fault);
 		if (err != DW_OK)
 			report_fatal(&batch.report, err, &fault);
 		else
-			send_request(&batch, input);
-		await_answers(&batch);
+			send_request(input);
+		await_answers();
 	}
 	dw_buf_clear(&text);
-	return finish(&batch);
+	return finish();
 }
