@@ -123,7 +123,8 @@ static void
 ask(const struct item *change)
 {
 	struct item *item = malloc(sizeof(*item));
-	struct dw_wire request = { .kind = DW_OWN };
+	const struct dw_wire request = { .kind = DW_OWN,
+		.own = { .verb = dw_str(verb->name), .room = dw_str(change->room), .user = dw_str(change->user), .dry = dry } };
 	int err;
 
 	if (item == NULL) {
@@ -132,10 +133,6 @@ ask(const struct item *change)
 		return;
 	}
 	*item = *change;
-	request.own.verb = dw_str(verb->name);
-	request.own.room = dw_str(item->room);
-	request.own.user = dw_str(item->user);
-	request.own.dry = dry;
 	err = dw_client_ask(changes.client, &request, take_answer, item);
 	if (err != DW_OK)
 		take_answer(item, err, NULL);
