@@ -112,10 +112,9 @@ note_sent(struct dw_client *client, bool sent)
 static bool
 send_message(struct dw_client *client, const struct dw_wire *message)
 {
-	struct dw_buf frame;
+	struct dw_buf frame = { 0 };
 	bool sent;
 
-	dw_buf_init(&frame);
 	dw_wire_pack(&frame, message);
 	sent = note_sent(client, dw_buf_ok(&frame) && dw_bus_send(client->bus, frame.data, frame.len) == DW_OK);
 	dw_buf_clear(&frame);
@@ -127,13 +126,13 @@ send_message(struct dw_client *client, const struct dw_wire *message)
 static void
 greet(struct dw_client *client)
 {
-	struct dw_wire hello = { .kind = DW_HELLO };
+	const struct dw_wire hello = { .kind = DW_HELLO,
+		.hello = { .version = dw_protocol_version(),
+			.kind = DW_PEER_CLIENT,
+			.peer = client->peer,
+			.incarnation = client->incarnation + 1,
+			.name = dw_str(client->name) } };
 
-	hello.hello.version = dw_protocol_version();
-	hello.hello.kind = DW_PEER_CLIENT;
-	hello.hello.peer = client->peer;
-	hello.hello.incarnation = client->incarnation + 1;
-	hello.hello.name = dw_str(client->name);
 	if (!send_message(client, &hello))
 		return;
 	client->incarnation++;
@@ -158,11 +157,8 @@ speak(struct dw_client *client, uint64_t now)
 	client->gathered = 0;
 	if (client->asked.unsent != NULL)
 		(void)note_sent(client, dw_pendings_send(&client->asked, client->bus));
-	if (quiet && client->asked.count > 0 && client->asked.unsent == NULL) {
-		struct dw_wire ping = { .kind = DW_PING };
-
-		(void)send_message(client, &ping);
-	}
+	if (quiet && client->asked.count > 0 && client->asked.unsent == NULL)
+		(void)send_message(client, &(struct dw_wire) { .kind = DW_PING });
 }
 
 /* A hub that has no time for us now may have it in a second; one that speaks otherwise will not. */
@@ -369,11 +365,8 @@ dw_client_destroy(struct dw_client **client_p)
 
 	if (client == NULL)
 		return;
-	if (client->state == WELCOMED) {
-		struct dw_wire bye = { .kind = DW_BYE };
-
-		(void)send_message(client, &bye);
-	}
+	if (client->state == WELCOMED)
+		(void)send_message(client, &(struct dw_wire) { .kind = DW_BYE });
 	(void)end_all(client, DW_E_CLOSING);
 	dw_bus_destroy(&client->bus);
 	dw_pendings_clear(&client->asked);
