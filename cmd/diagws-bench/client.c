@@ -1,10 +1,9 @@
 /* The clients' connections: starting them, the upgrade (RFC 6455 section 4.1), frames in, PONGs out.
  *
- * What has come is read into one buffer for all and taken from there; only the begin of a frame that is not complete is
- * kept, and only a message in several frames is put together. So an idle client costs its struct. Failure modes:
- * refused, an answer other than 101 with the right accept, a frame that breaks the rules, the end: all are client_down,
- * with the reason; a limit of open files that cannot be raised. PONGs that a server does not read are dropped beyond
- * OUT_MAX.
+ * What has come is read into one buffer for all; only the begin of a frame that is not complete is kept, and only a
+ * message in several frames is put together. So an idle client costs its struct. Failure modes: what ends a connection
+ * is told to client_down; a limit of open files that cannot be raised. PONGs that a server does not read are dropped
+ * beyond OUT_MAX.
  */
 #include <errno.h>
 #include <openssl/evp.h>
@@ -191,18 +190,14 @@ add_pong(struct client *client, const struct frame *frame)
 static void
 take_frame(struct client *client, const struct frame *frame, uint64_t now)
 {
-	struct crowd *crowd = client->crowd;
-
 	switch (frame->opcode) {
 	case FRAME_TEXT:
 	case FRAME_BINARY:
-		if (frame->last)
-			crowd_message(crowd, client, (const char *)frame->payload, frame->size, now);
+	case FRAME_MORE:
+		if (frame->last && frame->opcode != FRAME_MORE)
+			crowd_message(client->crowd, client, (const char *)frame->payload, frame->size, now);
 		else
 			take_part(client, frame, now);
-		break;
-	case FRAME_MORE:
-		take_part(client, frame, now);
 		break;
 	case FRAME_PING:
 		if (!bench_options.no_confirm)
@@ -296,7 +291,6 @@ raise_limit(uint32_t clients, struct dw_fault *fault)
 int
 crowd_init(struct crowd *crowd, const struct plan *plan, struct loop *loop, struct dw_fault *fault)
 {
-
 	*crowd = (struct crowd) {
 		.plan = plan,
 		.loop = loop,

@@ -1,12 +1,7 @@
 /* What became of each message that was sent to the clients.
- *
- * Its own file because what is counted, and how, is one thing, how bytes come in (client.c) another, and when clients
- * are started (crowd.c) a third.
- *
- * The happy path of a message: its "sent" and "number" are found by a plain search, at the place where they were in the
- * one before; the number is the one that the client's room comes to next. Failure modes: a hole (counted as lost until
- * it comes late), a number twice, a connection that ends. Invariant: `owed` is the sum over READY clients of
- * what owed_to gives.
+ * Its "sent" and "number" are found by a plain search, first at the place where they were in the one before. Failure
+ * modes: a hole (counted as lost until it comes late), a number twice, a connection that ends. Invariant: `owed` is the
+ * sum over READY clients of what owed_to gives.
  */
 #include <string.h>
 

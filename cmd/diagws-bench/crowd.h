@@ -2,9 +2,7 @@
  *
  * A client's life: DOWN → (crowd_connect) UPGRADING → WAITING (101; --ready is expected) → READY → DOWN. A message to a
  * room is owed to each client that is READY then (crowd_issue), and to one that comes back all since it left. `owed` is
- * 0 when everybody has everything.
- *
- * client.c connects them, and count.c counts.
+ * 0 when everybody has everything. client.c connects them, and count.c counts.
  */
 #ifndef BENCH_CROWD_H
 #define BENCH_CROWD_H
@@ -17,7 +15,6 @@
 #include "loop.h"
 #include "order.h"
 #include "plan.h"
-#include "stream.h"
 
 enum client_state { CLIENT_DOWN, CLIENT_UPGRADING, CLIENT_WAITING, CLIENT_READY };
 
@@ -86,7 +83,7 @@ void crowd_issue(struct crowd *crowd, uint32_t room, uint64_t number);
 /* How many messages did not come. final: nothing is under way any more. */
 uint64_t crowd_lost(const struct crowd *crowd, bool final);
 
-/* count.c, for client.c */
+/* For client.c. */
 void crowd_ready(struct crowd *crowd, struct client *client, uint64_t now);
 /* It is DOWN. */
 void crowd_forget(struct crowd *crowd, struct client *client);

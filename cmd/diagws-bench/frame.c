@@ -1,7 +1,4 @@
-/* Its own file because it is pure and what every received byte passes. Nothing is copied: a frame points into the bytes
- * it was found in. Failure modes: a frame that breaks the rules or the bound is told by -1, and the connection is then
- * of no use.
- */
+/* See frame.h. Nothing is copied: a frame points into the bytes it was found in. */
 #include "frame.h"
 
 #include <string.h>

@@ -1,6 +1,4 @@
-/* Its own file because it is pure: see the unit test against exact percentiles. Failure modes: none; what is out of
- * range counts as the nearest value within.
- */
+/* See histogram.h. What is out of range counts as the nearest value within. */
 #include "histogram.h"
 
 #include <stddef.h>

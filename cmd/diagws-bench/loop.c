@@ -1,17 +1,20 @@
-/* Its own file because everything else is called from here. It waits by epoll_pwait2(2), for epoll_wait(2)
- * counts in milliseconds and a schedule of thousands of messages a second does not. Failure modes: no descriptors, no
- * memory.
+/* The loop waits by epoll_pwait2(2), for epoll_wait(2) counts in milliseconds and a schedule of thousands of messages a
+ * second does not. Failure modes: no descriptors, no memory, no connection.
  */
 #include "loop.h"
 
 #include <errno.h>
+#include <netinet/tcp.h>
 #include <sched.h>
+#include <string.h>
+#include <strings.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "cli/command.h"
+#include "plan.h"
 
 enum { EVENTS = 512, SECOND = 1000000000 };
 
@@ -50,14 +53,6 @@ loop_add(struct loop *loop, int fd, struct source *source)
 	struct epoll_event event = { .events = EPOLLIN, .data.ptr = source };
 
 	return epoll_ctl(loop->poller, EPOLL_CTL_ADD, fd, &event) == 0;
-}
-
-void
-loop_change(struct loop *loop, int fd, uint32_t events, struct source *source)
-{
-	struct epoll_event event = { .events = events, .data.ptr = source };
-
-	(void)epoll_ctl(loop->poller, EPOLL_CTL_MOD, fd, &event);
 }
 
 /* Gives events to their owners, those that come until `next` (ns). */
@@ -107,4 +102,68 @@ loop_run(struct loop *loop, loop_turn *turn, struct run *run)
 		loop->failed = wait_for_events(loop, next < loop->wake_at ? next : loop->wake_at);
 	}
 	return loop->failed;
+}
+
+bool
+stream_open(struct stream *stream, struct loop *loop, const struct target *target, const struct sockaddr_in *from)
+{
+	const int fd = socket(target->address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), one = 1;
+
+	stream->loop = loop;
+	stream->fd = fd;
+	if (fd < 0)
+		return false;
+	if (from != NULL) {
+		(void)setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof(one));
+		(void)bind(fd, (const struct sockaddr *)from, sizeof(*from));
+	}
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	if (connect(fd, (const struct sockaddr *)&target->address, target->size) != 0 && errno != EINPROGRESS)
+		return false;
+	return loop_add(loop, fd, &stream->source);
+}
+
+void
+stream_close(struct stream *stream)
+{
+	if (stream->fd >= 0)
+		(void)close(stream->fd);
+	stream->fd = -1;
+	stream->blocked = false;
+	dw_buf_clear(&stream->out);
+}
+
+bool
+stream_flush(struct stream *stream)
+{
+	struct dw_buf *out = &stream->out;
+	const ssize_t n = send(stream->fd, out->data, out->len, MSG_NOSIGNAL | MSG_DONTWAIT);
+	const bool blocked = n < (ssize_t)out->len;
+	struct epoll_event event = { .events = blocked ? EPOLLIN | EPOLLOUT : EPOLLIN, .data.ptr = &stream->source };
+
+	if (n < 0 && errno != EAGAIN)
+		return false;
+	if (!blocked) {
+		dw_buf_clear(out);
+	} else if (n > 0) {
+		memmove(out->data, out->data + n, out->len - (size_t)n);
+		out->len -= (size_t)n;
+	}
+	if (blocked != stream->blocked)
+		(void)epoll_ctl(stream->loop->poller, EPOLL_CTL_MOD, stream->fd, &event);
+	stream->blocked = blocked;
+	return true;
+}
+
+const char *
+head_value(const char *head, const char *end, const char *name)
+{
+	const size_t n = strlen(name);
+
+	for (const char *line = head; line != NULL && line < end; line = memchr(line, '\n', (size_t)(end - line))) {
+		line += *line == '\n';
+		if ((size_t)(end - line) > n && strncasecmp(line, name, n) == 0)
+			return line + n + strspn(line + n, " \t");
+	}
+	return NULL;
 }

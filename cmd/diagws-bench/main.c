@@ -1,7 +1,5 @@
 /* diagws-bench: measures a server that pushes messages to WebSocket clients, ours or another.
  *
- * This file finds the subcommand, and says what became of it.
- *
  * Exit status: 0; 64 wrong usage; 65 a message was lost, repeated or out of order; 66 a file or process that cannot be
  * read; 74 the output cannot be written; 75 the server or the hub is away; 76 it is none; 77 it lets us not in; 130
  * SIGINT, after saying what was measured.
@@ -12,21 +10,6 @@
 
 #include "cli/command.h"
 #include "run.h"
-
-struct verb {
-	const char *name;
-	int (*run)(struct run *run);
-	unsigned bit;
-};
-
-static const struct verb verbs[] = {
-	{ "fanout", run_fanout, FANOUT },
-	{ "latency", run_latency, LATENCY },
-	{ "connect", run_connect, CONNECT },
-	{ "storm", run_storm, STORM },
-	{ "publish", run_publish, PUBLISH },
-	{ "memory", run_memory, MEMORY },
-};
 
 /* Says what was measured; what went wrong, to stderr. */
 static int
@@ -77,9 +60,9 @@ tell_own(void)
 static const struct verb *
 find_verb(int count, char **operands)
 {
-	for (size_t i = 0; count == 1 && i < sizeof(verbs) / sizeof(verbs[0]); i++) {
-		if (strcmp(operands[0], verbs[i].name) == 0)
-			return &verbs[i];
+	for (const struct verb *verb = bench_verbs; count == 1 && verb->name != NULL; verb++) {
+		if (strcmp(operands[0], verb->name) == 0)
+			return verb;
 	}
 	if (count == 0)
 		(void)dw_opt_misuse(&bench_command, "what is to be measured: %s?", bench_command.words);
@@ -106,7 +89,7 @@ main(int argc, char **argv)
 		return dw_err_exit(err);
 	err = run_init(&run);
 	if (err == DW_OK)
-		err = verb->run(&run);
+		err = verb->measure(&run);
 	status = tell(&run, verb, err);
 	if (dw_common.verbose > 0)
 		tell_own();

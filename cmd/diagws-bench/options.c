@@ -1,9 +1,7 @@
-/* The options of diagws-bench, and which of them go with which subcommand. Its own file because subcommands name the
- * command, and main.c, which chooses one, is above them. Failure modes: misuse, told before anything is measured.
+/* The options of diagws-bench, and which of them go with which subcommand. Misuse is told before anything is measured.
  */
 #include <string.h>
 
-#include "bench.h"
 #include "message/msg.h"
 #include "plan.h"
 #include "publisher.h"

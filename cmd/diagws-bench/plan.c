@@ -1,6 +1,4 @@
-/* Its own file because nothing here touches a connection.
- *
- * The rooms of a run have a name of their own unless one is given, so that nothing of another run is replayed in it.
+/* The rooms of a run have a name of their own unless one is given, so that nothing of another run is replayed in it.
  * Clients are spread evenly, those of a room side by side; 16 of a room are a user. Failure modes: a URL that is none,
  * a host that is unknown, a key or token file that cannot be used.
  */
@@ -50,16 +48,11 @@ token_of(const struct plan *plan, uint32_t client)
 	return dw_str(token != NULL ? token : "");
 }
 
-/* What is to stand for a name in braces. OTHER_BRACE ends a list: any other brace stays as it is. */
+/* What is to stand for a name in braces. One that is all zero ends a list: any other brace stays as it is. */
 struct value {
 	const char *name;
 	struct dw_str text;
 };
-
-#define OTHER_BRACE      \
-	{                    \
-		"{", DW_STR("{") \
-	}
 
 static void
 add_filled_in(struct dw_buf *out, const char *text, const struct value *values)
@@ -67,11 +60,11 @@ add_filled_in(struct dw_buf *out, const char *text, const struct value *values)
 	for (const char *open; (open = strchr(text, '{')) != NULL;) {
 		const struct value *value = values;
 
-		while (value->name[1] != '\0' && strncmp(open, value->name, strlen(value->name)) != 0)
+		while (value->name != NULL && strncmp(open, value->name, strlen(value->name)) != 0)
 			value++;
 		dw_buf_add(out, text, (size_t)(open - text));
-		dw_buf_add(out, value->text.p, value->text.n);
-		text = open + strlen(value->name);
+		dw_buf_add(out, value->name != NULL ? value->text.p : "{", value->name != NULL ? value->text.n : 1);
+		text = open + (value->name != NULL ? strlen(value->name) : 1);
 	}
 	dw_buf_adds(out, text);
 }
@@ -87,7 +80,7 @@ plan_path(const struct plan *plan, struct dw_buf *out, uint32_t client, uint64_t
 	(void)snprintf(position, sizeof(position), "%llu", after == UINT64_MAX ? 0 : (unsigned long long)after);
 	add_filled_in(out, path,
 		(const struct value[]) { { "{room}", dw_str(room) }, { "{client}", dw_str(number) },
-			{ "{token}", token_of(plan, client) }, { "{after}", dw_str(position) }, OTHER_BRACE });
+			{ "{token}", token_of(plan, client) }, { "{after}", dw_str(position) }, { 0 } });
 	if (after != UINT64_MAX && strstr(path, "{after}") == NULL)
 		dw_buf_addf(out, "%cafter=%s", strchr(path, '?') != NULL ? '&' : '?', position);
 }
@@ -116,18 +109,15 @@ plan_post(const struct plan *plan, struct dw_buf *out, uint32_t room, uint64_t s
 {
 	const char *form = bench_options.body != NULL ? bench_options.body : DEFAULT_BODY;
 	const struct dw_str token = token_of(plan, first_of(plan, room));
-	struct dw_buf data, body;
+	struct dw_buf data = { 0 }, body = { 0 };
 	char name[ROOM_BYTES];
 
-	dw_buf_init(&data);
-	dw_buf_init(&body);
 	plan_data(&data, sent_ns, number);
 	plan_room_name(plan, room, name);
 	add_filled_in(&body, form,
-		(const struct value[]) {
-			{ "{room}", dw_str(name) }, { "{data}", dw_bytes(data.data, data.len) }, OTHER_BRACE });
+		(const struct value[]) { { "{room}", dw_str(name) }, { "{data}", dw_bytes(data.data, data.len) }, { 0 } });
 	dw_buf_adds(out, "POST ");
-	add_filled_in(out, plan->publish.path, (const struct value[]) { { "{room}", dw_str(name) }, OTHER_BRACE });
+	add_filled_in(out, plan->publish.path, (const struct value[]) { { "{room}", dw_str(name) }, { 0 } });
 	dw_buf_addf(out, " HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n",
 		plan->publish.host, body.len);
 	if (token.n > 0)
@@ -223,7 +213,7 @@ mint_tokens(struct plan *plan, struct dw_fault *fault)
 			.diagnoses = &diagnoses,
 			.diagnoses_count = 1,
 		};
-		struct dw_buf token;
+		struct dw_buf token = { 0 };
 
 		if (!begins_user(plan, i)) {
 			plan->tokens[i] = plan->tokens[i - 1];
@@ -231,7 +221,6 @@ mint_tokens(struct plan *plan, struct dw_fault *fault)
 		}
 		plan_room_name(plan, plan_room_of(plan, i), room);
 		(void)snprintf(user, sizeof(user), "bench-%u", users++);
-		dw_buf_init(&token);
 		err = dw_auth_mint(&mint, &token, fault);
 		plan->tokens[i] = token.data;
 	}
@@ -258,10 +247,9 @@ plan_init(struct plan *plan, struct dw_fault *fault)
 		.clients = (uint32_t)bench_options.clients,
 		.rooms = (uint32_t)bench_options.rooms,
 		.seats = (uint32_t)(bench_options.clients > 0 ? bench_options.clients : bench_options.rooms) };
+	(void)snprintf(plan->name, sizeof(plan->name), "bench-%08x", (unsigned)(plan->run >> 32));
 	if (bench_options.name != NULL)
-		(void)snprintf(plan->name, sizeof(plan->name), "%s", bench_options.name);
-	else
-		(void)snprintf(plan->name, sizeof(plan->name), "bench-%08x", (unsigned)(plan->run >> 32));
+		(void)dw_str_copy(dw_str(bench_options.name), plan->name, sizeof(plan->name));
 	if (plan->clients > 0)
 		err = read_url(&plan->ws, "ws", bench_options.ws, "ws://", fault);
 	if (err == DW_OK && bench_options.publish != NULL)

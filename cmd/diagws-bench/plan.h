@@ -1,16 +1,34 @@
-/* What a run is made of, worked out before it starts: which client is in which room and whose token it has, the
- * names, the addresses, and the texts that are sent. Each client has a seat in a room; a run without clients has one
- * in each room, for its sender's token.
+/* The options, which options.c completes and everybody reads, and what a run is made of, worked out from them before it
+ * starts: which client is in which room and whose token it has, the names, the addresses, and the texts that are sent.
+ * Each client has a seat in a room; a run without clients has one in each room, for its sender's token.
  */
 #ifndef BENCH_PLAN_H
 #define BENCH_PLAN_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/socket.h>
 
 #include "base/buf.h"
 #include "base/err.h"
-#include "bench.h"
+#include "cli/opt.h"
+
+struct options {
+	const char *ws, *publish, *body, *key_file, *token_file, *ready, *until, *name;
+	int64_t clients, rooms, size, messages, duration_ms, burst, rate, concurrency, senders, window, missed, warm_up;
+	struct dw_opt_list processes;
+	bool no_confirm, spin, json;
+};
+
+/* Subcommands, as bits. */
+enum { FANOUT = 1, LATENCY = 2, CONNECT = 4, STORM = 8, PUBLISH = 16, MEMORY = 32, ALL = 63 };
+
+extern const struct dw_command bench_command;
+
+extern struct options bench_options;
+
+/* Completes the options for this subcommand. DW_E_USAGE: they do not go with it, which has been told. */
+int check_options(const char *name, unsigned verb);
 
 enum { DATA_MIN = 64, NAME_BYTES = 48, ROOM_BYTES = 64 };
 

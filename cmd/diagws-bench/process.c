@@ -1,9 +1,7 @@
-/* Its own file because only it looks at other processes.
- *
- * CPU: the process's clock, in nanoseconds. Memory: smaps_rollup. Failure modes: a process that ended, or that is
- * another user's: the run ends, for its figures would be half a truth.
+/* CPU time by the process's clock, in nanoseconds; memory by smaps_rollup. A process that ended, or that is another
+ * user's, ends the run: its figures would be half a truth.
  */
-#include "process.h"
+#include "run.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -14,13 +12,6 @@
 #include "base/buf.h"
 
 enum { PATH_BYTES = 64, LINE_BYTES = 512 };
-
-static int
-refuse(struct dw_fault *fault, const struct process *process, const char *what)
-{
-	return dw_fault_set(fault, DW_E_NOINPUT, "process", NULL, "process '%s' (%d): cannot read its %s: %s",
-		process->name, (int)process->pid, what, strerror(errno));
-}
 
 static bool
 read_cpu(pid_t pid, uint64_t *ns)
@@ -67,17 +58,20 @@ read_memory(pid_t pid, struct usage *usage)
 static int
 read_usage(const struct process *process, struct usage *usage, struct dw_fault *fault)
 {
-	if (!read_cpu(process->pid, &usage->cpu_ns))
-		return refuse(fault, process, "CPU time");
-	return read_memory(process->pid, usage) ? DW_OK : refuse(fault, process, "memory");
+	const bool timed = read_cpu(process->pid, &usage->cpu_ns);
+
+	if (timed && read_memory(process->pid, usage))
+		return DW_OK;
+	return dw_fault_set(fault, DW_E_NOINPUT, "process", NULL, "process '%s' (%d): cannot read its %s: %s",
+		process->name, (int)process->pid, timed ? "memory" : "CPU time", strerror(errno));
 }
 
 int
-processes_init(struct processes *processes, const struct dw_opt_list *wanted, struct dw_fault *fault)
+processes_init(struct process *processes, struct dw_fault *fault)
 {
-	for (size_t i = 0; i < wanted->count; i++) {
-		const char *text = wanted->item[i], *sign = strchr(text, '=');
-		struct process *process = &processes->all[i];
+	for (size_t i = 0; i < bench_options.processes.count; i++) {
+		const char *text = bench_options.processes.item[i], *sign = strchr(text, '=');
+		struct process *process = &processes[i];
 		int64_t pid;
 
 		if (sign == NULL || sign == text ||
@@ -86,18 +80,17 @@ processes_init(struct processes *processes, const struct dw_opt_list *wanted, st
 			return dw_fault_set(fault, DW_E_USAGE, "process", "NAME=PID, the name at most 31 bytes",
 				"option '--process': '%.40s' is not NAME=PID", text);
 		process->pid = (pid_t)pid;
-		processes->count++;
 	}
 	return processes_read(processes, false, fault);
 }
 
 int
-processes_read(struct processes *processes, bool again, struct dw_fault *fault)
+processes_read(struct process *processes, bool again, struct dw_fault *fault)
 {
 	int err = DW_OK;
 
-	for (size_t i = 0; i < processes->count && err == DW_OK; i++) {
-		struct process *process = &processes->all[i];
+	for (size_t i = 0; i < bench_options.processes.count && err == DW_OK; i++) {
+		struct process *process = &processes[i];
 
 		err = read_usage(process, &process->after, fault);
 		if (!again)

@@ -1,5 +1,4 @@
-/* Its own file so that no subcommand knows how it is shown. Which figures each of them has is one table, in the order
- * in which they are said. Failure mode: an stdout that cannot be written.
+/* What a subcommand measured. Which figures each of them has is one table, in the order in which they are said.
  */
 #include "run.h"
 
@@ -149,7 +148,7 @@ print_process(const struct process *process, const struct unit *unit, uint32_t c
 	const double cpu_us = unit->count > 0 ? cpu_s * 1e6 / (double)unit->count : 0;
 	const double bytes =
 		((double)after->kb[MEMORY_PRIVATE] - (double)before->kb[MEMORY_PRIVATE]) * 1024 / (clients > 0 ? clients : 1);
-	struct dw_buf name;
+	struct dw_buf name = { 0 };
 
 	if (!bench_options.json) {
 		printf("%-16s %10.3f %10.3f /%-8s %12llu %12llu", process->name, cpu_s, cpu_us, unit->name,
@@ -157,7 +156,6 @@ print_process(const struct process *process, const struct unit *unit, uint32_t c
 		printf(clients > 0 ? " %12.0f\n" : "\n", bytes);
 		return;
 	}
-	dw_buf_init(&name);
 	dw_buf_add_json_string(&name, dw_str(process->name));
 	printf("{\"name\":%s,\"pid\":%d,\"cpu_s\":%.6f,\"cpu_us_per_%s\":%.3f", dw_buf_ok(&name) ? name.data : "null",
 		(int)process->pid, cpu_s, unit->name, cpu_us);
@@ -177,13 +175,13 @@ print_processes(const struct run *run, const struct unit *unit)
 
 	if (bench_options.json)
 		printf(",\"processes\":[");
-	else if (run->processes.count > 0)
+	else if (bench_options.processes.count > 0)
 		printf("\n%-16s %10s %10s %-9s %12s %12s%s\n", "process", "cpu s", "cpu us", "", "private KiB", "pss KiB",
 			clients > 0 ? " bytes/client" : "");
-	for (size_t i = 0; i < run->processes.count; i++) {
+	for (size_t i = 0; i < bench_options.processes.count; i++) {
 		if (bench_options.json && i > 0)
 			printf(",");
-		print_process(&run->processes.all[i], unit, clients);
+		print_process(&run->processes[i], unit, clients);
 	}
 	if (bench_options.json)
 		printf("]}\n");

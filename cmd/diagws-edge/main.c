@@ -24,9 +24,9 @@
 #include "door/receive.h"
 #include "door/server.h"
 #include "edge.h"
-#include "http/ask.h"
 #include "http/http.h"
-#include "http/routes.h"
+#include "http/request.h"
+#include "http/route.h"
 #include "hub/uplink.h"
 #include "json/json.h"
 #include "options.h"
@@ -174,7 +174,7 @@ evict(struct edge *of)
 static bool
 make_room(struct edge *of, bool must)
 {
-	const uint64_t all = of->counts.visitors + http_count(of->http) + of->counts.websockets + of->counts.lingering;
+	const uint64_t all = of->counts.visitors + of->http->count + of->counts.websockets + of->counts.lingering;
 
 	return (!must && all < (uint64_t)of->config.max_connections) || evict(of);
 }

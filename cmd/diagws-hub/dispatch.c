@@ -1,6 +1,4 @@
-/* From a frame to its handler, by a table: what each message needs before it is handled, and who may say it.
- *
- * Its own file because these checks are the same for all: the peer must have said HELLO, and a message
+/* From a frame to its handler, by a table: what each message needs before it is handled, and who may say it. A message
  * about a room waits behind others that wait until that room is loaded, so that none overtakes.
  *
  * Failure modes: a malformed message, or one that is not for a hub, is answered with REFUSED and the peer goes on;
@@ -23,7 +21,7 @@
 static const uint64_t ASK_EVERY_MS = 1000;
 
 struct handler {
-	void (*handle)(struct hub *hub, struct peer *peer, struct request *request);
+	request_fn *handle;
 	size_t room_at; /* where its room's name is; 0: it is about no room, needs none loaded, or sees to that itself */
 	unsigned roles; /* who may say it: any of these */
 	unsigned cost;  /* what it may take, in messages of the simplest kind */
@@ -48,13 +46,12 @@ static const struct handler handlers[] = {
 static void
 ask_who(struct hub *hub, struct peer *peer)
 {
-	const struct dw_wire question = { .kind = DW_WHO };
-	uint64_t now = dw_mono_ms();
+	const uint64_t now = dw_mono_ms();
 
 	if (peer->asked != 0 && now < peer->asked + ASK_EVERY_MS)
 		return;
 	peer->asked = now;
-	outbox_add(hub, peer->number, &question);
+	outbox_add(hub, peer->number, &(struct dw_wire) { .kind = DW_WHO });
 }
 
 static const struct handler *
@@ -144,7 +141,8 @@ hub_receive(struct hub *hub, struct peer *peer)
 	}
 	frame.n -= peer->rest.n;
 	request.frame = frame;
-	request.again = request.looked_up = false;
+	request.again = false;
+	request.found = NULL;
 	request.poll = POLL_FIRST;
 	handler = find_handler(request.message.kind);
 	hub_dispatch(hub, peer, &request);

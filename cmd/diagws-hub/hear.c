@@ -1,12 +1,12 @@
-/* What peers say: frames from the router, message by message to dispatch.c, by turns.
+/* What peers say: frames from the router, message by message to dispatch.c.
  *
  * Its own file because it is where time is shared out. Each peer says a few messages, then the next one does; a peer
  * that is not through with its frame (a talker) comes again, and in between come those who begin. Nobody is read from
  * while its frame is not handled, and nobody is handled who has too much unread: so what a peer makes the hub keep and
  * do is bounded before it is done.
  *
- * Happy path: frame, messages, done. Failure modes: a frame that is too long is refused unread. A peer that is
- * forgotten in the middle of its frame takes the rest with it.
+ * Failure modes: a frame that is too long is refused unread. A peer that is forgotten in the middle of its frame takes
+ * the rest with it.
  */
 #include "turn.h"
 
@@ -133,14 +133,6 @@ take_next(struct hub *hub, size_t *count)
 	return true;
 }
 
-static bool
-hear_some(struct hub *hub, size_t *count)
-{
-	const bool went_on = resume_talker(hub, count), took = take_next(hub, count);
-
-	return (went_on || took) && hub->fatal == DW_OK;
-}
-
 size_t
 hear(struct hub *hub, bool *more)
 {
@@ -154,7 +146,12 @@ hear(struct hub *hub, bool *more)
 	while (hub->muted != NULL)
 		peer_talk(hub, hub->muted, TALK_ON);
 	*more = false;
-	while (!*more && hub->fatal == DW_OK && hear_some(hub, &count))
+	while (!*more && hub->fatal == DW_OK) {
+		const bool went_on = resume_talker(hub, &count), took = take_next(hub, &count);
+
+		if (!went_on && !took)
+			break;
 		*more = count >= A_TURN || hub->outbox.bytes >= OUTBOX_A_TURN || dw_mono_us() >= end;
+	}
 	return count;
 }

@@ -7,8 +7,7 @@
  * (rooms/later.c); the outbox is flushed and readers are served. Handlers never send.
  *
  * Calls run one way: from this folder to handle/, from there to rooms/, tables/, store/ and peers/; tables/ looks at
- * rooms/ and peers/; rooms/ stages in store/ and answers through peers/; these two call nobody. Each header says what
- * its file offers; what all share is the struct below.
+ * rooms/ and peers/; rooms/ stages in store/ and answers through peers/; these two call nobody.
  */
 #ifndef DIAGWS_HUB_HUB_H
 #define DIAGWS_HUB_HUB_H

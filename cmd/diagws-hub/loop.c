@@ -1,18 +1,14 @@
-/* The hub's loop: hear what peers say (hear.c), carry a commit into the rooms, hand the batch to the store, send
- * (turn.c).
- *
- * Happy path of one turn:
+/* The hub's loop. One turn (the steps are in hear.c and turn.c):
  *   frames → handlers → batch and outbox; who has gone is forgotten; a batch that came back → rooms and outbox;
  *   the store is idle → it gets the batch; the outbox is flushed, readers are served.
  *
  * Where a look brought several messages and a commit is at the disk (or about to be), peers are left alone for
  * GATHER_US: what comes has to wait for that commit anyway, and to wake for each frame costs more than the frame.
  *
- * Failure modes: none of its own. SIGTERM and SIGINT: nothing is heard any more, whatever comes; what is staged and
- * every cursor is committed and answered, peers are told, the loop ends. So it does when a socket's file is gone, for
- * nobody can find this hub then, but in failure, so that another is started. A fatal error ends it after what can be
- * sent was. A loop that is stuck leaves its watchdog without a word (notify.h); a disk that is does not, for the next
- * hub would wait for it as well.
+ * SIGTERM and SIGINT: nothing is heard any more; what is staged and every cursor is committed and answered, peers are
+ * told, the loop ends. So it does when a socket's file is gone, for nobody can find this hub then, but in failure, so
+ * that another is started. A fatal error ends it after what can be sent was. A loop that is stuck leaves its watchdog
+ * without a word (notify.h); a disk that is does not, for the next hub would wait for it as well.
  */
 #include "turn.h"
 
@@ -57,7 +53,7 @@ take_signals(struct hub *hub, int fd)
 	struct signalfd_siginfo info;
 
 	while (read(fd, &info, sizeof(info)) == (ssize_t)sizeof(info))
-		if (info.ssi_signo != SIGHUP)
+		if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT)
 			begin_close(hub);
 }
 
@@ -192,10 +188,7 @@ loop_run(struct hub *hub)
 	bool gathers = false, more = false;
 	sigset_t signals;
 
-	sigemptyset(&signals);
-	sigaddset(&signals, SIGTERM);
-	sigaddset(&signals, SIGINT);
-	sigaddset(&signals, SIGHUP);
+	(void)pthread_sigmask(SIG_BLOCK, NULL, &signals); /* what main blocked */
 	fds[1].fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
 	(void)prctl(PR_SET_TIMERSLACK, 1); /* or the kernel makes HUB_LINGER_US half as long again */
 	while (hub->fatal == DW_OK) {

@@ -1,10 +1,6 @@
-/* diagws-hub: keeps the messages of each diagnosis and passes them on to edges.
- *
- * Its life: options; signals blocked, so that every thread leaves them to the loop; the engine opened and
- * looked through; the store thread; the sockets bound; the loop; all of it undone in reverse.
- *
- * Failure modes: what cannot be opened or bound is said on stderr with its reason, and the exit status
- * is the error's (sysexits).
+/* diagws-hub: keeps the messages of each diagnosis and passes them on to edges. Signals are blocked first, so that
+ * every thread leaves them to the loop. What cannot be opened or bound is said on stderr with its reason, and the exit
+ * status is the error's (sysexits).
  */
 #include <malloc.h>
 #include <signal.h>
@@ -48,7 +44,7 @@ open_engine(struct hub *hub, const struct options *options, struct dw_fault *fau
 		.id_window_ms = (uint64_t)options->id_window_ms,
 		.id_window_count = 1000 * 1000,
 		.store_limit = (uint64_t)options->store_limit,
-		.ownership = options_ownership(options) };
+		.ownership = options->ownership };
 	int err = dw_engine_lmdb.open(&hub->engine, &config, fault);
 
 	if (err != DW_OK)

@@ -7,7 +7,6 @@
 #include <stdint.h>
 
 #include "base/paths.h"
-#include "cli/opt.h"
 #include "room/room.h"
 #include "wire/router.h"
 
@@ -15,22 +14,17 @@
 enum role { ROLE_EDGE = 1, ROLE_SENDER = 2, ROLE_STAT = 4, ROLE_ADMIN = 8, ROLE_ALL = 15 };
 
 struct options {
-	struct dw_opt_list bind;
-	struct dw_bind binds[DW_ROUTER_BINDS_MAX]; /* what they say */
+	struct dw_bind binds[DW_ROUTER_BINDS_MAX];
 	size_t bind_count;
 	const char *state_dir; /* never NULL after options_check */
-	const char *engine;
-	const char *ownership;
+	enum dw_ownership ownership;
 	int64_t queue_limit, queue_ttl_ms, cursor_ttl_ms, id_window_ms;
 	int64_t store_limit, memory_limit, max_sessions;
 	bool check; /* -t */
 	char default_bind[DW_PATH_SIZE], default_dir[DW_PATH_SIZE];
 };
 
-/* What a --bind says (binds.c); its texts are kept for the life of the process. DW_E_CONFIG, DW_E_NOMEM. */
-int bind_read(const char *text, struct dw_bind *bind, struct dw_fault *fault);
 /* DW_OK, DW_OPT_DONE, or the error, which has been printed. */
 int options_read(struct options *options, int argc, char **argv);
-enum dw_ownership options_ownership(const struct options *options);
 
 #endif

@@ -1,7 +1,5 @@
-/* The steps of the hub's turn, which loop.c takes one after another.
- *
- * Its own file because what they are made of lies in several folders that know nothing of each other, and because tests
- * take the same steps without the loop, its sockets and its store thread.
+/* The steps of the hub's turn. Its own file because tests take the same steps without the loop, its sockets and its
+ * store thread.
  *
  * Invariant: what waited for a batch or a timer is carried out in the same step, when the whole batch has been applied
  * or those few timers have fired. Failure modes: once the storage has failed, what was staged meanwhile fails too.
@@ -14,7 +12,6 @@
 #include "hub.h"
 #include "peers/outbox.h"
 #include "peers/peers.h"
-#include "rooms/later.h"
 #include "rooms/load.h"
 #include "rooms/waits.h"
 #include "store/stage.h"

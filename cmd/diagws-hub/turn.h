@@ -9,8 +9,6 @@
 #include "request.h"
 
 struct batch;
-struct hub;
-struct peer;
 
 enum {
 	HUB_TIMERS = 1024,                  /* that fire in a turn, */
@@ -27,7 +25,7 @@ size_t hear(struct hub *hub, bool *more);
  * simplest kind. */
 size_t hub_receive(struct hub *hub, struct peer *peer);
 /* From a frame to its handler. */
-void hub_dispatch(struct hub *hub, struct peer *peer, struct request *request);
+request_fn hub_dispatch;
 
 /* Stages what is to be loaded, and hands the batch over. */
 void turn_commit(struct hub *hub);

@@ -283,14 +283,16 @@ find_option(const struct tables *tables, int got)
 }
 
 static int
-read_environment(const struct dw_command *command, const struct tables *tables)
+read_environment(const struct dw_command *command, const struct tables *tables, bool asks)
 {
 	int err = DW_OK;
 
 	for (int i = 0; i < tables->count && err == DW_OK; i++) {
 		const struct source source = { command, tables->opts[i], true };
-		const char *value = source.opt->env != NULL ? getenv(source.opt->env) : NULL;
+		const char *value = source.opt->env != NULL && !asks ? getenv(source.opt->env) : NULL;
 
+		if ((value == NULL || value[0] == '\0') && command->takes_initials && source.opt->kind >= DW_OPT_NUMBER)
+			value = source.opt->initial;
 		if (value != NULL && value[0] != '\0')
 			err = set_value(&source, value);
 	}
@@ -321,7 +323,7 @@ read_arguments(const struct dw_command *command, const struct tables *tables, in
 	return err;
 }
 
-/* --help works whatever the environment holds. */
+/* --help works whatever the environment holds: that is not looked at then. */
 static bool
 asks_only(int argc, char **argv)
 {
@@ -344,7 +346,7 @@ dw_opt_parse(const struct dw_command *command, int argc, char **argv, int *first
 		for (const struct dw_opt *opt = *group; !dw_opt_is_end(opt); opt++)
 			add_option(&tables, opt);
 	add_option(&tables, &words_option);
-	err = asks_only(argc, argv) ? DW_OK : read_environment(command, &tables);
+	err = read_environment(command, &tables, asks_only(argc, argv));
 	if (err == DW_OK)
 		err = read_arguments(command, &tables, argc, argv);
 	if (show_help)

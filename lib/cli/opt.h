@@ -52,6 +52,7 @@ struct dw_command {
 	const char *words;    /* what may stand as first operand (sub-commands), separated by spaces; or NULL */
 	const char *examples; /* lines, or NULL */
 	const struct dw_opt *const *groups; /* tables, each ended by an option without a name and help; NULL ends */
+	bool takes_initials; /* numbers, durations, sizes and choices are what `initial` shows, unless given */
 };
 
 enum { DW_OPT_DONE = 1 }; /* --help or --version was asked and has been printed: exit 0 */

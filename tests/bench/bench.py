@@ -32,6 +32,7 @@ from servers import BUILD, CORES, HUB, LOAD, ROOT, SERVER, Diagws, Failed
 
 RESULTS = pathlib.Path(__file__).resolve().parent / "RESULTS.md"
 SPARE_MINUTES = 3
+BESIDE = ", beside"
 OTHERS = ("bare", "Nchan", "Redis", "kernel")  # what is measured beside ours begins so
 PACKAGES = ("gcc", "libc6", "libwebsockets17", "libuv1", "libzmq5", "libmsgpackc2", "libjwt0", "libjansson4",
             "liblmdb0", "nginx", "libnginx-mod-nchan", "redis-tools")
@@ -82,29 +83,30 @@ class Progress:
         print(f"{seconds // 60:3}:{seconds % 60:02} {text}", file=sys.stderr, flush=True)
 
 
-def measure(row, rounds, progress, options):
-    """({contestant: {figure: median}}, the same of the build beside this, {contestant: why it failed}, rounds made)"""
-    builds = [BUILD, options.beside] if options.beside else [BUILD]
-    found, failed, made = {build: {label: [] for label in row.contestants} for build in builds}, {}, 0
+def measure(row, rounds, progress, minutes, beside=None):
+    """({contestant: {figure: median}}, {contestant: why it failed}, rounds that were made); what was measured of the
+    build beside this is called `contestant, beside`."""
+    builds = {"": BUILD, BESIDE: beside} if beside else {"": BUILD}
+    found, failed, made = {label: [] for label in row.contestants}, {}, 0
     for turn in range(rounds):
-        if turn > 0 and progress.minutes() > options.minutes:
+        if turn > 0 and progress.minutes() > minutes:
             break
         for label, contestant in row.contestants.items():
-            for Diagws.build in [BUILD] if label.startswith(OTHERS) else builds[::-1] if turn % 2 else builds:
-                beside = ", beside" if Diagws.build != BUILD else ""
+            of = [""] if label.startswith(OTHERS) else reversed(builds) if turn % 2 else builds
+            for name in (label + suffix for suffix in of):
+                Diagws.build = builds[name.removeprefix(label)]
                 try:
-                    if progress.minutes() > options.minutes + SPARE_MINUTES:
+                    if progress.minutes() > minutes + SPARE_MINUTES:
                         raise Failed("there was no time left")
                     figures = contestant()
-                    found[Diagws.build][label].append(figures)
-                    said = ", ".join(f"{name} {value:.4g}" for name, value in figures.items() if value is not None)
+                    found.setdefault(name, []).append(figures)
+                    said = ", ".join(f"{figure} {value:.4g}" for figure, value in figures.items() if value is not None)
                 except Exception as error:  # whatever it is, the others are to be measured
-                    failed[label + beside] = str(error) if isinstance(error, Failed) else repr(error)
-                    said = f"FAILED: {failed[label + beside]}"
-                progress.say(f"{row.name} {turn + 1}/{rounds} {label}{beside}: {said}")
+                    failed[name] = str(error) if isinstance(error, Failed) else repr(error)
+                    said = f"FAILED: {failed[name]}"
+                progress.say(f"{row.name} {turn + 1}/{rounds} {name}: {said}")
         made += 1
-    medians = [{label: median(all_figures) for label, all_figures in of.items()} for of in found.values()]
-    return medians[0], medians[1] if options.beside else {}, failed, made
+    return {name: median(all_figures) for name, all_figures in found.items()}, failed, made
 
 
 def median(all_figures):
@@ -114,19 +116,21 @@ def median(all_figures):
     return {name: statistics.median(v) for name, v in values.items() if v}
 
 
-def compared(found, beside):
+def compared(found):
     """Each figure of ours: here, in the other build, and the ratio."""
-    rows = [[label, name, f"{value:.4g}", f"{beside[label][name]:.4g}", f"{value / beside[label][name]:.3f}"]
-            for label, figures in found.items() for name, value in figures.items() if beside.get(label, {}).get(name)]
+    rows = [[label, name, f"{value:.4g}", f"{beside[name]:.4g}", f"{value / beside[name]:.3f}"]
+            for label, figures in found.items() for beside in [found.get(label + BESIDE, {})]
+            for name, value in figures.items() if beside.get(name)]
     return ["", *table(["", "figure", "here", "beside", "ratio"], rows)] if rows else []
 
 
-def section(row, rounds, found, beside, failed, about):
-    today, met = row.judge(found)
+def section(row, rounds, found, failed, about):
+    here = {label: figures for label, figures in found.items() if not label.endswith(BESIDE)}
+    today, met = row.judge(here)
     verdict = {True: "**met**", False: "**not measured**" if failed else "**missed**", None: ""}[met]
     lines = [f"## {row.title}", "", f"Target: {row.target}.", "", f"Today: {today}. {verdict}".rstrip(), "", row.how,
              ""]
-    lines += row.lines(found) + row.more(found) + compared(found, beside)
+    lines += row.lines(here) + row.more(here) + compared(found)
     lines += [""] + [f"- failed: {label}: {' '.join(why.split())}" for label, why in failed.items()]
     lines += [""] if failed else []
     lines += [f"<sub>{about}, {rounds} round{'s' if rounds > 1 else ''}</sub>"]
@@ -211,8 +215,8 @@ def main():
                 continue
             row = kind(bench)
             rounds = 1 if row.once or options.quick else options.runs
-            found, beside, failed, rounds = measure(row, rounds, progress, options)
-            sections[row.name] = section(row, rounds, found, beside, failed, about)
+            found, failed, rounds = measure(row, rounds, progress, options.minutes, options.beside)
+            sections[row.name] = section(row, rounds, found, failed, about)
             path.write_text(report(sections, by_hand))
             bad += len(failed)
     except KeyboardInterrupt:

@@ -67,3 +67,19 @@ def test_a_contestant_that_fails_fails_alone(bench):
     assert "- failed: Nchan: no luck" in text and "| Nchan | – |" in text
     assert ("Today: 2.00 µs, 1.00 × the bare loop, 1.00 × one that asks for confirmations; 1.00 × the bare loop's "
             "CPU, from an empty room. **met**") in text
+
+
+def test_another_build_is_measured_by_turns(bench, tmp_path):
+    measured = []
+
+    def ours():
+        measured.append(bench.Diagws.build)
+        return {"cpu": 2.0 if bench.Diagws.build == bench.BUILD else 4.0}
+
+    row = bench.ROWS[0](bench.Bench(quick=True))
+    row.contestants = {label: (lambda: {"cpu": 2.0}) if label.startswith(bench.OTHERS) else ours
+                       for label in row.contestants}
+    found, failed, rounds = bench.measure(row, 2, bench.Progress(), 1, beside=tmp_path)
+    here, there = bench.BUILD, tmp_path
+    assert not failed and measured == [here, there] * 3 + [there, here] * 3
+    assert "| diagws | cpu | 2 | 4 | 0.500 |" in bench.section(row, rounds, found, failed, "today")

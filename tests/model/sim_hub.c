@@ -22,7 +22,6 @@
 #include "handle/handlers.h"
 #include "peers/peers.h"
 #include "rooms/sessions.h"
-#include "rooms/later.h"
 #include "rooms/rooms.h"
 #include "rooms/load.h"
 #include "sim.h"
@@ -106,13 +105,6 @@ store_stop(struct store **store_p)
 
 /* ---- main.c */
 
-enum dw_ownership
-options_ownership(const struct options *unused)
-{
-	(void)unused;
-	return config_of.either ? DW_OWNERSHIP_EITHER : DW_OWNERSHIP_REGISTRY;
-}
-
 static int
 open_engine(const struct sim_config *config, struct dw_fault *fault)
 {
@@ -122,7 +114,7 @@ open_engine(const struct sim_config *config, struct dw_fault *fault)
 		.id_window_ms = config->id_window_ms,
 		.id_window_count = config->ids,
 		.store_limit = 64 << 20,
-		.ownership = options_ownership(NULL) };
+		.ownership = config_of.either ? DW_OWNERSHIP_EITHER : DW_OWNERSHIP_REGISTRY };
 	int err = DW_OK;
 
 	if (config->lmdb)

@@ -10,8 +10,8 @@
 #include <utlist.h>
 
 #include "../../cmd/diagws-edge/edge.h"
-#include "../../cmd/diagws-edge/http/ask.h"
-#include "../../cmd/diagws-edge/http/routes.h"
+#include "../../cmd/diagws-edge/http/request.h"
+#include "../../cmd/diagws-edge/http/route.h"
 #include "../../cmd/diagws-edge/hub/uplink.h"
 #include "sim.h"
 

@@ -1,11 +1,8 @@
 /* Clients of the HTTP side: see http.h. Its own file because it serves connections alike whatever is asked on them.
  *
- * What libmicrohttpd reads comes through our recv (door/receive.h), so that it sees canonical requests alone
- * (reader.h): it has no hook for that, and the descriptor could not be handed on to it whole otherwise. A request for a
- * WebSocket on a connection that was used before, as proxies send them, leaves by there, too.
- *
- * Time: idle for IDLE_MS, a head for HEAD_MS; a request's own deadlines are http.c's. Failure modes: no memory for a
- * connection (it is closed).
+ * libmicrohttpd has no hook for what it reads, so it reads through our recv (door/receive.h) and sees canonical
+ * requests alone (reader.h). A request for a WebSocket on a connection that was used before, as proxies send them,
+ * leaves by there, too. Failure modes: no memory for a connection (it is closed).
  */
 #include "http.h"
 
@@ -59,8 +56,9 @@ set_idle(struct http_client *client, bool idle)
 static void
 set_timer(struct http_client *client)
 {
-	const bool busy = client->reader.requests > client->reader.answered;
-	const bool head = !busy && reader_begun(&client->reader);
+	const struct reader *reader = &client->reader;
+	const bool busy = reader->requests > reader->answered;
+	const bool head = !busy && reader->state == READ_HEAD && reader->in.len > reader->in_at;
 
 	if (client->leaves)
 		return;
@@ -142,7 +140,7 @@ may_end(const struct http_client *client)
 	const struct reader *reader = &client->reader;
 	const uint64_t waiting = reader->requests - reader->answered;
 
-	return waiting == 0 || (waiting == 1 && reader_in_body(reader));
+	return waiting == 0 || (waiting == 1 && reader->state != READ_HEAD && reader->state != READ_NOTHING);
 }
 
 /* So that libmicrohttpd reads, and learns it now. */

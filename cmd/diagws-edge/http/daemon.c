@@ -1,11 +1,9 @@
 /* libmicrohttpd on libuv: see http.h. It waits in an epoll set of its own, whose descriptor our loop watches; what no
  * socket tells it (a new connection, an answer to one that was suspended) is said by http_kick, and done in the
- * next turn, for which the loop then does not wait. Its time-outs are off: they count inactivity alone. Failure modes:
- * no memory for a connection (it is closed).
+ * next turn, for which the loop then does not wait. Its time-outs are off: they count inactivity alone.
  */
 #include "http.h"
 
-#include <stdlib.h>
 #include <sys/socket.h>
 #include <utlist.h>
 
@@ -15,12 +13,6 @@
 #include "http/request.h"
 
 enum { MEMORY = 24 * 1024 }; /* of libmicrohttpd for a connection: a canonical head and that of the answer */
-
-size_t
-http_count(const struct http *http)
-{
-	return http->count;
-}
 
 bool
 http_evict(struct http *http, uint64_t ms)
@@ -96,23 +88,13 @@ on_readable(uv_poll_t *poll, int status, int events)
 	run(&http->idle);
 }
 
-static void
-closed(uv_handle_t *handle)
-{
-	struct http *http = handle->data;
-
-	if (--http->handles == 0)
-		free(http);
-}
-
 int
 http_new(struct http **out, struct edge *edge, const struct route *routes, struct dw_fault *fault)
 {
-	struct http *http = calloc(1, sizeof(*http));
+	static struct http only;
+	struct http *http = &only;
 	const union MHD_DaemonInfo *info;
 
-	if (http == NULL)
-		return DW_E_NOMEM;
 	http->edge = edge;
 	http->routes = routes;
 	/* Turbo: a new connection is read at once, and closing it is left to us (gate.h). */
@@ -122,15 +104,12 @@ http_new(struct http **out, struct edge *edge, const struct route *routes, struc
 			http_completed, edge, MHD_OPTION_CONNECTION_LIMIT, (unsigned)edge->config.max_connections + 64U,
 			MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)MEMORY, MHD_OPTION_END);
 	info = http->daemon != NULL ? MHD_get_daemon_info(http->daemon, MHD_DAEMON_INFO_EPOLL_FD) : NULL;
-	if (info == NULL) {
-		free(http);
+	if (info == NULL)
 		return dw_fault_set(fault, DW_E_CONFIG, NULL, "the package libmicrohttpd12", "libmicrohttpd did not start");
-	}
 	(void)uv_poll_init(edge->loop, &http->poll, info->epoll_fd);
 	(void)uv_idle_init(edge->loop, &http->idle);
 	http->run = run;
 	http->poll.data = http->idle.data = http;
-	http->handles = 2;
 	(void)uv_poll_start(&http->poll, UV_READABLE, on_readable);
 	*out = http;
 	return DW_OK;
@@ -154,6 +133,6 @@ http_destroy(struct http **http_p)
 	(void)MHD_run(http->daemon);
 	(void)uv_poll_stop(&http->poll);
 	MHD_stop_daemon(http->daemon);
-	uv_close((uv_handle_t *)&http->poll, closed);
-	uv_close((uv_handle_t *)&http->idle, closed);
+	uv_close((uv_handle_t *)&http->poll, NULL);
+	uv_close((uv_handle_t *)&http->idle, NULL);
 }

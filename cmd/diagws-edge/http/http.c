@@ -1,5 +1,5 @@
-/* The life of an HTTP request, see http.h: a deadline and a bound for the body, one answer. Its own file because it is
- * transport: its route knows what the call means, admit.c lets it in, reader.c has parsed its head.
+/* The life of an HTTP request, see http.h: a deadline and a bound for the body, one answer. reader.c has parsed its
+ * head, admit.c lets it in, its route knows what the call means.
  *
  * libmicrohttpd calls http_handle with the head, again with each piece of the body, and once more when it is whole;
  * after a request was suspended it calls again for where it stood. In mid-body it takes no answer: what has to be said
@@ -17,7 +17,6 @@
 #include "door/check.h"
 #include "door/socket.h"
 #include "edge.h"
-#include "http/ask.h"
 #include "http/request.h"
 #include "http/route.h"
 
@@ -35,10 +34,9 @@ is_gone(const struct request *request)
 {
 	struct pollfd link = { .fd = request->client->fd };
 
-	/* One that only says nothing more (FIN) may still listen, and looks the same as one that closed: its kernel tells
-	 * the difference, by RST, only when it is sent something, and before the answer there is nothing that every client
-	 * would take (an interim response ends the request for some). So one that left keeps its place until its wait ends.
-	 */
+	/* After a FIN it may still listen. Only sending something would tell (RST), and before the answer there is nothing
+	 * that every client takes: an interim response ends the request for some. So one that left keeps its place until
+	 * its wait ends. */
 	return poll(&link, 1, 0) > 0 && (link.revents & (POLLERR | POLLHUP)) != 0;
 }
 

@@ -1,14 +1,12 @@
 /* libmicrohttpd in the edge's loop (daemon.c), the connections that it has (client.c), and their requests (http.c).
  *
- * Life of a connection: http_take (from the gate) → requests one after the other → closed. Between requests it is idle:
- * for so long, and while there is room. Where nobody works for it it is in a list, those first that have been so for
- * longest.
+ * Life of a connection: http_take (from the gate) → requests one after the other → closed. While nobody works for it it
+ * is in a list, the longest idle first: until its time is over, or there is no room.
  *
- * Life of a request: http_handle (the head is there: everything that can be refused without the body is, or will be
- * when the token has been checked; until then no more is read) → its body → its route takes it → http_answer, now or
- * later → http_completed. The body has a bound and a deadline of its own, and so has taking the answer. A body that is
- * refused is read and thrown away as far as politeness goes, for many clients read nothing before they have written
- * all.
+ * Life of a request: http_handle with its head (what can be refused without the body is; while its token is checked no
+ * more is read) → its body → its route takes it → http_answer, now or later → http_completed. The body has a bound and
+ * a deadline, and so has taking the answer. A body that is refused is read and thrown away for a while, for many
+ * clients read nothing before they have written all.
  */
 #ifndef HTTP_H
 #define HTTP_H
@@ -37,8 +35,7 @@ struct http {
 	uv_idle_t idle;              /* while there is something to do that no socket tells: it calls */
 	uv_idle_cb run;              /* this */
 	struct http_client *clients; /* the idle ones */
-	size_t count;
-	int handles;
+	size_t count;                /* of all clients */
 };
 
 struct http_client {
@@ -75,14 +72,13 @@ void http_client_leave(struct http_client *client, struct MHD_Connection *connec
 /* It is not waited for any more, and ends. */
 void http_client_cut(struct http_client *client);
 
-/* For main. Starts libmicrohttpd for these calls. DW_E_NOMEM, DW_E_CONFIG. */
+/* For main, once. Starts libmicrohttpd for these calls. DW_E_CONFIG. */
 int http_new(struct http **out, struct edge *edge, const struct route *routes, struct dw_fault *fault);
 /* Cuts all connections. The loop must run until its handles are closed. */
 void http_destroy(struct http **http_p);
 
 /* A connection that wants HTTP; taken was read of it already. true: the descriptor is ours. */
 bool http_take(struct http *http, int fd, const struct address *address, struct dw_str taken);
-size_t http_count(const struct http *http);
 /* Closes the one that has been longest between two requests, in the midst of a head, or refused, where that is so long.
  * false: none. */
 bool http_evict(struct http *http, uint64_t ms);

@@ -4,21 +4,18 @@
  * The hub decides who may, and waits (long poll). Its answer is bounded (DW_WIRE_BATCH_MAX of records, a thousand of
  * them), so ours is: under 1.5 MiB, for a recommendation is shown with its old and new data twice.
  *
- * What is no more is told in `gaps`, each with the room's first and last n, the count and the reason: what was
- * trimmed, then each run of messages that expired among those that are left. `gap` is the first of them or null.
- * `direct_gap` and `direct_gaps` say the same of this user's direct messages, by their own numbers; they are left out
- * where there is none.
- *
- * A wait ends with the asker's token at the latest, with what is there then.
+ * `gaps` tells what was trimmed, then each run of messages that expired among those that are left; `gap` is the first
+ * of them or null. `direct_gap` and `direct_gaps` say the same of this user's direct messages, if there is any gap.
  *
  * Failure modes: a wrong argument (422, but 403 first); no hub (503).
  */
+#include <string.h>
+
 #include "base/clock.h"
 #include "cli/opt.h"
 #include "edge.h"
-#include "http/ask.h"
 #include "http/request.h"
-#include "http/routes.h"
+#include "http/route.h"
 #include "hub/uplink.h"
 #include "wire/wire.h"
 
@@ -27,7 +24,6 @@ enum { LIMIT = 100, LIMIT_MAX = 1000, WAIT_MAX_MS = 60 * 1000 };
 /* What is no more of one log, while it is put together. */
 struct holes {
 	struct dw_buf list;
-	size_t first;      /* bytes of the first one */
 	struct dw_gap gap; /* the present one; reason DW_GAP_NONE: none */
 };
 
@@ -70,13 +66,11 @@ end_hole(struct holes *holes)
 
 	if (gap.reason == DW_GAP_NONE)
 		return;
-	if (holes->first > 0)
+	if (holes->list.len > 0)
 		dw_buf_addc(&holes->list, ',');
 	dw_buf_addf(&holes->list, "{\"from\":%llu,\"to\":%llu,\"count\":%llu,\"reason\":\"%s\"}",
 		(unsigned long long)gap.from, (unsigned long long)gap.to, (unsigned long long)(gap.to - gap.from + 1),
 		dw_gap_text(gap.reason));
-	if (holes->first == 0)
-		holes->first = holes->list.len;
 	holes->gap.reason = DW_GAP_NONE;
 }
 
@@ -99,7 +93,7 @@ add_messages(struct dw_buf *out, struct holes *numbered, struct holes *direct, c
 	const uint64_t now = dw_now_ms();
 	struct dw_str rest = records->records;
 	struct dw_record record;
-	bool first = true;
+	const char *separator = "";
 	int err;
 
 	while ((err = dw_record_next(&rest, &record)) == DW_OK) {
@@ -109,9 +103,8 @@ add_messages(struct dw_buf *out, struct holes *numbered, struct holes *direct, c
 			add_hole(record.to.n == 0 ? numbered : direct, (struct dw_gap) { n, n, DW_GAP_EXPIRED });
 			continue;
 		}
-		if (!first)
-			dw_buf_addc(out, ',');
-		first = false;
+		dw_buf_adds(out, separator);
+		separator = ",";
 		dw_record_to_json(out, records->room, &record);
 	}
 	return err == DW_E_AGAIN ? DW_OK : err;
@@ -120,21 +113,19 @@ add_messages(struct dw_buf *out, struct holes *numbered, struct holes *direct, c
 static void
 add_holes(struct dw_buf *out, const char *name, struct holes *holes)
 {
+	const char *list;
+
 	end_hole(holes);
-	dw_buf_addf(out, ",\"%sgap\":", name);
-	if (holes->first > 0)
-		dw_buf_add(out, holes->list.data, holes->first);
-	else
-		dw_buf_adds(out, "null");
-	dw_buf_addf(out, ",\"%sgaps\":[", name);
-	dw_buf_add(out, holes->list.data, holes->list.len);
-	dw_buf_addc(out, ']');
+	list = holes->list.len > 0 ? holes->list.data : NULL;
+	dw_buf_addf(out, ",\"%sgap\":%.*s,\"%sgaps\":[%s]", name, list != NULL ? (int)strcspn(list, "}") + 1 : 4,
+		list != NULL ? list : "null", name, list != NULL ? list : "");
 	out->failed |= holes->list.failed;
 	dw_buf_clear(&holes->list);
 }
 
-static void
-tell_records(struct request *request, const struct dw_records *records)
+/* DW_E_PROTOCOL, DW_E_NOMEM. */
+static int
+add_records(struct request *request, const struct dw_records *records)
 {
 	struct holes numbered = { 0 }, direct = { 0 };
 	struct dw_buf *out = &request->answer;
@@ -152,19 +143,16 @@ tell_records(struct request *request, const struct dw_records *records)
 	if (direct.list.len > 0 || direct.gap.reason != DW_GAP_NONE)
 		add_holes(out, "direct_", &direct);
 	dw_buf_addc(out, '}');
-	if (err == DW_OK && !dw_buf_ok(out))
-		err = DW_E_NOMEM;
-	if (err == DW_OK)
-		http_answer(request, MHD_HTTP_OK);
-	else
-		api_fail(request, err, NULL, NULL);
+	return err == DW_OK && !dw_buf_ok(out) ? DW_E_NOMEM : err;
 }
 
 static void
 on_records(struct request *request, int err, const struct dw_wire *answer)
 {
 	if (err == DW_OK)
-		tell_records(request, &answer->records);
+		err = add_records(request, &answer->records);
+	if (err == DW_OK)
+		http_answer(request, MHD_HTTP_OK);
 	else
 		api_fail(request, err, NULL, NULL);
 }

@@ -1,9 +1,8 @@
 /* POST /ws/broadcast…: body → checked message → PUBLISH to the hub → the answer after its commit; with
  * wait=delivered:N the answer after N devices have confirmed it, or when the deadline is over.
  *
- * Who may is decided by the hub in the same transaction (owner), or here (scope `publish`). Contract's order:
- * 400 (no JSON) before 403 before 422: when something is wrong (also in `wait` and `deadline`) and the sender has no
- * scope, the hub is first asked whether the sender may publish there at all.
+ * Who may is decided by the hub in the same transaction (owner), or here (scope `publish`). The order is 400 (no JSON),
+ * 403, 422: so what is wrong, also in `wait` and `deadline`, is told to who has no scope after asking the hub.
  *
  * Failure modes: what the hub refuses; no answer in time (503, with the id to try again with); stored, but on too
  * few devices (504), or not known on how many (503): both tell seq and id.
@@ -14,9 +13,8 @@
 
 #include "base/clock.h"
 #include "cli/opt.h"
-#include "http/ask.h"
 #include "http/request.h"
-#include "http/routes.h"
+#include "http/route.h"
 #include "wire/wire.h"
 
 enum { DEADLINE_MS = 5000, DEADLINE_MAX_MS = 60 * 1000, DEVICES_MAX = 1000000 };

@@ -1,13 +1,10 @@
-/* From a client's bytes to canonical requests: see reader.h. Its own file because it is pure, and the one place that
- * decides where a request begins and ends.
- *
- * Happy path: reader_put → reader_get: a head, its body, the next head. Failure modes: a malformed head or chunk (it is
- * refused, and nothing behind it is read), a body that is too large. Invariants: what is kept is less than a head and
- * what was put at once; a byte is given or dropped once.
+/* From a client's bytes to canonical requests: see reader.h. This is the one place that decides where a request begins
+ * and ends. Failure modes: a malformed head or chunk (it is refused, and nothing behind it is read), a body that is too
+ * large. Invariants: what is kept is less than a head and what was put at once; a byte is given or dropped once.
  */
 #include "reader.h"
 
-#include <ctype.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "door/upgrade.h"
@@ -245,23 +242,17 @@ find_line(struct reader *reader, size_t limit, size_t *length)
 static bool
 take_chunk_size(struct reader *reader)
 {
-	static const char digits[] = "0123456789abcdef";
 	const char *from = rest(reader).p;
-	uint64_t size = 0;
-	size_t length, i = 0;
+	uint64_t size;
+	size_t length, digits;
 
 	if (!find_line(reader, LIMIT_CHUNK_LINE, &length))
 		return reader->state == READ_NOTHING;
-	for (; i < length && i < 8; i++) {
-		const char *digit = memchr(digits, tolower((unsigned char)from[i]), sizeof(digits) - 1);
-
-		if (digit == NULL)
-			break;
-		size = size << 4 | (uint64_t)(digit - digits);
-	}
-	reader->total += size;
-	if (i == 0 || (i < length && from[i] != ';'))
+	digits = strspn(from, "0123456789abcdefABCDEF");
+	if (digits == 0 || digits > 8 || (digits < length && from[digits] != ';'))
 		return end_body(reader, HEAD_CHUNK);
+	size = strtoul(from, NULL, 16);
+	reader->total += size;
 	if (reader->total > LIMIT_BODY)
 		return end_body(reader, HEAD_BODY);
 	drop(reader, length + 2);
@@ -321,7 +312,7 @@ step(struct reader *reader)
 	}
 }
 
-/* Gives what is ready of a buffer, up to n bytes. */
+/* Gives what is in a buffer, up to n bytes. */
 static size_t
 give(struct dw_buf *buf, size_t *at, char *out, size_t n)
 {
@@ -363,18 +354,6 @@ reader_get(struct reader *reader, char *out, size_t n)
 			break;
 	}
 	return given;
-}
-
-bool
-reader_begun(const struct reader *reader)
-{
-	return reader->state == READ_HEAD && rest(reader).n > 0;
-}
-
-bool
-reader_in_body(const struct reader *reader)
-{
-	return reader->state != READ_HEAD && reader->state != READ_NOTHING;
 }
 
 void

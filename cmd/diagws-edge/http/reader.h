@@ -21,8 +21,8 @@ struct dw_opt_list;
 enum { LIMIT_BODY = 256 * 1024 };
 
 enum reader_state {
-	READ_HEAD,
-	READ_BODY,
+	READ_HEAD,  /* what is in `in` begins one */
+	READ_BODY,  /* from here to READ_TRAILER the newest request's body is not whole */
 	READ_CHUNK, /* its size is next */
 	READ_CHUNK_DATA,
 	READ_CHUNK_END,
@@ -48,10 +48,6 @@ struct reader {
 void reader_put(struct reader *reader, const void *bytes, size_t n);
 /* Up to n bytes for libmicrohttpd. Fewer: more has to come first, or nothing more will be given (READ_NOTHING). */
 size_t reader_get(struct reader *reader, char *out, size_t n);
-/* Whether it has the beginning of a head. */
-bool reader_begun(const struct reader *reader);
-/* Whether the newest request's body is not whole. */
-bool reader_in_body(const struct reader *reader);
 void reader_clear(struct reader *reader);
 
 #endif

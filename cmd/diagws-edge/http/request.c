@@ -1,5 +1,4 @@
-/* What is said of a request and to it: see request.h. Its own file because whoever takes requests needs this, and
- * nothing of how libmicrohttpd brings them (http.c).
+/* What is said of a request and to it: see request.h. How libmicrohttpd brings it is http.c's.
  */
 #include "request.h"
 

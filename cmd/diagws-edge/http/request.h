@@ -1,5 +1,5 @@
-/* An HTTP request: what it says, and answering it (api.c; request.c where libmicrohttpd is needed). What the answers
- * say is for who takes it (route.h).
+/* An HTTP request: what it says, what the hub is asked for it, and answering it (api.c; request.c where libmicrohttpd
+ * is needed). What the answers say is for who takes it (route.h).
  */
 #ifndef REQUEST_H
 #define REQUEST_H
@@ -17,6 +17,7 @@
 
 struct ask;
 struct edge;
+struct dw_wire;
 struct guest;
 struct http_client;
 
@@ -85,5 +86,21 @@ void http_error(struct request *request, unsigned status, const char *code, cons
 
 /* It ends without an answer, and its connection with it. */
 void http_kill(struct request *request);
+
+/* As uplink_done. */
+typedef void ask_done(struct request *request, int err, const struct dw_wire *answer);
+
+/* Asks the hub, which is to wait so long at the most (0: not at all), and calls `done`; or answers the request, where
+ * that cannot be: the edge is about to end, no memory, or too many wait at the hub for more than its answer (for
+ * devices, for the next message), of this user or in all. One whose client left counts until the hub has answered:
+ * leaving and coming again gains nothing. */
+void ask_hub(struct request *request, const struct dw_wire *wire, uint64_t wait_ms, ask_done *done);
+/* Something is wrong (err, request->fault) with what was asked of a diagnosis: answers that, but one who may not
+ * publish there is told only so. */
+void ask_refusal(struct request *request, struct dw_str room, int err);
+/* The request ends: `done` will not be called. */
+void ask_forget(struct request *request);
+/* The edge is going to end: those who wait are answered now (503). */
+void ask_drain(struct edge *edge);
 
 #endif

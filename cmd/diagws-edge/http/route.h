@@ -1,4 +1,5 @@
-/* HTTP calls as data: the HTTP side is given a table of them, and knows none by name.
+/* HTTP calls as data: the HTTP side is given a table of them, and knows none by name. The edge's are in routes.c, and
+ * each group of them has a file of its own.
  */
 #ifndef ROUTE_H
 #define ROUTE_H
@@ -27,5 +28,13 @@ struct route {
  */
 const struct head_refusal *route_find(
 	const struct route *routes, const char *method, const char *path, const struct route **route, const char **allow);
+
+extern const struct route edge_routes[];
+
+void publish_take(struct request *request);  /* publish.c: the four that publish */
+void messages_take(struct request *request); /* messages.c: /ws/messages/{diagnosis_id} */
+void status_take(struct request *request);   /* status.c: /ws/status */
+/* At the end, when nothing is asked any more. */
+void status_clear(void);
 
 #endif

@@ -1,6 +1,6 @@
-/* The edge's HTTP calls: path, method, needs, and who takes it, in a file of its own (publish.c, messages.c, status.c).
+/* The edge's HTTP calls: path, method, needs, and who takes it (route.h).
  */
-#include "routes.h"
+#include "route.h"
 
 #include "edge.h"
 #include "http/request.h"

@@ -1,11 +1,9 @@
 /* GET /ws/status: totals for anyone; ids of diagnoses and users only for a token with the `stat` scope. One view of the
  * hub after another becomes one JSON object. Its own file because it alone reads the hub's tables.
  *
- * There are two pages, with ids and without. Whoever asks for one while the hub is asked for it gets the same, and so
- * does who asks within FRESH_MS: it costs the hub a few answers a second, however many ask here.
- *
- * Failure modes: the hub does not answer, or is busy with the long views of others: all who wait are told so (503). One
- * who leaves is taken off the list; the page is finished all the same.
+ * There are two pages, with ids and without. All who ask for one while it is made, or within FRESH_MS, get the same: it
+ * costs the hub a few answers a second, however many ask here. One who leaves does not stop it. Failure modes: the hub
+ * does not answer, or is busy with the long views of others: all who wait are told so (503).
  */
 #include <utlist.h>
 
@@ -13,7 +11,7 @@
 #include "cli/rows.h"
 #include "edge.h"
 #include "http/request.h"
-#include "http/routes.h"
+#include "http/route.h"
 #include "hub/uplink.h"
 #include "wire/wire.h"
 

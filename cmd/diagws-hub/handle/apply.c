@@ -87,8 +87,8 @@ apply_append(struct hub *hub, struct staged *staged)
 		waits_message(hub, room);
 	}
 	if (staged->holds)
-		room_unhold(room_find(hub, dw_str(op->room)));
-	if ((room = room_find(hub, dw_str(op->room))) != NULL)
+		room_unhold(hub, room_find(hub, dw_str(op->room)));
+	else if ((room = room_find(hub, dw_str(op->room))) != NULL)
 		room_done(hub, room);
 }
 
@@ -139,15 +139,11 @@ apply_owners(struct hub *hub, struct staged *staged)
 	}
 	if (staged->reply == REPLY_CHECKED) {
 		outbox_add(hub, staged->peer,
-			&(struct dw_wire) {
-				.kind = DW_OWNED, .owned = { .corr = staged->corr, .code = (uint64_t)-right_found(hub, staged) } });
+			&(struct dw_wire) { DW_OWNED, .owned = { staged->corr, (uint64_t)-right_found(hub, staged) } });
 		return;
 	}
 	if (op->err != DW_OK) {
-		const struct dw_wire answer = { .kind = DW_TABLE,
-			.table = { .corr = staged->corr, .code = (uint64_t)-op->err } };
-
-		outbox_add(hub, staged->peer, &answer);
+		outbox_add(hub, staged->peer, &(struct dw_wire) { DW_TABLE, .table = { staged->corr, (uint64_t)-op->err } });
 		return;
 	}
 	table_init(&table, op->read.limit, -1, false);
@@ -239,10 +235,8 @@ apply_batch(struct hub *hub, struct batch *batch)
 	for (size_t i = 0; i < batch->count; i++) {
 		struct staged *staged = (struct staged *)(void *)batch->ops[i];
 
-		if (staged->reply == REPLY_RIGHT || staged->reply == REPLY_LOOKUP)
-			question_answered(hub, staged);
-		else if (staged->op.kind == DW_OP_LOAD)
-			room_found(hub, staged);
+		if (staged->later.serve != NULL)
+			later_add(hub, &staged->later);
 		else
 			stage_free(hub, staged);
 	}

@@ -1,6 +1,4 @@
-/* How peers go: what they left in rooms, waits, scans and the outbox ends with them.
- *
- * Its own file because it is the one that knows all of that; who is connected (peers.c) knows none of it.
+/* How peers go: what they left in rooms, waits, scans and the outbox ends with them; peers.c knows none of it.
  *
  * Happy path: BYE. Failure modes: silence (an edge sends at least a PING each few seconds): the peer is forgotten;
  * should it live, its next frame is answered with WHO. A connection that ends or takes nothing more: it is forgotten at
@@ -57,7 +55,7 @@ peer_forget(struct hub *hub, struct peer *peer)
 	if (peer->known)
 		dw_log_debug("peer gone", "name=%s kind=%llu", peer->name, (unsigned long long)peer->kind);
 	scans_pass_peer(hub, peer);
-	stage_forget(peer);
+	stage_forget(hub, peer);
 	peer_remove(hub, peer);
 }
 

@@ -5,21 +5,9 @@
 #include "request.h"
 
 struct batch;
-struct hub;
-struct peer;
 
 /* One handler a message. The peer has said HELLO (but for on_hello). */
-void on_hello(struct hub *hub, struct peer *peer, struct request *request);
-void on_ping(struct hub *hub, struct peer *peer, struct request *request);
-void on_bye(struct hub *hub, struct peer *peer, struct request *request);
-void on_publish(struct hub *hub, struct peer *peer, struct request *request);
-void on_join(struct hub *hub, struct peer *peer, struct request *request);
-void on_leave(struct hub *hub, struct peer *peer, struct request *request);
-void on_confirm(struct hub *hub, struct peer *peer, struct request *request);
-void on_credit(struct hub *hub, struct peer *peer, struct request *request);
-void on_read(struct hub *hub, struct peer *peer, struct request *request);
-void on_stat(struct hub *hub, struct peer *peer, struct request *request);
-void on_own(struct hub *hub, struct peer *peer, struct request *request);
+request_fn on_hello, on_ping, on_bye, on_publish, on_join, on_leave, on_confirm, on_credit, on_read, on_stat, on_own;
 
 /* Carries out a batch that the store has given back: messages into their rooms, answers to those who asked. Then it is
  * empty, and hub->spare. */

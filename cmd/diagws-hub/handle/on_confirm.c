@@ -1,6 +1,4 @@
-/* What sessions have received: CONFIRM and LEAVE.
- *
- * CONFIRM: sessions of a room have received everything up to a position. Their devices' cursors follow; they reach the
+/* CONFIRM: sessions of a room have received everything up to a position. Their devices' cursors follow; they reach the
  * store within seconds. LEAVE: a session ends, with what it has confirmed last. Its device's cursor goes to the store
  * at once. One that ended before this hub, or before its edge came back, is told once more with its user and device: it
  * moves the cursor when nobody is connected there.

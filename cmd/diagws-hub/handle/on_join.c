@@ -1,12 +1,13 @@
 /* JOIN: a session comes to a room. Answered with JOINED; the messages after its position follow.
  *
  * Happy path: the room is resident, the user may watch, an older connection of the same device is told
- * that it is replaced, the session stands where the rules say (lib/room/join.c).
- *
- * Failure modes: a field is wrong; who may not watch is refused (question.c); a room that is not resident is loaded
- * first, for one who may, and the frame comes back here.
+ * that it is replaced, the session stands where the rules say (lib/room/join.c). Failure modes: a field is wrong; who
+ * may not watch is refused (question.c); a room that is not resident is loaded first, for one who may, and the frame
+ * comes back here.
  */
 #include "handle/handlers.h"
+
+#include <utlist.h>
 
 #include "base/clock.h"
 #include "cli/logging.h"
@@ -67,7 +68,7 @@ join_room(struct hub *hub, struct peer *peer, struct dw_room *room, const struct
 		.engine_head = hub->info.head,
 		.now = dw_now_ms(),
 		.steady = dw_mono_ms(),
-		.place = lookup_of(request, dw_seq(join->after)) };
+		.place = request->found };
 	struct dw_wire answer = { .kind = DW_JOINED };
 	struct dw_session *session = dw_room_session(room, join->session);
 	const struct had before = had_of(dw_room_device(room, join->user, join->device));
@@ -88,8 +89,10 @@ join_room(struct hub *hub, struct peer *peer, struct dw_room *room, const struct
 	err = dw_room_join(room, join, &context, &answer.joined, &session);
 	if (err == DW_OK) {
 		peer->sessions++;
-		if (session->reader->session_count == 1 && session->reader->edge_prev == NULL)
-			peer_add_reader(peer, session->reader);
+		if (session->reader->session_count == 1 && session->reader->edge_prev == NULL) {
+			DL_APPEND2(peer->readers, session->reader, edge_prev, edge_next);
+			peer->reader_count++;
+		}
 		if (dw_seq(session->reader->sent) < room->head)
 			peer_mark_dirty(hub, peer, session->reader);
 		answer.joined.corr = join->corr;
@@ -111,7 +114,7 @@ needs_lookup(const struct hub *hub, const struct dw_room *room, const struct req
 
 	return (join->flags & DW_JOIN_AFTER) != 0 && (join->flags & (DW_JOIN_RETURN | DW_JOIN_NEW)) == 0 &&
 		   (join->epoch.n == 0 || dw_str_is(join->epoch, hub->info.epoch)) && dw_seq(join->after) <= hub->info.head &&
-		   lookup_of(request, dw_seq(join->after)) == NULL && dw_room_asks_place(room, join->user, dw_seq(join->after));
+		   request->found == NULL && dw_room_asks_place(room, join->user, dw_seq(join->after));
 }
 
 void
@@ -132,8 +135,7 @@ on_join(struct hub *hub, struct peer *peer, struct request *request)
 	if (err == DW_OK) {
 		dw_room_expire(room, dw_now_ms());
 		if (needs_lookup(hub, room, request))
-			err = lookup_ask(hub, peer,
-				&(struct lookup) { .room = room, .user = join->user, .seq = dw_seq(join->after) }, &request->message);
+			err = lookup_ask(hub, peer, &request->message, room, 0);
 		else
 			err = join_room(hub, peer, room, request);
 	}

@@ -1,7 +1,6 @@
-/* OWN: the registry of who may watch what. Changes and looks both go through the batch: a change is
- * answered when it is durable, and the sessions that it shuts out are closed with it (apply.c). A list comes a page at
- * a time, and all that a page may take is staged with its question: so whoever asks for many takes no more than a
- * share.
+/* OWN: the registry of who may watch what. Changes and looks both go through the batch: a change is answered when it is
+ * durable, and the sessions that it shuts out are closed with it (apply.c). A list comes a page at a time, and all that
+ * a page may take is staged with its question: so whoever asks for many takes no more than a share.
  */
 #include "handle/handlers.h"
 
@@ -20,18 +19,15 @@ _Static_assert(LIST_MAX *(DW_ROOM_MAX + DW_USER_MAX + 16) <= LIST_BYTES, "what a
 static int
 find_state(struct dw_str verb, enum dw_owner_state *state)
 {
-	static const struct {
-		const char *verb;
-		enum dw_owner_state state;
-	} verbs[] = { { "grant", DW_OWNER_GRANTED }, { "revoke", DW_OWNER_NONE }, { "deny", DW_OWNER_DENIED } };
-
-	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++) {
-		if (dw_str_is(verb, verbs[i].verb)) {
-			*state = verbs[i].state;
-			return DW_OK;
-		}
-	}
-	return DW_E_UNSUPPORTED;
+	if (dw_str_is(verb, "grant"))
+		*state = DW_OWNER_GRANTED;
+	else if (dw_str_is(verb, "revoke"))
+		*state = DW_OWNER_NONE;
+	else if (dw_str_is(verb, "deny"))
+		*state = DW_OWNER_DENIED;
+	else
+		return DW_E_UNSUPPORTED;
+	return DW_OK;
 }
 
 /* Behind an entry of what is listed. */

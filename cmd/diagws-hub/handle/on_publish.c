@@ -1,8 +1,6 @@
-/* PUBLISH: a message to be stored. Every byte is checked here once more, whoever sent it.
- *
- * Happy path: grammar, contents, staged; STORED is answered by the commit (apply.c). Failure modes: a
- * field or the contents are wrong (the text says which and why), too much waits already (busy). A hub
- * that is shutting down says nothing: what it was asked is asked of the next one again.
+/* PUBLISH: a message to be stored. Every byte is checked here once more, whoever sent it; STORED is answered by the
+ * commit (apply.c). Failure modes: a field or the contents are wrong (the text says which and why), too much waits
+ * already (busy). A hub that is shutting down says nothing: what it was asked is asked of the next one again.
  */
 #include "handle/handlers.h"
 

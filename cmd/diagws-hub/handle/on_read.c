@@ -1,8 +1,6 @@
 /* READ: messages of a room after a position, answered with RECORDS from memory. Two kinds ask: an edge for a session
- * that fell behind its ring, and an edge for somebody who reads without one (session 0), by right of their token.
- *
- * Happy path: the room is resident (with a session it always is), the records that the reader gets are collected,
- * what is no longer retained is told as a gap. Nothing there: a poll waits (waits.c).
+ * that fell behind its ring (its room is resident), and an edge for somebody who reads without one (session 0), by
+ * right of their token. What is no longer retained is told as a gap. Nothing there: a poll waits (waits.c).
  *
  * Failure modes: a field is wrong; a stranger (question.c); a room that must be loaded first, a position that only the
  * engine knows: the frame comes back here when that is done.
@@ -106,7 +104,7 @@ static int
 read_room(struct hub *hub, struct peer *peer, struct dw_room *room, struct request *request, struct dw_buf *out)
 {
 	const struct dw_read *read = &request->message.read;
-	const struct dw_place *found = lookup_of(request, dw_seq(read->after));
+	const struct dw_place *found = request->found;
 	const struct dw_join_context context = { .edge = peer->number,
 		.epoch = hub->info.epoch,
 		.engine_head = hub->info.head,
@@ -125,10 +123,8 @@ read_room(struct hub *hub, struct peer *peer, struct dw_room *room, struct reque
 	if (err != DW_OK)
 		return err;
 	if (!cut_gaps(room, read, found, records) || asks)
-		return lookup_ask(hub, peer,
-			&(struct lookup) {
-				.room = room, .user = read->user, .seq = dw_seq(read->after), .until = dw_seq(records->last) },
-			&request->message); /* with what is left of its wait */
+		/* With what is left of its wait. */
+		return lookup_ask(hub, peer, &request->message, room, dw_seq(records->last));
 	if (is_nothing(records) && read->wait_ms > 0 && !hub->closing)
 		return wait_message(hub, peer, room, request);
 	if (!records->more)

@@ -1,9 +1,6 @@
 /* STAT: what the hub knows about itself, as a table. Answered from memory, so that it never waits for the
  * disk; only `devices`, `messages`, and `room` for one that is not in memory, load that room first. What may have many
- * rows is put together a slice a turn (scan.c).
- *
- * One function per view, one table names them with their columns. Rows are sorted where all of them are: here, for an
- * answer may hold only the first of them.
+ * rows is put together a slice a turn (scan.c), and sorted here, for an answer may hold only the first of them.
  */
 #include "handle/handlers.h"
 
@@ -67,16 +64,6 @@ find_column(const char *names, struct dw_str name)
 	}
 }
 
-/* The asker learns which columns there are. */
-static void
-refuse_column(struct hub *hub, struct peer *peer, uint64_t corr, const struct view *view)
-{
-	const struct dw_wire answer = { .kind = DW_TABLE,
-		.table = { .corr = corr, .code = (uint64_t)-DW_E_FIELD, .columns = dw_str(view->columns) } };
-
-	outbox_add(hub, peer->number, &answer);
-}
-
 /* The column has been looked at. */
 static int
 send_view(struct hub *hub, struct peer *peer, const struct dw_stat *stat, const struct view *view, struct dw_room *room)
@@ -125,7 +112,9 @@ on_stat(struct hub *hub, struct peer *peer, struct request *request)
 	if (view == NULL)
 		err = DW_E_UNSUPPORTED;
 	else if (stat->sort.n > 0 && find_column(view->columns, stat->sort) < 0)
-		refuse_column(hub, peer, stat->corr, view);
+		outbox_add(hub, peer->number, /* the asker learns which columns there are */
+			&(struct dw_wire) {
+				DW_TABLE, .table = { stat->corr, (uint64_t)-DW_E_FIELD, .columns = dw_str(view->columns) } });
 	else if (view->of_room)
 		err = send_room_view(hub, peer, request, view);
 	else

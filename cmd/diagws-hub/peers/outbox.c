@@ -1,12 +1,11 @@
 /* What goes out. Handlers and commits append answers; once a turn every reader that has something to get is served with
- * MESSAGES, as far as its edge's credit reaches, and all that one peer gets is sent together: as one frame, or as few
- * as it fits into.
+ * MESSAGES, as far as its edge's credit reaches, and all that one peer gets is sent in as few frames as it fits into.
  *
  * Its own file because order lives here: a JOINED is sent before the messages that follow its position, and an
  * answer to a publish only when its commit has put it here.
  *
- * Failure modes: a peer that is gone or takes nothing more is marked lost; it is forgotten after the flush (turn.c).
- * A failed allocation would lose an answer: it ends the process, and all that was acknowledged is kept.
+ * Failure modes: a peer that is gone or takes nothing more is marked lost, and forgotten after the flush (turn.c). A
+ * failed allocation would lose an answer: it ends the process, and all that was acknowledged is kept.
  */
 #include "peers/outbox.h"
 
@@ -176,38 +175,30 @@ void
 answer_failure(struct hub *hub, uint32_t peer, const struct dw_wire *request, int err, const char *text)
 {
 	const uint64_t code = (uint64_t)-err;
-	struct dw_wire answer = { 0 };
+	struct dw_wire answer;
 
 	switch (request->kind) {
 	case DW_PUBLISH:
-		answer.kind = DW_STORED;
-		answer.stored = (struct dw_stored) {
-			.corr = request->publish.corr, .code = code, .text = dw_str(text != NULL ? text : dw_err_text(err))
-		};
+		text = text != NULL ? text : dw_err_text(err);
+		answer = (struct dw_wire) { DW_STORED, .stored = { request->publish.corr, code, .text = dw_str(text) } };
 		break;
 	case DW_JOIN:
-		answer.kind = DW_JOINED;
 		/* No more than what a refusal that waited for a commit says (apply.c). */
-		answer.joined = (struct dw_joined) {
-			.corr = request->join.corr, .session = request->join.session, .code = code, .room = request->join.room
-		};
+		answer = (struct dw_wire) { DW_JOINED,
+			.joined = { request->join.corr, request->join.session, code, request->join.room } };
 		break;
 	case DW_READ:
-		answer.kind = DW_RECORDS;
-		answer.records = (struct dw_records) {
-			.corr = request->read.corr, .code = code, .room = request->read.room, .stay = request->read.stay
-		};
+		answer = (struct dw_wire) { DW_RECORDS,
+			.records = { request->read.corr, code, request->read.room, .stay = request->read.stay } };
 		break;
 	case DW_STAT:
-		answer.kind = DW_TABLE;
-		answer.table = (struct dw_table) { .corr = request->stat.corr, .code = code };
+		answer = (struct dw_wire) { DW_TABLE, .table = { request->stat.corr, code } };
 		break;
 	case DW_OWN:
-		answer.kind = dw_str_is(request->own.verb, "list") ? DW_TABLE : DW_OWNED;
-		if (answer.kind == DW_TABLE)
-			answer.table = (struct dw_table) { .corr = request->own.corr, .code = code };
+		if (dw_str_is(request->own.verb, "list"))
+			answer = (struct dw_wire) { DW_TABLE, .table = { request->own.corr, code } };
 		else
-			answer.owned = (struct dw_owned) { .corr = request->own.corr, .code = code };
+			answer = (struct dw_wire) { DW_OWNED, .owned = { request->own.corr, code } };
 		break;
 	default:
 		return;

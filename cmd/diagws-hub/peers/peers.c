@@ -1,12 +1,8 @@
 /* Who is connected. The router numbers each connection afresh, so a peer is a number, and after its HELLO also a
- * process
- * (`id`) in its so-many-th introduction (`incarnation`).
+ * process (`id`) in its so-many-th introduction (`incarnation`).
  *
- * Its own file because everything else asks it who is there, and it asks nobody: how a peer goes, and what goes with
- * it, is in handle/farewell.c.
- *
- * Happy path: first frame, HELLO, frames, BYE. Failure modes: memory. Invariants: who may not be sent to is in the list
- * of the lost until it is forgotten; who has something to get, and credit, in that of those who are served.
+ * Its own file because everything else asks it who is there, and it asks nobody; how a peer goes, and what goes with
+ * it, is in handle/farewell.c. Failure modes: memory.
  */
 #include "peers/peers.h"
 
@@ -119,13 +115,6 @@ peer_answered(struct peer *peer)
 {
 	assert(peer->pending > 0);
 	peer->pending--;
-}
-
-void
-peer_add_reader(struct peer *peer, struct dw_reader *reader)
-{
-	DL_APPEND2(peer->readers, reader, edge_prev, edge_next);
-	peer->reader_count++;
 }
 
 void

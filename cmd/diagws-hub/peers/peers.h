@@ -69,7 +69,6 @@ void peer_unknown(struct hub *hub, struct peer *peer);
 void peer_remove(struct hub *hub, struct peer *peer);
 /* One less of its requests is unanswered. The caller makes sure that the request was this peer's. */
 void peer_answered(struct peer *peer);
-void peer_add_reader(struct peer *peer, struct dw_reader *reader);
 void peer_remove_reader(struct peer *peer, struct dw_reader *reader);
 void peer_mark_dirty(struct hub *hub, struct peer *peer, struct dw_reader *reader);
 /* Whether it may be sent MESSAGES: its window has room, and not too much is still unsent. */

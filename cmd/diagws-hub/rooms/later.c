@@ -1,46 +1,33 @@
 /* The queue of messages that waited and can be carried out now.
  *
- * Its own file because it knows neither what they waited for nor who carries them out: so those whom a message waits
- * for need not know what becomes of it. Order is that of the queue, and within one that has several their own.
- *
- * Happy path: a batch has been applied, or a timer has fired, and something is added; right after that the turn serves
- * the queue until it is empty (turn.c). Failure modes: whoever waited may have gone: what is in the queue sees to that
- * when it is its turn. Invariant: between two steps of a turn the queue is empty.
+ * Its own file because it knows neither what they waited for nor who carries them out. Happy path: a batch has been
+ * applied, or a timer has fired, and something is added; right after that the turn serves the queue until it is empty
+ * (turn.c). Whoever waited may have gone: what is in the queue sees to that when it is its turn.
  */
-#include "rooms/later.h"
+#include "request.h"
 
 #include <utlist.h>
 
 #include "hub.h"
-#include "request.h"
 
 void
-later_add(struct hub *hub, struct later *later, const struct later_ops *ops)
+later_add(struct hub *hub, struct later *later)
 {
-	if (later->ops == NULL)
+	if (later->prev == NULL)
 		DL_APPEND(hub->later, later);
-	later->ops = ops;
 }
 
 void
 later_remove(struct hub *hub, struct later *later)
 {
-	if (later->ops != NULL)
+	if (later->prev != NULL)
 		DL_DELETE(hub->later, later);
-	later->ops = NULL;
+	later->prev = NULL;
 }
 
 void
-later_serve(struct hub *hub, void (*dispatch)(struct hub *hub, struct peer *peer, struct request *request))
+later_serve(struct hub *hub, request_fn *dispatch)
 {
-	while (hub->later != NULL) {
-		struct later *later = hub->later;
-		const struct later_ops *ops = later->ops;
-		struct request request = { .poll = POLL_FIRST };
-		struct peer *peer = ops->take(hub, later, &request);
-
-		if (peer != NULL)
-			dispatch(hub, peer, &request);
-		ops->done(hub, later, &request);
-	}
+	while (hub->later != NULL)
+		hub->later->serve(hub, hub->later, dispatch);
 }

@@ -1,12 +1,9 @@
 /* Loads of rooms, and what becomes of the frames that waited for them; and what is known of rooms at the start: how
- * much each retains, and where its devices stand. None is loaded for that, and it is read from the engine by the main
- * thread, for the store thread does not run yet.
+ * much each retains, and where its devices stand, which the main thread reads before the store thread runs.
  *
  * Its own file because a load has two ends that are far apart: it is staged when it is its turn (load_queue.c), and
- * carried into its room when its batch has been committed.
- *
- * Happy path: staged, committed, the room is filled; when the whole batch has been applied the frames that wait are
- * carried out, in order, before anything that comes later.
+ * carried into its room when its batch has been committed. The frames that wait are carried out after the whole batch,
+ * in order, before anything that comes later.
  *
  * Failure modes: the load fails: whoever waits is told. Where all who asked are gone the room is not loaded. Invariant:
  * a room counts as loading until its first frame is carried out, so that none overtakes those that wait.
@@ -23,20 +20,61 @@
 #include "peers/peers.h"
 #include "request.h"
 #include "rooms/sessions.h"
-#include "rooms/later.h"
 #include "rooms/rooms.h"
 #include "store/stage.h"
 
 enum { LOADS = 64 }; /* rooms that are being loaded at a time */
 enum { LOAD_BASE = 4 * 1024, LOAD_MESSAGE = 512, LOAD_MOST = 4 * 1024 * 1024 };
 
-/* What a load will bring, as far as it can be told: how many messages there are is known, and not how long they are. */
-static size_t
-guess_load(const struct dw_room *room)
+/* The first frame that waits; NULL: it is not to be dispatched. */
+static struct peer *
+take_request(struct hub *hub, const struct dw_op *load, struct resident *resident, struct request *request)
 {
-	const uint64_t bytes = LOAD_BASE + dw_room_retained(room) * LOAD_MESSAGE;
+	struct waiting *waiting = resident->waiting;
+	struct peer *peer = waiting != NULL ? peer_find(hub, waiting->peer) : NULL;
 
-	return bytes < LOAD_MOST ? (size_t)bytes : LOAD_MOST;
+	/* A frame in the queue must not give up the room for the next: this holds it. */
+	resident->holds += resident->loading;
+	resident->loading = false;
+	if (peer == NULL || peer->account != waiting->account)
+		return NULL; /* it went, even if it is back */
+	peer_answered(peer);
+	/* Since then it has introduced itself anew, and asked again. */
+	if (!peer->known || peer->incarnation != waiting->incarnation)
+		return NULL;
+	request->again = true;
+	request->frame = (struct dw_str) { waiting->frame, waiting->n };
+	if (dw_wire_unpack(&request->message, waiting->frame, waiting->n, NULL) != DW_OK) {
+		hub->fatal = DW_E_NOMEM; /* as in hub_receive */
+		return NULL;
+	}
+	if (request->message.kind == DW_JOIN)
+		request->message.join.age += dw_mono_ms() - waiting->came_at;
+	if (load->err == DW_OK)
+		return peer;
+	answer_failure(hub, peer->number, &request->message, load->err, NULL);
+	return NULL;
+}
+
+static void
+serve_waiting(struct hub *hub, struct later *later, request_fn *dispatch)
+{
+	struct staged *load = staged_of(later);
+	struct dw_room *room = room_find(hub, dw_str(load->op.room));
+	struct resident *resident = room->user;
+	struct request request = { .poll = POLL_FIRST };
+	struct peer *peer = take_request(hub, &load->op, resident, &request);
+
+	if (peer != NULL)
+		dispatch(hub, peer, &request);
+	if (resident->waiting != NULL)
+		waiting_free(hub, resident);
+	if (resident->waiting != NULL)
+		return;
+	resident->holds--;
+	room_done(hub, room);
+	later_remove(hub, later);
+	stage_free(hub, load);
 }
 
 /* False: no memory; it is tried again in the next turn. */
@@ -48,7 +86,9 @@ stage_load(struct hub *hub, struct resident *resident)
 
 	if (load == NULL)
 		return false;
-	load->bytes = guess_load(resident->room);
+	/* What it will bring: how many messages there are is known, and not how long they are. */
+	load->bytes = dw_less(LOAD_BASE + dw_room_retained(resident->room) * LOAD_MESSAGE, LOAD_MOST);
+	load->later.serve = serve_waiting;
 	if (stage_add_for(hub, account, load) != DW_OK)
 		return false;
 	account->loads++;
@@ -114,63 +154,6 @@ room_loaded(struct hub *hub, struct staged *staged)
 		dw_log_error("cannot load a room", "diagnosis_id=%s error=%s", room->name, dw_err_code(staged->op.err));
 	else
 		hub->resident_count++;
-}
-
-/* The first frame that waits. */
-static struct peer *
-take_request(struct hub *hub, struct later *later, struct request *request)
-{
-	const struct dw_op *load = &staged_of(later)->op;
-	struct resident *resident = room_find(hub, dw_str(load->room))->user;
-	struct waiting *waiting = resident->waiting;
-	struct peer *peer = waiting != NULL ? peer_find(hub, waiting->peer) : NULL;
-
-	/* A frame in the queue must not give up the room for the next: this holds it. */
-	resident->holds += resident->loading;
-	resident->loading = false;
-	if (peer == NULL || peer->account != waiting->account)
-		return NULL; /* it went, even if it is back */
-	peer_answered(peer);
-	/* Since then it has introduced itself anew, and asked again. */
-	if (!peer->known || peer->incarnation != waiting->incarnation)
-		return NULL;
-	request->again = true;
-	request->frame = (struct dw_str) { waiting->frame, waiting->n };
-	if (dw_wire_unpack(&request->message, waiting->frame, waiting->n, NULL) != DW_OK) {
-		hub->fatal = DW_E_NOMEM; /* as in hub_receive */
-		return NULL;
-	}
-	if (request->message.kind == DW_JOIN)
-		request->message.join.age += dw_mono_ms() - waiting->came_at;
-	if (load->err == DW_OK)
-		return peer;
-	answer_failure(hub, peer->number, &request->message, load->err, NULL);
-	return NULL;
-}
-
-static void
-end_request(struct hub *hub, struct later *later, const struct request *request)
-{
-	struct dw_room *room = room_find(hub, dw_str(staged_of(later)->op.room));
-	struct resident *resident = room->user;
-
-	(void)request;
-	if (resident->waiting != NULL)
-		waiting_free(hub, resident);
-	if (resident->waiting != NULL)
-		return;
-	resident->holds--;
-	room_done(hub, room);
-	later_remove(hub, later);
-	stage_free(hub, staged_of(later));
-}
-
-void
-room_found(struct hub *hub, struct staged *staged)
-{
-	static const struct later_ops ops = { take_request, end_request };
-
-	later_add(hub, &staged->later, &ops);
 }
 
 static int

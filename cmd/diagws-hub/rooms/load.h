@@ -40,10 +40,8 @@ void load_unqueue(struct hub *hub, struct resident *resident);
 
 /* Stages the loads whose turn it is. */
 void rooms_load(struct hub *hub);
-/* A load was committed (or failed): 1. carry it in, and, when the whole batch is, 2. what waits is carried out later:
- * it takes the operation over. */
+/* A load was committed (or failed): it is carried in; what waits is carried out later, when the whole batch is. */
 void room_loaded(struct hub *hub, struct staged *staged);
-void room_found(struct hub *hub, struct staged *staged);
 
 /* The rooms that the engine has, and where their devices stand. DW_E_NOMEM, or the engine's error. */
 int rooms_start(struct hub *hub);

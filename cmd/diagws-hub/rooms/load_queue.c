@@ -1,10 +1,8 @@
 /* Rooms that are to be loaded, and the frames that wait until theirs is.
  *
  * Its own file because it is about turns: only so many loads are under way, for one peer and in all, and peers take
- * turns: neither does a commit take long, nor one wait behind all that another has asked for.
- *
- * Happy path: a frame needs a room that is not resident: the frame waits, its room is queued, on the account of who
- * asked for it first; load.c takes it from there.
+ * turns: neither does a commit take long, nor one wait behind all that another has asked for. A room is queued on the
+ * account of who asked for it first; load.c takes it from there.
  *
  * Failure modes: memory, told to whoever asked. Invariant: what a frame takes is on the account of its peer until it is
  * freed, also when that peer is gone.

@@ -1,15 +1,14 @@
 /* What a message asks of the engine before it is carried out: whether its user may be in the room, before anything of
- * that room is made or loaded (right_…); and what the numbers were at a seq, where the room itself does not know any
- * more (lookup_…).
+ * that room is made or loaded (right_…); and what the numbers were at a seq that the room does not know any more
+ * (lookup_…).
  *
- * What the first must not do is easily undone: a room that is unknown, one that is forbidden, and one that is forbidden
- * and in memory are refused after the same work, a look at one entry of the registry in one batch. So neither code nor
- * body nor time tells them apart, and no stranger has a room loaded.
+ * A room that is unknown, one that is forbidden, and one that is forbidden and in memory are refused after the same
+ * work, a look at one entry of the registry in one batch: so neither code nor body nor time tells them apart.
  *
- * Happy path: the room is resident and knows: at once. Otherwise the message waits alone, others are not held up; the
- * batch asks, and when it has been committed the message is dispatched again, or waits for its room. What is known once
- * the room is there decides in the end, for rights may change meanwhile. A room that is asked about stays in memory
- * until then: else the message would have it loaded, and ask anew, for ever.
+ * Happy path: the room is resident and knows: at once. Otherwise the message waits alone; when the batch that asks has
+ * been committed it is dispatched again, or waits for its room. What is known once the room is there decides in the
+ * end, for rights may change meanwhile. A room that is asked about is held until then: else the message would have it
+ * loaded, and ask anew, for ever.
  *
  * Failure modes: no memory; nobody waits any more (stage.c). The engine failed: who asked for a right is told that, and
  * who asked for numbers goes on with what the room knows. A hub that is shutting down looks no right up and says
@@ -20,7 +19,6 @@
 #include "hub.h"
 #include "peers/outbox.h"
 #include "peers/peers.h"
-#include "rooms/later.h"
 #include "rooms/load.h"
 #include "rooms/rooms.h"
 #include "store/stage.h"
@@ -40,10 +38,56 @@ claim_of(const struct dw_wire *message)
 	return (struct claim) { message->publish.room, message->publish.user, message->publish.claimed };
 }
 
+/* Who may goes on, or waits for the room: that is made, or loaded, now. True: it goes on. */
+static bool
+enter_room(struct hub *hub, struct peer *peer, const struct request *request)
+{
+	struct dw_room *room = room_get(hub, claim_of(&request->message).room);
+	int err = DW_E_NOMEM;
+
+	if (room != NULL && dw_room_resident(room) && !room_waits(room))
+		return true;
+	if (room != NULL) {
+		err = room_wait(hub, room, peer, request->frame);
+		room_done(hub, room);
+	}
+	if (err != DW_OK)
+		answer_failure(hub, peer->number, &request->message, err, NULL);
+	return false;
+}
+
+static void
+serve_asked(struct hub *hub, struct later *later, request_fn *dispatch)
+{
+	struct staged *staged = staged_of(later);
+	struct dw_room *room = staged->asked->room;
+	struct peer *peer = peer_find(hub, staged->peer);
+	struct request request = { .again = true };
+	struct dw_place found;
+
+	if (room != NULL) {
+		/* What the engine could not say is 0. */
+		found = (struct dw_place) {
+			.at = dw_position_said(staged->op.place.seq, staged->op.place.n, staged->op.place.own),
+			.until = staged->op.place.until,
+			.until_own = staged->op.place.until_own,
+		};
+		request.found = &found;
+	}
+	if (asked_take(hub, staged->asked, peer, &request.message, &request.frame) &&
+		(room != NULL || enter_room(hub, peer, &request)))
+		dispatch(hub, peer, &request);
+	if (room != NULL)
+		room_unhold(hub, room);
+	later_remove(hub, later);
+	stage_free(hub, staged);
+}
+
 /* The message waits for what is staged, which this takes over; room: as asked_new takes it. */
 static int
 ask(struct hub *hub, struct peer *peer, struct staged *staged, const struct dw_wire *message, struct dw_room *room)
 {
+	staged->later.serve = serve_asked;
 	staged->asked = asked_new(hub, peer, message, room);
 	if (staged->asked != NULL)
 		return stage_add(hub, peer, staged);
@@ -112,6 +156,7 @@ right_told(struct hub *hub, struct staged *staged)
 	if (err == DW_OK)
 		return;
 	staged->asked = NULL;
+	staged->later.serve = NULL;
 	if (asked_take(hub, asked, peer_find(hub, staged->peer), &message, &frame)) {
 		hub->counters.rejected += message.kind == DW_PUBLISH;
 		answer_failure(hub, staged->peer, &message, err, NULL);
@@ -120,90 +165,19 @@ right_told(struct hub *hub, struct staged *staged)
 }
 
 int
-lookup_ask(struct hub *hub, struct peer *peer, const struct lookup *question, const struct dw_wire *message)
+lookup_ask(struct hub *hub, struct peer *peer, const struct dw_wire *message, struct dw_room *room, uint64_t until)
 {
-	struct staged *staged = stage_new(DW_OP_PLACE, dw_str(question->room->name));
+	struct staged *staged = stage_new(DW_OP_PLACE, dw_str(room->name));
 	int err;
 
 	if (staged == NULL)
 		return DW_E_NOMEM;
-	(void)dw_str_copy(question->user, staged->op.place.user, sizeof(staged->op.place.user));
-	staged->op.place.seq = question->seq;
-	staged->op.place.until = question->until;
+	(void)dw_str_copy(claim_of(message).user, staged->op.place.user, sizeof(staged->op.place.user));
+	staged->op.place.seq = dw_seq(message->kind == DW_JOIN ? message->join.after : message->read.after);
+	staged->op.place.until = until;
 	staged->reply = REPLY_LOOKUP;
-	err = ask(hub, peer, staged, message, question->room);
+	err = ask(hub, peer, staged, message, room);
 	if (err == DW_OK)
-		room_hold(hub, question->room);
+		room_hold(hub, room);
 	return err;
-}
-
-const struct dw_place *
-lookup_of(const struct request *request, uint64_t seq)
-{
-	return request->looked_up && dw_seq(request->found.at) == seq ? &request->found : NULL;
-}
-
-/* Who may goes on, or waits for the room: that is made, or loaded, now. True: it goes on. */
-static bool
-enter_room(struct hub *hub, struct peer *peer, const struct request *request)
-{
-	struct dw_room *room = room_get(hub, claim_of(&request->message).room);
-	int err = DW_E_NOMEM;
-
-	if (room != NULL && dw_room_resident(room) && !room_waits(room))
-		return true;
-	if (room != NULL) {
-		err = room_wait(hub, room, peer, request->frame);
-		room_done(hub, room);
-	}
-	if (err != DW_OK)
-		answer_failure(hub, peer->number, &request->message, err, NULL);
-	return false;
-}
-
-static struct peer *
-take_request(struct hub *hub, struct later *later, struct request *request)
-{
-	const struct staged *staged = staged_of(later);
-	struct peer *peer = peer_find(hub, staged->peer);
-
-	if (!asked_take(hub, staged->asked, peer, &request->message, &request->frame))
-		return NULL;
-	request->again = true;
-	if (staged->reply == REPLY_RIGHT)
-		return enter_room(hub, peer, request) ? peer : NULL;
-	request->looked_up = true;
-	/* What the engine could not say is 0. */
-	request->found = (struct dw_place) {
-		.at = dw_position_said(staged->op.place.seq, staged->op.place.n, staged->op.place.own),
-		.until = staged->op.place.until,
-		.until_own = staged->op.place.until_own,
-	};
-	return peer;
-}
-
-static void
-end_request(struct hub *hub, struct later *later, const struct request *request)
-{
-	struct staged *staged = staged_of(later);
-	struct dw_room *room = staged->asked->room;
-
-	(void)request;
-	if (room != NULL) {
-		room_unhold(room);
-		room_done(hub, room);
-	}
-	later_remove(hub, later);
-	stage_free(hub, staged);
-}
-
-void
-question_answered(struct hub *hub, struct staged *staged)
-{
-	static const struct later_ops ops = { take_request, end_request };
-
-	if (staged->asked != NULL)
-		later_add(hub, &staged->later, &ops);
-	else
-		stage_free(hub, staged);
 }

@@ -7,8 +7,6 @@
 #include "request.h"
 #include "room/room.h"
 
-struct hub;
-struct peer;
 struct staged;
 
 /* Whether the user of a JOIN, a READ or a PUBLISH may be in its room. DW_OK: yes, and the room is resident.
@@ -20,18 +18,9 @@ int right_found(const struct hub *hub, const struct staged *staged);
 /* Tells who may not. */
 void right_told(struct hub *hub, struct staged *staged);
 
-/* Asks the engine for the numbers at a seq, and for the user's own at `until`, too (0: not asked); the message is then
- * dispatched again, with what it said. */
-struct lookup {
-	struct dw_room *room; /* resident, and held until then */
-	struct dw_str user;
-	uint64_t seq, until;
-};
-int lookup_ask(struct hub *hub, struct peer *peer, const struct lookup *question, const struct dw_wire *message);
-/* What the engine has said of this seq; NULL: nothing. */
-const struct dw_place *lookup_of(const struct request *request, uint64_t seq);
-
-/* The whole batch has been applied: whoever asked and was not told goes on later. Takes the operation over. */
-void question_answered(struct hub *hub, struct staged *staged);
+/* Asks the engine for the numbers at the seq that this JOIN or READ is after, and for the user's own at `until`, too
+ * (0: not asked); the message is then dispatched again, with what was found. The room is resident, and held until then.
+ */
+int lookup_ask(struct hub *hub, struct peer *peer, const struct dw_wire *message, struct dw_room *room, uint64_t until);
 
 #endif

@@ -1,12 +1,10 @@
 /* Rooms: which there are, and which of them are in memory.
  *
  * A room is in the table when it retains messages, has devices or sessions, or is being asked about. So a room that is
- * not there has no device, and a message to it needs no look at the disk. It is kept in memory while somebody is there,
- * looked at when something in it comes to its age, and given up least recently used first when memory is over its
- * bound. Every use of a room ends here (room_done), and so does its age, for which it has a timer.
- *
- * Failure modes: memory. Invariants: a room that has a session, something to write, something on its way to or from the
- * store, or a frame that waits, is not given up.
+ * not there has no device, and a message to it needs no look at the disk. It is looked at when something in it comes to
+ * its age, and given up least recently used first when memory is over its bound; but not while it has a session,
+ * something to write, something on its way to or from the store, or a frame that waits. Every use of a room ends in
+ * room_done. Failure modes: memory.
  */
 #include "rooms/rooms.h"
 
@@ -184,9 +182,10 @@ room_hold(struct hub *hub, struct dw_room *room)
 }
 
 void
-room_unhold(struct dw_room *room)
+room_unhold(struct hub *hub, struct dw_room *room)
 {
 	((struct resident *)room->user)->holds--;
+	room_done(hub, room);
 }
 
 struct dw_room *

@@ -37,7 +37,7 @@ void room_done(struct hub *hub, struct dw_room *room);
 void rooms_evict(struct hub *hub);
 /* Keeps a resident room in memory, and no longer. */
 void room_hold(struct hub *hub, struct dw_room *room);
-void room_unhold(struct dw_room *room);
+void room_unhold(struct hub *hub, struct dw_room *room);
 /* Something may come to its age in it: sees to it that it is looked at then; and looks, which its timer does. */
 void room_watch_ages(struct hub *hub, struct dw_room *room);
 void room_look_at_ages(struct hub *hub, struct dw_room *room);

@@ -1,6 +1,5 @@
 /* What sessions confirm, and how they end, which the room's edges and whoever waits for its messages must know; and the
- * cursors of their devices on the way to the store: those of a device at once, those of many every few seconds, a bound
- * number in a batch.
+ * cursors of their devices on the way to the store: those of a device at once, those of many every few seconds.
  *
  * Failure modes: a position that the room never had is refused; a peer that is gone is passed over. A cursor that could
  * not be staged or written is dirty again.

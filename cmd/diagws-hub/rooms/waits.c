@@ -1,19 +1,19 @@
 /* Waits: senders that want to know when so many devices have their message, and READs that found nothing (polls) and
- * want the next message. Both wait for something about a room until a time is over, and keep it in memory. A wait ends with its peer, and
- * counts as an unanswered request of it. It has its place in a list of what it waits for and in one of its peer, and a
- * timer: nothing here looks at waits that nothing has happened to.
+ * want the next one. A wait keeps its room in memory, ends with its peer and counts as an unanswered request of it. It
+ * is in a list of what it waits for and in one of its peer, and has a timer: nothing looks at waits that nothing has
+ * happened to.
  *
  * A message that somebody waits for is awaited: a device that confirms costs a look for each message that it has got by
- * that, and not one for everybody who waits; one that joins costs none. All who wait for so many devices are answered.
- * A message that was stored before (a duplicate) is counted once, over the devices of its room.
+ * that, and not one for everybody who waits; one that joins costs none. A message that was stored before (a duplicate)
+ * is counted once, over the devices of its room.
  *
  * A poll is dispatched again (later.c) with each message of the room, and when its time is over; by its timer, so that
  * of many polls of a room some are answered a turn, and none of a peer that has too much unread until that has drained.
  *
  * Failure modes: too many wait: a peer may have as many as are still free, so that there are always some for one that
- * has none; more are told busy, and so is who waits where too much is awaited. Once counted, a device stays counted.
- * Where the session that the message is not for has gone, its device is not known, and one less is counted: never too
- * many. The hub goes: whoever waits asks again, and the devices' cursors tell the new hub who has what.
+ * has none; more are told busy, and so is who waits where too much is awaited. Where the session that the message is
+ * not for has gone, its device is not known, and one less is counted: never too many. The hub goes: whoever waits asks
+ * again, and the devices' cursors tell the new hub who has what.
  */
 #include "rooms/waits.h"
 
@@ -26,7 +26,6 @@
 #include "hub.h"
 #include "peers/outbox.h"
 #include "peers/peers.h"
-#include "rooms/later.h"
 #include "rooms/rooms.h"
 #include "store/stage.h"
 
@@ -245,9 +244,7 @@ get_awaited(struct hub *hub, struct dw_room *room, const struct dw_op *op, struc
 static void
 tell_delivered(struct hub *hub, const struct peer *peer, uint64_t corr, int err, uint64_t count)
 {
-	outbox_add(hub, peer->number,
-		&(struct dw_wire) {
-			.kind = DW_DELIVERED, .delivered = { .corr = corr, .code = (uint64_t)-err, .count = count } });
+	outbox_add(hub, peer->number, &(struct dw_wire) { DW_DELIVERED, .delivered = { corr, (uint64_t)-err, count } });
 }
 
 /* Those who wait for no more devices than have it. */
@@ -391,20 +388,13 @@ waits_joined(struct hub *hub, struct dw_room *room, const struct dw_session *ses
 
 /* ---- READs that wait for a message */
 
-static struct wait *
-wait_of(struct later *later)
-{
-	return (struct wait *)(void *)((char *)later - offsetof(struct wait, later));
-}
-
+/* NULL: it is not to be dispatched. */
 static struct peer *
-take_request(struct hub *hub, struct later *later, struct request *request)
+take_request(struct wait *wait, struct request *request)
 {
-	struct wait *wait = wait_of(later);
 	const uint64_t now = dw_mono_ms();
 
-	request->poll = POLL_AGAIN;
-	if (peer_is_deaf(hub, wait->peer)) {
+	if (peer_is_deaf(wait->hub, wait->peer)) {
 		wait->stalled = wait->peer->stalled = true;
 		return NULL;
 	}
@@ -417,14 +407,18 @@ take_request(struct hub *hub, struct later *later, struct request *request)
 }
 
 static void
-end_request(struct hub *hub, struct later *later, const struct request *request)
+serve_poll(struct hub *hub, struct later *later, request_fn *dispatch)
 {
-	struct wait *wait = wait_of(later);
+	struct wait *wait = (struct wait *)(void *)((char *)later - offsetof(struct wait, later));
+	struct request request = { .poll = POLL_AGAIN };
+	struct peer *peer = take_request(wait, &request);
 
+	if (peer != NULL)
+		dispatch(hub, peer, &request);
 	later_remove(hub, later);
 	if (wait->stalled)
 		return;
-	if (request->poll == POLL_KEPT)
+	if (request.poll == POLL_KEPT)
 		dw_wheel_set(&hub->wheel, &wait->timer, wait->until);
 	else
 		end_wait(wait);
@@ -434,10 +428,9 @@ end_request(struct hub *hub, struct later *later, const struct request *request)
 static void
 queue_poll(struct dw_wheel_timer *timer)
 {
-	static const struct later_ops ops = { take_request, end_request };
 	struct wait *wait = (struct wait *)(void *)((char *)timer - offsetof(struct wait, timer));
 
-	later_add(wait->hub, &wait->later, &ops);
+	later_add(wait->hub, &wait->later);
 }
 
 /* Packed anew, for what else a peer put into its frame is not to be kept. */
@@ -445,9 +438,10 @@ int
 wait_message(struct hub *hub, struct peer *peer, struct dw_room *room, struct request *request)
 {
 	const struct dw_read *read = &request->message.read;
-	const struct wait wait = {
-		.room = room, .timer.fire = queue_poll, .list = &((struct resident *)room->user)->polls
-	};
+	const struct wait wait = { .room = room,
+		.timer.fire = queue_poll,
+		.later.serve = serve_poll,
+		.list = &((struct resident *)room->user)->polls };
 	struct dw_buf frame = { 0 };
 	int err = DW_E_NOMEM;
 

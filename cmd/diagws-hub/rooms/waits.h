@@ -7,8 +7,6 @@
 #include "request.h"
 #include "room/room.h"
 
-struct hub;
-struct peer;
 struct staged;
 
 enum { HUB_WAITS_MAX = 65536 }; /* in all; see waits.c */

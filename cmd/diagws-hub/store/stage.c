@@ -1,15 +1,13 @@
 /* The batch: what waits for the next commit, and for whom; and the frames that wait beside an operation in it, for the
  * answer to a question about them (rooms/question.c).
  *
- * A JOIN that waits is found by a LEAVE of its session, at a cost that does not grow with how many wait; and a room
- * whose JOINs are still outside is known, so that a JOIN that comes meanwhile waits behind them: which of two
- * connections of a device came last decides which stays.
+ * A LEAVE finds its session's JOIN that waits, however many wait. A JOIN whose room has others that are still outside
+ * waits behind them: which of two connections of a device came last decides which stays.
  *
- * Its own file because it is where the bounds on staged bytes, on each peer's share of them and of a batch, and on its
- * unanswered requests are kept. Happy path: a handler makes an operation, adds it, and the loop hands the batch over
- * when the store thread is idle. What an operation takes, and what the engine will bring for it, is on the account of
- * the peer that asked until the operation is freed, also when that peer is gone. Failure modes: memory, told to the
- * handler, which answers. The peer is gone or has introduced itself anew, or the session left: nobody waits.
+ * Its own file because the bounds on staged bytes, on each peer's share of them and of a batch, and on its unanswered
+ * requests are kept here. What an operation takes, and what the engine will bring for it, is on the account of the peer
+ * that asked until the operation is freed, also when that peer is gone. Failure modes: memory, told to the handler,
+ * which answers. The peer is gone or has introduced itself anew, or the session left: nobody waits.
  */
 #include "store/stage.h"
 
@@ -210,13 +208,6 @@ stage_account(struct hub *hub, struct peer *peer)
 	return peer->account;
 }
 
-static void
-free_unused(struct account *account)
-{
-	if (account->gone && account->bytes == 0 && account->rooms == NULL)
-		free(account);
-}
-
 void
 stage_count(struct hub *hub, struct account *account, size_t bytes)
 {
@@ -229,16 +220,17 @@ stage_uncount(struct hub *hub, struct account *account, size_t bytes)
 {
 	account->bytes -= bytes;
 	hub->staged_bytes -= bytes;
-	free_unused(account);
+	if (account->gone && account->bytes == 0 && account->rooms == NULL)
+		free(account);
 }
 
 void
-stage_forget(struct peer *peer)
+stage_forget(struct hub *hub, struct peer *peer)
 {
 	if (peer->account == NULL)
 		return;
 	peer->account->gone = true;
-	free_unused(peer->account);
+	stage_uncount(hub, peer->account, 0);
 	peer->account = NULL;
 }
 

@@ -10,9 +10,6 @@
 #include "request.h"
 #include "store/engine.h"
 
-struct hub;
-struct peer;
-
 enum {
 	HUB_PENDING_MAX = 8192,            /* unanswered requests of a peer */
 	HUB_STAGED_MAX = 64 * 1024 * 1024, /* bytes that wait for the store, and what it will bring; see stage_full */
@@ -67,7 +64,8 @@ struct staged {
 	uint64_t wait, wait_ms;  /* REPLY_STORED: see struct dw_publish */
 	bool holds;              /* its room is resident, and held until it is applied */
 	struct asked *asked;     /* REPLY_RIGHT, REPLY_LOOKUP: the frame that waits; NULL: not any more */
-	struct later later;      /* that frame, or those that wait for the room, when the batch has been applied */
+	struct later later;      /* that frame, or those that wait for the room, when the batch has been applied; `serve`
+							  * is NULL where there is none */
 	struct account *account; /* of who asked */
 	size_t bytes;            /* counted there; before stage_add what the engine will bring, at most */
 };
@@ -89,7 +87,7 @@ struct account *stage_account(struct hub *hub, struct peer *peer);
 /* Bytes on it, and off it again; then it may be freed. */
 void stage_count(struct hub *hub, struct account *account, size_t bytes);
 void stage_uncount(struct hub *hub, struct account *account, size_t bytes);
-void stage_forget(struct peer *peer);
+void stage_forget(struct hub *hub, struct peer *peer);
 /* The peer has its share: as much as is left for all others. So one that floods gets half, three get a quarter each,
  * and who comes then finds room (Choudhury and Hahne, Dynamic queue length thresholds, 1998, with alpha 1). So that
  * this holds among a thousand, too, who asks for much (bytes) is refused before who asks for little. Or it has too

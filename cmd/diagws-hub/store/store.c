@@ -1,7 +1,5 @@
-/* The store thread: takes a batch, commits it, gives it back. The only user of the engine while it runs.
- *
- * Its own file and thread so that a slow disk stalls nobody but those who wait for it. One batch is at
- * the disk while the next is staged: that is the group commit.
+/* The store thread: takes a batch, commits it, gives it back, so that a slow disk stalls nobody but those who wait for
+ * it. One batch is at the disk while the next is staged: that is the group commit.
  *
  * Failure modes: when the storage is full, what needs no room is tried again without what does, so that
  * joins and cursors go on; whoever was left out finds the error in its operation. Any other failure is
@@ -30,28 +28,9 @@ struct store {
 };
 
 /* How much an operation may ask of a full disk: 0 reads, 1 writes in place of something, 2 adds. */
-static int
-weight(const struct dw_op *op)
-{
-	switch (op->kind) {
-	case DW_OP_LOAD:
-	case DW_OP_PLACE:
-	case DW_OP_OWNERS:
-		return 0;
-	case DW_OP_CURSOR:
-		return 1;
-	case DW_OP_APPEND:
-	case DW_OP_OWNER:
-		break;
-	}
-	return 2;
-}
-
-static int
-commit(struct dw_engine *engine, struct dw_op **ops, size_t count, struct dw_fault *fault)
-{
-	return count > 0 ? engine->ops->commit(engine, ops, count, fault) : DW_OK;
-}
+static const int weights[] = {
+	[DW_OP_LOAD] = 0, [DW_OP_PLACE] = 0, [DW_OP_OWNERS] = 0, [DW_OP_CURSOR] = 1, [DW_OP_APPEND] = 2, [DW_OP_OWNER] = 2
+};
 
 /* Moves what weighs at most `most` to the front, in order; the rest gets err. */
 static size_t
@@ -61,7 +40,7 @@ keep_light(struct dw_op **ops, struct dw_op **rest, size_t count, int most, int 
 
 	for (size_t i = 0; i < count; i++) {
 		dw_op_reset(ops[i]);
-		if (weight(ops[i]) <= most) {
+		if (weights[ops[i]->kind] <= most) {
 			ops[kept++] = ops[i];
 		} else {
 			ops[i]->err = err;
@@ -77,7 +56,7 @@ static void
 carry_out(struct dw_engine *engine, struct batch *batch)
 {
 	uint64_t from = dw_mono_us();
-	int err = commit(engine, batch->ops, batch->count, &batch->fault);
+	int err = engine->ops->commit(engine, batch->ops, batch->count, &batch->fault);
 	size_t count = batch->count;
 
 	batch->err = err;
@@ -86,7 +65,7 @@ carry_out(struct dw_engine *engine, struct batch *batch)
 
 		for (int most = 1; rest != NULL && err == DW_E_STORAGE_FULL && most >= 0; most--) {
 			count = keep_light(batch->ops, rest, count, most, err);
-			err = commit(engine, batch->ops, count, &batch->fault);
+			err = count > 0 ? engine->ops->commit(engine, batch->ops, count, &batch->fault) : DW_OK;
 		}
 		free(rest);
 	}
@@ -98,23 +77,6 @@ carry_out(struct dw_engine *engine, struct batch *batch)
 	batch->took_us = dw_mono_us() - from;
 }
 
-static void
-post(int fd)
-{
-	const uint64_t one = 1;
-
-	(void)!write(fd, &one, sizeof(one));
-}
-
-/* Takes one post off. */
-static bool
-take_post(int fd)
-{
-	uint64_t count;
-
-	return read(fd, &count, sizeof(count)) == (ssize_t)sizeof(count);
-}
-
 static void *
 run(void *user)
 {
@@ -123,10 +85,11 @@ run(void *user)
 
 	for (;;) {
 		struct batch *batch;
+		eventfd_t posts;
 
 		if (poll(&work, 1, REST_AFTER_MS) == 0)
 			store->engine->ops->rest(store->engine);
-		while (!take_post(store->work))
+		while (eventfd_read(store->work, &posts) != 0)
 			continue;
 		batch = store->given;
 		if (batch == NULL)
@@ -134,7 +97,7 @@ run(void *user)
 		store->given = NULL;
 		carry_out(store->engine, batch);
 		store->done = batch;
-		post(store->fd);
+		(void)eventfd_write(store->fd, 1);
 	}
 	store->engine->ops->rest(store->engine);
 	return NULL;
@@ -185,15 +148,16 @@ store_give(struct store *store, struct batch *batch)
 {
 	store->busy = true;
 	store->given = batch;
-	post(store->work);
+	(void)eventfd_write(store->work, 1);
 }
 
 struct batch *
 store_take(struct store *store)
 {
 	struct batch *batch;
+	eventfd_t posts;
 
-	if (!take_post(store->fd))
+	if (eventfd_read(store->fd, &posts) != 0)
 		return NULL;
 	batch = store->done;
 	store->done = NULL;
@@ -209,7 +173,7 @@ store_stop(struct store **store_p)
 
 	if (store == NULL)
 		return NULL;
-	post(store->work);
+	(void)eventfd_write(store->work, 1);
 	(void)pthread_join(store->thread, NULL);
 	last = store->done;
 	free_store(store);

@@ -1,11 +1,8 @@
 /* Scans: views that have a row for each of many, put together a slice a turn. One at a time, those of other peers wait
  * in line; so there is one table in memory, and a peer that asks on and on comes in behind the others each time.
  *
- * Its own file because it is about turns and bounds, and knows nothing of rows (stat.c).
- *
- * Happy path: STAT comes in line, and when it is the first a slice of it is taken in each turn, which is the same one
- * where there is little to look at. When all was looked at the table is answered. What comes and goes meanwhile may be
- * in it or not; what stayed all the time is in it once.
+ * Where there is little to look at it is answered in the same turn. What comes and goes meanwhile may be in it or not;
+ * what stayed all the time is in it once.
  *
  * Failure modes: a peer asks for another meanwhile: it is not listened to until it has the one. Too many wait: busy.
  * The peer goes: its scan goes. Invariants: what the first one stands on is kept by its owner (pins), or moved on when
@@ -42,7 +39,7 @@ table_send(struct hub *hub, uint32_t peer, uint64_t corr, const char *columns, s
 	struct dw_wire answer = { .kind = DW_TABLE, .table = { .corr = corr } };
 
 	(void)table_finish(table, SIZE_MAX);
-	if (table_ok(table)) {
+	if (dw_buf_ok(&table->cells)) {
 		answer.table.columns = dw_str(columns);
 		answer.table.cells = (struct dw_str) { table->cells.data, table->cells.len };
 		answer.table.more = table->more;
@@ -93,10 +90,8 @@ end_scan(struct hub *hub, struct scan *scan)
 	scan->peer->held = false;
 	table_clear(&scan->table);
 	free(scan);
-	if (room == NULL)
-		return;
-	room_unhold(room);
-	room_done(hub, room);
+	if (room != NULL)
+		room_unhold(hub, room);
 }
 
 /* The next bit of it, and what that cost. */

@@ -27,7 +27,9 @@ compare_times(const void *a, const void *b)
 static double
 percentile_ms(const uint64_t *sorted, size_t count, size_t percent)
 {
-	return (double)sorted[(count - 1) * percent / 100] / 1000.0;
+	const size_t at = (count - 1) * percent / 100;
+
+	return (double)sorted[at] / 1000.0;
 }
 
 /* Of the latest commits. To sort them takes longer than all else here, so what it gave is good for a while. */

@@ -3,13 +3,10 @@
  *
  * In the latter case what may be sent is kept in a heap, the last in order at its top. A row that makes it too much, in
  * rows or in bytes, pushes the top out, which is the bar from then on: what comes behind the bar is dropped before it
- * is packed. So the answer has no hole, for whatever is in front of one that was kept was kept, too. In the end the
- * heap is taken apart from its top, which gives the order, and that can be done a few rows at a time.
+ * is packed. So the answer has no hole. In the end the heap is taken apart from its top, a few rows at a time.
  *
  * So at most 100,000 rows and 1 MiB of cells are held, with what they lie in 16 MiB, whatever the number of rows; and
  * for each row that comes there are a few comparisons, or twice the logarithm of those kept.
- *
- * Failure modes: memory, which the buffer of the cells remembers.
  */
 #include "tables/table.h"
 
@@ -84,12 +81,6 @@ void
 table_nil(struct table *table)
 {
 	(void)next_cell(table, DW_CELL_NIL);
-}
-
-bool
-table_ok(const struct table *table)
-{
-	return dw_buf_ok(&table->cells);
 }
 
 static int
@@ -258,7 +249,7 @@ append_row(struct table *table)
 bool
 table_end_row(struct table *table)
 {
-	const bool taken = table_ok(table) && (table->sort >= 0 ? keep_row(table) : append_row(table));
+	const bool taken = dw_buf_ok(&table->cells) && (table->sort >= 0 ? keep_row(table) : append_row(table));
 
 	table->columns = 0;
 	return taken;
@@ -267,7 +258,7 @@ table_end_row(struct table *table)
 bool
 table_finish(struct table *table, size_t most)
 {
-	if (table->sort < 0 || !table_ok(table))
+	if (table->sort < 0 || !dw_buf_ok(&table->cells))
 		return true;
 	table->more = table->bar != NULL;
 	while (table->heaped > 0 && most > 0) {

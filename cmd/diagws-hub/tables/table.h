@@ -1,10 +1,7 @@
-/* Tables on the wire: cells row by row, within a count of rows and within one frame.
- *
- * A table takes rows as they come, and is full when one does not fit; or, where a column is named to sort by, it takes
- * all rows and holds in the end the first ones in the order of that column, as many as fit. What it keeps meanwhile has
- * a bound (table.c), however many rows there are, and so has what one row takes.
- *
- * Memory that was not there is remembered and told by table_ok.
+/* Tables on the wire: cells row by row, within a count of rows and within one frame. A table takes rows as they come,
+ * and is full when one does not fit; or, where a column is named to sort by, it takes all rows and holds in the end the
+ * first ones in the order of that column. What it keeps meanwhile has a bound (table.c). Memory that was not there is
+ * remembered by `cells`.
  */
 #ifndef DIAGWS_HUB_TABLE_H
 #define DIAGWS_HUB_TABLE_H
@@ -59,6 +56,5 @@ bool table_end_row(struct table *table);
 /* After the last row: puts `most` of them in order, to be called again until it is true. `rows`, `cells` and `more` are
  * then what is to be sent. */
 bool table_finish(struct table *table, size_t most);
-bool table_ok(const struct table *table);
 
 #endif

@@ -33,6 +33,7 @@ static const struct dw_opt options[] = {
 		.name = "choice",
 		.arg = "C",
 		.help = "a choice",
+		.initial = "two",
 		.choices = "one|two|three",
 		.target = &got.choice },
 	{ .kind = DW_OPT_LIST, .name = "list", .arg = "L", .help = "a list", .env = "TEST_LIST", .target = &got.list },
@@ -41,11 +42,17 @@ static const struct dw_opt options[] = {
 		.arg = "N",
 		.help = "a number",
 		.env = "TEST_NUMBER",
+		.initial = "7",
 		.target = &got.number,
 		.min = 1,
 		.max = 10 },
-	{ .kind = DW_OPT_DURATION, .name = "duration", .arg = "D", .help = "a duration", .target = &got.duration },
-	{ .kind = DW_OPT_SIZE, .name = "size", .arg = "S", .help = "a size", .target = &got.size },
+	{ .kind = DW_OPT_DURATION,
+		.name = "duration",
+		.arg = "D",
+		.help = "a duration",
+		.initial = "2h",
+		.target = &got.duration },
+	{ .kind = DW_OPT_SIZE, .name = "size", .arg = "S", .help = "a size", .initial = "64K", .target = &got.size },
 	{ 0 },
 };
 static const struct dw_opt *const groups[] = { options, dw_opt_common, NULL };
@@ -125,6 +132,27 @@ test_environment(void **state)
 	assert_int_equal(DW_E_USAGE, parse(NULL, NULL, NULL));
 }
 
+/* What is not given is what its row shows, where the command says so, even if --help seems to be asked for. */
+static void
+test_initials(void **state)
+{
+	static const struct dw_command initials = { .name = "test", .groups = groups, .takes_initials = true };
+	char *argv[] = { (char *)(uintptr_t) "test", (char *)(uintptr_t) "--text", (char *)(uintptr_t) "-h", NULL };
+	int first;
+
+	(void)state;
+	(void)setenv("TEST_NUMBER", "8", 1);
+	assert_int_equal(DW_OK, dw_opt_parse(&initials, 1, argv, &first));
+	assert_int_equal(8, got.number);
+	assert_int_equal(2 * 3600 * 1000, got.duration);
+	assert_int_equal(64 * 1024, got.size);
+	assert_string_equal("two", got.choice);
+	assert_null(got.text);
+	assert_int_equal(DW_OK, dw_opt_parse(&initials, 3, argv, &first));
+	assert_int_equal(7, got.number);
+	assert_string_equal("-h", got.text);
+}
+
 static void
 test_refuses(void **state)
 {
@@ -169,7 +197,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(test_values, set_up), cmocka_unit_test_setup(test_environment, set_up),
-		cmocka_unit_test_setup(test_refuses, set_up), cmocka_unit_test_setup(test_grammar_of_values, set_up),
+		cmocka_unit_test_setup(test_initials, set_up), cmocka_unit_test_setup(test_refuses, set_up),
+		cmocka_unit_test_setup(test_grammar_of_values, set_up),
 		cmocka_unit_test_setup(test_help_wins, set_up), /* last: help stays asked for */
 	};
 

@@ -10,7 +10,7 @@
 
 #include "../../../cmd/diagws-hub/hub.h"
 #include "peers/peers.h"
-#include "rooms/later.h"
+#include "request.h"
 
 /* So many messages wait in it; one that was taken may make another come. */
 struct line {
@@ -23,7 +23,6 @@ struct line {
 static struct hub hub;
 static struct peer peer;
 static char carried[32], ended[32];
-static const struct later_ops ops;
 
 static void
 note(char *text, char name)
@@ -31,38 +30,25 @@ note(char *text, char name)
 	text[strlen(text)] = name;
 }
 
-static struct peer *
-take_request(struct hub *unused, struct later *later, struct request *request)
+static void
+serve_line(struct hub *unused, struct later *later, request_fn *dispatch)
 {
 	struct line *line = (struct line *)(void *)later;
+	struct request request = { .message.ping.token = (uint64_t)line->name };
 
-	(void)unused;
-	assert_false(request->again || request->looked_up);
-	assert_int_equal(POLL_FIRST, request->poll);
-	request->message.ping.token = (uint64_t)line->name;
 	if (line->brings != NULL)
-		later_add(&hub, &line->brings->later, &ops);
+		later_add(&hub, &line->brings->later);
 	if (line->ends != NULL)
 		later_remove(&hub, &line->ends->later);
 	if (line->gone == 0)
-		return &peer;
-	line->gone--;
-	return NULL;
-}
-
-static void
-end_request(struct hub *unused, struct later *later, const struct request *request)
-{
-	struct line *line = (struct line *)(void *)later;
-
-	assert_int_equal(line->name, request->message.ping.token);
+		dispatch(unused, &peer, &request);
+	else
+		line->gone--;
 	if (--line->left > 0)
 		return;
 	note(ended, line->name);
 	later_remove(unused, later);
 }
-
-static const struct later_ops ops = { take_request, end_request };
 
 static void
 dispatch(struct hub *unused, struct peer *from, struct request *request)
@@ -94,13 +80,15 @@ serve(const char *want_carried, const char *want_ended)
 static void
 test_in_order(void **state)
 {
-	struct line a = { .name = 'a', .left = 3 }, b = { .name = 'b', .left = 1 }, c = { .name = 'c', .left = 2 };
+	struct line a = { .later.serve = serve_line, .name = 'a', .left = 3 },
+				b = { .later.serve = serve_line, .name = 'b', .left = 1 },
+				c = { .later.serve = serve_line, .name = 'c', .left = 2 };
 
 	(void)state;
-	later_add(&hub, &a.later, &ops);
-	later_add(&hub, &b.later, &ops);
-	later_add(&hub, &c.later, &ops);
-	later_add(&hub, &a.later, &ops); /* it is in the queue already */
+	later_add(&hub, &a.later);
+	later_add(&hub, &b.later);
+	later_add(&hub, &c.later);
+	later_add(&hub, &a.later); /* it is in the queue already */
 	serve("aaabcc", "abc");
 }
 
@@ -108,24 +96,27 @@ test_in_order(void **state)
 static void
 test_whose_peer_is_gone(void **state)
 {
-	struct line a = { .name = 'a', .left = 3, .gone = 2 }, b = { .name = 'b', .left = 1, .gone = 1 };
+	struct line a = { .later.serve = serve_line, .name = 'a', .left = 3, .gone = 2 },
+				b = { .later.serve = serve_line, .name = 'b', .left = 1, .gone = 1 };
 
 	(void)state;
-	later_add(&hub, &a.later, &ops);
-	later_add(&hub, &b.later, &ops);
+	later_add(&hub, &a.later);
+	later_add(&hub, &b.later);
 	serve("a", "ab");
 }
 
 static void
 test_what_comes_meanwhile(void **state)
 {
-	struct line d = { .name = 'd', .left = 1 }, c = { .name = 'c', .left = 1 }, b = { .name = 'b', .left = 1 };
-	struct line a = { .name = 'a', .left = 2, .brings = &d, .ends = &b };
+	struct line d = { .later.serve = serve_line, .name = 'd', .left = 1 },
+				c = { .later.serve = serve_line, .name = 'c', .left = 1 },
+				b = { .later.serve = serve_line, .name = 'b', .left = 1 };
+	struct line a = { .later.serve = serve_line, .name = 'a', .left = 2, .brings = &d, .ends = &b };
 
 	(void)state;
-	later_add(&hub, &a.later, &ops);
-	later_add(&hub, &b.later, &ops);
-	later_add(&hub, &c.later, &ops);
+	later_add(&hub, &a.later);
+	later_add(&hub, &b.later);
+	later_add(&hub, &c.later);
 	serve("aacd", "acd");
 }
 

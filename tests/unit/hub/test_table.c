@@ -75,7 +75,7 @@ expect_first(const struct table *table, const struct model *rows, size_t count)
 	struct dw_str rest = { table->cells.data, table->cells.len };
 	struct dw_buf one = { 0 };
 
-	assert_true(table_ok(table));
+	assert_true(dw_buf_ok(&table->cells));
 	assert_true(table->cells.len <= TABLE_CELLS_MAX);
 	assert_true(table->rows <= count && table->more == (table->rows < count));
 	for (size_t i = 0; i < table->rows; i++) {
@@ -175,7 +175,7 @@ no_rows(void **state)
 	(void)state;
 	table_init(&table, 10, 1, false);
 	assert_true(table_finish(&table, SIZE_MAX));
-	assert_true(table_ok(&table) && table.rows == 0 && table.cells.len == 0 && !table.more);
+	assert_true(dw_buf_ok(&table.cells) && table.rows == 0 && table.cells.len == 0 && !table.more);
 	table_clear(&table);
 }
 
