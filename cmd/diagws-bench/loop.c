@@ -13,7 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "cli/interrupt.h"
+#include "cli/command.h"
 #include "plan.h"
 
 enum { EVENTS = 512, SECOND = 1000000000 };

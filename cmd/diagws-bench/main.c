@@ -4,12 +4,11 @@
  * read; 74 the output cannot be written; 75 the server or the hub is away; 76 it is none; 77 it lets us not in; 130
  * SIGINT, after saying what was measured.
  */
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
 
-#include "cli/interrupt.h"
+#include "cli/command.h"
 #include "run.h"
 
 /* Says what was measured; what went wrong, to stderr. */
@@ -79,15 +78,9 @@ main(int argc, char **argv)
 {
 	static struct run run;
 	const struct verb *verb;
-	int first = argc, err, status;
+	const int first = dw_command_begin(&bench_command, argc, argv);
+	int err, status;
 
-	dw_hold_streams();
-	(void)signal(SIGPIPE, SIG_IGN);
-	err = dw_opt_parse(&bench_command, argc, argv, &first);
-	if (err == DW_OPT_DONE)
-		return 0;
-	if (err != DW_OK)
-		return dw_err_exit(err);
 	verb = find_verb(argc - first, argv + first);
 	if (verb == NULL)
 		return dw_err_exit(DW_E_USAGE);

@@ -15,7 +15,7 @@
 #include <sys/epoll.h>
 #include <utlist.h>
 
-#include "cli/interrupt.h"
+#include "cli/command.h"
 #include "client/client.h"
 
 #define LAST_CHUNK "\r\n0\r\n\r\n"

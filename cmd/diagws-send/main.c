@@ -1,18 +1,14 @@
 /* diagws-send: sends an update to every client that watches a diagnosis, from a shell, a cron job or a batch.
  *
  * One message: TYPE DIAGNOSIS [JSON|@FILE|-]. Many: -l [FILE|-], a JSON object a line. The command ends when the
- * hub has stored all of them, or it is told of each that it has not. single.c and batch.c are the two
- * ways, of which this file takes one; it has the options, and what holds for every message is checked here, before
- * anything is read.
- *
- * Failure modes and exit status: diagws(7). Standard input is touched only when it is what is to be sent.
+ * hub has stored all of them, or it is told of each that it has not. What holds for every message is checked here,
+ * before anything is read; standard input is touched only when it is what is to be sent. Exit status: diagws(7).
  */
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "cli/command.h"
-#include "cli/interrupt.h"
 #include "send.h"
 
 enum { DEADLINE_MS = 5000, DEADLINE_MAX_MS = 3600 * 1000, DEVICES_MAX = 1000000 };
@@ -47,8 +43,6 @@ static const struct dw_opt message_options[] = {
 	{ 0 },
 };
 
-static const struct dw_opt *const groups[] = { message_options, dw_opt_hub, dw_opt_table, dw_opt_common, NULL };
-
 static const struct dw_command command = {
 	.name = SEND_NAME,
 	.summary = "send an update to every client that watches a diagnosis",
@@ -60,7 +54,7 @@ static const struct dw_command command = {
 		"    diagws-send effectiveness 123\n"
 		"diagws-send summary_update 123 @/var/lib/report/123.json   # JSON as an operand is seen in ps\n"
 		"diagws-send -l --receipts updates.ndjson",
-	.groups = groups,
+	.groups = (const struct dw_opt *const[]) { message_options, dw_opt_hub, dw_opt_table, dw_opt_common, NULL },
 };
 
 /* Standard input is needed and is a terminal: short help. */

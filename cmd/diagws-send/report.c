@@ -1,27 +1,115 @@
 /* What diagws-send tells: what became of each message, receipts and JSON on stdout, failures on stderr, a line at the
- * end on a terminal, and the exit status. Its own file because one message and many tell the same things.
+ * end and how far a batch is on a terminal, and the exit status.
  *
  * Failure mode: stdout that cannot be written any more (a reader that left): remembered, told once, exit 74.
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "cli/command.h"
-#include "cli/interrupt.h"
 #include "send.h"
 
-enum { HINT_SIZE = 384 };
+enum { HINT_SIZE = 384, FIRST_MS = 1000, EVERY_MS = 200, COUNT_MS = 500, BLOCK = 64 * 1024 };
 
 void
 report_init(struct report *report, const struct options *options)
 {
-	const char *format = dw_common.format != NULL ? dw_common.format : "table";
+	const enum dw_rows_format format = dw_rows_format(dw_common.format, dw_common.json, true);
 
 	*report = (struct report) { .options = options };
-	report->json = dw_common.json || strcmp(format, "json") == 0 || strcmp(format, "ndjson") == 0;
-	report->receipts = !report->json && (options->receipts || strcmp(format, "tsv") == 0);
+	report->json = format == DW_ROWS_JSON || format == DW_ROWS_NDJSON;
+	report->receipts = !report->json && (options->receipts || format == DW_ROWS_TSV);
 }
+
+/* ---- how far a long batch is: a line on a terminal, written over itself ---- */
+
+void
+report_begin_progress(struct report *report, int fd)
+{
+	const char *term = getenv("TERM");
+	const bool is_mixed = (report->json || report->receipts) && isatty(STDOUT_FILENO);
+	const uint64_t now = dw_mono_ms();
+
+	report->progress = (struct progress) { .fd = fd, .from = lseek(fd, 0, SEEK_CUR), .begun = now };
+	if (!dw_common.quiet && !is_mixed && term != NULL && strcmp(term, "dumb") != 0 && isatty(STDERR_FILENO))
+		report->progress.due = now + FIRST_MS;
+}
+
+/* 0: not known, for the input is no file, or counting takes long. */
+static uint64_t
+count_lines(const struct progress *progress)
+{
+	const uint64_t until = dw_mono_ms() + COUNT_MS;
+	static char block[BLOCK];
+	uint64_t count = 0;
+	off_t at = progress->from;
+	struct stat about;
+	char last = '\n';
+	ssize_t got;
+
+	if (at < 0 || fstat(progress->fd, &about) != 0 || !S_ISREG(about.st_mode))
+		return 0;
+	while ((got = pread(progress->fd, block, sizeof(block), at)) > 0 && dw_mono_ms() < until) {
+		const char *const end = block + got;
+
+		for (const char *p = block; (p = memchr(p, '\n', (size_t)(end - p))) != NULL; p++)
+			count++;
+		last = end[-1];
+		at += got;
+	}
+	return got == 0 ? count + (last != '\n') : 0;
+}
+
+/* "41200/50000 82% 18k/s rejected 2 eta 0:01" */
+void
+report_tell_progress(struct report *report, uint64_t done)
+{
+	struct progress *progress = &report->progress;
+	struct dw_buf text = { 0 };
+	unsigned long long rate, left, now;
+
+	if (progress->due == 0 || (now = dw_mono_ms()) < progress->due)
+		return;
+	if (!progress->counted)
+		progress->total = count_lines(progress);
+	progress->counted = true;
+	progress->due = now + EVERY_MS;
+	rate = done * 1000 / (now - progress->begun);
+	dw_buf_addu(&text, done);
+	if (progress->total > 0 && progress->total >= done)
+		dw_buf_addf(&text, "/%llu %llu%%", (unsigned long long)progress->total,
+			(unsigned long long)(done * 100 / progress->total));
+	dw_buf_addf(&text, rate < 10000 ? " %llu/s" : " %lluk/s", rate < 10000 ? rate : rate / 1000);
+	if (report->rejected > 0)
+		dw_buf_addf(&text, " rejected %llu", (unsigned long long)report->rejected);
+	if (progress->total >= done && rate > 0) {
+		left = (progress->total - done + rate - 1) / rate;
+		dw_buf_adds(&text, " eta ");
+		if (left >= 3600)
+			dw_buf_addf(&text, "%llu:%02llu", left / 3600, left / 60 % 60);
+		else
+			dw_buf_addu(&text, left / 60);
+		dw_buf_addf(&text, ":%02llu", left % 60);
+	}
+	if (dw_buf_ok(&text))
+		fprintf(stderr, "\r%s\033[K", text.data);
+	dw_buf_clear(&text);
+	progress->shown = true;
+}
+
+void
+report_hide_progress(struct report *report)
+{
+	if (report->progress.shown)
+		fputs("\r\033[K", stderr);
+	report->progress.shown = false;
+}
+
+/* ---- what became of messages ---- */
 
 /* count: devices that have it, NULL: not known. A direct message has no n. */
 static void
@@ -135,7 +223,7 @@ report_failed(struct report *report, const struct message *message, int err, con
 		report->rejected++;
 	if (report->first == DW_OK)
 		report->first = err;
-	progress_hide(&report->progress);
+	report_hide_progress(report);
 	dw_command_tell(SEND_NAME, report->source, line, err, fault, advise(report, message, err, hint));
 }
 
@@ -196,7 +284,7 @@ report_fatal(struct report *report, int err, const struct dw_fault *fault)
 	if (report->fatal != DW_OK)
 		return;
 	report->fatal = err;
-	progress_hide(&report->progress);
+	report_hide_progress(report);
 	dw_command_tell(SEND_NAME, err == DW_E_NOINPUT ? report->source : NULL, 0, err, fault, NULL);
 }
 
@@ -206,7 +294,7 @@ report_flush(struct report *report)
 	if (report->output_broken || (fflush(stdout) == 0 && !ferror(stdout)))
 		return;
 	report->output_broken = true;
-	progress_hide(&report->progress);
+	report_hide_progress(report);
 	fprintf(stderr, "%s: cannot write the results to standard output [DW%d]\n", SEND_NAME, -DW_E_IO);
 }
 
@@ -259,7 +347,7 @@ int
 report_end(struct report *report)
 {
 	report_flush(report);
-	progress_hide(&report->progress);
+	report_hide_progress(report);
 	if (!dw_common.quiet && isatty(STDERR_FILENO) && report->fatal == DW_OK &&
 		(report->options->lines || report->first == DW_OK))
 		print_summary(report);

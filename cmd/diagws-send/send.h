@@ -1,6 +1,4 @@
-/* diagws-send: what its files share. main.c has the options and takes a way, single.c and batch.c send, report.c and
- * progress.c tell.
- */
+/* diagws-send: what its files share. main.c has the options, send.c sends, report.c tells. */
 #ifndef DIAGWS_SEND_H
 #define DIAGWS_SEND_H
 
@@ -14,8 +12,6 @@
 
 #define SEND_NAME "diagws-send"
 
-enum { INPUT_MAX = 256 * 1024 }; /* bytes of a line, or of one message's text before white space is dropped */
-
 struct options {
 	const char *id;
 	const char *room, *type; /* defaults for lines */
@@ -24,13 +20,12 @@ struct options {
 	struct dw_publish publish; /* what holds for every message; a line's own user and ttl go before */
 };
 
-/* The line that says how far a batch is; nothing off a terminal. */
 struct progress {
-	bool on, shown, counted;
+	bool shown, counted;
 	int fd;
 	off_t from;          /* where the input began */
 	uint64_t total;      /* lines; 0: not known */
-	uint64_t begun, due; /* ms */
+	uint64_t begun, due; /* ms; due 0: never */
 };
 
 /* What happened, for the exit status and the last line. */
@@ -55,13 +50,12 @@ struct message {
 	struct dw_stored receipt; /* without its text */
 };
 
-void progress_begin(struct progress *progress, const struct report *report, int fd);
-/* To be called often; done: lines that are over. */
-void progress_tell(struct progress *progress, uint64_t done, uint64_t rejected);
-/* Before anything else is said on stderr. */
-void progress_hide(struct progress *progress);
-
 void report_init(struct report *report, const struct options *options);
+/* The line that says how far a batch is, which comes when that has taken a second; nothing off a terminal. To be told
+ * often how many lines are over, and hidden before anything else is said on stderr. */
+void report_begin_progress(struct report *report, int fd);
+void report_tell_progress(struct report *report, uint64_t done);
+void report_hide_progress(struct report *report);
 /* Tells what the hub said of a message, or that it said nothing. false: it is stored, and a second answer will say who
  * has it. */
 bool report_answer(struct report *report, struct message *message, const struct dw_client *client, int err,

@@ -25,8 +25,6 @@ static const struct dw_opt view_options[] = {
 	{ 0 },
 };
 
-static const struct dw_opt *const groups[] = { view_options, dw_opt_table, dw_opt_hub, dw_opt_common, NULL };
-
 static const struct dw_command command = {
 	.name = "diagws-stat",
 	.summary = "show rooms, connections, receipts, queued messages, edges and commit times",
@@ -36,7 +34,7 @@ static const struct dw_command command = {
 	.words = "summary rooms room devices messages edges queues users",
 	.examples = "diagws-stat rooms --sort connections --top 10\n"
 				"diagws-stat --json | jq .queued",
-	.groups = groups,
+	.groups = (const struct dw_opt *const[]) { view_options, dw_opt_table, dw_opt_hub, dw_opt_common, NULL },
 };
 
 struct view {

@@ -70,8 +70,6 @@ static const struct dw_opt both_options[] = {
 	{ 0 },
 };
 
-static const struct dw_opt *const groups[] = { mint_options, check_options, both_options, dw_opt_common, NULL };
-
 static const struct dw_command command = {
 	.name = "diagws-token",
 	.summary = "make a token, or say what is wrong with one",
@@ -80,7 +78,7 @@ static const struct dw_command command = {
 	.words = "mint check",
 	.examples = "diagws-token mint --key-file clinic.hs256 --sub 55 --ttl 8h >token\n"
 				"diagws-token check --keys /etc/diagws/keys token",
-	.groups = groups,
+	.groups = (const struct dw_opt *const[]) { mint_options, check_options, both_options, dw_opt_common, NULL },
 };
 
 static int

@@ -1,14 +1,12 @@
-/* The other commands: where they are, those that diagws up starts, and their watchdog. Its own file because what they
- * are for (up.c) does not matter here.
+/* The other commands: where they are, those that diagws up starts, and their watchdog.
  *
  * The watchdog is systemd's own protocol (sd_notify(3)): each child is given a datagram socket and a time, and says
- * from inside its loop that it is alive. The kernel tells whose word it is. Silence is not measured by the clock: we
- * count our own looks, LOOKS to that time, so that nobody grows silent while we are stopped ourselves (^Z). A child
- * that is stuck gets SIGABRT, which leaves a core dump where these are kept, and a moment later SIGKILL; its successor
- * has the same arguments.
+ * from inside its loop that it is alive; the kernel tells whose word it is. Silence is counted in our own looks, LOOKS
+ * to that time, so that nobody grows silent while we are stopped ourselves (^Z). A child that is stuck gets SIGABRT,
+ * for a core dump, and a moment later SIGKILL; its successor has the same arguments.
  *
- * Failure modes: a child that ends by itself is told to the caller; so is a successor that cannot even be started, as
- * one that ended. Invariant: no child outlives us (PR_SET_PDEATHSIG).
+ * Failure modes: a child that ends by itself, and a successor that cannot be started, are told to the caller alike.
+ * Invariant: no child outlives us (PR_SET_PDEATHSIG).
  */
 #include "up.h"
 
@@ -177,16 +175,10 @@ children_run(const char *name, const char *const *arguments, char *out, size_t s
 	return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? DW_OK : DW_E_UNSUPPORTED;
 }
 
-size_t
-children_count(void)
-{
-	return count;
-}
-
 int
 children_pid(size_t place)
 {
-	return (int)children[place].pid;
+	return place < count ? (int)children[place].pid : 0;
 }
 
 const char *

@@ -25,15 +25,13 @@ static const struct {
 	{ "edge", "the edge: WebSockets and HTTP for clients" },
 };
 
-static const struct dw_opt *const groups[] = { dw_opt_common, NULL };
-
 static const struct dw_command command = {
 	.name = "diagws",
 	.summary = "run a command of diagws",
 	.usage = "COMMAND [ARGUMENT]...\nhelp COMMAND",
 	.words = "up send stat owner token bench hub edge help",
 	.examples = "diagws up\ndiagws send note_update 123 '{\"text\":\"hello\"}'\ndiagws help send",
-	.groups = groups,
+	.groups = (const struct dw_opt *const[]) { dw_opt_common, NULL },
 };
 
 static void

@@ -1,9 +1,8 @@
 /* Loopback ports for the edges of diagws up: finding one, and asking whether its edge is ready.
  *
- * Why a claim: edges listen with SO_REUSEPORT, so two of one user can share a port without an error, each
- * getting a part of the clients. Two runs that look at the same moment would both find it free. An abstract
- * unix socket named after the port lets one of them have it; it lives in the same network namespace as the
- * port and goes with the process, however that ends.
+ * Edges listen with SO_REUSEPORT, so two of one user can share a port without an error, each getting a part of the
+ * clients. So a port is claimed by an abstract unix socket of its name, which two runs that look at the same moment
+ * cannot both have; it lives in the port's network namespace and goes with the process.
  * Failure modes: no free port (0); an edge that does not answer within a second is not ready.
  */
 #include "up.h"

@@ -46,13 +46,12 @@ static const struct dw_opt options[] = {
 	{ DW_OPT_FLAG, 0, "json", NULL, "print one JSON object", .target = &wish.json },
 	{ 0 },
 };
-static const struct dw_opt *const groups[] = { options, dw_opt_common, NULL };
 static const struct dw_command command = {
 	.name = "diagws-up",
 	.summary = "run a hub and edges for development, with a key, a user and a token",
 	.usage = "[--port PORT] [--edges N] [--state-dir DIR] [--user USER] [--watchdog DUR] [--json]",
 	.examples = "diagws up\ndiagws up --edges 2 --json",
-	.groups = groups,
+	.groups = (const struct dw_opt *const[]) { options, dw_opt_common, NULL },
 };
 
 static struct {
@@ -63,6 +62,8 @@ static struct {
 	char token[TOKEN_SIZE];
 	int ports[EDGES_MAX];
 } up;
+
+static sigset_t asked; /* to end: SIGINT and SIGTERM */
 
 static int
 fail(int err, const char *format, const char *what)
@@ -161,7 +162,7 @@ start_edges(void)
 }
 
 static int
-wait_ready(const sigset_t *asked)
+wait_ready(void)
 {
 	const struct timespec pause = { .tv_nsec = 20 * 1000000 };
 	uint64_t until = dw_mono_ms() + READY_MS;
@@ -176,7 +177,7 @@ wait_ready(const sigset_t *asked)
 		}
 		if (is_ready(up.ports[i]))
 			i++;
-		else if (sigtimedwait(asked, NULL, &pause) > 0)
+		else if (sigtimedwait(&asked, NULL, &pause) > 0)
 			return DW_E_CLOSING;
 	}
 	return DW_OK;
@@ -216,7 +217,7 @@ print_json(void)
 	add_string(&out, "token", up.token);
 	add_string(&out, "state_dir", up.dir);
 	dw_buf_adds(&out, ",\"pids\":[");
-	for (size_t i = 0; i < children_count(); i++)
+	for (size_t i = 0; children_pid(i) > 0; i++)
 		dw_buf_addf(&out, "%s%d", i > 0 ? "," : "", children_pid(i));
 	dw_buf_adds(&out, "],\"urls\":[");
 	for (int64_t i = 0; i < wish.edges; i++)
@@ -234,12 +235,12 @@ print_text(void)
 	for (int64_t i = 1; i < wish.edges; i++)
 		printf("           and one of them on http://127.0.0.1:%d\n", up.ports[i]);
 	printf("\ntoken of %s, who may watch diagnosis 123:\n%s\n", wish.user, up.token);
-	printf("\nwatch:\nws://127.0.0.1:%d/ws/123?token=%s\n", up.ports[0], up.token);
-	printf("\nsend:\necho "
+	printf("\nwatch:\nws://127.0.0.1:%d/ws/123?token=%s\n"
+		   "\nsend:\necho "
 		   "'{\"recommendation_id\":789,\"new_effectiveness\":0.85,\"confidence\":0.92,\"sample_size\":150}' |\n"
-		   "    diagws-send -e %s effectiveness 123\n",
-		up.endpoint);
-	printf("\nkept in %s%s; end with ^C\n", up.dir, wish.state_dir == NULL ? " until then" : "");
+		   "    diagws-send -e %s effectiveness 123\n"
+		   "\nkept in %s%s; end with ^C\n",
+		up.ports[0], up.token, up.endpoint, up.dir, wish.state_dir == NULL ? " until then" : "");
 }
 
 static int
@@ -268,7 +269,8 @@ remove_one(const char *path, const struct stat *about, int kind, struct FTW *whe
 int
 up_main(int argc, char **argv)
 {
-	sigset_t signals, asked, before;
+	static int (*const steps[])(void) = { make_folders, make_key, start_hub, start_edges, wait_ready, admit_user };
+	sigset_t signals, before;
 	int first, err;
 
 	err = dw_opt_parse(&command, argc, argv, &first);
@@ -278,26 +280,17 @@ up_main(int argc, char **argv)
 		return dw_err_exit(dw_opt_misuse(&command, "unexpected operand '%s'", argv[first]));
 	if (wish.watchdog_ms > 0 && wish.watchdog_ms < WATCHDOG_MIN_MS)
 		return dw_err_exit(dw_opt_misuse(&command, "option '--watchdog': 1s is the least, and 0s turns it off"));
-	(void)sigemptyset(&signals);
-	(void)sigaddset(&signals, SIGINT);
-	(void)sigaddset(&signals, SIGTERM);
-	asked = signals;
+	(void)sigemptyset(&asked);
+	(void)sigaddset(&asked, SIGINT);
+	(void)sigaddset(&asked, SIGTERM);
+	signals = asked;
 	(void)sigaddset(&signals, SIGCHLD);
 	(void)sigprocmask(SIG_BLOCK, &signals, &before);
 	err = children_init(&before, wish.watchdog_ms);
 	if (err != DW_OK)
 		return dw_err_exit(fail(err, "cannot watch over", "children"));
-	err = make_folders();
-	if (err == DW_OK)
-		err = make_key();
-	if (err == DW_OK)
-		err = start_hub();
-	if (err == DW_OK)
-		err = start_edges();
-	if (err == DW_OK)
-		err = wait_ready(&asked);
-	if (err == DW_OK)
-		err = admit_user();
+	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]) && err == DW_OK; i++)
+		err = steps[i]();
 	if (err == DW_OK) {
 		if (wish.json)
 			print_json();

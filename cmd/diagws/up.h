@@ -1,8 +1,8 @@
-/* What the files of diagws share: where the other commands are (children.c, main.c), and what diagws up is made of: its
- * processes with their watchdog (children.c) and the ports of its edges (ports.c).
+/* What the files of diagws share: where the other commands are, the processes of diagws up with their watchdog
+ * (children.c), and the ports of its edges (ports.c).
  *
- * Each process is named by its place, in the order of their start. diagws up has no other children than these and those
- * of children_run. What could not be started has been told.
+ * A process is named by its place, in the order of their start. diagws up has no other children than these and those of
+ * children_run. What could not be started has been told.
  */
 #ifndef UP_H
 #define UP_H
@@ -32,8 +32,7 @@ int children_start(const char *name, const char *const *arguments);
  * when it could not be started, else DW_E_UNSUPPORTED: it has said why. */
 int children_run(const char *name, const char *const *arguments, char *out, size_t size);
 
-size_t children_count(void);
-int children_pid(size_t place);
+int children_pid(size_t place); /* 0: no such, or it has ended */
 
 /* The name of one that has ended by itself, or NULL; each is named once. */
 const char *children_find_dead(void);

@@ -1,15 +1,20 @@
-/* The commands that talk to the hub: beginning, connecting, asking for a table. Its own file because diagws-send,
- * diagws-owner and diagws-stat do these alike, and no other command has a hub.
+/* What commands share: beginning, SIGINT, connecting to the hub and asking it for a table.
  *
- * Failure modes: misuse ends the process; a hub that does not answer, or not with a table, is told in a fault.
+ * SIGINT is blocked and read from a signalfd(2): no handler runs, so there is no moment between looking and waiting in
+ * which one could be lost. When it came it is unblocked, so that a second one ends the process. Failure modes: misuse
+ * ends the process; no signalfd leaves SIGINT as it is; a hub that does not answer, or not with a table, is told in a
+ * fault.
  */
 #include "cli/command.h"
 
+#include <fcntl.h>
+#include <locale.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-
-#include "cli/interrupt.h"
+#include <sys/signalfd.h>
+#include <unistd.h>
 
 enum { WHERE_SIZE = 4200 };
 
@@ -20,17 +25,75 @@ struct page {
 	int err;
 };
 
+static int descriptor = -1;
+static bool came;
+static sigset_t interrupt_set; /* SIGINT alone */
+
+/* Fills standard streams that are closed with something that fails when it is used, so that no socket takes their
+ * numbers. */
+static void
+hold_streams(void)
+{
+	/* The lowest number that is free is given: with these open, it is not one of theirs. */
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+		if (fcntl(fd, F_GETFD) < 0)
+			(void)open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
+	}
+}
+
 int
 dw_command_begin(const struct dw_command *command, int argc, char **argv)
 {
 	int first = argc, err;
 
-	dw_hold_streams();
+	hold_streams();
 	err = dw_opt_parse(command, argc, argv, &first);
 	if (err != DW_OK)
 		exit(err == DW_OPT_DONE ? 0 : dw_err_exit(err));
 	(void)signal(SIGPIPE, SIG_IGN);
+	(void)setlocale(LC_CTYPE, "C.UTF-8"); /* how wide characters are, in tables; nothing else depends on it */
 	return first;
+}
+
+int
+dw_interrupt_fd(void)
+{
+	struct sigaction now;
+
+	if (sigaction(SIGINT, NULL, &now) != 0 || now.sa_handler == SIG_IGN)
+		return -1;
+	(void)sigemptyset(&interrupt_set);
+	(void)sigaddset(&interrupt_set, SIGINT);
+	descriptor = signalfd(-1, &interrupt_set, SFD_NONBLOCK | SFD_CLOEXEC);
+	if (descriptor >= 0)
+		(void)sigprocmask(SIG_BLOCK, &interrupt_set, NULL);
+	return descriptor;
+}
+
+bool
+dw_interrupted(void)
+{
+	struct signalfd_siginfo info;
+
+	if (descriptor < 0 || read(descriptor, &info, sizeof(info)) != (ssize_t)sizeof(info))
+		return came;
+	came = true;
+	(void)close(descriptor);
+	descriptor = -1;
+	(void)sigprocmask(SIG_UNBLOCK, &interrupt_set, NULL);
+	return came;
+}
+
+bool
+dw_interrupt_wait(int input, int other, int timeout_ms)
+{
+	struct pollfd set[3] = {
+		{ .fd = input, .events = POLLIN },
+		{ .fd = other, .events = POLLIN },
+		{ .fd = descriptor, .events = POLLIN },
+	};
+
+	return poll(set, 3, timeout_ms) > 0 && set[0].revents != 0;
 }
 
 void

@@ -1,9 +1,8 @@
 /* Diagnostics: one event a line on stderr, in the form that its reader wants.
  *
- * Happy path: has the kind, which is its message, something left to say (BURST lines at once, then one each EVERY_MS)?
- * Then its line goes out, each value rendered alone and escaped, so that nothing that a stranger made us say begins
- * a line, adds a value or reaches a terminal as anything but letters. What was left out is told with the next line of
- * that kind that goes out, or when the process ends.
+ * Each value is rendered alone and escaped, so that nothing that a stranger made us say begins a line, adds a value or
+ * reaches a terminal as anything but letters. What a kind (its message) leaves out, after BURST lines at once and one
+ * each EVERY_MS, is told with its next line, or when the process ends.
  *
  * Failure modes: a value over VALUE_MAX bytes is cut; without memory the bare message goes out; a full pipe loses the
  * line, never the process. Kinds past KINDS_MAX share the last one's allowance; no program has so many.
@@ -38,8 +37,7 @@ static const struct {
 } levels[] = { { "error", "\033[31m", 3 }, { "warn", "\033[33m", 4 }, { "info", "\033[32m", 6 },
 	{ "debug", "\033[2m", 7 } };
 
-/* A bucket that holds BURST lines and gets one back each EVERY_MS: when it will be full again says how many are in it.
- */
+/* A bucket of BURST lines that gets one back each EVERY_MS; when it will be full again says how many are in it. */
 struct kind {
 	const char *message;
 	enum dw_log_level level;
@@ -56,47 +54,16 @@ const struct dw_opt dw_opt_daemon[] = {
 	{ 0 },
 };
 
-static void tell_left_out(void);
-
-void
-dw_log_setup(const char *program, enum dw_log_level level)
-{
-	(void)atexit(tell_left_out);
-	program_name = program;
-	most = level;
-	if (strcmp(dw_common.log_format, "json") == 0)
-		style = STYLE_JSON;
-	else if (strcmp(dw_common.log_format, "logfmt") == 0)
-		style = STYLE_LOGFMT;
-	else if (getenv("JOURNAL_STREAM") != NULL && !isatty(STDERR_FILENO))
-		style = STYLE_JOURNAL;
-	else
-		style = dw_use_color(STDERR_FILENO) ? STYLE_COLOR : STYLE_LOGFMT;
-}
-
-void
-dw_log_begin(const char *program)
-{
-	dw_log_setup(program, dw_common.verbose ? DW_LOG_DEBUG : dw_common.quiet ? DW_LOG_WARN : DW_LOG_INFO);
-}
-
 /* The character that a text begins with, and its bytes. One that is no UTF-8 stands for its first byte. */
 static size_t
 take_character(const uint8_t *p, size_t n, uint32_t *character)
 {
-	struct dw_utf8 utf8 = { 0 };
-	size_t size = 0;
+	const size_t size = dw_utf8_character(p, n);
 
-	*character = p[0];
-	do {
-		if (size == n || !dw_utf8_take(&utf8, p + size++, 1))
-			return 1;
-	} while (utf8.left > 0);
-	if (size > 1)
-		*character &= 0x3fU >> (size - 1);
+	*character = size > 1 ? p[0] & 0x3fU >> (size - 1) : p[0];
 	for (size_t i = 1; i < size; i++)
 		*character = *character << 6 | (p[i] & 0x3fU);
-	return size;
+	return size > 0 ? size : 1;
 }
 
 /* What is no plain ASCII would steer a terminal, or look like something else there. */
@@ -298,4 +265,26 @@ tell_left_out(void)
 			write_line(kind->level, kind->message, NULL, NULL, kind->left_out);
 		kind->left_out = 0;
 	}
+}
+
+void
+dw_log_setup(const char *program, enum dw_log_level level)
+{
+	(void)atexit(tell_left_out);
+	program_name = program;
+	most = level;
+	if (strcmp(dw_common.log_format, "json") == 0)
+		style = STYLE_JSON;
+	else if (strcmp(dw_common.log_format, "logfmt") == 0)
+		style = STYLE_LOGFMT;
+	else if (getenv("JOURNAL_STREAM") != NULL && !isatty(STDERR_FILENO))
+		style = STYLE_JOURNAL;
+	else
+		style = dw_use_color(STDERR_FILENO) ? STYLE_COLOR : STYLE_LOGFMT;
+}
+
+void
+dw_log_begin(const char *program)
+{
+	dw_log_setup(program, dw_common.verbose ? DW_LOG_DEBUG : dw_common.quiet ? DW_LOG_WARN : DW_LOG_INFO);
 }

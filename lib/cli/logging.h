@@ -3,15 +3,13 @@
  * On a terminal: short and coloured. Under journald (JOURNAL_STREAM): "<N>" and logfmt. Else logfmt
  * with RFC 3339 time; `json` one JSON object a line. An event has a fixed message and named values:
  *   dw_log_info("hub ready", "bind=%s rooms=%zu", uri, rooms);
- * The format of the values is `key=%x key=%x …`, separated by single spaces, where %x is one of %s %.*s %d %u %zu
- * %lld %llu; values are quoted as needed, and in all styles what is not plain ASCII is escaped as in JSON (one that is
- * no UTF-8 byte by byte), so whatever a stranger sent may be given. NULL means no values.
+ * The values' format is `key=%x key=%x …`, or NULL, where %x is one of %s %.*s %d %u %zu %lld %llu. Values are quoted
+ * as needed, and what is not plain ASCII is escaped as in JSON (one that is no UTF-8 byte by byte), so whatever a
+ * stranger sent may be given. But never a payload, a token, a key or a URL's query: ids, sizes, seqs and outcomes only.
  *
  * The message is the event's kind: ten lines of a kind may come at once, and then one a second, told how many were left
- * out (`left_out`), which at the end of the process each kind tells that has some. So a loop may log without a limit of
- * its own; an event that ends the process is the first of its kind, and always goes out.
- *
- * Never pass a payload, a token, a key or a URL's query: ids, sizes, seqs and outcomes only.
+ * out (`left_out`), at the latest when the process ends. So a loop may log without a limit of its own; an event that
+ * ends the process is the first of its kind, and always goes out.
  */
 #ifndef DIAGWS_LOGGING_H
 #define DIAGWS_LOGGING_H

@@ -1,10 +1,8 @@
-/* Words to the service manager. Its own file because hub and edge share it.
+/* Words to the service manager, of hub and edge. Why not sd_notify(3): it waits while the manager's queue is full,
+ * which for a unix socket is after ten datagrams. A manager that stands still, as `diagws up` does under ^Z, would
+ * thereby stop every process that it watches.
  *
- * Why not sd_notify(3): it waits while the manager's queue is full, which for a unix socket is after ten datagrams. A
- * manager that stands still, as `diagws up` does under ^Z, would thereby stop every process that it watches.
- *
- * Failure modes: a full queue, or no memory, leaves the state for the next call; a manager that is gone is told
- * nothing.
+ * Failure modes: a full queue, or no memory, leaves the state for the next call; no manager is told nothing.
  */
 #include "cli/notify.h"
 

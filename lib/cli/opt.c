@@ -46,22 +46,6 @@ const struct dw_opt dw_opt_table[] = {
 };
 static const struct dw_opt words_option = { DW_OPT_FLAG, 0, "list-words", NULL, NULL, .target = &show_words };
 
-bool
-dw_parse_number(const char *text, int64_t *value)
-{
-	char *end;
-	long long number;
-
-	if ((text[0] < '0' || text[0] > '9') && !(text[0] == '-' && text[1] >= '0' && text[1] <= '9'))
-		return false;
-	errno = 0;
-	number = strtoll(text, &end, 10);
-	if (errno != 0 || *end != '\0')
-		return false;
-	*value = number;
-	return true;
-}
-
 struct unit {
 	const char *name;
 	int64_t factor;
@@ -86,6 +70,18 @@ parse_with_unit(const char *text, const struct unit *units, int64_t plain, int64
 	if (errno != 0 || factor == 0 || number > INT64_MAX / factor)
 		return false;
 	*out = number * factor;
+	return true;
+}
+
+bool
+dw_parse_number(const char *text, int64_t *value)
+{
+	static const struct unit none = { NULL, 0 };
+	const bool negative = text[0] == '-';
+
+	if (!parse_with_unit(text + negative, &none, 1, value))
+		return false;
+	*value = negative ? -*value : *value;
 	return true;
 }
 
@@ -155,8 +151,7 @@ is_choice(const char *choices, const char *value)
 	size_t n = strlen(value);
 
 	for (const char *at = choices; at != NULL; at = strchr(at, '|')) {
-		if (*at == '|')
-			at++;
+		at += *at == '|';
 		if (strcspn(at, "|") == n && strncmp(at, value, n) == 0)
 			return true;
 	}
@@ -223,14 +218,9 @@ add_words(const struct source *source, const char *value)
 	memcpy(at, value, n);
 	used += n;
 	list->count = 0;
-	while (err == DW_OK && *(at += strspn(at, " \t\n")) != '\0') {
-		size_t word = strcspn(at, " \t\n");
-		bool last = at[word] == '\0';
-
-		at[word] = '\0';
-		err = add_item(source, at);
-		at += word + !last;
-	}
+	for (char *rest, *word = strtok_r(at, " \t\n", &rest); word != NULL && err == DW_OK;
+		 word = strtok_r(NULL, " \t\n", &rest))
+		err = add_item(source, word);
 	return err;
 }
 
@@ -253,13 +243,9 @@ set_value(const struct source *source, const char *value)
 			return refuse(source, value, "not allowed", opt->choices);
 		*(const char **)opt->target = value;
 		return DW_OK;
-	case DW_OPT_HEADING: /* is never given */
-	case DW_OPT_NUMBER:
-	case DW_OPT_DURATION:
-	case DW_OPT_SIZE:
-		break;
+	default: /* a heading is never given */
+		return set_numeric(source, value);
 	}
-	return set_numeric(source, value);
 }
 
 struct tables {
@@ -363,18 +349,15 @@ dw_opt_parse(const struct dw_command *command, int argc, char **argv, int *first
 	err = read_environment(command, &tables, asks_only(argc, argv));
 	if (err == DW_OK)
 		err = read_arguments(command, &tables, argc, argv);
-	if (!show_help && !show_version && !show_words) {
-		if (err == DW_OK)
-			*first = optind;
-		return err;
-	}
 	if (show_help)
 		dw_opt_print_help(command);
 	else if (show_version)
 		printf("%s (diagws) %s\n", command->name, DW_VERSION);
-	else
+	else if (show_words)
 		dw_opt_print_words(command);
-	return DW_OPT_DONE;
+	else if (err == DW_OK)
+		*first = optind;
+	return show_help || show_version || show_words ? DW_OPT_DONE : err;
 }
 
 bool

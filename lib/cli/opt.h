@@ -1,8 +1,5 @@
-/* Options are data: one table per command gives parsing, --help and the completion words.
- *
- * A value comes from the flag, else from the environment variable of the option, else from what the
- * target held before (the built-in). A bad value names the option or the variable, what was given
- * and what is allowed.
+/* Options are data: one table per command gives parsing, --help and the completion words. A value comes from the flag,
+ * else from the option's environment variable, else from what the target held before (the built-in).
  *
  * Durations: a number and ms, s, m, h or d ("250ms", "5s", "7d"; a bare number is seconds).
  * Sizes: a number and K, M or G (binary); a bare number is bytes.
@@ -60,9 +57,8 @@ struct dw_command {
 
 enum { DW_OPT_DONE = 1 }; /* --help or --version was asked and has been printed: exit 0 */
 
-/* Parses argv; the operands end up at argv[*first..argc-1] in order ("--" ends the options; options
- * may stand among operands). Prints --help, --version ("NAME (diagws) 0.1.0"), and for completion --list-words, on
- * stdout; prints what is wrong on stderr.
+/* Parses argv; the operands, among which options may stand, end up at argv[*first..argc-1] in order. Prints --help,
+ * --version ("NAME (diagws) 0.1.0"), and for completion --list-words, on stdout; what is wrong on stderr.
  * Returns DW_OK, DW_OPT_DONE or DW_E_USAGE. Targets may have been changed when it fails. */
 int dw_opt_parse(const struct dw_command *command, int argc, char **argv, int *first);
 
@@ -93,6 +89,10 @@ extern const struct dw_opt dw_opt_table[];  /* --format, --json, --color */
 
 /* Whether to colour what goes to this descriptor: --color, NO_COLOR, TERM=dumb, isatty. */
 bool dw_use_color(int fd);
+
+/* The columns that a terminal gives a text, by the locale (dw_command_begin): none to a combining mark or a joiner, two
+ * to most of East Asia. Without a locale of UTF-8, one to each character. */
+size_t dw_text_width(const char *text, size_t n);
 
 /* For opt.c and opt_help.c alone. */
 static inline bool

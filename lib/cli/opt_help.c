@@ -1,25 +1,37 @@
 /* Printing what a command's tables say: --help for people, --list-words for completion.
  *
- * Its own file because reading options (opt.c) needs none of it. Lines break at spaces so that they stay
- * within 80 columns; examples are printed as they are, for pasting. Failure modes: none of its own; a write error of
- * stdout is the caller's at exit. Invariant: an option's name starts its line, which completion and tests read.
+ * Lines break at spaces so that they stay within 80 columns; examples are printed as they are, for pasting. A write
+ * error of stdout is the caller's at exit. Invariant: an option's name starts its line, for completion and tests.
  */
 #include "cli/opt.h"
 
 #include <stdio.h>
 #include <string.h>
+#include <wchar.h>
+
+#include "base/utf8.h"
 
 enum { WIDTH = 80, HELP_COLUMN = 30, USAGE_MAX = 64 };
 
-/* Bytes that are no continuation of a UTF-8 character. */
-static size_t
-columns(const char *text, size_t n)
+size_t
+dw_text_width(const char *text, size_t n)
 {
-	size_t count = 0;
+	size_t wide = 0, size;
 
-	for (size_t i = 0; i < n; i++)
-		count += ((unsigned char)text[i] & 0xc0) != 0x80;
-	return count;
+	for (size_t i = 0; i < n; i += size) {
+		mbstate_t state = { 0 };
+		wchar_t character;
+		int columns = 1;
+
+		size = mbrtowc(&character, text + i, n - i, &state);
+		if (size >= 1 && size <= n)
+			columns = wcwidth(character);
+		else
+			size = dw_utf8_character(text + i, n - i);
+		size += size == 0;
+		wide += columns >= 0 ? (size_t)columns : 1;
+	}
+	return wide;
 }
 
 /* The length of the first piece of text that no line break may cut: a word, or all within brackets. In a
@@ -45,7 +57,7 @@ print_wrapped(const char *text, size_t at, size_t indent, bool synopsis)
 	bool first = true;
 
 	while (*text != '\0' && *text != '\n') {
-		size_t n = piece(text, synopsis), wide = columns(text, n);
+		size_t n = piece(text, synopsis), wide = dw_text_width(text, n);
 
 		if (!first && at + 1 + wide > WIDTH) {
 			printf("\n%*s", (int)indent, "");
@@ -72,7 +84,7 @@ print_defaults(const struct dw_opt *opt)
 
 	if (initial == NULL && env == NULL)
 		return;
-	wide += (initial != NULL ? columns(initial, strlen(initial)) : 0) + (env != NULL ? strlen(env) : 0);
+	wide += (initial != NULL ? dw_text_width(initial, strlen(initial)) : 0) + (env != NULL ? strlen(env) : 0);
 	printf("%*s[", HELP_COLUMN, "");
 	if (initial != NULL)
 		printf("default %s", initial);

@@ -1,8 +1,7 @@
-/* Tables of the hub as text: what diagws-stat and diagws-owner print.
+/* Tables of the hub as text. A table is kept as the hub sent it, and its cells are unpacked as they are printed.
  *
- * A table is kept as the hub sent it, and its cells are unpacked as they are printed. Failure modes: a peer's table
- * that does not add up, told when it comes; memory; an stdout that cannot be written. Texts in it may come from another
- * peer (an edge's name) and are not trusted to be text.
+ * Failure modes: a peer's table that does not add up, told when it comes; memory; an stdout that cannot be written.
+ * Texts in it may come from another peer (an edge's name) and are not trusted to be text.
  */
 #include "cli/rows.h"
 
@@ -98,9 +97,8 @@ add_cell(struct dw_buf *out, const struct dw_cell *cell)
 static void
 add_json_text(struct dw_buf *out, struct dw_str name, struct dw_str text)
 {
-	struct dw_buf clean;
+	struct dw_buf clean = { 0 };
 
-	dw_buf_init(&clean);
 	add_text(&clean, text);
 	if (dw_str_is(name, "diagnosis_id") || dw_str_is(name, "user_id"))
 		dw_id_to_json(out, (struct dw_str) { clean.data, clean.len });
@@ -206,16 +204,12 @@ add_tsv(struct dw_buf *out, const struct dw_rows *rows)
 static size_t
 put_cell(struct dw_buf *out, struct dw_buf *text, const struct dw_cell *cell)
 {
-	size_t wide = 0;
-
 	dw_buf_reset(text);
 	add_cell(text, cell);
 	if (text->len == 0)
 		dw_buf_addc(text, '-');
 	out->failed = out->failed || !dw_buf_ok(text);
-	for (size_t i = 0; i < text->len; i++)
-		wide += ((unsigned char)text->data[i] & 0xC0U) != 0x80U;
-	return wide;
+	return dw_text_width(text->data, text->len);
 }
 
 /* Columns as wide as their widest cell, numbers at the right. The header is the first row, or the first column. */

@@ -1,8 +1,7 @@
 /* A table that the hub sent (DW_TABLE), held and printed: for diagws-stat, diagws-owner and /ws/status.
  *
- * As TSV it has a header and escapes nothing, for its texts hold no control characters (any other byte that does not
- * belong into a line of text is printed as '?'). As JSON, ids of diagnoses and users are numbers or strings
- * by the rule of all messages (dw_id_to_json).
+ * As TSV it has a header and escapes nothing: what does not belong into a line of text is printed as '?'. As JSON, ids
+ * of diagnoses and users are numbers or strings by the rule of all messages (dw_id_to_json).
  */
 #ifndef DIAGWS_ROWS_H
 #define DIAGWS_ROWS_H
@@ -26,8 +25,7 @@ struct dw_rows {
 int dw_rows_add(struct dw_rows *rows, const struct dw_table *page);
 void dw_rows_clear(struct dw_rows *rows); /* to all zero */
 
-/* Cells in turn, row by row, for whoever reads a table itself: begin with *rest = dw_rows_names() or dw_rows_cells().
- */
+/* Cells in turn, row by row, for whoever reads a table: begin with *rest = dw_rows_names() or dw_rows_cells(). */
 struct dw_str dw_rows_names(const struct dw_rows *rows); /* and behind the names, the cells */
 struct dw_str dw_rows_cells(const struct dw_rows *rows);
 struct dw_cell dw_rows_take(struct dw_str *rest);

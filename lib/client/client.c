@@ -1,17 +1,14 @@
-/* A client's connection to the hub: one DEALER, a window of unanswered requests, answers paired by `corr`.
- * Its own file because the library and three commands share it; an edge has a loop, and a connection of its own.
+/* A client's connection to the hub: one DEALER, a window of unanswered requests, answers paired by `corr` (pending.c).
  *
  * The happy path: HELLO until WELCOME, then each request goes out as it is asked (those that were asked before it
- * could, or while answers are taken, together), and the answer ends it. Which answer belongs to whom is pending.c's
- * affair.
+ * could, or while answers are taken, together), and the answer ends it.
  *
  * Failure modes: no hub (nothing can be sent: retried with a growing pause until the deadlines pass); a hub that
  * restarted (it answers WHO, to a PING at the latest: HELLO with a higher incarnation, then all that is unanswered
  * again, oldest first, and what waits for devices waits there for the rest of its time only); a hub that refuses us or
  * does not speak the protocol (ends everything, for good).
  *
- * Invariants: after every send the bus is drained again, because
- * its descriptor is edge-triggered.
+ * Invariant: after every send the bus is drained again, because its descriptor is edge-triggered.
  */
 #include "client/client.h"
 
@@ -58,40 +55,32 @@ struct dw_client {
 	struct dw_pendings asked;
 };
 
-static int
-set_up(struct dw_client *client, const struct dw_client_config *config)
-{
-	char endpoint[DW_PATH_SIZE];
-
-	client->peer = dw_random();
-	client->pause_ms = 1;
-	client->gathers = config->gathers;
-	(void)snprintf(client->name, sizeof(client->name), "%s", config->name != NULL ? config->name : "client");
-	if (config->endpoint == NULL)
-		dw_default_endpoint(false, endpoint);
-	client->asked = (struct dw_pendings) { .window = config->window,
-		.bytes_max = UNSTORED_BYTES,
-		.timeout_ms = (uint64_t)config->timeout_ms,
-		.grace_ms = config->timeout_ms < GRACE_MS ? (uint64_t)config->timeout_ms : GRACE_MS };
-	client->endpoint = strdup(config->endpoint != NULL ? config->endpoint : endpoint);
-	if (client->endpoint == NULL)
-		return DW_E_NOMEM;
-	return dw_pendings_init(&client->asked);
-}
-
 int
 dw_client_new(struct dw_client **out, const struct dw_client_config *config, struct dw_fault *fault)
 {
 	struct dw_client *client = calloc(1, sizeof(*client));
+	const struct dw_bus *beside = config->beside != NULL ? config->beside->bus : NULL;
+	const uint64_t timeout_ms = (uint64_t)config->timeout_ms;
+	char endpoint[DW_PATH_SIZE];
 	int err;
 
 	assert(config->timeout_ms >= 0);
 	if (client == NULL)
 		return DW_E_NOMEM;
-	err = set_up(client, config);
+	client->peer = dw_random();
+	client->pause_ms = 1;
+	client->gathers = config->gathers;
+	client->asked = (struct dw_pendings) { .window = config->window,
+		.bytes_max = UNSTORED_BYTES,
+		.timeout_ms = timeout_ms,
+		.grace_ms = timeout_ms < GRACE_MS ? timeout_ms : GRACE_MS };
+	(void)snprintf(client->name, sizeof(client->name), "%s", config->name != NULL ? config->name : "client");
+	if (config->endpoint == NULL)
+		dw_default_endpoint(false, endpoint);
+	client->endpoint = strdup(config->endpoint != NULL ? config->endpoint : endpoint);
+	err = client->endpoint != NULL ? dw_pendings_init(&client->asked) : DW_E_NOMEM;
 	if (err == DW_OK)
-		err =
-			dw_bus_connect(&client->bus, client->endpoint, config->beside != NULL ? config->beside->bus : NULL, fault);
+		err = dw_bus_connect(&client->bus, client->endpoint, beside, fault);
 	if (err == DW_OK)
 		*out = client;
 	else
@@ -123,10 +112,9 @@ note_sent(struct dw_client *client, bool sent)
 static bool
 send_message(struct dw_client *client, const struct dw_wire *message)
 {
-	struct dw_buf frame;
+	struct dw_buf frame = { 0 };
 	bool sent;
 
-	dw_buf_init(&frame);
 	dw_wire_pack(&frame, message);
 	sent = note_sent(client, dw_buf_ok(&frame) && dw_bus_send(client->bus, frame.data, frame.len) == DW_OK);
 	dw_buf_clear(&frame);
@@ -138,13 +126,13 @@ send_message(struct dw_client *client, const struct dw_wire *message)
 static void
 greet(struct dw_client *client)
 {
-	struct dw_wire hello = { .kind = DW_HELLO };
+	const struct dw_wire hello = { .kind = DW_HELLO,
+		.hello = { .version = dw_protocol_version(),
+			.kind = DW_PEER_CLIENT,
+			.peer = client->peer,
+			.incarnation = client->incarnation + 1,
+			.name = dw_str(client->name) } };
 
-	hello.hello.version = dw_protocol_version();
-	hello.hello.kind = DW_PEER_CLIENT;
-	hello.hello.peer = client->peer;
-	hello.hello.incarnation = client->incarnation + 1;
-	hello.hello.name = dw_str(client->name);
 	if (!send_message(client, &hello))
 		return;
 	client->incarnation++;
@@ -169,11 +157,8 @@ speak(struct dw_client *client, uint64_t now)
 	client->gathered = 0;
 	if (client->asked.unsent != NULL)
 		(void)note_sent(client, dw_pendings_send(&client->asked, client->bus));
-	if (quiet && client->asked.count > 0 && client->asked.unsent == NULL) {
-		struct dw_wire ping = { .kind = DW_PING };
-
-		(void)send_message(client, &ping);
-	}
+	if (quiet && client->asked.count > 0 && client->asked.unsent == NULL)
+		(void)send_message(client, &(struct dw_wire) { .kind = DW_PING });
 }
 
 /* A hub that has no time for us now may have it in a second; one that speaks otherwise will not. */
@@ -380,11 +365,8 @@ dw_client_destroy(struct dw_client **client_p)
 
 	if (client == NULL)
 		return;
-	if (client->state == WELCOMED) {
-		struct dw_wire bye = { .kind = DW_BYE };
-
-		(void)send_message(client, &bye);
-	}
+	if (client->state == WELCOMED)
+		(void)send_message(client, &(struct dw_wire) { .kind = DW_BYE });
 	(void)end_all(client, DW_E_CLOSING);
 	dw_bus_destroy(&client->bus);
 	dw_pendings_clear(&client->asked);

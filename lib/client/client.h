@@ -1,6 +1,6 @@
-/* A connection to the hub for programs without a loop: what libdiagws, diagws-send, -stat and -owner
- * share. Introduces itself, pairs answers with requests, and after a lost connection sends what is
- * unanswered again. Edges have a connection of their own (cmd/diagws-edge/hub/uplink.c).
+/* A connection to the hub for programs without a loop, libdiagws and commands: introduces itself, pairs answers with
+ * requests, and after a lost connection sends what is unanswered again. Edges have their own
+ * (cmd/diagws-edge/hub/uplink.c).
  */
 #ifndef DIAGWS_CLIENT_H
 #define DIAGWS_CLIENT_H

@@ -1,13 +1,11 @@
-/* libdiagws: the public calls of diagws.h, each checked here and carried by a client of the hub.
+/* libdiagws: the public calls of diagws.h. Its names and those of diagws_updates.c are all that leaves the library.
  *
- * Its own file because its names and those of diagws_updates.c are all that leaves the shared library. The happy path
- * of a call: the arguments are checked with the rules that the hub has too, the hub is asked, and the call waits
- * for its own answer (other answers that come meanwhile go to their callbacks).
+ * The happy path of a call: the arguments are checked with the rules that the hub has too, the hub is asked, and the
+ * call waits for its own answer (other answers that come meanwhile go to their callbacks). Failure modes: arguments
+ * that are wrong (nothing is sent, last_error says what), a hub that does not answer or refuses. Errors are the
+ * numbers of err.h, of which diagws.h names those that can come.
  *
- * Failure modes: arguments that are wrong (nothing is sent, last_error says what), a hub that does not answer or
- * refuses. Errors are the numbers of err.h, of which diagws.h names those that can come.
- *
- * Invariants: every accepted message has one `struct sent`, freed by its callback; nothing waits inside a callback.
+ * Invariants: every accepted request has one `struct call`; nothing waits inside a callback.
  */
 #include "diagws.h"
 
@@ -42,23 +40,17 @@ SAME(DIAGWS_PERMISSION, DW_E_PERMISSION);
 #undef SAME
 _Static_assert(sizeof(((struct diagws_receipt *)NULL)->id) == DW_ID_MAX + 1, "a receipt holds any id");
 
-/* A message under way. */
-struct sent {
+/* A request under way: of diagws_send, freed with its last answer, or of a call that waits for it. */
+struct call {
 	struct diagws *d;
-	diagws_done *done;
-	void *user;
+	struct dw_diagws_how how; /* of a message */
 	struct diagws_receipt receipt;
-	uint64_t wanted; /* devices that are waited for */
-};
-
-/* What a waiting call waits for: a receipt, or a table's first row. */
-struct wait {
-	struct diagws *d;
+	bool waits;
+	diagws_done *done; /* unless it waits: who is told, or NULL */
+	void *user;
 	bool answered;
 	int err;
-	struct diagws_receipt receipt;
-	uint64_t wanted;
-	const struct column *columns;
+	const struct column *columns; /* wanted of a table's first row */
 	size_t count;
 };
 
@@ -210,41 +202,40 @@ diagws_next(struct diagws *d, const struct diagws_how *how)
 
 /* What an answer says; false: a second one follows. */
 static bool
-take_receipt(struct diagws_receipt *receipt, uint64_t wanted, const struct dw_wire *answer)
+take_receipt(struct call *call, const struct dw_wire *answer)
 {
-	if (answer == NULL)
-		return true;
-	if (answer->kind == DW_DELIVERED) {
+	struct diagws_receipt *receipt = &call->receipt;
+
+	if (answer != NULL && answer->kind == DW_DELIVERED)
 		receipt->delivered = answer->delivered.count;
-		return true;
-	}
-	if (answer->kind != DW_STORED || answer->stored.code != 0)
+	if (answer == NULL || answer->kind != DW_STORED || answer->stored.code != 0)
 		return true;
 	receipt->seq = answer->stored.seq;
 	receipt->n = answer->stored.n;
 	receipt->duplicate = answer->stored.duplicate;
 	receipt->clients_notified = answer->stored.notified;
 	receipt->devices_queued = answer->stored.queued;
-	return wanted == 0;
+	return call->how.wait == 0;
 }
 
-/* Checks a message and gives it an id where the caller gave none; it points into *to. */
+/* Checks a message and gives it an id where the caller gave none; it points into the call and what was given. */
 static int
-prepare(struct diagws *d, struct dw_wire *message, struct dw_diagws_how *to, struct diagws_receipt *receipt,
-	const char *diagnosis, const char *type, struct dw_str data, const char *id)
+prepare(struct call *call, struct dw_wire *message, const char *diagnosis, const char *type, struct dw_str data,
+	const char *id)
 {
-	const struct dw_diagws_how how = d->next;
+	struct diagws *d = call->d;
+	const struct dw_diagws_how *how = &call->how;
 	locale_t before;
 	int err;
 
+	call->how = d->next;
 	d->fault = (struct dw_fault) { 0 };
 	d->next = (struct dw_diagws_how) { 0 };
-	*receipt = (struct diagws_receipt) { 0 };
-	if (id == NULL && how.id[0] != '\0')
-		(void)dw_str_copy(dw_str(how.id), receipt->id, sizeof(receipt->id));
-	else if (id == NULL)
-		dw_random_id(receipt->id);
-	else if (!dw_id_ok(dw_str(id)) || !dw_str_copy(dw_str(id), receipt->id, sizeof(receipt->id)))
+	if (id == NULL && how->id[0] != '\0')
+		id = how->id;
+	if (id == NULL)
+		dw_random_id(call->receipt.id);
+	else if (!dw_id_ok(dw_str(id)) || !dw_str_copy(dw_str(id), call->receipt.id, sizeof(call->receipt.id)))
 		return dw_diagws_refuse(d, "id", "1 to 128 of A-Z a-z 0-9 _ . : -", "it is not an id");
 	if (!dw_room_ok(dw_str(diagnosis)))
 		return dw_diagws_refuse(d, "diagnosis_id", "1 to 64 of A-Z a-z 0-9 _ -", "it is not a diagnosis id");
@@ -258,117 +249,97 @@ prepare(struct diagws *d, struct dw_wire *message, struct dw_diagws_how *to, str
 	(void)uselocale(before);
 	if (err != DW_OK)
 		return dw_diagws_fail(d, err);
-	*to = how;
-	(void)dw_str_copy(dw_str(receipt->id), to->id, sizeof(to->id));
 	*message = (struct dw_wire) { .kind = DW_PUBLISH,
 		.publish = { .room = dw_str(diagnosis),
 			.type = dw_str(type),
-			.id = dw_str(to->id),
+			.id = dw_str(call->receipt.id),
 			.data = { d->compact.data, d->compact.len },
-			.to = dw_str(to->to),
-			.except = to->except,
-			.ttl_ms = to->ttl_ms,
-			.wait = to->wait,
-			.wait_ms = to->wait_ms } };
+			.to = dw_str(how->to),
+			.except = how->except,
+			.ttl_ms = how->ttl_ms,
+			.wait = how->wait,
+			.wait_ms = how->wait_ms } };
 	return DW_OK;
 }
 
 static void
 take_published(void *user, int err, const struct dw_wire *answer)
 {
-	struct wait *wait = user;
+	struct call *call = user;
+	struct diagws *d = call->d;
 
-	if (!take_receipt(&wait->receipt, wait->wanted, answer))
+	if (!take_receipt(call, answer))
 		return;
-	wait->err = keep_answer(wait->d, err, answer);
-	wait->answered = true;
+	call->err = keep_answer(d, err, answer);
+	call->answered = true;
+	if (call->waits)
+		return;
+	if (call->done != NULL && !d->closing) {
+		const bool nested = d->in_callback;
+
+		d->in_callback = true;
+		call->done(call->user, call->err, &call->receipt);
+		d->in_callback = nested;
+	}
+	free(call);
 }
 
 static int
-ask_and_wait(struct diagws *d, const struct dw_wire *message, dw_client_done *take, struct wait *wait)
+ask_and_wait(struct call *call, const struct dw_wire *message, dw_client_done *take)
 {
+	struct diagws *d = call->d;
 	int err;
 
 	if (d->in_callback)
 		return dw_fault_set(&d->fault, DW_E_BUSY, NULL, NULL, "a callback cannot wait for an answer");
-	wait->d = d;
-	err = dw_client_ask(d->client, message, take, wait);
+	call->waits = true;
+	err = dw_client_ask(d->client, message, take, call);
 	if (err != DW_OK)
 		return keep_answer(d, err, NULL);
-	while (!wait->answered)
+	while (!call->answered)
 		(void)dw_client_poll(d->client, WAIT_MS);
-	return wait->err;
-}
-
-int
-dw_diagws_publish(struct diagws *d, const char *diagnosis, const char *type, struct dw_str data, const char *id,
-	struct diagws_receipt *receipt)
-{
-	struct wait wait = { 0 };
-	struct dw_diagws_how how = { 0 };
-	struct dw_wire message;
-	int err = prepare(d, &message, &how, &wait.receipt, diagnosis, type, data, id);
-
-	wait.wanted = how.wait;
-	if (err == DW_OK)
-		err = ask_and_wait(d, &message, take_published, &wait);
-	if (receipt != NULL)
-		*receipt = wait.receipt;
-	return err;
+	return call->err;
 }
 
 int
 diagws_publish(struct diagws *d, const char *diagnosis, const char *type, const char *data, size_t data_size,
 	const char *id, struct diagws_receipt *receipt)
 {
-	return dw_diagws_publish(d, diagnosis, type, (struct dw_str) { data, data_size }, id, receipt);
-}
+	struct call call = { .d = d };
+	struct dw_wire message;
+	int err = prepare(&call, &message, diagnosis, type, (struct dw_str) { data, data_size }, id);
 
-static void
-take_sent(void *user, int err, const struct dw_wire *answer)
-{
-	struct sent *sent = user;
-	struct diagws *d = sent->d;
-
-	if (!take_receipt(&sent->receipt, sent->wanted, answer))
-		return;
-	err = keep_answer(d, err, answer);
-	if (sent->done != NULL && !d->closing) {
-		const bool nested = d->in_callback;
-
-		d->in_callback = true;
-		sent->done(sent->user, err, &sent->receipt);
-		d->in_callback = nested;
-	}
-	free(sent);
+	if (err == DW_OK)
+		err = ask_and_wait(&call, &message, take_published);
+	if (receipt != NULL)
+		*receipt = call.receipt;
+	return err;
 }
 
 int
 diagws_send(struct diagws *d, const char *diagnosis, const char *type, const char *data, size_t data_size,
 	const char *id, diagws_done *done, void *user)
 {
-	struct sent *sent = malloc(sizeof(*sent));
-	struct dw_diagws_how how = { 0 };
+	struct call *call = calloc(1, sizeof(*call));
 	struct dw_wire message;
 	int err;
 
 	d->fault = (struct dw_fault) { 0 };
-	if (sent == NULL) {
+	if (call == NULL) {
 		d->next = (struct dw_diagws_how) { 0 };
 		return dw_diagws_fail(d, DW_E_NOMEM);
 	}
-	sent->d = d;
-	sent->done = done;
-	sent->user = user;
-	err = prepare(d, &message, &how, &sent->receipt, diagnosis, type, (struct dw_str) { data, data_size }, id);
+	call->d = d;
+	call->done = done;
+	call->user = user;
+	err = prepare(call, &message, diagnosis, type, (struct dw_str) { data, data_size }, id);
 	if (err == DW_OK) {
-		sent->wanted = how.wait;
-		err = dw_client_ask(d->client, &message, take_sent, sent);
+		err = dw_client_ask(d->client, &message, take_published, call);
 		if (err != DW_OK)
 			err = keep_answer(d, err, NULL);
 	}
 	if (err != DW_OK)
-		free(sent);
+		free(call);
 	else
 		/* Sending may have eaten the descriptor's edge: what is there is taken now. */
 		(void)dw_client_poll(d->client, 0);
@@ -399,18 +370,9 @@ diagws_fd(const struct diagws *d)
 
 /* ---- counts ---- */
 
-static void
-set_column(const struct wait *wait, struct dw_str name, const struct dw_cell *cell)
-{
-	for (size_t i = 0; i < wait->count; i++) {
-		if (dw_str_is(name, wait->columns[i].name) && cell->type == DW_CELL_NUMBER && cell->number > 0)
-			*wait->columns[i].value = (uint64_t)cell->number;
-	}
-}
-
 /* Takes from a table's first row the columns that are asked for; the others are passed. */
 static int
-read_row(const struct wait *wait, const struct dw_table *table)
+read_row(const struct call *call, const struct dw_table *table)
 {
 	const char *name = table->columns.p, *end = name + table->columns.n;
 	struct dw_str cells = table->cells;
@@ -424,7 +386,9 @@ read_row(const struct wait *wait, const struct dw_table *table)
 
 		if (dw_cell_next(&cells, &cell) != DW_OK)
 			return DW_E_PROTOCOL;
-		set_column(wait, (struct dw_str) { name, n }, &cell);
+		for (size_t i = 0; i < call->count; i++)
+			if (dw_str_is(dw_bytes(name, n), call->columns[i].name) && cell.type == DW_CELL_NUMBER && cell.number > 0)
+				*call->columns[i].value = (uint64_t)cell.number;
 		name += n + 1;
 	}
 	return DW_OK;
@@ -433,25 +397,23 @@ read_row(const struct wait *wait, const struct dw_table *table)
 static void
 take_table(void *user, int err, const struct dw_wire *answer)
 {
-	struct wait *wait = user;
+	struct call *call = user;
 
 	if (err == DW_OK)
-		err = read_row(wait, &answer->table);
-	wait->err = keep_answer(wait->d, err, answer);
-	wait->answered = true;
+		err = read_row(call, &answer->table);
+	call->err = keep_answer(call->d, err, answer);
+	call->answered = true;
 }
 
 static int
 ask_view(struct diagws *d, const char *view, const char *room, const struct column *columns, size_t count)
 {
-	struct dw_wire message = { .kind = DW_STAT };
-	struct wait wait = { .columns = columns, .count = count };
+	struct call call = { .d = d, .columns = columns, .count = count };
+	const struct dw_wire message = { .kind = DW_STAT,
+		.stat = { .view = dw_str(view), .room = dw_str(room), .limit = 1 } };
 
 	d->fault = (struct dw_fault) { 0 };
-	message.stat.view = dw_str(view);
-	message.stat.room = dw_str(room);
-	message.stat.limit = 1;
-	return ask_and_wait(d, &message, take_table, &wait);
+	return ask_and_wait(&call, &message, take_table);
 }
 
 int

@@ -1,5 +1,4 @@
-/* What the files of libdiagws share: the handle, and the way a call fails or publishes.
- */
+/* What the files of libdiagws share: the handle, and the way a call fails. */
 #ifndef DIAGWS_PARTS_H
 #define DIAGWS_PARTS_H
 
@@ -34,8 +33,5 @@ struct diagws {
 int dw_diagws_fail(struct diagws *d, int err);
 /* "field 'FIELD': what": returns DIAGWS_INVALID. */
 int dw_diagws_refuse(struct diagws *d, const char *field, const char *expected, const char *what);
-/* diagws_publish; receipt may be NULL. */
-int dw_diagws_publish(struct diagws *d, const char *diagnosis, const char *type, struct dw_str data, const char *id,
-	struct diagws_receipt *receipt);
 
 #endif

@@ -1,10 +1,9 @@
 /* libdiagws: the three documented updates, whose data is put together here from arguments.
  *
- * Its own file because building JSON is a job apart from sending it. Whether values are within their bounds is left
- * to the check that every message passes (dw_data_check); here is only what that cannot see: a number that
- * JSON does not have, and text that would be an object only together with ours.
+ * Whether values are within their bounds is left to the check that every message passes (dw_data_check); here is only
+ * what that cannot see: a number that JSON does not have, and text that would be an object only together with ours.
  *
- * Invariants: numbers are printed with a point whatever the locale, and read back as the same number.
+ * Invariant: numbers are printed with a point whatever the locale, and read back as the same number.
  */
 #include <math.h>
 #include <stdio.h>
@@ -92,7 +91,7 @@ finish(
 		return err;
 	}
 	d->built.data[d->built.len - 1] = '}';
-	return dw_diagws_publish(d, diagnosis, type, (struct dw_str) { d->built.data, d->built.len }, NULL, receipt);
+	return diagws_publish(d, diagnosis, type, d->built.data, d->built.len, NULL, receipt);
 }
 
 int

@@ -1,11 +1,10 @@
-/* The unanswered requests of who asks a hub. Its own file because the connection is trouble enough: here is which
- * answer belongs to whom, and when one is overdue; and this outlives every connection.
+/* The unanswered requests of who asks a hub: which answer belongs to whom, and when one is overdue. They outlive every
+ * connection.
  *
  * The happy path: added at the end of the list, sent, answered, out. A PUBLISH that waits for devices has two answers:
- * STORED leaves it in the list with a deadline of its own, DELIVERED ends it.
- *
- * Failure modes: an answer of a kind that does not fit (DW_E_PROTOCOL to its asker); no answer in time. An answer
- * that comes late, or twice after a repeat, is nobody's.
+ * STORED leaves it in the list with a deadline of its own, DELIVERED ends it. Failure modes: an answer of a kind that
+ * does not fit (DW_E_PROTOCOL to its asker); no answer in time. One that comes late, or twice after a repeat, is
+ * nobody's.
  *
  * Invariants: a request is out of the list before its last `done` is called; corr is a generation times
  * DW_PENDING_MAX, plus the place, so that it is never used twice.

@@ -1,4 +1,4 @@
-/* links: lib/cli/opt.c lib/cli/opt_help.c lib/base/err.c */
+/* links: lib/cli/opt.c lib/cli/opt_help.c lib/base/utf8.c lib/base/err.c */
 /* Options: what the tables promise. Values, their sources and bounds; what is refused. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -2,6 +2,7 @@
 /* links: lib/base/buf.c lib/base/err.c lib/base/utf8.c lib/cli/opt.c lib/cli/opt_help.c */
 /* libs: msgpack jansson */
 /* Tables as TSV, as JSON and for people, in pages; and tables that do not add up. */
+#include <locale.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -144,6 +145,11 @@ aligns_for_people(void **state)
 	add_page(&one, "user_id\tn", "alice", 1000);
 	expect_print(&one, DW_ROWS_TABLE, false, "user_id    n\nZoë        5\nalice   1000\n");
 	dw_rows_clear(&one);
+	add_page(&one, "user_id\tn", "می\u200cخواهم", 5); /* a joiner, of no width */
+	add_page(&one, "user_id\tn", "e\u0301a", 6);      /* an accent apart from its letter */
+	add_page(&one, "user_id\tn", "患者", 7);          /* twice as wide */
+	expect_print(&one, DW_ROWS_TABLE, false, "user_id n\nمی\u200cخواهم 5\ne\u0301a      6\n患者    7\n");
+	dw_rows_clear(&one);
 	add_page(&one, "epoch\thead", "x", 5);
 	expect_print(&one, DW_ROWS_TABLE, true, "epoch x\nhead  5\n");
 	dw_common.color = "always";
@@ -228,5 +234,6 @@ main(void)
 		cmocka_unit_test(chooses_the_format),
 	};
 
+	(void)setlocale(LC_CTYPE, "C.UTF-8");
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
