@@ -258,8 +258,7 @@ dw_session_next(struct dw_str *rest, uint64_t *session)
 {
 	if (rest->n < sizeof(*session))
 		return false;
-	*session = dw_big_endian(rest->p, sizeof(*session));
-	*rest = dw_bytes(rest->p + sizeof(*session), rest->n - sizeof(*session));
+	*session = dw_big_endian(dw_str_take(rest, sizeof(*session)).p, sizeof(*session));
 	return true;
 }
 
@@ -268,7 +267,7 @@ int
 dw_wire_wait(struct dw_buf *frame, uint64_t wait_ms)
 {
 	struct dw_wire message = { 0 };
-	struct dw_buf packed;
+	struct dw_buf packed = { 0 };
 	int err = dw_wire_unpack(&message, frame->data, frame->len, NULL);
 
 	if (err != DW_OK)
@@ -278,13 +277,10 @@ dw_wire_wait(struct dw_buf *frame, uint64_t wait_ms)
 		message.publish.wait_ms = wait_ms;
 	else
 		message.read.wait_ms = wait_ms;
-	dw_buf_init(&packed);
 	dw_wire_pack(&packed, &message);
-	if (!dw_buf_ok(&packed)) {
-		dw_buf_clear(&packed);
+	dw_buf_clear(dw_buf_ok(&packed) ? frame : &packed);
+	if (packed.data == NULL)
 		return DW_E_NOMEM;
-	}
-	dw_buf_clear(frame);
 	*frame = packed;
 	return DW_OK;
 }
