@@ -116,11 +116,9 @@ plan_post(const struct plan *plan, struct dw_buf *out, uint32_t room, uint64_t s
 {
 	const char *form = bench_options.body != NULL ? bench_options.body : DEFAULT_BODY;
 	const struct dw_str token = token_of(plan, first_of(plan, room));
-	struct dw_buf data, body;
+	struct dw_buf data = { 0 }, body = { 0 };
 	char name[ROOM_BYTES];
 
-	dw_buf_init(&data);
-	dw_buf_init(&body);
 	plan_data(&data, sent_ns, number);
 	plan_room_name(plan, room, name);
 	add_filled_in(&body, form,
@@ -223,7 +221,7 @@ mint_tokens(struct plan *plan, struct dw_fault *fault)
 			.diagnoses = &diagnoses,
 			.diagnoses_count = 1,
 		};
-		struct dw_buf token;
+		struct dw_buf token = { 0 };
 
 		if (!begins_user(plan, i)) {
 			plan->tokens[i] = plan->tokens[i - 1];
@@ -231,7 +229,6 @@ mint_tokens(struct plan *plan, struct dw_fault *fault)
 		}
 		plan_room_name(plan, plan_room_of(plan, i), room);
 		(void)snprintf(user, sizeof(user), "bench-%u", users++);
-		dw_buf_init(&token);
 		err = dw_auth_mint(&mint, &token, fault);
 		plan->tokens[i] = token.data;
 	}

@@ -84,11 +84,10 @@ send_to_hub(struct lane *lane, struct job *job)
 	const struct plan *plan = lane->publisher->plan;
 	char room[ROOM_BYTES], id[ROOM_BYTES + 24];
 	struct dw_wire message = { .kind = DW_PUBLISH };
-	struct dw_buf data;
+	struct dw_buf data = { 0 };
 	int err = DW_E_NOMEM;
 
 	plan_room_name(plan, job->room, room);
-	dw_buf_init(&data);
 	plan_data(&data, job->due, job->number);
 	(void)snprintf(id, sizeof(id), "%016llx-%llu", (unsigned long long)plan->run, (unsigned long long)job->number);
 	message.publish.room = dw_str(room);

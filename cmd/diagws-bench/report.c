@@ -149,7 +149,7 @@ print_process(const struct process *process, const struct unit *unit, uint32_t c
 	const double cpu_us = unit->count > 0 ? cpu_s * 1e6 / (double)unit->count : 0;
 	const double bytes =
 		((double)after->kb[MEMORY_PRIVATE] - (double)before->kb[MEMORY_PRIVATE]) * 1024 / (clients > 0 ? clients : 1);
-	struct dw_buf name;
+	struct dw_buf name = { 0 };
 
 	if (!bench_options.json) {
 		printf("%-16s %10.3f %10.3f /%-8s %12llu %12llu", process->name, cpu_s, cpu_us, unit->name,
@@ -157,7 +157,6 @@ print_process(const struct process *process, const struct unit *unit, uint32_t c
 		printf(clients > 0 ? " %12.0f\n" : "\n", bytes);
 		return;
 	}
-	dw_buf_init(&name);
 	dw_buf_add_json_string(&name, dw_str(process->name));
 	printf("{\"name\":%s,\"pid\":%d,\"cpu_s\":%.6f,\"cpu_us_per_%s\":%.3f", dw_buf_ok(&name) ? name.data : "null",
 		(int)process->pid, cpu_s, unit->name, cpu_us);

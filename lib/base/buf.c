@@ -26,16 +26,10 @@ dw_str_copy(struct dw_str s, char *out, size_t size)
 }
 
 void
-dw_buf_init(struct dw_buf *b)
-{
-	*b = (struct dw_buf) { 0 };
-}
-
-void
 dw_buf_clear(struct dw_buf *b)
 {
 	free(b->data);
-	dw_buf_init(b);
+	*b = (struct dw_buf) { 0 };
 }
 
 void

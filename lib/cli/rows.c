@@ -98,9 +98,8 @@ add_cell(struct dw_buf *out, const struct dw_cell *cell)
 static void
 add_json_text(struct dw_buf *out, struct dw_str name, struct dw_str text)
 {
-	struct dw_buf clean;
+	struct dw_buf clean = { 0 };
 
-	dw_buf_init(&clean);
 	add_text(&clean, text);
 	if (dw_str_is(name, "diagnosis_id") || dw_str_is(name, "user_id"))
 		dw_id_to_json(out, (struct dw_str) { clean.data, clean.len });

@@ -123,10 +123,9 @@ note_sent(struct dw_client *client, bool sent)
 static bool
 send_message(struct dw_client *client, const struct dw_wire *message)
 {
-	struct dw_buf frame;
+	struct dw_buf frame = { 0 };
 	bool sent;
 
-	dw_buf_init(&frame);
 	dw_wire_pack(&frame, message);
 	sent = note_sent(client, dw_buf_ok(&frame) && dw_bus_send(client->bus, frame.data, frame.len) == DW_OK);
 	dw_buf_clear(&frame);

@@ -80,7 +80,7 @@ stage_message(
 	staged->op.append.except = publish->except;
 	staged->op.append.expires_at = publish->ttl_ms > 0 ? now + publish->ttl_ms : 0;
 	staged->op.append.at = now;
-	dw_buf_init(data);
+	*data = (struct dw_buf) { 0 };
 	staged->reply = REPLY_STORED;
 	staged->corr = publish->corr;
 	staged->wait = publish->wait;

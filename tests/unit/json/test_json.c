@@ -289,11 +289,10 @@ test_text_need_not_outlive_the_call(void **state)
 static void
 test_many_members_keep_their_order(void **state)
 {
-	struct dw_buf text;
+	struct dw_buf text = { 0 };
 	struct dw_json *json;
 
 	(void)state;
-	dw_buf_init(&text);
 	dw_buf_addc(&text, '{');
 	for (unsigned i = 0; i < 5000; i++)
 		dw_buf_addf(&text, "%s\"k%u\":{\"v\":[%u]}", i > 0 ? ", " : "", i * 7919 % 5000, i);
@@ -350,9 +349,8 @@ test_changed_keys(void **state)
 	for (size_t i = 0; i < COUNT_OF(cases); i++) {
 		char text[256];
 		struct dw_json *json;
-		struct dw_buf out;
+		struct dw_buf out = { 0 };
 
-		dw_buf_init(&out);
 		(void)snprintf(text, sizeof(text), "[%s,%s]", cases[i].before, cases[i].after);
 		json = parse(text);
 		dw_json_changed_keys(&out, dw_json_at(json, 0), dw_json_at(json, 1));
@@ -448,7 +446,7 @@ spaced_agrees(const char *text, size_t n)
 {
 	struct dw_json *json = NULL;
 	struct dw_plain plain;
-	struct dw_buf squeezed;
+	struct dw_buf squeezed = { 0 };
 	bool spaced;
 
 	if (!dw_plain_parse(&plain, NULL, text, n, &spaced))
@@ -457,7 +455,6 @@ spaced_agrees(const char *text, size_t n)
 		fail_msg("only the quick look accepts: %.*s", (int)n, text);
 	assert_int_equal(spaced, n != dw_json_text(json).n);
 	assert_int_equal(plain.object.count, dw_json_count(json));
-	dw_buf_init(&squeezed);
 	for (size_t i = 0; i < plain.object.count; i++) {
 		const struct dw_json_member *member = dw_json_at(json, i);
 

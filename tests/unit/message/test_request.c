@@ -359,12 +359,11 @@ test_flat_size(void **state)
 	static const char head[] = "{\"diagnosis_id\":1,\"id\":\"i\",\"a\":\"";
 	struct dw_request request;
 	struct dw_fault fault;
-	struct dw_buf body;
+	struct dw_buf body = { 0 };
 
 	(void)state;
 	dw_request_init(&request);
 	for (size_t over = 0; over < 2; over++) {
-		dw_buf_init(&body);
 		dw_buf_adds(&body, head);
 		for (size_t i = sizeof("{\"a\":\"\"}") - 1; i < DW_DATA_MAX + over; i++)
 			dw_buf_addc(&body, 'x');
