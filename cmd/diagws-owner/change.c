@@ -184,7 +184,7 @@ parse_line(struct dw_str line, struct item *item, struct dw_fault *fault)
 		err = dw_room_check(dw_str(item->room), "", fault);
 	if (err == DW_OK)
 		err = dw_user_check(dw_str(item->user), "", fault);
-	if (err == DW_OK && dw_json_count(json) > 2)
+	if (err == DW_OK && json->count > 2)
 		err = dw_fault_set(fault, DW_E_FIELD, NULL, expected, "the line has other fields, too");
 	dw_json_destroy(&json);
 	return err;

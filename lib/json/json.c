@@ -271,18 +271,6 @@ dw_json_text(const struct dw_json *json)
 	return (struct dw_str) { json->compact, json->size };
 }
 
-size_t
-dw_json_count(const struct dw_json *json)
-{
-	return json->count;
-}
-
-const struct dw_json_member *
-dw_json_at(const struct dw_json *json, size_t index)
-{
-	return index < json->count ? &json->members[index] : NULL;
-}
-
 /* An integer and a double are compared exactly: beyond 2^53 a cast alone would round. */
 static bool
 same_number(const json_t *a, const json_t *b)

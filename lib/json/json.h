@@ -36,12 +36,12 @@ struct dw_json_member {
 	const void *private; /* the parser's own node */
 };
 
-/* One parsed value; everything reached from it lives as long as it. Its members are private. */
+/* One parsed value; everything reached from it lives as long as it. */
 struct dw_json {
-	struct dw_json_member *members;
+	struct dw_json_member *members; /* of the object, or elements of the array, that is the root */
 	size_t count;
-	struct json_t *root;
-	char *compact; /* the text without white space outside strings; all slices lie in it */
+	struct json_t *root; /* private, as what follows */
+	char *compact;       /* the text without white space outside strings; all slices lie in it */
 	size_t size;
 };
 
@@ -59,9 +59,6 @@ void dw_json_watch_memory(void);
 enum dw_json_type dw_json_type(const struct dw_json *json);
 /* All of it, white space dropped. */
 struct dw_str dw_json_text(const struct dw_json *json);
-/* The members of the object, or elements of the array, that is the root; 0 for others. */
-size_t dw_json_count(const struct dw_json *json);
-const struct dw_json_member *dw_json_at(const struct dw_json *json, size_t index);
 /* NULL: not there. Inline, for what is looked for is known where it is looked for. */
 static inline const struct dw_json_member *
 dw_json_get(const struct dw_json *json, const char *key)
@@ -84,7 +81,7 @@ enum { DW_PLAIN_MEMBERS = 16 };
  * members, `text` is empty where there are escapes, `code_points` are bytes, and `number` of a real that is not
  * negative is the whole part and a half: what is then within bounds that are whole numbers is so in truth. */
 struct dw_plain {
-	struct dw_json object; /* for dw_json_get, _at and _count; not to be destroyed */
+	struct dw_json object; /* its members, also for dw_json_get; not to be destroyed */
 	struct dw_json_member members[DW_PLAIN_MEMBERS];
 };
 

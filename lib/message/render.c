@@ -45,8 +45,8 @@ add_recommendation(struct dw_buf *out, struct dw_str data)
 		goto out;
 	}
 	dw_buf_addc(out, '{');
-	for (size_t i = 0; i < dw_json_count(json); i++) {
-		const struct dw_json_member *member = dw_json_at(json, i);
+	for (size_t i = 0; i < json->count; i++) {
+		const struct dw_json_member *member = &json->members[i];
 
 		if (is_computed(member->key))
 			continue;

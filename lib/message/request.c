@@ -171,8 +171,8 @@ check_names(const struct dw_json *json, struct dw_fault *fault)
 {
 	char name[DW_QUOTE_SIZE];
 
-	for (size_t i = 0; i < dw_json_count(json); i++) {
-		const struct dw_json_member *member = dw_json_at(json, i);
+	for (size_t i = 0; i < json->count; i++) {
+		const struct dw_json_member *member = &json->members[i];
 
 		if (IS_ONE_OF(general_names, member->key))
 			continue;
@@ -289,8 +289,8 @@ dw_request_flat(struct dw_request *request, const char *type, const char *body, 
 	if (err != DW_OK)
 		goto out;
 	dw_buf_addc(&request->data, '{');
-	for (size_t i = 0; i < dw_json_count(json); i++) {
-		const struct dw_json_member *member = dw_json_at(json, i);
+	for (size_t i = 0; i < json->count; i++) {
+		const struct dw_json_member *member = &json->members[i];
 
 		if (!dw_str_is(member->key, "diagnosis_id") && !dw_str_is(member->key, "id"))
 			add_member(&request->data, member);

@@ -179,10 +179,10 @@ test_ids_from_json(void **state)
 		(void)snprintf(text, sizeof(text), "{\"diagnosis_id\":%s}", cases[i].value);
 		assert_int_equal(DW_OK, dw_json_parse(&json, text, strlen(text), NULL));
 		if (cases[i].id != NULL) {
-			assert_int_equal(DW_OK, dw_id_from_json(dw_json_at(json, 0), id, sizeof(id), &fault));
+			assert_int_equal(DW_OK, dw_id_from_json(&json->members[0], id, sizeof(id), &fault));
 			assert_string_equal(cases[i].id, id);
 		} else {
-			assert_int_equal(DW_E_FIELD, dw_id_from_json(dw_json_at(json, 0), id, sizeof(id), &fault));
+			assert_int_equal(DW_E_FIELD, dw_id_from_json(&json->members[0], id, sizeof(id), &fault));
 			assert_string_equal(cases[i].message, fault.message);
 			assert_string_equal("diagnosis_id", fault.field);
 			assert_string_equal("kept", id);
