@@ -321,7 +321,6 @@ send_lines(const struct options *options, const char *path)
 	int err;
 
 	report_init(&batch.report, options);
-	dw_request_init(&batch.request);
 	err = dw_lines_open(&batch.lines, path, INPUT_MAX, &fault);
 	if (err == DW_OK) {
 		batch.report.source = dw_lines_name(batch.lines);

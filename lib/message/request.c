@@ -9,6 +9,7 @@
  */
 #include "message/msg.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /* Members of a POST's answer: a request's scalar of such a name is not repeated there. */
@@ -31,17 +32,10 @@ is_one_of(const struct dw_str *names, size_t count, struct dw_str key)
 }
 
 void
-dw_request_init(struct dw_request *request)
-{
-	*request = (struct dw_request) { 0 };
-}
-
-void
 dw_request_clear(struct dw_request *request)
 {
 	dw_buf_clear(&request->data);
 	dw_buf_clear(&request->scalars);
-	dw_request_init(request);
 }
 
 static int
@@ -121,22 +115,15 @@ read_type(struct dw_request *request, const struct dw_json *json, const char *de
 bool
 dw_session_parse(struct dw_str s, uint64_t *session)
 {
-	uint64_t value = 0;
+	char digits[17];
+	uint64_t value;
 
-	if (s.n != 16)
+	if (s.n != 16 || !dw_str_copy(s, digits, sizeof(digits)) || strspn(digits, "0123456789abcdef") != 16)
 		return false;
-	for (size_t i = 0; i < s.n; i++) {
-		const char c = s.p[i];
-		const int digit = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-
-		if (digit < 0)
-			return false;
-		value = value << 4 | (uint64_t)digit;
-	}
-	if (value == 0)
-		return false;
-	*session = value;
-	return true;
+	value = strtoull(digits, NULL, 16);
+	if (value != 0)
+		*session = value;
+	return value != 0;
 }
 
 /* Who gets it and for how long. */

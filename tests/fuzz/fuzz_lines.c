@@ -55,9 +55,8 @@ static void
 take_request(struct dw_str line)
 {
 	struct dw_fault fault = { 0 };
-	struct dw_request request;
+	struct dw_request request = { 0 };
 
-	dw_request_init(&request);
 	if (dw_request_general(&request, "7", "note_update", line.p, line.n, &fault) != DW_OK)
 		REQUIRE(fault.message[0] != '\0');
 	dw_request_clear(&request);
