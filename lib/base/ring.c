@@ -61,9 +61,10 @@ slot(const struct dw_ring *ring, uint64_t index)
 	return &ring->entries[index & (ring->entry_cap - 1)];
 }
 
-static void
-drop_first(struct dw_ring *ring)
+void
+dw_ring_drop(struct dw_ring *ring)
 {
+	assert(ring->first != ring->end);
 	ring->used -= slot(ring, ring->first)->size;
 	ring->first++;
 }
@@ -135,7 +136,7 @@ make_place(struct dw_ring *ring, size_t n, size_t *place)
 		int err;
 
 		if (need <= ring->arena_cap && ring->arena_cap >= ring->max_bytes) {
-			drop_first(ring);
+			dw_ring_drop(ring);
 			continue;
 		}
 		do {
@@ -166,7 +167,7 @@ dw_ring_append(struct dw_ring *ring, const struct dw_ring_entry *entry, const vo
 	}
 	while (
 		ring->first != ring->end && (ring->end - ring->first >= ring->max_entries || ring->used + n > ring->max_bytes))
-		drop_first(ring);
+		dw_ring_drop(ring);
 	err = make_place(ring, n, &place);
 	if (err != DW_OK)
 		return err;
@@ -181,17 +182,10 @@ dw_ring_append(struct dw_ring *ring, const struct dw_ring_entry *entry, const vo
 }
 
 void
-dw_ring_drop(struct dw_ring *ring)
-{
-	assert(ring->first != ring->end);
-	drop_first(ring);
-}
-
-void
 dw_ring_expire(struct dw_ring *ring, uint64_t at)
 {
 	while (ring->first != ring->end && slot(ring, ring->first)->at < at)
-		drop_first(ring);
+		dw_ring_drop(ring);
 }
 
 uint64_t

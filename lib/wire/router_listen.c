@@ -49,28 +49,18 @@ lock_path(struct listener *listener, struct dw_fault *fault)
 	return DW_OK;
 }
 
-static int
-find_group(const char *name, gid_t *group, struct dw_fault *fault)
-{
-	const struct group *found = getgrnam(name);
-
-	if (found == NULL)
-		return dw_fault_set(fault, DW_E_CONFIG, "bind", "a group of this system", "there is no group '%s'", name);
-	*group = found->gr_gid;
-	return DW_OK;
-}
-
 /* Before anybody can connect, for nobody listens yet. */
 static int
 give_to_group(const struct listener *listener, const char *name, struct dw_fault *fault)
 {
-	gid_t group = 0;
-	int err = find_group(name, &group, fault);
+	const struct group *group = getgrnam(name);
 
-	if (err == DW_OK && chown(listener->path, (uid_t)-1, group) != 0)
-		err = dw_fault_set(fault, DW_E_PERMISSION, "bind", "a group that the hub's user is in",
+	if (group == NULL)
+		return dw_fault_set(fault, DW_E_CONFIG, "bind", "a group of this system", "there is no group '%s'", name);
+	if (chown(listener->path, (uid_t)-1, group->gr_gid) != 0)
+		return dw_fault_set(fault, DW_E_PERMISSION, "bind", "a group that the hub's user is in",
 			"cannot give '%s' to the group '%s': %s", listener->path, name, strerror(errno));
-	return err;
+	return DW_OK;
 }
 
 /* The file's number belongs to the socket for as long as that is open, also when the name is gone. */
