@@ -239,6 +239,68 @@ test_the_quick_way_says_the_same(void **state)
 	dw_request_clear(&slow);
 }
 
+/* The quick way knows of a real only its whole part: it must never take, or refuse, one that the parser does not. */
+static void
+test_numbers_at_the_bounds(void **state)
+{
+	static const struct {
+		const char *number;
+		size_t share, rating, count; /* 1: right as effectiveness, as rating, as feedback_id */
+	} numbers[] = {
+		{ "1", 1, 1, 1 },
+		{ "0", 1, 0, 1 },
+		{ "-0", 1, 0, 1 },
+		{ "-1", 0, 0, 0 },
+		{ "5", 0, 1, 1 },
+		{ "1.0", 1, 0, 0 },
+		{ "1.00", 1, 0, 0 },
+		{ "1e0", 1, 0, 0 },
+		{ "1E-0", 1, 0, 0 },
+		{ "10e-1", 1, 0, 0 },
+		{ "0.9999999999999999", 1, 0, 0 },
+		{ "0.99999999999999999999", 1, 0, 0 },
+		{ "1.0000000000000002", 0, 0, 0 },
+		{ "1.00000000000000000001", 1, 0, 0 },
+		{ "1.5", 0, 0, 0 },
+		{ "2.0", 0, 0, 0 },
+		{ "0.0", 1, 0, 0 },
+		{ "-0.0", 1, 0, 0 },
+		{ "-0e5", 1, 0, 0 },
+		{ "-0.5", 0, 0, 0 },
+		{ "-1e-300", 0, 0, 0 },
+		{ "-1e-400", 1, 0, 0 },
+		{ "-0.0000000000000000000000000000000001", 0, 0, 0 },
+		{ "5.0", 0, 0, 0 },
+		{ "5e0", 0, 0, 0 },
+		{ "4.9999999999999999", 0, 0, 0 },
+		{ "999999999999999999", 0, 0, 1 },
+		{ "999999999999999999.5", 0, 0, 0 },
+		{ "9223372036854775807", 0, 0, 1 },
+		{ "9223372036854775808", 0, 0, 0 },
+	};
+	static const char form[] =
+		"{\"data\":{\"effectiveness\":%s,\"rating\":%s,\"feedback_id\":%s},\"diagnosis_id\":%s,\"ttl_s\":%s}";
+	struct dw_request quick = { 0 }, slow = { 0 };
+	char body[300];
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(numbers); i++) {
+		for (size_t place = 0; place < 5; place++) {
+			const char *at[] = { "1", "1", "1", "7", "1" };
+			const size_t good[] = { numbers[i].share, numbers[i].rating, numbers[i].count };
+			size_t accepted;
+
+			at[place] = numbers[i].number;
+			(void)snprintf(body, sizeof(body), form, at[0], at[1], at[2], at[3], at[4]);
+			accepted = compare_ways(&quick, &slow, body);
+			if (place < COUNT_OF(good) && accepted != good[place])
+				fail_msg("accepted %zu: %s", accepted, body);
+		}
+	}
+	dw_request_clear(&quick);
+	dw_request_clear(&slow);
+}
+
 static void
 test_defaults_are_checked(void **state)
 {
@@ -376,6 +438,7 @@ main(void)
 		cmocka_unit_test(test_general_refused),
 		cmocka_unit_test(test_general_reach),
 		cmocka_unit_test(test_the_quick_way_says_the_same),
+		cmocka_unit_test(test_numbers_at_the_bounds),
 		cmocka_unit_test(test_defaults_are_checked),
 		cmocka_unit_test(test_flat_accepted),
 		cmocka_unit_test(test_flat_refused),
