@@ -9,16 +9,11 @@
 
 #include "base/clock.h"
 
-static const char *const computed_names[] = { "old_recommendation", "new_recommendation", "changed_fields" };
-
 static bool
 is_computed(struct dw_str key)
 {
-	for (size_t i = 0; i < sizeof(computed_names) / sizeof(computed_names[0]); i++) {
-		if (dw_str_is(key, computed_names[i]))
-			return true;
-	}
-	return false;
+	return dw_str_is(key, "old_recommendation") || dw_str_is(key, "new_recommendation") ||
+		   dw_str_is(key, "changed_fields");
 }
 
 static void

@@ -75,18 +75,11 @@ new_bus(const struct dw_bus *beside)
 	return bus;
 }
 
-static int
-read_fd(struct dw_bus *bus)
-{
-	size_t size = sizeof(bus->fd);
-
-	return zmq_getsockopt(bus->socket, ZMQ_FD, &bus->fd, &size) == 0 ? DW_OK : DW_E_INTERNAL;
-}
-
 int
 dw_bus_connect(struct dw_bus **out, const char *uri, const struct dw_bus *beside, struct dw_fault *fault)
 {
 	const char *path = dw_endpoint_path(uri);
+	size_t fd_size = sizeof(int);
 	struct dw_bus *bus;
 	int err = dw_endpoint_check(uri, fault);
 
@@ -104,8 +97,8 @@ dw_bus_connect(struct dw_bus **out, const char *uri, const struct dw_bus *beside
 	else if (zmq_connect(bus->socket, uri) != 0)
 		err = dw_fault_set(
 			fault, DW_E_CONFIG, "endpoint", NULL, "cannot connect to '%s': %s", uri, zmq_strerror(zmq_errno()));
-	else
-		err = read_fd(bus);
+	else if (zmq_getsockopt(bus->socket, ZMQ_FD, &bus->fd, &fd_size) != 0)
+		err = DW_E_INTERNAL;
 	if (err != DW_OK)
 		dw_bus_destroy(&bus);
 	else
