@@ -1,11 +1,9 @@
 /* msgpack's forms: what is said is packed by msgpack's own library, and what a peer said is taken apart here.
  *
- * Its own file because only it includes the library, and only it knows the forms (the tests hold it to the library's).
  * The library is not asked to take apart what a peer sent: it reserves memory for what it finds, and a message costs
  * 60 to 75 % more instructions with it. Packing costs a tenth to a quarter less with it than by our own hands.
  *
- * Every length is checked against the bytes that are left before it is used. Failure modes: DW_E_PROTOCOL; memory is
- * remembered by the buffer.
+ * Every length is checked against the bytes that are left before it is used.
  */
 #include <msgpack.h>
 #include <string.h>
@@ -105,7 +103,7 @@ dw_cell_pack(struct dw_buf *out, const struct dw_cell *cell)
 
 enum form { NONE, NIL, TRUTH, UNSIGNED, SIGNED, REAL, RUN_OF_TEXT, RUN_OF_BYTES };
 
-/* A value that holds no others. SIGNED is one below zero. */
+/* A value that holds no others. What is SIGNED then is below zero. */
 struct scalar {
 	enum form form;
 	uint64_t number; /* TRUTH, UNSIGNED and SIGNED; REAL: its bits */

@@ -1,9 +1,6 @@
-/* Connections: accepted, read from by turns, written to, let go (router.h).
+/* Connections: accepted, greeted, looked after, let go (router.h). What one says and is told is router_line.c's.
  *
- * Happy path: a connection is accepted and greeted; what it sends is read 64 KiB at a time into its buffer and lent out
- * frame by frame; what it is sent goes straight to the system, and what that does not take now lies in its buffer until
- * there is room. Each descriptor is watched once and for all, edge-triggered: `readable` remembers what is left to
- * read.
+ * Each descriptor is watched once and for all, edge-triggered: `readable` remembers what is left to read.
  *
  * Failure modes: a peer that closes ends when all it said has been taken; one that breaks the protocol or is over a
  * bound ends at once. Either is told by dw_router_gone, and only then is its number forgotten. Without a descriptor for

@@ -1,8 +1,6 @@
-/* The addresses that a router listens on. Its own file because a socket file has traps of its own: a second bind steals
- * the path without a word (so: flock), who may use it is its group and mode (set before anybody can connect), and it
- * can be removed under its listener (so: its number is noted).
- *
- * Failure modes: an address that is refused, a path in use, a directory or socket without permission, no such group.
+/* The addresses that a router listens on. A socket file has traps of its own: a second bind steals the path without a
+ * word (so: flock), who may use it is its group and mode (set before anybody can connect), and it can be removed under
+ * its listener (so: its number is noted).
  */
 #include <errno.h>
 #include <fcntl.h>

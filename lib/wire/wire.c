@@ -1,9 +1,5 @@
-/* The protocol in code: one table per message says its fields, their kinds and their bounds; packing
- * and unpacking are the same few lines for all of them (msgpack.c), which take no memory but the buffer's.
- *
- * Its own file because it is what both ends agree on, and nothing of how a value is written.
- *
- * Failure modes: DW_E_PROTOCOL with what is wrong; memory is remembered by the buffer.
+/* The protocol in code: a row for each message says its fields, their kinds and their bounds. How a value is written is
+ * msgpack.c's.
  */
 #include "wire/wire.h"
 

@@ -1,4 +1,4 @@
-/* ZMTP at the accepting end (zmtp.h). Its own file because it is all that is known here of ZeroMQ's bytes.
+/* ZMTP at the accepting end (zmtp.h).
  *
  * Why not libzmq, as everywhere else: its ROUTER queues by count of messages, not by bytes, reads from all or from
  * none, cannot close a connection, and aborts when descriptors are used up. One process with the socket could take 2 GB
@@ -8,8 +8,7 @@
  *   frame     flags, size (1 byte, or 8 with LONG), bytes
  *   command   a frame whose bytes are: length of its name, name, data
  *
- * Failure modes: what is no ZMTP 3 with NULL, and whoever is no DEALER, is told so and closed. Nothing is allocated by
- * what a peer says of its size.
+ * Nothing is allocated by what a peer says of its size.
  */
 #include "wire/zmtp.h"
 
