@@ -1,6 +1,4 @@
-/* A growing byte buffer. Its own file because every builder of text and messages stands on it.
- * Grows by doubling; the only failure is memory, remembered in `failed`.
- */
+/* A growing byte buffer, which doubles (buf.h). */
 #include "base/buf.h"
 
 #include <stdarg.h>

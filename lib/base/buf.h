@@ -1,8 +1,8 @@
 /* A growing byte buffer, and a borrowed run of bytes.
  *
- * A failed allocation is remembered in `failed` and every later call is then a no-op, so a builder
- * of many small pieces looks once, at the end (dw_buf_ok). The text is kept NUL-terminated; `len`
- * does not count the NUL. Bounds are the caller's: check sizes a peer controls before adding.
+ * After a failed allocation every later call does nothing, so a builder of many pieces looks once, at the end
+ * (dw_buf_ok). The text is kept NUL-terminated; `len` does not count the NUL. Sizes that a peer controls the caller
+ * checks before adding.
  */
 #ifndef DIAGWS_BUF_H
 #define DIAGWS_BUF_H

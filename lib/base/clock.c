@@ -1,6 +1,4 @@
-/* Time, randomness and digests, each a thin cover of the system's or OpenSSL's own. One file, so that
- * the few places where a process is not a function of its input are easy to find.
- */
+/* Time, randomness and digests, each a thin cover of the system's or OpenSSL's own. */
 #include "base/clock.h"
 
 /* SHA256() of OpenSSL 3 allocates, and leaves the digest as it was when it cannot; the old calls cannot fail. */

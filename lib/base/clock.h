@@ -1,6 +1,4 @@
-/* Time, randomness and digests: the facts a process takes from outside itself.
- * Times are milliseconds: `dw_now_ms` since 1970 (UTC), `dw_mono_ms` from an arbitrary start, never back.
- */
+/* Time, randomness and digests. `dw_now_ms` counts since 1970 (UTC), `dw_mono_ms` from some start, never back. */
 #ifndef DIAGWS_CLOCK_H
 #define DIAGWS_CLOCK_H
 

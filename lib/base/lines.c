@@ -1,11 +1,8 @@
-/* Lines in bounded memory. Its own file because two commands read them and because the edges of the matter
- * (a line that just fits, a CR at the bound, no newline at the end) are best tested without a command around.
+/* Lines in bounded memory (lines.h).
  *
  * One buffer holds what was read and not taken: [start, end). `scanned` is how far it was searched for a newline, so
  * that a line that comes in pieces is searched once. A line that outgrows the bound turns on `skipping`: its
  * bytes are dropped up to its newline, and it is told then, or at the end of input.
- *
- * Failure modes: a file that cannot be opened, a read that fails (the input has ended then), memory at opening.
  */
 #include "base/lines.h"
 

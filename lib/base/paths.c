@@ -1,6 +1,4 @@
-/* Default places, directories and small files: what every program asks the file system in the same
- * words, and answers with the same errors.
- */
+/* Default places, directories and small files (paths.h). */
 #include "base/paths.h"
 
 #include <errno.h>

@@ -1,14 +1,10 @@
-/* A ring of entries in order: of the hub's rooms, and of the edge's frames.
+/* A ring of entries in order (ring.h).
  *
- * Two rings: `entries` (a power of two of fixed-size entries, by index) and `arena` (bytes). The bytes
- * of an entry are never split: one that does not fit before the arena's end begins again at its
- * start, and the rest of the end is skipped. So runs of neighbouring entries are contiguous but for
- * that one seam. Both grow by doubling while the bounds allow; then the oldest make room.
+ * Two rings: `entries` (by index) and `arena` (bytes). An entry's bytes are never split: one that does not fit before
+ * the arena's end begins at its start, and the rest of the end is skipped. Both grow by doubling while the bounds
+ * allow; then the oldest make room.
  *
  *   arena:  [ newest … head | free | oldest … | skipped ]
- *
- * Its own file because it is pure memory, and one concept that serves two processes. The only
- * failure is memory, and nothing has changed then.
  */
 #include "base/ring.h"
 

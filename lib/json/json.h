@@ -1,8 +1,5 @@
-/* JSON that a peer sent: checked strictly, then looked at one level deep, in the sender's own bytes.
- *
- * jansson judges (RFC 8259, UTF-8, no duplicate keys at any depth, no \u0000, no number beyond 64
- * bits or a double). What we forward are the sender's bytes, not a re-print of them, for a parser's
- * re-print turns 1.10 into 1.1000000000000001. White space outside strings is dropped.
+/* JSON that a peer sent: checked strictly by jansson, then looked at one level deep, in the sender's own bytes: a
+ * parser's re-print would turn 1.10 into 1.1000000000000001. White space outside strings is dropped.
  */
 #ifndef DIAGWS_JSON_H
 #define DIAGWS_JSON_H
@@ -52,8 +49,8 @@ struct dw_json {
 int dw_json_parse(struct dw_json **out, const char *text, size_t n, struct dw_fault *fault);
 void dw_json_destroy(struct dw_json **json_p);
 
-/* From here on no failed allocation of the parser is taken for malformed JSON. It sets the allocator that jansson has
- * in this process, so it is for programs, at their start, and not for the library. */
+/* From here on no failed allocation of the parser is taken for malformed JSON. It sets jansson's allocator for the
+ * whole process: for programs, at their start. */
 void dw_json_watch_memory(void);
 
 enum dw_json_type dw_json_type(const struct dw_json *json);

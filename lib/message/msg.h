@@ -1,8 +1,7 @@
 /* Messages: the grammar of their names, the rules for their contents, and what a client is shown.
  *
- * One table per update type says which members it must have and within what bounds; the same check
- * serves the command line, the library, HTTP and the hub. Source of names and bounds: the client
- * contract (diagws(7), "Message types").
+ * The same checks serve the command line, the library, HTTP and the hub. Source of names and bounds: diagws(7),
+ * "Message types".
  */
 #ifndef DIAGWS_MSG_H
 #define DIAGWS_MSG_H

@@ -1,9 +1,7 @@
 /* Messages as clients get them.
  *
- * Its own file because it is the hot path's and needs no rules: what is stored was checked. The
- * data's bytes go out as they came in; only recommendation_update is parsed once more, to be completed
- * with what the documents promise beside the sender's members. The only failure is memory, kept in the
- * buffer. Data that cannot be parsed (a damaged store) goes out as it is.
+ * The data's bytes go out as they came in; only recommendation_update is parsed once more, to be completed with what
+ * the documents promise beside the sender's members. What cannot be parsed (a damaged store) goes out as it is.
  */
 #include "message/msg.h"
 

@@ -1,8 +1,5 @@
-/* Requests to publish: a line of diagws-send -l, the body of a POST.
- *
- * Its own file because a request is what surrounds a message: where it goes, its id, what the answer to a
- * POST repeats. Two shapes: the general one names its `data`; the flat one, of the three documented
- * calls, is the data with diagnosis_id and id among its members.
+/* Requests to publish: a line of diagws-send -l, the body of a POST. Two shapes: the general one names its `data`; the
+ * flat one, of the three documented calls, is the data with diagnosis_id and id among its members.
  *
  * The room is read first, so that it is known when something else is wrong: whoever may not publish there
  * is told that and nothing else.
