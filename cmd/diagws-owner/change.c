@@ -50,7 +50,7 @@ static void
 tell_fault(struct changes *changes, uint64_t line, int err, const struct dw_fault *fault)
 {
 	note_error(changes, err);
-	dw_command_tell(OWNER_NAME, line > 0 ? dw_lines_name(changes->lines) : NULL, line, err, fault, NULL);
+	dw_command_tell(OWNER_NAME, line > 0 ? changes->lines->name : NULL, line, err, fault, NULL);
 }
 
 static void
@@ -236,8 +236,8 @@ run_import(struct changes *changes)
 			tell_fault(changes, 0, DW_E_NOINPUT, &fault);
 	}
 	if (changes->stop && !dw_lines_ended(changes->lines))
-		fprintf(stderr, "%s: %s: stopped after line %llu\n", OWNER_NAME, dw_lines_name(changes->lines),
-			(unsigned long long)number);
+		fprintf(
+			stderr, "%s: %s: stopped after line %llu\n", OWNER_NAME, changes->lines->name, (unsigned long long)number);
 }
 
 int

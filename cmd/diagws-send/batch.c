@@ -259,7 +259,7 @@ tell_progress(struct batch *batch)
 static void
 run(struct batch *batch)
 {
-	progress_begin(&batch->report.progress, &batch->report, dw_lines_fd(batch->lines));
+	progress_begin(&batch->report.progress, &batch->report, batch->lines->fd);
 	for (;;) {
 		const enum turn turn = take_lines(batch);
 		struct dw_fault fault = { 0 };
@@ -294,8 +294,8 @@ tell_rest(const struct batch *batch)
 	if (batch->report.failed == 0 && !batch->report.output_broken)
 		return;
 	if (!dw_lines_ended(batch->lines))
-		fprintf(stderr, "%s: %s: stopped after line %llu; what follows was not sent\n", SEND_NAME,
-			dw_lines_name(batch->lines), (unsigned long long)batch->line);
+		fprintf(stderr, "%s: %s: stopped after line %llu; what follows was not sent\n", SEND_NAME, batch->lines->name,
+			(unsigned long long)batch->line);
 }
 
 static int
@@ -323,7 +323,7 @@ send_lines(const struct options *options, const char *path)
 	report_init(&batch.report, options);
 	err = dw_lines_open(&batch.lines, path, INPUT_MAX, &fault);
 	if (err == DW_OK) {
-		batch.report.source = dw_lines_name(batch.lines);
+		batch.report.source = batch.lines->name;
 		err = set_up(&batch, &fault);
 	}
 	if (err == DW_OK) {

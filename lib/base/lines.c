@@ -14,18 +14,6 @@
 
 enum { BLOCK = 256 * 1024 };
 
-struct dw_lines {
-	int fd;
-	bool ended;
-	bool skipping;
-	const char *name;
-	size_t max;
-	size_t start, scanned, end;
-	uint64_t number; /* of the last line told */
-	size_t size;
-	char buffer[];
-};
-
 int
 dw_lines_open(struct dw_lines **out, const char *path, size_t max, struct dw_fault *fault)
 {
@@ -133,18 +121,6 @@ bool
 dw_lines_ended(const struct dw_lines *lines)
 {
 	return lines->ended && lines->start == lines->end && !lines->skipping;
-}
-
-int
-dw_lines_fd(const struct dw_lines *lines)
-{
-	return lines->fd;
-}
-
-const char *
-dw_lines_name(const struct dw_lines *lines)
-{
-	return lines->name;
 }
 
 bool

@@ -14,14 +14,12 @@
 #define DW_PROTOCOL_VERSION 6
 #endif
 
-enum { FIELDS_MAX = 24 };
+enum { FIELDS_MAX = 24, NAME_MAX_BYTES = 128, TEXT_MAX_BYTES = 512 };
 
 struct shape {
 	const char *name;
 	struct field fields[FIELDS_MAX];
 };
-
-enum { NAME_MAX_BYTES = 128, TEXT_MAX_BYTES = 512 };
 
 #define FIELD(name, kind, at, max) \
 	{                              \

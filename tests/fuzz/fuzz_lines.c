@@ -72,7 +72,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	int err;
 
 	REQUIRE(dw_lines_open(&lines, "/dev/null", max, NULL) == DW_OK);
-	input.fd = dw_lines_fd(lines);
+	input.fd = lines->fd;
 	input.most = most;
 	input.data = data;
 	input.size = size;
