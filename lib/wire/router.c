@@ -244,18 +244,6 @@ dw_router_fd(const struct dw_router *router)
 	return router->epoll;
 }
 
-static int
-watch(struct dw_router *router)
-{
-	for (size_t i = 0; i < router->listener_count; i++) {
-		struct epoll_event event = { .events = EPOLLIN, .data.ptr = &router->listeners[i] };
-
-		if (epoll_ctl(router->epoll, EPOLL_CTL_ADD, router->listeners[i].fd, &event) != 0)
-			return DW_E_INTERNAL;
-	}
-	return DW_OK;
-}
-
 int
 dw_router_bind(
 	struct dw_router **out, const struct dw_bind *binds, size_t count, size_t connections, struct dw_fault *fault)
@@ -277,8 +265,6 @@ dw_router_bind(
 		err = DW_E_NOMEM;
 	for (size_t i = 0; i < count && err == DW_OK; i++)
 		err = router_listen(router, &binds[i], fault);
-	if (err == DW_OK)
-		err = watch(router);
 	if (err != DW_OK)
 		dw_router_destroy(&router);
 	else

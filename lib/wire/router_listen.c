@@ -7,6 +7,7 @@
 #include <grp.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/file.h>
 #include <unistd.h>
 
@@ -110,6 +111,7 @@ router_listen(struct dw_router *router, const struct dw_bind *wanted, struct dw_
 {
 	struct listener *listener = &router->listeners[router->listener_count];
 	const char *path = dw_endpoint_path(wanted->uri);
+	struct epoll_event event = { .events = EPOLLIN, .data.ptr = listener };
 	struct dw_endpoint endpoint;
 	int err = dw_endpoint_read(wanted->uri, &endpoint, fault);
 
@@ -131,6 +133,8 @@ router_listen(struct dw_router *router, const struct dw_bind *wanted, struct dw_
 					   : bind_port(listener, wanted->uri, &endpoint, fault);
 	if (err == DW_OK && listen(listener->fd, SOMAXCONN) != 0)
 		err = refuse_path(fault, "listen on", wanted->uri);
+	if (err == DW_OK && epoll_ctl(router->epoll, EPOLL_CTL_ADD, listener->fd, &event) != 0)
+		err = DW_E_INTERNAL;
 	return err;
 }
 
