@@ -51,7 +51,7 @@ hash_content(const struct dw_publish *publish, const struct dw_buf *data, uint8_
 		{ data->data, data->len } };
 	uint8_t digest[32];
 
-	dw_sha256_parts(parts, sizeof(parts) / sizeof(parts[0]), digest);
+	dw_sha256(parts, sizeof(parts) / sizeof(parts[0]), digest);
 	memcpy(hash, digest, DW_HASH_SIZE);
 }
 
