@@ -157,25 +157,16 @@ look_at(struct dw_router *router, struct line *line, uint64_t now)
 	}
 }
 
-/* The one whose turn it is to be looked at. */
-static struct line *
-first_living(const struct dw_router *router)
-{
-	struct line *line = router->looks;
-
-	while (line != NULL && line->fd < 0)
-		line = line->look_next;
-	return line;
-}
-
 void
 dw_router_tick(struct dw_router *router)
 {
 	const uint64_t now = dw_mono_ms();
-	struct line *line;
 
 	for (size_t left = router->count < LOOKS ? router->count : LOOKS; left > 0; left--) {
-		line = first_living(router);
+		struct line *line = router->looks;
+
+		while (line != NULL && line->fd < 0) /* those that have ended come first */
+			line = line->look_next;
 		if (line == NULL)
 			break;
 		DL_DELETE2(router->looks, line, look_prev, look_next);

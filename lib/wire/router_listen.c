@@ -62,26 +62,13 @@ give_to_group(const struct listener *listener, const char *name, struct dw_fault
 	return DW_OK;
 }
 
-/* The file's number belongs to the socket for as long as that is open, also when the name is gone. */
-static int
-note_file(struct listener *listener, struct dw_fault *fault)
-{
-	struct stat file;
-
-	if (lstat(listener->path, &file) != 0)
-		return dw_fault_set(
-			fault, DW_E_CREATE, "bind", NULL, "cannot find '%s' again: %s", listener->path, strerror(errno));
-	listener->device = file.st_dev;
-	listener->inode = file.st_ino;
-	return DW_OK;
-}
-
 static int
 bind_path(
 	struct listener *listener, const struct dw_bind *wanted, const struct dw_endpoint *endpoint, struct dw_fault *fault)
 {
+	struct stat file;
 	mode_t mask;
-	int err, failed;
+	int failed;
 
 	(void)unlink(listener->path); /* what a hub that was killed has left; the lock says that it is nobody's */
 	mask = umask(0777 & ~(mode_t)wanted->mode);
@@ -89,8 +76,13 @@ bind_path(
 	(void)umask(mask);
 	if (failed != 0)
 		return refuse_path(fault, "listen on", listener->path);
-	err = note_file(listener, fault);
-	return err == DW_OK && wanted->group != NULL ? give_to_group(listener, wanted->group, fault) : err;
+	/* The file's number belongs to the socket for as long as that is open, also when the name is gone. */
+	if (lstat(listener->path, &file) != 0)
+		return dw_fault_set(
+			fault, DW_E_CREATE, "bind", NULL, "cannot find '%s' again: %s", listener->path, strerror(errno));
+	listener->device = file.st_dev;
+	listener->inode = file.st_ino;
+	return wanted->group != NULL ? give_to_group(listener, wanted->group, fault) : DW_OK;
 }
 
 static int
