@@ -113,25 +113,15 @@ struct scalar {
 /* By the first byte, from 0xc0 on: what it begins, and how many bytes of a number, or of a run's length, follow. */
 static const struct {
 	uint8_t form, bytes;
-} heads[0x20] = { [0x00] = { NIL, 0 },
-	[0x02] = { TRUTH, 0 },
-	[0x03] = { TRUTH, 0 },
-	[0x04] = { RUN_OF_BYTES, 1 },
-	[0x05] = { RUN_OF_BYTES, 2 },
-	[0x06] = { RUN_OF_BYTES, 4 },
-	[0x0a] = { REAL, 4 },
-	[0x0b] = { REAL, 8 },
-	[0x0c] = { UNSIGNED, 1 },
-	[0x0d] = { UNSIGNED, 2 },
-	[0x0e] = { UNSIGNED, 4 },
-	[0x0f] = { UNSIGNED, 8 },
-	[0x10] = { SIGNED, 1 },
-	[0x11] = { SIGNED, 2 },
-	[0x12] = { SIGNED, 4 },
-	[0x13] = { SIGNED, 8 },
-	[0x19] = { RUN_OF_TEXT, 1 },
-	[0x1a] = { RUN_OF_TEXT, 2 },
-	[0x1b] = { RUN_OF_TEXT, 4 } };
+} heads[0x20] = {
+	{ NIL, 0 }, { NONE, 0 }, { TRUTH, 0 }, { TRUTH, 0 },                        /* c0 */
+	{ RUN_OF_BYTES, 1 }, { RUN_OF_BYTES, 2 }, { RUN_OF_BYTES, 4 }, { NONE, 0 }, /* c4 */
+	{ NONE, 0 }, { NONE, 0 }, { REAL, 4 }, { REAL, 8 },                         /* c8 */
+	{ UNSIGNED, 1 }, { UNSIGNED, 2 }, { UNSIGNED, 4 }, { UNSIGNED, 8 },         /* cc */
+	{ SIGNED, 1 }, { SIGNED, 2 }, { SIGNED, 4 }, { SIGNED, 8 },                 /* d0 */
+	{ NONE, 0 }, { NONE, 0 }, { NONE, 0 }, { NONE, 0 },                         /* d4 */
+	{ NONE, 0 }, { RUN_OF_TEXT, 1 }, { RUN_OF_TEXT, 2 }, { RUN_OF_TEXT, 4 },    /* d8 */
+};
 
 /* The size of the scalar at p, or 0 when it is a container, an extension, or longer than what is left. */
 static inline size_t
