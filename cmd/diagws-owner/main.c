@@ -83,7 +83,7 @@ static void
 tell_fault(uint64_t line, int err, const struct dw_fault *fault)
 {
 	note_error(err);
-	dw_command_tell(command.name, line > 0 ? dw_lines_name(changes.lines) : NULL, line, err, fault, NULL);
+	dw_command_tell(command.name, line > 0 ? changes.lines->name : NULL, line, err, fault, NULL);
 }
 
 static void
@@ -212,7 +212,7 @@ parse_line(struct dw_str line, struct item *item, struct dw_fault *fault)
 		err = dw_room_check(dw_str(item->room), "", fault);
 	if (err == DW_OK)
 		err = dw_user_check(dw_str(item->user), "", fault);
-	if (err == DW_OK && dw_json_count(json) > 2)
+	if (err == DW_OK && json->count > 2)
 		err = dw_fault_set(fault, DW_E_FIELD, NULL, expected, "the line has other fields, too");
 	dw_json_destroy(&json);
 	return err;
@@ -264,8 +264,8 @@ run_import(void)
 			tell_fault(0, DW_E_NOINPUT, &fault);
 	}
 	if (changes.stop && !dw_lines_ended(changes.lines))
-		fprintf(stderr, "%s: %s: stopped after line %llu\n", command.name, dw_lines_name(changes.lines),
-			(unsigned long long)number);
+		fprintf(
+			stderr, "%s: %s: stopped after line %llu\n", command.name, changes.lines->name, (unsigned long long)number);
 }
 
 static int

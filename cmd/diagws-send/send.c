@@ -268,7 +268,7 @@ await_answers(void)
 static void
 run(void)
 {
-	report_begin_progress(&batch.report, dw_lines_fd(batch.lines));
+	report_begin_progress(&batch.report, batch.lines->fd);
 	for (;;) {
 		const enum turn turn = take_lines();
 		struct dw_fault fault = { 0 };
@@ -299,8 +299,8 @@ tell_rest(void)
 	if (batch.report.failed == 0 && !batch.report.output_broken)
 		return;
 	if (!dw_lines_ended(batch.lines))
-		fprintf(stderr, "%s: %s: stopped after line %llu; what follows was not sent\n", SEND_NAME,
-			dw_lines_name(batch.lines), (unsigned long long)batch.line);
+		fprintf(stderr, "%s: %s: stopped after line %llu; what follows was not sent\n", SEND_NAME, batch.lines->name,
+			(unsigned long long)batch.line);
 }
 
 static int
@@ -338,7 +338,7 @@ send_lines(const struct options *options, const char *path)
 	report_init(&batch.report, options);
 	err = dw_lines_open(&batch.lines, path, INPUT_MAX, &fault);
 	if (err == DW_OK) {
-		batch.report.source = dw_lines_name(batch.lines);
+		batch.report.source = batch.lines->name;
 		err = set_up(&fault);
 	}
 	if (err == DW_OK) {

@@ -1,6 +1,4 @@
-/* A growing byte buffer. Its own file because every builder of text and messages stands on it.
- * Grows by doubling; the only failure is memory, remembered in `failed`.
- */
+/* A growing byte buffer, which doubles (buf.h). */
 #include "base/buf.h"
 
 #include <stdarg.h>
@@ -26,16 +24,10 @@ dw_str_copy(struct dw_str s, char *out, size_t size)
 }
 
 void
-dw_buf_init(struct dw_buf *b)
-{
-	*b = (struct dw_buf) { 0 };
-}
-
-void
 dw_buf_clear(struct dw_buf *b)
 {
 	free(b->data);
-	dw_buf_init(b);
+	*b = (struct dw_buf) { 0 };
 }
 
 void

@@ -1,8 +1,8 @@
 /* A growing byte buffer, and a borrowed run of bytes.
  *
- * A failed allocation is remembered in `failed` and every later call is then a no-op, so a builder
- * of many small pieces looks once, at the end (dw_buf_ok). The text is kept NUL-terminated; `len`
- * does not count the NUL. Bounds are the caller's: check sizes a peer controls before adding.
+ * After a failed allocation every later call does nothing, so a builder of many pieces looks once, at the end
+ * (dw_buf_ok). The text is kept NUL-terminated; `len` does not count the NUL. Sizes that a peer controls the caller
+ * checks before adding.
  */
 #ifndef DIAGWS_BUF_H
 #define DIAGWS_BUF_H
@@ -32,6 +32,15 @@ static inline struct dw_str
 dw_bytes(const void *p, size_t n)
 {
 	return (struct dw_str) { (const char *)p, n };
+}
+/* Takes the first n bytes, which are there, off s. */
+static inline struct dw_str
+dw_str_take(struct dw_str *s, size_t n)
+{
+	const struct dw_str taken = { s->p, n };
+
+	*s = (struct dw_str) { s->p + n, s->n - n };
+	return taken;
 }
 /* n: 1, 2, 4 or 8. */
 static inline uint64_t
@@ -65,7 +74,6 @@ dw_str_is(struct dw_str s, const char *text)
 /* Copies s and a NUL into out[size]; false (and out untouched) when it does not fit. */
 bool dw_str_copy(struct dw_str s, char *out, size_t size);
 
-void dw_buf_init(struct dw_buf *b);
 void dw_buf_clear(struct dw_buf *b); /* frees; usable again */
 void dw_buf_reset(struct dw_buf *b); /* empties, keeps the memory, forgets a failure */
 bool dw_buf_ok(const struct dw_buf *b);

@@ -1,6 +1,4 @@
-/* Time, randomness and digests, each a thin cover of the system's or OpenSSL's own. One file, so that
- * the few places where a process is not a function of its input are easy to find.
- */
+/* Time, randomness and digests, each a thin cover of the system's or OpenSSL's own. */
 #include "base/clock.h"
 
 /* SHA256() of OpenSSL 3 allocates, and leaves the digest as it was when it cannot; the old calls cannot fail. */
@@ -68,7 +66,7 @@ dw_random_id(char out[DW_HEX_ID_SIZE])
 }
 
 void
-dw_sha256_parts(const struct dw_str *parts, size_t count, uint8_t out[32])
+dw_sha256(const struct dw_str *parts, size_t count, uint8_t out[32])
 {
 	SHA256_CTX state;
 
@@ -76,10 +74,4 @@ dw_sha256_parts(const struct dw_str *parts, size_t count, uint8_t out[32])
 	for (size_t i = 0; i < count; i++)
 		(void)SHA256_Update(&state, parts[i].p, parts[i].n);
 	(void)SHA256_Final(out, &state);
-}
-
-void
-dw_sha256(const void *bytes, size_t n, uint8_t out[32])
-{
-	dw_sha256_parts(&(struct dw_str) { bytes, n }, 1, out);
 }

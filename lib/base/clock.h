@@ -1,6 +1,4 @@
-/* Time, randomness and digests: the facts a process takes from outside itself.
- * Times are milliseconds: `dw_now_ms` since 1970 (UTC), `dw_mono_ms` from an arbitrary start, never back.
- */
+/* Time, randomness and digests. `dw_now_ms` counts since 1970 (UTC), `dw_mono_ms` from some start, never back. */
 #ifndef DIAGWS_CLOCK_H
 #define DIAGWS_CLOCK_H
 
@@ -21,8 +19,7 @@ void dw_time_text(uint64_t at_ms, char out[DW_TIME_SIZE]);
 uint64_t dw_random(void);
 /* 128 random bits as 32 hexadecimal digits. */
 void dw_random_id(char out[DW_HEX_ID_SIZE]);
-/* SHA-256 (FIPS 180-4), 32 bytes; the same of parts that lie apart. */
-void dw_sha256(const void *bytes, size_t n, uint8_t out[32]);
-void dw_sha256_parts(const struct dw_str *parts, size_t count, uint8_t out[32]);
+/* SHA-256 (FIPS 180-4) of parts that may lie apart, 32 bytes. */
+void dw_sha256(const struct dw_str *parts, size_t count, uint8_t out[32]);
 
 #endif

@@ -1,10 +1,4 @@
-/* Errors: the list in err.h turned into texts, and the one way in which a person is told of one.
- *
- * Its own file because every other file depends on it and it depends on nothing. The printed shape is
- *   where: message [DWnnnn]
- *     expected: what is allowed
- *     hint: how to go on
- */
+/* Errors: the list in err.h turned into texts, and the one way in which a person is told of one. */
 #include "base/err.h"
 
 #include <stdarg.h>

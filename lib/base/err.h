@@ -1,11 +1,9 @@
 /* Errors: one list gives the number, the wire code, the exit status and the text.
  *
- * Every call that can fail returns 0 (DW_OK) or a negative enum dw_err. Results come through
- * trailing out-parameters and are untouched on failure. The number is stable: it is printed as
- * "[DW1003]", sent on the wire, and never reused.
+ * Every call that can fail returns 0 (DW_OK) or a negative enum dw_err. Results come through trailing out-parameters
+ * and are untouched on failure. The number is printed as "[DW1003]", sent on the wire, and never reused.
  *
- * struct dw_fault carries what a person needs to mend bad input: which field, what was given, what
- * is allowed. It is filled only on failure, belongs to the caller, and never holds a secret.
+ * struct dw_fault says what a person needs to mend bad input. It is filled only on failure and never holds a secret.
  */
 #ifndef DIAGWS_ERR_H
 #define DIAGWS_ERR_H
@@ -71,8 +69,11 @@ int dw_err_exit(int err);
 int dw_fault_set(struct dw_fault *fault, int err, const char *field, const char *expected, const char *format, ...)
 	__attribute__((format(printf, 5, 6)));
 
-/* Prints "where: message [DWnnnn]" to stream and below it, where known, what is expected and a hint
- * (both may be NULL). `where` is the program's name, with file and line where there is one. */
+/* Prints to stream, the second and third line where they are known (`where` is the program's name, with file and line
+ * where there is one; fault and hint may be NULL):
+ *   where: message [DWnnnn]
+ *     expected: what is allowed
+ *     hint: how to go on */
 void dw_fault_print(FILE *stream, const char *where, int err, const struct dw_fault *fault, const char *hint);
 
 #endif

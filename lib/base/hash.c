@@ -1,5 +1,5 @@
-/* A hash table of links: see hash.h. It doubles when there are as many links as chains; that only this makes chains
- * short is why without memory for it a link can still be added.
+/* A hash table of links (hash.h). It doubles when there are as many links as chains; without memory for that a link can
+ * still be added, and chains get longer.
  */
 #include "base/hash.h"
 

@@ -1,11 +1,8 @@
-/* Lines in bounded memory. Its own file because two commands read them and because the edges of the matter
- * (a line that just fits, a CR at the bound, no newline at the end) are best tested without a command around.
+/* Lines in bounded memory (lines.h).
  *
  * One buffer holds what was read and not taken: [start, end). `scanned` is how far it was searched for a newline, so
  * that a line that comes in pieces is searched once. A line that outgrows the bound turns on `skipping`: its
  * bytes are dropped up to its newline, and it is told then, or at the end of input.
- *
- * Failure modes: a file that cannot be opened, a read that fails (the input has ended then), memory at opening.
  */
 #include "base/lines.h"
 
@@ -16,18 +13,6 @@
 #include <unistd.h>
 
 enum { BLOCK = 256 * 1024 };
-
-struct dw_lines {
-	int fd;
-	bool ended;
-	bool skipping;
-	const char *name;
-	size_t max;
-	size_t start, scanned, end;
-	uint64_t number; /* of the last line told */
-	size_t size;
-	char buffer[];
-};
 
 int
 dw_lines_open(struct dw_lines **out, const char *path, size_t max, struct dw_fault *fault)
@@ -136,18 +121,6 @@ bool
 dw_lines_ended(const struct dw_lines *lines)
 {
 	return lines->ended && lines->start == lines->end && !lines->skipping;
-}
-
-int
-dw_lines_fd(const struct dw_lines *lines)
-{
-	return lines->fd;
-}
-
-const char *
-dw_lines_name(const struct dw_lines *lines)
-{
-	return lines->name;
 }
 
 bool

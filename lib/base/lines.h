@@ -3,7 +3,7 @@
  *   for (;;) {
  *       err = dw_lines_next(lines, &line, &number);     take what is there
  *       if (err == DW_E_AGAIN && dw_lines_ended(lines)) break;
- *       if (err == DW_E_AGAIN) { poll(dw_lines_fd(lines)); dw_lines_fill(lines); }
+ *       if (err == DW_E_AGAIN) { poll(lines->fd); dw_lines_fill(lines); }
  *   }
  *
  * A line ends at "\n", "\r\n" or the end of input; neither belongs to it. One longer than the bound
@@ -19,7 +19,15 @@
 #include "base/buf.h"
 #include "base/err.h"
 
-struct dw_lines;
+struct dw_lines {
+	int fd;
+	const char *name; /* for messages: the path, or "stdin" */
+	/* private */
+	bool ended, skipping;
+	uint64_t number; /* of the last line told */
+	size_t max, start, scanned, end, size;
+	char buffer[];
+};
 
 /* path: NULL or "-" is standard input, which is not read yet. max: bytes of a line, ≥ 1.
  * DW_E_NOINPUT, DW_E_NOMEM. */
@@ -36,8 +44,5 @@ bool dw_line_is_blank(struct dw_str line);
  * DW_E_NOINPUT: reading failed; the input counts as ended. Only after DW_E_AGAIN. */
 int dw_lines_fill(struct dw_lines *lines, struct dw_fault *fault);
 bool dw_lines_ended(const struct dw_lines *lines);
-int dw_lines_fd(const struct dw_lines *lines);
-/* For messages: the path, or "stdin". */
-const char *dw_lines_name(const struct dw_lines *lines);
 
 #endif

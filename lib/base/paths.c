@@ -1,6 +1,4 @@
-/* Default places, directories and small files: what every program asks the file system in the same
- * words, and answers with the same errors.
- */
+/* Default places, directories and small files (paths.h). */
 #include "base/paths.h"
 
 #include <errno.h>
@@ -95,33 +93,24 @@ int
 dw_read_file(const char *path, size_t limit, char **text, size_t *n, struct dw_fault *fault)
 {
 	FILE *file = strcmp(path, "-") == 0 ? stdin : fopen(path, "re");
-	char *bytes = NULL;
-	size_t got;
+	char *bytes = file != NULL ? malloc(limit + 2) : NULL;
+	const size_t got = bytes != NULL ? fread(bytes, 1, limit + 1, file) : 0;
 	int err = DW_OK;
 
-	if (file == NULL)
-		return dw_fault_set(fault, DW_E_NOINPUT, NULL, NULL, "cannot read '%s': %s", path, strerror(errno));
-	bytes = malloc(limit + 2);
-	if (bytes == NULL) {
-		err = DW_E_NOMEM;
-		goto out;
-	}
-	got = fread(bytes, 1, limit + 1, file);
-	if (ferror(file)) {
+	if (file == NULL || ferror(file))
 		err = dw_fault_set(fault, DW_E_NOINPUT, NULL, NULL, "cannot read '%s': %s", path, strerror(errno));
-		goto out;
-	}
-	if (got > limit) {
+	else if (bytes == NULL)
+		err = DW_E_NOMEM;
+	else if (got > limit)
 		err = dw_fault_set(fault, DW_E_TOO_BIG, NULL, NULL, "'%s' has more than %zu bytes", path, limit);
-		goto out;
+	if (err == DW_OK) {
+		bytes[got] = '\0';
+		*text = bytes;
+		*n = got;
+	} else {
+		free(bytes);
 	}
-	bytes[got] = '\0';
-	*text = bytes;
-	*n = got;
-	bytes = NULL;
-out:
-	free(bytes);
-	if (file != stdin)
+	if (file != NULL && file != stdin)
 		(void)fclose(file);
 	return err;
 }

@@ -1,14 +1,10 @@
-/* A ring of entries in order: of the hub's rooms, and of the edge's frames.
+/* A ring of entries in order (ring.h).
  *
- * Two rings: `entries` (a power of two of fixed-size entries, by index) and `arena` (bytes). The bytes
- * of an entry are never split: one that does not fit before the arena's end begins again at its
- * start, and the rest of the end is skipped. So runs of neighbouring entries are contiguous but for
- * that one seam. Both grow by doubling while the bounds allow; then the oldest make room.
+ * Two rings: `entries` (by index) and `arena` (bytes). An entry's bytes are never split: one that does not fit before
+ * the arena's end begins at its start, and the rest of the end is skipped. Both grow by doubling while the bounds
+ * allow; then the oldest make room.
  *
  *   arena:  [ newest … head | free | oldest … | skipped ]
- *
- * Its own file because it is pure memory, and one concept that serves two processes. The only
- * failure is memory, and nothing has changed then.
  */
 #include "base/ring.h"
 
@@ -61,9 +57,10 @@ slot(const struct dw_ring *ring, uint64_t index)
 	return &ring->entries[index & (ring->entry_cap - 1)];
 }
 
-static void
-drop_first(struct dw_ring *ring)
+void
+dw_ring_drop(struct dw_ring *ring)
 {
+	assert(ring->first != ring->end);
 	ring->used -= slot(ring, ring->first)->size;
 	ring->first++;
 }
@@ -135,7 +132,7 @@ make_place(struct dw_ring *ring, size_t n, size_t *place)
 		int err;
 
 		if (need <= ring->arena_cap && ring->arena_cap >= ring->max_bytes) {
-			drop_first(ring);
+			dw_ring_drop(ring);
 			continue;
 		}
 		do {
@@ -166,7 +163,7 @@ dw_ring_append(struct dw_ring *ring, const struct dw_ring_entry *entry, const vo
 	}
 	while (
 		ring->first != ring->end && (ring->end - ring->first >= ring->max_entries || ring->used + n > ring->max_bytes))
-		drop_first(ring);
+		dw_ring_drop(ring);
 	err = make_place(ring, n, &place);
 	if (err != DW_OK)
 		return err;
@@ -181,17 +178,10 @@ dw_ring_append(struct dw_ring *ring, const struct dw_ring_entry *entry, const vo
 }
 
 void
-dw_ring_drop(struct dw_ring *ring)
-{
-	assert(ring->first != ring->end);
-	drop_first(ring);
-}
-
-void
 dw_ring_expire(struct dw_ring *ring, uint64_t at)
 {
 	while (ring->first != ring->end && slot(ring, ring->first)->at < at)
-		drop_first(ring);
+		dw_ring_drop(ring);
 }
 
 uint64_t

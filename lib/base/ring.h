@@ -1,13 +1,11 @@
 /* A ring of entries in order, and cursors in it: of the hub's rooms, and of the edge's frames.
  *
- * Entries are bytes of any kind, each at a position. Positions grow. The ring is bounded in entries
- * and in bytes: appending drops the oldest (but never the one just appended). Bytes of neighbouring
- * entries lie one behind another, so a run of them can be sent in one write; the arena wraps once,
- * so from any entry to the end there are at most two runs.
+ * Entries are bytes of any kind, each at a position. The ring is bounded in entries and in bytes: appending drops the
+ * oldest (but never the one just appended). Bytes of neighbouring entries lie one behind another, so a run of them can
+ * be sent in one write; from any entry to the end there are at most two runs.
  *
- * A reader is a cursor: the index of the next entry it will get. Indexes count appended entries from
- * 0 and never mean another entry. One that was dropped before it was read has fallen off: the
- * cursor is below dw_ring_first.
+ * A reader is a cursor: the index of the next entry it will get. Indexes count appended entries from 0. A reader whose
+ * cursor is below dw_ring_first has missed entries.
  */
 #ifndef DIAGWS_RING_H
 #define DIAGWS_RING_H

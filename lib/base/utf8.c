@@ -1,7 +1,5 @@
-/* UTF-8, a byte at a time: the table of RFC 3629, section 4.
- *
- * Its own file because libwebsockets (4.1) judges the payload of control frames too once a client has sent
- * text, and a PONG carries any bytes: so text is judged here, and only text.
+/* UTF-8, a byte at a time: the table of RFC 3629, section 4. libwebsockets (4.1) is not asked, for once a client has
+ * sent text it judges PONGs, too, which carry any bytes.
  */
 #include "base/utf8.h"
 

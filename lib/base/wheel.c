@@ -3,9 +3,8 @@
  * differs from now, in the slot of that digit. So everything at a level lies behind now's own digit there, and what is
  * at a lower level comes before it: the next slot is the first taken one of the lowest level that has any.
  *
- * Happy path: the next slot is taken off; what is due in it fires, the rest goes on to lower levels, at most six times
- * in a timer's life. Failure modes: none. A slot whose timers were cancelled may still count as taken, and is then
- * looked at for nothing, once.
+ * The next slot is taken off; what is due in it fires, the rest goes on to lower levels, at most six times in a timer's
+ * life. A slot whose timers were cancelled may still count as taken, and is then looked at for nothing, once.
  */
 #include "base/wheel.h"
 

@@ -125,7 +125,7 @@ int
 dw_command_wait(
 	struct dw_lines *lines, bool wants_input, const struct dw_client *client, bool hub_is_due, struct dw_fault *fault)
 {
-	const int input = wants_input ? dw_lines_fd(lines) : -1, hub = client != NULL ? dw_client_fd(client) : -1;
+	const int input = wants_input ? lines->fd : -1, hub = client != NULL ? dw_client_fd(client) : -1;
 
 	return dw_interrupt_wait(input, hub, hub_is_due ? DW_COMMAND_WAIT_MS : -1) ? dw_lines_fill(lines, fault) : DW_OK;
 }

@@ -1,13 +1,11 @@
 /* JSON from a peer: jansson says whether it is right, and the text itself where its members lie.
  *
- * Its own file because nobody else shall include jansson. On the way in: one pass over the text drops the white space
- * outside strings into a copy and bounds the nesting, before jansson, which recurses, sees it; jansson judges the text
- * as it came, so that its line and column are the sender's. Then the copy, which is right now, is gone through beside
- * the root's members: jansson keeps them in the order of the text.
+ * One pass over the text makes a copy without white space outside strings and bounds the nesting, before jansson, which
+ * recurses, sees it; jansson judges the text as it came, so that its line and column are the sender's. Then the copy is
+ * gone through beside the root's members, which jansson keeps in the order of the text.
  *
- * Failures are the text's (with line and column, never with more of the text than an escape) or
- * memory; jansson 2.14 itself does not survive every failed allocation (its issue 362), and takes others for a fault
- * of the text: dw_json_watch_memory.
+ * jansson 2.14 does not survive every failed allocation (its issue 362), and takes others for a fault of the text:
+ * dw_json_watch_memory.
  */
 #include "json/json.h"
 
@@ -269,18 +267,6 @@ struct dw_str
 dw_json_text(const struct dw_json *json)
 {
 	return (struct dw_str) { json->compact, json->size };
-}
-
-size_t
-dw_json_count(const struct dw_json *json)
-{
-	return json->count;
-}
-
-const struct dw_json_member *
-dw_json_at(const struct dw_json *json, size_t index)
-{
-	return index < json->count ? &json->members[index] : NULL;
 }
 
 /* An integer and a double are compared exactly: beyond 2^53 a cast alone would round. */

@@ -1,8 +1,5 @@
-/* JSON that a peer sent: checked strictly, then looked at one level deep, in the sender's own bytes.
- *
- * jansson judges (RFC 8259, UTF-8, no duplicate keys at any depth, no \u0000, no number beyond 64
- * bits or a double). What we forward are the sender's bytes, not a re-print of them, for a parser's
- * re-print turns 1.10 into 1.1000000000000001. White space outside strings is dropped.
+/* JSON that a peer sent: checked strictly by jansson, then looked at one level deep, in the sender's own bytes: a
+ * parser's re-print would turn 1.10 into 1.1000000000000001. White space outside strings is dropped.
  */
 #ifndef DIAGWS_JSON_H
 #define DIAGWS_JSON_H
@@ -36,12 +33,12 @@ struct dw_json_member {
 	const void *private; /* the parser's own node */
 };
 
-/* One parsed value; everything reached from it lives as long as it. Its members are private. */
+/* One parsed value; everything reached from it lives as long as it. */
 struct dw_json {
-	struct dw_json_member *members;
+	struct dw_json_member *members; /* of the object, or elements of the array, that is the root */
 	size_t count;
-	struct json_t *root;
-	char *compact; /* the text without white space outside strings; all slices lie in it */
+	struct json_t *root; /* private, as what follows */
+	char *compact;       /* the text without white space outside strings; all slices lie in it */
 	size_t size;
 };
 
@@ -52,16 +49,13 @@ struct dw_json {
 int dw_json_parse(struct dw_json **out, const char *text, size_t n, struct dw_fault *fault);
 void dw_json_destroy(struct dw_json **json_p);
 
-/* From here on no failed allocation of the parser is taken for malformed JSON. It sets the allocator that jansson has
- * in this process, so it is for programs, at their start, and not for the library. */
+/* From here on no failed allocation of the parser is taken for malformed JSON. It sets jansson's allocator for the
+ * whole process: for programs, at their start. */
 void dw_json_watch_memory(void);
 
 enum dw_json_type dw_json_type(const struct dw_json *json);
 /* All of it, white space dropped. */
 struct dw_str dw_json_text(const struct dw_json *json);
-/* The members of the object, or elements of the array, that is the root; 0 for others. */
-size_t dw_json_count(const struct dw_json *json);
-const struct dw_json_member *dw_json_at(const struct dw_json *json, size_t index);
 /* NULL: not there. Inline, for what is looked for is known where it is looked for. */
 static inline const struct dw_json_member *
 dw_json_get(const struct dw_json *json, const char *key)
@@ -84,7 +78,7 @@ enum { DW_PLAIN_MEMBERS = 16 };
  * members, `text` is empty where there are escapes, `code_points` are bytes, and `number` of a real that is not
  * negative is the whole part and a half: what is then within bounds that are whole numbers is so in truth. */
 struct dw_plain {
-	struct dw_json object; /* for dw_json_get, _at and _count; not to be destroyed */
+	struct dw_json object; /* its members, also for dw_json_get; not to be destroyed */
 	struct dw_json_member members[DW_PLAIN_MEMBERS];
 };
 

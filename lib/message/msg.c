@@ -1,11 +1,7 @@
-/* Messages: what their names may look like, and what their data must hold.
+/* Messages: what their names may look like, and what their data must hold: a row for each member, checked in the
+ * table's order; the first that is wrong is told. Members that no row names are the sender's affair.
  *
- * Its own file because the command line, the library, the edge and the hub judge a message by the same
- * rules, and a table shows them at a glance: one row per member, checked in the table's order; the
- * first that is wrong is told. Members that no row names are the sender's affair.
- *
- * Failures are the sender's and say which member, what was given and what is allowed. The faults quote
- * a piece of the payload: they are for whoever sent it and never go to a log.
+ * The faults quote a piece of the payload: they are for whoever sent it and never go to a log.
  */
 #include "message/msg.h"
 

@@ -1,8 +1,7 @@
 /* Messages: the grammar of their names, the rules for their contents, and what a client is shown.
  *
- * One table per update type says which members it must have and within what bounds; the same check
- * serves the command line, the library, HTTP and the hub. Source of names and bounds: the client
- * contract (diagws(7), "Message types").
+ * The same checks serve the command line, the library, HTTP and the hub. Source of names and bounds: diagws(7),
+ * "Message types".
  */
 #ifndef DIAGWS_MSG_H
 #define DIAGWS_MSG_H
@@ -65,7 +64,8 @@ const char *dw_quote(struct dw_str s, char out[DW_QUOTE_SIZE]);
 int dw_member_refuse(
 	const struct dw_json_member *member, const char *why, const char *expected, struct dw_fault *fault);
 
-/* What a request (a line of diagws-send -l, the body of a POST) says. Strings lie in the struct. */
+/* What a request (a line of diagws-send -l, the body of a POST) says; all zero: nothing yet. Strings lie in the struct.
+ */
 struct dw_request {
 	char room[DW_ROOM_MAX + 1];
 	char type[DW_TYPE_MAX + 1];
@@ -79,7 +79,6 @@ struct dw_request {
 								 answer to a POST */
 };
 
-void dw_request_init(struct dw_request *request);
 void dw_request_clear(struct dw_request *request);
 
 /* A session as clients are told it: 16 hexadecimal digits, not all 0. false: it is none. */

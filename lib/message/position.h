@@ -1,6 +1,5 @@
-/* Where a reader of a room stands. There is no other way to make one than by the calls below, so that a position is
- * always of one record, or as the engine says, and never put together from two that do not belong together; `make
- * lint` sees to it that nobody else names the members.
+/* Where a reader of a room stands. Only the calls below make one (`make lint` sees to it that nobody else names the
+ * members), so that it is always of one record, or as the engine says.
  *
  * A room has one log of the messages to everyone, numbered by n, and one for each user of the direct messages to that
  * user, numbered by `own`; seq orders all of them. A position says of each log how far the reader is done with it

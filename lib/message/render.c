@@ -1,24 +1,17 @@
 /* Messages as clients get them.
  *
- * Its own file because it is the hot path's and needs no rules: what is stored was checked. The
- * data's bytes go out as they came in; only recommendation_update is parsed once more, to be completed
- * with what the documents promise beside the sender's members. The only failure is memory, kept in the
- * buffer. Data that cannot be parsed (a damaged store) goes out as it is.
+ * The data's bytes go out as they came in; only recommendation_update is parsed once more, to be completed with what
+ * the documents promise beside the sender's members. What cannot be parsed (a damaged store) goes out as it is.
  */
 #include "message/msg.h"
 
 #include "base/clock.h"
 
-static const char *const computed_names[] = { "old_recommendation", "new_recommendation", "changed_fields" };
-
 static bool
 is_computed(struct dw_str key)
 {
-	for (size_t i = 0; i < sizeof(computed_names) / sizeof(computed_names[0]); i++) {
-		if (dw_str_is(key, computed_names[i]))
-			return true;
-	}
-	return false;
+	return dw_str_is(key, "old_recommendation") || dw_str_is(key, "new_recommendation") ||
+		   dw_str_is(key, "changed_fields");
 }
 
 static void
@@ -45,8 +38,8 @@ add_recommendation(struct dw_buf *out, struct dw_str data)
 		goto out;
 	}
 	dw_buf_addc(out, '{');
-	for (size_t i = 0; i < dw_json_count(json); i++) {
-		const struct dw_json_member *member = dw_json_at(json, i);
+	for (size_t i = 0; i < json->count; i++) {
+		const struct dw_json_member *member = &json->members[i];
 
 		if (is_computed(member->key))
 			continue;

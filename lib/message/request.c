@@ -1,14 +1,12 @@
-/* Requests to publish: a line of diagws-send -l, the body of a POST.
- *
- * Its own file because a request is what surrounds a message: where it goes, its id, what the answer to a
- * POST repeats. Two shapes: the general one names its `data`; the flat one, of the three documented
- * calls, is the data with diagnosis_id and id among its members.
+/* Requests to publish: a line of diagws-send -l, the body of a POST. Two shapes: the general one names its `data`; the
+ * flat one, of the three documented calls, is the data with diagnosis_id and id among its members.
  *
  * The room is read first, so that it is known when something else is wrong: whoever may not publish there
  * is told that and nothing else.
  */
 #include "message/msg.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /* Members of a POST's answer: a request's scalar of such a name is not repeated there. */
@@ -31,17 +29,10 @@ is_one_of(const struct dw_str *names, size_t count, struct dw_str key)
 }
 
 void
-dw_request_init(struct dw_request *request)
-{
-	*request = (struct dw_request) { 0 };
-}
-
-void
 dw_request_clear(struct dw_request *request)
 {
 	dw_buf_clear(&request->data);
 	dw_buf_clear(&request->scalars);
-	dw_request_init(request);
 }
 
 static int
@@ -121,22 +112,15 @@ read_type(struct dw_request *request, const struct dw_json *json, const char *de
 bool
 dw_session_parse(struct dw_str s, uint64_t *session)
 {
-	uint64_t value = 0;
+	char digits[17];
+	uint64_t value;
 
-	if (s.n != 16)
+	if (s.n != 16 || !dw_str_copy(s, digits, sizeof(digits)) || strspn(digits, "0123456789abcdef") != 16)
 		return false;
-	for (size_t i = 0; i < s.n; i++) {
-		const char c = s.p[i];
-		const int digit = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-
-		if (digit < 0)
-			return false;
-		value = value << 4 | (uint64_t)digit;
-	}
-	if (value == 0)
-		return false;
-	*session = value;
-	return true;
+	value = strtoull(digits, NULL, 16);
+	if (value != 0)
+		*session = value;
+	return value != 0;
 }
 
 /* Who gets it and for how long. */
@@ -171,8 +155,8 @@ check_names(const struct dw_json *json, struct dw_fault *fault)
 {
 	char name[DW_QUOTE_SIZE];
 
-	for (size_t i = 0; i < dw_json_count(json); i++) {
-		const struct dw_json_member *member = dw_json_at(json, i);
+	for (size_t i = 0; i < json->count; i++) {
+		const struct dw_json_member *member = &json->members[i];
 
 		if (IS_ONE_OF(general_names, member->key))
 			continue;
@@ -289,8 +273,8 @@ dw_request_flat(struct dw_request *request, const char *type, const char *body, 
 	if (err != DW_OK)
 		goto out;
 	dw_buf_addc(&request->data, '{');
-	for (size_t i = 0; i < dw_json_count(json); i++) {
-		const struct dw_json_member *member = dw_json_at(json, i);
+	for (size_t i = 0; i < json->count; i++) {
+		const struct dw_json_member *member = &json->members[i];
 
 		if (!dw_str_is(member->key, "diagnosis_id") && !dw_str_is(member->key, "id"))
 			add_member(&request->data, member);

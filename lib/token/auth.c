@@ -170,7 +170,7 @@ dw_auth_begin(struct dw_auth *auth, struct dw_str token, uint64_t now_s, struct 
 		return dw_fault_set(fault, DW_E_TOKEN_MISSING, NULL, "a token", "there is no token");
 	if (token.n > DW_TOKEN_MAX)
 		return dw_fault_set(fault, DW_E_TOKEN, NULL, "at most 4096 bytes", "the token is too long, %zu bytes", token.n);
-	dw_sha256(token.p, token.n, hash);
+	dw_sha256(&token, 1, hash);
 	if (dw_token_cache_find(&auth->cache, hash, &known, &not_before)) {
 		err = dw_claims_check_times(&known, not_before, now_s, auth->config.leeway_s, fault);
 		dw_claims_clear(err == DW_OK ? claims : &known);

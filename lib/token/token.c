@@ -292,12 +292,12 @@ read_diagnoses(struct dw_claims *claims, const struct dw_json *json, struct dw_f
 	err = dw_json_parse(&list, member->raw.p, member->raw.n, fault);
 	if (err != DW_OK)
 		return err;
-	if (dw_json_count(list) > DW_DIAGNOSES_MAX)
+	if (list->count > DW_DIAGNOSES_MAX)
 		err = refuse_claim(fault, "diagnoses", expected, "has too many entries");
-	for (size_t i = 0; i < dw_json_count(list) && err == DW_OK; i++) {
+	for (size_t i = 0; i < list->count && err == DW_OK; i++) {
 		char id[DW_ROOM_MAX + 1];
 
-		if (dw_id_from_json(dw_json_at(list, i), id, sizeof(id), NULL) != DW_OK || !dw_room_ok(dw_str(id)))
+		if (dw_id_from_json(&list->members[i], id, sizeof(id), NULL) != DW_OK || !dw_room_ok(dw_str(id)))
 			err = dw_fault_set(fault, DW_E_TOKEN, "diagnoses", "an integer, or a string [A-Za-z0-9_-]{1,64}",
 				"entry %zu of diagnoses is not a diagnosis id", i + 1);
 		else
@@ -341,8 +341,8 @@ want_claim(const struct dw_json *json, const char *claim, bool may_be_list, cons
 	if (err != DW_OK)
 		return err;
 	err = dw_fault_set(&last, DW_E_TOKEN, claim, NULL, "%s is an empty list, want '%s'", claim, want);
-	for (size_t i = 0; i < dw_json_count(list) && err != DW_OK; i++)
-		err = want_text(claim, dw_json_at(list, i), want, &last);
+	for (size_t i = 0; i < list->count && err != DW_OK; i++)
+		err = want_text(claim, &list->members[i], want, &last);
 	if (err != DW_OK && fault != NULL)
 		*fault = last;
 	dw_json_destroy(&list);

@@ -31,26 +31,6 @@ struct dw_bus {
 	int fd;
 };
 
-static struct context *
-join_context(const struct dw_bus *beside)
-{
-	struct context *context = beside != NULL ? beside->context : calloc(1, sizeof(*context));
-
-	if (context != NULL && context->users++ == 0)
-		context->zmq = zmq_ctx_new();
-	return context;
-}
-
-static void
-leave_context(struct context *context)
-{
-	if (--context->users > 0)
-		return;
-	if (context->zmq != NULL)
-		(void)zmq_ctx_term(context->zmq);
-	free(context);
-}
-
 static struct dw_bus *
 new_bus(const struct dw_bus *beside)
 {
@@ -62,7 +42,9 @@ new_bus(const struct dw_bus *beside)
 
 	if (bus == NULL)
 		return NULL;
-	bus->context = join_context(beside);
+	bus->context = beside != NULL ? beside->context : calloc(1, sizeof(*bus->context));
+	if (bus->context != NULL && bus->context->users++ == 0)
+		bus->context->zmq = zmq_ctx_new();
 	bus->socket = bus->context != NULL && bus->context->zmq != NULL ? zmq_socket(bus->context->zmq, ZMQ_DEALER) : NULL;
 	if (bus->socket == NULL) {
 		dw_bus_destroy(&bus);
@@ -75,18 +57,11 @@ new_bus(const struct dw_bus *beside)
 	return bus;
 }
 
-static int
-read_fd(struct dw_bus *bus)
-{
-	size_t size = sizeof(bus->fd);
-
-	return zmq_getsockopt(bus->socket, ZMQ_FD, &bus->fd, &size) == 0 ? DW_OK : DW_E_INTERNAL;
-}
-
 int
 dw_bus_connect(struct dw_bus **out, const char *uri, const struct dw_bus *beside, struct dw_fault *fault)
 {
 	const char *path = dw_endpoint_path(uri);
+	size_t fd_size = sizeof(int);
 	struct dw_bus *bus;
 	int err = dw_endpoint_check(uri, fault);
 
@@ -104,8 +79,8 @@ dw_bus_connect(struct dw_bus **out, const char *uri, const struct dw_bus *beside
 	else if (zmq_connect(bus->socket, uri) != 0)
 		err = dw_fault_set(
 			fault, DW_E_CONFIG, "endpoint", NULL, "cannot connect to '%s': %s", uri, zmq_strerror(zmq_errno()));
-	else
-		err = read_fd(bus);
+	else if (zmq_getsockopt(bus->socket, ZMQ_FD, &bus->fd, &fd_size) != 0)
+		err = DW_E_INTERNAL;
 	if (err != DW_OK)
 		dw_bus_destroy(&bus);
 	else
@@ -131,8 +106,11 @@ dw_bus_destroy(struct dw_bus **bus_p)
 		(void)zmq_msg_close(&bus->held);
 		(void)zmq_close(bus->socket);
 	}
-	if (bus->context != NULL)
-		leave_context(bus->context);
+	if (bus->context != NULL && --bus->context->users == 0) {
+		if (bus->context->zmq != NULL)
+			(void)zmq_ctx_term(bus->context->zmq);
+		free(bus->context);
+	}
 	free(bus->uri);
 	free(bus);
 	*bus_p = NULL;

@@ -1,9 +1,7 @@
 /* A connection to a hub: a DEALER of ZeroMQ. Frames in, frames out. The hub's end is router.h.
  *
- * Nothing here waits: a loop polls dw_bus_fd and asks dw_bus_readable, for the descriptor is edge-triggered: after
- * every send and receive, ask again until nothing is ready.
- *
- * While no hub is connected nothing is queued: dw_bus_send then says DW_E_AGAIN.
+ * A loop polls dw_bus_fd, which is edge-triggered: after every send and receive ask dw_bus_readable again. While no hub
+ * is connected nothing is queued, and dw_bus_send says DW_E_AGAIN.
  */
 #ifndef DIAGWS_BUS_H
 #define DIAGWS_BUS_H
@@ -21,8 +19,7 @@ struct dw_bus;
  * there and may not be written), DW_E_NOMEM. Nobody there is no error. beside: NULL, or another DEALER of the same
  * thread whose background thread this shall use too; either may be destroyed first. */
 int dw_bus_connect(struct dw_bus **out, const char *uri, const struct dw_bus *beside, struct dw_fault *fault);
-/* Drops the connection and makes a new one, for a peer that is silent: a dead line looks like an open one. What was on
- * its way is lost. */
+/* Connects anew to a hub that is silent, for a dead line looks like an open one. What was on its way is lost. */
 void dw_bus_reconnect(struct dw_bus *bus);
 void dw_bus_destroy(struct dw_bus **bus_p);
 int dw_bus_fd(const struct dw_bus *bus);

@@ -1,6 +1,4 @@
-/* Addresses of a hub (endpoint.h): the one place that knows which there are. Failure modes: an address that is none, a
- * path that is too long for the system, a host that is not this one.
- */
+/* Addresses of a hub: the one place that knows which there are (endpoint.h). */
 #include "wire/endpoint.h"
 
 #include <netdb.h>

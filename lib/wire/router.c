@@ -1,9 +1,6 @@
-/* Connections: accepted, read from by turns, written to, let go (router.h).
+/* Connections: accepted, greeted, looked after, let go (router.h). What one says and is told is router_line.c's.
  *
- * Happy path: a connection is accepted and greeted; what it sends is read 64 KiB at a time into its buffer and lent out
- * frame by frame; what it is sent goes straight to the system, and what that does not take now lies in its buffer until
- * there is room. Each descriptor is watched once and for all, edge-triggered: `readable` remembers what is left to
- * read.
+ * Each descriptor is watched once and for all, edge-triggered: `readable` remembers what is left to read.
  *
  * Failure modes: a peer that closes ends when all it said has been taken; one that breaks the protocol or is over a
  * bound ends at once. Either is told by dw_router_gone, and only then is its number forgotten. Without a descriptor for
@@ -160,25 +157,16 @@ look_at(struct dw_router *router, struct line *line, uint64_t now)
 	}
 }
 
-/* The one whose turn it is to be looked at. */
-static struct line *
-first_living(const struct dw_router *router)
-{
-	struct line *line = router->looks;
-
-	while (line != NULL && line->fd < 0)
-		line = line->look_next;
-	return line;
-}
-
 void
 dw_router_tick(struct dw_router *router)
 {
 	const uint64_t now = dw_mono_ms();
-	struct line *line;
 
 	for (size_t left = router->count < LOOKS ? router->count : LOOKS; left > 0; left--) {
-		line = first_living(router);
+		struct line *line = router->looks;
+
+		while (line != NULL && line->fd < 0) /* those that have ended come first */
+			line = line->look_next;
 		if (line == NULL)
 			break;
 		DL_DELETE2(router->looks, line, look_prev, look_next);
@@ -247,18 +235,6 @@ dw_router_fd(const struct dw_router *router)
 	return router->epoll;
 }
 
-static int
-watch(struct dw_router *router)
-{
-	for (size_t i = 0; i < router->listener_count; i++) {
-		struct epoll_event event = { .events = EPOLLIN, .data.ptr = &router->listeners[i] };
-
-		if (epoll_ctl(router->epoll, EPOLL_CTL_ADD, router->listeners[i].fd, &event) != 0)
-			return DW_E_INTERNAL;
-	}
-	return DW_OK;
-}
-
 int
 dw_router_bind(
 	struct dw_router **out, const struct dw_bind *binds, size_t count, size_t connections, struct dw_fault *fault)
@@ -280,8 +256,6 @@ dw_router_bind(
 		err = DW_E_NOMEM;
 	for (size_t i = 0; i < count && err == DW_OK; i++)
 		err = router_listen(router, &binds[i], fault);
-	if (err == DW_OK)
-		err = watch(router);
 	if (err != DW_OK)
 		dw_router_destroy(&router);
 	else

@@ -1,17 +1,13 @@
-/* The hub's end of its connections: what ZeroMQ calls a ROUTER, on Unix sockets and loopback TCP, one connection at a
- * time under control. Peers are DEALERs of ZeroMQ (zmtp.h). Frames in, frames out; a peer is a number that is never
- * used again.
+/* The hub's end of its connections: what ZeroMQ calls a ROUTER, on Unix sockets and loopback TCP. Its peers are DEALERs
+ * (zmtp.h), each a number that is never used again. Frames in, frames out.
  *
- * Nothing here waits: a loop polls dw_router_fd, then calls dw_router_turn and takes frames. A peer whose frame was
- * taken is not read from until dw_router_done, so whoever cannot be served now is simply not done with. Peers take
- * turns.
+ * A loop polls dw_router_fd, then calls dw_router_turn and takes frames. Peers take turns, and one whose frame was
+ * taken is not read from until dw_router_done.
  *
- * Bounds, each before memory is taken: connections (the half of what is free for each address, so that no socket takes
- * all); a frame, DW_WIRE_FRAME_MAX; what was read and is not handled yet, of a peer a frame and 64 KiB, of all together
- * DW_ROUTER_READ_MAX beyond 64 KiB each; what was sent and is not taken, DW_ROUTER_UNSENT_MAX, and of all together
- * DW_ROUTER_UNSENT_ALL, where those make room who have taken nothing for the longest. Times: DW_ROUTER_GREET_MS to
- * speak ZeroMQ, DW_ROUTER_FRAME_MS for a frame that has begun, DW_ROUTER_STUCK_MS to take anything of what was sent.
- * Whoever is over a bound is let go.
+ * Bounds, each before memory is taken: connections (half of what is free for each address); a frame, DW_WIRE_FRAME_MAX;
+ * what was read and is not handled yet, of a peer a frame and 64 KiB, of all together DW_ROUTER_READ_MAX beyond 64 KiB
+ * each; what was sent and is not taken, DW_ROUTER_UNSENT_MAX, and of all together DW_ROUTER_UNSENT_ALL, where those
+ * make room who have taken nothing for the longest. Whoever is over a bound, or over one of the times below, is let go.
  */
 #ifndef DIAGWS_ROUTER_H
 #define DIAGWS_ROUTER_H
@@ -29,9 +25,9 @@ enum {
 	DW_ROUTER_READ_MAX = 64 * 1024 * 1024,
 	DW_ROUTER_UNSENT_MAX = 32 * 1024 * 1024,
 	DW_ROUTER_UNSENT_ALL = 4 * DW_ROUTER_UNSENT_MAX,
-	DW_ROUTER_GREET_MS = 5 * 1000,
-	DW_ROUTER_FRAME_MS = 10 * 1000,
-	DW_ROUTER_STUCK_MS = 30 * 1000,
+	DW_ROUTER_GREET_MS = 5 * 1000,  /* to speak ZeroMQ */
+	DW_ROUTER_FRAME_MS = 10 * 1000, /* for a frame that has begun */
+	DW_ROUTER_STUCK_MS = 30 * 1000, /* to take anything of what was sent */
 };
 
 /* Where to listen, and as what. */
@@ -51,8 +47,8 @@ int dw_router_bind(
 	struct dw_router **out, const struct dw_bind *binds, size_t count, size_t connections, struct dw_fault *fault);
 /* Connections end, and what was sent to them and not taken is lost. */
 void dw_router_destroy(struct dw_router **router_p);
-/* The path of an ipc address where the file that was bound is no more, or is another: nobody can connect there any
- * more, and only binding it anew helps. NULL: each is in its place, or that cannot be told. */
+/* The path of an ipc address whose file is gone, or is another: nobody can connect there until it is bound anew. NULL:
+ * each is in its place, or that cannot be told. */
 const char *dw_router_lost(const struct dw_router *router);
 
 int dw_router_fd(const struct dw_router *router);

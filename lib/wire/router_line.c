@@ -1,10 +1,8 @@
-/* A connection: found by its number, in its lists and counts until it ends; frames out, as far as the system takes
- * them, and bytes in, frame by frame (router.h).
+/* What one connection does (router.h): frames out, as far as the system takes them, and bytes in, frame by frame.
  *
- * Its own file because whoever accepts connections stands above what one connection does. Happy path: a frame is sent
- * at once, its head and its bytes by one call, and what is read lies in the line's buffer until its frames have been
- * lent out. Failure modes: a peer that takes no more: what is left waits here, up to DW_ROUTER_UNSENT_MAX. A peer that
- * is gone for writing may have said something before: it ends when that was read.
+ * Happy path: a frame is sent at once, its head and its bytes by one call, and what is read, 64 KiB at a time, lies in
+ * the line's buffer until its frames have been lent out. Failure modes: a peer that takes no more: what is left waits
+ * here. A peer that is gone for writing may have said something before: it ends when that was read.
  *
  * Invariants: what ends leaves the ring, the strangers and what is unsent at once, and stays in the table and at the
  * head of those that are looked at until dw_router_gone has told it; the sums are those of the lists.

@@ -1,14 +1,13 @@
-/* The addresses that a router listens on. Its own file because a socket file has traps of its own: a second bind steals
- * the path without a word (so: flock), who may use it is its group and mode (set before anybody can connect), and it
- * can be removed under its listener (so: its number is noted).
- *
- * Failure modes: an address that is refused, a path in use, a directory or socket without permission, no such group.
+/* The addresses that a router listens on. A socket file has traps of its own: a second bind steals the path without a
+ * word (so: flock), who may use it is its group and mode (set before anybody can connect), and it can be removed under
+ * its listener (so: its number is noted).
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/file.h>
 #include <unistd.h>
 
@@ -49,41 +48,17 @@ lock_path(struct listener *listener, struct dw_fault *fault)
 	return DW_OK;
 }
 
-static int
-find_group(const char *name, gid_t *group, struct dw_fault *fault)
-{
-	const struct group *found = getgrnam(name);
-
-	if (found == NULL)
-		return dw_fault_set(fault, DW_E_CONFIG, "bind", "a group of this system", "there is no group '%s'", name);
-	*group = found->gr_gid;
-	return DW_OK;
-}
-
 /* Before anybody can connect, for nobody listens yet. */
 static int
 give_to_group(const struct listener *listener, const char *name, struct dw_fault *fault)
 {
-	gid_t group = 0;
-	int err = find_group(name, &group, fault);
+	const struct group *group = getgrnam(name);
 
-	if (err == DW_OK && chown(listener->path, (uid_t)-1, group) != 0)
-		err = dw_fault_set(fault, DW_E_PERMISSION, "bind", "a group that the hub's user is in",
+	if (group == NULL)
+		return dw_fault_set(fault, DW_E_CONFIG, "bind", "a group of this system", "there is no group '%s'", name);
+	if (chown(listener->path, (uid_t)-1, group->gr_gid) != 0)
+		return dw_fault_set(fault, DW_E_PERMISSION, "bind", "a group that the hub's user is in",
 			"cannot give '%s' to the group '%s': %s", listener->path, name, strerror(errno));
-	return err;
-}
-
-/* The file's number belongs to the socket for as long as that is open, also when the name is gone. */
-static int
-note_file(struct listener *listener, struct dw_fault *fault)
-{
-	struct stat file;
-
-	if (lstat(listener->path, &file) != 0)
-		return dw_fault_set(
-			fault, DW_E_CREATE, "bind", NULL, "cannot find '%s' again: %s", listener->path, strerror(errno));
-	listener->device = file.st_dev;
-	listener->inode = file.st_ino;
 	return DW_OK;
 }
 
@@ -91,8 +66,9 @@ static int
 bind_path(
 	struct listener *listener, const struct dw_bind *wanted, const struct dw_endpoint *endpoint, struct dw_fault *fault)
 {
+	struct stat file;
 	mode_t mask;
-	int err, failed;
+	int failed;
 
 	(void)unlink(listener->path); /* what a hub that was killed has left; the lock says that it is nobody's */
 	mask = umask(0777 & ~(mode_t)wanted->mode);
@@ -100,8 +76,13 @@ bind_path(
 	(void)umask(mask);
 	if (failed != 0)
 		return refuse_path(fault, "listen on", listener->path);
-	err = note_file(listener, fault);
-	return err == DW_OK && wanted->group != NULL ? give_to_group(listener, wanted->group, fault) : err;
+	/* The file's number belongs to the socket for as long as that is open, also when the name is gone. */
+	if (lstat(listener->path, &file) != 0)
+		return dw_fault_set(
+			fault, DW_E_CREATE, "bind", NULL, "cannot find '%s' again: %s", listener->path, strerror(errno));
+	listener->device = file.st_dev;
+	listener->inode = file.st_ino;
+	return wanted->group != NULL ? give_to_group(listener, wanted->group, fault) : DW_OK;
 }
 
 static int
@@ -122,6 +103,7 @@ router_listen(struct dw_router *router, const struct dw_bind *wanted, struct dw_
 {
 	struct listener *listener = &router->listeners[router->listener_count];
 	const char *path = dw_endpoint_path(wanted->uri);
+	struct epoll_event event = { .events = EPOLLIN, .data.ptr = listener };
 	struct dw_endpoint endpoint;
 	int err = dw_endpoint_read(wanted->uri, &endpoint, fault);
 
@@ -143,6 +125,8 @@ router_listen(struct dw_router *router, const struct dw_bind *wanted, struct dw_
 					   : bind_port(listener, wanted->uri, &endpoint, fault);
 	if (err == DW_OK && listen(listener->fd, SOMAXCONN) != 0)
 		err = refuse_path(fault, "listen on", wanted->uri);
+	if (err == DW_OK && epoll_ctl(router->epoll, EPOLL_CTL_ADD, listener->fd, &event) != 0)
+		err = DW_E_INTERNAL;
 	return err;
 }
 

@@ -1,9 +1,5 @@
-/* The protocol in code: one table per message says its fields, their kinds and their bounds; packing
- * and unpacking are the same few lines for all of them (msgpack.c), which take no memory but the buffer's.
- *
- * Its own file because it is what both ends agree on, and nothing of how a value is written.
- *
- * Failure modes: DW_E_PROTOCOL with what is wrong; memory is remembered by the buffer.
+/* The protocol in code: a row for each message says its fields, their kinds and their bounds. How a value is written is
+ * msgpack.c's.
  */
 #include "wire/wire.h"
 
@@ -18,14 +14,12 @@
 #define DW_PROTOCOL_VERSION 6
 #endif
 
-enum { FIELDS_MAX = 24 };
+enum { FIELDS_MAX = 24, NAME_MAX_BYTES = 128, TEXT_MAX_BYTES = 512 };
 
 struct shape {
 	const char *name;
 	struct field fields[FIELDS_MAX];
 };
-
-enum { NAME_MAX_BYTES = 128, TEXT_MAX_BYTES = 512 };
 
 #define FIELD(name, kind, at, max) \
 	{                              \
@@ -258,8 +252,7 @@ dw_session_next(struct dw_str *rest, uint64_t *session)
 {
 	if (rest->n < sizeof(*session))
 		return false;
-	*session = dw_big_endian(rest->p, sizeof(*session));
-	*rest = dw_bytes(rest->p + sizeof(*session), rest->n - sizeof(*session));
+	*session = dw_big_endian(dw_str_take(rest, sizeof(*session)).p, sizeof(*session));
 	return true;
 }
 
@@ -268,7 +261,7 @@ int
 dw_wire_wait(struct dw_buf *frame, uint64_t wait_ms)
 {
 	struct dw_wire message = { 0 };
-	struct dw_buf packed;
+	struct dw_buf packed = { 0 };
 	int err = dw_wire_unpack(&message, frame->data, frame->len, NULL);
 
 	if (err != DW_OK)
@@ -278,13 +271,10 @@ dw_wire_wait(struct dw_buf *frame, uint64_t wait_ms)
 		message.publish.wait_ms = wait_ms;
 	else
 		message.read.wait_ms = wait_ms;
-	dw_buf_init(&packed);
 	dw_wire_pack(&packed, &message);
-	if (!dw_buf_ok(&packed)) {
-		dw_buf_clear(&packed);
+	dw_buf_clear(dw_buf_ok(&packed) ? frame : &packed);
+	if (packed.data == NULL)
 		return DW_E_NOMEM;
-	}
-	dw_buf_clear(frame);
 	*frame = packed;
 	return DW_OK;
 }

@@ -2,10 +2,7 @@
  * grammar; the tables in wire.c are the same in code, and this header the same as structs.
  *
  * A message is one msgpack array: [kind, fields…], scalars only. A ZeroMQ frame is one message, or several one behind
- * another: who has more than one to say at once says them together, for a frame costs more than what is in it. A
- * sequence of records or of table cells travels as one `bin` of concatenated msgpack values. Every
- * length is checked against its field's bound, and every count against the bytes that are left,
- * before memory is taken.
+ * another, for a frame costs more than what is in it. Records and table cells travel as one `bin` of msgpack values.
  *
  * Unpacked strings point into the frame: they live as long as it.
  */

@@ -1,7 +1,4 @@
-/* msgpack as far as messages, records and cells need it: arrays of scalars, to and from structs by tables of fields.
- *
- * To take something off *rest moves it behind that; after a failure *rest may be anywhere.
- */
+/* Arrays of scalars in msgpack, to and from structs by tables of fields. After a failure *rest may be anywhere. */
 #ifndef DIAGWS_WIRE_PARTS_H
 #define DIAGWS_WIRE_PARTS_H
 

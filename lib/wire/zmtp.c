@@ -1,4 +1,4 @@
-/* ZMTP at the accepting end (zmtp.h). Its own file because it is all that is known here of ZeroMQ's bytes.
+/* ZMTP at the accepting end (zmtp.h).
  *
  * Why not libzmq, as everywhere else: its ROUTER queues by count of messages, not by bytes, reads from all or from
  * none, cannot close a connection, and aborts when descriptors are used up. One process with the socket could take 2 GB
@@ -8,8 +8,7 @@
  *   frame     flags, size (1 byte, or 8 with LONG), bytes
  *   command   a frame whose bytes are: length of its name, name, data
  *
- * Failure modes: what is no ZMTP 3 with NULL, and whoever is no DEALER, is told so and closed. Nothing is allocated by
- * what a peer says of its size.
+ * Nothing is allocated by what a peer says of its size.
  */
 #include "wire/zmtp.h"
 
@@ -88,8 +87,7 @@ take_greeting(struct dw_zmtp *zmtp, struct dw_str *bytes, size_t *need)
 		return DW_E_AGAIN;
 	if (memcmp(p + MECHANISM, null, MECHANISM_SIZE) != 0)
 		return DW_E_PROTOCOL;
-	bytes->p += DW_ZMTP_GREETING;
-	bytes->n -= DW_ZMTP_GREETING;
+	(void)dw_str_take(bytes, DW_ZMTP_GREETING);
 	zmtp->state = READY;
 	return DW_OK;
 }
@@ -105,9 +103,8 @@ take_run(struct dw_str *rest, size_t header, struct dw_str *run)
 	n = (size_t)dw_big_endian(rest->p, header);
 	if (n > rest->n - header)
 		return false;
-	*run = (struct dw_str) { rest->p + header, n };
-	rest->p += header + n;
-	rest->n -= header + n;
+	(void)dw_str_take(rest, header);
+	*run = dw_str_take(rest, n);
 	return true;
 }
 
@@ -179,18 +176,9 @@ pass_over(struct dw_zmtp *zmtp, struct dw_str *bytes)
 {
 	const size_t n = zmtp->passed < bytes->n ? (size_t)zmtp->passed : bytes->n;
 
-	bytes->p += n;
-	bytes->n -= n;
+	(void)dw_str_take(bytes, n);
 	zmtp->passed -= n;
 	return zmtp->passed == 0;
-}
-
-static void
-take(struct dw_str *bytes, const struct head *head, struct dw_str *body)
-{
-	*body = (struct dw_str) { bytes->p + head->header, (size_t)head->size };
-	bytes->p += head->header + body->n;
-	bytes->n -= head->header + body->n;
 }
 
 /* Passes over a frame that is too long, or one of several that are one message. */
@@ -201,8 +189,7 @@ begin_passing(struct dw_zmtp *zmtp, struct dw_str *bytes, const struct head *hea
 
 	zmtp->parts = more;
 	zmtp->passed = head->size;
-	bytes->p += head->header;
-	bytes->n -= head->header;
+	(void)dw_str_take(bytes, head->header);
 	*frame = (struct dw_str) { NULL, (size_t)head->size };
 	return alone ? DW_E_TOO_BIG : DW_OK;
 }
@@ -237,7 +224,8 @@ dw_zmtp_next(struct dw_zmtp *zmtp, struct dw_str *bytes, struct dw_str *frame, s
 		*need = head.header + (size_t)head.size;
 		if (bytes->n < *need)
 			return DW_E_AGAIN;
-		take(bytes, &head, frame);
+		(void)dw_str_take(bytes, head.header);
+		*frame = dw_str_take(bytes, (size_t)head.size);
 		if ((head.flags & COMMAND) == 0)
 			return DW_OK;
 		err = take_command(zmtp, *frame, out);

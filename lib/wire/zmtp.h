@@ -1,9 +1,8 @@
-/* ZMTP 3.1, the protocol of ZeroMQ's connections (RFC 37, rfc.zeromq.org/spec/37), at the end that accepts: from bytes
- * to frames and back. Pure: no socket. What ZeroMQ calls a ROUTER with the mechanism NULL, for peers that are DEALERs.
+/* ZMTP 3.1, the protocol of ZeroMQ's connections (RFC 37, rfc.zeromq.org/spec/37), at the end that accepts: a ROUTER
+ * with the mechanism NULL, for DEALERs. From bytes to frames and back, without a socket.
  *
- * A connection begins with a greeting of 64 bytes and a READY command from either side. Then come messages; here each
- * is one frame of at most DW_WIRE_FRAME_MAX bytes. A longer one, and one of several frames, is passed over without
- * being kept. PING commands are answered; other commands are passed over.
+ * A greeting and a READY command from either side, then messages. Here each is one frame of at most DW_WIRE_FRAME_MAX
+ * bytes: a longer one, and one of several frames, is passed over. Of commands only PING is answered.
  */
 #ifndef DIAGWS_ZMTP_H
 #define DIAGWS_ZMTP_H

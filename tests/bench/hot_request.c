@@ -31,7 +31,6 @@ int
 main(void)
 {
 	json_object_seed(1); /* its hash tables would differ from run to run */
-	dw_request_init(&request);
 	hot("request-effectiveness", 100, 1000, line);
 	hot("request-plain", 100, 1000, plain_line);
 	dw_request_clear(&request);

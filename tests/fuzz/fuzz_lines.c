@@ -55,9 +55,8 @@ static void
 take_request(struct dw_str line)
 {
 	struct dw_fault fault = { 0 };
-	struct dw_request request;
+	struct dw_request request = { 0 };
 
-	dw_request_init(&request);
 	if (dw_request_general(&request, "7", "note_update", line.p, line.n, &fault) != DW_OK)
 		REQUIRE(fault.message[0] != '\0');
 	dw_request_clear(&request);
@@ -73,7 +72,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	int err;
 
 	REQUIRE(dw_lines_open(&lines, "/dev/null", max, NULL) == DW_OK);
-	input.fd = dw_lines_fd(lines);
+	input.fd = lines->fd;
 	input.most = most;
 	input.data = data;
 	input.size = size;

@@ -52,12 +52,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	const uint8_t how = fuzz_byte(&data, &size);
 	const char *text = (const char *)data;
-	struct dw_request quick, slow;
+	struct dw_request quick = { 0 }, slow = { 0 };
 	struct dw_fault fault = { 0 };
 	int err;
 
-	dw_request_init(&quick);
-	dw_request_init(&slow);
 	slowly = false;
 	err = read_request(&quick, how, text, size, &fault);
 	slowly = true;

@@ -183,7 +183,7 @@ write_answer(struct request *request)
 		request->answer.data != NULL ? MHD_RESPMEM_MUST_FREE : MHD_RESPMEM_PERSISTENT);
 	if (response == NULL)
 		return MHD_NO;
-	dw_buf_init(&request->answer);
+	request->answer = (struct dw_buf) { 0 };
 	request->state = REQUEST_WRITING;
 	http_client_refused(request->client, false);
 	request->taken = socket_taken(request->client->fd);

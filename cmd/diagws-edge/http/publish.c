@@ -210,7 +210,6 @@ publish_take(struct request *request)
 	request->context = publish;
 	request->forget = forget;
 	request->add_more = add_more;
-	dw_request_init(&publish->message);
 	err = type != NULL ? dw_request_flat(&publish->message, type, text, body->len, &request->fault)
 					   : dw_request_general(&publish->message, NULL, NULL, text, body->len, &request->fault);
 	dw_buf_clear(&request->body);

@@ -57,7 +57,7 @@ finish(struct page *page, int err)
 	struct dw_buf made = page->next;
 
 	page->asking = false;
-	dw_buf_init(&page->next);
+	page->next = (struct dw_buf) { 0 };
 	if (err == DW_OK && !dw_buf_ok(&made))
 		err = DW_E_NOMEM;
 	if (err == DW_OK) {

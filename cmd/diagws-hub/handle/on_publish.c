@@ -49,7 +49,7 @@ hash_content(const struct dw_publish *publish, const struct dw_buf *data, uint8_
 		{ data->data, data->len } };
 	uint8_t digest[32];
 
-	dw_sha256_parts(parts, sizeof(parts) / sizeof(parts[0]), digest);
+	dw_sha256(parts, sizeof(parts) / sizeof(parts[0]), digest);
 	memcpy(hash, digest, DW_HASH_SIZE);
 }
 
@@ -78,7 +78,7 @@ stage_message(
 	staged->op.append.except = publish->except;
 	staged->op.append.expires_at = publish->ttl_ms > 0 ? now + publish->ttl_ms : 0;
 	staged->op.append.at = now;
-	dw_buf_init(data);
+	*data = (struct dw_buf) { 0 };
 	staged->reply = REPLY_STORED;
 	staged->corr = publish->corr;
 	staged->wait = publish->wait;

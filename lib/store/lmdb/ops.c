@@ -209,12 +209,9 @@ do_cursor(struct lmdb_engine *e, struct dw_op *op)
 static void
 id_key(const struct dw_op *op, uint8_t key[32])
 {
-	char text[DW_ROOM_MAX + DW_ID_MAX + 2];
-	size_t room = strlen(op->room) + 1, id = strlen(op->append.id);
+	const struct dw_str parts[] = { dw_bytes(op->room, strlen(op->room) + 1), dw_str(op->append.id) };
 
-	memcpy(text, op->room, room);
-	memcpy(text + room, op->append.id, id);
-	dw_sha256(text, room + id, key);
+	dw_sha256(parts, sizeof(parts) / sizeof(parts[0]), key);
 }
 
 static int

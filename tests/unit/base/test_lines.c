@@ -79,7 +79,7 @@ takes_lines_as_they_come(void **state)
 {
 	struct play *play = *state;
 
-	assert_string_equal("stdin", dw_lines_name(play->lines));
+	assert_string_equal("stdin", play->lines->name);
 	expect(play, DW_E_AGAIN, 0, NULL);
 	feed(play, "one\ntw");
 	expect(play, DW_OK, 1, "one");

@@ -44,10 +44,9 @@ static struct dw_rows
 make_rooms(void)
 {
 	struct dw_rows rows = { 0 };
-	struct dw_buf cells;
+	struct dw_buf cells = { 0 };
 	struct dw_table table = { .columns = dw_str("diagnosis_id\tqueued\tname"), .more = true };
 
-	dw_buf_init(&cells);
 	add_text(&cells, "123");
 	add_number(&cells, 5);
 	add_text(&cells, "b");
@@ -66,9 +65,8 @@ make_rooms(void)
 static void
 expect_print(const struct dw_rows *rows, enum dw_rows_format format, bool single, const char *text)
 {
-	struct dw_buf out;
+	struct dw_buf out = { 0 };
 
-	dw_buf_init(&out);
 	dw_rows_add_to(&out, rows, format, single, 1);
 	assert_true(dw_buf_ok(&out));
 	assert_string_equal(text, out.data != NULL ? out.data : "");
@@ -163,11 +161,10 @@ static void
 prints_no_controls(void **state)
 {
 	struct dw_rows rows = { 0 };
-	struct dw_buf cells;
+	struct dw_buf cells = { 0 };
 	struct dw_table table = { .columns = dw_str("user_id\tname\tp50") };
 
 	(void)state;
-	dw_buf_init(&cells);
 	add_text(&cells, "Zoë");
 	add_text(&cells, "a\tb\n\033[31m\xff\"");
 	add_real(&cells, NAN);
@@ -183,11 +180,10 @@ static void
 refuses_what_does_not_add_up(void **state)
 {
 	struct dw_rows rows = { 0 };
-	struct dw_buf cells;
+	struct dw_buf cells = { 0 };
 	struct dw_table table = { .columns = dw_str("a\tb") };
 
 	(void)state;
-	dw_buf_init(&cells);
 	add_number(&cells, 1);
 	table.cells = (struct dw_str) { cells.data, cells.len };
 	assert_int_equal(DW_E_PROTOCOL, dw_rows_add(&rows, &table)); /* half a row */

@@ -134,7 +134,7 @@ test_depth_is_bounded(void **state)
 		memset(deep + depth, ']', depth);
 		if (depth == 64) {
 			assert_int_equal(DW_OK, dw_json_parse(&json, deep, 2 * depth, &fault));
-			assert_int_equal(1, dw_json_count(json));
+			assert_int_equal(1, json->count);
 			dw_json_destroy(&json);
 		} else {
 			assert_int_equal(DW_E_JSON, dw_json_parse(&json, deep, 2 * depth, &fault));
@@ -202,9 +202,9 @@ test_members_in_the_senders_bytes(void **state)
 
 	(void)state;
 	assert_int_equal(DW_JSON_OBJECT, dw_json_type(json));
-	assert_int_equal(COUNT_OF(want), dw_json_count(json));
+	assert_int_equal(COUNT_OF(want), json->count);
 	for (size_t i = 0; i < COUNT_OF(want); i++) {
-		const struct dw_json_member *member = dw_json_at(json, i);
+		const struct dw_json_member *member = &json->members[i];
 
 		assert_str(want[i].key, member->key);
 		assert_str(want[i].raw_key, member->raw_key);
@@ -223,7 +223,6 @@ test_members_in_the_senders_bytes(void **state)
 	assert_int_equal(4, dw_json_get(json, "fa")->code_points);
 	assert_string_equal("سلام", dw_json_get(json, "fa")->text.p);
 	assert_null(dw_json_get(json, "y"));
-	assert_null(dw_json_at(json, COUNT_OF(want)));
 	dw_json_destroy(&json);
 }
 
@@ -233,11 +232,11 @@ test_numbers_at_their_bounds(void **state)
 	struct dw_json *json = parse("[9223372036854775807,-9223372036854775808,1.7976931348623157e308,1e-400]");
 
 	(void)state;
-	assert_true(dw_json_at(json, 0)->integer == INT64_MAX);
-	assert_true(dw_json_at(json, 1)->integer == INT64_MIN);
-	assert_true(dw_json_at(json, 2)->number == 1.7976931348623157e308);
-	assert_true(dw_json_at(json, 3)->number == 0.0);
-	assert_str("1e-400", dw_json_at(json, 3)->raw);
+	assert_true(json->members[0].integer == INT64_MAX);
+	assert_true(json->members[1].integer == INT64_MIN);
+	assert_true(json->members[2].number == 1.7976931348623157e308);
+	assert_true(json->members[3].number == 0.0);
+	assert_str("1e-400", json->members[3].raw);
 	dw_json_destroy(&json);
 }
 
@@ -251,13 +250,13 @@ test_arrays_and_scalars(void **state)
 
 	(void)state;
 	assert_int_equal(DW_JSON_ARRAY, dw_json_type(json));
-	assert_int_equal(4, dw_json_count(json));
-	assert_str("\"a,b\"", dw_json_at(json, 0)->raw);
-	assert_str("[1,[2],{\"k\":3}]", dw_json_at(json, 1)->raw);
-	assert_str("{}", dw_json_at(json, 2)->raw);
-	assert_str("7", dw_json_at(json, 3)->raw);
-	assert_int_equal(0, dw_json_at(json, 0)->raw_key.n);
-	assert_int_equal(0, dw_json_at(json, 0)->key.n);
+	assert_int_equal(4, json->count);
+	assert_str("\"a,b\"", json->members[0].raw);
+	assert_str("[1,[2],{\"k\":3}]", json->members[1].raw);
+	assert_str("{}", json->members[2].raw);
+	assert_str("7", json->members[3].raw);
+	assert_int_equal(0, json->members[0].raw_key.n);
+	assert_int_equal(0, json->members[0].key.n);
 	assert_null(dw_json_get(json, ""));
 	dw_json_destroy(&json);
 	for (size_t i = 0; i < COUNT_OF(scalars); i++) {
@@ -267,8 +266,7 @@ test_arrays_and_scalars(void **state)
 		json = parse(spaced);
 		assert_int_equal(types[i], dw_json_type(json));
 		assert_str(scalars[i], dw_json_text(json));
-		assert_int_equal(0, dw_json_count(json));
-		assert_null(dw_json_at(json, 0));
+		assert_int_equal(0, json->count);
 		dw_json_destroy(&json);
 	}
 }
@@ -289,24 +287,23 @@ test_text_need_not_outlive_the_call(void **state)
 static void
 test_many_members_keep_their_order(void **state)
 {
-	struct dw_buf text;
+	struct dw_buf text = { 0 };
 	struct dw_json *json;
 
 	(void)state;
-	dw_buf_init(&text);
 	dw_buf_addc(&text, '{');
 	for (unsigned i = 0; i < 5000; i++)
 		dw_buf_addf(&text, "%s\"k%u\":{\"v\":[%u]}", i > 0 ? ", " : "", i * 7919 % 5000, i);
 	dw_buf_addc(&text, '}');
 	json = parse(text.data);
-	assert_int_equal(5000, dw_json_count(json));
+	assert_int_equal(5000, json->count);
 	for (unsigned i = 0; i < 5000; i++) {
 		char key[16], raw[32];
 
 		(void)snprintf(key, sizeof(key), "k%u", i * 7919 % 5000);
 		(void)snprintf(raw, sizeof(raw), "{\"v\":[%u]}", i);
-		assert_str(key, dw_json_at(json, i)->key);
-		assert_str(raw, dw_json_at(json, i)->raw);
+		assert_str(key, json->members[i].key);
+		assert_str(raw, json->members[i].raw);
 	}
 	dw_json_destroy(&json);
 	dw_buf_clear(&text);
@@ -350,12 +347,11 @@ test_changed_keys(void **state)
 	for (size_t i = 0; i < COUNT_OF(cases); i++) {
 		char text[256];
 		struct dw_json *json;
-		struct dw_buf out;
+		struct dw_buf out = { 0 };
 
-		dw_buf_init(&out);
 		(void)snprintf(text, sizeof(text), "[%s,%s]", cases[i].before, cases[i].after);
 		json = parse(text);
-		dw_json_changed_keys(&out, dw_json_at(json, 0), dw_json_at(json, 1));
+		dw_json_changed_keys(&out, &json->members[0], &json->members[1]);
 		assert_string_equal(cases[i].changed, out.data);
 		dw_buf_reset(&out);
 		dw_json_changed_keys(&out, NULL, NULL);
@@ -399,12 +395,12 @@ test_broken_at_random(void **state)
 		accepted++;
 		assert_int_equal(DW_OK, dw_json_parse(&again, dw_json_text(json).p, dw_json_text(json).n, NULL));
 		assert_int_equal(dw_json_text(json).n, dw_json_text(again).n);
-		assert_int_equal(dw_json_count(json), dw_json_count(again));
-		if (dw_json_count(json) > 0) {
+		assert_int_equal(json->count, again->count);
+		if (json->count > 0) {
 			size_t total = 1;
 
-			for (size_t i = 0; i < dw_json_count(json); i++)
-				total += dw_json_at(json, i)->raw_key.n + 1 + dw_json_at(json, i)->raw.n + 1;
+			for (size_t i = 0; i < json->count; i++)
+				total += json->members[i].raw_key.n + 1 + json->members[i].raw.n + 1;
 			if (dw_json_type(json) == DW_JSON_OBJECT)
 				assert_int_equal(dw_json_text(json).n, total);
 		}
@@ -428,9 +424,9 @@ plain_agrees(const char *text, size_t n)
 		fail_msg("only the quick look accepts: %.*s", (int)n, text);
 	assert_int_equal(DW_JSON_OBJECT, dw_json_type(json));
 	assert_int_equal(n, dw_json_text(json).n);
-	assert_int_equal(plain.object.count, dw_json_count(json));
+	assert_int_equal(plain.object.count, json->count);
 	for (size_t i = 0; i < plain.object.count; i++) {
-		const struct dw_json_member *member = dw_json_at(json, i);
+		const struct dw_json_member *member = &json->members[i];
 
 		assert_int_equal(member->type, plain.members[i].type);
 		assert_int_equal(member->key.n, plain.members[i].key.n);
@@ -448,7 +444,7 @@ spaced_agrees(const char *text, size_t n)
 {
 	struct dw_json *json = NULL;
 	struct dw_plain plain;
-	struct dw_buf squeezed;
+	struct dw_buf squeezed = { 0 };
 	bool spaced;
 
 	if (!dw_plain_parse(&plain, NULL, text, n, &spaced))
@@ -456,10 +452,9 @@ spaced_agrees(const char *text, size_t n)
 	if (dw_json_parse(&json, text, n, NULL) != DW_OK)
 		fail_msg("only the quick look accepts: %.*s", (int)n, text);
 	assert_int_equal(spaced, n != dw_json_text(json).n);
-	assert_int_equal(plain.object.count, dw_json_count(json));
-	dw_buf_init(&squeezed);
+	assert_int_equal(plain.object.count, json->count);
 	for (size_t i = 0; i < plain.object.count; i++) {
-		const struct dw_json_member *member = dw_json_at(json, i);
+		const struct dw_json_member *member = &json->members[i];
 
 		dw_buf_reset(&squeezed);
 		dw_plain_squeeze(&squeezed, plain.members[i].raw);

@@ -99,7 +99,7 @@ static void
 test_quote(void **state)
 {
 	char out[DW_QUOTE_SIZE];
-	struct dw_buf persian;
+	struct dw_buf persian = { 0 };
 
 	(void)state;
 	assert_string_equal("", dw_quote(dw_str(NULL), out));
@@ -110,7 +110,6 @@ test_quote(void **state)
 	assert_string_equal("?x?", dw_quote(DW_STR("\0x\x7F"), out));
 	assert_int_equal(44, strlen(dw_quote(repeat('q', 44), out)));
 	assert_string_equal("qqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqq…", dw_quote(repeat('q', 45), out));
-	dw_buf_init(&persian);
 	dw_buf_addc(&persian, 'x');
 	for (int i = 0; i < 50; i++)
 		dw_buf_adds(&persian, "س");
@@ -123,9 +122,8 @@ test_quote(void **state)
 static void
 assert_id_json(const char *id, const char *json)
 {
-	struct dw_buf out;
+	struct dw_buf out = { 0 };
 
-	dw_buf_init(&out);
 	dw_id_to_json(&out, dw_str(id));
 	assert_string_equal(json, out.data);
 	dw_buf_clear(&out);
@@ -181,10 +179,10 @@ test_ids_from_json(void **state)
 		(void)snprintf(text, sizeof(text), "{\"diagnosis_id\":%s}", cases[i].value);
 		assert_int_equal(DW_OK, dw_json_parse(&json, text, strlen(text), NULL));
 		if (cases[i].id != NULL) {
-			assert_int_equal(DW_OK, dw_id_from_json(dw_json_at(json, 0), id, sizeof(id), &fault));
+			assert_int_equal(DW_OK, dw_id_from_json(&json->members[0], id, sizeof(id), &fault));
 			assert_string_equal(cases[i].id, id);
 		} else {
-			assert_int_equal(DW_E_FIELD, dw_id_from_json(dw_json_at(json, 0), id, sizeof(id), &fault));
+			assert_int_equal(DW_E_FIELD, dw_id_from_json(&json->members[0], id, sizeof(id), &fault));
 			assert_string_equal(cases[i].message, fault.message);
 			assert_string_equal("diagnosis_id", fault.field);
 			assert_string_equal("kept", id);
@@ -228,10 +226,9 @@ test_data_accepted(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT_OF(good); i++) {
-		struct dw_buf out;
+		struct dw_buf out = { 0 };
 		struct dw_fault fault = { 0 };
 
-		dw_buf_init(&out);
 		dw_buf_adds(&out, "before ");
 		if (dw_data_check(dw_str(good[i].type), good[i].data, strlen(good[i].data), &out, &fault) != DW_OK)
 			fail_msg("%s: %s", good[i].data, fault.message);
@@ -316,10 +313,9 @@ test_data_refused(void **state)
 	(void)state;
 	for (size_t i = 0; i < COUNT_OF(bad); i++) {
 		char type[DW_TYPE_MAX + 1];
-		struct dw_buf out;
+		struct dw_buf out = { 0 };
 		struct dw_fault fault = { 0 };
 
-		dw_buf_init(&out);
 		assert_int_equal(DW_OK, dw_type_expand(dw_str(bad[i].type), type, NULL));
 		if (dw_data_check(dw_str(type), bad[i].data, strlen(bad[i].data), &out, &fault) != bad[i].err)
 			fail_msg("%s: %s", bad[i].data, fault.message);
@@ -336,11 +332,10 @@ test_data_refused(void **state)
 static void
 test_data_type_refused(void **state)
 {
-	struct dw_buf out;
+	struct dw_buf out = { 0 };
 	struct dw_fault fault;
 
 	(void)state;
-	dw_buf_init(&out);
 	assert_int_equal(DW_E_FIELD, dw_data_check(DW_STR("feedback"), "{}", 2, &out, &fault));
 	assert_string_equal("type", fault.field);
 	assert_int_equal(DW_E_FIELD, dw_data_check(dw_str(NULL), "{}", 2, &out, &fault));
@@ -350,11 +345,9 @@ test_data_type_refused(void **state)
 static int
 check_letters(const char *type, const char *head, size_t n, struct dw_fault *fault)
 {
-	struct dw_buf data, out;
+	struct dw_buf data = { 0 }, out = { 0 };
 	int err;
 
-	dw_buf_init(&data);
-	dw_buf_init(&out);
 	dw_buf_adds(&data, head);
 	for (size_t i = 1; i < n; i++)
 		dw_buf_adds(&data, "ی");
@@ -385,12 +378,10 @@ test_text_counts_code_points(void **state)
 static void
 test_data_size(void **state)
 {
-	struct dw_buf data, out;
+	struct dw_buf data = { 0 }, out = { 0 };
 	struct dw_fault fault;
 
 	(void)state;
-	dw_buf_init(&data);
-	dw_buf_init(&out);
 	dw_buf_adds(&data, "{\"a\":\"");
 	while (data.len < DW_DATA_MAX - 2)
 		dw_buf_addc(&data, 'x');
@@ -421,9 +412,8 @@ assert_rendered(const char *room, const char *type, const char *data, const char
 	struct dw_record record = {
 		.seq = 4711, .n = 17, .at = 1767225599123, .type = dw_str(type), .id = DW_STR("b:1"), .data = dw_str(data)
 	};
-	struct dw_buf out;
+	struct dw_buf out = { 0 };
 
-	dw_buf_init(&out);
 	dw_record_to_json(&out, dw_str(room), &record);
 	assert_true(dw_buf_ok(&out));
 	assert_string_equal(want, out.data);
@@ -498,13 +488,11 @@ test_render_is_within_its_bound(void **state)
 	struct dw_record record = {
 		.seq = UINT64_MAX, .own = UINT64_MAX, .at = 1767225599123, .type = DW_STR("recommendation_update")
 	};
-	struct dw_buf data, out;
+	struct dw_buf data = { 0 }, out = { 0 };
 
 	(void)state;
 	memset(text, 'x', sizeof(text));
 	record.id = record.to = (struct dw_str) { text, DW_ID_MAX };
-	dw_buf_init(&data);
-	dw_buf_init(&out);
 	for (size_t count = 0; count < 1200; count = 2 * count + 1) {
 		dw_buf_reset(&data);
 		dw_buf_adds(&data, "{\"old_data\":{},\"new_data\":");

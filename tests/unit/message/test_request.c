@@ -42,10 +42,9 @@ test_general_accepted(void **state)
 		{ NULL, NULL, "{\"diagnosis\\u005fid\":5,\"type\":\"\\u0078_update\",\"data\":{\"user\":1}}", "5", "x_update",
 			"", "{\"user\":1}" },
 	};
-	struct dw_request request;
+	struct dw_request request = { 0 };
 
 	(void)state;
-	dw_request_init(&request);
 	for (size_t i = 0; i < COUNT_OF(good); i++) {
 		struct dw_fault fault = { 0 };
 
@@ -125,10 +124,9 @@ test_general_refused(void **state)
 			"field 'ttl_s': 2592001 is not within 1..2592000" },
 		{ "{" ROOM "\"ttl_s\":1.5" MORE, DW_E_FIELD, "123", "ttl_s", "field 'ttl_s': 1.5 is not an integer" },
 	};
-	struct dw_request request;
+	struct dw_request request = { 0 };
 
 	(void)state;
-	dw_request_init(&request);
 	for (size_t i = 0; i < COUNT_OF(bad); i++) {
 		struct dw_fault fault = { 0 };
 
@@ -160,10 +158,9 @@ test_general_reach(void **state)
 		{ ",\"exclude_session\":\"ffffffffffffffff\",\"ttl_s\":2592000", "", UINT64_MAX, UINT64_C(2592000000) },
 		{ ",\"user\":null,\"exclude_session\":null,\"ttl_s\":null", "", 0, 0 },
 	};
-	struct dw_request request;
+	struct dw_request request = { 0 };
 
 	(void)state;
-	dw_request_init(&request);
 	for (size_t i = 0; i < COUNT_OF(good); i++) {
 		struct dw_fault fault = { 0 };
 		char body[256];
@@ -220,12 +217,10 @@ test_the_quick_way_says_the_same(void **state)
 		"\"effectiveness\":1}}",
 	};
 	static const char bytes[] = "\"\\{}[]:,0123456789.-+eEtrufalsn /_\xC3\xBC\t\x01";
-	struct dw_request quick, slow;
+	struct dw_request quick = { 0 }, slow = { 0 };
 	size_t accepted = 0;
 
 	(void)state;
-	dw_request_init(&quick);
-	dw_request_init(&slow);
 	srand(7);
 	for (size_t i = 0; i < COUNT_OF(bodies); i++) {
 		const size_t n = strlen(bodies[i]);
@@ -244,14 +239,75 @@ test_the_quick_way_says_the_same(void **state)
 	dw_request_clear(&slow);
 }
 
+/* The quick way knows of a real only its whole part: it must never take, or refuse, one that the parser does not. */
+static void
+test_numbers_at_the_bounds(void **state)
+{
+	static const struct {
+		const char *number;
+		size_t share, rating, count; /* 1: right as effectiveness, as rating, as feedback_id */
+	} numbers[] = {
+		{ "1", 1, 1, 1 },
+		{ "0", 1, 0, 1 },
+		{ "-0", 1, 0, 1 },
+		{ "-1", 0, 0, 0 },
+		{ "5", 0, 1, 1 },
+		{ "1.0", 1, 0, 0 },
+		{ "1.00", 1, 0, 0 },
+		{ "1e0", 1, 0, 0 },
+		{ "1E-0", 1, 0, 0 },
+		{ "10e-1", 1, 0, 0 },
+		{ "0.9999999999999999", 1, 0, 0 },
+		{ "0.99999999999999999999", 1, 0, 0 },
+		{ "1.0000000000000002", 0, 0, 0 },
+		{ "1.00000000000000000001", 1, 0, 0 },
+		{ "1.5", 0, 0, 0 },
+		{ "2.0", 0, 0, 0 },
+		{ "0.0", 1, 0, 0 },
+		{ "-0.0", 1, 0, 0 },
+		{ "-0e5", 1, 0, 0 },
+		{ "-0.5", 0, 0, 0 },
+		{ "-1e-300", 0, 0, 0 },
+		{ "-1e-400", 1, 0, 0 },
+		{ "-0.0000000000000000000000000000000001", 0, 0, 0 },
+		{ "5.0", 0, 0, 0 },
+		{ "5e0", 0, 0, 0 },
+		{ "4.9999999999999999", 0, 0, 0 },
+		{ "999999999999999999", 0, 0, 1 },
+		{ "999999999999999999.5", 0, 0, 0 },
+		{ "9223372036854775807", 0, 0, 1 },
+		{ "9223372036854775808", 0, 0, 0 },
+	};
+	static const char form[] =
+		"{\"data\":{\"effectiveness\":%s,\"rating\":%s,\"feedback_id\":%s},\"diagnosis_id\":%s,\"ttl_s\":%s}";
+	struct dw_request quick = { 0 }, slow = { 0 };
+	char body[300];
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(numbers); i++) {
+		for (size_t place = 0; place < 5; place++) {
+			const char *at[] = { "1", "1", "1", "7", "1" };
+			const size_t good[] = { numbers[i].share, numbers[i].rating, numbers[i].count };
+			size_t accepted;
+
+			at[place] = numbers[i].number;
+			(void)snprintf(body, sizeof(body), form, at[0], at[1], at[2], at[3], at[4]);
+			accepted = compare_ways(&quick, &slow, body);
+			if (place < COUNT_OF(good) && accepted != good[place])
+				fail_msg("accepted %zu: %s", accepted, body);
+		}
+	}
+	dw_request_clear(&quick);
+	dw_request_clear(&slow);
+}
+
 static void
 test_defaults_are_checked(void **state)
 {
-	struct dw_request request;
+	struct dw_request request = { 0 };
 	struct dw_fault fault;
 
 	(void)state;
-	dw_request_init(&request);
 	assert_int_equal(DW_E_FIELD, dw_request_general(&request, "a b", "feedback", "{\"data\":{}}", 11, &fault));
 	assert_string_equal("field 'diagnosis_id': \"a b\" is not a diagnosis id", fault.message);
 	assert_int_equal(DW_E_FIELD, dw_request_general(&request, "1", "nope", "{\"data\":{}}", 11, &fault));
@@ -299,10 +355,9 @@ test_flat_accepted(void **state)
 		{ "x_update", "{\"a\":\"{\",\"b\":{\"c\":\"{\"},\"diagnosis_id\":1,\"d\":\"{\"}", "1", "",
 			"{\"a\":\"{\",\"b\":{\"c\":\"{\"},\"d\":\"{\"}", "\"a\":\"{\",\"d\":\"{\"" },
 	};
-	struct dw_request request;
+	struct dw_request request = { 0 };
 
 	(void)state;
-	dw_request_init(&request);
 	for (size_t i = 0; i < COUNT_OF(good); i++) {
 		struct dw_fault fault = { 0 };
 
@@ -337,10 +392,9 @@ test_flat_refused(void **state)
 		{ "feedback", "[]", DW_E_FIELD, "", "[] is not an object" },
 		{ "feedback", "{\"diagnosis_id\":5", DW_E_JSON, "", "line 1, column 17: unexpected end" },
 	};
-	struct dw_request request;
+	struct dw_request request = { 0 };
 
 	(void)state;
-	dw_request_init(&request);
 	for (size_t i = 0; i < COUNT_OF(bad); i++) {
 		struct dw_fault fault = { 0 };
 
@@ -357,14 +411,12 @@ static void
 test_flat_size(void **state)
 {
 	static const char head[] = "{\"diagnosis_id\":1,\"id\":\"i\",\"a\":\"";
-	struct dw_request request;
+	struct dw_request request = { 0 };
 	struct dw_fault fault;
-	struct dw_buf body;
+	struct dw_buf body = { 0 };
 
 	(void)state;
-	dw_request_init(&request);
 	for (size_t over = 0; over < 2; over++) {
-		dw_buf_init(&body);
 		dw_buf_adds(&body, head);
 		for (size_t i = sizeof("{\"a\":\"\"}") - 1; i < DW_DATA_MAX + over; i++)
 			dw_buf_addc(&body, 'x');
@@ -386,6 +438,7 @@ main(void)
 		cmocka_unit_test(test_general_refused),
 		cmocka_unit_test(test_general_reach),
 		cmocka_unit_test(test_the_quick_way_says_the_same),
+		cmocka_unit_test(test_numbers_at_the_bounds),
 		cmocka_unit_test(test_defaults_are_checked),
 		cmocka_unit_test(test_flat_accepted),
 		cmocka_unit_test(test_flat_refused),
