@@ -235,7 +235,7 @@ touch_device(struct dw_room *room, struct dw_device *known, const struct dw_join
 	}
 	device->seen = context->now;
 	device->derived = (join->flags & DW_JOIN_DERIVED) != 0;
-	dw_device_expires(device, join->expires * 1000);
+	device->expires = join->expires * 1000;
 	return device;
 }
 

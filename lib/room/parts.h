@@ -41,8 +41,6 @@ bool dw_room_n_at(const struct dw_room *room, uint64_t seq, uint64_t *n);
 bool dw_room_is_position(const struct dw_room *room, const struct dw_member *member, struct dw_position at);
 /* The device has come to this position now. */
 void dw_device_note(struct dw_device *device, struct dw_position at, uint64_t steady);
-/* `expires` holds less than 64 bits: what is later is as good as never. */
-void dw_device_expires(struct dw_device *device, uint64_t expires);
 /* The device's positions follow its sessions'. */
 void dw_room_advance(struct dw_room *room, struct dw_device *device, uint64_t steady);
 void dw_room_move_device(struct dw_room *room, struct dw_device *device, struct dw_position at);
@@ -54,20 +52,12 @@ void dw_room_count_device(struct dw_room *room, const struct dw_device *device);
 void dw_room_uncount_device(struct dw_room *room, const struct dw_device *device);
 /* Drops the oldest message to everyone from what is retained, and from the log. */
 void dw_room_drop_numbered(struct dw_room *room);
-/* Before and after `own` or `first_own` of a member change. */
-void dw_room_uncount_direct(struct dw_room *room, const struct dw_member *member);
-void dw_room_count_direct(struct dw_room *room, const struct dw_member *member);
+/* After `own` or `first_own` of a member has changed. */
+void dw_room_count_direct(struct dw_room *room, struct dw_member *member);
 /* All of a resident room anew. */
 void dw_room_count_anew(struct dw_room *room);
 /* After whatever may have changed what is queued or retained: the sums of all rooms follow. */
 void dw_room_sum_up(struct dw_room *room);
-/* The same where only devices have moved: most do so without any effect. */
-static inline void
-dw_room_even_out(struct dw_room *room)
-{
-	if (room->uneven)
-		dw_room_sum_up(room);
-}
 
 /* A session of this user comes. False: no memory. And goes. */
 bool dw_rooms_come(struct dw_rooms *all, struct dw_str user);

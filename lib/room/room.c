@@ -138,7 +138,6 @@ drop_direct(struct dw_room *room)
 		dw_record_of(room->direct, dw_ring_first(room->direct), &record) ? dw_room_member(room, record.to) : NULL;
 
 	if (member != NULL && record.own >= member->first_own) {
-		dw_room_uncount_direct(room, member);
 		member->first_own = record.own + 1;
 		dw_room_count_direct(room, member);
 	}
@@ -172,7 +171,6 @@ append_direct(struct dw_room *room, const struct dw_record *record, struct dw_st
 
 	if (err != DW_OK)
 		return err;
-	dw_room_uncount_direct(room, member);
 	member->own = record->own;
 	if (member->own - member->first_own >= room->all->queue_limit)
 		member->first_own = member->own + 1 - room->all->queue_limit;
@@ -384,7 +382,6 @@ expire_logs(struct dw_room *room, uint64_t at)
 		dw_room_drop_numbered(room);
 	if (room->direct_at < at)
 		room->direct_at = 0;
-	dw_room_even_out(room);
 }
 
 /* When its newest message is over its age, all are. */
@@ -395,7 +392,6 @@ expire_summary(struct dw_room *room, uint64_t at)
 		room->direct_at = room->direct_queued = 0;
 	if (room->head_at < at)
 		room->oldest_n = room->n + 1;
-	dw_room_sum_up(room);
 }
 
 void
@@ -409,6 +405,7 @@ dw_room_expire(struct dw_room *room, uint64_t now)
 		expire_logs(room, now - ttl);
 	else
 		expire_summary(room, now - ttl);
+	dw_room_sum_up(room);
 	room->all->dropped_expired += room->oldest_n - before;
 }
 

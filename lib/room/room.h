@@ -76,8 +76,8 @@ struct dw_member {
 	struct dw_device *devices;
 	uint32_t device_count;
 	uint64_t own;       /* of the newest direct message ever; 0: there was none */
-	uint64_t low_own;   /* the lowest own confirmed among its devices; 0 without any */
 	uint64_t first_own; /* of the oldest retained; own + 1: none is */
+	uint64_t queued;    /* kept: direct messages */
 	uint8_t state;      /* enum dw_owner_state */
 	uint32_t pins;      /* private: it is looked at, and stays */
 	char user[];
@@ -92,11 +92,11 @@ struct dw_device {
 	struct dw_position settled; /* where `at` was DW_OVERLAP_MS ago */
 	struct dw_trail *trail;     /* private: how it went on since; NULL: it did not */
 	struct dw_span had, had_own;
-	uint64_t seen;         /* when it was last connected */
-	uint64_t expires : 61; /* ms: when a derived device's token ends */
-	uint64_t derived : 1;
-	uint64_t dirty : 1;  /* differs from what was taken to be written */
-	uint64_t stored : 1; /* was taken to be written, or was loaded */
+	uint64_t seen;    /* when it was last connected */
+	uint64_t expires; /* ms: when a derived device's token ends */
+	bool derived;
+	bool dirty;  /* differs from what was taken to be written */
+	bool stored; /* was taken to be written, or was loaded */
 	char id[];
 };
 
@@ -155,7 +155,6 @@ struct dw_room {
 	uint64_t direct_gone;   /* seq of the newest direct message that is no longer in there; 0: none */
 	bool mixed;             /* some message in log may not be for everyone, whenever they read it */
 	uint32_t behind, ahead; /* private: devices before the oldest retained, and ahead of n (queued.c) */
-	bool uneven;            /* private: what is queued may have changed */
 	struct dw_member *members;
 	struct dw_device *dirty;
 	struct dw_gone *gone;
