@@ -50,12 +50,13 @@ struct dw_cursor {
 	char room[DW_ROOM_MAX + 1];
 	char user[DW_USER_MAX + 1];
 	char device[DW_DEVICE_MAX + 1];
+	/* From here on it is as the store keeps it. */
 	struct dw_position at;       /* confirmed up to here */
 	struct dw_position resume;   /* where it goes on when it returns; not further */
 	struct dw_span had, had_own; /* what it was delivered: by n, and of the direct ones by own */
 	uint64_t seen;               /* ms: when the device was last connected; 0: remove the cursor */
 	uint64_t expires;            /* ms: 0, or when a derived device's token ends */
-	bool derived;
+	uint64_t derived;            /* 1: it is */
 };
 
 enum dw_op_kind {

@@ -9,17 +9,15 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-#include "base/paths.h"
 #include "store/kv/parts.h"
 
 static const uint64_t STEP_LEAST = 64 << 10, STEP_FIRST = 1 << 20, STEP_MOST = 256 << 20;
 static const uint64_t RESERVE_LEAST = 256 << 10, RESERVE_MOST = 16 << 20;
-static const off_t LOCK_SIZE = 4096;
+enum { LOCK_SIZE = 4096 };
 
 int
 dw_kv_read(int fd, void *out, size_t size, off_t at)
@@ -64,7 +62,7 @@ dw_kv_disk_is_full(const struct kv_file *file)
 {
 	struct statvfs about;
 
-	return statvfs(file->dir, &about) == 0 && about.f_bavail < 16;
+	return fstatvfs(file->dir, &about) == 0 && about.f_bavail < 16;
 }
 
 bool
@@ -125,13 +123,10 @@ int
 dw_kv_file_open(struct kv_file *file, uint64_t used)
 {
 	const uint64_t first = (STEP_FIRST < file->limit ? STEP_FIRST : file->limit) + RESERVE_LEAST;
-	char path[DW_PATH_SIZE];
 	struct stat about;
 	int number;
 
-	if (snprintf(path, sizeof(path), "%s/data.mdb", file->dir) >= (int)sizeof(path))
-		return ENAMETOOLONG;
-	file->fd = open(path, O_RDWR | O_CLOEXEC);
+	file->fd = openat(file->dir, "data.mdb", O_RDWR | O_CLOEXEC);
 	if (file->fd < 0 || fstat(file->fd, &about) != 0)
 		return errno;
 	/* LMDB does not write pages at the end that one commit took and gave back. */
@@ -147,15 +142,12 @@ dw_kv_file_open(struct kv_file *file, uint64_t used)
 int
 dw_kv_lock_open(struct kv_file *file)
 {
-	char path[DW_PATH_SIZE];
-	int fd, number;
+	const int fd = openat(file->dir, "lock.mdb", O_RDWR | O_CREAT | O_CLOEXEC, 0640);
+	int number;
 
-	if (snprintf(path, sizeof(path), "%s/lock.mdb", file->dir) >= (int)sizeof(path))
-		return ENAMETOOLONG;
-	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
 	if (fd < 0)
 		return errno;
-	number = allocate(file, fd, (uint64_t)LOCK_SIZE);
+	number = allocate(file, fd, LOCK_SIZE);
 	(void)close(fd);
 	return number;
 }

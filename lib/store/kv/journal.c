@@ -21,12 +21,10 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/paths.h"
 #include "store/kv/parts.h"
 
 enum { BLOCK = 4096, BATCH_MOST = 4 << 20 };
@@ -212,20 +210,14 @@ fill(const struct kv_journal *journal)
 static int
 make_safe(const struct kv_journal *journal)
 {
-	int dir, number;
+	int number;
 
 	if (fallocate(journal->fd, FALLOC_FL_KEEP_SIZE, 0, SIZE) != 0)
 		return errno;
 	number = fill(journal);
 	if (number != 0)
 		return number;
-	if (fsync(journal->fd) != 0)
-		return errno;
-	dir = open(journal->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	number = dir >= 0 && fsync(dir) == 0 ? 0 : errno;
-	if (dir >= 0)
-		(void)close(dir);
-	return number;
+	return fsync(journal->fd) == 0 && fsync(journal->dir) == 0 ? 0 : errno;
 }
 
 static bool
@@ -245,13 +237,10 @@ is_no_room(int number)
 int
 dw_kv_journal_open(struct kv_journal *journal, bool must)
 {
-	char path[DW_PATH_SIZE];
 	struct stat about;
 	int number;
 
-	if (snprintf(path, sizeof(path), "%s/journal", journal->dir) >= (int)sizeof(path))
-		return ENAMETOOLONG;
-	journal->fd = open(path, O_RDWR | O_CLOEXEC | (must ? 0 : O_CREAT), 0640);
+	journal->fd = openat(journal->dir, "journal", O_RDWR | O_CLOEXEC | (must ? 0 : O_CREAT), 0640);
 	if (journal->fd < 0)
 		return must && errno == ENOENT ? KV_NO_JOURNAL : errno;
 	if (fstat(journal->fd, &about) != 0)
@@ -263,7 +252,7 @@ dw_kv_journal_open(struct kv_journal *journal, bool must)
 	if (number == 0 || about.st_size >= SIZE)
 		return is_no_room(number) ? 0 : number;
 	dw_kv_journal_close(journal);
-	if (unlink(path) != 0)
+	if (unlinkat(journal->dir, "journal", 0) != 0)
 		return errno;
 	return is_no_room(number) ? 0 : number;
 }

@@ -25,11 +25,10 @@ struct dw_kv; /* opaque */
 /* Opens the tables (numbered as listed, at most 16), and makes what is missing; the map may grow to `limit` bytes and
  * the reserve. What is there already must have been looked through (look.h). A writing transaction is left open, so
  * that a caller who looks inside and refuses leaves no trace; it holds what a process that was killed had committed to
- * the journal. DW_E_PERMISSION, DW_E_CREATE. `dir` and `tables` are borrowed for the store's life. */
-int dw_kv_open(struct dw_kv **out, const char *dir, const char *const *tables, size_t count, uint64_t limit,
-	struct dw_fault *fault);
-/* Whether it held anything; that was not looked through yet. */
-bool dw_kv_recovered(const struct dw_kv *kv);
+ * the journal: `recovered` says whether that was anything, which was not looked through then. DW_E_PERMISSION,
+ * DW_E_CREATE. `dir`, open as `dir_fd`, and `tables` are borrowed for the store's life. */
+int dw_kv_open(struct dw_kv **out, const char *dir, int dir_fd, const char *const *tables, size_t count, uint64_t limit,
+	bool *recovered, struct dw_fault *fault);
 /* Brings all that was committed from the journal into LMDB's file, which happens by itself within some seconds only
  * while transactions go on. The thread that committed last does so before another one uses or closes the store. After
  * DW_E_STORAGE_FULL or DW_E_NOMEM it is left to the next commit or opening. */

@@ -421,12 +421,10 @@ dw_kv_text(const struct dw_kv *kv)
 /* ---- open and close */
 
 int
-dw_kv_lmdb_open(struct dw_kv *kv, uint64_t limit, struct dw_fault *fault)
+dw_kv_lmdb_open(struct dw_kv *kv, struct dw_fault *fault)
 {
-	int rc;
+	int rc = dw_kv_lock_open(&kv->file);
 
-	kv->file = (struct kv_file) { .dir = kv->dir, .limit = limit, .fd = -1 };
-	rc = dw_kv_lock_open(&kv->file);
 	if (rc == 0)
 		rc = open_env(kv);
 	kv->page = rc == MDB_SUCCESS ? page_size(kv) : 0;

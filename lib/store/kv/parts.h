@@ -75,16 +75,14 @@ kv_take(struct dw_str key, struct dw_str stored, struct dw_str *value)
 /* ---- the store */
 
 struct kv_file {
-	const char *dir;
+	int dir, fd;
 	uint64_t limit;
-	int fd;
 	uint64_t allocated; /* its size */
 	bool short_of_disk; /* it could not be made longer */
 };
 
 struct kv_journal {
-	const char *dir;
-	int fd;               /* -1: there is none */
+	int dir, fd;          /* fd -1: there is none */
 	bool allocated;       /* it has its blocks: batches may be written */
 	uint64_t tag, commit; /* of the commit that its batches follow */
 	uint64_t end, count;  /* of those batches */
@@ -114,7 +112,6 @@ struct dw_kv {
 	bool whole;            /* the open transaction is for LMDB's commit */
 	bool dirty;            /* it has changed something */
 	bool begun;            /* the one that the opening left has ended */
-	bool recovered;        /* the journal held something then */
 	uint64_t committed_at; /* ms, monotonic: LMDB's last commit */
 };
 
@@ -142,7 +139,7 @@ bool dw_kv_sync_failed(const struct kv_file *file);
 /* ---- lmdb.c: LMDB, and what of kv.h needs nothing else */
 
 /* Opens it, and makes the tables that are missing, in a transaction that is left open. */
-int dw_kv_lmdb_open(struct dw_kv *kv, uint64_t limit, struct dw_fault *fault);
+int dw_kv_lmdb_open(struct dw_kv *kv, struct dw_fault *fault);
 void dw_kv_lmdb_close(struct dw_kv *kv);
 
 int dw_kv_lmdb_begin(struct dw_kv *kv, bool read);

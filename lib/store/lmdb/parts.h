@@ -164,9 +164,8 @@ int dw_lmdb_sweep(struct lmdb_engine *e, size_t budget, bool must);
 int dw_lmdb_rooms_write(struct lmdb_engine *e);
 /* The batch was aborted, or the engine is closed. */
 void dw_lmdb_rooms_forget(struct lmdb_engine *e);
-/* All zeros: there is no such room. */
-int dw_lmdb_get_room(struct lmdb_engine *e, struct dw_str name, struct room_value *value);
-int dw_lmdb_put_room(struct lmdb_engine *e, struct dw_str name, const struct room_value *value);
+/* All zeros: there is no such room. It stays until either of these, and is written only when it is got to `change`. */
+int dw_lmdb_get_room(struct lmdb_engine *e, struct dw_str name, bool change, struct room_value **value);
 
 /* ---- ids.c: the ids that senders gave */
 

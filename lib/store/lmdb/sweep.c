@@ -56,7 +56,7 @@ sweep_one(void *user, struct dw_str key, struct dw_str value)
 	struct sweep *sweep = user;
 	struct lmdb_engine *e = sweep->engine;
 	struct lmdb_message message;
-	struct room_value room;
+	struct room_value *room;
 	struct lmdb_ends ends;
 	int err;
 
@@ -65,11 +65,11 @@ sweep_one(void *user, struct dw_str key, struct dw_str value)
 		return DW_KV_STOP;
 	err = key.n == 8 ? dw_lmdb_take_message(value, sweep->places, &message) : DW_E_CORRUPT;
 	if (err == DW_OK)
-		err = dw_lmdb_get_room(e, message.room, &room);
-	if (err == DW_OK && room.head == 0)
+		err = dw_lmdb_get_room(e, message.room, false, &room);
+	if (err == DW_OK && room->head == 0)
 		err = DW_E_CORRUPT;
 	if (err == DW_OK)
-		err = dw_lmdb_get_ends(e, &room, &message, &ends);
+		err = dw_lmdb_get_ends(e, room, &message, &ends);
 	if (err != DW_OK)
 		return err;
 	if (dw_lmdb_is_forgotten(e, ends, &message)) {
