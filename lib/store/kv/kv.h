@@ -23,7 +23,7 @@
 struct dw_kv; /* opaque */
 
 /* Opens the tables (numbered as listed, at most 16), and makes what is missing; the map may grow to `limit` bytes and
- * the reserve. What is there already must have been looked through (look.h). A writing transaction is left open, so
+ * the reserve. What is there already must have been looked through. A writing transaction is left open, so
  * that a caller who looks inside and refuses leaves no trace; it holds what a process that was killed had committed to
  * the journal: `recovered` says whether that was anything, which was not looked through then. DW_E_PERMISSION,
  * DW_E_CREATE. `dir`, open as `dir_fd`, and `tables` are borrowed for the store's life. */
@@ -75,5 +75,29 @@ uint64_t dw_kv_bytes(const struct dw_kv *kv);
 int dw_kv_grow(struct dw_kv *kv);
 /* What the last failure was: LMDB's words, or which entry is damaged. */
 const char *dw_kv_text(const struct dw_kv *kv);
+
+/* ---- The look-through (look.c) of a store before it is used: every page and every entry, without LMDB.
+ *
+ * LMDB trusts its file: what is torn, cut off or flipped there ends it by an assertion, by a signal, or shows fewer
+ * entries than were stored. The format is that of LMDB 0.9 (data version 1, see mdb.c: MDB_page, MDB_node, MDB_db,
+ * MDB_meta). Nothing else may write to the store meanwhile. Damage is DW_E_CORRUPT, with what and where in the fault;
+ * further: DW_E_NOMEM, and DW_E_STORAGE when the file cannot be read. */
+struct dw_kv_look; /* opaque */
+
+/* Looks at the heads of the store in `dir`, whose file `fd` is, and at the list of its tables, named as in dw_kv_open;
+ * all are borrowed, and so is the fault. DW_E_AGAIN: there is nothing but zeros, or what LMDB has only begun. */
+int dw_kv_look_open(
+	struct dw_kv_look **out, const char *dir, int fd, const char *const *tables, size_t count, struct dw_fault *fault);
+void dw_kv_look_close(struct dw_kv_look *look); /* NULL is fine */
+
+/* The table's next entry, in order of keys; it points into memory of the look, good until the table's next one.
+ * DW_E_AGAIN: that was the last, and their number is right. */
+int dw_kv_look_next(struct dw_kv_look *look, size_t table, struct dw_str *key, struct dw_str *value);
+/* The number under this key of the first table, whether it has its checksum or, as in the first format, none; 0 when it
+ * is no number. DW_E_AGAIN: there is no such entry. */
+int dw_kv_look_number(struct dw_kv_look *look, const char *key, uint64_t *number);
+/* Looks for tables of others, and at the pages that are free; to be called when every table has been read to its end.
+ */
+int dw_kv_look_free(struct dw_kv_look *look);
 
 #endif

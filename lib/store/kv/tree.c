@@ -11,8 +11,6 @@
  *
  * Failure modes: the first thing that does not hold ends it, with tree and page in the fault.
  */
-#include "store/kv/tree.h"
-
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>

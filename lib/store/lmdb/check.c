@@ -1,6 +1,6 @@
 /* The look-through of the LMDB engine's store at open: that it is whole, and means what it must.
  *
- * A file of its own because it trusts nothing that the others rely on. look.h has every page and checksum looked
+ * A file of its own because it trusts nothing that the others rely on. look.c has every page and checksum looked
  * at; here the entries are, against each other: the newest messages of rooms and users are there and no newer ones,
  * neither their chains nor the log of ids has a hole, nothing is above the last seq. So a page that was never written,
  * and left an older one in its place, shows too.
@@ -19,7 +19,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "store/kv/look.h"
 #include "store/kv/parts.h"
 #include "store/lmdb/parts.h"
 
