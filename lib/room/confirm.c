@@ -130,20 +130,16 @@ dw_room_advance(struct dw_room *room, struct dw_device *device, uint64_t steady)
 void
 dw_room_settle(struct dw_room *room, uint64_t steady)
 {
-	const struct dw_reader *reader;
+	const struct dw_member *member;
+	struct dw_device *device;
 
 	if (!room->unsettled)
 		return;
 	room->unsettled = false;
-	DL_FOREACH(room->readers, reader)
+	DW_EACH_DEVICE(room, member, device)
 	{
-		const struct dw_session *session;
-
-		DL_FOREACH2(reader->sessions, session, reader_next)
-		{
-			if (session->device->trail != NULL)
-				dw_room_advance(room, session->device, steady);
-		}
+		if (device->trail != NULL)
+			dw_room_advance(room, device, steady);
 	}
 	dw_room_sum_up(room);
 }

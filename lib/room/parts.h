@@ -59,15 +59,13 @@ void dw_room_count_anew(struct dw_room *room);
 /* After whatever may have changed what is queued or retained: the sums of all rooms follow. */
 void dw_room_sum_up(struct dw_room *room);
 
-/* A session of this user comes. False: no memory. And goes. */
+/* A session of this user comes, for which there is a place in the table then. False: no memory. And goes. */
 bool dw_rooms_come(struct dw_rooms *all, struct dw_str user);
 void dw_rooms_go(struct dw_rooms *all, struct dw_str user);
 
 /* Part of the hash of what is found by its room and something else. */
 uint32_t dw_room_hash(const struct dw_room *room);
-/* session.c: a place for one more, false: no memory; a session whose device and reader are set comes into the room's
- * lists and counts; and goes out of them. */
-bool dw_room_reserve_session(struct dw_room *room);
+/* A session whose device and reader are set comes into the room's lists and counts; and goes out of them. */
 void dw_room_link_session(struct dw_session *session);
 void dw_room_unlink_session(struct dw_session *session);
 

@@ -46,15 +46,6 @@ count_at(struct dw_room *room, uint64_t n)
 	room->low_n = dw_less(room->low_n, n);
 }
 
-static void
-uncount_at(struct dw_room *room, uint64_t n)
-{
-	uint32_t *count = devices_at(room, n);
-
-	assert(*count > 0);
-	--*count;
-}
-
 void
 dw_room_count_direct(struct dw_room *room, struct dw_member *member)
 {
@@ -74,8 +65,7 @@ dw_room_count_direct(struct dw_room *room, struct dw_member *member)
 void
 dw_room_stand_device(struct dw_room *room, struct dw_device *device, struct dw_position at)
 {
-	if (room->log != NULL)
-		uncount_at(room, dw_n(device->at));
+	dw_room_uncount_device(room, device);
 	device->at = at;
 	dw_room_count_device(room, device);
 }
@@ -92,9 +82,12 @@ dw_room_count_device(struct dw_room *room, const struct dw_device *device)
 void
 dw_room_uncount_device(struct dw_room *room, const struct dw_device *device)
 {
-	if (room->log == NULL)
+	uint32_t *count = room->log != NULL ? devices_at(room, dw_n(device->at)) : NULL;
+
+	if (count == NULL)
 		return;
-	uncount_at(room, dw_n(device->at));
+	assert(*count > 0);
+	--*count;
 	dw_room_count_direct(room, device->member);
 }
 

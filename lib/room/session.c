@@ -47,12 +47,6 @@ dw_room_session(const struct dw_room *room, uint64_t id)
 	return NULL;
 }
 
-bool
-dw_room_reserve_session(struct dw_room *room)
-{
-	return dw_hash_reserve(&room->all->by_id, link_hash);
-}
-
 void
 dw_room_link_session(struct dw_session *session)
 {
@@ -118,6 +112,8 @@ dw_rooms_come(struct dw_rooms *all, struct dw_str user)
 {
 	struct dw_present *present = find_present(all, user);
 
+	if (!dw_hash_reserve(&all->by_id, link_hash))
+		return false;
 	if (present == NULL) {
 		present = calloc(1, sizeof(*present) + user.n + 1);
 		if (present == NULL)
