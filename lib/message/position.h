@@ -1,6 +1,5 @@
-/* Where a reader of a room stands. There is no other way to make one than by the calls below, so that a position is
- * always of one record, or as the engine says, and never put together from two that do not belong together; `make
- * lint` sees to it that nobody else names the members.
+/* Where a reader of a room stands. It is only made by the calls below, so that a position is of one record, or as the
+ * engine says, and never put together from two; `make lint` sees to it that nobody else names the members.
  *
  * A room has one log of the messages to everyone, numbered by n, and one for each user of the direct messages to that
  * user, numbered by `own`; seq orders all of them. A position says of each log how far the reader is done with it
@@ -106,15 +105,14 @@ dw_position_nearer(struct dw_position a, struct dw_position b)
 static inline struct dw_position
 dw_position_pass(struct dw_position at, struct dw_number number, bool mine)
 {
-	return (struct dw_position) { dw_greater(at.seq_, number.seq), dw_greater(at.n_, number.n),
-		mine ? dw_greater(at.own_, number.own) : at.own_ };
+	return dw_position_further(at, (struct dw_position) { number.seq, number.n, mine ? number.own : 0 });
 }
 
 /* Those to everyone, or those of its own, up to this number are no more, and the reader knows. */
 static inline struct dw_position
 dw_position_skip(struct dw_position at, uint64_t n, uint64_t own)
 {
-	return (struct dw_position) { at.seq_, dw_greater(at.n_, n), dw_greater(at.own_, own) };
+	return dw_position_further(at, (struct dw_position) { 0, n, own });
 }
 
 #endif

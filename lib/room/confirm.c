@@ -1,11 +1,8 @@
 /* What sessions have confirmed, and what follows from it: their devices' cursors, and who has been delivered what.
- *
- * Its own file because these are the rules by which a PONG counts as received, each tested
- * for itself.
+ * Its own file because these are the rules by which a PONG counts as received.
  *
  * Happy path: a position is confirmed; the device's `at` follows at once, and is noted with the time in its trail. What
- * lies between where the session began to read and that position has been delivered: the edge, which has told the
- * client of every gap, says where that was.
+ * lies between where the session began to read, which the edge says, and that position has been delivered.
  * `resume` follows when DW_OVERLAP_MS have passed since and the connection is still there, or a later one has
  * confirmed it again (dw_room_settle, called every few seconds, and at the end of a session): a client that always
  * goes within seconds gets on, too. A client that acknowledges itself is believed at once.

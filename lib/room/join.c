@@ -1,7 +1,5 @@
-/* Joining a room: where a session stands.
- *
- * Its own file because these are the rules of resuming (the table at dw_room_join in room.h), each
- * tested for itself without sockets and without a disk.
+/* Joining a room: where a session stands. Its own file because these are the rules of resuming (the table at
+ * dw_room_join in room.h).
  *
  * Happy path: a device returns, its stored cursor is its position, and it gets what follows. Else: a
  * position of its own, one of another store (reset), one whose messages are gone (gap), none (new).

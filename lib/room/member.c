@@ -1,8 +1,8 @@
 /* Who has to do with a room: members (users with a registry entry, devices or direct messages) and their devices.
  *
- * Its own file because it is what outlives connections: what is loaded from and written to the store
- * beside messages. A changed device is dirty until its cursor was taken; a device that goes and was
- * ever stored leaves a removal behind, taken first, so that one that comes back at once is not removed.
+ * Its own file because it is what outlives connections: loaded from and written to the store beside messages. A changed
+ * device is dirty until its cursor was taken; one that goes and was ever stored leaves a removal behind, taken first,
+ * so that one that comes back at once is not removed.
  *
  * Failure modes: memory only. Invariants: a member without devices, without an entry and without a direct message ever
  * does not exist; a device with sessions is never forgotten.
@@ -289,7 +289,6 @@ dw_room_prune(struct dw_room *room, uint64_t now)
 	struct dw_member *member, *next;
 
 	room->prune_at = 0;
-
 	DL_FOREACH_SAFE(room->members, member, next)
 	{
 		struct dw_device *device, *after;

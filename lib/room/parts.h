@@ -34,7 +34,6 @@ dw_room_is_crowded(const struct dw_room *room)
 bool dw_record_of(const struct dw_ring *log, uint64_t index, struct dw_record *record);
 /* Of a stream: right before the first record after a seq that the member gets (NULL: only those to everyone). */
 struct dw_position dw_room_stream_at(const struct dw_room *room, const struct dw_member *member, uint64_t seq);
-
 /* The room's n at this seq; false: it is only known to the engine, and 0 here. */
 bool dw_room_n_at(const struct dw_room *room, uint64_t seq, uint64_t *n);
 /* Whether the room was ever there for this member, as far as it can tell. */
@@ -47,7 +46,7 @@ void dw_room_move_device(struct dw_room *room, struct dw_device *device, struct 
 
 /* What is queued (queued.c). A device's `at` is changed by this alone. */
 void dw_room_stand_device(struct dw_room *room, struct dw_device *device, struct dw_position at);
-/* The device has come to its member, where it stands; it has gone from there. */
+/* The device has come to its member, where it stands; has gone from there. */
 void dw_room_count_device(struct dw_room *room, const struct dw_device *device);
 void dw_room_uncount_device(struct dw_room *room, const struct dw_device *device);
 /* Drops the oldest message to everyone from what is retained, and from the log. */

@@ -1,12 +1,9 @@
 /* A room's life and its messages.
  *
- * Its own file because this is the part that every room has, read or not; members and devices are in
- * member.c, sessions in session.c, joins in join.c, confirmations in confirm.c, reading in read.c, and what is counted
- * about it in queued.c.
+ * Its own file because this is the part that every room has, read or not.
  *
- * Happy path: summarized at the start, loaded when somebody joins, appended to after each commit,
- * expired by age, unloaded when nobody has been there for long. A room that is not resident keeps
- * counting: n, head, how many are retained.
+ * Happy path: summarized at the start, loaded when somebody joins, appended to after each commit, expired by age,
+ * unloaded when nobody has been there for long. One that is not resident counts on: n, head, how many are retained.
  *
  * Failure modes: memory only. Invariants: oldest_n ≤ n + 1; a resident log holds exactly n - oldest_n + 1
  * entries, whose n have no hole.
@@ -20,8 +17,7 @@
 
 #include "room/parts.h"
 
-/* More than any record needs beside its data; and twice that, so that the log's bound in bytes is never
- * what drops a message. */
+/* More than any record needs beside its data; and twice that, so that the log's bound in bytes drops no message. */
 enum { RECORD_MORE = 1024, SLACK = 2 };
 
 struct dw_room *
@@ -104,7 +100,6 @@ fill_log(struct dw_room *room, struct dw_ring *log, struct dw_str records)
 	uint64_t seq = 0, n = 0;
 
 	room->mixed = false;
-
 	while (records.n > 0) {
 		struct dw_str before = records;
 		struct dw_ring_entry entry;

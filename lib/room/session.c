@@ -1,8 +1,6 @@
 /* Who is connected: to a room, its sessions, each of a device and of a reader, found by their id; and to whichever
  * rooms, users by name, each with how many sessions.
- *
- * Its own file because joining, confirming and a room's end all find, link or unlink a session, and none of these is
- * above the others.
+ * Its own file because joining, confirming and a room's end all find, link or unlink a session.
  *
  * Failure modes: memory, before anything was linked. A user who goes while somebody looks at them stays until that one
  * looks on. Invariants: a session is in the lists of its device and of its reader, in the table by id, and in the
