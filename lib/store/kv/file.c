@@ -1,8 +1,7 @@
 /* The file under LMDB's map: allocated ahead of its use, so that a disk without room shows before anything is written.
  *
- * A file of its own because nothing here is LMDB's. The map ends where the file does, but for a reserve at its
- * end, which lets a store that is full still note positions and clear away what is old. The file grows in
- * steps, up to the limit and its reserve.
+ * The map ends where the file does, but for a reserve at its end, which lets a store that is full still note positions
+ * and clear away what is old. The file grows in steps, up to the limit and its reserve.
  *
  * Failure modes: errno's numbers. Where the system cannot allocate ahead the file is only made longer, and a full disk
  * shows when something is written.
@@ -43,12 +42,6 @@ dw_kv_mark_of(int fd)
 
 	(void)statx(fd, "", AT_EMPTY_PATH, STATX_INO | STATX_BTIME, &about);
 	return (struct dw_kv_mark) { about.stx_ino, about.stx_btime.tv_sec, about.stx_btime.tv_nsec };
-}
-
-struct dw_kv_mark
-dw_kv_get_mark(const struct dw_kv *kv)
-{
-	return dw_kv_mark_of(kv->file.fd);
 }
 
 static uint64_t

@@ -7,9 +7,8 @@
  *   journal  batches, each at a whole block: {magic, tag, commit, ordinal, size, sum; 8 bytes each}, changes, zeros
  *   change   {kind 1, table 1, key's size 2, value's size 4}, key, value
  *
- * `commit` is the number of LMDB's commit that the batches follow, `tag` a random number that this commit left in its
- * tree: so batches that it has taken in, or that follow another store's, are not taken for those that it lacks. They
- * need not be erased: the next ones are written over them, from the start.
+ * `commit` is the number of LMDB's commit that the batches follow, `tag` a random number that it left in its tree: so
+ * batches that it has taken in, or of another store, are told apart, and the next ones are written over them.
  *
  * Happy path: begin, note each change, write; after LMDB's commit follow() begins anew. Opening replays what is there.
  *
@@ -187,8 +186,8 @@ is_ours(const struct kv_journal *journal, const struct batch_head *head)
 
 /* ---- opening */
 
-/* Its blocks are written once: to make one that was only allocated a written one is a change of the file system's own,
- * and when the power goes in that moment it may say that a batch is safe which is not. */
+/* Its blocks are written once: the first write to one that was only allocated changes the file system, too, which may
+ * call a batch safe that is not when the power goes in that moment. */
 static int
 fill(const struct kv_journal *journal)
 {

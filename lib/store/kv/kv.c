@@ -70,8 +70,8 @@ take_room(struct dw_kv *kv)
 static int
 stamp(struct dw_kv *kv, uint64_t tag)
 {
-	const uint64_t number = dw_kv_lmdb_number(kv);
-	const struct mark mark = { tag, dw_kv_get_mark(kv) };
+	const uint64_t number = kv->committed + 1;
+	const struct mark mark = { tag, dw_kv_mark_of(kv->file.fd) };
 	const struct dw_str values[] = { { (const char *)&number, sizeof(number) }, { (const char *)&mark, sizeof(mark) } };
 	int err = dw_kv_lmdb_put(kv, 0, DW_STR(KV_STAMP), &values[0], 1, false);
 
@@ -231,7 +231,7 @@ static int
 recover(struct dw_kv *kv)
 {
 	struct mark mark = { 0 };
-	const struct dw_kv_mark file = dw_kv_get_mark(kv);
+	const struct dw_kv_mark file = dw_kv_mark_of(kv->file.fd);
 	int err = dw_kv_get_fixed(kv, 0, DW_STR(KV_TAG), &mark, sizeof(mark)), number;
 
 	if (err != DW_OK)

@@ -59,14 +59,13 @@ int dw_kv_scan(struct dw_kv *kv, size_t table, struct dw_str from, struct dw_str
 /* How many entries there are, in an open transaction. */
 uint64_t dw_kv_count(struct dw_kv *kv, size_t table);
 
-/* Tells the store's file from every copy of it, but for a copy over the file itself. */
+/* Tells a file from every copy of it, but for a copy over the file itself. */
 struct dw_kv_mark {
 	uint64_t inode;
 	int64_t born_s;
 	uint64_t born_ns;
 };
-struct dw_kv_mark dw_kv_get_mark(const struct dw_kv *kv);
-struct dw_kv_mark dw_kv_mark_of(int fd); /* the same of any file */
+struct dw_kv_mark dw_kv_mark_of(int fd);
 
 /* Bytes in use on disk, by the last commit of LMDB. */
 uint64_t dw_kv_bytes(const struct dw_kv *kv);

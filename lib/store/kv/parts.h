@@ -145,8 +145,7 @@ void dw_kv_lmdb_close(struct dw_kv *kv);
 int dw_kv_lmdb_begin(struct dw_kv *kv, bool read);
 int dw_kv_lmdb_commit(struct dw_kv *kv);
 void dw_kv_lmdb_abort(struct dw_kv *kv);
-/* Of the open transaction: its number, and how many bytes of pages it has changed, at most. */
-uint64_t dw_kv_lmdb_number(const struct dw_kv *kv);
+/* Of the open transaction: how many bytes of pages it has changed, at most. */
 uint64_t dw_kv_lmdb_touched(const struct dw_kv *kv);
 
 /* `append`: it belongs behind the last key. */

@@ -327,7 +327,7 @@ read_standing(struct lmdb_engine *e, const struct dw_kv_mark *mark)
 static int
 read_meta(struct lmdb_engine *e, bool recovered, struct dw_fault *fault)
 {
-	const struct dw_kv_mark mark = dw_kv_get_mark(e->kv);
+	const struct dw_kv_mark mark = dw_kv_mark_of(e->file);
 	const uint64_t limit = e->config.queue_limit;
 	uint64_t version, least;
 	int err = get_meta(e, "version", &version, sizeof(version));

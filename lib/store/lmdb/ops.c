@@ -1,8 +1,7 @@
 /* The LMDB engine's operations: what each kind of a batch does in the open transaction.
  *
- * A file of its own so that the transaction around it (lmdb.c) and the meaning of each operation can be read
- * apart; what it means to store and read messages is in log.c. An operation that is refused says so in
- * op->err and the batch goes on; a result that is not DW_OK ends the whole batch.
+ * The transaction around it is lmdb.c's, messages are log.c's. An operation that is refused says so in op->err and the
+ * batch goes on; a result that is not DW_OK ends the whole batch.
  */
 #include <stddef.h>
 #include <string.h>

@@ -1,10 +1,8 @@
 /* The LMDB engine's rooms as a batch sees them: read once, changed in memory, written once at its end.
  *
- * A file of its own because a flood is many messages for few rooms: what each of them reads and writes of its room
- * would cost more than the message. The most recent rooms stay in memory between batches, too.
- *
- * Happy path: get and change, …; dw_lmdb_rooms_write before the commit. Failure modes: a batch that is aborted forgets
- * all of it (dw_lmdb_rooms_forget). Memory: ROOMS_KEPT rooms, and those of one batch.
+ * A flood is many messages for few rooms: what each of them reads and writes of its room would cost more than the
+ * message. So rooms stay in memory between batches, too: ROOMS_KEPT and those of one batch. A batch that is aborted
+ * forgets all of them.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -1,11 +1,8 @@
 /* The LMDB engine's sweep: clears away dead messages, a few with each commit that appends.
  *
- * Its own file because nothing is read or stored by it: what is dead is the log's to say (log.c), and when to look is
- * all that is decided here.
- *
- * The head of a dead message moves to the table of places, without its record; a place that is forgotten is deleted.
- * Where the last sweep stopped is kept in meta, so that a start goes on from there. Failure modes: what cannot be taken
- * apart is DW_E_CORRUPT and ends the batch.
+ * What is dead is the log's to say (log.c); when to look is decided here. The head of a dead message moves to the table
+ * of places, without its record; a place that is forgotten is deleted. Where the last sweep stopped is kept in meta.
+ * Failure modes: what cannot be taken apart is DW_E_CORRUPT and ends the batch.
  */
 #include <string.h>
 
