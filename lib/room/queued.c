@@ -1,8 +1,7 @@
 /* What is queued in a room: the messages to everyone behind the device that is furthest behind, and each direct message
  * that some device of its user has not confirmed. Without a device, all that are retained.
  *
- * Its own file because these numbers are kept while things change, and never counted when somebody asks: statistics of
- * 100,000 rooms cost a few additions. Each change costs its own size:
+ * Its own file because these numbers are kept while things change: statistics of 100,000 rooms cost a few additions.
  *   - each entry of the log counts, in its flags, the devices that have confirmed up to it and no further; `behind`
  *     counts those before the oldest entry. `low_n` is where the last of them all stands: when the only device there
  *     goes on, low_n moves to the next entry with a device, which is at most as far as that device went;
@@ -10,8 +9,8 @@
  *   - dw_room_sum_up carries what that makes of the room into the sums of all rooms.
  * A room that is not resident keeps low_n and direct_queued as they were.
  *
- * Failure modes: none. A device may be ahead of the room's n where a store was restored (`ahead`): while there are
- * such, each message counts anew, for it may reach one.
+ * Failure modes: none. While a device is ahead of the room's n, where a store was restored (`ahead`), each message
+ * counts anew, for it may reach one.
  */
 #include <assert.h>
 #include <utlist.h>

@@ -368,38 +368,25 @@ first_at(const struct dw_ring *log)
 	return dw_ring_count(log) > 0 ? dw_ring_entry(log, dw_ring_first(log))->at : UINT64_MAX;
 }
 
-static void
-expire_logs(struct dw_room *room, uint64_t at)
-{
-	while (first_at(room->direct) < at)
-		drop_direct(room);
-	while (room->oldest_n <= room->n && dw_ring_entry(room->log, dw_ring_first(room->log))->at < at)
-		dw_room_drop_numbered(room);
-	if (room->direct_at < at)
-		room->direct_at = 0;
-}
-
-/* When its newest message is over its age, all are. */
-static void
-expire_summary(struct dw_room *room, uint64_t at)
-{
-	if (room->direct_at < at)
-		room->direct_at = room->direct_queued = 0;
-	if (room->head_at < at)
-		room->oldest_n = room->n + 1;
-}
-
 void
 dw_room_expire(struct dw_room *room, uint64_t now)
 {
-	const uint64_t ttl = room->all->queue_ttl_ms, before = room->oldest_n;
+	const uint64_t ttl = room->all->queue_ttl_ms, at = now - ttl, before = room->oldest_n;
 
 	if (now < ttl)
 		return;
-	if (room->log != NULL)
-		expire_logs(room, now - ttl);
-	else
-		expire_summary(room, now - ttl);
+	while (first_at(room->direct) < at)
+		drop_direct(room);
+	while (
+		room->log != NULL && room->oldest_n <= room->n && dw_ring_entry(room->log, dw_ring_first(room->log))->at < at)
+		dw_room_drop_numbered(room);
+	/* Of a summary: when its newest message is over its age, all are. */
+	if (room->log == NULL && room->direct_at < at)
+		room->direct_queued = 0;
+	if (room->log == NULL && room->head_at < at)
+		room->oldest_n = room->n + 1;
+	if (room->direct_at < at)
+		room->direct_at = 0;
 	dw_room_sum_up(room);
 	room->all->dropped_expired += room->oldest_n - before;
 }

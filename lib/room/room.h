@@ -85,7 +85,7 @@ struct dw_device {
 	struct dw_session *sessions;
 	struct dw_position at, resume;
 	struct dw_position settled; /* where `at` was DW_OVERLAP_MS ago */
-	struct dw_trail *trail;     /* private: how it went on since; NULL: it did not */
+	struct dw_trail *trail;     /* private: how it went on within these last seconds; NULL: it did not */
 	struct dw_span had, had_own;
 	uint64_t seen;    /* when it was last connected */
 	uint64_t expires; /* ms: when a derived device's token ends */
@@ -125,9 +125,6 @@ struct dw_reader {
 	bool dirty;
 };
 
-struct dw_gone;  /* private: a device whose stored cursor is to be removed */
-struct dw_trail; /* private: what a device confirmed within the last seconds */
-
 struct dw_room {
 	UT_hash_handle hh; /* the caller's, by name */
 	struct dw_rooms *all;
@@ -152,7 +149,7 @@ struct dw_room {
 	uint32_t behind, ahead; /* private: devices before the oldest retained, and ahead of n (queued.c) */
 	struct dw_member *members;
 	struct dw_device *dirty;
-	struct dw_gone *gone;
+	struct dw_gone *gone; /* private: stored cursors to be removed */
 
 	/* Live. */
 	struct dw_reader *readers; /* and by them the sessions */
