@@ -87,6 +87,15 @@ dw_room_drop_reader(struct dw_room *room, struct dw_reader *reader)
 
 /* ---- in all rooms */
 
+static struct dw_present *
+find_present(const struct dw_rooms *all, struct dw_str user)
+{
+	struct dw_present *present;
+
+	HASH_FIND(hh, all->present, user.p, user.n, present);
+	return present;
+}
+
 static void
 drop_present_if_gone(struct dw_rooms *all, struct dw_present *present)
 {
@@ -99,11 +108,10 @@ drop_present_if_gone(struct dw_rooms *all, struct dw_present *present)
 bool
 dw_rooms_come(struct dw_rooms *all, struct dw_str user)
 {
-	struct dw_present *present;
+	struct dw_present *present = find_present(all, user);
 
 	if (!dw_hash_reserve(&all->by_id, link_hash))
 		return false;
-	HASH_FIND(hh, all->present, user.p, user.n, present);
 	if (present == NULL) {
 		present = calloc(1, sizeof(*present) + user.n + 1);
 		if (present == NULL)
@@ -118,9 +126,8 @@ dw_rooms_come(struct dw_rooms *all, struct dw_str user)
 void
 dw_rooms_go(struct dw_rooms *all, struct dw_str user)
 {
-	struct dw_present *present;
+	struct dw_present *present = find_present(all, user);
 
-	HASH_FIND(hh, all->present, user.p, user.n, present);
 	present->sessions--;
 	drop_present_if_gone(all, present);
 }
