@@ -1,10 +1,8 @@
-/* Ordered tables of keys and values in one directory, with transactions: what the engine needs of LMDB, and
- * the only place that knows it.
+/* Ordered tables of keys and values in one directory, with transactions: all that the engine needs of LMDB.
  *
  * One transaction at a time, of one thread (see dw_kv_rest for another). Keys are ordered by their bytes. What a call
- * returns points into the store and is good until the next change or the transaction's end. Each value is kept with a
- * checksum, which is looked at whenever it is read. Disk is taken before it is used, with a reserve that only
- * DW_KV_RESCUE may use.
+ * returns points into the store and is good until the next change or the transaction's end. Each value has a checksum,
+ * looked at whenever it is read. Disk is taken before it is used, with a reserve that only DW_KV_RESCUE may use.
  *
  * Besides what is said at each call: DW_E_AGAIN (no such key), DW_E_STORAGE_FULL (the map or the disk is full; abort,
  * see dw_kv_grow), DW_E_STORAGE (the disk: the store cannot be trusted any more), DW_E_CORRUPT (damage was found),
@@ -29,9 +27,9 @@ struct dw_kv; /* opaque */
  * DW_E_CREATE. `dir`, open as `dir_fd`, and `tables` are borrowed for the store's life. */
 int dw_kv_open(struct dw_kv **out, const char *dir, int dir_fd, const char *const *tables, size_t count, uint64_t limit,
 	bool *recovered, struct dw_fault *fault);
-/* Brings all that was committed from the journal into LMDB's file, which happens by itself within some seconds only
- * while transactions go on. The thread that committed last does so before another one uses or closes the store. After
- * DW_E_STORAGE_FULL or DW_E_NOMEM it is left to the next commit or opening. */
+/* Brings all that was committed from the journal into LMDB's file, as happens by itself while transactions go on. The
+ * thread that committed last does so before another one uses or closes the store. After DW_E_STORAGE_FULL or
+ * DW_E_NOMEM it is left to the next commit or opening. */
 int dw_kv_rest(struct dw_kv *kv);
 void dw_kv_close(struct dw_kv *kv); /* NULL is fine; an open transaction is aborted; rests */
 
@@ -95,8 +93,7 @@ int dw_kv_look_next(struct dw_kv_look *look, size_t table, struct dw_str *key, s
 /* The number under this key of the first table, whether it has its checksum or, as in the first format, none; 0 when it
  * is no number. DW_E_AGAIN: there is no such entry. */
 int dw_kv_look_number(struct dw_kv_look *look, const char *key, uint64_t *number);
-/* Looks for tables of others, and at the pages that are free; to be called when every table has been read to its end.
- */
+/* Looks for tables of others, and at the free pages; when every table has been read to its end. */
 int dw_kv_look_free(struct dw_kv_look *look);
 
 #endif

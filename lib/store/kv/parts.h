@@ -13,8 +13,8 @@
 
 enum { KV_TABLES_MAX = 16, KV_SUM_SIZE = 8 };
 
-/* Each commit leaves its number under this key of the first table, so that a store's parts can be told to be of one
- * commit; and under the other what marks the batches of the journal that follow it. */
+/* In the first table each commit leaves its number, so that all parts can be told to be of one commit; and what marks
+ * the batches of the journal that follow it. */
 #define KV_STAMP "txn"
 #define KV_TAG "journal"
 
@@ -44,8 +44,7 @@ kv_mix(uint64_t sum, struct dw_str s)
 	return s.n > 0 ? kv_mix_word(sum, word) : sum;
 }
 
-/* For a table of slots, which takes the lowest bits: there a sum of short names that end differently is much the same.
- */
+/* For a table of slots, by the lowest bits, in which the sums of short names differ little. */
 static inline uint64_t
 kv_hash(struct dw_str a, struct dw_str b)
 {
@@ -122,15 +121,13 @@ int dw_kv_read(int fd, void *out, size_t size, off_t at);
 
 enum { KV_AT_LIMIT = -1 };
 
-/* Opens the file, of which so many bytes are in use, and gives it its blocks; a disk that is full is no reason not to.
- */
+/* Opens the file, of which so many bytes are in use, and gives it its blocks, unless the disk is full. */
 int dw_kv_file_open(struct kv_file *file, uint64_t used);
 /* LMDB's lock file, likewise: it is mapped, and a block that is missing then would end the process. */
 int dw_kv_lock_open(struct kv_file *file);
 /* Makes it longer: 0, errno's number, or KV_AT_LIMIT. */
 int dw_kv_file_grow(struct kv_file *file);
-/* Where the map is to end, with the reserve or before it. LMDB makes that the end of what is used, where that is more.
- */
+/* Where the map is to end, with the reserve or before it, for LMDB not before the end of what is used. */
 uint64_t dw_kv_map_end(const struct kv_file *file, bool lend);
 bool dw_kv_disk_is_full(const struct kv_file *file);
 /* What the system failed to synchronise it may forget, and says so once to each who has the file open. */
@@ -155,8 +152,8 @@ int dw_kv_lmdb_delete(struct dw_kv *kv, size_t table, struct dw_str key);
 
 /* Bytes that the map has left before the reserve. */
 uint64_t dw_kv_lmdb_room(const struct dw_kv *kv);
-/* Takes the reserve into the map, or out of it; makes the file and the map longer, which returns 0, KV_AT_LIMIT or
- * errno's number. No transaction may be open. */
+/* Takes the reserve into the map, or out of it. Makes the file and the map longer: 0, KV_AT_LIMIT or errno's number. No
+ * transaction may be open. */
 int dw_kv_lmdb_lend(struct dw_kv *kv, bool lend);
 int dw_kv_lmdb_grow(struct dw_kv *kv);
 
@@ -179,7 +176,7 @@ void dw_kv_journal_close(struct kv_journal *journal);
 void dw_kv_journal_follow(struct kv_journal *journal, uint64_t tag, uint64_t commit);
 /* Carries out what is there, in order: DW_OK, what `change` returned, DW_E_CORRUPT, DW_E_STORAGE, DW_E_NOMEM. */
 int dw_kv_journal_replay(struct kv_journal *journal, dw_kv_change_fn *change, void *user);
-/* Whether nothing is beyond the end that must have been before it: DW_E_CORRUPT; likewise. */
+/* Whether anything is beyond the end that must have been before it: DW_E_CORRUPT; likewise. */
 int dw_kv_journal_look(struct kv_journal *journal);
 /* A batch: its changes, whether it can be written, and writing it. Durable when 0; else errno's number, and `unsure`
  * says whether the disk may hold it nevertheless. */
