@@ -105,15 +105,14 @@ dw_position_nearer(struct dw_position a, struct dw_position b)
 static inline struct dw_position
 dw_position_pass(struct dw_position at, struct dw_number number, bool mine)
 {
-	return (struct dw_position) { dw_greater(at.seq_, number.seq), dw_greater(at.n_, number.n),
-		mine ? dw_greater(at.own_, number.own) : at.own_ };
+	return dw_position_further(at, (struct dw_position) { number.seq, number.n, mine ? number.own : 0 });
 }
 
 /* Those to everyone, or those of its own, up to this number are no more, and the reader knows. */
 static inline struct dw_position
 dw_position_skip(struct dw_position at, uint64_t n, uint64_t own)
 {
-	return (struct dw_position) { at.seq_, dw_greater(at.n_, n), dw_greater(at.own_, own) };
+	return dw_position_further(at, (struct dw_position) { 0, n, own });
 }
 
 #endif

@@ -1,11 +1,8 @@
 /* What sessions have confirmed, and what follows from it: their devices' cursors, and who has been delivered what.
- *
- * Its own file because these are the rules by which a PONG counts as received, each tested
- * for itself.
+ * Its own file because these are the rules by which a PONG counts as received.
  *
  * Happy path: a position is confirmed; the device's `at` follows at once, and is noted with the time in its trail. What
- * lies between where the session began to read and that position has been delivered: the edge, which has told the
- * client of every gap, says where that was.
+ * lies between where the session began to read, which the edge says, and that position has been delivered.
  * `resume` follows when DW_OVERLAP_MS have passed since and the connection is still there, or a later one has
  * confirmed it again (dw_room_settle, called every few seconds, and at the end of a session): a client that always
  * goes within seconds gets on, too. A client that acknowledges itself is believed at once.
@@ -130,22 +127,18 @@ dw_room_advance(struct dw_room *room, struct dw_device *device, uint64_t steady)
 void
 dw_room_settle(struct dw_room *room, uint64_t steady)
 {
-	const struct dw_reader *reader;
+	const struct dw_member *member;
+	struct dw_device *device;
 
 	if (!room->unsettled)
 		return;
 	room->unsettled = false;
-	DL_FOREACH(room->readers, reader)
+	DW_EACH_DEVICE(room, member, device)
 	{
-		const struct dw_session *session;
-
-		DL_FOREACH2(reader->sessions, session, reader_next)
-		{
-			if (session->device->trail != NULL)
-				dw_room_advance(room, session->device, steady);
-		}
+		if (device->trail != NULL)
+			dw_room_advance(room, device, steady);
 	}
-	dw_room_even_out(room);
+	dw_room_sum_up(room);
 }
 
 bool
@@ -227,7 +220,7 @@ dw_room_confirm(struct dw_room *room, struct dw_session *session, struct dw_posi
 	session->confirmed = all;
 	note_confirmed(room, device, at, session->begun, sure);
 	dw_room_advance(room, device, steady);
-	dw_room_even_out(room);
+	dw_room_sum_up(room);
 	return true;
 }
 
@@ -243,7 +236,7 @@ dw_room_departed(struct dw_room *room, const struct dw_leave *leave, uint64_t st
 	at = with_own(room, device->member, leave->at);
 	note_confirmed(room, device, at, leave->begun, leave->sure);
 	advance_to(room, device, at, steady);
-	dw_room_even_out(room);
+	dw_room_sum_up(room);
 	return device->dirty ? device : NULL;
 }
 
@@ -268,7 +261,7 @@ dw_room_leave(struct dw_room *room, struct dw_session *session, uint64_t ended, 
 	dw_room_advance(room, device, steady);
 	end_session(room, session, ended);
 	dw_room_advance(room, device, steady);
-	dw_room_even_out(room);
+	dw_room_sum_up(room);
 }
 
 void
@@ -290,7 +283,7 @@ dw_room_lose_reader(struct dw_room *room, struct dw_reader *reader, uint64_t end
 		if (other == NULL)
 			dw_room_advance(room, device, steady);
 	}
-	dw_room_even_out(room);
+	dw_room_sum_up(room);
 	dw_room_drop_reader(room, reader);
 }
 

@@ -1,7 +1,5 @@
-/* Joining a room: where a session stands.
- *
- * Its own file because these are the rules of resuming (the table at dw_room_join in room.h), each
- * tested for itself without sockets and without a disk.
+/* Joining a room: where a session stands. Its own file because these are the rules of resuming (the table at
+ * dw_room_join in room.h).
  *
  * Happy path: a device returns, its stored cursor is its position, and it gets what follows. Else: a
  * position of its own, one of another store (reset), one whose messages are gone (gap), none (new).
@@ -69,15 +67,6 @@ position_at(const struct dw_room *room, struct dw_str user, uint64_t seq, const 
 	return dw_position_said(seq, n, own);
 }
 
-/* Where one that returns says that it stands. */
-static struct dw_position
-returned(const struct dw_room *room, const struct dw_join *join)
-{
-	if (dw_room_is_position(room, dw_room_member(room, join->user), join->after))
-		return join->after;
-	return position_at(room, join->user, dw_seq(join->after), NULL);
-}
-
 /* Of another store, or ahead of this one. */
 static bool
 is_foreign(uint64_t seq, struct dw_str epoch, const struct dw_join_context *context)
@@ -109,8 +98,10 @@ find_stand(const struct dw_room *room, const struct dw_device *device, const str
 
 	if (given && is_foreign(after, join->epoch, context))
 		return stand_fresh(room, join->user, DW_RESUME_RESET);
+	if (returns && dw_room_is_position(room, dw_room_member(room, join->user), join->after))
+		return stand_at(room, join->after, join->user);
 	if (returns)
-		return stand_at(room, returned(room, join), join->user);
+		return stand_at(room, position_at(room, join->user, after, NULL), join->user);
 	if ((join->flags & DW_JOIN_NEW) != 0)
 		return (struct stand) { .at = head, .from = head, .resume = DW_RESUME_NEW };
 	if (given && after == 0 && join->epoch.n == 0)
@@ -204,14 +195,6 @@ first_confirmed(
 	return dw_position_nearer(had, stand.at);
 }
 
-static struct dw_begun
-begun_at(const struct dw_join *join, struct stand stand)
-{
-	const bool says = (join->flags & DW_JOIN_RETURN) != 0 && stand.resume != DW_RESUME_RESET;
-
-	return says ? join->begun : (struct dw_begun) { dw_n(stand.from), dw_own(stand.from) };
-}
-
 static struct dw_device *
 touch_device(struct dw_room *room, struct dw_device *known, const struct dw_join *join,
 	const struct dw_join_context *context, struct stand stand, struct dw_position confirmed)
@@ -235,7 +218,7 @@ touch_device(struct dw_room *room, struct dw_device *known, const struct dw_join
 	}
 	device->seen = context->now;
 	device->derived = (join->flags & DW_JOIN_DERIVED) != 0;
-	dw_device_expires(device, join->expires * 1000);
+	device->expires = join->expires * 1000;
 	return device;
 }
 
@@ -274,7 +257,7 @@ dw_room_join(struct dw_room *room, const struct dw_join *join, const struct dw_j
 	known = dw_room_device(room, join->user, join->device);
 	stand = find_stand(room, known, join, context);
 	confirmed = first_confirmed(room, known, join, stand);
-	session = dw_room_reserve_session(room) ? calloc(1, sizeof(*session)) : NULL;
+	session = calloc(1, sizeof(*session));
 	if (session == NULL || !dw_rooms_come(room->all, join->user)) {
 		free(session);
 		return DW_E_NOMEM;
@@ -291,7 +274,9 @@ dw_room_join(struct dw_room *room, const struct dw_join *join, const struct dw_j
 	}
 	session->id = join->session;
 	session->confirmed = confirmed;
-	session->begun = begun_at(join, stand);
+	session->begun = (join->flags & DW_JOIN_RETURN) != 0 && stand.resume != DW_RESUME_RESET
+						 ? join->begun
+						 : (struct dw_begun) { dw_n(stand.from), dw_own(stand.from) };
 	session->stay = (uint32_t)join->corr;
 	session->opened = opened_at(join, context->steady) & OPENED_MASK;
 	session->claimed = (join->flags & DW_JOIN_CLAIMED) != 0;

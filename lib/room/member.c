@@ -1,8 +1,8 @@
 /* Who has to do with a room: members (users with a registry entry, devices or direct messages) and their devices.
  *
- * Its own file because it is what outlives connections: what is loaded from and written to the store
- * beside messages. A changed device is dirty until its cursor was taken; a device that goes and was
- * ever stored leaves a removal behind, taken first, so that one that comes back at once is not removed.
+ * Its own file because it is what outlives connections: loaded from and written to the store beside messages. A changed
+ * device is dirty until its cursor was taken; one that goes and was ever stored leaves a removal behind, taken first,
+ * so that one that comes back at once is not removed.
  *
  * Failure modes: memory only. Invariants: a member without devices, without an entry and without a direct message ever
  * does not exist; a device with sessions is never forgotten.
@@ -209,7 +209,7 @@ dw_room_add_device(struct dw_room *room, struct dw_str user, struct dw_str id, s
 
 	if (member == NULL)
 		return NULL;
-	device = calloc(1, sizeof(*device) + id.n + 1);
+	device = calloc(1, offsetof(struct dw_device, id) + id.n + 1);
 	if (device == NULL) {
 		drop_member_if_idle(room, member);
 		return NULL;
@@ -240,7 +240,7 @@ dw_room_load_cursors(struct dw_room *room, const struct dw_buf *rows)
 		device->had = cursor->had;
 		device->had_own = cursor->had_own;
 		device->seen = cursor->seen;
-		dw_device_expires(device, cursor->expires);
+		device->expires = cursor->expires;
 		device->derived = cursor->derived;
 		device->stored = true;
 	}
@@ -264,22 +264,12 @@ dw_room_free_members(struct dw_room *room)
 	room->dirty = NULL;
 }
 
-void
-dw_device_expires(struct dw_device *device, uint64_t expires)
-{
-	const uint64_t never = (UINT64_C(1) << 61) - 1;
-
-	device->expires = (expires < never ? expires : never) & never;
-}
-
 uint64_t
 dw_room_device_end(const struct dw_rooms *all, bool derived, uint64_t seen, uint64_t expires)
 {
-	uint64_t unseen = seen + all->cursor_ttl_ms;
+	const uint64_t unseen = seen + all->cursor_ttl_ms;
 
-	if (!derived || expires == 0 || expires > unseen || expires + all->queue_ttl_ms > unseen)
-		return unseen;
-	return expires + all->queue_ttl_ms;
+	return derived && expires > 0 && expires < unseen ? dw_less(expires + all->queue_ttl_ms, unseen) : unseen;
 }
 
 void
@@ -299,7 +289,6 @@ dw_room_prune(struct dw_room *room, uint64_t now)
 	struct dw_member *member, *next;
 
 	room->prune_at = 0;
-
 	DL_FOREACH_SAFE(room->members, member, next)
 	{
 		struct dw_device *device, *after;

@@ -34,50 +34,37 @@ dw_room_is_crowded(const struct dw_room *room)
 bool dw_record_of(const struct dw_ring *log, uint64_t index, struct dw_record *record);
 /* Of a stream: right before the first record after a seq that the member gets (NULL: only those to everyone). */
 struct dw_position dw_room_stream_at(const struct dw_room *room, const struct dw_member *member, uint64_t seq);
-
 /* The room's n at this seq; false: it is only known to the engine, and 0 here. */
 bool dw_room_n_at(const struct dw_room *room, uint64_t seq, uint64_t *n);
 /* Whether the room was ever there for this member, as far as it can tell. */
 bool dw_room_is_position(const struct dw_room *room, const struct dw_member *member, struct dw_position at);
 /* The device has come to this position now. */
 void dw_device_note(struct dw_device *device, struct dw_position at, uint64_t steady);
-/* `expires` holds less than 64 bits: what is later is as good as never. */
-void dw_device_expires(struct dw_device *device, uint64_t expires);
 /* The device's positions follow its sessions'. */
 void dw_room_advance(struct dw_room *room, struct dw_device *device, uint64_t steady);
 void dw_room_move_device(struct dw_room *room, struct dw_device *device, struct dw_position at);
 
 /* What is queued (queued.c). A device's `at` is changed by this alone. */
 void dw_room_stand_device(struct dw_room *room, struct dw_device *device, struct dw_position at);
-/* The device has come to its member, where it stands; it has gone from there. */
+/* The device has come to its member, where it stands; has gone from there. */
 void dw_room_count_device(struct dw_room *room, const struct dw_device *device);
 void dw_room_uncount_device(struct dw_room *room, const struct dw_device *device);
 /* Drops the oldest message to everyone from what is retained, and from the log. */
 void dw_room_drop_numbered(struct dw_room *room);
-/* Before and after `own` or `first_own` of a member change. */
-void dw_room_uncount_direct(struct dw_room *room, const struct dw_member *member);
-void dw_room_count_direct(struct dw_room *room, const struct dw_member *member);
+/* After `own` or `first_own` of a member has changed. */
+void dw_room_count_direct(struct dw_room *room, struct dw_member *member);
 /* All of a resident room anew. */
 void dw_room_count_anew(struct dw_room *room);
 /* After whatever may have changed what is queued or retained: the sums of all rooms follow. */
 void dw_room_sum_up(struct dw_room *room);
-/* The same where only devices have moved: most do so without any effect. */
-static inline void
-dw_room_even_out(struct dw_room *room)
-{
-	if (room->uneven)
-		dw_room_sum_up(room);
-}
 
-/* A session of this user comes. False: no memory. And goes. */
+/* A session of this user comes, for which there is a place in the table then. False: no memory. And goes. */
 bool dw_rooms_come(struct dw_rooms *all, struct dw_str user);
 void dw_rooms_go(struct dw_rooms *all, struct dw_str user);
 
 /* Part of the hash of what is found by its room and something else. */
 uint32_t dw_room_hash(const struct dw_room *room);
-/* session.c: a place for one more, false: no memory; a session whose device and reader are set comes into the room's
- * lists and counts; and goes out of them. */
-bool dw_room_reserve_session(struct dw_room *room);
+/* A session whose device and reader are set comes into the room's lists and counts; and goes out of them. */
 void dw_room_link_session(struct dw_session *session);
 void dw_room_unlink_session(struct dw_session *session);
 

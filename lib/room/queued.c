@@ -1,17 +1,16 @@
 /* What is queued in a room: the messages to everyone behind the device that is furthest behind, and each direct message
  * that some device of its user has not confirmed. Without a device, all that are retained.
  *
- * Its own file because these numbers are kept while things change, and never counted when somebody asks: statistics of
- * 100,000 rooms cost a few additions. Each change costs its own size:
+ * Its own file because these numbers are kept while things change: statistics of 100,000 rooms cost a few additions.
  *   - each entry of the log counts, in its flags, the devices that have confirmed up to it and no further; `behind`
  *     counts those before the oldest entry. `low_n` is where the last of them all stands: when the only device there
  *     goes on, low_n moves to the next entry with a device, which is at most as far as that device went;
- *   - a member knows the lowest `own` among its few devices, which is looked for anew when one leaves it;
+ *   - a member knows how many of its direct messages are queued, and looks at its few devices when that may change;
  *   - dw_room_sum_up carries what that makes of the room into the sums of all rooms.
  * A room that is not resident keeps low_n and direct_queued as they were.
  *
- * Failure modes: none. A device may be ahead of the room's n where a store was restored (`ahead`): while there are
- * such, each message counts anew, for it may reach one.
+ * Failure modes: none. While a device is ahead of the room's n, where a store was restored (`ahead`), each message
+ * counts anew, for it may reach one.
  */
 #include <assert.h>
 #include <utlist.h>
@@ -43,81 +42,31 @@ static void
 count_at(struct dw_room *room, uint64_t n)
 {
 	(*devices_at(room, n))++;
-	if (n >= room->low_n)
-		return;
-	room->low_n = n;
-	room->uneven = true;
-}
-
-static void
-uncount_at(struct dw_room *room, uint64_t n)
-{
-	uint32_t *count = devices_at(room, n);
-
-	assert(*count > 0);
-	if (--*count == 0 && n <= room->low_n)
-		room->uneven = true;
-}
-
-/* Of the direct messages to this user. */
-static uint64_t
-queued_direct(const struct dw_member *member)
-{
-	const uint64_t from = dw_greater(member->low_own, member->first_own - 1);
-
-	return member->own > from ? member->own - from : 0;
+	room->low_n = dw_less(room->low_n, n);
 }
 
 void
-dw_room_count_direct(struct dw_room *room, const struct dw_member *member)
-{
-	if (room->log == NULL)
-		return;
-	room->direct_queued += queued_direct(member);
-	room->uneven = true;
-}
-
-void
-dw_room_uncount_direct(struct dw_room *room, const struct dw_member *member)
-{
-	if (room->log != NULL)
-		room->direct_queued -= queued_direct(member);
-}
-
-static void
-find_low_own(struct dw_member *member)
+dw_room_count_direct(struct dw_room *room, struct dw_member *member)
 {
 	const struct dw_device *device;
+	uint64_t from = member->devices != NULL ? UINT64_MAX : 0;
 
-	member->low_own = member->devices != NULL ? UINT64_MAX : 0;
+	room->direct_queued -= member->queued;
 	LL_FOREACH(member->devices, device)
 	{
-		member->low_own = dw_less(member->low_own, dw_own(device->at));
+		from = dw_less(from, dw_own(device->at));
 	}
-}
-
-static void
-count_direct_anew(struct dw_room *room, struct dw_member *member)
-{
-	dw_room_uncount_direct(room, member);
-	find_low_own(member);
-	dw_room_count_direct(room, member);
+	from = dw_greater(from, member->first_own - 1);
+	member->queued = member->own > from ? member->own - from : 0;
+	room->direct_queued += member->queued;
 }
 
 void
 dw_room_stand_device(struct dw_room *room, struct dw_device *device, struct dw_position at)
 {
-	const struct dw_position before = device->at;
-
+	dw_room_uncount_device(room, device);
 	device->at = at;
-	if (room->log == NULL)
-		return;
-	if (dw_n(at) != dw_n(before)) {
-		uncount_at(room, dw_n(before));
-		count_at(room, dw_n(at));
-	}
-	if (dw_own(at) != dw_own(before) && dw_less(dw_own(at), dw_own(before)) <= device->member->low_own)
-		count_direct_anew(room, device->member);
+	dw_room_count_device(room, device);
 }
 
 void
@@ -126,16 +75,19 @@ dw_room_count_device(struct dw_room *room, const struct dw_device *device)
 	if (room->log == NULL)
 		return;
 	count_at(room, dw_n(device->at));
-	count_direct_anew(room, device->member);
+	dw_room_count_direct(room, device->member);
 }
 
 void
 dw_room_uncount_device(struct dw_room *room, const struct dw_device *device)
 {
-	if (room->log == NULL)
+	uint32_t *count = room->log != NULL ? devices_at(room, dw_n(device->at)) : NULL;
+
+	if (count == NULL)
 		return;
-	uncount_at(room, dw_n(device->at));
-	count_direct_anew(room, device->member);
+	assert(*count > 0);
+	--*count;
+	dw_room_count_direct(room, device->member);
 }
 
 void
@@ -146,7 +98,6 @@ dw_room_drop_numbered(struct dw_room *room)
 		dw_ring_drop(room->log);
 	}
 	room->oldest_n++;
-	room->uneven = true;
 }
 
 void
@@ -166,7 +117,7 @@ dw_room_count_anew(struct dw_room *room)
 		{
 			count_at(room, dw_n(device->at));
 		}
-		find_low_own(member);
+		member->queued = 0;
 		dw_room_count_direct(room, member);
 	}
 }
@@ -218,5 +169,4 @@ dw_room_sum_up(struct dw_room *room)
 	room->all->retained += retained - room->counted_retained;
 	room->counted_queued = queued;
 	room->counted_retained = retained;
-	room->uneven = false;
 }

@@ -1,14 +1,10 @@
 /* Reading a room: its two logs as one, in the order of seq, and what is no more of them.
+ * Its own file because whoever reads a room (an edge's stream, a client that is fed, a poll) gets numbered and direct
+ * messages merged, what has expired as a tombstone, and the direct ones of others not at all.
  *
- * Its own file because numbered and direct messages part only here: whoever reads a room (an edge's stream, a
- * client that is fed, a poll) gets them merged, what has expired as a tombstone, and the direct ones of others
- * not at all.
- *
- * Happy path: a room without direct, excepting or expiring messages is copied as it lies in the log. Failure
- * modes: memory, remembered by the buffer. What the log holds was checked when it came in; a record that
- * cannot be unpacked is passed over as a tombstone.
+ * Happy path: a room without direct, excepting or expiring messages is copied as it lies in the log. Failure modes:
+ * memory, remembered by the buffer; a record that cannot be unpacked is passed over as a tombstone.
  */
-
 #include "room/parts.h"
 
 bool
@@ -60,9 +56,8 @@ find_next(const struct dw_room *room, struct next *next)
 	return has_numbered || has_direct;
 }
 
-/* A gap is what lies between where a reader stands and the oldest that its room still has, by numbers alone: a message
- * to everyone is counted by the room's n, a direct one by its user's own. What moves the oldest is in room.c; who is
- * told, and when, is up to those who ask: a join, a poll, an edge's stream. */
+/* What lies between where a reader stands and the oldest that its room still has: a message to everyone is counted by
+ * the room's n, a direct one by its user's own. */
 static struct dw_gap
 gap_to(uint64_t number, uint64_t oldest, bool full)
 {
@@ -177,8 +172,7 @@ dw_room_count(const struct dw_room *room, struct dw_str user, struct dw_position
 	return count;
 }
 
-/* Of one that is no more its position stays, what it said does not. Where only its own time is over, whoever it was not
- * for is not to be told of that either. */
+/* Of one that is no more only its position stays; and where only its own time is over, for whom it was not. */
 static void
 add_record(const struct next *next, struct dw_record record, bool retained, uint64_t now, struct dw_buf *out)
 {

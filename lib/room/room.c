@@ -1,12 +1,9 @@
 /* A room's life and its messages.
  *
- * Its own file because this is the part that every room has, read or not; members and devices are in
- * member.c, sessions in session.c, joins in join.c, confirmations in confirm.c, reading in read.c, and what is counted
- * about it in queued.c.
+ * Its own file because this is the part that every room has, read or not.
  *
- * Happy path: summarized at the start, loaded when somebody joins, appended to after each commit,
- * expired by age, unloaded when nobody has been there for long. A room that is not resident keeps
- * counting: n, head, how many are retained.
+ * Happy path: summarized at the start, loaded when somebody joins, appended to after each commit, expired by age,
+ * unloaded when nobody has been there for long. One that is not resident counts on: n, head, how many are retained.
  *
  * Failure modes: memory only. Invariants: oldest_n ≤ n + 1; a resident log holds exactly n - oldest_n + 1
  * entries, whose n have no hole.
@@ -20,8 +17,7 @@
 
 #include "room/parts.h"
 
-/* More than any record needs beside its data; and twice that, so that the log's bound in bytes is never
- * what drops a message. */
+/* More than any record needs beside its data; and twice that, so that the log's bound in bytes drops no message. */
 enum { RECORD_MORE = 1024, SLACK = 2 };
 
 struct dw_room *
@@ -104,7 +100,6 @@ fill_log(struct dw_room *room, struct dw_ring *log, struct dw_str records)
 	uint64_t seq = 0, n = 0;
 
 	room->mixed = false;
-
 	while (records.n > 0) {
 		struct dw_str before = records;
 		struct dw_ring_entry entry;
@@ -138,7 +133,6 @@ drop_direct(struct dw_room *room)
 		dw_record_of(room->direct, dw_ring_first(room->direct), &record) ? dw_room_member(room, record.to) : NULL;
 
 	if (member != NULL && record.own >= member->first_own) {
-		dw_room_uncount_direct(room, member);
 		member->first_own = record.own + 1;
 		dw_room_count_direct(room, member);
 	}
@@ -172,7 +166,6 @@ append_direct(struct dw_room *room, const struct dw_record *record, struct dw_st
 
 	if (err != DW_OK)
 		return err;
-	dw_room_uncount_direct(room, member);
 	member->own = record->own;
 	if (member->own - member->first_own >= room->all->queue_limit)
 		member->first_own = member->own + 1 - room->all->queue_limit;
@@ -375,40 +368,26 @@ first_at(const struct dw_ring *log)
 	return dw_ring_count(log) > 0 ? dw_ring_entry(log, dw_ring_first(log))->at : UINT64_MAX;
 }
 
-static void
-expire_logs(struct dw_room *room, uint64_t at)
-{
-	while (first_at(room->direct) < at)
-		drop_direct(room);
-	while (room->oldest_n <= room->n && dw_ring_entry(room->log, dw_ring_first(room->log))->at < at)
-		dw_room_drop_numbered(room);
-	if (room->direct_at < at)
-		room->direct_at = 0;
-	dw_room_even_out(room);
-}
-
-/* When its newest message is over its age, all are. */
-static void
-expire_summary(struct dw_room *room, uint64_t at)
-{
-	if (room->direct_at < at)
-		room->direct_at = room->direct_queued = 0;
-	if (room->head_at < at)
-		room->oldest_n = room->n + 1;
-	dw_room_sum_up(room);
-}
-
 void
 dw_room_expire(struct dw_room *room, uint64_t now)
 {
-	const uint64_t ttl = room->all->queue_ttl_ms, before = room->oldest_n;
+	const uint64_t ttl = room->all->queue_ttl_ms, at = now - ttl, before = room->oldest_n;
 
 	if (now < ttl)
 		return;
-	if (room->log != NULL)
-		expire_logs(room, now - ttl);
-	else
-		expire_summary(room, now - ttl);
+	while (first_at(room->direct) < at)
+		drop_direct(room);
+	while (
+		room->log != NULL && room->oldest_n <= room->n && dw_ring_entry(room->log, dw_ring_first(room->log))->at < at)
+		dw_room_drop_numbered(room);
+	/* Of a summary: when its newest message is over its age, all are. */
+	if (room->log == NULL && room->direct_at < at)
+		room->direct_queued = 0;
+	if (room->log == NULL && room->head_at < at)
+		room->oldest_n = room->n + 1;
+	if (room->direct_at < at)
+		room->direct_at = 0;
+	dw_room_sum_up(room);
 	room->all->dropped_expired += room->oldest_n - before;
 }
 

@@ -1,7 +1,7 @@
 /* A room of the hub: one diagnosis as a log, and everyone who reads it as a position in that log.
  *
- * Pure memory: no socket, no disk, no clock of its own. `now` is ms since 1970, and what ages are counted by; `steady`
- * is ms of a clock that nobody sets, and says how long a confirmation has stood. Three layers:
+ * Pure memory: no socket, no disk, no clock of its own. `now` is ms since 1970, for ages; `steady` is ms of a clock
+ * that nobody sets, for how long a confirmation has stood. Three layers:
  *   summary   always there: the newest n and seq, how much is retained, how far its devices are
  *   resident  when loaded: the log of packed records, that of direct messages, the members (users with devices, with a
  *             registry entry, or who ever had a direct message)
@@ -9,21 +9,16 @@
  * A room with sessions is resident. Sessions belong to a device and to a reader; devices to a member.
  *
  * Positions are position.h's. Of a device there are:
- *   at       confirmed by each of its open connections: never moves back, but for a position that lies
- *            ahead of the engine, which is none
- *   resume   where it goes on when it returns: what it had confirmed DW_OVERLAP_MS before its connection ended, and on
- *            that too, for a stack may confirm what a page that was just closing never showed; `at` where the client
- *            itself said so
+ *   at       confirmed by each of its open connections: moves back only from where the engine never was
+ *   resume   where it goes on when it returns: what it had confirmed DW_OVERLAP_MS before its connection ended, on that
+ *            one too, for a stack may confirm what a closing page never showed; `at` where the client itself said so
  *   had      what it was delivered, of either log: the messages behind one number and up to another
- * A device is known from its first join on; changes are collected (dw_room_take_cursor) and it is the caller who
- * writes them.
+ * A device is known from its first join on; the caller writes what changes of it (dw_room_take_cursor).
  *
- * What is no more is told by numbers alone: a gap is what lies between a position's n (or own) and the oldest that is
- * retained. The direct messages of all users lie in one log, in the order of seq; each member knows which of its own
- * are retained.
+ * A gap is what lies between a position's n (or own) and the oldest that is retained. The direct messages of all users
+ * lie in one log, in the order of seq; each member knows which of its own are retained.
  *
- * Queued messages are those retained that some known device has not confirmed; all that are retained
- * when no device is known.
+ * Queued messages are those retained that some known device has not confirmed; all that are retained, without a device.
  */
 #ifndef DIAGWS_ROOM_H
 #define DIAGWS_ROOM_H
@@ -44,8 +39,8 @@
 
 enum { DW_DEVICES_PER_USER = 16, DW_OVERLAP_MS = 5000 };
 
-/* What all rooms of a hub share: the rules, counts that they keep, and where what is in them is found: most rooms have
- * one to three members and sessions, and a table of its own costs a room more than those. Outlives them. */
+/* What all rooms of a hub share: the rules, counts that they keep, and tables of what is in them: one of its own would
+ * cost a room more than its one to three members and sessions. Outlives them. */
 struct dw_rooms {
 	size_t queue_limit;     /* messages retained */
 	uint64_t queue_ttl_ms;  /* and for how long */
@@ -76,8 +71,8 @@ struct dw_member {
 	struct dw_device *devices;
 	uint32_t device_count;
 	uint64_t own;       /* of the newest direct message ever; 0: there was none */
-	uint64_t low_own;   /* the lowest own confirmed among its devices; 0 without any */
 	uint64_t first_own; /* of the oldest retained; own + 1: none is */
+	uint64_t queued;    /* kept: direct messages */
 	uint8_t state;      /* enum dw_owner_state */
 	uint32_t pins;      /* private: it is looked at, and stays */
 	char user[];
@@ -90,13 +85,13 @@ struct dw_device {
 	struct dw_session *sessions;
 	struct dw_position at, resume;
 	struct dw_position settled; /* where `at` was DW_OVERLAP_MS ago */
-	struct dw_trail *trail;     /* private: how it went on since; NULL: it did not */
+	struct dw_trail *trail;     /* private: how it went on within these last seconds; NULL: it did not */
 	struct dw_span had, had_own;
-	uint64_t seen;         /* when it was last connected */
-	uint64_t expires : 61; /* ms: when a derived device's token ends */
-	uint64_t derived : 1;
-	uint64_t dirty : 1;  /* differs from what was taken to be written */
-	uint64_t stored : 1; /* was taken to be written, or was loaded */
+	uint64_t seen;    /* when it was last connected */
+	uint64_t expires; /* ms: when a derived device's token ends */
+	bool derived;
+	bool dirty;  /* differs from what was taken to be written */
+	bool stored; /* was taken to be written, or was loaded */
 	char id[];
 };
 
@@ -130,9 +125,6 @@ struct dw_reader {
 	bool dirty;
 };
 
-struct dw_gone;  /* private: a device whose stored cursor is to be removed */
-struct dw_trail; /* private: what a device confirmed within the last seconds */
-
 struct dw_room {
 	UT_hash_handle hh; /* the caller's, by name */
 	struct dw_rooms *all;
@@ -155,10 +147,9 @@ struct dw_room {
 	uint64_t direct_gone;   /* seq of the newest direct message that is no longer in there; 0: none */
 	bool mixed;             /* some message in log may not be for everyone, whenever they read it */
 	uint32_t behind, ahead; /* private: devices before the oldest retained, and ahead of n (queued.c) */
-	bool uneven;            /* private: what is queued may have changed */
 	struct dw_member *members;
 	struct dw_device *dirty;
-	struct dw_gone *gone;
+	struct dw_gone *gone; /* private: stored cursors to be removed */
 
 	/* Live. */
 	struct dw_reader *readers; /* and by them the sessions */
@@ -177,13 +168,12 @@ struct dw_room *dw_room_new(struct dw_rooms *all, const char *name);
 /* With its sessions, readers and what was not taken. */
 void dw_room_destroy(struct dw_room **room_p);
 
-/* At the start: what the engine says of the room, and of each of its cursors. `summary` first. A
- * cursor over its age is not counted, and false. */
+/* At the start: what the engine says of the room, and then of each of its cursors. False: it is over its age. */
 void dw_room_summarize(struct dw_room *room, const struct dw_room_summary *summary, uint64_t now);
 bool dw_room_count_cursor(struct dw_room *room, const struct dw_cursor *cursor, uint64_t now);
 
-/* Makes it resident from a DW_OP_LOAD that was committed. DW_E_NOMEM, DW_E_CORRUPT (records that do not
- * fit the summary): it is as before. */
+/* Makes it resident from a DW_OP_LOAD that was committed. DW_E_NOMEM, DW_E_CORRUPT (it contradicts itself): it is as
+ * before. */
 int dw_room_load(struct dw_room *room, const struct dw_op *load, uint64_t now);
 bool dw_room_resident(const struct dw_room *room);
 /* Back to the summary. There must be no session and nothing to take (asserted). */
@@ -191,13 +181,12 @@ void dw_room_unload(struct dw_room *room);
 /* Bytes of memory that being resident costs. */
 size_t dw_room_memory(const struct dw_room *room);
 
-/* A message that was committed; bytes: the packed record. One the room already has (seq ≤ head) is ignored.
- * When the room is not resident only the summary changes. DW_E_NOMEM: the room must be loaded anew. */
+/* A message that was committed, and its packed record; ignored when the room has it (seq ≤ head). Only the summary
+ * changes while it is not resident. DW_E_NOMEM: the room must be loaded anew. */
 int dw_room_append(struct dw_room *room, const struct dw_record *record, struct dw_str bytes, uint64_t now);
 /* Drops the messages that are over their age. */
 void dw_room_expire(struct dw_room *room, uint64_t now);
-/* Forgets the devices that are over theirs, and notes once a day that connected ones were seen.
- * Resident rooms only. */
+/* Forgets the devices that are over theirs, and notes daily that connected ones were seen. Resident rooms only. */
 void dw_room_prune(struct dw_room *room, uint64_t now);
 /* When either has something to do, at the earliest; UINT64_MAX: never as things are. */
 uint64_t dw_room_next_age(const struct dw_room *room);
@@ -216,8 +205,8 @@ uint64_t dw_room_oldest_queued_at(const struct dw_room *room);
 struct dw_member *dw_room_member(const struct dw_room *room, struct dw_str user);
 struct dw_device *dw_room_device(const struct dw_room *room, struct dw_str user, struct dw_str id);
 
-/* One after another, for who looks at all of them a few at a time, while they come and go: the one that is returned
- * stays until this is called with it, or with it and `last`, which is the end. NULL: the first, and there is none. */
+/* One after another, for who looks at a few at a time while they come and go: the one returned stays until this is
+ * called with it, or with it and `last`, which ends it. NULL asks for the first, and says that there is none. */
 struct dw_present *dw_rooms_next_present(struct dw_rooms *all, struct dw_present *present, bool last);
 struct dw_member *dw_room_next_member(struct dw_room *room, struct dw_member *member, bool last);
 
@@ -247,16 +236,14 @@ struct dw_join_context {
 /* Whether the numbers at this seq are only known to the engine. dw_room_expire first. */
 bool dw_room_asks_place(const struct dw_room *room, struct dw_str user, uint64_t seq);
 
-/* One that returns was taken over meanwhile: there is a session of its device that was opened later, or in the same
- * 64 ms, and the device is not derived. */
-bool dw_room_replaced(const struct dw_room *room, const struct dw_join *join, uint64_t steady);
 /* A session that this join takes over: same user, same device, the device not derived. NULL: none is left. The caller
  * ends it (dw_room_leave). */
 struct dw_session *dw_room_rival(const struct dw_room *room, const struct dw_join *join);
-/* Carries out a join into a resident room and fills all of *joined but corr and code (room and device
- * lie in the room). The first join of an edge makes its reader, which begins where that session stands; a later one
- * that stands before that sets it back, so that the edge can serve all who come from there. The device is dirty when it
- * is new.
+/* One that returns was taken over meanwhile: such a session was opened later, or in the same 64 ms. */
+bool dw_room_replaced(const struct dw_room *room, const struct dw_join *join, uint64_t steady);
+/* Carries out a join into a resident room and fills all of *joined but corr and code (room and device lie in the room).
+ * The first join of an edge makes its reader, which begins where that session stands; a later one that stands before
+ * that sets it back, so that the edge can serve all who come from there. The device is dirty when it is new.
  *   where it stands:
  *     came back      after                 exact or gap; reset when of another store or ahead of it
  *     after=new      the room's head       new; moves the device there
@@ -269,8 +256,8 @@ struct dw_session *dw_room_rival(const struct dw_room *room, const struct dw_joi
  * but has not confirmed it. DW_E_FIELD: the session is in the room already. DW_E_NOMEM. */
 int dw_room_join(struct dw_room *room, const struct dw_join *join, const struct dw_join_context *context,
 	struct dw_joined *joined, struct dw_session **session);
-/* Where a reader without a session stands that gives this seq and epoch ("": none), as in a join. False: there is no
- * such position, and it begins before the oldest. */
+/* Where a reader without a session stands that gives this seq and epoch ("": none), as in a join. False: nowhere, so it
+ * begins before the oldest. */
 bool dw_room_stand(const struct dw_room *room, struct dw_str user, uint64_t seq, struct dw_str epoch,
 	const struct dw_join_context *context, struct dw_position *at);
 
@@ -282,17 +269,17 @@ struct dw_position dw_room_go_on(const struct dw_room *room, struct dw_str user,
 /* The number of the newest direct message to the user at a seq. False: it is only known to the engine, and 0 here. */
 bool dw_room_own_at(const struct dw_room *room, struct dw_str user, uint64_t seq, uint64_t *own);
 
-/* Appends the records after a position, oldest first, direct ones among them: at most `limit`, and at most `bytes` but
- * at least one. user not NULL: without the direct messages to others; NULL: of a stream, and what is not retained of
- * direct ones is a tombstone, as what has expired is. *at is moved to the position read up to; true: there is more. */
+/* Appends the records after a position, oldest first: at most `limit`, and at most `bytes` but at least one. To a user:
+ * without the direct messages to others. NULL: of a stream, where a direct one that is not retained is a tombstone, as
+ * what has expired is. *at is moved to the position read up to; true: there is more. */
 bool dw_room_read(const struct dw_room *room, const struct dw_str *user, struct dw_position *at, size_t limit,
 	size_t bytes, uint64_t now, struct dw_buf *out);
 /* How many records that would be without bounds, of those that are not over their time. */
 uint64_t dw_room_count(const struct dw_room *room, struct dw_str user, struct dw_position at, uint64_t now);
 
 struct dw_session *dw_room_session(const struct dw_room *room, uint64_t id);
-/* The session has received everything up to this position; sure: its client said so itself; begun not NULL: where it
- * began to read that. False, and nothing changed, when there is no such position in the room. */
+/* The session has received everything up to there; sure: its client said so itself; begun (or NULL): where it began to
+ * read that. False, and nothing changed: the room has no such position. */
 bool dw_room_confirm(struct dw_room *room, struct dw_session *session, struct dw_position at,
 	const struct dw_begun *begun, bool sure, uint64_t steady);
 /* The same of a session that the hub before knew, and that has ended since. It counts for a device that is not derived
@@ -302,17 +289,17 @@ struct dw_device *dw_room_departed(struct dw_room *room, const struct dw_leave *
 void dw_room_settle(struct dw_room *room, uint64_t steady);
 /* Ends the session, whose connection ended at that time. Its reader stays, maybe with none: dw_room_drop_reader. */
 void dw_room_leave(struct dw_room *room, struct dw_session *session, uint64_t ended, uint64_t steady);
-/* The same of all sessions of a reader, and it is freed. They end together: what one of several connections of a device
- * has not confirmed the device keeps for the next one, in whatever order they are looked at. */
+/* The same of all sessions of a reader, and it is freed. They end together: what one of a device's connections has not
+ * confirmed is kept for the next one, in whatever order they are looked at. */
 void dw_room_lose_reader(struct dw_room *room, struct dw_reader *reader, uint64_t ended, uint64_t steady);
 /* A reader without sessions (asserted). */
 void dw_room_drop_reader(struct dw_room *room, struct dw_reader *reader);
 
 /* Whether the device has been delivered this message, which is for `to` alone (empty: for all). */
 bool dw_device_has(const struct dw_device *device, struct dw_number number, struct dw_str to);
-/* The devices that have been delivered it, and those that it has been sent to; but not those with the session
- * `except`. When that one has gone, or is DW_EXCEPT_SOME, nobody knows any more which device was its own, and one less
- * is counted: never too many. Resident rooms only. */
+/* The devices that have been delivered it, and those that it has been sent to; but not that of the session `except`.
+ * When that one has gone, or is DW_EXCEPT_SOME, its device is not known, and one less is counted: never too many.
+ * Resident rooms only. */
 #define DW_EXCEPT_SOME UINT64_MAX /* a session that nobody knows */
 struct dw_receipts {
 	uint64_t sent, delivered;
@@ -325,9 +312,8 @@ struct dw_audience {
 };
 struct dw_audience dw_room_audience(const struct dw_room *room, struct dw_str to, uint64_t except);
 
-/* Takes one changed cursor to be written (seen 0: to be removed). False: nothing changed. */
+/* Takes one changed cursor to be written (seen 0: to be removed), or this device's. False: nothing changed. */
 bool dw_room_take_cursor(struct dw_room *room, uint64_t now, struct dw_cursor *cursor);
-/* The same for this device, if it is dirty. */
 bool dw_room_take_device(struct dw_room *room, struct dw_device *device, uint64_t now, struct dw_cursor *cursor);
 /* A cursor that was taken could not be written: it is dirty again. */
 void dw_room_put_back(struct dw_room *room, const struct dw_cursor *cursor);

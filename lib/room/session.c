@@ -1,8 +1,6 @@
 /* Who is connected: to a room, its sessions, each of a device and of a reader, found by their id; and to whichever
  * rooms, users by name, each with how many sessions.
- *
- * Its own file because joining, confirming and a room's end all find, link or unlink a session, and none of these is
- * above the others.
+ * Its own file because joining, confirming and a room's end all find, link or unlink a session.
  *
  * Failure modes: memory, before anything was linked. A user who goes while somebody looks at them stays until that one
  * looks on. Invariants: a session is in the lists of its device and of its reader, in the table by id, and in the
@@ -45,12 +43,6 @@ dw_room_session(const struct dw_room *room, uint64_t id)
 			return session;
 	}
 	return NULL;
-}
-
-bool
-dw_room_reserve_session(struct dw_room *room)
-{
-	return dw_hash_reserve(&room->all->by_id, link_hash);
 }
 
 void
@@ -118,6 +110,8 @@ dw_rooms_come(struct dw_rooms *all, struct dw_str user)
 {
 	struct dw_present *present = find_present(all, user);
 
+	if (!dw_hash_reserve(&all->by_id, link_hash))
+		return false;
 	if (present == NULL) {
 		present = calloc(1, sizeof(*present) + user.n + 1);
 		if (present == NULL)

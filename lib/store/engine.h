@@ -1,9 +1,8 @@
 /* The seam to what keeps things: LMDB (default), a memory twin for tests, later a cluster.
  *
- * Work comes as a batch: an ordered list of operations that becomes one transaction, all or nothing.
- * Operations see what earlier ones of the batch did. The engine gives the numbers: `seq` grows by one
- * for each stored message over the whole engine, `n` for each in its room that is for everyone; both in the
- * transaction, seen only after it. A batch that fails leaves the engine as it was, numbers included.
+ * Work comes as a batch: an ordered list of operations that becomes one transaction, all or nothing. Operations see
+ * what earlier ones of the batch did. The engine gives the numbers: `seq` grows by one for each stored message over the
+ * whole engine, `n` for each in its room that is for everyone; a batch that fails leaves both as they were.
  *
  * A room has one chain of the messages to everyone, numbered by n, and one for each user of the direct messages to that
  * user, numbered by `own`. Of each chain the newest queue_limit are retained, of all direct ones of a room together the
@@ -11,8 +10,8 @@
  * ever, and of the newest DW_HISTORY_TIMES * queue_limit of it (retained or not) which seq they had (DW_OP_PLACE). A
  * message that expires by its own `expires_at` stays where it is.
  *
- * Reads (DW_OP_LOAD, DW_OP_PLACE, DW_OP_OWNERS) are carried out in place in the batch too, on what it has
- * made so far; what they return is only true once the batch has been committed.
+ * Reads (DW_OP_LOAD, DW_OP_PLACE, DW_OP_OWNERS) are part of the batch too: what they return is only true once that has
+ * been committed.
  *
  * One thread at a time uses an engine. Every implementation passes tests/unit/store/test_engine.c.
  */
@@ -50,12 +49,13 @@ struct dw_cursor {
 	char room[DW_ROOM_MAX + 1];
 	char user[DW_USER_MAX + 1];
 	char device[DW_DEVICE_MAX + 1];
+	/* From here on it is as the store keeps it. */
 	struct dw_position at;       /* confirmed up to here */
 	struct dw_position resume;   /* where it goes on when it returns; not further */
 	struct dw_span had, had_own; /* what it was delivered: by n, and of the direct ones by own */
 	uint64_t seen;               /* ms: when the device was last connected; 0: remove the cursor */
 	uint64_t expires;            /* ms: 0, or when a derived device's token ends */
-	bool derived;
+	uint64_t derived;            /* 1: it is */
 };
 
 enum dw_op_kind {
@@ -69,10 +69,8 @@ enum dw_op_kind {
 
 struct dw_op {
 	enum dw_op_kind kind;
-	void *user; /* the caller's: untouched */
-	/* Out, for every kind: 0, or why this operation was not carried out (the others were):
-	 * APPEND: DW_E_ID_REUSED, DW_E_DENIED. */
-	int err;
+	void *user;                 /* the caller's: untouched */
+	int err;                    /* out: 0, or why this APPEND alone was not carried out: DW_E_ID_REUSED, DW_E_DENIED */
 	char room[DW_ROOM_MAX + 1]; /* OWNERS: "" for all rooms */
 	union {
 		struct {
@@ -172,9 +170,8 @@ typedef int dw_each_room(void *user, const struct dw_room_summary *summary);
 typedef int dw_each_cursor(void *user, const struct dw_cursor *cursor);
 
 struct dw_engine_ops {
-	/* DW_E_CREATE or DW_E_PERMISSION (directory), DW_E_IN_USE (another process has it open),
-	 * DW_E_CORRUPT (not ours, damaged, or of another format: which, and what to do), DW_E_NOMEM. The whole
-	 * store is looked through: a torn or damaged one is refused here, not found out later. */
+	/* DW_E_CREATE or DW_E_PERMISSION (directory), DW_E_IN_USE (another process has it open), DW_E_CORRUPT (not ours,
+	 * damaged, or of another format: which, and what to do), DW_E_NOMEM. The whole store is looked through. */
 	int (*open)(struct dw_engine **out, const struct dw_engine_config *config, struct dw_fault *fault);
 	/* Nothing is to be committed for a while: what was goes to where it stays. The thread that committed last says so
 	 * before another one closes the engine. */
@@ -182,8 +179,7 @@ struct dw_engine_ops {
 	void (*close)(struct dw_engine *engine);
 	void (*info)(struct dw_engine *engine, struct dw_engine_info *info);
 	/* Every room that retains anything, then every cursor, each in any order; NULL: none of them. An error that is
-	 * returned to it ends it and is returned. A summary from here may count messages that have expired since: LOAD
-	 * tells exactly. */
+	 * returned to it ends it and is returned. A summary may count messages that have expired since: LOAD does not. */
 	int (*scan)(struct dw_engine *engine, dw_each_room *room, dw_each_cursor *cursor, void *user);
 	/* Carries out and commits; durable when it returns DW_OK. DW_E_STORAGE_FULL: nothing was done, more room
 	 * mends it; DW_E_STORAGE: the disk cannot be trusted, the process must end. */

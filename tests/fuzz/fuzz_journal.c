@@ -81,8 +81,8 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	const bool sealed = (fuzz_byte(&data, &size) & 1) != 0;
-	struct kv_journal journal = { .dir = "", .fd = FD, .tag = TAG, .commit = COMMIT };
-	struct kv_journal written = { .dir = "", .fd = -1, .allocated = true }, again = written;
+	struct kv_journal journal = { .fd = FD, .tag = TAG, .commit = COMMIT };
+	struct kv_journal written = { .fd = -1, .allocated = true }, again = written;
 	int err;
 
 	file_size = size < INPUT_MOST ? size : INPUT_MOST;

@@ -1,25 +1,22 @@
 /* The file under LMDB's map: allocated ahead of its use, so that a disk without room shows before anything is written.
  *
- * A file of its own because nothing here is LMDB's. The map ends where the file does, but for a reserve at its
- * end, which lets a store that is full still note positions and clear away what is old. The file grows in
- * steps, up to the limit and its reserve.
+ * The map ends where the file does, but for a reserve at its end, which lets a store that is full still note positions
+ * and clear away what is old. The file grows in steps, up to the limit and its reserve.
  *
  * Failure modes: errno's numbers. Where the system cannot allocate ahead the file is only made longer, and a full disk
  * shows when something is written.
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-#include "base/paths.h"
 #include "store/kv/parts.h"
 
 static const uint64_t STEP_LEAST = 64 << 10, STEP_FIRST = 1 << 20, STEP_MOST = 256 << 20;
 static const uint64_t RESERVE_LEAST = 256 << 10, RESERVE_MOST = 16 << 20;
-static const off_t LOCK_SIZE = 4096;
+enum { LOCK_SIZE = 4096 };
 
 int
 dw_kv_read(int fd, void *out, size_t size, off_t at)
@@ -47,12 +44,6 @@ dw_kv_mark_of(int fd)
 	return (struct dw_kv_mark) { about.stx_ino, about.stx_btime.tv_sec, about.stx_btime.tv_nsec };
 }
 
-struct dw_kv_mark
-dw_kv_get_mark(const struct dw_kv *kv)
-{
-	return dw_kv_mark_of(kv->file.fd);
-}
-
 static uint64_t
 between(uint64_t least, uint64_t value, uint64_t most)
 {
@@ -64,7 +55,7 @@ dw_kv_disk_is_full(const struct kv_file *file)
 {
 	struct statvfs about;
 
-	return statvfs(file->dir, &about) == 0 && about.f_bavail < 16;
+	return fstatvfs(file->dir, &about) == 0 && about.f_bavail < 16;
 }
 
 bool
@@ -125,13 +116,10 @@ int
 dw_kv_file_open(struct kv_file *file, uint64_t used)
 {
 	const uint64_t first = (STEP_FIRST < file->limit ? STEP_FIRST : file->limit) + RESERVE_LEAST;
-	char path[DW_PATH_SIZE];
 	struct stat about;
 	int number;
 
-	if (snprintf(path, sizeof(path), "%s/data.mdb", file->dir) >= (int)sizeof(path))
-		return ENAMETOOLONG;
-	file->fd = open(path, O_RDWR | O_CLOEXEC);
+	file->fd = openat(file->dir, "data.mdb", O_RDWR | O_CLOEXEC);
 	if (file->fd < 0 || fstat(file->fd, &about) != 0)
 		return errno;
 	/* LMDB does not write pages at the end that one commit took and gave back. */
@@ -147,15 +135,12 @@ dw_kv_file_open(struct kv_file *file, uint64_t used)
 int
 dw_kv_lock_open(struct kv_file *file)
 {
-	char path[DW_PATH_SIZE];
-	int fd, number;
+	const int fd = openat(file->dir, "lock.mdb", O_RDWR | O_CREAT | O_CLOEXEC, 0640);
+	int number;
 
-	if (snprintf(path, sizeof(path), "%s/lock.mdb", file->dir) >= (int)sizeof(path))
-		return ENAMETOOLONG;
-	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
 	if (fd < 0)
 		return errno;
-	number = allocate(file, fd, (uint64_t)LOCK_SIZE);
+	number = allocate(file, fd, LOCK_SIZE);
 	(void)close(fd);
 	return number;
 }

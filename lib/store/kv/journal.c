@@ -7,9 +7,8 @@
  *   journal  batches, each at a whole block: {magic, tag, commit, ordinal, size, sum; 8 bytes each}, changes, zeros
  *   change   {kind 1, table 1, key's size 2, value's size 4}, key, value
  *
- * `commit` is the number of LMDB's commit that the batches follow, `tag` a random number that this commit left in its
- * tree: so batches that it has taken in, or that follow another store's, are not taken for those that it lacks. They
- * need not be erased: the next ones are written over them, from the start.
+ * `commit` is the number of LMDB's commit that the batches follow, `tag` a random number that it left in its tree: so
+ * batches that it has taken in, or of another store, are told apart, and the next ones are written over them.
  *
  * Happy path: begin, note each change, write; after LMDB's commit follow() begins anew. Opening replays what is there.
  *
@@ -21,12 +20,10 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/paths.h"
 #include "store/kv/parts.h"
 
 enum { BLOCK = 4096, BATCH_MOST = 4 << 20 };
@@ -189,8 +186,8 @@ is_ours(const struct kv_journal *journal, const struct batch_head *head)
 
 /* ---- opening */
 
-/* Its blocks are written once: to make one that was only allocated a written one is a change of the file system's own,
- * and when the power goes in that moment it may say that a batch is safe which is not. */
+/* Its blocks are written once: the first write to one that was only allocated changes the file system, too, which may
+ * call a batch safe that is not when the power goes in that moment. */
 static int
 fill(const struct kv_journal *journal)
 {
@@ -212,20 +209,14 @@ fill(const struct kv_journal *journal)
 static int
 make_safe(const struct kv_journal *journal)
 {
-	int dir, number;
+	int number;
 
 	if (fallocate(journal->fd, FALLOC_FL_KEEP_SIZE, 0, SIZE) != 0)
 		return errno;
 	number = fill(journal);
 	if (number != 0)
 		return number;
-	if (fsync(journal->fd) != 0)
-		return errno;
-	dir = open(journal->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	number = dir >= 0 && fsync(dir) == 0 ? 0 : errno;
-	if (dir >= 0)
-		(void)close(dir);
-	return number;
+	return fsync(journal->fd) == 0 && fsync(journal->dir) == 0 ? 0 : errno;
 }
 
 static bool
@@ -245,13 +236,10 @@ is_no_room(int number)
 int
 dw_kv_journal_open(struct kv_journal *journal, bool must)
 {
-	char path[DW_PATH_SIZE];
 	struct stat about;
 	int number;
 
-	if (snprintf(path, sizeof(path), "%s/journal", journal->dir) >= (int)sizeof(path))
-		return ENAMETOOLONG;
-	journal->fd = open(path, O_RDWR | O_CLOEXEC | (must ? 0 : O_CREAT), 0640);
+	journal->fd = openat(journal->dir, "journal", O_RDWR | O_CLOEXEC | (must ? 0 : O_CREAT), 0640);
 	if (journal->fd < 0)
 		return must && errno == ENOENT ? KV_NO_JOURNAL : errno;
 	if (fstat(journal->fd, &about) != 0)
@@ -263,7 +251,7 @@ dw_kv_journal_open(struct kv_journal *journal, bool must)
 	if (number == 0 || about.st_size >= SIZE)
 		return is_no_room(number) ? 0 : number;
 	dw_kv_journal_close(journal);
-	if (unlink(path) != 0)
+	if (unlinkat(journal->dir, "journal", 0) != 0)
 		return errno;
 	return is_no_room(number) ? 0 : number;
 }

@@ -70,8 +70,8 @@ take_room(struct dw_kv *kv)
 static int
 stamp(struct dw_kv *kv, uint64_t tag)
 {
-	const uint64_t number = dw_kv_lmdb_number(kv);
-	const struct mark mark = { tag, dw_kv_get_mark(kv) };
+	const uint64_t number = kv->committed + 1;
+	const struct mark mark = { tag, dw_kv_mark_of(kv->file.fd) };
 	const struct dw_str values[] = { { (const char *)&number, sizeof(number) }, { (const char *)&mark, sizeof(mark) } };
 	int err = dw_kv_lmdb_put(kv, 0, DW_STR(KV_STAMP), &values[0], 1, false);
 
@@ -224,12 +224,6 @@ dw_kv_delete(struct dw_kv *kv, size_t table, struct dw_str key)
 	return err;
 }
 
-bool
-dw_kv_recovered(const struct dw_kv *kv)
-{
-	return kv->recovered;
-}
-
 /* ---- open and close */
 
 /* Carries out what the journal holds, in the transaction that the opening leaves. */
@@ -237,7 +231,7 @@ static int
 recover(struct dw_kv *kv)
 {
 	struct mark mark = { 0 };
-	const struct dw_kv_mark file = dw_kv_get_mark(kv);
+	const struct dw_kv_mark file = dw_kv_mark_of(kv->file.fd);
 	int err = dw_kv_get_fixed(kv, 0, DW_STR(KV_TAG), &mark, sizeof(mark)), number;
 
 	if (err != DW_OK)
@@ -252,8 +246,8 @@ recover(struct dw_kv *kv)
 }
 
 int
-dw_kv_open(struct dw_kv **out, const char *dir, const char *const *tables, size_t count, uint64_t limit,
-	struct dw_fault *fault)
+dw_kv_open(struct dw_kv **out, const char *dir, int dir_fd, const char *const *tables, size_t count, uint64_t limit,
+	bool *recovered, struct dw_fault *fault)
 {
 	struct dw_kv *kv = calloc(1, sizeof(*kv));
 	int err;
@@ -261,17 +255,20 @@ dw_kv_open(struct dw_kv **out, const char *dir, const char *const *tables, size_
 	if (kv == NULL)
 		return DW_E_NOMEM;
 	assert(count <= KV_TABLES_MAX);
-	*kv = (struct dw_kv) {
-		.dir = dir, .names = tables, .count = count, .whole = true, .journal = { .dir = dir, .fd = -1 }
-	};
-	err = dw_kv_lmdb_open(kv, limit, fault);
+	*kv = (struct dw_kv) { .dir = dir,
+		.names = tables,
+		.count = count,
+		.whole = true,
+		.file = { .dir = dir_fd, .fd = -1, .limit = limit },
+		.journal = { .dir = dir_fd, .fd = -1 } };
+	err = dw_kv_lmdb_open(kv, fault);
 	if (err != DW_OK) {
 		dw_kv_close(kv);
 		return err;
 	}
 	err = recover(kv);
-	kv->recovered = kv->journal.count > 0;
-	kv->dirty = kv->dirty || kv->recovered;
+	*recovered = kv->journal.count > 0;
+	kv->dirty = kv->dirty || *recovered;
 	if (err == DW_E_CORRUPT)
 		(void)dw_fault_set(fault, err, "--state-dir", "all files of one copy",
 			"'%s/journal' is damaged, missing, or of another store than the 'data.mdb' beside it", dir);

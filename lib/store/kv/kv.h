@@ -1,10 +1,8 @@
-/* Ordered tables of keys and values in one directory, with transactions: what the engine needs of LMDB, and
- * the only place that knows it.
+/* Ordered tables of keys and values in one directory, with transactions: all that the engine needs of LMDB.
  *
  * One transaction at a time, of one thread (see dw_kv_rest for another). Keys are ordered by their bytes. What a call
- * returns points into the store and is good until the next change or the transaction's end. Each value is kept with a
- * checksum, which is looked at whenever it is read. Disk is taken before it is used, with a reserve that only
- * DW_KV_RESCUE may use.
+ * returns points into the store and is good until the next change or the transaction's end. Each value has a checksum,
+ * looked at whenever it is read. Disk is taken before it is used, with a reserve that only DW_KV_RESCUE may use.
  *
  * Besides what is said at each call: DW_E_AGAIN (no such key), DW_E_STORAGE_FULL (the map or the disk is full; abort,
  * see dw_kv_grow), DW_E_STORAGE (the disk: the store cannot be trusted any more), DW_E_CORRUPT (damage was found),
@@ -23,16 +21,15 @@
 struct dw_kv; /* opaque */
 
 /* Opens the tables (numbered as listed, at most 16), and makes what is missing; the map may grow to `limit` bytes and
- * the reserve. What is there already must have been looked through (look.h). A writing transaction is left open, so
+ * the reserve. What is there already must have been looked through. A writing transaction is left open, so
  * that a caller who looks inside and refuses leaves no trace; it holds what a process that was killed had committed to
- * the journal. DW_E_PERMISSION, DW_E_CREATE. `dir` and `tables` are borrowed for the store's life. */
-int dw_kv_open(struct dw_kv **out, const char *dir, const char *const *tables, size_t count, uint64_t limit,
-	struct dw_fault *fault);
-/* Whether it held anything; that was not looked through yet. */
-bool dw_kv_recovered(const struct dw_kv *kv);
-/* Brings all that was committed from the journal into LMDB's file, which happens by itself within some seconds only
- * while transactions go on. The thread that committed last does so before another one uses or closes the store. After
- * DW_E_STORAGE_FULL or DW_E_NOMEM it is left to the next commit or opening. */
+ * the journal: `recovered` says whether that was anything, which was not looked through then. DW_E_PERMISSION,
+ * DW_E_CREATE. `dir`, open as `dir_fd`, and `tables` are borrowed for the store's life. */
+int dw_kv_open(struct dw_kv **out, const char *dir, int dir_fd, const char *const *tables, size_t count, uint64_t limit,
+	bool *recovered, struct dw_fault *fault);
+/* Brings all that was committed from the journal into LMDB's file, as happens by itself while transactions go on. The
+ * thread that committed last does so before another one uses or closes the store. After DW_E_STORAGE_FULL or
+ * DW_E_NOMEM it is left to the next commit or opening. */
 int dw_kv_rest(struct dw_kv *kv);
 void dw_kv_close(struct dw_kv *kv); /* NULL is fine; an open transaction is aborted; rests */
 
@@ -60,14 +57,13 @@ int dw_kv_scan(struct dw_kv *kv, size_t table, struct dw_str from, struct dw_str
 /* How many entries there are, in an open transaction. */
 uint64_t dw_kv_count(struct dw_kv *kv, size_t table);
 
-/* Tells the store's file from every copy of it, but for a copy over the file itself. */
+/* Tells a file from every copy of it, but for a copy over the file itself. */
 struct dw_kv_mark {
 	uint64_t inode;
 	int64_t born_s;
 	uint64_t born_ns;
 };
-struct dw_kv_mark dw_kv_get_mark(const struct dw_kv *kv);
-struct dw_kv_mark dw_kv_mark_of(int fd); /* the same of any file */
+struct dw_kv_mark dw_kv_mark_of(int fd);
 
 /* Bytes in use on disk, by the last commit of LMDB. */
 uint64_t dw_kv_bytes(const struct dw_kv *kv);
@@ -76,5 +72,28 @@ uint64_t dw_kv_bytes(const struct dw_kv *kv);
 int dw_kv_grow(struct dw_kv *kv);
 /* What the last failure was: LMDB's words, or which entry is damaged. */
 const char *dw_kv_text(const struct dw_kv *kv);
+
+/* ---- The look-through (look.c) of a store before it is used: every page and every entry, without LMDB.
+ *
+ * LMDB trusts its file: what is torn, cut off or flipped there ends it by an assertion, by a signal, or shows fewer
+ * entries than were stored. The format is that of LMDB 0.9 (data version 1, see mdb.c: MDB_page, MDB_node, MDB_db,
+ * MDB_meta). Nothing else may write to the store meanwhile. Damage is DW_E_CORRUPT, with what and where in the fault;
+ * further: DW_E_NOMEM, and DW_E_STORAGE when the file cannot be read. */
+struct dw_kv_look; /* opaque */
+
+/* Looks at the heads of the store in `dir`, whose file `fd` is, and at the list of its tables, named as in dw_kv_open;
+ * all are borrowed, and so is the fault. DW_E_AGAIN: there is nothing but zeros, or what LMDB has only begun. */
+int dw_kv_look_open(
+	struct dw_kv_look **out, const char *dir, int fd, const char *const *tables, size_t count, struct dw_fault *fault);
+void dw_kv_look_close(struct dw_kv_look *look); /* NULL is fine */
+
+/* The table's next entry, in order of keys; it points into memory of the look, good until the table's next one.
+ * DW_E_AGAIN: that was the last, and their number is right. */
+int dw_kv_look_next(struct dw_kv_look *look, size_t table, struct dw_str *key, struct dw_str *value);
+/* The number under this key of the first table, whether it has its checksum or, as in the first format, none; 0 when it
+ * is no number. DW_E_AGAIN: there is no such entry. */
+int dw_kv_look_number(struct dw_kv_look *look, const char *key, uint64_t *number);
+/* Looks for tables of others, and at the free pages; when every table has been read to its end. */
+int dw_kv_look_free(struct dw_kv_look *look);
 
 #endif

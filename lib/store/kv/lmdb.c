@@ -1,16 +1,13 @@
-/* Tables and transactions of LMDB: what of the store needs no journal, and what the rest (kv.c) stands on. A file of
- * its own so that lmdb.h, its return codes and its traps stay in one place: the map that must be grown by hand, a disk
- * that fills up in the middle of a commit, a partial write that is called EIO, a head that could not be written, after
- * which LMDB wants to be opened again.
+/* Tables and transactions of LMDB: what of the store needs no journal. A file of its own so that lmdb.h, its return
+ * codes and its traps stay in one place: the map that must be grown by hand, a disk that fills up in the middle of a
+ * commit, a partial write that is called EIO, a head that could not be written, after which it must be opened again.
  *
- * Happy path: open makes the tables; begin, get and put, commit. LMDB syncs before a commit returns. The map ends
- * within what the file was allocated (file.c), so a full disk shows when the map is to grow, with nothing
- * written.
+ * Happy path: open makes the tables; begin, get and put, commit, which syncs. The map ends within what the file was
+ * allocated (file.c), so a full disk shows when the map is to grow, with nothing written.
  *
  * Failure modes: every code becomes one of ours in dw_kv_lmdb_fail(), which also remembers it for the text. After a
- * failure inside a transaction the caller aborts; a commit that fails has ended it. Where the system cannot
- * allocate ahead, ENOSPC may come with any write: nothing was done then either, unless the sync has failed,
- * which is DW_E_STORAGE whatever its code.
+ * failure inside a transaction the caller aborts; a commit that fails has ended it. Where the system cannot allocate
+ * ahead, ENOSPC may come with any write: nothing was done then either, unless the sync has failed (DW_E_STORAGE).
  */
 #include <assert.h>
 #include <errno.h>
@@ -225,16 +222,9 @@ dw_kv_lmdb_abort(struct dw_kv *kv)
 }
 
 uint64_t
-dw_kv_lmdb_number(const struct dw_kv *kv)
-{
-	return mdb_txn_id(kv->txn);
-}
-
-uint64_t
 dw_kv_lmdb_touched(const struct dw_kv *kv)
 {
-	/* A page of its own is written once however long it waits; to wait only makes the commit longer in which all of
-	 * them are, and in which others wait. */
+	/* A page of its own is written once however long it waits, which only makes the commit longer that all wait for. */
 	uint64_t sum = (LARGE_TIMES - 1) * kv->large;
 
 	for (size_t i = 0; i < kv->count; i++) {
@@ -421,12 +411,10 @@ dw_kv_text(const struct dw_kv *kv)
 /* ---- open and close */
 
 int
-dw_kv_lmdb_open(struct dw_kv *kv, uint64_t limit, struct dw_fault *fault)
+dw_kv_lmdb_open(struct dw_kv *kv, struct dw_fault *fault)
 {
-	int rc;
+	int rc = dw_kv_lock_open(&kv->file);
 
-	kv->file = (struct kv_file) { .dir = kv->dir, .limit = limit, .fd = -1 };
-	rc = dw_kv_lock_open(&kv->file);
 	if (rc == 0)
 		rc = open_env(kv);
 	kv->page = rc == MDB_SUCCESS ? page_size(kv) : 0;

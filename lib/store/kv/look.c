@@ -15,15 +15,12 @@
  * reads everything through LMDB and checks order, counts and checksums refuses 93 %, and 103 of the others end LMDB by
  * a signal when it writes later; with all that it must look at beside LMDB to refuse them, too, it is as long as this.
  */
-#include "store/kv/look.h"
-
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "store/kv/parts.h"
-#include "store/kv/tree.h"
 
 enum { PAGE_MIN = 512, PAGE_MAX = 65536, FLAG_META = 8, FREE_FLAGS = 8 /* keys are integers */ };
 

@@ -1,7 +1,6 @@
 /* Trees of LMDB's file format, read without trust.
  *
- * A file of its own so that it depends on nothing that could share LMDB's assumptions. A tree's branch pages have
- * keys and page numbers, its leaves keys and values, a large value has pages of its own.
+ * A tree's branch pages have keys and page numbers, its leaves keys and values, a large value has pages of its own.
  *
  *   page    {own number 8, pad 2, flags 2, lower 2, upper 2 | pages 4} offsets of nodes 2 …   nodes
  *   node    {low 2, high 2, flags 2, key size 2} key, value       leaf: value size = high·2^16 + low
@@ -11,8 +10,6 @@
  *
  * Failure modes: the first thing that does not hold ends it, with tree and page in the fault.
  */
-#include "store/kv/tree.h"
-
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,25 +1,22 @@
 /* The look-through of the LMDB engine's store at open: that it is whole, and means what it must.
  *
- * A file of its own because it trusts nothing that the others rely on. look.h has every page and checksum looked
+ * A file of its own because it trusts nothing that the others rely on. look.c has every page and checksum looked
  * at; here the entries are, against each other: the newest messages of rooms and users are there and no newer ones,
  * neither their chains nor the log of ids has a hole, nothing is above the last seq. So a page that was never written,
  * and left an older one in its place, shows too.
  *
  * Happy path: what rooms and users say of their chains is read into a table of hashes; one pass over messages and
- * places, merged by seq, notes the last of each chain; then that must be what was said. The oldest of a chain may be
- * anything, for the sweep deletes those behind DW_HISTORY_TIMES * queue_limit in no certain order; what is beyond the
- * smallest limit this store ever had is not looked at for holes.
+ * places, merged by seq, notes the last of each chain; then that must be what was said. Beyond the smallest limit that
+ * this store ever had a chain may have holes: there the sweep deletes in no certain order.
  *
- * Failure modes: DW_E_CORRUPT with what is wrong and where. Memory, until the store has been looked through: 96 bytes
- * for each room, and for each user of direct messages in a room. It follows what is met, never what the file says that
- * there is.
+ * Failure modes: DW_E_CORRUPT with what is wrong and where. Memory: 96 bytes for each room, and for each user of direct
+ * messages in a room, that is met; never what the file only says that there is.
  */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "store/kv/look.h"
 #include "store/kv/parts.h"
 #include "store/lmdb/parts.h"
 
@@ -93,17 +90,17 @@ add(struct check *check, struct dw_str room, struct dw_str user, const struct ch
 	return DW_OK;
 }
 
+typedef int take_fn(struct check *check, struct dw_str key, struct dw_str value);
+
 static int
-each(struct check *check, enum lmdb_table table, int (*take)(struct check *, struct dw_str key, struct dw_str value))
+each(struct check *check, enum lmdb_table table, take_fn *take)
 {
 	struct dw_str key, value;
 	int err;
 
-	while ((err = dw_kv_look_next(check->look, table, &key, &value)) == DW_OK) {
-		err = take(check, key, value);
-		if (err != DW_OK)
-			return err;
-	}
+	do {
+		err = dw_kv_look_next(check->look, table, &key, &value);
+	} while (err == DW_OK && (err = take(check, key, value)) == DW_OK);
 	return err == DW_E_AGAIN ? DW_OK : err;
 }
 
@@ -285,24 +282,17 @@ take_ids(struct check *check, struct dw_str key, struct dw_str value)
 static int
 look_through(struct check *check)
 {
+	static const struct {
+		enum lmdb_table table;
+		take_fn *take;
+	} passes[] = { { META, take_meta }, { ROOMS, take_room }, { USERS, take_user }, { MESSAGES, NULL },
+		{ IDLOG, take_ids }, { CURSORS, take_cursor }, { OWNERS, take_owner } };
 	int err = check_version(check);
 
-	if (err == DW_OK)
-		err = each(check, META, take_meta);
-	if (err == DW_OK)
-		err = each(check, ROOMS, take_room);
-	if (err == DW_OK)
-		err = each(check, USERS, take_user);
-	if (err == DW_OK)
-		err = check_log(check);
-	if (err == DW_OK)
-		err = each(check, IDLOG, take_ids);
+	for (size_t i = 0; err == DW_OK && i < sizeof(passes) / sizeof(passes[0]); i++)
+		err = passes[i].take != NULL ? each(check, passes[i].table, passes[i].take) : check_log(check);
 	if (err == DW_OK)
 		err = check_ends(check);
-	if (err == DW_OK)
-		err = each(check, CURSORS, take_cursor);
-	if (err == DW_OK)
-		err = each(check, OWNERS, take_owner);
 	return err == DW_OK ? dw_kv_look_free(check->look) : err;
 }
 

@@ -5,9 +5,9 @@
  *
  *   idlog   first seq → rows {digest of room and id 16, content hash 16, time and two bits 8, n 8}, one a message
  *
- * An id's digest may fall anywhere in a table of ids, so each would cost a commit a page of its own there. So ids are
- * only appended to a log, and found by a hash in memory, made anew at each opening: a tag of each, in a ring by seq,
- * chained to the one before it in its bucket. A chain ends where the log begins: nothing is taken out of its middle.
+ * In a table by digest each id would cost a commit a page of its own. So ids are only appended to a log, and found by a
+ * hash in memory, made anew at each opening: a tag of each, in a ring by seq, chained to the one before it in its
+ * bucket. A chain ends where the log begins: nothing is taken out of its middle.
  *
  * Happy path: a commit walks the chain of each id, and reads the row of an equal tag from the log; appends its rows;
  * deletes a few of the log's oldest entries when they are out of the window.

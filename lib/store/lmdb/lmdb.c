@@ -325,9 +325,9 @@ read_standing(struct lmdb_engine *e, const struct dw_kv_mark *mark)
 
 /* Reads, or in a new store writes, what it is. */
 static int
-read_meta(struct lmdb_engine *e, struct dw_fault *fault)
+read_meta(struct lmdb_engine *e, bool recovered, struct dw_fault *fault)
 {
-	const struct dw_kv_mark mark = dw_kv_get_mark(e->kv);
+	const struct dw_kv_mark mark = dw_kv_mark_of(e->file);
 	const uint64_t limit = e->config.queue_limit;
 	uint64_t version, least;
 	int err = get_meta(e, "version", &version, sizeof(version));
@@ -345,7 +345,7 @@ read_meta(struct lmdb_engine *e, struct dw_fault *fault)
 		err = get_meta(e, "limit", &least, sizeof(least));
 	if (err == DW_OK && (least == 0 || least > limit))
 		err = put_meta(e, "limit", &limit, sizeof(limit));
-	if (err == DW_OK && !dw_kv_recovered(e->kv))
+	if (err == DW_OK && !recovered)
 		err = dw_lmdb_ids_open(e);
 	if (err == DW_OK)
 		return DW_OK;
@@ -354,14 +354,15 @@ read_meta(struct lmdb_engine *e, struct dw_fault *fault)
 
 /* Opens it, looked through before, and leaves no transaction open. */
 static int
-open_looked(struct lmdb_engine *e, struct dw_fault *fault)
+open_looked(struct lmdb_engine *e, bool *recovered, struct dw_fault *fault)
 {
 	int err = dw_lmdb_check(e, fault);
 
 	if (err == DW_OK || err == DW_E_AGAIN)
-		err = dw_kv_open(&e->kv, e->config.dir, dw_lmdb_tables, LMDB_TABLES, e->config.store_limit, fault);
+		err = dw_kv_open(
+			&e->kv, e->config.dir, e->dir, dw_lmdb_tables, LMDB_TABLES, e->config.store_limit, recovered, fault);
 	if (err == DW_OK)
-		err = read_meta(e, fault);
+		err = read_meta(e, *recovered, fault);
 	if (err != DW_OK)
 		return err;
 	err = dw_kv_commit(e->kv);
@@ -389,13 +390,14 @@ begin_note(struct lmdb_engine *e, struct dw_fault *fault)
 static int
 open_store(struct lmdb_engine *e, struct dw_fault *fault)
 {
-	int err = open_looked(e, fault);
+	bool recovered = false;
+	int err = open_looked(e, &recovered, fault);
 
 	/* What came from the journal is looked at like the rest. */
-	if (err == DW_OK && dw_kv_recovered(e->kv)) {
+	if (err == DW_OK && recovered) {
 		dw_kv_close(e->kv);
 		e->kv = NULL;
-		err = open_looked(e, fault);
+		err = open_looked(e, &recovered, fault);
 	}
 	return err == DW_OK ? begin_note(e, fault) : err;
 }

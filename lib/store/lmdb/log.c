@@ -154,27 +154,25 @@ take_place(struct lmdb_engine *e, struct dw_op *op, struct room_value *room, str
 int
 dw_lmdb_append(struct lmdb_engine *e, struct dw_op *op)
 {
-	const struct dw_str name = dw_str(op->room);
-	struct room_value room;
+	struct room_value *room;
 	struct message_head head;
-	int err = dw_lmdb_get_room(e, name, &room);
+	int err = dw_lmdb_get_room(e, dw_str(op->room), true, &room);
 
 	if (err != DW_OK)
 		return err;
 	op->append.seq = e->next_seq++;
-	err = take_place(e, op, &room, &head);
+	err = take_place(e, op, room, &head);
 	if (err != DW_OK)
 		return err;
-	op->append.room_n = room.n;
-	op->append.n = head.user_size == 0 ? room.n : 0;
+	op->append.room_n = room->n;
+	op->append.n = head.user_size == 0 ? room->n : 0;
 	dw_record_pack(
-		&op->append.record, &(struct dw_record) { op->append.seq, room.n, op->append.at, dw_str(op->append.type),
+		&op->append.record, &(struct dw_record) { op->append.seq, room->n, op->append.at, dw_str(op->append.type),
 								dw_str(op->append.id), { op->append.data, op->append.size }, dw_str(op->append.to),
 								op->append.except, op->append.expires_at, op->append.own });
 	if (!dw_buf_ok(&op->append.record))
 		return DW_E_NOMEM;
-	err = put_message(e, op, &head);
-	return err == DW_OK ? dw_lmdb_put_room(e, name, &room) : err;
+	return put_message(e, op, &head);
 }
 
 /* ---- reads */
@@ -331,18 +329,18 @@ int
 dw_lmdb_load(struct lmdb_engine *e, struct dw_op *op)
 {
 	struct reading reading = { .engine = e, .op = op };
-	struct room_value room;
+	struct room_value *room;
 	char key[LMDB_KEY_MAX];
 	const struct dw_str prefix = dw_lmdb_join_key(key, dw_str(op->room), DW_STR(""), NULL);
-	int err = dw_lmdb_get_room(e, dw_str(op->room), &room);
+	int err = dw_lmdb_get_room(e, dw_str(op->room), false, &room);
 
 	if (err != DW_OK)
 		return err;
-	(void)dw_lmdb_summary(e, &op->read.summary, dw_str(op->room), &room);
-	op->read.summary.oldest_n = room.n + 1;
+	(void)dw_lmdb_summary(e, &op->read.summary, dw_str(op->room), room);
+	op->read.summary.oldest_n = room->n + 1;
 	op->read.summary.directs = 0;
-	reading.ends = (struct lmdb_ends) { room.n, room.directs };
-	err = walk(e, room.last, read_one, &reading);
+	reading.ends = (struct lmdb_ends) { room->n, room->directs };
+	err = walk(e, room->last, read_one, &reading);
 	if (err == DW_OK)
 		err = add_records(&reading, &op->read.records);
 	if (err == DW_OK)
@@ -387,13 +385,13 @@ int
 dw_lmdb_place(struct lmdb_engine *e, struct dw_op *op)
 {
 	struct user_value user;
-	struct room_value room;
-	int err = dw_lmdb_get_room(e, dw_str(op->room), &room);
+	struct room_value *room;
+	int err = dw_lmdb_get_room(e, dw_str(op->room), false, &room);
 
 	if (err == DW_OK)
 		err = get_user(e, dw_str(op->room), dw_str(op->place.user), &user);
 	if (err == DW_OK)
-		err = search_chain(e, room.last, room.n, op->place.seq, &op->place.n);
+		err = search_chain(e, room->last, room->n, op->place.seq, &op->place.n);
 	if (err == DW_OK)
 		err = search_chain(e, user.last, user.own, op->place.seq, &op->place.own);
 	return err == DW_OK ? search_chain(e, user.last, user.own, op->place.until, &op->place.until_own) : err;

@@ -1,23 +1,22 @@
 /* The LMDB engine's directory: that nobody else uses it, and the note in it of where its store stands: a copy that was
  * written over the store's files is behind it, and must not give the numbers that come next a second meaning.
  *
- * A file of its own because it comes before all else: nothing is read or written by one who does not hold the locks.
- * There are two, each held for life, each gone with the process however it ends (flock): the directory's, which stays
- * whatever is removed from it, and the store's file's, which is the same from whatever directory it is opened.
+ * A file of its own because nothing is read or written without its two locks, held for life (flock): the directory's,
+ * which stays whatever is removed from it, and the store's file's, the same from whatever directory it is opened.
  *
- * The note knows what the store does not: it is neither in the journal nor in LMDB. Its name begins with a dot, so a
- * pattern does not take it along; and it names itself, so one that was copied too is none.
+ * The note is neither in the journal nor in LMDB. Its name begins with a dot, so a pattern does not take it along; and
+ * it names itself, so one that was copied too is none.
  *
  *   .standing  {magic 8, itself {inode 8, birth s 8, ns 8}, epoch 40, head 8, sum 8}, {later head 8, its sum 8}
  *
- * The first part is never written again: it is replaced as a whole (a new file, fsync, rename, fsync of the directory)
- * when the store is opened, at rest and closed, and after NOTE_EVERY_MS of use. The second part is written in place
- * after each commit and not synchronised: it costs next to nothing, and outlives the process.
+ * The first part is replaced as a whole (a new file, fsync, rename, fsync of the directory) when the store is opened,
+ * at rest and closed, and after NOTE_EVERY_MS of use. The second part is written in place after each commit and not
+ * synchronised: it costs next to nothing, and outlives the process.
  *
  * Happy path: the directory is made, and locked; then the file, which is made, empty, where there is none. The note is
- * read before the store is, written when the store is open, and follows its head. The store's meta says once that its
- * epoch has been noted: from then on a note that is missing was taken away. Where the file was taken away the note goes
- * first: so an empty file with a note is never a beginning, but a store that was emptied.
+ * read before the store is, written when that is open, and follows its head. Meta says that the epoch has been noted:
+ * from then on a note that is missing was taken away. Where the file was taken away the note goes first: so an empty
+ * file with a note is a store that was emptied.
  *
  * Failure modes: DW_E_IN_USE; a file system that cannot lock directories leaves it at the file. A note that is missing,
  * damaged, unreadable, copied, or ahead of the store: the store was restored, and gets a new epoch

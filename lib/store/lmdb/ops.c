@@ -1,19 +1,16 @@
 /* The LMDB engine's operations: what each kind of a batch does in the open transaction.
  *
- * A file of its own so that the transaction around it (lmdb.c) and the meaning of each operation can be read
- * apart; what it means to store and read messages is in log.c. An operation that is refused says so in
- * op->err and the batch goes on; a result that is not DW_OK ends the whole batch.
+ * The transaction around it is lmdb.c's, messages are log.c's. An operation that is refused says so in op->err and the
+ * batch goes on; a result that is not DW_OK ends the whole batch.
  */
+#include <stddef.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "store/lmdb/parts.h"
 
-struct cursor_value {
-	struct dw_position at, resume;
-	struct dw_span had, had_own;
-	uint64_t seen, expires, derived;
-};
+enum { CURSOR_VALUE = offsetof(struct dw_cursor, at), CURSOR_SIZE = 13 * sizeof(uint64_t) };
+_Static_assert(sizeof(struct dw_cursor) == CURSOR_VALUE + CURSOR_SIZE, "a cursor has nothing behind what is stored");
 
 /* Copies the parts of a key that NULs divide. */
 static bool
@@ -35,18 +32,10 @@ dw_lmdb_take_cursor(struct dw_str key, struct dw_str value, struct dw_cursor *cu
 {
 	char *parts[] = { cursor->room, cursor->user, cursor->device };
 	const size_t sizes[] = { sizeof(cursor->room), sizeof(cursor->user), sizeof(cursor->device) };
-	struct cursor_value stored;
 
-	if (value.n != sizeof(stored) || !split_key(key, parts, sizes, 3))
+	if (value.n != CURSOR_SIZE || !split_key(key, parts, sizes, 3))
 		return false;
-	memcpy(&stored, value.p, sizeof(stored));
-	cursor->at = stored.at;
-	cursor->resume = stored.resume;
-	cursor->had = stored.had;
-	cursor->had_own = stored.had_own;
-	cursor->seen = stored.seen;
-	cursor->expires = stored.expires;
-	cursor->derived = stored.derived != 0;
+	memcpy((char *)cursor + CURSOR_VALUE, value.p, CURSOR_SIZE);
 	return true;
 }
 
@@ -194,14 +183,12 @@ static int
 do_cursor(struct lmdb_engine *e, struct dw_op *op)
 {
 	const struct dw_cursor *cursor = &op->cursor;
-	const struct cursor_value value = { cursor->at, cursor->resume, cursor->had, cursor->had_own, cursor->seen,
-		cursor->expires, cursor->derived };
 	char bytes[LMDB_KEY_MAX];
 	struct dw_str key = dw_lmdb_join_key(bytes, dw_str(cursor->room), dw_str(cursor->user), cursor->device);
 	int err;
 
 	if (cursor->seen != 0)
-		return dw_kv_put(e->kv, CURSORS, key, dw_bytes(&value, sizeof(value)));
+		return dw_kv_put(e->kv, CURSORS, key, dw_bytes((const char *)cursor + CURSOR_VALUE, CURSOR_SIZE));
 	err = dw_kv_delete(e->kv, CURSORS, key);
 	return err == DW_E_AGAIN ? DW_OK : err;
 }

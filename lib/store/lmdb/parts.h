@@ -18,7 +18,7 @@ extern const char *const dw_lmdb_tables[LMDB_TABLES];
 
 enum { LMDB_KEY_MAX = DW_ROOM_MAX + DW_USER_MAX + DW_DEVICE_MAX + 3 };
 
-/* Before each message, and all of it that stays as its place: the room's and the user's names follow. */
+/* Before each message, and all that stays as its place: the room's and the user's names follow. */
 struct message_head {
 	uint64_t prev;  /* the seq before it in its chain */
 	uint64_t count; /* its number in that chain: n, or own */
@@ -103,8 +103,7 @@ dw_lmdb_key_seq(struct dw_str key)
 	return be64toh(seq);
 }
 
-/* room NUL user NUL device, the user and the device as far as given (else "", NULL): all entries of a room lie
- * together. */
+/* room NUL user NUL device, the last two as far as given (else "", NULL): all entries of a room lie together. */
 static inline struct dw_str
 dw_lmdb_join_key(char out[LMDB_KEY_MAX], struct dw_str room, struct dw_str user, const char *device)
 {
@@ -154,8 +153,7 @@ bool dw_lmdb_summary(
 
 /* ---- sweep.c */
 
-/* Where it pays, or must be, looks at `budget` old messages, and at some places, from where the last sweep stopped;
- * clears away the dead. */
+/* Where it pays, or must be, looks at `budget` old messages, and at some places, and clears away the dead. */
 int dw_lmdb_sweep(struct lmdb_engine *e, size_t budget, bool must);
 
 /* ---- rooms.c: what the batch under way has made of the rooms */
@@ -164,9 +162,8 @@ int dw_lmdb_sweep(struct lmdb_engine *e, size_t budget, bool must);
 int dw_lmdb_rooms_write(struct lmdb_engine *e);
 /* The batch was aborted, or the engine is closed. */
 void dw_lmdb_rooms_forget(struct lmdb_engine *e);
-/* All zeros: there is no such room. */
-int dw_lmdb_get_room(struct lmdb_engine *e, struct dw_str name, struct room_value *value);
-int dw_lmdb_put_room(struct lmdb_engine *e, struct dw_str name, const struct room_value *value);
+/* All zeros: there is no such room. It stays until either of these, and is written only when it is got to `change`. */
+int dw_lmdb_get_room(struct lmdb_engine *e, struct dw_str name, bool change, struct room_value **value);
 
 /* ---- ids.c: the ids that senders gave */
 
@@ -192,8 +189,7 @@ bool dw_lmdb_take_owner(struct dw_str key, struct dw_str value, struct dw_owner_
 
 /* ---- note.c: the directory, and the note in it */
 
-/* Makes it, and the store's file in it, and takes both for the engine's life. DW_E_CREATE, DW_E_PERMISSION,
- * DW_E_IN_USE. */
+/* Makes it, and the store's file in it, and locks both for life. DW_E_CREATE, DW_E_PERMISSION, DW_E_IN_USE. */
 int dw_lmdb_lock(struct lmdb_engine *e, struct dw_fault *fault);
 void dw_lmdb_unlock(struct lmdb_engine *e);
 /* Once, when the directory is locked. */
@@ -211,8 +207,7 @@ void dw_lmdb_note_close(struct lmdb_engine *e);
 
 /* ---- check.c */
 
-/* Looks the engine's whole store through. DW_E_AGAIN: there is none yet (or only the beginning of
- * one, which is then removed); else as dw_engine_ops.open. */
+/* Looks the whole store through. DW_E_AGAIN: there is none yet, or was only begun; else as dw_engine_ops.open. */
 int dw_lmdb_check(struct lmdb_engine *e, struct dw_fault *fault);
 
 #endif

@@ -1,10 +1,8 @@
 /* The LMDB engine's rooms as a batch sees them: read once, changed in memory, written once at its end.
  *
- * A file of its own because a flood is many messages for few rooms: what each of them reads and writes of its room
- * would cost more than the message. The most recent rooms stay in memory between batches, too.
- *
- * Happy path: get, put, get, …; dw_lmdb_rooms_write before the commit. Failure modes: a batch that is aborted forgets
- * all of it (dw_lmdb_rooms_forget). Memory: ROOMS_KEPT rooms, and those of one batch.
+ * A flood is many messages for few rooms: what each of them reads and writes of its room would cost more than the
+ * message. So rooms stay in memory between batches, too: ROOMS_KEPT and those of one batch. A batch that is aborted
+ * forgets all of them.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -60,47 +58,24 @@ read_room(struct lmdb_engine *e, struct dw_str name, uint32_t hash, struct kept 
 	return DW_OK;
 }
 
-/* The room, from memory or the store. */
-static int
-find(struct lmdb_engine *e, struct dw_str name, struct kept **out)
+int
+dw_lmdb_get_room(struct lmdb_engine *e, struct dw_str name, bool change, struct room_value **value)
 {
 	const uint32_t hash = (uint32_t)kv_hash(name, DW_STR(""));
-	struct dw_hash_link *link = dw_hash_chain(&e->rooms, hash);
+	struct kept *kept = (struct kept *)dw_hash_chain(&e->rooms, hash);
+	int err = name.n <= DW_ROOM_MAX ? DW_OK : DW_E_CORRUPT;
 
-	if (name.n > DW_ROOM_MAX)
-		return DW_E_CORRUPT;
-	for (; link != NULL; link = link->next) {
-		struct kept *kept = *out = (struct kept *)link;
-
-		if (kept->hash == hash && kept->size == name.n && memcmp(kept->name, name.p, name.n) == 0)
-			return DW_OK;
-	}
-	return read_room(e, name, hash, out);
-}
-
-int
-dw_lmdb_get_room(struct lmdb_engine *e, struct dw_str name, struct room_value *value)
-{
-	struct kept *kept;
-	int err = find(e, name, &kept);
-
-	if (err == DW_OK)
-		*value = kept->value;
-	return err;
-}
-
-int
-dw_lmdb_put_room(struct lmdb_engine *e, struct dw_str name, const struct room_value *value)
-{
-	struct kept *kept;
-	int err = find(e, name, &kept);
-
+	while (kept != NULL && (kept->hash != hash || kept->size != name.n || memcmp(kept->name, name.p, name.n) != 0))
+		kept = (struct kept *)kept->link.next;
+	if (kept == NULL && err == DW_OK)
+		err = read_room(e, name, hash, &kept);
 	if (err != DW_OK)
 		return err;
-	kept->value = *value;
-	if (!kept->changed)
+	if (change && !kept->changed) {
+		kept->changed = true;
 		LL_PREPEND(e->changed, kept);
-	kept->changed = true;
+	}
+	*value = &kept->value;
 	return DW_OK;
 }
 

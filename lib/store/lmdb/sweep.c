@@ -1,11 +1,8 @@
 /* The LMDB engine's sweep: clears away dead messages, a few with each commit that appends.
  *
- * Its own file because nothing is read or stored by it: what is dead is the log's to say (log.c), and when to look is
- * all that is decided here.
- *
- * The head of a dead message moves to the table of places, without its record; a place that is forgotten is deleted.
- * Where the last sweep stopped is kept in meta, so that a start goes on from there. Failure modes: what cannot be taken
- * apart is DW_E_CORRUPT and ends the batch.
+ * What is dead is the log's to say (log.c); when to look is decided here. The head of a dead message moves to the table
+ * of places, without its record; a place that is forgotten is deleted. Where the last sweep stopped is kept in meta.
+ * Failure modes: what cannot be taken apart is DW_E_CORRUPT and ends the batch.
  */
 #include <string.h>
 
@@ -56,7 +53,7 @@ sweep_one(void *user, struct dw_str key, struct dw_str value)
 	struct sweep *sweep = user;
 	struct lmdb_engine *e = sweep->engine;
 	struct lmdb_message message;
-	struct room_value room;
+	struct room_value *room;
 	struct lmdb_ends ends;
 	int err;
 
@@ -65,11 +62,11 @@ sweep_one(void *user, struct dw_str key, struct dw_str value)
 		return DW_KV_STOP;
 	err = key.n == 8 ? dw_lmdb_take_message(value, sweep->places, &message) : DW_E_CORRUPT;
 	if (err == DW_OK)
-		err = dw_lmdb_get_room(e, message.room, &room);
-	if (err == DW_OK && room.head == 0)
+		err = dw_lmdb_get_room(e, message.room, false, &room);
+	if (err == DW_OK && room->head == 0)
 		err = DW_E_CORRUPT;
 	if (err == DW_OK)
-		err = dw_lmdb_get_ends(e, &room, &message, &ends);
+		err = dw_lmdb_get_ends(e, room, &message, &ends);
 	if (err != DW_OK)
 		return err;
 	if (dw_lmdb_is_forgotten(e, ends, &message)) {

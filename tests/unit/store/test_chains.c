@@ -8,6 +8,7 @@
 /* A store whose entries are each whole and do not belong together, as after a page that was never written: it is
  * refused, and what is wrong is named. Room `a` holds 1 to everyone, 2 3 5 to alice, 4 to bob, 6 to everyone.
  */
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -15,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -27,6 +29,7 @@
 static struct dw_engine_config config;
 static struct dw_kv *kv;
 static char dir[64];
+static int dir_fd;
 
 static int
 open_engine(struct dw_engine **engine, struct dw_fault *fault)
@@ -58,6 +61,7 @@ set_up(void **state)
 	static const char *const to[] = { "", "alice", "alice", "bob", "alice", "" };
 	struct dw_engine *engine;
 	struct dw_fault fault;
+	bool recovered;
 
 	(void)state;
 	(void)snprintf(dir, sizeof(dir), "/tmp/diagws-chains-XXXXXX");
@@ -72,7 +76,9 @@ set_up(void **state)
 	for (size_t i = 0; i < sizeof(to) / sizeof(to[0]); i++)
 		store(engine, to[i]);
 	engine->ops->close(engine);
-	assert_int_equal(DW_OK, dw_kv_open(&kv, dir, dw_lmdb_tables, LMDB_TABLES, config.store_limit, &fault));
+	dir_fd = open(dir, O_RDONLY | O_DIRECTORY);
+	assert_int_equal(
+		DW_OK, dw_kv_open(&kv, dir, dir_fd, dw_lmdb_tables, LMDB_TABLES, config.store_limit, &recovered, &fault));
 	return 0;
 }
 
@@ -84,6 +90,7 @@ tear_down(void **state)
 	(void)state;
 	dw_kv_close(kv);
 	kv = NULL;
+	(void)close(dir_fd);
 	(void)snprintf(command, sizeof(command), "rm -rf %s", dir);
 	assert_int_equal(0, system(command));
 	return 0;
