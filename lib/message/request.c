@@ -51,10 +51,10 @@ parse_object(struct dw_json **out, const char *body, size_t n, struct dw_fault *
 	if (err != DW_OK)
 		return err;
 	if (dw_json_type(json) != DW_JSON_OBJECT) {
-		err = dw_fault_set(
+		(void)dw_fault_set(
 			fault, DW_E_FIELD, NULL, "a JSON object", "%s is not an object", dw_quote(dw_json_text(json), quoted));
 		dw_json_destroy(&json);
-		return err;
+		return DW_E_FIELD;
 	}
 	*out = json;
 	return DW_OK;

@@ -309,7 +309,7 @@ class Outside:
         session.counted = True
         session.known_low = session.known_high = (0, 0)
         device.join(session, self.mono)
-        device.seen = self.wall
+        device.seen, device.derived = self.wall, session.client.derived
         self.tell(session)
 
     def do_kill(self, words, options, seen):
