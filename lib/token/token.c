@@ -35,52 +35,44 @@ digit(char c)
 	return at != NULL ? (int)(at - digits) : -1;
 }
 
+/* Decodes base64url without padding, at least a byte of it. It becomes shorter, so it may be decoded into itself. */
 static bool
-is_base64url(struct dw_str s)
-{
-	if (s.n == 0 || s.n % 4 == 1)
-		return false;
-	for (size_t i = 0; i < s.n; i++) {
-		if (digit(s.p[i]) < 0)
-			return false;
-	}
-	/* The bits after the last whole byte: four with two digits left over, two with three. */
-	return s.n % 4 == 0 || ((unsigned)digit(s.p[s.n - 1]) & (s.n % 4 == 2 ? 15U : 3U)) == 0;
-}
-
-/* What is_base64url has passed becomes shorter, so it may be decoded into itself. */
-static struct dw_str
-decode(struct dw_str s, char *out)
+decode(struct dw_str s, char *out, struct dw_str *decoded)
 {
 	unsigned bits = 0, have = 0;
 	size_t n = 0;
 
 	for (size_t i = 0; i < s.n; i++) {
-		bits = (bits << 6 | (unsigned)digit(s.p[i])) & 0x3FFFU;
+		const int value = digit(s.p[i]);
+
+		if (value < 0)
+			return false;
+		bits = (bits << 6 | (unsigned)value) & 0x3FFFU;
 		have += 6;
 		if (have >= 8) {
 			have -= 8;
 			out[n++] = (char)(bits >> have & 0xFFU);
 		}
 	}
-	return (struct dw_str) { out, n };
+	*decoded = (struct dw_str) { out, n };
+	/* Behind the last whole byte are no stray digit and no stray bits. */
+	return n > 0 && have < 6 && (bits & ((1U << have) - 1)) == 0;
 }
 
 /* Cuts text at its two dots; false when there are not two. */
 static bool
 split(struct dw_str text, struct dw_str part[3])
 {
-	size_t parts = 0, from = 0;
+	for (size_t i = 0; i < 2; i++) {
+		const char *dot = memchr(text.p, '.', text.n);
 
-	for (size_t i = 0; i <= text.n; i++) {
-		if (i < text.n && text.p[i] != '.')
-			continue;
-		if (parts == 3)
+		if (dot == NULL)
 			return false;
-		part[parts++] = (struct dw_str) { text.p + from, i - from };
-		from = i + 1;
+		part[i] = (struct dw_str) { text.p, (size_t)(dot - text.p) };
+		text = (struct dw_str) { dot + 1, text.n - part[i].n - 1 };
 	}
-	return parts == 3;
+	part[2] = text;
+	return memchr(text.p, '.', text.n) == NULL;
 }
 
 static int
@@ -120,9 +112,8 @@ dw_token_read(struct dw_token *token, char *text, size_t n, struct dw_fault *fau
 
 	if (!split((struct dw_str) { text, n }, part))
 		return refuse(fault, form, "the token has not three parts");
-	if (!is_base64url(part[0]) || !is_base64url(part[1]))
+	if (!decode(part[1], header, &decoded) || !decode(part[0], header, &decoded))
 		return refuse(fault, form, "the token's header or payload is not base64url");
-	decoded = decode(part[0], header);
 	err = dw_json_parse(&json, decoded.p, decoded.n, &json_fault);
 	if (err == DW_OK)
 		err = read_header(token, json, fault);
@@ -133,9 +124,8 @@ dw_token_read(struct dw_token *token, char *text, size_t n, struct dw_fault *fau
 		return err;
 	if (part[2].n == 0)
 		return refuse(fault, form, "the token is not signed");
-	if (!is_base64url(part[2]))
+	if (!decode(part[2], text + (part[2].p - text), &token->signature))
 		return refuse(fault, form, "the token's signature is not base64url");
-	token->signature = decode(part[2], text + (part[2].p - text));
 	token->payload = part[1];
 	token->signed_part = (struct dw_str) { text, part[0].n + 1 + part[1].n };
 	return DW_OK;
@@ -353,11 +343,13 @@ int
 dw_claims_read(struct dw_claims *claims, uint64_t *not_before, const struct dw_token *token, char *text,
 	const char *issuer, const char *audience, struct dw_fault *fault)
 {
-	const struct dw_str payload = decode(token->payload, text);
+	struct dw_str payload;
 	struct dw_json *json = NULL;
 	struct dw_fault json_fault = { 0 };
-	int err = dw_json_parse(&json, payload.p, payload.n, &json_fault);
+	int err;
 
+	(void)decode(token->payload, text, &payload); /* dw_token_read has seen that it can be */
+	err = dw_json_parse(&json, payload.p, payload.n, &json_fault);
 	if (err == DW_E_NOMEM)
 		return err;
 	if (err != DW_OK)
