@@ -133,10 +133,11 @@ dw_token_read(struct dw_token *token, char *text, size_t n, struct dw_fault *fau
 
 static const int64_t TIME_END = INT64_C(1) << 53;
 
-static const struct {
-	unsigned bit;
-	const char *word;
-} scopes[] = { { DW_SCOPE_PUBLISH, "publish" }, { DW_SCOPE_STAT, "stat" }, { DW_SCOPE_ADMIN, "admin" } };
+const struct dw_scope_word dw_scope_words[DW_SCOPES] = {
+	{ DW_SCOPE_PUBLISH, "publish" },
+	{ DW_SCOPE_STAT, "stat" },
+	{ DW_SCOPE_ADMIN, "admin" },
+};
 
 static int
 refuse_claim(struct dw_fault *fault, const char *claim, const char *expected, const char *what)
@@ -145,16 +146,10 @@ refuse_claim(struct dw_fault *fault, const char *claim, const char *expected, co
 }
 
 void
-dw_claims_init(struct dw_claims *claims)
-{
-	*claims = (struct dw_claims) { 0 };
-}
-
-void
 dw_claims_clear(struct dw_claims *claims)
 {
 	dw_buf_clear(&claims->diagnoses);
-	dw_claims_init(claims);
+	*claims = (struct dw_claims) { 0 };
 }
 
 bool
@@ -170,16 +165,6 @@ dw_claims_name(const struct dw_claims *claims, struct dw_str room)
 	return false;
 }
 
-static unsigned
-scope_bit(struct dw_str word)
-{
-	for (size_t i = 0; i < sizeof(scopes) / sizeof(scopes[0]); i++) {
-		if (dw_str_is(word, scopes[i].word))
-			return scopes[i].bit;
-	}
-	return 0;
-}
-
 unsigned
 dw_scope_bits(const char *words, struct dw_str *unknown)
 {
@@ -188,24 +173,17 @@ dw_scope_bits(const char *words, struct dw_str *unknown)
 	*unknown = (struct dw_str) { NULL, 0 };
 	for (const char *at = words + strspn(words, " "); *at != '\0'; at += strspn(at, " ")) {
 		const struct dw_str word = { at, strcspn(at, " ") };
-		const unsigned bit = scope_bit(word);
+		size_t i = 0;
 
-		bits |= bit;
-		if (bit == 0)
+		while (i < DW_SCOPES && !dw_str_is(word, dw_scope_words[i].word))
+			i++;
+		if (i < DW_SCOPES)
+			bits |= dw_scope_words[i].bit;
+		else
 			*unknown = word;
 		at += word.n;
 	}
 	return bits;
-}
-
-const char *
-dw_scope_word(unsigned bit)
-{
-	for (size_t i = 0; i < sizeof(scopes) / sizeof(scopes[0]); i++) {
-		if (scopes[i].bit == bit)
-			return scopes[i].word;
-	}
-	return NULL;
 }
 
 static int

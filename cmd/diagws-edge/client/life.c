@@ -272,7 +272,7 @@ auth_checked(void *user, int err, struct dw_claims *claims)
 	struct conn_request *request = user;
 
 	request->claims = *claims;
-	dw_claims_init(claims);
+	*claims = (struct dw_claims) { 0 };
 	request->err = err;
 	if (request->conn->user != NULL)
 		end_renewal(request->conn);
@@ -306,7 +306,6 @@ take_fresh(struct conn *conn, struct dw_str token)
 		conn_error(conn, NULL, "unavailable", NULL, "try again later");
 		return;
 	}
-	dw_claims_init(&request->claims);
 	request->conn = conn;
 	conn->request = request;
 	server_address(conn->wsi, &request->address);
