@@ -118,7 +118,7 @@ after(uv_work_t *work, int status)
 	int err = dw_auth_end(edge->auth, &check->token, dw_now_ms() / 1000, &claims, NULL);
 
 	if (status == 0 && err == DW_E_TOKEN) /* not 0: it was taken back before it began, and nobody waits */
-		limits_bad_token(&edge->limits, &check->address);
+		(void)limits_address(&edge->limits, BAD_TOKENS, &check->address);
 	site->checks--;
 	site->uses++;
 	finish(check, err, &claims);
@@ -158,7 +158,7 @@ check_begin(struct edge *edge, const struct address *address, struct dw_str toke
 
 	if (later == NULL) {
 		if (err == DW_E_TOKEN) /* one that has expired was good */
-			limits_bad_token(&edge->limits, address);
+			(void)limits_address(&edge->limits, BAD_TOKENS, address);
 		return note(address, err);
 	}
 	err = limits_token(&edge->limits, address);

@@ -6,7 +6,6 @@
  */
 #include "head.h"
 
-#include <ctype.h>
 #include <string.h>
 #include <strings.h>
 
@@ -120,32 +119,21 @@ head_end(const char *bytes, size_t n, size_t *scanned, size_t *end)
 static bool
 host_ok(struct dw_str host)
 {
-	size_t i = 0;
+	static const char digits[] = "0123456789", address[] = "0123456789abcdefABCDEF:.";
+	static const char name[] = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ!$%&'*+-._~";
+	char text[262]; /* a name of 255 and a port */
+	const char *at = text;
 
-	if (host.n > 261) /* a name of 255 and a port */
+	if (!dw_str_copy(host, text, sizeof(text)))
 		return false;
-	if (host.n > 0 && host.p[0] == '[') {
-		for (i = 1; i < host.n && (isxdigit((unsigned char)host.p[i]) != 0 || host.p[i] == ':' || host.p[i] == '.');
-			 i++)
-			;
-		if (i < 3 || i == host.n || host.p[i] != ']')
+	if (text[0] == '[') {
+		at += 1 + strspn(text + 1, address);
+		if (at - text < 3 || *at++ != ']')
 			return false;
-		i++;
 	} else {
-		for (; i < host.n && host.p[i] != ':'; i++)
-			if (!is_token(host.p[i]) || strchr("#^`|", host.p[i]) != NULL)
-				return false;
-		if (i == 0)
-			return false;
+		at += strspn(text, name);
 	}
-	if (i == host.n)
-		return true;
-	if (host.p[i++] != ':')
-		return false;
-	for (; i < host.n; i++)
-		if (host.p[i] < '0' || host.p[i] > '9')
-			return false;
-	return true;
+	return at > text && (*at == '\0' || (*at == ':' && at[1 + strspn(at + 1, digits)] == '\0'));
 }
 
 /* An absolute target is cut to its path, and names the host. */

@@ -54,13 +54,13 @@ void limits_clear(struct limits *limits);
  * USER_REQUESTS: a message on one, of who is no service: it counts as a request, so that coming again, or on many at
  * once, gains nothing over what one connection may say. */
 int limits_user(struct limits *limits, enum limit_budget budget, const char *user);
+/* BAD_TOKENS: whose one was no good. */
+int limits_address(struct limits *limits, enum limit_budget budget, const struct address *address);
 /* An HTTP request, once its token has been checked, or as soon as it is sure that none will be; claims are NULL for one
  * without a good token. */
 int limits_request(struct limits *limits, const struct address *address, const struct dw_claims *claims);
 /* Whether the address may have a public key's signature checked: it has not spent its bad tokens. */
 int limits_token(const struct limits *limits, const struct address *address);
-/* It was no good. */
-void limits_bad_token(struct limits *limits, const struct address *address);
 
 /* The address among limits->sites, to be released. NULL: no memory. */
 struct guest *limits_site(struct limits *limits, const struct address *address);

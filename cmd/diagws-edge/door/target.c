@@ -1,6 +1,7 @@
 /* The path and the arguments of a request: see head.h. Its own file because a URL is one grammar, and a head's fields
  * are another. Pure, and linear in what is read.
  */
+#include <ctype.h>
 #include <string.h>
 
 #include "door/head.h"
@@ -8,23 +9,18 @@
 static int
 hex_digit(char c)
 {
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c = (char)(c | 0x20);
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+	return c <= '9' ? c - '0' : (c | 0x20) - 'a' + 10;
 }
 
 /* The byte that the escape at i stands for; -1: there is none. */
 static int
 read_escape(struct dw_str text, size_t i)
 {
-	int high, low;
+	const char *at = text.p + i;
 
-	if (text.p[i] != '%' || text.n - i < 3)
+	if (at[0] != '%' || text.n - i < 3 || isxdigit((unsigned char)at[1]) == 0 || isxdigit((unsigned char)at[2]) == 0)
 		return -1;
-	high = hex_digit(text.p[i + 1]);
-	low = hex_digit(text.p[i + 2]);
-	return high >= 0 && low >= 0 ? high << 4 | low : -1;
+	return hex_digit(at[1]) << 4 | hex_digit(at[2]);
 }
 
 /* The target's path and query: bytes that a URL has, escapes that are whole. */
