@@ -111,20 +111,11 @@ choose_key(const struct dw_keys *keys, const struct dw_token *token, const struc
 	return DW_OK;
 }
 
-static void
-set_derived_device(struct dw_check *check)
-{
-	char *out = check->claims.device;
-
-	if (out[0] != '\0')
-		return;
-	for (size_t i = 0; i < DW_TOKEN_HASH / 2; i++)
-		(void)snprintf(out + 2 * i, 3, "%02x", check->hash[i]);
-}
-
 void
 dw_auth_verify(struct dw_check *check)
 {
+	char *device = check->claims.device;
+
 	check->err = dw_key_check(check->key, check->token.signed_part, check->token.signature);
 	if (check->err == DW_E_TOKEN)
 		(void)dw_fault_set(
@@ -132,8 +123,10 @@ dw_auth_verify(struct dw_check *check)
 	if (check->err == DW_OK)
 		check->err = dw_claims_read(&check->claims, &check->not_before, &check->token, check->text,
 			check->config->issuer, check->config->audience, &check->fault);
-	if (check->err == DW_OK)
-		set_derived_device(check);
+	if (check->err == DW_OK && device[0] == '\0') {
+		for (size_t i = 0; i < DW_TOKEN_HASH / 2; i++)
+			(void)snprintf(device + 2 * i, 3, "%02x", check->hash[i]);
+	}
 }
 
 /* A token that the cache does not know, up to its signature. */

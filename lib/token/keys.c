@@ -160,16 +160,6 @@ dw_key_read(struct dw_key *key, const char *path, bool to_sign, struct dw_fault 
 	return err;
 }
 
-void
-dw_key_clear(struct dw_key *key)
-{
-	if (key->bytes != NULL)
-		explicit_bzero(key->bytes, key->size);
-	free(key->bytes);
-	dw_key_close(key);
-	*key = (struct dw_key) { 0 };
-}
-
 static int
 add_file(struct dw_keys *keys, const char *directory, const char *name, struct dw_fault *fault)
 {

@@ -49,7 +49,6 @@ struct dw_keys {
  * file that others can write, PEM of another kind or size than the name says, a private key where a public one
  * belongs; DW_E_NOMEM. */
 int dw_key_read(struct dw_key *key, const char *path, bool to_sign, struct dw_fault *fault);
-void dw_key_clear(struct dw_key *key); /* overwrites and frees */
 
 /* Reads the public keys and secrets of a directory, at least one, no two with the same kid. Fails like dw_key_read. */
 int dw_keys_read(struct dw_keys **out, const char *directory, struct dw_fault *fault);
@@ -59,7 +58,7 @@ const struct dw_key *dw_keys_find(const struct dw_keys *keys, const char *kid); 
 /* Makes a secret or public key that was read ready for checks. DW_E_CONFIG: it does not fit its algorithm; DW_E_NOMEM.
  */
 int dw_key_open(struct dw_key *key);
-void dw_key_close(struct dw_key *key);
+void dw_key_clear(struct dw_key *key); /* overwrites and frees */
 /* Whether the signature (decoded, as RFC 7518 has it) is this key's under the text. DW_OK, DW_E_TOKEN, DW_E_NOMEM. */
 int dw_key_check(const struct dw_key *key, struct dw_str text, struct dw_str signature);
 

@@ -13,6 +13,7 @@
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 #include <openssl/pem.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "token/keys.h"
@@ -57,10 +58,14 @@ dw_key_open(struct dw_key *key)
 }
 
 void
-dw_key_close(struct dw_key *key)
+dw_key_clear(struct dw_key *key)
 {
+	if (key->bytes != NULL)
+		explicit_bzero(key->bytes, key->size);
+	free(key->bytes);
 	EVP_PKEY_free(key->public_half);
 	EVP_MD_free(key->hash);
+	*key = (struct dw_key) { 0 };
 }
 
 static int
