@@ -6,6 +6,7 @@
  */
 #include "head.h"
 
+#include <ctype.h>
 #include <string.h>
 #include <strings.h>
 
@@ -136,12 +137,79 @@ host_ok(struct dw_str host)
 	return at > text && (*at == '\0' || (*at == ':' && at[1 + strspn(at + 1, digits)] == '\0'));
 }
 
+static int
+hex_digit(char c)
+{
+	return c <= '9' ? c - '0' : (c | 0x20) - 'a' + 10;
+}
+
+/* The byte that the escape at i stands for; -1: there is none. */
+static int
+read_escape(struct dw_str text, size_t i)
+{
+	const char *at = text.p + i;
+
+	if (at[0] != '%' || text.n - i < 3 || isxdigit((unsigned char)at[1]) == 0 || isxdigit((unsigned char)at[2]) == 0)
+		return -1;
+	return hex_digit(at[1]) << 4 | hex_digit(at[2]);
+}
+
+/* The target's path and query: bytes that a URL has, escapes that are whole. */
+static enum head_fault
+check_bytes(struct dw_str target, size_t path)
+{
+	size_t arguments = 0;
+
+	for (size_t i = 0; i < target.n; i++) {
+		const unsigned char c = (unsigned char)target.p[i];
+		int escaped;
+
+		if (c <= ' ' || c >= 0x7f || c == '#')
+			return HEAD_TARGET;
+		arguments += i >= path && (c == '?' || c == '&');
+		if (arguments > LIMIT_ARGUMENTS)
+			return HEAD_ARGUMENTS;
+		if (c != '%')
+			continue;
+		escaped = read_escape(target, i);
+		if (escaped <= 0)
+			return HEAD_ESCAPE;
+		if (i < path && (escaped == '/' || escaped == '\\'))
+			return HEAD_PATH;
+	}
+	return HEAD_OK;
+}
+
+/* A segment of '.' or '..', also as %2e. */
+static bool
+has_dots(struct dw_str path)
+{
+	size_t dots = 0, others = 1; /* others: of the segment; before the first '/' there is none */
+
+	for (size_t i = 0; i <= path.n; i++) {
+		if (i == path.n || path.p[i] == '/') {
+			if (others == 0 && (dots == 1 || dots == 2))
+				return true;
+			dots = others = 0;
+		} else if (path.p[i] == '.') {
+			dots++;
+		} else if (read_escape(path, i) == '.') {
+			dots++;
+			i += 2;
+		} else {
+			others++;
+		}
+	}
+	return false;
+}
+
 /* An absolute target is cut to its path, and names the host. */
 static enum head_fault
 take_target(struct head *head, struct dw_str target)
 {
 	static const char *const schemes[] = { "http://", "https://" };
 	const char *slash, *query;
+	enum head_fault fault;
 
 	for (size_t i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++) {
 		const size_t n = strlen(schemes[i]);
@@ -166,7 +234,8 @@ take_target(struct head *head, struct dw_str target)
 	query = memchr(target.p, '?', target.n);
 	head->target = target;
 	head->path = (struct dw_str) { target.p, query != NULL ? (size_t)(query - target.p) : target.n };
-	return target_check(target, head->path);
+	fault = check_bytes(target, head->path.n);
+	return fault == HEAD_OK && has_dots(head->path) ? HEAD_PATH : fault;
 }
 
 /* METHOD target HTTP/1.x, without its line end. */
@@ -377,4 +446,44 @@ head_parse(const char *bytes, size_t n, struct head *head)
 		fault = count < LIMIT_FIELDS ? take_field(head, line) : HEAD_COUNT;
 	}
 	return fault;
+}
+
+/* Decodes a value; what does not fit is cut. */
+static void
+decode(struct dw_str value, char *out, size_t size)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < value.n && n + 1 < size; i++) {
+		const int escaped = read_escape(value, i);
+
+		out[n] = value.p[i];
+		if (value.p[i] == '+')
+			out[n] = ' ';
+		if (escaped >= 0) {
+			out[n] = (char)(unsigned char)escaped;
+			i += 2;
+		}
+		n++;
+	}
+	out[n] = '\0';
+}
+
+const char *
+target_argument(const struct head *head, const char *name, char *out, size_t size)
+{
+	const char *p = head->target.p + head->path.n, *end = head->target.p + head->target.n;
+	const size_t length = strlen(name);
+
+	while (p < end) { /* at the '?', or an '&' */
+		const char *next = memchr(p + 1, '&', (size_t)(end - p - 1));
+		const struct dw_str part = { p + 1, (size_t)((next != NULL ? next : end) - p - 1) };
+
+		if (part.n > length && memcmp(part.p, name, length) == 0 && part.p[length] == '=') {
+			decode((struct dw_str) { part.p + length + 1, part.n - length - 1 }, out, size);
+			return out;
+		}
+		p = next != NULL ? next : end;
+	}
+	return NULL;
 }

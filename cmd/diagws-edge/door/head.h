@@ -87,8 +87,6 @@ void head_write(struct dw_buf *out, const char *name, struct dw_str value);
 /* One element of a comma-separated list at a time, without the white space around it; false: there are no more. */
 bool head_next(struct dw_str *list, struct dw_str *element);
 
-/* target.c: bytes that a URL has, escapes that are whole, no path that means another one. It begins with its path. */
-enum head_fault target_check(struct dw_str target, struct dw_str path);
 /* The value of the first argument of this name in the query, decoded into out; NULL: there is none. One that does not
  * fit in is cut. */
 const char *target_argument(const struct head *head, const char *name, char *out, size_t size);
