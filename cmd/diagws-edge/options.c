@@ -118,8 +118,8 @@ options_check(struct edge_config *out, struct dw_fault *fault)
 	if (o.keys == NULL)
 		return dw_fault_set(fault, DW_E_CONFIG, "--keys", "a directory with key files", "option '--keys' is missing");
 	err = check_listeners(fault);
-	if (err == DW_OK && origins_prepare(&o.origins, origins, fault) != DW_OK)
-		err = DW_E_CONFIG;
+	if (err == DW_OK)
+		err = origins_prepare(&o.origins, origins, fault);
 	if (err == DW_OK)
 		*out = o;
 	return err;

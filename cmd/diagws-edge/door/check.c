@@ -130,12 +130,12 @@ after(uv_work_t *work, int status)
 static struct check *
 new_check(struct edge *edge, const struct address *address)
 {
-	struct check *check = edge->counts.checks < (uint64_t)edge->config.max_checks ? calloc(1, sizeof(*check)) : NULL;
+	const bool full = edge->counts.checks >= (uint64_t)edge->config.max_checks;
+	struct check *check = full ? NULL : calloc(1, sizeof(*check));
 
-	if (check == NULL)
-		return NULL;
-	check->site = limits_site(&edge->limits, address);
-	if (check->site == NULL) {
+	if (check != NULL)
+		check->site = limits_site(&edge->limits, address);
+	if (check == NULL || check->site == NULL) {
 		free(check);
 		return NULL;
 	}
