@@ -1,13 +1,12 @@
-/* Tokens judged and made: the only file that knows libjwt, which signs.
+/* Tokens judged and made: trust is decided here and nowhere else.
  *
- * Its own file because trust is decided here and nowhere else. The happy path of a check: size → cache by hash → form
- * (token.c) → key by exact kid (keys.c) → algorithm is the key's → signature (signature.c) → claims and times (token.c)
- * → cache. libjwt checks nothing here: it accepts any token with an empty key, and prints claims anew, which loses what
- * members came twice and how numbers were written.
+ * A check: size → cache by hash → form (token.c) → key by exact kid (keys.c) → the algorithm is the key's → signature
+ * (signature.c) → claims and times (token.c) → cache. libjwt only signs: it accepts any token with an empty key, and
+ * prints claims anew, which loses what members came twice and how numbers were written.
  *
- * A stranger's token can only fail with DW_E_TOKEN*; anything else is a lack of memory.
- * Keys are replaced as a whole and only by keys that were read without a fault; who began with the old ones ends
- * with them. Between dw_auth_begin and dw_auth_end a check reads what does not change, and writes only itself.
+ * A stranger's token can only fail with DW_E_TOKEN*; anything else is a lack of memory. Keys are replaced all at once,
+ * and only by keys that were read without a fault; a check that began with the old ones ends with them. Between
+ * dw_auth_begin and dw_auth_end a check reads what does not change, and writes only itself.
  */
 #include "token/auth.h"
 

@@ -1,9 +1,8 @@
-/* Key files, read and judged once, at start and at reload.
+/* Key files, read and judged once, at start and at reload: all that is wrong with one is told, for keys are the
+ * administrator's, and before the first token comes.
  *
- * Its own file because keys are the administrator's and tokens are strangers': what is wrong here is told in full, and
- * all of it before the first token comes. A key that was read is fit for its algorithm and not empty; one to sign with
- * has no passphrase, for libjwt would ask for it on the terminal. Secrets are overwritten before they are freed and
- * never part of a message.
+ * A key that was read fits its algorithm and is not empty; one to sign with has no passphrase, for libjwt would ask for
+ * it on the terminal. Secrets are overwritten before they are freed and never part of a message.
  */
 #include "token/keys.h"
 

@@ -1,15 +1,12 @@
-/* What a token says: its form, three parts of base64url and a header that names a key; and, once it is verified, its
- * claims: who, until when, and what for.
+/* What a token says: three parts of base64url, a header that names a key, and claims.
  *
- * Its own file because this is what a stranger's bytes meet first, and because claims are policy and signatures are
- * not: nothing here knows a key. The form is stricter than libjwt, which skips what is no base64, stops at a NUL, and
- * takes the last of two members of one name: a token has exactly one spelling here, and what is read is what was
+ * A stranger's bytes meet this first. It is stricter than libjwt, which skips what is no base64, stops at a NUL, and
+ * takes the last of two members of one name: here a token has exactly one spelling, and what is read is what was
  * signed.
  *
- * A claim that is there and is not what it should be makes the token invalid; it is never passed over, for half a token
- * might allow what the whole did not mean to. Only unknown claims and unknown words of `scope` are passed over. Times
- * are whole seconds from 0 to 2^53 - 1, so that no sum or product of them in milliseconds overflows. Every failure is
- * DW_E_TOKEN (or memory).
+ * A claim that is not what it should be makes the token invalid, for half a token might allow what the whole did not
+ * mean to; only unknown claims and unknown words of `scope` are passed over. Times are whole seconds from 0 to
+ * 2^53 - 1, so that none overflows in milliseconds. Every failure is DW_E_TOKEN, or memory.
  */
 #include "token/token.h"
 

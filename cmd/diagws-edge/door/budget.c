@@ -1,9 +1,8 @@
-/* Budgets. Its own file because it is arithmetic on given times, and nothing else.
+/* Budgets: arithmetic on given times, and nothing else.
  *
  * The time at which a key has everything again says all that a bucket of tokens would (the generic cell rate algorithm,
- * ITU-T I.371): each use puts it off by the time that one is earned in, and it may not be further off than all that may
- * be done at once takes. Keys lie in sets of WAYS; a key is looked for in its set only, so that every call costs the
- * same.
+ * ITU-T I.371): each use puts it off by the time that one is earned in, as far as all that may be done at once takes.
+ * Keys lie in sets of WAYS, and only a key's own set is searched, so that every call costs the same.
  */
 #include "budget.h"
 

@@ -1,11 +1,10 @@
-/* Checks of tokens under way, on libuv's threads.
+/* Checks of tokens under way, on libuv's threads: check_begin → dw_auth_verify on another thread → after, on the loop.
  *
- * Its own file because it alone is about threads. Happy path: check_begin → dw_auth_verify on another thread → after,
- * on the loop. So that one who sends many does not hold up the others, ADDRESS_CHECKS of an address are with the
- * threads and the rest of it waits here; when its bad tokens are spent, none of these is checked at all. Failure
- * modes: too many under way, or no memory (said at once); who asked goes away (the work is taken back if it has not
- * begun, and its outcome is dropped). Invariants: a thread touches the check's own dw_check and nothing else; *slot
- * points here as long as somebody waits; an address has checks that wait only while it has others with the threads.
+ * So that one who sends many does not hold up the others, ADDRESS_CHECKS of an address are with the threads and the
+ * rest of it waits here; when its bad tokens are spent, none of these is checked at all. Failure modes: too many under
+ * way, or no memory (said at once); who asked goes away (work that has not begun is taken back, an outcome is dropped).
+ * Invariants: a thread touches the check's own dw_check and nothing else; *slot points here as long as somebody waits;
+ * an address has checks that wait only while it has others with the threads.
  */
 #include "check.h"
 

@@ -1,5 +1,4 @@
-/* Reading a request's head: see head.h. Its own file because everything that comes to the edge's door is read by it,
- * and because it is pure.
+/* Reading a request's head, and the URL in it: see head.h. Everything that comes to the edge's door is read here.
  *
  * Happy path: head_end, as more comes, until it is whole → head_parse. Failure modes: whatever is not right, by name.
  * Invariants: linear in what is read; nothing outside of the given bytes is looked at, nothing is kept.

@@ -11,8 +11,7 @@
 #include "base/buf.h"
 
 enum { LIMIT_URL = 8 * 1024, LIMIT_HEADERS = 16 * 1024, LIMIT_FIELDS = 100, LIMIT_ARGUMENTS = 32 };
-/* No token (4 KiB), and no media type, origin or method that we know, is longer: what is longer is wrong in any case.
- */
+/* No token (4 KiB), and no media type, origin or method that we know, is longer. */
 enum { LIMIT_AUTHORIZATION = 4096 + 16, LIMIT_VALUE = 512 };
 
 /* X(name, status, code, what is wrong and what is allowed) */

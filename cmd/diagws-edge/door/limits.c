@@ -1,10 +1,7 @@
-/* Limits that people share. Its own file because both sides of the door (WebSockets, HTTP) and the checks of tokens
- * ask.
- *
- * Two kinds: budgets (so many a second, budget.h), and guests, who count what is here now and are there only while
- * something is. Failure modes: no memory for a guest; a budget that is spent. Invariant: a good token is refused
- * because of others at its address only where these have spent its bad tokens and its own signature has not been
- * checked before.
+/* Limits that people share: budgets (so many a second, budget.h), and guests, who count what is here now and are there
+ * only while something is. Failure modes: no memory for a guest; a budget that is spent. Invariant: a good token is
+ * refused because of others at its address only where these have spent its bad tokens and its own signature has not
+ * been checked before.
  */
 #include "limits.h"
 

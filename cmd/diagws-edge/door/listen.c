@@ -1,8 +1,8 @@
-/* Listening sockets: see listen.h.
+/* Listening sockets: see listen.h. Accept → gate, or TLS → libwebsockets.
  *
- * Happy path: accept → gate, or TLS → libwebsockets. Failure modes: an address that is taken, malformed or not allowed
- * (told at the start, by name); no descriptor left (accepting pauses); as many connections as --max-connections (who
- * has said nothing for longest makes room, or, where everybody is in use, the newcomer is turned away).
+ * Failure modes: an address that is taken, malformed or not allowed (told at the start, by name); no descriptor left
+ * (accepting pauses); as many connections as --max-connections (who has said nothing for longest makes room, or, where
+ * everybody is in use, the newcomer is turned away).
  */
 #include "listen.h"
 

@@ -1,8 +1,6 @@
-/* Origins. Its own file because both sides of the door (WebSockets, HTTP) ask, and it needs nothing but text.
- *
- * Happy path: origins_prepare at the start, then origin_allowed for each request that has an Origin. Failure modes: a
- * value of --origin that could never match what a browser sends is refused, with what is wrong with it. What a stranger
- * sends that is no origin matches nothing but '*'.
+/* Origins: origins_prepare at the start, then origin_allowed for each request that has one. A value of --origin that
+ * could never match what a browser sends is refused, with what is wrong with it; what a stranger sends that is no
+ * origin matches nothing but '*'.
  */
 #include "origin.h"
 

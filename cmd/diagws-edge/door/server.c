@@ -1,8 +1,6 @@
-/* libwebsockets on libuv.
- *
- * Happy path: server_adopt (from the gate or the HTTP side: an upgrade whose head was checked and written anew) or
- * server_adopt_tls → the events of whoever knows what a client is (struct server_events). Failure modes: TLS files that
- * do not load (told at the start, by name; a later reload keeps the old ones).
+/* libwebsockets on libuv: server_adopt (an upgrade whose head was checked and written anew) or server_adopt_tls → the
+ * events of whoever knows what a client is. Failure modes: TLS files that do not load (told at the start, by name; a
+ * later reload keeps the old ones).
  */
 #include "server.h"
 

@@ -1,6 +1,4 @@
-/* The WebSockets of an edge: libwebsockets on a libuv loop.
- *
- * Only server.c, and client/ws.c, know libwebsockets; the rest of the edge sees these calls.
+/* The WebSockets of an edge. Only server.c and client/ws.c know libwebsockets; the rest of the edge sees these calls.
  */
 #ifndef SERVER_H
 #define SERVER_H

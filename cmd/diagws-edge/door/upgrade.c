@@ -1,5 +1,5 @@
-/* WebSocket upgrades: see upgrade.h. Its own file because the gate and the HTTP side both come upon them (a proxy may
- * send one on a connection that it has used before).
+/* WebSocket upgrades: see upgrade.h. The gate comes upon them, and the HTTP side: a proxy may send one on a connection
+ * that it has used before.
  */
 #include "upgrade.h"
 
