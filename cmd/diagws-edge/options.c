@@ -85,16 +85,13 @@ check_listeners(struct dw_fault *fault)
 {
 	const bool certificate = o.tls_cert != NULL;
 	bool tls = false;
-	int err = DW_OK;
 
-	for (size_t i = 0; err == DW_OK && i < o.listen.count; i++) {
-		bool one = false;
+	for (size_t i = 0; i < o.listen.count; i++) {
+		int err = listen_check(o.listen.item[i], &tls, fault);
 
-		err = listen_check(o.listen.item[i], &one, fault);
-		tls |= one;
+		if (err != DW_OK)
+			return err;
 	}
-	if (err != DW_OK)
-		return err;
 	if (certificate != (o.tls_key != NULL))
 		return dw_fault_set(fault, DW_E_CONFIG, "--tls-cert", "both --tls-cert and --tls-key, or neither",
 			"'--tls-%s' is missing", certificate ? "key" : "cert");
