@@ -26,8 +26,7 @@ head_refusal(enum head_fault fault)
 static bool
 is_token(char c)
 {
-	return (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') ||
-		   (c != '\0' && strchr("!#$%&'*+-.^_`|~", c) != NULL);
+	return isalnum((unsigned char)c) != 0 || (c != '\0' && strchr("!#$%&'*+-.^_`|~", c) != NULL);
 }
 
 static bool
