@@ -47,21 +47,18 @@ struct dw_check {
 int
 dw_auth_new(struct dw_auth **out, const struct dw_auth_config *config, struct dw_fault *fault)
 {
-	struct dw_auth *auth;
-	int err;
+	struct dw_auth *auth = calloc(1, sizeof(*auth));
+	int err = auth != NULL ? dw_keys_read(&auth->keys, config->keys, fault) : DW_E_NOMEM;
 
-	assert(config->keys != NULL && config->leeway_s <= LEEWAY_MAX_S);
-	auth = calloc(1, sizeof(*auth));
-	if (auth == NULL)
-		return DW_E_NOMEM;
+	if (err != DW_OK) {
+		free(auth);
+		return err;
+	}
+	assert(config->leeway_s <= LEEWAY_MAX_S);
 	auth->config = *config;
 	auth->cache = (struct dw_token_cache) { .max_entries = CACHE_ENTRIES, .max_bytes = CACHE_BYTES };
-	err = dw_keys_read(&auth->keys, config->keys, fault);
-	if (err == DW_OK)
-		*out = auth;
-	else
-		dw_auth_destroy(&auth);
-	return err;
+	*out = auth;
+	return DW_OK;
 }
 
 void
