@@ -54,10 +54,9 @@ int dw_auth_check(
 	struct dw_auth *auth, struct dw_str token, uint64_t now_s, struct dw_claims *claims, struct dw_fault *fault);
 
 /* The same in three steps, for a loop that is not to wait for a public key's signature. dw_auth_begin judges at once
- * what is known already and what a secret signed; for the rest it is DW_E_AGAIN, and *later is to be given to
- * dw_auth_verify, on any thread, and then to dw_auth_end, on the first one, which says what dw_auth_check would have
- * said. (Without dw_auth_verify between them the answer is that of a wrong signature.) Keys that are read again
- * meanwhile change nothing: a token is judged by those that were there when it came. All must have ended before
+ * what is known already and what a secret signed. Else it is DW_E_AGAIN: *later goes to dw_auth_verify, on any thread,
+ * and then to dw_auth_end, on the first one, which says what dw_auth_check would have said (without dw_auth_verify:
+ * that the signature is wrong). A token is judged by the keys that were there when it came. All must have ended before
  * dw_auth_destroy. */
 struct dw_check;
 int dw_auth_begin(struct dw_auth *auth, struct dw_str token, uint64_t now_s, struct dw_claims *claims,

@@ -1,7 +1,5 @@
-/* Tokens that were verified, by their SHA-256, so that a reconnect storm does not verify each again.
- *
- * Bounded in entries and in bytes; past either bound the entry unused for longest goes. It holds what
- * a token says, never the token. Times are the caller's to check at every use.
+/* Tokens that were verified, by their SHA-256, so that a reconnect storm does not verify each again: what they say,
+ * never the token. Past its bounds the entry unused for longest goes. Times are the caller's to check at every use.
  */
 #ifndef DIAGWS_TOKEN_CACHE_H
 #define DIAGWS_TOKEN_CACHE_H

@@ -1,11 +1,9 @@
 /* Keys: each file of a directory is one, and its name says whose and for what.
  *
- * KID.hs256 (hs384, hs512) holds a secret; KID.rs256.pem (rs384, rs512) and KID.es256.pem (es384,
- * es512) a public key, or a private one where tokens are made. The name fixes the algorithm: nothing
- * a token says can change it. Files whose name begins with a dot are passed over.
- *
- * A key is read once (keys.c) and never changes: any number of threads may check with it at the same time
- * (signature.c).
+ * KID.hs256 (hs384, hs512) holds a secret; KID.rs256.pem (rs384, rs512) and KID.es256.pem (es384, es512) a public key,
+ * or a private one where tokens are made. The name fixes the algorithm: nothing a token says can change it. Files whose
+ * name begins with a dot are passed over. A key never changes once it was read: any number of threads may check with
+ * it.
  */
 #ifndef DIAGWS_KEYS_H
 #define DIAGWS_KEYS_H
@@ -43,11 +41,10 @@ struct dw_keys {
 	struct dw_key key[];
 };
 
-/* Reads one file: `to_sign` wants a private key where the other keys are public, and leaves it to the signature to
- * show what kind of key it is. *key is the caller's:
- * dw_key_clear. DW_E_NOINPUT; DW_E_CONFIG: the name's form, a secret that others can read or that is too short, a
- * file that others can write, PEM of another kind or size than the name says, a private key where a public one
- * belongs; DW_E_NOMEM. */
+/* Reads one file: `to_sign` wants a private key where the other keys are public, and leaves it to the signature to show
+ * what kind of key it is. *key is the caller's: dw_key_clear. DW_E_NOINPUT; DW_E_CONFIG: the name's form, a secret that
+ * others can read or that is too short, a file that others can write, PEM of another kind or size than the name says, a
+ * private key where a public one belongs; DW_E_NOMEM. */
 int dw_key_read(struct dw_key *key, const char *path, bool to_sign, struct dw_fault *fault);
 
 /* Reads the public keys and secrets of a directory, at least one, no two with the same kid. Fails like dw_key_read. */

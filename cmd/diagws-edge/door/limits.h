@@ -1,10 +1,9 @@
 /* Limits that people share: how often, and how many at once.
  *
- * What is done with a good token counts for its user. Only what has no user counts for its address: requests without a
- * token, tokens that are no good, handshakes and connections whose token is not there or no good. So the many who share
- * a clinic's or a carrier's address are not in each other's way, and whoever floods from there is bounded. Services,
- * whose tokens have the scope `publish`, are not bounded in their requests. Unix sockets have no address: nothing
- * counts for them.
+ * What is done with a good token counts for its user; what has none or no good one (requests, tokens, handshakes,
+ * connections) counts for its address. So the many who share a clinic's or a carrier's address are not in each other's
+ * way, and whoever floods from there is bounded. The requests of services, whose tokens have the scope `publish`, are
+ * not bounded. Unix sockets have no address: nothing counts for them.
  */
 #ifndef LIMITS_H
 #define LIMITS_H
@@ -20,8 +19,7 @@
 struct check;
 struct edge_config;
 
-/* Who has something here now: a user by its name, or an address by its key. What one may have at once is counted with
- * it. */
+/* Who has something here now, and how much: a user by its name, or an address by its key. */
 struct guest {
 	struct dw_hash_link link;
 	unsigned uses;
