@@ -107,6 +107,7 @@ conn_new(struct edge *edge, struct lws *wsi, struct conn_request *request, void 
 	conn->edge = edge;
 	conn->wsi = wsi;
 	conn->fd = server_socket(wsi);
+	conn->address = request->address;
 	conn->request = request;
 	request->conn = conn;
 	DL_APPEND(edge->requests, request);
@@ -308,7 +309,7 @@ take_fresh(struct conn *conn, struct dw_str token)
 	}
 	request->conn = conn;
 	conn->request = request;
-	server_address(conn->wsi, &request->address);
+	request->address = conn->address;
 	request->err =
 		check_begin(conn->edge, &request->address, token, &request->claims, &request->check, auth_checked, request);
 	if (request->err != DW_E_AGAIN)
