@@ -279,27 +279,21 @@ sign(const struct dw_key *key, const char *kid, const char *claims, char **text,
 	int err = DW_OK;
 
 	if (jwt_new(&jwt) != 0 || jwt_add_header(jwt, "kid", kid) != 0 ||
-		jwt_set_alg(jwt, jwt_str_alg(key->algorithm->name), (const unsigned char *)key->bytes, (int)key->size) != 0) {
+		jwt_set_alg(jwt, jwt_str_alg(key->algorithm->name), (const unsigned char *)key->bytes, (int)key->size) != 0)
 		err = DW_E_NOMEM;
-		goto out;
-	}
-	if (jwt_add_grants_json(jwt, claims) != 0) {
+	else if (jwt_add_grants_json(jwt, claims) != 0)
 		err = dw_fault_set(fault, DW_E_FIELD, NULL, "valid UTF-8", "issuer or audience is not valid UTF-8");
-		goto out;
-	}
-	*text = jwt_encode_str(jwt);
-	if (*text == NULL) {
+	else if ((*text = jwt_encode_str(jwt)) == NULL)
 		err = dw_fault_set(fault, DW_E_CONFIG, NULL, "a key for the algorithm in the file's name",
 			"the key cannot sign with %s", key->algorithm->name);
-		goto out;
-	}
+	jwt_free(jwt);
+	if (*text == NULL)
+		return err;
 	/* libjwt signs ES256 with any curve and RS256 with any size; the signature's length tells. */
 	size = strlen(strrchr(*text, '.') + 1) * 3 / 4;
 	if (size < key->algorithm->size || (key->algorithm->curve != NULL && size > key->algorithm->size))
 		err = dw_fault_set(fault, DW_E_CONFIG, NULL, "RSA of at least 2048 bits; P-256, P-384, P-521",
 			"the key has not the size or curve of %s", key->algorithm->name);
-out:
-	jwt_free(jwt);
 	return err;
 }
 
