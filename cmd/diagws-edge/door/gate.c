@@ -39,8 +39,7 @@ enum fate { WAITS, HAS_MORE, ENDS, GOES_TO_HTTP, UPGRADES };
 
 struct visitor {
 	struct visitor *prev, *next;
-	struct gate *gate;
-	struct dw_wheel_timer timer; /* its end */
+	uint64_t until;
 	int fd;
 	bool watched; /* in the epoll set */
 	bool proxied; /* its PROXY header is still to come */
@@ -56,8 +55,22 @@ struct gate {
 	uv_poll_t poll;
 	int epoll;
 	struct visitor *visitors, *leaving;
+	struct dw_wheel_timer timer;
 	char bytes[PEEK];
 };
+
+static void
+set_timer(struct gate *gate)
+{
+	uint64_t due = gate->visitors != NULL ? gate->visitors->until : UINT64_MAX;
+
+	if (gate->leaving != NULL && gate->leaving->until < due)
+		due = gate->leaving->until;
+	if (due == UINT64_MAX)
+		dw_wheel_cancel(&gate->timer);
+	else if (gate->timer.link == NULL || gate->timer.due != due)
+		dw_wheel_set(&gate->edge->wheel, &gate->timer, due);
+}
 
 /* It leaves the gate; head: of one that upgrades. */
 static void
@@ -79,7 +92,7 @@ leave(struct gate *gate, struct visitor *visitor, enum fate fate, const struct h
 		DL_DELETE(gate->visitors, visitor);
 		gate->edge->counts.visitors--;
 	}
-	dw_wheel_cancel(&visitor->timer);
+	set_timer(gate);
 	if (taken.n > 0)
 		explicit_bzero(visitor->taken.data, taken.n); /* there may be a token in it */
 	dw_buf_clear(&visitor->taken);
@@ -199,17 +212,7 @@ watch(struct gate *gate, struct visitor *visitor, uint32_t events)
 	if (!visitor->watched)
 		leave(gate, visitor, ENDS, NULL);
 	else
-		dw_wheel_set(&gate->edge->wheel, &visitor->timer, visitor->timer.due);
-}
-
-static void
-fire(struct dw_wheel_timer *timer)
-{
-	struct visitor *visitor = (struct visitor *)((char *)timer - offsetof(struct visitor, timer));
-
-	if (visitor->leaves)
-		socket_cut(visitor->fd);
-	leave(visitor->gate, visitor, ENDS, NULL);
+		set_timer(gate);
 }
 
 void
@@ -224,8 +227,7 @@ gate_take(struct gate *gate, int fd, const struct address *address)
 	if (gate->edge->counts.visitors >= GATE_MOST)
 		(void)gate_evict(gate, 0);
 	visitor->fd = fd;
-	visitor->gate = gate;
-	visitor->timer = (struct dw_wheel_timer) { .due = dw_mono_ms() + GATE_MS, .fire = fire };
+	visitor->until = dw_mono_ms() + GATE_MS;
 	visitor->proxied = gate->edge->config.proxied;
 	visitor->address = *address;
 	DL_APPEND(gate->visitors, visitor);
@@ -250,8 +252,7 @@ gate_linger(struct gate *gate, int fd, bool said)
 		return;
 	}
 	visitor->leaves = true;
-	visitor->gate = gate;
-	visitor->timer = (struct dw_wheel_timer) { .due = dw_mono_ms() + CUT_STALLED_MS, .fire = fire };
+	visitor->until = dw_mono_ms() + CUT_STALLED_MS;
 	DL_APPEND(gate->leaving, visitor);
 	gate->edge->counts.lingering++;
 	(void)shutdown(visitor->fd, SHUT_WR);
@@ -261,7 +262,7 @@ gate_linger(struct gate *gate, int fd, bool said)
 bool
 gate_evict(struct gate *gate, uint64_t ms)
 {
-	if (gate->visitors == NULL || gate->visitors->timer.due - GATE_MS + ms > dw_mono_ms())
+	if (gate->visitors == NULL || gate->visitors->until - GATE_MS + ms > dw_mono_ms())
 		return false;
 	assert(!gate->visitors->leaves);
 	leave(gate, gate->visitors, ENDS, NULL);
@@ -276,6 +277,21 @@ gate_evict_leaving(struct gate *gate)
 	assert(gate->leaving->leaves);
 	leave(gate, gate->leaving, ENDS, NULL);
 	return true;
+}
+
+static void
+fire(struct dw_wheel_timer *timer)
+{
+	struct gate *gate = (struct gate *)((char *)timer - offsetof(struct gate, timer));
+	const uint64_t now = dw_mono_ms();
+
+	while (gate_evict(gate, GATE_MS))
+		;
+	while (gate->leaving != NULL && gate->leaving->until <= now) {
+		socket_cut(gate->leaving->fd);
+		(void)gate_evict_leaving(gate);
+	}
+	set_timer(gate);
 }
 
 int
@@ -294,6 +310,7 @@ gate_new(struct gate **out, struct edge *edge, gate_http *http)
 	}
 	gate->edge = edge;
 	gate->http = http;
+	gate->timer.fire = fire;
 	gate->poll.data = gate;
 	(void)uv_poll_start(&gate->poll, UV_READABLE, on_readable);
 	*out = gate;
@@ -316,6 +333,7 @@ gate_destroy(struct gate **gate_p)
 	*gate_p = NULL;
 	while (gate_evict(gate, 0) || gate_evict_leaving(gate))
 		;
+	dw_wheel_cancel(&gate->timer);
 	(void)uv_poll_stop(&gate->poll);
 	(void)close(gate->epoll);
 	uv_close((uv_handle_t *)&gate->poll, free_gate);
