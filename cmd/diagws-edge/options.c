@@ -24,130 +24,49 @@ static struct edge_config o = {
 };
 
 /* A budget of a user or an address, of which 0 lifts the bound. */
-#define BUDGET(NAME, ENV, MEMBER, INITIAL, HELP)                                                               \
-	{                                                                                                          \
-		.kind = DW_OPT_NUMBER, .name = (NAME), .arg = "N", .help = (HELP), .env = (ENV), .initial = (INITIAL), \
-		.target = &o.MEMBER, .max = BUDGET_MOST                                                                \
-	}
+#define BUDGET(NAME, ENV, INITIAL, MEMBER, HELP) \
+	DW_OPT_NUMBER, 0, NAME, "N", HELP, ENV, INITIAL, .target = &o.MEMBER, .max = BUDGET_MOST
 
 static const struct dw_opt options[] = {
-	{ .kind = DW_OPT_LIST,
-		.name = "listen",
-		.arg = "ADDR:PORT|wss://ADDR:PORT|unix:PATH",
-		.help = "serve clients here (wss: WebSockets alone, with TLS); may be repeated",
-		.env = "DIAGWS_LISTEN",
-		.initial = "127.0.0.1:8000",
+	{ DW_OPT_LIST, 0, "listen", "ADDR:PORT|wss://ADDR:PORT|unix:PATH",
+		"serve clients here (wss: WebSockets alone, with TLS); may be repeated", "DIAGWS_LISTEN", "127.0.0.1:8000",
 		.target = &o.listen },
-	{ .kind = DW_OPT_TEXT,
-		.name = "hub",
-		.letter = 'e',
-		.arg = "URI",
-		.help = "the hub's socket",
-		.env = "DIAGWS_HUB",
-		.target = &o.hub },
-	{ .kind = DW_OPT_TEXT,
-		.name = "keys",
-		.arg = "DIR",
-		.help = "keys that tokens are checked against",
-		.env = "DIAGWS_KEYS",
-		.target = &o.keys },
-	{ .kind = DW_OPT_TEXT,
-		.name = "issuer",
-		.arg = "TEXT",
-		.help = "demand this iss in tokens",
-		.env = "DIAGWS_ISSUER",
-		.target = &o.issuer },
-	{ .kind = DW_OPT_TEXT,
-		.name = "audience",
-		.arg = "TEXT",
-		.help = "demand this aud in tokens",
-		.env = "DIAGWS_AUDIENCE",
-		.target = &o.audience },
-	{ .kind = DW_OPT_DURATION,
-		.name = "leeway",
-		.arg = "DUR",
-		.help = "clock difference allowed in tokens",
-		.env = "DIAGWS_LEEWAY",
-		.initial = "0s",
-		.target = &o.leeway_ms,
-		.max = 30000 },
-	{ .kind = DW_OPT_LIST,
-		.name = "origin",
-		.arg = "ORIGIN",
-		.help = "let browsers of this origin in ('*': all); may be repeated",
-		.env = "DIAGWS_ORIGIN",
+	{ DW_OPT_TEXT, 'e', "hub", "URI", "the hub's socket", "DIAGWS_HUB", .target = &o.hub },
+	{ DW_OPT_TEXT, 0, "keys", "DIR", "keys that tokens are checked against", "DIAGWS_KEYS", .target = &o.keys },
+	{ DW_OPT_TEXT, 0, "issuer", "TEXT", "demand this iss in tokens", "DIAGWS_ISSUER", .target = &o.issuer },
+	{ DW_OPT_TEXT, 0, "audience", "TEXT", "demand this aud in tokens", "DIAGWS_AUDIENCE", .target = &o.audience },
+	{ DW_OPT_DURATION, 0, "leeway", "DUR", "clock difference allowed in tokens", "DIAGWS_LEEWAY", "0s",
+		.target = &o.leeway_ms, .max = 30000 },
+	{ DW_OPT_LIST, 0, "origin", "ORIGIN", "let browsers of this origin in ('*': all); may be repeated", "DIAGWS_ORIGIN",
 		.target = &o.origins },
-	{ .kind = DW_OPT_TEXT,
-		.name = "tls-cert",
-		.arg = "FILE",
-		.help = "PEM certificate chain of the wss:// addresses",
-		.env = "DIAGWS_TLS_CERT",
+	{ DW_OPT_TEXT, 0, "tls-cert", "FILE", "PEM certificate chain of the wss:// addresses", "DIAGWS_TLS_CERT",
 		.target = &o.tls_cert },
-	{ .kind = DW_OPT_TEXT,
-		.name = "tls-key",
-		.arg = "FILE",
-		.help = "its private key",
-		.env = "DIAGWS_TLS_KEY",
-		.target = &o.tls_key },
-	{ .kind = DW_OPT_FLAG,
-		.name = "proxy-protocol",
-		.help = "each connection begins with a PROXY header, version 2",
-		.env = "DIAGWS_PROXY_PROTOCOL",
-		.target = &o.proxied },
-	{ .kind = DW_OPT_DURATION,
-		.name = "drain-timeout",
-		.arg = "DUR",
-		.help = "time to end in after SIGTERM",
-		.env = "DIAGWS_DRAIN_TIMEOUT",
-		.initial = "30s",
-		.target = &o.drain_ms,
-		.max = 3600000 },
-	{ .kind = DW_OPT_DURATION,
-		.name = "slow-timeout",
-		.arg = "DUR",
-		.help = "close a client that takes nothing for so long",
-		.env = "DIAGWS_SLOW_TIMEOUT",
-		.initial = "30s",
-		.target = &o.slow_ms,
-		.min = 1000,
-		.max = 3600000 },
-	{ .kind = DW_OPT_NUMBER,
-		.name = "max-connections",
-		.arg = "N",
-		.help = "connections of clients at most",
-		.env = "DIAGWS_MAX_CONNECTIONS",
-		.initial = "20000",
-		.target = &o.max_connections,
-		.min = 1,
-		.max = 1000000 },
-	{ .kind = DW_OPT_NUMBER,
-		.name = "max-checks",
-		.arg = "N",
-		.help = "tokens that may wait for the check of their signature",
-		.env = "DIAGWS_MAX_CHECKS",
-		.initial = "16384",
-		.target = &o.max_checks,
-		.min = 1,
-		.max = 1000000 },
-	BUDGET("max-user-connections", "DIAGWS_MAX_USER_CONNECTIONS", max_user_connections, "64",
-		"clients of one user at most (0: any number)"),
-	BUDGET("max-user-handshakes", "DIAGWS_MAX_USER_HANDSHAKES", max_user_handshakes, "100",
-		"new clients of one user a second"),
-	BUDGET("max-user-requests", "DIAGWS_MAX_USER_REQUESTS", max_user_requests, "1000",
-		"HTTP requests and WebSocket messages of one user a second; services may make more"),
-	BUDGET("max-address-connections", "DIAGWS_MAX_ADDRESS_CONNECTIONS", max_address_connections, "4000",
-		"clients of one address whose user is not known"),
-	BUDGET("max-address-handshakes", "DIAGWS_MAX_ADDRESS_HANDSHAKES", max_address_handshakes, "1000",
-		"new ones of them a second"),
-	BUDGET("max-address-requests", "DIAGWS_MAX_ADDRESS_REQUESTS", max_address_requests, "1000",
-		"HTTP requests without a token of one address a second"),
-	BUDGET("max-bad-tokens", "DIAGWS_MAX_BAD_TOKENS", max_bad_tokens, "100",
-		"tokens that are no good of one address a second"),
-	{ .kind = DW_OPT_FLAG,
-		.letter = 't',
-		.name = "test",
-		.help = "check the configuration and exit",
-		.target = &o.check_only },
+	{ DW_OPT_TEXT, 0, "tls-key", "FILE", "its private key", "DIAGWS_TLS_KEY", .target = &o.tls_key },
+	{ DW_OPT_FLAG, 0, "proxy-protocol", NULL, "each connection begins with a PROXY header, version 2",
+		"DIAGWS_PROXY_PROTOCOL", .target = &o.proxied },
+	{ DW_OPT_DURATION, 0, "drain-timeout", "DUR", "time to end in after SIGTERM", "DIAGWS_DRAIN_TIMEOUT", "30s",
+		.target = &o.drain_ms, .max = 3600000 },
+	{ DW_OPT_DURATION, 0, "slow-timeout", "DUR", "close a client that takes nothing for so long", "DIAGWS_SLOW_TIMEOUT",
+		"30s", .target = &o.slow_ms, .min = 1000, .max = 3600000 },
+	{ DW_OPT_NUMBER, 0, "max-connections", "N", "connections of clients at most", "DIAGWS_MAX_CONNECTIONS", "20000",
+		.target = &o.max_connections, .min = 1, .max = 1000000 },
+	{ DW_OPT_NUMBER, 0, "max-checks", "N", "tokens that may wait for the check of their signature", "DIAGWS_MAX_CHECKS",
+		"16384", .target = &o.max_checks, .min = 1, .max = 1000000 },
+	{ BUDGET("max-user-connections", "DIAGWS_MAX_USER_CONNECTIONS", "64", max_user_connections,
+		"clients of one user at most (0: any number)") },
+	{ BUDGET("max-user-handshakes", "DIAGWS_MAX_USER_HANDSHAKES", "100", max_user_handshakes,
+		"new clients of one user a second") },
+	{ BUDGET("max-user-requests", "DIAGWS_MAX_USER_REQUESTS", "1000", max_user_requests,
+		"HTTP requests and WebSocket messages of one user a second; services may make more") },
+	{ BUDGET("max-address-connections", "DIAGWS_MAX_ADDRESS_CONNECTIONS", "4000", max_address_connections,
+		"clients of one address whose user is not known") },
+	{ BUDGET("max-address-handshakes", "DIAGWS_MAX_ADDRESS_HANDSHAKES", "1000", max_address_handshakes,
+		"new ones of them a second") },
+	{ BUDGET("max-address-requests", "DIAGWS_MAX_ADDRESS_REQUESTS", "1000", max_address_requests,
+		"HTTP requests without a token of one address a second") },
+	{ BUDGET("max-bad-tokens", "DIAGWS_MAX_BAD_TOKENS", "100", max_bad_tokens,
+		"tokens that are no good of one address a second") },
+	{ DW_OPT_FLAG, 't', "test", NULL, "check the configuration and exit", .target = &o.check_only },
 	{ 0 },
 };
 
@@ -166,16 +85,13 @@ check_listeners(struct dw_fault *fault)
 {
 	const bool certificate = o.tls_cert != NULL;
 	bool tls = false;
-	int err = DW_OK;
 
-	for (size_t i = 0; err == DW_OK && i < o.listen.count; i++) {
-		bool one = false;
+	for (size_t i = 0; i < o.listen.count; i++) {
+		int err = listen_check(o.listen.item[i], &tls, fault);
 
-		err = listen_check(o.listen.item[i], &one, fault);
-		tls |= one;
+		if (err != DW_OK)
+			return err;
 	}
-	if (err != DW_OK)
-		return err;
 	if (certificate != (o.tls_key != NULL))
 		return dw_fault_set(fault, DW_E_CONFIG, "--tls-cert", "both --tls-cert and --tls-key, or neither",
 			"'--tls-%s' is missing", certificate ? "key" : "cert");
@@ -199,8 +115,8 @@ options_check(struct edge_config *out, struct dw_fault *fault)
 	if (o.keys == NULL)
 		return dw_fault_set(fault, DW_E_CONFIG, "--keys", "a directory with key files", "option '--keys' is missing");
 	err = check_listeners(fault);
-	if (err == DW_OK && origins_prepare(&o.origins, origins, fault) != DW_OK)
-		err = DW_E_CONFIG;
+	if (err == DW_OK)
+		err = origins_prepare(&o.origins, origins, fault);
 	if (err == DW_OK)
 		*out = o;
 	return err;

@@ -142,12 +142,13 @@ check_check_usage(int count, char **operands)
 static void
 add_scope(struct dw_buf *out, unsigned scope)
 {
-	for (unsigned bit = 1; dw_scope_word(bit) != NULL; bit <<= 1) {
-		if ((scope & bit) == 0)
+	const char *before = "";
+
+	for (size_t i = 0; i < DW_SCOPES; i++) {
+		if ((scope & dw_scope_words[i].bit) == 0)
 			continue;
-		if ((scope & (bit - 1)) != 0)
-			dw_buf_addc(out, ' ');
-		dw_buf_adds(out, dw_scope_word(bit));
+		dw_buf_addf(out, "%s%s", before, dw_scope_words[i].word);
+		before = " ";
 	}
 }
 
@@ -220,11 +221,10 @@ judge(const char *path, struct dw_claims *claims, struct dw_fault *fault)
 static int
 check(const char *path, struct dw_buf *out, struct dw_fault *fault)
 {
-	struct dw_claims claims;
+	struct dw_claims claims = { 0 };
 	char date[DW_TIME_SIZE] = "";
 	int err;
 
-	dw_claims_init(&claims);
 	err = judge(path, &claims, fault);
 	if (err == DW_OK && claims.expires < YEAR_10000)
 		dw_time_text(claims.expires * 1000, date);

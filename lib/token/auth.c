@@ -1,13 +1,12 @@
-/* Tokens judged and made: the only file that knows libjwt, which signs.
+/* Tokens judged and made: trust is decided here and nowhere else.
  *
- * Its own file because trust is decided here and nowhere else. The happy path of a check: size → cache by hash → form
- * (token.c) → key by exact kid (keys.c) → algorithm is the key's → signature (signature.c) → claims and times (token.c)
- * → cache. libjwt checks nothing here: it accepts any token with an empty key, and prints claims anew, which loses what
- * members came twice and how numbers were written.
+ * A check: size → cache by hash → form (token.c) → key by exact kid (keys.c) → the algorithm is the key's → signature
+ * (signature.c) → claims and times (token.c) → cache. libjwt only signs: it accepts any token with an empty key, and
+ * prints claims anew, which loses what members came twice and how numbers were written.
  *
- * A stranger's token can only fail with DW_E_TOKEN*; anything else is a lack of memory.
- * Keys are replaced as a whole and only by keys that were read without a fault; who began with the old ones ends
- * with them. Between dw_auth_begin and dw_auth_end a check reads what does not change, and writes only itself.
+ * A stranger's token can only fail with DW_E_TOKEN*; anything else is a lack of memory. Keys are replaced all at once,
+ * and only by keys that were read without a fault; a check that began with the old ones ends with them. Between
+ * dw_auth_begin and dw_auth_end a check reads what does not change, and writes only itself.
  */
 #include "token/auth.h"
 
@@ -48,21 +47,18 @@ struct dw_check {
 int
 dw_auth_new(struct dw_auth **out, const struct dw_auth_config *config, struct dw_fault *fault)
 {
-	struct dw_auth *auth;
-	int err;
+	struct dw_auth *auth = calloc(1, sizeof(*auth));
+	int err = auth != NULL ? dw_keys_read(&auth->keys, config->keys, fault) : DW_E_NOMEM;
 
-	assert(config->keys != NULL && config->leeway_s <= LEEWAY_MAX_S);
-	auth = calloc(1, sizeof(*auth));
-	if (auth == NULL)
-		return DW_E_NOMEM;
+	if (err != DW_OK) {
+		free(auth);
+		return err;
+	}
+	assert(config->leeway_s <= LEEWAY_MAX_S);
 	auth->config = *config;
 	auth->cache = (struct dw_token_cache) { .max_entries = CACHE_ENTRIES, .max_bytes = CACHE_BYTES };
-	err = dw_keys_read(&auth->keys, config->keys, fault);
-	if (err == DW_OK)
-		*out = auth;
-	else
-		dw_auth_destroy(&auth);
-	return err;
+	*out = auth;
+	return DW_OK;
 }
 
 void
@@ -111,20 +107,11 @@ choose_key(const struct dw_keys *keys, const struct dw_token *token, const struc
 	return DW_OK;
 }
 
-static void
-set_derived_device(struct dw_check *check)
-{
-	char *out = check->claims.device;
-
-	if (out[0] != '\0')
-		return;
-	for (size_t i = 0; i < DW_TOKEN_HASH / 2; i++)
-		(void)snprintf(out + 2 * i, 3, "%02x", check->hash[i]);
-}
-
 void
 dw_auth_verify(struct dw_check *check)
 {
+	char *device = check->claims.device;
+
 	check->err = dw_key_check(check->key, check->token.signed_part, check->token.signature);
 	if (check->err == DW_E_TOKEN)
 		(void)dw_fault_set(
@@ -132,8 +119,10 @@ dw_auth_verify(struct dw_check *check)
 	if (check->err == DW_OK)
 		check->err = dw_claims_read(&check->claims, &check->not_before, &check->token, check->text,
 			check->config->issuer, check->config->audience, &check->fault);
-	if (check->err == DW_OK)
-		set_derived_device(check);
+	if (check->err == DW_OK && device[0] == '\0') {
+		for (size_t i = 0; i < DW_TOKEN_HASH / 2; i++)
+			(void)snprintf(device + 2 * i, 3, "%02x", check->hash[i]);
+	}
 }
 
 /* A token that the cache does not know, up to its signature. */
@@ -290,27 +279,21 @@ sign(const struct dw_key *key, const char *kid, const char *claims, char **text,
 	int err = DW_OK;
 
 	if (jwt_new(&jwt) != 0 || jwt_add_header(jwt, "kid", kid) != 0 ||
-		jwt_set_alg(jwt, jwt_str_alg(key->algorithm->name), (const unsigned char *)key->bytes, (int)key->size) != 0) {
+		jwt_set_alg(jwt, jwt_str_alg(key->algorithm->name), (const unsigned char *)key->bytes, (int)key->size) != 0)
 		err = DW_E_NOMEM;
-		goto out;
-	}
-	if (jwt_add_grants_json(jwt, claims) != 0) {
+	else if (jwt_add_grants_json(jwt, claims) != 0)
 		err = dw_fault_set(fault, DW_E_FIELD, NULL, "valid UTF-8", "issuer or audience is not valid UTF-8");
-		goto out;
-	}
-	*text = jwt_encode_str(jwt);
-	if (*text == NULL) {
+	else if ((*text = jwt_encode_str(jwt)) == NULL)
 		err = dw_fault_set(fault, DW_E_CONFIG, NULL, "a key for the algorithm in the file's name",
 			"the key cannot sign with %s", key->algorithm->name);
-		goto out;
-	}
+	jwt_free(jwt);
+	if (*text == NULL)
+		return err;
 	/* libjwt signs ES256 with any curve and RS256 with any size; the signature's length tells. */
 	size = strlen(strrchr(*text, '.') + 1) * 3 / 4;
 	if (size < key->algorithm->size || (key->algorithm->curve != NULL && size > key->algorithm->size))
 		err = dw_fault_set(fault, DW_E_CONFIG, NULL, "RSA of at least 2048 bits; P-256, P-384, P-521",
 			"the key has not the size or curve of %s", key->algorithm->name);
-out:
-	jwt_free(jwt);
 	return err;
 }
 

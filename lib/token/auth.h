@@ -28,8 +28,7 @@ struct dw_claims {
 	unsigned scope;                 /* enum dw_scope */
 	struct dw_buf diagnoses;        /* the claim's ids, each followed by a NUL; empty: no claim */
 };
-void dw_claims_init(struct dw_claims *claims);
-void dw_claims_clear(struct dw_claims *claims);
+void dw_claims_clear(struct dw_claims *claims);                          /* to all zero, as it begins */
 bool dw_claims_name(const struct dw_claims *claims, struct dw_str room); /* does `diagnoses` name the room? */
 
 /* The texts are borrowed for as long as the dw_auth lives. */
@@ -50,15 +49,14 @@ void dw_auth_destroy(struct dw_auth **auth_p);
 int dw_auth_reload(struct dw_auth *auth, struct dw_fault *fault);
 /* Checks a token at `now_s`. DW_E_TOKEN_MISSING (empty), DW_E_TOKEN, DW_E_TOKEN_EXPIRED; DW_E_NOMEM. fault says exactly
  * what is wrong ("expired 4 min ago", "aud is 'x', want 'y'"): for diagws-token check and the debug log, never for a
- * stranger. *claims is init'ed by the caller and filled. */
+ * stranger. *claims is the caller's, all zero or with what is to be replaced. */
 int dw_auth_check(
 	struct dw_auth *auth, struct dw_str token, uint64_t now_s, struct dw_claims *claims, struct dw_fault *fault);
 
 /* The same in three steps, for a loop that is not to wait for a public key's signature. dw_auth_begin judges at once
- * what is known already and what a secret signed; for the rest it is DW_E_AGAIN, and *later is to be given to
- * dw_auth_verify, on any thread, and then to dw_auth_end, on the first one, which says what dw_auth_check would have
- * said. (Without dw_auth_verify between them the answer is that of a wrong signature.) Keys that are read again
- * meanwhile change nothing: a token is judged by those that were there when it came. All must have ended before
+ * what is known already and what a secret signed. Else it is DW_E_AGAIN: *later goes to dw_auth_verify, on any thread,
+ * and then to dw_auth_end, on the first one, which says what dw_auth_check would have said (without dw_auth_verify:
+ * that the signature is wrong). A token is judged by the keys that were there when it came. All must have ended before
  * dw_auth_destroy. */
 struct dw_check;
 int dw_auth_begin(struct dw_auth *auth, struct dw_str token, uint64_t now_s, struct dw_claims *claims,

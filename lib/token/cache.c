@@ -1,9 +1,6 @@
-/* Verified tokens by hash: a hash table that uthash keeps in order of last use.
- *
- * Its own file because it is a container with bounds and no notion of tokens beyond their claims. An
- * entry is one allocation: the fixed part, then user, device and diagnoses, each with its NUL. A hit moves
- * the entry to the end, so the first one is always the one unused for longest; one that has expired goes when nobody
- * sends it any more. Nobody can aim at a bucket: the keys are SHA-256.
+/* Verified tokens by hash: a hash table that uthash keeps in order of last use, so the first entry is the one unused
+ * for longest. An entry is one allocation: the fixed part, then user, device and diagnoses, each with its NUL. Nobody
+ * can aim at a bucket: the keys are SHA-256.
  */
 #define HASH_NONFATAL_OOM 1
 

@@ -1,7 +1,5 @@
-/* Tokens that were verified, by their SHA-256, so that a reconnect storm does not verify each again.
- *
- * Bounded in entries and in bytes; past either bound the entry unused for longest goes. It holds what
- * a token says, never the token. Times are the caller's to check at every use.
+/* Tokens that were verified, by their SHA-256, so that a reconnect storm does not verify each again: what they say,
+ * never the token. Past its bounds the entry unused for longest goes. Times are the caller's to check at every use.
  */
 #ifndef DIAGWS_TOKEN_CACHE_H
 #define DIAGWS_TOKEN_CACHE_H
@@ -24,7 +22,7 @@ struct dw_token_cache {
 void dw_token_cache_clear(struct dw_token_cache *cache); /* usable again */
 size_t dw_token_cache_count(const struct dw_token_cache *cache);
 
-/* Fills claims (init'ed by the caller) and *not_before; false: not there (or no memory to copy it). */
+/* Fills claims, as dw_auth_check does, and *not_before; false: not there (or no memory to copy it). */
 bool dw_token_cache_find(
 	struct dw_token_cache *cache, const uint8_t hash[DW_TOKEN_HASH], struct dw_claims *claims, uint64_t *not_before);
 /* Keeps a copy, unless memory is short or it is there already: the cache is a convenience. */

@@ -1,9 +1,8 @@
-/* Key files, read and judged once, at start and at reload.
+/* Key files, read and judged once, at start and at reload: all that is wrong with one is told, for keys are the
+ * administrator's, and before the first token comes.
  *
- * Its own file because keys are the administrator's and tokens are strangers': what is wrong here is told in full, and
- * all of it before the first token comes. A key that was read is fit for its algorithm and not empty; one to sign with
- * has no passphrase, for libjwt would ask for it on the terminal. Secrets are overwritten before they are freed and
- * never part of a message.
+ * A key that was read fits its algorithm and is not empty; one to sign with has no passphrase, for libjwt would ask for
+ * it on the terminal. Secrets are overwritten before they are freed and never part of a message.
  */
 #include "token/keys.h"
 
@@ -38,8 +37,7 @@ static int
 refuse(struct dw_fault *fault, const char *path, const char *expected, const char *what)
 {
 	char quoted[DW_QUOTE_SIZE];
-	const char *slash = strrchr(path, '/');
-	const char *name = slash != NULL ? slash + 1 : path;
+	const char *name = basename(path);
 	const char *shown = dw_id_ok(dw_str(name)) ? name : dw_quote(dw_str(name), quoted);
 
 	return dw_fault_set(fault, DW_E_CONFIG, name, expected, "key file '%s' %s", shown, what);
@@ -49,8 +47,7 @@ refuse(struct dw_fault *fault, const char *path, const char *expected, const cha
 static const struct dw_algorithm *
 read_name(const char *path, char kid[DW_KID_MAX + 1])
 {
-	const char *slash = strrchr(path, '/');
-	struct dw_str name = dw_str(slash != NULL ? slash + 1 : path);
+	const struct dw_str name = dw_str(basename(path));
 
 	for (size_t i = 0; i < sizeof(algorithms) / sizeof(algorithms[0]); i++) {
 		size_t ending = strlen(algorithms[i].ending);
@@ -90,26 +87,21 @@ holds(const struct dw_key *key, const char *text)
 }
 
 static int
-check_public(const struct dw_key *key, const char *path, struct dw_fault *fault)
+check_pem(const struct dw_key *key, bool to_sign, const char *path, struct dw_fault *fault)
 {
-	if (holds(key, "PRIVATE KEY-----"))
+	static const char expected[] = "a private key in PEM without a passphrase";
+	const bool is_private = holds(key, "PRIVATE KEY-----");
+
+	if (!is_private && to_sign)
+		return refuse(fault, path, expected, "holds no private key");
+	if (is_private && !to_sign)
 		return refuse(fault, path,
 			"its public half (openssl pkey -pubout); the private key belongs where tokens are made",
 			"holds a private key");
-	if (!holds(key, "-----BEGIN PUBLIC KEY-----") || !holds(key, "-----END PUBLIC KEY-----"))
-		return refuse(fault, path, "a public key in PEM (-----BEGIN PUBLIC KEY-----)", "holds no public key");
-	return DW_OK;
-}
-
-static int
-check_private(const struct dw_key *key, const char *path, struct dw_fault *fault)
-{
-	static const char expected[] = "a private key in PEM without a passphrase";
-
-	if (!holds(key, "PRIVATE KEY-----"))
-		return refuse(fault, path, expected, "holds no private key");
-	if (holds(key, "ENCRYPTED"))
+	if (is_private && holds(key, "ENCRYPTED"))
 		return refuse(fault, path, expected, "is protected by a passphrase");
+	if (!is_private && (!holds(key, "-----BEGIN PUBLIC KEY-----") || !holds(key, "-----END PUBLIC KEY-----")))
+		return refuse(fault, path, "a public key in PEM (-----BEGIN PUBLIC KEY-----)", "holds no public key");
 	return DW_OK;
 }
 
@@ -142,10 +134,7 @@ dw_key_read(struct dw_key *key, const char *path, bool to_sign, struct dw_fault 
 		err = refuse(fault, path, "at most 64 KiB", "is too big");
 	if (err != DW_OK)
 		return err;
-	if (secret)
-		err = check_secret(&new, path, fault);
-	else
-		err = to_sign ? check_private(&new, path, fault) : check_public(&new, path, fault);
+	err = secret ? check_secret(&new, path, fault) : check_pem(&new, to_sign, path, fault);
 	if (err == DW_OK && !to_sign) {
 		err = dw_key_open(&new);
 		if (err == DW_E_CONFIG)
@@ -158,16 +147,6 @@ dw_key_read(struct dw_key *key, const char *path, bool to_sign, struct dw_fault 
 	else
 		dw_key_clear(&new);
 	return err;
-}
-
-void
-dw_key_clear(struct dw_key *key)
-{
-	if (key->bytes != NULL)
-		explicit_bzero(key->bytes, key->size);
-	free(key->bytes);
-	dw_key_close(key);
-	*key = (struct dw_key) { 0 };
 }
 
 static int

@@ -1,11 +1,9 @@
 /* Keys: each file of a directory is one, and its name says whose and for what.
  *
- * KID.hs256 (hs384, hs512) holds a secret; KID.rs256.pem (rs384, rs512) and KID.es256.pem (es384,
- * es512) a public key, or a private one where tokens are made. The name fixes the algorithm: nothing
- * a token says can change it. Files whose name begins with a dot are passed over.
- *
- * A key is read once (keys.c) and never changes: any number of threads may check with it at the same time
- * (signature.c).
+ * KID.hs256 (hs384, hs512) holds a secret; KID.rs256.pem (rs384, rs512) and KID.es256.pem (es384, es512) a public key,
+ * or a private one where tokens are made. The name fixes the algorithm: nothing a token says can change it. Files whose
+ * name begins with a dot are passed over. A key never changes once it was read: any number of threads may check with
+ * it.
  */
 #ifndef DIAGWS_KEYS_H
 #define DIAGWS_KEYS_H
@@ -43,13 +41,11 @@ struct dw_keys {
 	struct dw_key key[];
 };
 
-/* Reads one file: `to_sign` wants a private key where the other keys are public, and leaves it to the signature to
- * show what kind of key it is. *key is the caller's:
- * dw_key_clear. DW_E_NOINPUT; DW_E_CONFIG: the name's form, a secret that others can read or that is too short, a
- * file that others can write, PEM of another kind or size than the name says, a private key where a public one
- * belongs; DW_E_NOMEM. */
+/* Reads one file: `to_sign` wants a private key where the other keys are public, and leaves it to the signature to show
+ * what kind of key it is. *key is the caller's: dw_key_clear. DW_E_NOINPUT; DW_E_CONFIG: the name's form, a secret that
+ * others can read or that is too short, a file that others can write, PEM of another kind or size than the name says, a
+ * private key where a public one belongs; DW_E_NOMEM. */
 int dw_key_read(struct dw_key *key, const char *path, bool to_sign, struct dw_fault *fault);
-void dw_key_clear(struct dw_key *key); /* overwrites and frees */
 
 /* Reads the public keys and secrets of a directory, at least one, no two with the same kid. Fails like dw_key_read. */
 int dw_keys_read(struct dw_keys **out, const char *directory, struct dw_fault *fault);
@@ -59,7 +55,7 @@ const struct dw_key *dw_keys_find(const struct dw_keys *keys, const char *kid); 
 /* Makes a secret or public key that was read ready for checks. DW_E_CONFIG: it does not fit its algorithm; DW_E_NOMEM.
  */
 int dw_key_open(struct dw_key *key);
-void dw_key_close(struct dw_key *key);
+void dw_key_clear(struct dw_key *key); /* overwrites and frees */
 /* Whether the signature (decoded, as RFC 7518 has it) is this key's under the text. DW_OK, DW_E_TOKEN, DW_E_NOMEM. */
 int dw_key_check(const struct dw_key *key, struct dw_str text, struct dw_str signature);
 

@@ -1,15 +1,12 @@
-/* What a token says: its form, three parts of base64url and a header that names a key; and, once it is verified, its
- * claims: who, until when, and what for.
+/* What a token says: three parts of base64url, a header that names a key, and claims.
  *
- * Its own file because this is what a stranger's bytes meet first, and because claims are policy and signatures are
- * not: nothing here knows a key. The form is stricter than libjwt, which skips what is no base64, stops at a NUL, and
- * takes the last of two members of one name: a token has exactly one spelling here, and what is read is what was
+ * A stranger's bytes meet this first. It is stricter than libjwt, which skips what is no base64, stops at a NUL, and
+ * takes the last of two members of one name: here a token has exactly one spelling, and what is read is what was
  * signed.
  *
- * A claim that is there and is not what it should be makes the token invalid; it is never passed over, for half a token
- * might allow what the whole did not mean to. Only unknown claims and unknown words of `scope` are passed over. Times
- * are whole seconds from 0 to 2^53 - 1, so that no sum or product of them in milliseconds overflows. Every failure is
- * DW_E_TOKEN (or memory).
+ * A claim that is not what it should be makes the token invalid, for half a token might allow what the whole did not
+ * mean to; only unknown claims and unknown words of `scope` are passed over. Times are whole seconds from 0 to
+ * 2^53 - 1, so that none overflows in milliseconds. Every failure is DW_E_TOKEN, or memory.
  */
 #include "token/token.h"
 
@@ -35,52 +32,44 @@ digit(char c)
 	return at != NULL ? (int)(at - digits) : -1;
 }
 
+/* Decodes base64url without padding, at least a byte of it. It becomes shorter, so it may be decoded into itself. */
 static bool
-is_base64url(struct dw_str s)
-{
-	if (s.n == 0 || s.n % 4 == 1)
-		return false;
-	for (size_t i = 0; i < s.n; i++) {
-		if (digit(s.p[i]) < 0)
-			return false;
-	}
-	/* The bits after the last whole byte: four with two digits left over, two with three. */
-	return s.n % 4 == 0 || ((unsigned)digit(s.p[s.n - 1]) & (s.n % 4 == 2 ? 15U : 3U)) == 0;
-}
-
-/* What is_base64url has passed becomes shorter, so it may be decoded into itself. */
-static struct dw_str
-decode(struct dw_str s, char *out)
+decode(struct dw_str s, char *out, struct dw_str *decoded)
 {
 	unsigned bits = 0, have = 0;
 	size_t n = 0;
 
 	for (size_t i = 0; i < s.n; i++) {
-		bits = (bits << 6 | (unsigned)digit(s.p[i])) & 0x3FFFU;
+		const int value = digit(s.p[i]);
+
+		if (value < 0)
+			return false;
+		bits = (bits << 6 | (unsigned)value) & 0x3FFFU;
 		have += 6;
 		if (have >= 8) {
 			have -= 8;
 			out[n++] = (char)(bits >> have & 0xFFU);
 		}
 	}
-	return (struct dw_str) { out, n };
+	*decoded = (struct dw_str) { out, n };
+	/* Behind the last whole byte are no stray digit and no stray bits. */
+	return n > 0 && have < 6 && (bits & ((1U << have) - 1)) == 0;
 }
 
 /* Cuts text at its two dots; false when there are not two. */
 static bool
 split(struct dw_str text, struct dw_str part[3])
 {
-	size_t parts = 0, from = 0;
+	for (size_t i = 0; i < 2; i++) {
+		const char *dot = memchr(text.p, '.', text.n);
 
-	for (size_t i = 0; i <= text.n; i++) {
-		if (i < text.n && text.p[i] != '.')
-			continue;
-		if (parts == 3)
+		if (dot == NULL)
 			return false;
-		part[parts++] = (struct dw_str) { text.p + from, i - from };
-		from = i + 1;
+		part[i] = (struct dw_str) { text.p, (size_t)(dot - text.p) };
+		text = (struct dw_str) { dot + 1, text.n - part[i].n - 1 };
 	}
-	return parts == 3;
+	part[2] = text;
+	return memchr(text.p, '.', text.n) == NULL;
 }
 
 static int
@@ -120,9 +109,8 @@ dw_token_read(struct dw_token *token, char *text, size_t n, struct dw_fault *fau
 
 	if (!split((struct dw_str) { text, n }, part))
 		return refuse(fault, form, "the token has not three parts");
-	if (!is_base64url(part[0]) || !is_base64url(part[1]))
+	if (!decode(part[1], header, &decoded) || !decode(part[0], header, &decoded))
 		return refuse(fault, form, "the token's header or payload is not base64url");
-	decoded = decode(part[0], header);
 	err = dw_json_parse(&json, decoded.p, decoded.n, &json_fault);
 	if (err == DW_OK)
 		err = read_header(token, json, fault);
@@ -133,9 +121,8 @@ dw_token_read(struct dw_token *token, char *text, size_t n, struct dw_fault *fau
 		return err;
 	if (part[2].n == 0)
 		return refuse(fault, form, "the token is not signed");
-	if (!is_base64url(part[2]))
+	if (!decode(part[2], text + (part[2].p - text), &token->signature))
 		return refuse(fault, form, "the token's signature is not base64url");
-	token->signature = decode(part[2], text + (part[2].p - text));
 	token->payload = part[1];
 	token->signed_part = (struct dw_str) { text, part[0].n + 1 + part[1].n };
 	return DW_OK;
@@ -143,10 +130,11 @@ dw_token_read(struct dw_token *token, char *text, size_t n, struct dw_fault *fau
 
 static const int64_t TIME_END = INT64_C(1) << 53;
 
-static const struct {
-	unsigned bit;
-	const char *word;
-} scopes[] = { { DW_SCOPE_PUBLISH, "publish" }, { DW_SCOPE_STAT, "stat" }, { DW_SCOPE_ADMIN, "admin" } };
+const struct dw_scope_word dw_scope_words[DW_SCOPES] = {
+	{ DW_SCOPE_PUBLISH, "publish" },
+	{ DW_SCOPE_STAT, "stat" },
+	{ DW_SCOPE_ADMIN, "admin" },
+};
 
 static int
 refuse_claim(struct dw_fault *fault, const char *claim, const char *expected, const char *what)
@@ -155,16 +143,10 @@ refuse_claim(struct dw_fault *fault, const char *claim, const char *expected, co
 }
 
 void
-dw_claims_init(struct dw_claims *claims)
-{
-	*claims = (struct dw_claims) { 0 };
-}
-
-void
 dw_claims_clear(struct dw_claims *claims)
 {
 	dw_buf_clear(&claims->diagnoses);
-	dw_claims_init(claims);
+	*claims = (struct dw_claims) { 0 };
 }
 
 bool
@@ -180,16 +162,6 @@ dw_claims_name(const struct dw_claims *claims, struct dw_str room)
 	return false;
 }
 
-static unsigned
-scope_bit(struct dw_str word)
-{
-	for (size_t i = 0; i < sizeof(scopes) / sizeof(scopes[0]); i++) {
-		if (dw_str_is(word, scopes[i].word))
-			return scopes[i].bit;
-	}
-	return 0;
-}
-
 unsigned
 dw_scope_bits(const char *words, struct dw_str *unknown)
 {
@@ -198,24 +170,17 @@ dw_scope_bits(const char *words, struct dw_str *unknown)
 	*unknown = (struct dw_str) { NULL, 0 };
 	for (const char *at = words + strspn(words, " "); *at != '\0'; at += strspn(at, " ")) {
 		const struct dw_str word = { at, strcspn(at, " ") };
-		const unsigned bit = scope_bit(word);
+		size_t i = 0;
 
-		bits |= bit;
-		if (bit == 0)
+		while (i < DW_SCOPES && !dw_str_is(word, dw_scope_words[i].word))
+			i++;
+		if (i < DW_SCOPES)
+			bits |= dw_scope_words[i].bit;
+		else
 			*unknown = word;
 		at += word.n;
 	}
 	return bits;
-}
-
-const char *
-dw_scope_word(unsigned bit)
-{
-	for (size_t i = 0; i < sizeof(scopes) / sizeof(scopes[0]); i++) {
-		if (scopes[i].bit == bit)
-			return scopes[i].word;
-	}
-	return NULL;
 }
 
 static int
@@ -353,11 +318,13 @@ int
 dw_claims_read(struct dw_claims *claims, uint64_t *not_before, const struct dw_token *token, char *text,
 	const char *issuer, const char *audience, struct dw_fault *fault)
 {
-	const struct dw_str payload = decode(token->payload, text);
+	struct dw_str payload;
 	struct dw_json *json = NULL;
 	struct dw_fault json_fault = { 0 };
-	int err = dw_json_parse(&json, payload.p, payload.n, &json_fault);
+	int err;
 
+	(void)decode(token->payload, text, &payload); /* dw_token_read has seen that it can be */
+	err = dw_json_parse(&json, payload.p, payload.n, &json_fault);
 	if (err == DW_E_NOMEM)
 		return err;
 	if (err != DW_OK)

@@ -28,7 +28,7 @@ struct dw_token {
 int dw_token_read(struct dw_token *token, char *text, size_t n, struct dw_fault *fault);
 
 /* Reads the claims of a verified token, of whose text nothing is left then but the payload, decoded. `device` stays ""
- * when neither sid nor jti serves. *claims (init'ed by the caller) and *not_before (0: no nbf) are half filled on
+ * when neither sid nor jti serves. *claims (all zero before) and *not_before (0: no nbf) are half filled on
  * failure. DW_E_TOKEN, DW_E_NOMEM. */
 int dw_claims_read(struct dw_claims *claims, uint64_t *not_before, const struct dw_token *token, char *text,
 	const char *issuer, const char *audience, struct dw_fault *fault);
@@ -37,10 +37,12 @@ int dw_claims_read(struct dw_claims *claims, uint64_t *not_before, const struct 
 int dw_claims_check_times(
 	const struct dw_claims *claims, uint64_t not_before, uint64_t now_s, uint64_t leeway_s, struct dw_fault *fault);
 
-/* The bits of the words of `scope`, and one of them that has none (n 0: all have); and the word of a bit, NULL for
- * none.
- */
+enum { DW_SCOPES = 3 };
+extern const struct dw_scope_word {
+	unsigned bit;
+	const char *word;
+} dw_scope_words[DW_SCOPES];
+/* The bits of the words of `scope`, and one of them that has none (n 0: all have). */
 unsigned dw_scope_bits(const char *words, struct dw_str *unknown);
-const char *dw_scope_word(unsigned bit);
 
 #endif

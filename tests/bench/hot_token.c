@@ -14,10 +14,9 @@ static struct dw_buf token;
 static void
 check(void)
 {
-	struct dw_claims claims;
+	struct dw_claims claims = { 0 };
 	struct dw_fault fault;
 
-	dw_claims_init(&claims);
 	MUST(dw_auth_check(auth, (struct dw_str) { token.data, token.len }, NOW, &claims, &fault) == DW_OK);
 	dw_claims_clear(&claims);
 }

@@ -1,4 +1,4 @@
-/* links: cmd/diagws-edge/door/head.c cmd/diagws-edge/door/target.c cmd/diagws-edge/door/upgrade.c */
+/* links: cmd/diagws-edge/door/head.c cmd/diagws-edge/door/upgrade.c */
 /* links: cmd/diagws-edge/door/origin.c cmd/diagws-edge/http/reader.c */
 /* libs: jansson libcrypto */
 /* The gate's heads and what libmicrohttpd reads of a client: in whatever pieces the bytes come, the same is given; it

@@ -101,7 +101,7 @@ check(struct dw_str token, struct dw_claims *claims)
 	struct dw_fault fault = { 0 };
 	int err;
 
-	dw_claims_init(claims);
+	*claims = (struct dw_claims) { 0 };
 	err = dw_auth_check(auth, token, NOW, claims, &fault);
 	if (err == DW_OK) {
 		REQUIRE(is_signed(token));

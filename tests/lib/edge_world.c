@@ -300,10 +300,9 @@ check_begin(struct edge *of, const struct address *of_whom, struct dw_str text, 
 void
 check_ends(int err)
 {
-	struct dw_claims claims;
+	struct dw_claims claims = { 0 };
 
 	assert_true(check_is_under_way());
-	dw_claims_init(&claims);
 	if (err == DW_OK)
 		claim(&claims);
 	*under_way.slot = NULL;

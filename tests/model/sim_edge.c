@@ -132,13 +132,6 @@ server_write(struct lws *wsi, int fd, struct dw_str bytes)
 }
 
 void
-server_address(struct lws *wsi, struct address *out)
-{
-	(void)wsi;
-	*out = (struct address) { .family = ADDRESS_NONE };
-}
-
-void
 server_flush(int fd)
 {
 	(void)fd;

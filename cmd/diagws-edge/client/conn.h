@@ -111,6 +111,7 @@ struct conn {
 	uint16_t close_code;
 	uint16_t answered_at; /* confirm.c: when an answer to a PING was last counted: ms, modulo 2^16 */
 	char *close_reason;   /* NULL: none */
+	struct address address;
 	char device[];
 };
 

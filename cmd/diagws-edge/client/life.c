@@ -98,6 +98,7 @@ conn_new(struct edge *edge, struct lws *wsi, struct conn_request *request, void 
 	conn->edge = edge;
 	conn->wsi = wsi;
 	conn->fd = server_socket(wsi);
+	conn->address = request->address;
 	conn->request = request;
 	request->conn = conn;
 	DL_APPEND(edge->requests, request);
@@ -266,7 +267,7 @@ auth_checked(void *user, int err, struct dw_claims *claims)
 	struct conn_request *request = user;
 
 	request->claims = *claims;
-	dw_claims_init(claims);
+	*claims = (struct dw_claims) { 0 };
 	request->err = err;
 	end_check(request->conn);
 }
@@ -288,10 +289,9 @@ auth_take(struct conn *conn, struct dw_str token)
 			conn_error(conn, NULL, "unavailable", NULL, "try again later");
 			return;
 		}
-		dw_claims_init(&request->claims);
 		request->conn = conn;
 		conn->request = request;
-		server_address(conn->wsi, &request->address);
+		request->address = conn->address;
 	}
 	request->err =
 		check_begin(conn->edge, &request->address, token, &request->claims, &request->check, auth_checked, request);

@@ -232,7 +232,6 @@ ws_filter(struct edge *edge, struct lws *wsi, struct conn **conn)
 
 	if (request == NULL)
 		return -1;
-	dw_claims_init(&request->claims);
 	read_request(edge, wsi, request);
 	*conn = conn_new(edge, wsi, request, timers_fire);
 	if (*conn != NULL)

@@ -1,6 +1,4 @@
-/* Addresses of clients, wherever they were read: from a socket or from a PROXY header.
- *
- * All of them are made by address_set, so that one client has one address, whichever way it came.
+/* Addresses of clients, from a socket or from a PROXY header; one client has one address, whichever way it came.
  */
 #include "address.h"
 
@@ -40,9 +38,8 @@ address_set(struct address *address, enum address_family family, const void *byt
  *   |          | command  | protocol |       |
  *   +----------+----------+----------+-------+---------+
  *
- * Happy path: the fixed head is right, the rest is there, the source's address and port are taken and all else is
- * skipped. Failure modes: anything that no header begins with is told at its first byte, so that a client that connects
- * to the proxies' port is not waited for. Invariant: *address and *used are written only with DW_OK.
+ * The source's address and port are taken, all else is skipped. What no header begins with is told at its first byte,
+ * so that a client that connects to the proxies' port is not waited for.
  */
 enum { LOCAL = 0, PROXY = 1 };                     /* commands */
 enum { UNSPEC = 0, TCP4 = 1, TCP6 = 2, UNIX = 3 }; /* families */

@@ -1,5 +1,4 @@
-/* Whole answers: see answer.h. Its own file because what has to be said in mid-body, and by TLS, is said without
- * libmicrohttpd.
+/* Whole answers: see answer.h. What has to be said in mid-body, and by TLS, is said without libmicrohttpd.
  */
 #include "answer.h"
 

@@ -1,9 +1,8 @@
-/* Budgets. Its own file because it is arithmetic on given times, and nothing else.
+/* Budgets: arithmetic on given times, and nothing else.
  *
  * The time at which a key has everything again says all that a bucket of tokens would (the generic cell rate algorithm,
- * ITU-T I.371): each use puts it off by the time that one is earned in, and it may not be further off than all that may
- * be done at once takes. Keys lie in sets of WAYS; a key is looked for in its set only, so that every call costs the
- * same.
+ * ITU-T I.371): each use puts it off by the time that one is earned in, as far as all that may be done at once takes.
+ * Keys lie in sets of WAYS, and only a key's own set is searched, so that every call costs the same.
  */
 #include "budget.h"
 
@@ -63,51 +62,38 @@ hash(const struct budget *budget, struct dw_str key)
 	return fold(h, budget->secret[1]);
 }
 
-/* The key's bucket, or else the one in its set that has most left. */
+/* The bucket that the key has, or would get: of its set the one that has most left; and what is in it once the key has
+ * been used again. NULL: the key has nothing left. */
 static struct bucket *
-find(const struct budget *budget, uint64_t key)
+find(const struct budget *budget, struct dw_str key, uint64_t now_ms, struct bucket *used)
 {
-	struct bucket *set = &budget->buckets[key % SETS * WAYS], *fullest = set;
+	const uint64_t now = now_ms * 1000, mine = hash(budget, key);
+	struct bucket *set = &budget->buckets[mine % SETS * WAYS], *found = set;
 
-	for (size_t i = 0; i < WAYS; i++) {
-		if (set[i].key == key)
-			return &set[i];
-		if (set[i].full < fullest->full)
-			fullest = &set[i];
-	}
-	return fullest;
-}
-
-/* When it has everything again, if it is used once more. */
-static uint64_t
-next(const struct budget *budget, const struct bucket *bucket, uint64_t key, uint64_t now)
-{
-	const uint64_t full = bucket->key == key && bucket->full > now ? bucket->full : now;
-
-	return full + budget->cost;
+	for (size_t i = 0; i < WAYS && found->key != mine; i++)
+		if (set[i].key == mine || set[i].full < found->full)
+			found = &set[i];
+	*used = (struct bucket) { mine, budget->cost + (found->key == mine && found->full > now ? found->full : now) };
+	return used->full <= now + budget->depth ? found : NULL;
 }
 
 bool
 budget_take(struct budget *budget, struct dw_str key, uint64_t now_ms)
 {
-	const uint64_t now = now_ms * 1000, mine = budget->buckets != NULL ? hash(budget, key) : 0;
-	struct bucket *bucket;
-	uint64_t full;
+	struct bucket used, *bucket;
 
 	if (budget->buckets == NULL)
 		return true;
-	bucket = find(budget, mine);
-	full = next(budget, bucket, mine, now);
-	if (full > now + budget->depth)
-		return false;
-	*bucket = (struct bucket) { mine, full };
-	return true;
+	bucket = find(budget, key, now_ms, &used);
+	if (bucket != NULL)
+		*bucket = used;
+	return bucket != NULL;
 }
 
 bool
 budget_has(const struct budget *budget, struct dw_str key, uint64_t now_ms)
 {
-	const uint64_t now = now_ms * 1000, mine = budget->buckets != NULL ? hash(budget, key) : 0;
+	struct bucket used;
 
-	return budget->buckets == NULL || next(budget, find(budget, mine), mine, now) <= now + budget->depth;
+	return budget->buckets == NULL || find(budget, key, now_ms, &used) != NULL;
 }

@@ -1,9 +1,9 @@
 /* Budgets: how often somebody may do something, for many somebodies in bounded memory.
  *
- * A budget of R a second lets each key do BUDGET_AT_ONCE * R at once, and then R a second. All that is kept of a key is
- * the time at which it will have everything again, under a hash with a secret. Once that time is past the key may be
- * forgotten, as if it had never come. A few keys share a place; when it is full, the one that has most left goes. So a
- * flood of keys that each do little cannot push out one that has nothing left.
+ * A budget of R a second lets each key do BUDGET_AT_ONCE * R at once, and then R a second. Of a key is kept only the
+ * time at which it will have everything again, under a hash with a secret; after that time it may be forgotten. A few
+ * keys share a place; when it is full, the one that has most left goes. So a flood of keys that each do little cannot
+ * push out one that has nothing left.
  */
 #ifndef BUDGET_H
 #define BUDGET_H

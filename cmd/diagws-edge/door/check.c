@@ -1,11 +1,10 @@
-/* Checks of tokens under way, on libuv's threads.
+/* Checks of tokens under way, on libuv's threads: check_begin → dw_auth_verify on another thread → after, on the loop.
  *
- * Its own file because it alone is about threads. Happy path: check_begin → dw_auth_verify on another thread → after,
- * on the loop. So that one who sends many does not hold up the others, ADDRESS_CHECKS of an address are with the
- * threads and the rest of it waits here; when its bad tokens are spent, none of these is checked at all. Failure
- * modes: too many under way, or no memory (said at once); who asked goes away (the work is taken back if it has not
- * begun, and its outcome is dropped). Invariants: a thread touches the check's own dw_check and nothing else; *slot
- * points here as long as somebody waits; an address has checks that wait only while it has others with the threads.
+ * So that one who sends many does not hold up the others, ADDRESS_CHECKS of an address are with the threads and the
+ * rest of it waits here; when its bad tokens are spent, none of these is checked at all. Failure modes: too many under
+ * way, or no memory (said at once); who asked goes away (work that has not begun is taken back, an outcome is dropped).
+ * Invariants: a thread touches the check's own dw_check and nothing else; *slot points here as long as somebody waits;
+ * an address has checks that wait only while it has others with the threads.
  */
 #include "check.h"
 
@@ -118,7 +117,7 @@ after(uv_work_t *work, int status)
 	int err = dw_auth_end(edge->auth, &check->token, dw_now_ms() / 1000, &claims, NULL);
 
 	if (status == 0 && err == DW_E_TOKEN) /* not 0: it was taken back before it began, and nobody waits */
-		limits_bad_token(&edge->limits, &check->address);
+		(void)limits_address(&edge->limits, BAD_TOKENS, &check->address);
 	site->checks--;
 	site->uses++;
 	finish(check, err, &claims);
@@ -130,12 +129,12 @@ after(uv_work_t *work, int status)
 static struct check *
 new_check(struct edge *edge, const struct address *address)
 {
-	struct check *check = edge->counts.checks < (uint64_t)edge->config.max_checks ? calloc(1, sizeof(*check)) : NULL;
+	const bool full = edge->counts.checks >= (uint64_t)edge->config.max_checks;
+	struct check *check = full ? NULL : calloc(1, sizeof(*check));
 
-	if (check == NULL)
-		return NULL;
-	check->site = limits_site(&edge->limits, address);
-	if (check->site == NULL) {
+	if (check != NULL)
+		check->site = limits_site(&edge->limits, address);
+	if (check == NULL || check->site == NULL) {
 		free(check);
 		return NULL;
 	}
@@ -158,7 +157,7 @@ check_begin(struct edge *edge, const struct address *address, struct dw_str toke
 
 	if (later == NULL) {
 		if (err == DW_E_TOKEN) /* one that has expired was good */
-			limits_bad_token(&edge->limits, address);
+			(void)limits_address(&edge->limits, BAD_TOKENS, address);
 		return note(address, err);
 	}
 	err = limits_token(&edge->limits, address);

@@ -1,7 +1,7 @@
 /* Tokens that are checked without holding up the loop: a public key's signature takes long, and is another thread's.
  *
- * Who asks keeps a pointer to the check, which is NULL again once it has ended, however it ends. Where the
- * edge itself is ending nobody is told; the loop must run until all are done.
+ * Who asks keeps a pointer to the check, which is NULL again once it has ended, however it ends. Where the edge itself
+ * is ending nobody is told; the loop must run until all are done.
  */
 #ifndef CHECK_H
 #define CHECK_H

@@ -1,12 +1,11 @@
-/* The gate: see gate.h. It has an epoll set of its own, edge-triggered, so that a socket costs one system call to wait
- * and one to leave, and none where the request came with the connection.
+/* The gate: see gate.h. Its own epoll set, edge-triggered, makes a socket cost one system call to wait and one to
+ * leave, and none where the request came with the connection.
  *
  * Happy path: gate_take → look, now or when something comes → leave: gate_http, or server_adopt. What begins with "GET
  * /ws/" is taken from the socket as far as its head goes and not a byte further, so that frames behind it stay for
- * libwebsockets; everything else is left in the socket. Whatever is not a good upgrade goes to HTTP, which answers it.
- * Failure modes: silence for GATE_MS, a PROXY header that is none, no memory: closed. Too many wait: the oldest goes.
- * Who lingers is read and dropped, and cut after CUT_STALLED_MS. Invariants: all of a list wait equally long, so it is
- * in the order of their ends.
+ * libwebsockets; all else stays in the socket. Whatever is not a good upgrade goes to HTTP, which answers it. Failure
+ * modes: silence for GATE_MS, no good PROXY header, no memory: closed. Too many wait: the oldest goes. Who lingers is
+ * cut after CUT_STALLED_MS. Invariant: all of a list wait equally long, so it is in the order of their ends.
  */
 #include "gate.h"
 

@@ -1,9 +1,9 @@
 /* Where a connection waits until it is known what it wants: a WebSocket (libwebsockets gets it, with a head that was
  * read and written anew) or HTTP (libmicrohttpd gets it). It costs little to wait here: silent connections do.
  *
- * And where one waits that either of them has done with, until its client ends it: a socket that is closed with
- * something unread resets its connection, and the client may never see the Close, or the answer, that was sent. So its
- * descriptor is kept and what comes is dropped, for CUT_STALLED_MS at most.
+ * Once they have done with it, it waits here again until its client ends it: a socket that is closed with something
+ * unread resets its connection, and the client may never see the Close, or the answer, that was sent. So what comes is
+ * dropped, for CUT_STALLED_MS at most.
  *
  * With --proxy-protocol each connection first says for whom it is (address.h); one that does not is closed.
  */

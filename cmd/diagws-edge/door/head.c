@@ -1,5 +1,4 @@
-/* Reading a request's head: see head.h. Its own file because everything that comes to the edge's door is read by it,
- * and because it is pure.
+/* Reading a request's head, and the URL in it: see head.h. Everything that comes to the edge's door is read here.
  *
  * Happy path: head_end, as more comes, until it is whole → head_parse. Failure modes: whatever is not right, by name.
  * Invariants: linear in what is read; nothing outside of the given bytes is looked at, nothing is kept.
@@ -27,8 +26,7 @@ head_refusal(enum head_fault fault)
 static bool
 is_token(char c)
 {
-	return (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') ||
-		   (c != '\0' && strchr("!#$%&'*+-.^_`|~", c) != NULL);
+	return isalnum((unsigned char)c) != 0 || (c != '\0' && strchr("!#$%&'*+-.^_`|~", c) != NULL);
 }
 
 static bool
@@ -120,32 +118,87 @@ head_end(const char *bytes, size_t n, size_t *scanned, size_t *end)
 static bool
 host_ok(struct dw_str host)
 {
-	size_t i = 0;
+	static const char digits[] = "0123456789", address[] = "0123456789abcdefABCDEF:.";
+	static const char name[] = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ!$%&'*+-._~";
+	char text[262]; /* a name of 255 and a port */
+	const char *at = text;
 
-	if (host.n > 261) /* a name of 255 and a port */
+	if (!dw_str_copy(host, text, sizeof(text)))
 		return false;
-	if (host.n > 0 && host.p[0] == '[') {
-		for (i = 1; i < host.n && (isxdigit((unsigned char)host.p[i]) != 0 || host.p[i] == ':' || host.p[i] == '.');
-			 i++)
-			;
-		if (i < 3 || i == host.n || host.p[i] != ']')
+	if (text[0] == '[') {
+		at += 1 + strspn(text + 1, address);
+		if (at - text < 3 || *at++ != ']')
 			return false;
-		i++;
 	} else {
-		for (; i < host.n && host.p[i] != ':'; i++)
-			if (!is_token(host.p[i]) || strchr("#^`|", host.p[i]) != NULL)
-				return false;
-		if (i == 0)
-			return false;
+		at += strspn(text, name);
 	}
-	if (i == host.n)
-		return true;
-	if (host.p[i++] != ':')
-		return false;
-	for (; i < host.n; i++)
-		if (host.p[i] < '0' || host.p[i] > '9')
-			return false;
-	return true;
+	return at > text && (*at == '\0' || (*at == ':' && at[1 + strspn(at + 1, digits)] == '\0'));
+}
+
+static int
+hex_digit(char c)
+{
+	return c <= '9' ? c - '0' : (c | 0x20) - 'a' + 10;
+}
+
+/* The byte that the escape at i stands for; -1: there is none. */
+static int
+read_escape(struct dw_str text, size_t i)
+{
+	const char *at = text.p + i;
+
+	if (at[0] != '%' || text.n - i < 3 || isxdigit((unsigned char)at[1]) == 0 || isxdigit((unsigned char)at[2]) == 0)
+		return -1;
+	return hex_digit(at[1]) << 4 | hex_digit(at[2]);
+}
+
+/* The target's path and query: bytes that a URL has, escapes that are whole. */
+static enum head_fault
+check_bytes(struct dw_str target, size_t path)
+{
+	size_t arguments = 0;
+
+	for (size_t i = 0; i < target.n; i++) {
+		const unsigned char c = (unsigned char)target.p[i];
+		int escaped;
+
+		if (c <= ' ' || c >= 0x7f || c == '#')
+			return HEAD_TARGET;
+		arguments += i >= path && (c == '?' || c == '&');
+		if (arguments > LIMIT_ARGUMENTS)
+			return HEAD_ARGUMENTS;
+		if (c != '%')
+			continue;
+		escaped = read_escape(target, i);
+		if (escaped <= 0)
+			return HEAD_ESCAPE;
+		if (i < path && (escaped == '/' || escaped == '\\'))
+			return HEAD_PATH;
+	}
+	return HEAD_OK;
+}
+
+/* A segment of '.' or '..', also as %2e. */
+static bool
+has_dots(struct dw_str path)
+{
+	size_t dots = 0, others = 1; /* others: of the segment; before the first '/' there is none */
+
+	for (size_t i = 0; i <= path.n; i++) {
+		if (i == path.n || path.p[i] == '/') {
+			if (others == 0 && (dots == 1 || dots == 2))
+				return true;
+			dots = others = 0;
+		} else if (path.p[i] == '.') {
+			dots++;
+		} else if (read_escape(path, i) == '.') {
+			dots++;
+			i += 2;
+		} else {
+			others++;
+		}
+	}
+	return false;
 }
 
 /* An absolute target is cut to its path, and names the host. */
@@ -154,6 +207,7 @@ take_target(struct head *head, struct dw_str target)
 {
 	static const char *const schemes[] = { "http://", "https://" };
 	const char *slash, *query;
+	enum head_fault fault;
 
 	for (size_t i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++) {
 		const size_t n = strlen(schemes[i]);
@@ -178,7 +232,8 @@ take_target(struct head *head, struct dw_str target)
 	query = memchr(target.p, '?', target.n);
 	head->target = target;
 	head->path = (struct dw_str) { target.p, query != NULL ? (size_t)(query - target.p) : target.n };
-	return target_check(target, head->path);
+	fault = check_bytes(target, head->path.n);
+	return fault == HEAD_OK && has_dots(head->path) ? HEAD_PATH : fault;
 }
 
 /* METHOD target HTTP/1.x, without its line end. */
@@ -389,4 +444,44 @@ head_parse(const char *bytes, size_t n, struct head *head)
 		fault = count < LIMIT_FIELDS ? take_field(head, line) : HEAD_COUNT;
 	}
 	return fault;
+}
+
+/* Decodes a value; what does not fit is cut. */
+static void
+decode(struct dw_str value, char *out, size_t size)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < value.n && n + 1 < size; i++) {
+		const int escaped = read_escape(value, i);
+
+		out[n] = value.p[i];
+		if (value.p[i] == '+')
+			out[n] = ' ';
+		if (escaped >= 0) {
+			out[n] = (char)(unsigned char)escaped;
+			i += 2;
+		}
+		n++;
+	}
+	out[n] = '\0';
+}
+
+const char *
+target_argument(const struct head *head, const char *name, char *out, size_t size)
+{
+	const char *p = head->target.p + head->path.n, *end = head->target.p + head->target.n;
+	const size_t length = strlen(name);
+
+	while (p < end) { /* at the '?', or an '&' */
+		const char *next = memchr(p + 1, '&', (size_t)(end - p - 1));
+		const struct dw_str part = { p + 1, (size_t)((next != NULL ? next : end) - p - 1) };
+
+		if (part.n > length && memcmp(part.p, name, length) == 0 && part.p[length] == '=') {
+			decode((struct dw_str) { part.p + length + 1, part.n - length - 1 }, out, size);
+			return out;
+		}
+		p = next != NULL ? next : end;
+	}
+	return NULL;
 }

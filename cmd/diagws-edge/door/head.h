@@ -11,8 +11,7 @@
 #include "base/buf.h"
 
 enum { LIMIT_URL = 8 * 1024, LIMIT_HEADERS = 16 * 1024, LIMIT_FIELDS = 100, LIMIT_ARGUMENTS = 32 };
-/* No token (4 KiB), and no media type, origin or method that we know, is longer: what is longer is wrong in any case.
- */
+/* No token (4 KiB), and no media type, origin or method that we know, is longer. */
 enum { LIMIT_AUTHORIZATION = 4096 + 16, LIMIT_VALUE = 512 };
 
 /* X(name, status, code, what is wrong and what is allowed) */
@@ -87,8 +86,6 @@ void head_write(struct dw_buf *out, const char *name, struct dw_str value);
 /* One element of a comma-separated list at a time, without the white space around it; false: there are no more. */
 bool head_next(struct dw_str *list, struct dw_str *element);
 
-/* target.c: bytes that a URL has, escapes that are whole, no path that means another one. It begins with its path. */
-enum head_fault target_check(struct dw_str target, struct dw_str path);
 /* The value of the first argument of this name in the query, decoded into out; NULL: there is none. One that does not
  * fit in is cut. */
 const char *target_argument(const struct head *head, const char *name, char *out, size_t size);

@@ -1,10 +1,7 @@
-/* Limits that people share. Its own file because both sides of the door (WebSockets, HTTP) and the checks of tokens
- * ask.
- *
- * Two kinds: budgets (so many a second, budget.h), and guests, who count what is here now and are there only while
- * something is. Failure modes: no memory for a guest; a budget that is spent. Invariant: a good token is refused
- * because of others at its address only where these have spent its bad tokens and its own signature has not been
- * checked before.
+/* Limits that people share: budgets (so many a second, budget.h), and guests, who count what is here now and are there
+ * only while something is. Failure modes: no memory for a guest; a budget that is spent. Invariant: a good token is
+ * refused because of others at its address only where these have spent its bad tokens and its own signature has not
+ * been checked before.
  */
 #include "limits.h"
 
@@ -91,8 +88,8 @@ limits_user(struct limits *limits, enum limit_budget budget, const char *user)
 	return budget_take(&limits->budgets[budget], dw_str(user), dw_mono_ms()) ? DW_OK : DW_E_RATE;
 }
 
-static int
-take_address(struct limits *limits, enum limit_budget budget, const struct address *address)
+int
+limits_address(struct limits *limits, enum limit_budget budget, const struct address *address)
 {
 	uint8_t key[ADDRESS_KEY];
 
@@ -106,7 +103,7 @@ int
 limits_request(struct limits *limits, const struct address *address, const struct dw_claims *claims)
 {
 	if (claims == NULL)
-		return take_address(limits, ADDRESS_REQUESTS, address);
+		return limits_address(limits, ADDRESS_REQUESTS, address);
 	return (claims->scope & DW_SCOPE_PUBLISH) != 0 ? DW_OK : limits_user(limits, USER_REQUESTS, claims->user);
 }
 
@@ -121,12 +118,6 @@ limits_token(const struct limits *limits, const struct address *address)
 	return budget_has(&limits->budgets[BAD_TOKENS], dw_bytes(key, sizeof(key)), dw_mono_ms()) ? DW_OK : DW_E_RATE;
 }
 
-void
-limits_bad_token(struct limits *limits, const struct address *address)
-{
-	(void)take_address(limits, BAD_TOKENS, address);
-}
-
 struct guest *
 limits_site(struct limits *limits, const struct address *address)
 {
@@ -139,7 +130,7 @@ limits_site(struct limits *limits, const struct address *address)
 int
 limits_enter(struct limits *limits, const struct address *address, struct guest **out)
 {
-	int err = take_address(limits, ADDRESS_HANDSHAKES, address);
+	int err = limits_address(limits, ADDRESS_HANDSHAKES, address);
 	struct guest *site;
 
 	if (err != DW_OK)

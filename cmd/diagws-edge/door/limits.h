@@ -1,10 +1,9 @@
 /* Limits that people share: how often, and how many at once.
  *
- * What is done with a good token counts for its user. Only what has no user counts for its address: requests without a
- * token, tokens that are no good, handshakes and connections whose token is not there or no good. So the many who share
- * a clinic's or a carrier's address are not in each other's way, and whoever floods from there is bounded. Services,
- * whose tokens have the scope `publish`, are not bounded in their requests. Unix sockets have no address: nothing
- * counts for them.
+ * What is done with a good token counts for its user; what has none or no good one (requests, tokens, handshakes,
+ * connections) counts for its address. So the many who share a clinic's or a carrier's address are not in each other's
+ * way, and whoever floods from there is bounded. The requests of services, whose tokens have the scope `publish`, are
+ * not bounded. Unix sockets have no address: nothing counts for them.
  */
 #ifndef LIMITS_H
 #define LIMITS_H
@@ -20,8 +19,7 @@
 struct check;
 struct edge_config;
 
-/* Who has something here now: a user by its name, or an address by its key. What one may have at once is counted with
- * it. */
+/* Who has something here now, and how much: a user by its name, or an address by its key. */
 struct guest {
 	struct dw_hash_link link;
 	unsigned uses;
@@ -54,13 +52,13 @@ void limits_clear(struct limits *limits);
  * USER_REQUESTS: a message on one, of who is no service: it counts as a request, so that coming again, or on many at
  * once, gains nothing over what one connection may say. */
 int limits_user(struct limits *limits, enum limit_budget budget, const char *user);
+/* BAD_TOKENS: whose one was no good. */
+int limits_address(struct limits *limits, enum limit_budget budget, const struct address *address);
 /* An HTTP request, once its token has been checked, or as soon as it is sure that none will be; claims are NULL for one
  * without a good token. */
 int limits_request(struct limits *limits, const struct address *address, const struct dw_claims *claims);
 /* Whether the address may have a public key's signature checked: it has not spent its bad tokens. */
 int limits_token(const struct limits *limits, const struct address *address);
-/* It was no good. */
-void limits_bad_token(struct limits *limits, const struct address *address);
 
 /* The address among limits->sites, to be released. NULL: no memory. */
 struct guest *limits_site(struct limits *limits, const struct address *address);

@@ -1,8 +1,8 @@
-/* Listening sockets: see listen.h.
+/* Listening sockets: see listen.h. Accept → gate, or TLS → libwebsockets.
  *
- * Happy path: accept → gate, or TLS → libwebsockets. Failure modes: an address that is taken, malformed or not allowed
- * (told at the start, by name); no descriptor left (accepting pauses); as many connections as --max-connections (who
- * has said nothing for longest makes room, or, where everybody is in use, the newcomer is turned away).
+ * Failure modes: an address that is taken, malformed or not allowed (told at the start, by name); no descriptor left
+ * (accepting pauses); as many connections as --max-connections (who has said nothing for longest makes room, or, where
+ * everybody is in use, the newcomer is turned away).
  */
 #include "listen.h"
 
@@ -37,7 +37,7 @@ enum {
 	EVICTED = 16, /* where descriptors run out all the same */
 };
 
-static const char tls_prefix[] = "wss://";
+static const char tls_prefix[] = "wss://", unix_prefix[] = "unix:";
 
 struct listener {
 	struct listener *next;
@@ -116,12 +116,45 @@ fail_listen(const char *text, struct dw_fault *fault)
 	return dw_fault_set(fault, err, "--listen", NULL, "cannot listen on '%s': %s", text, strerror(errno));
 }
 
+/* What an address says. */
+struct place {
+	const char *path;        /* of a unix socket; NULL: TCP, */
+	char host[256], port[8]; /* where the host "" is any */
+	bool tls;
+};
+
+static int
+read_place(const char *text, struct place *place, struct dw_fault *fault)
+{
+	const char *from, *port;
+	struct dw_str host;
+	int64_t number;
+
+	if (strncmp(text, unix_prefix, strlen(unix_prefix)) == 0) {
+		place->path = text + strlen(unix_prefix);
+		return DW_OK;
+	}
+	place->tls = strncmp(text, tls_prefix, strlen(tls_prefix)) == 0;
+	from = place->tls ? text + strlen(tls_prefix) : text;
+	port = strrchr(from, ':');
+	if (port == NULL || !dw_parse_number(port + 1, &number) || number < 1 || number > 65535 ||
+		!dw_str_copy(dw_str(port + 1), place->port, sizeof(place->port)))
+		return dw_fault_set(fault, DW_E_CONFIG, "--listen", "ADDR:PORT, [ADDR]:PORT, wss://ADDR:PORT or unix:PATH",
+			"'%s' is no address with a port from 1 to 65535", text);
+	host = (struct dw_str) { from, (size_t)(port - from) };
+	if (host.n >= 2 && host.p[0] == '[' && host.p[host.n - 1] == ']')
+		host = (struct dw_str) { host.p + 1, host.n - 2 };
+	if (!dw_str_copy(host, place->host, sizeof(place->host)))
+		return dw_fault_set(fault, DW_E_CONFIG, "--listen", "an address of this machine", "'%s' is too long", text);
+	return DW_OK;
+}
+
 /* A socket file that a dead process left is taken over; a living one holds PATH.lock. */
 static int
-listen_unix(struct listener *listener, const char *text, struct dw_fault *fault)
+listen_unix(struct listener *listener, const char *text, const struct place *place, struct dw_fault *fault)
 {
+	const char *path = place->path;
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	const char *path = text + strlen("unix:");
 	char lock[sizeof(listener->path) + 8];
 	mode_t mask;
 	int failed;
@@ -166,62 +199,23 @@ try_address(struct listener *listener, const struct addrinfo *info)
 	listener->fd = -1;
 }
 
-/* What an address of TCP says: its host ("" is any) and port. */
-struct place {
-	char host[256], port[8];
-	bool tls;
-};
-
-static int
-read_place(const char *text, struct place *place, struct dw_fault *fault)
-{
-	const char *from, *port;
-	struct dw_str host;
-	int64_t number;
-
-	place->tls = strncmp(text, tls_prefix, strlen(tls_prefix)) == 0;
-	from = place->tls ? text + strlen(tls_prefix) : text;
-	port = strrchr(from, ':');
-	if (port == NULL || !dw_parse_number(port + 1, &number) || number < 1 || number > 65535 ||
-		!dw_str_copy(dw_str(port + 1), place->port, sizeof(place->port)))
-		return dw_fault_set(fault, DW_E_CONFIG, "--listen", "ADDR:PORT, [ADDR]:PORT, wss://ADDR:PORT or unix:PATH",
-			"'%s' is no address with a port from 1 to 65535", text);
-	host = (struct dw_str) { from, (size_t)(port - from) };
-	if (host.n >= 2 && host.p[0] == '[' && host.p[host.n - 1] == ']')
-		host = (struct dw_str) { host.p + 1, host.n - 2 };
-	if (!dw_str_copy(host, place->host, sizeof(place->host)))
-		return dw_fault_set(fault, DW_E_CONFIG, "--listen", "an address of this machine", "'%s' is too long", text);
-	return DW_OK;
-}
-
-static bool
-is_unix(const char *text)
-{
-	return strncmp(text, "unix:", 5) == 0;
-}
-
 int
 listen_check(const char *text, bool *tls, struct dw_fault *fault)
 {
-	struct place place = { .tls = false };
-	int err = is_unix(text) ? DW_OK : read_place(text, &place, fault);
+	struct place place = { 0 };
+	int err = read_place(text, &place, fault);
 
-	*tls = place.tls;
+	*tls |= place.tls;
 	return err;
 }
 
 static int
-listen_tcp(struct listener *listener, const char *text, struct dw_fault *fault)
+listen_tcp(struct listener *listener, const char *text, const struct place *place, struct dw_fault *fault)
 {
 	const struct addrinfo hints = { .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE };
 	struct addrinfo *found = NULL;
-	struct place place = { .tls = false };
-	int err = read_place(text, &place, fault);
 
-	if (err != DW_OK)
-		return err;
-	listener->tls = place.tls;
-	if (getaddrinfo(place.host[0] != '\0' ? place.host : NULL, place.port, &hints, &found) != 0)
+	if (getaddrinfo(place->host[0] != '\0' ? place->host : NULL, place->port, &hints, &found) != 0)
 		return dw_fault_set(fault, DW_E_CONFIG, "--listen", "an address of this machine",
 			"'%s' is no address that is known here", text);
 	for (const struct addrinfo *info = found; info != NULL && listener->fd < 0; info = info->ai_next)
@@ -246,6 +240,7 @@ add_listener(
 	struct listener **listeners, struct edge *edge, const char *text, listen_room *make_room, struct dw_fault *fault)
 {
 	struct listener *listener = calloc(1, sizeof(*listener));
+	struct place place = { 0 };
 	int err;
 
 	if (listener == NULL)
@@ -253,7 +248,10 @@ add_listener(
 	listener->fd = listener->lock = -1;
 	listener->edge = edge;
 	listener->make_room = make_room;
-	err = is_unix(text) ? listen_unix(listener, text, fault) : listen_tcp(listener, text, fault);
+	err = read_place(text, &place, fault);
+	listener->tls = place.tls;
+	if (err == DW_OK)
+		err = (place.path != NULL ? listen_unix : listen_tcp)(listener, text, &place, fault);
 	if (err != DW_OK) {
 		close_files(listener);
 		free(listener);

@@ -11,8 +11,8 @@
 struct edge;
 struct listener;
 
-/* Whether the text has the form of an address: ADDR:PORT, [ADDR]:PORT, unix:PATH, wss://ADDR:PORT. *tls: it is the
- * last. DW_E_CONFIG. */
+/* Whether the text has the form of an address: ADDR:PORT, [ADDR]:PORT, unix:PATH, wss://ADDR:PORT. *tls becomes
+ * true where it is the last. DW_E_CONFIG. */
 int listen_check(const char *text, bool *tls, struct dw_fault *fault);
 /* There is room for one more connection, or was made by ending one for whom nobody works; must: one has to end. false:
  * all are in use. */

@@ -1,8 +1,6 @@
-/* Origins. Its own file because both sides of the door (WebSockets, HTTP) ask, and it needs nothing but text.
- *
- * Happy path: origins_prepare at the start, then origin_allowed for each request that has an Origin. Failure modes: a
- * value of --origin that could never match what a browser sends is refused, with what is wrong with it. What a stranger
- * sends that is no origin matches nothing but '*'.
+/* Origins: origins_prepare at the start, then origin_allowed for each request that has one. A value of --origin that
+ * could never match what a browser sends is refused, with what is wrong with it; what a stranger sends that is no
+ * origin matches nothing but '*'.
  */
 #include "origin.h"
 
@@ -139,13 +137,15 @@ origins_prepare(struct dw_opt_list *list, char texts[DW_OPT_LIST_MAX][ORIGIN_SIZ
 
 	for (size_t i = 0; i < list->count; i++) {
 		const char *text = list->item[i];
-		const char *wrong = strcmp(text, "*") == 0 ? NULL : read_origin(dw_str(text), texts[kept]);
+		const char *wrong = NULL;
 
+		if (strcmp(text, "*") != 0) {
+			wrong = read_origin(dw_str(text), texts[kept]);
+			text = texts[kept];
+		}
 		if (wrong != NULL)
 			return dw_fault_set(fault, DW_E_CONFIG, "--origin", "SCHEME://HOST or SCHEME://HOST:PORT, or '*'",
-				"option '--origin': '%s' is no origin: %s", text, wrong);
-		if (strcmp(text, "*") != 0)
-			text = texts[kept];
+				"option '--origin': '%s' is no origin: %s", list->item[i], wrong);
 		if (!is_listed(list, kept, text))
 			list->item[kept++] = text;
 	}

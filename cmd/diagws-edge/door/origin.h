@@ -1,7 +1,7 @@
 /* Origins (RFC 6454): whose pages may use this edge from a browser.
  *
- * One list, that of --origin, for WebSockets and for the HTTP API's CORS. It is written as people write; what a browser
- * sends is compared with it in the one form that section 6.2 of the RFC gives an origin.
+ * The list of --origin, for WebSockets and for the HTTP API's CORS; what a browser sends is compared with it in the one
+ * form that section 6.2 of the RFC gives an origin.
  */
 #ifndef ORIGIN_H
 #define ORIGIN_H

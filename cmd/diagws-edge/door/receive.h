@@ -1,8 +1,6 @@
-/* Every recv of this process: libmicrohttpd and libwebsockets have no other place where what a client sends can be
- * looked at before they do.
- *
- * A descriptor may have somebody who reads for it; for all others, and on all threads but the loop's (libzmq receives,
- * too), recv is the system's.
+/* Every recv of this process: there alone can be looked at what a client sends before libmicrohttpd and libwebsockets
+ * do. A descriptor may have somebody who reads for it; for all others, and on all threads but the loop's (libzmq
+ * receives, too), recv is the system's.
  */
 #ifndef RECEIVE_H
 #define RECEIVE_H

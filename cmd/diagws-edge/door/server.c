@@ -1,8 +1,6 @@
-/* libwebsockets on libuv.
- *
- * Happy path: server_adopt (from the gate or the HTTP side: an upgrade whose head was checked and written anew) or
- * server_adopt_tls → the events of whoever knows what a client is (struct server_events). Failure modes: TLS files that
- * do not load (told at the start, by name; a later reload keeps the old ones).
+/* libwebsockets on libuv: server_adopt (an upgrade whose head was checked and written anew) or server_adopt_tls → the
+ * events of whoever knows what a client is. Failure modes: TLS files that do not load (told at the start, by name; a
+ * later reload keeps the old ones).
  */
 #include "server.h"
 
@@ -37,70 +35,54 @@ struct server {
 	const struct head *head;        /* and what it has sent; else NULL */
 };
 
-struct link {
-	struct conn *conn;
-	struct address address;
-};
-
 static const struct server_events *events; /* also for what libwebsockets ends when the server is gone */
-
-/* Who a client is that will be a conn: what a proxy says of it no socket knows. */
-static void
-keep_address(const struct server *server, struct lws *wsi, struct link *link)
-{
-	if (server->adopting != NULL)
-		link->address = *server->adopting;
-	else
-		address_of_socket(lws_get_socket_fd(wsi), &link->address);
-}
 
 static int
 callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t n)
 {
 	struct edge *edge = lws_context_user(lws_get_context(wsi));
-	struct link *link = user;
+	struct conn **conn = user;
 
 	switch (reason) {
 	case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE:
 		return events->confirm(edge, wsi);
 	case LWS_CALLBACK_FILTER_PROTOCOL_CONNECTION:
-		keep_address(edge->server, wsi, link);
-		return events->filter(edge, wsi, &link->conn);
+		return events->filter(edge, wsi, conn);
 	case LWS_CALLBACK_ESTABLISHED:
 		/* never -1: what was adopted is not consumed yet, and the Close would at times be lost */
-		events->start(link->conn);
+		events->start(*conn);
 		return 0;
 	case LWS_CALLBACK_RECEIVE:
-		return events->receive(wsi, link->conn, in, n);
+		return events->receive(wsi, *conn, in, n);
 	/* Of PINGs nobody is told, though libwebsockets (4.1) answers the first alone of those that it reads together, and
 	 * after what it has read behind it. */
 	case LWS_CALLBACK_RECEIVE_PONG:
-		return events->pong(link->conn, in, n);
+		return events->pong(*conn, in, n);
 	case LWS_CALLBACK_WS_PEER_INITIATED_CLOSE:
-		return events->peer_closes(link->conn, in, n);
+		return events->peer_closes(*conn, in, n);
 	case LWS_CALLBACK_WS_SERVER_DROP_PROTOCOL:
-		if (link != NULL && link->conn != NULL)
-			events->dropped(wsi, link->conn);
+		if (conn != NULL && *conn != NULL)
+			events->dropped(wsi, *conn);
 		return 0;
 	case LWS_CALLBACK_SERVER_WRITEABLE:
-		events->writable(link->conn);
+		events->writable(*conn);
 		return 0;
 	case LWS_CALLBACK_TIMER:
-		return link != NULL && link->conn != NULL ? events->end(wsi, link->conn) : 0;
+		return conn != NULL && *conn != NULL ? events->end(wsi, *conn) : 0;
 	case LWS_CALLBACK_HTTP: /* on a TLS listener alone: elsewhere libwebsockets sees upgrades, no other request */
 		return events->refuse_http(wsi);
 	case LWS_CALLBACK_WSI_CREATE:
 		edge->counts.websockets++;
 		return 0;
 	case LWS_CALLBACK_CLOSED:
-		if (link != NULL && link->conn != NULL && !edge->ending)
-			events->closed(link->conn, lws_get_socket_fd(wsi));
+		if (conn != NULL && *conn != NULL && !edge->ending)
+			events->closed(*conn, lws_get_socket_fd(wsi));
 		/* fall through */
 	case LWS_CALLBACK_WSI_DESTROY:
 		if (reason == LWS_CALLBACK_WSI_DESTROY)
 			edge->counts.websockets--;
-		if (link != NULL) /* there was memory for it */
-			events->destroy(&link->conn);
+		if (conn != NULL) /* there was memory for it */
+			events->destroy(conn);
 		return 0;
 	case LWS_CALLBACK_RAW_ADOPT: /* a CONNECT, which libwebsockets would make a raw connection */
 		return -1;
@@ -112,7 +94,7 @@ callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in
 static const struct lws_protocols protocols[] = {
 	{ .name = "diagws",
 		.callback = callback,
-		.per_session_data_size = sizeof(struct link),
+		.per_session_data_size = sizeof(struct conn *),
 		.rx_buffer_size = RX_BUFFER,
 		.tx_packet_size = TX_PACKET },
 	{ .name = NULL },
@@ -356,9 +338,12 @@ server_adopt_tls(struct server *server, int fd)
 void
 server_address(struct lws *wsi, struct address *out)
 {
-	const struct link *link = lws_wsi_user(wsi);
+	const struct edge *edge = lws_context_user(lws_get_context(wsi));
 
-	*out = link->address;
+	if (edge->server->adopting != NULL)
+		*out = *edge->server->adopting;
+	else
+		address_of_socket(lws_get_socket_fd(wsi), out);
 }
 
 void

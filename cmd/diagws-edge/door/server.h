@@ -1,6 +1,4 @@
-/* The WebSockets of an edge: libwebsockets on a libuv loop.
- *
- * Only server.c, and client/ws.c, know libwebsockets; the rest of the edge sees these calls.
+/* The WebSockets of an edge. Only server.c and client/ws.c know libwebsockets; the rest of the edge sees these calls.
  */
 #ifndef SERVER_H
 #define SERVER_H
@@ -56,7 +54,7 @@ bool server_adopt(struct server *server, int fd, const struct address *address, 
 const struct head *server_head(struct lws *wsi);
 /* One that begins with TLS. */
 void server_adopt_tls(struct server *server, int fd);
-/* Who its client is. */
+/* Who the client of a connection that is not accepted yet is: what a proxy says of it no socket knows. */
 void server_address(struct lws *wsi, struct address *out);
 /* Reads the TLS files again, for new connections. */
 void server_reload_tls(struct server *server);

@@ -1,5 +1,5 @@
-/* WebSocket upgrades: see upgrade.h. Its own file because the gate and the HTTP side both come upon them (a proxy may
- * send one on a connection that it has used before).
+/* WebSocket upgrades: see upgrade.h. The gate comes upon them, and the HTTP side: a proxy may send one on a connection
+ * that it has used before.
  */
 #include "upgrade.h"
 
@@ -104,17 +104,12 @@ upgrade_token(const struct head *head)
 void
 upgrade_write(const struct head *head, struct dw_buf *out)
 {
-	dw_buf_adds(out, "GET ");
 	/* libwebsockets decodes the path; ours is taken as it is sent, and an id has nothing to decode. */
-	dw_buf_adds(out, prefix);
-	if (dw_room_ok(last_part(head)))
-		dw_buf_add(out, last_part(head).p, last_part(head).n);
-	else
-		dw_buf_addc(out, '!');
-	dw_buf_adds(
-		out, " HTTP/1.1\r\nHost: -\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n");
-	head_write(out, "Sec-WebSocket-Key", head->key);
-	if (head->has_subprotocols)
-		dw_buf_adds(out, "Sec-WebSocket-Protocol: diagws\r\n");
-	dw_buf_adds(out, "\r\n");
+	const struct dw_str room = dw_room_ok(last_part(head)) ? last_part(head) : DW_STR("!");
+
+	dw_buf_addf(out,
+		"GET %s%.*s HTTP/1.1\r\nHost: -\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+		"Sec-WebSocket-Key: %.*s\r\n%s\r\n",
+		prefix, (int)room.n, room.p, (int)head->key.n, head->key.p,
+		head->has_subprotocols ? "Sec-WebSocket-Protocol: diagws\r\n" : "");
 }

@@ -12,8 +12,8 @@ struct dw_opt_list;
 bool upgrade_asked(const struct head *head);
 /* HEAD_OK, or why it cannot be; origins: of --origin. */
 enum head_fault upgrade_check(const struct head *head, const struct dw_opt_list *origins);
-/* Appends the head that libwebsockets is given: of what the client said the diagnosis (or what cannot be one), and the
- * key. The rest it asks of us (params.h). */
+/* Appends the head that libwebsockets is given: the diagnosis (or what cannot be one) and the key. Who wants to know
+ * more of the request asks server_head. */
 void upgrade_write(const struct head *head, struct dw_buf *out);
 /* The token in an `Authorization: Bearer`, or behind `diagws` in the subprotocols; n 0: neither. An Authorization of
  * another kind is for a proxy in front. */

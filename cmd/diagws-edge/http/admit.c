@@ -36,7 +36,7 @@ checked(void *user, int err, struct dw_claims *claims)
 	if (request->state != REQUEST_CHECKING)
 		return;
 	request->claims = *claims;
-	dw_claims_init(claims);
+	*claims = (struct dw_claims) { 0 };
 	request->begun_at = dw_mono_ms();
 	judge(request, err);
 	if (request->state != REQUEST_CHECKING)

@@ -1,4 +1,4 @@
-/* links: cmd/diagws-edge/door/head.c cmd/diagws-edge/door/target.c lib/base/buf.c */
+/* links: cmd/diagws-edge/door/head.c lib/base/buf.c */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

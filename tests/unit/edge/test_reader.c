@@ -1,4 +1,4 @@
-/* links: cmd/diagws-edge/http/reader.c cmd/diagws-edge/door/head.c cmd/diagws-edge/door/target.c */
+/* links: cmd/diagws-edge/http/reader.c cmd/diagws-edge/door/head.c */
 /* links: cmd/diagws-edge/door/upgrade.c cmd/diagws-edge/door/origin.c */
 /* links: lib/message/msg.c lib/json/json.c lib/json/json_plain.c lib/base/utf8.c */
 /* links: lib/base/buf.c lib/base/err.c */

@@ -39,11 +39,10 @@ open_folder(void **state)
 static void
 assert_verdict(struct dw_auth *auth, struct dw_str token, uint64_t now_s, int want, const char *message)
 {
-	struct dw_claims claims;
+	struct dw_claims claims = { 0 };
 	struct dw_fault fault = { 0 };
 	int err;
 
-	dw_claims_init(&claims);
 	err = dw_auth_check(auth, token, now_s, &claims, &fault);
 	if (err != want || (message != NULL && strcmp(message, fault.message) != 0))
 		fail_msg("want %d '%s', got %d '%s'", want, message != NULL ? message : "", err, fault.message);
@@ -95,11 +94,10 @@ test_each_algorithm(void **state)
 	static const char *const diagnoses[] = { "123", "007", "x_Y-z" };
 	struct dw_auth *auth = kit_auth("keys", "clinic", "diagws", 0);
 	struct dw_buf token = { 0 };
-	struct dw_claims claims;
+	struct dw_claims claims = { 0 };
 	struct dw_fault fault = { 0 };
 
 	(void)state;
-	dw_claims_init(&claims);
 	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
 		struct dw_mint mint = mint_of(files[i]);
 
@@ -149,10 +147,9 @@ test_claims(void **state)
 	};
 	struct dw_auth *auth = kit_auth("one", NULL, NULL, 0);
 	struct dw_buf token = { 0 };
-	struct dw_claims claims;
+	struct dw_claims claims = { 0 };
 
 	(void)state;
-	dw_claims_init(&claims);
 	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
 		char payload[400];
 

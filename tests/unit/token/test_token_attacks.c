@@ -38,11 +38,10 @@ open_folder(void **state)
 static void
 assert_verdict(struct dw_auth *auth, const char *token, size_t n, const char *message)
 {
-	struct dw_claims claims;
+	struct dw_claims claims = { 0 };
 	struct dw_fault fault = { 0 };
 	int err;
 
-	dw_claims_init(&claims);
 	err = dw_auth_check(auth, (struct dw_str) { token, n }, NOW, &claims, &fault);
 	if (err != (message == NULL ? DW_OK : DW_E_TOKEN) ||
 		(message != NULL && message[0] != '\0' && strcmp(message, fault.message) != 0))

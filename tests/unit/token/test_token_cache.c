@@ -22,10 +22,9 @@ make_hash(unsigned number, uint8_t hash[DW_TOKEN_HASH])
 static void
 add(struct dw_token_cache *cache, unsigned number, size_t diagnoses)
 {
-	struct dw_claims claims;
+	struct dw_claims claims = { 0 };
 	uint8_t hash[DW_TOKEN_HASH];
 
-	dw_claims_init(&claims);
 	(void)snprintf(claims.user, sizeof(claims.user), "user-%u", number);
 	(void)snprintf(claims.device, sizeof(claims.device), "device-%u", number);
 	claims.expires = 1000 + number;
@@ -40,13 +39,12 @@ add(struct dw_token_cache *cache, unsigned number, size_t diagnoses)
 static bool
 has(struct dw_token_cache *cache, unsigned number)
 {
-	struct dw_claims claims;
+	struct dw_claims claims = { 0 };
 	uint8_t hash[DW_TOKEN_HASH];
 	uint64_t not_before = 0;
 	char user[32];
 	bool found;
 
-	dw_claims_init(&claims);
 	make_hash(number, hash);
 	found = dw_token_cache_find(cache, hash, &claims, &not_before);
 	if (found) {
@@ -64,7 +62,7 @@ static void
 test_keeps_claims(void **state)
 {
 	struct dw_token_cache cache = { .max_entries = 4, .max_bytes = 4096 };
-	struct dw_claims claims;
+	struct dw_claims claims = { 0 };
 	uint8_t hash[DW_TOKEN_HASH];
 	uint64_t not_before;
 
@@ -73,7 +71,6 @@ test_keeps_claims(void **state)
 	add(&cache, 1, 3);
 	assert_true(has(&cache, 1));
 	assert_false(has(&cache, 2));
-	dw_claims_init(&claims);
 	make_hash(1, hash);
 	assert_true(dw_token_cache_find(&cache, hash, &claims, &not_before));
 	assert_string_equal("device-1", claims.device);
