@@ -12,7 +12,8 @@ jwt\.h              lib/token/auth\.c
 jansson\.h  lib/json/json\.c
 lmdb\.h             lib/store/kv/lmdb\.c
 openssl/sha\.h      lib/base/clock\.c
-openssl/[cep]       lib/token/signature\.c|cmd/diagws-edge/room/frame\.c|cmd/diagws-bench/client\.c
+openssl/ssl\.h      cmd/diagws-edge/door/server\.c
+openssl/[cep]       lib/token/signature\.c|cmd/diagws-edge/door/server\.c|cmd/diagws-edge/room/frame\.c|cmd/diagws-bench/client\.c
 libwebsockets\.h    cmd/diagws-edge/.*
 uv\.h               cmd/diagws-edge/.*
 systemd/            lib/cli/notify\.c

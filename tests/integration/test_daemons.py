@@ -93,6 +93,12 @@ def test_addresses_that_may_not_be(world, uri, words):
     refused(edge(world, "--hub", uri, "--keys", world.keys, "--listen", f"127.0.0.1:{free_port()}"), 78, words)
 
 
+@pytest.mark.parametrize("path", ["", "/" + "x" * 107])
+def test_a_socket_path_that_cannot_be(world, path):
+    for more in ([], ["-t"]):
+        refused(edge(world, "--keys", world.keys, "--listen", f"unix:{path}", *more), 78, "is no socket path", "107 bytes")
+
+
 def test_a_check_touches_nothing(world):
     done = hub(world, "-t", "--bind", world.endpoint, "--state-dir", world.state)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

@@ -699,10 +699,22 @@ def test_the_certificate_is_read_again(site):
     until(lambda: common_name(port) != first, "the new certificate")
     for subprotocols, wanted in ((["diagws"], 101), (["chat"], 400), (["diagws", site.alice], 400)):
         assert tls_status(port, upgrade("/ws/123", f"Sec-WebSocket-Protocol: {', '.join(subprotocols)}")) == wanted
-    chain.write_text("nonsense")
+    second, good = common_name(port), {key: key.read_bytes(), chain: chain.read_bytes()}
+    half = {path: path.read_bytes() for path in certificate(site, "third")}  # as between the renames of a renewal
+    refused = 0
+    for path in (key, chain):
+        for bad in (b"nonsense", None, next(text for new, text in half.items() if new.suffix == path.suffix)):
+            path.unlink() if bad is None else path.write_bytes(bad)
+            edge.signal(signal.SIGHUP)
+            refused += 1
+            until(lambda: edge.said().count("TLS certificate not read again; the old one stays") == refused, "the log")
+            assert common_name(port) == second, (path.name, bad)
+        path.write_bytes(good[path])
+    assert "reason=" in edge.said() and "BEGIN" not in edge.said()
+    for path, text in zip((key, chain), half.values()):
+        path.write_bytes(text)
     edge.signal(signal.SIGHUP)
-    until(lambda: edge.said().count("keys read again") == 2, "the signal")
-    assert common_name(port) != first
+    until(lambda: common_name(port) not in (first, second), "the third certificate")
 
 
 SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"

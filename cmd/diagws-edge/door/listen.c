@@ -132,7 +132,9 @@ read_place(const char *text, struct place *place, struct dw_fault *fault)
 
 	if (strncmp(text, unix_prefix, strlen(unix_prefix)) == 0) {
 		place->path = text + strlen(unix_prefix);
-		return DW_OK;
+		if (place->path[0] != '\0' && strlen(place->path) < sizeof(((struct listener *)NULL)->path))
+			return DW_OK;
+		return dw_fault_set(fault, DW_E_CONFIG, "--listen", "a path of 1 to 107 bytes", "'%s' is no socket path", text);
 	}
 	place->tls = strncmp(text, tls_prefix, strlen(tls_prefix)) == 0;
 	from = place->tls ? text + strlen(tls_prefix) : text;
@@ -159,8 +161,7 @@ listen_unix(struct listener *listener, const char *text, const struct place *pla
 	mode_t mask;
 	int failed;
 
-	if (!dw_str_copy(dw_str(path), address.sun_path, sizeof(address.sun_path)) || path[0] == '\0')
-		return dw_fault_set(fault, DW_E_CONFIG, "--listen", "a path of 1 to 107 bytes", "'%s' is no socket path", text);
+	(void)dw_str_copy(dw_str(path), address.sun_path, sizeof(address.sun_path));
 	(void)snprintf(lock, sizeof(lock), "%s.lock", path);
 	listener->lock = open(lock, O_RDWR | O_CREAT | O_CLOEXEC, 0660);
 	if (listener->lock < 0)

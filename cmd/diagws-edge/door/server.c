@@ -6,6 +6,8 @@
 
 #include <errno.h>
 #include <libwebsockets.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -346,14 +348,53 @@ server_address(struct lws *wsi, struct address *out)
 		address_of_socket(lws_get_socket_fd(wsi), out);
 }
 
+/* The loop must not wait for somebody to type. */
+static int
+no_passphrase(char *out, int size, int encrypts, void *user)
+{
+	(void)out;
+	(void)size;
+	(void)encrypts;
+	(void)user;
+	return -1;
+}
+
+/* Why the certificate and its key are not a pair that can be used; NULL: they are. Of a bad pair libwebsockets says
+ * nothing, and keeps a half of the old one, with which no handshake succeeds. */
+static const char *
+bad_pair(const struct edge_config *config)
+{
+	SSL_CTX *trial = SSL_CTX_new(TLS_server_method());
+	const char *why = NULL;
+
+	ERR_clear_error();
+	if (trial != NULL)
+		SSL_CTX_set_default_passwd_cb(trial, no_passphrase);
+	if (trial == NULL || SSL_CTX_use_certificate_chain_file(trial, config->tls_cert) != 1 ||
+		SSL_CTX_use_PrivateKey_file(trial, config->tls_key, SSL_FILETYPE_PEM) != 1 ||
+		SSL_CTX_check_private_key(trial) != 1) {
+		why = ERR_reason_error_string(ERR_peek_last_error());
+		why = why != NULL ? why : "they cannot be read";
+	}
+	ERR_clear_error();
+	SSL_CTX_free(trial);
+	return why;
+}
+
 void
 server_reload_tls(struct server *server)
 {
 	const struct edge_config *config = &server->edge->config;
+	const char *why = server->tls != NULL ? bad_pair(config) : NULL;
 
-	if (server->tls != NULL &&
-		lws_tls_cert_updated(server->lws, config->tls_cert, config->tls_key, NULL, 0, NULL, 0) != 0)
-		dw_log_error("TLS certificate not read again; the old one stays", NULL);
+	if (server->tls == NULL)
+		return;
+	if (why == NULL && lws_tls_cert_updated(server->lws, config->tls_cert, config->tls_key, NULL, 0, NULL, 0) != 0)
+		why = "libwebsockets does not take them";
+	if (why == NULL)
+		dw_log_info("TLS certificate read again", NULL);
+	else
+		dw_log_error("TLS certificate not read again; the old one stays", "reason=%s", why);
 }
 
 void
