@@ -93,14 +93,16 @@ int
 dw_read_file(const char *path, size_t limit, char **text, size_t *n, struct dw_fault *fault)
 {
 	FILE *file = strcmp(path, "-") == 0 ? stdin : fopen(path, "re");
-	char *bytes = file != NULL ? malloc(limit + 2) : NULL;
-	const size_t got = bytes != NULL ? fread(bytes, 1, limit + 1, file) : 0;
+	char *bytes = malloc(limit + 2);
+	size_t got = 0;
 	int err = DW_OK;
 
+	if (bytes == NULL)
+		err = DW_E_NOMEM;
+	else if (file != NULL)
+		got = fread(bytes, 1, limit + 1, file);
 	if (file == NULL || ferror(file))
 		err = dw_fault_set(fault, DW_E_NOINPUT, NULL, NULL, "cannot read '%s': %s", path, strerror(errno));
-	else if (bytes == NULL)
-		err = DW_E_NOMEM;
 	else if (got > limit)
 		err = dw_fault_set(fault, DW_E_TOO_BIG, NULL, NULL, "'%s' has more than %zu bytes", path, limit);
 	if (err == DW_OK) {

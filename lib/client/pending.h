@@ -15,9 +15,9 @@ struct dw_pending {
 	uint64_t corr;
 	uint64_t since;   /* when it was asked, or stored */
 	uint64_t due;     /* when an answer is overdue */
-	uint64_t wait_ms; /* at the hub, for devices or a message; 0: it does not */
+	uint64_t wait_ms; /* how long it waits at the hub, for devices or a message; 0: not */
 	struct dw_buf frame;
-	size_t counted;       /* of its frame, in `bytes` of all */
+	size_t counted;       /* bytes of its frame that `bytes` counts */
 	dw_client_done *done; /* NULL: the asker is gone */
 	void *user;
 	enum dw_wire_kind asked; /* the request's kind */
@@ -36,7 +36,7 @@ struct dw_pendings {
 	bool counts_waiting; /* `bytes` are also of those that wait at the hub */
 	uint64_t timeout_ms; /* for an answer that is due at once, */
 	uint64_t grace_ms;   /* and after what the hub was to wait */
-	uint64_t made;       /* corr is made of it, and it grows */
+	uint64_t made;       /* the last number that a corr was made of */
 	/* Looked at: */
 	struct dw_pending *first;
 	struct dw_pending *unsent; /* from here on nothing was sent since the hub last welcomed us; NULL: all was */
@@ -49,12 +49,12 @@ struct dw_pendings {
 	struct dw_buf together; /* several requests, to be sent at once */
 };
 
-/* DW_E_NOMEM; to be cleared also then. */
+/* DW_E_NOMEM; dw_pendings_clear also then. */
 int dw_pendings_init(struct dw_pendings *all);
 void dw_pendings_clear(struct dw_pendings *all); /* none may be left */
 
 bool dw_pendings_full(const struct dw_pendings *all);
-/* Packs and keeps a PUBLISH, READ, STAT or OWN; not when they are full. NULL: no memory. */
+/* Packs and keeps a PUBLISH, READ, STAT or OWN; they must not be full (dw_pendings_full). NULL: no memory. */
 struct dw_pending *dw_pendings_add(
 	struct dw_pendings *all, const struct dw_wire *request, dw_client_done *done, void *user);
 /* Sends what is unsent, as much at once as fits. False: the bus did not take it all. */

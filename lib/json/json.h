@@ -56,7 +56,7 @@ void dw_json_watch_memory(void);
 enum dw_json_type dw_json_type(const struct dw_json *json);
 /* All of it, white space dropped. */
 struct dw_str dw_json_text(const struct dw_json *json);
-/* NULL: not there. Inline, for what is looked for is known where it is looked for. */
+/* NULL: not there. Inline, so that the compiler knows the length of a literal key. */
 static inline const struct dw_json_member *
 dw_json_get(const struct dw_json *json, const char *key)
 {
@@ -76,7 +76,8 @@ enum { DW_PLAIN_MEMBERS = 16 };
 
 /* An object as machines write it, looked at quickly, without a parser and without memory (json_plain.c). Of its
  * members, `text` is empty where there are escapes, `code_points` are bytes, and `number` of a real that is not
- * negative is the whole part and a half: what is then within bounds that are whole numbers is so in truth. */
+ * negative is the whole part and a half: what is then within bounds that are whole numbers is so in truth (not the
+ * reverse: 1.0 is 1.5 here). */
 struct dw_plain {
 	struct dw_json object; /* its members, also for dw_json_get; not to be destroyed */
 	struct dw_json_member members[DW_PLAIN_MEMBERS];
@@ -86,7 +87,7 @@ struct dw_plain {
  * very long numbers, many members) is left to that. White space may stand between the parts, and stays in raw values;
  * *spaced says whether there was any. inner, unless NULL: the last of the values that is an object. */
 bool dw_plain_parse(struct dw_plain *plain, struct dw_plain *inner, const char *text, size_t n, bool *spaced);
-/* Appends a value without its white space; only what was parsed so. */
+/* Appends a value without its white space; only one that dw_plain_parse took. */
 void dw_plain_squeeze(struct dw_buf *out, struct dw_str text);
 
 #endif

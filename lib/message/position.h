@@ -1,10 +1,10 @@
 /* Where a reader of a room stands. Only the calls below make one (`make lint` sees to it that nobody else names the
- * members), so that it is always of one record, or as the engine says.
+ * members), so that its three numbers belong together.
  *
  * A room has one log of the messages to everyone, numbered by n, and one for each user of the direct messages to that
  * user, numbered by `own`; seq orders all of them. A position says of each log how far the reader is done with it
  * (got, told as a gap, or never owed), and after which seq it reads on:
- *   all up to its seq, to its n and to its own is settled; all with a higher seq, n or own is not.
+ *   a message is settled if its seq, or its n (of a direct one: its own), is not above the position's.
  * So n and own may be ahead of seq (what lay there is no more), never behind. Of a stream, which is for all users of a
  * room, own is 0 and n is exactly the room's at that seq.
  */
@@ -50,7 +50,8 @@ dw_position_start(void)
 	return (struct dw_position) { 0, 0, 0 };
 }
 
-/* As the engine says, which has all three from one look; or as somebody said who had it so (wire, store, a PONG). */
+/* As the engine says, which has all three from one look; or as somebody said who had it so (wire, store, a PONG);
+ * or a seq alone, with 0 and 0. */
 static inline struct dw_position
 dw_position_said(uint64_t seq, uint64_t n, uint64_t own)
 {
@@ -88,7 +89,7 @@ dw_less(uint64_t a, uint64_t b)
 	return a < b ? a : b;
 }
 
-/* As far as either, and as both, in each of the three. */
+/* The greater, and the lesser, of each of the three. */
 static inline struct dw_position
 dw_position_further(struct dw_position a, struct dw_position b)
 {
@@ -108,7 +109,7 @@ dw_position_pass(struct dw_position at, struct dw_number number, bool mine)
 	return dw_position_further(at, (struct dw_position) { number.seq, number.n, mine ? number.own : 0 });
 }
 
-/* Those to everyone, or those of its own, up to this number are no more, and the reader knows. */
+/* The reader knows that those to everyone up to n, or its own up to own, are gone; 0: none of them. */
 static inline struct dw_position
 dw_position_skip(struct dw_position at, uint64_t n, uint64_t own)
 {

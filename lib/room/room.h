@@ -9,11 +9,11 @@
  * A room with sessions is resident. Sessions belong to a device and to a reader; devices to a member.
  *
  * Positions are position.h's. Of a device there are:
- *   at       confirmed by each of its open connections: moves back only from where the engine never was
- *   resume   where it goes on when it returns: what it had confirmed DW_OVERLAP_MS before its connection ended, on that
- *            one too, for a stack may confirm what a closing page never showed; `at` where the client itself said so
- *   had      what it was delivered, of either log: the messages behind one number and up to another
- * A device is known from its first join on; the caller writes what changes of it (dw_room_take_cursor).
+ *   at       confirmed by each of its open connections: goes back only where a restored store never came so far
+ *   resume   where it goes on when it returns: what it had confirmed DW_OVERLAP_MS before its connection ended, by that
+ *            connection too, for a stack may confirm what a closing page never showed; `at` where the client itself
+ * said so had      what it was delivered, of either log: the messages behind one number and up to another A device is
+ * known from its first join on; the caller writes what changes of it (dw_room_take_cursor).
  *
  * A gap is what lies between a position's n (or own) and the oldest that is retained. The direct messages of all users
  * lie in one log, in the order of seq; each member knows which of its own are retained.
@@ -39,15 +39,15 @@
 
 enum { DW_DEVICES_PER_USER = 16, DW_OVERLAP_MS = 5000 };
 
-/* What all rooms of a hub share: the rules, counts that they keep, and tables of what is in them: one of its own would
- * cost a room more than its one to three members and sessions. Outlives them. */
+/* What all rooms of a hub share: the rules, counts that they keep, and tables of what is in them, for a
+ * table of its own would take more memory than all that is in a room. Outlives them. */
 struct dw_rooms {
 	size_t queue_limit;     /* messages retained */
 	uint64_t queue_ttl_ms;  /* and for how long */
 	uint64_t cursor_ttl_ms; /* a device unseen for so long is forgotten */
 	enum dw_ownership ownership;
-	size_t sessions;                         /* kept: in all rooms, */
-	size_t watched;                          /* and the rooms that have any */
+	size_t sessions;                         /* kept: sessions in all rooms */
+	size_t watched;                          /* kept: rooms with sessions */
 	uint64_t queued, retained;               /* kept: messages, in all rooms */
 	uint64_t dropped_limit, dropped_expired; /* kept: messages dropped since the start */
 	uint64_t sent, confirmed;                /* kept: messages to sessions since the start */
@@ -117,11 +117,11 @@ struct dw_reader {
 	uint32_t session_count;
 	struct dw_reader *prev, *next; /* of the room */
 	struct dw_position sent;       /* of the stream */
-	uint64_t start;                /* it was sent all after this seq, or is about to be; 0: so it says */
+	uint64_t start; /* it was sent all after this seq, or is about to be; 0: the edge says so (DW_JOIN_HAVE) */
 	struct dw_session *sessions;
 	/* The caller's: it lists readers by edge, and those that have something to get. */
 	struct dw_reader *edge_prev, *edge_next, *dirty_prev, *dirty_next;
-	uint64_t late; /* messages to everyone that it has not been sent, as counted with its edge's */
+	uint64_t late; /* messages to everyone that it has not been sent: its part of its edge's */
 	bool dirty;
 };
 
@@ -145,7 +145,7 @@ struct dw_room {
 	struct dw_ring *log;    /* NULL: not resident */
 	struct dw_ring *direct; /* NULL also: nothing direct is known */
 	uint64_t direct_gone;   /* seq of the newest direct message that is no longer in there; 0: none */
-	bool mixed;             /* some message in log may not be for everyone, whenever they read it */
+	bool mixed;             /* some message in log may have an `except` or an end */
 	uint32_t behind, ahead; /* private: devices before the oldest retained, and ahead of n (queued.c) */
 	struct dw_member *members;
 	struct dw_device *dirty;
@@ -194,7 +194,7 @@ uint64_t dw_room_next_age(const struct dw_room *room);
 /* Kept, as the sums of all rooms in struct dw_rooms are: none of these is counted when it is asked for. */
 uint64_t dw_room_retained(const struct dw_room *room);
 uint64_t dw_room_queued(const struct dw_room *room);
-/* Messages to everyone that are retained behind this n. */
+/* Messages to everyone that are retained after this n. */
 uint64_t dw_room_behind(const struct dw_room *room, uint64_t n);
 /* Nothing is to be remembered of it: no message, no device. */
 bool dw_room_forgettable(const struct dw_room *room, uint64_t now);
@@ -205,8 +205,9 @@ uint64_t dw_room_oldest_queued_at(const struct dw_room *room);
 struct dw_member *dw_room_member(const struct dw_room *room, struct dw_str user);
 struct dw_device *dw_room_device(const struct dw_room *room, struct dw_str user, struct dw_str id);
 
-/* One after another, for who looks at a few at a time while they come and go: the one returned stays until this is
- * called with it, or with it and `last`, which ends it. NULL asks for the first, and says that there is none. */
+/* To go through all, a few at a time, while they come and go: the one returned stays until the next call, which is
+ * given it and returns the one after it. NULL asks for the first; NULL returned: there is no other. `last` ends it
+ * early. */
 struct dw_present *dw_rooms_next_present(struct dw_rooms *all, struct dw_present *present, bool last);
 struct dw_member *dw_room_next_member(struct dw_room *room, struct dw_member *member, bool last);
 
@@ -256,15 +257,15 @@ bool dw_room_replaced(const struct dw_room *room, const struct dw_join *join, ui
  * but has not confirmed it. DW_E_FIELD: the session is in the room already. DW_E_NOMEM. */
 int dw_room_join(struct dw_room *room, const struct dw_join *join, const struct dw_join_context *context,
 	struct dw_joined *joined, struct dw_session **session);
-/* Where a reader without a session stands that gives this seq and epoch ("": none), as in a join. False: nowhere, so it
- * begins before the oldest. */
+/* Where a reader without a session stands that gives this seq and epoch ("": none), as in a join. False: that is of
+ * another store, or ahead of this one, and *at is before the oldest. */
 bool dw_room_stand(const struct dw_room *room, struct dw_str user, uint64_t seq, struct dw_str epoch,
 	const struct dw_join_context *context, struct dw_position *at);
 
 /* What is no more of what follows a position: to everyone, and direct to this user. */
 struct dw_gap dw_room_gap(const struct dw_room *room, struct dw_position at);
 struct dw_gap dw_room_direct_gap(const struct dw_room *room, struct dw_str user, struct dw_position at);
-/* The position behind both, and right before the next record that the user gets. */
+/* The position after both gaps, and right before the next record that the user gets. */
 struct dw_position dw_room_go_on(const struct dw_room *room, struct dw_str user, struct dw_position at);
 /* The number of the newest direct message to the user at a seq. False: it is only known to the engine, and 0 here. */
 bool dw_room_own_at(const struct dw_room *room, struct dw_str user, uint64_t seq, uint64_t *own);
@@ -282,8 +283,8 @@ struct dw_session *dw_room_session(const struct dw_room *room, uint64_t id);
  * read that. False, and nothing changed: the room has no such position. */
 bool dw_room_confirm(struct dw_room *room, struct dw_session *session, struct dw_position at,
 	const struct dw_begun *begun, bool sure, uint64_t steady);
-/* The same of a session that the hub before knew, and that has ended since. It counts for a device that is not derived
- * and has no session now. NULL: there is none, or nothing changed. */
+/* The same of a session that the previous hub process knew, and that has ended since. It counts for a device that is
+ * not derived and has no session now. NULL: there is none, or nothing changed. */
 struct dw_device *dw_room_departed(struct dw_room *room, const struct dw_leave *leave, uint64_t steady);
 /* Carries what has been confirmed for long enough into the cursors. */
 void dw_room_settle(struct dw_room *room, uint64_t steady);

@@ -83,11 +83,11 @@ struct dw_op {
 			uint64_t expires_at;
 			char *data; /* malloc'ed by the caller, freed by dw_op_clear */
 			size_t size;
-			uint8_t hash[DW_HASH_SIZE];  /* of type, receiver and data: same id, other hash is DW_E_ID_REUSED */
-			uint64_t at;                 /* ms */
-			uint64_t seq, n, own;        /* out, of the first one when duplicate; n is 0 for a direct one, own else */
-			uint64_t room_n;             /* out, not when duplicate: the room's n now, which is the record's */
-			bool duplicate;              /* out */
+			uint8_t hash[DW_HASH_SIZE]; /* of type, receiver and data: same id, other hash is DW_E_ID_REUSED */
+			uint64_t at;                /* ms */
+			uint64_t seq, n, own; /* out, of the first one when duplicate; n of a direct one is 0, own of any other */
+			uint64_t room_n;      /* out, not when duplicate: the room's n now, which is the record's */
+			bool duplicate;       /* out */
 			bool had_except, had_expiry; /* out, when duplicate: whether the first one had an except, an expires_at */
 			struct dw_buf record;        /* out: the packed record (wire.h), empty when duplicate */
 		} append;
@@ -101,16 +101,16 @@ struct dw_op {
 		struct {
 			char user[DW_USER_MAX + 1]; /* "": nobody */
 			uint64_t seq, until;        /* until 0: not asked */
-			/* Out: of the newest message to everyone whose seq is not above `seq`, and of the newest direct one to that
-			 * user, not above `seq` and `until`; 0: there is none, or it is forgotten. */
+			/* Out: n of the newest message to everyone up to `seq`; own and until_own of the newest direct one to that
+			 * user up to `seq`, and up to `until`; 0: there is none, or it is forgotten. */
 			uint64_t n, own, until_own;
 		} place;
 		struct {
-			/* OWNERS: rows; a list ends also when DW_OWNERS_TIMES as many entries were looked at. The entry of a room
-			 * and user is found at once. */
+			/* OWNERS: rows at most; looks at no more than DW_OWNERS_TIMES as many entries. The entry of a room and user
+			 * is found at once. */
 			size_t limit;
 			char user[DW_USER_MAX + 1];                                    /* OWNERS: "" for all */
-			char after_room[DW_ROOM_MAX + 1], after_user[DW_USER_MAX + 1]; /* OWNERS: only behind this one; or "" */
+			char after_room[DW_ROOM_MAX + 1], after_user[DW_USER_MAX + 1]; /* OWNERS: only after this one; or "" */
 			struct dw_room_summary summary;                                /* out: LOAD */
 			struct dw_buf records; /* out: LOAD: packed records to everyone, oldest first */
 			/* Out, LOAD: of the newest DW_HISTORY_TIMES * queue_limit direct ones, oldest first, those that are known:
@@ -120,8 +120,8 @@ struct dw_op {
 			struct dw_buf cursors; /* out: LOAD: an array of struct dw_cursor */
 			/* out: LOAD, OWNERS: an array of struct dw_owner_row, by room and user */
 			struct dw_buf owners;
-			/* out: OWNERS: it ended at its limit. The last row is then the last that was looked at, and where its state
-			 * is DW_OWNER_NONE it is none of the list. */
+			/* out: OWNERS: it ended at its limit. The last row is then the last that was looked at; of state
+			 * DW_OWNER_NONE it only says where to go on. */
 			bool more;
 		} read;
 	};
@@ -173,13 +173,13 @@ struct dw_engine_ops {
 	/* DW_E_CREATE or DW_E_PERMISSION (directory), DW_E_IN_USE (another process has it open), DW_E_CORRUPT (not ours,
 	 * damaged, or of another format: which, and what to do), DW_E_NOMEM. The whole store is looked through. */
 	int (*open)(struct dw_engine **out, const struct dw_engine_config *config, struct dw_fault *fault);
-	/* Nothing is to be committed for a while: what was goes to where it stays. The thread that committed last says so
+	/* No commit comes for a while: what the journal has goes to the database. The thread that committed last says so
 	 * before another one closes the engine. */
 	void (*rest)(struct dw_engine *engine);
 	void (*close)(struct dw_engine *engine);
 	void (*info)(struct dw_engine *engine, struct dw_engine_info *info);
-	/* Every room that retains anything, then every cursor, each in any order; NULL: none of them. An error that is
-	 * returned to it ends it and is returned. A summary may count messages that have expired since: LOAD does not. */
+	/* Every room that retains anything, then every cursor, each in any order; NULL: none of them. An error from a
+	 * callback ends the scan and is returned. A summary may count messages that have expired since: LOAD does not. */
 	int (*scan)(struct dw_engine *engine, dw_each_room *room, dw_each_cursor *cursor, void *user);
 	/* Carries out and commits; durable when it returns DW_OK. DW_E_STORAGE_FULL: nothing was done, more room
 	 * mends it; DW_E_STORAGE: the disk cannot be trusted, the process must end. */

@@ -4,10 +4,11 @@
  * A loop polls dw_router_fd, then calls dw_router_turn and takes frames. Peers take turns, and one whose frame was
  * taken is not read from until dw_router_done.
  *
- * Bounds, each before memory is taken: connections (half of what is free for each address); a frame, DW_WIRE_FRAME_MAX;
- * what was read and is not handled yet, of a peer a frame and 64 KiB, of all together DW_ROUTER_READ_MAX beyond 64 KiB
- * each; what was sent and is not taken, DW_ROUTER_UNSENT_MAX, and of all together DW_ROUTER_UNSENT_ALL, where those
- * make room who have taken nothing for the longest. Whoever is over a bound, or over one of the times below, is let go.
+ * Bounds, each before memory is taken: connections (an address has as many as are still free); a frame,
+ * DW_WIRE_FRAME_MAX; what was read and is not handled yet, of a peer a frame and 64 KiB, of all together
+ * DW_ROUTER_READ_MAX beyond 64 KiB each; what was sent and is not taken, DW_ROUTER_UNSENT_MAX, and of all together
+ * DW_ROUTER_UNSENT_ALL, where those make room who have taken nothing for the longest. Whoever makes room, or is over
+ * one of the times below, is let go.
  */
 #ifndef DIAGWS_ROUTER_H
 #define DIAGWS_ROUTER_H
@@ -68,16 +69,16 @@ void dw_router_done(struct dw_router *router, uint32_t peer);
 int dw_router_send(struct dw_router *router, uint32_t peer, const void *frame, size_t n);
 /* Bytes that were sent and lie here. */
 size_t dw_router_unsent(const struct dw_router *router, uint32_t peer);
-/* The next of those to whom all has been sent, of which there was more than could be at once. False: none. */
+/* The next peer to whom all has been sent after some of it had to wait. False: none. */
 bool dw_router_drained(struct dw_router *router, uint32_t *peer);
 /* Takes the next connection that has ended, and forgets its number. *why: what it was let go for, in words; NULL: the
  * peer closed it, and all that it had said was taken. False: none has ended. */
 bool dw_router_gone(struct dw_router *router, uint32_t *peer, const char **why);
-/* Lets it go. What was sent to it may be lost. */
+/* Lets it go: dw_router_gone does not tell of it. What was sent to it may be lost. */
 void dw_router_close(struct dw_router *router, uint32_t peer);
-/* Whether somebody knows it. Where places are short, those whom nobody knows make room for others. */
+/* The caller knows it, or does not. Where places are short, those whom nobody knows make room for others. */
 void dw_router_known(struct dw_router *router, uint32_t peer, bool known);
-/* Of the address that it came in by; and who it is, where the system knows (-1: it does not). */
+/* The roles of the address that it came in by; and who it is, where the system knows (-1: it does not). */
 unsigned dw_router_roles(const struct dw_router *router, uint32_t peer);
 uid_t dw_router_uid(const struct dw_router *router, uint32_t peer);
 

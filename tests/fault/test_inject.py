@@ -132,7 +132,9 @@ class HubLoad:
         return self.stage.hub
 
     def stands(self):
-        return self.world.run("diagws-stat", "--json", "--timeout", "1s", check=False).returncode == 0
+        """One that is about to end may still answer."""
+        answers = self.world.run("diagws-stat", "--json", "--timeout", "1s", check=False).returncode == 0
+        return answers and "the storage failed, stopping" not in self.stage.hub.said()
 
     def run(self, name, ids):
         hub = self.stage.hub

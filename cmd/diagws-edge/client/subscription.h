@@ -38,15 +38,15 @@ struct sub_request {
 	uint64_t after;
 };
 
-/* Of one log: after which number it began to read, without a gap up to what is confirmed; and behind the last gap that
- * it was told since, while nothing there is confirmed. 0: there was none. */
+/* Of one log. begun: it reads without a gap from after this number, as far as is confirmed. broke: where the last gap
+ * that it was told since ends, until that is confirmed; 0: none. */
 struct run {
 	uint64_t begun, broke;
 };
 
 /* What is looked at for each message comes first, and so close together that it costs few lines of the cache. */
 struct subscription {
-	struct room_reader reader; /* first: what is fetched ahead is the subscription */
+	struct room_reader reader; /* first: to fetch it ahead is to fetch the subscription */
 	struct conn *conn;
 	struct room *room;         /* NULL: nothing is watched (a connection's first, when it is free) */
 	uint64_t index;            /* in the ring */
@@ -59,7 +59,7 @@ struct subscription {
 	bool asked : 1;            /* a JOIN or READ is unanswered */
 	bool again : 1;            /* the hub was busy: asked again soon */
 	bool claimed : 1;          /* the token names the room */
-	bool lacks : 1;            /* something that only the hub can tell: it is to be asked first */
+	bool lacks : 1;            /* direct messages that only the hub can name: it is asked before reading on */
 	bool anew : 1;             /* the hub is to be told where it began again */
 	bool parked : 1;           /* in the room's list of those that are offered nothing */
 	struct subscription *next; /* of the connection */
@@ -75,7 +75,7 @@ struct subscription {
 
 /* Begins to watch a room. NULL: no memory. */
 struct subscription *sub_open(struct conn *conn, const char *room, bool claimed, const struct sub_request *request);
-/* Leaves the room and tells the hub of it where it counts the session. An additional one is freed. */
+/* Leaves the room, and tells the hub if that may count the session. Frees it, unless it is its connection's first. */
 void sub_end(struct subscription *sub);
 void sub_ask_all(struct conn *conn); /* sends the JOINs (again): the hub is there */
 /* The token is a fresh one: whether it still may watch is asked of the hub, which keeps what the session has. */
@@ -92,7 +92,7 @@ void sub_closed(struct subscription *sub, unsigned code, const char *reason); /*
 
 /* ---- reading.c: how it gets what it has not got, from the room's ring, or, behind it, from the hub. */
 
-/* The client's own position, from which the ring or the hub goes on. */
+/* Sets the client's position, and whether the ring or the hub goes on from it. */
 void sub_stand(struct subscription *sub, struct dw_position at);
 /* Writes what the client has not got, as far as the kernel takes it. */
 void sub_push(struct subscription *sub);
@@ -112,9 +112,9 @@ enum { CONFIRM_MS = 250 }; /* at most one PING for confirmation in so long: edge
 
 /* False: they come in a flood, and this one was not looked at. */
 bool confirm_pong(struct conn *conn, const void *payload, size_t n);
-/* Each second: a PONG costs what a message does, so where there are too many PINGs become rarer. */
+/* Each second: a PONG costs what a message does, so where there are too many, PINGs become rarer. */
 void confirm_adapt(struct edge *edge, uint64_t now);
-/* Something was written that no PING in a ring follows: one of its own does, now or when it may (confirm_adapt). */
+/* Something was written that no PING in a ring follows: the connection owes a PING of its own, now or when it may. */
 void confirm_owe(struct conn *conn);
 /* Writes the PING that is owed, if there is one and nothing is in its way any more. */
 void confirm_try(struct conn *conn);
@@ -155,7 +155,7 @@ struct written *written_get(struct subscription *sub, size_t cap);
 /* Notes a position that was written: every one to a client that acknowledges itself, else those of the messages to it
  * alone, of which no PING in a ring knows. */
 void written_note(struct subscription *sub, struct dw_position at);
-/* The furthest noted position that is not behind seq; the start: there is none. Of the positions up to seq only the
+/* The furthest noted position up to seq; the start: there is none. Of the positions up to seq only the
  * newest `keep` stay noted. */
 struct dw_position written_take(struct subscription *sub, uint64_t seq, size_t keep);
 /* What the client itself has acknowledged; the start: nothing. */

@@ -1,5 +1,6 @@
 /* Where a connection waits until it is known what it wants: a WebSocket (libwebsockets gets it, with a head that was
- * read and written anew) or HTTP (libmicrohttpd gets it). It costs little to wait here: silent connections do.
+ * read and written anew) or HTTP (libmicrohttpd gets it). It costs little to wait here, as silent
+ * connections do.
  *
  * Once they have done with it, it waits here again until its client ends it: a socket that is closed with something
  * unread resets its connection, and the client may never see the Close, or the answer, that was sent. So what comes is
@@ -30,10 +31,10 @@ void gate_destroy(struct gate **gate_p);
 
 /* A new connection; the descriptor is the gate's from now on. */
 void gate_take(struct gate *gate, int fd, const struct address *address);
-/* Closes the one that has waited longest, where that is so long. false: none. */
+/* Closes the one that has waited longest, if for at least ms. false: none. */
 bool gate_evict(struct gate *gate, uint64_t ms);
-/* fd is about to be closed; said: both sides have said Close, nothing more is to come. Those that linger count as
- * connections: a drain waits for them. */
+/* The caller closes fd next; the gate lingers on a copy, unless both sides have said Close (said). Those that linger
+ * count as connections: a drain waits for them. */
 void gate_linger(struct gate *gate, int fd, bool said);
 /* Closes the one that has lingered longest; false: none does. */
 bool gate_evict_leaving(struct gate *gate);

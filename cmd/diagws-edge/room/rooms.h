@@ -39,13 +39,13 @@ struct credit_deferred {
 };
 
 struct credit {
-	struct extent before, came, credited; /* before the newest came, with it, what the hub was told */
+	struct extent before, came, credited; /* up to the newest without it; with it; as the hub was told */
 	struct credit_deferred *deferred;     /* oldest first (utlist) */
 };
 
 enum { LIMIT_RING = 256 * 1024 };
 
-/* Whoever reads a room is more than this. */
+/* The first member of whoever reads a room (struct subscription). */
 struct room_reader {
 	struct room_reader *prev, *next;
 };
@@ -60,12 +60,13 @@ struct room {
 	struct dw_position head;     /* where it stands */
 	uint64_t furthest;           /* the seq it stood at before it was set back; 0: it was not */
 	uint64_t pinged_at;          /* stream.c: when the newest PING was appended to the ring; */
-	unsigned unasked;            /* turns that none behind the newest message has asked; */
+	unsigned unasked;            /* turns that were not asked since the newest message; */
 	unsigned turn;               /* the next one */
 	struct dw_wheel_timer ping;  /* a PING that is owed */
 	struct room_reader *readers; /* those who are offered what is new (utlist) */
-	struct room_reader *parked;  /* and the others: joining, being fed, stalled, closing; who comes or goes is there */
-	size_t joined;               /* how many of them the hub counts */
+	struct room_reader
+		*parked;   /* and the others: joining, being fed, stalled, closing; a reader is here first and last */
+	size_t joined; /* how many of them the hub counts */
 	/* fanout.c: */
 	struct room_reader *cursor; /* the next reader to be offered something; NULL: the first */
 	size_t reader_count, left;
@@ -97,7 +98,8 @@ void rooms_clear(struct edge *edge);
  * room by turns, until nobody is left or the turn's time is over; the loop then looks at its sockets. So a room of ten
  * readers waits for one slice of a room of ten thousand, never for all of it. */
 
-/* A parked reader is offered what is new from now on, and has got all there is; or is parked again. */
+/* A parked reader is offered what is new from now on: sub_push gives it what is there already. Or it is parked again.
+ */
 void fanout_enter(struct room *room, struct room_reader *reader);
 void fanout_park(struct room *room, struct room_reader *reader);
 

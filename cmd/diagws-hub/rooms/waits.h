@@ -11,14 +11,14 @@ struct staged;
 
 enum { HUB_WAITS_MAX = 65536 }; /* in all; see waits.c */
 
-/* This peer takes no more of them. */
+/* Whether this peer may have no more waits: it has as many as are still free for others. */
 bool waits_full(const struct hub *hub, const struct peer *peer);
 void waits_forget_peer(struct peer *peer);
 
 /* STORED has been answered; DELIVERED will be when that many devices have it, or the time is over. */
 void wait_delivered(struct hub *hub, struct dw_room *room, const struct staged *staged);
 
-/* What a device had been delivered, before something happened. */
+/* What a device had been delivered: a copy, taken before a change. */
 struct had {
 	struct dw_span numbered, direct;
 };
@@ -27,18 +27,19 @@ had_of(const struct dw_device *device)
 {
 	return device != NULL ? (struct had) { device->had, device->had_own } : (struct had) { 0 };
 }
-/* A device has confirmed something; a session has come with what its device has. */
+/* A device has confirmed something; a session has joined, by which its device may have more, and by which it is known
+ * whose device a message excepts. */
 void waits_confirmed(struct hub *hub, struct dw_room *room, const struct dw_device *device, const struct had *before);
 void waits_joined(struct hub *hub, struct dw_room *room, const struct dw_session *session, const struct had *before);
 
-/* A READ that found nothing, or that its peer cannot take the answer of now: it is answered when there is something, or
- * the time is over, and the peer takes it. The READ is kept. It is carried out again meanwhile, and must call this when
- * there is still nothing (request->poll says which time it is). DW_E_BUSY, DW_E_NOMEM. */
+/* Keeps a READ that found nothing, or whose answer its peer cannot take now, until there is something or its time is
+ * over. Each time it is carried out anew; when it still finds nothing it calls this again (request->poll).
+ * DW_E_BUSY, DW_E_NOMEM. */
 int wait_message(struct hub *hub, struct peer *peer, struct dw_room *room, struct request *request);
 
 /* A message has come. */
 void waits_message(struct hub *hub, struct dw_room *room);
-/* It has taken all that was sent to it. */
+/* The peer has taken all that was sent to it. */
 void waits_peer_drained(struct hub *hub, struct peer *peer);
 
 #endif
