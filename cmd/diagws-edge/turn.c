@@ -107,7 +107,7 @@ static void
 take_close(struct edge *edge, const struct dw_close *order)
 {
 	struct subscription *sub = find_sub(edge, order->session, order->room);
-	char reason[DW_REASON_MAX + 1];
+	char reason[DW_CLOSE_REASON_MAX + 1];
 
 	if (sub == NULL || order->stay != sub->stay)
 		return;

@@ -82,7 +82,7 @@ static const struct shape shapes[] = {
 	[DW_MESSAGES] = { "MESSAGES", { T(messages, room, DW_ROOM_MAX), P(messages, prev), U(messages, reason),
 									  F(messages, ask), B(messages, records, DW_WIRE_FRAME_MAX) } },
 	[DW_CLOSE] = { "CLOSE", { U(close, session), T(close, room, DW_ROOM_MAX), U(close, code),
-								T(close, reason, DW_REASON_MAX), U(close, stay) } },
+								T(close, reason, DW_CLOSE_REASON_MAX), U(close, stay) } },
 	[DW_RECORDS] = { "RECORDS", { U(records, corr), U(records, code), T(records, room, DW_ROOM_MAX), G(records, gap),
 									G(records, direct), U(records, head), F(records, reset), F(records, more),
 									P(records, last), B(records, records, DW_WIRE_FRAME_MAX), U(records, stay) } },

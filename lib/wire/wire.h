@@ -23,7 +23,7 @@ enum {
 	DW_WIRE_SESSIONS_MAX = 8 * 1024, /* sessions in one CONFIRM */
 	DW_EPOCH_MAX = 32,               /* bytes of a store's name */
 	DW_COLUMN_MAX = 64,              /* of a column's */
-	DW_REASON_MAX = 123,             /* of the reason in a WebSocket's Close (RFC 6455, 5.5) */
+	DW_CLOSE_REASON_MAX = 123,       /* of the reason in a WebSocket's Close (RFC 6455, 5.5) */
 };
 
 enum dw_wire_kind {
