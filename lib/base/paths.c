@@ -94,24 +94,22 @@ dw_read_file(const char *path, size_t limit, char **text, size_t *n, struct dw_f
 {
 	FILE *file = strcmp(path, "-") == 0 ? stdin : fopen(path, "re");
 	char *bytes = malloc(limit + 2);
-	size_t got = 0;
+	const size_t got = file != NULL && bytes != NULL ? fread(bytes, 1, limit + 1, file) : 0;
 	int err = DW_OK;
 
-	if (bytes == NULL)
-		err = DW_E_NOMEM;
-	else if (file != NULL)
-		got = fread(bytes, 1, limit + 1, file);
-	if (file == NULL || ferror(file))
+	if (file == NULL || ferror(file)) {
 		err = dw_fault_set(fault, DW_E_NOINPUT, NULL, NULL, "cannot read '%s': %s", path, strerror(errno));
-	else if (got > limit)
+	} else if (bytes == NULL) {
+		err = DW_E_NOMEM;
+	} else if (got > limit) {
 		err = dw_fault_set(fault, DW_E_TOO_BIG, NULL, NULL, "'%s' has more than %zu bytes", path, limit);
-	if (err == DW_OK) {
+	} else {
 		bytes[got] = '\0';
 		*text = bytes;
 		*n = got;
-	} else {
-		free(bytes);
+		bytes = NULL;
 	}
+	free(bytes);
 	if (file != NULL && file != stdin)
 		(void)fclose(file);
 	return err;

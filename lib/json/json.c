@@ -219,7 +219,7 @@ dw_json_parse(struct dw_json **out, const char *text, size_t n, struct dw_fault 
 	err = DW_E_NOMEM;
 	if (json == NULL)
 		goto out;
-	json->compact = malloc(n + 1);
+	json->compact = calloc(1, n + 1);
 	if (json->compact == NULL)
 		goto out;
 	err = drop_space(json, text, n, fault);

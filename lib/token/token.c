@@ -318,7 +318,7 @@ int
 dw_claims_read(struct dw_claims *claims, uint64_t *not_before, const struct dw_token *token, char *text,
 	const char *issuer, const char *audience, struct dw_fault *fault)
 {
-	struct dw_str payload;
+	struct dw_str payload = { 0 };
 	struct dw_json *json = NULL;
 	struct dw_fault json_fault = { 0 };
 	int err;
