@@ -138,7 +138,7 @@ dw_room_settle(struct dw_room *room, uint64_t steady)
 		if (device->trail != NULL)
 			dw_room_advance(room, device, steady);
 	}
-	dw_room_sum_up(room);
+	dw_room_even_out(room);
 }
 
 bool
@@ -220,7 +220,7 @@ dw_room_confirm(struct dw_room *room, struct dw_session *session, struct dw_posi
 	session->confirmed = all;
 	note_confirmed(room, device, at, session->begun, sure);
 	dw_room_advance(room, device, steady);
-	dw_room_sum_up(room);
+	dw_room_even_out(room);
 	return true;
 }
 
@@ -236,7 +236,7 @@ dw_room_departed(struct dw_room *room, const struct dw_leave *leave, uint64_t st
 	at = with_own(room, device->member, leave->at);
 	note_confirmed(room, device, at, leave->begun, leave->sure);
 	advance_to(room, device, at, steady);
-	dw_room_sum_up(room);
+	dw_room_even_out(room);
 	return device->dirty ? device : NULL;
 }
 
@@ -261,7 +261,7 @@ dw_room_leave(struct dw_room *room, struct dw_session *session, uint64_t ended, 
 	dw_room_advance(room, device, steady);
 	end_session(room, session, ended);
 	dw_room_advance(room, device, steady);
-	dw_room_sum_up(room);
+	dw_room_even_out(room);
 }
 
 void
@@ -283,7 +283,7 @@ dw_room_lose_reader(struct dw_room *room, struct dw_reader *reader, uint64_t end
 		if (other == NULL)
 			dw_room_advance(room, device, steady);
 	}
-	dw_room_sum_up(room);
+	dw_room_even_out(room);
 	dw_room_drop_reader(room, reader);
 }
 

@@ -42,7 +42,20 @@ static void
 count_at(struct dw_room *room, uint64_t n)
 {
 	(*devices_at(room, n))++;
-	room->low_n = dw_less(room->low_n, n);
+	if (n >= room->low_n)
+		return;
+	room->low_n = n;
+	room->uneven = true;
+}
+
+static void
+uncount_at(struct dw_room *room, uint64_t n)
+{
+	uint32_t *count = devices_at(room, n);
+
+	assert(*count > 0);
+	if (--*count == 0 && n <= room->low_n)
+		room->uneven = true;
 }
 
 void
@@ -59,14 +72,23 @@ dw_room_count_direct(struct dw_room *room, struct dw_member *member)
 	from = dw_greater(from, member->first_own - 1);
 	member->queued = member->own > from ? member->own - from : 0;
 	room->direct_queued += member->queued;
+	room->uneven = true;
 }
 
 void
 dw_room_stand_device(struct dw_room *room, struct dw_device *device, struct dw_position at)
 {
-	dw_room_uncount_device(room, device);
+	const struct dw_position before = device->at;
+
 	device->at = at;
-	dw_room_count_device(room, device);
+	if (room->log == NULL)
+		return;
+	if (dw_n(at) != dw_n(before)) {
+		uncount_at(room, dw_n(before));
+		count_at(room, dw_n(at));
+	}
+	if (dw_own(at) != dw_own(before))
+		dw_room_count_direct(room, device->member);
 }
 
 void
@@ -81,12 +103,9 @@ dw_room_count_device(struct dw_room *room, const struct dw_device *device)
 void
 dw_room_uncount_device(struct dw_room *room, const struct dw_device *device)
 {
-	uint32_t *count = room->log != NULL ? devices_at(room, dw_n(device->at)) : NULL;
-
-	if (count == NULL)
+	if (room->log == NULL)
 		return;
-	assert(*count > 0);
-	--*count;
+	uncount_at(room, dw_n(device->at));
 	dw_room_count_direct(room, device->member);
 }
 
@@ -98,6 +117,7 @@ dw_room_drop_numbered(struct dw_room *room)
 		dw_ring_drop(room->log);
 	}
 	room->oldest_n++;
+	room->uneven = true;
 }
 
 void
@@ -169,4 +189,5 @@ dw_room_sum_up(struct dw_room *room)
 	room->all->retained += retained - room->counted_retained;
 	room->counted_queued = queued;
 	room->counted_retained = retained;
+	room->uneven = false;
 }

@@ -387,7 +387,8 @@ dw_room_expire(struct dw_room *room, uint64_t now)
 		room->oldest_n = room->n + 1;
 	if (room->direct_at < at)
 		room->direct_at = 0;
-	dw_room_sum_up(room);
+	room->uneven = room->uneven || room->log == NULL;
+	dw_room_even_out(room);
 	room->all->dropped_expired += room->oldest_n - before;
 }
 

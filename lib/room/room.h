@@ -147,6 +147,7 @@ struct dw_room {
 	uint64_t direct_gone;   /* seq of the newest direct message that is no longer in there; 0: none */
 	bool mixed;             /* some message in log may have an `except` or an end */
 	uint32_t behind, ahead; /* private: devices before the oldest retained, and ahead of n (queued.c) */
+	bool uneven;            /* private: what is queued may have changed */
 	struct dw_member *members;
 	struct dw_device *dirty;
 	struct dw_gone *gone; /* private: stored cursors to be removed */
