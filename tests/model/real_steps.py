@@ -330,9 +330,9 @@ class Steps(Place):
         if index >= len(self.edges):
             return False
         old = self.edges[index]
+        old.kill()  # first: it must not see its clients leave one by one
         for name in [name for name, client in self.clients.items() if client.edge == index]:
             self.clients.pop(name).drop()
-        old.kill()
         old.line.cut()
         self.own("revoke", ASIDE, old.sentinel_user)
         old.sentinel.drop()
