@@ -205,7 +205,7 @@ static bool
 is_idle(void)
 {
 	return !lines_busy() && hub.scans == NULL && hub.batch->count == 0 && store_idle(hub.store) &&
-		   hub.serving == NULL && hub.outbox.to == NULL && hub.lost == NULL;
+		   hub.serving == NULL && hub.outbox.to == NULL && hub.lost == NULL && hub.loaders == NULL;
 }
 
 bool
