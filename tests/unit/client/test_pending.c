@@ -76,7 +76,6 @@ static int
 end(void **state)
 {
 	(void)state;
-	dw_pendings_end_all(&all, DW_E_CLOSING);
 	assert_true(all.count == 0 && all.bytes == 0 && all.unsent == NULL);
 	dw_pendings_clear(&all);
 	dw_buf_clear(&sent);
@@ -165,6 +164,7 @@ test_an_answer_goes_to_its_asker(void **state)
 	assert_true(publish(&a, 0, 1) > fourth); /* a number is not used twice, though its place is */
 	assert_false(answer(first, DW_STORED, 0) || answer(second, DW_TABLE, 0));
 	assert_int_equal(a.count, 1);
+	dw_pendings_end_all(&all, DW_E_CLOSING); /* while who asked is there */
 }
 
 static void
@@ -201,6 +201,7 @@ test_full(void **state)
 	assert_false(dw_pendings_full(&all));
 	(void)publish(&a, 0, BYTES_MAX % DW_DATA_MAX);
 	assert_true(dw_pendings_full(&all));
+	dw_pendings_end_all(&all, DW_E_CLOSING);
 }
 
 /* What waits at the hub has two answers; it counts towards the bytes only where that is wanted. */
@@ -306,6 +307,7 @@ test_sent_together(void **state)
 	assert_true(dw_pendings_send(&all, NULL) && dw_pendings_send(&all, NULL));
 	assert_true(frames == 2 && all.unsent == NULL);
 	assert_true(sent.len > DW_WIRE_TOGETHER);
+	dw_pendings_end_all(&all, DW_E_CLOSING);
 }
 
 /* What is unsent may be answered, after all: it was sent before, and nothing else is sent for it. */
@@ -346,6 +348,7 @@ test_sent_again(void **state)
 	assert_int_equal(next_sent(&rest).read.wait_ms, 1);       /* over, but 0 would be another question */
 	assert_int_equal(rest.n, 0);
 	assert_true(answer(second, DW_STORED, 0));
+	dw_pendings_end_all(&all, DW_E_CLOSING);
 }
 
 /* Lets the hub's socket do what it can, until a frame is there. */
