@@ -17,6 +17,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/buf.h"
 #include "base/clock.h"
 #include "base/lines.h"
 #include "cli/command.h"
@@ -73,20 +74,6 @@ put_hex(char *to, uint64_t value)
 	return to;
 }
 
-static char *
-put_decimal(char *to, uint64_t value)
-{
-	char digits[20];
-	size_t at = sizeof(digits);
-
-	do {
-		digits[--at] = (char)('0' + value % 10);
-		value /= 10;
-	} while (value > 0);
-	memcpy(to, digits + at, sizeof(digits) - at);
-	return to + sizeof(digits) - at;
-}
-
 static uint64_t
 mix_word(uint64_t sum, uint64_t word)
 {
@@ -135,7 +122,7 @@ make_id(struct dw_str line, char id[DW_ID_MAX + 1])
 	char *at = put_hex(id, batch.name);
 
 	*at++ = '-';
-	at = put_decimal(at, batch.line);
+	at = dw_put_decimal(at, batch.line);
 	*at++ = '-';
 	at = put_hex(at, mix(line));
 	*at = '\0';

@@ -127,8 +127,8 @@ dw_buf_addf(struct dw_buf *b, const char *format, ...)
 	dw_buf_grow(b, (size_t)wanted);
 }
 
-void
-dw_buf_addu(struct dw_buf *b, uint64_t value)
+char *
+dw_put_decimal(char *to, uint64_t value)
 {
 	char digits[20];
 	size_t at = sizeof(digits);
@@ -137,7 +137,16 @@ dw_buf_addu(struct dw_buf *b, uint64_t value)
 		digits[--at] = (char)('0' + value % 10);
 		value /= 10;
 	} while (value > 0);
-	dw_buf_add(b, digits + at, sizeof(digits) - at);
+	memcpy(to, digits + at, sizeof(digits) - at);
+	return to + sizeof(digits) - at;
+}
+
+void
+dw_buf_addu(struct dw_buf *b, uint64_t value)
+{
+	char digits[20];
+
+	dw_buf_add(b, digits, (size_t)(dw_put_decimal(digits, value) - digits));
 }
 
 /* As short as it goes: what came as JSON is never longer than it was. */

@@ -85,6 +85,8 @@ void dw_buf_add(struct dw_buf *b, const void *bytes, size_t n);
 void dw_buf_addc(struct dw_buf *b, char c);
 void dw_buf_adds(struct dw_buf *b, const char *text);
 void dw_buf_addf(struct dw_buf *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Writes at most 20 digits, without an end, and returns where they end. */
+char *dw_put_decimal(char *to, uint64_t value);
 void dw_buf_addu(struct dw_buf *b, uint64_t value); /* decimal digits */
 /* A JSON string with its quotes (RFC 8259 section 7), in as few bytes as it goes; the bytes must be valid UTF-8. */
 void dw_buf_add_json_string(struct dw_buf *b, struct dw_str s);

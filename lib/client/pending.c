@@ -159,8 +159,10 @@ fits(const struct dw_pending *request, enum dw_wire_kind answer)
 		return answer == DW_RECORDS;
 	case DW_STAT:
 		return answer == DW_TABLE;
-	default:
+	case DW_OWN:
 		return answer == DW_OWNED || answer == DW_TABLE;
+	default:
+		return false;
 	}
 }
 
