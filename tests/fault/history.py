@@ -293,9 +293,9 @@ class History:
 
     def _page(self, stream, name, answer, first):
         found = answer["messages"]
+        oldest = next((obj["seq"] for obj in found if obj.get("n") is not None), 0)
         self._counts["pages"] += 1
-        self._joined(stream, {"head": answer["head"], "oldest": found[0]["seq"] if found else 0,
-                              "resume": "new" if first else "exact"}, None)
+        self._joined(stream, {"head": answer["head"], "oldest": oldest, "resume": "new" if first else "exact"}, None)
         page = Page(f"{name} in {stream.device.room}", stream, int(stream.after), answer["last"], answer["head"], first)
         gaps = answer["gaps"] + [{**gap, "direct": True} for gap in answer.get("direct_gaps", ())]
         page.gaps += [gap for gap in (self._gap(stream, data) for data in gaps) if gap]

@@ -326,6 +326,16 @@ def test_a_first_page_tells_of_nothing_that_was_gone_before(made, gaps, first, f
     assert made.found() == found
 
 
+@pytest.mark.parametrize("first, found", [(4, set()), (5, {"lost"})])
+def test_a_first_page_may_begin_with_a_direct_message_older_than_what_is_gone(made, first, found):
+    made.direct(1)
+    for seq in range(2, 7):
+        made.history.attempt(f"m{seq}", 7)
+        made.history.answer(f"m{seq}", seq, seq - 1)
+    made.poll(0, made.page(6, made.update(1, own=1), *(made.update(seq, seq - 1) for seq in range(first, 7))), first=True)
+    assert made.found() == found
+
+
 @pytest.mark.parametrize("told, found", [((1, 1), set()), (None, {"silent_gap", "lost"}), ((1, 2), {"over_told"})])
 def test_a_page_tells_direct_messages_by_their_own_numbers(made, told, found):
     made.store(1)
