@@ -284,10 +284,13 @@ FOR_INTEGRATION := $(addprefix $(BUILD)/tests/,diagws-edge-v99 embed api api-v99
 FOR_FAULT       := $(BUILD)/tests/clients $(if $(SANITIZE),,$(BUILD)/tests/inject.so)
 check-built: all $(UNIT_TESTS) $(BUILD)/tests/harness $(FOR_INTEGRATION) $(FOR_FAULT)
 
+# What the tests of the model wait for leaves time for the stacks.
+PART := $(MAKE) --no-print-directory
 check: deps
-	$(if $(filter thread,$(SANITIZE)),,$(Q)$(MAKE) --no-print-directory -j $(shell nproc) check-built)
-	$(Q)$(MAKE) --no-print-directory $(if $(filter thread,$(SANITIZE)),check-thread, \
-		check-unit check-model check-integration check-fault $(if $(SANITIZE),,check-fuzz))
+	$(Q)$(if $(filter thread,$(SANITIZE)),$(PART) check-thread, \
+		$(PART) -j $(shell nproc) check-built && $(PART) check-unit && \
+		$(PART) -j 2 --output-sync check-model $(if $(PYTEST)$(SANITIZE),,stacks) && \
+		$(PART) check-integration check-fault $(if $(SANITIZE),,check-fuzz))
 
 check-unit: $(UNIT_TESTS)
 	$(Q)printf '%s\n' $(UNIT_TESTS) | xargs -P $(shell nproc) -n 1 sh -c \
@@ -305,7 +308,6 @@ model: $(BUILD)/tests/harness $(if $(REAL),all)
 
 check-integration: all $(FOR_INTEGRATION)
 	$(Q)DIAGWS_BUILD=$(abspath $(BUILD)) $(PYTHON) -m pytest -q -p no:cacheprovider -n 6 tests/integration $(PYTEST)
-	$(if $(PYTEST)$(SANITIZE),,$(Q)$(MAKE) --no-print-directory stacks)
 
 # Clients of other people's stacks: what of node, go and java is there is used, and fetches what it needs into build/stacks.
 stacks: all
