@@ -284,12 +284,12 @@ FOR_INTEGRATION := $(addprefix $(BUILD)/tests/,diagws-edge-v99 embed api api-v99
 FOR_FAULT       := $(BUILD)/tests/clients $(if $(SANITIZE),,$(BUILD)/tests/inject.so)
 check-built: all $(UNIT_TESTS) $(BUILD)/tests/harness $(FOR_INTEGRATION) $(FOR_FAULT)
 
-# What the tests of the model wait for leaves time for the stacks.
+# The model's tests wait for much, and leave time for others; under a sanitizer they do not.
 PART := $(MAKE) --no-print-directory
 check: deps
 	$(Q)$(if $(filter thread,$(SANITIZE)),$(PART) check-thread, \
-		$(PART) -j $(shell nproc) check-built && $(PART) check-unit && \
-		$(PART) -j 2 --output-sync check-model $(if $(PYTEST)$(SANITIZE),,stacks) && \
+		$(PART) -j $(shell nproc) check-built && \
+		$(PART) $(if $(SANITIZE),,-j 3 --output-sync) check-unit check-model $(if $(PYTEST)$(SANITIZE),,stacks) && \
 		$(PART) check-integration check-fault $(if $(SANITIZE),,check-fuzz))
 
 check-unit: $(UNIT_TESTS)
