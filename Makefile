@@ -284,7 +284,7 @@ FOR_INTEGRATION := $(addprefix $(BUILD)/tests/,diagws-edge-v99 embed api api-v99
 FOR_FAULT       := $(BUILD)/tests/clients $(if $(SANITIZE),,$(BUILD)/tests/inject.so)
 check-built: all $(UNIT_TESTS) $(BUILD)/tests/harness $(FOR_INTEGRATION) $(FOR_FAULT)
 
-# The model's tests wait for much, and leave time for others; under a sanitizer they do not.
+# The model's tests wait for much, and leave time for others; under a sanitizer each has the machine to itself.
 PART := $(MAKE) --no-print-directory
 check: deps
 	$(Q)$(if $(filter thread,$(SANITIZE)),$(PART) check-thread, \
