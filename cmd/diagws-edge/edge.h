@@ -8,13 +8,13 @@
 
 #include "base/wheel.h"
 #include "cli/opt.h"
-#include "door/limits.h"
+#include "http/limits.h"
 #include "room/rooms.h"
 #include "token/auth.h"
 
 enum {
 	LIMIT_USER_CONNECTIONS = 64,
-	DENY_MS = 50, /* refusals come no sooner: unknown and forbidden take the same time */
+	DW_HTTP_DENY_MS = 50, /* refusals come no sooner: unknown and forbidden take the same time */
 };
 
 struct edge_config {
@@ -48,9 +48,9 @@ struct edge {
 	struct uv_loop_s *loop;
 	struct dw_auth *auth;
 	struct uplink *uplink;
-	struct listener *listeners; /* utlist */
+	struct dw_http_listener *listeners; /* utlist */
 	struct gate *gate;
-	struct http *http;
+	struct dw_http *http;
 	struct server *server;
 	struct dw_wheel wheel;
 	struct rooms rooms;
@@ -58,7 +58,7 @@ struct edge {
 	struct dw_hash sessions;            /* and by session */
 	struct subscription *confirmations; /* pending (utlist, by pending_next) */
 	struct dw_hash users;               /* limits.h */
-	struct limits limits;
+	struct dw_http_limits limits;
 	struct conn_request *requests; /* utlist */
 	struct ask *waiting;           /* what HTTP requests wait for at the hub (utlist) */
 	uint32_t joins;                /* JOINs sent: their corr */

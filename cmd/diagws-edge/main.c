@@ -17,8 +17,8 @@
 #include "client/conn.h"
 #include "client/subscription.h"
 #include "door/gate.h"
-#include "door/listen.h"
-#include "door/receive.h"
+#include "http/listen.h"
+#include "http/receive.h"
 #include "door/server.h"
 #include "edge.h"
 #include "http/http.h"
@@ -87,7 +87,7 @@ drain(void)
 	dw_notify("STOPPING=1");
 	edge.draining = true;
 	drain_until = dw_mono_ms() + (uint64_t)edge.config.drain_ms;
-	listen_close(&edge.listeners);
+	dw_http_listen_close(&edge.listeners);
 	while (gate_evict(edge.gate, 0))
 		;
 	conn_each(&edge, say_goodbye);
@@ -97,7 +97,7 @@ drain(void)
 			conn_close(request->conn, 1012, "service restart");
 	}
 	ask_drain(&edge);
-	http_close_idle(edge.http);
+	dw_http_close_idle(edge.http);
 	(void)uv_timer_start(&drain_timer, on_drain, 10, 20);
 }
 
@@ -153,12 +153,12 @@ static const struct server_events clients = {
 };
 
 static bool
-to_http(struct edge *to, int fd, const struct address *address, struct dw_str taken)
+to_http(struct edge *to, int fd, const struct dw_http_address *address, struct dw_str taken)
 {
-	return http_take(to->http, fd, address, taken);
+	return dw_http_take(to->http, fd, address, taken);
 }
 
-/* See listen_room. Whoever goes is one whom nobody works for: at the gate, between two requests, in the midst of a
+/* See dw_http_listen_room. Whoever goes is one whom nobody works for: at the gate, between two requests, in the midst of a
  * head, or refused; who has been so for a while before who has only just come. */
 static bool
 make_room(struct edge *of, bool must)
@@ -166,7 +166,7 @@ make_room(struct edge *of, bool must)
 	const uint64_t all = of->counts.visitors + of->http->count + of->counts.websockets + of->counts.lingering;
 
 	return (!must && all < (uint64_t)of->config.max_connections) || gate_evict_leaving(of->gate) || conn_evict(of) ||
-		   gate_evict(of->gate, SILENT_MS) || http_evict(of->http, SILENT_MS) || http_evict(of->http, 0) ||
+		   gate_evict(of->gate, SILENT_MS) || dw_http_evict(of->http, SILENT_MS) || dw_http_evict(of->http, 0) ||
 		   gate_evict(of->gate, 0);
 }
 
@@ -180,14 +180,14 @@ start(struct dw_fault *fault)
 	(void)signal(SIGPIPE, SIG_IGN);
 	if (uv_loop_init(&loop) != 0)
 		return DW_E_NOMEM;
-	receive_here();
+	dw_http_receive_here();
 	edge.loop = &loop;
 	edge.started = edge.adapted_at = dw_mono_ms();
 	edge.confirm_ms = CONFIRM_MS;
 	edge.secret[0] = dw_random();
 	edge.secret[1] = dw_random();
 	dw_wheel_init(&edge.wheel, edge.started);
-	if (limits_init(&edge.limits, &edge.config) != DW_OK)
+	if (dw_http_limits_init(&edge.limits, &edge.config) != DW_OK)
 		return DW_E_NOMEM;
 	if (!frame_open())
 		return dw_fault_set(
@@ -205,9 +205,9 @@ start(struct dw_fault *fault)
 	if (err == DW_OK)
 		err = gate_new(&edge.gate, &edge, to_http);
 	if (err == DW_OK)
-		err = http_new(&edge.http, &edge, edge_routes, fault);
+		err = dw_http_new(&edge.http, &edge, edge_routes, fault);
 	if (err == DW_OK)
-		err = listen_open(&edge.listeners, &edge, make_room, fault);
+		err = dw_http_listen_open(&edge.listeners, &edge, make_room, fault);
 	return err;
 }
 
@@ -223,8 +223,8 @@ static void
 stop(void)
 {
 	edge.ending = true;
-	listen_close(&edge.listeners);
-	http_destroy(&edge.http);
+	dw_http_listen_close(&edge.listeners);
+	dw_http_destroy(&edge.http);
 	server_destroy(&edge.server);
 	gate_destroy(&edge.gate);
 	uplink_destroy(&edge.uplink);
@@ -232,11 +232,11 @@ stop(void)
 	uv_walk(&loop, close_handle, NULL);
 	(void)uv_run(&loop, UV_RUN_DEFAULT);
 	(void)uv_loop_close(&loop);
-	receive_clear();
+	dw_http_receive_clear();
 	rooms_clear(&edge);
 	free(edge.sessions.chains);
 	status_clear();
-	limits_clear(&edge.limits);
+	dw_http_limits_clear(&edge.limits);
 	dw_auth_destroy(&edge.auth);
 }
 

@@ -5,8 +5,8 @@
 
 #include "base/paths.h"
 #include "cli/logging.h"
-#include "door/listen.h"
-#include "door/origin.h"
+#include "http/listen.h"
+#include "http/origin.h"
 
 static struct edge_config o = {
 	.listen = { .item = { "127.0.0.1:8000" }, .count = 1 },
@@ -25,7 +25,7 @@ static struct edge_config o = {
 
 /* A budget of a user or an address, of which 0 lifts the bound. */
 #define BUDGET(NAME, ENV, INITIAL, MEMBER, HELP) \
-	DW_OPT_NUMBER, 0, NAME, "N", HELP, ENV, INITIAL, .target = &o.MEMBER, .max = BUDGET_MOST
+	DW_OPT_NUMBER, 0, NAME, "N", HELP, ENV, INITIAL, .target = &o.MEMBER, .max = DW_HTTP_BUDGET_MOST
 
 static const struct dw_opt options[] = {
 	{ DW_OPT_LIST, 0, "listen", "ADDR:PORT|wss://ADDR:PORT|unix:PATH",
@@ -87,7 +87,7 @@ check_listeners(struct dw_fault *fault)
 	bool tls = false;
 
 	for (size_t i = 0; i < o.listen.count; i++) {
-		int err = listen_check(o.listen.item[i], &tls, fault);
+		int err = dw_http_listen_check(o.listen.item[i], &tls, fault);
 
 		if (err != DW_OK)
 			return err;
@@ -105,7 +105,7 @@ check_listeners(struct dw_fault *fault)
 int
 options_check(struct edge_config *out, struct dw_fault *fault)
 {
-	static char endpoint[DW_PATH_SIZE], origins[DW_OPT_LIST_MAX][ORIGIN_SIZE];
+	static char endpoint[DW_PATH_SIZE], origins[DW_OPT_LIST_MAX][DW_HTTP_ORIGIN_SIZE];
 	int err;
 
 	if (o.hub == NULL) {
@@ -116,7 +116,7 @@ options_check(struct edge_config *out, struct dw_fault *fault)
 		return dw_fault_set(fault, DW_E_CONFIG, "--keys", "a directory with key files", "option '--keys' is missing");
 	err = check_listeners(fault);
 	if (err == DW_OK)
-		err = origins_prepare(&o.origins, origins, fault);
+		err = dw_http_origins_prepare(&o.origins, origins, fault);
 	if (err == DW_OK)
 		*out = o;
 	return err;

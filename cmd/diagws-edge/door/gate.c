@@ -22,9 +22,9 @@
 
 #include "base/clock.h"
 #include "cli/logging.h"
-#include "door/address.h"
+#include "http/address.h"
 #include "door/server.h"
-#include "door/socket.h"
+#include "http/socket.h"
 #include "door/upgrade.h"
 #include "edge.h"
 
@@ -46,7 +46,7 @@ struct visitor {
 	bool leaves;  /* it is done with, and what it sends is dropped */
 	size_t scanned;
 	struct dw_buf taken; /* of an upgrade's head */
-	struct address address;
+	struct dw_http_address address;
 };
 
 struct gate {
@@ -74,7 +74,7 @@ set_timer(struct gate *gate)
 
 /* It leaves the gate; head: of one that upgrades. */
 static void
-leave(struct gate *gate, struct visitor *visitor, enum fate fate, const struct head *head)
+leave(struct gate *gate, struct visitor *visitor, enum fate fate, const struct dw_http_head *head)
 {
 	const struct dw_str taken = { visitor->taken.data, visitor->taken.len };
 	const int fd = visitor->fd;
@@ -108,7 +108,7 @@ take_bytes(struct gate *gate, struct visitor *visitor, size_t n)
 
 /* The head of what may be an upgrade; n bytes of it are in the socket, and in gate->bytes. */
 static enum fate
-look_at_head(struct gate *gate, struct visitor *visitor, size_t n, struct head *head)
+look_at_head(struct gate *gate, struct visitor *visitor, size_t n, struct dw_http_head *head)
 {
 	const size_t before = visitor->taken.len;
 	size_t end;
@@ -116,14 +116,14 @@ look_at_head(struct gate *gate, struct visitor *visitor, size_t n, struct head *
 	dw_buf_add(&visitor->taken, gate->bytes, n);
 	if (!dw_buf_ok(&visitor->taken))
 		return ENDS;
-	if (head_end(visitor->taken.data, visitor->taken.len, &visitor->scanned, &end) == HEAD_OK && end == 0)
+	if (dw_http_head_end(visitor->taken.data, visitor->taken.len, &visitor->scanned, &end) == DW_HEAD_OK && end == 0)
 		return take_bytes(gate, visitor, n);
 	/* It is whole, or can never be; HTTP gets exactly what was looked at. */
 	visitor->taken.len = end > 0 ? end : visitor->taken.len;
 	if (take_bytes(gate, visitor, visitor->taken.len - before) == ENDS)
 		return ENDS;
-	return end > 0 && head_parse(visitor->taken.data, end, head) == HEAD_OK && upgrade_asked(head) &&
-				   upgrade_check(head, &gate->edge->config.origins) == HEAD_OK
+	return end > 0 && dw_http_head_parse(visitor->taken.data, end, head) == DW_HEAD_OK && upgrade_asked(head) &&
+				   upgrade_check(head, &gate->edge->config.origins) == DW_HEAD_OK
 			   ? UPGRADES
 			   : GOES_TO_HTTP;
 }
@@ -145,7 +145,7 @@ static enum fate
 take_proxy_header(struct gate *gate, struct visitor *visitor, size_t n)
 {
 	size_t used;
-	int err = proxy_read(gate->bytes, n, &used, &visitor->address);
+	int err = dw_http_proxy_read(gate->bytes, n, &used, &visitor->address);
 
 	if (err == DW_E_AGAIN)
 		return WAITS;
@@ -157,12 +157,12 @@ take_proxy_header(struct gate *gate, struct visitor *visitor, size_t n)
 }
 
 static enum fate
-look_at_bytes(struct gate *gate, struct visitor *visitor, struct head *head)
+look_at_bytes(struct gate *gate, struct visitor *visitor, struct dw_http_head *head)
 {
 	ssize_t n;
 
 	if (visitor->leaves)
-		return socket_discard(visitor->fd) ? WAITS : ENDS;
+		return dw_http_socket_discard(visitor->fd) ? WAITS : ENDS;
 	n = recv(visitor->fd, gate->bytes, sizeof(gate->bytes), MSG_PEEK | MSG_DONTWAIT);
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return WAITS;
@@ -179,7 +179,7 @@ look_at_bytes(struct gate *gate, struct visitor *visitor, struct head *head)
 static bool
 look(struct gate *gate, struct visitor *visitor)
 {
-	struct head head;
+	struct dw_http_head head;
 	enum fate fate;
 
 	do
@@ -216,7 +216,7 @@ watch(struct gate *gate, struct visitor *visitor, uint32_t events)
 }
 
 void
-gate_take(struct gate *gate, int fd, const struct address *address)
+gate_take(struct gate *gate, int fd, const struct dw_http_address *address)
 {
 	struct visitor *visitor = calloc(1, sizeof(*visitor));
 
@@ -241,7 +241,7 @@ gate_linger(struct gate *gate, int fd, bool said)
 {
 	struct visitor *visitor;
 
-	if (!socket_discard(fd) || said)
+	if (!dw_http_socket_discard(fd) || said)
 		return;
 	visitor = calloc(1, sizeof(*visitor));
 	if (visitor == NULL)
@@ -288,7 +288,7 @@ fire(struct dw_wheel_timer *timer)
 	while (gate_evict(gate, GATE_MS))
 		;
 	while (gate->leaving != NULL && gate->leaving->until <= now) {
-		socket_cut(gate->leaving->fd);
+		dw_http_socket_cut(gate->leaving->fd);
 		(void)gate_evict_leaving(gate);
 	}
 	set_timer(gate);

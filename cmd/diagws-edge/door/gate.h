@@ -18,19 +18,19 @@
 #include "base/buf.h"
 #include "base/err.h"
 
-struct address;
+struct dw_http_address;
 struct edge;
 struct gate;
 
 /* A connection that is for HTTP, with what of it was taken from the socket. false: no memory; it is closed. */
-typedef bool gate_http(struct edge *edge, int fd, const struct address *address, struct dw_str taken);
+typedef bool gate_http(struct edge *edge, int fd, const struct dw_http_address *address, struct dw_str taken);
 
 int gate_new(struct gate **out, struct edge *edge, gate_http *http);
 /* Ends all that wait. The loop must run until its handles are closed. */
 void gate_destroy(struct gate **gate_p);
 
 /* A new connection; the descriptor is the gate's from now on. */
-void gate_take(struct gate *gate, int fd, const struct address *address);
+void gate_take(struct gate *gate, int fd, const struct dw_http_address *address);
 /* Closes the one that has waited longest, if for at least ms. false: none. */
 bool gate_evict(struct gate *gate, uint64_t ms);
 /* The caller closes fd next; the gate lingers on a copy, unless both sides have said Close (said). Those that linger

@@ -1,6 +1,6 @@
 /* What those who take requests share: how an error is said in HTTP, and asking the hub; see request.h.
  *
- * A 403 comes no sooner than DENY_MS, so that unknown and forbidden take the same time. What was asked may outlive its
+ * A 403 comes no sooner than DW_HTTP_DENY_MS, so that unknown and forbidden take the same time. What was asked may outlive its
  * request. Failure modes: too many wait, of one user or in all; no memory.
  */
 #include "request.h"
@@ -21,7 +21,7 @@ struct ask {
 	struct ask *prev, *next; /* in edge->waiting, where it waits at the hub */
 	bool waits;
 	struct edge *edge;
-	struct request *request; /* NULL: its client left */
+	struct dw_http_request *request; /* NULL: its client left */
 	ask_done *done;
 	uint64_t corr;
 	char user[DW_USER_MAX + 1];
@@ -54,9 +54,9 @@ status_of(int err)
 }
 
 void
-api_fail(struct request *request, int err, const char *message, const char *field)
+dw_http_fail(struct dw_http_request *request, int err, const char *message, const char *field)
 {
-	const uint64_t deny_at = request->begun_at + DENY_MS;
+	const uint64_t deny_at = request->begun_at + DW_HTTP_DENY_MS;
 	struct dw_buf *out = &request->answer;
 
 	request->denied = err == DW_E_DENIED;
@@ -68,7 +68,7 @@ api_fail(struct request *request, int err, const char *message, const char *fiel
 		err = DW_E_HUB_AWAY;
 	if (request->denied || message == NULL || message[0] == '\0')
 		message = dw_err_text(err);
-	http_error(request, status_of(err), dw_err_code(err), message, request->denied ? NULL : field);
+	dw_http_error(request, status_of(err), dw_err_code(err), message, request->denied ? NULL : field);
 	if (request->add_more == NULL || request->status < MHD_HTTP_SERVICE_UNAVAILABLE || !dw_buf_ok(out))
 		return;
 	out->len--;
@@ -77,10 +77,10 @@ api_fail(struct request *request, int err, const char *message, const char *fiel
 }
 
 bool
-api_argument(const struct request *request, const char *name, bool (*parse)(const char *text, int64_t *value),
+dw_http_number(const struct dw_http_request *request, const char *name, bool (*parse)(const char *text, int64_t *value),
 	int64_t min, int64_t max, int64_t *out)
 {
-	const char *text = http_argument(request, name);
+	const char *text = dw_http_argument(request, name);
 	int64_t value;
 
 	if (text == NULL)
@@ -105,7 +105,7 @@ static void
 on_answer(void *user, int err, const struct dw_wire *answer)
 {
 	struct ask *ask = user;
-	struct request *request = ask->request;
+	struct dw_http_request *request = ask->request;
 	ask_done *done = ask->done;
 
 	if (err != DW_OK || answer->kind != DW_STORED || !ask->waits) /* else DELIVERED follows */
@@ -116,7 +116,7 @@ on_answer(void *user, int err, const struct dw_wire *answer)
 
 /* Whether one more may wait at the hub. */
 static int
-check_waiting(const struct request *request)
+check_waiting(const struct dw_http_request *request)
 {
 	const struct ask *ask;
 	size_t all = 0, same = 0;
@@ -134,7 +134,7 @@ check_waiting(const struct request *request)
 }
 
 void
-ask_hub(struct request *request, const struct dw_wire *wire, uint64_t wait_ms, ask_done *done)
+ask_hub(struct dw_http_request *request, const struct dw_wire *wire, uint64_t wait_ms, ask_done *done)
 {
 	struct edge *edge = request->edge;
 	struct ask *ask = NULL;
@@ -146,7 +146,7 @@ ask_hub(struct request *request, const struct dw_wire *wire, uint64_t wait_ms, a
 	}
 	if (err != DW_OK) {
 		free(ask);
-		api_fail(request, err, NULL, NULL);
+		dw_http_fail(request, err, NULL, NULL);
 		return;
 	}
 	ask->edge = edge;
@@ -160,17 +160,17 @@ ask_hub(struct request *request, const struct dw_wire *wire, uint64_t wait_ms, a
 }
 
 static void
-on_checked(struct request *request, int err, const struct dw_wire *answer)
+on_checked(struct dw_http_request *request, int err, const struct dw_wire *answer)
 {
 	(void)answer;
 	if (err == DW_OK)
-		api_fail(request, request->err, request->fault.message, request->fault.field);
+		dw_http_fail(request, request->err, request->fault.message, request->fault.field);
 	else
-		api_fail(request, err, NULL, NULL);
+		dw_http_fail(request, err, NULL, NULL);
 }
 
 void
-ask_refusal(struct request *request, struct dw_str room, int err)
+ask_refusal(struct dw_http_request *request, struct dw_str room, int err)
 {
 	const struct dw_wire check = { .kind = DW_OWN,
 		.own = { .verb = DW_STR("check"),
@@ -183,7 +183,7 @@ ask_refusal(struct request *request, struct dw_str room, int err)
 }
 
 void
-ask_forget(struct request *request)
+ask_forget(struct dw_http_request *request)
 {
 	struct ask *ask = request->ask;
 
@@ -204,7 +204,7 @@ ask_drain(struct edge *edge)
 
 	DL_FOREACH_SAFE(edge->waiting, ask, next)
 	{
-		struct request *request = ask->request;
+		struct dw_http_request *request = ask->request;
 
 		if (request == NULL)
 			continue;

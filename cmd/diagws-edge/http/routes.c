@@ -7,14 +7,14 @@
 #include "hub/uplink.h"
 
 static void
-take_health(struct request *request)
+take_health(struct dw_http_request *request)
 {
 	dw_buf_adds(&request->answer, "{\"status\":\"ok\"}");
-	http_answer(request, MHD_HTTP_OK);
+	dw_http_answer(request, MHD_HTTP_OK);
 }
 
 static void
-take_ready(struct request *request)
+take_ready(struct dw_http_request *request)
 {
 	const char *reason = request->edge->draining ? "shutting down" : uplink_unready(request->edge->uplink);
 
@@ -23,20 +23,20 @@ take_ready(struct request *request)
 		return;
 	}
 	dw_buf_addf(&request->answer, "{\"status\":\"unavailable\",\"reasons\":[\"%s\"]}", reason);
-	http_answer(request, MHD_HTTP_SERVICE_UNAVAILABLE);
+	dw_http_answer(request, MHD_HTTP_SERVICE_UNAVAILABLE);
 }
 
-const struct route edge_routes[] = {
+const struct dw_http_route edge_routes[] = {
 	{ "/ws/status", 0, status_take, NULL },
-	{ "/ws/broadcast-recommendation-update", ROUTE_POST | ROUTE_TOKEN, publish_take, "recommendation_update" },
-	{ "/ws/broadcast-effectiveness-update", ROUTE_POST | ROUTE_TOKEN, publish_take, "effectiveness_update" },
-	{ "/ws/broadcast-feedback-update", ROUTE_POST | ROUTE_TOKEN, publish_take, "feedback_update" },
-	{ "/ws/broadcast", ROUTE_POST | ROUTE_TOKEN, publish_take, NULL },
-	{ "/ws/messages/", ROUTE_TOKEN | ROUTE_PREFIX, messages_take, NULL },
-	{ "/healthz", ROUTE_FREE, take_health, NULL },
-	{ "/health", ROUTE_FREE, take_health, NULL },
-	{ "/health/live", ROUTE_FREE, take_health, NULL },
-	{ "/readyz", ROUTE_FREE, take_ready, NULL },
-	{ "/health/ready", ROUTE_FREE, take_ready, NULL },
+	{ "/ws/broadcast-recommendation-update", DW_HTTP_POST | DW_HTTP_TOKEN, publish_take, "recommendation_update" },
+	{ "/ws/broadcast-effectiveness-update", DW_HTTP_POST | DW_HTTP_TOKEN, publish_take, "effectiveness_update" },
+	{ "/ws/broadcast-feedback-update", DW_HTTP_POST | DW_HTTP_TOKEN, publish_take, "feedback_update" },
+	{ "/ws/broadcast", DW_HTTP_POST | DW_HTTP_TOKEN, publish_take, NULL },
+	{ "/ws/messages/", DW_HTTP_TOKEN | DW_HTTP_PREFIX, messages_take, NULL },
+	{ "/healthz", DW_HTTP_FREE, take_health, NULL },
+	{ "/health", DW_HTTP_FREE, take_health, NULL },
+	{ "/health/live", DW_HTTP_FREE, take_health, NULL },
+	{ "/readyz", DW_HTTP_FREE, take_ready, NULL },
+	{ "/health/ready", DW_HTTP_FREE, take_ready, NULL },
 	{ 0 },
 };

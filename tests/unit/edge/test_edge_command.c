@@ -117,8 +117,8 @@ a_user_has_one_budget_for_all_its_connections(void)
 	struct client *ann, *bob;
 
 	edge.config.max_user_requests = 1;
-	limits_clear(&edge.limits);
-	assert_int_equal(limits_init(&edge.limits, &edge.config), DW_OK);
+	dw_http_limits_clear(&edge.limits);
+	assert_int_equal(dw_http_limits_init(&edge.limits, &edge.config), DW_OK);
 	ann = enters("123", "", "ann", at(10, 5));
 	token.scope = DW_SCOPE_PUBLISH;
 	bob = enters("123", "", "bob", at(10, 5));
