@@ -158,8 +158,8 @@ dw_http_address_text(const struct dw_http_address *address, char out[DW_HTTP_ADD
 	}
 	(void)inet_ntop(
 		address->family == DW_HTTP_ADDRESS_V4 ? AF_INET : AF_INET6, address->bytes, number, (socklen_t)sizeof(number));
-	(void)snprintf(
-		out, DW_HTTP_ADDRESS_TEXT, address->family == DW_HTTP_ADDRESS_V4 ? "%s:%u" : "[%s]:%u", number, (unsigned)address->port);
+	(void)snprintf(out, DW_HTTP_ADDRESS_TEXT, address->family == DW_HTTP_ADDRESS_V4 ? "%s:%u" : "[%s]:%u", number,
+		(unsigned)address->port);
 }
 
 void

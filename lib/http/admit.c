@@ -8,8 +8,8 @@
 #include "base/clock.h"
 #include "http/check.h"
 #include "http/origin.h"
-#include "edge.h"
-#include "http/http.h"
+#include "http/limits.h"
+#include "http/parts.h"
 #include "http/request.h"
 #include "http/route.h"
 
@@ -20,7 +20,7 @@ judge(struct dw_http_request *request, int err)
 	const struct dw_claims *claims = request->claims.user[0] != '\0' ? &request->claims : NULL;
 
 	if (err == DW_OK || err == DW_E_TOKEN_MISSING) {
-		const int spent = dw_http_limits_request(&request->edge->limits, &request->client->address, claims);
+		const int spent = dw_http_limits_request(request->http->config.limits, &request->client->address, claims);
 
 		err = spent != DW_OK ? spent : err;
 	}
@@ -50,12 +50,9 @@ checked(void *user, int err, struct dw_claims *claims)
 static struct dw_str
 find_token(const struct dw_http_request *request)
 {
-	static const char bearer[] = "Bearer ";
-	const char *text = dw_http_header(request, "Authorization");
+	const struct dw_str token = dw_http_bearer(dw_str(dw_http_header(request, "Authorization")));
 
-	if (text != NULL && strncasecmp(text, bearer, sizeof(bearer) - 1) == 0)
-		return dw_str(text + sizeof(bearer) - 1);
-	return dw_str(dw_http_argument(request, "token"));
+	return token.p != NULL ? token : dw_str(dw_http_argument(request, "token"));
 }
 
 static void
@@ -65,8 +62,8 @@ check_token(struct dw_http_request *request)
 	int err = DW_OK;
 
 	if (token.n > 0 || dw_http_header(request, "Authorization") != NULL || (request->route->flags & DW_HTTP_TOKEN) != 0)
-		err = dw_http_check_begin(
-			request->edge, &request->client->address, token, &request->claims, &request->check, checked, request);
+		err = dw_http_check_begin(request->http->config.checks, &request->client->address, token, &request->claims,
+			&request->check, checked, request);
 	else if ((request->route->flags & DW_HTTP_FREE) != 0)
 		return;
 	if (err != DW_E_AGAIN)
@@ -79,7 +76,7 @@ check_token(struct dw_http_request *request)
 static void
 refuse_stranger(struct dw_http_request *request, const struct dw_http_refusal *refusal)
 {
-	if (dw_http_limits_request(&request->edge->limits, &request->client->address, NULL) == DW_OK) {
+	if (dw_http_limits_request(request->http->config.limits, &request->client->address, NULL) == DW_OK) {
 		dw_http_error(request, (unsigned)refusal->status, refusal->code, refusal->message, NULL);
 		return;
 	}
@@ -100,7 +97,7 @@ check_body(struct dw_http_request *request)
 	const char *type = dw_http_header(request, "Content-Type");
 	size_t n;
 
-	if (request->route == NULL || (request->route->flags & DW_HTTP_POST) == 0) {
+	if (request->route == NULL || (request->route->flags & (DW_HTTP_POST | DW_HTTP_PUT)) == 0) {
 		request->close |= request->body_due;
 		return request->body_due ? &none : NULL;
 	}
@@ -115,7 +112,7 @@ check_body(struct dw_http_request *request)
 	return &json;
 }
 
-/* Whether a page of the Origin may use this edge. A refusal it may read, as far as the protocol lets it. */
+/* Whether a page of the Origin may ask here. A refusal it may read, as far as the protocol lets it. */
 static const struct dw_http_refusal *
 check_origin(struct dw_http_request *request)
 {
@@ -123,10 +120,35 @@ check_origin(struct dw_http_request *request)
 
 	request->origin = origin;
 	if (origin == NULL ||
-		dw_http_origin_allowed(&request->edge->config.origins, dw_str(origin), dw_str(dw_http_header(request, "Host"))))
+		dw_http_origin_allowed(request->http->config.origins, dw_str(origin), dw_str(dw_http_header(request, "Host"))))
 		return NULL;
 	request->origin = "*";
 	return dw_http_refusal(DW_HEAD_ORIGIN);
+}
+
+static const struct dw_http_refusal *
+find_route(struct dw_http_request *request, const char *method, const char *path)
+{
+	static const struct dw_http_refusal no_name = { MHD_HTTP_BAD_REQUEST, "bad_request",
+		"a name in the path must be 1 to 64 characters in UTF-8, percent-encoded, none of them a control character" };
+	const struct dw_http_config *config = &request->http->config;
+	struct dw_http_found found, file;
+	const struct dw_http_refusal *refusal = dw_http_route_find(config->routes, method, path, &found);
+
+	if (refusal != NULL && found.allow == NULL && config->files != NULL) {
+		const struct dw_http_refusal *other = dw_http_route_find(config->files, method, path, &file);
+
+		if (other == NULL || file.allow != NULL) {
+			refusal = other;
+			found = file;
+		}
+	}
+	request->route = found.route;
+	request->allow = found.allow;
+	if (dw_http_route_part(&found, request->part, sizeof(request->part)))
+		return refusal;
+	request->route = NULL;
+	return &no_name;
 }
 
 static const struct dw_http_refusal *
@@ -138,7 +160,7 @@ check_head(struct dw_http_request *request, const char *method, const char *path
 		request->close = true;
 		return dw_http_refusal(fault);
 	}
-	refusal = dw_http_route_find(request->client->http->routes, method, path, &request->route, &request->allow);
+	refusal = find_route(request, method, path);
 	if (refusal == NULL)
 		refusal = check_origin(request);
 	if (refusal == NULL)
@@ -147,14 +169,15 @@ check_head(struct dw_http_request *request, const char *method, const char *path
 }
 
 void
-admit_head(struct dw_http_request *request, const char *method, const char *path)
+dw_http_admit(struct dw_http_request *request, const char *method, const char *path)
 {
 	const char *fault = dw_http_header(request, "Refused"), *length = dw_http_header(request, "Content-Length");
 	const struct dw_http_refusal *refusal;
 
 	request->body_due =
 		dw_http_header(request, "Transfer-Encoding") != NULL || (length != NULL && strcmp(length, "0") != 0);
-	refusal = check_head(request, method, path, fault != NULL ? (enum dw_http_fault)strtoul(fault, NULL, 10) : DW_HEAD_OK);
+	refusal =
+		check_head(request, method, path, fault != NULL ? (enum dw_http_fault)strtoul(fault, NULL, 10) : DW_HEAD_OK);
 	if (refusal != NULL)
 		refuse_stranger(request, refusal);
 	else if (request->route != NULL)

@@ -73,7 +73,8 @@ find(const struct dw_http_budget *budget, struct dw_str key, uint64_t now_ms, st
 	for (size_t i = 0; i < WAYS && found->key != mine; i++)
 		if (set[i].key == mine || set[i].full < found->full)
 			found = &set[i];
-	*used = (struct dw_http_bucket) { mine, budget->cost + (found->key == mine && found->full > now ? found->full : now) };
+	*used =
+		(struct dw_http_bucket) { mine, budget->cost + (found->key == mine && found->full > now ? found->full : now) };
 	return used->full <= now + budget->depth ? found : NULL;
 }
 

@@ -19,7 +19,7 @@ struct dw_http_files;
 int dw_http_files_new(
 	struct dw_http_files **out, const char *folder, const char *option, const char *csp, struct dw_fault *fault);
 void dw_http_files_destroy(struct dw_http_files **files_p);
-/* For dw_http_config and dw_http_serve_config. */
+/* For dw_http_config and dw_http_serve_config; NULL of NULL. */
 const struct dw_http_route *dw_http_files_routes(const struct dw_http_files *files);
 
 #endif

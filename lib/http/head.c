@@ -1,7 +1,7 @@
-/* Reading a request's head, and the URL in it: see head.h. Everything that comes to the edge's door is read here.
+/* Reading a request's head, and the URL in it: see head.h. Everything that comes to a program's door is read here.
  *
- * Happy path: dw_http_head_end, as more comes, until it is whole → dw_http_head_parse. Failure modes: whatever is not right, by name.
- * Invariants: linear in what is read; nothing outside of the given bytes is looked at, nothing is kept.
+ * Happy path: dw_http_head_end, as more comes, until it is whole → dw_http_head_parse. Failure modes: whatever is not
+ * right, by name. Invariants: linear in what is read; nothing outside of the given bytes is looked at, nothing is kept.
  */
 #include "head.h"
 
@@ -141,13 +141,12 @@ hex_digit(char c)
 	return c <= '9' ? c - '0' : (c | 0x20) - 'a' + 10;
 }
 
-/* The byte that the escape at i stands for; -1: there is none. */
-static int
-read_escape(struct dw_str text, size_t i)
+int
+dw_http_escape(struct dw_str text, size_t i, char sign)
 {
 	const char *at = text.p + i;
 
-	if (at[0] != '%' || text.n - i < 3 || isxdigit((unsigned char)at[1]) == 0 || isxdigit((unsigned char)at[2]) == 0)
+	if (at[0] != sign || text.n - i < 3 || isxdigit((unsigned char)at[1]) == 0 || isxdigit((unsigned char)at[2]) == 0)
 		return -1;
 	return hex_digit(at[1]) << 4 | hex_digit(at[2]);
 }
@@ -169,7 +168,7 @@ check_bytes(struct dw_str target, size_t path)
 			return DW_HEAD_ARGUMENTS;
 		if (c != '%')
 			continue;
-		escaped = read_escape(target, i);
+		escaped = dw_http_escape(target, i, '%');
 		if (escaped <= 0)
 			return DW_HEAD_ESCAPE;
 		if (i < path && (escaped == '/' || escaped == '\\'))
@@ -191,7 +190,7 @@ has_dots(struct dw_str path)
 			dots = others = 0;
 		} else if (path.p[i] == '.') {
 			dots++;
-		} else if (read_escape(path, i) == '.') {
+		} else if (dw_http_escape(path, i, '%') == '.') {
 			dots++;
 			i += 2;
 		} else {
@@ -340,6 +339,15 @@ take_websocket_version(struct dw_http_head *head, struct dw_str value)
 	return DW_HEAD_OK;
 }
 
+/* A list; of more than one line the first is kept, for whoever has it may be sent everything again. */
+static enum dw_http_fault
+take_if_none_match(struct dw_http_head *head, struct dw_str value)
+{
+	if (head->if_none_match.p == NULL)
+		head->if_none_match = value;
+	return DW_HEAD_OK;
+}
+
 static const struct {
 	const char *name;
 	enum dw_http_fault (*take)(struct dw_http_head *head, struct dw_str value);
@@ -359,6 +367,7 @@ static const struct {
 	{ "content-encoding", take_encoding, 0 },
 	{ "connection", take_connection, 0 },
 	{ "upgrade", take_upgrade, 0 },
+	{ "if-none-match", take_if_none_match, 0 },
 };
 
 bool
@@ -453,7 +462,7 @@ decode(struct dw_str value, char *out, size_t size)
 	size_t n = 0;
 
 	for (size_t i = 0; i < value.n && n + 1 < size; i++) {
-		const int escaped = read_escape(value, i);
+		const int escaped = dw_http_escape(value, i, '%');
 
 		out[n] = value.p[i];
 		if (value.p[i] == '+')
@@ -465,6 +474,17 @@ decode(struct dw_str value, char *out, size_t size)
 		n++;
 	}
 	out[n] = '\0';
+}
+
+struct dw_str
+dw_http_bearer(struct dw_str authorization)
+{
+	static const char bearer[] = "Bearer ";
+	const size_t n = sizeof(bearer) - 1;
+
+	if (authorization.n < n || strncasecmp(authorization.p, bearer, n) != 0)
+		return (struct dw_str) { NULL, 0 };
+	return (struct dw_str) { authorization.p + n, authorization.n - n };
 }
 
 const char *

@@ -95,7 +95,7 @@ bool dw_http_head_next(struct dw_str *list, struct dw_str *element);
 
 /* What is behind "Bearer "; p NULL: it is of another kind. */
 struct dw_str dw_http_bearer(struct dw_str authorization);
-/* Whether the byte or escape at i of a text stands for another byte: which; -1: it is no whole escape. */
+/* The byte that the escape at i stands for: `sign` ('%'), and two hexadecimal digits; -1: there is none. */
 int dw_http_escape(struct dw_str text, size_t i, char sign);
 
 /* Whether a request asks for another protocol, and *fault: DW_HEAD_OK, or why it cannot be; origins: of --origin. Pure.

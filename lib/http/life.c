@@ -5,7 +5,7 @@
  * after a request was suspended it calls again for where it stood. In mid-body it takes no answer: what has to be said
  * there is written to the socket by us, and the connection ends.
  */
-#include "http.h"
+#include "parts.h"
 
 #include <poll.h>
 #include <stdlib.h>
@@ -15,8 +15,8 @@
 #include "base/clock.h"
 #include "http/answer.h"
 #include "http/check.h"
+#include "http/limits.h"
 #include "http/socket.h"
-#include "edge.h"
 #include "http/request.h"
 #include "http/route.h"
 
@@ -43,7 +43,7 @@ is_gone(const struct dw_http_request *request)
 static void
 set_timer(struct dw_http_request *request, uint64_t ms)
 {
-	dw_wheel_set(&request->edge->wheel, &request->timer, dw_mono_ms() + ms);
+	dw_wheel_set(request->http->config.wheel, &request->timer, dw_mono_ms() + ms);
 }
 
 /* In mid-body, where libmicrohttpd takes no answer. */
@@ -54,7 +54,8 @@ dw_http_hurry(struct dw_http_request *request)
 
 	if (request->state != DW_HTTP_IN_REFUSED)
 		return;
-	dw_http_write_answer(&out, (int)request->status, dw_bytes(request->answer.data, request->answer.len), "", !request->heads);
+	dw_http_write_answer(
+		&out, (int)request->status, dw_bytes(request->answer.data, request->answer.len), "", !request->heads);
 	if (dw_buf_ok(&out) && dw_buf_ok(&request->answer))
 		(void)send(request->client->fd, out.data, out.len, MSG_DONTWAIT | MSG_NOSIGNAL);
 	dw_buf_clear(&out);
@@ -75,7 +76,8 @@ takes_nothing(struct dw_http_request *request)
 static void
 fire(struct dw_wheel_timer *timer)
 {
-	struct dw_http_request *request = (struct dw_http_request *)((char *)timer - offsetof(struct dw_http_request, timer));
+	struct dw_http_request *request =
+		(struct dw_http_request *)((char *)timer - offsetof(struct dw_http_request, timer));
 
 	if (request->state == DW_HTTP_IN_BODY)
 		dw_http_error(request, MHD_HTTP_REQUEST_TIMEOUT, "timeout", "the body did not come within 30 s", NULL);
@@ -99,7 +101,7 @@ is_newest(const struct dw_http_request *request)
 static bool
 ends_here(const struct dw_http_request *request)
 {
-	return request->close || request->edge->draining ||
+	return request->close || request->http->draining ||
 		   (request->client->reader.state == DW_HTTP_READ_NOTHING && is_newest(request));
 }
 
@@ -107,13 +109,11 @@ static bool
 add_headers(struct MHD_Response *response, const struct dw_http_request *request)
 {
 	const bool preflight = dw_http_header(request, "Access-Control-Request-Method") != NULL;
-	const bool upgrade = request->status == MHD_HTTP_UPGRADE_REQUIRED;
+	const bool upgrade = request->status == MHD_HTTP_UPGRADE_REQUIRED, json = request->fields == NULL;
 	const bool later = request->status == MHD_HTTP_SERVICE_UNAVAILABLE || request->status == MHD_HTTP_TOO_MANY_REQUESTS;
-	const struct {
-		const char *name, *value;
-	} headers[] = {
-		{ "Content-Type", request->status != MHD_HTTP_NO_CONTENT ? "application/json" : NULL },
-		{ "Cache-Control", "no-store" },
+	const struct dw_http_field headers[] = {
+		{ "Content-Type", json && request->status != MHD_HTTP_NO_CONTENT ? "application/json" : NULL },
+		{ "Cache-Control", json ? "no-store" : NULL },
 		{ "X-Content-Type-Options", "nosniff" },
 		{ "Allow", request->allow },
 		{ "WWW-Authenticate", request->status == MHD_HTTP_UNAUTHORIZED ? "Bearer" : NULL },
@@ -131,6 +131,9 @@ add_headers(struct MHD_Response *response, const struct dw_http_request *request
 	for (size_t i = 0; i < sizeof(headers) / sizeof(headers[0]); i++)
 		if (headers[i].value != NULL && MHD_add_response_header(response, headers[i].name, headers[i].value) != MHD_YES)
 			return false;
+	for (const struct dw_http_field *field = request->fields; field != NULL && field->name != NULL; field++)
+		if (MHD_add_response_header(response, field->name, field->value) != MHD_YES)
+			return false;
 	return true;
 }
 
@@ -140,21 +143,22 @@ static bool
 count_bytes(struct dw_http_request *request, size_t size, const char *message)
 {
 	const bool service = (request->claims.scope & DW_SCOPE_PUBLISH) != 0;
-	struct edge *edge = request->edge;
+	struct dw_http *http = request->http;
+	struct dw_http_guest *guest = request->guest;
 	int err = DW_OK;
 
-	if (request->user == NULL) {
+	if (guest == NULL) {
 		size += request->counted;
 		request->counted = size < BYTES_COUNT ? size : 0;
 		if (size < BYTES_COUNT)
 			return true;
-		request->user = dw_http_guest_get(&edge->users, dw_str(request->claims.user));
+		request->guest = guest = dw_http_guest_get(&http->config.limits->users, dw_str(request->claims.user));
 	}
-	if (request->user == NULL)
+	if (guest == NULL)
 		err = DW_E_NOMEM;
-	else if (!service && request->user->bytes + size > LIMIT_USER_BYTES)
+	else if (!service && guest->bytes + size > LIMIT_USER_BYTES)
 		err = DW_E_RATE;
-	else if (edge->counts.bytes + size > LIMIT_BYTES)
+	else if (http->bytes + size > LIMIT_BYTES)
 		err = DW_E_BUSY;
 	if (err != DW_OK) {
 		request->state = DW_HTTP_IN_TAKEN; /* though it was answered */
@@ -162,9 +166,24 @@ count_bytes(struct dw_http_request *request, size_t size, const char *message)
 		return false;
 	}
 	request->counted += size;
-	request->user->bytes += size;
-	edge->counts.bytes += size;
+	guest->bytes += size;
+	http->bytes += size;
 	return true;
+}
+
+static struct MHD_Response *
+make_response(struct dw_http_request *request)
+{
+	const struct dw_str lasting = request->lasting;
+	struct MHD_Response *response;
+
+	if (lasting.n > 0) /* libmicrohttpd does not change what it is given to keep; its type only says so */
+		return MHD_create_response_from_buffer(lasting.n, (void *)(uintptr_t)lasting.p, MHD_RESPMEM_PERSISTENT);
+	response = MHD_create_response_from_buffer(request->answer.len, request->answer.data,
+		request->answer.data != NULL ? MHD_RESPMEM_MUST_FREE : MHD_RESPMEM_PERSISTENT);
+	if (response != NULL)
+		request->answer = (struct dw_buf) { 0 };
+	return response;
 }
 
 /* The answer becomes libmicrohttpd's. */
@@ -179,11 +198,9 @@ write_answer(struct dw_http_request *request)
 		(void)count_bytes(request, request->answer.len, "too many answers of this user are not read");
 	if (!dw_buf_ok(&request->answer))
 		return MHD_NO;
-	response = MHD_create_response_from_buffer(request->answer.len, request->answer.data,
-		request->answer.data != NULL ? MHD_RESPMEM_MUST_FREE : MHD_RESPMEM_PERSISTENT);
+	response = make_response(request);
 	if (response == NULL)
 		return MHD_NO;
-	request->answer = (struct dw_buf) { 0 };
 	request->state = DW_HTTP_IN_WRITING;
 	dw_http_client_refused(request->client, false);
 	request->taken = dw_http_socket_taken(request->client->fd);
@@ -242,33 +259,32 @@ after_head(struct dw_http_request *request)
 	if (request->state != DW_HTTP_IN_REFUSED || (dw_http_header(request, "Expect") == NULL && !request->close))
 		return MHD_YES;
 	request->close = true;
-	request->client->reader.state = DW_HTTP_READ_NOTHING; /* the body, where it comes all the same, is read and thrown away */
+	request->client->reader.state =
+		DW_HTTP_READ_NOTHING; /* the body, where it comes all the same, is read and thrown away */
 	return write_answer(request);
 }
 
 static enum MHD_Result
-begin(struct edge *edge, struct MHD_Connection *connection, const char *method, const char *path, void **context)
+begin(struct dw_http *http, struct MHD_Connection *connection, const char *method, const char *path, void **context)
 {
 	struct dw_http_request *request = calloc(1, sizeof(*request));
-	const char *slash = strrchr(path, '/');
 
 	*context = request;
 	if (request == NULL)
 		return MHD_NO;
-	request->edge = edge;
+	request->http = http;
+	request->user = http->config.user;
 	request->connection = connection;
 	request->client = dw_http_client_of(connection);
 	request->timer.fire = fire;
 	request->begun_at = dw_mono_ms();
-	edge->counts.requests++;
+	http->requests++;
 	if (request->client == NULL)
 		return MHD_NO;
 	request->client->request = request;
-	if (slash != NULL)
-		(void)dw_str_copy(dw_str(slash + 1), request->last, sizeof(request->last));
-	request->close = edge->draining;
+	request->close = http->draining;
 	request->heads = strcmp(method, "HEAD") == 0;
-	admit_head(request, method, path);
+	dw_http_admit(request, method, path);
 	if (request->state != DW_HTTP_IN_CHECKING)
 		return after_head(request);
 	set_timer(request, LOOK_MS);
@@ -310,18 +326,19 @@ dw_http_completed(void *user, struct MHD_Connection *connection, void **context,
 	*context = NULL;
 	dw_wheel_cancel(&request->timer);
 	dw_http_check_forget(&request->check);
-	ask_forget(request);
+	if (request->waits_for != NULL)
+		request->call_off(request);
 	if (request->forget != NULL)
 		request->forget(request);
 	dw_claims_clear(&request->claims);
 	dw_buf_clear(&request->body);
 	dw_buf_clear(&request->answer);
-	if (request->user != NULL) {
-		request->user->bytes -= request->counted;
-		request->edge->counts.bytes -= request->counted;
-		dw_http_guest_release(&request->edge->users, request->user);
+	if (request->guest != NULL) {
+		request->guest->bytes -= request->counted;
+		request->http->bytes -= request->counted;
+		dw_http_guest_release(&request->http->config.limits->users, request->guest);
 	}
-	request->edge->counts.requests--;
+	request->http->requests--;
 	if (request->client != NULL) {
 		request->client->request = NULL;
 		dw_http_client_answered(

@@ -9,7 +9,6 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "edge.h"
 
 _Static_assert(offsetof(struct dw_http_guest, link) == 0, "a guest is its link");
 
@@ -54,18 +53,18 @@ dw_http_guest_release(struct dw_hash *guests, struct dw_http_guest *guest)
 }
 
 int
-dw_http_limits_init(struct dw_http_limits *limits, const struct edge_config *config)
+dw_http_limits_init(struct dw_http_limits *limits, const struct dw_http_bounds *bounds)
 {
 	const int64_t per_second[DW_HTTP_LIMITS] = {
-		[DW_HTTP_USER_HANDSHAKES] = config->max_user_handshakes,
-		[DW_HTTP_USER_REQUESTS] = config->max_user_requests,
-		[DW_HTTP_ADDRESS_HANDSHAKES] = config->max_address_handshakes,
-		[DW_HTTP_ADDRESS_REQUESTS] = config->max_address_requests,
-		[DW_HTTP_BAD_TOKENS] = config->max_bad_tokens,
+		[DW_HTTP_USER_HANDSHAKES] = bounds->user_handshakes,
+		[DW_HTTP_USER_REQUESTS] = bounds->user_requests,
+		[DW_HTTP_ADDRESS_HANDSHAKES] = bounds->address_handshakes,
+		[DW_HTTP_ADDRESS_REQUESTS] = bounds->address_requests,
+		[DW_HTTP_BAD_TOKENS] = bounds->bad_tokens,
 	};
 	const uint64_t secret[2] = { dw_random(), dw_random() };
 
-	*limits = (struct dw_http_limits) { .strangers_max = (unsigned)config->max_address_connections };
+	*limits = (struct dw_http_limits) { .strangers_max = (unsigned)bounds->address_connections };
 	for (size_t i = 0; i < DW_HTTP_LIMITS; i++) {
 		if (dw_http_budget_init(&limits->budgets[i], (uint64_t)per_second[i], secret) != DW_OK) {
 			dw_http_limits_clear(limits);
@@ -80,6 +79,9 @@ dw_http_limits_clear(struct dw_http_limits *limits)
 {
 	for (size_t i = 0; i < DW_HTTP_LIMITS; i++)
 		dw_http_budget_clear(&limits->budgets[i]);
+	free(limits->users.chains);
+	free(limits->sites.chains);
+	*limits = (struct dw_http_limits) { 0 };
 }
 
 int
@@ -100,11 +102,13 @@ dw_http_limits_address(struct dw_http_limits *limits, enum dw_http_limit budget,
 }
 
 int
-dw_http_limits_request(struct dw_http_limits *limits, const struct dw_http_address *address, const struct dw_claims *claims)
+dw_http_limits_request(
+	struct dw_http_limits *limits, const struct dw_http_address *address, const struct dw_claims *claims)
 {
 	if (claims == NULL)
 		return dw_http_limits_address(limits, DW_HTTP_ADDRESS_REQUESTS, address);
-	return (claims->scope & DW_SCOPE_PUBLISH) != 0 ? DW_OK : dw_http_limits_user(limits, DW_HTTP_USER_REQUESTS, claims->user);
+	return (claims->scope & DW_SCOPE_PUBLISH) != 0 ? DW_OK
+												   : dw_http_limits_user(limits, DW_HTTP_USER_REQUESTS, claims->user);
 }
 
 int
@@ -115,7 +119,9 @@ dw_http_limits_token(const struct dw_http_limits *limits, const struct dw_http_a
 	if (address->family == DW_HTTP_ADDRESS_NONE)
 		return DW_OK;
 	dw_http_address_key(address, key);
-	return dw_http_budget_has(&limits->budgets[DW_HTTP_BAD_TOKENS], dw_bytes(key, sizeof(key)), dw_mono_ms()) ? DW_OK : DW_E_RATE;
+	return dw_http_budget_has(&limits->budgets[DW_HTTP_BAD_TOKENS], dw_bytes(key, sizeof(key)), dw_mono_ms())
+			   ? DW_OK
+			   : DW_E_RATE;
 }
 
 struct dw_http_guest *
@@ -138,7 +144,8 @@ dw_http_limits_enter(struct dw_http_limits *limits, const struct dw_http_address
 	site = dw_http_limits_site(limits, address);
 	if (site == NULL)
 		return DW_E_NOMEM;
-	if (limits->strangers_max > 0 && address->family != DW_HTTP_ADDRESS_NONE && site->connections >= limits->strangers_max) {
+	if (limits->strangers_max > 0 && address->family != DW_HTTP_ADDRESS_NONE &&
+		site->connections >= limits->strangers_max) {
 		dw_http_guest_release(&limits->sites, site);
 		return DW_E_RATE;
 	}

@@ -1,8 +1,8 @@
-/* Listening sockets: see listen.h. Accept → gate, or TLS → libwebsockets.
+/* Listening sockets: see listen.h.
  *
  * Failure modes: an address that is taken, malformed or not allowed (told at the start, by name); no descriptor left
- * (accepting pauses); as many connections as --max-connections (who has said nothing for longest makes room, or, where
- * everybody is in use, the newcomer is turned away).
+ * (accepting pauses); as many connections as there may be (make_room ends another one, or, where everybody is in
+ * use, the newcomer is turned away).
  */
 #include "listen.h"
 
@@ -23,12 +23,11 @@
 #include <uv.h>
 
 #include "base/clock.h"
+#include "base/wheel.h"
 #include "cli/logging.h"
+#include "cli/opt.h"
 #include "http/address.h"
-#include "door/gate.h"
-#include "door/server.h"
 #include "http/socket.h"
-#include "edge.h"
 
 enum {
 	BACKLOG = 4096,
@@ -43,8 +42,7 @@ struct dw_http_listener {
 	struct dw_http_listener *next;
 	uv_poll_t poll;
 	struct dw_wheel_timer pause; /* until it accepts again */
-	struct edge *edge;
-	dw_http_listen_room *make_room;
+	const struct dw_http_listen *how;
 	int fd;
 	int lock;
 	bool tls;
@@ -54,22 +52,15 @@ struct dw_http_listener {
 static void
 take(struct dw_http_listener *listener, int fd, const struct dw_http_address *address)
 {
-	struct edge *edge = listener->edge;
-	const uint64_t quarter = ((uint64_t)edge->config.max_connections + 3) / 4;
-	const uint64_t handshakes = quarter < LIMIT_HANDSHAKES ? quarter : LIMIT_HANDSHAKES;
+	const struct dw_http_listen *how = listener->how;
 
-	if (!listener->make_room(edge, false)) {
+	if (!how->make_room(how->user, false)) {
 		(void)close(fd);
 		return;
 	}
 	if (listener->path[0] != '\0')
 		dw_http_socket_prepare(fd, false);
-	if (listener->tls && edge->counts.websockets - edge->counts.connections >= handshakes)
-		(void)close(fd);
-	else if (listener->tls)
-		server_adopt_tls(edge->server, fd);
-	else
-		gate_take(edge->gate, fd, address);
+	how->take(how->user, fd, address, listener->tls);
 }
 
 static void on_readable(uv_poll_t *poll, int status, int events);
@@ -77,7 +68,8 @@ static void on_readable(uv_poll_t *poll, int status, int events);
 static void
 end_pause(struct dw_wheel_timer *timer)
 {
-	struct dw_http_listener *listener = (struct dw_http_listener *)((char *)timer - offsetof(struct dw_http_listener, pause));
+	struct dw_http_listener *listener =
+		(struct dw_http_listener *)((char *)timer - offsetof(struct dw_http_listener, pause));
 
 	(void)uv_poll_start(&listener->poll, UV_READABLE, on_readable);
 }
@@ -86,6 +78,7 @@ static void
 on_readable(uv_poll_t *poll, int status, int events)
 {
 	struct dw_http_listener *listener = poll->data;
+	const struct dw_http_listen *how = listener->how;
 
 	(void)status;
 	(void)events;
@@ -99,10 +92,10 @@ on_readable(uv_poll_t *poll, int status, int events)
 		}
 		if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
 			dw_log_warn("no descriptor left for a connection", "pause_ms=%d", PAUSE_MS);
-			for (int n = 0; n < EVICTED && listener->make_room(listener->edge, true); n++)
+			for (int n = 0; n < EVICTED && how->make_room(how->user, true); n++)
 				;
 			(void)uv_poll_stop(poll);
-			dw_wheel_set(&listener->edge->wheel, &listener->pause, dw_mono_ms() + PAUSE_MS);
+			dw_wheel_set(how->wheel, &listener->pause, dw_mono_ms() + PAUSE_MS);
 		}
 		return;
 	}
@@ -124,7 +117,7 @@ struct place {
 };
 
 static int
-read_place(const char *text, struct place *place, struct dw_fault *fault)
+read_place(const char *text, bool tls, struct place *place, struct dw_fault *fault)
 {
 	const char *from, *port;
 	struct dw_str host;
@@ -136,12 +129,13 @@ read_place(const char *text, struct place *place, struct dw_fault *fault)
 			return DW_OK;
 		return dw_fault_set(fault, DW_E_CONFIG, "--listen", "a path of 1 to 107 bytes", "'%s' is no socket path", text);
 	}
-	place->tls = strncmp(text, tls_prefix, strlen(tls_prefix)) == 0;
+	place->tls = tls && strncmp(text, tls_prefix, strlen(tls_prefix)) == 0;
 	from = place->tls ? text + strlen(tls_prefix) : text;
 	port = strrchr(from, ':');
 	if (port == NULL || !dw_parse_number(port + 1, &number) || number < 1 || number > 65535 ||
 		!dw_str_copy(dw_str(port + 1), place->port, sizeof(place->port)))
-		return dw_fault_set(fault, DW_E_CONFIG, "--listen", "ADDR:PORT, [ADDR]:PORT, wss://ADDR:PORT or unix:PATH",
+		return dw_fault_set(fault, DW_E_CONFIG, "--listen",
+			tls ? "ADDR:PORT, [ADDR]:PORT, wss://ADDR:PORT or unix:PATH" : "ADDR:PORT, [ADDR]:PORT or unix:PATH",
 			"'%s' is no address with a port from 1 to 65535", text);
 	host = (struct dw_str) { from, (size_t)(port - from) };
 	if (host.n >= 2 && host.p[0] == '[' && host.p[host.n - 1] == ']')
@@ -204,9 +198,10 @@ int
 dw_http_listen_check(const char *text, bool *tls, struct dw_fault *fault)
 {
 	struct place place = { 0 };
-	int err = read_place(text, &place, fault);
+	int err = read_place(text, tls != NULL, &place, fault);
 
-	*tls |= place.tls;
+	if (place.tls)
+		*tls = true;
 	return err;
 }
 
@@ -238,7 +233,7 @@ close_files(const struct dw_http_listener *listener)
 
 static int
 add_listener(
-	struct dw_http_listener **listeners, struct edge *edge, const char *text, dw_http_listen_room *make_room, struct dw_fault *fault)
+	struct dw_http_listener **listeners, const char *text, const struct dw_http_listen *how, struct dw_fault *fault)
 {
 	struct dw_http_listener *listener = calloc(1, sizeof(*listener));
 	struct place place = { 0 };
@@ -247,9 +242,8 @@ add_listener(
 	if (listener == NULL)
 		return DW_E_NOMEM;
 	listener->fd = listener->lock = -1;
-	listener->edge = edge;
-	listener->make_room = make_room;
-	err = read_place(text, &place, fault);
+	listener->how = how;
+	err = read_place(text, how->tls, &place, fault);
 	listener->tls = place.tls;
 	if (err == DW_OK)
 		err = (place.path != NULL ? listen_unix : listen_tcp)(listener, text, &place, fault);
@@ -258,7 +252,7 @@ add_listener(
 		free(listener);
 		return err;
 	}
-	(void)uv_poll_init(edge->loop, &listener->poll, listener->fd);
+	(void)uv_poll_init(how->loop, &listener->poll, listener->fd);
 	listener->poll.data = listener;
 	listener->pause.fire = end_pause;
 	(void)uv_poll_start(&listener->poll, UV_READABLE, on_readable);
@@ -287,13 +281,14 @@ dw_http_listen_close(struct dw_http_listener **listeners)
 }
 
 int
-dw_http_listen_open(struct dw_http_listener **out, struct edge *edge, dw_http_listen_room *make_room, struct dw_fault *fault)
+dw_http_listen_open(struct dw_http_listener **out, const struct dw_opt_list *addresses,
+	const struct dw_http_listen *how, struct dw_fault *fault)
 {
 	struct dw_http_listener *listeners = NULL;
 	int err = DW_OK;
 
-	for (size_t i = 0; err == DW_OK && i < edge->config.listen.count; i++)
-		err = add_listener(&listeners, edge, edge->config.listen.item[i], make_room, fault);
+	for (size_t i = 0; err == DW_OK && i < addresses->count; i++)
+		err = add_listener(&listeners, addresses->item[i], how, fault);
 	if (err != DW_OK)
 		dw_http_listen_close(&listeners);
 	else

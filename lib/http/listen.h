@@ -21,6 +21,7 @@ int dw_http_listen_check(const char *text, bool *tls, struct dw_fault *fault);
 struct dw_http_listen {
 	struct uv_loop_s *loop;
 	struct dw_wheel *wheel;
+	bool tls; /* wss:// is understood */
 	/* There is room for one more connection, or was made by ending one for whom nobody works; must: one has to end.
 	 * false: all are in use. */
 	bool (*make_room)(void *user, bool must);

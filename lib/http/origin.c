@@ -1,6 +1,6 @@
-/* Origins: dw_http_origins_prepare at the start, then dw_http_origin_allowed for each request that has one. A value of --origin that
- * could never match what a browser sends is refused, with what is wrong with it; what a stranger sends that is no
- * origin matches nothing but '*'.
+/* Origins: dw_http_origins_prepare at the start, then dw_http_origin_allowed for each request that has one. A value of
+ * --origin that could never match what a browser sends is refused, with what is wrong with it; what a stranger sends
+ * that is no origin matches nothing but '*'.
  */
 #include "origin.h"
 
@@ -131,7 +131,8 @@ is_listed(const struct dw_opt_list *list, size_t count, const char *origin)
 }
 
 int
-dw_http_origins_prepare(struct dw_opt_list *list, char texts[DW_OPT_LIST_MAX][DW_HTTP_ORIGIN_SIZE], struct dw_fault *fault)
+dw_http_origins_prepare(
+	struct dw_opt_list *list, char texts[DW_OPT_LIST_MAX][DW_HTTP_ORIGIN_SIZE], struct dw_fault *fault)
 {
 	size_t kept = 0;
 

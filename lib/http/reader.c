@@ -7,8 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "door/upgrade.h"
-
 enum { LIMIT_CHUNK_LINE = 256, LIMIT_TRAILER = 8 * 1024, LIMIT_BLANK = 32, KEPT = 4 * 1024 };
 
 /* Empties it; a large one is given back, so that an idle connection holds none. */
@@ -67,6 +65,15 @@ dw_http_reader_put(struct dw_http_reader *reader, const void *bytes, size_t n)
 	dw_buf_add(&reader->in, bytes, n);
 }
 
+/* The Authorization, or, where it is too long for a token, one as good as that. */
+static struct dw_str
+fit_authorization(struct dw_str authorization)
+{
+	if (authorization.n <= DW_HTTP_AUTHORIZATION_MAX)
+		return authorization;
+	return dw_http_bearer(authorization).p != NULL ? DW_STR("Bearer !") : DW_STR("!");
+}
+
 /* One that is too long to be any good is as good as none that is. */
 static void
 add_field(struct dw_buf *out, const char *name, struct dw_str value)
@@ -82,7 +89,7 @@ add_target(struct dw_buf *out, const struct dw_http_head *head)
 	dw_buf_add(out, head->target.p, head->target.n);
 	for (size_t i = from; i < from + head->path.n && dw_buf_ok(out); i++)
 		if (out->data[i] == '%')
-			out->data[i] = '!';
+			out->data[i] = '#';
 }
 
 static void
@@ -113,11 +120,13 @@ write_head(struct dw_http_reader *reader, const struct dw_http_head *head, enum 
 	else if (head->old && head->keeps)
 		dw_buf_adds(out, "Connection: keep-alive\r\n");
 	if (head->has_authorization)
-		dw_http_head_write(out, "Authorization", upgrade_authorization(head));
+		dw_http_head_write(out, "Authorization", fit_authorization(head->authorization));
 	if (head->content_type.n > 0)
 		add_field(out, "Content-Type", head->content_type);
 	if (head->has_origin)
 		add_field(out, "Origin", head->origin);
+	if (head->if_none_match.n > 0)
+		add_field(out, "If-None-Match", head->if_none_match);
 	if (head->asked_method.n > 0)
 		add_field(out, "Access-Control-Request-Method", head->asked_method);
 	if (head->encoded)
@@ -132,7 +141,9 @@ write_head(struct dw_http_reader *reader, const struct dw_http_head *head, enum 
 static bool
 refuse(struct dw_http_reader *reader, const struct dw_http_head *head, enum dw_http_fault fault)
 {
-	struct dw_http_head shown = { .method = DW_STR("GET"), .target = DW_STR("/"), .path = DW_STR("/"), .old = head->old };
+	struct dw_http_head shown = {
+		.method = DW_STR("GET"), .target = DW_STR("/"), .path = DW_STR("/"), .old = head->old
+	};
 
 	if (dw_str_is(head->method, "HEAD"))
 		shown.method = head->method;
@@ -141,12 +152,10 @@ refuse(struct dw_http_reader *reader, const struct dw_http_head *head, enum dw_h
 	return true;
 }
 
-/* false: it is left where it is, for it asks for a WebSocket and may have it. */
+/* false: it is left where it is, for it asks for an upgrade and may have it. */
 static bool
-take_upgrade(struct dw_http_reader *reader, const struct dw_http_head *head, size_t end)
+take_upgrade(struct dw_http_reader *reader, const struct dw_http_head *head, size_t end, enum dw_http_fault fault)
 {
-	enum dw_http_fault fault = upgrade_check(head, reader->origins);
-
 	if (fault == DW_HEAD_OK && end < rest(reader).n)
 		fault = DW_HEAD_EAGER;
 	reader->upgrade = fault == DW_HEAD_OK;
@@ -203,8 +212,8 @@ take_head(struct dw_http_reader *reader)
 			head.method = DW_STR("HEAD"); /* whatever came of the rest: its answer has no body */
 		return refuse(reader, &head, fault);
 	}
-	if (upgrade_asked(&head))
-		return take_upgrade(reader, &head, end);
+	if (reader->asks != NULL && reader->asks(&head, reader->origins, &fault))
+		return take_upgrade(reader, &head, end, fault);
 	fault = head.length > DW_HTTP_BODY_MAX ? DW_HEAD_BODY : DW_HEAD_OK;
 	write_head(reader, &head, fault, fault == DW_HEAD_OK);
 	begin_body(reader, &head);
@@ -284,7 +293,8 @@ take_trailer(struct dw_http_reader *reader)
 	if (!find_line(reader, LIMIT_TRAILER, &length))
 		return reader->state == DW_HTTP_READ_NOTHING;
 	reader->total += length;
-	if (reader->total > DW_HTTP_BODY_MAX + LIMIT_TRAILER || (length > 0 && !dw_http_head_is_field(dw_bytes(rest(reader).p, length))))
+	if (reader->total > DW_HTTP_BODY_MAX + LIMIT_TRAILER ||
+		(length > 0 && !dw_http_head_is_field(dw_bytes(rest(reader).p, length))))
 		return end_body(reader, DW_HEAD_CHUNK);
 	drop(reader, length + 2);
 	if (length == 0) {

@@ -1,12 +1,11 @@
-/* What is said of a request and to it: see request.h. How libmicrohttpd brings it is http.c's.
+/* What is said of a request and to it: see request.h. How libmicrohttpd brings it is life.c's.
  */
 #include "request.h"
 
 #include <string.h>
 
 #include "http/answer.h"
-#include "edge.h"
-#include "http/http.h"
+#include "http/parts.h"
 
 const char *
 dw_http_header(const struct dw_http_request *request, const char *name)
@@ -53,7 +52,7 @@ dw_http_resume(struct dw_http_request *request)
 		return;
 	request->suspended = false;
 	MHD_resume_connection(request->connection);
-	dw_http_kick(request->edge->http);
+	dw_http_kick(request->http);
 }
 
 void
@@ -71,9 +70,12 @@ dw_http_answer(struct dw_http_request *request, unsigned status)
 }
 
 void
-dw_http_error(struct dw_http_request *request, unsigned status, const char *code, const char *message, const char *field)
+dw_http_error(
+	struct dw_http_request *request, unsigned status, const char *code, const char *message, const char *field)
 {
 	dw_buf_reset(&request->answer);
+	request->fields = NULL;
+	request->lasting = (struct dw_str) { NULL, 0 };
 	dw_http_write_error(&request->answer, code, message, field);
 	dw_http_answer(request, status);
 }

@@ -1,9 +1,9 @@
-/* links: lib/http/head.c cmd/diagws-edge/door/upgrade.c */
-/* links: lib/http/origin.c lib/http/reader.c */
+/* links: cmd/diagws-edge/door/upgrade.c */
 /* libs: jansson libcrypto */
 /* The gate's heads and what libmicrohttpd reads of a client: in whatever pieces the bytes come, the same is given; it
  * is canonical, and read once more it is itself. */
 #include "cli/opt.h"
+#include "door/upgrade.h"
 #include "fuzz.h"
 #include "http/reader.h"
 
@@ -12,7 +12,7 @@ static const struct dw_opt_list nobody;
 static void
 run(struct dw_http_reader *reader, struct dw_str bytes, size_t put, size_t get, struct dw_buf *out)
 {
-	*reader = (struct dw_http_reader) { .origins = &nobody };
+	*reader = (struct dw_http_reader) { .asks = upgrade_asked, .origins = &nobody };
 	for (size_t at = 0; at < bytes.n; at += put) {
 		size_t got;
 

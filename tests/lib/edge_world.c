@@ -5,7 +5,7 @@
 
 #include "client/subscription.h"
 #include "http/check.h"
-#include "door/gate.h"
+#include "http/http.h"
 #include "http/receive.h"
 #include "door/server.h"
 #include "edge_kit.h"
@@ -165,9 +165,9 @@ server_cut(struct lws *wsi)
 }
 
 void
-gate_linger(struct gate *gate, int fd, bool said)
+dw_http_linger(struct dw_http *http, int fd, bool said)
 {
-	(void)gate;
+	(void)http;
 	(void)fd;
 	said_close = said;
 }
@@ -279,10 +279,10 @@ claim(struct dw_claims *claims)
 }
 
 int
-dw_http_check_begin(struct edge *of, const struct dw_http_address *of_whom, struct dw_str text, struct dw_claims *claims,
-	struct dw_http_check **slot, dw_http_check_done *done, void *user)
+dw_http_check_begin(struct dw_http_checks *of, const struct dw_http_address *of_whom, struct dw_str text,
+	struct dw_claims *claims, struct dw_http_check **slot, dw_http_check_done *done, void *user)
 {
-	assert_ptr_equal(of, &edge);
+	assert_ptr_equal(of, &edge.checks);
 	assert_int_equal(of_whom->family, address.family);
 	if (text.n == 0)
 		return DW_E_TOKEN_MISSING;

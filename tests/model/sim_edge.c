@@ -175,10 +175,10 @@ server_cut(struct lws *wsi)
 }
 
 int
-dw_http_check_begin(struct edge *edge, const struct dw_http_address *address, struct dw_str token, struct dw_claims *claims,
-	struct dw_http_check **slot, dw_http_check_done *done, void *user)
+dw_http_check_begin(struct dw_http_checks *checks, const struct dw_http_address *address, struct dw_str token,
+	struct dw_claims *claims, struct dw_http_check **slot, dw_http_check_done *done, void *user)
 {
-	(void)edge;
+	(void)checks;
 	(void)address;
 	(void)token;
 	(void)claims;
@@ -263,7 +263,7 @@ edge_kill(int number)
 	rooms_clear(edge);
 	free(edge->sessions.chains);
 	free(edge->rooms.by_id.chains);
-	free(edge->users.chains);
+	free(edge->limits.users.chains);
 	free(edge);
 	edges[number] = NULL;
 	sim_detach(number);

@@ -10,8 +10,9 @@
 #include <utlist.h>
 
 #include "../../cmd/diagws-edge/edge.h"
+#include "../../cmd/diagws-edge/http/calls.h"
+#include "http/parts.h"
 #include "http/request.h"
-#include "http/route.h"
 #include "../../cmd/diagws-edge/hub/uplink.h"
 #include "sim.h"
 
@@ -19,6 +20,7 @@ struct poll {
 	struct poll *prev, *next;
 	char name[SIM_NAME]; /* "": it does not wait */
 	struct dw_http_request request;
+	struct dw_http http;
 };
 
 static struct poll *polls;
@@ -72,7 +74,8 @@ dw_http_answer(struct dw_http_request *request, unsigned status)
 }
 
 void
-dw_http_error(struct dw_http_request *request, unsigned status, const char *code, const char *message, const char *field)
+dw_http_error(
+	struct dw_http_request *request, unsigned status, const char *code, const char *message, const char *field)
 {
 	(void)message;
 	(void)field;
@@ -87,7 +90,8 @@ end(struct poll *poll)
 	struct dw_http_request *request = &poll->request;
 
 	DL_DELETE(polls, poll);
-	ask_forget(request);
+	if (request->waits_for != NULL)
+		request->call_off(request);
 	if (request->forget != NULL)
 		request->forget(request);
 	dw_claims_clear(&request->claims);
@@ -114,9 +118,11 @@ edge_poll(int number, const char *name, const char *room, const char *user, cons
 	(void)snprintf(poll->name, sizeof(poll->name), "%s", name);
 	if (name[0] != '\0')
 		(void)snprintf(arguments.wait, sizeof(arguments.wait), "%ds", SIM_WAIT_S);
-	request->edge = edge_get(number);
+	request->user = edge_get(number);
+	request->http = &poll->http;
+	poll->http.config.wheel = &edge_get(number)->wheel;
 	request->state = DW_HTTP_IN_TAKEN;
-	(void)dw_str_copy(dw_str(room), request->last, sizeof(request->last));
+	(void)dw_str_copy(dw_str(room), request->part, sizeof(request->part));
 	(void)dw_str_copy(dw_str(user), request->claims.user, sizeof(request->claims.user));
 	request->claims.expires = UINT32_MAX;
 	if (claimed)
@@ -163,7 +169,7 @@ polls_end(const struct edge *edge)
 
 	DL_FOREACH_SAFE(polls, poll, next)
 	{
-		if (poll->request.edge == edge)
+		if (poll->request.user == edge)
 			end(poll);
 	}
 }

@@ -137,7 +137,7 @@ within_limits(struct conn *conn)
 		conn->user->connections++;
 		return true;
 	}
-	dw_http_guest_release(&conn->edge->users, conn->user);
+	dw_http_guest_release(&conn->edge->limits.users, conn->user);
 	conn->user = NULL;
 	return false;
 }
@@ -185,7 +185,7 @@ conn_start(struct conn *conn)
 		conn_close(conn, 1008, "invalid_field");
 		return;
 	}
-	conn->user = dw_http_guest_get(&conn->edge->users, dw_str(request->claims.user));
+	conn->user = dw_http_guest_get(&conn->edge->limits.users, dw_str(request->claims.user));
 	if (conn->user != NULL && !within_limits(conn)) {
 		conn_close(conn, 1008, dw_err_text(DW_E_RATE));
 		return;
@@ -293,8 +293,8 @@ auth_take(struct conn *conn, struct dw_str token)
 		conn->request = request;
 		request->address = conn->address;
 	}
-	request->err =
-		dw_http_check_begin(conn->edge, &request->address, token, &request->claims, &request->check, auth_checked, request);
+	request->err = dw_http_check_begin(
+		&conn->edge->checks, &request->address, token, &request->claims, &request->check, auth_checked, request);
 	if (request->err != DW_E_AGAIN)
 		end_check(conn);
 	else if (conn->state == CONN_CHECKING)
@@ -320,7 +320,7 @@ conn_destroy(struct conn **conn_p)
 	}
 	if (conn->user != NULL)
 		conn->user->connections--;
-	dw_http_guest_release(&conn->edge->users, conn->user);
+	dw_http_guest_release(&conn->edge->limits.users, conn->user);
 	forget_request(conn->edge, &conn->request);
 	dw_buf_clear(&conn->diagnoses);
 	conn_drop_incoming(conn);

@@ -12,8 +12,8 @@
 
 #include "client/subscription.h"
 #include "http/answer.h"
-#include "door/gate.h"
 #include "http/head.h"
+#include "http/http.h"
 #include "door/server.h"
 #include "door/upgrade.h"
 #include "edge.h"
@@ -59,7 +59,8 @@ copy_header(struct lws *wsi, enum lws_token_indexes token, char *out, size_t siz
 int
 ws_confirm(struct edge *edge, struct lws *wsi)
 {
-	char upgrade[32], path[DW_HTTP_URL_MAX + 1], host[512], origin[512], key[64], version[8], protocols[DW_HTTP_URL_MAX];
+	char upgrade[32], path[DW_HTTP_URL_MAX + 1], host[512], origin[512], key[64], version[8],
+		protocols[DW_HTTP_URL_MAX];
 	struct dw_http_head head = { .method = DW_STR("GET"), .upgrades = true };
 	enum dw_http_fault fault;
 
@@ -76,11 +77,11 @@ ws_confirm(struct edge *edge, struct lws *wsi)
 	head.websocket_version = dw_str_is(copy_header(wsi, WSI_TOKEN_VERSION, version, sizeof(version)), "13") ? 13 : 0;
 	head.subprotocols = copy_header(wsi, WSI_TOKEN_PROTOCOL, protocols, sizeof(protocols));
 	head.has_subprotocols = lws_hdr_total_length(wsi, WSI_TOKEN_PROTOCOL) > 0;
-	fault = upgrade_asked(&head) ? upgrade_check(&head, &edge->config.origins)
-			: head.websocket     ? DW_HEAD_NOWHERE
-								 : DW_HEAD_UPGRADE;
+	if (!upgrade_asked(&head, &edge->config.origins, &fault))
+		fault = head.websocket ? DW_HEAD_NOWHERE : DW_HEAD_UPGRADE;
 	if (fault == DW_HEAD_OK && head.has_subprotocols && !dw_str_is(head.subprotocols, "diagws"))
-		return refuse(wsi, DW_HEAD_SUBPROTOCOL, "the subprotocol has no room for a token here: send it with auth=message");
+		return refuse(
+			wsi, DW_HEAD_SUBPROTOCOL, "the subprotocol has no room for a token here: send it with auth=message");
 	return fault == DW_HEAD_OK ? 0 : refuse(wsi, fault, NULL);
 }
 
@@ -138,7 +139,8 @@ begin_check(struct edge *edge, struct lws *wsi, struct conn_request *request)
 {
 	char buffer[DW_HTTP_HEADERS_MAX + 1];
 	const struct dw_str token = dw_str(find_token(wsi, buffer, sizeof(buffer)));
-	int err = dw_http_check_begin(edge, &request->address, token, &request->claims, &request->check, auth_checked, request);
+	int err = dw_http_check_begin(
+		&edge->checks, &request->address, token, &request->claims, &request->check, auth_checked, request);
 
 	if (token.n > 0)
 		explicit_bzero(buffer, (size_t)(token.p - buffer) + token.n);
@@ -364,5 +366,5 @@ ws_receive(struct lws *wsi, struct conn *conn, const void *bytes, size_t n)
 void
 ws_closed(const struct conn *conn, int fd)
 {
-	gate_linger(conn->edge->gate, fd, conn->ended);
+	dw_http_linger(conn->edge->http, fd, conn->ended);
 }

@@ -4,7 +4,6 @@
 #include "upgrade.h"
 
 #include <string.h>
-#include <strings.h>
 
 #include "http/origin.h"
 #include "message/msg.h"
@@ -22,12 +21,6 @@ last_part(const struct dw_http_head *head)
 		memchr(head->path.p + n, '/', head->path.n - n) != NULL)
 		return (struct dw_str) { NULL, 0 };
 	return (struct dw_str) { head->path.p + n, head->path.n - n };
-}
-
-bool
-upgrade_asked(const struct dw_http_head *head)
-{
-	return head->websocket && dw_str_is(head->method, "GET") && last_part(head).p != NULL;
 }
 
 /* 16 bytes in base64: 22 digits and two '='. */
@@ -55,8 +48,8 @@ read_subprotocols(const struct dw_http_head *head, struct dw_str *token)
 	return !dw_http_head_next(&list, token) || !dw_http_head_next(&list, &element);
 }
 
-enum dw_http_fault
-upgrade_check(const struct dw_http_head *head, const struct dw_opt_list *origins)
+static enum dw_http_fault
+check_upgrade(const struct dw_http_head *head, const struct dw_opt_list *origins)
 {
 	struct dw_str token;
 
@@ -71,30 +64,19 @@ upgrade_check(const struct dw_http_head *head, const struct dw_opt_list *origins
 	return !head->has_origin || dw_http_origin_allowed(origins, head->origin, head->host) ? DW_HEAD_OK : DW_HEAD_ORIGIN;
 }
 
-/* What is behind "Bearer "; p NULL: it is of another kind. */
-static struct dw_str
-bearer_token(struct dw_str authorization)
+bool
+upgrade_asked(const struct dw_http_head *head, const struct dw_opt_list *origins, enum dw_http_fault *fault)
 {
-	static const char bearer[] = "Bearer ";
-	const size_t n = sizeof(bearer) - 1;
-
-	if (authorization.n < n || strncasecmp(authorization.p, bearer, n) != 0)
-		return (struct dw_str) { NULL, 0 };
-	return (struct dw_str) { authorization.p + n, authorization.n - n };
-}
-
-struct dw_str
-upgrade_authorization(const struct dw_http_head *head)
-{
-	if (head->authorization.n <= DW_HTTP_AUTHORIZATION_MAX)
-		return head->authorization;
-	return bearer_token(head->authorization).p != NULL ? DW_STR("Bearer !") : DW_STR("!");
+	if (!head->websocket || !dw_str_is(head->method, "GET") || last_part(head).p == NULL)
+		return false;
+	*fault = check_upgrade(head, origins);
+	return true;
 }
 
 struct dw_str
 upgrade_token(const struct dw_http_head *head)
 {
-	struct dw_str token = bearer_token(head->authorization);
+	struct dw_str token = dw_http_bearer(head->authorization);
 
 	if (token.p == NULL)
 		(void)read_subprotocols(head, &token);

@@ -14,7 +14,8 @@
 #include "base/clock.h"
 #include "cli/opt.h"
 #include "edge.h"
-#include "http/request.h"
+#include "http/ask.h"
+#include "http/calls.h"
 #include "http/route.h"
 #include "hub/uplink.h"
 #include "wire/wire.h"
@@ -31,7 +32,8 @@ struct holes {
 static uint64_t
 bound_wait(const struct dw_http_request *request, uint64_t wait_ms)
 {
-	const uint64_t end = request->claims.expires * 1000 + (uint64_t)request->edge->config.leeway_ms;
+	const struct edge *edge = request->user;
+	const uint64_t end = request->claims.expires * 1000 + (uint64_t)edge->config.leeway_ms;
 	const uint64_t now = dw_now_ms(), left = end > now ? end - now : 0;
 
 	return wait_ms < left ? wait_ms : left;
@@ -127,6 +129,7 @@ add_holes(struct dw_buf *out, const char *name, struct holes *holes)
 static int
 add_records(struct dw_http_request *request, const struct dw_records *records)
 {
+	const struct edge *edge = request->user;
 	struct holes numbered = { 0 }, direct = { 0 };
 	struct dw_buf *out = &request->answer;
 	int err;
@@ -135,9 +138,8 @@ add_records(struct dw_http_request *request, const struct dw_records *records)
 	add_hole(&numbered, records->gap);
 	add_hole(&direct, records->direct);
 	err = add_messages(out, &numbered, &direct, records);
-	dw_buf_addf(out, "],\"epoch\":\"%s\",\"head\":%llu,\"last\":%llu,\"more\":%s%s",
-		uplink_epoch(request->edge->uplink), (unsigned long long)records->head,
-		(unsigned long long)dw_seq(records->last), records->more ? "true" : "false",
+	dw_buf_addf(out, "],\"epoch\":\"%s\",\"head\":%llu,\"last\":%llu,\"more\":%s%s", uplink_epoch(edge->uplink),
+		(unsigned long long)records->head, (unsigned long long)dw_seq(records->last), records->more ? "true" : "false",
 		records->reset ? ",\"reset\":true" : "");
 	add_holes(out, "", &numbered);
 	if (direct.list.len > 0 || direct.gap.reason != DW_GAP_NONE)
@@ -160,7 +162,7 @@ on_records(struct dw_http_request *request, int err, const struct dw_wire *answe
 void
 messages_take(struct dw_http_request *request)
 {
-	const struct dw_str room = dw_str(request->last);
+	const struct dw_str room = dw_str(request->part);
 	struct dw_wire wire = { .kind = DW_READ };
 	int err;
 

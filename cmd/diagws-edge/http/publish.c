@@ -13,7 +13,8 @@
 
 #include "base/clock.h"
 #include "cli/opt.h"
-#include "http/request.h"
+#include "http/ask.h"
+#include "http/calls.h"
 #include "http/route.h"
 #include "wire/wire.h"
 
@@ -79,7 +80,7 @@ add_scalars(struct dw_buf *out, const struct dw_http_request *request, const str
 		dw_buf_addc(out, ',');
 		dw_buf_add(out, message->scalars.data, message->scalars.len);
 	}
-	if (request->route->type != NULL)
+	if (request->route->arg != NULL)
 		return;
 	dw_buf_addf(out, ",\"type\":\"%s\"", message->type);
 	if (message->to[0] != '\0') {
@@ -123,7 +124,8 @@ tell_failure(struct dw_http_request *request, int err, const struct dw_wire *ans
 			(unsigned long long)publish->delivered, (unsigned long long)publish->wait);
 	else if (!publish->stored && answer != NULL)
 		(void)dw_str_copy(answer->stored.text, text, sizeof(text));
-	dw_http_fail(request, err, publish->stored && !publish->counted ? "stored, but not known on how many devices" : text,
+	dw_http_fail(request, err,
+		publish->stored && !publish->counted ? "stored, but not known on how many devices" : text,
 		err == DW_E_ID_REUSED ? "id" : NULL);
 }
 
@@ -199,7 +201,7 @@ publish_take(struct dw_http_request *request)
 {
 	struct publish *publish = calloc(1, sizeof(*publish));
 	const struct dw_buf *body = &request->body;
-	const char *text = body->data != NULL ? body->data : "", *type = request->route->type;
+	const char *text = body->data != NULL ? body->data : "", *type = request->route->arg;
 	int err;
 
 	if (publish == NULL || !dw_buf_ok(body)) {

@@ -10,8 +10,8 @@
 #include "base/clock.h"
 #include "cli/rows.h"
 #include "edge.h"
+#include "http/calls.h"
 #include "http/request.h"
-#include "http/route.h"
 #include "hub/uplink.h"
 #include "wire/wire.h"
 
@@ -19,12 +19,12 @@ enum { FRESH_MS = 1000, ROWS_MAX = 10000 };
 
 struct page {
 	struct edge *edge;
-	size_t views;           /* of the hub, that it shows */
-	size_t asked;           /* the view that the hub is asked for, */
-	bool asking;            /* if it is, for what is put together in */
-	struct dw_buf next;     /* this */
-	struct dw_buf last;     /* what was answered last, */
-	uint64_t made_at;       /* and when; dw_mono_ms */
+	size_t views;                   /* of the hub, that it shows */
+	size_t asked;                   /* the view that the hub is asked for, */
+	bool asking;                    /* if it is, for what is put together in */
+	struct dw_buf next;             /* this */
+	struct dw_buf last;             /* what was answered last, */
+	uint64_t made_at;               /* and when; dw_mono_ms */
 	struct dw_http_request *askers; /* utlist */
 };
 
@@ -190,7 +190,7 @@ status_take(struct dw_http_request *request)
 	DL_APPEND(page->askers, request);
 	if (page->asking)
 		return;
-	page->edge = request->edge;
+	page->edge = request->user;
 	page->asking = true;
 	page->asked = 0;
 	ask_view(page);
