@@ -172,8 +172,7 @@ $(BUILD)/lib/pkgconfig/diagws.pc: lib/client/diagws.pc.in Makefile
 # its store thread (tests/lib/hub_kit.h); `/* edge */` an edge's cores, without sockets and clocks (tests/lib/edge_kit.h).
 HUB_KIT := $(filter-out $(addprefix $(BUILD)/cmd/diagws-hub/,main.o loop.o options.o store/store.o), $(HUB_OBJ)) \
 	$(BUILD)/tests/lib/engine_mem.o
-EDGE_CORES := $(filter-out $(addprefix $(BUILD)/cmd/diagws-edge/,main.o options.o hub/% http/% \
-	$(addprefix door/,check.o gate.o linger.o listen.o receive.o server.o socket.o)), $(EDGE_OBJ))
+EDGE_CORES := $(filter-out $(addprefix $(BUILD)/cmd/diagws-edge/,main.o options.o hub/% http/% door/gate.o door/server.o), $(EDGE_OBJ))
 EDGE_KIT := $(EDGE_CORES) $(addprefix $(BUILD)/tests/lib/edge_,kit.o lws.o world.o)
 EDGE_OURS := dw_now_ms dw_mono_ms dw_mono_us dw_random
 vpath test_%.c $(sort $(dir $(UNIT_SRC)))
@@ -238,8 +237,7 @@ $(BUILD)/tests/hold.so $(BUILD)/tests/stick.so: $(BUILD)/tests/%.so: tests/lib/%
 # commands are made of but what touches the world. The two have functions of the same names: the hub's stay its own.
 SIM_HUB  := $(filter-out $(addprefix $(BUILD)/cmd/diagws-hub/,main.o loop.o options.o store/store.o), $(HUB_OBJ)) \
 	$(BUILD)/tests/model/sim_hub.o
-SIM_EDGE := $(filter-out $(addprefix $(BUILD)/cmd/diagws-edge/,main.o options.o client/ws.o $(addprefix http/,admit.o client.o daemon.o http.o request.o) $(addprefix door/,check.o gate.o linger.o listen.o server.o socket.o)), \
-	$(EDGE_OBJ)) $(addprefix $(BUILD)/tests/model/,harness.o harness_hub.o harness_client.o sim_edge.o sim_net.o sim_poll.o) $(BUILD)/tests/lib/engine_mem.o
+SIM_EDGE := $(filter-out $(addprefix $(BUILD)/cmd/diagws-edge/,main.o options.o client/ws.o door/gate.o door/server.o), $(EDGE_OBJ)) $(addprefix $(BUILD)/tests/model/,harness.o harness_hub.o harness_client.o sim_edge.o sim_net.o sim_poll.o) $(BUILD)/tests/lib/engine_mem.o
 SIM_OURS := dw_now_ms dw_mono_ms dw_mono_us dw_random dw_random_id fsync fdatasync fallocate pread
 $(BUILD)/tests/harness: $(SIM_HUB) $(SIM_EDGE) $(LIB_A)
 	$(call say,LD,$@)

@@ -3,12 +3,11 @@
  *
  * The turn: carry a job out → hand it back → let the pump send what waits and take the hub's answers → wait for a job,
  * for the hub, or a second, for others leave something in the outbox, too. Failure modes: a file that another program
- * writes to for long holds up all jobs, which then end as busy when their time is over; the hub away costs nothing
- * here.
+ * writes to for long holds up all jobs, which then end as busy when their time is over; the hub away: what waits for
+ * it stays in the file.
  */
 #include "http/worker.h"
 
-#include <errno.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -18,10 +17,11 @@
 #include <utlist.h>
 
 #include "base/clock.h"
+#include "cli/logging.h"
 #include "push/pump.h"
 #include "sql/db.h"
 
-enum { TURN_MS = 1000 };
+enum { TURN_MS = 1000, PUMP_MS = 100 };
 
 struct worker {
 	struct db *db;
@@ -32,6 +32,7 @@ struct worker {
 	bool ending;
 	int wake, ready; /* eventfds: for the thread, for the loop */
 	atomic_int trouble;
+	int pushing; /* what the pump said last */
 };
 
 static void
@@ -109,14 +110,31 @@ hand_back(struct worker *worker, struct job *job)
 	poke(worker->ready);
 }
 
+/* How long it may be left alone then. */
+static int
+push(struct worker *worker)
+{
+	struct dw_fault fault = { 0 };
+	bool idle = false;
+	const int err = pump_run(worker->pump, &idle, &fault);
+
+	if (err != DW_OK && worker->pushing == DW_OK)
+		dw_log_warn("pushes wait", "reason=%s", fault.message[0] != '\0' ? fault.message : dw_err_text(err));
+	else if (idle && worker->pushing != DW_OK)
+		dw_log_info("pushes go out again", NULL);
+	if (err != DW_OK || idle)
+		worker->pushing = err;
+	return err != DW_OK || idle ? TURN_MS : PUMP_MS;
+}
+
 static void *
 run(void *arg)
 {
 	struct worker *worker = arg;
 
 	for (;;) {
-		struct pollfd fds[] = { { .fd = worker->wake, .events = POLLIN },
-			{ .fd = pump_fd(worker->pump), .events = POLLIN } };
+		struct pollfd fds[] = { { .fd = worker->wake, .events = POLLIN }, { .fd = -1, .events = POLLIN } };
+		int wait_ms;
 		bool ending;
 		struct job *job = next_job(worker, &ending);
 
@@ -124,15 +142,17 @@ run(void *arg)
 			job->err = DW_E_CLOSING;
 		else if (job != NULL)
 			carry_out(worker, job);
-		if (job != NULL)
-			hand_back(worker, job);
 		else if (ending)
 			return NULL;
 		else if (atomic_load(&worker->trouble) != DW_OK)
 			look_again(worker);
-		if (!ending)
-			pump_run(worker->pump);
-		(void)poll(fds, 2, job != NULL ? 0 : TURN_MS);
+		if (job != NULL)
+			hand_back(worker, job);
+		if (ending)
+			continue;
+		wait_ms = push(worker);
+		fds[1].fd = pump_fd(worker->pump);
+		(void)poll(fds, 2, job != NULL ? 0 : wait_ms);
 		if (fds[0].revents != 0)
 			calm(worker->wake);
 	}

@@ -1,5 +1,5 @@
 /* Which call a path and a method mean, in a table of the test's. */
-/* links: cmd/diagws-edge/http/route.c */
+/* links: lib/http/route.c */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,24 +10,24 @@
 
 #include "http/route.h"
 
-static const struct route routes[] = {
+static const struct dw_http_route routes[] = {
 	{ .path = "/ws/status" },
-	{ .path = "/ws/send", .flags = ROUTE_POST },
-	{ .path = "/ws/messages/", .flags = ROUTE_PREFIX },
+	{ .path = "/ws/send", .flags = DW_HTTP_POST },
+	{ .path = "/ws/messages/", .flags = DW_HTTP_PREFIX },
 	{ 0 },
 };
 
-static const struct route *route;
+static const struct dw_http_route *route;
 static const char *allow;
 
 static int
 find(const char *method, const char *path)
 {
-	const struct head_refusal *refusal;
+	const struct dw_http_refusal *refusal;
 
 	route = NULL;
 	allow = NULL;
-	refusal = route_find(routes, method, path, &route, &allow);
+	refusal = dw_http_route_find(routes, method, path, &route, &allow);
 	return refusal != NULL ? refusal->status : 200;
 }
 
