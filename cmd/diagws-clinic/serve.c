@@ -50,8 +50,8 @@ check_edge(const char *url, struct dw_fault *fault)
 
 	if (host[0] != '\0' && host[strspn(host, allowed)] == '\0' && strlen(url) <= EDGE_MAX)
 		return DW_OK;
-	return dw_fault_set(fault, DW_E_CONFIG, "--edge", "ws://HOST:PORT or wss://HOST:PORT",
-		"'%s' is not the address of an edge", url);
+	return dw_fault_set(
+		fault, DW_E_CONFIG, "--edge", "ws://HOST:PORT or wss://HOST:PORT", "'%s' is not the address of an edge", url);
 }
 
 static int
@@ -123,7 +123,16 @@ started(void *user, struct dw_http *http, struct dw_fault *fault)
 static void
 tick(void *user, uint64_t now_ms)
 {
-	owners_tick(((struct service *)user)->owners, now_ms);
+	static int told;
+	struct service *service = user;
+	const int pushing = worker_pushing(service->worker);
+
+	owners_tick(service->owners, now_ms);
+	if (pushing != DW_OK && told == DW_OK)
+		dw_log_warn("pushes wait", "reason=%s", dw_err_text(pushing));
+	else if (pushing == DW_OK && told != DW_OK)
+		dw_log_info("nothing waits to be pushed any more", NULL);
+	told = pushing;
 }
 
 static int

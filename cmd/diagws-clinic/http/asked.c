@@ -17,9 +17,9 @@
 enum { SAMPLES_MAX = 1000000 };
 
 /* The first thing that is wrong is told. */
-#define REFUSE(task, field, ...)                                                                       \
-	((task)->err = (task)->err != DW_OK ? (task)->err                                                  \
-										: dw_fault_set(&(task)->fault, DW_E_FIELD, field, NULL, __VA_ARGS__))
+#define REFUSE(task, field, ...) \
+	((task)->err =               \
+			(task)->err != DW_OK ? (task)->err : dw_fault_set(&(task)->fault, DW_E_FIELD, field, NULL, __VA_ARGS__))
 
 /* ---- arguments of the URL ---- */
 

@@ -26,11 +26,9 @@ struct question {
 int
 owners_new(struct owners **out, const char *endpoint, int64_t timeout_ms, struct dw_fault *fault)
 {
-	const struct dw_client_config config = { .endpoint = endpoint,
-		.name = "diagws-clinic",
-		.timeout_ms = timeout_ms,
-		.window = WINDOW,
-		.gathers = true };
+	const struct dw_client_config config = {
+		.endpoint = endpoint, .name = "diagws-clinic", .timeout_ms = timeout_ms, .window = WINDOW, .gathers = true
+	};
 	struct owners *owners = calloc(1, sizeof(*owners));
 	int err;
 

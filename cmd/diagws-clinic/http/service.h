@@ -7,9 +7,8 @@
 #include <stdint.h>
 
 #include "base/buf.h"
+#include "http/route.h"
 
-struct dw_http_request;
-struct dw_http_route;
 struct owners;
 struct task;
 struct worker;

@@ -196,8 +196,7 @@ ask_owners(struct task *task)
 
 		at += diagnosis.n + 1;
 		task->unanswered++;
-		err = owners_ask(
-			owners, diagnosis, dw_str(task->user), dw_claims_name(claims, diagnosis), on_owner, task);
+		err = owners_ask(owners, diagnosis, dw_str(task->user), dw_claims_name(claims, diagnosis), on_owner, task);
 		if (err != DW_OK)
 			on_owner(task, err);
 	}
@@ -232,7 +231,8 @@ done(struct task *task)
 		return;
 	}
 	if (job->err != DW_OK && job->err != DW_E_UNKNOWN && job->err != DW_E_FIELD && job->err != DW_E_JSON)
-		dw_log_warn("a request was not carried out", "reason=%s", job->fault.message[0] != '\0' ? job->fault.message : dw_err_text(job->err));
+		dw_log_warn("a request was not carried out", "reason=%s",
+			job->fault.message[0] != '\0' ? job->fault.message : dw_err_text(job->err));
 	if (job->call == diagnoses_of)
 		found(task, job->err);
 	else if (job->err != DW_OK)
@@ -256,7 +256,7 @@ task_clear(struct service *service)
 	struct task *task, *next;
 
 	DL_FOREACH_SAFE(service->tasks, task, next)
-		end(task);
+	end(task);
 }
 
 /* ---- a request comes ---- */
@@ -269,7 +269,7 @@ check_room(const struct service *service, const struct task *more)
 	size_t same = 0;
 
 	DL_FOREACH(service->tasks, task)
-		same += task->counts && strcmp(task->user, more->user) == 0;
+	same += task->counts && strcmp(task->user, more->user) == 0;
 	if (more->counts && same >= USER_TASKS_MAX)
 		return DW_E_RATE;
 	return service->count >= TASKS_MAX ? DW_E_BUSY : DW_OK;

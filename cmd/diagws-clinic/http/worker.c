@@ -17,7 +17,6 @@
 #include <utlist.h>
 
 #include "base/clock.h"
-#include "cli/logging.h"
 #include "push/pump.h"
 #include "sql/db.h"
 
@@ -31,8 +30,7 @@ struct worker {
 	struct job *waiting, *done; /* utlist; under the lock, as */
 	bool ending;
 	int wake, ready; /* eventfds: for the thread, for the loop */
-	atomic_int trouble;
-	int pushing; /* what the pump said last */
+	atomic_int trouble, pushing; /* what the pump said last */
 };
 
 static void
@@ -114,16 +112,11 @@ hand_back(struct worker *worker, struct job *job)
 static int
 push(struct worker *worker)
 {
-	struct dw_fault fault = { 0 };
 	bool idle = false;
-	const int err = pump_run(worker->pump, &idle, &fault);
+	const int err = pump_run(worker->pump, &idle, NULL);
 
-	if (err != DW_OK && worker->pushing == DW_OK)
-		dw_log_warn("pushes wait", "reason=%s", fault.message[0] != '\0' ? fault.message : dw_err_text(err));
-	else if (idle && worker->pushing != DW_OK)
-		dw_log_info("pushes go out again", NULL);
 	if (err != DW_OK || idle)
-		worker->pushing = err;
+		atomic_store(&worker->pushing, err);
 	return err != DW_OK || idle ? TURN_MS : PUMP_MS;
 }
 
@@ -262,4 +255,10 @@ int
 worker_trouble(const struct worker *worker)
 {
 	return atomic_load(&worker->trouble);
+}
+
+int
+worker_pushing(const struct worker *worker)
+{
+	return atomic_load(&worker->pushing);
 }

@@ -48,5 +48,7 @@ int worker_fd(const struct worker *worker);
 
 /* Why the last call that wrote or read could not use the file: DW_E_IO, DW_E_STORAGE_FULL, …; DW_OK: it could. */
 int worker_trouble(const struct worker *worker);
+/* Why what is to be pushed waits in the outbox; DW_OK: it does not. */
+int worker_pushing(const struct worker *worker);
 
 #endif
