@@ -15,6 +15,7 @@
 #include <cmocka.h>
 
 #include "cli/opt.h"
+#include "door/upgrade.h"
 #include "http/reader.h"
 
 enum { SOME = 512 * 1024 };
@@ -27,7 +28,7 @@ run(struct dw_http_reader *reader, struct dw_str bytes, size_t put, size_t get, 
 {
 	size_t n = 0, got;
 
-	*reader = (struct dw_http_reader) { .origins = &nobody };
+	*reader = (struct dw_http_reader) { .asks = upgrade_asked, .origins = &nobody };
 	for (size_t at = 0; at < bytes.n; at += put) {
 		dw_http_reader_put(reader, bytes.p + at, bytes.n - at < put ? bytes.n - at : put);
 		while ((got = dw_http_reader_get(reader, out + n, get)) > 0)
@@ -67,7 +68,7 @@ test_a_request_is_written_anew(void **state)
 						"AUTHORIZATION:  Bearer t \r\nUpgrade: h2c\r\nConnection: Upgrade, HTTP2-Settings\r\n\r\n{}"
 						"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"),
 			&reader),
-		"POST /ws/!62roadcast?a=%20 HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nAuthorization: Bearer t\r\n\r\n{}"
+		"POST /ws/#62roadcast?a=%20 HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nAuthorization: Bearer t\r\n\r\n{}"
 		"GET / HTTP/1.0\r\nHost: -\r\nConnection: keep-alive\r\n\r\n");
 	assert_int_equal(reader.requests, 2);
 }
@@ -118,8 +119,8 @@ test_bad_chunks_end_the_body_and_the_reading(void **state)
 		const int n = snprintf(text, sizeof(text), "%s%s%s", head, bodies[i], next);
 
 		given = all_ways((struct dw_str) { text, (size_t)n }, &reader);
-		if (strstr(given, "smuggled") != NULL || reader.state != DW_HTTP_READ_NOTHING || reader.fault != DW_HEAD_CHUNK ||
-			strcmp(given + strlen(given) - 5, "0\r\n\r\n") != 0)
+		if (strstr(given, "smuggled") != NULL || reader.state != DW_HTTP_READ_NOTHING ||
+			reader.fault != DW_HEAD_CHUNK || strcmp(given + strlen(given) - 5, "0\r\n\r\n") != 0)
 			fail_msg("%s: %s", bodies[i], given);
 	}
 }
@@ -145,8 +146,8 @@ test_large_bodies(void **state)
 	assert_int_equal(reader.state, DW_HTTP_READ_HEAD);
 	(void)snprintf(text, sizeof(text),
 		"POST /p HTTP/1.1\r\nHost: x\r\nContent-Length: 262145\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n");
-	(void)snprintf(
-		wanted, sizeof(wanted), "POST /p HTTP/1.1\r\nHost: x\r\nConnection: close\r\nRefused: %d\r\n\r\n", DW_HEAD_BODY);
+	(void)snprintf(wanted, sizeof(wanted), "POST /p HTTP/1.1\r\nHost: x\r\nConnection: close\r\nRefused: %d\r\n\r\n",
+		DW_HEAD_BODY);
 	assert_string_equal(all_ways(dw_str(text), &reader), wanted);
 	assert_int_equal(reader.state, DW_HTTP_READ_NOTHING);
 }
@@ -202,7 +203,7 @@ test_an_upgrade(void **state)
 {
 	static const char head[] = "GET /ws/123 HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
 							   "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
-	struct dw_http_reader reader = { .origins = &nobody };
+	struct dw_http_reader reader = { .asks = upgrade_asked, .origins = &nobody };
 	char text[1024], out[1024], wanted[64];
 
 	(void)state;
