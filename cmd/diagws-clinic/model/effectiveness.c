@@ -3,7 +3,11 @@
  */
 #include "model/effectiveness.h"
 
-#include <stdbool.h>
+bool
+model_success(int64_t rating, int64_t improvement)
+{
+	return rating >= MODEL_GOOD && improvement >= MODEL_GOOD;
+}
 
 static void
 due_at(struct model_effect *effect, int64_t at)
@@ -15,7 +19,7 @@ due_at(struct model_effect *effect, int64_t at)
 void
 model_effect_add(struct model_effect *effect, int64_t now, int64_t created, int64_t rating, int64_t improvement)
 {
-	const bool success = rating >= MODEL_GOOD && improvement >= MODEL_GOOD;
+	const bool success = model_success(rating, improvement);
 	const bool recent = created >= now - MODEL_RECENT;
 
 	if (created < now - MODEL_WINDOW)
@@ -29,13 +33,20 @@ model_effect_add(struct model_effect *effect, int64_t now, int64_t created, int6
 	effect->recent += recent;
 	effect->recent_successes += recent && success;
 	effect->rating_sum += rating;
+	effect->improvement_sum += improvement;
 	due_at(effect, created + (recent ? MODEL_RECENT : MODEL_WINDOW) + 1);
+}
+
+int64_t
+model_share(int64_t part, int64_t whole)
+{
+	return (2000 * part + whole) / (2 * whole);
 }
 
 int64_t
 model_effectiveness(const struct model_effect *effect)
 {
-	return (2000 * effect->successes + effect->cases) / (2 * effect->cases);
+	return model_share(effect->successes, effect->cases);
 }
 
 int64_t

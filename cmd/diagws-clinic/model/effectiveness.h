@@ -8,27 +8,32 @@
 #ifndef MODEL_EFFECTIVENESS_H
 #define MODEL_EFFECTIVENESS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 enum {
 	MODEL_DAY = 24 * 3600,
 	MODEL_RECENT = 30 * MODEL_DAY,
 	MODEL_WINDOW = 90 * MODEL_DAY,
-	MODEL_GOOD = 3, /* the least rating, and the least improvement, of a success */
+	MODEL_GOOD = 3, /* the least rating and the least improvement of a success */
 };
 
 /* What was said of a treatment in the last 90 days; all zero: nothing yet. */
 struct model_effect {
 	int64_t cases, successes;         /* of all 90 days */
 	int64_t recent, recent_successes; /* of the last 30 */
-	int64_t rating_sum;
+	int64_t rating_sum, improvement_sum;
 	int64_t due; /* when one of these records leaves a window, or one from after now begins to count; 0: never */
 };
 
+/* Whether a record is a success. */
+bool model_success(int64_t rating, int64_t improvement);
 /* Adds a record; one too old, or from after `now`, does not count. */
 void model_effect_add(struct model_effect *effect, int64_t now, int64_t created, int64_t rating, int64_t improvement);
 
-/* successes / cases in thousandths, half up; cases > 0. */
+/* part / whole in thousandths, half up; part >= 0, whole > 0. */
+int64_t model_share(int64_t part, int64_t whole);
+/* successes / cases, as model_share gives it; cases > 0. */
 int64_t model_effectiveness(const struct model_effect *effect);
 /* min(1, 0.5 + min(n, 100) / 100 * 0.5) in thousandths, exact. */
 int64_t model_confidence(int64_t cases);
