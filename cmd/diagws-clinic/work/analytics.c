@@ -1,6 +1,5 @@
 /* Results that are kept: computed anew, compared with the last ones and, where they differ, pushed.
  */
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -39,8 +38,8 @@ read_kept(struct db *db, int64_t recommendation, struct kept *kept, bool *found,
 	kept->heard = sqlite3_column_type(row, 0) != SQLITE_NULL && sqlite3_column_int64(row, 0) == 0;
 	kept->version = sqlite3_column_int64(row, 1);
 	kept->result = (struct result) { .cases = sqlite3_column_int64(row, 4),
-		.effectiveness = llround(sqlite3_column_double(row, 2) * 1000),
-		.confidence = llround(sqlite3_column_double(row, 3) * 1000),
+		.effectiveness = thousandths(sqlite3_column_double(row, 2)),
+		.confidence = thousandths(sqlite3_column_double(row, 3)),
 		.trend = kept->trend };
 	db_end(row);
 	return DW_OK;

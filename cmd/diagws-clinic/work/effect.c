@@ -2,7 +2,6 @@
  */
 #include "work/effect.h"
 
-#include <math.h>
 #include <stdio.h>
 
 #include "sql/db.h"
@@ -150,7 +149,7 @@ static void
 put_result(struct dw_buf *out, sqlite3_stmt *row)
 {
 	/* the kept score says it as its cases did */
-	const struct model_effect kept = { .cases = 1000, .successes = llround(sqlite3_column_double(row, 3) * 1000) };
+	const struct model_effect kept = { .cases = 1000, .successes = thousandths(sqlite3_column_double(row, 3)) };
 
 	put_open(out, NULL, '{');
 	put_integer(out, "recommendation_id", sqlite3_column_int64(row, 0));
@@ -169,7 +168,7 @@ int
 put_list(struct db *db, const struct order *order, struct dw_buf *answer, struct dw_fault *fault, const char *sql)
 {
 	sqlite3_stmt *row;
-	int64_t limit, min_samples;
+	int64_t limit = 0, min_samples = 0;
 	bool more;
 	int err = limit_read(order, 10, LIST_MAX, &limit, fault);
 

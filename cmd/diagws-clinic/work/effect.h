@@ -24,6 +24,13 @@ int diagnosis_read(struct db *db, struct dw_str id, char condition[NAME_SIZE], s
 int diagnosis_unknown(struct dw_str id, struct dw_fault *fault);
 int recommendation_unknown(int64_t id, struct dw_fault *fault);
 
+/* A kept score, in thousandths. */
+static inline int64_t
+thousandths(double score)
+{
+	return (int64_t)(score * 1000 + 0.5);
+}
+
 /* Adds all rows of created, rating, symptom_improvement. */
 int effect_gather(struct db *db, sqlite3_stmt *row, int64_t now, struct model_effect *effect, struct dw_fault *fault);
 int effect_of_recommendation(
