@@ -78,9 +78,8 @@ const struct model_words *
 model_reasoning(int64_t score)
 {
 	static const struct model_words very_well = {
-		"Expected to help very well: nearly all that is known of it speaks for it",
-		"انتظار می‌رود بسیار مؤثر باشد: تقریباً همهٔ شواهد به سود آن "
-		"است",
+		"Expected to help very well: what is known of it clearly speaks for it",
+		"انتظار می‌رود بسیار مؤثر باشد: شواهد آشکارا به سود آن است",
 	};
 	static const struct model_words well = {
 		"Expected to help: more that is known of it speaks for it than against it",
