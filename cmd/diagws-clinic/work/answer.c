@@ -111,6 +111,14 @@ put_time(struct dw_buf *out, const char *name, int64_t at)
 }
 
 void
+put_buf(struct dw_buf *out, const char *name, const struct dw_buf *json)
+{
+	put_name(out, name);
+	dw_buf_add(out, json->data, json->len);
+	out->failed = out->failed || !dw_buf_ok(json);
+}
+
+void
 put_error(struct dw_buf *out, const char *name, int err, const struct dw_fault *fault)
 {
 	put_open(out, name, '{');

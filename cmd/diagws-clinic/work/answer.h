@@ -24,7 +24,8 @@ void put_real(struct dw_buf *out, const char *name, double value);
 void put_share(struct dw_buf *out, const char *name, int64_t value, int64_t parts);
 /* The mean in hundredths, half up; null where n is 0. */
 void put_average(struct dw_buf *out, const char *name, int64_t sum, int64_t n);
-void put_time(struct dw_buf *out, const char *name, int64_t at); /* "2026-12-01T14:00:00Z" */
+void put_time(struct dw_buf *out, const char *name, int64_t at);               /* "2026-12-01T14:00:00Z" */
+void put_buf(struct dw_buf *out, const char *name, const struct dw_buf *json); /* what others have written */
 /* What failed: {"code","message","field"}. */
 void put_error(struct dw_buf *out, const char *name, int err, const struct dw_fault *fault);
 /* The answer's beginning, {"success":true; its end is put_close. */

@@ -20,6 +20,16 @@ finish(int err, struct dw_buf *answer, size_t len, struct dw_fault *fault)
 }
 
 int
+call_end(struct db *db, const struct order *order, int err, struct dw_buf *answer, size_t len, struct dw_fault *fault)
+{
+	err = finish(err, answer, len, fault);
+	if (err == DW_OK && !order->dry)
+		err = finish(db_commit(db, fault), answer, len, fault);
+	db_rollback(db);
+	return err;
+}
+
+int
 call_write(struct db *db, const struct order *order, struct dw_buf *answer, struct dw_fault *fault, clinic_call *body)
 {
 	const size_t len = answer->len;
@@ -27,11 +37,7 @@ call_write(struct db *db, const struct order *order, struct dw_buf *answer, stru
 
 	if (err == DW_OK)
 		err = body(db, order, answer, fault);
-	err = finish(err, answer, len, fault);
-	if (err == DW_OK && !order->dry)
-		err = finish(db_commit(db, fault), answer, len, fault);
-	db_rollback(db);
-	return err;
+	return call_end(db, order, err, answer, len, fault);
 }
 
 int
@@ -134,10 +140,7 @@ call_batch(struct db *db, const struct order *order, struct dw_buf *answer, stru
 	put_integer(answer, "accepted", accepted);
 	put_integer(answer, "rejected", done - accepted);
 	put_close(answer, '}');
-	err = finish(err, answer, len, fault);
-	if (err == DW_OK && !order->dry)
-		err = finish(db_commit(db, fault), answer, len, fault);
-	db_rollback(db);
+	err = call_end(db, order, err, answer, len, fault);
 out:
 	dw_json_destroy(&batch.entries);
 	dw_json_destroy(&batch.json);

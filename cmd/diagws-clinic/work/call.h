@@ -14,6 +14,11 @@ int call_write(
 int call_read(
 	struct db *db, const struct order *order, struct dw_buf *answer, struct dw_fault *fault, clinic_call *body);
 
+/* For a call that does more before it begins: ends what db_begin began. After err == DW_OK it commits; else, or when
+ * that fails, all is undone and the answer is cut to `len`. */
+int call_end(
+	struct db *db, const struct order *order, int err, struct dw_buf *answer, size_t len, struct dw_fault *fault);
+
 /* What is done with an entry; it appends members of an object, behind "success":true. */
 typedef int call_entry(struct db *db, const struct order *order, const struct dw_json_member *entry,
 	struct dw_buf *answer, struct dw_fault *fault);
