@@ -162,19 +162,28 @@ judge(struct task *task)
 		allow(task);
 }
 
+/* An answer has come, or will not. */
+static void
+settle(struct task *task)
+{
+	if (--task->unanswered == 0)
+		judge(task);
+}
+
 static void
 on_owner(void *to, int err)
 {
 	struct task *task = to;
 
-	task->owned += err == DW_OK;
-	task->denied += err == DW_E_DENIED;
-	if (err == DW_E_TIMEOUT || err == DW_E_VERSION || err == DW_E_PROTOCOL)
-		err = DW_E_HUB_AWAY;
-	if (err != DW_OK && err != DW_E_DENIED)
+	if (err == DW_OK)
+		task->owned++;
+	else if (err == DW_E_DENIED)
+		task->denied++;
+	else if (err == DW_E_TIMEOUT || err == DW_E_VERSION || err == DW_E_PROTOCOL)
+		task->unknown_why = DW_E_HUB_AWAY;
+	else
 		task->unknown_why = err;
-	if (--task->unanswered == 0)
-		judge(task);
+	settle(task);
 }
 
 /* Of what there is not an owner is asked for, too, so that it takes as long, and fails as often. */
@@ -189,18 +198,23 @@ ask_owners(struct task *task)
 		dw_buf_reset(&task->diagnoses);
 		dw_buf_add(&task->diagnoses, nobody, sizeof(nobody));
 	}
-	task->unanswered = 1;
-	for (size_t at = 0; dw_buf_ok(&task->diagnoses) && at < task->diagnoses.len;) {
+	if (!dw_buf_ok(&task->diagnoses)) {
+		fail(task, DW_E_NOMEM, NULL);
+		return;
+	}
+	task->unanswered = 1; /* until all are asked */
+	for (size_t at = 0; at < task->diagnoses.len;) {
 		const struct dw_str diagnosis = dw_str(task->diagnoses.data + at);
+		const bool claimed = dw_claims_name(claims, diagnosis);
 		int err;
 
 		at += diagnosis.n + 1;
 		task->unanswered++;
-		err = owners_ask(owners, diagnosis, dw_str(task->user), dw_claims_name(claims, diagnosis), on_owner, task);
+		err = owners_ask(owners, diagnosis, dw_str(task->user), claimed, on_owner, task);
 		if (err != DW_OK)
 			on_owner(task, err);
 	}
-	on_owner(task, dw_buf_ok(&task->diagnoses) ? DW_OK : DW_E_NOMEM);
+	settle(task);
 	owners_turn(owners);
 }
 
