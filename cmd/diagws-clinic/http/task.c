@@ -16,6 +16,8 @@
 
 enum { TASKS_MAX = 128, USER_TASKS_MAX = TASKS_MAX / 4 };
 
+static const struct dw_fault no_words;
+
 static void
 end(struct task *task)
 {
@@ -147,19 +149,16 @@ static void
 judge(struct task *task)
 {
 	const bool any = task->offer->subject == SUBJECT_PATIENT;
+	const bool may = any ? task->owned > 0 : task->denied == 0 && task->unknown_why == DW_OK;
 
 	if (task->request == NULL)
 		end(task);
-	else if (task->nothing)
-		fail(task, task->unknown_why != DW_OK ? task->unknown_why : DW_E_DENIED, NULL);
-	else if (any && task->owned > 0)
+	else if (may && !task->nothing)
 		allow(task);
 	else if (task->unknown_why != DW_OK && (any || task->denied == 0))
-		fail(task, task->unknown_why, NULL);
-	else if (task->denied > 0)
-		fail(task, DW_E_DENIED, NULL);
+		fail(task, task->unknown_why, &no_words);
 	else
-		allow(task);
+		fail(task, DW_E_DENIED, &no_words);
 }
 
 /* An answer has come, or will not. */
@@ -199,7 +198,7 @@ ask_owners(struct task *task)
 		dw_buf_add(&task->diagnoses, nobody, sizeof(nobody));
 	}
 	if (!dw_buf_ok(&task->diagnoses)) {
-		fail(task, DW_E_NOMEM, NULL);
+		fail(task, DW_E_NOMEM, &no_words);
 		return;
 	}
 	task->unanswered = 1; /* until all are asked */
@@ -315,7 +314,7 @@ begin(struct task *task)
 	else if (task->offer->open || sees_all(task))
 		allow(task);
 	else if (subject == SUBJECT_ALL || subject == SUBJECT_NAME || (subject == SUBJECT_ASKED && task->asked[0] == '\0'))
-		fail(task, DW_E_DENIED, NULL);
+		fail(task, DW_E_DENIED, &no_words);
 	else if (must_be_found(task))
 		give(task, diagnoses_of);
 	else
@@ -352,5 +351,5 @@ out:
 	if (task != NULL)
 		free(task->part);
 	free(task);
-	tell(request, err, NULL);
+	tell(request, err, &no_words);
 }
