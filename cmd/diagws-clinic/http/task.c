@@ -266,10 +266,8 @@ task_go_on(struct service *service)
 void
 task_clear(struct service *service)
 {
-	struct task *task, *next;
-
-	DL_FOREACH_SAFE(service->tasks, task, next)
-	end(task);
+	while (service->tasks != NULL)
+		end(service->tasks);
 }
 
 /* ---- a request comes ---- */
