@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "clinic.h"
-#include "plain_tests.h"
+#include "../../lib/plain_tests.h"
 #include "sql/db.h"
 
 enum { NOW = 1800000000 }; /* 2027-01-15T08:00:00Z */
