@@ -95,6 +95,14 @@ def alone(clinic, tmp_path):
     return clinic
 
 
+@pytest.fixture(scope="module")
+def demo(hub, tmp_path_factory):
+    clinic = Clinic(hub, tmp_path_factory.mktemp("demo") / "clinic.db")
+    clinic.run("init")
+    clinic.run("demo")
+    return clinic
+
+
 def messages(world, room):
     done = world.run("diagws-stat", "--json", "messages", room, check=False)
     return json.loads(done.stdout) if done.returncode == 0 else []
@@ -184,7 +192,8 @@ def test_takes_what_is_just_allowed(alone, changes):
     ({"rating": None}, "rating"), ({"rating": True}, "rating"), ({"symptom_improvement": 0}, "symptom_improvement"),
     ({"symptom_improvement": 6}, "symptom_improvement"), ({"compliance": 0}, "compliance"),
     ({"compliance": 6}, "compliance"), ({"comment": PERSIAN * 501}, "comment"),
-    ({"side_effects": PERSIAN * 501}, "side_effects"), ({"stars": 5}, "stars"), ({"recommendation_id": 3}, "recommendation_id"),
+    ({"side_effects": PERSIAN * 501}, "side_effects"), ({"stars": 5}, "stars"),
+    ({"recommendation_id": 3}, "recommendation_id"),
     ({"recommendation_id": 99}, "recommendation_id"), ({"diagnosis_id": "a b"}, "diagnosis_id"),
 ], ids=brief)
 def test_refuses_what_is_one_past_it(alone, changes, field):
@@ -202,14 +211,17 @@ def test_says_what_was_given_and_what_is_allowed(alone):
 @pytest.mark.parametrize("arguments,input,status", [
     (["feedback", "submit"], "{", 65), (["feedback", "submit"], "", 65), (["feedback", "submit"], "[]", 65),
     (["feedback", "submit"], '{"a":"' + "x" * 70000 + '"}', 65), (["feedback", "submit", "@nowhere"], "", 66),
-    (["feedback", "submit", "{}", "{}"], "", 64), (["feedback", "update"], "", 64), (["feedback", "update", "x"], "{}", 65),
+    (["feedback", "submit", "{}", "{}"], "", 64), (["feedback", "update"], "", 64),
+    (["feedback", "update", "x"], "{}", 65),
     (["feedback", "update", "9"], '{"rating":3}', 67), (["feedback", "summary", "99"], "", 67),
-    (["feedback", "overview", "99"], "", 67), (["feedback", "overview", "a b"], "", 65), (["feedback", "praise"], "", 64),
+    (["feedback", "overview", "99"], "", 67), (["feedback", "overview", "a b"], "", 65),
+    (["feedback", "praise"], "", 64),
     (["feedback"], "", 64), (["analytics", "recommendation", "0"], "", 65), (["analytics", "herb", "none"], "", 67),
     (["predict", "99"], "", 67), (["predict"], "", 64), (["optimize", "10", "--target", "1.1"], "", 64),
     (["optimize", "10", "--target", "x"], "", 64), (["profile", "9"], "", 67), (["stats", "9"], "", 67),
     (["outbox", "pull"], "", 64), (["import", "people"], "", 64), (["export", "people"], "", 64), (["import"], "", 64),
-    (["analytics", "status", "--now", "yesterday"], "", 64), (["analytics", "status", "--now", "2026-02-30T00:00:00Z"], "", 64),
+    (["analytics", "status", "--now", "yesterday"], "", 64),
+    (["analytics", "status", "--now", "2026-02-30T00:00:00Z"], "", 64),
 ], ids=brief)
 def test_ends_with_the_status_of_what_is_wrong(alone, arguments, input, status):
     done = alone.run(*arguments, input=input, check=False)
@@ -296,7 +308,7 @@ def test_what_the_hub_refuses_stays_and_holds_nobody_up(alone, hub):
     done = alone.with_hub("feedback", "submit", input=json.dumps({**GOOD, "recommendation_id": 2}))
     assert "refused for good: 1 of the pushes" in done.stderr
     listed = alone.ask("outbox")
-    assert (listed["waiting"], listed["refused"]) == (0, 1) and "rating" in listed["outbox"][0]["refused"]
+    assert (listed["waiting"], listed["refused"]) == (0, 1) and "feedback_id" in listed["outbox"][0]["refused"]
     assert len(messages(hub, "10")) == before + 1
 
 
@@ -341,32 +353,52 @@ def test_a_dry_import_checks_and_changes_nothing(alone):
     assert alone.run("export", "patients").stdout == before
 
 
-@pytest.mark.parametrize("table,record,word", [
-    ("patients", {"id": 0, "name": "a"}, "'id'"), ("patients", {"id": "1", "name": "a"}, "'id'"),
-    ("patients", {"id": 9}, "'name' is missing"), ("patients", {"id": 9, "name": " "}, "'name'"),
-    ("patients", {"id": 9, "name": PERSIAN * 201}, "201 characters"), ("patients", {"id": 9, "name": "a\x1b[1m"}, "control"),
-    ("patients", {"id": 9, "name": "a", "age": 151}, "151"), ("patients", {"id": 9, "name": "a", "age": -1}, "-1"),
-    ("patients", {"id": 9, "name": "a", "mizaj": PERSIAN * 65}, "65 characters"),
-    ("patients", {"id": 9, "name": "a", "phone": "1"}, "'phone' is not a field of patients"),
-    ("diagnoses", {"id": "a b", "patient": 1, "condition": "x"}, "'id'"),
-    ("diagnoses", {"id": "a", "patient": 77, "condition": "x"}, "there is no patient 77"),
-    ("diagnoses", {"id": "a", "patient": 1, "condition": PERSIAN * 65}, "'condition'"),
-    ("diagnoses", {"id": "a", "patient": 1, "condition": "x", "symptoms": ["s"] * 51}, "51 entries"),
-    ("diagnoses", {"id": "a", "patient": 1, "condition": "x", "symptoms": [1]}, "'symptoms'"),
-    ("diagnoses", {"id": "a", "patient": 1, "condition": "x", "symptoms": "s"}, "'symptoms'"),
-    ("diagnoses", {"id": "a", "patient": 1, "condition": "x", "created": "yesterday"}, "'created'"),
-    ("recommendations", {"id": 9, "diagnosis": "nobody", "herb": "x"}, "there is no diagnosis nobody"),
-    ("recommendations", {"id": 9, "diagnosis": 10, "herb": "x", "dosage": "x" * 201}, "'dosage'"),
-    ("feedback", {"diagnosis": 10, "recommendation": 3, "rating": 3, "symptom_improvement": 3}, "this diagnosis's condition"),
-    ("feedback", {"diagnosis": 10, "recommendation": 1, "rating": 6, "symptom_improvement": 3}, "6 is not within 1..5"),
-    ("feedback", {"diagnosis": 10, "recommendation": 1, "rating": 3, "symptom_improvement": 3, "comment": PERSIAN * 501},
-     "501 characters"),
-    ("herb_symptoms", {"herb": "x", "symptom": "y", "strength": 1.01}, "1.01"),
-    ("herb_symptoms", {"herb": "x", "symptom": "y", "strength": "0.5"}, "'strength'"),
-], ids=brief)
-def test_import_refuses_what_is_out_of_bounds(alone, table, record, word):
-    done = alone.lines(table, record, check=False)
-    assert done.returncode == 65 and word in done.stderr and "stdin:1: " in done.stderr
+BAD = {
+    "patients": [
+        ({"id": 0, "name": "a"}, "'id'"),
+        ({"id": "1", "name": "a"}, "'id'"),
+        ({"id": 9}, "'name' is missing"),
+        ({"id": 9, "name": " "}, "'name'"),
+        ({"id": 9, "name": PERSIAN * 201}, "201 characters"),
+        ({"id": 9, "name": "a\x1b[1m"}, "control"),
+        ({"id": 9, "name": "a", "age": 151}, "151"),
+        ({"id": 9, "name": "a", "age": -1}, "-1"),
+        ({"id": 9, "name": "a", "mizaj": PERSIAN * 65}, "65 characters"),
+        ({"id": 9, "name": "a", "phone": "1"}, "'phone' is not a field of patients"),
+    ],
+    "diagnoses": [
+        ({"id": "a b", "patient": 1, "condition": "x"}, "'id'"),
+        ({"id": "a", "patient": 77, "condition": "x"}, "there is no patient 77"),
+        ({"id": "a", "patient": 1, "condition": PERSIAN * 65}, "'condition'"),
+        ({"id": "a", "patient": 1, "condition": "x", "symptoms": ["s"] * 51}, "51 entries"),
+        ({"id": "a", "patient": 1, "condition": "x", "symptoms": [1]}, "'symptoms'"),
+        ({"id": "a", "patient": 1, "condition": "x", "symptoms": "s"}, "'symptoms'"),
+        ({"id": "a", "patient": 1, "condition": "x", "created": "yesterday"}, "'created'"),
+    ],
+    "recommendations": [
+        ({"id": 9, "diagnosis": "nobody", "herb": "x"}, "there is no diagnosis nobody"),
+        ({"id": 9, "diagnosis": 10, "herb": "x", "dosage": "x" * 201}, "'dosage'"),
+    ],
+    "feedback": [
+        ({"diagnosis": 10, "recommendation": 3, "rating": 3, "symptom_improvement": 3}, "this diagnosis's condition"),
+        ({"diagnosis": 10, "recommendation": 1, "rating": 6, "symptom_improvement": 3}, "6 is not within 1..5"),
+        ({"diagnosis": 10, "recommendation": 1, "rating": 3, "symptom_improvement": 3, "comment": PERSIAN * 501},
+         "501 characters"),
+    ],
+    "herb_symptoms": [
+        ({"herb": "x", "symptom": "y", "strength": 1.01}, "1.01"),
+        ({"herb": "x", "symptom": "y", "strength": "0.5"}, "'strength'"),
+    ],
+}
+
+
+@pytest.mark.parametrize("table", BAD)
+def test_import_refuses_what_is_out_of_bounds(alone, table):
+    done = alone.lines(table, *(record for record, _ in BAD[table]), check=False)
+    said = [line for line in done.stderr.splitlines() if line.startswith("diagws-clinic: ")]
+    assert done.returncode == 65 and len(said) == len(BAD[table])
+    for number, (line, (_, word)) in enumerate(zip(said, BAD[table]), 1):
+        assert f"stdin:{number}: " in line and word in line
 
 
 @pytest.mark.parametrize("table,record", [
@@ -421,10 +453,8 @@ def test_csv_with_quotes_line_ends_and_faults(alone):
 
 
 @pytest.mark.parametrize("output", ["ndjson", "csv"])
-def test_what_goes_out_comes_in_again(hub, tmp_path, output):
-    first, second = (Clinic(hub, tmp_path / name) for name in ("a.db", "b.db"))
-    first.run("init")
-    first.run("demo", "--seed", "7")
+def test_what_goes_out_comes_in_again(hub, demo, tmp_path, output):
+    first, second = demo, Clinic(hub, tmp_path / "clinic.db")
     second.run("init")
     for table in TABLES:
         (tmp_path / f"{table}.{output}").write_text(first.run("export", table, "--output", output).stdout)
@@ -451,14 +481,6 @@ def test_an_interrupted_import_says_how_far_it_came(alone, tmp_path):
 # ---- demo, and what is shown ----
 
 
-@pytest.fixture(scope="module")
-def demo(hub, tmp_path_factory):
-    clinic = Clinic(hub, tmp_path_factory.mktemp("demo") / "clinic.db")
-    clinic.run("init")
-    clinic.run("demo")
-    return clinic
-
-
 def test_demo_fills_an_empty_file_alone(demo):
     assert demo.waiting() == []
     status = demo.ask("analytics", "status")
@@ -469,11 +491,10 @@ def test_demo_fills_an_empty_file_alone(demo):
     assert again.returncode == 73 and "not empty" in again.stderr
 
 
-@pytest.mark.parametrize("seed", [1, 2])
-def test_the_ranking_of_101_turns_after_a_few_good_words(hub, tmp_path, seed):
+def test_the_ranking_of_101_turns_after_a_few_good_words(hub, tmp_path):
     clinic = Clinic(hub, tmp_path / "clinic.db")
     clinic.run("init")
-    clinic.run("demo", "--seed", seed)
+    clinic.run("demo", "--seed", "2")
     before = [entry["recommendation_id"] for entry in clinic.ask("predict", "101")["predictions"]]
     givers = [row[0] for row in clinic.read(
         "SELECT id FROM diagnoses d WHERE condition = (SELECT condition FROM diagnoses WHERE id = '101') AND NOT EXISTS "
@@ -487,10 +508,8 @@ def test_the_ranking_of_101_turns_after_a_few_good_words(hub, tmp_path, seed):
     assert "recommendation_update" in [row["type"] for row in messages(hub, "101") if row["id"].startswith(tag)]
 
 
-LISTS = [["predict", "101"], ["optimize", "101"], ["feedback", "history"], ["feedback", "overview", "101"],
-         ["analytics", "trending"], ["accuracy", "101"], ["analytics", "diagnosis", "101"], ["feedback", "most-effective"]]
-SINGLE = [["feedback", "summary", "1"], ["feedback", "trend", "1"], ["analytics", "status"], ["stats", "1"],
-          ["analytics", "recommendation", "1"], ["analytics", "herb", "Ginger"], ["analytics", "condition", "میگرن"]]
+LISTS = [["predict", "101"], ["feedback", "history"], ["analytics", "diagnosis", "101"]]
+SINGLE = [["feedback", "summary", "1"], ["stats", "1"], ["analytics", "condition", "میگرن"]]
 
 
 @pytest.mark.parametrize("arguments", LISTS + SINGLE, ids=" ".join)
