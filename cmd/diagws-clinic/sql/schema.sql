@@ -53,6 +53,7 @@ CREATE TABLE feedback (
 	UNIQUE (patient, recommendation)
 ) STRICT;
 CREATE INDEX feedback_on_recommendation ON feedback (recommendation, created, rating, symptom_improvement);
+CREATE INDEX feedback_newest ON feedback (created);
 CREATE INDEX feedback_of_diagnosis ON feedback (diagnosis, created);
 CREATE INDEX feedback_with_side_effects ON feedback (side_effects) WHERE side_effects IS NOT NULL;
 
