@@ -25,17 +25,18 @@ struct asked {
 static int
 read_asked(struct db *db, const struct order *order, struct dw_str diagnosis, struct asked *out, struct dw_fault *fault)
 {
-	const struct dw_str word =
-		order->optimization.n > 0 ? order->optimization : dw_str(model_boldness[MODEL_BALANCED].name);
+	const struct dw_str word = order->optimization;
 	char quoted[DW_QUOTE_SIZE];
-	size_t i = 0;
+	bool known = word.n == 0;
 
-	while (i < MODEL_BOLDNESS_COUNT && !dw_str_is(word, model_boldness[i].name))
-		i++;
-	if (i == MODEL_BOLDNESS_COUNT)
+	*out = (struct asked) { .diagnosis = diagnosis, .boldness = &model_boldness[MODEL_BALANCED], .now = order->now };
+	for (size_t i = 0; i < MODEL_BOLDNESS_COUNT && !known; i++) {
+		out->boldness = &model_boldness[i];
+		known = dw_str_is(word, out->boldness->name);
+	}
+	if (!known)
 		return dw_fault_set(fault, DW_E_FIELD, "optimization", "conservative, balanced or aggressive",
 			"field 'optimization': '%s' is none of them", dw_quote(word, quoted));
-	*out = (struct asked) { .diagnosis = diagnosis, .boldness = &model_boldness[i], .now = order->now };
 	return diagnosis_read(db, diagnosis, out->condition, fault);
 }
 
