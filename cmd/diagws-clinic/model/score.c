@@ -77,25 +77,22 @@ model_reaches(int64_t score, int64_t target)
 const struct model_words *
 model_reasoning(int64_t score)
 {
-	static const struct {
-		int64_t from;
-		struct model_words words;
-	} table[] = {
-		{ 800, { "Expected to help very well: nearly all that is known of it speaks for it",
-				   "انتظار می‌رود بسیار مؤثر باشد: تقریباً همهٔ دانسته‌ها به سود آن "
-				   "است" } },
-		{ 600, { "Expected to help: more that is known of it speaks for it than against it",
-				   "انتظار می‌رود مؤثر باشد: بیشتر دانسته‌ها به سود آن "
-				   "است" } },
-		{ 400, { "May help: what is known of it is little, or speaks for it and against it",
-				   "شاید مؤثر باشد: دانسته‌ها دربارهٔ آن اندک است یا یکدست "
-				   "نیست" } },
-		{ 0, { "Not expected to help: most that is known of it speaks against it",
-				 "بعید است مؤثر باشد: بیشتر دانسته‌ها به سود آن نیست" } },
+	static const struct model_words very_well = {
+		"Expected to help very well: what is known of it clearly speaks for it",
+		"انتظار می‌رود بسیار مؤثر باشد: شواهد آشکارا به سود آن است",
 	};
-	size_t i = 0;
+	static const struct model_words well = {
+		"Expected to help: more that is known of it speaks for it than against it",
+		"انتظار می‌رود مؤثر باشد: بیشتر شواهد به سود آن است",
+	};
+	static const struct model_words maybe = {
+		"May help: what is known of it is little, or speaks for it and against it",
+		"شاید مؤثر باشد: شواهد اندک است یا یکدست نیست",
+	};
+	static const struct model_words hardly = {
+		"Not expected to help: most that is known of it speaks against it",
+		"بعید است مؤثر باشد: بیشتر شواهد به سود آن نیست",
+	};
 
-	while (score < table[i].from)
-		i++;
-	return &table[i].words;
+	return score >= 800 ? &very_well : score >= 600 ? &well : score >= 400 ? &maybe : &hardly;
 }
