@@ -39,7 +39,8 @@ verb_order(struct order *order)
 	*order = (struct order) { .now = (int64_t)(dw_now_ms() / 1000),
 		.limit = clinic_options.limit,
 		.min_samples = clinic_options.min_samples,
-		.optimization = dw_str(clinic_options.optimization) };
+		.optimization = dw_str(clinic_options.optimization),
+		.dry = clinic_options.dry };
 	if (clinic_options.now != NULL && !when_parse(clinic_options.now, &order->now)) {
 		(void)dw_opt_misuse(&clinic_command,
 			"option '--now': '%s' is not a time such as 2026-12-01T14:00:00Z, or seconds since 1970",
@@ -83,7 +84,7 @@ verb_push(struct db *db, struct dw_fault *fault)
 			err = DW_E_AGAIN;
 	}
 	if (pump != NULL && pump_refused(pump) > 0)
-		fprintf(stderr, "%s: the hub refused %llu of the pushes for good: '%s outbox' says why\n", clinic_command.name,
+		fprintf(stderr, "%s: refused for good: %llu of the pushes; '%s outbox' says why\n", clinic_command.name,
 			(unsigned long long)pump_refused(pump), clinic_command.name);
 	pump_destroy(&pump);
 	return err;
