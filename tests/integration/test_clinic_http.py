@@ -50,7 +50,7 @@ def fill(file):
         db.executemany("INSERT INTO diagnoses VALUES (?, ?, ?, ?, 1)", [
             (OWN, 1, HEADACHE, '["درد"]'), ("102", 2, HEADACHE, "[]"), (OTHER, 3, "insomnia", "[]")])
         db.executemany("INSERT INTO recommendations (id, diagnosis, herb) VALUES (?, ?, ?)",
-                       [(n, OWN, f"{HERB} {n}") for n in range(1, 4)] + [(9, OTHER, "valerian")] +
+                       [(n, OWN, f"{HERB} {n}") for n in range(1, 4)] + [(9, OTHER, "valerian"), (50, OWN, "sage")] +
                        [(n, OWN, "mint") for n in range(100, 200)])
 
 
@@ -398,6 +398,8 @@ def pushed(world, room):
 
 
 def test_the_hub_away(world):
+    assert world.serve.request("/api/feedback/submit", feedback(recommendation=50, rating=5), world.alice)[0] == 200
+    assert world.serve.request("/api/analytics/calculate/50", b"", world.alice, "POST")[2]["effectiveness"] == 1
     until(lambda: waiting(world) == 0, "the outbox to be empty")
     world.the_hub.kill()
     with concurrent.futures.ThreadPoolExecutor() as pool:
@@ -409,8 +411,8 @@ def test_the_hub_away(world):
     until(lambda: not world.serve.ready(), "the clinic to notice")
     assert world.serve.request("/api/analytics/status", token=world.stat)[0] == 200
     with contextlib.closing(sqlite3.connect(world.file)) as db, db:
-        db.execute("UPDATE feedback SET rating = 1, symptom_improvement = 1 WHERE recommendation = 1")
-    status, _, body = world.serve.request("/api/analytics/calculate/1", b"", world.service, "POST")
+        db.execute("UPDATE feedback SET rating = 1, symptom_improvement = 1 WHERE recommendation = 50")
+    status, _, body = world.serve.request("/api/analytics/calculate/50", b"", world.service, "POST")
     assert status == 200 and body["changed"] is True
     (message,) = (row[0] for row in rows(world, "SELECT message FROM outbox WHERE type = 'effectiveness_update'"))
     world.the_hub = world.hub()
