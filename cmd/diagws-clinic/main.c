@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cli/command.h"
+#include "cli/logging.h"
 #include "message/msg.h"
 #include "verbs.h"
 
@@ -71,7 +72,7 @@ const struct dw_command clinic_command = {
 	.examples = "diagws-clinic init && diagws-clinic demo\n"
 				"diagws-clinic analytics run                      # from cron\n"
 				"diagws-clinic predict 101 --json | jq '.predictions[0]'",
-	.groups = (const struct dw_opt *const[]) { options, dw_opt_hub, dw_opt_table, dw_opt_common, NULL },
+	.groups = (const struct dw_opt *const[]) { options, dw_opt_daemon, dw_opt_hub, dw_opt_table, dw_opt_common, NULL },
 };
 
 static const struct {
