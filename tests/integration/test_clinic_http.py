@@ -5,6 +5,7 @@ import concurrent.futures
 import contextlib
 import http.client
 import json
+import signal
 import sqlite3
 import threading
 import time
@@ -447,3 +448,21 @@ def test_killed_it_loses_nothing_and_tells_nothing_twice(world):
     told = {id.partition(".")[2] for id in ids}
     assert all(version <= versions[number] for number, version in answered)
     assert {f"feedback.{number}.{version}" for number, version in answered} <= told
+
+
+def test_keys_are_read_again_and_a_socket_serves_too(world):
+    serve = start(world, "--listen", f"unix:{world.path}/clinic.sock", "--issuer", "clinic")
+    key = world.keys / "more.hs256"
+    key.write_text("x" * 64)
+    key.chmod(0o600)
+    mint = ["--issuer", "clinic", "--scope", "stat"]
+    refused(serve.request("/api/analytics/status", token=world.stat), 401, "token_invalid")
+    assert serve.request("/api/analytics/status", token=world.token("desk", *mint))[0] == 200
+    token = world.token("desk", *mint, key=key)
+    refused(serve.request("/api/analytics/status", token=token), 401, "token_invalid")
+    serve.signal(signal.SIGHUP)
+    until(lambda: serve.request("/api/analytics/status", token=token)[0] == 200, "the new key")
+    done = world.run("curl", "-s", "--unix-socket", world.path / "clinic.sock", "http://x/healthz")
+    assert json.loads(done.stdout) == {"status": "ok"}
+    assert serve.terminate() == 0 and token not in serve.said()
+    key.unlink()
