@@ -1,5 +1,5 @@
-/* A server of lib/http, as small as one can be, for tests of dw_http_serve: http_server LISTEN KEYS MAX-CONNECTIONS WWW.
- * It answers what it was asked; /later/{ms} is answered after so long, by a timer that its request may outlive.
+/* A server of lib/http, as small as one can be, for tests of dw_http_serve: http_server LISTEN KEYS MAX-CONNECTIONS
+ * WWW. It answers what it was asked; /later/{ms} is answered after so long, by a timer that its request may outlive.
  */
 #include <stdio.h>
 #include <stdlib.h>
