@@ -52,7 +52,7 @@ verb_export(int count, char **operands)
 	else if (count > 1)
 		err = dw_opt_misuse(&clinic_command, "'%s' is one operand too many", operands[1]);
 	dw_buf_clear(&names);
-	if (err != DW_OK)
+	if (table == NULL || err != DW_OK)
 		return dw_err_exit(err);
 	status = verb_open(&db);
 	if (status == 0)

@@ -1,4 +1,4 @@
-/* The subcommands, one file each: each reads its operands and ends with an exit status. main.c has read the options.
+/* The subcommands, one file each: each reads its operands and ends with an exit status. main.c has read the options (options.c).
  */
 #ifndef VERBS_H
 #define VERBS_H
@@ -11,7 +11,7 @@
 
 extern const struct dw_command clinic_command;
 
-/* The options, as main.c has read them. */
+/* The options, as they were given. */
 struct clinic_options {
 	const char *db;  /* the file */
 	const char *now; /* NULL: the clock */
