@@ -45,7 +45,7 @@ int verb_open(struct db **db);
 /* Tells what failed, and gives the exit status. */
 int verb_fail(int err, const struct dw_fault *fault);
 /* Sends all that waits in the outbox. DW_OK: nothing waits any more; else something still does, and *fault says why.
- * ^C ends it: DW_E_AGAIN. */
+ * ^C ends it, where dw_interrupt_fd was called: DW_E_AGAIN. */
 int verb_push(struct db *db, struct dw_fault *fault);
 /* Opens the file, carries a call out, prints the answer as --format says (show.h), and pushes where the call had
  * something to push: what cannot be pushed now is kept, and said on stderr. silent: the answer is printed on a
