@@ -12,11 +12,19 @@ WALKS = {
     "analytics_trending": ("m USING INDEX metrics_improving", "from the best on, as far as the limit"),
     "analytics_status": ("metrics USING INDEX metrics_by_effectiveness|feedback USING COVERING INDEX \\w+|"
                          "outbox USING INDEX outbox_waiting", "counts all of them"),
+    "demo_is_empty": ("patients|herb_symptoms", "as far as the first row"),
+    **{f"dump_{table}": (table, "exports all of it") for table in
+       ("patients", "diagnoses", "recommendations", "feedback", "herb_symptoms")},
     "feedback_history": ("f USING INDEX feedback_newest", "from the newest on, as far as the limit"),
     "feedback_side_effects": ("parts", "the parts of what an index found"),
     "feedback_side_effects_of": ("parts", "the parts of what an index found"),
     "outbox_add": ("c", "has one row"),
+    "outbox_count": ("outbox USING INDEX outbox_waiting", "counts all that wait"),
+    "outbox_last": ("sqlite_sequence", "has one row"),
+    "outbox_list": ("outbox", "from the oldest on, as far as the limit"),
+    "outbox_refused_count": ("outbox", "an outbox is short"),
     "predict_cohort": ("\\(subquery-1\\)", "the 20 rows that an index found"),
+    "run_all_count": ("metrics", "counts all of them"),
 }
 
 
