@@ -198,6 +198,10 @@ def test_what_there_is_not_and_what_is_another_s_look_alike(world):
              ("PUT", "/api/feedback/update/{}", 10 ** 6, -1, '{"rating":6}'),
              ("POST", "/api/feedback/submit?{}", 1, 2, json.dumps(feedback(OTHER, 9, 6))),
              ("POST", "/api/feedback/submit?{}", 1, 2, json.dumps(feedback("777", 9, 6)))]
+    # One that she owns, but that the clinic does not know.
+    world.grant("555", "alice")
+    pairs += [("GET", "/api/feedback/diagnosis/{}/overview", "555", "556", None),
+              ("POST", "/api/feedback/submit?{}", 1, 2, json.dumps(feedback("555")))]
     seen = set()
     for method, path, foreign, unknown, body in pairs:
         for value in (foreign, unknown):
