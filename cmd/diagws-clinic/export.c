@@ -17,7 +17,8 @@ print_rows(struct db *db, const struct table *table, bool csv, struct dw_fault *
 	if (csv)
 		table_add_csv_head(&line, table);
 	while (err == DW_OK && more) {
-		(void)fwrite(line.data, 1, line.len, stdout);
+		if (line.len > 0)
+			(void)fwrite(line.data, 1, line.len, stdout);
 		dw_buf_reset(&line);
 		err = db_next(db, row, &more, fault);
 		if (err != DW_OK || !more)
