@@ -6,7 +6,8 @@ VERSION  := 0.1.0
 PREFIX   ?= /usr/local
 CC       ?= cc
 PYTHON   ?= /usr/bin/python3
-CFLAGS   ?= -O2 -g
+# A sanitizer sees at least as much at -O1, and compiles in half the time; its traces need lines, no variables.
+CFLAGS   ?= $(if $(SANITIZE),-O1 -g1,-O2 -g)
 
 comma := ,
 BUILD := build$(if $(SANITIZE),/sanitize-$(subst $(comma),-,$(SANITIZE)))
