@@ -14,12 +14,12 @@ BUILD := build$(if $(SANITIZE),/sanitize-$(subst $(comma),-,$(SANITIZE)))
 Q     := $(if $(V),,@)
 say    = $(if $(V),,@printf '  %-8s %s\n' '$(1)' '$(2)')
 
-COMMANDS := diagws diagws-hub diagws-edge diagws-send diagws-stat diagws-owner diagws-token diagws-bench
+COMMANDS := diagws diagws-hub diagws-edge diagws-send diagws-stat diagws-owner diagws-token diagws-bench diagws-clinic
 
 # What a fresh Debian 12 lacks. Build and run first, then what only tests, lint and the demo need.
 PACKAGES := gcc binutils libc6-dev make pkg-config libwebsockets-dev libwebsockets-evlib-uv libmicrohttpd-dev libuv1-dev libzmq3-dev \
 	libmsgpack-dev libjwt-dev libjansson-dev liblmdb-dev uthash-dev libsystemd-dev \
-	libssl-dev libcmocka-dev python3 python3-pip python3-websockets python3-pytest python3-pytest-xdist curl jq strace openssl mandoc \
+	libssl-dev libsqlite3-dev libcmocka-dev python3 python3-pip python3-websockets python3-pytest python3-pytest-xdist curl jq sqlite3 strace openssl mandoc \
 	bash-completion clang libclang-rt-14-dev clang-format clang-tidy cppcheck shellcheck iproute2 e2fsprogs patch chromium systemd \
 	nginx haproxy hitch
 # What `make bench` compares with, and what bench-check counts with.
@@ -30,7 +30,8 @@ WARN := -Wall -Wextra -Wconversion -Wshadow -Wformat=2 -Wvla -Wmissing-prototype
 HARD := -fstack-protector-strong -fPIE $(if $(SANITIZE),,-D_FORTIFY_SOURCE=2)
 SAN  := $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer)
 ALL_CFLAGS  = -std=c11 -D_GNU_SOURCE -DDW_VERSION='"$(VERSION)"' -Iinclude -Ilib $(if $(filter cmd/diagws-edge/% tests/%,$<),-Icmd/diagws-edge) \
-	$(if $(filter cmd/diagws-hub/% tests/%,$<),-Icmd/diagws-hub) -include lib/base/banned.h \
+	$(if $(filter cmd/diagws-hub/% tests/%,$<),-Icmd/diagws-hub) \
+	$(if $(filter cmd/diagws-clinic/% $(BUILD)/gen/% tests/%,$<),-Icmd/diagws-clinic -I$(BUILD)/gen) -include lib/base/banned.h \
 	$(WARN) $(HARD) $(SAN) -MMD -MP $(CFLAGS) $(CPPFLAGS)
 ALL_LDFLAGS = -pie -Wl,-z,relro,-z,now $(SAN) $(LDFLAGS)
 pc = $(shell pkg-config --libs $(1) 2>/dev/null)
@@ -44,6 +45,7 @@ LIB_A      := $(BUILD)/lib/lib.a
 EDGE_OBJ   := $(patsubst %.c,$(BUILD)/%.o,$(wildcard cmd/diagws-edge/*.c cmd/diagws-edge/*/*.c))
 HUB_OBJ    := $(patsubst %.c,$(BUILD)/%.o,$(wildcard cmd/diagws-hub/*.c cmd/diagws-hub/*/*.c))
 BENCH_OBJ  := $(patsubst %.c,$(BUILD)/%.o,$(wildcard cmd/diagws-bench/*.c))
+CLINIC_OBJ := $(patsubst %.c,$(BUILD)/%.o,$(wildcard cmd/diagws-clinic/*.c cmd/diagws-clinic/*/*.c)) $(BUILD)/gen/clinic_sql.o
 PIC_OBJ    := $(CLIENT_SRC:%=$(BUILD)/pic/%.o)
 SONAME     := libdiagws.so.0
 
@@ -55,17 +57,19 @@ LIBS_diagws-send    := $(CLIENT_LIBS)
 LIBS_diagws-stat    := $(CLIENT_LIBS)
 LIBS_diagws-owner   := $(CLIENT_LIBS)
 LIBS_diagws-token   := libjwt jansson libcrypto
+LIBS_diagws-clinic  := $(CLIENT_LIBS) libmicrohttpd libuv libjwt libsystemd sqlite3
 LIBS_diagws-bench   := $(CLIENT_LIBS) libjwt
 
 BINARIES   := $(COMMANDS:%=$(BUILD)/bin/%)
 UNIT_SRC   := $(wildcard tests/unit/*/test_*.c)
 UNIT_TESTS := $(patsubst %.c,$(BUILD)/tests/%,$(notdir $(UNIT_SRC)))
+WWW        := $(patsubst cmd/diagws-clinic/www/%,$(BUILD)/share/diagws/www/%,$(wildcard cmd/diagws-clinic/www/*))
 LIBRARIES  := $(BUILD)/lib/libdiagws.a $(BUILD)/lib/libdiagws.so $(BUILD)/lib/pkgconfig/diagws.pc
 
 .PHONY: all deps deps-bench bench bench-check timing demo check check-built check-unit check-model check-integration check-fault check-fuzz check-thread fuzz fuzz-live stacks model torture attacks dropping hub-restarts slow-clients power-loss kill-every-syscall inject idle mutants conformance coverage lint format install uninstall clean help
 .SECONDARY:
 
-all: $(BINARIES) $(LIBRARIES)
+all: $(BINARIES) $(LIBRARIES) $(WWW)
 
 help:
 	@echo 'make all                build into build/bin and build/lib'
@@ -120,6 +124,22 @@ $(BUILD)/pic/%.o: %.c
 	@mkdir -p $(@D)
 	$(call say,CC,$< (shared))
 	$(Q)$(CC) $(ALL_CFLAGS) -fPIC -fvisibility=hidden -c -o $@ $<
+
+# The clinic's SQL as texts in C.
+CLINIC_SQL := $(wildcard cmd/diagws-clinic/sql/*.sql)
+$(BUILD)/gen/clinic_sql.h $(BUILD)/gen/clinic_sql.c: cmd/diagws-clinic/sql/compile.awk $(CLINIC_SQL)
+	@mkdir -p $(@D)
+	$(call say,SQL,$@)
+	$(Q)awk -v header=$(if $(filter %.h,$@),1,0) -f $< $(CLINIC_SQL) >$@
+$(BUILD)/gen/clinic_sql.o: $(BUILD)/gen/clinic_sql.c
+	$(Q)$(CC) $(ALL_CFLAGS) -c -o $@ $<
+$(CLINIC_OBJ): | $(BUILD)/gen/clinic_sql.h
+$(BUILD)/bin/diagws-clinic: $(BUILD)/gen/clinic_sql.o
+
+# The dashboard's files, where programs find them: beside bin/, as when installed.
+$(BUILD)/share/diagws/www/%: cmd/diagws-clinic/www/%
+	@mkdir -p $(@D)
+	$(Q)cp $< $@
 
 $(LIB_A): $(LIB_OBJ)
 	$(call say,AR,$@)
@@ -404,7 +424,7 @@ SOURCES := $(shell git ls-files '*.c' '*.h' 2>/dev/null)
 SCRIPTS := .ci/run $(wildcard examples/*.sh)
 
 # Looks at files with the headers of one folder at hand.
-TIDY = sh -c 'own=$$0; clang-tidy --quiet "$$@" -- -std=c11 -D_GNU_SOURCE -DDW_VERSION=\"$(VERSION)\" -Iinclude -Ilib -I"$$own" 2>/dev/null'
+TIDY = sh -c 'own=$$0; clang-tidy --quiet "$$@" -- -std=c11 -D_GNU_SOURCE -DDW_VERSION=\"$(VERSION)\" -Iinclude -Ilib -I"$$own" -I$(BUILD)/gen 2>/dev/null'
 
 # What a file needs of others is read from its object.
 lint: all
@@ -417,7 +437,8 @@ lint: all
 	$(Q)cppcheck --quiet --error-exitcode=1 --inline-suppr --std=c11 -j 2 -Iinclude -Ilib --enable=warning,portability \
 		--suppress=missingIncludeSystem --suppress=uninitvar lib cmd
 	$(Q)printf '%s\n' $(filter cmd/diagws-hub/%.c,$(SOURCES)) | xargs -P 2 -n 6 $(TIDY) cmd/diagws-hub
-	$(Q)printf '%s\n' $(filter-out cmd/diagws-hub/%,$(filter lib/%.c cmd/%.c,$(SOURCES))) | xargs -P 2 -n 6 $(TIDY) cmd/diagws-edge
+	$(Q)printf '%s\n' $(filter-out cmd/diagws-hub/% cmd/diagws-clinic/%,$(filter lib/%.c cmd/%.c,$(SOURCES))) | xargs -P 2 -n 6 $(TIDY) cmd/diagws-edge
+	$(Q)printf '%s\n' $(filter cmd/diagws-clinic/%.c,$(SOURCES)) | xargs -P 2 -n 6 $(TIDY) cmd/diagws-clinic
 
 format:
 	$(Q)clang-format -i $(SOURCES)
@@ -428,6 +449,7 @@ install: all
 	$(Q)install -d $(D)/bin $(D)/lib/pkgconfig $(D)/include $(addprefix $(D)/share/doc/diagws/examples/,proxy systemd) \
 		$(D)/share/bash-completion/completions $(addprefix $(D)/share/man/man,1 3 7 8)
 	$(Q)install $(BINARIES) $(D)/bin
+	$(Q)install -d $(D)/share/diagws/www && install -m 644 $(WWW) $(D)/share/diagws/www
 	$(Q)install -m 644 $(BUILD)/lib/libdiagws.a $(D)/lib
 	$(Q)install $(BUILD)/lib/$(SONAME) $(D)/lib && ln -sf $(SONAME) $(D)/lib/libdiagws.so
 	$(Q)sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' lib/client/diagws.pc.in >$(D)/lib/pkgconfig/diagws.pc
@@ -445,7 +467,7 @@ uninstall:
 	$(Q)rm -f $(COMMANDS:%=$(D)/bin/%) $(D)/lib/libdiagws.a $(D)/lib/$(SONAME) $(D)/lib/libdiagws.so \
 		$(D)/lib/pkgconfig/diagws.pc $(D)/include/diagws.h $(COMMANDS:%=$(D)/share/bash-completion/completions/%)
 	$(Q)for m in man/*.[1-8]; do rm -f $(D)/share/man/man$${m##*.}/$${m##*/}; done
-	$(Q)rm -rf $(D)/share/doc/diagws
+	$(Q)rm -rf $(D)/share/doc/diagws $(D)/share/diagws
 
 clean:
 	$(Q)rm -rf build

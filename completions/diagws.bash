@@ -2,7 +2,7 @@
 #
 # Options and sub-commands come from --list-words, what an option's value is (FILE, DIR, one of some
 # words) from --help, so nothing here can fall behind. Commands: diagws diagws-hub diagws-edge
-# diagws-send diagws-stat diagws-owner diagws-token diagws-bench.
+# diagws-send diagws-stat diagws-owner diagws-token diagws-bench diagws-clinic.
 
 # The kind of value that option $1 of a command takes, and its choices: "FILE", "WHEN auto never"; else nothing.
 _diagws_value() {
@@ -64,4 +64,4 @@ _diagws() {
     fi
 }
 
-complete -F _diagws diagws diagws-hub diagws-edge diagws-send diagws-stat diagws-owner diagws-token diagws-bench
+complete -F _diagws diagws diagws-hub diagws-edge diagws-send diagws-stat diagws-owner diagws-token diagws-bench diagws-clinic

@@ -16,6 +16,7 @@ openssl/ssl\.h      cmd/diagws-edge/door/server\.c
 openssl/[cep]       lib/token/signature\.c|cmd/diagws-edge/door/server\.c|cmd/diagws-edge/room/frame\.c|cmd/diagws-bench/client\.c
 libwebsockets\.h    cmd/diagws-edge/.*
 uv\.h               cmd/diagws-edge/.*
+sqlite3\.h          cmd/diagws-clinic/.*
 systemd/            lib/cli/notify\.c
 getopt\.h           lib/cli/opt\.c
 "
