@@ -6,7 +6,8 @@ VERSION  := 0.1.0
 PREFIX   ?= /usr/local
 CC       ?= cc
 PYTHON   ?= /usr/bin/python3
-CFLAGS   ?= -O2 -g
+# What a sanitizer reports needs lines, not variables; at -O1 it compiles in 60 % of the CPU time.
+CFLAGS   ?= $(if $(SANITIZE),-O1 -g1,-O2 -g)
 
 comma := ,
 BUILD := build$(if $(SANITIZE),/sanitize-$(subst $(comma),-,$(SANITIZE)))
@@ -312,8 +313,10 @@ check: deps
 		$(PART) $(if $(SANITIZE),,-j 3 --output-sync) check-unit check-model $(if $(PYTEST)$(SANITIZE),,stacks) && \
 		$(PART) check-integration check-fault $(if $(SANITIZE),,check-fuzz))
 
+# The longest first, so that no core waits for it at the end.
+UNIT_FIRST := $(BUILD)/tests/test_damage
 check-unit: $(UNIT_TESTS)
-	$(Q)printf '%s\n' $(UNIT_TESTS) | xargs -P $(shell nproc) -n 1 sh -c \
+	$(Q)printf '%s\n' $(UNIT_FIRST) $(filter-out $(UNIT_FIRST),$(UNIT_TESTS)) | xargs -P $(shell nproc) -n 1 sh -c \
 		'said=$$("$$0" 2>&1); status=$$?; printf "%s\n%s\n" "$$0" "$$said"; [ $$status = 0 ] || exit 255'
 
 check-model: all $(BUILD)/tests/harness
