@@ -66,7 +66,7 @@ UNIT_TESTS := $(patsubst %.c,$(BUILD)/tests/%,$(notdir $(UNIT_SRC)))
 WWW        := $(patsubst cmd/diagws-clinic/www/%,$(BUILD)/share/diagws/www/%,$(wildcard cmd/diagws-clinic/www/*))
 LIBRARIES  := $(BUILD)/lib/libdiagws.a $(BUILD)/lib/libdiagws.so $(BUILD)/lib/pkgconfig/diagws.pc
 
-.PHONY: all deps deps-bench bench bench-check timing demo check check-built check-unit check-model check-integration check-fault check-fuzz check-thread fuzz fuzz-live stacks model torture attacks dropping hub-restarts slow-clients power-loss kill-every-syscall inject idle mutants conformance coverage lint format install uninstall clean help
+.PHONY: all deps deps-bench bench bench-check timing demo check check-built check-unit check-model check-integration check-fault check-fuzz check-thread fuzz fuzz-built fuzz-live stacks model torture attacks dropping hub-restarts slow-clients power-loss kill-every-syscall inject idle mutants conformance coverage lint format install uninstall clean help
 .SECONDARY:
 
 all: $(BINARIES) $(LIBRARIES) $(WWW)
@@ -273,8 +273,11 @@ $(FUZZ_BUILD)/bin/%: tests/fuzz/fuzz_%.c tests/fuzz/fuzz.h $(LIB_A) $(FUZZ_EDGE:
 		$(ALL_LDFLAGS) $$(pkg-config --libs libcrypto $$(sed -n 's|^/\* libs: \(.*\) \*/$$|\1|p' $<)) -lpthread
 
 # Each target for MINUTES, or SECONDS, as many at once as there are cores; ONLY=names. What they learn stays in build/fuzz.
-fuzz: deps
+fuzz-built:
 	$(Q)$(FUZZ_MAKE) $(patsubst tests/fuzz/fuzz_%.c,$(FUZZ_BUILD)/bin/%,$(FUZZ_SRC))
+
+fuzz: deps
+	$(Q)$(MAKE) --no-print-directory fuzz-built
 	$(Q)$(PYTHON) tests/fuzz/run.py --seconds $(or $(SECONDS),$(shell expr $(or $(MINUTES),10) \* 60)) $(ONLY)
 
 # Mutated bytes at a real hub and a real edge, for MINUTES each, beside an honest pair; SEED=number as it was printed.
