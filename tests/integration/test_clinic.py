@@ -431,7 +431,7 @@ def test_import_changes_what_is_there_but_not_what_feedback_rests_on(alone):
     assert alone.read("SELECT rating, version FROM feedback") == [(1, 2)]
 
 
-def test_csv_with_quotes_line_ends_and_faults(alone):
+def test_csv_with_quotes_line_ends_and_faults(alone, tmp_path):
     alone.submit()
     text = ('\ufeffrecommendation,diagnosis,rating,symptom_improvement,comment,side_effects\r\n'
             '2,10,5,4,"two lines,\r\nand a ""quote""",\r\n'
@@ -439,12 +439,16 @@ def test_csv_with_quotes_line_ends_and_faults(alone):
             '2,d-20,4,3\r\n'
             '2,d-20,five,3,,\r\n'
             '2,d-20,4,3,,none\r\n'
+            '1,d-20,4,3,"a line,\r\n\udcff no text\r\nand one more",\r\n'
+            '1,d-20,4,3,"a line,\r\n' + "x" * 70000 + '\r\n'
             '2,d-20,4,3,"never closed,\r\n')
-    done = alone.run("import", "feedback", "--input", "csv", input=text, check=False)
+    (tmp_path / "feedback.csv").write_bytes(text.encode("utf-8", "surrogateescape"))
+    done = alone.run("import", "feedback", tmp_path / "feedback.csv", check=False)
     assert done.returncode == 65
-    assert [line.split(" ")[1] for line in done.stderr.splitlines() if line.startswith("diagws")] == [
-        "stdin:4:", "stdin:5:", "stdin:6:", "stdin:8:"]
+    assert [line.split(":")[2] for line in done.stderr.splitlines() if line.startswith("diagws")] == [
+        "4", "5", "6", "8", "12", "13"]
     rows = alone.read("SELECT comment, side_effects FROM feedback WHERE recommendation = 2 ORDER BY patient")
+    assert alone.read("SELECT count(*) FROM feedback WHERE recommendation = 1") == [(1,)]  # the one that was there
     assert rows == [('two lines,\nand a "quote"', None), (None, "none")]
     for head, word in [("id,name,phone\n", "'phone'"), ("id\n", "'name' is missing"), ("id,name,id\n", "twice")]:
         done = alone.run("import", "patients", "--input", "csv", input=head + "9,a,b\n", check=False)
