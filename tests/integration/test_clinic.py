@@ -133,6 +133,21 @@ def test_opens_only_a_clinic(hub, tmp_path, prepare, status, word):
     assert done.returncode == status and word in done.stderr and done.stdout == ""
 
 
+def test_says_what_it_may_not_open(clinic, tmp_path):
+    bare = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if os.geteuid() == 0 else []
+
+    def ends(path, *arguments):
+        return subprocess.run([*bare, BIN / "diagws-clinic", "--db", path, *arguments], capture_output=True).returncode
+
+    (tmp_path / "folder").mkdir()
+    assert ends(tmp_path / "folder", "analytics", "status") == 74
+    clinic.path.chmod(0)
+    (tmp_path / "folder").chmod(0)
+    assert ends(clinic.path, "analytics", "status") == 77
+    assert ends(tmp_path / "folder" / "c.db", "analytics", "status") == 77
+    assert ends(tmp_path / "folder" / "c.db", "init") == 77
+
+
 def test_leaves_a_newer_version_alone(clinic):
     with contextlib.closing(sqlite3.connect(clinic.path)) as file:
         file.execute("PRAGMA user_version = 99")
@@ -157,7 +172,9 @@ def test_a_full_disk_loses_nothing_that_was_told(alone, tmp_path):
     script = """set -e
         mount -t tmpfs -o size=600k none "$1"; export DIAGWS_CLINIC_DB=$1/c.db; diagws-clinic init
         status=0; diagws-clinic import patients <"$2" 2>"$3" || status=$?
-        rm -f "$1/c.db-shm"; diagws-clinic export patients | wc -l; echo $status"""
+        rm -f "$1/c.db-shm"; dd if=/dev/zero of="$1/rest" bs=1k 2>"$3.dd" || true
+        full=0; diagws-clinic export patients >"$2" 2>&1 || full=$?
+        rm "$1/rest"; diagws-clinic export patients | wc -l; echo $status $full"""
     (tmp_path / "disk").mkdir()
     (tmp_path / "many").write_text("".join(json.dumps({"id": i, "name": "n" * 200}) + "\n" for i in range(1, 8001)))
     done = subprocess.run(["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", script, "-", tmp_path / "disk",
@@ -165,9 +182,10 @@ def test_a_full_disk_loses_nothing_that_was_told(alone, tmp_path):
                           env={**os.environ, **alone.world.env})
     if "unshare failed" in done.stderr or "permission denied" in done.stderr.lower():
         pytest.skip("no disks of one's own here: " + done.stderr)
-    kept, status = map(int, done.stdout.split())
+    kept, status, full = map(int, done.stdout.split())
     said = (tmp_path / "said").read_text()
     assert status == 75 and "the disk is full" in said, said
+    assert full == 75 and (tmp_path / "many").read_text().endswith("c.db: the disk is full [DW1103]\n")
     assert 0 < kept < 8000 and kept % 1000 == 0 and f"stopped after line {kept};" in said
 
 
