@@ -247,6 +247,11 @@ def test_ends_with_the_status_of_what_is_wrong(alone, arguments, input, status):
     assert done.stderr.startswith("diagws-clinic: ")
 
 
+def test_days_before_1970_are_none(alone):
+    evolution = alone.ask("evolution", "10", "--now", "0")
+    assert {day["date"] for day in evolution["days"]} == {"1970-01-01"}
+
+
 def test_a_second_one_changes_the_first(alone):
     first = json.loads(alone.submit(compliance=3, comment="so so").stdout)
     second = json.loads(alone.submit(rating=2).stdout)
