@@ -127,7 +127,7 @@ is_plain(struct dw_str text)
 static int
 take_name(const struct field *field, const struct dw_json_member *member, struct value *value, struct dw_fault *fault)
 {
-	const struct dw_str text = trim(member->text);
+	const struct dw_str text = field->kind == FIELD_TEXT ? member->text : trim(member->text);
 	const size_t points = code_points(text);
 	char expected[96];
 

@@ -430,6 +430,7 @@ def test_import_refuses_what_is_out_of_bounds(alone, table):
                    "created": "2026-01-01T03:30:00.5+03:30"}),
     ("recommendations", {"id": 9, "diagnosis": 10, "herb": PERSIAN * 64, "dosage": PERSIAN * 200}),
     ("feedback", {"diagnosis": 10, "recommendation": 1, "rating": 1, "symptom_improvement": 5, "comment": PERSIAN * 500}),
+    ("feedback", {"diagnosis": 10, "recommendation": 1, "rating": 1, "symptom_improvement": 5, "comment": "  as said\n"}),
     ("herb_symptoms", {"herb": "x", "symptom": "y", "strength": 1}),
 ], ids=brief)
 def test_import_takes_what_is_just_within(alone, table, record):
