@@ -453,6 +453,10 @@ def test_import_changes_what_is_there_but_not_what_feedback_rests_on(alone):
     alone.lines("recommendations", {"id": 1, "diagnosis": 10, "herb": "زعفران", "dosage": "2 g"})
     alone.lines("feedback", {"diagnosis": 10, "recommendation": 1, "rating": 1, "symptom_improvement": 1})
     assert alone.read("SELECT rating, version FROM feedback") == [(1, 2)]
+    # What was pushed as a version never comes again as another one.
+    alone.lines("feedback", {"diagnosis": 10, "recommendation": 1, "rating": 2, "symptom_improvement": 1, "version": 1})
+    assert alone.read("SELECT rating, version FROM feedback") == [(2, 2)]
+    assert json.loads(alone.submit().stdout)["version"] == 3
 
 
 def test_csv_with_quotes_line_ends_and_faults(alone, tmp_path):
