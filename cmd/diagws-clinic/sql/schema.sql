@@ -141,7 +141,10 @@ CREATE TRIGGER feedback_came AFTER INSERT ON feedback BEGIN
 END;
 CREATE TRIGGER feedback_changed AFTER UPDATE OF rating, symptom_improvement, created ON feedback BEGIN
 	UPDATE metrics SET due = 0 WHERE recommendation = new.recommendation;
-	UPDATE cohort SET good = good + (new.rating >= 3) - (old.rating >= 3), last = max(last, new.created)
+	UPDATE cohort SET good = good + (new.rating >= 3) - (old.rating >= 3),
+			last = CASE WHEN new.created >= last THEN new.created WHEN old.created < last THEN last ELSE (
+				SELECT max(f.created) FROM feedback f JOIN recommendations r ON r.id = f.recommendation
+				WHERE f.patient = new.patient AND r.herb = cohort.herb) END
 		WHERE herb = (SELECT herb FROM recommendations WHERE id = new.recommendation)
 			AND mizaj = (SELECT mizaj FROM patients WHERE id = new.patient) AND patient = new.patient;
 END;

@@ -127,6 +127,10 @@ test_cohort(void)
 	ASSERT_AT("0.762", "$.cohort");
 	ASSERT_AT("20", "$.similar_patient_count");
 
+	kit_sql("UPDATE feedback SET created = created - 2000 WHERE patient = 100"); /* an import may do so */
+	stats();
+	ASSERT_AT("0.75", "$.cohort");
+
 	kit_sql("UPDATE patients SET mizaj = NULL WHERE id = 1"); /* nobody is like her */
 	stats();
 	ASSERT_AT("0.5", "$.cohort");
