@@ -335,6 +335,21 @@ def test_what_the_hub_refuses_stays_and_holds_nobody_up(alone, hub):
     assert len(messages(hub, "10")) == before + 1
 
 
+def test_a_file_brought_back_from_a_copy_is_heard(clinic, hub, tmp_path):
+    """The hub has seen ids of what the copy does not know."""
+    before = len(messages(hub, "10"))
+    with contextlib.closing(sqlite3.connect(clinic.path)) as file:
+        file.execute("VACUUM INTO ?", [str(tmp_path / "copy.db")])
+    clinic.submit(rating=1)
+    copy = Clinic(hub, tmp_path / "copy.db")
+    for rating in [2, 3]:
+        assert copy.submit(rating=rating).stderr == ""
+    assert copy.read("SELECT * FROM outbox") == []
+    told = [message["id"].split(".", 1) for message in messages(hub, "10")[before:] if message["type"] == "feedback_update"]
+    assert [name for _, name in told] == ["feedback.1.1", "feedback.1.1", "feedback.1.2"]
+    assert told[0][0] != told[1][0] == told[2][0]
+
+
 def test_many_go_out_in_order(alone, hub):
     """More than fit into the window, with data that is longer than what may be under way."""
     with contextlib.closing(sqlite3.connect(alone.path)) as file, file:

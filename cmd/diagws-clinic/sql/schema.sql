@@ -4,7 +4,7 @@
 -- schema_1
 CREATE TABLE clinic (
 	one INTEGER PRIMARY KEY CHECK (one = 1),
-	tag TEXT NOT NULL -- made at random with the file; begins the ids of all that it pushes
+	tag TEXT NOT NULL -- at random; begins the ids of all that it pushes. Another one once the hub knows such an id
 ) STRICT;
 
 CREATE TABLE patients (
