@@ -152,7 +152,7 @@ static int
 take_symptoms(
 	const struct field *field, const struct dw_json_member *member, struct value *value, struct dw_fault *fault)
 {
-	static const char expected[] = "an array of at most 50 texts of 1 to 64 characters";
+	static const char expected[] = "an array of at most 50 texts of 1 to 64 characters without ';'";
 	const struct field name = { field->name, FIELD_NAME, true, 0, NAME_MAX_POINTS };
 	struct dw_json *list = NULL;
 	struct value one = { .type = NOTHING };
@@ -170,6 +170,8 @@ take_symptoms(
 
 		entry.key = dw_str(field->name);
 		err = take_name(&name, &entry, &one, fault);
+		if (err == DW_OK && memchr(one.text.p, ';', one.text.n) != NULL) /* stands between them in a CSV */
+			err = dw_member_refuse(&entry, "has a ';'", expected, fault);
 		dw_buf_adds(&value->made, i == 0 ? "" : ",");
 		if (err == DW_OK)
 			dw_buf_add_json_string(&value->made, one.text);

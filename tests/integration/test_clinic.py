@@ -410,6 +410,7 @@ BAD = {
         ({"id": "a", "patient": 1, "condition": PERSIAN * 65}, "'condition'"),
         ({"id": "a", "patient": 1, "condition": "x", "symptoms": ["s"] * 51}, "51 entries"),
         ({"id": "a", "patient": 1, "condition": "x", "symptoms": [1]}, "'symptoms'"),
+        ({"id": "a", "patient": 1, "condition": "x", "symptoms": ["s;t"]}, "';'"),
         ({"id": "a", "patient": 1, "condition": "x", "symptoms": "s"}, "'symptoms'"),
         ({"id": "a", "patient": 1, "condition": "x", "created": "yesterday"}, "'created'"),
     ],
