@@ -156,3 +156,8 @@ CREATE TRIGGER mizaj_changed AFTER UPDATE OF mizaj ON patients WHEN old.mizaj IS
 		FROM feedback f JOIN recommendations r ON r.id = f.recommendation
 		WHERE f.patient = new.id AND new.mizaj IS NOT NULL GROUP BY r.herb;
 END;
+-- What was predicted of a recommendation that was another one then.
+CREATE TRIGGER recommendation_changed AFTER UPDATE OF diagnosis, herb ON recommendations
+WHEN old.diagnosis <> new.diagnosis OR old.herb <> new.herb BEGIN
+	DELETE FROM forecasts WHERE recommendation = new.id;
+END;
