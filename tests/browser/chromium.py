@@ -108,12 +108,13 @@ class Tab:
 
 
 class Chromium(Tab):
-    """`async with Chromium() as browser`: its first page, and more by browser.another()."""
+    """`async with Chromium() as browser`: its first page, and more of them by browser.another(…)."""
 
     def __init__(self):
         super().__init__(None, itertools.count(1))
         self.profile = tempfile.TemporaryDirectory(prefix="chromium-", ignore_cleanup_errors=True)
         self.others = []
+        self.whole = None
 
     async def __aenter__(self):
         self.log = open(pathlib.Path(self.profile.name) / "log", "wb")
@@ -141,12 +142,28 @@ class Chromium(Tab):
     async def _connect(address):
         return await websockets.connect(address, max_size=None, ping_interval=None)
 
-    async def another(self):
-        """One more tab of the same browser."""
-        answer = await self._call("Target.createTarget", url="about:blank")
-        tab = Tab(await self._connect(await self._address(answer["result"]["targetId"])), itertools.count(1))
+    async def stranger(self):
+        """Names a profile that shares nothing with what else the browser has seen."""
+        return (await self._command("Target.createBrowserContext"))["browserContextId"]
+
+    async def another(self, profile):
+        """One more tab, in a profile that stranger() named."""
+        made = await self._command("Target.createTarget", url="about:blank", browserContextId=profile)
+        tab = Tab(await self._connect(await self._address(made["targetId"])), itertools.count(1))
         self.others.append(tab)
         return tab
+
+    async def forget(self, profile):
+        """Ends its tabs, too."""
+        await self._command("Target.disposeBrowserContext", browserContextId=profile)
+
+    async def _command(self, method, **parameters):
+        """Of the browser as a whole, which has an address of its own beside its port."""
+        if self.whole is None:
+            port, path = (pathlib.Path(self.profile.name) / "DevToolsActivePort").read_text().split()
+            self.whole = Tab(await self._connect(f"ws://127.0.0.1:{port}{path}"), itertools.count(1))
+            self.others.append(self.whole)
+        return (await self.whole._call(method, **parameters))["result"]
 
     async def _address(self, target=None, patience=30):
         """A page's own DevTools address, when the browser has written down its port; of any page, or of this one."""

@@ -152,7 +152,7 @@ function facts(one) {
 	].filter(([, value]) => value !== null);
 
 	return rows.length === 0 ? null : element("dl", "facts", ...rows.map(([name, value]) =>
-		element("div", "", element("dt", "", name), element("dd", "", element("bdi", "", value)))));
+		element("div", "", element("dt", "", name), element("dd", "", value))));
 }
 
 function card(one, rank) {

@@ -154,7 +154,7 @@ export function speak(name) {
 	language = name;
 	t = words;
 	numbers = new Intl.NumberFormat(locale, { maximumFractionDigits: 2 });
-	decimals = new Intl.NumberFormat(locale, { minimumFractionDigits: 1, maximumFractionDigits: 1 });
+	decimals = new Intl.NumberFormat(locale, { minimumFractionDigits: 1, maximumFractionDigits: 2 });
 	percents = new Intl.NumberFormat(locale, { style: "percent", minimumFractionDigits: 1, maximumFractionDigits: 1 });
 	times = new Intl.DateTimeFormat(locale, { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit",
 		second: "2-digit" });
