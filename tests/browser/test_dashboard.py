@@ -226,6 +226,9 @@ def test_a_token_is_renewed_on_the_connection_or_after_its_end(site, page):
     page.until_state("live")
     page.until("document.querySelectorAll('#event-list li').length === 1", f"{missed}")
     assert page.ask("document.getElementById('sign-in').hidden")
+    page.ask(f"location.hash = '#diagnosis=102&token={site.token('alice')}'")
+    page.until_text("#state", "Refused: this token does not allow this diagnosis")
+    assert page.text("#event-list") == "", "nothing of the other diagnosis"
 
 
 def test_offline_and_back(site, page):
@@ -258,6 +261,19 @@ def test_what_is_missing_is_said(site, page):
     assert len(page.texts("#event-list li")) == 20
     page.click(".notice button")
     page.until("document.querySelector('.notice') === null", "the notice to go")
+
+
+def test_an_edge_serves_the_page_by_itself(world, browser):
+    """As diagws up does: no config.json, so that the edge is the page's own origin."""
+    world.hub()
+    edge = world.edge("--www", WWW)
+    page = Page(browser.run, browser.tab(), edge.url("").rstrip("/"))
+    page.open(world.user("alice", ROOM))
+    page.until_state("live")
+    world.number = itertools.count(1)
+    tell_feedback(world, 5)
+    page.until_text("#event-list", "5 of 5")
+    assert page.unhappy() == []
 
 
 def test_two_tabs_do_not_take_each_others_place(site, browser, page):
@@ -383,7 +399,10 @@ def populate(site, page):
 
 
 def accessible(page, axe):
-    page.ask(axe + "; true")
+    """Neither axe-core nor the eye finds that it lacks anything: nothing is cut off, and nothing scrolls sideways."""
+    assert page.ask("document.documentElement.scrollWidth === document.documentElement.clientWidth")
+    assert page.ask(CUT) == []
+    page.ask("window.axe !== undefined") or page.ask(axe + "; true")
     found = page.ask("axe.run().then(({violations}) => violations.map((one) => "
                      "`${one.id}: ${one.nodes.map((node) => node.html.slice(0, 120))}`))")
     assert found == []
@@ -410,3 +429,8 @@ def test_every_width_direction_and_theme(made_up, clinic_page):
                 assert page.ask(CUT) == []
                 page.run(page.tab.screenshot(SCREENS / f"dashboard-{language}-{theme}-{width}.png"))
             accessible(page, axe)
+    page.click("#sign-out")
+    page.until_text("#sign-in", "توکن")
+    page.run(page.tab.resize(320))
+    page.run(page.tab.screenshot(SCREENS / "sign-in-fa-dark-320.png"))
+    accessible(page, axe)
