@@ -40,6 +40,14 @@ class Page:
     def open(self, token, room=ROOM):
         self.run(self.tab.open(f"{self.origin}/#diagnosis={room}&token={token}"))
 
+    def leave(self):
+        """Its connection is closed then."""
+        self.run(self.tab.open("about:blank"))
+        self.until("location.href === 'about:blank'", "the page to be left")
+
+    def come_back(self):
+        self.run(self.tab.open(self.origin + "/"))
+
     def ask(self, expression):
         return self.run(self.tab.ask(expression))
 
@@ -177,9 +185,9 @@ def test_updates_become_scores_marks_and_events(site, page):
     page.until_text("#live", "5 new events")
 
     # A reload goes on where it was and counts nothing twice; the keyboard reaches what is to be pressed.
-    page.run(page.tab.open("about:blank"))
+    page.leave()
     late = tell_effect(site, 0.2, recommendation=2, herb="زعفران", old_effectiveness=None)
-    page.run(page.tab.open(page.origin + "/"))
+    page.come_back()
     page.until("document.querySelectorAll('#event-list li').length === 6", "what was sent meanwhile")
     assert [page.count(name) for name in ("updates", "changes", "improvements")] == [6, 2, 1]
     assert "Poor" in page.texts(".measures")[0] and late["seq"] > 0
@@ -250,11 +258,11 @@ def test_offline_and_back(site, page):
 def test_what_is_missing_is_said(site, page):
     tell_feedback(site, 5)
     page.until("document.querySelectorAll('#event-list li').length === 1", "the first")
-    page.run(page.tab.open("about:blank"))
+    page.leave()
     site.edges[0].kill()
     site.run("diagws-send", "-l", input="".join(json.dumps({
         "type": "note_update", "diagnosis_id": int(ROOM), "data": {"note": note}}) + "\n" for note in range(33)))
-    page.run(page.tab.open(page.origin + "/"))
+    page.come_back()
     page.until_text("#notices", "3 messages are missing here (too many to keep).")
     page.until_state("live")
     assert page.count("updates") == 31
@@ -296,7 +304,7 @@ def test_the_shell_opens_offline_and_nothing_else_is_kept(site, page):
     assert sorted(kept) == sorted("/" + path.name.replace("index.html", "") for path in WWW.iterdir()
                                   if path.name != "sw.js")
     site.pages.close()
-    page.run(page.tab.open(page.origin + "/"))
+    page.come_back()
     page.until_text("#state", "Connection lost: trying again")
     assert page.text("#overview-title") == "Overall effectiveness"
     assert page.ask("fetch('config.json').then(() => 'answered', () => 'no answer')") == "no answer"
@@ -315,9 +323,10 @@ def made_up(world):
     world.run("diagws-clinic", "init")
     world.run("diagws-clinic", "demo")
     world.alice = world.user("alice", ROOM)
-    world.clinic = world._keep(Process(world, "diagws-clinic", [
+    world.serve = lambda: world._keep(Process(world, "diagws-clinic", [
         BIN / "diagws-clinic", "serve", "--listen", f"127.0.0.1:{port}", "--keys", world.keys, "--www", WWW,
         "--edge", f"ws://127.0.0.1:{world.edges[0].port}"]))
+    world.clinic = world.serve()
     until(lambda: "ready" in world.clinic.said() or world._must_live(world.clinic), "the clinic")
     world.number = itertools.count(1)
     return world
@@ -376,6 +385,8 @@ def test_feedback_comes_back_as_events(made_up, clinic_page):
     page.click("#refresh")
     page.until_text("#notices", "The clinic does not answer.")
     assert page.text("#state") == "Live: caught up"
+    made_up.serve()
+    page.until("document.querySelector('.notice') === null", "the clinic's scores, asked for again without a click")
 
 
 # ---- how it looks ----
