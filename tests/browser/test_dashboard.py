@@ -442,6 +442,8 @@ def test_every_width_direction_and_theme(made_up, clinic_page):
             accessible(page, axe)
     page.click("#sign-out")
     page.until_text("#sign-in", "توکن")
+    page.until("document.documentElement.dir === 'rtl' && document.readyState === 'complete'", "the page, made anew")
     page.run(page.tab.resize(320))
+    page.until("document.documentElement.clientWidth === 320", "the width")
     page.run(page.tab.screenshot(SCREENS / "sign-in-fa-dark-320.png"))
     accessible(page, axe)
