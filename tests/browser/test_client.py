@@ -15,7 +15,7 @@ from conftest import PATIENCE, ROOT, free_port
 WWW = ROOT / "cmd" / "diagws-clinic" / "www"
 START = """import("./diagws.js").then(({Watch}) => {
 	window.heard = [];
-	window.watch = new Watch({edges: %s, diagnosis: "101", token: "first", silent: 1000, patience: 500,
+	window.watch = new Watch({edges: %s, diagnosis: "101", token: "first", silent: 1800, patience: 500,
 		tell: (what, {state, seq, count, expires, epoch, reason}, replayed) =>
 			heard.push([what, state ?? seq ?? count ?? expires ?? epoch, replayed ?? reason ?? null])});
 	watch.start();
@@ -56,7 +56,7 @@ def update(seq):
 
 async def repeats_itself_and_restarts(_, socket):
     await say(socket, connect("E", 2, 2), update(1), update(1), update(2), {"type": "gap", "data": {"count": 3}}, update(6),
-              {"type": "shutdown", "data": {"retry_after_ms": [400, 600]}})
+              {"type": "shutdown", "data": {"retry_after_ms": [1500, 1600]}})
     await socket.close(1012)
 
 
@@ -124,7 +124,7 @@ def test_an_edge_that_does_what_it_wants():
         assert fourth == {**first, "after": "1", "epoch": "F"}
         assert edge.said == [{"type": "auth", "token": token} for token in ("first", "first", "first", "second", "third")] + [
             {"type": "ping"}]
-        assert edge.began[1] - edge.ended[0] >= 0.4, "the advice was followed"
-        assert edge.ended[1] - edge.began[1] >= 0.9, "silence was noticed, and not before its time"
+        assert edge.began[1] - edge.ended[0] >= 1.5, "the advice was followed"
+        assert edge.ended[1] - edge.began[1] >= 1.7, "silence was noticed, and not before its time"
 
     asyncio.run(test())
