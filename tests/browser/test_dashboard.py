@@ -285,14 +285,17 @@ def test_an_edge_serves_the_page_by_itself(world, browser):
 
 
 def test_two_tabs_do_not_take_each_others_place(site, browser, page):
+    tell_feedback(site, 4)
+    page.until("document.querySelectorAll('#event-list li').length === 1", "the first")
     other = Page(browser.run, browser.tab(), site.origin)
     other.open(site.alice)
     other.until_state("live")
+    assert (len(other.events()), other.count("updates")) == (1, 0), "it counts since it was opened"
     for rating in (1, 2, 3):
         tell_feedback(site, rating)
-    for tab in (page, other):
-        tab.until("document.querySelectorAll('#event-list li').length === 3", "the three")
-        assert (tab.count("updates"), tab.text("#state")) == (3, "Live: caught up")
+    for tab, updates in ((page, 4), (other, 3)):
+        tab.until("document.querySelectorAll('#event-list li').length === 4", "all four")
+        assert (tab.count("updates"), tab.text("#state")) == (updates, "Live: caught up")
         assert tab.ask("opened") == 1
     assert other.unhappy() == []
 
