@@ -180,7 +180,7 @@ EDGE_CORES := $(filter-out $(addprefix $(BUILD)/cmd/diagws-edge/,main.o options.
 EDGE_KIT := $(EDGE_CORES) $(addprefix $(BUILD)/tests/lib/edge_,kit.o lws.o world.o)
 EDGE_OURS := dw_now_ms dw_mono_ms dw_mono_us dw_random
 vpath test_%.c $(sort $(dir $(UNIT_SRC)))
-$(BUILD)/tests/test_%: test_%.c $(LIB_A) $(HUB_OBJ) $(EDGE_OBJ) $(BENCH_OBJ) $(BUILD)/tests/lib/engine_mem.o $(EDGE_KIT)
+$(BUILD)/tests/test_%: test_%.c $(LIB_A) $(HUB_OBJ) $(EDGE_OBJ) $(BENCH_OBJ) $(CLINIC_OBJ) $(BUILD)/tests/lib/engine_mem.o $(EDGE_KIT)
 	@mkdir -p $(@D)
 	$(call say,TEST,$@)
 	$(Q)$(CC) $(ALL_CFLAGS) -DDW_TESTING -o $@ $< \

@@ -40,6 +40,7 @@ struct order {
 	struct dw_str optimization; /* empty: balanced */
 	double target;              /* 0: 0.75 */
 	struct dw_str body;         /* JSON, as it came */
+	bool dry;                   /* what the call would change is checked, answered and undone */
 };
 
 /* Appends the answer: a JSON object that begins with "success":true. Only here a call begins and commits; what it

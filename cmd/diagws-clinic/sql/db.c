@@ -248,6 +248,12 @@ db_begin(struct db *db, struct dw_fault *fault)
 }
 
 int
+db_begin_read(struct db *db, struct dw_fault *fault)
+{
+	return execute(db, "BEGIN", fault);
+}
+
+int
 db_commit(struct db *db, struct dw_fault *fault)
 {
 	return execute(db, "COMMIT", fault);

@@ -31,6 +31,8 @@ int db_open(struct db **out, const char *path, struct dw_fault *fault);
 void db_close(struct db **db_p);
 
 int db_begin(struct db *db, struct dw_fault *fault);
+/* For statements that only read and are to see the same: nobody waits for it. It ends with db_rollback. */
+int db_begin_read(struct db *db, struct dw_fault *fault);
 int db_commit(struct db *db, struct dw_fault *fault);
 void db_rollback(struct db *db); /* also where nothing was begun */
 
