@@ -28,6 +28,8 @@ static const struct dw_opt options[] = {
 		.target = &clinic_options.all },
 	{ DW_OPT_CHOICE, 0, "input", "FORMAT", "import: what the lines are", .initial = "by the file's name, else ndjson",
 		.choices = "ndjson|csv", .target = &clinic_options.input },
+	{ DW_OPT_CHOICE, 0, "output", "FORMAT", "export: what the lines are", .initial = "ndjson", .choices = "ndjson|csv",
+		.target = &clinic_options.output },
 	{ DW_OPT_FLAG, 0, "atomic", NULL, "import: all lines or none", .target = &clinic_options.atomic },
 	{ DW_OPT_FLAG, 'n', "dry-run", NULL, "import, feedback: check, change nothing", .target = &clinic_options.dry },
 	{ DW_OPT_NUMBER, 0, "seed", "N", "demo: what is made up", .initial = "1", .target = &clinic_options.seed, .min = 0,
@@ -58,11 +60,11 @@ const struct dw_command clinic_command = {
 	.usage = "init | demo [--seed N]\n"
 			 "import [--atomic] TABLE [FILE|-] | export TABLE\n"
 			 "feedback submit|update ID [JSON|@FILE|-]\n"
-			 "feedback history|summary ID|trend ID|overview DIAGNOSIS|most-effective|side-effects\n"
+			 "feedback history [DIAGNOSIS]|summary ID|trend ID|overview DIAGNOSIS|most-effective|side-effects\n"
 			 "analytics run [--all] | status | recommendation ID | diagnosis ID | condition NAME | herb NAME | "
 			 "trending | worst\n"
 			 "predict|optimize|evolution|accuracy DIAGNOSIS | profile PATIENT | stats RECOMMENDATION\n"
-			 "outbox\n"
+			 "outbox [push]\n"
 			 "serve --keys DIR [--listen ADDR:PORT]… [--edge URL]…",
 	.words =
 		"init import export feedback analytics predict optimize evolution accuracy profile stats outbox serve demo",

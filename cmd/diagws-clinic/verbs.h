@@ -19,6 +19,7 @@ struct clinic_options {
 	const char *optimization;
 	const char *target; /* a number from 0 to 1 */
 	const char *input;  /* of import: "ndjson" or "csv"; NULL: by the file's name */
+	const char *output; /* of export: the same; NULL: "ndjson" */
 	bool atomic, all, dry;
 	int64_t seed;
 	/* serve */
@@ -34,13 +35,42 @@ typedef int verb_run(int count, char **operands);
 verb_run verb_init, verb_import, verb_export, verb_feedback, verb_analytics, verb_predict, verb_optimize,
 	verb_evolution, verb_accuracy, verb_profile, verb_stats, verb_outbox, verb_serve, verb_demo;
 
-/* For the subcommands' use (verbs.c): */
+/* For the subcommands' use (verbs.c). What fails there has been told. */
 
-/* The order that the options make: now, limit, … false: told already, exit 64. */
+/* The order that the options make: now, limit, … false: exit 64. */
 bool verb_order(struct order *order);
-/* Opens the file, carries a call out, pushes what waits, prints the answer as --format says (show.h). Returns an exit
- * status; what failed has been told. */
-int verb_call(clinic_call *call, const struct order *order);
+/* Opens the file; an exit status. */
+int verb_open(struct db **db);
+/* Tells what failed, and gives the exit status. */
+int verb_fail(int err, const struct dw_fault *fault);
+/* Sends all that waits in the outbox. DW_OK: nothing waits any more; else something still does, and *fault says why.
+ * ^C ends it: DW_E_AGAIN. */
+int verb_push(struct db *db, struct dw_fault *fault);
+/* Opens the file, carries a call out, prints the answer as --format says (show.h), and pushes where the call had
+ * something to push: what cannot be pushed now is kept, and said on stderr. silent: the answer is printed on a
+ * terminal, or where a format was asked for. Returns an exit status. */
+int verb_call(clinic_call *call, const struct order *order, bool silent);
+
+/* What a call's operand is, beside what the options say. */
+enum verb_operand {
+	NO_OPERAND,
+	DIAGNOSIS_OPERAND,
+	PERHAPS_DIAGNOSIS,
+	RECOMMENDATION_OPERAND,
+	PATIENT_OPERAND,
+	FEEDBACK_OPERAND,
+	NAME_OPERAND,
+};
+struct verb_action {
+	const char *name;
+	clinic_call *call;
+	enum verb_operand operand;
+	bool has_body; /* JSON, @FILE or standard input is behind it; silent */
+};
+/* Reads the operands of an action and carries it out. Returns an exit status. */
+int verb_act(const struct verb_action *action, int count, char **operands);
+/* The same of the one that operands[0] names; verb is for messages. */
+int verb_choose(const char *verb, const struct verb_action *actions, size_t n, int count, char **operands);
 
 /* Until all of them are there. */
 #pragma weak verb_import

@@ -4,16 +4,13 @@
  * Failure mode: stdout that cannot be written any more (a reader that left): remembered, told once, exit 74.
  */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/clock.h"
 #include "cli/command.h"
 #include "send.h"
 
-enum { HINT_SIZE = 384, FIRST_MS = 1000, EVERY_MS = 200, COUNT_MS = 500, BLOCK = 64 * 1024 };
+enum { HINT_SIZE = 384 };
 
 void
 report_init(struct report *report, const struct options *options)
@@ -25,88 +22,25 @@ report_init(struct report *report, const struct options *options)
 	report->receipts = !report->json && (options->receipts || format == DW_ROWS_TSV);
 }
 
-/* ---- how far a long batch is: a line on a terminal, written over itself ---- */
-
 void
 report_begin_progress(struct report *report, int fd)
 {
-	const char *term = getenv("TERM");
 	const bool is_mixed = (report->json || report->receipts) && isatty(STDOUT_FILENO);
-	const uint64_t now = dw_mono_ms();
 
-	report->progress = (struct progress) { .fd = fd, .from = lseek(fd, 0, SEEK_CUR), .begun = now };
-	if (!dw_common.quiet && !is_mixed && term != NULL && strcmp(term, "dumb") != 0 && isatty(STDERR_FILENO))
-		report->progress.due = now + FIRST_MS;
+	if (!is_mixed)
+		dw_progress_begin(&report->progress, 0, fd);
 }
 
-/* 0: not known, for the input is no file, or counting takes long. */
-static uint64_t
-count_lines(const struct progress *progress)
-{
-	const uint64_t until = dw_mono_ms() + COUNT_MS;
-	static char block[BLOCK];
-	uint64_t count = 0;
-	off_t at = progress->from;
-	struct stat about;
-	char last = '\n';
-	ssize_t got;
-
-	if (at < 0 || fstat(progress->fd, &about) != 0 || !S_ISREG(about.st_mode))
-		return 0;
-	while ((got = pread(progress->fd, block, sizeof(block), at)) > 0 && dw_mono_ms() < until) {
-		const char *const end = block + got;
-
-		for (const char *p = block; (p = memchr(p, '\n', (size_t)(end - p))) != NULL; p++)
-			count++;
-		last = end[-1];
-		at += got;
-	}
-	return got == 0 ? count + (last != '\n') : 0;
-}
-
-/* "41200/50000 82% 18k/s rejected 2 eta 0:01" */
 void
 report_tell_progress(struct report *report, uint64_t done)
 {
-	struct progress *progress = &report->progress;
-	struct dw_buf text = { 0 };
-	unsigned long long rate, left, now;
-
-	if (progress->due == 0 || (now = dw_mono_ms()) < progress->due)
-		return;
-	if (!progress->counted)
-		progress->total = count_lines(progress);
-	progress->counted = true;
-	progress->due = now + EVERY_MS;
-	rate = done * 1000 / (now - progress->begun);
-	dw_buf_addu(&text, done);
-	if (progress->total > 0 && progress->total >= done)
-		dw_buf_addf(&text, "/%llu %llu%%", (unsigned long long)progress->total,
-			(unsigned long long)(done * 100 / progress->total));
-	dw_buf_addf(&text, rate < 10000 ? " %llu/s" : " %lluk/s", rate < 10000 ? rate : rate / 1000);
-	if (report->rejected > 0)
-		dw_buf_addf(&text, " rejected %llu", (unsigned long long)report->rejected);
-	if (progress->total >= done && rate > 0) {
-		left = (progress->total - done + rate - 1) / rate;
-		dw_buf_adds(&text, " eta ");
-		if (left >= 3600)
-			dw_buf_addf(&text, "%llu:%02llu", left / 3600, left / 60 % 60);
-		else
-			dw_buf_addu(&text, left / 60);
-		dw_buf_addf(&text, ":%02llu", left % 60);
-	}
-	if (dw_buf_ok(&text))
-		fprintf(stderr, "\r%s\033[K", text.data);
-	dw_buf_clear(&text);
-	progress->shown = true;
+	dw_progress_tell(&report->progress, done, report->rejected);
 }
 
 void
 report_hide_progress(struct report *report)
 {
-	if (report->progress.shown)
-		fputs("\r\033[K", stderr);
-	report->progress.shown = false;
+	dw_progress_hide(&report->progress);
 }
 
 /* ---- what became of messages ---- */

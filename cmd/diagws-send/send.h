@@ -4,8 +4,8 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include <sys/types.h>
 
+#include "cli/progress.h"
 #include "client/client.h"
 #include "message/msg.h"
 #include "wire/wire.h"
@@ -20,18 +20,10 @@ struct options {
 	struct dw_publish publish; /* what holds for every message; a line's own user and ttl go before */
 };
 
-struct progress {
-	bool shown, counted;
-	int fd;
-	off_t from;          /* where the input began */
-	uint64_t total;      /* lines; 0: not known */
-	uint64_t begun, due; /* ms; due 0: never */
-};
-
 /* What happened, for the exit status and the last line. */
 struct report {
 	const struct options *options;
-	struct progress progress;
+	struct dw_progress progress;
 	const char *source; /* "stdin", a file, or NULL: the command line */
 	bool json, receipts;
 	bool output_broken;

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/utf8.h"
 #include "cli/opt.h"
 #include "message/msg.h"
 
@@ -71,16 +72,19 @@ dw_rows_format(const char *format, bool json, bool terminal)
 	return terminal ? DW_ROWS_TABLE : DW_ROWS_TSV;
 }
 
-/* What is not a name by the rule of user ids (UTF-8, nothing that controls) is shown as plain ASCII. */
+/* Characters that control, and what is no UTF-8, are shown as '?'. */
 static void
 add_text(struct dw_buf *out, struct dw_str text)
 {
-	if (dw_user_ok(text)) {
-		dw_buf_add(out, text.p, text.n);
-		return;
+	while (text.n > 0) {
+		const size_t n = dw_utf8_character(text.p, text.n);
+		const struct dw_str one = dw_str_take(&text, n > 0 ? n : 1);
+
+		if (dw_user_ok(one))
+			dw_buf_add(out, one.p, one.n);
+		else
+			dw_buf_addc(out, '?');
 	}
-	for (size_t i = 0; i < text.n; i++)
-		dw_buf_add(out, text.p[i] >= ' ' && text.p[i] <= '~' ? &text.p[i] : "?", 1);
 }
 
 static void
