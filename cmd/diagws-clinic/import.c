@@ -136,6 +136,7 @@ take_json(struct dw_str line, struct dw_fault *fault)
 {
 	const struct dw_json_member *members[TABLE_FIELDS] = { NULL };
 	struct dw_json *json = NULL;
+	char quoted[DW_QUOTE_SIZE];
 	int err = dw_json_parse(&json, line.p, line.n, fault);
 
 	if (err != DW_OK)
@@ -146,7 +147,8 @@ take_json(struct dw_str line, struct dw_fault *fault)
 		const int field = table_field(import.table, json->members[i].key);
 
 		if (field < 0)
-			err = dw_member_refuse(&json->members[i], "has no such field", NULL, fault);
+			err = dw_fault_set(fault, DW_E_FIELD, NULL, NULL, "'%s' is not a field of %s",
+				dw_quote(json->members[i].key, quoted), import.table->name);
 		else
 			members[field] = &json->members[i];
 	}

@@ -39,7 +39,8 @@ verb_order(struct order *order)
 	*order = (struct order) { .now = (int64_t)(dw_now_ms() / 1000),
 		.limit = clinic_options.limit,
 		.min_samples = clinic_options.min_samples,
-		.optimization = dw_str(clinic_options.optimization) };
+		.optimization = dw_str(clinic_options.optimization),
+		.dry = clinic_options.dry };
 	if (clinic_options.now != NULL && !when_parse(clinic_options.now, &order->now)) {
 		(void)dw_opt_misuse(&clinic_command,
 			"option '--now': '%s' is not a time such as 2026-12-01T14:00:00Z, or seconds since 1970",

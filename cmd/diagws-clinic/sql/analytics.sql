@@ -62,11 +62,3 @@ WHERE m.trend = 'improving' AND m.cases >= ?2 ORDER BY m.effectiveness DESC, m.c
 SELECT (SELECT count(*) FROM metrics WHERE cases IS NOT NULL), (SELECT count(*) FROM metrics WHERE due <= ?1),
 	(SELECT count(*) FROM feedback), (SELECT count(*) FROM outbox WHERE refused IS NULL),
 	(SELECT max(computed) FROM metrics)
-
--- What `analytics run` computes, a piece at a time: each is due no more once it was computed.
--- analytics_due
-SELECT recommendation FROM metrics WHERE due <= ?1 LIMIT ?2
-
--- The same of everything, behind the last of the piece before.
--- analytics_all
-SELECT recommendation FROM metrics WHERE recommendation > ?1 ORDER BY recommendation LIMIT ?2

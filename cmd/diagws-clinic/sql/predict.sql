@@ -1,13 +1,10 @@
 -- Predictions, rankings, and how both went. Of what a prediction is made of, each part is read by an index.
 
--- predict_condition
-SELECT condition FROM diagnoses WHERE id = ?1
-
 -- predict_recommendations
 SELECT id, herb FROM recommendations WHERE diagnosis = ?1 ORDER BY id LIMIT ?2
 
 -- predict_recommendation
-SELECT diagnosis, herb, dosage, frequency, duration FROM recommendations WHERE id = ?1
+SELECT herb, dosage, frequency, duration FROM recommendations WHERE id = ?1
 
 -- predict_feedback
 SELECT created, rating, symptom_improvement FROM feedback WHERE recommendation = ?1 AND created BETWEEN ?2 AND ?3

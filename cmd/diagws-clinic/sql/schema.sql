@@ -53,6 +53,7 @@ CREATE TABLE feedback (
 	UNIQUE (patient, recommendation)
 ) STRICT;
 CREATE INDEX feedback_on_recommendation ON feedback (recommendation, created, rating, symptom_improvement);
+CREATE INDEX feedback_newest ON feedback (created);
 CREATE INDEX feedback_of_diagnosis ON feedback (diagnosis, created);
 CREATE INDEX feedback_with_side_effects ON feedback (side_effects) WHERE side_effects IS NOT NULL;
 
@@ -127,8 +128,7 @@ CREATE TABLE outbox (
 ) STRICT;
 CREATE INDEX outbox_waiting ON outbox (id) WHERE refused IS NULL;
 
--- Whatever changes feedback makes its recommendation due, counts for those who are alike, and drops the predictions that
--- were made of its recommendation or for its patient.
+-- Whatever changes feedback makes its recommendation due, and counts for those who are alike.
 CREATE TRIGGER feedback_came AFTER INSERT ON feedback BEGIN
 	INSERT INTO metrics (recommendation, due) VALUES (new.recommendation, 0)
 		ON CONFLICT (recommendation) DO UPDATE SET due = 0;
@@ -138,16 +138,12 @@ CREATE TRIGGER feedback_came AFTER INSERT ON feedback BEGIN
 		WHERE r.id = new.recommendation AND p.id = new.patient AND p.mizaj IS NOT NULL
 		ON CONFLICT (herb, mizaj, patient) DO UPDATE
 			SET cases = cases + 1, good = good + excluded.good, last = max(last, excluded.last);
-	DELETE FROM predictions WHERE diagnosis IN (SELECT diagnosis FROM recommendations WHERE id = new.recommendation
-		UNION ALL SELECT id FROM diagnoses WHERE patient = new.patient);
 END;
 CREATE TRIGGER feedback_changed AFTER UPDATE OF rating, symptom_improvement, created ON feedback BEGIN
 	UPDATE metrics SET due = 0 WHERE recommendation = new.recommendation;
 	UPDATE cohort SET good = good + (new.rating >= 3) - (old.rating >= 3), last = max(last, new.created)
 		WHERE herb = (SELECT herb FROM recommendations WHERE id = new.recommendation)
 			AND mizaj = (SELECT mizaj FROM patients WHERE id = new.patient) AND patient = new.patient;
-	DELETE FROM predictions WHERE diagnosis IN (SELECT diagnosis FROM recommendations WHERE id = new.recommendation
-		UNION ALL SELECT id FROM diagnoses WHERE patient = new.patient);
 END;
 CREATE TRIGGER mizaj_changed AFTER UPDATE OF mizaj ON patients WHEN old.mizaj IS NOT new.mizaj BEGIN
 	DELETE FROM cohort WHERE mizaj = old.mizaj AND patient = old.id

@@ -103,3 +103,22 @@ SELECT count(*) FROM metrics
 
 -- run_all
 SELECT recommendation FROM metrics WHERE recommendation > ?1 ORDER BY recommendation LIMIT ?2
+
+-- demo_is_empty
+SELECT 1 WHERE NOT EXISTS (SELECT 1 FROM patients) AND NOT EXISTS (SELECT 1 FROM herb_symptoms)
+
+-- demo_forecast
+INSERT INTO forecasts (recommendation, predicted, made) VALUES (?1, ?2, ?3)
+
+-- demo_bring_near
+UPDATE herb_symptoms SET strength = min(1.0, round(strength + (
+	SELECT max(0, ranking ->> '$[0].predicted_effectiveness' - (ranking ->> '$[1].predicted_effectiveness') - 0.02) / 0.25
+	FROM rankings WHERE diagnosis = ?1), 3))
+WHERE herb = (SELECT ranking ->> '$[1].herb_name' FROM rankings WHERE diagnosis = ?1)
+	AND symptom IN (SELECT s.value FROM diagnoses d, json_each(d.symptoms) s WHERE d.id = ?1)
+
+-- demo_forget_rankings
+DELETE FROM rankings
+
+-- demo_empty_outbox
+DELETE FROM outbox

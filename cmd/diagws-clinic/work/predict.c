@@ -7,7 +7,7 @@
 #include "sql/db.h"
 #include "work/answer.h"
 #include "work/call.h"
-#include "work/fields.h"
+#include "work/effect.h"
 #include "work/rank.h"
 
 enum {
@@ -15,18 +15,27 @@ enum {
 	TARGET = 750,
 };
 
+struct asked {
+	struct dw_str diagnosis;
+	char condition[NAME_SIZE];
+	const struct model_boldness *boldness;
+	int64_t now;
+};
+
 static int
-read_boldness(struct dw_str word, const struct model_boldness **out, struct dw_fault *fault)
+read_asked(struct db *db, const struct order *order, struct dw_str diagnosis, struct asked *out, struct dw_fault *fault)
 {
+	const struct dw_str word = order->optimization;
 	char quoted[DW_QUOTE_SIZE];
 
+	*out = (struct asked) { .diagnosis = diagnosis, .now = order->now };
 	if (word.n == 0)
-		word = dw_str(model_boldness[MODEL_BALANCED].name);
+		out->boldness = &model_boldness[MODEL_BALANCED];
 	for (size_t i = 0; i < MODEL_BOLDNESS_COUNT; i++)
-		if (dw_str_is(word, model_boldness[i].name)) {
-			*out = &model_boldness[i];
-			return DW_OK;
-		}
+		if (dw_str_is(word, model_boldness[i].name))
+			out->boldness = &model_boldness[i];
+	if (out->boldness != NULL)
+		return diagnosis_read(db, diagnosis, out->condition, fault);
 	return dw_fault_set(fault, DW_E_FIELD, "optimization", "conservative, balanced or aggressive",
 		"field 'optimization': '%s' is none of them", dw_quote(word, quoted));
 }
@@ -47,10 +56,10 @@ put_prediction(struct db *db, const struct prediction *made, struct dw_buf *out,
 		return err;
 	put_open(out, NULL, '{');
 	put_integer(out, "recommendation_id", made->recommendation);
-	put_text(out, "herb_name", db_text(row, 1));
-	put_text(out, "dosage", db_text(row, 2));
-	put_text(out, "frequency", db_text(row, 3));
-	put_text(out, "duration", db_text(row, 4));
+	put_text(out, "herb_name", db_text(row, 0));
+	put_text(out, "dosage", db_text(row, 1));
+	put_text(out, "frequency", db_text(row, 2));
+	put_text(out, "duration", db_text(row, 3));
 	db_end(row);
 	put_share(out, "predicted_effectiveness", made->score, 1000);
 	put_share(out, "confidence", made->confidence, 1000);
@@ -72,20 +81,19 @@ put_prediction(struct db *db, const struct prediction *made, struct dw_buf *out,
 
 /* The members that are kept: all but when it was made, and whether it was just now. */
 static int
-put_members(struct db *db, const struct order *order, const struct model_boldness *boldness,
-	const struct predictions *set, size_t count, struct dw_buf *out, struct dw_fault *fault)
+put_members(struct db *db, const struct asked *asked, const struct predictions *set, size_t count, struct dw_buf *out,
+	struct dw_fault *fault)
 {
-	struct dw_buf condition = { 0 };
 	int64_t cases = 0, confidence = 0;
-	int err = prediction_check(db, order->diagnosis, &condition, fault);
+	int err = DW_OK;
 
 	for (size_t i = 0; i < count; i++) {
 		cases += set->entries[i].cases;
 		confidence += set->entries[i].confidence;
 	}
-	put_diagnosis(out, "diagnosis_id", order->diagnosis);
-	put_text(out, "condition", dw_bytes(condition.data, condition.len));
-	put_text(out, "optimization", dw_str(boldness->name));
+	put_diagnosis(out, "diagnosis_id", asked->diagnosis);
+	put_text(out, "condition", dw_str(asked->condition));
+	put_text(out, "optimization", dw_str(asked->boldness->name));
 	put_text(out, "model_version", DW_STR(MODEL_VERSION));
 	if (count > 0)
 		put_share(out, "overall_confidence", model_mean(confidence, (int64_t)count), 1000);
@@ -97,10 +105,7 @@ put_members(struct db *db, const struct order *order, const struct model_boldnes
 		err = put_prediction(db, &set->entries[i], out, fault);
 	put_close(out, ']');
 	put_text(out, "note", DW_STR("a rule of thumb, not medical advice"));
-	if (err == DW_OK && (!dw_buf_ok(&condition) || !dw_buf_ok(out)))
-		err = DW_E_NOMEM;
-	dw_buf_clear(&condition);
-	return err;
+	return err == DW_OK && !dw_buf_ok(out) ? DW_E_NOMEM : err;
 }
 
 static void
@@ -114,14 +119,13 @@ put_made(struct dw_buf *answer, struct dw_str members, int64_t made, bool cached
 
 /* ---- predict ---- */
 
-/* Appends members, as it was made within the last 24 h; nothing where it was not. */
+/* Appends members, where they were made within the last 24 h. */
 static int
-put_kept(struct db *db, const struct order *order, const struct model_boldness *boldness, struct dw_buf *answer,
-	bool *found, struct dw_fault *fault)
+put_kept(struct db *db, const struct asked *asked, struct dw_buf *answer, bool *found, struct dw_fault *fault)
 {
 	sqlite3_stmt *row;
-	int err = db_query(db, &row, fault, sql_prediction_kept, "tsii", order->diagnosis, boldness->name,
-		order->now - DAY + 1, order->now);
+	int err = db_query(db, &row, fault, sql_prediction_kept, "tsii", asked->diagnosis, asked->boldness->name,
+		asked->now - DAY + 1, asked->now);
 
 	if (err == DW_OK)
 		err = db_next(db, row, found, fault);
@@ -144,45 +148,42 @@ keep_forecasts(struct db *db, const struct predictions *set, int64_t now, struct
 }
 
 static int
-put_new(struct db *db, const struct order *order, const struct model_boldness *boldness, struct dw_buf *answer,
-	struct dw_fault *fault)
+put_new(struct db *db, const struct asked *asked, struct dw_buf *answer, struct dw_fault *fault)
 {
 	struct dw_buf members = { 0 };
 	struct predictions set;
-	int err = predictions_make(db, order->diagnosis, order->now, &set, fault);
+	int err = predictions_make(db, asked->diagnosis, asked->now, &set, fault);
 
 	if (err == DW_OK)
-		err = rank_predictions(db, order->diagnosis, &set, order->now, fault);
+		err = rank_predictions(db, asked->diagnosis, &set, asked->now, fault);
 	if (err == DW_OK)
-		err = keep_forecasts(db, &set, order->now, fault);
+		err = keep_forecasts(db, &set, asked->now, fault);
 	if (err == DW_OK) {
-		predictions_sort(&set, boldness);
-		err = put_members(db, order, boldness, &set, set.count, &members, fault);
+		predictions_sort(&set, asked->boldness);
+		err = put_members(db, asked, &set, set.count, &members, fault);
 	}
 	if (err == DW_OK)
-		err = db_run(db, fault, sql_prediction_keep, "tsit", order->diagnosis, boldness->name, order->now,
+		err = db_run(db, fault, sql_prediction_keep, "tsit", asked->diagnosis, asked->boldness->name, asked->now,
 			dw_bytes(members.data, members.len));
 	if (err == DW_OK)
-		put_made(answer, dw_bytes(members.data, members.len), order->now, false);
+		put_made(answer, dw_bytes(members.data, members.len), asked->now, false);
 	predictions_clear(&set);
 	dw_buf_clear(&members);
 	return err;
 }
 
+/* Without a kept answer it appends nothing. */
 static int
 look(struct db *db, const struct order *order, struct dw_buf *answer, struct dw_fault *fault)
 {
-	const struct model_boldness *boldness;
 	const size_t len = answer->len;
+	struct asked asked;
 	bool found = false;
-	int err = read_boldness(order->optimization, &boldness, fault);
+	int err = read_asked(db, order, order->diagnosis, &asked, fault);
 
-	if (err == DW_OK)
-		err = prediction_check(db, order->diagnosis, NULL, fault);
-	if (err != DW_OK)
-		return err;
 	put_success(answer);
-	err = put_kept(db, order, boldness, answer, &found, fault);
+	if (err == DW_OK)
+		err = put_kept(db, &asked, answer, &found, fault);
 	put_close(answer, '}');
 	if (!found)
 		put_cut(answer, len);
@@ -192,15 +193,12 @@ look(struct db *db, const struct order *order, struct dw_buf *answer, struct dw_
 static int
 make(struct db *db, const struct order *order, struct dw_buf *answer, struct dw_fault *fault)
 {
-	const struct model_boldness *boldness;
-	int err = read_boldness(order->optimization, &boldness, fault);
+	struct asked asked;
+	int err = read_asked(db, order, order->diagnosis, &asked, fault);
 
-	if (err == DW_OK)
-		err = prediction_check(db, order->diagnosis, NULL, fault);
-	if (err != DW_OK)
-		return err;
 	put_success(answer);
-	err = put_new(db, order, boldness, answer, fault);
+	if (err == DW_OK)
+		err = put_new(db, &asked, answer, fault);
 	put_close(answer, '}');
 	return err;
 }
@@ -219,20 +217,16 @@ static int
 make_entry(struct db *db, const struct order *order, const struct dw_json_member *entry, struct dw_buf *answer,
 	struct dw_fault *fault)
 {
-	const struct model_boldness *boldness;
 	char diagnosis[DW_ROOM_MAX + 1];
-	struct order one = *order;
+	struct asked asked;
 	bool found = false;
 	int err = dw_id_from_json(entry, diagnosis, sizeof(diagnosis), fault);
 
-	one.diagnosis = dw_str(diagnosis);
 	if (err == DW_OK)
-		err = read_boldness(order->optimization, &boldness, fault);
+		err = read_asked(db, order, dw_str(diagnosis), &asked, fault);
 	if (err == DW_OK)
-		err = prediction_check(db, one.diagnosis, NULL, fault);
-	if (err == DW_OK)
-		err = put_kept(db, &one, boldness, answer, &found, fault);
-	return err == DW_OK && !found ? put_new(db, &one, boldness, answer, fault) : err;
+		err = put_kept(db, &asked, answer, &found, fault);
+	return err == DW_OK && !found ? put_new(db, &asked, answer, fault) : err;
 }
 
 int
@@ -247,33 +241,26 @@ static int
 optimize(struct db *db, const struct order *order, struct dw_buf *answer, struct dw_fault *fault)
 {
 	/* Rounded once, as scores are: 0.8 * 0.75 would be more than 0.6 as doubles. */
-	const int64_t target = order->target > 0 ? (int64_t)(order->target * 1000 + 0.5) : TARGET;
-	const struct model_boldness *boldness;
+	const int64_t target = order->target > 0 ? thousandths(order->target) : TARGET;
 	struct dw_buf members = { 0 };
 	struct predictions set = { 0 };
-	size_t kept = 0;
-	int err = read_boldness(order->optimization, &boldness, fault);
+	struct asked asked;
+	size_t kept = 0, count;
+	int err = read_asked(db, order, order->diagnosis, &asked, fault);
 
 	if (err == DW_OK)
-		err = prediction_check(db, order->diagnosis, NULL, fault);
-	if (err == DW_OK)
-		err = predictions_make(db, order->diagnosis, order->now, &set, fault);
+		err = predictions_make(db, asked.diagnosis, asked.now, &set, fault);
 	if (err != DW_OK)
 		goto out;
-	predictions_sort(&set, boldness);
+	predictions_sort(&set, asked.boldness);
 	while (kept < set.count && model_reaches(set.entries[kept].score, target))
 		kept++;
-	err = put_members(db, order, boldness, &set,
-		kept > 0                 ? kept
-		: set.count < BEST_COUNT ? set.count
-								 : BEST_COUNT,
-		&members, fault);
-	if (err != DW_OK)
-		goto out;
+	count = kept > 0 ? kept : BEST_COUNT;
+	err = put_members(db, &asked, &set, count < set.count ? count : set.count, &members, fault);
 	put_success(answer);
 	put_share(answer, "target", target, 1000);
 	put_bool(answer, "reached", kept > 0);
-	put_made(answer, dw_bytes(members.data, members.len), order->now, false);
+	put_made(answer, dw_bytes(members.data, members.len), asked.now, false);
 	put_close(answer, '}');
 out:
 	predictions_clear(&set);

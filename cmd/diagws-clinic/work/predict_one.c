@@ -4,6 +4,7 @@
 #include "sql/db.h"
 #include "work/answer.h"
 #include "work/call.h"
+#include "work/effect.h"
 #include "work/prediction.h"
 
 enum { HERBS_MAX = 10, DIAGNOSES_MAX = HISTORY_MAX };
@@ -23,7 +24,7 @@ put_patient(struct db *db, const struct order *order, struct dw_buf *answer, str
 		return err;
 	if (!more)
 		return dw_fault_set(
-			fault, DW_E_UNKNOWN, "patient", NULL, "patient %lld is not known", (long long)order->patient);
+			fault, DW_E_UNKNOWN, "patient", NULL, "there is no patient %lld", (long long)order->patient);
 	put_integer(answer, "patient", order->patient);
 	put_text(answer, "name", db_text(row, 0));
 	put_text(answer, "mizaj", db_text(row, 1));
@@ -143,24 +144,17 @@ put_forecast(struct db *db, const struct order *order, struct dw_buf *answer, st
 static int
 stats(struct db *db, const struct order *order, struct dw_buf *answer, struct dw_fault *fault)
 {
+	struct recommendation about;
 	struct prediction made;
-	sqlite3_stmt *row;
-	bool more;
-	int err = db_query(db, &row, fault, sql_predict_recommendation, "i", order->recommendation);
+	int err = recommendation_read(db, &about, order->recommendation, fault);
 
-	if (err == DW_OK)
-		err = db_next(db, row, &more, fault);
 	if (err != DW_OK)
 		return err;
-	if (!more)
-		return dw_fault_set(fault, DW_E_UNKNOWN, "recommendation_id", NULL, "recommendation %lld is not known",
-			(long long)order->recommendation);
 	put_success(answer);
-	put_integer(answer, "recommendation_id", order->recommendation);
-	put_text(answer, "herb_name", db_text(row, 1));
-	put_diagnosis(answer, "diagnosis_id", db_text(row, 0));
-	err = prediction_make(db, db_text(row, 0), order->recommendation, db_text(row, 1), order->now, &made, fault);
-	db_end(row);
+	put_integer(answer, "recommendation_id", about.id);
+	put_text(answer, "herb_name", dw_str(about.herb));
+	put_diagnosis(answer, "diagnosis_id", dw_str(about.diagnosis));
+	err = prediction_make(db, dw_str(about.diagnosis), about.id, dw_str(about.herb), order->now, &made, fault);
 	if (err == DW_OK)
 		err = put_forecast(db, order, answer, fault);
 	if (err != DW_OK)

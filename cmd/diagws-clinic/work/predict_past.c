@@ -6,6 +6,7 @@
 #include "sql/db.h"
 #include "work/answer.h"
 #include "work/call.h"
+#include "work/effect.h"
 #include "work/prediction.h"
 
 enum { DAYS = 30 };
@@ -80,7 +81,8 @@ evolution(struct db *db, const struct order *order, struct dw_buf *answer, struc
 {
 	struct model_effect all[DAYS] = { 0 };
 	struct dw_buf recommendations = { 0 };
-	int err = prediction_check(db, order->diagnosis, NULL, fault);
+	char condition[NAME_SIZE];
+	int err = diagnosis_read(db, order->diagnosis, condition, fault);
 
 	if (err == DW_OK)
 		err = put_recommendations(db, order, all, &recommendations, fault);
@@ -137,13 +139,14 @@ accuracy(struct db *db, const struct order *order, struct dw_buf *answer, struct
 	int64_t right = 0, count = 0; /* the sum of 1 - error */
 	sqlite3_stmt *row;
 	bool more = true;
-	int err = prediction_check(db, order->diagnosis, NULL, fault);
+	char condition[NAME_SIZE];
+	int err = diagnosis_read(db, order->diagnosis, condition, fault);
 
 	if (err == DW_OK)
 		err = db_query(db, &row, fault, sql_forecasts, "ti", order->diagnosis, (int64_t)PREDICTIONS_MAX);
 	put_open(&list, NULL, '[');
 	while (err == DW_OK && (err = db_next(db, row, &more, fault)) == DW_OK && more) {
-		const int64_t predicted = (int64_t)(sqlite3_column_double(row, 2) * 1000 + 0.5);
+		const int64_t predicted = thousandths(sqlite3_column_double(row, 2));
 		int64_t cases, successes, actual;
 
 		err = count_after(

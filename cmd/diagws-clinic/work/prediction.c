@@ -4,44 +4,8 @@
 
 #include <stdlib.h>
 
-#include "message/msg.h"
 #include "sql/db.h"
-
-int
-prediction_check(struct db *db, struct dw_str diagnosis, struct dw_buf *condition, struct dw_fault *fault)
-{
-	char quoted[DW_QUOTE_SIZE];
-	sqlite3_stmt *row;
-	bool more;
-	int err = db_query(db, &row, fault, sql_predict_condition, "t", diagnosis);
-
-	if (err == DW_OK)
-		err = db_next(db, row, &more, fault);
-	if (err != DW_OK)
-		return err;
-	if (!more)
-		return dw_fault_set(
-			fault, DW_E_UNKNOWN, "diagnosis_id", NULL, "diagnosis '%s' is not known", dw_quote(diagnosis, quoted));
-	if (condition != NULL)
-		dw_buf_add(condition, db_text(row, 0).p, db_text(row, 0).n);
-	db_end(row);
-	return DW_OK;
-}
-
-int
-prediction_effect(
-	struct db *db, int64_t recommendation, int64_t now, struct model_effect *effect, struct dw_fault *fault)
-{
-	sqlite3_stmt *row;
-	bool more = true;
-	int err = db_query(db, &row, fault, sql_predict_feedback, "iii", recommendation, now - MODEL_WINDOW, now);
-
-	*effect = (struct model_effect) { 0 };
-	while (err == DW_OK && (err = db_next(db, row, &more, fault)) == DW_OK && more)
-		model_effect_add(
-			effect, now, sqlite3_column_int64(row, 0), sqlite3_column_int64(row, 1), sqlite3_column_int64(row, 2));
-	return err;
-}
+#include "work/effect.h"
 
 static int
 read_cohort(struct db *db, struct dw_str diagnosis, struct dw_str herb, struct prediction *out, struct dw_fault *fault)
@@ -82,8 +46,8 @@ prediction_make(struct db *db, struct dw_str diagnosis, int64_t recommendation, 
 	struct prediction *out, struct dw_fault *fault)
 {
 	struct prediction made = { .recommendation = recommendation };
-	struct model_effect effect;
-	int err = prediction_effect(db, recommendation, now, &effect, fault);
+	struct model_effect effect = { 0 };
+	int err = effect_of_recommendation(db, recommendation, now, &effect, fault);
 
 	if (err == DW_OK)
 		err = read_cohort(db, diagnosis, herb, &made, fault);

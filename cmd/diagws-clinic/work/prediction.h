@@ -26,11 +26,6 @@ struct predictions {
 	size_t count;
 };
 
-/* Checks that there is such a diagnosis (DW_E_UNKNOWN). Where condition is not NULL, it gets the condition's text. */
-int prediction_check(struct db *db, struct dw_str diagnosis, struct dw_buf *condition, struct dw_fault *fault);
-/* What was said of a recommendation in the 90 days before now. */
-int prediction_effect(
-	struct db *db, int64_t recommendation, int64_t now, struct model_effect *effect, struct dw_fault *fault);
 /* One recommendation, as if it belonged to the diagnosis; the score is left at 0. */
 int prediction_make(struct db *db, struct dw_str diagnosis, int64_t recommendation, struct dw_str herb, int64_t now,
 	struct prediction *out, struct dw_fault *fault);

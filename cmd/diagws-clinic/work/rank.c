@@ -95,7 +95,7 @@ put_ranking(struct db *db, const struct predictions *set, size_t count, struct d
 			break;
 		put_open(out, NULL, '{');
 		put_integer(out, "recommendation_id", set->entries[i].recommendation);
-		put_text(out, "herb_name", db_text(row, 1));
+		put_text(out, "herb_name", db_text(row, 0));
 		put_share(out, "predicted_effectiveness", set->entries[i].score, 1000);
 		put_close(out, '}');
 		db_end(row);

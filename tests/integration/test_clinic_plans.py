@@ -1,0 +1,49 @@
+"""How SQLite carries out each statement of the clinic: by an index, however many records, recommendations, patients and
+diagnoses there are. What walks through a table or an index all the same stands here with its reason."""
+import pathlib
+import re
+import sqlite3
+
+SQL = pathlib.Path(__file__).resolve().parents[2] / "cmd/diagws-clinic/sql"
+# statement: (what it walks through, why)
+WALKS = {
+    "analytics_best": ("m USING INDEX metrics_by_effectiveness", "from the best on, as far as the limit"),
+    "analytics_worst": ("m USING INDEX metrics_by_effectiveness", "from the worst on, as far as the limit"),
+    "analytics_trending": ("m USING INDEX metrics_improving", "from the best on, as far as the limit"),
+    "analytics_status": ("metrics USING INDEX metrics_by_effectiveness|feedback USING COVERING INDEX \\w+|"
+                         "outbox USING INDEX outbox_waiting", "counts all of them"),
+    "feedback_history": ("f USING INDEX feedback_newest", "from the newest on, as far as the limit"),
+    "feedback_side_effects": ("parts", "the parts of what an index found"),
+    "feedback_side_effects_of": ("parts", "the parts of what an index found"),
+    "outbox_add": ("c", "has one row"),
+}
+
+
+def statements():
+    """As sql/compile.awk reads them: {name: text}."""
+    found = {}
+    for path in sorted(SQL.glob("*.sql")):
+        name = None
+        for line in path.read_text().splitlines():
+            if re.fullmatch("-- [a-z0-9_]+", line):
+                name = line[3:]
+                found[name] = ""
+            elif name and not line.startswith("--"):
+                found[name] += line + "\n"
+    return found
+
+
+def test_plans():
+    texts = statements()
+    db = sqlite3.connect(":memory:")
+    db.executescript(texts.pop("schema_1"))
+    walked, wrong = set(), []
+    for name, text in texts.items():
+        most = max([0] + [int(n) for n in re.findall(r"\?(\d+)", text)])
+        for step in (row[3] for row in db.execute("EXPLAIN QUERY PLAN " + text, [None] * most)):
+            if not step.startswith("SCAN ") or step == "SCAN CONSTANT ROW" or " VIRTUAL TABLE " in step:
+                continue
+            walked.add(name)
+            if name not in WALKS or not re.fullmatch(WALKS[name][0], step[5:]):
+                wrong.append((name, step))
+    assert wrong == [] and WALKS.keys() - walked == set()
