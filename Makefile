@@ -39,7 +39,9 @@ pc = $(shell pkg-config --libs $(1) 2>/dev/null)
 CLIENT_SRC := $(addprefix lib/,$(addprefix base/,buf clock err paths utf8) json/json json/json_plain message/msg message/request \
 	$(addprefix wire/,bus endpoint msgpack wire) $(addprefix client/,client diagws diagws_updates pending))
 LIB_SRC    := $(wildcard lib/*/*.c lib/*/*/*.c)
-LIB_OBJ    := $(LIB_SRC:%.c=$(BUILD)/%.o)
+# Has the name of a function of libc, for programs that serve HTTP alone: they link it themselves.
+RECEIVE    := $(BUILD)/lib/http/receive.o
+LIB_OBJ    := $(filter-out $(RECEIVE),$(LIB_SRC:%.c=$(BUILD)/%.o))
 LIB_A      := $(BUILD)/lib/lib.a
 EDGE_OBJ   := $(patsubst %.c,$(BUILD)/%.o,$(wildcard cmd/diagws-edge/*.c cmd/diagws-edge/*/*.c))
 HUB_OBJ    := $(patsubst %.c,$(BUILD)/%.o,$(wildcard cmd/diagws-hub/*.c cmd/diagws-hub/*/*.c))
@@ -149,7 +151,8 @@ $(LIB_A): $(LIB_OBJ)
 
 # Each command is its folder's sources and whatever it names from lib/.
 define command_rule
-$(BUILD)/bin/$(1): $$(patsubst %.c,$(BUILD)/%.o,$$(wildcard cmd/$(1)/*.c cmd/$(1)/*/*.c)) $(LIB_A)
+$(BUILD)/bin/$(1): $$(patsubst %.c,$(BUILD)/%.o,$$(wildcard cmd/$(1)/*.c cmd/$(1)/*/*.c)) \
+		$$(if $$(filter libmicrohttpd,$$(LIBS_$(1))),$(RECEIVE)) $(LIB_A)
 	@mkdir -p $$(@D)
 	$$(call say,LD,$$@)
 	$(Q)$$(CC) $$(ALL_LDFLAGS) -o $$@ $$(filter %.o,$$^) $(LIB_A) $$(call pc,$(LIBS_$(1))) -lpthread
@@ -175,8 +178,7 @@ $(BUILD)/lib/pkgconfig/diagws.pc: lib/client/diagws.pc.in Makefile
 # its store thread (tests/lib/hub_kit.h); `/* edge */` an edge's cores, without sockets and clocks (tests/lib/edge_kit.h).
 HUB_KIT := $(filter-out $(addprefix $(BUILD)/cmd/diagws-hub/,main.o loop.o options.o store/store.o), $(HUB_OBJ)) \
 	$(BUILD)/tests/lib/engine_mem.o
-EDGE_CORES := $(filter-out $(addprefix $(BUILD)/cmd/diagws-edge/,main.o options.o hub/% http/% \
-	$(addprefix door/,check.o gate.o linger.o listen.o receive.o server.o socket.o)), $(EDGE_OBJ))
+EDGE_CORES := $(filter-out $(addprefix $(BUILD)/cmd/diagws-edge/,main.o options.o hub/% http/% door/gate.o door/server.o), $(EDGE_OBJ))
 EDGE_KIT := $(EDGE_CORES) $(addprefix $(BUILD)/tests/lib/edge_,kit.o lws.o world.o)
 EDGE_OURS := dw_now_ms dw_mono_ms dw_mono_us dw_random
 vpath test_%.c $(sort $(dir $(UNIT_SRC)))
@@ -191,7 +193,7 @@ $(BUILD)/tests/test_%: test_%.c $(LIB_A) $(HUB_OBJ) $(EDGE_OBJ) $(BENCH_OBJ) $(C
 		$(ALL_LDFLAGS) $$(pkg-config --libs cmocka $$(sed -n 's|^/\* libs: \(.*\) \*/$$|\1|p' $<)) -lpthread
 
 # An edge of another protocol version, for the test that a hub refuses it.
-$(BUILD)/tests/diagws-edge-v99: $(EDGE_OBJ) $(LIB_A) lib/wire/wire.c
+$(BUILD)/tests/diagws-edge-v99: $(EDGE_OBJ) $(RECEIVE) $(LIB_A) lib/wire/wire.c
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALL_CFLAGS) -DDW_PROTOCOL_VERSION=99 -c -o $(@D)/wire-v99.o lib/wire/wire.c
@@ -225,10 +227,10 @@ $(BUILD)/tests/clients: tests/fault/clients.c
 
 # An edge that echoes.
 ECHO_OURS := ws_receive ws_peer_closes lws_frame_is_binary lws_remaining_packet_payload dw_utf8_take conn_text sub_open
-$(BUILD)/tests/diagws-edge-echo: tests/conformance/echo.c $(EDGE_OBJ) $(LIB_A)
+$(BUILD)/tests/diagws-edge-echo: tests/conformance/echo.c $(EDGE_OBJ) $(RECEIVE) $(LIB_A)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
-	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $(ECHO_OURS:%=-Wl$(comma)--wrap=%) -o $@ $< $(EDGE_OBJ) $(LIB_A) \
+	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $(ECHO_OURS:%=-Wl$(comma)--wrap=%) -o $@ $< $(EDGE_OBJ) $(RECEIVE) $(LIB_A) \
 		$(call pc,$(LIBS_diagws-edge)) -lpthread
 
 # Preloaded into a process: holds back an edge's checks of signatures; lets its main thread get stuck.
@@ -241,8 +243,7 @@ $(BUILD)/tests/hold.so $(BUILD)/tests/stick.so: $(BUILD)/tests/%.so: tests/lib/%
 # commands are made of but what touches the world. The two have functions of the same names: the hub's stay its own.
 SIM_HUB  := $(filter-out $(addprefix $(BUILD)/cmd/diagws-hub/,main.o loop.o options.o store/store.o), $(HUB_OBJ)) \
 	$(BUILD)/tests/model/sim_hub.o
-SIM_EDGE := $(filter-out $(addprefix $(BUILD)/cmd/diagws-edge/,main.o options.o client/ws.o $(addprefix http/,admit.o client.o daemon.o http.o request.o) $(addprefix door/,check.o gate.o linger.o listen.o server.o socket.o)), \
-	$(EDGE_OBJ)) $(addprefix $(BUILD)/tests/model/,harness.o harness_hub.o harness_client.o sim_edge.o sim_net.o sim_poll.o) $(BUILD)/tests/lib/engine_mem.o
+SIM_EDGE := $(filter-out $(addprefix $(BUILD)/cmd/diagws-edge/,main.o options.o client/ws.o door/gate.o door/server.o), $(EDGE_OBJ)) $(RECEIVE) $(addprefix $(BUILD)/tests/model/,harness.o harness_hub.o harness_client.o sim_edge.o sim_net.o sim_poll.o) $(BUILD)/tests/lib/engine_mem.o
 SIM_OURS := dw_now_ms dw_mono_ms dw_mono_us dw_random dw_random_id fsync fdatasync fallocate pread
 $(BUILD)/tests/harness: $(SIM_HUB) $(SIM_EDGE) $(LIB_A)
 	$(call say,LD,$@)

@@ -12,10 +12,11 @@ jwt\.h              lib/token/auth\.c
 jansson\.h  lib/json/json\.c
 lmdb\.h             lib/store/kv/lmdb\.c
 openssl/sha\.h      lib/base/clock\.c
+microhttpd\.h       lib/http/.*
 openssl/ssl\.h      cmd/diagws-edge/door/server\.c
 openssl/[cep]       lib/token/signature\.c|cmd/diagws-edge/door/server\.c|cmd/diagws-edge/room/frame\.c|cmd/diagws-bench/client\.c
 libwebsockets\.h    cmd/diagws-edge/.*
-uv\.h               cmd/diagws-edge/.*
+uv\.h               lib/http/.*|cmd/diagws-edge/.*|cmd/diagws-clinic/http/owners\.c|cmd/diagws-clinic/serve\.c
 sqlite3\.h          cmd/diagws-clinic/.*
 systemd/            lib/cli/notify\.c
 getopt\.h           lib/cli/opt\.c

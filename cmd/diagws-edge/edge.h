@@ -8,14 +8,12 @@
 
 #include "base/wheel.h"
 #include "cli/opt.h"
-#include "door/limits.h"
+#include "http/check.h"
+#include "http/limits.h"
 #include "room/rooms.h"
 #include "token/auth.h"
 
-enum {
-	LIMIT_USER_CONNECTIONS = 64,
-	DENY_MS = 50, /* refusals come no sooner: unknown and forbidden take the same time */
-};
+enum { LIMIT_USER_CONNECTIONS = 64 };
 
 struct edge_config {
 	struct dw_opt_list listen;
@@ -26,10 +24,10 @@ struct edge_config {
 	const char *tls_cert, *tls_key;
 	int64_t drain_ms, slow_ms;
 	int64_t max_connections, max_checks;
-	bool proxied; /* each connection begins with a PROXY header */
-	/* 0: without bounds */
-	int64_t max_user_connections, max_user_handshakes, max_user_requests;
-	int64_t max_address_connections, max_address_handshakes, max_address_requests, max_bad_tokens;
+	bool proxied;                 /* each connection begins with a PROXY header */
+	int64_t max_user_connections; /* 0: any number */
+	struct dw_http_bounds bounds;
+	const char *www; /* the folder of a page; or NULL */
 	bool check_only;
 };
 
@@ -37,10 +35,6 @@ struct edge_counts {
 	uint64_t connections; /* clients' WebSockets, open now */
 	uint64_t websockets;  /* what libwebsockets has: these, and those that are not so far or are ending */
 	uint64_t visitors;    /* sockets of which it is not known yet what they want (gate.h) */
-	uint64_t lingering;   /* sockets that wait for their clients to end them (gate.h) */
-	uint64_t requests;    /* HTTP requests unanswered now */
-	uint64_t bytes;       /* of HTTP bodies and answers under way */
-	uint64_t checks;      /* tokens whose check is under way */
 };
 
 struct edge {
@@ -48,17 +42,18 @@ struct edge {
 	struct uv_loop_s *loop;
 	struct dw_auth *auth;
 	struct uplink *uplink;
-	struct listener *listeners; /* utlist */
+	struct dw_http_listener *listeners;
 	struct gate *gate;
-	struct http *http;
+	struct dw_http *http;
+	struct dw_http_files *files; /* NULL: none */
 	struct server *server;
 	struct dw_wheel wheel;
 	struct rooms rooms;
 	struct conn *conns;                 /* that the hub knows (utlist), */
 	struct dw_hash sessions;            /* and by session */
 	struct subscription *confirmations; /* pending (utlist, by pending_next) */
-	struct dw_hash users;               /* limits.h */
-	struct limits limits;
+	struct dw_http_limits limits;
+	struct dw_http_checks checks;
 	struct conn_request *requests; /* utlist */
 	struct ask *waiting;           /* what HTTP requests wait for at the hub (utlist) */
 	uint32_t joins;                /* JOINs sent: their corr */

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <utlist.h>
 #include <uv.h>
 
@@ -17,13 +18,15 @@
 #include "client/conn.h"
 #include "client/subscription.h"
 #include "door/gate.h"
-#include "door/listen.h"
-#include "door/receive.h"
 #include "door/server.h"
+#include "door/upgrade.h"
 #include "edge.h"
+#include "http/ask.h"
+#include "http/calls.h"
+#include "http/files.h"
 #include "http/http.h"
-#include "http/request.h"
-#include "http/route.h"
+#include "http/listen.h"
+#include "http/receive.h"
 #include "hub/uplink.h"
 #include "json/json.h"
 #include "options.h"
@@ -34,6 +37,11 @@ enum {
 	TICK_MS = 50, /* timers fire so late at the most */
 	SILENT_MS = 1000,
 };
+
+/* A page of this edge's own may talk to it, WebSockets included, and to nobody else. */
+static const char page_policy[] =
+	"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; manifest-src 'self'; "
+	"worker-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 static struct edge edge;
 static uv_loop_t loop;
@@ -69,7 +77,7 @@ say_goodbye(struct conn *conn)
 static void
 on_drain(uv_timer_t *timer)
 {
-	if (edge.counts.connections + edge.counts.requests + edge.counts.lingering > 0 && dw_mono_ms() < drain_until)
+	if (edge.counts.connections + dw_http_busy(edge.http) > 0 && dw_mono_ms() < drain_until)
 		return;
 	uv_stop(timer->loop);
 }
@@ -87,7 +95,7 @@ drain(void)
 	dw_notify("STOPPING=1");
 	edge.draining = true;
 	drain_until = dw_mono_ms() + (uint64_t)edge.config.drain_ms;
-	listen_close(&edge.listeners);
+	dw_http_listen_close(&edge.listeners);
 	while (gate_evict(edge.gate, 0))
 		;
 	conn_each(&edge, say_goodbye);
@@ -96,8 +104,8 @@ drain(void)
 		if (request->conn->state == CONN_AWAITING)
 			conn_close(request->conn, 1012, "service restart");
 	}
+	dw_http_drain(edge.http);
 	ask_drain(&edge);
-	http_close_idle(edge.http);
 	(void)uv_timer_start(&drain_timer, on_drain, 10, 20);
 }
 
@@ -133,7 +141,12 @@ prepare(struct dw_fault *fault)
 		.issuer = edge.config.issuer,
 		.audience = edge.config.audience,
 		.leeway_s = (uint64_t)edge.config.leeway_ms / 1000 };
-	return dw_auth_new(&edge.auth, &auth, fault);
+	err = dw_auth_new(&edge.auth, &auth, fault);
+	if (err == DW_OK && edge.config.www != NULL)
+		err = dw_http_files_new(&edge.files, edge.config.www, "--www", page_policy, fault);
+	if (err != DW_OK)
+		dw_auth_destroy(&edge.auth);
+	return err;
 }
 
 /* What libwebsockets reports of clients. */
@@ -152,22 +165,63 @@ static const struct server_events clients = {
 	.destroy = conn_destroy,
 };
 
-static bool
-to_http(struct edge *to, int fd, const struct address *address, struct dw_str taken)
+/* A WebSocket on a connection that was used before, as proxies send them. */
+static void
+take_upgrade(void *user, int fd, const struct dw_http_address *address, const struct dw_http_head *head)
 {
-	return http_take(to->http, fd, address, taken);
+	(void)user;
+	(void)server_adopt(edge.server, fd, address, head);
 }
 
-/* See listen_room. Whoever goes is one whom nobody works for: at the gate, between two requests, in the midst of a
+static const struct dw_http_upgrade upgrades = { .asked = upgrade_asked, .take = take_upgrade };
+
+/* See listen.h. Whoever goes is one whom nobody works for: at the gate, between two requests, in the midst of a
  * head, or refused; who has been so for a while before who has only just come. */
 static bool
-make_room(struct edge *of, bool must)
+make_room(void *user, bool must)
 {
-	const uint64_t all = of->counts.visitors + of->http->count + of->counts.websockets + of->counts.lingering;
+	const uint64_t all = edge.counts.visitors + edge.counts.websockets + dw_http_connections(edge.http);
 
-	return (!must && all < (uint64_t)of->config.max_connections) || gate_evict_leaving(of->gate) || conn_evict(of) ||
-		   gate_evict(of->gate, SILENT_MS) || http_evict(of->http, SILENT_MS) || http_evict(of->http, 0) ||
-		   gate_evict(of->gate, 0);
+	(void)user;
+	return (!must && all < (uint64_t)edge.config.max_connections) || dw_http_evict_leaving(edge.http) ||
+		   conn_evict(&edge) || gate_evict(edge.gate, SILENT_MS) || dw_http_evict(edge.http, SILENT_MS) ||
+		   dw_http_evict(edge.http, 0) || gate_evict(edge.gate, 0);
+}
+
+static void
+take_connection(void *user, int fd, const struct dw_http_address *address, bool tls)
+{
+	const uint64_t quarter = ((uint64_t)edge.config.max_connections + 3) / 4;
+	const uint64_t handshakes = quarter < LIMIT_HANDSHAKES ? quarter : LIMIT_HANDSHAKES;
+
+	(void)user;
+	if (tls && edge.counts.websockets - edge.counts.connections >= handshakes)
+		(void)close(fd);
+	else if (tls)
+		server_adopt_tls(edge.server, fd);
+	else
+		gate_take(edge.gate, fd, address);
+}
+
+static int
+start_http(struct dw_fault *fault)
+{
+	static const struct dw_http_listen listening = {
+		.loop = &loop, .wheel = &edge.wheel, .tls = true, .make_room = make_room, .take = take_connection
+	};
+	const struct dw_http_config config = { .loop = &loop,
+		.wheel = &edge.wheel,
+		.routes = edge_routes,
+		.files = dw_http_files_routes(edge.files),
+		.origins = &edge.config.origins,
+		.limits = &edge.limits,
+		.checks = &edge.checks,
+		.upgrade = &upgrades,
+		.max_connections = (uint64_t)edge.config.max_connections,
+		.user = &edge };
+	int err = dw_http_new(&edge.http, &config, fault);
+
+	return err == DW_OK ? dw_http_listen_open(&edge.listeners, &edge.config.listen, &listening, fault) : err;
 }
 
 static int
@@ -180,14 +234,16 @@ start(struct dw_fault *fault)
 	(void)signal(SIGPIPE, SIG_IGN);
 	if (uv_loop_init(&loop) != 0)
 		return DW_E_NOMEM;
-	receive_here();
 	edge.loop = &loop;
 	edge.started = edge.adapted_at = dw_mono_ms();
 	edge.confirm_ms = CONFIRM_MS;
 	edge.secret[0] = dw_random();
 	edge.secret[1] = dw_random();
 	dw_wheel_init(&edge.wheel, edge.started);
-	if (limits_init(&edge.limits, &edge.config) != DW_OK)
+	edge.checks = (struct dw_http_checks) {
+		.loop = &loop, .auth = edge.auth, .limits = &edge.limits, .max = (uint64_t)edge.config.max_checks
+	};
+	if (dw_http_limits_init(&edge.limits, &edge.config.bounds) != DW_OK)
 		return DW_E_NOMEM;
 	if (!frame_open())
 		return dw_fault_set(
@@ -203,11 +259,9 @@ start(struct dw_fault *fault)
 	if (err == DW_OK)
 		err = server_new(&edge.server, &edge, &clients, fault);
 	if (err == DW_OK)
-		err = gate_new(&edge.gate, &edge, to_http);
+		err = gate_new(&edge.gate, &edge);
 	if (err == DW_OK)
-		err = http_new(&edge.http, &edge, edge_routes, fault);
-	if (err == DW_OK)
-		err = listen_open(&edge.listeners, &edge, make_room, fault);
+		err = start_http(fault);
 	return err;
 }
 
@@ -222,9 +276,9 @@ close_handle(uv_handle_t *handle, void *user)
 static void
 stop(void)
 {
-	edge.ending = true;
-	listen_close(&edge.listeners);
-	http_destroy(&edge.http);
+	edge.ending = edge.checks.ending = true;
+	dw_http_listen_close(&edge.listeners);
+	dw_http_destroy(&edge.http);
 	server_destroy(&edge.server);
 	gate_destroy(&edge.gate);
 	uplink_destroy(&edge.uplink);
@@ -232,11 +286,12 @@ stop(void)
 	uv_walk(&loop, close_handle, NULL);
 	(void)uv_run(&loop, UV_RUN_DEFAULT);
 	(void)uv_loop_close(&loop);
-	receive_clear();
+	dw_http_receive_clear();
 	rooms_clear(&edge);
 	free(edge.sessions.chains);
 	status_clear();
-	limits_clear(&edge.limits);
+	dw_http_limits_clear(&edge.limits);
+	dw_http_files_destroy(&edge.files);
 	dw_auth_destroy(&edge.auth);
 }
 
@@ -255,6 +310,7 @@ main(int argc, char **argv)
 	dw_json_watch_memory();
 	err = prepare(&fault);
 	if (err == DW_OK && edge.config.check_only) {
+		dw_http_files_destroy(&edge.files);
 		dw_auth_destroy(&edge.auth);
 		return 0;
 	}

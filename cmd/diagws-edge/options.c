@@ -5,8 +5,8 @@
 
 #include "base/paths.h"
 #include "cli/logging.h"
-#include "door/listen.h"
-#include "door/origin.h"
+#include "http/listen.h"
+#include "http/origin.h"
 
 static struct edge_config o = {
 	.listen = { .item = { "127.0.0.1:8000" }, .count = 1 },
@@ -15,17 +15,17 @@ static struct edge_config o = {
 	.max_connections = 20000,
 	.max_checks = 16384,
 	.max_user_connections = LIMIT_USER_CONNECTIONS,
-	.max_user_handshakes = 100,
-	.max_user_requests = 1000,
-	.max_address_connections = 4000,
-	.max_address_handshakes = 1000,
-	.max_address_requests = 1000,
-	.max_bad_tokens = 100,
+	.bounds.user_handshakes = 100,
+	.bounds.user_requests = 1000,
+	.bounds.address_connections = 4000,
+	.bounds.address_handshakes = 1000,
+	.bounds.address_requests = 1000,
+	.bounds.bad_tokens = 100,
 };
 
 /* A budget of a user or an address, of which 0 lifts the bound. */
 #define BUDGET(NAME, ENV, INITIAL, MEMBER, HELP) \
-	DW_OPT_NUMBER, 0, NAME, "N", HELP, ENV, INITIAL, .target = &o.MEMBER, .max = BUDGET_MOST
+	DW_OPT_NUMBER, 0, NAME, "N", HELP, ENV, INITIAL, .target = &o.MEMBER, .max = DW_HTTP_BUDGET_MOST
 
 static const struct dw_opt options[] = {
 	{ DW_OPT_LIST, 0, "listen", "ADDR:PORT|wss://ADDR:PORT|unix:PATH",
@@ -39,6 +39,7 @@ static const struct dw_opt options[] = {
 		.target = &o.leeway_ms, .max = 30000 },
 	{ DW_OPT_LIST, 0, "origin", "ORIGIN", "let browsers of this origin in ('*': all); may be repeated", "DIAGWS_ORIGIN",
 		.target = &o.origins },
+	{ DW_OPT_TEXT, 0, "www", "DIR", "serve the files of a web page", "DIAGWS_WWW", .target = &o.www },
 	{ DW_OPT_TEXT, 0, "tls-cert", "FILE", "PEM certificate chain of the wss:// addresses", "DIAGWS_TLS_CERT",
 		.target = &o.tls_cert },
 	{ DW_OPT_TEXT, 0, "tls-key", "FILE", "its private key", "DIAGWS_TLS_KEY", .target = &o.tls_key },
@@ -54,17 +55,17 @@ static const struct dw_opt options[] = {
 		"16384", .target = &o.max_checks, .min = 1, .max = 1000000 },
 	{ BUDGET("max-user-connections", "DIAGWS_MAX_USER_CONNECTIONS", "64", max_user_connections,
 		"clients of one user at most (0: any number)") },
-	{ BUDGET("max-user-handshakes", "DIAGWS_MAX_USER_HANDSHAKES", "100", max_user_handshakes,
+	{ BUDGET("max-user-handshakes", "DIAGWS_MAX_USER_HANDSHAKES", "100", bounds.user_handshakes,
 		"new clients of one user a second") },
-	{ BUDGET("max-user-requests", "DIAGWS_MAX_USER_REQUESTS", "1000", max_user_requests,
+	{ BUDGET("max-user-requests", "DIAGWS_MAX_USER_REQUESTS", "1000", bounds.user_requests,
 		"HTTP requests and WebSocket messages of one user a second; services may make more") },
-	{ BUDGET("max-address-connections", "DIAGWS_MAX_ADDRESS_CONNECTIONS", "4000", max_address_connections,
+	{ BUDGET("max-address-connections", "DIAGWS_MAX_ADDRESS_CONNECTIONS", "4000", bounds.address_connections,
 		"clients of one address whose user is not known") },
-	{ BUDGET("max-address-handshakes", "DIAGWS_MAX_ADDRESS_HANDSHAKES", "1000", max_address_handshakes,
+	{ BUDGET("max-address-handshakes", "DIAGWS_MAX_ADDRESS_HANDSHAKES", "1000", bounds.address_handshakes,
 		"new ones of them a second") },
-	{ BUDGET("max-address-requests", "DIAGWS_MAX_ADDRESS_REQUESTS", "1000", max_address_requests,
+	{ BUDGET("max-address-requests", "DIAGWS_MAX_ADDRESS_REQUESTS", "1000", bounds.address_requests,
 		"HTTP requests without a token of one address a second") },
-	{ BUDGET("max-bad-tokens", "DIAGWS_MAX_BAD_TOKENS", "100", max_bad_tokens,
+	{ BUDGET("max-bad-tokens", "DIAGWS_MAX_BAD_TOKENS", "100", bounds.bad_tokens,
 		"tokens that are no good of one address a second") },
 	{ DW_OPT_FLAG, 't', "test", NULL, "check the configuration and exit", .target = &o.check_only },
 	{ 0 },
@@ -87,7 +88,7 @@ check_listeners(struct dw_fault *fault)
 	bool tls = false;
 
 	for (size_t i = 0; i < o.listen.count; i++) {
-		int err = listen_check(o.listen.item[i], &tls, fault);
+		int err = dw_http_listen_check(o.listen.item[i], &tls, fault);
 
 		if (err != DW_OK)
 			return err;
@@ -105,7 +106,7 @@ check_listeners(struct dw_fault *fault)
 int
 options_check(struct edge_config *out, struct dw_fault *fault)
 {
-	static char endpoint[DW_PATH_SIZE], origins[DW_OPT_LIST_MAX][ORIGIN_SIZE];
+	static char endpoint[DW_PATH_SIZE], origins[DW_OPT_LIST_MAX][DW_HTTP_ORIGIN_SIZE];
 	int err;
 
 	if (o.hub == NULL) {
@@ -116,7 +117,7 @@ options_check(struct edge_config *out, struct dw_fault *fault)
 		return dw_fault_set(fault, DW_E_CONFIG, "--keys", "a directory with key files", "option '--keys' is missing");
 	err = check_listeners(fault);
 	if (err == DW_OK)
-		err = origins_prepare(&o.origins, origins, fault);
+		err = dw_http_origins_prepare(&o.origins, origins, fault);
 	if (err == DW_OK)
 		*out = o;
 	return err;

@@ -386,7 +386,7 @@ set_up(void **state)
 	edge.config.slow_ms = 10 * 1000;
 	token = (struct token) { .device = "sid" };
 	dw_wheel_init(&edge.wheel, mono);
-	assert_int_equal(limits_init(&edge.limits, &edge.config), DW_OK);
+	assert_int_equal(dw_http_limits_init(&edge.limits, &edge.config.bounds), DW_OK);
 	return frame_open() ? 0 : 1;
 }
 
@@ -407,9 +407,8 @@ tear_down(void **state)
 	assert_null(edge.rooms.credit.deferred);
 	rooms_clear(&edge);
 	free(edge.sessions.chains);
-	limits_clear(&edge.limits);
+	dw_http_limits_clear(&edge.limits);
 	free(edge.rooms.by_id.chains);
-	free(edge.users.chains);
 	world_end();
 	return 0;
 }

@@ -4,9 +4,9 @@
 #include <sys/socket.h>
 
 #include "client/subscription.h"
-#include "door/check.h"
-#include "door/gate.h"
-#include "door/receive.h"
+#include "http/check.h"
+#include "http/http.h"
+#include "http/receive.h"
 #include "door/server.h"
 #include "edge_kit.h"
 #include "hub/uplink.h"
@@ -17,7 +17,7 @@ struct hub hub;
 struct token token;
 bool by_tls;
 bool said_close;
-struct address address;
+struct dw_http_address address;
 
 static struct client clients[CLIENTS];
 static size_t client_count;
@@ -165,9 +165,9 @@ server_cut(struct lws *wsi)
 }
 
 void
-gate_linger(struct gate *gate, int fd, bool said)
+dw_http_linger(struct dw_http *http, int fd, bool said)
 {
-	(void)gate;
+	(void)http;
 	(void)fd;
 	said_close = said;
 }
@@ -186,13 +186,13 @@ server_ended(struct lws *wsi)
 }
 
 void
-server_address(struct lws *wsi, struct address *out)
+server_address(struct lws *wsi, struct dw_http_address *out)
 {
 	(void)wsi;
 	*out = address;
 }
 
-const struct head *
+const struct dw_http_head *
 server_head(struct lws *wsi)
 {
 	(void)wsi;
@@ -202,19 +202,19 @@ server_head(struct lws *wsi)
 /* ---- what is read of it */
 
 static struct reading {
-	receive_by *by;
+	dw_http_receive_by *by;
 	void *user;
 } readings[CLIENTS];
 
 bool
-receive_set(int fd, receive_by *by, void *user)
+dw_http_receive_set(int fd, dw_http_receive_by *by, void *user)
 {
 	readings[fd] = (struct reading) { by, user };
 	return true;
 }
 
 void *
-receive_user(int fd, receive_by *by)
+dw_http_receive_user(int fd, dw_http_receive_by *by)
 {
 	return fd >= 0 && readings[fd].by == by ? readings[fd].user : NULL;
 }
@@ -262,8 +262,8 @@ is_weighed(const struct client *client)
 /* ---- tokens */
 
 static struct {
-	struct check **slot;
-	check_done *done;
+	struct dw_http_check **slot;
+	dw_http_check_done *done;
 	void *user;
 } under_way;
 
@@ -279,10 +279,10 @@ claim(struct dw_claims *claims)
 }
 
 int
-check_begin(struct edge *of, const struct address *of_whom, struct dw_str text, struct dw_claims *claims,
-	struct check **slot, check_done *done, void *user)
+dw_http_check_begin(struct dw_http_checks *of, const struct dw_http_address *of_whom, struct dw_str text,
+	struct dw_claims *claims, struct dw_http_check **slot, dw_http_check_done *done, void *user)
 {
-	assert_ptr_equal(of, &edge);
+	assert_ptr_equal(of, &edge.checks);
 	assert_int_equal(of_whom->family, address.family);
 	if (text.n == 0)
 		return DW_E_TOKEN_MISSING;
@@ -293,7 +293,7 @@ check_begin(struct edge *of, const struct address *of_whom, struct dw_str text, 
 	under_way.slot = slot;
 	under_way.done = done;
 	under_way.user = user;
-	*slot = (struct check *)(void *)&under_way;
+	*slot = (struct dw_http_check *)(void *)&under_way;
 	return DW_E_AGAIN;
 }
 
@@ -317,7 +317,7 @@ check_is_under_way(void)
 }
 
 void
-check_forget(struct check **slot)
+dw_http_check_forget(struct dw_http_check **slot)
 {
 	if (*slot != NULL)
 		under_way.slot = NULL;
@@ -393,7 +393,7 @@ world_begin(void)
 	client_count = 0;
 	numbers = 0;
 	by_tls = false;
-	address = (struct address) { .family = ADDRESS_NONE };
+	address = (struct dw_http_address) { .family = DW_HTTP_ADDRESS_NONE };
 	hub = (struct hub) { .up = true, .epoch = "aaaa" };
 	mono = 1000000;
 }

@@ -12,7 +12,7 @@
 
 #include "../../cmd/diagws-edge/client/conn.h"
 #include "../../cmd/diagws-edge/client/subscription.h"
-#include "../../cmd/diagws-edge/door/check.h"
+#include "http/check.h"
 #include "../../cmd/diagws-edge/door/server.h"
 #include "../../cmd/diagws-edge/edge.h"
 #include "../../cmd/diagws-edge/hub/uplink.h"
@@ -175,10 +175,10 @@ server_cut(struct lws *wsi)
 }
 
 int
-check_begin(struct edge *edge, const struct address *address, struct dw_str token, struct dw_claims *claims,
-	struct check **slot, check_done *done, void *user)
+dw_http_check_begin(struct dw_http_checks *checks, const struct dw_http_address *address, struct dw_str token,
+	struct dw_claims *claims, struct dw_http_check **slot, dw_http_check_done *done, void *user)
 {
-	(void)edge;
+	(void)checks;
 	(void)address;
 	(void)token;
 	(void)claims;
@@ -189,7 +189,7 @@ check_begin(struct edge *edge, const struct address *address, struct dw_str toke
 }
 
 void
-check_forget(struct check **slot)
+dw_http_check_forget(struct dw_http_check **slot)
 {
 	*slot = NULL;
 }
@@ -263,7 +263,7 @@ edge_kill(int number)
 	rooms_clear(edge);
 	free(edge->sessions.chains);
 	free(edge->rooms.by_id.chains);
-	free(edge->users.chains);
+	free(edge->limits.users.chains);
 	free(edge);
 	edges[number] = NULL;
 	sim_detach(number);
@@ -282,11 +282,11 @@ hurry(struct conn *conn)
 	struct subscription *sub = sub_first(conn);
 	bool due = conn->state == CONN_REFUSED;
 
-	conn->first.since -= due ? DENY_MS : 0;
+	conn->first.since -= due ? DW_HTTP_DENY_MS : 0;
 	for (; !due && sub != NULL; sub = sub_after(sub)) {
 		if (sub->state != SUB_DENIED)
 			continue;
-		sub->since -= DENY_MS;
+		sub->since -= DW_HTTP_DENY_MS;
 		due = true;
 	}
 	if (!due)

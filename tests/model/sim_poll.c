@@ -10,15 +10,17 @@
 #include <utlist.h>
 
 #include "../../cmd/diagws-edge/edge.h"
-#include "../../cmd/diagws-edge/http/request.h"
-#include "../../cmd/diagws-edge/http/route.h"
+#include "../../cmd/diagws-edge/http/calls.h"
+#include "http/parts.h"
+#include "http/request.h"
 #include "../../cmd/diagws-edge/hub/uplink.h"
 #include "sim.h"
 
 struct poll {
 	struct poll *prev, *next;
 	char name[SIM_NAME]; /* "": it does not wait */
-	struct request request;
+	struct dw_http_request request;
+	struct dw_http http;
 };
 
 static struct poll *polls;
@@ -28,7 +30,7 @@ static struct {
 } arguments;
 
 const char *
-http_argument(const struct request *request, const char *name)
+dw_http_argument(const struct dw_http_request *request, const char *name)
 {
 	const char *value = strcmp(name, "after") == 0   ? arguments.after
 						: strcmp(name, "limit") == 0 ? arguments.limit
@@ -41,13 +43,13 @@ http_argument(const struct request *request, const char *name)
 }
 
 static const struct poll *
-poll_of(const struct request *request)
+poll_of(const struct dw_http_request *request)
 {
 	return (const struct poll *)(const void *)((const char *)request - offsetof(struct poll, request));
 }
 
 static void
-print_status(const struct request *request, unsigned status)
+print_status(const struct dw_http_request *request, unsigned status)
 {
 	const struct poll *poll = poll_of(request);
 
@@ -58,7 +60,7 @@ print_status(const struct request *request, unsigned status)
 }
 
 void
-http_answer(struct request *request, unsigned status)
+dw_http_answer(struct dw_http_request *request, unsigned status)
 {
 	static const char mark[] = "\"last\":";
 	const char *text = request->answer.data != NULL ? request->answer.data : "", *last = strstr(text, mark);
@@ -68,26 +70,28 @@ http_answer(struct request *request, unsigned status)
 	print_status(request, status);
 	print_text(text, request->answer.len);
 	putchar('\n');
-	request->state = REQUEST_ANSWERED;
+	request->state = DW_HTTP_IN_ANSWERED;
 }
 
 void
-http_error(struct request *request, unsigned status, const char *code, const char *message, const char *field)
+dw_http_error(
+	struct dw_http_request *request, unsigned status, const char *code, const char *message, const char *field)
 {
 	(void)message;
 	(void)field;
 	print_status(request, status);
 	printf("\"%s\"\n", code);
-	request->state = REQUEST_ANSWERED;
+	request->state = DW_HTTP_IN_ANSWERED;
 }
 
 static void
 end(struct poll *poll)
 {
-	struct request *request = &poll->request;
+	struct dw_http_request *request = &poll->request;
 
 	DL_DELETE(polls, poll);
-	ask_forget(request);
+	if (request->waits_for != NULL)
+		request->call_off(request);
 	if (request->forget != NULL)
 		request->forget(request);
 	dw_claims_clear(&request->claims);
@@ -100,7 +104,7 @@ edge_poll(int number, const char *name, const char *room, const char *user, cons
 	bool claimed)
 {
 	struct poll *poll = calloc(1, sizeof(*poll));
-	struct request *request = &poll->request;
+	struct dw_http_request *request = &poll->request;
 
 	if (poll == NULL)
 		abort();
@@ -114,9 +118,11 @@ edge_poll(int number, const char *name, const char *room, const char *user, cons
 	(void)snprintf(poll->name, sizeof(poll->name), "%s", name);
 	if (name[0] != '\0')
 		(void)snprintf(arguments.wait, sizeof(arguments.wait), "%ds", SIM_WAIT_S);
-	request->edge = edge_get(number);
-	request->state = REQUEST_TAKEN;
-	(void)dw_str_copy(dw_str(room), request->last, sizeof(request->last));
+	request->user = edge_get(number);
+	request->http = &poll->http;
+	poll->http.config.wheel = &edge_get(number)->wheel;
+	request->state = DW_HTTP_IN_TAKEN;
+	(void)dw_str_copy(dw_str(room), request->part, sizeof(request->part));
 	(void)dw_str_copy(dw_str(user), request->claims.user, sizeof(request->claims.user));
 	request->claims.expires = UINT32_MAX;
 	if (claimed)
@@ -124,9 +130,9 @@ edge_poll(int number, const char *name, const char *room, const char *user, cons
 	messages_take(request);
 	if (name[0] != '\0')
 		return;
-	while (request->state != REQUEST_ANSWERED && (hub_turn() || sim_pump(number)))
+	while (request->state != DW_HTTP_IN_ANSWERED && (hub_turn() || sim_pump(number)))
 		;
-	if (request->state != REQUEST_ANSWERED)
+	if (request->state != DW_HTTP_IN_ANSWERED)
 		printf("poll 0 \"no answer\"\n");
 	end(poll);
 }
@@ -151,7 +157,7 @@ polls_settle(void)
 
 	DL_FOREACH_SAFE(polls, poll, next)
 	{
-		if (poll->request.state == REQUEST_ANSWERED)
+		if (poll->request.state == DW_HTTP_IN_ANSWERED)
 			end(poll);
 	}
 }
@@ -163,7 +169,7 @@ polls_end(const struct edge *edge)
 
 	DL_FOREACH_SAFE(polls, poll, next)
 	{
-		if (poll->request.edge == edge)
+		if (poll->request.user == edge)
 			end(poll);
 	}
 }

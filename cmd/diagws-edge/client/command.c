@@ -197,7 +197,7 @@ within_budget(struct conn *conn)
 {
 	return noise_may(&conn->budget_at, conn->heard_at, CLIENT_BUDGET) &&
 		   (conn->user == NULL || conn->service ||
-			   limits_user(&conn->edge->limits, USER_REQUESTS, conn->user->name) == DW_OK);
+			   dw_http_limits_user(&conn->edge->limits, DW_HTTP_USER_REQUESTS, conn->user->name) == DW_OK);
 }
 
 /* An object within bounds; NULL: it is none, and the client was told. */

@@ -146,7 +146,7 @@ conn_deny(struct conn *conn)
 {
 	conn->state = CONN_REFUSED;
 	set_reason(conn, 1008, "access denied");
-	dw_wheel_set(&conn->edge->wheel, &conn->timer, conn->first.since + DENY_MS);
+	dw_wheel_set(&conn->edge->wheel, &conn->timer, conn->first.since + DW_HTTP_DENY_MS);
 }
 
 bool

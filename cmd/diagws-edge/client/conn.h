@@ -17,9 +17,9 @@
 #include "base/utf8.h"
 #include "base/wheel.h"
 #include "client/subscription.h"
-#include "door/address.h"
-#include "door/check.h"
-#include "door/limits.h"
+#include "http/address.h"
+#include "http/check.h"
+#include "http/limits.h"
 #include "token/auth.h"
 
 struct edge;
@@ -37,7 +37,7 @@ enum conn_state {
 	CONN_OPEN,
 	CONN_AWAITING, /* its token is to come in its first message */
 	CONN_CHECKING, /* its token is being checked, and what it sends waits */
-	CONN_REFUSED,  /* will be closed when DENY_MS are over */
+	CONN_REFUSED,  /* will be closed when DW_HTTP_DENY_MS are over */
 	CONN_CLOSING   /* nothing is written any more */
 };
 
@@ -53,9 +53,9 @@ struct incoming {
 struct conn_request {
 	struct conn_request *prev, *next; /* in edge->requests: of connections that have not started */
 	struct conn *conn;
-	struct check *check; /* of its token, while that is under way */
-	struct address address;
-	struct guest *site; /* where it is a stranger; NULL: it is none */
+	struct dw_http_check *check; /* of its token, while that is under way */
+	struct dw_http_address address;
+	struct dw_http_guest *site; /* where it is a stranger; NULL: it is none */
 	int err;            /* why it is refused; DW_OK: nothing speaks against it yet */
 	bool awaits;        /* auth=message: its token is to come */
 	const char *wrong;  /* with its arguments, as its client is told before 1008; NULL: nothing */
@@ -70,7 +70,7 @@ struct conn_request {
 /* What is looked at for each message lies next to the first subscription: see there. */
 struct conn {
 	struct edge *edge;
-	struct guest *user;
+	struct dw_http_guest *user;
 	struct conn_request *request; /* until started, and while a fresh token is being checked */
 	struct lws *wsi;
 	uint64_t stalled_at;   /* since when the kernel takes nothing; 0: it does */
@@ -111,7 +111,7 @@ struct conn {
 	uint16_t close_code;
 	uint16_t answered_at; /* confirm.c: when an answer to a PING was last counted: ms, modulo 2^16 */
 	char *close_reason;   /* NULL: none */
-	struct address address;
+	struct dw_http_address address;
 	char device[];
 };
 
@@ -128,7 +128,7 @@ void sub_park_all(struct conn *conn);
 void conn_close(struct conn *conn, unsigned code, const char *reason);
 /* Writes the Close frame itself, behind whatever is half sent, and nothing after it. Code 0: with neither. */
 void conn_tell_close(struct conn *conn, unsigned code, struct dw_str reason);
-/* Closes it with 1008 when DENY_MS are over since it came. */
+/* Closes it with 1008 when DW_HTTP_DENY_MS are over since it came. */
 void conn_deny(struct conn *conn);
 /* Something will be due then: while it is open, its timer fires no later. Whoever makes something due says so. */
 void conn_wake(struct conn *conn, uint64_t at);
@@ -167,7 +167,7 @@ void conn_each(struct edge *edge, void (*act)(struct conn *conn));
 bool conn_evict(struct edge *edge);
 
 /* The check of a token has ended; its user is the request. */
-check_done auth_checked;
+dw_http_check_done auth_checked;
 /* The client has sent a token: its first, while the connection waits for that (CONN_AWAITING), or a fresh one. */
 void auth_take(struct conn *conn, struct dw_str token);
 

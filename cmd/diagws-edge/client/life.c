@@ -1,6 +1,6 @@
 /* Connections: who they are, and whether they are let in. See conn.h.
  *
- * Failure modes: a first token that does not let in (1008, after DENY_MS where it is about the room); too many
+ * Failure modes: a first token that does not let in (1008, after DW_HTTP_DENY_MS where it is about the room); too many
  * connections of a user; a fresh token that is not good, or another user's, changes nothing, and the client is told.
  * Invariants: whoever was counted, with an address or a user, is not any more when the connection is gone; a connection
  * has one check under way, and conn->request holds what it is about.
@@ -77,8 +77,8 @@ forget_request(struct edge *edge, struct conn_request **request_p)
 		return;
 	if ((*request_p)->prev != NULL)
 		DL_DELETE(edge->requests, *request_p);
-	check_forget(&(*request_p)->check);
-	limits_leave(&edge->limits, &(*request_p)->site);
+	dw_http_check_forget(&(*request_p)->check);
+	dw_http_limits_leave(&edge->limits, &(*request_p)->site);
 	dw_claims_clear(&(*request_p)->claims);
 	free(*request_p);
 	*request_p = NULL;
@@ -133,11 +133,11 @@ within_limits(struct conn *conn)
 	const uint64_t most = (uint64_t)conn->edge->config.max_user_connections;
 
 	if ((most == 0 || conn->user->connections < most) &&
-		limits_user(&conn->edge->limits, USER_HANDSHAKES, conn->user->name) == DW_OK) {
+		dw_http_limits_user(&conn->edge->limits, DW_HTTP_USER_HANDSHAKES, conn->user->name) == DW_OK) {
 		conn->user->connections++;
 		return true;
 	}
-	guests_release(&conn->edge->users, conn->user);
+	dw_http_guest_release(&conn->edge->limits.users, conn->user);
 	conn->user = NULL;
 	return false;
 }
@@ -185,7 +185,7 @@ conn_start(struct conn *conn)
 		conn_close(conn, 1008, "invalid_field");
 		return;
 	}
-	conn->user = guests_get(&conn->edge->users, dw_str(request->claims.user));
+	conn->user = dw_http_guest_get(&conn->edge->limits.users, dw_str(request->claims.user));
 	if (conn->user != NULL && !within_limits(conn)) {
 		conn_close(conn, 1008, dw_err_text(DW_E_RATE));
 		return;
@@ -233,7 +233,7 @@ end_renewal(struct conn *conn)
 	int err = conn->request->err;
 
 	if (err == DW_OK && strcmp(claims->user, conn->user->name) == 0)
-		err = limits_user(&conn->edge->limits, USER_HANDSHAKES, claims->user);
+		err = dw_http_limits_user(&conn->edge->limits, DW_HTTP_USER_HANDSHAKES, claims->user);
 	if (conn->state != CONN_OPEN) {
 		; /* it is being closed */
 	} else if (is_told(err)) {
@@ -293,8 +293,8 @@ auth_take(struct conn *conn, struct dw_str token)
 		conn->request = request;
 		request->address = conn->address;
 	}
-	request->err =
-		check_begin(conn->edge, &request->address, token, &request->claims, &request->check, auth_checked, request);
+	request->err = dw_http_check_begin(
+		&conn->edge->checks, &request->address, token, &request->claims, &request->check, auth_checked, request);
 	if (request->err != DW_E_AGAIN)
 		end_check(conn);
 	else if (conn->state == CONN_CHECKING)
@@ -320,7 +320,7 @@ conn_destroy(struct conn **conn_p)
 	}
 	if (conn->user != NULL)
 		conn->user->connections--;
-	guests_release(&conn->edge->users, conn->user);
+	dw_http_guest_release(&conn->edge->limits.users, conn->user);
 	forget_request(conn->edge, &conn->request);
 	dw_buf_clear(&conn->diagnoses);
 	conn_drop_incoming(conn);

@@ -6,7 +6,7 @@
 #include <sys/socket.h>
 
 #include "base/clock.h"
-#include "door/receive.h"
+#include "http/receive.h"
 #include "door/server.h"
 #include "message/position.h"
 
@@ -89,14 +89,14 @@ void
 noise_begin(struct conn *conn)
 {
 	if (conn->fd >= 0)
-		(void)receive_set(conn->fd, receive, conn);
+		(void)dw_http_receive_set(conn->fd, receive, conn);
 }
 
 void
 noise_end(const struct conn *conn)
 {
-	if (receive_user(conn->fd, receive) == conn)
-		(void)receive_set(conn->fd, NULL, NULL);
+	if (dw_http_receive_user(conn->fd, receive) == conn)
+		(void)dw_http_receive_set(conn->fd, NULL, NULL);
 }
 
 void

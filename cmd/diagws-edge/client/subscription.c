@@ -1,7 +1,7 @@
 /* Subscriptions: asking to join, being let in or not, leaving.
  *
  * Happy path: JOIN → JOINED → `connect` (or `subscribed`), then what follows the position (reading.c). Failure modes:
- * the hub is away (the client waits, then 1013 or an `error`), is busy (asked again), says no (told after DENY_MS), its
+ * the hub is away (the client waits, then 1013 or an `error`), is busy (asked again), says no (told after DW_HTTP_DENY_MS), its
  * answer is lost (the uplink starts over), it ends the session later (the connection closes, or goes on with its other
  * rooms). Invariants: `confirmed` ≤ `at`; a room that is not watched any more was left.
  */
@@ -247,7 +247,7 @@ deny(struct subscription *sub)
 		conn_deny(sub->conn);
 	} else {
 		sub->state = SUB_DENIED;
-		conn_wake(sub->conn, sub->since + DENY_MS);
+		conn_wake(sub->conn, sub->since + DW_HTTP_DENY_MS);
 	}
 }
 
@@ -385,7 +385,7 @@ uint64_t
 sub_due(const struct subscription *sub, uint64_t due)
 {
 	if (sub->state == SUB_DENIED)
-		due = dw_less(due, sub->since + DENY_MS);
+		due = dw_less(due, sub->since + DW_HTTP_DENY_MS);
 	else if (sub->state == SUB_JOINING)
 		due = dw_less(due, sub->since + JOIN_WAIT_MS);
 	if (sub->again)
@@ -398,7 +398,7 @@ sub_due(const struct subscription *sub, uint64_t due)
 void
 sub_fire(struct subscription *sub, uint64_t now)
 {
-	if (sub->state == SUB_DENIED && now >= sub->since + DENY_MS) {
+	if (sub->state == SUB_DENIED && now >= sub->since + DW_HTTP_DENY_MS) {
 		give_up(sub, 1008, "access denied", "access_denied");
 	} else if (sub->state == SUB_JOINING && now >= sub->since + JOIN_WAIT_MS) {
 		give_up(sub, 1013, "try again later", "unavailable");

@@ -28,7 +28,7 @@ enum sub_state {
 	SUB_READING,   /* reads the ring */
 	SUB_RETURNING, /* was here before the hub heard of us anew: reads nothing until the hub has let it in again */
 	SUB_FEEDING,   /* behind the ring: the hub has been asked for what is missing */
-	SUB_DENIED     /* will be told when DENY_MS are over */
+	SUB_DENIED     /* will be told when DW_HTTP_DENY_MS are over */
 };
 
 /* Where a client wants to begin. */

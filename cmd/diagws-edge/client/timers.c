@@ -103,7 +103,7 @@ look_for_end(struct conn *conn, uint64_t now)
 		wait_for_end(conn, now);
 	else if (conn->state == CONN_AWAITING && now >= conn->first.since + AUTH_MS)
 		conn_close(conn, 1008, dw_err_text(DW_E_TOKEN_MISSING));
-	else if (conn->state == CONN_REFUSED && now >= conn->first.since + DENY_MS)
+	else if (conn->state == CONN_REFUSED && now >= conn->first.since + DW_HTTP_DENY_MS)
 		conn_close(conn, conn->close_code, "access denied");
 	else if (conn->expires > 0 && dw_now_ms() / 1000 >= conn->expires)
 		conn_close(conn, 1008, "token expired");

@@ -11,9 +11,9 @@
 #include <string.h>
 
 #include "client/subscription.h"
-#include "door/answer.h"
-#include "door/gate.h"
-#include "door/head.h"
+#include "http/answer.h"
+#include "http/head.h"
+#include "http/http.h"
 #include "door/server.h"
 #include "door/upgrade.h"
 #include "edge.h"
@@ -24,15 +24,15 @@ static const char prefix[] = "/ws/";
 
 /* On a TLS listener, where libwebsockets reads the head itself. */
 static int
-refuse(struct lws *wsi, enum head_fault fault, const char *message)
+refuse(struct lws *wsi, enum dw_http_fault fault, const char *message)
 {
-	const struct head_refusal *refusal = head_refusal(fault);
+	const struct dw_http_refusal *refusal = dw_http_refusal(fault);
 	struct dw_buf json = { 0 }, out = { 0 };
 
-	answer_error(&json, refusal->code, message != NULL ? message : refusal->message, NULL);
+	dw_http_write_error(&json, refusal->code, message != NULL ? message : refusal->message, NULL);
 	(void)dw_buf_room(&out, LWS_PRE);
 	dw_buf_grow(&out, LWS_PRE);
-	answer_raw(&out, refusal->status, dw_bytes(json.data, json.len),
+	dw_http_write_answer(&out, refusal->status, dw_bytes(json.data, json.len),
 		refusal->status == UPGRADE_REQUIRED ? "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n" : "",
 		lws_hdr_total_length(wsi, WSI_TOKEN_HEAD_URI) == 0);
 	if (dw_buf_ok(&out) && dw_buf_ok(&json))
@@ -45,7 +45,7 @@ refuse(struct lws *wsi, enum head_fault fault, const char *message)
 int
 ws_refuse_http(struct lws *wsi)
 {
-	return refuse(wsi, HEAD_UPGRADE_VERSION, "here are WebSockets alone: for HTTP there is another address");
+	return refuse(wsi, DW_HEAD_UPGRADE_VERSION, "here are WebSockets alone: for HTTP there is another address");
 }
 
 static struct dw_str
@@ -59,9 +59,10 @@ copy_header(struct lws *wsi, enum lws_token_indexes token, char *out, size_t siz
 int
 ws_confirm(struct edge *edge, struct lws *wsi)
 {
-	char upgrade[32], path[LIMIT_URL + 1], host[512], origin[512], key[64], version[8], protocols[LIMIT_URL];
-	struct head head = { .method = DW_STR("GET"), .upgrades = true };
-	enum head_fault fault;
+	char upgrade[32], path[DW_HTTP_URL_MAX + 1], host[512], origin[512], key[64], version[8],
+		protocols[DW_HTTP_URL_MAX];
+	struct dw_http_head head = { .method = DW_STR("GET"), .upgrades = true };
+	enum dw_http_fault fault;
 
 	if (lws_is_ssl(wsi) == 0) /* the gate has seen to it */
 		return 0;
@@ -76,12 +77,12 @@ ws_confirm(struct edge *edge, struct lws *wsi)
 	head.websocket_version = dw_str_is(copy_header(wsi, WSI_TOKEN_VERSION, version, sizeof(version)), "13") ? 13 : 0;
 	head.subprotocols = copy_header(wsi, WSI_TOKEN_PROTOCOL, protocols, sizeof(protocols));
 	head.has_subprotocols = lws_hdr_total_length(wsi, WSI_TOKEN_PROTOCOL) > 0;
-	fault = upgrade_asked(&head) ? upgrade_check(&head, &edge->config.origins)
-			: head.websocket     ? HEAD_NOWHERE
-								 : HEAD_UPGRADE;
-	if (fault == HEAD_OK && head.has_subprotocols && !dw_str_is(head.subprotocols, "diagws"))
-		return refuse(wsi, HEAD_SUBPROTOCOL, "the subprotocol has no room for a token here: send it with auth=message");
-	return fault == HEAD_OK ? 0 : refuse(wsi, fault, NULL);
+	if (!upgrade_asked(&head, &edge->config.origins, &fault))
+		fault = head.websocket ? DW_HEAD_NOWHERE : DW_HEAD_UPGRADE;
+	if (fault == DW_HEAD_OK && head.has_subprotocols && !dw_str_is(head.subprotocols, "diagws"))
+		return refuse(
+			wsi, DW_HEAD_SUBPROTOCOL, "the subprotocol has no room for a token here: send it with auth=message");
+	return fault == DW_HEAD_OK ? 0 : refuse(wsi, fault, NULL);
 }
 
 /* From what we have read, or, where libwebsockets has: it keeps each argument as one fragment, decoded: "name=value".
@@ -89,12 +90,12 @@ ws_confirm(struct edge *edge, struct lws *wsi)
 static const char *
 find_argument(struct lws *wsi, const char *name, char *buffer, size_t size)
 {
-	const struct head *head = server_head(wsi);
+	const struct dw_http_head *head = server_head(wsi);
 	const size_t length = strlen(name);
 	int n;
 
 	if (head != NULL)
-		return target_argument(head, name, buffer, size);
+		return dw_http_target_argument(head, name, buffer, size);
 	for (int i = 0; (n = lws_hdr_copy_fragment(wsi, buffer, (int)size, WSI_TOKEN_HTTP_URI_ARGS, i)) >= 0; i++)
 		if ((size_t)n > length && strncmp(buffer, name, length) == 0 && buffer[length] == '=')
 			return buffer + length + 1;
@@ -106,7 +107,7 @@ find_argument(struct lws *wsi, const char *name, char *buffer, size_t size)
 static bool
 get_argument(struct lws *wsi, const char *name, char *out, size_t size)
 {
-	char buffer[LIMIT_URL + 1];
+	char buffer[DW_HTTP_URL_MAX + 1];
 	const char *value = find_argument(wsi, name, buffer, sizeof(buffer));
 
 	if (value == NULL)
@@ -121,7 +122,7 @@ static const char *
 find_token(struct lws *wsi, char *buffer, size_t size)
 {
 	static const char bearer[] = "Bearer ";
-	const struct head *head = server_head(wsi);
+	const struct dw_http_head *head = server_head(wsi);
 	const struct dw_str token = head != NULL ? upgrade_token(head) : (struct dw_str) { NULL, 0 };
 	const int n = head == NULL ? lws_hdr_copy(wsi, buffer, (int)size, WSI_TOKEN_HTTP_AUTHORIZATION) : 0;
 
@@ -132,13 +133,14 @@ find_token(struct lws *wsi, char *buffer, size_t size)
 	return find_argument(wsi, "token", buffer, size);
 }
 
-/* The token is checked now or later: see check_begin. */
+/* The token is checked now or later: see dw_http_check_begin. */
 static int
 begin_check(struct edge *edge, struct lws *wsi, struct conn_request *request)
 {
-	char buffer[LIMIT_HEADERS + 1];
+	char buffer[DW_HTTP_HEADERS_MAX + 1];
 	const struct dw_str token = dw_str(find_token(wsi, buffer, sizeof(buffer)));
-	int err = check_begin(edge, &request->address, token, &request->claims, &request->check, auth_checked, request);
+	int err = dw_http_check_begin(
+		&edge->checks, &request->address, token, &request->claims, &request->check, auth_checked, request);
 
 	if (token.n > 0)
 		explicit_bzero(buffer, (size_t)(token.p - buffer) + token.n);
@@ -189,7 +191,7 @@ read_arguments(struct lws *wsi, struct conn_request *request)
 static int
 admit_stranger(struct edge *edge, struct conn_request *request, int err)
 {
-	int refused = limits_enter(&edge->limits, &request->address, &request->site);
+	int refused = dw_http_limits_enter(&edge->limits, &request->address, &request->site);
 
 	if (refused == DW_OK)
 		return err;
@@ -200,7 +202,7 @@ admit_stranger(struct edge *edge, struct conn_request *request, int err)
 static void
 read_request(struct edge *edge, struct lws *wsi, struct conn_request *request)
 {
-	char path[LIMIT_URL + 1];
+	char path[DW_HTTP_URL_MAX + 1];
 	struct dw_str room = { NULL, 0 };
 	int err = DW_E_AGAIN;
 
@@ -364,5 +366,5 @@ ws_receive(struct lws *wsi, struct conn *conn, const void *bytes, size_t n)
 void
 ws_closed(const struct conn *conn, int fd)
 {
-	gate_linger(conn->edge->gate, fd, conn->ended);
+	dw_http_linger(conn->edge->http, fd, conn->ended);
 }

@@ -1,17 +1,15 @@
 /* The gate: see gate.h. Its own epoll set, edge-triggered, makes a socket cost one system call to wait and one to
  * leave, and none where the request came with the connection.
  *
- * Happy path: gate_take → look, now or when something comes → leave: gate_http, or server_adopt. What begins with "GET
- * /ws/" is taken from the socket as far as its head goes and not a byte further, so that frames behind it stay for
+ * Happy path: gate_take → look, now or when something comes → leave: dw_http_take, or server_adopt. What begins with
+ * "GET /ws/" is taken from the socket as far as its head goes and not a byte further, so that frames behind it stay for
  * libwebsockets; all else stays in the socket. Whatever is not a good upgrade goes to HTTP, which answers it. Failure
- * modes: silence for GATE_MS, no good PROXY header, no memory: closed. Too many wait: the oldest goes. Who lingers is
- * cut after CUT_STALLED_MS. Invariant: all of a list wait equally long, so it is in the order of their ends.
+ * modes: silence for GATE_MS, no good PROXY header, no memory: closed. Too many wait: the oldest goes.
+ * Invariant: all wait equally long, so the list is in the order of their ends.
  */
 #include "gate.h"
 
-#include <assert.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -22,9 +20,9 @@
 
 #include "base/clock.h"
 #include "cli/logging.h"
-#include "door/address.h"
+#include "http/address.h"
+#include "http/http.h"
 #include "door/server.h"
-#include "door/socket.h"
 #include "door/upgrade.h"
 #include "edge.h"
 
@@ -43,18 +41,16 @@ struct visitor {
 	int fd;
 	bool watched; /* in the epoll set */
 	bool proxied; /* its PROXY header is still to come */
-	bool leaves;  /* it is done with, and what it sends is dropped */
 	size_t scanned;
 	struct dw_buf taken; /* of an upgrade's head */
-	struct address address;
+	struct dw_http_address address;
 };
 
 struct gate {
 	struct edge *edge;
-	gate_http *http;
 	uv_poll_t poll;
 	int epoll;
-	struct visitor *visitors, *leaving;
+	struct visitor *visitors;
 	struct dw_wheel_timer timer;
 	char bytes[PEEK];
 };
@@ -62,19 +58,15 @@ struct gate {
 static void
 set_timer(struct gate *gate)
 {
-	uint64_t due = gate->visitors != NULL ? gate->visitors->until : UINT64_MAX;
-
-	if (gate->leaving != NULL && gate->leaving->until < due)
-		due = gate->leaving->until;
-	if (due == UINT64_MAX)
+	if (gate->visitors == NULL)
 		dw_wheel_cancel(&gate->timer);
-	else if (gate->timer.link == NULL || gate->timer.due != due)
-		dw_wheel_set(&gate->edge->wheel, &gate->timer, due);
+	else if (gate->timer.link == NULL || gate->timer.due != gate->visitors->until)
+		dw_wheel_set(&gate->edge->wheel, &gate->timer, gate->visitors->until);
 }
 
 /* It leaves the gate; head: of one that upgrades. */
 static void
-leave(struct gate *gate, struct visitor *visitor, enum fate fate, const struct head *head)
+leave(struct gate *gate, struct visitor *visitor, enum fate fate, const struct dw_http_head *head)
 {
 	const struct dw_str taken = { visitor->taken.data, visitor->taken.len };
 	const int fd = visitor->fd;
@@ -83,15 +75,10 @@ leave(struct gate *gate, struct visitor *visitor, enum fate fate, const struct h
 		(void)epoll_ctl(gate->epoll, EPOLL_CTL_DEL, fd, NULL);
 	if (fate == UPGRADES)
 		(void)server_adopt(gate->edge->server, fd, &visitor->address, head);
-	else if (fate == ENDS || !gate->http(gate->edge, fd, &visitor->address, taken))
+	else if (fate == ENDS || !dw_http_take(gate->edge->http, fd, &visitor->address, taken))
 		(void)close(fd);
-	if (visitor->leaves) {
-		DL_DELETE(gate->leaving, visitor);
-		gate->edge->counts.lingering--;
-	} else {
-		DL_DELETE(gate->visitors, visitor);
-		gate->edge->counts.visitors--;
-	}
+	DL_DELETE(gate->visitors, visitor);
+	gate->edge->counts.visitors--;
 	set_timer(gate);
 	if (taken.n > 0)
 		explicit_bzero(visitor->taken.data, taken.n); /* there may be a token in it */
@@ -108,22 +95,23 @@ take_bytes(struct gate *gate, struct visitor *visitor, size_t n)
 
 /* The head of what may be an upgrade; n bytes of it are in the socket, and in gate->bytes. */
 static enum fate
-look_at_head(struct gate *gate, struct visitor *visitor, size_t n, struct head *head)
+look_at_head(struct gate *gate, struct visitor *visitor, size_t n, struct dw_http_head *head)
 {
 	const size_t before = visitor->taken.len;
+	enum dw_http_fault fault;
 	size_t end;
 
 	dw_buf_add(&visitor->taken, gate->bytes, n);
 	if (!dw_buf_ok(&visitor->taken))
 		return ENDS;
-	if (head_end(visitor->taken.data, visitor->taken.len, &visitor->scanned, &end) == HEAD_OK && end == 0)
+	if (dw_http_head_end(visitor->taken.data, visitor->taken.len, &visitor->scanned, &end) == DW_HEAD_OK && end == 0)
 		return take_bytes(gate, visitor, n);
 	/* It is whole, or can never be; HTTP gets exactly what was looked at. */
 	visitor->taken.len = end > 0 ? end : visitor->taken.len;
 	if (take_bytes(gate, visitor, visitor->taken.len - before) == ENDS)
 		return ENDS;
-	return end > 0 && head_parse(visitor->taken.data, end, head) == HEAD_OK && upgrade_asked(head) &&
-				   upgrade_check(head, &gate->edge->config.origins) == HEAD_OK
+	return end > 0 && dw_http_head_parse(visitor->taken.data, end, head) == DW_HEAD_OK &&
+				   upgrade_asked(head, &gate->edge->config.origins, &fault) && fault == DW_HEAD_OK
 			   ? UPGRADES
 			   : GOES_TO_HTTP;
 }
@@ -145,7 +133,7 @@ static enum fate
 take_proxy_header(struct gate *gate, struct visitor *visitor, size_t n)
 {
 	size_t used;
-	int err = proxy_read(gate->bytes, n, &used, &visitor->address);
+	int err = dw_http_proxy_read(gate->bytes, n, &used, &visitor->address);
 
 	if (err == DW_E_AGAIN)
 		return WAITS;
@@ -157,12 +145,10 @@ take_proxy_header(struct gate *gate, struct visitor *visitor, size_t n)
 }
 
 static enum fate
-look_at_bytes(struct gate *gate, struct visitor *visitor, struct head *head)
+look_at_bytes(struct gate *gate, struct visitor *visitor, struct dw_http_head *head)
 {
 	ssize_t n;
 
-	if (visitor->leaves)
-		return socket_discard(visitor->fd) ? WAITS : ENDS;
 	n = recv(visitor->fd, gate->bytes, sizeof(gate->bytes), MSG_PEEK | MSG_DONTWAIT);
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return WAITS;
@@ -179,7 +165,7 @@ look_at_bytes(struct gate *gate, struct visitor *visitor, struct head *head)
 static bool
 look(struct gate *gate, struct visitor *visitor)
 {
-	struct head head;
+	struct dw_http_head head;
 	enum fate fate;
 
 	do
@@ -204,9 +190,9 @@ on_readable(uv_poll_t *poll, int status, int events)
 }
 
 static void
-watch(struct gate *gate, struct visitor *visitor, uint32_t events)
+watch(struct gate *gate, struct visitor *visitor)
 {
-	struct epoll_event event = { .events = events, .data.ptr = visitor };
+	struct epoll_event event = { .events = EPOLLIN | EPOLLET, .data.ptr = visitor };
 
 	visitor->watched = epoll_ctl(gate->epoll, EPOLL_CTL_ADD, visitor->fd, &event) == 0;
 	if (!visitor->watched)
@@ -216,7 +202,7 @@ watch(struct gate *gate, struct visitor *visitor, uint32_t events)
 }
 
 void
-gate_take(struct gate *gate, int fd, const struct address *address)
+gate_take(struct gate *gate, int fd, const struct dw_http_address *address)
 {
 	struct visitor *visitor = calloc(1, sizeof(*visitor));
 
@@ -233,30 +219,7 @@ gate_take(struct gate *gate, int fd, const struct address *address)
 	DL_APPEND(gate->visitors, visitor);
 	gate->edge->counts.visitors++;
 	if (look(gate, visitor))
-		watch(gate, visitor, EPOLLIN | EPOLLET);
-}
-
-void
-gate_linger(struct gate *gate, int fd, bool said)
-{
-	struct visitor *visitor;
-
-	if (!socket_discard(fd) || said)
-		return;
-	visitor = calloc(1, sizeof(*visitor));
-	if (visitor == NULL)
-		return;
-	visitor->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-	if (visitor->fd < 0) {
-		free(visitor);
-		return;
-	}
-	visitor->leaves = true;
-	visitor->until = dw_mono_ms() + CUT_STALLED_MS;
-	DL_APPEND(gate->leaving, visitor);
-	gate->edge->counts.lingering++;
-	(void)shutdown(visitor->fd, SHUT_WR);
-	watch(gate, visitor, EPOLLIN);
+		watch(gate, visitor);
 }
 
 bool
@@ -264,18 +227,7 @@ gate_evict(struct gate *gate, uint64_t ms)
 {
 	if (gate->visitors == NULL || gate->visitors->until - GATE_MS + ms > dw_mono_ms())
 		return false;
-	assert(!gate->visitors->leaves);
 	leave(gate, gate->visitors, ENDS, NULL);
-	return true;
-}
-
-bool
-gate_evict_leaving(struct gate *gate)
-{
-	if (gate->leaving == NULL)
-		return false;
-	assert(gate->leaving->leaves);
-	leave(gate, gate->leaving, ENDS, NULL);
 	return true;
 }
 
@@ -283,19 +235,14 @@ static void
 fire(struct dw_wheel_timer *timer)
 {
 	struct gate *gate = (struct gate *)((char *)timer - offsetof(struct gate, timer));
-	const uint64_t now = dw_mono_ms();
 
 	while (gate_evict(gate, GATE_MS))
 		;
-	while (gate->leaving != NULL && gate->leaving->until <= now) {
-		socket_cut(gate->leaving->fd);
-		(void)gate_evict_leaving(gate);
-	}
 	set_timer(gate);
 }
 
 int
-gate_new(struct gate **out, struct edge *edge, gate_http *http)
+gate_new(struct gate **out, struct edge *edge)
 {
 	struct gate *gate = calloc(1, sizeof(*gate));
 
@@ -309,7 +256,6 @@ gate_new(struct gate **out, struct edge *edge, gate_http *http)
 		return DW_E_NOMEM;
 	}
 	gate->edge = edge;
-	gate->http = http;
 	gate->timer.fire = fire;
 	gate->poll.data = gate;
 	(void)uv_poll_start(&gate->poll, UV_READABLE, on_readable);
@@ -331,7 +277,7 @@ gate_destroy(struct gate **gate_p)
 	if (gate == NULL)
 		return;
 	*gate_p = NULL;
-	while (gate_evict(gate, 0) || gate_evict_leaving(gate))
+	while (gate_evict(gate, 0))
 		;
 	dw_wheel_cancel(&gate->timer);
 	(void)uv_poll_stop(&gate->poll);

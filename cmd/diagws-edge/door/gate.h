@@ -2,10 +2,6 @@
  * read and written anew) or HTTP (libmicrohttpd gets it). It costs little to wait here, as silent
  * connections do.
  *
- * Once they have done with it, it waits here again until its client ends it: a socket that is closed with something
- * unread resets its connection, and the client may never see the Close, or the answer, that was sent. So what comes is
- * dropped, for CUT_STALLED_MS at most.
- *
  * With --proxy-protocol each connection first says for whom it is (address.h); one that does not is closed.
  */
 #ifndef GATE_H
@@ -18,25 +14,17 @@
 #include "base/buf.h"
 #include "base/err.h"
 
-struct address;
+struct dw_http_address;
 struct edge;
 struct gate;
 
-/* A connection that is for HTTP, with what of it was taken from the socket. false: no memory; it is closed. */
-typedef bool gate_http(struct edge *edge, int fd, const struct address *address, struct dw_str taken);
-
-int gate_new(struct gate **out, struct edge *edge, gate_http *http);
+int gate_new(struct gate **out, struct edge *edge);
 /* Ends all that wait. The loop must run until its handles are closed. */
 void gate_destroy(struct gate **gate_p);
 
 /* A new connection; the descriptor is the gate's from now on. */
-void gate_take(struct gate *gate, int fd, const struct address *address);
+void gate_take(struct gate *gate, int fd, const struct dw_http_address *address);
 /* Closes the one that has waited longest, if for at least ms. false: none. */
 bool gate_evict(struct gate *gate, uint64_t ms);
-/* The caller closes fd next; the gate lingers on a copy, unless both sides have said Close (said). Those that linger
- * count as connections: a drain waits for them. */
-void gate_linger(struct gate *gate, int fd, bool said);
-/* Closes the one that has lingered longest; false: none does. */
-bool gate_evict_leaving(struct gate *gate);
 
 #endif

@@ -16,8 +16,8 @@
 #include <uv.h>
 
 #include "cli/logging.h"
-#include "door/address.h"
-#include "door/socket.h"
+#include "http/address.h"
+#include "http/socket.h"
 #include "door/upgrade.h"
 #include "edge.h"
 
@@ -33,8 +33,8 @@ struct server {
 	struct edge *edge;
 	struct lws_context *lws;
 	struct lws_vhost *plain, *tls;  /* tls: NULL where no listener has it */
-	const struct address *adopting; /* of the client that is being adopted, */
-	const struct head *head;        /* and what it has sent; else NULL */
+	const struct dw_http_address *adopting; /* of the client that is being adopted, */
+	const struct dw_http_head *head;        /* and what it has sent; else NULL */
 };
 
 static const struct server_events *events; /* also for what libwebsockets ends when the server is gone */
@@ -145,7 +145,7 @@ void
 server_flush(int fd)
 {
 	if (fd >= 0)
-		socket_cork(fd, false);
+		dw_http_socket_cork(fd, false);
 }
 
 bool
@@ -157,13 +157,13 @@ server_stalled(struct lws *wsi)
 uint64_t
 server_taken(struct lws *wsi)
 {
-	return socket_taken(lws_get_socket_fd(wsi));
+	return dw_http_socket_taken(lws_get_socket_fd(wsi));
 }
 
 bool
 server_owes(struct lws *wsi)
 {
-	return server_stalled(wsi) || socket_owes(lws_get_socket_fd(wsi));
+	return server_stalled(wsi) || dw_http_socket_owes(lws_get_socket_fd(wsi));
 }
 
 bool
@@ -171,7 +171,7 @@ server_ended(struct lws *wsi)
 {
 	const struct edge *edge = lws_context_user(lws_get_context(wsi));
 
-	return edge->ending || socket_ended(lws_get_socket_fd(wsi));
+	return edge->ending || dw_http_socket_ended(lws_get_socket_fd(wsi));
 }
 
 void
@@ -180,7 +180,7 @@ server_finish(struct lws *wsi)
 	const int fd = lws_get_socket_fd(wsi);
 
 	if (lws_partial_buffered(wsi))
-		socket_widen(fd);
+		dw_http_socket_widen(fd);
 	while (lws_partial_buffered(wsi) && lws_write(wsi, NULL, 0, LWS_WRITE_RAW) > 0)
 		;
 	(void)shutdown(fd, SHUT_WR);
@@ -189,7 +189,7 @@ server_finish(struct lws *wsi)
 void
 server_cut(struct lws *wsi)
 {
-	socket_cut(lws_get_socket_fd(wsi));
+	dw_http_socket_cut(lws_get_socket_fd(wsi));
 }
 
 void
@@ -298,15 +298,15 @@ server_new(struct server **out, struct edge *edge, const struct server_events *t
 }
 
 bool
-server_adopt(struct server *server, int fd, const struct address *address, const struct head *head)
+server_adopt(struct server *server, int fd, const struct dw_http_address *address, const struct dw_http_head *head)
 {
 	struct dw_buf canonical = { 0 };
 	struct lws *wsi = NULL;
 
 	/* The 101 leaves together with `connect`, which the hub's answer brings in less than a millisecond: a segment less
 	 * is a tenth of what a connect costs. */
-	if (address->family != ADDRESS_NONE)
-		socket_cork(fd, true);
+	if (address->family != DW_HTTP_ADDRESS_NONE)
+		dw_http_socket_cork(fd, true);
 	upgrade_write(head, &canonical);
 	server->adopting = address;
 	server->head = head;
@@ -322,7 +322,7 @@ server_adopt(struct server *server, int fd, const struct address *address, const
 	return wsi != NULL;
 }
 
-const struct head *
+const struct dw_http_head *
 server_head(struct lws *wsi)
 {
 	const struct edge *edge = lws_context_user(lws_get_context(wsi));
@@ -338,14 +338,14 @@ server_adopt_tls(struct server *server, int fd)
 }
 
 void
-server_address(struct lws *wsi, struct address *out)
+server_address(struct lws *wsi, struct dw_http_address *out)
 {
 	const struct edge *edge = lws_context_user(lws_get_context(wsi));
 
 	if (edge->server->adopting != NULL)
 		*out = *edge->server->adopting;
 	else
-		address_of_socket(lws_get_socket_fd(wsi), out);
+		dw_http_address_of_socket(lws_get_socket_fd(wsi), out);
 }
 
 /* The loop must not wait for somebody to type. */

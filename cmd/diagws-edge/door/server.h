@@ -10,10 +10,10 @@
 #include "base/buf.h"
 #include "base/err.h"
 
-struct address;
+struct dw_http_address;
 struct conn;
 struct edge;
-struct head;
+struct dw_http_head;
 struct lws;
 struct server;
 
@@ -49,13 +49,13 @@ void server_destroy(struct server **server_p);
 
 /* A connection that asks for a WebSocket, with a head that upgrade_check has passed. The descriptor is libwebsockets'.
  */
-bool server_adopt(struct server *server, int fd, const struct address *address, const struct head *head);
+bool server_adopt(struct server *server, int fd, const struct dw_http_address *address, const struct dw_http_head *head);
 /* What the client of a connection that is being adopted has sent; NULL: libwebsockets has read it itself, by TLS. */
-const struct head *server_head(struct lws *wsi);
+const struct dw_http_head *server_head(struct lws *wsi);
 /* One that begins with TLS. */
 void server_adopt_tls(struct server *server, int fd);
 /* Who the client of a connection that is not accepted yet is: what a proxy says of it no socket knows. */
-void server_address(struct lws *wsi, struct address *out);
+void server_address(struct lws *wsi, struct dw_http_address *out);
 /* Reads the TLS files again, for new connections. */
 void server_reload_tls(struct server *server);
 

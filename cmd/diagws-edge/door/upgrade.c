@@ -4,9 +4,8 @@
 #include "upgrade.h"
 
 #include <string.h>
-#include <strings.h>
 
-#include "door/origin.h"
+#include "http/origin.h"
 #include "message/msg.h"
 
 enum { KEY_SIZE = 24 };
@@ -14,7 +13,7 @@ enum { KEY_SIZE = 24 };
 static const char prefix[] = "/ws/";
 
 static struct dw_str
-last_part(const struct head *head)
+last_part(const struct dw_http_head *head)
 {
 	const size_t n = sizeof(prefix) - 1;
 
@@ -22,12 +21,6 @@ last_part(const struct head *head)
 		memchr(head->path.p + n, '/', head->path.n - n) != NULL)
 		return (struct dw_str) { NULL, 0 };
 	return (struct dw_str) { head->path.p + n, head->path.n - n };
-}
-
-bool
-upgrade_asked(const struct head *head)
-{
-	return head->websocket && dw_str_is(head->method, "GET") && last_part(head).p != NULL;
 }
 
 /* 16 bytes in base64: 22 digits and two '='. */
@@ -43,58 +36,47 @@ key_ok(struct dw_str key)
 
 /* `diagws`, maybe a token behind it. */
 static bool
-read_subprotocols(const struct head *head, struct dw_str *token)
+read_subprotocols(const struct dw_http_head *head, struct dw_str *token)
 {
 	struct dw_str list = head->subprotocols, element;
 
 	*token = (struct dw_str) { NULL, 0 };
 	if (!head->has_subprotocols)
 		return true;
-	if (!head_next(&list, &element) || !dw_str_is(element, "diagws"))
+	if (!dw_http_head_next(&list, &element) || !dw_str_is(element, "diagws"))
 		return false;
-	return !head_next(&list, token) || !head_next(&list, &element);
+	return !dw_http_head_next(&list, token) || !dw_http_head_next(&list, &element);
 }
 
-enum head_fault
-upgrade_check(const struct head *head, const struct dw_opt_list *origins)
+static enum dw_http_fault
+check_upgrade(const struct dw_http_head *head, const struct dw_opt_list *origins)
 {
 	struct dw_str token;
 
 	if (head->old || !head->upgrades || head->chunked || head->length > 0)
-		return HEAD_UPGRADE;
+		return DW_HEAD_UPGRADE;
 	if (head->websocket_version != 13)
-		return HEAD_UPGRADE_VERSION;
+		return DW_HEAD_UPGRADE_VERSION;
 	if (!key_ok(head->key))
-		return HEAD_UPGRADE;
+		return DW_HEAD_UPGRADE;
 	if (!read_subprotocols(head, &token))
-		return HEAD_SUBPROTOCOL;
-	return !head->has_origin || origin_allowed(origins, head->origin, head->host) ? HEAD_OK : HEAD_ORIGIN;
+		return DW_HEAD_SUBPROTOCOL;
+	return !head->has_origin || dw_http_origin_allowed(origins, head->origin, head->host) ? DW_HEAD_OK : DW_HEAD_ORIGIN;
 }
 
-/* What is behind "Bearer "; p NULL: it is of another kind. */
-static struct dw_str
-bearer_token(struct dw_str authorization)
+bool
+upgrade_asked(const struct dw_http_head *head, const struct dw_opt_list *origins, enum dw_http_fault *fault)
 {
-	static const char bearer[] = "Bearer ";
-	const size_t n = sizeof(bearer) - 1;
-
-	if (authorization.n < n || strncasecmp(authorization.p, bearer, n) != 0)
-		return (struct dw_str) { NULL, 0 };
-	return (struct dw_str) { authorization.p + n, authorization.n - n };
+	if (!head->websocket || !dw_str_is(head->method, "GET") || last_part(head).p == NULL)
+		return false;
+	*fault = check_upgrade(head, origins);
+	return true;
 }
 
 struct dw_str
-upgrade_authorization(const struct head *head)
+upgrade_token(const struct dw_http_head *head)
 {
-	if (head->authorization.n <= LIMIT_AUTHORIZATION)
-		return head->authorization;
-	return bearer_token(head->authorization).p != NULL ? DW_STR("Bearer !") : DW_STR("!");
-}
-
-struct dw_str
-upgrade_token(const struct head *head)
-{
-	struct dw_str token = bearer_token(head->authorization);
+	struct dw_str token = dw_http_bearer(head->authorization);
 
 	if (token.p == NULL)
 		(void)read_subprotocols(head, &token);
@@ -102,7 +84,7 @@ upgrade_token(const struct head *head)
 }
 
 void
-upgrade_write(const struct head *head, struct dw_buf *out)
+upgrade_write(const struct dw_http_head *head, struct dw_buf *out)
 {
 	/* libwebsockets decodes the path; ours is taken as it is sent, and an id has nothing to decode. */
 	const struct dw_str room = dw_room_ok(last_part(head)) ? last_part(head) : DW_STR("!");

@@ -4,21 +4,16 @@
 #ifndef UPGRADE_H
 #define UPGRADE_H
 
-#include "door/head.h"
+#include "http/head.h"
 
-struct dw_opt_list;
-
-/* Whether it asks for a WebSocket: a GET of /ws/{diagnosis_id} with `Upgrade: websocket`. /ws/messages/… never does. */
-bool upgrade_asked(const struct head *head);
-/* HEAD_OK, or why it cannot be; origins: of --origin. */
-enum head_fault upgrade_check(const struct head *head, const struct dw_opt_list *origins);
+/* Whether it asks for a WebSocket: a GET of /ws/{diagnosis_id} with `Upgrade: websocket`. /ws/messages/… never does.
+ * *fault: DW_HEAD_OK, or why it cannot be; origins: of --origin. */
+bool upgrade_asked(const struct dw_http_head *head, const struct dw_opt_list *origins, enum dw_http_fault *fault);
 /* Appends the head that libwebsockets is given: the diagnosis (or what cannot be one) and the key. Who wants to know
  * more of the request asks server_head. */
-void upgrade_write(const struct head *head, struct dw_buf *out);
+void upgrade_write(const struct dw_http_head *head, struct dw_buf *out);
 /* The token in an `Authorization: Bearer`, or behind `diagws` in the subprotocols; n 0: neither. An Authorization of
  * another kind is for a proxy in front. */
-struct dw_str upgrade_token(const struct head *head);
-/* The Authorization, or, where it is too long for a token, one as good as that. */
-struct dw_str upgrade_authorization(const struct head *head);
+struct dw_str upgrade_token(const struct dw_http_head *head);
 
 #endif

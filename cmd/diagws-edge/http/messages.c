@@ -14,7 +14,8 @@
 #include "base/clock.h"
 #include "cli/opt.h"
 #include "edge.h"
-#include "http/request.h"
+#include "http/ask.h"
+#include "http/calls.h"
 #include "http/route.h"
 #include "hub/uplink.h"
 #include "wire/wire.h"
@@ -29,30 +30,31 @@ struct holes {
 
 /* How long to wait: until the asker's token ends, and no longer, for the next request is then told. */
 static uint64_t
-bound_wait(const struct request *request, uint64_t wait_ms)
+bound_wait(const struct dw_http_request *request, uint64_t wait_ms)
 {
-	const uint64_t end = request->claims.expires * 1000 + (uint64_t)request->edge->config.leeway_ms;
+	const struct edge *edge = request->user;
+	const uint64_t end = request->claims.expires * 1000 + (uint64_t)edge->config.leeway_ms;
 	const uint64_t now = dw_now_ms(), left = end > now ? end - now : 0;
 
 	return wait_ms < left ? wait_ms : left;
 }
 
 static int
-read_arguments(struct request *request, struct dw_read *read)
+read_arguments(struct dw_http_request *request, struct dw_read *read)
 {
 	struct dw_fault *fault = &request->fault;
 	int64_t after = 0, limit = LIMIT, wait_ms = 0;
 
-	if (!api_argument(request, "after", dw_parse_number, 0, INT64_MAX, &after))
+	if (!dw_http_number(request, "after", dw_parse_number, 0, INT64_MAX, &after))
 		return dw_fault_set(fault, DW_E_FIELD, "after", NULL, "after is no seq");
-	if (!api_argument(request, "limit", dw_parse_number, 1, LIMIT_MAX, &limit))
+	if (!dw_http_number(request, "limit", dw_parse_number, 1, LIMIT_MAX, &limit))
 		return dw_fault_set(fault, DW_E_FIELD, "limit", NULL, "limit is not within 1..%d", LIMIT_MAX);
-	if (!api_argument(request, "wait", dw_parse_duration, 0, WAIT_MAX_MS, &wait_ms))
+	if (!dw_http_number(request, "wait", dw_parse_duration, 0, WAIT_MAX_MS, &wait_ms))
 		return dw_fault_set(fault, DW_E_FIELD, "wait", NULL, "wait is not a duration of at most 60s");
 	read->after = dw_position_said((uint64_t)after, 0, 0);
 	read->limit = (uint64_t)limit;
 	read->wait_ms = bound_wait(request, (uint64_t)wait_ms);
-	read->epoch = dw_str(http_argument(request, "epoch"));
+	read->epoch = dw_str(dw_http_argument(request, "epoch"));
 	if (read->epoch.p != NULL && (read->epoch.n > DW_EPOCH_MAX || !dw_device_ok(read->epoch)))
 		return dw_fault_set(fault, DW_E_FIELD, "epoch", NULL, "epoch is not what a `connect` gave");
 	return DW_OK;
@@ -125,8 +127,9 @@ add_holes(struct dw_buf *out, const char *name, struct holes *holes)
 
 /* DW_E_PROTOCOL, DW_E_NOMEM. */
 static int
-add_records(struct request *request, const struct dw_records *records)
+add_records(struct dw_http_request *request, const struct dw_records *records)
 {
+	const struct edge *edge = request->user;
 	struct holes numbered = { 0 }, direct = { 0 };
 	struct dw_buf *out = &request->answer;
 	int err;
@@ -135,9 +138,8 @@ add_records(struct request *request, const struct dw_records *records)
 	add_hole(&numbered, records->gap);
 	add_hole(&direct, records->direct);
 	err = add_messages(out, &numbered, &direct, records);
-	dw_buf_addf(out, "],\"epoch\":\"%s\",\"head\":%llu,\"last\":%llu,\"more\":%s%s",
-		uplink_epoch(request->edge->uplink), (unsigned long long)records->head,
-		(unsigned long long)dw_seq(records->last), records->more ? "true" : "false",
+	dw_buf_addf(out, "],\"epoch\":\"%s\",\"head\":%llu,\"last\":%llu,\"more\":%s%s", uplink_epoch(edge->uplink),
+		(unsigned long long)records->head, (unsigned long long)dw_seq(records->last), records->more ? "true" : "false",
 		records->reset ? ",\"reset\":true" : "");
 	add_holes(out, "", &numbered);
 	if (direct.list.len > 0 || direct.gap.reason != DW_GAP_NONE)
@@ -147,25 +149,25 @@ add_records(struct request *request, const struct dw_records *records)
 }
 
 static void
-on_records(struct request *request, int err, const struct dw_wire *answer)
+on_records(struct dw_http_request *request, int err, const struct dw_wire *answer)
 {
 	if (err == DW_OK)
 		err = add_records(request, &answer->records);
 	if (err == DW_OK)
-		http_answer(request, MHD_HTTP_OK);
+		dw_http_answer(request, MHD_HTTP_OK);
 	else
-		api_fail(request, err, NULL, NULL);
+		dw_http_fail(request, err, NULL, NULL);
 }
 
 void
-messages_take(struct request *request)
+messages_take(struct dw_http_request *request)
 {
-	const struct dw_str room = dw_str(request->last);
+	const struct dw_str room = dw_str(request->part);
 	struct dw_wire wire = { .kind = DW_READ };
 	int err;
 
 	if (!dw_room_ok(room)) {
-		api_fail(request, DW_E_DENIED, NULL, NULL);
+		dw_http_fail(request, DW_E_DENIED, NULL, NULL);
 		return;
 	}
 	wire.read.room = room;

@@ -13,7 +13,8 @@
 
 #include "base/clock.h"
 #include "cli/opt.h"
-#include "http/request.h"
+#include "http/ask.h"
+#include "http/calls.h"
 #include "http/route.h"
 #include "wire/wire.h"
 
@@ -29,7 +30,7 @@ struct publish {
 };
 
 static void
-forget(struct request *request)
+forget(struct dw_http_request *request)
 {
 	struct publish *publish = request->context;
 
@@ -61,7 +62,7 @@ add_delivered(struct dw_buf *out, const struct publish *publish)
 
 /* An error after which it may be sent again tells the id to do so with. */
 static void
-add_more(const struct request *request, struct dw_buf *out)
+add_more(const struct dw_http_request *request, struct dw_buf *out)
 {
 	const struct publish *publish = request->context;
 
@@ -73,13 +74,13 @@ add_more(const struct request *request, struct dw_buf *out)
 
 /* The scalar members of the request once more. */
 static void
-add_scalars(struct dw_buf *out, const struct request *request, const struct dw_request *message)
+add_scalars(struct dw_buf *out, const struct dw_http_request *request, const struct dw_request *message)
 {
 	if (message->scalars.len > 0) {
 		dw_buf_addc(out, ',');
 		dw_buf_add(out, message->scalars.data, message->scalars.len);
 	}
-	if (request->route->type != NULL)
+	if (request->route->arg != NULL)
 		return;
 	dw_buf_addf(out, ",\"type\":\"%s\"", message->type);
 	if (message->to[0] != '\0') {
@@ -93,7 +94,7 @@ add_scalars(struct dw_buf *out, const struct request *request, const struct dw_r
 }
 
 static void
-tell_stored(struct request *request)
+tell_stored(struct dw_http_request *request)
 {
 	const struct publish *publish = request->context;
 	const struct dw_stored *stored = &publish->receipt;
@@ -109,11 +110,11 @@ tell_stored(struct request *request)
 		stored->duplicate ? "stored before under this id; nothing was sent again" : "stored and sent");
 	add_scalars(out, request, &publish->message);
 	dw_buf_addc(out, '}');
-	http_answer(request, MHD_HTTP_OK);
+	dw_http_answer(request, MHD_HTTP_OK);
 }
 
 static void
-tell_failure(struct request *request, int err, const struct dw_wire *answer)
+tell_failure(struct dw_http_request *request, int err, const struct dw_wire *answer)
 {
 	const struct publish *publish = request->context;
 	char text[256] = "";
@@ -123,12 +124,13 @@ tell_failure(struct request *request, int err, const struct dw_wire *answer)
 			(unsigned long long)publish->delivered, (unsigned long long)publish->wait);
 	else if (!publish->stored && answer != NULL)
 		(void)dw_str_copy(answer->stored.text, text, sizeof(text));
-	api_fail(request, err, publish->stored && !publish->counted ? "stored, but not known on how many devices" : text,
+	dw_http_fail(request, err,
+		publish->stored && !publish->counted ? "stored, but not known on how many devices" : text,
 		err == DW_E_ID_REUSED ? "id" : NULL);
 }
 
 static void
-on_answer(struct request *request, int err, const struct dw_wire *answer)
+on_answer(struct dw_http_request *request, int err, const struct dw_wire *answer)
 {
 	struct publish *publish = request->context;
 
@@ -149,7 +151,7 @@ on_answer(struct request *request, int err, const struct dw_wire *answer)
 }
 
 static void
-ask_publish(struct request *request)
+ask_publish(struct dw_http_request *request)
 {
 	const struct publish *publish = request->context;
 	const struct dw_request *message = &publish->message;
@@ -172,11 +174,11 @@ ask_publish(struct request *request)
 
 /* `stored`, or `delivered:N` and a deadline. */
 static int
-read_wait(struct request *request, struct publish *publish)
+read_wait(struct dw_http_request *request, struct publish *publish)
 {
 	static const char delivered[] = "delivered:";
 	struct dw_fault *fault = &request->fault;
-	const char *wait = http_argument(request, "wait"), *deadline = http_argument(request, "deadline");
+	const char *wait = dw_http_argument(request, "wait"), *deadline = dw_http_argument(request, "deadline");
 	const bool has_deadline = deadline != NULL && deadline[0] != '\0';
 	int64_t devices, ms = DEADLINE_MS;
 
@@ -187,7 +189,7 @@ read_wait(struct request *request, struct publish *publish)
 		devices < 1 || devices > DEVICES_MAX)
 		return dw_fault_set(fault, DW_E_FIELD, "wait", NULL,
 			"wait is neither 'stored' nor delivered:N with N from 1 to %d", DEVICES_MAX);
-	if (has_deadline && !api_argument(request, "deadline", dw_parse_duration, 1, DEADLINE_MAX_MS, &ms))
+	if (has_deadline && !dw_http_number(request, "deadline", dw_parse_duration, 1, DEADLINE_MAX_MS, &ms))
 		return dw_fault_set(fault, DW_E_FIELD, "deadline", NULL, "deadline is not a duration from 1ms to 60s");
 	publish->wait = (uint64_t)devices;
 	publish->wait_ms = (uint64_t)ms;
@@ -195,16 +197,16 @@ read_wait(struct request *request, struct publish *publish)
 }
 
 void
-publish_take(struct request *request)
+publish_take(struct dw_http_request *request)
 {
 	struct publish *publish = calloc(1, sizeof(*publish));
 	const struct dw_buf *body = &request->body;
-	const char *text = body->data != NULL ? body->data : "", *type = request->route->type;
+	const char *text = body->data != NULL ? body->data : "", *type = request->route->arg;
 	int err;
 
 	if (publish == NULL || !dw_buf_ok(body)) {
 		free(publish);
-		api_fail(request, DW_E_NOMEM, NULL, NULL);
+		dw_http_fail(request, DW_E_NOMEM, NULL, NULL);
 		return;
 	}
 	request->context = publish;
@@ -220,7 +222,7 @@ publish_take(struct request *request)
 	if (err == DW_OK)
 		ask_publish(request);
 	else if (err == DW_E_JSON || publish->message.room[0] == '\0' || (request->claims.scope & DW_SCOPE_PUBLISH) != 0)
-		api_fail(request, err, request->fault.message, request->fault.field);
+		dw_http_fail(request, err, request->fault.message, request->fault.field);
 	else
 		ask_refusal(request, dw_str(publish->message.room), err);
 }

@@ -10,8 +10,8 @@
 #include "base/clock.h"
 #include "cli/rows.h"
 #include "edge.h"
+#include "http/calls.h"
 #include "http/request.h"
-#include "http/route.h"
 #include "hub/uplink.h"
 #include "wire/wire.h"
 
@@ -19,13 +19,13 @@ enum { FRESH_MS = 1000, ROWS_MAX = 10000 };
 
 struct page {
 	struct edge *edge;
-	size_t views;           /* of the hub, that it shows */
-	size_t asked;           /* the view that the hub is asked for, */
-	bool asking;            /* if it is, for what is put together in */
-	struct dw_buf next;     /* this */
-	struct dw_buf last;     /* what was answered last, */
-	uint64_t made_at;       /* and when; dw_mono_ms */
-	struct request *askers; /* utlist */
+	size_t views;                   /* of the hub, that it shows */
+	size_t asked;                   /* the view that the hub is asked for, */
+	bool asking;                    /* if it is, for what is put together in */
+	struct dw_buf next;             /* this */
+	struct dw_buf last;             /* what was answered last, */
+	uint64_t made_at;               /* and when; dw_mono_ms */
+	struct dw_http_request *askers; /* utlist */
 };
 
 static const char *const views[] = { "summary", "rooms", "users" };
@@ -35,7 +35,7 @@ static struct page plain = { .views = 1 }, full = { .views = sizeof(views) / siz
 static void ask_view(struct page *page);
 
 static void
-forget(struct request *request)
+forget(struct dw_http_request *request)
 {
 	struct page *page = request->context;
 
@@ -44,10 +44,10 @@ forget(struct request *request)
 }
 
 static void
-answer(struct request *request, const struct page *page)
+answer(struct dw_http_request *request, const struct page *page)
 {
 	dw_buf_add(&request->answer, page->last.data, page->last.len);
-	http_answer(request, MHD_HTTP_OK);
+	dw_http_answer(request, MHD_HTTP_OK);
 }
 
 /* err: of the call, or what the hub says. */
@@ -68,13 +68,13 @@ finish(struct page *page, int err)
 		dw_buf_clear(&made);
 	}
 	while (page->askers != NULL) {
-		struct request *request = page->askers;
+		struct dw_http_request *request = page->askers;
 
 		forget(request);
 		if (err == DW_OK)
 			answer(request, page);
 		else
-			api_fail(request, err == DW_E_TIMEOUT || err == DW_E_CLOSING ? DW_E_HUB_AWAY : err, NULL, NULL);
+			dw_http_fail(request, err == DW_E_TIMEOUT || err == DW_E_CLOSING ? DW_E_HUB_AWAY : err, NULL, NULL);
 	}
 }
 
@@ -177,7 +177,7 @@ ask_view(struct page *page)
 }
 
 void
-status_take(struct request *request)
+status_take(struct dw_http_request *request)
 {
 	struct page *page = (request->claims.scope & DW_SCOPE_STAT) != 0 ? &full : &plain;
 
@@ -190,7 +190,7 @@ status_take(struct request *request)
 	DL_APPEND(page->askers, request);
 	if (page->asking)
 		return;
-	page->edge = request->edge;
+	page->edge = request->user;
 	page->asking = true;
 	page->asked = 0;
 	ask_view(page);

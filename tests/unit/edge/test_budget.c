@@ -1,4 +1,4 @@
-/* links: cmd/diagws-edge/door/budget.c */
+/* links: lib/http/budget.c */
 /* Budgets: so much at once, then so much a second, each key by itself; and what a full table forgets. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "../../../cmd/diagws-edge/door/budget.h"
+#include "http/budget.h"
 #include "base/err.h"
 
 static const uint64_t secret[2] = { 0x1234567890abcdef, 0xfedcba0987654320 };
@@ -26,11 +26,11 @@ number_key(uint64_t number)
 }
 
 static unsigned
-take_all(struct budget *budget, struct dw_str key)
+take_all(struct dw_http_budget *budget, struct dw_str key)
 {
 	unsigned taken = 0;
 
-	while (taken < 100000 && budget_take(budget, key, now))
+	while (taken < 100000 && dw_http_budget_take(budget, key, now))
 		taken++;
 	return taken;
 }
@@ -43,79 +43,79 @@ test_at_once_and_then_so_many_a_second(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(rates) / sizeof(rates[0]); i++) {
 		const uint64_t rate = rates[i];
-		struct budget budget;
+		struct dw_http_budget budget;
 
-		assert_int_equal(budget_init(&budget, rate, secret), DW_OK);
-		assert_true(budget_has(&budget, DW_STR("alice"), now));
-		assert_int_equal(take_all(&budget, DW_STR("alice")), BUDGET_AT_ONCE * rate);
-		assert_false(budget_has(&budget, DW_STR("alice"), now));
-		assert_true(budget_has(&budget, DW_STR("bob"), now));
+		assert_int_equal(dw_http_budget_init(&budget, rate, secret), DW_OK);
+		assert_true(dw_http_budget_has(&budget, DW_STR("alice"), now));
+		assert_int_equal(take_all(&budget, DW_STR("alice")), DW_HTTP_BUDGET_AT_ONCE * rate);
+		assert_false(dw_http_budget_has(&budget, DW_STR("alice"), now));
+		assert_true(dw_http_budget_has(&budget, DW_STR("bob"), now));
 		now += 1000;
 		assert_int_equal(take_all(&budget, DW_STR("alice")), rate);
 		now += 5000;
 		assert_int_equal(take_all(&budget, DW_STR("alice")), 5 * rate);
 		now += 3600000; /* no more than all of it */
-		assert_int_equal(take_all(&budget, DW_STR("alice")), BUDGET_AT_ONCE * rate);
-		assert_int_equal(take_all(&budget, DW_STR("bob")), BUDGET_AT_ONCE * rate);
-		budget_clear(&budget);
+		assert_int_equal(take_all(&budget, DW_STR("alice")), DW_HTTP_BUDGET_AT_ONCE * rate);
+		assert_int_equal(take_all(&budget, DW_STR("bob")), DW_HTTP_BUDGET_AT_ONCE * rate);
+		dw_http_budget_clear(&budget);
 	}
 }
 
 static void
 test_what_is_earned_piece_by_piece_is_the_same(void **state)
 {
-	struct budget budget;
+	struct dw_http_budget budget;
 	unsigned taken = 0;
 
 	(void)state;
-	assert_int_equal(budget_init(&budget, 50, secret), DW_OK);
+	assert_int_equal(dw_http_budget_init(&budget, 50, secret), DW_OK);
 	(void)take_all(&budget, DW_STR("alice"));
 	for (uint64_t end = now + 10000; now < end; now++)
-		taken += budget_take(&budget, DW_STR("alice"), now + 1);
+		taken += dw_http_budget_take(&budget, DW_STR("alice"), now + 1);
 	assert_int_equal(taken, 500);
-	budget_clear(&budget);
+	dw_http_budget_clear(&budget);
 }
 
 static void
 test_refusals_cost_nothing(void **state)
 {
-	struct budget budget;
+	struct dw_http_budget budget;
 
 	(void)state;
-	assert_int_equal(budget_init(&budget, 10, secret), DW_OK);
+	assert_int_equal(dw_http_budget_init(&budget, 10, secret), DW_OK);
 	(void)take_all(&budget, DW_STR("alice"));
 	for (int i = 0; i < 1000; i++)
-		assert_false(budget_take(&budget, DW_STR("alice"), now));
+		assert_false(dw_http_budget_take(&budget, DW_STR("alice"), now));
 	now += 100;
-	assert_true(budget_take(&budget, DW_STR("alice"), now));
-	budget_clear(&budget);
+	assert_true(dw_http_budget_take(&budget, DW_STR("alice"), now));
+	dw_http_budget_clear(&budget);
 }
 
 static void
 test_looking_takes_nothing(void **state)
 {
-	struct budget budget;
+	struct dw_http_budget budget;
 
 	(void)state;
-	assert_int_equal(budget_init(&budget, 10, secret), DW_OK);
+	assert_int_equal(dw_http_budget_init(&budget, 10, secret), DW_OK);
 	for (int i = 0; i < 1000; i++)
-		assert_true(budget_has(&budget, DW_STR("alice"), now));
+		assert_true(dw_http_budget_has(&budget, DW_STR("alice"), now));
 	assert_int_equal(take_all(&budget, DW_STR("alice")), 100);
-	budget_clear(&budget);
+	dw_http_budget_clear(&budget);
 }
 
 static void
 test_no_rate_is_no_bound(void **state)
 {
-	struct budget budget, zero = { 0 };
+	struct dw_http_budget budget, zero = { 0 };
 
 	(void)state;
-	assert_int_equal(budget_init(&budget, 0, secret), DW_OK);
+	assert_int_equal(dw_http_budget_init(&budget, 0, secret), DW_OK);
 	assert_int_equal(take_all(&budget, DW_STR("alice")), 100000);
-	assert_true(budget_has(&budget, DW_STR("alice"), now));
+	assert_true(dw_http_budget_has(&budget, DW_STR("alice"), now));
 	assert_int_equal(take_all(&zero, DW_STR("alice")), 100000);
-	budget_clear(&budget);
-	budget_clear(&budget);
+	dw_http_budget_clear(&budget);
+	dw_http_budget_clear(&budget);
 }
 
 static void
@@ -127,13 +127,13 @@ test_keys_are_told_apart(void **state)
 	} keys[] = { { "", 0 }, { "a", 1 }, { "a\0", 2 }, { "ab", 2 }, { "\0\0\0\0\0\0\0\0", 8 }, { "\0\0\0\0\0\0\0\0", 7 },
 		{ "aaaaaaaab", 9 }, { "aaaaaaaac", 9 }, { "baaaaaaaa", 9 }, { "aaaaaaaaaaaaaaaab", 17 },
 		{ "aaaaaaaabaaaaaaaa", 17 } };
-	struct budget budget;
+	struct dw_http_budget budget;
 
 	(void)state;
-	assert_int_equal(budget_init(&budget, 1, secret), DW_OK);
+	assert_int_equal(dw_http_budget_init(&budget, 1, secret), DW_OK);
 	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
-		assert_int_equal(take_all(&budget, dw_bytes(keys[i].p, keys[i].n)), BUDGET_AT_ONCE);
-	budget_clear(&budget);
+		assert_int_equal(take_all(&budget, dw_bytes(keys[i].p, keys[i].n)), DW_HTTP_BUDGET_AT_ONCE);
+	dw_http_budget_clear(&budget);
 }
 
 /* A flood of keys that each do little, many more than are remembered. */
@@ -141,56 +141,56 @@ static void
 test_a_flood_of_others_does_not_give_back(void **state)
 {
 	enum { SPENT = 1000 };
-	struct budget budget;
+	struct dw_http_budget budget;
 	unsigned again = 0;
 
 	(void)state;
-	assert_int_equal(budget_init(&budget, 10, secret), DW_OK);
+	assert_int_equal(dw_http_budget_init(&budget, 10, secret), DW_OK);
 	for (uint64_t i = 0; i < SPENT; i++)
 		assert_int_equal(take_all(&budget, number_key(i)), 100);
-	for (uint64_t i = 0; i < 20 * (uint64_t)BUDGET_KEYS; i++)
-		assert_true(budget_take(&budget, number_key(SPENT + i), now));
+	for (uint64_t i = 0; i < 20 * (uint64_t)DW_HTTP_BUDGET_KEYS; i++)
+		assert_true(dw_http_budget_take(&budget, number_key(SPENT + i), now));
 	for (uint64_t i = 0; i < SPENT; i++)
-		again += budget_has(&budget, number_key(i), now);
+		again += dw_http_budget_has(&budget, number_key(i), now);
 	assert_int_equal(again, 0);
-	budget_clear(&budget);
+	dw_http_budget_clear(&budget);
 }
 
 /* And when all of them have nothing left, nearly all that are remembered are among the newest or as bad as they. */
 static void
 test_a_flood_that_spends_everything(void **state)
 {
-	struct budget budget;
+	struct dw_http_budget budget;
 	unsigned known = 0;
 
 	(void)state;
-	assert_int_equal(budget_init(&budget, 1, secret), DW_OK);
-	for (uint64_t i = 0; i < 2 * (uint64_t)BUDGET_KEYS; i++)
-		assert_int_equal(take_all(&budget, number_key(i)), BUDGET_AT_ONCE);
-	for (uint64_t i = 0; i < 2 * (uint64_t)BUDGET_KEYS; i++)
-		known += !budget_has(&budget, number_key(i), now);
-	assert_in_range(known, BUDGET_KEYS * 9 / 10, BUDGET_KEYS);
-	now += BUDGET_AT_ONCE * 1000;
-	for (uint64_t i = 0; i < 2 * (uint64_t)BUDGET_KEYS; i++)
-		assert_true(budget_has(&budget, number_key(i), now));
-	budget_clear(&budget);
+	assert_int_equal(dw_http_budget_init(&budget, 1, secret), DW_OK);
+	for (uint64_t i = 0; i < 2 * (uint64_t)DW_HTTP_BUDGET_KEYS; i++)
+		assert_int_equal(take_all(&budget, number_key(i)), DW_HTTP_BUDGET_AT_ONCE);
+	for (uint64_t i = 0; i < 2 * (uint64_t)DW_HTTP_BUDGET_KEYS; i++)
+		known += !dw_http_budget_has(&budget, number_key(i), now);
+	assert_in_range(known, DW_HTTP_BUDGET_KEYS * 9 / 10, DW_HTTP_BUDGET_KEYS);
+	now += DW_HTTP_BUDGET_AT_ONCE * 1000;
+	for (uint64_t i = 0; i < 2 * (uint64_t)DW_HTTP_BUDGET_KEYS; i++)
+		assert_true(dw_http_budget_has(&budget, number_key(i), now));
+	dw_http_budget_clear(&budget);
 }
 
 static void
 test_the_highest_rate(void **state)
 {
-	struct budget budget;
+	struct dw_http_budget budget;
 
 	(void)state;
-	assert_int_equal(budget_init(&budget, BUDGET_MOST, secret), DW_OK);
-	for (unsigned i = 0; i < BUDGET_AT_ONCE * BUDGET_MOST; i++)
-		assert_true(budget_take(&budget, DW_STR("alice"), now));
-	assert_false(budget_take(&budget, DW_STR("alice"), now));
+	assert_int_equal(dw_http_budget_init(&budget, DW_HTTP_BUDGET_MOST, secret), DW_OK);
+	for (unsigned i = 0; i < DW_HTTP_BUDGET_AT_ONCE * DW_HTTP_BUDGET_MOST; i++)
+		assert_true(dw_http_budget_take(&budget, DW_STR("alice"), now));
+	assert_false(dw_http_budget_take(&budget, DW_STR("alice"), now));
 	now += 1;
-	for (unsigned i = 0; i < BUDGET_MOST / 1000; i++)
-		assert_true(budget_take(&budget, DW_STR("alice"), now));
-	assert_false(budget_take(&budget, DW_STR("alice"), now));
-	budget_clear(&budget);
+	for (unsigned i = 0; i < DW_HTTP_BUDGET_MOST / 1000; i++)
+		assert_true(dw_http_budget_take(&budget, DW_STR("alice"), now));
+	assert_false(dw_http_budget_take(&budget, DW_STR("alice"), now));
+	dw_http_budget_clear(&budget);
 }
 
 int

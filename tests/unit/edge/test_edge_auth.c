@@ -31,7 +31,7 @@ a_room_that_cannot_be_is_denied_as_any(void)
 {
 	struct client *ann = arrive("a%20b", "", "ann");
 
-	pass(DENY_MS - 1);
+	pass(DW_HTTP_DENY_MS - 1);
 	assert_false(ann->closing);
 	pass(1);
 	assert_closes(ann, 1008, "access denied");

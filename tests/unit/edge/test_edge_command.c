@@ -116,9 +116,9 @@ a_user_has_one_budget_for_all_its_connections(void)
 {
 	struct client *ann, *bob;
 
-	edge.config.max_user_requests = 1;
-	limits_clear(&edge.limits);
-	assert_int_equal(limits_init(&edge.limits, &edge.config), DW_OK);
+	edge.config.bounds.user_requests = 1;
+	dw_http_limits_clear(&edge.limits);
+	assert_int_equal(dw_http_limits_init(&edge.limits, &edge.config.bounds), DW_OK);
 	ann = enters("123", "", "ann", at(10, 5));
 	token.scope = DW_SCOPE_PUBLISH;
 	bob = enters("123", "", "bob", at(10, 5));

@@ -99,7 +99,7 @@ denied_is_told_no_sooner_than_another(void)
 	const struct dw_join join = asked(DW_JOIN).join;
 
 	refuse(&join, DW_E_DENIED);
-	pass(DENY_MS - 1);
+	pass(DW_HTTP_DENY_MS - 1);
 	assert_false(ann->closing);
 	pass(1);
 	assert_closes(ann, 1008, "access denied");

@@ -78,7 +78,7 @@ a_second_room_that_is_denied_ends_nothing(void)
 	says(ann, "{\"type\":\"subscribe\",\"diagnosis_id\":124}");
 	join = asked(DW_JOIN).join;
 	refuse(&join, DW_E_DENIED);
-	pass(DENY_MS - 1);
+	pass(DW_HTTP_DENY_MS - 1);
 	assert_hears_nothing(ann);
 	pass(1);
 	assert_hears(ann, "error", "\"diagnosis_id\":124");

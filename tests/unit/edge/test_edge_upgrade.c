@@ -104,10 +104,10 @@ an_address_has_so_many_strangers(void)
 {
 	struct client *ann, *bob;
 
-	edge.config.max_address_connections = 1;
-	limits_clear(&edge.limits);
-	assert_int_equal(limits_init(&edge.limits, &edge.config), DW_OK);
-	address = (struct address) { .family = ADDRESS_V4, .bytes = { 192, 0, 2, 1 } };
+	edge.config.bounds.address_connections = 1;
+	dw_http_limits_clear(&edge.limits);
+	assert_int_equal(dw_http_limits_init(&edge.limits, &edge.config.bounds), DW_OK);
+	address = (struct dw_http_address) { .family = DW_HTTP_ADDRESS_V4, .bytes = { 192, 0, 2, 1 } };
 	ann = arrive("123", "auth=message", "ann");
 	assert_int_equal(ann->conn->state, CONN_AWAITING);
 	bob = arrive("123", "auth=message", "bob");

@@ -1,4 +1,4 @@
-/* links: cmd/diagws-edge/door/origin.c lib/base/buf.c lib/base/err.c */
+/* links: lib/http/origin.c lib/base/buf.c lib/base/err.c */
 /* Origins: the one form that each is compared in, what is none, and whom the list lets in. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "../../../cmd/diagws-edge/door/origin.h"
+#include "http/origin.h"
 
 static void
 test_has_one_form(void **state)
@@ -32,11 +32,11 @@ test_has_one_form(void **state)
 		{ "capacitor://localhost:80", "capacitor://localhost:80" },
 		{ "file://", "file://" },
 	};
-	char out[ORIGIN_SIZE];
+	char out[DW_HTTP_ORIGIN_SIZE];
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++) {
-		if (!origin_normalize(dw_str(pairs[i][0]), out))
+		if (!dw_http_origin_normalize(dw_str(pairs[i][0]), out))
 			fail_msg("'%s' is an origin", pairs[i][0]);
 		assert_string_equal(out, pairs[i][1]);
 	}
@@ -51,25 +51,25 @@ test_is_none(void **state)
 		"https://a:+80", "https://a:80:80", "https://a b", "https://a, https://b", "https://a https://b",
 		"https://m\xc3\xbcnchen.example", "https://a\x01", "http://[::1", "http://[::1]x", "http://[::g]", "http://[]",
 		"http://::1", "http://a%41", "file://:80" };
-	char out[ORIGIN_SIZE], text[ORIGIN_SIZE + 300];
+	char out[DW_HTTP_ORIGIN_SIZE], text[DW_HTTP_ORIGIN_SIZE + 300];
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
-		if (origin_normalize(dw_str(texts[i]), out))
+		if (dw_http_origin_normalize(dw_str(texts[i]), out))
 			fail_msg("'%s' is no origin", texts[i]);
-	assert_false(origin_normalize(DW_STR("http://a\0b"), out));
+	assert_false(dw_http_origin_normalize(DW_STR("http://a\0b"), out));
 	memset(text, 'a', sizeof(text));
 	memcpy(text, "https://", 8);
-	assert_true(origin_normalize((struct dw_str) { text, 8 + 255 }, out));
-	assert_false(origin_normalize((struct dw_str) { text, 8 + 256 }, out));
-	assert_false(origin_normalize((struct dw_str) { text, sizeof(text) }, out));
+	assert_true(dw_http_origin_normalize((struct dw_str) { text, 8 + 255 }, out));
+	assert_false(dw_http_origin_normalize((struct dw_str) { text, 8 + 256 }, out));
+	assert_false(dw_http_origin_normalize((struct dw_str) { text, sizeof(text) }, out));
 	text[40] = ':';
 	text[41] = text[42] = '/';
 	text[4] = text[5] = text[6] = text[7] = 'a';
-	assert_false(origin_normalize((struct dw_str) { text, 60 }, out));
+	assert_false(dw_http_origin_normalize((struct dw_str) { text, 60 }, out));
 }
 
-static char texts[DW_OPT_LIST_MAX][ORIGIN_SIZE];
+static char texts[DW_OPT_LIST_MAX][DW_HTTP_ORIGIN_SIZE];
 
 static void
 test_a_list_is_made_ready(void **state)
@@ -80,7 +80,7 @@ test_a_list_is_made_ready(void **state)
 	struct dw_fault fault = { 0 };
 
 	(void)state;
-	assert_int_equal(origins_prepare(&list, texts, &fault), DW_OK);
+	assert_int_equal(dw_http_origins_prepare(&list, texts, &fault), DW_OK);
 	assert_int_equal(list.count, 3);
 	assert_string_equal(list.item[0], "https://clinic.example");
 	assert_string_equal(list.item[1], "*");
@@ -106,7 +106,7 @@ test_a_wrong_one_is_named(void **state)
 		struct dw_opt_list list = { .item = { "https://clinic.example", wrong[i][0] }, .count = 2 };
 		struct dw_fault fault = { 0 };
 
-		assert_int_equal(origins_prepare(&list, texts, &fault), DW_E_CONFIG);
+		assert_int_equal(dw_http_origins_prepare(&list, texts, &fault), DW_E_CONFIG);
 		assert_string_equal(fault.field, "--origin");
 		assert_non_null(strstr(fault.message, wrong[i][0]));
 		assert_non_null(strstr(fault.message, wrong[i][1]));
@@ -119,8 +119,8 @@ allowed(const char *listed, const char *origin, const char *host)
 {
 	struct dw_opt_list list = { .item = { listed }, .count = listed != NULL };
 
-	assert_int_equal(origins_prepare(&list, texts, NULL), DW_OK);
-	return origin_allowed(&list, dw_str(origin), dw_str(host));
+	assert_int_equal(dw_http_origins_prepare(&list, texts, NULL), DW_OK);
+	return dw_http_origin_allowed(&list, dw_str(origin), dw_str(host));
 }
 
 static void

@@ -1,7 +1,7 @@
 /* The PROXY header, version 2: every beginning of every kind, every malformation, random bytes; and what addresses are.
  */
-/* links: cmd/diagws-edge/door/address.c */
-#include "door/address.h"
+/* links: lib/http/address.c */
+#include "http/address.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -61,24 +61,24 @@ static const struct sample samples[] = {
 		OLD),
 };
 
-static struct address
+static struct dw_http_address
 own(void)
 {
-	struct address address = { .bytes = { 198, 51, 100, 1 }, .port = 1, .family = ADDRESS_V4 };
+	struct dw_http_address address = { .bytes = { 198, 51, 100, 1 }, .port = 1, .family = DW_HTTP_ADDRESS_V4 };
 
 	return address;
 }
 
 /* In a buffer of exactly n bytes, so that a sanitizer sees what is read behind it. */
 static int
-read_exactly(const void *bytes, size_t n, size_t *used, struct address *address)
+read_exactly(const void *bytes, size_t n, size_t *used, struct dw_http_address *address)
 {
 	uint8_t *copy = malloc(n == 0 ? 1 : n);
 	int err;
 
 	assert_non_null(copy);
 	memcpy(copy, bytes, n);
-	err = proxy_read(copy, n, used, address);
+	err = dw_http_proxy_read(copy, n, used, address);
 	free(copy);
 	return err;
 }
@@ -86,8 +86,8 @@ read_exactly(const void *bytes, size_t n, size_t *used, struct address *address)
 static void
 check_untouched(const void *bytes, size_t n, int want)
 {
-	const struct address before = own();
-	struct address address = own();
+	const struct dw_http_address before = own();
+	struct dw_http_address address = own();
 	size_t used = 4711;
 
 	assert_int_equal(want, read_exactly(bytes, n, &used, &address));
@@ -98,8 +98,8 @@ check_untouched(const void *bytes, size_t n, int want)
 static void
 check_whole(const struct sample *sample)
 {
-	char longer[1024], text[ADDRESS_TEXT];
-	struct address address = own();
+	char longer[1024], text[DW_HTTP_ADDRESS_TEXT];
+	struct dw_http_address address = own();
 	size_t used = 0;
 
 	for (size_t n = 0; n < sample->n; n++)
@@ -110,7 +110,7 @@ check_whole(const struct sample *sample)
 	assert_int_equal(sample->n, used);
 	assert_int_equal(DW_OK, read_exactly(longer, sample->n + 16, &used, &address));
 	assert_int_equal(sample->n, used);
-	address_text(&address, text);
+	dw_http_address_text(&address, text);
 	assert_string_equal(sample->address, text);
 }
 
@@ -140,8 +140,8 @@ make(char *out, unsigned command, unsigned family, size_t length)
 static void
 unix_sockets(void **state)
 {
-	char bytes[1024], text[ADDRESS_TEXT];
-	struct address address = own();
+	char bytes[1024], text[DW_HTTP_ADDRESS_TEXT];
+	struct dw_http_address address = own();
 	size_t used = 0, n = make(bytes, 0x21, 0x31, 216);
 
 	(void)state;
@@ -149,7 +149,7 @@ unix_sockets(void **state)
 		check_untouched(bytes, i, DW_E_AGAIN);
 	assert_int_equal(DW_OK, read_exactly(bytes, n, &used, &address));
 	assert_int_equal(n, used);
-	address_text(&address, text);
+	dw_http_address_text(&address, text);
 	assert_string_equal("unix", text);
 	check_untouched(bytes, make(bytes, 0x21, 0x31, 215), DW_E_PROTOCOL);
 }
@@ -166,10 +166,10 @@ lengths(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(families) / sizeof(families[0]); i++)
-		for (size_t length = 0; length <= PROXY_MAX - PROXY_HEAD + 2; length++) {
-			const bool fits = length <= PROXY_MAX - PROXY_HEAD;
+		for (size_t length = 0; length <= DW_HTTP_PROXY_MAX - DW_HTTP_PROXY_HEAD + 2; length++) {
+			const bool fits = length <= DW_HTTP_PROXY_MAX - DW_HTTP_PROXY_HEAD;
 			const bool right = fits && length >= families[i].least;
-			struct address address = own();
+			struct dw_http_address address = own();
 			size_t used = 0, n = make(bytes, 0x21, families[i].family, length);
 
 			assert_int_equal(right ? DW_OK : DW_E_PROTOCOL, read_exactly(bytes, n, &used, &address));
@@ -235,14 +235,14 @@ what_others_say_first(void **state)
 static void
 random_bytes(void **state)
 {
-	uint8_t bytes[PROXY_MAX];
+	uint8_t bytes[DW_HTTP_PROXY_MAX];
 	int found = 0;
 
 	(void)state;
 	srandom(4711);
 	for (int run = 0; run < 200000; run++) {
 		size_t n = (size_t)random() % (sizeof(bytes) + 1), used = 0;
-		struct address address = own();
+		struct dw_http_address address = own();
 		int err;
 
 		for (size_t i = 0; i < n; i++)
@@ -259,7 +259,7 @@ random_bytes(void **state)
 			assert_int_equal(used, 16 + (bytes[14] << 8 | bytes[15]));
 			assert_true(used <= n);
 		}
-		assert_true(err != DW_E_AGAIN || n < PROXY_MAX);
+		assert_true(err != DW_E_AGAIN || n < DW_HTTP_PROXY_MAX);
 	}
 	assert_true(found > 100);
 }
@@ -267,8 +267,8 @@ random_bytes(void **state)
 static void
 check_socket(int domain, const struct sockaddr *any, socklen_t size, const char *want)
 {
-	struct address address = own();
-	char text[ADDRESS_TEXT], expected[ADDRESS_TEXT];
+	struct dw_http_address address = own();
+	char text[DW_HTTP_ADDRESS_TEXT], expected[DW_HTTP_ADDRESS_TEXT];
 	int listener = socket(domain, SOCK_STREAM, 0), client = socket(domain, SOCK_STREAM, 0), server;
 	struct sockaddr_storage at;
 	socklen_t at_size = sizeof(at);
@@ -288,8 +288,8 @@ check_socket(int domain, const struct sockaddr *any, socklen_t size, const char 
 		assert_int_equal(0, connect(client, (struct sockaddr *)&at, at_size));
 	}
 	server = accept(listener, NULL, NULL);
-	address_of_socket(server, &address);
-	address_text(&address, text);
+	dw_http_address_of_socket(server, &address);
+	dw_http_address_text(&address, text);
 	at_size = sizeof(at);
 	assert_int_equal(0, getsockname(client, (struct sockaddr *)&at, &at_size));
 	(void)snprintf(expected, sizeof(expected), "%s:%u", want, ntohs(((struct sockaddr_in *)&at)->sin_port));
@@ -305,8 +305,8 @@ addresses_of_sockets(void **state)
 	const struct sockaddr_in v4 = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	const struct sockaddr_in6 v6 = { .sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT };
 	const struct sockaddr_in6 both = { .sin6_family = AF_INET6, .sin6_addr = IN6ADDR_ANY_INIT };
-	struct address address = own();
-	char text[ADDRESS_TEXT];
+	struct dw_http_address address = own();
+	char text[DW_HTTP_ADDRESS_TEXT];
 	int pair[2], lone = socket(AF_INET6, SOCK_STREAM, 0);
 
 	(void)state;
@@ -316,12 +316,12 @@ addresses_of_sockets(void **state)
 		check_socket(AF_INET6, (const struct sockaddr *)&both, sizeof(both), "127.0.0.1");
 	}
 	assert_int_equal(0, socketpair(AF_UNIX, SOCK_STREAM, 0, pair));
-	address_of_socket(pair[0], &address);
-	address_text(&address, text);
+	dw_http_address_of_socket(pair[0], &address);
+	dw_http_address_text(&address, text);
 	assert_string_equal("unix", text);
 	address = own();
-	address_of_socket(-1, &address);
-	assert_int_equal(ADDRESS_NONE, address.family);
+	dw_http_address_of_socket(-1, &address);
+	assert_int_equal(DW_HTTP_ADDRESS_NONE, address.family);
 	close(pair[0]);
 	close(pair[1]);
 	if (lone >= 0)
@@ -333,33 +333,33 @@ static void
 keys_of_addresses(void **state)
 {
 	static const struct {
-		enum address_family family;
+		enum dw_http_family family;
 		const char *bytes, *other;
 		bool same;
 	} pairs[] = {
-		{ ADDRESS_V4, "\xc0\x00\x02\x07", "\xc0\x00\x02\x07", true },
-		{ ADDRESS_V4, "\xc0\x00\x02\x07", "\xc0\x00\x02\x08", false },
-		{ ADDRESS_V6, V6_SOURCE, "\x20\x01\x0d\xb8\x00\x01\x00\x02\xff\xff\xff\xff\xff\xff\xff\xff", true },
-		{ ADDRESS_V6, V6_SOURCE, "\x20\x01\x0d\xb8\x00\x01\x00\x03\x00\x00\x00\x00\x00\x00\x00\x09", false },
+		{ DW_HTTP_ADDRESS_V4, "\xc0\x00\x02\x07", "\xc0\x00\x02\x07", true },
+		{ DW_HTTP_ADDRESS_V4, "\xc0\x00\x02\x07", "\xc0\x00\x02\x08", false },
+		{ DW_HTTP_ADDRESS_V6, V6_SOURCE, "\x20\x01\x0d\xb8\x00\x01\x00\x02\xff\xff\xff\xff\xff\xff\xff\xff", true },
+		{ DW_HTTP_ADDRESS_V6, V6_SOURCE, "\x20\x01\x0d\xb8\x00\x01\x00\x03\x00\x00\x00\x00\x00\x00\x00\x09", false },
 	};
-	struct address one, two;
-	uint8_t key[ADDRESS_KEY], other[ADDRESS_KEY];
+	struct dw_http_address one, two;
+	uint8_t key[DW_HTTP_ADDRESS_KEY], other[DW_HTTP_ADDRESS_KEY];
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++) {
-		address_set(&one, pairs[i].family, pairs[i].bytes, "\x12\x67");
-		address_set(&two, pairs[i].family, pairs[i].other, "\x12\x68");
-		address_key(&one, key);
-		address_key(&two, other);
+		dw_http_address_set(&one, pairs[i].family, pairs[i].bytes, "\x12\x67");
+		dw_http_address_set(&two, pairs[i].family, pairs[i].other, "\x12\x68");
+		dw_http_address_key(&one, key);
+		dw_http_address_key(&two, other);
 		assert_int_equal(pairs[i].same, memcmp(key, other, sizeof(key)) == 0);
 	}
-	address_set(&one, ADDRESS_V6, V6_SOURCE, "\x12\x67"); /* the same first bytes, but IPv4 */
-	address_set(&two, ADDRESS_V4, V6_SOURCE, "\x12\x67");
-	address_key(&one, key);
-	address_key(&two, other);
+	dw_http_address_set(&one, DW_HTTP_ADDRESS_V6, V6_SOURCE, "\x12\x67"); /* the same first bytes, but IPv4 */
+	dw_http_address_set(&two, DW_HTTP_ADDRESS_V4, V6_SOURCE, "\x12\x67");
+	dw_http_address_key(&one, key);
+	dw_http_address_key(&two, other);
 	assert_memory_not_equal(key, other, sizeof(key));
-	address_set(&two, ADDRESS_NONE, NULL, NULL);
-	address_key(&two, other);
+	dw_http_address_set(&two, DW_HTTP_ADDRESS_NONE, NULL, NULL);
+	dw_http_address_key(&two, other);
 	assert_memory_equal(zeros, other, sizeof(other));
 }
 
