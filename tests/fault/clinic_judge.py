@@ -10,7 +10,9 @@ Each fault is a line that begins with its kind:
 """
 import collections
 import json
+import re
 
+import conftest  # noqa: F401: finds tests/lib
 from clinic_scores import effectiveness
 
 FIRST_RANKING = 1  # its version
@@ -29,7 +31,9 @@ def judge(ward):
         if ward.polled[listener.room] != listener.messages:
             faults.append(f"view: {listener.room}: by polling it is another list than by WebSocket")
     faults += pushes(seen, expected(ward, tag, feedback, metrics, rankings, of))
-    faults += [*words(ward, feedback, seen), *last(seen, metrics, rankings, of)]
+    ours = {room: [m for m in messages if re.fullmatch(rf"{tag}\.\w+\.\d+\.\d+(\.r)?", m[1])]
+            for room, messages in seen.items()}
+    faults += [*words(ward, feedback, ours), *last(ours, metrics, rankings, of)]
     faults += [f"odd: {text}" for text in ward.odd]
     answers = sum((writer.answers for writer in ward.writers), collections.Counter())
     kinds = collections.Counter(kind for messages in seen.values() for _, _, kind, _ in messages)

@@ -112,6 +112,10 @@ def push_out_of_thin_air(ward):
     ward.edit("102", 4, (7, f"{TAG}.ranking.102.3", "recommendation_update", {"old_data": RANKINGS[0], "new_data": RANKINGS[1]}))
 
 
+def push_by_another_id(ward):
+    ward.edit("101", 0, (1, "0123abcd", "feedback_update", {"rating": 1, "effectiveness": 0.8, "comment": "w1-0"}))
+
+
 def show_an_old_score(ward):
     ward.db["FROM metrics"][0].update(version=1)
     ward.edit("102", 3)
@@ -142,7 +146,8 @@ def see_what_nobody_may(ward):
 @pytest.mark.parametrize("fault, kind", [
     (lose_the_record, "lost"), (keep_older_words, "lost"), (count_twice, "counted"), (count_a_cohort_twice, "counted"),
     (score_wrongly, "score"), (keep_in_the_outbox, "push"), (never_push, "push"), (push_twice, "push"),
-    (push_other_words, "push"), (tell_a_comment_abroad, "push"), (push_out_of_thin_air, "push"), (show_an_old_score, "view"),
+    (push_other_words, "push"), (tell_a_comment_abroad, "push"), (push_out_of_thin_air, "push"), (push_by_another_id, "push"),
+    (show_an_old_score, "view"),
     (begin_elsewhere, "view"), (poll_another_list, "view"), (turn_the_order, "view"), (rank_otherwise, "view"),
     (see_what_nobody_may, "odd")])
 def test_a_fault_is_found(fault, kind):
