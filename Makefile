@@ -67,7 +67,7 @@ UNIT_TESTS := $(patsubst %.c,$(BUILD)/tests/%,$(notdir $(UNIT_SRC)))
 WWW        := $(patsubst cmd/diagws-clinic/www/%,$(BUILD)/share/diagws/www/%,$(wildcard cmd/diagws-clinic/www/*))
 LIBRARIES  := $(BUILD)/lib/libdiagws.a $(BUILD)/lib/libdiagws.so $(BUILD)/lib/pkgconfig/diagws.pc
 
-.PHONY: all deps deps-bench bench bench-check timing demo demo-clinic check check-built check-unit check-model check-integration check-fault check-fuzz check-thread fuzz fuzz-live stacks model torture clinic-kills clinic-million attacks dropping hub-restarts slow-clients power-loss kill-every-syscall inject idle mutants conformance coverage lint format install uninstall clean help
+.PHONY: all deps deps-bench bench bench-check timing demo demo-clinic check check-built check-unit check-model check-integration check-fault check-fuzz check-thread fuzz fuzz-live stacks browser model torture clinic-kills clinic-million attacks dropping hub-restarts slow-clients power-loss kill-every-syscall inject idle mutants conformance coverage lint format install uninstall clean help
 .SECONDARY:
 
 all: $(BINARIES) $(LIBRARIES) $(WWW)
@@ -80,6 +80,7 @@ help:
 	@echo 'make check              all set-up, then all tests (check-unit, -model, -integration, -fault, -fuzz: a part)'
 	@echo 'make check SANITIZE=address,undefined   the same under sanitizers, or =thread: what has threads'
 	@echo 'make stacks             clients of other people: Chromium, Node ws, Go gorilla, Java, python3-websockets, curl'
+	@echo 'make browser            the dashboard in Chromium; its pictures lie then in build/screens'
 	@echo 'make model              random histories against the model: SEEDS=1000000 SEED=first ENGINE=memory|lmdb, or REAL=100'
 	@echo 'make torture            kill processes under load: KILLS=1000 SEED=number'
 	@echo 'make clinic-kills       kill a clinic while feedback flows, compare what all know: KILLS=100 SEED=number'
@@ -313,7 +314,7 @@ PART := $(MAKE) --no-print-directory
 check: deps
 	$(Q)$(if $(filter thread,$(SANITIZE)),$(PART) check-thread, \
 		$(PART) -j $(shell nproc) check-built && \
-		$(PART) $(if $(SANITIZE),,-j 3 --output-sync) check-unit check-model $(if $(PYTEST)$(SANITIZE),,stacks) && \
+		$(PART) $(if $(SANITIZE),,-j 3 --output-sync) check-unit check-model $(if $(PYTEST)$(SANITIZE),,stacks browser) && \
 		$(PART) check-integration check-fault $(if $(SANITIZE),,check-fuzz))
 
 check-unit: $(UNIT_TESTS)
@@ -336,6 +337,10 @@ check-integration: all $(FOR_INTEGRATION)
 # Clients of other people's stacks: what of node, go and java is there is used, and fetches what it needs into build/stacks.
 stacks: all
 	$(Q)DIAGWS_BUILD=$(abspath $(BUILD)) $(PYTHON) -m pytest -q -p no:cacheprovider -n 2 tests/stacks $(PYTEST)
+
+# The dashboard in a real browser, on real hubs and edges.
+browser: all
+	$(Q)DIAGWS_BUILD=$(abspath $(BUILD)) $(PYTHON) -m pytest -q -p no:cacheprovider -n 2 tests/browser $(PYTEST)
 
 check-fault: all $(FOR_FAULT)
 	$(Q)DIAGWS_BUILD=$(abspath $(BUILD)) $(PYTHON) -m pytest -q -p no:cacheprovider $(if $(PYTEST),,-n 4) tests/fault $(PYTEST)

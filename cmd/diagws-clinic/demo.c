@@ -208,10 +208,12 @@ add_close_voices(int64_t recommendation, int rank, struct dw_fault *fault)
 static int
 add_recommendations(int diagnosis, struct dw_fault *fault)
 {
-	static const char *const dosages[] = { "1 g", "300 mg", "یک قاشق چای‌خوری", "2 cups of tea",
-		"۵ قطره" };
-	static const char *const frequencies[] = { "twice a day", "روزی سه بار", "at bedtime", "هر صبح" };
-	static const char *const durations[] = { "4 weeks", "۲۸ روز", "6 weeks" };
+	static const char *const dosages[2][3] = { { "یک قاشق چای‌خوری", "۵ قطره", "یک فنجان دمنوش" },
+		{ "1 g", "300 mg", "2 cups of tea" } };
+	static const char *const frequencies[2][3] = { { "روزی سه بار", "هر صبح", "پیش از خواب" },
+		{ "twice a day", "every morning", "at bedtime" } };
+	static const char *const durations[2] = { "۲۸ روز", "4 weeks" };
+	const int language = condition_of(diagnosis) % 2;
 	const int count = 3 + (int)draw(4);
 	const int64_t first = (int64_t)draw(HERBS);
 	char id[16];
@@ -224,7 +226,7 @@ add_recommendations(int diagnosis, struct dw_fault *fault)
 		const double predicted = demo.helps[herb][condition_of(diagnosis)] * 0.6 + 0.25;
 
 		err = db_run(demo.db, fault, sql_store_recommendations, "isssss", recommendation, id, herbs[herb],
-			PICK(dosages), PICK(frequencies), PICK(durations));
+			PICK(dosages[language]), PICK(frequencies[language]), durations[language]);
 		if (err == DW_OK)
 			err = db_run(demo.db, fault, sql_demo_forecast, "idi", recommendation,
 				(double)(int)(predicted * 1000) / 1000, demo.now - MONTHS * (int64_t)DAY);

@@ -8,9 +8,7 @@
  */
 #include "show.h"
 
-#include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -136,15 +134,33 @@ pack(struct grid *grid, const struct dw_json_member *member)
 /* ---- rows ---- */
 
 static struct column *
-column_of(struct grid *grid, const char *name)
+find_column(struct grid *grid, const char *name)
 {
 	for (size_t i = 0; i < grid->count; i++)
 		if (strcmp(grid->columns[i].name, name) == 0)
 			return &grid->columns[i];
-	if (grid->count == COLUMNS)
-		return NULL;
-	(void)snprintf(grid->columns[grid->count].name, NAME_SIZE, "%s", name);
-	return &grid->columns[grid->count++];
+	return NULL;
+}
+
+/* The column of this name, made if need be; NULL: there are too many. */
+static struct column *
+column_of(struct grid *grid, const char *name)
+{
+	struct column *column = find_column(grid, name);
+
+	if (column != NULL || grid->count == COLUMNS)
+		return column;
+	column = &grid->columns[grid->count++];
+	(void)snprintf(column->name, sizeof(column->name), "%s", name);
+	return column;
+}
+
+/* An empty array is taken for one of objects, but for the one that is of texts elsewhere. */
+static bool
+has_records(const struct dw_json_member *member)
+{
+	return member->type == DW_JSON_ARRAY && member->raw.n >= 2 &&
+		   (member->raw.p[1] == '{' || (member->raw.p[1] == ']' && !dw_str_is(member->key, "side_effects")));
 }
 
 /* Each member becomes the cell of its column in the row; `prefix` begins the names of an inner object's. */
@@ -164,7 +180,8 @@ take_members(struct grid *grid, const struct dw_json *object, const char *prefix
 			if (prefix[0] == '\0' && dw_json_parse(&inner, member->raw.p, member->raw.n, NULL) == DW_OK)
 				take_members(grid, inner, name);
 			dw_json_destroy(&inner);
-		} else if (strcmp(name, "success") != 0 && pack(grid, member) && (column = column_of(grid, name)) != NULL) {
+		} else if (strcmp(name, "success") != 0 && !has_records(member) && pack(grid, member) &&
+				   (column = column_of(grid, name)) != NULL) {
 			column->at = at;
 			column->size = grid->row.len - at;
 		}
@@ -271,43 +288,65 @@ measure(struct grid *grid)
 	return sum;
 }
 
-/* Leaves columns out until the table is as wide as the terminal. */
+static size_t
+terminal_width(void)
+{
+	struct winsize window = { 0 };
+
+	return ioctl(STDOUT_FILENO, TIOCGWINSZ, &window) == 0 ? window.ws_col : 0;
+}
+
+/* Leaves columns out until the table is as wide as the terminal, and then lets in again what still fits. */
 static void
 fit(struct grid *grid)
 {
-	struct winsize window = { 0 };
-	size_t wide = measure(grid), next = 0;
+	const size_t most = terminal_width(), count = sizeof(spare) / sizeof(spare[0]);
+	size_t wide = measure(grid);
 
-	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &window) != 0 || window.ws_col == 0)
+	if (most == 0)
 		return;
-	while (wide > window.ws_col && next < sizeof(spare) / sizeof(spare[0])) {
-		for (size_t i = 0; i < grid->count; i++) {
-			struct column *column = &grid->columns[i];
+	for (size_t next = 0; wide > most && next < count; next++) {
+		struct column *column = find_column(grid, spare[next]);
 
-			column->hidden = column->hidden || strcmp(column->name, spare[next]) == 0;
-			wide -= strcmp(column->name, spare[next]) == 0 ? column->width + GAP : 0;
-		}
-		next++;
+		if (column == NULL)
+			continue;
+		column->hidden = true;
+		wide -= column->width + GAP;
 	}
-	for (size_t i = grid->count; i-- > 1 && wide > window.ws_col;) {
+	for (size_t i = grid->count; i-- > 1 && wide > most;) {
 		wide -= grid->columns[i].hidden ? 0 : grid->columns[i].width + GAP;
 		grid->columns[i].hidden = true;
 	}
+	for (size_t next = count; next-- > 0;) {
+		struct column *column = find_column(grid, spare[next]);
+
+		if (column == NULL || !column->hidden || wide + column->width + GAP > most)
+			continue;
+		column->hidden = false;
+		wide += column->width + GAP;
+	}
 }
 
+/* Names that do not fit into a line go on in the next one. */
 static void
 tell_hidden(const struct grid *grid)
 {
-	const char *between = "left out: ";
+	static const char begin[] = "left out, see --json:";
+	const size_t most = terminal_width();
+	size_t at = 0;
 
 	for (size_t i = 0; i < grid->count; i++) {
+		const size_t n = strlen(grid->columns[i].name) + 1;
+
 		if (!grid->columns[i].hidden)
 			continue;
-		(void)printf("%s%s", between, grid->columns[i].name);
-		between = ", ";
+		if (at == 0 || at + n > most)
+			at = (size_t)printf("%s%s", at == 0 ? "" : "\n ", at == 0 ? begin : "") - (at == 0 ? 0 : 1);
+		(void)printf(" %s", grid->columns[i].name);
+		at += n;
 	}
-	if (between[0] == ',')
-		(void)printf(" (--json has them)\n");
+	if (at > 0)
+		(void)putchar('\n');
 }
 
 static int
@@ -357,14 +396,6 @@ clear_grid(struct grid *grid)
 }
 
 /* ---- an answer ---- */
-
-/* An empty array is taken for one of objects, but for the one that is of texts elsewhere. */
-static bool
-has_records(const struct dw_json_member *member)
-{
-	return member->type == DW_JSON_ARRAY && member->raw.n >= 2 &&
-		   (member->raw.p[1] == '{' || (member->raw.p[1] == ']' && !dw_str_is(member->key, "side_effects")));
-}
 
 static int
 print_records(const struct dw_json_member *member, enum dw_rows_format format, bool titled)

@@ -21,6 +21,7 @@ static const struct {
 	{ "owner", "say who may watch a diagnosis" },
 	{ "token", "make and check tokens" },
 	{ "bench", "measure how a server pushes messages" },
+	{ "clinic", "a clinic's feedback, what works, and what is to be expected" },
 	{ "hub", "the hub: rooms and durable queues" },
 	{ "edge", "the edge: WebSockets and HTTP for clients" },
 };
@@ -29,7 +30,7 @@ static const struct dw_command command = {
 	.name = "diagws",
 	.summary = "run a command of diagws",
 	.usage = "COMMAND [ARGUMENT]...\nhelp COMMAND",
-	.words = "up send stat owner token bench hub edge help",
+	.words = "up send stat owner token bench clinic hub edge help",
 	.examples = "diagws up\ndiagws send note_update 123 '{\"text\":\"hello\"}'\ndiagws help send",
 	.groups = (const struct dw_opt *const[]) { dw_opt_common, NULL },
 };

@@ -11,7 +11,7 @@ import pytest
 from conftest import BIN, PATIENCE, ROOT
 
 COMMANDS = ["diagws-hub", "diagws-edge", "diagws-send", "diagws-stat", "diagws-owner", "diagws-token",
-            "diagws-bench"]
+            "diagws-bench", "diagws-clinic"]
 
 
 def complete(*words, cwd=None):

@@ -22,6 +22,7 @@ COMMANDS = {
     "diagws-owner": "diagws-owner.1",
     "diagws-token": "diagws-token.1",
     "diagws-bench": "diagws-bench.1",
+    "diagws-clinic": "diagws-clinic.1",
 }
 # A command inside `diagws`, with a page of its own.
 UP = ("diagws", "up")

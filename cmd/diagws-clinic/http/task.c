@@ -16,6 +16,8 @@
 
 enum { TASKS_MAX = 128, USER_TASKS_MAX = TASKS_MAX / 4 };
 
+static const struct dw_fault no_words;
+
 static void
 end(struct task *task)
 {
@@ -147,19 +149,24 @@ static void
 judge(struct task *task)
 {
 	const bool any = task->offer->subject == SUBJECT_PATIENT;
+	const bool may = any ? task->owned > 0 : task->denied == 0 && task->unknown_why == DW_OK;
 
 	if (task->request == NULL)
 		end(task);
-	else if (task->nothing)
-		fail(task, task->unknown_why != DW_OK ? task->unknown_why : DW_E_DENIED, NULL);
-	else if (any && task->owned > 0)
+	else if (may && !task->nothing)
 		allow(task);
 	else if (task->unknown_why != DW_OK && (any || task->denied == 0))
-		fail(task, task->unknown_why, NULL);
-	else if (task->denied > 0)
-		fail(task, DW_E_DENIED, NULL);
+		fail(task, task->unknown_why, &no_words);
 	else
-		allow(task);
+		fail(task, DW_E_DENIED, &no_words);
+}
+
+/* An answer has come, or will not. */
+static void
+settle(struct task *task)
+{
+	if (--task->unanswered == 0)
+		judge(task);
 }
 
 static void
@@ -167,14 +174,15 @@ on_owner(void *to, int err)
 {
 	struct task *task = to;
 
-	task->owned += err == DW_OK;
-	task->denied += err == DW_E_DENIED;
-	if (err == DW_E_TIMEOUT || err == DW_E_VERSION || err == DW_E_PROTOCOL)
-		err = DW_E_HUB_AWAY;
-	if (err != DW_OK && err != DW_E_DENIED)
+	if (err == DW_OK)
+		task->owned++;
+	else if (err == DW_E_DENIED)
+		task->denied++;
+	else if (err == DW_E_TIMEOUT || err == DW_E_VERSION || err == DW_E_PROTOCOL)
+		task->unknown_why = DW_E_HUB_AWAY;
+	else
 		task->unknown_why = err;
-	if (--task->unanswered == 0)
-		judge(task);
+	settle(task);
 }
 
 /* Of what there is not an owner is asked for, too, so that it takes as long, and fails as often. */
@@ -189,18 +197,23 @@ ask_owners(struct task *task)
 		dw_buf_reset(&task->diagnoses);
 		dw_buf_add(&task->diagnoses, nobody, sizeof(nobody));
 	}
-	task->unanswered = 1;
-	for (size_t at = 0; dw_buf_ok(&task->diagnoses) && at < task->diagnoses.len;) {
+	if (!dw_buf_ok(&task->diagnoses)) {
+		fail(task, DW_E_NOMEM, &no_words);
+		return;
+	}
+	task->unanswered = 1; /* until all are asked */
+	for (size_t at = 0; at < task->diagnoses.len;) {
 		const struct dw_str diagnosis = dw_str(task->diagnoses.data + at);
+		const bool claimed = dw_claims_name(claims, diagnosis);
 		int err;
 
 		at += diagnosis.n + 1;
 		task->unanswered++;
-		err = owners_ask(owners, diagnosis, dw_str(task->user), dw_claims_name(claims, diagnosis), on_owner, task);
+		err = owners_ask(owners, diagnosis, dw_str(task->user), claimed, on_owner, task);
 		if (err != DW_OK)
 			on_owner(task, err);
 	}
-	on_owner(task, dw_buf_ok(&task->diagnoses) ? DW_OK : DW_E_NOMEM);
+	settle(task);
 	owners_turn(owners);
 }
 
@@ -253,10 +266,8 @@ task_go_on(struct service *service)
 void
 task_clear(struct service *service)
 {
-	struct task *task, *next;
-
-	DL_FOREACH_SAFE(service->tasks, task, next)
-	end(task);
+	while (service->tasks != NULL)
+		end(service->tasks);
 }
 
 /* ---- a request comes ---- */
@@ -301,7 +312,7 @@ begin(struct task *task)
 	else if (task->offer->open || sees_all(task))
 		allow(task);
 	else if (subject == SUBJECT_ALL || subject == SUBJECT_NAME || (subject == SUBJECT_ASKED && task->asked[0] == '\0'))
-		fail(task, DW_E_DENIED, NULL);
+		fail(task, DW_E_DENIED, &no_words);
 	else if (must_be_found(task))
 		give(task, diagnoses_of);
 	else
@@ -338,5 +349,5 @@ out:
 	if (task != NULL)
 		free(task->part);
 	free(task);
-	tell(request, err, NULL);
+	tell(request, err, &no_words);
 }

@@ -29,7 +29,7 @@ struct worker {
 	pthread_mutex_t lock;
 	struct job *waiting, *done; /* utlist; under the lock, as */
 	bool ending;
-	int wake, ready; /* eventfds: for the thread, for the loop */
+	int wake, ready;             /* eventfds: for the thread, for the loop */
 	atomic_int trouble, pushing; /* what the pump said last */
 };
 

@@ -1,0 +1,335 @@
+"""The clinic's dashboard (cmd/diagws-clinic/www) in a real Chromium, on a real hub and two real edges.
+
+The page is asked only for what a person sees: its words, its shape, its pictures (build/screens). Some of its files'
+folder is a config.json that names the edges; without the clinic's API it lives from messages alone.
+"""
+import asyncio
+import contextlib
+import itertools
+import json
+import shutil
+import signal
+
+import pytest
+
+from chromium import Chromium, serving_pages
+from conftest import BUILD, EFFECTIVENESS, PATIENCE, ROOT, npm, until, used
+
+WWW = ROOT / "cmd" / "diagws-clinic" / "www"
+SCREENS = BUILD / "screens"
+ROOM = "101"
+WAIT = 3 * PATIENCE
+
+# What the browser itself says of the page: broken rules of its policy, errors that nobody caught, connections made.
+WATCHED = """
+window.told = []; window.opened = 0;
+addEventListener("securitypolicyviolation", (event) => told.push(`${event.violatedDirective} ${event.blockedURI}`));
+addEventListener("error", (event) => told.push(event.message));
+addEventListener("unhandledrejection", (event) => told.push(String(event.reason)));
+window.WebSocket = class extends WebSocket { constructor(...about) { super(...about); window.opened++; } };
+"""
+
+
+class Page:
+    """A tab with the dashboard, asked by whoever does not want to wait in coroutines."""
+
+    def __init__(self, run, tab, origin):
+        self.run, self.tab, self.origin = run, tab, origin
+        run(tab.first_of_all(WATCHED))
+
+    def open(self, token, room=ROOM):
+        self.run(self.tab.open(f"{self.origin}/#diagnosis={room}&token={token}"))
+
+    def ask(self, expression):
+        return self.run(self.tab.ask(expression))
+
+    def text(self, selector):
+        return self.ask(f"document.querySelector({json.dumps(selector)})?.innerText ?? ''")
+
+    def texts(self, selector):
+        return self.ask(f"[...document.querySelectorAll({json.dumps(selector)})].map((one) => one.innerText)") or []
+
+    def click(self, selector):
+        self.ask(f"document.querySelector({json.dumps(selector)}).click()")
+
+    def fill(self, selector, text):
+        self.ask(f"document.querySelector({json.dumps(selector)}).focus()")
+        self.run(self.tab.write(text))
+
+    def until(self, expression, what):
+        try:
+            return until(lambda: self.ask(expression), what, WAIT)
+        except AssertionError as gave_up:
+            raise AssertionError(f"{gave_up}; the page: {self.text('body')}") from None
+
+    def until_state(self, *states):
+        self.until(f"{json.dumps(states)}.includes(document.getElementById('state').dataset.state)", states)
+
+    def until_text(self, selector, words):
+        self.until(f"document.querySelector({json.dumps(selector)})?.innerText.includes({json.dumps(words)})",
+                   f"{words} in {selector}")
+
+    def count(self, name):
+        return int(self.text(f"#{name}"))
+
+    def events(self):
+        return self.texts("#event-list li > span:first-of-type")
+
+    def unhappy(self):
+        return self.ask("told")
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    with asyncio.Runner() as runner:
+        chromium = Chromium()
+        runner.run(chromium.__aenter__())
+        try:
+            chromium.run = runner.run
+            yield chromium
+        finally:
+            runner.run(chromium.__aexit__())
+
+
+@pytest.fixture
+def browser(chromium):
+    """As if it had been installed just now: browser.tab() makes its tabs."""
+    profile = chromium.run(chromium.stranger())
+    chromium.tab = lambda: chromium.run(chromium.another(profile))
+    yield chromium
+    chromium.run(chromium.forget(profile))
+
+
+@pytest.fixture
+def site(world):
+    """The page at site.origin, a hub, two edges (the page goes to the first), and alice who may watch 101."""
+    folder = world.path / "www"
+    shutil.copytree(WWW, folder)
+    world.pages = contextlib.ExitStack()
+    with world.pages:
+        world.origin = world.pages.enter_context(serving_pages(folder))
+        world.the_hub = world.hub("--queue-limit", 30)
+        world.edges = [world.edge("--origin", world.origin) for _ in range(2)]
+        (folder / "config.json").write_text(json.dumps({
+            "edges": [f"ws://127.0.0.1:{edge.port}" for edge in world.edges], "api": False, "version": "test"}))
+        world.alice = world.user("alice", ROOM)
+        world.number = itertools.count(1)
+        yield world
+
+
+@pytest.fixture
+def page(site, browser):
+    """The dashboard, open and live; whatever a test does with it, it breaks no rule and loses no error."""
+    page = Page(browser.run, browser.tab(), site.origin)
+    page.open(site.alice)
+    page.until_state("live")
+    yield page
+    assert page.unhappy() == []
+
+
+def tell_effect(site, effectiveness, recommendation=1, herb="Chamomile", **more):
+    return site.send("effectiveness_update", ROOM, {
+        **EFFECTIVENESS, "recommendation_id": recommendation, "herb_name": herb, "new_effectiveness": effectiveness,
+        "sample_size": 21, "trend": "improving", **more})
+
+
+def tell_ranking(site, *herbs, added=(), removed=()):
+    """Herbs by number, the best first."""
+    return site.send("recommendation_update", ROOM, {
+        "old_data": {"ranking": []}, "new_data": {"ranking": [
+            {"recommendation_id": number, "herb_name": herb, "predicted_effectiveness": 0.9 - 0.2 * place}
+            for place, (number, herb) in enumerate(herbs)]},
+        "added_recommendations": list(added), "removed_recommendations": list(removed), "reason": "feedback"})
+
+
+def tell_feedback(site, rating, comment=None):
+    return site.send("feedback_update", ROOM, {
+        "feedback_id": next(site.number), "rating": rating, "effectiveness": 0.8, "recommendation_id": 1,
+        "herb_name": "Chamomile", **({"comment": comment} if comment else {})})
+
+
+SAFFRON, CHAMOMILE, MINT = (2, "زعفران"), (1, "Chamomile"), (3, "نعناع")
+
+
+def test_updates_become_scores_marks_and_events(site, page):
+    assert page.text("#state") == "Live: caught up"
+    assert page.ask("location.hash") == f"#diagnosis={ROOM}", "the token left the address"
+    assert page.ask("document.getElementById('feedback').hidden"), "no API, no form"
+    tell_effect(site, 0.62, old_effectiveness=None)
+    tell_effect(site, 0.76, old_effectiveness=0.62)
+    tell_ranking(site, CHAMOMILE, SAFFRON, MINT)
+    tell_ranking(site, SAFFRON, CHAMOMILE, added=[2], removed=[3])
+    tell_feedback(site, 4, comment="<b>خیلی</b> بهتر")
+    page.until("document.querySelectorAll('#event-list li').length === 5", "five events")
+    assert page.texts(".herb") == ["زعفران", "Chamomile", "نعناع"]
+    assert page.texts(".tag") == ["New in the list", "No longer recommended"]
+    assert page.text("#active") == "2 active"
+    first, second, _ = page.texts(".measures")
+    assert "90.0%" in first and "Strong" in first and "Not measured yet" in first
+    assert "70.0%" in second and "Fair" in second and "76.0%" in second and "21 records" in second
+    assert page.ask("document.querySelector('.card:nth-child(2) .line').getAttribute('aria-label')").endswith(
+        "from 62.0% to 76.0%")
+    assert page.text("#overall .share") == "76.0%"
+    assert [page.count(name) for name in ("updates", "changes", "improvements")] == [5, 2, 1]
+    events = page.events()
+    assert events[0].endswith(": 4 of 5") and "1 added, 1 removed" in events[1] and "62.0% to 76.0%" in events[3]
+    assert "<b>خیلی</b> بهتر" in page.text("#event-list"), "text stays text"
+    page.until_text("#live", "5 new events")
+
+    # A reload goes on where it was and counts nothing twice; the keyboard reaches what is to be pressed.
+    page.run(page.tab.open("about:blank"))
+    late = tell_effect(site, 0.2, recommendation=2, herb="زعفران", old_effectiveness=None)
+    page.run(page.tab.open(page.origin + "/"))
+    page.until("document.querySelectorAll('#event-list li').length === 6", "what was sent meanwhile")
+    assert [page.count(name) for name in ("updates", "changes", "improvements")] == [6, 2, 1]
+    assert "Poor" in page.texts(".measures")[0] and late["seq"] > 0
+    page.ask("document.getElementById('clear').focus()")
+    page.run(page.tab.press("Enter", text="\r"))
+    page.until("document.querySelectorAll('#event-list li').length === 0", "no events")
+    assert page.count("updates") == 6
+
+
+def test_an_edge_is_killed_and_then_the_hub(site, page):
+    site.edges[0].kill()
+    meanwhile = tell_feedback(site, 3)
+    page.until("document.querySelectorAll('#event-list li').length === 1", "what was sent while it was on its way")
+    page.until_state("live")
+    assert page.ask("opened") >= 2
+    opened = page.ask("opened")
+    site.the_hub.kill()
+    site.hub("--queue-limit", 30)
+    until(lambda: site.edges[1].ready(), "the edge with the new hub")
+    assert tell_feedback(site, 5)["seq"] > meanwhile["seq"]
+    page.until("document.querySelectorAll('#event-list li').length === 2", "what the new hub stored")
+    assert page.count("updates") == 2
+    assert page.ask("opened") == opened, "the connection outlived the hub"
+    assert page.texts(".notice") == []
+
+
+def test_a_token_is_renewed_on_the_connection_or_after_its_end(site, page):
+    opened = page.ask("opened")
+    page.ask(f"location.hash = '#diagnosis={ROOM}&token={site.token('alice', '--ttl', '12s')}'")
+    page.until_text("#notices", "The new token is good until")
+    page.until_text("#notices", "The token ends at")
+    assert page.text("#sign-in-title") == "A new token"
+    assert page.text("#state") == "Live: caught up", "it ends only later"
+    page.fill("#token", site.token("bob"))
+    page.click("#sign-in-form button")
+    page.until_text("#sign-in-why", "another user's")
+    page.until_state("refused")
+    assert page.text("#state") == "Refused: the token has expired"
+    assert page.ask("opened") == opened, "all of it on one connection"
+    missed = tell_feedback(site, 2)
+    page.ask("document.getElementById('token').value = ''")
+    page.fill("#token", site.token("alice", "--ttl", "1h"))
+    page.run(page.tab.press("Enter", text="\r"))
+    page.until_state("live")
+    page.until("document.querySelectorAll('#event-list li').length === 1", f"{missed}")
+    assert page.ask("document.getElementById('sign-in').hidden")
+
+
+def test_offline_and_back(site, page):
+    """The edges are stopped, too: a browser told to be offline leaves open connections alone, and a silent one it is."""
+    for edge in site.edges:
+        edge.signal(signal.SIGSTOP)
+    page.run(page.tab.offline(True))
+    page.until_state("offline")
+    assert page.text("#state") == "Offline"
+    tell_feedback(site, 1)
+    for edge in site.edges:
+        edge.signal(signal.SIGCONT)
+    page.run(page.tab.offline(False))
+    page.until("document.querySelectorAll('#event-list li').length === 1", "what was sent meanwhile")
+    page.until_state("live")
+    assert page.count("updates") == 1
+
+
+def test_what_is_missing_is_said(site, page):
+    tell_feedback(site, 5)
+    page.until("document.querySelectorAll('#event-list li').length === 1", "the first")
+    page.run(page.tab.open("about:blank"))
+    site.edges[0].kill()
+    site.run("diagws-send", "-l", input="".join(json.dumps({
+        "type": "note_update", "diagnosis_id": int(ROOM), "data": {"note": note}}) + "\n" for note in range(33)))
+    page.run(page.tab.open(page.origin + "/"))
+    page.until_text("#notices", "3 messages are missing here (too many to keep).")
+    page.until_state("live")
+    assert page.count("updates") == 31
+    assert len(page.texts("#event-list li")) == 20
+    page.click(".notice button")
+    page.until("document.querySelector('.notice') === null", "the notice to go")
+
+
+def test_two_tabs_do_not_take_each_others_place(site, browser, page):
+    other = Page(browser.run, browser.tab(), site.origin)
+    other.open(site.alice)
+    other.until_state("live")
+    for rating in (1, 2, 3):
+        tell_feedback(site, rating)
+    for tab in (page, other):
+        tab.until("document.querySelectorAll('#event-list li').length === 3", "the three")
+        assert (tab.count("updates"), tab.text("#state")) == (3, "Live: caught up")
+        assert tab.ask("opened") == 1
+    assert other.unhappy() == []
+
+
+def test_the_shell_opens_offline_and_nothing_else_is_kept(site, page):
+    page.until("navigator.serviceWorker.controller !== null", "the service worker")
+    kept = page.ask("caches.keys().then(async (names) => (await Promise.all(names.map(async (name) => "
+                    "(await (await caches.open(name)).keys()).map((one) => new URL(one.url).pathname)))).flat())")
+    assert sorted(kept) == sorted("/" + path.name.replace("index.html", "") for path in WWW.iterdir()
+                                  if path.name != "sw.js")
+    site.pages.close()
+    page.run(page.tab.open(page.origin + "/"))
+    page.until_text("#state", "Connection lost: trying again")
+    assert page.text("#overview-title") == "Overall effectiveness"
+    assert page.ask("fetch('config.json').then(() => 'answered', () => 'no answer')") == "no answer"
+
+
+# ---- how it looks ----
+
+CUT = """[...document.querySelectorAll("body *")].filter((one) => one.clientWidth > 0 && one.scrollWidth > one.clientWidth + 1
+	&& !one.closest(".unseen, select, svg, .choices")).map((one) => `${one.tagName} ${one.id} ${one.className}`)"""
+
+
+def populate(site, page):
+    """One of each: every level, every trend, both directions of writing, marks, events and a comment."""
+    herbs = [CHAMOMILE, SAFFRON, MINT, (4, "Valerian root, dried and ground, Valerianaofficinalis"), (5, "گل گاوزبان")]
+    tell_ranking(site, *herbs)
+    for (number, herb), effect, trend in zip(herbs, (0.85, 0.62, 0.44, 0.2), ("improving", "stable", "declining", "new")):
+        for step in (-0.1, 0.05, 0):
+            tell_effect(site, round(effect + step, 2), number, herb, trend=trend, average_rating=4.25)
+    tell_ranking(site, *herbs[1:3], herbs[4], herbs[0], added=[5], removed=[4])
+    tell_feedback(site, 4, comment="خیلی بهتر می‌خوابم، ممنون")
+    page.until("document.querySelectorAll('#event-list li').length === 15", "all events")
+    page.ask(f"location.hash = '#diagnosis={ROOM}&token={site.alice}'")
+    page.until("document.querySelector('.notice') !== null", "a notice")
+
+
+def accessible(page, axe):
+    page.ask(axe + "; true")
+    found = page.ask("axe.run().then(({violations}) => violations.map((one) => "
+                     "`${one.id}: ${one.nodes.map((node) => node.html.slice(0, 120))}`))")
+    assert found == []
+
+
+def test_every_width_direction_and_theme(site, page):
+    modules = npm(ROOT / "tests" / "browser" / "axe")
+    axe = (modules / "axe-core" / "axe.min.js").read_text()
+    used("axe-core " + json.loads((modules / "axe-core" / "package.json").read_text())["version"])
+    populate(site, page)
+    for language in ("en", "fa"):
+        if language == "fa":
+            page.click("#language")
+            page.until("document.documentElement.dir === 'rtl'", "right to left")
+            page.until_text("#state", "زنده")
+            assert page.text("#updates") == "۱۵"
+        for theme in ("light", "dark"):
+            page.run(page.tab.prefer(color_scheme=theme, reduced_motion="reduce"))
+            for width in (320, 768, 1280):
+                page.run(page.tab.resize(width))
+                page.until(f"document.documentElement.clientWidth === {width}", "the width")
+                assert page.ask("document.documentElement.scrollWidth") == width
+                assert page.ask(CUT) == []
+                page.run(page.tab.screenshot(SCREENS / f"messages-{language}-{theme}-{width}.png"))
+            accessible(page, axe)
