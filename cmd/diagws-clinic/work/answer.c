@@ -9,9 +9,7 @@
 static void
 put_name(struct dw_buf *out, const char *name)
 {
-	const char last = out->len > 0 ? out->data[out->len - 1] : '{';
-
-	if (last != '{' && last != '[')
+	if (out->len > 0 && out->data[out->len - 1] != '{' && out->data[out->len - 1] != '[')
 		dw_buf_addc(out, ',');
 	if (name != NULL)
 		dw_buf_addf(out, "\"%s\":", name);

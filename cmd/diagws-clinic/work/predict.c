@@ -27,17 +27,17 @@ read_asked(struct db *db, const struct order *order, struct dw_str diagnosis, st
 {
 	const struct dw_str word = order->optimization;
 	char quoted[DW_QUOTE_SIZE];
+	bool known = word.n == 0;
 
-	*out = (struct asked) { .diagnosis = diagnosis, .now = order->now };
-	if (word.n == 0)
-		out->boldness = &model_boldness[MODEL_BALANCED];
-	for (size_t i = 0; i < MODEL_BOLDNESS_COUNT; i++)
-		if (dw_str_is(word, model_boldness[i].name))
-			out->boldness = &model_boldness[i];
-	if (out->boldness != NULL)
-		return diagnosis_read(db, diagnosis, out->condition, fault);
-	return dw_fault_set(fault, DW_E_FIELD, "optimization", "conservative, balanced or aggressive",
-		"field 'optimization': '%s' is none of them", dw_quote(word, quoted));
+	*out = (struct asked) { .diagnosis = diagnosis, .boldness = &model_boldness[MODEL_BALANCED], .now = order->now };
+	for (size_t i = 0; i < MODEL_BOLDNESS_COUNT && !known; i++) {
+		out->boldness = &model_boldness[i];
+		known = dw_str_is(word, out->boldness->name);
+	}
+	if (!known)
+		return dw_fault_set(fault, DW_E_FIELD, "optimization", "conservative, balanced or aggressive",
+			"field 'optimization': '%s' is none of them", dw_quote(word, quoted));
+	return diagnosis_read(db, diagnosis, out->condition, fault);
 }
 
 /* ---- the answer ---- */

@@ -229,18 +229,31 @@ test_update(void)
 static void
 test_rolled_back(void)
 {
+	static const char BOTH[] = "{\"feedback\":[{\"diagnosis_id\":102,\"recommendation_id\":1,\"rating\":1,"
+							   "\"symptom_improvement\":1},{\"diagnosis_id\":101,\"recommendation_id\":1,\"rating\":1,"
+							   "\"symptom_improvement\":1}]}";
+
 	submit(1, 1, 5, 5);
 	rank_fails = DW_E_IO;
 	order.body = DW_STR("{\"diagnosis_id\":101,\"recommendation_id\":1,\"rating\":1,\"symptom_improvement\":1}");
 	kit_refused(feedback_submit, DW_E_IO, "", "");
 	ASSERT_READ("5|1|0|-", "SELECT rating, f.version, due, cases FROM feedback f, metrics");
-	order.body = DW_STR("{\"feedback\":[{\"diagnosis_id\":102,\"recommendation_id\":1,\"rating\":1,"
-						"\"symptom_improvement\":1},{\"diagnosis_id\":101,\"recommendation_id\":1,\"rating\":1,"
-						"\"symptom_improvement\":1}]}");
+	order.body = dw_str(BOTH);
 	kit_refused(feedback_submit_batch, DW_E_IO, "", "");
 	ASSERT_READ("5|1", "SELECT rating, version FROM feedback");
 	ASSERT_READ("feedback.1.1", "SELECT substr(message, 14) FROM outbox");
-	rank_fails = DW_OK;
+	/* what an entry that is refused has written goes, and the other stays */
+	rank_fails = DW_E_UNKNOWN;
+	order.body = dw_str(BOTH);
+	assert_non_null(strstr(kit_answer(feedback_submit_batch), "],\"accepted\":1,\"rejected\":1}"));
+	ASSERT_READ("1|5|1\n2|1|1", "SELECT id, rating, version FROM feedback");
+	ASSERT_READ("feedback.1.1\nfeedback.2.1\nfeedback.2.1.r", "SELECT substr(message, 14) FROM outbox ORDER BY id");
+}
+
+static void
+test_dry(void)
+{
+	submit(1, 1, 5, 5);
 	order.dry = true;
 	order.body = DW_STR("{\"diagnosis_id\":101,\"recommendation_id\":1,\"rating\":1,\"symptom_improvement\":1}");
 	ASSERT_ANSWER("{\"success\":true,\"feedback_id\":1,\"diagnosis_id\":101,\"recommendation_id\":1,\"updated\":true,"
@@ -417,8 +430,8 @@ main(void)
 {
 	static const struct plain_test tests[] = { TEST(test_submit), TEST(test_recommendation_of_another),
 		TEST(test_second_changes_the_first), TEST(test_every_fifth_computes), TEST(test_refused),
-		TEST(test_longest_texts), TEST(test_update), TEST(test_rolled_back), TEST(test_batch), TEST(test_history),
-		TEST(test_summary), TEST(test_trend), TEST(test_overview) };
+		TEST(test_longest_texts), TEST(test_update), TEST(test_rolled_back), TEST(test_dry), TEST(test_batch),
+		TEST(test_history), TEST(test_summary), TEST(test_trend), TEST(test_overview) };
 
 	return run_plain_tests(tests, sizeof(tests) / sizeof(tests[0]), set_up, kit_close);
 }
