@@ -220,6 +220,12 @@ $(BUILD)/tests/api-v99: tests/lib/api.c $(PIC_OBJ) lib/wire/wire.c
 	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $< $@-wire.o $(filter-out %/wire/wire.o,$(PIC_OBJ)) $(ALL_LDFLAGS) \
 		$(call pc,$(CLIENT_LIBS)) -lpthread
 
+# lib/http without an edge.
+$(BUILD)/tests/http_server: tests/lib/http_server.c $(RECEIVE) $(LIB_A)
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $< $(RECEIVE) $(LIB_A) $(call pc,$(LIBS_diagws-edge)) -lpthread
+
 # Many WebSocket clients in one process, for the fault tests.
 $(BUILD)/tests/clients: tests/fault/clients.c
 	@mkdir -p $(@D)
@@ -305,7 +311,7 @@ $(BUILD)/tests/inject.so: tests/fault/inject.c
 	$(Q)$(CC) $(filter-out $(SAN),$(ALL_CFLAGS)) -fPIC -shared -o $@ $<
 
 # What tests use beside the commands. It is built first, with all cores: the parts themselves take turns.
-FOR_INTEGRATION := $(addprefix $(BUILD)/tests/,diagws-edge-v99 embed api api-v99 hold.so stick.so)
+FOR_INTEGRATION := $(addprefix $(BUILD)/tests/,diagws-edge-v99 embed api api-v99 http_server hold.so stick.so)
 FOR_FAULT       := $(BUILD)/tests/clients $(if $(SANITIZE),,$(BUILD)/tests/inject.so)
 check-built: all $(UNIT_TESTS) $(BUILD)/tests/harness $(FOR_INTEGRATION) $(FOR_FAULT)
 

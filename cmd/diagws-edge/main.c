@@ -277,6 +277,7 @@ static void
 stop(void)
 {
 	edge.ending = edge.checks.ending = true;
+	(void)uv_timer_stop(&drain_timer);
 	dw_http_listen_close(&edge.listeners);
 	dw_http_destroy(&edge.http);
 	server_destroy(&edge.server);

@@ -48,17 +48,24 @@ static int64_t watchdog;
 static int ear = -1;
 
 void
-sibling_path(const char *name, char out[DW_PATH_SIZE])
+own_folder(char out[FOLDER_SIZE])
 {
-	char self[DW_PATH_SIZE - 64];
-	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+	const ssize_t n = readlink("/proc/self/exe", out, FOLDER_SIZE - 1);
 	char *slash;
 
-	self[n > 0 ? n : 0] = '\0';
-	slash = strrchr(self, '/');
+	out[n > 0 ? n : 0] = '\0';
+	slash = strrchr(out, '/');
 	if (slash != NULL)
 		*slash = '\0';
-	(void)snprintf(out, DW_PATH_SIZE, "%s/diagws-%s", self, name);
+}
+
+void
+sibling_path(const char *name, char out[DW_PATH_SIZE])
+{
+	char folder[FOLDER_SIZE];
+
+	own_folder(folder);
+	(void)snprintf(out, DW_PATH_SIZE, "%s/diagws-%s", folder, name);
 	if (access(out, X_OK) != 0)
 		(void)snprintf(out, DW_PATH_SIZE, "diagws-%s", name);
 }

@@ -20,6 +20,9 @@
 #include "base/clock.h"
 #include "cli/opt.h"
 
+/* The token stands behind '#': no server is sent it, and no log has it. */
+#define PAGE_URL "http://127.0.0.1:%d/#diagnosis=123&token=%s"
+
 enum {
 	EDGES_MAX = CHILDREN_MAX - 1,
 	WATCHDOG_MIN_MS = 1000,
@@ -30,7 +33,7 @@ enum {
 
 static struct {
 	int64_t port, edges, watchdog_ms;
-	const char *state_dir, *user;
+	const char *state_dir, *user, *www;
 	bool json;
 } wish = { .port = 8000, .edges = 1, .watchdog_ms = 10000, .user = "demo" };
 
@@ -41,6 +44,8 @@ static const struct dw_opt options[] = {
 		.target = &wish.edges, .min = 1, .max = EDGES_MAX },
 	{ DW_OPT_TEXT, 0, "state-dir", "DIR", "keep everything here (else it is temporary)", .target = &wish.state_dir },
 	{ DW_OPT_TEXT, 0, "user", "USER", "who may watch diagnosis 123", .initial = "demo", .target = &wish.user },
+	{ DW_OPT_TEXT, 0, "www", "DIR", "the web page that the edges serve (else the dashboard, where it is there)",
+		.target = &wish.www },
 	{ DW_OPT_DURATION, 0, "watchdog", "DUR", "replace a process that is stuck for so long; 0: never", .initial = "10s",
 		.target = &wish.watchdog_ms, .max = 3600000 },
 	{ DW_OPT_FLAG, 0, "json", NULL, "print one JSON object", .target = &wish.json },
@@ -49,7 +54,7 @@ static const struct dw_opt options[] = {
 static const struct dw_command command = {
 	.name = "diagws-up",
 	.summary = "run a hub and edges for development, with a key, a user and a token",
-	.usage = "[--port PORT] [--edges N] [--state-dir DIR] [--user USER] [--watchdog DUR] [--json]",
+	.usage = "[--port PORT] [--edges N] [--state-dir DIR] [--user USER] [--www DIR] [--watchdog DUR] [--json]",
 	.examples = "diagws up\ndiagws up --edges 2 --json",
 	.groups = (const struct dw_opt *const[]) { options, dw_opt_common, NULL },
 };
@@ -60,6 +65,7 @@ static struct {
 	char endpoint[DW_PATH_SIZE];
 	char key[DW_PATH_SIZE];
 	char token[TOKEN_SIZE];
+	char www[DW_PATH_SIZE]; /* "": no page */
 	int ports[EDGES_MAX];
 } up;
 
@@ -127,6 +133,20 @@ make_key(void)
 }
 
 static int
+find_page(void)
+{
+	char folder[FOLDER_SIZE], path[DW_PATH_SIZE];
+
+	own_folder(folder);
+	(void)snprintf(path, sizeof(path), "%s/../share/diagws/www", folder);
+	if (wish.www == NULL && realpath(path, up.www) == NULL)
+		up.www[0] = '\0';
+	else if (wish.www != NULL && !dw_str_copy(dw_str(wish.www), up.www, sizeof(up.www)))
+		return fail(DW_E_CREATE, "too long a path", wish.www);
+	return DW_OK;
+}
+
+static int
 start_hub(void)
 {
 	char state[DW_PATH_SIZE];
@@ -143,18 +163,25 @@ start_edges(void)
 	int port = (int)wish.port;
 	char keys[DW_PATH_SIZE], listen[32], shared[32];
 	const char *arguments[] = { "diagws-edge", "-q", "--listen", listen, "--hub", up.endpoint, "--keys", keys,
-		"--origin", "*", NULL, shared, NULL };
-	const char **const second = &arguments[10];
+		"--origin", "*", NULL, NULL, NULL, NULL, NULL };
+	size_t n = 10;
 	int err = DW_OK;
 
+	if (up.www[0] != '\0') {
+		arguments[n++] = "--www";
+		arguments[n++] = up.www;
+	}
 	(void)snprintf(keys, sizeof(keys), "%s/keys", up.dir);
 	for (int64_t i = 0; err == DW_OK && i < wish.edges; i++) {
 		port = claim_port(port);
 		if (port == 0)
 			return fail(DW_E_IN_USE, "no free port from", "--port on");
 		(void)snprintf(listen, sizeof(listen), "127.0.0.1:%d", port);
-		(void)snprintf(shared, sizeof(shared), "127.0.0.1:%d", i > 0 ? up.ports[0] : port);
-		*second = i > 0 ? "--listen" : NULL;
+		if (i > 0) {
+			(void)snprintf(shared, sizeof(shared), "127.0.0.1:%d", up.ports[0]);
+			arguments[n] = "--listen";
+			arguments[n + 1] = shared;
+		}
 		up.ports[i] = port++;
 		err = children_start("edge", arguments);
 	}
@@ -216,6 +243,10 @@ print_json(void)
 	add_string(&out, "user", wish.user);
 	add_string(&out, "token", up.token);
 	add_string(&out, "state_dir", up.dir);
+	if (up.www[0] != '\0')
+		dw_buf_addf(&out, ",\"page_url\":\"" PAGE_URL "\"", up.ports[0], up.token);
+	else
+		dw_buf_adds(&out, ",\"page_url\":null");
 	dw_buf_adds(&out, ",\"pids\":[");
 	for (size_t i = 0; children_pid(i) > 0; i++)
 		dw_buf_addf(&out, "%s%d", i > 0 ? "," : "", children_pid(i));
@@ -234,6 +265,8 @@ print_text(void)
 	printf("diagws is up: %s on http://127.0.0.1:%d\n", wish.edges > 1 ? "the edges are" : "the edge is", up.ports[0]);
 	for (int64_t i = 1; i < wish.edges; i++)
 		printf("           and one of them on http://127.0.0.1:%d\n", up.ports[i]);
+	if (up.www[0] != '\0')
+		printf("\npage:\n" PAGE_URL "\n", up.ports[0], up.token);
 	printf("\ntoken of %s, who may watch diagnosis 123:\n%s\n", wish.user, up.token);
 	printf("\nwatch:\nws://127.0.0.1:%d/ws/123?token=%s\n"
 		   "\nsend:\necho "
@@ -269,7 +302,8 @@ remove_one(const char *path, const struct stat *about, int kind, struct FTW *whe
 int
 up_main(int argc, char **argv)
 {
-	static int (*const steps[])(void) = { make_folders, make_key, start_hub, start_edges, wait_ready, admit_user };
+	static int (*const steps[])(
+		void) = { make_folders, make_key, find_page, start_hub, start_edges, wait_ready, admit_user };
 	sigset_t signals, before;
 	int first, err;
 

@@ -14,10 +14,12 @@
 
 #include "base/paths.h"
 
-enum { CHILDREN_MAX = 17 };
+enum { CHILDREN_MAX = 17, FOLDER_SIZE = DW_PATH_SIZE - 64 };
 
 int up_main(int argc, char **argv);
 
+/* Where this program lies. */
+void own_folder(char out[FOLDER_SIZE]);
 /* The program diagws-NAME: beside this one, so that a build that was not installed uses its own, else by PATH. */
 void sibling_path(const char *name, char out[DW_PATH_SIZE]);
 

@@ -28,9 +28,9 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/wheel.h"
+#include "http/http.h"
 #include "token/auth.h"
 
-struct dw_http;
 struct dw_http_check;
 struct dw_http_client;
 struct dw_http_guest;

@@ -20,12 +20,12 @@
 #include "http/receive.h"
 #include "token/auth.h"
 
-enum { TICK_MS = 50, SILENT_MS = 1000, LOOK_MS = 20 };
+enum { TICK_MS = 50, LOOK_MS = 20, SIGNALS = 3 };
 
 static struct {
 	const struct dw_http_serve_config *config;
 	uv_loop_t loop;
-	uv_signal_t signals[3];
+	uv_signal_t signals[SIGNALS];
 	uv_timer_t ticks, drain;
 	struct dw_wheel wheel;
 	struct dw_http_limits limits;
@@ -95,8 +95,7 @@ make_room(void *user, bool must)
 {
 	(void)user;
 	return (!must && dw_http_connections(server.http) < server.config->max_connections) ||
-		   dw_http_evict_leaving(server.http) || dw_http_evict(server.http, must ? 0 : SILENT_MS) ||
-		   dw_http_evict(server.http, 0);
+		   dw_http_evict_leaving(server.http) || dw_http_evict(server.http, 0);
 }
 
 static void
@@ -111,7 +110,7 @@ take(void *user, int fd, const struct dw_http_address *address, bool tls)
 static int
 start(struct dw_fault *fault)
 {
-	static const int numbers[] = { SIGTERM, SIGINT, SIGHUP };
+	static const int numbers[SIGNALS] = { SIGTERM, SIGINT, SIGHUP };
 	static const struct dw_http_listen listening = {
 		.loop = &server.loop, .wheel = &server.wheel, .make_room = make_room, .take = take
 	};
@@ -135,7 +134,7 @@ start(struct dw_fault *fault)
 	(void)uv_timer_init(&server.loop, &server.ticks);
 	(void)uv_timer_init(&server.loop, &server.drain);
 	(void)uv_timer_start(&server.ticks, on_tick, TICK_MS, TICK_MS);
-	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+	for (size_t i = 0; i < SIGNALS; i++) {
 		(void)uv_signal_init(&server.loop, &server.signals[i]);
 		(void)uv_signal_start(&server.signals[i], on_signal, numbers[i]);
 	}
@@ -169,6 +168,10 @@ dw_http_serve(const struct dw_http_serve_config *config, struct dw_fault *fault)
 		(void)uv_run(&server.loop, UV_RUN_DEFAULT);
 	}
 	server.checks.ending = true;
+	(void)uv_timer_stop(&server.ticks);
+	(void)uv_timer_stop(&server.drain);
+	for (size_t i = 0; i < SIGNALS; i++)
+		(void)uv_signal_stop(&server.signals[i]);
 	dw_http_listen_close(&server.listeners);
 	dw_http_destroy(&server.http);
 	(void)uv_run(&server.loop, UV_RUN_NOWAIT);

@@ -49,7 +49,7 @@ async def first_update(url):
 
 def test_the_whole_way(tmp_path):
     with up(tmp_path, "--edges", "2") as (process, told):
-        assert set(told) == {"url", "ws_url", "hub", "key_file", "user", "token", "state_dir", "pids", "urls"}
+        assert set(told) == {"url", "ws_url", "hub", "key_file", "user", "token", "state_dir", "page_url", "pids", "urls"}
         assert len(told["pids"]) == 3 and len(told["urls"]) == 2 and told["urls"][0] == told["url"]
         assert os.stat(told["key_file"]).st_mode & 0o777 == 0o600
         send(told, "effectiveness", "123", json.dumps(EFFECTIVENESS))

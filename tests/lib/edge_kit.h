@@ -49,7 +49,7 @@ extern uint64_t mono; /* dw_mono_ms */
 /* ---- the world (edge_world.c) */
 
 extern bool by_tls;
-extern bool said_close;        /* what gate_linger was told last */
+extern bool said_close;                /* what gate_linger was told last */
 extern struct dw_http_address address; /* of all clients */
 
 /* What the next token that is checked turns out to be. DW_E_AGAIN: that takes until check_ends. */

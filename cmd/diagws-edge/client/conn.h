@@ -56,9 +56,9 @@ struct conn_request {
 	struct dw_http_check *check; /* of its token, while that is under way */
 	struct dw_http_address address;
 	struct dw_http_guest *site; /* where it is a stranger; NULL: it is none */
-	int err;            /* why it is refused; DW_OK: nothing speaks against it yet */
-	bool awaits;        /* auth=message: its token is to come */
-	const char *wrong;  /* with its arguments, as its client is told before 1008; NULL: nothing */
+	int err;                    /* why it is refused; DW_OK: nothing speaks against it yet */
+	bool awaits;                /* auth=message: its token is to come */
+	const char *wrong;          /* with its arguments, as its client is told before 1008; NULL: nothing */
 	char room[DW_ROOM_MAX + 1];
 	struct dw_claims claims;
 	char device[DW_DEVICE_MAX + 1]; /* "": derived */

@@ -1,9 +1,9 @@
 /* Subscriptions: asking to join, being let in or not, leaving.
  *
  * Happy path: JOIN → JOINED → `connect` (or `subscribed`), then what follows the position (reading.c). Failure modes:
- * the hub is away (the client waits, then 1013 or an `error`), is busy (asked again), says no (told after DW_HTTP_DENY_MS), its
- * answer is lost (the uplink starts over), it ends the session later (the connection closes, or goes on with its other
- * rooms). Invariants: `confirmed` ≤ `at`; a room that is not watched any more was left.
+ * the hub is away (the client waits, then 1013 or an `error`), is busy (asked again), says no (told after
+ * DW_HTTP_DENY_MS), its answer is lost (the uplink starts over), it ends the session later (the connection closes, or
+ * goes on with its other rooms). Invariants: `confirmed` ≤ `at`; a room that is not watched any more was left.
  */
 #include "subscription.h"
 

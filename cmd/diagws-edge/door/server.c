@@ -32,7 +32,7 @@ enum {
 struct server {
 	struct edge *edge;
 	struct lws_context *lws;
-	struct lws_vhost *plain, *tls;  /* tls: NULL where no listener has it */
+	struct lws_vhost *plain, *tls;          /* tls: NULL where no listener has it */
 	const struct dw_http_address *adopting; /* of the client that is being adopted, */
 	const struct dw_http_head *head;        /* and what it has sent; else NULL */
 };

@@ -49,7 +49,8 @@ void server_destroy(struct server **server_p);
 
 /* A connection that asks for a WebSocket, with a head that upgrade_check has passed. The descriptor is libwebsockets'.
  */
-bool server_adopt(struct server *server, int fd, const struct dw_http_address *address, const struct dw_http_head *head);
+bool server_adopt(
+	struct server *server, int fd, const struct dw_http_address *address, const struct dw_http_head *head);
 /* What the client of a connection that is being adopted has sent; NULL: libwebsockets has read it itself, by TLS. */
 const struct dw_http_head *server_head(struct lws *wsi);
 /* One that begins with TLS. */

@@ -40,7 +40,7 @@ on_answer(void *user, int err, const struct dw_wire *answer)
 	struct dw_http_request *request = ask->request;
 	ask_done *done = ask->done;
 
-	if (err == DW_E_TIMEOUT && !uplink_ready(ask->edge->uplink))
+	if (request != NULL && err == DW_E_TIMEOUT && !uplink_ready(ask->edge->uplink))
 		err = DW_E_HUB_AWAY;
 	if (err != DW_OK || answer->kind != DW_STORED || !ask->waits) /* else DELIVERED follows */
 		free_ask(ask);

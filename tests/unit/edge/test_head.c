@@ -1,4 +1,4 @@
-/* links: lib/http/head.c lib/base/buf.c */
+/* links: lib/http/head.c lib/http/argument.c lib/base/buf.c */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

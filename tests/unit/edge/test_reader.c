@@ -1,4 +1,4 @@
-/* links: lib/http/reader.c lib/http/head.c */
+/* links: lib/http/reader.c lib/http/head.c lib/http/argument.c */
 /* links: cmd/diagws-edge/door/upgrade.c lib/http/origin.c */
 /* links: lib/message/msg.c lib/json/json.c lib/json/json_plain.c lib/base/utf8.c */
 /* links: lib/base/buf.c lib/base/err.c */
