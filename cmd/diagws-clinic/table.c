@@ -279,13 +279,14 @@ carry_out(struct db *db, const char *sql, const struct value *values, size_t cou
 {
 	sqlite3_stmt *row;
 	bool more = false;
-	int err = db_query(db, &row, fault, sql, ""), code = SQLITE_OK;
+	int err = db_query(db, &row, fault, sql, ""), code = SQLITE_OK, wanted;
 
 	if (err != DW_OK)
 		return err;
-	for (size_t i = 0; i < count && code == SQLITE_OK; i++)
-		code = bind(row, (int)i + 1, &values[i]);
-	if (sqlite3_bind_parameter_count(row) > (int)count && code == SQLITE_OK)
+	wanted = sqlite3_bind_parameter_count(row);
+	for (int i = 0; i < (int)count && i < wanted && code == SQLITE_OK; i++)
+		code = bind(row, i + 1, &values[i]);
+	if (wanted > (int)count && code == SQLITE_OK)
 		code = sqlite3_bind_int64(row, (int)count + 1, now);
 	if (code != SQLITE_OK)
 		return DW_E_NOMEM;

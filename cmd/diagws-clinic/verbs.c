@@ -84,7 +84,7 @@ verb_push(struct db *db, struct dw_fault *fault)
 			err = DW_E_AGAIN;
 	}
 	if (pump != NULL && pump_refused(pump) > 0)
-		fprintf(stderr, "%s: the hub refused %llu of the pushes for good: '%s outbox' says why\n", clinic_command.name,
+		fprintf(stderr, "%s: refused for good: %llu of the pushes; '%s outbox' says why\n", clinic_command.name,
 			(unsigned long long)pump_refused(pump), clinic_command.name);
 	pump_destroy(&pump);
 	return err;

@@ -33,6 +33,7 @@ when_parse(const char *text, int64_t *at)
 	int64_t value, zone = 0;
 	const char *rest;
 	time_t back;
+	int day;
 
 	if (text[strspn(text, "0123456789")] == '\0') {
 		if (!dw_parse_number(text, &value) || value > END)
@@ -50,9 +51,10 @@ when_parse(const char *text, int64_t *at)
 	}
 	if (!parse_zone(rest, &zone))
 		return false;
+	day = tm.tm_mday;
 	back = timegm(&tm);
 	/* A 30th of February has become another day. */
-	if (gmtime_r(&back, &again) == NULL || again.tm_mday != tm.tm_mday || back - zone < 0 || back - zone > END)
+	if (gmtime_r(&back, &again) == NULL || again.tm_mday != day || back - zone < 0 || back - zone > END)
 		return false;
 	*at = back - zone;
 	return true;

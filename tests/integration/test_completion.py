@@ -37,7 +37,8 @@ def test_offers_every_option(command):
 
 def test_offers_commands():
     assert complete("diagws", "st") == ["stat"]
-    assert set(complete("diagws", "")) >= {"up", "send", "stat", "owner", "token", "bench", "hub", "edge", "help"}
+    assert set(complete("diagws", "")) >= {"up", "send", "stat", "owner", "token", "bench", "clinic", "hub", "edge",
+                                          "help"}
     assert set(complete("diagws-owner", "")) >= {"grant", "revoke", "list", "import"}
     assert set(complete("diagws-bench", "")) >= {"fanout", "latency", "connect", "storm", "publish", "memory"}
     assert "--edges" in complete("diagws", "up", "--")
