@@ -1,7 +1,7 @@
 """The clinic's dashboard (cmd/diagws-clinic/www) in a real Chromium, on a real hub and two real edges.
 
-The page is asked only for what a person sees: its words, its shape, its pictures (build/screens). Some of its files'
-folder is a config.json that names the edges; without the clinic's API it lives from messages alone.
+The page is asked only for what a person sees: its words, its shape, its pictures (build/screens). Where a test is about
+messages, its files are served without the clinic, beside a config.json that names the edges; else by diagws-clinic.
 """
 import asyncio
 import contextlib
@@ -13,7 +13,7 @@ import signal
 import pytest
 
 from chromium import Chromium, serving_pages
-from conftest import BUILD, EFFECTIVENESS, PATIENCE, ROOT, npm, until, used
+from conftest import BIN, BUILD, EFFECTIVENESS, PATIENCE, ROOT, Process, free_port, npm, until, used
 
 WWW = ROOT / "cmd" / "diagws-clinic" / "www"
 SCREENS = BUILD / "screens"
@@ -286,6 +286,82 @@ def test_the_shell_opens_offline_and_nothing_else_is_kept(site, page):
     assert page.ask("fetch('config.json').then(() => 'answered', () => 'no answer')") == "no answer"
 
 
+# ---- with the clinic ----
+
+@pytest.fixture
+def made_up(world):
+    """A made-up clinic with its page, a hub, an edge, and alice who owns 101."""
+    port = free_port()
+    world.origin = f"http://127.0.0.1:{port}"
+    world.env["DIAGWS_CLINIC_DB"] = str(world.path / "clinic.db")
+    world.hub()
+    world.edges = [world.edge("--origin", world.origin)]
+    world.run("diagws-clinic", "init")
+    world.run("diagws-clinic", "demo")
+    world.alice = world.user("alice", ROOM)
+    world.clinic = world._keep(Process(world, "diagws-clinic", [
+        BIN / "diagws-clinic", "serve", "--listen", f"127.0.0.1:{port}", "--keys", world.keys, "--www", WWW,
+        "--edge", f"ws://127.0.0.1:{world.edges[0].port}"]))
+    until(lambda: "ready" in world.clinic.said() or world._must_live(world.clinic), "the clinic")
+    world.number = itertools.count(1)
+    return world
+
+
+@pytest.fixture
+def clinic_page(made_up, browser):
+    page = Page(browser.run, browser.tab(), made_up.origin)
+    page.open(made_up.alice)
+    page.until_state("live")
+    page.until("document.querySelectorAll('.why').length > 1 && document.querySelectorAll('.line').length > 1", "its scores")
+    yield page
+    assert page.unhappy() == []
+
+
+def answer(page, **given):
+    for name, value in given.items():
+        page.click(f"#feedback-form [name={name}][value='{value}']")
+
+
+def test_feedback_comes_back_as_events(made_up, clinic_page):
+    page = clinic_page
+    predicted = json.loads(made_up.run("diagws-clinic", "predict", ROOM, "--json").stdout)
+    measured = json.loads(made_up.run("diagws-clinic", "analytics", "diagnosis", ROOM, "--json").stdout)
+    names = [one["herb_name"] for one in predicted["predictions"]]
+    assert page.texts(".herb") == names
+    assert page.texts(".why")[0].endswith(predicted["predictions"][0]["reasoning"]["en"])
+    effects = [one["effectiveness"] for one in measured["recommendations"] if one["effectiveness"] is not None]
+    assert page.text("#overall .share") == f"{100 * sum(effects) / len(effects):.1f}%"
+    assert page.text("footer") == ("A rule of thumb, not medicine. Model 1.0, from "
+                                   f"{predicted['sample_size']} records of feedback.")
+
+    page.click("#feedback-form [type=submit]")
+    assert page.text("#rating-said") == "1 is the worst, 5 the best"
+    answer(page, rating=5, symptom_improvement=4)
+    page.fill("#feedback-form [name=comment]", "خ" * 501)
+    page.click("#feedback-form [type=submit]")
+    assert page.text("#comment-said") == "At most 500 characters, please."
+    page.ask("document.querySelector('#feedback-form [name=comment]').value = ''")
+    page.fill("#feedback-form [name=comment]", "خ" * 500)
+    page.click("#feedback-form [type=submit]")
+    page.until("document.getElementById('feedback-said').textContent !== ''", "the clinic's word")
+    assert page.text("#feedback-said") in ("Thank you. It was stored.", "Your earlier feedback was changed.")
+    page.until_text("#event-list", "5 of 5")
+    answer(page, rating=1, symptom_improvement=1)
+    page.click("#feedback-form [type=submit]")
+    page.until_text("#feedback-said", "Your earlier feedback was changed.")
+    page.until_text("#event-list", "1 of 5")
+    page.until_text("#event-list", "the effect")
+
+    before = page.texts(".card .share")[0]
+    page.ask("document.getElementById('optimization').value = 'conservative'")
+    page.ask("document.getElementById('optimization').dispatchEvent(new Event('change'))")
+    page.until(f"document.querySelector('.card .share').innerText !== '{before}'", "lower scores")
+    made_up.clinic.kill()
+    page.click("#refresh")
+    page.until_text("#notices", "The clinic does not answer.")
+    assert page.text("#state") == "Live: caught up"
+
+
 # ---- how it looks ----
 
 CUT = """[...document.querySelectorAll("body *")].filter((one) => one.clientWidth > 0 && one.scrollWidth > one.clientWidth + 1
@@ -293,15 +369,15 @@ CUT = """[...document.querySelectorAll("body *")].filter((one) => one.clientWidt
 
 
 def populate(site, page):
-    """One of each: every level, every trend, both directions of writing, marks, events and a comment."""
-    herbs = [CHAMOMILE, SAFFRON, MINT, (4, "Valerian root, dried and ground, Valerianaofficinalis"), (5, "گل گاوزبان")]
-    tell_ranking(site, *herbs)
-    for (number, herb), effect, trend in zip(herbs, (0.85, 0.62, 0.44, 0.2), ("improving", "stable", "declining", "new")):
-        for step in (-0.1, 0.05, 0):
-            tell_effect(site, round(effect + step, 2), number, herb, trend=trend, average_rating=4.25)
-    tell_ranking(site, *herbs[1:3], herbs[4], herbs[0], added=[5], removed=[4])
+    """Marks, events in both directions of writing, and a notice."""
+    now = json.loads(site.run("diagws-clinic", "predict", ROOM, "--json").stdout)["predictions"]
+    ranking = [(one["recommendation_id"], one["herb_name"]) for one in now]
+    tell_effect(site, 0.76, *ranking[0], old_effectiveness=0.62)
+    tell_ranking(site, *reversed(ranking), (99, "Valerian root, dried and ground, Valerianaofficinalis"), added=[ranking[0][0]])
+    tell_ranking(site, *reversed(ranking), added=[ranking[0][0]], removed=[99])
     tell_feedback(site, 4, comment="خیلی بهتر می‌خوابم، ممنون")
-    page.until("document.querySelectorAll('#event-list li').length === 15", "all events")
+    page.until("document.querySelectorAll('#event-list li').length === 4", "all events")
+    page.until("document.querySelectorAll('.tag').length === 2", "both marks")
     page.ask(f"location.hash = '#diagnosis={ROOM}&token={site.alice}'")
     page.until("document.querySelector('.notice') !== null", "a notice")
 
@@ -313,17 +389,18 @@ def accessible(page, axe):
     assert found == []
 
 
-def test_every_width_direction_and_theme(site, page):
+def test_every_width_direction_and_theme(made_up, clinic_page):
+    page = clinic_page
     modules = npm(ROOT / "tests" / "browser" / "axe")
     axe = (modules / "axe-core" / "axe.min.js").read_text()
     used("axe-core " + json.loads((modules / "axe-core" / "package.json").read_text())["version"])
-    populate(site, page)
+    populate(made_up, page)
     for language in ("en", "fa"):
         if language == "fa":
             page.click("#language")
             page.until("document.documentElement.dir === 'rtl'", "right to left")
             page.until_text("#state", "زنده")
-            assert page.text("#updates") == "۱۵"
+            assert page.text("#updates") == "۴"
         for theme in ("light", "dark"):
             page.run(page.tab.prefer(color_scheme=theme, reduced_motion="reduce"))
             for width in (320, 768, 1280):
@@ -331,5 +408,5 @@ def test_every_width_direction_and_theme(site, page):
                 page.until(f"document.documentElement.clientWidth === {width}", "the width")
                 assert page.ask("document.documentElement.scrollWidth") == width
                 assert page.ask(CUT) == []
-                page.run(page.tab.screenshot(SCREENS / f"messages-{language}-{theme}-{width}.png"))
+                page.run(page.tab.screenshot(SCREENS / f"dashboard-{language}-{theme}-{width}.png"))
             accessible(page, axe)
