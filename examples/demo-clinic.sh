@@ -19,7 +19,11 @@ finish() {
     trap - EXIT
     [ $status = 0 ] || { echo "demo: failed; what the processes said:"; tail -n 5 "$dir"/*.log; } >&2
     [ ${#pids[@]} = 0 ] || kill "${pids[@]}" 2>"$dir/kill" || echo "(some had ended)" >"$dir/ended"
-    wait
+    for pid in "${pids[@]}"; do
+        ended=0
+        wait "$pid" 2>"$dir/wait" || ended=$?
+        [ $ended -lt 128 ] || [ $ended = 143 ] || { echo "demo: a process ended with status $ended" >&2 && status=1; }
+    done
     rm -rf "$dir"
     exit $status
 }
