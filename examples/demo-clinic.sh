@@ -8,7 +8,7 @@
 set -euo pipefail
 
 examples=$(cd "$(dirname "$0")" && pwd)
-bin=${DIAGWS_BIN:-$examples/../build/bin}
+bin=$(cd "${DIAGWS_BIN:-$examples/../build/bin}" && pwd)
 PATH=$bin:$PATH
 dir=$(mktemp -d)
 export DIAGWS_HUB=ipc://$dir/hub.sock DIAGWS_CLINIC_DB=$dir/clinic.db
