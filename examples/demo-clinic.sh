@@ -8,8 +8,7 @@
 set -euo pipefail
 
 examples=$(cd "$(dirname "$0")" && pwd)
-bin=$(cd "${DIAGWS_BIN:-$examples/../build/bin}" && pwd)
-PATH=$bin:$PATH
+PATH=${DIAGWS_BIN:-$examples/../build/bin}:$PATH
 dir=$(mktemp -d)
 export DIAGWS_HUB=ipc://$dir/hub.sock DIAGWS_CLINIC_DB=$dir/clinic.db
 pids=()
@@ -84,7 +83,7 @@ if [ -z "${SCRIPT:-}" ]; then
     echo
     echo "  Open it, and give feedback there or by a shell:"
     echo "  echo '{\"diagnosis_id\":101,\"recommendation_id\":$(ask "SELECT min(id) FROM recommendations WHERE diagnosis = '101'"),\"rating\":5,\"symptom_improvement\":5}' |"
-    echo "      DIAGWS_HUB=$DIAGWS_HUB DIAGWS_CLINIC_DB=$DIAGWS_CLINIC_DB $bin/diagws-clinic feedback submit"
+    echo "      DIAGWS_HUB=$DIAGWS_HUB DIAGWS_CLINIC_DB=$DIAGWS_CLINIC_DB $(readlink -f "$(command -v diagws-clinic)") feedback submit"
     echo
     echo "  ^C ends it all."
     wait

@@ -49,10 +49,11 @@ FILL = """
 WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < :patients)
 INSERT INTO patients SELECT i, 'بیمار ' || i, 'مزاج ' || (i * 7919 % 9), i % 90 FROM n;
 WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < :patients)
-INSERT INTO diagnoses SELECT i, i, 'condition ' || (i % 40), '["symptom ' || (i % 7) || '","symptom ' || (i % 11) || '"]',
-    :now - 130 * 86400 FROM n;
+INSERT INTO diagnoses SELECT i, i, 'condition ' || (i % 40),
+    json_array('symptom ' || (i % 7), 'symptom ' || (i % 11)), :now - 130 * 86400 FROM n;
 WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < :recommendations)
-INSERT INTO recommendations (id, diagnosis, herb) SELECT i, 1 + i % (:recommendations / 5), 'گیاه ' || (i * 31 / 7 % 50) FROM n;
+INSERT INTO recommendations (id, diagnosis, herb)
+    SELECT i, 1 + i % (:recommendations / 5), 'گیاه ' || (i * 31 / 7 % 50) FROM n;
 WITH RECURSIVE n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 549)
 INSERT INTO herb_symptoms SELECT 'گیاه ' || (i % 50), 'symptom ' || (i / 50), (i * 37 % 101) / 100.0 FROM n;
 """

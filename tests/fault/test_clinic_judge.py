@@ -109,7 +109,8 @@ def tell_a_comment_abroad(ward):
 
 
 def push_out_of_thin_air(ward):
-    ward.edit("102", 4, (7, f"{TAG}.ranking.102.3", "recommendation_update", {"old_data": RANKINGS[0], "new_data": RANKINGS[1]}))
+    ward.edit("102", 4, (7, f"{TAG}.ranking.102.3", "recommendation_update",
+                         {"old_data": RANKINGS[0], "new_data": RANKINGS[1]}))
 
 
 def push_by_another_id(ward):
