@@ -164,7 +164,8 @@ class Clinic:
         file = self.path.parent / "feedback.ndjson"
         self.timed("export feedback", BIN / "diagws-clinic", "export", "feedback",
                    more=lambda wall: f"{self.numbers['records'] / wall:,.0f} lines/s")
-        exported = subprocess.Popen([BIN / "diagws-clinic", "export", "feedback"], env=self.env, stdout=subprocess.PIPE)
+        exported = subprocess.Popen([BIN / "diagws-clinic", "export", "feedback"], env=self.env,
+                                    stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
         with open(file, "wb") as out:
             for _ in range(count):
                 out.write(exported.stdout.readline())
