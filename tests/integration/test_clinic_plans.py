@@ -18,6 +18,8 @@ WALKS = {
     "outbox_add": ("c", "has one row"),
     "predict_cohort": ("\\(subquery-1\\)", "the 20 rows that an index found"),
 }
+# By their names: what puts a whole table out, and what counts one.
+WHOLE = re.compile(r"dump_\w+|\w+_count")
 
 
 def statements():
@@ -44,8 +46,8 @@ def test_plans():
     db = sqlite3.connect(":memory:")
     db.executescript(texts.pop("schema_1"))
     walked, wrong = set(), []
-    for name, text in texts.items():
-        for step in plan(db, text):
+    for name in (name for name in texts if not WHOLE.fullmatch(name)):
+        for step in plan(db, texts[name]):
             if not step.startswith("SCAN ") or step == "SCAN CONSTANT ROW" or " VIRTUAL TABLE " in step:
                 continue
             walked.add(name)

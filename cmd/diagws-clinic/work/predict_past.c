@@ -19,10 +19,10 @@ day(const struct order *order, size_t i)
 	return order->now - (int64_t)(DAYS - 1 - i) * DAY;
 }
 
-/* Adds the records of a recommendation to each day's, and to the diagnosis's. */
+/* Adds the records of a recommendation to each day's. */
 static int
-add_records(struct db *db, const struct order *order, int64_t recommendation, struct model_effect own[DAYS],
-	struct model_effect all[DAYS], struct dw_fault *fault)
+add_records(struct db *db, const struct order *order, int64_t recommendation, struct model_effect days[DAYS],
+	struct dw_fault *fault)
 {
 	sqlite3_stmt *row;
 	bool more = true;
@@ -30,13 +30,9 @@ add_records(struct db *db, const struct order *order, int64_t recommendation, st
 		db, &row, fault, sql_predict_feedback, "iii", recommendation, day(order, 0) - MODEL_WINDOW, order->now);
 
 	while (err == DW_OK && (err = db_next(db, row, &more, fault)) == DW_OK && more)
-		for (size_t i = 0; i < DAYS; i++) {
-			const int64_t created = sqlite3_column_int64(row, 0), rating = sqlite3_column_int64(row, 1);
-			const int64_t improvement = sqlite3_column_int64(row, 2);
-
-			model_effect_add(&own[i], day(order, i), created, rating, improvement);
-			model_effect_add(&all[i], day(order, i), created, rating, improvement);
-		}
+		for (size_t i = 0; i < DAYS; i++)
+			model_effect_add(&days[i], day(order, i), sqlite3_column_int64(row, 0), sqlite3_column_int64(row, 1),
+				sqlite3_column_int64(row, 2));
 	return err;
 }
 
@@ -62,13 +58,16 @@ put_recommendations(
 	while (err == DW_OK && (err = db_next(db, row, &more, fault)) == DW_OK && more) {
 		struct model_effect own[DAYS] = { 0 };
 
-		err = add_records(db, order, sqlite3_column_int64(row, 0), own, all, fault);
+		err = add_records(db, order, sqlite3_column_int64(row, 0), own, fault);
 		put_open(out, NULL, '{');
 		put_integer(out, "recommendation_id", sqlite3_column_int64(row, 0));
 		put_text(out, "herb_name", db_text(row, 1));
 		put_open(out, "effectiveness", '[');
-		for (size_t i = 0; i < DAYS; i++)
+		for (size_t i = 0; i < DAYS; i++) {
+			all[i].cases += own[i].cases;
+			all[i].successes += own[i].successes;
 			put_effectiveness(out, NULL, &own[i]);
+		}
 		put_close(out, ']');
 		put_close(out, '}');
 	}
