@@ -17,7 +17,8 @@ print_rows(struct db *db, const struct table *table, bool csv, struct dw_fault *
 	if (csv)
 		table_add_csv_head(&line, table);
 	while (err == DW_OK && more) {
-		(void)fwrite(line.data, 1, line.len, stdout);
+		if (line.len > 0)
+			(void)fwrite(line.data, 1, line.len, stdout);
 		dw_buf_reset(&line);
 		err = db_next(db, row, &more, fault);
 		if (err != DW_OK || !more)
@@ -52,7 +53,7 @@ verb_export(int count, char **operands)
 	else if (count > 1)
 		err = dw_opt_misuse(&clinic_command, "'%s' is one operand too many", operands[1]);
 	dw_buf_clear(&names);
-	if (err != DW_OK)
+	if (table == NULL || err != DW_OK)
 		return dw_err_exit(err);
 	status = verb_open(&db);
 	if (status == 0)

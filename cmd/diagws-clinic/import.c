@@ -257,6 +257,13 @@ take_lines(uint64_t *number)
 	}
 }
 
+/* The last line of a whole record, where `number` was read last. */
+static uint64_t
+whole(uint64_t number)
+{
+	return import.csv.state == CSV_QUOTED ? import.first - 1 : number;
+}
+
 static void
 run(uint64_t *number)
 {
@@ -268,7 +275,7 @@ run(uint64_t *number)
 			break;
 		dw_progress_tell(&import.progress, *number, import.rejected);
 		if (!holds_all() && !dw_interrupt_wait(import.lines->fd, -1, 0))
-			end_group(true, *number); /* the input pauses: nobody waits for us meanwhile */
+			end_group(true, whole(*number)); /* the input pauses: nobody waits for us meanwhile */
 		if (!import.stop && dw_command_wait(import.lines, true, NULL, false, &fault) != DW_OK)
 			end(DW_E_NOINPUT, &fault);
 	}
@@ -285,13 +292,13 @@ finish(uint64_t number)
 	if (clinic_options.atomic)
 		end_group(!clinic_options.dry && !ended && import.rejected == 0, number);
 	else
-		end_group(!clinic_options.dry && !import.stop, number);
+		end_group(!clinic_options.dry && !import.stop, whole(number));
 	dw_progress_hide(&import.progress);
 	if (ended || import.stop)
 		fprintf(stderr, "%s: %s: stopped after line %llu; %s\n", clinic_command.name, import.lines->name,
 			(unsigned long long)(holds_all() ? number : import.kept),
-			holds_all() ? "nothing was changed" : "what is before it was taken");
-	if (!dw_common.quiet && isatty(STDERR_FILENO) && !ended)
+			holds_all() ? "nothing was changed" : "what stands up to there was taken");
+	if (!dw_common.quiet && isatty(STDERR_FILENO) && !ended && !import.stop)
 		fprintf(stderr, "%s: %s %llu, rejected %llu\n", import.table->name, clinic_options.dry ? "would take" : "taken",
 			(unsigned long long)import.taken, (unsigned long long)import.rejected);
 	return dw_interrupted() && !import.stop ? DW_EXIT_INTERRUPTED : dw_err_exit(import.err);

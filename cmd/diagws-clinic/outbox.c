@@ -72,6 +72,7 @@ verb_outbox(int count, char **operands)
 	if (status != 0)
 		return status;
 	if (pushes) {
+		(void)dw_interrupt_fd();
 		err = verb_push(db, &fault);
 	} else {
 		err = list_outbox(db, clinic_options.limit, &answer, &fault);

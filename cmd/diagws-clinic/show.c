@@ -276,7 +276,7 @@ measure(struct grid *grid)
 
 		grid->columns[i].width = dw_text_width(name.p, name.n);
 	}
-	for (size_t i = 0; rest.n > 0; i++) {
+	for (size_t i = 0; grid->count > 0 && rest.n > 0; i++) {
 		const struct dw_cell cell = dw_rows_take(&rest);
 		struct column *column = &grid->columns[i % grid->count];
 		const size_t width = cell_width(&cell);
@@ -367,7 +367,7 @@ print_grid(struct grid *grid, bool single)
 		dw_buf_adds(&names, names.len > 0 ? "\t" : "");
 		dw_buf_add(&names, name.p, name.n);
 	}
-	for (size_t i = 0; rest.n > 0; i++) {
+	for (size_t i = 0; grid->count > 0 && rest.n > 0; i++) {
 		const char *from = rest.p;
 
 		(void)dw_rows_take(&rest);

@@ -83,12 +83,12 @@ table_field(const struct table *table, struct dw_str name)
 
 /* A checked value, as it is put into the file. */
 struct value {
-	enum { NOTHING, NUMBER, REAL, TEXT } type;
 	int64_t number;
 	double real;
 	struct dw_str text;
-	char room[DW_ROOM_MAX + 1];
 	struct dw_buf made; /* what text lies in, where it was made here */
+	enum { NOTHING, NUMBER, REAL, TEXT } type;
+	char room[DW_ROOM_MAX + 1];
 };
 
 static struct dw_str
@@ -155,7 +155,7 @@ take_symptoms(
 	static const char expected[] = "an array of at most 50 texts of 1 to 64 characters";
 	const struct field name = { field->name, FIELD_NAME, true, 0, NAME_MAX_POINTS };
 	struct dw_json *list = NULL;
-	struct value one;
+	struct value one = { .type = NOTHING };
 	int err;
 
 	if (member->type != DW_JSON_ARRAY)
@@ -176,7 +176,8 @@ take_symptoms(
 	}
 	dw_buf_addc(&value->made, ']');
 	dw_json_destroy(&list);
-	*value = (struct value) { TEXT, .text = dw_bytes(value->made.data, value->made.len), .made = value->made };
+	value->type = TEXT;
+	value->text = dw_bytes(value->made.data, value->made.len);
 	return err != DW_OK || dw_buf_ok(&value->made) ? err : DW_E_NOMEM;
 }
 
@@ -223,7 +224,7 @@ take_value(const struct field *field, const struct dw_json_member *member, struc
 {
 	int err;
 
-	*value = (struct value) { NOTHING };
+	*value = (struct value) { .type = NOTHING };
 	if (member == NULL || member->type == DW_JSON_NULL)
 		return field->required
 				   ? dw_fault_set(fault, DW_E_FIELD, field->name, NULL, "field '%s' is missing", field->name)

@@ -74,7 +74,6 @@ verb_push(struct db *db, struct dw_fault *fault)
 	bool idle = false;
 	int err = pump_new(&pump, db, dw_common.endpoint, dw_common.timeout_ms);
 
-	(void)dw_interrupt_fd();
 	while (err == DW_OK) {
 		err = pump_run(pump, &idle, fault);
 		if (err != DW_OK || idle)
@@ -96,8 +95,10 @@ push_after(struct db *db)
 {
 	struct dw_fault fault = { 0 };
 	int64_t waiting = 0;
-	const int err = verb_push(db, &fault);
+	int err;
 
+	(void)dw_interrupt_fd();
+	err = verb_push(db, &fault);
 	if (err == DW_OK)
 		return 0;
 	if (err == DW_E_AGAIN)

@@ -1,4 +1,5 @@
-/* The subcommands, one file each: each reads its operands and ends with an exit status. main.c has read the options.
+/* The subcommands, one file each: each reads its operands and ends with an exit status. main.c has read the options
+ * (options.c).
  */
 #ifndef VERBS_H
 #define VERBS_H
@@ -11,7 +12,7 @@
 
 extern const struct dw_command clinic_command;
 
-/* The options, as main.c has read them. */
+/* The options, as they were given. */
 struct clinic_options {
 	const char *db;  /* the file */
 	const char *now; /* NULL: the clock */
@@ -44,7 +45,7 @@ int verb_open(struct db **db);
 /* Tells what failed, and gives the exit status. */
 int verb_fail(int err, const struct dw_fault *fault);
 /* Sends all that waits in the outbox. DW_OK: nothing waits any more; else something still does, and *fault says why.
- * ^C ends it: DW_E_AGAIN. */
+ * ^C ends it, where dw_interrupt_fd was called: DW_E_AGAIN. */
 int verb_push(struct db *db, struct dw_fault *fault);
 /* Opens the file, carries a call out, prints the answer as --format says (show.h), and pushes where the call had
  * something to push: what cannot be pushed now is kept, and said on stderr. silent: the answer is printed on a

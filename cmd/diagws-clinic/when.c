@@ -2,7 +2,6 @@
 #include "when.h"
 
 #include <ctype.h>
-#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
@@ -10,17 +9,29 @@
 
 static const int64_t END = INT64_C(253402300799); /* 9999-12-31T23:59:59Z */
 
+/* Two digits; -1: they are none. */
+static int
+two_digits(const char *text)
+{
+	if (!isdigit((unsigned char)text[0]) || !isdigit((unsigned char)text[1]))
+		return -1;
+	return (text[0] - '0') * 10 + (text[1] - '0');
+}
+
 /* "Z" or "+03:30", to its end. */
 static bool
 parse_zone(const char *text, int64_t *seconds)
 {
-	int hours, minutes, n = 0;
+	int hours, minutes;
 
 	*seconds = 0;
 	if ((text[0] == 'Z' || text[0] == 'z') && text[1] == '\0')
 		return true;
-	if (sscanf(text, "%*1[+-]%2d:%2d%n", &hours, &minutes, &n) != 2 || n != 6 || text[n] != '\0' || hours > 23 ||
-		minutes > 59)
+	if ((text[0] != '+' && text[0] != '-') || strlen(text) != sizeof("+03:30") - 1 || text[3] != ':')
+		return false;
+	hours = two_digits(text + 1);
+	minutes = two_digits(text + 4);
+	if (hours < 0 || hours > 23 || minutes < 0 || minutes > 59)
 		return false;
 	*seconds = (text[0] == '-' ? -1 : 1) * (hours * 3600 + minutes * 60);
 	return true;

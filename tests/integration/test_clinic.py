@@ -475,7 +475,7 @@ def test_an_interrupted_import_says_how_far_it_came(alone, tmp_path):
     until(lambda: alone.read("SELECT count(*) FROM patients") == [(5,)], "both lines")
     popen.send_signal(signal.SIGINT)
     said = popen.communicate(timeout=PATIENCE)[1]
-    assert popen.returncode == 130 and "stdin: stopped after line 2; what is before it was taken" in said
+    assert popen.returncode == 130 and "stdin: stopped after line 2; what stands up to there was taken" in said
 
 
 # ---- demo, and what is shown ----
