@@ -16,7 +16,7 @@ microhttpd\.h       lib/http/.*
 openssl/ssl\.h      cmd/diagws-edge/door/server\.c
 openssl/[cep]       lib/token/signature\.c|cmd/diagws-edge/door/server\.c|cmd/diagws-edge/room/frame\.c|cmd/diagws-bench/client\.c
 libwebsockets\.h    cmd/diagws-edge/.*
-uv\.h               lib/http/.*|cmd/diagws-edge/.*|cmd/diagws-clinic/http/owners\.c|cmd/diagws-clinic/serve\.c
+uv\.h               lib/http/.*|cmd/diagws-(edge|clinic)/.*
 sqlite3\.h          cmd/diagws-clinic/.*
 systemd/            lib/cli/notify\.c
 getopt\.h           lib/cli/opt\.c

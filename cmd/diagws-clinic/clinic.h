@@ -97,35 +97,4 @@ int rank_diagnosis(struct db *db, struct dw_str diagnosis, int64_t now, struct d
 int outbox_add(struct db *db, struct dw_str diagnosis, const char *type, const char *message, const struct dw_buf *data,
 	int64_t now, struct dw_fault *fault);
 
-/* Until all of them are there. */
-#pragma weak feedback_submit
-#pragma weak feedback_submit_batch
-#pragma weak feedback_update
-#pragma weak feedback_history
-#pragma weak feedback_summary
-#pragma weak feedback_trend
-#pragma weak feedback_overview
-#pragma weak feedback_most_effective
-#pragma weak feedback_side_effects
-#pragma weak analytics_status
-#pragma weak analytics_recommendation
-#pragma weak analytics_diagnosis
-#pragma weak analytics_condition
-#pragma weak analytics_herb
-#pragma weak analytics_trending
-#pragma weak analytics_worst
-#pragma weak analytics_calculate
-#pragma weak analytics_calculate_batch
-#pragma weak predict_diagnosis
-#pragma weak predict_optimize
-#pragma weak predict_evolution
-#pragma weak predict_accuracy
-#pragma weak predict_profile
-#pragma weak predict_stats
-#pragma weak predict_version
-#pragma weak predict_batch
-#pragma weak compute_recommendation
-#pragma weak rank_diagnosis
-#pragma weak outbox_add
-
 #endif

@@ -1,6 +1,7 @@
 /* The options of diagws-clinic: one table for parsing, --help and completion. Its own file because all subcommands read
  * them, and main.c calls all subcommands.
  */
+#include "cli/logging.h"
 #include "cli/opt.h"
 #include "verbs.h"
 
@@ -66,5 +67,5 @@ const struct dw_command clinic_command = {
 	.examples = "diagws-clinic init && diagws-clinic demo\n"
 				"diagws-clinic analytics run                      # from cron\n"
 				"diagws-clinic predict 101 --json | jq '.predictions[0]'",
-	.groups = (const struct dw_opt *const[]) { options, dw_opt_hub, dw_opt_table, dw_opt_common, NULL },
+	.groups = (const struct dw_opt *const[]) { options, dw_opt_daemon, dw_opt_hub, dw_opt_table, dw_opt_common, NULL },
 };

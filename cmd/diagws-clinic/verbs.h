@@ -73,19 +73,4 @@ int verb_act(const struct verb_action *action, int count, char **operands);
 /* The same of the one that operands[0] names; verb is for messages. */
 int verb_choose(const char *verb, const struct verb_action *actions, size_t n, int count, char **operands);
 
-/* Until all of them are there. */
-#pragma weak verb_import
-#pragma weak verb_export
-#pragma weak verb_feedback
-#pragma weak verb_analytics
-#pragma weak verb_predict
-#pragma weak verb_optimize
-#pragma weak verb_evolution
-#pragma weak verb_accuracy
-#pragma weak verb_profile
-#pragma weak verb_stats
-#pragma weak verb_outbox
-#pragma weak verb_serve
-#pragma weak verb_demo
-
 #endif

@@ -200,8 +200,8 @@ dw_http_listen_check(const char *text, bool *tls, struct dw_fault *fault)
 	struct place place = { 0 };
 	int err = read_place(text, tls != NULL, &place, fault);
 
-	if (place.tls)
-		*tls = true;
+	if (tls != NULL)
+		*tls |= place.tls;
 	return err;
 }
 

@@ -111,8 +111,8 @@ bool dw_http_number(const struct dw_http_request *request, const char *name,
 void dw_http_answer(struct dw_http_request *request, unsigned status);
 /* Answers an error of ours; message and field may be NULL, and what they say then is dw_err_text's. The status follows
  * from the error: 400 DW_E_JSON; 401 DW_E_TOKEN…; 403 DW_E_DENIED, which says nothing more, and comes when
- * DW_HTTP_DENY_MS are over; 413 DW_E_TOO_BIG; 422 DW_E_FIELD, DW_E_ID_REUSED; 429 DW_E_RATE; 504 DW_E_UNDELIVERED; 503
- * what may be tried again; else 500. */
+ * DW_HTTP_DENY_MS are over; 404 DW_E_UNKNOWN; 413 DW_E_TOO_BIG; 422 DW_E_FIELD, DW_E_ID_REUSED; 429 DW_E_RATE; 504
+ * DW_E_UNDELIVERED; 503 what may be tried again; else 500. */
 void dw_http_fail(struct dw_http_request *request, int err, const char *message, const char *field);
 /* {"success":false,"error":{"code","message","field"},"detail"}, with any status; field may be NULL. */
 void dw_http_error(

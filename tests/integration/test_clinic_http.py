@@ -5,6 +5,7 @@ import concurrent.futures
 import contextlib
 import http.client
 import json
+import signal
 import sqlite3
 import threading
 import time
@@ -50,7 +51,7 @@ def fill(file):
         db.executemany("INSERT INTO diagnoses VALUES (?, ?, ?, ?, 1)", [
             (OWN, 1, HEADACHE, '["درد"]'), ("102", 2, HEADACHE, "[]"), (OTHER, 3, "insomnia", "[]")])
         db.executemany("INSERT INTO recommendations (id, diagnosis, herb) VALUES (?, ?, ?)",
-                       [(n, OWN, f"{HERB} {n}") for n in range(1, 4)] + [(9, OTHER, "valerian")] +
+                       [(n, OWN, f"{HERB} {n}") for n in range(1, 4)] + [(9, OTHER, "valerian"), (50, OWN, "sage")] +
                        [(n, OWN, "mint") for n in range(100, 200)])
 
 
@@ -197,6 +198,10 @@ def test_what_there_is_not_and_what_is_another_s_look_alike(world):
              ("PUT", "/api/feedback/update/{}", 10 ** 6, -1, '{"rating":6}'),
              ("POST", "/api/feedback/submit?{}", 1, 2, json.dumps(feedback(OTHER, 9, 6))),
              ("POST", "/api/feedback/submit?{}", 1, 2, json.dumps(feedback("777", 9, 6)))]
+    # One that she owns, but that the clinic does not know.
+    world.grant("555", "alice")
+    pairs += [("GET", "/api/feedback/diagnosis/{}/overview", "555", "556", None),
+              ("POST", "/api/feedback/submit?{}", 1, 2, json.dumps(feedback("555")))]
     seen = set()
     for method, path, foreign, unknown, body in pairs:
         for value in (foreign, unknown):
@@ -398,6 +403,8 @@ def pushed(world, room):
 
 
 def test_the_hub_away(world):
+    assert world.serve.request("/api/feedback/submit", feedback(recommendation=50, rating=5), world.alice)[0] == 200
+    assert world.serve.request("/api/analytics/calculate/50", b"", world.alice, "POST")[2]["effectiveness"] == 1
     until(lambda: waiting(world) == 0, "the outbox to be empty")
     world.the_hub.kill()
     with concurrent.futures.ThreadPoolExecutor() as pool:
@@ -409,8 +416,8 @@ def test_the_hub_away(world):
     until(lambda: not world.serve.ready(), "the clinic to notice")
     assert world.serve.request("/api/analytics/status", token=world.stat)[0] == 200
     with contextlib.closing(sqlite3.connect(world.file)) as db, db:
-        db.execute("UPDATE feedback SET rating = 1, symptom_improvement = 1 WHERE recommendation = 1")
-    status, _, body = world.serve.request("/api/analytics/calculate/1", b"", world.service, "POST")
+        db.execute("UPDATE feedback SET rating = 1, symptom_improvement = 1 WHERE recommendation = 50")
+    status, _, body = world.serve.request("/api/analytics/calculate/50", b"", world.service, "POST")
     assert status == 200 and body["changed"] is True
     (message,) = (row[0] for row in rows(world, "SELECT message FROM outbox WHERE type = 'effectiveness_update'"))
     world.the_hub = world.hub()
@@ -445,3 +452,21 @@ def test_killed_it_loses_nothing_and_tells_nothing_twice(world):
     told = {id.partition(".")[2] for id in ids}
     assert all(version <= versions[number] for number, version in answered)
     assert {f"feedback.{number}.{version}" for number, version in answered} <= told
+
+
+def test_keys_are_read_again_and_a_socket_serves_too(world):
+    serve = start(world, "--listen", f"unix:{world.path}/clinic.sock", "--issuer", "clinic")
+    key = world.keys / "more.hs256"
+    key.write_text("x" * 64)
+    key.chmod(0o600)
+    mint = ["--issuer", "clinic", "--scope", "stat"]
+    refused(serve.request("/api/analytics/status", token=world.stat), 401, "token_invalid")
+    assert serve.request("/api/analytics/status", token=world.token("desk", *mint))[0] == 200
+    token = world.token("desk", *mint, key=key)
+    refused(serve.request("/api/analytics/status", token=token), 401, "token_invalid")
+    serve.signal(signal.SIGHUP)
+    until(lambda: serve.request("/api/analytics/status", token=token)[0] == 200, "the new key")
+    done = world.run("curl", "-s", "--unix-socket", world.path / "clinic.sock", "http://x/healthz")
+    assert json.loads(done.stdout) == {"status": "ok"}
+    assert serve.terminate() == 0 and token not in serve.said()
+    key.unlink()

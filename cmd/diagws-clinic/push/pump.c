@@ -1,9 +1,10 @@
 /* See pump.h. Its own folder because nothing else speaks to the hub for the clinic.
  *
- * The happy path: rows are read behind the last one sent, as many as the window has room for; answers are noted as they
- * come, in the callback, and written down together, in one commit. Failure modes: an answer that says never (the row is
- * marked), one that says not now or none at all (the connection is given up and everything is read again from the first
- * row), a file that cannot be written (the notes are kept for the next turn).
+ * The happy path: of the first ROWS rows that wait, each diagnosis's first is sent, as far as the window has room;
+ * answers are noted as they come, in the callback, and written down together, in one commit. So what a diagnosis is
+ * told keeps its order, also where one push fails for a while and those behind it would not. Failure modes: an answer
+ * that says never (the row is marked), one that says not now or none at all (the connection is given up and everything
+ * is read again from the first row), a file that cannot be written (the notes are kept for the next turn).
  *
  * Invariants: flights and notes together are at most WINDOW, so that a note always has a place; less than half of the
  * library's own window of bytes is used, so that diagws_send never waits.
@@ -14,14 +15,16 @@
 #include <stdlib.h>
 
 #include "diagws.h"
+#include "message/msg.h"
 #include "sql/db.h"
 
-enum { WINDOW = 64, BYTES_MAX = 512 * 1024, WHY_SIZE = 256 };
+enum { WINDOW = 64, ROWS = 4 * WINDOW, BYTES_MAX = 512 * 1024, WHY_SIZE = 256 };
 
 /* A row that was sent, and what was answered. */
 struct flight {
 	struct pump *pump;
 	int64_t row; /* 0: free */
+	char diagnosis[DW_ROOM_MAX + 1];
 	size_t bytes;
 	bool answered, refused;
 	char why[WHY_SIZE]; /* of a refused one */
@@ -32,7 +35,6 @@ struct pump {
 	const char *endpoint;
 	int64_t timeout_ms;
 	struct diagws *d; /* NULL: not connected */
-	int64_t last;     /* the last row that was sent */
 	struct flight flights[WINDOW];
 	size_t under_way, bytes, noted;
 	uint64_t stored, refused;
@@ -162,47 +164,61 @@ send_row(struct pump *pump, sqlite3_stmt *row)
 	while (flight->row != 0)
 		flight++;
 	*flight = (struct flight) { .pump = pump, .row = sqlite3_column_int64(row, 0), .bytes = data.n };
-	pump->last = flight->row;
+	(void)dw_str_copy(db_text(row, 1), flight->diagnosis, sizeof(flight->diagnosis));
 	pump->under_way++;
 	pump->bytes += data.n;
 	/* Texts of SQLite end with a NUL. */
 	err = diagws_send(
-		pump->d, db_text(row, 1).p, db_text(row, 2).p, data.p, data.n, db_text(row, 3).p, take_answer, flight);
+		pump->d, flight->diagnosis, db_text(row, 2).p, data.p, data.n, db_text(row, 3).p, take_answer, flight);
 	if (err != 0)
 		note(flight, err);
+}
+
+/* Whether a push to this diagnosis is under way, or was answered just now. */
+static bool
+is_busy(const struct pump *pump, struct dw_str diagnosis)
+{
+	for (size_t i = 0; i < WINDOW; i++)
+		if (pump->flights[i].row != 0 && dw_str_is(diagnosis, pump->flights[i].diagnosis))
+			return true;
+	return false;
+}
+
+static void
+connect_to_hub(struct pump *pump)
+{
+	const struct diagws_options options = { .timeout_ms = pump->timeout_ms, .name = "diagws-clinic" };
+
+	if (pump->d == NULL)
+		pump->err = diagws_open(&pump->d, pump->endpoint, &options);
 }
 
 /* *none: there was nothing to send. */
 static int
 send_more(struct pump *pump, bool *none, struct dw_fault *fault)
 {
-	const size_t room = WINDOW - pump->under_way - pump->noted;
 	sqlite3_stmt *row;
-	bool more = room > 0;
-	int err = DW_OK;
+	bool more = true;
+	int err = db_query(pump->db, &row, fault, sql_outbox_waiting, "i", (int64_t)ROWS);
 
-	*none = false;
-	if (more)
-		err = db_query(pump->db, &row, fault, sql_outbox_waiting, "ii", pump->last, (int64_t)room);
-	for (bool first = true; err == DW_OK && more && pump->err == DW_OK; first = false) {
-		if (pump->bytes >= BYTES_MAX) {
-			db_end(row);
-			break;
-		}
+	*none = true;
+	while (err == DW_OK) {
 		err = db_next(pump->db, row, &more, fault);
-		*none = first && err == DW_OK && !more;
 		if (err != DW_OK || !more)
+			return err;
+		*none = false;
+		if (pump->under_way + pump->noted == WINDOW || pump->bytes >= BYTES_MAX)
 			break;
-		if (pump->d == NULL) {
-			const struct diagws_options options = { .timeout_ms = pump->timeout_ms, .name = "diagws-clinic" };
-
-			pump->err = diagws_open(&pump->d, pump->endpoint, &options);
-		}
+		if (is_busy(pump, db_text(row, 1)))
+			continue;
+		connect_to_hub(pump);
 		if (pump->err == DW_OK)
 			send_row(pump, row);
 		if (pump->err != DW_OK)
-			db_end(row);
+			break;
 	}
+	if (err == DW_OK)
+		db_end(row);
 	return err;
 }
 
@@ -219,7 +235,6 @@ give_up(struct pump *pump, struct dw_fault *fault)
 	diagws_close(&pump->d);
 	pump->err = DW_OK;
 	pump->fault = (struct dw_fault) { 0 };
-	pump->last = 0;
 	return err;
 }
 

@@ -343,7 +343,7 @@ static int
 open_file(struct db **out, const char *path, int flags, struct dw_fault *fault)
 {
 	static const char set_up[] = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;"
-								 "PRAGMA trusted_schema = OFF";
+								 "PRAGMA trusted_schema = OFF; PRAGMA cache_size = -65536"; /* KiB */
 	struct db *db = calloc(1, sizeof(*db));
 	int64_t version = 0;
 	int err = DW_OK;

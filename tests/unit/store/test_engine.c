@@ -979,7 +979,7 @@ test_owners_in_pages(void **state)
 	const struct dw_owner_row *row;
 
 	for (int i = 0; i < 95; i++) {
-		char user[8], room[8];
+		char user[16], room[16];
 
 		(void)snprintf(room, sizeof(room), "%d", i / 10);
 		(void)snprintf(user, sizeof(user), "u%02d", i);
