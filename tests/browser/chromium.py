@@ -102,7 +102,9 @@ class Tab:
 
     async def screenshot(self, path):
         """The whole page, however long it is."""
-        answer = await self._call("Page.captureScreenshot", captureBeyondViewport=True)
+        whole = (await self._call("Page.getLayoutMetrics"))["result"]["cssContentSize"]
+        beyond = await self.ask("document.documentElement.scrollHeight > innerHeight")
+        answer = await self._call("Page.captureScreenshot", captureBeyondViewport=beyond, clip={**whole, "scale": 1})
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(base64.b64decode(answer["result"]["data"]))
 

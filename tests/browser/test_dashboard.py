@@ -40,6 +40,14 @@ class Page:
     def open(self, token, room=ROOM):
         self.run(self.tab.open(f"{self.origin}/#diagnosis={room}&token={token}"))
 
+    def leave(self):
+        """Its connection is closed then."""
+        self.run(self.tab.open("about:blank"))
+        self.until("location.href === 'about:blank'", "the page to be left")
+
+    def come_back(self):
+        self.run(self.tab.open(self.origin + "/"))
+
     def ask(self, expression):
         return self.run(self.tab.ask(expression))
 
@@ -177,9 +185,9 @@ def test_updates_become_scores_marks_and_events(site, page):
     page.until_text("#live", "5 new events")
 
     # A reload goes on where it was and counts nothing twice; the keyboard reaches what is to be pressed.
-    page.run(page.tab.open("about:blank"))
+    page.leave()
     late = tell_effect(site, 0.2, recommendation=2, herb="زعفران", old_effectiveness=None)
-    page.run(page.tab.open(page.origin + "/"))
+    page.come_back()
     page.until("document.querySelectorAll('#event-list li').length === 6", "what was sent meanwhile")
     assert [page.count(name) for name in ("updates", "changes", "improvements")] == [6, 2, 1]
     assert "Poor" in page.texts(".measures")[0] and late["seq"] > 0
@@ -226,6 +234,9 @@ def test_a_token_is_renewed_on_the_connection_or_after_its_end(site, page):
     page.until_state("live")
     page.until("document.querySelectorAll('#event-list li').length === 1", f"{missed}")
     assert page.ask("document.getElementById('sign-in').hidden")
+    page.ask(f"location.hash = '#diagnosis=102&token={site.token('alice')}'")
+    page.until_text("#state", "Refused: this token does not allow this diagnosis")
+    assert page.text("#event-list") == "", "nothing of the other diagnosis"
 
 
 def test_offline_and_back(site, page):
@@ -247,11 +258,11 @@ def test_offline_and_back(site, page):
 def test_what_is_missing_is_said(site, page):
     tell_feedback(site, 5)
     page.until("document.querySelectorAll('#event-list li').length === 1", "the first")
-    page.run(page.tab.open("about:blank"))
+    page.leave()
     site.edges[0].kill()
     site.run("diagws-send", "-l", input="".join(json.dumps({
         "type": "note_update", "diagnosis_id": int(ROOM), "data": {"note": note}}) + "\n" for note in range(33)))
-    page.run(page.tab.open(page.origin + "/"))
+    page.come_back()
     page.until_text("#notices", "3 messages are missing here (too many to keep).")
     page.until_state("live")
     assert page.count("updates") == 31
@@ -260,15 +271,31 @@ def test_what_is_missing_is_said(site, page):
     page.until("document.querySelector('.notice') === null", "the notice to go")
 
 
+def test_an_edge_serves_the_page_by_itself(world, browser):
+    """As diagws up does: no config.json, so that the edge is the page's own origin."""
+    world.hub()
+    edge = world.edge("--www", WWW)
+    page = Page(browser.run, browser.tab(), edge.url("").rstrip("/"))
+    page.open(world.user("alice", ROOM))
+    page.until_state("live")
+    world.number = itertools.count(1)
+    tell_feedback(world, 5)
+    page.until_text("#event-list", "5 of 5")
+    assert page.unhappy() == []
+
+
 def test_two_tabs_do_not_take_each_others_place(site, browser, page):
+    tell_feedback(site, 4)
+    page.until("document.querySelectorAll('#event-list li').length === 1", "the first")
     other = Page(browser.run, browser.tab(), site.origin)
     other.open(site.alice)
     other.until_state("live")
+    assert (len(other.events()), other.count("updates")) == (1, 0), "it counts since it was opened"
     for rating in (1, 2, 3):
         tell_feedback(site, rating)
-    for tab in (page, other):
-        tab.until("document.querySelectorAll('#event-list li').length === 3", "the three")
-        assert (tab.count("updates"), tab.text("#state")) == (3, "Live: caught up")
+    for tab, updates in ((page, 4), (other, 3)):
+        tab.until("document.querySelectorAll('#event-list li').length === 4", "all four")
+        assert (tab.count("updates"), tab.text("#state")) == (updates, "Live: caught up")
         assert tab.ask("opened") == 1
     assert other.unhappy() == []
 
@@ -280,7 +307,7 @@ def test_the_shell_opens_offline_and_nothing_else_is_kept(site, page):
     assert sorted(kept) == sorted("/" + path.name.replace("index.html", "") for path in WWW.iterdir()
                                   if path.name != "sw.js")
     site.pages.close()
-    page.run(page.tab.open(page.origin + "/"))
+    page.come_back()
     page.until_text("#state", "Connection lost: trying again")
     assert page.text("#overview-title") == "Overall effectiveness"
     assert page.ask("fetch('config.json').then(() => 'answered', () => 'no answer')") == "no answer"
@@ -299,9 +326,10 @@ def made_up(world):
     world.run("diagws-clinic", "init")
     world.run("diagws-clinic", "demo")
     world.alice = world.user("alice", ROOM)
-    world.clinic = world._keep(Process(world, "diagws-clinic", [
+    world.serve = lambda: world._keep(Process(world, "diagws-clinic", [
         BIN / "diagws-clinic", "serve", "--listen", f"127.0.0.1:{port}", "--keys", world.keys, "--www", WWW,
         "--edge", f"ws://127.0.0.1:{world.edges[0].port}"]))
+    world.clinic = world.serve()
     until(lambda: "ready" in world.clinic.said() or world._must_live(world.clinic), "the clinic")
     world.number = itertools.count(1)
     return world
@@ -360,6 +388,8 @@ def test_feedback_comes_back_as_events(made_up, clinic_page):
     page.click("#refresh")
     page.until_text("#notices", "The clinic does not answer.")
     assert page.text("#state") == "Live: caught up"
+    made_up.serve()
+    page.until("document.querySelector('.notice') === null", "the clinic's scores, asked for again without a click")
 
 
 # ---- how it looks ----
@@ -383,7 +413,10 @@ def populate(site, page):
 
 
 def accessible(page, axe):
-    page.ask(axe + "; true")
+    """Neither axe-core nor the eye finds that it lacks anything: nothing is cut off, and nothing scrolls sideways."""
+    assert page.ask("document.documentElement.scrollWidth === document.documentElement.clientWidth")
+    assert page.ask(CUT) == []
+    page.ask("window.axe !== undefined") or page.ask(axe + "; true")
     found = page.ask("axe.run().then(({violations}) => violations.map((one) => "
                      "`${one.id}: ${one.nodes.map((node) => node.html.slice(0, 120))}`))")
     assert found == []
@@ -410,3 +443,10 @@ def test_every_width_direction_and_theme(made_up, clinic_page):
                 assert page.ask(CUT) == []
                 page.run(page.tab.screenshot(SCREENS / f"dashboard-{language}-{theme}-{width}.png"))
             accessible(page, axe)
+    page.click("#sign-out")
+    page.until_text("#sign-in", "توکن")
+    page.until("document.documentElement.dir === 'rtl' && document.readyState === 'complete'", "the page, made anew")
+    page.run(page.tab.resize(320))
+    page.until("document.documentElement.clientWidth === 320", "the width")
+    page.run(page.tab.screenshot(SCREENS / "sign-in-fa-dark-320.png"))
+    accessible(page, axe)

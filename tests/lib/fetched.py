@@ -43,9 +43,13 @@ def fetch(folder, *command, env=None):
 
 
 def npm(folder):
-    """A folder's packages, as its lock file pins them."""
-    tool("npm", "--version")
-    return fetch(folder, "npm", "ci", "--no-audit", "--no-fund", "--prefer-offline") / "node_modules"
+    """A folder's packages, as its lock file pins them; fetched once."""
+    lock, have = folder / "package-lock.json", MADE / folder.name / "fetched.json"
+    if not have.exists() or have.read_bytes() != lock.read_bytes():
+        tool("npm", "--version")
+        fetch(folder, "npm", "ci", "--no-audit", "--no-fund", "--prefer-offline")
+        shutil.copy(lock, have)
+    return MADE / folder.name / "node_modules"
 
 
 def pytest_terminal_summary(terminalreporter):

@@ -13,11 +13,11 @@ import { announce, announceEvent, find, gapWords, notice, showAll, showState } f
 import { firstLanguage, formatTime, speak, speakOther, t } from "./words.js";
 
 const RELOAD_LEAST = 300, RELOAD_MOST = 1200; /* ms: many pages hear of a change at the same time */
-const WARN_MS = 5 * 60000, TIMER_MAX = 2 ** 31 - 1, SETTINGS_PAUSE = 3000;
+const AWAY_LEAST = 5000, WARN_MS = 5 * 60000, TIMER_MAX = 2 ** 31 - 1, SETTINGS_PAUSE = 3000;
 
 let session = { diagnosis: "", token: "" }, config = null, watch = null, state = emptyState();
 let connection = { state: "idle", reason: "" }, replayed = false, proven = "";
-let drawing = false, reloading = null, ending = null, loads = 0;
+let drawing = false, reloading = null, ending = null, warned = false, loads = 0, whole = false;
 
 /* ---- showing ---- */
 
@@ -55,6 +55,8 @@ function askToken(reason) {
 	find("diagnosis-id").value ||= session.diagnosis;
 	why.hidden = !reason;
 	why.textContent = reason ? t.reasons[reason] ?? reason : "";
+	if (reason)
+		announce(why.textContent);
 }
 
 function hideForm() {
@@ -68,11 +70,14 @@ function planEnd() {
 	const end = expiry(session.token), left = end - Date.now();
 
 	clearTimeout(ending);
+	warned = false;
 	if (end === Infinity)
 		return;
 	ending = setTimeout(() => {
 		if (end - Date.now() > WARN_MS)
 			return planEnd();
+		warned = true;
+		notice("renewed", null);
 		notice("ending", () => t.ends_soon(formatTime(end)));
 		askToken("");
 	}, Math.min(Math.max(left - WARN_MS, left * 3 / 4), TIMER_MAX));
@@ -95,11 +100,13 @@ function take(given) {
 
 /* ---- the API ---- */
 
-/* The latest of several loads counts. */
+/* The latest of several loads counts; it asks for everything where one before it did and got nothing. */
 async function load(everything, afresh) {
 	const turn = ++loads, room = `diagnosis/${session.diagnosis}`;
+
+	whole ||= everything;
 	const paths = [`predictions/${room}/predict?optimization=${find("optimization").value}`,
-		...everything ? [`analytics/${room}/effectiveness`, `predictions/${room}/evolution`] : []];
+		...whole ? [`analytics/${room}/effectiveness`, `predictions/${room}/evolution`] : []];
 
 	clearTimeout(reloading);
 	reloading = null;
@@ -109,6 +116,7 @@ async function load(everything, afresh) {
 		const said = await Promise.all(paths.map((path) => call(session.token, path)));
 		if (turn !== loads)
 			return false;
+		whole = false;
 		[takePrediction, takeMetrics, takeEvolution].slice(0, said.length).forEach((take, n) => take(state, said[n], afresh));
 		notice("away", null);
 		drawSoon();
@@ -124,14 +132,15 @@ function apiRefused(trouble) {
 		throw trouble;
 	if (trouble.status === 401)
 		askToken(trouble.code.replaceAll("_", " "));
-	else if (trouble.status === 0 || trouble.status >= 500)
+	else if (trouble.status === 0 || trouble.status >= 500) {
 		notice("away", () => t.away);
-	else
+		reloading ??= setTimeout(load, AWAY_LEAST + Math.random() * AWAY_LEAST, true);
+	} else
 		notice("away", () => t.failed(trouble.message));
 }
 
 function loadSoon() {
-	reloading ??= setTimeout(() => load(false), RELOAD_LEAST + Math.random() * (RELOAD_MOST - RELOAD_LEAST));
+	reloading ??= setTimeout(load, RELOAD_LEAST + Math.random() * (RELOAD_MOST - RELOAD_LEAST), false);
 }
 
 /* ---- the connection ---- */
@@ -159,7 +168,8 @@ const HEARD = {
 	connect: (data) => {
 		replayed = data.replaying > 0;
 		proven = session.token;
-		hideForm();
+		if (!warned)
+			hideForm();
 	},
 	update: (message, old) => {
 		if (connection.left > 0)
@@ -206,7 +216,7 @@ function begin() {
 
 	watch?.stop();
 	watch = null;
-	state = seen?.state ?? emptyState();
+	state = { ...emptyState(), ...seen?.state };
 	history.replaceState(null, "", `#diagnosis=${session.diagnosis}`);
 	withSettings(() => {
 		watch?.stop();
