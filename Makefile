@@ -297,10 +297,10 @@ fuzz-live: all
 		--minutes $(or $(MINUTES),10) $(if $(SEED),--seed $(SEED)) || exit; done
 
 # `make check SANITIZE=thread`: the hub's unit tests, and what a store thread, checks of tokens, restarts and mutated bytes
-# make of hub and edge. Suppressed is only what lies wholly in libzmq.
+# make of hub and edge; and the clinic's requests, which a thread of their own carries out. Suppressed is only what lies wholly in libzmq.
 export TSAN_OPTIONS ?= suppressions=$(CURDIR)/tests/lib/tsan.supp
 THREAD_UNIT  := $(patsubst %.c,$(BUILD)/tests/%,$(notdir $(shell grep -lE '^/. links: .*(cmd/diagws-hub|lib/wire/router)' $(UNIT_SRC))))
-THREAD_TESTS := $(addprefix tests/integration/test_,commit.py restart.py tokens.py live_fuzz.py)
+THREAD_TESTS := $(addprefix tests/integration/test_,commit.py restart.py tokens.py live_fuzz.py clinic_http.py)
 check-thread: $(BINARIES) $(THREAD_UNIT)
 	$(Q)for t in $(THREAD_UNIT); do echo "$$t"; $$t || exit 1; done
 	$(Q)DIAGWS_BUILD=$(abspath $(BUILD)) $(PYTHON) -m pytest -q -p no:cacheprovider -n 2 $(THREAD_TESTS) $(PYTEST)
