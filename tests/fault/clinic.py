@@ -30,7 +30,7 @@ from clinic_judge import judge
 from clinic_scores import DAY
 from clinic_ward import Listener, Writer
 from outages import Outages, Slot
-from torture import quiet_port
+from torture import REPORTS, quiet_port
 
 WRITERS, PATIENTS = 8, 40        # as many of them to each writer
 CONDITIONS = ("سردرد", "migraine")
@@ -180,6 +180,11 @@ class Ward:
         self.polled = {listener.room: await listener.polled() for listener in self.listeners}
         await self.come(lambda: all(len(l.messages) >= len(self.polled[l.room]) for l in self.listeners), "everybody")
 
+    def reports(self):
+        """What a sanitizer said of a process."""
+        return [f"odd: {log.stem}: {line}" for log in sorted(self.path.glob("*.log"))
+                for line in log.read_text(errors="replace").splitlines() if any(word in line for word in REPORTS)]
+
     async def come(self, condition, what):
         deadline = time.monotonic() + HEAL
         while not condition() and time.monotonic() < deadline:
@@ -222,6 +227,7 @@ def clinic(options):
         ward.prepare()
         asyncio.run(ward.live())
         faults, table = judge(ward)
+        faults += ward.reports()
         table = {"seed": options.seed, "seconds": round(time.monotonic() - began, 1),
                  **{f"{what} killed": count for what, count in sorted(ward.done.items())}, **table}
         print("\n".join(f"{key:<24} {value:>10}" for key, value in table.items()))
