@@ -21,7 +21,7 @@ finish() {
     for pid in "${pids[@]}"; do
         ended=0
         wait "$pid" 2>"$dir/wait" || ended=$?
-        [ $ended -lt 128 ] || [ $ended = 143 ] || { echo "demo: a process ended with status $ended" >&2 && status=1; }
+        [ $ended = 0 ] || [ $ended = 143 ] || { echo "demo: a process ended with status $ended" >&2 && status=1; }
     done
     rm -rf "$dir"
     exit $status
