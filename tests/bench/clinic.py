@@ -76,7 +76,8 @@ class Table:
         print("| what | wall, s | CPU, s | memory, MB | |\n| --- | --- | --- | --- | --- |", flush=True)
 
     def row(self, what, wall, cpu, memory, more=""):
-        print(f"| {what} | {wall:.2f} | {cpu:.2f} | {memory} | {more} |", flush=True)
+        times = (f"{seconds:.2f}" if seconds is not None else "–" for seconds in (wall, cpu))
+        print(f"| {what} | {' | '.join(times)} | {memory} | {more} |", flush=True)
 
 
 class Clinic:
@@ -194,7 +195,7 @@ class Clinic:
             memory = self.most_memory(serve.pid)
             serve.terminate()
             serve.wait()
-        self.table.row("serve's memory after that", 0, 0, megabytes(memory))
+        self.table.row("serve's memory after that", None, None, megabytes(memory))
 
     @staticmethod
     def used(pid):
