@@ -323,6 +323,14 @@ def test_killed_before_its_push_it_is_pushed_later(alone, hub, tmp_path):
     assert alone.waiting() == [] and len(messages(hub, "10")) == before + 1
 
 
+def test_says_that_an_endpoint_is_none(alone):
+    done = alone.run("outbox", "push", check=False)
+    assert done.returncode == 0  # nothing waits
+    alone.submit()
+    done = alone.run("outbox", "push", "--endpoint", "nonsense", check=False)
+    assert done.returncode == 78 and "'nonsense'" in done.stderr
+
+
 def test_what_the_hub_refuses_stays_and_holds_nobody_up(alone, hub):
     alone.submit()
     with contextlib.closing(sqlite3.connect(alone.path)) as file, file:

@@ -205,6 +205,9 @@ connect_to_hub(struct pump *pump)
 
 	if (pump->d == NULL)
 		pump->err = diagws_open(&pump->d, pump->endpoint, &options);
+	if (pump->err == DIAGWS_CONFIG)
+		(void)dw_fault_set(&pump->fault, DW_E_CONFIG, NULL, "ipc:///path or tcp://127.0.0.1:port",
+			"'%s' is no endpoint", pump->endpoint != NULL ? pump->endpoint : "");
 }
 
 /* *none: there was nothing to send. */
