@@ -170,7 +170,8 @@ take_symptoms(
 
 		entry.key = dw_str(field->name);
 		err = take_name(&name, &entry, &one, fault);
-		if (err == DW_OK && memchr(one.text.p, ';', one.text.n) != NULL) /* stands between them in a CSV */
+		/* It stands between them in a CSV. */
+		if (err == DW_OK && one.text.p != NULL && memchr(one.text.p, ';', one.text.n) != NULL)
 			err = dw_member_refuse(&entry, "has a ';'", expected, fault);
 		dw_buf_adds(&value->made, i == 0 ? "" : ",");
 		if (err == DW_OK)
