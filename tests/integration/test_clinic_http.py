@@ -283,7 +283,7 @@ def test_other_arguments_have_bounds(world):
     predict = "/api/predictions/diagnosis/101"
     for path, field in ((f"{predict}/predict?optimization=bold", "optimization"), (f"{predict}/optimize?target=0", "target"),
                         (f"{predict}/optimize?target=1.01", "target"), (f"{predict}/optimize?target=nan", "target"),
-                        (f"{predict}/optimize?target=0x1", "target")):
+                        (f"{predict}/optimize?target=0x1", "target"), (f"{predict}/optimize?target=0.5.5", "target")):
         refused(world.serve.request(path, token=world.alice), 422, "invalid_field", field)
         refused(world.serve.request(path, token=world.carol), 403, "access_denied")
     refused(world.serve.request("/api/analytics/trending?min_samples=0", token=world.stat), 422, "invalid_field",
