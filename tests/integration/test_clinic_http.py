@@ -363,6 +363,23 @@ def test_a_file_that_is_written_by_another(world):
     assert world.serve.request("/api/feedback/submit", feedback(), world.alice)[0] == 200
 
 
+def test_a_file_that_was_taken_away(world):
+    """Nothing more is said to be stored: it would be in a file that has no name any more, or beside another one's log."""
+    aside = world.file.with_name("aside.db")
+    for other in (False, True):
+        world.file.rename(aside)
+        if other:
+            world.file.write_bytes(aside.read_bytes())
+        try:
+            refused(world.serve.request("/api/feedback/submit", feedback(), world.alice), 500, "io")
+            assert world.serve.request("/api/analytics/status", token=world.stat)[0] == 500
+            assert world.serve.request("/readyz")[2]["reasons"] == ["the clinic's file cannot be used"]
+        finally:
+            aside.rename(world.file)
+        until(world.serve.ready, "the file to be back")
+        assert world.serve.request("/api/feedback/submit", feedback(), world.alice)[0] == 200
+
+
 def test_too_much_in_hand_and_an_end_with_requests_in_hand(world):
     serve = start(world)
     with concurrent.futures.ThreadPoolExecutor(IN_HAND + 2) as pool:

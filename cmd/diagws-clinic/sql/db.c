@@ -241,16 +241,37 @@ execute(struct db *db, const char *sql, struct dw_fault *fault)
 	return sqlite3_exec(db->sqlite, sql, NULL, NULL, NULL) == SQLITE_OK ? DW_OK : fail(db, fault);
 }
 
+/* What is written into a file without its name is lost, and beside another one's log it would mix two files up. */
+static int
+check_place(struct db *db, struct dw_fault *fault)
+{
+	int moved = 0;
+
+	(void)sqlite3_file_control(db->sqlite, "main", SQLITE_FCNTL_HAS_MOVED, &moved);
+	if (moved == 0)
+		return DW_OK;
+	return dw_fault_set(fault, DW_E_IO, NULL, NULL,
+		"%s: it was moved, deleted or replaced while it was open: put it back, or start again", db->path);
+}
+
+static int
+begin(struct db *db, const char *sql, struct dw_fault *fault)
+{
+	const int err = check_place(db, fault);
+
+	return err == DW_OK ? execute(db, sql, fault) : err;
+}
+
 int
 db_begin(struct db *db, struct dw_fault *fault)
 {
-	return execute(db, "BEGIN IMMEDIATE", fault);
+	return begin(db, "BEGIN IMMEDIATE", fault);
 }
 
 int
 db_begin_read(struct db *db, struct dw_fault *fault)
 {
-	return execute(db, "BEGIN", fault);
+	return begin(db, "BEGIN", fault);
 }
 
 int

@@ -6,7 +6,8 @@
  * then). A connection belongs to one thread at a time.
  *
  * What may fail, everywhere: DW_E_STORAGE_FULL, DW_E_BUSY, DW_E_IO, DW_E_CORRUPT, DW_E_PERMISSION, DW_E_NOMEM; the
- * fault names the file. After a failure between begin and commit: db_rollback.
+ * fault names the file. After a failure between begin and commit: db_rollback. A file that is no longer where it was
+ * opened is DW_E_IO at every begin, until it is back.
  */
 #ifndef DB_H
 #define DB_H
