@@ -28,6 +28,7 @@ struct worker {
 	pthread_t thread;
 	pthread_mutex_t lock;
 	struct job *waiting, *done; /* utlist; under the lock, as */
+	uint64_t turn;              /* of the job that was begun last */
 	bool ending;
 	int wake, ready;             /* eventfds: for the thread, for the loop */
 	atomic_int trouble, pushing; /* what the pump said last */
@@ -93,8 +94,10 @@ next_job(struct worker *worker, bool *ending)
 	(void)pthread_mutex_lock(&worker->lock);
 	*ending = worker->ending;
 	job = worker->waiting;
-	if (job != NULL)
+	if (job != NULL) {
 		DL_DELETE(worker->waiting, job);
+		worker->turn = job->turn;
+	}
 	(void)pthread_mutex_unlock(&worker->lock);
 	return job;
 }
@@ -215,12 +218,20 @@ worker_destroy(struct worker **worker_p)
 	free(worker);
 }
 
+static int
+compare_turns(const struct job *waiting, const struct job *job)
+{
+	return waiting->turn <= job->turn ? -1 : 1;
+}
+
 void
 worker_add(struct worker *worker, struct job *job)
 {
 	job->due = dw_mono_ms() + WORKER_WAIT_MS;
 	(void)pthread_mutex_lock(&worker->lock);
-	DL_APPEND(worker->waiting, job);
+	if (job->turn < worker->turn)
+		job->turn = worker->turn;
+	DL_INSERT_INORDER(worker->waiting, job, compare_turns);
 	(void)pthread_mutex_unlock(&worker->lock);
 	poke(worker->wake);
 }
