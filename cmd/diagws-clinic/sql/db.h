@@ -22,7 +22,7 @@
 
 struct db;
 
-enum { DB_VERSION = 1 };
+enum { DB_VERSION = 1, DB_PATIENCE_MS = 5000 };
 
 /* Makes a new file with empty tables. DW_E_CREATE: something is there already. */
 int db_create(const char *path, struct dw_fault *fault);
@@ -31,6 +31,8 @@ int db_create(const char *path, struct dw_fault *fault);
 int db_open(struct db **out, const char *path, struct dw_fault *fault);
 void db_close(struct db **db_p);
 
+/* How long to wait for another writer from now on: DB_PATIENCE_MS unless set. */
+void db_patience(struct db *db, int ms);
 int db_begin(struct db *db, struct dw_fault *fault);
 /* For statements that only read and are to see the same: nobody waits for it. It ends with db_rollback. */
 int db_begin_read(struct db *db, struct dw_fault *fault);
