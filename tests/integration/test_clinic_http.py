@@ -5,6 +5,7 @@ import concurrent.futures
 import contextlib
 import http.client
 import json
+import resource
 import signal
 import sqlite3
 import threading
@@ -23,11 +24,11 @@ OWN, OTHER = "101", "103"  # alice's and carol's diagnosis
 class Clinic(Process):
     url, request, ready = Edge.url, Edge.request, Edge.ready
 
-    def __init__(self, world, file, *arguments):
+    def __init__(self, world, file, *arguments, limits=None):
         self.port = free_port()
         super().__init__(world, "diagws-clinic", [
             BIN / "diagws-clinic", "serve", "--db", file, "--listen", f"127.0.0.1:{self.port}", "--keys", world.keys,
-            "--timeout", "1s", *arguments])
+            "--timeout", "1s", *arguments], limits=limits)
 
     def raw(self, method, path, body=None, token=None, **headers):
         """(status, headers, bytes) of a request that is sent as it is."""
@@ -55,8 +56,8 @@ def fill(file):
                        [(n, OWN, "mint") for n in range(100, 200)])
 
 
-def start(world, *arguments):
-    clinic = world._keep(Clinic(world, world.file, *map(str, arguments)))
+def start(world, *arguments, limits=None):
+    clinic = world._keep(Clinic(world, world.file, *map(str, arguments), limits=limits))
     until(clinic.ready, "the clinic")
     return clinic
 
@@ -381,6 +382,20 @@ def test_a_file_that_was_taken_away(world):
             aside.rename(world.file)
         until(world.serve.ready, "the file to be back")
         assert world.serve.request("/api/feedback/submit", feedback(), world.alice)[0] == 200
+
+
+def test_a_file_that_cannot_grow(world):
+    """Not ready as long as nothing can be written, also where a transaction alone could begin."""
+    serve = start(world, limits=lambda: signal.signal(signal.SIGXFSZ, signal.SIG_IGN))
+    resource.prlimit(serve.pid, resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
+    assert serve.request("/api/feedback/submit", feedback(), world.alice)[0] == 500
+    for _ in range(2):
+        assert serve.request("/api/analytics/status", token=world.stat)[0] == 200
+        assert serve.request("/readyz")[2]["reasons"] == ["the clinic's file cannot be used"]
+    resource.prlimit(serve.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    until(serve.ready, "the file to be written again")
+    assert serve.request("/api/feedback/submit", feedback(), world.alice)[0] == 200
+    serve.end()
 
 
 def test_too_much_in_hand_whose_turn_it_is_and_an_end_with_requests_in_hand(world):

@@ -59,7 +59,7 @@ is_trouble(int err)
 		   err == DW_E_BUSY || err == DW_E_CREATE || err == DW_E_INTERNAL;
 }
 
-/* Whether the file can be written again: at once, or another time. */
+/* Whether the file can be written again: at once, or another time. On a full disk only a commit shows it. */
 static void
 look_again(struct worker *worker)
 {
@@ -67,6 +67,12 @@ look_again(struct worker *worker)
 
 	db_patience(worker->db, 0);
 	err = db_begin(worker->db, NULL);
+	if (err == DW_OK)
+		err = db_run(worker->db, NULL, sql_call_grow, "");
+	if (err == DW_OK)
+		err = db_run(worker->db, NULL, sql_call_shrink, "");
+	if (err == DW_OK)
+		err = db_commit(worker->db, NULL);
 	db_rollback(worker->db);
 	atomic_store(&worker->trouble, err);
 }
