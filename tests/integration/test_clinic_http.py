@@ -168,6 +168,9 @@ def test_feedback_is_given_changed_and_heard(world):
 
     number = asyncio.run(go())
     assert rows(world, "SELECT version, comment FROM feedback WHERE id = ?", number) == [(3, None)]
+    for name in ("rating", "symptom_improvement"):  # which there must be
+        refused(world.serve.request(f"/api/feedback/update/{number}", {name: None, "comment": "x"}, world.alice, "PUT"), 422,
+                "invalid_field", name)
     # Another patient with this condition follows the same recommendation: for each his own owner.
     assert world.serve.request("/api/feedback/submit", feedback("102", 2), world.bob)[0] == 200
     refused(world.serve.request(f"/api/feedback/update/{number}", {"rating": 1}, world.bob, "PUT"), 403, "access_denied")
