@@ -68,12 +68,10 @@ static void
 take(struct dw_http_request *request)
 {
 	const struct file *file = request->route->arg;
-	const bool known = has_it(request, file);
 
 	request->fields = file->fields;
-	if (!known)
-		request->lasting = dw_bytes(file->bytes, file->n);
-	dw_http_answer(request, known ? MHD_HTTP_NOT_MODIFIED : MHD_HTTP_OK);
+	request->lasting = dw_bytes(file->bytes, file->n); /* of a 304, like a HEAD's, only the length is said */
+	dw_http_answer(request, has_it(request, file) ? MHD_HTTP_NOT_MODIFIED : MHD_HTTP_OK);
 }
 
 static void

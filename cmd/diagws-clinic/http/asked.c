@@ -50,11 +50,12 @@ read_target(struct task *task)
 {
 	const char *text = dw_http_argument(task->request, "target");
 	double target;
+	char *end;
 
 	if (text == NULL)
 		return;
-	target = strtod(text, NULL);
-	if (text[0] == '\0' || text[strspn(text, "0123456789.")] != '\0' || !(target > 0 && target <= 1))
+	target = strtod(text, &end);
+	if (*end != '\0' || text[strspn(text, "0123456789.")] != '\0' || !(target > 0 && target <= 1))
 		REFUSE(task, "target", "target is not a number above 0 and at most 1");
 	else
 		task->job.order.target = target;

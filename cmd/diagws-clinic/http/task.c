@@ -272,15 +272,21 @@ task_clear(struct service *service)
 
 /* ---- a request comes ---- */
 
-/* Whether one more may be in hand. */
+/* Whether one more may be in hand; and when it will be its turn. */
 static int
-check_room(const struct service *service, const struct task *more)
+check_room(const struct service *service, struct task *more)
 {
 	const struct task *task;
 	size_t same = 0;
 
 	DL_FOREACH(service->tasks, task)
-	same += task->counts && strcmp(task->user, more->user) == 0;
+	{
+		if (strcmp(task->user, more->user) != 0)
+			continue;
+		same += task->counts;
+		if (more->job.turn <= task->job.turn)
+			more->job.turn = task->job.turn + 1;
+	}
 	if (more->counts && same >= USER_TASKS_MAX)
 		return DW_E_RATE;
 	return service->count >= TASKS_MAX ? DW_E_BUSY : DW_OK;

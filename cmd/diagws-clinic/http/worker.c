@@ -3,8 +3,8 @@
  *
  * The turn: carry a job out → hand it back → let the pump send what waits and take the hub's answers → wait for a job,
  * for the hub, or a second, for others leave something in the outbox, too. Failure modes: a file that another program
- * writes to for long holds up all jobs, which then end as busy when their time is over; the hub away: what waits for
- * it stays in the file.
+ * writes to for long holds up all jobs once; from then on, until it can be written again, what writes ends as busy
+ * almost at once, and reads go on; the hub away: what waits for it stays in the file.
  */
 #include "http/worker.h"
 
@@ -20,7 +20,7 @@
 #include "push/pump.h"
 #include "sql/db.h"
 
-enum { TURN_MS = 1000, PUMP_MS = 100 };
+enum { TURN_MS = 1000, PUMP_MS = 100, AGAIN_MS = 100 /* wait for a writer that was waited for in full */ };
 
 struct worker {
 	struct db *db;
@@ -28,6 +28,7 @@ struct worker {
 	pthread_t thread;
 	pthread_mutex_t lock;
 	struct job *waiting, *done; /* utlist; under the lock, as */
+	uint64_t turn;              /* of the job that was begun last */
 	bool ending;
 	int wake, ready;             /* eventfds: for the thread, for the loop */
 	atomic_int trouble, pushing; /* what the pump said last */
@@ -58,6 +59,24 @@ is_trouble(int err)
 		   err == DW_E_BUSY || err == DW_E_CREATE || err == DW_E_INTERNAL;
 }
 
+/* Whether the file can be written again: at once, or another time. On a full disk only a commit shows it. */
+static void
+look_again(struct worker *worker)
+{
+	int err;
+
+	db_patience(worker->db, 0);
+	err = db_begin(worker->db, NULL);
+	if (err == DW_OK)
+		err = db_run(worker->db, NULL, sql_call_grow, "");
+	if (err == DW_OK)
+		err = db_run(worker->db, NULL, sql_call_shrink, "");
+	if (err == DW_OK)
+		err = db_commit(worker->db, NULL);
+	db_rollback(worker->db);
+	atomic_store(&worker->trouble, err);
+}
+
 static void
 carry_out(struct worker *worker, struct job *job)
 {
@@ -67,21 +86,14 @@ carry_out(struct worker *worker, struct job *job)
 	}
 	if (job->order.now == 0)
 		job->order.now = (int64_t)(dw_now_ms() / 1000);
+	db_patience(worker->db, atomic_load(&worker->trouble) == DW_E_BUSY ? AGAIN_MS : DB_PATIENCE_MS);
 	job->err = job->call(worker->db, &job->order, &job->answer, &job->fault);
 	if (job->err == DW_OK && !dw_buf_ok(&job->answer))
 		job->err = DW_E_NOMEM;
-	if (job->err == DW_OK || is_trouble(job->err))
+	if (is_trouble(job->err))
 		atomic_store(&worker->trouble, job->err);
-}
-
-/* While nothing is to be done: whether the file can be written again. */
-static void
-look_again(struct worker *worker)
-{
-	const int err = db_begin(worker->db, NULL);
-
-	db_rollback(worker->db);
-	atomic_store(&worker->trouble, err);
+	else if (job->err == DW_OK && atomic_load(&worker->trouble) != DW_OK) /* it may only have read */
+		look_again(worker);
 }
 
 /* NULL: there is none. */
@@ -93,8 +105,10 @@ next_job(struct worker *worker, bool *ending)
 	(void)pthread_mutex_lock(&worker->lock);
 	*ending = worker->ending;
 	job = worker->waiting;
-	if (job != NULL)
+	if (job != NULL) {
 		DL_DELETE(worker->waiting, job);
+		worker->turn = job->turn;
+	}
 	(void)pthread_mutex_unlock(&worker->lock);
 	return job;
 }
@@ -113,9 +127,11 @@ static int
 push(struct worker *worker)
 {
 	bool idle = false;
-	const int err = pump_run(worker->pump, &idle, NULL);
+	int err;
 
-	if (err != DW_OK || idle)
+	db_patience(worker->db, AGAIN_MS);
+	err = pump_run(worker->pump, &idle, NULL);
+	if ((err != DW_OK && err != DW_E_BUSY) || idle)
 		atomic_store(&worker->pushing, err);
 	return err != DW_OK || idle ? TURN_MS : PUMP_MS;
 }
@@ -215,12 +231,20 @@ worker_destroy(struct worker **worker_p)
 	free(worker);
 }
 
+static int
+compare_turns(const struct job *waiting, const struct job *job)
+{
+	return waiting->turn <= job->turn ? -1 : 1;
+}
+
 void
 worker_add(struct worker *worker, struct job *job)
 {
 	job->due = dw_mono_ms() + WORKER_WAIT_MS;
 	(void)pthread_mutex_lock(&worker->lock);
-	DL_APPEND(worker->waiting, job);
+	if (job->turn < worker->turn)
+		job->turn = worker->turn;
+	DL_INSERT_INORDER(worker->waiting, job, compare_turns);
 	(void)pthread_mutex_unlock(&worker->lock);
 	poke(worker->wake);
 }

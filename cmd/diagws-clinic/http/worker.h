@@ -23,6 +23,11 @@ struct job {
 	struct dw_buf answer;
 	struct dw_fault fault;
 
+	/* The least goes first, and of equals who came first. Each of a user's jobs in hand has more than those before it,
+	 * so that who has many does not keep others waiting for all of them; worker_add makes it no less than that of the
+	 * job that was begun last. */
+	uint64_t turn;
+
 	/* For the thread alone. */
 	struct job *prev, *next;
 	uint64_t due; /* dw_mono_ms: later it is not begun any more */

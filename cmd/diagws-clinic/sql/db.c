@@ -13,7 +13,6 @@
 #include "base/clock.h"
 
 enum {
-	BUSY_MS = 5000,
 	STATEMENTS_MAX = 128,     /* more than there are texts */
 	APPLICATION = 0x64776331, /* "dwc1": marks a file as a clinic's */
 };
@@ -246,16 +245,43 @@ execute(struct db *db, const char *sql, struct dw_fault *fault)
 	return sqlite3_exec(db->sqlite, sql, NULL, NULL, NULL) == SQLITE_OK ? DW_OK : fail(db, fault);
 }
 
+void
+db_patience(struct db *db, int ms)
+{
+	(void)sqlite3_busy_timeout(db->sqlite, ms);
+}
+
+/* What is written into a file without its name is lost, and beside another one's log it would mix two files up. */
+static int
+check_place(struct db *db, struct dw_fault *fault)
+{
+	int moved = 0;
+
+	(void)sqlite3_file_control(db->sqlite, "main", SQLITE_FCNTL_HAS_MOVED, &moved);
+	if (moved == 0)
+		return DW_OK;
+	return dw_fault_set(fault, DW_E_IO, NULL, NULL,
+		"%s: it was moved, deleted or replaced while it was open: put it back, or start again", db->path);
+}
+
+static int
+begin(struct db *db, const char *sql, struct dw_fault *fault)
+{
+	const int err = check_place(db, fault);
+
+	return err == DW_OK ? execute(db, sql, fault) : err;
+}
+
 int
 db_begin(struct db *db, struct dw_fault *fault)
 {
-	return execute(db, "BEGIN IMMEDIATE", fault);
+	return begin(db, "BEGIN IMMEDIATE", fault);
 }
 
 int
 db_begin_read(struct db *db, struct dw_fault *fault)
 {
-	return execute(db, "BEGIN", fault);
+	return begin(db, "BEGIN", fault);
 }
 
 int
@@ -360,7 +386,7 @@ open_file(struct db **out, const char *path, int flags, struct dw_fault *fault)
 	if (sqlite3_open_v2(path, &db->sqlite, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, NULL) != SQLITE_OK)
 		err = db->sqlite != NULL ? fail(db, fault) : DW_E_NOMEM;
 	if (err == DW_OK) {
-		(void)sqlite3_busy_timeout(db->sqlite, BUSY_MS);
+		db_patience(db, DB_PATIENCE_MS);
 		err = look(db, &version, fault);
 	}
 	if (err == DW_OK)

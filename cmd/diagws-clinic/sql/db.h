@@ -6,7 +6,8 @@
  * then). A connection belongs to one thread at a time.
  *
  * What may fail, everywhere: DW_E_STORAGE_FULL, DW_E_BUSY, DW_E_IO, DW_E_CORRUPT, DW_E_PERMISSION, DW_E_NOMEM; the
- * fault names the file. After a failure between begin and commit: db_rollback.
+ * fault names the file. After a failure between begin and commit: db_rollback. A file that is no longer where it was
+ * opened is DW_E_IO at every begin, until it is back.
  */
 #ifndef DB_H
 #define DB_H
@@ -21,7 +22,7 @@
 
 struct db;
 
-enum { DB_VERSION = 1 };
+enum { DB_VERSION = 1, DB_PATIENCE_MS = 5000 };
 
 /* Makes a new file with empty tables. DW_E_CREATE: something is there already. */
 int db_create(const char *path, struct dw_fault *fault);
@@ -30,6 +31,8 @@ int db_create(const char *path, struct dw_fault *fault);
 int db_open(struct db **out, const char *path, struct dw_fault *fault);
 void db_close(struct db **db_p);
 
+/* How long to wait for another writer from now on: DB_PATIENCE_MS unless set. */
+void db_patience(struct db *db, int ms);
 int db_begin(struct db *db, struct dw_fault *fault);
 /* For statements that only read and are to see the same: nobody waits for it. It ends with db_rollback. */
 int db_begin_read(struct db *db, struct dw_fault *fault);

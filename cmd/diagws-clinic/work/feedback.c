@@ -251,6 +251,21 @@ feedback_submit_batch(struct db *db, const struct order *order, struct dw_buf *a
 
 /* ---- changed ---- */
 
+/* What may be left out, and so stays as it was, but cannot be taken away. */
+static int
+check_kept(const struct dw_json *json, struct dw_fault *fault)
+{
+	static const char *const kept[] = { "rating", "symptom_improvement" };
+
+	for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++) {
+		const struct dw_json_member *member = dw_json_get(json, kept[i]);
+
+		if (member != NULL && member->type == DW_JSON_NULL)
+			return dw_member_refuse(member, "is not an integer", ONE_TO_FIVE, fault);
+	}
+	return DW_OK;
+}
+
 static int
 update(
 	struct db *db, const struct order *order, const struct dw_json *json, struct dw_buf *answer, struct dw_fault *fault)
@@ -273,6 +288,8 @@ feedback_update(struct db *db, const struct order *order, struct dw_buf *answer,
 
 	if (err == DW_OK)
 		err = CHECK(json, update_rules, fault);
+	if (err == DW_OK)
+		err = check_kept(json, fault);
 	if (err == DW_OK && json->count == 0)
 		err = dw_fault_set(fault, DW_E_FIELD, NULL, "rating, symptom_improvement, compliance, side_effects or comment",
 			"there is nothing to change");
