@@ -10,32 +10,28 @@
 
 #include "base/utf8.h"
 
-struct rule {
+struct row {
 	const char *type;
-	const char *name;
-	enum dw_json_type kind; /* DW_JSON_REAL: any number */
-	bool optional;
-	int64_t min, max; /* the value's bounds; of a string, the number of code points */
-	const char *expected;
+	struct dw_rule rule;
 };
 
 static const char SHARE[] = "a number from 0 to 1";
 static const char COUNT[] = "an integer, 0 or more";
 
-static const struct rule rules[] = {
-	{ "recommendation_update", "old_data", DW_JSON_OBJECT, false, 0, 0, "a JSON object" },
-	{ "recommendation_update", "new_data", DW_JSON_OBJECT, false, 0, 0, "a JSON object" },
-	{ "recommendation_update", "reason", DW_JSON_STRING, true, 0, DW_REASON_MAX,
-		"a string of at most 2000 characters" },
-	{ "effectiveness_update", "recommendation_id", DW_JSON_INTEGER, false, 0, INT64_MAX, COUNT },
-	{ "effectiveness_update", "new_effectiveness", DW_JSON_REAL, false, 0, 1, SHARE },
-	{ "effectiveness_update", "confidence", DW_JSON_REAL, false, 0, 1, SHARE },
-	{ "effectiveness_update", "sample_size", DW_JSON_INTEGER, false, 0, INT64_MAX, COUNT },
-	{ "feedback_update", "feedback_id", DW_JSON_INTEGER, false, 0, INT64_MAX, COUNT },
-	{ "feedback_update", "rating", DW_JSON_INTEGER, false, 1, 5, "an integer from 1 to 5" },
-	{ "feedback_update", "effectiveness", DW_JSON_REAL, false, 0, 1, SHARE },
-	{ "feedback_update", "recommendation_id", DW_JSON_INTEGER, true, 0, INT64_MAX, COUNT },
-	{ "feedback_update", "comment", DW_JSON_STRING, true, 0, DW_COMMENT_MAX, "a string of at most 500 characters" },
+static const struct row rows[] = {
+	{ "recommendation_update", { "old_data", DW_JSON_OBJECT, false, 0, 0, "a JSON object" } },
+	{ "recommendation_update", { "new_data", DW_JSON_OBJECT, false, 0, 0, "a JSON object" } },
+	{ "recommendation_update",
+		{ "reason", DW_JSON_STRING, true, 0, DW_REASON_MAX, "a string of at most 2000 characters" } },
+	{ "effectiveness_update", { "recommendation_id", DW_JSON_INTEGER, false, 0, INT64_MAX, COUNT } },
+	{ "effectiveness_update", { "new_effectiveness", DW_JSON_REAL, false, 0, 1, SHARE } },
+	{ "effectiveness_update", { "confidence", DW_JSON_REAL, false, 0, 1, SHARE } },
+	{ "effectiveness_update", { "sample_size", DW_JSON_INTEGER, false, 0, INT64_MAX, COUNT } },
+	{ "feedback_update", { "feedback_id", DW_JSON_INTEGER, false, 0, INT64_MAX, COUNT } },
+	{ "feedback_update", { "rating", DW_JSON_INTEGER, false, 1, 5, "an integer from 1 to 5" } },
+	{ "feedback_update", { "effectiveness", DW_JSON_REAL, false, 0, 1, SHARE } },
+	{ "feedback_update", { "recommendation_id", DW_JSON_INTEGER, true, 0, INT64_MAX, COUNT } },
+	{ "feedback_update", { "comment", DW_JSON_STRING, true, 0, DW_COMMENT_MAX, "a string of at most 500 characters" } },
 };
 
 static const char *const short_types[] = { "recommendation", "effectiveness", "feedback" };
@@ -227,20 +223,31 @@ dw_id_from_json(const struct dw_json_member *member, char *out, size_t size, str
 }
 
 static int
-check_member(const struct rule *rule, const struct dw_json_member *member, struct dw_fault *fault)
+check_length(const struct dw_rule *rule, const struct dw_json_member *member, struct dw_fault *fault)
+{
+	if (member->code_points > (size_t)rule->max)
+		return dw_fault_set(fault, DW_E_FIELD, rule->name, rule->expected,
+			"field '%s': %zu characters are more than %lld", rule->name, member->code_points, (long long)rule->max);
+	if (member->code_points < (size_t)rule->min)
+		return dw_fault_set(fault, DW_E_FIELD, rule->name, rule->expected, "field '%s' is empty", rule->name);
+	return DW_OK;
+}
+
+static int
+check_member(const struct dw_rule *rule, const struct dw_json_member *member, struct dw_fault *fault)
 {
 	static const char *const not_of_kind[] = { [DW_JSON_INTEGER] = "is not an integer",
 		[DW_JSON_REAL] = "is not a number",
 		[DW_JSON_STRING] = "is not a string",
+		[DW_JSON_ARRAY] = "is not an array",
 		[DW_JSON_OBJECT] = "is not an object" };
 	char why[64];
 	bool within = true;
 
 	if (member->type != rule->kind && (rule->kind != DW_JSON_REAL || member->type != DW_JSON_INTEGER))
 		return dw_member_refuse(member, not_of_kind[rule->kind], rule->expected, fault);
-	if (rule->kind == DW_JSON_STRING && member->code_points > (size_t)rule->max)
-		return dw_fault_set(fault, DW_E_FIELD, rule->name, rule->expected,
-			"field '%s': %zu characters are more than %lld", rule->name, member->code_points, (long long)rule->max);
+	if (rule->kind == DW_JSON_STRING)
+		return check_length(rule, member, fault);
 	if (rule->kind == DW_JSON_INTEGER)
 		within = member->integer >= rule->min && member->integer <= rule->max;
 	else if (rule->kind == DW_JSON_REAL)
@@ -255,25 +262,45 @@ check_member(const struct rule *rule, const struct dw_json_member *member, struc
 }
 
 int
+dw_rule_check(const struct dw_rule *rule, const struct dw_json *object, struct dw_fault *fault)
+{
+	const struct dw_json_member *member = dw_json_get(object, rule->name);
+
+	if (member == NULL && !rule->optional)
+		return dw_fault_set(fault, DW_E_FIELD, rule->name, rule->expected, "field '%s' is missing", rule->name);
+	if (member == NULL || (rule->optional && member->type == DW_JSON_NULL))
+		return DW_OK;
+	return check_member(rule, member, fault);
+}
+
+int
+dw_object_parse(struct dw_json **out, struct dw_str text, struct dw_fault *fault)
+{
+	char quoted[DW_QUOTE_SIZE];
+	struct dw_json *json;
+	int err = dw_json_parse(&json, text.p != NULL ? text.p : "", text.n, fault);
+
+	if (err != DW_OK)
+		return err;
+	if (dw_json_type(json) != DW_JSON_OBJECT) {
+		(void)dw_fault_set(
+			fault, DW_E_FIELD, NULL, "a JSON object", "%s is not an object", dw_quote(dw_json_text(json), quoted));
+		dw_json_destroy(&json);
+		return DW_E_FIELD;
+	}
+	*out = json;
+	return DW_OK;
+}
+
+int
 dw_members_check(struct dw_str type, const struct dw_json *object, struct dw_fault *fault)
 {
-	for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++) {
-		const struct rule *rule = &rules[i];
-		const struct dw_json_member *member;
-		int err;
+	int err = DW_OK;
 
-		if (!dw_str_is(type, rule->type))
-			continue;
-		member = dw_json_get(object, rule->name);
-		if (member == NULL && !rule->optional)
-			return dw_fault_set(fault, DW_E_FIELD, rule->name, rule->expected, "field '%s' is missing", rule->name);
-		if (member == NULL || (rule->optional && member->type == DW_JSON_NULL))
-			continue;
-		err = check_member(rule, member, fault);
-		if (err != DW_OK)
-			return err;
-	}
-	return DW_OK;
+	for (size_t i = 0; err == DW_OK && i < sizeof(rows) / sizeof(rows[0]); i++)
+		if (dw_str_is(type, rows[i].type))
+			err = dw_rule_check(&rows[i].rule, object, fault);
+	return err;
 }
 
 int

@@ -53,6 +53,19 @@ int dw_id_from_json(const struct dw_json_member *member, char *out, size_t size,
 int dw_data_check(struct dw_str type, const char *data, size_t n, struct dw_buf *compact, struct dw_fault *fault);
 /* The part of it that looks at members, for an object that is parsed already and may have more of them. DW_E_FIELD. */
 int dw_members_check(struct dw_str type, const struct dw_json *object, struct dw_fault *fault);
+/* What a member of an object must be. */
+struct dw_rule {
+	const char *name;
+	enum dw_json_type kind; /* DW_JSON_REAL: any number */
+	bool optional;          /* then null is as good as absent */
+	int64_t min, max;       /* the value's bounds; of a string, the number of code points */
+	const char *expected;   /* in words */
+};
+/* DW_E_FIELD: it is missing, of another kind, or out of bounds. */
+int dw_rule_check(const struct dw_rule *rule, const struct dw_json *object, struct dw_fault *fault);
+/* Parses what must be an object. Fails like dw_json_parse, and with DW_E_FIELD. *out is the caller's:
+ * dw_json_destroy. */
+int dw_object_parse(struct dw_json **out, struct dw_str text, struct dw_fault *fault);
 /* DW_E_TOO_BIG when `data` of so many bytes is over the limit. */
 int dw_data_size_check(size_t n, struct dw_fault *fault);
 

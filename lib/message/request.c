@@ -42,25 +42,6 @@ missing(const char *name, const char *expected, struct dw_fault *fault)
 }
 
 static int
-parse_object(struct dw_json **out, const char *body, size_t n, struct dw_fault *fault)
-{
-	char quoted[DW_QUOTE_SIZE];
-	struct dw_json *json;
-	int err = dw_json_parse(&json, body, n, fault);
-
-	if (err != DW_OK)
-		return err;
-	if (dw_json_type(json) != DW_JSON_OBJECT) {
-		(void)dw_fault_set(
-			fault, DW_E_FIELD, NULL, "a JSON object", "%s is not an object", dw_quote(dw_json_text(json), quoted));
-		dw_json_destroy(&json);
-		return DW_E_FIELD;
-	}
-	*out = json;
-	return DW_OK;
-}
-
-static int
 read_room(struct dw_request *request, const struct dw_json *json, const char *default_room, struct dw_fault *fault)
 {
 	static const char expected[] = "1 to 64 of A-Z a-z 0-9 _ -, or an integer from 0 to 9007199254740991";
@@ -237,7 +218,7 @@ dw_request_general(struct dw_request *request, const char *default_room, const c
 	if (read_plain(request, default_room, default_type, body, n))
 		return DW_OK;
 	start(request);
-	err = parse_object(&json, body, n, fault);
+	err = dw_object_parse(&json, dw_bytes(body, n), fault);
 	if (err != DW_OK)
 		return err;
 	err = read_members(request, json, default_room, default_type, fault);
@@ -260,7 +241,7 @@ dw_request_flat(struct dw_request *request, const char *type, const char *body, 
 	int err;
 
 	start(request);
-	err = parse_object(&json, body, n, fault);
+	err = dw_object_parse(&json, dw_bytes(body, n), fault);
 	if (err != DW_OK)
 		return err;
 	err = read_room(request, json, NULL, fault);

@@ -62,11 +62,11 @@ static int
 parse(struct batch *batch, const struct order *order, const char *name, int64_t max, struct dw_fault *fault)
 {
 	char expected[64];
-	const struct field_rule rule = { name, DW_JSON_ARRAY, false, 0, max, expected };
+	const struct dw_rule rule = { name, DW_JSON_ARRAY, false, 0, max, expected };
 	int err;
 
 	(void)snprintf(expected, sizeof(expected), "an array of at most %lld entries", (long long)max);
-	err = fields_parse(&batch->json, order->body, fault);
+	err = dw_object_parse(&batch->json, order->body, fault);
 	if (err == DW_OK)
 		err = fields_check(batch->json, &rule, 1, fault);
 	if (err != DW_OK)

@@ -24,12 +24,12 @@ static const char ONE_TO_FIVE[] = "an integer from 1 to 5", TEXT[] = "a string o
 		"comment", DW_JSON_STRING, true, 0, TEXT_MAX_POINTS, TEXT                \
 	}
 
-static const struct field_rule submit_rules[] = {
+static const struct dw_rule submit_rules[] = {
 	{ "diagnosis_id", FIELD_DIAGNOSIS, false, 0, 0, "an integer, or 1 to 64 of A-Z a-z 0-9 _ -" },
 	{ "recommendation_id", DW_JSON_INTEGER, false, 1, INT64_MAX, "an integer, 1 or more" },
 	FIELDS(false),
 };
-static const struct field_rule update_rules[] = { FIELDS(true) };
+static const struct dw_rule update_rules[] = { FIELDS(true) };
 
 #define CHECK(json, rules, fault) fields_check(json, rules, sizeof(rules) / sizeof((rules)[0]), fault)
 
@@ -211,7 +211,7 @@ feedback_submit(struct db *db, const struct order *order, struct dw_buf *answer,
 {
 	const size_t len = answer->len;
 	struct dw_json *json = NULL;
-	int err = fields_parse(&json, order->body, fault);
+	int err = dw_object_parse(&json, order->body, fault);
 
 	if (err == DW_OK)
 		err = CHECK(json, submit_rules, fault);
@@ -233,7 +233,7 @@ submit_entry(struct db *db, const struct order *order, const struct dw_json_memb
 	struct dw_fault *fault)
 {
 	struct dw_json *json = NULL;
-	int err = fields_parse(&json, entry->raw, fault);
+	int err = dw_object_parse(&json, entry->raw, fault);
 
 	if (err == DW_OK)
 		err = CHECK(json, submit_rules, fault);
@@ -284,7 +284,7 @@ feedback_update(struct db *db, const struct order *order, struct dw_buf *answer,
 {
 	const size_t len = answer->len;
 	struct dw_json *json = NULL;
-	int err = fields_parse(&json, order->body, fault);
+	int err = dw_object_parse(&json, order->body, fault);
 
 	if (err == DW_OK)
 		err = CHECK(json, update_rules, fault);

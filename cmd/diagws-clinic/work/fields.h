@@ -8,24 +8,13 @@
 #include <stdint.h>
 
 #include "base/err.h"
-#include "json/json.h"
+#include "message/msg.h"
 
 /* In the place of a rule's kind: a diagnosis id, which JSON gives as a string or a number. */
 #define FIELD_DIAGNOSIS DW_JSON_NULL
 
-struct field_rule {
-	const char *name;
-	enum dw_json_type kind; /* DW_JSON_REAL: any number */
-	bool optional;          /* then null is as good as absent */
-	int64_t min, max;       /* a number's bounds; of a string, code points; of an array, entries */
-	const char *expected;
-};
-
-/* Parses a body that must be an object. DW_E_JSON, DW_E_FIELD, DW_E_TOO_BIG, DW_E_NOMEM. *out is the caller's:
- * dw_json_destroy. */
-int fields_parse(struct dw_json **out, struct dw_str body, struct dw_fault *fault);
 /* First a member that no rule names is told, then the first rule that is broken. DW_E_FIELD. */
-int fields_check(const struct dw_json *object, const struct field_rule *rules, size_t count, struct dw_fault *fault);
+int fields_check(const struct dw_json *object, const struct dw_rule *rules, size_t count, struct dw_fault *fault);
 
 /* Members of an object that was checked. NULL, `absent`, an empty text: it is not there, or null. */
 const struct dw_json_member *field_given(const struct dw_json *object, const char *name);
