@@ -297,9 +297,9 @@ dw_members_check(struct dw_str type, const struct dw_json *object, struct dw_fau
 {
 	int err = DW_OK;
 
-	for (size_t i = 0; err == DW_OK && i < sizeof(rows) / sizeof(rows[0]); i++)
-		if (dw_str_is(type, rows[i].type))
-			err = dw_rule_check(&rows[i].rule, object, fault);
+	for (const struct row *row = rows; err == DW_OK && row < rows + sizeof(rows) / sizeof(rows[0]); row++)
+		if (dw_str_is(type, row->type))
+			err = dw_rule_check(&row->rule, object, fault);
 	return err;
 }
 
