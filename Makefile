@@ -68,7 +68,7 @@ UNIT_TESTS := $(patsubst %.c,$(BUILD)/tests/%,$(notdir $(UNIT_SRC)))
 WWW        := $(patsubst cmd/diagws-clinic/www/%,$(BUILD)/share/diagws/www/%,$(wildcard cmd/diagws-clinic/www/*))
 LIBRARIES  := $(BUILD)/lib/libdiagws.a $(BUILD)/lib/libdiagws.so $(BUILD)/lib/pkgconfig/diagws.pc
 
-.PHONY: all deps deps-bench bench bench-check timing demo check check-built check-unit check-model check-integration check-fault check-fuzz check-thread fuzz fuzz-built fuzz-live stacks model torture attacks dropping hub-restarts slow-clients power-loss kill-every-syscall inject idle mutants conformance coverage lint format install uninstall clean help
+.PHONY: all deps deps-bench bench bench-check timing demo demo-clinic check check-built check-unit check-model check-integration check-fault check-fuzz check-thread fuzz fuzz-built fuzz-live stacks browser model torture clinic-kills clinic-million attacks dropping hub-restarts slow-clients power-loss kill-every-syscall inject idle mutants conformance coverage lint format install uninstall clean help
 .SECONDARY:
 
 all: $(BINARIES) $(LIBRARIES) $(WWW)
@@ -77,11 +77,14 @@ help:
 	@echo 'make all                build into build/bin and build/lib'
 	@echo 'make deps               install the Debian packages that are missing (sudo where needed)'
 	@echo 'make demo               all set-up, then the main job on a terminal'
+	@echo 'make demo-clinic        a made-up clinic with its page; stays until ^C, or SCRIPT=1: drives itself'
 	@echo 'make check              all set-up, then all tests (check-unit, -model, -integration, -fault, -fuzz: a part)'
 	@echo 'make check SANITIZE=address,undefined   the same under sanitizers, or =thread: what has threads'
 	@echo 'make stacks             clients of other people: Chromium, Node ws, Go gorilla, Java, python3-websockets, curl'
+	@echo 'make browser            the dashboard in Chromium; its pictures lie then in build/screens'
 	@echo 'make model              random histories against the model: SEEDS=1000000 SEED=first ENGINE=memory|lmdb, or REAL=100'
 	@echo 'make torture            kill processes under load: KILLS=1000 SEED=number'
+	@echo 'make clinic-kills       kill a clinic while feedback flows, compare what all know: KILLS=100 SEED=number'
 	@echo 'make dropping           clients that drop their connections: DROPS=100 SEED=number'
 	@echo 'make hub-restarts       under 1000 clients: RESTARTS=200 SEED=number'
 	@echo 'make slow-clients       what clients that never read cost the others: RUNS=5'
@@ -96,6 +99,7 @@ help:
 	@echo 'make conformance        Autobahn on WebSockets, and inputs that desynchronize HTTP, direct and behind proxies: CASES=7.*'
 	@echo 'make bench              beside Nchan, Redis, bare loops, into tests/bench/RESULTS.md: RUNS=3 ONLY=rows QUICK=1 BESIDE=build'
 	@echo 'make bench-check        instructions of hot paths against those stored: STORE=1 stores them anew'
+	@echo 'make clinic-million     the clinic with 1,000,000 pieces of feedback: RECORDS=number'
 	@echo 'make timing             whether refusals tell unknown rooms from forbidden ones: TRIES=20000 SEED=number'
 	@echo 'make coverage           lines of the cores of hub and edge that the unit tests run: COVER=folders'
 	@echo 'make lint | format      check, or apply, the style'
@@ -320,7 +324,7 @@ PART := $(MAKE) --no-print-directory
 check: deps
 	$(Q)$(if $(filter thread,$(SANITIZE)),$(PART) check-thread, \
 		$(PART) -j $(shell nproc) check-built && \
-		$(PART) $(if $(SANITIZE),,-j 3 --output-sync) check-unit check-model $(if $(PYTEST)$(SANITIZE),,stacks) && \
+		$(PART) $(if $(SANITIZE),,-j 3 --output-sync) check-unit check-model $(if $(PYTEST)$(SANITIZE),,stacks browser) && \
 		$(PART) check-integration check-fault $(if $(SANITIZE),,check-fuzz))
 
 # The longest first, so that no core waits for it at the end.
@@ -346,6 +350,10 @@ check-integration: all $(FOR_INTEGRATION)
 stacks: all
 	$(Q)DIAGWS_BUILD=$(abspath $(BUILD)) $(PYTHON) -m pytest -q -p no:cacheprovider -n 2 tests/stacks $(PYTEST)
 
+# The dashboard in a real browser, on real hubs and edges.
+browser: all
+	$(Q)DIAGWS_BUILD=$(abspath $(BUILD)) $(PYTHON) -m pytest -q -p no:cacheprovider -n 2 tests/browser $(PYTEST)
+
 check-fault: all $(FOR_FAULT)
 	$(Q)DIAGWS_BUILD=$(abspath $(BUILD)) $(PYTHON) -m pytest -q -p no:cacheprovider $(if $(PYTEST),,-n 4) tests/fault $(PYTEST)
 
@@ -368,6 +376,9 @@ torture: all
 	$(Q)DIAGWS_BUILD=$(abspath $(BUILD)) $(PYTHON) tests/fault/torture.py --kills $(or $(KILLS),1000) \
 		$(if $(SEED),--seed $(SEED))
 
+clinic-kills: all
+	$(Q)DIAGWS_BUILD=$(abspath $(BUILD)) $(PYTHON) tests/fault/clinic.py --kills $(or $(KILLS),100) $(if $(SEED),--seed $(SEED))
+
 # Chromium and a script drop their connections: DROPS (and as many reloads), SEED.
 dropping: all
 	$(Q)DIAGWS_BUILD=$(abspath $(BUILD)) DROPS=$(or $(DROPS),100) $(if $(SEED),SEED=$(SEED)) \
@@ -384,6 +395,9 @@ slow-clients: all $(BUILD)/tests/clients
 attacks: all
 	$(Q)DIAGWS_BUILD=$(abspath $(BUILD)) $(PYTHON) tests/bench/attacks.py --runs $(or $(RUNS),3) \
 		--seconds $(or $(SECONDS),4) $(subst $(comma), ,$(ONLY))
+
+clinic-million: all
+	$(Q)DIAGWS_BUILD=$(abspath $(BUILD)) $(PYTHON) tests/bench/clinic.py --records $(or $(RECORDS),1000000)
 
 # CUTS=200, SEED=number: the power of the store's disk (an own loop-mounted ext4, as root) is cut so many times.
 power-loss: all
@@ -422,6 +436,10 @@ timing: all
 demo: deps
 	$(Q)$(MAKE) --no-print-directory all
 	$(Q)DIAGWS_BIN=$(abspath $(BUILD)/bin) examples/demo.sh
+
+demo-clinic: deps
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)DIAGWS_BIN=$(abspath $(BUILD)/bin) $(if $(SCRIPT),SCRIPT=$(SCRIPT)) examples/demo-clinic.sh
 
 # Lines of the folders that are made to be driven without sockets, by the unit tests alone; COVER='lib/room cmd/...'.
 COVER_BUILD := build/cov

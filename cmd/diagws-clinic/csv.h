@@ -19,7 +19,7 @@ struct csv {
 	struct dw_buf text;
 };
 
-/* Takes a line without its end, valid UTF-8. DW_OK: the record is whole; the cells live until the next line.
+/* Takes a line without its end, of any bytes. DW_OK: the record is whole; the cells live until the next line.
  * DW_E_AGAIN: it goes on in the next line. DW_E_FIELD: it is no record; DW_E_TOO_BIG: it has more than max bytes;
  * DW_E_NOMEM: each time the next line begins another one. */
 int csv_take(struct csv *csv, struct dw_str line, size_t max, struct dw_fault *fault);

@@ -186,19 +186,31 @@ take_header(struct dw_fault *fault)
 	return DW_OK;
 }
 
+static bool
+are_texts(const struct csv *csv)
+{
+	for (size_t i = 0; i < csv->count; i++) {
+		struct dw_utf8 utf8 = { 0 };
+		const struct dw_str cell = csv->cells[i];
+
+		if (!dw_utf8_take(&utf8, cell.p, cell.n) || utf8.left > 0 || memchr(cell.p, '\0', cell.n) != NULL)
+			return false;
+	}
+	return true;
+}
+
 static int
 take_csv(struct dw_str line, struct dw_fault *fault)
 {
 	const struct dw_json_member *members[TABLE_FIELDS] = { NULL };
 	struct dw_json_member values[TABLE_FIELDS];
-	struct dw_utf8 utf8 = { 0 };
 	int err;
 
 	if (line.n >= 3 && import.column_count == 0 && memcmp(line.p, "\xEF\xBB\xBF", 3) == 0)
 		(void)dw_str_take(&line, 3); /* spreadsheets begin a file with it */
-	if (!dw_utf8_take(&utf8, line.p, line.n) || utf8.left > 0 || (line.n > 0 && memchr(line.p, '\0', line.n) != NULL))
-		return dw_fault_set(fault, DW_E_FIELD, NULL, "UTF-8", "the line is no text");
 	err = csv_take(&import.csv, line, LINE_MAX_BYTES, fault);
+	if (err == DW_OK && !are_texts(&import.csv)) /* only now: where a record ends is known by its quotes */
+		err = dw_fault_set(fault, DW_E_FIELD, NULL, "UTF-8", "the line is no text");
 	if (err != DW_OK)
 		return err;
 	if (import.column_count == 0) {
@@ -255,6 +267,7 @@ take_lines(uint64_t *number)
 			continue;
 		}
 		import.first = *number;
+		import.csv.state = CSV_BEGIN; /* a record that had begun is lost with it */
 		reject(err, (dw_fault_set(&fault, err, NULL, "at most 64 KiB", "the line is too long"), &fault));
 	}
 }

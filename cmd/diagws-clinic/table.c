@@ -127,7 +127,7 @@ is_plain(struct dw_str text)
 static int
 take_name(const struct field *field, const struct dw_json_member *member, struct value *value, struct dw_fault *fault)
 {
-	const struct dw_str text = trim(member->text);
+	const struct dw_str text = field->kind == FIELD_TEXT ? member->text : trim(member->text);
 	const size_t points = code_points(text);
 	char expected[96];
 
@@ -152,7 +152,7 @@ static int
 take_symptoms(
 	const struct field *field, const struct dw_json_member *member, struct value *value, struct dw_fault *fault)
 {
-	static const char expected[] = "an array of at most 50 texts of 1 to 64 characters";
+	static const char expected[] = "an array of at most 50 texts of 1 to 64 characters without ';'";
 	const struct field name = { field->name, FIELD_NAME, true, 0, NAME_MAX_POINTS };
 	struct dw_json *list = NULL;
 	struct value one = { .type = NOTHING };
@@ -170,6 +170,9 @@ take_symptoms(
 
 		entry.key = dw_str(field->name);
 		err = take_name(&name, &entry, &one, fault);
+		/* It stands between them in a CSV. */
+		if (err == DW_OK && one.text.p != NULL && memchr(one.text.p, ';', one.text.n) != NULL)
+			err = dw_member_refuse(&entry, "has a ';'", expected, fault);
 		dw_buf_adds(&value->made, i == 0 ? "" : ",");
 		if (err == DW_OK)
 			dw_buf_add_json_string(&value->made, one.text);

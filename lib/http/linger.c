@@ -28,7 +28,7 @@ struct leaving {
 	int fd;
 };
 
-struct dw_http_linger {
+struct dw_http_lingering {
 	struct dw_wheel *wheel;
 	uv_poll_t poll;
 	int epoll;
@@ -38,7 +38,7 @@ struct dw_http_linger {
 };
 
 static void
-set_timer(struct dw_http_linger *linger)
+set_timer(struct dw_http_lingering *linger)
 {
 	if (linger->all == NULL)
 		dw_wheel_cancel(&linger->timer);
@@ -47,7 +47,7 @@ set_timer(struct dw_http_linger *linger)
 }
 
 static void
-end(struct dw_http_linger *linger, struct leaving *leaving)
+end(struct dw_http_lingering *linger, struct leaving *leaving)
 {
 	(void)epoll_ctl(linger->epoll, EPOLL_CTL_DEL, leaving->fd, NULL); /* what it is a copy of may be open yet */
 	(void)close(leaving->fd);
@@ -60,7 +60,7 @@ end(struct dw_http_linger *linger, struct leaving *leaving)
 static void
 on_readable(uv_poll_t *poll, int status, int events)
 {
-	struct dw_http_linger *linger = poll->data;
+	struct dw_http_lingering *linger = poll->data;
 	struct epoll_event ready[EVENTS];
 	const int count = epoll_wait(linger->epoll, ready, EVENTS, 0);
 
@@ -75,7 +75,7 @@ on_readable(uv_poll_t *poll, int status, int events)
 }
 
 void
-dw_http_linger_take(struct dw_http_linger *linger, int fd, bool said)
+dw_http_linger_take(struct dw_http_lingering *linger, int fd, bool said)
 {
 	struct leaving *leaving;
 	struct epoll_event event = { .events = EPOLLIN };
@@ -102,7 +102,7 @@ dw_http_linger_take(struct dw_http_linger *linger, int fd, bool said)
 }
 
 bool
-dw_http_linger_evict(struct dw_http_linger *linger)
+dw_http_linger_evict(struct dw_http_lingering *linger)
 {
 	if (linger->all == NULL)
 		return false;
@@ -111,7 +111,7 @@ dw_http_linger_evict(struct dw_http_linger *linger)
 }
 
 uint64_t
-dw_http_linger_count(const struct dw_http_linger *linger)
+dw_http_linger_count(const struct dw_http_lingering *linger)
 {
 	return linger->count;
 }
@@ -119,7 +119,8 @@ dw_http_linger_count(const struct dw_http_linger *linger)
 static void
 fire(struct dw_wheel_timer *timer)
 {
-	struct dw_http_linger *linger = (struct dw_http_linger *)((char *)timer - offsetof(struct dw_http_linger, timer));
+	struct dw_http_lingering *linger =
+		(struct dw_http_lingering *)((char *)timer - offsetof(struct dw_http_lingering, timer));
 	const uint64_t now = dw_mono_ms();
 
 	while (linger->all != NULL && linger->all->until <= now) {
@@ -130,9 +131,9 @@ fire(struct dw_wheel_timer *timer)
 }
 
 int
-dw_http_linger_new(struct dw_http_linger **out, struct uv_loop_s *loop, struct dw_wheel *wheel)
+dw_http_linger_new(struct dw_http_lingering **out, struct uv_loop_s *loop, struct dw_wheel *wheel)
 {
-	struct dw_http_linger *linger = calloc(1, sizeof(*linger));
+	struct dw_http_lingering *linger = calloc(1, sizeof(*linger));
 
 	if (linger == NULL)
 		return DW_E_NOMEM;
@@ -158,9 +159,9 @@ free_linger(uv_handle_t *handle)
 }
 
 void
-dw_http_linger_destroy(struct dw_http_linger **linger_p)
+dw_http_linger_destroy(struct dw_http_lingering **linger_p)
 {
-	struct dw_http_linger *linger = *linger_p;
+	struct dw_http_lingering *linger = *linger_p;
 
 	if (linger == NULL)
 		return;

@@ -8,21 +8,21 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct dw_http_linger;
+struct dw_http_lingering;
 struct dw_wheel;
 struct uv_loop_s;
 
 enum { DW_HTTP_LINGER_MS = 3000 };
 
 /* DW_E_NOMEM. */
-int dw_http_linger_new(struct dw_http_linger **out, struct uv_loop_s *loop, struct dw_wheel *wheel);
+int dw_http_linger_new(struct dw_http_lingering **out, struct uv_loop_s *loop, struct dw_wheel *wheel);
 /* Ends all that wait. The loop must run until its handles are closed. */
-void dw_http_linger_destroy(struct dw_http_linger **linger_p);
+void dw_http_linger_destroy(struct dw_http_lingering **linger_p);
 
 /* See dw_http_linger. */
-void dw_http_linger_take(struct dw_http_linger *linger, int fd, bool said);
+void dw_http_linger_take(struct dw_http_lingering *linger, int fd, bool said);
 /* Closes the one that has waited longest; false: none does. */
-bool dw_http_linger_evict(struct dw_http_linger *linger);
-uint64_t dw_http_linger_count(const struct dw_http_linger *linger);
+bool dw_http_linger_evict(struct dw_http_lingering *linger);
+uint64_t dw_http_linger_count(const struct dw_http_lingering *linger);
 
 #endif

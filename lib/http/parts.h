@@ -15,7 +15,7 @@ struct dw_http_request;
 
 struct dw_http {
 	struct dw_http_config config;
-	struct dw_http_linger *linger;
+	struct dw_http_lingering *linger;
 	struct MHD_Daemon *daemon;
 	uv_poll_t poll;
 	uv_idle_t idle;                 /* while there is something to do that no socket tells: it calls */

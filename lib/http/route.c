@@ -121,8 +121,12 @@ dw_http_route_part(const struct dw_http_found *found, char *out, size_t size)
 
 		if (n + 1 >= size)
 			return false;
-		out[n++] = escaped >= 0 ? (char)(unsigned char)escaped : part.p[i];
-		i += escaped >= 0 ? 2 : 0;
+		out[n] = part.p[i];
+		if (escaped >= 0) {
+			out[n] = (char)escaped;
+			i += 2;
+		}
+		n++;
 	}
 	out[n] = '\0';
 	return is_name(dw_bytes(out, n));

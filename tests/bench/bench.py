@@ -181,6 +181,8 @@ def report(sections, by_hand):
             parts += [f"<!-- row {row.name} -->\n{sections[row.name]}\n<!-- /row -->"]
         if row.name in sections or row.name in by_hand:
             parts += [hand(row.name), ""]
+    if "clinic" in by_hand:  # printed by clinic.py
+        parts += [hand("clinic"), ""]
     return "\n".join(parts)
 
 

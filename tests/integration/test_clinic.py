@@ -133,6 +133,21 @@ def test_opens_only_a_clinic(hub, tmp_path, prepare, status, word):
     assert done.returncode == status and word in done.stderr and done.stdout == ""
 
 
+def test_says_what_it_may_not_open(clinic, tmp_path):
+    bare = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if os.geteuid() == 0 else []
+
+    def ends(path, *arguments):
+        return subprocess.run([*bare, BIN / "diagws-clinic", "--db", path, *arguments], capture_output=True).returncode
+
+    (tmp_path / "folder").mkdir()
+    assert ends(tmp_path / "folder", "analytics", "status") == 74
+    clinic.path.chmod(0)
+    (tmp_path / "folder").chmod(0)
+    assert ends(clinic.path, "analytics", "status") == 77
+    assert ends(tmp_path / "folder" / "c.db", "analytics", "status") == 77
+    assert ends(tmp_path / "folder" / "c.db", "init") == 77
+
+
 def test_leaves_a_newer_version_alone(clinic):
     with contextlib.closing(sqlite3.connect(clinic.path)) as file:
         file.execute("PRAGMA user_version = 99")
@@ -157,7 +172,9 @@ def test_a_full_disk_loses_nothing_that_was_told(alone, tmp_path):
     script = """set -e
         mount -t tmpfs -o size=600k none "$1"; export DIAGWS_CLINIC_DB=$1/c.db; diagws-clinic init
         status=0; diagws-clinic import patients <"$2" 2>"$3" || status=$?
-        rm -f "$1/c.db-shm"; diagws-clinic export patients | wc -l; echo $status"""
+        rm -f "$1/c.db-shm"; dd if=/dev/zero of="$1/rest" bs=1k 2>"$3.dd" || true
+        full=0; diagws-clinic export patients >"$2" 2>&1 || full=$?
+        rm "$1/rest"; diagws-clinic export patients | wc -l; echo $status $full"""
     (tmp_path / "disk").mkdir()
     (tmp_path / "many").write_text("".join(json.dumps({"id": i, "name": "n" * 200}) + "\n" for i in range(1, 8001)))
     done = subprocess.run(["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", script, "-", tmp_path / "disk",
@@ -165,9 +182,10 @@ def test_a_full_disk_loses_nothing_that_was_told(alone, tmp_path):
                           env={**os.environ, **alone.world.env})
     if "unshare failed" in done.stderr or "permission denied" in done.stderr.lower():
         pytest.skip("no disks of one's own here: " + done.stderr)
-    kept, status = map(int, done.stdout.split())
+    kept, status, full = map(int, done.stdout.split())
     said = (tmp_path / "said").read_text()
     assert status == 75 and "the disk is full" in said, said
+    assert full == 75 and (tmp_path / "many").read_text().endswith("c.db: the disk is full [DW1103]\n")
     assert 0 < kept < 8000 and kept % 1000 == 0 and f"stopped after line {kept};" in said
 
 
@@ -227,6 +245,11 @@ def test_ends_with_the_status_of_what_is_wrong(alone, arguments, input, status):
     done = alone.run(*arguments, input=input, check=False)
     assert done.returncode == status and done.stdout == ""
     assert done.stderr.startswith("diagws-clinic: ")
+
+
+def test_days_before_1970_are_none(alone):
+    evolution = alone.ask("evolution", "10", "--now", "0")
+    assert {day["date"] for day in evolution["days"]} == {"1970-01-01"}
 
 
 def test_a_second_one_changes_the_first(alone):
@@ -300,6 +323,14 @@ def test_killed_before_its_push_it_is_pushed_later(alone, hub, tmp_path):
     assert alone.waiting() == [] and len(messages(hub, "10")) == before + 1
 
 
+def test_says_that_an_endpoint_is_none(alone):
+    done = alone.run("outbox", "push", check=False)
+    assert done.returncode == 0  # nothing waits
+    alone.submit()
+    done = alone.run("outbox", "push", "--endpoint", "nonsense", check=False)
+    assert done.returncode == 78 and "'nonsense'" in done.stderr
+
+
 def test_what_the_hub_refuses_stays_and_holds_nobody_up(alone, hub):
     alone.submit()
     with contextlib.closing(sqlite3.connect(alone.path)) as file, file:
@@ -310,6 +341,21 @@ def test_what_the_hub_refuses_stays_and_holds_nobody_up(alone, hub):
     listed = alone.ask("outbox")
     assert (listed["waiting"], listed["refused"]) == (0, 1) and "feedback_id" in listed["outbox"][0]["refused"]
     assert len(messages(hub, "10")) == before + 1
+
+
+def test_a_file_brought_back_from_a_copy_is_heard(clinic, hub, tmp_path):
+    """The hub has seen ids of what the copy does not know."""
+    before = len(messages(hub, "10"))
+    with contextlib.closing(sqlite3.connect(clinic.path)) as file:
+        file.execute("VACUUM INTO ?", [str(tmp_path / "copy.db")])
+    clinic.submit(rating=1)
+    copy = Clinic(hub, tmp_path / "copy.db")
+    for rating in [2, 3]:
+        assert copy.submit(rating=rating).stderr == ""
+    assert copy.read("SELECT * FROM outbox") == []
+    told = [message["id"].split(".", 1) for message in messages(hub, "10")[before:] if message["type"] == "feedback_update"]
+    assert [name for _, name in told] == ["feedback.1.1", "feedback.1.1", "feedback.1.2"]
+    assert told[0][0] != told[1][0] == told[2][0]
 
 
 def test_many_go_out_in_order(alone, hub):
@@ -372,6 +418,7 @@ BAD = {
         ({"id": "a", "patient": 1, "condition": PERSIAN * 65}, "'condition'"),
         ({"id": "a", "patient": 1, "condition": "x", "symptoms": ["s"] * 51}, "51 entries"),
         ({"id": "a", "patient": 1, "condition": "x", "symptoms": [1]}, "'symptoms'"),
+        ({"id": "a", "patient": 1, "condition": "x", "symptoms": ["s;t"]}, "';'"),
         ({"id": "a", "patient": 1, "condition": "x", "symptoms": "s"}, "'symptoms'"),
         ({"id": "a", "patient": 1, "condition": "x", "created": "yesterday"}, "'created'"),
     ],
@@ -407,6 +454,7 @@ def test_import_refuses_what_is_out_of_bounds(alone, table):
                    "created": "2026-01-01T03:30:00.5+03:30"}),
     ("recommendations", {"id": 9, "diagnosis": 10, "herb": PERSIAN * 64, "dosage": PERSIAN * 200}),
     ("feedback", {"diagnosis": 10, "recommendation": 1, "rating": 1, "symptom_improvement": 5, "comment": PERSIAN * 500}),
+    ("feedback", {"diagnosis": 10, "recommendation": 1, "rating": 1, "symptom_improvement": 5, "comment": "  as said\n"}),
     ("herb_symptoms", {"herb": "x", "symptom": "y", "strength": 1}),
 ], ids=brief)
 def test_import_takes_what_is_just_within(alone, table, record):
@@ -429,9 +477,13 @@ def test_import_changes_what_is_there_but_not_what_feedback_rests_on(alone):
     alone.lines("recommendations", {"id": 1, "diagnosis": 10, "herb": "زعفران", "dosage": "2 g"})
     alone.lines("feedback", {"diagnosis": 10, "recommendation": 1, "rating": 1, "symptom_improvement": 1})
     assert alone.read("SELECT rating, version FROM feedback") == [(1, 2)]
+    # What was pushed as a version never comes again as another one.
+    alone.lines("feedback", {"diagnosis": 10, "recommendation": 1, "rating": 2, "symptom_improvement": 1, "version": 1})
+    assert alone.read("SELECT rating, version FROM feedback") == [(2, 2)]
+    assert json.loads(alone.submit().stdout)["version"] == 3
 
 
-def test_csv_with_quotes_line_ends_and_faults(alone):
+def test_csv_with_quotes_line_ends_and_faults(alone, tmp_path):
     alone.submit()
     text = ('\ufeffrecommendation,diagnosis,rating,symptom_improvement,comment,side_effects\r\n'
             '2,10,5,4,"two lines,\r\nand a ""quote""",\r\n'
@@ -439,12 +491,16 @@ def test_csv_with_quotes_line_ends_and_faults(alone):
             '2,d-20,4,3\r\n'
             '2,d-20,five,3,,\r\n'
             '2,d-20,4,3,,none\r\n'
+            '1,d-20,4,3,"a line,\r\n\udcff no text\r\nand one more",\r\n'
+            '1,d-20,4,3,"a line,\r\n' + "x" * 70000 + '\r\n'
             '2,d-20,4,3,"never closed,\r\n')
-    done = alone.run("import", "feedback", "--input", "csv", input=text, check=False)
+    (tmp_path / "feedback.csv").write_bytes(text.encode("utf-8", "surrogateescape"))
+    done = alone.run("import", "feedback", tmp_path / "feedback.csv", check=False)
     assert done.returncode == 65
-    assert [line.split(" ")[1] for line in done.stderr.splitlines() if line.startswith("diagws")] == [
-        "stdin:4:", "stdin:5:", "stdin:6:", "stdin:8:"]
+    assert [line.split(":")[2] for line in done.stderr.splitlines() if line.startswith("diagws")] == [
+        "4", "5", "6", "8", "12", "13"]
     rows = alone.read("SELECT comment, side_effects FROM feedback WHERE recommendation = 2 ORDER BY patient")
+    assert alone.read("SELECT count(*) FROM feedback WHERE recommendation = 1") == [(1,)]  # the one that was there
     assert rows == [('two lines,\nand a "quote"', None), (None, "none")]
     for head, word in [("id,name,phone\n", "'phone'"), ("id\n", "'name' is missing"), ("id,name,id\n", "twice")]:
         done = alone.run("import", "patients", "--input", "csv", input=head + "9,a,b\n", check=False)

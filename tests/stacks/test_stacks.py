@@ -8,7 +8,6 @@ import asyncio
 import concurrent.futures
 import contextlib
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -16,33 +15,12 @@ import sys
 import pytest
 import websockets
 
-from conftest import BUILD, PATIENCE, ROOT, missing, until, used
+from conftest import MADE, PATIENCE, ROOT, fetch, missing, npm, tool, until, used
 
 sys.path.insert(0, str(ROOT / "tests" / "browser"))
 from chromium import Chromium, serving_pages  # noqa: E402
 
 HERE = ROOT / "tests" / "stacks"
-MADE = BUILD / "stacks"
-FETCH_S = 120  # npm and go, where they have nothing yet
-
-
-def tool(name, *version):
-    """The first line of what it says of its version; the test is skipped when it is not here."""
-    if shutil.which(name) is None:
-        missing(f"{name} is not installed")
-    done = subprocess.run([name, *version], capture_output=True, text=True, timeout=PATIENCE)
-    return (done.stdout + done.stderr).splitlines()[0]
-
-
-def fetch(folder, *command, env=None):
-    """Runs a package manager on a copy of a folder of ours."""
-    copy = MADE / folder
-    shutil.copytree(HERE / folder, copy, dirs_exist_ok=True)
-    done = subprocess.run(command, cwd=copy, capture_output=True, text=True, timeout=FETCH_S,
-                          env={**os.environ, **(env or {})})
-    if done.returncode != 0:
-        missing(f"{folder}: {command[0]} fetched nothing: {(done.stderr.splitlines() or ['no word'])[-1]}")
-    return copy
 
 
 def python():
@@ -52,15 +30,14 @@ def python():
 
 def node():
     version = tool("node", "--version")
-    tool("npm", "--version")
-    copy = fetch("node", "npm", "ci", "--no-audit", "--no-fund", "--prefer-offline")
-    used(f"node {version} with ws " + json.loads((copy / "node_modules/ws/package.json").read_text())["version"])
-    return ["node", copy / "watch.js"]
+    modules = npm(HERE / "node")
+    used(f"node {version} with ws " + json.loads((modules / "ws/package.json").read_text())["version"])
+    return ["node", modules.parent / "watch.js"]
 
 
 def gorilla():
     version = tool("go", "version")
-    copy = fetch("go", "go", "build", "-o", "watch", ".",
+    copy = fetch(HERE / "go", "go", "build", "-o", "watch", ".",
                  env={"GOFLAGS": "-mod=readonly -modcacherw", "GOMODCACHE": str(MADE / "modules"), "CGO_ENABLED": "0"})
     used(f"{version} with gorilla/websocket " + (copy / "go.mod").read_text().split()[-1])
     return [copy / "watch"]

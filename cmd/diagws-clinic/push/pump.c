@@ -3,8 +3,10 @@
  * The happy path: of the first ROWS rows that wait, each diagnosis's first is sent, as far as the window has room;
  * answers are noted as they come, in the callback, and written down together, in one commit. So what a diagnosis is
  * told keeps its order, also where one push fails for a while and those behind it would not. Failure modes: an answer
- * that says never (the row is marked), one that says not now or none at all (the connection is given up and everything
- * is read again from the first row), a file that cannot be written (the notes are kept for the next turn).
+ * that says never (the row is marked), one that says that its id was used for something else (the file was brought
+ * back from a copy: the row gets another id, and is sent again), one that says not now or none at all (the connection
+ * is given up and everything is read again from the first row), a file that cannot be written (the notes are kept for
+ * the next turn).
  *
  * Invariants: flights and notes together are at most WINDOW, so that a note always has a place; less than half of the
  * library's own window of bytes is used, so that diagws_send never waits.
@@ -24,9 +26,9 @@ enum { WINDOW = 64, ROWS = 4 * WINDOW, BYTES_MAX = 512 * 1024, WHY_SIZE = 256 };
 struct flight {
 	struct pump *pump;
 	int64_t row; /* 0: free */
-	char diagnosis[DW_ROOM_MAX + 1];
+	char diagnosis[DW_ROOM_MAX + 1], message[DW_ID_MAX + 1];
 	size_t bytes;
-	bool answered, refused;
+	bool answered, refused, reused;
 	char why[WHY_SIZE]; /* of a refused one */
 };
 
@@ -90,7 +92,7 @@ pump_refused(const struct pump *pump)
 static bool
 is_final(int err)
 {
-	return err == DIAGWS_INVALID || err == DIAGWS_BAD_JSON || err == DIAGWS_TOO_BIG || err == DIAGWS_ID_REUSED;
+	return err == DIAGWS_INVALID || err == DIAGWS_BAD_JSON || err == DIAGWS_TOO_BIG;
 }
 
 static void
@@ -100,9 +102,10 @@ note(struct flight *flight, int err)
 
 	pump->under_way--;
 	pump->bytes -= flight->bytes;
-	if (err == 0 || is_final(err)) {
+	if (err == 0 || is_final(err) || err == DIAGWS_ID_REUSED) {
 		flight->answered = true;
-		flight->refused = err != 0;
+		flight->refused = is_final(err);
+		flight->reused = err == DIAGWS_ID_REUSED;
 		(void)snprintf(flight->why, sizeof(flight->why), "%s", err != 0 ? diagws_last_error(pump->d) : "");
 		pump->noted++;
 		return;
@@ -119,6 +122,19 @@ take_answer(void *user, int err, const struct diagws_receipt *receipt)
 	note(user, err);
 }
 
+static int
+write_note(struct pump *pump, const struct flight *flight, struct dw_fault *fault)
+{
+	int err;
+
+	if (flight->refused)
+		return db_run(pump->db, fault, sql_outbox_refused, "is", flight->row, flight->why);
+	if (!flight->reused)
+		return db_run(pump->db, fault, sql_outbox_stored, "i", flight->row);
+	err = db_run(pump->db, fault, sql_outbox_new_tag, "s", flight->message);
+	return err == DW_OK ? db_run(pump->db, fault, sql_outbox_rename, "is", flight->row, flight->message) : err;
+}
+
 /* In one commit. */
 static int
 write_notes(struct pump *pump, struct dw_fault *fault)
@@ -131,12 +147,8 @@ write_notes(struct pump *pump, struct dw_fault *fault)
 	for (size_t i = 0; i < WINDOW && err == DW_OK; i++) {
 		const struct flight *flight = &pump->flights[i];
 
-		if (flight->row == 0 || !flight->answered)
-			continue;
-		if (flight->refused)
-			err = db_run(pump->db, fault, sql_outbox_refused, "is", flight->row, flight->why);
-		else
-			err = db_run(pump->db, fault, sql_outbox_stored, "i", flight->row);
+		if (flight->row != 0 && flight->answered)
+			err = write_note(pump, flight, fault);
 	}
 	if (err == DW_OK)
 		err = db_commit(pump->db, fault);
@@ -147,7 +159,8 @@ write_notes(struct pump *pump, struct dw_fault *fault)
 	for (size_t i = 0; i < WINDOW; i++) {
 		if (!pump->flights[i].answered)
 			continue;
-		*(pump->flights[i].refused ? &pump->refused : &pump->stored) += 1;
+		pump->refused += pump->flights[i].refused;
+		pump->stored += !pump->flights[i].refused && !pump->flights[i].reused;
 		pump->flights[i] = (struct flight) { 0 };
 	}
 	pump->noted = 0;
@@ -165,6 +178,7 @@ send_row(struct pump *pump, sqlite3_stmt *row)
 		flight++;
 	*flight = (struct flight) { .pump = pump, .row = sqlite3_column_int64(row, 0), .bytes = data.n };
 	(void)dw_str_copy(db_text(row, 1), flight->diagnosis, sizeof(flight->diagnosis));
+	(void)dw_str_copy(db_text(row, 3), flight->message, sizeof(flight->message));
 	pump->under_way++;
 	pump->bytes += data.n;
 	/* Texts of SQLite end with a NUL. */
@@ -191,6 +205,9 @@ connect_to_hub(struct pump *pump)
 
 	if (pump->d == NULL)
 		pump->err = diagws_open(&pump->d, pump->endpoint, &options);
+	if (pump->err == DIAGWS_CONFIG)
+		(void)dw_fault_set(&pump->fault, DW_E_CONFIG, NULL, "ipc:///path or tcp://127.0.0.1:port",
+			"'%s' is no endpoint", pump->endpoint != NULL ? pump->endpoint : "");
 }
 
 /* *none: there was nothing to send. */

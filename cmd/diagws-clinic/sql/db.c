@@ -33,9 +33,16 @@ struct db {
 };
 
 static int
-error_of(int code)
+error_of(sqlite3 *sqlite)
 {
-	switch (code & 0xFF) {
+	const int code = sqlite3_extended_errcode(sqlite) & 0xFF;
+	const int cause = code == SQLITE_CANTOPEN || code == SQLITE_IOERR ? sqlite3_system_errno(sqlite) : 0;
+
+	if (cause == ENOSPC || cause == EDQUOT) /* of the files beside it */
+		return DW_E_STORAGE_FULL;
+	if (cause == EACCES)
+		return DW_E_PERMISSION;
+	switch (code) {
 	case SQLITE_FULL:
 		return DW_E_STORAGE_FULL;
 	case SQLITE_BUSY:
@@ -51,7 +58,6 @@ error_of(int code)
 	case SQLITE_NOMEM:
 		return DW_E_NOMEM;
 	case SQLITE_CANTOPEN:
-		return DW_E_CREATE;
 	case SQLITE_IOERR:
 		return DW_E_IO;
 	default:
@@ -62,8 +68,7 @@ error_of(int code)
 static int
 fail(const struct db *db, struct dw_fault *fault)
 {
-	const int code = sqlite3_extended_errcode(db->sqlite);
-	const int err = error_of(code);
+	const int err = error_of(db->sqlite);
 	const char *why = err == DW_E_BUSY           ? "another program has been writing to it for 5 s"
 					  : err == DW_E_STORAGE_FULL ? "the disk is full"
 												 : sqlite3_errmsg(db->sqlite);
@@ -431,7 +436,8 @@ db_create(const char *path, struct dw_fault *fault)
 	int err;
 
 	if (fd < 0)
-		return dw_fault_set(fault, DW_E_CREATE, NULL, NULL, "%s: %s", path, strerror(errno));
+		return dw_fault_set(
+			fault, errno == EACCES ? DW_E_PERMISSION : DW_E_CREATE, NULL, NULL, "%s: %s", path, strerror(errno));
 	(void)close(fd);
 	err = open_file(&db, path, SQLITE_OPEN_READWRITE, fault);
 	db_close(&db);
@@ -443,7 +449,7 @@ db_create(const char *path, struct dw_fault *fault)
 int
 db_open(struct db **out, const char *path, struct dw_fault *fault)
 {
-	if (access(path, F_OK) != 0)
+	if (access(path, F_OK) != 0 && errno != EACCES) /* that is for SQLite to say */
 		return dw_fault_set(
 			fault, DW_E_NOINPUT, NULL, NULL, "%s: there is no such file: 'diagws-clinic init' makes one", path);
 	return open_file(out, path, SQLITE_OPEN_READWRITE, fault);

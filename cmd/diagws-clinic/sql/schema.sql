@@ -4,7 +4,7 @@
 -- schema_1
 CREATE TABLE clinic (
 	one INTEGER PRIMARY KEY CHECK (one = 1),
-	tag TEXT NOT NULL -- made at random with the file; begins the ids of all that it pushes
+	tag TEXT NOT NULL -- at random; begins the ids of all that it pushes. Another one once the hub knows such an id
 ) STRICT;
 
 CREATE TABLE patients (
@@ -141,7 +141,10 @@ CREATE TRIGGER feedback_came AFTER INSERT ON feedback BEGIN
 END;
 CREATE TRIGGER feedback_changed AFTER UPDATE OF rating, symptom_improvement, created ON feedback BEGIN
 	UPDATE metrics SET due = 0 WHERE recommendation = new.recommendation;
-	UPDATE cohort SET good = good + (new.rating >= 3) - (old.rating >= 3), last = max(last, new.created)
+	UPDATE cohort SET good = good + (new.rating >= 3) - (old.rating >= 3),
+			last = CASE WHEN new.created >= last THEN new.created WHEN old.created < last THEN last ELSE (
+				SELECT max(f.created) FROM feedback f JOIN recommendations r ON r.id = f.recommendation
+				WHERE f.patient = new.patient AND r.herb = cohort.herb) END
 		WHERE herb = (SELECT herb FROM recommendations WHERE id = new.recommendation)
 			AND mizaj = (SELECT mizaj FROM patients WHERE id = new.patient) AND patient = new.patient;
 END;
@@ -152,4 +155,9 @@ CREATE TRIGGER mizaj_changed AFTER UPDATE OF mizaj ON patients WHEN old.mizaj IS
 		SELECT r.herb, new.mizaj, new.id, count(*), sum(f.rating >= 3), max(f.created)
 		FROM feedback f JOIN recommendations r ON r.id = f.recommendation
 		WHERE f.patient = new.id AND new.mizaj IS NOT NULL GROUP BY r.herb;
+END;
+-- What was predicted of a recommendation that was another one then.
+CREATE TRIGGER recommendation_changed AFTER UPDATE OF diagnosis, herb ON recommendations
+WHEN old.diagnosis <> new.diagnosis OR old.herb <> new.herb BEGIN
+	DELETE FROM forecasts WHERE recommendation = new.id;
 END;

@@ -55,6 +55,7 @@ SELECT 'id', 'this patient''s feedback on the recommendation is ' || f.id FROM f
 WHERE f.recommendation = ?3 AND f.patient = (SELECT patient FROM diagnoses WHERE id = ?2) AND f.id <> ?1
 LIMIT 1
 
+-- A version never goes back: pushes have it in their ids.
 -- store_feedback
 INSERT INTO feedback (id, diagnosis, patient, recommendation, rating, symptom_improvement, compliance, side_effects,
 	comment, created, updated, version)
@@ -63,7 +64,7 @@ FROM diagnoses d WHERE d.id = ?2
 ON CONFLICT DO UPDATE SET diagnosis = excluded.diagnosis, rating = excluded.rating,
 	symptom_improvement = excluded.symptom_improvement, compliance = excluded.compliance,
 	side_effects = excluded.side_effects, comment = excluded.comment, created = coalesce(?9, created),
-	updated = coalesce(?10, ?12), version = coalesce(?11, version + 1)
+	updated = coalesce(?10, ?12), version = max(coalesce(?11, version + 1), version)
 
 -- dump_feedback
 SELECT id, diagnosis, recommendation, rating, symptom_improvement, compliance, side_effects, comment, created, updated,

@@ -91,7 +91,7 @@ evolution(struct db *db, const struct order *order, struct dw_buf *answer, struc
 	for (size_t i = 0; i < DAYS; i++) {
 		char date[DW_TIME_SIZE];
 
-		dw_time_text((uint64_t)day(order, i) * 1000, date);
+		dw_time_text(day(order, i) > 0 ? (uint64_t)day(order, i) * 1000 : 0, date);
 		put_open(answer, NULL, '{');
 		put_text(answer, "date", dw_bytes(date, sizeof("2026-12-01") - 1));
 		put_effectiveness(answer, "effectiveness", &all[i]);

@@ -370,6 +370,10 @@ test_summary(void)
 				  "\"satisfied_percent\":66.7,\"side_effects\":[\"nausea\",\"headache\",\"سرگیجه\"],"
 				  "\"latest_comment\":\"new\"}",
 		feedback_summary);
+	kit_sql("UPDATE feedback SET comment = 'as new', created = (SELECT created FROM feedback WHERE patient = 2) "
+			"WHERE patient = 4");
+	order.recommendation = 1;
+	assert_non_null(strstr(kit_answer(feedback_summary), "\"latest_comment\":\"as new\""));
 	ASSERT_ANSWER("{\"success\":true,\"side_effects\":[{\"side_effect\":\"nausea\",\"count\":2},"
 				  "{\"side_effect\":\"headache\",\"count\":1},{\"side_effect\":\"سرگیجه\",\"count\":1}]}",
 		feedback_side_effects);

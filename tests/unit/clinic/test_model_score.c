@@ -66,6 +66,7 @@ test_parts(void **state)
 	assert_int_equal(model_symptoms(0, 2), 0);
 	assert_int_equal(model_symptoms(2, 2), 1000);
 	assert_int_equal(model_symptoms(0.0625, 1), 63);
+	assert_int_equal(model_symptoms(0.05 + 0.05 + 0.35 + 0.6, 4), 263); /* 0.2625, though the sum is just below */
 	assert_int_equal(model_mean(1001, 2), 501);
 	assert_int_equal(model_mean(1000, 3), 333);
 }

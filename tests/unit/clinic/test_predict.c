@@ -127,6 +127,10 @@ test_cohort(void)
 	ASSERT_AT("0.762", "$.cohort");
 	ASSERT_AT("20", "$.similar_patient_count");
 
+	kit_sql("UPDATE feedback SET created = created - 2000 WHERE patient = 100"); /* an import may do so */
+	stats();
+	ASSERT_AT("0.75", "$.cohort");
+
 	kit_sql("UPDATE patients SET mizaj = NULL WHERE id = 1"); /* nobody is like her */
 	stats();
 	ASSERT_AT("0.5", "$.cohort");
@@ -150,6 +154,12 @@ test_stats(void)
 	order.recommendation = 11;
 	(void)kit_answer(predict_stats);
 	ASSERT_AT("{\"predicted\":0.563,\"made\":\"2027-01-15T08:00:00Z\"}", "$.forecast");
+	kit_sql("UPDATE recommendations SET herb = herb, dosage = '6 g' WHERE id = 11");
+	stats();
+	ASSERT_AT("0.563", "$.forecast.predicted");
+	kit_sql("UPDATE recommendations SET herb = 'mint' WHERE id = 11"); /* what was predicted was another one */
+	stats();
+	ASSERT_AT("null", "$.forecast");
 }
 
 /* ---- what is kept ---- */
