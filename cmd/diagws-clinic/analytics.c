@@ -94,6 +94,7 @@ compute_all(struct run *run, struct dw_fault *fault)
 		if (err == DW_OK && run->count == 0)
 			break; /* somebody else was faster */
 		dw_progress_tell(&progress, run->computed, 0);
+		db_give_way();
 		pushes = pushes && err == DW_OK && pump_run(pump, &idle, NULL) == DW_OK; /* verb_push says what is wrong */
 	}
 	dw_progress_hide(&progress);

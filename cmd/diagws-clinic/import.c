@@ -113,6 +113,8 @@ end_group(bool keeps, uint64_t line)
 		db_rollback(import.db);
 	if (err != DW_OK)
 		end(err, &fault);
+	else if (keeps)
+		db_give_way();
 }
 
 /* ---- records ---- */

@@ -370,6 +370,25 @@ def test_a_file_that_is_written_by_another(world):
     assert world.serve.request("/api/feedback/submit", feedback(), world.alice)[0] == 200
 
 
+def test_a_file_that_is_written_in_groups_by_another(world):
+    """Who writes much, and leaves the file free for a moment now and then, keeps nobody waiting."""
+    ended = threading.Event()
+
+    def write():
+        while not ended.is_set():
+            with writing(world):
+                ended.wait(1)
+            ended.wait(0.006)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        assert [world.serve.request("/api/feedback/submit", feedback(), world.alice)[0] for _ in range(2)] == [200] * 2
+    finally:
+        ended.set()
+        writer.join()
+
+
 def test_a_file_that_was_taken_away(world):
     """Nothing more is said to be stored: it would be in a file that has no name any more, or beside another one's log."""
     aside = world.file.with_name("aside.db")

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +14,8 @@
 #include "base/clock.h"
 
 enum {
+	LOOK_MS = 2, /* a writer that waits */
+	GIVE_WAY_MS = 3 * LOOK_MS,
 	STATEMENTS_MAX = 128,     /* more than there are texts */
 	APPLICATION = 0x64776331, /* "dwc1": marks a file as a clinic's */
 };
@@ -20,6 +23,8 @@ enum {
 struct db {
 	sqlite3 *sqlite;
 	char *path;
+	int patience_ms;
+	uint64_t waits_since; /* dw_mono_ms */
 	struct {
 		const char *sql;
 		sqlite3_stmt *statement;
@@ -248,7 +253,13 @@ execute(struct db *db, const char *sql, struct dw_fault *fault)
 void
 db_patience(struct db *db, int ms)
 {
-	(void)sqlite3_busy_timeout(db->sqlite, ms);
+	db->patience_ms = ms;
+}
+
+void
+db_give_way(void)
+{
+	(void)poll(NULL, 0, GIVE_WAY_MS);
 }
 
 /* What is written into a file without its name is lost, and beside another one's log it would mix two files up. */
@@ -370,6 +381,21 @@ look(struct db *db, int64_t *version, struct dw_fault *fault)
 	return DW_OK;
 }
 
+/* SQLite's own handler looks again only every 100 ms, when who writes in groups has long begun the next. */
+static int
+wait_for_writer(void *user, int count)
+{
+	struct db *db = user;
+	const uint64_t now = dw_mono_ms();
+
+	if (count == 0)
+		db->waits_since = now;
+	if (now - db->waits_since >= (uint64_t)db->patience_ms)
+		return 0;
+	(void)poll(NULL, 0, LOOK_MS);
+	return 1;
+}
+
 static int
 open_file(struct db **out, const char *path, int flags, struct dw_fault *fault)
 {
@@ -387,6 +413,7 @@ open_file(struct db **out, const char *path, int flags, struct dw_fault *fault)
 		err = db->sqlite != NULL ? fail(db, fault) : DW_E_NOMEM;
 	if (err == DW_OK) {
 		db_patience(db, DB_PATIENCE_MS);
+		(void)sqlite3_busy_handler(db->sqlite, wait_for_writer, db);
 		err = look(db, &version, fault);
 	}
 	if (err == DW_OK)

@@ -37,6 +37,8 @@ int db_begin(struct db *db, struct dw_fault *fault);
 /* For statements that only read and are to see the same: nobody waits for it. It ends with db_rollback. */
 int db_begin_read(struct db *db, struct dw_fault *fault);
 int db_commit(struct db *db, struct dw_fault *fault);
+/* Between two of many commits: long enough for others to begin, who would else wait for all of them. */
+void db_give_way(void);
 void db_rollback(struct db *db); /* also where nothing was begun */
 
 /* Begins a statement. kinds: a letter for each ?1, ?2, … that follows as an argument: i int64_t, d double, s const char
