@@ -39,6 +39,7 @@ struct order {
 	int64_t min_samples;        /* 0: 5 */
 	struct dw_str optimization; /* empty: balanced */
 	double target;              /* 0: 0.75 */
+	bool own;                   /* comments only of the recommendation's own diagnosis: its owner asks */
 	struct dw_str body;         /* JSON, as it came */
 	bool dry;                   /* what the call would change is checked, answered and undone */
 };

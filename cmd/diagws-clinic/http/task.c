@@ -153,9 +153,10 @@ judge(struct task *task)
 
 	if (task->request == NULL)
 		end(task);
-	else if (may && !task->nothing)
+	else if (may && !task->nothing) {
+		task->job.order.own = true;
 		allow(task);
-	else if (task->unknown_why != DW_OK && (any || task->denied == 0))
+	} else if (task->unknown_why != DW_OK && (any || task->denied == 0))
 		fail(task, task->unknown_why, &no_words);
 	else
 		fail(task, DW_E_DENIED, &no_words);

@@ -71,8 +71,10 @@ SELECT count(*), sum(rating), sum(symptom_improvement), sum(compliance), count(c
 FROM feedback WHERE recommendation = ?1
 
 -- feedback_latest_comment
-SELECT comment FROM feedback WHERE recommendation = ?1 AND comment IS NOT NULL ORDER BY created DESC, id DESC
-LIMIT 1
+SELECT comment FROM feedback
+WHERE recommendation = ?1 AND comment IS NOT NULL
+	AND (NOT ?2 OR diagnosis = (SELECT diagnosis FROM recommendations WHERE id = ?1))
+ORDER BY created DESC, id DESC LIMIT 1
 
 -- Lists are taken apart at commas, the Persian one too.
 -- feedback_side_effects_of

@@ -99,11 +99,11 @@ put_side_effects(struct db *db, int64_t recommendation, struct dw_buf *answer, s
 }
 
 static int
-put_comment(struct db *db, int64_t recommendation, struct dw_buf *answer, struct dw_fault *fault)
+put_comment(struct db *db, const struct order *order, struct dw_buf *answer, struct dw_fault *fault)
 {
 	sqlite3_stmt *row;
 	bool more = false;
-	int err = db_query(db, &row, fault, sql_feedback_latest_comment, "i", recommendation);
+	int err = db_query(db, &row, fault, sql_feedback_latest_comment, "ii", order->recommendation, (int64_t)order->own);
 
 	if (err == DW_OK)
 		err = db_next(db, row, &more, fault);
@@ -157,7 +157,7 @@ summary(struct db *db, const struct order *order, struct dw_buf *answer, struct 
 	if (err == DW_OK)
 		err = put_side_effects(db, about.id, answer, fault);
 	if (err == DW_OK)
-		err = put_comment(db, about.id, answer, fault);
+		err = put_comment(db, order, answer, fault);
 	put_close(answer, '}');
 	return err;
 }

@@ -374,6 +374,10 @@ test_summary(void)
 			"WHERE patient = 4");
 	order.recommendation = 1;
 	assert_non_null(strstr(kit_answer(feedback_summary), "\"latest_comment\":\"as new\""));
+	/* Its own patient is not shown what others have written. */
+	order.recommendation = 1;
+	order.own = true;
+	assert_non_null(strstr(kit_answer(feedback_summary), "\"latest_comment\":\"old\""));
 	ASSERT_ANSWER("{\"success\":true,\"side_effects\":[{\"side_effect\":\"nausea\",\"count\":2},"
 				  "{\"side_effect\":\"headache\",\"count\":1},{\"side_effect\":\"سرگیجه\",\"count\":1}]}",
 		feedback_side_effects);
