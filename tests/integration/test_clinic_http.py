@@ -531,3 +531,16 @@ def test_keys_are_read_again_and_a_socket_serves_too(world):
     assert json.loads(done.stdout) == {"status": "ok"}
     assert serve.terminate() == 0 and token not in serve.said()
     key.unlink()
+
+
+def test_an_owner_reads_no_comment_of_others(world):
+    """bob follows a recommendation of alice's diagnosis."""
+    body = json.dumps(feedback("102", 150, comment="only for the desk"))
+    assert world.serve.raw("POST", "/api/feedback/submit", body.encode(), world.bob)[0] == 200
+
+    def latest(token):
+        status, _, answer = world.serve.raw("GET", "/api/feedback/recommendation/150/summary", token=token)
+        assert status == 200
+        return json.loads(answer)["latest_comment"]
+
+    assert (latest(world.stat), latest(world.alice)) == ("only for the desk", None)
