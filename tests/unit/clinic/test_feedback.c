@@ -433,13 +433,35 @@ test_overview(void)
 	kit_refused(feedback_overview, DW_E_UNKNOWN, "diagnosis_id", "there is no diagnosis '999'");
 }
 
+/* What fails in the midst of a list does not go on reading of that moment: nothing could be written beside a newer one.
+ */
+static void
+test_rollback_ends_all(void)
+{
+	struct db *other;
+	sqlite3_stmt *row;
+	bool more;
+
+	assert_int_equal(DW_OK, db_begin_read(db, &fault));
+	assert_int_equal(DW_OK, db_query(db, &row, &fault, sql_analytics_recommendations, "s", "101"));
+	assert_int_equal(DW_OK, db_next(db, row, &more, &fault));
+	db_rollback(db);
+	assert_int_equal(DW_OK, db_open(&other, kit_file, &fault));
+	assert_int_equal(DW_OK, db_begin(other, &fault));
+	assert_int_equal(DW_OK, db_run(other, &fault, sql_call_grow, ""));
+	assert_int_equal(DW_OK, db_commit(other, &fault));
+	db_close(&other);
+	db_patience(db, 0);
+	assert_int_equal(DW_OK, db_begin(db, &fault));
+}
+
 int
 main(void)
 {
 	static const struct plain_test tests[] = { TEST(test_submit), TEST(test_recommendation_of_another),
 		TEST(test_second_changes_the_first), TEST(test_every_fifth_computes), TEST(test_refused),
 		TEST(test_longest_texts), TEST(test_update), TEST(test_rolled_back), TEST(test_dry), TEST(test_batch),
-		TEST(test_history), TEST(test_summary), TEST(test_trend), TEST(test_overview) };
+		TEST(test_history), TEST(test_summary), TEST(test_trend), TEST(test_overview), TEST(test_rollback_ends_all) };
 
 	return run_plain_tests(tests, sizeof(tests) / sizeof(tests[0]), set_up, kit_close);
 }
