@@ -53,7 +53,7 @@ typedef int clinic_call(struct db *db, const struct order *order, struct dw_buf 
 clinic_call feedback_submit;         /* body */
 clinic_call feedback_submit_batch;   /* body: {"feedback":[…]} */
 clinic_call feedback_update;         /* feedback, body */
-clinic_call feedback_history;        /* diagnosis, patient or neither; limit */
+clinic_call feedback_history;        /* diagnosis or none; limit */
 clinic_call feedback_summary;        /* recommendation */
 clinic_call feedback_trend;          /* recommendation */
 clinic_call feedback_overview;       /* diagnosis */

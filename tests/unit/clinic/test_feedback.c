@@ -338,12 +338,8 @@ test_history(void)
 	(void)snprintf(want, sizeof(want), "{\"success\":true,\"feedback\":[%s],\"count\":1}", SECOND);
 	order.limit = 1;
 	ASSERT_ANSWER(want, feedback_history);
-	order.patient = 2;
-	ASSERT_ANSWER(want, feedback_history);
 	order.diagnosis = DW_STR("102");
 	ASSERT_ANSWER(want, feedback_history);
-	order.patient = 77;
-	kit_refused(feedback_history, DW_E_UNKNOWN, "patient", "there is no patient 77");
 	order.diagnosis = DW_STR("a'b");
 	kit_refused(feedback_history, DW_E_UNKNOWN, "diagnosis_id", "there is no diagnosis 'a'b'");
 	order.limit = 200;
