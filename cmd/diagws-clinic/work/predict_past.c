@@ -167,6 +167,7 @@ accuracy(struct db *db, const struct order *order, struct dw_buf *answer, struct
 	put_close(&list, ']');
 	put_success(answer);
 	put_diagnosis(answer, "diagnosis_id", order->diagnosis);
+	put_text(answer, "model_version", DW_STR(MODEL_VERSION));
 	if (count > 0)
 		put_share(answer, "accuracy", model_mean(right, count), 1000);
 	else
