@@ -82,8 +82,8 @@ clinic_call predict_version;
 clinic_call predict_batch; /* body: {"diagnosis_ids":[…]}, optimization */
 
 /* work/diagnoses.c: for who has to know whose something is. The answer is no JSON, but the ids of the diagnoses that a
- * recommendation, a record of feedback, a patient, or each of the body's recommendations belongs to, each with a NUL
- * behind it, at most IDS_MAX of them. DW_E_UNKNOWN: of one that there is not. */
+ * recommendation, a record of feedback, a patient, or each of the body's recommendations belongs to, each once, with
+ * a NUL behind it, at most IDS_MAX of them. DW_E_UNKNOWN: of one that there is not. */
 clinic_call diagnoses_of; /* recommendation, feedback, patient or body: {"recommendation_ids":[…]} */
 
 /* Parts of calls, within a transaction that somebody else has begun. */

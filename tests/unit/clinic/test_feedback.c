@@ -3,7 +3,7 @@
 /* links: cmd/diagws-clinic/work/fields.c cmd/diagws-clinic/work/answer.c cmd/diagws-clinic/sql/db.c gen/clinic_sql.c */
 /* links: cmd/diagws-clinic/model/effectiveness.c cmd/diagws-clinic/model/rating.c */
 /* links: lib/message/msg.c lib/json/json.c lib/json/json_plain.c lib/base/buf.c lib/base/clock.c lib/base/err.c */
-/* links: lib/base/utf8.c */
+/* links: lib/base/utf8.c cmd/diagws-clinic/work/diagnoses.c */
 /* libs: sqlite3 jansson libcrypto */
 /* Feedback: what is stored and pushed, what is refused and why, what it adds up to. The ranking is the test's own. */
 #include "clinic_kit.h"
@@ -429,6 +429,22 @@ test_overview(void)
 	kit_refused(feedback_overview, DW_E_UNKNOWN, "diagnosis_id", "there is no diagnosis '999'");
 }
 
+/* Whose owners are asked for: each once. */
+static void
+test_diagnoses_of(void)
+{
+	static const char both[] = "101\0"
+							   "103";
+
+	order.body = DW_STR("{\"recommendation_ids\":[1,3,2,1,\"x\",3]}");
+	assert_int_equal(DW_OK, diagnoses_of(db, &order, &answer, &fault));
+	assert_int_equal(sizeof(both), answer.len);
+	assert_memory_equal(both, answer.data, sizeof(both));
+	dw_buf_reset(&answer);
+	order.body = DW_STR("{\"recommendation_ids\":[1,99]}");
+	assert_int_equal(DW_E_UNKNOWN, diagnoses_of(db, &order, &answer, &fault));
+}
+
 /* What fails in the midst of a list does not go on reading of that moment: nothing could be written beside a newer one.
  */
 static void
@@ -457,7 +473,8 @@ main(void)
 	static const struct plain_test tests[] = { TEST(test_submit), TEST(test_recommendation_of_another),
 		TEST(test_second_changes_the_first), TEST(test_every_fifth_computes), TEST(test_refused),
 		TEST(test_longest_texts), TEST(test_update), TEST(test_rolled_back), TEST(test_dry), TEST(test_batch),
-		TEST(test_history), TEST(test_summary), TEST(test_trend), TEST(test_overview), TEST(test_rollback_ends_all) };
+		TEST(test_history), TEST(test_summary), TEST(test_trend), TEST(test_overview), TEST(test_rollback_ends_all),
+		TEST(test_diagnoses_of) };
 
 	return run_plain_tests(tests, sizeof(tests) / sizeof(tests[0]), set_up, kit_close);
 }
