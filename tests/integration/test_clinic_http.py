@@ -17,7 +17,7 @@ import pytest
 from conftest import BIN, PATIENCE, Edge, Process, free_port, receive_updates, shared_world, until
 
 HEADACHE, HERB = "سردرد مزمن", "گل گاوزبان"
-IN_HAND, IN_HAND_OF_ONE = 128, 32
+IN_HAND, IN_HAND_OF_ONE = 128, 16
 OWN, OTHER = "101", "103"  # alice's and carol's diagnosis
 
 

@@ -7,6 +7,7 @@ and shown when a test fails. A sanitizer's report in it fails the test.
 """
 import asyncio
 import contextlib
+import fcntl
 import itertools
 import json
 import os
@@ -15,6 +16,7 @@ import secrets
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -28,6 +30,8 @@ BIN = BUILD / "bin"
 SANITIZED = "sanitize" in BUILD.name
 PATIENCE = 30.0 if SANITIZED else 10.0
 UNKNOWN_ROOM = 67  # how diagws-stat ends where nothing was sent and nobody watches
+
+CLAIMS = []  # of ports
 
 EFFECTIVENESS = {"recommendation_id": 789, "new_effectiveness": 0.85, "confidence": 0.92, "sample_size": 150}
 
@@ -53,9 +57,22 @@ def select_nothing(seconds):
 
 
 def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
+    """One that no other test on this machine has been given, also while nobody listens on it: edges that are killed and
+    started again share theirs with whoever took it meanwhile (SO_REUSEPORT). It stays claimed until this process ends."""
+    folder = pathlib.Path(tempfile.gettempdir()) / f"diagws-test-ports-{os.getuid()}"
+    folder.mkdir(exist_ok=True)
+    while True:
+        with socket.socket() as listener:
+            listener.bind(("127.0.0.1", 0))
+            port = listener.getsockname()[1]
+        claim = open(folder / str(port), "w")
+        try:
+            fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            claim.close()
+            continue
+        CLAIMS.append(claim)
+        return port
 
 
 class Process:

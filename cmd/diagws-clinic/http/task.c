@@ -14,7 +14,7 @@
 #include "http/request.h"
 #include "http/service.h"
 
-enum { TASKS_MAX = 128, USER_TASKS_MAX = TASKS_MAX / 4 };
+enum { TASKS_MAX = 128, USER_TASKS_MAX = TASKS_MAX / 8 };
 
 static const struct dw_fault no_words;
 
