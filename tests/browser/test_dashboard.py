@@ -313,6 +313,29 @@ def test_the_shell_opens_offline_and_nothing_else_is_kept(site, page):
     assert page.ask("fetch('config.json').then(() => 'answered', () => 'no answer')") == "no answer"
 
 
+def test_what_no_clinic_would_send_breaks_nothing(site, page):
+    """A sender may put anything into the members that no rule names: the page shows what it can, and goes on."""
+    odd, long = {"toString": 1}, "x" * 60000
+    tell_ranking(site, SAFFRON, CHAMOMILE)
+    for herb in (odd, ["a"], 7, long):
+        tell_effect(site, 0.5, herb=herb, trend=odd, average_rating="4", old_effectiveness="0.9")
+    tell_effect(site, 0.5, recommendation=4, herb=None, trend="constructor")
+    for ranking, ids in ((odd, odd), ([{"recommendation_id": 1}, {"recommendation_id": 1}, None, 5], "12"), (7, [odd, "2"])):
+        site.send("recommendation_update", ROOM, {
+            "old_data": {}, "new_data": {"ranking": ranking}, "added_recommendations": ids, "removed_recommendations": ids})
+    site.send("feedback_update", ROOM, {"feedback_id": 1, "rating": 3, "effectiveness": 0.5, "herb_name": odd})
+    page.until("document.querySelectorAll('#event-list li').length === 10", "all of them")
+    assert page.texts(".herb") == ["x" * 500]
+    assert page.texts(".with-icon") == [] and "undefined" not in page.text("#board") + page.text("#event-list")
+    assert page.ask("""import("./state.js").then(({emptyState, takeUpdate}) => {
+        const state = emptyState();
+        for (let n = 0; n < 1000; n++)
+            takeUpdate(state, {type: "effectiveness_update", data: {recommendation_id: n, herb_name: "y".repeat(60000),
+                new_effectiveness: 0.5}}, false);
+        return JSON.stringify(state).length;
+    })""") < 1000000, "what is known stays bounded"
+
+
 # ---- with the clinic ----
 
 @pytest.fixture

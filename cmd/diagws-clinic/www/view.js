@@ -139,7 +139,7 @@ function measuredMeasure(one) {
 	return element("div", "", element("h4", "", t.effectiveness), score(one.effectiveness), track(one.effectiveness),
 		element("p", "small", [t.samples(formatNumber(one.samples ?? 0)),
 			...one.sureness === null ? [] : [`${t.confidence} ${formatShare(one.sureness)}`]].join(t.list)),
-		one.trend in t.trends ? element("p", "with-icon", arrow(one.trend), `${t.trend}: ${t.trends[one.trend]}`) : null,
+		Object.hasOwn(t.trends, one.trend) ? element("p", "with-icon", arrow(one.trend), `${t.trend}: ${t.trends[one.trend]}`) : null,
 		drawing);
 }
 
