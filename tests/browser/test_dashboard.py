@@ -336,6 +336,19 @@ def test_what_no_clinic_would_send_breaks_nothing(site, page):
     })""") < 1000000, "what is known stays bounded"
 
 
+def test_a_browser_that_keeps_nothing(site, browser):
+    page = Page(browser.run, browser.tab(), site.origin)
+    page.run(page.tab.first_of_all("for (const name of ['localStorage', 'sessionStorage'])"
+             "Object.defineProperty(window, name, { get() { throw new DOMException('refused', 'SecurityError'); } });"))
+    page.open(site.alice)
+    page.until_state("live")
+    tell_feedback(site, 5)
+    page.until_text("#event-list", "5 of 5")
+    page.click("#language")
+    page.until("document.documentElement.dir === 'rtl'", "right to left")
+    assert page.unhappy() == []
+
+
 # ---- with the clinic ----
 
 @pytest.fixture

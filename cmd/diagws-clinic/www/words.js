@@ -1,6 +1,8 @@
 /* words.js: every text of the page in English and Persian, with the digits and dates of each. A text is a string, or a
  * function of what it is about. `data-t` of an element names the text in it, `data-t-label` that of its aria-label.
  */
+import { store, stored } from "./session.js";
+
 const english = {
 	title: "Clinic dashboard", diagnosis: (id) => `Diagnosis ${id}`, language: "فارسی",
 	noscript: "This page needs JavaScript.",
@@ -169,14 +171,14 @@ export function speak(name) {
 
 /* The one that was chosen here before, else the browser's. */
 export function firstLanguage() {
-	const kept = localStorage.getItem(KEPT);
+	const kept = stored(KEPT, "localStorage");
 
-	return kept in LANGUAGES ? kept : navigator.language.startsWith("fa") ? "fa" : "en";
+	return Object.hasOwn(LANGUAGES, kept) ? kept : navigator.language.startsWith("fa") ? "fa" : "en";
 }
 
 export function speakOther() {
 	speak(language === "en" ? "fa" : "en");
-	localStorage.setItem(KEPT, language);
+	store(KEPT, language, "localStorage");
 }
 
 export function formatNumber(value) {
