@@ -234,8 +234,12 @@ def test_a_token_is_renewed_on_the_connection_or_after_its_end(site, page):
     page.until_state("live")
     page.until("document.querySelectorAll('#event-list li').length === 1", f"{missed}")
     assert page.ask("document.getElementById('sign-in').hidden")
+    page.ask("document.querySelector('#feedback-form [name=comment]').value = 'of 101'")
+    page.ask(f"location.hash = '#diagnosis={ROOM}&token={site.token('alice', '--ttl', '2h')}'")
+    page.until_text("#notices", "The new token is good until")
     page.ask(f"location.hash = '#diagnosis=102&token={site.token('alice')}'")
     page.until_text("#state", "Refused: this token does not allow this diagnosis")
+    assert page.ask("document.querySelector('#feedback-form [name=comment]').value") + page.text("#notices") == ""
     assert page.text("#event-list") == "", "nothing of the other diagnosis"
 
 
@@ -269,6 +273,17 @@ def test_what_is_missing_is_said(site, page):
     assert len(page.texts("#event-list li")) == 20
     page.click(".notice button")
     page.until("document.querySelector('.notice') === null", "the notice to go")
+
+
+def test_broken_settings_are_asked_for_again(site, page):
+    page.leave()
+    settings = site.path / "www" / "config.json"
+    good = json.loads(settings.read_text())
+    settings.write_text('{"edges":')
+    page.come_back()
+    page.until_text("#state", "Connection lost: trying again")
+    settings.write_text(json.dumps({**good, "edges": ["no address", "javascript:0", *good["edges"]]}))
+    page.until_state("live")
 
 
 def test_an_edge_serves_the_page_by_itself(world, browser):
@@ -424,7 +439,15 @@ def test_feedback_comes_back_as_events(made_up, clinic_page):
     page.click("#refresh")
     page.until_text("#notices", "The clinic does not answer.")
     assert page.text("#state") == "Live: caught up"
+    page.ask("window.asked = fetch; window.fetch = async () => { throw new TypeError('cut'); }")
+    answer(page, rating=2, symptom_improvement=2)
+    page.click("#feedback-form [type=submit]")
+    page.until_text("#feedback-said", "it may be stored or not")
+    page.ask("window.fetch = async () => new Response('<p>busy', {status: 429})")
     made_up.serve()
+    page.click("#refresh")
+    page.until_text("#notices", "The clinic refused: 429")
+    page.ask("window.fetch = asked")
     page.until("document.querySelector('.notice') === null", "the clinic's scores, asked for again without a click")
 
 
@@ -485,4 +508,6 @@ def test_every_width_direction_and_theme(made_up, clinic_page):
     page.run(page.tab.resize(320))
     page.until("document.documentElement.clientWidth === 320", "the width")
     page.run(page.tab.screenshot(SCREENS / "sign-in-fa-dark-320.png"))
+    page.ask(f"location.hash = '#diagnosis={64 * 'W'}'")
+    page.until_text("#diagnosis", 64 * "W")
     accessible(page, axe)

@@ -72,10 +72,16 @@ function showNotices() {
 /* Shows a notice, by its name, until it is dismissed or null takes its place. `text` makes it, in any language. */
 export function notice(name, text) {
 	if (text !== null) {
+		if (notices.get(name)?.() !== text())
+			announce(text());
 		notices.set(name, text);
-		announce(text());
 	} else
 		notices.delete(name);
+	showNotices();
+}
+
+export function clearNotices() {
+	notices.clear();
 	showNotices();
 }
 

@@ -58,6 +58,7 @@ const english = {
 	letters: (n, most) => `${n} of ${most} characters`,
 	too_long: (most) => `At most ${most} characters, please.`,
 	thanks: "Thank you. It was stored.", thanks_again: "Your earlier feedback was changed.",
+	unsure: "No answer came: it may be stored or not. Send it again; a second one only changes the first.",
 	events: "Latest events", clear: "Clear", no_events: "Nothing yet.", cleared: "The events were cleared.",
 	fresh: (n) => `${n} new ${n === "1" ? "event" : "events"}`,
 	event_effectiveness: (herb, before, after) => before === null ? `${herb}: the effect is ${after}`
@@ -126,6 +127,7 @@ const persian = {
 	letters: (n, most) => `${n} از ${most} نویسه`,
 	too_long: (most) => `لطفاً حداکثر ${most} نویسه.`,
 	thanks: "سپاس. بازخورد شما ثبت شد.", thanks_again: "بازخورد پیشین شما تغییر کرد.",
+	unsure: "پاسخی نرسید: شاید ثبت شده باشد و شاید نه. دوباره بفرستید؛ بازخورد دوم فقط اولی را تغییر می‌دهد.",
 	events: "آخرین رویدادها", clear: "پاک کردن", no_events: "هنوز چیزی نیست.", cleared: "رویدادها پاک شدند.",
 	fresh: (n) => `${n} رویداد تازه`,
 	event_effectiveness: (herb, before, after) => before === null ? `${herb}: اثر ${after} است`
