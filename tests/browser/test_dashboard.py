@@ -510,4 +510,4 @@ def test_every_width_direction_and_theme(made_up, clinic_page):
     page.run(page.tab.screenshot(SCREENS / "sign-in-fa-dark-320.png"))
     page.ask(f"location.hash = '#diagnosis={64 * 'W'}'")
     page.until_text("#diagnosis", 64 * "W")
-    accessible(page, axe)
+    assert page.ask("document.documentElement.scrollWidth") == 320
