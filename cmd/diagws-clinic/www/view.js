@@ -165,18 +165,26 @@ function card(one, rank) {
 	const reasoning = one.reasoning?.[language];
 	const removed = one.mark === "removed";
 
-	return element("li", `card ${one.mark ?? ""}`,
+	return [
 		element("div", "card-head", removed ? null : element("span", "rank", formatNumber(rank)),
 			element("h3", "herb", element("bdi", "", nameOf(one))),
 			one.mark in t.marks ? element("span", "tag", t.marks[one.mark]) : null),
 		element("div", "measures", predictedMeasure(one), measuredMeasure(one)), facts(one),
-		reasoning ? element("p", "why", element("span", "unseen", `${t.reasoning}: `), reasoning) : null);
+		reasoning ? element("p", "why", element("span", "unseen", `${t.reasoning}: `), reasoning) : null,
+	];
 }
 
 function showRecommendations(state) {
-	const all = listed(state);
+	const all = listed(state), list = find("list");
 
-	show(find("list"), all, () => all.map((one, n) => card(one, n + 1)));
+	while (list.children.length > all.length)
+		list.lastChild.remove();
+	all.forEach((one, n) => {
+		const place = list.children[n] ?? list.appendChild(element("li", ""));
+
+		place.className = `card ${one.mark ?? ""}`;
+		show(place, one, () => card(one, n + 1));
+	});
 	find("none-yet").hidden = all.length > 0;
 	find("active").textContent = t.active(formatNumber(active(state).length));
 }
