@@ -53,7 +53,7 @@ typedef int clinic_call(struct db *db, const struct order *order, struct dw_buf 
 clinic_call feedback_submit;         /* body */
 clinic_call feedback_submit_batch;   /* body: {"feedback":[…]} */
 clinic_call feedback_update;         /* feedback, body */
-clinic_call feedback_history;        /* diagnosis, patient or neither; limit */
+clinic_call feedback_history;        /* diagnosis or none; limit */
 clinic_call feedback_summary;        /* recommendation */
 clinic_call feedback_trend;          /* recommendation */
 clinic_call feedback_overview;       /* diagnosis */
@@ -82,8 +82,8 @@ clinic_call predict_version;
 clinic_call predict_batch; /* body: {"diagnosis_ids":[…]}, optimization */
 
 /* work/diagnoses.c: for who has to know whose something is. The answer is no JSON, but the ids of the diagnoses that a
- * recommendation, a record of feedback, a patient, or each of the body's recommendations belongs to, each with a NUL
- * behind it, at most IDS_MAX of them. DW_E_UNKNOWN: of one that there is not. */
+ * recommendation, a record of feedback, a patient, or each of the body's recommendations belongs to, each once, with
+ * a NUL behind it, at most IDS_MAX of them. DW_E_UNKNOWN: of one that there is not. */
 clinic_call diagnoses_of; /* recommendation, feedback, patient or body: {"recommendation_ids":[…]} */
 
 /* Parts of calls, within a transaction that somebody else has begun. */

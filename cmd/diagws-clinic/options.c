@@ -18,7 +18,7 @@ static const struct dw_opt options[] = {
 		.target = &clinic_options.min_samples, .min = 1, .max = 1000000 },
 	{ DW_OPT_CHOICE, 0, "optimization", "HOW", "predict, optimize: how bold", .initial = "balanced",
 		.choices = "conservative|balanced|aggressive", .target = &clinic_options.optimization },
-	{ DW_OPT_TEXT, 0, "target", "SCORE", "optimize: the score to reach, from 0 to 1", .initial = "0.75",
+	{ DW_OPT_TEXT, 0, "target", "SCORE", "optimize: the score to reach, above 0 and up to 1", .initial = "0.75",
 		.target = &clinic_options.target },
 	{ DW_OPT_FLAG, 0, "all", NULL, "analytics run: everything, not only what may have changed",
 		.target = &clinic_options.all },

@@ -2,9 +2,8 @@
  * is printed without another line here.
  *
  * An array of objects becomes a grid: its columns are all names that occur in any of them, an object inside is
- * flattened
- * ("reasoning.en"), arrays of texts and numbers are one cell. Failure modes: memory, and a stdout that cannot be
- * written.
+ * flattened ("reasoning.en"), arrays of texts and numbers are one cell. Failure modes: memory, and a stdout that cannot
+ * be written.
  */
 #include "show.h"
 

@@ -18,7 +18,7 @@ struct clinic_options {
 	const char *now; /* NULL: the clock */
 	int64_t limit, min_samples;
 	const char *optimization;
-	const char *target; /* a number from 0 to 1 */
+	const char *target; /* a number above 0 and up to 1 */
 	const char *input;  /* of import: "ndjson" or "csv"; NULL: by the file's name */
 	const char *output; /* of export: the same; NULL: "ndjson" */
 	bool atomic, all, dry;

@@ -1,7 +1,7 @@
 /* A request: what it says, and how it is answered. Whoever takes it (route.h) answers it exactly once, at once or at
- *any later time on the loop's thread: with dw_http_answer, dw_http_error or dw_http_fail. Until then it stays; where it
- *ends earlier (its client has left), `call_off` and `forget` are called, and nothing may touch it any more. So what
- *works for it elsewhere (a thread, another process) holds a struct of its own that these two cut off from it.
+ * any later time on the loop's thread: with dw_http_answer, dw_http_error or dw_http_fail. Until then it stays; where
+ * it ends earlier (its client has left), `call_off` and `forget` are called, and nothing may touch it any more. So what
+ * works for it elsewhere (a thread, another process) holds a struct of its own that these two cut off from it.
  *
  *	static void
  *	take(struct dw_http_request *request)

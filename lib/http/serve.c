@@ -66,8 +66,6 @@ drain(void)
 	server.drain_until = dw_mono_ms() + server.config->drain_ms;
 	dw_http_listen_close(&server.listeners);
 	dw_http_drain(server.http);
-	if (server.config->draining != NULL)
-		server.config->draining(server.config->user);
 	(void)uv_timer_start(&server.drain, on_drain, LOOK_MS, LOOK_MS);
 }
 

@@ -25,9 +25,7 @@ struct dw_http_serve_config {
 	void *user; /* each request has it */
 	/* It listens now; dw_http_loop is the loop. DW_OK, or why it is to end at once. */
 	int (*started)(void *user, struct dw_http *http, struct dw_fault *fault);
-	/* It is going to end: what waits elsewhere for requests should be answered (503). May be NULL, as `tick`. */
-	void (*draining)(void *user);
-	/* Some 20 times a second, with the time of dw_mono_ms. */
+	/* Some 20 times a second, with the time of dw_mono_ms; or NULL. */
 	void (*tick)(void *user, uint64_t now_ms);
 };
 

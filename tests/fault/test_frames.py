@@ -159,7 +159,7 @@ def test_what_was_sent_before_counts_though_it_is_dropped_then(site):
 def test_what_had_not_been_taken_when_it_is_dropped_does_not_count(site):
     """The edge had been sent it, but the client had not: it is told of the gap, and confirms what follows."""
     send(site, 1)
-    first = Raw(site.the_edge, "123", site.alice, "first&after=new")
+    first = Raw(site.the_edge, "123", site.alice, "first&after=new", holds=64 * 1024)
     assert first.message()["type"] == "connect"
 
     async def watch():

@@ -190,10 +190,10 @@ def test_all_clients_see_one_order(clinic):
 class Raw:
     """A client that reads when it is told to: nothing in between takes bytes for it."""
 
-    def __init__(self, edge, room, token, device=None):
+    def __init__(self, edge, room, token, device=None, holds=256 * 1024):
         named = f"device={device}&" if device else ""
         self.socket = socket.socket()
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 256 * 1024)
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, holds)
         self.socket.connect(("127.0.0.1", edge.port))
         self.file = upgraded(self.socket, f"/ws/{room}?{named}token={token}")
 

@@ -39,7 +39,7 @@ struct pump {
 	struct diagws *d; /* NULL: not connected */
 	struct flight flights[WINDOW];
 	size_t under_way, bytes, noted;
-	uint64_t stored, refused;
+	uint64_t refused;
 	int err; /* why it gives up, as soon as nothing is under way */
 	struct dw_fault fault;
 };
@@ -74,12 +74,6 @@ int
 pump_fd(const struct pump *pump)
 {
 	return pump->d != NULL ? diagws_fd(pump->d) : -1;
-}
-
-uint64_t
-pump_stored(const struct pump *pump)
-{
-	return pump->stored;
 }
 
 uint64_t
@@ -160,7 +154,6 @@ write_notes(struct pump *pump, struct dw_fault *fault)
 		if (!pump->flights[i].answered)
 			continue;
 		pump->refused += pump->flights[i].refused;
-		pump->stored += !pump->flights[i].refused && !pump->flights[i].reused;
 		pump->flights[i] = (struct flight) { 0 };
 	}
 	pump->noted = 0;

@@ -32,9 +32,7 @@ void pump_destroy(struct pump **pump_p);
  * DW_E_TIMEOUT and whatever else the hub's side fails with, once all that was under way has ended: call again later.
  * What sql/db.h says. */
 int pump_run(struct pump *pump, bool *idle, struct dw_fault *fault);
-int pump_fd(const struct pump *pump); /* -1: not connected. May be another one after each pump_run */
-/* Since pump_new. */
-uint64_t pump_stored(const struct pump *pump);
-uint64_t pump_refused(const struct pump *pump);
+int pump_fd(const struct pump *pump);           /* -1: not connected. May be another one after each pump_run */
+uint64_t pump_refused(const struct pump *pump); /* since pump_new */
 
 #endif

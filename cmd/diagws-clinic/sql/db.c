@@ -301,9 +301,13 @@ db_commit(struct db *db, struct dw_fault *fault)
 	return execute(db, "COMMIT", fault);
 }
 
+/* A statement that was left in its midst would keep to the moment that it reads of, beside which nothing can be written
+ * once others have. */
 void
 db_rollback(struct db *db)
 {
+	for (size_t i = 0; i < db->count; i++)
+		(void)sqlite3_reset(db->statements[i].statement);
 	if (sqlite3_get_autocommit(db->sqlite) == 0)
 		(void)sqlite3_exec(db->sqlite, "ROLLBACK", NULL, NULL, NULL);
 }

@@ -39,7 +39,7 @@ int db_begin_read(struct db *db, struct dw_fault *fault);
 int db_commit(struct db *db, struct dw_fault *fault);
 /* Between two of many commits: long enough for others to begin, who would else wait for all of them. */
 void db_give_way(void);
-void db_rollback(struct db *db); /* also where nothing was begun */
+void db_rollback(struct db *db); /* also where nothing was begun; statements that were begun end */
 
 /* Begins a statement. kinds: a letter for each ?1, ?2, … that follows as an argument: i int64_t, d double, s const char
  * * (NULL: NULL), t struct dw_str (p NULL: NULL), n: NULL, without an argument. Texts must live until the last db_next.

@@ -56,16 +56,6 @@ FROM feedback f JOIN recommendations r ON r.id = f.recommendation
 WHERE f.diagnosis = ?2
 ORDER BY f.created DESC, f.id DESC LIMIT ?1
 
--- feedback_history_of_patient
-SELECT f.id, f.diagnosis, f.recommendation, r.herb, f.rating, f.symptom_improvement, f.compliance, f.side_effects,
-	f.comment, f.created, f.updated, f.version
-FROM feedback f JOIN recommendations r ON r.id = f.recommendation
-WHERE f.patient = ?2
-ORDER BY f.created DESC, f.id DESC LIMIT ?1
-
--- feedback_patient
-SELECT 1 FROM patients WHERE id = ?1
-
 -- feedback_summary
 SELECT count(*), sum(rating), sum(symptom_improvement), sum(compliance), count(compliance), sum(rating >= 3)
 FROM feedback WHERE recommendation = ?1

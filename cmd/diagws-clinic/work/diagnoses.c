@@ -3,8 +3,21 @@
  */
 #include "clinic.h"
 
+#include <string.h>
+
 #include "json/json.h"
 #include "sql/db.h"
+
+/* Each once, for the hub is asked about each. */
+static void
+add(struct dw_buf *answer, struct dw_str diagnosis)
+{
+	for (size_t at = 0; at < answer->len; at += strlen(answer->data + at) + 1)
+		if (dw_str_is(diagnosis, answer->data + at))
+			return;
+	dw_buf_add(answer, diagnosis.p, diagnosis.n);
+	dw_buf_addc(answer, '\0');
+}
 
 static int
 add_all(struct db *db, const char *sql, int64_t id, struct dw_buf *answer, struct dw_fault *fault)
@@ -17,10 +30,7 @@ add_all(struct db *db, const char *sql, int64_t id, struct dw_buf *answer, struc
 	while (err == DW_OK && more) {
 		err = db_next(db, row, &more, fault);
 		if (err == DW_OK && more) {
-			const struct dw_str diagnosis = db_text(row, 0);
-
-			dw_buf_add(answer, diagnosis.p, diagnosis.n);
-			dw_buf_addc(answer, '\0');
+			add(answer, db_text(row, 0));
 			count++;
 		}
 	}

@@ -34,22 +34,15 @@ select_history(struct db *db, const struct order *order, int64_t limit, sqlite3_
 {
 	int64_t one;
 	bool found = true;
-	int err = DW_OK;
+	int err;
 
-	if (order->diagnosis.n > 0) {
-		err = db_number(db, &one, &found, fault, sql_feedback_diagnosis, "t", order->diagnosis);
-		if (err == DW_OK && !found)
-			err = diagnosis_unknown(order->diagnosis, fault);
-		return err != DW_OK
-				   ? err
-				   : db_query(db, row, fault, sql_feedback_history_of_diagnosis, "it", limit, order->diagnosis);
-	}
-	if (order->patient == 0)
+	if (order->diagnosis.n == 0)
 		return db_query(db, row, fault, sql_feedback_history, "i", limit);
-	err = db_number(db, &one, &found, fault, sql_feedback_patient, "i", order->patient);
+	err = db_number(db, &one, &found, fault, sql_feedback_diagnosis, "t", order->diagnosis);
 	if (err == DW_OK && !found)
-		err = dw_fault_set(fault, DW_E_UNKNOWN, "patient", NULL, "there is no patient %lld", (long long)order->patient);
-	return err != DW_OK ? err : db_query(db, row, fault, sql_feedback_history_of_patient, "ii", limit, order->patient);
+		err = diagnosis_unknown(order->diagnosis, fault);
+	return err == DW_OK ? db_query(db, row, fault, sql_feedback_history_of_diagnosis, "it", limit, order->diagnosis)
+						: err;
 }
 
 static int

@@ -1,5 +1,5 @@
 /* Predictions for a diagnosis, by the formulas of model/score.h. An answer is kept for a day, or until feedback comes
- * that may change it (triggers of sql/schema.sql) or anything is imported. Who predicts also tells those who watch, if
+ * that may change it (follow_up of feedback.c) or anything is imported. Who predicts also tells those who watch, if
  * the ranking turned (rank.h), and writes down what was predicted first, for predict_accuracy.
  */
 #include "clinic.h"

@@ -154,6 +154,7 @@ stats(struct db *db, const struct order *order, struct dw_buf *answer, struct dw
 	put_integer(answer, "recommendation_id", about.id);
 	put_text(answer, "herb_name", dw_str(about.herb));
 	put_diagnosis(answer, "diagnosis_id", dw_str(about.diagnosis));
+	put_text(answer, "model_version", DW_STR(MODEL_VERSION));
 	err = prediction_make(db, dw_str(about.diagnosis), about.id, dw_str(about.herb), order->now, &made, fault);
 	if (err == DW_OK)
 		err = put_forecast(db, order, answer, fault);

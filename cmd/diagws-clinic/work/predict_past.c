@@ -72,7 +72,7 @@ put_recommendations(
 		put_close(out, '}');
 	}
 	put_close(out, ']');
-	return err == DW_OK && !dw_buf_ok(out) ? DW_E_NOMEM : err;
+	return err;
 }
 
 static int
@@ -99,8 +99,7 @@ evolution(struct db *db, const struct order *order, struct dw_buf *answer, struc
 		put_close(answer, '}');
 	}
 	put_close(answer, ']');
-	dw_buf_adds(answer, ",\"recommendations\":");
-	dw_buf_add(answer, recommendations.data, recommendations.len);
+	put_buf(answer, "recommendations", &recommendations);
 	put_close(answer, '}');
 	dw_buf_clear(&recommendations);
 	return err;
@@ -168,15 +167,13 @@ accuracy(struct db *db, const struct order *order, struct dw_buf *answer, struct
 	put_close(&list, ']');
 	put_success(answer);
 	put_diagnosis(answer, "diagnosis_id", order->diagnosis);
+	put_text(answer, "model_version", DW_STR(MODEL_VERSION));
 	if (count > 0)
 		put_share(answer, "accuracy", model_mean(right, count), 1000);
 	else
 		put_null(answer, "accuracy");
-	dw_buf_adds(answer, ",\"recommendations\":");
-	dw_buf_add(answer, list.data, list.len);
+	put_buf(answer, "recommendations", &list);
 	put_close(answer, '}');
-	if (err == DW_OK && !dw_buf_ok(&list))
-		err = DW_E_NOMEM;
 	dw_buf_clear(&list);
 	return err;
 }

@@ -3,7 +3,7 @@
 /* links: cmd/diagws-clinic/work/fields.c cmd/diagws-clinic/work/answer.c cmd/diagws-clinic/sql/db.c gen/clinic_sql.c */
 /* links: cmd/diagws-clinic/model/effectiveness.c cmd/diagws-clinic/model/rating.c */
 /* links: lib/message/msg.c lib/json/json.c lib/json/json_plain.c lib/base/buf.c lib/base/clock.c lib/base/err.c */
-/* links: lib/base/utf8.c */
+/* links: lib/base/utf8.c cmd/diagws-clinic/work/diagnoses.c */
 /* libs: sqlite3 jansson libcrypto */
 /* Feedback: what is stored and pushed, what is refused and why, what it adds up to. The ranking is the test's own. */
 #include "clinic_kit.h"
@@ -338,12 +338,8 @@ test_history(void)
 	(void)snprintf(want, sizeof(want), "{\"success\":true,\"feedback\":[%s],\"count\":1}", SECOND);
 	order.limit = 1;
 	ASSERT_ANSWER(want, feedback_history);
-	order.patient = 2;
-	ASSERT_ANSWER(want, feedback_history);
 	order.diagnosis = DW_STR("102");
 	ASSERT_ANSWER(want, feedback_history);
-	order.patient = 77;
-	kit_refused(feedback_history, DW_E_UNKNOWN, "patient", "there is no patient 77");
 	order.diagnosis = DW_STR("a'b");
 	kit_refused(feedback_history, DW_E_UNKNOWN, "diagnosis_id", "there is no diagnosis 'a'b'");
 	order.limit = 200;
@@ -433,13 +429,52 @@ test_overview(void)
 	kit_refused(feedback_overview, DW_E_UNKNOWN, "diagnosis_id", "there is no diagnosis '999'");
 }
 
+/* Whose owners are asked for: each once. */
+static void
+test_diagnoses_of(void)
+{
+	static const char both[] = "101\0"
+							   "103";
+
+	order.body = DW_STR("{\"recommendation_ids\":[1,3,2,1,\"x\",3]}");
+	assert_int_equal(DW_OK, diagnoses_of(db, &order, &answer, &fault));
+	assert_int_equal(sizeof(both), answer.len);
+	assert_memory_equal(both, answer.data, sizeof(both));
+	dw_buf_reset(&answer);
+	order.body = DW_STR("{\"recommendation_ids\":[1,99]}");
+	assert_int_equal(DW_E_UNKNOWN, diagnoses_of(db, &order, &answer, &fault));
+}
+
+/* What fails in the midst of a list does not go on reading of that moment: nothing could be written beside a newer one.
+ */
+static void
+test_rollback_ends_all(void)
+{
+	struct db *other;
+	sqlite3_stmt *row;
+	bool more;
+
+	assert_int_equal(DW_OK, db_begin_read(db, &fault));
+	assert_int_equal(DW_OK, db_query(db, &row, &fault, sql_analytics_recommendations, "s", "101"));
+	assert_int_equal(DW_OK, db_next(db, row, &more, &fault));
+	db_rollback(db);
+	assert_int_equal(DW_OK, db_open(&other, kit_file, &fault));
+	assert_int_equal(DW_OK, db_begin(other, &fault));
+	assert_int_equal(DW_OK, db_run(other, &fault, sql_call_grow, ""));
+	assert_int_equal(DW_OK, db_commit(other, &fault));
+	db_close(&other);
+	db_patience(db, 0);
+	assert_int_equal(DW_OK, db_begin(db, &fault));
+}
+
 int
 main(void)
 {
 	static const struct plain_test tests[] = { TEST(test_submit), TEST(test_recommendation_of_another),
 		TEST(test_second_changes_the_first), TEST(test_every_fifth_computes), TEST(test_refused),
 		TEST(test_longest_texts), TEST(test_update), TEST(test_rolled_back), TEST(test_dry), TEST(test_batch),
-		TEST(test_history), TEST(test_summary), TEST(test_trend), TEST(test_overview) };
+		TEST(test_history), TEST(test_summary), TEST(test_trend), TEST(test_overview), TEST(test_rollback_ends_all),
+		TEST(test_diagnoses_of) };
 
 	return run_plain_tests(tests, sizeof(tests) / sizeof(tests[0]), set_up, kit_close);
 }

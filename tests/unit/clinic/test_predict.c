@@ -145,10 +145,10 @@ static void
 test_stats(void)
 {
 	order.recommendation = 11;
-	ASSERT_ANSWER(
-		"{\"success\":true,\"recommendation_id\":11,\"herb_name\":\"chamomile\",\"diagnosis_id\":101,"
-		"\"forecast\":null,\"predicted_effectiveness\":0.563,\"confidence\":0.5,\"historical\":0.5,\"cohort\":0.5,"
-		"\"symptom_match\":0.75,\"similar_patient_count\":0,\"sample_size\":0}",
+	ASSERT_ANSWER("{\"success\":true,\"recommendation_id\":11,\"herb_name\":\"chamomile\",\"diagnosis_id\":101,"
+				  "\"model_version\":\"1.0\",\"forecast\":null,\"predicted_effectiveness\":0.563,\"confidence\":0.5,"
+				  "\"historical\":0.5,\"cohort\":0.5,"
+				  "\"symptom_match\":0.75,\"similar_patient_count\":0,\"sample_size\":0}",
 		predict_stats);
 	(void)predict("101");
 	order.recommendation = 11;
@@ -237,7 +237,9 @@ test_accuracy(void)
 	(void)predict("101"); /* 0.563, 0.55, 0.55 */
 	order.now = NOW;
 	order.diagnosis = DW_STR("101");
-	ASSERT_ANSWER("{\"success\":true,\"diagnosis_id\":101,\"accuracy\":null,\"recommendations\":[]}", predict_accuracy);
+	ASSERT_ANSWER(
+		"{\"success\":true,\"diagnosis_id\":101,\"model_version\":\"1.0\",\"accuracy\":null,\"recommendations\":[]}",
+		predict_accuracy);
 
 	add_patients(100, 4, "cold");
 	say(100, 11, 1, 1, 100); /* at that very second: not after it */
@@ -251,7 +253,7 @@ test_accuracy(void)
 	/* 11: 2 / 3 = 0.667, 0.104 off; 12: 1 / 1, 0.45 off; 13: nothing came. 1 - (0.104 + 0.45) / 2 = 0.723 */
 	order.diagnosis = DW_STR("101");
 	ASSERT_ANSWER(
-		"{\"success\":true,\"diagnosis_id\":101,\"accuracy\":0.723,\"recommendations\":["
+		"{\"success\":true,\"diagnosis_id\":101,\"model_version\":\"1.0\",\"accuracy\":0.723,\"recommendations\":["
 		"{\"recommendation_id\":11,\"herb_name\":\"chamomile\",\"predicted\":0.563,\"actual\":0.667,\"error\":0.104,"
 		"\"sample_size\":3,\"made\":\"2027-01-15T07:58:20Z\"},"
 		"{\"recommendation_id\":12,\"herb_name\":\"mint\",\"predicted\":0.55,\"actual\":1,\"error\":0.45,"
