@@ -234,8 +234,12 @@ def test_a_token_is_renewed_on_the_connection_or_after_its_end(site, page):
     page.until_state("live")
     page.until("document.querySelectorAll('#event-list li').length === 1", f"{missed}")
     assert page.ask("document.getElementById('sign-in').hidden")
+    page.ask("document.querySelector('#feedback-form [name=comment]').value = 'of 101'")
+    page.ask(f"location.hash = '#diagnosis={ROOM}&token={site.token('alice', '--ttl', '2h')}'")
+    page.until_text("#notices", "The new token is good until")
     page.ask(f"location.hash = '#diagnosis=102&token={site.token('alice')}'")
     page.until_text("#state", "Refused: this token does not allow this diagnosis")
+    assert page.ask("document.querySelector('#feedback-form [name=comment]').value") + page.text("#notices") == ""
     assert page.text("#event-list") == "", "nothing of the other diagnosis"
 
 
@@ -269,6 +273,17 @@ def test_what_is_missing_is_said(site, page):
     assert len(page.texts("#event-list li")) == 20
     page.click(".notice button")
     page.until("document.querySelector('.notice') === null", "the notice to go")
+
+
+def test_broken_settings_are_asked_for_again(site, page):
+    page.leave()
+    settings = site.path / "www" / "config.json"
+    good = json.loads(settings.read_text())
+    settings.write_text('{"edges":')
+    page.come_back()
+    page.until_text("#state", "Connection lost: trying again")
+    settings.write_text(json.dumps({**good, "edges": ["no address", "javascript:0", *good["edges"]]}))
+    page.until_state("live")
 
 
 def test_an_edge_serves_the_page_by_itself(world, browser):
@@ -311,6 +326,42 @@ def test_the_shell_opens_offline_and_nothing_else_is_kept(site, page):
     page.until_text("#state", "Connection lost: trying again")
     assert page.text("#overview-title") == "Overall effectiveness"
     assert page.ask("fetch('config.json').then(() => 'answered', () => 'no answer')") == "no answer"
+
+
+def test_what_no_clinic_would_send_breaks_nothing(site, page):
+    """A sender may put anything into the members that no rule names: the page shows what it can, and goes on."""
+    odd, long = {"toString": 1}, "x" * 60000
+    tell_ranking(site, SAFFRON, CHAMOMILE)
+    for herb in (odd, ["a"], 7, long):
+        tell_effect(site, 0.5, herb=herb, trend=odd, average_rating="4", old_effectiveness="0.9")
+    tell_effect(site, 0.5, recommendation=4, herb=None, trend="constructor")
+    for ranking, ids in ((odd, odd), ([{"recommendation_id": 1}, {"recommendation_id": 1}, None, 5], "12"), (7, [odd, "2"])):
+        site.send("recommendation_update", ROOM, {
+            "old_data": {}, "new_data": {"ranking": ranking}, "added_recommendations": ids, "removed_recommendations": ids})
+    site.send("feedback_update", ROOM, {"feedback_id": 1, "rating": 3, "effectiveness": 0.5, "herb_name": odd})
+    page.until("document.querySelectorAll('#event-list li').length === 10", "all of them")
+    assert page.texts(".herb") == ["x" * 500]
+    assert page.texts(".with-icon") == [] and "undefined" not in page.text("#board") + page.text("#event-list")
+    assert page.ask("""import("./state.js").then(({emptyState, takeUpdate}) => {
+        const state = emptyState();
+        for (let n = 0; n < 1000; n++)
+            takeUpdate(state, {type: "effectiveness_update", data: {recommendation_id: n, herb_name: "y".repeat(60000),
+                new_effectiveness: 0.5}}, false);
+        return JSON.stringify(state).length;
+    })""") < 1000000, "what is known stays bounded"
+
+
+def test_a_browser_that_keeps_nothing(site, browser):
+    page = Page(browser.run, browser.tab(), site.origin)
+    page.run(page.tab.first_of_all("for (const name of ['localStorage', 'sessionStorage'])"
+             "Object.defineProperty(window, name, { get() { throw new DOMException('refused', 'SecurityError'); } });"))
+    page.open(site.alice)
+    page.until_state("live")
+    tell_feedback(site, 5)
+    page.until_text("#event-list", "5 of 5")
+    page.click("#language")
+    page.until("document.documentElement.dir === 'rtl'", "right to left")
+    assert page.unhappy() == []
 
 
 # ---- with the clinic ----
@@ -388,7 +439,15 @@ def test_feedback_comes_back_as_events(made_up, clinic_page):
     page.click("#refresh")
     page.until_text("#notices", "The clinic does not answer.")
     assert page.text("#state") == "Live: caught up"
+    page.ask("window.asked = fetch; window.fetch = async () => { throw new TypeError('cut'); }")
+    answer(page, rating=2, symptom_improvement=2)
+    page.click("#feedback-form [type=submit]")
+    page.until_text("#feedback-said", "it may be stored or not")
+    page.ask("window.fetch = async () => new Response('<p>busy', {status: 429})")
     made_up.serve()
+    page.click("#refresh")
+    page.until_text("#notices", "The clinic refused: 429")
+    page.ask("window.fetch = asked")
     page.until("document.querySelector('.notice') === null", "the clinic's scores, asked for again without a click")
 
 
@@ -449,4 +508,6 @@ def test_every_width_direction_and_theme(made_up, clinic_page):
     page.run(page.tab.resize(320))
     page.until("document.documentElement.clientWidth === 320", "the width")
     page.run(page.tab.screenshot(SCREENS / "sign-in-fa-dark-320.png"))
-    accessible(page, axe)
+    page.ask(f"location.hash = '#diagnosis={64 * 'W'}'")
+    page.until_text("#diagnosis", 64 * "W")
+    assert page.ask("document.documentElement.scrollWidth") == 320

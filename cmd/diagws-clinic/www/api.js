@@ -30,16 +30,21 @@ export async function call(token, path, body) {
 	return said;
 }
 
+/* Whether a page from here may open it: a browser throws at others. */
+function usable(edge) {
+	return URL.canParse(edge) && (location.protocol === "https:" ? /^wss:/ : /^wss?:/).test(edge);
+}
+
 /* {edges, api}: where the edges are, and whether there is an API. Without a config.json the page lives from the
- * messages of the edge that it comes from; throws Refused where nobody can be asked now. */
+ * messages of the edge that it comes from; throws Refused where nothing of use is answered now. */
 export async function settings() {
 	const here = [location.origin.replace(/^http/, "ws")];
 	const answer = await ask("config.json");
 
-	if (answer.status >= 500)
+	const said = answer.status === 404 ? {} : answer.ok ? await answer.json().catch(() => null) : null;
+	if (said === null)
 		throw new Refused(answer.status);
-	const said = answer.ok ? await answer.json().catch(() => ({})) : {};
-	const edges = (Array.isArray(said.edges) ? said.edges : []).map((edge) => String(edge).replace(/\/+$/, ""));
+	const edges = (Array.isArray(said.edges) ? said.edges : []).map((edge) => String(edge).replace(/\/+$/, "")).filter(usable);
 	return { edges: edges.length > 0 ? edges : here, api: said.api === true };
 }
 

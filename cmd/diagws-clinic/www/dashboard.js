@@ -6,18 +6,19 @@
  */
 import { call, Refused, settings } from "./api.js";
 import { Watch } from "./diagws.js";
-import { showScales, startFeedback } from "./feedback.js";
+import { clearFeedback, showScales, startFeedback } from "./feedback.js";
 import { expiry, forget, keep, readAddress, recall, remember } from "./session.js";
 import { emptyState, takeEvolution, takeGap, takeMetrics, takePrediction, takeUpdate } from "./state.js";
-import { announce, announceEvent, find, gapWords, notice, showAll, showState } from "./view.js";
-import { firstLanguage, formatTime, speak, speakOther, t } from "./words.js";
+import { announce, announceEvent, clearNotices, find, gapWords, notice, showAll, showState } from "./view.js";
+import { firstLanguage, formatNumber, formatTime, speak, speakOther, t } from "./words.js";
 
 const RELOAD_LEAST = 300, RELOAD_MOST = 1200; /* ms: many pages hear of a change at the same time */
 const AWAY_LEAST = 5000, WARN_MS = 5 * 60000, TIMER_MAX = 2 ** 31 - 1, SETTINGS_PAUSE = 3000;
+const BUSY = 429; /* the API's status: too much was asked at once */
 
 let session = { diagnosis: "", token: "" }, config = null, watch = null, state = emptyState();
 let connection = { state: "idle", reason: "" }, replayed = false, proven = "";
-let drawing = false, reloading = null, ending = null, warned = false, loads = 0, whole = false;
+let drawing = false, reloading = null, ending = null, warned = false, loads = 0, whole = false, beginnings = 0;
 
 /* ---- showing ---- */
 
@@ -83,11 +84,20 @@ function planEnd() {
 	}, Math.min(Math.max(left - WARN_MS, left * 3 / 4), TIMER_MAX));
 }
 
+/* What was said or begun about a diagnosis is not for the next one. */
+function leave() {
+	clearNotices();
+	clearFeedback();
+}
+
 /* A diagnosis and a token, from the address or the form: another diagnosis begins anew, a token alone goes on. */
 function take(given) {
 	const other = given.diagnosis !== "" && given.diagnosis !== session.diagnosis;
 
+	if (other && session.diagnosis !== "")
+		leave();
 	session = remember(given);
+	drawSoon();
 	if (session.diagnosis === "" || session.token === "")
 		return askToken("");
 	planEnd();
@@ -95,7 +105,6 @@ function take(given) {
 		begin();
 	else if (given.token !== "")
 		watch.renew(session.token);
-	drawSoon();
 }
 
 /* ---- the API ---- */
@@ -132,11 +141,13 @@ function apiRefused(trouble) {
 		throw trouble;
 	if (trouble.status === 401)
 		askToken(trouble.code.replaceAll("_", " "));
-	else if (trouble.status === 0 || trouble.status >= 500) {
-		notice("away", () => t.away);
-		reloading ??= setTimeout(load, AWAY_LEAST + Math.random() * AWAY_LEAST, true);
-	} else
-		notice("away", () => t.failed(trouble.message));
+	else {
+		const away = trouble.status === 0 || trouble.status >= 500;
+
+		notice("away", () => away ? t.away : t.failed(trouble.message || formatNumber(trouble.status)));
+		if (away || trouble.status === BUSY)
+			reloading ??= setTimeout(load, AWAY_LEAST + Math.random() * AWAY_LEAST, true);
+	}
 }
 
 function loadSoon() {
@@ -212,14 +223,15 @@ async function withSettings(go) {
 }
 
 function begin() {
-	const seen = recall(session.diagnosis);
+	const seen = recall(session.diagnosis), turn = ++beginnings;
 
 	watch?.stop();
 	watch = null;
 	state = { ...emptyState(), ...seen?.state };
 	history.replaceState(null, "", `#diagnosis=${session.diagnosis}`);
 	withSettings(() => {
-		watch?.stop();
+		if (turn !== beginnings)
+			return;
 		watch = new Watch({ edges: config.edges, diagnosis: session.diagnosis, token: session.token,
 			position: seen?.position, tell: (what, ...about) => {
 				HEARD[what](...about);
@@ -245,6 +257,7 @@ function listen() {
 	find("sign-out").addEventListener("click", () => {
 		watch?.stop();
 		watch = null;
+		clearFeedback(); /* some browsers keep what stands in a form over a reload */
 		forget();
 		location.reload();
 	});

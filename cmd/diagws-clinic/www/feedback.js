@@ -67,6 +67,15 @@ function clearComplaints(form) {
 		input.removeAttribute("aria-invalid");
 }
 
+/* The form as it was at first. */
+export function clearFeedback() {
+	const form = find("feedback-form");
+
+	form.reset();
+	showScales();
+	clearComplaints(form);
+}
+
 /* What the form says, as the API takes it; null when it complained. */
 function read(form, diagnosis) {
 	const given = new FormData(form);
@@ -103,7 +112,8 @@ async function send(form, { diagnosis, token, refused }) {
 	} catch (trouble) {
 		if (!(trouble instanceof Refused))
 			throw trouble;
-		complain(trouble.field, trouble.status === 0 ? t.away : t.failed(trouble.message));
+		complain(trouble.field, trouble.status === 0 ? t.unsure
+			: t.failed(trouble.message || formatNumber(trouble.status)));
 		refused(trouble);
 	} finally {
 		button.disabled = false;

@@ -6,6 +6,23 @@
  */
 const TOKEN = "diagws.token", DIAGNOSIS = "diagws.diagnosis", SEEN = "diagws.seen";
 const ID = /^[A-Za-z0-9_-]{1,64}$/;
+const page = new Map();
+
+/* A browser may refuse to keep anything, or be full: then it is known as long as the page stays. */
+export function store(name, value, where = "sessionStorage") {
+	page.set(name, value);
+	try {
+		window[where].setItem(name, value);
+	} catch { /* as said */ }
+}
+
+export function stored(name, where = "sessionStorage") {
+	try {
+		return page.get(name) ?? window[where].getItem(name);
+	} catch {
+		return null;
+	}
+}
 
 /* What the address says: {diagnosis, token}, each "" where it says nothing (of use). */
 export function readAddress() {
@@ -22,27 +39,30 @@ export function readAddress() {
 /* {diagnosis, token} of this tab; what is given is kept first. */
 export function remember({ diagnosis, token }) {
 	if (diagnosis)
-		sessionStorage.setItem(DIAGNOSIS, diagnosis);
+		store(DIAGNOSIS, diagnosis);
 	if (token)
-		sessionStorage.setItem(TOKEN, token);
-	return { diagnosis: sessionStorage.getItem(DIAGNOSIS) ?? "", token: sessionStorage.getItem(TOKEN) ?? "" };
+		store(TOKEN, token);
+	return { diagnosis: stored(DIAGNOSIS) ?? "", token: stored(TOKEN) ?? "" };
 }
 
 export function forget() {
-	for (const name of [TOKEN, DIAGNOSIS, SEEN])
-		sessionStorage.removeItem(name);
+	page.clear();
+	try {
+		for (const name of [TOKEN, DIAGNOSIS, SEEN])
+			sessionStorage.removeItem(name);
+	} catch { /* nothing was kept */ }
 	history.replaceState(null, "", location.pathname);
 }
 
 /* {position, state} that was kept of this diagnosis, or null. */
 export function recall(diagnosis) {
-	const seen = JSON.parse(sessionStorage.getItem(SEEN) ?? "null");
+	const seen = JSON.parse(stored(SEEN) || "null");
 
 	return seen?.diagnosis === diagnosis ? seen : null;
 }
 
 export function keep(diagnosis, position, state) {
-	sessionStorage.setItem(SEEN, JSON.stringify({ diagnosis, position, state }));
+	store(SEEN, JSON.stringify({ diagnosis, position, state }));
 }
 
 /* When a token ends, in ms since 1970, as it says itself; Infinity where it does not. Nothing is proved by it. */

@@ -9,7 +9,8 @@
  *   events            the newest first, EVENTS_MAX
  */
 export const EVENTS_MAX = 20;
-const LINE_MAX = 30, SHOWN_MAX = 100;
+const LINE_MAX = 30, SHOWN_MAX = 100, KNOWN_MAX = 200, TEXT_MAX = 500;
+const TURNING = /[\u202a-\u202e\u2066-\u2069]/g; /* marks that turn the direction of what stands behind them */
 
 export function emptyState() {
 	return { condition: null, model: null, samples: null, overall: null, days: [], counting: false, daily: false,
@@ -23,6 +24,15 @@ function recommendation(state, id) {
 
 function number(value) {
 	return typeof value === "number" ? value : null;
+}
+
+/* A sender may put anything into what no rule names. */
+function text(value) {
+	return typeof value === "string" ? [...value.slice(0, 2 * TEXT_MAX)].slice(0, TEXT_MAX).join("").replace(TURNING, "") : null;
+}
+
+function ids(values) {
+	return Array.isArray(values) ? [...new Set(values.filter(Number.isSafeInteger))] : [];
 }
 
 /* ---- answers of the API ---- */
@@ -72,46 +82,57 @@ function addPoint(state, one, value) {
 function takeEffectiveness(state, data) {
 	if (!Number.isSafeInteger(data.recommendation_id))
 		return {};
-	const one = recommendation(state, data.recommendation_id), before = data.old_effectiveness ?? one.effectiveness;
+	const one = recommendation(state, data.recommendation_id),
+		before = number(data.old_effectiveness) ?? one.effectiveness;
 
 	Object.assign(one, { effectiveness: number(data.new_effectiveness), sureness: number(data.confidence),
-		samples: number(data.sample_size), trend: data.trend ?? one.trend, herb: data.herb_name ?? one.herb,
+		samples: number(data.sample_size), trend: text(data.trend) ?? one.trend, herb: text(data.herb_name) ?? one.herb,
 		rating: number(data.average_rating) ?? one.rating });
 	addPoint(state, one, one.effectiveness);
 	if (!state.order.includes(one.id))
 		state.order = [...state.order, one.id].slice(0, SHOWN_MAX);
-	return { herb: one.herb, recommendation: one.id, before: number(before), after: one.effectiveness,
+	return { herb: one.herb, recommendation: one.id, before, after: one.effectiveness,
 		samples: one.samples };
 }
 
 function takeRanking(state, data) {
 	const told = Array.isArray(data.new_data?.ranking) ? data.new_data.ranking : null;
 	const ranking = told?.filter((entry) => Number.isSafeInteger(entry?.recommendation_id)).slice(0, SHOWN_MAX) ?? null;
-	const added = data.added_recommendations ?? [], removed = data.removed_recommendations ?? [];
+	const added = ids(data.added_recommendations), removed = ids(data.removed_recommendations);
 
 	if (ranking !== null) {
 		for (const one of Object.values(state.recommendations))
 			one.mark = removed.includes(one.id) ? "removed" : null;
-		state.order = ranking.map((entry) => entry.recommendation_id);
-		for (const entry of ranking)
-			Object.assign(recommendation(state, entry.recommendation_id), { herb: entry.herb_name,
+		state.order = ids(ranking.map((entry) => entry.recommendation_id));
+		for (const entry of ranking) {
+			const one = recommendation(state, entry.recommendation_id);
+			Object.assign(one, { herb: text(entry.herb_name) ?? one.herb,
 				predicted: number(entry.predicted_effectiveness),
-				mark: added.includes(entry.recommendation_id) ? "added" : null });
+				mark: added.includes(one.id) ? "added" : null });
+		}
 		state.order.push(...removed.filter((id) => id in state.recommendations && !state.order.includes(id)));
 	}
 	return { first: state.recommendations[state.order[0]]?.herb ?? null, added: added.length, removed: removed.length,
-		reason: typeof data.reason === "string" ? data.reason : null };
+		reason: text(data.reason) };
 }
 
 function takeFeedback(state, data) {
-	return { rating: number(data.rating), comment: data.comment ?? null, recommendation: data.recommendation_id ?? null,
-		herb: data.herb_name ?? state.recommendations[data.recommendation_id]?.herb ?? null };
+	return { rating: number(data.rating), comment: text(data.comment), recommendation: data.recommendation_id ?? null,
+		herb: text(data.herb_name) ?? state.recommendations[data.recommendation_id]?.herb ?? null };
 }
 
 const TAKE = { effectiveness_update: takeEffectiveness, recommendation_update: takeRanking, feedback_update: takeFeedback };
 
 function addEvent(state, event) {
 	state.events = [event, ...state.events].slice(0, EVENTS_MAX);
+}
+
+/* Of very many, those that are not shown are forgotten. */
+function forgetMost(state) {
+	const known = Object.values(state.recommendations);
+
+	if (known.length > KNOWN_MAX)
+		state.recommendations = Object.fromEntries(known.filter((one) => state.order.includes(one.id)).map((one) => [one.id, one]));
 }
 
 /* A message of the diagnosis; `replayed`: it is from before the page came. True when it may have changed scores. */
@@ -122,6 +143,7 @@ export function takeUpdate(state, { type, seq, timestamp, data }, replayed) {
 	if (type === "retracted_update")
 		state.events = state.events.map((one) => one.seq === said.seq ? { ...one, retracted: true } : one);
 	addEvent(state, event);
+	forgetMost(state);
 	if (state.counting || !replayed) {
 		state.counts.updates++;
 		state.counts.changes += type === "recommendation_update" ? 1 : 0;

@@ -14,19 +14,19 @@ addEventListener("install", (event) => {
 addEventListener("activate", (event) => event.waitUntil(self.clients.claim()));
 
 async function answer(request) {
-	const cache = await caches.open(KEPT);
+	let fresh;
 
 	try {
-		const fresh = await fetch(request);
-		if (fresh.ok)
-			await cache.put(request, fresh.clone());
-		return fresh;
+		fresh = await fetch(request);
 	} catch (trouble) {
-		const kept = await cache.match(request);
+		const kept = await caches.match(request);
 		if (kept === undefined)
 			throw trouble;
 		return kept;
 	}
+	if (fresh.ok) /* a browser that is full keeps the old one */
+		await caches.open(KEPT).then((cache) => cache.put(request, fresh.clone())).catch(() => null);
+	return fresh;
 }
 
 addEventListener("fetch", (event) => {

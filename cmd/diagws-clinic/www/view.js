@@ -72,10 +72,16 @@ function showNotices() {
 /* Shows a notice, by its name, until it is dismissed or null takes its place. `text` makes it, in any language. */
 export function notice(name, text) {
 	if (text !== null) {
+		if (notices.get(name)?.() !== text())
+			announce(text());
 		notices.set(name, text);
-		announce(text());
 	} else
 		notices.delete(name);
+	showNotices();
+}
+
+export function clearNotices() {
+	notices.clear();
 	showNotices();
 }
 
@@ -139,7 +145,7 @@ function measuredMeasure(one) {
 	return element("div", "", element("h4", "", t.effectiveness), score(one.effectiveness), track(one.effectiveness),
 		element("p", "small", [t.samples(formatNumber(one.samples ?? 0)),
 			...one.sureness === null ? [] : [`${t.confidence} ${formatShare(one.sureness)}`]].join(t.list)),
-		one.trend in t.trends ? element("p", "with-icon", arrow(one.trend), `${t.trend}: ${t.trends[one.trend]}`) : null,
+		Object.hasOwn(t.trends, one.trend) ? element("p", "with-icon", arrow(one.trend), `${t.trend}: ${t.trends[one.trend]}`) : null,
 		drawing);
 }
 
@@ -159,18 +165,26 @@ function card(one, rank) {
 	const reasoning = one.reasoning?.[language];
 	const removed = one.mark === "removed";
 
-	return element("li", `card ${one.mark ?? ""}`,
+	return [
 		element("div", "card-head", removed ? null : element("span", "rank", formatNumber(rank)),
 			element("h3", "herb", element("bdi", "", nameOf(one))),
 			one.mark in t.marks ? element("span", "tag", t.marks[one.mark]) : null),
 		element("div", "measures", predictedMeasure(one), measuredMeasure(one)), facts(one),
-		reasoning ? element("p", "why", element("span", "unseen", `${t.reasoning}: `), reasoning) : null);
+		reasoning ? element("p", "why", element("span", "unseen", `${t.reasoning}: `), reasoning) : null,
+	];
 }
 
 function showRecommendations(state) {
-	const all = listed(state);
+	const all = listed(state), list = find("list");
 
-	show(find("list"), all, () => all.map((one, n) => card(one, n + 1)));
+	while (list.children.length > all.length)
+		list.lastChild.remove();
+	all.forEach((one, n) => {
+		const place = list.children[n] ?? list.appendChild(element("li", ""));
+
+		place.className = `card ${one.mark ?? ""}`;
+		show(place, one, () => card(one, n + 1));
+	});
 	find("none-yet").hidden = all.length > 0;
 	find("active").textContent = t.active(formatNumber(active(state).length));
 }

@@ -1,6 +1,8 @@
 /* words.js: every text of the page in English and Persian, with the digits and dates of each. A text is a string, or a
  * function of what it is about. `data-t` of an element names the text in it, `data-t-label` that of its aria-label.
  */
+import { store, stored } from "./session.js";
+
 const english = {
 	title: "Clinic dashboard", diagnosis: (id) => `Diagnosis ${id}`, language: "فارسی",
 	noscript: "This page needs JavaScript.",
@@ -56,6 +58,7 @@ const english = {
 	letters: (n, most) => `${n} of ${most} characters`,
 	too_long: (most) => `At most ${most} characters, please.`,
 	thanks: "Thank you. It was stored.", thanks_again: "Your earlier feedback was changed.",
+	unsure: "No answer came: it may be stored or not. Send it again; a second one only changes the first.",
 	events: "Latest events", clear: "Clear", no_events: "Nothing yet.", cleared: "The events were cleared.",
 	fresh: (n) => `${n} new ${n === "1" ? "event" : "events"}`,
 	event_effectiveness: (herb, before, after) => before === null ? `${herb}: the effect is ${after}`
@@ -124,6 +127,7 @@ const persian = {
 	letters: (n, most) => `${n} از ${most} نویسه`,
 	too_long: (most) => `لطفاً حداکثر ${most} نویسه.`,
 	thanks: "سپاس. بازخورد شما ثبت شد.", thanks_again: "بازخورد پیشین شما تغییر کرد.",
+	unsure: "پاسخی نرسید: شاید ثبت شده باشد و شاید نه. دوباره بفرستید؛ بازخورد دوم فقط اولی را تغییر می‌دهد.",
 	events: "آخرین رویدادها", clear: "پاک کردن", no_events: "هنوز چیزی نیست.", cleared: "رویدادها پاک شدند.",
 	fresh: (n) => `${n} رویداد تازه`,
 	event_effectiveness: (herb, before, after) => before === null ? `${herb}: اثر ${after} است`
@@ -169,14 +173,14 @@ export function speak(name) {
 
 /* The one that was chosen here before, else the browser's. */
 export function firstLanguage() {
-	const kept = localStorage.getItem(KEPT);
+	const kept = stored(KEPT, "localStorage");
 
-	return kept in LANGUAGES ? kept : navigator.language.startsWith("fa") ? "fa" : "en";
+	return Object.hasOwn(LANGUAGES, kept) ? kept : navigator.language.startsWith("fa") ? "fa" : "en";
 }
 
 export function speakOther() {
 	speak(language === "en" ? "fa" : "en");
-	localStorage.setItem(KEPT, language);
+	store(KEPT, language, "localStorage");
 }
 
 export function formatNumber(value) {
