@@ -13,7 +13,7 @@ import signal
 import pytest
 
 from chromium import Chromium, serving_pages
-from conftest import BIN, BUILD, EFFECTIVENESS, PATIENCE, ROOT, Process, free_port, npm, until, used
+from conftest import BIN, BUILD, EFFECTIVENESS, PATIENCE, ROOT, Edge, Process, free_port, npm, until, used
 
 WWW = ROOT / "cmd" / "diagws-clinic" / "www"
 SCREENS = BUILD / "screens"
@@ -159,6 +159,12 @@ def tell_feedback(site, rating, comment=None):
 SAFFRON, CHAMOMILE, MINT = (2, "زعفران"), (1, "Chamomile"), (3, "نعناع")
 
 
+def tell_notes(site, count):
+    """More than the 30 that the hub keeps, and of no use to the page."""
+    site.run("diagws-send", "-l", input="".join(json.dumps({
+        "type": "note_update", "diagnosis_id": int(ROOM), "data": {"note": note}}) + "\n" for note in range(count)))
+
+
 def test_updates_become_scores_marks_and_events(site, page):
     assert page.text("#state") == "Live: caught up"
     assert page.ask("location.hash") == f"#diagnosis={ROOM}", "the token left the address"
@@ -264,13 +270,16 @@ def test_what_is_missing_is_said(site, page):
     page.until("document.querySelectorAll('#event-list li').length === 1", "the first")
     page.leave()
     site.edges[0].kill()
-    site.run("diagws-send", "-l", input="".join(json.dumps({
-        "type": "note_update", "diagnosis_id": int(ROOM), "data": {"note": note}}) + "\n" for note in range(33)))
+    tell_notes(site, 33)
     page.come_back()
     page.until_text("#notices", "3 messages are missing here (too many to keep).")
     page.until_state("live")
     assert page.count("updates") == 31
     assert len(page.texts("#event-list li")) == 20
+    site.edges[1].kill()
+    tell_notes(site, 32)
+    site._keep(Edge(site, site.edges[0].port, ["--origin", site.origin]))
+    page.until_text("#notices", "5 messages are missing here (too many to keep).")
     page.click(".notice button")
     page.until("document.querySelector('.notice') === null", "the notice to go")
 

@@ -9,7 +9,7 @@ import { Watch } from "./diagws.js";
 import { clearFeedback, showScales, startFeedback } from "./feedback.js";
 import { expiry, forget, keep, readAddress, recall, remember } from "./session.js";
 import { emptyState, takeEvolution, takeGap, takeMetrics, takePrediction, takeUpdate } from "./state.js";
-import { announce, announceEvent, clearNotices, find, gapWords, notice, showAll, showState } from "./view.js";
+import { announce, announceEvent, clearNotices, find, gapWords, isNoticed, notice, showAll, showState } from "./view.js";
 import { firstLanguage, formatNumber, formatTime, speak, speakOther, t } from "./words.js";
 
 const RELOAD_LEAST = 300, RELOAD_MOST = 1200; /* ms: many pages hear of a change at the same time */
@@ -18,7 +18,8 @@ const BUSY = 429; /* the API's status: too much was asked at once */
 
 let session = { diagnosis: "", token: "" }, config = null, watch = null, state = emptyState();
 let connection = { state: "idle", reason: "" }, replayed = false, proven = "";
-let drawing = false, reloading = null, ending = null, warned = false, loads = 0, whole = false, beginnings = 0;
+let drawing = false, reloading = null, ending = null, warned = false, loads = 0, whole = false, underWay = null, beginnings = 0;
+let missed = null;
 
 /* ---- showing ---- */
 
@@ -109,8 +110,12 @@ function take(given) {
 
 /* ---- the API ---- */
 
+function load(everything, afresh) {
+	return underWay = ask(everything, afresh);
+}
+
 /* The latest of several loads counts; it asks for everything where one before it did and got nothing. */
-async function load(everything, afresh) {
+async function ask(everything, afresh) {
 	const turn = ++loads, room = `diagnosis/${session.diagnosis}`;
 
 	whole ||= everything;
@@ -150,8 +155,10 @@ function apiRefused(trouble) {
 	}
 }
 
+/* Not before the one that is under way has ended: constant messages would let none of a slow clinic's answers count. */
 function loadSoon() {
-	reloading ??= setTimeout(load, RELOAD_LEAST + Math.random() * (RELOAD_MOST - RELOAD_LEAST), false);
+	reloading ??= setTimeout(() => Promise.allSettled([underWay]).then(() => load(false)),
+		RELOAD_LEAST + Math.random() * (RELOAD_MOST - RELOAD_LEAST));
 }
 
 /* ---- the connection ---- */
@@ -160,7 +167,9 @@ function missing(data, type) {
 	const told = { ...data };
 
 	takeGap(state, told, type, new Date().toISOString());
-	notice(type, () => `${type === "gap" ? gapWords(told) : t.reset} ${config.api ? t.gap_loaded : t.no_gap_loaded}`);
+	if (type === "gap") /* all of them, until it is dismissed */
+		missed = { ...told, count: (told.count ?? 0) + (isNoticed(type) ? missed.count : 0) };
+	notice(type, () => `${type === "gap" ? gapWords(missed) : t.reset} ${config.api ? t.gap_loaded : t.no_gap_loaded}`);
 	if (type === "gap")
 		load(true);
 }

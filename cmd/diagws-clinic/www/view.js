@@ -80,6 +80,10 @@ export function notice(name, text) {
 	showNotices();
 }
 
+export function isNoticed(name) {
+	return notices.has(name);
+}
+
 export function clearNotices() {
 	notices.clear();
 	showNotices();
