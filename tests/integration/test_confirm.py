@@ -296,8 +296,12 @@ def test_a_large_room_is_asked_by_turns(site):
             """How many were asked behind the nth message."""
             return collections.Counter(n for asked in turns for n in asked)
         n = 0
+
+        def fewest():
+            """Were asked behind one message; those behind the newest may not have come all."""
+            return min(count for behind, count in asks().items() if behind < n)
         # On a busy machine messages may come so rarely that each asks everyone.
-        while n == 0 or (min(asks().values()) > LARGE / 2 and n < 100):
+        while n == 0 or (fewest() > LARGE / 2 and n < 100):
             for _ in range(5):
                 n += 1
                 await asyncio.to_thread(send, site, room)
@@ -313,7 +317,7 @@ def test_a_large_room_is_asked_by_turns(site):
         for client in clients:
             client.close()
         assert asks()[1] == LARGE  # nothing else came for long: it asks with what is written anyway
-        assert min(asks().values()) <= LARGE / 2, asks()
+        assert fewest() <= LARGE / 2, asks()
         assert max(map(len, turns)) - min(map(len, turns)) <= 1, collections.Counter(map(len, turns))
         # Those who came to sixteen rooms one behind another, and so to one room at every sixteenth place.
         places = collections.defaultdict(set)
