@@ -500,4 +500,6 @@ uninstall:
 clean:
 	$(Q)rm -rf build
 
--include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+# Not those of the other builds in there, which may be under way.
+-include $(shell find $(BUILD) -mindepth 1 \( -path '$(BUILD)/sanitize-*' -o -path '$(FUZZ_BUILD)' -o -path '$(COVER_BUILD)' \) -prune \
+	-o -name '*.d' -print 2>/dev/null)
