@@ -172,7 +172,7 @@ def test_a_full_disk_loses_nothing_that_was_told(alone, tmp_path):
     script = """set -e
         mount -t tmpfs -o size=600k none "$1"; export DIAGWS_CLINIC_DB=$1/c.db; diagws-clinic init
         status=0; diagws-clinic import patients <"$2" 2>"$3" || status=$?
-        rm -f "$1/c.db-shm"; dd if=/dev/zero of="$1/rest" bs=1k 2>"$3.dd" || true
+        rm -f "$1/c.db-shm"; if dd if=/dev/zero of="$1/rest" bs=1k 2>"$3.dd"; then exit 1; fi
         full=0; diagws-clinic export patients >"$2" 2>&1 || full=$?
         rm "$1/rest"; diagws-clinic export patients | wc -l; echo $status $full"""
     (tmp_path / "disk").mkdir()
